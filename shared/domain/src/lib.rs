@@ -1,1 +1,18 @@
-//! 
+//! Types and rules of Plinth, without input or output.
+//!
+//! Whatever has a rule has a type here, and a value of that type has passed it.
+//! Nothing in this crate knows SQL, HTTP or Redis.
+
+pub mod audit;
+pub mod email;
+pub mod file;
+pub mod gcra;
+pub mod id;
+pub mod job;
+pub mod notification;
+pub mod password;
+pub mod permission;
+pub mod preset;
+pub mod rejection;
+pub mod text;
+pub mod user;

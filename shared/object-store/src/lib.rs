@@ -1,1 +1,186 @@
-//! 
+//! The one door to S3: objects in one bucket, in whole, in parts, in ranges.
+//!
+//! A crate of its own, because the SDK behind it takes longer to compile than all the rest.
+
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
+use futures_util::Stream;
+use tracing::Instrument as _;
+
+/// Where the bucket is and who may use it.
+pub struct Connection<'a> {
+    /// `None` for Amazon's own.
+    pub endpoint: Option<&'a str>,
+    pub region: &'a str,
+    pub bucket: &'a str,
+    pub access_key_id: &'a str,
+    pub secret_access_key: &'a str,
+    pub path_style: bool,
+}
+
+/// Why the object store did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectError {
+    #[error("there is no such object")]
+    NotFound,
+    #[error("the object store failed at {operation}: {message}")]
+    Failed { operation: &'static str, message: String },
+    #[error("the object's bytes broke off: {0}")]
+    Broken(#[source] aws_sdk_s3::primitives::ByteStreamError),
+}
+
+/// One bucket. Clones share the connection.
+#[derive(Clone)]
+pub struct ObjectStore {
+    client: Client,
+    bucket: String,
+}
+
+/// A part that S3 has taken.
+pub struct Part {
+    number: i32,
+    etag: String,
+}
+
+/// An inclusive range of bytes, within the object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteRange {
+    pub first: u64,
+    pub last: u64,
+}
+
+impl ObjectStore {
+    pub fn new(connection: &Connection<'_>) -> Self {
+        let credentials =
+            Credentials::new(connection.access_key_id, connection.secret_access_key, None, None, "plinth");
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(3))
+            .read_timeout(Duration::from_secs(30))
+            .build();
+        let mut config = aws_sdk_s3::config::Builder::new()
+            .behavior_version_latest()
+            .region(Region::new(connection.region.to_owned()))
+            .credentials_provider(credentials)
+            .force_path_style(connection.path_style)
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(timeouts)
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        if let Some(endpoint) = connection.endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        Self { client: Client::from_conf(config.build()), bucket: connection.bucket.to_owned() }
+    }
+
+    /// Makes the bucket unless it is there.
+    pub async fn ensure_bucket(&self) -> Result<(), ObjectError> {
+        if self.ping().await.is_ok() {
+            return Ok(());
+        }
+        let made = self.client.create_bucket().bucket(&self.bucket).send().await;
+        match made {
+            Err(error) if matches!(error.code(), Some("BucketAlreadyOwnedByYou" | "BucketAlreadyExists")) => Ok(()),
+            other => other.map(drop).map_err(failed("create_bucket")),
+        }
+    }
+
+    /// Whether the bucket answers.
+    pub async fn ping(&self) -> Result<(), ObjectError> {
+        self.client.head_bucket().bucket(&self.bucket).send().await.map(drop).map_err(failed("head_bucket"))
+    }
+
+    /// Stores a whole object.
+    pub async fn put(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<(), ObjectError> {
+        let request = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type);
+        let sent = request.body(ByteStream::from(bytes)).send().instrument(span("put_object"));
+        sent.await.map(drop).map_err(failed("put_object"))
+    }
+
+    /// Begins an object in parts; its upload id.
+    pub async fn begin_parts(&self, key: &str) -> Result<String, ObjectError> {
+        let begun = self.client.create_multipart_upload().bucket(&self.bucket).key(key).send();
+        let begun = begun.instrument(span("create_multipart_upload")).await.map_err(failed("create_multipart_upload"))?;
+        begun.upload_id.ok_or(ObjectError::Failed {
+            operation: "create_multipart_upload",
+            message: "no upload id".to_owned(),
+        })
+    }
+
+    /// Stores a part; numbers begin at 1, and every part but the last has at least 5 MiB.
+    pub async fn put_part(&self, key: &str, upload: &str, number: i32, bytes: Bytes) -> Result<Part, ObjectError> {
+        let request = self.client.upload_part().bucket(&self.bucket).key(key).upload_id(upload).part_number(number);
+        let sent = request.body(ByteStream::from(bytes)).send().instrument(span("upload_part"));
+        let etag = sent.await.map_err(failed("upload_part"))?.e_tag.unwrap_or_default();
+        Ok(Part { number, etag })
+    }
+
+    /// Makes the object out of its parts.
+    pub async fn finish_parts(&self, key: &str, upload: &str, parts: Vec<Part>) -> Result<(), ObjectError> {
+        let parts = parts
+            .into_iter()
+            .map(|part| CompletedPart::builder().part_number(part.number).e_tag(part.etag).build())
+            .collect();
+        let request = self
+            .client
+            .complete_multipart_upload()
+            .bucket(&self.bucket)
+            .key(key)
+            .upload_id(upload)
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build());
+        let sent = request.send().instrument(span("complete_multipart_upload"));
+        sent.await.map(drop).map_err(failed("complete_multipart_upload"))
+    }
+
+    /// Gives up an object in parts and frees them; fine when there is none.
+    pub async fn abort_parts(&self, key: &str, upload: &str) -> Result<(), ObjectError> {
+        let request = self.client.abort_multipart_upload().bucket(&self.bucket).key(key).upload_id(upload);
+        match request.send().instrument(span("abort_multipart_upload")).await {
+            Err(error) if error.code() == Some("NoSuchUpload") => Ok(()),
+            other => other.map(drop).map_err(failed("abort_multipart_upload")),
+        }
+    }
+
+    /// The bytes of an object, or of a range of it.
+    pub async fn get(
+        &self,
+        key: &str,
+        range: Option<ByteRange>,
+    ) -> Result<impl Stream<Item = Result<Bytes, ObjectError>> + Send + Unpin + use<>, ObjectError> {
+        let mut request = self.client.get_object().bucket(&self.bucket).key(key);
+        if let Some(ByteRange { first, last }) = range {
+            request = request.range(format!("bytes={first}-{last}"));
+        }
+        let mut body = request.send().instrument(span("get_object")).await.map_err(failed("get_object"))?.body;
+        Ok(futures_util::stream::poll_fn(move |context| {
+            std::pin::Pin::new(&mut body).poll_next(context).map_err(ObjectError::Broken)
+        }))
+    }
+
+    /// Removes an object; fine when there is none.
+    pub async fn delete(&self, key: &str) -> Result<(), ObjectError> {
+        let sent = self.client.delete_object().bucket(&self.bucket).key(key).send();
+        sent.instrument(span("delete_object")).await.map(drop).map_err(failed("delete_object"))
+    }
+}
+
+fn span(operation: &'static str) -> tracing::Span {
+    tracing::info_span!("s3", otel.name = operation, otel.kind = "client", rpc.system = "aws-api")
+}
+
+fn failed<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> ObjectError
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+{
+    move |error| match error.code() {
+        Some("NoSuchKey" | "NotFound") => ObjectError::NotFound,
+        _ => ObjectError::Failed { operation, message: DisplayErrorContext(&error).to_string() },
+    }
+}

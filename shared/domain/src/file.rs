@@ -1,0 +1,115 @@
+//! Files: their names, states and derived images.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::id::{FileId, UserId};
+use crate::preset::Preset;
+use crate::text::single_line;
+use crate::rejection::Rejection;
+
+/// The name under which a file is shown and downloaded; never a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FileName(String);
+
+impl FileName {
+    pub const MAX_BYTES: usize = 255;
+
+    pub fn parse(text: &str) -> Result<Self, Rejection> {
+        let name = single_line(text)?;
+        if name.is_empty() {
+            return Err(Rejection::new("too_short", "A file name has at least one character."));
+        }
+        if name.len() > Self::MAX_BYTES {
+            return Err(Rejection::new("too_long", format!("A file name has at most {} bytes.", Self::MAX_BYTES)));
+        }
+        if name.contains(['/', '\\']) || name == "." || name == ".." {
+            return Err(Rejection::new("invalid_file_name", "A file name is not a path: it has no / or \\."));
+        }
+        Ok(Self(name))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+macro_rules! states {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($variant),* }
+
+        impl $name {
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+states! {
+    /// Where a file is in its life. Only a ready one exists for anybody.
+    FileState { Uploading = "uploading", Ready = "ready" }
+}
+
+states! {
+    /// Where a derived image is in its making.
+    VariantState { Pending = "pending", Ready = "ready", Failed = "failed" }
+}
+
+/// A stored file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct File {
+    pub id: FileId,
+    pub owner_id: UserId,
+    pub name: String,
+    pub content_type: String,
+    /// Bytes.
+    pub size: i64,
+    pub sha256: [u8; 32],
+    pub state: FileState,
+    pub object_key: String,
+    pub variants: Vec<Variant>,
+    pub created_at: OffsetDateTime,
+}
+
+/// An image derived from a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variant {
+    pub preset: Preset,
+    pub state: VariantState,
+    pub rendition: Option<Rendition>,
+    /// Why it failed, in words for the owner.
+    pub reason: Option<String>,
+}
+
+/// The bytes of a finished variant, as they are stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendition {
+    pub width: i32,
+    pub height: i32,
+    pub content_type: String,
+    /// Bytes.
+    pub size: i64,
+    pub object_key: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_is_never_a_path() {
+        assert_eq!(FileName::parse(" holiday (1).jpg ").expect("ok").as_str(), "holiday (1).jpg");
+        for bad in ["", "..", ".", "../../x", "a/b", "a\\b", "a\0b", "a\r\nb", &"x".repeat(256)] {
+            assert!(FileName::parse(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+}

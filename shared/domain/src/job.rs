@@ -1,0 +1,124 @@
+//! Jobs: what can be asked of the workers, and in which queue it waits.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{FileId, UserId};
+use crate::notification::NewNotification;
+
+/// A line that jobs wait in; workers choose which they serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Queue {
+    Email,
+    Files,
+    Notifications,
+    Cleanup,
+}
+
+impl Queue {
+    pub const ALL: [Self; 4] = [Self::Email, Self::Files, Self::Notifications, Self::Cleanup];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Files => "files",
+            Self::Notifications => "notifications",
+            Self::Cleanup => "cleanup",
+        }
+    }
+}
+
+impl fmt::Display for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A name that no queue has.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not a queue; there are email, files, notifications and cleanup")]
+pub struct UnknownQueue(pub String);
+
+impl FromStr for Queue {
+    type Err = UnknownQueue;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|queue| queue.as_str() == text)
+            .ok_or_else(|| UnknownQueue(text.to_owned()))
+    }
+}
+
+/// What a kind of job carries. Its version rises when an older worker could no longer read it.
+pub trait JobPayload: Serialize + DeserializeOwned + Send + Sync {
+    const KIND: &'static str;
+    const QUEUE: Queue;
+    const VERSION: i16;
+    const MAX_ATTEMPTS: i16;
+}
+
+/// Send the mail that proves an address. The worker mints the token, so that none rests in the ledger.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SendVerificationMail {
+    pub user_id: UserId,
+}
+
+impl JobPayload for SendVerificationMail {
+    const KIND: &'static str = "email.verification";
+    const QUEUE: Queue = Queue::Email;
+    const VERSION: i16 = 1;
+    const MAX_ATTEMPTS: i16 = 10;
+}
+
+/// Derive the images of every [preset](crate::preset::Preset) from a stored file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MakeThumbnails {
+    pub file_id: FileId,
+}
+
+impl JobPayload for MakeThumbnails {
+    const KIND: &'static str = "files.thumbnails";
+    const QUEUE: Queue = Queue::Files;
+    const VERSION: i16 = 1;
+    const MAX_ATTEMPTS: i16 = 5;
+}
+
+/// Remove a deleted file's objects from S3, then its row.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PurgeFile {
+    pub file_id: FileId,
+}
+
+impl JobPayload for PurgeFile {
+    const KIND: &'static str = "files.purge";
+    const QUEUE: Queue = Queue::Cleanup;
+    const VERSION: i16 = 1;
+    const MAX_ATTEMPTS: i16 = 10;
+}
+
+/// Put a message into a user's inbox.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeliverNotification {
+    pub notification: NewNotification,
+}
+
+impl JobPayload for DeliverNotification {
+    const KIND: &'static str = "notifications.deliver";
+    const QUEUE: Queue = Queue::Notifications;
+    const VERSION: i16 = 1;
+    const MAX_ATTEMPTS: i16 = 10;
+}
+
+/// Remove what has expired: sessions, one-time tokens, abandoned uploads.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct CleanUp {}
+
+impl JobPayload for CleanUp {
+    const KIND: &'static str = "cleanup.expired";
+    const QUEUE: Queue = Queue::Cleanup;
+    const VERSION: i16 = 1;
+    const MAX_ATTEMPTS: i16 = 3;
+}

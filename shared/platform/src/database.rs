@@ -1,0 +1,42 @@
+//! PostgreSQL: the pool, the migrations, and queries that are measured under a name.
+
+use std::str::FromStr as _;
+use std::time::Instant;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tracing::Instrument as _;
+
+use crate::settings::DatabaseSettings;
+use crate::telemetry::metrics;
+
+pub use sqlx::PgPool;
+
+/// The schema, step by step; each step can run while the previous version still serves.
+pub static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+
+/// A pool that connects when it is first asked: a process starts, and says that it is not ready, without its database.
+pub fn pool(settings: &DatabaseSettings, application: &str) -> sqlx::Result<PgPool> {
+    let timeout = settings.statement_timeout.as_millis().to_string();
+    let options = PgConnectOptions::from_str(settings.url.expose())?
+        .application_name(application)
+        .options([("statement_timeout", timeout)]);
+    Ok(PgPoolOptions::new()
+        .max_connections(settings.max_connections)
+        .acquire_timeout(settings.acquire_timeout)
+        .connect_lazy_with(options))
+}
+
+/// Runs a query under a constant name that traces and metrics show.
+pub async fn named<T>(query: &'static str, run: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    let span = tracing::info_span!("sql", otel.name = query, otel.kind = "client", db.system.name = "postgresql");
+    let start = Instant::now();
+    let result = run.instrument(span).await;
+    metrics::observe_store("postgresql", query, result.is_ok(), start.elapsed());
+    result
+}
+
+/// Whether PostgreSQL answers.
+pub async fn ping(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query("SELECT 1").execute(pool).await.map(drop)
+}

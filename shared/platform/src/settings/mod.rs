@@ -1,0 +1,50 @@
+//! Settings: one typed struct, from defaults, an optional TOML file, then `PLINTH_*` variables.
+//!
+//! Every problem is reported at once. The reference page and the effective
+//! configuration are made from the same declaration, so that neither can drift.
+
+mod declare;
+mod layers;
+mod reference;
+mod schema;
+mod value;
+
+pub use layers::{Layers, SettingsError};
+pub use reference::markdown;
+pub use schema::{
+    ApiSettings, AuthSettings, DatabaseSettings, FilesSettings, GeneralSettings, LimitsSettings, LogSettings,
+    RedisSettings, S3Settings, Settings, SmtpSettings, TelemetrySettings, WorkerSettings,
+};
+pub use value::{ByteSize, List, LogFormat, Secret, Value};
+
+/// One setting, as the reference page describes it.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    /// The environment variable, e.g. `PLINTH_API_BIND`.
+    pub env: String,
+    /// The place in the file, e.g. `api.bind`.
+    pub key: String,
+    pub kind: &'static str,
+    /// `None` where the setting must be given.
+    pub default: Option<&'static str>,
+    pub secret: bool,
+    pub doc: &'static str,
+}
+
+impl Variable {
+    fn of<T: Value>(group: &str, field: &str, default: Option<&'static str>, doc: &'static str) -> Self {
+        Self {
+            env: env_name(group, field),
+            key: if group.is_empty() { field.to_owned() } else { format!("{group}.{field}") },
+            kind: T::KIND,
+            default,
+            secret: T::SECRET,
+            doc,
+        }
+    }
+}
+
+fn env_name(group: &str, field: &str) -> String {
+    let separator = if group.is_empty() { "" } else { "_" };
+    format!("PLINTH_{group}{separator}{field}").to_uppercase()
+}

@@ -1,0 +1,157 @@
+//! The settings themselves.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use plinth_domain::job::Queue;
+
+use super::declare::settings;
+use super::value::{ByteSize, List, LogFormat, Secret};
+
+settings! {
+    /// What everything shares.
+    general: GeneralSettings in "" {
+        /// The root of every key, base64 of at least 32 random bytes; `plinth-api keys generate` prints one.
+        secret_key: Secret = None,
+        /// Where clients reach the API: the issuer of tokens and the base of the links in mails.
+        public_url: String = Some("http://127.0.0.1:8080"),
+    }
+
+    /// PostgreSQL, the truth.
+    database: DatabaseSettings in "database" {
+        /// `postgres://user:password@host:port/database`.
+        url: Secret = None,
+        /// Connections that one process holds at most.
+        max_connections: u32 = Some("10"),
+        /// How long a request waits for a free connection before it is refused with 503.
+        acquire_timeout: Duration = Some("5s"),
+        /// PostgreSQL ends a statement that runs longer.
+        statement_timeout: Duration = Some("30s"),
+    }
+
+    /// Redis: fast and rebuildable.
+    redis: RedisSettings in "redis" {
+        /// `redis://[user:password@]host:port[/db]`.
+        url: Secret = None,
+        /// What every key begins with; letters, digits and dashes.
+        prefix: String = Some("plinth"),
+        /// How long a command may take before PostgreSQL is asked instead.
+        timeout: Duration = Some("1s"),
+    }
+
+    /// The object store.
+    s3: S3Settings in "s3" {
+        /// The endpoint's URL; none for Amazon's own.
+        endpoint: Option<String> = Some(""),
+        /// The region that requests are signed for.
+        region: String = Some("us-east-1"),
+        /// The bucket that holds every file.
+        bucket: String = Some("plinth"),
+        /// The access key's id.
+        access_key_id: String = None,
+        /// The access key's secret.
+        secret_access_key: Secret = None,
+        /// Whether the bucket stands in the path rather than in the host name.
+        path_style: bool = Some("true"),
+    }
+
+    /// Outgoing mail.
+    smtp: SmtpSettings in "smtp" {
+        /// `smtp://host:port` without TLS, `smtp://…?tls=required` with STARTTLS, `smtps://…` with TLS; user and password before the host.
+        url: Secret = None,
+        /// The sender of every mail.
+        from: String = Some("Plinth <no-reply@localhost>"),
+    }
+
+    /// The API server.
+    api: ApiSettings in "api" {
+        /// Where clients are served.
+        bind: SocketAddr = Some("127.0.0.1:8080"),
+        /// Where /healthz, /readyz and /metrics are served; keep it off the internet.
+        internal_bind: SocketAddr = Some("127.0.0.1:8081"),
+        /// Proxies whose X-Forwarded-For is believed.
+        trusted_proxies: List<IpNet> = Some(""),
+        /// Origins that browsers may call from, e.g. `https://app.example.org`.
+        cors_origins: List<String> = Some(""),
+        /// The longest JSON body.
+        body_limit: ByteSize = Some("64KiB"),
+        /// How long a request may take; for an upload or a download, how long it may stand still.
+        request_timeout: Duration = Some("15s"),
+        /// How long requests may go on after SIGTERM.
+        shutdown_grace: Duration = Some("10s"),
+    }
+
+    /// Accounts and sessions.
+    auth: AuthSettings in "auth" {
+        /// How long an access token is valid.
+        access_token_lifetime: Duration = Some("5m"),
+        /// A session that is not refreshed for so long ends.
+        session_idle_lifetime: Duration = Some("14d"),
+        /// A session ends after so long, refreshed or not.
+        session_lifetime: Duration = Some("90d"),
+        /// How long the link in a verification mail works.
+        verification_lifetime: Duration = Some("24h"),
+        /// argon2id's memory; 19MiB is the floor.
+        argon2_memory: ByteSize = Some("19MiB"),
+        /// argon2id's passes over that memory; 2 is the floor.
+        argon2_iterations: u32 = Some("2"),
+        /// argon2id's lanes.
+        argon2_parallelism: u32 = Some("1"),
+        /// Threads that hash passwords; 0 for one a core.
+        hash_threads: usize = Some("0"),
+        /// Passwords that may wait for a thread; past it logins get 503.
+        hash_queue: usize = Some("256"),
+    }
+
+    /// Rate limits; 0 switches one off.
+    limits: LimitsSettings in "limits" {
+        /// Requests a minute from one client address.
+        ip_per_minute: u32 = Some("600"),
+        /// Requests a minute of one user.
+        user_per_minute: u32 = Some("1200"),
+        /// Registrations, logins, refreshes and verifications a minute from one client address.
+        auth_per_minute: u32 = Some("30"),
+    }
+
+    /// Files.
+    files: FilesSettings in "files" {
+        /// The largest file.
+        max_size: ByteSize = Some("5GiB"),
+        /// An upload that did not finish is removed after so long.
+        abandoned_after: Duration = Some("24h"),
+    }
+
+    /// The worker.
+    worker: WorkerSettings in "worker" {
+        /// The queues that this worker serves.
+        queues: List<Queue> = Some("email,files,notifications,cleanup"),
+        /// Jobs of one queue that run at once.
+        concurrency: usize = Some("4"),
+        /// Where /healthz, /readyz and /metrics are served.
+        internal_bind: SocketAddr = Some("127.0.0.1:9081"),
+        /// How long a job is held without a sign of life before another worker may take it.
+        lease: Duration = Some("30s"),
+        /// How long one attempt may take.
+        job_timeout: Duration = Some("5m"),
+        /// How long jobs may go on after SIGTERM.
+        shutdown_grace: Duration = Some("20s"),
+    }
+
+    /// Log lines.
+    log: LogSettings in "log" {
+        /// What is logged, in tracing's filter syntax, e.g. `info,sqlx=debug`.
+        level: String = Some("info"),
+        /// How a line looks; auto is text on a terminal and JSON otherwise.
+        format: LogFormat = Some("auto"),
+        /// A file that also receives every line as JSON; a new one each day, the last seven kept.
+        file: Option<PathBuf> = Some(""),
+    }
+
+    /// Traces.
+    telemetry: TelemetrySettings in "telemetry" {
+        /// Where traces go by OTLP over gRPC, e.g. Jaeger's `http://jaeger:4317`; none for nowhere.
+        otlp_endpoint: Option<String> = Some(""),
+    }
+}

@@ -1,0 +1,14 @@
+//! The signal to stop.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Ends when the process is asked to stop by SIGTERM or SIGINT.
+pub async fn requested() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

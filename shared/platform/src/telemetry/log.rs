@@ -1,0 +1,61 @@
+//! Where log lines go and how they look.
+
+use std::io::{IsTerminal as _, stderr};
+use std::path::Path;
+
+use tracing::Subscriber;
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::Layer;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::TelemetryError;
+use crate::settings::LogFormat;
+
+/// Kept files, one a day.
+const KEPT_FILES: usize = 7;
+
+/// Lines on standard error.
+pub(super) fn standard_error<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let text = match format {
+        LogFormat::Auto => stderr().is_terminal(),
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+    };
+    if text {
+        let colour = stderr().is_terminal();
+        Box::new(tracing_subscriber::fmt::layer().compact().with_ansi(colour).with_writer(stderr))
+    } else {
+        Box::new(json().with_writer(stderr))
+    }
+}
+
+/// Lines in a rotating file, if one is named; the guard flushes it.
+pub(super) fn file<S>(
+    path: Option<&Path>,
+) -> Result<(Option<Box<dyn Layer<S> + Send + Sync>>, Option<WorkerGuard>), TelemetryError>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let Some(path) = path else { return Ok((None, None)) };
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or(TelemetryError::LogFileName)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let appender = RollingFileAppender::builder()
+        .rotation(Rotation::DAILY)
+        .filename_prefix(name)
+        .max_log_files(KEPT_FILES)
+        .build(folder)?;
+    let (writer, guard) = tracing_appender::non_blocking(appender);
+    Ok((Some(Box::new(json().with_writer(writer))), Some(guard)))
+}
+
+fn json<S>() -> tracing_subscriber::fmt::Layer<
+    S,
+    tracing_subscriber::fmt::format::JsonFields,
+    tracing_subscriber::fmt::format::Format<tracing_subscriber::fmt::format::Json>,
+> {
+    tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false)
+}

@@ -1,0 +1,57 @@
+//! The metrics of the stores, and the page that Prometheus reads.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use prometheus::{
+    Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, Opts, TextEncoder, default_registry, gather,
+};
+
+/// Buckets for what answers in microseconds to seconds, in seconds.
+pub const LATENCY_BUCKETS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+static STORE_DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
+    histogram(
+        "plinth_store_duration_seconds",
+        "How long a named query or command took.",
+        &["store", "query", "outcome"],
+        LATENCY_BUCKETS,
+    )
+});
+
+static CACHE_READS: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counter("plinth_cache_reads_total", "Reads of the cache.", &["cache", "outcome"]));
+
+/// A histogram in the process's registry.
+pub fn histogram(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
+    let metric = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)
+        .expect("names and labels are constants that Prometheus takes");
+    default_registry().register(Box::new(metric.clone())).expect("each metric is registered once");
+    metric
+}
+
+/// A counter in the process's registry.
+pub fn counter(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    let metric =
+        IntCounterVec::new(Opts::new(name, help), labels).expect("names and labels are constants that Prometheus takes");
+    default_registry().register(Box::new(metric.clone())).expect("each metric is registered once");
+    metric
+}
+
+/// Records a query or command of a store under its constant name.
+pub fn observe_store(store: &'static str, query: &'static str, ok: bool, took: Duration) {
+    STORE_DURATION.with_label_values(&[store, query, if ok { "ok" } else { "error" }]).observe(took.as_secs_f64());
+}
+
+/// Records that a read of the named cache hit or missed.
+pub fn observe_cache(cache: &'static str, hit: bool) {
+    CACHE_READS.with_label_values(&[cache, if hit { "hit" } else { "miss" }]).inc();
+}
+
+/// Every metric in Prometheus's text format.
+pub fn page() -> String {
+    let mut page = Vec::new();
+    TextEncoder::new().encode(&gather(), &mut page).expect("gathered metrics encode");
+    String::from_utf8(page).expect("the text format is UTF-8")
+}

@@ -1,0 +1,65 @@
+//! Logs, traces and metrics: set up once at the start of a process.
+
+mod log;
+pub mod metrics;
+pub mod trace;
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
+
+use crate::settings::Settings;
+
+/// Why telemetry could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    #[error("PLINTH_LOG_LEVEL is not a filter: {0}")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    #[error("the log file cannot be opened: {0}")]
+    LogFile(#[from] tracing_appender::rolling::InitError),
+    #[error("PLINTH_LOG_FILE has no file name")]
+    LogFileName,
+    #[error("the OTLP exporter cannot be built: {0}")]
+    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    #[error("telemetry was already set up in this process: {0}")]
+    Twice(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Flushes what is still buffered when it is dropped at the end of the process.
+#[must_use = "telemetry stops when this is dropped"]
+pub struct Telemetry {
+    tracer: Option<SdkTracerProvider>,
+    _log_file: Option<WorkerGuard>,
+}
+
+/// Sets up logs and traces for the named service. Call inside the Tokio runtime.
+pub fn init(service: &'static str, settings: &Settings) -> Result<Telemetry, TelemetryError> {
+    let filter = EnvFilter::try_new(&settings.log.level)?;
+    let (file_layer, log_file) = log::file(settings.log.file.as_deref())?;
+    let tracer = settings.telemetry.otlp_endpoint.as_deref().map(|url| trace::provider(service, url)).transpose()?;
+    let otel_layer = tracer.as_ref().map(|provider| {
+        tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer("plinth"))
+            .with_location(false)
+            .with_threads(false)
+            .with_filter(EnvFilter::new("info,h2=off,hyper=off,tonic=off,tower=off"))
+    });
+    tracing_subscriber::registry()
+        .with(otel_layer)
+        .with(log::standard_error(settings.log.format).with_filter(filter.clone()))
+        .with(file_layer.map(|layer| layer.with_filter(filter)))
+        .try_init()?;
+    Ok(Telemetry { tracer, _log_file: log_file })
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Some(tracer) = self.tracer.take() {
+            // Nothing is left to tell the failure to: the process ends.
+            let _ = tracer.shutdown();
+        }
+    }
+}
