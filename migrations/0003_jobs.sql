@@ -27,3 +27,5 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_waiting ON jobs (run_at) WHERE state IN ('queued', 'retrying');
 CREATE INDEX jobs_leases ON jobs (lease_until) WHERE state = 'running';
 CREATE INDEX jobs_finished ON jobs (finished_at) WHERE state IN ('done', 'cancelled');
+-- When a kind was last asked for: the periodic ones.
+CREATE INDEX jobs_kind ON jobs (kind, created_at);

@@ -101,6 +101,8 @@ pub struct Origin {
     pub ip: Option<IpAddr>,
     pub user_agent: Option<String>,
     pub request_id: Option<String>,
+    /// W3C trace context of the caller, for the jobs that the action asks for.
+    pub traceparent: Option<String>,
 }
 
 impl Origin {

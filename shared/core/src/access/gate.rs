@@ -1,0 +1,229 @@
+//! The gate that every request passes.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use plinth_domain::gcra::{Limit, Verdict};
+use plinth_domain::id::UserId;
+use plinth_domain::user::{User, UserStatus};
+use plinth_platform::redis::{Redis, RedisFailure, script};
+use plinth_platform::settings::LimitsSettings;
+use plinth_platform::telemetry::metrics;
+
+use super::fallback::{self, SessionCopy};
+use super::limiter::LocalLimiter;
+use super::{Caller, revoked_key, session_key, user_key};
+use crate::auth::Claims;
+use crate::hot::{self, Copy};
+use crate::{Error, Result, Stores};
+
+const SCRIPT: &str = include_str!("gate.lua");
+
+/// How long a copy of an account is used without a look at PostgreSQL.
+const USER_TTL: Duration = Duration::from_secs(300);
+/// The same for a session.
+const SESSION_TTL: Duration = Duration::from_secs(300);
+
+/// What the gate says of a request.
+#[derive(Debug)]
+pub struct Admission {
+    /// Who is asking; `None` for nobody known.
+    pub caller: Option<Caller>,
+    /// The tightest limit that was counted; `None` where all are off.
+    pub limit: Option<(Limit, Verdict)>,
+}
+
+/// Admits requests.
+pub struct Gate {
+    stores: Stores,
+    per_ip: Option<Limit>,
+    per_user: Option<Limit>,
+    sensitive: Option<Limit>,
+    local: LocalLimiter,
+}
+
+/// One limit that a request counts against.
+struct Counted {
+    key: String,
+    limit: Limit,
+}
+
+/// What Redis holds of a request's caller.
+struct Copies {
+    revoked: bool,
+    session: Copy<SessionCopy>,
+    user: Copy<User>,
+}
+
+impl Gate {
+    pub fn new(stores: &Stores, limits: &LimitsSettings) -> Self {
+        Self {
+            stores: stores.clone(),
+            per_ip: Limit::per_minute(limits.ip_per_minute),
+            per_user: Limit::per_minute(limits.user_per_minute),
+            sensitive: Limit::per_minute(limits.auth_per_minute),
+            local: LocalLimiter::default(),
+        }
+    }
+
+    /// Counts the request against its limits and finds out who is asking. `sensitive` requests, those that
+    /// guess at credentials, have a limit of their own.
+    pub async fn admit(&self, ip: IpAddr, sensitive: bool, claims: Option<&Claims>) -> Result<Admission> {
+        let counted = self.counted(ip, sensitive, claims.map(|claims| claims.user()));
+        let (verdicts, copies) = match self.ask_redis(&counted, claims).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::debug!(%error, "the gate goes on without Redis");
+                (self.local.count(&counted_pairs(&counted), self.stores.clock.now()), None)
+            }
+        };
+        let limit = tightest(&counted, &verdicts)?;
+        let caller = match claims {
+            Some(claims) => Some(self.identify(claims, copies).await?),
+            None => None,
+        };
+        Ok(Admission { caller, limit })
+    }
+
+    fn counted(&self, ip: IpAddr, sensitive: bool, user: Option<UserId>) -> Vec<Counted> {
+        let redis = &self.stores.redis;
+        let address = network_of(ip);
+        let per_ip = self.per_ip.map(|limit| Counted { key: redis.key(&format!("limit:ip:{address}")), limit });
+        let sensitive = self
+            .sensitive
+            .filter(|_| sensitive)
+            .map(|limit| Counted { key: redis.key(&format!("limit:auth:{address}")), limit });
+        let per_user = user
+            .zip(self.per_user)
+            .map(|(user, limit)| Counted { key: redis.key(&format!("limit:user:{user}")), limit });
+        [per_ip, sensitive, per_user].into_iter().flatten().collect()
+    }
+
+    async fn ask_redis(
+        &self,
+        counted: &[Counted],
+        claims: Option<&Claims>,
+    ) -> Result<(Vec<Verdict>, Option<Copies>), RedisFailure> {
+        let redis = &self.stores.redis;
+        if counted.is_empty() && claims.is_none() {
+            return Ok((Vec::new(), None));
+        }
+        let script = script(SCRIPT);
+        let mut call = script.prepare_invoke();
+        call.arg(counted.len());
+        for Counted { key, limit } in counted {
+            call.key(key).arg(limit.burst).arg(limit.interval_ms);
+        }
+        if let Some(claims) = claims {
+            call.key(revoked_key(redis, claims.token()))
+                .key(session_key(redis, claims.session()))
+                .key(user_key(redis, claims.user()));
+        }
+        let (verdicts, revoked, session, user): (Vec<(u8, u32, u64, u64)>, u8, Option<String>, Option<String>) =
+            redis.run("gate", &call).await?;
+        let verdicts = verdicts
+            .into_iter()
+            .map(|(allowed, remaining, retry_after_ms, reset_ms)| Verdict {
+                allowed: allowed == 1,
+                remaining,
+                retry_after_ms,
+                reset_ms,
+            })
+            .collect();
+        let copies = claims.map(|_| Copies {
+            revoked: revoked == 1,
+            session: Copy::read(session.as_deref()),
+            user: Copy::read(user.as_deref()),
+        });
+        Ok((verdicts, copies))
+    }
+
+    /// Blacklist, session, account: from the copies where they are fresh, from PostgreSQL otherwise.
+    async fn identify(&self, claims: &Claims, copies: Option<Copies>) -> Result<Caller> {
+        let (session, user, revoked) = match copies {
+            Some(copies) => (copies.session, copies.user, copies.revoked),
+            None => (Copy::Doubtful, Copy::Doubtful, false),
+        };
+        metrics::observe_cache("session", matches!(session, Copy::Fresh(_)));
+        metrics::observe_cache("user", matches!(user, Copy::Fresh(_)));
+        if revoked {
+            return Err(ended());
+        }
+        let now = self.stores.clock.now();
+        let redis = &self.stores.redis;
+        let session = match session {
+            Copy::Fresh(session) => session,
+            stale => {
+                let read = fallback::session(&self.stores.db, claims.session(), claims.token(), now).await?;
+                let read = read.ok_or_else(ended)?;
+                if stale == Copy::Missing {
+                    fill_while_valid(redis, &session_key(redis, claims.session()), &read, now).await;
+                }
+                read
+            }
+        };
+        if session.user != claims.user() || session.expires_at <= now {
+            return Err(ended());
+        }
+        let user = match user {
+            Copy::Fresh(user) => user,
+            stale => {
+                let read = crate::users::find(&self.stores, claims.user()).await?.ok_or_else(ended)?;
+                if stale == Copy::Missing {
+                    hot::fill(redis, &user_key(redis, read.id), &read, USER_TTL).await;
+                }
+                read
+            }
+        };
+        if user.status != UserStatus::Active {
+            return Err(Error::Unauthenticated {
+                code: "account_suspended",
+                detail: "The account of this access token is suspended.",
+            });
+        }
+        Ok(Caller {
+            user,
+            session: claims.session(),
+            token: claims.token(),
+            token_expires_at: claims.expires_at(),
+        })
+    }
+}
+
+async fn fill_while_valid(redis: &Redis, key: &str, session: &SessionCopy, now: time::OffsetDateTime) {
+    let left = (session.expires_at - now).max(time::Duration::ZERO).unsigned_abs();
+    if !left.is_zero() {
+        hot::fill(redis, key, session, left.min(SESSION_TTL)).await;
+    }
+}
+
+fn counted_pairs(counted: &[Counted]) -> Vec<(&str, Limit)> {
+    counted.iter().map(|one| (one.key.as_str(), one.limit)).collect()
+}
+
+/// The limit nearest to refusing, or the refusal.
+fn tightest(counted: &[Counted], verdicts: &[Verdict]) -> Result<Option<(Limit, Verdict)>> {
+    if let Some(refused) = verdicts.iter().find(|verdict| !verdict.allowed) {
+        return Err(Error::RateLimited(*refused));
+    }
+    Ok(counted
+        .iter()
+        .zip(verdicts)
+        .map(|(one, verdict)| (one.limit, *verdict))
+        .min_by_key(|(_, verdict)| verdict.remaining))
+}
+
+/// What counts as one client: an address, or in IPv6 the /64 that one subscriber gets.
+fn network_of(ip: IpAddr) -> String {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            format!("{a:x}.{b:x}.{c:x}.{d:x}")
+        }
+    }
+}
+
+fn ended() -> Error {
+    Error::Unauthenticated { code: "session_ended", detail: "The session of this access token has ended; log in again." }
+}

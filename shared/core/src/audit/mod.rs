@@ -1,0 +1,19 @@
+//! The audit log: who did what, from where, and how it ended.
+
+pub(crate) mod repository;
+mod service;
+
+use plinth_domain::audit::{Action, Outcome, Target};
+use time::OffsetDateTime;
+
+pub use repository::Event;
+pub use service::{AuditLog, Filter};
+
+/// An event to be written.
+pub(crate) struct NewEvent {
+    pub(crate) action: Action,
+    pub(crate) target: Target,
+    pub(crate) outcome: Outcome,
+    pub(crate) details: serde_json::Value,
+    pub(crate) at: OffsetDateTime,
+}

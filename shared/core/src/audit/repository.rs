@@ -1,0 +1,72 @@
+//! The audit log's table.
+
+use plinth_domain::audit::Origin;
+use plinth_domain::id::AuditEventId;
+use plinth_platform::database::{PgPool, named};
+use sqlx::PgConnection;
+use sqlx::types::ipnet::IpNet;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Filter, NewEvent};
+use crate::page::PageRequest;
+
+/// An event as it was written.
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub id: Uuid,
+    pub occurred_at: OffsetDateTime,
+    pub actor_id: Option<Uuid>,
+    pub session_id: Option<Uuid>,
+    pub action: String,
+    pub target_kind: Option<String>,
+    pub target_id: Option<Uuid>,
+    pub ip: Option<IpNet>,
+    pub user_agent: Option<String>,
+    pub request_id: Option<String>,
+    pub outcome: String,
+    pub details: serde_json::Value,
+}
+
+pub(crate) async fn insert(connection: &mut PgConnection, origin: &Origin, event: &NewEvent) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "INSERT INTO audit_events
+             (id, occurred_at, actor_id, session_id, action, target_kind, target_id, ip, user_agent, request_id,
+              outcome, details)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        AuditEventId::mint(event.at).0,
+        event.at,
+        origin.actor.map(|id| id.0),
+        origin.session.map(|id| id.0),
+        event.action.as_str(),
+        event.target.kind(),
+        event.target.id(),
+        origin.ip.map(IpNet::from) as _,
+        origin.user_agent,
+        origin.request_id,
+        event.outcome.as_str(),
+        event.details,
+    );
+    named("audit.insert", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn list(db: &PgPool, filter: &Filter, page: PageRequest) -> sqlx::Result<Vec<Event>> {
+    let query = sqlx::query_as!(
+        Event,
+        r#"SELECT id, occurred_at, actor_id, session_id, action, target_kind, target_id, ip AS "ip: IpNet", user_agent,
+                  request_id, outcome, details
+           FROM audit_events
+           WHERE id < $1
+             AND ($2::uuid IS NULL OR actor_id = $2)
+             AND ($3::text IS NULL OR action = $3)
+             AND ($4::uuid IS NULL OR target_id = $4)
+           ORDER BY id DESC
+           LIMIT $5"#,
+        page.before(),
+        filter.actor_id,
+        filter.action,
+        filter.target_id,
+        page.fetch(),
+    );
+    named("audit.list", query.fetch_all(db)).await
+}

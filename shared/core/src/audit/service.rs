@@ -1,0 +1,33 @@
+//! Reading the audit log.
+
+use uuid::Uuid;
+
+use super::repository::{self, Event};
+use crate::page::{Page, PageRequest};
+use crate::{Result, Stores};
+
+/// Which events are asked for; `None` is any.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub actor_id: Option<Uuid>,
+    pub action: Option<String>,
+    pub target_id: Option<Uuid>,
+}
+
+/// The door to the audit log.
+#[derive(Clone)]
+pub struct AuditLog {
+    stores: Stores,
+}
+
+impl AuditLog {
+    pub fn new(stores: &Stores) -> Self {
+        Self { stores: stores.clone() }
+    }
+
+    /// Events, the newest first.
+    pub async fn list(&self, filter: &Filter, page: PageRequest) -> Result<Page<Event>> {
+        let events = repository::list(&self.stores.db, filter, page).await?;
+        Ok(Page::cut(events, page, |event| event.id))
+    }
+}

@@ -1,0 +1,24 @@
+//! Logout: the session and the access token in use end at once.
+
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+
+use super::{Auth, sessions, tokens};
+use crate::Result;
+use crate::access::{self, Caller};
+use crate::unit::Unit;
+
+impl Auth {
+    /// Ends the caller's session; the very next request with its token is refused.
+    pub async fn log_out(&self, origin: &Origin, caller: &Caller) -> Result<()> {
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let at = unit.at();
+        unit.changes_session(caller.session).await;
+        if sessions::revoke(unit.connection(), caller.session, at).await? {
+            unit.audit(Action::SessionRevoked, Target::Session(caller.session), Outcome::Success).await?;
+        }
+        tokens::take_back(unit.connection(), caller.token, caller.token_expires_at).await?;
+        unit.commit().await?;
+        access::blacklist(&self.stores.redis, caller.token, caller.token_expires_at - at).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! Registration: a new account, whose address is to be proved by mail.
+
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::email::Email;
+use plinth_domain::id::UserId;
+use plinth_domain::job::SendVerificationMail;
+use plinth_domain::password::Password;
+use plinth_domain::text::DisplayName;
+use serde_json::json;
+
+use super::Auth;
+use crate::unit::Unit;
+use crate::users::{self, NewAccount};
+use crate::Result;
+
+/// What somebody who registers gives.
+#[derive(Debug)]
+pub struct Registration {
+    pub email: Email,
+    pub password: Password,
+    pub display_name: Option<DisplayName>,
+}
+
+impl Auth {
+    /// Takes the registration. The answer is the same, and takes the same time, whether or not the address has an
+    /// account already; one that was never proved gets another mail.
+    pub async fn register(&self, origin: &Origin, registration: Registration) -> Result<()> {
+        let password_hash = self.hasher.hash(registration.password).await?;
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let account = NewAccount {
+            id: UserId::mint(unit.at()),
+            email: registration.email,
+            display_name: registration.display_name,
+            password_hash,
+        };
+        if users::create(&mut unit, &account).await? {
+            unit.act_as(account.id);
+            unit.audit(Action::AccountRegistered, Target::User(account.id), Outcome::Success).await?;
+            unit.enqueue(&SendVerificationMail { user_id: account.id }).await?;
+        } else if let Some(known) = users::owner_of(&mut unit, &account.email).await? {
+            let details = json!({ "reason": "address_taken" });
+            unit.audit_with(Action::AccountRegistered, Target::User(known.id), Outcome::Refused, details).await?;
+            if !known.email_verified {
+                unit.enqueue(&SendVerificationMail { user_id: known.id }).await?;
+            }
+        }
+        unit.commit().await
+    }
+}

@@ -1,0 +1,128 @@
+//! What a capability can answer instead of what was asked. The API maps it to HTTP in one place.
+
+use std::time::Duration;
+
+use plinth_domain::gcra::Verdict;
+use plinth_domain::rejection::Rejection;
+use plinth_object_store::ObjectError;
+use plinth_platform::crypto::HashFailure;
+use plinth_platform::redis::RedisFailure;
+
+/// A refusal or a failure.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Parts of the input broke rules of their types.
+    #[error("the input is invalid: {0:?}")]
+    Invalid(Vec<Fault>),
+    /// Nobody is known to be asking; `code` says why.
+    #[error("not authenticated: {code}")]
+    Unauthenticated { code: &'static str, detail: &'static str },
+    /// Somebody known is asking for what he may not have.
+    #[error("forbidden: {code}")]
+    Forbidden { code: &'static str, detail: String },
+    /// It does not exist, or not for who asks.
+    #[error("not found")]
+    NotFound,
+    /// The content is longer than it may be, in bytes.
+    #[error("longer than {limit} bytes")]
+    TooLarge { limit: u64 },
+    /// The client stopped sending before its content was whole.
+    #[error("the content broke off")]
+    Interrupted,
+    #[error("rate limited")]
+    RateLimited(Verdict),
+    /// There is too much to do just now.
+    #[error("busy")]
+    Busy { retry_after: Duration },
+    /// A store does not answer.
+    #[error("{store} is unavailable")]
+    Unavailable { store: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    /// A fault of ours.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// One part of the input that broke a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where, as a JSON pointer (RFC 6901); empty for the whole.
+    pub pointer: String,
+    pub rejection: Rejection,
+}
+
+impl Error {
+    /// An input of one wrong part.
+    pub fn invalid(pointer: &str, rejection: Rejection) -> Self {
+        Self::Invalid(vec![Fault { pointer: pointer.to_owned(), rejection }])
+    }
+
+    /// A fault of ours with its cause.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(cause.into())
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::Tls(_) => {
+                Self::Unavailable { store: "postgresql", source: error.into() }
+            }
+            // 57P01..03: the server is stopping or starting; 53300: it has no connection left.
+            sqlx::Error::Database(ref refusal)
+                if refusal.code().is_some_and(|code| code.starts_with("57P") || code == "53300") =>
+            {
+                Self::Unavailable { store: "postgresql", source: error.into() }
+            }
+            other => Self::Internal(other.into()),
+        }
+    }
+}
+
+impl From<RedisFailure> for Error {
+    fn from(error: RedisFailure) -> Self {
+        match error {
+            RedisFailure::Unavailable => Self::Unavailable { store: "redis", source: error.into() },
+            RedisFailure::Command(_) => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<ObjectError> for Error {
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::NotFound => Self::Internal(error.into()),
+            ObjectError::Failed { .. } | ObjectError::Broken(_) => {
+                Self::Unavailable { store: "object store", source: error.into() }
+            }
+        }
+    }
+}
+
+impl From<HashFailure> for Error {
+    fn from(error: HashFailure) -> Self {
+        match error {
+            HashFailure::Busy => Self::Busy { retry_after: Duration::from_secs(2) },
+            HashFailure::Unreadable | HashFailure::Parameters(_) => Self::Internal(error.into()),
+        }
+    }
+}
+
+/// Parses the parts of an input and keeps every fault.
+#[derive(Debug, Default)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Keeps the rejection of the part at `pointer`, if it is one.
+    pub fn keep<T>(&mut self, pointer: &str, parsed: std::result::Result<T, Rejection>) -> Option<T> {
+        parsed.map_err(|rejection| self.0.push(Fault { pointer: pointer.to_owned(), rejection })).ok()
+    }
+
+    /// The whole input if all of its parts parsed, all faults otherwise.
+    pub fn into_result<T>(self, whole: Option<T>) -> Result<T, Error> {
+        match whole {
+            Some(whole) if self.0.is_empty() => Ok(whole),
+            _ => Err(Error::Invalid(self.0)),
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Files: taken in as streams, kept in S3, described in PostgreSQL.
+//!
+//! A row exists before the first byte is stored, and goes after the last is removed, so that S3 holds nothing that
+//! PostgreSQL does not know.
+
+mod download;
+mod processing;
+mod removal;
+mod repository;
+mod service;
+mod sniff;
+mod upload;
+
+pub use download::{Content, Download};
+pub use processing::{Made, Processing};
+pub use removal::{Purge, remove_abandoned};
+pub use service::Files;
+pub use upload::Upload;

@@ -1,0 +1,69 @@
+//! The end of a file: its objects go first, its row last, so that a broken removal can be repeated.
+
+use std::time::Duration;
+
+use plinth_domain::id::FileId;
+use plinth_domain::preset::Preset;
+use plinth_platform::database::named;
+
+use super::processing::variant_key;
+use super::repository::{self, Remains};
+use crate::{Result, Stores};
+
+/// Uploads claimed for removal at once.
+const BATCH: i64 = 100;
+
+/// The worker's side of a deletion.
+#[derive(Clone)]
+pub struct Purge {
+    stores: Stores,
+}
+
+impl Purge {
+    pub fn new(stores: &Stores) -> Self {
+        Self { stores: stores.clone() }
+    }
+
+    /// Removes every object of a deleted file, then its row; fine when that was done before.
+    pub async fn run(&self, id: FileId) -> Result<()> {
+        match repository::remains(&self.stores.db, id).await? {
+            Some(remains) => remove(&self.stores, &remains).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Removes uploads that have stood still for `age`; how many there were.
+pub async fn remove_abandoned(stores: &Stores, age: Duration) -> Result<u64> {
+    let mut total = 0;
+    loop {
+        let now = stores.clock.now();
+        let claimed = repository::claim_abandoned(&stores.db, now - age, now, BATCH).await?;
+        for remains in &claimed {
+            remove(stores, remains).await?;
+        }
+        total += claimed.len() as u64;
+        if claimed.len() < usize::try_from(BATCH).unwrap_or(usize::MAX) {
+            return Ok(total);
+        }
+    }
+}
+
+/// Forgets an upload that has stored nothing.
+pub(super) async fn forget(stores: &Stores, id: FileId) -> Result<()> {
+    let query = sqlx::query!("DELETE FROM files WHERE id = $1 AND state = 'uploading'", id.0);
+    named("files.forget", query.execute(&stores.db)).await?;
+    Ok(())
+}
+
+async fn remove(stores: &Stores, remains: &Remains) -> Result<()> {
+    if let Some(upload) = &remains.multipart_upload_id {
+        stores.objects.abort_parts(&remains.object_key, upload).await?;
+    }
+    for preset in Preset::ALL {
+        stores.objects.delete(&variant_key(remains.id, preset)).await?;
+    }
+    stores.objects.delete(&remains.object_key).await?;
+    repository::remove(&stores.db, remains.id).await?;
+    Ok(())
+}

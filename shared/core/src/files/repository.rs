@@ -1,0 +1,290 @@
+//! The tables of files and their variants.
+
+use plinth_domain::file::{File, FileState, Rendition, Variant, VariantState};
+use plinth_domain::id::{FileId, UserId};
+use plinth_domain::preset::Preset;
+use plinth_platform::database::{PgPool, named};
+use sqlx::{PgConnection, PgExecutor};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::page::PageRequest;
+use crate::{Error, Result};
+
+/// What is known of an upload when it begins.
+pub(super) struct NewFile<'a> {
+    pub(super) id: FileId,
+    pub(super) owner: UserId,
+    pub(super) name: &'a str,
+    pub(super) object_key: &'a str,
+}
+
+/// What is known of an upload when it ends.
+pub(super) struct Stored<'a> {
+    pub(super) content_type: &'a str,
+    pub(super) size: i64,
+    pub(super) sha256: &'a [u8; 32],
+}
+
+/// A file that is not, or no longer, there for anybody.
+pub(super) struct Remains {
+    pub(super) id: FileId,
+    pub(super) object_key: String,
+    pub(super) multipart_upload_id: Option<String>,
+}
+
+struct FileRow {
+    id: Uuid,
+    owner_id: Uuid,
+    name: String,
+    content_type: String,
+    size: i64,
+    sha256: Option<Vec<u8>>,
+    state: String,
+    object_key: String,
+    created_at: OffsetDateTime,
+}
+
+struct VariantRow {
+    file_id: Uuid,
+    preset: String,
+    state: String,
+    object_key: Option<String>,
+    width: Option<i32>,
+    height: Option<i32>,
+    content_type: Option<String>,
+    size: Option<i64>,
+    reason: Option<String>,
+}
+
+impl FileRow {
+    fn into_file(self, variants: Vec<Variant>) -> Result<File> {
+        let sha256 = self.sha256.and_then(|hash| hash.try_into().ok());
+        Ok(File {
+            id: FileId(self.id),
+            owner_id: UserId(self.owner_id),
+            name: self.name,
+            content_type: self.content_type,
+            size: self.size,
+            sha256: sha256.ok_or_else(|| Error::internal("a ready file has no hash"))?,
+            state: FileState::parse(&self.state).ok_or_else(|| Error::internal("a file is in an unknown state"))?,
+            object_key: self.object_key,
+            variants,
+            created_at: self.created_at,
+        })
+    }
+}
+
+impl VariantRow {
+    /// `None` for a preset that this build does not know.
+    fn into_variant(self) -> Option<Variant> {
+        let rendition = (|| {
+            Some(Rendition {
+                width: self.width?,
+                height: self.height?,
+                content_type: self.content_type?,
+                size: self.size?,
+                object_key: self.object_key?,
+            })
+        })();
+        Some(Variant {
+            preset: Preset::parse(&self.preset)?,
+            state: VariantState::parse(&self.state)?,
+            rendition,
+            reason: self.reason,
+        })
+    }
+}
+
+pub(super) async fn begin(connection: &mut PgConnection, file: &NewFile<'_>, at: OffsetDateTime) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "INSERT INTO files (id, owner_id, name, state, object_key, created_at, updated_at)
+         VALUES ($1, $2, $3, 'uploading', $4, $5, $5)",
+        file.id.0,
+        file.owner.0,
+        file.name,
+        file.object_key,
+        at,
+    );
+    named("files.begin", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn note_parts(db: &PgPool, id: FileId, upload: &str) -> sqlx::Result<()> {
+    let query = sqlx::query!("UPDATE files SET multipart_upload_id = $2 WHERE id = $1", id.0, upload);
+    named("files.note_parts", query.execute(db)).await.map(drop)
+}
+
+/// False when the upload was given up meanwhile.
+pub(super) async fn finish(
+    connection: &mut PgConnection,
+    id: FileId,
+    stored: &Stored<'_>,
+    at: OffsetDateTime,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query!(
+        "UPDATE files
+         SET state = 'ready', content_type = $2, size = $3, sha256 = $4, multipart_upload_id = NULL, updated_at = $5
+         WHERE id = $1 AND state = 'uploading'",
+        id.0,
+        stored.content_type,
+        stored.size,
+        stored.sha256,
+        at,
+    );
+    Ok(named("files.finish", query.execute(connection)).await?.rows_affected() == 1)
+}
+
+pub(super) async fn expect_variants(connection: &mut PgConnection, id: FileId, at: OffsetDateTime) -> sqlx::Result<()> {
+    let presets: Vec<String> = Preset::ALL.iter().map(|preset| preset.as_str().to_owned()).collect();
+    let query = sqlx::query!(
+        "INSERT INTO file_variants (file_id, preset, state, updated_at)
+         SELECT $1, preset, 'pending', $3 FROM unnest($2::text[]) AS preset",
+        id.0,
+        &presets,
+        at,
+    );
+    named("file_variants.expect", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn set_variant_ready(
+    connection: &mut PgConnection,
+    id: FileId,
+    preset: Preset,
+    rendition: &Rendition,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE file_variants
+         SET state = 'ready', object_key = $3, width = $4, height = $5, content_type = $6, size = $7, reason = NULL,
+             updated_at = $8
+         WHERE file_id = $1 AND preset = $2",
+        id.0,
+        preset.as_str(),
+        rendition.object_key,
+        rendition.width,
+        rendition.height,
+        rendition.content_type,
+        rendition.size,
+        at,
+    );
+    named("file_variants.ready", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn set_variants_failed(
+    connection: &mut PgConnection,
+    id: FileId,
+    reason: &str,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE file_variants SET state = 'failed', reason = $2, updated_at = $3 WHERE file_id = $1",
+        id.0,
+        reason,
+        at,
+    );
+    named("file_variants.failed", query.execute(connection)).await.map(drop)
+}
+
+/// A ready file, and its owner's only where one is named.
+pub(super) async fn find(db: &PgPool, id: FileId, owner: Option<UserId>) -> Result<Option<File>> {
+    let query = sqlx::query_as!(
+        FileRow,
+        "SELECT id, owner_id, name, content_type, size, sha256, state, object_key, created_at
+         FROM files WHERE id = $1 AND state = 'ready' AND ($2::uuid IS NULL OR owner_id = $2)",
+        id.0,
+        owner.map(|owner| owner.0),
+    );
+    let Some(row) = named("files.find", query.fetch_optional(db)).await? else { return Ok(None) };
+    let variants = variants(db, &[row.id]).await?;
+    row.into_file(variants.into_iter().filter_map(VariantRow::into_variant).collect()).map(Some)
+}
+
+pub(super) async fn list(db: &PgPool, owner: UserId, page: PageRequest) -> Result<Vec<File>> {
+    let query = sqlx::query_as!(
+        FileRow,
+        "SELECT id, owner_id, name, content_type, size, sha256, state, object_key, created_at
+         FROM files WHERE owner_id = $1 AND state = 'ready' AND id < $2 ORDER BY id DESC LIMIT $3",
+        owner.0,
+        page.before(),
+        page.fetch(),
+    );
+    let rows = named("files.list", query.fetch_all(db)).await?;
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let mut variants = variants(db, &ids).await?;
+    rows.into_iter()
+        .map(|row| {
+            let own = variants.extract_if(.., |variant| variant.file_id == row.id);
+            let own = own.filter_map(VariantRow::into_variant).collect();
+            row.into_file(own)
+        })
+        .collect()
+}
+
+async fn variants(db: &PgPool, files: &[Uuid]) -> sqlx::Result<Vec<VariantRow>> {
+    let query = sqlx::query_as!(
+        VariantRow,
+        "SELECT file_id, preset, state, object_key, width, height, content_type, size, reason
+         FROM file_variants WHERE file_id = ANY($1) ORDER BY file_id, preset DESC",
+        files,
+    );
+    named("file_variants.list", query.fetch_all(db)).await
+}
+
+/// False when there is no such ready file of this owner.
+pub(super) async fn mark_deleting(
+    connection: &mut PgConnection,
+    id: FileId,
+    owner: UserId,
+    at: OffsetDateTime,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query!(
+        "UPDATE files SET state = 'deleting', updated_at = $3 WHERE id = $1 AND owner_id = $2 AND state = 'ready'",
+        id.0,
+        owner.0,
+        at,
+    );
+    Ok(named("files.mark_deleting", query.execute(connection)).await?.rows_affected() == 1)
+}
+
+/// What is to be removed of a file that is being deleted.
+pub(super) async fn remains(db: impl PgExecutor<'_>, id: FileId) -> sqlx::Result<Option<Remains>> {
+    let query = sqlx::query!(
+        "SELECT object_key, multipart_upload_id FROM files WHERE id = $1 AND state = 'deleting'",
+        id.0
+    );
+    let row = named("files.remains", query.fetch_optional(db)).await?;
+    Ok(row.map(|row| Remains { id, object_key: row.object_key, multipart_upload_id: row.multipart_upload_id }))
+}
+
+/// Claims uploads that have stood still since `before` for removal: no upload finishes any more once claimed.
+pub(super) async fn claim_abandoned(
+    db: &PgPool,
+    before: OffsetDateTime,
+    at: OffsetDateTime,
+    limit: i64,
+) -> sqlx::Result<Vec<Remains>> {
+    let query = sqlx::query!(
+        "UPDATE files SET state = 'deleting', updated_at = $3
+         WHERE id IN (SELECT id FROM files
+                      WHERE state <> 'ready' AND updated_at < $1
+                      ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+         RETURNING id, object_key, multipart_upload_id",
+        before,
+        limit,
+        at,
+    );
+    let rows = named("files.claim_abandoned", query.fetch_all(db)).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Remains {
+            id: FileId(row.id),
+            object_key: row.object_key,
+            multipart_upload_id: row.multipart_upload_id,
+        })
+        .collect())
+}
+
+pub(super) async fn remove(db: &PgPool, id: FileId) -> sqlx::Result<()> {
+    let query = sqlx::query!("DELETE FROM files WHERE id = $1 AND state = 'deleting'", id.0);
+    named("files.remove", query.execute(db)).await.map(drop)
+}

@@ -1,0 +1,6 @@
+//! The inbox of each user.
+
+mod repository;
+mod service;
+
+pub use service::Inbox;

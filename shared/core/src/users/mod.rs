@@ -1,0 +1,7 @@
+//! Accounts: who exists, what each may do, and what each says of itself.
+
+mod repository;
+mod service;
+
+pub use service::{ProfileChange, Users, find};
+pub(crate) use service::{Credentials, NewAccount, create, credentials, mark_email_verified, owner_of};

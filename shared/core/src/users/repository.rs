@@ -1,0 +1,126 @@
+//! The tables of accounts and roles.
+
+use plinth_domain::email::Email;
+use plinth_domain::id::UserId;
+use plinth_domain::user::{User, UserStatus};
+use plinth_platform::database::named;
+use sqlx::{PgConnection, PgExecutor};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Credentials, NewAccount};
+use crate::Result;
+
+struct Row {
+    id: Uuid,
+    email: String,
+    display_name: Option<String>,
+    email_verified_at: Option<OffsetDateTime>,
+    status: String,
+    created_at: OffsetDateTime,
+    roles: Vec<String>,
+    permissions: Vec<String>,
+}
+
+impl From<Row> for User {
+    fn from(row: Row) -> Self {
+        Self {
+            id: UserId(row.id),
+            email: row.email,
+            display_name: row.display_name,
+            email_verified_at: row.email_verified_at,
+            // A status of a newer build is none that this one lets in.
+            status: UserStatus::parse(&row.status).unwrap_or(UserStatus::Suspended),
+            roles: row.roles,
+            permissions: row.permissions.into(),
+            created_at: row.created_at,
+        }
+    }
+}
+
+pub(super) async fn find(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Option<User>> {
+    let query = sqlx::query_as!(
+        Row,
+        r#"SELECT id, email, display_name, email_verified_at, status, created_at,
+                  ARRAY(SELECT role FROM user_roles WHERE user_id = users.id ORDER BY role) AS "roles!",
+                  ARRAY(SELECT DISTINCT unnest(permissions) FROM user_roles JOIN roles ON name = role
+                        WHERE user_id = users.id) AS "permissions!"
+           FROM users WHERE id = $1"#,
+        id.0,
+    );
+    Ok(named("users.find", query.fetch_optional(db)).await?.map(User::from))
+}
+
+pub(super) async fn credentials(db: impl PgExecutor<'_>, email: &Email) -> sqlx::Result<Option<Credentials>> {
+    let query = sqlx::query!(
+        "SELECT id, password_hash, email_verified_at, status FROM users WHERE email_key = $1",
+        email.key(),
+    );
+    let row = named("users.credentials", query.fetch_optional(db)).await?;
+    Ok(row.map(|row| Credentials {
+        id: UserId(row.id),
+        password_hash: row.password_hash,
+        email_verified: row.email_verified_at.is_some(),
+        status: UserStatus::parse(&row.status).unwrap_or(UserStatus::Suspended),
+    }))
+}
+
+/// Inserts the account unless its address is taken; false when it is.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    account: &NewAccount,
+    email_verified_at: Option<OffsetDateTime>,
+    at: OffsetDateTime,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query!(
+        "INSERT INTO users (id, email, email_key, display_name, password_hash, email_verified_at, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+         ON CONFLICT (email_key) DO NOTHING",
+        account.id.0,
+        account.email.as_str(),
+        account.email.key(),
+        account.display_name.as_ref().map(|name| name.as_str()),
+        account.password_hash,
+        email_verified_at,
+        at,
+    );
+    Ok(named("users.insert", query.execute(connection)).await?.rows_affected() == 1)
+}
+
+pub(super) async fn add_role(connection: &mut PgConnection, id: UserId, role: &str) -> sqlx::Result<()> {
+    let query =
+        sqlx::query!("INSERT INTO user_roles (user_id, role) VALUES ($1, $2) ON CONFLICT DO NOTHING", id.0, role);
+    named("users.add_role", query.execute(connection)).await.map(drop)
+}
+
+/// False when it was verified already.
+pub(super) async fn verify_email(connection: &mut PgConnection, id: UserId, at: OffsetDateTime) -> sqlx::Result<bool> {
+    let query = sqlx::query!(
+        "UPDATE users SET email_verified_at = $2, updated_at = $2 WHERE id = $1 AND email_verified_at IS NULL",
+        id.0,
+        at,
+    );
+    Ok(named("users.verify_email", query.execute(connection)).await?.rows_affected() == 1)
+}
+
+pub(super) async fn set_display_name(
+    connection: &mut PgConnection,
+    id: UserId,
+    display_name: Option<&str>,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query =
+        sqlx::query!("UPDATE users SET display_name = $2, updated_at = $3 WHERE id = $1", id.0, display_name, at);
+    named("users.set_display_name", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn set_password(
+    connection: &mut PgConnection,
+    id: UserId,
+    hash: &str,
+    at: OffsetDateTime,
+) -> Result<()> {
+    let query = sqlx::query!("UPDATE users SET password_hash = $2, updated_at = $3 WHERE id = $1", id.0, hash, at);
+    named("users.set_password", query.execute(connection)).await?;
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! The rules of accounts.
+
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::email::Email;
+use plinth_domain::id::UserId;
+use plinth_domain::password::Password;
+use plinth_domain::text::DisplayName;
+use plinth_domain::user::{User, UserStatus};
+use plinth_platform::crypto::PasswordHasher;
+use serde_json::json;
+
+use super::repository;
+use crate::unit::Unit;
+use crate::{Error, Result, Stores};
+
+/// An account that is about to be.
+pub(crate) struct NewAccount {
+    pub(crate) id: UserId,
+    pub(crate) email: Email,
+    pub(crate) display_name: Option<DisplayName>,
+    pub(crate) password_hash: String,
+}
+
+/// What a login is decided on.
+pub(crate) struct Credentials {
+    pub(crate) id: UserId,
+    pub(crate) password_hash: String,
+    pub(crate) email_verified: bool,
+    pub(crate) status: UserStatus,
+}
+
+/// What an account's owner changes; an outer `None` leaves a part as it is.
+#[derive(Debug, Default)]
+pub struct ProfileChange {
+    pub display_name: Option<Option<DisplayName>>,
+}
+
+/// The account as it stands in PostgreSQL.
+pub async fn find(stores: &Stores, id: UserId) -> Result<Option<User>> {
+    Ok(repository::find(&stores.db, id).await?)
+}
+
+pub(crate) async fn credentials(stores: &Stores, email: &Email) -> Result<Option<Credentials>> {
+    Ok(repository::credentials(&stores.db, email).await?)
+}
+
+/// Creates the account as a member; false when its address is taken.
+pub(crate) async fn create(unit: &mut Unit, account: &NewAccount) -> Result<bool> {
+    let at = unit.at();
+    let created = repository::insert(unit.connection(), account, None, at).await?;
+    if created {
+        repository::add_role(unit.connection(), account.id, "member").await?;
+    }
+    Ok(created)
+}
+
+/// False when it was verified already.
+pub(crate) async fn mark_email_verified(unit: &mut Unit, id: UserId) -> Result<bool> {
+    let at = unit.at();
+    unit.changes_user(id).await;
+    Ok(repository::verify_email(unit.connection(), id, at).await?)
+}
+
+/// The account that has this address.
+pub(crate) async fn owner_of(unit: &mut Unit, email: &Email) -> Result<Option<Credentials>> {
+    Ok(repository::credentials(unit.connection(), email).await?)
+}
+
+/// The door to accounts.
+#[derive(Clone)]
+pub struct Users {
+    stores: Stores,
+}
+
+impl Users {
+    pub fn new(stores: &Stores) -> Self {
+        Self { stores: stores.clone() }
+    }
+
+    /// Changes what an account says of itself.
+    pub async fn change_profile(&self, origin: &Origin, id: UserId, change: ProfileChange) -> Result<User> {
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let at = unit.at();
+        if let Some(name) = &change.display_name {
+            unit.changes_user(id).await;
+            let name = name.as_ref().map(DisplayName::as_str);
+            repository::set_display_name(unit.connection(), id, name, at).await?;
+            let details = json!({ "changed": ["display_name"] });
+            unit.audit_with(Action::AccountUpdated, Target::User(id), Outcome::Success, details).await?;
+        }
+        let user = repository::find(&mut *unit.connection(), id).await?.ok_or(Error::NotFound)?;
+        unit.commit().await?;
+        Ok(user)
+    }
+
+    /// Makes sure that there is an administrator with this address and password; true when the account is new.
+    ///
+    /// An account that has the address already becomes one, and gets this password: whoever can run this can
+    /// write to the database as well.
+    pub async fn ensure_administrator(&self, hasher: &PasswordHasher, email: Email, password: Password) -> Result<bool> {
+        if let Some(known) = repository::credentials(&self.stores.db, &email).await?
+            && hasher.verify(password.clone(), Some(known.password_hash)).await?
+            && find(&self.stores, known.id).await?.is_some_and(|user| user.roles.iter().any(|role| role == "admin"))
+        {
+            return Ok(false);
+        }
+        let password_hash = hasher.hash(password).await?;
+        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+        let at = unit.at();
+        let account = NewAccount { id: UserId::mint(at), email, display_name: None, password_hash };
+        let created = repository::insert(unit.connection(), &account, Some(at), at).await?;
+        let id = match created {
+            true => account.id,
+            false => {
+                let known = repository::credentials(unit.connection(), &account.email).await?.ok_or(Error::NotFound)?;
+                unit.changes_user(known.id).await;
+                repository::set_password(unit.connection(), known.id, &account.password_hash, at).await?;
+                repository::verify_email(unit.connection(), known.id, at).await?;
+                known.id
+            }
+        };
+        repository::add_role(unit.connection(), id, "admin").await?;
+        unit.audit(Action::AdministratorCreated, Target::User(id), Outcome::Success).await?;
+        unit.commit().await?;
+        Ok(created)
+    }
+}
