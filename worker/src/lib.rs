@@ -1,10 +1,23 @@
 //! The worker: takes jobs that the ledger says are due, and runs them.
+//!
+//! One folder a queue, one file a kind of job; around them what takes, runs and records.
 
+pub mod app;
 pub mod backoff;
+pub mod cleanup;
 pub mod consumer;
 pub mod delivery;
+pub mod dispatcher;
+pub mod email;
 pub mod files;
+pub mod fleet;
+pub mod handlers;
 pub mod metrics;
+pub mod notifications;
+pub mod outcome;
 pub mod poll;
+pub mod recorder;
+pub mod registry;
+pub mod runner;
 pub mod sweep;
 pub mod wakeup;

@@ -1,1 +1,59 @@
-fn main() {}
+//! `plinth-worker`: the command line, nothing else.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use plinth_domain::job::Queue;
+use plinth_platform::settings::Settings;
+use plinth_worker::app;
+
+/// Runs Plinth's background jobs.
+#[derive(Parser)]
+#[command(name = "plinth-worker", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Take jobs until SIGTERM or SIGINT, then finish or hand back what runs and exit.
+    Run {
+        /// The queues to serve, separated by commas: email, files, notifications, cleanup [default: `PLINTH_WORKER_QUEUES`]
+        #[arg(long, value_delimiter = ',')]
+        queues: Vec<Queue>,
+    },
+    /// Remove once what has expired, print one line of JSON, and exit: for cron.
+    Cleanup,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match execute(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The last word of a process whose log may not have been set up.
+            let _ = writeln!(std::io::stderr(), "plinth-worker: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> anyhow::Result<()> {
+    let settings = Settings::load()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        match command {
+            Command::Run { queues } => app::run(settings, queues).await,
+            Command::Cleanup => {
+                let report = app::clean_up(settings).await?;
+                writeln!(std::io::stdout(), "{report}")?;
+                Ok(())
+            }
+        }
+    });
+    // A handler that blocks its thread does not hold the process.
+    runtime.shutdown_background();
+    result
+}

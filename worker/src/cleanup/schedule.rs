@@ -1,0 +1,25 @@
+//! Asks for a clean-up every hour; however many workers ask, one job comes of it.
+
+use std::time::Duration;
+
+use plinth_core::{Stores, cleanup};
+use tokio_util::sync::CancellationToken;
+
+const EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// How often it is looked whether an hour has passed.
+const TICK: Duration = Duration::from_secs(60);
+
+/// Asks until `stop`.
+pub async fn run(stores: Stores, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        if let Err(error) = cleanup::schedule(&stores, EVERY).await {
+            tracing::warn!(%error, "could not ask for a clean-up; the next tick will");
+        }
+    }
+}

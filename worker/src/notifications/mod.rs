@@ -1,0 +1,3 @@
+//! Queue `notifications`: one file a kind.
+
+pub mod deliver;

@@ -1,0 +1,61 @@
+//! How an attempt ends, as its handler sees it.
+
+use plinth_domain::id::JobId;
+use tokio::task::JoinError;
+
+/// What a handler may know of the job that it runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt {
+    pub job: JobId,
+    /// 1 for the first.
+    pub number: i16,
+}
+
+/// Why an attempt did not succeed. `?` makes any error a transient one.
+#[derive(Debug)]
+pub enum Failure {
+    /// Another attempt may succeed.
+    Transient(anyhow::Error),
+    /// No attempt can succeed: straight to the dead letters.
+    Permanent(anyhow::Error),
+}
+
+impl Failure {
+    pub fn permanent(error: impl Into<anyhow::Error>) -> Self {
+        Self::Permanent(error.into())
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Transient(error.into())
+    }
+}
+
+/// What a handler answers.
+pub type Done = Result<(), Failure>;
+
+/// What the runner does with the job in the ledger.
+#[derive(Debug)]
+pub enum Outcome {
+    Done,
+    Failed(Failure),
+    /// The process stops before the attempt has ended.
+    HandBack,
+    /// The lease could not be held: somebody else may run the job by now.
+    Lost,
+    /// For a worker that knows the kind and its version.
+    NotOurs(String),
+}
+
+/// What a handler's panic said.
+pub fn panic_message(error: JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(panic) => {
+            let text = panic.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+            format!("panicked: {}", text.unwrap_or("without a word"))
+        }
+        Err(cancelled) => cancelled.to_string(),
+    }
+}

@@ -1,0 +1,68 @@
+//! Which function runs which kind of job.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use plinth_core::jobs::ClaimedJob;
+use plinth_domain::job::JobPayload;
+use serde_json::Value;
+
+use crate::outcome::{Attempt, Done, Failure};
+
+type Run = Arc<dyn Fn(&Value, Attempt) -> Result<BoxFuture<'static, Done>, serde_json::Error> + Send + Sync>;
+
+struct Entry {
+    version: i16,
+    run: Run,
+}
+
+/// The handlers of this worker.
+#[derive(Default)]
+pub struct Registry {
+    handlers: HashMap<&'static str, Entry>,
+}
+
+/// What can be done with a claimed job.
+pub enum Found {
+    Handler(BoxFuture<'static, Done>),
+    /// The payload is not what its version says.
+    Unreadable(Failure),
+    /// A kind or a version of it that a newer worker knows.
+    Unknown(String),
+}
+
+impl Registry {
+    /// Adds the handler of a kind.
+    #[must_use]
+    pub fn with<J, F, R>(mut self, handler: F) -> Self
+    where
+        J: JobPayload + 'static,
+        F: Fn(J, Attempt) -> R + Send + Sync + 'static,
+        R: Future<Output = Done> + Send + 'static,
+    {
+        let run: Run = Arc::new(move |payload, attempt| {
+            let payload = serde_json::from_value(payload.clone())?;
+            Ok(Box::pin(handler(payload, attempt)))
+        });
+        self.handlers.insert(J::KIND, Entry { version: J::VERSION, run });
+        self
+    }
+
+    /// Finds what runs `job`.
+    pub fn find(&self, job: &ClaimedJob) -> Found {
+        let Some(entry) = self.handlers.get(job.kind.as_str()) else {
+            return Found::Unknown(format!("this worker knows no job of kind {}", job.kind));
+        };
+        if job.payload_version > entry.version {
+            return Found::Unknown(format!(
+                "this worker reads {} up to version {} and this is version {}",
+                job.kind, entry.version, job.payload_version
+            ));
+        }
+        match (entry.run)(&job.payload, Attempt { job: job.id, number: job.attempt }) {
+            Ok(work) => Found::Handler(work),
+            Err(error) => Found::Unreadable(Failure::permanent(error)),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! What becomes of one job: once, again, dead, or somebody else's.
+
+use std::time::Duration;
+
+use plinth_core::jobs::Transport;
+use plinth_domain::id::JobId;
+use plinth_domain::job::Queue;
+use plinth_worker::outcome::Failure;
+use plinth_worker::registry::Registry;
+
+use crate::house::{House, Log, Tally, Unheard};
+
+#[tokio::test]
+async fn a_job_delivered_ten_times_runs_once() {
+    let house = House::open().await;
+    let log = Log::default();
+    let job = house.enqueue(&Tally::default()).await;
+    let worker = house.start(log.tallying(Duration::from_millis(300)));
+    for _ in 0..10 {
+        house.forget_task(job).await;
+        house.push(&[job]).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    house.until_all_are("done", 1).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(log.runs(job), 1);
+    assert_eq!(house.job(job).await.attempt, 1);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn two_workers_share_and_never_overlap() {
+    let house = House::open().await;
+    let log = Log::default();
+    let workers = [house.start(log.tallying(Duration::from_millis(2))), house.start(log.tallying(Duration::from_millis(2)))];
+    let mut jobs = Vec::new();
+    for _ in 0..200 {
+        let job = house.enqueue(&Tally::default()).await;
+        house.push(&[job]).await;
+        jobs.push(job);
+    }
+    house.until_all_are("done", jobs.len()).await;
+    assert!(jobs.iter().all(|job| log.runs(*job) == 1));
+    assert_eq!(log.overlaps(), 0);
+    for worker in workers {
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_push_that_was_lost_is_made_again() {
+    let house = House::open().await;
+    let log = Log::default();
+    let worker = house.start(log.tallying(Duration::ZERO));
+    let job = house.enqueue(&Tally::default()).await;
+    // Nobody pushes it: the process that committed it was killed before it could.
+    house.until_all_are("done", 1).await;
+    assert_eq!(log.runs(job), 1);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_failure_is_tried_again_until_it_succeeds() {
+    let house = House::open().await;
+    let log = Log::default();
+    let seen = log.clone();
+    let worker = house.start(Registry::default().with(move |_: Tally, attempt| {
+        seen.begin(attempt.job);
+        async move {
+            if attempt.number < 3 { Err(anyhow::anyhow!("not yet").into()) } else { Ok(()) }
+        }
+    }));
+    let job = house.enqueue(&Tally::default()).await;
+    house.push(&[job]).await;
+    house.until_all_are("done", 1).await;
+    assert_eq!(log.runs(job), 3);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_panic_is_tried_again_and_then_dead() {
+    let house = House::open().await;
+    let log = Log::default();
+    let seen = log.clone();
+    let worker = house.start(Registry::default().with(move |_: Tally, attempt| {
+        seen.begin(attempt.job);
+        async move { panic!("out of {}", "cheese") }
+    }));
+    let job = house.enqueue(&Tally::default()).await;
+    house.push(&[job]).await;
+    house.until_all_are("dead", 1).await;
+    assert_eq!(log.runs(job), 3, "as many attempts as the kind has");
+    assert_eq!(house.job(job).await.last_error.as_deref(), Some("panicked: out of cheese"));
+    // The worker is none the worse for it.
+    let other = house.enqueue(&Unheard {}).await;
+    house.push(&[other]).await;
+    house.until_all_are("retrying", 1).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_permanent_failure_is_dead_at_once_with_its_causes() {
+    let house = House::open().await;
+    let worker = house.start(Registry::default().with(|_: Tally, _| async {
+        Err(Failure::permanent(anyhow::anyhow!("550 no such user").context("the mail was refused")))
+    }));
+    let job = house.enqueue(&Tally::default()).await;
+    house.push(&[job]).await;
+    house.until_all_are("dead", 1).await;
+    let row = house.job(job).await;
+    assert_eq!((row.attempt, row.last_error.as_deref()), (1, Some("the mail was refused: 550 no such user")));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn an_attempt_that_never_ends_is_stopped() {
+    let house = House::open().await;
+    let log = Log::default();
+    let seen = log.clone();
+    let mut settings = House::settings();
+    settings.job_timeout = Duration::from_millis(200);
+    let worker = house.start_with(settings, Registry::default().with(move |_: Tally, attempt| {
+        seen.begin(attempt.job);
+        std::future::pending()
+    }));
+    let job = house.enqueue(&Tally::default()).await;
+    house.push(&[job]).await;
+    house.until_all_are("dead", 1).await;
+    assert_eq!(house.job(job).await.last_error.as_deref(), Some("not done within 200ms"));
+    assert_eq!(log.runs(job), 3);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_longer_than_its_lease_keeps_it() {
+    let house = House::open().await;
+    let log = Log::default();
+    let mut settings = House::settings();
+    settings.lease = Duration::from_millis(900);
+    let workers =
+        [0, 1].map(|_| house.start_with(settings.clone(), log.tallying(Duration::from_secs(3))));
+    let job = house.enqueue(&Tally::default()).await;
+    house.push(&[job]).await;
+    house.until_all_are("done", 1).await;
+    assert_eq!((log.runs(job), house.job(job).await.attempt), (1, 1));
+    for worker in workers {
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_is_taken_over() {
+    let house = House::open().await;
+    let log = Log::default();
+    let job = house.enqueue(&Tally::default()).await;
+    // A worker that is killed right after its claim.
+    let claimed = house.ledger.claim(job, "the dead", Duration::from_millis(500)).await.expect("claims");
+    assert_eq!(claimed.map(|job| job.attempt), Some(1));
+    let worker = house.start(log.tallying(Duration::ZERO));
+    house.until_all_are("done", 1).await;
+    assert_eq!((log.runs(job), house.job(job).await.attempt), (1, 2));
+    assert!(!house.ledger.finish(job, 1).await.expect("answers"), "the dead one changes nothing any more");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_kills_its_workers_ends_as_dead() {
+    let house = House::open().await;
+    let log = Log::default();
+    let job = house.enqueue(&Tally::default()).await;
+    for _ in 0..3 {
+        house.ledger.claim(job, "the dead", Duration::ZERO).await.expect("claims").expect("due");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let worker = house.start(log.tallying(Duration::ZERO));
+    house.until_all_are("dead", 1).await;
+    assert_eq!(log.runs(job), 0);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_of_a_newer_version_is_left_alone() {
+    let house = House::open().await;
+    let log = Log::default();
+    let job = house.enqueue(&Tally::default()).await;
+    house.set_version(job, 2).await;
+    let worker = house.start(log.tallying(Duration::ZERO));
+    house.push(&[job]).await;
+    house.until_all_are("retrying", 1).await;
+    let row = house.job(job).await;
+    assert_eq!((row.attempt, log.runs(job)), (0, 0));
+    assert!(row.last_error.is_some_and(|error| error.contains("up to version 1")));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_payload_that_is_not_what_it_says_is_dead() {
+    let house = House::open().await;
+    let log = Log::default();
+    let job = house.enqueue(&Tally::default()).await;
+    house.spoil_payload(job).await;
+    let worker = house.start(log.tallying(Duration::ZERO));
+    house.push(&[job]).await;
+    house.until_all_are("dead", 1).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn nonsense_in_redis_is_dropped_and_the_queue_goes_on() {
+    let house = House::open().await;
+    let log = Log::default();
+    let worker = house.start(log.tallying(Duration::ZERO));
+    // A job that the ledger does not know, a note without data, a note with data but no metadata, no job's id.
+    let unknown = JobId(uuid::Uuid::from_u128(7));
+    Transport::new(&house.stores.redis).push(&[(Queue::Email, unknown)]).await.expect("pushes");
+    house.raw_task("ghost", None, false).await;
+    house.raw_task("headless", Some("\"x\""), false).await;
+    house.raw_task("garbage", Some("\u{1}{]"), true).await;
+    let job = house.enqueue(&Tally::default()).await;
+    house.push(&[job]).await;
+    house.until_all_are("done", 1).await;
+    assert_eq!(log.runs(job), 1);
+    worker.stop().await;
+}

@@ -1,0 +1,62 @@
+//! Stopping: what runs ends or is handed back, and nothing new is taken.
+
+use std::time::{Duration, Instant};
+
+use crate::house::{House, Log, Tally};
+
+#[tokio::test]
+async fn a_running_job_ends_before_the_worker() {
+    let house = House::open().await;
+    let log = Log::default();
+    let worker = house.start(log.tallying(Duration::from_secs(1)));
+    let job = house.enqueue(&Tally::default()).await;
+    house.push(&[job]).await;
+    log.until_begun(job).await;
+    worker.stop().await;
+    assert_eq!(house.job(job).await.state, "done");
+    let left = house.redis_keys().await;
+    assert!(!left.iter().any(|key| key.contains(":workers") || key.contains(":inflight")), "{left:?}");
+}
+
+#[tokio::test]
+async fn what_does_not_end_is_handed_back_and_taken_by_the_next() {
+    let house = House::open().await;
+    let log = Log::default();
+    let mut settings = House::settings();
+    settings.shutdown_grace = Duration::from_secs(2);
+    let worker = house.start_with(settings, log.tallying(Duration::from_secs(3600)));
+    let job = house.enqueue(&Tally::default()).await;
+    house.push(&[job]).await;
+    log.until_begun(job).await;
+    let asked = Instant::now();
+    worker.stop().await;
+    assert!(asked.elapsed() < Duration::from_secs(3), "stopped after {:?}", asked.elapsed());
+    let row = house.job(job).await;
+    assert_eq!((row.state.as_str(), row.attempt), ("queued", 0));
+
+    let began = Instant::now();
+    let next = house.start(log.tallying(Duration::ZERO));
+    house.until_all_are("done", 1).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "taken after {:?}", began.elapsed());
+    next.stop().await;
+}
+
+#[tokio::test]
+async fn a_backlog_is_left_for_the_next_worker() {
+    let house = House::open().await;
+    let log = Log::default();
+    let jobs = house.enqueue_many(500).await;
+    house.push(&jobs).await;
+    let worker = house.start(log.tallying(Duration::from_millis(20)));
+    log.until_begun_some(20).await;
+    worker.stop().await;
+    let done = house.count("done").await;
+    assert!(done < jobs.len(), "the worker went on to the end");
+    assert_eq!(done, log.total(), "what it began it ended");
+    assert_eq!(done + house.count("queued").await, jobs.len());
+
+    let next = house.start(log.tallying(Duration::ZERO));
+    house.until_all_are("done", jobs.len()).await;
+    assert!(jobs.iter().all(|job| log.runs(*job) == 1));
+    next.stop().await;
+}

@@ -1,0 +1,7 @@
+//! The worker against real PostgreSQL and Redis.
+
+mod delivery;
+mod drain;
+mod house;
+mod outages;
+mod wire;

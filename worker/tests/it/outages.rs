@@ -1,0 +1,96 @@
+//! Redis misbehaves: jobs that run do not notice, and none is lost.
+
+use std::time::{Duration, Instant};
+
+use crate::house::{House, Log, Tally};
+
+#[tokio::test]
+async fn a_backlog_of_twenty_thousand_is_consumed() {
+    let house = House::open().await;
+    let log = Log::default();
+    let jobs = house.enqueue_many(20_000).await;
+    house.push(&jobs).await;
+    let mut settings = House::settings();
+    settings.concurrency = 16;
+    let worker = house.start_with(settings, log.tallying(Duration::ZERO));
+    house.until_all_are("done", jobs.len()).await;
+    assert!(jobs.iter().all(|job| log.runs(*job) == 1));
+    worker.stop().await;
+    assert!(!house.redis_keys().await.iter().any(|key| key.contains(":inflight")));
+}
+
+#[tokio::test]
+async fn redis_wiped_with_a_thousand_jobs_queued() {
+    let house = House::open().await;
+    let log = Log::default();
+    let jobs = house.enqueue_many(1_000).await;
+    house.push(&jobs).await;
+    let worker = house.start(log.tallying(Duration::from_millis(10)));
+    log.until_begun_some(50).await;
+    house.wipe_redis().await;
+    house.until_all_are("done", jobs.len()).await;
+    assert!(jobs.iter().all(|job| log.runs(*job) == 1), "a wipe makes nothing run twice");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn broken_connections_do_not_reach_a_running_job() {
+    let house = House::open().await;
+    let log = Log::default();
+    let worker = house.start(log.tallying(Duration::from_secs(2)));
+    let job = house.enqueue(&Tally::default()).await;
+    house.push(&[job]).await;
+    log.until_begun(job).await;
+    for _ in 0..5 {
+        house.wire.cut();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    house.until_all_are("done", 1).await;
+    assert_eq!((log.runs(job), house.job(job).await.attempt), (1, 1));
+    // And the next one is taken without anybody's help.
+    let next = house.enqueue(&Tally::default()).await;
+    house.push(&[next]).await;
+    log.until_begun(next).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn an_idle_worker_hears_a_push_at_once() {
+    let house = House::open().await;
+    let log = Log::default();
+    let worker = house.start(log.tallying(Duration::ZERO));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut waits = Vec::new();
+    for pause in 0..30 {
+        // Long and short silences, so that every state of the poll strategy is met.
+        tokio::time::sleep(Duration::from_millis(pause * 13)).await;
+        let job = house.enqueue(&Tally::default()).await;
+        let pushed = Instant::now();
+        house.push(&[job]).await;
+        log.until_begun(job).await;
+        waits.push(pushed.elapsed());
+    }
+    waits.sort_unstable();
+    // Far above what it takes, far below the tick: a slow machine does not fail it, a lost ring does.
+    assert!(waits[29] < Duration::from_secs(1), "{waits:?}");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn redis_away_for_seconds_under_load() {
+    let house = House::open().await;
+    let log = Log::default();
+    let worker = house.start(log.tallying(Duration::from_millis(30)));
+    let before = house.enqueue_many(200).await;
+    house.push(&before).await;
+    log.until_begun_some(20).await;
+    house.wire.tear();
+    // What is committed meanwhile is pushed by the dispatcher later.
+    let meanwhile = house.enqueue_many(50).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    house.wire.mend();
+    house.until_all_are("done", before.len() + meanwhile.len()).await;
+    assert!(before.iter().chain(&meanwhile).all(|job| log.runs(*job) == 1));
+    assert_eq!(log.overlaps(), 0);
+    worker.stop().await;
+}
