@@ -142,7 +142,7 @@ settings! {
     /// Log lines.
     log: LogSettings in "log" {
         /// What is logged, in tracing's filter syntax, e.g. `info,sqlx=debug`.
-        level: String = Some("info"),
+        level: String = Some("info,poem=warn"),
         /// How a line looks; auto is text on a terminal and JSON otherwise.
         format: LogFormat = Some("auto"),
         /// A file that also receives every line as JSON; a new one each day, the last seven kept.

@@ -1,0 +1,133 @@
+//! Builds the API from its settings: the one place where everything meets.
+
+use std::time::Duration;
+
+use plinth_core::Stores;
+use plinth_core::access::Gate;
+use plinth_core::audit::AuditLog;
+use plinth_core::auth::Auth;
+use plinth_core::files::Files;
+use plinth_core::notifications::Inbox;
+use plinth_core::users::Users;
+use plinth_platform::crypto::{PasswordHasher, RootKey};
+use plinth_platform::settings::Settings;
+use plinth_platform::{internal, shutdown, telemetry};
+use poem::endpoint::BoxEndpoint;
+use poem::listener::TcpListener;
+use poem::middleware::Cors;
+use poem::{EndpointExt as _, IntoResponse as _, Response, Route, Server};
+use tokio_util::sync::CancellationToken;
+
+use crate::http::document;
+use crate::http::limits::BodyLimits;
+use crate::http::middleware::{Admission, ClientAddress, Deadline, Observe};
+use crate::{audit, auth, files, notifications, users};
+
+const SERVICE: &str = "plinth-api";
+
+/// A connection on which nothing happens for so long is closed.
+const IDLE_CONNECTION: Duration = Duration::from_secs(75);
+
+/// Browsers may keep the answer to a preflight for so long, in seconds.
+const PREFLIGHT_MAX_AGE: i32 = 600;
+
+/// The services of every capability.
+pub struct Services {
+    pub auth: Auth,
+    pub users: Users,
+    pub files: Files,
+    pub inbox: Inbox,
+    pub audit: AuditLog,
+}
+
+impl Services {
+    pub fn new(settings: &Settings, stores: &Stores) -> anyhow::Result<Self> {
+        let root = RootKey::parse(&settings.general.secret_key)?;
+        let hasher = PasswordHasher::start(&settings.auth)?;
+        Ok(Self {
+            auth: Auth::new(stores, settings, &root, hasher),
+            users: Users::new(stores),
+            files: Files::new(stores, settings.files.max_size.0),
+            inbox: Inbox::new(stores),
+            audit: AuditLog::new(stores),
+        })
+    }
+}
+
+/// Every operation, as it is served and documented.
+pub(crate) type Operations =
+    (auth::Operations, users::Operations, files::Operations, notifications::Operations, audit::Operations);
+
+/// What answers a client's requests.
+pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpoint<'static, Response>> {
+    let services = Services::new(settings, stores)?;
+    let access_tokens = services.auth.access_tokens().clone();
+    let operations: Operations = (
+        auth::operations(&services.auth),
+        users::operations(&services.users),
+        files::operations(&services.files),
+        notifications::operations(&services.inbox),
+        audit::operations(&services.audit),
+    );
+    let document = document::document();
+    let routes = Route::new()
+        .at("/openapi.json", poem::get(poem::endpoint::make_sync(move |_| {
+            document.clone().with_content_type("application/json")
+        })))
+        .nest("/", document::service(operations));
+    let api = &settings.api;
+    let admission = Admission::new(Gate::new(stores, &settings.limits), access_tokens, stores.clock.clone());
+    let cors = (!api.cors_origins.0.is_empty()).then(|| cors(&api.cors_origins.0));
+    let guarded = routes
+        .with(Deadline(api.request_timeout))
+        .data(BodyLimits { json: api.body_limit, idle: api.request_timeout })
+        .with(admission)
+        .with_if(cors.is_some(), cors.unwrap_or_default())
+        .with(ClientAddress::new(api.trusted_proxies.0.clone()))
+        .with(Observe { hsts: settings.general.public_url.starts_with("https://") });
+    Ok(guarded.boxed())
+}
+
+/// Serves clients until the process is asked to stop, then lets requests end within the grace.
+pub async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let _telemetry = telemetry::init(SERVICE, &settings)?;
+    let stores = Stores::new(&settings, SERVICE)?;
+    let endpoint = endpoint(&settings, &stores)?;
+    let readiness = stores.readiness();
+
+    let gone = CancellationToken::new();
+    let internal = internal::serve(settings.api.internal_bind, readiness.clone(), gone.clone().cancelled_owned());
+    let mut internal = tokio::spawn(internal);
+    let asked = async move {
+        if let Err(error) = shutdown::requested().await {
+            tracing::error!(%error, "signals cannot be received");
+        }
+        readiness.drain();
+    };
+    let server = Server::new(TcpListener::bind(settings.api.bind))
+        .name(SERVICE)
+        .idle_timeout(IDLE_CONNECTION)
+        .run_with_graceful_shutdown(endpoint, asked, Some(settings.api.shutdown_grace));
+    tokio::select! {
+        served = server => served?,
+        // Only a port that cannot be had ends it now.
+        ended = &mut internal => return Ok(ended??),
+    }
+    // The port answers to the last: whoever asks is told "draining".
+    gone.cancel();
+    internal.await??;
+    Ok(())
+}
+
+fn cors(origins: &[String]) -> Cors {
+    Cors::new()
+        .allow_origins(origins.iter().map(String::as_str))
+        .allow_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+        .allow_headers(["authorization", "content-type", "range", "if-none-match", "if-range", "traceparent", "x-request-id"])
+        .expose_headers([
+            "content-disposition", "content-range", "etag", "location", "ratelimit-limit", "ratelimit-remaining",
+            "ratelimit-reset", "retry-after", "x-request-id",
+        ])
+        .allow_credentials(false)
+        .max_age(PREFLIGHT_MAX_AGE)
+}

@@ -1,0 +1,106 @@
+//! GET /v1/audit-events
+
+use plinth_core::Error;
+use plinth_core::audit::{AuditLog, Event, Filter};
+use plinth_domain::audit::Action;
+use plinth_domain::rejection::Rejection;
+use poem_openapi::param::Query;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use serde_json::Value;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::pagination::page;
+use crate::http::principal::{Allowed, AuditRead};
+
+pub(crate) struct ListAuditEvents {
+    pub(super) audit: AuditLog,
+}
+
+/// Something that was done, or refused.
+#[derive(Object)]
+struct AuditEvent {
+    id: Uuid,
+    occurred_at: OffsetDateTime,
+    /// Who did it; null for the system, and for whoever did not say who he is.
+    actor_id: Option<Uuid>,
+    session_id: Option<Uuid>,
+    /// What was done, e.g. `session.created`.
+    action: String,
+    /// What it was done to: `user`, `session` or `file`.
+    target_kind: Option<String>,
+    target_id: Option<Uuid>,
+    /// The client's address.
+    ip: Option<String>,
+    user_agent: Option<String>,
+    request_id: Option<String>,
+    /// `success` or `refused`.
+    outcome: String,
+    details: Value,
+}
+
+impl From<Event> for AuditEvent {
+    fn from(event: Event) -> Self {
+        Self {
+            id: event.id,
+            occurred_at: event.occurred_at,
+            actor_id: event.actor_id,
+            session_id: event.session_id,
+            action: event.action,
+            target_kind: event.target_kind,
+            target_id: event.target_id,
+            ip: event.ip.map(|network| network.addr().to_string()),
+            user_agent: event.user_agent,
+            request_id: event.request_id,
+            outcome: event.outcome,
+            details: event.details,
+        }
+    }
+}
+
+/// A part of the audit log, the newest first.
+#[derive(Object)]
+struct AuditEventPage {
+    items: Vec<AuditEvent>,
+    /// Asks for the next part as `?cursor=`; null at the end.
+    next_cursor: Option<String>,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Audit")]
+impl ListAuditEvents {
+    /// List audit events
+    ///
+    /// Needs the permission `audit:read`.
+    #[oai(path = "/audit-events", method = "get", operation_id = "listAuditEvents")]
+    #[expect(clippy::too_many_arguments, reason = "one a query parameter")]
+    async fn list(
+        &self,
+        _caller: Allowed<AuditRead>,
+        /// Only what this user did.
+        actor_id: Query<Option<Uuid>>,
+        /// Only this action.
+        action: Query<Option<String>>,
+        /// Only what was done to this user, session or file.
+        target_id: Query<Option<Uuid>>,
+        /// Items of a page, 1 to 200; 50 unless given.
+        limit: Query<Option<u16>>,
+        /// The `next_cursor` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<AuditEventPage>> {
+        let action = action.0.as_deref().map(known_action).transpose()?;
+        let filter = Filter { actor_id: actor_id.0, action, target_id: target_id.0 };
+        let page = self.audit.list(&filter, page(limit.0, cursor.0.as_deref())?).await?;
+        let items = page.items.into_iter().map(AuditEvent::from).collect();
+        Ok(Json(AuditEventPage { items, next_cursor: page.next_cursor }))
+    }
+}
+
+fn known_action(name: &str) -> std::result::Result<String, Error> {
+    match Action::ALL.iter().find(|action| action.as_str() == name) {
+        Some(action) => Ok(action.as_str().to_owned()),
+        None => Err(Error::invalid("/query/action", Rejection::new("unknown_action", "There is no such action."))),
+    }
+}

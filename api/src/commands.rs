@@ -1,0 +1,48 @@
+//! The one-shot commands: each does its work and says what it did.
+
+use std::io::Read as _;
+
+use plinth_core::Stores;
+use plinth_core::users::Users;
+use plinth_domain::email::Email;
+use plinth_domain::password::Password;
+use plinth_platform::crypto::PasswordHasher;
+use plinth_platform::database::{self, MIGRATIONS};
+use plinth_platform::settings::Settings;
+
+const APPLICATION: &str = "plinth-api";
+
+/// The settings of this process.
+pub fn settings() -> anyhow::Result<Settings> {
+    Ok(Settings::load()?)
+}
+
+/// Every setting in force, a line each or as one JSON object.
+pub fn effective_settings(json: bool) -> anyhow::Result<String> {
+    let effective = settings()?.effective();
+    if json {
+        let object: serde_json::Map<String, serde_json::Value> =
+            effective.into_iter().map(|(name, value)| (name, value.into())).collect();
+        return Ok(serde_json::to_string_pretty(&object)? + "\n");
+    }
+    Ok(effective.into_iter().map(|(name, value)| format!("{name}={value}\n")).collect())
+}
+
+/// Brings the schema up to date.
+pub async fn migrate(settings: Settings) -> anyhow::Result<String> {
+    let pool = database::pool(&settings.database, APPLICATION)?;
+    MIGRATIONS.run(&pool).await?;
+    Ok(format!("the schema is at version {}\n", MIGRATIONS.iter().map(|step| step.version).max().unwrap_or(0)))
+}
+
+/// Makes sure that the administrator exists; the password comes from standard input.
+pub async fn create_administrator(settings: Settings, email: &str) -> anyhow::Result<String> {
+    let mut password = String::new();
+    std::io::stdin().read_to_string(&mut password)?;
+    let password = Password::parse(password.trim_end_matches(['\r', '\n']))?;
+    let email = Email::parse(email)?;
+    let stores = Stores::new(&settings, APPLICATION)?;
+    let hasher = PasswordHasher::start(&settings.auth)?;
+    let created = Users::new(&stores).ensure_administrator(&hasher, email, password).await?;
+    Ok(if created { "the administrator was created\n" } else { "the administrator exists\n" }.to_owned())
+}

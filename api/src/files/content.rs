@@ -1,0 +1,29 @@
+//! GET /v1/files/{id}/content
+
+use plinth_core::files::Files;
+use plinth_domain::id::FileId;
+use poem::Request;
+use poem_openapi::OpenApi;
+use poem_openapi::param::Path;
+use uuid::Uuid;
+
+use super::serve::{Served, serve};
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::principal::{Allowed, FilesRead};
+
+pub(crate) struct ReadContent {
+    pub(super) files: Files,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
+impl ReadContent {
+    /// Download a file
+    ///
+    /// Takes Range, If-Range and If-None-Match.
+    #[oai(path = "/files/:id/content", method = "get", operation_id = "readFileContent")]
+    async fn read(&self, request: &Request, caller: Allowed<FilesRead>, id: Path<Uuid>) -> Result<Served> {
+        let content = self.files.content(caller.user.id, FileId(id.0)).await?;
+        serve(&self.files, &content, request.headers()).await
+    }
+}

@@ -1,0 +1,79 @@
+//! A file as clients see it.
+
+use std::fmt::Write as _;
+
+use poem_openapi::Object;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// A stored file.
+#[derive(Object)]
+pub(super) struct File {
+    pub(super) id: Uuid,
+    /// For display; what the client gave.
+    name: String,
+    /// What the bytes show, whatever the client said.
+    content_type: String,
+    /// Bytes.
+    size: i64,
+    /// In hexadecimal.
+    sha256: String,
+    /// `ready`.
+    state: String,
+    /// The images derived from it; empty where it is no image.
+    variants: Vec<Variant>,
+    created_at: OffsetDateTime,
+}
+
+/// An image derived from a file.
+#[derive(Object)]
+struct Variant {
+    /// `small` fits 256 x 256 pixels, `large` 1024 x 1024.
+    preset: String,
+    /// `pending`, `ready` or `failed`.
+    state: String,
+    /// Pixels.
+    width: Option<i32>,
+    /// Pixels.
+    height: Option<i32>,
+    content_type: Option<String>,
+    /// Bytes.
+    size: Option<i64>,
+    /// Why it failed.
+    reason: Option<String>,
+}
+
+impl From<plinth_domain::file::File> for File {
+    fn from(file: plinth_domain::file::File) -> Self {
+        let sha256 = file.sha256.iter().fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        Self {
+            id: file.id.0,
+            name: file.name,
+            content_type: file.content_type,
+            size: file.size,
+            sha256,
+            state: file.state.as_str().to_owned(),
+            variants: file.variants.into_iter().map(Variant::from).collect(),
+            created_at: file.created_at,
+        }
+    }
+}
+
+impl From<plinth_domain::file::Variant> for Variant {
+    fn from(variant: plinth_domain::file::Variant) -> Self {
+        let (preset, state, reason) = (variant.preset.as_str(), variant.state.as_str(), variant.reason);
+        let rendition = variant.rendition;
+        Self {
+            preset: preset.to_owned(),
+            state: state.to_owned(),
+            width: rendition.as_ref().map(|made| made.width),
+            height: rendition.as_ref().map(|made| made.height),
+            size: rendition.as_ref().map(|made| made.size),
+            content_type: rendition.map(|made| made.content_type),
+            reason,
+        }
+    }
+}

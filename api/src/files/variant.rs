@@ -1,0 +1,39 @@
+//! GET /v1/files/{id}/variants/{preset}
+
+use plinth_core::Error;
+use plinth_core::files::Files;
+use plinth_domain::id::FileId;
+use plinth_domain::preset::Preset;
+use poem::Request;
+use poem_openapi::OpenApi;
+use poem_openapi::param::Path;
+use uuid::Uuid;
+
+use super::serve::{Served, serve};
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::principal::{Allowed, FilesRead};
+
+pub(crate) struct ReadVariant {
+    pub(super) files: Files,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
+impl ReadVariant {
+    /// Download a derived image
+    ///
+    /// Not found while it is not made; the file's `variants` say how far it is.
+    #[oai(path = "/files/:id/variants/:preset", method = "get", operation_id = "readFileVariant")]
+    async fn read(
+        &self,
+        request: &Request,
+        caller: Allowed<FilesRead>,
+        id: Path<Uuid>,
+        /// `small` or `large`.
+        preset: Path<String>,
+    ) -> Result<Served> {
+        let preset = Preset::parse(&preset.0).ok_or(Error::NotFound)?;
+        let content = self.files.variant(caller.user.id, FileId(id.0), preset).await?;
+        serve(&self.files, &content, request.headers()).await
+    }
+}

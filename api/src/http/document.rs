@@ -1,0 +1,146 @@
+//! The OpenAPI document: what poem-openapi makes of the operations, completed with what it cannot say.
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+
+use poem::endpoint::BoxEndpoint;
+use poem::http::Method;
+use poem_openapi::registry::{MetaApi, Registry};
+use poem_openapi::{OpenApi, OpenApiService, Tags};
+use serde_json::{Map, Value, json};
+
+use crate::app::Operations;
+
+/// The capabilities, as the document groups operations.
+#[derive(Tags)]
+pub(crate) enum Tag {
+    /// Registration, login and sessions.
+    Authentication,
+    /// The account of who is asking.
+    Account,
+    /// Files and the images derived from them.
+    Files,
+    /// The inbox of who is asking.
+    Notifications,
+    /// Who did what.
+    Audit,
+}
+
+/// The operations as a service.
+pub(crate) fn service<T: OpenApi>(operations: T) -> OpenApiService<T, ()> {
+    OpenApiService::new(operations, "Plinth", env!("CARGO_PKG_VERSION"))
+        .description("Accounts, files, an audit trail, notifications and background jobs.")
+}
+
+/// The document in pretty JSON, ending in a line feed.
+pub fn document() -> String {
+    let spec = service(Described::<Operations>(PhantomData)).spec();
+    let mut document: Value = serde_json::from_str(&spec).expect("poem-openapi writes JSON");
+    complete(&mut document);
+    serde_json::to_string_pretty(&document).expect("a value has a text") + "\n"
+}
+
+/// Operations that are described and not served.
+struct Described<T>(PhantomData<T>);
+
+impl<T: OpenApi> OpenApi for Described<T> {
+    fn meta() -> Vec<MetaApi> {
+        T::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn add_routes(self, _routes: &mut HashMap<String, HashMap<Method, BoxEndpoint<'static>>>) {}
+}
+
+/// Adds to each operation the refusals that it can answer with, and closes the schemas of bodies: unknown fields
+/// are refused.
+fn complete(document: &mut Value) {
+    let paths = document["paths"].as_object_mut().expect("a document has paths");
+    for (path, operations) in paths.iter_mut() {
+        for operation in operations.as_object_mut().expect("a path has operations").values_mut() {
+            refusals(path, operation.as_object_mut().expect("an operation is an object"));
+        }
+    }
+    let bodies = bodies(document);
+    let schemas = document["components"]["schemas"].as_object_mut().expect("a document has schemas");
+    for name in bodies {
+        if let Some(schema) = schemas.get_mut(&name) {
+            schema["additionalProperties"] = json!(false);
+        }
+    }
+}
+
+fn refusals(path: &str, operation: &mut Map<String, Value>) {
+    let secured = operation.contains_key("security");
+    let has_body = operation.contains_key("requestBody");
+    let has_parameters = operation.get("parameters").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    let possible = [
+        (400, has_body, "The body is malformed."),
+        (401, secured, "There is no valid access token."),
+        (403, secured, "The caller lacks the permission."),
+        (404, path.contains('{'), "It does not exist, or not for the caller."),
+        (408, true, "The request took too long."),
+        (413, has_body, "The body is too long."),
+        (415, has_body, "The body has the wrong media type."),
+        (422, has_body || has_parameters, "Parts of the request are invalid; `errors` lists them."),
+        (429, true, "Too many requests; `Retry-After` says how long to wait."),
+        (500, true, "A fault of the service."),
+        (503, true, "The service is busy or a part of it does not answer; `Retry-After` says how long to wait."),
+    ];
+    let responses = operation.get_mut("responses").and_then(Value::as_object_mut).expect("an operation has responses");
+    // The generic answer is replaced by the ones that are possible.
+    let Some(generic) = responses.remove("default") else { return };
+    for (status, possible, description) in possible {
+        if possible {
+            let mut response = generic.clone();
+            response["description"] = json!(description);
+            responses.entry(status.to_string()).or_insert(response);
+        }
+    }
+}
+
+/// The names of the schemas that are read from bodies.
+fn bodies(document: &Value) -> Vec<String> {
+    let operations = document["paths"].as_object().into_iter().flat_map(Map::values).filter_map(Value::as_object);
+    operations
+        .flat_map(Map::values)
+        .filter_map(|operation| operation.pointer("/requestBody/content/application~1json/schema/$ref")?.as_str())
+        .filter_map(|reference| reference.rsplit('/').next().map(str::to_owned))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::problem;
+
+    #[test]
+    fn every_operation_says_what_a_generator_needs() {
+        let document: Value = serde_json::from_str(&document()).expect("JSON");
+        assert_eq!(document["openapi"], "3.0.0");
+        let mut ids = Vec::new();
+        for (path, operations) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in operations.as_object().expect("operations") {
+                let name = format!("{method} {path}");
+                ids.push(operation["operationId"].as_str().unwrap_or_else(|| panic!("{name} has no id")).to_owned());
+                assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{name} has no summary");
+                assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{name} has no tag");
+                let public = path.starts_with("/v1/auth/") && path != "/v1/auth/logout";
+                assert_eq!(operation.get("security").is_none(), public, "{name}: security");
+                let responses = operation["responses"].as_object().expect("responses");
+                for (status, response) in responses.iter().filter(|(status, _)| status.starts_with(['4', '5'])) {
+                    let problem = &response["content"][problem::CONTENT_TYPE]["schema"]["$ref"];
+                    assert_eq!(problem, "#/components/schemas/Problem", "{name}: {status}");
+                }
+                assert!(responses.contains_key("429") && responses.contains_key("500"), "{name} lacks refusals");
+            }
+        }
+        let all = ids.len();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), all, "ids are unique");
+    }
+}

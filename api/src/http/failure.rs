@@ -1,0 +1,53 @@
+//! Why an operation did not do as asked: a capability's refusal, or one of HTTP's own.
+
+use plinth_core::Error;
+use poem::error::ResponseError;
+use poem::http::StatusCode;
+use poem_openapi::ApiResponse;
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
+use poem_openapi::types::Type as _;
+
+use super::problem::{self, Problem};
+
+/// What an operation answers instead of its result; [`problem`] gives it its shape.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Core(#[from] Error),
+    #[error("malformed JSON: {0}")]
+    MalformedJson(#[source] serde_json::Error),
+    #[error("malformed form: {0}")]
+    MalformedForm(#[source] multer::Error),
+    #[error("the body is not {expected}")]
+    UnsupportedMediaType { expected: &'static str },
+    #[error("the body broke off")]
+    BrokenBody(#[source] std::io::Error),
+    #[error("the request took too long")]
+    Timeout,
+    #[error("the range is not within {size} bytes")]
+    RangeNotSatisfiable { size: u64 },
+    #[error("a handler panicked")]
+    Panicked,
+}
+
+/// What `?` in an operation gives.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+impl ResponseError for Failure {
+    fn status(&self) -> StatusCode {
+        problem::status(self)
+    }
+}
+
+impl ApiResponse for Failure {
+    fn meta() -> MetaResponses {
+        let content = vec![MetaMediaType { content_type: problem::CONTENT_TYPE, schema: Problem::schema_ref() }];
+        let default =
+            MetaResponse { description: "A refusal or a failure.", status: None, status_range: None, content, headers: vec![] };
+        MetaResponses { responses: vec![default] }
+    }
+
+    fn register(registry: &mut Registry) {
+        Problem::register(registry);
+    }
+}

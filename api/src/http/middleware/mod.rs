@@ -1,0 +1,12 @@
+//! What every request passes, from the outside in: [`Observe`], [`ClientAddress`], CORS, [`Admission`], [`Deadline`].
+
+mod admission;
+mod client_address;
+mod deadline;
+mod metrics;
+mod observe;
+
+pub use admission::Admission;
+pub use client_address::ClientAddress;
+pub use deadline::Deadline;
+pub use observe::Observe;

@@ -1,0 +1,139 @@
+//! The outermost layer: a request gets its id, its span, its log line, its metrics and, whatever happens, an answer in
+//! the one shape with the headers that every answer has.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt as _;
+use plinth_platform::telemetry::trace;
+use poem::http::{HeaderName, HeaderValue, header};
+use poem::{Endpoint, IntoResponse as _, Middleware, Request, Response};
+use poem_openapi::OperationId;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::admission::Record;
+use super::metrics;
+use crate::http::failure::Failure;
+use crate::http::origin::RequestContext;
+use crate::http::problem;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What an answer carries unless the operation says otherwise.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (header::CACHE_CONTROL, "no-store"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// The layer; `hsts` where clients reach the API by TLS only.
+pub struct Observe {
+    pub hsts: bool,
+}
+
+pub struct Observed<E> {
+    inner: E,
+    hsts: bool,
+}
+
+impl<E: Endpoint> Middleware<E> for Observe {
+    type Output = Observed<E>;
+
+    fn transform(&self, inner: E) -> Observed<E> {
+        Observed { inner, hsts: self.hsts }
+    }
+}
+
+impl<E: Endpoint> Endpoint for Observed<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let start = Instant::now();
+        let request_id = request_id(&request);
+        let traceparent = request.header(trace::TRACEPARENT).map(str::to_owned);
+        let method = request.method().clone();
+        let path = request.uri().path().to_owned();
+        let span = tracing::info_span!(
+            "request",
+            otel.name = tracing::field::Empty,
+            otel.kind = "server",
+            http.request.method = %method,
+            url.path = path,
+            request.id = %request_id,
+            trace_id = tracing::field::Empty,
+        );
+        trace::continue_from(&span, traceparent.as_deref());
+        if let Some(trace_id) = trace::trace_id(&span) {
+            span.record("trace_id", trace_id);
+        }
+        request.set_data(RequestContext { request_id: request_id.clone(), traceparent });
+        async {
+            let result = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
+            let result = result.unwrap_or_else(|_| Err(Failure::Panicked.into()));
+            let (mut response, operation, record) = match result {
+                Ok(response) => {
+                    let response = response.into_response();
+                    let (operation, record) = (response.data::<OperationId>().copied(), response.data::<Record>().cloned());
+                    (response, operation, record)
+                }
+                Err(error) => {
+                    let (operation, record) = (error.data::<OperationId>().copied(), error.data::<Record>().cloned());
+                    (problem::answer(&error, &request_id), operation, record)
+                }
+            };
+            if let Some(record) = &record {
+                record.tell(response.headers_mut());
+            }
+            self.complete(&mut response, &request_id);
+            let operation = operation.map_or("none", |id| id.0);
+            let status = response.status().as_u16();
+            let took = start.elapsed();
+            metrics::answered(operation, status, took);
+            tracing::Span::current().record("otel.name", operation);
+            tracing::info!(
+                operation,
+                status,
+                us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                user = record.and_then(|record| record.user()).map(tracing::field::display),
+                "answered"
+            );
+            Ok(response)
+        }
+        .instrument(span)
+        .await
+    }
+}
+
+impl<E> Observed<E> {
+    fn complete(&self, response: &mut Response, request_id: &str) {
+        let headers = response.headers_mut();
+        for (name, value) in HEADERS {
+            headers.entry(name).or_insert(HeaderValue::from_static(value));
+        }
+        if self.hsts {
+            headers.insert(
+                header::STRICT_TRANSPORT_SECURITY,
+                HeaderValue::from_static("max-age=31536000; includeSubDomains"),
+            );
+        }
+        if let Ok(value) = HeaderValue::from_str(request_id) {
+            headers.insert(REQUEST_ID, value);
+        }
+    }
+}
+
+/// The client's own id where it is one that can stand in a log, else a fresh one.
+fn request_id(request: &Request) -> Arc<str> {
+    let plain = |text: &&str| {
+        (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    match request.header(REQUEST_ID).filter(plain) {
+        Some(given) => given.into(),
+        None => Uuid::new_v4().simple().to_string().into(),
+    }
+}

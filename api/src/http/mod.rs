@@ -1,0 +1,14 @@
+//! What is HTTP's own: reading requests, answering refusals, and what every request passes.
+
+pub mod body;
+pub mod document;
+pub mod failure;
+pub mod limits;
+pub mod middleware;
+pub mod multipart;
+pub mod origin;
+pub mod pagination;
+pub mod principal;
+pub mod problem;
+pub mod range;
+pub mod shape;
