@@ -1,1 +1,18 @@
-//! 
+//! The stack for tests: each test gets a database and a Redis prefix of its own on the services that
+//! `cargo dev test` has started, so that all of them run side by side and in any order.
+
+mod database;
+mod http;
+mod mailbox;
+mod process;
+mod services;
+mod stage;
+mod until;
+mod wire;
+
+pub use mailbox::{Mail, Mailbox};
+pub use process::Process;
+pub use services::Services;
+pub use stage::Stage;
+pub use until::{PATIENCE, until};
+pub use wire::Wire;

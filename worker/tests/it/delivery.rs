@@ -117,7 +117,7 @@ async fn an_attempt_that_never_ends_is_stopped() {
     let house = House::open().await;
     let log = Log::default();
     let seen = log.clone();
-    let mut settings = House::settings();
+    let mut settings = house.settings();
     settings.job_timeout = Duration::from_millis(200);
     let worker = house.start_with(settings, Registry::default().with(move |_: Tally, attempt| {
         seen.begin(attempt.job);
@@ -135,7 +135,7 @@ async fn an_attempt_that_never_ends_is_stopped() {
 async fn a_job_longer_than_its_lease_keeps_it() {
     let house = House::open().await;
     let log = Log::default();
-    let mut settings = House::settings();
+    let mut settings = house.settings();
     settings.lease = Duration::from_millis(900);
     let workers =
         [0, 1].map(|_| house.start_with(settings.clone(), log.tallying(Duration::from_secs(3))));

@@ -22,7 +22,7 @@ async fn a_running_job_ends_before_the_worker() {
 async fn what_does_not_end_is_handed_back_and_taken_by_the_next() {
     let house = House::open().await;
     let log = Log::default();
-    let mut settings = House::settings();
+    let mut settings = house.settings();
     settings.shutdown_grace = Duration::from_secs(2);
     let worker = house.start_with(settings, log.tallying(Duration::from_secs(3600)));
     let job = house.enqueue(&Tally::default()).await;

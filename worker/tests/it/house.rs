@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use plinth_core::Stores;
 use plinth_core::jobs::{Ledger, Transport, namespace};
 use plinth_domain::id::JobId;
 use plinth_domain::job::{JobPayload, Queue};
-use plinth_platform::settings::{List, Settings, WorkerSettings};
+use plinth_platform::settings::WorkerSettings;
+use plinth_testkit::{Stage, Wire, until};
 use plinth_worker::fleet::Fleet;
 use plinth_worker::registry::Registry;
 use serde::{Deserialize, Serialize};
@@ -16,15 +17,10 @@ use sqlx::Row as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::wire::Wire;
-
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
-
 /// A job that is counted.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Tally {}
+pub(crate) struct Tally {}
 
 impl JobPayload for Tally {
     const KIND: &'static str = "test.tally";
@@ -35,7 +31,7 @@ impl JobPayload for Tally {
 
 /// A job that no worker here knows.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Unheard {}
+pub(crate) struct Unheard {}
 
 impl JobPayload for Unheard {
     const KIND: &'static str = "test.unheard";
@@ -46,7 +42,7 @@ impl JobPayload for Unheard {
 
 /// What ran, and whether a job ran twice at once.
 #[derive(Debug, Clone, Default)]
-pub struct Log(Arc<Mutex<Entries>>);
+pub(crate) struct Log(Arc<Mutex<Entries>>);
 
 #[derive(Debug, Default)]
 struct Entries {
@@ -57,7 +53,7 @@ struct Entries {
 
 impl Log {
     /// Handlers that count and take so long.
-    pub fn tallying(&self, takes: Duration) -> Registry {
+    pub(crate) fn tallying(&self, takes: Duration) -> Registry {
         let log = self.clone();
         Registry::default().with(move |_: Tally, attempt| {
             let log = log.clone();
@@ -70,7 +66,7 @@ impl Log {
         })
     }
 
-    pub fn begin(&self, job: JobId) {
+    pub(crate) fn begin(&self, job: JobId) {
         let mut entries = self.lock();
         *entries.runs.entry(job).or_default() += 1;
         let running = entries.running.entry(job).or_default();
@@ -78,24 +74,24 @@ impl Log {
         entries.overlaps += usize::from(*running > 1);
     }
 
-    pub fn runs(&self, job: JobId) -> usize {
+    pub(crate) fn runs(&self, job: JobId) -> usize {
         self.lock().runs.get(&job).copied().unwrap_or(0)
     }
 
-    pub fn total(&self) -> usize {
+    pub(crate) fn total(&self) -> usize {
         self.lock().runs.values().sum()
     }
 
-    pub fn overlaps(&self) -> usize {
+    pub(crate) fn overlaps(&self) -> usize {
         self.lock().overlaps
     }
 
-    pub async fn until_begun(&self, job: JobId) {
-        until("the job begins", async || self.runs(job) > 0).await;
+    pub(crate) async fn until_begun(&self, job: JobId) {
+        until("the job begins", async || (self.runs(job) > 0).then_some(())).await;
     }
 
-    pub async fn until_begun_some(&self, jobs: usize) {
-        until("some jobs begin", async || self.total() >= jobs).await;
+    pub(crate) async fn until_begun_some(&self, jobs: usize) {
+        until("some jobs begin", async || (self.total() >= jobs).then_some(())).await;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
@@ -105,71 +101,77 @@ impl Log {
 
 /// A row of the ledger.
 #[derive(Debug)]
-pub struct Job {
-    pub state: String,
-    pub attempt: i16,
-    pub last_error: Option<String>,
+pub(crate) struct Job {
+    pub(crate) state: String,
+    pub(crate) attempt: i16,
+    pub(crate) last_error: Option<String>,
 }
 
 /// A running worker.
-pub struct Worker {
+pub(crate) struct Worker {
     stop: CancellationToken,
     fleet: JoinHandle<()>,
 }
 
 impl Worker {
     /// As SIGTERM does it.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.fleet.await.expect("the fleet does not panic");
     }
 }
 
-pub struct House {
-    pub stores: Stores,
-    pub ledger: Ledger,
+pub(crate) struct House {
+    pub(crate) stores: Stores,
+    pub(crate) ledger: Ledger,
     /// What the stores reach Redis by.
-    pub wire: Wire,
+    pub(crate) wire: Wire,
+    stage: Stage,
 }
-//SCRATCH
+
 impl House {
-    pub async fn open() -> Self {
-        static ONE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-        let n = ONE.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let name = format!("w{}x{n}", std::process::id());
-        let admin = sqlx::PgPool::connect(&std::env::var("SCRATCH_DB").expect("db")).await.expect("connects");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("create database {name} template t"))).execute(&admin).await.expect("creates");
-        let mut settings = Self::all_settings(&name);
-        settings.redis.prefix = name;
-        let wire = Wire::to(settings.redis.url.expose().trim_start_matches("redis://").to_owned()).await;
-        settings.redis.url = plinth_platform::settings::Value::parse(&format!("redis://{}", wire.address)).expect("a URL");
-        let stores = Stores::new(&settings, "test").expect("stores");
-        Self { ledger: Ledger::new(&stores), stores, wire }
-    }
-    fn all_settings(name: &str) -> Settings {
-        let db = std::env::var("SCRATCH_DB").expect("db").replace("/t", &format!("/{name}"));
-        Settings::from_env([("PLINTH_DATABASE_URL", db.as_str()), ("PLINTH_REDIS_URL", &std::env::var("SCRATCH_REDIS").expect("r")), ("PLINTH_SECRET_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), ("PLINTH_S3_ACCESS_KEY_ID","x"),("PLINTH_S3_SECRET_ACCESS_KEY","x"),("PLINTH_SMTP_URL","smtp://127.0.0.1:1")].map(|(a,b)|(a.to_owned(),b.to_owned()))).expect("settings")
-    }
-    pub async fn enqueue<J: JobPayload>(&self, job: &J) -> JobId {
-        let id = plinth_core::lite::insert(&self.stores, job).await.expect("inserts");
-        // Never pushed
-        sqlx::query("UPDATE jobs SET dispatched_at = NULL WHERE id = $1 and false").bind(id.0).execute(&self.stores.db).await.expect("x");
-        id
-    }
-    pub fn settings() -> WorkerSettings { Self::all_settings("x").worker }
-//END
-    pub fn start(&self, registry: Registry) -> Worker {
-        self.start_with(Self::settings(), registry)
+    pub(crate) async fn open() -> Self {
+        let mut stage = Stage::open().await;
+        let wire = stage.wire_redis().await;
+        let stores = stage.stores();
+        Self { ledger: Ledger::new(&stores), stores, wire, stage }
     }
 
-    pub fn start_with(&self, settings: WorkerSettings, registry: Registry) -> Worker {
+    pub(crate) fn settings(&self) -> WorkerSettings {
+        self.stage.settings().worker
+    }
+
+    /// A job that was committed, by a process that was killed before it could push it.
+    pub(crate) async fn enqueue<J: JobPayload>(&self, job: &J) -> JobId {
+        let id = JobId::mint(self.stores.clock.now());
+        sqlx::query(
+            "INSERT INTO jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, dispatched_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, now(), now(), now())",
+        )
+        .bind(id.0)
+        .bind(J::QUEUE.as_str())
+        .bind(J::KIND)
+        .bind(serde_json::to_value(job).expect("a payload is JSON"))
+        .bind(J::VERSION)
+        .bind(J::MAX_ATTEMPTS)
+        .execute(&self.stores.db)
+        .await
+        .expect("inserts");
+        id
+    }
+
+    pub(crate) fn start(&self, registry: Registry) -> Worker {
+        self.start_with(self.settings(), registry)
+    }
+
+    pub(crate) fn start_with(&self, settings: WorkerSettings, registry: Registry) -> Worker {
         let stop = CancellationToken::new();
         let fleet = Fleet { stores: self.stores.clone(), settings, queues: vec![Queue::Email], registry };
         Worker { fleet: tokio::spawn(fleet.run(stop.clone())), stop }
     }
 
     /// As many as asked for, in one statement.
-    pub async fn enqueue_many(&self, jobs: i32) -> Vec<JobId> {
+    pub(crate) async fn enqueue_many(&self, jobs: i32) -> Vec<JobId> {
         sqlx::query(
             "INSERT INTO jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, dispatched_at, created_at)
              SELECT gen_random_uuid(), 'email', 'test.tally', '{}', 1, 3, now(), now(), now()
@@ -184,12 +186,12 @@ impl House {
         .collect()
     }
 
-    pub async fn push(&self, jobs: &[JobId]) {
+    pub(crate) async fn push(&self, jobs: &[JobId]) {
         let jobs: Vec<_> = jobs.iter().map(|job| (Queue::Email, *job)).collect();
         Transport::new(&self.stores.redis).push(&jobs).await.expect("pushes");
     }
 
-    pub async fn job(&self, id: JobId) -> Job {
+    pub(crate) async fn job(&self, id: JobId) -> Job {
         let row = sqlx::query("SELECT state, attempt, last_error FROM jobs WHERE id = $1")
             .bind(id.0)
             .fetch_one(&self.stores.db)
@@ -198,7 +200,7 @@ impl House {
         Job { state: row.get(0), attempt: row.get(1), last_error: row.get(2) }
     }
 
-    pub async fn count(&self, state: &str) -> usize {
+    pub(crate) async fn count(&self, state: &str) -> usize {
         let count: i64 = sqlx::query_scalar("SELECT count(*) FROM jobs WHERE state = $1")
             .bind(state)
             .fetch_one(&self.stores.db)
@@ -207,15 +209,15 @@ impl House {
         usize::try_from(count).expect("a count")
     }
 
-    pub async fn until_all_are(&self, state: &str, jobs: usize) {
-        until(state, async || self.count(state).await >= jobs).await;
+    pub(crate) async fn until_all_are(&self, state: &str, jobs: usize) {
+        until(&format!("{jobs} jobs are {state}"), async || (self.count(state).await >= jobs).then_some(())).await;
     }
 
-    pub async fn set_version(&self, id: JobId, version: i16) {
+    pub(crate) async fn set_version(&self, id: JobId, version: i16) {
         self.update("UPDATE jobs SET payload_version = $2 WHERE id = $1", id, version).await;
     }
 
-    pub async fn spoil_payload(&self, id: JobId) {
+    pub(crate) async fn spoil_payload(&self, id: JobId) {
         self.update("UPDATE jobs SET payload = '{\"unheard\": 1}', payload_version = $2 WHERE id = $1", id, 1).await;
     }
 
@@ -234,24 +236,24 @@ impl House {
     }
 
     /// Every key of this test.
-    pub async fn redis_keys(&self) -> Vec<String> {
+    pub(crate) async fn redis_keys(&self) -> Vec<String> {
         self.ask(redis::cmd("KEYS").arg(format!("{}*", self.stores.redis.prefix()))).await
     }
 
     /// As FLUSHALL, for this test only.
-    pub async fn wipe_redis(&self) {
+    pub(crate) async fn wipe_redis(&self) {
         for key in self.redis_keys().await {
             let _: i64 = self.ask(redis::cmd("UNLINK").arg(key)).await;
         }
     }
 
     /// Makes apalis forget a task, so that it can be pushed again.
-    pub async fn forget_task(&self, _job: JobId) {
+    pub(crate) async fn forget_task(&self, _job: JobId) {
         let _: i64 = self.ask(redis::cmd("DEL").arg(format!("{}:data", self.namespace()))).await;
     }
 
     /// A task as no transport of ours writes it.
-    pub async fn raw_task(&self, id: &str, data: Option<&str>, with_metadata: bool) {
+    pub(crate) async fn raw_task(&self, id: &str, data: Option<&str>, with_metadata: bool) {
         let namespace = self.namespace();
         if let Some(data) = data {
             let _: i64 = self.ask(redis::cmd("HSET").arg(format!("{namespace}:data")).arg(id).arg(data)).await;
@@ -263,13 +265,5 @@ impl House {
             let _: i64 = self.ask(&mut command).await;
         }
         let _: i64 = self.ask(redis::cmd("RPUSH").arg(format!("{namespace}:active")).arg(id)).await;
-    }
-}
-
-async fn until(what: &str, reached: impl AsyncFn() -> bool) {
-    let start = Instant::now();
-    while !reached().await {
-        assert!(start.elapsed() < PATIENCE, "waited in vain until: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -4,4 +4,3 @@ mod delivery;
 mod drain;
 mod house;
 mod outages;
-mod wire;

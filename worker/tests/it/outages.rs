@@ -10,7 +10,7 @@ async fn a_backlog_of_twenty_thousand_is_consumed() {
     let log = Log::default();
     let jobs = house.enqueue_many(20_000).await;
     house.push(&jobs).await;
-    let mut settings = House::settings();
+    let mut settings = house.settings();
     settings.concurrency = 16;
     let worker = house.start_with(settings, log.tallying(Duration::ZERO));
     house.until_all_are("done", jobs.len()).await;

@@ -1,0 +1,43 @@
+//! The mailbox that every test's mail goes to, read by address.
+
+use serde::Deserialize;
+
+use crate::http::client;
+use crate::services::Services;
+use crate::until::until;
+
+/// A caught mail.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Mail {
+    pub from: String,
+    pub to: String,
+    pub subject: String,
+    pub text: Option<String>,
+    pub html: Option<String>,
+}
+
+impl Mail {
+    /// The `token` of the link in the text.
+    pub fn token(&self) -> String {
+        let text = self.text.as_deref().expect("the mail has a text part");
+        let (_, rest) = text.split_once("token=").expect("the text has a link with a token");
+        rest.split_whitespace().next().expect("the token is not empty").to_owned()
+    }
+}
+
+/// The door to the mailbox.
+pub struct Mailbox;
+
+impl Mailbox {
+    /// The mails to this address, the newest first.
+    pub async fn to(address: &str) -> Vec<Mail> {
+        // Addresses in tests have no character that a URL would need escaped.
+        let answer = client().get(format!("{}/messages?to={address}", Services::get().mailbox_url)).send().await;
+        answer.expect("the mailbox answers").json().await.expect("the mailbox lists mails")
+    }
+
+    /// The first mail to this address, once it is there.
+    pub async fn first_to(address: &str) -> Mail {
+        until(&format!("a mail to {address} arrives"), async || Self::to(address).await.pop()).await
+    }
+}

@@ -1,0 +1,122 @@
+//! The real binaries as processes that a test can kill.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{Child, Command};
+use uuid::Uuid;
+
+use crate::http::client;
+use crate::services::Services;
+use crate::stage::Stage;
+use crate::until::{PATIENCE, until};
+
+/// A running `plinth-api` or `plinth-worker`. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    /// Where clients are served; for a worker as the internal one.
+    pub url: String,
+    pub internal_url: String,
+}
+
+impl Process {
+    /// `plinth-api serve`, ready.
+    pub async fn api(stage: &Stage) -> Self {
+        let (public, internal) = (free_address(), free_address());
+        let binds = [("PLINTH_API_BIND", public.as_str()), ("PLINTH_API_INTERNAL_BIND", &internal)];
+        Self::start("plinth-api", &["serve"], stage, &binds, &public, &internal).await
+    }
+
+    /// `plinth-worker run`, ready.
+    pub async fn worker(stage: &Stage) -> Self {
+        Self::worker_with(stage, &[]).await
+    }
+
+    /// `plinth-worker run` with more arguments, ready.
+    pub async fn worker_with(stage: &Stage, arguments: &[&str]) -> Self {
+        let internal = free_address();
+        let binds = [("PLINTH_WORKER_INTERNAL_BIND", internal.as_str())];
+        Self::start("plinth-worker", &[&["run"], arguments].concat(), stage, &binds, &internal, &internal).await
+    }
+
+    async fn start(
+        program: &str,
+        arguments: &[&str],
+        stage: &Stage,
+        binds: &[(&str, &str)],
+        public: &str,
+        internal: &str,
+    ) -> Self {
+        let child = command(program, stage).args(arguments).envs(binds.iter().copied()).spawn();
+        let mut child = child.expect("the binary starts");
+        let (url, internal_url) = (format!("http://{public}"), format!("http://{internal}"));
+        let ready = format!("{internal_url}/readyz");
+        let what = format!("{program} is ready");
+        tokio::select! {
+            ended = child.wait() => panic!("{program} ended before it was ready: {ended:?}"),
+            _ = until(&what, async || client().get(&ready).send().await.ok().filter(|answer| answer.status().is_success())) => {}
+        }
+        Self { child, url, internal_url }
+    }
+
+    /// As `kill -9`.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it can be killed");
+    }
+
+    /// As SIGTERM; how it ended.
+    pub async fn stop(mut self) -> ExitStatus {
+        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).expect("it runs");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).expect("it is ours");
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
+        ended.expect("it ends in time").expect("it can be waited for")
+    }
+
+    /// The page of its metrics.
+    pub async fn metrics(&self) -> String {
+        let answer = client().get(format!("{}/metrics", self.internal_url)).send().await;
+        answer.expect("it answers").text().await.expect("a text")
+    }
+
+    /// Runs a binary to its end: a one-shot.
+    pub async fn run(program: &str, arguments: &[&str], stage: &Stage) -> Output {
+        Self::run_reading(program, arguments, stage, "").await
+    }
+
+    /// The same with a text on its standard input.
+    pub async fn run_reading(program: &str, arguments: &[&str], stage: &Stage, input: &str) -> Output {
+        let mut command = command(program, stage);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        // Whoever does not read it may be gone by now.
+        let _ = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+        let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+        output.unwrap_or_else(|_| panic!("{program} {arguments:?} does not end")).expect("it can be waited for")
+    }
+}
+
+fn command(program: &str, stage: &Stage) -> Command {
+    let mut command = Command::new(Services::get().binaries.join(program));
+    // What stands in the environment of the tests is not for the product: it refuses settings that it does not know.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PLINTH_")) {
+        command.env_remove(name);
+    }
+    command.env("PLINTH_LOG_LEVEL", "warn").envs(stage.variables().iter().cloned()).kill_on_drop(true);
+    command
+}
+
+/// An address that is free now; whoever needs it binds it at once. Its port is below those that the system gives to
+/// outgoing connections, so that none of these takes it meanwhile, and drawn, so that two tests seldom draw the same.
+fn free_address() -> String {
+    loop {
+        let draw = u16::try_from(Uuid::new_v4().as_u128() % 9_000).expect("it is small");
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, 10_000 + draw)) {
+            return listener.local_addr().expect("bound").to_string();
+        }
+    }
+}

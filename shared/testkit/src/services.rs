@@ -1,0 +1,37 @@
+//! What `cargo dev test` has started, as it says in the file that PLINTH_TEST_SERVICES names.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
+/// The services that every test shares.
+#[derive(Debug, Deserialize)]
+pub struct Services {
+    /// A database whose account may create others.
+    pub maintenance_url: String,
+    /// The migrated database that each test's is copied from.
+    pub template_database: String,
+    pub redis_url: String,
+    pub s3_endpoint: String,
+    pub s3_bucket: String,
+    pub s3_access_key_id: String,
+    pub s3_secret_access_key: String,
+    pub smtp_url: String,
+    pub mailbox_url: String,
+    /// The folder of the built binaries.
+    pub binaries: PathBuf,
+    /// A Python with the generator of clients.
+    pub python: PathBuf,
+}
+
+impl Services {
+    pub fn get() -> &'static Self {
+        static SERVICES: OnceLock<Services> = OnceLock::new();
+        SERVICES.get_or_init(|| {
+            let file = std::env::var_os("PLINTH_TEST_SERVICES").expect("run the tests with `cargo dev test`");
+            let bytes = std::fs::read(&file).expect("the file that PLINTH_TEST_SERVICES names can be read");
+            serde_json::from_slice(&bytes).expect("`cargo dev test` and the test kit agree on the services")
+        })
+    }
+}

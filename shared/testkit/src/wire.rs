@@ -1,0 +1,99 @@
+//! A wire to a server that a test can cut: a proxy that is the only way to it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// The wire.
+#[derive(Debug)]
+pub struct Wire {
+    pub address: SocketAddr,
+    /// Raised at each cut; whether the wire carries anything after it.
+    state: Arc<watch::Sender<State>>,
+    requests: Arc<AtomicU64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    cuts: u64,
+    whole: bool,
+}
+
+impl Wire {
+    /// Lays a wire to `server`.
+    pub async fn to(server: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let state = Arc::new(watch::Sender::new(State { cuts: 0, whole: true }));
+        let seen = state.subscribe();
+        let requests = Arc::new(AtomicU64::new(0));
+        let counted = requests.clone();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(carry(client, server.clone(), seen.clone(), counted.clone()));
+            }
+        });
+        Self { address, state, requests }
+    }
+
+    /// Breaks every connection; new ones are taken.
+    pub fn cut(&self) {
+        self.state.send_modify(|state| state.cuts += 1);
+    }
+
+    /// Breaks every connection and every new one, until [`Wire::mend`].
+    pub fn tear(&self) {
+        self.state.send_modify(|state| *state = State { cuts: state.cuts + 1, whole: false });
+    }
+
+    /// How often something was sent to the server: round trips, where one waits for the other.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    pub fn mend(&self) {
+        self.state.send_modify(|state| state.whole = true);
+    }
+}
+
+async fn carry(client: TcpStream, server: String, mut state: watch::Receiver<State>, requests: Arc<AtomicU64>) {
+    let State { cuts, whole } = *state.borrow_and_update();
+    if !whole {
+        return;
+    }
+    let Ok(server) = TcpStream::connect(server).await else { return };
+    tokio::select! {
+        _ = both_ways(client, server, &requests) => {}
+        _ = state.wait_for(|now| now.cuts != cuts) => {}
+    }
+}
+
+async fn both_ways(client: TcpStream, server: TcpStream, requests: &AtomicU64) -> io::Result<()> {
+    // Small messages go as they come, or two delayed acknowledgements would dominate every round trip.
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let forth = async {
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match from_client.read(&mut buffer).await? {
+                0 => return to_server.shutdown().await,
+                length => {
+                    requests.fetch_add(1, Ordering::Relaxed);
+                    to_server.write_all(&buffer[..length]).await?;
+                }
+            }
+        }
+    };
+    let back = async {
+        tokio::io::copy(&mut from_server, &mut to_client).await?;
+        to_client.shutdown().await
+    };
+    tokio::try_join!(forth, back).map(drop)
+}
