@@ -84,7 +84,7 @@ pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpo
         .with(admission)
         .with_if(cors.is_some(), cors.unwrap_or_default())
         .with(ClientAddress::new(api.trusted_proxies.0.clone()))
-        .with(Observe { hsts: settings.general.public_url.starts_with("https://") });
+        .with(Observe { hsts: is_public_tls(&settings.general.public_url) });
     Ok(guarded.boxed())
 }
 
@@ -117,6 +117,11 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     gone.cancel();
     internal.await??;
     Ok(())
+}
+
+/// A browser remembers HSTS for a host and all of its ports: not for everything that runs on localhost.
+fn is_public_tls(url: &str) -> bool {
+    url.strip_prefix("https://").is_some_and(|rest| !rest.starts_with("localhost"))
 }
 
 fn cors(origins: &[String]) -> Cors {

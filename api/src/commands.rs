@@ -29,7 +29,9 @@ pub fn effective_settings(json: bool) -> anyhow::Result<String> {
 }
 
 /// Brings the schema up to date.
-pub async fn migrate(settings: Settings) -> anyhow::Result<String> {
+pub async fn migrate(mut settings: Settings) -> anyhow::Result<String> {
+    // A step over a large table takes as long as it takes; 0 is without a limit.
+    settings.database.statement_timeout = std::time::Duration::ZERO;
     let pool = database::pool(&settings.database, APPLICATION)?;
     MIGRATIONS.run(&pool).await?;
     Ok(format!("the schema is at version {}\n", MIGRATIONS.iter().map(|step| step.version).max().unwrap_or(0)))

@@ -43,11 +43,11 @@ impl UploadFile {
 }
 
 async fn store(files: Files, origin: Origin, owner: UserId, mut form: FileForm) -> Result<plinth_domain::file::File> {
-    let mut part = form.file().await?;
+    let part = form.file().await?;
     let name = FileName::parse(part.name().unwrap_or("upload"))
         .map_err(|rejection| Error::invalid("/file", rejection))?;
     let mut upload = files.upload(&origin, owner, &name).await?;
-    match receive(&mut upload, &mut part, &mut form).await {
+    match receive(&mut upload, part, &mut form).await {
         Ok(()) => Ok(upload.finish(&origin).await?),
         Err(failure) => {
             upload.abandon().await;
@@ -56,9 +56,11 @@ async fn store(files: Files, origin: Origin, owner: UserId, mut form: FileForm) 
     }
 }
 
-async fn receive(upload: &mut Upload, part: &mut FilePart, form: &mut FileForm) -> Result<()> {
+async fn receive(upload: &mut Upload, mut part: FilePart, form: &mut FileForm) -> Result<()> {
     while let Some(bytes) = part.chunk().await? {
         upload.write(bytes).await?;
     }
+    // A form gives its next part only when the one before is gone.
+    drop(part);
     form.end().await
 }

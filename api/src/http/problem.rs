@@ -128,7 +128,9 @@ fn judge(error: &poem::Error) -> Verdict {
             .because("Browsers may not call from this origin.");
     }
     match error.status() {
-        status if status.is_client_error() => Verdict::new(status, "bad_request"),
+        status if status.is_client_error() => {
+            Verdict::new(status, "bad_request").because("The request cannot be understood.")
+        }
         _ => Verdict::new(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }
 }

@@ -152,7 +152,8 @@ impl Gate {
         let now = self.stores.clock.now();
         let redis = &self.stores.redis;
         let session = match session {
-            Copy::Fresh(session) => session,
+            Copy::Fresh(session) if session.expires_at > now => session,
+            // A refresh may have moved the end that a copy knows.
             stale => {
                 let read = fallback::session(&self.stores.db, claims.session(), claims.token(), now).await?;
                 let read = read.ok_or_else(ended)?;

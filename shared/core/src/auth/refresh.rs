@@ -29,7 +29,7 @@ impl Auth {
         let next = presented.successor(&self.successor_key);
         if !held.is_previous {
             let idle_expires_at = (at + self.lifetimes.session_idle).min(held.expires_at);
-            unit.changes_session(held.id).await;
+            // No hot copy goes stale: it knows the session's end before this, and past it PostgreSQL is asked.
             sessions::rotate(unit.connection(), held.id, &next.hash(), idle_expires_at, at).await?;
             unit.audit(Action::SessionRefreshed, Target::Session(held.id), Outcome::Success).await?;
         }

@@ -8,12 +8,12 @@ use plinth_domain::id::JobId;
 use plinth_domain::job::Queue;
 use plinth_platform::redis::{Redis, RedisFailure};
 
-/// KEYS: data, active. ARGV: metadata key prefix, channel, then (task id, payload) pairs.
-/// A task that is still known is not pushed twice.
+/// KEYS: data, active, done. ARGV: metadata key prefix, channel, then (task id, payload) pairs.
+/// A task that still waits or is in flight is not pushed twice; one that is done, and not freed yet, is anew.
 const PUSH: &str = r"
 local fresh = 0
 for i = 3, #ARGV, 2 do
-    if redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) == 1 then
+    if redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) == 1 or redis.call('SREM', KEYS[3], ARGV[i]) == 1 then
         redis.call('HSET', ARGV[1] .. ARGV[i], 'attempts', 0, 'max_attempts', 25, 'status', 'Pending')
         redis.call('RPUSH', KEYS[2], ARGV[i])
         fresh = fresh + 1
@@ -53,7 +53,7 @@ impl Transport {
         let namespace = namespace(&self.redis, queue);
         let script = plinth_platform::redis::script(PUSH);
         let mut call = script.key(format!("{namespace}:data"));
-        call.key(format!("{namespace}:active"));
+        call.key(format!("{namespace}:active")).key(format!("{namespace}:done"));
         call.arg(format!("{namespace}:meta:")).arg(format!("tasks:{namespace}:active:available"));
         for id in ids {
             call.arg(ulid_text(id.0)).arg(format!("\"{id}\""));

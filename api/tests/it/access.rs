@@ -1,0 +1,124 @@
+//! Who gets in: credentials, permissions, limits, and what a warm request costs.
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::house::{Answer, House};
+use plinth_testkit::Stage;
+
+#[tokio::test]
+async fn without_a_token_nothing_but_the_door_is_open() {
+    let house = House::open().await;
+    let closed = [
+        (Method::GET, "/v1/me"),
+        (Method::PATCH, "/v1/me"),
+        (Method::GET, "/v1/me/notifications"),
+        (Method::GET, "/v1/files"),
+        (Method::POST, "/v1/files"),
+        (Method::GET, "/v1/files/01937b1e-0000-7000-8000-000000000001"),
+        (Method::DELETE, "/v1/files/01937b1e-0000-7000-8000-000000000001"),
+        (Method::GET, "/v1/files/01937b1e-0000-7000-8000-000000000001/content"),
+        (Method::GET, "/v1/files/01937b1e-0000-7000-8000-000000000001/variants/small"),
+        (Method::GET, "/v1/audit-events"),
+        (Method::POST, "/v1/auth/logout"),
+    ];
+    for (method, path) in closed {
+        let answer = Answer::of(house.request(method.clone(), path)).await;
+        answer.problem(401, "authentication_required");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_permission_that_is_missing_is_named() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let problem = person.get(&house, "/v1/audit-events").await.problem(403, "permission_denied");
+    assert_eq!(problem["detail"], "The permission audit:read is needed.");
+    let admin = house.administrator().await;
+    admin.get(&house, "/v1/audit-events").await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_warm_request_costs_one_round_trip_and_no_query() {
+    let mut stage = Stage::open().await;
+    stage.set_limits("600000");
+    let (redis, database) = (stage.wire_redis().await, stage.wire_database().await);
+    let house = House::on(stage).await;
+    let person = house.person("ada").await;
+    // The doubt that the verification raised about the account's copy has faded.
+    house.forget_copies().await;
+    for _ in 0..2 {
+        person.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    }
+    let before = (redis.requests(), database.requests());
+    for _ in 0..10 {
+        person.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    }
+    assert_eq!((redis.requests() - before.0, database.requests() - before.1), (10, 0));
+}
+
+#[tokio::test]
+async fn a_client_over_its_limit_waits_as_long_as_it_is_told() {
+    let stage = Stage::open().await.with("PLINTH_LIMITS_IP_PER_MINUTE", "12");
+    let house = House::on(stage).await;
+    let first = house.get("/v1/me").await;
+    first.problem(401, "authentication_required");
+    assert_eq!((first.header("ratelimit-limit"), first.header("ratelimit-remaining")), (Some("2"), Some("1")));
+    house.get("/v1/me").await;
+    let refused = house.get("/v1/me").await;
+    refused.problem(429, "rate_limited");
+    let wait: u64 = refused.header("retry-after").and_then(|text| text.parse().ok()).expect("seconds");
+    assert!((1..=5).contains(&wait), "{wait}");
+}
+
+#[tokio::test]
+async fn guesses_at_credentials_have_a_limit_of_their_own() {
+    let stage = Stage::open().await.with("PLINTH_LIMITS_AUTH_PER_MINUTE", "6");
+    let house = House::on(stage).await;
+    house.log_in("nobody@example.org", "guess 1234").await.problem(401, "invalid_credentials");
+    house.log_in("nobody@example.org", "guess 1235").await.problem(429, "rate_limited");
+    house.get("/v1/me").await.problem(401, "authentication_required");
+}
+
+#[tokio::test]
+async fn users_have_a_limit_of_their_own() {
+    let stage = Stage::open().await.with("PLINTH_LIMITS_USER_PER_MINUTE", "12");
+    let house = House::on(stage).await;
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    for _ in 0..2 {
+        ada.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    }
+    ada.get(&house, "/v1/me").await.problem(429, "rate_limited");
+    bob.get(&house, "/v1/me").await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_says_who_the_client_is_and_nobody_else_can() {
+    let limited = Stage::open().await.with("PLINTH_LIMITS_IP_PER_MINUTE", "6");
+    let house = House::on(limited.with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8")).await;
+    let from = async |client: &str| {
+        Answer::of(house.request(Method::GET, "/v1/me").header("x-forwarded-for", client)).await
+    };
+    from("203.0.113.1").await.problem(401, "authentication_required");
+    from("203.0.113.1").await.problem(429, "rate_limited");
+    from("203.0.113.2").await.problem(401, "authentication_required");
+    // Whatever stands left of the nearest untrusted address was written by the client.
+    from("198.51.100.7, 203.0.113.1").await.problem(429, "rate_limited");
+
+    let house = House::on(Stage::open().await.with("PLINTH_LIMITS_IP_PER_MINUTE", "6")).await;
+    let spoofed = async |client: &str| {
+        Answer::of(house.request(Method::GET, "/v1/me").header("x-forwarded-for", client)).await
+    };
+    spoofed("203.0.113.1").await.problem(401, "authentication_required");
+    spoofed("203.0.113.2").await.problem(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn a_bad_token_does_not_close_what_is_open_to_all() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let body = json!({ "email": person.email, "password": crate::house::PASSWORD });
+    let login = house.request(Method::POST, "/v1/auth/login").bearer_auth("nonsense").json(&body);
+    Answer::of(login).await.expect(StatusCode::OK);
+}

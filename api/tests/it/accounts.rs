@@ -1,0 +1,136 @@
+//! Registration, verification, login, and what an account says of itself.
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::house::{Answer, House, PASSWORD, text};
+
+#[tokio::test]
+async fn an_account_is_registered_verified_and_logged_in() {
+    let house = House::open().await;
+    let email = house.register("ada").await;
+    house.log_in(&email, PASSWORD).await.problem(403, "email_not_verified");
+    let token = house.verification_token(&email).await;
+    house.post("/v1/auth/verify-email", &json!({ "token": token })).await.expect(StatusCode::NO_CONTENT);
+    let tokens = house.log_in(&email, PASSWORD).await.expect(StatusCode::OK);
+    assert_eq!((tokens["token_type"].as_str(), tokens["expires_in"].as_u64()), (Some("Bearer"), Some(300)));
+    let me = house.request(Method::GET, "/v1/me").bearer_auth(text(&tokens["access_token"]));
+    let me = Answer::of(me).await.expect(StatusCode::OK);
+    assert_eq!((text(&me["email"]), text(&me["display_name"])), (email, "ada".to_owned()));
+    assert_eq!(me["roles"], json!(["member"]));
+    let expected = [
+        "account.registered:success",
+        "session.refused:refused",
+        "account.email_verified:success",
+        "session.created:success",
+    ];
+    assert_eq!(house.actions().await, expected);
+}
+
+#[tokio::test]
+async fn the_mail_is_a_job_of_the_same_commit() {
+    let house = House::open().await;
+    let email = house.register("ada").await;
+    let id = house.id_of(&email).await;
+    let (kind, payload, user): (String, serde_json::Value, Option<uuid::Uuid>) =
+        sqlx::query_as("SELECT kind, payload, user_id FROM jobs").fetch_one(&house.stores.db).await.expect("one job");
+    assert_eq!((kind.as_str(), payload, user), ("email.verification", json!({ "user_id": id }), Some(id.0)));
+}
+
+#[tokio::test]
+async fn a_taken_address_gets_the_same_answer_and_no_second_account() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let body = json!({ "email": person.email.to_uppercase(), "password": "another password" });
+    house.post("/v1/auth/register", &body).await.expect(StatusCode::ACCEPTED);
+    assert_eq!(house.count("users").await, 1);
+    house.log_in(&person.email, "another password").await.problem(401, "invalid_credentials");
+    house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn two_registrations_of_one_address_at_once_make_one_account() {
+    let house = House::open().await;
+    let body = json!({ "email": "twin@example.org", "password": PASSWORD });
+    let both = tokio::join!(house.post("/v1/auth/register", &body), house.post("/v1/auth/register", &body));
+    both.0.expect(StatusCode::ACCEPTED);
+    both.1.expect(StatusCode::ACCEPTED);
+    assert_eq!(house.count("users").await, 1);
+}
+
+#[tokio::test]
+async fn a_token_works_once_and_not_after_its_time() {
+    let house = House::open().await;
+    let email = house.register("ada").await;
+    let (first, second) = (house.verification_token(&email).await, house.verification_token(&email).await);
+    house.post("/v1/auth/verify-email", &json!({ "token": first })).await.expect(StatusCode::NO_CONTENT);
+    for used in [&first, &second] {
+        let again = house.post("/v1/auth/verify-email", &json!({ "token": used })).await;
+        again.problem(422, "validation_failed");
+        assert_eq!(again.faults(), ["/token invalid_token"]);
+    }
+    let late = house.register("late").await;
+    let token = house.verification_token(&late).await;
+    house.stores.clock.advance(time::Duration::hours(2));
+    house.post("/v1/auth/verify-email", &json!({ "token": token })).await.problem(422, "validation_failed");
+}
+
+#[tokio::test]
+async fn the_mail_can_be_asked_for_again_and_the_answer_says_nothing() {
+    let house = House::open().await;
+    let email = house.register("ada").await;
+    for address in [email.as_str(), "nobody@example.org"] {
+        let asked = house.post("/v1/auth/verify-email/resend", &json!({ "email": address })).await;
+        assert!(asked.expect(StatusCode::ACCEPTED).is_null());
+    }
+    assert_eq!(house.count("jobs").await, 2, "one at the registration, one for the request that names an account");
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_address_are_told_alike_and_audited() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let wrong = house.log_in(&person.email, "wrong password").await.problem(401, "invalid_credentials");
+    let unknown = house.log_in("nobody@example.org", "wrong password").await.problem(401, "invalid_credentials");
+    let malformed = house.log_in("no address", "wrong password").await.problem(401, "invalid_credentials");
+    for part in ["title", "detail", "code"] {
+        assert_eq!(wrong[part], unknown[part]);
+        assert_eq!(wrong[part], malformed[part]);
+    }
+    let refused = house.actions().await.iter().filter(|action| *action == "session.refused:refused").count();
+    assert_eq!(refused, 3);
+}
+
+#[tokio::test]
+async fn a_suspended_account_is_shut_out_at_once() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    person.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    // As an administrator's change would: the row, and the doubt about its copy.
+    sqlx::query("UPDATE users SET status = 'suspended' WHERE id = $1")
+        .bind(person.id.0)
+        .execute(&house.stores.db)
+        .await
+        .expect("updates");
+    house.forget_copies().await;
+    person.get(&house, "/v1/me").await.problem(401, "account_suspended");
+    house.log_in(&person.email, PASSWORD).await.problem(403, "account_suspended");
+}
+
+#[tokio::test]
+async fn a_profile_changes_for_the_next_request() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    person.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    let change = async |body: serde_json::Value| {
+        Answer::of(person.request(&house, Method::PATCH, "/v1/me").json(&body)).await
+    };
+    let changed = change(json!({ "display_name": "  Countess  " })).await.expect(StatusCode::OK);
+    assert_eq!(changed["display_name"], "Countess");
+    assert_eq!(person.get(&house, "/v1/me").await.expect(StatusCode::OK)["display_name"], "Countess");
+    assert_eq!(change(json!({})).await.expect(StatusCode::OK)["display_name"], "Countess");
+    assert!(change(json!({ "display_name": null })).await.expect(StatusCode::OK)["display_name"].is_null());
+    assert!(house.user(person.id).await.display_name.is_none());
+    let told = house.actions().await.iter().filter(|action| *action == "account.updated:success").count();
+    assert_eq!(told, 2, "a request that changes nothing is no event");
+}

@@ -1,0 +1,257 @@
+//! An API in this process on a free port, and people who use it.
+
+use plinth_api::app;
+use plinth_core::auth::Verification;
+use plinth_core::users::Users;
+use plinth_core::{Stores, users};
+use plinth_domain::email::Email;
+use plinth_domain::id::UserId;
+use plinth_domain::password::Password;
+use plinth_platform::crypto::PasswordHasher;
+use plinth_testkit::Stage;
+use poem::Server;
+use poem::listener::{Acceptor as _, Listener as _, TcpListener};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// A running API. Dropped, it ends.
+pub(crate) struct House {
+    pub(crate) stage: Stage,
+    pub(crate) stores: Stores,
+    pub(crate) url: String,
+    pub(crate) client: Client,
+    server: tokio::task::JoinHandle<()>,
+}
+
+/// Somebody who is logged in.
+pub(crate) struct Person {
+    pub(crate) id: UserId,
+    pub(crate) email: String,
+    pub(crate) access_token: String,
+    pub(crate) refresh_token: String,
+    pub(crate) session_id: Uuid,
+}
+
+impl House {
+    pub(crate) async fn open() -> Self {
+        Self::on(Stage::open().await).await
+    }
+
+    pub(crate) async fn on(stage: Stage) -> Self {
+        let stores = stage.stores();
+        let endpoint = app::endpoint(&stage.settings(), &stores).expect("the settings are enough");
+        let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await.expect("a free port");
+        let address = acceptor.local_addr().remove(0);
+        let url = format!("http://{}", address.0.as_socket_addr().expect("a TCP port"));
+        let server = tokio::spawn(async move {
+            let _ = Server::new_with_acceptor(acceptor).run(endpoint).await;
+        });
+        let client = Client::builder().no_proxy().build().expect("a client");
+        Self { stage, stores, url, client, server }
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        Answer::of(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Registers an address nobody else has.
+    pub(crate) async fn register(&self, name: &str) -> String {
+        let email = format!("{name}-{}@example.org", Uuid::new_v4().simple());
+        let body = json!({ "email": email, "password": PASSWORD, "display_name": name });
+        self.post("/v1/auth/register", &body).await.expect(StatusCode::ACCEPTED);
+        email
+    }
+
+    /// A token as the worker would mail it.
+    pub(crate) async fn verification_token(&self, email: &str) -> String {
+        let id = self.id_of(email).await;
+        let verification = Verification::new(&self.stores, std::time::Duration::from_secs(3600));
+        verification.prepare(id).await.expect("answers").expect("there is something to verify").token.reveal()
+    }
+
+    pub(crate) async fn id_of(&self, email: &str) -> UserId {
+        let id: Uuid = sqlx::query_scalar("SELECT id FROM users WHERE email = $1")
+            .bind(email)
+            .fetch_one(&self.stores.db)
+            .await
+            .expect("the account exists");
+        UserId(id)
+    }
+
+    pub(crate) async fn log_in(&self, email: &str, password: &str) -> Answer {
+        self.post("/v1/auth/login", &json!({ "email": email, "password": password })).await
+    }
+
+    /// Registered, verified and logged in.
+    pub(crate) async fn person(&self, name: &str) -> Person {
+        let email = self.register(name).await;
+        let token = self.verification_token(&email).await;
+        self.post("/v1/auth/verify-email", &json!({ "token": token })).await.expect(StatusCode::NO_CONTENT);
+        self.person_of(email).await
+    }
+
+    /// An administrator who is logged in.
+    pub(crate) async fn administrator(&self) -> Person {
+        let email = format!("admin-{}@example.org", Uuid::new_v4().simple());
+        let hasher = PasswordHasher::start(&self.stage.settings().auth).expect("starts");
+        let address = Email::parse(&email).expect("an address");
+        let password = Password::parse(PASSWORD).expect("a password");
+        Users::new(&self.stores).ensure_administrator(&hasher, address, password).await.expect("creates");
+        self.person_of(email).await
+    }
+
+    async fn person_of(&self, email: String) -> Person {
+        let tokens = self.log_in(&email, PASSWORD).await.expect(StatusCode::OK);
+        Person {
+            id: self.id_of(&email).await,
+            email,
+            access_token: text(&tokens["access_token"]),
+            refresh_token: text(&tokens["refresh_token"]),
+            session_id: text(&tokens["session_id"]).parse().expect("a uuid"),
+        }
+    }
+
+    /// The person as the truth has it.
+    pub(crate) async fn user(&self, id: UserId) -> plinth_domain::user::User {
+        users::find(&self.stores, id).await.expect("answers").expect("exists")
+    }
+
+    /// The names of the actions in the audit log, the oldest first.
+    pub(crate) async fn actions(&self) -> Vec<String> {
+        sqlx::query_scalar("SELECT action || ':' || outcome FROM audit_events ORDER BY id")
+            .fetch_all(&self.stores.db)
+            .await
+            .expect("reads")
+    }
+
+    /// As if every hot copy had expired.
+    pub(crate) async fn forget_copies(&self) {
+        let mut connection = self.redis().await;
+        let keys: Vec<String> = redis::cmd("KEYS")
+            .arg(format!("{}:*", self.stores.redis.prefix()))
+            .query_async(&mut connection)
+            .await
+            .expect("lists");
+        for key in keys {
+            let _: () = redis::cmd("UNLINK").arg(key).query_async(&mut connection).await.expect("unlinks");
+        }
+    }
+
+    pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
+        self.stores.redis.client().get_multiplexed_async_connection().await.expect("Redis answers")
+    }
+
+    pub(crate) async fn count(&self, table: &'static str) -> i64 {
+        let query = format!("SELECT count(*) FROM {table}");
+        sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(&self.stores.db).await.expect("counts")
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Person {
+    pub(crate) async fn get(&self, house: &House, path: &str) -> Answer {
+        Answer::of(self.request(house, Method::GET, path)).await
+    }
+
+    pub(crate) async fn post(&self, house: &House, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(house, Method::POST, path).json(body)).await
+    }
+
+    pub(crate) fn request(&self, house: &House, method: Method, path: &str) -> RequestBuilder {
+        house.request(method, path).bearer_auth(&self.access_token)
+    }
+
+    /// Uploads and gives the file as the API describes it.
+    pub(crate) async fn upload(&self, house: &House, name: &str, bytes: Vec<u8>) -> Value {
+        self.try_upload(house, name, bytes).await.expect(StatusCode::CREATED)
+    }
+
+    pub(crate) async fn try_upload(&self, house: &House, name: &str, bytes: Vec<u8>) -> Answer {
+        let part = reqwest::multipart::Part::bytes(bytes).file_name(name.to_owned());
+        let form = reqwest::multipart::Form::new().part("file", part);
+        Answer::of(self.request(house, Method::POST, "/v1/files").multipart(form)).await
+    }
+}
+
+/// An answer, read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) async fn of(request: RequestBuilder) -> Self {
+        Self::read(request.send().await.expect("the API answers")).await
+    }
+
+    pub(crate) async fn read(response: Response) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = response.bytes().await.expect("the answer is whole").to_vec();
+        Self { status, headers, bytes }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or(Value::Null)
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body, where the status is the expected one.
+    #[track_caller]
+    pub(crate) fn expect(self, status: StatusCode) -> Value {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
+        self.json()
+    }
+
+    /// A problem of this kind, in the one shape that all of them have.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
+        let shown = String::from_utf8_lossy(&self.bytes);
+        assert_eq!(self.status.as_u16(), status, "{shown}");
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{shown}");
+        let problem = self.json();
+        assert_eq!(problem["status"], status, "{shown}");
+        assert_eq!(problem["code"], code, "{shown}");
+        assert_eq!(problem["type"], format!("urn:plinth:problem:{code}"), "{shown}");
+        assert!(problem["title"].is_string(), "{shown}");
+        assert_eq!(problem["request_id"].as_str(), self.header("x-request-id"), "{shown}");
+        for leak in ["sqlx", "postgres", "SELECT", "panicked", "src/", ".rs", "redis://"] {
+            assert!(!shown.contains(leak), "{leak} leaks: {shown}");
+        }
+        problem
+    }
+
+    /// Which fields a problem complains of, as `pointer code`.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let problem = self.json();
+        let errors = problem["errors"].as_array().cloned().unwrap_or_default();
+        let mut faults: Vec<_> =
+            errors.iter().map(|error| format!("{} {}", text(&error["pointer"]), text(&error["code"]))).collect();
+        faults.sort();
+        faults
+    }
+}
+
+#[track_caller]
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+}

@@ -1,0 +1,68 @@
+//! What every answer has, whatever the operation.
+
+use plinth_testkit::Stage;
+use reqwest::{Method, StatusCode};
+
+use crate::house::{Answer, House};
+
+#[tokio::test]
+async fn every_answer_has_the_headers_that_keep_browsers_safe() {
+    let house = House::on(Stage::open().await.with("PLINTH_PUBLIC_URL", "https://api.example.org")).await;
+    for path in ["/openapi.json", "/v1/me", "/nowhere"] {
+        let answer = house.get(path).await;
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{path}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+        assert!(answer.header("content-security-policy").is_some(), "{path}");
+        assert!(answer.header("strict-transport-security").is_some(), "{path}");
+        assert!(answer.header("x-request-id").is_some(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_keeps_an_id_that_can_stand_in_a_log_and_no_other() {
+    let house = House::open().await;
+    let with = async |id: &str| {
+        let answer = Answer::of(house.request(Method::GET, "/nowhere").header("x-request-id", id)).await;
+        answer.header("x-request-id").expect("an id").to_owned()
+    };
+    assert_eq!(with("abc-123_x.y").await, "abc-123_x.y");
+    let endless = "a".repeat(65);
+    for bad in ["", "a b", "a\"b", "ü", &endless] {
+        assert_ne!(with(bad).await, bad);
+    }
+}
+
+#[tokio::test]
+async fn browsers_may_call_from_the_origins_that_are_set() {
+    let house = House::on(Stage::open().await.with("PLINTH_API_CORS_ORIGINS", "https://app.example.org")).await;
+    let preflight = async |origin: &str| {
+        let request = house.request(Method::OPTIONS, "/v1/me").header("origin", origin);
+        Answer::of(request.header("access-control-request-method", "PATCH")).await
+    };
+    let allowed = preflight("https://app.example.org").await;
+    assert_eq!(allowed.status, StatusCode::OK);
+    assert_eq!(allowed.header("access-control-allow-origin"), Some("https://app.example.org"));
+    preflight("https://evil.example").await.problem(403, "origin_not_allowed");
+    let simple = house.request(Method::GET, "/v1/me").header("origin", "https://app.example.org");
+    let simple = Answer::of(simple).await;
+    assert_eq!(simple.header("access-control-allow-origin"), Some("https://app.example.org"));
+}
+
+#[tokio::test]
+async fn without_a_list_no_origin_is_told_that_it_may() {
+    let house = House::open().await;
+    let answer = Answer::of(house.request(Method::GET, "/v1/me").header("origin", "https://evil.example")).await;
+    answer.problem(401, "authentication_required");
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+}
+
+#[tokio::test]
+async fn the_document_is_served_as_it_is_committed() {
+    let house = House::open().await;
+    let served = house.get("/openapi.json").await;
+    assert_eq!(served.header("content-type"), Some("application/json"));
+    assert_eq!(served.json()["info"]["title"], "Plinth");
+    let committed = include_str!("../../../openapi.json");
+    assert!(served.bytes == committed.as_bytes(), "openapi.json is stale: `plinth-api openapi > openapi.json`");
+}

@@ -1,0 +1,13 @@
+//! The API over HTTP against real PostgreSQL, Redis and S3: one module a capability.
+
+mod access;
+mod accounts;
+mod audit;
+mod bad_input;
+mod files;
+mod house;
+mod http;
+mod notifications;
+mod outages;
+mod raw;
+mod sessions;

@@ -1,0 +1,35 @@
+//! The inbox.
+
+use plinth_core::notifications::Inbox;
+use plinth_domain::notification::NewNotification;
+use reqwest::StatusCode;
+
+use crate::house::{House, Person};
+
+fn message(person: &Person, subject: &str) -> NewNotification {
+    NewNotification {
+        user_id: person.id,
+        kind: "file.processed".to_owned(),
+        title: "Ready".to_owned(),
+        body: "It is there.".to_owned(),
+        subject: subject.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_delivered_once_however_often_it_is_asked_for() {
+    let house = House::open().await;
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    let inbox = Inbox::new(&house.stores);
+    for _ in 0..3 {
+        inbox.deliver(&message(&ada, "one")).await.expect("delivers");
+    }
+    inbox.deliver(&message(&ada, "two")).await.expect("delivers");
+    let page = ada.get(&house, "/v1/me/notifications").await.expect(StatusCode::OK);
+    let subjects: Vec<_> = page["items"].as_array().expect("items").iter().map(|item| &item["subject"]).collect();
+    assert_eq!(subjects, ["two", "one"]);
+    let none = bob.get(&house, "/v1/me/notifications").await.expect(StatusCode::OK);
+    assert_eq!(none["items"], serde_json::json!([]));
+    let told = house.actions().await.iter().filter(|action| *action == "notification.delivered:success").count();
+    assert_eq!(told, 2);
+}

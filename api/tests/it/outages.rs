@@ -1,0 +1,77 @@
+//! A store is away: slower or refused, never open, and well again by itself.
+
+use plinth_testkit::{Stage, until};
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::house::House;
+
+#[tokio::test]
+async fn without_redis_requests_go_on_and_a_logout_still_acts_at_once() {
+    let mut stage = Stage::open().await;
+    let wire = stage.wire_redis().await;
+    let house = House::on(stage).await;
+    let (stays, goes) = (house.person("ada").await, house.person("bob").await);
+    stays.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    goes.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    wire.tear();
+    stays.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    goes.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
+    goes.get(&house, "/v1/me").await.problem(401, "session_ended");
+    let late = house.register("eve").await;
+    assert!(house.user(house.id_of(&late).await).await.email_verified_at.is_none());
+    // The copies from before are still in Redis when it is back, and must not be believed.
+    wire.mend();
+    goes.get(&house, "/v1/me").await.problem(401, "session_ended");
+    stays.get(&house, "/v1/me").await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn without_redis_the_limits_are_kept_by_the_process() {
+    let mut stage = Stage::open().await.with("PLINTH_LIMITS_IP_PER_MINUTE", "12");
+    let wire = stage.wire_redis().await;
+    wire.tear();
+    let house = House::on(stage).await;
+    for _ in 0..2 {
+        house.get("/v1/me").await.problem(401, "authentication_required");
+    }
+    house.get("/v1/me").await.problem(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn without_postgresql_a_write_is_refused_and_then_taken() {
+    let mut stage = Stage::open().await.with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "300ms");
+    let wire = stage.wire_database().await;
+    let house = House::on(stage).await;
+    let person = house.person("ada").await;
+    // The doubt that the verification raised about the account's copy has faded.
+    house.forget_copies().await;
+    person.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    wire.tear();
+    let body = json!({ "email": "late@example.org", "password": crate::house::PASSWORD });
+    let refused = house.post("/v1/auth/register", &body).await;
+    refused.problem(503, "unavailable");
+    assert!(refused.header("retry-after").is_some());
+    // What Redis knows is answered all the while.
+    person.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    wire.mend();
+    until("the registration is taken", async || {
+        (house.post("/v1/auth/register", &body).await.status == StatusCode::ACCEPTED).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn more_logins_than_can_be_hashed_are_told_to_come_again() {
+    let stage = Stage::open().await.with("PLINTH_AUTH_HASH_THREADS", "1").with("PLINTH_AUTH_HASH_QUEUE", "1");
+    let house = House::on(stage).await;
+    let person = house.person("ada").await;
+    let logins = (0..30).map(|_| house.log_in(&person.email, crate::house::PASSWORD));
+    let answers = futures_util::future::join_all(logins).await;
+    let (done, busy): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == StatusCode::OK);
+    assert!(!done.is_empty() && !busy.is_empty(), "{} done, {} busy", done.len(), busy.len());
+    for answer in busy {
+        answer.problem(503, "busy");
+        assert!(answer.header("retry-after").is_some());
+    }
+}

@@ -1,0 +1,109 @@
+//! Sessions and their tokens: rotation, theft, logout, lifetimes.
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::house::{House, Person, text};
+
+async fn refresh(house: &House, token: &str) -> crate::house::Answer {
+    house.post("/v1/auth/refresh", &json!({ "refresh_token": token })).await
+}
+
+async fn rotated(house: &House, person: &Person) -> String {
+    text(&refresh(house, &person.refresh_token).await.expect(StatusCode::OK)["refresh_token"])
+}
+
+#[tokio::test]
+async fn a_refresh_gives_new_tokens_of_the_same_session() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let tokens = refresh(&house, &person.refresh_token).await.expect(StatusCode::OK);
+    assert_eq!(text(&tokens["session_id"]), person.session_id.to_string());
+    assert_ne!(text(&tokens["refresh_token"]), person.refresh_token);
+    let next = Person { access_token: text(&tokens["access_token"]), ..person };
+    next.get(&house, "/v1/me").await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_repetition_within_the_grace_gets_the_same_successor() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let many = (0..20).map(|_| rotated(&house, &person));
+    let mut successors = futures_util::future::join_all(many).await;
+    successors.dedup();
+    assert_eq!(successors.len(), 1, "twenty at once got {successors:?}");
+    let rotations = house.actions().await.iter().filter(|action| *action == "session.refreshed:success").count();
+    assert_eq!(rotations, 1);
+    refresh(&house, &successors[0]).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_old_token_after_the_grace_ends_the_session_for_both() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let next = rotated(&house, &person).await;
+    house.stores.clock.advance(time::Duration::seconds(11));
+    refresh(&house, &person.refresh_token).await.problem(401, "invalid_refresh_token");
+    refresh(&house, &next).await.problem(401, "invalid_refresh_token");
+    person.get(&house, "/v1/me").await.problem(401, "session_ended");
+    assert!(house.actions().await.contains(&"session.refresh_reused:refused".to_owned()));
+}
+
+#[tokio::test]
+async fn a_logout_is_felt_by_the_next_request_and_every_token() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    person.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    person.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
+    person.get(&house, "/v1/me").await.problem(401, "session_ended");
+    refresh(&house, &person.refresh_token).await.problem(401, "invalid_refresh_token");
+    house.forget_copies().await;
+    person.get(&house, "/v1/me").await.problem(401, "session_ended");
+    assert!(house.actions().await.contains(&"session.revoked:success".to_owned()));
+}
+
+#[tokio::test]
+async fn a_logout_ends_one_session_and_no_other() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let other = house.log_in(&person.email, crate::house::PASSWORD).await.expect(StatusCode::OK);
+    person.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
+    let other = Person { access_token: text(&other["access_token"]), ..person };
+    other.get(&house, "/v1/me").await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn redis_wiped_logs_nobody_out_and_revives_nothing() {
+    let house = House::open().await;
+    let (stays, goes) = (house.person("ada").await, house.person("bob").await);
+    stays.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    goes.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
+    house.forget_copies().await;
+    stays.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    goes.get(&house, "/v1/me").await.problem(401, "session_ended");
+}
+
+#[tokio::test]
+async fn a_session_ends_when_it_is_idle_and_when_it_is_old() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    house.stores.clock.advance(time::Duration::days(15));
+    refresh(&house, &person.refresh_token).await.problem(401, "invalid_refresh_token");
+
+    let person = house.person("bob").await;
+    let mut token = person.refresh_token.clone();
+    for _ in 0..8 {
+        house.stores.clock.advance(time::Duration::days(10));
+        token = text(&refresh(&house, &token).await.expect(StatusCode::OK)["refresh_token"]);
+    }
+    house.stores.clock.advance(time::Duration::days(11));
+    refresh(&house, &token).await.problem(401, "invalid_refresh_token");
+}
+
+#[tokio::test]
+async fn an_access_token_expires_by_itself() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    house.stores.clock.advance(time::Duration::minutes(6));
+    person.get(&house, "/v1/me").await.problem(401, "token_expired");
+}
