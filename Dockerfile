@@ -1,0 +1,56 @@
+# Two images from one build: `docker build --target api .` and `docker build --target worker .`
+
+FROM rust:1.95.0-bookworm AS build
+WORKDIR /src
+# No database here: queries are checked against the committed .sqlx/.
+ENV SQLX_OFFLINE=true
+COPY . .
+# target/ is a cache that no image layer keeps, so the binaries leave it in the same step.
+# aws-lc-sys is the only C code; it needs the compiler of this image and, outside FIPS, no cmake.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked --package plinth-api --package plinth-worker \
+    && install -D -t /out target/release/plinth-api target/release/plinth-worker
+# All that the binaries need around them: their shared libraries, the certificate authorities
+# (S3, SMTP), and glibc's order of look-ups, which without a file asks DNS before /etc/hosts.
+RUN mkdir -p /image/etc/ssl/certs \
+    && ldd /out/* > /tmp/ldd \
+    && grep -o '/[^ ]*\.so[^ ]*' /tmp/ldd > /tmp/libraries \
+    && sort -u -o /tmp/libraries /tmp/libraries \
+    && xargs -a /tmp/libraries cp --parents --dereference -t /image \
+    && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ \
+    && echo 'hosts: files dns' > /image/etc/nsswitch.conf
+
+# From nothing: no shell and no package manager for an intruder to use.
+FROM scratch AS runtime
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.vendor="Plinth" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.revision="${REVISION}"
+COPY --from=build /image /
+# A number, because Kubernetes cannot tell whether a name is root.
+USER 65532:65532
+# Starts the drain; see PLINTH_API_SHUTDOWN_GRACE and PLINTH_WORKER_SHUTDOWN_GRACE.
+STOPSIGNAL SIGTERM
+# No HEALTHCHECK: there is nothing in the image to ask with, and whoever runs it
+# (Kubernetes, a balancer) asks /healthz and /readyz on the internal port.
+
+FROM runtime AS api
+LABEL org.opencontainers.image.title="plinth-api"
+COPY --from=build /out/plinth-api /usr/local/bin/plinth-api
+# The defaults are loopback, which nobody outside the container reaches.
+ENV PLINTH_API_BIND=0.0.0.0:8080 \
+    PLINTH_API_INTERNAL_BIND=0.0.0.0:8081
+EXPOSE 8080 8081
+ENTRYPOINT ["/usr/local/bin/plinth-api"]
+CMD ["serve"]
+
+FROM runtime AS worker
+LABEL org.opencontainers.image.title="plinth-worker"
+COPY --from=build /out/plinth-worker /usr/local/bin/plinth-worker
+ENV PLINTH_WORKER_INTERNAL_BIND=0.0.0.0:9081
+EXPOSE 9081
+ENTRYPOINT ["/usr/local/bin/plinth-worker"]
+CMD ["run"]
