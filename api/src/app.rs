@@ -71,9 +71,12 @@ pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpo
     );
     let document = document::document();
     let routes = Route::new()
-        .at("/openapi.json", poem::get(poem::endpoint::make_sync(move |_| {
-            document.clone().with_content_type("application/json")
-        })))
+        .at(
+            "/openapi.json",
+            poem::get(poem::endpoint::make_sync(move |_| {
+                document.clone().with_content_type("application/json")
+            })),
+        )
         .nest("/", document::service(operations));
     let api = &settings.api;
     let admission = Admission::new(Gate::new(stores, &settings.limits), access_tokens, stores.clock.clone());
@@ -96,20 +99,21 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let readiness = stores.readiness();
 
     let gone = CancellationToken::new();
-    let internal = internal::serve(settings.api.internal_bind, readiness.clone(), gone.clone().cancelled_owned());
+    let internal =
+        internal::serve(settings.api.internal_bind, readiness.clone(), gone.clone().cancelled_owned());
     let mut internal = tokio::spawn(internal);
-    let asked = async move {
+    let stop = async move {
         if let Err(error) = shutdown::requested().await {
             tracing::error!(%error, "signals cannot be received");
         }
         readiness.drain();
     };
-    let server = Server::new(TcpListener::bind(settings.api.bind))
+    let serving = Server::new(TcpListener::bind(settings.api.bind))
         .name(SERVICE)
         .idle_timeout(IDLE_CONNECTION)
-        .run_with_graceful_shutdown(endpoint, asked, Some(settings.api.shutdown_grace));
+        .run_with_graceful_shutdown(endpoint, stop, Some(settings.api.shutdown_grace));
     tokio::select! {
-        served = server => served?,
+        ended = serving => ended?,
         // Only a port that cannot be had ends it now.
         ended = &mut internal => return Ok(ended??),
     }
@@ -128,10 +132,25 @@ fn cors(origins: &[String]) -> Cors {
     Cors::new()
         .allow_origins(origins.iter().map(String::as_str))
         .allow_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
-        .allow_headers(["authorization", "content-type", "range", "if-none-match", "if-range", "traceparent", "x-request-id"])
+        .allow_headers([
+            "authorization",
+            "content-type",
+            "range",
+            "if-none-match",
+            "if-range",
+            "traceparent",
+            "x-request-id",
+        ])
         .expose_headers([
-            "content-disposition", "content-range", "etag", "location", "ratelimit-limit", "ratelimit-remaining",
-            "ratelimit-reset", "retry-after", "x-request-id",
+            "content-disposition",
+            "content-range",
+            "etag",
+            "location",
+            "ratelimit-limit",
+            "ratelimit-remaining",
+            "ratelimit-reset",
+            "retry-after",
+            "x-request-id",
         ])
         .allow_credentials(false)
         .max_age(PREFLIGHT_MAX_AGE)

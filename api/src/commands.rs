@@ -25,7 +25,8 @@ pub fn effective_settings(json: bool) -> anyhow::Result<String> {
             effective.into_iter().map(|(name, value)| (name, value.into())).collect();
         return Ok(serde_json::to_string_pretty(&object)? + "\n");
     }
-    Ok(effective.into_iter().map(|(name, value)| format!("{name}={value}\n")).collect())
+    let lines: Vec<String> = effective.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    Ok(lines.join("\n") + "\n")
 }
 
 /// Brings the schema up to date.
@@ -34,7 +35,10 @@ pub async fn migrate(mut settings: Settings) -> anyhow::Result<String> {
     settings.database.statement_timeout = std::time::Duration::ZERO;
     let pool = database::pool(&settings.database, APPLICATION)?;
     MIGRATIONS.run(&pool).await?;
-    Ok(format!("the schema is at version {}\n", MIGRATIONS.iter().map(|step| step.version).max().unwrap_or(0)))
+    Ok(format!(
+        "the schema is at version {}\n",
+        MIGRATIONS.iter().map(|step| step.version).max().unwrap_or(0)
+    ))
 }
 
 /// Makes sure that the administrator exists; the password comes from standard input.

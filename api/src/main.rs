@@ -79,7 +79,9 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Config { json, .. } => commands::effective_settings(json)?,
         Command::Openapi => plinth_api::http::document::document(),
         Command::Keys(Keys::Generate) => plinth_platform::crypto::RootKey::generate() + "\n",
-        Command::Admin(Admin::Create { email, .. }) => run(commands::create_administrator(commands::settings()?, &email))?,
+        Command::Admin(Admin::Create { email, .. }) => {
+            run(commands::create_administrator(commands::settings()?, &email))?
+        }
     };
     std::io::stdout().write_all(answer.as_bytes())?;
     Ok(())

@@ -22,7 +22,8 @@ pub async fn run(settings: Settings, queues: Vec<Queue>) -> anyhow::Result<()> {
 
     let stop = CancellationToken::new();
     let gone = CancellationToken::new();
-    let internal = internal::serve(settings.worker.internal_bind, readiness.clone(), gone.clone().cancelled_owned());
+    let internal =
+        internal::serve(settings.worker.internal_bind, readiness.clone(), gone.clone().cancelled_owned());
     let mut internal = tokio::spawn(internal);
     let fleet = Fleet { stores, settings: settings.worker, queues, registry };
     let fleet = tokio::spawn(fleet.run(stop.clone()));

@@ -15,7 +15,7 @@ pub struct Backoff {
 }
 
 /// Between the attempts of a job.
-pub const JOB: Backoff = Backoff { base: Duration::from_secs(2), cap: Duration::from_secs(15 * 60) };
+pub const JOB: Backoff = Backoff { base: Duration::from_secs(2), cap: Duration::from_mins(15) };
 
 /// Between attempts to reach a store that does not answer.
 pub const STORE: Backoff = Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(3) };

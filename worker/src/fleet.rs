@@ -96,12 +96,16 @@ async fn drain(running: &TaskTracker, ending: &CancellationToken, grace: Duratio
     tracing::warn!(jobs = running.len(), "the grace ends: handing back what still runs");
     ending.cancel();
     if timeout_at(end, running.wait()).await.is_err() {
-        tracing::error!(jobs = running.len(), "jobs could not be handed back; they run again when their leases end");
+        tracing::error!(
+            jobs = running.len(),
+            "jobs could not be handed back; they run again when their leases end"
+        );
     }
 }
 
 /// A name that no other start of any worker has.
 fn owner() -> Arc<str> {
-    let host = hostname::get().ok().and_then(|host| host.into_string().ok()).unwrap_or_else(|| "host".to_owned());
+    let host =
+        hostname::get().ok().and_then(|host| host.into_string().ok()).unwrap_or_else(|| "host".to_owned());
     format!("{host}-{}-{}", std::process::id(), uuid::Uuid::new_v4().simple()).into()
 }

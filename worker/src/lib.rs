@@ -20,4 +20,4 @@ pub mod recorder;
 pub mod registry;
 pub mod runner;
 pub mod sweep;
-pub mod wakeup;
+mod wakeup;

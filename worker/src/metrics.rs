@@ -8,21 +8,28 @@ use plinth_platform::telemetry::metrics::{counter, histogram};
 use prometheus::{HistogramVec, IntCounterVec};
 
 /// Buckets for jobs, from a row to a large picture, in seconds.
-const JOB_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+const JOB_BUCKETS: &[f64] =
+    &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
-static JOBS: LazyLock<IntCounterVec> =
-    LazyLock::new(|| counter("plinth_jobs_total", "Attempts that ended, by outcome.", &["queue", "kind", "outcome"]));
+static JOBS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter("plinth_jobs_total", "Attempts that ended, by outcome.", &["queue", "kind", "outcome"])
+});
 
 static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
     histogram("plinth_job_duration_seconds", "How long an attempt ran.", &["queue", "kind"], JOB_BUCKETS)
 });
 
 static DELIVERIES: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    counter("plinth_job_deliveries_total", "Deliveries of Redis, by what the ledger said.", &["queue", "answer"])
+    counter(
+        "plinth_job_deliveries_total",
+        "Deliveries of Redis, by what the ledger said.",
+        &["queue", "answer"],
+    )
 });
 
-static DISPATCHED: LazyLock<IntCounterVec> =
-    LazyLock::new(|| counter("plinth_jobs_dispatched_total", "Jobs that the dispatcher pushed to Redis.", &["queue"]));
+static DISPATCHED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter("plinth_jobs_dispatched_total", "Jobs that the dispatcher pushed to Redis.", &["queue"])
+});
 
 static RESTARTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counter("plinth_worker_backend_restarts_total", "Times a queue's backend was started again.", &["queue"])

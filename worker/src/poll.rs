@@ -96,8 +96,8 @@ mod tests {
             let _ = strategy.poll_drive(cx, &PollSnapshot::default());
             loop {
                 // The list is read half-way between the question and the answer.
-                let (answer, read_at) = under_way
-                    .get_or_insert_with(|| (Box::pin(sleep(fetch)), start.elapsed() + fetch / 2));
+                let (answer, read_at) =
+                    under_way.get_or_insert_with(|| (Box::pin(sleep(fetch)), start.elapsed() + fetch / 2));
                 if answer.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;
                 }
@@ -120,7 +120,12 @@ mod tests {
         slowest
     }
 
-    async fn slowest_pickup(arrivals: Vec<Duration>, fetch: Duration, tick: Duration, ring: bool) -> Duration {
+    async fn slowest_pickup(
+        arrivals: Vec<Duration>,
+        fetch: Duration,
+        tick: Duration,
+        ring: bool,
+    ) -> Duration {
         let bell = Bell::default();
         let strategy = BellOrTick::new(bell.clone(), tick);
         let times = arrivals.clone();
@@ -150,7 +155,8 @@ mod tests {
     async fn no_ring_is_lost_whenever_it_comes() {
         let mut random = fastrand::Rng::with_seed(5);
         let runs = (0..500).map(|_| {
-            let mut arrivals: Vec<_> = (0..20).map(|_| Duration::from_micros(random.u64(..400_000))).collect();
+            let mut arrivals: Vec<_> =
+                (0..20).map(|_| Duration::from_micros(random.u64(..400_000))).collect();
             arrivals.sort_unstable();
             slowest_pickup(arrivals, Duration::from_micros(random.u64(1_000..4_000)), TICK, true)
         });

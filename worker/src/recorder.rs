@@ -11,7 +11,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::{backoff, metrics};
 
 /// When a job that this worker does not know is looked at again.
-const ELSEWHERE: Duration = Duration::from_secs(60);
+const ELSEWHERE: Duration = Duration::from_mins(1);
 
 /// How long the ledger may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -59,7 +59,9 @@ impl Entry {
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         match self {
             Self::Finish => tracing::info!(ms, "job done"),
-            Self::Retry { error, wait } => tracing::warn!(ms, error, ?wait, "job failed and will be tried again"),
+            Self::Retry { error, wait } => {
+                tracing::warn!(ms, error, ?wait, "job failed and will be tried again");
+            }
             Self::Bury { error } => tracing::error!(ms, error, "job is dead"),
             Self::HandBack => tracing::info!(ms, "job handed back: this worker stops"),
             Self::Postpone { reason } => tracing::warn!(reason, "job left for another worker"),
@@ -69,7 +71,9 @@ impl Entry {
     async fn write(&self, ledger: &Ledger, clock: &Clock, job: &ClaimedJob) -> plinth_core::Result<bool> {
         match self {
             Self::Finish => ledger.finish(job.id, job.attempt).await,
-            Self::Retry { error, wait } => ledger.retry(job.id, job.attempt, error, clock.now() + *wait).await,
+            Self::Retry { error, wait } => {
+                ledger.retry(job.id, job.attempt, error, clock.now() + *wait).await
+            }
             Self::Bury { error } => ledger.bury(job.id, job.attempt, error).await,
             Self::HandBack => ledger.hand_back(job.id, job.attempt).await,
             Self::Postpone { reason } => {
@@ -99,7 +103,10 @@ pub async fn record(
         match timeout(PATIENCE, entry.write(ledger, clock, job)).await {
             Ok(Ok(true)) => return metrics::attempt_ended(job.queue, &job.kind, entry.name(), took),
             Ok(Ok(false)) => {
-                tracing::error!(outcome = entry.name(), "the outcome comes too late: another worker holds the job");
+                tracing::error!(
+                    outcome = entry.name(),
+                    "the outcome comes too late: another worker holds the job"
+                );
                 return metrics::attempt_ended(job.queue, &job.kind, "lost", took);
             }
             Ok(Err(error)) => tracing::warn!(%error, "the ledger does not take the outcome yet"),
@@ -108,7 +115,10 @@ pub async fn record(
         if ending.is_cancelled() {
             last_tries += 1;
             if last_tries >= LAST_TRIES {
-                tracing::error!(outcome = entry.name(), "the outcome is lost with this process; the job runs again");
+                tracing::error!(
+                    outcome = entry.name(),
+                    "the outcome is lost with this process; the job runs again"
+                );
                 return;
             }
         }

@@ -118,9 +118,9 @@ impl Runner {
         let outcome = match self.registry.find(&job) {
             Found::Unknown(reason) => Outcome::NotOurs(reason),
             Found::Unreadable(failure) => Outcome::Failed(failure),
-            Found::Handler(_) if job.attempt > job.max_attempts => Outcome::Failed(Failure::Permanent(anyhow::anyhow!(
-                "no attempt came to an end: its workers died or lost their lease"
-            ))),
+            Found::Handler(_) if job.attempt > job.max_attempts => Outcome::Failed(Failure::Permanent(
+                anyhow::anyhow!("no attempt came to an end: its workers died or lost their lease"),
+            )),
             Found::Handler(work) => {
                 tracing::info!("job started");
                 self.attend(&job, tokio::spawn(work.in_current_span()), held_until).await
@@ -130,7 +130,12 @@ impl Runner {
     }
 
     /// Stays with a running handler until it ends, its time is up, its lease is lost or the process ends.
-    async fn attend(&self, job: &ClaimedJob, mut handler: JoinHandle<Done>, mut held_until: Instant) -> Outcome {
+    async fn attend(
+        &self,
+        job: &ClaimedJob,
+        mut handler: JoinHandle<Done>,
+        mut held_until: Instant,
+    ) -> Outcome {
         let deadline = Instant::now() + self.limit;
         let mut renew = tokio::time::interval_at(Instant::now() + self.lease / 3, self.lease / 3);
         let outcome = loop {

@@ -16,7 +16,7 @@ const BATCH: usize = 500;
 const EVERY: Duration = Duration::from_secs(5);
 
 /// What apalis noted about a worker that died without a word is forgotten after so long.
-const WORKER_NOTES_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+const WORKER_NOTES_KEPT: Duration = Duration::from_hours(24);
 
 const FREE: &str = "
     local freed = 0

@@ -24,12 +24,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const GOOD: Duration = Duration::from_secs(10);
 
 /// The channel on which pushes into the list of `namespace` are told.
-pub fn channel(namespace: &str) -> String {
+pub(crate) fn channel(namespace: &str) -> String {
     format!("tasks:{namespace}:active:available")
 }
 
 /// Rings the bell of each channel until `stop`.
-pub async fn listen(client: Client, bells: HashMap<String, Bell>, stop: CancellationToken) {
+pub(crate) async fn listen(client: Client, bells: HashMap<String, Bell>, stop: CancellationToken) {
     let mut failures = 0;
     loop {
         let start = Instant::now();

@@ -75,7 +75,6 @@ impl ListAuditEvents {
     ///
     /// Needs the permission `audit:read`.
     #[oai(path = "/audit-events", method = "get", operation_id = "listAuditEvents")]
-    #[expect(clippy::too_many_arguments, reason = "one a query parameter")]
     async fn list(
         &self,
         _caller: Allowed<AuditRead>,
@@ -101,6 +100,8 @@ impl ListAuditEvents {
 fn known_action(name: &str) -> std::result::Result<String, Error> {
     match Action::ALL.iter().find(|action| action.as_str() == name) {
         Some(action) => Ok(action.as_str().to_owned()),
-        None => Err(Error::invalid("/query/action", Rejection::new("unknown_action", "There is no such action."))),
+        None => {
+            Err(Error::invalid("/query/action", Rejection::new("unknown_action", "There is no such action.")))
+        }
     }
 }

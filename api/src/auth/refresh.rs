@@ -29,7 +29,11 @@ impl Refresh {
     /// The refresh token is used up. Presented again within ten seconds it gives the same successor (a lost response,
     /// two tabs); later the session ends, since somebody else must hold a copy.
     #[oai(path = "/refresh", method = "post", operation_id = "refresh")]
-    async fn refresh(&self, origin: RequestOrigin, body: Body<RefreshRequest>) -> Result<Json<SessionTokens>> {
+    async fn refresh(
+        &self,
+        origin: RequestOrigin,
+        body: Body<RefreshRequest>,
+    ) -> Result<Json<SessionTokens>> {
         Ok(Json(self.auth.refresh(&origin.0, &body.0.refresh_token).await?.into()))
     }
 }

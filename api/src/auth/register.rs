@@ -36,7 +36,8 @@ impl RegisterRequest {
         let mut faults = Faults::default();
         let email = faults.keep("/email", Email::parse(&self.email));
         let password = faults.keep("/password", Password::parse(&self.password));
-        let name = faults.keep("/display_name", self.display_name.as_deref().map(DisplayName::parse).transpose());
+        let name =
+            faults.keep("/display_name", self.display_name.as_deref().map(DisplayName::parse).transpose());
         let whole = (|| Some(Registration { email: email?, password: password?, display_name: name? }))();
         faults.into_result(whole)
     }

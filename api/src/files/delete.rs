@@ -28,7 +28,12 @@ impl DeleteFile {
     ///
     /// It is gone at once, with everything derived from it; its bytes are removed in the background.
     #[oai(path = "/files/:id", method = "delete", operation_id = "deleteFile")]
-    async fn delete(&self, caller: Allowed<FilesWrite>, origin: RequestOrigin, id: Path<Uuid>) -> Result<Deleted> {
+    async fn delete(
+        &self,
+        caller: Allowed<FilesWrite>,
+        origin: RequestOrigin,
+        id: Path<Uuid>,
+    ) -> Result<Deleted> {
         self.files.delete(&origin.0, caller.user.id, FileId(id.0)).await?;
         Ok(Deleted::Deleted)
     }

@@ -4,7 +4,9 @@ use plinth_core::files::{Content, Files};
 use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::{Body, IntoResponse, Response};
 use poem_openapi::ApiResponse;
-use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::registry::{
+    MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
+};
 
 use crate::http::failure::{Failure, Result};
 use crate::http::range::{Wanted, wanted};
@@ -72,8 +74,21 @@ fn disposition(how: &str, name: &str) -> String {
     let encoded: String = name
         .bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'!' | b'#' | b'$' | b'&' | b'+' | b'-' | b'.' | b'^' | b'_'
-            | b'`' | b'|' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z'
+            | b'a'..=b'z'
+            | b'0'..=b'9'
+            | b'!'
+            | b'#'
+            | b'$'
+            | b'&'
+            | b'+'
+            | b'-'
+            | b'.'
+            | b'^'
+            | b'_'
+            | b'`'
+            | b'|'
+            | b'~' => char::from(byte).to_string(),
             other => format!("%{other:02X}"),
         })
         .collect();
@@ -108,7 +123,8 @@ impl ApiResponse for Served {
             headers: vec![],
         };
         let binary = MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "binary")));
-        let bytes = || vec![MetaMediaType { content_type: "application/octet-stream", schema: binary.clone() }];
+        let bytes =
+            || vec![MetaMediaType { content_type: "application/octet-stream", schema: binary.clone() }];
         let range = "The range is not within the content.";
         let problem = Failure::meta().responses.remove(0).content;
         MetaResponses {

@@ -33,7 +33,12 @@ impl UploadFile {
     ///
     /// The form's field `file` is streamed to the store. Of an image, small ones are derived in the background.
     #[oai(path = "/files", method = "post", operation_id = "uploadFile")]
-    async fn upload(&self, caller: Allowed<FilesWrite>, origin: RequestOrigin, form: FileForm) -> Result<Uploaded> {
+    async fn upload(
+        &self,
+        caller: Allowed<FilesWrite>,
+        origin: RequestOrigin,
+        form: FileForm,
+    ) -> Result<Uploaded> {
         let store = store(self.files.clone(), origin.0, caller.user.id, form).in_current_span();
         // A task of its own: a client that goes away ends the request, not the tidying up behind it.
         let file = tokio::spawn(store).await.map_err(Error::internal)??;
@@ -42,7 +47,12 @@ impl UploadFile {
     }
 }
 
-async fn store(files: Files, origin: Origin, owner: UserId, mut form: FileForm) -> Result<plinth_domain::file::File> {
+async fn store(
+    files: Files,
+    origin: Origin,
+    owner: UserId,
+    mut form: FileForm,
+) -> Result<plinth_domain::file::File> {
     let part = form.file().await?;
     let name = FileName::parse(part.name().unwrap_or("upload"))
         .map_err(|rejection| Error::invalid("/file", rejection))?;

@@ -76,7 +76,8 @@ fn complete(document: &mut Value) {
 fn refusals(path: &str, operation: &mut Map<String, Value>) {
     let secured = operation.contains_key("security");
     let has_body = operation.contains_key("requestBody");
-    let has_parameters = operation.get("parameters").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    let has_parameters =
+        operation.get("parameters").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
     let possible = [
         (400, has_body, "The body is malformed."),
         (401, secured, "There is no valid access token."),
@@ -88,9 +89,14 @@ fn refusals(path: &str, operation: &mut Map<String, Value>) {
         (422, has_body || has_parameters, "Parts of the request are invalid; `errors` lists them."),
         (429, true, "Too many requests; `Retry-After` says how long to wait."),
         (500, true, "A fault of the service."),
-        (503, true, "The service is busy or a part of it does not answer; `Retry-After` says how long to wait."),
+        (
+            503,
+            true,
+            "The service is busy or a part of it does not answer; `Retry-After` says how long to wait.",
+        ),
     ];
-    let responses = operation.get_mut("responses").and_then(Value::as_object_mut).expect("an operation has responses");
+    let responses =
+        operation.get_mut("responses").and_then(Value::as_object_mut).expect("an operation has responses");
     // The generic answer is replaced by the ones that are possible.
     let Some(generic) = responses.remove("default") else { return };
     for (status, possible, description) in possible {
@@ -104,10 +110,13 @@ fn refusals(path: &str, operation: &mut Map<String, Value>) {
 
 /// The names of the schemas that are read from bodies.
 fn bodies(document: &Value) -> Vec<String> {
-    let operations = document["paths"].as_object().into_iter().flat_map(Map::values).filter_map(Value::as_object);
+    let operations =
+        document["paths"].as_object().into_iter().flat_map(Map::values).filter_map(Value::as_object);
     operations
         .flat_map(Map::values)
-        .filter_map(|operation| operation.pointer("/requestBody/content/application~1json/schema/$ref")?.as_str())
+        .filter_map(|operation| {
+            operation.pointer("/requestBody/content/application~1json/schema/$ref")?.as_str()
+        })
         .filter_map(|reference| reference.rsplit('/').next().map(str::to_owned))
         .collect()
 }
@@ -125,17 +134,30 @@ mod tests {
         for (path, operations) in document["paths"].as_object().expect("paths") {
             for (method, operation) in operations.as_object().expect("operations") {
                 let name = format!("{method} {path}");
-                ids.push(operation["operationId"].as_str().unwrap_or_else(|| panic!("{name} has no id")).to_owned());
-                assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{name} has no summary");
+                ids.push(
+                    operation["operationId"]
+                        .as_str()
+                        .unwrap_or_else(|| panic!("{name} has no id"))
+                        .to_owned(),
+                );
+                assert!(
+                    operation["summary"].as_str().is_some_and(|text| !text.is_empty()),
+                    "{name} has no summary"
+                );
                 assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{name} has no tag");
                 let public = path.starts_with("/v1/auth/") && path != "/v1/auth/logout";
                 assert_eq!(operation.get("security").is_none(), public, "{name}: security");
                 let responses = operation["responses"].as_object().expect("responses");
-                for (status, response) in responses.iter().filter(|(status, _)| status.starts_with(['4', '5'])) {
+                for (status, response) in
+                    responses.iter().filter(|(status, _)| status.starts_with(['4', '5']))
+                {
                     let problem = &response["content"][problem::CONTENT_TYPE]["schema"]["$ref"];
                     assert_eq!(problem, "#/components/schemas/Problem", "{name}: {status}");
                 }
-                assert!(responses.contains_key("429") && responses.contains_key("500"), "{name} lacks refusals");
+                assert!(
+                    responses.contains_key("429") && responses.contains_key("500"),
+                    "{name} lacks refusals"
+                );
             }
         }
         let all = ids.len();

@@ -41,9 +41,15 @@ impl ResponseError for Failure {
 
 impl ApiResponse for Failure {
     fn meta() -> MetaResponses {
-        let content = vec![MetaMediaType { content_type: problem::CONTENT_TYPE, schema: Problem::schema_ref() }];
-        let default =
-            MetaResponse { description: "A refusal or a failure.", status: None, status_range: None, content, headers: vec![] };
+        let content =
+            vec![MetaMediaType { content_type: problem::CONTENT_TYPE, schema: Problem::schema_ref() }];
+        let default = MetaResponse {
+            description: "A refusal or a failure.",
+            status: None,
+            status_range: None,
+            content,
+            headers: vec![],
+        };
         MetaResponses { responses: vec![default] }
     }
 

@@ -49,7 +49,9 @@ impl FileForm {
         match self.next().await? {
             Some(field) if field.name() == Some(FIELD) => Ok(FilePart { field, idle: self.idle }),
             Some(field) => Err(unknown(&field)),
-            None => Err(Error::invalid("/file", Rejection::new("missing", "This field must be given.")).into()),
+            None => {
+                Err(Error::invalid("/file", Rejection::new("missing", "This field must be given.")).into())
+            }
         }
     }
 

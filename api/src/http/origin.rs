@@ -30,7 +30,8 @@ impl<'a> FromRequest<'a> for RequestOrigin {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
         let context = request.data::<RequestContext>();
         let caller = request.data::<Identity>().and_then(Identity::caller);
-        let user_agent = request.header("user-agent").map(|text| text.chars().take(USER_AGENT_CHARS).collect());
+        let user_agent =
+            request.header("user-agent").map(|text| text.chars().take(USER_AGENT_CHARS).collect());
         Ok(Self(Origin {
             actor: caller.map(|caller| caller.user.id),
             session: caller.map(|caller| caller.session),

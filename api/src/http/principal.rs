@@ -22,7 +22,10 @@ pub enum Identity {
     Nobody,
     Known(Arc<Caller>),
     /// Credentials were presented and refused: an operation that needs none goes on.
-    Refused { code: &'static str, detail: &'static str },
+    Refused {
+        code: &'static str,
+        detail: &'static str,
+    },
 }
 
 impl Identity {
@@ -73,7 +76,9 @@ impl<R: Requirement> Allowed<R> {
     fn check(request: &Request) -> Result<Self, Failure> {
         let caller = match request.data::<Identity>() {
             Some(Identity::Known(caller)) => caller.clone(),
-            Some(Identity::Refused { code, detail }) => return Err(Error::Unauthenticated { code, detail }.into()),
+            Some(Identity::Refused { code, detail }) => {
+                return Err(Error::Unauthenticated { code, detail }.into());
+            }
             Some(Identity::Nobody) | None => {
                 let detail = "An access token is needed.";
                 return Err(Error::Unauthenticated { code: "authentication_required", detail }.into());
@@ -104,7 +109,9 @@ impl<'a, R: Requirement> ApiExtractor<'a> for Allowed<R> {
     fn register(registry: &mut Registry) {
         let scheme = MetaSecurityScheme {
             ty: "http",
-            description: Some("The access token of a login, for a few minutes; refresh it with the refresh token."),
+            description: Some(
+                "The access token of a login, for a few minutes; refresh it with the refresh token.",
+            ),
             name: None,
             key_in: None,
             scheme: Some("bearer"),

@@ -64,7 +64,7 @@ impl Verdict {
         self
     }
 
-    fn with(mut self, name: HeaderName, value: impl ToString) -> Self {
+    fn with(mut self, name: HeaderName, value: &(impl ToString + ?Sized)) -> Self {
         self.headers.push((name, value.to_string()));
         self
     }
@@ -138,25 +138,25 @@ fn judge(error: &poem::Error) -> Verdict {
 fn judge_failure(failure: &Failure) -> Verdict {
     match failure {
         Failure::Core(error) => judge_core(error),
-        Failure::MalformedJson(error) => Verdict::new(StatusCode::BAD_REQUEST, "malformed_json").because(format!(
-            "The body is not JSON: line {}, column {}.",
-            error.line(),
-            error.column()
-        )),
-        Failure::MalformedForm(error) => {
-            Verdict::new(StatusCode::BAD_REQUEST, "malformed_form").because(format!("The form cannot be read: {error}."))
-        }
+        Failure::MalformedJson(error) => Verdict::new(StatusCode::BAD_REQUEST, "malformed_json")
+            .because(format!("The body is not JSON: line {}, column {}.", error.line(), error.column())),
+        Failure::MalformedForm(error) => Verdict::new(StatusCode::BAD_REQUEST, "malformed_form")
+            .because(format!("The form cannot be read: {error}.")),
         Failure::UnsupportedMediaType { expected } => {
             Verdict::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
                 .because(format!("The body must be {expected}."))
         }
-        Failure::BrokenBody(_) => Verdict::new(StatusCode::BAD_REQUEST, "broken_body").because("The body broke off."),
+        Failure::BrokenBody(_) => {
+            Verdict::new(StatusCode::BAD_REQUEST, "broken_body").because("The body broke off.")
+        }
         Failure::Timeout => {
             Verdict::new(StatusCode::REQUEST_TIMEOUT, "timeout").because("The request took too long.")
         }
-        Failure::RangeNotSatisfiable { size } => Verdict::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable")
-            .because(format!("The content has {size} bytes."))
-            .with(header::CONTENT_RANGE, format!("bytes */{size}")),
+        Failure::RangeNotSatisfiable { size } => {
+            Verdict::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable")
+                .because(format!("The content has {size} bytes."))
+                .with(header::CONTENT_RANGE, &format!("bytes */{size}"))
+        }
         Failure::Panicked => Verdict::new(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }
 }
@@ -173,24 +173,27 @@ fn judge_core(error: &Error) -> Verdict {
         Error::NotFound => Verdict::new(StatusCode::NOT_FOUND, "not_found"),
         Error::TooLarge { limit } => Verdict::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large")
             .because(format!("At most {limit} bytes are taken.")),
-        Error::Interrupted => Verdict::new(StatusCode::BAD_REQUEST, "interrupted").because("The content broke off."),
+        Error::Interrupted => {
+            Verdict::new(StatusCode::BAD_REQUEST, "interrupted").because("The content broke off.")
+        }
         Error::RateLimited(verdict) => Verdict::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited")
             .because("Too many requests; wait as long as Retry-After says.")
-            .with(header::RETRY_AFTER, verdict.retry_after_ms.div_ceil(1000).max(1))
-            .with(HeaderName::from_static("ratelimit-remaining"), 0)
-            .with(HeaderName::from_static("ratelimit-reset"), verdict.reset_ms.div_ceil(1000)),
+            .with(header::RETRY_AFTER, &verdict.retry_after_ms.div_ceil(1000).max(1))
+            .with(HeaderName::from_static("ratelimit-remaining"), &0)
+            .with(HeaderName::from_static("ratelimit-reset"), &verdict.reset_ms.div_ceil(1000)),
         Error::Busy { retry_after } => Verdict::new(StatusCode::SERVICE_UNAVAILABLE, "busy")
             .because("There is too much to do just now; try again.")
-            .with(header::RETRY_AFTER, retry_after.as_secs().max(1)),
+            .with(header::RETRY_AFTER, &retry_after.as_secs().max(1)),
         Error::Unavailable { .. } => Verdict::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable")
             .because("A part of the service does not answer; try again.")
-            .with(header::RETRY_AFTER, 1),
+            .with(header::RETRY_AFTER, &1),
         Error::Internal(_) => Verdict::new(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }
 }
 
 fn invalid() -> Verdict {
-    Verdict::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed").because("Parts of the request are invalid.")
+    Verdict::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed")
+        .because("Parts of the request are invalid.")
 }
 
 /// RFC 6750, section 3: a request without credentials is told no error.

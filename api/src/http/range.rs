@@ -18,10 +18,14 @@ pub fn wanted(header: Option<&str>, size: u64) -> Wanted {
     match (first, last) {
         (Some(first), Some(last)) if last < first => Wanted::Whole,
         (Some(first), _) if first >= size => Wanted::Nothing,
-        (Some(first), last) => Wanted::Part(ByteRange { first, last: last.unwrap_or(u64::MAX).min(size - 1) }),
+        (Some(first), last) => {
+            Wanted::Part(ByteRange { first, last: last.unwrap_or(u64::MAX).min(size - 1) })
+        }
         (None, Some(0)) => Wanted::Nothing,
         (None, Some(_)) if size == 0 => Wanted::Nothing,
-        (None, Some(suffix)) => Wanted::Part(ByteRange { first: size.saturating_sub(suffix), last: size - 1 }),
+        (None, Some(suffix)) => {
+            Wanted::Part(ByteRange { first: size.saturating_sub(suffix), last: size - 1 })
+        }
         (None, None) => Wanted::Whole,
     }
 }
@@ -35,7 +39,9 @@ fn spec(header: &str) -> Option<(Option<u64>, Option<u64>)> {
     }
     let number = |text: &str| match text.trim() {
         "" => Some(None),
-        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(Some(digits.parse().unwrap_or(u64::MAX))),
+        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(Some(digits.parse().unwrap_or(u64::MAX)))
+        }
         _ => None,
     };
     Some((number(first)?, number(last)?))

@@ -32,7 +32,8 @@ impl ChangeMeRequest {
             MaybeUndefined::Undefined => None,
             MaybeUndefined::Null => Some(None),
             MaybeUndefined::Value(text) => {
-                let name = DisplayName::parse(&text).map_err(|rejection| Error::invalid("/display_name", rejection))?;
+                let name = DisplayName::parse(&text)
+                    .map_err(|rejection| Error::invalid("/display_name", rejection))?;
                 Some(Some(name))
             }
         };

@@ -44,6 +44,10 @@ impl From<&User> for Account {
 impl ReadMe {
     /// Read the own account
     #[oai(path = "/me", method = "get", operation_id = "readMe")]
+    #[expect(
+        clippy::unused_async,
+        reason = "an operation is async, also one whose caller was all that it needs"
+    )]
     async fn read(&self, caller: Allowed<ProfileRead>) -> Result<Json<Account>> {
         Ok(Json(Account::from(&caller.user)))
     }

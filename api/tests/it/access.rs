@@ -64,7 +64,10 @@ async fn a_client_over_its_limit_waits_as_long_as_it_is_told() {
     let house = House::on(stage).await;
     let first = house.get("/v1/me").await;
     first.problem(401, "authentication_required");
-    assert_eq!((first.header("ratelimit-limit"), first.header("ratelimit-remaining")), (Some("2"), Some("1")));
+    assert_eq!(
+        (first.header("ratelimit-limit"), first.header("ratelimit-remaining")),
+        (Some("2"), Some("1"))
+    );
     house.get("/v1/me").await;
     let refused = house.get("/v1/me").await;
     refused.problem(429, "rate_limited");

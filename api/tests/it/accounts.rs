@@ -33,7 +33,10 @@ async fn the_mail_is_a_job_of_the_same_commit() {
     let email = house.register("ada").await;
     let id = house.id_of(&email).await;
     let (kind, payload, user): (String, serde_json::Value, Option<uuid::Uuid>) =
-        sqlx::query_as("SELECT kind, payload, user_id FROM jobs").fetch_one(&house.stores.db).await.expect("one job");
+        sqlx::query_as("SELECT kind, payload, user_id FROM jobs")
+            .fetch_one(&house.stores.db)
+            .await
+            .expect("one job");
     assert_eq!((kind.as_str(), payload, user), ("email.verification", json!({ "user_id": id }), Some(id.0)));
 }
 
@@ -83,7 +86,11 @@ async fn the_mail_can_be_asked_for_again_and_the_answer_says_nothing() {
         let asked = house.post("/v1/auth/verify-email/resend", &json!({ "email": address })).await;
         assert!(asked.expect(StatusCode::ACCEPTED).is_null());
     }
-    assert_eq!(house.count("jobs").await, 2, "one at the registration, one for the request that names an account");
+    assert_eq!(
+        house.count("jobs").await,
+        2,
+        "one at the registration, one for the request that names an account"
+    );
 }
 
 #[tokio::test]
@@ -91,7 +98,8 @@ async fn a_wrong_password_and_an_unknown_address_are_told_alike_and_audited() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let wrong = house.log_in(&person.email, "wrong password").await.problem(401, "invalid_credentials");
-    let unknown = house.log_in("nobody@example.org", "wrong password").await.problem(401, "invalid_credentials");
+    let unknown =
+        house.log_in("nobody@example.org", "wrong password").await.problem(401, "invalid_credentials");
     let malformed = house.log_in("no address", "wrong password").await.problem(401, "invalid_credentials");
     for part in ["title", "detail", "code"] {
         assert_eq!(wrong[part], unknown[part]);

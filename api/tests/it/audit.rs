@@ -13,7 +13,8 @@ fn actions(page: &Value) -> Vec<String> {
 async fn an_event_says_who_from_where_and_by_which_request() {
     let house = House::open().await;
     let (admin, person) = (house.administrator().await, house.person("ada").await);
-    let change = person.request(&house, reqwest::Method::PATCH, "/v1/me").json(&json!({ "display_name": "Ada" }));
+    let change =
+        person.request(&house, reqwest::Method::PATCH, "/v1/me").json(&json!({ "display_name": "Ada" }));
     let change = change.header("user-agent", "audit-test/1").header("x-request-id", "req-42");
     Answer::of(change).await.expect(StatusCode::OK);
     let path = format!("/v1/audit-events?actor_id={}&action=account.updated", person.id);
@@ -21,8 +22,14 @@ async fn an_event_says_who_from_where_and_by_which_request() {
     let event = &page["items"][0];
     assert_eq!(event["actor_id"], person.id.to_string());
     assert_eq!(event["session_id"], person.session_id.to_string());
-    assert_eq!((event["target_kind"].as_str(), event["target_id"].as_str()), (Some("user"), Some(person.id.to_string().as_str())));
-    assert_eq!((event["ip"].as_str(), event["user_agent"].as_str()), (Some("127.0.0.1"), Some("audit-test/1")));
+    assert_eq!(
+        (event["target_kind"].as_str(), event["target_id"].as_str()),
+        (Some("user"), Some(person.id.to_string().as_str()))
+    );
+    assert_eq!(
+        (event["ip"].as_str(), event["user_agent"].as_str()),
+        (Some("127.0.0.1"), Some("audit-test/1"))
+    );
     assert_eq!((event["request_id"].as_str(), event["outcome"].as_str()), (Some("req-42"), Some("success")));
 }
 
@@ -35,7 +42,8 @@ async fn pages_follow_each_other_without_gap_or_repetition() {
     }
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = admin.get(&house, &format!("/v1/audit-events?limit=2{cursor}")).await.expect(StatusCode::OK);
+        let page =
+            admin.get(&house, &format!("/v1/audit-events?limit=2{cursor}")).await.expect(StatusCode::OK);
         let items = page["items"].as_array().expect("items");
         assert!(items.len() <= 2);
         seen.extend(items.iter().map(|event| text(&event["id"])));
@@ -59,7 +67,9 @@ async fn filters_narrow_and_unknown_actions_are_refused() {
     assert_eq!(actions(&created), ["session.created", "session.created"]);
     let about = admin.get(&house, &format!("/v1/audit-events?target_id={}", person.session_id)).await;
     assert_eq!(actions(&about.expect(StatusCode::OK)), ["session.created"]);
-    for query in ["action=nonsense", "action=%00", "actor_id=7", "cursor=x", "limit=0", "limit=201", "limit=-1"] {
+    for query in
+        ["action=nonsense", "action=%00", "actor_id=7", "cursor=x", "limit=0", "limit=201", "limit=-1"]
+    {
         let refused = admin.get(&house, &format!("/v1/audit-events?{query}")).await;
         refused.problem(422, "validation_failed");
         let name = query.split('=').next().expect("a name");
@@ -71,7 +81,9 @@ async fn filters_narrow_and_unknown_actions_are_refused() {
 async fn the_log_cannot_be_changed() {
     let house = House::open().await;
     house.administrator().await;
-    for statement in ["UPDATE audit_events SET action = 'x'", "DELETE FROM audit_events", "TRUNCATE audit_events"] {
+    for statement in
+        ["UPDATE audit_events SET action = 'x'", "DELETE FROM audit_events", "TRUNCATE audit_events"]
+    {
         let refused = sqlx::query(statement).execute(&house.stores.db).await.expect_err(statement);
         assert!(refused.to_string().contains("append-only"), "{refused}");
     }

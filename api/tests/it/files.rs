@@ -53,16 +53,24 @@ async fn an_image_is_an_image_whatever_its_name_says_and_waits_for_its_thumbnail
     let person = house.person("ada").await;
     let file = person.upload(&house, "notes.txt", png()).await;
     assert_eq!(file["content_type"], "image/png");
-    let states: Vec<_> = file["variants"].as_array().expect("variants").iter().map(|made| &made["state"]).collect();
+    let states: Vec<_> =
+        file["variants"].as_array().expect("variants").iter().map(|made| &made["state"]).collect();
     assert_eq!(states, ["pending", "pending"]);
     let job: (String, Value) = sqlx::query_as("SELECT kind, payload FROM jobs WHERE queue = 'files'")
         .fetch_one(&house.stores.db)
         .await
         .expect("one job");
     assert_eq!(job, ("files.thumbnails".to_owned(), json!({ "file_id": file["id"] })));
-    person.get(&house, &format!("/v1/files/{}/variants/small", text(&file["id"]))).await.problem(404, "not_found");
-    person.get(&house, &format!("/v1/files/{}/variants/huge", text(&file["id"]))).await.problem(404, "not_found");
-    let script = person.upload(&house, "page.png", b"<!doctype html><script>alert(1)</script>".to_vec()).await;
+    person
+        .get(&house, &format!("/v1/files/{}/variants/small", text(&file["id"])))
+        .await
+        .problem(404, "not_found");
+    person
+        .get(&house, &format!("/v1/files/{}/variants/huge", text(&file["id"])))
+        .await
+        .problem(404, "not_found");
+    let script =
+        person.upload(&house, "page.png", b"<!doctype html><script>alert(1)</script>".to_vec()).await;
     assert_eq!(script["content_type"], "text/plain");
 }
 
@@ -96,7 +104,10 @@ async fn ranges_and_validators_are_honoured() {
     assert_eq!(beyond.header("content-range"), Some("bytes */1000"));
 
     let known = content(&house, &person, &id, &[("if-none-match", &etag)]).await;
-    assert_eq!((known.status, known.bytes.len(), known.header("etag")), (StatusCode::NOT_MODIFIED, 0, Some(etag.as_str())));
+    assert_eq!(
+        (known.status, known.bytes.len(), known.header("etag")),
+        (StatusCode::NOT_MODIFIED, 0, Some(etag.as_str()))
+    );
     let same = content(&house, &person, &id, &[("range", "bytes=0-0"), ("if-range", &etag)]).await;
     assert_eq!(same.status, StatusCode::PARTIAL_CONTENT);
     let changed = content(&house, &person, &id, &[("range", "bytes=0-0"), ("if-range", "\"other\"")]).await;
@@ -210,12 +221,13 @@ async fn the_clean_up_removes_what_was_abandoned_and_nothing_else() {
         .await
         .expect("inserts");
     }
-    let day = Duration::from_secs(24 * 3600);
+    let day = Duration::from_hours(24);
     assert_eq!(cleanup::run(&house.stores, day).await.expect("runs").abandoned_uploads, 0);
     house.stores.clock.advance(time::Duration::hours(25));
     assert_eq!(cleanup::run(&house.stores, day).await.expect("runs").abandoned_uploads, 2);
     assert_eq!(cleanup::run(&house.stores, day).await.expect("runs").abandoned_uploads, 0);
     assert_eq!(house.count("files").await, 1);
-    let file: String = sqlx::query_scalar("SELECT id::text FROM files").fetch_one(&house.stores.db).await.expect("one");
+    let file: String =
+        sqlx::query_scalar("SELECT id::text FROM files").fetch_one(&house.stores.db).await.expect("one");
     assert_eq!(file, kept);
 }

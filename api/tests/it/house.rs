@@ -76,7 +76,7 @@ impl House {
     /// A token as the worker would mail it.
     pub(crate) async fn verification_token(&self, email: &str) -> String {
         let id = self.id_of(email).await;
-        let verification = Verification::new(&self.stores, std::time::Duration::from_secs(3600));
+        let verification = Verification::new(&self.stores, std::time::Duration::from_hours(1));
         verification.prepare(id).await.expect("answers").expect("there is something to verify").token.reveal()
     }
 
@@ -244,8 +244,10 @@ impl Answer {
     pub(crate) fn faults(&self) -> Vec<String> {
         let problem = self.json();
         let errors = problem["errors"].as_array().cloned().unwrap_or_default();
-        let mut faults: Vec<_> =
-            errors.iter().map(|error| format!("{} {}", text(&error["pointer"]), text(&error["code"]))).collect();
+        let mut faults: Vec<_> = errors
+            .iter()
+            .map(|error| format!("{} {}", text(&error["pointer"]), text(&error["code"])))
+            .collect();
         faults.sort();
         faults
     }

@@ -35,7 +35,8 @@ async fn a_request_keeps_an_id_that_can_stand_in_a_log_and_no_other() {
 
 #[tokio::test]
 async fn browsers_may_call_from_the_origins_that_are_set() {
-    let house = House::on(Stage::open().await.with("PLINTH_API_CORS_ORIGINS", "https://app.example.org")).await;
+    let house =
+        House::on(Stage::open().await.with("PLINTH_API_CORS_ORIGINS", "https://app.example.org")).await;
     let preflight = async |origin: &str| {
         let request = house.request(Method::OPTIONS, "/v1/me").header("origin", origin);
         Answer::of(request.header("access-control-request-method", "PATCH")).await
@@ -52,7 +53,8 @@ async fn browsers_may_call_from_the_origins_that_are_set() {
 #[tokio::test]
 async fn without_a_list_no_origin_is_told_that_it_may() {
     let house = House::open().await;
-    let answer = Answer::of(house.request(Method::GET, "/v1/me").header("origin", "https://evil.example")).await;
+    let answer =
+        Answer::of(house.request(Method::GET, "/v1/me").header("origin", "https://evil.example")).await;
     answer.problem(401, "authentication_required");
     assert_eq!(answer.header("access-control-allow-origin"), None);
 }
@@ -64,5 +66,8 @@ async fn the_document_is_served_as_it_is_committed() {
     assert_eq!(served.header("content-type"), Some("application/json"));
     assert_eq!(served.json()["info"]["title"], "Plinth");
     let committed = include_str!("../../../openapi.json");
-    assert!(served.bytes == committed.as_bytes(), "openapi.json is stale: `plinth-api openapi > openapi.json`");
+    assert!(
+        served.bytes == committed.as_bytes(),
+        "openapi.json is stale: `plinth-api openapi > openapi.json`"
+    );
 }

@@ -26,10 +26,12 @@ async fn a_message_is_delivered_once_however_often_it_is_asked_for() {
     }
     inbox.deliver(&message(&ada, "two")).await.expect("delivers");
     let page = ada.get(&house, "/v1/me/notifications").await.expect(StatusCode::OK);
-    let subjects: Vec<_> = page["items"].as_array().expect("items").iter().map(|item| &item["subject"]).collect();
+    let subjects: Vec<_> =
+        page["items"].as_array().expect("items").iter().map(|item| &item["subject"]).collect();
     assert_eq!(subjects, ["two", "one"]);
     let none = bob.get(&house, "/v1/me/notifications").await.expect(StatusCode::OK);
     assert_eq!(none["items"], serde_json::json!([]));
-    let told = house.actions().await.iter().filter(|action| *action == "notification.delivered:success").count();
+    let told =
+        house.actions().await.iter().filter(|action| *action == "notification.delivered:success").count();
     assert_eq!(told, 2);
 }

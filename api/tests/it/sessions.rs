@@ -32,7 +32,8 @@ async fn a_repetition_within_the_grace_gets_the_same_successor() {
     let mut successors = futures_util::future::join_all(many).await;
     successors.dedup();
     assert_eq!(successors.len(), 1, "twenty at once got {successors:?}");
-    let rotations = house.actions().await.iter().filter(|action| *action == "session.refreshed:success").count();
+    let rotations =
+        house.actions().await.iter().filter(|action| *action == "session.refreshed:success").count();
     assert_eq!(rotations, 1);
     refresh(&house, &successors[0]).await.expect(StatusCode::OK);
 }

@@ -75,8 +75,14 @@ impl Unit {
     /// Asks for a job; it exists if and only if this change is committed.
     pub async fn enqueue<J: JobPayload>(&mut self, job: &J) -> Result<JobId> {
         let traceparent = trace::current_traceparent().or_else(|| self.origin.traceparent.clone());
-        let id = jobs::repository::insert(&mut self.transaction, job, self.at, traceparent.as_deref(), self.origin.actor)
-            .await?;
+        let id = jobs::repository::insert(
+            &mut self.transaction,
+            job,
+            self.at,
+            traceparent.as_deref(),
+            self.origin.actor,
+        )
+        .await?;
         self.pushes.push((J::QUEUE, id));
         Ok(id)
     }

@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 
 use crate::id::{FileId, UserId};
 use crate::preset::Preset;
-use crate::text::single_line;
 use crate::rejection::Rejection;
+use crate::text::single_line;
 
 /// The name under which a file is shown and downloaded; never a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,10 @@ impl FileName {
             return Err(Rejection::new("too_short", "A file name has at least one character."));
         }
         if name.len() > Self::MAX_BYTES {
-            return Err(Rejection::new("too_long", format!("A file name has at most {} bytes.", Self::MAX_BYTES)));
+            return Err(Rejection::new(
+                "too_long",
+                format!("A file name has at most {} bytes.", Self::MAX_BYTES),
+            ));
         }
         if name.contains(['/', '\\']) || name == "." || name == ".." {
             return Err(Rejection::new("invalid_file_name", "A file name is not a path: it has no / or \\."));

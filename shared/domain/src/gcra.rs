@@ -44,8 +44,12 @@ pub fn decide(limit: Limit, kept_tat_ms: Option<u64>, now_ms: u64) -> (Verdict, 
     let next = tat + limit.interval_ms;
     let earliest = next.saturating_sub(tolerance);
     if earliest > now_ms {
-        let verdict =
-            Verdict { allowed: false, remaining: 0, retry_after_ms: earliest - now_ms, reset_ms: tat - now_ms };
+        let verdict = Verdict {
+            allowed: false,
+            remaining: 0,
+            retry_after_ms: earliest - now_ms,
+            reset_ms: tat - now_ms,
+        };
         return (verdict, tat);
     }
     let remaining = u32::try_from((now_ms + tolerance - next) / limit.interval_ms).unwrap_or(u32::MAX);

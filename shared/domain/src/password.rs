@@ -20,12 +20,14 @@ impl Password {
     pub fn parse(text: &str) -> Result<Self, Rejection> {
         let normalised = Self::normalise(text);
         match normalised.0.chars().count() {
-            n if n < Self::MIN_CHARS => {
-                Err(Rejection::new("too_short", format!("A password has at least {} characters.", Self::MIN_CHARS)))
-            }
-            n if n > Self::MAX_CHARS => {
-                Err(Rejection::new("too_long", format!("A password has at most {} characters.", Self::MAX_CHARS)))
-            }
+            n if n < Self::MIN_CHARS => Err(Rejection::new(
+                "too_short",
+                format!("A password has at least {} characters.", Self::MIN_CHARS),
+            )),
+            n if n > Self::MAX_CHARS => Err(Rejection::new(
+                "too_long",
+                format!("A password has at most {} characters.", Self::MAX_CHARS),
+            )),
             _ => Ok(normalised),
         }
     }

@@ -19,7 +19,10 @@ impl DisplayName {
             return Err(Rejection::new("too_short", "A name has at least one visible character."));
         }
         if name.chars().count() > Self::MAX_CHARS {
-            return Err(Rejection::new("too_long", format!("A name has at most {} characters.", Self::MAX_CHARS)));
+            return Err(Rejection::new(
+                "too_long",
+                format!("A name has at most {} characters.", Self::MAX_CHARS),
+            ));
         }
         Ok(Self(name))
     }
@@ -34,7 +37,10 @@ impl DisplayName {
 pub(crate) fn single_line(text: &str) -> Result<String, Rejection> {
     let line: String = text.trim().nfc().collect();
     if line.chars().any(|c| c.is_control() || is_deceptive(c)) {
-        return Err(Rejection::new("control_character", "The text contains a control or invisible character."));
+        return Err(Rejection::new(
+            "control_character",
+            "The text contains a control or invisible character.",
+        ));
     }
     Ok(line)
 }

@@ -87,7 +87,9 @@ impl ObjectStore {
         }
         let made = self.client.create_bucket().bucket(&self.bucket).send().await;
         match made {
-            Err(error) if matches!(error.code(), Some("BucketAlreadyOwnedByYou" | "BucketAlreadyExists")) => Ok(()),
+            Err(error) if matches!(error.code(), Some("BucketAlreadyOwnedByYou" | "BucketAlreadyExists")) => {
+                Ok(())
+            }
             other => other.map(drop).map_err(failed("create_bucket")),
         }
     }
@@ -107,7 +109,10 @@ impl ObjectStore {
     /// Begins an object in parts; its upload id.
     pub async fn begin_parts(&self, key: &str) -> Result<String, ObjectError> {
         let begun = self.client.create_multipart_upload().bucket(&self.bucket).key(key).send();
-        let begun = begun.instrument(span("create_multipart_upload")).await.map_err(failed("create_multipart_upload"))?;
+        let begun = begun
+            .instrument(span("create_multipart_upload"))
+            .await
+            .map_err(failed("create_multipart_upload"))?;
         begun.upload_id.ok_or(ObjectError::Failed {
             operation: "create_multipart_upload",
             message: "no upload id".to_owned(),
@@ -115,8 +120,15 @@ impl ObjectStore {
     }
 
     /// Stores a part; numbers begin at 1, and every part but the last has at least 5 MiB.
-    pub async fn put_part(&self, key: &str, upload: &str, number: i32, bytes: Bytes) -> Result<Part, ObjectError> {
-        let request = self.client.upload_part().bucket(&self.bucket).key(key).upload_id(upload).part_number(number);
+    pub async fn put_part(
+        &self,
+        key: &str,
+        upload: &str,
+        number: i32,
+        bytes: Bytes,
+    ) -> Result<Part, ObjectError> {
+        let request =
+            self.client.upload_part().bucket(&self.bucket).key(key).upload_id(upload).part_number(number);
         let sent = request.body(ByteStream::from(bytes)).send().instrument(span("upload_part"));
         let etag = sent.await.map_err(failed("upload_part"))?.e_tag.unwrap_or_default();
         Ok(Part { number, etag })
@@ -158,7 +170,8 @@ impl ObjectStore {
         if let Some(ByteRange { first, last }) = range {
             request = request.range(format!("bytes={first}-{last}"));
         }
-        let mut body = request.send().instrument(span("get_object")).await.map_err(failed("get_object"))?.body;
+        let mut body =
+            request.send().instrument(span("get_object")).await.map_err(failed("get_object"))?.body;
         Ok(futures_util::stream::poll_fn(move |context| {
             std::pin::Pin::new(&mut body).poll_next(context).map_err(ObjectError::Broken)
         }))

@@ -21,7 +21,8 @@ impl Clock {
 
     /// Moves this clock, and every clone of it, forward.
     pub fn advance(&self, by: Duration) {
-        let ms = i64::try_from(by.whole_milliseconds()).expect("a test moves the clock by less than the age of the universe");
+        let ms = i64::try_from(by.whole_milliseconds())
+            .expect("a test moves the clock by less than the age of the universe");
         self.ahead_ms.fetch_add(ms, Ordering::Relaxed);
     }
 }

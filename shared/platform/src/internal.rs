@@ -114,5 +114,7 @@ pub async fn serve(
     let acceptor = TcpListener::bind(bind).into_acceptor().await?;
     let address = acceptor.local_addr();
     tracing::info!(address = %address.first().map(ToString::to_string).unwrap_or_default(), "serving the internal port");
-    Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(routes, stop, Some(Duration::from_secs(1))).await
+    Server::new_with_acceptor(acceptor)
+        .run_with_graceful_shutdown(routes, stop, Some(Duration::from_secs(1)))
+        .await
 }

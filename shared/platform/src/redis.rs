@@ -47,9 +47,16 @@ impl Redis {
             .set_response_timeout(Some(settings.timeout))
             .set_number_of_retries(1)
             .set_max_delay(REST);
-        let connection = ConnectionManager::new_lazy_with_config(client.clone(), config).map_err(RedisFailure::Command)?;
+        let connection =
+            ConnectionManager::new_lazy_with_config(client.clone(), config).map_err(RedisFailure::Command)?;
         let breaker = Arc::new(Breaker { started: Instant::now(), resting_until_ms: AtomicU64::new(0) });
-        Ok(Self { connection, client, prefix: settings.prefix.as_str().into(), timeout: settings.timeout, breaker })
+        Ok(Self {
+            connection,
+            client,
+            prefix: settings.prefix.as_str().into(),
+            timeout: settings.timeout,
+            breaker,
+        })
     }
 
     /// The full name of a key.
@@ -83,7 +90,11 @@ impl Redis {
     }
 
     /// Runs a pipeline, one round trip, under a constant name.
-    pub async fn pipe<T: FromRedisValue>(&self, name: &'static str, pipeline: &Pipeline) -> Result<T, RedisFailure> {
+    pub async fn pipe<T: FromRedisValue>(
+        &self,
+        name: &'static str,
+        pipeline: &Pipeline,
+    ) -> Result<T, RedisFailure> {
         let mut connection = self.connection.clone();
         self.guarded(name, async move { pipeline.query_async(&mut connection).await }).await
     }
@@ -103,7 +114,8 @@ impl Redis {
         if self.breaker.is_resting() {
             return Err(RedisFailure::Unavailable);
         }
-        let span = tracing::info_span!("redis", otel.name = name, otel.kind = "client", db.system.name = "redis");
+        let span =
+            tracing::info_span!("redis", otel.name = name, otel.kind = "client", db.system.name = "redis");
         let start = Instant::now();
         let result = tokio::time::timeout(self.timeout, run).instrument(span).await;
         let result = match result {

@@ -19,7 +19,10 @@ impl Database {
         let services = Services::get();
         let mut connection = connect(&services.maintenance_url).await;
         let create = format!("CREATE DATABASE {name} TEMPLATE {}", services.template_database);
-        sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut connection).await.expect("the template can be copied");
+        sqlx::raw_sql(AssertSqlSafe(create))
+            .execute(&mut connection)
+            .await
+            .expect("the template can be copied");
         let _ = connection.close().await;
         Self { name, maintenance_url: services.maintenance_url.clone() }
     }

@@ -32,7 +32,8 @@ impl Mailbox {
     /// The mails to this address, the newest first.
     pub async fn to(address: &str) -> Vec<Mail> {
         // Addresses in tests have no character that a URL would need escaped.
-        let answer = client().get(format!("{}/messages?to={address}", Services::get().mailbox_url)).send().await;
+        let answer =
+            client().get(format!("{}/messages?to={address}", Services::get().mailbox_url)).send().await;
         answer.expect("the mailbox answers").json().await.expect("the mailbox lists mails")
     }
 

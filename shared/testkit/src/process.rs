@@ -39,7 +39,8 @@ impl Process {
     pub async fn worker_with(stage: &Stage, arguments: &[&str]) -> Self {
         let internal = free_address();
         let binds = [("PLINTH_WORKER_INTERNAL_BIND", internal.as_str())];
-        Self::start("plinth-worker", &[&["run"], arguments].concat(), stage, &binds, &internal, &internal).await
+        Self::start("plinth-worker", &[&["run"], arguments].concat(), stage, &binds, &internal, &internal)
+            .await
     }
 
     async fn start(
@@ -70,7 +71,8 @@ impl Process {
     /// As SIGTERM; how it ended.
     pub async fn stop(mut self) -> ExitStatus {
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).expect("it runs");
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).expect("it is ours");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM)
+            .expect("it is ours");
         let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
         ended.expect("it ends in time").expect("it can be waited for")
     }
@@ -96,7 +98,9 @@ impl Process {
         let _ = stdin.write_all(input.as_bytes()).await;
         drop(stdin);
         let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
-        output.unwrap_or_else(|_| panic!("{program} {arguments:?} does not end")).expect("it can be waited for")
+        output
+            .unwrap_or_else(|_| panic!("{program} {arguments:?} does not end"))
+            .expect("it can be waited for")
     }
 }
 

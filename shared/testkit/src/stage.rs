@@ -48,7 +48,9 @@ impl Stage {
 
     /// Switches every rate limit on; tests run without any unless they are about them.
     pub fn set_limits(&mut self, per_minute: &str) {
-        for name in ["PLINTH_LIMITS_IP_PER_MINUTE", "PLINTH_LIMITS_USER_PER_MINUTE", "PLINTH_LIMITS_AUTH_PER_MINUTE"] {
+        for name in
+            ["PLINTH_LIMITS_IP_PER_MINUTE", "PLINTH_LIMITS_USER_PER_MINUTE", "PLINTH_LIMITS_AUTH_PER_MINUTE"]
+        {
             self.set(name, per_minute);
         }
     }

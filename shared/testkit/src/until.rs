@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Longer than anything in a test takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Asks until there is an answer; panics, with what was waited for, when there is none in time.
 pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {

@@ -61,7 +61,12 @@ impl Wire {
     }
 }
 
-async fn carry(client: TcpStream, server: String, mut state: watch::Receiver<State>, requests: Arc<AtomicU64>) {
+async fn carry(
+    client: TcpStream,
+    server: String,
+    mut state: watch::Receiver<State>,
+    requests: Arc<AtomicU64>,
+) {
     let State { cuts, whole } = *state.borrow_and_update();
     if !whole {
         return;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use plinth_core::{Stores, cleanup};
 use tokio_util::sync::CancellationToken;
 
-const EVERY: Duration = Duration::from_secs(60 * 60);
+const EVERY: Duration = Duration::from_hours(1);
 
 /// How often it is looked whether an hour has passed.
-const TICK: Duration = Duration::from_secs(60);
+const TICK: Duration = Duration::from_mins(1);
 
 /// Asks until `stop`.
 pub async fn run(stores: Stores, stop: CancellationToken) {

@@ -38,9 +38,9 @@ fn compose(
     job: JobId,
     to: &str,
     subject: &str,
-    values: Value,
+    values: &Value,
 ) -> Result<Mail, minijinja::Error> {
-    let part = |ending: &str| TEMPLATES.get_template(&format!("{template}.{ending}"))?.render(values.clone());
+    let part = |ending: &str| TEMPLATES.get_template(&format!("{template}.{ending}"))?.render(values);
     Ok(Mail {
         to: to.to_owned(),
         subject: subject.to_owned(),

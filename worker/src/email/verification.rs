@@ -48,7 +48,7 @@ impl Letter<'_> {
             display_name => self.display_name,
             valid_hours => self.valid.as_secs().div_ceil(3600),
         };
-        compose("verification", self.job, self.to, "Please confirm your address", values)
+        compose("verification", self.job, self.to, "Please confirm your address", &values)
     }
 }
 
@@ -64,7 +64,7 @@ mod tests {
             display_name,
             public_url: "https://plinth.example/",
             token: "tok-en_1",
-            valid: Duration::from_secs(24 * 3600),
+            valid: Duration::from_hours(24),
         };
         letter.write().expect("the templates are given every name")
     }
@@ -87,7 +87,11 @@ mod tests {
     fn a_name_cannot_smuggle_markup() {
         let mail = written(Some("<b onclick='x'>&\"Ada\"{{ link }}"));
         assert!(!mail.html.contains("<b "), "{}", mail.html);
-        assert!(mail.html.contains("&lt;b onclick=&#x27;x&#x27;&gt;&amp;&quot;Ada&quot;{{ link }}"), "{}", mail.html);
+        assert!(
+            mail.html.contains("&lt;b onclick=&#x27;x&#x27;&gt;&amp;&quot;Ada&quot;{{ link }}"),
+            "{}",
+            mail.html
+        );
         assert!(mail.text.contains("<b onclick='x'>"), "text is text");
     }
 }

@@ -33,7 +33,8 @@ impl Darkroom {
     pub async fn develop(&self, source: Bytes) -> Result<Vec<Rendered>, Unreadable> {
         let weight = weigh(&source)?.div_ceil(MEBIBYTE).clamp(1, BUDGET.into());
         let weight = u32::try_from(weight).expect("clamped");
-        let share = self.budget.clone().acquire_many_owned(weight).await.expect("the semaphore is never closed");
+        let share =
+            self.budget.clone().acquire_many_owned(weight).await.expect("the semaphore is never closed");
         // The share goes with the work: a job that is stopped does not stop a decoder.
         let work = tokio::task::spawn_blocking(move || {
             let rendered = render(&source, &Preset::ALL);
@@ -63,7 +64,10 @@ mod tests {
         let darkroom = Darkroom::default();
         for _ in 0..3 {
             let all = futures_util::future::join_all((0..4).map(|_| darkroom.develop(png.clone()))).await;
-            assert!(all.iter().all(|made| made.as_ref().is_ok_and(|pictures| pictures.len() == Preset::ALL.len())));
+            assert!(
+                all.iter()
+                    .all(|made| made.as_ref().is_ok_and(|pictures| pictures.len() == Preset::ALL.len()))
+            );
         }
         darkroom.develop(Bytes::from_static(b"no image")).await.expect_err("it is none");
         assert_eq!(darkroom.budget.available_permits(), usize::try_from(BUDGET).expect("fits"));

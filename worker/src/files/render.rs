@@ -8,7 +8,10 @@ use std::io::Cursor;
 use fast_image_resize::{FilterType, IntoImageView as _, ResizeAlg, ResizeOptions, Resizer};
 use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
-use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder as _, ImageError, ImageReader, Limits, RgbImage};
+use image::{
+    DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder as _, ImageError, ImageReader, Limits,
+    RgbImage,
+};
 use plinth_domain::preset::Preset;
 
 /// The largest picture, in pixels.
@@ -81,7 +84,8 @@ pub fn render(source: &[u8], presets: &[Preset]) -> Result<Vec<Rendered>, Unread
 }
 
 fn open(source: &[u8]) -> Result<impl ImageDecoder + '_, Unreadable> {
-    let mut reader = ImageReader::new(Cursor::new(source)).with_guessed_format().map_err(|_| Unreadable::Unknown)?;
+    let mut reader =
+        ImageReader::new(Cursor::new(source)).with_guessed_format().map_err(|_| Unreadable::Unknown)?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_ALLOCATION);
     reader.limits(limits);
@@ -207,7 +211,10 @@ mod tests {
         let picture = image::load_from_memory(&rendered.jpeg).expect("a JPEG").into_rgb8();
         assert_eq!((picture.width(), picture.height()), (rendered.width, rendered.height));
         let (right, below) = (picture.width() - 4, picture.height() - 4);
-        [(3, 3), (right, 3), (3, below), (right, below)].map(|(x, y)| name(*picture.get_pixel(x, y))).iter().collect()
+        [(3, 3), (right, 3), (3, below), (right, below)]
+            .map(|(x, y)| name(*picture.get_pixel(x, y)))
+            .iter()
+            .collect()
     }
 
     fn one(source: &[u8], preset: Preset) -> Rendered {
@@ -255,8 +262,11 @@ mod tests {
     #[test]
     fn every_format_and_pixel_kind_is_rendered() {
         let rgb = quarters();
-        let large = DynamicImage::from(rgb.clone()).resize_exact(1300, 650, image::imageops::FilterType::Nearest);
-        for format in [ImageFormat::Png, ImageFormat::Gif, ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Tiff] {
+        let large =
+            DynamicImage::from(rgb.clone()).resize_exact(1300, 650, image::imageops::FilterType::Nearest);
+        for format in
+            [ImageFormat::Png, ImageFormat::Gif, ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Tiff]
+        {
             let sizes: Vec<_> = render(&encode(large.clone(), format), &Preset::ALL)
                 .expect("renders")
                 .iter()
@@ -292,7 +302,10 @@ mod tests {
     /// CRC-32 as PNG wants it.
     fn crc(bytes: &[u8]) -> u32 {
         !bytes.iter().fold(u32::MAX, |crc, byte| {
-            (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
+            (0..8).fold(
+                crc ^ u32::from(*byte),
+                |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
+            )
         })
     }
 
@@ -308,7 +321,8 @@ mod tests {
 
     #[test]
     fn bombs_are_refused_by_their_header() {
-        let gif = [&b"GIF89a\xff\xff\xff\xff\0\0\0"[..], b"\x2c\0\0\0\0\xff\xff\xff\xff\0\x02\x01\0\0\x3b"].concat();
+        let gif = [&b"GIF89a\xff\xff\xff\xff\0\0\0"[..], b"\x2c\0\0\0\0\xff\xff\xff\xff\0\x02\x01\0\0\x3b"]
+            .concat();
         let mut bmp = encode(RgbImage::new(1, 1), ImageFormat::Bmp);
         bmp[18..22].copy_from_slice(&60_000_i32.to_le_bytes());
         bmp[22..26].copy_from_slice(&60_000_i32.to_le_bytes());
@@ -316,7 +330,10 @@ mod tests {
             let start = std::time::Instant::now();
             for refused in [weigh(&bomb).map(drop), render(&bomb, &Preset::ALL).map(drop)] {
                 let reason = refused.expect_err(kind);
-                assert!(matches!(reason, Unreadable::TooManyPixels | Unreadable::TooMuchMemory), "{kind}: {reason:?}");
+                assert!(
+                    matches!(reason, Unreadable::TooManyPixels | Unreadable::TooMuchMemory),
+                    "{kind}: {reason:?}"
+                );
             }
             assert!(start.elapsed().as_millis() < 500, "{kind} took {:?}", start.elapsed());
         }

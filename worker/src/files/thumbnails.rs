@@ -4,8 +4,8 @@ use plinth_core::files::{Made, Processing};
 use plinth_domain::file::File;
 use plinth_domain::job::MakeThumbnails;
 
-use super::render::{CONTENT_TYPE, Rendered};
 use super::Darkroom;
+use super::render::{CONTENT_TYPE, Rendered};
 use crate::outcome::Done;
 
 /// A larger file is not loaded, whatever it says it is.

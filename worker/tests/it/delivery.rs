@@ -32,7 +32,10 @@ async fn a_job_delivered_ten_times_runs_once() {
 async fn two_workers_share_and_never_overlap() {
     let house = House::open().await;
     let log = Log::default();
-    let workers = [house.start(log.tallying(Duration::from_millis(2))), house.start(log.tallying(Duration::from_millis(2)))];
+    let workers = [
+        house.start(log.tallying(Duration::from_millis(2))),
+        house.start(log.tallying(Duration::from_millis(2))),
+    ];
     let mut jobs = Vec::new();
     for _ in 0..200 {
         let job = house.enqueue(&Tally::default()).await;
@@ -66,9 +69,7 @@ async fn a_failure_is_tried_again_until_it_succeeds() {
     let seen = log.clone();
     let worker = house.start(Registry::default().with(move |_: Tally, attempt| {
         seen.begin(attempt.job);
-        async move {
-            if attempt.number < 3 { Err(anyhow::anyhow!("not yet").into()) } else { Ok(()) }
-        }
+        async move { if attempt.number < 3 { Err(anyhow::anyhow!("not yet").into()) } else { Ok(()) } }
     }));
     let job = house.enqueue(&Tally::default()).await;
     house.push(&[job]).await;
@@ -119,10 +120,13 @@ async fn an_attempt_that_never_ends_is_stopped() {
     let seen = log.clone();
     let mut settings = house.settings();
     settings.job_timeout = Duration::from_millis(200);
-    let worker = house.start_with(settings, Registry::default().with(move |_: Tally, attempt| {
-        seen.begin(attempt.job);
-        std::future::pending()
-    }));
+    let worker = house.start_with(
+        settings,
+        Registry::default().with(move |_: Tally, attempt| {
+            seen.begin(attempt.job);
+            std::future::pending()
+        }),
+    );
     let job = house.enqueue(&Tally::default()).await;
     house.push(&[job]).await;
     house.until_all_are("dead", 1).await;
@@ -137,8 +141,7 @@ async fn a_job_longer_than_its_lease_keeps_it() {
     let log = Log::default();
     let mut settings = house.settings();
     settings.lease = Duration::from_millis(900);
-    let workers =
-        [0, 1].map(|_| house.start_with(settings.clone(), log.tallying(Duration::from_secs(3))));
+    let workers = [0, 1].map(|_| house.start_with(settings.clone(), log.tallying(Duration::from_secs(3))));
     let job = house.enqueue(&Tally::default()).await;
     house.push(&[job]).await;
     house.until_all_are("done", 1).await;

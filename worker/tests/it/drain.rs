@@ -24,7 +24,7 @@ async fn what_does_not_end_is_handed_back_and_taken_by_the_next() {
     let log = Log::default();
     let mut settings = house.settings();
     settings.shutdown_grace = Duration::from_secs(2);
-    let worker = house.start_with(settings, log.tallying(Duration::from_secs(3600)));
+    let worker = house.start_with(settings, log.tallying(Duration::from_hours(1)));
     let job = house.enqueue(&Tally::default()).await;
     house.push(&[job]).await;
     log.until_begun(job).await;

@@ -210,7 +210,8 @@ impl House {
     }
 
     pub(crate) async fn until_all_are(&self, state: &str, jobs: usize) {
-        until(&format!("{jobs} jobs are {state}"), async || (self.count(state).await >= jobs).then_some(())).await;
+        until(&format!("{jobs} jobs are {state}"), async || (self.count(state).await >= jobs).then_some(()))
+            .await;
     }
 
     pub(crate) async fn set_version(&self, id: JobId, version: i16) {
@@ -218,7 +219,12 @@ impl House {
     }
 
     pub(crate) async fn spoil_payload(&self, id: JobId) {
-        self.update("UPDATE jobs SET payload = '{\"unheard\": 1}', payload_version = $2 WHERE id = $1", id, 1).await;
+        self.update(
+            "UPDATE jobs SET payload = '{\"unheard\": 1}', payload_version = $2 WHERE id = $1",
+            id,
+            1,
+        )
+        .await;
     }
 
     async fn update(&self, sql: &'static str, id: JobId, value: i16) {
@@ -256,7 +262,8 @@ impl House {
     pub(crate) async fn raw_task(&self, id: &str, data: Option<&str>, with_metadata: bool) {
         let namespace = self.namespace();
         if let Some(data) = data {
-            let _: i64 = self.ask(redis::cmd("HSET").arg(format!("{namespace}:data")).arg(id).arg(data)).await;
+            let _: i64 =
+                self.ask(redis::cmd("HSET").arg(format!("{namespace}:data")).arg(id).arg(data)).await;
         }
         if with_metadata {
             let metadata = format!("{namespace}:meta:{id}");

@@ -40,9 +40,13 @@ impl Admission {
 
 impl Inner {
     async fn admit(&self, request: &Request) -> plinth_core::Result<Admitted> {
-        let ip = request.data::<ClientIp>().map(|ip| ip.0).ok_or_else(|| Error::internal("a request has no address"))?;
+        let ip = request
+            .data::<ClientIp>()
+            .map(|ip| ip.0)
+            .ok_or_else(|| Error::internal("a request has no address"))?;
         let sensitive = request.uri().path().starts_with(SENSITIVE);
-        let claims = bearer(request.headers()).map(|token| self.access_tokens.verify(token, self.clock.now()));
+        let claims =
+            bearer(request.headers()).map(|token| self.access_tokens.verify(token, self.clock.now()));
         match claims.transpose() {
             Ok(claims) => self.ask(ip, sensitive, claims.as_deref()).await,
             Err(Error::Unauthenticated { code, detail }) => {
@@ -53,10 +57,16 @@ impl Inner {
         }
     }
 
-    async fn ask(&self, ip: std::net::IpAddr, sensitive: bool, claims: Option<&Claims>) -> plinth_core::Result<Admitted> {
+    async fn ask(
+        &self,
+        ip: std::net::IpAddr,
+        sensitive: bool,
+        claims: Option<&Claims>,
+    ) -> plinth_core::Result<Admitted> {
         match self.gate.admit(ip, sensitive, claims).await {
             Ok(admission) => {
-                let identity = admission.caller.map_or(Identity::Nobody, |caller| Identity::Known(Arc::new(caller)));
+                let identity =
+                    admission.caller.map_or(Identity::Nobody, |caller| Identity::Known(Arc::new(caller)));
                 Ok((identity, admission.limit))
             }
             Err(Error::Unauthenticated { code, detail }) => Ok((Identity::Refused { code, detail }, None)),

@@ -7,7 +7,11 @@ use plinth_platform::telemetry::metrics::{LATENCY_BUCKETS, counter, histogram};
 use prometheus::{HistogramVec, IntCounterVec};
 
 static REQUESTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    counter("plinth_http_requests_total", "Answered requests, by operation and status.", &["operation", "status"])
+    counter(
+        "plinth_http_requests_total",
+        "Answered requests, by operation and status.",
+        &["operation", "status"],
+    )
 });
 
 static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {

@@ -78,11 +78,13 @@ impl<E: Endpoint> Endpoint for Observed<E> {
             let (mut response, operation, record) = match result {
                 Ok(response) => {
                     let response = response.into_response();
-                    let (operation, record) = (response.data::<OperationId>().copied(), response.data::<Record>().cloned());
+                    let (operation, record) =
+                        (response.data::<OperationId>().copied(), response.data::<Record>().cloned());
                     (response, operation, record)
                 }
                 Err(error) => {
-                    let (operation, record) = (error.data::<OperationId>().copied(), error.data::<Record>().cloned());
+                    let (operation, record) =
+                        (error.data::<OperationId>().copied(), error.data::<Record>().cloned());
                     (problem::answer(&error, &request_id), operation, record)
                 }
             };
@@ -130,7 +132,8 @@ impl<E> Observed<E> {
 /// The client's own id where it is one that can stand in a log, else a fresh one.
 fn request_id(request: &Request) -> Arc<str> {
     let plain = |text: &&str| {
-        (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
     match request.header(REQUEST_ID).filter(plain) {
         Some(given) => given.into(),

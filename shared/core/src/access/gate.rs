@@ -20,9 +20,9 @@ use crate::{Error, Result, Stores};
 const SCRIPT: &str = include_str!("gate.lua");
 
 /// How long a copy of an account is used without a look at PostgreSQL.
-const USER_TTL: Duration = Duration::from_secs(300);
+const USER_TTL: Duration = Duration::from_mins(5);
 /// The same for a session.
-const SESSION_TTL: Duration = Duration::from_secs(300);
+const SESSION_TTL: Duration = Duration::from_mins(5);
 
 /// What the gate says of a request.
 #[derive(Debug)]
@@ -48,6 +48,10 @@ struct Counted {
     limit: Limit,
 }
 
+/// What the script answers: allowed, remaining, milliseconds to wait and to wholeness of each limit; whether the token
+/// was taken back; the copies of session and account.
+type Answer = (Vec<(u8, u32, u64, u64)>, u8, Option<String>, Option<String>);
+
 /// What Redis holds of a request's caller.
 struct Copies {
     revoked: bool,
@@ -69,7 +73,7 @@ impl Gate {
     /// Counts the request against its limits and finds out who is asking. `sensitive` requests, those that
     /// guess at credentials, have a limit of their own.
     pub async fn admit(&self, ip: IpAddr, sensitive: bool, claims: Option<&Claims>) -> Result<Admission> {
-        let counted = self.counted(ip, sensitive, claims.map(|claims| claims.user()));
+        let counted = self.counted(ip, sensitive, claims.map(Claims::user));
         let (verdicts, copies) = match self.ask_redis(&counted, claims).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -88,7 +92,8 @@ impl Gate {
     fn counted(&self, ip: IpAddr, sensitive: bool, user: Option<UserId>) -> Vec<Counted> {
         let redis = &self.stores.redis;
         let address = network_of(ip);
-        let per_ip = self.per_ip.map(|limit| Counted { key: redis.key(&format!("limit:ip:{address}")), limit });
+        let per_ip =
+            self.per_ip.map(|limit| Counted { key: redis.key(&format!("limit:ip:{address}")), limit });
         let sensitive = self
             .sensitive
             .filter(|_| sensitive)
@@ -119,8 +124,7 @@ impl Gate {
                 .key(session_key(redis, claims.session()))
                 .key(user_key(redis, claims.user()));
         }
-        let (verdicts, revoked, session, user): (Vec<(u8, u32, u64, u64)>, u8, Option<String>, Option<String>) =
-            redis.run("gate", &call).await?;
+        let (verdicts, revoked, session, user): Answer = redis.run("gate", &call).await?;
         let verdicts = verdicts
             .into_iter()
             .map(|(allowed, remaining, retry_after_ms, reset_ms)| Verdict {
@@ -226,5 +230,8 @@ fn network_of(ip: IpAddr) -> String {
 }
 
 fn ended() -> Error {
-    Error::Unauthenticated { code: "session_ended", detail: "The session of this access token has ended; log in again." }
+    Error::Unauthenticated {
+        code: "session_ended",
+        detail: "The session of this access token has ended; log in again.",
+    }
 }

@@ -42,7 +42,12 @@ pub(crate) async fn blacklist(redis: &Redis, token: TokenId, valid_for: Duration
     if valid_for.is_positive() {
         let mut pipeline = redis::pipe();
         let millis = valid_for.unsigned_abs().as_millis();
-        pipeline.cmd("SET").arg(revoked_key(redis, token)).arg(1).arg("PX").arg(u64::try_from(millis).unwrap_or(u64::MAX));
+        pipeline
+            .cmd("SET")
+            .arg(revoked_key(redis, token))
+            .arg(1)
+            .arg("PX")
+            .arg(u64::try_from(millis).unwrap_or(u64::MAX));
         if let Err(error) = redis.pipe::<()>("access.blacklist", pipeline.ignore()).await {
             tracing::warn!(%error, "a token that was taken back is not on the blacklist");
         }

@@ -28,7 +28,11 @@ pub struct Event {
     pub details: serde_json::Value,
 }
 
-pub(crate) async fn insert(connection: &mut PgConnection, origin: &Origin, event: &NewEvent) -> sqlx::Result<()> {
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    origin: &Origin,
+    event: &NewEvent,
+) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "INSERT INTO audit_events
              (id, occurred_at, actor_id, session_id, action, target_kind, target_id, ip, user_agent, request_id,

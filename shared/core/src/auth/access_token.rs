@@ -120,11 +120,15 @@ impl AccessTokens {
         }))
     }
 
-    pub(super) fn sign(&self, claims: Claims) -> jsonwebtoken::errors::Result<String> {
+    pub(super) fn sign(&self, claims: &Claims) -> jsonwebtoken::errors::Result<String> {
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(TYPE.to_owned());
         header.kid = Some(self.0.kid.clone());
-        encode(&header, &Claims { iss: self.0.issuer.clone(), aud: AUDIENCE.into(), ..claims }, &self.0.signing)
+        encode(
+            &header,
+            &Claims { iss: self.0.issuer.clone(), aud: AUDIENCE.into(), ..claims.clone() },
+            &self.0.signing,
+        )
     }
 
     /// Checks signature, issuer, audience, type and times; whether the session lives is the gate's to ask.
@@ -133,13 +137,12 @@ impl AccessTokens {
             return Err(invalid());
         }
         let digest = sha256(token.as_bytes());
-        let claims = match self.0.checked.get(&digest) {
-            Some(claims) => claims,
-            None => {
-                let claims = Arc::new(self.check(token).ok_or_else(invalid)?);
-                self.0.checked.insert(digest, claims.clone());
-                claims
-            }
+        let claims = if let Some(claims) = self.0.checked.get(&digest) {
+            claims
+        } else {
+            let claims = Arc::new(self.check(token).ok_or_else(invalid)?);
+            self.0.checked.insert(digest, claims.clone());
+            claims
         };
         if claims.exp <= now {
             return Err(Error::Unauthenticated {
@@ -178,7 +181,8 @@ mod tests {
     use super::*;
 
     fn tokens(issuer: &str) -> AccessTokens {
-        let root = RootKey::parse(&Secret::new("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")).expect("a key");
+        let root =
+            RootKey::parse(&Secret::new("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")).expect("a key");
         AccessTokens::new(&root, issuer)
     }
 
@@ -192,18 +196,21 @@ mod tests {
         let now = Clock::default().now();
         let tokens = tokens("https://a");
         let signed = claims(now);
-        let token = tokens.sign(signed.clone()).expect("signs");
+        let token = tokens.sign(&signed).expect("signs");
         let read = tokens.verify(&token, now).expect("valid");
         assert_eq!((read.user(), read.session(), read.token()), (signed.sub, signed.sid, signed.jti));
         let later = now + time::Duration::minutes(6);
-        assert!(matches!(tokens.verify(&token, later), Err(Error::Unauthenticated { code: "token_expired", .. })));
+        assert!(matches!(
+            tokens.verify(&token, later),
+            Err(Error::Unauthenticated { code: "token_expired", .. })
+        ));
     }
 
     #[test]
     fn another_issuer_key_algorithm_or_type_is_refused() {
         let now = Clock::default().now();
         let (ours, theirs) = (tokens("https://a"), tokens("https://b"));
-        assert!(ours.verify(&theirs.sign(claims(now)).expect("signs"), now).is_err(), "issuer");
+        assert!(ours.verify(&theirs.sign(&claims(now)).expect("signs"), now).is_err(), "issuer");
 
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(ours.0.kid.clone());
@@ -215,12 +222,16 @@ mod tests {
         assert!(ours.verify(&encode(&header, &body, &ours.0.signing).expect("signs"), now).is_err(), "kid");
 
         let payload = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&body).expect("json"));
-        let none = URL_SAFE_NO_PAD.encode(format!("{{\"alg\":\"none\",\"typ\":\"{TYPE}\",\"kid\":\"{}\"}}", ours.0.kid));
+        let none = URL_SAFE_NO_PAD
+            .encode(format!("{{\"alg\":\"none\",\"typ\":\"{TYPE}\",\"kid\":\"{}\"}}", ours.0.kid));
         assert!(ours.verify(&format!("{none}.{payload}."), now).is_err(), "alg none");
         let mut confused = Header::new(Algorithm::HS256);
         (confused.typ, confused.kid) = (Some(TYPE.to_owned()), Some(ours.0.kid.clone()));
         let public = EncodingKey::from_secret(ours.0.verifying.try_get_as_bytes().expect("bytes"));
-        assert!(ours.verify(&encode(&confused, &body, &public).expect("signs"), now).is_err(), "key confusion");
+        assert!(
+            ours.verify(&encode(&confused, &body, &public).expect("signs"), now).is_err(),
+            "key confusion"
+        );
     }
 
     proptest! {
@@ -228,7 +239,7 @@ mod tests {
         fn a_changed_character_is_always_noticed(place: prop::sample::Index, replacement in "[A-Za-z0-9_.-]") {
             let now = Clock::default().now();
             let tokens = tokens("https://a");
-            let token = tokens.sign(claims(now)).expect("signs");
+            let token = tokens.sign(&claims(now)).expect("signs");
             let at = place.index(token.len());
             let mut changed = token.clone();
             changed.replace_range(at..=at, &replacement);

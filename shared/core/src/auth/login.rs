@@ -57,7 +57,8 @@ impl Auth {
 
     async fn refuse(&self, origin: &Origin, target: Target, reason: &str) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        unit.audit_with(Action::SessionRefused, target, Outcome::Refused, json!({ "reason": reason })).await?;
+        unit.audit_with(Action::SessionRefused, target, Outcome::Refused, json!({ "reason": reason }))
+            .await?;
         unit.commit().await
     }
 

@@ -81,9 +81,15 @@ impl Auth {
         refresh_token: String,
     ) -> Result<SessionTokens> {
         let now = self.stores.clock.now();
-        let claims =
-            Claims::new(user, session, TokenId::mint(now), now, now + self.lifetimes.access_token, authenticated_at);
-        let access_token = self.access_tokens.sign(claims).map_err(Error::internal)?;
+        let claims = Claims::new(
+            user,
+            session,
+            TokenId::mint(now),
+            now,
+            now + self.lifetimes.access_token,
+            authenticated_at,
+        );
+        let access_token = self.access_tokens.sign(&claims).map_err(Error::internal)?;
         Ok(SessionTokens { session, access_token, expires_in: self.lifetimes.access_token, refresh_token })
     }
 }

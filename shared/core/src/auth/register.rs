@@ -9,9 +9,9 @@ use plinth_domain::text::DisplayName;
 use serde_json::json;
 
 use super::Auth;
+use crate::Result;
 use crate::unit::Unit;
 use crate::users::{self, NewAccount};
-use crate::Result;
 
 /// What somebody who registers gives.
 #[derive(Debug)]
@@ -39,7 +39,8 @@ impl Auth {
             unit.enqueue(&SendVerificationMail { user_id: account.id }).await?;
         } else if let Some(known) = users::owner_of(&mut unit, &account.email).await? {
             let details = json!({ "reason": "address_taken" });
-            unit.audit_with(Action::AccountRegistered, Target::User(known.id), Outcome::Refused, details).await?;
+            unit.audit_with(Action::AccountRegistered, Target::User(known.id), Outcome::Refused, details)
+                .await?;
             if !known.email_verified {
                 unit.enqueue(&SendVerificationMail { user_id: known.id }).await?;
             }

@@ -98,8 +98,13 @@ pub(super) async fn rotate(
 }
 
 /// False when it had ended already.
-pub(super) async fn revoke(connection: &mut PgConnection, id: SessionId, at: OffsetDateTime) -> sqlx::Result<bool> {
-    let query = sqlx::query!("UPDATE sessions SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", id.0, at);
+pub(super) async fn revoke(
+    connection: &mut PgConnection,
+    id: SessionId,
+    at: OffsetDateTime,
+) -> sqlx::Result<bool> {
+    let query =
+        sqlx::query!("UPDATE sessions SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", id.0, at);
     Ok(named("sessions.revoke", query.execute(connection)).await?.rows_affected() == 1)
 }
 

@@ -54,8 +54,11 @@ pub(super) async fn redeem(
     let Some(user) = named("one_time_tokens.redeem", query.fetch_optional(&mut *connection)).await? else {
         return Ok(None);
     };
-    let rest =
-        sqlx::query!("DELETE FROM one_time_tokens WHERE user_id = $1 AND purpose = $2", user, purpose.as_str());
+    let rest = sqlx::query!(
+        "DELETE FROM one_time_tokens WHERE user_id = $1 AND purpose = $2",
+        user,
+        purpose.as_str()
+    );
     named("one_time_tokens.void", rest.execute(connection)).await?;
     Ok(Some(UserId(user)))
 }

@@ -9,8 +9,8 @@ use plinth_domain::job::SendVerificationMail;
 use plinth_domain::rejection::Rejection;
 use plinth_platform::crypto::OpaqueToken;
 
-use super::tokens::{self, Purpose};
 use super::Auth;
+use super::tokens::{self, Purpose};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores, users};
 
@@ -38,7 +38,8 @@ impl Verification {
 
     /// A fresh token for the account's address; `None` when there is nothing left to prove.
     pub async fn prepare(&self, user: UserId) -> Result<Option<VerificationMail>> {
-        let Some(account) = users::find(&self.stores, user).await?.filter(|user| user.email_verified_at.is_none())
+        let Some(account) =
+            users::find(&self.stores, user).await?.filter(|user| user.email_verified_at.is_none())
         else {
             return Ok(None);
         };

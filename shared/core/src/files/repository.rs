@@ -67,7 +67,8 @@ impl FileRow {
             content_type: self.content_type,
             size: self.size,
             sha256: sha256.ok_or_else(|| Error::internal("a ready file has no hash"))?,
-            state: FileState::parse(&self.state).ok_or_else(|| Error::internal("a file is in an unknown state"))?,
+            state: FileState::parse(&self.state)
+                .ok_or_else(|| Error::internal("a file is in an unknown state"))?,
             object_key: self.object_key,
             variants,
             created_at: self.created_at,
@@ -96,7 +97,11 @@ impl VariantRow {
     }
 }
 
-pub(super) async fn begin(connection: &mut PgConnection, file: &NewFile<'_>, at: OffsetDateTime) -> sqlx::Result<()> {
+pub(super) async fn begin(
+    connection: &mut PgConnection,
+    file: &NewFile<'_>,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "INSERT INTO files (id, owner_id, name, state, object_key, created_at, updated_at)
          VALUES ($1, $2, $3, 'uploading', $4, $5, $5)",
@@ -134,7 +139,11 @@ pub(super) async fn finish(
     Ok(named("files.finish", query.execute(connection)).await?.rows_affected() == 1)
 }
 
-pub(super) async fn expect_variants(connection: &mut PgConnection, id: FileId, at: OffsetDateTime) -> sqlx::Result<()> {
+pub(super) async fn expect_variants(
+    connection: &mut PgConnection,
+    id: FileId,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
     let presets: Vec<String> = Preset::ALL.iter().map(|preset| preset.as_str().to_owned()).collect();
     let query = sqlx::query!(
         "INSERT INTO file_variants (file_id, preset, state, updated_at)
@@ -253,7 +262,11 @@ pub(super) async fn remains(db: impl PgExecutor<'_>, id: FileId) -> sqlx::Result
         id.0
     );
     let row = named("files.remains", query.fetch_optional(db)).await?;
-    Ok(row.map(|row| Remains { id, object_key: row.object_key, multipart_upload_id: row.multipart_upload_id }))
+    Ok(row.map(|row| Remains {
+        id,
+        object_key: row.object_key,
+        multipart_upload_id: row.multipart_upload_id,
+    }))
 }
 
 /// Claims uploads that have stood still since `before` for removal: no upload finishes any more once claimed.

@@ -6,7 +6,9 @@ pub(super) const ENOUGH: usize = 8 * 1024;
 /// The media type that the beginning of a file shows. Markup and scripts are plain text: a browser must not run them.
 pub(super) fn content_type(beginning: &[u8]) -> &'static str {
     match infer::get(beginning) {
-        Some(kind) if !matches!(kind.mime_type(), "text/html" | "text/xml" | "text/x-shellscript") => kind.mime_type(),
+        Some(kind) if !matches!(kind.mime_type(), "text/html" | "text/xml" | "text/x-shellscript") => {
+            kind.mime_type()
+        }
         _ if is_text(beginning) => "text/plain",
         _ => "application/octet-stream",
     }

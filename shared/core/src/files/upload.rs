@@ -161,7 +161,8 @@ impl Upload {
         }
         let parts = self.parts.as_mut().expect("it was just set");
         parts.settle().await?;
-        let (objects, key, upload) = (self.stores.objects.clone(), self.object_key.clone(), parts.upload.clone());
+        let (objects, key, upload) =
+            (self.stores.objects.clone(), self.object_key.clone(), parts.upload.clone());
         let number = parts.next;
         parts.next += 1;
         let send = async move { objects.put_part(&key, &upload, number, bytes).await };

@@ -3,5 +3,5 @@
 mod repository;
 mod service;
 
-pub use service::{ProfileChange, Users, find};
 pub(crate) use service::{Credentials, NewAccount, create, credentials, mark_email_verified, owner_of};
+pub use service::{ProfileChange, Users, find};

@@ -2,6 +2,7 @@
 
 use plinth_domain::email::Email;
 use plinth_domain::id::UserId;
+use plinth_domain::text::DisplayName;
 use plinth_domain::user::{User, UserStatus};
 use plinth_platform::database::named;
 use sqlx::{PgConnection, PgExecutor};
@@ -79,7 +80,7 @@ pub(super) async fn insert(
         account.id.0,
         account.email.as_str(),
         account.email.key(),
-        account.display_name.as_ref().map(|name| name.as_str()),
+        account.display_name.as_ref().map(DisplayName::as_str),
         account.password_hash,
         email_verified_at,
         at,
@@ -88,13 +89,20 @@ pub(super) async fn insert(
 }
 
 pub(super) async fn add_role(connection: &mut PgConnection, id: UserId, role: &str) -> sqlx::Result<()> {
-    let query =
-        sqlx::query!("INSERT INTO user_roles (user_id, role) VALUES ($1, $2) ON CONFLICT DO NOTHING", id.0, role);
+    let query = sqlx::query!(
+        "INSERT INTO user_roles (user_id, role) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        id.0,
+        role
+    );
     named("users.add_role", query.execute(connection)).await.map(drop)
 }
 
 /// False when it was verified already.
-pub(super) async fn verify_email(connection: &mut PgConnection, id: UserId, at: OffsetDateTime) -> sqlx::Result<bool> {
+pub(super) async fn verify_email(
+    connection: &mut PgConnection,
+    id: UserId,
+    at: OffsetDateTime,
+) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE users SET email_verified_at = $2, updated_at = $2 WHERE id = $1 AND email_verified_at IS NULL",
         id.0,
@@ -109,8 +117,12 @@ pub(super) async fn set_display_name(
     display_name: Option<&str>,
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    let query =
-        sqlx::query!("UPDATE users SET display_name = $2, updated_at = $3 WHERE id = $1", id.0, display_name, at);
+    let query = sqlx::query!(
+        "UPDATE users SET display_name = $2, updated_at = $3 WHERE id = $1",
+        id.0,
+        display_name,
+        at
+    );
     named("users.set_display_name", query.execute(connection)).await.map(drop)
 }
 
@@ -120,7 +132,8 @@ pub(super) async fn set_password(
     hash: &str,
     at: OffsetDateTime,
 ) -> Result<()> {
-    let query = sqlx::query!("UPDATE users SET password_hash = $2, updated_at = $3 WHERE id = $1", id.0, hash, at);
+    let query =
+        sqlx::query!("UPDATE users SET password_hash = $2, updated_at = $3 WHERE id = $1", id.0, hash, at);
     named("users.set_password", query.execute(connection)).await?;
     Ok(())
 }

@@ -97,10 +97,17 @@ impl Users {
     ///
     /// An account that has the address already becomes one, and gets this password: whoever can run this can
     /// write to the database as well.
-    pub async fn ensure_administrator(&self, hasher: &PasswordHasher, email: Email, password: Password) -> Result<bool> {
+    pub async fn ensure_administrator(
+        &self,
+        hasher: &PasswordHasher,
+        email: Email,
+        password: Password,
+    ) -> Result<bool> {
         if let Some(known) = repository::credentials(&self.stores.db, &email).await?
             && hasher.verify(password.clone(), Some(known.password_hash)).await?
-            && find(&self.stores, known.id).await?.is_some_and(|user| user.roles.iter().any(|role| role == "admin"))
+            && find(&self.stores, known.id)
+                .await?
+                .is_some_and(|user| user.roles.iter().any(|role| role == "admin"))
         {
             return Ok(false);
         }
@@ -109,15 +116,15 @@ impl Users {
         let at = unit.at();
         let account = NewAccount { id: UserId::mint(at), email, display_name: None, password_hash };
         let created = repository::insert(unit.connection(), &account, Some(at), at).await?;
-        let id = match created {
-            true => account.id,
-            false => {
-                let known = repository::credentials(unit.connection(), &account.email).await?.ok_or(Error::NotFound)?;
-                unit.changes_user(known.id).await;
-                repository::set_password(unit.connection(), known.id, &account.password_hash, at).await?;
-                repository::verify_email(unit.connection(), known.id, at).await?;
-                known.id
-            }
+        let id = if created {
+            account.id
+        } else {
+            let known =
+                repository::credentials(unit.connection(), &account.email).await?.ok_or(Error::NotFound)?;
+            unit.changes_user(known.id).await;
+            repository::set_password(unit.connection(), known.id, &account.password_hash, at).await?;
+            repository::verify_email(unit.connection(), known.id, at).await?;
+            known.id
         };
         repository::add_role(unit.connection(), id, "admin").await?;
         unit.audit(Action::AdministratorCreated, Target::User(id), Outcome::Success).await?;

@@ -12,7 +12,9 @@ use crate::settings::Secret;
 pub enum RootKeyError {
     #[error("PLINTH_SECRET_KEY is not base64")]
     Encoding,
-    #[error("PLINTH_SECRET_KEY has {0} bytes; at least 32 are needed (`plinth-api keys generate` prints one)")]
+    #[error(
+        "PLINTH_SECRET_KEY has {0} bytes; at least 32 are needed (`plinth-api keys generate` prints one)"
+    )]
     Short(usize),
 }
 

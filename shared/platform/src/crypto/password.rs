@@ -154,7 +154,12 @@ impl Lane {
         Ok(actual.ct_eq(expected.as_bytes()).into())
     }
 
-    fn argon2(&mut self, params: &Params, password: &Password, salt: &[u8]) -> Result<[u8; HASH_BYTES], HashFailure> {
+    fn argon2(
+        &mut self,
+        params: &Params,
+        password: &Password,
+        salt: &[u8],
+    ) -> Result<[u8; HASH_BYTES], HashFailure> {
         if self.memory.len() < params.block_count() {
             self.memory.resize(params.block_count(), Block::default());
         }

@@ -10,7 +10,7 @@ const FILE_VARIABLE: &str = "PLINTH_CONFIG";
 
 /// Everything that is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
-#[error("the settings have {} problem(s):{}", .0.len(), .0.iter().map(|p| format!("\n  - {p}")).collect::<String>())]
+#[error("the settings have {} problem(s):\n  - {}", .0.len(), .0.join("\n  - "))]
 pub struct SettingsError(pub Vec<String>);
 
 /// The settings given so far, by environment name, with where each came from.
@@ -54,9 +54,10 @@ impl Settings {
 
 impl Layers {
     fn add_file(&mut self, path: &str) {
-        let table = match fs::read_to_string(path).map_err(|e| e.to_string()).and_then(|text| {
-            text.parse::<toml::Table>().map_err(|e| e.message().to_owned())
-        }) {
+        let table = match fs::read_to_string(path)
+            .map_err(|e| e.to_string())
+            .and_then(|text| text.parse::<toml::Table>().map_err(|e| e.message().to_owned()))
+        {
             Ok(table) => table,
             Err(problem) => {
                 self.problems.push(format!("{FILE_VARIABLE}: {path} cannot be read: {problem}"));
@@ -102,7 +103,8 @@ impl Layers {
             known.insert(name);
         }
         for name in env.keys().filter(|name| !known.contains(*name)) {
-            let hint = nearest(name, &known).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            let hint =
+                nearest(name, &known).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             self.problems.push(format!("{name}: there is no such setting{hint}"));
         }
     }
@@ -200,9 +202,13 @@ mod tests {
         let SettingsError(problems) = Settings::from_env(given).expect_err("five problems");
         assert_eq!(problems.len(), 5, "{problems:?}");
         let all = problems.join("\n");
-        for part in ["PLINTH_API_BIND: ", "PLINTH_API_REQUEST_TIMEOUT", "PLINTH_SMTP_URL: must be given", "parcels",
-            "PLINTH_API_BNID: there is no such setting; did you mean PLINTH_API_BIND?"]
-        {
+        for part in [
+            "PLINTH_API_BIND: ",
+            "PLINTH_API_REQUEST_TIMEOUT",
+            "PLINTH_SMTP_URL: must be given",
+            "parcels",
+            "PLINTH_API_BNID: there is no such setting; did you mean PLINTH_API_BIND?",
+        ] {
             assert!(all.contains(part), "{part} is missing in {all}");
         }
     }
@@ -219,8 +225,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("plinth.toml");
         let secret = folder.path().join("secret");
-        fs::write(&file, "[api]\nbind = \"127.0.0.1:1\"\ninternal_bind = \"127.0.0.1:2\"\n[limits]\nip_per_minute = 7\n")
-            .expect("written");
+        fs::write(
+            &file,
+            "[api]\nbind = \"127.0.0.1:1\"\ninternal_bind = \"127.0.0.1:2\"\n[limits]\nip_per_minute = 7\n",
+        )
+        .expect("written");
         fs::write(&secret, "from-the-file\n").expect("written");
         let mut given = env(&[("PLINTH_API_BIND", "127.0.0.1:9")]);
         given.retain(|(name, _)| name != "PLINTH_SECRET_KEY");
@@ -239,7 +248,8 @@ mod tests {
         let file = folder.path().join("plinth.toml");
         fs::write(&file, "[api]\nbinned = 1\n").expect("written");
         let SettingsError(problems) =
-            Settings::from_env(env(&[(FILE_VARIABLE, file.to_str().expect("utf-8"))])).expect_err("unknown key");
+            Settings::from_env(env(&[(FILE_VARIABLE, file.to_str().expect("utf-8"))]))
+                .expect_err("unknown key");
         assert!(problems[0].starts_with("api.binned in "), "{problems:?}");
     }
 }

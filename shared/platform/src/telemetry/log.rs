@@ -15,8 +15,11 @@ use crate::settings::LogFormat;
 /// Kept files, one a day.
 const KEPT_FILES: usize = 7;
 
+/// What writes lines somewhere.
+type Lines<S> = Box<dyn Layer<S> + Send + Sync>;
+
 /// Lines on standard error.
-pub(super) fn standard_error<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+pub(super) fn standard_error<S>(format: LogFormat) -> Lines<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -34,9 +37,7 @@ where
 }
 
 /// Lines in a rotating file, if one is named; the guard flushes it.
-pub(super) fn file<S>(
-    path: Option<&Path>,
-) -> Result<(Option<Box<dyn Layer<S> + Send + Sync>>, Option<WorkerGuard>), TelemetryError>
+pub(super) fn file<S>(path: Option<&Path>) -> Result<(Option<Lines<S>>, Option<WorkerGuard>), TelemetryError>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {

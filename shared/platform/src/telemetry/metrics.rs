@@ -33,15 +33,17 @@ pub fn histogram(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Hi
 
 /// A counter in the process's registry.
 pub fn counter(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    let metric =
-        IntCounterVec::new(Opts::new(name, help), labels).expect("names and labels are constants that Prometheus takes");
+    let metric = IntCounterVec::new(Opts::new(name, help), labels)
+        .expect("names and labels are constants that Prometheus takes");
     default_registry().register(Box::new(metric.clone())).expect("each metric is registered once");
     metric
 }
 
 /// Records a query or command of a store under its constant name.
 pub fn observe_store(store: &'static str, query: &'static str, ok: bool, took: Duration) {
-    STORE_DURATION.with_label_values(&[store, query, if ok { "ok" } else { "error" }]).observe(took.as_secs_f64());
+    STORE_DURATION
+        .with_label_values(&[store, query, if ok { "ok" } else { "error" }])
+        .observe(took.as_secs_f64());
 }
 
 /// Records that a read of the named cache hit or missed.

@@ -39,7 +39,8 @@ pub struct Telemetry {
 pub fn init(service: &'static str, settings: &Settings) -> Result<Telemetry, TelemetryError> {
     let filter = EnvFilter::try_new(&settings.log.level)?;
     let (file_layer, log_file) = log::file(settings.log.file.as_deref())?;
-    let tracer = settings.telemetry.otlp_endpoint.as_deref().map(|url| trace::provider(service, url)).transpose()?;
+    let tracer =
+        settings.telemetry.otlp_endpoint.as_deref().map(|url| trace::provider(service, url)).transpose()?;
     let otel_layer = tracer.as_ref().map(|provider| {
         tracing_opentelemetry::layer()
             .with_tracer(provider.tracer("plinth"))

@@ -1,0 +1,45 @@
+//! What is no HTTP, or stops in the middle.
+
+use crate::house::House;
+use crate::raw;
+
+#[tokio::test]
+async fn what_is_no_http_ends_its_connection_and_nothing_else() {
+    let house = House::open().await;
+    let huge = format!("GET /v1/me HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "a".repeat(10 * 1024 * 1024));
+    let many = format!("GET /v1/me HTTP/1.1\r\nhost: x\r\n{}\r\n", "x: y\r\n".repeat(5_000));
+    for (name, bytes, expected) in [
+        ("10 MB of headers", huge.into_bytes(), "HTTP/1.1 431"),
+        ("5,000 headers", many.into_bytes(), "HTTP/1.1 431"),
+        ("no request line", b"\0\0\0\0\r\n\r\n".to_vec(), "HTTP/1.1 400"),
+        (
+            "two lengths",
+            b"POST /v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}"
+                .to_vec(),
+            "HTTP/1.1 400",
+        ),
+    ] {
+        let answer = raw::talk(&house.url, &bytes).await;
+        assert!(answer.starts_with(expected), "{name}: {answer}");
+    }
+    house.person("ada").await;
+}
+
+#[tokio::test]
+async fn a_body_that_stops_is_given_up() {
+    let stage = plinth_testkit::Stage::open().await.with("PLINTH_API_REQUEST_TIMEOUT", "500ms");
+    let house = House::on(stage).await;
+    let stopped = b"POST /v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"em";
+    let answer = raw::talk(&house.url, stopped).await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("\"code\":\"timeout\""), "{answer}");
+
+    let person = house.person("ada").await;
+    let head = format!(
+        "POST /v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 9999\r\n\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nsome",
+        person.access_token
+    );
+    let answer = raw::talk(&house.url, head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert_eq!(house.count("files").await, 0);
+}
