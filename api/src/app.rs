@@ -13,7 +13,6 @@ use plinth_platform::crypto::{PasswordHasher, RootKey};
 use plinth_platform::settings::Settings;
 use plinth_platform::{internal, shutdown, telemetry};
 use poem::endpoint::BoxEndpoint;
-use poem::listener::TcpListener;
 use poem::middleware::Cors;
 use poem::{EndpointExt as _, IntoResponse as _, Response, Route, Server};
 use tokio_util::sync::CancellationToken;
@@ -108,7 +107,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         }
         readiness.drain();
     };
-    let serving = Server::new(TcpListener::bind(settings.api.bind))
+    let serving = Server::new_with_acceptor(internal::listen(settings.api.bind).await?)
         .name(SERVICE)
         .idle_timeout(IDLE_CONNECTION)
         .run_with_graceful_shutdown(endpoint, stop, Some(settings.api.shutdown_grace));

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use plinth_api::{app, commands};
+use plinth_platform::causes;
 
 /// Plinth's API server.
 #[derive(Parser)]
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The last word of a process whose log may not have been set up.
-            let _ = writeln!(std::io::stderr(), "plinth-api: {error:#}");
+            let _ = writeln!(std::io::stderr(), "plinth-api: {}", causes::told(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use plinth_core::jobs::{Ledger, Transport};
 use plinth_domain::job::Queue;
+use plinth_platform::causes;
 use plinth_platform::redis::Redis;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +29,7 @@ pub async fn run(ledger: Ledger, redis: Redis, queues: Vec<Queue>, stop: Cancell
             }
             Err(error) => {
                 failures += 1;
-                tracing::warn!(error = format!("{error:#}"), "could not dispatch what is due");
+                tracing::warn!(error = causes::told(error.as_ref()), "could not dispatch what is due");
                 TICK + backoff::STORE.draw(failures)
             }
         };
@@ -49,7 +50,7 @@ pub async fn dispatch(ledger: &Ledger, redis: &Redis, queues: &[Queue]) -> anyho
     }
     Transport::new(redis).push(&due).await?;
     for queue in queues {
-        let jobs = due.iter().filter(|(of, _)| of == queue).count();
+        let jobs = due.iter().filter(|note| note.queue == *queue).count();
         metrics::dispatched(*queue, jobs.try_into()?);
     }
     Ok(due.len().try_into()?)

@@ -64,7 +64,7 @@ impl Fleet {
                 owner: owner.clone(),
                 redis: redis.clone(),
                 bell,
-                slots: Arc::new(Semaphore::new(self.settings.concurrency)),
+                slots: Arc::new(Semaphore::new(self.settings.concurrency.count())),
                 accept: runner.accept(*queue),
             };
             parts.spawn(consumer.run(stop.clone()));

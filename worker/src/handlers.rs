@@ -18,7 +18,7 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
     let post = Arc::new(email::Post {
         verification: Verification::new(stores, settings.auth.verification_lifetime),
         mailer: Mailer::new(&settings.smtp)?,
-        public_url: settings.general.public_url.clone(),
+        public_url: settings.general.public_url.to_string(),
     });
     let thumbnails = files::Thumbnails::new(Processing::new(stores));
     let purge = Purge::new(stores);

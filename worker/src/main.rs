@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use plinth_domain::job::Queue;
+use plinth_platform::causes;
 use plinth_platform::settings::Settings;
 use plinth_worker::app;
 
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The last word of a process whose log may not have been set up.
-            let _ = writeln!(std::io::stderr(), "plinth-worker: {error:#}");
+            let _ = writeln!(std::io::stderr(), "plinth-worker: {}", causes::told(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use plinth_core::jobs::{ClaimedJob, Ledger};
+use plinth_platform::causes;
 use plinth_platform::clock::Clock;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -35,11 +36,11 @@ impl Entry {
             Outcome::HandBack => Self::HandBack,
             Outcome::NotOurs(reason) => Self::Postpone { reason },
             Outcome::Failed(Failure::Transient(error)) if job.attempt < job.max_attempts => Self::Retry {
-                error: format!("{error:#}"),
+                error: causes::told(error.as_ref()),
                 wait: backoff::JOB.draw(job.attempt.unsigned_abs().into()),
             },
             Outcome::Failed(Failure::Transient(error) | Failure::Permanent(error)) => {
-                Self::Bury { error: format!("{error:#}") }
+                Self::Bury { error: causes::told(error.as_ref()) }
             }
             Outcome::Lost => return None,
         })

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use poem::endpoint::BoxEndpoint;
 use poem::http::Method;
-use poem_openapi::registry::{MetaApi, Registry};
+use poem_openapi::registry::{MetaApi, MetaPath, Registry};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 use serde_json::{Map, Value, json};
 
@@ -44,8 +44,16 @@ pub fn document() -> String {
 struct Described<T>(PhantomData<T>);
 
 impl<T: OpenApi> OpenApi for Described<T> {
+    /// One path item a path: an operation is a file here, and poem-openapi writes one path item a file.
     fn meta() -> Vec<MetaApi> {
-        T::meta()
+        let mut paths: Vec<MetaPath> = Vec::new();
+        for path in T::meta().into_iter().flat_map(|api| api.paths) {
+            match paths.iter_mut().find(|known| known.path == path.path) {
+                Some(known) => known.operations.extend(path.operations),
+                None => paths.push(path),
+            }
+        }
+        vec![MetaApi { paths }]
     }
 
     fn register(registry: &mut Registry) {
@@ -66,22 +74,35 @@ fn complete(document: &mut Value) {
     }
     let bodies = bodies(document);
     let schemas = document["components"]["schemas"].as_object_mut().expect("a document has schemas");
-    for name in bodies {
-        if let Some(schema) = schemas.get_mut(&name) {
+    for (name, schema) in schemas {
+        if bodies.contains(name) {
             schema["additionalProperties"] = json!(false);
+        } else {
+            admit_null(schema);
+        }
+    }
+}
+
+/// What is not required in an answer is null where there is nothing to say.
+fn admit_null(schema: &mut Value) {
+    let required = schema["required"].as_array().cloned().unwrap_or_default();
+    for (name, property) in schema["properties"].as_object_mut().into_iter().flatten() {
+        if !required.iter().any(|known| known == name) {
+            property["nullable"] = json!(true);
         }
     }
 }
 
 fn refusals(path: &str, operation: &mut Map<String, Value>) {
     let secured = operation.contains_key("security");
+    let takes_credentials = matches!(path, "/v1/auth/login" | "/v1/auth/refresh");
     let has_body = operation.contains_key("requestBody");
     let has_parameters =
         operation.get("parameters").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
     let possible = [
         (400, has_body, "The body is malformed."),
-        (401, secured, "There is no valid access token."),
-        (403, secured, "The caller lacks the permission."),
+        (401, secured || takes_credentials, "The credentials are missing, wrong or expired."),
+        (403, secured || takes_credentials, "The caller lacks the permission, or the account may not act."),
         (404, path.contains('{'), "It does not exist, or not for the caller."),
         (408, true, "The request took too long."),
         (413, has_body, "The body is too long."),
@@ -130,6 +151,12 @@ mod tests {
     fn every_operation_says_what_a_generator_needs() {
         let document: Value = serde_json::from_str(&document()).expect("JSON");
         assert_eq!(document["openapi"], "3.0.0");
+        let mut served: Vec<_> = Operations::meta()
+            .into_iter()
+            .flat_map(|api| api.paths)
+            .flat_map(|path| path.operations)
+            .filter_map(|operation| operation.operation_id)
+            .collect();
         let mut ids = Vec::new();
         for (path, operations) in document["paths"].as_object().expect("paths") {
             for (method, operation) in operations.as_object().expect("operations") {
@@ -160,9 +187,10 @@ mod tests {
                 );
             }
         }
-        let all = ids.len();
         ids.sort();
-        ids.dedup();
-        assert_eq!(ids.len(), all, "ids are unique");
+        served.sort_unstable();
+        assert_eq!(ids, served, "every operation that is served is described");
+        served.dedup();
+        assert_eq!(ids.len(), served.len(), "ids are unique");
     }
 }

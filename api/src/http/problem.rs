@@ -1,6 +1,7 @@
 //! The one shape of every refusal and failure (RFC 9457), and the only place where errors become HTTP.
 
 use plinth_core::Error;
+use plinth_platform::causes;
 use poem::error::{CorsError, MethodNotAllowedError, NotFoundError};
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{IntoResponse as _, Response};
@@ -30,8 +31,8 @@ pub struct Problem {
     /// Names this request in the logs.
     request_id: String,
     /// What is wrong with which part of the request.
-    #[oai(skip_serializing_if_is_empty)]
-    errors: Vec<FieldProblem>,
+    #[oai(skip_serializing_if_is_none)]
+    errors: Option<Vec<FieldProblem>>,
 }
 
 /// What is wrong with one part of a request.
@@ -79,7 +80,13 @@ impl Verdict {
 pub(super) fn answer(error: &poem::Error, request_id: &str) -> Response {
     let verdict = judge(error);
     if verdict.status.is_server_error() {
-        tracing::error!(error = chain(error), code = verdict.code, "request failed");
+        tracing::error!(
+            error = error
+                .downcast_ref::<Failure>()
+                .map_or_else(|| error.to_string(), |failure| causes::told(failure)),
+            code = verdict.code,
+            "request failed"
+        );
     }
     let problem = Problem {
         kind: format!("urn:plinth:problem:{}", verdict.code),
@@ -88,7 +95,7 @@ pub(super) fn answer(error: &poem::Error, request_id: &str) -> Response {
         code: verdict.code.to_owned(),
         detail: verdict.detail,
         request_id: request_id.to_owned(),
-        errors: verdict.errors,
+        errors: (!verdict.errors.is_empty()).then_some(verdict.errors),
     };
     let mut response = problem.to_json_string().with_content_type(CONTENT_TYPE).into_response();
     response.set_status(verdict.status);
@@ -213,17 +220,4 @@ fn title(code: &str, status: StatusCode) -> String {
         first.make_ascii_uppercase();
     }
     if words.is_empty() { status.canonical_reason().unwrap_or_default().to_owned() } else { words }
-}
-
-/// An error with all of its causes, for the log only.
-fn chain(error: &poem::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error
-        .downcast_ref::<Failure>()
-        .and_then(|failure| std::error::Error::source(failure as &dyn std::error::Error));
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -192,6 +192,8 @@ async fn a_client_that_goes_away_leaves_nothing() {
     }
     until("the upload has begun", async || (house.count("files").await == 1).then_some(())).await;
     upload.abort();
+    // Gone before its stream ends: an ended stream would be a whole form.
+    assert!(upload.await.is_err_and(|error| error.is_cancelled()));
     drop(sender);
     until("nothing is left of it", async || (house.count("files").await == 0).then_some(())).await;
 }

@@ -65,10 +65,12 @@ impl Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match error {
+            // A server, or a pooler before it, that breaks off in mid-message breaches the protocol.
             sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_) => Self::Unavailable { store: "postgresql", source: error.into() },
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_) => Self::Unavailable { store: "postgresql", source: error.into() },
             // 57P01..03: the server is stopping or starting; 53300: it has no connection left.
             sqlx::Error::Database(ref refusal)
                 if refusal.code().is_some_and(|code| code.starts_with("57P") || code == "53300") =>

@@ -1,20 +1,15 @@
 //! One change: its rows, its audit events and its jobs in one transaction, committed in one visible place.
 
-use std::time::Duration;
-
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::id::{JobId, SessionId, UserId};
-use plinth_domain::job::{JobPayload, Queue};
+use plinth_domain::job::JobPayload;
 use plinth_platform::telemetry::trace;
 use sqlx::{PgConnection, Postgres, Transaction};
 use time::OffsetDateTime;
 
-use crate::jobs::{self, Transport};
+use crate::jobs::{self, Note, Transport};
 use crate::stores::Stores;
 use crate::{Result, access, audit, hot};
-
-/// For so long a process goes on telling Redis of a commit that Redis has missed.
-const REPEATS: u32 = 60;
 
 /// An open change. Dropped without [`Unit::commit`], nothing of it has happened.
 pub struct Unit {
@@ -22,8 +17,16 @@ pub struct Unit {
     stores: Stores,
     origin: Origin,
     at: OffsetDateTime,
-    pushes: Vec<(Queue, JobId)>,
-    doubted: Vec<String>,
+    pushes: Vec<Note>,
+    doubt: Doubt,
+}
+
+/// What this change has told Redis of the copies that it makes stale.
+struct Doubt {
+    nonce: String,
+    raised: Vec<String>,
+    /// Redis did not listen.
+    missed: Vec<String>,
 }
 
 impl Unit {
@@ -35,7 +38,7 @@ impl Unit {
             origin: origin.clone(),
             at: stores.clock.now(),
             pushes: Vec::new(),
-            doubted: Vec::new(),
+            doubt: Doubt { nonce: hot::nonce(), raised: Vec::new(), missed: Vec::new() },
         })
     }
 
@@ -83,7 +86,7 @@ impl Unit {
             self.origin.actor,
         )
         .await?;
-        self.pushes.push((J::QUEUE, id));
+        self.pushes.push(Note { queue: J::QUEUE, job: id, attempt: 0 });
         Ok(id)
     }
 
@@ -98,19 +101,28 @@ impl Unit {
     }
 
     async fn raise_doubt(&mut self, key: String) {
-        // An unreachable Redis serves no copy either; commit() goes on telling it.
-        let _ = hot::doubt(&self.stores.redis, std::slice::from_ref(&key)).await;
-        self.doubted.push(key);
+        let raised = hot::raise(&self.stores.redis, &self.doubt.nonce, std::slice::from_ref(&key)).await;
+        match raised {
+            Ok(()) => self.doubt.raised.push(key),
+            Err(error) => {
+                tracing::warn!(%error, "a copy that is about to go stale is noted in PostgreSQL");
+                self.doubt.missed.push(key);
+            }
+        }
     }
 
     /// Makes it all happen, then tells Redis: which copies are stale and which jobs are due.
-    pub async fn commit(self) -> Result<()> {
+    pub async fn commit(mut self) -> Result<()> {
+        if !self.doubt.missed.is_empty() {
+            hot::repository::note(&mut self.transaction, &self.doubt.missed, self.at).await?;
+        }
         self.transaction.commit().await?;
-        if !self.doubted.is_empty()
-            && let Err(error) = hot::doubt(&self.stores.redis, &self.doubted).await
+        let Doubt { nonce, mut raised, missed } = self.doubt;
+        raised.extend(missed);
+        if !raised.is_empty()
+            && let Err(error) = hot::lift(&self.stores.redis, &nonce, &raised).await
         {
-            tracing::warn!(%error, "stale copies could not be doubted after a commit, repeating");
-            tokio::spawn(repeat_doubt(self.stores.clone(), self.doubted));
+            tracing::warn!(%error, "a doubt could not be lifted; it fades");
         }
         if !self.pushes.is_empty()
             && let Err(error) = Transport::new(&self.stores.redis).push(&self.pushes).await
@@ -119,14 +131,4 @@ impl Unit {
         }
         Ok(())
     }
-}
-
-async fn repeat_doubt(stores: Stores, keys: Vec<String>) {
-    for _ in 0..REPEATS {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        if hot::doubt(&stores.redis, &keys).await.is_ok() {
-            return;
-        }
-    }
-    tracing::error!(keys = keys.len(), "Redis never learned that copies are stale; they fade by themselves");
 }

@@ -22,7 +22,7 @@ pub fn pool(settings: &DatabaseSettings, application: &str) -> sqlx::Result<PgPo
         .application_name(application)
         .options([("statement_timeout", timeout)]);
     Ok(PgPoolOptions::new()
-        .max_connections(settings.max_connections)
+        .max_connections(settings.max_connections.0)
         .acquire_timeout(settings.acquire_timeout)
         .connect_lazy_with(options))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
 use poem::http::StatusCode;
-use poem::listener::{Acceptor, Listener as _, TcpListener};
+use poem::listener::{Acceptor as _, Listener as _, TcpAcceptor, TcpListener};
 use poem::web::{Data, Json};
 use poem::{EndpointExt as _, IntoResponse, Route, Server, get, handler};
 use serde::Serialize;
@@ -100,6 +100,14 @@ fn metrics_page() -> impl IntoResponse {
     metrics::page().with_content_type("text/plain; version=0.0.4; charset=utf-8")
 }
 
+/// Takes a port; the error names it.
+pub async fn listen(bind: std::net::SocketAddr) -> std::io::Result<TcpAcceptor> {
+    TcpListener::bind(bind)
+        .into_acceptor()
+        .await
+        .map_err(|error| std::io::Error::new(error.kind(), format!("{bind} cannot be listened on: {error}")))
+}
+
 /// Serves the internal port until `stop` ends.
 pub async fn serve(
     bind: std::net::SocketAddr,
@@ -111,7 +119,7 @@ pub async fn serve(
         .at("/readyz", get(readyz))
         .at("/metrics", get(metrics_page))
         .data(readiness);
-    let acceptor = TcpListener::bind(bind).into_acceptor().await?;
+    let acceptor = listen(bind).await?;
     let address = acceptor.local_addr();
     tracing::info!(address = %address.first().map(ToString::to_string).unwrap_or_default(), "serving the internal port");
     Server::new_with_acceptor(acceptor)

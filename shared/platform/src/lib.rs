@@ -2,6 +2,7 @@
 //!
 //! Each module wraps one piece of the outside world and knows no capability.
 
+pub mod causes;
 pub mod clock;
 pub mod crypto;
 pub mod database;

@@ -36,6 +36,7 @@ pub struct Redis {
 struct Breaker {
     started: Instant,
     resting_until_ms: AtomicU64,
+    outages: AtomicU64,
 }
 
 impl Redis {
@@ -49,14 +50,12 @@ impl Redis {
             .set_max_delay(REST);
         let connection =
             ConnectionManager::new_lazy_with_config(client.clone(), config).map_err(RedisFailure::Command)?;
-        let breaker = Arc::new(Breaker { started: Instant::now(), resting_until_ms: AtomicU64::new(0) });
-        Ok(Self {
-            connection,
-            client,
-            prefix: settings.prefix.as_str().into(),
-            timeout: settings.timeout,
-            breaker,
-        })
+        let breaker = Arc::new(Breaker {
+            started: Instant::now(),
+            resting_until_ms: AtomicU64::new(0),
+            outages: AtomicU64::new(0),
+        });
+        Ok(Self { connection, client, prefix: (*settings.prefix).into(), timeout: settings.timeout, breaker })
     }
 
     /// The full name of a key.
@@ -77,6 +76,11 @@ impl Redis {
     /// A handle on the shared connection, for who brings his own commands (apalis).
     pub fn connection(&self) -> ConnectionManager {
         self.connection.clone()
+    }
+
+    /// How often Redis did not answer: who has seen this number rise may have missed something.
+    pub fn outages(&self) -> u64 {
+        self.breaker.outages.load(Ordering::Acquire)
     }
 
     /// Runs a script under a constant name.
@@ -144,8 +148,15 @@ impl Breaker {
     }
 
     fn rest(&self) {
+        self.outages.fetch_add(1, Ordering::AcqRel);
         let until = self.now_ms() + u64::try_from(REST.as_millis()).unwrap_or(u64::MAX);
         self.resting_until_ms.store(until, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Debug for Redis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redis").field("prefix", &self.prefix).finish_non_exhaustive()
     }
 }
 

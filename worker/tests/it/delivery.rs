@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plinth_core::jobs::Transport;
+use plinth_core::jobs::{Note, Transport};
 use plinth_domain::id::JobId;
 use plinth_domain::job::Queue;
 use plinth_worker::outcome::Failure;
@@ -215,7 +215,10 @@ async fn nonsense_in_redis_is_dropped_and_the_queue_goes_on() {
     let worker = house.start(log.tallying(Duration::ZERO));
     // A job that the ledger does not know, a note without data, a note with data but no metadata, no job's id.
     let unknown = JobId(uuid::Uuid::from_u128(7));
-    Transport::new(&house.stores.redis).push(&[(Queue::Email, unknown)]).await.expect("pushes");
+    Transport::new(&house.stores.redis)
+        .push(&[Note { queue: Queue::Email, job: unknown, attempt: 0 }])
+        .await
+        .expect("pushes");
     house.raw_task("ghost", None, false).await;
     house.raw_task("headless", Some("\"x\""), false).await;
     house.raw_task("garbage", Some("\u{1}{]"), true).await;

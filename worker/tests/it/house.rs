@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use plinth_core::Stores;
-use plinth_core::jobs::{Ledger, Transport, namespace};
+use plinth_core::jobs::{Ledger, Note, Transport, namespace};
 use plinth_domain::id::JobId;
 use plinth_domain::job::{JobPayload, Queue};
 use plinth_platform::settings::WorkerSettings;
@@ -187,8 +187,10 @@ impl House {
     }
 
     pub(crate) async fn push(&self, jobs: &[JobId]) {
-        let jobs: Vec<_> = jobs.iter().map(|job| (Queue::Email, *job)).collect();
-        Transport::new(&self.stores.redis).push(&jobs).await.expect("pushes");
+        let jobs: Vec<_> =
+            jobs.iter().map(|job| Note { queue: Queue::Email, job: *job, attempt: 0 }).collect();
+        // A wire that was just mended is tried again after a moment.
+        until("the push is taken", async || Transport::new(&self.stores.redis).push(&jobs).await.ok()).await;
     }
 
     pub(crate) async fn job(&self, id: JobId) -> Job {

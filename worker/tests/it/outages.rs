@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use plinth_platform::settings::AtLeast;
+
 use crate::house::{House, Log, Tally};
 
 #[tokio::test]
@@ -11,7 +13,7 @@ async fn a_backlog_of_twenty_thousand_is_consumed() {
     let jobs = house.enqueue_many(20_000).await;
     house.push(&jobs).await;
     let mut settings = house.settings();
-    settings.concurrency = 16;
+    settings.concurrency = AtLeast(16);
     let worker = house.start_with(settings, log.tallying(Duration::ZERO));
     house.until_all_are("done", jobs.len()).await;
     assert!(jobs.iter().all(|job| log.runs(*job) == 1));

@@ -16,8 +16,11 @@ use crate::http::failure::Failure;
 use crate::http::origin::ClientIp;
 use crate::http::principal::Identity;
 
-/// Requests below it guess at credentials and have a limit of their own.
+/// Requests below it present credentials, which can be guessed at, and have a limit of their own.
 const SENSITIVE: &str = "/v1/auth/";
+
+/// Except this one, which takes no other credentials than any request.
+const LOGOUT: &str = "/v1/auth/logout";
 
 /// Admits requests and says who asks.
 #[derive(Clone)]
@@ -44,7 +47,8 @@ impl Inner {
             .data::<ClientIp>()
             .map(|ip| ip.0)
             .ok_or_else(|| Error::internal("a request has no address"))?;
-        let sensitive = request.uri().path().starts_with(SENSITIVE);
+        let path = request.uri().path();
+        let sensitive = path.starts_with(SENSITIVE) && path != LOGOUT;
         let claims =
             bearer(request.headers()).map(|token| self.access_tokens.verify(token, self.clock.now()));
         match claims.transpose() {

@@ -60,7 +60,6 @@ impl<E: Endpoint> Endpoint for Observed<E> {
         let path = request.uri().path().to_owned();
         let span = tracing::info_span!(
             "request",
-            otel.name = tracing::field::Empty,
             otel.kind = "server",
             http.request.method = %method,
             url.path = path,
@@ -96,7 +95,7 @@ impl<E: Endpoint> Endpoint for Observed<E> {
             let status = response.status().as_u16();
             let took = start.elapsed();
             metrics::answered(operation, status, took);
-            tracing::Span::current().record("otel.name", operation);
+            trace::answered(&tracing::Span::current(), operation, status);
             tracing::info!(
                 operation,
                 status,
@@ -138,5 +137,24 @@ fn request_id(request: &Request) -> Arc<str> {
     match request.header(REQUEST_ID).filter(plain) {
         Some(given) => given.into(),
         None => Uuid::new_v4().simple().to_string().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::endpoint::make;
+    use poem::http::StatusCode;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_answered_like_any_failure_and_says_nothing() {
+        let layer =
+            Observe { hsts: false }.transform(make(|_| async { panic!("secret {}", 7) as &'static str }));
+        let response = layer.call(Request::default()).await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.content_type(), Some(problem::CONTENT_TYPE));
+        let body = response.into_body().into_string().await.expect("a text");
+        assert!(body.contains("\"code\":\"internal\"") && !body.contains("secret"), "{body}");
     }
 }

@@ -14,7 +14,7 @@ use super::fallback::{self, SessionCopy};
 use super::limiter::LocalLimiter;
 use super::{Caller, revoked_key, session_key, user_key};
 use crate::auth::Claims;
-use crate::hot::{self, Copy};
+use crate::hot::{self, Copy, Trust};
 use crate::{Error, Result, Stores};
 
 const SCRIPT: &str = include_str!("gate.lua");
@@ -23,6 +23,9 @@ const SCRIPT: &str = include_str!("gate.lua");
 const USER_TTL: Duration = Duration::from_mins(5);
 /// The same for a session.
 const SESSION_TTL: Duration = Duration::from_mins(5);
+
+/// A reader who leased a key and dies holds the others up for so long: they ask PostgreSQL meanwhile.
+const LEASE_MS: u64 = 10_000;
 
 /// What the gate says of a request.
 #[derive(Debug)]
@@ -36,6 +39,7 @@ pub struct Admission {
 /// Admits requests.
 pub struct Gate {
     stores: Stores,
+    trust: Trust,
     per_ip: Option<Limit>,
     per_user: Option<Limit>,
     sensitive: Option<Limit>,
@@ -57,12 +61,23 @@ struct Copies {
     revoked: bool,
     session: Copy<SessionCopy>,
     user: Copy<User>,
+    /// Under which an absent copy was leased.
+    nonce: String,
+}
+
+impl Copies {
+    /// As if Redis had nothing that can be believed.
+    fn none() -> Self {
+        Self { revoked: false, session: Copy::Doubtful, user: Copy::Doubtful, nonce: String::new() }
+    }
 }
 
 impl Gate {
+    /// Call inside the Tokio runtime: a task of the gate's own tells Redis what it has missed.
     pub fn new(stores: &Stores, limits: &LimitsSettings) -> Self {
         Self {
             stores: stores.clone(),
+            trust: Trust::start(stores),
             per_ip: Limit::per_minute(limits.ip_per_minute),
             per_user: Limit::per_minute(limits.user_per_minute),
             sensitive: Limit::per_minute(limits.auth_per_minute),
@@ -113,6 +128,7 @@ impl Gate {
         if counted.is_empty() && claims.is_none() {
             return Ok((Vec::new(), None));
         }
+        let nonce = hot::nonce();
         let script = script(SCRIPT);
         let mut call = script.prepare_invoke();
         call.arg(counted.len());
@@ -120,6 +136,7 @@ impl Gate {
             call.key(key).arg(limit.burst).arg(limit.interval_ms);
         }
         if let Some(claims) = claims {
+            call.arg(&nonce).arg(LEASE_MS);
             call.key(revoked_key(redis, claims.token()))
                 .key(session_key(redis, claims.session()))
                 .key(user_key(redis, claims.user()));
@@ -138,16 +155,15 @@ impl Gate {
             revoked: revoked == 1,
             session: Copy::read(session.as_deref()),
             user: Copy::read(user.as_deref()),
+            nonce,
         });
         Ok((verdicts, copies))
     }
 
     /// Blacklist, session, account: from the copies where they are fresh, from PostgreSQL otherwise.
     async fn identify(&self, claims: &Claims, copies: Option<Copies>) -> Result<Caller> {
-        let (session, user, revoked) = match copies {
-            Some(copies) => (copies.session, copies.user, copies.revoked),
-            None => (Copy::Doubtful, Copy::Doubtful, false),
-        };
+        let copies = copies.filter(|_| self.trust.holds()).unwrap_or_else(Copies::none);
+        let Copies { revoked, session, user, nonce } = copies;
         metrics::observe_cache("session", matches!(session, Copy::Fresh(_)));
         metrics::observe_cache("user", matches!(user, Copy::Fresh(_)));
         if revoked {
@@ -161,8 +177,8 @@ impl Gate {
             stale => {
                 let read = fallback::session(&self.stores.db, claims.session(), claims.token(), now).await?;
                 let read = read.ok_or_else(ended)?;
-                if stale == Copy::Missing {
-                    fill_while_valid(redis, &session_key(redis, claims.session()), &read, now).await;
+                if stale == Copy::Leased {
+                    fill_while_valid(redis, &session_key(redis, claims.session()), &nonce, &read, now).await;
                 }
                 read
             }
@@ -174,8 +190,8 @@ impl Gate {
             Copy::Fresh(user) => user,
             stale => {
                 let read = crate::users::find(&self.stores, claims.user()).await?.ok_or_else(ended)?;
-                if stale == Copy::Missing {
-                    hot::fill(redis, &user_key(redis, read.id), &read, USER_TTL).await;
+                if stale == Copy::Leased {
+                    hot::fill(redis, &user_key(redis, read.id), &nonce, &read, USER_TTL).await;
                 }
                 read
             }
@@ -195,10 +211,16 @@ impl Gate {
     }
 }
 
-async fn fill_while_valid(redis: &Redis, key: &str, session: &SessionCopy, now: time::OffsetDateTime) {
+async fn fill_while_valid(
+    redis: &Redis,
+    key: &str,
+    nonce: &str,
+    session: &SessionCopy,
+    now: time::OffsetDateTime,
+) {
     let left = (session.expires_at - now).max(time::Duration::ZERO).unsigned_abs();
     if !left.is_zero() {
-        hot::fill(redis, key, session, left.min(SESSION_TTL)).await;
+        hot::fill(redis, key, nonce, session, left.min(SESSION_TTL)).await;
     }
 }
 

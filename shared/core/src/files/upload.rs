@@ -123,8 +123,9 @@ impl Upload {
     /// Frees what was stored. What fails here is left to the clean-up.
     pub async fn abandon(mut self) {
         if let Some(mut parts) = self.parts.take() {
+            // A part that arrived after the end of its upload would be nobody's.
             if let Some(sending) = parts.sending.take() {
-                sending.abort();
+                let _ = sending.await;
             }
             if let Err(error) = self.stores.objects.abort_parts(&self.object_key, &parts.upload).await {
                 tracing::warn!(%error, file.id = %self.id, "parts of a broken upload wait for the clean-up");

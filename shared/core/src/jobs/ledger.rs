@@ -9,6 +9,7 @@ use plinth_domain::job::Queue;
 use plinth_platform::database::named;
 use time::OffsetDateTime;
 
+use super::Note;
 use crate::{Result, Stores};
 
 /// A job that was handed to Redis and not claimed within this time is handed over again.
@@ -149,21 +150,22 @@ impl Ledger {
 
     /// Marks up to `limit` jobs as handed to Redis now and names them: those that are due and were never
     /// handed over, or so long ago that Redis must have lost them, or whose holder has died.
-    pub async fn take_due(&self, queues: &[Queue], limit: i64) -> Result<Vec<(Queue, JobId)>> {
+    pub async fn take_due(&self, queues: &[Queue], limit: i64) -> Result<Vec<Note>> {
         let now = self.stores.clock.now();
         let queues: Vec<String> = queues.iter().map(|queue| queue.as_str().to_owned()).collect();
         let query = sqlx::query!(
             "WITH due AS (
                  SELECT id FROM jobs
                  WHERE queue = ANY($1)
-                   AND (dispatched_at IS NULL OR dispatched_at < $3)
-                   AND ((state IN ('queued', 'retrying') AND run_at <= $2)
-                     OR (state = 'running' AND lease_until < $2))
+                   AND ((state IN ('queued', 'retrying') AND run_at <= $2
+                         AND (dispatched_at IS NULL OR dispatched_at < $3))
+                     OR (state = 'running' AND lease_until < $2
+                         AND (dispatched_at IS NULL OR dispatched_at < lease_until OR dispatched_at < $3)))
                  ORDER BY run_at
                  LIMIT $4
                  FOR UPDATE SKIP LOCKED)
              UPDATE jobs SET dispatched_at = $2 FROM due WHERE jobs.id = due.id
-             RETURNING jobs.id, jobs.queue",
+             RETURNING jobs.id, jobs.queue, jobs.attempt",
             &queues,
             now,
             now - PUSHED_BUT_FORGOTTEN,
@@ -171,7 +173,10 @@ impl Ledger {
         );
         let rows = named("jobs.take_due", query.fetch_all(&self.stores.db)).await?;
         rows.into_iter()
-            .map(|row| Ok((row.queue.parse().map_err(crate::Error::internal)?, JobId(row.id))))
+            .map(|row| {
+                let queue = row.queue.parse().map_err(crate::Error::internal)?;
+                Ok(Note { queue, job: JobId(row.id), attempt: row.attempt })
+            })
             .collect()
     }
 

@@ -7,4 +7,4 @@ mod transport;
 pub(crate) use repository::claim_period;
 
 pub use ledger::{ClaimedJob, Ledger};
-pub use transport::{Transport, namespace};
+pub use transport::{Note, Transport, namespace};

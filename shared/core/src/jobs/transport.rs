@@ -39,33 +39,48 @@ impl Transport {
     }
 
     /// Pushes jobs that the ledger holds.
-    pub async fn push(&self, jobs: &[(Queue, JobId)]) -> Result<(), RedisFailure> {
+    pub async fn push(&self, notes: &[Note]) -> Result<(), RedisFailure> {
         for queue in Queue::ALL {
-            let ids: Vec<JobId> = jobs.iter().filter(|(of, _)| *of == queue).map(|(_, id)| *id).collect();
-            for chunk in ids.chunks(500) {
+            let of_queue: Vec<Note> = notes.iter().filter(|note| note.queue == queue).copied().collect();
+            for chunk in of_queue.chunks(500) {
                 self.push_to(queue, chunk).await?;
             }
         }
         Ok(())
     }
 
-    async fn push_to(&self, queue: Queue, ids: &[JobId]) -> Result<(), RedisFailure> {
+    async fn push_to(&self, queue: Queue, notes: &[Note]) -> Result<(), RedisFailure> {
         let namespace = namespace(&self.redis, queue);
         let script = plinth_platform::redis::script(PUSH);
         let mut call = script.key(format!("{namespace}:data"));
         call.key(format!("{namespace}:active")).key(format!("{namespace}:done"));
         call.arg(format!("{namespace}:meta:")).arg(format!("tasks:{namespace}:active:available"));
-        for id in ids {
-            call.arg(ulid_text(id.0)).arg(format!("\"{id}\""));
+        for note in notes {
+            call.arg(note.task()).arg(format!("\"{}\"", note.job));
         }
         self.redis.run::<i64>("jobs.push", &call).await.map(drop)
     }
 }
 
+/// "Run this job now."
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Note {
+    pub queue: Queue,
+    pub job: JobId,
+    /// The attempts that the ledger has seen so far: a note for the next one is another task, even while the one
+    /// before still lies with a worker that was killed.
+    pub attempt: i16,
+}
+
+impl Note {
+    fn task(&self) -> String {
+        ulid_text(self.job.0.as_u128() ^ u128::from(self.attempt.unsigned_abs()))
+    }
+}
+
 /// apalis-redis names its tasks by ULID, which is 128 bits as a UUID is, in Crockford's base 32.
-fn ulid_text(id: uuid::Uuid) -> String {
+fn ulid_text(value: u128) -> String {
     const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    let value = id.as_u128();
     (0..26)
         .rev()
         .map(|place| {
@@ -81,9 +96,9 @@ mod tests {
 
     #[test]
     fn an_id_is_written_as_a_ulid() {
-        let id = uuid::Uuid::from_u128(0x0156_3E3A_B5D3_D676_4C61_EFB9_9302_BD5B);
+        let id = 0x0156_3E3A_B5D3_D676_4C61_EFB9_9302_BD5B;
         assert_eq!(ulid_text(id), "01ARZ3NDEKTSV4RRFFQ69G5FAV", "the example of the ULID specification");
-        assert_eq!(ulid_text(uuid::Uuid::max()), "7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
-        assert_eq!(ulid_text(uuid::Uuid::nil()), "0".repeat(26));
+        assert_eq!(ulid_text(u128::MAX), "7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
+        assert_eq!(ulid_text(0), "0".repeat(26));
     }
 }

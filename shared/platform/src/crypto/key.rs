@@ -10,7 +10,7 @@ use crate::settings::Secret;
 /// Why the configured secret is no root key.
 #[derive(Debug, thiserror::Error)]
 pub enum RootKeyError {
-    #[error("PLINTH_SECRET_KEY is not base64")]
+    #[error("base64 is expected; `plinth-api keys generate` prints a key")]
     Encoding,
     #[error(
         "PLINTH_SECRET_KEY has {0} bytes; at least 32 are needed (`plinth-api keys generate` prints one)"

@@ -47,11 +47,10 @@ pub struct PasswordHasher {
 impl PasswordHasher {
     /// Starts the threads, which end when the last clone is dropped.
     pub fn start(settings: &AuthSettings) -> Result<Self, HashFailure> {
-        let memory_kib = u32::try_from(settings.argon2_memory.0 / 1024).unwrap_or(u32::MAX);
         let params = Params::new(
-            memory_kib.max(Params::DEFAULT_M_COST),
-            settings.argon2_iterations.max(Params::DEFAULT_T_COST),
-            settings.argon2_parallelism.max(1),
+            settings.argon2_memory.kib(),
+            settings.argon2_iterations.0,
+            settings.argon2_parallelism.0,
             Some(HASH_BYTES),
         )
         .map_err(HashFailure::Parameters)?;
@@ -59,7 +58,7 @@ impl PasswordHasher {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             given => given,
         };
-        let (queue, tasks) = sync_channel(settings.hash_queue.max(1));
+        let (queue, tasks) = sync_channel(settings.hash_queue.count());
         let tasks = Arc::new(Mutex::new(tasks));
         for number in 0..threads {
             let (tasks, params) = (Arc::clone(&tasks), params.clone());

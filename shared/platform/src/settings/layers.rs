@@ -17,6 +17,8 @@ pub struct SettingsError(pub Vec<String>);
 #[derive(Debug, Default)]
 pub struct Layers {
     given: BTreeMap<String, Given>,
+    /// Given in a way that cannot be read: the problem is told already.
+    unreadable: BTreeSet<String>,
     problems: Vec<String>,
 }
 
@@ -84,6 +86,7 @@ impl Layers {
             match (env.get(&name), env.get(&file_name).filter(|_| secret)) {
                 (Some(_), Some(_)) => {
                     self.problems.push(format!("{name} and {file_name}: only one of them can be given"));
+                    self.unreadable.insert(name.clone());
                 }
                 (Some(text), None) => {
                     self.given.insert(name.clone(), Given { text: text.clone(), source: name.clone() });
@@ -93,7 +96,10 @@ impl Layers {
                         let text = text.trim_end_matches(['\r', '\n']).to_owned();
                         self.given.insert(name.clone(), Given { text, source: file_name.clone() });
                     }
-                    Err(error) => self.problems.push(format!("{file_name}: {path} cannot be read: {error}")),
+                    Err(error) => {
+                        self.problems.push(format!("{file_name}: {path} cannot be read: {error}"));
+                        self.unreadable.insert(name.clone());
+                    }
                 },
                 (None, None) => {}
             }
@@ -112,6 +118,9 @@ impl Layers {
     /// Takes one setting, falling back to its default; a problem is kept and gives `None`.
     pub(super) fn take<T: Value>(&mut self, group: &str, field: &str, default: Option<&str>) -> Option<T> {
         let env = env_name(group, field);
+        if self.unreadable.contains(&env) {
+            return None;
+        }
         let (text, source) = match (self.given.remove(&env), default) {
             (Some(given), _) => (given.text, given.source),
             (None, Some(default)) => (default.to_owned(), format!("the default of {env}")),
@@ -172,7 +181,7 @@ mod tests {
 
     fn env(extra: &[(&str, &str)]) -> Vec<(String, String)> {
         let base = [
-            ("PLINTH_SECRET_KEY", "c2VjcmV0"),
+            ("PLINTH_SECRET_KEY", "aHVudGVyMSBodW50ZXIxIGh1bnRlcjEgaHVudGVyMSE="),
             ("PLINTH_DATABASE_URL", "postgres://u:hunter2@h/d"),
             ("PLINTH_REDIS_URL", "redis://h"),
             ("PLINTH_S3_ACCESS_KEY_ID", "id"),
@@ -230,7 +239,7 @@ mod tests {
             "[api]\nbind = \"127.0.0.1:1\"\ninternal_bind = \"127.0.0.1:2\"\n[limits]\nip_per_minute = 7\n",
         )
         .expect("written");
-        fs::write(&secret, "from-the-file\n").expect("written");
+        fs::write(&secret, "ZnJvbSB0aGUgZmlsZSwgZnJvbSB0aGUgZmlsZSwgZnJvbQ==\n").expect("written");
         let mut given = env(&[("PLINTH_API_BIND", "127.0.0.1:9")]);
         given.retain(|(name, _)| name != "PLINTH_SECRET_KEY");
         given.push((FILE_VARIABLE.to_owned(), file.display().to_string()));
@@ -239,7 +248,7 @@ mod tests {
         assert_eq!(settings.api.bind.port(), 9);
         assert_eq!(settings.api.internal_bind.port(), 2);
         assert_eq!(settings.limits.ip_per_minute, 7);
-        assert_eq!(settings.general.secret_key.expose(), "from-the-file");
+        assert_eq!(settings.general.secret_key.expose(), "ZnJvbSB0aGUgZmlsZSwgZnJvbSB0aGUgZmlsZSwgZnJvbQ==");
     }
 
     #[test]

@@ -3,12 +3,16 @@
 //! Every problem is reported at once. The reference page and the effective
 //! configuration are made from the same declaration, so that neither can drift.
 
+mod checked;
 mod declare;
 mod layers;
 mod reference;
 mod schema;
 mod value;
 
+pub use checked::{
+    Argon2Memory, AtLeast, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, RedisUrl, RootSecret, Sender, SmtpUrl,
+};
 pub use layers::{Layers, SettingsError};
 pub use reference::markdown;
 pub use schema::{

@@ -7,6 +7,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use plinth_domain::job::Queue;
 
+use super::checked::{
+    Argon2Memory, AtLeast, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, RedisUrl, RootSecret, Sender, SmtpUrl,
+};
 use super::declare::settings;
 use super::value::{ByteSize, List, LogFormat, Secret};
 
@@ -14,17 +17,17 @@ settings! {
     /// What everything shares.
     general: GeneralSettings in "" {
         /// The root of every key, base64 of at least 32 random bytes; `plinth-api keys generate` prints one.
-        secret_key: Secret = None,
+        secret_key: RootSecret = None,
         /// Where clients reach the API: the issuer of tokens and the base of the links in mails.
-        public_url: String = Some("http://127.0.0.1:8080"),
+        public_url: HttpUrl = Some("http://127.0.0.1:8080"),
     }
 
     /// PostgreSQL, the truth.
     database: DatabaseSettings in "database" {
         /// `postgres://user:password@host:port/database`.
-        url: Secret = None,
+        url: DatabaseUrl = None,
         /// Connections that one process holds at most.
-        max_connections: u32 = Some("10"),
+        max_connections: AtLeast<1> = Some("10"),
         /// How long a request waits for a free connection before it is refused with 503.
         acquire_timeout: Duration = Some("5s"),
         /// PostgreSQL ends a statement that runs longer.
@@ -34,9 +37,9 @@ settings! {
     /// Redis: fast and rebuildable.
     redis: RedisSettings in "redis" {
         /// `redis://[user:password@]host:port[/db]`.
-        url: Secret = None,
+        url: RedisUrl = None,
         /// What every key begins with; letters, digits and dashes.
-        prefix: String = Some("plinth"),
+        prefix: KeyPrefix = Some("plinth"),
         /// How long a command may take before PostgreSQL is asked instead.
         timeout: Duration = Some("1s"),
     }
@@ -44,7 +47,7 @@ settings! {
     /// The object store.
     s3: S3Settings in "s3" {
         /// The endpoint's URL; none for Amazon's own.
-        endpoint: Option<String> = Some(""),
+        endpoint: Option<HttpUrl> = Some(""),
         /// The region that requests are signed for.
         region: String = Some("us-east-1"),
         /// The bucket that holds every file.
@@ -60,9 +63,9 @@ settings! {
     /// Outgoing mail.
     smtp: SmtpSettings in "smtp" {
         /// `smtp://host:port` without TLS, `smtp://…?tls=required` with STARTTLS, `smtps://…` with TLS; user and password before the host.
-        url: Secret = None,
+        url: SmtpUrl = None,
         /// The sender of every mail.
-        from: String = Some("Plinth <no-reply@localhost>"),
+        from: Sender = Some("Plinth <no-reply@localhost>"),
     }
 
     /// The API server.
@@ -94,15 +97,15 @@ settings! {
         /// How long the link in a verification mail works.
         verification_lifetime: Duration = Some("24h"),
         /// argon2id's memory; 19MiB is the floor.
-        argon2_memory: ByteSize = Some("19MiB"),
+        argon2_memory: Argon2Memory = Some("19MiB"),
         /// argon2id's passes over that memory; 2 is the floor.
-        argon2_iterations: u32 = Some("2"),
+        argon2_iterations: AtLeast<2> = Some("2"),
         /// argon2id's lanes.
-        argon2_parallelism: u32 = Some("1"),
+        argon2_parallelism: AtLeast<1> = Some("1"),
         /// Threads that hash passwords; 0 for one a core.
         hash_threads: usize = Some("0"),
         /// Passwords that may wait for a thread; past it logins get 503.
-        hash_queue: usize = Some("256"),
+        hash_queue: AtLeast<1> = Some("256"),
     }
 
     /// Rate limits; 0 switches one off.
@@ -112,7 +115,7 @@ settings! {
         /// Requests a minute of one user.
         user_per_minute: u32 = Some("1200"),
         /// Registrations, logins, refreshes and verifications a minute from one client address.
-        auth_per_minute: u32 = Some("30"),
+        auth_per_minute: u32 = Some("60"),
     }
 
     /// Files.
@@ -128,7 +131,7 @@ settings! {
         /// The queues that this worker serves.
         queues: List<Queue> = Some("email,files,notifications,cleanup"),
         /// Jobs of one queue that run at once.
-        concurrency: usize = Some("4"),
+        concurrency: AtLeast<1> = Some("4"),
         /// Where /healthz, /readyz and /metrics are served.
         internal_bind: SocketAddr = Some("127.0.0.1:9081"),
         /// How long a job is held without a sign of life before another worker may take it.
@@ -142,7 +145,7 @@ settings! {
     /// Log lines.
     log: LogSettings in "log" {
         /// What is logged, in tracing's filter syntax, e.g. `info,sqlx=debug`.
-        level: String = Some("info,poem=warn"),
+        level: LogFilter = Some("info,poem=warn"),
         /// How a line looks; auto is text on a terminal and JSON otherwise.
         format: LogFormat = Some("auto"),
         /// A file that also receives every line as JSON; a new one each day, the last seven kept.
@@ -152,6 +155,6 @@ settings! {
     /// Traces.
     telemetry: TelemetrySettings in "telemetry" {
         /// Where traces go by OTLP over gRPC, e.g. Jaeger's `http://jaeger:4317`; none for nowhere.
-        otlp_endpoint: Option<String> = Some(""),
+        otlp_endpoint: Option<HttpUrl> = Some(""),
     }
 }

@@ -79,8 +79,8 @@ impl<T: Value> Value for Option<T> {
 impl Value for Duration {
     const KIND: &'static str = "duration";
     fn parse(text: &str) -> Result<Self, String> {
-        humantime::parse_duration(text)
-            .map_err(|_| "a duration like 250ms, 30s, 5m or 14d is expected".to_owned())
+        let duration = humantime::parse_duration(text).ok().filter(|duration| !duration.is_zero());
+        duration.ok_or_else(|| "a duration like 250ms, 30s, 5m or 14d is expected".to_owned())
     }
     fn show(&self) -> String {
         humantime::format_duration(*self).to_string()

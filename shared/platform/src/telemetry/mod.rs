@@ -37,7 +37,7 @@ pub struct Telemetry {
 
 /// Sets up logs and traces for the named service. Call inside the Tokio runtime.
 pub fn init(service: &'static str, settings: &Settings) -> Result<Telemetry, TelemetryError> {
-    let filter = EnvFilter::try_new(&settings.log.level)?;
+    let filter = EnvFilter::try_new(&*settings.log.level)?;
     let (file_layer, log_file) = log::file(settings.log.file.as_deref())?;
     let tracer =
         settings.telemetry.otlp_endpoint.as_deref().map(|url| trace::provider(service, url)).transpose()?;

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator as _;
-use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry::trace::{Status, TraceContextExt as _};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -41,6 +41,18 @@ pub fn current_traceparent() -> Option<String> {
     let mut carrier = HashMap::new();
     TraceContextPropagator::new().inject_context(&Span::current().context(), &mut carrier);
     carrier.remove(TRACEPARENT)
+}
+
+/// Names a span that has begun, and says how the request that it stands for was answered (OpenTelemetry's HTTP
+/// conventions: a server's fault is an error, a client's is not).
+pub fn answered(span: &Span, operation: &'static str, status: u16) {
+    let context = span.context();
+    let span = context.span();
+    span.update_name(operation);
+    span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
+    if status >= 500 {
+        span.set_status(Status::error(""));
+    }
 }
 
 /// The id of the trace that `span` belongs to, where traces are collected.

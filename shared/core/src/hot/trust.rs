@@ -1,0 +1,66 @@
+//! Whether this process may believe the copies in Redis.
+//!
+//! A change that could not tell Redis notes its keys in PostgreSQL, in its own transaction. A process that starts, or
+//! for which Redis was away, believes no copy until all of these have been told. A process for which Redis was never
+//! away hears of them within a second.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use plinth_platform::redis::Redis;
+
+use super::{lift, nonce, repository};
+use crate::{Result, Stores};
+
+/// How often the notes are looked for.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The state of the trust.
+#[derive(Debug)]
+pub struct Trust {
+    redis: Redis,
+    /// The outages of Redis that have been made up for, and one; 0 for a process that has just started.
+    settled: Arc<AtomicU64>,
+}
+
+impl Trust {
+    /// Begins without trust and earns it. The task behind it ends with it.
+    pub fn start(stores: &Stores) -> Self {
+        let settled = Arc::new(AtomicU64::new(0));
+        tokio::spawn(earn(Arc::downgrade(&settled), stores.clone()));
+        Self { redis: stores.redis.clone(), settled }
+    }
+
+    /// Whether copies may be believed.
+    pub(crate) fn holds(&self) -> bool {
+        self.settled.load(Ordering::Acquire) == self.redis.outages() + 1
+    }
+}
+
+async fn earn(settled: Weak<AtomicU64>, stores: Stores) {
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        tick.tick().await;
+        let Some(settled) = settled.upgrade() else { return };
+        // An outage while the notes are read is not made up for by them.
+        let outages = stores.redis.outages();
+        let held = settled.load(Ordering::Acquire) == outages + 1;
+        match settle(&stores, held).await {
+            Ok(()) => settled.store(outages + 1, Ordering::Release),
+            Err(error) => tracing::debug!(%error, "copies are not to be believed yet"),
+        }
+    }
+}
+
+/// Tells Redis of every note; without trust it has to answer also when there is none.
+async fn settle(stores: &Stores, trusted: bool) -> Result<()> {
+    if !trusted {
+        stores.redis.ping().await?;
+    }
+    for copy in repository::list(&stores.db).await? {
+        lift(&stores.redis, &nonce(), std::slice::from_ref(&copy.key)).await?;
+        repository::settle(&stores.db, &copy).await?;
+    }
+    Ok(())
+}

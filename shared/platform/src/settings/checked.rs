@@ -1,0 +1,150 @@
+//! Settings with rules of their own: whoever holds one need not doubt it.
+
+use std::ops::Deref;
+use std::str::FromStr as _;
+
+use poem::http::Uri;
+use sqlx::postgres::PgConnectOptions;
+
+use super::value::{ByteSize, Secret, Value};
+use crate::crypto::RootKey;
+
+macro_rules! checked_secrets {
+    ($($(#[$doc:meta])* $name:ident: $check:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $name(Secret);
+
+        impl Deref for $name {
+            type Target = Secret;
+            fn deref(&self) -> &Secret { &self.0 }
+        }
+
+        impl Value for $name {
+            const KIND: &'static str = Secret::KIND;
+            const SECRET: bool = true;
+            fn parse(text: &str) -> Result<Self, String> {
+                let secret = Secret::parse(text)?;
+                let check: fn(&str) -> Result<(), String> = $check;
+                check(text)?;
+                Ok(Self(secret))
+            }
+            fn show(&self) -> String { self.0.show() }
+        }
+    )*};
+}
+
+macro_rules! checked_texts {
+    ($($(#[$doc:meta])* $name:ident ($kind:literal): $check:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name(String);
+
+        impl Deref for $name {
+            type Target = str;
+            fn deref(&self) -> &str { &self.0 }
+        }
+
+        impl Value for $name {
+            const KIND: &'static str = $kind;
+            fn parse(text: &str) -> Result<Self, String> {
+                let text = String::parse(text)?;
+                let check: fn(&str) -> Result<(), String> = $check;
+                check(&text)?;
+                Ok(Self(text))
+            }
+            fn show(&self) -> String { self.0.clone() }
+        }
+    )*};
+}
+
+checked_secrets! {
+    /// What [`RootKey`] is made of.
+    RootSecret: |text| RootKey::parse(&Secret::new(text)).map(drop).map_err(|error| error.to_string());
+    /// Where PostgreSQL is, and as whom.
+    DatabaseUrl: |text| {
+        let shape = text.starts_with("postgres://") || text.starts_with("postgresql://");
+        expect(shape && PgConnectOptions::from_str(text).is_ok(), "a URL like postgres://user:password@host:port/database is expected")
+    };
+    /// Where Redis is, and as whom.
+    RedisUrl: |text| expect(::redis::Client::open(text).is_ok(), "a URL like redis://host:port/0 is expected");
+    /// Where the mail server is, and as whom.
+    SmtpUrl: |text| {
+        let transport = lettre::AsyncSmtpTransport::<lettre::Tokio1Executor>::from_url(text);
+        expect(transport.is_ok(), "a URL like smtp://host:25 or smtps://user:password@host is expected")
+    };
+}
+
+checked_texts! {
+    /// A URL of HTTP.
+    HttpUrl ("URL"): |text| {
+        let uri = text.parse::<Uri>();
+        let whole = uri.is_ok_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+        });
+        expect(whole, "a URL like https://host is expected")
+    };
+    /// What every key in Redis begins with.
+    KeyPrefix ("text"): |text| {
+        let plain = text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        expect(plain, "up to 64 letters, digits and dashes are expected")
+    };
+    /// Which log lines are written, in tracing's syntax.
+    LogFilter ("filter"): |text| {
+        expect(tracing_subscriber::EnvFilter::try_new(text).is_ok(), "a filter like info or info,sqlx=debug is expected")
+    };
+    /// Who a mail is from.
+    Sender ("mailbox"): |text| {
+        expect(text.parse::<lettre::message::Mailbox>().is_ok(), "a sender like Name <name@host> is expected")
+    };
+}
+
+fn expect(met: bool, expected: &str) -> Result<(), String> {
+    if met { Ok(()) } else { Err(expected.to_owned()) }
+}
+
+/// A number that is not below `MIN`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtLeast<const MIN: u32>(pub u32);
+
+impl<const MIN: u32> AtLeast<MIN> {
+    /// As a number of things in memory.
+    pub fn count(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+impl<const MIN: u32> Value for AtLeast<MIN> {
+    const KIND: &'static str = "number";
+    fn parse(text: &str) -> Result<Self, String> {
+        let number = text.trim().parse().ok().filter(|number| *number >= MIN);
+        number.map(Self).ok_or_else(|| format!("a whole number from {MIN} on is expected"))
+    }
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// The memory of one argon2id hash in bytes; the floor is OWASP's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Argon2Memory(pub ByteSize);
+
+impl Argon2Memory {
+    const FLOOR: u64 = 19 << 20;
+
+    /// As argon2 takes it.
+    pub fn kib(self) -> u32 {
+        u32::try_from(self.0.0 / 1024).unwrap_or(u32::MAX)
+    }
+}
+
+impl Value for Argon2Memory {
+    const KIND: &'static str = ByteSize::KIND;
+    fn parse(text: &str) -> Result<Self, String> {
+        let size = ByteSize::parse(text)?;
+        if size.0 < Self::FLOOR { Err("a size from 19MiB on is expected".to_owned()) } else { Ok(Self(size)) }
+    }
+    fn show(&self) -> String {
+        self.0.show()
+    }
+}

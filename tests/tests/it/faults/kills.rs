@@ -1,0 +1,114 @@
+//! `kill -9`: what was accepted still happens.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use plinth_testkit::{Mailbox, Process, Stage, until};
+use reqwest::StatusCode;
+use uuid::Uuid;
+
+use crate::house::{Door, count, fresh_email, until_none};
+use crate::picture::jpeg;
+
+const HALF_REGISTERED: &str = "SELECT count(*) FROM users WHERE NOT EXISTS
+    (SELECT FROM jobs WHERE jobs.user_id = users.id) OR NOT EXISTS
+    (SELECT FROM audit_events WHERE actor_id = users.id AND action = 'account.registered')";
+const NOT_DONE: &str = "SELECT count(*) FROM jobs WHERE queue <> 'cleanup' AND state <> 'done'";
+
+#[tokio::test]
+async fn a_second_worker_finishes_what_a_killed_one_held() {
+    let stage =
+        Stage::open().await.with("PLINTH_WORKER_LEASE", "2s").with("PLINTH_DATABASE_MAX_CONNECTIONS", "8");
+    let api = Process::api(&stage).await;
+    let post = Process::worker_with(&stage, &["--queues", "email"]).await;
+    let person = Door::of(&api).person().await;
+    let stores = stage.stores();
+    let photo = jpeg(400, 300);
+    for answer in join_all((0..8).map(|_| person.uploading("photo.jpg", photo.clone()).send())).await {
+        assert_eq!(answer.expect("the API answers").status(), StatusCode::CREATED);
+    }
+
+    // For as long as this transaction lasts nobody can note a thumbnail: whoever makes one holds on to its job.
+    let mut obstacle = stores.db.begin().await.expect("begins");
+    sqlx::query("SELECT FROM file_variants FOR UPDATE").execute(&mut *obstacle).await.expect("locks");
+    let worker = Process::worker(&stage).await;
+    let held = until("the worker is full", async || {
+        let held: Vec<Uuid> =
+            sqlx::query_scalar("SELECT id FROM jobs WHERE kind = 'files.thumbnails' AND state = 'running'")
+                .fetch_all(&stores.db)
+                .await
+                .expect("reads");
+        (held.len() == 4).then_some(held)
+    })
+    .await;
+    worker.kill().await;
+    let killed = Instant::now();
+    obstacle.rollback().await.expect("ends");
+
+    let second = Process::worker(&stage).await;
+    until_none(&stores, "everything is done", NOT_DONE).await;
+    // The leases of two seconds, and the ten after which a note counts as lost.
+    assert!(killed.elapsed() < Duration::from_secs(25), "it took {:?}", killed.elapsed());
+    let attempts: Vec<(Uuid, i16)> =
+        sqlx::query_as("SELECT id, attempt FROM jobs WHERE kind = 'files.thumbnails'")
+            .fetch_all(&stores.db)
+            .await
+            .expect("reads");
+    assert_eq!(attempts.len(), 8);
+    for (job, attempt) in attempts {
+        assert_eq!(attempt, if held.contains(&job) { 2 } else { 1 }, "{job}");
+    }
+    assert_eq!(count(&stores, "SELECT count(*) FROM file_variants WHERE state = 'ready'").await, 16);
+    assert_eq!(count(&stores, "SELECT count(*) FROM notifications").await, 8, "each is told of once");
+    assert!(second.stop().await.success());
+    assert!(post.stop().await.success());
+}
+
+#[tokio::test]
+async fn every_answered_registration_has_its_mail_though_the_api_is_killed() {
+    let stage = Stage::open().await;
+    let api = Process::api(&stage).await;
+    let worker = Process::worker(&stage).await;
+    let door = Door::of(&api);
+    let emails: Vec<String> = (0..40).map(|_| fresh_email()).collect();
+    let mut asked: FuturesUnordered<_> = emails
+        .iter()
+        .map(|email| {
+            let door = &door;
+            async move { (email, door.try_register(email).await.ok().map(|answer| answer.status)) }
+        })
+        .collect();
+    let mut answered = Vec::new();
+    while answered.len() < 5 {
+        let (email, status) = asked.next().await.expect("there are more");
+        assert_eq!(status, Some(StatusCode::ACCEPTED));
+        answered.push(email);
+    }
+    api.kill().await;
+    // What was answered until the end counts too.
+    while let Some((email, status)) = asked.next().await {
+        answered.extend((status == Some(StatusCode::ACCEPTED)).then_some(email));
+    }
+    for email in &answered {
+        assert!(Mailbox::first_to(email).await.html.is_some());
+    }
+    assert_eq!(count(&stage.stores(), HALF_REGISTERED).await, 0, "a registration is whole or not there");
+    until_none(&stage.stores(), "those without an answer have their mail too", NOT_DONE).await;
+    assert!(worker.stop().await.success());
+}
+
+#[tokio::test]
+async fn jobs_that_a_killed_api_never_pushed_are_done() {
+    let mut stage = Stage::open().await;
+    let worker = Process::worker(&stage).await;
+    // The API alone reaches Redis by the wire.
+    let wire = stage.wire_redis().await;
+    let api = Process::api(&stage).await;
+    wire.tear();
+    let email = fresh_email();
+    Door::of(&api).register(&email).await;
+    api.kill().await;
+    assert!(Mailbox::first_to(&email).await.html.is_some());
+    assert!(worker.stop().await.success());
+}

@@ -1,0 +1,8 @@
+//! What is promised when something breaks: processes are killed, stores go away, two do the same at once.
+
+mod kills;
+mod postgres_away;
+mod redis_away;
+mod redis_wiped;
+mod stops;
+mod twice;

@@ -1,0 +1,77 @@
+//! Redis does not answer: slower, never open, and nothing is lost.
+
+use std::time::{Duration, Instant};
+
+use plinth_testkit::{Mailbox, Process, Stage};
+use reqwest::StatusCode;
+
+use crate::house::{Door, Person, blames, fresh_email, until_ready};
+use crate::picture::jpeg;
+
+#[tokio::test]
+async fn work_goes_on_without_redis() {
+    let mut stage = Stage::open().await;
+    let wire = stage.wire_redis().await;
+    let api = Process::api(&stage).await;
+    let worker = Process::worker(&stage).await;
+    let door = Door::of(&api);
+    let person = door.person().await;
+    person.get("/v1/me").await.expect(StatusCode::OK);
+
+    wire.tear();
+    for path in ["/v1/me", "/v1/files", "/v1/me/notifications"] {
+        person.get(path).await.expect(StatusCode::OK);
+    }
+    let file = person.upload("photo.jpg", jpeg(200, 100)).await;
+    let email = fresh_email();
+    door.register(&email).await;
+    door.log_in(&person.email).await.get("/v1/me").await.expect(StatusCode::OK);
+    for process in [&api.internal_url, &worker.internal_url] {
+        blames(process, "redis").await;
+    }
+
+    wire.mend();
+    for process in [&api.internal_url, &worker.internal_url] {
+        until_ready(process).await;
+    }
+    person.until_ready(file).await;
+    assert!(Mailbox::first_to(&email).await.html.is_some());
+    assert!(api.stop().await.success());
+    assert!(worker.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_logout_without_redis_holds_at_once_and_when_redis_is_back() {
+    let mut stage = Stage::open().await;
+    let _worker = Process::worker(&stage).await;
+    let wire = stage.wire_redis().await;
+    let api = Process::api(&stage).await;
+    let person = Door::of(&api).person().await;
+    // Redis has a copy of the session, and will have it when it comes back.
+    person.get("/v1/me").await.expect(StatusCode::OK);
+    wire.tear();
+    person.log_out().await;
+    person.get("/v1/me").await.problem(StatusCode::UNAUTHORIZED, "session_ended");
+    wire.mend();
+    let mended = Instant::now();
+    while mended.elapsed() < Duration::from_secs(3) {
+        person.get("/v1/me").await.problem(StatusCode::UNAUTHORIZED, "session_ended");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_without_redis_holds_though_the_api_is_killed_before_redis_is_back() {
+    let mut stage = Stage::open().await;
+    let _worker = Process::worker(&stage).await;
+    let wire = stage.wire_redis().await;
+    let api = Process::api(&stage).await;
+    let person = Door::of(&api).person().await;
+    person.get("/v1/me").await.expect(StatusCode::OK);
+    wire.tear();
+    person.log_out().await;
+    api.kill().await;
+    wire.mend();
+    let next = Process::api(&stage).await;
+    let person = Person { door: Door::of(&next), ..person };
+    person.get("/v1/me").await.problem(StatusCode::UNAUTHORIZED, "session_ended");
+}

@@ -1,0 +1,9 @@
+//! The two binaries as processes, from outside: the journey, faults, traces, the generated client, the start.
+
+mod faults;
+mod house;
+mod journey;
+mod picture;
+mod sdk;
+mod start;
+mod traces;

@@ -1,0 +1,56 @@
+//! Photographs as cameras make them.
+
+use std::io::Cursor;
+
+use image::{ImageFormat, Rgb, RgbImage};
+
+const RED: Rgb<u8> = Rgb([255, 0, 0]);
+const GREEN: Rgb<u8> = Rgb([0, 255, 0]);
+const BLUE: Rgb<u8> = Rgb([0, 0, 255]);
+const WHITE: Rgb<u8> = Rgb([255, 255, 255]);
+
+/// As a sensor sees it: red and green above blue and white.
+fn sensor(width: u32, height: u32) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| match (x < width / 2, y < height / 2) {
+        (true, true) => RED,
+        (false, true) => GREEN,
+        (true, false) => BLUE,
+        (false, false) => WHITE,
+    })
+}
+
+/// A JPEG of this size.
+pub(crate) fn jpeg(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    sensor(width, height).write_to(&mut bytes, ImageFormat::Jpeg).expect("encodes");
+    bytes.into_inner()
+}
+
+/// A JPEG of a camera that was held upright (EXIF orientation 6): seen rightly it is `height` wide and `width` high,
+/// and its corners are [`UPRIGHT`].
+pub(crate) fn turned_jpeg(width: u32, height: u32) -> Vec<u8> {
+    let jpeg = jpeg(width, height);
+    // Behind the first marker, an APP1 segment with nothing but the orientation.
+    let exif = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    [&jpeg[..2], &exif[..], &jpeg[2..]].concat()
+}
+
+pub(crate) const UPRIGHT: &str = "BRWG";
+
+/// The size of a picture and the colours of its corners: above left and right, below left and right.
+pub(crate) fn look(jpeg: &[u8]) -> ((u32, u32), String) {
+    let picture = image::load_from_memory_with_format(jpeg, ImageFormat::Jpeg).expect("a JPEG").into_rgb8();
+    let (right, below) = (picture.width() - 4, picture.height() - 4);
+    let corners = [(3, 3), (right, 3), (3, below), (right, below)];
+    (picture.dimensions(), corners.map(|(x, y)| name(*picture.get_pixel(x, y))).iter().collect())
+}
+
+fn name(pixel: Rgb<u8>) -> char {
+    match pixel.0.map(|channel| channel > 128) {
+        [true, false, false] => 'R',
+        [false, true, false] => 'G',
+        [false, false, true] => 'B',
+        [true, true, true] => 'W',
+        _ => '?',
+    }
+}

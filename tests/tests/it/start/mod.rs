@@ -1,0 +1,5 @@
+//! The start: what is wrong is said at once and clearly, and what runs tells how it is.
+
+mod metrics;
+mod queues;
+mod refusals;

@@ -1,0 +1,35 @@
+//! A worker for some queues leaves the others alone.
+
+use plinth_testkit::{Mailbox, Process, Stage};
+
+use crate::house::{Door, count, fresh_email};
+use crate::picture::jpeg;
+
+#[tokio::test]
+async fn a_worker_for_mails_does_not_touch_files() {
+    let stage = Stage::open().await;
+    let api = Process::api(&stage).await;
+    let post = Process::worker_with(&stage, &["--queues", "email"]).await;
+    let door = Door::of(&api);
+    let person = door.person().await;
+    let file = person.upload("photo.jpg", jpeg(200, 100)).await;
+    // By the time that a later job is done, the earlier one has had its chance.
+    for _ in 0..3 {
+        let email = fresh_email();
+        door.register(&email).await;
+        Mailbox::first_to(&email).await;
+    }
+    let stores = stage.stores();
+    let untouched = "SELECT count(*) FROM jobs
+        WHERE queue = 'files' AND state = 'queued' AND attempt = 0 AND dispatched_at = created_at";
+    assert_eq!(count(&stores, untouched).await, 1);
+    assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE queue = 'cleanup'").await, 0);
+    assert!(!post.metrics().await.contains("queue=\"files\""));
+
+    let darkroom = Process::worker_with(&stage, &["--queues", "files,notifications"]).await;
+    person.until_ready(file).await;
+    assert!(!darkroom.metrics().await.contains("queue=\"email\""));
+    for process in [api, post, darkroom] {
+        assert!(process.stop().await.success());
+    }
+}
