@@ -1,0 +1,197 @@
+//! The command line of `cargo dev`: its verbs and what each explains about itself.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Run, try, test and check Plinth from this checkout.
+///
+/// Without a verb it is `cargo dev up`. PostgreSQL, Redis and (for replicas)
+/// nginx are found on this machine or installed by its package manager, and run
+/// as private instances on free ports with their data under .dev/; no system
+/// service is started or touched. PLINTH_DATABASE_URL and PLINTH_REDIS_URL, when
+/// set, are used instead of private instances.
+#[derive(Debug, Parser)]
+#[command(name = "cargo dev", bin_name = "cargo dev", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+    #[command(flatten)]
+    up: Up,
+}
+
+impl Cli {
+    /// The verb that was asked for; none means `up`.
+    pub(crate) fn verb(self) -> Verb {
+        self.verb.unwrap_or(Verb::Up(self.up))
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Build and run the whole product until Ctrl-C (the default verb)
+    ///
+    /// Starts PostgreSQL, Redis, an S3 endpoint and a mailbox, applies the
+    /// migrations, creates an administrator, starts the API and a worker, and
+    /// prints one table with every address and credential. The same stands in
+    /// .dev/stack.json for tools; logs are in .dev/logs/.
+    Up(Up),
+    /// Stop what `cargo dev` or `cargo dev --detach` started
+    Stop,
+    /// Stop, then delete .dev/ with all its data (databases, files, logs, keys)
+    ///
+    /// Downloaded tools under .dev/tools are deleted as well.
+    Reset,
+    /// Walk the main journey against the running product, one line a step
+    ///
+    /// Register, receive the mail, verify, log in, upload a photograph, wait for
+    /// its thumbnails, download all, read the notification and the audit log.
+    /// When nothing runs, a stack of its own is started and stopped afterwards.
+    Smoke(Smoke),
+    /// Run every test against private services of their own
+    ///
+    /// Uses cargo-nextest when it is installed, else cargo test. Arguments are
+    /// passed through, e.g. `cargo dev test -p plinth-api login`.
+    Test(Test),
+    /// Check what CI checks before the tests: format, lints, generated files,
+    /// migrations, deployment files
+    ///
+    /// One line a check; all of them run. Linters are installed under .dev/tools
+    /// once. Advisories are checked when `PLINTH_ADVISORY_DB` (or
+    /// ~/.cargo/advisory-db) holds a copy of their database.
+    Check,
+    /// Measure the product: release build, one JSON object a figure on stdout
+    ///
+    /// Scenarios: idle (memory, start to ready), me (an authenticated read
+    /// against a bare handler), login (against argon2id alone), upload (1 GiB).
+    /// A stack of its own is started, without rate limits. A readable table
+    /// follows on stderr.
+    Bench(Bench),
+    /// Regenerate .sqlx, the query data that lets the workspace build offline
+    Sqlx(Sqlx),
+    /// Start a supervised program (used by `cargo dev` itself)
+    #[command(name = "__child", hide = true)]
+    Child(Child),
+    /// Serve what `bench me` compares with (used by `cargo dev` itself)
+    #[command(name = "__baseline", hide = true)]
+    Baseline(Baseline),
+    /// Hash as `bench login` compares with (used by `cargo dev` itself)
+    #[command(name = "__hash", hide = true)]
+    Hash(Hash),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Up {
+    /// Run in the background; `cargo dev stop` ends it
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// API processes; two or more stand behind a private nginx with TLS
+    #[arg(long, default_value_t = 1, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub(crate) replicas: u16,
+    /// Build and run the release profile
+    #[arg(long)]
+    pub(crate) release: bool,
+    /// This process is the background half of --detach
+    #[arg(long, hide = true)]
+    pub(crate) background: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Smoke {
+    /// Print one JSON object a line instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// Passed to `cargo nextest run` (or `cargo test`) as they are
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    pub(crate) args: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// The scenarios to measure; none means all
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<String>,
+    /// This process is the release build
+    #[arg(long, hide = true)]
+    pub(crate) built: bool,
+}
+
+/// The bare server that `bench me` compares with.
+#[derive(Debug, Args)]
+pub(crate) struct Baseline {
+    #[arg(long)]
+    pub(crate) redis_url: String,
+    #[arg(long)]
+    pub(crate) bind: SocketAddr,
+}
+
+/// The bare hashing that `bench login` compares with.
+#[derive(Debug, Args)]
+pub(crate) struct Hash {
+    #[arg(long)]
+    pub(crate) seconds: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sqlx {
+    /// Compare with the committed data instead of writing it
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// How a supervised program is to be started; see `process::shim`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Child {
+    /// The supervisor's process id
+    #[arg(long)]
+    pub(crate) parent: i32,
+    /// The signal that the kernel sends when the supervisor dies
+    #[arg(long)]
+    pub(crate) death_signal: String,
+    /// Run under this user id
+    #[arg(long, requires = "gid")]
+    pub(crate) uid: Option<u32>,
+    /// Run under this group id
+    #[arg(long)]
+    pub(crate) gid: Option<u32>,
+    /// The program and its arguments
+    #[arg(last = true, required = true)]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_verb_means_up_with_its_flags() {
+        let cli = Cli::parse_from(["cargo dev", "--detach", "--replicas", "2"]);
+        let Verb::Up(up) = cli.verb() else {
+            panic!("up was expected");
+        };
+        assert!(up.detach);
+        assert_eq!(up.replicas, 2);
+    }
+
+    #[test]
+    fn test_arguments_pass_through_untouched() {
+        let cli = Cli::parse_from(["cargo dev", "test", "-p", "plinth-api", "--", "--nocapture"]);
+        let Verb::Test(test) = cli.verb() else {
+            panic!("test was expected");
+        };
+        assert_eq!(test.args, ["-p", "plinth-api", "--", "--nocapture"]);
+    }
+}

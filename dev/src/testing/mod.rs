@@ -1,0 +1,132 @@
+//! `cargo dev test`: builds, starts private services with a migrated template
+//! database, runs every test against them, and stops them again.
+
+mod runner;
+
+use std::path::Path;
+use std::process::{ExitCode, ExitStatus};
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::backing::{BUCKET, Durability};
+use crate::build::{self, Profile};
+use crate::cli::Test;
+use crate::console;
+use crate::layout::{Layout, write_private_json};
+use crate::process::{foreground, orphans};
+use crate::provision::python;
+use crate::scratch::Scratch;
+use crate::stack::Foundation;
+use crate::up::{Signals, interrupted};
+
+/// The database that each test's own is copied from.
+const TEMPLATE: &str = "plinth_template";
+
+/// What the test of a generated Python client needs: the generator, and what the
+/// client that it writes imports.
+const CLIENT_TOOLS: [&str; 4] =
+    ["openapi-python-client==0.29.1", "httpx==0.28.1", "attrs==26.1.0", "python-dateutil==2.9.0.post0"];
+
+/// What the test kit learns about this run, as JSON in the file that
+/// `PLINTH_TEST_SERVICES` names.
+#[derive(Debug, Serialize)]
+struct Services<'a> {
+    maintenance_url: &'a str,
+    template_database: &'a str,
+    redis_url: &'a str,
+    s3_endpoint: &'a str,
+    s3_bucket: &'a str,
+    s3_access_key_id: &'a str,
+    s3_secret_access_key: &'a str,
+    smtp_url: &'a str,
+    mailbox_url: &'a str,
+    /// The folder with plinth-api, plinth-worker and plinth-dev.
+    binaries: &'a Path,
+    /// A Python with the tools of the generated client.
+    python: &'a Path,
+}
+
+pub(crate) async fn run(layout: &Layout, args: Test) -> Result<ExitCode> {
+    let mut signals = Signals::listen()?;
+    orphans::adopt();
+    let scratch = Scratch::new(layout, "test").await?;
+    let code = match run_in(&scratch, layout, args, &mut signals).await {
+        Ok(Some(status)) => code_of(status),
+        Ok(None) => Ok(interrupted()),
+        Err(error) => Err(error),
+    };
+    orphans::end().await;
+    code
+}
+
+/// None when a signal came first.
+async fn run_in(
+    scratch: &Scratch,
+    layout: &Layout,
+    args: Test,
+    signals: &mut Signals,
+) -> Result<Option<ExitStatus>> {
+    let preparations = async {
+        let binaries = build::binaries(layout, Profile::Debug).await?;
+        let python = python::environment(layout, "client", &CLIENT_TOOLS).await?;
+        let foundation = scratch.services(Durability::None).await?;
+        Ok((binaries, python, foundation))
+    };
+    let Some((binaries, python, foundation)) = signals.unless_told(preparations).await? else {
+        return Ok(None);
+    };
+    let prepared = async {
+        let url = foundation.backing().create_database(TEMPLATE)?;
+        foundation.migrate(&binaries, &url).await?;
+        describe(scratch, &foundation, &binaries, &python)
+    };
+    let outcome = match signals.unless_told(prepared).await {
+        Ok(Some(file)) => {
+            let mut command = runner::command(layout, &args.args).await?;
+            command.env("PLINTH_TEST_SERVICES", file);
+            foreground::until_told(&mut command, signals).await
+        }
+        otherwise => otherwise.map(|_| None),
+    };
+    foundation.stop().await;
+    if !matches!(&outcome, Ok(Some(status)) if status.success()) {
+        console::note("the services' logs are in .dev/logs/test");
+    }
+    outcome
+}
+
+/// Writes the file for the test kit and returns its path.
+fn describe(
+    scratch: &Scratch,
+    foundation: &Foundation,
+    binaries: &Path,
+    python: &Path,
+) -> Result<std::path::PathBuf> {
+    let addresses = &foundation.backing().addresses;
+    let facts = foundation.facts();
+    let services = Services {
+        maintenance_url: &addresses.maintenance_url,
+        template_database: TEMPLATE,
+        redis_url: &addresses.redis_url,
+        s3_endpoint: &addresses.s3_endpoint,
+        s3_bucket: BUCKET,
+        s3_access_key_id: &facts.s3_access_key_id,
+        s3_secret_access_key: &facts.s3_secret_access_key,
+        smtp_url: &addresses.smtp_url,
+        mailbox_url: &addresses.mailbox_url,
+        binaries,
+        python,
+    };
+    let path = scratch.layout().dev.join("services.json");
+    write_private_json(&path, &services)?;
+    Ok(path)
+}
+
+/// The runner's own exit status; of one that a signal ended, what a shell says.
+fn code_of(status: ExitStatus) -> Result<ExitCode> {
+    use std::os::unix::process::ExitStatusExt as _;
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    let code = code.context("the test runner ended without a status")?;
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
