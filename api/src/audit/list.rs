@@ -2,6 +2,7 @@
 
 use plinth_core::Error;
 use plinth_core::audit::{AuditLog, Event, Filter};
+use plinth_core::page::PageRequest;
 use plinth_domain::audit::Action;
 use plinth_domain::rejection::Rejection;
 use poem_openapi::param::Query;
@@ -13,7 +14,6 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
-use crate::http::pagination::page;
 use crate::http::principal::{Allowed, AuditRead};
 
 pub(crate) struct ListAuditEvents {
@@ -84,14 +84,15 @@ impl ListAuditEvents {
         action: Query<Option<String>>,
         /// Only what was done to this user, session or file.
         target_id: Query<Option<Uuid>>,
-        /// Items of a page, 1 to 200; 50 unless given.
+        /// Items of a page; 50 unless given.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u16>>,
         /// The `next_cursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Result<Json<AuditEventPage>> {
         let action = action.0.as_deref().map(known_action).transpose()?;
         let filter = Filter { actor_id: actor_id.0, action, target_id: target_id.0 };
-        let page = self.audit.list(&filter, page(limit.0, cursor.0.as_deref())?).await?;
+        let page = self.audit.list(&filter, PageRequest::parse(limit.0, cursor.0.as_deref())?).await?;
         let items = page.items.into_iter().map(AuditEvent::from).collect();
         Ok(Json(AuditEventPage { items, next_cursor: page.next_cursor }))
     }

@@ -1,7 +1,5 @@
 //! A file as clients see it.
 
-use std::fmt::Write as _;
-
 use poem_openapi::Object;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -45,10 +43,7 @@ struct Variant {
 
 impl From<plinth_domain::file::File> for File {
     fn from(file: plinth_domain::file::File) -> Self {
-        let sha256 = file.sha256.iter().fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
+        let sha256 = file.sha256_hex();
         Self {
             id: file.id.0,
             name: file.name,

@@ -7,7 +7,6 @@ pub mod limits;
 pub mod middleware;
 pub mod multipart;
 pub mod origin;
-pub mod pagination;
 pub mod principal;
 pub mod problem;
 pub mod range;

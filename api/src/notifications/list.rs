@@ -1,6 +1,7 @@
 //! GET /v1/me/notifications
 
 use plinth_core::notifications::Inbox;
+use plinth_core::page::PageRequest;
 use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
@@ -9,7 +10,6 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
-use crate::http::pagination::page;
 use crate::http::principal::{Allowed, NotificationsRead};
 
 pub(crate) struct ListNotifications {
@@ -59,12 +59,13 @@ impl ListNotifications {
     async fn list(
         &self,
         caller: Allowed<NotificationsRead>,
-        /// Items of a page, 1 to 200; 50 unless given.
+        /// Items of a page; 50 unless given.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<u16>>,
         /// The `next_cursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Result<Json<NotificationPage>> {
-        let page = self.inbox.list(caller.user.id, page(limit.0, cursor.0.as_deref())?).await?;
+        let page = self.inbox.list(caller.user.id, PageRequest::parse(limit.0, cursor.0.as_deref())?).await?;
         let items = page.items.into_iter().map(Notification::from).collect();
         Ok(Json(NotificationPage { items, next_cursor: page.next_cursor }))
     }

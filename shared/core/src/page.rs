@@ -17,9 +17,8 @@ pub struct PageRequest {
 
 impl PageRequest {
     pub const DEFAULT_LIMIT: u16 = 50;
-    pub const MAX_LIMIT: u16 = 200;
 
-    /// Reads what a client sent; the limit is already within its bounds.
+    /// Reads what a client sent; the document bounds the limit, and the door has compared it.
     pub fn parse(limit: Option<u16>, cursor: Option<&str>) -> Result<Self> {
         let after = cursor.map(parse_cursor).transpose()?;
         Ok(Self { limit: limit.unwrap_or(Self::DEFAULT_LIMIT), after })

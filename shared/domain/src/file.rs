@@ -1,5 +1,7 @@
 //! Files: their names, states and derived images.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -81,6 +83,16 @@ pub struct File {
     pub object_key: String,
     pub variants: Vec<Variant>,
     pub created_at: OffsetDateTime,
+}
+
+impl File {
+    /// The hash as people and programs write it.
+    pub fn sha256_hex(&self) -> String {
+        self.sha256.iter().fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
 }
 
 /// An image derived from a file.

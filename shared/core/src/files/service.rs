@@ -1,7 +1,5 @@
 //! What an owner can do with files. A file of somebody else does not exist.
 
-use std::fmt::Write as _;
-
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::file::{File, FileName, Variant};
 use plinth_domain::id::{FileId, UserId};
@@ -47,7 +45,7 @@ impl Files {
         let file = self.find(owner, id).await?;
         Ok(Content {
             size: u64::try_from(file.size).map_err(Error::internal)?,
-            etag: hex(&file.sha256),
+            etag: file.sha256_hex(),
             name: file.name,
             content_type: file.content_type,
             object_key: file.object_key,
@@ -57,12 +55,13 @@ impl Files {
     /// What a download of a derived image is; not found while it is not made.
     pub async fn variant(&self, owner: UserId, id: FileId, preset: Preset) -> Result<Content> {
         let file = self.find(owner, id).await?;
+        let hash = file.sha256_hex();
         let variant = file.variants.into_iter().find(|variant| variant.preset == preset);
         let rendition = variant.and_then(|Variant { rendition, .. }| rendition).ok_or(Error::NotFound)?;
         Ok(Content {
             size: u64::try_from(rendition.size).map_err(Error::internal)?,
             // A variant of the same bytes by the same recipe is the same picture.
-            etag: format!("{}-{preset}-{}", hex(&file.sha256), rendition.size),
+            etag: format!("{hash}-{preset}-{}", rendition.size),
             name: format!("{}-{preset}.jpg", file.name),
             content_type: rendition.content_type,
             object_key: rendition.object_key,
@@ -85,11 +84,4 @@ impl Files {
         unit.enqueue(&PurgeFile { file_id: id }).await?;
         unit.commit().await
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
