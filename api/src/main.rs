@@ -7,6 +7,10 @@ use clap::{Parser, Subcommand};
 use plinth_api::{app, commands};
 use plinth_platform::causes;
 
+/// Faster than the system's, and gives memory back after a burst.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Plinth's API server.
 #[derive(Parser)]
 #[command(name = "plinth-api", version, arg_required_else_help = true)]

@@ -9,6 +9,10 @@ use plinth_platform::causes;
 use plinth_platform::settings::Settings;
 use plinth_worker::app;
 
+/// Faster than the system's, and gives memory back after a burst.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs Plinth's background jobs.
 #[derive(Parser)]
 #[command(name = "plinth-worker", version, arg_required_else_help = true)]

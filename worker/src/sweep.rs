@@ -4,9 +4,11 @@
 //! key and also deletes what waits), keeps a stopped worker registered, and leaves
 //! what that worker had fetched to a timeout of others.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use plinth_platform::redis::{Redis, RedisFailure, script};
+use plinth_platform::redis::{Redis, RedisFailure};
+use redis::Script;
 use tokio_util::sync::CancellationToken;
 
 /// Tasks freed in one call: a bound on how long Redis is held.
@@ -18,7 +20,9 @@ const EVERY: Duration = Duration::from_secs(5);
 /// What apalis noted about a worker that died without a word is forgotten after so long.
 const WORKER_NOTES_KEPT: Duration = Duration::from_hours(24);
 
-const FREE: &str = "
+static FREE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "
     local freed = 0
     for _, set in ipairs({KEYS[1] .. ':done', KEYS[1] .. ':dead'}) do
         local ids = redis.call('SPOP', set, ARGV[1])
@@ -28,10 +32,14 @@ const FREE: &str = "
         end
         freed = freed + #ids
     end
-    return freed";
+    return freed",
+    )
+});
 
 /// A task without its data or metadata makes every fetch that meets it fail: it is dropped, the ledger still has the job.
-const CHECK_OUT: &str = "
+static CHECK_OUT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "
     local inflight = KEYS[1] .. ':inflight:' .. ARGV[1]
     local given_back = 0
     for _, id in ipairs(redis.call('SMEMBERS', inflight)) do
@@ -50,7 +58,9 @@ const CHECK_OUT: &str = "
     if given_back > 0 then
         redis.call('PUBLISH', 'tasks:' .. KEYS[1] .. ':active:available', given_back)
     end
-    return given_back";
+    return given_back",
+    )
+});
 
 /// Frees finished tasks of the namespaces until `stop`.
 pub async fn run(redis: Redis, namespaces: Vec<String>, stop: CancellationToken) {
@@ -69,10 +79,9 @@ pub async fn run(redis: Redis, namespaces: Vec<String>, stop: CancellationToken)
 
 /// Frees every finished task, a batch a call; how many they were.
 pub async fn free_all(redis: &Redis, namespace: &str) -> Result<usize, RedisFailure> {
-    let free = script(FREE);
     let mut total = 0;
     loop {
-        let freed: usize = redis.run("jobs.sweep", free.key(namespace).arg(BATCH)).await?;
+        let freed: usize = redis.run("jobs.sweep", FREE.key(namespace).arg(BATCH)).await?;
         total += freed;
         if freed < BATCH {
             return Ok(total);
@@ -82,7 +91,7 @@ pub async fn free_all(redis: &Redis, namespace: &str) -> Result<usize, RedisFail
 
 /// Signs a stopped worker off and gives back what it had fetched and not yet taken over; how many those were.
 pub async fn check_out(redis: &Redis, namespace: &str, worker: &str) -> Result<usize, RedisFailure> {
-    redis.run("jobs.check_out", script(CHECK_OUT).key(namespace).arg(worker)).await
+    redis.run("jobs.check_out", CHECK_OUT.key(namespace).arg(worker)).await
 }
 
 /// Lets what apalis is about to note about a worker expire, should it die without checking out:

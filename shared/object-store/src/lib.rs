@@ -185,7 +185,7 @@ impl ObjectStore {
 }
 
 fn span(operation: &'static str) -> tracing::Span {
-    tracing::info_span!("s3", otel.name = operation, otel.kind = "client", rpc.system = "aws-api")
+    tracing::debug_span!("s3", otel.name = operation, otel.kind = "client", rpc.system = "aws-api")
 }
 
 fn failed<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> ObjectError

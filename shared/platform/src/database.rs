@@ -30,7 +30,7 @@ pub fn pool(settings: &DatabaseSettings, application: &str) -> sqlx::Result<PgPo
 /// Runs a query under a constant name that traces and metrics show.
 pub async fn named<T>(query: &'static str, run: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     let span =
-        tracing::info_span!("sql", otel.name = query, otel.kind = "client", db.system.name = "postgresql");
+        tracing::debug_span!("sql", otel.name = query, otel.kind = "client", db.system.name = "postgresql");
     let start = Instant::now();
     let result = run.instrument(span).await;
     metrics::observe_store("postgresql", query, result.is_ok(), start.elapsed());

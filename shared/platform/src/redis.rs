@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use ::redis::{Client, FromRedisValue, Pipeline, RedisError, Script, ScriptInvocation};
+use ::redis::{Client, FromRedisValue, Pipeline, RedisError, ScriptInvocation};
 use tracing::Instrument as _;
 
 use crate::settings::RedisSettings;
@@ -119,7 +119,7 @@ impl Redis {
             return Err(RedisFailure::Unavailable);
         }
         let span =
-            tracing::info_span!("redis", otel.name = name, otel.kind = "client", db.system.name = "redis");
+            tracing::debug_span!("redis", otel.name = name, otel.kind = "client", db.system.name = "redis");
         let start = Instant::now();
         let result = tokio::time::timeout(self.timeout, run).instrument(span).await;
         let result = match result {
@@ -158,9 +158,4 @@ impl std::fmt::Debug for Redis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Redis").field("prefix", &self.prefix).finish_non_exhaustive()
     }
-}
-
-/// A script whose text is a constant.
-pub fn script(text: &'static str) -> Script {
-    Script::new(text)
 }

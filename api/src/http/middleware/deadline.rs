@@ -31,7 +31,7 @@ impl<E: Endpoint> Endpoint for Limited<E> {
         if streams {
             return self.inner.call(request).await;
         }
-        match tokio::time::timeout(self.limit, self.inner.call(request)).await {
+        match tokio::time::timeout(self.limit, Box::pin(self.inner.call(request))).await {
             Ok(result) => result,
             Err(_) => Err(Failure::Timeout.into()),
         }

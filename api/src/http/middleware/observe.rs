@@ -72,7 +72,7 @@ impl<E: Endpoint> Endpoint for Observed<E> {
         }
         request.set_data(RequestContext { request_id: request_id.clone(), traceparent });
         async {
-            let result = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
+            let result = AssertUnwindSafe(Box::pin(self.inner.call(request))).catch_unwind().await;
             let result = result.unwrap_or_else(|_| Err(Failure::Panicked.into()));
             let (mut response, operation, record) = match result {
                 Ok(response) => {

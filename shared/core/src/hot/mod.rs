@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use plinth_platform::crypto;
-use plinth_platform::redis::{Redis, RedisFailure, script};
+use plinth_platform::redis::{Redis, RedisFailure};
+use redis::Script;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -23,16 +24,22 @@ pub use trust::Trust;
 const DOUBT: Duration = Duration::from_secs(45);
 
 /// KEYS: keys. ARGV: nonce, milliseconds.
-const RAISE: &str = "
+static RAISE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "
     for _, key in ipairs(KEYS) do
         local held = redis.call('GET', key)
         local doubt = '?' .. ARGV[1]
         if held and string.sub(held, 1, 1) == '?' then doubt = held .. ',' .. ARGV[1] end
         redis.call('SET', key, doubt, 'PX', ARGV[2])
-    end";
+    end",
+    )
+});
 
 /// KEYS: keys. ARGV: nonce. Whatever is no doubt of somebody else may be older than the commit: it goes.
-const LIFT: &str = "
+static LIFT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "
     for _, key in ipairs(KEYS) do
         local held = redis.call('GET', key)
         local others = {}
@@ -46,13 +53,19 @@ const LIFT: &str = "
         else
             redis.call('DEL', key)
         end
-    end";
+    end",
+    )
+});
 
 /// KEYS: key. ARGV: nonce, copy, milliseconds. A lease that was voided fills nothing.
-const FILL: &str = "
+static FILL: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "
     if redis.call('GET', KEYS[1]) == '~' .. ARGV[1] then
         redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-    end";
+    end",
+    )
+});
 
 /// What Redis holds under a key, as a reader sees it.
 #[derive(Debug, PartialEq)]
@@ -85,8 +98,7 @@ pub(crate) fn nonce() -> String {
 /// Fills a key that was leased under `nonce`.
 pub(crate) async fn fill<T: Serialize>(redis: &Redis, key: &str, nonce: &str, value: &T, ttl: Duration) {
     let Ok(text) = serde_json::to_string(value) else { return };
-    let script = script(FILL);
-    let mut call = script.key(key);
+    let mut call = FILL.key(key);
     call.arg(nonce).arg(text).arg(millis(ttl));
     // Without the copy the next request asks PostgreSQL again: slower, not wrong.
     let _ = redis.run::<()>("hot.fill", &call).await;
@@ -94,8 +106,7 @@ pub(crate) async fn fill<T: Serialize>(redis: &Redis, key: &str, nonce: &str, va
 
 /// Raises a doubt about keys whose rows are about to change.
 pub(crate) async fn raise(redis: &Redis, nonce: &str, keys: &[String]) -> Result<(), RedisFailure> {
-    let script = script(RAISE);
-    let mut call = script.prepare_invoke();
+    let mut call = RAISE.prepare_invoke();
     call.arg(nonce).arg(millis(DOUBT));
     for key in keys {
         call.key(key);
@@ -105,8 +116,7 @@ pub(crate) async fn raise(redis: &Redis, nonce: &str, keys: &[String]) -> Result
 
 /// Lifts the doubt: the rows have changed, and the next reader may fill the keys.
 pub(crate) async fn lift(redis: &Redis, nonce: &str, keys: &[String]) -> Result<(), RedisFailure> {
-    let script = script(LIFT);
-    let mut call = script.prepare_invoke();
+    let mut call = LIFT.prepare_invoke();
     call.arg(nonce);
     for key in keys {
         call.key(key);

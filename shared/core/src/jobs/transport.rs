@@ -4,13 +4,18 @@
 //! of some 8,000 jobs breaks for good. This one writes what its fetch script reads, straight
 //! into the active list, and rings the bell.
 
+use std::sync::LazyLock;
+
 use plinth_domain::id::JobId;
 use plinth_domain::job::Queue;
 use plinth_platform::redis::{Redis, RedisFailure};
+use redis::Script;
 
 /// KEYS: data, active, done. ARGV: metadata key prefix, channel, then (task id, payload) pairs.
 /// A task that still waits or is in flight is not pushed twice; one that is done, and not freed yet, is anew.
-const PUSH: &str = r"
+static PUSH: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
 local fresh = 0
 for i = 3, #ARGV, 2 do
     if redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) == 1 or redis.call('SREM', KEYS[3], ARGV[i]) == 1 then
@@ -21,7 +26,9 @@ for i = 3, #ARGV, 2 do
 end
 if fresh > 0 then redis.call('PUBLISH', ARGV[2], fresh) end
 return fresh
-";
+",
+    )
+});
 
 /// The name under which apalis-redis knows a queue.
 pub fn namespace(redis: &Redis, queue: Queue) -> String {
@@ -51,8 +58,7 @@ impl Transport {
 
     async fn push_to(&self, queue: Queue, notes: &[Note]) -> Result<(), RedisFailure> {
         let namespace = namespace(&self.redis, queue);
-        let script = plinth_platform::redis::script(PUSH);
-        let mut call = script.key(format!("{namespace}:data"));
+        let mut call = PUSH.key(format!("{namespace}:data"));
         call.key(format!("{namespace}:active")).key(format!("{namespace}:done"));
         call.arg(format!("{namespace}:meta:")).arg(format!("tasks:{namespace}:active:available"));
         for note in notes {

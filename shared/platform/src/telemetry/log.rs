@@ -7,9 +7,11 @@ use tracing::Subscriber;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::Layer;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::TelemetryError;
+use super::json::JsonLines;
 use crate::settings::LogFormat;
 
 /// Kept files, one a day.
@@ -53,10 +55,9 @@ where
     Ok((Some(Box::new(json().with_writer(writer))), Some(guard)))
 }
 
-fn json<S>() -> tracing_subscriber::fmt::Layer<
-    S,
-    tracing_subscriber::fmt::format::JsonFields,
-    tracing_subscriber::fmt::format::Format<tracing_subscriber::fmt::format::Json>,
-> {
-    tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false)
+fn json<S>() -> tracing_subscriber::fmt::Layer<S, JsonFields, JsonLines>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(JsonLines)
 }

@@ -1,5 +1,6 @@
 //! Logs, traces and metrics: set up once at the start of a process.
 
+mod json;
 mod log;
 pub mod metrics;
 pub mod trace;
@@ -12,6 +13,10 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::settings::Settings;
+
+/// What becomes spans of traces: the stores' calls are debug, so that they cost nothing where no trace is collected.
+const TRACED: &str =
+    "info,plinth_platform=debug,plinth_object_store=debug,h2=off,hyper=off,tonic=off,tower=off";
 
 /// Why telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +51,7 @@ pub fn init(service: &'static str, settings: &Settings) -> Result<Telemetry, Tel
             .with_tracer(provider.tracer("plinth"))
             .with_location(false)
             .with_threads(false)
-            .with_filter(EnvFilter::new("info,h2=off,hyper=off,tonic=off,tower=off"))
+            .with_filter(EnvFilter::new(TRACED))
     });
     tracing_subscriber::registry()
         .with(otel_layer)
