@@ -81,8 +81,7 @@ pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpo
     let admission = Admission::new(Gate::new(stores, &settings.limits), access_tokens, stores.clock.clone());
     let cors = (!api.cors_origins.0.is_empty()).then(|| cors(&api.cors_origins.0));
     let guarded = routes
-        .with(Deadline(api.request_timeout))
-        .data(BodyLimits { json: api.body_limit, idle: api.request_timeout })
+        .with(Deadline(BodyLimits { json: api.body_limit, idle: api.request_timeout }))
         .with(admission)
         .with_if(cors.is_some(), cors.unwrap_or_default())
         .with(ClientAddress::new(api.trusted_proxies.0.clone()))

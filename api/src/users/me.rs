@@ -49,6 +49,6 @@ impl ReadMe {
         reason = "an operation is async, also one whose caller was all that it needs"
     )]
     async fn read(&self, caller: Allowed<ProfileRead>) -> Result<Json<Account>> {
-        Ok(Json(Account::from(&caller.user)))
+        Ok(Json(Account::from(&*caller.user)))
     }
 }

@@ -58,14 +58,15 @@ impl<E: Endpoint> Middleware<E> for ClientAddress {
 impl<E: Endpoint> Endpoint for Addressed<E> {
     type Output = E::Output;
 
-    async fn call(&self, mut request: Request) -> poem::Result<E::Output> {
+    /// Not an async fn: its future would carry the request twice.
+    fn call(&self, mut request: Request) -> impl Future<Output = poem::Result<E::Output>> + Send {
         let peer = match &request.remote_addr().0 {
             Addr::SocketAddr(address) => address.ip(),
             Addr::Unix(_) | Addr::Custom(..) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         };
         let client = self.addresses.behind(peer, request.headers());
         request.set_data(ClientIp(client.to_canonical()));
-        self.inner.call(request).await
+        self.inner.call(request)
     }
 }
 

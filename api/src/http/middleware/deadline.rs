@@ -1,39 +1,45 @@
-//! How long a request may take. A form is streamed and has a deadline for standing still instead.
-
-use std::time::Duration;
+//! The bounds of a request: how long it may take and how much of it is read. A form is streamed and may take as long as
+//! it likes, as long as it does not stand still.
 
 use poem::{Endpoint, Middleware, Request};
 
 use crate::http::failure::Failure;
+use crate::http::limits::BodyLimits;
 
-/// The longest time until the answer begins.
+/// The longest time until the answer begins is that of a body that stands still.
 #[derive(Clone, Copy)]
-pub struct Deadline(pub Duration);
+pub struct Deadline(pub BodyLimits);
 
 pub struct Limited<E> {
     inner: E,
-    limit: Duration,
+    limits: BodyLimits,
 }
 
 impl<E: Endpoint> Middleware<E> for Deadline {
     type Output = Limited<E>;
 
     fn transform(&self, inner: E) -> Limited<E> {
-        Limited { inner, limit: self.0 }
+        Limited { inner, limits: self.0 }
     }
 }
 
 impl<E: Endpoint> Endpoint for Limited<E> {
     type Output = E::Output;
 
-    async fn call(&self, request: Request) -> poem::Result<E::Output> {
+    /// Not an async fn: its future would carry the request twice.
+    fn call(&self, mut request: Request) -> impl Future<Output = poem::Result<E::Output>> + Send {
         let streams = request.content_type().is_some_and(|kind| kind.starts_with("multipart/"));
-        if streams {
-            return self.inner.call(request).await;
-        }
-        match tokio::time::timeout(self.limit, Box::pin(self.inner.call(request))).await {
-            Ok(result) => result,
-            Err(_) => Err(Failure::Timeout.into()),
+        request.set_data(self.limits);
+        let answer = Box::pin(self.inner.call(request));
+        let limit = self.limits.idle;
+        async move {
+            if streams {
+                return answer.await;
+            }
+            match tokio::time::timeout(limit, answer).await {
+                Ok(result) => result,
+                Err(_) => Err(Failure::Timeout.into()),
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The gate that every request passes.
 
 use std::net::IpAddr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use plinth_domain::gcra::{Limit, Verdict};
@@ -10,7 +10,8 @@ use plinth_domain::user::{User, UserStatus};
 use plinth_platform::clock::unix_ms;
 use plinth_platform::redis::{Redis, RedisFailure};
 use plinth_platform::settings::LimitsSettings;
-use plinth_platform::telemetry::metrics;
+use plinth_platform::telemetry::metrics::CacheReads;
+use quick_cache::sync::Cache;
 use redis::Script;
 
 use super::fallback::{self, SessionCopy};
@@ -20,12 +21,18 @@ use crate::auth::Claims;
 use crate::hot::{self, Copy, Trust};
 use crate::{Error, Result, Stores};
 
+static SESSION_READS: LazyLock<CacheReads> = LazyLock::new(|| CacheReads::of("session"));
+static USER_READS: LazyLock<CacheReads> = LazyLock::new(|| CacheReads::of("user"));
+
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("gate.lua")));
 
 /// How long a copy of an account is used without a look at PostgreSQL.
 const USER_TTL: Duration = Duration::from_mins(5);
 /// The same for a session.
 const SESSION_TTL: Duration = Duration::from_mins(5);
+
+/// Accounts that are kept as they were read.
+const ACCOUNTS: usize = 10_000;
 
 /// A reader who leased a key and dies holds the others up for so long: they ask PostgreSQL meanwhile.
 const LEASE_MS: u64 = 10_000;
@@ -47,6 +54,8 @@ pub struct Gate {
     per_user: Option<Limit>,
     sensitive: Option<Limit>,
     local: LocalLimiter,
+    /// Accounts with the text that each was read from.
+    read: Cache<UserId, (Box<str>, Arc<User>)>,
 }
 
 /// One limit that a request counts against.
@@ -55,15 +64,14 @@ struct Counted {
     limit: Limit,
 }
 
-/// What the script answers: allowed, remaining, milliseconds to wait and to wholeness of each limit; whether the token
-/// was taken back; the copies of session and account.
-type Answer = (Vec<(u8, u32, u64, u64)>, u8, Option<String>, Option<String>);
+/// What the script answers, as it says itself.
+type Answer = (usize, u8, u32, u64, u64, u8, Option<String>, Option<String>);
 
 /// What Redis holds of a request's caller.
 struct Copies {
     revoked: bool,
     session: Copy<SessionCopy>,
-    user: Copy<User>,
+    user: Copy<Arc<User>>,
     /// Under which an absent copy was leased.
     nonce: String,
 }
@@ -85,6 +93,7 @@ impl Gate {
             per_user: Limit::per_minute(limits.user_per_minute),
             sensitive: Limit::per_minute(limits.auth_per_minute),
             local: LocalLimiter::default(),
+            read: Cache::new(ACCOUNTS),
         }
     }
 
@@ -92,14 +101,22 @@ impl Gate {
     /// guess at credentials, have a limit of their own.
     pub async fn admit(&self, ip: IpAddr, sensitive: bool, claims: Option<&Claims>) -> Result<Admission> {
         let counted = self.counted(ip, sensitive, claims.map(Claims::user));
-        let (verdicts, copies) = match self.ask_redis(&counted, claims).await {
+        let (limit, copies) = match self.ask_redis(&counted, claims).await {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::debug!(%error, "the gate goes on without Redis");
-                (self.local.count(&counted_pairs(&counted), self.stores.clock.now()), None)
+                (
+                    self.local.count(
+                        counted.iter().map(|one| (one.key.as_str(), one.limit)),
+                        self.stores.clock.now(),
+                    ),
+                    None,
+                )
             }
         };
-        let limit = tightest(&counted, &verdicts)?;
+        if let Some((_, refused)) = limit.filter(|(_, verdict)| !verdict.allowed) {
+            return Err(Error::RateLimited(refused));
+        }
         let caller = match claims {
             Some(claims) => Some(self.identify(claims, copies).await?),
             None => None,
@@ -126,10 +143,10 @@ impl Gate {
         &self,
         counted: &[Counted],
         claims: Option<&Claims>,
-    ) -> Result<(Vec<Verdict>, Option<Copies>), RedisFailure> {
+    ) -> Result<(Option<(Limit, Verdict)>, Option<Copies>), RedisFailure> {
         let redis = &self.stores.redis;
         if counted.is_empty() && claims.is_none() {
-            return Ok((Vec::new(), None));
+            return Ok((None, None));
         }
         let nonce = hot::nonce();
         let mut call = SCRIPT.prepare_invoke();
@@ -144,60 +161,57 @@ impl Gate {
                 .key(session_key(redis, claims.session()))
                 .key(user_key(redis, claims.user()));
         }
-        let (verdicts, revoked, session, user): Answer = redis.run("gate", &call).await?;
-        let verdicts = verdicts
-            .into_iter()
-            .map(|(allowed, remaining, retry_after_ms, reset_ms)| Verdict {
-                allowed: allowed == 1,
-                remaining,
-                retry_after_ms,
-                reset_ms,
-            })
-            .collect();
-        let copies = claims.map(|_| Copies {
+        let answer: Answer = redis.run("gate", &call).await?;
+        let (number, allowed, remaining, retry_after_ms, reset_ms, revoked, session, user) = answer;
+        let verdict = Verdict { allowed: allowed == 1, remaining, retry_after_ms, reset_ms };
+        let limit =
+            number.checked_sub(1).and_then(|index| counted.get(index)).map(|one| (one.limit, verdict));
+        let copies = claims.map(|claims| Copies {
             revoked: revoked == 1,
             session: Copy::read(session.as_deref()),
-            user: Copy::read(user.as_deref()),
+            user: self.read_user(claims.user(), user),
             nonce,
         });
-        Ok((verdicts, copies))
+        Ok((limit, copies))
+    }
+
+    /// Reads the copy of an account; one that is as it was last time is not read again.
+    fn read_user(&self, id: UserId, text: Option<String>) -> Copy<Arc<User>> {
+        let Some(text) = text else { return Copy::Doubtful };
+        if let Some((known, user)) = self.read.get(&id)
+            && *known == *text
+        {
+            return Copy::Fresh(user);
+        }
+        let read: Copy<Arc<User>> = Copy::read(Some(&text));
+        if let Copy::Fresh(user) = &read {
+            self.read.insert(id, (text.into(), user.clone()));
+        }
+        read
     }
 
     /// Blacklist, session, account: from the copies where they are fresh, from PostgreSQL otherwise.
     async fn identify(&self, claims: &Claims, copies: Option<Copies>) -> Result<Caller> {
         let copies = copies.filter(|_| self.trust.holds()).unwrap_or_else(Copies::none);
         let Copies { revoked, session, user, nonce } = copies;
-        metrics::observe_cache("session", matches!(session, Copy::Fresh(_)));
-        metrics::observe_cache("user", matches!(user, Copy::Fresh(_)));
+        SESSION_READS.observe(matches!(session, Copy::Fresh(_)));
+        USER_READS.observe(matches!(user, Copy::Fresh(_)));
         if revoked {
             return Err(ended());
         }
         let now = self.stores.clock.now();
-        let redis = &self.stores.redis;
+        // What a warm request does not need is boxed: its state would be carried, and moved, by every request.
         let session = match session {
-            Copy::Fresh(session) if session.expires_at > now => session,
             // A refresh may have moved the end that a copy knows.
-            stale => {
-                let read = fallback::session(&self.stores.db, claims.session(), claims.token(), now).await?;
-                let read = read.ok_or_else(ended)?;
-                if stale == Copy::Leased {
-                    fill_while_valid(redis, &session_key(redis, claims.session()), &nonce, &read, now).await;
-                }
-                read
-            }
+            Copy::Fresh(session) if session.expires_at > now => session,
+            stale => Box::pin(self.read_session(claims, stale == Copy::Leased, &nonce, now)).await?,
         };
         if session.user != claims.user() || session.expires_at <= now {
             return Err(ended());
         }
         let user = match user {
             Copy::Fresh(user) => user,
-            stale => {
-                let read = crate::users::find(&self.stores, claims.user()).await?.ok_or_else(ended)?;
-                if stale == Copy::Leased {
-                    hot::fill(redis, &user_key(redis, read.id), &nonce, &read, USER_TTL).await;
-                }
-                read
-            }
+            stale => Box::pin(self.find_user(claims.user(), stale == Copy::Leased, &nonce)).await?,
         };
         if user.status != UserStatus::Active {
             return Err(Error::Unauthenticated {
@@ -212,6 +226,33 @@ impl Gate {
             token_expires_at: claims.expires_at(),
         })
     }
+
+    /// The session from PostgreSQL; fills its key where this reader has the lease.
+    async fn read_session(
+        &self,
+        claims: &Claims,
+        leased: bool,
+        nonce: &str,
+        now: time::OffsetDateTime,
+    ) -> Result<SessionCopy> {
+        let read = fallback::session(&self.stores.db, claims.session(), claims.token(), now).await?;
+        let read = read.ok_or_else(ended)?;
+        if leased {
+            let redis = &self.stores.redis;
+            fill_while_valid(redis, &session_key(redis, claims.session()), nonce, &read, now).await;
+        }
+        Ok(read)
+    }
+
+    /// The account from PostgreSQL; fills its key where this reader has the lease.
+    async fn find_user(&self, id: UserId, leased: bool, nonce: &str) -> Result<Arc<User>> {
+        let user = crate::users::find(&self.stores, id).await?.ok_or_else(ended)?;
+        if leased {
+            let redis = &self.stores.redis;
+            hot::fill(redis, &user_key(redis, id), nonce, &user, USER_TTL).await;
+        }
+        Ok(Arc::new(user))
+    }
 }
 
 async fn fill_while_valid(
@@ -225,22 +266,6 @@ async fn fill_while_valid(
     if !left.is_zero() {
         hot::fill(redis, key, nonce, session, left.min(SESSION_TTL)).await;
     }
-}
-
-fn counted_pairs(counted: &[Counted]) -> Vec<(&str, Limit)> {
-    counted.iter().map(|one| (one.key.as_str(), one.limit)).collect()
-}
-
-/// The limit nearest to refusing, or the refusal.
-fn tightest(counted: &[Counted], verdicts: &[Verdict]) -> Result<Option<(Limit, Verdict)>> {
-    if let Some(refused) = verdicts.iter().find(|verdict| !verdict.allowed) {
-        return Err(Error::RateLimited(*refused));
-    }
-    Ok(counted
-        .iter()
-        .zip(verdicts)
-        .map(|(one, verdict)| (one.limit, *verdict))
-        .min_by_key(|(_, verdict)| verdict.remaining))
 }
 
 /// What counts as one client: an address, or in IPv6 the /64 that one subscriber gets.

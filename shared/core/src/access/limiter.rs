@@ -19,18 +19,24 @@ impl Default for LocalLimiter {
 }
 
 impl LocalLimiter {
-    /// Counts a request against each limit until one refuses.
-    pub(super) fn count(&self, counted: &[(&str, Limit)], now: OffsetDateTime) -> Vec<Verdict> {
+    /// Counts a request against each limit until one refuses: that one, or the one that is nearest to it.
+    pub(super) fn count<'a>(
+        &self,
+        counted: impl Iterator<Item = (&'a str, Limit)>,
+        now: OffsetDateTime,
+    ) -> Option<(Limit, Verdict)> {
         let now_ms = unix_ms(now);
-        let mut verdicts = Vec::with_capacity(counted.len());
+        let mut tightest: Option<(Limit, Verdict)> = None;
         for (key, limit) in counted {
-            let (verdict, tat) = decide(*limit, self.arrivals.get(*key), now_ms);
-            self.arrivals.insert((*key).to_owned(), tat);
-            verdicts.push(verdict);
+            let (verdict, tat) = decide(limit, self.arrivals.get(key), now_ms);
+            self.arrivals.insert(key.to_owned(), tat);
             if !verdict.allowed {
-                break;
+                return Some((limit, verdict));
+            }
+            if tightest.is_none_or(|(_, known)| verdict.remaining < known.remaining) {
+                tightest = Some((limit, verdict));
             }
         }
-        verdicts
+        tightest
     }
 }

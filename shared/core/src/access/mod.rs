@@ -8,6 +8,8 @@ mod fallback;
 mod gate;
 mod limiter;
 
+use std::sync::Arc;
+
 use plinth_domain::id::{SessionId, TokenId, UserId};
 use plinth_domain::user::User;
 use plinth_platform::redis::Redis;
@@ -18,7 +20,7 @@ pub use gate::{Admission, Gate};
 /// Who is asking, as the truth had it when he asked.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    pub user: User,
+    pub user: Arc<User>,
     pub session: SessionId,
     pub token: TokenId,
     pub token_expires_at: OffsetDateTime,

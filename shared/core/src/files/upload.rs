@@ -154,7 +154,8 @@ impl Upload {
     }
 
     async fn send_part(&mut self) -> Result<()> {
-        let bytes = std::mem::take(&mut self.pending).freeze();
+        // The next part gets its room at once: growing to it would hold it twice.
+        let bytes = std::mem::replace(&mut self.pending, BytesMut::with_capacity(PART)).freeze();
         if self.parts.is_none() {
             let upload = self.stores.objects.begin_parts(&self.object_key).await?;
             repository::note_parts(&self.stores.db, self.id, &upload).await?;

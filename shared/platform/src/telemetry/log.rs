@@ -1,6 +1,6 @@
 //! Where log lines go and how they look.
 
-use std::io::{IsTerminal as _, stderr};
+use std::io::{self, IsTerminal as _, stderr};
 use std::path::Path;
 
 use tracing::Subscriber;
@@ -11,6 +11,7 @@ use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::TelemetryError;
+use super::batch::{Batch, BatchGuard};
 use super::json::JsonLines;
 use crate::settings::LogFormat;
 
@@ -20,8 +21,8 @@ const KEPT_FILES: usize = 7;
 /// What writes lines somewhere.
 type Lines<S> = Box<dyn Layer<S> + Send + Sync>;
 
-/// Lines on standard error.
-pub(super) fn standard_error<S>(format: LogFormat) -> Lines<S>
+/// Lines on standard error. JSON is for machines and written in batches; the guard writes the last.
+pub(super) fn standard_error<S>(format: LogFormat) -> io::Result<(Lines<S>, Option<BatchGuard>)>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -32,9 +33,10 @@ where
     };
     if text {
         let colour = stderr().is_terminal();
-        Box::new(tracing_subscriber::fmt::layer().compact().with_ansi(colour).with_writer(stderr))
+        Ok((Box::new(tracing_subscriber::fmt::layer().compact().with_ansi(colour).with_writer(stderr)), None))
     } else {
-        Box::new(json().with_writer(stderr))
+        let (batch, guard) = Batch::start(stderr())?;
+        Ok((Box::new(json().with_writer(batch)), Some(guard)))
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use prometheus::{
-    Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, Opts, TextEncoder, default_registry, gather,
+    Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, TextEncoder,
+    default_registry, gather,
 };
 
 /// Buckets for what answers in microseconds to seconds, in seconds.
@@ -46,9 +47,21 @@ pub fn observe_store(store: &'static str, query: &'static str, ok: bool, took: D
         .observe(took.as_secs_f64());
 }
 
-/// Records that a read of the named cache hit or missed.
-pub fn observe_cache(cache: &'static str, hit: bool) {
-    CACHE_READS.with_label_values(&[cache, if hit { "hit" } else { "miss" }]).inc();
+/// The reads of one cache.
+pub struct CacheReads {
+    hits: IntCounter,
+    misses: IntCounter,
+}
+
+impl CacheReads {
+    pub fn of(cache: &'static str) -> Self {
+        let reads = |outcome| CACHE_READS.with_label_values(&[cache, outcome]);
+        Self { hits: reads("hit"), misses: reads("miss") }
+    }
+
+    pub fn observe(&self, hit: bool) {
+        if hit { self.hits.inc() } else { self.misses.inc() }
+    }
 }
 
 /// Every metric in Prometheus's text format.

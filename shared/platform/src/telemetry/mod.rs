@@ -1,5 +1,6 @@
 //! Logs, traces and metrics: set up once at the start of a process.
 
+mod batch;
 mod json;
 mod log;
 pub mod metrics;
@@ -8,11 +9,13 @@ pub mod trace;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_appender::non_blocking::WorkerGuard;
+
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::settings::Settings;
+use batch::BatchGuard;
 
 /// What becomes spans of traces: the stores' calls are debug, so that they cost nothing where no trace is collected.
 const TRACED: &str =
@@ -27,6 +30,8 @@ pub enum TelemetryError {
     LogFile(#[from] tracing_appender::rolling::InitError),
     #[error("PLINTH_LOG_FILE has no file name")]
     LogFileName,
+    #[error("the thread that writes log lines cannot be started")]
+    Thread(#[source] std::io::Error),
     #[error("the OTLP exporter cannot be built: {0}")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
     #[error("telemetry was already set up in this process: {0}")]
@@ -37,6 +42,7 @@ pub enum TelemetryError {
 #[must_use = "telemetry stops when this is dropped"]
 pub struct Telemetry {
     tracer: Option<SdkTracerProvider>,
+    _error_log: Option<BatchGuard>,
     _log_file: Option<WorkerGuard>,
 }
 
@@ -44,6 +50,8 @@ pub struct Telemetry {
 pub fn init(service: &'static str, settings: &Settings) -> Result<Telemetry, TelemetryError> {
     let filter = EnvFilter::try_new(&*settings.log.level)?;
     let (file_layer, log_file) = log::file(settings.log.file.as_deref())?;
+    let (error_layer, error_log) =
+        log::standard_error(settings.log.format).map_err(TelemetryError::Thread)?;
     let tracer =
         settings.telemetry.otlp_endpoint.as_deref().map(|url| trace::provider(service, url)).transpose()?;
     let otel_layer = tracer.as_ref().map(|provider| {
@@ -55,10 +63,10 @@ pub fn init(service: &'static str, settings: &Settings) -> Result<Telemetry, Tel
     });
     tracing_subscriber::registry()
         .with(otel_layer)
-        .with(log::standard_error(settings.log.format).with_filter(filter.clone()))
+        .with(error_layer.with_filter(filter.clone()))
         .with(file_layer.map(|layer| layer.with_filter(filter)))
         .try_init()?;
-    Ok(Telemetry { tracer, _log_file: log_file })
+    Ok(Telemetry { tracer, _error_log: error_log, _log_file: log_file })
 }
 
 impl Drop for Telemetry {
