@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use ::redis::{Client, FromRedisValue, Pipeline, RedisError, ScriptInvocation};
+use ::redis::{Client, Cmd, FromRedisValue, Pipeline, RedisError, ScriptInvocation};
 use tracing::Instrument as _;
 
 use crate::settings::RedisSettings;
@@ -91,6 +91,16 @@ impl Redis {
     ) -> Result<T, RedisFailure> {
         let mut connection = self.connection.clone();
         self.guarded(name, async move { script.invoke_async(&mut connection).await }).await
+    }
+
+    /// Runs a command under a constant name.
+    pub async fn command<T: FromRedisValue>(
+        &self,
+        name: &'static str,
+        command: &Cmd,
+    ) -> Result<T, RedisFailure> {
+        let mut connection = self.connection.clone();
+        self.guarded(name, async move { command.query_async(&mut connection).await }).await
     }
 
     /// Runs a pipeline, one round trip, under a constant name.

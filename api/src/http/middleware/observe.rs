@@ -62,9 +62,7 @@ impl<E: Endpoint> Endpoint for Observed<E> {
         let span = tracing::info_span!(
             "request",
             otel.kind = "server",
-            http.request.method = %method,
-            url.path = path,
-            request.id = %request_id,
+            request.id = &*request_id,
             trace_id = tracing::field::Empty,
         );
         trace::continue_from(&span, traceparent.as_deref());
@@ -96,9 +94,11 @@ impl<E: Endpoint> Endpoint for Observed<E> {
             let status = response.status().as_u16();
             let took = start.elapsed();
             metrics::answered(operation, status, took);
-            trace::answered(&tracing::Span::current(), operation, status);
+            trace::answered(&tracing::Span::current(), operation, status, &method, &path);
             tracing::info!(
                 operation,
+                method = method.as_str(),
+                path,
                 status,
                 us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
                 user = record.and_then(|record| record.user()).map(tracing::field::display),

@@ -12,19 +12,17 @@ use plinth_platform::redis::{Redis, RedisFailure};
 use plinth_platform::settings::LimitsSettings;
 use plinth_platform::telemetry::metrics::CacheReads;
 use quick_cache::sync::Cache;
-use redis::Script;
 
 use super::fallback::{self, SessionCopy};
-use super::limiter::LocalLimiter;
-use super::{Caller, revoked_key, session_key, user_key};
+use super::limits::{self, Counted, Limits, Payment, Standing};
+use super::question::{self, Answer, Known};
+use super::{Caller, session_key, user_key};
 use crate::auth::Claims;
 use crate::hot::{self, Copy, Trust};
 use crate::{Error, Result, Stores};
 
 static SESSION_READS: LazyLock<CacheReads> = LazyLock::new(|| CacheReads::of("session"));
 static USER_READS: LazyLock<CacheReads> = LazyLock::new(|| CacheReads::of("user"));
-
-static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("gate.lua")));
 
 /// How long a copy of an account is used without a look at PostgreSQL.
 const USER_TTL: Duration = Duration::from_mins(5);
@@ -33,9 +31,6 @@ const SESSION_TTL: Duration = Duration::from_mins(5);
 
 /// Accounts that are kept as they were read.
 const ACCOUNTS: usize = 10_000;
-
-/// A reader who leased a key and dies holds the others up for so long: they ask PostgreSQL meanwhile.
-const LEASE_MS: u64 = 10_000;
 
 /// What the gate says of a request.
 #[derive(Debug)]
@@ -50,22 +45,10 @@ pub struct Admission {
 pub struct Gate {
     stores: Stores,
     trust: Trust,
-    per_ip: Option<Limit>,
-    per_user: Option<Limit>,
-    sensitive: Option<Limit>,
-    local: LocalLimiter,
+    limits: Limits,
     /// Accounts with the text that each was read from.
     read: Cache<UserId, (Box<str>, Arc<User>)>,
 }
-
-/// One limit that a request counts against.
-struct Counted {
-    key: String,
-    limit: Limit,
-}
-
-/// What the script answers, as it says itself.
-type Answer = (usize, u8, u32, u64, u64, u8, Option<String>, Option<String>);
 
 /// What Redis holds of a request's caller.
 struct Copies {
@@ -89,10 +72,7 @@ impl Gate {
         Self {
             stores: stores.clone(),
             trust: Trust::start(stores),
-            per_ip: Limit::per_minute(limits.ip_per_minute),
-            per_user: Limit::per_minute(limits.user_per_minute),
-            sensitive: Limit::per_minute(limits.auth_per_minute),
-            local: LocalLimiter::default(),
+            limits: Limits::new(limits),
             read: Cache::new(ACCOUNTS),
         }
     }
@@ -100,18 +80,14 @@ impl Gate {
     /// Counts the request against its limits and finds out who is asking. `sensitive` requests, those that
     /// guess at credentials, have a limit of their own.
     pub async fn admit(&self, ip: IpAddr, sensitive: bool, claims: Option<&Claims>) -> Result<Admission> {
-        let counted = self.counted(ip, sensitive, claims.map(Claims::user));
-        let (limit, copies) = match self.ask_redis(&counted, claims).await {
+        let mut counted = self.limits.of(ip, sensitive, claims.map(Claims::user));
+        let spent = self.limits.spend(&mut counted);
+        let (limit, copies) = match self.ask_redis(&counted, spent, claims).await {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::debug!(%error, "the gate goes on without Redis");
-                (
-                    self.local.count(
-                        counted.iter().map(|one| (one.key.as_str(), one.limit)),
-                        self.stores.clock.now(),
-                    ),
-                    None,
-                )
+                let alone = self.limits.count_alone(&counted, self.stores.clock.now());
+                (alone.or(spent), None)
             }
         };
         if let Some((_, refused)) = limit.filter(|(_, verdict)| !verdict.allowed) {
@@ -124,55 +100,59 @@ impl Gate {
         Ok(Admission { caller, limit })
     }
 
-    fn counted(&self, ip: IpAddr, sensitive: bool, user: Option<UserId>) -> Vec<Counted> {
-        let redis = &self.stores.redis;
-        let address = network_of(ip);
-        let per_ip =
-            self.per_ip.map(|limit| Counted { key: redis.key(&format!("limit:ip:{address}")), limit });
-        let sensitive = self
-            .sensitive
-            .filter(|_| sensitive)
-            .map(|limit| Counted { key: redis.key(&format!("limit:auth:{address}")), limit });
-        let per_user = user
-            .zip(self.per_user)
-            .map(|(user, limit)| Counted { key: redis.key(&format!("limit:user:{user}")), limit });
-        [per_ip, sensitive, per_user].into_iter().flatten().collect()
-    }
-
     async fn ask_redis(
         &self,
         counted: &[Counted],
+        spent: Standing,
         claims: Option<&Claims>,
-    ) -> Result<(Option<(Limit, Verdict)>, Option<Copies>), RedisFailure> {
+    ) -> Result<(Standing, Option<Copies>), RedisFailure> {
         let redis = &self.stores.redis;
-        if counted.is_empty() && claims.is_none() {
-            return Ok((None, None));
+        if counted.is_empty() {
+            let Some(claims) = claims else { return Ok((spent, None)) };
+            let known = question::read(redis, claims).await?;
+            if known.session.is_some() && known.user.is_some() {
+                return Ok((spent, Some(self.copies(claims, known, String::new()))));
+            }
         }
+        // Boxed: with the limits paid for and the copies there, a request does not come here.
+        Box::pin(self.pay(counted, spent, claims)).await
+    }
+
+    async fn pay(
+        &self,
+        counted: &[Counted],
+        spent: Standing,
+        claims: Option<&Claims>,
+    ) -> Result<(Standing, Option<Copies>), RedisFailure> {
         let nonce = hot::nonce();
-        let mut call = SCRIPT.prepare_invoke();
-        // Replicas' clocks differ by less than a limit's interval matters; asking Redis for its own would cost a call.
-        call.arg(counted.len()).arg(unix_ms(self.stores.clock.now()));
-        for Counted { key, limit } in counted {
-            call.key(key).arg(limit.burst).arg(limit.interval_ms);
+        let now_ms = unix_ms(self.stores.clock.now());
+        let answer = question::ask(&self.stores.redis, counted, claims, &nonce, now_ms).await?;
+        let keep = |payments: Vec<Payment>| {
+            counted.iter().zip(payments).fold(spent, |standing, (one, payment)| {
+                limits::tighter(standing, self.limits.keep(one, payment))
+            })
+        };
+        match answer {
+            Answer::Admitted { payments, known } => {
+                Ok((keep(payments), claims.map(|claims| self.copies(claims, known, nonce))))
+            }
+            Answer::Refused { payments, retry_after_ms, reset_ms } => {
+                let refusing = counted.get(payments.len()).map(|one| {
+                    (one.limit, Verdict { allowed: false, remaining: 0, retry_after_ms, reset_ms })
+                });
+                keep(payments);
+                Ok((refusing, None))
+            }
         }
-        if let Some(claims) = claims {
-            call.arg(&nonce).arg(LEASE_MS);
-            call.key(revoked_key(redis, claims.token()))
-                .key(session_key(redis, claims.session()))
-                .key(user_key(redis, claims.user()));
-        }
-        let answer: Answer = redis.run("gate", &call).await?;
-        let (number, allowed, remaining, retry_after_ms, reset_ms, revoked, session, user) = answer;
-        let verdict = Verdict { allowed: allowed == 1, remaining, retry_after_ms, reset_ms };
-        let limit =
-            number.checked_sub(1).and_then(|index| counted.get(index)).map(|one| (one.limit, verdict));
-        let copies = claims.map(|claims| Copies {
-            revoked: revoked == 1,
-            session: Copy::read(session.as_deref()),
-            user: self.read_user(claims.user(), user),
+    }
+
+    fn copies(&self, claims: &Claims, known: Known, nonce: String) -> Copies {
+        Copies {
+            revoked: known.revoked,
+            session: Copy::read(known.session.as_deref()),
+            user: self.read_user(claims.user(), known.user),
             nonce,
-        });
-        Ok((limit, copies))
+        }
     }
 
     /// Reads the copy of an account; one that is as it was last time is not read again.
@@ -265,17 +245,6 @@ async fn fill_while_valid(
     let left = (session.expires_at - now).max(time::Duration::ZERO).unsigned_abs();
     if !left.is_zero() {
         hot::fill(redis, key, nonce, session, left.min(SESSION_TTL)).await;
-    }
-}
-
-/// What counts as one client: an address, or in IPv6 the /64 that one subscriber gets.
-fn network_of(ip: IpAddr) -> String {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            format!("{a:x}.{b:x}.{c:x}.{d:x}")
-        }
     }
 }
 

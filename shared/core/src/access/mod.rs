@@ -6,7 +6,8 @@
 
 mod fallback;
 mod gate;
-mod limiter;
+mod limits;
+mod question;
 
 use std::sync::Arc;
 

@@ -9,6 +9,7 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use poem::http::Method;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -45,10 +46,15 @@ pub fn current_traceparent() -> Option<String> {
 
 /// Names a span that has begun, and says how the request that it stands for was answered (OpenTelemetry's HTTP
 /// conventions: a server's fault is an error, a client's is not).
-pub fn answered(span: &Span, operation: &'static str, status: u16) {
+pub fn answered(span: &Span, operation: &'static str, status: u16, method: &Method, path: &str) {
     let context = span.context();
     let span = context.span();
+    if !span.span_context().is_valid() {
+        return;
+    }
     span.update_name(operation);
+    span.set_attribute(KeyValue::new("http.request.method", method.to_string()));
+    span.set_attribute(KeyValue::new("url.path", path.to_owned()));
     span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
     if status >= 500 {
         span.set_status(Status::error(""));
