@@ -3,6 +3,7 @@
 pub mod body;
 pub mod document;
 pub mod failure;
+pub mod json;
 pub mod limits;
 pub mod middleware;
 pub mod multipart;

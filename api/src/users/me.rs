@@ -1,28 +1,31 @@
 //! GET /v1/me
 
 use plinth_domain::user::User;
-use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
+use serde::Serialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::json::DirectJson;
 use crate::http::principal::{Allowed, ProfileRead};
 
 pub(crate) struct ReadMe;
 
 /// An account as its owner sees it.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 pub(super) struct Account {
     id: Uuid,
     email: String,
     display_name: Option<String>,
     /// When the address was verified.
+    #[serde(with = "time::serde::rfc3339::option")]
     email_verified_at: Option<OffsetDateTime>,
     roles: Vec<String>,
     /// What the account may do, as `resource:action`.
     permissions: Vec<String>,
+    #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
 }
 
@@ -48,7 +51,38 @@ impl ReadMe {
         clippy::unused_async,
         reason = "an operation is async, also one whose caller was all that it needs"
     )]
-    async fn read(&self, caller: Allowed<ProfileRead>) -> Result<Json<Account>> {
-        Ok(Json(Account::from(&*caller.user)))
+    async fn read(&self, caller: Allowed<ProfileRead>) -> Result<DirectJson<Account>> {
+        Ok(DirectJson(Account::from(&*caller.user)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plinth_domain::id::UserId;
+    use plinth_domain::user::UserStatus;
+    use poem_openapi::types::ToJSON as _;
+
+    use super::*;
+
+    #[test]
+    fn the_direct_answer_is_the_documented_one() {
+        let verified = time::macros::datetime!(2026-08-01 12:00:00.123456 UTC);
+        for (display_name, email_verified_at) in [(None, None), (Some("Ada".to_owned()), Some(verified))] {
+            let user = User {
+                id: UserId(Uuid::nil()),
+                email: "ada@example.org".to_owned(),
+                display_name,
+                email_verified_at,
+                status: UserStatus::Active,
+                roles: vec!["member".to_owned()],
+                permissions: vec!["profile:read".to_owned()].into(),
+                created_at: verified,
+            };
+            let account = Account::from(&user);
+            assert_eq!(
+                serde_json::to_value(&account).expect("serialises"),
+                account.to_json().expect("documented")
+            );
+        }
     }
 }

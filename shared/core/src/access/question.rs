@@ -23,6 +23,9 @@ pub(super) struct Known {
     pub(super) user: Option<String>,
 }
 
+/// What the script answers, as it says itself.
+type Said = (u64, u64, u8, Option<String>, Option<String>, Vec<u64>);
+
 /// What Redis says.
 #[derive(Debug)]
 pub(super) enum Answer {
@@ -64,7 +67,6 @@ pub(super) async fn ask(
             .key(session_key(redis, claims.session()))
             .key(user_key(redis, claims.user()));
     }
-    type Said = (u64, u64, u8, Option<String>, Option<String>, Vec<u64>);
     let (retry_after_ms, reset_ms, revoked, session, user, paid): Said = redis.run("gate", &call).await?;
     let payments = paid.chunks_exact(3).map(payment).collect();
     Ok(if retry_after_ms > 0 {

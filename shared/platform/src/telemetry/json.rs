@@ -7,21 +7,22 @@ use std::fmt;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The format; spans' fields have to be formatted by [`JsonFields`].
+/// The format of lines and, for them, of the fields of spans.
 pub(super) struct JsonLines;
 
-impl<S> FormatEvent<S, JsonFields> for JsonLines
+impl<S> FormatEvent<S, Self> for JsonLines
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, JsonFields>,
+        context: &FmtContext<'_, S, Self>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
@@ -37,15 +38,21 @@ where
         {
             write!(writer, ",\"span\":{{\"name\":\"{}\"", span.name())?;
             let extensions = span.extensions();
-            let text =
-                extensions.get::<FormattedFields<JsonFields>>().map_or("", |fields| fields.fields.as_str());
-            let inner = text.trim_start_matches('{').trim_end_matches('}');
-            if !inner.is_empty() {
-                write!(writer, ",{inner}")?;
-            }
+            let fields =
+                extensions.get::<FormattedFields<Self>>().map_or("", |fields| fields.fields.as_str());
+            writer.write_str(fields)?;
             writer.write_char('}')?;
         }
         writer.write_str("}\n")
+    }
+}
+
+/// A span's fields are kept as the members that follow its name.
+impl<'a> FormatFields<'a> for JsonLines {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'a>, fields: R) -> fmt::Result {
+        let mut members = Fields { writer, result: Ok(()) };
+        fields.record(&mut members);
+        members.result
     }
 }
 
@@ -82,7 +89,12 @@ impl Visit for Fields<'_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.member(field, serde_json::Value::from(value));
+        let plain = value.bytes().all(|byte| byte >= b' ' && !matches!(byte, b'"' | b'\\'));
+        if plain {
+            self.member(field, format_args!("\"{value}\""));
+        } else {
+            self.member(field, serde_json::Value::from(value));
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
@@ -127,7 +139,7 @@ mod tests {
     fn a_line_is_one_json_object_whatever_is_in_it() {
         let kept = Kept::default();
         let layer = tracing_subscriber::fmt::layer()
-            .fmt_fields(JsonFields::new())
+            .fmt_fields(JsonLines)
             .event_format(JsonLines)
             .with_writer(kept.clone());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {

@@ -7,7 +7,6 @@ use tracing::Subscriber;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::Layer;
-use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::TelemetryError;
@@ -57,9 +56,9 @@ where
     Ok((Some(Box::new(json().with_writer(writer))), Some(guard)))
 }
 
-fn json<S>() -> tracing_subscriber::fmt::Layer<S, JsonFields, JsonLines>
+fn json<S>() -> tracing_subscriber::fmt::Layer<S, JsonLines, JsonLines>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(JsonLines)
+    tracing_subscriber::fmt::layer().fmt_fields(JsonLines).event_format(JsonLines)
 }
