@@ -18,11 +18,6 @@ impl Limit {
             interval_ms: (60_000 / u64::from(count)).max(1),
         })
     }
-
-    /// Seconds in which an untouched limit is whole again.
-    pub fn window_seconds(&self) -> u64 {
-        (u64::from(self.burst) * self.interval_ms).div_ceil(1000)
-    }
 }
 
 /// What a limit says of one request.

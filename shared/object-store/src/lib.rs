@@ -80,20 +80,6 @@ impl ObjectStore {
         Self { client: Client::from_conf(config.build()), bucket: connection.bucket.to_owned() }
     }
 
-    /// Makes the bucket unless it is there.
-    pub async fn ensure_bucket(&self) -> Result<(), ObjectError> {
-        if self.ping().await.is_ok() {
-            return Ok(());
-        }
-        let made = self.client.create_bucket().bucket(&self.bucket).send().await;
-        match made {
-            Err(error) if matches!(error.code(), Some("BucketAlreadyOwnedByYou" | "BucketAlreadyExists")) => {
-                Ok(())
-            }
-            other => other.map(drop).map_err(failed("create_bucket")),
-        }
-    }
-
     /// Whether the bucket answers.
     pub async fn ping(&self) -> Result<(), ObjectError> {
         self.client.head_bucket().bucket(&self.bucket).send().await.map(drop).map_err(failed("head_bucket"))

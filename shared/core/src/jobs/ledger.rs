@@ -179,13 +179,4 @@ impl Ledger {
             })
             .collect()
     }
-
-    /// How many jobs are in each state, by queue.
-    pub async fn counts(&self) -> Result<Vec<(String, String, i64)>> {
-        let query = sqlx::query!(
-            r#"SELECT queue, state, count(*) AS "count!" FROM jobs WHERE state <> 'done' GROUP BY queue, state"#
-        );
-        let rows = named("jobs.counts", query.fetch_all(&self.stores.db)).await?;
-        Ok(rows.into_iter().map(|row| (row.queue, row.state, row.count)).collect())
-    }
 }
