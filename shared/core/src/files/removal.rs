@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use plinth_domain::id::FileId;
 use plinth_domain::preset::Preset;
-use plinth_platform::database::named;
 
 use super::processing::variant_key;
 use super::repository::{self, Remains};
@@ -49,11 +48,12 @@ pub async fn remove_abandoned(stores: &Stores, age: Duration) -> Result<u64> {
     }
 }
 
-/// Forgets an upload that has stored nothing.
-pub(super) async fn forget(stores: &Stores, id: FileId) -> Result<()> {
-    let query = sqlx::query!("DELETE FROM files WHERE id = $1 AND state = 'uploading'", id.0);
-    named("files.forget", query.execute(&stores.db)).await?;
-    Ok(())
+/// Removes an upload that broke off, with whatever of it may have reached S3; fine when the clean-up did it first.
+pub(super) async fn discard(stores: &Stores, id: FileId) -> Result<()> {
+    match repository::give_up(&stores.db, id, stores.clock.now()).await? {
+        Some(remains) => remove(stores, &remains).await,
+        None => Ok(()),
+    }
 }
 
 async fn remove(stores: &Stores, remains: &Remains) -> Result<()> {

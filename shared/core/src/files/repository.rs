@@ -269,6 +269,22 @@ pub(super) async fn remains(db: impl PgExecutor<'_>, id: FileId) -> sqlx::Result
     }))
 }
 
+/// Gives an upload up: it does not finish any more. `None` when it is none, or was given up before.
+pub(super) async fn give_up(db: &PgPool, id: FileId, at: OffsetDateTime) -> sqlx::Result<Option<Remains>> {
+    let query = sqlx::query!(
+        "UPDATE files SET state = 'deleting', updated_at = $2 WHERE id = $1 AND state = 'uploading'
+         RETURNING object_key, multipart_upload_id",
+        id.0,
+        at,
+    );
+    let row = named("files.give_up", query.fetch_optional(db)).await?;
+    Ok(row.map(|row| Remains {
+        id,
+        object_key: row.object_key,
+        multipart_upload_id: row.multipart_upload_id,
+    }))
+}
+
 /// Claims uploads that have stood still since `before` for removal: no upload finishes any more once claimed.
 pub(super) async fn claim_abandoned(
     db: &PgPool,

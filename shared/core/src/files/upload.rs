@@ -95,12 +95,9 @@ impl Upload {
     /// Makes the file out of what was written.
     pub async fn finish(mut self, origin: &Origin) -> Result<File> {
         let content_type = sniff::content_type(&self.beginning);
-        match self.store_rest(content_type).await {
-            Ok(()) => {}
-            Err(error) => {
-                self.abandon().await;
-                return Err(error);
-            }
+        if let Err(error) = self.store_rest(content_type).await {
+            self.abandon().await;
+            return Err(error);
         }
         let sha256 = std::mem::take(&mut self.hash).finish();
         let size = i64::try_from(self.size).map_err(Error::internal)?;
@@ -108,6 +105,8 @@ impl Upload {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let at = unit.at();
         if !repository::finish(unit.connection(), self.id, &stored, at).await? {
+            // The clean-up took it for abandoned, and may have been done before the last byte came.
+            self.stores.objects.delete(&self.object_key).await?;
             return Err(Error::Interrupted);
         }
         if Preset::applies_to(content_type) {
@@ -122,17 +121,11 @@ impl Upload {
 
     /// Frees what was stored. What fails here is left to the clean-up.
     pub async fn abandon(mut self) {
-        if let Some(mut parts) = self.parts.take() {
-            // A part that arrived after the end of its upload would be nobody's.
-            if let Some(sending) = parts.sending.take() {
-                let _ = sending.await;
-            }
-            if let Err(error) = self.stores.objects.abort_parts(&self.object_key, &parts.upload).await {
-                tracing::warn!(%error, file.id = %self.id, "parts of a broken upload wait for the clean-up");
-                return;
-            }
+        // A part that arrived after the end of its upload would be nobody's.
+        if let Some(sending) = self.parts.as_mut().and_then(|parts| parts.sending.take()) {
+            let _ = sending.await;
         }
-        if let Err(error) = super::removal::forget(&self.stores, self.id).await {
+        if let Err(error) = super::removal::discard(&self.stores, self.id).await {
             tracing::warn!(%error, file.id = %self.id, "a broken upload waits for the clean-up");
         }
     }
