@@ -9,9 +9,10 @@ use plinth_domain::id::UserId;
 use plinth_domain::password::Password;
 use plinth_platform::crypto::PasswordHasher;
 use plinth_testkit::Stage;
+pub(crate) use plinth_testkit::{Answer, text};
 use poem::Server;
 use poem::listener::{Acceptor as _, Listener as _, TcpListener};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -42,15 +43,16 @@ impl House {
 
     pub(crate) async fn on(stage: Stage) -> Self {
         let stores = stage.stores();
-        let endpoint = app::endpoint(&stage.settings(), &stores).expect("the settings are enough");
-        let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await.expect("a free port");
-        let address = acceptor.local_addr().remove(0);
-        let url = format!("http://{}", address.0.as_socket_addr().expect("a TCP port"));
-        let server = tokio::spawn(async move {
-            let _ = Server::new_with_acceptor(acceptor).run(endpoint).await;
-        });
+        let (url, server) = serve(&stage, &stores).await;
         let client = Client::builder().no_proxy().build().expect("a client");
         Self { stage, stores, url, client, server }
+    }
+
+    /// Ends the API and starts another one on the same stores.
+    pub(crate) async fn restart(&mut self) {
+        self.server.abort();
+        self.stores = self.stage.stores();
+        (self.url, self.server) = serve(&self.stage, &self.stores).await;
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -158,6 +160,17 @@ impl House {
     }
 }
 
+async fn serve(stage: &Stage, stores: &Stores) -> (String, tokio::task::JoinHandle<()>) {
+    let endpoint = app::endpoint(&stage.settings(), stores).expect("the settings are enough");
+    let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await.expect("a free port");
+    let address = acceptor.local_addr().remove(0);
+    let url = format!("http://{}", address.0.as_socket_addr().expect("a TCP port"));
+    let server = tokio::spawn(async move {
+        let _ = Server::new_with_acceptor(acceptor).run(endpoint).await;
+    });
+    (url, server)
+}
+
 impl Drop for House {
     fn drop(&mut self) {
         self.server.abort();
@@ -187,73 +200,4 @@ impl Person {
         let form = reqwest::multipart::Form::new().part("file", part);
         Answer::of(self.request(house, Method::POST, "/v1/files").multipart(form)).await
     }
-}
-
-/// An answer, read to its end.
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: reqwest::header::HeaderMap,
-    pub(crate) bytes: Vec<u8>,
-}
-
-impl Answer {
-    pub(crate) async fn of(request: RequestBuilder) -> Self {
-        Self::read(request.send().await.expect("the API answers")).await
-    }
-
-    pub(crate) async fn read(response: Response) -> Self {
-        let (status, headers) = (response.status(), response.headers().clone());
-        let bytes = response.bytes().await.expect("the answer is whole").to_vec();
-        Self { status, headers, bytes }
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes).unwrap_or(Value::Null)
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The body, where the status is the expected one.
-    #[track_caller]
-    pub(crate) fn expect(self, status: StatusCode) -> Value {
-        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
-        self.json()
-    }
-
-    /// A problem of this kind, in the one shape that all of them have.
-    #[track_caller]
-    pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
-        let shown = String::from_utf8_lossy(&self.bytes);
-        assert_eq!(self.status.as_u16(), status, "{shown}");
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{shown}");
-        let problem = self.json();
-        assert_eq!(problem["status"], status, "{shown}");
-        assert_eq!(problem["code"], code, "{shown}");
-        assert_eq!(problem["type"], format!("urn:plinth:problem:{code}"), "{shown}");
-        assert!(problem["title"].is_string(), "{shown}");
-        assert_eq!(problem["request_id"].as_str(), self.header("x-request-id"), "{shown}");
-        for leak in ["sqlx", "postgres", "SELECT", "panicked", "src/", ".rs", "redis://"] {
-            assert!(!shown.contains(leak), "{leak} leaks: {shown}");
-        }
-        problem
-    }
-
-    /// Which fields a problem complains of, as `pointer code`.
-    pub(crate) fn faults(&self) -> Vec<String> {
-        let problem = self.json();
-        let errors = problem["errors"].as_array().cloned().unwrap_or_default();
-        let mut faults: Vec<_> = errors
-            .iter()
-            .map(|error| format!("{} {}", text(&error["pointer"]), text(&error["code"])))
-            .collect();
-        faults.sort();
-        faults
-    }
-}
-
-#[track_caller]
-pub(crate) fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }

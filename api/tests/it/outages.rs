@@ -75,3 +75,33 @@ async fn more_logins_than_can_be_hashed_are_told_to_come_again() {
         assert!(answer.header("retry-after").is_some());
     }
 }
+
+#[tokio::test]
+async fn no_copy_is_believed_before_every_note_of_a_long_list_is_told() {
+    let mut house = House::open().await;
+    let person = house.person("ada").await;
+    house.forget_copies().await;
+    until("the session's copy is there and believed", async || {
+        person.get(&house, "/v1/me").await.expect(StatusCode::OK);
+        let key = house.stores.redis.key(&format!("session:{}", person.session_id));
+        let held: Option<String> =
+            redis::cmd("GET").arg(key).query_async(&mut house.redis().await).await.expect("reads");
+        held.filter(|text| text.starts_with('{'))
+    })
+    .await;
+    // As a writer leaves it that could not reach Redis, behind more notes than are read at once.
+    let revoke = "UPDATE sessions SET revoked_at = now() WHERE id = $1";
+    sqlx::query(revoke).bind(person.session_id).execute(&house.stores.db).await.expect("revokes");
+    let session = house.stores.redis.key(&format!("session:{}", person.session_id));
+    let note = "INSERT INTO stale_copies (key, changed_at)
+                SELECT key, now() FROM (SELECT 'other:' || n AS key FROM generate_series(1, 2500) n) others
+                UNION ALL SELECT $1, now()";
+    sqlx::query(note).bind(session).execute(&house.stores.db).await.expect("notes");
+    house.restart().await;
+    until("every note is told", async || {
+        person.get(&house, "/v1/me").await.problem(401, "session_ended");
+        (house.count("stale_copies").await == 0).then_some(())
+    })
+    .await;
+    person.get(&house, "/v1/me").await.problem(401, "session_ended");
+}

@@ -3,6 +3,7 @@
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::id::{JobId, SessionId, UserId};
 use plinth_domain::job::JobPayload;
+use plinth_platform::crypto::unique_name;
 use plinth_platform::telemetry::trace;
 use sqlx::{PgConnection, Postgres, Transaction};
 use time::OffsetDateTime;
@@ -38,7 +39,7 @@ impl Unit {
             origin: origin.clone(),
             at: stores.clock.now(),
             pushes: Vec::new(),
-            doubt: Doubt { nonce: hot::nonce(), raised: Vec::new(), missed: Vec::new() },
+            doubt: Doubt { nonce: unique_name(), raised: Vec::new(), missed: Vec::new() },
         })
     }
 

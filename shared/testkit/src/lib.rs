@@ -1,6 +1,7 @@
 //! The stack for tests: each test gets a database and a Redis prefix of its own on the services that
 //! `cargo dev test` has started, so that all of them run side by side and in any order.
 
+mod answer;
 mod database;
 mod http;
 mod mailbox;
@@ -10,6 +11,7 @@ mod stage;
 mod until;
 mod wire;
 
+pub use answer::{Answer, text};
 pub use mailbox::{Mail, Mailbox};
 pub use process::Process;
 pub use services::Services;

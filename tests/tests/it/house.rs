@@ -1,8 +1,8 @@
 //! The API as its clients see it, and people who use it.
 
 use plinth_core::Stores;
+pub(crate) use plinth_testkit::{Answer, text};
 use plinth_testkit::{Mailbox, Process, Stage, until};
-use reqwest::header::HeaderMap;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -124,54 +124,6 @@ impl Person {
         })
         .await
     }
-}
-
-/// An answer, read to its end.
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) bytes: Vec<u8>,
-}
-
-impl Answer {
-    pub(crate) async fn of(request: RequestBuilder) -> Self {
-        Self::try_of(request).await.expect("the API answers")
-    }
-
-    pub(crate) async fn try_of(request: RequestBuilder) -> reqwest::Result<Self> {
-        let response = request.send().await?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        Ok(Self { status, headers, bytes: response.bytes().await?.to_vec() })
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes).unwrap_or(Value::Null)
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The body, where the status is the expected one.
-    #[track_caller]
-    pub(crate) fn expect(self, status: StatusCode) -> Value {
-        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
-        self.json()
-    }
-
-    /// A problem of this kind.
-    #[track_caller]
-    pub(crate) fn problem(&self, status: StatusCode, code: &str) {
-        let shown = String::from_utf8_lossy(&self.bytes);
-        assert_eq!(self.status, status, "{shown}");
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{shown}");
-        assert_eq!(self.json()["code"], code, "{shown}");
-    }
-}
-
-#[track_caller]
-pub(crate) fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }
 
 /// What `/readyz` of a process says: its status, and the stores that do not answer.

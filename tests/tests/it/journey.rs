@@ -41,7 +41,7 @@ async fn arrives(door: &Door) -> Person {
     assert!(mail.text.as_deref().is_some_and(|text| text.contains("Hello Ada")), "{mail:?}");
 
     let credentials = serde_json::json!({ "email": email, "password": crate::house::PASSWORD });
-    door.post("/v1/auth/login", &credentials).await.problem(StatusCode::FORBIDDEN, "email_not_verified");
+    door.post("/v1/auth/login", &credentials).await.problem(403, "email_not_verified");
     door.verify(&mail.token()).await;
     let person = door.log_in(&email).await;
     let me = person.get("/v1/me").await.expect(StatusCode::OK);
@@ -97,7 +97,7 @@ async fn everything_is_on_record(admin: &Person, person: &Person, file: Uuid) {
     let upload = events.iter().find(|event| event["action"] == "file.uploaded").expect("just found");
     assert_eq!((&upload["target_id"], &upload["ip"]), (&file.to_string().into(), &"127.0.0.1".into()));
     assert_eq!(upload["user_agent"], "plinth-tests");
-    person.get("/v1/audit-events").await.problem(StatusCode::FORBIDDEN, "permission_denied");
+    person.get("/v1/audit-events").await.problem(403, "permission_denied");
 }
 
 async fn deletes(stage: &Stage, person: &Person, file: Uuid) {
@@ -109,7 +109,7 @@ async fn deletes(stage: &Stage, person: &Person, file: Uuid) {
     }
     let path = format!("/v1/files/{file}");
     Answer::of(person.request(Method::DELETE, &path)).await.expect(StatusCode::NO_CONTENT);
-    person.get(&path).await.problem(StatusCode::NOT_FOUND, "not_found");
+    person.get(&path).await.problem(404, "not_found");
     until("the file is purged", async || {
         let row = sqlx::query("SELECT FROM files WHERE id = $1").bind(file).fetch_optional(&stores.db).await;
         row.expect("answers").is_none().then_some(())
@@ -123,8 +123,8 @@ async fn deletes(stage: &Stage, person: &Person, file: Uuid) {
 
 async fn leaves(person: &Person) {
     person.log_out().await;
-    person.get("/v1/me").await.problem(StatusCode::UNAUTHORIZED, "session_ended");
+    person.get("/v1/me").await.problem(401, "session_ended");
     let refresh = serde_json::json!({ "refresh_token": person.refresh_token });
     let refused = person.door.post("/v1/auth/refresh", &refresh).await;
-    refused.problem(StatusCode::UNAUTHORIZED, "invalid_refresh_token");
+    refused.problem(401, "invalid_refresh_token");
 }

@@ -2,8 +2,7 @@
 //! the one shape with the headers that every answer has.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt as _;
@@ -129,17 +128,6 @@ impl<E> Observed<E> {
     }
 }
 
-/// A name that no other request has: a random one of the process and its count, mixed.
-fn fresh_id() -> String {
-    static PROCESS: LazyLock<u64> = LazyLock::new(|| u64::from_ne_bytes(crypto::random()));
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    // splitmix64's finaliser (Steele, Lea, Flood 2014): a bijection, so that no two counts collide.
-    let mut mixed = (count ^ *PROCESS).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    format!("{:016x}{:016x}", *PROCESS, mixed ^ (mixed >> 31))
-}
-
 /// The client's own id where it is one that can stand in a log, else a fresh one.
 fn request_id(request: &Request) -> Arc<str> {
     let plain = |text: &&str| {
@@ -148,7 +136,7 @@ fn request_id(request: &Request) -> Arc<str> {
     };
     match request.header(REQUEST_ID).filter(plain) {
         Some(given) => given.into(),
-        None => fresh_id().into(),
+        None => crypto::unique_name().into(),
     }
 }
 

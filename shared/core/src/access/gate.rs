@@ -8,7 +8,8 @@ use plinth_domain::gcra::{Limit, Verdict};
 use plinth_domain::id::UserId;
 use plinth_domain::user::{User, UserStatus};
 use plinth_platform::clock::unix_ms;
-use plinth_platform::redis::{Redis, RedisFailure};
+use plinth_platform::crypto::unique_name;
+use plinth_platform::redis::RedisFailure;
 use plinth_platform::settings::LimitsSettings;
 use plinth_platform::telemetry::metrics::CacheReads;
 use quick_cache::sync::Cache;
@@ -124,7 +125,7 @@ impl Gate {
         spent: Standing,
         claims: Option<&Claims>,
     ) -> Result<(Standing, Option<Copies>), RedisFailure> {
-        let nonce = hot::nonce();
+        let nonce = unique_name();
         let now_ms = unix_ms(self.stores.clock.now());
         let answer = question::ask(&self.stores.redis, counted, claims, &nonce, now_ms).await?;
         let keep = |payments: Vec<Payment>| {
@@ -217,9 +218,12 @@ impl Gate {
     ) -> Result<SessionCopy> {
         let read = fallback::session(&self.stores.db, claims.session(), claims.token(), now).await?;
         let read = read.ok_or_else(ended)?;
+        // It is live, so that it has time left.
+        let left = (read.expires_at - now).unsigned_abs();
         if leased {
             let redis = &self.stores.redis;
-            fill_while_valid(redis, &session_key(redis, claims.session()), nonce, &read, now).await;
+            let key = session_key(redis, claims.session());
+            hot::fill(redis, &key, nonce, &read, left.min(SESSION_TTL)).await;
         }
         Ok(read)
     }
@@ -232,19 +236,6 @@ impl Gate {
             hot::fill(redis, &user_key(redis, id), nonce, &user, USER_TTL).await;
         }
         Ok(Arc::new(user))
-    }
-}
-
-async fn fill_while_valid(
-    redis: &Redis,
-    key: &str,
-    nonce: &str,
-    session: &SessionCopy,
-    now: time::OffsetDateTime,
-) {
-    let left = (session.expires_at - now).max(time::Duration::ZERO).unsigned_abs();
-    if !left.is_zero() {
-        hot::fill(redis, key, nonce, session, left.min(SESSION_TTL)).await;
     }
 }
 

@@ -9,10 +9,8 @@ pub(crate) mod repository;
 mod trust;
 
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use plinth_platform::crypto;
 use plinth_platform::redis::{Redis, RedisFailure};
 use redis::Script;
 use serde::Serialize;
@@ -88,13 +86,6 @@ impl<T: DeserializeOwned> Copy<T> {
     }
 }
 
-/// A name that no other reader or writer has.
-pub(crate) fn nonce() -> String {
-    static PROCESS: LazyLock<u64> = LazyLock::new(|| u64::from_ne_bytes(crypto::random()));
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!("{:x}.{:x}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed))
-}
-
 /// Fills a key that was leased under `nonce`.
 pub(crate) async fn fill<T: Serialize>(redis: &Redis, key: &str, nonce: &str, value: &T, ttl: Duration) {
     let Ok(text) = serde_json::to_string(value) else { return };
@@ -139,10 +130,5 @@ mod tests {
         for doubtful in [Some("?a.1"), Some("?a.1,b.2"), Some("~a.1"), Some("{\"newer\":1}"), None] {
             assert_eq!(Copy::<u8>::read(doubtful), Copy::Doubtful);
         }
-    }
-
-    #[test]
-    fn no_two_nonces_are_alike() {
-        assert_ne!(nonce(), nonce());
     }
 }

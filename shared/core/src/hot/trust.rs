@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use plinth_platform::crypto::unique_name;
 use plinth_platform::redis::Redis;
 
-use super::{lift, nonce, repository};
+use super::{lift, repository};
 use crate::{Result, Stores};
 
 /// How often the notes are looked for.
@@ -58,9 +59,14 @@ async fn settle(stores: &Stores, trusted: bool) -> Result<()> {
     if !trusted {
         stores.redis.ping().await?;
     }
-    for copy in repository::list(&stores.db).await? {
-        lift(&stores.redis, &nonce(), std::slice::from_ref(&copy.key)).await?;
-        repository::settle(&stores.db, &copy).await?;
+    loop {
+        let notes = repository::list(&stores.db).await?;
+        if notes.is_empty() {
+            return Ok(());
+        }
+        for copy in notes {
+            lift(&stores.redis, &unique_name(), std::slice::from_ref(&copy.key)).await?;
+            repository::settle(&stores.db, &copy).await?;
+        }
     }
-    Ok(())
 }

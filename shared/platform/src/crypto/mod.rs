@@ -10,6 +10,9 @@ pub use key::{RootKey, RootKeyError};
 pub use password::{HashFailure, PasswordHasher};
 pub use token::OpaqueToken;
 
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 
 /// Fresh random bytes.
@@ -17,6 +20,18 @@ pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).expect("the operating system gives randomness");
     bytes
+}
+
+/// A name that nothing else has, and that costs no random bytes: a number of the process and its count, mixed.
+/// 32 hexadecimal digits; no secret.
+pub fn unique_name() -> String {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| u64::from_ne_bytes(random()));
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    // splitmix64's finaliser (Steele, Lea, Flood 2014): a bijection, so that no two counts collide.
+    let mut mixed = (count ^ *PROCESS).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    format!("{:016x}{:016x}", *PROCESS, mixed ^ (mixed >> 31))
 }
 
 /// SHA-256 (FIPS 180-4).
@@ -41,5 +56,19 @@ impl Sha256 {
 
     pub fn finish(self) -> [u8; 32] {
         self.0.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_names_are_alike() {
+        let mut names: Vec<String> = (0..10_000).map(|_| unique_name()).collect();
+        assert!(names.iter().all(|name| name.len() == 32));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), 10_000);
     }
 }

@@ -53,7 +53,7 @@ async fn everything_is_refused(person: &Person) {
         person.door.request(Method::POST, "/v1/auth/refresh").json(&refresh),
     ];
     for answer in futures_util::future::join_all(requests.map(Answer::of)).await {
-        answer.problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable");
+        answer.problem(503, "unavailable");
         let wait: u32 =
             answer.header("retry-after").expect("it says when to come again").parse().expect("seconds");
         assert!(wait >= 1);

@@ -51,11 +51,11 @@ async fn a_logout_without_redis_holds_at_once_and_when_redis_is_back() {
     person.get("/v1/me").await.expect(StatusCode::OK);
     wire.tear();
     person.log_out().await;
-    person.get("/v1/me").await.problem(StatusCode::UNAUTHORIZED, "session_ended");
+    person.get("/v1/me").await.problem(401, "session_ended");
     wire.mend();
     let mended = Instant::now();
     while mended.elapsed() < Duration::from_secs(3) {
-        person.get("/v1/me").await.problem(StatusCode::UNAUTHORIZED, "session_ended");
+        person.get("/v1/me").await.problem(401, "session_ended");
     }
 }
 
@@ -73,5 +73,5 @@ async fn a_logout_without_redis_holds_though_the_api_is_killed_before_redis_is_b
     wire.mend();
     let next = Process::api(&stage).await;
     let person = Person { door: Door::of(&next), ..person };
-    person.get("/v1/me").await.problem(StatusCode::UNAUTHORIZED, "session_ended");
+    person.get("/v1/me").await.problem(401, "session_ended");
 }

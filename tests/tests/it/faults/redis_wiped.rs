@@ -31,18 +31,18 @@ async fn nobody_is_logged_out_and_nobody_comes_back() {
         person.get("/v1/me").await.expect(StatusCode::OK);
     }
     gone.log_out().await;
-    gone.get("/v1/me").await.problem(StatusCode::UNAUTHORIZED, "session_ended");
+    gone.get("/v1/me").await.problem(401, "session_ended");
 
     assert!(wipe(&stage.stores()).await > 0, "there was something to forget");
     // Twice: what the first request puts back must be right as well.
     for _ in 0..2 {
-        gone.get("/v1/me").await.problem(StatusCode::UNAUTHORIZED, "session_ended");
+        gone.get("/v1/me").await.problem(401, "session_ended");
         stays.get("/v1/me").await.expect(StatusCode::OK);
     }
     let refresh = |token: &str| json!({ "refresh_token": token });
     door.post("/v1/auth/refresh", &refresh(&stays.refresh_token)).await.expect(StatusCode::OK);
     let refused = door.post("/v1/auth/refresh", &refresh(&gone.refresh_token)).await;
-    refused.problem(StatusCode::UNAUTHORIZED, "invalid_refresh_token");
+    refused.problem(401, "invalid_refresh_token");
     stays.get("/v1/me").await.expect(StatusCode::OK);
 }
 

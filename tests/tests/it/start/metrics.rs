@@ -86,7 +86,7 @@ async fn what_runs_tells_how_it_is() {
     }
     for private in ["/healthz", "/readyz", "/metrics"] {
         let answer = Answer::of(door.request(Method::GET, private)).await;
-        answer.problem(StatusCode::NOT_FOUND, "not_found");
+        answer.problem(404, "not_found");
     }
 
     let page = Page::read(&api.metrics().await);

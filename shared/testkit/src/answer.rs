@@ -1,0 +1,78 @@
+//! What the API answered, and the one shape that every refusal has.
+
+use reqwest::header::HeaderMap;
+use reqwest::{RequestBuilder, StatusCode};
+use serde_json::Value;
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub bytes: Vec<u8>,
+}
+
+impl Answer {
+    /// Sends the request; there is an API that answers.
+    pub async fn of(request: RequestBuilder) -> Self {
+        Self::try_of(request).await.expect("the API answers")
+    }
+
+    /// Sends the request to an API that may be away.
+    pub async fn try_of(request: RequestBuilder) -> reqwest::Result<Self> {
+        let response = request.send().await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok(Self { status, headers, bytes: response.bytes().await?.to_vec() })
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or(Value::Null)
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body, where the status is the expected one.
+    #[track_caller]
+    pub fn expect(self, status: StatusCode) -> Value {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
+        self.json()
+    }
+
+    /// A problem of this kind, in the one shape that all of them have.
+    #[track_caller]
+    pub fn problem(&self, status: u16, code: &str) -> Value {
+        let shown = String::from_utf8_lossy(&self.bytes);
+        assert_eq!(self.status.as_u16(), status, "{shown}");
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{shown}");
+        let problem = self.json();
+        assert_eq!(problem["status"], status, "{shown}");
+        assert_eq!(problem["code"], code, "{shown}");
+        assert_eq!(problem["type"], format!("urn:plinth:problem:{code}"), "{shown}");
+        assert!(problem["title"].is_string(), "{shown}");
+        assert_eq!(problem["request_id"].as_str(), self.header("x-request-id"), "{shown}");
+        for leak in ["sqlx", "postgres", "SELECT", "panicked", "src/", ".rs", "redis://"] {
+            assert!(!shown.contains(leak), "{leak} leaks: {shown}");
+        }
+        problem
+    }
+
+    /// Which fields a problem complains of, as `pointer code`.
+    pub fn faults(&self) -> Vec<String> {
+        let problem = self.json();
+        let errors = problem["errors"].as_array().cloned().unwrap_or_default();
+        let mut faults: Vec<_> = errors
+            .iter()
+            .map(|error| format!("{} {}", text(&error["pointer"]), text(&error["code"])))
+            .collect();
+        faults.sort();
+        faults
+    }
+}
+
+/// The text that a value is.
+#[track_caller]
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+}
