@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use plinth_core::Stores;
 use plinth_core::access::Gate;
+use plinth_core::api_keys::Recognition;
 use plinth_core::audit::AuditLog;
 use plinth_core::auth::Auth;
 use plinth_core::files::Files;
@@ -17,10 +18,12 @@ use poem::middleware::Cors;
 use poem::{EndpointExt as _, IntoResponse as _, Response, Route, Server};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::session_tokens::SessionLifetime;
+use crate::http::browser::Pages;
 use crate::http::document;
 use crate::http::limits::BodyLimits;
-use crate::http::middleware::{Admission, ClientAddress, Deadline, Observe};
-use crate::{audit, auth, files, notifications, users};
+use crate::http::middleware::{Admission, AdmissionParts, ClientAddress, Deadline, Observe};
+use crate::{audit, auth, files, notifications, sessions, users};
 
 const SERVICE: &str = "plinth-api";
 
@@ -37,6 +40,7 @@ pub struct Services {
     pub files: Files,
     pub inbox: Inbox,
     pub audit: AuditLog,
+    pub pages: Pages,
 }
 
 impl Services {
@@ -49,21 +53,34 @@ impl Services {
             files: Files::new(stores, settings.files.max_size.0),
             inbox: Inbox::new(stores),
             audit: AuditLog::new(stores),
+            pages: Pages::new(settings, &root),
         })
     }
 }
 
 /// Every operation, as it is served and documented.
-pub(crate) type Operations =
-    (auth::Operations, users::Operations, files::Operations, notifications::Operations, audit::Operations);
+pub(crate) type Operations = (
+    auth::Operations,
+    users::Operations,
+    sessions::Operations,
+    files::Operations,
+    notifications::Operations,
+    audit::Operations,
+);
 
 /// What answers a client's requests.
 pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpoint<'static, Response>> {
     let services = Services::new(settings, stores)?;
     let access_tokens = services.auth.access_tokens().clone();
     let operations: Operations = (
-        auth::operations(&services.auth),
+        auth::operations(
+            &services.auth,
+            &services.pages,
+            SessionLifetime::of(settings),
+            &stores.clock,
+        ),
         users::operations(&services.users),
+        sessions::operations(&services.auth),
         files::operations(&services.files),
         notifications::operations(&services.inbox),
         audit::operations(&services.audit),
@@ -78,7 +95,14 @@ pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpo
         )
         .nest("/", document::service(operations));
     let api = &settings.api;
-    let admission = Admission::new(Gate::new(stores, &settings.limits), access_tokens, stores.clock.clone());
+    let parts = AdmissionParts {
+        gate: Gate::new(stores, &settings.limits),
+        access_tokens,
+        api_keys: Recognition::new(stores),
+        pages: services.pages.clone(),
+        clock: stores.clock.clone(),
+    };
+    let admission = Admission::new(parts, settings.auth.step_up_window);
     let admitted =
         routes.with(Deadline(BodyLimits { json: api.body_limit, idle: api.request_timeout })).with(admission);
     let address = ClientAddress::new(api.trusted_proxies.0.clone());
@@ -138,6 +162,7 @@ fn cors(origins: &[String]) -> Cors {
             "if-none-match",
             "if-range",
             "traceparent",
+            "x-csrf-token",
             "x-request-id",
         ])
         .expose_headers([
@@ -151,6 +176,7 @@ fn cors(origins: &[String]) -> Cors {
             "retry-after",
             "x-request-id",
         ])
-        .allow_credentials(false)
+        // Browsers then send cookies, from these origins alone.
+        .allow_credentials(true)
         .max_age(PREFLIGHT_MAX_AGE)
 }

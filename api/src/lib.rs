@@ -9,4 +9,5 @@ pub mod commands;
 mod files;
 pub mod http;
 mod notifications;
+mod sessions;
 mod users;

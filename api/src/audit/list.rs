@@ -28,6 +28,10 @@ struct AuditEvent {
     /// Who did it; null for the system, and for whoever did not say who he is.
     actor_id: Option<Uuid>,
     session_id: Option<Uuid>,
+    /// The administrator who acted in the actor's name.
+    impersonator_id: Option<Uuid>,
+    /// The key with which a program acted for the actor.
+    api_key_id: Option<Uuid>,
     /// What was done, e.g. `session.created`.
     action: String,
     /// What it was done to: `user`, `session` or `file`.
@@ -49,6 +53,8 @@ impl From<Event> for AuditEvent {
             occurred_at: event.occurred_at,
             actor_id: event.actor_id,
             session_id: event.session_id,
+            impersonator_id: event.impersonator_id,
+            api_key_id: event.api_key_id,
             action: event.action,
             target_kind: event.target_kind,
             target_id: event.target_id,

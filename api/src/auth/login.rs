@@ -3,17 +3,20 @@
 use plinth_core::auth::Auth;
 use plinth_domain::email::Email;
 use plinth_domain::password::Password;
-use poem_openapi::payload::Json;
+use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use super::session_tokens::SessionTokens;
+use super::session_tokens::{Keeping, SessionAnswer, SessionLifetime};
 use crate::http::body::Body;
+use crate::http::browser::Pages;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::origin::RequestOrigin;
 
 pub(crate) struct Login {
     pub(super) auth: Auth,
+    pub(super) pages: Pages,
+    pub(super) lifetime: SessionLifetime,
 }
 
 /// Who logs in.
@@ -25,19 +28,38 @@ struct LoginRequest {
     /// The account's password.
     #[oai(validator(max_length = 1024))]
     password: String,
+    /// Where the tokens are to be kept; `bearer` unless given.
+    keep: Option<Keeping>,
+    /// What an earlier login on this device was given.
+    #[oai(validator(max_length = 512))]
+    device_token: Option<String>,
 }
 
 #[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
 impl Login {
     /// Log in
     ///
-    /// Opens a session. A wrong password and an unknown address get the same answer.
+    /// Opens a session. A wrong password and an unknown address get the same answer. After several failures the next
+    /// attempt has to wait, as long as `Retry-After` says; a device that the account has been used on does not wait
+    /// for what others have done.
     #[oai(path = "/login", method = "post", operation_id = "login")]
-    async fn login(&self, origin: RequestOrigin, body: Body<LoginRequest>) -> Result<Json<SessionTokens>> {
+    async fn login(
+        &self,
+        origin: RequestOrigin,
+        headers: &HeaderMap,
+        body: Body<LoginRequest>,
+    ) -> Result<SessionAnswer> {
+        let browser = self.pages.browser(headers);
+        let keeping = body.0.keep.unwrap_or_default();
+        if keeping == Keeping::Cookie {
+            browser.require_page_of_ours()?;
+        }
         let request = plinth_core::auth::LoginRequest {
             email: Email::parse(&body.0.email).ok(),
             password: Password::normalise(&body.0.password),
+            device_token: body.0.device_token.or_else(|| browser.device_token()),
         };
-        Ok(Json(self.auth.log_in(&origin.0, request).await?.into()))
+        let tokens = self.auth.log_in(&origin.0, request).await?;
+        Ok(SessionAnswer::new(tokens, keeping, &browser, self.lifetime))
     }
 }

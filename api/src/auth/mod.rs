@@ -1,14 +1,19 @@
 //! Authentication over HTTP: one file an operation.
 
+mod key_set;
 mod login;
 mod logout;
 mod refresh;
 mod register;
 mod resend_verification;
-mod session_tokens;
+pub(crate) mod session_tokens;
 mod verify_email;
 
 use plinth_core::auth::Auth;
+use plinth_platform::clock::Clock;
+
+use self::session_tokens::SessionLifetime;
+use crate::http::browser::Pages;
 
 pub(crate) type Operations = (
     register::Register,
@@ -17,15 +22,22 @@ pub(crate) type Operations = (
     login::Login,
     refresh::Refresh,
     logout::Logout,
+    key_set::ReadKeySet,
 );
 
-pub(crate) fn operations(auth: &Auth) -> Operations {
+pub(crate) fn operations(
+    auth: &Auth,
+    pages: &Pages,
+    lifetime: SessionLifetime,
+    clock: &Clock,
+) -> Operations {
     (
         register::Register { auth: auth.clone() },
         verify_email::VerifyEmail { auth: auth.clone() },
         resend_verification::ResendVerification { auth: auth.clone() },
-        login::Login { auth: auth.clone() },
-        refresh::Refresh { auth: auth.clone() },
-        logout::Logout { auth: auth.clone() },
+        login::Login { auth: auth.clone(), pages: pages.clone(), lifetime },
+        refresh::Refresh { auth: auth.clone(), pages: pages.clone(), lifetime },
+        logout::Logout { auth: auth.clone(), pages: pages.clone() },
+        key_set::ReadKeySet { auth: auth.clone(), clock: clock.clone() },
     )
 }

@@ -1,25 +1,30 @@
 //! POST /v1/auth/refresh
 
+use plinth_core::Error;
 use plinth_core::auth::Auth;
-use poem_openapi::payload::Json;
+use plinth_domain::rejection::Rejection;
+use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use super::session_tokens::SessionTokens;
+use super::session_tokens::{Keeping, SessionAnswer, SessionLifetime};
 use crate::http::body::Body;
+use crate::http::browser::Pages;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::origin::RequestOrigin;
 
 pub(crate) struct Refresh {
     pub(super) auth: Auth,
+    pub(super) pages: Pages,
+    pub(super) lifetime: SessionLifetime,
 }
 
 /// Which session goes on.
 #[derive(Object)]
 struct RefreshRequest {
-    /// The refresh token that was last given out.
+    /// The refresh token that was last given out; left out by a page whose browser keeps it in a cookie.
     #[oai(validator(max_length = 256))]
-    refresh_token: String,
+    refresh_token: Option<String>,
 }
 
 #[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
@@ -27,13 +32,27 @@ impl Refresh {
     /// Refresh a session's tokens
     ///
     /// The refresh token is used up. Presented again within ten seconds it gives the same successor (a lost response,
-    /// two tabs); later the session ends, since somebody else must hold a copy.
+    /// two tabs); later the session ends, since somebody else must hold a copy, and its owner is told by mail.
     #[oai(path = "/refresh", method = "post", operation_id = "refresh")]
     async fn refresh(
         &self,
         origin: RequestOrigin,
+        headers: &HeaderMap,
         body: Body<RefreshRequest>,
-    ) -> Result<Json<SessionTokens>> {
-        Ok(Json(self.auth.refresh(&origin.0, &body.0.refresh_token).await?.into()))
+    ) -> Result<SessionAnswer> {
+        let browser = self.pages.browser(headers);
+        let (token, keeping) = match body.0.refresh_token {
+            Some(token) => (token, Keeping::Bearer),
+            None => {
+                let kept = browser.refresh_token(|token| self.auth.session_of_refresh_token(token))?;
+                let missing = || {
+                    let detail = "The refresh token must be given, here or in its cookie.";
+                    Error::invalid("/refresh_token", Rejection::new("missing", detail))
+                };
+                (kept.ok_or_else(missing)?, Keeping::Cookie)
+            }
+        };
+        let tokens = self.auth.refresh(&origin.0, &token).await?;
+        Ok(SessionAnswer::new(tokens, keeping, &browser, self.lifetime))
     }
 }

@@ -1,30 +1,136 @@
-//! What a client gets of a session.
+//! What a client gets of a session: tokens in the body, or in a browser's cookies.
 
-use poem_openapi::Object;
+use plinth_core::auth::DEVICE_LIFETIME;
+use plinth_platform::settings::Settings;
+use poem::http::header;
+use poem::{IntoResponse, Response};
+use poem_openapi::payload::{Json, Payload};
+use poem_openapi::registry::{MetaResponses, MetaSchemaRef, Registry};
+use poem_openapi::types::{ToJSON as _, Type as _};
+use poem_openapi::{ApiResponse, Enum, Object};
+use std::time::Duration;
 use uuid::Uuid;
 
+use crate::http::browser::{Browser, Kept};
+
+/// Where a client keeps the tokens of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
+#[oai(rename_all = "lowercase")]
+pub(crate) enum Keeping {
+    /// The body has them and each request carries the access token: programs, apps.
+    #[default]
+    Bearer,
+    /// Cookies that no script can read: pages. Unsafe requests then need the header `X-CSRF-Token`.
+    Cookie,
+}
+
 /// The tokens of a session.
-#[derive(Object)]
-pub(super) struct SessionTokens {
-    /// Sent with every request as `Authorization: Bearer ...`.
-    access_token: String,
-    /// Always `Bearer`.
+#[derive(Debug, Clone, Object)]
+pub(crate) struct SessionTokens {
+    /// Sent with every request as `Authorization: Bearer ...`; null where a cookie has it.
+    access_token: Option<String>,
+    /// `Bearer` or `Cookie`.
     token_type: String,
     /// Seconds until the access token expires.
     expires_in: u64,
-    /// Gives the next tokens, once; keep it secret.
-    refresh_token: String,
+    /// Gives the next tokens, once; keep it secret. Null where a cookie has it, and where the one that the client has
+    /// stays in force.
+    refresh_token: Option<String>,
     session_id: Uuid,
+    /// After a login: present it with the next one, so that guesses of strangers do not slow it down. Null where a
+    /// cookie has it.
+    device_token: Option<String>,
+    /// What a page sends as `X-CSRF-Token` with every unsafe request; null without cookies.
+    csrf_token: Option<String>,
 }
 
-impl From<plinth_core::auth::SessionTokens> for SessionTokens {
-    fn from(tokens: plinth_core::auth::SessionTokens) -> Self {
-        Self {
-            access_token: tokens.access_token,
+/// How long browsers keep the refresh token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SessionLifetime(pub(crate) Duration);
+
+impl SessionLifetime {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self(settings.auth.session_lifetime)
+    }
+}
+
+/// The answer that opens or renews a session.
+pub(crate) struct SessionAnswer {
+    body: SessionTokens,
+    cookies: Vec<header::HeaderValue>,
+}
+
+impl SessionAnswer {
+    pub(crate) fn new(
+        tokens: plinth_core::auth::SessionTokens,
+        keeping: Keeping,
+        browser: &Browser<'_>,
+        lifetime: SessionLifetime,
+    ) -> Self {
+        let (expires_in, session) = (tokens.expires_in, tokens.session);
+        let body = SessionTokens {
+            access_token: None,
             token_type: "Bearer".to_owned(),
-            expires_in: tokens.expires_in.as_secs(),
-            refresh_token: tokens.refresh_token,
-            session_id: tokens.session.0,
+            expires_in: expires_in.as_secs(),
+            refresh_token: None,
+            session_id: session.0,
+            device_token: None,
+            csrf_token: None,
+        };
+        match keeping {
+            Keeping::Bearer => Self {
+                body: SessionTokens {
+                    access_token: Some(tokens.access_token),
+                    refresh_token: tokens.refresh_token,
+                    device_token: tokens.device_token,
+                    ..body
+                },
+                cookies: Vec::new(),
+            },
+            Keeping::Cookie => {
+                let kept = Kept {
+                    access_token: Some((&tokens.access_token, expires_in)),
+                    refresh_token: tokens.refresh_token.as_deref().map(|token| (token, lifetime.0)),
+                    device_token: tokens
+                        .device_token
+                        .as_deref()
+                        .map(|token| (token, DEVICE_LIFETIME.unsigned_abs())),
+                };
+                let csrf_token = Some(browser.csrf_token(session));
+                let body = SessionTokens { token_type: "Cookie".to_owned(), csrf_token, ..body };
+                Self { body, cookies: kept.cookies().collect() }
+            }
         }
+    }
+}
+
+impl Payload for SessionAnswer {
+    const CONTENT_TYPE: &'static str = Json::<SessionTokens>::CONTENT_TYPE;
+
+    fn schema_ref() -> MetaSchemaRef {
+        SessionTokens::schema_ref()
+    }
+}
+
+impl IntoResponse for SessionAnswer {
+    fn into_response(self) -> Response {
+        let mut response = Response::builder()
+            .content_type("application/json; charset=utf-8")
+            .header(header::CACHE_CONTROL, "no-store")
+            .body(self.body.to_json_string());
+        for cookie in self.cookies {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        response
+    }
+}
+
+impl ApiResponse for SessionAnswer {
+    fn meta() -> MetaResponses {
+        Json::<SessionTokens>::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        SessionTokens::register(registry);
     }
 }

@@ -1,6 +1,7 @@
 //! What is HTTP's own: reading requests, answering refusals, and what every request passes.
 
 pub mod body;
+pub mod browser;
 pub mod document;
 pub mod failure;
 pub mod json;

@@ -30,11 +30,14 @@ impl<'a> FromRequest<'a> for RequestOrigin {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
         let context = request.data::<RequestContext>();
         let caller = request.data::<Identity>().and_then(Identity::caller);
+        let login = caller.and_then(|caller| caller.login());
         let user_agent =
             request.header("user-agent").map(|text| text.chars().take(USER_AGENT_CHARS).collect());
         Ok(Self(Origin {
             actor: caller.map(|caller| caller.user.id),
-            session: caller.map(|caller| caller.session),
+            session: login.map(|login| login.session),
+            impersonator: login.and_then(|login| login.impersonator),
+            api_key: caller.and_then(|caller| caller.api_key()),
             ip: request.data::<ClientIp>().map(|ip| ip.0),
             user_agent,
             request_id: context.map(|context| context.request_id.to_string()),

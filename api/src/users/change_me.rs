@@ -52,6 +52,6 @@ impl ChangeMe {
         body: Body<ChangeMeRequest>,
     ) -> Result<Json<Account>> {
         let user = self.users.change_profile(&origin.0, caller.user.id, body.0.parse()?).await?;
-        Ok(Json(Account::from(&user)))
+        Ok(Json(Account::of(&user, &caller.rights)))
     }
 }

@@ -1,5 +1,6 @@
 //! GET /v1/me
 
+use plinth_core::access::Rights;
 use plinth_domain::user::User;
 use poem_openapi::{Object, OpenApi};
 use serde::Serialize;
@@ -25,19 +26,23 @@ pub(super) struct Account {
     roles: Vec<String>,
     /// What the account may do, as `resource:action`.
     permissions: Vec<String>,
+    /// Whether a login asks for a second factor.
+    has_second_factor: bool,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
 }
 
-impl From<&User> for Account {
-    fn from(user: &User) -> Self {
+impl Account {
+    /// The account of `user`, who may do what `rights` say.
+    pub(super) fn of(user: &User, rights: &Rights) -> Self {
         Self {
             id: user.id.0,
             email: user.email.clone(),
             display_name: user.display_name.clone(),
             email_verified_at: user.email_verified_at,
             roles: user.roles.clone(),
-            permissions: user.permissions.iter().map(|permission| permission.as_str().to_owned()).collect(),
+            permissions: rights.permissions.iter().map(|permission| permission.as_str().to_owned()).collect(),
+            has_second_factor: user.has_second_factor,
             created_at: user.created_at,
         }
     }
@@ -52,7 +57,7 @@ impl ReadMe {
         reason = "an operation is async, also one whose caller was all that it needs"
     )]
     async fn read(&self, caller: Allowed<ProfileRead>) -> Result<DirectJson<Account>> {
-        Ok(DirectJson(Account::from(&*caller.user)))
+        Ok(DirectJson(Account::of(&caller.user, &caller.rights)))
     }
 }
 
@@ -75,10 +80,11 @@ mod tests {
                 email_verified_at,
                 status: UserStatus::Active,
                 roles: vec!["member".to_owned()],
-                permissions: vec!["profile:read".to_owned()].into(),
+                has_second_factor: true,
                 created_at: verified,
             };
-            let account = Account::from(&user);
+            let rights = Rights { permissions: vec!["profile:read".to_owned()].into(), requires_mfa: false };
+            let account = Account::of(&user, &rights);
             assert_eq!(
                 serde_json::to_value(&account).expect("serialises"),
                 account.to_json().expect("documented")

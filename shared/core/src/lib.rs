@@ -5,6 +5,8 @@
 //! service, never its repository.
 
 pub mod access;
+pub mod access_tokens;
+pub mod api_keys;
 pub mod audit;
 pub mod auth;
 pub mod cleanup;
@@ -16,6 +18,7 @@ pub mod notifications;
 pub mod page;
 pub mod stores;
 pub mod unit;
+pub mod roles;
 pub mod users;
 
 pub use error::Error;

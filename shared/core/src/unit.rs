@@ -1,7 +1,7 @@
 //! One change: its rows, its audit events and its jobs in one transaction, committed in one visible place.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
-use plinth_domain::id::{JobId, SessionId, UserId};
+use plinth_domain::id::{ApiKeyId, JobId, SessionId, UserId};
 use plinth_domain::job::JobPayload;
 use plinth_platform::crypto::unique_name;
 use plinth_platform::telemetry::trace;
@@ -93,21 +93,39 @@ impl Unit {
 
     /// The account, or what it may do, changes: its hot copy is not to be trusted.
     pub async fn changes_user(&mut self, id: UserId) {
-        self.raise_doubt(access::user_key(&self.stores.redis, id)).await;
+        self.raise_doubt(vec![access::user_key(&self.stores.redis, id)]).await;
     }
 
     /// The session changes: its hot copy is not to be trusted.
     pub async fn changes_session(&mut self, id: SessionId) {
-        self.raise_doubt(access::session_key(&self.stores.redis, id)).await;
+        self.changes_sessions(&[id]).await;
     }
 
-    async fn raise_doubt(&mut self, key: String) {
-        let raised = hot::raise(&self.stores.redis, &self.doubt.nonce, std::slice::from_ref(&key)).await;
-        match raised {
-            Ok(()) => self.doubt.raised.push(key),
+    /// The same for several, in one go.
+    pub async fn changes_sessions(&mut self, ids: &[SessionId]) {
+        let redis = &self.stores.redis;
+        let keys = ids.iter().map(|id| access::session_key(redis, *id)).collect();
+        self.raise_doubt(keys).await;
+    }
+
+    /// API keys change: their hot copies are not to be trusted.
+    pub async fn changes_api_keys(&mut self, ids: &[ApiKeyId]) {
+        let redis = &self.stores.redis;
+        let keys = ids.iter().map(|id| access::api_key_key(redis, *id)).collect();
+        self.raise_doubt(keys).await;
+    }
+
+    /// What a role lets its holders do changes.
+    pub async fn changes_roles(&mut self) {
+        self.raise_doubt(vec![access::roles_key(&self.stores.redis)]).await;
+    }
+
+    async fn raise_doubt(&mut self, keys: Vec<String>) {
+        match hot::raise(&self.stores.redis, &self.doubt.nonce, &keys).await {
+            Ok(()) => self.doubt.raised.extend(keys),
             Err(error) => {
-                tracing::warn!(%error, "a copy that is about to go stale is noted in PostgreSQL");
-                self.doubt.missed.push(key);
+                tracing::warn!(%error, "copies that are about to go stale are noted in PostgreSQL");
+                self.doubt.missed.extend(keys);
             }
         }
     }

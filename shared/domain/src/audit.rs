@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::id::{FileId, SessionId, UserId};
+use crate::id::{ApiKeyId, FileId, PasskeyId, SessionId, TotpFactorId, UserId};
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal),* $(,)?) => {
@@ -28,10 +28,48 @@ actions! {
     VerificationRequested = "account.verification_requested",
     VerificationSent = "account.verification_sent",
     AdministratorCreated = "account.administrator_created",
+    AccountImported = "account.imported",
+    AccountSuspended = "account.suspended",
+    AccountReactivated = "account.reactivated",
+    AccountDeleted = "account.deleted",
+    EmailChangeRequested = "account.email_change_requested",
+    EmailChangeSent = "account.email_change_sent",
+    EmailChanged = "account.email_changed",
+    EmailChangeUndone = "account.email_change_undone",
+    PasswordChanged = "password.changed",
+    PasswordRemoved = "password.removed",
+    PasswordResetRequested = "password.reset_requested",
+    PasswordResetSent = "password.reset_sent",
+    PasswordReset = "password.reset",
+    /// The same password under the parameters in force.
+    PasswordRehashed = "password.rehashed",
+    SecurityNoticeSent = "account.security_notice_sent",
+    FactorEnrolled = "factor.enrolled",
+    FactorRemoved = "factor.removed",
+    /// An administrator has removed every second factor of somebody.
+    FactorsReset = "factor.reset",
+    RecoveryCodesIssued = "factor.recovery_codes_issued",
+    RecoveryCodeUsed = "factor.recovery_code_used",
+    PasskeyAdded = "passkey.added",
+    PasskeyRenamed = "passkey.renamed",
+    PasskeyRemoved = "passkey.removed",
+    ApiKeyCreated = "api_key.created",
+    ApiKeyRevoked = "api_key.revoked",
+    RoleCreated = "role.created",
+    RoleChanged = "role.changed",
+    RoleRemoved = "role.removed",
+    RolesAssigned = "role.assigned",
+    ImpersonationStarted = "impersonation.started",
+    SigningKeyCreated = "signing_key.created",
+    SigningKeyRetired = "signing_key.retired",
     SessionCreated = "session.created",
     /// A login that was refused.
     SessionRefused = "session.refused",
+    /// The second factor of a login, or its refusal.
+    SecondFactorRefused = "session.second_factor_refused",
     SessionRefreshed = "session.refreshed",
+    /// The person at a session has proved again who he is.
+    SessionSteppedUp = "session.stepped_up",
     SessionRevoked = "session.revoked",
     /// An old refresh token was presented again: somebody else holds a copy.
     RefreshReused = "session.refresh_reused",
@@ -54,6 +92,13 @@ pub enum Target {
     None,
     User(UserId),
     Session(SessionId),
+    TotpFactor(TotpFactorId),
+    Passkey(PasskeyId),
+    ApiKey(ApiKeyId),
+    /// Has a name and no id: it stands in the details.
+    Role,
+    /// The same.
+    SigningKey,
     File(FileId),
 }
 
@@ -63,15 +108,23 @@ impl Target {
             Self::None => None,
             Self::User(_) => Some("user"),
             Self::Session(_) => Some("session"),
+            Self::TotpFactor(_) => Some("totp_factor"),
+            Self::Passkey(_) => Some("passkey"),
+            Self::ApiKey(_) => Some("api_key"),
+            Self::Role => Some("role"),
+            Self::SigningKey => Some("signing_key"),
             Self::File(_) => Some("file"),
         }
     }
 
     pub const fn id(self) -> Option<uuid::Uuid> {
         match self {
-            Self::None => None,
+            Self::None | Self::Role | Self::SigningKey => None,
             Self::User(id) => Some(id.0),
             Self::Session(id) => Some(id.0),
+            Self::TotpFactor(id) => Some(id.0),
+            Self::Passkey(id) => Some(id.0),
+            Self::ApiKey(id) => Some(id.0),
             Self::File(id) => Some(id.0),
         }
     }
@@ -98,6 +151,10 @@ impl Outcome {
 pub struct Origin {
     pub actor: Option<UserId>,
     pub session: Option<SessionId>,
+    /// The administrator who acts in the actor's name.
+    pub impersonator: Option<UserId>,
+    /// The key with which a program acts for the actor.
+    pub api_key: Option<ApiKeyId>,
     pub ip: Option<IpAddr>,
     pub user_agent: Option<String>,
     pub request_id: Option<String>,

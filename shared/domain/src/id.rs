@@ -40,6 +40,12 @@ ids! {
     SessionId,
     /// One access token (`jti`).
     TokenId,
+    /// An authenticator app that gives codes.
+    TotpFactorId,
+    /// A passkey.
+    PasskeyId,
+    /// A key with which a program acts for its owner.
+    ApiKeyId,
     /// A stored file.
     FileId,
     /// A unit of background work.

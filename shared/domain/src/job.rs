@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{FileId, UserId};
+use crate::notice::SecurityNotice;
 use crate::notification::NewNotification;
 
 /// A line that jobs wait in; workers choose which they serve.
@@ -68,6 +69,62 @@ pub struct SendVerificationMail {
 
 impl JobPayload for SendVerificationMail {
     const KIND: &'static str = "email.verification";
+    const QUEUE: Queue = Queue::Email;
+    const VERSION: i16 = 1;
+    const MAX_ATTEMPTS: i16 = 10;
+}
+
+/// Send that mail again to whoever has this address and has not proved it. Whether anybody has is found out here and
+/// not by the request, whose answer and duration therefore tell nothing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ResendVerificationMail {
+    pub email: String,
+}
+
+impl JobPayload for ResendVerificationMail {
+    const KIND: &'static str = "email.verification_again";
+    const QUEUE: Queue = Queue::Email;
+    const VERSION: i16 = 1;
+    const MAX_ATTEMPTS: i16 = 10;
+}
+
+/// Send the mail with which whoever has this address, if anybody, chooses another password.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SendPasswordResetMail {
+    pub email: String,
+}
+
+impl JobPayload for SendPasswordResetMail {
+    const KIND: &'static str = "email.password_reset";
+    const QUEUE: Queue = Queue::Email;
+    const VERSION: i16 = 1;
+    const MAX_ATTEMPTS: i16 = 10;
+}
+
+/// Send the mail that proves an account's new address, unless somebody else has it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SendEmailChangeMail {
+    pub user_id: UserId,
+    pub email: String,
+}
+
+impl JobPayload for SendEmailChangeMail {
+    const KIND: &'static str = "email.change";
+    const QUEUE: Queue = Queue::Email;
+    const VERSION: i16 = 1;
+    const MAX_ATTEMPTS: i16 = 10;
+}
+
+/// Tell the owner of an account what happened to how he logs in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SendSecurityNotice {
+    pub user_id: UserId,
+    #[serde(flatten)]
+    pub notice: SecurityNotice,
+}
+
+impl JobPayload for SendSecurityNotice {
+    const KIND: &'static str = "email.security_notice";
     const QUEUE: Queue = Queue::Email;
     const VERSION: i16 = 1;
     const MAX_ATTEMPTS: i16 = 10;

@@ -4,15 +4,19 @@
 //! Nothing in this crate knows SQL, HTTP or Redis.
 
 pub mod audit;
+pub mod authentication;
+pub mod client;
 pub mod email;
 pub mod file;
 pub mod gcra;
 pub mod id;
 pub mod job;
+pub mod notice;
 pub mod notification;
 pub mod password;
 pub mod permission;
 pub mod preset;
 pub mod rejection;
+pub mod role;
 pub mod text;
 pub mod user;

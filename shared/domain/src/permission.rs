@@ -43,8 +43,32 @@ permissions! {
     FilesWrite = "files:write",
     /// Read one's own inbox.
     NotificationsRead = "notifications:read",
+    /// See how one logs in: sessions, second factors, passkeys, API keys.
+    CredentialsRead = "credentials:read",
+    /// Change how one logs in.
+    CredentialsWrite = "credentials:write",
+    /// Read everybody's accounts.
+    UsersRead = "users:read",
+    /// Change everybody's accounts: status, roles, sessions, second factors.
+    UsersWrite = "users:write",
+    /// Act in somebody's name for a while.
+    UsersImpersonate = "users:impersonate",
+    /// Read the roles.
+    RolesRead = "roles:read",
+    /// Make, change and remove roles.
+    RolesWrite = "roles:write",
     /// Read the audit log of everybody.
     AuditRead = "audit:read",
+}
+
+impl Permission {
+    /// Whether an API key may carry it: what changes who may do what, or how one logs in, needs a person.
+    pub const fn suits_api_keys(self) -> bool {
+        !matches!(
+            self,
+            Self::CredentialsRead | Self::CredentialsWrite | Self::UsersImpersonate | Self::RolesWrite
+        )
+    }
 }
 
 /// A name that no permission of this build has.
@@ -71,8 +95,31 @@ impl Permissions {
         self.0.contains(&permission)
     }
 
+    /// Whether everything in here is in `other` as well.
+    pub fn are_within(&self, other: &Self) -> bool {
+        self.0.is_subset(&other.0)
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self(self.0.intersection(&other.0).copied().collect())
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = Permission> {
         self.0.iter().copied()
+    }
+}
+
+impl FromIterator<Permission> for Permissions {
+    fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
+        Self(permissions.into_iter().collect())
+    }
+}
+
+impl Extend<Permission> for Permissions {
+    fn extend<I: IntoIterator<Item = Permission>>(&mut self, permissions: I) {
+        self.0.extend(permissions);
     }
 }
 

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::id::UserId;
-use crate::permission::Permissions;
 
 /// Whether an account may act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +11,8 @@ use crate::permission::Permissions;
 pub enum UserStatus {
     Active,
     Suspended,
+    /// Gone for good; the row has nothing personal any more.
+    Deleted,
 }
 
 impl UserStatus {
@@ -19,6 +20,7 @@ impl UserStatus {
         match self {
             Self::Active => "active",
             Self::Suspended => "suspended",
+            Self::Deleted => "deleted",
         }
     }
 
@@ -26,6 +28,7 @@ impl UserStatus {
         match text {
             "active" => Some(Self::Active),
             "suspended" => Some(Self::Suspended),
+            "deleted" => Some(Self::Deleted),
             _ => None,
         }
     }
@@ -42,6 +45,7 @@ pub struct User {
     pub email_verified_at: Option<OffsetDateTime>,
     pub status: UserStatus,
     pub roles: Vec<String>,
-    pub permissions: Permissions,
+    /// Whether there is a second factor that a login would ask for.
+    pub has_second_factor: bool,
     pub created_at: OffsetDateTime,
 }

@@ -33,6 +33,7 @@ impl Stage {
             ("PLINTH_SMTP_URL", &services.smtp_url),
             ("PLINTH_LIMITS_IP_PER_MINUTE", "0"),
             ("PLINTH_LIMITS_USER_PER_MINUTE", "0"),
+            ("PLINTH_LIMITS_API_KEY_PER_MINUTE", "0"),
             ("PLINTH_LIMITS_AUTH_PER_MINUTE", "0"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();

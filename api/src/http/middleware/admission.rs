@@ -1,20 +1,25 @@
-//! The authorization path up to the permissions: extract the JWT, signature, expiry, then blacklist, session, account
-//! and rate limits in one round trip to Redis.
+//! The authorization path up to the permissions: extract the token, signature, expiry, then blacklist, credential,
+//! account, roles and rate limits in one round trip to Redis.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use plinth_core::Error;
-use plinth_core::access::Gate;
-use plinth_core::auth::{AccessTokens, Claims};
+use plinth_core::access::{Caller, Gate, Presented};
+use plinth_core::access_tokens::AccessTokens;
+use plinth_core::api_keys::Recognition;
 use plinth_domain::gcra::{Limit, Verdict};
 use plinth_domain::id::UserId;
 use plinth_platform::clock::Clock;
+use plinth_platform::crypto::ApiKeyToken;
 use poem::http::{HeaderMap, HeaderName, HeaderValue, header};
 use poem::{Endpoint, IntoResponse as _, Middleware, Request, Response};
 
+use crate::http::browser::{self, Pages};
 use crate::http::failure::Failure;
 use crate::http::origin::ClientIp;
-use crate::http::principal::Identity;
+use crate::http::principal::{Identity, Known};
 
 /// Requests below it present credentials, which can be guessed at, and have a limit of their own.
 const SENSITIVE: &str = "/v1/auth/";
@@ -27,17 +32,34 @@ const LOGOUT: &str = "/v1/auth/logout";
 pub struct Admission(Arc<Inner>);
 
 struct Inner {
-    gate: Gate,
-    access_tokens: AccessTokens,
-    clock: Clock,
+    parts: Parts,
+    step_up_window: time::Duration,
+}
+
+/// What an admission asks.
+pub struct Parts {
+    pub gate: Gate,
+    pub access_tokens: AccessTokens,
+    pub api_keys: Recognition,
+    pub pages: Pages,
+    pub clock: Clock,
 }
 
 /// Who asks, and the tightest limit that was counted.
 type Admitted = (Identity, Option<(Limit, Verdict)>);
 
+/// A token, and what brought it.
+#[derive(Clone, Copy)]
+enum Carried<'a> {
+    Header(&'a str),
+    Cookie(&'a str),
+}
+
 impl Admission {
-    pub fn new(gate: Gate, access_tokens: AccessTokens, clock: Clock) -> Self {
-        Self(Arc::new(Inner { gate, access_tokens, clock }))
+    /// `step_up_window` is how long a proof of who one is counts as one of a moment ago.
+    pub fn new(parts: Parts, step_up_window: Duration) -> Self {
+        let step_up_window = step_up_window.try_into().unwrap_or(time::Duration::MAX);
+        Self(Arc::new(Inner { parts, step_up_window }))
     }
 }
 
@@ -49,41 +71,90 @@ impl Inner {
             .ok_or_else(|| Error::internal("a request has no address"))?;
         let path = request.uri().path();
         let sensitive = path.starts_with(SENSITIVE) && path != LOGOUT;
-        let claims =
-            bearer(request.headers()).map(|token| self.access_tokens.verify(token, self.clock.now()));
-        match claims.transpose() {
-            Ok(claims) => self.ask(ip, sensitive, claims.as_deref()).await,
-            Err(Error::Unauthenticated { code, detail }) => {
-                let (_, limit) = self.ask(ip, sensitive, None).await?;
-                Ok((Identity::Refused { code, detail }, limit))
+        let asked = match carried(request.headers()) {
+            None => self.ask(ip, sensitive, None).await,
+            Some(Carried::Header(token)) if ApiKeyToken::looks_like(token) => {
+                Box::pin(self.ask_with_api_key(ip, sensitive, token)).await
             }
-            Err(other) => Err(other),
+            Some(carried) => self.ask_with_access_token(ip, sensitive, request, carried).await,
+        };
+        match asked {
+            Err(Error::Unauthenticated { code, detail }) => Ok((Identity::Refused { code, detail }, None)),
+            other => other,
         }
+    }
+
+    async fn ask_with_access_token(
+        &self,
+        ip: IpAddr,
+        sensitive: bool,
+        request: &Request,
+        carried: Carried<'_>,
+    ) -> plinth_core::Result<Admitted> {
+        let (token, by_cookie) = match carried {
+            Carried::Header(token) => (token, false),
+            Carried::Cookie(token) => (token, true),
+        };
+        let claims = match self.parts.access_tokens.verify(token, self.parts.clock.now()).await {
+            Ok(claims) => claims,
+            Err(refused) => return self.refuse(ip, sensitive, refused).await,
+        };
+        if by_cookie
+            && !request.method().is_safe()
+            && !self.parts.pages.have_sent(request.headers(), claims.session())
+        {
+            let (_, limit) = self.ask(ip, sensitive, None).await?;
+            return Ok((Identity::Unproven, limit));
+        }
+        self.ask(ip, sensitive, Some(Presented::AccessToken(&claims))).await
+    }
+
+    async fn ask_with_api_key(
+        &self,
+        ip: IpAddr,
+        sensitive: bool,
+        token: &str,
+    ) -> plinth_core::Result<Admitted> {
+        match self.parts.api_keys.recognise(token).await {
+            Ok((key, user)) => self.ask(ip, sensitive, Some(Presented::ApiKey { key, user })).await,
+            Err(refused) => self.refuse(ip, sensitive, refused).await,
+        }
+    }
+
+    /// Whoever presents what is refused counts as nobody.
+    async fn refuse(&self, ip: IpAddr, sensitive: bool, refused: Error) -> plinth_core::Result<Admitted> {
+        let Error::Unauthenticated { code, detail } = refused else { return Err(refused) };
+        let (_, limit) = self.ask(ip, sensitive, None).await?;
+        Ok((Identity::Refused { code, detail }, limit))
     }
 
     async fn ask(
         &self,
-        ip: std::net::IpAddr,
+        ip: IpAddr,
         sensitive: bool,
-        claims: Option<&Claims>,
+        presented: Option<Presented<'_>>,
     ) -> plinth_core::Result<Admitted> {
-        match self.gate.admit(ip, sensitive, claims).await {
-            Ok(admission) => {
-                let identity =
-                    admission.caller.map_or(Identity::Nobody, |caller| Identity::Known(Arc::new(caller)));
-                Ok((identity, admission.limit))
-            }
-            Err(Error::Unauthenticated { code, detail }) => Ok((Identity::Refused { code, detail }, None)),
-            Err(other) => Err(other),
-        }
+        let admission = self.parts.gate.admit(ip, sensitive, presented).await?;
+        let identity = admission.caller.map_or(Identity::Nobody, |caller| {
+            let is_fresh = self.is_fresh(&caller);
+            Identity::Known(Known { caller: Arc::new(caller), is_fresh })
+        });
+        Ok((identity, admission.limit))
+    }
+
+    fn is_fresh(&self, caller: &Caller) -> bool {
+        let now = self.parts.clock.now();
+        caller.login().is_some_and(|login| now - login.authenticated_at <= self.step_up_window)
     }
 }
 
-/// RFC 6750, section 2.1.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+/// The Authorization field comes first (RFC 6750, section 2.1): no page of somebody else can make a browser send it.
+fn carried(headers: &HeaderMap) -> Option<Carried<'_>> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return browser::cookie(headers, browser::ACCESS).map(Carried::Cookie);
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| Carried::Header(token.trim()))
 }
 
 pub struct Admitting<E> {

@@ -6,7 +6,7 @@ mod deadline;
 mod metrics;
 mod observe;
 
-pub use admission::Admission;
+pub use admission::{Admission, Parts as AdmissionParts};
 pub use client_address::ClientAddress;
 pub use deadline::Deadline;
 pub use observe::Observe;

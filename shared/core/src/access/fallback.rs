@@ -1,11 +1,12 @@
-//! Sessions from PostgreSQL, when Redis has no copy that can be trusted.
+//! The truth from PostgreSQL, when Redis has no copy of it that can be trusted.
 
-use plinth_domain::id::{SessionId, TokenId, UserId};
-use plinth_platform::database::PgPool;
+use plinth_domain::id::{ApiKeyId, SessionId, TokenId, UserId};
+use plinth_domain::permission::Permissions;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::auth;
+use super::rights::RoleTable;
+use crate::{Result, Stores, api_keys, auth, roles};
 
 /// What the gate needs of a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,11 +18,36 @@ pub(super) struct SessionCopy {
 
 /// The session if it is live and the token was not taken back.
 pub(super) async fn session(
-    db: &PgPool,
+    stores: &Stores,
     id: SessionId,
     token: TokenId,
     now: OffsetDateTime,
-) -> sqlx::Result<Option<SessionCopy>> {
-    let live = auth::live(db, id, token, now).await?;
+) -> Result<Option<SessionCopy>> {
+    let live = auth::live(&stores.db, id, token, now).await?;
     Ok(live.map(|(user, expires_at)| SessionCopy { user, expires_at }))
+}
+
+/// What the gate needs of an API key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ApiKeyCopy {
+    pub(super) user: UserId,
+    pub(super) scopes: Permissions,
+    #[serde(with = "time::serde::timestamp::option")]
+    pub(super) expires_at: Option<OffsetDateTime>,
+}
+
+impl ApiKeyCopy {
+    pub(super) fn is_live(&self, now: OffsetDateTime) -> bool {
+        self.expires_at.is_none_or(|expires_at| expires_at > now)
+    }
+}
+
+/// The key if it is live; notes that it was used.
+pub(super) async fn api_key(stores: &Stores, id: ApiKeyId) -> Result<Option<ApiKeyCopy>> {
+    let live = api_keys::use_live(stores, id).await?;
+    Ok(live.map(|key| ApiKeyCopy { user: key.user, scopes: key.scopes, expires_at: key.expires_at }))
+}
+
+pub(super) async fn role_table(stores: &Stores) -> Result<RoleTable> {
+    Ok(RoleTable::of(roles::all(stores).await?))
 }

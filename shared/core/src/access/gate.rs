@@ -1,11 +1,11 @@
 //! The gate that every request passes.
 
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use plinth_domain::gcra::{Limit, Verdict};
-use plinth_domain::id::UserId;
+use plinth_domain::id::{ApiKeyId, UserId};
 use plinth_domain::user::{User, UserStatus};
 use plinth_platform::clock::unix_ms;
 use plinth_platform::crypto::unique_name;
@@ -14,21 +14,28 @@ use plinth_platform::settings::LimitsSettings;
 use plinth_platform::telemetry::metrics::CacheReads;
 use quick_cache::sync::Cache;
 
-use super::fallback::{self, SessionCopy};
+use super::fallback::{self, ApiKeyCopy, SessionCopy};
 use super::limits::{self, Counted, Limits, Payment, Standing};
 use super::question::{self, Answer, Known};
-use super::{Caller, session_key, user_key};
-use crate::auth::Claims;
+use super::rights::RoleTable;
+use super::{Caller, Credential, Login, Presented, Rights, api_key_key, roles_key, session_key, user_key};
+use crate::access_tokens::Claims;
 use crate::hot::{self, Copy, Trust};
 use crate::{Error, Result, Stores};
 
 static SESSION_READS: LazyLock<CacheReads> = LazyLock::new(|| CacheReads::of("session"));
+static API_KEY_READS: LazyLock<CacheReads> = LazyLock::new(|| CacheReads::of("api_key"));
 static USER_READS: LazyLock<CacheReads> = LazyLock::new(|| CacheReads::of("user"));
 
 /// How long a copy of an account is used without a look at PostgreSQL.
 const USER_TTL: Duration = Duration::from_mins(5);
 /// The same for a session.
 const SESSION_TTL: Duration = Duration::from_mins(5);
+
+/// The same for an API key; a key's last use is as precise as this.
+const API_KEY_TTL: Duration = Duration::from_mins(1);
+/// The same for the version of the roles.
+const ROLES_TTL: Duration = Duration::from_mins(5);
 
 /// Accounts that are kept as they were read.
 const ACCOUNTS: usize = 10_000;
@@ -49,13 +56,25 @@ pub struct Gate {
     limits: Limits,
     /// Accounts with the text that each was read from.
     read: Cache<UserId, (Box<str>, Arc<User>)>,
+    /// The roles that were read last.
+    roles: RwLock<Option<Arc<RoleTable>>>,
+    /// What accounts may do, by the version of the roles that said so.
+    rights: Cache<UserId, Arc<Resolved>>,
+}
+
+/// What an account may do, and by what that was found.
+struct Resolved {
+    version: String,
+    user: Arc<User>,
+    rights: Arc<Rights>,
 }
 
 /// What Redis holds of a request's caller.
 struct Copies {
     revoked: bool,
-    session: Copy<SessionCopy>,
+    credential: Option<String>,
     user: Copy<Arc<User>>,
+    roles: Copy<String>,
     /// Under which an absent copy was leased.
     nonce: String,
 }
@@ -63,7 +82,13 @@ struct Copies {
 impl Copies {
     /// As if Redis had nothing that can be believed.
     fn none() -> Self {
-        Self { revoked: false, session: Copy::Doubtful, user: Copy::Doubtful, nonce: String::new() }
+        Self {
+            revoked: false,
+            credential: None,
+            user: Copy::Doubtful,
+            roles: Copy::Doubtful,
+            nonce: String::new(),
+        }
     }
 }
 
@@ -75,15 +100,22 @@ impl Gate {
             trust: Trust::start(stores),
             limits: Limits::new(limits),
             read: Cache::new(ACCOUNTS),
+            roles: RwLock::default(),
+            rights: Cache::new(ACCOUNTS),
         }
     }
 
     /// Counts the request against its limits and finds out who is asking. `sensitive` requests, those that
     /// guess at credentials, have a limit of their own.
-    pub async fn admit(&self, ip: IpAddr, sensitive: bool, claims: Option<&Claims>) -> Result<Admission> {
-        let mut counted = self.limits.of(ip, sensitive, claims.map(Claims::user));
+    pub async fn admit(
+        &self,
+        ip: IpAddr,
+        sensitive: bool,
+        presented: Option<Presented<'_>>,
+    ) -> Result<Admission> {
+        let mut counted = self.limits.of(ip, sensitive, presented);
         let spent = self.limits.spend(&mut counted);
-        let (limit, copies) = match self.ask_redis(&counted, spent, claims).await {
+        let (limit, copies) = match self.ask_redis(&counted, spent, presented).await {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::debug!(%error, "the gate goes on without Redis");
@@ -94,8 +126,8 @@ impl Gate {
         if let Some((_, refused)) = limit.filter(|(_, verdict)| !verdict.allowed) {
             return Err(Error::RateLimited(refused));
         }
-        let caller = match claims {
-            Some(claims) => Some(self.identify(claims, copies).await?),
+        let caller = match presented {
+            Some(presented) => Some(self.identify(presented, copies).await?),
             None => None,
         };
         Ok(Admission { caller, limit })
@@ -105,29 +137,29 @@ impl Gate {
         &self,
         counted: &[Counted],
         spent: Standing,
-        claims: Option<&Claims>,
+        presented: Option<Presented<'_>>,
     ) -> Result<(Standing, Option<Copies>), RedisFailure> {
         let redis = &self.stores.redis;
         if counted.is_empty() {
-            let Some(claims) = claims else { return Ok((spent, None)) };
-            let known = question::read(redis, claims).await?;
-            if known.session.is_some() && known.user.is_some() {
-                return Ok((spent, Some(self.copies(claims, known, String::new()))));
+            let Some(presented) = presented else { return Ok((spent, None)) };
+            let known = question::read(redis, presented).await?;
+            if known.credential.is_some() && known.user.is_some() && known.roles.is_some() {
+                return Ok((spent, Some(self.copies(presented, known, String::new()))));
             }
         }
         // Boxed: with the limits paid for and the copies there, a request does not come here.
-        Box::pin(self.pay(counted, spent, claims)).await
+        Box::pin(self.pay(counted, spent, presented)).await
     }
 
     async fn pay(
         &self,
         counted: &[Counted],
         spent: Standing,
-        claims: Option<&Claims>,
+        presented: Option<Presented<'_>>,
     ) -> Result<(Standing, Option<Copies>), RedisFailure> {
         let nonce = unique_name();
         let now_ms = unix_ms(self.stores.clock.now());
-        let answer = question::ask(&self.stores.redis, counted, claims, &nonce, now_ms).await?;
+        let answer = question::ask(&self.stores.redis, counted, presented, &nonce, now_ms).await?;
         let keep = |payments: Vec<Payment>| {
             counted.iter().zip(payments).fold(spent, |standing, (one, payment)| {
                 limits::tighter(standing, self.limits.keep(one, payment))
@@ -135,7 +167,7 @@ impl Gate {
         };
         match answer {
             Answer::Admitted { payments, known } => {
-                Ok((keep(payments), claims.map(|claims| self.copies(claims, known, nonce))))
+                Ok((keep(payments), presented.map(|presented| self.copies(presented, known, nonce))))
             }
             Answer::Refused { payments, retry_after_ms, reset_ms } => {
                 let refusing = counted.get(payments.len()).map(|one| {
@@ -147,11 +179,12 @@ impl Gate {
         }
     }
 
-    fn copies(&self, claims: &Claims, known: Known, nonce: String) -> Copies {
+    fn copies(&self, presented: Presented<'_>, known: Known, nonce: String) -> Copies {
         Copies {
             revoked: known.revoked,
-            session: Copy::read(known.session.as_deref()),
-            user: self.read_user(claims.user(), known.user),
+            credential: known.credential,
+            user: self.read_user(presented.user(), known.user),
+            roles: Copy::read(known.roles.as_deref()),
             nonce,
         }
     }
@@ -171,41 +204,71 @@ impl Gate {
         read
     }
 
-    /// Blacklist, session, account: from the copies where they are fresh, from PostgreSQL otherwise.
-    async fn identify(&self, claims: &Claims, copies: Option<Copies>) -> Result<Caller> {
+    /// Blacklist, credential, account, roles: from the copies where they are fresh, from PostgreSQL otherwise.
+    async fn identify(&self, presented: Presented<'_>, copies: Option<Copies>) -> Result<Caller> {
         let copies = copies.filter(|_| self.trust.holds()).unwrap_or_else(Copies::none);
-        let Copies { revoked, session, user, nonce } = copies;
-        SESSION_READS.observe(matches!(session, Copy::Fresh(_)));
+        let Copies { revoked, credential, user, roles, nonce } = copies;
         USER_READS.observe(matches!(user, Copy::Fresh(_)));
         if revoked {
             return Err(ended());
         }
+        let (credential, scopes) = match presented {
+            Presented::AccessToken(claims) => {
+                self.check_session(claims, credential.as_deref(), &nonce).await?;
+                (Credential::Session(Login::of(claims)), None)
+            }
+            Presented::ApiKey { key, user } => {
+                let copy = Box::pin(self.find_api_key(key, credential.as_deref(), &nonce)).await?;
+                let copy = copy.filter(|copy| copy.user == user).ok_or_else(key_ended)?;
+                (Credential::ApiKey(key), Some(copy.scopes))
+            }
+        };
+        let user = match user {
+            Copy::Fresh(user) => user,
+            stale => Box::pin(self.find_user(presented.user(), stale == Copy::Leased, &nonce)).await?,
+        };
+        if user.status != UserStatus::Active {
+            return Err(shut_out(user.status));
+        }
+        let known = self.roles.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let table = match (roles, known) {
+            (Copy::Fresh(version), Some(table)) if table.version == version => table,
+            (stale, _) => Box::pin(self.read_roles(stale == Copy::Leased, &nonce)).await?,
+        };
+        let rights = self.rights(&user, &table);
+        let rights = scopes.map_or(rights.clone(), |scopes| Arc::new(rights.within(&scopes)));
+        Ok(Caller { user, rights, credential })
+    }
+
+    /// What the account may do; found once for an account and a version of the roles.
+    fn rights(&self, user: &Arc<User>, table: &RoleTable) -> Arc<Rights> {
+        if let Some(known) = self.rights.get(&user.id)
+            && Arc::ptr_eq(&known.user, user)
+            && known.version == table.version
+        {
+            return known.rights.clone();
+        }
+        let rights = table.rights(&user.roles);
+        let resolved =
+            Resolved { version: table.version.clone(), user: user.clone(), rights: rights.clone() };
+        self.rights.insert(user.id, Arc::new(resolved));
+        rights
+    }
+
+    async fn check_session(&self, claims: &Claims, held: Option<&str>, nonce: &str) -> Result<()> {
+        let copy: Copy<SessionCopy> = Copy::read(held);
+        SESSION_READS.observe(matches!(copy, Copy::Fresh(_)));
         let now = self.stores.clock.now();
         // What a warm request does not need is boxed: its state would be carried, and moved, by every request.
-        let session = match session {
+        let session = match copy {
             // A refresh may have moved the end that a copy knows.
             Copy::Fresh(session) if session.expires_at > now => session,
-            stale => Box::pin(self.read_session(claims, stale == Copy::Leased, &nonce, now)).await?,
+            stale => Box::pin(self.read_session(claims, stale == Copy::Leased, nonce, now)).await?,
         };
         if session.user != claims.user() || session.expires_at <= now {
             return Err(ended());
         }
-        let user = match user {
-            Copy::Fresh(user) => user,
-            stale => Box::pin(self.find_user(claims.user(), stale == Copy::Leased, &nonce)).await?,
-        };
-        if user.status != UserStatus::Active {
-            return Err(Error::Unauthenticated {
-                code: "account_suspended",
-                detail: "The account of this access token is suspended.",
-            });
-        }
-        Ok(Caller {
-            user,
-            session: claims.session(),
-            token: claims.token(),
-            token_expires_at: claims.expires_at(),
-        })
+        Ok(())
     }
 
     /// The session from PostgreSQL; fills its key where this reader has the lease.
@@ -216,7 +279,7 @@ impl Gate {
         nonce: &str,
         now: time::OffsetDateTime,
     ) -> Result<SessionCopy> {
-        let read = fallback::session(&self.stores.db, claims.session(), claims.token(), now).await?;
+        let read = fallback::session(&self.stores, claims.session(), claims.token(), now).await?;
         let read = read.ok_or_else(ended)?;
         // It is live, so that it has time left.
         let left = (read.expires_at - now).unsigned_abs();
@@ -224,6 +287,28 @@ impl Gate {
             let redis = &self.stores.redis;
             let key = session_key(redis, claims.session());
             hot::fill(redis, &key, nonce, &read, left.min(SESSION_TTL)).await;
+        }
+        Ok(read)
+    }
+
+    /// The key if it is live, from its copy or from PostgreSQL.
+    async fn find_api_key(
+        &self,
+        key: ApiKeyId,
+        held: Option<&str>,
+        nonce: &str,
+    ) -> Result<Option<ApiKeyCopy>> {
+        let now = self.stores.clock.now();
+        let copy: Copy<ApiKeyCopy> = Copy::read(held);
+        API_KEY_READS.observe(matches!(copy, Copy::Fresh(_)));
+        let leased = match copy {
+            Copy::Fresh(copy) => return Ok(Some(copy).filter(|copy| copy.is_live(now))),
+            stale => stale == Copy::Leased,
+        };
+        let read = fallback::api_key(&self.stores, key).await?;
+        if let Some(read) = read.as_ref().filter(|_| leased) {
+            let redis = &self.stores.redis;
+            hot::fill(redis, &api_key_key(redis, key), nonce, read, API_KEY_TTL).await;
         }
         Ok(read)
     }
@@ -237,6 +322,31 @@ impl Gate {
         }
         Ok(Arc::new(user))
     }
+
+    /// The roles from PostgreSQL; fills their version where this reader has the lease.
+    async fn read_roles(&self, leased: bool, nonce: &str) -> Result<Arc<RoleTable>> {
+        let table = Arc::new(fallback::role_table(&self.stores).await?);
+        if leased {
+            let redis = &self.stores.redis;
+            hot::fill(redis, &roles_key(redis), nonce, &table.version, ROLES_TTL).await;
+        }
+        *self.roles.write().unwrap_or_else(PoisonError::into_inner) = Some(table.clone());
+        Ok(table)
+    }
+}
+
+fn shut_out(status: UserStatus) -> Error {
+    match status {
+        UserStatus::Deleted => ended(),
+        UserStatus::Active | UserStatus::Suspended => Error::Unauthenticated {
+            code: "account_suspended",
+            detail: "The account of these credentials is suspended.",
+        },
+    }
+}
+
+fn key_ended() -> Error {
+    Error::Unauthenticated { code: "invalid_token", detail: "The API key has expired or was revoked." }
 }
 
 fn ended() -> Error {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use plinth_domain::gcra::{Limit, Verdict, decide};
-use plinth_domain::id::UserId;
+use plinth_domain::id::{ApiKeyId, UserId};
 use plinth_platform::clock::unix_ms;
 use plinth_platform::redis::Redis;
 use plinth_platform::settings::LimitsSettings;
 use quick_cache::sync::Cache;
 use time::OffsetDateTime;
+
+use super::Presented;
 
 /// Clients remembered at once; the least used are forgotten first.
 const CLIENTS: usize = 50_000;
@@ -22,6 +24,7 @@ enum Subject {
     /// An address, where it presents credentials.
     Guesses(IpAddr),
     User(UserId),
+    ApiKey(ApiKeyId),
 }
 
 /// One limit that a request counts against.
@@ -38,6 +41,7 @@ impl Counted {
             Subject::Address(address) => redis.key(&format!("limit:ip:{address}")),
             Subject::Guesses(address) => redis.key(&format!("limit:auth:{address}")),
             Subject::User(user) => redis.key(&format!("limit:user:{user}")),
+            Subject::ApiKey(key) => redis.key(&format!("limit:api-key:{key}")),
         }
     }
 }
@@ -66,6 +70,7 @@ struct Purse {
 pub(super) struct Limits {
     per_address: Option<Limit>,
     per_user: Option<Limit>,
+    per_api_key: Option<Limit>,
     guesses: Option<Limit>,
     purses: Cache<Subject, Arc<Purse>>,
     /// Theoretical arrival times, for while Redis is away: this process alone, by the same arithmetic.
@@ -77,6 +82,7 @@ impl Limits {
         Self {
             per_address: Limit::per_minute(settings.ip_per_minute),
             per_user: Limit::per_minute(settings.user_per_minute),
+            per_api_key: Limit::per_minute(settings.api_key_per_minute),
             guesses: Limit::per_minute(settings.auth_per_minute),
             purses: Cache::new(CLIENTS),
             arrivals: Cache::new(CLIENTS),
@@ -84,12 +90,17 @@ impl Limits {
     }
 
     /// What a request counts against. `sensitive` ones guess at credentials.
-    pub(super) fn of(&self, ip: IpAddr, sensitive: bool, user: Option<UserId>) -> Vec<Counted> {
+    pub(super) fn of(&self, ip: IpAddr, sensitive: bool, presented: Option<Presented<'_>>) -> Vec<Counted> {
         let network = network_of(ip);
+        let (caller, per_caller) = match presented {
+            None => (None, None),
+            Some(Presented::AccessToken(claims)) => (Some(Subject::User(claims.user())), self.per_user),
+            Some(Presented::ApiKey { key, .. }) => (Some(Subject::ApiKey(key)), self.per_api_key),
+        };
         let limits = [
             (Some(Subject::Address(network)), self.per_address),
             (sensitive.then_some(Subject::Guesses(network)), self.guesses),
-            (user.map(Subject::User), self.per_user),
+            (caller, per_caller),
         ];
         limits
             .into_iter()
@@ -175,7 +186,7 @@ impl Purse {
 }
 
 /// What counts as one client: an address, or in IPv6 the /64 that one subscriber gets.
-fn network_of(ip: IpAddr) -> IpAddr {
+pub(crate) fn network_of(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();
@@ -190,7 +201,12 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        Limits::new(&LimitsSettings { ip_per_minute: 600, user_per_minute: 0, auth_per_minute: 60 })
+        Limits::new(&LimitsSettings {
+            ip_per_minute: 600,
+            user_per_minute: 0,
+            api_key_per_minute: 60,
+            auth_per_minute: 60,
+        })
     }
 
     #[test]
@@ -220,9 +236,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sensitive_counts_twice_and_a_limit_of_none_not_at_all() {
+    fn what_is_sensitive_counts_twice_and_a_key_by_itself() {
         let ip = "192.0.2.1".parse().expect("an address");
-        let user = UserId(uuid::Uuid::nil());
-        assert_eq!(limits().of(ip, true, Some(user)).len(), 2);
+        assert_eq!(limits().of(ip, true, None).len(), 2);
+        let key = Presented::ApiKey { key: ApiKeyId(uuid::Uuid::nil()), user: UserId(uuid::Uuid::nil()) };
+        assert_eq!(limits().of(ip, false, Some(key)).len(), 2);
     }
 }

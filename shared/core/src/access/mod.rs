@@ -1,31 +1,24 @@
-//! The authorization path of every request: limits, blacklist, session and account in one round trip to Redis.
+//! The authorization path of every request: limits, blacklist, credential, account and roles in one round trip to Redis.
 //!
-//! Signature and expiry are checked before ([`crate::auth::AccessTokens`]); permissions after, on
+//! Signature and expiry are checked before ([`crate::access_tokens::AccessTokens`]); permissions after, on
 //! the [`Caller`] that comes out of here. When Redis is away PostgreSQL answers instead, and the
 //! limits are kept in this process: slower, never open.
 
+mod caller;
 mod fallback;
 mod gate;
 mod limits;
 mod question;
+mod rights;
 
-use std::sync::Arc;
-
-use plinth_domain::id::{SessionId, TokenId, UserId};
-use plinth_domain::user::User;
+use plinth_domain::id::{ApiKeyId, SessionId, TokenId, UserId};
 use plinth_platform::redis::Redis;
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 
+pub use caller::{Caller, Credential, Login, Presented};
 pub use gate::{Admission, Gate};
-
-/// Who is asking, as the truth had it when he asked.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    pub user: Arc<User>,
-    pub session: SessionId,
-    pub token: TokenId,
-    pub token_expires_at: OffsetDateTime,
-}
+pub(crate) use limits::network_of;
+pub use rights::Rights;
 
 pub(crate) fn user_key(redis: &Redis, id: UserId) -> String {
     redis.key(&format!("user:{id}"))
@@ -33,6 +26,15 @@ pub(crate) fn user_key(redis: &Redis, id: UserId) -> String {
 
 pub(crate) fn session_key(redis: &Redis, id: SessionId) -> String {
     redis.key(&format!("session:{id}"))
+}
+
+pub(crate) fn api_key_key(redis: &Redis, id: ApiKeyId) -> String {
+    redis.key(&format!("api-key:{id}"))
+}
+
+/// Which version of the table of roles is in force.
+pub(crate) fn roles_key(redis: &Redis) -> String {
+    redis.key("roles")
 }
 
 pub(crate) fn revoked_key(redis: &Redis, id: TokenId) -> String {

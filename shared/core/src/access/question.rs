@@ -2,12 +2,12 @@
 
 use std::sync::LazyLock;
 
+use plinth_domain::id::TokenId;
 use plinth_platform::redis::{Redis, RedisFailure};
 use redis::Script;
 
 use super::limits::{Counted, Payment};
-use super::{revoked_key, session_key, user_key};
-use crate::auth::Claims;
+use super::{Presented, api_key_key, revoked_key, roles_key, session_key, user_key};
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("gate.lua")));
 
@@ -19,12 +19,13 @@ const LEASE_MS: u64 = 10_000;
 pub(super) struct Known {
     pub(super) revoked: bool,
     /// The copies as they stand; the empty text where the caller got the lease to fill it.
-    pub(super) session: Option<String>,
+    pub(super) credential: Option<String>,
     pub(super) user: Option<String>,
+    pub(super) roles: Option<String>,
 }
 
 /// What the script answers, as it says itself.
-type Said = (u64, u64, u8, Option<String>, Option<String>, Vec<u64>);
+type Said = (u64, u64, u8, Option<String>, Option<String>, Option<String>, Vec<u64>);
 
 /// What Redis says.
 #[derive(Debug)]
@@ -35,23 +36,31 @@ pub(super) enum Answer {
     Refused { payments: Vec<Payment>, retry_after_ms: u64, reset_ms: u64 },
 }
 
+/// Blacklist, credential, account, roles. A key is never on the blacklist: it is revoked where it stands.
+fn keys(redis: &Redis, presented: Presented<'_>) -> [String; 4] {
+    let (blacklist, credential) = match presented {
+        Presented::AccessToken(claims) => (claims.token(), session_key(redis, claims.session())),
+        Presented::ApiKey { key, .. } => (TokenId(key.0), api_key_key(redis, key)),
+    };
+    [revoked_key(redis, blacklist), credential, user_key(redis, presented.user()), roles_key(redis)]
+}
+
 /// Reads what is known of a caller, where every limit is paid for: one plain command.
-pub(super) async fn read(redis: &Redis, claims: &Claims) -> Result<Known, RedisFailure> {
+pub(super) async fn read(redis: &Redis, presented: Presented<'_>) -> Result<Known, RedisFailure> {
     let mut command = redis::cmd("MGET");
-    command
-        .arg(revoked_key(redis, claims.token()))
-        .arg(session_key(redis, claims.session()))
-        .arg(user_key(redis, claims.user()));
-    let (revoked, session, user): (Option<u8>, Option<String>, Option<String>) =
-        redis.command("gate.read", &command).await?;
-    Ok(Known { revoked: revoked.is_some(), session, user })
+    for key in keys(redis, presented) {
+        command.arg(key);
+    }
+    type Held = (Option<u8>, Option<String>, Option<String>, Option<String>);
+    let (revoked, credential, user, roles): Held = redis.command("gate.read", &command).await?;
+    Ok(Known { revoked: revoked.is_some(), credential, user, roles })
 }
 
 /// Pays for the limits, reads what is known of a caller, and leases under `nonce` what is absent.
 pub(super) async fn ask(
     redis: &Redis,
     counted: &[Counted],
-    claims: Option<&Claims>,
+    presented: Option<Presented<'_>>,
     nonce: &str,
     now_ms: u64,
 ) -> Result<Answer, RedisFailure> {
@@ -61,18 +70,18 @@ pub(super) async fn ask(
     for one in counted {
         call.key(one.key(redis)).arg(one.limit.burst).arg(one.limit.interval_ms);
     }
-    if let Some(claims) = claims {
+    if let Some(presented) = presented {
         call.arg(nonce).arg(LEASE_MS);
-        call.key(revoked_key(redis, claims.token()))
-            .key(session_key(redis, claims.session()))
-            .key(user_key(redis, claims.user()));
+        for key in keys(redis, presented) {
+            call.key(key);
+        }
     }
-    let (retry_after_ms, reset_ms, revoked, session, user, paid): Said = redis.run("gate", &call).await?;
+    let (retry_after_ms, reset_ms, revoked, credential, user, roles, paid): Said = redis.run("gate", &call).await?;
     let payments = paid.chunks_exact(3).map(payment).collect();
     Ok(if retry_after_ms > 0 {
         Answer::Refused { payments, retry_after_ms, reset_ms }
     } else {
-        Answer::Admitted { payments, known: Known { revoked: revoked == 1, session, user } }
+        Answer::Admitted { payments, known: Known { revoked: revoked == 1, credential, user, roles } }
     })
 }
 

@@ -18,6 +18,8 @@ pub struct Event {
     pub occurred_at: OffsetDateTime,
     pub actor_id: Option<Uuid>,
     pub session_id: Option<Uuid>,
+    pub impersonator_id: Option<Uuid>,
+    pub api_key_id: Option<Uuid>,
     pub action: String,
     pub target_kind: Option<String>,
     pub target_id: Option<Uuid>,
@@ -36,8 +38,8 @@ pub(crate) async fn insert(
     let query = sqlx::query!(
         "INSERT INTO audit_events
              (id, occurred_at, actor_id, session_id, action, target_kind, target_id, ip, user_agent, request_id,
-              outcome, details)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+              outcome, details, impersonator_id, api_key_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         AuditEventId::mint(event.at).0,
         event.at,
         origin.actor.map(|id| id.0),
@@ -50,6 +52,8 @@ pub(crate) async fn insert(
         origin.request_id,
         event.outcome.as_str(),
         event.details,
+        origin.impersonator.map(|id| id.0),
+        origin.api_key.map(|id| id.0),
     );
     named("audit.insert", query.execute(connection)).await.map(drop)
 }
@@ -57,8 +61,8 @@ pub(crate) async fn insert(
 pub(super) async fn list(db: &PgPool, filter: &Filter, page: PageRequest) -> sqlx::Result<Vec<Event>> {
     let query = sqlx::query_as!(
         Event,
-        r#"SELECT id, occurred_at, actor_id, session_id, action, target_kind, target_id, ip AS "ip: IpNet", user_agent,
-                  request_id, outcome, details
+        r#"SELECT id, occurred_at, actor_id, session_id, impersonator_id, api_key_id, action, target_kind, target_id,
+                  ip AS "ip: IpNet", user_agent, request_id, outcome, details
            FROM audit_events
            WHERE id < $1
              AND ($2::uuid IS NULL OR actor_id = $2)

@@ -1,14 +1,17 @@
 //! Login by password: a session and its first tokens.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::authentication::{Method, Methods};
 use plinth_domain::email::Email;
-use plinth_domain::id::SessionId;
+use plinth_domain::id::UserId;
+use plinth_domain::job::SendSecurityNotice;
+use plinth_domain::notice::SecurityNotice;
 use plinth_domain::password::Password;
 use plinth_domain::user::UserStatus;
-use plinth_platform::crypto::OpaqueToken;
 use serde_json::json;
 
-use super::sessions::{self, NewSession};
+use super::devices::DeviceId;
+use super::throttle::Attempt;
 use super::{Auth, SessionTokens};
 use crate::unit::Unit;
 use crate::users::{self, Credentials};
@@ -19,6 +22,8 @@ use crate::{Error, Result};
 pub struct LoginRequest {
     pub email: Option<Email>,
     pub password: Password,
+    /// What an earlier login on this device was given.
+    pub device_token: Option<String>,
 }
 
 impl Auth {
@@ -28,54 +33,78 @@ impl Auth {
             Some(email) => users::credentials(&self.stores, email).await?,
             None => None,
         };
-        let hash = known.as_ref().map(|known| known.password_hash.clone());
-        if !self.hasher.verify(request.password, hash).await? {
-            let target = known.as_ref().map_or(Target::None, |known| Target::User(known.id));
-            self.refuse(origin, target, "invalid_credentials").await?;
-            return Err(Error::Unauthenticated {
-                code: "invalid_credentials",
-                detail: "The e-mail address or the password is wrong.",
-            });
+        let device = self.known_device(known.as_ref(), request.device_token.as_deref());
+        let attempt = Attempt::password(origin.ip, request.email.as_ref(), device);
+        self.throttle.begin(&attempt).await?;
+        if !self.is_password_of(known.as_ref(), request.password, &attempt).await? {
+            self.refuse_login(origin, known.as_ref().map(|known| known.id), &attempt).await?;
+            return Err(wrong_credentials());
         }
         let known = known.ok_or_else(|| Error::internal("a password matched no account"))?;
+        self.throttle.succeeded(&attempt).await;
         self.admit(origin, &known).await?;
-        self.open(origin, &known).await
+        self.open(origin, known.id, Methods::of(&[Method::Password]), device).await
+    }
+
+    /// The device that this token was given to, if the account has been used on it since its last change of password.
+    pub(super) fn known_device(&self, known: Option<&Credentials>, token: Option<&str>) -> Option<DeviceId> {
+        let (known, token) = known.zip(token)?;
+        self.devices.recognise(token, known.id, known.password_changed_at, self.stores.clock.now())
+    }
+
+    /// Whether it is the account's password; one kept under other parameters is hashed anew.
+    pub(super) async fn is_password_of(
+        &self,
+        known: Option<&Credentials>,
+        password: Password,
+        attempt: &Attempt,
+    ) -> Result<bool> {
+        let hash = known.and_then(|known| known.password_hash.clone());
+        match self.hasher.verify(password, hash).await {
+            Ok(matches) => Ok(matches),
+            Err(error) => {
+                self.throttle.undecided(attempt).await;
+                Err(error.into())
+            }
+        }
     }
 
     /// Whoever knows the password learns why he may not come in.
-    async fn admit(&self, origin: &Origin, known: &Credentials) -> Result<()> {
-        let (code, detail) = if known.status != UserStatus::Active {
-            ("account_suspended", "The account is suspended.")
-        } else if !known.email_verified {
-            ("email_not_verified", "The e-mail address is not verified yet; open the link in the mail.")
-        } else {
-            return Ok(());
+    pub(super) async fn admit(&self, origin: &Origin, known: &Credentials) -> Result<()> {
+        let (code, detail) = match known.status {
+            UserStatus::Active if known.email_verified => return Ok(()),
+            UserStatus::Active => {
+                ("email_not_verified", "The e-mail address is not verified yet; open the link in the mail.")
+            }
+            UserStatus::Suspended | UserStatus::Deleted => {
+                ("account_suspended", "The account is suspended.")
+            }
         };
-        self.refuse(origin, Target::User(known.id), code).await?;
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let details = json!({ "reason": code });
+        unit.audit_with(Action::SessionRefused, Target::User(known.id), Outcome::Refused, details).await?;
+        unit.commit().await?;
         Err(Error::Forbidden { code, detail: detail.to_owned() })
     }
 
-    async fn refuse(&self, origin: &Origin, target: Target, reason: &str) -> Result<()> {
+    /// Notes the refusal, and tells the owner when there were many.
+    async fn refuse_login(&self, origin: &Origin, user: Option<UserId>, attempt: &Attempt) -> Result<()> {
+        let failures = self.throttle.failed(attempt).await;
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        unit.audit_with(Action::SessionRefused, target, Outcome::Refused, json!({ "reason": reason }))
-            .await?;
+        let target = user.map_or(Target::None, Target::User);
+        let details = json!({ "reason": "invalid_credentials" });
+        unit.audit_with(Action::SessionRefused, target, Outcome::Refused, details).await?;
+        if let Some((user_id, failures)) = user.zip(failures) {
+            unit.enqueue(&SendSecurityNotice { user_id, notice: SecurityNotice::LoginsFailed { failures } })
+                .await?;
+        }
         unit.commit().await
     }
+}
 
-    async fn open(&self, origin: &Origin, known: &Credentials) -> Result<SessionTokens> {
-        let refresh_token = OpaqueToken::generate();
-        let mut unit = Unit::begin(&self.stores, &origin.by(known.id)).await?;
-        let at = unit.at();
-        let session = NewSession {
-            id: SessionId::mint(at),
-            user: known.id,
-            refresh_hash: refresh_token.hash(),
-            idle_expires_at: at + self.lifetimes.session_idle,
-            expires_at: at + self.lifetimes.session,
-        };
-        sessions::insert(unit.connection(), &session, origin, at).await?;
-        unit.audit(Action::SessionCreated, Target::Session(session.id), Outcome::Success).await?;
-        unit.commit().await?;
-        self.tokens(known.id, session.id, at, refresh_token.reveal())
+fn wrong_credentials() -> Error {
+    Error::Unauthenticated {
+        code: "invalid_credentials",
+        detail: "The e-mail address or the password is wrong.",
     }
 }

@@ -4,21 +4,21 @@ use plinth_domain::audit::{Action, Origin, Outcome, Target};
 
 use super::{Auth, sessions, tokens};
 use crate::Result;
-use crate::access::{self, Caller};
+use crate::access::{self, Login};
 use crate::unit::Unit;
 
 impl Auth {
     /// Ends the caller's session; the very next request with its token is refused.
-    pub async fn log_out(&self, origin: &Origin, caller: &Caller) -> Result<()> {
+    pub async fn log_out(&self, origin: &Origin, login: &Login) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let at = unit.at();
-        unit.changes_session(caller.session).await;
-        if sessions::revoke(unit.connection(), caller.session, at).await? {
-            unit.audit(Action::SessionRevoked, Target::Session(caller.session), Outcome::Success).await?;
+        unit.changes_session(login.session).await;
+        if sessions::revoke(unit.connection(), login.session, at).await? {
+            unit.audit(Action::SessionRevoked, Target::Session(login.session), Outcome::Success).await?;
         }
-        tokens::take_back(unit.connection(), caller.token, caller.token_expires_at).await?;
+        tokens::take_back(unit.connection(), login.token, login.token_expires_at).await?;
         unit.commit().await?;
-        access::blacklist(&self.stores.redis, caller.token, caller.token_expires_at - at).await;
+        access::blacklist(&self.stores.redis, login.token, login.token_expires_at - at).await;
         Ok(())
     }
 }

@@ -1,30 +1,41 @@
 //! Authentication: registration, the proof of an address, login, sessions and their tokens. One file an operation.
 
-mod access_token;
+mod devices;
 mod expiry;
 mod login;
 mod logout;
+mod opening;
 mod refresh;
+mod refresh_token;
 mod register;
+mod revocation;
 mod sessions;
+mod throttle;
 mod tokens;
 mod verification;
 
 use std::time::Duration;
 
-use plinth_domain::id::{SessionId, TokenId, UserId};
-use plinth_platform::crypto::{PasswordHasher, RootKey};
+use plinth_platform::crypto::{PasswordHasher, RootKey, Signer};
 use plinth_platform::settings::Settings;
-use time::OffsetDateTime;
 
-use crate::{Error, Result, Stores};
+use self::devices::Devices;
+use self::throttle::Throttle;
+use crate::Stores;
+use crate::access_tokens::AccessTokens;
 
-pub use access_token::{AccessTokens, Claims};
+pub use devices::DEVICE_LIFETIME;
 pub use expiry::{Removed, remove_expired};
 pub use login::LoginRequest;
+pub use opening::SessionTokens;
 pub use register::Registration;
+pub(crate) use revocation::{end_impersonations_by_holders, end_sessions};
+pub use sessions::SessionView;
 pub(crate) use sessions::live;
 pub use verification::{Verification, VerificationMail};
+
+/// How long an administrator may act in somebody's name.
+pub(crate) const IMPERSONATION: Duration = Duration::from_mins(15);
 
 /// The door to authentication.
 #[derive(Clone)]
@@ -33,7 +44,9 @@ pub struct Auth {
     hasher: PasswordHasher,
     access_tokens: AccessTokens,
     lifetimes: Lifetimes,
-    successor_key: [u8; 32],
+    refresh_signer: Signer,
+    devices: Devices,
+    throttle: Throttle,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -43,53 +56,26 @@ struct Lifetimes {
     session: Duration,
 }
 
-/// What a client holds of a session.
-#[derive(Debug, Clone)]
-pub struct SessionTokens {
-    pub session: SessionId,
-    pub access_token: String,
-    /// Until the access token expires.
-    pub expires_in: Duration,
-    pub refresh_token: String,
-}
-
 impl Auth {
+    /// Call inside the Tokio runtime.
     pub fn new(stores: &Stores, settings: &Settings, root: &RootKey, hasher: PasswordHasher) -> Self {
         Self {
             stores: stores.clone(),
             hasher,
-            access_tokens: AccessTokens::new(root, &settings.general.public_url),
+            access_tokens: AccessTokens::new(stores, settings, root),
             lifetimes: Lifetimes {
                 access_token: settings.auth.access_token_lifetime,
                 session_idle: settings.auth.session_idle_lifetime,
                 session: settings.auth.session_lifetime,
             },
-            successor_key: root.derive("refresh token successor v1"),
+            refresh_signer: Signer::new(&root.derive("refresh tokens v2")),
+            devices: Devices::new(&root.derive("device tokens v1")),
+            throttle: Throttle::new(stores),
         }
     }
 
     /// What checks access tokens.
     pub fn access_tokens(&self) -> &AccessTokens {
         &self.access_tokens
-    }
-
-    fn tokens(
-        &self,
-        user: UserId,
-        session: SessionId,
-        authenticated_at: OffsetDateTime,
-        refresh_token: String,
-    ) -> Result<SessionTokens> {
-        let now = self.stores.clock.now();
-        let claims = Claims::new(
-            user,
-            session,
-            TokenId::mint(now),
-            now,
-            now + self.lifetimes.access_token,
-            authenticated_at,
-        );
-        let access_token = self.access_tokens.sign(&claims).map_err(Error::internal)?;
-        Ok(SessionTokens { session, access_token, expires_in: self.lifetimes.access_token, refresh_token })
     }
 }

@@ -4,47 +4,90 @@
 //! tabs) within the grace gets the same successor, and nothing readable has to be kept for it.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
-use plinth_platform::crypto::OpaqueToken;
+use plinth_domain::id::SessionId;
+use plinth_domain::job::SendSecurityNotice;
+use plinth_domain::notice::SecurityNotice;
+use subtle::ConstantTimeEq as _;
+use time::OffsetDateTime;
 
+use super::refresh_token::RefreshToken;
 use super::sessions::{self, Held};
 use super::{Auth, SessionTokens};
+use crate::access_tokens::Grant;
 use crate::unit::Unit;
 use crate::{Error, Result};
 
 /// For so long after a rotation the old token is an honest repetition; later it is a theft.
 const GRACE: time::Duration = time::Duration::seconds(10);
 
+/// What a token of a live session is.
+enum Age {
+    Current,
+    /// The one before, within the grace.
+    Repeated,
+    /// Any older one: somebody holds a copy.
+    Old,
+}
+
 impl Auth {
-    /// Rotates the session's tokens.
-    pub async fn refresh(&self, origin: &Origin, token: &str) -> Result<SessionTokens> {
-        let presented = OpaqueToken::parse(token).ok_or_else(refused)?;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
-        let at = unit.at();
-        let held = sessions::hold(unit.connection(), &presented.hash(), at).await?;
-        let held = held.filter(|held| held.live).ok_or_else(refused)?;
-        unit.act_as(held.user);
-        if held.is_previous && held.rotated_at.is_none_or(|rotated| at - rotated > GRACE) {
-            return self.end_stolen(unit, &held).await;
-        }
-        let next = presented.successor(&self.successor_key);
-        if !held.is_previous {
-            let idle_expires_at = (at + self.lifetimes.session_idle).min(held.expires_at);
-            // No hot copy goes stale: it knows the session's end before this, and past it PostgreSQL is asked.
-            sessions::rotate(unit.connection(), held.id, &next.hash(), idle_expires_at, at).await?;
-            unit.audit(Action::SessionRefreshed, Target::Session(held.id), Outcome::Success).await?;
-        }
-        unit.commit().await?;
-        self.tokens(held.user, held.id, held.authenticated_at, next.reveal())
+    /// Whose tokens these are, if they came from here; whether the session lives is another question.
+    pub fn session_of_refresh_token(&self, token: &str) -> Option<SessionId> {
+        RefreshToken::read(token, &self.refresh_signer).map(|token| token.session())
     }
 
-    /// Two hold the session's tokens and nobody can say which is its owner: it ends for both.
+    /// Rotates the session's tokens.
+    pub async fn refresh(&self, origin: &Origin, token: &str) -> Result<SessionTokens> {
+        let presented = RefreshToken::read(token, &self.refresh_signer).ok_or_else(refused)?;
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let at = unit.at();
+        let held = sessions::hold(unit.connection(), presented.session(), at).await?;
+        let held = held.filter(|held| held.live).ok_or_else(refused)?;
+        unit.act_as(held.user);
+        let next = presented.next(&self.refresh_signer);
+        match held.age_of(&presented, at) {
+            Age::Old => return self.end_stolen(unit, &held).await,
+            Age::Repeated => {}
+            Age::Current => {
+                let idle_expires_at = (at + self.lifetimes.session_idle).min(held.expires_at);
+                // No hot copy goes stale: it knows the session's end before this, and past it PostgreSQL is asked.
+                sessions::rotate(unit.connection(), held.id, &next.hash(), idle_expires_at, at).await?;
+                unit.audit(Action::SessionRefreshed, Target::Session(held.id), Outcome::Success).await?;
+            }
+        }
+        unit.commit().await?;
+        let grant = Grant {
+            user: held.user,
+            session: held.id,
+            authenticated_at: held.authenticated_at,
+            methods: held.methods,
+            impersonator: held.impersonator,
+        };
+        let refresh_token = Some(next.reveal(&self.refresh_signer));
+        Ok(SessionTokens { refresh_token, ..self.tokens(grant).await? })
+    }
+
+    /// Two hold the session's tokens and nobody can say which is its owner: it ends for both, and the owner is told.
     async fn end_stolen(&self, mut unit: Unit, held: &Held) -> Result<SessionTokens> {
         let at = unit.at();
         unit.changes_session(held.id).await;
         sessions::revoke(unit.connection(), held.id, at).await?;
         unit.audit(Action::RefreshReused, Target::Session(held.id), Outcome::Refused).await?;
+        unit.enqueue(&SendSecurityNotice { user_id: held.user, notice: SecurityNotice::RefreshReused })
+            .await?;
         unit.commit().await?;
         Err(refused())
+    }
+}
+
+impl Held {
+    fn age_of(&self, token: &RefreshToken, now: OffsetDateTime) -> Age {
+        let hash = token.hash();
+        if self.refresh_hash.ct_eq(&hash).into() {
+            return Age::Current;
+        }
+        let is_previous = self.previous_refresh_hash.as_ref().is_some_and(|known| known.ct_eq(&hash).into());
+        let in_grace = self.rotated_at.is_some_and(|rotated_at| now - rotated_at <= GRACE);
+        if is_previous && in_grace { Age::Repeated } else { Age::Old }
     }
 }
 

@@ -1,43 +1,74 @@
 //! The table of sessions.
 
+use std::net::IpAddr;
+
 use plinth_domain::audit::Origin;
+use plinth_domain::authentication::Methods;
 use plinth_domain::id::{SessionId, TokenId, UserId};
 use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
 use sqlx::types::ipnet::IpNet;
 use time::OffsetDateTime;
 
-pub(super) struct NewSession {
+use crate::page::PageRequest;
+
+pub(super) struct NewSession<'a> {
     pub(super) id: SessionId,
     pub(super) user: UserId,
     pub(super) refresh_hash: [u8; 32],
+    pub(super) methods: &'a Methods,
     pub(super) idle_expires_at: OffsetDateTime,
     pub(super) expires_at: OffsetDateTime,
+    pub(super) impersonation: Option<Impersonation<'a>>,
+}
+
+/// Who acts in the name of the session's user, and why.
+pub(super) struct Impersonation<'a> {
+    pub(super) by: UserId,
+    pub(super) reason: &'a str,
 }
 
 /// A session as a refresh finds it.
 pub(super) struct Held {
     pub(super) id: SessionId,
     pub(super) user: UserId,
-    /// The presented token is the one before the last rotation.
-    pub(super) is_previous: bool,
+    pub(super) refresh_hash: Vec<u8>,
+    /// The hash before the last rotation.
+    pub(super) previous_refresh_hash: Option<Vec<u8>>,
     pub(super) rotated_at: Option<OffsetDateTime>,
     pub(super) authenticated_at: OffsetDateTime,
+    pub(super) methods: Methods,
+    pub(super) impersonator: Option<UserId>,
     pub(super) expires_at: OffsetDateTime,
     pub(super) live: bool,
 }
 
+/// A live session, as its owner sees it.
+#[derive(Debug, Clone)]
+pub struct SessionView {
+    pub id: SessionId,
+    pub ip: Option<IpAddr>,
+    pub user_agent: Option<String>,
+    pub methods: Methods,
+    pub created_at: OffsetDateTime,
+    pub authenticated_at: OffsetDateTime,
+    pub last_seen_at: OffsetDateTime,
+    /// When it ends unless it is used before.
+    pub expires_at: OffsetDateTime,
+    pub impersonator: Option<UserId>,
+}
+
 pub(super) async fn insert(
     connection: &mut PgConnection,
-    session: &NewSession,
+    session: &NewSession<'_>,
     origin: &Origin,
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "INSERT INTO sessions
              (id, user_id, refresh_hash, ip, user_agent, authenticated_at, last_seen_at, idle_expires_at, expires_at,
-              created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $6)",
+              created_at, amr, impersonator_id, impersonation_reason)
+         VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $6, $9, $10, $11)",
         session.id.0,
         session.user.0,
         &session.refresh_hash,
@@ -46,32 +77,37 @@ pub(super) async fn insert(
         at,
         session.idle_expires_at,
         session.expires_at,
+        &session.methods.names(),
+        session.impersonation.as_ref().map(|impersonation| impersonation.by.0),
+        session.impersonation.as_ref().map(|impersonation| impersonation.reason),
     );
     named("sessions.insert", query.execute(connection)).await.map(drop)
 }
 
-/// The session that a refresh token belongs to, locked: two refreshes of one session follow each other.
+/// The session, locked: two refreshes of one session follow each other.
 pub(super) async fn hold(
     connection: &mut PgConnection,
-    refresh_hash: &[u8; 32],
+    id: SessionId,
     now: OffsetDateTime,
 ) -> sqlx::Result<Option<Held>> {
     let query = sqlx::query!(
-        r#"SELECT id, user_id, previous_refresh_hash IS NOT DISTINCT FROM $1 AS "is_previous!", rotated_at,
-                  authenticated_at, expires_at,
-                  revoked_at IS NULL AND LEAST(idle_expires_at, expires_at) > $2 AS "live!"
-           FROM sessions WHERE refresh_hash = $1 OR previous_refresh_hash = $1
+        r#"SELECT id, user_id, refresh_hash, previous_refresh_hash, rotated_at, authenticated_at, amr, impersonator_id,
+                  expires_at, revoked_at IS NULL AND LEAST(idle_expires_at, expires_at) > $2 AS "live!"
+           FROM sessions WHERE id = $1
            FOR UPDATE"#,
-        refresh_hash,
+        id.0,
         now,
     );
     let row = named("sessions.hold", query.fetch_optional(connection)).await?;
     Ok(row.map(|row| Held {
         id: SessionId(row.id),
         user: UserId(row.user_id),
-        is_previous: row.is_previous,
+        refresh_hash: row.refresh_hash,
+        previous_refresh_hash: row.previous_refresh_hash,
         rotated_at: row.rotated_at,
         authenticated_at: row.authenticated_at,
+        methods: row.amr.into(),
+        impersonator: row.impersonator_id.map(UserId),
         expires_at: row.expires_at,
         live: row.live,
     }))
@@ -97,6 +133,22 @@ pub(super) async fn rotate(
     named("sessions.rotate", query.execute(connection)).await.map(drop)
 }
 
+/// Notes that the person at the session has proved again who he is, and by what.
+pub(super) async fn reauthenticate(
+    connection: &mut PgConnection,
+    id: SessionId,
+    methods: &Methods,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE sessions SET authenticated_at = $2, last_seen_at = $2, amr = $3 WHERE id = $1",
+        id.0,
+        at,
+        &methods.names(),
+    );
+    named("sessions.reauthenticate", query.execute(connection)).await.map(drop)
+}
+
 /// False when it had ended already.
 pub(super) async fn revoke(
     connection: &mut PgConnection,
@@ -106,6 +158,104 @@ pub(super) async fn revoke(
     let query =
         sqlx::query!("UPDATE sessions SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", id.0, at);
     Ok(named("sessions.revoke", query.execute(connection)).await?.rows_affected() == 1)
+}
+
+/// Those of a user that have not ended, and those in which he acts for others.
+pub(super) async fn live_of(
+    connection: &mut PgConnection,
+    user: UserId,
+    now: OffsetDateTime,
+) -> sqlx::Result<Vec<SessionId>> {
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM sessions
+         WHERE (user_id = $1 OR impersonator_id = $1) AND revoked_at IS NULL
+           AND LEAST(idle_expires_at, expires_at) > $2
+         ORDER BY id FOR UPDATE",
+        user.0,
+        now,
+    );
+    Ok(named("sessions.live_of", query.fetch_all(connection)).await?.into_iter().map(SessionId).collect())
+}
+
+/// Those in which users with this role act for others.
+pub(super) async fn impersonated_by_holders(
+    connection: &mut PgConnection,
+    role: &str,
+    now: OffsetDateTime,
+) -> sqlx::Result<Vec<SessionId>> {
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM sessions
+         WHERE impersonator_id IN (SELECT user_id FROM user_roles WHERE role = $1) AND revoked_at IS NULL
+           AND LEAST(idle_expires_at, expires_at) > $2
+         ORDER BY id FOR UPDATE",
+        role,
+        now,
+    );
+    let ids = named("sessions.impersonated_by_holders", query.fetch_all(connection)).await?;
+    Ok(ids.into_iter().map(SessionId).collect())
+}
+
+pub(super) async fn revoke_all(
+    connection: &mut PgConnection,
+    ids: &[SessionId],
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    let query =
+        sqlx::query!("UPDATE sessions SET revoked_at = $2 WHERE id = ANY($1) AND revoked_at IS NULL", &ids, at);
+    named("sessions.revoke_all", query.execute(connection)).await.map(drop)
+}
+
+/// Whether the user has this session and it has not ended.
+pub(super) async fn is_live_of(
+    connection: &mut PgConnection,
+    user: UserId,
+    id: SessionId,
+    now: OffsetDateTime,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM sessions WHERE id = $2 AND user_id = $1 AND revoked_at IS NULL
+                            AND LEAST(idle_expires_at, expires_at) > $3) AS "is_live!""#,
+        user.0,
+        id.0,
+        now,
+    );
+    named("sessions.is_live_of", query.fetch_one(connection)).await
+}
+
+pub(super) async fn list(
+    db: &PgPool,
+    user: UserId,
+    now: OffsetDateTime,
+    page: PageRequest,
+) -> sqlx::Result<Vec<SessionView>> {
+    let query = sqlx::query!(
+        r#"SELECT id, ip AS "ip: IpNet", user_agent, amr, created_at, authenticated_at, last_seen_at,
+                  LEAST(idle_expires_at, expires_at) AS "expires_at!", impersonator_id
+           FROM sessions
+           WHERE user_id = $1 AND id < $2 AND revoked_at IS NULL AND LEAST(idle_expires_at, expires_at) > $3
+           ORDER BY id DESC
+           LIMIT $4"#,
+        user.0,
+        page.before(),
+        now,
+        page.fetch(),
+    );
+    let rows = named("sessions.list", query.fetch_all(db)).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| SessionView {
+            id: SessionId(row.id),
+            ip: row.ip.map(|network| network.addr()),
+            user_agent: row.user_agent,
+            methods: row.amr.into(),
+            created_at: row.created_at,
+            authenticated_at: row.authenticated_at,
+            last_seen_at: row.last_seen_at,
+            expires_at: row.expires_at,
+            impersonator: row.impersonator_id.map(UserId),
+        })
+        .collect())
 }
 
 /// Whose session it is and until when, if it is live and the token was not taken back.

@@ -20,7 +20,7 @@ struct Row {
     status: String,
     created_at: OffsetDateTime,
     roles: Vec<String>,
-    permissions: Vec<String>,
+    has_second_factor: bool,
 }
 
 impl From<Row> for User {
@@ -33,7 +33,7 @@ impl From<Row> for User {
             // A status of a newer build is none that this one lets in.
             status: UserStatus::parse(&row.status).unwrap_or(UserStatus::Suspended),
             roles: row.roles,
-            permissions: row.permissions.into(),
+            has_second_factor: row.has_second_factor,
             created_at: row.created_at,
         }
     }
@@ -44,8 +44,8 @@ pub(super) async fn find(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Op
         Row,
         r#"SELECT id, email, display_name, email_verified_at, status, created_at,
                   ARRAY(SELECT role FROM user_roles WHERE user_id = users.id ORDER BY role) AS "roles!",
-                  ARRAY(SELECT DISTINCT unnest(permissions) FROM user_roles JOIN roles ON name = role
-                        WHERE user_id = users.id) AS "permissions!"
+                  EXISTS (SELECT FROM totp_factors WHERE user_id = users.id AND confirmed_at IS NOT NULL)
+                      OR EXISTS (SELECT FROM passkeys WHERE user_id = users.id) AS "has_second_factor!"
            FROM users WHERE id = $1"#,
         id.0,
     );
@@ -54,13 +54,14 @@ pub(super) async fn find(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Op
 
 pub(super) async fn credentials(db: impl PgExecutor<'_>, email: &Email) -> sqlx::Result<Option<Credentials>> {
     let query = sqlx::query!(
-        "SELECT id, password_hash, email_verified_at, status FROM users WHERE email_key = $1",
+        "SELECT id, password_hash, password_changed_at, email_verified_at, status FROM users WHERE email_key = $1",
         email.key(),
     );
     let row = named("users.credentials", query.fetch_optional(db)).await?;
     Ok(row.map(|row| Credentials {
         id: UserId(row.id),
         password_hash: row.password_hash,
+        password_changed_at: row.password_changed_at,
         email_verified: row.email_verified_at.is_some(),
         status: UserStatus::parse(&row.status).unwrap_or(UserStatus::Suspended),
     }))

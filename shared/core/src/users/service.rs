@@ -8,6 +8,7 @@ use plinth_domain::text::DisplayName;
 use plinth_domain::user::{User, UserStatus};
 use plinth_platform::crypto::PasswordHasher;
 use serde_json::json;
+use time::OffsetDateTime;
 
 use super::repository;
 use crate::unit::Unit;
@@ -24,7 +25,9 @@ pub(crate) struct NewAccount {
 /// What a login is decided on.
 pub(crate) struct Credentials {
     pub(crate) id: UserId,
-    pub(crate) password_hash: String,
+    /// None of an account that logs in with passkeys alone.
+    pub(crate) password_hash: Option<String>,
+    pub(crate) password_changed_at: Option<OffsetDateTime>,
     pub(crate) email_verified: bool,
     pub(crate) status: UserStatus,
 }
@@ -104,7 +107,7 @@ impl Users {
         password: Password,
     ) -> Result<bool> {
         if let Some(known) = repository::credentials(&self.stores.db, &email).await?
-            && hasher.verify(password.clone(), Some(known.password_hash)).await?
+            && hasher.verify(password.clone(), known.password_hash).await?
             && find(&self.stores, known.id)
                 .await?
                 .is_some_and(|user| user.roles.iter().any(|role| role == "admin"))

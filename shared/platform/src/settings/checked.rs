@@ -3,6 +3,8 @@
 use std::ops::Deref;
 use std::str::FromStr as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use poem::http::Uri;
 use sqlx::postgres::PgConnectOptions;
 
@@ -61,6 +63,11 @@ macro_rules! checked_texts {
 checked_secrets! {
     /// What [`RootKey`] is made of.
     RootSecret: |text| RootKey::parse(&Secret::new(text)).map(drop).map_err(|error| error.to_string());
+    /// Seeds of keys that sign access tokens, separated by commas: the first signs, all check.
+    SigningSeeds: |text| expect(
+        seeds_of(text).is_some_and(|seeds| !seeds.is_empty()),
+        "base64 of 32 bytes is expected, several separated by commas; `plinth-api keys generate --signing` prints one",
+    );
     /// Where PostgreSQL is, and as whom.
     DatabaseUrl: |text| {
         let shape = text.starts_with("postgres://") || text.starts_with("postgresql://");
@@ -97,6 +104,32 @@ checked_texts! {
     Sender ("mailbox"): |text| {
         expect(text.parse::<lettre::message::Mailbox>().is_ok(), "a sender like Name <name@host> is expected")
     };
+}
+
+impl SigningSeeds {
+    pub fn seeds(&self) -> Vec<[u8; 32]> {
+        seeds_of(self.expose()).expect("a value of this type was checked")
+    }
+}
+
+fn seeds_of(text: &str) -> Option<Vec<[u8; 32]>> {
+    let seed = |part: &str| STANDARD.decode(part.trim()).ok()?.try_into().ok();
+    text.split(',').map(seed).collect()
+}
+
+/// How hard a password must be to guess, on zxcvbn's scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Strength(pub u8);
+
+impl Value for Strength {
+    const KIND: &'static str = "0 to 4";
+    fn parse(text: &str) -> Result<Self, String> {
+        let score = text.trim().parse().ok().filter(|score| *score <= 4);
+        score.map(Self).ok_or_else(|| "a whole number from 0 to 4 is expected".to_owned())
+    }
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
 }
 
 fn expect(met: bool, expected: &str) -> Result<(), String> {

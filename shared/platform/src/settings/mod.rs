@@ -11,7 +11,8 @@ mod schema;
 mod value;
 
 pub use checked::{
-    Argon2Memory, AtLeast, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, RedisUrl, RootSecret, Sender, SmtpUrl,
+    Argon2Memory, AtLeast, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, RedisUrl, RootSecret, Sender,
+    SigningSeeds, SmtpUrl, Strength,
 };
 pub use layers::{Layers, SettingsError};
 pub use reference::markdown;

@@ -8,7 +8,8 @@ use ipnet::IpNet;
 use plinth_domain::job::Queue;
 
 use super::checked::{
-    Argon2Memory, AtLeast, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, RedisUrl, RootSecret, Sender, SmtpUrl,
+    Argon2Memory, AtLeast, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, RedisUrl, RootSecret, Sender,
+    SigningSeeds, SmtpUrl, Strength,
 };
 use super::declare::settings;
 use super::value::{ByteSize, List, LogFormat, Secret};
@@ -20,6 +21,8 @@ settings! {
         secret_key: RootSecret = None,
         /// Where clients reach the API: the issuer of tokens and the base of the links in mails.
         public_url: HttpUrl = Some("http://127.0.0.1:8080"),
+        /// What the product is called in mails and authenticator apps.
+        product_name: String = Some("Plinth"),
     }
 
     /// PostgreSQL, the truth.
@@ -94,8 +97,26 @@ settings! {
         session_idle_lifetime: Duration = Some("14d"),
         /// A session ends after so long, refreshed or not.
         session_lifetime: Duration = Some("90d"),
+        /// Keys that sign access tokens, base64 of 32 bytes, several separated by commas: the first signs, all check. None for keys in the database, sealed, which `plinth-api keys rotate` changes.
+        signing_keys: Option<SigningSeeds> = Some(""),
+        /// How recently somebody must have proved who he is before he changes how he logs in.
+        step_up_window: Duration = Some("5m"),
+        /// How long a second factor may be waited for.
+        challenge_lifetime: Duration = Some("5m"),
         /// How long the link in a verification mail works.
         verification_lifetime: Duration = Some("24h"),
+        /// How long the link of a forgotten password works.
+        password_reset_lifetime: Duration = Some("1h"),
+        /// How long the link that confirms a new address works.
+        email_change_lifetime: Duration = Some("24h"),
+        /// How long the link works by which the old address takes itself back.
+        email_undo_lifetime: Duration = Some("7d"),
+        /// How hard a new password must be to guess, by zxcvbn's score: 0 takes any, 4 only the hardest.
+        password_strength: Strength = Some("2"),
+        /// The domain that passkeys belong to; none for the host of the public URL.
+        passkey_domain: Option<String> = Some(""),
+        /// Origins whose pages may use passkeys; none for the public URL alone.
+        passkey_origins: List<String> = Some(""),
         /// argon2id's memory; 19MiB is the floor.
         argon2_memory: Argon2Memory = Some("19MiB"),
         /// argon2id's passes over that memory; 2 is the floor.
@@ -114,6 +135,8 @@ settings! {
         ip_per_minute: u32 = Some("600"),
         /// Requests a minute of one user.
         user_per_minute: u32 = Some("1200"),
+        /// Requests a minute with one API key.
+        api_key_per_minute: u32 = Some("1200"),
         /// Registrations, logins, refreshes and verifications a minute from one client address.
         auth_per_minute: u32 = Some("60"),
     }

@@ -1,0 +1,69 @@
+//! GET /.well-known/jwks.json
+
+use plinth_core::auth::Auth;
+use plinth_platform::clock::Clock;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+
+/// Keepers may hold on to the answer for so long; a new key is published for longer before it signs.
+const CACHE_CONTROL: &str = "public, max-age=300";
+
+pub(crate) struct ReadKeySet {
+    pub(super) auth: Auth,
+    pub(super) clock: Clock,
+}
+
+/// A public key (RFC 7517, RFC 8037).
+#[derive(Object)]
+struct JsonWebKey {
+    /// Always `OKP`.
+    kty: String,
+    /// Always `Ed25519`.
+    crv: String,
+    /// Always `sig`.
+    #[oai(rename = "use")]
+    usage: String,
+    /// Always `EdDSA`.
+    alg: String,
+    /// What tokens name it by.
+    kid: String,
+    /// The key, in base64url.
+    x: String,
+}
+
+/// The keys that access tokens are checked with.
+#[derive(Object)]
+struct JsonWebKeySet {
+    keys: Vec<JsonWebKey>,
+}
+
+#[derive(ApiResponse)]
+enum KeySet {
+    /// The keys.
+    #[oai(status = 200)]
+    Found(Json<JsonWebKeySet>, #[oai(header = "Cache-Control")] String),
+}
+
+#[OpenApi(tag = "Tag::Authentication")]
+impl ReadKeySet {
+    /// Read the keys that check access tokens
+    ///
+    /// For services that take Plinth's access tokens. A new key is here before it signs, an old one for as long as
+    /// anything that it signed is valid.
+    #[oai(path = "/.well-known/jwks.json", method = "get", operation_id = "readKeySet")]
+    async fn read(&self) -> Result<KeySet> {
+        let keys = self.auth.access_tokens().published_keys(self.clock.now()).await?;
+        let keys = keys.into_iter().map(|key| JsonWebKey {
+            kty: "OKP".to_owned(),
+            crv: "Ed25519".to_owned(),
+            usage: "sig".to_owned(),
+            alg: "EdDSA".to_owned(),
+            kid: key.kid,
+            x: key.x,
+        });
+        Ok(KeySet::Found(Json(JsonWebKeySet { keys: keys.collect() }), CACHE_CONTROL.to_owned()))
+    }
+}

@@ -1,0 +1,40 @@
+//! DELETE /v1/me/sessions/{id}
+
+use plinth_core::auth::Auth;
+use plinth_domain::id::SessionId;
+use poem_openapi::param::Path;
+use poem_openapi::{ApiResponse, OpenApi};
+use uuid::Uuid;
+
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{CredentialsWrite, InSession};
+
+pub(crate) struct RevokeSession {
+    pub(super) auth: Auth,
+}
+
+#[derive(ApiResponse)]
+enum Revoked {
+    /// The session has ended.
+    #[oai(status = 204)]
+    Revoked,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
+impl RevokeSession {
+    /// End one of the own sessions
+    ///
+    /// The very next request with its tokens is refused.
+    #[oai(path = "/me/sessions/:id", method = "delete", operation_id = "revokeSession")]
+    async fn revoke(
+        &self,
+        caller: InSession<CredentialsWrite>,
+        origin: RequestOrigin,
+        id: Path<Uuid>,
+    ) -> Result<Revoked> {
+        self.auth.revoke_session(&origin.0, caller.user.id, SessionId(id.0)).await?;
+        Ok(Revoked::Revoked)
+    }
+}

@@ -1,0 +1,24 @@
+//! API keys: with one a program acts for its owner, within the key's scopes.
+
+mod recognition;
+mod repository;
+
+use plinth_domain::id::{ApiKeyId, UserId};
+use plinth_domain::permission::Permissions;
+use time::OffsetDateTime;
+
+use crate::{Result, Stores};
+
+pub use recognition::Recognition;
+
+/// What a request with a key is decided on.
+pub(crate) struct LiveKey {
+    pub(crate) user: UserId,
+    pub(crate) scopes: Permissions,
+    pub(crate) expires_at: Option<OffsetDateTime>,
+}
+
+/// The key if it is neither revoked nor expired; notes that it was used.
+pub(crate) async fn use_live(stores: &Stores, id: ApiKeyId) -> Result<Option<LiveKey>> {
+    Ok(repository::use_live(&stores.db, id, stores.clock.now()).await?)
+}

@@ -1,0 +1,77 @@
+//! The beginning of a session, however somebody proved who he is, and the tokens that carry it.
+
+use std::time::Duration;
+
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::authentication::Methods;
+use plinth_domain::id::{SessionId, UserId};
+use serde_json::json;
+
+use super::Auth;
+use super::devices::DeviceId;
+use super::refresh_token::RefreshToken;
+use super::sessions::{self, NewSession};
+use crate::Result;
+use crate::access_tokens::Grant;
+use crate::unit::Unit;
+
+/// What a client holds of a session.
+#[derive(Debug, Clone)]
+pub struct SessionTokens {
+    pub session: SessionId,
+    pub access_token: String,
+    /// Until the access token expires.
+    pub expires_in: Duration,
+    /// None where the one that the client has stays in force, and for a session that cannot be refreshed.
+    pub refresh_token: Option<String>,
+    /// By which this device is known from now on; after a login only.
+    pub device_token: Option<String>,
+}
+
+impl Auth {
+    /// Opens a session of `user`, who has proved by `methods` who he is.
+    pub(super) async fn open(
+        &self,
+        origin: &Origin,
+        user: UserId,
+        methods: Methods,
+        device: Option<DeviceId>,
+    ) -> Result<SessionTokens> {
+        let mut unit = Unit::begin(&self.stores, &origin.by(user)).await?;
+        let at = unit.at();
+        let id = SessionId::mint(at);
+        let refresh_token = RefreshToken::first(id);
+        let session = NewSession {
+            id,
+            user,
+            refresh_hash: refresh_token.hash(),
+            methods: &methods,
+            idle_expires_at: at + self.lifetimes.session_idle,
+            expires_at: at + self.lifetimes.session,
+            impersonation: None,
+        };
+        sessions::insert(unit.connection(), &session, origin, at).await?;
+        let details = json!({ "amr": methods.names() });
+        unit.audit_with(Action::SessionCreated, Target::Session(id), Outcome::Success, details).await?;
+        unit.commit().await?;
+        let grant = Grant { user, session: id, authenticated_at: at, methods, impersonator: None };
+        Ok(SessionTokens {
+            refresh_token: Some(refresh_token.reveal(&self.refresh_signer)),
+            device_token: Some(self.devices.issue(user, device, at)),
+            ..self.tokens(grant).await?
+        })
+    }
+
+    /// An access token, and nothing else.
+    pub(super) async fn tokens(&self, grant: Grant) -> Result<SessionTokens> {
+        let (session, lifetime) = (grant.session, self.lifetimes.access_token);
+        let access_token = self.access_tokens.sign(grant, self.stores.clock.now(), lifetime).await?;
+        Ok(SessionTokens {
+            session,
+            access_token,
+            expires_in: lifetime,
+            refresh_token: None,
+            device_token: None,
+        })
+    }
+}

@@ -1,0 +1,75 @@
+//! The sessions of a user: seen, and ended at once.
+
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::id::{SessionId, UserId};
+use serde_json::json;
+
+use super::Auth;
+use super::sessions::{self, SessionView};
+use crate::page::{Page, PageRequest};
+use crate::unit::Unit;
+use crate::{Error, Result};
+
+impl Auth {
+    /// The user's live sessions, the newest first.
+    pub async fn list_sessions(&self, user: UserId, page: PageRequest) -> Result<Page<SessionView>> {
+        let found = sessions::list(&self.stores.db, user, self.stores.clock.now(), page).await?;
+        Ok(Page::cut(found, page, |session| session.id.0))
+    }
+
+    /// Ends one session of the user; the very next request with its token is refused.
+    pub async fn revoke_session(&self, origin: &Origin, user: UserId, id: SessionId) -> Result<()> {
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let at = unit.at();
+        if !sessions::is_live_of(unit.connection(), user, id, at).await? {
+            return Err(Error::NotFound);
+        }
+        unit.changes_session(id).await;
+        if !sessions::revoke(unit.connection(), id, at).await? {
+            return Err(Error::NotFound);
+        }
+        unit.audit(Action::SessionRevoked, Target::Session(id), Outcome::Success).await?;
+        unit.commit().await
+    }
+
+    /// Ends every session of the user but the one that is to stay; how many were ended.
+    pub async fn revoke_sessions(
+        &self,
+        origin: &Origin,
+        user: UserId,
+        stays: Option<SessionId>,
+    ) -> Result<usize> {
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let ended = end_sessions(&mut unit, user, stays).await?;
+        unit.commit().await?;
+        Ok(ended)
+    }
+}
+
+/// Ends the user's sessions but the one that is to stay, and those in which he acts for others. Part of every change
+/// after which whoever is logged in may be somebody else.
+pub(crate) async fn end_sessions(unit: &mut Unit, user: UserId, stays: Option<SessionId>) -> Result<usize> {
+    let at = unit.at();
+    let mut ids = sessions::live_of(unit.connection(), user, at).await?;
+    ids.retain(|id| Some(*id) != stays);
+    end(unit, &ids, Target::User(user)).await
+}
+
+/// Ends the sessions in which holders of this role act for others: they may not be allowed to any more.
+pub(crate) async fn end_impersonations_by_holders(unit: &mut Unit, role: &str) -> Result<usize> {
+    let at = unit.at();
+    let ids = sessions::impersonated_by_holders(unit.connection(), role, at).await?;
+    end(unit, &ids, Target::Role).await
+}
+
+async fn end(unit: &mut Unit, ids: &[SessionId], target: Target) -> Result<usize> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let at = unit.at();
+    unit.changes_sessions(ids).await;
+    sessions::revoke_all(unit.connection(), ids, at).await?;
+    let details = json!({ "sessions": ids.len() });
+    unit.audit_with(Action::SessionRevoked, target, Outcome::Success, details).await?;
+    Ok(ids.len())
+}

@@ -1,0 +1,88 @@
+//! What failures are counted by, and how each counter slows the next attempt down.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use plinth_domain::backoff::Backoff;
+use plinth_domain::email::Email;
+use plinth_domain::id::UserId;
+use plinth_platform::crypto::sha256;
+
+use super::super::devices::DeviceId;
+use crate::access::network_of;
+
+/// A counter of failures.
+#[derive(Debug, Clone)]
+pub(in crate::auth) struct Counter {
+    /// Its key, without the prefix.
+    pub(super) name: String,
+    pub(super) backoff: Backoff,
+    /// Failures are forgotten so long after the last one.
+    pub(super) memory: Duration,
+}
+
+const MINUTE: Duration = Duration::from_mins(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Strangers at one address, which may be a whole office.
+const ADDRESS: Backoff = Backoff { free: 100, first: SECOND, cap: Duration::from_mins(15) };
+/// Strangers at one account, from wherever: at most 96 guesses a day once it has begun (NIST SP 800-63B-4, 3.2.2).
+const ACCOUNT: Backoff = Backoff { free: 20, first: SECOND, cap: Duration::from_mins(15) };
+/// One address at one account.
+const PAIR: Backoff = Backoff { free: 5, first: SECOND, cap: Duration::from_mins(15) };
+/// A device that its owner has logged in on before.
+const DEVICE: Backoff = Backoff { free: 10, first: SECOND, cap: Duration::from_mins(15) };
+/// Codes for one account, by whoever knows its password already.
+const SECOND_FACTOR: Backoff = Backoff { free: 5, first: MINUTE, cap: Duration::from_hours(1) };
+
+/// The counters of one attempt.
+#[derive(Debug)]
+pub(in crate::auth) struct Attempt {
+    pub(super) counters: Vec<Counter>,
+    /// The one whose failures its owner is told of.
+    pub(super) told_by: Option<usize>,
+    /// Those that an attempt which succeeds wipes out; the others only forget that one.
+    pub(super) wiped: Vec<usize>,
+}
+
+impl Attempt {
+    /// A password from an address, for an account if the address given can be one. A known device is counted by
+    /// itself: no stranger slows it down.
+    pub(in crate::auth) fn password(
+        ip: Option<IpAddr>,
+        account: Option<&Email>,
+        device: Option<DeviceId>,
+    ) -> Self {
+        let hour = Duration::from_hours(1);
+        if let Some(device) = device {
+            let counter = Counter { name: format!("fail:device:{}", device.text()), backoff: DEVICE, memory: hour };
+            return Self { counters: vec![counter], told_by: None, wiped: vec![0] };
+        }
+        let network = ip.map_or_else(|| "none".to_owned(), |ip| network_of(ip).to_string());
+        let address = Counter {
+            name: format!("fail:ip:{network}"),
+            backoff: ADDRESS,
+            memory: Duration::from_mins(15),
+        };
+        let Some(account) = account else {
+            return Self { counters: vec![address], told_by: None, wiped: Vec::new() };
+        };
+        // Addresses of people are no names of keys.
+        let digest = sha256(account.key().as_bytes());
+        let account: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let pair =
+            Counter { name: format!("fail:pair:{account}:{network}"), backoff: PAIR, memory: hour };
+        let account = Counter { name: format!("fail:account:{account}"), backoff: ACCOUNT, memory: hour };
+        Self { counters: vec![address, account, pair], told_by: Some(1), wiped: vec![2] }
+    }
+
+    /// A second factor of this user.
+    pub(in crate::auth) fn second_factor(user: UserId) -> Self {
+        let counter = Counter {
+            name: format!("fail:second-factor:{user}"),
+            backoff: SECOND_FACTOR,
+            memory: Duration::from_hours(24),
+        };
+        Self { counters: vec![counter], told_by: Some(0), wiped: vec![0] }
+    }
+}

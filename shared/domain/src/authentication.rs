@@ -1,0 +1,95 @@
+//! How somebody proved who he is: the methods of a login, by their names in RFC 8176.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal),* $(,)?) => {
+        /// One way of proving who one is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Method { $($(#[$doc])* $variant),* }
+
+        impl Method {
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            fn parse(text: &str) -> Option<Self> {
+                match text {
+                    $($name => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+methods! {
+    Password = "pwd",
+    /// A code of an authenticator app.
+    OneTimeCode = "otp",
+    /// A passkey: proof of possession of a key.
+    Passkey = "pop",
+    /// A recovery code; RFC 8176 has no name for it.
+    RecoveryCode = "recovery",
+    /// More than one factor, whichever.
+    MultiFactor = "mfa",
+}
+
+/// The methods of a login (`amr`). Names of a newer build are dropped: they prove nothing to this one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<String>", into = "Vec<String>")]
+pub struct Methods(BTreeSet<Method>);
+
+impl Methods {
+    pub fn of(methods: &[Method]) -> Self {
+        Self(methods.iter().copied().collect())
+    }
+
+    #[must_use]
+    pub fn with(mut self, method: Method) -> Self {
+        self.0.insert(method);
+        self
+    }
+
+    /// A passkey verifies its user, so that it is two factors at once.
+    pub fn are_multi_factor(&self) -> bool {
+        self.0.contains(&Method::MultiFactor)
+    }
+
+    pub fn contains(&self, method: Method) -> bool {
+        self.0.contains(&method)
+    }
+
+    /// The names, as rows and tokens carry them.
+    pub fn names(&self) -> Vec<String> {
+        self.0.iter().map(|method| method.as_str().to_owned()).collect()
+    }
+}
+
+impl From<Vec<String>> for Methods {
+    fn from(names: Vec<String>) -> Self {
+        Self(names.iter().filter_map(|name| Method::parse(name)).collect())
+    }
+}
+
+impl From<Methods> for Vec<String> {
+    fn from(methods: Methods) -> Self {
+        methods.names()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip_and_unknown_ones_prove_nothing() {
+        let methods = Methods::of(&[Method::Password, Method::OneTimeCode, Method::MultiFactor]);
+        assert_eq!(Methods::from(methods.names()), methods);
+        let newer = Methods::from(vec!["pwd".to_owned(), "telepathy".to_owned()]);
+        assert_eq!(newer, Methods::of(&[Method::Password]));
+        assert!(methods.are_multi_factor() && !newer.are_multi_factor());
+    }
+}

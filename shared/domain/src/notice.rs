@@ -1,0 +1,52 @@
+//! What the owner of an account is told by mail when something happened to how he logs in.
+
+use serde::{Deserialize, Serialize};
+
+/// A second factor, as a notice names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FactorKind {
+    Totp,
+    Passkey,
+    RecoveryCodes,
+}
+
+/// Something that the owner should know of, since somebody else could have done it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "notice", rename_all = "snake_case")]
+pub enum SecurityNotice {
+    /// Somebody registered with the address of this account.
+    RegistrationAttempted,
+    PasswordChanged,
+    PasswordReset,
+    /// From now on only passkeys log in.
+    PasswordRemoved,
+    /// Goes to the address that was left, with a link that undoes it.
+    EmailChanged { old_email: String },
+    /// So many logins have failed.
+    LoginsFailed { failures: u32 },
+    /// An old refresh token was presented: its session was ended.
+    RefreshReused,
+    FactorAdded { kind: FactorKind },
+    FactorRemoved { kind: FactorKind },
+    /// A recovery code was used; so many are left.
+    RecoveryCodeUsed { left: u32 },
+    /// An administrator has removed every second factor.
+    FactorsReset,
+    ApiKeyCreated { name: String },
+    /// Goes to the address that the account had.
+    AccountDeleted { email: String },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_is_read_back_as_it_was_written() {
+        let notice = SecurityNotice::FactorAdded { kind: FactorKind::Totp };
+        let written = serde_json::to_value(&notice).expect("serialises");
+        assert_eq!(written, serde_json::json!({ "notice": "factor_added", "kind": "totp" }));
+        assert_eq!(serde_json::from_value::<SecurityNotice>(written).expect("reads"), notice);
+    }
+}
