@@ -8,6 +8,7 @@ use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::password::Password;
 use plinth_domain::user::UserStatus;
+use plinth_platform::crypto::{HashFailure, Verified};
 use serde_json::json;
 
 use super::devices::DeviceId;
@@ -60,13 +61,38 @@ impl Auth {
         attempt: &Attempt,
     ) -> Result<bool> {
         let hash = known.and_then(|known| known.password_hash.clone());
-        match self.hasher.verify(password, hash).await {
-            Ok(matches) => Ok(matches),
+        match self.hasher.verify(password.clone(), hash).await {
+            Ok(Verified::No) => Ok(false),
+            Ok(Verified::Yes) => Ok(true),
+            Ok(Verified::YesOutdated) => {
+                if let Some(known) = known {
+                    self.hash_anew(known, password).await?;
+                }
+                Ok(true)
+            }
+            // Whoever asks is not told that there is such an account; whoever reads the log is.
+            Err(HashFailure::Unreadable) => {
+                tracing::error!(user = ?known.map(|known| known.id), "a stored password hash cannot be read");
+                Ok(false)
+            }
             Err(error) => {
                 self.throttle.undecided(attempt).await;
                 Err(error.into())
             }
         }
+    }
+
+    /// Keeps the password under the parameters in force; where there is no room for that now, the next login will.
+    async fn hash_anew(&self, known: &Credentials, password: Password) -> Result<()> {
+        let hash = match self.hasher.hash(password).await {
+            Err(HashFailure::Busy) => return Ok(()),
+            hashed => hashed?,
+        };
+        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+        if users::replace_password_hash(&mut unit, known, &hash).await? {
+            unit.audit(Action::PasswordRehashed, Target::User(known.id), Outcome::Success).await?;
+        }
+        unit.commit().await
     }
 
     /// Whoever knows the password learns why he may not come in.

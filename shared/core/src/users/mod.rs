@@ -3,5 +3,6 @@
 mod repository;
 mod service;
 
-pub(crate) use service::{Credentials, NewAccount, create, credentials, mark_email_verified, owner_of};
+pub(crate) use service::{Credentials, NewAccount, create, credentials, mark_email_verified, owner_of,
+    replace_password_hash};
 pub use service::{ProfileChange, Users, find};

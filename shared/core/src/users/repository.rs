@@ -138,3 +138,19 @@ pub(super) async fn set_password(
     named("users.set_password", query.execute(connection)).await?;
     Ok(())
 }
+
+/// The same password under another hash; false when the row has another one than `old` by now.
+pub(super) async fn replace_password_hash(
+    connection: &mut PgConnection,
+    id: UserId,
+    old: Option<&str>,
+    hash: &str,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query!(
+        "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2",
+        id.0,
+        old,
+        hash,
+    );
+    Ok(named("users.replace_password_hash", query.execute(connection)).await?.rows_affected() == 1)
+}

@@ -6,7 +6,7 @@ use plinth_domain::id::UserId;
 use plinth_domain::password::Password;
 use plinth_domain::text::DisplayName;
 use plinth_domain::user::{User, UserStatus};
-use plinth_platform::crypto::PasswordHasher;
+use plinth_platform::crypto::{PasswordHasher, Verified};
 use serde_json::json;
 use time::OffsetDateTime;
 
@@ -64,6 +64,12 @@ pub(crate) async fn mark_email_verified(unit: &mut Unit, id: UserId) -> Result<b
     Ok(repository::verify_email(unit.connection(), id, at).await?)
 }
 
+/// Keeps the same password under another hash, unless it was changed meanwhile; false when it was.
+pub(crate) async fn replace_password_hash(unit: &mut Unit, known: &Credentials, hash: &str) -> Result<bool> {
+    let old = known.password_hash.as_deref();
+    Ok(repository::replace_password_hash(unit.connection(), known.id, old, hash).await?)
+}
+
 /// The account that has this address.
 pub(crate) async fn owner_of(unit: &mut Unit, email: &Email) -> Result<Option<Credentials>> {
     Ok(repository::credentials(unit.connection(), email).await?)
@@ -107,7 +113,7 @@ impl Users {
         password: Password,
     ) -> Result<bool> {
         if let Some(known) = repository::credentials(&self.stores.db, &email).await?
-            && hasher.verify(password.clone(), known.password_hash).await?
+            && hasher.verify(password.clone(), known.password_hash).await? == Verified::Yes
             && find(&self.stores, known.id)
                 .await?
                 .is_some_and(|user| user.roles.iter().any(|role| role == "admin"))

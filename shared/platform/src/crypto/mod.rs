@@ -1,13 +1,15 @@
 //! Cryptography: keys derived from one root, opaque tokens, password hashes.
 //!
-//! Primitives come from aws-lc-rs and RustCrypto's argon2; nothing here invents one.
+//! Primitives come from aws-lc-rs, and for passwords from RustCrypto and bcrypt; nothing here invents one.
 
 mod key;
 mod password;
 mod token;
 
 pub use key::{RootKey, RootKeyError};
-pub use password::{HashFailure, PasswordHasher};
+pub use password::{
+    HashFailure, MAX_ITERATIONS, MAX_LANES, MAX_MEMORY_KIB, PasswordHasher, StoredHash, Verified,
+};
 pub use token::OpaqueToken;
 
 use std::sync::LazyLock;

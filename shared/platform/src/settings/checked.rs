@@ -9,7 +9,7 @@ use poem::http::Uri;
 use sqlx::postgres::PgConnectOptions;
 
 use super::value::{ByteSize, Secret, Value};
-use crate::crypto::RootKey;
+use crate::crypto::{MAX_MEMORY_KIB, RootKey};
 
 macro_rules! checked_secrets {
     ($($(#[$doc:meta])* $name:ident: $check:expr;)*) => {$(
@@ -158,12 +158,28 @@ impl<const MIN: u32> Value for AtLeast<MIN> {
     }
 }
 
-/// The memory of one argon2id hash in bytes; the floor is OWASP's.
+/// A number from `MIN` to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Between<const MIN: u32, const MAX: u32>(pub u32);
+
+impl<const MIN: u32, const MAX: u32> Value for Between<MIN, MAX> {
+    const KIND: &'static str = "number";
+    fn parse(text: &str) -> Result<Self, String> {
+        let number = text.trim().parse().ok().filter(|number| (MIN..=MAX).contains(number));
+        number.map(Self).ok_or_else(|| format!("a whole number from {MIN} to {MAX} is expected"))
+    }
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// The memory of one argon2id hash in bytes; the floor is OWASP's, the ceiling is what is still verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Argon2Memory(pub ByteSize);
 
 impl Argon2Memory {
     const FLOOR: u64 = 19 << 20;
+    const CEILING: u64 = (MAX_MEMORY_KIB as u64) << 10;
 
     /// As argon2 takes it.
     pub fn kib(self) -> u32 {
@@ -175,7 +191,8 @@ impl Value for Argon2Memory {
     const KIND: &'static str = ByteSize::KIND;
     fn parse(text: &str) -> Result<Self, String> {
         let size = ByteSize::parse(text)?;
-        if size.0 < Self::FLOOR { Err("a size from 19MiB on is expected".to_owned()) } else { Ok(Self(size)) }
+        let affordable = (Self::FLOOR..=Self::CEILING).contains(&size.0);
+        if affordable { Ok(Self(size)) } else { Err("a size from 19MiB to 1GiB is expected".to_owned()) }
     }
     fn show(&self) -> String {
         self.0.show()

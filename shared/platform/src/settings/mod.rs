@@ -11,7 +11,7 @@ mod schema;
 mod value;
 
 pub use checked::{
-    Argon2Memory, AtLeast, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, RedisUrl, RootSecret, Sender,
+    Argon2Memory, AtLeast, Between, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, RedisUrl, RootSecret, Sender,
     SigningSeeds, SmtpUrl, Strength,
 };
 pub use layers::{Layers, SettingsError};

@@ -8,11 +8,12 @@ use ipnet::IpNet;
 use plinth_domain::job::Queue;
 
 use super::checked::{
-    Argon2Memory, AtLeast, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, RedisUrl, RootSecret, Sender,
+    Argon2Memory, AtLeast, Between, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, RedisUrl, RootSecret, Sender,
     SigningSeeds, SmtpUrl, Strength,
 };
 use super::declare::settings;
 use super::value::{ByteSize, List, LogFormat, Secret};
+use crate::crypto::{MAX_ITERATIONS, MAX_LANES};
 
 settings! {
     /// What everything shares.
@@ -119,10 +120,10 @@ settings! {
         passkey_origins: List<String> = Some(""),
         /// argon2id's memory; 19MiB is the floor.
         argon2_memory: Argon2Memory = Some("19MiB"),
-        /// argon2id's passes over that memory; 2 is the floor.
-        argon2_iterations: AtLeast<2> = Some("2"),
-        /// argon2id's lanes.
-        argon2_parallelism: AtLeast<1> = Some("1"),
+        /// argon2id's passes over that memory; 2 is the floor, 64 the ceiling.
+        argon2_iterations: Between<2, MAX_ITERATIONS> = Some("2"),
+        /// argon2id's lanes, 16 at most.
+        argon2_parallelism: Between<1, MAX_LANES> = Some("1"),
         /// Threads that hash passwords; 0 for one a core.
         hash_threads: usize = Some("0"),
         /// Passwords that may wait for a thread; past it logins get 503.

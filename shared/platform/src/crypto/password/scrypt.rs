@@ -1,0 +1,158 @@
+//! scrypt (RFC 7914): the PHC form, passlib's, and crypt(3)'s `$7$`.
+
+use ::scrypt::{Params, scrypt};
+use subtle::ConstantTimeEq as _;
+
+use super::fields::{HASH_BYTES, SALT_BYTES, base64, numbers, split};
+
+const MAX_MEMORY_BYTES: u64 = 1 << 30;
+/// More than eight was never advised; without a bound a huge one would pass for little memory.
+const MAX_BLOCK_SIZE: u32 = 64;
+const MAX_PARALLELISM: u32 = 16;
+
+/// One stored hash.
+pub struct ScryptHash {
+    params: Params,
+    salt: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl ScryptHash {
+    /// Reads what follows `$scrypt$`, e.g. `ln=17,r=8,p=1$salt$hash`.
+    pub(super) fn parse_phc(rest: &str) -> Option<Self> {
+        let [costs, salt, hash] = split(rest)?;
+        let [log_n, block_size, parallelism] = numbers(costs, ["ln", "r", "p"])?;
+        Some(Self {
+            params: params(log_n, block_size, parallelism)?,
+            salt: base64(salt, &SALT_BYTES)?,
+            hash: base64(hash, &HASH_BYTES)?,
+        })
+    }
+
+    /// Reads what follows `$7$`: a character of log N, five of r, five of p, the salt as it is, `$` and the hash.
+    pub(super) fn parse_crypt(rest: &str) -> Option<Self> {
+        let [setting, hash] = split(rest)?;
+        let setting = setting.as_bytes();
+        let (costs, salt) = (setting.get(..11)?, setting.get(11..)?);
+        let hash = crypt_bytes(hash.as_bytes())?;
+        if !SALT_BYTES.contains(&salt.len()) || !HASH_BYTES.contains(&hash.len()) {
+            return None;
+        }
+        let params =
+            params(crypt_number(&costs[..1])?, crypt_number(&costs[1..6])?, crypt_number(&costs[6..])?)?;
+        Some(Self { params, salt: salt.to_vec(), hash })
+    }
+
+    pub(super) fn matches(&self, password: &[u8]) -> bool {
+        let mut actual = vec![0; self.hash.len()];
+        scrypt(password, &self.salt, &self.params, &mut actual).expect("64 bytes are not too many");
+        actual.ct_eq(&self.hash).into()
+    }
+}
+
+fn params(log_n: u32, block_size: u32, parallelism: u32) -> Option<Params> {
+    let memory = 1u64.checked_shl(log_n)?.checked_mul(u64::from(block_size) * 128)?;
+    let bounded = log_n > 0
+        && memory <= MAX_MEMORY_BYTES
+        && block_size <= MAX_BLOCK_SIZE
+        && parallelism <= MAX_PARALLELISM;
+    bounded.then(|| Params::new(u8::try_from(log_n).ok()?, block_size, parallelism).ok())?
+}
+
+/// A number in crypt(3)'s base64, its lowest six bits first.
+fn crypt_number(chars: &[u8]) -> Option<u32> {
+    chars.iter().rev().try_fold(0, |number, char| {
+        let bits = match char {
+            b'.' | b'/' => char - b'.',
+            b'0'..=b'9' => char - b'0' + 2,
+            b'A'..=b'Z' => char - b'A' + 12,
+            b'a'..=b'z' => char - b'a' + 38,
+            _ => return None,
+        };
+        Some(number << 6 | u32::from(bits))
+    })
+}
+
+/// Bytes in crypt(3)'s base64: each four characters are a number of three bytes, its lowest first.
+fn crypt_bytes(chars: &[u8]) -> Option<Vec<u8>> {
+    let groups = chars.chunks(4).map(|group| {
+        let bytes = crypt_number(group)?.to_le_bytes();
+        Some(bytes.into_iter().take(group.len() * 6 / 8))
+    });
+    Some(groups.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stored::tests::{refuses, verifies};
+
+    // Made by passlib 1.7.4, OpenSSL (the one with p=2) and libxcrypt 4.4 (the last).
+    #[test]
+    fn every_form_verifies() {
+        for (hash, password) in [
+            (
+                "$scrypt$ln=4,r=8,p=1$lTLGuHcOYexdqxVCqBWCEA$l9yXx8azv7BTdTj1hKauQMPxEvUdRK3PLZFeS6s3SUM",
+                "correct horse battery staple",
+            ),
+            (
+                "$scrypt$ln=5,r=4,p=3$4Ny717p3TgkBAKA0JoRwbg$AhhErLDedR1JIFJqnwi6orcoiawCv+MP2C97CvuH8Qs",
+                "Grüße, Jürgen 🐎",
+            ),
+            (
+                "$scrypt$ln=5,r=4,p=3$4Ny717p3TgkBAKA0JoRwbg$AhhErLDedR1JIFJqnwi6orcoiawCv.MP2C97CvuH8Qs",
+                "Grüße, Jürgen 🐎",
+            ),
+            (
+                "$scrypt$ln=5,r=8,p=2$YSBzYWx0IG9mIGhhc2hsaWI$ckK0G3nt/SYMz9iCaSTOW7l3TOOhN7M7jLKb/JrtVWR6wfvaIKw85Fw+rUZZtBzR9Rvj9RVvqX1hYUchNEibzw",
+                "correct horse battery staple",
+            ),
+            (
+                "$7$26..../....ZywlZKyVkjJGCEEoxRgDwA$R27qKSmX8OKX/Khwt7CWNVsgAAAP.gmnUN.cBWLS.i/",
+                "correct horse battery staple",
+            ),
+            (
+                "$7$32....1....TYkRQmhtLeVcqxUiBECIUQ$We6aHJI3BX.TKL90CX4NaNgy0sQ4MlDz03K9Fezax/1",
+                "Grüße, Jürgen 🐎",
+            ),
+            (
+                "$7$2/..../....saltsaltsalt$I6QEwT78Z6fCPwdr1iMDSjkY5YL3Mm7mHzJHCCYPJaA",
+                "correct horse battery staple",
+            ),
+        ] {
+            verifies(hash, password);
+        }
+    }
+
+    #[test]
+    fn what_costs_too_much_or_is_no_scrypt_is_refused() {
+        const END: &str = "$lTLGuHcOYexdqxVCqBWCEA$l9yXx8azv7BTdTj1hKauQMPxEvUdRK3PLZFeS6s3SUM";
+        for costs in [
+            "ln=21,r=8,p=1",
+            "ln=20,r=9,p=1",
+            "ln=63,r=8,p=1",
+            "ln=64,r=8,p=1",
+            "ln=4294967295,r=8,p=1",
+            "ln=1,r=4194304,p=16",
+            "ln=1,r=65,p=1",
+            "ln=4,r=8,p=17",
+            "ln=4,r=8,p=4294967295",
+            "ln=0,r=8,p=1",
+            "ln=4,r=0,p=1",
+            "ln=4,r=8,p=0",
+            "n=16,r=8,p=1",
+            "ln=4,r=8",
+        ] {
+            refuses(&format!("$scrypt${costs}{END}"));
+        }
+        for hash in [
+            "$scrypt$ln=4,r=8,p=1$AAAA$l9yXx8azv7BTdTj1hKauQMPxEvUdRK3PLZFeS6s3SUM",
+            "$scrypt$ln=4,r=8,p=1$lTLGuHcOYexdqxVCqBWCEA$AAAA",
+            "$7$26..../....",
+            "$7$26..../....ü$R27qKSmX8OKX/Khwt7CWNVsgAAAP.gmnUN.cBWLS.i/",
+            "$7$zzzzzzzzzzzsaltsaltsalt$I6QEwT78Z6fCPwdr1iMDSjkY5YL3Mm7mHzJHCCYPJaA",
+            "$7$2/..../....saltsaltsalt$I6QEwT78Z6fCPwdr1iMDSjkY5YL3Mm7mHzJHCCYPJ+A",
+        ] {
+            refuses(hash);
+        }
+    }
+}
