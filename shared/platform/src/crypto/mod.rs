@@ -4,12 +4,14 @@
 
 mod key;
 mod password;
+mod sealed;
 mod token;
 
 pub use key::{RootKey, RootKeyError};
 pub use password::{
     HashFailure, MAX_ITERATIONS, MAX_LANES, MAX_MEMORY_KIB, PasswordHasher, StoredHash, Verified,
 };
+pub use sealed::Sealer;
 pub use token::OpaqueToken;
 
 use std::sync::LazyLock;
