@@ -2,11 +2,13 @@
 //!
 //! Primitives come from aws-lc-rs, and for passwords from RustCrypto and bcrypt; nothing here invents one.
 
+mod api_key;
 mod key;
 mod password;
 mod sealed;
 mod token;
 
+pub use api_key::ApiKeyToken;
 pub use key::{RootKey, RootKeyError};
 pub use password::{
     HashFailure, MAX_ITERATIONS, MAX_LANES, MAX_MEMORY_KIB, PasswordHasher, StoredHash, Verified,
