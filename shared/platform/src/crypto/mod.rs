@@ -6,6 +6,7 @@ mod api_key;
 mod key;
 mod password;
 mod sealed;
+mod signed;
 mod token;
 
 pub use api_key::ApiKeyToken;
@@ -14,6 +15,7 @@ pub use password::{
     HashFailure, MAX_ITERATIONS, MAX_LANES, MAX_MEMORY_KIB, PasswordHasher, StoredHash, Verified,
 };
 pub use sealed::Sealer;
+pub use signed::Signer;
 pub use token::OpaqueToken;
 
 use std::sync::LazyLock;
