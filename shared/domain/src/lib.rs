@@ -4,6 +4,7 @@
 //! Nothing in this crate knows SQL, HTTP or Redis.
 
 pub mod audit;
+pub mod backoff;
 pub mod authentication;
 pub mod client;
 pub mod email;
