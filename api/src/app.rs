@@ -73,12 +73,7 @@ pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpo
     let services = Services::new(settings, stores)?;
     let access_tokens = services.auth.access_tokens().clone();
     let operations: Operations = (
-        auth::operations(
-            &services.auth,
-            &services.pages,
-            SessionLifetime::of(settings),
-            &stores.clock,
-        ),
+        auth::operations(&services.auth, &services.pages, SessionLifetime::of(settings), &stores.clock),
         users::operations(&services.users),
         sessions::operations(&services.auth),
         files::operations(&services.files),

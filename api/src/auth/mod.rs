@@ -25,12 +25,7 @@ pub(crate) type Operations = (
     key_set::ReadKeySet,
 );
 
-pub(crate) fn operations(
-    auth: &Auth,
-    pages: &Pages,
-    lifetime: SessionLifetime,
-    clock: &Clock,
-) -> Operations {
+pub(crate) fn operations(auth: &Auth, pages: &Pages, lifetime: SessionLifetime, clock: &Clock) -> Operations {
     (
         register::Register { auth: auth.clone() },
         verify_email::VerifyEmail { auth: auth.clone() },

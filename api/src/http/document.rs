@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::marker::PhantomData;
 
+use plinth_domain::permission::Permission;
 use poem::endpoint::BoxEndpoint;
 use poem::http::Method;
 use poem_openapi::registry::{MetaApi, MetaPath, Registry};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 use serde_json::{Map, Value, json};
 
+use super::{browser, principal};
 use crate::app::Operations;
 
 /// The capabilities, as the document groups operations.
@@ -68,10 +70,13 @@ impl<T: OpenApi> OpenApi for Described<T> {
 fn complete(document: &mut Value) {
     let paths = document["paths"].as_object_mut().expect("a document has paths");
     for (path, operations) in paths.iter_mut() {
-        for operation in operations.as_object_mut().expect("a path has operations").values_mut() {
-            refusals(path, operation.as_object_mut().expect("an operation is an object"));
+        for (method, operation) in operations.as_object_mut().expect("a path has operations") {
+            let operation = operation.as_object_mut().expect("an operation is an object");
+            refusals(path, method, operation);
+            admission(method, operation);
         }
     }
+    document["components"]["securitySchemes"] = security_schemes();
     let bodies = bodies(document);
     let schemas = document["components"]["schemas"].as_object_mut().expect("a document has schemas");
     for (name, schema) in schemas {
@@ -81,6 +86,62 @@ fn complete(document: &mut Value) {
             admit_null(schema);
         }
     }
+}
+
+/// Replaces the name that the signature of an operation left by what it stands for: who may use the operation, and
+/// how he shows who he is.
+fn admission(method: &str, operation: &mut Map<String, Value>) {
+    let Some(name) = operation.get("security").and_then(|security| {
+        let schemes = security.get(0)?.as_object()?;
+        schemes.keys().next().cloned()
+    }) else {
+        return;
+    };
+    let (audience, requirement) = name.split_once(' ').expect("a name says audience and requirement");
+    let is_safe = matches!(method, "get" | "head");
+    let cookie = if is_safe { json!({ "cookie": [] }) } else { json!({ "cookie": [], "csrf": [] }) };
+    operation.insert("security".to_owned(), json!([{ "bearer": [] }, cookie]));
+    let permission = principal::permission_of(requirement);
+    operation.insert("x-permission".to_owned(), json!(permission.map(Permission::as_str)));
+    operation.insert("x-api-keys".to_owned(), json!(audience == "allowed"));
+    operation.insert("x-step-up".to_owned(), json!(matches!(audience, "fresh" | "enrolling")));
+    let needs = [
+        permission.map(|permission| format!("Needs the permission `{permission}`.")),
+        (audience != "allowed").then(|| "Needs a login; an API key is refused.".to_owned()),
+        matches!(audience, "fresh" | "enrolling").then(|| {
+            "Needs a proof of a moment ago of who one is (403 `step_up_required` otherwise).".to_owned()
+        }),
+    ];
+    let needs = needs.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    if !needs.is_empty() {
+        let said = operation.get("description").and_then(Value::as_str).unwrap_or_default();
+        let description = if said.is_empty() { needs } else { format!("{said}\n\n{needs}") };
+        operation.insert("description".to_owned(), json!(description));
+    }
+}
+
+fn security_schemes() -> Value {
+    json!({
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "The access token of a login, for a few minutes, or an API key (`plk_...`).",
+        },
+        "cookie": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": browser::ACCESS,
+            "description": "The same token, where a browser keeps it: log in with `keep: cookie`.",
+        },
+        "csrf": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-CSRF-Token",
+            "description": "With a cookie, on every unsafe request: the `csrf_token` of the session. The request also \
+                            has to come from an allowed origin.",
+        },
+    })
 }
 
 /// What is not required in an answer is null where there is nothing to say.
@@ -93,7 +154,7 @@ fn admit_null(schema: &mut Value) {
     }
 }
 
-fn refusals(path: &str, operation: &mut Map<String, Value>) {
+fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
     let secured = operation.contains_key("security");
     let takes_credentials = matches!(path, "/v1/auth/login" | "/v1/auth/refresh");
     let has_body = operation.contains_key("requestBody");
@@ -104,6 +165,7 @@ fn refusals(path: &str, operation: &mut Map<String, Value>) {
         (401, secured || takes_credentials, "The credentials are missing, wrong or expired."),
         (403, secured || takes_credentials, "The caller lacks the permission, or the account may not act."),
         (404, path.contains('{'), "It does not exist, or not for the caller."),
+        (409, method != "get" && secured, "As things stand it cannot be done; `code` says why."),
         (408, true, "The request took too long."),
         (413, has_body, "The body is too long."),
         (415, has_body, "The body has the wrong media type."),
@@ -147,6 +209,16 @@ mod tests {
     use super::*;
     use crate::http::problem;
 
+    /// What is open to everybody: the doors by which one comes in.
+    const OPEN: &[&str] = &[
+        "/.well-known/jwks.json",
+        "/v1/auth/login",
+        "/v1/auth/refresh",
+        "/v1/auth/register",
+        "/v1/auth/verify-email",
+        "/v1/auth/verify-email/resend",
+    ];
+
     #[test]
     fn every_operation_says_what_a_generator_needs() {
         let document: Value = serde_json::from_str(&document()).expect("JSON");
@@ -172,8 +244,9 @@ mod tests {
                     "{name} has no summary"
                 );
                 assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{name} has no tag");
-                let public = path.starts_with("/v1/auth/") && path != "/v1/auth/logout";
-                assert_eq!(operation.get("security").is_none(), public, "{name}: security");
+                let is_open = operation.get("security").is_none();
+                assert_eq!(is_open, OPEN.contains(&path.as_str()), "{name}: security");
+                assert_eq!(is_open, operation.get("x-permission").is_none(), "{name}: permission");
                 let responses = operation["responses"].as_object().expect("responses");
                 for (status, response) in
                     responses.iter().filter(|(status, _)| status.starts_with(['4', '5']))

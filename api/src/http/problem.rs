@@ -177,6 +177,7 @@ fn judge_core(error: &Error) -> Verdict {
             .because(*detail)
             .with(header::WWW_AUTHENTICATE, challenge(code)),
         Error::Forbidden { code, detail } => Verdict::new(StatusCode::FORBIDDEN, code).because(detail),
+        Error::Conflict { code, detail } => Verdict::new(StatusCode::CONFLICT, code).because(detail),
         Error::NotFound => Verdict::new(StatusCode::NOT_FOUND, "not_found"),
         Error::TooLarge { limit } => Verdict::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large")
             .because(format!("At most {limit} bytes are taken.")),

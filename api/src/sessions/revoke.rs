@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::origin::RequestOrigin;
-use crate::http::principal::{CredentialsWrite, InSession};
+use crate::http::principal::{CredentialsWrite, Fresh};
 
 pub(crate) struct RevokeSession {
     pub(super) auth: Auth,
@@ -30,7 +30,7 @@ impl RevokeSession {
     #[oai(path = "/me/sessions/:id", method = "delete", operation_id = "revokeSession")]
     async fn revoke(
         &self,
-        caller: InSession<CredentialsWrite>,
+        caller: Fresh<CredentialsWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
     ) -> Result<Revoked> {

@@ -7,7 +7,7 @@ use poem_openapi::{Object, OpenApi};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::origin::RequestOrigin;
-use crate::http::principal::{CredentialsWrite, InSession};
+use crate::http::principal::{CredentialsWrite, Fresh};
 
 pub(crate) struct RevokeOtherSessions {
     pub(super) auth: Auth,
@@ -28,7 +28,7 @@ impl RevokeOtherSessions {
     #[oai(path = "/me/sessions", method = "delete", operation_id = "revokeOtherSessions")]
     async fn revoke(
         &self,
-        caller: InSession<CredentialsWrite>,
+        caller: Fresh<CredentialsWrite>,
         origin: RequestOrigin,
     ) -> Result<Json<SessionsRevoked>> {
         let stays = Some(caller.login().session);

@@ -20,6 +20,9 @@ pub enum Error {
     /// Somebody known is asking for what he may not have.
     #[error("forbidden: {code}")]
     Forbidden { code: &'static str, detail: String },
+    /// As things stand it cannot be done; `code` says what is in the way.
+    #[error("conflict: {code}")]
+    Conflict { code: &'static str, detail: String },
     /// It does not exist, or not for who asks.
     #[error("not found")]
     NotFound,

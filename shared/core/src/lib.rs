@@ -16,9 +16,9 @@ pub mod hot;
 pub mod jobs;
 pub mod notifications;
 pub mod page;
+pub mod roles;
 pub mod stores;
 pub mod unit;
-pub mod roles;
 pub mod users;
 
 pub use error::Error;

@@ -4,8 +4,8 @@
 //! Nothing in this crate knows SQL, HTTP or Redis.
 
 pub mod audit;
-pub mod backoff;
 pub mod authentication;
+pub mod backoff;
 pub mod client;
 pub mod email;
 pub mod file;

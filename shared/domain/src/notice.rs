@@ -22,20 +22,34 @@ pub enum SecurityNotice {
     /// From now on only passkeys log in.
     PasswordRemoved,
     /// Goes to the address that was left, with a link that undoes it.
-    EmailChanged { old_email: String },
+    EmailChanged {
+        old_email: String,
+    },
     /// So many logins have failed.
-    LoginsFailed { failures: u32 },
+    LoginsFailed {
+        failures: u32,
+    },
     /// An old refresh token was presented: its session was ended.
     RefreshReused,
-    FactorAdded { kind: FactorKind },
-    FactorRemoved { kind: FactorKind },
+    FactorAdded {
+        kind: FactorKind,
+    },
+    FactorRemoved {
+        kind: FactorKind,
+    },
     /// A recovery code was used; so many are left.
-    RecoveryCodeUsed { left: u32 },
+    RecoveryCodeUsed {
+        left: u32,
+    },
     /// An administrator has removed every second factor.
     FactorsReset,
-    ApiKeyCreated { name: String },
+    ApiKeyCreated {
+        name: String,
+    },
     /// Goes to the address that the account had.
-    AccountDeleted { email: String },
+    AccountDeleted {
+        email: String,
+    },
 }
 
 #[cfg(test)]

@@ -21,8 +21,10 @@ impl RoleName {
     pub const MAX_CHARS: usize = 64;
 
     pub fn parse(text: &str) -> Result<Self, Rejection> {
-        let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        let shaped = plain && text.starts_with(|first: char| first.is_ascii_lowercase()) && !text.ends_with('-');
+        let plain =
+            text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        let shaped =
+            plain && text.starts_with(|first: char| first.is_ascii_lowercase()) && !text.ends_with('-');
         if !shaped || text.len() > Self::MAX_CHARS {
             return Err(Rejection::new(
                 "invalid_role_name",

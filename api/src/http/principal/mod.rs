@@ -15,6 +15,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::failure::Failure;
 
+pub(crate) use requirement::permission_of;
 pub use requirement::*;
 
 /// What the admission learnt of who is asking; put into every request.
@@ -54,7 +55,8 @@ impl Identity {
             Self::Refused { code, detail } => Err(Error::Unauthenticated { code, detail }),
             Self::Unproven => Err(Error::Forbidden {
                 code: "csrf_failed",
-                detail: "A request with a cookie needs X-CSRF-Token and comes from an allowed origin.".to_owned(),
+                detail: "A request with a cookie needs X-CSRF-Token and comes from an allowed origin."
+                    .to_owned(),
             }),
             Self::Nobody => Err(nobody()),
         }
@@ -144,7 +146,8 @@ fn check_fresh(known: &Known) -> Result<(), Error> {
         return Err(forbidden("impersonation_forbidden", detail));
     }
     if !known.is_fresh {
-        let detail = "Prove again who you are (POST /v1/auth/step-up), then repeat the request with the new token.";
+        let detail =
+            "Prove again who you are (POST /v1/auth/step-up), then repeat the request with the new token.";
         return Err(forbidden("step_up_required", detail));
     }
     Ok(())

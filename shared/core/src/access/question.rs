@@ -76,7 +76,8 @@ pub(super) async fn ask(
             call.key(key);
         }
     }
-    let (retry_after_ms, reset_ms, revoked, credential, user, roles, paid): Said = redis.run("gate", &call).await?;
+    let (retry_after_ms, reset_ms, revoked, credential, user, roles, paid): Said =
+        redis.run("gate", &call).await?;
     let payments = paid.chunks_exact(3).map(payment).collect();
     Ok(if retry_after_ms > 0 {
         Answer::Refused { payments, retry_after_ms, reset_ms }

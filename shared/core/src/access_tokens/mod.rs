@@ -75,12 +75,7 @@ impl AccessTokens {
     }
 
     /// A token that says what was granted, valid from now on.
-    pub(crate) async fn sign(
-        &self,
-        grant: Grant,
-        now: OffsetDateTime,
-        lifetime: Duration,
-    ) -> Result<String> {
+    pub(crate) async fn sign(&self, grant: Grant, now: OffsetDateTime, lifetime: Duration) -> Result<String> {
         let claims = Claims::new(&self.0.issuer, grant, TokenId::mint(now), now, now + lifetime);
         let keys = self.0.ring.keys().await?;
         let key = keys.signing(now).ok_or_else(|| Error::internal("no signing key is active"))?;
@@ -119,9 +114,9 @@ impl AccessTokens {
 
     async fn check(&self, mut keys: Arc<Keys>, token: &str, now: OffsetDateTime) -> Result<Checked> {
         let header = decode_header(token).map_err(|_| invalid())?;
-        let Some(kid) = header.kid.filter(|_| {
-            header.alg == Algorithm::EdDSA && header.typ.as_deref() == Some(TYPE)
-        }) else {
+        let Some(kid) =
+            header.kid.filter(|_| header.alg == Algorithm::EdDSA && header.typ.as_deref() == Some(TYPE))
+        else {
             return Err(invalid());
         };
         if keys.verifying(&kid, now).is_none() {
@@ -186,7 +181,12 @@ mod tests {
     }
 
     /// A token that somebody else put together.
-    async fn forged(by: &AccessTokens, header: &Header, claims: &Claims, key: Option<&EncodingKey>) -> String {
+    async fn forged(
+        by: &AccessTokens,
+        header: &Header,
+        claims: &Claims,
+        key: Option<&EncodingKey>,
+    ) -> String {
         let keys = by.0.ring.keys().await.expect("keys");
         let own = &keys.signing(OffsetDateTime::now_utc()).expect("a key").signing;
         encode(header, claims, key.unwrap_or(own)).expect("signs")
@@ -213,7 +213,9 @@ mod tests {
         let now = OffsetDateTime::now_utc().replace_nanosecond(0).expect("whole seconds");
         let (ours, theirs, stranger) =
             (tokens("https://a", 1), tokens("https://b", 1), tokens("https://a", 2));
-        let of = |tokens: AccessTokens| async move { tokens.sign(grant(now), now, LIFETIME).await.expect("signs") };
+        let of = |tokens: AccessTokens| async move {
+            tokens.sign(grant(now), now, LIFETIME).await.expect("signs")
+        };
         assert!(ours.verify(&of(theirs).await, now).await.is_err(), "issuer");
         assert!(ours.verify(&of(stranger).await, now).await.is_err(), "key");
 

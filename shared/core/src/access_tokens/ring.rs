@@ -32,11 +32,8 @@ impl Ring {
 
     /// Keys of the database. The task that reads them again ends with the ring.
     pub(super) fn start(source: SigningKeys) -> Arc<Self> {
-        let ring = Arc::new(Self {
-            known: RwLock::default(),
-            source: Some(source),
-            read_at: Mutex::default(),
-        });
+        let ring =
+            Arc::new(Self { known: RwLock::default(), source: Some(source), read_at: Mutex::default() });
         tokio::spawn(keep(Arc::downgrade(&ring)));
         ring
     }
@@ -88,8 +85,9 @@ async fn keep(ring: Weak<Ring>) {
 pub(super) fn configured(seeds: &[[u8; 32]]) -> Option<Keys> {
     let long_ago = time::OffsetDateTime::UNIX_EPOCH;
     let last = i64::try_from(seeds.len()).unwrap_or(i64::MAX);
-    let keys = seeds.iter().zip(0..).map(|(seed, place)| {
-        Key::from_seed(seed, long_ago + time::Duration::seconds(last - place), None)
-    });
+    let keys = seeds
+        .iter()
+        .zip(0..)
+        .map(|(seed, place)| Key::from_seed(seed, long_ago + time::Duration::seconds(last - place), None));
     Keys::of(keys.collect())
 }

@@ -114,8 +114,7 @@ impl SigningKeys {
         let seed: [u8; 32] = random();
         let key = Key::from_seed(&seed, activates_at, None);
         let private_key = self.sealer.seal(&context(&key.kid), &seed);
-        let row =
-            NewKey { kid: &key.kid, public_key: &key.public, private_key: &private_key, activates_at };
+        let row = NewKey { kid: &key.kid, public_key: &key.public, private_key: &private_key, activates_at };
         repository::insert(unit.connection(), &row, at).await?;
         let details = json!({ "kid": key.kid });
         unit.audit_with(Action::SigningKeyCreated, Target::SigningKey, Outcome::Success, details).await?;

@@ -102,9 +102,7 @@ impl Auth {
             UserStatus::Active => {
                 ("email_not_verified", "The e-mail address is not verified yet; open the link in the mail.")
             }
-            UserStatus::Suspended | UserStatus::Deleted => {
-                ("account_suspended", "The account is suspended.")
-            }
+            UserStatus::Suspended | UserStatus::Deleted => ("account_suspended", "The account is suspended."),
         };
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let details = json!({ "reason": code });

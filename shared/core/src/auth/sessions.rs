@@ -201,8 +201,11 @@ pub(super) async fn revoke_all(
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
     let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
-    let query =
-        sqlx::query!("UPDATE sessions SET revoked_at = $2 WHERE id = ANY($1) AND revoked_at IS NULL", &ids, at);
+    let query = sqlx::query!(
+        "UPDATE sessions SET revoked_at = $2 WHERE id = ANY($1) AND revoked_at IS NULL",
+        &ids,
+        at
+    );
     named("sessions.revoke_all", query.execute(connection)).await.map(drop)
 }
 

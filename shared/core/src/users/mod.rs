@@ -3,6 +3,8 @@
 mod repository;
 mod service;
 
-pub(crate) use service::{Credentials, NewAccount, create, credentials, mark_email_verified, owner_of,
-    replace_password_hash};
+pub(crate) use service::{
+    Credentials, NewAccount, create, credentials, keep_an_administrator, mark_email_verified, owner_of,
+    replace_password_hash,
+};
 pub use service::{ProfileChange, Users, find};

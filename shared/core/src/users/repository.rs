@@ -2,6 +2,7 @@
 
 use plinth_domain::email::Email;
 use plinth_domain::id::UserId;
+use plinth_domain::role;
 use plinth_domain::text::DisplayName;
 use plinth_domain::user::{User, UserStatus};
 use plinth_platform::database::named;
@@ -153,4 +154,20 @@ pub(super) async fn replace_password_hash(
         hash,
     );
     Ok(named("users.replace_password_hash", query.execute(connection)).await?.rows_affected() == 1)
+}
+
+pub(super) async fn lock_administrators(connection: &mut PgConnection) -> sqlx::Result<()> {
+    let query = sqlx::query!("SELECT name FROM roles WHERE name = $1 FOR UPDATE", role::ADMIN);
+    named("roles.lock_administrators", query.execute(connection)).await.map(drop)
+}
+
+/// Up to two of them: more are not asked for.
+pub(super) async fn active_administrators(connection: &mut PgConnection) -> sqlx::Result<Vec<UserId>> {
+    let query = sqlx::query_scalar!(
+        "SELECT users.id FROM users JOIN user_roles ON user_id = users.id
+         WHERE role = $1 AND status = 'active' LIMIT 2",
+        role::ADMIN,
+    );
+    let ids = named("users.active_administrators", query.fetch_all(connection)).await?;
+    Ok(ids.into_iter().map(UserId).collect())
 }

@@ -70,6 +70,17 @@ pub(crate) async fn replace_password_hash(unit: &mut Unit, known: &Credentials, 
     Ok(repository::replace_password_hash(unit.connection(), known.id, old, hash).await?)
 }
 
+/// Refuses what would leave nobody who may do everything. Whoever takes an administrator away does so alone.
+pub(crate) async fn keep_an_administrator(unit: &mut Unit, leaving: UserId) -> Result<()> {
+    repository::lock_administrators(unit.connection()).await?;
+    let administrators = repository::active_administrators(unit.connection()).await?;
+    if administrators == [leaving] {
+        let detail = "This is the last administrator; make another one first.".to_owned();
+        return Err(Error::Conflict { code: "last_administrator", detail });
+    }
+    Ok(())
+}
+
 /// The account that has this address.
 pub(crate) async fn owner_of(unit: &mut Unit, email: &Email) -> Result<Option<Credentials>> {
     Ok(repository::credentials(unit.connection(), email).await?)

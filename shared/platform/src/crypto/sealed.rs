@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use std::sync::Arc;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use secrecy::zeroize::Zeroizing;
 
@@ -11,11 +13,12 @@ const VERSION: u8 = 1;
 /// Seals and opens with one key.
 ///
 /// Nonces are random: a key seals at most 2^32 secrets (SP 800-38D, section 8.3), far more than accounts have.
-pub struct Sealer(RandomizedNonceKey);
+#[derive(Clone)]
+pub struct Sealer(Arc<RandomizedNonceKey>);
 
 impl Sealer {
     pub fn new(key: &[u8; 32]) -> Self {
-        Self(RandomizedNonceKey::new(&AES_256_GCM, key).expect("AES-256 takes 32 bytes"))
+        Self(Arc::new(RandomizedNonceKey::new(&AES_256_GCM, key).expect("AES-256 takes 32 bytes")))
     }
 
     /// Version, nonce, ciphertext, tag. It opens only in the same context, which says what it is and whose,

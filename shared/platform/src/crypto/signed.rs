@@ -11,6 +11,7 @@ const TAG_BYTES: usize = 32;
 const MAX_CHARS: usize = 512;
 
 /// Signs and verifies with one key.
+#[derive(Clone)]
 pub struct Signer(hmac::Key);
 
 impl Signer {

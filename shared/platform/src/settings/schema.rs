@@ -118,7 +118,7 @@ settings! {
         passkey_domain: Option<String> = Some(""),
         /// Origins whose pages may use passkeys; none for the public URL alone.
         passkey_origins: List<String> = Some(""),
-        /// argon2id's memory; 19MiB is the floor.
+        /// argon2id's memory; 19MiB is the floor, 1GiB the ceiling.
         argon2_memory: Argon2Memory = Some("19MiB"),
         /// argon2id's passes over that memory; 2 is the floor, 64 the ceiling.
         argon2_iterations: Between<2, MAX_ITERATIONS> = Some("2"),

@@ -55,23 +55,20 @@ impl Attempt {
     ) -> Self {
         let hour = Duration::from_hours(1);
         if let Some(device) = device {
-            let counter = Counter { name: format!("fail:device:{}", device.text()), backoff: DEVICE, memory: hour };
+            let counter =
+                Counter { name: format!("fail:device:{}", device.text()), backoff: DEVICE, memory: hour };
             return Self { counters: vec![counter], told_by: None, wiped: vec![0] };
         }
         let network = ip.map_or_else(|| "none".to_owned(), |ip| network_of(ip).to_string());
-        let address = Counter {
-            name: format!("fail:ip:{network}"),
-            backoff: ADDRESS,
-            memory: Duration::from_mins(15),
-        };
+        let address =
+            Counter { name: format!("fail:ip:{network}"), backoff: ADDRESS, memory: Duration::from_mins(15) };
         let Some(account) = account else {
             return Self { counters: vec![address], told_by: None, wiped: Vec::new() };
         };
         // Addresses of people are no names of keys.
         let digest = sha256(account.key().as_bytes());
         let account: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        let pair =
-            Counter { name: format!("fail:pair:{account}:{network}"), backoff: PAIR, memory: hour };
+        let pair = Counter { name: format!("fail:pair:{account}:{network}"), backoff: PAIR, memory: hour };
         let account = Counter { name: format!("fail:account:{account}"), backoff: ACCOUNT, memory: hour };
         Self { counters: vec![address, account, pair], told_by: Some(1), wiped: vec![2] }
     }

@@ -34,7 +34,8 @@ impl Local {
         let now_ms = unix_ms(now);
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let state = |counter: &Counter| self.states.get(&counter.name).unwrap_or_default();
-        let wait = attempt.counters.iter().map(|counter| state(counter).until_ms.saturating_sub(now_ms)).max();
+        let wait =
+            attempt.counters.iter().map(|counter| state(counter).until_ms.saturating_sub(now_ms)).max();
         if let Some(wait) = wait.filter(|wait| *wait > 0) {
             return Some(wait);
         }

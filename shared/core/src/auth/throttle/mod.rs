@@ -63,7 +63,8 @@ impl Throttle {
         let mut call = BEGIN.prepare_invoke();
         call.arg(now_ms);
         for counter in &attempt.counters {
-            let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+            let millis =
+                |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
             call.key(redis.key(&counter.name))
                 .arg(counter.backoff.free)
                 .arg(millis(counter.backoff.first))
@@ -77,7 +78,8 @@ impl Throttle {
     pub(super) async fn succeeded(&self, attempt: &Attempt) {
         let (wiped, kept): (Vec<_>, Vec<_>) =
             attempt.counters.iter().enumerate().partition(|(place, _)| attempt.wiped.contains(place));
-        let of = |list: Vec<(usize, _)>| list.into_iter().map(|(_, counter)| counter).collect::<Vec<&Counter>>();
+        let of =
+            |list: Vec<(usize, _)>| list.into_iter().map(|(_, counter)| counter).collect::<Vec<&Counter>>();
         let (wiped, kept) = (of(wiped), of(kept));
         self.local.wipe(&wiped);
         if !wiped.is_empty() {
