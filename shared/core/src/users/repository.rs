@@ -157,8 +157,8 @@ pub(super) async fn replace_password_hash(
 }
 
 pub(super) async fn lock_administrators(connection: &mut PgConnection) -> sqlx::Result<()> {
-    let query = sqlx::query!("SELECT name FROM roles WHERE name = $1 FOR UPDATE", role::ADMIN);
-    named("roles.lock_administrators", query.execute(connection)).await.map(drop)
+    let query = sqlx::query_scalar!("SELECT name FROM roles WHERE name = $1 FOR UPDATE", role::ADMIN);
+    named("roles.lock_administrators", query.fetch_optional(connection)).await.map(drop)
 }
 
 /// Up to two of them: more are not asked for.
