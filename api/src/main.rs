@@ -2,8 +2,10 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use plinth_api::commands::{import, keys};
 use plinth_api::{app, commands};
 use plinth_platform::causes;
 
@@ -47,7 +49,34 @@ enum Command {
 #[derive(Subcommand)]
 enum Keys {
     /// Print a fresh root key for `PLINTH_SECRET_KEY`.
-    Generate,
+    Generate {
+        /// Print a key for `PLINTH_AUTH_SIGNING_KEYS` instead.
+        #[arg(long)]
+        signing: bool,
+    },
+    /// List the keys that access tokens are signed and checked with.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new signing key. It is published now and signs later; what the old one signed stays valid to its end.
+    Rotate {
+        /// When the new key begins to sign. Whoever keeps a copy of `jwks.json` has to read it again within this time.
+        #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
+        activate_in: Duration,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a signing key at once, as after a leak: every token that it signed is refused. A new one takes its place.
+    Retire {
+        /// The key's name.
+        kid: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -60,6 +89,9 @@ enum Admin {
         #[arg(long, required = true)]
         password_stdin: bool,
     },
+    /// Create accounts from standard input, one JSON object a line: `email`, `password_hash` (argon2, bcrypt, scrypt or
+    /// PBKDF2), and if wanted `display_name` and `email_verified`. An address that is taken is passed over.
+    Import,
 }
 
 fn main() -> ExitCode {
@@ -83,9 +115,18 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Config { reference: true, .. } => plinth_platform::settings::markdown(),
         Command::Config { json, .. } => commands::effective_settings(json)?,
         Command::Openapi => plinth_api::http::document::document(),
-        Command::Keys(Keys::Generate) => plinth_platform::crypto::RootKey::generate() + "\n",
+        // Both are 32 random bytes in base64.
+        Command::Keys(Keys::Generate { signing: _ }) => plinth_platform::crypto::RootKey::generate() + "\n",
+        Command::Keys(Keys::List { json }) => run(keys::list(commands::settings()?, json))?,
+        Command::Keys(Keys::Rotate { activate_in, json }) => {
+            run(keys::rotate(commands::settings()?, activate_in, json))?
+        }
+        Command::Keys(Keys::Retire { kid, json }) => run(keys::retire(commands::settings()?, &kid, json))?,
         Command::Admin(Admin::Create { email, .. }) => {
             run(commands::create_administrator(commands::settings()?, &email))?
+        }
+        Command::Admin(Admin::Import) => {
+            run(import::accounts(commands::settings()?, std::io::stdin().lock()))?
         }
     };
     std::io::stdout().write_all(answer.as_bytes())?;

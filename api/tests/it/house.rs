@@ -1,5 +1,7 @@
 //! An API in this process on a free port, and people who use it.
 
+use std::sync::Arc;
+
 use plinth_api::app;
 use plinth_core::auth::Verification;
 use plinth_core::users::Users;
@@ -18,9 +20,9 @@ use uuid::Uuid;
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
-/// A running API. Dropped, it ends.
+/// A running API; a twin beside it shares its stage. Dropped, it ends.
 pub(crate) struct House {
-    pub(crate) stage: Stage,
+    pub(crate) stage: Arc<Stage>,
     pub(crate) stores: Stores,
     pub(crate) url: String,
     pub(crate) client: Client,
@@ -42,6 +44,15 @@ impl House {
     }
 
     pub(crate) async fn on(stage: Stage) -> Self {
+        Self::beside(Arc::new(stage)).await
+    }
+
+    /// Another replica on the same stores.
+    pub(crate) async fn twin(&self) -> Self {
+        Self::beside(self.stage.clone()).await
+    }
+
+    async fn beside(stage: Arc<Stage>) -> Self {
         let stores = stage.stores();
         let (url, server) = serve(&stage, &stores).await;
         let client = Client::builder().no_proxy().build().expect("a client");
@@ -113,6 +124,18 @@ impl House {
         self.person_of(email).await
     }
 
+    /// The same person on another device.
+    pub(crate) async fn elsewhere(&self, person: &Person) -> Person {
+        self.person_of(person.email.clone()).await
+    }
+
+    /// What the owner was told of, the oldest first.
+    pub(crate) async fn notices(&self, id: UserId) -> Vec<String> {
+        let notices = "SELECT payload ->> 'notice' FROM jobs
+                       WHERE kind = 'email.security_notice' AND payload ->> 'user_id' = $1 ORDER BY id";
+        sqlx::query_scalar(notices).bind(id.to_string()).fetch_all(&self.stores.db).await.expect("reads")
+    }
+
     async fn person_of(&self, email: String) -> Person {
         let tokens = self.log_in(&email, PASSWORD).await.expect(StatusCode::OK);
         Person {
@@ -129,12 +152,12 @@ impl House {
         users::find(&self.stores, id).await.expect("answers").expect("exists")
     }
 
-    /// The names of the actions in the audit log, the oldest first.
+    /// The names of the actions in the audit log, the oldest first; without the first signing key's, which may be
+    /// made at any moment of the start.
     pub(crate) async fn actions(&self) -> Vec<String> {
-        sqlx::query_scalar("SELECT action || ':' || outcome FROM audit_events ORDER BY id")
-            .fetch_all(&self.stores.db)
-            .await
-            .expect("reads")
+        let actions = "SELECT action || ':' || outcome FROM audit_events
+                       WHERE action <> 'signing_key.created' ORDER BY id";
+        sqlx::query_scalar(actions).fetch_all(&self.stores.db).await.expect("reads")
     }
 
     /// As if every hot copy had expired.
@@ -184,6 +207,10 @@ impl Person {
 
     pub(crate) async fn post(&self, house: &House, path: &str, body: &Value) -> Answer {
         Answer::of(self.request(house, Method::POST, path).json(body)).await
+    }
+
+    pub(crate) async fn delete(&self, house: &House, path: &str) -> Answer {
+        Answer::of(self.request(house, Method::DELETE, path)).await
     }
 
     pub(crate) fn request(&self, house: &House, method: Method, path: &str) -> RequestBuilder {

@@ -7,4 +7,4 @@ pub(crate) use service::{
     Credentials, NewAccount, create, credentials, keep_an_administrator, mark_email_verified, owner_of,
     replace_password_hash,
 };
-pub use service::{ProfileChange, Users, find};
+pub use service::{ImportedAccount, ProfileChange, Users, find};

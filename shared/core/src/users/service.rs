@@ -4,6 +4,7 @@ use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::email::Email;
 use plinth_domain::id::UserId;
 use plinth_domain::password::Password;
+use plinth_domain::role;
 use plinth_domain::text::DisplayName;
 use plinth_domain::user::{User, UserStatus};
 use plinth_platform::crypto::{PasswordHasher, Verified};
@@ -20,6 +21,16 @@ pub(crate) struct NewAccount {
     pub(crate) email: Email,
     pub(crate) display_name: Option<DisplayName>,
     pub(crate) password_hash: String,
+}
+
+/// An account of another system, with the hash of its password.
+#[derive(Debug)]
+pub struct ImportedAccount {
+    pub email: Email,
+    pub password_hash: String,
+    pub display_name: Option<DisplayName>,
+    /// Whether the other system has proved the address.
+    pub email_verified: bool,
 }
 
 /// What a login is decided on.
@@ -52,7 +63,7 @@ pub(crate) async fn create(unit: &mut Unit, account: &NewAccount) -> Result<bool
     let at = unit.at();
     let created = repository::insert(unit.connection(), account, None, at).await?;
     if created {
-        repository::add_role(unit.connection(), account.id, "member").await?;
+        repository::add_role(unit.connection(), account.id, role::MEMBER).await?;
     }
     Ok(created)
 }
@@ -113,6 +124,26 @@ impl Users {
         Ok(user)
     }
 
+    /// Creates the account as a member; false when its address is taken.
+    pub async fn import(&self, imported: ImportedAccount) -> Result<bool> {
+        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+        let at = unit.at();
+        let account = NewAccount {
+            id: UserId::mint(at),
+            email: imported.email,
+            display_name: imported.display_name,
+            password_hash: imported.password_hash,
+        };
+        let verified_at = imported.email_verified.then_some(at);
+        let created = repository::insert(unit.connection(), &account, verified_at, at).await?;
+        if created {
+            repository::add_role(unit.connection(), account.id, role::MEMBER).await?;
+            unit.audit(Action::AccountImported, Target::User(account.id), Outcome::Success).await?;
+        }
+        unit.commit().await?;
+        Ok(created)
+    }
+
     /// Makes sure that there is an administrator with this address and password; true when the account is new.
     ///
     /// An account that has the address already becomes one, and gets this password: whoever can run this can
@@ -127,7 +158,7 @@ impl Users {
             && hasher.verify(password.clone(), known.password_hash).await? == Verified::Yes
             && find(&self.stores, known.id)
                 .await?
-                .is_some_and(|user| user.roles.iter().any(|role| role == "admin"))
+                .is_some_and(|user| user.roles.iter().any(|held| held == role::ADMIN))
         {
             return Ok(false);
         }
@@ -146,7 +177,7 @@ impl Users {
             repository::verify_email(unit.connection(), known.id, at).await?;
             known.id
         };
-        repository::add_role(unit.connection(), id, "admin").await?;
+        repository::add_role(unit.connection(), id, role::ADMIN).await?;
         unit.audit(Action::AdministratorCreated, Target::User(id), Outcome::Success).await?;
         unit.commit().await?;
         Ok(created)

@@ -1,5 +1,8 @@
 //! The one-shot commands: each does its work and says what it did.
 
+pub mod import;
+pub mod keys;
+
 use std::io::Read as _;
 
 use plinth_core::Stores;

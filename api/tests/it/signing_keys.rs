@@ -1,0 +1,156 @@
+//! Signing keys: published, rotated without a refusal, and ended at once.
+
+use std::time::Duration;
+
+use plinth_core::access_tokens::{SigningKeys, longest_lifetime};
+use plinth_platform::crypto::RootKey;
+use plinth_testkit::{Stage, until};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::house::{Answer, House, Person, text};
+
+/// As `plinth-api keys` sees them.
+fn keys(house: &House) -> SigningKeys {
+    let settings = house.stage.settings();
+    let root = RootKey::parse(&settings.general.secret_key).expect("a root key");
+    SigningKeys::new(&house.stores, &root, longest_lifetime(&settings))
+}
+
+async fn published(house: &House) -> Vec<String> {
+    let answer = house.get("/.well-known/jwks.json").await;
+    assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
+    let set = answer.expect(StatusCode::OK);
+    for key in set["keys"].as_array().expect("keys") {
+        assert_eq!(
+            (&key["kty"], &key["crv"], &key["alg"]),
+            (&json!("OKP"), &json!("Ed25519"), &json!("EdDSA"))
+        );
+        assert!(key["d"].is_null(), "the private half is told");
+    }
+    set["keys"].as_array().expect("keys").iter().map(|key| text(&key["kid"])).collect()
+}
+
+/// The name of the key that signed a token.
+fn kid(token: &str) -> String {
+    let header = token.split('.').next().expect("a header");
+    let header =
+        base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, header).expect("base64");
+    text(&serde_json::from_slice::<serde_json::Value>(&header).expect("JSON")["kid"])
+}
+
+async fn refreshed(house: &House, person: Person) -> Person {
+    let body = json!({ "refresh_token": person.refresh_token });
+    let tokens = house.post("/v1/auth/refresh", &body).await.expect(StatusCode::OK);
+    Person {
+        access_token: text(&tokens["access_token"]),
+        refresh_token: text(&tokens["refresh_token"]),
+        ..person
+    }
+}
+
+#[tokio::test]
+async fn no_valid_token_is_refused_while_keys_rotate() {
+    let house = House::open().await;
+    let twin = house.twin().await;
+    let person = house.person("ada").await;
+    let first = kid(&person.access_token);
+    assert_eq!(published(&house).await, [first.clone()]);
+
+    let second = keys(&house).rotate(Duration::from_secs(30)).await.expect("rotates").kid;
+    until("both replicas publish the new key", async || {
+        let both = [published(&house).await, published(&twin).await];
+        both.iter().all(|keys| keys.contains(&second)).then_some(())
+    })
+    .await;
+    let person = refreshed(&house, person).await;
+    assert_eq!(kid(&person.access_token), first, "the new key does not sign yet");
+    for clock in [&house.stores.clock, &twin.stores.clock] {
+        clock.advance(time::Duration::seconds(31));
+    }
+    for house in [&house, &twin] {
+        person.get(house, "/v1/me").await.expect(StatusCode::OK);
+    }
+    let person = refreshed(&twin, person).await;
+    assert_eq!(kid(&person.access_token), second);
+    for house in [&house, &twin] {
+        person.get(house, "/v1/me").await.expect(StatusCode::OK);
+    }
+    // The old key is gone once nothing that it signed can be valid.
+    for clock in [&house.stores.clock, &twin.stores.clock] {
+        clock.advance(time::Duration::minutes(17));
+    }
+    assert_eq!(published(&house).await, [second]);
+}
+
+#[tokio::test]
+async fn a_replica_that_does_not_know_a_key_yet_looks_again_before_it_refuses() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let twin = house.twin().await;
+    person.get(&twin, "/v1/me").await.expect(StatusCode::OK);
+    let retired = kid(&person.access_token);
+    let next = keys(&house).retire(&retired).await.expect("retires").kid;
+    let person = until("the house signs with the next key", async || {
+        let person = house.elsewhere(&person).await;
+        (kid(&person.access_token) == next).then_some(person)
+    })
+    .await;
+    person.get(&twin, "/v1/me").await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_a_retired_key_has_signed_is_refused() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    person.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    keys(&house).retire(&kid(&person.access_token)).await.expect("retires");
+    until("the key is known to have retired", async || {
+        (person.get(&house, "/v1/me").await.status == StatusCode::UNAUTHORIZED).then_some(())
+    })
+    .await;
+    person.get(&house, "/v1/me").await.problem(401, "invalid_token");
+    // The session lives: it goes on with a token of the next key.
+    refreshed(&house, person).await.get(&house, "/v1/me").await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn replicas_that_start_at_once_make_one_key() {
+    let house = House::open().await;
+    let twins = futures_util::future::join_all((0..4).map(|_| house.twin())).await;
+    for twin in &twins {
+        assert_eq!(published(twin).await, published(&house).await);
+    }
+    assert_eq!(house.count("signing_keys").await, 1);
+}
+
+#[tokio::test]
+async fn keys_can_be_given_and_a_second_one_checks() {
+    let (first, second) = (format!("{}=", "A".repeat(43)), format!("{}=", "B".repeat(42) + "A"));
+    let stage = Stage::open().await.with("PLINTH_AUTH_SIGNING_KEYS", &format!("{first},{second}"));
+    let house = House::on(stage).await;
+    let person = house.person("ada").await;
+    let published = published(&house).await;
+    assert_eq!((published.len(), &kid(&person.access_token)), (2, &published[0]));
+    assert_eq!(house.count("signing_keys").await, 0);
+}
+
+#[tokio::test]
+async fn a_token_cannot_bring_its_own_key() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let url_safe = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    for parameter in [
+        json!({ "jku": "https://evil.example/jwks.json" }),
+        json!({ "x5u": "https://evil.example/cert.pem" }),
+        json!({ "jwk": { "kty": "OKP", "crv": "Ed25519", "x": "A".repeat(43) } }),
+    ] {
+        let mut header = json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": kid(&person.access_token) });
+        header.as_object_mut().expect("an object").extend(parameter.as_object().expect("an object").clone());
+        let header = base64::Engine::encode(&url_safe, header.to_string());
+        let (_, rest) = person.access_token.split_once('.').expect("three parts");
+        let token = format!("{header}.{rest}");
+        let answer = Answer::of(house.request(Method::GET, "/v1/me").bearer_auth(token)).await;
+        answer.problem(401, "invalid_token");
+    }
+}
