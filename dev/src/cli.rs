@@ -54,8 +54,8 @@ pub(crate) enum Verb {
     /// Uses cargo-nextest when it is installed, else cargo test. Arguments are
     /// passed through, e.g. `cargo dev test -p plinth-api login`.
     Test(Test),
-    /// Check what CI checks before the tests: format, lints, generated files,
-    /// migrations, deployment files
+    /// Check what CI checks before the tests: format, lints, the security table,
+    /// generated files, migrations, deployment files
     ///
     /// One line a check; all of them run. Linters are installed under .dev/tools
     /// once. Advisories are checked when `PLINTH_ADVISORY_DB` (or

@@ -9,6 +9,7 @@ mod kubernetes;
 mod lints;
 mod migrations;
 mod report;
+mod security;
 mod tools;
 
 use std::path::PathBuf;
@@ -49,6 +50,7 @@ pub(crate) async fn run(layout: &Layout) -> Result<ExitCode> {
 /// What needs no database; hands on the folder of the built binaries.
 async fn files(report: &mut Report, scratch: &Scratch, layout: &Layout) -> Result<Result<PathBuf>> {
     report.check("rustfmt", lints::rustfmt(layout)).await;
+    report.check("docs/security.md", async { security::check(layout) }).await;
     let tools = Tools::new(layout);
     report.check("Dockerfile", tools.hadolint()).await;
     report.check("docker-compose.yml", compose::check(&tools)).await;
