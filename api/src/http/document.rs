@@ -80,6 +80,7 @@ fn complete(document: &mut Value) {
     let bodies = bodies(document);
     let schemas = document["components"]["schemas"].as_object_mut().expect("a document has schemas");
     for (name, schema) in schemas {
+        single_out_references(schema);
         if bodies.contains(name) {
             schema["additionalProperties"] = json!(false);
         } else {
@@ -144,10 +145,22 @@ fn security_schemes() -> Value {
     })
 }
 
+/// A described property of a named type is that type and the description beside it; generators take the description
+/// for a second type otherwise.
+fn single_out_references(schema: &mut Value) {
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for property in properties.into_iter().flat_map(Map::values_mut) {
+        if let Some(parts) = property.get_mut("allOf").and_then(Value::as_array_mut) {
+            parts.retain(|part| part.get("$ref").is_some());
+        }
+    }
+}
+
 /// What is not required in an answer is null where there is nothing to say.
 fn admit_null(schema: &mut Value) {
     let required = schema["required"].as_array().cloned().unwrap_or_default();
-    for (name, property) in schema["properties"].as_object_mut().into_iter().flatten() {
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, property) in properties.into_iter().flatten() {
         if !required.iter().any(|known| known == name) {
             property["nullable"] = json!(true);
         }
