@@ -27,6 +27,11 @@ struct RefreshRequest {
     refresh_token: Option<String>,
 }
 
+fn missing() -> Error {
+    let detail = "The refresh token must be given, here or in its cookie.";
+    Error::invalid("/refresh_token", Rejection::new("missing", detail))
+}
+
 #[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
 impl Refresh {
     /// Refresh a session's tokens
@@ -41,16 +46,11 @@ impl Refresh {
         body: Body<RefreshRequest>,
     ) -> Result<SessionAnswer> {
         let browser = self.pages.browser(headers);
-        let (token, keeping) = match body.0.refresh_token {
-            Some(token) => (token, Keeping::Bearer),
-            None => {
-                let kept = browser.refresh_token(|token| self.auth.session_of_refresh_token(token))?;
-                let missing = || {
-                    let detail = "The refresh token must be given, here or in its cookie.";
-                    Error::invalid("/refresh_token", Rejection::new("missing", detail))
-                };
-                (kept.ok_or_else(missing)?, Keeping::Cookie)
-            }
+        let (token, keeping) = if let Some(token) = body.0.refresh_token {
+            (token, Keeping::Bearer)
+        } else {
+            let kept = browser.refresh_token(|token| self.auth.session_of_refresh_token(token))?;
+            (kept.ok_or_else(missing)?, Keeping::Cookie)
         };
         let tokens = self.auth.refresh(&origin.0, &token).await?;
         Ok(SessionAnswer::new(tokens, keeping, &browser, self.lifetime))

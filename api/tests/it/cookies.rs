@@ -26,15 +26,15 @@ impl<'a> Browser<'a> {
 
     fn login(&self, email: &str) -> RequestBuilder {
         let body = json!({ "email": email, "password": PASSWORD, "keep": "cookie" });
-        self.send(Method::POST, "/v1/auth/login").json(&body)
+        self.send(&Method::POST, "/v1/auth/login").json(&body)
     }
 
     /// With what a browser sends by itself.
-    fn send(&self, method: Method, path: &str) -> RequestBuilder {
+    fn send(&self, method: &Method, path: &str) -> RequestBuilder {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request = self.house.request(method.clone(), path);
         let request = if cookies.is_empty() { request } else { request.header("cookie", cookies.join("; ")) };
-        if method == Method::GET { request } else { request.header("origin", &self.origin) }
+        if *method == Method::GET { request } else { request.header("origin", &self.origin) }
     }
 
     /// With what the page adds.
@@ -54,7 +54,7 @@ impl<'a> Browser<'a> {
     }
 
     async fn me(&self) -> Answer {
-        Answer::of(self.send(Method::GET, "/v1/me")).await
+        Answer::of(self.send(&Method::GET, "/v1/me")).await
     }
 }
 
@@ -66,7 +66,7 @@ fn set_cookies(answer: &Answer) -> Vec<String> {
 const RENAME: &str = "/v1/me";
 
 fn rename(browser: &Browser<'_>) -> RequestBuilder {
-    browser.send(Method::PATCH, RENAME).json(&json!({ "display_name": "Countess" }))
+    browser.send(&Method::PATCH, RENAME).json(&json!({ "display_name": "Countess" }))
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn in_cookie_mode_no_body_has_a_token() {
     let person = house.person("ada").await;
     let mut browser = Browser::log_in(&house, &person.email).await;
     let answer =
-        Answer::of(browser.prove(browser.send(Method::POST, "/v1/auth/refresh")).json(&json!({}))).await;
+        Answer::of(browser.prove(browser.send(&Method::POST, "/v1/auth/refresh")).json(&json!({}))).await;
     browser.keep(&answer);
     let body: Value = answer.expect(StatusCode::OK);
     for token in ["access_token", "refresh_token", "device_token"] {
@@ -118,9 +118,9 @@ async fn a_cookie_request_without_the_csrf_token_is_refused() {
     for wrong in ["", "x", other.csrf_token.as_str()] {
         Answer::of(rename(&browser).header("x-csrf-token", wrong)).await.problem(403, "csrf_failed");
     }
-    let refresh = browser.send(Method::POST, "/v1/auth/refresh").json(&json!({}));
+    let refresh = browser.send(&Method::POST, "/v1/auth/refresh").json(&json!({}));
     Answer::of(refresh).await.problem(403, "csrf_failed");
-    let logout = browser.send(Method::POST, "/v1/auth/logout");
+    let logout = browser.send(&Method::POST, "/v1/auth/logout");
     Answer::of(logout).await.problem(403, "csrf_failed");
     assert_eq!(browser.me().await.expect(StatusCode::OK)["display_name"], "ada");
     Answer::of(browser.prove(rename(&browser))).await.expect(StatusCode::OK);
@@ -158,7 +158,7 @@ async fn a_logout_clears_the_cookies() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let mut browser = Browser::log_in(&house, &person.email).await;
-    let answer = Answer::of(browser.prove(browser.send(Method::POST, "/v1/auth/logout"))).await;
+    let answer = Answer::of(browser.prove(browser.send(&Method::POST, "/v1/auth/logout"))).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
     let stolen = browser.cookies.clone();
     browser.keep(&answer);

@@ -27,6 +27,9 @@ pub(super) struct Known {
 /// What the script answers, as it says itself.
 type Said = (u64, u64, u8, Option<String>, Option<String>, Option<String>, Vec<u64>);
 
+/// What stands under the four keys of a caller.
+type Held = (Option<u8>, Option<String>, Option<String>, Option<String>);
+
 /// What Redis says.
 #[derive(Debug)]
 pub(super) enum Answer {
@@ -51,7 +54,6 @@ pub(super) async fn read(redis: &Redis, presented: Presented<'_>) -> Result<Know
     for key in keys(redis, presented) {
         command.arg(key);
     }
-    type Held = (Option<u8>, Option<String>, Option<String>, Option<String>);
     let (revoked, credential, user, roles): Held = redis.command("gate.read", &command).await?;
     Ok(Known { revoked: revoked.is_some(), credential, user, roles })
 }

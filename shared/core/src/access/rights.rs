@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use plinth_domain::permission::Permissions;
 use plinth_domain::role::Role;
-use plinth_platform::crypto::sha256;
+use plinth_platform::crypto::{hex, sha256};
 
 /// What a caller may do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,8 +40,7 @@ impl RoleTable {
             let names: Vec<String> = role.permissions.clone().into();
             text.extend([&role.name, " ", &names.join(","), " ", &role.requires_mfa.to_string(), "\n"]);
         }
-        let digest = sha256(text.as_bytes());
-        let version = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let version = hex(&sha256(text.as_bytes())[..16]);
         let rights = |role: Role| Rights { permissions: role.permissions, requires_mfa: role.requires_mfa };
         Self { version, roles: roles.into_iter().map(|role| (role.name.clone(), rights(role))).collect() }
     }

@@ -25,6 +25,7 @@ use crate::{Error, Result, Stores};
 use claims::AUDIENCE;
 pub use claims::Claims;
 pub(crate) use claims::Grant;
+pub(crate) use rotation::remove_retired;
 pub use rotation::{KeyStatus, SigningKeys};
 
 /// RFC 9068, section 2.1: told apart from every other JWT.
@@ -188,7 +189,7 @@ mod tests {
         key: Option<&EncodingKey>,
     ) -> String {
         let keys = by.0.ring.keys().await.expect("keys");
-        let own = &keys.signing(OffsetDateTime::now_utc()).expect("a key").signing;
+        let own = &keys.signing(Clock::default().now()).expect("a key").signing;
         encode(header, claims, key.unwrap_or(own)).expect("signs")
     }
 
@@ -210,7 +211,7 @@ mod tests {
 
     #[tokio::test]
     async fn another_issuer_audience_key_algorithm_type_or_time_is_refused() {
-        let now = OffsetDateTime::now_utc().replace_nanosecond(0).expect("whole seconds");
+        let now = Clock::default().now().replace_nanosecond(0).expect("whole seconds");
         let (ours, theirs, stranger) =
             (tokens("https://a", 1), tokens("https://b", 1), tokens("https://a", 2));
         let of = |tokens: AccessTokens| async move {

@@ -1,6 +1,6 @@
 //! The table of signing keys.
 
-use plinth_platform::database::named;
+use plinth_platform::database::{PgPool, named};
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 
@@ -78,4 +78,9 @@ pub(super) async fn retire(
         at,
     );
     Ok(named("signing_keys.retire", query.execute(connection)).await?.rows_affected() == 1)
+}
+
+pub(super) async fn remove_retired(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<u64> {
+    let query = sqlx::query!("DELETE FROM signing_keys WHERE retires_at < $1", before);
+    Ok(named("signing_keys.remove_retired", query.execute(db)).await?.rows_affected())
 }

@@ -125,3 +125,8 @@ impl SigningKeys {
 fn context(kid: &str) -> String {
     format!("signing key:{kid}")
 }
+
+/// Removes keys that retired before this time.
+pub(crate) async fn remove_retired(stores: &Stores, before: OffsetDateTime) -> Result<u64> {
+    Ok(repository::remove_retired(&stores.db, before).await?)
+}

@@ -9,8 +9,8 @@ use crate::{Result, Stores};
 /// Rows removed in one statement.
 const BATCH: i64 = 1_000;
 
-/// Ended sessions are kept for so long: their owner may ask where he was logged in.
-const SESSIONS_KEPT: Duration = Duration::days(30);
+/// Ended sessions and keys are kept for so long: their owner may ask where he was logged in.
+const KEPT: Duration = Duration::days(30);
 
 /// How many rows were removed.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -18,15 +18,17 @@ pub struct Removed {
     pub sessions: u64,
     pub one_time_tokens: u64,
     pub revoked_tokens: u64,
+    pub signing_keys: u64,
 }
 
-/// Removes ended sessions past their keeping, one-time tokens and taken-back tokens that have expired.
+/// Removes ended sessions and keys past their keeping, one-time tokens and taken-back tokens that have expired.
 pub async fn remove_expired(stores: &Stores) -> Result<Removed> {
     let now = stores.clock.now();
     Ok(Removed {
-        sessions: in_batches(|| sessions(stores, now - SESSIONS_KEPT)).await?,
+        sessions: in_batches(|| sessions(stores, now - KEPT)).await?,
         one_time_tokens: in_batches(|| one_time_tokens(stores, now)).await?,
         revoked_tokens: in_batches(|| revoked_tokens(stores, now)).await?,
+        signing_keys: crate::access_tokens::remove_retired(stores, now - KEPT).await?,
     })
 }
 

@@ -48,6 +48,12 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
+/// Bytes as pairs of hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).expect("four bits are one digit");
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 /// SHA-256 over bytes that arrive in pieces.
 pub struct Sha256(aws_lc_rs::digest::Context);
 
@@ -70,6 +76,11 @@ impl Sha256 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_written_in_pairs_of_digits() {
+        assert_eq!(hex(&[0, 15, 16, 255]), "000f10ff");
+    }
 
     #[test]
     fn no_two_names_are_alike() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use plinth_domain::backoff::Backoff;
 use plinth_domain::email::Email;
 use plinth_domain::id::UserId;
-use plinth_platform::crypto::sha256;
+use plinth_platform::crypto::{hex, sha256};
 
 use super::super::devices::DeviceId;
 use crate::access::network_of;
@@ -66,8 +66,7 @@ impl Attempt {
             return Self { counters: vec![address], told_by: None, wiped: Vec::new() };
         };
         // Addresses of people are no names of keys.
-        let digest = sha256(account.key().as_bytes());
-        let account: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let account = hex(&sha256(account.key().as_bytes())[..16]);
         let pair = Counter { name: format!("fail:pair:{account}:{network}"), backoff: PAIR, memory: hour };
         let account = Counter { name: format!("fail:account:{account}"), backoff: ACCOUNT, memory: hour };
         Self { counters: vec![address, account, pair], told_by: Some(1), wiped: vec![2] }
