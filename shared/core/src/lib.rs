@@ -9,6 +9,7 @@ pub mod access_tokens;
 pub mod api_keys;
 pub mod audit;
 pub mod auth;
+mod challenges;
 pub mod cleanup;
 pub mod error;
 pub mod files;

@@ -97,7 +97,7 @@ settings! {
         /// A session that is not refreshed for so long ends.
         session_idle_lifetime: Duration = Some("14d"),
         /// A session ends after so long, refreshed or not.
-        session_lifetime: Duration = Some("90d"),
+        session_lifetime: Duration = Some("30d"),
         /// Keys that sign access tokens, base64 of 32 bytes, several separated by commas: the first signs, all check. None for keys in the database, sealed, which `plinth-api keys rotate` changes.
         signing_keys: Option<SigningSeeds> = Some(""),
         /// How recently somebody must have proved who he is before he changes how he logs in.
@@ -114,6 +114,8 @@ settings! {
         email_undo_lifetime: Duration = Some("7d"),
         /// How hard a new password must be to guess, by zxcvbn's score: 0 takes any, 4 only the hardest.
         password_strength: Strength = Some("2"),
+        /// Words that make no password, beside the product's name and the account's address: names of the company, its projects, its places.
+        password_words: List<String> = Some(""),
         /// The domain that passkeys belong to; none for the host of the public URL.
         passkey_domain: Option<String> = Some(""),
         /// Origins whose pages may use passkeys; none for the public URL alone.

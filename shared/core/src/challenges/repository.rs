@@ -1,0 +1,106 @@
+//! The table of challenges.
+
+use plinth_domain::id::{SessionId, UserId};
+use plinth_platform::database::{PgPool, named};
+use serde_json::Value;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Challenge, NewChallenge, Purpose};
+
+struct Row {
+    user_id: Option<Uuid>,
+    session_id: Option<Uuid>,
+    amr: Vec<String>,
+    state: Option<Value>,
+    failures: i16,
+}
+
+impl From<Row> for Challenge {
+    fn from(row: Row) -> Self {
+        Self {
+            user: row.user_id.map(UserId),
+            session: row.session_id.map(SessionId),
+            methods: row.amr.into(),
+            state: row.state.unwrap_or_default(),
+            failures: row.failures,
+        }
+    }
+}
+
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    hash: &[u8; 32],
+    challenge: &NewChallenge,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "INSERT INTO challenges (token_hash, purpose, user_id, session_id, amr, state, expires_at, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        hash,
+        challenge.purpose.as_str(),
+        challenge.user.map(|id| id.0),
+        challenge.session.map(|id| id.0),
+        &challenge.methods.names(),
+        challenge.state,
+        at + challenge.lifetime,
+        at,
+    );
+    named("challenges.insert", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn take(
+    connection: &mut PgConnection,
+    hash: &[u8; 32],
+    purpose: Purpose,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<Challenge>> {
+    let query = sqlx::query_as!(
+        Row,
+        "DELETE FROM challenges WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3
+         RETURNING user_id, session_id, amr, state, failures",
+        hash,
+        purpose.as_str(),
+        now,
+    );
+    Ok(named("challenges.take", query.fetch_optional(connection)).await?.map(Challenge::from))
+}
+
+pub(super) async fn hold(
+    connection: &mut PgConnection,
+    hash: &[u8; 32],
+    purpose: Purpose,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<Challenge>> {
+    let query = sqlx::query_as!(
+        Row,
+        "SELECT user_id, session_id, amr, state, failures FROM challenges
+         WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3
+         FOR UPDATE",
+        hash,
+        purpose.as_str(),
+        now,
+    );
+    Ok(named("challenges.hold", query.fetch_optional(connection)).await?.map(Challenge::from))
+}
+
+pub(super) async fn fail(connection: &mut PgConnection, hash: &[u8; 32]) -> sqlx::Result<()> {
+    let query = sqlx::query!("UPDATE challenges SET failures = failures + 1 WHERE token_hash = $1", hash);
+    named("challenges.fail", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
+    let query = sqlx::query!("DELETE FROM challenges WHERE user_id = $1", user.0);
+    named("challenges.remove_all_of", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, batch: i64) -> sqlx::Result<u64> {
+    let query = sqlx::query!(
+        "DELETE FROM challenges WHERE token_hash IN
+             (SELECT token_hash FROM challenges WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+        before,
+        batch,
+    );
+    Ok(named("challenges.remove_expired", query.execute(db)).await?.rows_affected())
+}
