@@ -9,6 +9,7 @@ use plinth_core::audit::AuditLog;
 use plinth_core::auth::Auth;
 use plinth_core::files::Files;
 use plinth_core::notifications::Inbox;
+use plinth_core::second_factors::SecondFactors;
 use plinth_core::users::Users;
 use plinth_platform::crypto::{PasswordHasher, RootKey};
 use plinth_platform::settings::Settings;
@@ -23,7 +24,7 @@ use crate::http::browser::Pages;
 use crate::http::document;
 use crate::http::limits::BodyLimits;
 use crate::http::middleware::{Admission, AdmissionParts, ClientAddress, Deadline, Observe};
-use crate::{audit, auth, files, notifications, sessions, users};
+use crate::{audit, auth, files, notifications, second_factors, sessions, users};
 
 const SERVICE: &str = "plinth-api";
 
@@ -37,6 +38,7 @@ const PREFLIGHT_MAX_AGE: i32 = 600;
 pub struct Services {
     pub auth: Auth,
     pub users: Users,
+    pub second_factors: SecondFactors,
     pub files: Files,
     pub inbox: Inbox,
     pub audit: AuditLog,
@@ -50,6 +52,7 @@ impl Services {
         Ok(Self {
             auth: Auth::new(stores, settings, &root, hasher),
             users: Users::new(stores),
+            second_factors: SecondFactors::new(stores, settings, &root),
             files: Files::new(stores, settings.files.max_size.0),
             inbox: Inbox::new(stores),
             audit: AuditLog::new(stores),
@@ -63,6 +66,7 @@ pub(crate) type Operations = (
     auth::Operations,
     users::Operations,
     sessions::Operations,
+    second_factors::Operations,
     files::Operations,
     notifications::Operations,
     audit::Operations,
@@ -76,6 +80,7 @@ pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpo
         auth::operations(&services.auth, &services.pages, SessionLifetime::of(settings), &stores.clock),
         users::operations(&services.users),
         sessions::operations(&services.auth),
+        second_factors::operations(&services.second_factors),
         files::operations(&services.files),
         notifications::operations(&services.inbox),
         audit::operations(&services.audit),

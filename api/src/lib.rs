@@ -9,5 +9,6 @@ pub mod commands;
 mod files;
 pub mod http;
 mod notifications;
+mod second_factors;
 mod sessions;
 mod users;

@@ -6,7 +6,7 @@ use plinth_domain::password::Password;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use super::session_tokens::{Keeping, SessionAnswer, SessionLifetime};
+use super::session_tokens::{Keeping, LoginResponse, SessionLifetime};
 use crate::http::body::Body;
 use crate::http::browser::Pages;
 use crate::http::document::Tag;
@@ -41,14 +41,15 @@ impl Login {
     ///
     /// Opens a session. A wrong password and an unknown address get the same answer. After several failures the next
     /// attempt has to wait, as long as `Retry-After` says; a device that the account has been used on does not wait
-    /// for what others have done.
+    /// for what others have done. An account with a second factor gets a challenge, which `/v1/auth/login/mfa`
+    /// completes.
     #[oai(path = "/login", method = "post", operation_id = "login")]
     async fn login(
         &self,
         origin: RequestOrigin,
         headers: &HeaderMap,
         body: Body<LoginRequest>,
-    ) -> Result<SessionAnswer> {
+    ) -> Result<LoginResponse> {
         let browser = self.pages.browser(headers);
         let keeping = body.0.keep.unwrap_or_default();
         if keeping == Keeping::Cookie {
@@ -59,7 +60,7 @@ impl Login {
             password: Password::normalise(&body.0.password),
             device_token: body.0.device_token.or_else(|| browser.device_token()),
         };
-        let tokens = self.auth.log_in(&origin.0, request).await?;
-        Ok(SessionAnswer::new(tokens, keeping, &browser, self.lifetime))
+        let answer = self.auth.log_in(&origin.0, request).await?;
+        Ok(LoginResponse::new(answer, keeping, &browser, self.lifetime))
     }
 }

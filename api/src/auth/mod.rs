@@ -2,11 +2,14 @@
 
 mod key_set;
 mod login;
+mod login_mfa;
 mod logout;
+mod mfa_challenge;
 mod refresh;
 mod register;
 mod resend_verification;
 pub(crate) mod session_tokens;
+mod step_up;
 mod verify_email;
 
 use plinth_core::auth::Auth;
@@ -20,6 +23,8 @@ pub(crate) type Operations = (
     verify_email::VerifyEmail,
     resend_verification::ResendVerification,
     login::Login,
+    login_mfa::LoginMfa,
+    step_up::StepUp,
     refresh::Refresh,
     logout::Logout,
     key_set::ReadKeySet,
@@ -31,6 +36,8 @@ pub(crate) fn operations(auth: &Auth, pages: &Pages, lifetime: SessionLifetime, 
         verify_email::VerifyEmail { auth: auth.clone() },
         resend_verification::ResendVerification { auth: auth.clone() },
         login::Login { auth: auth.clone(), pages: pages.clone(), lifetime },
+        login_mfa::LoginMfa { auth: auth.clone(), pages: pages.clone(), lifetime },
+        step_up::StepUp { auth: auth.clone(), pages: pages.clone(), lifetime },
         refresh::Refresh { auth: auth.clone(), pages: pages.clone(), lifetime },
         logout::Logout { auth: auth.clone(), pages: pages.clone() },
         key_set::ReadKeySet { auth: auth.clone(), clock: clock.clone() },

@@ -1,16 +1,17 @@
 //! What a client gets of a session: tokens in the body, or in a browser's cookies.
 
-use plinth_core::auth::DEVICE_LIFETIME;
+use plinth_core::auth::{DEVICE_LIFETIME, LoginAnswer};
 use plinth_platform::settings::Settings;
 use poem::http::header;
 use poem::{IntoResponse, Response};
 use poem_openapi::payload::{Json, Payload};
 use poem_openapi::registry::{MetaResponses, MetaSchemaRef, Registry};
 use poem_openapi::types::{ToJSON as _, Type as _};
-use poem_openapi::{ApiResponse, Enum, Object};
+use poem_openapi::{ApiResponse, Enum, Object, Union};
 use std::time::Duration;
 use uuid::Uuid;
 
+use super::mfa_challenge::MfaChallenge;
 use crate::http::browser::{Browser, Kept};
 
 /// Where a client keeps the tokens of a session.
@@ -101,6 +102,65 @@ impl SessionAnswer {
                 Self { body, cookies: kept.cookies().collect() }
             }
         }
+    }
+}
+
+/// What comes of a first proof: the session, or the question for a second factor.
+pub(crate) enum LoginResponse {
+    Session(SessionAnswer),
+    Challenge(MfaChallenge),
+}
+
+/// The tokens, or the challenge for a second factor.
+#[derive(Union)]
+enum LoginBody {
+    Tokens(SessionTokens),
+    Challenge(MfaChallenge),
+}
+
+impl LoginResponse {
+    pub(crate) fn new(
+        answer: LoginAnswer,
+        keeping: Keeping,
+        browser: &Browser<'_>,
+        lifetime: SessionLifetime,
+    ) -> Self {
+        match answer {
+            LoginAnswer::Tokens(tokens) => {
+                Self::Session(SessionAnswer::new(tokens, keeping, browser, lifetime))
+            }
+            LoginAnswer::Challenge(challenge) => Self::Challenge(challenge.into()),
+        }
+    }
+}
+
+impl Payload for LoginResponse {
+    const CONTENT_TYPE: &'static str = Json::<LoginBody>::CONTENT_TYPE;
+
+    fn schema_ref() -> MetaSchemaRef {
+        LoginBody::schema_ref()
+    }
+}
+
+impl IntoResponse for LoginResponse {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Session(session) => session.into_response(),
+            Self::Challenge(challenge) => Response::builder()
+                .content_type("application/json; charset=utf-8")
+                .header(header::CACHE_CONTROL, "no-store")
+                .body(challenge.to_json_string()),
+        }
+    }
+}
+
+impl ApiResponse for LoginResponse {
+    fn meta() -> MetaResponses {
+        Json::<LoginBody>::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        LoginBody::register(registry);
     }
 }
 

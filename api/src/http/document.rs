@@ -226,6 +226,7 @@ mod tests {
     const OPEN: &[&str] = &[
         "/.well-known/jwks.json",
         "/v1/auth/login",
+        "/v1/auth/login/mfa",
         "/v1/auth/refresh",
         "/v1/auth/register",
         "/v1/auth/verify-email",

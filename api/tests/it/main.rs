@@ -11,6 +11,7 @@ mod http;
 mod notifications;
 mod outages;
 mod raw;
+mod second_factors;
 mod sessions;
 mod signing_keys;
 mod throttling;

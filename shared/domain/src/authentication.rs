@@ -53,6 +53,12 @@ impl Methods {
         self
     }
 
+    /// What is in either.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self(self.0.union(&other.0).copied().collect())
+    }
+
     /// A passkey verifies its user, so that it is two factors at once.
     pub fn are_multi_factor(&self) -> bool {
         self.0.contains(&Method::MultiFactor)

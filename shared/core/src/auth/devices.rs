@@ -4,6 +4,7 @@
 
 use plinth_domain::id::UserId;
 use plinth_platform::crypto::{Signer, random};
+use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 const CONTEXT: &str = "device v1";
@@ -12,7 +13,7 @@ const CONTEXT: &str = "device v1";
 pub const DEVICE_LIFETIME: Duration = Duration::days(180);
 
 /// A device, as its counters name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct DeviceId([u8; 16]);
 
 impl DeviceId {

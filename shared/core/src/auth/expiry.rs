@@ -19,6 +19,8 @@ pub struct Removed {
     pub one_time_tokens: u64,
     pub revoked_tokens: u64,
     pub signing_keys: u64,
+    pub challenges: u64,
+    pub unconfirmed_factors: u64,
 }
 
 /// Removes ended sessions and keys past their keeping, one-time tokens and taken-back tokens that have expired.
@@ -29,6 +31,8 @@ pub async fn remove_expired(stores: &Stores) -> Result<Removed> {
         one_time_tokens: in_batches(|| one_time_tokens(stores, now)).await?,
         revoked_tokens: in_batches(|| revoked_tokens(stores, now)).await?,
         signing_keys: crate::access_tokens::remove_retired(stores, now - KEPT).await?,
+        challenges: in_batches(|| crate::challenges::remove_expired(stores, now, BATCH)).await?,
+        unconfirmed_factors: crate::second_factors::remove_waiting(stores, now).await?,
     })
 }
 

@@ -11,9 +11,10 @@ use plinth_domain::user::UserStatus;
 use plinth_platform::crypto::{HashFailure, Verified};
 use serde_json::json;
 
+use super::Auth;
 use super::devices::DeviceId;
+use super::mfa::{Beginning, LoginAnswer};
 use super::throttle::Attempt;
-use super::{Auth, SessionTokens};
 use crate::unit::Unit;
 use crate::users::{self, Credentials};
 use crate::{Error, Result};
@@ -29,7 +30,9 @@ pub struct LoginRequest {
 
 impl Auth {
     /// Opens a session. An unknown address costs a hash as well and gives the same answer as a wrong password.
-    pub async fn log_in(&self, origin: &Origin, request: LoginRequest) -> Result<SessionTokens> {
+    ///
+    /// An account with a second factor gets a challenge for it instead.
+    pub async fn log_in(&self, origin: &Origin, request: LoginRequest) -> Result<LoginAnswer> {
         let known = match &request.email {
             Some(email) => users::credentials(&self.stores, email).await?,
             None => None,
@@ -44,7 +47,20 @@ impl Auth {
         let known = known.ok_or_else(|| Error::internal("a password matched no account"))?;
         self.throttle.succeeded(&attempt).await;
         self.admit(origin, &known).await?;
-        self.open(origin, known.id, Methods::of(&[Method::Password]), device).await
+        let methods = Methods::of(&[Method::Password]);
+        let begun = Beginning {
+            user: known.id,
+            methods: methods.clone(),
+            device,
+            step_up: None,
+            passkey_only: false,
+        };
+        if known.has_second_factor
+            && let Some(challenge) = self.challenge(origin, begun).await?
+        {
+            return Ok(LoginAnswer::Challenge(challenge));
+        }
+        self.open(origin, known.id, methods, device).await.map(LoginAnswer::Tokens)
     }
 
     /// The device that this token was given to, if the account has been used on it since its last change of password.
@@ -112,7 +128,12 @@ impl Auth {
     }
 
     /// Notes the refusal, and tells the owner when there were many.
-    async fn refuse_login(&self, origin: &Origin, user: Option<UserId>, attempt: &Attempt) -> Result<()> {
+    pub(super) async fn refuse_login(
+        &self,
+        origin: &Origin,
+        user: Option<UserId>,
+        attempt: &Attempt,
+    ) -> Result<()> {
         let failures = self.throttle.failed(attempt).await;
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let target = user.map_or(Target::None, Target::User);

@@ -4,12 +4,14 @@ mod devices;
 mod expiry;
 mod login;
 mod logout;
+mod mfa;
 mod opening;
 mod refresh;
 mod refresh_token;
 mod register;
 mod revocation;
 mod sessions;
+mod step_up;
 mod throttle;
 mod tokens;
 mod verification;
@@ -23,15 +25,19 @@ use self::devices::Devices;
 use self::throttle::Throttle;
 use crate::Stores;
 use crate::access_tokens::AccessTokens;
+use crate::passkeys::Passkeys;
+use crate::second_factors::SecondFactors;
 
 pub use devices::DEVICE_LIFETIME;
 pub use expiry::{Removed, remove_expired};
 pub use login::LoginRequest;
+pub use mfa::{Factor, LoginAnswer, MfaChallenge, Proof};
 pub use opening::SessionTokens;
 pub use register::Registration;
 pub(crate) use revocation::{end_impersonations_by_holders, end_sessions};
 pub use sessions::SessionView;
 pub(crate) use sessions::live;
+pub(crate) use step_up::note_methods;
 pub use verification::{Verification, VerificationMail};
 
 /// How long an administrator may act in somebody's name.
@@ -47,6 +53,8 @@ pub struct Auth {
     refresh_signer: Signer,
     devices: Devices,
     throttle: Throttle,
+    second_factors: SecondFactors,
+    passkeys: Passkeys,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +62,7 @@ struct Lifetimes {
     access_token: Duration,
     session_idle: Duration,
     session: Duration,
+    challenge: Duration,
 }
 
 impl Auth {
@@ -67,10 +76,13 @@ impl Auth {
                 access_token: settings.auth.access_token_lifetime,
                 session_idle: settings.auth.session_idle_lifetime,
                 session: settings.auth.session_lifetime,
+                challenge: settings.auth.challenge_lifetime,
             },
             refresh_signer: Signer::new(&root.derive("refresh tokens v2")),
             devices: Devices::new(&root.derive("device tokens v1")),
             throttle: Throttle::new(stores),
+            second_factors: SecondFactors::new(stores, settings, root),
+            passkeys: Passkeys::new(stores, settings),
         }
     }
 

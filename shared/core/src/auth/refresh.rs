@@ -25,6 +25,8 @@ enum Age {
     Current,
     /// The one before, within the grace.
     Repeated,
+    /// The one that a step-up has just replaced: another tab did not know of it.
+    Replaced,
     /// Any older one: somebody holds a copy.
     Old,
 }
@@ -47,6 +49,7 @@ impl Auth {
         match held.age_of(&presented, at) {
             Age::Old => return self.end_stolen(unit, &held).await,
             Age::Repeated => {}
+            Age::Replaced => return Err(refused()),
             Age::Current => {
                 let idle_expires_at = (at + self.lifetimes.session_idle).min(held.expires_at);
                 // No hot copy goes stale: it knows the session's end before this, and past it PostgreSQL is asked.
@@ -87,7 +90,11 @@ impl Held {
         }
         let is_previous = self.previous_refresh_hash.as_ref().is_some_and(|known| known.ct_eq(&hash).into());
         let in_grace = self.rotated_at.is_some_and(|rotated_at| now - rotated_at <= GRACE);
-        if is_previous && in_grace { Age::Repeated } else { Age::Old }
+        match &self.previous_refresh_hash {
+            Some(_) if is_previous && in_grace => Age::Repeated,
+            None if in_grace => Age::Replaced,
+            _ => Age::Old,
+        }
     }
 }
 

@@ -133,6 +133,22 @@ pub(super) async fn rotate(
     named("sessions.rotate", query.execute(connection)).await.map(drop)
 }
 
+/// Gives the session another refresh token, which does not follow from the one before.
+pub(super) async fn replace_refresh(
+    connection: &mut PgConnection,
+    id: SessionId,
+    hash: &[u8; 32],
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE sessions SET previous_refresh_hash = NULL, refresh_hash = $2, rotated_at = $3 WHERE id = $1",
+        id.0,
+        hash,
+        at,
+    );
+    named("sessions.replace_refresh", query.execute(connection)).await.map(drop)
+}
+
 /// Notes that the person at the session has proved again who he is, and by what.
 pub(super) async fn reauthenticate(
     connection: &mut PgConnection,

@@ -40,6 +40,7 @@ pub(crate) struct Credentials {
     pub(crate) password_hash: Option<String>,
     pub(crate) password_changed_at: Option<OffsetDateTime>,
     pub(crate) email_verified: bool,
+    pub(crate) has_second_factor: bool,
     pub(crate) status: UserStatus,
 }
 
@@ -56,6 +57,17 @@ pub async fn find(stores: &Stores, id: UserId) -> Result<Option<User>> {
 
 pub(crate) async fn credentials(stores: &Stores, email: &Email) -> Result<Option<Credentials>> {
     Ok(repository::credentials(&stores.db, email).await?)
+}
+
+/// The same of a known account.
+pub(crate) async fn credentials_of(stores: &Stores, id: UserId) -> Result<Option<Credentials>> {
+    Ok(repository::credentials_of(&stores.db, id).await?)
+}
+
+/// Refuses what is meant for an account that does not exist, or not any more.
+pub(crate) async fn must_exist(unit: &mut Unit, id: UserId) -> Result<()> {
+    let found = repository::find(&mut *unit.connection(), id).await?;
+    found.filter(|user| user.status != UserStatus::Deleted).map(drop).ok_or(Error::NotFound)
 }
 
 /// Creates the account as a member; false when its address is taken.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plinth_domain::backoff::Backoff;
 use plinth_domain::email::Email;
-use plinth_domain::id::UserId;
+use plinth_domain::id::{SessionId, UserId};
 use plinth_platform::crypto::{hex, sha256};
 
 use super::super::devices::DeviceId;
@@ -70,6 +70,13 @@ impl Attempt {
         let pair = Counter { name: format!("fail:pair:{account}:{network}"), backoff: PAIR, memory: hour };
         let account = Counter { name: format!("fail:account:{account}"), backoff: ACCOUNT, memory: hour };
         Self { counters: vec![address, account, pair], told_by: Some(1), wiped: vec![2] }
+    }
+
+    /// The password of whoever is logged in already: no stranger has this counter.
+    pub(in crate::auth) fn in_session(session: SessionId) -> Self {
+        let name = format!("fail:session:{session}");
+        let counter = Counter { name, backoff: DEVICE, memory: Duration::from_hours(1) };
+        Self { counters: vec![counter], told_by: Some(0), wiped: vec![0] }
     }
 
     /// A second factor of this user.

@@ -1,0 +1,78 @@
+//! POST /v1/auth/login/mfa
+
+use plinth_core::Error;
+use plinth_core::auth::{Auth, Proof};
+use plinth_domain::rejection::Rejection;
+use poem::http::HeaderMap;
+use poem_openapi::{Object, OpenApi};
+use serde_json::Value;
+
+use super::session_tokens::{Keeping, SessionAnswer, SessionLifetime};
+use crate::http::body::Body;
+use crate::http::browser::Pages;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+
+pub(crate) struct LoginMfa {
+    pub(super) auth: Auth,
+    pub(super) pages: Pages,
+    pub(super) lifetime: SessionLifetime,
+}
+
+/// A second factor: exactly one of `code`, `recovery_code` and `credential`.
+#[derive(Object)]
+struct LoginMfaRequest {
+    /// The challenge that the login, or the step-up, gave.
+    #[oai(validator(max_length = 256))]
+    challenge: String,
+    /// What an authenticator app shows.
+    #[oai(validator(max_length = 16))]
+    code: Option<String>,
+    /// One of the recovery codes; it is used up.
+    #[oai(validator(max_length = 64))]
+    recovery_code: Option<String>,
+    /// What `navigator.credentials.get` gives for `passkey_options`.
+    credential: Option<Value>,
+    /// Where the tokens are to be kept; `bearer` unless given.
+    keep: Option<Keeping>,
+}
+
+impl LoginMfaRequest {
+    fn proof(&mut self) -> std::result::Result<Proof, Error> {
+        let credential = self.credential.take();
+        match (self.code.take(), self.recovery_code.take(), credential) {
+            (Some(code), None, None) => Ok(Proof::Totp(code)),
+            (None, Some(code), None) => Ok(Proof::RecoveryCode(code)),
+            (None, None, Some(credential)) => Ok(Proof::Passkey(credential)),
+            _ => {
+                let detail = "Exactly one of code, recovery_code and credential must be given.";
+                Err(Error::invalid("", Rejection::new("one_proof", detail)))
+            }
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
+impl LoginMfa {
+    /// Complete a login or a step-up with a second factor
+    ///
+    /// A challenge is good for a few minutes and a few wrong answers. Each code is taken once.
+    #[oai(path = "/login/mfa", method = "post", operation_id = "loginMfa")]
+    async fn login(
+        &self,
+        origin: RequestOrigin,
+        headers: &HeaderMap,
+        body: Body<LoginMfaRequest>,
+    ) -> Result<SessionAnswer> {
+        let mut request = body.0;
+        let browser = self.pages.browser(headers);
+        let keeping = request.keep.unwrap_or_default();
+        if keeping == Keeping::Cookie {
+            browser.require_page_of_ours()?;
+        }
+        let proof = request.proof()?;
+        let tokens = self.auth.prove_second_factor(&origin.0, &request.challenge, proof).await?;
+        Ok(SessionAnswer::new(tokens, keeping, &browser, self.lifetime))
+    }
+}

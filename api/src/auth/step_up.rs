@@ -1,0 +1,56 @@
+//! POST /v1/auth/step-up
+
+use plinth_core::Error;
+use plinth_core::auth::Auth;
+use plinth_domain::password::Password;
+use poem::http::HeaderMap;
+use poem_openapi::{Object, OpenApi};
+
+use super::session_tokens::{Keeping, LoginResponse, SessionLifetime};
+use crate::http::body::Body;
+use crate::http::browser::Pages;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{InSession, LoggedIn};
+
+pub(crate) struct StepUp {
+    pub(super) auth: Auth,
+    pub(super) pages: Pages,
+    pub(super) lifetime: SessionLifetime,
+}
+
+/// Who it is, once more.
+#[derive(Object)]
+struct StepUpRequest {
+    /// The account's password; without it a passkey is asked for.
+    #[oai(validator(max_length = 1024))]
+    password: Option<String>,
+    /// Where the tokens are to be kept; `bearer` unless given.
+    keep: Option<Keeping>,
+}
+
+#[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
+impl StepUp {
+    /// Prove again who one is
+    ///
+    /// Gives new tokens of the same session, with which sensitive operations are open for a few minutes; the old ones
+    /// end. An account with a second factor gets a challenge, which `/v1/auth/login/mfa` completes.
+    #[oai(path = "/step-up", method = "post", operation_id = "stepUp")]
+    async fn step_up(
+        &self,
+        caller: InSession<LoggedIn>,
+        origin: RequestOrigin,
+        headers: &HeaderMap,
+        body: Body<StepUpRequest>,
+    ) -> Result<LoginResponse> {
+        if caller.login().impersonator.is_some() {
+            let detail = "Whoever acts in somebody's name cannot do this.".to_owned();
+            return Err(Error::Forbidden { code: "impersonation_forbidden", detail }.into());
+        }
+        let password = body.0.password.as_deref().map(Password::normalise);
+        let answer = self.auth.step_up(&origin.0, caller.user.id, caller.login(), password).await?;
+        let browser = self.pages.browser(headers);
+        Ok(LoginResponse::new(answer, body.0.keep.unwrap_or_default(), &browser, self.lifetime))
+    }
+}

@@ -1,0 +1,53 @@
+//! POST /v1/me/mfa/totp/{id}/confirm
+
+use plinth_core::second_factors::SecondFactors;
+use plinth_domain::id::TotpFactorId;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use uuid::Uuid;
+
+use crate::http::body::Body;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{CredentialsWrite, Enrolling};
+
+pub(crate) struct ConfirmTotp {
+    pub(super) factors: SecondFactors,
+}
+
+/// The proof that the app has the secret.
+#[derive(Object)]
+struct ConfirmTotpRequest {
+    /// What the app shows now.
+    #[oai(validator(max_length = 16))]
+    code: String,
+}
+
+/// The app is in force.
+#[derive(Object)]
+struct TotpConfirmation {
+    /// Each logs in once in the place of the app; shown once. Null for whoever has some already.
+    recovery_codes: Option<Vec<String>>,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
+impl ConfirmTotp {
+    /// Confirm an authenticator app by its first code
+    ///
+    /// From now on a login asks for a second factor. The next refresh gives this session tokens that count as such.
+    #[oai(path = "/me/mfa/totp/:id/confirm", method = "post", operation_id = "confirmTotp")]
+    async fn confirm(
+        &self,
+        caller: Enrolling<CredentialsWrite>,
+        origin: RequestOrigin,
+        id: Path<Uuid>,
+        body: Body<ConfirmTotpRequest>,
+    ) -> Result<Json<TotpConfirmation>> {
+        let (user, session) = (caller.user.id, caller.login().session);
+        let confirmed =
+            self.factors.confirm_totp(&origin.0, user, session, TotpFactorId(id.0), &body.0.code).await?;
+        Ok(Json(TotpConfirmation { recovery_codes: confirmed.recovery_codes }))
+    }
+}

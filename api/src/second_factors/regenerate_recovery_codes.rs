@@ -1,0 +1,37 @@
+//! POST /v1/me/mfa/recovery-codes
+
+use plinth_core::second_factors::SecondFactors;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{CredentialsWrite, Fresh};
+
+pub(crate) struct RegenerateRecoveryCodes {
+    pub(super) factors: SecondFactors,
+}
+
+/// New codes.
+#[derive(Object)]
+struct RecoveryCodes {
+    /// Each logs in once in the place of a second factor; shown once.
+    recovery_codes: Vec<String>,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
+impl RegenerateRecoveryCodes {
+    /// Get new recovery codes
+    ///
+    /// The old ones end.
+    #[oai(path = "/me/mfa/recovery-codes", method = "post", operation_id = "regenerateRecoveryCodes")]
+    async fn regenerate(
+        &self,
+        caller: Fresh<CredentialsWrite>,
+        origin: RequestOrigin,
+    ) -> Result<Json<RecoveryCodes>> {
+        let recovery_codes = self.factors.regenerate_recovery_codes(&origin.0, caller.user.id).await?;
+        Ok(Json(RecoveryCodes { recovery_codes }))
+    }
+}

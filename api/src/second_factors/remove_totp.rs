@@ -1,0 +1,41 @@
+//! DELETE /v1/me/mfa/totp/{id}
+
+use plinth_core::second_factors::SecondFactors;
+use plinth_domain::id::TotpFactorId;
+use poem_openapi::param::Path;
+use poem_openapi::{ApiResponse, OpenApi};
+use uuid::Uuid;
+
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{CredentialsWrite, Fresh};
+
+pub(crate) struct RemoveTotp {
+    pub(super) factors: SecondFactors,
+}
+
+#[derive(ApiResponse)]
+enum Removed {
+    /// The app's codes are good for nothing any more.
+    #[oai(status = 204)]
+    Removed,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
+impl RemoveTotp {
+    /// Remove an authenticator app
+    ///
+    /// With the last second factor the recovery codes go as well.
+    #[oai(path = "/me/mfa/totp/:id", method = "delete", operation_id = "removeTotp")]
+    async fn remove(
+        &self,
+        caller: Fresh<CredentialsWrite>,
+        origin: RequestOrigin,
+        id: Path<Uuid>,
+    ) -> Result<Removed> {
+        let is_required = caller.rights.requires_mfa;
+        self.factors.remove_totp(&origin.0, caller.user.id, TotpFactorId(id.0), is_required).await?;
+        Ok(Removed::Removed)
+    }
+}

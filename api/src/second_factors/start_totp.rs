@@ -1,0 +1,69 @@
+//! POST /v1/me/mfa/totp
+
+use plinth_core::Error;
+use plinth_core::second_factors::SecondFactors;
+use plinth_domain::text::DisplayName;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use uuid::Uuid;
+
+use crate::http::body::Body;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{CredentialsWrite, Enrolling};
+
+pub(crate) struct StartTotp {
+    pub(super) factors: SecondFactors,
+}
+
+/// An app that is to be added.
+#[derive(Object)]
+struct StartTotpRequest {
+    /// By what its owner tells it from others.
+    #[oai(validator(max_length = 200))]
+    name: String,
+}
+
+/// What the app has to be told; shown once.
+#[derive(Object)]
+struct TotpEnrolment {
+    id: Uuid,
+    /// The secret in base32, for typing.
+    secret: String,
+    /// The same for apps that take a link.
+    otpauth_uri: String,
+    /// The same as a QR code, an SVG.
+    qr_svg: String,
+}
+
+#[derive(ApiResponse)]
+enum Started {
+    /// The app waits for its first code.
+    #[oai(status = 201)]
+    Started(Json<TotpEnrolment>),
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
+impl StartTotp {
+    /// Add an authenticator app
+    ///
+    /// Nothing asks for its codes before a first one has confirmed that it has the secret.
+    #[oai(path = "/me/mfa/totp", method = "post", operation_id = "startTotp")]
+    async fn start(
+        &self,
+        caller: Enrolling<CredentialsWrite>,
+        origin: RequestOrigin,
+        body: Body<StartTotpRequest>,
+    ) -> Result<Started> {
+        let name =
+            DisplayName::parse(&body.0.name).map_err(|rejection| Error::invalid("/name", rejection))?;
+        let enrolment = self.factors.start_totp(&origin.0, &caller.user, &name).await?;
+        Ok(Started::Started(Json(TotpEnrolment {
+            id: enrolment.id.0,
+            secret: enrolment.provisioning.secret,
+            otpauth_uri: enrolment.provisioning.otpauth_uri,
+            qr_svg: enrolment.provisioning.qr_svg,
+        })))
+    }
+}

@@ -1,0 +1,222 @@
+//! The second factor of a login or a step-up: the challenge, and the proof that completes it.
+
+use std::time::Duration;
+
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::authentication::{Method, Methods};
+use plinth_domain::id::{SessionId, TokenId, UserId};
+use plinth_domain::job::SendSecurityNotice;
+use plinth_domain::notice::SecurityNotice;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::devices::DeviceId;
+use super::throttle::Attempt;
+use super::{Auth, SessionTokens};
+use crate::challenges::{self, Challenge, NewChallenge, Purpose};
+use crate::unit::Unit;
+use crate::{Error, Result, users};
+
+/// Wrong proofs after which a challenge ends.
+const MOST_FAILURES: i16 = 5;
+
+/// A way to complete a challenge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Factor {
+    Totp,
+    RecoveryCode,
+    Passkey,
+}
+
+/// What somebody who has proved one thing is asked for next.
+#[derive(Debug)]
+pub struct MfaChallenge {
+    pub token: String,
+    pub factors: Vec<Factor>,
+    /// The options of `navigator.credentials.get`, where there is a passkey.
+    pub passkey_request: Option<Value>,
+    pub expires_in: Duration,
+}
+
+/// What comes of a first proof.
+#[derive(Debug)]
+pub enum LoginAnswer {
+    Tokens(SessionTokens),
+    Challenge(MfaChallenge),
+}
+
+/// What completes a challenge.
+#[derive(Debug)]
+pub enum Proof {
+    Totp(String),
+    RecoveryCode(String),
+    Passkey(Value),
+}
+
+/// What a challenge has to remember.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct State {
+    /// The server's side of the passkey's ceremony.
+    passkey: Option<Value>,
+    /// The known device that the password came from.
+    device: Option<DeviceId>,
+    /// The access token that a step-up replaces.
+    pub(super) replaced: Option<Replaced>,
+}
+
+/// An access token that is not to be used any more.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Replaced {
+    pub(super) token: TokenId,
+    #[serde(with = "time::serde::timestamp")]
+    pub(super) expires_at: OffsetDateTime,
+}
+
+/// What a challenge is begun for.
+pub(super) struct Beginning {
+    pub(super) user: UserId,
+    pub(super) methods: Methods,
+    pub(super) device: Option<DeviceId>,
+    /// The session to be stepped up, and its access token.
+    pub(super) step_up: Option<(SessionId, Replaced)>,
+    /// Whether nothing else than a passkey will do.
+    pub(super) passkey_only: bool,
+}
+
+impl Auth {
+    /// A challenge for the user's second factors; `None` for whoever has none.
+    pub(super) async fn challenge(&self, origin: &Origin, begun: Beginning) -> Result<Option<MfaChallenge>> {
+        let passkey = self.passkeys.request_for(begun.user).await?;
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let available = self.second_factors.available(&mut unit, begun.user).await?;
+        let by_code = !begun.passkey_only;
+        if passkey.is_none() && !(by_code && available.totp) {
+            return Ok(None);
+        }
+        let factors = [
+            (by_code && available.totp, Factor::Totp),
+            (by_code && available.recovery_codes, Factor::RecoveryCode),
+            (passkey.is_some(), Factor::Passkey),
+        ];
+        let (request, ceremony) = passkey.map(|asked| (asked.public_key, asked.state)).unzip();
+        let (session, replaced) = begun.step_up.unzip();
+        let state = State { passkey: ceremony, device: begun.device, replaced };
+        let challenge = NewChallenge {
+            purpose: if session.is_some() { Purpose::StepUp } else { Purpose::SecondFactor },
+            user: Some(begun.user),
+            session,
+            methods: begun.methods,
+            state: serde_json::to_value(state).map_err(Error::internal)?,
+            lifetime: self.lifetimes.challenge,
+        };
+        let token = challenges::begin(&mut unit, &challenge).await?;
+        unit.commit().await?;
+        Ok(Some(MfaChallenge {
+            token: token.reveal(),
+            factors: factors.into_iter().filter_map(|(has, factor)| has.then_some(factor)).collect(),
+            passkey_request: request,
+            expires_in: self.lifetimes.challenge,
+        }))
+    }
+
+    /// Completes a login, or a step-up, with a second factor.
+    pub async fn prove_second_factor(
+        &self,
+        origin: &Origin,
+        token: &str,
+        proof: Proof,
+    ) -> Result<SessionTokens> {
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let login = challenges::hold(&mut unit, token, Purpose::SecondFactor).await?;
+        let (challenge, purpose) = match login {
+            Some(challenge) => (challenge, Purpose::SecondFactor),
+            None => match challenges::hold(&mut unit, token, Purpose::StepUp).await? {
+                Some(challenge) => (challenge, Purpose::StepUp),
+                None => return Err(unknown_challenge()),
+            },
+        };
+        let user = challenge.user.ok_or_else(unknown_challenge)?;
+        let state: State = serde_json::from_value(challenge.state.clone()).map_err(Error::internal)?;
+        let attempt = Attempt::second_factor(user);
+        self.throttle.begin(&attempt).await?;
+        let proved = match self.prove(&mut unit, user, &state, proof).await {
+            Ok(Some(method)) => method,
+            Ok(None) => return self.refuse_factor(unit, token, purpose, &challenge, &attempt).await,
+            Err(error) => {
+                self.throttle.undecided(&attempt).await;
+                return Err(error);
+            }
+        };
+        challenges::take(&mut unit, token, purpose).await?;
+        unit.commit().await?;
+        self.throttle.succeeded(&attempt).await;
+        // What was so at the password may not be so any more.
+        let known = users::credentials_of(&self.stores, user).await?.ok_or_else(unknown_challenge)?;
+        self.admit(origin, &known).await?;
+        let methods = challenge.methods.with(proved).with(Method::MultiFactor);
+        match (challenge.session, state.replaced) {
+            (Some(session), Some(replaced)) => self.renew(origin, session, &methods, replaced).await,
+            _ => self.open(origin, user, methods, state.device).await,
+        }
+    }
+
+    /// By what the user has proved who he is; `None` where he has not.
+    async fn prove(
+        &self,
+        unit: &mut Unit,
+        user: UserId,
+        state: &State,
+        proof: Proof,
+    ) -> Result<Option<Method>> {
+        let (holds, method) = match (proof, &state.passkey) {
+            (Proof::Totp(code), _) => {
+                (self.second_factors.verify_totp(unit, user, &code).await?, Method::OneTimeCode)
+            }
+            (Proof::RecoveryCode(code), _) => {
+                (self.second_factors.use_recovery_code(unit, user, &code).await?, Method::RecoveryCode)
+            }
+            (Proof::Passkey(credential), Some(ceremony)) => {
+                (self.passkeys.verify_for(unit, user, ceremony, &credential).await?, Method::Passkey)
+            }
+            (Proof::Passkey(_), None) => (false, Method::Passkey),
+        };
+        Ok(holds.then_some(method))
+    }
+
+    /// Notes the refusal; after several the challenge ends, and the owner is told.
+    async fn refuse_factor(
+        &self,
+        mut unit: Unit,
+        token: &str,
+        purpose: Purpose,
+        challenge: &Challenge,
+        attempt: &Attempt,
+    ) -> Result<SessionTokens> {
+        let failures = self.throttle.failed(attempt).await;
+        if challenge.failures + 1 >= MOST_FAILURES {
+            challenges::take(&mut unit, token, purpose).await?;
+        } else {
+            challenges::fail(&mut unit, token).await?;
+        }
+        let target = challenge.user.map_or(Target::None, Target::User);
+        let details = json!({ "failures": challenge.failures + 1 });
+        unit.audit_with(Action::SecondFactorRefused, target, Outcome::Refused, details).await?;
+        if let Some((user_id, failures)) = challenge.user.zip(failures) {
+            let notice = SecurityNotice::LoginsFailed { failures };
+            unit.enqueue(&SendSecurityNotice { user_id, notice }).await?;
+        }
+        unit.commit().await?;
+        Err(Error::Unauthenticated {
+            code: "invalid_second_factor",
+            detail: "The second factor is wrong, or was used before.",
+        })
+    }
+}
+
+fn unknown_challenge() -> Error {
+    Error::Unauthenticated {
+        code: "invalid_challenge",
+        detail: "The challenge is unknown, used or expired; begin again.",
+    }
+}

@@ -1,0 +1,104 @@
+//! Step-up: whoever is logged in proves again who he is, before he does what only he may do (RFC 9470).
+
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::authentication::{Method, Methods};
+use plinth_domain::id::SessionId;
+use plinth_domain::password::Password;
+
+use super::mfa::{Beginning, LoginAnswer, Replaced};
+use super::refresh_token::RefreshToken;
+use super::throttle::Attempt;
+use super::{Auth, SessionTokens, sessions, tokens};
+use crate::access::{self, Login};
+use crate::access_tokens::Grant;
+use crate::unit::Unit;
+use crate::{Error, Result, users};
+
+impl Auth {
+    /// Takes the password, and asks for the second factor where there is one. Without a password only a passkey will
+    /// do.
+    pub async fn step_up(
+        &self,
+        origin: &Origin,
+        user: plinth_domain::id::UserId,
+        login: &Login,
+        password: Option<Password>,
+    ) -> Result<LoginAnswer> {
+        let replaced = Replaced { token: login.token, expires_at: login.token_expires_at };
+        let has_password = password.is_some();
+        let methods = if let Some(password) = password {
+            let known = users::credentials_of(&self.stores, user).await?;
+            let attempt = Attempt::in_session(login.session);
+            self.throttle.begin(&attempt).await?;
+            if !self.is_password_of(known.as_ref(), password, &attempt).await? {
+                self.refuse_login(origin, Some(user), &attempt).await?;
+                return Err(Error::Unauthenticated {
+                    code: "invalid_credentials",
+                    detail: "The password is wrong.",
+                });
+            }
+            self.throttle.succeeded(&attempt).await;
+            Methods::of(&[Method::Password])
+        } else {
+            Methods::default()
+        };
+        let begun = Beginning {
+            user,
+            methods: methods.clone(),
+            device: None,
+            step_up: Some((login.session, replaced)),
+            passkey_only: !has_password,
+        };
+        if let Some(challenge) = self.challenge(origin, begun).await? {
+            return Ok(LoginAnswer::Challenge(challenge));
+        }
+        if !has_password {
+            let detail = "There is no passkey to prove it with; give the password.".to_owned();
+            return Err(Error::Conflict { code: "no_passkey", detail });
+        }
+        self.renew(origin, login.session, &methods, replaced).await.map(LoginAnswer::Tokens)
+    }
+
+    /// New tokens for the session; the old ones end (ASVS 7.2.4).
+    pub(super) async fn renew(
+        &self,
+        origin: &Origin,
+        session: SessionId,
+        proved: &Methods,
+        replaced: Replaced,
+    ) -> Result<SessionTokens> {
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let at = unit.at();
+        let held = sessions::hold(unit.connection(), session, at).await?;
+        let held = held.filter(|held| held.live).ok_or_else(|| Error::Unauthenticated {
+            code: "session_ended",
+            detail: "The session has ended; log in again.",
+        })?;
+        unit.act_as(held.user);
+        let methods = held.methods.and(proved);
+        sessions::reauthenticate(unit.connection(), session, &methods, at).await?;
+        let refresh_token = RefreshToken::first(session);
+        sessions::replace_refresh(unit.connection(), session, &refresh_token.hash(), at).await?;
+        tokens::take_back(unit.connection(), replaced.token, replaced.expires_at).await?;
+        unit.audit(Action::SessionSteppedUp, Target::Session(session), Outcome::Success).await?;
+        unit.commit().await?;
+        access::blacklist(&self.stores.redis, replaced.token, replaced.expires_at - at).await;
+        let grant = Grant {
+            user: held.user,
+            session,
+            authenticated_at: at,
+            methods,
+            impersonator: held.impersonator,
+        };
+        let refresh_token = Some(refresh_token.reveal(&self.refresh_signer));
+        Ok(SessionTokens { refresh_token, ..self.tokens(grant).await? })
+    }
+}
+
+/// The person at the session has proved this as well; its next tokens say so.
+pub(crate) async fn note_methods(unit: &mut Unit, session: SessionId, proved: &Methods) -> Result<()> {
+    let at = unit.at();
+    let Some(held) = sessions::hold(unit.connection(), session, at).await? else { return Ok(()) };
+    let methods = held.methods.and(proved);
+    Ok(sessions::reauthenticate(unit.connection(), session, &methods, at).await?)
+}

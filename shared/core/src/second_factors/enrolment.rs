@@ -1,0 +1,117 @@
+//! Adding and removing authenticator apps.
+
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::authentication::{Method, Methods};
+use plinth_domain::id::{SessionId, TotpFactorId, UserId};
+use plinth_domain::job::SendSecurityNotice;
+use plinth_domain::notice::{FactorKind, SecurityNotice};
+use plinth_domain::rejection::Rejection;
+use plinth_domain::text::DisplayName;
+use plinth_domain::user::User;
+
+use super::repository::{self, NewFactor};
+use super::totp::{self, Provisioning};
+use super::{SecondFactors, context};
+use crate::unit::Unit;
+use crate::{Error, Result, auth};
+
+/// So many apps are enough for anybody.
+const MOST: usize = 10;
+
+/// An app that waits for its first code.
+#[derive(Debug)]
+pub struct Enrolment {
+    pub id: TotpFactorId,
+    pub provisioning: Provisioning,
+}
+
+/// What comes of a first code.
+#[derive(Debug)]
+pub struct Confirmation {
+    /// Shown once; none where the user has some already.
+    pub recovery_codes: Option<Vec<String>>,
+}
+
+impl SecondFactors {
+    /// Makes a secret for an app. Nothing asks for its codes before the first one was given.
+    pub async fn start_totp(&self, origin: &Origin, user: &User, name: &DisplayName) -> Result<Enrolment> {
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let at = unit.at();
+        if repository::confirmed(unit.connection(), user.id).await?.len() >= MOST {
+            let detail = format!("An account has at most {MOST} authenticator apps.");
+            return Err(Error::Conflict { code: "too_many_factors", detail });
+        }
+        let id = TotpFactorId::mint(at);
+        let secret = totp::fresh_secret();
+        let provisioning = totp::provision(secret, &user.email, &self.product)?;
+        let sealed = self.sealer.seal(&context(user.id, id), &secret);
+        let factor = NewFactor { id, user: user.id, name: name.as_str(), secret: &sealed };
+        repository::insert(unit.connection(), &factor, at).await?;
+        unit.commit().await?;
+        Ok(Enrolment { id, provisioning })
+    }
+
+    /// Takes the first code as the proof that the app has the secret. From the next refresh on the session counts as
+    /// one of two factors.
+    pub async fn confirm_totp(
+        &self,
+        origin: &Origin,
+        user: UserId,
+        session: SessionId,
+        id: TotpFactorId,
+        code: &str,
+    ) -> Result<Confirmation> {
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let at = unit.at();
+        let waiting = repository::hold_waiting(unit.connection(), user, id).await?.ok_or(Error::NotFound)?;
+        let step = totp::step_of(self.open(user, &waiting)?, code, at).ok_or_else(|| {
+            Error::invalid(
+                "/code",
+                Rejection::new("wrong_code", "It is not the code that the app shows now."),
+            )
+        })?;
+        unit.changes_user(user).await;
+        repository::confirm(unit.connection(), id, step, at).await?;
+        let proved = Methods::of(&[Method::OneTimeCode, Method::MultiFactor]);
+        auth::note_methods(&mut unit, session, &proved).await?;
+        unit.audit(Action::FactorEnrolled, Target::TotpFactor(id), Outcome::Success).await?;
+        let notice = SecurityNotice::FactorAdded { kind: FactorKind::Totp };
+        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+        let recovery_codes = self.first_codes(&mut unit, user).await?;
+        unit.commit().await?;
+        Ok(Confirmation { recovery_codes })
+    }
+
+    /// Removes an app; with the last factor go the recovery codes. `is_required` keeps the last one.
+    pub async fn remove_totp(
+        &self,
+        origin: &Origin,
+        user: UserId,
+        id: TotpFactorId,
+        is_required: bool,
+    ) -> Result<()> {
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        unit.changes_user(user).await;
+        if !repository::remove(unit.connection(), user, id).await? {
+            return Err(Error::NotFound);
+        }
+        unit.audit(Action::FactorRemoved, Target::TotpFactor(id), Outcome::Success).await?;
+        let notice = SecurityNotice::FactorRemoved { kind: FactorKind::Totp };
+        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+        self.after_removal(&mut unit, user, is_required).await?;
+        unit.commit().await
+    }
+
+    /// A factor has gone: refuses that where it was the last and one is required; otherwise the last one takes the
+    /// recovery codes with it.
+    pub(crate) async fn after_removal(&self, unit: &mut Unit, user: UserId, is_required: bool) -> Result<()> {
+        if repository::count_factors(unit.connection(), user).await? > 0 {
+            return Ok(());
+        }
+        if is_required {
+            let detail = "A role of the account needs a second factor; add another one first.".to_owned();
+            return Err(Error::Conflict { code: "second_factor_required", detail });
+        }
+        Ok(repository::remove_codes(unit.connection(), user).await?)
+    }
+}

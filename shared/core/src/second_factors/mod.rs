@@ -1,0 +1,98 @@
+//! Second factors that are no passkeys: authenticator apps, and recovery codes for whoever has lost his factor.
+
+mod enrolment;
+mod recovery;
+mod recovery_code;
+mod repository;
+mod reset;
+mod totp;
+
+use plinth_domain::id::{TotpFactorId, UserId};
+use plinth_platform::crypto::{RootKey, Sealer};
+use plinth_platform::settings::Settings;
+use time::{Duration, OffsetDateTime};
+
+use crate::unit::Unit;
+use crate::{Error, Result, Stores};
+
+pub use enrolment::{Confirmation, Enrolment};
+pub use totp::Provisioning;
+
+/// An app that was never confirmed is forgotten after so long.
+const WAITING: Duration = Duration::hours(1);
+
+/// An authenticator app, as its owner sees it.
+#[derive(Debug, Clone)]
+pub struct TotpFactor {
+    pub id: TotpFactorId,
+    pub name: String,
+    pub confirmed_at: OffsetDateTime,
+    pub last_used_at: Option<OffsetDateTime>,
+    pub created_at: OffsetDateTime,
+}
+
+/// Which of these a login can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Available {
+    pub(crate) totp: bool,
+    pub(crate) recovery_codes: bool,
+}
+
+/// The door to second factors.
+#[derive(Clone)]
+pub struct SecondFactors {
+    stores: Stores,
+    sealer: Sealer,
+    /// What apps show as the issuer.
+    product: String,
+}
+
+impl SecondFactors {
+    pub fn new(stores: &Stores, settings: &Settings, root: &RootKey) -> Self {
+        Self {
+            stores: stores.clone(),
+            sealer: Sealer::new(&root.derive("totp secrets at rest v1")),
+            product: settings.general.product_name.clone(),
+        }
+    }
+
+    /// The user's authenticator apps, the oldest first.
+    pub async fn list(&self, user: UserId) -> Result<Vec<TotpFactor>> {
+        Ok(repository::list(&self.stores.db, user).await?)
+    }
+
+    pub(crate) async fn available(&self, unit: &mut Unit, user: UserId) -> Result<Available> {
+        let totp = !repository::confirmed(unit.connection(), user).await?.is_empty();
+        let codes = repository::count_codes(&mut *unit.connection(), user).await?;
+        Ok(Available { totp, recovery_codes: codes > 0 })
+    }
+
+    /// Whether it is the code of one of the user's apps now; a code is taken once.
+    pub(crate) async fn verify_totp(&self, unit: &mut Unit, user: UserId, code: &str) -> Result<bool> {
+        let at = unit.at();
+        for factor in repository::confirmed(unit.connection(), user).await? {
+            let secret = self.open(user, &factor)?;
+            if let Some(step) = totp::step_of(secret, code, at)
+                && repository::use_step(unit.connection(), factor.id, step, at).await?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn open(&self, user: UserId, factor: &repository::SealedFactor) -> Result<[u8; totp::SECRET_BYTES]> {
+        let secret = self.sealer.open(&context(user, factor.id), &factor.secret);
+        let secret = secret.and_then(|secret| secret.as_slice().try_into().ok());
+        secret.ok_or_else(|| Error::internal("the secret of an app was sealed under another root key"))
+    }
+}
+
+/// Removes apps that were never confirmed.
+pub(crate) async fn remove_waiting(stores: &Stores, now: OffsetDateTime) -> Result<u64> {
+    Ok(repository::remove_waiting(&stores.db, now - WAITING).await?)
+}
+
+fn context(user: UserId, id: TotpFactorId) -> String {
+    format!("totp:{user}:{id}")
+}

@@ -1,0 +1,66 @@
+//! Recovery codes: given out, counted, used up.
+
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::id::UserId;
+use plinth_domain::job::SendSecurityNotice;
+use plinth_domain::notice::{FactorKind, SecurityNotice};
+
+use super::SecondFactors;
+use super::recovery_code::{CODES, RecoveryCode};
+use super::repository;
+use crate::unit::Unit;
+use crate::{Error, Result};
+
+impl SecondFactors {
+    /// How many codes the user has left.
+    pub async fn recovery_codes_left(&self, user: UserId) -> Result<u32> {
+        let left = repository::count_codes(&self.stores.db, user).await?;
+        Ok(u32::try_from(left).unwrap_or(u32::MAX))
+    }
+
+    /// Gives out new codes, which end the old ones; shown once.
+    pub async fn regenerate_recovery_codes(&self, origin: &Origin, user: UserId) -> Result<Vec<String>> {
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        if repository::count_factors(unit.connection(), user).await? == 0 {
+            let detail = "Recovery codes go with a second factor; add one first.".to_owned();
+            return Err(Error::Conflict { code: "no_second_factor", detail });
+        }
+        let codes = issue(&mut unit, user).await?;
+        let notice = SecurityNotice::FactorAdded { kind: FactorKind::RecoveryCodes };
+        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+        unit.commit().await?;
+        Ok(codes)
+    }
+
+    /// The codes that come with the first factor; none for whoever has some.
+    pub(crate) async fn first_codes(&self, unit: &mut Unit, user: UserId) -> Result<Option<Vec<String>>> {
+        if repository::count_codes(&mut *unit.connection(), user).await? > 0 {
+            return Ok(None);
+        }
+        issue(unit, user).await.map(Some)
+    }
+
+    /// Whether it is one of the user's codes; it is used up, and he is told.
+    pub(crate) async fn use_recovery_code(&self, unit: &mut Unit, user: UserId, code: &str) -> Result<bool> {
+        let Some(code) = RecoveryCode::parse(code) else { return Ok(false) };
+        if !repository::use_code(unit.connection(), user, &code.hash(user)).await? {
+            return Ok(false);
+        }
+        unit.act_as(user);
+        let left = repository::count_codes(&mut *unit.connection(), user).await?;
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
+        unit.audit(Action::RecoveryCodeUsed, Target::User(user), Outcome::Success).await?;
+        let notice = SecurityNotice::RecoveryCodeUsed { left };
+        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+        Ok(true)
+    }
+}
+
+async fn issue(unit: &mut Unit, user: UserId) -> Result<Vec<String>> {
+    let at = unit.at();
+    let codes: Vec<_> = (0..CODES).map(|_| RecoveryCode::generate()).collect();
+    let hashes: Vec<_> = codes.iter().map(|code| code.hash(user).to_vec()).collect();
+    repository::replace_codes(unit.connection(), user, &hashes, at).await?;
+    unit.audit(Action::RecoveryCodesIssued, Target::User(user), Outcome::Success).await?;
+    Ok(codes.iter().map(RecoveryCode::reveal).collect())
+}

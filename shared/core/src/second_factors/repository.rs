@@ -1,0 +1,190 @@
+//! The tables of authenticator apps and recovery codes.
+
+use plinth_domain::id::{TotpFactorId, UserId};
+use plinth_platform::database::{PgPool, named};
+use sqlx::{PgConnection, PgExecutor};
+use time::OffsetDateTime;
+
+use super::TotpFactor;
+
+/// An authenticator app with its sealed secret.
+pub(super) struct SealedFactor {
+    pub(super) id: TotpFactorId,
+    pub(super) secret: Vec<u8>,
+}
+
+pub(super) struct NewFactor<'a> {
+    pub(super) id: TotpFactorId,
+    pub(super) user: UserId,
+    pub(super) name: &'a str,
+    pub(super) secret: &'a [u8],
+}
+
+pub(super) async fn list(db: &PgPool, user: UserId) -> sqlx::Result<Vec<TotpFactor>> {
+    let query = sqlx::query!(
+        r#"SELECT id, name, confirmed_at AS "confirmed_at!", last_used_at, created_at FROM totp_factors
+           WHERE user_id = $1 AND confirmed_at IS NOT NULL ORDER BY id"#,
+        user.0,
+    );
+    let rows = named("totp_factors.list", query.fetch_all(db)).await?;
+    let factor = rows.into_iter().map(|row| TotpFactor {
+        id: TotpFactorId(row.id),
+        name: row.name,
+        confirmed_at: row.confirmed_at,
+        last_used_at: row.last_used_at,
+        created_at: row.created_at,
+    });
+    Ok(factor.collect())
+}
+
+/// Adds one that waits for its first code; those that waited before go.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    factor: &NewFactor<'_>,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let waiting =
+        sqlx::query!("DELETE FROM totp_factors WHERE user_id = $1 AND confirmed_at IS NULL", factor.user.0);
+    named("totp_factors.remove_waiting", waiting.execute(&mut *connection)).await?;
+    let query = sqlx::query!(
+        "INSERT INTO totp_factors (id, user_id, name, secret, created_at) VALUES ($1, $2, $3, $4, $5)",
+        factor.id.0,
+        factor.user.0,
+        factor.name,
+        factor.secret,
+        at,
+    );
+    named("totp_factors.insert", query.execute(connection)).await.map(drop)
+}
+
+/// The one that waits, locked.
+pub(super) async fn hold_waiting(
+    connection: &mut PgConnection,
+    user: UserId,
+    id: TotpFactorId,
+) -> sqlx::Result<Option<SealedFactor>> {
+    let query = sqlx::query!(
+        "SELECT id, secret FROM totp_factors WHERE id = $1 AND user_id = $2 AND confirmed_at IS NULL FOR UPDATE",
+        id.0,
+        user.0,
+    );
+    let row = named("totp_factors.hold_waiting", query.fetch_optional(connection)).await?;
+    Ok(row.map(|row| SealedFactor { id: TotpFactorId(row.id), secret: row.secret }))
+}
+
+pub(super) async fn confirm(
+    connection: &mut PgConnection,
+    id: TotpFactorId,
+    step: i64,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE totp_factors SET confirmed_at = $2, last_step = $3, last_used_at = $2 WHERE id = $1",
+        id.0,
+        at,
+        step,
+    );
+    named("totp_factors.confirm", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn confirmed(
+    connection: &mut PgConnection,
+    user: UserId,
+) -> sqlx::Result<Vec<SealedFactor>> {
+    let query = sqlx::query!(
+        "SELECT id, secret FROM totp_factors WHERE user_id = $1 AND confirmed_at IS NOT NULL ORDER BY id",
+        user.0,
+    );
+    let rows = named("totp_factors.confirmed", query.fetch_all(connection)).await?;
+    Ok(rows.into_iter().map(|row| SealedFactor { id: TotpFactorId(row.id), secret: row.secret }).collect())
+}
+
+/// Uses up the code of a time step; false when it, or a later one, was used before.
+pub(super) async fn use_step(
+    connection: &mut PgConnection,
+    id: TotpFactorId,
+    step: i64,
+    at: OffsetDateTime,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query!(
+        "UPDATE totp_factors SET last_step = $2, last_used_at = $3 WHERE id = $1 AND last_step < $2",
+        id.0,
+        step,
+        at,
+    );
+    Ok(named("totp_factors.use_step", query.execute(connection)).await?.rows_affected() == 1)
+}
+
+pub(super) async fn remove(
+    connection: &mut PgConnection,
+    user: UserId,
+    id: TotpFactorId,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query!(
+        "DELETE FROM totp_factors WHERE id = $1 AND user_id = $2 AND confirmed_at IS NOT NULL",
+        id.0,
+        user.0,
+    );
+    Ok(named("totp_factors.remove", query.execute(connection)).await?.rows_affected() == 1)
+}
+
+pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
+    let query = sqlx::query!("DELETE FROM totp_factors WHERE user_id = $1", user.0);
+    named("totp_factors.remove_all_of", query.execute(connection)).await.map(drop)
+}
+
+/// Removes those that have waited since before this time.
+pub(super) async fn remove_waiting(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<u64> {
+    let query =
+        sqlx::query!("DELETE FROM totp_factors WHERE confirmed_at IS NULL AND created_at < $1", before);
+    Ok(named("totp_factors.remove_waiting_since", query.execute(db)).await?.rows_affected())
+}
+
+/// How many second factors the user has, whichever: apps and passkeys.
+pub(super) async fn count_factors(connection: &mut PgConnection, user: UserId) -> sqlx::Result<i64> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT (SELECT count(*) FROM totp_factors WHERE user_id = $1 AND confirmed_at IS NOT NULL)
+                  + (SELECT count(*) FROM passkeys WHERE user_id = $1) AS "count!""#,
+        user.0,
+    );
+    named("second_factors.count", query.fetch_one(connection)).await
+}
+
+/// Puts these in the place of all that the user had.
+pub(super) async fn replace_codes(
+    connection: &mut PgConnection,
+    user: UserId,
+    hashes: &[Vec<u8>],
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    remove_codes(connection, user).await?;
+    let query = sqlx::query!(
+        "INSERT INTO recovery_codes (code_hash, user_id, created_at) SELECT unnest($1::bytea[]), $2, $3",
+        hashes,
+        user.0,
+        at,
+    );
+    named("recovery_codes.insert", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn remove_codes(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
+    let query = sqlx::query!("DELETE FROM recovery_codes WHERE user_id = $1", user.0);
+    named("recovery_codes.remove", query.execute(connection)).await.map(drop)
+}
+
+/// Uses a code up; false where there is none such.
+pub(super) async fn use_code(
+    connection: &mut PgConnection,
+    user: UserId,
+    hash: &[u8; 32],
+) -> sqlx::Result<bool> {
+    let query =
+        sqlx::query!("DELETE FROM recovery_codes WHERE code_hash = $1 AND user_id = $2", hash, user.0);
+    Ok(named("recovery_codes.use", query.execute(connection)).await?.rows_affected() == 1)
+}
+
+pub(super) async fn count_codes(db: impl PgExecutor<'_>, user: UserId) -> sqlx::Result<i64> {
+    let query =
+        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM recovery_codes WHERE user_id = $1"#, user.0);
+    named("recovery_codes.count", query.fetch_one(db)).await
+}

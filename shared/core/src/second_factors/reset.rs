@@ -1,0 +1,31 @@
+//! An administrator removes the second factors of somebody who has lost them.
+
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::id::UserId;
+use plinth_domain::job::SendSecurityNotice;
+use plinth_domain::notice::SecurityNotice;
+use serde_json::json;
+
+use super::SecondFactors;
+use super::repository;
+use crate::unit::Unit;
+use crate::{Result, auth, challenges, passkeys, users};
+
+impl SecondFactors {
+    /// Removes every app, code and challenge, and the passkeys of an account that has a password. Its sessions end,
+    /// and its owner is told. `reason` says how the administrator knows who asked; the audit log keeps it.
+    pub async fn reset(&self, origin: &Origin, user: UserId, reason: &str) -> Result<()> {
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        users::must_exist(&mut unit, user).await?;
+        unit.changes_user(user).await;
+        repository::remove_all_of(unit.connection(), user).await?;
+        repository::remove_codes(unit.connection(), user).await?;
+        passkeys::remove_beside_password(&mut unit, user).await?;
+        challenges::remove_all_of(&mut unit, user).await?;
+        auth::end_sessions(&mut unit, user, None).await?;
+        let details = json!({ "reason": reason });
+        unit.audit_with(Action::FactorsReset, Target::User(user), Outcome::Success, details).await?;
+        unit.enqueue(&SendSecurityNotice { user_id: user, notice: SecurityNotice::FactorsReset }).await?;
+        unit.commit().await
+    }
+}
