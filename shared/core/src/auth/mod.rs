@@ -2,6 +2,7 @@
 
 mod devices;
 mod expiry;
+mod impersonation;
 mod login;
 mod logout;
 mod opening;
@@ -29,7 +30,9 @@ pub use expiry::{Removed, remove_expired};
 pub use login::LoginRequest;
 pub use opening::SessionTokens;
 pub use register::Registration;
-pub(crate) use revocation::{end_impersonations_by_holders, end_sessions};
+pub(crate) use revocation::{
+    end_impersonations_around, end_impersonations_around_role, end_session, end_sessions,
+};
 pub use sessions::SessionView;
 pub(crate) use sessions::live;
 pub use verification::{Verification, VerificationMail};

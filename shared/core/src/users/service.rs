@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::repository;
 use crate::unit::Unit;
-use crate::{Error, Result, Stores};
+use crate::{Error, Result, Stores, auth};
 
 /// An account that is about to be.
 pub(crate) struct NewAccount {
@@ -41,6 +41,18 @@ pub struct ProfileChange {
 /// The account as it stands in PostgreSQL.
 pub async fn find(stores: &Stores, id: UserId) -> Result<Option<User>> {
     Ok(repository::find(&stores.db, id).await?)
+}
+
+/// Nobody else changes these accounts, or what they may do, before this change is over.
+pub(crate) async fn lock(unit: &mut Unit, ids: &[UserId]) -> Result<()> {
+    Ok(repository::lock(unit.connection(), ids).await?)
+}
+
+/// The account, locked. One that was deleted is not found.
+pub(crate) async fn hold(unit: &mut Unit, id: UserId) -> Result<User> {
+    lock(unit, &[id]).await?;
+    let user = repository::find(&mut *unit.connection(), id).await?;
+    user.filter(|user| user.status != UserStatus::Deleted).ok_or(Error::NotFound)
 }
 
 pub(crate) async fn credentials(stores: &Stores, email: &Email) -> Result<Option<Credentials>> {
@@ -89,7 +101,7 @@ pub(crate) async fn owner_of(unit: &mut Unit, email: &Email) -> Result<Option<Cr
 /// The door to accounts.
 #[derive(Clone)]
 pub struct Users {
-    stores: Stores,
+    pub(super) stores: Stores,
 }
 
 impl Users {
@@ -115,8 +127,8 @@ impl Users {
 
     /// Makes sure that there is an administrator with this address and password; true when the account is new.
     ///
-    /// An account that has the address already becomes one, and gets this password: whoever can run this can
-    /// write to the database as well.
+    /// An account that has the address already becomes one, and gets this password, which ends its sessions: whoever can
+    /// run this can write to the database as well.
     pub async fn ensure_administrator(
         &self,
         hasher: &PasswordHasher,
@@ -144,6 +156,7 @@ impl Users {
             unit.changes_user(known.id).await;
             repository::set_password(unit.connection(), known.id, &account.password_hash, at).await?;
             repository::verify_email(unit.connection(), known.id, at).await?;
+            auth::end_sessions(&mut unit, known.id, None).await?;
             known.id
         };
         repository::add_role(unit.connection(), id, "admin").await?;
