@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use plinth_core::Stores;
 use plinth_core::access::Gate;
-use plinth_core::api_keys::Recognition;
+use plinth_core::api_keys::{ApiKeys, Recognition};
 use plinth_core::audit::AuditLog;
 use plinth_core::auth::Auth;
 use plinth_core::files::Files;
 use plinth_core::notifications::Inbox;
+use plinth_core::roles::Roles;
 use plinth_core::users::Users;
 use plinth_platform::crypto::{PasswordHasher, RootKey};
 use plinth_platform::settings::Settings;
@@ -23,7 +24,7 @@ use crate::http::browser::Pages;
 use crate::http::document;
 use crate::http::limits::BodyLimits;
 use crate::http::middleware::{Admission, AdmissionParts, ClientAddress, Deadline, Observe};
-use crate::{audit, auth, files, notifications, sessions, users};
+use crate::{administration, api_keys, audit, auth, files, notifications, roles, sessions, users};
 
 const SERVICE: &str = "plinth-api";
 
@@ -37,6 +38,8 @@ const PREFLIGHT_MAX_AGE: i32 = 600;
 pub struct Services {
     pub auth: Auth,
     pub users: Users,
+    pub roles: Roles,
+    pub api_keys: ApiKeys,
     pub files: Files,
     pub inbox: Inbox,
     pub audit: AuditLog,
@@ -50,6 +53,8 @@ impl Services {
         Ok(Self {
             auth: Auth::new(stores, settings, &root, hasher),
             users: Users::new(stores),
+            roles: Roles::new(stores),
+            api_keys: ApiKeys::new(stores),
             files: Files::new(stores, settings.files.max_size.0),
             inbox: Inbox::new(stores),
             audit: AuditLog::new(stores),
@@ -63,6 +68,9 @@ pub(crate) type Operations = (
     auth::Operations,
     users::Operations,
     sessions::Operations,
+    api_keys::Operations,
+    administration::Operations,
+    roles::Operations,
     files::Operations,
     notifications::Operations,
     audit::Operations,
@@ -72,10 +80,14 @@ pub(crate) type Operations = (
 pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpoint<'static, Response>> {
     let services = Services::new(settings, stores)?;
     let access_tokens = services.auth.access_tokens().clone();
+    let lifetime = SessionLifetime::of(settings);
     let operations: Operations = (
-        auth::operations(&services.auth, &services.pages, SessionLifetime::of(settings), &stores.clock),
+        auth::operations(&services.auth, &services.pages, lifetime, &stores.clock),
         users::operations(&services.users),
         sessions::operations(&services.auth),
+        api_keys::operations(&services.api_keys),
+        administration::operations(&services.users, &services.auth, &services.pages, lifetime),
+        roles::operations(&services.roles),
         files::operations(&services.files),
         notifications::operations(&services.inbox),
         audit::operations(&services.audit),
