@@ -27,6 +27,13 @@ pub(crate) struct House {
     server: tokio::task::JoinHandle<()>,
 }
 
+/// Another API on the stores of a house, with connections and copies of its own. Dropped, it ends.
+pub(crate) struct Replica {
+    url: String,
+    client: Client,
+    server: tokio::task::JoinHandle<()>,
+}
+
 /// Somebody who is logged in.
 pub(crate) struct Person {
     pub(crate) id: UserId,
@@ -53,6 +60,12 @@ impl House {
         self.server.abort();
         self.stores = self.stage.stores();
         (self.url, self.server) = serve(&self.stage, &self.stores).await;
+    }
+
+    pub(crate) async fn replica(&self) -> Replica {
+        let stores = Stores { clock: self.stores.clock.clone(), ..self.stage.stores() };
+        let (url, server) = serve(&self.stage, &stores).await;
+        Replica { url, client: self.client.clone(), server }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -124,6 +137,22 @@ impl House {
         }
     }
 
+    /// Gives somebody these roles and no others, which exist already.
+    pub(crate) async fn assign(&self, admin: &Person, person: &Person, roles: &[&str]) {
+        let path = format!("/v1/users/{}/roles", person.id);
+        let assigned = admin.send(self, Method::PUT, &path, &json!({ "roles": roles })).await;
+        assert_eq!(assigned.expect(StatusCode::OK)["roles"].as_array().map(Vec::len), Some(roles.len()));
+    }
+
+    /// Somebody who is a member and has a role of his own with these permissions.
+    pub(crate) async fn official(&self, admin: &Person, role: &str, permissions: &[&str]) -> Person {
+        let body = json!({ "name": role, "permissions": permissions });
+        admin.post(self, "/v1/roles", &body).await.expect(StatusCode::CREATED);
+        let person = self.person(role).await;
+        self.assign(admin, &person, &["member", role]).await;
+        person
+    }
+
     /// The person as the truth has it.
     pub(crate) async fn user(&self, id: UserId) -> plinth_domain::user::User {
         users::find(&self.stores, id).await.expect("answers").expect("exists")
@@ -171,6 +200,19 @@ async fn serve(stage: &Stage, stores: &Stores) -> (String, tokio::task::JoinHand
     (url, server)
 }
 
+impl Replica {
+    pub(crate) async fn get(&self, person: &Person, path: &str) -> Answer {
+        let request = self.client.get(format!("{}{path}", self.url));
+        Answer::of(request.bearer_auth(&person.access_token)).await
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
 impl Drop for House {
     fn drop(&mut self) {
         self.server.abort();
@@ -183,7 +225,20 @@ impl Person {
     }
 
     pub(crate) async fn post(&self, house: &House, path: &str, body: &Value) -> Answer {
-        Answer::of(self.request(house, Method::POST, path).json(body)).await
+        self.send(house, Method::POST, path, body).await
+    }
+
+    pub(crate) async fn send(&self, house: &House, method: Method, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(house, method, path).json(body)).await
+    }
+
+    pub(crate) async fn delete(&self, house: &House, path: &str) -> Answer {
+        Answer::of(self.request(house, Method::DELETE, path)).await
+    }
+
+    /// Logs in again: another session of the same person.
+    pub(crate) async fn again(&self, house: &House) -> Self {
+        house.person_of(self.email.clone()).await
     }
 
     pub(crate) fn request(&self, house: &House, method: Method, path: &str) -> RequestBuilder {

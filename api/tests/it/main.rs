@@ -2,12 +2,17 @@
 
 mod access;
 mod accounts;
+mod administration;
+mod api_keys;
 mod audit;
 mod bad_input;
+mod every_operation;
 mod files;
 mod house;
 mod http;
+mod impersonation;
 mod notifications;
 mod outages;
 mod raw;
+mod roles;
 mod sessions;
