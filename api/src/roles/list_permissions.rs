@@ -5,6 +5,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use crate::http::document::Tag;
+use crate::http::failure::Result;
 use crate::http::principal::{Allowed, RolesRead};
 
 pub(crate) struct ListPermissions;
@@ -35,12 +36,12 @@ impl ListPermissions {
         clippy::unused_async,
         reason = "an operation is async, also one whose caller was all that it needs"
     )]
-    async fn list(&self, _caller: Allowed<RolesRead>) -> Json<PermissionList> {
+    async fn list(&self, _caller: Allowed<RolesRead>) -> Result<Json<PermissionList>> {
         let items = Permission::ALL.iter().map(|permission| KnownPermission {
             name: permission.as_str().to_owned(),
             description: permission.description().to_owned(),
             api_keys: permission.suits_api_keys(),
         });
-        Json(PermissionList { items: items.collect() })
+        Ok(Json(PermissionList { items: items.collect() }))
     }
 }

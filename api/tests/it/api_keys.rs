@@ -215,7 +215,8 @@ async fn a_token_is_shown_once_and_kept_as_a_hash() {
         .fetch_one(&house.stores.db)
         .await
         .expect("the owner is told");
-    assert_eq!(notice["notice"], json!({ "notice": "api_key_created", "name": "ci" }));
+    let expected = json!({ "user_id": person.id, "notice": "api_key_created", "name": "ci" });
+    assert_eq!(notice, expected);
 }
 
 #[tokio::test]
