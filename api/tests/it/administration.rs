@@ -203,9 +203,10 @@ async fn the_last_administrator_cannot_be_removed() {
         let clear = "DELETE FROM user_roles WHERE role = 'admin'";
         sqlx::query(clear).execute(&house.stores.db).await.expect("clears");
         let (one, two) = (house.administrator().await, house.administrator().await);
-        let ended = match round % 2 {
-            0 => tokio::join!(demote(&one, &two), demote(&two, &one)),
-            _ => tokio::join!(suspend(&house, &one, &two), suspend(&house, &two, &one)),
+        let ended = if round % 2 == 0 {
+            tokio::join!(demote(&one, &two), demote(&two, &one))
+        } else {
+            tokio::join!(suspend(&house, &one, &two), suspend(&house, &two, &one))
         };
         let done = [&ended.0, &ended.1].iter().filter(|answer| answer.status == StatusCode::OK).count();
         let left: i64 = sqlx::query_scalar(
