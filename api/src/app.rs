@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use plinth_core::Stores;
 use plinth_core::access::Gate;
-use plinth_core::api_keys::Recognition;
+use plinth_core::api_keys::{ApiKeys, Recognition};
 use plinth_core::audit::AuditLog;
 use plinth_core::auth::Auth;
 use plinth_core::files::Files;
 use plinth_core::notifications::Inbox;
+use plinth_core::roles::Roles;
 use plinth_core::second_factors::SecondFactors;
 use plinth_core::users::Users;
 use plinth_platform::crypto::{PasswordHasher, RootKey};
@@ -24,7 +25,9 @@ use crate::http::browser::Pages;
 use crate::http::document;
 use crate::http::limits::BodyLimits;
 use crate::http::middleware::{Admission, AdmissionParts, ClientAddress, Deadline, Observe};
-use crate::{audit, auth, files, notifications, second_factors, sessions, users};
+use crate::{
+    administration, api_keys, audit, auth, files, notifications, roles, second_factors, sessions, users,
+};
 
 const SERVICE: &str = "plinth-api";
 
@@ -39,6 +42,8 @@ pub struct Services {
     pub auth: Auth,
     pub users: Users,
     pub second_factors: SecondFactors,
+    pub roles: Roles,
+    pub api_keys: ApiKeys,
     pub files: Files,
     pub inbox: Inbox,
     pub audit: AuditLog,
@@ -53,6 +58,8 @@ impl Services {
             auth: Auth::new(stores, settings, &root, hasher),
             users: Users::new(stores),
             second_factors: SecondFactors::new(stores, settings, &root),
+            roles: Roles::new(stores),
+            api_keys: ApiKeys::new(stores),
             files: Files::new(stores, settings.files.max_size.0),
             inbox: Inbox::new(stores),
             audit: AuditLog::new(stores),
@@ -67,6 +74,9 @@ pub(crate) type Operations = (
     users::Operations,
     sessions::Operations,
     second_factors::Operations,
+    api_keys::Operations,
+    administration::Operations,
+    roles::Operations,
     files::Operations,
     notifications::Operations,
     audit::Operations,
@@ -76,11 +86,15 @@ pub(crate) type Operations = (
 pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpoint<'static, Response>> {
     let services = Services::new(settings, stores)?;
     let access_tokens = services.auth.access_tokens().clone();
+    let lifetime = SessionLifetime::of(settings);
     let operations: Operations = (
-        auth::operations(&services.auth, &services.pages, SessionLifetime::of(settings), &stores.clock),
+        auth::operations(&services.auth, &services.pages, lifetime, &stores.clock),
         users::operations(&services.users),
         sessions::operations(&services.auth),
         second_factors::operations(&services.second_factors),
+        api_keys::operations(&services.api_keys),
+        administration::operations(&services.users, &services.auth, &services.pages, lifetime),
+        roles::operations(&services.roles),
         files::operations(&services.files),
         notifications::operations(&services.inbox),
         audit::operations(&services.audit),

@@ -2,6 +2,8 @@
 //!
 //! One folder a capability, one file an operation; what is HTTP's own is in [`http`].
 
+mod administration;
+mod api_keys;
 pub mod app;
 mod audit;
 mod auth;
@@ -9,6 +11,7 @@ pub mod commands;
 mod files;
 pub mod http;
 mod notifications;
+mod roles;
 mod second_factors;
 mod sessions;
 mod users;

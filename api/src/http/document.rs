@@ -20,6 +20,10 @@ pub(crate) enum Tag {
     Authentication,
     /// The account of who is asking.
     Account,
+    /// Everybody's accounts, for administrators.
+    Users,
+    /// What accounts may do.
+    Roles,
     /// Files and the images derived from them.
     Files,
     /// The inbox of who is asking.

@@ -9,6 +9,7 @@ pub mod limits;
 pub mod middleware;
 pub mod multipart;
 pub mod origin;
+pub mod permissions;
 pub mod principal;
 pub mod problem;
 pub mod range;

@@ -1,9 +1,10 @@
 //! DELETE /v1/me/sessions
 
 use plinth_core::auth::Auth;
+use poem_openapi::OpenApi;
 use poem_openapi::payload::Json;
-use poem_openapi::{Object, OpenApi};
 
+use super::view::SessionsRevoked;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::origin::RequestOrigin;
@@ -11,13 +12,6 @@ use crate::http::principal::{CredentialsWrite, Fresh};
 
 pub(crate) struct RevokeOtherSessions {
     pub(super) auth: Auth,
-}
-
-/// What was ended.
-#[derive(Object)]
-pub(crate) struct SessionsRevoked {
-    /// How many sessions.
-    pub(crate) revoked: u64,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
@@ -33,6 +27,6 @@ impl RevokeOtherSessions {
     ) -> Result<Json<SessionsRevoked>> {
         let stays = Some(caller.login().session);
         let revoked = self.auth.revoke_sessions(&origin.0, caller.user.id, stays).await?;
-        Ok(Json(SessionsRevoked { revoked: u64::try_from(revoked).unwrap_or(u64::MAX) }))
+        Ok(Json(SessionsRevoked::of(revoked)))
     }
 }

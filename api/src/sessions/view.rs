@@ -65,3 +65,16 @@ impl SessionPage {
         Self { items, next_cursor: page.next_cursor }
     }
 }
+
+/// What was ended.
+#[derive(Object)]
+pub(crate) struct SessionsRevoked {
+    /// How many sessions.
+    revoked: u64,
+}
+
+impl SessionsRevoked {
+    pub(crate) fn of(count: usize) -> Self {
+        Self { revoked: u64::try_from(count).unwrap_or(u64::MAX) }
+    }
+}

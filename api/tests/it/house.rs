@@ -44,16 +44,17 @@ impl House {
     }
 
     pub(crate) async fn on(stage: Stage) -> Self {
-        Self::beside(Arc::new(stage)).await
-    }
-
-    /// Another replica on the same stores.
-    pub(crate) async fn twin(&self) -> Self {
-        Self::beside(self.stage.clone()).await
-    }
-
-    async fn beside(stage: Arc<Stage>) -> Self {
         let stores = stage.stores();
+        Self::with(Arc::new(stage), stores).await
+    }
+
+    /// Another replica on the same stores, with connections and copies of its own, by the same clock.
+    pub(crate) async fn twin(&self) -> Self {
+        let stores = Stores { clock: self.stores.clock.clone(), ..self.stage.stores() };
+        Self::with(self.stage.clone(), stores).await
+    }
+
+    async fn with(stage: Arc<Stage>, stores: Stores) -> Self {
         let (url, server) = serve(&stage, &stores).await;
         let client = Client::builder().no_proxy().build().expect("a client");
         Self { stage, stores, url, client, server }
@@ -147,6 +148,22 @@ impl House {
         }
     }
 
+    /// Gives somebody these roles and no others, which exist already.
+    pub(crate) async fn assign(&self, admin: &Person, person: &Person, roles: &[&str]) {
+        let path = format!("/v1/users/{}/roles", person.id);
+        let assigned = admin.send(self, Method::PUT, &path, &json!({ "roles": roles })).await;
+        assert_eq!(assigned.expect(StatusCode::OK)["roles"].as_array().map(Vec::len), Some(roles.len()));
+    }
+
+    /// Somebody who is a member and has a role of his own with these permissions.
+    pub(crate) async fn official(&self, admin: &Person, role: &str, permissions: &[&str]) -> Person {
+        let body = json!({ "name": role, "permissions": permissions });
+        admin.post(self, "/v1/roles", &body).await.expect(StatusCode::CREATED);
+        let person = self.person(role).await;
+        self.assign(admin, &person, &["member", role]).await;
+        person
+    }
+
     /// The person as the truth has it.
     pub(crate) async fn user(&self, id: UserId) -> plinth_domain::user::User {
         users::find(&self.stores, id).await.expect("answers").expect("exists")
@@ -194,19 +211,17 @@ async fn serve(stage: &Stage, stores: &Stores) -> (String, tokio::task::JoinHand
     (url, server)
 }
 
-impl Drop for House {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
 impl Person {
     pub(crate) async fn get(&self, house: &House, path: &str) -> Answer {
         Answer::of(self.request(house, Method::GET, path)).await
     }
 
     pub(crate) async fn post(&self, house: &House, path: &str, body: &Value) -> Answer {
-        Answer::of(self.request(house, Method::POST, path).json(body)).await
+        self.send(house, Method::POST, path, body).await
+    }
+
+    pub(crate) async fn send(&self, house: &House, method: Method, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(house, method, path).json(body)).await
     }
 
     pub(crate) async fn delete(&self, house: &House, path: &str) -> Answer {

@@ -3,6 +3,7 @@
 //! Whatever has a rule has a type here, and a value of that type has passed it.
 //! Nothing in this crate knows SQL, HTTP or Redis.
 
+pub mod api_key;
 pub mod audit;
 pub mod authentication;
 pub mod backoff;

@@ -7,16 +7,21 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 macro_rules! permissions {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal),* $(,)?) => {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal),* $(,)?) => {
         /// Something that a request may be allowed to do.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Permission { $($(#[$doc])* $variant),* }
+        pub enum Permission { $($(#[doc = $doc])+ $variant),* }
 
         impl Permission {
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name),* }
+            }
+
+            /// What it allows, in a sentence.
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii()),* }
             }
         }
 
@@ -106,6 +111,16 @@ impl Permissions {
         Self(self.0.intersection(&other.0).copied().collect())
     }
 
+    /// What is in one of both and not in the other.
+    #[must_use]
+    pub fn differing_from(&self, other: &Self) -> Self {
+        Self(self.0.symmetric_difference(&other.0).copied().collect())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = Permission> {
         self.0.iter().copied()
     }
@@ -148,5 +163,25 @@ mod tests {
         assert!(set.allow(Permission::FilesRead));
         assert!(!set.allow(Permission::FilesWrite));
         assert_eq!(set.iter().count(), 1);
+    }
+
+    #[test]
+    fn a_description_is_a_sentence() {
+        assert_eq!(Permission::RolesWrite.description(), "Make, change and remove roles.");
+        for permission in Permission::ALL {
+            let said = permission.description();
+            assert!(said.ends_with('.') && !said.starts_with(' '), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn two_sets_differ_by_what_only_one_of_them_has() {
+        let set = |permissions: &[Permission]| permissions.iter().copied().collect::<Permissions>();
+        let (old, new) = (
+            set(&[Permission::FilesRead, Permission::FilesWrite]),
+            set(&[Permission::FilesRead, Permission::AuditRead]),
+        );
+        assert_eq!(old.differing_from(&new), set(&[Permission::FilesWrite, Permission::AuditRead]));
+        assert!(old.differing_from(&old).is_empty());
     }
 }

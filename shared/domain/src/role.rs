@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::permission::Permissions;
 use crate::rejection::Rejection;
+use crate::text::bounded_line;
 
 /// The built-in role that may do everything.
 pub const ADMIN: &str = "admin";
@@ -45,6 +46,22 @@ impl fmt::Display for RoleName {
     }
 }
 
+/// What a role is for, in a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleDescription(String);
+
+impl RoleDescription {
+    pub const MAX_CHARS: usize = 200;
+
+    pub fn parse(text: &str) -> Result<Self, Rejection> {
+        Ok(Self(bounded_line("A description", text, Self::MAX_CHARS)?))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A role as its row has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
@@ -53,7 +70,7 @@ pub struct Role {
     pub permissions: Permissions,
     /// Its holders can do nothing before they have proved a second factor.
     pub requires_mfa: bool,
-    /// Comes with the product and cannot be changed.
+    /// Comes with the product: what it allows cannot be changed.
     pub built_in: bool,
 }
 

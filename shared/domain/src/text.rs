@@ -14,22 +14,40 @@ impl DisplayName {
     pub const MAX_CHARS: usize = 100;
 
     pub fn parse(text: &str) -> Result<Self, Rejection> {
-        let name = single_line(text)?;
-        if name.is_empty() {
-            return Err(Rejection::new("too_short", "A name has at least one visible character."));
-        }
-        if name.chars().count() > Self::MAX_CHARS {
-            return Err(Rejection::new(
-                "too_long",
-                format!("A name has at most {} characters.", Self::MAX_CHARS),
-            ));
-        }
-        Ok(Self(name))
+        Ok(Self(bounded_line("A name", text, Self::MAX_CHARS)?))
     }
 
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Why an administrator does something to somebody's account; it stands in the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason(String);
+
+impl Reason {
+    pub const MAX_CHARS: usize = 500;
+
+    pub fn parse(text: &str) -> Result<Self, Rejection> {
+        Ok(Self(bounded_line("A reason", text, Self::MAX_CHARS)?))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A [`single_line`] of one to `max` characters; `what` it is begins the sentence of a refusal.
+pub(crate) fn bounded_line(what: &str, text: &str, max: usize) -> Result<String, Rejection> {
+    let line = single_line(text)?;
+    if line.is_empty() {
+        return Err(Rejection::new("too_short", format!("{what} has at least one visible character.")));
+    }
+    if line.chars().count() > max {
+        return Err(Rejection::new("too_long", format!("{what} has at most {max} characters.")));
+    }
+    Ok(line)
 }
 
 /// One trimmed line in NFC, without control characters or the invisible ones that
@@ -59,5 +77,15 @@ mod tests {
         for bad in ["", "   ", "a\0b", "a\nb", "a\u{202E}b", "\u{1b}[31m"] {
             assert!(DisplayName::parse(bad).is_err(), "{bad:?} was taken");
         }
+    }
+
+    #[test]
+    fn a_line_has_as_many_characters_as_it_may() {
+        assert!(Reason::parse(&"é".repeat(500)).is_ok());
+        let refused = Reason::parse(&"é".repeat(501)).expect_err("too long");
+        assert_eq!(
+            (refused.code, refused.detail.as_str()),
+            ("too_long", "A reason has at most 500 characters.")
+        );
     }
 }

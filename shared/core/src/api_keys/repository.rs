@@ -2,9 +2,110 @@
 
 use plinth_domain::id::{ApiKeyId, UserId};
 use plinth_platform::database::{PgPool, named};
+use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
-use super::LiveKey;
+use super::{ApiKey, LiveKey};
+use crate::page::PageRequest;
+
+struct Row {
+    id: Uuid,
+    name: String,
+    hint: String,
+    scopes: Vec<String>,
+    created_at: OffsetDateTime,
+    expires_at: Option<OffsetDateTime>,
+    last_used_at: Option<OffsetDateTime>,
+}
+
+impl From<Row> for ApiKey {
+    fn from(row: Row) -> Self {
+        Self {
+            id: ApiKeyId(row.id),
+            name: row.name,
+            hint: row.hint,
+            scopes: row.scopes.into(),
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            last_used_at: row.last_used_at,
+        }
+    }
+}
+
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    owner: UserId,
+    key: &ApiKey,
+    token_hash: &[u8; 32],
+) -> sqlx::Result<()> {
+    let scopes: Vec<String> = key.scopes.clone().into();
+    let query = sqlx::query!(
+        "INSERT INTO api_keys (id, user_id, name, token_hash, hint, scopes, expires_at, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        key.id.0,
+        owner.0,
+        key.name,
+        token_hash,
+        key.hint,
+        &scopes,
+        key.expires_at,
+        key.created_at,
+    );
+    named("api_keys.insert", query.execute(connection)).await.map(drop)
+}
+
+/// Those that were not revoked, the newest first.
+pub(super) async fn list(
+    db: impl PgExecutor<'_>,
+    owner: UserId,
+    page: PageRequest,
+) -> sqlx::Result<Vec<ApiKey>> {
+    let query = sqlx::query_as!(
+        Row,
+        "SELECT id, name, hint, scopes, created_at, expires_at, last_used_at FROM api_keys
+         WHERE user_id = $1 AND id < $2 AND revoked_at IS NULL
+         ORDER BY id DESC
+         LIMIT $3",
+        owner.0,
+        page.before(),
+        page.fetch(),
+    );
+    Ok(named("api_keys.list", query.fetch_all(db)).await?.into_iter().map(ApiKey::from).collect())
+}
+
+pub(super) async fn count_live(
+    connection: &mut PgConnection,
+    owner: UserId,
+    now: OffsetDateTime,
+) -> sqlx::Result<i64> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM api_keys
+           WHERE user_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)"#,
+        owner.0,
+        now,
+    );
+    named("api_keys.count_live", query.fetch_one(connection)).await
+}
+
+/// Whether the user has this key and has not revoked it; locks it.
+pub(super) async fn hold(connection: &mut PgConnection, owner: UserId, id: ApiKeyId) -> sqlx::Result<bool> {
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM api_keys WHERE id = $2 AND user_id = $1 AND revoked_at IS NULL FOR UPDATE",
+        owner.0,
+        id.0,
+    );
+    Ok(named("api_keys.hold", query.fetch_optional(connection)).await?.is_some())
+}
+
+pub(super) async fn revoke(
+    connection: &mut PgConnection,
+    id: ApiKeyId,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!("UPDATE api_keys SET revoked_at = $2 WHERE id = $1", id.0, at);
+    named("api_keys.revoke", query.execute(connection)).await.map(drop)
+}
 
 /// Which key a token is, and whose: neither ever changes, and whether it lives is another question.
 pub(super) async fn find_by_hash(

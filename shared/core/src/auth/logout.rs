@@ -2,13 +2,14 @@
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 
+use super::revocation::end_impersonations_by_owner;
 use super::{Auth, sessions, tokens};
 use crate::Result;
 use crate::access::{self, Login};
 use crate::unit::Unit;
 
 impl Auth {
-    /// Ends the caller's session; the very next request with its token is refused.
+    /// Ends the caller's session, and those in which he acts for others; the very next request with its token is refused.
     pub async fn log_out(&self, origin: &Origin, login: &Login) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let at = unit.at();
@@ -16,6 +17,7 @@ impl Auth {
         if sessions::revoke(unit.connection(), login.session, at).await? {
             unit.audit(Action::SessionRevoked, Target::Session(login.session), Outcome::Success).await?;
         }
+        end_impersonations_by_owner(&mut unit, login.session).await?;
         tokens::take_back(unit.connection(), login.token, login.token_expires_at).await?;
         unit.commit().await?;
         access::blacklist(&self.stores.redis, login.token, login.token_expires_at - at).await;

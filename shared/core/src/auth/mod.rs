@@ -2,6 +2,7 @@
 
 mod devices;
 mod expiry;
+mod impersonation;
 mod login;
 mod logout;
 mod mfa;
@@ -34,7 +35,9 @@ pub use login::LoginRequest;
 pub use mfa::{Factor, LoginAnswer, MfaChallenge, Proof};
 pub use opening::SessionTokens;
 pub use register::Registration;
-pub(crate) use revocation::{end_impersonations_by_holders, end_sessions};
+pub(crate) use revocation::{
+    end_impersonations_around, end_impersonations_around_role, end_session, end_sessions,
+};
 pub use sessions::SessionView;
 pub(crate) use sessions::live;
 pub(crate) use step_up::note_methods;

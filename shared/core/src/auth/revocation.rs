@@ -8,7 +8,7 @@ use super::Auth;
 use super::sessions::{self, SessionView};
 use crate::page::{Page, PageRequest};
 use crate::unit::Unit;
-use crate::{Error, Result};
+use crate::{Error, Result, users};
 
 impl Auth {
     /// The user's live sessions, the newest first.
@@ -20,15 +20,7 @@ impl Auth {
     /// Ends one session of the user; the very next request with its token is refused.
     pub async fn revoke_session(&self, origin: &Origin, user: UserId, id: SessionId) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let at = unit.at();
-        if !sessions::is_live_of(unit.connection(), user, id, at).await? {
-            return Err(Error::NotFound);
-        }
-        unit.changes_session(id).await;
-        if !sessions::revoke(unit.connection(), id, at).await? {
-            return Err(Error::NotFound);
-        }
-        unit.audit(Action::SessionRevoked, Target::Session(id), Outcome::Success).await?;
+        end_session(&mut unit, user, id).await?;
         unit.commit().await
     }
 
@@ -40,10 +32,26 @@ impl Auth {
         stays: Option<SessionId>,
     ) -> Result<usize> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
+        // An impersonation that begins just now is over before this, or begins after and finds its session ended.
+        users::lock(&mut unit, &[user]).await?;
         let ended = end_sessions(&mut unit, user, stays).await?;
         unit.commit().await?;
         Ok(ended)
     }
+}
+
+/// Ends one session of the user, and those in which he acts for others: he may have begun them from it.
+pub(crate) async fn end_session(unit: &mut Unit, user: UserId, id: SessionId) -> Result<()> {
+    let at = unit.at();
+    if !sessions::is_live_of(unit.connection(), user, id, at).await? {
+        return Err(Error::NotFound);
+    }
+    unit.changes_session(id).await;
+    if !sessions::revoke(unit.connection(), id, at).await? {
+        return Err(Error::NotFound);
+    }
+    unit.audit(Action::SessionRevoked, Target::Session(id), Outcome::Success).await?;
+    end_impersonations_by_owner(unit, id).await.map(drop)
 }
 
 /// Ends the user's sessions but the one that is to stay, and those in which he acts for others. Part of every change
@@ -55,11 +63,26 @@ pub(crate) async fn end_sessions(unit: &mut Unit, user: UserId, stays: Option<Se
     end(unit, &ids, Target::User(user)).await
 }
 
-/// Ends the sessions in which holders of this role act for others: they may not be allowed to any more.
-pub(crate) async fn end_impersonations_by_holders(unit: &mut Unit, role: &str) -> Result<usize> {
+/// Ends the sessions in which the user acts for others, and those in which others act for him: what he may do changes,
+/// and with it what may be done in his name.
+pub(crate) async fn end_impersonations_around(unit: &mut Unit, user: UserId) -> Result<usize> {
     let at = unit.at();
-    let ids = sessions::impersonated_by_holders(unit.connection(), role, at).await?;
+    let ids = sessions::impersonations_around(unit.connection(), user, at).await?;
+    end(unit, &ids, Target::User(user)).await
+}
+
+/// The same for everybody who has this role.
+pub(crate) async fn end_impersonations_around_role(unit: &mut Unit, role: &str) -> Result<usize> {
+    let at = unit.at();
+    let ids = sessions::impersonations_around_role(unit.connection(), role, at).await?;
     end(unit, &ids, Target::Role).await
+}
+
+/// Ends the sessions in which the owner of this one acts for others: it may be the one that he began them from.
+pub(super) async fn end_impersonations_by_owner(unit: &mut Unit, session: SessionId) -> Result<usize> {
+    let at = unit.at();
+    let ids = sessions::impersonations_by_owner(unit.connection(), session, at).await?;
+    end(unit, &ids, Target::Session(session)).await
 }
 
 async fn end(unit: &mut Unit, ids: &[SessionId], target: Target) -> Result<usize> {

@@ -193,21 +193,57 @@ pub(super) async fn live_of(
     Ok(named("sessions.live_of", query.fetch_all(connection)).await?.into_iter().map(SessionId).collect())
 }
 
-/// Those in which users with this role act for others.
-pub(super) async fn impersonated_by_holders(
+/// Those in which the user acts for others, or others for him.
+pub(super) async fn impersonations_around(
+    connection: &mut PgConnection,
+    user: UserId,
+    now: OffsetDateTime,
+) -> sqlx::Result<Vec<SessionId>> {
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM sessions
+         WHERE (impersonator_id = $1 OR user_id = $1 AND impersonator_id IS NOT NULL) AND revoked_at IS NULL
+           AND LEAST(idle_expires_at, expires_at) > $2
+         ORDER BY id FOR UPDATE",
+        user.0,
+        now,
+    );
+    let ids = named("sessions.impersonations_around", query.fetch_all(connection)).await?;
+    Ok(ids.into_iter().map(SessionId).collect())
+}
+
+/// Those in which users with this role act for others, or others for them.
+pub(super) async fn impersonations_around_role(
     connection: &mut PgConnection,
     role: &str,
     now: OffsetDateTime,
 ) -> sqlx::Result<Vec<SessionId>> {
     let query = sqlx::query_scalar!(
         "SELECT id FROM sessions
-         WHERE impersonator_id IN (SELECT user_id FROM user_roles WHERE role = $1) AND revoked_at IS NULL
-           AND LEAST(idle_expires_at, expires_at) > $2
+         WHERE impersonator_id IS NOT NULL AND revoked_at IS NULL AND LEAST(idle_expires_at, expires_at) > $2
+           AND EXISTS (SELECT FROM user_roles WHERE role = $1 AND user_roles.user_id IN (impersonator_id, sessions.user_id))
          ORDER BY id FOR UPDATE",
         role,
         now,
     );
-    let ids = named("sessions.impersonated_by_holders", query.fetch_all(connection)).await?;
+    let ids = named("sessions.impersonations_around_role", query.fetch_all(connection)).await?;
+    Ok(ids.into_iter().map(SessionId).collect())
+}
+
+/// Those in which the owner of this one acts for others.
+pub(super) async fn impersonations_by_owner(
+    connection: &mut PgConnection,
+    session: SessionId,
+    now: OffsetDateTime,
+) -> sqlx::Result<Vec<SessionId>> {
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM sessions
+         WHERE impersonator_id = (SELECT user_id FROM sessions WHERE id = $1) AND revoked_at IS NULL
+           AND LEAST(idle_expires_at, expires_at) > $2
+         ORDER BY id FOR UPDATE",
+        session.0,
+        now,
+    );
+    let ids = named("sessions.impersonations_by_owner", query.fetch_all(connection)).await?;
     Ok(ids.into_iter().map(SessionId).collect())
 }
 

@@ -16,7 +16,7 @@ impl SecondFactors {
     /// and its owner is told. `reason` says how the administrator knows who asked; the audit log keeps it.
     pub async fn reset(&self, origin: &Origin, user: UserId, reason: &str) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        users::must_exist(&mut unit, user).await?;
+        users::hold(&mut unit, user).await?;
         unit.changes_user(user).await;
         repository::remove_all_of(unit.connection(), user).await?;
         repository::remove_codes(unit.connection(), user).await?;

@@ -1,10 +1,12 @@
 //! Accounts: who exists, what each may do, and what each says of itself.
 
+mod administration;
 mod repository;
 mod service;
 
+pub use administration::Filter;
 pub(crate) use service::{
-    Credentials, NewAccount, create, credentials, credentials_of, keep_an_administrator, mark_email_verified,
-    must_exist, owner_of, replace_password_hash,
+    Credentials, NewAccount, create, credentials, credentials_of, hold, keep_an_administrator, lock,
+    mark_email_verified, owner_of, replace_password_hash,
 };
 pub use service::{ImportedAccount, ProfileChange, Users, find};

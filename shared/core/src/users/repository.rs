@@ -2,7 +2,7 @@
 
 use plinth_domain::email::Email;
 use plinth_domain::id::UserId;
-use plinth_domain::role;
+use plinth_domain::role::{self, RoleName};
 use plinth_domain::text::DisplayName;
 use plinth_domain::user::{User, UserStatus};
 use plinth_platform::database::named;
@@ -10,8 +10,9 @@ use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Credentials, NewAccount};
+use super::{Credentials, Filter, NewAccount};
 use crate::Result;
+use crate::page::PageRequest;
 
 struct Row {
     id: Uuid,
@@ -75,6 +76,42 @@ impl From<CredentialsRow> for Credentials {
     }
 }
 
+/// Locks the rows, in an order that all agree on; what refers to them can still be written.
+pub(super) async fn lock(connection: &mut PgConnection, ids: &[UserId]) -> sqlx::Result<()> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let query =
+        sqlx::query_scalar!("SELECT id FROM users WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE", &ids,);
+    named("users.lock", query.fetch_all(connection)).await.map(drop)
+}
+
+/// Accounts that were not deleted, the newest first.
+pub(super) async fn list(
+    db: impl PgExecutor<'_>,
+    filter: &Filter,
+    page: PageRequest,
+) -> sqlx::Result<Vec<User>> {
+    let query = sqlx::query_as!(
+        Row,
+        r#"SELECT id, email, display_name, email_verified_at, status, created_at,
+                  ARRAY(SELECT role FROM user_roles WHERE user_id = users.id ORDER BY role) AS "roles!",
+                  EXISTS (SELECT FROM totp_factors WHERE user_id = users.id AND confirmed_at IS NOT NULL)
+                      OR EXISTS (SELECT FROM passkeys WHERE user_id = users.id) AS "has_second_factor!"
+           FROM users
+           WHERE id < $1 AND status <> 'deleted'
+             AND ($2::text IS NULL OR email_key = $2)
+             AND ($3::text IS NULL OR status = $3)
+             AND ($4::text IS NULL OR EXISTS (SELECT FROM user_roles WHERE user_id = users.id AND role = $4))
+           ORDER BY id DESC
+           LIMIT $5"#,
+        page.before(),
+        filter.email.as_ref().map(Email::key),
+        filter.status.map(UserStatus::as_str),
+        filter.role.as_ref().map(RoleName::as_str),
+        page.fetch(),
+    );
+    Ok(named("users.list", query.fetch_all(db)).await?.into_iter().map(User::from).collect())
+}
+
 pub(super) async fn credentials(db: impl PgExecutor<'_>, email: &Email) -> sqlx::Result<Option<Credentials>> {
     let query = sqlx::query_as!(
         CredentialsRow,
@@ -128,6 +165,38 @@ pub(super) async fn add_role(connection: &mut PgConnection, id: UserId, role: &s
         role
     );
     named("users.add_role", query.execute(connection)).await.map(drop)
+}
+
+/// From now on the account has these roles and no others.
+pub(super) async fn set_roles(
+    connection: &mut PgConnection,
+    id: UserId,
+    roles: &[RoleName],
+) -> sqlx::Result<()> {
+    let roles: Vec<String> = roles.iter().map(|role| role.as_str().to_owned()).collect();
+    let removal = sqlx::query!("DELETE FROM user_roles WHERE user_id = $1 AND role <> ALL($2)", id.0, &roles);
+    named("users.remove_roles", removal.execute(&mut *connection)).await?;
+    let addition = sqlx::query!(
+        "INSERT INTO user_roles (user_id, role) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING",
+        id.0,
+        &roles,
+    );
+    named("users.add_roles", addition.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn set_status(
+    connection: &mut PgConnection,
+    id: UserId,
+    status: UserStatus,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE users SET status = $2, updated_at = $3 WHERE id = $1",
+        id.0,
+        status.as_str(),
+        at,
+    );
+    named("users.set_status", query.execute(connection)).await.map(drop)
 }
 
 /// False when it was verified already.

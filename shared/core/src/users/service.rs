@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use super::repository;
 use crate::unit::Unit;
-use crate::{Error, Result, Stores};
+use crate::{Error, Result, Stores, auth};
 
 /// An account that is about to be.
 pub(crate) struct NewAccount {
@@ -55,6 +55,18 @@ pub async fn find(stores: &Stores, id: UserId) -> Result<Option<User>> {
     Ok(repository::find(&stores.db, id).await?)
 }
 
+/// Nobody else changes these accounts, or what they may do, before this change is over.
+pub(crate) async fn lock(unit: &mut Unit, ids: &[UserId]) -> Result<()> {
+    Ok(repository::lock(unit.connection(), ids).await?)
+}
+
+/// The account, locked. One that was deleted is not found.
+pub(crate) async fn hold(unit: &mut Unit, id: UserId) -> Result<User> {
+    lock(unit, &[id]).await?;
+    let user = repository::find(&mut *unit.connection(), id).await?;
+    user.filter(|user| user.status != UserStatus::Deleted).ok_or(Error::NotFound)
+}
+
 pub(crate) async fn credentials(stores: &Stores, email: &Email) -> Result<Option<Credentials>> {
     Ok(repository::credentials(&stores.db, email).await?)
 }
@@ -62,12 +74,6 @@ pub(crate) async fn credentials(stores: &Stores, email: &Email) -> Result<Option
 /// The same of a known account.
 pub(crate) async fn credentials_of(stores: &Stores, id: UserId) -> Result<Option<Credentials>> {
     Ok(repository::credentials_of(&stores.db, id).await?)
-}
-
-/// Refuses what is meant for an account that does not exist, or not any more.
-pub(crate) async fn must_exist(unit: &mut Unit, id: UserId) -> Result<()> {
-    let found = repository::find(&mut *unit.connection(), id).await?;
-    found.filter(|user| user.status != UserStatus::Deleted).map(drop).ok_or(Error::NotFound)
 }
 
 /// Creates the account as a member; false when its address is taken.
@@ -112,7 +118,7 @@ pub(crate) async fn owner_of(unit: &mut Unit, email: &Email) -> Result<Option<Cr
 /// The door to accounts.
 #[derive(Clone)]
 pub struct Users {
-    stores: Stores,
+    pub(super) stores: Stores,
 }
 
 impl Users {
@@ -158,8 +164,8 @@ impl Users {
 
     /// Makes sure that there is an administrator with this address and password; true when the account is new.
     ///
-    /// An account that has the address already becomes one, and gets this password: whoever can run this can
-    /// write to the database as well.
+    /// An account that has the address already becomes one, and gets this password, which ends its sessions: whoever can
+    /// run this can write to the database as well.
     pub async fn ensure_administrator(
         &self,
         hasher: &PasswordHasher,
@@ -187,6 +193,7 @@ impl Users {
             unit.changes_user(known.id).await;
             repository::set_password(unit.connection(), known.id, &account.password_hash, at).await?;
             repository::verify_email(unit.connection(), known.id, at).await?;
+            auth::end_sessions(&mut unit, known.id, None).await?;
             known.id
         };
         repository::add_role(unit.connection(), id, role::ADMIN).await?;

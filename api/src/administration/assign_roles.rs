@@ -1,0 +1,60 @@
+//! PUT /v1/users/{id}/roles
+
+use plinth_core::error::Faults;
+use plinth_core::users::Users;
+use plinth_domain::id::UserId;
+use plinth_domain::role::RoleName;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use uuid::Uuid;
+
+use super::view::UserAccount;
+use crate::http::body::Body;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{Fresh, RolesWrite};
+
+pub(crate) struct AssignRoles {
+    pub(super) users: Users,
+}
+
+/// The roles that an account is to have.
+#[derive(Object)]
+struct AssignRolesRequest {
+    /// All of them, by name.
+    roles: Vec<String>,
+}
+
+impl AssignRolesRequest {
+    fn parse(&self) -> plinth_core::Result<Vec<RoleName>> {
+        let mut faults = Faults::default();
+        let names: Vec<Option<RoleName>> = self
+            .roles
+            .iter()
+            .enumerate()
+            .map(|(index, name)| faults.keep(&format!("/roles/{index}"), RoleName::parse(name)))
+            .collect();
+        faults.into_result(names.into_iter().collect())
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Users")]
+impl AssignRoles {
+    /// Assign roles
+    ///
+    /// Acts on the next request of the account. Nobody gives a role that allows more than he may do himself, or takes one
+    /// from somebody who may do more.
+    #[oai(path = "/users/:id/roles", method = "put", operation_id = "assignRoles")]
+    async fn assign(
+        &self,
+        caller: Fresh<RolesWrite>,
+        origin: RequestOrigin,
+        id: Path<Uuid>,
+        body: Body<AssignRolesRequest>,
+    ) -> Result<Json<UserAccount>> {
+        let names = body.0.parse()?;
+        Ok(Json(self.users.assign_roles(&origin.0, &caller, UserId(id.0), &names).await?.into()))
+    }
+}

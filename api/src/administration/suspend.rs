@@ -1,0 +1,50 @@
+//! POST /v1/users/{id}/suspend
+
+use plinth_core::Error;
+use plinth_core::users::Users;
+use plinth_domain::id::UserId;
+use plinth_domain::text::Reason;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use uuid::Uuid;
+
+use super::view::UserAccount;
+use crate::http::body::Body;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{Fresh, UsersWrite};
+
+pub(crate) struct SuspendUser {
+    pub(super) users: Users,
+}
+
+/// Why an account is suspended.
+#[derive(Object)]
+struct SuspendUserRequest {
+    /// For the audit log.
+    #[oai(validator(max_length = 500))]
+    reason: Option<String>,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Users")]
+impl SuspendUser {
+    /// Suspend an account
+    ///
+    /// It is shut out from the next request on, its sessions end for good, and its API keys are refused until it comes
+    /// back.
+    #[oai(path = "/users/:id/suspend", method = "post", operation_id = "suspendUser")]
+    async fn suspend(
+        &self,
+        caller: Fresh<UsersWrite>,
+        origin: RequestOrigin,
+        id: Path<Uuid>,
+        body: Body<SuspendUserRequest>,
+    ) -> Result<Json<UserAccount>> {
+        let reason = body.0.reason.as_deref().map(Reason::parse).transpose();
+        let reason = reason.map_err(|rejection| Error::invalid("/reason", rejection))?;
+        let user = self.users.suspend(&origin.0, &caller, UserId(id.0), reason.as_ref()).await?;
+        Ok(Json(user.into()))
+    }
+}

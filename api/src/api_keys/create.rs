@@ -1,0 +1,93 @@
+//! POST /v1/me/api-keys
+
+use plinth_core::api_keys::{ApiKeys, NewApiKey};
+use plinth_core::error::Faults;
+use plinth_domain::api_key::{ApiKeyName, Expiry};
+use plinth_domain::rejection::Rejection;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use time::OffsetDateTime;
+
+use super::view::ApiKey;
+use crate::http::body::Body;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::permissions;
+use crate::http::principal::{CredentialsWrite, Fresh};
+
+pub(crate) struct CreateApiKey {
+    pub(super) api_keys: ApiKeys,
+}
+
+/// A key that is to be.
+#[derive(Object)]
+struct CreateApiKeyRequest {
+    /// By what its owner tells it from others.
+    #[oai(validator(max_length = 200))]
+    name: String,
+    /// What it may do: permissions of its owner's.
+    scopes: Vec<String>,
+    /// When it ends, within a year; 90 days from now unless given.
+    expires_at: Option<OffsetDateTime>,
+    /// The same in days from now, 1 to 365.
+    expires_in_days: Option<u16>,
+}
+
+impl CreateApiKeyRequest {
+    fn parse(self) -> plinth_core::Result<NewApiKey> {
+        let mut faults = Faults::default();
+        let name = faults.keep("/name", ApiKeyName::parse(&self.name));
+        let scopes = permissions::parse(&mut faults, "/scopes", &self.scopes);
+        let expiry = match (self.expires_at, self.expires_in_days) {
+            (None, None) => Ok(Expiry::Usual),
+            (Some(at), None) => Ok(Expiry::At(at)),
+            (None, Some(days)) => Ok(Expiry::InDays(days)),
+            (Some(_), Some(_)) => {
+                Err(Rejection::new("ambiguous", "Give expires_at or expires_in_days, not both."))
+            }
+        };
+        let expiry = faults.keep("/expires_in_days", expiry);
+        let whole = name.zip(scopes).zip(expiry);
+        faults.into_result(whole.map(|((name, scopes), expiry)| NewApiKey { name, scopes, expiry }))
+    }
+}
+
+/// A new key with its token.
+#[derive(Object)]
+struct CreatedApiKey {
+    /// Sent with every request as `Authorization: Bearer ...`; keep it secret. It is not shown again.
+    token: String,
+    api_key: ApiKey,
+}
+
+#[derive(ApiResponse)]
+enum Created {
+    /// The key is in force.
+    #[oai(status = 201)]
+    Created(
+        Json<CreatedApiKey>,
+        /// No cache keeps the token.
+        #[oai(header = "Cache-Control")]
+        String,
+    ),
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
+impl CreateApiKey {
+    /// Make an API key
+    ///
+    /// With it a program acts for the account, within the scopes, until it expires or is revoked. The account has at most
+    /// 50 keys in force.
+    #[oai(path = "/me/api-keys", method = "post", operation_id = "createApiKey")]
+    async fn create(
+        &self,
+        caller: Fresh<CredentialsWrite>,
+        origin: RequestOrigin,
+        body: Body<CreateApiKeyRequest>,
+    ) -> Result<Created> {
+        let (key, token) = self.api_keys.create(&origin.0, &caller, body.0.parse()?).await?;
+        let created = CreatedApiKey { token: token.reveal().to_owned(), api_key: key.into() };
+        Ok(Created::Created(Json(created), "no-store".to_owned()))
+    }
+}

@@ -1,0 +1,46 @@
+//! GET /v1/me/api-keys
+
+use plinth_core::api_keys::ApiKeys;
+use plinth_core::page::PageRequest;
+use poem_openapi::param::Query;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+
+use super::view::ApiKey;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::principal::{CredentialsRead, InSession};
+
+pub(crate) struct ListApiKeys {
+    pub(super) api_keys: ApiKeys,
+}
+
+/// A part of the keys, the newest first.
+#[derive(Object)]
+struct ApiKeyPage {
+    items: Vec<ApiKey>,
+    /// Asks for the next part as `?cursor=`; null at the end.
+    next_cursor: Option<String>,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
+impl ListApiKeys {
+    /// List the own API keys
+    ///
+    /// The newest first, without their tokens. Those that have expired are among them.
+    #[oai(path = "/me/api-keys", method = "get", operation_id = "listApiKeys")]
+    async fn list(
+        &self,
+        caller: InSession<CredentialsRead>,
+        /// Items of a page; 50 unless given.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<Option<u16>>,
+        /// The `next_cursor` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Json<ApiKeyPage>> {
+        let page = PageRequest::parse(limit.0, cursor.0.as_deref())?;
+        let keys = self.api_keys.list(caller.user.id, page).await?;
+        let items = keys.items.into_iter().map(ApiKey::from).collect();
+        Ok(Json(ApiKeyPage { items, next_cursor: keys.next_cursor }))
+    }
+}

@@ -1,0 +1,37 @@
+//! An API key as its owner sees it.
+
+use poem_openapi::Object;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::http::permissions;
+
+/// A key with which a program acts for the account.
+#[derive(Object)]
+pub(super) struct ApiKey {
+    id: Uuid,
+    name: String,
+    /// The beginning of the key, to tell it from others: `plk_AbCd…`.
+    hint: String,
+    /// What it may do, as far as its owner still may.
+    scopes: Vec<String>,
+    created_at: OffsetDateTime,
+    /// From then on it is refused.
+    expires_at: Option<OffsetDateTime>,
+    /// To the minute.
+    last_used_at: Option<OffsetDateTime>,
+}
+
+impl From<plinth_core::api_keys::ApiKey> for ApiKey {
+    fn from(key: plinth_core::api_keys::ApiKey) -> Self {
+        Self {
+            id: key.id.0,
+            name: key.name,
+            hint: key.hint,
+            scopes: permissions::names(&key.scopes),
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            last_used_at: key.last_used_at,
+        }
+    }
+}

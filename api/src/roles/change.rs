@@ -1,0 +1,70 @@
+//! PATCH /v1/roles/{name}
+
+use plinth_core::error::Faults;
+use plinth_core::roles::{RoleChange, Roles};
+use plinth_domain::role::RoleDescription;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::types::MaybeUndefined;
+use poem_openapi::{Object, OpenApi};
+
+use super::name_in_path;
+use super::view::Role;
+use crate::http::body::Body;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::permissions;
+use crate::http::principal::{Fresh, RolesWrite};
+
+pub(crate) struct ChangeRole {
+    pub(super) roles: Roles,
+}
+
+/// What is to be changed; what is not given stays.
+#[derive(Object)]
+struct ChangeRoleRequest {
+    /// What it is for; null removes the text.
+    #[oai(nullable, validator(max_length = 200))]
+    description: MaybeUndefined<String>,
+    /// All that its holders may do; the caller has what is added and what is taken away.
+    permissions: Option<Vec<String>>,
+    /// Whether its holders need a second factor.
+    requires_mfa: Option<bool>,
+}
+
+impl ChangeRoleRequest {
+    fn parse(self) -> plinth_core::Result<RoleChange> {
+        let mut faults = Faults::default();
+        let description = match self.description {
+            MaybeUndefined::Undefined => None,
+            MaybeUndefined::Null => Some(None),
+            MaybeUndefined::Value(text) => {
+                faults.keep("/description", RoleDescription::parse(&text)).map(Some)
+            }
+        };
+        let permissions =
+            self.permissions.and_then(|names| permissions::parse(&mut faults, "/permissions", &names));
+        faults.into_result(Some(RoleChange { description, permissions, requires_mfa: self.requires_mfa }))
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Roles")]
+impl ChangeRole {
+    /// Change a role
+    ///
+    /// Acts on the next request of each of its holders. What a built-in role allows cannot be changed; whether it asks
+    /// for a second factor can.
+    #[oai(path = "/roles/:name", method = "patch", operation_id = "changeRole")]
+    async fn change(
+        &self,
+        caller: Fresh<RolesWrite>,
+        origin: RequestOrigin,
+        name: Path<String>,
+        body: Body<ChangeRoleRequest>,
+    ) -> Result<Json<Role>> {
+        let name = name_in_path(&name.0)?;
+        let role = self.roles.change(&origin.0, &caller, &name, body.0.parse()?).await?;
+        Ok(Json(role.into()))
+    }
+}

@@ -1,0 +1,72 @@
+//! POST /v1/roles
+
+use plinth_core::error::Faults;
+use plinth_core::roles::{RoleChange, Roles};
+use plinth_domain::role::{RoleDescription, RoleName};
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use super::view::Role;
+use crate::http::body::Body;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::permissions;
+use crate::http::principal::{Fresh, RolesWrite};
+
+pub(crate) struct CreateRole {
+    pub(super) roles: Roles,
+}
+
+/// A role that is to be.
+#[derive(Object)]
+struct CreateRoleRequest {
+    /// Lower-case letters, digits and dashes.
+    #[oai(validator(max_length = 64))]
+    name: String,
+    /// What it is for.
+    #[oai(validator(max_length = 200))]
+    description: Option<String>,
+    /// What its holders may do, as `resource:action`; none that the caller lacks.
+    permissions: Vec<String>,
+    /// Whether its holders need a second factor; they do not unless given.
+    requires_mfa: Option<bool>,
+}
+
+impl CreateRoleRequest {
+    fn parse(self) -> plinth_core::Result<(RoleName, RoleChange)> {
+        let mut faults = Faults::default();
+        let name = faults.keep("/name", RoleName::parse(&self.name));
+        let description = self.description.as_deref().map(RoleDescription::parse).transpose();
+        let description = faults.keep("/description", description).flatten();
+        let permissions = permissions::parse(&mut faults, "/permissions", &self.permissions);
+        let content =
+            RoleChange { description: Some(description), permissions, requires_mfa: self.requires_mfa };
+        faults.into_result(name.map(|name| (name, content)))
+    }
+}
+
+#[derive(ApiResponse)]
+enum Created {
+    /// The role exists; nobody has it yet.
+    #[oai(status = 201)]
+    Created(Json<Role>),
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Roles")]
+impl CreateRole {
+    /// Make a role
+    ///
+    /// Nobody puts a permission into it that he does not have himself.
+    #[oai(path = "/roles", method = "post", operation_id = "createRole")]
+    async fn create(
+        &self,
+        caller: Fresh<RolesWrite>,
+        origin: RequestOrigin,
+        body: Body<CreateRoleRequest>,
+    ) -> Result<Created> {
+        let (name, content) = body.0.parse()?;
+        let role = self.roles.create(&origin.0, &caller, &name, content).await?;
+        Ok(Created::Created(Json(role.into())))
+    }
+}

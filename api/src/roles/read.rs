@@ -1,0 +1,26 @@
+//! GET /v1/roles/{name}
+
+use plinth_core::roles::Roles;
+use poem_openapi::OpenApi;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+
+use super::name_in_path;
+use super::view::Role;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::principal::{Allowed, RolesRead};
+
+pub(crate) struct ReadRole {
+    pub(super) roles: Roles,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Roles")]
+impl ReadRole {
+    /// Read a role
+    #[oai(path = "/roles/:name", method = "get", operation_id = "readRole")]
+    async fn read(&self, _caller: Allowed<RolesRead>, name: Path<String>) -> Result<Json<Role>> {
+        let role = self.roles.find(&name_in_path(&name.0)?).await?;
+        Ok(Json(role.into()))
+    }
+}

@@ -1,0 +1,39 @@
+//! DELETE /v1/roles/{name}
+
+use plinth_core::roles::Roles;
+use poem_openapi::param::Path;
+use poem_openapi::{ApiResponse, OpenApi};
+
+use super::name_in_path;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{Fresh, RolesWrite};
+
+pub(crate) struct RemoveRole {
+    pub(super) roles: Roles,
+}
+
+#[derive(ApiResponse)]
+enum Removed {
+    /// The role is gone.
+    #[oai(status = 204)]
+    Removed,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Roles")]
+impl RemoveRole {
+    /// Remove a role
+    ///
+    /// One that nobody has, and that is not built in.
+    #[oai(path = "/roles/:name", method = "delete", operation_id = "removeRole")]
+    async fn remove(
+        &self,
+        _caller: Fresh<RolesWrite>,
+        origin: RequestOrigin,
+        name: Path<String>,
+    ) -> Result<Removed> {
+        self.roles.remove(&origin.0, &name_in_path(&name.0)?).await?;
+        Ok(Removed::Removed)
+    }
+}

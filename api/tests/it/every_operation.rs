@@ -1,0 +1,235 @@
+//! Every operation of the document, asked by those to whom it should be closed. One that is added without saying whom
+//! it is for fails here.
+
+use plinth_api::http::document;
+use plinth_domain::permission::Permission;
+use plinth_platform::crypto::ApiKeyToken;
+use plinth_testkit::Stage;
+use reqwest::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+use time::Duration;
+use uuid::Uuid;
+
+use crate::house::{Answer, House, Person, text};
+
+/// What is open to everybody: the doors by which one comes in.
+const OPEN: &[&str] = &[
+    "GET /.well-known/jwks.json",
+    "POST /v1/auth/login",
+    "POST /v1/auth/refresh",
+    "POST /v1/auth/register",
+    "POST /v1/auth/verify-email",
+    "POST /v1/auth/verify-email/resend",
+];
+
+/// An operation as the document has it.
+struct Operation {
+    method: Method,
+    path: String,
+    /// What it says of itself.
+    said: Value,
+}
+
+impl Operation {
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    fn permission(&self) -> Option<&str> {
+        self.said["x-permission"].as_str()
+    }
+
+    fn says(&self, extension: &str) -> bool {
+        let value = &self.said[extension];
+        value.as_bool().unwrap_or_else(|| panic!("{} says nothing of {extension}", self.name()))
+    }
+
+    fn has_parameters(&self) -> bool {
+        self.path.contains('{')
+    }
+
+    /// The path with each parameter replaced.
+    fn path_with(&self, value: impl Fn(&str) -> String) -> String {
+        let parts = self.path.split('/').map(|part| {
+            let name = part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+            name.map_or_else(|| part.to_owned(), &value)
+        });
+        parts.collect::<Vec<_>>().join("/")
+    }
+
+    /// The path of nothing that there is.
+    fn nowhere(&self) -> String {
+        self.path_with(|name| match name {
+            "preset" => "small".to_owned(),
+            "name" => "no-such-thing".to_owned(),
+            _ => Uuid::new_v4().to_string(),
+        })
+    }
+
+    /// The smallest body that the schema admits, if the operation takes one.
+    fn body(&self, document: &Value) -> Option<Value> {
+        let content = self.said.pointer("/requestBody/content")?;
+        let schema = content.pointer("/application~1json/schema").unwrap_or_else(|| {
+            panic!("{}: a body that is no JSON cannot be made up; give it a place in this test", self.name())
+        });
+        Some(smallest(document, schema, &self.name()))
+    }
+}
+
+/// A value that the schema admits.
+fn smallest(document: &Value, schema: &Value, name: &str) -> Value {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let schema = document.pointer(&reference[1..]).expect("a reference leads somewhere");
+        return smallest(document, schema, name);
+    }
+    if let Some(first) = schema["enum"].get(0) {
+        return first.clone();
+    }
+    match (schema["type"].as_str(), schema["format"].as_str()) {
+        (Some("object"), _) => {
+            let required = schema["required"].as_array().cloned().unwrap_or_default();
+            let field = |field: Value| {
+                let field = text(&field);
+                let value = smallest(document, &schema["properties"][&field], name);
+                (field, value)
+            };
+            Value::Object(required.into_iter().map(field).collect::<Map<_, _>>())
+        }
+        (Some("array"), _) => json!([]),
+        (Some("boolean"), _) => json!(false),
+        (Some("integer" | "number"), _) => json!(1),
+        (Some("string"), Some("uuid")) => json!(Uuid::new_v4()),
+        (Some("string"), _) => json!("text"),
+        other => panic!("{name}: no body can be made up of {other:?}; teach this test how"),
+    }
+}
+
+fn operations(document: &Value) -> Vec<Operation> {
+    let mut all = Vec::new();
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        for (method, said) in operations.as_object().expect("operations") {
+            let method = method.to_uppercase().parse().expect("a method");
+            all.push(Operation { method, path: path.clone(), said: said.clone() });
+        }
+    }
+    all
+}
+
+/// Somebody who may do nothing at all.
+async fn person_without_permissions(house: &House) -> Person {
+    let person = house.person("nobody").await;
+    let database = &house.stores.db;
+    sqlx::query("INSERT INTO roles (name, permissions) VALUES ('nothing', '{}')")
+        .execute(database)
+        .await
+        .expect("inserts");
+    let replace = "UPDATE user_roles SET role = 'nothing' WHERE user_id = $1";
+    sqlx::query(replace).bind(person.id.0).execute(database).await.expect("updates");
+    house.forget_copies().await;
+    person
+}
+
+/// A key with every permission, also those that the API gives to none.
+async fn almighty_key(house: &House, owner: &Person) -> String {
+    let token = ApiKeyToken::generate();
+    let scopes: Vec<_> = Permission::ALL.iter().map(|permission| permission.as_str()).collect();
+    sqlx::query(
+        "INSERT INTO api_keys (id, user_id, name, token_hash, hint, scopes, created_at)
+         VALUES (gen_random_uuid(), $1, 'almighty', $2, '', $3, now())",
+    )
+    .bind(owner.id.0)
+    .bind(token.hash())
+    .bind(scopes)
+    .execute(&house.stores.db)
+    .await
+    .expect("inserts");
+    token.reveal().to_owned()
+}
+
+/// What somebody else owns, by the path under which it would be found.
+async fn things_of(house: &House, other: &Person) -> Vec<(&'static str, String)> {
+    let file = other.upload(house, "a.txt", b"hello".to_vec()).await;
+    let key = json!({ "name": "theirs", "scopes": ["files:read"] });
+    let key = other.post(house, "/v1/me/api-keys", &key).await.expect(StatusCode::CREATED);
+    vec![
+        ("/v1/files/", text(&file["id"])),
+        ("/v1/me/sessions/", other.session_id.to_string()),
+        ("/v1/me/api-keys/", text(&key["api_key"]["id"])),
+    ]
+}
+
+async fn ask(
+    house: &House,
+    operation: &Operation,
+    path: &str,
+    token: Option<&str>,
+    body: Option<&Value>,
+) -> Answer {
+    let mut request = house.request(operation.method.clone(), path);
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    if let Some(body) = body {
+        request = request.json(body);
+    }
+    let answer = Answer::of(request).await;
+    // Shown where an assertion fails, which cannot know which operation it was about.
+    eprintln!("{} {path}: {} {}", operation.name(), answer.status, String::from_utf8_lossy(&answer.bytes));
+    answer
+}
+
+#[tokio::test]
+async fn every_operation_is_closed_to_whom_it_should_be() {
+    // So long that a token outlives the time in which it counts as a fresh proof.
+    let house = House::on(Stage::open().await.with("PLINTH_AUTH_ACCESS_TOKEN_LIFETIME", "30m")).await;
+    let document: Value = serde_json::from_str(&document::document()).expect("JSON");
+    let (open, closed): (Vec<_>, Vec<_>) =
+        operations(&document).into_iter().partition(|operation| operation.said.get("x-permission").is_none());
+    let mut names: Vec<_> = open.iter().map(Operation::name).collect();
+    names.sort_unstable();
+    assert_eq!(names, OPEN, "an operation that is open to everybody is listed here on purpose");
+    assert!(closed.len() > 20, "only {} operations were found", closed.len());
+
+    let admin = house.administrator().await;
+    let nobody = person_without_permissions(&house).await;
+    let key = almighty_key(&house, &admin).await;
+    for operation in &closed {
+        // Without a body: who is asking comes first.
+        let path = operation.nowhere();
+        ask(&house, operation, &path, None, None).await.problem(401, "authentication_required");
+        match operation.permission() {
+            Some(permission) => {
+                let refused = ask(&house, operation, &path, Some(&nobody.access_token), None).await;
+                let problem = refused.problem(403, "permission_denied");
+                assert_eq!(problem["detail"], format!("The permission {permission} is needed."));
+            }
+            None => assert!(!operation.says("x-api-keys"), "{} needs a login at least", operation.name()),
+        }
+        if !operation.says("x-api-keys") {
+            ask(&house, operation, &path, Some(&key), None).await.problem(403, "session_required");
+        }
+    }
+
+    let other = house.person("other").await;
+    let things = things_of(&house, &other).await;
+    for operation in closed.iter().filter(|operation| operation.has_parameters()) {
+        let body = operation.body(&document);
+        let mut paths = vec![operation.nowhere()];
+        for (_, id) in things.iter().filter(|(prefix, _)| operation.path.starts_with(prefix)) {
+            paths
+                .push(operation.path_with(|name| if name == "id" { id.clone() } else { "small".to_owned() }));
+        }
+        for path in paths {
+            let answer = ask(&house, operation, &path, Some(&admin.access_token), body.as_ref()).await;
+            answer.problem(404, "not_found");
+        }
+    }
+    other.get(&house, "/v1/me").await.expect(StatusCode::OK);
+
+    house.stores.clock.advance(Duration::minutes(5) + Duration::seconds(1));
+    for operation in closed.iter().filter(|operation| operation.says("x-step-up")) {
+        let path = operation.nowhere();
+        let stale = ask(&house, operation, &path, Some(&admin.access_token), None).await;
+        stale.problem(403, "step_up_required");
+    }
+}
