@@ -6,12 +6,14 @@ mod list;
 mod list_sessions;
 mod reactivate;
 mod read;
+mod reset_factors;
 mod revoke_session;
 mod revoke_sessions;
 mod suspend;
 mod view;
 
 use plinth_core::auth::Auth;
+use plinth_core::second_factors::SecondFactors;
 use plinth_core::users::Users;
 
 use crate::auth::session_tokens::SessionLifetime;
@@ -26,10 +28,17 @@ pub(crate) type Operations = (
     list_sessions::ListUserSessions,
     revoke_sessions::RevokeUserSessions,
     revoke_session::RevokeUserSession,
+    reset_factors::ResetFactors,
     impersonate::Impersonate,
 );
 
-pub(crate) fn operations(users: &Users, auth: &Auth, pages: &Pages, lifetime: SessionLifetime) -> Operations {
+pub(crate) fn operations(
+    users: &Users,
+    factors: &SecondFactors,
+    auth: &Auth,
+    pages: &Pages,
+    lifetime: SessionLifetime,
+) -> Operations {
     (
         list::ListUsers { users: users.clone() },
         read::ReadUser { users: users.clone() },
@@ -39,6 +48,7 @@ pub(crate) fn operations(users: &Users, auth: &Auth, pages: &Pages, lifetime: Se
         list_sessions::ListUserSessions { users: users.clone(), auth: auth.clone() },
         revoke_sessions::RevokeUserSessions { users: users.clone() },
         revoke_session::RevokeUserSession { users: users.clone() },
+        reset_factors::ResetFactors { factors: factors.clone() },
         impersonate::Impersonate { auth: auth.clone(), pages: pages.clone(), lifetime },
     )
 }

@@ -16,6 +16,7 @@ use crate::house::{Answer, House, Person, text};
 const OPEN: &[&str] = &[
     "GET /.well-known/jwks.json",
     "POST /v1/auth/login",
+    "POST /v1/auth/login/mfa",
     "POST /v1/auth/refresh",
     "POST /v1/auth/register",
     "POST /v1/auth/verify-email",

@@ -417,3 +417,23 @@ async fn guesses_at_a_step_up_are_slowed_and_strangers_do_not_slow_it() {
     }
     person.post(&house, "/v1/auth/step-up", &wrong).await.problem(429, "rate_limited");
 }
+
+#[tokio::test]
+async fn an_administrator_resets_a_lost_factor_and_its_owner_is_told() {
+    let house = House::open().await;
+    let (person, admin) = (house.person("ada").await, house.administrator().await);
+    enrol(&house, &person).await;
+    challenge(&house, &person).await;
+    let path = format!("/v1/users/{}/mfa/reset", person.id);
+    admin.post(&house, &path, &json!({ "reason": "" })).await.problem(422, "validation_failed");
+    let reason = json!({ "reason": "called back on the number that we have" });
+    admin.post(&house, &path, &reason).await.expect(StatusCode::NO_CONTENT);
+    person.get(&house, "/v1/me").await.problem(401, "session_ended");
+    let person = house.elsewhere(&person).await;
+    assert_eq!(person.get(&house, "/v1/me").await.expect(StatusCode::OK)["has_second_factor"], false);
+    for table in ["totp_factors", "recovery_codes", "challenges"] {
+        assert_eq!(house.count(table).await, 0, "{table}");
+    }
+    assert_eq!(house.notices(person.id).await, ["factor_added", "factors_reset"]);
+    assert!(house.actions().await.contains(&"factor.reset:success".to_owned()));
+}

@@ -154,7 +154,7 @@ async fn change_status(
 }
 
 /// Refuses to touch an account that may do more than the caller.
-async fn require_authority(unit: &mut Unit, caller: &Caller, user: &User) -> Result<()> {
+pub(crate) async fn require_authority(unit: &mut Unit, caller: &Caller, user: &User) -> Result<()> {
     let permissions = roles::permissions_of(unit, &user.roles).await?;
     roles::require_within(&permissions, &caller.rights.permissions)
 }

@@ -1,0 +1,55 @@
+//! POST /v1/users/{id}/mfa/reset
+
+use plinth_core::Error;
+use plinth_core::second_factors::SecondFactors;
+use plinth_domain::id::UserId;
+use plinth_domain::text::Reason;
+use poem_openapi::param::Path;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use uuid::Uuid;
+
+use crate::http::body::Body;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{Fresh, UsersWrite};
+
+pub(crate) struct ResetFactors {
+    pub(super) factors: SecondFactors,
+}
+
+/// Why the factors are removed.
+#[derive(Object)]
+struct ResetFactorsRequest {
+    /// How it is known that the owner himself has asked; for the audit log.
+    #[oai(validator(max_length = 500))]
+    reason: String,
+}
+
+#[derive(ApiResponse)]
+enum Reset {
+    /// The account has no second factor any more.
+    #[oai(status = 204)]
+    Reset,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Users")]
+impl ResetFactors {
+    /// Remove somebody's second factors
+    ///
+    /// For whoever has lost them: authenticator apps, recovery codes, and the passkeys of an account that has a
+    /// password. The account's sessions end, and its owner is told.
+    #[oai(path = "/users/:id/mfa/reset", method = "post", operation_id = "resetFactors")]
+    async fn reset(
+        &self,
+        caller: Fresh<UsersWrite>,
+        origin: RequestOrigin,
+        id: Path<Uuid>,
+        body: Body<ResetFactorsRequest>,
+    ) -> Result<Reset> {
+        let reason =
+            Reason::parse(&body.0.reason).map_err(|rejection| Error::invalid("/reason", rejection))?;
+        self.factors.reset(&origin.0, &caller, UserId(id.0), &reason).await?;
+        Ok(Reset::Reset)
+    }
+}
