@@ -2,6 +2,7 @@
 
 mod recognition;
 mod repository;
+mod revocation;
 
 use plinth_domain::id::{ApiKeyId, UserId};
 use plinth_domain::permission::Permissions;
@@ -10,6 +11,7 @@ use time::OffsetDateTime;
 use crate::{Result, Stores};
 
 pub use recognition::Recognition;
+pub(crate) use revocation::{remove_all_of, revoke_all_of};
 
 /// What a request with a key is decided on.
 pub(crate) struct LiveKey {

@@ -1,19 +1,22 @@
 //! Authentication: registration, the proof of an address, login, sessions and their tokens. One file an operation.
 
+mod deletion;
 mod devices;
+mod email_change;
 mod expiry;
 mod login;
 mod logout;
+mod mailed_token;
 mod opening;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "asked by the operations that set a password, once they do")
-)]
+mod password_change;
 mod password_policy;
+mod password_reset;
+mod proofs;
 mod refresh;
 mod refresh_token;
 mod register;
 mod revocation;
+mod security_notice;
 mod sessions;
 mod throttle;
 mod tokens;
@@ -25,19 +28,25 @@ use plinth_platform::crypto::{PasswordHasher, RootKey, Signer};
 use plinth_platform::settings::Settings;
 
 use self::devices::Devices;
+use self::password_policy::PasswordPolicy;
 use self::throttle::Throttle;
 use crate::Stores;
 use crate::access_tokens::AccessTokens;
 
 pub use devices::DEVICE_LIFETIME;
+pub use email_change::EmailChanges;
 pub use expiry::{Removed, remove_expired};
 pub use login::LoginRequest;
+pub use mailed_token::{Asked, MailedToken};
 pub use opening::SessionTokens;
+pub use password_change::PasswordChange;
+pub use password_reset::PasswordResets;
 pub use register::Registration;
 pub(crate) use revocation::{end_impersonations_by_holders, end_sessions};
+pub use security_notice::{NoticeMail, SecurityNotices};
 pub use sessions::SessionView;
 pub(crate) use sessions::live;
-pub use verification::{Verification, VerificationMail};
+pub use verification::Verification;
 
 /// How long an administrator may act in somebody's name.
 pub(crate) const IMPERSONATION: Duration = Duration::from_mins(15);
@@ -52,6 +61,7 @@ pub struct Auth {
     refresh_signer: Signer,
     devices: Devices,
     throttle: Throttle,
+    policy: PasswordPolicy,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +86,7 @@ impl Auth {
             refresh_signer: Signer::new(&root.derive("refresh tokens v2")),
             devices: Devices::new(&root.derive("device tokens v1")),
             throttle: Throttle::new(stores),
+            policy: PasswordPolicy::new(settings.auth.password_strength.0, &settings.general.product_name),
         }
     }
 
