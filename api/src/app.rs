@@ -74,7 +74,7 @@ pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpo
     let access_tokens = services.auth.access_tokens().clone();
     let operations: Operations = (
         auth::operations(&services.auth, &services.pages, SessionLifetime::of(settings), &stores.clock),
-        users::operations(&services.users),
+        users::operations(&services.users, &services.auth, &services.pages),
         sessions::operations(&services.auth),
         files::operations(&services.files),
         notifications::operations(&services.inbox),

@@ -1,12 +1,17 @@
 //! Authentication over HTTP: one file an operation.
 
+mod confirm_email;
+mod forgot_password;
 mod key_set;
+pub(crate) mod known_device;
 mod login;
-mod logout;
+pub(crate) mod logout;
 mod refresh;
 mod register;
 mod resend_verification;
+mod reset_password;
 pub(crate) mod session_tokens;
+mod undo_email;
 mod verify_email;
 
 use plinth_core::auth::Auth;
@@ -19,6 +24,10 @@ pub(crate) type Operations = (
     register::Register,
     verify_email::VerifyEmail,
     resend_verification::ResendVerification,
+    forgot_password::ForgotPassword,
+    reset_password::ResetPassword,
+    confirm_email::ConfirmEmail,
+    undo_email::UndoEmail,
     login::Login,
     refresh::Refresh,
     logout::Logout,
@@ -30,6 +39,10 @@ pub(crate) fn operations(auth: &Auth, pages: &Pages, lifetime: SessionLifetime, 
         register::Register { auth: auth.clone() },
         verify_email::VerifyEmail { auth: auth.clone() },
         resend_verification::ResendVerification { auth: auth.clone() },
+        forgot_password::ForgotPassword { auth: auth.clone() },
+        reset_password::ResetPassword { auth: auth.clone() },
+        confirm_email::ConfirmEmail { auth: auth.clone() },
+        undo_email::UndoEmail { auth: auth.clone() },
         login::Login { auth: auth.clone(), pages: pages.clone(), lifetime },
         refresh::Refresh { auth: auth.clone(), pages: pages.clone(), lifetime },
         logout::Logout { auth: auth.clone(), pages: pages.clone() },
