@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Auth, proofs, revocation, tokens};
 use crate::unit::Unit;
-use crate::{Error, Result, api_keys, files, notifications, users};
+use crate::{Error, Result, api_keys, challenges, files, notifications, users};
 
 impl Auth {
     /// Deletes the account, by its owner or an administrator. Its row stays, so that ids in the audit log name
@@ -22,7 +22,7 @@ impl Auth {
             account.filter(|account| account.status != UserStatus::Deleted).ok_or(Error::NotFound)?;
         revocation::end_sessions(&mut unit, user, None).await?;
         api_keys::remove_all_of(&mut unit, user).await?;
-        proofs::remove_challenges(unit.connection(), user).await?;
+        challenges::remove_all_of(&mut unit, user).await?;
         proofs::remove_factors(unit.connection(), user).await?;
         tokens::remove_all_of(unit.connection(), user).await?;
         notifications::remove_all_of(&mut unit, user).await?;

@@ -14,7 +14,7 @@ use super::mailed_token::{self, Asked, MailedToken, Wanted, unknown_token};
 use super::tokens::{self, Purpose};
 use super::{Auth, revocation};
 use crate::unit::Unit;
-use crate::{Error, Result, Stores, api_keys, users};
+use crate::{Error, Result, Stores, api_keys, challenges, users};
 
 /// The worker's side: it looks whether the address is free, and mints the token right before the mail is sent.
 #[derive(Clone)]
@@ -92,6 +92,7 @@ impl Auth {
         users::set_email(&mut unit, account.id, &email).await?;
         unit.audit(Action::EmailChangeUndone, Target::User(account.id), Outcome::Success).await?;
         tokens::void(unit.connection(), account.id).await?;
+        challenges::remove_all_of(&mut unit, account.id).await?;
         revocation::end_sessions(&mut unit, account.id, None).await?;
         api_keys::revoke_all_of(&mut unit, account.id).await?;
         unit.enqueue(&SendPasswordResetMail { email: email.as_str().to_owned() }).await?;

@@ -28,7 +28,6 @@ use plinth_platform::crypto::{PasswordHasher, RootKey, Signer};
 use plinth_platform::settings::Settings;
 
 use self::devices::Devices;
-use self::password_policy::PasswordPolicy;
 use self::throttle::Throttle;
 use crate::Stores;
 use crate::access_tokens::AccessTokens;
@@ -40,6 +39,7 @@ pub use login::LoginRequest;
 pub use mailed_token::{Asked, MailedToken};
 pub use opening::SessionTokens;
 pub use password_change::PasswordChange;
+pub use password_policy::PasswordPolicy;
 pub use password_reset::PasswordResets;
 pub use register::Registration;
 pub(crate) use revocation::{end_impersonations_by_holders, end_sessions};

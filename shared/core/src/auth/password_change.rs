@@ -17,7 +17,7 @@ use super::tokens;
 use super::{Auth, proofs, revocation};
 use crate::unit::Unit;
 use crate::users::{self, Credentials};
-use crate::{Error, Result, api_keys};
+use crate::{Error, Result, api_keys, challenges};
 
 /// What somebody who changes his password gives.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl Auth {
 
     async fn end_what_it_opened(&self, unit: &mut Unit, user: UserId, stays: SessionId) -> Result<()> {
         tokens::void(unit.connection(), user).await?;
-        proofs::remove_challenges(unit.connection(), user).await?;
+        challenges::remove_all_of(unit, user).await?;
         revocation::end_sessions(unit, user, Some(stays)).await.map(drop)
     }
 

@@ -12,9 +12,9 @@ use plinth_domain::user::UserStatus;
 
 use super::mailed_token::{self, Asked, MailedToken, Wanted, unknown_token};
 use super::tokens::{self, Purpose};
-use super::{Auth, proofs, revocation};
+use super::{Auth, revocation};
 use crate::unit::Unit;
-use crate::{Result, Stores, api_keys, users};
+use crate::{Result, Stores, api_keys, challenges, users};
 
 /// The worker's side: it finds out who is meant, and mints the token right before the mail is sent.
 #[derive(Clone)]
@@ -84,7 +84,7 @@ impl Auth {
             unit.audit(Action::EmailVerified, Target::User(user), Outcome::Success).await?;
         }
         tokens::void(unit.connection(), user).await?;
-        proofs::remove_challenges(unit.connection(), user).await?;
+        challenges::remove_all_of(&mut unit, user).await?;
         revocation::end_sessions(&mut unit, user, None).await?;
         api_keys::revoke_all_of(&mut unit, user).await?;
         unit.enqueue(&SendSecurityNotice { user_id: user, notice: SecurityNotice::PasswordReset }).await?;

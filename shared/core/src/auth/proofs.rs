@@ -11,12 +11,6 @@ pub(super) async fn has_passkey(connection: &mut PgConnection, user: UserId) -> 
     named("passkeys.has", query.fetch_one(connection)).await
 }
 
-/// Ends every proof that is under way: it may have begun with the old password.
-pub(super) async fn remove_challenges(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
-    let query = sqlx::query!("DELETE FROM challenges WHERE user_id = $1", user.0);
-    named("challenges.remove_all_of", query.execute(connection)).await.map(drop)
-}
-
 /// Leaves nothing of his passkeys, authenticators and recovery codes.
 pub(super) async fn remove_factors(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
     let passkeys = sqlx::query!("DELETE FROM passkeys WHERE user_id = $1", user.0);

@@ -16,7 +16,7 @@ const MIN_NAME_CHARS: usize = 3;
 
 /// The rules for a password that somebody chooses; one that is only presented is not judged.
 #[derive(Debug, Clone)]
-pub(crate) struct PasswordPolicy {
+pub struct PasswordPolicy {
     bar: u8,
     product: String,
 }
@@ -24,13 +24,13 @@ pub(crate) struct PasswordPolicy {
 impl PasswordPolicy {
     /// `bar` is the lowest score of zxcvbn that is taken: 0 (any) to 4 (over 10^10 guesses); `product` is the
     /// product's name.
-    pub(crate) fn new(bar: u8, product: &str) -> Self {
+    pub fn new(bar: u8, product: &str) -> Self {
         Self { bar, product: folded(product) }
     }
 
     /// Whether a chosen password may be taken; `email` is the address of the account that it is for. Takes up to
     /// some milliseconds of CPU.
-    pub(crate) fn judge(&self, password: &Password, email: &Email) -> Result<(), Rejection> {
+    pub fn judge(&self, password: &Password, email: &Email) -> Result<(), Rejection> {
         let folded = folded(password.as_str());
         if folded == email.key() || folded == mailbox(email) {
             return Err(Rejection::new(
