@@ -89,7 +89,7 @@ pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpo
     let lifetime = SessionLifetime::of(settings);
     let operations: Operations = (
         auth::operations(&services.auth, &services.pages, lifetime, &stores.clock),
-        users::operations(&services.users),
+        users::operations(&services.users, &services.auth, &services.pages),
         sessions::operations(&services.auth),
         second_factors::operations(&services.second_factors),
         api_keys::operations(&services.api_keys),

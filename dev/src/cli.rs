@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -70,6 +71,12 @@ pub(crate) enum Verb {
     Bench(Bench),
     /// Regenerate .sqlx, the query data that lets the workspace build offline
     Sqlx(Sqlx),
+    /// Make the list of breached and common passwords that the product refuses
+    ///
+    /// Reads plain text lists, one password a line. What comes first is taken
+    /// first, until the list is as large as it may be: give the most common ones
+    /// first. docs/accounts.md says which lists the committed one is made of.
+    Breached(Breached),
     /// Start a supervised program (used by `cargo dev` itself)
     #[command(name = "__child", hide = true)]
     Child(Child),
@@ -143,6 +150,13 @@ pub(crate) struct Sqlx {
     /// Compare with the committed data instead of writing it
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Breached {
+    /// The lists, the most common passwords first
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// How a supervised program is to be started; see `process::shim`.

@@ -5,6 +5,7 @@
 
 mod backing;
 mod bench;
+mod breached;
 mod build;
 mod check;
 mod cli;
@@ -60,6 +61,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Check => check::run(&layout).await,
         Verb::Bench(args) => bench::run(&layout, args).await,
         Verb::Sqlx(args) => sqlx::run(&layout, args).await,
+        Verb::Breached(args) => breached::run(&layout, &args),
         Verb::Baseline(args) => bench::baseline::serve(&args.redis_url, args.bind).await,
         Verb::Hash(args) => bench::baseline::hash(args.seconds),
         Verb::Child(_) => unreachable!("handled before the runtime started"),

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use plinth_core::Stores;
-use plinth_core::auth::Verification;
+use plinth_core::auth::{EmailChanges, PasswordResets, SecurityNotices, Verification};
 use plinth_core::files::{Processing, Purge};
 use plinth_core::notifications::Inbox;
-use plinth_domain::job::{CleanUp, DeliverNotification, MakeThumbnails, PurgeFile, SendVerificationMail};
+use plinth_domain::job::{
+    CleanUp, DeliverNotification, MakeThumbnails, PurgeFile, ResendVerificationMail, SendEmailChangeMail,
+    SendPasswordResetMail, SendSecurityNotice, SendVerificationMail,
+};
 use plinth_platform::mailer::Mailer;
 use plinth_platform::settings::Settings;
 
@@ -17,18 +20,41 @@ use crate::{cleanup, email, files, notifications};
 pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
     let post = Arc::new(email::Post {
         verification: Verification::new(stores, settings.auth.verification_lifetime),
+        password_resets: PasswordResets::new(stores, settings.auth.password_reset_lifetime),
+        email_changes: EmailChanges::new(stores, settings.auth.email_change_lifetime),
+        notices: SecurityNotices::new(stores, settings.auth.email_undo_lifetime),
         mailer: Mailer::new(&settings.smtp)?,
-        public_url: settings.general.public_url.to_string(),
+        product: email::Product {
+            name: settings.general.product_name.clone(),
+            public_url: settings.general.public_url.to_string(),
+        },
     });
     let thumbnails = files::Thumbnails::new(Processing::new(stores));
     let purge = Purge::new(stores);
     let inbox = Inbox::new(stores);
     let abandoned_after = settings.files.abandoned_after;
     let stores = stores.clone();
-    Ok(Registry::default()
-        .with(move |job: SendVerificationMail, attempt| email::verification::send(post.clone(), job, attempt))
+    Ok(mails(Registry::default(), post)
         .with(move |job: MakeThumbnails, _| files::thumbnails::make(thumbnails.clone(), job))
         .with(move |job: PurgeFile, _| files::purge::remove(purge.clone(), job))
         .with(move |job: DeliverNotification, _| notifications::deliver::put(inbox.clone(), job))
         .with(move |_: CleanUp, _| cleanup::expired::remove(stores.clone(), abandoned_after)))
+}
+
+fn mails(registry: Registry, post: Arc<email::Post>) -> Registry {
+    let (again, reset, change, notice) = (post.clone(), post.clone(), post.clone(), post.clone());
+    registry
+        .with(move |job: SendVerificationMail, attempt| email::verification::send(post.clone(), job, attempt))
+        .with(move |job: ResendVerificationMail, attempt| {
+            email::verification_again::send(again.clone(), job, attempt)
+        })
+        .with(move |job: SendPasswordResetMail, attempt| {
+            email::password_reset::send(reset.clone(), job, attempt)
+        })
+        .with(move |job: SendEmailChangeMail, attempt| {
+            email::email_change::send(change.clone(), job, attempt)
+        })
+        .with(move |job: SendSecurityNotice, attempt| {
+            email::security_notice::send(notice.clone(), job, attempt)
+        })
 }

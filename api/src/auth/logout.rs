@@ -18,8 +18,8 @@ pub(crate) struct Logout {
 }
 
 /// 204, with what makes a browser forget its session if it has one.
-struct LoggedOut {
-    forgets: bool,
+pub(crate) struct LoggedOut {
+    pub(crate) forgets: bool,
 }
 
 impl IntoResponse for LoggedOut {

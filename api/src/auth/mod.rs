@@ -1,15 +1,20 @@
 //! Authentication over HTTP: one file an operation.
 
+mod confirm_email;
+mod forgot_password;
 mod key_set;
+pub(crate) mod known_device;
 mod login;
 mod login_mfa;
-mod logout;
+pub(crate) mod logout;
 mod mfa_challenge;
 mod refresh;
 mod register;
 mod resend_verification;
+mod reset_password;
 pub(crate) mod session_tokens;
 mod step_up;
+mod undo_email;
 mod verify_email;
 
 use plinth_core::auth::Auth;
@@ -22,6 +27,10 @@ pub(crate) type Operations = (
     register::Register,
     verify_email::VerifyEmail,
     resend_verification::ResendVerification,
+    forgot_password::ForgotPassword,
+    reset_password::ResetPassword,
+    confirm_email::ConfirmEmail,
+    undo_email::UndoEmail,
     login::Login,
     login_mfa::LoginMfa,
     step_up::StepUp,
@@ -35,6 +44,10 @@ pub(crate) fn operations(auth: &Auth, pages: &Pages, lifetime: SessionLifetime, 
         register::Register { auth: auth.clone() },
         verify_email::VerifyEmail { auth: auth.clone() },
         resend_verification::ResendVerification { auth: auth.clone() },
+        forgot_password::ForgotPassword { auth: auth.clone() },
+        reset_password::ResetPassword { auth: auth.clone() },
+        confirm_email::ConfirmEmail { auth: auth.clone() },
+        undo_email::UndoEmail { auth: auth.clone() },
         login::Login { auth: auth.clone(), pages: pages.clone(), lifetime },
         login_mfa::LoginMfa { auth: auth.clone(), pages: pages.clone(), lifetime },
         step_up::StepUp { auth: auth.clone(), pages: pages.clone(), lifetime },

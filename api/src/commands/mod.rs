@@ -6,6 +6,7 @@ pub mod keys;
 use std::io::Read as _;
 
 use plinth_core::Stores;
+use plinth_core::auth::PasswordPolicy;
 use plinth_core::users::Users;
 use plinth_domain::email::Email;
 use plinth_domain::password::Password;
@@ -50,6 +51,8 @@ pub async fn create_administrator(settings: Settings, email: &str) -> anyhow::Re
     std::io::stdin().read_to_string(&mut password)?;
     let password = Password::parse(password.trim_end_matches(['\r', '\n']))?;
     let email = Email::parse(email)?;
+    let policy = PasswordPolicy::new(settings.auth.password_strength.0, &settings.general.product_name);
+    policy.judge(&password, &email)?;
     let stores = Stores::new(&settings, APPLICATION)?;
     let hasher = PasswordHasher::start(&settings.auth)?;
     let created = Users::new(&stores).ensure_administrator(&hasher, email, password).await?;

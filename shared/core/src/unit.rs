@@ -91,6 +91,21 @@ impl Unit {
         Ok(id)
     }
 
+    /// The same for several jobs of a kind, in one statement.
+    pub async fn enqueue_all<J: JobPayload>(&mut self, jobs: &[J]) -> Result<()> {
+        let traceparent = trace::current_traceparent().or_else(|| self.origin.traceparent.clone());
+        let ids = jobs::repository::insert_all(
+            &mut self.transaction,
+            jobs,
+            self.at,
+            traceparent.as_deref(),
+            self.origin.actor,
+        )
+        .await?;
+        self.pushes.extend(ids.into_iter().map(|job| Note { queue: J::QUEUE, job, attempt: 0 }));
+        Ok(())
+    }
+
     /// The account, or what it may do, changes: its hot copy is not to be trusted.
     pub async fn changes_user(&mut self, id: UserId) {
         self.raise_doubt(vec![access::user_key(&self.stores.redis, id)]).await;

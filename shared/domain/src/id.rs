@@ -16,6 +16,11 @@ macro_rules! ids {
             pub fn mint(at: OffsetDateTime) -> Self {
                 Self(uuid_v7(at))
             }
+
+            /// When it was minted, to the millisecond.
+            pub fn minted_at(self) -> OffsetDateTime {
+                moment_of(self.0)
+            }
         }
 
         impl std::fmt::Display for $name {
@@ -60,4 +65,26 @@ ids! {
 pub fn uuid_v7(at: OffsetDateTime) -> Uuid {
     let seconds = u64::try_from(at.unix_timestamp()).unwrap_or(0);
     Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, at.nanosecond()))
+}
+
+/// The first 48 bits of a UUIDv7 are milliseconds of Unix time.
+fn moment_of(id: Uuid) -> OffsetDateTime {
+    let nanoseconds = (id.as_u128() >> 80) * 1_000_000;
+    let moment = i128::try_from(nanoseconds).ok().map(OffsetDateTime::from_unix_timestamp_nanos);
+    // Only what was not minted here can lie beyond the years that there are.
+    moment.and_then(Result::ok).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn an_id_tells_when_it_was_minted() {
+        let at = datetime!(2026-11-25 12:34:56.789 UTC);
+        assert_eq!(JobId::mint(at + time::Duration::microseconds(12)).minted_at(), at);
+        assert_eq!(JobId(Uuid::max()).minted_at(), OffsetDateTime::UNIX_EPOCH);
+    }
 }

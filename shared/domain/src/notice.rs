@@ -52,6 +52,27 @@ pub enum SecurityNotice {
     },
 }
 
+impl SecurityNotice {
+    /// Its name, as the job and the audit log have it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RegistrationAttempted => "registration_attempted",
+            Self::PasswordChanged => "password_changed",
+            Self::PasswordReset => "password_reset",
+            Self::PasswordRemoved => "password_removed",
+            Self::EmailChanged { .. } => "email_changed",
+            Self::LoginsFailed { .. } => "logins_failed",
+            Self::RefreshReused => "refresh_reused",
+            Self::FactorAdded { .. } => "factor_added",
+            Self::FactorRemoved { .. } => "factor_removed",
+            Self::RecoveryCodeUsed { .. } => "recovery_code_used",
+            Self::FactorsReset => "factors_reset",
+            Self::ApiKeyCreated { .. } => "api_key_created",
+            Self::AccountDeleted { .. } => "account_deleted",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,7 +81,7 @@ mod tests {
     fn a_notice_is_read_back_as_it_was_written() {
         let notice = SecurityNotice::FactorAdded { kind: FactorKind::Totp };
         let written = serde_json::to_value(&notice).expect("serialises");
-        assert_eq!(written, serde_json::json!({ "notice": "factor_added", "kind": "totp" }));
+        assert_eq!(written, serde_json::json!({ "notice": notice.name(), "kind": "totp" }));
         assert_eq!(serde_json::from_value::<SecurityNotice>(written).expect("reads"), notice);
     }
 }

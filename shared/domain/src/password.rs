@@ -37,6 +37,10 @@ impl Password {
         Self(text.nfkc().collect())
     }
 
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }

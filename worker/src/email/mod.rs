@@ -1,32 +1,63 @@
 //! Queue `email`: one file a mail.
 
+pub mod email_change;
+pub mod password_reset;
+pub mod security_notice;
 pub mod verification;
+pub mod verification_again;
 
 use std::sync::LazyLock;
 
 use minijinja::{Environment, UndefinedBehavior, Value};
-use plinth_core::auth::Verification;
+use plinth_core::auth::{Asked, EmailChanges, PasswordResets, SecurityNotices, Verification};
+use plinth_domain::email::Email;
 use plinth_domain::id::JobId;
 use plinth_platform::mailer::{Mail, MailError, Mailer};
 
-use crate::outcome::Failure;
+use crate::outcome::{Attempt, Failure};
 
 /// What the mails of this queue need.
 pub struct Post {
     pub verification: Verification,
+    pub password_resets: PasswordResets,
+    pub email_changes: EmailChanges,
+    pub notices: SecurityNotices,
     pub mailer: Mailer,
+    pub product: Product,
+}
+
+/// Whose mails these are.
+#[derive(Debug, Clone)]
+pub struct Product {
+    pub name: String,
     /// The base of the links.
     pub public_url: String,
+}
+
+impl Product {
+    fn link(&self, page: &str) -> String {
+        format!("{}/{page}", self.public_url.trim_end_matches('/'))
+    }
+
+    fn link_with_token(&self, page: &str, token: &str) -> String {
+        self.link(&format!("{page}?token={token}"))
+    }
+}
+
+macro_rules! templates {
+    ($($name:literal),* $(,)?) => {
+        [$(
+            (concat!($name, ".txt"), include_str!(concat!("templates/", $name, ".txt"))),
+            (concat!($name, ".html"), include_str!(concat!("templates/", $name, ".html"))),
+        )*]
+    };
 }
 
 /// Every template; an HTML one escapes what is put into it, and none takes a name that it was not given.
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut templates = Environment::new();
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    for (name, text) in [
-        ("verification.txt", include_str!("templates/verification.txt")),
-        ("verification.html", include_str!("templates/verification.html")),
-    ] {
+    for (name, text) in templates!["verification", "password_reset", "email_change", "notice"] {
         templates.add_template(name, text).expect("a test renders every template");
     }
     templates
@@ -53,4 +84,37 @@ fn compose(
 /// A refusal for good (5yz) goes to the dead letters; anything else is tried again.
 fn not_sent(error: MailError) -> Failure {
     if error.is_permanent() { Failure::permanent(error) } else { error.into() }
+}
+
+/// The mail as core knows it.
+fn asked(attempt: Attempt) -> Asked {
+    Asked { at: attempt.job.minted_at(), again: attempt.number > 1 }
+}
+
+/// The address in a job.
+fn address(text: &str) -> Result<Email, Failure> {
+    Email::parse(text).map_err(Failure::permanent)
+}
+
+#[cfg(test)]
+mod specimens {
+    //! What the tests of every mail write with.
+
+    use super::*;
+
+    pub(super) fn job() -> JobId {
+        JobId("01937b1e-0000-7000-8000-000000000001".parse().expect("a uuid"))
+    }
+
+    pub(super) fn product() -> Product {
+        Product { name: "Difference & Engine".to_owned(), public_url: "https://plinth.example/".to_owned() }
+    }
+
+    /// Both parts have the link; the HTML one as often as a reader needs it, and escaped.
+    pub(super) fn assert_link(mail: &Mail, link: &str) {
+        assert!(mail.text.contains(&format!("\n{link}\n")), "{}", mail.text);
+        // The slash of an attribute is escaped too; a mail reader decodes it.
+        let href = format!("href=\"{}\"", link.replace('/', "&#x2f;"));
+        assert_eq!(mail.html.matches(&href).count(), 2, "{}", mail.html);
+    }
 }

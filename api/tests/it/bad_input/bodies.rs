@@ -197,7 +197,7 @@ fn cases() -> Vec<Case> {
         },
         Case {
             method: Method::DELETE,
-            ..json_case("another", "/v1/me", "", (405, "method_not_allowed"), &[])
+            ..json_case("another", "/v1/me/notifications", "", (405, "method_not_allowed"), &[])
         },
         json_case("an unknown path", "/v1/nothing", "{}", (404, "not_found"), &[]),
         json_case("a path out of the house", "/v1/../../etc/passwd", "{}", (404, "not_found"), &[]),

@@ -2,6 +2,7 @@
 
 mod recognition;
 mod repository;
+mod revocation;
 mod service;
 
 use plinth_domain::id::{ApiKeyId, UserId};
@@ -11,6 +12,7 @@ use time::OffsetDateTime;
 use crate::{Result, Stores};
 
 pub use recognition::Recognition;
+pub(crate) use revocation::{remove_all_of, revoke_all_of};
 pub use service::{ApiKey, ApiKeys, NewApiKey};
 
 /// What a request with a key is decided on.

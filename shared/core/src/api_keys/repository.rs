@@ -136,3 +136,34 @@ pub(super) async fn use_live(
         expires_at: row.expires_at,
     }))
 }
+
+/// Those of a user that are in force, locked.
+pub(super) async fn live_of(
+    connection: &mut PgConnection,
+    user: UserId,
+    now: OffsetDateTime,
+) -> sqlx::Result<Vec<ApiKeyId>> {
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM api_keys
+         WHERE user_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+         ORDER BY id FOR UPDATE",
+        user.0,
+        now,
+    );
+    Ok(named("api_keys.live_of", query.fetch_all(connection)).await?.into_iter().map(ApiKeyId).collect())
+}
+
+pub(super) async fn revoke_all(
+    connection: &mut PgConnection,
+    ids: &[ApiKeyId],
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    let query = sqlx::query!("UPDATE api_keys SET revoked_at = $2 WHERE id = ANY($1)", &ids, at);
+    named("api_keys.revoke_all", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
+    let query = sqlx::query!("DELETE FROM api_keys WHERE user_id = $1", user.0);
+    named("api_keys.remove_all_of", query.execute(connection)).await.map(drop)
+}

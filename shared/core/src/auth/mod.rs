@@ -1,16 +1,24 @@
 //! Authentication: registration, the proof of an address, login, sessions and their tokens. One file an operation.
 
+mod deletion;
 mod devices;
+mod email_change;
 mod expiry;
 mod impersonation;
 mod login;
 mod logout;
+mod mailed_token;
 mod mfa;
 mod opening;
+mod password_change;
+mod password_policy;
+mod password_reset;
+mod proofs;
 mod refresh;
 mod refresh_token;
 mod register;
 mod revocation;
+mod security_notice;
 mod sessions;
 mod step_up;
 mod throttle;
@@ -30,18 +38,24 @@ use crate::passkeys::Passkeys;
 use crate::second_factors::SecondFactors;
 
 pub use devices::DEVICE_LIFETIME;
+pub use email_change::EmailChanges;
 pub use expiry::{Removed, remove_expired};
 pub use login::LoginRequest;
+pub use mailed_token::{Asked, MailedToken};
 pub use mfa::{Factor, LoginAnswer, MfaChallenge, Proof};
 pub use opening::SessionTokens;
+pub use password_change::PasswordChange;
+pub use password_policy::PasswordPolicy;
+pub use password_reset::PasswordResets;
 pub use register::Registration;
 pub(crate) use revocation::{
     end_impersonations_around, end_impersonations_around_role, end_session, end_sessions,
 };
+pub use security_notice::{NoticeMail, SecurityNotices};
 pub use sessions::SessionView;
 pub(crate) use sessions::live;
 pub(crate) use step_up::note_methods;
-pub use verification::{Verification, VerificationMail};
+pub use verification::Verification;
 
 /// How long an administrator may act in somebody's name.
 pub(crate) const IMPERSONATION: Duration = Duration::from_mins(15);
@@ -58,6 +72,7 @@ pub struct Auth {
     throttle: Throttle,
     second_factors: SecondFactors,
     passkeys: Passkeys,
+    policy: PasswordPolicy,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +101,7 @@ impl Auth {
             throttle: Throttle::new(stores),
             second_factors: SecondFactors::new(stores, settings, root),
             passkeys: Passkeys::new(stores, settings),
+            policy: PasswordPolicy::new(settings.auth.password_strength.0, &settings.general.product_name),
         }
     }
 

@@ -3,7 +3,8 @@
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::email::Email;
 use plinth_domain::id::UserId;
-use plinth_domain::job::SendVerificationMail;
+use plinth_domain::job::{ResendVerificationMail, SendSecurityNotice, SendVerificationMail};
+use plinth_domain::notice::SecurityNotice;
 use plinth_domain::password::Password;
 use plinth_domain::text::DisplayName;
 use serde_json::json;
@@ -23,8 +24,9 @@ pub struct Registration {
 
 impl Auth {
     /// Takes the registration. The answer is the same, and takes the same time, whether or not the address has an
-    /// account already; one that was never proved gets another mail.
+    /// account already; its owner gets a mail in each case.
     pub async fn register(&self, origin: &Origin, registration: Registration) -> Result<()> {
+        self.judge("/password", &registration.password, registration.email.as_str())?;
         let password_hash = self.hasher.hash(registration.password).await?;
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let account = NewAccount {
@@ -41,8 +43,12 @@ impl Auth {
             let details = json!({ "reason": "address_taken" });
             unit.audit_with(Action::AccountRegistered, Target::User(known.id), Outcome::Refused, details)
                 .await?;
-            if !known.email_verified {
-                unit.enqueue(&SendVerificationMail { user_id: known.id }).await?;
+            if known.email_verified {
+                let notice = SecurityNotice::RegistrationAttempted;
+                unit.enqueue(&SendSecurityNotice { user_id: known.id, notice }).await?;
+            } else {
+                let email = account.email.as_str().to_owned();
+                unit.enqueue(&ResendVerificationMail { email }).await?;
             }
         }
         unit.commit().await

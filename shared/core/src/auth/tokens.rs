@@ -2,65 +2,146 @@
 
 use plinth_domain::id::{TokenId, UserId};
 use plinth_platform::database::named;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 
 /// What a one-time token is good for, and for nothing else.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Purpose {
     VerifyEmail,
+    ResetPassword,
+    ChangeEmail,
+    UndoEmailChange,
+    /// Nobody gets it: it marks that the owner was told of a registration with his address.
+    TellOfRegistration,
 }
 
 impl Purpose {
     const fn as_str(self) -> &'static str {
         match self {
             Self::VerifyEmail => "verify_email",
+            Self::ResetPassword => "reset_password",
+            Self::ChangeEmail => "change_email",
+            Self::UndoEmailChange => "undo_email_change",
+            Self::TellOfRegistration => "tell_of_registration",
         }
     }
 }
 
-pub(super) async fn insert(
-    connection: &mut PgConnection,
-    hash: &[u8; 32],
-    user: UserId,
-    purpose: Purpose,
-    expires_at: OffsetDateTime,
-    at: OffsetDateTime,
-) -> sqlx::Result<()> {
+/// A token that is about to be mailed.
+pub(super) struct NewToken<'a> {
+    pub(super) hash: [u8; 32],
+    pub(super) user: UserId,
+    pub(super) purpose: Purpose,
+    /// The address that it is about, where that is not the account's present one.
+    pub(super) email: Option<&'a str>,
+    pub(super) expires_at: OffsetDateTime,
+    /// When it was asked for: a repetition of the same job mints one of the same moment.
+    pub(super) created_at: OffsetDateTime,
+}
+
+pub(super) async fn insert(connection: &mut PgConnection, token: &NewToken<'_>) -> sqlx::Result<()> {
     let query = sqlx::query!(
-        "INSERT INTO one_time_tokens (token_hash, user_id, purpose, expires_at, created_at) VALUES ($1, $2, $3, $4, $5)",
-        hash,
-        user.0,
-        purpose.as_str(),
-        expires_at,
-        at,
+        "INSERT INTO one_time_tokens (token_hash, user_id, purpose, email, expires_at, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        &token.hash,
+        token.user.0,
+        token.purpose.as_str(),
+        token.email,
+        token.expires_at,
+        token.created_at,
     );
     named("one_time_tokens.insert", query.execute(connection)).await.map(drop)
 }
 
-/// Uses a token up, and with it every other of the same purpose; whose it was, if it was valid.
-pub(super) async fn redeem(
-    connection: &mut PgConnection,
+/// Whose token it is, if it is valid for this purpose.
+pub(super) async fn owner(
+    db: impl PgExecutor<'_>,
     hash: &[u8; 32],
     purpose: Purpose,
     now: OffsetDateTime,
 ) -> sqlx::Result<Option<UserId>> {
     let query = sqlx::query_scalar!(
-        "DELETE FROM one_time_tokens WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3 RETURNING user_id",
+        "SELECT user_id FROM one_time_tokens WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3",
         hash,
         purpose.as_str(),
         now,
     );
-    let Some(user) = named("one_time_tokens.redeem", query.fetch_optional(&mut *connection)).await? else {
+    Ok(named("one_time_tokens.owner", query.fetch_optional(db)).await?.map(UserId))
+}
+
+/// A token that was used up.
+pub(super) struct Redeemed {
+    /// The address that it was about, where that is not the account's own.
+    pub(super) email: Option<String>,
+}
+
+/// Uses a token up, if it is valid, and with it every other of the same purpose. One that takes an address back
+/// leaves those alone that take an older one back: the older address has the better right.
+pub(super) async fn redeem(
+    connection: &mut PgConnection,
+    hash: &[u8; 32],
+    purpose: Purpose,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<Redeemed>> {
+    let query = sqlx::query!(
+        "DELETE FROM one_time_tokens WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3
+         RETURNING user_id, email, created_at",
+        hash,
+        purpose.as_str(),
+        now,
+    );
+    let Some(used) = named("one_time_tokens.redeem", query.fetch_optional(&mut *connection)).await? else {
         return Ok(None);
     };
     let rest = sqlx::query!(
-        "DELETE FROM one_time_tokens WHERE user_id = $1 AND purpose = $2",
-        user,
-        purpose.as_str()
+        "DELETE FROM one_time_tokens WHERE user_id = $1 AND purpose = $2 AND ($2 <> $3 OR created_at >= $4)",
+        used.user_id,
+        purpose.as_str(),
+        Purpose::UndoEmailChange.as_str(),
+        used.created_at,
     );
-    named("one_time_tokens.void", rest.execute(connection)).await?;
-    Ok(Some(UserId(user)))
+    named("one_time_tokens.void_rest", rest.execute(connection)).await?;
+    Ok(Some(Redeemed { email: used.email }))
+}
+
+/// Voids the user's tokens but those that take an address back.
+pub(super) async fn void(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "DELETE FROM one_time_tokens WHERE user_id = $1 AND purpose <> $2",
+        user.0,
+        Purpose::UndoEmailChange.as_str(),
+    );
+    named("one_time_tokens.void", query.execute(connection)).await.map(drop)
+}
+
+/// Removes every token of the user.
+pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
+    let query = sqlx::query!("DELETE FROM one_time_tokens WHERE user_id = $1", user.0);
+    named("one_time_tokens.remove_all_of", query.execute(connection)).await.map(drop)
+}
+
+/// How many valid tokens of this purpose the user was mailed since then, for one address where one is given, by
+/// other jobs than the one that was asked for at `except`.
+pub(super) async fn count_since(
+    connection: &mut PgConnection,
+    (user, purpose): (UserId, Purpose),
+    email: Option<&str>,
+    (since, except): (OffsetDateTime, Option<OffsetDateTime>),
+    now: OffsetDateTime,
+) -> sqlx::Result<i64> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT count(DISTINCT created_at) AS "count!" FROM one_time_tokens
+           WHERE user_id = $1 AND purpose = $2 AND ($3::text IS NULL OR email = $3)
+             AND created_at > $4 AND created_at IS DISTINCT FROM $5 AND expires_at > $6"#,
+        user.0,
+        purpose.as_str(),
+        email,
+        since,
+        except,
+        now,
+    );
+    named("one_time_tokens.count_since", query.fetch_one(connection)).await
 }
 
 pub(super) async fn take_back(

@@ -5,24 +5,14 @@ use std::time::Duration;
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::email::Email;
 use plinth_domain::id::UserId;
-use plinth_domain::job::SendVerificationMail;
-use plinth_domain::rejection::Rejection;
-use plinth_platform::crypto::OpaqueToken;
+use plinth_domain::job::ResendVerificationMail;
+use plinth_domain::user::{User, UserStatus};
 
 use super::Auth;
+use super::mailed_token::{self, Asked, MailedToken, Wanted, unknown_token};
 use super::tokens::{self, Purpose};
 use crate::unit::Unit;
-use crate::{Error, Result, Stores, users};
-
-/// What the mail needs to say.
-#[derive(Debug)]
-pub struct VerificationMail {
-    pub to: String,
-    pub display_name: Option<String>,
-    pub token: OpaqueToken,
-    /// How long the token is valid.
-    pub valid: Duration,
-}
+use crate::{Result, Stores, users};
 
 /// The worker's side: it mints the token right before the mail is sent, so that none rests in the ledger.
 #[derive(Clone)]
@@ -36,25 +26,31 @@ impl Verification {
         Self { stores: stores.clone(), lifetime }
     }
 
-    /// A fresh token for the account's address; `None` when there is nothing left to prove.
-    pub async fn prepare(&self, user: UserId) -> Result<Option<VerificationMail>> {
-        let Some(account) =
-            users::find(&self.stores, user).await?.filter(|user| user.email_verified_at.is_none())
-        else {
+    /// A token for the address of a new account; `None` when there is nothing left to prove.
+    pub async fn prepare(&self, user: UserId) -> Result<Option<MailedToken>> {
+        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+        let Some(account) = users::find_locked(&mut unit, user).await?.filter(waits_for_proof) else {
             return Ok(None);
         };
-        let token = OpaqueToken::generate();
-        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let at = unit.at();
-        let expires_at = at + self.lifetime;
-        tokens::insert(unit.connection(), &token.hash(), user, Purpose::VerifyEmail, expires_at, at).await?;
+        let token = mailed_token::mint(&mut unit, &self.wanted(user), at).await?;
         unit.commit().await?;
-        Ok(Some(VerificationMail {
-            to: account.email,
-            display_name: account.display_name,
-            token,
-            valid: self.lifetime,
-        }))
+        Ok(Some(MailedToken::to(account, token, self.lifetime)))
+    }
+
+    /// Another token for whoever has this address; `None` when nobody waits for one, or had one a moment ago.
+    pub async fn prepare_again(&self, email: &Email, asked: Asked) -> Result<Option<MailedToken>> {
+        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+        let Some(account) = users::hold_by_email(&mut unit, email).await?.filter(waits_for_proof) else {
+            return Ok(None);
+        };
+        let token = mailed_token::mint_sparingly(&mut unit, &self.wanted(account.id), asked).await?;
+        unit.commit().await?;
+        Ok(token.map(|token| MailedToken::to(account, token, self.lifetime)))
+    }
+
+    fn wanted(&self, user: UserId) -> Wanted<'static> {
+        Wanted { user, purpose: Purpose::VerifyEmail, email: None, valid: self.lifetime }
     }
 
     /// Notes that the mail server has taken the mail.
@@ -65,32 +61,30 @@ impl Verification {
     }
 }
 
+fn waits_for_proof(user: &User) -> bool {
+    user.status == UserStatus::Active && user.email_verified_at.is_none()
+}
+
 impl Auth {
     /// Takes a mailed token as the proof that its account's address is its owner's.
     pub async fn verify_email(&self, origin: &Origin, token: &str) -> Result<()> {
-        let token = OpaqueToken::parse(token).ok_or_else(unknown_token)?;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let (token, user) = self.mailed_token(token, Purpose::VerifyEmail).await?;
+        let mut unit = Unit::begin(&self.stores, &origin.by(user)).await?;
+        users::find_locked(&mut unit, user).await?.ok_or_else(unknown_token)?;
         let at = unit.at();
         let redeemed = tokens::redeem(unit.connection(), &token.hash(), Purpose::VerifyEmail, at).await?;
-        let user = redeemed.ok_or_else(unknown_token)?;
-        unit.act_as(user);
+        redeemed.ok_or_else(unknown_token)?;
         users::mark_email_verified(&mut unit, user).await?;
         unit.audit(Action::EmailVerified, Target::User(user), Outcome::Success).await?;
         unit.commit().await
     }
 
-    /// Sends the mail again. The answer is the same whether or not the address has an account that waits for it.
+    /// Asks for the mail again. Whether the address has an account that waits for it is found out by the worker, so
+    /// that neither answer nor duration tells it.
     pub async fn resend_verification(&self, origin: &Origin, email: &Email) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        if let Some(known) = users::owner_of(&mut unit, email).await?.filter(|known| !known.email_verified) {
-            unit.audit(Action::VerificationRequested, Target::User(known.id), Outcome::Success).await?;
-            unit.enqueue(&SendVerificationMail { user_id: known.id }).await?;
-        }
+        unit.audit(Action::VerificationRequested, Target::None, Outcome::Success).await?;
+        unit.enqueue(&ResendVerificationMail { email: email.as_str().to_owned() }).await?;
         unit.commit().await
     }
-}
-
-fn unknown_token() -> Error {
-    let detail = "The token is unknown, used or expired; ask for another mail.";
-    Error::invalid("/token", Rejection::new("invalid_token", detail))
 }

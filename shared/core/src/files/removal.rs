@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
-use plinth_domain::id::FileId;
+use plinth_domain::id::{FileId, UserId};
+use plinth_domain::job::PurgeFile;
 use plinth_domain::preset::Preset;
 
 use super::processing::variant_key;
 use super::repository::{self, Remains};
+use crate::unit::Unit;
 use crate::{Result, Stores};
 
 /// Uploads claimed for removal at once.
 const BATCH: i64 = 100;
+
+/// Files of one owner marked in one statement.
+const MARKED_AT_ONCE: i64 = 500;
 
 /// The worker's side of a deletion.
 #[derive(Clone)]
@@ -29,6 +34,21 @@ impl Purge {
             Some(remains) => remove(&self.stores, &remains).await,
             None => Ok(()),
         }
+    }
+}
+
+/// Deletes every file of this owner, also those whose upload goes on; how many there were.
+pub(crate) async fn delete_all_of(unit: &mut Unit, owner: UserId) -> Result<u64> {
+    let at = unit.at();
+    let mut total = 0;
+    loop {
+        let ids = repository::mark_some_deleting(unit.connection(), owner, MARKED_AT_ONCE, at).await?;
+        if ids.is_empty() {
+            return Ok(total);
+        }
+        let jobs: Vec<_> = ids.iter().map(|id| PurgeFile { file_id: *id }).collect();
+        unit.enqueue_all(&jobs).await?;
+        total += ids.len() as u64;
     }
 }
 

@@ -255,6 +255,28 @@ pub(super) async fn mark_deleting(
     Ok(named("files.mark_deleting", query.execute(connection)).await?.rows_affected() == 1)
 }
 
+/// Up to so many of the owner's finished files and as many of the others; those that are being deleted already are not among them.
+pub(super) async fn mark_some_deleting(
+    connection: &mut PgConnection,
+    owner: UserId,
+    limit: i64,
+    at: OffsetDateTime,
+) -> sqlx::Result<Vec<FileId>> {
+    let query = sqlx::query_scalar!(
+        "UPDATE files SET state = 'deleting', updated_at = $3
+         WHERE id IN ((SELECT id FROM files WHERE owner_id = $1 AND state = 'ready' LIMIT $2)
+                      UNION ALL
+                      (SELECT id FROM files WHERE owner_id = $1 AND state = 'uploading' LIMIT $2))
+           AND state <> 'deleting'
+         RETURNING id",
+        owner.0,
+        limit,
+        at,
+    );
+    let ids = named("files.mark_some_deleting", query.fetch_all(connection)).await?;
+    Ok(ids.into_iter().map(FileId).collect())
+}
+
 /// What is to be removed of a file that is being deleted.
 pub(super) async fn remains(db: impl PgExecutor<'_>, id: FileId) -> sqlx::Result<Option<Remains>> {
     let query = sqlx::query!(

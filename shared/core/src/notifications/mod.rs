@@ -4,3 +4,4 @@ mod repository;
 mod service;
 
 pub use service::Inbox;
+pub(crate) use service::remove_all_of;

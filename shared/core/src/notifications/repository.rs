@@ -51,3 +51,8 @@ pub(super) async fn list(db: &PgPool, user: UserId, page: PageRequest) -> sqlx::
         })
         .collect())
 }
+
+pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
+    let query = sqlx::query!("DELETE FROM notifications WHERE user_id = $1", user.0);
+    named("notifications.remove_all_of", query.execute(connection)).await.map(drop)
+}

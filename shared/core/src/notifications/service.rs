@@ -10,6 +10,11 @@ use crate::page::{Page, PageRequest};
 use crate::unit::Unit;
 use crate::{Result, Stores};
 
+/// Empties the user's inbox.
+pub(crate) async fn remove_all_of(unit: &mut Unit, user: UserId) -> Result<()> {
+    Ok(repository::remove_all_of(unit.connection(), user).await?)
+}
+
 /// The door to inboxes.
 #[derive(Clone)]
 pub struct Inbox {

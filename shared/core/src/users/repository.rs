@@ -11,7 +11,6 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Credentials, Filter, NewAccount};
-use crate::Result;
 use crate::page::PageRequest;
 
 struct Row {
@@ -228,16 +227,67 @@ pub(super) async fn set_display_name(
     named("users.set_display_name", query.execute(connection)).await.map(drop)
 }
 
+/// Sets another password, or takes it away; devices that were known by the one before are strangers again.
 pub(super) async fn set_password(
     connection: &mut PgConnection,
     id: UserId,
-    hash: &str,
+    hash: Option<&str>,
     at: OffsetDateTime,
-) -> Result<()> {
-    let query =
-        sqlx::query!("UPDATE users SET password_hash = $2, updated_at = $3 WHERE id = $1", id.0, hash, at);
-    named("users.set_password", query.execute(connection)).await?;
-    Ok(())
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE users SET password_hash = $2, password_changed_at = $3, updated_at = $3 WHERE id = $1",
+        id.0,
+        hash,
+        at,
+    );
+    named("users.set_password", query.execute(connection)).await.map(drop)
+}
+
+/// The same for the account that has this address.
+pub(super) async fn lock_by_email(
+    connection: &mut PgConnection,
+    email: &Email,
+) -> sqlx::Result<Option<UserId>> {
+    let query = sqlx::query_scalar!("SELECT id FROM users WHERE email_key = $1 FOR UPDATE", email.key());
+    Ok(named("users.lock_by_email", query.fetch_optional(connection)).await?.map(UserId))
+}
+
+/// Gives the account another address, whose owner has proved that it is his; false when somebody else has it.
+pub(super) async fn set_email(
+    connection: &mut PgConnection,
+    id: UserId,
+    email: &Email,
+    at: OffsetDateTime,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query!(
+        "UPDATE users SET email = $2, email_key = $3, email_verified_at = $4, updated_at = $4 WHERE id = $1",
+        id.0,
+        email.as_str(),
+        email.key(),
+        at,
+    );
+    match named("users.set_email", query.execute(connection)).await {
+        Ok(_) => Ok(true),
+        Err(sqlx::Error::Database(refusal)) if refusal.is_unique_violation() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Leaves of the account what the audit log's ids name, and nothing personal. Its address is free again.
+pub(super) async fn bury(connection: &mut PgConnection, id: UserId, at: OffsetDateTime) -> sqlx::Result<()> {
+    let address = format!("deleted-{id}@deleted.invalid");
+    let query = sqlx::query!(
+        "UPDATE users
+         SET status = 'deleted', email = $2, email_key = $2, display_name = NULL, password_hash = NULL,
+             email_verified_at = NULL, updated_at = $3
+         WHERE id = $1",
+        id.0,
+        address,
+        at,
+    );
+    named("users.bury", query.execute(&mut *connection)).await?;
+    let roles = sqlx::query!("DELETE FROM user_roles WHERE user_id = $1", id.0);
+    named("user_roles.remove_all_of", roles.execute(connection)).await.map(drop)
 }
 
 /// The same password under another hash; false when the row has another one than `old` by now.

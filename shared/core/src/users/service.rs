@@ -99,6 +99,45 @@ pub(crate) async fn replace_password_hash(unit: &mut Unit, known: &Credentials, 
     Ok(repository::replace_password_hash(unit.connection(), known.id, old, hash).await?)
 }
 
+/// The account, which nobody else changes until the end of this change.
+pub(crate) async fn find_locked(unit: &mut Unit, id: UserId) -> Result<Option<User>> {
+    lock(unit, &[id]).await?;
+    Ok(repository::find(&mut *unit.connection(), id).await?)
+}
+
+/// The same for the account that has this address.
+pub(crate) async fn hold_by_email(unit: &mut Unit, email: &Email) -> Result<Option<User>> {
+    match repository::lock_by_email(unit.connection(), email).await? {
+        Some(id) => Ok(repository::find(&mut *unit.connection(), id).await?),
+        None => Ok(None),
+    }
+}
+
+/// Sets another password, or takes it away.
+pub(crate) async fn set_password(unit: &mut Unit, id: UserId, hash: Option<&str>) -> Result<()> {
+    let at = unit.at();
+    unit.changes_user(id).await;
+    Ok(repository::set_password(unit.connection(), id, hash, at).await?)
+}
+
+/// Gives the account another address, whose owner has proved that it is his.
+pub(crate) async fn set_email(unit: &mut Unit, id: UserId, email: &Email) -> Result<()> {
+    let at = unit.at();
+    unit.changes_user(id).await;
+    if repository::set_email(unit.connection(), id, email, at).await? {
+        return Ok(());
+    }
+    let detail = "Another account has this address by now.".to_owned();
+    Err(Error::Conflict { code: "email_taken", detail })
+}
+
+/// Leaves nothing personal of the account; its address is free again.
+pub(crate) async fn bury(unit: &mut Unit, id: UserId) -> Result<()> {
+    let at = unit.at();
+    unit.changes_user(id).await;
+    Ok(repository::bury(unit.connection(), id, at).await?)
+}
+
 /// Refuses what would leave nobody who may do everything. Whoever takes an administrator away does so alone.
 pub(crate) async fn keep_an_administrator(unit: &mut Unit, leaving: UserId) -> Result<()> {
     repository::lock_administrators(unit.connection()).await?;
@@ -191,7 +230,7 @@ impl Users {
             let known =
                 repository::credentials(unit.connection(), &account.email).await?.ok_or(Error::NotFound)?;
             unit.changes_user(known.id).await;
-            repository::set_password(unit.connection(), known.id, &account.password_hash, at).await?;
+            repository::set_password(unit.connection(), known.id, Some(&account.password_hash), at).await?;
             repository::verify_email(unit.connection(), known.id, at).await?;
             auth::end_sessions(&mut unit, known.id, None).await?;
             known.id

@@ -1,0 +1,43 @@
+//! POST /v1/auth/password/forgot
+
+use plinth_core::Error;
+use plinth_core::auth::Auth;
+use plinth_domain::email::Email;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use crate::http::body::Body;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+
+pub(crate) struct ForgotPassword {
+    pub(super) auth: Auth,
+}
+
+/// Whose password was forgotten.
+#[derive(Object)]
+struct ForgotPasswordRequest {
+    /// The account's address.
+    #[oai(validator(max_length = 254))]
+    email: String,
+}
+
+#[derive(ApiResponse)]
+enum Accepted {
+    /// If an account has the address, a mail is on its way.
+    #[oai(status = 202)]
+    Accepted,
+}
+
+#[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
+impl ForgotPassword {
+    /// Ask for another password
+    ///
+    /// A mail with a link goes to the address if an account has it. The answer is the same whether or not one has.
+    #[oai(path = "/password/forgot", method = "post", operation_id = "forgotPassword")]
+    async fn forgot(&self, origin: RequestOrigin, body: Body<ForgotPasswordRequest>) -> Result<Accepted> {
+        let email = Email::parse(&body.0.email).map_err(|rejection| Error::invalid("/email", rejection))?;
+        self.auth.forget_password(&origin.0, &email).await?;
+        Ok(Accepted::Accepted)
+    }
+}

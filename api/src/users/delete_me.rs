@@ -1,0 +1,35 @@
+//! DELETE /v1/me
+
+use plinth_core::auth::Auth;
+use poem::http::HeaderMap;
+use poem_openapi::OpenApi;
+
+use crate::auth::logout::LoggedOut;
+use crate::http::browser::Pages;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{CredentialsWrite, Fresh};
+
+pub(crate) struct DeleteMe {
+    pub(super) auth: Auth,
+    pub(super) pages: Pages,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
+impl DeleteMe {
+    /// Delete the own account
+    ///
+    /// At once and for good, with everything that it has: sessions, API keys, files. Its address is free again. The
+    /// last administrator stays (409 `last_administrator`).
+    #[oai(path = "/me", method = "delete", operation_id = "deleteMe")]
+    async fn delete(
+        &self,
+        caller: Fresh<CredentialsWrite>,
+        origin: RequestOrigin,
+        headers: &HeaderMap,
+    ) -> Result<LoggedOut> {
+        self.auth.delete_account(&origin.0, caller.user.id).await?;
+        Ok(LoggedOut { forgets: self.pages.browser(headers).has_session() })
+    }
+}

@@ -1,0 +1,136 @@
+//! Another address: proved at the new one, and taken back by the old one.
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::house::{House, PASSWORD};
+use crate::mailed::{CONFIRM, RESET, UNDO};
+
+#[tokio::test]
+async fn an_address_is_changed_once_it_is_proved() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let asked = person.post(&house, "/v1/me/email", &json!({ "email": "Next@Example.org" })).await;
+    asked.expect(StatusCode::ACCEPTED);
+    let payload: serde_json::Value =
+        sqlx::query_scalar("SELECT payload FROM jobs WHERE kind = 'email.change'")
+            .fetch_one(&house.stores.db)
+            .await
+            .expect("a job");
+    assert_eq!(payload, json!({ "user_id": person.id, "email": "Next@Example.org" }));
+    assert_eq!(house.user(person.id).await.email, person.email, "it stays until then");
+    let link = house.reset_token(&person.email).await;
+
+    let token = house.change_token(person.id, "Next@Example.org").await;
+    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    assert_eq!(house.user(person.id).await.email, "Next@Example.org");
+    let me = person.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    assert_eq!(me["email"], "Next@Example.org", "the copies know it at once");
+    house.log_in(&person.email, PASSWORD).await.problem(401, "invalid_credentials");
+    house.log_in("next@example.org", PASSWORD).await.expect(StatusCode::OK);
+    assert_eq!(house.present(RESET, &link).await.faults(), ["/token invalid_token"], "of the old mailbox");
+    assert_eq!(house.notices(person.id).await, ["email_changed"]);
+}
+
+#[tokio::test]
+async fn a_changed_address_is_taken_back_by_the_old_one() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let key = house.api_key(person.id, "profile:read").await;
+    let token = house.change_token(person.id, "thief@example.org").await;
+    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    let undo = house.undo_token(person.id, &person.email).await;
+    // A change of the password by the thief leaves it in force.
+    let change = json!({ "current_password": PASSWORD, "new_password": "quite another battery" });
+    person.put(&house, "/v1/me/password", &change).await.expect(StatusCode::OK);
+
+    house.stores.clock.advance(time::Duration::days(6));
+    house.present(UNDO, &undo).await.expect(StatusCode::NO_CONTENT);
+    assert_eq!(house.user(person.id).await.email, person.email);
+    house.try_api_key(&key).await.problem(401, "invalid_token");
+    let refresh = json!({ "refresh_token": person.refresh_token });
+    house.post("/v1/auth/refresh", &refresh).await.problem(401, "invalid_refresh_token");
+    let mailed: String =
+        sqlx::query_scalar("SELECT payload ->> 'email' FROM jobs WHERE kind = 'email.password_reset'")
+            .fetch_one(&house.stores.db)
+            .await
+            .expect("the mail to choose another password");
+    assert_eq!(mailed, person.email);
+    assert_eq!(house.present(UNDO, &undo).await.faults(), ["/token invalid_token"]);
+}
+
+#[tokio::test]
+async fn the_older_address_has_the_better_right() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let mut old = person.email.clone();
+    let mut undo = Vec::new();
+    for next in ["thief@example.org", "thief-too@example.org"] {
+        let token = house.change_token(person.id, next).await;
+        house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+        undo.push(house.undo_token(person.id, &old).await);
+        old = next.to_owned();
+    }
+    house.present(UNDO, &undo[1]).await.expect(StatusCode::NO_CONTENT);
+    assert_eq!(house.user(person.id).await.email, "thief@example.org");
+    house.present(UNDO, &undo[0]).await.expect(StatusCode::NO_CONTENT);
+    assert_eq!(house.user(person.id).await.email, person.email);
+}
+
+#[tokio::test]
+async fn the_first_owner_ends_what_later_ones_could_take_back() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let first = house.undo_token(person.id, &person.email).await;
+    let later = house.undo_token(person.id, "thief@example.org").await;
+    house.present(UNDO, &first).await.expect(StatusCode::NO_CONTENT);
+    assert_eq!(house.present(UNDO, &later).await.faults(), ["/token invalid_token"]);
+}
+
+#[tokio::test]
+async fn a_taken_address_gets_the_same_answer_and_no_mail() {
+    let house = House::open().await;
+    let (person, other) = (house.person("ada").await, house.person("bob").await);
+    for email in [other.email.as_str(), "free@example.org"] {
+        let asked = person.post(&house, "/v1/me/email", &json!({ "email": email })).await;
+        assert!(asked.expect(StatusCode::ACCEPTED).is_null());
+    }
+    assert!(house.try_change_token(person.id, &other.email.to_uppercase()).await.is_none());
+    assert!(house.try_change_token(person.id, &person.email).await.is_none(), "it is the account's already");
+    assert!(house.try_change_token(person.id, &person.email.to_uppercase()).await.is_some());
+}
+
+#[tokio::test]
+async fn an_address_that_was_taken_meanwhile_is_a_conflict() {
+    let house = House::open().await;
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    let (first, second) = (
+        house.change_token(ada.id, "next@example.org").await,
+        house.change_token(bob.id, "next@example.org").await,
+    );
+    house.present(CONFIRM, &first).await.expect(StatusCode::NO_CONTENT);
+    house.present(CONFIRM, &second).await.problem(409, "email_taken");
+    assert_eq!(house.user(bob.id).await.email, bob.email);
+    // Bob gets Ada's old one: she cannot take it back while he has it.
+    let undo = house.undo_token(ada.id, &ada.email).await;
+    let token = house.change_token(bob.id, &ada.email).await;
+    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    house.present(UNDO, &undo).await.problem(409, "email_taken");
+    assert!(ada.is_in(&house).await, "a refusal changes nothing");
+    house.present(UNDO, &house.undo_token(bob.id, &bob.email).await).await.expect(StatusCode::NO_CONTENT);
+    house.present(UNDO, &undo).await.expect(StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn an_account_writes_to_few_strangers_in_an_hour() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let mut mailed = 0;
+    for number in 0..8 {
+        let stranger = format!("stranger-{number}@example.org");
+        mailed += usize::from(house.try_change_token(person.id, &stranger).await.is_some());
+    }
+    assert_eq!(mailed, 5);
+    house.stores.clock.advance(time::Duration::minutes(61));
+    house.change_token(person.id, "next@example.org").await;
+}

@@ -1,0 +1,117 @@
+//! Tokens as the worker would mail them, and the doors that they are for.
+
+use std::time::Duration;
+
+use plinth_core::auth::{Asked, EmailChanges, PasswordResets, SecurityNotices};
+use plinth_domain::email::Email;
+use plinth_domain::id::{ApiKeyId, UserId};
+use plinth_domain::notice::SecurityNotice;
+use plinth_platform::crypto::ApiKeyToken;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::house::{Answer, House, Person};
+
+pub(crate) const VERIFY: &str = "/v1/auth/verify-email";
+pub(crate) const RESET: &str = "/v1/auth/password/reset";
+pub(crate) const CONFIRM: &str = "/v1/auth/email/confirm";
+pub(crate) const UNDO: &str = "/v1/auth/email/undo";
+
+pub(crate) fn address(text: &str) -> Email {
+    Email::parse(text).expect("an address")
+}
+
+impl House {
+    /// A mail that is asked for now.
+    pub(crate) fn asked(&self) -> Asked {
+        Asked { at: self.stores.clock.now(), again: false }
+    }
+
+    pub(crate) async fn try_reset_token(&self, email: &str, asked: Asked) -> Option<String> {
+        let resets = PasswordResets::new(&self.stores, Duration::from_hours(1));
+        let due = resets.prepare(&address(email), asked).await.expect("answers")?;
+        assert_eq!(due.to, email);
+        Some(due.token.reveal())
+    }
+
+    pub(crate) async fn reset_token(&self, email: &str) -> String {
+        self.try_reset_token(email, self.asked()).await.expect("an active account has the address")
+    }
+
+    pub(crate) async fn try_change_token(&self, id: UserId, email: &str) -> Option<String> {
+        let changes = EmailChanges::new(&self.stores, Duration::from_hours(24));
+        let due = changes.prepare(id, &address(email), self.asked()).await.expect("answers")?;
+        assert_eq!(due.to, email, "it goes to the new address");
+        Some(due.token.reveal())
+    }
+
+    pub(crate) async fn change_token(&self, id: UserId, email: &str) -> String {
+        self.try_change_token(id, email).await.expect("the address is free")
+    }
+
+    pub(crate) async fn undo_token(&self, id: UserId, old_email: &str) -> String {
+        let notices = SecurityNotices::new(&self.stores, Duration::from_hours(7 * 24));
+        let notice = SecurityNotice::EmailChanged { old_email: old_email.to_owned() };
+        let due =
+            notices.prepare(id, &notice, self.asked()).await.expect("answers").expect("somebody to tell");
+        assert_eq!(due.to, old_email, "it goes to the address that was left");
+        due.undo.expect("it can be undone").0.reveal()
+    }
+
+    /// Presents a token at the door that it is for.
+    pub(crate) async fn present(&self, door: &str, token: &str) -> Answer {
+        let mut body = json!({ "token": token });
+        if door == RESET {
+            body["password"] = json!("quite another battery");
+        }
+        self.post(door, &body).await
+    }
+
+    /// A key of this user with this scope.
+    pub(crate) async fn api_key(&self, id: UserId, scope: &str) -> String {
+        let token = ApiKeyToken::generate();
+        let at = self.stores.clock.now();
+        sqlx::query(
+            "INSERT INTO api_keys (id, user_id, name, token_hash, hint, scopes, created_at)
+             VALUES ($1, $2, 'deploy', $3, 'plk_', $4, $5)",
+        )
+        .bind(ApiKeyId::mint(at).0)
+        .bind(id.0)
+        .bind(&token.hash()[..])
+        .bind(vec![scope])
+        .bind(at)
+        .execute(&self.stores.db)
+        .await
+        .expect("inserts");
+        token.reveal().to_owned()
+    }
+
+    pub(crate) async fn try_api_key(&self, key: &str) -> Answer {
+        Answer::of(self.request(Method::GET, "/v1/me").bearer_auth(key)).await
+    }
+
+    /// A passkey of this user that nobody can use.
+    pub(crate) async fn passkey_row(&self, id: UserId) {
+        sqlx::query(
+            "INSERT INTO passkeys (id, user_id, name, credential_id, credential, created_at)
+             VALUES (gen_random_uuid(), $1, 'key', sha256($2), '{}', now())",
+        )
+        .bind(id.0)
+        .bind(&id.0.as_bytes()[..])
+        .execute(&self.stores.db)
+        .await
+        .expect("inserts");
+        self.forget_copies().await;
+    }
+}
+
+impl Person {
+    pub(crate) async fn put(&self, house: &House, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(house, Method::PUT, path).json(body)).await
+    }
+
+    /// Whether requests with the person's access token are answered.
+    pub(crate) async fn is_in(&self, house: &House) -> bool {
+        self.get(house, "/v1/me").await.status == StatusCode::OK
+    }
+}

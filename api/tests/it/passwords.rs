@@ -1,0 +1,146 @@
+//! Which passwords are taken, and that they are taken as they are.
+
+use plinth_testkit::{Process, Stage};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::house::{Answer, House, PASSWORD};
+
+async fn register(house: &House, password: &str) -> (String, Answer) {
+    let email = format!("ada-{}@example.org", uuid::Uuid::new_v4().simple());
+    let answer = house.post("/v1/auth/register", &json!({ "email": email, "password": password })).await;
+    (email, answer)
+}
+
+/// An account with this password that can log in.
+async fn with_password(house: &House, password: &str) -> String {
+    let (email, answer) = register(house, password).await;
+    answer.expect(StatusCode::ACCEPTED);
+    let token = house.verification_token(&email).await;
+    house.post("/v1/auth/verify-email", &json!({ "token": token })).await.expect(StatusCode::NO_CONTENT);
+    email
+}
+
+/// The one thing that is wrong with a request: its code, and the sentence.
+fn refused(answer: &Answer, pointer: &str) -> (String, String) {
+    let problem = answer.problem(422, "validation_failed");
+    let errors = problem["errors"].as_array().expect("errors");
+    assert_eq!((errors.len(), &errors[0]["pointer"]), (1, &json!(pointer)), "{problem}");
+    let part = |name: &str| errors[0][name].as_str().expect("a text").to_owned();
+    (part("code"), part("detail"))
+}
+
+#[tokio::test]
+async fn a_breached_password_is_refused_wherever_one_is_chosen() {
+    let house = House::open().await;
+    let breached = "PassWord1";
+    assert_eq!(refused(&register(&house, breached).await.1, "/password").0, "breached_password");
+    assert_eq!(house.count("users").await, 0);
+
+    let person = house.person("ada").await;
+    let change = json!({ "current_password": PASSWORD, "new_password": breached });
+    let changed = person.put(&house, "/v1/me/password", &change).await;
+    assert_eq!(refused(&changed, "/new_password").0, "breached_password");
+
+    let token = house.reset_token(&person.email).await;
+    let reset = house.post("/v1/auth/password/reset", &json!({ "token": token, "password": breached })).await;
+    assert_eq!(refused(&reset, "/password").0, "breached_password");
+    // The token is not used up by it.
+    house.present(crate::mailed::RESET, &token).await.expect(StatusCode::OK);
+
+    let arguments = ["admin", "create", "--email", "root@example.org", "--password-stdin"];
+    let made = Process::run_reading("plinth-api", &arguments, &house.stage, breached).await;
+    assert!(!made.status.success(), "{made:?}");
+    assert!(String::from_utf8_lossy(&made.stderr).contains("breached"), "{made:?}");
+}
+
+#[tokio::test]
+async fn a_common_password_is_refused_with_its_reason() {
+    let house = House::open().await;
+    let (code, detail) = refused(&register(&house, "1q2w3e4r5t6y").await.1, "/password");
+    assert_eq!(code, "breached_password");
+    assert!(detail.contains("breached and common"), "{detail}");
+    let (code, detail) = refused(&register(&house, "2019-03-17").await.1, "/password");
+    assert_eq!(code, "weak_password");
+    assert!(detail.contains("Dates are often easy to guess."), "{detail}");
+}
+
+#[tokio::test]
+async fn a_word_of_this_product_makes_no_password() {
+    let house = House::on(Stage::open().await.with("PLINTH_PRODUCT_NAME", "Difference Engine")).await;
+    assert_eq!(refused(&register(&house, "difference ENGINE").await.1, "/password").0, "password_is_product");
+    assert_eq!(refused(&register(&house, "difference1").await.1, "/password").0, "weak_password");
+    let own = json!({ "email": "countess.lovelace@example.org", "password": "Countess.Lovelace" });
+    let answer = house.post("/v1/auth/register", &own).await;
+    assert_eq!(refused(&answer, "/password").0, "password_is_email");
+}
+
+#[tokio::test]
+async fn any_characters_make_a_password() {
+    let house = House::open().await;
+    for password in [
+        "träge Möwen über Kiel",
+        "紫陽花と蝸牛と梅雨の午後",
+        "🦀 walks 🐙 swims 🦉 flies",
+        "tab\tline\nfeed and NUL \0 too",
+        "\"quotes\" \\ 'and' ; -- DROP TABLE",
+        "صباح الخير يا مدينة",
+    ] {
+        let email = with_password(&house, password).await;
+        house.log_in(&email, password).await.expect(StatusCode::OK);
+    }
+    let accented = with_password(&house, "u\u{308}ber alle Gipfel").await;
+    house.log_in(&accented, "\u{fc}ber alle Gipfel").await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_password_is_taken_as_it_was_typed() {
+    let house = House::open().await;
+    let password = format!("  Six Purple {} Kites  ", "x7Qv".repeat(26));
+    assert_eq!(password.chars().count(), 125);
+    let email = with_password(&house, &password).await;
+    let cut = &password[..password.len() - 1];
+    for other in [password.trim(), &password.to_lowercase(), cut] {
+        house.log_in(&email, other).await.problem(401, "invalid_credentials");
+    }
+    house.log_in(&email, &password).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_password_of_years_ago_still_works() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    house.stores.clock.advance(time::Duration::days(5 * 365));
+    house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_password_of_a_megabyte_is_refused_unread() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let token = house.reset_token(&person.email).await;
+    let bodies: [(&str, &str, fn(&str, &str, String) -> Value); 3] = [
+        (
+            "/v1/auth/register",
+            "/password",
+            |email, _, password| json!({ "email": email, "password": password }),
+        ),
+        ("/v1/auth/login", "/password", |email, _, password| json!({ "email": email, "password": password })),
+        (
+            "/v1/auth/password/reset",
+            "/password",
+            |_, token, password| json!({ "token": token, "password": password }),
+        ),
+    ];
+    for (path, pointer, body) in bodies {
+        let huge = house.post(path, &body(&person.email, &token, "x".repeat(1024 * 1024))).await;
+        huge.problem(413, "too_large");
+        let long = house.post(path, &body(&person.email, &token, "x".repeat(1025))).await;
+        assert_eq!(refused(&long, pointer).0, "too_long", "{path}");
+    }
+    let change = |password: String| json!({ "current_password": password, "new_password": "x".repeat(129) });
+    person.put(&house, "/v1/me/password", &change("x".repeat(1024 * 1024))).await.problem(413, "too_large");
+    let long = person.put(&house, "/v1/me/password", &change(PASSWORD.to_owned())).await;
+    assert_eq!(refused(&long, "/new_password").0, "too_long");
+    house.present(crate::mailed::RESET, &token).await.expect(StatusCode::OK);
+}

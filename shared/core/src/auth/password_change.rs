@@ -1,0 +1,136 @@
+//! The own password: changed by who knows the old one, or taken away by who has a passkey.
+
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::email::Email;
+use plinth_domain::id::{SessionId, UserId};
+use plinth_domain::job::SendSecurityNotice;
+use plinth_domain::notice::SecurityNotice;
+use plinth_domain::password::Password;
+use plinth_domain::rejection::Rejection;
+use plinth_domain::user::User;
+use serde_json::json;
+use time::{Duration, OffsetDateTime};
+
+use super::devices::DeviceId;
+use super::throttle::Attempt;
+use super::tokens;
+use super::{Auth, proofs, revocation};
+use crate::unit::Unit;
+use crate::users::{self, Credentials};
+use crate::{Error, Result, api_keys, challenges};
+
+/// What somebody who changes his password gives.
+#[derive(Debug)]
+pub struct PasswordChange {
+    /// Needed where the account has one.
+    pub current: Option<Password>,
+    pub new: Password,
+    pub revoke_api_keys: bool,
+    /// What an earlier login on this device was given.
+    pub device_token: Option<String>,
+}
+
+impl Auth {
+    /// Changes the password of `user`, at whose session `stays` he is, and ends every other session. Gives the token
+    /// by which this device is known from now on.
+    pub async fn change_password(
+        &self,
+        origin: &Origin,
+        user: &User,
+        stays: SessionId,
+        change: PasswordChange,
+    ) -> Result<String> {
+        let known = users::credentials_of(&self.stores, user.id).await?.ok_or(Error::NotFound)?;
+        let device = self.known_device(Some(&known), change.device_token.as_deref());
+        if known.password_hash.is_some() {
+            self.check_current(origin, &user.email, &known, change.current, device).await?;
+        }
+        self.judge("/new_password", &change.new, &user.email)?;
+        let hash = self.hasher.hash(change.new).await?;
+
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let at = unit.at();
+        users::find_locked(&mut unit, user.id).await?.ok_or(Error::NotFound)?;
+        users::set_password(&mut unit, user.id, Some(&hash)).await?;
+        unit.audit(Action::PasswordChanged, Target::User(user.id), Outcome::Success).await?;
+        self.end_what_it_opened(&mut unit, user.id, stays).await?;
+        if change.revoke_api_keys {
+            api_keys::revoke_all_of(&mut unit, user.id).await?;
+        }
+        let notice = SecurityNotice::PasswordChanged;
+        unit.enqueue(&SendSecurityNotice { user_id: user.id, notice }).await?;
+        unit.commit().await?;
+        Ok(self.device_after_change(user.id, device, at))
+    }
+
+    /// Takes the password away: from now on only passkeys log in. Refused where there is none.
+    pub async fn remove_password(&self, origin: &Origin, user: UserId, stays: SessionId) -> Result<()> {
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        users::find_locked(&mut unit, user).await?.ok_or(Error::NotFound)?;
+        if !proofs::has_passkey(unit.connection(), user).await? {
+            let detail = "The account has no passkey, and nobody could log in without one; add one first.";
+            return Err(Error::Conflict { code: "no_other_credential", detail: detail.to_owned() });
+        }
+        users::set_password(&mut unit, user, None).await?;
+        unit.audit(Action::PasswordRemoved, Target::User(user), Outcome::Success).await?;
+        self.end_what_it_opened(&mut unit, user, stays).await?;
+        let notice = SecurityNotice::PasswordRemoved;
+        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+        unit.commit().await
+    }
+
+    async fn check_current(
+        &self,
+        origin: &Origin,
+        email: &str,
+        known: &Credentials,
+        current: Option<Password>,
+        device: Option<DeviceId>,
+    ) -> Result<()> {
+        let pointer = "/current_password";
+        let current = current.ok_or_else(|| {
+            Error::invalid(pointer, Rejection::new("missing", "The account has a password; give it."))
+        })?;
+        // Whoever guesses here is counted as at the login: it is the same password.
+        let email = Email::parse(email).map_err(Error::internal)?;
+        let attempt = Attempt::password(origin.ip, Some(&email), device);
+        self.throttle.begin(&attempt).await?;
+        if self.is_password_of(Some(known), current, &attempt).await? {
+            self.throttle.succeeded(&attempt).await;
+            return Ok(());
+        }
+        let failures = self.throttle.failed(&attempt).await;
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let details = json!({ "reason": "wrong_password" });
+        unit.audit_with(Action::PasswordChanged, Target::User(known.id), Outcome::Refused, details).await?;
+        if let Some(failures) = failures {
+            let notice = SecurityNotice::LoginsFailed { failures };
+            unit.enqueue(&SendSecurityNotice { user_id: known.id, notice }).await?;
+        }
+        unit.commit().await?;
+        Err(Error::invalid(pointer, Rejection::new("wrong_password", "This is not the account's password.")))
+    }
+
+    async fn end_what_it_opened(&self, unit: &mut Unit, user: UserId, stays: SessionId) -> Result<()> {
+        tokens::void(unit.connection(), user).await?;
+        challenges::remove_all_of(unit, user).await?;
+        revocation::end_sessions(unit, user, Some(stays)).await.map(drop)
+    }
+
+    /// A new password: `pointer` names it where it is refused.
+    pub(super) fn judge(&self, pointer: &str, password: &Password, email: &str) -> Result<()> {
+        let email = Email::parse(email).map_err(Error::internal)?;
+        self.policy.judge(password, &email).map_err(|rejection| Error::invalid(pointer, rejection))
+    }
+
+    /// A token for a device, in force although the password was changed `at` this moment.
+    pub(super) fn device_after_change(
+        &self,
+        user: UserId,
+        device: Option<DeviceId>,
+        at: OffsetDateTime,
+    ) -> String {
+        // It tells whole seconds, and must be later than the change.
+        self.devices.issue(user, device, at + Duration::SECOND)
+    }
+}

@@ -1,0 +1,68 @@
+//! `email.password_reset`: the mail with which somebody chooses another password.
+
+use std::sync::Arc;
+
+use minijinja::context;
+use plinth_core::auth::MailedToken;
+use plinth_domain::id::JobId;
+use plinth_domain::job::SendPasswordResetMail;
+use plinth_platform::mailer::Mail;
+
+use super::{Post, Product, address, asked, compose, not_sent};
+use crate::outcome::{Attempt, Done, Failure};
+
+/// Finds out who is meant, and mails him a token unless he got one a moment ago.
+pub async fn send(post: Arc<Post>, job: SendPasswordResetMail, attempt: Attempt) -> Done {
+    let due = post.password_resets.prepare(&address(&job.email)?, asked(attempt)).await?;
+    let Some(due) = due else {
+        tracing::info!("no account has this address, or it was mailed to a moment ago");
+        return Ok(());
+    };
+    let mail = write(&post.product, attempt.job, &due).map_err(Failure::permanent)?;
+    post.mailer.send(mail).await.map_err(not_sent)?;
+    post.password_resets.sent(due.user).await?;
+    Ok(())
+}
+
+fn write(product: &Product, job: JobId, due: &MailedToken) -> Result<Mail, minijinja::Error> {
+    let values = context! {
+        link => product.link_with_token("reset-password", &due.token.reveal()),
+        display_name => due.display_name.as_deref(),
+        product => product.name.as_str(),
+        valid_hours => due.valid.as_secs().div_ceil(3600),
+    };
+    compose("password_reset", job, &due.to, "Choose another password", &values)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use plinth_domain::id::UserId;
+    use plinth_platform::crypto::OpaqueToken;
+
+    use super::super::specimens;
+    use super::*;
+
+    #[test]
+    fn both_parts_carry_the_link() {
+        let due = MailedToken {
+            user: UserId(uuid::Uuid::nil()),
+            to: "ada@example.org".to_owned(),
+            display_name: Some("<b>Ada".to_owned()),
+            token: OpaqueToken::generate(),
+            valid: Duration::from_hours(1),
+        };
+        let mail = write(&specimens::product(), specimens::job(), &due).expect("every name is given");
+        let link = format!("https://plinth.example/reset-password?token={}", due.token.reveal());
+        specimens::assert_link(&mail, &link);
+        assert!(mail.text.starts_with("Hello <b>Ada,\n"), "{}", mail.text);
+        assert!(mail.html.contains("&lt;b&gt;Ada") && !mail.html.contains("<b>"), "{}", mail.html);
+        assert!(
+            mail.text.contains("for 1 hour.") && mail.text.contains("Difference & Engine"),
+            "{}",
+            mail.text
+        );
+        assert!(mail.html.contains("Difference &amp; Engine"), "{}", mail.html);
+    }
+}

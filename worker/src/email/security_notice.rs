@@ -1,0 +1,231 @@
+//! `email.security_notice`: tells the owner of an account what happened to how he logs in, and what to do if it was not
+//! his doing.
+
+use std::sync::Arc;
+
+use minijinja::context;
+use plinth_core::auth::NoticeMail;
+use plinth_domain::id::JobId;
+use plinth_domain::job::SendSecurityNotice;
+use plinth_domain::notice::{FactorKind, SecurityNotice};
+use plinth_platform::mailer::Mail;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+use super::{Post, Product, asked, compose, not_sent};
+use crate::outcome::{Attempt, Done, Failure};
+
+const MOMENT: &[BorrowedFormatItem<'_>] =
+    format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute]");
+
+/// Mails the notice to the address that it is for.
+pub async fn send(post: Arc<Post>, job: SendSecurityNotice, attempt: Attempt) -> Done {
+    let Some(due) = post.notices.prepare(job.user_id, &job.notice, asked(attempt)).await? else {
+        tracing::info!("nobody to tell any more, or told a moment ago");
+        return Ok(());
+    };
+    let mail = write(&post.product, attempt.job, &job.notice, &due)?;
+    post.mailer.send(mail).await.map_err(not_sent)?;
+    post.notices.sent(job.user_id, &job.notice).await?;
+    Ok(())
+}
+
+fn write(product: &Product, job: JobId, notice: &SecurityNotice, due: &NoticeMail) -> Result<Mail, Failure> {
+    let (title, what) = told(notice, &product.name);
+    let way_out = WayOut::of(notice, due, product);
+    let values = context! {
+        title,
+        paragraphs => [what, way_out.advice],
+        action => way_out.action,
+        link => way_out.link,
+        display_name => due.display_name.as_deref(),
+        product => product.name.as_str(),
+        happened_at => job.minted_at().format(MOMENT).map_err(Failure::permanent)?,
+    };
+    compose("notice", job, &due.to, title, &values).map_err(Failure::permanent)
+}
+
+/// What happened: in a line, and in a paragraph.
+fn told(notice: &SecurityNotice, product: &str) -> (&'static str, String) {
+    let (title, what): (_, &str) = match notice {
+        SecurityNotice::RegistrationAttempted => {
+            let what = format!(
+                "somebody wanted to create an account at {product} with this address. You have one already, so \
+                 nothing was created and nothing was changed."
+            );
+            return ("You already have an account", what);
+        }
+        SecurityNotice::PasswordChanged => (
+            "Your password was changed",
+            "the password of your account was changed. All other sessions have ended.",
+        ),
+        SecurityNotice::PasswordReset => (
+            "Your password was reset",
+            "another password was chosen by a link that was mailed to you. All sessions have ended, and so have all \
+             API keys.",
+        ),
+        SecurityNotice::PasswordRemoved => (
+            "Your password was removed",
+            "the password of your account was removed. From now on only your passkeys log in. All other sessions \
+             have ended.",
+        ),
+        SecurityNotice::EmailChanged { .. } => (
+            "Your address was changed",
+            "your account has another address now. Mails about it no longer come to this one.",
+        ),
+        SecurityNotice::LoginsFailed { failures } => {
+            let what = format!(
+                "{failures} attempts to log in to your account have failed. Whoever tries has to wait longer each \
+                 time; devices on which you have logged in before do not."
+            );
+            return ("Somebody tries to log in to your account", what);
+        }
+        SecurityNotice::RefreshReused => (
+            "A session of yours was ended",
+            "a token of one of your sessions was presented that had been used up before. Somebody else may have a \
+             copy, so the session was ended.",
+        ),
+        SecurityNotice::FactorAdded { kind } => match kind {
+            FactorKind::Totp => {
+                ("An authenticator app was added", "an authenticator app was added to your account.")
+            }
+            FactorKind::Passkey => ("A passkey was added", "a passkey was added to your account."),
+            FactorKind::RecoveryCodes => (
+                "New recovery codes were issued",
+                "new recovery codes were issued for your account. Earlier ones no longer work.",
+            ),
+        },
+        SecurityNotice::FactorRemoved { kind } => match kind {
+            FactorKind::Totp => {
+                ("An authenticator app was removed", "an authenticator app was removed from your account.")
+            }
+            FactorKind::Passkey => ("A passkey was removed", "a passkey was removed from your account."),
+            FactorKind::RecoveryCodes => (
+                "Your recovery codes were removed",
+                "the recovery codes of your account were removed and no longer work.",
+            ),
+        },
+        SecurityNotice::RecoveryCodeUsed { left } => {
+            let what = format!("somebody logged in to your account with a recovery code; {left} are left.");
+            return ("A recovery code was used", what);
+        }
+        SecurityNotice::FactorsReset => (
+            "Your second factors were removed",
+            "an administrator has removed every second factor of your account. Until you add one, your password \
+             alone logs in.",
+        ),
+        SecurityNotice::ApiKeyCreated { name } => {
+            let what =
+                format!("an API key with the name \u{201c}{name}\u{201d} was created for your account.");
+            return ("An API key was created", what);
+        }
+        SecurityNotice::AccountDeleted { .. } => (
+            "Your account was deleted",
+            "your account was deleted, with its sessions, API keys and files. This is the last mail about it.",
+        ),
+    };
+    (title, what.to_owned())
+}
+
+/// What to do if it was not one's own doing.
+struct WayOut {
+    advice: String,
+    action: &'static str,
+    link: String,
+}
+
+impl WayOut {
+    fn of(notice: &SecurityNotice, due: &NoticeMail, product: &Product) -> Self {
+        if let Some((token, valid)) = &due.undo {
+            let days = valid.as_secs().div_ceil(24 * 3600);
+            return Self {
+                advice: format!(
+                    "If that was not you, take the address back: it ends all sessions, and you choose another \
+                     password. The link works once and for {days} days."
+                ),
+                action: "Take my address back",
+                link: product.link_with_token("undo-email-change", &token.reveal()),
+            };
+        }
+        let (advice, action, page) = match notice {
+            SecurityNotice::RegistrationAttempted => (
+                "If that was you, log in; if you have forgotten your password, choose another one. If it was not you, \
+                 there is nothing to do.",
+                "Choose another password",
+                "forgot-password",
+            ),
+            SecurityNotice::AccountDeleted { .. } => (
+                "If that was not you, somebody else had your password: change it wherever else you use it.",
+                "Create a new account",
+                "register",
+            ),
+            _ => (
+                "If that was you, there is nothing to do. If not, choose another password at once: it ends all \
+                 sessions and API keys.",
+                "Choose another password",
+                "forgot-password",
+            ),
+        };
+        Self { advice: advice.to_owned(), action, link: product.link(page) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use plinth_platform::crypto::OpaqueToken;
+
+    use super::super::specimens;
+    use super::*;
+
+    fn written(notice: &SecurityNotice, undo: Option<(OpaqueToken, Duration)>) -> Mail {
+        let due = NoticeMail { to: "ada@example.org".to_owned(), display_name: Some("Ada".to_owned()), undo };
+        write(&specimens::product(), specimens::job(), notice, &due).expect("every name is given")
+    }
+
+    #[test]
+    fn every_notice_says_what_when_and_what_to_do() {
+        let (email, name) = ("old@example.org".to_owned(), "<i>deploy".to_owned());
+        let kinds = [FactorKind::Totp, FactorKind::Passkey, FactorKind::RecoveryCodes];
+        let notices = [
+            SecurityNotice::RegistrationAttempted,
+            SecurityNotice::PasswordChanged,
+            SecurityNotice::PasswordReset,
+            SecurityNotice::PasswordRemoved,
+            SecurityNotice::LoginsFailed { failures: 12 },
+            SecurityNotice::RefreshReused,
+            SecurityNotice::RecoveryCodeUsed { left: 3 },
+            SecurityNotice::FactorsReset,
+            SecurityNotice::ApiKeyCreated { name },
+        ];
+        let factors = kinds
+            .into_iter()
+            .flat_map(|kind| [SecurityNotice::FactorAdded { kind }, SecurityNotice::FactorRemoved { kind }]);
+        let mut subjects = Vec::new();
+        for notice in notices.into_iter().chain(factors) {
+            let mail = written(&notice, None);
+            specimens::assert_link(&mail, "https://plinth.example/forgot-password");
+            assert!(mail.text.contains("30 November 2024, 03:29 (UTC)"), "{}", mail.text);
+            assert!(mail.text.starts_with("Hello Ada,\n\n"), "{}", mail.text);
+            assert!(!mail.html.contains("<i>"), "{}", mail.html);
+            subjects.push(mail.subject);
+        }
+        let all = subjects.len();
+        subjects.sort();
+        subjects.dedup();
+        assert_eq!(subjects.len(), all, "each has a subject of its own");
+        let deleted = written(&SecurityNotice::AccountDeleted { email }, None);
+        specimens::assert_link(&deleted, "https://plinth.example/register");
+    }
+
+    #[test]
+    fn a_changed_address_can_be_taken_back() {
+        let token = OpaqueToken::generate();
+        let link = format!("https://plinth.example/undo-email-change?token={}", token.reveal());
+        let notice = SecurityNotice::EmailChanged { old_email: "old@example.org".to_owned() };
+        let mail = written(&notice, Some((token, Duration::from_hours(7 * 24))));
+        specimens::assert_link(&mail, &link);
+        assert!(mail.text.contains("for 7 days"), "{}", mail.text);
+    }
+}
