@@ -15,8 +15,12 @@ use crate::house::{Answer, House, Person, text};
 /// What is open to everybody: the doors by which one comes in.
 const OPEN: &[&str] = &[
     "GET /.well-known/jwks.json",
+    "POST /v1/auth/email/confirm",
+    "POST /v1/auth/email/undo",
     "POST /v1/auth/login",
     "POST /v1/auth/login/mfa",
+    "POST /v1/auth/password/forgot",
+    "POST /v1/auth/password/reset",
     "POST /v1/auth/refresh",
     "POST /v1/auth/register",
     "POST /v1/auth/verify-email",

@@ -16,10 +16,10 @@ impl Auth {
     /// something; its address can register again. Not found when it was deleted before.
     pub async fn delete_account(&self, origin: &Origin, user: UserId) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        users::keep_an_administrator(&mut unit, user).await?;
         let account = users::find_locked(&mut unit, user).await?;
         let account =
             account.filter(|account| account.status != UserStatus::Deleted).ok_or(Error::NotFound)?;
+        users::keep_an_administrator(&mut unit, user).await?;
         revocation::end_sessions(&mut unit, user, None).await?;
         api_keys::remove_all_of(&mut unit, user).await?;
         challenges::remove_all_of(&mut unit, user).await?;

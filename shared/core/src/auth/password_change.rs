@@ -43,7 +43,7 @@ impl Auth {
         let known = users::credentials_of(&self.stores, user.id).await?.ok_or(Error::NotFound)?;
         let device = self.known_device(Some(&known), change.device_token.as_deref());
         if known.password_hash.is_some() {
-            self.check_current(origin, &user.email, &known, change.current, device).await?;
+            self.check_current(origin, &known, stays, change.current).await?;
         }
         self.judge("/new_password", &change.new, &user.email)?;
         let hash = self.hasher.hash(change.new).await?;
@@ -82,18 +82,16 @@ impl Auth {
     async fn check_current(
         &self,
         origin: &Origin,
-        email: &str,
         known: &Credentials,
+        session: SessionId,
         current: Option<Password>,
-        device: Option<DeviceId>,
     ) -> Result<()> {
         let pointer = "/current_password";
         let current = current.ok_or_else(|| {
             Error::invalid(pointer, Rejection::new("missing", "The account has a password; give it."))
         })?;
-        // Whoever guesses here is counted as at the login: it is the same password.
-        let email = Email::parse(email).map_err(Error::internal)?;
-        let attempt = Attempt::password(origin.ip, Some(&email), device);
+        // Whoever is here has logged in: guesses of strangers at the login do not slow him down.
+        let attempt = Attempt::in_session(session);
         self.throttle.begin(&attempt).await?;
         if self.is_password_of(Some(known), current, &attempt).await? {
             self.throttle.succeeded(&attempt).await;
