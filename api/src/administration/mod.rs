@@ -1,6 +1,7 @@
 //! Everybody's accounts over HTTP, for administrators: one file an operation.
 
 mod assign_roles;
+mod delete;
 mod impersonate;
 mod list;
 mod list_sessions;
@@ -29,6 +30,7 @@ pub(crate) type Operations = (
     revoke_sessions::RevokeUserSessions,
     revoke_session::RevokeUserSession,
     reset_factors::ResetFactors,
+    delete::DeleteUser,
     impersonate::Impersonate,
 );
 
@@ -49,6 +51,7 @@ pub(crate) fn operations(
         revoke_sessions::RevokeUserSessions { users: users.clone() },
         revoke_session::RevokeUserSession { users: users.clone() },
         reset_factors::ResetFactors { factors: factors.clone() },
+        delete::DeleteUser { auth: auth.clone() },
         impersonate::Impersonate { auth: auth.clone(), pages: pages.clone(), lifetime },
     )
 }

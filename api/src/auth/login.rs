@@ -1,12 +1,12 @@
 //! POST /v1/auth/login
 
-use plinth_core::auth::Auth;
+use plinth_core::auth::{Auth, LoginAnswer};
 use plinth_domain::email::Email;
 use plinth_domain::password::Password;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use super::session_tokens::{Keeping, LoginResponse, SessionLifetime};
+use super::session_tokens::{Keeping, LoginResponse, SessionLifetime, end_replaced};
 use crate::http::body::Body;
 use crate::http::browser::Pages;
 use crate::http::document::Tag;
@@ -61,6 +61,9 @@ impl Login {
             device_token: body.0.device_token.or_else(|| browser.device_token()),
         };
         let answer = self.auth.log_in(&origin.0, request).await?;
+        if let LoginAnswer::Tokens(tokens) = &answer {
+            end_replaced(&self.auth, &origin.0, &browser, keeping, tokens).await?;
+        }
         Ok(LoginResponse::new(answer, keeping, &browser, self.lifetime))
     }
 }

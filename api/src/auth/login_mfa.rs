@@ -7,7 +7,7 @@ use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 use serde_json::Value;
 
-use super::session_tokens::{Keeping, SessionAnswer, SessionLifetime};
+use super::session_tokens::{Keeping, SessionAnswer, SessionLifetime, end_replaced};
 use crate::http::body::Body;
 use crate::http::browser::Pages;
 use crate::http::document::Tag;
@@ -73,6 +73,7 @@ impl LoginMfa {
         }
         let proof = request.proof()?;
         let tokens = self.auth.prove_second_factor(&origin.0, &request.challenge, proof).await?;
+        end_replaced(&self.auth, &origin.0, &browser, keeping, &tokens).await?;
         Ok(SessionAnswer::new(tokens, keeping, &browser, self.lifetime))
     }
 }

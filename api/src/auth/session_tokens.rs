@@ -1,6 +1,8 @@
 //! What a client gets of a session: tokens in the body, or in a browser's cookies.
 
-use plinth_core::auth::{DEVICE_LIFETIME, LoginAnswer};
+use plinth_core::Error;
+use plinth_core::auth::{Auth, DEVICE_LIFETIME, LoginAnswer};
+use plinth_domain::audit::Origin;
 use plinth_platform::settings::Settings;
 use poem::http::header;
 use poem::{IntoResponse, Response};
@@ -102,6 +104,22 @@ impl SessionAnswer {
                 Self { body, cookies: kept.cookies().collect() }
             }
         }
+    }
+}
+
+/// Ends the session that a browser had before this one.
+pub(crate) async fn end_replaced(
+    auth: &Auth,
+    origin: &Origin,
+    browser: &Browser<'_>,
+    keeping: Keeping,
+    next: &plinth_core::auth::SessionTokens,
+) -> Result<(), Error> {
+    match browser.replaced_refresh_token() {
+        Some(replaced) if keeping == Keeping::Cookie => {
+            auth.end_replaced(origin, replaced, next.session).await
+        }
+        _ => Ok(()),
     }
 }
 

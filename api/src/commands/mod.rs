@@ -51,7 +51,7 @@ pub async fn create_administrator(settings: Settings, email: &str) -> anyhow::Re
     std::io::stdin().read_to_string(&mut password)?;
     let password = Password::parse(password.trim_end_matches(['\r', '\n']))?;
     let email = Email::parse(email)?;
-    let policy = PasswordPolicy::new(settings.auth.password_strength.0, &settings.general.product_name);
+    let policy = PasswordPolicy::of(&settings);
     policy.judge(&password, &email)?;
     let stores = Stores::new(&settings, APPLICATION)?;
     let hasher = PasswordHasher::start(&settings.auth)?;

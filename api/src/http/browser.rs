@@ -100,6 +100,11 @@ impl Browser<'_> {
         }
     }
 
+    /// The refresh token of the session that a login replaces.
+    pub fn replaced_refresh_token(&self) -> Option<&str> {
+        cookie(self.headers, REFRESH)
+    }
+
     /// By which the device is known.
     pub fn device_token(&self) -> Option<String> {
         cookie(self.headers, DEVICE).map(str::to_owned)

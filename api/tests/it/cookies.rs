@@ -167,3 +167,18 @@ async fn a_logout_clears_the_cookies() {
     browser.cookies = stolen;
     browser.me().await.problem(401, "session_ended");
 }
+
+#[tokio::test]
+async fn a_login_ends_the_session_that_its_cookies_had() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let mut browser = Browser::log_in(&house, &person.email).await;
+    let before = browser.cookies.clone();
+    let answer = Answer::of(browser.login(&person.email)).await;
+    browser.keep(&answer);
+    answer.expect(StatusCode::OK);
+    browser.me().await.expect(StatusCode::OK);
+    browser.cookies = before;
+    browser.me().await.problem(401, "session_ended");
+    person.get(&house, "/v1/me").await.expect(StatusCode::OK);
+}

@@ -111,3 +111,15 @@ async fn the_last_administrator_cannot_leave() {
     statuses.sort_unstable();
     assert_eq!(statuses, [204, 409], "of two at once one stays");
 }
+
+#[tokio::test]
+async fn an_administrator_deletes_the_account_of_somebody_else() {
+    let house = House::open().await;
+    let (person, admin) = (house.person("ada").await, house.administrator().await);
+    let path = format!("/v1/users/{}", person.id);
+    admin.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
+    person.get(&house, "/v1/me").await.problem(401, "session_ended");
+    admin.delete(&house, &path).await.problem(404, "not_found");
+    admin.delete(&house, &format!("/v1/users/{}", admin.id)).await.problem(409, "own_account");
+    assert_eq!(house.notices(person.id).await, ["account_deleted"]);
+}

@@ -17,6 +17,7 @@ mod proofs;
 mod refresh;
 mod refresh_token;
 mod register;
+mod replacement;
 mod revocation;
 mod security_notice;
 mod sessions;
@@ -101,7 +102,7 @@ impl Auth {
             throttle: Throttle::new(stores),
             second_factors: SecondFactors::new(stores, settings, root),
             passkeys: Passkeys::new(stores, settings),
-            policy: PasswordPolicy::new(settings.auth.password_strength.0, &settings.general.product_name),
+            policy: PasswordPolicy::of(settings),
         }
     }
 

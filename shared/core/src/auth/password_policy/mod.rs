@@ -7,6 +7,7 @@ mod strength;
 use plinth_domain::email::Email;
 use plinth_domain::password::Password;
 use plinth_domain::rejection::Rejection;
+use plinth_platform::settings::Settings;
 use unicode_normalization::UnicodeNormalization as _;
 
 use strength::Strength;
@@ -18,14 +19,22 @@ const MIN_NAME_CHARS: usize = 3;
 #[derive(Debug, Clone)]
 pub struct PasswordPolicy {
     bar: u8,
-    product: String,
+    /// Names of the product and of who runs it, folded.
+    words: Vec<String>,
 }
 
 impl PasswordPolicy {
-    /// `bar` is the lowest score of zxcvbn that is taken: 0 (any) to 4 (over 10^10 guesses); `product` is the
-    /// product's name.
-    pub fn new(bar: u8, product: &str) -> Self {
-        Self { bar, product: folded(product) }
+    /// `bar` is the lowest score of zxcvbn that is taken: 0 (any) to 4 (over 10^10 guesses); `words` are the
+    /// product's name and others that belong to who runs it.
+    fn new<'a>(bar: u8, words: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { bar, words: words.into_iter().map(folded).collect() }
+    }
+
+    /// The rules that the settings ask for.
+    pub fn of(settings: &Settings) -> Self {
+        let words = settings.auth.password_words.0.iter().map(String::as_str);
+        let words = std::iter::once(settings.general.product_name.as_str()).chain(words);
+        Self::new(settings.auth.password_strength.0, words)
     }
 
     /// Whether a chosen password may be taken; `email` is the address of the account that it is for. Takes up to
@@ -38,8 +47,11 @@ impl PasswordPolicy {
                 "A password is not the account's e-mail address, nor the part before its @.",
             ));
         }
-        if folded == self.product {
-            return Err(Rejection::new("password_is_product", "A password is not the name of the product."));
+        if self.words.contains(&folded) {
+            return Err(Rejection::new(
+                "password_is_product",
+                "A password is not the name of the product, nor another name that belongs to it.",
+            ));
         }
         if breached::contains(&folded) {
             return Err(Rejection::new(
@@ -59,10 +71,10 @@ impl PasswordPolicy {
     /// What a guesser of this account's password would try first: the names around it, whole and in their words.
     fn names<'a>(&'a self, email: &'a Email) -> Vec<&'a str> {
         let words = |text: &'a str| text.split(|c: char| !c.is_alphanumeric());
-        [email.key(), mailbox(email), self.product.as_str()]
+        [email.key(), mailbox(email)]
             .into_iter()
             .chain(words(email.key()))
-            .chain(words(&self.product))
+            .chain(self.words.iter().flat_map(|word| std::iter::once(word.as_str()).chain(words(word))))
             .filter(|name| name.chars().count() >= MIN_NAME_CHARS)
             .collect()
     }
@@ -87,7 +99,7 @@ mod tests {
     fn judge(bar: u8, password: &str) -> Result<(), Rejection> {
         let email = Email::parse("Countess.Lovelace@Analytical-Engines.example").expect("valid");
         let password = Password::parse(password).expect("its length is right");
-        PasswordPolicy::new(bar, "Difference Engine").judge(&password, &email)
+        PasswordPolicy::new(bar, ["Difference Engine", "Babbage & Sons"]).judge(&password, &email)
     }
 
     fn code(password: &str) -> &'static str {
@@ -135,6 +147,7 @@ mod tests {
     fn the_name_of_the_product_is_refused_in_any_case() {
         assert_eq!(code("difference engine"), "password_is_product");
         assert_eq!(code("Ｄifference ENGINE"), "password_is_product");
+        assert_eq!(code("babbage & sons"), "password_is_product");
     }
 
     #[test]
