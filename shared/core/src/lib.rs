@@ -17,6 +17,7 @@ pub mod hot;
 pub mod jobs;
 pub mod notifications;
 pub mod page;
+pub mod passkeys;
 pub mod roles;
 pub mod stores;
 pub mod unit;

@@ -53,6 +53,13 @@ impl Methods {
         self
     }
 
+    /// Both together.
+    #[must_use]
+    pub fn and(mut self, others: &Self) -> Self {
+        self.0.extend(&others.0);
+        self
+    }
+
     /// A passkey verifies its user, so that it is two factors at once.
     pub fn are_multi_factor(&self) -> bool {
         self.0.contains(&Method::MultiFactor)

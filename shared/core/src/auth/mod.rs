@@ -5,10 +5,12 @@ mod expiry;
 mod login;
 mod logout;
 mod opening;
+mod passkey_login;
 mod refresh;
 mod refresh_token;
 mod register;
 mod revocation;
+mod session_methods;
 mod sessions;
 mod throttle;
 mod tokens;
@@ -23,13 +25,16 @@ use self::devices::Devices;
 use self::throttle::Throttle;
 use crate::Stores;
 use crate::access_tokens::AccessTokens;
+use crate::passkeys::Passkeys;
 
 pub use devices::DEVICE_LIFETIME;
 pub use expiry::{Removed, remove_expired};
 pub use login::LoginRequest;
 pub use opening::SessionTokens;
+pub use passkey_login::PasskeyLogin;
 pub use register::Registration;
 pub(crate) use revocation::{end_impersonations_by_holders, end_sessions};
+pub(crate) use session_methods::note_methods;
 pub use sessions::SessionView;
 pub(crate) use sessions::live;
 pub use verification::{Verification, VerificationMail};
@@ -47,6 +52,7 @@ pub struct Auth {
     refresh_signer: Signer,
     devices: Devices,
     throttle: Throttle,
+    passkeys: Passkeys,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +60,7 @@ struct Lifetimes {
     access_token: Duration,
     session_idle: Duration,
     session: Duration,
+    challenge: Duration,
 }
 
 impl Auth {
@@ -67,15 +74,22 @@ impl Auth {
                 access_token: settings.auth.access_token_lifetime,
                 session_idle: settings.auth.session_idle_lifetime,
                 session: settings.auth.session_lifetime,
+                challenge: settings.auth.challenge_lifetime,
             },
             refresh_signer: Signer::new(&root.derive("refresh tokens v2")),
             devices: Devices::new(&root.derive("device tokens v1")),
             throttle: Throttle::new(stores),
+            passkeys: Passkeys::new(stores, settings),
         }
     }
 
     /// What checks access tokens.
     pub fn access_tokens(&self) -> &AccessTokens {
         &self.access_tokens
+    }
+
+    /// What checks passkeys.
+    pub fn passkeys(&self) -> &Passkeys {
+        &self.passkeys
     }
 }

@@ -53,19 +53,42 @@ pub(super) async fn find(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Op
     Ok(named("users.find", query.fetch_optional(db)).await?.map(User::from))
 }
 
+struct CredentialsRow {
+    id: Uuid,
+    password_hash: Option<String>,
+    password_changed_at: Option<OffsetDateTime>,
+    email_verified_at: Option<OffsetDateTime>,
+    status: String,
+}
+
+impl From<CredentialsRow> for Credentials {
+    fn from(row: CredentialsRow) -> Self {
+        Self {
+            id: UserId(row.id),
+            password_hash: row.password_hash,
+            password_changed_at: row.password_changed_at,
+            email_verified: row.email_verified_at.is_some(),
+            status: UserStatus::parse(&row.status).unwrap_or(UserStatus::Suspended),
+        }
+    }
+}
+
 pub(super) async fn credentials(db: impl PgExecutor<'_>, email: &Email) -> sqlx::Result<Option<Credentials>> {
-    let query = sqlx::query!(
+    let query = sqlx::query_as!(
+        CredentialsRow,
         "SELECT id, password_hash, password_changed_at, email_verified_at, status FROM users WHERE email_key = $1",
         email.key(),
     );
-    let row = named("users.credentials", query.fetch_optional(db)).await?;
-    Ok(row.map(|row| Credentials {
-        id: UserId(row.id),
-        password_hash: row.password_hash,
-        password_changed_at: row.password_changed_at,
-        email_verified: row.email_verified_at.is_some(),
-        status: UserStatus::parse(&row.status).unwrap_or(UserStatus::Suspended),
-    }))
+    Ok(named("users.credentials", query.fetch_optional(db)).await?.map(Credentials::from))
+}
+
+pub(super) async fn credentials_of(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Option<Credentials>> {
+    let query = sqlx::query_as!(
+        CredentialsRow,
+        "SELECT id, password_hash, password_changed_at, email_verified_at, status FROM users WHERE id = $1",
+        id.0,
+    );
+    Ok(named("users.credentials_of", query.fetch_optional(db)).await?.map(Credentials::from))
 }
 
 /// Inserts the account unless its address is taken; false when it is.

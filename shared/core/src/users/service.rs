@@ -58,6 +58,10 @@ pub(crate) async fn credentials(stores: &Stores, email: &Email) -> Result<Option
     Ok(repository::credentials(&stores.db, email).await?)
 }
 
+pub(crate) async fn credentials_of(stores: &Stores, id: UserId) -> Result<Option<Credentials>> {
+    Ok(repository::credentials_of(&stores.db, id).await?)
+}
+
 /// Creates the account as a member; false when its address is taken.
 pub(crate) async fn create(unit: &mut Unit, account: &NewAccount) -> Result<bool> {
     let at = unit.at();
