@@ -9,6 +9,7 @@ use plinth_core::audit::AuditLog;
 use plinth_core::auth::Auth;
 use plinth_core::files::Files;
 use plinth_core::notifications::Inbox;
+use plinth_core::passkeys::Passkeys;
 use plinth_core::users::Users;
 use plinth_platform::crypto::{PasswordHasher, RootKey};
 use plinth_platform::settings::Settings;
@@ -23,7 +24,7 @@ use crate::http::browser::Pages;
 use crate::http::document;
 use crate::http::limits::BodyLimits;
 use crate::http::middleware::{Admission, AdmissionParts, ClientAddress, Deadline, Observe};
-use crate::{audit, auth, files, notifications, sessions, users};
+use crate::{audit, auth, files, notifications, passkeys, sessions, users};
 
 const SERVICE: &str = "plinth-api";
 
@@ -36,6 +37,7 @@ const PREFLIGHT_MAX_AGE: i32 = 600;
 /// The services of every capability.
 pub struct Services {
     pub auth: Auth,
+    pub passkeys: Passkeys,
     pub users: Users,
     pub files: Files,
     pub inbox: Inbox,
@@ -47,8 +49,10 @@ impl Services {
     pub fn new(settings: &Settings, stores: &Stores) -> anyhow::Result<Self> {
         let root = RootKey::parse(&settings.general.secret_key)?;
         let hasher = PasswordHasher::start(&settings.auth)?;
+        let auth = Auth::new(stores, settings, &root, hasher);
         Ok(Self {
-            auth: Auth::new(stores, settings, &root, hasher),
+            passkeys: auth.passkeys().clone(),
+            auth,
             users: Users::new(stores),
             files: Files::new(stores, settings.files.max_size.0),
             inbox: Inbox::new(stores),
@@ -63,6 +67,7 @@ pub(crate) type Operations = (
     auth::Operations,
     users::Operations,
     sessions::Operations,
+    passkeys::Operations,
     files::Operations,
     notifications::Operations,
     audit::Operations,
@@ -76,6 +81,7 @@ pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpo
         auth::operations(&services.auth, &services.pages, SessionLifetime::of(settings), &stores.clock),
         users::operations(&services.users),
         sessions::operations(&services.auth),
+        passkeys::operations(&services.passkeys),
         files::operations(&services.files),
         notifications::operations(&services.inbox),
         audit::operations(&services.audit),

@@ -9,5 +9,6 @@ pub mod commands;
 mod files;
 pub mod http;
 mod notifications;
+mod passkeys;
 mod sessions;
 mod users;

@@ -3,6 +3,8 @@
 mod key_set;
 mod login;
 mod logout;
+mod passkey_login_finish;
+mod passkey_login_start;
 mod refresh;
 mod register;
 mod resend_verification;
@@ -20,6 +22,8 @@ pub(crate) type Operations = (
     verify_email::VerifyEmail,
     resend_verification::ResendVerification,
     login::Login,
+    passkey_login_start::StartPasskeyLogin,
+    passkey_login_finish::FinishPasskeyLogin,
     refresh::Refresh,
     logout::Logout,
     key_set::ReadKeySet,
@@ -31,6 +35,8 @@ pub(crate) fn operations(auth: &Auth, pages: &Pages, lifetime: SessionLifetime, 
         verify_email::VerifyEmail { auth: auth.clone() },
         resend_verification::ResendVerification { auth: auth.clone() },
         login::Login { auth: auth.clone(), pages: pages.clone(), lifetime },
+        passkey_login_start::StartPasskeyLogin { auth: auth.clone() },
+        passkey_login_finish::FinishPasskeyLogin { auth: auth.clone(), pages: pages.clone(), lifetime },
         refresh::Refresh { auth: auth.clone(), pages: pages.clone(), lifetime },
         logout::Logout { auth: auth.clone(), pages: pages.clone() },
         key_set::ReadKeySet { auth: auth.clone(), clock: clock.clone() },

@@ -169,7 +169,9 @@ fn admit_null(schema: &mut Value) {
 
 fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
     let secured = operation.contains_key("security");
-    let takes_credentials = matches!(path, "/v1/auth/login" | "/v1/auth/refresh");
+    let takes_credentials =
+        matches!(path, "/v1/auth/login" | "/v1/auth/passkeys/login/finish" | "/v1/auth/refresh");
+    let may_conflict = (method != "get" && secured) || path == "/v1/auth/passkeys/login/start";
     let has_body = operation.contains_key("requestBody");
     let has_parameters =
         operation.get("parameters").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
@@ -178,7 +180,7 @@ fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
         (401, secured || takes_credentials, "The credentials are missing, wrong or expired."),
         (403, secured || takes_credentials, "The caller lacks the permission, or the account may not act."),
         (404, path.contains('{'), "It does not exist, or not for the caller."),
-        (409, method != "get" && secured, "As things stand it cannot be done; `code` says why."),
+        (409, may_conflict, "As things stand it cannot be done; `code` says why."),
         (408, true, "The request took too long."),
         (413, has_body, "The body is too long."),
         (415, has_body, "The body has the wrong media type."),
@@ -226,6 +228,8 @@ mod tests {
     const OPEN: &[&str] = &[
         "/.well-known/jwks.json",
         "/v1/auth/login",
+        "/v1/auth/passkeys/login/finish",
+        "/v1/auth/passkeys/login/start",
         "/v1/auth/refresh",
         "/v1/auth/register",
         "/v1/auth/verify-email",

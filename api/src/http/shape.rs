@@ -78,8 +78,9 @@ impl Search<'_> {
         }
         for (name, value) in fields {
             let place = format!("{pointer}/{}", escape(name));
-            match schema.properties.iter().find(|(known, _)| known == name) {
-                Some((_, schema)) => self.compare(value, schema, &place),
+            let known = schema.properties.iter().find(|(known, _)| known == name);
+            match known.map(|(_, schema)| schema).or(schema.additional_properties.as_deref()) {
+                Some(schema) => self.compare(value, schema, &place),
                 None => self.refuse(&place, "unknown_field", "There is no such field."),
             }
         }

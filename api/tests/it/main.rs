@@ -3,6 +3,7 @@
 mod access;
 mod accounts;
 mod audit;
+mod authenticator;
 mod bad_input;
 mod cookies;
 mod files;
@@ -10,6 +11,7 @@ mod house;
 mod http;
 mod notifications;
 mod outages;
+mod passkeys;
 mod raw;
 mod sessions;
 mod signing_keys;
