@@ -18,6 +18,8 @@ pub(crate) struct Authenticator {
     /// That the keys are used for.
     pub(crate) domain: String,
     pub(crate) verifies_user: bool,
+    /// The id of the next key; a random one unless given.
+    pub(crate) next_id: Option<[u8; 32]>,
     pub(crate) keys: Vec<Key>,
 }
 
@@ -31,13 +33,18 @@ pub(crate) struct Key {
 
 impl Authenticator {
     pub(crate) fn at(origin: &str, domain: &str) -> Self {
-        Self { origin: origin.to_owned(), domain: domain.to_owned(), verifies_user: true, keys: Vec::new() }
+        Self {
+            origin: origin.to_owned(),
+            domain: domain.to_owned(),
+            verifies_user: true,
+            next_id: None,
+            keys: Vec::new(),
+        }
     }
 
     /// `navigator.credentials.create`: makes a key and keeps it.
     pub(crate) fn create(&mut self, options: &Value) -> Value {
-        let mut id = [0; 32];
-        rand::fill(&mut id).expect("there is randomness");
+        let id = self.next_id.take().unwrap_or_else(random_id);
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("makes a key");
         let mut data = self.authenticator_data(HAS_CREDENTIAL, 0);
         data.extend([0; 16]);
@@ -112,6 +119,12 @@ impl Authenticator {
         data.extend(counter.to_be_bytes());
         data
     }
+}
+
+fn random_id() -> [u8; 32] {
+    let mut id = [0; 32];
+    rand::fill(&mut id).expect("there is randomness");
+    id
 }
 
 /// RFC 9053, section 7.1.1: kty EC2, alg ES256, crv P-256, x, y.

@@ -342,6 +342,35 @@ async fn a_passkey_logs_in_nobody_but_its_owner() {
 }
 
 #[tokio::test]
+async fn a_passkey_is_of_one_account() {
+    let house = open().await;
+    let (ada, mallory) = (house.person("ada").await, house.person("mallory").await);
+    let (mut key, mut copy) = (authenticator(), authenticator());
+    enrol(&house, &ada, &mut key, "phone").await;
+    copy.next_id = key.keys[0].id.clone().try_into().ok();
+    try_enrol(&house, &mallory, &mut copy, "phone").await.problem(409, "passkey_known");
+    log_in(&house, &mut copy).await.problem(401, "invalid_passkey");
+    log_in(&house, &mut key).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_login_by_passkey_can_be_kept_in_cookies() {
+    let house = open().await;
+    let person = house.person("ada").await;
+    let mut key = authenticator();
+    enrol(&house, &person, &mut key, "phone").await;
+    let asked = start_login(&house).await;
+    let proof = key.get(&asked["public_key"]);
+    let body = json!({ "challenge": asked["challenge"], "credential": proof, "keep": "cookie" });
+    let request = house.request(Method::POST, "/v1/auth/passkeys/login/finish").json(&body);
+    let foreign = request.try_clone().expect("a body that can be sent again");
+    Answer::of(foreign.header("origin", "https://evil.example")).await.problem(403, "csrf_failed");
+    let answer = Answer::of(request.header("origin", "http://127.0.0.1:8080")).await;
+    assert!(answer.header("set-cookie").is_some_and(|cookie| cookie.contains("HttpOnly")));
+    assert_eq!(answer.expect(StatusCode::OK)["access_token"], Value::Null);
+}
+
+#[tokio::test]
 async fn a_suspended_account_is_not_opened_by_its_passkey() {
     let house = open().await;
     let person = house.person("ada").await;

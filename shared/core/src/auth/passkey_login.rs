@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Auth, SessionTokens};
 use crate::challenges::{self, NewChallenge, Purpose};
-use crate::passkeys::Ceremony;
+use crate::passkeys::{Ceremony, Refusal};
 use crate::unit::Unit;
 use crate::{Error, Result, users};
 
@@ -49,7 +49,7 @@ impl Auth {
         let proved = match challenges::take(&mut unit, &request.challenge, Purpose::PasskeyLogin).await? {
             Some(challenge) => {
                 let proof = self.passkeys.verify_anybody(&mut unit, &challenge.state, &request.credential);
-                proof.await?.map_err(|refusal| refusal.reason())
+                proof.await?.map_err(Refusal::reason)
             }
             None => Err("unknown_challenge"),
         };

@@ -28,7 +28,6 @@ impl Passkeys {
         let relying_party = self.relying_party()?;
         let existing = repository::credential_ids(&self.stores.db, user.id).await?;
         check_number(existing.len())?;
-        let existing = existing.into_iter().map(Into::into).collect();
         let asked = relying_party.ask_for_new(user, existing)?;
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let challenge = NewChallenge {
