@@ -9,6 +9,7 @@ use plinth_core::audit::AuditLog;
 use plinth_core::auth::Auth;
 use plinth_core::files::Files;
 use plinth_core::notifications::Inbox;
+use plinth_core::passkeys::Passkeys;
 use plinth_core::roles::Roles;
 use plinth_core::second_factors::SecondFactors;
 use plinth_core::users::Users;
@@ -26,7 +27,8 @@ use crate::http::document;
 use crate::http::limits::BodyLimits;
 use crate::http::middleware::{Admission, AdmissionParts, ClientAddress, Deadline, Observe};
 use crate::{
-    administration, api_keys, audit, auth, files, notifications, roles, second_factors, sessions, users,
+    administration, api_keys, audit, auth, files, notifications, passkeys, roles, second_factors, sessions,
+    users,
 };
 
 const SERVICE: &str = "plinth-api";
@@ -40,6 +42,7 @@ const PREFLIGHT_MAX_AGE: i32 = 600;
 /// The services of every capability.
 pub struct Services {
     pub auth: Auth,
+    pub passkeys: Passkeys,
     pub users: Users,
     pub second_factors: SecondFactors,
     pub roles: Roles,
@@ -54,8 +57,10 @@ impl Services {
     pub fn new(settings: &Settings, stores: &Stores) -> anyhow::Result<Self> {
         let root = RootKey::parse(&settings.general.secret_key)?;
         let hasher = PasswordHasher::start(&settings.auth)?;
+        let auth = Auth::new(stores, settings, &root, hasher);
         Ok(Self {
-            auth: Auth::new(stores, settings, &root, hasher),
+            passkeys: auth.passkeys().clone(),
+            auth,
             users: Users::new(stores),
             second_factors: SecondFactors::new(stores, settings, &root),
             roles: Roles::new(stores),
@@ -77,6 +82,7 @@ pub(crate) type Operations = (
     api_keys::Operations,
     administration::Operations,
     roles::Operations,
+    passkeys::Operations,
     files::Operations,
     notifications::Operations,
     audit::Operations,
@@ -101,6 +107,7 @@ pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpo
             lifetime,
         ),
         roles::operations(&services.roles),
+        passkeys::operations(&services.passkeys),
         files::operations(&services.files),
         notifications::operations(&services.inbox),
         audit::operations(&services.audit),

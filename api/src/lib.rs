@@ -11,6 +11,7 @@ pub mod commands;
 mod files;
 pub mod http;
 mod notifications;
+mod passkeys;
 mod roles;
 mod second_factors;
 mod sessions;

@@ -5,13 +5,13 @@ use plinth_core::auth::{Auth, Proof};
 use plinth_domain::rejection::Rejection;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
-use serde_json::Value;
 
 use super::session_tokens::{Keeping, SessionAnswer, SessionLifetime, end_replaced};
 use crate::http::body::Body;
 use crate::http::browser::Pages;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::json::JsonObject;
 use crate::http::origin::RequestOrigin;
 
 pub(crate) struct LoginMfa {
@@ -33,7 +33,7 @@ struct LoginMfaRequest {
     #[oai(validator(max_length = 64))]
     recovery_code: Option<String>,
     /// What `navigator.credentials.get` gives for `passkey_options`.
-    credential: Option<Value>,
+    credential: Option<JsonObject>,
     /// Where the tokens are to be kept; `bearer` unless given.
     keep: Option<Keeping>,
 }
@@ -44,7 +44,7 @@ impl LoginMfaRequest {
         match (self.code.take(), self.recovery_code.take(), credential) {
             (Some(code), None, None) => Ok(Proof::Totp(code)),
             (None, Some(code), None) => Ok(Proof::RecoveryCode(code)),
-            (None, None, Some(credential)) => Ok(Proof::Passkey(credential)),
+            (None, None, Some(credential)) => Ok(Proof::Passkey(credential.into_value())),
             _ => {
                 let detail = "Exactly one of code, recovery_code and credential must be given.";
                 Err(Error::invalid("", Rejection::new("one_proof", detail)))

@@ -2,7 +2,8 @@
 
 use plinth_core::auth::Factor;
 use poem_openapi::{Enum, Object};
-use serde_json::Value;
+
+use crate::http::json::JsonObject;
 
 /// A way to complete the challenge.
 #[derive(Debug, Clone, Copy, Enum)]
@@ -36,7 +37,7 @@ pub(crate) struct MfaChallenge {
     /// What would complete it.
     methods: Vec<MfaMethod>,
     /// The options of `navigator.credentials.get`, where a passkey would.
-    passkey_options: Option<Value>,
+    passkey_options: Option<JsonObject>,
     /// Seconds until the challenge expires.
     expires_in: u64,
 }
@@ -47,7 +48,7 @@ impl From<plinth_core::auth::MfaChallenge> for MfaChallenge {
             mfa_required: true,
             challenge: challenge.token,
             methods: challenge.factors.into_iter().map(MfaMethod::from).collect(),
-            passkey_options: challenge.passkey_request,
+            passkey_options: challenge.passkey_request.and_then(JsonObject::of),
             expires_in: challenge.expires_in.as_secs(),
         }
     }

@@ -8,6 +8,8 @@ mod login;
 mod login_mfa;
 pub(crate) mod logout;
 mod mfa_challenge;
+mod passkey_login_finish;
+mod passkey_login_start;
 mod refresh;
 mod register;
 mod resend_verification;
@@ -34,6 +36,8 @@ pub(crate) type Operations = (
     login::Login,
     login_mfa::LoginMfa,
     step_up::StepUp,
+    passkey_login_start::StartPasskeyLogin,
+    passkey_login_finish::FinishPasskeyLogin,
     refresh::Refresh,
     logout::Logout,
     key_set::ReadKeySet,
@@ -51,6 +55,8 @@ pub(crate) fn operations(auth: &Auth, pages: &Pages, lifetime: SessionLifetime, 
         login::Login { auth: auth.clone(), pages: pages.clone(), lifetime },
         login_mfa::LoginMfa { auth: auth.clone(), pages: pages.clone(), lifetime },
         step_up::StepUp { auth: auth.clone(), pages: pages.clone(), lifetime },
+        passkey_login_start::StartPasskeyLogin { auth: auth.clone() },
+        passkey_login_finish::FinishPasskeyLogin { auth: auth.clone(), pages: pages.clone(), lifetime },
         refresh::Refresh { auth: auth.clone(), pages: pages.clone(), lifetime },
         logout::Logout { auth: auth.clone(), pages: pages.clone() },
         key_set::ReadKeySet { auth: auth.clone(), clock: clock.clone() },

@@ -173,9 +173,14 @@ fn admit_null(schema: &mut Value) {
 
 fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
     let secured = operation.contains_key("security");
-    let takes_credentials = matches!(path, "/v1/auth/login" | "/v1/auth/refresh");
-    // An address may have been taken meanwhile.
-    let may_conflict = secured || path.starts_with("/v1/auth/email/");
+    let takes_credentials = matches!(
+        path,
+        "/v1/auth/login" | "/v1/auth/login/mfa" | "/v1/auth/passkeys/login/finish" | "/v1/auth/refresh"
+    );
+    // An address may have been taken meanwhile; passkeys may be off.
+    let may_conflict = (method != "get" && secured)
+        || path.starts_with("/v1/auth/email/")
+        || path == "/v1/auth/passkeys/login/start";
     let has_body = operation.contains_key("requestBody");
     let has_parameters =
         operation.get("parameters").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
@@ -184,7 +189,7 @@ fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
         (401, secured || takes_credentials, "The credentials are missing, wrong or expired."),
         (403, secured || takes_credentials, "The caller lacks the permission, or the account may not act."),
         (404, path.contains('{'), "It does not exist, or not for the caller."),
-        (409, method != "get" && may_conflict, "As things stand it cannot be done; `code` says why."),
+        (409, may_conflict, "As things stand it cannot be done; `code` says why."),
         (408, true, "The request took too long."),
         (413, has_body, "The body is too long."),
         (415, has_body, "The body has the wrong media type."),
@@ -235,6 +240,8 @@ mod tests {
         "/v1/auth/email/undo",
         "/v1/auth/login",
         "/v1/auth/login/mfa",
+        "/v1/auth/passkeys/login/finish",
+        "/v1/auth/passkeys/login/start",
         "/v1/auth/password/forgot",
         "/v1/auth/password/reset",
         "/v1/auth/refresh",

@@ -78,8 +78,9 @@ impl Search<'_> {
         }
         for (name, value) in fields {
             let place = format!("{pointer}/{}", escape(name));
-            match schema.properties.iter().find(|(known, _)| known == name) {
-                Some((_, schema)) => self.compare(value, schema, &place),
+            let known = schema.properties.iter().find(|(known, _)| known == name);
+            match known.map(|(_, schema)| schema).or(schema.additional_properties.as_deref()) {
+                Some(schema) => self.compare(value, schema, &place),
                 None => self.refuse(&place, "unknown_field", "There is no such field."),
             }
         }
@@ -123,6 +124,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::http::json::JsonObject;
 
     #[derive(Debug, Object)]
     struct Inner {
@@ -135,6 +137,22 @@ mod tests {
         name: String,
         flag: Option<bool>,
         inner: Vec<Inner>,
+    }
+
+    #[derive(Debug, Object)]
+    struct Open {
+        form: JsonObject,
+    }
+
+    #[test]
+    fn an_object_of_any_form_is_an_object() {
+        let codes = |value: &Value| {
+            let faults = Shape::of::<Open>().faults(value);
+            faults.into_iter().map(|fault| fault.rejection.code).collect::<Vec<_>>()
+        };
+        assert!(codes(&json!({ "form": { "a": 1, "b": [{ "c": null }] } })).is_empty());
+        assert_eq!(codes(&json!({ "form": [] })), ["wrong_type"]);
+        assert_eq!(codes(&json!({ "form": null })), ["wrong_type"]);
     }
 
     fn found(value: &Value) -> Vec<(String, &'static str)> {

@@ -19,6 +19,8 @@ const OPEN: &[&str] = &[
     "POST /v1/auth/email/undo",
     "POST /v1/auth/login",
     "POST /v1/auth/login/mfa",
+    "POST /v1/auth/passkeys/login/finish",
+    "POST /v1/auth/passkeys/login/start",
     "POST /v1/auth/password/forgot",
     "POST /v1/auth/password/reset",
     "POST /v1/auth/refresh",

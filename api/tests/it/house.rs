@@ -212,6 +212,17 @@ async fn serve(stage: &Stage, stores: &Stores) -> (String, tokio::task::JoinHand
 }
 
 impl Person {
+    /// The same person with these tokens.
+    pub(crate) fn with(&self, tokens: &Value) -> Self {
+        Self {
+            id: self.id,
+            email: self.email.clone(),
+            access_token: text(&tokens["access_token"]),
+            refresh_token: text(&tokens["refresh_token"]),
+            session_id: text(&tokens["session_id"]).parse().expect("a uuid"),
+        }
+    }
+
     pub(crate) async fn get(&self, house: &House, path: &str) -> Answer {
         Answer::of(self.request(house, Method::GET, path)).await
     }

@@ -49,19 +49,9 @@ async fn prove(house: &House, challenge: &Value, name: &str, value: &str) -> Ans
     house.post("/v1/auth/login/mfa", &json!({ "challenge": challenge["challenge"], name: value })).await
 }
 
-fn with_tokens(person: &Person, tokens: &Value) -> Person {
-    Person {
-        id: person.id,
-        email: person.email.clone(),
-        access_token: text(&tokens["access_token"]),
-        refresh_token: text(&tokens["refresh_token"]),
-        session_id: text(&tokens["session_id"]).parse().expect("a uuid"),
-    }
-}
-
 async fn refreshed(house: &House, person: &Person) -> Person {
     let body = json!({ "refresh_token": person.refresh_token });
-    with_tokens(person, &house.post("/v1/auth/refresh", &body).await.expect(StatusCode::OK))
+    person.with(&house.post("/v1/auth/refresh", &body).await.expect(StatusCode::OK))
 }
 
 async fn amr(house: &House, person: &Person) -> Value {
@@ -79,7 +69,7 @@ async fn a_login_with_an_app_needs_its_code() {
     assert_eq!(asked["methods"], json!(["totp", "recovery_code"]));
     prove(&house, &asked, "code", "000000").await.problem(401, "invalid_second_factor");
     let tokens = prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
-    let strong = with_tokens(&person, &tokens);
+    let strong = person.with(&tokens);
     assert_eq!(amr(&house, &strong).await, json!(["pwd", "otp", "mfa"]));
     let me = strong.get(&house, "/v1/me").await.expect(StatusCode::OK);
     assert_eq!(me["has_second_factor"], true);
@@ -128,7 +118,7 @@ async fn a_recovery_code_is_accepted_once() {
     let asked = challenge(&house, &person).await;
     let typed = codes[3].to_lowercase().replace('-', " ");
     let tokens = prove(&house, &asked, "recovery_code", &typed).await.expect(StatusCode::OK);
-    let strong = with_tokens(&person, &tokens);
+    let strong = person.with(&tokens);
     assert_eq!(amr(&house, &strong).await, json!(["pwd", "recovery", "mfa"]));
     let asked = challenge(&house, &person).await;
     prove(&house, &asked, "recovery_code", &codes[3]).await.problem(401, "invalid_second_factor");
@@ -357,7 +347,7 @@ async fn sensitive_actions_need_a_fresh_login() {
     let person = refreshed(&house, &person).await;
     person.delete(&house, "/v1/me/sessions").await.problem(403, "step_up_required");
     let stepped = person.post(&house, "/v1/auth/step-up", &json!({ "password": PASSWORD })).await;
-    let person = with_tokens(&person, &stepped.expect(StatusCode::OK));
+    let person = person.with(&stepped.expect(StatusCode::OK));
     person.delete(&house, "/v1/me/sessions").await.expect(StatusCode::OK);
     let person = refreshed(&house, &person).await;
     person.delete(&house, "/v1/me/sessions").await.expect(StatusCode::OK);
@@ -371,7 +361,7 @@ async fn a_step_up_replaces_the_tokens_of_the_session() {
     old.post(&house, "/v1/auth/step-up", &wrong).await.problem(401, "invalid_credentials");
     old.post(&house, "/v1/auth/step-up", &json!({})).await.problem(409, "no_passkey");
     let stepped = old.post(&house, "/v1/auth/step-up", &json!({ "password": PASSWORD })).await;
-    let new = with_tokens(&old, &stepped.expect(StatusCode::OK));
+    let new = old.with(&stepped.expect(StatusCode::OK));
     assert_eq!(new.session_id, old.session_id);
     old.get(&house, "/v1/me").await.problem(401, "session_ended");
     new.get(&house, "/v1/me").await.expect(StatusCode::OK);
@@ -396,7 +386,7 @@ async fn a_step_up_asks_for_the_second_factor() {
     assert_eq!(asked["mfa_required"], true);
     person.delete(&house, "/v1/me/sessions").await.problem(403, "step_up_required");
     let tokens = prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
-    let stepped = with_tokens(&person, &tokens);
+    let stepped = person.with(&tokens);
     assert_eq!(stepped.session_id, person.session_id);
     person.get(&house, "/v1/me").await.problem(401, "session_ended");
     stepped.delete(&house, "/v1/me/sessions").await.expect(StatusCode::OK);

@@ -53,10 +53,11 @@ impl Methods {
         self
     }
 
-    /// What is in either.
+    /// Both together.
     #[must_use]
-    pub fn and(&self, other: &Self) -> Self {
-        Self(self.0.union(&other.0).copied().collect())
+    pub fn and(mut self, others: &Self) -> Self {
+        self.0.extend(&others.0);
+        self
     }
 
     /// A passkey verifies its user, so that it is two factors at once.

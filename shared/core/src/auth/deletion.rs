@@ -7,10 +7,10 @@ use plinth_domain::notice::SecurityNotice;
 use plinth_domain::user::User;
 use serde_json::json;
 
-use super::{Auth, proofs, revocation, tokens};
+use super::{Auth, revocation, tokens};
 use crate::access::Caller;
 use crate::unit::Unit;
-use crate::{Error, Result, api_keys, challenges, files, notifications, users};
+use crate::{Error, Result, api_keys, challenges, files, notifications, passkeys, second_factors, users};
 
 impl Auth {
     /// Deletes the account of somebody else, who may do no more than `caller`.
@@ -40,7 +40,8 @@ async fn delete(mut unit: Unit, account: User) -> Result<()> {
     revocation::end_sessions(&mut unit, user, None).await?;
     api_keys::remove_all_of(&mut unit, user).await?;
     challenges::remove_all_of(&mut unit, user).await?;
-    proofs::remove_factors(unit.connection(), user).await?;
+    second_factors::remove_all_of(&mut unit, user).await?;
+    passkeys::remove_all_of(&mut unit, user).await?;
     tokens::remove_all_of(unit.connection(), user).await?;
     notifications::remove_all_of(&mut unit, user).await?;
     let files = files::delete_all_of(&mut unit, user).await?;

@@ -177,7 +177,7 @@ impl Auth {
                 (self.second_factors.use_recovery_code(unit, user, &code).await?, Method::RecoveryCode)
             }
             (Proof::Passkey(credential), Some(ceremony)) => {
-                (self.passkeys.verify_for(unit, user, ceremony, &credential).await?, Method::Passkey)
+                (self.passkeys.verify_for(unit, user, ceremony, &credential).await?.is_ok(), Method::Passkey)
             }
             (Proof::Passkey(_), None) => (false, Method::Passkey),
         };

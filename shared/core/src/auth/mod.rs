@@ -10,10 +10,10 @@ mod logout;
 mod mailed_token;
 mod mfa;
 mod opening;
+mod passkey_login;
 mod password_change;
 mod password_policy;
 mod password_reset;
-mod proofs;
 mod refresh;
 mod refresh_token;
 mod register;
@@ -45,6 +45,7 @@ pub use login::LoginRequest;
 pub use mailed_token::{Asked, MailedToken};
 pub use mfa::{Factor, LoginAnswer, MfaChallenge, Proof};
 pub use opening::SessionTokens;
+pub use passkey_login::PasskeyLogin;
 pub use password_change::PasswordChange;
 pub use password_policy::PasswordPolicy;
 pub use password_reset::PasswordResets;
@@ -109,5 +110,10 @@ impl Auth {
     /// What checks access tokens.
     pub fn access_tokens(&self) -> &AccessTokens {
         &self.access_tokens
+    }
+
+    /// What checks passkeys.
+    pub fn passkeys(&self) -> &Passkeys {
+        &self.passkeys
     }
 }

@@ -14,10 +14,10 @@ use time::{Duration, OffsetDateTime};
 use super::devices::DeviceId;
 use super::throttle::Attempt;
 use super::tokens;
-use super::{Auth, proofs, revocation};
+use super::{Auth, revocation};
 use crate::unit::Unit;
 use crate::users::{self, Credentials};
-use crate::{Error, Result, api_keys, challenges};
+use crate::{Error, Result, api_keys, challenges, passkeys};
 
 /// What somebody who changes his password gives.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Auth {
     pub async fn remove_password(&self, origin: &Origin, user: UserId, stays: SessionId) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         users::find_locked(&mut unit, user).await?.ok_or(Error::NotFound)?;
-        if !proofs::has_passkey(unit.connection(), user).await? {
+        if !passkeys::has_any(&mut unit, user).await? {
             let detail = "The account has no passkey, and nobody could log in without one; add one first.";
             return Err(Error::Conflict { code: "no_other_credential", detail: detail.to_owned() });
         }

@@ -1,26 +1,86 @@
-//! stub
-use crate::unit::Unit;
-use crate::{Result, Stores};
-use plinth_domain::id::UserId;
+//! Passkeys (WebAuthn level 3): keys on people's devices that log in alone, or are the second factor of a password.
+
+mod enrolment;
+mod proof;
+mod relying_party;
+mod repository;
+mod service;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use plinth_domain::id::PasskeyId;
+use plinth_domain::text::DisplayName;
+use plinth_platform::crypto::OpaqueToken;
 use plinth_platform::settings::Settings;
 use serde_json::Value;
+use time::OffsetDateTime;
+
+use self::relying_party::RelyingParty;
+use crate::{Error, Result, Stores};
+
+pub(crate) use relying_party::Refusal;
+pub(crate) use service::{has_any, remove_all_of, remove_beside_password};
+
+/// The door to passkeys.
 #[derive(Clone)]
-pub struct Passkeys;
-pub(crate) struct PasskeyRequest {
-    pub(crate) public_key: Value,
-    pub(crate) state: Value,
+pub struct Passkeys {
+    stores: Stores,
+    /// None where browsers would refuse: a passkey belongs to a domain.
+    relying_party: Option<Arc<RelyingParty>>,
+    challenge_lifetime: Duration,
 }
+
+/// A ceremony that has begun.
+#[derive(Debug)]
+pub struct Ceremony {
+    /// Goes on with it, once.
+    pub challenge: OpaqueToken,
+    /// What the browser is asked, as `PublicKeyCredential.parseCreationOptionsFromJSON` or
+    /// `parseRequestOptionsFromJSON` reads it.
+    pub public_key: Value,
+}
+
+/// A passkey that a person wants to add.
+#[derive(Debug)]
+pub struct NewPasskey {
+    /// The challenge of the ceremony.
+    pub challenge: String,
+    pub name: DisplayName,
+    /// What the browser made of it (`RegistrationResponseJSON`).
+    pub credential: Value,
+}
+
+/// A passkey that was added.
+#[derive(Debug)]
+pub struct AddedPasskey {
+    pub passkey: PasskeyView,
+    /// Shown once; none where the user has some already.
+    pub recovery_codes: Option<Vec<String>>,
+}
+
+/// A passkey as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasskeyView {
+    pub id: PasskeyId,
+    pub name: String,
+    pub created_at: OffsetDateTime,
+    pub last_used_at: Option<OffsetDateTime>,
+}
+
 impl Passkeys {
-    pub fn new(_: &Stores, _: &Settings) -> Self {
-        Self
+    pub fn new(stores: &Stores, settings: &Settings) -> Self {
+        Self {
+            stores: stores.clone(),
+            relying_party: RelyingParty::of(settings).map(Arc::new),
+            challenge_lifetime: settings.auth.challenge_lifetime,
+        }
     }
-    pub(crate) async fn request_for(&self, _: UserId) -> Result<Option<PasskeyRequest>> {
-        Ok(None)
+
+    fn relying_party(&self) -> Result<&RelyingParty> {
+        self.relying_party.as_deref().ok_or_else(|| {
+            let detail = "This installation has no domain that passkeys could belong to.".to_owned();
+            Error::Conflict { code: "passkeys_unavailable", detail }
+        })
     }
-    pub(crate) async fn verify_for(&self, _: &mut Unit, _: UserId, _: &Value, _: &Value) -> Result<bool> {
-        Ok(false)
-    }
-}
-pub(crate) async fn remove_beside_password(_: &mut Unit, _: UserId) -> Result<()> {
-    Ok(())
 }

@@ -9,6 +9,7 @@ use plinth_domain::rejection::Rejection;
 use plinth_domain::text::DisplayName;
 use plinth_domain::user::User;
 
+use super::recovery::{drop_codes_with_last_factor, first_codes};
 use super::repository::{self, NewFactor};
 use super::totp::{self, Provisioning};
 use super::{SecondFactors, context};
@@ -77,7 +78,7 @@ impl SecondFactors {
         unit.audit(Action::FactorEnrolled, Target::TotpFactor(id), Outcome::Success).await?;
         let notice = SecurityNotice::FactorAdded { kind: FactorKind::Totp };
         unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
-        let recovery_codes = self.first_codes(&mut unit, user).await?;
+        let recovery_codes = first_codes(&mut unit, user).await?;
         unit.commit().await?;
         Ok(Confirmation { recovery_codes })
     }
@@ -98,20 +99,11 @@ impl SecondFactors {
         unit.audit(Action::FactorRemoved, Target::TotpFactor(id), Outcome::Success).await?;
         let notice = SecurityNotice::FactorRemoved { kind: FactorKind::Totp };
         unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
-        self.after_removal(&mut unit, user, is_required).await?;
-        unit.commit().await
-    }
-
-    /// A factor has gone: refuses that where it was the last and one is required; otherwise the last one takes the
-    /// recovery codes with it.
-    pub(crate) async fn after_removal(&self, unit: &mut Unit, user: UserId, is_required: bool) -> Result<()> {
-        if repository::count_factors(unit.connection(), user).await? > 0 {
-            return Ok(());
-        }
-        if is_required {
+        if is_required && repository::count_factors(unit.connection(), user).await? == 0 {
             let detail = "A role of the account needs a second factor; add another one first.".to_owned();
             return Err(Error::Conflict { code: "second_factor_required", detail });
         }
-        Ok(repository::remove_codes(unit.connection(), user).await?)
+        drop_codes_with_last_factor(&mut unit, user).await?;
+        unit.commit().await
     }
 }

@@ -32,14 +32,6 @@ impl SecondFactors {
         Ok(codes)
     }
 
-    /// The codes that come with the first factor; none for whoever has some.
-    pub(crate) async fn first_codes(&self, unit: &mut Unit, user: UserId) -> Result<Option<Vec<String>>> {
-        if repository::count_codes(&mut *unit.connection(), user).await? > 0 {
-            return Ok(None);
-        }
-        issue(unit, user).await.map(Some)
-    }
-
     /// Whether it is one of the user's codes; it is used up, and he is told.
     pub(crate) async fn use_recovery_code(&self, unit: &mut Unit, user: UserId, code: &str) -> Result<bool> {
         let Some(code) = RecoveryCode::parse(code) else { return Ok(false) };
@@ -54,6 +46,22 @@ impl SecondFactors {
         unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
         Ok(true)
     }
+}
+
+/// The codes that come with the first factor; none for whoever has some.
+pub(crate) async fn first_codes(unit: &mut Unit, user: UserId) -> Result<Option<Vec<String>>> {
+    if repository::count_codes(&mut *unit.connection(), user).await? > 0 {
+        return Ok(None);
+    }
+    issue(unit, user).await.map(Some)
+}
+
+/// A factor has gone: the last one takes the recovery codes with it.
+pub(crate) async fn drop_codes_with_last_factor(unit: &mut Unit, user: UserId) -> Result<()> {
+    if repository::count_factors(unit.connection(), user).await? == 0 {
+        repository::remove_codes(unit.connection(), user).await?;
+    }
+    Ok(())
 }
 
 async fn issue(unit: &mut Unit, user: UserId) -> Result<Vec<String>> {

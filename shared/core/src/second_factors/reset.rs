@@ -21,8 +21,7 @@ impl SecondFactors {
         let held = users::hold(&mut unit, user).await?;
         users::require_authority(&mut unit, caller, &held).await?;
         unit.changes_user(user).await;
-        repository::remove_all_of(unit.connection(), user).await?;
-        repository::remove_codes(unit.connection(), user).await?;
+        remove_all_of(&mut unit, user).await?;
         passkeys::remove_beside_password(&mut unit, user).await?;
         challenges::remove_all_of(&mut unit, user).await?;
         auth::end_sessions(&mut unit, user, None).await?;
@@ -31,4 +30,10 @@ impl SecondFactors {
         unit.enqueue(&SendSecurityNotice { user_id: user, notice: SecurityNotice::FactorsReset }).await?;
         unit.commit().await
     }
+}
+
+/// Leaves nothing of the user's apps and recovery codes.
+pub(crate) async fn remove_all_of(unit: &mut Unit, user: UserId) -> Result<()> {
+    repository::remove_all_of(unit.connection(), user).await?;
+    Ok(repository::remove_codes(unit.connection(), user).await?)
 }

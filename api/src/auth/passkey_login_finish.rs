@@ -1,0 +1,63 @@
+//! POST /v1/auth/passkeys/login/finish
+
+use plinth_core::auth::{Auth, PasskeyLogin};
+use poem::http::HeaderMap;
+use poem_openapi::{Object, OpenApi};
+
+use super::session_tokens::{Keeping, SessionAnswer, SessionLifetime, end_replaced};
+use crate::http::body::Body;
+use crate::http::browser::Pages;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::json::JsonObject;
+use crate::http::origin::RequestOrigin;
+
+pub(crate) struct FinishPasskeyLogin {
+    pub(super) auth: Auth,
+    pub(super) pages: Pages,
+    pub(super) lifetime: SessionLifetime,
+}
+
+/// The proof of a passkey.
+#[derive(Object)]
+struct PasskeyLoginRequest {
+    /// The challenge of the ceremony.
+    #[oai(validator(max_length = 128))]
+    challenge: String,
+    /// What the browser made: `credential.toJSON()`.
+    credential: JsonObject,
+    /// Where the tokens are to be kept; `bearer` unless given.
+    keep: Option<Keeping>,
+    /// What an earlier login on this device was given.
+    #[oai(validator(max_length = 512))]
+    device_token: Option<String>,
+}
+
+#[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
+impl FinishPasskeyLogin {
+    /// Log in with a passkey
+    ///
+    /// Opens a session. A passkey verifies its user, so that it counts as two factors. Whatever is wrong with the proof,
+    /// the answer is the same.
+    #[oai(path = "/passkeys/login/finish", method = "post", operation_id = "finishPasskeyLogin")]
+    async fn finish(
+        &self,
+        origin: RequestOrigin,
+        headers: &HeaderMap,
+        body: Body<PasskeyLoginRequest>,
+    ) -> Result<SessionAnswer> {
+        let browser = self.pages.browser(headers);
+        let keeping = body.0.keep.unwrap_or_default();
+        if keeping == Keeping::Cookie {
+            browser.require_page_of_ours()?;
+        }
+        let request = PasskeyLogin {
+            challenge: body.0.challenge,
+            credential: body.0.credential.into_value(),
+            device_token: body.0.device_token.or_else(|| browser.device_token()),
+        };
+        let tokens = self.auth.finish_passkey_login(&origin.0, request).await?;
+        end_replaced(&self.auth, &origin.0, &browser, keeping, &tokens).await?;
+        Ok(SessionAnswer::new(tokens, keeping, &browser, self.lifetime))
+    }
+}

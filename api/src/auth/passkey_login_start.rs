@@ -1,0 +1,26 @@
+//! POST /v1/auth/passkeys/login/start
+
+use plinth_core::auth::Auth;
+use poem_openapi::OpenApi;
+use poem_openapi::payload::Json;
+
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::passkeys::view::PasskeyCeremony;
+
+pub(crate) struct StartPasskeyLogin {
+    pub(super) auth: Auth,
+}
+
+#[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
+impl StartPasskeyLogin {
+    /// Begin to log in with a passkey
+    ///
+    /// Gives what the browser is asked (`navigator.credentials.get`); the passkey itself will say whose it is.
+    #[oai(path = "/passkeys/login/start", method = "post", operation_id = "startPasskeyLogin")]
+    async fn start(&self, origin: RequestOrigin) -> Result<Json<PasskeyCeremony>> {
+        let ceremony = self.auth.start_passkey_login(&origin.0).await?;
+        Ok(Json(ceremony.try_into()?))
+    }
+}

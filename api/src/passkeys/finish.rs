@@ -1,0 +1,70 @@
+//! POST /v1/me/passkeys/finish
+
+use plinth_core::passkeys::{NewPasskey, Passkeys};
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use super::view::{Passkey, parse_name};
+use crate::http::body::Body;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::json::JsonObject;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{CredentialsWrite, Enrolling};
+
+pub(crate) struct FinishPasskey {
+    pub(super) passkeys: Passkeys,
+}
+
+/// A passkey that was made.
+#[derive(Object)]
+struct FinishPasskeyRequest {
+    /// The challenge of the ceremony.
+    #[oai(validator(max_length = 128))]
+    challenge: String,
+    /// What the passkey is to be called, e.g. after its device.
+    #[oai(validator(max_length = 200))]
+    name: String,
+    /// What the browser made: `credential.toJSON()`.
+    credential: JsonObject,
+}
+
+/// A passkey that was added.
+#[derive(Object)]
+struct AddedPasskey {
+    passkey: Passkey,
+    /// Codes that stand in for a lost second factor, shown this once; null where the account has some already.
+    recovery_codes: Option<Vec<String>>,
+}
+
+#[derive(ApiResponse)]
+enum Finished {
+    /// The passkey is added.
+    #[oai(status = 201)]
+    Added(Json<AddedPasskey>),
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
+impl FinishPasskey {
+    /// Add a passkey
+    ///
+    /// From now on it logs in alone, and is a second factor of the password. The session counts as proved by it: refresh
+    /// the tokens to have them say so.
+    #[oai(path = "/me/passkeys/finish", method = "post", operation_id = "finishPasskey")]
+    async fn finish(
+        &self,
+        caller: Enrolling<CredentialsWrite>,
+        origin: RequestOrigin,
+        body: Body<FinishPasskeyRequest>,
+    ) -> Result<Finished> {
+        let request = NewPasskey {
+            challenge: body.0.challenge,
+            name: parse_name(&body.0.name)?,
+            credential: body.0.credential.into_value(),
+        };
+        let session = caller.login().session;
+        let added = self.passkeys.finish_enrolment(&origin.0, &caller.user, session, request).await?;
+        let recovery_codes = added.recovery_codes;
+        Ok(Finished::Added(Json(AddedPasskey { passkey: added.passkey.into(), recovery_codes })))
+    }
+}

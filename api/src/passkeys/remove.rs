@@ -1,0 +1,40 @@
+//! DELETE /v1/me/passkeys/{id}
+
+use plinth_core::passkeys::Passkeys;
+use plinth_domain::id::PasskeyId;
+use poem_openapi::param::Path;
+use poem_openapi::{ApiResponse, OpenApi};
+use uuid::Uuid;
+
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{CredentialsWrite, Fresh};
+
+pub(crate) struct RemovePasskey {
+    pub(super) passkeys: Passkeys,
+}
+
+#[derive(ApiResponse)]
+enum Removed {
+    /// The passkey is gone.
+    #[oai(status = 204)]
+    Removed,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
+impl RemovePasskey {
+    /// Remove one of the own passkeys
+    ///
+    /// It proves nothing any more; sessions go on. One that the account cannot do without stays.
+    #[oai(path = "/me/passkeys/:id", method = "delete", operation_id = "removePasskey")]
+    async fn remove(
+        &self,
+        caller: Fresh<CredentialsWrite>,
+        origin: RequestOrigin,
+        id: Path<Uuid>,
+    ) -> Result<Removed> {
+        self.passkeys.remove(&origin.0, caller.user.id, PasskeyId(id.0)).await?;
+        Ok(Removed::Removed)
+    }
+}

@@ -1,0 +1,33 @@
+//! POST /v1/me/passkeys/start
+
+use plinth_core::passkeys::Passkeys;
+use poem_openapi::OpenApi;
+use poem_openapi::payload::Json;
+
+use super::view::PasskeyCeremony;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{CredentialsWrite, Enrolling};
+
+pub(crate) struct StartPasskey {
+    pub(super) passkeys: Passkeys,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
+impl StartPasskey {
+    /// Begin to add a passkey
+    ///
+    /// Gives what the browser is asked (`navigator.credentials.create`). Its answer goes to `/v1/me/passkeys/finish`, in
+    /// the same session.
+    #[oai(path = "/me/passkeys/start", method = "post", operation_id = "startPasskey")]
+    async fn start(
+        &self,
+        caller: Enrolling<CredentialsWrite>,
+        origin: RequestOrigin,
+    ) -> Result<Json<PasskeyCeremony>> {
+        let session = caller.login().session;
+        let ceremony = self.passkeys.start_enrolment(&origin.0, &caller.user, session).await?;
+        Ok(Json(ceremony.try_into()?))
+    }
+}

@@ -1,0 +1,77 @@
+//! Login by a passkey alone, which says by itself whose it is.
+
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::authentication::{Method, Methods};
+use serde_json::{Value, json};
+
+use super::{Auth, SessionTokens};
+use crate::challenges::{self, NewChallenge, Purpose};
+use crate::passkeys::{Ceremony, Refusal};
+use crate::unit::Unit;
+use crate::{Error, Result, users};
+
+/// What somebody who logs in by passkey presents.
+#[derive(Debug)]
+pub struct PasskeyLogin {
+    /// The challenge of the ceremony.
+    pub challenge: String,
+    /// What the browser made of it (`AuthenticationResponseJSON`).
+    pub credential: Value,
+    /// What an earlier login on this device was given.
+    pub device_token: Option<String>,
+}
+
+impl Auth {
+    /// Asks whoever wants to log in for a passkey.
+    pub async fn start_passkey_login(&self, origin: &Origin) -> Result<Ceremony> {
+        let request = self.passkeys.request_of_anybody()?;
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let challenge = NewChallenge {
+            purpose: Purpose::PasskeyLogin,
+            user: None,
+            session: None,
+            methods: Methods::default(),
+            state: request.state,
+            lifetime: self.lifetimes.challenge,
+        };
+        let challenge = challenges::begin(&mut unit, &challenge).await?;
+        unit.commit().await?;
+        Ok(Ceremony { challenge, public_key: request.public_key })
+    }
+
+    /// Opens a session. Whatever is wrong with the proof, the answer is the same; the audit log knows more.
+    pub async fn finish_passkey_login(
+        &self,
+        origin: &Origin,
+        request: PasskeyLogin,
+    ) -> Result<SessionTokens> {
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let proved = match challenges::take(&mut unit, &request.challenge, Purpose::PasskeyLogin).await? {
+            Some(challenge) => {
+                let proof = self.passkeys.verify_anybody(&mut unit, &challenge.state, &request.credential);
+                proof.await?.map_err(Refusal::reason)
+            }
+            None => Err("unknown_challenge"),
+        };
+        if let Err(reason) = proved {
+            let details = json!({ "reason": reason });
+            unit.audit_with(Action::SessionRefused, Target::None, Outcome::Refused, details).await?;
+        }
+        // In any case: a challenge is answered once, rightly or not.
+        unit.commit().await?;
+        let user = proved.map_err(|_| wrong_passkey())?;
+        let known = users::credentials_of(&self.stores, user).await?.ok_or_else(wrong_passkey)?;
+        self.admit(origin, &known).await?;
+        let device = self.known_device(Some(&known), request.device_token.as_deref());
+        // A passkey verifies its user, so that it is two factors at once.
+        let methods = Methods::of(&[Method::Passkey, Method::MultiFactor]);
+        self.open(origin, user, methods, device).await
+    }
+}
+
+fn wrong_passkey() -> Error {
+    Error::Unauthenticated {
+        code: "invalid_passkey",
+        detail: "The passkey is not known here, or its answer is not one to this challenge.",
+    }
+}

@@ -1,0 +1,159 @@
+//! The table of passkeys, and what of an account decides whether one may go.
+
+use plinth_domain::id::{PasskeyId, UserId};
+use plinth_platform::database::named;
+use sqlx::types::Json;
+use sqlx::{PgConnection, PgExecutor};
+use time::OffsetDateTime;
+use uuid::Uuid;
+use webauthn_rs::prelude::Passkey;
+
+use super::PasskeyView;
+
+/// A passkey with its key.
+pub(super) struct Held {
+    pub(super) id: PasskeyId,
+    pub(super) user: UserId,
+    pub(super) passkey: Passkey,
+}
+
+/// What the account would be left with.
+pub(super) struct Owner {
+    pub(super) has_password: bool,
+    /// One of the roles asks for a second factor.
+    pub(super) requires_factor: bool,
+    pub(super) has_totp: bool,
+    pub(super) passkeys: i64,
+}
+
+struct Row {
+    id: Uuid,
+    name: String,
+    created_at: OffsetDateTime,
+    last_used_at: Option<OffsetDateTime>,
+}
+
+impl From<Row> for PasskeyView {
+    fn from(row: Row) -> Self {
+        Self {
+            id: PasskeyId(row.id),
+            name: row.name,
+            created_at: row.created_at,
+            last_used_at: row.last_used_at,
+        }
+    }
+}
+
+pub(super) async fn list(db: impl PgExecutor<'_>, user: UserId) -> sqlx::Result<Vec<PasskeyView>> {
+    let query = sqlx::query_as!(
+        Row,
+        "SELECT id, name, created_at, last_used_at FROM passkeys WHERE user_id = $1 ORDER BY id",
+        user.0,
+    );
+    Ok(named("passkeys.list", query.fetch_all(db)).await?.into_iter().map(PasskeyView::from).collect())
+}
+
+/// The names by which authenticators know those of the user.
+pub(super) async fn credential_ids(db: impl PgExecutor<'_>, user: UserId) -> sqlx::Result<Vec<Vec<u8>>> {
+    let query =
+        sqlx::query_scalar!("SELECT credential_id FROM passkeys WHERE user_id = $1 ORDER BY id", user.0);
+    named("passkeys.credential_ids", query.fetch_all(db)).await
+}
+
+/// The passkey, locked: of two proofs the second finds the counter of the first.
+pub(super) async fn hold(connection: &mut PgConnection, credential_id: &[u8]) -> sqlx::Result<Option<Held>> {
+    let query = sqlx::query!(
+        r#"SELECT id, user_id, credential AS "credential: Json<Passkey>" FROM passkeys
+           WHERE credential_id = $1
+           FOR UPDATE"#,
+        credential_id,
+    );
+    let row = named("passkeys.hold", query.fetch_optional(connection)).await?;
+    Ok(row.map(|row| Held { id: PasskeyId(row.id), user: UserId(row.user_id), passkey: row.credential.0 }))
+}
+
+/// False when there is one of this name on some authenticator already, whoever has it.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    user: UserId,
+    view: &PasskeyView,
+    passkey: &Passkey,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query!(
+        "INSERT INTO passkeys (id, user_id, name, credential_id, credential, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (credential_id) DO NOTHING",
+        view.id.0,
+        user.0,
+        view.name,
+        passkey.cred_id().as_slice(),
+        Json(passkey) as _,
+        view.created_at,
+    );
+    Ok(named("passkeys.insert", query.execute(connection)).await?.rows_affected() == 1)
+}
+
+/// Keeps the counter and the flags of a proof.
+pub(super) async fn note_use(
+    connection: &mut PgConnection,
+    id: PasskeyId,
+    passkey: &Passkey,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE passkeys SET credential = $2, last_used_at = $3 WHERE id = $1",
+        id.0,
+        Json(passkey) as _,
+        at,
+    );
+    named("passkeys.note_use", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn rename(
+    connection: &mut PgConnection,
+    user: UserId,
+    id: PasskeyId,
+    name: &str,
+) -> sqlx::Result<Option<PasskeyView>> {
+    let query = sqlx::query_as!(
+        Row,
+        "UPDATE passkeys SET name = $3 WHERE user_id = $1 AND id = $2
+         RETURNING id, name, created_at, last_used_at",
+        user.0,
+        id.0,
+        name,
+    );
+    Ok(named("passkeys.rename", query.fetch_optional(connection)).await?.map(PasskeyView::from))
+}
+
+/// False when the user has no such passkey.
+pub(super) async fn remove(connection: &mut PgConnection, user: UserId, id: PasskeyId) -> sqlx::Result<bool> {
+    let query = sqlx::query!("DELETE FROM passkeys WHERE user_id = $1 AND id = $2", user.0, id.0);
+    Ok(named("passkeys.remove", query.execute(connection)).await?.rows_affected() == 1)
+}
+
+/// Locks the account, so that what it has is counted by one change at a time.
+pub(super) async fn hold_owner(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
+    let query = sqlx::query_scalar!("SELECT id FROM users WHERE id = $1 FOR UPDATE", user.0);
+    named("passkeys.hold_owner", query.fetch_one(connection)).await.map(drop)
+}
+
+pub(super) async fn owner(connection: &mut PgConnection, user: UserId) -> sqlx::Result<Owner> {
+    let query = sqlx::query_as!(
+        Owner,
+        r#"SELECT password_hash IS NOT NULL AS "has_password!",
+                  EXISTS (SELECT FROM user_roles JOIN roles ON name = role
+                          WHERE user_id = users.id AND requires_mfa) AS "requires_factor!",
+                  EXISTS (SELECT FROM totp_factors WHERE user_id = users.id AND confirmed_at IS NOT NULL)
+                      AS "has_totp!",
+                  (SELECT count(*) FROM passkeys WHERE user_id = users.id) AS "passkeys!"
+           FROM users WHERE id = $1"#,
+        user.0,
+    );
+    named("passkeys.owner", query.fetch_one(connection)).await
+}
+
+pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
+    let query = sqlx::query!("DELETE FROM passkeys WHERE user_id = $1", user.0);
+    named("passkeys.remove_all_of", query.execute(connection)).await.map(drop)
+}
