@@ -10,6 +10,7 @@ use plinth_domain::email::Email;
 use plinth_domain::id::UserId;
 use plinth_domain::password::Password;
 use plinth_platform::crypto::PasswordHasher;
+use plinth_platform::settings::Settings;
 use plinth_testkit::Stage;
 pub(crate) use plinth_testkit::{Answer, text};
 use poem::Server;
@@ -44,18 +45,23 @@ impl House {
     }
 
     pub(crate) async fn on(stage: Stage) -> Self {
-        let stores = stage.stores();
-        Self::with(Arc::new(stage), stores).await
+        let (settings, stores) = (stage.settings(), stage.stores());
+        Self::with(Arc::new(stage), settings, stores).await
     }
 
     /// Another replica on the same stores, with connections and copies of its own, by the same clock.
     pub(crate) async fn twin(&self) -> Self {
-        let stores = Stores { clock: self.stores.clock.clone(), ..self.stage.stores() };
-        Self::with(self.stage.clone(), stores).await
+        self.twin_with(&[]).await
     }
 
-    async fn with(stage: Arc<Stage>, stores: Stores) -> Self {
-        let (url, server) = serve(&stage, &stores).await;
+    /// The same with other settings.
+    pub(crate) async fn twin_with(&self, changes: &[(&str, &str)]) -> Self {
+        let stores = Stores { clock: self.stores.clock.clone(), ..self.stage.stores() };
+        Self::with(self.stage.clone(), self.stage.settings_with(changes), stores).await
+    }
+
+    async fn with(stage: Arc<Stage>, settings: Settings, stores: Stores) -> Self {
+        let (url, server) = serve(&settings, &stores).await;
         let client = Client::builder().no_proxy().build().expect("a client");
         Self { stage, stores, url, client, server }
     }
@@ -64,7 +70,7 @@ impl House {
     pub(crate) async fn restart(&mut self) {
         self.server.abort();
         self.stores = self.stage.stores();
-        (self.url, self.server) = serve(&self.stage, &self.stores).await;
+        (self.url, self.server) = serve(&self.stage.settings(), &self.stores).await;
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -200,8 +206,8 @@ impl House {
     }
 }
 
-async fn serve(stage: &Stage, stores: &Stores) -> (String, tokio::task::JoinHandle<()>) {
-    let endpoint = app::endpoint(&stage.settings(), stores).expect("the settings are enough");
+async fn serve(settings: &Settings, stores: &Stores) -> (String, tokio::task::JoinHandle<()>) {
+    let endpoint = app::endpoint(settings, stores).expect("the settings are enough");
     let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await.expect("a free port");
     let address = acceptor.local_addr().remove(0);
     let url = format!("http://{}", address.0.as_socket_addr().expect("a TCP port"));

@@ -441,14 +441,33 @@ async fn a_passkey_steps_a_session_up_without_a_password() {
     let house = open().await;
     let person = house.person("ada").await;
     let mut key = authenticator();
-    enrol(&house, &person, &mut key, "phone").await;
+    let added = try_enrol(&house, &person, &mut key, "phone").await.expect(StatusCode::CREATED);
+    let codes = added["recovery_codes"].clone();
     house.stores.clock.advance(time::Duration::minutes(10));
     let person = refreshed(&house, person).await;
     person.delete(&house, "/v1/me/sessions").await.problem(403, "step_up_required");
     let asked = person.post(&house, "/v1/auth/step-up", &json!({})).await.expect(StatusCode::OK);
     assert_eq!(asked["methods"], json!(["passkey"]));
+    // What was not asked for does not complete it: one code alone is no step-up.
+    let by_code = json!({ "challenge": asked["challenge"], "recovery_code": codes[0] });
+    house.post("/v1/auth/login/mfa", &by_code).await.problem(401, "invalid_second_factor");
     let tokens = answer_challenge(&house, &asked, &mut key).await.expect(StatusCode::OK);
     let stepped = person.with(&tokens);
     assert_eq!(stepped.session_id, person.session_id);
     stepped.delete(&house, "/v1/me/sessions").await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn without_a_domain_an_account_with_a_passkey_is_not_opened_by_its_password() {
+    let house = open().await;
+    let person = house.person("ada").await;
+    enrol(&house, &person, &mut authenticator(), "phone").await;
+    // The same stores under settings that have lost the domain.
+    let bare =
+        house.twin_with(&[("PLINTH_AUTH_PASSKEY_DOMAIN", ""), ("PLINTH_AUTH_PASSKEY_ORIGINS", "")]).await;
+    let asked = bare.log_in(&person.email, crate::house::PASSWORD).await.expect(StatusCode::OK);
+    assert_eq!(asked["methods"], json!(["recovery_code"]), "{asked}");
+    execute(&house, "DELETE FROM recovery_codes").await;
+    let refused = bare.log_in(&person.email, crate::house::PASSWORD).await;
+    refused.problem(403, "second_factor_unavailable");
 }

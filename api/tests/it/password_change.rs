@@ -42,7 +42,7 @@ async fn a_password_is_changed_by_who_knows_the_old_one() {
 async fn guesses_at_the_current_password_are_slowed() {
     let house = House::open().await;
     let person = house.person("ada").await;
-    for _ in 0..6 {
+    for _ in 0..11 {
         change(&house, &person, Some("not my password")).await.problem(422, "validation_failed");
     }
     change(&house, &person, Some(PASSWORD)).await.problem(429, "rate_limited");

@@ -37,6 +37,18 @@ async fn enrol(house: &House, person: &Person) -> (App, Vec<String>) {
     (app, serde_json::from_value(codes).expect("codes"))
 }
 
+/// Enrols one more, with its path.
+async fn enrol_another(house: &House, person: &Person, name: &str) -> (App, String) {
+    let started = person.post(house, "/v1/me/mfa/totp", &json!({ "name": name })).await;
+    let started = started.expect(StatusCode::CREATED);
+    let app = App::with(&text(&started["secret"]));
+    let path = format!("/v1/me/mfa/totp/{}", text(&started["id"]));
+    let confirmed =
+        person.post(house, &format!("{path}/confirm"), &json!({ "code": app.code(house, -1) })).await;
+    assert!(confirmed.expect(StatusCode::OK)["recovery_codes"].is_null(), "there are some already");
+    (app, path)
+}
+
 /// Logs in up to the challenge.
 async fn challenge(house: &House, person: &Person) -> Value {
     let challenge = house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK);
@@ -172,13 +184,7 @@ async fn several_apps_stand_side_by_side_and_the_last_takes_the_codes_with_it() 
     let house = House::open().await;
     let person = house.person("ada").await;
     let (first, _) = enrol(&house, &person).await;
-    let started = person.post(&house, "/v1/me/mfa/totp", &json!({ "name": "Tablet" })).await;
-    let started = started.expect(StatusCode::CREATED);
-    let second = App::with(&text(&started["secret"]));
-    let path = format!("/v1/me/mfa/totp/{}", text(&started["id"]));
-    let confirmed =
-        person.post(&house, &format!("{path}/confirm"), &json!({ "code": second.code(&house, -1) })).await;
-    assert!(confirmed.expect(StatusCode::OK)["recovery_codes"].is_null(), "there are some already");
+    let (second, path) = enrol_another(&house, &person, "Tablet").await;
     for app in [&first, &second] {
         let asked = challenge(&house, &person).await;
         prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
@@ -426,4 +432,34 @@ async fn an_administrator_resets_a_lost_factor_and_its_owner_is_told() {
     }
     assert_eq!(house.notices(person.id).await, ["factor_added", "factors_reset"]);
     assert!(house.actions().await.contains(&"factor.reset:success".to_owned()));
+}
+
+#[tokio::test]
+async fn of_two_removals_at_once_one_keeps_the_last_factor() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    enrol(&house, &person).await;
+    enrol_another(&house, &person, "Tablet").await;
+    let person = refreshed(&house, &person).await;
+    require_factor(&house, &person).await;
+    let listed = person.get(&house, "/v1/me/mfa/totp").await.expect(StatusCode::OK);
+    let path = |place: usize| format!("/v1/me/mfa/totp/{}", text(&listed["items"][place]["id"]));
+    let (first, second) = (path(0), path(1));
+    let both = tokio::join!(person.delete(&house, &first), person.delete(&house, &second));
+    let mut statuses = [both.0.status.as_u16(), both.1.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [204, 409]);
+}
+
+#[tokio::test]
+async fn another_factor_is_added_with_the_first_and_not_with_the_password_alone() {
+    let house = House::open().await;
+    let early = house.person("ada").await;
+    let person = house.elsewhere(&early).await;
+    enrol(&house, &person).await;
+    // The session that was opened before, by the password.
+    let refused = early.post(&house, "/v1/me/mfa/totp", &json!({ "name": "Intruder" })).await;
+    refused.problem(403, "second_factor_required");
+    early.post(&house, "/v1/me/passkeys/start", &json!({})).await.problem(409, "passkeys_unavailable");
+    enrol_another(&house, &person, "Tablet").await;
 }

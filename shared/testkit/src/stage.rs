@@ -97,7 +97,15 @@ impl Stage {
     }
 
     pub fn settings(&self) -> Settings {
-        Settings::from_env(self.variables.iter().cloned()).expect("a stage's settings are valid")
+        self.settings_with(&[])
+    }
+
+    /// The settings with some changed.
+    pub fn settings_with(&self, changes: &[(&str, &str)]) -> Settings {
+        let kept =
+            self.variables.iter().filter(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
+        let changed = changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Settings::from_env(kept.cloned().chain(changed)).expect("a stage's settings are valid")
     }
 
     /// Fresh connections to the stage's stores.

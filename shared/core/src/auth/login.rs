@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::Auth;
 use super::devices::DeviceId;
-use super::mfa::{Beginning, LoginAnswer};
+use super::mfa::{Beginning, LoginAnswer, factor_unavailable};
 use super::throttle::Attempt;
 use crate::unit::Unit;
 use crate::users::{self, Credentials};
@@ -55,10 +55,9 @@ impl Auth {
             step_up: None,
             passkey_only: false,
         };
-        if known.has_second_factor
-            && let Some(challenge) = self.challenge(origin, begun).await?
-        {
-            return Ok(LoginAnswer::Challenge(challenge));
+        if known.has_second_factor {
+            let challenge = self.challenge(origin, begun).await?;
+            return challenge.map(LoginAnswer::Challenge).ok_or_else(factor_unavailable);
         }
         self.open(origin, known.id, methods, device).await.map(LoginAnswer::Tokens)
     }

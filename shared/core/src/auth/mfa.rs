@@ -15,6 +15,7 @@ use super::devices::DeviceId;
 use super::throttle::Attempt;
 use super::{Auth, SessionTokens};
 use crate::challenges::{self, Challenge, NewChallenge, Purpose};
+use crate::passkeys::Refusal;
 use crate::unit::Unit;
 use crate::{Error, Result, users};
 
@@ -61,6 +62,9 @@ pub(super) struct State {
     passkey: Option<Value>,
     /// The known device that the password came from.
     device: Option<DeviceId>,
+    /// Nothing else than the passkey will do.
+    #[serde(default)]
+    passkey_only: bool,
     /// The access token that a step-up replaces.
     pub(super) replaced: Option<Replaced>,
 }
@@ -71,6 +75,14 @@ pub(super) struct Replaced {
     pub(super) token: TokenId,
     #[serde(with = "time::serde::timestamp")]
     pub(super) expires_at: OffsetDateTime,
+}
+
+/// A wrong answer.
+struct Refused<'a> {
+    token: &'a str,
+    purpose: Purpose,
+    challenge: &'a Challenge,
+    reason: &'static str,
 }
 
 /// What a challenge is begun for.
@@ -91,17 +103,19 @@ impl Auth {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let available = self.second_factors.available(&mut unit, begun.user).await?;
         let by_code = !begun.passkey_only;
-        if passkey.is_none() && !(by_code && available.totp) {
-            return Ok(None);
-        }
         let factors = [
             (by_code && available.totp, Factor::Totp),
             (by_code && available.recovery_codes, Factor::RecoveryCode),
             (passkey.is_some(), Factor::Passkey),
         ];
+        let factors: Vec<_> = factors.into_iter().filter_map(|(has, factor)| has.then_some(factor)).collect();
+        if factors.is_empty() {
+            return Ok(None);
+        }
         let (request, ceremony) = passkey.map(|asked| (asked.public_key, asked.state)).unzip();
         let (session, replaced) = begun.step_up.unzip();
-        let state = State { passkey: ceremony, device: begun.device, replaced };
+        let passkey_only = begun.passkey_only;
+        let state = State { passkey: ceremony, device: begun.device, passkey_only, replaced };
         let challenge = NewChallenge {
             purpose: if session.is_some() { Purpose::StepUp } else { Purpose::SecondFactor },
             user: Some(begun.user),
@@ -114,7 +128,7 @@ impl Auth {
         unit.commit().await?;
         Ok(Some(MfaChallenge {
             token: token.reveal(),
-            factors: factors.into_iter().filter_map(|(has, factor)| has.then_some(factor)).collect(),
+            factors,
             passkey_request: request,
             expires_in: self.lifetimes.challenge,
         }))
@@ -141,8 +155,11 @@ impl Auth {
         let attempt = Attempt::second_factor(user);
         self.throttle.begin(&attempt).await?;
         let proved = match self.prove(&mut unit, user, &state, proof).await {
-            Ok(Some(method)) => method,
-            Ok(None) => return self.refuse_factor(unit, token, purpose, &challenge, &attempt).await,
+            Ok(Ok(method)) => method,
+            Ok(Err(reason)) => {
+                let refused = Refused { token, purpose, challenge: &challenge, reason };
+                return self.refuse_factor(unit, refused, &attempt).await;
+            }
             Err(error) => {
                 self.throttle.undecided(&attempt).await;
                 return Err(error);
@@ -161,15 +178,18 @@ impl Auth {
         }
     }
 
-    /// By what the user has proved who he is; `None` where he has not.
+    /// By what the user has proved who he is, or why he has not.
     async fn prove(
         &self,
         unit: &mut Unit,
         user: UserId,
         state: &State,
         proof: Proof,
-    ) -> Result<Option<Method>> {
+    ) -> Result<Result<Method, &'static str>> {
         let (holds, method) = match (proof, &state.passkey) {
+            (Proof::Totp(_) | Proof::RecoveryCode(_), _) if state.passkey_only => {
+                return Ok(Err("factor_not_asked_for"));
+            }
             (Proof::Totp(code), _) => {
                 (self.second_factors.verify_totp(unit, user, &code).await?, Method::OneTimeCode)
             }
@@ -177,22 +197,22 @@ impl Auth {
                 (self.second_factors.use_recovery_code(unit, user, &code).await?, Method::RecoveryCode)
             }
             (Proof::Passkey(credential), Some(ceremony)) => {
-                (self.passkeys.verify_for(unit, user, ceremony, &credential).await?.is_ok(), Method::Passkey)
+                let checked = self.passkeys.verify_for(unit, user, ceremony, &credential).await?;
+                return Ok(checked.map(|()| Method::Passkey).map_err(Refusal::reason));
             }
-            (Proof::Passkey(_), None) => (false, Method::Passkey),
+            (Proof::Passkey(_), None) => return Ok(Err("factor_not_asked_for")),
         };
-        Ok(holds.then_some(method))
+        Ok(if holds { Ok(method) } else { Err("wrong_code") })
     }
 
     /// Notes the refusal; after several the challenge ends, and the owner is told.
     async fn refuse_factor(
         &self,
         mut unit: Unit,
-        token: &str,
-        purpose: Purpose,
-        challenge: &Challenge,
+        refused: Refused<'_>,
         attempt: &Attempt,
     ) -> Result<SessionTokens> {
+        let Refused { token, purpose, challenge, reason } = refused;
         let failures = self.throttle.failed(attempt).await;
         if challenge.failures + 1 >= MOST_FAILURES {
             challenges::take(&mut unit, token, purpose).await?;
@@ -200,7 +220,7 @@ impl Auth {
             challenges::fail(&mut unit, token).await?;
         }
         let target = challenge.user.map_or(Target::None, Target::User);
-        let details = json!({ "failures": challenge.failures + 1 });
+        let details = json!({ "failures": challenge.failures + 1, "reason": reason });
         unit.audit_with(Action::SecondFactorRefused, target, Outcome::Refused, details).await?;
         if let Some((user_id, failures)) = challenge.user.zip(failures) {
             let notice = SecurityNotice::LoginsFailed { failures };
@@ -211,6 +231,14 @@ impl Auth {
             code: "invalid_second_factor",
             detail: "The second factor is wrong, or was used before.",
         })
+    }
+}
+
+/// The account has a second factor that cannot be asked for here: a passkey, without the domain that it belongs to.
+pub(super) fn factor_unavailable() -> Error {
+    Error::Forbidden {
+        code: "second_factor_unavailable",
+        detail: "The account's second factor cannot be asked for by this installation.".to_owned(),
     }
 }
 

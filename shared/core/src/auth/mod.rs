@@ -56,7 +56,7 @@ pub(crate) use revocation::{
 pub use security_notice::{NoticeMail, SecurityNotices};
 pub use sessions::SessionView;
 pub(crate) use sessions::live;
-pub(crate) use step_up::note_methods;
+pub(crate) use step_up::{note_methods, require_known_factor};
 pub use verification::Verification;
 
 /// How long an administrator may act in somebody's name.

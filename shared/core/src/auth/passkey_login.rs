@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Auth, SessionTokens};
 use crate::challenges::{self, NewChallenge, Purpose};
-use crate::passkeys::{Ceremony, Refusal};
+use crate::passkeys::Ceremony;
 use crate::unit::Unit;
 use crate::{Error, Result, users};
 
@@ -49,13 +49,14 @@ impl Auth {
         let proved = match challenges::take(&mut unit, &request.challenge, Purpose::PasskeyLogin).await? {
             Some(challenge) => {
                 let proof = self.passkeys.verify_anybody(&mut unit, &challenge.state, &request.credential);
-                proof.await?.map_err(Refusal::reason)
+                proof.await?.map_err(|(refusal, user)| (refusal.reason(), user))
             }
-            None => Err("unknown_challenge"),
+            None => Err(("unknown_challenge", None)),
         };
-        if let Err(reason) = proved {
+        if let Err((reason, user)) = proved {
             let details = json!({ "reason": reason });
-            unit.audit_with(Action::SessionRefused, Target::None, Outcome::Refused, details).await?;
+            let target = user.map_or(Target::None, Target::User);
+            unit.audit_with(Action::SessionRefused, target, Outcome::Refused, details).await?;
         }
         // In any case: a challenge is answered once, rightly or not.
         unit.commit().await?;

@@ -165,6 +165,16 @@ pub(super) async fn reauthenticate(
     named("sessions.reauthenticate", query.execute(connection)).await.map(drop)
 }
 
+/// Notes that more was proved at the session; when its owner last proved who he is stays as it was.
+pub(super) async fn set_methods(
+    connection: &mut PgConnection,
+    id: SessionId,
+    methods: &Methods,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!("UPDATE sessions SET amr = $2 WHERE id = $1", id.0, &methods.names());
+    named("sessions.set_methods", query.execute(connection)).await.map(drop)
+}
+
 /// False when it had ended already.
 pub(super) async fn revoke(
     connection: &mut PgConnection,

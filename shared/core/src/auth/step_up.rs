@@ -2,10 +2,11 @@
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::{Method, Methods};
-use plinth_domain::id::SessionId;
+use plinth_domain::id::{SessionId, UserId};
 use plinth_domain::password::Password;
+use plinth_domain::user::User;
 
-use super::mfa::{Beginning, LoginAnswer, Replaced};
+use super::mfa::{Beginning, LoginAnswer, Replaced, factor_unavailable};
 use super::refresh_token::RefreshToken;
 use super::throttle::Attempt;
 use super::{Auth, SessionTokens, sessions, tokens};
@@ -20,14 +21,14 @@ impl Auth {
     pub async fn step_up(
         &self,
         origin: &Origin,
-        user: plinth_domain::id::UserId,
+        user: UserId,
         login: &Login,
         password: Option<Password>,
     ) -> Result<LoginAnswer> {
         let replaced = Replaced { token: login.token, expires_at: login.token_expires_at };
         let has_password = password.is_some();
+        let known = users::credentials_of(&self.stores, user).await?;
         let methods = if let Some(password) = password {
-            let known = users::credentials_of(&self.stores, user).await?;
             let attempt = Attempt::in_session(login.session);
             self.throttle.begin(&attempt).await?;
             if !self.is_password_of(known.as_ref(), password, &attempt).await? {
@@ -55,6 +56,9 @@ impl Auth {
         if !has_password {
             let detail = "There is no passkey to prove it with; give the password.".to_owned();
             return Err(Error::Conflict { code: "no_passkey", detail });
+        }
+        if known.is_none_or(|known| known.has_second_factor) {
+            return Err(factor_unavailable());
         }
         self.renew(origin, login.session, &methods, replaced).await.map(LoginAnswer::Tokens)
     }
@@ -100,5 +104,22 @@ pub(crate) async fn note_methods(unit: &mut Unit, session: SessionId, proved: &M
     let at = unit.at();
     let Some(held) = sessions::hold(unit.connection(), session, at).await? else { return Ok(()) };
     let methods = held.methods.and(proved);
-    Ok(sessions::reauthenticate(unit.connection(), session, &methods, at).await?)
+    Ok(sessions::set_methods(unit.connection(), session, &methods).await?)
+}
+
+/// Whoever has a second factor adds another one with it: a session that was opened without it, before there was one,
+/// cannot.
+pub(crate) async fn require_known_factor(unit: &mut Unit, user: &User, session: SessionId) -> Result<()> {
+    if !user.has_second_factor {
+        return Ok(());
+    }
+    let at = unit.at();
+    let held = sessions::hold(unit.connection(), session, at).await?;
+    if held.is_some_and(|held| held.methods.are_multi_factor()) {
+        return Ok(());
+    }
+    Err(Error::Forbidden {
+        code: "second_factor_required",
+        detail: "The account has a second factor: log in, or step up, with it first.".to_owned(),
+    })
 }

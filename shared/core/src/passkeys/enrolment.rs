@@ -30,6 +30,7 @@ impl Passkeys {
         check_number(existing.len())?;
         let asked = relying_party.ask_for_new(user, existing)?;
         let mut unit = Unit::begin(&self.stores, origin).await?;
+        auth::require_known_factor(&mut unit, user, session).await?;
         let challenge = NewChallenge {
             purpose: Purpose::PasskeyEnrolment,
             user: Some(user.id),

@@ -60,21 +60,23 @@ impl Passkeys {
         Ok(self.relying_party()?.ask(&[])?.into())
     }
 
-    /// Who has proved by a passkey who he is; its counter and its last use are then kept.
+    /// Who has proved by a passkey who he is; its counter and its last use are then kept. A refusal says whose passkey
+    /// it seems to be.
     pub(crate) async fn verify_anybody(
         &self,
         unit: &mut Unit,
         state: &Value,
         credential: &Value,
-    ) -> Result<Result<UserId, Refusal>> {
+    ) -> Result<Result<UserId, (Refusal, Option<UserId>)>> {
         let credential: PublicKeyCredential = read(credential)?;
         let held = repository::hold(unit.connection(), credential.get_credential_id()).await?;
         let handle = credential.get_user_unique_id();
         let Some(held) = held.filter(|held| handle == Some(held.user.0.as_bytes().as_slice())) else {
-            return Ok(Err(Refusal::UnknownPasskey));
+            return Ok(Err((Refusal::UnknownPasskey, None)));
         };
         let user = held.user;
-        Ok(self.verify(unit, held, state, &credential).await?.map(|()| user))
+        let checked = self.verify(unit, held, state, &credential).await?;
+        Ok(checked.map(|()| user).map_err(|refusal| (refusal, Some(user))))
     }
 
     async fn verify(

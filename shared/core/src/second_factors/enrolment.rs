@@ -14,7 +14,7 @@ use super::repository::{self, NewFactor};
 use super::totp::{self, Provisioning};
 use super::{SecondFactors, context};
 use crate::unit::Unit;
-use crate::{Error, Result, auth};
+use crate::{Error, Result, auth, users};
 
 /// So many apps are enough for anybody.
 const MOST: usize = 10;
@@ -35,9 +35,17 @@ pub struct Confirmation {
 
 impl SecondFactors {
     /// Makes a secret for an app. Nothing asks for its codes before the first one was given.
-    pub async fn start_totp(&self, origin: &Origin, user: &User, name: &DisplayName) -> Result<Enrolment> {
+    pub async fn start_totp(
+        &self,
+        origin: &Origin,
+        user: &User,
+        session: SessionId,
+        name: &DisplayName,
+    ) -> Result<Enrolment> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let at = unit.at();
+        users::lock(&mut unit, &[user.id]).await?;
+        auth::require_known_factor(&mut unit, user, session).await?;
         if repository::confirmed(unit.connection(), user.id).await?.len() >= MOST {
             let detail = format!("An account has at most {MOST} authenticator apps.");
             return Err(Error::Conflict { code: "too_many_factors", detail });
@@ -64,6 +72,7 @@ impl SecondFactors {
     ) -> Result<Confirmation> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let at = unit.at();
+        users::lock(&mut unit, &[user]).await?;
         let waiting = repository::hold_waiting(unit.connection(), user, id).await?.ok_or(Error::NotFound)?;
         let step = totp::step_of(self.open(user, &waiting)?, code, at).ok_or_else(|| {
             Error::invalid(
@@ -92,6 +101,8 @@ impl SecondFactors {
         is_required: bool,
     ) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
+        // Two removals at once must not each leave the last factor to the other.
+        users::lock(&mut unit, &[user]).await?;
         unit.changes_user(user).await;
         if !repository::remove(unit.connection(), user, id).await? {
             return Err(Error::NotFound);
