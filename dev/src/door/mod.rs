@@ -46,7 +46,7 @@ pub(crate) struct Page {
 }
 
 /// The API and the mailbox of one stack.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Door {
     http: reqwest::Client,
     api: String,
