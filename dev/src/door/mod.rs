@@ -1,6 +1,8 @@
 //! The product's public door as a client sees it: one method an operation, and a
 //! refusal told in the problem's own words.
 
+mod authenticators;
+mod credentials;
 mod files;
 
 use std::time::Duration;

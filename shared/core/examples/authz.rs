@@ -12,12 +12,13 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use nix::time::{ClockId, clock_gettime};
 use plinth_core::Stores;
 use plinth_core::access_tokens::AccessTokens;
+use plinth_domain::id::{SessionId, TokenId, UserId};
 use plinth_domain::permission::{Permission, Permissions};
+use plinth_platform::clock::Clock;
 use plinth_platform::crypto::{RootKey, sha256};
 use plinth_platform::settings::Settings;
 use serde_json::json;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 /// Each is seen first once.
 const TOKENS: usize = 20_000;
@@ -28,7 +29,7 @@ const ISSUER: &str = "http://localhost";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let now = OffsetDateTime::now_utc();
+    let now = Clock::default().now();
     let verifier = verifier()?;
     let texts = tokens(now)?;
     let permissions: Permissions =
@@ -93,7 +94,7 @@ fn tokens(now: OffsetDateTime) -> Result<Vec<String>> {
     let token = |_| {
         let claims = json!({
             "iss": ISSUER, "aud": "plinth",
-            "sub": Uuid::now_v7(), "sid": Uuid::now_v7(), "jti": Uuid::now_v7(),
+            "sub": UserId::mint(now), "sid": SessionId::mint(now), "jti": TokenId::mint(now),
             "iat": seconds, "exp": seconds + 300, "auth_time": seconds, "amr": ["pwd"],
         });
         Ok(encode(&header, &claims, &key)?)
