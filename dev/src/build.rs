@@ -31,7 +31,14 @@ pub(crate) async fn binaries(layout: &Layout, profile: Profile) -> Result<PathBu
     folder(profile)
 }
 
-/// The same, but what cargo says is heard only when it fails.
+/// The release build, with the programs that only they run.
+pub(crate) async fn for_bench(layout: &Layout) -> Result<PathBuf> {
+    let status = foreground::status(command(layout, Profile::Release)?.args(["--example", "authz"])).await?;
+    ensure!(status.success(), "the build failed");
+    folder(Profile::Release)
+}
+
+/// Builds every binary, and what cargo says is heard only when it fails.
 pub(crate) async fn quietly(layout: &Layout, profile: Profile) -> Result<PathBuf> {
     let output = foreground::output(command(layout, profile)?.arg("--quiet")).await?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use poem::listener::TcpListener;
 use poem::web::Data;
 use poem::{EndpointExt as _, Route, Server, get, handler};
@@ -38,7 +40,7 @@ async fn answer(Data(redis): Data<&ConnectionManager>) -> poem::Result<String> {
 /// Hashes on every core for a while and prints the hashes a second. Each thread
 /// uses its memory again, as the product does.
 pub(crate) fn hash(seconds: u64) -> Result<ExitCode> {
-    let params = Params::new(19_456, 2, 1, Some(32)).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let params = params()?;
     let threads = thread::available_parallelism()?.get();
     let hashes = AtomicU64::new(0);
     let start = Instant::now();
@@ -65,4 +67,18 @@ pub(crate) fn hash(seconds: u64) -> Result<ExitCode> {
     let rate = hashes.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64();
     console::print(&format!("{rate}"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// argon2id's parameters as the product has them unless told otherwise.
+fn params() -> Result<Params> {
+    Params::new(19_456, 2, 1, Some(32)).map_err(|error| anyhow!("{error}"))
+}
+
+/// A hash in PHC form, as the product would keep it.
+pub(super) fn hash_of(password: &str, salt: &[u8]) -> Result<String> {
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params()?);
+    let mut hash = [0; 32];
+    argon2.hash_password_into(password.as_bytes(), salt, &mut hash).map_err(|error| anyhow!("{error}"))?;
+    let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash));
+    Ok(format!("$argon2id$v=19$m=19456,t=2,p=1${salt}${hash}"))
 }

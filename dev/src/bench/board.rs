@@ -77,14 +77,14 @@ impl Board {
         let mut stderr = std::io::stderr().lock();
         let _ = writeln!(
             stderr,
-            "{:<10} {:<42} {:>12} {:<8} {:>10}  met",
+            "{:<10} {:<70} {:>12} {:<8} {:>10}  met",
             "scenario", "figure", "value", "unit", "goal"
         );
         for figure in &self.figures {
             let met = figure.met.map_or("", |met| if met { "yes" } else { "NO" });
             let _ = writeln!(
                 stderr,
-                "{:<10} {:<42} {:>12} {:<8} {:>10}  {met}",
+                "{:<10} {:<70} {:>12} {:<8} {:>10}  {met}",
                 figure.scenario,
                 figure.name,
                 figure.value,

@@ -25,6 +25,8 @@ pub(super) struct Load<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Outcome {
     pub(super) per_second: f64,
+    /// What 99 of 100 answers did not take longer than, in milliseconds.
+    pub(super) p99: f64,
     /// Answers that were no success, and connections that broke.
     pub(super) failures: u64,
 }
@@ -32,7 +34,8 @@ pub(super) struct Outcome {
 impl Load<'_> {
     pub(super) async fn run(self) -> Result<Outcome> {
         let program = provision::wrk()?;
-        let mut args: Vec<OsString> = vec!["-t1".into(), "--timeout".into(), "20s".into()];
+        let mut args: Vec<OsString> =
+            vec!["-t1".into(), "--latency".into(), "--timeout".into(), "20s".into()];
         args.push(format!("-c{}", self.connections).into());
         args.push(format!("-d{}s", self.seconds).into());
         if let Some(header) = self.header {
@@ -53,11 +56,26 @@ impl Load<'_> {
 fn parse(report: &str) -> Option<Outcome> {
     let after = |label: &str| report.lines().find_map(|line| line.trim().strip_prefix(label));
     let per_second: f64 = after("Requests/sec:")?.trim().parse().ok()?;
+    let p99 = milliseconds(after("99%")?.trim())?;
     let refused: u64 = after("Non-2xx or 3xx responses:").map_or(Some(0), |text| text.trim().parse().ok())?;
     // `connect 0, read 0, write 0, timeout 0`
     let broken = after("Socket errors:").unwrap_or_default();
     let broken: u64 = broken.split([' ', ',']).filter_map(|word| word.parse::<u64>().ok()).sum();
-    Some(Outcome { per_second, failures: refused + broken })
+    Some(Outcome { per_second, p99, failures: refused + broken })
+}
+
+/// A span of time as wrk writes it, e.g. `635.91us`.
+fn milliseconds(text: &str) -> Option<f64> {
+    let unit = text.find(|symbol: char| symbol.is_ascii_alphabetic())?;
+    let (number, unit) = text.split_at(unit);
+    let factor = match unit {
+        "us" => 0.001,
+        "ms" => 1.0,
+        "s" => 1_000.0,
+        "m" => 60_000.0,
+        _ => return None,
+    };
+    number.parse::<f64>().ok().map(|number| number * factor)
 }
 
 #[cfg(test)]
@@ -66,12 +84,12 @@ mod tests {
 
     #[test]
     fn a_report_is_read_with_and_without_failures() {
-        let good =
-            "Running 4s test\n  8 requests in 4.00s, 1MB read\nRequests/sec:  12345.67\nTransfer/sec: 1MB\n";
-        assert_eq!(parse(good), Some(Outcome { per_second: 12345.67, failures: 0 }));
-        let bad = "  Socket errors: connect 0, read 1, write 0, timeout 2\n  \
+        let good = "Running 4s test\n  Latency Distribution\n     50%  635.91us\n     99%    2.87ms\n  \
+                    8 requests in 4.00s, 1MB read\nRequests/sec:  12345.67\nTransfer/sec: 1MB\n";
+        assert_eq!(parse(good), Some(Outcome { per_second: 12345.67, p99: 2.87, failures: 0 }));
+        let bad = "     99%    1.50s \n  Socket errors: connect 0, read 1, write 0, timeout 2\n  \
                    Non-2xx or 3xx responses: 7\nRequests/sec: 1.5\n";
-        assert_eq!(parse(bad), Some(Outcome { per_second: 1.5, failures: 10 }));
+        assert_eq!(parse(bad), Some(Outcome { per_second: 1.5, p99: 1_500.0, failures: 10 }));
         assert_eq!(parse("unable to connect"), None);
     }
 }

@@ -1,13 +1,17 @@
 //! `cargo dev bench`: builds the release profile, starts a stack of its own and
 //! measures it. One file a scenario; each adds figures to the board.
 
+mod accounts;
+mod authz;
 pub(crate) mod baseline;
 mod board;
+mod flood;
 mod idle;
 mod load;
 mod login;
 mod me;
 mod memory;
+mod refresh;
 mod upload;
 
 use std::os::unix::process::CommandExt as _;
@@ -30,10 +34,11 @@ use board::Board;
 
 /// In the order in which they are measured: memory comes before anything else has
 /// been touched.
-const SCENARIOS: [&str; 4] = ["idle", "upload", "me", "login"];
+const SCENARIOS: [&str; 6] = ["idle", "upload", "me", "refresh", "authz", "login"];
 
-/// A load generator comes from one address: limits are counted, and never reached.
-const SETTINGS: [(&str, &str); 4] = [
+/// A load generator comes from one address, unless it says from which: limits are counted, and never reached.
+const SETTINGS: [(&str, &str); 5] = [
+    ("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8"),
     ("PLINTH_LIMITS_IP_PER_MINUTE", "60000000"),
     ("PLINTH_LIMITS_USER_PER_MINUTE", "60000000"),
     ("PLINTH_LIMITS_AUTH_PER_MINUTE", "60000000"),
@@ -56,7 +61,7 @@ pub(crate) async fn run(layout: &Layout, args: Bench) -> Result<ExitCode> {
     let mut signals = Signals::listen()?;
     if !args.built {
         provision::wrk()?;
-        let build = build::binaries(layout, Profile::Release);
+        let build = build::for_bench(layout);
         let Some(binaries) = signals.unless_told(build).await? else {
             return Ok(interrupted());
         };
@@ -100,6 +105,8 @@ async fn measure(bed: &mut Bed, wanted: &[String], board: &mut Board) -> Result<
             "idle" => idle::measure(bed, board).await,
             "upload" => upload::measure(bed, board).await,
             "me" => me::measure(bed, board).await,
+            "refresh" => refresh::measure(bed, board).await,
+            "authz" => authz::measure(board).await,
             _ => login::measure(bed, board).await,
         };
         measured.with_context(|| format!("scenario {scenario}"))?;

@@ -1,6 +1,8 @@
 //! The product's public door as a client sees it: one method an operation, and a
 //! refusal told in the problem's own words.
 
+mod authenticators;
+mod credentials;
 mod files;
 
 use std::time::Duration;
@@ -46,7 +48,7 @@ pub(crate) struct Page {
 }
 
 /// The API and the mailbox of one stack.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Door {
     http: reqwest::Client,
     api: String,

@@ -62,7 +62,12 @@ impl Environment {
 
     /// For one api process.
     pub(crate) fn api(&self, manifest: &Manifest, replica: &Replica) -> Variables {
-        let mut variables = self.shared(&manifest.api_url);
+        // First, so that a developer's own pages have precedence.
+        let mut variables = vec![
+            pair("PLINTH_AUTH_PASSKEY_DOMAIN", "localhost"),
+            pair("PLINTH_AUTH_PASSKEY_ORIGINS", &manifest.page_origin()),
+        ];
+        variables.extend(self.shared(&manifest.api_url));
         variables.push(pair("PLINTH_API_BIND", &replica.bind));
         variables.push(pair("PLINTH_API_INTERNAL_BIND", &replica.internal_bind));
         variables.push(pair("PLINTH_API_SHUTDOWN_GRACE", "3s"));

@@ -95,6 +95,11 @@ impl Manifest {
         })
     }
 
+    /// Where a page would come from: passkeys belong to a domain, never to an address.
+    pub(crate) fn page_origin(&self) -> String {
+        self.api_url.replace("//127.0.0.1:", "//localhost:")
+    }
+
     pub(crate) fn write(&self, layout: &Layout) -> Result<()> {
         write_private_json(&layout.stack_file(), self)
     }

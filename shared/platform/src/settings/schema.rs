@@ -129,7 +129,7 @@ settings! {
         /// Threads that hash passwords; 0 for one a core.
         hash_threads: usize = Some("0"),
         /// Passwords that may wait for a thread; past it logins get 503.
-        hash_queue: AtLeast<1> = Some("256"),
+        hash_queue: AtLeast<1> = Some("512"),
     }
 
     /// Rate limits; 0 switches one off.

@@ -1,14 +1,16 @@
 //! The journey itself: every step is one call or one awaited event through the
 //! public door.
 
+mod files;
+mod second_factor;
+mod sessions;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use reqwest::StatusCode;
-use reqwest::multipart::Part;
 
-use super::photo;
 use super::report::{Report, Step};
 use crate::door::{Account, Door, FileView, Tokens, until};
 use crate::stack::Manifest;
@@ -31,7 +33,7 @@ pub(super) async fn walk(manifest: &Manifest, report: &mut Report) -> Result<()>
     let tokens = report
         .step("refresh the tokens", tokens.done(), async |tokens| door.refresh(&tokens.refresh_token).await)
         .await;
-    let file = files(&door, &tokens, report).await;
+    let file = files::walk(&door, &tokens, report).await;
     report
         .step("read the notification", tokens.and(&file), async |(tokens, file)| {
             let path = "/v1/me/notifications";
@@ -44,6 +46,12 @@ pub(super) async fn walk(manifest: &Manifest, report: &mut Report) -> Result<()>
         .await;
     audit(&door, manifest, &me, &file, report).await;
     leave(&door, &tokens, &file, report).await;
+
+    // Somebody else, whose first session does not end the journey above.
+    let person =
+        report.step("let a second person in", Step::Done(()), async |()| door.newcomer().await).await;
+    sessions::walk(&door, &person, report).await;
+    second_factor::walk(&door, &manifest.page_origin(), &person, report).await;
     Ok(())
 }
 
@@ -61,52 +69,6 @@ async fn enter(door: &Door, account: &Account, report: &mut Report) -> Step<Toke
     report
         .step("log in", verified.done(), async |()| door.log_in(&account.email, &account.password).await)
         .await
-}
-
-/// The photograph up, and everything that was made of it down again.
-async fn files(door: &Door, tokens: &Step<Tokens>, report: &mut Report) -> Step<FileView> {
-    let uploaded = report
-        .step("upload a photograph", tokens.done(), async |tokens| {
-            let part = Part::bytes(photo::BYTES).file_name("photo.jpg").mime_str("image/jpeg")?;
-            let file = door.upload(part, &tokens.access_token, Duration::from_secs(30)).await?;
-            let size = photo::BYTES.len();
-            ensure!(usize::try_from(file.size) == Ok(size), "{} of {size} bytes arrived", file.size);
-            Ok(file)
-        })
-        .await;
-    let ready = report
-        .step("wait for both thumbnails", tokens.and(&uploaded), async |(tokens, file)| {
-            door.file_with_variants(&file.id, &tokens.access_token).await
-        })
-        .await;
-    report
-        .step("download the original", tokens.and(&uploaded), async |(tokens, file)| {
-            let path = format!("/v1/files/{}/content", file.id);
-            let bytes = door.content(&path, &tokens.access_token).await?;
-            ensure!(bytes == photo::BYTES, "it differs from what was uploaded");
-            Ok(())
-        })
-        .await;
-    for (name, preset) in
-        [("download the small thumbnail", "small"), ("download the large thumbnail", "large")]
-    {
-        report
-            .step(name, tokens.and(&ready), async |(tokens, file)| {
-                let variant = file.variants.iter().find(|variant| variant.preset == preset);
-                let variant = variant.context("the file has no such variant")?;
-                let path = format!("/v1/files/{}/variants/{preset}", file.id);
-                photo::inspect(&door.content(&path, &tokens.access_token).await?, variant)
-            })
-            .await;
-    }
-    report
-        .step("download a range", tokens.and(&uploaded), async |(tokens, file)| {
-            let bytes = door.first_bytes(file, 100, &tokens.access_token).await?;
-            ensure!(bytes == photo::BYTES[..100], "it differs from what was uploaded");
-            Ok(())
-        })
-        .await;
-    uploaded
 }
 
 /// The log of all this, as the administrator sees it.
