@@ -114,12 +114,15 @@ async fn a_password_of_years_ago_still_works() {
     house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK);
 }
 
+/// The body with an address, a token and a password.
+type Body = fn(&str, &str, String) -> Value;
+
 #[tokio::test]
 async fn a_password_of_a_megabyte_is_refused_unread() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let token = house.reset_token(&person.email).await;
-    let bodies: [(&str, &str, fn(&str, &str, String) -> Value); 3] = [
+    let bodies: [(&str, &str, Body); 3] = [
         (
             "/v1/auth/register",
             "/password",

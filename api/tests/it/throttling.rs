@@ -89,11 +89,11 @@ async fn a_flood_of_guesses_does_not_shut_out_the_known_device() {
         futures_util::StreamExt::buffer_unordered(futures_util::stream::iter(guesses), 16),
     )
     .await;
-    let guessed = statuses.iter().filter(|status| **status == StatusCode::UNAUTHORIZED).count();
-    assert!(guessed < 40, "{guessed} of 1,000 guesses were looked at");
+    let looked_at = statuses.iter().filter(|status| **status == StatusCode::UNAUTHORIZED).count();
+    assert!(looked_at < 40, "{looked_at} of 1,000 guesses were looked at");
     assert_eq!(
         statuses.iter().filter(|status| **status == StatusCode::TOO_MANY_REQUESTS).count(),
-        1_000 - guessed
+        1_000 - looked_at
     );
 
     let login = json!({ "email": person.email, "password": PASSWORD });

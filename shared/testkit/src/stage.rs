@@ -102,10 +102,9 @@ impl Stage {
 
     /// The settings with some changed.
     pub fn settings_with(&self, changes: &[(&str, &str)]) -> Settings {
-        let kept =
-            self.variables.iter().filter(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
-        let changed = changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Settings::from_env(kept.cloned().chain(changed)).expect("a stage's settings are valid")
+        let kept = self.variables.iter().filter(|(name, _)| changes.iter().all(|(other, _)| other != name));
+        let added = changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Settings::from_env(kept.cloned().chain(added)).expect("a stage's settings are valid")
     }
 
     /// Fresh connections to the stage's stores.

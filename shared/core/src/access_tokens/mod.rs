@@ -167,6 +167,9 @@ mod tests {
 
     const LIFETIME: Duration = Duration::from_mins(5);
 
+    /// What somebody else says differently, given a minute.
+    type Change = fn(&mut Claims, time::Duration);
+
     fn tokens(issuer: &str, seed: u8) -> AccessTokens {
         AccessTokens::of(Ring::fixed(ring::configured(&[[seed; 32]]).expect("a key")), issuer)
     }
@@ -230,7 +233,7 @@ mod tests {
         assert!(ours.verify(&good, now).await.is_ok(), "the rest of this test would show nothing");
 
         let minute = time::Duration::minutes(1);
-        let changes: [(&str, fn(&mut Claims, time::Duration)); 4] = [
+        let changes: [(&str, Change); 4] = [
             ("audience", |claims, _| claims.aud = "other".into()),
             ("future", |claims, minute| claims.iat += minute),
             ("not yet valid", |claims, minute| claims.nbf = Some(claims.iat + minute)),
