@@ -1,5 +1,7 @@
 //! Which passwords are taken, and that they are taken as they are.
 
+use plinth_core::users::{ImportedAccount, Users};
+use plinth_domain::email::Email;
 use plinth_testkit::{Process, Stage};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -146,4 +148,30 @@ async fn a_password_of_a_megabyte_is_refused_unread() {
     let long = person.put(&house, "/v1/me/password", &change(PASSWORD.to_owned())).await;
     assert_eq!(refused(&long, "/new_password").0, "too_long");
     house.present(crate::mailed::RESET, &token).await.expect(StatusCode::OK);
+}
+
+/// "correct horse battery" by Python's bcrypt, cost 4.
+const BCRYPT: &str = "$2b$04$dSmkdn3ImBBLe7K1nxRvOOoZrQ/bM9gnkbk5t.dBlglyopPJSN4Wy";
+
+#[tokio::test]
+async fn a_hash_with_other_parameters_is_renewed_at_the_next_login() {
+    let house = House::open().await;
+    let account = ImportedAccount {
+        email: Email::parse("imported@example.org").expect("an address"),
+        password_hash: BCRYPT.to_owned(),
+        display_name: None,
+        email_verified: true,
+    };
+    assert!(Users::new(&house.stores).import(account).await.expect("imports"));
+    house.log_in("imported@example.org", "a wrong guess").await.problem(401, "invalid_credentials");
+    for _ in 0..2 {
+        house.log_in("imported@example.org", PASSWORD).await.expect(StatusCode::OK);
+        let hash: String = sqlx::query_scalar("SELECT password_hash FROM users")
+            .fetch_one(&house.stores.db)
+            .await
+            .expect("one account");
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+    }
+    let rehashed = house.actions().await.iter().filter(|action| *action == "password.rehashed:success").count();
+    assert_eq!(rehashed, 1);
 }

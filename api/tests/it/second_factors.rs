@@ -463,3 +463,20 @@ async fn another_factor_is_added_with_the_first_and_not_with_the_password_alone(
     early.post(&house, "/v1/me/passkeys/start", &json!({})).await.problem(409, "passkeys_unavailable");
     enrol_another(&house, &person, "Tablet").await;
 }
+
+#[tokio::test]
+async fn a_reset_password_still_needs_the_second_factor() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let (app, _) = enrol(&house, &person).await;
+    let token = house.reset_token(&person.email).await;
+    let new = "another staple for the battery";
+    let reset = json!({ "token": token, "password": new });
+    let answer = house.post("/v1/auth/password/reset", &reset).await.expect(StatusCode::OK);
+    assert!(answer["access_token"].is_null(), "{answer}");
+    // Nor does the device that the reset made known pass by it.
+    let known = json!({ "email": person.email, "password": new, "device_token": answer["device_token"] });
+    let asked = house.post("/v1/auth/login", &known).await.expect(StatusCode::OK);
+    assert_eq!(asked["mfa_required"], true);
+    prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
+}
