@@ -172,6 +172,7 @@ async fn a_hash_with_other_parameters_is_renewed_at_the_next_login() {
             .expect("one account");
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
     }
-    let rehashed = house.actions().await.iter().filter(|action| *action == "password.rehashed:success").count();
+    let rehashed =
+        house.actions().await.iter().filter(|action| *action == "password.rehashed:success").count();
     assert_eq!(rehashed, 1);
 }

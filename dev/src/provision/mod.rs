@@ -19,6 +19,7 @@ pub(crate) enum Tool {
     Nginx,
     PythonVenv,
     Wrk,
+    Chromium,
 }
 
 impl Tool {
@@ -30,6 +31,7 @@ impl Tool {
             Self::Nginx => "nginx",
             Self::PythonVenv => "Python 3 with venv",
             Self::Wrk => "wrk",
+            Self::Chromium => "Chromium",
         }
     }
 
@@ -40,6 +42,7 @@ impl Tool {
             Self::Nginx => "nginx-light",
             Self::PythonVenv => "python3-venv",
             Self::Wrk => "wrk",
+            Self::Chromium => "chromium",
         }
     }
 
@@ -50,6 +53,7 @@ impl Tool {
             Self::Nginx => "nginx",
             Self::PythonVenv => "python@3",
             Self::Wrk => "wrk",
+            Self::Chromium => "chromium",
         }
     }
 
@@ -60,6 +64,7 @@ impl Tool {
             Self::Nginx => find::nginx().is_some(),
             Self::PythonVenv => find::python_with_venv().is_some(),
             Self::Wrk => on_path("wrk").is_some(),
+            Self::Chromium => chromium_here().is_some(),
         }
     }
 
@@ -68,7 +73,7 @@ impl Tool {
         match self {
             Self::Postgres => ", or set PLINTH_DATABASE_URL to a database of your own",
             Self::Redis => ", or set PLINTH_REDIS_URL to a server of your own",
-            Self::Nginx | Self::PythonVenv | Self::Wrk => "",
+            Self::Nginx | Self::PythonVenv | Self::Wrk | Self::Chromium => "",
         }
     }
 }
@@ -127,6 +132,18 @@ pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
 /// The path of nginx.
 pub(crate) fn nginx() -> Result<PathBuf> {
     required(Tool::Nginx, find::nginx)
+}
+
+/// The path of Chromium; one that is not here is installed in continuous integration, where no test is skipped.
+pub(crate) fn chromium() -> Result<Option<PathBuf>> {
+    match chromium_here() {
+        None if std::env::var_os("CI").is_some() => required(Tool::Chromium, chromium_here).map(Some),
+        here => Ok(here),
+    }
+}
+
+fn chromium_here() -> Option<PathBuf> {
+    on_path("chromium").or_else(|| on_path("chromium-browser"))
 }
 
 /// The path of wrk, the load generator of the benchmarks.

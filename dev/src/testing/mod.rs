@@ -15,7 +15,7 @@ use crate::cli::Test;
 use crate::console;
 use crate::layout::{Layout, write_private_json};
 use crate::process::{foreground, orphans};
-use crate::provision::python;
+use crate::provision::{self, python};
 use crate::scratch::Scratch;
 use crate::stack::Foundation;
 use crate::up::{Signals, interrupted};
@@ -41,10 +41,19 @@ struct Services<'a> {
     s3_secret_access_key: &'a str,
     smtp_url: &'a str,
     mailbox_url: &'a str,
+    #[serde(flatten)]
+    programs: Programs<'a>,
+}
+
+/// Where the programs are that tests start.
+#[derive(Debug, Serialize)]
+struct Programs<'a> {
     /// The folder with plinth-api, plinth-worker and plinth-dev.
     binaries: &'a Path,
     /// A Python with the tools of the generated client.
     python: &'a Path,
+    /// A browser, where there is one.
+    chromium: Option<&'a Path>,
 }
 
 pub(crate) async fn run(layout: &Layout, args: Test) -> Result<ExitCode> {
@@ -68,18 +77,20 @@ async fn run_in(
     signals: &mut Signals,
 ) -> Result<Option<ExitStatus>> {
     let preparations = async {
+        let chromium = provision::chromium()?;
         let binaries = build::binaries(layout, Profile::Debug).await?;
         let python = python::environment(layout, "client", &CLIENT_TOOLS).await?;
         let foundation = scratch.services(Durability::None).await?;
-        Ok((binaries, python, foundation))
+        Ok((binaries, python, chromium, foundation))
     };
-    let Some((binaries, python, foundation)) = signals.unless_told(preparations).await? else {
+    let Some((binaries, python, chromium, foundation)) = signals.unless_told(preparations).await? else {
         return Ok(None);
     };
     let prepared = async {
         let url = foundation.backing().create_database(TEMPLATE)?;
         foundation.migrate(&binaries, &url).await?;
-        describe(scratch, &foundation, &binaries, &python)
+        let programs = Programs { binaries: &binaries, python: &python, chromium: chromium.as_deref() };
+        describe(scratch, &foundation, programs)
     };
     let outcome = match signals.unless_told(prepared).await {
         Ok(Some(file)) => {
@@ -100,8 +111,7 @@ async fn run_in(
 fn describe(
     scratch: &Scratch,
     foundation: &Foundation,
-    binaries: &Path,
-    python: &Path,
+    programs: Programs<'_>,
 ) -> Result<std::path::PathBuf> {
     let addresses = &foundation.backing().addresses;
     let facts = foundation.facts();
@@ -115,8 +125,7 @@ fn describe(
         s3_secret_access_key: &facts.s3_secret_access_key,
         smtp_url: &addresses.smtp_url,
         mailbox_url: &addresses.mailbox_url,
-        binaries,
-        python,
+        programs,
     };
     let path = scratch.layout().dev.join("services.json");
     write_private_json(&path, &services)?;

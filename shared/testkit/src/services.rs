@@ -23,6 +23,8 @@ pub struct Services {
     pub binaries: PathBuf,
     /// A Python with the generator of clients.
     pub python: PathBuf,
+    /// A browser; none on a developer's machine that has none.
+    pub chromium: Option<PathBuf>,
 }
 
 impl Services {
