@@ -74,11 +74,8 @@ async fn nothing_personal_stays_of_a_deleted_account() {
     ] {
         assert_eq!(house.count(table).await, 0, "{table}");
     }
-    let mut left = [("files WHERE state = 'deleting'", 602), ("files WHERE state = 'ready'", 1)];
-    left.sort_unstable();
-    for (rows, count) in left {
-        assert_eq!(house.count(rows).await, count, "{rows}");
-    }
+    assert_eq!(house.count("files WHERE state = 'deleting'").await, 602);
+    assert_eq!(house.count("files WHERE state = 'ready'").await, 1, "the other's");
     assert_eq!(house.count("jobs WHERE kind = 'files.purge'").await, 602, "a job each");
     assert_eq!(house.count("user_roles").await, 1, "the other's");
     let file = format!("/v1/files/{}", kept["id"].as_str().expect("an id"));

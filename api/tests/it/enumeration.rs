@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::StatusCode;
+use plinth_testkit::Stage;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::house::{Answer, House};
 
 const PAIRS: usize = 40;
+const ROUNDS: usize = 4;
 
 /// What two answers are compared by: everything but what names the request and the moment.
 fn told(answer: &Answer) -> (StatusCode, Vec<(String, String)>, Value) {
@@ -40,49 +42,67 @@ impl Spread {
     }
 }
 
-/// Asks by turns about an address with an account and one without.
-async fn compare(house: &House, path: &str, bodies: Vec<(Value, Value)>) {
+/// Asks by turns about an address with an account and one without. What is apart by chance, on a busy machine, is not
+/// so again and again.
+async fn compare(house: &House, path: &str, bodies: impl Fn(usize) -> (Value, Value)) {
+    let mut apart = Vec::new();
+    for round in 0..ROUNDS {
+        let pairs = (round * PAIRS..(round + 1) * PAIRS).map(|number| (number, bodies(number)));
+        let [known, unknown] = measure(house, path, pairs).await.map(Spread::of);
+        println!("{path}: with an account {known:?}, without {unknown:?}");
+        let bound = (known.median().max(unknown.median()) / 4).max(Duration::from_millis(8));
+        apart.push(known.median().abs_diff(unknown.median()));
+        if apart[round] < bound {
+            return;
+        }
+    }
+    panic!("{path}: the medians are {apart:?} apart");
+}
+
+async fn measure(
+    house: &House,
+    path: &str,
+    pairs: impl Iterator<Item = (usize, (Value, Value))>,
+) -> [Vec<Duration>; 2] {
     let mut took = [Vec::new(), Vec::new()];
     let mut answers = Vec::new();
-    for (number, (known, unknown)) in bodies.into_iter().enumerate() {
+    for (number, (known, unknown)) in pairs {
         let mut pair = [(0, known), (1, unknown)];
         // Whoever is first finds everything warm that the other left: each is, every other time.
         if number % 2 == 1 {
             pair.reverse();
         }
         for (which, body) in pair {
+            // Many strangers, so that none has to wait for what the others guessed.
+            let address = format!("203.0.113.{}", number + 1);
+            let request = house.request(Method::POST, path).header("x-forwarded-for", address).json(&body);
             let begun = Instant::now();
-            let answer = house.post(path, &body).await;
+            let answer = Answer::of(request).await;
             took[which].push(begun.elapsed());
             answers.push(told(&answer));
         }
     }
     answers.dedup();
     assert_eq!(answers.len(), 1, "{path}: {answers:#?}");
-    let [known, unknown] = took.map(Spread::of);
-    println!("{path}: with an account {known:?}, without {unknown:?}");
-    let apart = known.median().abs_diff(unknown.median());
-    let bound = (known.median().max(unknown.median()) / 4).max(Duration::from_millis(8));
-    assert!(apart < bound, "{path}: the medians are {apart:?} apart");
+    took
 }
 
 #[tokio::test]
 async fn no_account_can_be_told_by_answer_or_time() {
-    let house = House::open().await;
+    let house = House::on(Stage::open().await.with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8")).await;
     let verified = house.person("ada").await.email;
-    let fresh: Vec<_> = (0..PAIRS).map(|number| format!("fresh-{number}@example.org")).collect();
-    let nobody: Vec<_> = (0..PAIRS).map(|number| format!("nobody-{number}@example.org")).collect();
     let registration = |email: &str| json!({ "email": email, "password": "quite another battery" });
-    let taken_and_free = fresh.iter().map(|email| (registration(&verified), registration(email))).collect();
+    let fresh = |number: usize| format!("fresh-{number}@example.org");
+    let nobody = |number: usize| format!("nobody-{number}@example.org");
+    let taken_and_free = |number| (registration(&verified), registration(&fresh(number)));
     compare(&house, "/v1/auth/register", taken_and_free).await;
 
-    let pairs = |body: &dyn Fn(&str) -> Value| {
-        fresh.iter().zip(&nobody).map(|(known, unknown)| (body(known), body(unknown))).collect::<Vec<_>>()
-    };
-    let wrong = pairs(&|email| json!({ "email": email, "password": "a wrong guess" }));
-    compare(&house, "/v1/auth/login", wrong).await;
-    let address = pairs(&|email| json!({ "email": email }));
-    compare(&house, "/v1/auth/password/forgot", address.clone()).await;
+    // Those have accounts now, each of which is guessed at a few times at most.
+    let known = |number: usize| fresh(number % PAIRS);
+    let guess = |email: String| json!({ "email": email, "password": "a wrong guess" });
+    compare(&house, "/v1/auth/login", |number| (guess(known(number)), guess(nobody(number)))).await;
+    let address = |number: usize| (json!({ "email": known(number) }), json!({ "email": nobody(number) }));
+    compare(&house, "/v1/auth/password/forgot", address).await;
     compare(&house, "/v1/auth/verify-email/resend", address).await;
 }
 
