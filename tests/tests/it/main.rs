@@ -3,6 +3,7 @@
 mod faults;
 mod house;
 mod journey;
+mod mails;
 mod picture;
 mod sdk;
 mod start;
