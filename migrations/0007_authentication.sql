@@ -95,6 +95,7 @@ CREATE TABLE api_keys (
     created_at   timestamptz NOT NULL
 );
 CREATE INDEX api_keys_user ON api_keys (user_id, id DESC);
+CREATE INDEX api_keys_expiry ON api_keys (expires_at);
 
 -- Keys that access tokens are signed with; the one that became active last signs.
 CREATE TABLE signing_keys (

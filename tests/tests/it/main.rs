@@ -4,6 +4,7 @@ mod browser;
 mod faults;
 mod house;
 mod journey;
+mod mails;
 mod picture;
 mod sdk;
 mod start;

@@ -26,3 +26,8 @@ pub(crate) struct LiveKey {
 pub(crate) async fn use_live(stores: &Stores, id: ApiKeyId) -> Result<Option<LiveKey>> {
     Ok(repository::use_live(&stores.db, id, stores.clock.now()).await?)
 }
+
+/// Removes some that expired before this time; how many.
+pub(crate) async fn remove_expired(stores: &Stores, before: OffsetDateTime, batch: i64) -> sqlx::Result<u64> {
+    repository::remove_expired(&stores.db, before, batch).await
+}

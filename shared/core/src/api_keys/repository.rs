@@ -167,3 +167,13 @@ pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -
     let query = sqlx::query!("DELETE FROM api_keys WHERE user_id = $1", user.0);
     named("api_keys.remove_all_of", query.execute(connection)).await.map(drop)
 }
+
+pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, batch: i64) -> sqlx::Result<u64> {
+    let query = sqlx::query!(
+        "DELETE FROM api_keys WHERE id IN
+             (SELECT id FROM api_keys WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+        before,
+        batch,
+    );
+    Ok(named("api_keys.remove_expired", query.execute(db)).await?.rows_affected())
+}

@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq as _;
 use time::OffsetDateTime;
 
 use super::refresh_token::RefreshToken;
+use super::revocation::end_impersonations_by_owner;
 use super::sessions::{self, Held};
 use super::{Auth, SessionTokens};
 use crate::access_tokens::Grant;
@@ -74,6 +75,7 @@ impl Auth {
         let at = unit.at();
         unit.changes_session(held.id).await;
         sessions::revoke(unit.connection(), held.id, at).await?;
+        end_impersonations_by_owner(&mut unit, held.id).await?;
         unit.audit(Action::RefreshReused, Target::Session(held.id), Outcome::Refused).await?;
         unit.enqueue(&SendSecurityNotice { user_id: held.user, notice: SecurityNotice::RefreshReused })
             .await?;

@@ -3,6 +3,7 @@
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::id::SessionId;
 
+use super::revocation::end_impersonations_by_owner;
 use super::{Auth, sessions};
 use crate::Result;
 use crate::unit::Unit;
@@ -19,6 +20,7 @@ impl Auth {
         if sessions::revoke(unit.connection(), session, at).await? {
             unit.audit(Action::SessionRevoked, Target::Session(session), Outcome::Success).await?;
         }
+        end_impersonations_by_owner(&mut unit, session).await?;
         unit.commit().await
     }
 }

@@ -97,21 +97,22 @@ impl VariantRow {
     }
 }
 
+/// False when the owner's account is deleted; one that is being deleted is waited for.
 pub(super) async fn begin(
     connection: &mut PgConnection,
     file: &NewFile<'_>,
     at: OffsetDateTime,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "INSERT INTO files (id, owner_id, name, state, object_key, created_at, updated_at)
-         VALUES ($1, $2, $3, 'uploading', $4, $5, $5)",
+         SELECT $1, id, $3, 'uploading', $4, $5, $5 FROM users WHERE id = $2 AND status <> 'deleted' FOR KEY SHARE",
         file.id.0,
         file.owner.0,
         file.name,
         file.object_key,
         at,
     );
-    named("files.begin", query.execute(connection)).await.map(drop)
+    Ok(named("files.begin", query.execute(connection)).await?.rows_affected() == 1)
 }
 
 pub(super) async fn note_parts(db: &PgPool, id: FileId, upload: &str) -> sqlx::Result<()> {

@@ -57,7 +57,9 @@ impl Upload {
         let id = FileId::mint(at);
         let object_key = format!("files/{id}/original");
         let file = NewFile { id, owner, name: name.as_str(), object_key: &object_key };
-        repository::begin(unit.connection(), &file, at).await?;
+        if !repository::begin(unit.connection(), &file, at).await? {
+            return Err(Error::NotFound);
+        }
         unit.commit().await?;
         Ok(Self {
             stores: stores.clone(),

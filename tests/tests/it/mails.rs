@@ -1,0 +1,133 @@
+//! The mails about how one logs in, and what their links do.
+
+use plinth_testkit::{Mail, Mailbox, Process, Stage, until};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::house::{Answer, Door, PASSWORD, count, fresh_email, until_none};
+
+const UNDONE: &str = "SELECT count(*) FROM jobs WHERE state <> 'done'";
+
+/// The mail with this subject, once it is there.
+async fn mail_about(address: &str, subject: &str) -> Mail {
+    until(&format!("{subject:?} arrives"), async || {
+        Mailbox::to(address).await.into_iter().find(|mail| mail.subject == subject)
+    })
+    .await
+}
+
+fn links_to(mail: &Mail, page: &str) -> bool {
+    let parts = [mail.text.as_deref(), mail.html.as_deref()];
+    let escaped = page.replace('/', "&#x2f;");
+    parts.iter().all(|part| part.is_some_and(|part| part.contains(page) || part.contains(&escaped)))
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_replaced_by_mail() {
+    let stage = Stage::open().await.with("PLINTH_PRODUCT_NAME", "Difference Engine");
+    let (api, worker) = (Process::api(&stage).await, Process::worker(&stage).await);
+    let (door, stores) = (Door::of(&api), stage.stores());
+    let person = door.person().await;
+    let mails = Mailbox::to(&person.email).await;
+    assert!(mails[0].text.as_deref().is_some_and(|text| text.contains("Difference Engine")), "{mails:?}");
+
+    // One mail comes of many requests, and none for nobody.
+    let nobody = fresh_email();
+    for email in [&person.email, &nobody, &person.email, &person.email] {
+        let asked = door.post("/v1/auth/password/forgot", &json!({ "email": email })).await;
+        asked.expect(StatusCode::ACCEPTED);
+    }
+    let mail = mail_about(&person.email, "Choose another password").await;
+    assert!(links_to(&mail, "/reset-password"), "{mail:?}");
+    assert!(mail.text.as_deref().is_some_and(|text| text.contains("Difference Engine")), "{mail:?}");
+    until_none(&stores, "every mail is dealt with", UNDONE).await;
+    assert_eq!(Mailbox::to(&person.email).await.len(), 2, "the verification and one of these");
+    assert!(Mailbox::to(&nobody).await.is_empty());
+
+    let reset = json!({ "token": mail.token(), "password": "quite another battery" });
+    door.post("/v1/auth/password/reset", &reset).await.expect(StatusCode::OK);
+    person.get("/v1/me").await.problem(401, "session_ended");
+    let notice = mail_about(&person.email, "Your password was reset").await;
+    assert!(links_to(&notice, "/forgot-password"), "{notice:?}");
+    assert!(notice.text.as_deref().is_some_and(|text| text.contains("(UTC)")), "{notice:?}");
+    until_none(&stores, "every mail is dealt with", UNDONE).await;
+    for action in ["password.reset_sent", "account.security_notice_sent"] {
+        let told = format!("SELECT count(*) FROM audit_events WHERE action = '{action}'");
+        let told: i64 =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(told)).fetch_one(&stores.db).await.expect("counts");
+        assert_eq!(told, 1, "{action}");
+    }
+    assert!(worker.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_verification_mail_comes_again_and_not_too_often() {
+    let stage = Stage::open().await;
+    let (api, _worker) = (Process::api(&stage).await, Process::worker(&stage).await);
+    let (door, stores) = (Door::of(&api), stage.stores());
+    let email = fresh_email();
+    door.register(&email).await;
+    Mailbox::first_to(&email).await;
+    for _ in 0..3 {
+        let asked = door.post("/v1/auth/verify-email/resend", &json!({ "email": email })).await;
+        asked.expect(StatusCode::ACCEPTED);
+        door.register(&email).await;
+    }
+    until_none(&stores, "every mail is dealt with", UNDONE).await;
+    assert_eq!(Mailbox::to(&email).await.len(), 1);
+    // As if the first had been sent a while ago.
+    let aged = "UPDATE one_time_tokens SET created_at = created_at - interval '6 minutes'";
+    sqlx::query(aged).execute(&stores.db).await.expect("updates");
+    door.post("/v1/auth/verify-email/resend", &json!({ "email": email })).await.expect(StatusCode::ACCEPTED);
+    let mails = until("another mail arrives", async || {
+        let mails = Mailbox::to(&email).await;
+        (mails.len() == 2).then_some(mails)
+    })
+    .await;
+    door.verify(&mails[0].token()).await;
+}
+
+#[tokio::test]
+async fn a_changed_address_is_proved_told_and_taken_back() {
+    let stage = Stage::open().await;
+    let (api, _worker) = (Process::api(&stage).await, Process::worker(&stage).await);
+    let (door, stores) = (Door::of(&api), stage.stores());
+    let (person, other, next) = (door.person().await, door.person().await, fresh_email());
+    for email in [&other.email, &next] {
+        let change = person.request(Method::POST, "/v1/me/email").json(&json!({ "email": email }));
+        Answer::of(change).await.expect(StatusCode::ACCEPTED);
+    }
+    let mail = mail_about(&next, "Please confirm your new address").await;
+    assert!(links_to(&mail, "/confirm-email"), "{mail:?}");
+    until_none(&stores, "every mail is dealt with", UNDONE).await;
+    assert_eq!(Mailbox::to(&other.email).await.len(), 1, "whoever has the address is not written to");
+
+    let confirmed = door.post("/v1/auth/email/confirm", &json!({ "token": mail.token() })).await;
+    confirmed.expect(StatusCode::NO_CONTENT);
+    let notice = mail_about(&person.email, "Your address was changed").await;
+    assert!(links_to(&notice, "/undo-email-change"), "{notice:?}");
+    let undone = door.post("/v1/auth/email/undo", &json!({ "token": notice.token() })).await;
+    undone.expect(StatusCode::NO_CONTENT);
+    person.get("/v1/me").await.problem(401, "session_ended");
+    let mail = mail_about(&person.email, "Choose another password").await;
+    let reset = json!({ "token": mail.token(), "password": PASSWORD });
+    door.post("/v1/auth/password/reset", &reset).await.expect(StatusCode::OK);
+    door.log_in(&person.email).await;
+}
+
+#[tokio::test]
+async fn a_deleted_account_is_told_and_its_files_go() {
+    let stage = Stage::open().await;
+    let (api, _worker) = (Process::api(&stage).await, Process::worker(&stage).await);
+    let (door, stores) = (Door::of(&api), stage.stores());
+    let person = door.person().await;
+    let file = person.upload("notes.txt", b"some notes".to_vec()).await;
+    Answer::of(person.request(Method::DELETE, "/v1/me")).await.expect(StatusCode::NO_CONTENT);
+    mail_about(&person.email, "Your account was deleted").await;
+    until_none(&stores, "the files are purged", "SELECT count(*) FROM files").await;
+    let key = format!("files/{file}/original");
+    assert!(stores.objects.get(&key, None).await.is_err(), "the bytes are gone");
+    // Nobody is told of what is no longer his, and the address is free.
+    door.register(&person.email).await;
+    assert_eq!(count(&stores, "SELECT count(*) FROM users").await, 2);
+}
