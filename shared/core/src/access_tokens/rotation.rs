@@ -64,7 +64,8 @@ impl SigningKeys {
         let at = unit.at();
         repository::lock(unit.connection()).await?;
         if repository::list(&mut *unit.connection(), at).await?.is_empty() {
-            self.make(&mut unit, at).await?;
+            // Whoever waits for it has looked at the clock before.
+            self.make(&mut unit, at - SKEW).await?;
         }
         let rows = repository::list(&mut *unit.connection(), at).await?;
         unit.commit().await?;
@@ -93,9 +94,10 @@ impl SigningKeys {
         }
         let details = json!({ "kid": kid });
         unit.audit_with(Action::SigningKeyRetired, Target::SigningKey, Outcome::Success, details).await?;
-        let next = self.make(&mut unit, at).await?;
+        let activates_at = at - SKEW;
+        let next = self.make(&mut unit, activates_at).await?;
         unit.commit().await?;
-        Ok(KeyStatus { kid: next, activates_at: at, retires_at: None })
+        Ok(KeyStatus { kid: next, activates_at, retires_at: None })
     }
 
     /// The keys that have not retired, the oldest first.

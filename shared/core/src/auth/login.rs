@@ -49,7 +49,7 @@ impl Auth {
         self.admit(origin, &known).await?;
         let methods = Methods::of(&[Method::Password]);
         let begun = Beginning {
-            user: known.id,
+            opener: (&known).into(),
             methods: methods.clone(),
             device,
             step_up: None,
@@ -59,7 +59,7 @@ impl Auth {
             let challenge = self.challenge(origin, begun).await?;
             return challenge.map(LoginAnswer::Challenge).ok_or_else(factor_unavailable);
         }
-        self.open(origin, known.id, methods, device).await.map(LoginAnswer::Tokens)
+        self.open(origin, (&known).into(), methods, device).await.map(LoginAnswer::Tokens)
     }
 
     /// The device that this token was given to, if the account has been used on it since its last change of password.

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::devices::DeviceId;
+use super::opening::Opener;
 use super::throttle::Attempt;
 use super::{Auth, SessionTokens};
 use crate::challenges::{self, Challenge, NewChallenge, Purpose};
@@ -62,6 +63,9 @@ pub(super) struct State {
     passkey: Option<Value>,
     /// The known device that the password came from.
     device: Option<DeviceId>,
+    /// When the password was last changed, as the login read it.
+    #[serde(with = "time::serde::rfc3339::option")]
+    password_changed_at: Option<OffsetDateTime>,
     /// Nothing else than the passkey will do.
     #[serde(default)]
     passkey_only: bool,
@@ -87,7 +91,7 @@ struct Refused<'a> {
 
 /// What a challenge is begun for.
 pub(super) struct Beginning {
-    pub(super) user: UserId,
+    pub(super) opener: Opener,
     pub(super) methods: Methods,
     pub(super) device: Option<DeviceId>,
     /// The session to be stepped up, and its access token.
@@ -99,9 +103,9 @@ pub(super) struct Beginning {
 impl Auth {
     /// A challenge for the user's second factors; `None` for whoever has none.
     pub(super) async fn challenge(&self, origin: &Origin, begun: Beginning) -> Result<Option<MfaChallenge>> {
-        let passkey = self.passkeys.request_for(begun.user).await?;
+        let passkey = self.passkeys.request_for(begun.opener.user).await?;
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let available = self.second_factors.available(&mut unit, begun.user).await?;
+        let available = self.second_factors.available(&mut unit, begun.opener.user).await?;
         let by_code = !begun.passkey_only;
         let factors = [
             (by_code && available.totp, Factor::Totp),
@@ -115,10 +119,16 @@ impl Auth {
         let (request, ceremony) = passkey.map(|asked| (asked.public_key, asked.state)).unzip();
         let (session, replaced) = begun.step_up.unzip();
         let passkey_only = begun.passkey_only;
-        let state = State { passkey: ceremony, device: begun.device, passkey_only, replaced };
+        let state = State {
+            passkey: ceremony,
+            device: begun.device,
+            password_changed_at: begun.opener.password_changed_at,
+            passkey_only,
+            replaced,
+        };
         let challenge = NewChallenge {
             purpose: if session.is_some() { Purpose::StepUp } else { Purpose::SecondFactor },
-            user: Some(begun.user),
+            user: Some(begun.opener.user),
             session,
             methods: begun.methods,
             state: serde_json::to_value(state).map_err(Error::internal)?,
@@ -174,7 +184,10 @@ impl Auth {
         let methods = challenge.methods.with(proved).with(Method::MultiFactor);
         match (challenge.session, state.replaced) {
             (Some(session), Some(replaced)) => self.renew(origin, session, &methods, replaced).await,
-            _ => self.open(origin, user, methods, state.device).await,
+            _ => {
+                let opener = Opener { user, password_changed_at: state.password_changed_at };
+                self.open(origin, opener, methods, state.device).await
+            }
         }
     }
 

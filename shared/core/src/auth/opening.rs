@@ -6,14 +6,16 @@ use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::Methods;
 use plinth_domain::id::{SessionId, UserId};
 use serde_json::json;
+use time::OffsetDateTime;
 
 use super::Auth;
 use super::devices::DeviceId;
 use super::refresh_token::RefreshToken;
 use super::sessions::{self, NewSession};
-use crate::Result;
 use crate::access_tokens::Grant;
 use crate::unit::Unit;
+use crate::users::{self, Credentials};
+use crate::{Error, Result};
 
 /// What a client holds of a session.
 #[derive(Debug, Clone)]
@@ -28,17 +30,38 @@ pub struct SessionTokens {
     pub device_token: Option<String>,
 }
 
+/// Who opens a session, as his account stood when he began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Opener {
+    pub(super) user: UserId,
+    pub(super) password_changed_at: Option<OffsetDateTime>,
+}
+
+impl From<&Credentials> for Opener {
+    fn from(known: &Credentials) -> Self {
+        Self { user: known.id, password_changed_at: known.password_changed_at }
+    }
+}
+
 impl Auth {
-    /// Opens a session of `user`, who has proved by `methods` who he is.
+    /// Opens a session of somebody who has proved by `methods` who he is. Not where the account was suspended, or its
+    /// password changed, since he began: what ends every session ends those under way as well.
     pub(super) async fn open(
         &self,
         origin: &Origin,
-        user: UserId,
+        who: Opener,
         methods: Methods,
         device: Option<DeviceId>,
     ) -> Result<SessionTokens> {
+        let user = who.user;
         let mut unit = Unit::begin(&self.stores, &origin.by(user)).await?;
         let at = unit.at();
+        if !users::hold_unchanged(&mut unit, user, who.password_changed_at).await? {
+            return Err(Error::Unauthenticated {
+                code: "account_changed",
+                detail: "The account was changed meanwhile; log in again.",
+            });
+        }
         let id = SessionId::mint(at);
         let refresh_token = RefreshToken::first(id);
         let session = NewSession {

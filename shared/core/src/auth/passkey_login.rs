@@ -66,7 +66,7 @@ impl Auth {
         let device = self.known_device(Some(&known), request.device_token.as_deref());
         // A passkey verifies its user, so that it is two factors at once.
         let methods = Methods::of(&[Method::Passkey, Method::MultiFactor]);
-        self.open(origin, user, methods, device).await
+        self.open(origin, (&known).into(), methods, device).await
     }
 }
 

@@ -7,6 +7,7 @@ use plinth_domain::password::Password;
 use plinth_domain::user::User;
 
 use super::mfa::{Beginning, LoginAnswer, Replaced, factor_unavailable};
+use super::opening::Opener;
 use super::refresh_token::RefreshToken;
 use super::throttle::Attempt;
 use super::{Auth, SessionTokens, sessions, tokens};
@@ -44,7 +45,10 @@ impl Auth {
             Methods::default()
         };
         let begun = Beginning {
-            user,
+            opener: Opener {
+                user,
+                password_changed_at: known.as_ref().and_then(|known| known.password_changed_at),
+            },
             methods: methods.clone(),
             device: None,
             step_up: Some((login.session, replaced)),

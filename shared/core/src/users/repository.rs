@@ -321,3 +321,19 @@ pub(super) async fn active_administrators(connection: &mut PgConnection) -> sqlx
     let ids = named("users.active_administrators", query.fetch_all(connection)).await?;
     Ok(ids.into_iter().map(UserId).collect())
 }
+
+/// A lock that others may hold as well, and that waits for whoever changes the row.
+pub(super) async fn hold_unchanged(
+    connection: &mut PgConnection,
+    id: UserId,
+    password_changed_at: Option<OffsetDateTime>,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM users
+         WHERE id = $1 AND status = 'active' AND password_changed_at IS NOT DISTINCT FROM $2
+         FOR SHARE",
+        id.0,
+        password_changed_at,
+    );
+    Ok(named("users.hold_unchanged", query.fetch_optional(connection)).await?.is_some())
+}

@@ -33,6 +33,15 @@ pub struct ImportedAccount {
     pub email_verified: bool,
 }
 
+/// Whether the account is active and has the password that it had, which stays so until the end of this change.
+pub(crate) async fn hold_unchanged(
+    unit: &mut Unit,
+    id: UserId,
+    password_changed_at: Option<OffsetDateTime>,
+) -> Result<bool> {
+    Ok(repository::hold_unchanged(unit.connection(), id, password_changed_at).await?)
+}
+
 /// What a login is decided on.
 pub(crate) struct Credentials {
     pub(crate) id: UserId,
