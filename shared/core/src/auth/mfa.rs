@@ -182,13 +182,11 @@ impl Auth {
         let known = users::credentials_of(&self.stores, user).await?.ok_or_else(unknown_challenge)?;
         self.admit(origin, &known).await?;
         let methods = challenge.methods.with(proved).with(Method::MultiFactor);
-        match (challenge.session, state.replaced) {
-            (Some(session), Some(replaced)) => self.renew(origin, session, &methods, replaced).await,
-            _ => {
-                let opener = Opener { user, password_changed_at: state.password_changed_at };
-                self.open(origin, opener, methods, state.device).await
-            }
+        if let (Some(session), Some(replaced)) = (challenge.session, state.replaced) {
+            return self.renew(origin, session, &methods, replaced).await;
         }
+        let opener = Opener { user, password_changed_at: state.password_changed_at };
+        self.open(origin, opener, methods, state.device).await
     }
 
     /// By what the user has proved who he is, or why he has not.
