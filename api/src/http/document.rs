@@ -43,6 +43,8 @@ pub fn document() -> String {
     let spec = service(Described::<Operations>(PhantomData)).spec();
     let mut document: Value = serde_json::from_str(&spec).expect("poem-openapi writes JSON");
     complete(&mut document);
+    // It is compared as text, and a build with another crate's wishes keeps the order of insertion.
+    document.sort_all_objects();
     serde_json::to_string_pretty(&document).expect("a value has a text") + "\n"
 }
 

@@ -29,3 +29,4 @@ mod second_factors;
 mod sessions;
 mod signing_keys;
 mod throttling;
+mod virtual_authenticator;
