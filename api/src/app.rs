@@ -18,14 +18,14 @@ use plinth_platform::settings::Settings;
 use plinth_platform::{internal, shutdown, telemetry};
 use poem::endpoint::BoxEndpoint;
 use poem::middleware::Cors;
-use poem::{EndpointExt as _, IntoResponse as _, Response, Route, Server};
+use poem::{EndpointExt as _, IntoEndpoint as _, Response, Server};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::session_tokens::SessionLifetime;
 use crate::http::browser::Pages;
 use crate::http::document;
 use crate::http::limits::BodyLimits;
-use crate::http::middleware::{Admission, AdmissionParts, ClientAddress, Deadline, Observe};
+use crate::http::middleware::{Admission, AdmissionParts, ClientAddress, Deadline, Observe, Published};
 use crate::{
     administration, api_keys, audit, auth, files, notifications, passkeys, roles, second_factors, sessions,
     users,
@@ -112,15 +112,7 @@ pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpo
         notifications::operations(&services.inbox),
         audit::operations(&services.audit),
     );
-    let document = document::document();
-    let routes = Route::new()
-        .at(
-            "/openapi.json",
-            poem::get(poem::endpoint::make_sync(move |_| {
-                document.clone().with_content_type("application/json")
-            })),
-        )
-        .nest("/", document::service(operations));
+    let routes = document::service(operations).into_endpoint().with(Published);
     let api = &settings.api;
     let parts = AdmissionParts {
         gate: Gate::new(stores, &settings.limits),

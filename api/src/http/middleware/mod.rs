@@ -1,12 +1,15 @@
-//! What every request passes, from the outside in: [`Observe`], [`ClientAddress`], CORS, [`Admission`], [`Deadline`].
+//! What every request passes, from the outside in: [`Observe`], [`ClientAddress`], CORS, [`Admission`], [`Deadline`],
+//! [`Published`].
 
 mod admission;
 mod client_address;
 mod deadline;
 mod metrics;
 mod observe;
+mod published;
 
 pub use admission::{Admission, Parts as AdmissionParts};
 pub use client_address::ClientAddress;
 pub use deadline::Deadline;
 pub use observe::Observe;
+pub use published::Published;

@@ -42,7 +42,8 @@ impl Ring {
     pub(super) async fn keys(&self) -> Result<Arc<Keys>> {
         match self.known() {
             Some(keys) => Ok(keys),
-            None => self.read(PAUSE).await,
+            // Boxed: every request would carry, and move, the state of a query that hardly any makes.
+            None => Box::pin(self.read(PAUSE)).await,
         }
     }
 
