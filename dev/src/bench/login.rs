@@ -16,7 +16,7 @@ use crate::door::Account;
 use crate::process::foreground;
 
 /// Enough that no account has many logins under way: those count as failures until they have succeeded.
-const ACCOUNTS: usize = 64;
+const ACCOUNTS: usize = 512;
 const ROUNDS: usize = 5;
 const SECONDS: u32 = 4;
 /// Tried in this order, until none of the logins is refused.
@@ -99,7 +99,8 @@ async fn probe(bed: &Bed, access_token: &str) -> Result<Vec<f64>> {
     Ok(waits)
 }
 
-/// One account after the other.
+/// One account after the other, each time from another address: what a round leaves behind unanswered counts as a
+/// failure of that address and account.
 fn script(folder: &Path, accounts: &[Account]) -> Result<PathBuf> {
     let bodies: Vec<_> = accounts
         .iter()
@@ -111,10 +112,13 @@ fn script(folder: &Path, accounts: &[Account]) -> Result<PathBuf> {
     let text = format!(
         "local bodies = {{\n{bodies}\n}}\n\
          local headers = {{ [\"Content-Type\"] = \"application/json\" }}\n\
-         local turn = 0\n\
+         math.randomseed(os.time())\n\
+         local turn = math.random(0, 16777215)\n\
          function request()\n  \
-           turn = turn % #bodies + 1\n  \
-           return wrk.format(\"POST\", nil, headers, bodies[turn])\n\
+           turn = (turn + 1) % 16777216\n  \
+           headers[\"X-Forwarded-For\"] = string.format(\n    \
+             \"10.%d.%d.%d\", math.floor(turn / 65536), math.floor(turn / 256) % 256, turn % 256)\n  \
+           return wrk.format(\"POST\", nil, headers, bodies[turn % #bodies + 1])\n\
          end\n"
     );
     std::fs::write(&path, text).context("writing the script for wrk")?;
