@@ -32,6 +32,8 @@ pub(super) struct Chromium {
     _profile: TempDir,
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
+    /// Names of the events that came while an answer was awaited.
+    events: Vec<String>,
     last_id: u64,
     session: Option<String>,
 }
@@ -47,8 +49,15 @@ impl Chromium {
         let mut child = command.spawn().expect("a shell starts");
         let commands = child.stdin.take().expect("it is piped");
         let answers = BufReader::new(child.stdout.take().expect("it is piped"));
-        let mut browser =
-            Self { _child: child, _profile: profile, commands, answers, last_id: 0, session: None };
+        let mut browser = Self {
+            _child: child,
+            _profile: profile,
+            commands,
+            answers,
+            events: Vec::new(),
+            last_id: 0,
+            session: None,
+        };
         let target = browser.ask("Target.createTarget", json!({ "url": "about:blank" })).await;
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let session = browser.ask("Target.attachToTarget", attach).await;
@@ -69,6 +78,7 @@ impl Chromium {
     /// Goes to a page and waits until it is there.
     pub(super) async fn open(&mut self, url: &str) {
         self.ask("Page.enable", json!({})).await;
+        self.events.clear();
         self.ask("Page.navigate", json!({ "url": url })).await;
         self.event("Page.loadEventFired").await;
     }
@@ -101,11 +111,14 @@ impl Chromium {
                 assert!(answer.get("error").is_none(), "{method}: {answer}");
                 return answer["result"].clone();
             }
+            self.events.extend(answer["method"].as_str().map(str::to_owned));
         }
     }
 
     async fn event(&mut self, method: &str) {
-        while self.next(method).await["method"] != method {}
+        if !self.events.iter().any(|seen| seen == method) {
+            while self.next(method).await["method"] != method {}
+        }
     }
 
     async fn next(&mut self, awaited: &str) -> Value {
