@@ -25,6 +25,7 @@ pub async fn run(settings: Settings, queues: Vec<Queue>) -> anyhow::Result<()> {
     let internal =
         internal::serve(settings.worker.internal_bind, readiness.clone(), gone.clone().cancelled_owned());
     let mut internal = tokio::spawn(internal);
+    let queues = queues.into_iter().map(|queue| (queue, settings.worker.concurrency.count())).collect();
     let fleet = Fleet { stores, settings: settings.worker, queues, registry };
     let fleet = tokio::spawn(fleet.run(stop.clone()));
     tokio::select! {

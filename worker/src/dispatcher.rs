@@ -1,57 +1,117 @@
-//! Pushes what the ledger says is due and nobody has taken: retries, and whatever Redis lost.
+//! Keeps the windows in Redis filled with what the ledger says is due: retries whose time has come, jobs of workers that
+//! died, whatever Redis lost, and the rest of a backlog.
 //!
-//! A new job is pushed by whoever commits it; this is the net below that.
+//! A new job is pushed by whoever commits it; this is the net below that. One worker of the fleet does it at a time.
 
 use std::time::Duration;
 
-use plinth_core::jobs::{Ledger, Transport};
+use plinth_core::jobs::{Ledger, Note, Transport, WINDOW};
 use plinth_domain::job::Queue;
 use plinth_platform::causes;
 use plinth_platform::redis::Redis;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_util::sync::CancellationToken;
 
 use crate::{backoff, metrics};
 
-/// How often the ledger is asked.
+/// How often the ledger is read for what nobody has pushed.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Jobs taken at once.
-const BATCH: i64 = 1_000;
+/// A worker that does this tick keeps the others from it for so long.
+const TURN: Duration = Duration::from_millis(900);
 
-/// Asks and pushes until `stop`.
-pub async fn run(ledger: Ledger, redis: Redis, queues: Vec<Queue>, stop: CancellationToken) {
-    let mut failures = 0;
-    while !stop.is_cancelled() {
-        let wait = match dispatch(&ledger, &redis, &queues).await {
-            Ok(taken) => {
-                failures = 0;
-                if taken >= BATCH { Duration::ZERO } else { TICK }
-            }
-            Err(error) => {
-                failures += 1;
-                tracing::warn!(error = causes::told(error.as_ref()), "could not dispatch what is due");
-                TICK + backoff::STORE.draw(failures)
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(wait) => {}
-        }
+/// Where a queue asks for more when its window runs empty.
+#[derive(Clone)]
+pub struct Refills(Sender<Queue>);
+
+impl Refills {
+    pub fn new() -> (Self, Receiver<Queue>) {
+        let (asks, asked) = channel(Queue::ALL.len() * 2);
+        (Self(asks), asked)
+    }
+
+    /// Asks for more. Where too many have asked already, one of them was this queue or the next tick serves it.
+    pub fn ask(&self, queue: Queue) {
+        let _ = self.0.try_send(queue);
     }
 }
 
-/// Pushes one batch; how many jobs it had.
-pub async fn dispatch(ledger: &Ledger, redis: &Redis, queues: &[Queue]) -> anyhow::Result<i64> {
-    // What is taken counts as pushed for a while: nothing is taken that could not be pushed.
-    redis.ping().await?;
-    let due = ledger.take_due(queues, BATCH).await?;
-    if due.is_empty() {
-        return Ok(0);
+/// What fills the windows.
+pub struct Dispatcher {
+    pub ledger: Ledger,
+    pub redis: Redis,
+    pub asked: Receiver<Queue>,
+}
+
+impl Dispatcher {
+    /// Fills until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut failures = 0;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let done = tokio::select! {
+                () = stop.cancelled() => return,
+                _ = tick.tick() => self.take_turn().await,
+                Some(queue) = self.asked.recv() => self.refill(queue).await,
+            };
+            match done {
+                Ok(()) => failures = 0,
+                Err(error) => {
+                    failures += 1;
+                    let wait = backoff::STORE.draw(failures);
+                    tracing::warn!(
+                        error = causes::told(error.as_ref()),
+                        ?wait,
+                        "could not dispatch what is due"
+                    );
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(wait) => {}
+                    }
+                }
+            }
+        }
     }
-    Transport::new(redis).push(&due).await?;
-    for queue in queues {
-        let jobs = due.iter().filter(|note| note.queue == *queue).count();
-        metrics::dispatched(*queue, jobs.try_into()?);
+
+    /// The tick, unless another worker does it.
+    async fn take_turn(&self) -> anyhow::Result<()> {
+        let mut turn = redis::cmd("SET");
+        let key = self.redis.key("jobs:turn");
+        turn.arg(key).arg(1).arg("NX").arg("PX").arg(u64::try_from(TURN.as_millis())?);
+        let ours: Option<String> = self.redis.command("jobs.turn", &turn).await?;
+        if ours.is_none() {
+            return Ok(());
+        }
+        let released = self.ledger.release_forgotten().await?;
+        if !released.is_empty() {
+            Transport::new(&self.redis).push(&released).await?;
+        }
+        let due = self.ledger.due(&Queue::ALL, i64::try_from(WINDOW)?).await?;
+        for queue in Queue::ALL {
+            if due.iter().any(|note| note.queue == queue) {
+                self.fill(queue, &due).await?;
+            }
+        }
+        Ok(())
     }
-    Ok(due.len().try_into()?)
+
+    async fn refill(&mut self, queue: Queue) -> anyhow::Result<()> {
+        // Who else has asked meanwhile is served by this too, or asks again.
+        while let Ok(other) = self.asked.try_recv() {
+            if other != queue {
+                let due = self.ledger.due(&[other], i64::try_from(WINDOW)?).await?;
+                self.fill(other, &due).await?;
+            }
+        }
+        let due = self.ledger.due(&[queue], i64::try_from(WINDOW)?).await?;
+        self.fill(queue, &due).await
+    }
+
+    async fn fill(&self, queue: Queue, due: &[Note]) -> anyhow::Result<()> {
+        let jobs = due.iter().filter(|note| note.queue == queue).count();
+        Transport::new(&self.redis).refill(queue, due, jobs >= WINDOW).await?;
+        metrics::dispatched(queue, u64::try_from(jobs)?);
+        Ok(())
+    }
 }

@@ -1,25 +1,25 @@
-//! All that a worker process runs: one consumer a queue, the listener, the dispatcher, the sweeper, and the drain at the end.
+//! All that a worker process runs: a service a queue, the dispatcher, the recorder, the leases, and the drain at the end.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use plinth_core::Stores;
-use plinth_core::jobs::{Ledger, namespace};
+use plinth_core::jobs::{Ledger, Transport};
 use plinth_domain::job::Queue;
 use plinth_platform::settings::WorkerSettings;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cleanup::schedule;
-use crate::consumer::Consumer;
-use crate::poll::Bell;
+use crate::dispatcher::{Dispatcher, Refills};
+use crate::leases::Leases;
+use crate::metrics;
+use crate::queue::Service;
+use crate::recorder::Recorder;
 use crate::registry::Registry;
 use crate::runner::Runner;
-use crate::{dispatcher, metrics, sweep, wakeup};
 
 /// The part of the grace that is kept for handing back what does not end by itself: at most a fifth of it.
 const HANDING_BACK: Duration = Duration::from_secs(3);
@@ -28,7 +28,8 @@ const HANDING_BACK: Duration = Duration::from_secs(3);
 pub struct Fleet {
     pub stores: Stores,
     pub settings: WorkerSettings,
-    pub queues: Vec<Queue>,
+    /// Each with how many jobs of it run at once.
+    pub queues: Vec<(Queue, usize)>,
     pub registry: Registry,
 }
 
@@ -37,51 +38,58 @@ impl Fleet {
     pub async fn run(self, stop: CancellationToken) {
         let owner = owner();
         let ledger = Ledger::new(&self.stores);
+        let redis = &self.stores.redis;
         let ending = CancellationToken::new();
         let running = TaskTracker::new();
+        let leases = Leases::new(ledger.clone(), self.settings.lease);
+        let (recorder, writing) = Recorder::new(ledger.clone(), Transport::new(redis), ending.clone());
         let runner = Arc::new(Runner {
             ledger: ledger.clone(),
             registry: self.registry,
-            clock: self.stores.clock.clone(),
-            owner: owner.clone(),
-            lease: self.settings.lease,
+            leases: leases.clone(),
+            recorder,
             limit: self.settings.job_timeout,
             running: running.clone(),
             draining: stop.clone(),
             ending: ending.clone(),
         });
-        metrics::register(&self.queues);
-        let redis = &self.stores.redis;
-        let mut parts = JoinSet::new();
-        let mut bells = HashMap::new();
-        for queue in &self.queues {
-            let namespace = namespace(redis, *queue);
-            let bell = Bell::default();
-            bells.insert(wakeup::channel(&namespace), bell.clone());
-            let consumer = Consumer {
-                queue: *queue,
-                namespace,
+        let queues: Vec<_> = self.queues.iter().map(|(queue, _)| *queue).collect();
+        metrics::register(&queues);
+        let (refills, asked) = Refills::new();
+        let mut services = JoinSet::new();
+        for (queue, concurrency) in self.queues {
+            let service = Service {
+                queue,
+                concurrency,
                 owner: owner.clone(),
+                lease: self.settings.lease,
+                ledger: ledger.clone(),
                 redis: redis.clone(),
-                bell,
-                slots: Arc::new(Semaphore::new(self.settings.concurrency.count())),
-                accept: runner.accept(*queue),
+                refills: refills.clone(),
+                runner: runner.clone(),
             };
-            parts.spawn(consumer.run(stop.clone()));
+            services.spawn(service.run(stop.clone()));
         }
-        let namespaces = self.queues.iter().map(|queue| namespace(redis, *queue)).collect();
-        parts.spawn(wakeup::listen(redis.client().clone(), bells, stop.clone()));
-        parts.spawn(sweep::run(redis.clone(), namespaces, stop.clone()));
-        parts.spawn(dispatcher::run(ledger, redis.clone(), self.queues.clone(), stop.clone()));
-        if self.queues.contains(&Queue::Cleanup) {
-            parts.spawn(schedule::run(self.stores.clone(), stop.clone()));
+        // They go on to the last: what runs in the grace is held and written down as before.
+        let mut keepers = JoinSet::new();
+        keepers.spawn(leases.keep());
+        keepers.spawn(writing);
+        let dispatcher = Dispatcher { ledger, redis: redis.clone(), asked };
+        services.spawn(dispatcher.run(stop.clone()));
+        if queues.contains(&Queue::Cleanup) {
+            services.spawn(schedule::run(self.stores.clone(), stop.clone()));
         }
-        tracing::info!(%owner, queues = ?self.queues.iter().map(|queue| queue.as_str()).collect::<Vec<_>>(), "taking jobs");
+        tracing::info!(%owner, queues = ?queues.iter().map(|queue| queue.as_str()).collect::<Vec<_>>(), "taking jobs");
 
         stop.cancelled().await;
+        // What was claimed and not begun is begun now, and handed back.
+        let stopped = timeout(HANDING_BACK, services.join_all()).await;
+        if stopped.is_err() {
+            tracing::error!("a queue does not stop taking jobs");
+        }
         drain(&running, &ending, self.settings.shutdown_grace).await;
-        // The consumers have stopped by themselves and waited for Redis no longer than their own bound.
-        parts.join_all().await;
+        // Whatever has ended is written down; what has not is left to its lease.
+        keepers.shutdown().await;
         tracing::info!("stopped");
     }
 }

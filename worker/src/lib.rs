@@ -1,23 +1,21 @@
 //! The worker: takes jobs that the ledger says are due, and runs them.
 //!
-//! One folder a queue, one file a kind of job; around them what takes, runs and records.
+//! One folder a queue, one file a kind of job; around them what takes (queue, dispatcher), runs and records.
 
 pub mod app;
+pub mod attempt;
 pub mod backoff;
 pub mod cleanup;
-pub mod consumer;
-pub mod delivery;
 pub mod dispatcher;
 pub mod email;
 pub mod files;
 pub mod fleet;
 pub mod handlers;
+pub mod leases;
 pub mod metrics;
 pub mod notifications;
 pub mod outcome;
-pub mod poll;
+pub mod queue;
 pub mod recorder;
 pub mod registry;
 pub mod runner;
-pub mod sweep;
-mod wakeup;

@@ -11,6 +11,9 @@ use prometheus::{HistogramVec, IntCounterVec};
 const JOB_BUCKETS: &[f64] =
     &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
+/// Buckets for how long a job waits, from a hand-over to a backlog, in seconds.
+const WAIT_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3_600.0];
+
 static JOBS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counter("plinth_jobs_total", "Attempts that ended, by outcome.", &["queue", "kind", "outcome"])
 });
@@ -31,23 +34,27 @@ static DISPATCHED: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counter("plinth_jobs_dispatched_total", "Jobs that the dispatcher pushed to Redis.", &["queue"])
 });
 
-static RESTARTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    counter("plinth_worker_backend_restarts_total", "Times a queue's backend was started again.", &["queue"])
+static WAITS: LazyLock<HistogramVec> = LazyLock::new(|| {
+    histogram("plinth_job_wait_seconds", "From when a job was due to its claim.", &["queue"], WAIT_BUCKETS)
+});
+
+static SOURCE_FAILURES: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter("plinth_worker_source_failures_total", "Times Redis gave no notes of a queue.", &["queue"])
 });
 
 /// What the ledger said to a delivery.
 pub const CLAIMED: &str = "claimed";
 pub const NOT_DUE: &str = "not_due";
-pub const UNANSWERED: &str = "unanswered";
 
 /// Makes every series exist, so that a rate can be told from nothing.
 pub fn register(queues: &[Queue]) {
     for queue in queues {
-        for answer in [CLAIMED, NOT_DUE, UNANSWERED] {
+        for answer in [CLAIMED, NOT_DUE] {
             DELIVERIES.with_label_values(&[queue.as_str(), answer]);
         }
         DISPATCHED.with_label_values(&[queue.as_str()]);
-        RESTARTS.with_label_values(&[queue.as_str()]);
+        SOURCE_FAILURES.with_label_values(&[queue.as_str()]);
+        WAITS.with_label_values(&[queue.as_str()]);
     }
 }
 
@@ -56,14 +63,19 @@ pub fn attempt_ended(queue: Queue, kind: &str, outcome: &'static str, took: Dura
     DURATION.with_label_values(&[queue.as_str(), kind]).observe(took.as_secs_f64());
 }
 
-pub fn delivered(queue: Queue, answer: &'static str) {
-    DELIVERIES.with_label_values(&[queue.as_str(), answer]).inc();
+pub fn delivered(queue: Queue, answer: &'static str, notes: usize) {
+    let notes = u64::try_from(notes).unwrap_or(u64::MAX);
+    DELIVERIES.with_label_values(&[queue.as_str(), answer]).inc_by(notes);
+}
+
+pub fn waited(queue: Queue, waited: Duration) {
+    WAITS.with_label_values(&[queue.as_str()]).observe(waited.as_secs_f64());
 }
 
 pub fn dispatched(queue: Queue, jobs: u64) {
     DISPATCHED.with_label_values(&[queue.as_str()]).inc_by(jobs);
 }
 
-pub fn backend_restarted(queue: Queue) {
-    RESTARTS.with_label_values(&[queue.as_str()]).inc();
+pub fn source_failed(queue: Queue) {
+    SOURCE_FAILURES.with_label_values(&[queue.as_str()]).inc();
 }

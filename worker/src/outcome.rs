@@ -1,15 +1,6 @@
 //! How an attempt ends, as its handler sees it.
 
-use plinth_domain::id::JobId;
 use tokio::task::JoinError;
-
-/// What a handler may know of the job that it runs.
-#[derive(Debug, Clone, Copy)]
-pub struct Attempt {
-    pub job: JobId,
-    /// 1 for the first.
-    pub number: i16,
-}
 
 /// Why an attempt did not succeed. `?` makes any error a transient one.
 #[derive(Debug)]
@@ -18,6 +9,10 @@ pub enum Failure {
     Transient(anyhow::Error),
     /// No attempt can succeed: straight to the dead letters.
     Permanent(anyhow::Error),
+    /// What the job needs is taken by others; the ledger lets it go on when that is free.
+    Parked,
+    /// The job is no longer ours.
+    Lost,
 }
 
 impl Failure {
@@ -40,16 +35,31 @@ pub type Done = Result<(), Failure>;
 pub enum Outcome {
     Done,
     Failed(Failure),
+    Panicked(String),
     /// The process stops before the attempt has ended.
     HandBack,
+    /// Somebody asked for it to be stopped.
+    Cancelled,
     /// The lease could not be held: somebody else may run the job by now.
     Lost,
     /// For a worker that knows the kind and its version.
     NotOurs(String),
 }
 
+impl Outcome {
+    /// What became of a handler's task.
+    pub fn of(ended: Result<Done, JoinError>) -> Self {
+        match ended {
+            Ok(Ok(())) => Self::Done,
+            Ok(Err(Failure::Lost)) => Self::Lost,
+            Ok(Err(failure)) => Self::Failed(failure),
+            Err(error) => Self::Panicked(panic_message(error)),
+        }
+    }
+}
+
 /// What a handler's panic said.
-pub fn panic_message(error: JoinError) -> String {
+fn panic_message(error: JoinError) -> String {
     match error.try_into_panic() {
         Ok(panic) => {
             let text = panic.downcast_ref::<&str>().copied();

@@ -1,10 +1,11 @@
-//! Writes how an attempt ended into the ledger, and says so.
+//! Writes how attempts ended into the ledger, those that end about the same time in one transaction.
 
 use std::time::Duration;
 
-use plinth_core::jobs::{ClaimedJob, Ledger};
+use plinth_core::jobs::{ClaimedJob, Ended, HowItEnded, Ledger, Transport};
 use plinth_platform::causes;
-use plinth_platform::clock::Clock;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -20,106 +21,143 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Attempts to write once the process has to end.
 const LAST_TRIES: u32 = 2;
 
-/// What is written.
-enum Entry {
-    Finish,
-    Retry { error: String, wait: Duration },
-    Bury { error: String },
-    HandBack,
-    Postpone { reason: String },
+/// Outcomes in one transaction, at most.
+const GROUP: usize = 500;
+
+/// A job that panics so often in a row is dead, however many attempts it has left.
+const PANICS: i16 = 3;
+
+/// Where attempts that have ended are handed in.
+#[derive(Clone)]
+pub struct Recorder(UnboundedSender<Entry>);
+
+struct Entry {
+    ended: Ended,
+    /// Answers whether the job was still ours.
+    answer: oneshot::Sender<bool>,
 }
 
-impl Entry {
-    fn of(job: &ClaimedJob, outcome: Outcome) -> Option<Self> {
-        Some(match outcome {
-            Outcome::Done => Self::Finish,
-            Outcome::HandBack => Self::HandBack,
-            Outcome::NotOurs(reason) => Self::Postpone { reason },
-            Outcome::Failed(Failure::Transient(error)) if job.attempt < job.max_attempts => Self::Retry {
-                error: causes::told(error.as_ref()),
-                wait: backoff::JOB.draw(job.attempt.unsigned_abs().into()),
-            },
-            Outcome::Failed(Failure::Transient(error) | Failure::Permanent(error)) => {
-                Self::Bury { error: causes::told(error.as_ref()) }
-            }
-            Outcome::Lost => return None,
-        })
+impl Recorder {
+    /// The recorder, and what writes for it: that ends with the last clone. From `ending` on it does not wait long any
+    /// more for a ledger that does not answer.
+    pub fn new(
+        ledger: Ledger,
+        transport: Transport,
+        ending: CancellationToken,
+    ) -> (Self, impl Future<Output = ()> + Send) {
+        let (entries, handed_in) = unbounded_channel();
+        (Self(entries), write_all(handed_in, ledger, transport, ending))
     }
 
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Finish => "done",
-            Self::Retry { .. } => "retried",
-            Self::Bury { .. } => "dead",
-            Self::HandBack => "handed_back",
-            Self::Postpone { .. } => "postponed",
+    /// Writes down what an attempt came to, however long the ledger is away, unless the process has to end.
+    pub async fn record(&self, job: &ClaimedJob, outcome: Outcome, took: Duration) {
+        let how = match conclude(job, outcome) {
+            Ok(how) => how,
+            // The ledger knows it already.
+            Err(unwritten) => return metrics::attempt_ended(job.queue, &job.kind, unwritten, took),
+        };
+        tell(&how, took);
+        let name = how.name();
+        let (answer, answered) = oneshot::channel();
+        if self.0.send(Entry { ended: Ended { claim: job.claim, how }, answer }).is_err() {
+            return;
         }
-    }
-
-    fn tell(&self, took: Duration) {
-        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        match self {
-            Self::Finish => tracing::info!(ms, "job done"),
-            Self::Retry { error, wait } => {
-                tracing::warn!(ms, error, ?wait, "job failed and will be tried again");
+        match answered.await {
+            Ok(true) => metrics::attempt_ended(job.queue, &job.kind, name, took),
+            Ok(false) => {
+                tracing::error!(outcome = name, "the outcome comes too late: the job is not ours any more");
+                metrics::attempt_ended(job.queue, &job.kind, "lost", took);
             }
-            Self::Bury { error } => tracing::error!(ms, error, "job is dead"),
-            Self::HandBack => tracing::info!(ms, "job handed back: this worker stops"),
-            Self::Postpone { reason } => tracing::warn!(reason, "job left for another worker"),
-        }
-    }
-
-    async fn write(&self, ledger: &Ledger, clock: &Clock, job: &ClaimedJob) -> plinth_core::Result<bool> {
-        match self {
-            Self::Finish => ledger.finish(job.id, job.attempt).await,
-            Self::Retry { error, wait } => {
-                ledger.retry(job.id, job.attempt, error, clock.now() + *wait).await
-            }
-            Self::Bury { error } => ledger.bury(job.id, job.attempt, error).await,
-            Self::HandBack => ledger.hand_back(job.id, job.attempt).await,
-            Self::Postpone { reason } => {
-                ledger.postpone(job.id, job.attempt, clock.now() + ELSEWHERE, reason).await
+            Err(_) => {
+                tracing::error!(outcome = name, "the outcome is lost with this process; the job runs again");
             }
         }
     }
 }
 
-/// Records the outcome, however long the ledger is away, unless the process has to end.
-pub async fn record(
-    ledger: &Ledger,
-    clock: &Clock,
-    ending: &CancellationToken,
-    job: &ClaimedJob,
-    outcome: Outcome,
-    took: Duration,
+/// What is written of an outcome; its name where nothing is.
+fn conclude(job: &ClaimedJob, outcome: Outcome) -> Result<HowItEnded, &'static str> {
+    let told = |error: anyhow::Error| causes::told(error.as_ref());
+    Ok(match outcome {
+        Outcome::Done => HowItEnded::Done,
+        Outcome::HandBack => HowItEnded::HandedBack,
+        Outcome::Cancelled => HowItEnded::Cancelled,
+        Outcome::NotOurs(reason) => HowItEnded::Postponed { reason, wait: ELSEWHERE },
+        Outcome::Failed(Failure::Transient(error)) => again(job, told(error), false),
+        Outcome::Failed(Failure::Permanent(error)) => HowItEnded::Dead { error: told(error) },
+        Outcome::Panicked(error) => again(job, error, true),
+        Outcome::Failed(Failure::Parked) => {
+            tracing::debug!("job parked: as many as may run at once with its key do");
+            return Err("parked");
+        }
+        Outcome::Lost | Outcome::Failed(Failure::Lost) => {
+            tracing::error!("the lease was lost: the attempt was stopped, another one follows");
+            return Err("lost");
+        }
+    })
+}
+
+/// Another attempt, where one is left.
+fn again(job: &ClaimedJob, error: String, panicked: bool) -> HowItEnded {
+    if job.attempt >= job.max_attempts || panicked && job.panics + 1 >= PANICS {
+        return HowItEnded::Dead { error };
+    }
+    HowItEnded::Retried { error, wait: backoff::JOB.draw(job.attempt.unsigned_abs().into()), panicked }
+}
+
+fn tell(how: &HowItEnded, took: Duration) {
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    match how {
+        HowItEnded::Done => tracing::info!(ms, "job done"),
+        HowItEnded::Retried { error, wait, .. } => {
+            tracing::warn!(ms, error, ?wait, "job failed and will be tried again");
+        }
+        HowItEnded::Dead { error } => tracing::error!(ms, error, "job is dead"),
+        HowItEnded::HandedBack => tracing::info!(ms, "job handed back: this worker stops"),
+        HowItEnded::Postponed { reason, .. } => tracing::warn!(reason, "job left for another worker"),
+        HowItEnded::Cancelled => tracing::info!(ms, "job cancelled"),
+    }
+}
+
+async fn write_all(
+    mut handed_in: UnboundedReceiver<Entry>,
+    ledger: Ledger,
+    transport: Transport,
+    ending: CancellationToken,
 ) {
-    let Some(entry) = Entry::of(job, outcome) else {
-        metrics::attempt_ended(job.queue, &job.kind, "lost", took);
-        tracing::error!("the lease was lost: the attempt was stopped, another one follows");
-        return;
-    };
-    entry.tell(took);
+    let mut group = Vec::with_capacity(GROUP);
+    while handed_in.recv_many(&mut group, GROUP).await > 0 {
+        write(&mut group, &ledger, &transport, &ending).await;
+        // Without an answer: the process ends first.
+        group.clear();
+    }
+}
+
+async fn write(group: &mut Vec<Entry>, ledger: &Ledger, transport: &Transport, ending: &CancellationToken) {
+    let ended: Vec<Ended> = group.iter().map(|entry| entry.ended.clone()).collect();
     let mut last_tries = 0;
     for failures in 1.. {
-        match timeout(PATIENCE, entry.write(ledger, clock, job)).await {
-            Ok(Ok(true)) => return metrics::attempt_ended(job.queue, &job.kind, entry.name(), took),
-            Ok(Ok(false)) => {
-                tracing::error!(
-                    outcome = entry.name(),
-                    "the outcome comes too late: another worker holds the job"
-                );
-                return metrics::attempt_ended(job.queue, &job.kind, "lost", took);
+        match timeout(PATIENCE, ledger.record(&ended)).await {
+            Ok(Ok(recorded)) => {
+                for entry in group.drain(..) {
+                    // Nobody waits for it only where the process is ending.
+                    let _ = entry.answer.send(recorded.ours.contains(&entry.ended.claim.job));
+                }
+                if !recorded.released.is_empty()
+                    && let Err(error) = transport.push(&recorded.released).await
+                {
+                    tracing::warn!(%error, "released jobs could not be pushed; the dispatcher will");
+                }
+                return;
             }
-            Ok(Err(error)) => tracing::warn!(%error, "the ledger does not take the outcome yet"),
-            Err(_) => tracing::warn!("the ledger does not answer an outcome"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, outcomes = ended.len(), "the ledger does not take outcomes yet");
+            }
+            Err(_) => tracing::warn!(outcomes = ended.len(), "the ledger does not answer outcomes"),
         }
         if ending.is_cancelled() {
             last_tries += 1;
             if last_tries >= LAST_TRIES {
-                tracing::error!(
-                    outcome = entry.name(),
-                    "the outcome is lost with this process; the job runs again"
-                );
                 return;
             }
         }

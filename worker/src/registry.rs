@@ -2,18 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use plinth_core::jobs::ClaimedJob;
 use plinth_domain::job::JobPayload;
 use serde_json::Value;
 
-use crate::outcome::{Attempt, Done, Failure};
+use crate::attempt::Attempt;
+use crate::outcome::{Done, Failure};
 
 type Run = Arc<dyn Fn(&Value, Attempt) -> Result<BoxFuture<'static, Done>, serde_json::Error> + Send + Sync>;
 
 struct Entry {
     version: i16,
+    limit: Option<Duration>,
     run: Run,
 }
 
@@ -25,7 +28,10 @@ pub struct Registry {
 
 /// What can be done with a claimed job.
 pub enum Found {
-    Handler(BoxFuture<'static, Done>),
+    Handler {
+        work: BoxFuture<'static, Done>,
+        limit: Option<Duration>,
+    },
     /// The payload is not what its version says.
     Unreadable(Failure),
     /// A kind or a version of it that a newer worker knows.
@@ -45,12 +51,12 @@ impl Registry {
             let payload = serde_json::from_value(payload.clone())?;
             Ok(Box::pin(handler(payload, attempt)))
         });
-        self.handlers.insert(J::KIND, Entry { version: J::VERSION, run });
+        self.handlers.insert(J::KIND, Entry { version: J::VERSION, limit: J::TIMEOUT, run });
         self
     }
 
     /// Finds what runs `job`.
-    pub fn find(&self, job: &ClaimedJob) -> Found {
+    pub fn find(&self, job: &ClaimedJob, attempt: Attempt) -> Found {
         let Some(entry) = self.handlers.get(job.kind.as_str()) else {
             return Found::Unknown(format!("this worker knows no job of kind {}", job.kind));
         };
@@ -60,8 +66,8 @@ impl Registry {
                 job.kind, entry.version, job.payload_version
             ));
         }
-        match (entry.run)(&job.payload, Attempt { job: job.id, number: job.attempt }) {
-            Ok(work) => Found::Handler(work),
+        match (entry.run)(&job.payload, attempt) {
+            Ok(work) => Found::Handler { work, limit: entry.limit },
             Err(error) => Found::Unreadable(Failure::permanent(error)),
         }
     }

@@ -8,7 +8,7 @@ use plinth_platform::telemetry::trace;
 use sqlx::{PgConnection, Postgres, Transaction};
 use time::OffsetDateTime;
 
-use crate::jobs::{self, Note, Transport};
+use crate::jobs::{self, NewJob, Note, Transport};
 use crate::stores::Stores;
 use crate::{Result, access, audit, hot};
 
@@ -78,32 +78,28 @@ impl Unit {
 
     /// Asks for a job; it exists if and only if this change is committed.
     pub async fn enqueue<J: JobPayload>(&mut self, job: &J) -> Result<JobId> {
-        let traceparent = trace::current_traceparent().or_else(|| self.origin.traceparent.clone());
-        let id = jobs::repository::insert(
-            &mut self.transaction,
-            job,
-            self.at,
-            traceparent.as_deref(),
-            self.origin.actor,
-        )
-        .await?;
-        self.pushes.push(Note { queue: J::QUEUE, job: id, attempt: 0 });
-        Ok(id)
+        let traceparent = self.traceparent();
+        let new = self.new_job(traceparent.as_deref());
+        let note = jobs::repository::insert(&mut self.transaction, job, new).await?;
+        self.pushes.push(note);
+        Ok(note.job)
     }
 
     /// The same for several jobs of a kind, in one statement.
     pub async fn enqueue_all<J: JobPayload>(&mut self, jobs: &[J]) -> Result<()> {
-        let traceparent = trace::current_traceparent().or_else(|| self.origin.traceparent.clone());
-        let ids = jobs::repository::insert_all(
-            &mut self.transaction,
-            jobs,
-            self.at,
-            traceparent.as_deref(),
-            self.origin.actor,
-        )
-        .await?;
-        self.pushes.extend(ids.into_iter().map(|job| Note { queue: J::QUEUE, job, attempt: 0 }));
+        let traceparent = self.traceparent();
+        let new = self.new_job(traceparent.as_deref());
+        let notes = jobs::repository::insert_all(&mut self.transaction, jobs, new).await?;
+        self.pushes.extend(notes);
         Ok(())
+    }
+
+    fn traceparent(&self) -> Option<String> {
+        trace::current_traceparent().or_else(|| self.origin.traceparent.clone())
+    }
+
+    fn new_job<'a>(&self, traceparent: Option<&'a str>) -> NewJob<'a> {
+        NewJob { at: self.at, traceparent, user: self.origin.actor }
     }
 
     /// The account, or what it may do, changes: its hot copy is not to be trusted.

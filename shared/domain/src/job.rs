@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -53,12 +54,44 @@ impl FromStr for Queue {
     }
 }
 
-/// What a kind of job carries. Its version rises when an older worker could no longer read it.
+/// Which of the jobs that wait in a queue goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Priority {
+    High,
+    Normal,
+    Low,
+}
+
+impl Priority {
+    pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+
+    /// As the ledger keeps it: lower goes first.
+    pub const fn rank(self) -> i16 {
+        match self {
+            Self::High => 0,
+            Self::Normal => 1,
+            Self::Low => 2,
+        }
+    }
+
+    /// The priority of a rank.
+    pub fn of_rank(rank: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|priority| priority.rank() == rank)
+    }
+}
+
+/// What a kind of job carries, and how it is run.
 pub trait JobPayload: Serialize + DeserializeOwned + Send + Sync {
     const KIND: &'static str;
     const QUEUE: Queue;
+    /// Rises when an older worker could no longer read the payload.
     const VERSION: i16;
     const MAX_ATTEMPTS: i16;
+    const PRIORITY: Priority = Priority::Normal;
+    /// How long one attempt may take, where that is less than the settings allow.
+    const TIMEOUT: Option<Duration> = None;
+    /// How long after it was asked for an attempt may still begin.
+    const DEADLINE: Duration = Duration::from_hours(24 * 7);
 }
 
 /// Send the mail that proves an address. The worker mints the token, so that none rests in the ledger.
@@ -72,6 +105,9 @@ impl JobPayload for SendVerificationMail {
     const QUEUE: Queue = Queue::Email;
     const VERSION: i16 = 1;
     const MAX_ATTEMPTS: i16 = 10;
+    /// Somebody sits and waits for it.
+    const PRIORITY: Priority = Priority::High;
+    const DEADLINE: Duration = Duration::from_hours(24);
 }
 
 /// Send that mail again to whoever has this address and has not proved it. Whether anybody has is found out here and
@@ -86,6 +122,9 @@ impl JobPayload for ResendVerificationMail {
     const QUEUE: Queue = Queue::Email;
     const VERSION: i16 = 1;
     const MAX_ATTEMPTS: i16 = 10;
+    /// Somebody sits and waits for it.
+    const PRIORITY: Priority = Priority::High;
+    const DEADLINE: Duration = Duration::from_hours(24);
 }
 
 /// Send the mail with which whoever has this address, if anybody, chooses another password.
@@ -99,6 +138,9 @@ impl JobPayload for SendPasswordResetMail {
     const QUEUE: Queue = Queue::Email;
     const VERSION: i16 = 1;
     const MAX_ATTEMPTS: i16 = 10;
+    /// Somebody sits and waits for it.
+    const PRIORITY: Priority = Priority::High;
+    const DEADLINE: Duration = Duration::from_hours(24);
 }
 
 /// Send the mail that proves an account's new address, unless somebody else has it.
@@ -113,6 +155,9 @@ impl JobPayload for SendEmailChangeMail {
     const QUEUE: Queue = Queue::Email;
     const VERSION: i16 = 1;
     const MAX_ATTEMPTS: i16 = 10;
+    /// Somebody sits and waits for it.
+    const PRIORITY: Priority = Priority::High;
+    const DEADLINE: Duration = Duration::from_hours(24);
 }
 
 /// Tell the owner of an account what happened to how he logs in.
@@ -154,6 +199,7 @@ impl JobPayload for PurgeFile {
     const QUEUE: Queue = Queue::Cleanup;
     const VERSION: i16 = 1;
     const MAX_ATTEMPTS: i16 = 10;
+    const PRIORITY: Priority = Priority::Low;
 }
 
 /// Put a message into a user's inbox.
@@ -178,4 +224,5 @@ impl JobPayload for CleanUp {
     const QUEUE: Queue = Queue::Cleanup;
     const VERSION: i16 = 1;
     const MAX_ATTEMPTS: i16 = 3;
+    const PRIORITY: Priority = Priority::Low;
 }

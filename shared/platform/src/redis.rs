@@ -68,14 +68,9 @@ impl Redis {
         &self.prefix
     }
 
-    /// The client, for who needs a connection of his own (subscriptions, apalis).
+    /// The client, for who needs a connection of his own: one that waits for an answer.
     pub fn client(&self) -> &Client {
         &self.client
-    }
-
-    /// A handle on the shared connection, for who brings his own commands (apalis).
-    pub fn connection(&self) -> ConnectionManager {
-        self.connection.clone()
     }
 
     /// How often Redis did not answer: who has seen this number rise may have missed something.

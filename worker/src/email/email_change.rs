@@ -9,11 +9,12 @@ use plinth_domain::job::SendEmailChangeMail;
 use plinth_platform::mailer::Mail;
 
 use super::{Post, Product, address, asked, compose, not_sent};
-use crate::outcome::{Attempt, Done, Failure};
+use crate::attempt::Attempt;
+use crate::outcome::{Done, Failure};
 
 /// Mails a token to the new address, unless it is somebody else's.
 pub async fn send(post: Arc<Post>, job: SendEmailChangeMail, attempt: Attempt) -> Done {
-    let due = post.email_changes.prepare(job.user_id, &address(&job.email)?, asked(attempt)).await?;
+    let due = post.email_changes.prepare(job.user_id, &address(&job.email)?, asked(&attempt)).await?;
     let Some(due) = due else {
         tracing::info!("the address is taken, or it was mailed to a moment ago");
         return Ok(());

@@ -14,7 +14,8 @@ use plinth_domain::email::Email;
 use plinth_domain::id::JobId;
 use plinth_platform::mailer::{Mail, MailError, Mailer};
 
-use crate::outcome::{Attempt, Failure};
+use crate::attempt::Attempt;
+use crate::outcome::Failure;
 
 /// What the mails of this queue need.
 pub struct Post {
@@ -87,7 +88,7 @@ fn not_sent(error: MailError) -> Failure {
 }
 
 /// The mail as core knows it.
-fn asked(attempt: Attempt) -> Asked {
+fn asked(attempt: &Attempt) -> Asked {
     Asked { at: attempt.job.minted_at(), again: attempt.number > 1 }
 }
 

@@ -9,11 +9,12 @@ use plinth_domain::job::SendPasswordResetMail;
 use plinth_platform::mailer::Mail;
 
 use super::{Post, Product, address, asked, compose, not_sent};
-use crate::outcome::{Attempt, Done, Failure};
+use crate::attempt::Attempt;
+use crate::outcome::{Done, Failure};
 
 /// Finds out who is meant, and mails him a token unless he got one a moment ago.
 pub async fn send(post: Arc<Post>, job: SendPasswordResetMail, attempt: Attempt) -> Done {
-    let due = post.password_resets.prepare(&address(&job.email)?, asked(attempt)).await?;
+    let due = post.password_resets.prepare(&address(&job.email)?, asked(&attempt)).await?;
     let Some(due) = due else {
         tracing::info!("no account has this address, or it was mailed to a moment ago");
         return Ok(());

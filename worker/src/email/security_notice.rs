@@ -13,14 +13,15 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 use super::{Post, Product, asked, compose, not_sent};
-use crate::outcome::{Attempt, Done, Failure};
+use crate::attempt::Attempt;
+use crate::outcome::{Done, Failure};
 
 const MOMENT: &[BorrowedFormatItem<'_>] =
     format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute]");
 
 /// Mails the notice to the address that it is for.
 pub async fn send(post: Arc<Post>, job: SendSecurityNotice, attempt: Attempt) -> Done {
-    let Some(due) = post.notices.prepare(job.user_id, &job.notice, asked(attempt)).await? else {
+    let Some(due) = post.notices.prepare(job.user_id, &job.notice, asked(&attempt)).await? else {
         tracing::info!("nobody to tell any more, or told a moment ago");
         return Ok(());
     };

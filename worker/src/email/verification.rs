@@ -9,7 +9,8 @@ use plinth_domain::job::SendVerificationMail;
 use plinth_platform::mailer::Mail;
 
 use super::{Post, Product, compose, not_sent};
-use crate::outcome::{Attempt, Done, Failure};
+use crate::attempt::Attempt;
+use crate::outcome::{Done, Failure};
 
 /// Mints a token and mails it. A repetition mails another token; the first one stays valid.
 pub async fn send(post: Arc<Post>, job: SendVerificationMail, attempt: Attempt) -> Done {

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use plinth_core::jobs::{Note, Transport};
+use plinth_core::jobs::{Ended, HowItEnded, Transport};
 use plinth_domain::id::JobId;
-use plinth_domain::job::Queue;
 use plinth_worker::outcome::Failure;
 use plinth_worker::registry::Registry;
 
-use crate::house::{House, Log, Tally, Unheard};
+use crate::house::{House, Log, Tally, Unheard, email_note};
 
 #[tokio::test]
 async fn a_job_delivered_ten_times_runs_once() {
@@ -17,7 +16,6 @@ async fn a_job_delivered_ten_times_runs_once() {
     let job = house.enqueue(&Tally::default()).await;
     let worker = house.start(log.tallying(Duration::from_millis(300)));
     for _ in 0..10 {
-        house.forget_task(job).await;
         house.push(&[job]).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -157,12 +155,12 @@ async fn a_lease_that_ran_out_is_taken_over() {
     let log = Log::default();
     let job = house.enqueue(&Tally::default()).await;
     // A worker that is killed right after its claim.
-    let claimed = house.ledger.claim(job, "the dead", Duration::from_millis(500)).await.expect("claims");
-    assert_eq!(claimed.map(|job| job.attempt), Some(1));
+    let claim = house.claim_and_die(job, Duration::from_millis(500)).await.expect("it is due");
     let worker = house.start(log.tallying(Duration::ZERO));
     house.until_all_are("done", 1).await;
     assert_eq!((log.runs(job), house.job(job).await.attempt), (1, 2));
-    assert!(!house.ledger.finish(job, 1).await.expect("answers"), "the dead one changes nothing any more");
+    let late = house.ledger.record(&[Ended { claim, how: HowItEnded::Done }]).await.expect("answers");
+    assert!(late.ours.is_empty(), "the dead one changes nothing any more");
     worker.stop().await;
 }
 
@@ -172,8 +170,7 @@ async fn a_job_that_kills_its_workers_ends_as_dead() {
     let log = Log::default();
     let job = house.enqueue(&Tally::default()).await;
     for _ in 0..3 {
-        house.ledger.claim(job, "the dead", Duration::ZERO).await.expect("claims").expect("due");
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        house.claim_and_die(job, Duration::ZERO).await.expect("it is due");
     }
     let worker = house.start(log.tallying(Duration::ZERO));
     house.until_all_are("dead", 1).await;
@@ -213,15 +210,10 @@ async fn nonsense_in_redis_is_dropped_and_the_queue_goes_on() {
     let house = House::open().await;
     let log = Log::default();
     let worker = house.start(log.tallying(Duration::ZERO));
-    // A job that the ledger does not know, a note without data, a note with data but no metadata, no job's id.
     let unknown = JobId(uuid::Uuid::from_u128(7));
-    Transport::new(&house.stores.redis)
-        .push(&[Note { queue: Queue::Email, job: unknown, attempt: 0 }])
-        .await
-        .expect("pushes");
-    house.raw_task("ghost", None, false).await;
-    house.raw_task("headless", Some("\"x\""), false).await;
-    house.raw_task("garbage", Some("\u{1}{]"), true).await;
+    Transport::new(&house.stores.redis).push(&[email_note(unknown)]).await.expect("pushes");
+    house.raw_note("garbage \u{1}{]").await;
+    house.raw_note("").await;
     let job = house.enqueue(&Tally::default()).await;
     house.push(&[job]).await;
     house.until_all_are("done", 1).await;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use plinth_core::Stores;
-use plinth_core::jobs::{Ledger, Note, Transport, namespace};
+use plinth_core::jobs::{Claim, Ledger, Note, Transport};
 use plinth_domain::id::JobId;
 use plinth_domain::job::{JobPayload, Queue};
 use plinth_platform::settings::WorkerSettings;
@@ -145,8 +145,8 @@ impl House {
     pub(crate) async fn enqueue<J: JobPayload>(&self, job: &J) -> JobId {
         let id = JobId::mint(self.stores.clock.now());
         sqlx::query(
-            "INSERT INTO jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, dispatched_at, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, now(), now(), now())",
+            "INSERT INTO jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, now(), now())",
         )
         .bind(id.0)
         .bind(J::QUEUE.as_str())
@@ -166,15 +166,16 @@ impl House {
 
     pub(crate) fn start_with(&self, settings: WorkerSettings, registry: Registry) -> Worker {
         let stop = CancellationToken::new();
-        let fleet = Fleet { stores: self.stores.clone(), settings, queues: vec![Queue::Email], registry };
+        let queues = vec![(Queue::Email, settings.concurrency.count())];
+        let fleet = Fleet { stores: self.stores.clone(), settings, queues, registry };
         Worker { fleet: tokio::spawn(fleet.run(stop.clone())), stop }
     }
 
     /// As many as asked for, in one statement.
     pub(crate) async fn enqueue_many(&self, jobs: i32) -> Vec<JobId> {
         sqlx::query(
-            "INSERT INTO jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, dispatched_at, created_at)
-             SELECT gen_random_uuid(), 'email', 'test.tally', '{}', 1, 3, now(), now(), now()
+            "INSERT INTO jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at)
+             SELECT gen_random_uuid(), 'email', 'test.tally', '{}', 1, 3, now(), now()
              FROM generate_series(1, $1) RETURNING id",
         )
         .bind(jobs)
@@ -187,8 +188,7 @@ impl House {
     }
 
     pub(crate) async fn push(&self, jobs: &[JobId]) {
-        let jobs: Vec<_> =
-            jobs.iter().map(|job| Note { queue: Queue::Email, job: *job, attempt: 0 }).collect();
+        let jobs: Vec<_> = jobs.iter().map(|job| email_note(*job)).collect();
         // A wire that was just mended is tried again after a moment.
         until("the push is taken", async || Transport::new(&self.stores.redis).push(&jobs).await.ok()).await;
     }
@@ -233,10 +233,6 @@ impl House {
         sqlx::query(sql).bind(id.0).bind(value).execute(&self.stores.db).await.expect("updates");
     }
 
-    fn namespace(&self) -> String {
-        namespace(&self.stores.redis, Queue::Email)
-    }
-
     async fn ask<T: redis::FromRedisValue>(&self, command: &mut redis::Cmd) -> T {
         let mut connection =
             self.stores.redis.client().get_multiplexed_async_connection().await.expect("Redis answers");
@@ -255,24 +251,26 @@ impl House {
         }
     }
 
-    /// Makes apalis forget a task, so that it can be pushed again.
-    pub(crate) async fn forget_task(&self, _job: JobId) {
-        let _: i64 = self.ask(redis::cmd("DEL").arg(format!("{}:data", self.namespace()))).await;
+    /// What no transport of ours puts into a window.
+    pub(crate) async fn raw_note(&self, text: &str) {
+        let window = Transport::new(&self.stores.redis).window(Queue::Email);
+        let _: i64 = self.ask(redis::cmd("ZADD").arg(window).arg(0).arg(text)).await;
     }
 
-    /// A task as no transport of ours writes it.
-    pub(crate) async fn raw_task(&self, id: &str, data: Option<&str>, with_metadata: bool) {
-        let namespace = self.namespace();
-        if let Some(data) = data {
-            let _: i64 =
-                self.ask(redis::cmd("HSET").arg(format!("{namespace}:data")).arg(id).arg(data)).await;
-        }
-        if with_metadata {
-            let metadata = format!("{namespace}:meta:{id}");
-            let mut command = redis::cmd("HSET");
-            command.arg(metadata).arg(&["attempts", "0", "max_attempts", "25", "status", "Pending"]);
-            let _: i64 = self.ask(&mut command).await;
-        }
-        let _: i64 = self.ask(redis::cmd("RPUSH").arg(format!("{namespace}:active")).arg(id)).await;
+    /// How many notes wait in Redis.
+    pub(crate) async fn notes(&self) -> usize {
+        let window = Transport::new(&self.stores.redis).window(Queue::Email);
+        self.ask(redis::cmd("ZCARD").arg(window)).await
     }
+
+    /// A claim by a worker that is killed right after it.
+    pub(crate) async fn claim_and_die(&self, job: JobId, lease: Duration) -> Option<Claim> {
+        let claimed = self.ledger.claim(&[job], "the dead", lease).await.expect("claims");
+        claimed.first().map(|job| job.claim)
+    }
+}
+
+/// A note as whoever commits a job pushes it.
+pub(crate) fn email_note(job: JobId) -> Note {
+    Note { queue: Queue::Email, job, rank: 1, due: plinth_platform::clock::Clock::default().now() }
 }

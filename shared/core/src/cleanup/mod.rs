@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
-use plinth_domain::job::CleanUp;
+use plinth_domain::job::{CleanUp, JobPayload as _};
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use crate::unit::Unit;
 use crate::{Error, Result, Stores, auth, files, jobs};
@@ -34,11 +35,17 @@ pub async fn run(stores: &Stores, uploads_abandoned_after: Duration) -> Result<R
 /// workers call it, one does.
 pub async fn schedule(stores: &Stores, every: Duration) -> Result<bool> {
     let mut unit = Unit::begin(stores, &Origin::system()).await?;
-    let since = unit.at() - every;
-    let first = jobs::claim_period::<CleanUp>(unit.connection(), since).await?;
+    let tick = last_tick(unit.at(), every);
+    let first = jobs::claim_tick(unit.connection(), CleanUp::KIND, tick).await?;
     if first {
         unit.enqueue(&CleanUp {}).await?;
     }
     unit.commit().await?;
     Ok(first)
+}
+
+/// The last multiple of a period since the epoch.
+fn last_tick(now: OffsetDateTime, every: Duration) -> OffsetDateTime {
+    let period = i64::try_from(every.as_secs()).unwrap_or(i64::MAX).max(1);
+    now - time::Duration::seconds(now.unix_timestamp().rem_euclid(period))
 }

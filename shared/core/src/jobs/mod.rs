@@ -4,7 +4,7 @@ mod ledger;
 pub(crate) mod repository;
 mod transport;
 
-pub(crate) use repository::claim_period;
+pub(crate) use repository::{NewJob, claim_tick};
 
-pub use ledger::{ClaimedJob, Ledger};
-pub use transport::{Note, Transport, namespace};
+pub use ledger::{Claim, ClaimedJob, Ended, Hold, HowItEnded, Ledger, Recorded, Renewed};
+pub use transport::{Note, Popped, Transport, WINDOW, read_note};

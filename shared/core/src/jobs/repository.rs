@@ -6,51 +6,64 @@ use plinth_platform::database::named;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::Note;
 use crate::{Error, Result};
+
+/// What goes with a job beside its payload.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewJob<'a> {
+    pub(crate) at: OffsetDateTime,
+    /// W3C trace context of whoever asks.
+    pub(crate) traceparent: Option<&'a str>,
+    pub(crate) user: Option<UserId>,
+}
+
+/// The note of a job of this kind that is due now.
+fn note<J: JobPayload>(job: JobId, at: OffsetDateTime) -> Note {
+    Note { queue: J::QUEUE, job, rank: J::PRIORITY.rank(), due: at }
+}
 
 pub(crate) async fn insert<J: JobPayload>(
     connection: &mut PgConnection,
     job: &J,
-    at: OffsetDateTime,
-    traceparent: Option<&str>,
-    user: Option<UserId>,
-) -> Result<JobId> {
-    let id = JobId::mint(at);
+    new: NewJob<'_>,
+) -> Result<Note> {
+    let id = JobId::mint(new.at);
     let payload = serde_json::to_value(job).map_err(Error::internal)?;
     let query = sqlx::query!(
         "INSERT INTO jobs
-             (id, queue, kind, payload, payload_version, max_attempts, run_at, traceparent, user_id, dispatched_at,
+             (id, queue, kind, payload, payload_version, max_attempts, priority, run_at, deadline, traceparent, user_id,
               created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $7, $7)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, now(), now() + make_interval(secs => $8), $9, $10, $11)",
         id.0,
         J::QUEUE.as_str(),
         J::KIND,
         payload,
         J::VERSION,
         J::MAX_ATTEMPTS,
-        at,
-        traceparent,
-        user.map(|user| user.0),
+        J::PRIORITY.rank(),
+        J::DEADLINE.as_secs_f64(),
+        new.traceparent,
+        new.user.map(|user| user.0),
+        new.at,
     );
     named("jobs.insert", query.execute(connection)).await?;
-    Ok(id)
+    Ok(note::<J>(id, new.at))
 }
 
 /// The same for several of a kind, in one statement.
 pub(crate) async fn insert_all<J: JobPayload>(
     connection: &mut PgConnection,
     jobs: &[J],
-    at: OffsetDateTime,
-    traceparent: Option<&str>,
-    user: Option<UserId>,
-) -> Result<Vec<JobId>> {
-    let ids: Vec<_> = jobs.iter().map(|_| JobId::mint(at).0).collect();
+    new: NewJob<'_>,
+) -> Result<Vec<Note>> {
+    let ids: Vec<_> = jobs.iter().map(|_| JobId::mint(new.at).0).collect();
     let payloads = jobs.iter().map(serde_json::to_value).collect::<serde_json::Result<Vec<_>>>();
     let query = sqlx::query!(
         "INSERT INTO jobs
-             (id, queue, kind, payload, payload_version, max_attempts, run_at, traceparent, user_id, dispatched_at,
+             (id, queue, kind, payload, payload_version, max_attempts, priority, run_at, deadline, traceparent, user_id,
               created_at)
-         SELECT job.id, $3, $4, job.payload, $5, $6, $7, $8, $9, $7, $7
+         SELECT job.id, $3, $4, job.payload, $5, $6, $7, now(), now() + make_interval(secs => $8), $9, $10, $11
          FROM unnest($1::uuid[], $2::jsonb[]) AS job (id, payload)",
         &ids,
         &payloads.map_err(Error::internal)?,
@@ -58,25 +71,29 @@ pub(crate) async fn insert_all<J: JobPayload>(
         J::KIND,
         J::VERSION,
         J::MAX_ATTEMPTS,
-        at,
-        traceparent,
-        user.map(|user| user.0),
+        J::PRIORITY.rank(),
+        J::DEADLINE.as_secs_f64(),
+        new.traceparent,
+        new.user.map(|user| user.0),
+        new.at,
     );
     named("jobs.insert_all", query.execute(connection)).await?;
-    Ok(ids.into_iter().map(JobId).collect())
+    Ok(ids.into_iter().map(|id| note::<J>(JobId(id), new.at)).collect())
 }
 
-/// Whether no job of this kind was asked for since then. Until the transaction ends nobody else gets an answer.
-pub(crate) async fn claim_period<J: JobPayload>(
+/// Whether this tick of a periodic task is still to be turned into a job; until the transaction ends nobody else gets
+/// an answer.
+pub(crate) async fn claim_tick(
     connection: &mut PgConnection,
-    since: OffsetDateTime,
+    task: &str,
+    tick: OffsetDateTime,
 ) -> sqlx::Result<bool> {
-    let lock = sqlx::query!("SELECT pg_advisory_xact_lock(hashtext($1))", J::KIND);
-    named("jobs.lock_period", lock.execute(&mut *connection)).await?;
-    let query = sqlx::query_scalar!(
-        r#"SELECT NOT EXISTS (SELECT FROM jobs WHERE kind = $1 AND created_at > $2) AS "free!""#,
-        J::KIND,
-        since,
+    let query = sqlx::query!(
+        "INSERT INTO periodic_tasks (name, last_tick) VALUES ($1, $2)
+         ON CONFLICT (name) DO UPDATE SET last_tick = excluded.last_tick
+         WHERE periodic_tasks.last_tick < excluded.last_tick",
+        task,
+        tick,
     );
-    named("jobs.period_is_free", query.fetch_one(connection)).await
+    Ok(named("jobs.claim_tick", query.execute(connection)).await?.rows_affected() == 1)
 }

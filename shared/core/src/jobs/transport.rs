@@ -1,41 +1,80 @@
-//! Hands "run job N now" to apalis-redis, with our own script instead of its push.
+//! Redis as the workers' doorbell: a window of what is due in each queue, best first. "Run job N now", and nothing else.
 //!
-//! Its push puts every job through a sorted set that is promoted in one unpack, which a backlog
-//! of some 8,000 jobs breaks for good. This one writes what its fetch script reads, straight
-//! into the active list, and rings the bell.
+//! A note that is lost costs a moment, until the ledger is read again; one that comes twice costs a claim that finds
+//! nothing. So notes are not acknowledged and nothing in Redis has to be recovered.
 
 use std::sync::LazyLock;
 
 use plinth_domain::id::JobId;
 use plinth_domain::job::Queue;
+use plinth_platform::clock::unix_ms;
 use plinth_platform::redis::{Redis, RedisFailure};
 use redis::Script;
+use time::OffsetDateTime;
 
-/// KEYS: data, active, done. ARGV: metadata key prefix, channel, then (task id, payload) pairs.
-/// A task that still waits or is in flight is not pushed twice; one that is done, and not freed yet, is anew.
+/// The notes that Redis holds of a queue; the ledger has the rest.
+pub const WINDOW: usize = 2_000;
+
+/// KEYS: window, deeper. ARGV: size of the window, "1" or "0" where the ledger is known to have more or not, "" where it
+/// is not known, then (score, job) pairs.
 static PUSH: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-local fresh = 0
-for i = 3, #ARGV, 2 do
-    if redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) == 1 or redis.call('SREM', KEYS[3], ARGV[i]) == 1 then
-        redis.call('HSET', ARGV[1] .. ARGV[i], 'attempts', 0, 'max_attempts', 25, 'status', 'Pending')
-        redis.call('RPUSH', KEYS[2], ARGV[i])
-        fresh = fresh + 1
-    end
+for i = 3, #ARGV, 2 do redis.call('ZADD', KEYS[1], 'NX', ARGV[i], ARGV[i + 1]) end
+local over = redis.call('ZCARD', KEYS[1]) - tonumber(ARGV[1])
+if over > 0 then
+    redis.call('ZREMRANGEBYRANK', KEYS[1], -over, -1)
+    redis.call('SET', KEYS[2], 1)
+elseif ARGV[2] == '1' then
+    redis.call('SET', KEYS[2], 1)
+elseif ARGV[2] == '0' then
+    redis.call('DEL', KEYS[2])
 end
-if fresh > 0 then redis.call('PUBLISH', ARGV[2], fresh) end
-return fresh
 ",
     )
 });
 
-/// The name under which apalis-redis knows a queue.
-pub fn namespace(redis: &Redis, queue: Queue) -> String {
-    format!("{}-{queue}", redis.prefix())
+/// KEYS: window, deeper. ARGV: how many. Answers whether the ledger has more, how many notes are left, the jobs.
+static POP: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local jobs = {}
+local popped = redis.call('ZPOPMIN', KEYS[1], ARGV[1])
+for i = 1, #popped, 2 do jobs[#jobs + 1] = popped[i] end
+return {redis.call('EXISTS', KEYS[2]), redis.call('ZCARD', KEYS[1]), jobs}
+",
+    )
+});
+
+/// "Run this job now."
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Note {
+    pub queue: Queue,
+    pub job: JobId,
+    /// Of its priority; lower goes first.
+    pub rank: i16,
+    /// Among those of a rank, who was due first goes first.
+    pub due: OffsetDateTime,
 }
 
-/// The door to the queues in Redis.
+impl Note {
+    /// The rank, then the milliseconds: exact in the double that Redis sorts by.
+    fn score(&self) -> i64 {
+        const RANK: i64 = 10_000_000_000_000;
+        i64::from(self.rank) * RANK + i64::try_from(unix_ms(self.due)).unwrap_or(RANK - 1).min(RANK - 1)
+    }
+}
+
+/// Notes that were taken, and what is left.
+#[derive(Debug, Default)]
+pub struct Popped {
+    pub jobs: Vec<JobId>,
+    /// The window runs empty although the ledger has more.
+    pub wants_more: bool,
+}
+
+/// The door to the windows.
+#[derive(Clone)]
 pub struct Transport {
     redis: Redis,
 }
@@ -45,66 +84,56 @@ impl Transport {
         Self { redis: redis.clone() }
     }
 
-    /// Pushes jobs that the ledger holds.
+    /// The key of a queue's window.
+    pub fn window(&self, queue: Queue) -> String {
+        self.redis.key(&format!("jobs:{queue}"))
+    }
+
+    fn deeper(&self, queue: Queue) -> String {
+        self.redis.key(&format!("jobs:{queue}:deeper"))
+    }
+
+    /// Puts jobs that the ledger has into the windows; what does not fit stays in the ledger alone.
     pub async fn push(&self, notes: &[Note]) -> Result<(), RedisFailure> {
         for queue in Queue::ALL {
-            let of_queue: Vec<Note> = notes.iter().filter(|note| note.queue == queue).copied().collect();
-            for chunk in of_queue.chunks(500) {
-                self.push_to(queue, chunk).await?;
+            let of_queue: Vec<&Note> = notes.iter().filter(|note| note.queue == queue).collect();
+            for chunk in of_queue.chunks(WINDOW / 2) {
+                self.call_push(queue, chunk, "").await?;
             }
         }
         Ok(())
     }
 
-    async fn push_to(&self, queue: Queue, notes: &[Note]) -> Result<(), RedisFailure> {
-        let namespace = namespace(&self.redis, queue);
-        let mut call = PUSH.key(format!("{namespace}:data"));
-        call.key(format!("{namespace}:active")).key(format!("{namespace}:done"));
-        call.arg(format!("{namespace}:meta:")).arg(format!("tasks:{namespace}:active:available"));
+    /// Puts what was read of the ledger into a queue's window; `deeper` says that there is more.
+    pub async fn refill(&self, queue: Queue, notes: &[Note], deeper: bool) -> Result<(), RedisFailure> {
+        let notes: Vec<&Note> = notes.iter().filter(|note| note.queue == queue).collect();
+        self.call_push(queue, &notes, if deeper { "1" } else { "0" }).await
+    }
+
+    async fn call_push(&self, queue: Queue, notes: &[&Note], deeper: &str) -> Result<(), RedisFailure> {
+        let mut call = PUSH.key(self.window(queue));
+        call.key(self.deeper(queue)).arg(WINDOW).arg(deeper);
         for note in notes {
-            call.arg(note.task()).arg(format!("\"{}\"", note.job));
+            call.arg(note.score()).arg(note.job.to_string());
         }
-        self.redis.run::<i64>("jobs.push", &call).await.map(drop)
+        self.redis.run("jobs.push", &call).await
+    }
+
+    /// Takes the best notes of a queue.
+    pub async fn pop(&self, queue: Queue, limit: usize) -> Result<Popped, RedisFailure> {
+        let mut call = POP.key(self.window(queue));
+        call.key(self.deeper(queue)).arg(limit);
+        let (deeper, left, jobs): (bool, usize, Vec<String>) = self.redis.run("jobs.pop", &call).await?;
+        let jobs = jobs.iter().filter_map(|text| read_note(text)).collect();
+        Ok(Popped { jobs, wants_more: deeper && left < WINDOW / 2 })
     }
 }
 
-/// "Run this job now."
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Note {
-    pub queue: Queue,
-    pub job: JobId,
-    /// The attempts that the ledger has seen so far: a note for the next one is another task, even while the one
-    /// before still lies with a worker that was killed.
-    pub attempt: i16,
-}
-
-impl Note {
-    fn task(&self) -> String {
-        ulid_text(self.job.0.as_u128() ^ u128::from(self.attempt.unsigned_abs()))
+/// The job that a note names; what names none is dropped, the ledger knows nothing of it.
+pub fn read_note(text: &str) -> Option<JobId> {
+    let job = text.parse().ok().map(JobId);
+    if job.is_none() {
+        tracing::warn!(bytes = text.len(), "dropping a note that names no job");
     }
-}
-
-/// apalis-redis names its tasks by ULID, which is 128 bits as a UUID is, in Crockford's base 32.
-fn ulid_text(value: u128) -> String {
-    const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    (0..26)
-        .rev()
-        .map(|place| {
-            let digit = usize::try_from((value >> (place * 5)) & 31).expect("five bits");
-            char::from(ALPHABET[digit])
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_is_written_as_a_ulid() {
-        let id = 0x0156_3E3A_B5D3_D676_4C61_EFB9_9302_BD5B;
-        assert_eq!(ulid_text(id), "01ARZ3NDEKTSV4RRFFQ69G5FAV", "the example of the ULID specification");
-        assert_eq!(ulid_text(u128::MAX), "7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
-        assert_eq!(ulid_text(0), "0".repeat(26));
-    }
+    job
 }

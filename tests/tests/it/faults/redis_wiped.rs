@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::house::{Door, until_none};
 use crate::picture::jpeg;
 
-/// As FLUSHALL, for this stage only: every key of ours, and apalis's, begins with its prefix.
+/// As FLUSHALL, for this stage only: every key begins with its prefix.
 async fn wipe(stores: &Stores) -> usize {
     let mut redis = stores.redis.client().get_multiplexed_async_connection().await.expect("Redis answers");
     let pattern = format!("{}*", stores.redis.prefix());

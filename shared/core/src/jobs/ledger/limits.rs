@@ -1,0 +1,104 @@
+//! Limits by key: so many jobs that need the same thing (the mail server of a domain) run at once, in the whole fleet.
+//!
+//! A handler names the key when it knows it. Past the limit the job is parked: it holds no slot, and nothing looks at
+//! it, until a job of that key ends.
+
+use plinth_platform::database::named;
+use sqlx::PgPool;
+
+use super::window::note;
+use super::{Claim, Ledger};
+use crate::Result;
+use crate::jobs::Note;
+
+/// What a running job hears when it asks for a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    Granted,
+    /// Others have it; the job waits for one of them, and this attempt does not count.
+    Parked,
+    /// The job is no longer ours.
+    Lost,
+}
+
+impl Ledger {
+    /// Takes one of `limit` shares of a key for a running job, or parks the job.
+    pub async fn hold(&self, claim: Claim, key: &str, limit: i64) -> Result<Hold> {
+        let mut transaction = self.stores.db.begin().await?;
+        // Who asks for the same key asks one after the other: what each counts is true until it has written.
+        let lock = sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key);
+        named("jobs.lock_key", lock.execute(&mut *transaction)).await?;
+        let query = sqlx::query_scalar!(
+            r#"WITH mine AS (
+                 SELECT id, claim, attempt, lease_owner, started_at,
+                     (SELECT count(*) FROM jobs AS others
+                      WHERE others.limit_key = $3 AND others.state = 'running' AND others.lease_until >= now()
+                        AND others.id <> $1) < $4 AS granted
+                 FROM jobs WHERE id = $1 AND claim = $2 AND state = 'running'),
+             told AS (
+                 INSERT INTO job_attempts (job_id, claim, attempt, worker, started_at, ended_at, outcome, error)
+                 SELECT id, claim, attempt, coalesce(lease_owner, ''), coalesce(started_at, now()), now(), 'parked',
+                     'as many as may run at once with this key did'
+                 FROM mine WHERE NOT granted)
+             UPDATE jobs
+             SET limit_key = $3,
+                 state = CASE WHEN mine.granted THEN 'running' ELSE 'queued' END,
+                 parked = NOT mine.granted,
+                 attempt = CASE WHEN mine.granted THEN jobs.attempt ELSE jobs.attempt - 1 END,
+                 lease_until = CASE WHEN mine.granted THEN jobs.lease_until END,
+                 lease_owner = CASE WHEN mine.granted THEN jobs.lease_owner END
+             FROM mine WHERE jobs.id = mine.id
+             RETURNING mine.granted AS "granted!""#,
+            claim.job.0,
+            claim.number,
+            key,
+            limit,
+        );
+        let granted = named("jobs.hold_key", query.fetch_optional(&mut *transaction)).await?;
+        transaction.commit().await?;
+        Ok(match granted {
+            Some(true) => Hold::Granted,
+            Some(false) => Hold::Parked,
+            None => Hold::Lost,
+        })
+    }
+
+    /// Releases a parked job of every key that nobody holds: its holders died, or the job was parked at the very moment
+    /// when the last one ended. Steps from key to key, however many jobs each has.
+    pub async fn release_forgotten(&self) -> Result<Vec<Note>> {
+        let query = sqlx::query_scalar!(
+            r#"WITH RECURSIVE keys AS (
+                 (SELECT limit_key FROM jobs WHERE parked ORDER BY limit_key LIMIT 1)
+                 UNION ALL
+                 SELECT (SELECT limit_key FROM jobs WHERE parked AND limit_key > keys.limit_key
+                         ORDER BY limit_key LIMIT 1)
+                 FROM keys WHERE keys.limit_key IS NOT NULL)
+             SELECT limit_key AS "key!" FROM keys
+             WHERE limit_key IS NOT NULL AND NOT EXISTS (
+                 SELECT FROM jobs AS others
+                 WHERE others.limit_key = keys.limit_key AND others.state = 'running' AND others.lease_until >= now())"#,
+        );
+        let keys = named("jobs.forgotten_keys", query.fetch_all(&self.stores.db)).await?;
+        if keys.is_empty() { Ok(Vec::new()) } else { release(&self.stores.db, &keys).await }
+    }
+}
+
+/// Lets the first parked job of each key named go on; a key named twice releases two.
+pub(super) async fn release(db: &PgPool, keys: &[String]) -> Result<Vec<Note>> {
+    let query = sqlx::query!(
+        "WITH freed AS (
+             SELECT key, count(*) AS shares FROM unnest($1::text[]) AS ended (key) GROUP BY key),
+         next AS (
+             SELECT parked.id FROM freed CROSS JOIN LATERAL (
+                 SELECT id FROM jobs
+                 WHERE limit_key = freed.key AND parked
+                 ORDER BY priority, run_at
+                 LIMIT freed.shares
+                 FOR UPDATE SKIP LOCKED) AS parked)
+         UPDATE jobs SET parked = false FROM next WHERE jobs.id = next.id
+         RETURNING jobs.id, jobs.queue, jobs.priority, jobs.run_at",
+        keys,
+    );
+    let rows = named("jobs.release", query.fetch_all(db)).await?;
+    rows.into_iter().map(|row| note(row.id, &row.queue, row.priority, row.run_at)).collect()
+}

@@ -1,0 +1,132 @@
+//! Takes notes from a queue's window and claims the jobs that they name, as many at once as there is room for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use plinth_core::jobs::{Ledger, Transport, read_note};
+use plinth_domain::id::JobId;
+use plinth_domain::job::Queue;
+use plinth_platform::causes;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::backend::Held;
+use super::pace::Pace;
+use crate::dispatcher::Refills;
+use crate::{backoff, metrics};
+
+/// How long Redis holds a question for the next note of an empty window.
+const LISTEN: Duration = Duration::from_secs(5);
+
+/// How much longer its answer may take before the connection counts as dead.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What feeds one queue of this process.
+pub(super) struct Source {
+    pub(super) queue: Queue,
+    pub(super) owner: Arc<str>,
+    pub(super) lease: Duration,
+    pub(super) ledger: Ledger,
+    pub(super) transport: Transport,
+    pub(super) client: Client,
+    pub(super) pace: Arc<Pace>,
+    pub(super) refills: Refills,
+    pub(super) claims: UnboundedSender<Held>,
+}
+
+impl Source {
+    /// Feeds until `stop`. A Redis that does not answer is asked again with backoff, for ever.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        let feeding = async {
+            let mut ear = None;
+            let mut failures = 0;
+            loop {
+                let room = self.pace.room().await;
+                match self.take(room, &mut ear).await {
+                    Ok(jobs) => {
+                        failures = 0;
+                        if !jobs.is_empty() {
+                            self.claim(&jobs).await;
+                        }
+                    }
+                    Err(error) => {
+                        ear = None;
+                        failures += 1;
+                        let wait = backoff::STORE.draw(failures);
+                        metrics::source_failed(self.queue);
+                        tracing::warn!(queue = %self.queue, error, ?wait, "Redis gives no notes; it is asked again");
+                        tokio::time::sleep(wait).await;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = feeding => {}
+        }
+    }
+
+    /// The next notes: those that wait, or else the first that comes.
+    async fn take(&self, room: usize, ear: &mut Option<MultiplexedConnection>) -> Result<Vec<JobId>, String> {
+        let popped = self.transport.pop(self.queue, room).await.map_err(|error| causes::told(&error))?;
+        if popped.wants_more {
+            self.refills.ask(self.queue);
+        }
+        if !popped.jobs.is_empty() {
+            return Ok(popped.jobs);
+        }
+        self.listen(ear).await.map(Vec::from_iter).map_err(|error| error.to_string())
+    }
+
+    /// Waits for a note on a connection of its own: others would wait behind it.
+    async fn listen(&self, ear: &mut Option<MultiplexedConnection>) -> RedisResult<Option<JobId>> {
+        let connection = match ear {
+            Some(connection) => connection,
+            None => ear.insert(connect(&self.client).await?),
+        };
+        let mut command = redis::cmd("BZPOPMIN");
+        command.arg(self.transport.window(self.queue)).arg(LISTEN.as_secs());
+        let answer = timeout(LISTEN + PATIENCE, command.query_async(connection)).await;
+        let note: Option<(String, String, f64)> = answer.map_err(|_| silence())??;
+        Ok(note.and_then(|(_, job, _)| read_note(&job)))
+    }
+
+    /// Claims what is due of the jobs. While the ledger does not answer they are kept, and nothing more is taken.
+    async fn claim(&self, jobs: &[JobId]) {
+        for failures in 1.. {
+            let asked = Instant::now();
+            match self.ledger.claim(jobs, &self.owner, self.lease).await {
+                Ok(claimed) => {
+                    metrics::delivered(self.queue, metrics::CLAIMED, claimed.len());
+                    metrics::delivered(self.queue, metrics::NOT_DUE, jobs.len() - claimed.len());
+                    self.pace.claimed(claimed.len());
+                    for job in claimed {
+                        metrics::waited(self.queue, job.waited);
+                        // Nobody listens any more only when the process ends; the lease gives the job back.
+                        let _ = self.claims.send(Held { job, until: asked + self.lease });
+                    }
+                    return;
+                }
+                Err(error) => {
+                    let wait = backoff::STORE.draw(failures);
+                    tracing::warn!(queue = %self.queue, %error, ?wait, "the ledger does not answer a claim");
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+}
+
+async fn connect(client: &Client) -> RedisResult<MultiplexedConnection> {
+    // The answer to a question that waits has no bound of its own.
+    let config =
+        AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(None);
+    client.get_multiplexed_async_connection_with_config(&config).await
+}
+
+fn silence() -> RedisError {
+    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
+}
