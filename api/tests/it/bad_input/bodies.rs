@@ -202,7 +202,7 @@ fn cases() -> Vec<Case> {
         json_case("an unknown path", "/v1/nothing", "{}", (404, "not_found"), &[]),
         json_case("a path out of the house", "/v1/../../etc/passwd", "{}", (404, "not_found"), &[]),
         json_case("a path with NUL", "/v1/files/%00", "{}", (405, "method_not_allowed"), &[]),
-        json_case("a path that is not UTF-8", "/v1/%ff", "{}", (400, "bad_request"), &[]),
+        json_case("a path that is not UTF-8", "/v1/%ff", "{}", (404, "not_found"), &[]),
     ]
 }
 
