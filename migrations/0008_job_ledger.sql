@@ -25,6 +25,7 @@ ALTER TABLE jobs
     -- How far the running attempt has come, of 100.
     ADD COLUMN progress     smallint CHECK (progress BETWEEN 0 AND 100);
 
+-- A job is held while it has a lease, and over when it has finished_at; `state` says the same for people and indexes.
 -- Every index is written three times a job: by its insert, its claim and its end. So there are few.
 CREATE INDEX jobs_due ON jobs (queue, priority, run_at) WHERE state IN ('queued', 'retrying') AND NOT parked;
 CREATE INDEX jobs_parked ON jobs (limit_key, priority, run_at) WHERE parked;

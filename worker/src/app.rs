@@ -1,6 +1,7 @@
 //! Builds the worker from its settings: the one place where everything meets.
 
 use plinth_core::Stores;
+use plinth_core::jobs::Ledger;
 use plinth_domain::job::Queue;
 use plinth_platform::settings::Settings;
 use plinth_platform::{internal, shutdown, telemetry};
@@ -26,7 +27,8 @@ pub async fn run(settings: Settings, queues: Vec<Queue>) -> anyhow::Result<()> {
         internal::serve(settings.worker.internal_bind, readiness.clone(), gone.clone().cancelled_owned());
     let mut internal = tokio::spawn(internal);
     let queues = queues.into_iter().map(|queue| (queue, settings.worker.concurrency.count())).collect();
-    let fleet = Fleet { stores, settings: settings.worker, queues, registry };
+    let ledger = Ledger::new(&settings.database, SERVICE)?;
+    let fleet = Fleet { stores, ledger, settings: settings.worker, queues, registry };
     let fleet = tokio::spawn(fleet.run(stop.clone()));
     tokio::select! {
         asked = shutdown::requested() => asked?,

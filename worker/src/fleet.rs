@@ -27,6 +27,7 @@ const HANDING_BACK: Duration = Duration::from_secs(3);
 /// What serves the queues.
 pub struct Fleet {
     pub stores: Stores,
+    pub ledger: Ledger,
     pub settings: WorkerSettings,
     /// Each with how many jobs of it run at once.
     pub queues: Vec<(Queue, usize)>,
@@ -37,7 +38,7 @@ impl Fleet {
     /// Serves until `stop`, then takes no more, and lets running jobs end or hands them back within the grace.
     pub async fn run(self, stop: CancellationToken) {
         let owner = owner();
-        let ledger = Ledger::new(&self.stores);
+        let ledger = self.ledger;
         let redis = &self.stores.redis;
         let ending = CancellationToken::new();
         let running = TaskTracker::new();

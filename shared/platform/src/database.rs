@@ -12,19 +12,34 @@ use crate::telemetry::metrics;
 
 pub use sqlx::PgPool;
 
+/// Connections of a [pool_by_key].
+const BY_KEY: u32 = 8;
+
 /// The schema, step by step; each step can run while the previous version still serves.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
 /// A pool that connects when it is first asked: a process starts, and says that it is not ready, without its database.
 pub fn pool(settings: &DatabaseSettings, application: &str) -> sqlx::Result<PgPool> {
+    let options = options(settings, application)?;
+    Ok(pooling(settings).max_connections(settings.max_connections.0).connect_lazy_with(options))
+}
+
+/// A small pool beside the other one, for statements that find rows by their keys and are planned once for all: with a
+/// plan for the values at hand PostgreSQL reads a whole table that it believes to be small.
+pub fn pool_by_key(settings: &DatabaseSettings, application: &str) -> sqlx::Result<PgPool> {
+    let options = options(settings, application)?.options([("plan_cache_mode", "force_generic_plan")]);
+    Ok(pooling(settings).max_connections(BY_KEY).connect_lazy_with(options))
+}
+
+fn options(settings: &DatabaseSettings, application: &str) -> sqlx::Result<PgConnectOptions> {
     let timeout = settings.statement_timeout.as_millis().to_string();
-    let options = PgConnectOptions::from_str(settings.url.expose())?
+    Ok(PgConnectOptions::from_str(settings.url.expose())?
         .application_name(application)
-        .options([("statement_timeout", timeout)]);
-    Ok(PgPoolOptions::new()
-        .max_connections(settings.max_connections.0)
-        .acquire_timeout(settings.acquire_timeout)
-        .connect_lazy_with(options))
+        .options([("statement_timeout", timeout)]))
+}
+
+fn pooling(settings: &DatabaseSettings) -> PgPoolOptions {
+    PgPoolOptions::new().acquire_timeout(settings.acquire_timeout)
 }
 
 /// Runs a query under a constant name that traces and metrics show.

@@ -134,7 +134,8 @@ impl House {
         let mut stage = Stage::open().await;
         let wire = stage.wire_redis().await;
         let stores = stage.stores();
-        Self { ledger: Ledger::new(&stores), stores, wire, stage }
+        let ledger = Ledger::new(&stage.settings().database, "test").expect("the URL is one");
+        Self { ledger, stores, wire, stage }
     }
 
     pub(crate) fn settings(&self) -> WorkerSettings {
@@ -167,7 +168,8 @@ impl House {
     pub(crate) fn start_with(&self, settings: WorkerSettings, registry: Registry) -> Worker {
         let stop = CancellationToken::new();
         let queues = vec![(Queue::Email, settings.concurrency.count())];
-        let fleet = Fleet { stores: self.stores.clone(), settings, queues, registry };
+        let fleet =
+            Fleet { stores: self.stores.clone(), ledger: self.ledger.clone(), settings, queues, registry };
         Worker { fleet: tokio::spawn(fleet.run(stop.clone())), stop }
     }
 

@@ -107,10 +107,10 @@ impl Ledger {
         let mut keys = Vec::new();
         if others.is_empty() {
             // One statement is its own transaction: no more round trips than one.
-            let mut connection = self.stores.db.acquire().await?;
+            let mut connection = self.db.acquire().await?;
             finish(&mut connection, &done, &mut recorded, &mut keys).await?;
         } else {
-            let mut transaction = self.stores.db.begin().await?;
+            let mut transaction = self.db.begin().await?;
             if !done.is_empty() {
                 finish(&mut transaction, &done, &mut recorded, &mut keys).await?;
             }
@@ -119,7 +119,7 @@ impl Ledger {
         }
         if !keys.is_empty() {
             // After the commit: only then does a job that ended not count any more.
-            recorded.released = limits::release(&self.stores.db, &keys).await?;
+            recorded.released = limits::release(&self.db, &keys).await?;
         }
         Ok(recorded)
     }
@@ -136,7 +136,7 @@ async fn finish(
         "UPDATE jobs
          SET state = 'done', finished_at = now(), lease_until = NULL, panics = 0, progress = NULL
          FROM unnest($1::uuid[], $2::integer[]) AS ended (id, claim)
-         WHERE jobs.id = ended.id AND jobs.claim = ended.claim AND jobs.state = 'running'
+         WHERE jobs.id = ended.id AND jobs.claim = ended.claim AND jobs.lease_until IS NOT NULL
          RETURNING jobs.id, jobs.limit_key",
         &ids,
         &numbers,
@@ -172,7 +172,7 @@ async fn fail(
                          $8::boolean[])
                  AS given (id, claim, outcome, state, error, wait, counted, panicked)
                ON jobs.id = given.id AND jobs.claim = given.claim
-             WHERE jobs.state = 'running'),
+             WHERE jobs.lease_until IS NOT NULL),
          told AS (
              INSERT INTO job_attempts (job_id, claim, attempt, worker, started_at, ended_at, outcome, error)
              SELECT id, claim, attempt, coalesce(lease_owner, ''), coalesce(started_at, now()), now(), outcome, error

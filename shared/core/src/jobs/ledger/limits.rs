@@ -24,7 +24,7 @@ pub enum Hold {
 impl Ledger {
     /// Takes one of `limit` shares of a key for a running job, or parks the job.
     pub async fn hold(&self, claim: Claim, key: &str, limit: i64) -> Result<Hold> {
-        let mut transaction = self.stores.db.begin().await?;
+        let mut transaction = self.db.begin().await?;
         // Who asks for the same key asks one after the other: what each counts is true until it has written.
         let lock = sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key);
         named("jobs.lock_key", lock.execute(&mut *transaction)).await?;
@@ -34,7 +34,7 @@ impl Ledger {
                      (SELECT count(*) FROM jobs AS others
                       WHERE others.limit_key = $3 AND others.state = 'running' AND others.lease_until >= now()
                         AND others.id <> $1) < $4 AS granted
-                 FROM jobs WHERE id = $1 AND claim = $2 AND state = 'running'),
+                 FROM jobs WHERE id = $1 AND claim = $2 AND lease_until IS NOT NULL),
              told AS (
                  INSERT INTO job_attempts (job_id, claim, attempt, worker, started_at, ended_at, outcome, error)
                  SELECT id, claim, attempt, coalesce(lease_owner, ''), coalesce(started_at, now()), now(), 'parked',
@@ -78,8 +78,8 @@ impl Ledger {
                  SELECT FROM jobs AS others
                  WHERE others.limit_key = keys.limit_key AND others.state = 'running' AND others.lease_until >= now())"#,
         );
-        let keys = named("jobs.forgotten_keys", query.fetch_all(&self.stores.db)).await?;
-        if keys.is_empty() { Ok(Vec::new()) } else { release(&self.stores.db, &keys).await }
+        let keys = named("jobs.forgotten_keys", query.fetch_all(&self.db)).await?;
+        if keys.is_empty() { Ok(Vec::new()) } else { release(&self.db, &keys).await }
     }
 }
 

@@ -12,16 +12,19 @@ pub use claims::{Claim, ClaimedJob, Renewed};
 pub use ends::{Ended, HowItEnded, Recorded};
 pub use limits::Hold;
 
-use crate::Stores;
+use plinth_platform::database::{self, PgPool};
+use plinth_platform::settings::DatabaseSettings;
 
-/// The door to the ledger.
+use crate::Result;
+
+/// The door to the ledger. It has connections of its own: leases are renewed however many connections handlers hold.
 #[derive(Clone)]
 pub struct Ledger {
-    stores: Stores,
+    db: PgPool,
 }
 
 impl Ledger {
-    pub fn new(stores: &Stores) -> Self {
-        Self { stores: stores.clone() }
+    pub fn new(settings: &DatabaseSettings, application: &str) -> Result<Self> {
+        Ok(Self { db: database::pool_by_key(settings, application)? })
     }
 }

@@ -37,7 +37,7 @@ impl Ledger {
             &queues,
             limit,
         );
-        let rows = named("jobs.due", query.fetch_all(&self.stores.db)).await?;
+        let rows = named("jobs.due", query.fetch_all(&self.db)).await?;
         rows.into_iter().map(|row| note(row.id, &row.queue, row.priority, row.run_at)).collect()
     }
 }
