@@ -14,9 +14,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::cleanup::schedule;
 use crate::dispatcher::{Dispatcher, Refills};
+use crate::figures::Figures;
 use crate::leases::Leases;
 use crate::metrics;
-use crate::queue::Service;
+use crate::queue::{Pace, Service};
 use crate::recorder::Recorder;
 use crate::registry::Registry;
 use crate::runner::Runner;
@@ -58,10 +59,14 @@ impl Fleet {
         metrics::register(&queues);
         let (refills, asked) = Refills::new();
         let mut services = JoinSet::new();
+        let mut paces = Vec::new();
         for (queue, concurrency) in self.queues {
+            let pace = Arc::new(Pace::new(concurrency));
+            paces.push((queue, pace.clone()));
             let service = Service {
                 queue,
                 concurrency,
+                pace,
                 owner: owner.clone(),
                 lease: self.settings.lease,
                 ledger: ledger.clone(),
@@ -75,6 +80,8 @@ impl Fleet {
         let mut keepers = JoinSet::new();
         keepers.spawn(leases.keep());
         keepers.spawn(writing);
+        let figures = Figures { ledger: ledger.clone(), redis: redis.clone(), queues: paces };
+        services.spawn(figures.run(stop.clone()));
         let dispatcher = Dispatcher { ledger, redis: redis.clone(), asked };
         services.spawn(dispatcher.run(stop.clone()));
         if queues.contains(&Queue::Cleanup) {

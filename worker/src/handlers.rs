@@ -5,6 +5,7 @@ use std::sync::Arc;
 use plinth_core::Stores;
 use plinth_core::auth::{EmailChanges, PasswordResets, SecurityNotices, Verification};
 use plinth_core::files::{Processing, Purge};
+use plinth_core::jobs::SentMails;
 use plinth_core::notifications::Inbox;
 use plinth_domain::job::{
     CleanUp, DeliverNotification, MakeThumbnails, PurgeFile, ResendVerificationMail, SendEmailChangeMail,
@@ -24,6 +25,8 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
         email_changes: EmailChanges::new(stores, settings.auth.email_change_lifetime),
         notices: SecurityNotices::new(stores, settings.auth.email_undo_lifetime),
         mailer: Mailer::new(&settings.smtp)?,
+        sent: SentMails::new(stores),
+        per_domain: settings.smtp.per_domain.0,
         product: email::Product {
             name: settings.general.product_name.clone(),
             public_url: settings.general.public_url.to_string(),

@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod cleanup;
 pub mod dispatcher;
 pub mod email;
+mod figures;
 pub mod files;
 pub mod fleet;
 pub mod handlers;

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use plinth_domain::job::Queue;
-use plinth_platform::telemetry::metrics::{counter, histogram};
-use prometheus::{HistogramVec, IntCounterVec};
+use plinth_platform::telemetry::metrics::{counter, gauge, histogram};
+use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
 
 /// Buckets for jobs, from a row to a large picture, in seconds.
 const JOB_BUCKETS: &[f64] =
@@ -40,6 +40,30 @@ static WAITS: LazyLock<HistogramVec> = LazyLock::new(|| {
 
 static SOURCE_FAILURES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counter("plinth_worker_source_failures_total", "Times Redis gave no notes of a queue.", &["queue"])
+});
+
+static DUE: LazyLock<GaugeVec> = LazyLock::new(|| {
+    gauge("plinth_jobs_due", "Jobs that are due and that nobody holds, up to 300,000.", &["queue", "kind"])
+});
+
+static OLDEST: LazyLock<GaugeVec> = LazyLock::new(|| {
+    gauge("plinth_job_oldest_due_seconds", "Since the oldest of them was due.", &["queue", "kind"])
+});
+
+static OTHERS: LazyLock<GaugeVec> = LazyLock::new(|| {
+    gauge(
+        "plinth_jobs_in_state",
+        "Jobs that run, are parked, or are dead, up to 100,000.",
+        &["queue", "state"],
+    )
+});
+
+static BACKLOG: LazyLock<GaugeVec> = LazyLock::new(|| {
+    gauge(
+        "plinth_queue_backlog_seconds",
+        "What one worker such as this would need for all that is due: divide by what may wait to get the workers wanted.",
+        &["queue"],
+    )
 });
 
 /// What the ledger said to a delivery.
@@ -78,4 +102,29 @@ pub fn dispatched(queue: Queue, jobs: u64) {
 
 pub fn source_failed(queue: Queue) {
     SOURCE_FAILURES.with_label_values(&[queue.as_str()]).inc();
+}
+
+/// Kinds and states that nobody is in any more shall not be told for ever.
+pub fn forget_backlog() {
+    DUE.reset();
+    OLDEST.reset();
+    OTHERS.reset();
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a metric is a double, and these are small")]
+pub fn due(queue: &str, kind: &str, jobs: i64, oldest: Duration) {
+    DUE.with_label_values(&[queue, kind]).set(jobs as f64);
+    OLDEST.with_label_values(&[queue, kind]).set(oldest.as_secs_f64());
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a metric is a double, and these are small")]
+pub fn others(queue: &str, state: &str, jobs: i64) {
+    OTHERS.with_label_values(&[queue, state]).set(jobs as f64);
+}
+
+/// Nothing is told while nobody knows how long a job takes and some wait.
+pub fn backlog_time(queue: Queue, time: Option<Duration>) {
+    if let Some(time) = time {
+        BACKLOG.with_label_values(&[queue.as_str()]).set(time.as_secs_f64());
+    }
 }

@@ -8,7 +8,7 @@ use plinth_domain::id::JobId;
 use plinth_domain::job::SendEmailChangeMail;
 use plinth_platform::mailer::Mail;
 
-use super::{Post, Product, address, asked, compose, not_sent};
+use super::{Post, Product, address, asked, compose};
 use crate::attempt::Attempt;
 use crate::outcome::{Done, Failure};
 
@@ -20,7 +20,7 @@ pub async fn send(post: Arc<Post>, job: SendEmailChangeMail, attempt: Attempt) -
         return Ok(());
     };
     let mail = write(&post.product, attempt.job, &due).map_err(Failure::permanent)?;
-    post.mailer.send(mail).await.map_err(not_sent)?;
+    post.deliver(&attempt, mail).await?;
     post.email_changes.sent(due.user).await?;
     Ok(())
 }

@@ -10,12 +10,13 @@ use std::sync::LazyLock;
 
 use minijinja::{Environment, UndefinedBehavior, Value};
 use plinth_core::auth::{Asked, EmailChanges, PasswordResets, SecurityNotices, Verification};
+use plinth_core::jobs::{SentMails, Standing};
 use plinth_domain::email::Email;
 use plinth_domain::id::JobId;
 use plinth_platform::mailer::{Mail, MailError, Mailer};
 
 use crate::attempt::Attempt;
-use crate::outcome::Failure;
+use crate::outcome::{Done, Failure};
 
 /// What the mails of this queue need.
 pub struct Post {
@@ -24,7 +25,30 @@ pub struct Post {
     pub email_changes: EmailChanges,
     pub notices: SecurityNotices,
     pub mailer: Mailer,
+    pub sent: SentMails,
+    /// Mails to one domain that are sent at once, in the whole fleet.
+    pub per_domain: u32,
     pub product: Product,
+}
+
+impl Post {
+    /// Sends the job's mail, unless the mail server has it already. It is written down before and after: the one
+    /// repetition there can be is that of a worker which dies between the server's 250 and our commit.
+    async fn deliver(&self, attempt: &Attempt, mail: Mail) -> Done {
+        // What the server does with the mail of a domain takes as long as that domain does.
+        let domain = mail.to.rsplit('@').next().unwrap_or_default().to_lowercase();
+        attempt.hold(&format!("mail:{domain}"), self.per_domain).await?;
+        match self.sent.begin(attempt.job).await? {
+            Standing::Accepted => return Ok(()),
+            Standing::Uncertain => {
+                tracing::warn!("the mail may be sent again: nobody knows how its last sending ended");
+            }
+            Standing::New => {}
+        }
+        self.mailer.send(mail).await.map_err(not_sent)?;
+        self.sent.accepted(attempt.job).await?;
+        Ok(())
+    }
 }
 
 /// Whose mails these are.

@@ -12,7 +12,7 @@ use plinth_platform::mailer::Mail;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-use super::{Post, Product, asked, compose, not_sent};
+use super::{Post, Product, asked, compose};
 use crate::attempt::Attempt;
 use crate::outcome::{Done, Failure};
 
@@ -26,7 +26,7 @@ pub async fn send(post: Arc<Post>, job: SendSecurityNotice, attempt: Attempt) ->
         return Ok(());
     };
     let mail = write(&post.product, attempt.job, &job.notice, &due)?;
-    post.mailer.send(mail).await.map_err(not_sent)?;
+    post.deliver(&attempt, mail).await?;
     post.notices.sent(job.user_id, &job.notice).await?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use plinth_domain::id::JobId;
 use plinth_domain::job::SendVerificationMail;
 use plinth_platform::mailer::Mail;
 
-use super::{Post, Product, compose, not_sent};
+use super::{Post, Product, compose};
 use crate::attempt::Attempt;
 use crate::outcome::{Done, Failure};
 
@@ -25,7 +25,7 @@ pub(super) async fn mail(post: &Post, due: Option<MailedToken>, attempt: Attempt
         return Ok(());
     };
     let mail = write(&post.product, attempt.job, &due).map_err(Failure::permanent)?;
-    post.mailer.send(mail).await.map_err(not_sent)?;
+    post.deliver(&attempt, mail).await?;
     post.verification.sent(due.user).await?;
     Ok(())
 }

@@ -17,19 +17,20 @@ use tokio_util::sync::CancellationToken;
 
 use self::backend::Claimed;
 use self::desk::Desk;
-use self::pace::Pace;
 use self::source::Source;
 use crate::dispatcher::Refills;
 use crate::runner::Runner;
 
 pub use self::backend::Held;
 pub use self::desk::Slot;
+pub use self::pace::Pace;
 
 /// What serves one queue.
 pub struct Service {
     pub queue: Queue,
     /// How many jobs of it run at once.
     pub concurrency: usize,
+    pub pace: Arc<Pace>,
     /// This start of this process, as the ledger names the holder of a lease.
     pub owner: Arc<str>,
     pub lease: Duration,
@@ -42,7 +43,7 @@ pub struct Service {
 impl Service {
     /// Serves until `stop`. What was claimed and not begun is handed back by the runner.
     pub async fn run(self, stop: CancellationToken) {
-        let pace = Arc::new(Pace::new(self.concurrency));
+        let pace = self.pace;
         let (claims, claimed) = mpsc::unbounded_channel();
         let source = Source {
             queue: self.queue,

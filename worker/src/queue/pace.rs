@@ -18,7 +18,7 @@ const MOST_AHEAD: usize = 500;
 const MEMORY: u64 = 8;
 
 /// The pace of one queue in this process.
-pub(super) struct Pace {
+pub struct Pace {
     concurrency: usize,
     counts: Mutex<Counts>,
     changed: Notify,
@@ -45,7 +45,7 @@ impl Counts {
 }
 
 impl Pace {
-    pub(super) fn new(concurrency: usize) -> Self {
+    pub fn new(concurrency: usize) -> Self {
         Self { concurrency, counts: Mutex::default(), changed: Notify::new() }
     }
 
@@ -59,6 +59,16 @@ impl Pace {
             }
             changed.await;
         }
+    }
+
+    /// How long this process alone would take for so many jobs; `None` while it does not know how long one takes.
+    pub fn time_for(&self, jobs: u64) -> Option<Duration> {
+        if jobs == 0 {
+            return Some(Duration::ZERO);
+        }
+        let concurrency = u64::try_from(self.concurrency).unwrap_or(u64::MAX);
+        let mean = self.change(|counts| counts.mean)?;
+        Some(Duration::from_micros(mean.saturating_mul(jobs) / concurrency))
     }
 
     /// So many were claimed.

@@ -135,7 +135,7 @@ impl House {
         let wire = stage.wire_redis().await;
         let stores = stage.stores();
         let ledger = Ledger::new(&stage.settings().database, "test").expect("the URL is one");
-        Self { ledger, stores, wire, stage }
+        Self { stores, ledger, wire, stage }
     }
 
     pub(crate) fn settings(&self) -> WorkerSettings {
@@ -146,8 +146,8 @@ impl House {
     pub(crate) async fn enqueue<J: JobPayload>(&self, job: &J) -> JobId {
         let id = JobId::mint(self.stores.clock.now());
         sqlx::query(
-            "INSERT INTO jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, now(), now())",
+            "INSERT INTO jobs (id, queue, kind, payload, payload_version, max_attempts, priority, run_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, now(), now())",
         )
         .bind(id.0)
         .bind(J::QUEUE.as_str())
@@ -155,6 +155,7 @@ impl House {
         .bind(serde_json::to_value(job).expect("a payload is JSON"))
         .bind(J::VERSION)
         .bind(J::MAX_ATTEMPTS)
+        .bind(J::PRIORITY.rank())
         .execute(&self.stores.db)
         .await
         .expect("inserts");
@@ -229,6 +230,21 @@ impl House {
             1,
         )
         .await;
+    }
+
+    /// From now on, as PostgreSQL writes an interval.
+    pub(crate) async fn set_deadline(&self, id: JobId, interval: &str) {
+        let query = sqlx::query("UPDATE jobs SET deadline = now() + $2::interval WHERE id = $1");
+        query.bind(id.0).bind(interval).execute(&self.stores.db).await.expect("updates");
+    }
+
+    /// How the attempts ended that did not succeed.
+    pub(crate) async fn attempts(&self, id: JobId) -> Vec<String> {
+        sqlx::query_scalar("SELECT outcome FROM job_attempts WHERE job_id = $1 ORDER BY claim")
+            .bind(id.0)
+            .fetch_all(&self.stores.db)
+            .await
+            .expect("the attempts are read")
     }
 
     async fn update(&self, sql: &'static str, id: JobId, value: i16) {

@@ -3,4 +3,6 @@
 mod delivery;
 mod drain;
 mod house;
+mod limits;
+mod order;
 mod outages;

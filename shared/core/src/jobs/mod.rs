@@ -2,9 +2,13 @@
 
 mod ledger;
 pub(crate) mod repository;
+mod sent_mails;
 mod transport;
 
 pub(crate) use repository::{NewJob, claim_tick};
 
-pub use ledger::{Claim, ClaimedJob, Ended, Hold, HowItEnded, Ledger, Recorded, Renewed};
+pub use ledger::{
+    Backlog, Claim, ClaimedJob, Due, Ended, Hold, HowItEnded, Ledger, Others, Recorded, Renewed,
+};
+pub use sent_mails::{SentMails, Standing};
 pub use transport::{Note, Popped, Transport, WINDOW, read_note};

@@ -70,6 +70,8 @@ settings! {
         url: SmtpUrl = None,
         /// The sender of every mail.
         from: Sender = Some("Plinth <no-reply@localhost>"),
+        /// Mails to one domain that are sent at once, by all workers together: a slow domain holds up its own mails only.
+        per_domain: AtLeast<1> = Some("2"),
     }
 
     /// The API server.

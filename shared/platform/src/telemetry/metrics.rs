@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use prometheus::{
-    Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, TextEncoder,
+    Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, TextEncoder,
     default_registry, gather,
 };
 
@@ -35,6 +35,14 @@ pub fn histogram(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Hi
 /// A counter in the process's registry.
 pub fn counter(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     let metric = IntCounterVec::new(Opts::new(name, help), labels)
+        .expect("names and labels are constants that Prometheus takes");
+    default_registry().register(Box::new(metric.clone())).expect("each metric is registered once");
+    metric
+}
+
+/// A gauge in the process's registry.
+pub fn gauge(name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+    let metric = GaugeVec::new(Opts::new(name, help), labels)
         .expect("names and labels are constants that Prometheus takes");
     default_registry().register(Box::new(metric.clone())).expect("each metric is registered once");
     metric

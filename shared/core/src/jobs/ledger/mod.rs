@@ -3,11 +3,13 @@
 //! Every write after a claim names it, so that a worker whose lease was taken over changes nothing. Times are those of
 //! PostgreSQL: a worker whose clock is wrong takes nothing early and holds nothing too long.
 
+mod backlog;
 mod claims;
 mod ends;
 mod limits;
 mod window;
 
+pub use backlog::{Backlog, Due, Others};
 pub use claims::{Claim, ClaimedJob, Renewed};
 pub use ends::{Ended, HowItEnded, Recorded};
 pub use limits::Hold;

@@ -1,0 +1,164 @@
+//! What goes first, what may not begin any more, and what a late word of a former holder is worth.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use plinth_core::jobs::{Ended, HowItEnded};
+use plinth_domain::id::JobId;
+use plinth_domain::job::{JobPayload, Priority, Queue};
+use plinth_platform::settings::AtLeast;
+use plinth_worker::registry::Registry;
+use serde::{Deserialize, Serialize};
+
+use crate::house::{House, Log, Tally};
+
+/// A job that others give way to.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Urgent {}
+
+impl JobPayload for Urgent {
+    const KIND: &'static str = "test.urgent";
+    const QUEUE: Queue = Queue::Email;
+    const VERSION: i16 = 1;
+    const MAX_ATTEMPTS: i16 = 10;
+    const PRIORITY: Priority = Priority::High;
+}
+
+/// A job whose patience is shorter than the settings allow.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Hasty {}
+
+impl JobPayload for Hasty {
+    const KIND: &'static str = "test.hasty";
+    const QUEUE: Queue = Queue::Email;
+    const VERSION: i16 = 1;
+    const MAX_ATTEMPTS: i16 = 1;
+    const TIMEOUT: Option<Duration> = Some(Duration::from_millis(100));
+}
+
+#[tokio::test]
+async fn high_goes_before_normal_whenever_it_came() {
+    let house = House::open().await;
+    let order: Arc<Mutex<Vec<JobId>>> = Arc::default();
+    let (all, urgent) = (order.clone(), order.clone());
+    let registry = Registry::default()
+        .with(move |_: Tally, attempt| {
+            all.lock().expect("no holder panics").push(attempt.job);
+            async {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                Ok(())
+            }
+        })
+        .with(move |_: Urgent, attempt| {
+            urgent.lock().expect("no holder panics").push(attempt.job);
+            async { Ok(()) }
+        });
+    for _ in 0..10 {
+        house.enqueue(&Tally::default()).await;
+    }
+    let late = house.enqueue(&Urgent::default()).await;
+    let mut settings = house.settings();
+    settings.concurrency = AtLeast(1);
+    let worker = house.start_with(settings, registry);
+    house.until_all_are("done", 11).await;
+    let order = order.lock().expect("no holder panics").clone();
+    assert_eq!(order.first(), Some(&late), "{order:?}");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_whose_time_is_over_is_dead_and_never_runs() {
+    let house = House::open().await;
+    let log = Log::default();
+    let job = house.enqueue(&Tally::default()).await;
+    house.set_deadline(job, "-1 s").await;
+    let worker = house.start(log.tallying(Duration::ZERO));
+    house.until_all_are("dead", 1).await;
+    assert_eq!(log.runs(job), 0);
+    assert!(house.job(job).await.last_error.is_some_and(|error| error.contains("the time is over")));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn the_third_panic_in_a_row_is_final() {
+    let house = House::open().await;
+    let log = Log::default();
+    let seen = log.clone();
+    let worker = house.start(Registry::default().with(move |_: Urgent, attempt| {
+        seen.begin(attempt.job);
+        async { panic!("again") }
+    }));
+    let job = house.enqueue(&Urgent::default()).await;
+    house.until_all_are("dead", 1).await;
+    assert_eq!(log.runs(job), 3, "although it has ten attempts");
+    assert_eq!(house.attempts(job).await, ["retried", "retried", "dead"]);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_kind_may_have_less_time_than_the_settings_allow() {
+    let house = House::open().await;
+    let worker = house.start(Registry::default().with(|_: Hasty, _| std::future::pending()));
+    let job = house.enqueue(&Hasty::default()).await;
+    house.until_all_are("dead", 1).await;
+    assert_eq!(house.job(job).await.last_error.as_deref(), Some("not done within 100ms"));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_was_handed_back_is_not_taken_away_by_the_same_word_said_twice() {
+    let house = House::open().await;
+    let job = house.enqueue(&Tally::default()).await;
+    let first = house.claim_and_die(job, Duration::from_secs(30)).await.expect("it is due");
+    let back = [Ended { claim: first, how: HowItEnded::HandedBack }];
+    assert_eq!(house.ledger.record(&back).await.expect("answers").ours.len(), 1);
+    // The next holder has the same attempt, and another claim.
+    let second = house.claim_and_die(job, Duration::from_secs(30)).await.expect("it is due again");
+    assert_eq!(house.job(job).await.attempt, 1);
+    assert!(house.ledger.record(&back).await.expect("answers").ours.is_empty());
+    assert_eq!(house.job(job).await.state, "running");
+    let done = [Ended { claim: second, how: HowItEnded::Done }];
+    assert_eq!(house.ledger.record(&done).await.expect("answers").ours.len(), 1);
+    assert_eq!(house.attempts(job).await, ["handed_back"]);
+}
+
+#[tokio::test]
+async fn one_transaction_takes_every_kind_of_end() {
+    let house = House::open().await;
+    let ends = [
+        HowItEnded::Done,
+        HowItEnded::Retried { error: "no".to_owned(), wait: Duration::from_hours(1), panicked: false },
+        HowItEnded::Dead { error: "never".to_owned() },
+        HowItEnded::HandedBack,
+        HowItEnded::Postponed { reason: "newer".to_owned(), wait: Duration::from_mins(1) },
+        HowItEnded::Cancelled,
+    ];
+    let mut ended = Vec::new();
+    for how in ends {
+        let job = house.enqueue(&Tally::default()).await;
+        let claim = house.claim_and_die(job, Duration::from_secs(30)).await.expect("it is due");
+        ended.push(Ended { claim, how });
+    }
+    assert_eq!(house.ledger.record(&ended).await.expect("answers").ours.len(), ended.len());
+    let mut states = Vec::new();
+    for one in &ended {
+        let job = house.job(one.claim.job).await;
+        states.push((job.state, job.attempt));
+    }
+    let expected =
+        [("done", 1), ("retrying", 1), ("dead", 1), ("queued", 0), ("retrying", 0), ("cancelled", 1)];
+    assert_eq!(states, expected.map(|(state, attempt)| (state.to_owned(), attempt)));
+}
+
+#[tokio::test]
+async fn redis_holds_a_window_of_a_backlog() {
+    let house = House::open().await;
+    let log = Log::default();
+    let jobs = house.enqueue_many(5_000).await;
+    house.push(&jobs).await;
+    assert_eq!(house.notes().await, plinth_core::jobs::WINDOW);
+    let worker = house.start(log.tallying(Duration::ZERO));
+    house.until_all_are("done", jobs.len()).await;
+    assert!(jobs.iter().all(|job| log.runs(*job) == 1));
+    worker.stop().await;
+}
