@@ -33,9 +33,22 @@ pub(crate) async fn binaries(layout: &Layout, profile: Profile) -> Result<PathBu
 
 /// The release build, with the programs that only they run.
 pub(crate) async fn for_bench(layout: &Layout) -> Result<PathBuf> {
-    let status = foreground::status(command(layout, Profile::Release)?.args(["--example", "authz"])).await?;
+    let status = foreground::status(command(layout, Profile::Release)?.args([
+        "--example",
+        "authz",
+        "--example",
+        "jobs",
+    ]))
+    .await?;
     ensure!(status.success(), "the build failed");
     folder(Profile::Release)
+}
+
+/// The debug build, with the programs that only `cargo dev chaos` runs.
+pub(crate) async fn with_examples(layout: &Layout) -> Result<()> {
+    let status = foreground::status(command(layout, Profile::Debug)?.args(["--example", "chaos"])).await?;
+    ensure!(status.success(), "the build failed");
+    Ok(())
 }
 
 /// Builds every binary, and what cargo says is heard only when it fails.

@@ -69,6 +69,11 @@ pub(crate) enum Verb {
     /// A stack of its own is started, without rate limits. A readable table
     /// follows on stderr.
     Bench(Bench),
+    /// Kill workers and clients and take stores away, then check that no job was lost or ran twice at once
+    ///
+    /// Prints the seed of what it does; the same seed does the same again, at
+    /// other moments of the programs that it does it to.
+    Chaos(Chaos),
     /// Regenerate .sqlx, the query data that lets the workspace build offline
     Sqlx(Sqlx),
     /// Make the list of breached and common passwords that the product refuses
@@ -125,6 +130,19 @@ pub(crate) struct Bench {
     #[arg(value_name = "SCENARIO")]
     pub(crate) scenarios: Vec<String>,
     /// This process is the release build
+    #[arg(long, hide = true)]
+    pub(crate) built: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Chaos {
+    /// How long things go wrong
+    #[arg(long, default_value_t = 5.0)]
+    pub(crate) minutes: f64,
+    /// What goes wrong, and in which order
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Everything is built already
     #[arg(long, hide = true)]
     pub(crate) built: bool,
 }

@@ -7,6 +7,7 @@ mod backing;
 mod bench;
 mod breached;
 mod build;
+mod chaos;
 mod check;
 mod cli;
 mod console;
@@ -60,6 +61,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Test(args) => testing::run(&layout, args).await,
         Verb::Check => check::run(&layout).await,
         Verb::Bench(args) => bench::run(&layout, args).await,
+        Verb::Chaos(args) => chaos::run(&layout, args).await,
         Verb::Sqlx(args) => sqlx::run(&layout, args).await,
         Verb::Breached(args) => breached::run(&layout, &args),
         Verb::Baseline(args) => bench::baseline::serve(&args.redis_url, args.bind).await,

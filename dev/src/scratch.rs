@@ -14,7 +14,7 @@ use crate::stack::Foundation;
 use crate::up::Lock;
 
 /// The verbs that have such folders.
-const VERBS: [&str; 5] = ["bench", "check", "smoke", "sqlx", "test"];
+const VERBS: [&str; 6] = ["bench", "chaos", "check", "smoke", "sqlx", "test"];
 
 /// A folder of this run alone. Going out of scope removes it; the logs stay in
 /// .dev/logs/VERB, because somebody may want to know what went wrong.

@@ -1,6 +1,7 @@
 //! Everything that api and worker stand on: PostgreSQL, Redis, the S3 endpoint
 //! and the mailbox, each private to one stack.
 
+mod faults;
 mod postgres;
 mod redis;
 mod s3;

@@ -38,6 +38,8 @@ pub(crate) struct Cluster {
     home: PathBuf,
     port: u16,
     password: String,
+    account: Option<Account>,
+    durability: Durability,
 }
 
 impl Cluster {
@@ -62,16 +64,22 @@ impl Cluster {
         // A postmaster.pid of a killed server would only cost PostgreSQL a look,
         // but after a reboot its id may belong to somebody else.
         let _ = fs::remove_file(data.join("postmaster.pid"));
-        let program = Program::new("postgres", &programs.program("postgres"), &data)
-            .args(arguments(&data, port, durability))
-            .account(account)
-            // "Fast" shutdown: SIGTERM would wait for every client to leave.
-            .stop_signal(Signal::SIGINT);
+        let password = facts.postgres_password.clone();
+        let cluster = Self { programs, home, port, password, account, durability };
         let log = logs.open("postgres")?;
         free_port();
-        let process = program.start(&log, ledger)?;
-        let cluster = Self { programs, home, port, password: facts.postgres_password.clone() };
+        let process = cluster.program().start(&log, ledger)?;
         Ok((cluster, process))
+    }
+
+    /// The server, which is started again after a crash as it was at first.
+    pub(crate) fn program(&self) -> Program {
+        let data = self.home.join("data");
+        Program::new("postgres", &self.programs.program("postgres"), &data)
+            .args(arguments(&data, self.port, self.durability))
+            .account(self.account)
+            // "Fast" shutdown: SIGTERM would wait for every client to leave.
+            .stop_signal(Signal::SIGINT)
     }
 
     pub(crate) fn url(&self, database: &str) -> String {

@@ -7,6 +7,7 @@ pub(crate) mod baseline;
 mod board;
 mod flood;
 mod idle;
+mod jobs;
 mod load;
 mod login;
 mod me;
@@ -34,7 +35,7 @@ use board::Board;
 
 /// In the order in which they are measured: memory comes before anything else has
 /// been touched.
-const SCENARIOS: [&str; 6] = ["idle", "upload", "me", "refresh", "authz", "login"];
+const SCENARIOS: [&str; 7] = ["idle", "upload", "me", "refresh", "authz", "login", "jobs"];
 
 /// A load generator comes from one address, unless it says from which: limits are counted, and never reached.
 const SETTINGS: [(&str, &str); 5] = [
@@ -107,6 +108,7 @@ async fn measure(bed: &mut Bed, wanted: &[String], board: &mut Board) -> Result<
             "me" => me::measure(bed, board).await,
             "refresh" => refresh::measure(bed, board).await,
             "authz" => authz::measure(board).await,
+            "jobs" => jobs::measure(bed, board).await,
             _ => login::measure(bed, board).await,
         };
         measured.with_context(|| format!("scenario {scenario}"))?;

@@ -137,9 +137,15 @@ impl Supervised {
     }
 
     /// Asks it to end; after `grace` its whole group is killed.
-    pub(crate) async fn stop(mut self, grace: Duration) {
+    pub(crate) async fn stop(self, grace: Duration) {
+        let signal = self.stop_signal;
+        self.stop_by(signal, grace).await;
+    }
+
+    /// The same by another signal than its own.
+    pub(crate) async fn stop_by(mut self, signal: Signal, grace: Duration) {
         if self.has_ended().is_none() {
-            let _ = nix::sys::signal::kill(self.pid, self.stop_signal);
+            let _ = nix::sys::signal::kill(self.pid, signal);
             if timeout(grace, self.child.wait()).await.is_err() {
                 crate::console::note(&format!("{} did not end in time and is killed", self.name));
             }

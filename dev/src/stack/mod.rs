@@ -106,6 +106,33 @@ impl Foundation {
         Environment::new(self.services, &self.backing.addresses, &self.facts, settings)
     }
 
+    /// The settings of a program that works with these services alone.
+    pub(crate) fn variables(&self) -> Variables {
+        self.environment(&[]).shared("http://localhost")
+    }
+
+    /// Starts a program, to be stopped by whoever asked for it.
+    pub(crate) fn start_beside(&mut self, program: Program) -> Result<Supervised> {
+        let log = self.logs.open(program.name())?;
+        program.start(&log, &mut self.ledger)
+    }
+
+    pub(crate) async fn wipe_redis(&self) -> Result<()> {
+        self.backing.wipe_redis().await
+    }
+
+    pub(crate) async fn stop_redis(&mut self) {
+        self.backing.stop_redis().await;
+    }
+
+    pub(crate) async fn start_redis(&mut self) -> Result<()> {
+        self.backing.start_redis(&self.layout, &self.logs, &mut self.ledger).await
+    }
+
+    pub(crate) async fn crash_postgres(&mut self) -> Result<()> {
+        self.backing.crash_postgres(&self.logs, &mut self.ledger).await
+    }
+
     pub(crate) async fn stop(mut self) {
         self.backing.stop().await;
         self.ledger.clear();
@@ -197,6 +224,16 @@ impl Stack {
             Ok(status) => format!("{name} ended unexpectedly ({status})"),
             Err(error) => format!("{name} was lost: {error:#}"),
         }
+    }
+
+    /// Makes another database beside the product's.
+    pub(crate) fn create_database(&self, name: &str) -> Result<String> {
+        self.backing.create_database(name)
+    }
+
+    /// Where the product's Redis is.
+    pub(crate) fn redis_url(&self) -> &str {
+        &self.backing.addresses.redis_url
     }
 
     /// Starts one more program, to be stopped by whoever asked for it.
