@@ -67,3 +67,5 @@ CREATE TABLE sent_mails (
     begun_at    timestamptz NOT NULL,
     accepted_at timestamptz
 );
+
+UPDATE roles SET permissions = permissions || '{jobs:read,jobs:write}' WHERE name = 'admin';

@@ -8,6 +8,7 @@ use plinth_core::api_keys::{ApiKeys, Recognition};
 use plinth_core::audit::AuditLog;
 use plinth_core::auth::Auth;
 use plinth_core::files::Files;
+use plinth_core::jobs::JobAdministration;
 use plinth_core::notifications::Inbox;
 use plinth_core::passkeys::Passkeys;
 use plinth_core::roles::Roles;
@@ -27,8 +28,8 @@ use crate::http::document;
 use crate::http::limits::BodyLimits;
 use crate::http::middleware::{Admission, AdmissionParts, ClientAddress, Deadline, Observe, Published};
 use crate::{
-    administration, api_keys, audit, auth, files, notifications, passkeys, roles, second_factors, sessions,
-    users,
+    administration, api_keys, audit, auth, files, jobs, notifications, passkeys, roles, second_factors,
+    sessions, users,
 };
 
 const SERVICE: &str = "plinth-api";
@@ -49,6 +50,7 @@ pub struct Services {
     pub api_keys: ApiKeys,
     pub files: Files,
     pub inbox: Inbox,
+    pub jobs: JobAdministration,
     pub audit: AuditLog,
     pub pages: Pages,
 }
@@ -67,6 +69,7 @@ impl Services {
             api_keys: ApiKeys::new(stores),
             files: Files::new(stores, settings.files.max_size.0),
             inbox: Inbox::new(stores),
+            jobs: JobAdministration::new(stores),
             audit: AuditLog::new(stores),
             pages: Pages::new(settings, &root),
         })
@@ -85,6 +88,7 @@ pub(crate) type Operations = (
     passkeys::Operations,
     files::Operations,
     notifications::Operations,
+    jobs::Operations,
     audit::Operations,
 );
 
@@ -110,6 +114,7 @@ pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpo
         passkeys::operations(&services.passkeys),
         files::operations(&services.files),
         notifications::operations(&services.inbox),
+        jobs::operations(&services.jobs),
         audit::operations(&services.audit),
     );
     let routes = document::service(operations).into_endpoint().with(Published);

@@ -10,6 +10,7 @@ mod auth;
 pub mod commands;
 mod files;
 pub mod http;
+mod jobs;
 mod notifications;
 mod passkeys;
 mod roles;

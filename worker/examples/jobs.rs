@@ -33,6 +33,8 @@ const CONCURRENCY: usize = 50;
 const CLIENTS: usize = 16;
 const BACKLOG: usize = 20_000;
 const PICKUPS: usize = 300;
+/// Pickups that are not counted: connections and statements become warm.
+const WARM_UP: usize = 20;
 
 /// Does nothing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -233,10 +235,13 @@ impl Bed {
     async fn waits(&self) -> Result<Vec<f64>> {
         let mut random = fastrand::Rng::with_seed(7);
         let mut waits = Vec::new();
-        for _ in 0..PICKUPS {
+        for pickup in 0..WARM_UP + PICKUPS {
             sleep(Duration::from_millis(random.u64(20..60))).await;
             let (job, committed) = self.accept().await?;
-            waits.push(self.counter.until(job).await.duration_since(committed).as_secs_f64() * 1000.0);
+            let wait = self.counter.until(job).await.duration_since(committed);
+            if pickup >= WARM_UP {
+                waits.push(wait.as_secs_f64() * 1000.0);
+            }
         }
         waits.sort_by(f64::total_cmp);
         Ok(waits)

@@ -6,6 +6,7 @@ pub mod app;
 pub mod attempt;
 pub mod backoff;
 pub mod cleanup;
+pub mod commands;
 pub mod dispatcher;
 pub mod email;
 mod figures;

@@ -8,6 +8,7 @@ use plinth_domain::job::Queue;
 use plinth_platform::causes;
 use plinth_platform::settings::Settings;
 use plinth_worker::app;
+use plinth_worker::commands::{jobs, queues};
 
 /// Faster than the system's, and gives memory back after a burst.
 #[global_allocator]
@@ -31,6 +32,12 @@ enum Command {
     },
     /// Remove once what has expired, print one line of JSON, and exit: for cron.
     Cleanup,
+    /// See and steer background jobs.
+    #[command(subcommand)]
+    Jobs(jobs::Jobs),
+    /// See, pause and resume queues.
+    #[command(subcommand)]
+    Queues(queues::Queues),
 }
 
 fn main() -> ExitCode {
@@ -51,14 +58,16 @@ fn execute(command: Command) -> anyhow::Result<()> {
     let result = runtime.block_on(async {
         match command {
             Command::Run { queues } => app::run(settings, queues).await,
-            Command::Cleanup => {
-                let report = app::clean_up(settings).await?;
-                writeln!(std::io::stdout(), "{report}")?;
-                Ok(())
-            }
+            Command::Cleanup => print(&(app::clean_up(settings).await? + "\n")),
+            Command::Jobs(command) => print(&jobs::run(settings, command).await?),
+            Command::Queues(command) => print(&queues::run(settings, command).await?),
         }
     });
     // A handler that blocks its thread does not hold the process.
     runtime.shutdown_background();
     result
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
 }

@@ -6,7 +6,7 @@ use plinth_core::jobs::{ClaimedJob, Ended, HowItEnded, Ledger, Transport};
 use plinth_platform::causes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::outcome::{Failure, Outcome};
@@ -23,6 +23,9 @@ const LAST_TRIES: u32 = 2;
 
 /// Outcomes in one transaction, at most.
 const GROUP: usize = 500;
+
+/// While outcomes come one after the other, those of so long are written together.
+const GATHER: Duration = Duration::from_millis(4);
 
 /// A job that panics so often in a row is dead, however many attempts it has left.
 const PANICS: i16 = 3;
@@ -126,8 +129,18 @@ async fn write_all(
     ending: CancellationToken,
 ) {
     let mut group = Vec::with_capacity(GROUP);
+    let mut written_at: Option<Instant> = None;
     while handed_in.recv_many(&mut group, GROUP).await > 0 {
+        if let Some(at) = written_at.filter(|at| at.elapsed() < GATHER && group.len() < GROUP) {
+            tokio::time::sleep_until(at + GATHER).await;
+            while group.len() < GROUP
+                && let Ok(entry) = handed_in.try_recv()
+            {
+                group.push(entry);
+            }
+        }
         write(&mut group, &ledger, &transport, &ending).await;
+        written_at = Some(Instant::now());
         // Without an answer: the process ends first.
         group.clear();
     }

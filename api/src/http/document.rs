@@ -28,6 +28,8 @@ pub(crate) enum Tag {
     Files,
     /// The inbox of who is asking.
     Notifications,
+    /// Background jobs and their queues.
+    Jobs,
     /// Who did what.
     Audit,
 }

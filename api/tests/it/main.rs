@@ -16,6 +16,7 @@ mod files;
 mod house;
 mod http;
 mod impersonation;
+mod jobs;
 mod mailed;
 mod notifications;
 mod outages;

@@ -94,6 +94,11 @@ impl Unit {
         Ok(())
     }
 
+    /// Jobs that become due by this change.
+    pub(crate) fn push(&mut self, notes: Vec<Note>) {
+        self.pushes.extend(notes);
+    }
+
     fn traceparent(&self) -> Option<String> {
         trace::current_traceparent().or_else(|| self.origin.traceparent.clone())
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::id::{ApiKeyId, FileId, PasskeyId, SessionId, TotpFactorId, UserId};
+use crate::id::{ApiKeyId, FileId, JobId, PasskeyId, SessionId, TotpFactorId, UserId};
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal),* $(,)?) => {
@@ -78,6 +78,12 @@ actions! {
     FileProcessed = "file.processed",
     NotificationDelivered = "notification.delivered",
     CleanedUp = "cleanup.finished",
+    JobRetried = "job.retried",
+    JobCancelled = "job.cancelled",
+    /// Every dead letter of a filter was made due again.
+    JobsRedriven = "job.redriven",
+    QueuePaused = "queue.paused",
+    QueueResumed = "queue.resumed",
 }
 
 impl fmt::Display for Action {
@@ -100,6 +106,7 @@ pub enum Target {
     /// The same.
     SigningKey,
     File(FileId),
+    Job(JobId),
 }
 
 impl Target {
@@ -114,6 +121,7 @@ impl Target {
             Self::Role => Some("role"),
             Self::SigningKey => Some("signing_key"),
             Self::File(_) => Some("file"),
+            Self::Job(_) => Some("job"),
         }
     }
 
@@ -126,6 +134,7 @@ impl Target {
             Self::Passkey(id) => Some(id.0),
             Self::ApiKey(id) => Some(id.0),
             Self::File(id) => Some(id.0),
+            Self::Job(id) => Some(id.0),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod file;
 pub mod gcra;
 pub mod id;
 pub mod job;
+pub mod job_state;
 pub mod notice;
 pub mod notification;
 pub mod password;

@@ -64,6 +64,10 @@ permissions! {
     RolesWrite = "roles:write",
     /// Read the audit log of everybody.
     AuditRead = "audit:read",
+    /// Read the background jobs of everybody, and the queues.
+    JobsRead = "jobs:read",
+    /// Retry, cancel and redrive background jobs; pause and resume queues.
+    JobsWrite = "jobs:write",
 }
 
 impl Permission {

@@ -18,6 +18,12 @@ use super::pace::Pace;
 use crate::dispatcher::Refills;
 use crate::{backoff, metrics};
 
+/// While jobs come one after the other, those of so long are claimed together: a commit is worth waiting for.
+const GATHER: Duration = Duration::from_millis(4);
+
+/// So many are worth a commit of their own.
+const ENOUGH: usize = 100;
+
 /// How long Redis holds a question for the next note of an empty window.
 const LISTEN: Duration = Duration::from_secs(5);
 
@@ -43,13 +49,16 @@ impl Source {
         let feeding = async {
             let mut ear = None;
             let mut failures = 0;
+            let mut claimed_at = None;
             loop {
                 let room = self.pace.room().await;
                 match self.take(room, &mut ear).await {
                     Ok(jobs) => {
                         failures = 0;
                         if !jobs.is_empty() {
+                            let jobs = self.gather(jobs, room, claimed_at).await;
                             self.claim(&jobs).await;
+                            claimed_at = Some(Instant::now());
                         }
                     }
                     Err(error) => {
@@ -79,6 +88,21 @@ impl Source {
             return Ok(popped.jobs);
         }
         self.listen(ear).await.map(Vec::from_iter).map_err(|error| error.to_string())
+    }
+
+    /// Adds what comes within a moment, where the last claim was just now. The first job after a silence waits for nobody.
+    async fn gather(&self, mut jobs: Vec<JobId>, room: usize, claimed_at: Option<Instant>) -> Vec<JobId> {
+        let Some(until) = claimed_at.map(|at| at + GATHER).filter(|until| *until > Instant::now()) else {
+            return jobs;
+        };
+        if jobs.len() < room.min(ENOUGH) {
+            tokio::time::sleep_until(until).await;
+            // What cannot be had now is had the next time.
+            if let Ok(more) = self.transport.pop(self.queue, room - jobs.len()).await {
+                jobs.extend(more.jobs);
+            }
+        }
+        jobs
     }
 
     /// Waits for a note on a connection of its own: others would wait behind it.

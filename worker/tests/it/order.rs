@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use plinth_core::jobs::{Ended, HowItEnded};
+use plinth_core::jobs::{Cancellation, Ended, HowItEnded, JobAdministration};
+use plinth_domain::audit::Origin;
 use plinth_domain::id::JobId;
 use plinth_domain::job::{JobPayload, Priority, Queue};
 use plinth_platform::settings::AtLeast;
+use plinth_testkit::until;
 use plinth_worker::registry::Registry;
 use serde::{Deserialize, Serialize};
 
@@ -160,5 +162,48 @@ async fn redis_holds_a_window_of_a_backlog() {
     let worker = house.start(log.tallying(Duration::ZERO));
     house.until_all_are("done", jobs.len()).await;
     assert!(jobs.iter().all(|job| log.runs(*job) == 1));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_taken_from_a_paused_queue() {
+    let house = House::open().await;
+    let log = Log::default();
+    let operators = JobAdministration::new(&house.stores);
+    assert!(operators.pause(&Origin::system(), Queue::Email).await.expect("pauses"));
+    let worker = house.start(log.tallying(Duration::ZERO));
+    let job = house.enqueue(&Tally::default()).await;
+    house.push(&[job]).await;
+    // The note is taken and the ledger says no.
+    until("the note is gone", async || (house.notes().await == 0).then_some(())).await;
+    worker.stop().await;
+    // And after a restart.
+    let worker = house.start(log.tallying(Duration::ZERO));
+    house.push(&[job]).await;
+    until("the note is gone", async || (house.notes().await == 0).then_some(())).await;
+    assert_eq!((log.runs(job), house.job(job).await.attempt), (0, 0));
+    assert!(operators.resume(&Origin::system(), Queue::Email).await.expect("resumes"));
+    house.until_all_are("done", 1).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_runs_is_stopped_when_somebody_cancels_it() {
+    let house = House::open().await;
+    let log = Log::default();
+    let mut settings = house.settings();
+    settings.lease = Duration::from_millis(900);
+    let worker = house.start_with(settings, log.tallying(Duration::from_hours(1)));
+    let job = house.enqueue(&Tally::default()).await;
+    house.push(&[job]).await;
+    log.until_begun(job).await;
+    let operators = JobAdministration::new(&house.stores);
+    let said = operators.cancel(&Origin::system(), job).await.expect("cancels");
+    assert_eq!(said, Cancellation::Asked);
+    house.until_all_are("cancelled", 1).await;
+    operators.retry(&Origin::system(), job).await.expect("it can be tried again");
+    until("it begins anew", async || (log.runs(job) == 2).then_some(())).await;
+    operators.cancel(&Origin::system(), job).await.expect("cancels");
+    house.until_all_are("cancelled", 1).await;
     worker.stop().await;
 }

@@ -54,4 +54,6 @@ requirements! {
     RolesRead: Some(Permission::RolesRead);
     RolesWrite: Some(Permission::RolesWrite);
     AuditRead: Some(Permission::AuditRead);
+    JobsRead: Some(Permission::JobsRead);
+    JobsWrite: Some(Permission::JobsWrite);
 }

@@ -90,13 +90,14 @@ pub(super) async fn measure(bed: &Bed, board: &mut Board) -> Result<()> {
 
 async fn backlog(ours: &Ours, peers: Option<&Peers<'_>>, board: &mut Board) -> Result<()> {
     let mut rates = Vec::new();
-    let (mut to_graphile, mut to_bullmq) = (Vec::new(), Vec::new());
+    let (mut to_graphile, mut to_bullmq, mut to_boss) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let rate = ours.run::<Rate>(&["backlog"]).await?.jobs_per_second;
         rates.push(rate);
         if let Some(peers) = peers {
             to_graphile.push(peers.run::<Rate>(Peer::GraphileWorker, "backlog").await?.jobs_per_second);
             to_bullmq.push(peers.run::<Rate>(Peer::BullMq, "backlog").await?.jobs_per_second);
+            to_boss.push(peers.run::<Rate>(Peer::PgBoss, "backlog").await?.jobs_per_second);
         }
     }
     let rate = median(&rates);
@@ -107,6 +108,7 @@ async fn backlog(ours: &Ours, peers: Option<&Peers<'_>>, board: &mut Board) -> R
         board.judge("jobs", "ratio to graphile-worker", rate / graphile, "", Goal::AtLeast(1.0));
         board.note("jobs", "the same, BullMQ (no ledger)", bullmq, "1/s");
         board.judge("jobs", "ratio to BullMQ", rate / bullmq, "", Goal::AtLeast(1.5));
+        board.note("jobs", "the same, pg-boss, 2,000 a batch", median(&to_boss), "1/s");
     }
     Ok(())
 }
@@ -156,8 +158,6 @@ async fn pickup(ours: &Ours, peers: Option<&Peers<'_>>, board: &mut Board) -> Re
         let bullmq: Pickup = peers.run(Peer::BullMq, "pickup").await?;
         board.note("jobs", "BullMQ, median", bullmq.p50_ms, "ms");
         board.note("jobs", "BullMQ, p99", bullmq.p99_ms, "ms");
-        let boss: Pickup = peers.run(Peer::PgBoss, "pickup").await?;
-        board.note("jobs", "pg-boss, median", boss.p50_ms, "ms");
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Jobs: the ledger in PostgreSQL, which is the truth, and the transport in Redis, which is the doorbell.
 
+mod administration;
 mod ledger;
 pub(crate) mod repository;
 mod sent_mails;
@@ -7,6 +8,7 @@ mod transport;
 
 pub(crate) use repository::{NewJob, claim_tick};
 
+pub use administration::{Cancellation, FailedAttempt, Job, JobAdministration, JobFilter, QueueOverview};
 pub use ledger::{
     Backlog, Claim, ClaimedJob, Due, Ended, Hold, HowItEnded, Ledger, Others, Recorded, Renewed,
 };

@@ -1,5 +1,6 @@
 //! What is promised when something breaks: processes are killed, stores go away, two do the same at once.
 
+mod chaos;
 mod kills;
 mod postgres_away;
 mod redis_away;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plinth_platform::database::named;
+use plinth_platform::database::{PgPool, named};
 use serde::{Deserialize, Serialize};
 
 use super::Ledger;
@@ -39,40 +39,43 @@ pub struct Backlog {
 impl Ledger {
     /// Counts through the small indexes only: what it costs does not depend on how many jobs are finished.
     pub async fn backlog(&self) -> Result<Backlog> {
-        let query = sqlx::query!(
-            r#"SELECT queue.name AS "queue!", due.kind AS "kind!", count(*) AS "jobs!",
-                 greatest(extract(epoch FROM now() - min(due.run_at)), 0)::float8 AS "oldest!"
-             FROM unnest('{email,files,notifications,cleanup}'::text[]) AS queue (name)
-             CROSS JOIN unnest('{0,1,2}'::smallint[]) AS rank (rank)
-             CROSS JOIN LATERAL (
-                 SELECT kind, run_at FROM jobs
-                 WHERE jobs.queue = queue.name AND jobs.priority = rank.rank AND run_at <= now()
-                   AND state IN ('queued', 'retrying') AND NOT parked
-                 ORDER BY run_at
-                 LIMIT $1) AS due
-             GROUP BY queue.name, due.kind"#,
-            COUNTED,
-        );
-        let due = named("jobs.count_due", query.fetch_all(&self.db)).await?;
-        let due = due.into_iter().map(|row| Due {
-            queue: row.queue,
-            kind: row.kind,
-            jobs: row.jobs,
-            oldest: Duration::try_from_secs_f64(row.oldest).unwrap_or_default(),
-        });
-        let query = sqlx::query!(
-            r#"SELECT queue AS "queue!", state AS "state!", count(*) AS "jobs!" FROM (
-                 (SELECT queue, 'running' AS state FROM jobs WHERE state = 'running' LIMIT $1)
-                 UNION ALL
-                 (SELECT queue, 'parked' FROM jobs WHERE parked LIMIT $1)
-                 UNION ALL
-                 (SELECT queue, 'dead' FROM jobs WHERE state = 'dead' LIMIT $1)) AS others
-             GROUP BY queue, state"#,
-            COUNTED,
-        );
-        let others = named("jobs.count_others", query.fetch_all(&self.db)).await?;
-        let others =
-            others.into_iter().map(|row| Others { queue: row.queue, state: row.state, jobs: row.jobs });
-        Ok(Backlog { due: due.collect(), others: others.collect() })
+        backlog(&self.db).await
     }
+}
+
+pub(in crate::jobs) async fn backlog(db: &PgPool) -> Result<Backlog> {
+    let query = sqlx::query!(
+        r#"SELECT queue.name AS "queue!", due.kind AS "kind!", count(*) AS "jobs!",
+             greatest(extract(epoch FROM now() - min(due.run_at)), 0)::float8 AS "oldest!"
+         FROM unnest('{email,files,notifications,cleanup}'::text[]) AS queue (name)
+         CROSS JOIN unnest('{0,1,2}'::smallint[]) AS rank (rank)
+         CROSS JOIN LATERAL (
+             SELECT kind, run_at FROM jobs
+             WHERE jobs.queue = queue.name AND jobs.priority = rank.rank AND run_at <= now()
+               AND state IN ('queued', 'retrying') AND NOT parked
+             ORDER BY run_at
+             LIMIT $1) AS due
+         GROUP BY queue.name, due.kind"#,
+        COUNTED,
+    );
+    let due = named("jobs.count_due", query.fetch_all(db)).await?;
+    let due = due.into_iter().map(|row| Due {
+        queue: row.queue,
+        kind: row.kind,
+        jobs: row.jobs,
+        oldest: Duration::try_from_secs_f64(row.oldest).unwrap_or_default(),
+    });
+    let query = sqlx::query!(
+        r#"SELECT queue AS "queue!", state AS "state!", count(*) AS "jobs!" FROM (
+             (SELECT queue, 'running' AS state FROM jobs WHERE state = 'running' LIMIT $1)
+             UNION ALL
+             (SELECT queue, 'parked' FROM jobs WHERE parked LIMIT $1)
+             UNION ALL
+             (SELECT queue, 'dead' FROM jobs WHERE state = 'dead' LIMIT $1)) AS others
+         GROUP BY queue, state"#,
+        COUNTED,
+    );
+    let others = named("jobs.count_others", query.fetch_all(db)).await?;
+    let others = others.into_iter().map(|row| Others { queue: row.queue, state: row.state, jobs: row.jobs });
+    Ok(Backlog { due: due.collect(), others: others.collect() })
 }

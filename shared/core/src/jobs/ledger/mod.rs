@@ -9,10 +9,12 @@ mod ends;
 mod limits;
 mod window;
 
+pub(super) use backlog::backlog;
 pub use backlog::{Backlog, Due, Others};
 pub use claims::{Claim, ClaimedJob, Renewed};
 pub use ends::{Ended, HowItEnded, Recorded};
 pub use limits::Hold;
+pub(super) use window::note;
 
 use plinth_platform::database::{self, PgPool};
 use plinth_platform::settings::DatabaseSettings;

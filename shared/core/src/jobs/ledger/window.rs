@@ -42,6 +42,6 @@ impl Ledger {
     }
 }
 
-pub(super) fn note(id: Uuid, queue: &str, priority: i16, run_at: OffsetDateTime) -> Result<Note> {
+pub(in crate::jobs) fn note(id: Uuid, queue: &str, priority: i16, run_at: OffsetDateTime) -> Result<Note> {
     Ok(Note { queue: queue.parse().map_err(Error::internal)?, job: JobId(id), rank: priority, due: run_at })
 }

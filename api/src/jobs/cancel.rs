@@ -1,0 +1,37 @@
+//! POST /v1/jobs/{id}/cancel
+
+use plinth_core::jobs::JobAdministration;
+use plinth_domain::id::JobId;
+use poem_openapi::OpenApi;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use uuid::Uuid;
+
+use super::view::BackgroundJob;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{Allowed, JobsWrite};
+
+pub(crate) struct CancelJob {
+    pub(super) jobs: JobAdministration,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Jobs")]
+impl CancelJob {
+    /// Cancel a background job
+    ///
+    /// One that waits is cancelled at once. One that runs is stopped when its worker renews its lease, within some
+    /// seconds: the answer still says `running`. What it did until then is not undone.
+    #[oai(path = "/jobs/:id/cancel", method = "post", operation_id = "cancelJob")]
+    async fn cancel(
+        &self,
+        _caller: Allowed<JobsWrite>,
+        origin: RequestOrigin,
+        id: Path<Uuid>,
+    ) -> Result<Json<BackgroundJob>> {
+        self.jobs.cancel(&origin.0, JobId(id.0)).await?;
+        let (job, _) = self.jobs.read(JobId(id.0)).await?;
+        Ok(Json(job.into()))
+    }
+}

@@ -1,0 +1,30 @@
+//! GET /v1/queues
+
+use plinth_core::jobs::JobAdministration;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+
+use super::view::QueueState;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::principal::{Allowed, JobsRead};
+
+pub(crate) struct ListQueues {
+    pub(super) jobs: JobAdministration,
+}
+
+/// Every queue.
+#[derive(Object)]
+struct Queues {
+    items: Vec<QueueState>,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Jobs")]
+impl ListQueues {
+    /// See what waits in each queue
+    #[oai(path = "/queues", method = "get", operation_id = "listQueues")]
+    async fn list(&self, _caller: Allowed<JobsRead>) -> Result<Json<Queues>> {
+        let items = self.jobs.queues().await?.into_iter().map(QueueState::from).collect();
+        Ok(Json(Queues { items }))
+    }
+}

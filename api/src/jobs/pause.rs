@@ -1,0 +1,39 @@
+//! POST /v1/queues/{name}/pause
+
+use plinth_core::jobs::JobAdministration;
+use poem_openapi::param::Path;
+use poem_openapi::{ApiResponse, OpenApi};
+
+use super::view::QueueName;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{Allowed, JobsWrite};
+
+pub(crate) struct PauseQueue {
+    pub(super) jobs: JobAdministration,
+}
+
+#[derive(ApiResponse)]
+enum Paused {
+    /// Nothing is taken from it any more.
+    #[oai(status = 204)]
+    Paused,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Jobs")]
+impl PauseQueue {
+    /// Pause a queue
+    ///
+    /// Nothing is taken from it any more, by any worker and across restarts, until it is resumed. Jobs that run go on.
+    #[oai(path = "/queues/:name/pause", method = "post", operation_id = "pauseQueue")]
+    async fn pause(
+        &self,
+        _caller: Allowed<JobsWrite>,
+        origin: RequestOrigin,
+        name: Path<QueueName>,
+    ) -> Result<Paused> {
+        self.jobs.pause(&origin.0, name.0.into()).await?;
+        Ok(Paused::Paused)
+    }
+}

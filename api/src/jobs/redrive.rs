@@ -1,0 +1,66 @@
+//! POST /v1/jobs/redrive
+
+use plinth_core::jobs::{JobAdministration, JobFilter};
+use plinth_domain::id::UserId;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::view::{QueueName, search};
+use crate::http::body::Body;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{Allowed, JobsWrite};
+
+pub(crate) struct RedriveJobs {
+    pub(super) jobs: JobAdministration,
+}
+
+/// Which dead letters; without any field all of them.
+#[derive(Object)]
+struct RedriveJobsRequest {
+    queue: Option<QueueName>,
+    /// E.g. `email.verification`.
+    kind: Option<String>,
+    /// Asked for at this time or later.
+    from: Option<OffsetDateTime>,
+    /// Asked for before this time.
+    until: Option<OffsetDateTime>,
+    /// Asked for by this account.
+    user_id: Option<Uuid>,
+    /// With this text in the last error.
+    error: Option<String>,
+}
+
+/// What came of it.
+#[derive(Object)]
+struct Redriven {
+    /// Dead letters that are due again.
+    count: u64,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Jobs")]
+impl RedriveJobs {
+    /// Try every dead letter of a filter again
+    #[oai(path = "/jobs/redrive", method = "post", operation_id = "redriveJobs")]
+    async fn redrive(
+        &self,
+        _caller: Allowed<JobsWrite>,
+        origin: RequestOrigin,
+        body: Body<RedriveJobsRequest>,
+    ) -> Result<Json<Redriven>> {
+        let asked = body.0;
+        let filter = JobFilter {
+            queue: asked.queue.map(Into::into),
+            kind: asked.kind,
+            state: None,
+            from: asked.from,
+            until: asked.until,
+            user: asked.user_id.map(UserId),
+            error: search("/error", asked.error)?,
+        };
+        Ok(Json(Redriven { count: self.jobs.redrive(&origin.0, &filter).await? }))
+    }
+}

@@ -1,0 +1,39 @@
+//! POST /v1/queues/{name}/resume
+
+use plinth_core::jobs::JobAdministration;
+use poem_openapi::param::Path;
+use poem_openapi::{ApiResponse, OpenApi};
+
+use super::view::QueueName;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{Allowed, JobsWrite};
+
+pub(crate) struct ResumeQueue {
+    pub(super) jobs: JobAdministration,
+}
+
+#[derive(ApiResponse)]
+enum Resumed {
+    /// It goes on.
+    #[oai(status = 204)]
+    Resumed,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Jobs")]
+impl ResumeQueue {
+    /// Resume a queue
+    ///
+    /// Its jobs are taken again, within a second.
+    #[oai(path = "/queues/:name/resume", method = "post", operation_id = "resumeQueue")]
+    async fn resume(
+        &self,
+        _caller: Allowed<JobsWrite>,
+        origin: RequestOrigin,
+        name: Path<QueueName>,
+    ) -> Result<Resumed> {
+        self.jobs.resume(&origin.0, name.0.into()).await?;
+        Ok(Resumed::Resumed)
+    }
+}

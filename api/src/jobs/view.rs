@@ -1,0 +1,184 @@
+//! Jobs and queues as operators see them. What a job carries is not shown: it may be somebody's address.
+
+use plinth_core::Error;
+use plinth_core::jobs::{FailedAttempt, Job, QueueOverview};
+use plinth_domain::job::{Priority, Queue};
+use plinth_domain::rejection::Rejection;
+use poem_openapi::{Enum, Object};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// Where a job is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "lowercase")]
+pub(super) enum JobState {
+    Queued,
+    Running,
+    Retrying,
+    Done,
+    Dead,
+    Cancelled,
+}
+
+impl From<JobState> for plinth_domain::job_state::JobState {
+    fn from(state: JobState) -> Self {
+        match state {
+            JobState::Queued => Self::Queued,
+            JobState::Running => Self::Running,
+            JobState::Retrying => Self::Retrying,
+            JobState::Done => Self::Done,
+            JobState::Dead => Self::Dead,
+            JobState::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// A line that jobs wait in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "lowercase")]
+pub(super) enum QueueName {
+    Email,
+    Files,
+    Notifications,
+    Cleanup,
+}
+
+impl From<QueueName> for Queue {
+    fn from(name: QueueName) -> Self {
+        match name {
+            QueueName::Email => Self::Email,
+            QueueName::Files => Self::Files,
+            QueueName::Notifications => Self::Notifications,
+            QueueName::Cleanup => Self::Cleanup,
+        }
+    }
+}
+
+/// A background job.
+#[derive(Object)]
+pub(super) struct BackgroundJob {
+    id: Uuid,
+    queue: String,
+    kind: String,
+    /// `queued`, `running`, `retrying`, `done`, `dead` or `cancelled`.
+    state: String,
+    /// Whether it waits until another job of the same key, e.g. the domain of a mail, has ended.
+    parked: bool,
+    /// `high`, `normal` or `low`.
+    priority: String,
+    /// Attempts so far.
+    attempts: i16,
+    max_attempts: i16,
+    created_at: OffsetDateTime,
+    /// When it was or will be due.
+    run_at: OffsetDateTime,
+    /// When the last attempt began.
+    started_at: Option<OffsetDateTime>,
+    finished_at: Option<OffsetDateTime>,
+    /// The process that holds it, or did last.
+    worker: Option<String>,
+    /// With all of its causes.
+    last_error: Option<String>,
+    /// The account that asked for it.
+    user_id: Option<Uuid>,
+    /// Of 100, where the kind tells it.
+    progress: Option<i16>,
+    /// Of the request that asked for it and of every attempt.
+    trace_id: Option<String>,
+}
+
+impl From<Job> for BackgroundJob {
+    fn from(job: Job) -> Self {
+        let priority = match Priority::of_rank(job.priority) {
+            Some(Priority::High) => "high",
+            Some(Priority::Low) => "low",
+            Some(Priority::Normal) | None => "normal",
+        };
+        Self {
+            id: job.id.0,
+            queue: job.queue,
+            kind: job.kind,
+            state: job.state.as_str().to_owned(),
+            parked: job.parked,
+            priority: priority.to_owned(),
+            attempts: job.attempts,
+            max_attempts: job.max_attempts,
+            created_at: job.created_at,
+            run_at: job.run_at,
+            started_at: job.started_at,
+            finished_at: job.finished_at,
+            worker: job.worker,
+            last_error: job.last_error,
+            user_id: job.user.map(|user| user.0),
+            progress: job.progress,
+            trace_id: job.trace_id,
+        }
+    }
+}
+
+/// An attempt that did not succeed.
+#[derive(Object)]
+pub(super) struct JobAttempt {
+    attempt: i16,
+    worker: String,
+    started_at: OffsetDateTime,
+    ended_at: OffsetDateTime,
+    /// `retried`, `dead`, `handed_back`, `postponed`, `parked`, `cancelled` or `lost`.
+    outcome: String,
+    error: Option<String>,
+}
+
+impl From<FailedAttempt> for JobAttempt {
+    fn from(attempt: FailedAttempt) -> Self {
+        Self {
+            attempt: attempt.attempt,
+            worker: attempt.worker,
+            started_at: attempt.started_at,
+            ended_at: attempt.ended_at,
+            outcome: attempt.outcome,
+            error: attempt.error,
+        }
+    }
+}
+
+/// A queue at a glance. What is finished is not counted, and no number rises above 300,000.
+#[derive(Object)]
+pub(super) struct QueueState {
+    name: String,
+    paused: bool,
+    paused_at: Option<OffsetDateTime>,
+    paused_by: Option<Uuid>,
+    /// Jobs that are due and that nobody holds.
+    due: i64,
+    /// Since the oldest of them was due.
+    oldest_due_seconds: u64,
+    running: i64,
+    parked: i64,
+    dead: i64,
+}
+
+impl From<QueueOverview> for QueueState {
+    fn from(queue: QueueOverview) -> Self {
+        Self {
+            name: queue.queue.as_str().to_owned(),
+            paused: queue.paused.is_some(),
+            paused_at: queue.paused.map(|(at, _)| at),
+            paused_by: queue.paused.and_then(|(_, by)| by).map(|user| user.0),
+            due: queue.due,
+            oldest_due_seconds: queue.oldest.as_secs(),
+            running: queue.running,
+            parked: queue.parked,
+            dead: queue.dead,
+        }
+    }
+}
+
+/// A text to look for; an empty one would find everything that has an error.
+pub(super) fn search(pointer: &str, text: Option<String>) -> Result<Option<String>, Error> {
+    match text {
+        Some(text) if text.is_empty() => {
+            Err(Error::invalid(pointer, Rejection::new("too_short", "There is nothing to look for.")))
+        }
+        other => Ok(other),
+    }
+}

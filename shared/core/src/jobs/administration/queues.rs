@@ -1,0 +1,88 @@
+//! Queues: what is in them, and whether anything is taken from them.
+
+use std::time::Duration;
+
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::id::UserId;
+use plinth_domain::job::Queue;
+use plinth_platform::database::named;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use super::JobAdministration;
+use crate::Result;
+use crate::unit::Unit;
+
+/// A queue at a glance. Numbers are counted up to 300,000; what is finished is not counted.
+#[derive(Debug, Clone)]
+pub struct QueueOverview {
+    pub queue: Queue,
+    pub paused: Option<(OffsetDateTime, Option<UserId>)>,
+    /// Due, and nobody holds them.
+    pub due: i64,
+    /// Since the oldest of them was due.
+    pub oldest: Duration,
+    pub running: i64,
+    pub parked: i64,
+    pub dead: i64,
+}
+
+impl JobAdministration {
+    /// Every queue.
+    pub async fn queues(&self) -> Result<Vec<QueueOverview>> {
+        let backlog = crate::jobs::ledger::backlog(&self.stores.db).await?;
+        let query = sqlx::query!("SELECT queue, paused_at, paused_by FROM paused_queues");
+        let paused = named("queues.paused", query.fetch_all(&self.stores.db)).await?;
+        Ok(Queue::ALL
+            .map(|queue| {
+                let name = queue.as_str();
+                let due = || backlog.due.iter().filter(|due| due.queue == name);
+                let others = |state: &str| {
+                    let found = backlog.others.iter().find(|one| one.queue == name && one.state == state);
+                    found.map_or(0, |one| one.jobs)
+                };
+                let paused = paused.iter().find(|row| row.queue == name);
+                QueueOverview {
+                    queue,
+                    paused: paused.map(|row| (row.paused_at, row.paused_by.map(UserId))),
+                    due: due().map(|due| due.jobs).sum(),
+                    oldest: due().map(|due| due.oldest).max().unwrap_or_default(),
+                    running: others("running"),
+                    parked: others("parked"),
+                    dead: others("dead"),
+                }
+            })
+            .to_vec())
+    }
+
+    /// From now on nothing is taken from the queue, by any worker, until it is resumed. What runs goes on. False where
+    /// it was paused already.
+    pub async fn pause(&self, origin: &Origin, queue: Queue) -> Result<bool> {
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let query = sqlx::query!(
+            "INSERT INTO paused_queues (queue, paused_at, paused_by) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            queue.as_str(),
+            unit.at(),
+            origin.actor.map(|user| user.0),
+        );
+        let changed = named("queues.pause", query.execute(unit.connection())).await?.rows_affected() == 1;
+        finish(unit, changed, Action::QueuePaused, queue).await
+    }
+
+    /// The queue goes on, within a second. False where it was not paused.
+    pub async fn resume(&self, origin: &Origin, queue: Queue) -> Result<bool> {
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let query = sqlx::query!("DELETE FROM paused_queues WHERE queue = $1", queue.as_str());
+        let changed = named("queues.resume", query.execute(unit.connection())).await?.rows_affected() == 1;
+        finish(unit, changed, Action::QueueResumed, queue).await
+    }
+}
+
+async fn finish(mut unit: Unit, changed: bool, action: Action, queue: Queue) -> Result<bool> {
+    if changed {
+        let details = json!({ "queue": queue.as_str() });
+        unit.audit_with(action, Target::None, Outcome::Success, details).await?;
+        unit.commit().await?;
+    }
+    Ok(changed)
+}

@@ -1,0 +1,72 @@
+//! `plinth-worker queues`: list, pause, resume.
+
+use clap::Subcommand;
+use plinth_core::jobs::QueueOverview;
+use plinth_domain::audit::Origin;
+use plinth_domain::job::Queue;
+use plinth_platform::settings::Settings;
+use serde_json::{Value, json};
+
+use super::{administration, told};
+
+/// The queues.
+#[derive(Debug, Subcommand)]
+pub enum Queues {
+    /// Show what waits in each queue
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take nothing from a queue any more, by any worker, until it is resumed; what runs goes on
+    Pause { queue: Queue },
+    /// Take jobs from a queue again
+    Resume { queue: Queue },
+}
+
+/// Does it; what there is to print.
+pub async fn run(settings: Settings, command: Queues) -> anyhow::Result<String> {
+    let jobs = administration(&settings)?;
+    let origin = Origin::system();
+    match command {
+        Queues::List { json } => {
+            let queues = jobs.queues().await?;
+            let lines = queues.iter().map(|queue| if json { object(queue).to_string() } else { line(queue) });
+            Ok(lines.map(|line| line + "\n").collect())
+        }
+        Queues::Pause { queue } => {
+            let changed = jobs.pause(&origin, queue).await?;
+            Ok(format!("{queue} {}\n", if changed { "is paused" } else { "was paused already" }))
+        }
+        Queues::Resume { queue } => {
+            let changed = jobs.resume(&origin, queue).await?;
+            Ok(format!("{queue} {}\n", if changed { "goes on" } else { "was not paused" }))
+        }
+    }
+}
+
+fn line(queue: &QueueOverview) -> String {
+    let paused = queue.paused.map(|(at, _)| format!(" paused since {}", told(at))).unwrap_or_default();
+    format!(
+        "{}: {} due, the oldest for {} s, {} running, {} parked, {} dead{paused}",
+        queue.queue,
+        queue.due,
+        queue.oldest.as_secs(),
+        queue.running,
+        queue.parked,
+        queue.dead,
+    )
+}
+
+fn object(queue: &QueueOverview) -> Value {
+    json!({
+        "queue": queue.queue.as_str(),
+        "paused_at": queue.paused.map(|(at, _)| told(at)),
+        "paused_by": queue.paused.and_then(|(_, by)| by),
+        "due": queue.due,
+        "oldest_due_seconds": queue.oldest.as_secs(),
+        "running": queue.running,
+        "parked": queue.parked,
+        "dead": queue.dead,
+    })
+}
