@@ -47,7 +47,7 @@ impl JobPayload for Nothing {
     const MAX_ATTEMPTS: i16 = 3;
 }
 
-/// Takes a while, and gives way to the others.
+/// Takes about a second, and gives way to the others.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Slow {}
 
@@ -79,7 +79,8 @@ impl Counter {
                 async { Ok(()) }
             })
             .with(|_: Slow, _| async {
-                sleep(Duration::from_millis(10)).await;
+                // Not all alike: the slots shall get free one after the other.
+                sleep(Duration::from_millis(fastrand::u64(500..1_500))).await;
                 Ok(())
             })
     }
@@ -256,7 +257,7 @@ impl Bed {
         Ok(json!({ "p50_ms": at(&waits, 50), "p99_ms": at(&waits, 99) }))
     }
 
-    /// The same while the worker is busy with as many jobs of a lower priority, which wait behind.
+    /// The same while every slot is taken by jobs of a lower priority, and so many more of them wait.
     async fn depth(&self, waiting: usize) -> Result<Value> {
         self.empty().await?;
         self.lay_in::<Slow>(waiting).await?;

@@ -2,6 +2,7 @@
 //!
 //! apalis-redis's own backend is not used; docs/jobs.md says why.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 
@@ -11,6 +12,7 @@ use apalis_core::task::Task;
 use apalis_core::task::task_id::RandomId;
 use apalis_core::worker::context::WorkerContext;
 use plinth_core::jobs::ClaimedJob;
+use plinth_domain::job::Priority;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use tower_layer::Identity;
@@ -23,12 +25,31 @@ pub struct Held {
     pub until: Instant,
 }
 
-/// The source of apalis's worker. It never fails and ends with the channel.
-pub(super) struct Claimed(UnboundedReceiver<Held>);
+/// The source of apalis's worker: what was claimed, high priorities first. It never fails and ends with the channel.
+pub(super) struct Claimed {
+    jobs: UnboundedReceiver<Held>,
+    /// Those that came and are not begun, by priority.
+    waiting: [VecDeque<Held>; Priority::ALL.len()],
+}
 
 impl Claimed {
     pub(super) fn new(jobs: UnboundedReceiver<Held>) -> Self {
-        Self(jobs)
+        Self { jobs, waiting: Default::default() }
+    }
+
+    /// Takes what has come; whether more may come.
+    fn collect(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            match self.jobs.poll_recv(cx) {
+                Poll::Ready(Some(held)) => {
+                    let lowest = self.waiting.len() - 1;
+                    let place = usize::try_from(held.job.rank).unwrap_or(0).min(lowest);
+                    self.waiting[place].push_back(held);
+                }
+                Poll::Ready(None) => return false,
+                Poll::Pending => return true,
+            }
+        }
     }
 }
 
@@ -45,13 +66,16 @@ impl Backend for Claimed {
         cx: &mut Context<'_>,
         worker: &WorkerContext,
     ) -> Poll<Option<Result<Task<Held>, Infallible>>> {
-        self.0.poll_recv(cx).map(|held| {
-            if held.is_none() {
-                // An end is not enough: apalis goes on waiting until it is told to stop.
-                let _ = worker.stop();
-            }
-            held.map(|held| Ok(Task::new(held)))
-        })
+        let goes_on = self.collect(cx);
+        if let Some(held) = self.waiting.iter_mut().find_map(VecDeque::pop_front) {
+            return Poll::Ready(Some(Ok(Task::new(held))));
+        }
+        if goes_on {
+            return Poll::Pending;
+        }
+        // An end is not enough: apalis goes on waiting until it is told to stop.
+        let _ = worker.stop();
+        Poll::Ready(None)
     }
 
     fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {

@@ -1,10 +1,12 @@
 //! Taking jobs, many in one statement, and holding them.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use plinth_domain::id::JobId;
 use plinth_domain::job::Queue;
 use plinth_platform::database::named;
+use uuid::Uuid;
 
 use super::Ledger;
 use crate::{Error, Result};
@@ -22,6 +24,8 @@ pub struct Claim {
 pub struct ClaimedJob {
     pub claim: Claim,
     pub queue: Queue,
+    /// Of its priority; lower goes first.
+    pub rank: i16,
     pub kind: String,
     pub payload: serde_json::Value,
     pub payload_version: i16,
@@ -38,6 +42,44 @@ pub struct ClaimedJob {
     pub traceparent: Option<String>,
 }
 
+struct Row {
+    id: Uuid,
+    claim: i32,
+    queue: String,
+    priority: i16,
+    kind: String,
+    payload: serde_json::Value,
+    payload_version: i16,
+    attempt: i16,
+    max_attempts: i16,
+    panics: i16,
+    is_overdue: bool,
+    cancel_asked: bool,
+    waited: f64,
+    traceparent: Option<String>,
+}
+
+impl TryFrom<Row> for ClaimedJob {
+    type Error = Error;
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            claim: Claim { job: JobId(row.id), number: row.claim },
+            queue: row.queue.parse().map_err(Error::internal)?,
+            rank: row.priority,
+            kind: row.kind,
+            payload: row.payload,
+            payload_version: row.payload_version,
+            attempt: row.attempt,
+            max_attempts: row.max_attempts,
+            panics: row.panics,
+            is_overdue: row.is_overdue,
+            cancel_asked: row.cancel_asked,
+            waited: Duration::try_from_secs_f64(row.waited).unwrap_or_default(),
+            traceparent: row.traceparent,
+        })
+    }
+}
+
 /// What became of leases.
 #[derive(Debug, Default)]
 pub struct Renewed {
@@ -50,55 +92,68 @@ pub struct Renewed {
 impl Ledger {
     /// Takes those of the jobs that are due, that nobody holds and whose queue is not paused.
     pub async fn claim(&self, jobs: &[JobId], owner: &str, lease: Duration) -> Result<Vec<ClaimedJob>> {
-        let ids: Vec<_> = jobs.iter().map(|job| job.0).collect();
-        // In the order of the ids, as everything that takes several: two that take the same ones cannot wait for
-        // each other. One that is locked is being claimed, ended or changed; it comes again if it is still due.
-        // No state is named where ids are given: PostgreSQL would walk a small index by state, with all the entries in
-        // it that died since its last vacuum, for every group.
-        let query = sqlx::query!(
+        let mut ids: Vec<_> = jobs.iter().map(|job| job.0).collect();
+        // In order, as everything that takes several: two that take the same ones cannot wait for each other.
+        ids.sort_unstable();
+        let mut claimed = self.claim_waiting(&ids, owner, lease).await?;
+        if claimed.len() < ids.len() {
+            let taken: HashSet<_> = claimed.iter().map(|job| job.claim.job.0).collect();
+            ids.retain(|id| !taken.contains(id));
+            claimed.extend(self.take_over(&ids, owner, lease).await?);
+        }
+        Ok(claimed)
+    }
+
+    /// Those that nobody holds. No state is named where ids are given: PostgreSQL would walk a small index by state, with
+    /// all the entries in it that died since its last vacuum, for every group.
+    async fn claim_waiting(&self, ids: &[Uuid], owner: &str, lease: Duration) -> Result<Vec<ClaimedJob>> {
+        let query = sqlx::query_as!(
+            Row,
+            r#"UPDATE jobs
+             SET state = 'running', claim = claim + 1, attempt = attempt + 1, lease_owner = $2,
+                 lease_until = now() + make_interval(secs => $3), started_at = now(), limit_key = NULL, progress = NULL
+             WHERE id = ANY($1) AND lease_until IS NULL AND finished_at IS NULL AND NOT parked AND run_at <= now()
+               AND NOT EXISTS (SELECT FROM paused_queues paused WHERE paused.queue = jobs.queue)
+             RETURNING id, claim, queue, priority, kind, payload, payload_version, attempt, max_attempts, panics,
+                 coalesce(deadline < now(), false) AS "is_overdue!", cancel_asked,
+                 extract(epoch FROM now() - run_at)::float8 AS "waited!", traceparent"#,
+            ids,
+            owner,
+            lease.as_secs_f64(),
+        );
+        let rows = named("jobs.claim", query.fetch_all(&self.db)).await?;
+        rows.into_iter().map(ClaimedJob::try_from).collect()
+    }
+
+    /// Those whose holder died, which is told of their last attempt.
+    async fn take_over(&self, ids: &[Uuid], owner: &str, lease: Duration) -> Result<Vec<ClaimedJob>> {
+        let query = sqlx::query_as!(
+            Row,
             r#"WITH due AS (
-                 SELECT id, state, claim, attempt, lease_owner, started_at FROM jobs
-                 WHERE id = ANY($1)
+                 SELECT id, claim, attempt, lease_owner, started_at FROM jobs
+                 WHERE id = ANY($1) AND lease_until < now()
                    AND NOT EXISTS (SELECT FROM paused_queues paused WHERE paused.queue = jobs.queue)
-                   AND finished_at IS NULL AND NOT parked
-                   AND CASE WHEN lease_until IS NULL THEN run_at <= now() ELSE lease_until < now() END
                  ORDER BY id
                  FOR UPDATE SKIP LOCKED),
              lost AS (
                  INSERT INTO job_attempts (job_id, claim, attempt, worker, started_at, ended_at, outcome, error)
                  SELECT id, claim, attempt, coalesce(lease_owner, ''), coalesce(started_at, now()), now(), 'lost',
                      'its worker died or lost its lease'
-                 FROM due WHERE state = 'running')
+                 FROM due)
              UPDATE jobs
-             SET state = 'running', claim = jobs.claim + 1, attempt = jobs.attempt + 1, lease_owner = $2,
+             SET claim = jobs.claim + 1, attempt = jobs.attempt + 1, lease_owner = $2,
                  lease_until = now() + make_interval(secs => $3), started_at = now(), limit_key = NULL, progress = NULL
              FROM due
              WHERE jobs.id = due.id
-             RETURNING jobs.id, jobs.claim, jobs.queue, jobs.kind, jobs.payload, jobs.payload_version, jobs.attempt,
+             RETURNING jobs.id, jobs.claim, jobs.queue, jobs.priority, jobs.kind, jobs.payload, jobs.payload_version, jobs.attempt,
                  jobs.max_attempts, jobs.panics, coalesce(jobs.deadline < now(), false) AS "is_overdue!",
                  jobs.cancel_asked, extract(epoch FROM now() - jobs.run_at)::float8 AS "waited!", jobs.traceparent"#,
-            &ids,
+            ids,
             owner,
             lease.as_secs_f64(),
         );
-        let rows = named("jobs.claim", query.fetch_all(&self.db)).await?;
-        let claimed = rows.into_iter().map(|row| {
-            Ok(ClaimedJob {
-                claim: Claim { job: JobId(row.id), number: row.claim },
-                queue: row.queue.parse().map_err(Error::internal)?,
-                kind: row.kind,
-                payload: row.payload,
-                payload_version: row.payload_version,
-                attempt: row.attempt,
-                max_attempts: row.max_attempts,
-                panics: row.panics,
-                is_overdue: row.is_overdue,
-                cancel_asked: row.cancel_asked,
-                waited: Duration::try_from_secs_f64(row.waited).unwrap_or_default(),
-                traceparent: row.traceparent,
-            })
-        });
-        claimed.collect()
+        let rows = named("jobs.take_over", query.fetch_all(&self.db)).await?;
+        rows.into_iter().map(ClaimedJob::try_from).collect()
     }
 
     /// Holds the jobs for another lease. One that is being ended at this moment is passed over.
