@@ -1,6 +1,8 @@
 //! The worker against real PostgreSQL and Redis.
 
+mod cleanup;
 mod delivery;
 mod drain;
 mod house;
 mod outages;
+mod periodic;

@@ -46,10 +46,10 @@ impl Value for QueueConcurrency {
     }
 }
 
-impl Value for List<QueueConcurrency> {
-    const KIND: &'static str = "list of queue=number";
-    fn parse(text: &str) -> Result<Self, String> {
-        let list: Self = parse_list(text)?;
+impl List<QueueConcurrency> {
+    /// Each queue at most once.
+    pub fn checked(items: Vec<QueueConcurrency>) -> Result<Self, String> {
+        let list = Self(items);
         let twice = list
             .0
             .iter()
@@ -59,6 +59,13 @@ impl Value for List<QueueConcurrency> {
             Some((_, one)) => Err(format!("{} stands there twice", one.queue)),
             None => Ok(list),
         }
+    }
+}
+
+impl Value for List<QueueConcurrency> {
+    const KIND: &'static str = "list of queue=number";
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::checked(parse_list(text)?.0)
     }
     fn show(&self) -> String {
         show_list(&self.0)
