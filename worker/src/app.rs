@@ -71,3 +71,51 @@ fn shares(settings: &WorkerSettings, run: Run) -> anyhow::Result<Vec<(Queue, usi
     };
     Ok(queues.into_iter().map(share).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(changes: &[(&str, &str)]) -> WorkerSettings {
+        let needed = [
+            ("PLINTH_SECRET_KEY", "dGVzdHMgaGF2ZSBhIHJvb3Qga2V5IHRoYXQgaXMgbm8gc2VjcmV0"),
+            ("PLINTH_DATABASE_URL", "postgres://plinth@localhost/plinth"),
+            ("PLINTH_REDIS_URL", "redis://localhost"),
+            ("PLINTH_S3_ACCESS_KEY_ID", "plinth"),
+            ("PLINTH_S3_SECRET_ACCESS_KEY", "plinth"),
+            ("PLINTH_SMTP_URL", "smtp://localhost"),
+        ];
+        let variables =
+            needed.iter().chain(changes).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Settings::from_env(variables).expect("the settings are valid").worker
+    }
+
+    fn run(queues: &[Queue], concurrency: &[&str]) -> Run {
+        let concurrency = concurrency.iter().map(|text| text.parse().expect("is read")).collect();
+        Run { queues: queues.to_vec(), concurrency }
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_queues_setting_and_that_before_the_default() {
+        let settings = settings(&[
+            ("PLINTH_WORKER_CONCURRENCY", "3"),
+            ("PLINTH_WORKER_QUEUE_CONCURRENCY", "files=2,email=8"),
+        ]);
+        let queues = [Queue::Email, Queue::Files, Queue::Cleanup, Queue::Email];
+        let shares = shares(&settings, run(&queues, &["email=16"])).expect("is sound");
+        assert_eq!(shares, [(Queue::Email, 16), (Queue::Files, 2), (Queue::Cleanup, 3)]);
+    }
+
+    #[test]
+    fn the_queues_are_those_of_the_settings_where_none_are_named() {
+        let settings = settings(&[("PLINTH_WORKER_QUEUES", "files")]);
+        assert_eq!(shares(&settings, run(&[], &[])).expect("is sound"), [(Queue::Files, 4)]);
+    }
+
+    #[test]
+    fn a_command_line_that_cannot_be_meant_is_refused() {
+        let settings = settings(&[]);
+        assert!(shares(&settings, run(&[Queue::Email], &["files=2"])).is_err(), "files are not served");
+        assert!(shares(&settings, run(&[], &["files=2", "files=3"])).is_err(), "which of them?");
+    }
+}

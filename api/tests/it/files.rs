@@ -3,7 +3,6 @@
 use plinth_testkit::{Stage, until};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 use crate::house::{Answer, House, Person, text};
 
