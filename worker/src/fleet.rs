@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plinth_core::Stores;
-use plinth_core::jobs::{Ledger, Transport};
+use plinth_core::jobs::{Ledger, Periodic, Transport};
 use plinth_domain::job::Queue;
 use plinth_platform::settings::WorkerSettings;
 use tokio::task::JoinSet;
@@ -12,11 +12,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cleanup::schedule;
 use crate::dispatcher::{Dispatcher, Refills};
 use crate::figures::Figures;
 use crate::leases::Leases;
 use crate::metrics;
+use crate::periodic;
 use crate::queue::{Pace, Service};
 use crate::recorder::Recorder;
 use crate::registry::Registry;
@@ -84,8 +84,9 @@ impl Fleet {
         services.spawn(figures.run(stop.clone()));
         let dispatcher = Dispatcher { ledger, redis: redis.clone(), asked };
         services.spawn(dispatcher.run(stop.clone()));
-        if queues.contains(&Queue::Cleanup) {
-            services.spawn(schedule::run(self.stores.clone(), stop.clone()));
+        let schedule = self.settings.schedule.of_queues(&queues);
+        if !schedule.entries().is_empty() {
+            services.spawn(periodic::run(Periodic::new(&self.stores, schedule), stop.clone()));
         }
         tracing::info!(%owner, queues = ?queues.iter().map(|queue| queue.as_str()).collect::<Vec<_>>(), "taking jobs");
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use plinth_core::Stores;
 use plinth_core::auth::{EmailChanges, PasswordResets, SecurityNotices, Verification};
+use plinth_core::cleanup::Kept;
 use plinth_core::files::{Processing, Purge};
 use plinth_core::jobs::SentMails;
 use plinth_core::notifications::Inbox;
@@ -35,13 +36,15 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
     let thumbnails = files::Thumbnails::new(Processing::new(stores));
     let purge = Purge::new(stores);
     let inbox = Inbox::new(stores);
-    let abandoned_after = settings.files.abandoned_after;
+    let kept = Kept::of(settings);
+    // It ends by itself, with a report, before it would be stopped.
+    let within = settings.worker.job_timeout * 4 / 5;
     let stores = stores.clone();
     Ok(mails(Registry::default(), post)
         .with(move |job: MakeThumbnails, _| files::thumbnails::make(thumbnails.clone(), job))
         .with(move |job: PurgeFile, _| files::purge::remove(purge.clone(), job))
         .with(move |job: DeliverNotification, _| notifications::deliver::put(inbox.clone(), job))
-        .with(move |_: CleanUp, _| cleanup::expired::remove(stores.clone(), abandoned_after)))
+        .with(move |_: CleanUp, _| cleanup::expired::remove(stores.clone(), kept, within)))
 }
 
 fn mails(registry: Registry, post: Arc<email::Post>) -> Registry {

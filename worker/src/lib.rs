@@ -17,6 +17,7 @@ pub mod leases;
 pub mod metrics;
 pub mod notifications;
 pub mod outcome;
+pub mod periodic;
 pub mod queue;
 pub mod recorder;
 pub mod registry;

@@ -4,11 +4,10 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use plinth_domain::job::Queue;
 use plinth_platform::causes;
 use plinth_platform::settings::Settings;
-use plinth_worker::app;
 use plinth_worker::commands::{jobs, queues};
+use plinth_worker::{app, cleanup, periodic};
 
 /// Faster than the system's, and gives memory back after a burst.
 #[global_allocator]
@@ -25,13 +24,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Take jobs until SIGTERM or SIGINT, then finish or hand back what runs and exit.
-    Run {
-        /// The queues to serve, separated by commas: email, files, notifications, cleanup [default: `PLINTH_WORKER_QUEUES`]
-        #[arg(long, value_delimiter = ',')]
-        queues: Vec<Queue>,
-    },
-    /// Remove once what has expired, print one line of JSON, and exit: for cron.
-    Cleanup,
+    Run(app::Run),
+    /// Remove once what is over, print one line of JSON, and exit: for cron.
+    Cleanup(cleanup::command::Arguments),
+    /// Show the periodic tasks with their last and next ticks.
+    Periodic(periodic::command::Arguments),
     /// See and steer background jobs.
     #[command(subcommand)]
     Jobs(jobs::Jobs),
@@ -57,8 +54,9 @@ fn execute(command: Command) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match command {
-            Command::Run { queues } => app::run(settings, queues).await,
-            Command::Cleanup => print(&(app::clean_up(settings).await? + "\n")),
+            Command::Run(run) => app::run(settings, run).await,
+            Command::Cleanup(arguments) => cleanup::command::run(&settings, arguments).await,
+            Command::Periodic(arguments) => periodic::command::run(&settings, &arguments).await,
             Command::Jobs(command) => print(&jobs::run(settings, command).await?),
             Command::Queues(command) => print(&queues::run(settings, command).await?),
         }

@@ -1,10 +1,8 @@
 //! Files: streamed in, described, downloaded in whole and in part, deleted; nobody else's exist.
 
-use plinth_core::cleanup;
 use plinth_testkit::{Stage, until};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 use crate::house::{Answer, House, Person, text};
 
@@ -202,34 +200,4 @@ fn tokio_stream(
     mut receiver: tokio::sync::mpsc::Receiver<std::io::Result<Vec<u8>>>,
 ) -> impl futures_util::Stream<Item = std::io::Result<Vec<u8>>> {
     futures_util::stream::poll_fn(move |context| receiver.poll_recv(context))
-}
-
-#[tokio::test]
-async fn the_clean_up_removes_what_was_abandoned_and_nothing_else() {
-    let house = House::open().await;
-    let person = house.person("ada").await;
-    let kept = text(&person.upload(&house, "kept.txt", b"kept".to_vec()).await["id"]);
-    let owner = person.id.0;
-    let upload = house.stores.objects.begin_parts("files/abandoned/original").await.expect("begins");
-    for (key, parts) in [("files/abandoned/original", Some(upload)), ("files/never/original", None)] {
-        sqlx::query(
-            "INSERT INTO files (id, owner_id, name, state, object_key, multipart_upload_id, created_at, updated_at)
-             VALUES (gen_random_uuid(), $1, 'x', 'uploading', $2 || gen_random_uuid(), $3, now(), now())",
-        )
-        .bind(owner)
-        .bind(key)
-        .bind(parts)
-        .execute(&house.stores.db)
-        .await
-        .expect("inserts");
-    }
-    let day = Duration::from_hours(24);
-    assert_eq!(cleanup::run(&house.stores, day).await.expect("runs").abandoned_uploads, 0);
-    house.stores.clock.advance(time::Duration::hours(25));
-    assert_eq!(cleanup::run(&house.stores, day).await.expect("runs").abandoned_uploads, 2);
-    assert_eq!(cleanup::run(&house.stores, day).await.expect("runs").abandoned_uploads, 0);
-    assert_eq!(house.count("files").await, 1);
-    let file: String =
-        sqlx::query_scalar("SELECT id::text FROM files").fetch_one(&house.stores.db).await.expect("one");
-    assert_eq!(file, kept);
 }

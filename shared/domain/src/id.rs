@@ -67,6 +67,12 @@ pub fn uuid_v7(at: OffsetDateTime) -> Uuid {
     Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, at.nanosecond()))
 }
 
+/// Not above any UUIDv7 of this time, to the millisecond, or later, and above all of before.
+pub fn first_uuid_of(at: OffsetDateTime) -> Uuid {
+    let milliseconds = u128::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+    Uuid::from_u128(milliseconds << 80)
+}
+
 /// The first 48 bits of a UUIDv7 are milliseconds of Unix time.
 fn moment_of(id: Uuid) -> OffsetDateTime {
     let nanoseconds = (id.as_u128() >> 80) * 1_000_000;
@@ -86,5 +92,13 @@ mod tests {
         let at = datetime!(2026-11-25 12:34:56.789 UTC);
         assert_eq!(JobId::mint(at + time::Duration::microseconds(12)).minted_at(), at);
         assert_eq!(JobId(Uuid::max()).minted_at(), OffsetDateTime::UNIX_EPOCH);
+    }
+
+    #[test]
+    fn a_time_divides_the_ids_minted_before_it_from_the_others() {
+        let at = datetime!(2026-11-25 12:34:56.789 UTC);
+        assert!(JobId::mint(at).0 >= first_uuid_of(at));
+        assert!(JobId::mint(at - time::Duration::milliseconds(1)).0 < first_uuid_of(at));
+        assert_eq!(first_uuid_of(datetime!(1900-01-01 0:00 UTC)), Uuid::nil());
     }
 }

@@ -5,6 +5,7 @@ mod faults;
 mod house;
 mod journey;
 mod mails;
+mod one_shots;
 mod picture;
 mod sdk;
 mod start;

@@ -1,21 +1,28 @@
-//! `cleanup.expired`: removes what has expired; also the one-shot `plinth-worker cleanup`.
+//! `cleanup.expired`: removes what is over.
 
 use std::time::Duration;
 
-use plinth_core::{Stores, cleanup};
-use plinth_platform::settings::Settings;
+use plinth_core::Stores;
+use plinth_core::cleanup::{self, Kept, Request};
+use tokio_util::sync::CancellationToken;
 
 use crate::outcome::Done;
 
-/// As a job.
-pub async fn remove(stores: Stores, uploads_abandoned_after: Duration) -> Done {
-    let report = cleanup::run(&stores, uploads_abandoned_after).await?;
-    tracing::info!(?report, "cleaned up");
-    Ok(())
-}
-
-/// As a command; its report as a line of JSON.
-pub async fn once(stores: &Stores, settings: &Settings) -> anyhow::Result<String> {
-    let report = cleanup::run(stores, settings.files.abandoned_after).await?;
-    Ok(serde_json::to_string(&report)?)
+/// Removes for at most `within`; where that is not enough, the next one goes on.
+pub async fn remove(stores: Stores, kept: Kept, within: Duration) -> Done {
+    let stop = CancellationToken::new();
+    let request = Request::default();
+    let mut run = std::pin::pin!(cleanup::run(&stores, &kept, &request, &stop));
+    let report = tokio::select! {
+        report = &mut run => report?,
+        () = tokio::time::sleep(within) => {
+            stop.cancel();
+            run.await?
+        }
+    };
+    tracing::info!(removed = ?report.removed, stopped = report.stopped, "cleaned up");
+    match report.failures() {
+        Some(failures) => Err(anyhow::anyhow!("not everything could be removed: {failures}").into()),
+        None => Ok(()),
+    }
 }

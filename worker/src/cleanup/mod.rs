@@ -1,4 +1,4 @@
-//! Queue `cleanup`: one file a kind, and the clock that asks for the periodic one.
+//! Queue `cleanup`: one file a kind, and the command that does the same once.
 
+pub mod command;
 pub mod expired;
-pub mod schedule;

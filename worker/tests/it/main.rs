@@ -1,8 +1,10 @@
 //! The worker against real PostgreSQL and Redis.
 
+mod cleanup;
 mod delivery;
 mod drain;
 mod house;
 mod limits;
 mod order;
 mod outages;
+mod periodic;

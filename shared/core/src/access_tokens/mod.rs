@@ -25,7 +25,7 @@ use crate::{Error, Result, Stores};
 use claims::AUDIENCE;
 pub use claims::Claims;
 pub(crate) use claims::Grant;
-pub(crate) use rotation::remove_retired;
+pub(crate) use rotation::retired;
 pub use rotation::{KeyStatus, SigningKeys};
 
 /// RFC 9068, section 2.1: told apart from every other JWT.

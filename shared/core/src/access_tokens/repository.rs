@@ -80,6 +80,12 @@ pub(super) async fn retire(
     Ok(named("signing_keys.retire", query.execute(connection)).await?.rows_affected() == 1)
 }
 
+pub(super) async fn count_retired(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<i64> {
+    let query =
+        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM signing_keys WHERE retires_at < $1"#, before);
+    named("signing_keys.count_retired", query.fetch_one(db)).await
+}
+
 pub(super) async fn remove_retired(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<u64> {
     let query = sqlx::query!("DELETE FROM signing_keys WHERE retires_at < $1", before);
     Ok(named("signing_keys.remove_retired", query.execute(db)).await?.rows_affected())

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::keys::{Key, Keys};
 use super::repository::{self, NewKey};
+use crate::cleanup::{Batch, Pass};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -128,7 +129,10 @@ fn context(kid: &str) -> String {
     format!("signing key:{kid}")
 }
 
-/// Removes keys that retired before this time.
-pub(crate) async fn remove_retired(stores: &Stores, before: OffsetDateTime) -> Result<u64> {
-    Ok(repository::remove_retired(&stores.db, before).await?)
+/// Keys that retired before this time, for the clean-up; there are a few a year.
+pub(crate) async fn retired(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
+    Ok(match pass {
+        Pass::Count => Batch::whole(repository::count_retired(&stores.db, before).await?),
+        Pass::Remove => Batch::of(repository::remove_retired(&stores.db, before).await?, i64::MAX),
+    })
 }

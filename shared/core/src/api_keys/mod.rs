@@ -9,6 +9,7 @@ use plinth_domain::id::{ApiKeyId, UserId};
 use plinth_domain::permission::Permissions;
 use time::OffsetDateTime;
 
+use crate::cleanup::{BATCH, Batch, Pass};
 use crate::{Result, Stores};
 
 pub use recognition::Recognition;
@@ -27,7 +28,10 @@ pub(crate) async fn use_live(stores: &Stores, id: ApiKeyId) -> Result<Option<Liv
     Ok(repository::use_live(&stores.db, id, stores.clock.now()).await?)
 }
 
-/// Removes some that expired before this time; how many.
-pub(crate) async fn remove_expired(stores: &Stores, before: OffsetDateTime, batch: i64) -> sqlx::Result<u64> {
-    repository::remove_expired(&stores.db, before, batch).await
+/// Those that expired before this time, for the clean-up.
+pub(crate) async fn expired(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
+    Ok(match pass {
+        Pass::Count => Batch::whole(repository::count_expired(&stores.db, before).await?),
+        Pass::Remove => Batch::of(repository::remove_expired(&stores.db, before, BATCH).await?, BATCH),
+    })
 }

@@ -168,10 +168,16 @@ pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -
     named("api_keys.remove_all_of", query.execute(connection)).await.map(drop)
 }
 
+pub(super) async fn count_expired(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<i64> {
+    let query =
+        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM api_keys WHERE expires_at < $1"#, before);
+    named("api_keys.count_expired", query.fetch_one(db)).await
+}
+
 pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, batch: i64) -> sqlx::Result<u64> {
     let query = sqlx::query!(
         "DELETE FROM api_keys WHERE id IN
-             (SELECT id FROM api_keys WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+             (SELECT id FROM api_keys WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
         before,
         batch,
     );

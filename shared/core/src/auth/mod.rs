@@ -40,7 +40,7 @@ use crate::second_factors::SecondFactors;
 
 pub use devices::DEVICE_LIFETIME;
 pub use email_change::EmailChanges;
-pub use expiry::{Removed, remove_expired};
+pub(crate) use expiry::{ended_sessions, expired_one_time_tokens, expired_revocations};
 pub use login::LoginRequest;
 pub use mailed_token::{Asked, MailedToken};
 pub use mfa::{Factor, LoginAnswer, MfaChallenge, Proof};

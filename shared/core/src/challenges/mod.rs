@@ -8,8 +8,9 @@ use plinth_domain::authentication::Methods;
 use plinth_domain::id::{SessionId, UserId};
 use plinth_platform::crypto::OpaqueToken;
 use serde_json::Value;
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
+use crate::cleanup::{BATCH, Batch, Pass};
 use crate::unit::Unit;
 use crate::{Result, Stores};
 
@@ -96,8 +97,10 @@ pub(crate) async fn remove_all_of(unit: &mut Unit, user: UserId) -> Result<()> {
     Ok(repository::remove_all_of(unit.connection(), user).await?)
 }
 
-/// Removes some that have expired; how many.
-pub(crate) async fn remove_expired(stores: &Stores, now: OffsetDateTime, batch: i64) -> sqlx::Result<u64> {
-    // A while later, so that whoever is late is told so and not that there never was one.
-    repository::remove_expired(&stores.db, now - Duration::hours(1), batch).await
+/// Those that expired before this time, for the clean-up.
+pub(crate) async fn expired(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
+    Ok(match pass {
+        Pass::Count => Batch::whole(repository::count_expired(&stores.db, before).await?),
+        Pass::Remove => Batch::of(repository::remove_expired(&stores.db, before, BATCH).await?, BATCH),
+    })
 }

@@ -95,10 +95,17 @@ pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -
     named("challenges.remove_all_of", query.execute(connection)).await.map(drop)
 }
 
+pub(super) async fn count_expired(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<i64> {
+    let query =
+        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM challenges WHERE expires_at < $1"#, before);
+    named("challenges.count_expired", query.fetch_one(db)).await
+}
+
 pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, batch: i64) -> sqlx::Result<u64> {
     let query = sqlx::query!(
         "DELETE FROM challenges WHERE token_hash IN
-             (SELECT token_hash FROM challenges WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+             (SELECT token_hash FROM challenges WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
+              FOR UPDATE SKIP LOCKED)",
         before,
         batch,
     );

@@ -13,7 +13,7 @@ mod upload;
 
 pub use download::{Content, Download};
 pub use processing::{Made, Processing};
-pub(crate) use removal::delete_all_of;
-pub use removal::{Purge, remove_abandoned};
+pub use removal::Purge;
+pub(crate) use removal::{abandoned, delete_all_of};
 pub use service::Files;
 pub use upload::Upload;

@@ -1,13 +1,14 @@
 //! The end of a file: its objects go first, its row last, so that a broken removal can be repeated.
 
-use std::time::Duration;
-
 use plinth_domain::id::{FileId, UserId};
 use plinth_domain::job::PurgeFile;
 use plinth_domain::preset::Preset;
 
+use time::OffsetDateTime;
+
 use super::processing::variant_key;
 use super::repository::{self, Remains};
+use crate::cleanup::{Batch, Pass};
 use crate::unit::Unit;
 use crate::{Result, Stores};
 
@@ -52,20 +53,16 @@ pub(crate) async fn delete_all_of(unit: &mut Unit, owner: UserId) -> Result<u64>
     }
 }
 
-/// Removes uploads that have stood still for `age`; how many there were.
-pub async fn remove_abandoned(stores: &Stores, age: Duration) -> Result<u64> {
-    let mut total = 0;
-    loop {
-        let now = stores.clock.now();
-        let claimed = repository::claim_abandoned(&stores.db, now - age, now, BATCH).await?;
-        for remains in &claimed {
-            remove(stores, remains).await?;
-        }
-        total += claimed.len() as u64;
-        if claimed.len() < usize::try_from(BATCH).unwrap_or(usize::MAX) {
-            return Ok(total);
-        }
+/// Uploads, and removals that broke off, that have stood still since this time, for the clean-up.
+pub(crate) async fn abandoned(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
+    if pass == Pass::Count {
+        return Ok(Batch::whole(repository::count_abandoned(&stores.db, before).await?));
     }
+    let claimed = repository::claim_abandoned(&stores.db, before, stores.clock.now(), BATCH).await?;
+    for remains in &claimed {
+        remove(stores, remains).await?;
+    }
+    Ok(Batch::of(claimed.len() as u64, BATCH))
 }
 
 /// Removes an upload that broke off, with whatever of it may have reached S3; fine when the clean-up did it first.

@@ -308,6 +308,15 @@ pub(super) async fn give_up(db: &PgPool, id: FileId, at: OffsetDateTime) -> sqlx
     }))
 }
 
+/// What [`claim_abandoned`] would claim.
+pub(super) async fn count_abandoned(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<i64> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM files WHERE state <> 'ready' AND updated_at < $1"#,
+        before
+    );
+    named("files.count_abandoned", query.fetch_one(db)).await
+}
+
 /// Claims uploads that have stood still since `before` for removal: no upload finishes any more once claimed.
 pub(super) async fn claim_abandoned(
     db: &PgPool,

@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use trust::Trust;
+pub(crate) use trust::stale_copies;
 
 /// How long a doubt stands that nobody lifts: longer than any transaction.
 const DOUBT: Duration = Duration::from_secs(45);

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 /// Keys told in one go.
-const BATCH: i64 = 1_000;
+pub(super) const BATCH: i64 = 1_000;
 
 /// A key with the time of its last change.
 pub(super) struct StaleCopy {
@@ -30,6 +30,11 @@ pub(crate) async fn note(
 pub(super) async fn list(db: &PgPool) -> sqlx::Result<Vec<StaleCopy>> {
     let query = sqlx::query_as!(StaleCopy, "SELECT key, changed_at FROM stale_copies LIMIT $1", BATCH);
     named("stale_copies.list", query.fetch_all(db)).await
+}
+
+pub(super) async fn count(db: &PgPool) -> sqlx::Result<i64> {
+    let query = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM stale_copies"#);
+    named("stale_copies.count", query.fetch_one(db)).await
 }
 
 /// Forgets a key, unless it was noted again since it was listed.

@@ -12,6 +12,7 @@ use plinth_platform::crypto::unique_name;
 use plinth_platform::redis::Redis;
 
 use super::{lift, repository};
+use crate::cleanup::{Batch, Pass};
 use crate::{Result, Stores};
 
 /// How often the notes are looked for.
@@ -59,14 +60,24 @@ async fn settle(stores: &Stores, trusted: bool) -> Result<()> {
     if !trusted {
         stores.redis.ping().await?;
     }
-    loop {
-        let notes = repository::list(&stores.db).await?;
-        if notes.is_empty() {
-            return Ok(());
-        }
-        for copy in notes {
-            lift(&stores.redis, &unique_name(), std::slice::from_ref(&copy.key)).await?;
-            repository::settle(&stores.db, &copy).await?;
-        }
+    while settle_some(stores).await? > 0 {}
+    Ok(())
+}
+
+/// The same for a batch of the notes; how many it had.
+async fn settle_some(stores: &Stores) -> Result<u64> {
+    let notes = repository::list(&stores.db).await?;
+    for copy in &notes {
+        lift(&stores.redis, &unique_name(), std::slice::from_ref(&copy.key)).await?;
+        repository::settle(&stores.db, copy).await?;
     }
+    Ok(notes.len() as u64)
+}
+
+/// Notes that nobody has settled, for the clean-up: where no API runs, nobody else does.
+pub(crate) async fn stale_copies(stores: &Stores, pass: Pass) -> Result<Batch> {
+    Ok(match pass {
+        Pass::Count => Batch::whole(repository::count(&stores.db).await?),
+        Pass::Remove => Batch::of(settle_some(stores).await?, repository::BATCH),
+    })
 }

@@ -2,7 +2,7 @@
 
 use plinth_domain::id::{JobId, UserId};
 use plinth_domain::job::JobPayload;
-use plinth_platform::database::named;
+use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
@@ -96,4 +96,17 @@ pub(crate) async fn claim_tick(
         tick,
     );
     Ok(named("jobs.claim_tick", query.execute(connection)).await?.rows_affected() == 1)
+}
+
+/// The last tick of a periodic task that was turned into a job, and the time as PostgreSQL has it.
+pub(super) async fn last_tick(
+    db: &PgPool,
+    task: &str,
+) -> sqlx::Result<(Option<OffsetDateTime>, OffsetDateTime)> {
+    let query = sqlx::query!(
+        r#"SELECT (SELECT last_tick FROM periodic_tasks WHERE name = $1) AS last_tick, now() AS "now!""#,
+        task,
+    );
+    let row = named("jobs.last_tick", query.fetch_one(db)).await?;
+    Ok((row.last_tick, row.now))
 }

@@ -7,11 +7,14 @@ mod repository;
 mod reset;
 mod totp;
 
+use std::time::Duration;
+
 use plinth_domain::id::{TotpFactorId, UserId};
 use plinth_platform::crypto::{RootKey, Sealer};
 use plinth_platform::settings::Settings;
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
+use crate::cleanup::{BATCH, Batch, Pass};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -21,7 +24,7 @@ pub(crate) use reset::remove_all_of;
 pub use totp::Provisioning;
 
 /// An app that was never confirmed is forgotten after so long.
-const WAITING: Duration = Duration::hours(1);
+pub(crate) const WAITING: Duration = Duration::from_hours(1);
 
 /// An authenticator app, as its owner sees it.
 #[derive(Debug, Clone)]
@@ -91,8 +94,11 @@ impl SecondFactors {
 }
 
 /// Removes apps that were never confirmed.
-pub(crate) async fn remove_waiting(stores: &Stores, now: OffsetDateTime) -> Result<u64> {
-    Ok(repository::remove_waiting(&stores.db, now - WAITING).await?)
+pub(crate) async fn waiting_since(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
+    Ok(match pass {
+        Pass::Count => Batch::whole(repository::count_waiting(&stores.db, before).await?),
+        Pass::Remove => Batch::of(repository::remove_waiting(&stores.db, before, BATCH).await?, BATCH),
+    })
 }
 
 fn context(user: UserId, id: TotpFactorId) -> String {

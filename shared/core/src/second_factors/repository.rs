@@ -134,9 +134,22 @@ pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -
 }
 
 /// Removes those that have waited since before this time.
-pub(super) async fn remove_waiting(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<u64> {
-    let query =
-        sqlx::query!("DELETE FROM totp_factors WHERE confirmed_at IS NULL AND created_at < $1", before);
+pub(super) async fn count_waiting(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<i64> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM totp_factors WHERE confirmed_at IS NULL AND created_at < $1"#,
+        before
+    );
+    named("totp_factors.count_waiting_since", query.fetch_one(db)).await
+}
+
+pub(super) async fn remove_waiting(db: &PgPool, before: OffsetDateTime, batch: i64) -> sqlx::Result<u64> {
+    let query = sqlx::query!(
+        "DELETE FROM totp_factors WHERE id IN
+             (SELECT id FROM totp_factors WHERE confirmed_at IS NULL AND created_at < $1 LIMIT $2
+              FOR UPDATE SKIP LOCKED)",
+        before,
+        batch,
+    );
     Ok(named("totp_factors.remove_waiting_since", query.execute(db)).await?.rows_affected())
 }
 

@@ -9,6 +9,7 @@ mod layers;
 mod reference;
 mod schema;
 mod value;
+mod worker;
 
 pub use checked::{
     Argon2Memory, AtLeast, Between, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, RedisUrl, RootSecret, Sender,
@@ -21,6 +22,7 @@ pub use schema::{
     RedisSettings, S3Settings, Settings, SmtpSettings, TelemetrySettings, WorkerSettings,
 };
 pub use value::{ByteSize, List, LogFormat, Secret, Value};
+pub use worker::QueueConcurrency;
 
 /// One setting, as the reference page describes it.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use plinth_domain::job::Queue;
+use plinth_domain::periodic::Schedule;
 
 use super::checked::{
     Argon2Memory, AtLeast, Between, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, RedisUrl, RootSecret, Sender,
@@ -13,6 +14,7 @@ use super::checked::{
 };
 use super::declare::settings;
 use super::value::{ByteSize, List, LogFormat, Secret};
+use super::worker::QueueConcurrency;
 use crate::crypto::{MAX_ITERATIONS, MAX_LANES};
 
 settings! {
@@ -160,6 +162,10 @@ settings! {
         queues: List<Queue> = Some("email,files,notifications,cleanup"),
         /// Jobs of one queue that run at once.
         concurrency: AtLeast<1> = Some("4"),
+        /// The same for single queues, e.g. `files=2,email=16`.
+        queue_concurrency: List<QueueConcurrency> = Some(""),
+        /// When each periodic task is due: `name=` and the five fields of crontab in UTC, several separated by semicolons; a task that is not in it does not happen by itself.
+        schedule: Schedule = Some("cleanup=0 * * * *"),
         /// Where /healthz, /readyz and /metrics are served.
         internal_bind: SocketAddr = Some("127.0.0.1:9081"),
         /// How long a job is held without a sign of life before another worker may take it.
@@ -168,6 +174,14 @@ settings! {
         job_timeout: Duration = Some("5m"),
         /// How long jobs may go on after SIGTERM.
         shutdown_grace: Duration = Some("20s"),
+        /// How long jobs that are done or cancelled stay in the ledger.
+        jobs_kept: Duration = Some("7d"),
+        /// The same for dead ones.
+        dead_jobs_kept: Duration = Some("90d"),
+        /// How long notifications are kept after they were read.
+        read_notifications_kept: Duration = Some("90d"),
+        /// How long notifications are kept that nobody reads.
+        unread_notifications_kept: Duration = Some("365d"),
     }
 
     /// Log lines.

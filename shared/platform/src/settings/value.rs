@@ -83,7 +83,13 @@ impl Value for Duration {
         duration.ok_or_else(|| "a duration like 250ms, 30s, 5m or 14d is expected".to_owned())
     }
     fn show(&self) -> String {
-        humantime::format_duration(*self).to_string()
+        // As people write it: 90d, not two months and some hours.
+        let whole = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+        let unit = whole.into_iter().find(|(unit, _)| self.as_secs().is_multiple_of(*unit));
+        match unit.filter(|_| self.subsec_nanos() == 0) {
+            Some((unit, name)) => format!("{}{name}", self.as_secs() / unit),
+            None => humantime::format_duration(*self).to_string(),
+        }
     }
 }
 
@@ -140,7 +146,7 @@ impl Value for List<Queue> {
     }
 }
 
-fn parse_list<T: Value>(text: &str) -> Result<List<T>, String> {
+pub(super) fn parse_list<T: Value>(text: &str) -> Result<List<T>, String> {
     text.split(',')
         .map(str::trim)
         .filter(|item| !item.is_empty())
@@ -149,7 +155,7 @@ fn parse_list<T: Value>(text: &str) -> Result<List<T>, String> {
         .map(List)
 }
 
-fn show_list<T: Value>(items: &[T]) -> String {
+pub(super) fn show_list<T: Value>(items: &[T]) -> String {
     items.iter().map(T::show).collect::<Vec<_>>().join(",")
 }
 

@@ -52,7 +52,7 @@ async fn one_message_lists_every_wrong_setting() {
 }
 
 /// Each has the type that is asked for and cannot work.
-const IMPOSSIBLE: [(&str, &str); 14] = [
+const IMPOSSIBLE: [(&str, &str); 17] = [
     ("PLINTH_SECRET_KEY", HUSH),
     ("PLINTH_PUBLIC_URL", "nonsense"),
     ("PLINTH_DATABASE_URL", HUSH),
@@ -63,6 +63,9 @@ const IMPOSSIBLE: [(&str, &str); 14] = [
     ("PLINTH_SMTP_URL", HUSH),
     ("PLINTH_SMTP_FROM", "nobody"),
     ("PLINTH_WORKER_CONCURRENCY", "0"),
+    ("PLINTH_WORKER_QUEUE_CONCURRENCY", "files=0"),
+    ("PLINTH_WORKER_SCHEDULE", "pigeons=0 * * * *"),
+    ("PLINTH_WORKER_JOBS_KEPT", "forever"),
     ("PLINTH_WORKER_LEASE", "0s"),
     ("PLINTH_AUTH_ARGON2_MEMORY", "1MiB"),
     ("PLINTH_LOG_LEVEL", "plinth=very,,="),

@@ -1,0 +1,120 @@
+//! What is run by hand or by cron, ends, and says how it went: by the real binary.
+
+use std::process::Output;
+
+use plinth_testkit::{Process, Stage, until};
+use serde_json::Value;
+
+use crate::house::count;
+
+async fn worker(stage: &Stage, arguments: &[&str]) -> Output {
+    Process::run("plinth-worker", arguments, stage).await
+}
+
+/// The one line of JSON that it printed.
+#[track_caller]
+fn line(output: &Output) -> Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!((text.lines().count(), text.ends_with('\n')), (1, true), "{output:?}");
+    serde_json::from_str(&text).expect("it is JSON")
+}
+
+/// Three tokens that expired two hours ago, and one since ten minutes.
+async fn expire_tokens(stage: &Stage) {
+    sqlx::query(
+        "INSERT INTO revoked_tokens (id, expires_at)
+         SELECT gen_random_uuid(), now() - ago::interval
+         FROM unnest('{2 hours, 2 hours, 2 hours, 10 minutes}'::text[]) AS ago",
+    )
+    .execute(&stage.stores().db)
+    .await
+    .expect("inserts");
+}
+
+#[tokio::test]
+async fn a_clean_up_counts_first_and_removes_what_it_is_told() {
+    let stage = Stage::open().await;
+    expire_tokens(&stage).await;
+    let stores = stage.stores();
+    let tokens = "SELECT count(*) FROM revoked_tokens";
+
+    let counted = worker(&stage, &["cleanup", "--dry-run"]).await;
+    assert!(counted.status.success(), "{counted:?}");
+    let report = line(&counted);
+    assert_eq!((&report["revoked_tokens"], &report["dry_run"]), (&3.into(), &true.into()));
+    assert_eq!(count(&stores, tokens).await, 4);
+
+    let other = line(&worker(&stage, &["cleanup", "--only", "sessions,finished_jobs"]).await);
+    assert_eq!(other, serde_json::json!({ "sessions": 0, "finished_jobs": 0 }));
+    assert_eq!(count(&stores, tokens).await, 4);
+
+    assert_eq!(line(&worker(&stage, &["cleanup", "--older-than", "3h"]).await)["revoked_tokens"], 0);
+    assert_eq!(line(&worker(&stage, &["cleanup"]).await)["revoked_tokens"], 3);
+    let aged = worker(&stage, &["cleanup", "--only", "revoked_tokens", "--older-than", "5m"]).await;
+    assert_eq!(line(&aged), serde_json::json!({ "revoked_tokens": 1 }));
+    assert_eq!(count(&stores, tokens).await, 0);
+}
+
+#[tokio::test]
+async fn a_clean_up_that_fails_in_part_tells_what_it_did_and_exits_1() {
+    let stage = Stage::open().await;
+    expire_tokens(&stage).await;
+    let stage = stage.with("PLINTH_S3_ENDPOINT", "http://127.0.0.1:9");
+    let stores = stage.stores();
+    for statement in [
+        "INSERT INTO users (id, email, email_key, created_at, updated_at)
+         VALUES (gen_random_uuid(), 'a', 'a', now(), now())",
+        "INSERT INTO files (id, owner_id, name, state, object_key, created_at, updated_at)
+         SELECT gen_random_uuid(), id, 'x', 'uploading', 'x', now(), now() - interval '2 days' FROM users",
+    ] {
+        sqlx::query(statement).execute(&stores.db).await.expect("inserts");
+    }
+    let output = worker(&stage, &["cleanup"]).await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let report = line(&output);
+    assert_eq!(report["revoked_tokens"], 3);
+    assert!(report["failed"]["abandoned_uploads"].is_string(), "{report}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("not everything could be removed"),
+        "{output:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_meant_is_refused() {
+    let stage = Stage::open().await;
+    for (arguments, expected) in [
+        (&["cleanup", "--only", "pigeons"][..], "there are sessions, one_time_tokens"),
+        (&["cleanup", "--older-than", "soon"], "a duration like"),
+        (&["cleanup", "--older-than", "0s"], "a duration like"),
+        (&["run", "--concurrency", "pigeons=2"], "is not a queue"),
+        (&["run", "--concurrency", "files=0"], "a whole number from 1 on is expected"),
+        (&["run", "--concurrency", "2"], "like files=2"),
+        (&["run", "--queues", "email", "--concurrency", "files=2"], "files, which is not served"),
+    ] {
+        let output = worker(&stage, arguments).await;
+        assert!(!output.status.success(), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(expected), "{output:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_table_of_periodic_tasks_tells_the_last_and_the_next_tick() {
+    let stage = Stage::open().await.with("PLINTH_WORKER_SCHEDULE", "cleanup=*/20 4-5 * * *");
+    let before = line(&worker(&stage, &["periodic", "--json"]).await);
+    assert_eq!((&before[0]["task"], &before[0]["cron"]), (&"cleanup".into(), &"*/20 4-5 * * *".into()));
+    assert!(before[0]["last_tick"].is_null(), "{before}");
+    let text = worker(&stage, &["periodic"]).await;
+    assert!(String::from_utf8_lossy(&text.stdout).contains("never"), "{text:?}");
+
+    // A worker that starts makes up for the last tick.
+    let cleaner = Process::worker_with(&stage, &["--queues", "cleanup"]).await;
+    let stores = stage.stores();
+    let done = "SELECT count(*) FROM jobs WHERE kind = 'cleanup.expired' AND state = 'done'";
+    until("it has cleaned up", async || (count(&stores, done).await == 1).then_some(())).await;
+    assert!(cleaner.stop().await.success());
+    let after = line(&worker(&stage, &["periodic", "--json"]).await);
+    let last = after[0]["last_tick"].as_str().expect("there was one");
+    assert!(["T04:", "T05:"].iter().any(|hour| last.contains(hour)) && last.ends_with(":00Z"), "{after}");
+    assert!(after[0]["next_tick"].as_str().expect("one comes") > last, "{after}");
+}

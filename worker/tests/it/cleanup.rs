@@ -1,0 +1,370 @@
+//! The clean-up: of every kind what is over goes, and what is not stays.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use plinth_core::Stores;
+use plinth_core::cleanup::{self, Kept, Kind, Report, Request};
+use plinth_domain::id::{JobId, UserId};
+use plinth_testkit::Stage;
+use sqlx::AssertSqlSafe;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const HOUR: u64 = 3_600;
+const DAY: u64 = 24 * HOUR;
+
+/// A kind with the row that makes one, an age at which it goes and one at which it stays, in seconds.
+struct Case {
+    kind: Kind,
+    /// What follows INSERT INTO; there are `who`, `at`, and `id`, a UUIDv7 of that time.
+    row: &'static str,
+    over: u64,
+    kept: u64,
+}
+
+const CASES: &[Case] = &[
+    Case {
+        kind: Kind::Sessions,
+        row: "sessions (id, user_id, refresh_hash, authenticated_at, last_seen_at, idle_expires_at, expires_at,
+                created_at)
+              SELECT id, who, sha256(id::text::bytea), at, at, at, now() + interval '1 day', at FROM given",
+        over: 31 * DAY,
+        kept: 29 * DAY,
+    },
+    Case {
+        kind: Kind::OneTimeTokens,
+        row: "one_time_tokens (token_hash, user_id, purpose, expires_at, created_at)
+              SELECT sha256(id::text::bytea), who, 'verify_email', at, at FROM given",
+        over: 2 * HOUR,
+        kept: HOUR / 2,
+    },
+    Case {
+        kind: Kind::RevokedTokens,
+        row: "revoked_tokens (id, expires_at) SELECT id, at FROM given",
+        over: 2 * HOUR,
+        kept: HOUR / 2,
+    },
+    Case {
+        kind: Kind::ApiKeys,
+        row: "api_keys (id, user_id, name, token_hash, hint, scopes, expires_at, created_at)
+              SELECT id, who, 'x', sha256(id::text::bytea), 'x', '{}', at, at FROM given",
+        over: 31 * DAY,
+        kept: 29 * DAY,
+    },
+    Case {
+        kind: Kind::SigningKeys,
+        row: "signing_keys (kid, public_key, private_key, activates_at, retires_at, created_at)
+              SELECT id::text, sha256(id::text::bytea), '', at, at, at FROM given",
+        over: 31 * DAY,
+        kept: 29 * DAY,
+    },
+    Case {
+        kind: Kind::Challenges,
+        row: "challenges (token_hash, purpose, user_id, expires_at, created_at)
+              SELECT sha256(id::text::bytea), 'login', who, at, at FROM given",
+        over: 2 * HOUR,
+        kept: HOUR / 2,
+    },
+    Case {
+        kind: Kind::UnconfirmedFactors,
+        row: "totp_factors (id, user_id, name, secret, created_at) SELECT id, who, 'x', '', at FROM given",
+        over: 2 * HOUR,
+        kept: HOUR / 2,
+    },
+    Case {
+        kind: Kind::AbandonedUploads,
+        row: "files (id, owner_id, name, state, object_key, created_at, updated_at)
+              SELECT id, who, 'x', 'uploading', 'files/' || id || '/original', at, at FROM given",
+        over: 25 * HOUR,
+        kept: 23 * HOUR,
+    },
+    Case {
+        kind: Kind::ReadNotifications,
+        row: "notifications (id, user_id, kind, title, body, subject, read_at, created_at)
+              SELECT id, who, 'x', 'x', 'x', id, at, at FROM given",
+        over: 91 * DAY,
+        kept: 89 * DAY,
+    },
+    Case {
+        kind: Kind::UnreadNotifications,
+        row: "notifications (id, user_id, kind, title, body, subject, created_at)
+              SELECT id, who, 'x', 'x', 'x', id, at FROM given",
+        over: 366 * DAY,
+        kept: 364 * DAY,
+    },
+    Case {
+        kind: Kind::FinishedJobs,
+        row: "jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at, state, finished_at)
+              SELECT id, 'email', 'x', '{}', 1, 1, at, at, 'done', at FROM given",
+        over: 8 * DAY,
+        kept: 6 * DAY,
+    },
+    Case {
+        kind: Kind::DeadJobs,
+        row: "jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at, state, finished_at)
+              SELECT id, 'email', 'x', '{}', 1, 1, at, at, 'dead', at FROM given",
+        over: 91 * DAY,
+        kept: 89 * DAY,
+    },
+];
+
+struct House {
+    stores: Stores,
+    kept: Kept,
+    user: Uuid,
+    _stage: Stage,
+}
+
+impl House {
+    async fn open() -> Self {
+        Self::with(&[]).await
+    }
+
+    async fn with(changes: &[(&str, &str)]) -> Self {
+        let stage = Stage::open().await;
+        let settings = stage.settings_with(changes);
+        let stores = Stores::new(&settings, "test").expect("a stage's settings name stores");
+        let user = UserId::mint(stores.clock.now()).0;
+        sqlx::query("INSERT INTO users (id, email, email_key, created_at, updated_at) VALUES ($1, 'a', 'a', now(), now())")
+            .bind(user)
+            .execute(&stores.db)
+            .await
+            .expect("inserts");
+        Self { stores, kept: Kept::of(&settings), user, _stage: stage }
+    }
+
+    /// A row of that age.
+    async fn insert(&self, row: &'static str, seconds: u64) -> Uuid {
+        let at = self.stores.clock.now() - Duration::from_secs(seconds);
+        let id = JobId::mint(at).0;
+        let sql = format!(
+            "WITH given AS (SELECT $1::uuid AS who, $2::timestamptz AS at, $3::uuid AS id) INSERT INTO {row}"
+        );
+        let insert = sqlx::query(AssertSqlSafe(sql)).bind(self.user).bind(at).bind(id);
+        insert.execute(&self.stores.db).await.expect("inserts");
+        id
+    }
+
+    async fn litter(&self) {
+        for case in CASES {
+            self.insert(case.row, case.over).await;
+            self.insert(case.row, case.kept).await;
+        }
+        self.insert("stale_copies (key, changed_at) SELECT id, at FROM given", DAY).await;
+    }
+
+    async fn run(&self, request: &Request) -> Report {
+        self.run_until(request, &CancellationToken::new()).await
+    }
+
+    async fn run_until(&self, request: &Request, stop: &CancellationToken) -> Report {
+        cleanup::run(&self.stores, &self.kept, request, stop).await.expect("runs")
+    }
+
+    /// The rows of every table that is cleaned.
+    async fn rows(&self) -> i64 {
+        let mut rows = 0;
+        for table in [
+            "sessions",
+            "one_time_tokens",
+            "revoked_tokens",
+            "api_keys",
+            "signing_keys",
+            "challenges",
+            "totp_factors",
+            "files",
+            "notifications",
+            "jobs",
+            "stale_copies",
+        ] {
+            rows += self.count(AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).await;
+        }
+        rows
+    }
+
+    async fn count(&self, sql: impl sqlx::SqlSafeStr) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.stores.db).await.expect("counts")
+    }
+
+    /// Done jobs of that age, each a millisecond after the one before.
+    async fn finish_jobs(&self, jobs: i64, seconds: u64) {
+        let at = self.stores.clock.now() - Duration::from_secs(seconds);
+        let ids: Vec<_> =
+            (0..jobs).map(|number| JobId::mint(at + time::Duration::milliseconds(number)).0).collect();
+        sqlx::query(
+            "INSERT INTO jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at, state,
+                 finished_at)
+             SELECT id, 'email', 'x', '{}', 1, 1, $2, $2, 'done', $2 FROM unnest($1::uuid[]) AS id",
+        )
+        .bind(&ids)
+        .bind(at)
+        .execute(&self.stores.db)
+        .await
+        .expect("inserts");
+    }
+}
+
+fn only(kind: Kind) -> Request {
+    Request { only: vec![kind], ..Request::default() }
+}
+
+fn one_of_each() -> BTreeMap<Kind, u64> {
+    Kind::ALL.iter().map(|kind| (*kind, 1)).collect()
+}
+
+#[tokio::test]
+async fn of_every_kind_what_is_over_goes_and_what_is_not_stays() {
+    let house = House::open().await;
+    house.litter().await;
+    let before = house.rows().await;
+    let report = house.run(&Request::default()).await;
+    assert_eq!(report.removed, one_of_each(), "{report:?}");
+    assert!(!report.stopped && report.failed.is_empty(), "{report:?}");
+    assert_eq!(house.rows().await, before - 13);
+    let again = house.run(&Request::default()).await;
+    assert!(again.removed.values().all(|removed| *removed == 0), "{again:?}");
+    // What stays goes when its time has come: it was the younger one of each that stayed.
+    house.stores.clock.advance(time::Duration::days(3));
+    let later = house.run(&Request::default()).await;
+    let mut expected = one_of_each();
+    // Notes of stale copies do not wait for their time.
+    expected.insert(Kind::StaleCopies, 0);
+    assert_eq!(later.removed, expected);
+    assert_eq!(house.rows().await, 0);
+}
+
+#[tokio::test]
+async fn a_dry_run_counts_and_changes_nothing() {
+    let house = House::open().await;
+    house.litter().await;
+    let before = house.rows().await;
+    let events = "SELECT count(*) FROM audit_events";
+    let report = house.run(&Request { dry_run: true, ..Request::default() }).await;
+    assert_eq!(report.removed, one_of_each(), "{report:?}");
+    assert!(report.dry_run);
+    assert_eq!((house.rows().await, house.count(events).await), (before, 0));
+    house.run(&Request::default()).await;
+    assert_eq!((house.rows().await, house.count(events).await), (before - 13, 1));
+}
+
+#[tokio::test]
+async fn only_what_is_named_is_removed() {
+    let house = House::open().await;
+    house.litter().await;
+    let before = house.rows().await;
+    for case in CASES {
+        let report = house.run(&only(case.kind)).await;
+        assert_eq!(report.removed, BTreeMap::from([(case.kind, 1)]), "{report:?}");
+    }
+    assert_eq!(house.rows().await, before - 12);
+}
+
+#[tokio::test]
+async fn an_age_takes_the_place_of_the_settings_but_ends_nothing_that_goes_on() {
+    let house = House::open().await;
+    for case in CASES {
+        house.insert(case.row, case.kept).await;
+    }
+    let request = Request { older_than: Some(Duration::from_mins(10)), ..Request::default() };
+    let report = house.run(&request).await;
+    for case in CASES {
+        let goes_on = matches!(
+            case.kind,
+            Kind::UnconfirmedFactors | Kind::AbandonedUploads | Kind::UnreadNotifications
+        );
+        assert_eq!(report.of(case.kind), u64::from(!goes_on), "{} {report:?}", case.kind);
+    }
+    let long = Request { older_than: Some(Duration::from_hours(24 * 1_000)), ..Request::default() };
+    house.litter().await;
+    house.insert(CASES[0].row, 999 * DAY).await;
+    let report = house.run(&long).await;
+    assert_eq!(report.removed.values().sum::<u64>(), report.of(Kind::StaleCopies), "{report:?}");
+}
+
+#[tokio::test]
+async fn jobs_that_have_not_ended_stay_however_old() {
+    let house = House::open().await;
+    for state in ["queued", "retrying", "running"] {
+        let row = "jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at)
+            SELECT id, 'email', 'x', '{}', 1, 1, at, at FROM given";
+        let id = house.insert(row, 400 * DAY).await;
+        let update = sqlx::query("UPDATE jobs SET state = $2, lease_until = now() WHERE id = $1");
+        update.bind(id).bind(state).execute(&house.stores.db).await.expect("updates");
+    }
+    // Asked for long ago, ended lately.
+    let late = "jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at, state, finished_at)
+        SELECT id, 'email', 'x', '{}', 1, 1, at, at, 'done', now() FROM given";
+    house.insert(late, 400 * DAY).await;
+    let cancelled = "jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at, state, finished_at)
+        SELECT id, 'email', 'x', '{}', 1, 1, at, at, 'cancelled', at FROM given";
+    let id = house.insert(cancelled, 8 * DAY).await;
+    for child in [
+        "INSERT INTO job_attempts (job_id, claim, attempt, worker, started_at, ended_at, outcome)
+         VALUES ($1, 1, 1, 'w', now(), now(), 'cancelled')",
+        "INSERT INTO sent_mails (job_id, begun_at) VALUES ($1, now())",
+    ] {
+        sqlx::query(child).bind(id).execute(&house.stores.db).await.expect("inserts");
+    }
+    let report = house.run(&Request::default()).await;
+    assert_eq!((report.of(Kind::FinishedJobs), report.of(Kind::DeadJobs)), (1, 0));
+    assert_eq!(house.count("SELECT count(*) FROM jobs WHERE state <> 'cancelled'").await, 4);
+    let children = "SELECT (SELECT count(*) FROM job_attempts) + (SELECT count(*) FROM sent_mails)";
+    assert_eq!(house.count(children).await, 0);
+}
+
+#[tokio::test]
+async fn two_at_once_remove_every_job_once_in_steps() {
+    let house = House::open().await;
+    house.finish_jobs(9_000, 30 * DAY).await;
+    house.finish_jobs(500, DAY).await;
+    let request = only(Kind::FinishedJobs);
+    let counted = house.run(&Request { dry_run: true, ..request.clone() }).await;
+    assert_eq!(counted.of(Kind::FinishedJobs), 9_000);
+    let (one, other) = tokio::join!(house.run(&request), house.run(&request));
+    let removed = [one.of(Kind::FinishedJobs), other.of(Kind::FinishedJobs)];
+    assert_eq!(removed.iter().sum::<u64>(), 9_000, "{removed:?}");
+    assert_eq!(house.count("SELECT count(*) FROM jobs").await, 500);
+}
+
+#[tokio::test]
+async fn a_job_that_is_brought_back_meanwhile_stays() {
+    let house = House::open().await;
+    house.finish_jobs(2, 30 * DAY).await;
+    let mut redrive = house.stores.db.begin().await.expect("begins");
+    sqlx::query(
+        "UPDATE jobs SET state = 'queued', finished_at = NULL WHERE id = (SELECT id FROM jobs LIMIT 1)",
+    )
+    .execute(&mut *redrive)
+    .await
+    .expect("updates");
+    // Nothing waits for the row that is being changed.
+    assert_eq!(house.run(&only(Kind::FinishedJobs)).await.of(Kind::FinishedJobs), 1);
+    redrive.commit().await.expect("commits");
+    assert_eq!(house.run(&only(Kind::FinishedJobs)).await.of(Kind::FinishedJobs), 0);
+    assert_eq!(house.count("SELECT count(*) FROM jobs WHERE state = 'queued'").await, 1);
+}
+
+#[tokio::test]
+async fn one_that_is_stopped_says_so() {
+    let house = House::open().await;
+    house.litter().await;
+    let before = house.rows().await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let report = house.run_until(&Request::default(), &stop).await;
+    assert!(report.stopped, "{report:?}");
+    assert_eq!(house.rows().await, before);
+}
+
+#[tokio::test]
+async fn a_kind_that_fails_does_not_keep_the_others() {
+    let house = House::with(&[("PLINTH_S3_ENDPOINT", "http://127.0.0.1:9")]).await;
+    house.litter().await;
+    let report = house.run(&Request::default()).await;
+    assert_eq!(report.failed.keys().collect::<Vec<_>>(), [&Kind::AbandonedUploads]);
+    let mut expected = one_of_each();
+    expected.insert(Kind::AbandonedUploads, 0);
+    assert_eq!(report.removed, expected);
+    assert!(report.failures().expect("it failed").starts_with("abandoned_uploads: "), "{report:?}");
+}
