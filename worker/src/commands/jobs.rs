@@ -46,11 +46,15 @@ pub enum Jobs {
     Redrive {
         #[command(flatten)]
         filter: Filter,
+        /// All of them: said on purpose where there is no filter
+        #[arg(long, required_unless_present = "filter", conflicts_with = "filter")]
+        all: bool,
     },
 }
 
-/// Which jobs; without any of these all.
+/// Which jobs.
 #[derive(Debug, Args)]
+#[group(id = "filter", multiple = true)]
 pub struct Filter {
     /// Only those of this queue: email, files, notifications, cleanup
     #[arg(long)]
@@ -107,7 +111,7 @@ pub async fn run(settings: Settings, command: Jobs) -> anyhow::Result<String> {
             Cancellation::Done => format!("{id} is cancelled\n"),
             Cancellation::Asked => format!("{id} runs, and will be stopped when its lease is renewed\n"),
         }),
-        Jobs::Redrive { filter } => {
+        Jobs::Redrive { filter, all: _ } => {
             let count = jobs.redrive(&origin, &filter.with_state(None)).await?;
             Ok(format!("{count} dead letters are due again\n"))
         }

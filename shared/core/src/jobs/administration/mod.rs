@@ -1,5 +1,6 @@
 //! What operators see of jobs and do with them: list, read, retry, cancel, redrive, pause.
 
+mod privacy;
 mod queues;
 mod repository;
 

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{FailedAttempt, Job, JobFilter};
+use super::{FailedAttempt, Job, JobFilter, privacy};
 use crate::jobs::Note;
 use crate::jobs::ledger::note;
 use crate::page::PageRequest;
@@ -53,7 +53,7 @@ impl TryFrom<Row> for Job {
             started_at: row.started_at,
             finished_at: row.finished_at,
             worker: row.lease_owner,
-            last_error: row.last_error,
+            last_error: row.last_error.as_deref().map(privacy::error),
             user: row.user_id.map(UserId),
             progress: row.progress,
             trace_id,
@@ -107,7 +107,11 @@ pub(super) async fn attempts(db: &PgPool, id: JobId) -> Result<Vec<FailedAttempt
          WHERE job_id = $1 ORDER BY claim",
         id.0,
     );
-    Ok(named("jobs.attempts", query.fetch_all(db)).await?)
+    let mut attempts = named("jobs.attempts", query.fetch_all(db)).await?;
+    for attempt in &mut attempts {
+        attempt.error = attempt.error.as_deref().map(privacy::error);
+    }
+    Ok(attempts)
 }
 
 /// The state of a job that nobody else changes until the transaction ends.
