@@ -56,7 +56,7 @@ impl ListJobs {
     ) -> Result<Json<JobPage>> {
         let filter = JobFilter {
             queue: queue.0.map(Into::into),
-            kind: kind.0,
+            kind: search("/query/kind", kind.0)?,
             state: state.0.map(Into::into),
             from: from.0,
             until: until.0,

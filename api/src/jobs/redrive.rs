@@ -54,7 +54,7 @@ impl RedriveJobs {
         let asked = body.0;
         let filter = JobFilter {
             queue: asked.queue.map(Into::into),
-            kind: asked.kind,
+            kind: search("/kind", asked.kind)?,
             state: None,
             from: asked.from,
             until: asked.until,

@@ -80,6 +80,9 @@ impl Priority {
     }
 }
 
+/// How long after a job was asked for an attempt may still begin, unless its kind says otherwise.
+pub const DEADLINE: Duration = Duration::from_hours(24 * 7);
+
 /// What a kind of job carries, and how it is run.
 pub trait JobPayload: Serialize + DeserializeOwned + Send + Sync {
     const KIND: &'static str;
@@ -91,7 +94,7 @@ pub trait JobPayload: Serialize + DeserializeOwned + Send + Sync {
     /// How long one attempt may take, where that is less than the settings allow.
     const TIMEOUT: Option<Duration> = None;
     /// How long after it was asked for an attempt may still begin.
-    const DEADLINE: Duration = Duration::from_hours(24 * 7);
+    const DEADLINE: Duration = DEADLINE;
 }
 
 /// Send the mail that proves an address. The worker mints the token, so that none rests in the ledger.

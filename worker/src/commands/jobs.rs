@@ -1,6 +1,7 @@
 //! `plinth-worker jobs`: list, show, retry, cancel, redrive.
 
 use clap::{Args, Subcommand};
+use plinth_core::Error;
 use plinth_core::jobs::{Cancellation, FailedAttempt, Job, JobAdministration, JobFilter};
 use plinth_core::page::PageRequest;
 use plinth_domain::audit::Origin;
@@ -104,10 +105,10 @@ pub async fn run(settings: Settings, command: Jobs) -> anyhow::Result<String> {
         }
         Jobs::Show { id, json } => show(&jobs, id, json).await,
         Jobs::Retry { id } => {
-            jobs.retry(&origin, id).await?;
+            jobs.retry(&origin, id).await.map_err(told_to_people)?;
             Ok(format!("{id} is due\n"))
         }
-        Jobs::Cancel { id } => Ok(match jobs.cancel(&origin, id).await? {
+        Jobs::Cancel { id } => Ok(match jobs.cancel(&origin, id).await.map_err(told_to_people)? {
             Cancellation::Done => format!("{id} is cancelled\n"),
             Cancellation::Asked => format!("{id} runs, and will be stopped when its lease is renewed\n"),
         }),
@@ -115,6 +116,15 @@ pub async fn run(settings: Settings, command: Jobs) -> anyhow::Result<String> {
             let count = jobs.redrive(&origin, &filter.with_state(None)).await?;
             Ok(format!("{count} dead letters are due again\n"))
         }
+    }
+}
+
+/// What stands in the way, in words.
+fn told_to_people(error: Error) -> anyhow::Error {
+    match error {
+        Error::NotFound => anyhow::anyhow!("there is no such job"),
+        Error::Conflict { detail, .. } => anyhow::anyhow!(detail),
+        other => other.into(),
     }
 }
 
@@ -130,7 +140,7 @@ async fn list(
 }
 
 async fn show(jobs: &JobAdministration, id: JobId, json: bool) -> anyhow::Result<String> {
-    let (job, attempts) = jobs.read(id).await?;
+    let (job, attempts) = jobs.read(id).await.map_err(told_to_people)?;
     if json {
         let mut value = object(&job);
         value["failed_attempts"] = attempts.iter().map(attempt_object).collect();
@@ -143,7 +153,9 @@ async fn show(jobs: &JobAdministration, id: JobId, json: bool) -> anyhow::Result
         let error = one.error.as_deref().unwrap_or_default();
         format!("  attempt {} {} {} {error}\n", one.attempt, told(one.ended_at), one.outcome)
     });
-    Ok(std::iter::once(line(&job) + "\n").chain(facts).chain(history).collect())
+    let text: String = std::iter::once(line(&job) + "\n").chain(facts).chain(history).collect();
+    // An error repeats what somebody else has said: no terminal shall obey it.
+    Ok(text.replace(|c: char| c.is_control() && c != '\n', " "))
 }
 
 fn line(job: &Job) -> String {

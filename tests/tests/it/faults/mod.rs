@@ -5,5 +5,6 @@ mod kills;
 mod postgres_away;
 mod redis_away;
 mod redis_wiped;
+mod smtp;
 mod stops;
 mod twice;

@@ -29,7 +29,7 @@ async fn the_command_line_for_operators_prints_and_ends_as_scripts_need_it() {
 
     let nobody = "00000000-0000-7000-8000-000000000000";
     let (code, said, error) = worker(&stage, &["jobs", "retry", nobody]).await;
-    assert_eq!((code, said.as_str(), error.as_str()), (Some(1), "", "plinth-worker: not found\n"));
+    assert_eq!((code, said.as_str(), error.as_str()), (Some(1), "", "plinth-worker: there is no such job\n"));
     for wrong in [
         &["jobs", "redrive"][..],
         &["jobs", "redrive", "--all", "--queue", "email"],

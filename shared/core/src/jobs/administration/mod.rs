@@ -123,7 +123,7 @@ impl JobAdministration {
     /// Makes a job due now, with all of its attempts before it, that is dead, cancelled, or waits for another attempt.
     pub async fn retry(&self, origin: &Origin, id: JobId) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let state = repository::lock(unit.connection(), id).await?.ok_or(Error::NotFound)?;
+        let (state, _) = repository::lock(unit.connection(), id).await?.ok_or(Error::NotFound)?;
         if !matches!(state, JobState::Dead | JobState::Cancelled | JobState::Retrying) {
             return Err(unfit(state, "Only a job that is dead, cancelled or retrying is tried again."));
         }
@@ -136,9 +136,10 @@ impl JobAdministration {
     /// Stops a job: at once where it does not run, soon where it does.
     pub async fn cancel(&self, origin: &Origin, id: JobId) -> Result<Cancellation> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let state = repository::lock(unit.connection(), id).await?.ok_or(Error::NotFound)?;
+        let (state, asked) = repository::lock(unit.connection(), id).await?.ok_or(Error::NotFound)?;
         let cancellation = match state {
             JobState::Queued | JobState::Retrying => Cancellation::Done,
+            JobState::Running if asked => return Ok(Cancellation::Asked),
             JobState::Running => Cancellation::Asked,
             over => return Err(unfit(over, "A job that is over is not cancelled.")),
         };

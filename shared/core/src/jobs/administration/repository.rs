@@ -1,7 +1,7 @@
 //! Jobs as operators see them.
 
 use plinth_domain::id::{JobId, UserId};
-use plinth_domain::job::Queue;
+use plinth_domain::job::{DEADLINE, Queue};
 use plinth_domain::job_state::JobState;
 use plinth_platform::database::named;
 use sqlx::{PgConnection, PgPool};
@@ -114,11 +114,11 @@ pub(super) async fn attempts(db: &PgPool, id: JobId) -> Result<Vec<FailedAttempt
     Ok(attempts)
 }
 
-/// The state of a job that nobody else changes until the transaction ends.
-pub(super) async fn lock(connection: &mut PgConnection, id: JobId) -> Result<Option<JobState>> {
-    let query = sqlx::query_scalar!("SELECT state FROM jobs WHERE id = $1 FOR UPDATE", id.0);
-    let state = named("jobs.lock", query.fetch_optional(connection)).await?;
-    state.map(|state| state.parse().map_err(Error::internal)).transpose()
+/// The state of a job that nobody else changes until the transaction ends, and whether somebody wants it stopped.
+pub(super) async fn lock(connection: &mut PgConnection, id: JobId) -> Result<Option<(JobState, bool)>> {
+    let query = sqlx::query!("SELECT state, cancel_asked FROM jobs WHERE id = $1 FOR UPDATE", id.0);
+    let row = named("jobs.lock", query.fetch_optional(connection)).await?;
+    row.map(|row| Ok((row.state.parse().map_err(Error::internal)?, row.cancel_asked))).transpose()
 }
 
 /// Dead letters that the filter lets through, the oldest first, but those that somebody else is at.
@@ -150,16 +150,17 @@ pub(super) async fn lock_dead(
     Ok(named("jobs.lock_dead", query.fetch_all(connection)).await?)
 }
 
-/// Due now, every attempt before it. The time in which an attempt may begin is as long as it was at first; the claim
-/// goes on rising, so that no former holder takes the job for his.
+/// Due now, every attempt before it, and a week to begin one; the claim goes on rising, so that no former holder takes
+/// the job for his.
 pub(super) async fn revive(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Note>> {
     let query = sqlx::query!(
         "UPDATE jobs
-         SET state = 'queued', attempt = 0, panics = 0, run_at = now(), deadline = now() + (deadline - created_at),
+         SET state = 'queued', attempt = 0, panics = 0, run_at = now(), deadline = now() + make_interval(secs => $2),
              finished_at = NULL, cancel_asked = false, parked = false, limit_key = NULL
          WHERE id = ANY($1)
          RETURNING id, queue, priority, run_at",
         ids,
+        DEADLINE.as_secs_f64(),
     );
     let rows = named("jobs.revive", query.fetch_all(connection)).await?;
     rows.into_iter().map(|row| note(row.id, &row.queue, row.priority, row.run_at)).collect()
