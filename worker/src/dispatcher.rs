@@ -12,7 +12,7 @@ use plinth_platform::redis::Redis;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_util::sync::CancellationToken;
 
-use crate::{backoff, metrics};
+use crate::{backoff, metrics, turn};
 
 /// How often the ledger is read for what nobody has pushed.
 const TICK: Duration = Duration::from_secs(1);
@@ -76,11 +76,7 @@ impl Dispatcher {
 
     /// The tick, unless another worker does it.
     async fn take_turn(&self) -> anyhow::Result<()> {
-        let mut turn = redis::cmd("SET");
-        let key = self.redis.key("jobs:turn");
-        turn.arg(key).arg(1).arg("NX").arg("PX").arg(u64::try_from(TURN.as_millis())?);
-        let ours: Option<String> = self.redis.command("jobs.turn", &turn).await?;
-        if ours.is_none() {
+        if !turn::take(&self.redis, "jobs:turn", TURN).await? {
             return Ok(());
         }
         let released = self.ledger.release_forgotten().await?;
@@ -97,15 +93,18 @@ impl Dispatcher {
     }
 
     async fn refill(&mut self, queue: Queue) -> anyhow::Result<()> {
-        // Who else has asked meanwhile is served by this too, or asks again.
+        // Who else has asked meanwhile is served by the same look at the ledger, each queue once.
+        let mut queues = vec![queue];
         while let Ok(other) = self.asked.try_recv() {
-            if other != queue {
-                let due = self.ledger.due(&[other], i64::try_from(WINDOW)?).await?;
-                self.fill(other, &due).await?;
+            if !queues.contains(&other) {
+                queues.push(other);
             }
         }
-        let due = self.ledger.due(&[queue], i64::try_from(WINDOW)?).await?;
-        self.fill(queue, &due).await
+        let due = self.ledger.due(&queues, i64::try_from(WINDOW)?).await?;
+        for queue in queues {
+            self.fill(queue, &due).await?;
+        }
+        Ok(())
     }
 
     async fn fill(&self, queue: Queue, due: &[Note]) -> anyhow::Result<()> {

@@ -9,8 +9,8 @@ use plinth_platform::causes;
 use plinth_platform::redis::Redis;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics;
 use crate::queue::Pace;
+use crate::{metrics, turn};
 
 /// How often.
 const TICK: Duration = Duration::from_secs(10);
@@ -49,15 +49,9 @@ impl Figures {
     }
 
     async fn look(&self) -> anyhow::Result<Backlog> {
-        let mut turn = redis::cmd("SET");
-        turn.arg(self.redis.key("jobs:count"))
-            .arg(1)
-            .arg("NX")
-            .arg("PX")
-            .arg(u64::try_from(TURN.as_millis())?);
-        let ours: Option<String> = self.redis.command("jobs.count_turn", &turn).await?;
+        let ours = turn::take(&self.redis, "jobs:count", TURN).await?;
         let key = self.redis.key("jobs:backlog");
-        if ours.is_none() {
+        if !ours {
             let mut get = redis::cmd("GET");
             get.arg(&key);
             if let Some(text) = self.redis.command::<Option<String>>("jobs.backlog", &get).await? {

@@ -22,3 +22,4 @@ pub mod queue;
 pub mod recorder;
 pub mod registry;
 pub mod runner;
+mod turn;
