@@ -46,35 +46,42 @@ pub(super) struct Source {
 impl Source {
     /// Feeds until `stop`. A Redis that does not answer is asked again with backoff, for ever.
     pub(super) async fn run(self, stop: CancellationToken) {
-        let feeding = async {
-            let mut ear = None;
-            let mut failures = 0;
-            let mut claimed_at = None;
-            loop {
-                let room = self.pace.room().await;
-                match self.take(room, &mut ear).await {
-                    Ok(jobs) => {
-                        failures = 0;
-                        if !jobs.is_empty() {
-                            let jobs = self.gather(jobs, room, claimed_at).await;
-                            self.claim(&jobs).await;
-                            claimed_at = Some(Instant::now());
-                        }
-                    }
-                    Err(error) => {
-                        ear = None;
-                        failures += 1;
-                        let wait = backoff::STORE.draw(failures);
-                        metrics::source_failed(self.queue);
-                        tracing::warn!(queue = %self.queue, error, ?wait, "Redis gives no notes; it is asked again");
-                        tokio::time::sleep(wait).await;
+        let mut ear = None;
+        let mut failures = 0;
+        let mut claimed_at = None;
+        // Only the wait for notes is broken off: a claim that was sent may be granted, and must be heard of.
+        while let Some(jobs) = stop.run_until_cancelled(self.next(&mut ear, &mut failures, claimed_at)).await
+        {
+            self.claim(&jobs, &stop).await;
+            claimed_at = Some(Instant::now());
+        }
+    }
+
+    /// The next jobs to claim, as many as there is room for.
+    async fn next(
+        &self,
+        ear: &mut Option<MultiplexedConnection>,
+        failures: &mut u32,
+        claimed_at: Option<Instant>,
+    ) -> Vec<JobId> {
+        loop {
+            let room = self.pace.room().await;
+            match self.take(room, ear).await {
+                Ok(jobs) => {
+                    *failures = 0;
+                    if !jobs.is_empty() {
+                        return self.gather(jobs, room, claimed_at).await;
                     }
                 }
+                Err(error) => {
+                    *ear = None;
+                    *failures += 1;
+                    let wait = backoff::STORE.draw(*failures);
+                    metrics::source_failed(self.queue);
+                    tracing::warn!(queue = %self.queue, error, ?wait, "Redis gives no notes; it is asked again");
+                    tokio::time::sleep(wait).await;
+                }
             }
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = feeding => {}
         }
     }
 
@@ -118,8 +125,9 @@ impl Source {
         Ok(note.and_then(|(_, job, _)| read_note(&job)))
     }
 
-    /// Claims what is due of the jobs. While the ledger does not answer they are kept, and nothing more is taken.
-    async fn claim(&self, jobs: &[JobId]) {
+    /// Claims what is due of the jobs. While the ledger does not answer they are kept, and nothing more is taken. After
+    /// `stop` it is not asked again.
+    async fn claim(&self, jobs: &[JobId], stop: &CancellationToken) {
         for failures in 1.. {
             let asked = Instant::now();
             match self.ledger.claim(jobs, &self.owner, self.lease).await {
@@ -137,7 +145,9 @@ impl Source {
                 Err(error) => {
                     let wait = backoff::STORE.draw(failures);
                     tracing::warn!(queue = %self.queue, %error, ?wait, "the ledger does not answer a claim");
-                    tokio::time::sleep(wait).await;
+                    if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+                        return;
+                    }
                 }
             }
         }

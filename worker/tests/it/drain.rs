@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use plinth_testkit::until;
+
 use crate::house::{House, Log, Tally};
 
 #[tokio::test]
@@ -37,6 +39,32 @@ async fn what_does_not_end_is_handed_back_and_taken_by_the_next() {
     house.until_all_are("done", 1).await;
     assert!(began.elapsed() < Duration::from_secs(5), "taken after {:?}", began.elapsed());
     next.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_whose_claim_is_under_way_is_handed_back() {
+    let house = House::open().await;
+    let log = Log::default();
+    let job = house.enqueue(&Tally::default()).await;
+    let mut obstacle = house.stores.db.begin().await.expect("begins");
+    let hold = sqlx::query("SELECT FROM jobs WHERE id = $1 FOR UPDATE").bind(job.0);
+    hold.execute(&mut *obstacle).await.expect("locks");
+    let worker = house.start(log.tallying(Duration::ZERO));
+    house.push(&[job]).await;
+    until("the claim waits for the row", async || {
+        let waiting = sqlx::query_scalar::<_, i64>(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        );
+        (waiting.fetch_one(&house.stores.db).await.expect("counts") > 0).then_some(())
+    })
+    .await;
+    let stopping = tokio::spawn(worker.stop());
+    // Told to stop, the worker would be gone by then if it did not wait for the answer.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    obstacle.rollback().await.expect("ends");
+    stopping.await.expect("does not panic");
+    let row = house.job(job).await;
+    assert_eq!((row.state.as_str(), row.attempt, log.total()), ("queued", 0, 0));
 }
 
 #[tokio::test]
