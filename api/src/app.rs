@@ -8,7 +8,7 @@ use plinth_core::api_keys::{ApiKeys, Recognition};
 use plinth_core::audit::AuditLog;
 use plinth_core::auth::Auth;
 use plinth_core::files::Files;
-use plinth_core::jobs::JobAdministration;
+use plinth_core::jobs::{JobAdministration, OwnJobs};
 use plinth_core::notifications::Inbox;
 use plinth_core::passkeys::Passkeys;
 use plinth_core::roles::Roles;
@@ -28,8 +28,8 @@ use crate::http::document;
 use crate::http::limits::BodyLimits;
 use crate::http::middleware::{Admission, AdmissionParts, ClientAddress, Deadline, Observe, Published};
 use crate::{
-    administration, api_keys, audit, auth, files, jobs, notifications, passkeys, roles, second_factors,
-    sessions, users,
+    administration, api_keys, audit, auth, files, jobs, notifications, own_jobs, passkeys, roles,
+    second_factors, sessions, users,
 };
 
 const SERVICE: &str = "plinth-api";
@@ -51,6 +51,7 @@ pub struct Services {
     pub files: Files,
     pub inbox: Inbox,
     pub jobs: JobAdministration,
+    pub own_jobs: OwnJobs,
     pub audit: AuditLog,
     pub pages: Pages,
 }
@@ -70,6 +71,7 @@ impl Services {
             files: Files::new(stores, settings.files.max_size.0),
             inbox: Inbox::new(stores),
             jobs: JobAdministration::new(stores),
+            own_jobs: OwnJobs::new(stores),
             audit: AuditLog::new(stores),
             pages: Pages::new(settings, &root),
         })
@@ -89,11 +91,16 @@ pub(crate) type Operations = (
     files::Operations,
     notifications::Operations,
     jobs::Operations,
+    own_jobs::Operations,
     audit::Operations,
 );
 
-/// What answers a client's requests.
-pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpoint<'static, Response>> {
+/// What answers a client's requests. What goes on for long ends when it is `draining`.
+pub fn endpoint(
+    settings: &Settings,
+    stores: &Stores,
+    draining: &CancellationToken,
+) -> anyhow::Result<BoxEndpoint<'static, Response>> {
     let services = Services::new(settings, stores)?;
     let access_tokens = services.auth.access_tokens().clone();
     let lifetime = SessionLifetime::of(settings);
@@ -115,6 +122,7 @@ pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpo
         files::operations(&services.files),
         notifications::operations(&services.inbox),
         jobs::operations(&services.jobs),
+        own_jobs::operations(&services.own_jobs, draining),
         audit::operations(&services.audit),
     );
     let routes = document::service(operations).into_endpoint().with(Published);
@@ -142,7 +150,8 @@ pub fn endpoint(settings: &Settings, stores: &Stores) -> anyhow::Result<BoxEndpo
 pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(SERVICE, &settings)?;
     let stores = Stores::new(&settings, SERVICE)?;
-    let endpoint = endpoint(&settings, &stores)?;
+    let draining = CancellationToken::new();
+    let endpoint = endpoint(&settings, &stores, &draining)?;
     let readiness = stores.readiness();
 
     let gone = CancellationToken::new();
@@ -154,6 +163,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
             tracing::error!(%error, "signals cannot be received");
         }
         readiness.drain();
+        draining.cancel();
     };
     let serving = Server::new_with_acceptor(internal::listen(settings.api.bind).await?)
         .name(SERVICE)
@@ -185,6 +195,7 @@ fn cors(origins: &[String]) -> Cors {
             "range",
             "if-none-match",
             "if-range",
+            "last-event-id",
             "traceparent",
             "x-csrf-token",
             "x-request-id",

@@ -12,6 +12,7 @@ mod files;
 pub mod http;
 mod jobs;
 mod notifications;
+mod own_jobs;
 mod passkeys;
 mod roles;
 mod second_factors;

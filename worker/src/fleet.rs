@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plinth_core::Stores;
-use plinth_core::jobs::{Ledger, Periodic, Transport};
+use plinth_core::jobs::{Changes, Ledger, Periodic, Transport};
 use plinth_domain::job::Queue;
 use plinth_platform::settings::WorkerSettings;
 use tokio::task::JoinSet;
@@ -50,6 +50,7 @@ impl Fleet {
             registry: self.registry,
             leases: leases.clone(),
             recorder,
+            changes: Changes::new(redis),
             limit: self.settings.job_timeout,
             running: running.clone(),
             draining: stop.clone(),

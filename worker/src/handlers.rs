@@ -41,7 +41,7 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
     let within = settings.worker.job_timeout * 4 / 5;
     let stores = stores.clone();
     Ok(mails(Registry::default(), post)
-        .with(move |job: MakeThumbnails, _| files::thumbnails::make(thumbnails.clone(), job))
+        .with(move |job: MakeThumbnails, attempt| files::thumbnails::make(thumbnails.clone(), job, attempt))
         .with(move |job: PurgeFile, _| files::purge::remove(purge.clone(), job))
         .with(move |job: DeliverNotification, _| notifications::deliver::put(inbox.clone(), job))
         .with(move |_: CleanUp, _| cleanup::expired::remove(stores.clone(), kept, within)))

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plinth_core::jobs::{ClaimedJob, Ledger};
+use plinth_core::jobs::{Changes, ClaimedJob, Ledger};
+use plinth_domain::job::SHOWN_TO_OWNERS;
 use plinth_platform::telemetry::trace;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -29,6 +30,8 @@ pub struct Runner {
     pub registry: Registry,
     pub leases: Leases,
     pub recorder: Recorder,
+    /// Where those hear of a job who asked for it.
+    pub changes: Changes,
     /// How long one attempt may take, unless its kind says less.
     pub limit: Duration,
     /// The jobs that run now.
@@ -68,10 +71,18 @@ impl Runner {
         let began = Instant::now();
         let Held { job, until } = held;
         let lease = self.leases.hold(job.claim, until);
+        self.tell_owner(&job);
         let outcome = self.execute(&job, lease).await;
         let took = began.elapsed();
         slot.ended_after(took);
         self.recorder.record(&job, outcome, took).await;
+        self.tell_owner(&job);
+    }
+
+    fn tell_owner(&self, job: &ClaimedJob) {
+        if SHOWN_TO_OWNERS.contains(&job.kind.as_str()) {
+            self.changes.tell(job.claim.job);
+        }
     }
 
     async fn execute(&self, job: &ClaimedJob, lease: Lease) -> Outcome {
@@ -87,7 +98,7 @@ impl Runner {
         if job.is_overdue {
             return dead("the time is over in which an attempt could begin");
         }
-        let attempt = Attempt::new(job.claim, job.attempt, self.ledger.clone());
+        let attempt = Attempt::new(job.claim, job.attempt, self.ledger.clone(), self.changes.clone());
         match self.registry.find(job, attempt) {
             Found::Unknown(reason) => Outcome::NotOurs(reason),
             Found::Unreadable(failure) => Outcome::Failed(failure),

@@ -20,6 +20,8 @@ pub(super) struct File {
     state: String,
     /// The images derived from it; empty where it is no image.
     variants: Vec<Variant>,
+    /// The job that makes them; GET /v1/me/jobs/{id} tells how far it is.
+    job_id: Option<Uuid>,
     created_at: OffsetDateTime,
 }
 
@@ -51,6 +53,7 @@ impl From<plinth_domain::file::File> for File {
             size: file.size,
             sha256,
             state: file.state.as_str().to_owned(),
+            job_id: file.job.map(|job| job.0),
             variants: file.variants.into_iter().map(Variant::from).collect(),
             created_at: file.created_at,
         }

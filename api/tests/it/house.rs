@@ -17,6 +17,7 @@ use poem::Server;
 use poem::listener::{Acceptor as _, Listener as _, TcpListener};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -61,7 +62,22 @@ impl House {
     }
 
     async fn with(stage: Arc<Stage>, settings: Settings, stores: Stores) -> Self {
-        let (url, server) = serve(&settings, &stores).await;
+        Self::serving(stage, settings, stores, &CancellationToken::new()).await
+    }
+
+    /// An API of which `draining` says that it is about to stop.
+    pub(crate) async fn draining_by(stage: Stage, draining: CancellationToken) -> Self {
+        let (settings, stores) = (stage.settings(), stage.stores());
+        Self::serving(Arc::new(stage), settings, stores, &draining).await
+    }
+
+    async fn serving(
+        stage: Arc<Stage>,
+        settings: Settings,
+        stores: Stores,
+        draining: &CancellationToken,
+    ) -> Self {
+        let (url, server) = serve(&settings, &stores, draining).await;
         let client = Client::builder().no_proxy().build().expect("a client");
         Self { stage, stores, url, client, server }
     }
@@ -70,7 +86,8 @@ impl House {
     pub(crate) async fn restart(&mut self) {
         self.server.abort();
         self.stores = self.stage.stores();
-        (self.url, self.server) = serve(&self.stage.settings(), &self.stores).await;
+        (self.url, self.server) =
+            serve(&self.stage.settings(), &self.stores, &CancellationToken::new()).await;
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -206,8 +223,12 @@ impl House {
     }
 }
 
-async fn serve(settings: &Settings, stores: &Stores) -> (String, tokio::task::JoinHandle<()>) {
-    let endpoint = app::endpoint(settings, stores).expect("the settings are enough");
+async fn serve(
+    settings: &Settings,
+    stores: &Stores,
+    draining: &CancellationToken,
+) -> (String, tokio::task::JoinHandle<()>) {
+    let endpoint = app::endpoint(settings, stores, draining).expect("the settings are enough");
     let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await.expect("a free port");
     let address = acceptor.local_addr().remove(0);
     let url = format!("http://{}", address.0.as_socket_addr().expect("a TCP port"));

@@ -20,6 +20,7 @@ mod jobs;
 mod mailed;
 mod notifications;
 mod outages;
+mod own_jobs;
 mod passkeys;
 mod password_change;
 mod password_reset;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::id::{FileId, UserId};
+use crate::id::{FileId, JobId, UserId};
 use crate::preset::Preset;
 use crate::rejection::Rejection;
 use crate::text::single_line;
@@ -81,6 +81,8 @@ pub struct File {
     pub sha256: [u8; 32],
     pub state: FileState,
     pub object_key: String,
+    /// Makes the variants, or did.
+    pub job: Option<JobId>,
     pub variants: Vec<Variant>,
     pub created_at: OffsetDateTime,
 }

@@ -83,6 +83,9 @@ impl Priority {
 /// How long after a job was asked for an attempt may still begin, unless its kind says otherwise.
 pub const DEADLINE: Duration = Duration::from_hours(24 * 7);
 
+/// The kinds that the account which asked for them may know of, with how far they are.
+pub const SHOWN_TO_OWNERS: [&str; 1] = [MakeThumbnails::KIND];
+
 /// What a kind of job carries, and how it is run.
 pub trait JobPayload: Serialize + DeserializeOwned + Send + Sync {
     const KIND: &'static str;

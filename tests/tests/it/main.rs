@@ -7,6 +7,7 @@ mod journey;
 mod mails;
 mod one_shots;
 mod picture;
+mod progress;
 mod sdk;
 mod start;
 mod traces;

@@ -6,6 +6,7 @@ use plinth_domain::job::MakeThumbnails;
 
 use super::Darkroom;
 use super::render::{CONTENT_TYPE, Rendered};
+use crate::attempt::Attempt;
 use crate::outcome::Done;
 
 /// A larger file is not loaded, whatever it says it is.
@@ -24,12 +25,14 @@ impl Thumbnails {
     }
 }
 
-pub async fn make(thumbnails: Thumbnails, job: MakeThumbnails) -> Done {
+pub async fn make(thumbnails: Thumbnails, job: MakeThumbnails, attempt: Attempt) -> Done {
     let Some(file) = thumbnails.processing.find(job.file_id).await? else {
         tracing::info!("the file was deleted before its thumbnails were made");
         return Ok(());
     };
-    match render(&thumbnails, &file).await? {
+    let rendered = render(&thumbnails, &file).await?;
+    attempt.progress(80).await;
+    match rendered {
         Ok(images) => thumbnails.processing.keep(&file, images.into_iter().map(made).collect()).await?,
         Err(reason) => thumbnails.processing.give_up(&file, &reason).await?,
     }

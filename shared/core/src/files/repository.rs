@@ -1,7 +1,7 @@
 //! The tables of files and their variants.
 
 use plinth_domain::file::{File, FileState, Rendition, Variant, VariantState};
-use plinth_domain::id::{FileId, UserId};
+use plinth_domain::id::{FileId, JobId, UserId};
 use plinth_domain::preset::Preset;
 use plinth_platform::database::{PgPool, named};
 use sqlx::{PgConnection, PgExecutor};
@@ -42,6 +42,7 @@ struct FileRow {
     sha256: Option<Vec<u8>>,
     state: String,
     object_key: String,
+    job_id: Option<Uuid>,
     created_at: OffsetDateTime,
 }
 
@@ -70,6 +71,7 @@ impl FileRow {
             state: FileState::parse(&self.state)
                 .ok_or_else(|| Error::internal("a file is in an unknown state"))?,
             object_key: self.object_key,
+            job: self.job_id.map(JobId),
             variants,
             created_at: self.created_at,
         })
@@ -140,18 +142,22 @@ pub(super) async fn finish(
     Ok(named("files.finish", query.execute(connection)).await?.rows_affected() == 1)
 }
 
+/// The variants are to be made, by this job.
 pub(super) async fn expect_variants(
     connection: &mut PgConnection,
     id: FileId,
+    job: JobId,
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
     let presets: Vec<String> = Preset::ALL.iter().map(|preset| preset.as_str().to_owned()).collect();
     let query = sqlx::query!(
-        "INSERT INTO file_variants (file_id, preset, state, updated_at)
-         SELECT $1, preset, 'pending', $3 FROM unnest($2::text[]) AS preset",
+        "WITH processed AS (UPDATE files SET job_id = $4 WHERE id = $1 RETURNING id)
+         INSERT INTO file_variants (file_id, preset, state, updated_at)
+         SELECT processed.id, preset, 'pending', $3 FROM processed, unnest($2::text[]) AS preset",
         id.0,
         &presets,
         at,
+        job.0,
     );
     named("file_variants.expect", query.execute(connection)).await.map(drop)
 }
@@ -199,7 +205,7 @@ pub(super) async fn set_variants_failed(
 pub(super) async fn find(db: &PgPool, id: FileId, owner: Option<UserId>) -> Result<Option<File>> {
     let query = sqlx::query_as!(
         FileRow,
-        "SELECT id, owner_id, name, content_type, size, sha256, state, object_key, created_at
+        "SELECT id, owner_id, name, content_type, size, sha256, state, object_key, job_id, created_at
          FROM files WHERE id = $1 AND state = 'ready' AND ($2::uuid IS NULL OR owner_id = $2)",
         id.0,
         owner.map(|owner| owner.0),
@@ -212,7 +218,7 @@ pub(super) async fn find(db: &PgPool, id: FileId, owner: Option<UserId>) -> Resu
 pub(super) async fn list(db: &PgPool, owner: UserId, page: PageRequest) -> Result<Vec<File>> {
     let query = sqlx::query_as!(
         FileRow,
-        "SELECT id, owner_id, name, content_type, size, sha256, state, object_key, created_at
+        "SELECT id, owner_id, name, content_type, size, sha256, state, object_key, job_id, created_at
          FROM files WHERE owner_id = $1 AND state = 'ready' AND id < $2 ORDER BY id DESC LIMIT $3",
         owner.0,
         page.before(),

@@ -112,8 +112,8 @@ impl Upload {
             return Err(Error::Interrupted);
         }
         if Preset::applies_to(content_type) {
-            repository::expect_variants(unit.connection(), self.id, at).await?;
-            unit.enqueue(&MakeThumbnails { file_id: self.id }).await?;
+            let job = unit.enqueue(&MakeThumbnails { file_id: self.id }).await?;
+            repository::expect_variants(unit.connection(), self.id, job, at).await?;
         }
         let details = json!({ "size": size, "content_type": content_type });
         unit.audit_with(Action::FileUploaded, Target::File(self.id), Outcome::Success, details).await?;

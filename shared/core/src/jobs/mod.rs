@@ -1,7 +1,9 @@
 //! Jobs: the ledger in PostgreSQL, which is the truth, and the transport in Redis, which is the doorbell.
 
 mod administration;
+mod changes;
 mod ledger;
+mod owner;
 mod periodic;
 pub(crate) mod repository;
 pub(crate) mod retention;
@@ -11,9 +13,11 @@ mod transport;
 pub(crate) use repository::NewJob;
 
 pub use administration::{Cancellation, FailedAttempt, Job, JobAdministration, JobFilter, QueueOverview};
+pub use changes::Changes;
 pub use ledger::{
     Backlog, Claim, ClaimedJob, Due, Ended, Hold, HowItEnded, Ledger, Others, Recorded, Renewed,
 };
+pub use owner::{OwnJob, OwnJobs};
 pub use periodic::{Line, Look, Periodic};
 pub use sent_mails::{SentMails, Standing};
 pub use transport::{Note, Popped, Transport, WINDOW, read_note};

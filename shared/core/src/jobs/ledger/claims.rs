@@ -185,6 +185,17 @@ impl Ledger {
         }
         Ok(renewed)
     }
+
+    /// Notes how far the attempt has come, of 100; false when the job is no longer ours.
+    pub async fn progress(&self, claim: Claim, percent: i16) -> Result<bool> {
+        let query = sqlx::query!(
+            "UPDATE jobs SET progress = $3 WHERE id = $1 AND claim = $2 AND lease_until IS NOT NULL",
+            claim.job.0,
+            claim.number,
+            percent,
+        );
+        Ok(named("jobs.progress", query.execute(&self.db)).await?.rows_affected() == 1)
+    }
 }
 
 /// As two arrays for a statement.
