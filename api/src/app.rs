@@ -7,7 +7,7 @@ use plinth_core::access::Gate;
 use plinth_core::api_keys::{ApiKeys, Recognition};
 use plinth_core::audit::AuditLog;
 use plinth_core::auth::Auth;
-use plinth_core::files::Files;
+use plinth_core::files::{Files, Limits};
 use plinth_core::jobs::{JobAdministration, OwnJobs};
 use plinth_core::notifications::Inbox;
 use plinth_core::passkeys::Passkeys;
@@ -68,7 +68,7 @@ impl Services {
             second_factors: SecondFactors::new(stores, settings, &root),
             roles: Roles::new(stores),
             api_keys: ApiKeys::new(stores),
-            files: Files::new(stores, settings.files.max_size.0),
+            files: Files::new(stores, Limits::of(&settings.files)),
             inbox: Inbox::new(stores),
             jobs: JobAdministration::new(stores),
             own_jobs: OwnJobs::new(stores),

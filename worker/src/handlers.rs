@@ -9,7 +9,7 @@ use plinth_core::files::{Processing, Purge};
 use plinth_core::jobs::SentMails;
 use plinth_core::notifications::Inbox;
 use plinth_domain::job::{
-    CleanUp, DeliverNotification, MakeThumbnails, PurgeFile, ResendVerificationMail, SendEmailChangeMail,
+    CleanUp, DeliverNotification, MakeThumbnails, PurgeBlob, ResendVerificationMail, SendEmailChangeMail,
     SendPasswordResetMail, SendSecurityNotice, SendVerificationMail,
 };
 use plinth_platform::mailer::Mailer;
@@ -42,7 +42,7 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
     let stores = stores.clone();
     Ok(mails(Registry::default(), post)
         .with(move |job: MakeThumbnails, attempt| files::thumbnails::make(thumbnails.clone(), job, attempt))
-        .with(move |job: PurgeFile, _| files::purge::remove(purge.clone(), job))
+        .with(move |job: PurgeBlob, _| files::purge::remove(purge.clone(), job))
         .with(move |job: DeliverNotification, _| notifications::deliver::put(inbox.clone(), job))
         .with(move |_: CleanUp, _| cleanup::expired::remove(stores.clone(), kept, within)))
 }

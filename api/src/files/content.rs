@@ -1,4 +1,4 @@
-//! GET /v1/files/{id}/content
+//! GET and HEAD /v1/files/{id}/content
 
 use plinth_core::files::Files;
 use plinth_domain::id::FileId;
@@ -20,10 +20,24 @@ pub(crate) struct ReadContent {
 impl ReadContent {
     /// Download a file
     ///
-    /// Takes Range, If-Range and If-None-Match.
+    /// Takes Range, with several ranges too, If-Range, If-None-Match and If-Modified-Since.
     #[oai(path = "/files/:id/content", method = "get", operation_id = "readFileContent")]
     async fn read(&self, request: &Request, caller: Allowed<FilesRead>, id: Path<Uuid>) -> Result<Served> {
         let content = self.files.content(caller.user.id, FileId(id.0)).await?;
-        serve(&self.files, &content, request.headers()).await
+        serve(&self.files, content, request).await
+    }
+}
+
+pub(crate) struct ReadContentHeaders {
+    pub(super) files: Files,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
+impl ReadContentHeaders {
+    /// Read what a download of a file would be
+    #[oai(path = "/files/:id/content", method = "head", operation_id = "readFileContentHeaders")]
+    async fn read(&self, request: &Request, caller: Allowed<FilesRead>, id: Path<Uuid>) -> Result<Served> {
+        let content = self.files.content(caller.user.id, FileId(id.0)).await?;
+        serve(&self.files, content, request).await
     }
 }

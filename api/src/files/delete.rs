@@ -2,7 +2,7 @@
 
 use plinth_core::files::Files;
 use plinth_domain::id::FileId;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::{ApiResponse, OpenApi};
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ pub(crate) struct DeleteFile {
 
 #[derive(ApiResponse)]
 enum Deleted {
-    /// The file is gone.
+    /// The file is in the trash, or gone.
     #[oai(status = 204)]
     Deleted,
 }
@@ -26,15 +26,23 @@ enum Deleted {
 impl DeleteFile {
     /// Delete a file
     ///
-    /// It is gone at once, with everything derived from it; its bytes are removed in the background.
+    /// It goes into the trash, from which it can be restored for some time, and still counts. Permanently it is gone at
+    /// once, from the trash too, with its versions and everything derived from it; its bytes are removed in the background.
     #[oai(path = "/files/:id", method = "delete", operation_id = "deleteFile")]
     async fn delete(
         &self,
         caller: Allowed<FilesWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
+        /// Whether it cannot be restored; false unless given.
+        permanently: Query<Option<bool>>,
     ) -> Result<Deleted> {
-        self.files.delete(&origin.0, caller.user.id, FileId(id.0)).await?;
+        let (owner, id) = (caller.user.id, FileId(id.0));
+        if permanently.0.unwrap_or(false) {
+            self.files.delete(&origin.0, owner, id).await?;
+        } else {
+            self.files.trash(&origin.0, owner, id).await?;
+        }
         Ok(Deleted::Deleted)
     }
 }

@@ -1,13 +1,17 @@
 //! Files over HTTP: one file an operation.
 
+mod change;
 mod content;
 mod delete;
 mod list;
 mod read;
+mod receive;
 mod representation;
+mod restore;
 mod serve;
 mod upload;
 mod variant;
+mod versions;
 
 use plinth_core::files::Files;
 
@@ -15,9 +19,13 @@ pub(crate) type Operations = (
     upload::UploadFile,
     list::ListFiles,
     read::ReadFile,
+    change::ChangeFile,
     content::ReadContent,
+    content::ReadContentHeaders,
     variant::ReadVariant,
     delete::DeleteFile,
+    restore::RestoreFile,
+    versions::Operations,
 );
 
 pub(crate) fn operations(files: &Files) -> Operations {
@@ -25,8 +33,12 @@ pub(crate) fn operations(files: &Files) -> Operations {
         upload::UploadFile { files: files.clone() },
         list::ListFiles { files: files.clone() },
         read::ReadFile { files: files.clone() },
+        change::ChangeFile { files: files.clone() },
         content::ReadContent { files: files.clone() },
+        content::ReadContentHeaders { files: files.clone() },
         variant::ReadVariant { files: files.clone() },
         delete::DeleteFile { files: files.clone() },
+        restore::RestoreFile { files: files.clone() },
+        versions::operations(files),
     )
 }

@@ -10,19 +10,25 @@ pub(super) struct File {
     pub(super) id: Uuid,
     /// For display; what the client gave.
     name: String,
+    tags: Vec<String>,
     /// What the bytes show, whatever the client said.
     content_type: String,
     /// Bytes.
     size: i64,
     /// In hexadecimal.
     sha256: String,
-    /// `ready`.
+    /// `ready` or `trashed`.
     state: String,
+    /// The number of the version that is shown here.
+    version: i32,
     /// The images derived from it; empty where it is no image.
     variants: Vec<Variant>,
     /// The job that makes them; GET /v1/me/jobs/{id} tells how far it is.
     job_id: Option<Uuid>,
     created_at: OffsetDateTime,
+    /// When its name, its tags or its content last changed.
+    updated_at: OffsetDateTime,
+    trashed_at: Option<OffsetDateTime>,
 }
 
 /// An image derived from a file.
@@ -49,13 +55,17 @@ impl From<plinth_domain::file::File> for File {
         Self {
             id: file.id.0,
             name: file.name,
+            tags: file.tags.iter().map(|tag| tag.as_str().to_owned()).collect(),
             content_type: file.content_type,
             size: file.size,
             sha256,
             state: file.state.as_str().to_owned(),
+            version: file.version,
             job_id: file.job.map(|job| job.0),
             variants: file.variants.into_iter().map(Variant::from).collect(),
             created_at: file.created_at,
+            updated_at: file.updated_at,
+            trashed_at: file.trashed_at,
         }
     }
 }
@@ -72,6 +82,31 @@ impl From<plinth_domain::file::Variant> for Variant {
             size: rendition.as_ref().map(|made| made.size),
             content_type: rendition.map(|made| made.content_type),
             reason,
+        }
+    }
+}
+
+/// What a file was at some time.
+#[derive(Object)]
+pub(super) struct FileVersion {
+    /// 1 for the first.
+    number: i32,
+    content_type: String,
+    /// Bytes.
+    size: i64,
+    /// In hexadecimal.
+    sha256: String,
+    created_at: OffsetDateTime,
+}
+
+impl From<plinth_domain::file::Version> for FileVersion {
+    fn from(version: plinth_domain::file::Version) -> Self {
+        Self {
+            number: version.number,
+            sha256: version.sha256_hex(),
+            content_type: version.content_type,
+            size: version.size,
+            created_at: version.created_at,
         }
     }
 }

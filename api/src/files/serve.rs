@@ -1,60 +1,160 @@
 //! Bytes of users over HTTP: ranges, validators, and nothing that a browser would run.
 
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
+use plinth_core::Error;
 use plinth_core::files::{Content, Files};
-use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
-use poem::{Body, IntoResponse, Response};
+use plinth_object_store::ByteRange;
+use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use poem::{Body, IntoResponse, Request, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{
     MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
 };
 
+use crate::http::digest;
 use crate::http::failure::{Failure, Result};
 use crate::http::range::{Wanted, wanted};
 
 /// Shown in the page that links to it; everything else is saved.
 const SHOWN: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
 
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+
 /// The answer to a download.
 pub(super) struct Served(Response);
 
-/// Answers with what the headers ask of the content.
-pub(super) async fn serve(files: &Files, content: &Content, asked: &HeaderMap) -> Result<Served> {
+/// Answers with what the request asks of the content.
+pub(super) async fn serve(files: &Files, content: Content, request: &Request) -> Result<Served> {
+    let asked = request.headers();
     let etag = format!("\"{}\"", content.etag);
-    if text(asked, header::IF_NONE_MATCH).is_some_and(|tags| matches(tags, &etag)) {
+    if is_known(asked, &etag, content.last_modified.into()) {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
-        describe(response.headers_mut(), content, &etag);
+        describe(response.headers_mut(), &content, &etag);
         return Ok(Served(response));
     }
     // RFC 9110, section 13.1.5: a range of another version is no range of this one.
     let same = text(asked, header::IF_RANGE).is_none_or(|tag| tag == etag);
-    let range = match wanted(text(asked, header::RANGE).filter(|_| same), content.size) {
-        Wanted::Whole => None,
-        Wanted::Part(range) => Some(range),
+    let answer = match wanted(text(asked, header::RANGE).filter(|_| same), content.size) {
+        Wanted::Whole => Answer::Range(None),
+        Wanted::Part(range) => Answer::Range(Some(range)),
+        Wanted::Parts(ranges) => Answer::Parts(Parts::new(ranges, &content)),
         Wanted::Nothing => return Err(Failure::RangeNotSatisfiable { size: content.size }),
     };
-    let stream = files.open(content, range).await?;
-    let mut response = Response::builder().body(Body::from_bytes_stream(stream_errors(stream)));
+    let mut response = Response::builder().finish();
     let headers = response.headers_mut();
-    describe(headers, content, &etag);
-    let length = range.map_or(content.size, |range| range.last - range.first + 1);
-    headers.insert(header::CONTENT_LENGTH, length.into());
-    if let Some(range) = range {
-        let part = format!("bytes {}-{}/{}", range.first, range.last, content.size);
-        headers.insert(header::CONTENT_RANGE, ascii(&part));
-        response.set_status(StatusCode::PARTIAL_CONTENT);
+    describe(headers, &content, &etag);
+    match &answer {
+        Answer::Range(None) => {
+            headers.insert(header::CONTENT_LENGTH, content.size.into());
+            if let Some(sha256) = content.sha256 {
+                headers.insert(REPR_DIGEST, ascii(&digest::write(&sha256)));
+            }
+        }
+        Answer::Range(Some(range)) => {
+            headers.insert(header::CONTENT_LENGTH, length(*range).into());
+            headers.insert(header::CONTENT_RANGE, ascii(&content_range(*range, content.size)));
+            response.set_status(StatusCode::PARTIAL_CONTENT);
+        }
+        Answer::Parts(parts) => {
+            headers.insert(header::CONTENT_LENGTH, parts.length.into());
+            headers.insert(header::CONTENT_TYPE, ascii(&parts.content_type()));
+            response.set_status(StatusCode::PARTIAL_CONTENT);
+        }
+    }
+    if request.method() != Method::HEAD {
+        response.set_body(match answer {
+            Answer::Range(range) => body(files.open(content, range).await?),
+            Answer::Parts(parts) => body(parts.open(files.clone(), content)),
+        });
     }
     Ok(Served(response))
 }
 
-fn stream_errors(
-    stream: plinth_core::files::Download,
-) -> impl futures_util::Stream<Item = std::result::Result<bytes::Bytes, std::io::Error>> {
-    futures_util::TryStreamExt::map_err(stream, std::io::Error::other)
+enum Answer {
+    /// One range, or the whole.
+    Range(Option<ByteRange>),
+    Parts(Parts),
+}
+
+fn body<E: std::error::Error + Send + Sync + 'static>(
+    stream: impl Stream<Item = std::result::Result<Bytes, E>> + Send + 'static,
+) -> Body {
+    Body::from_bytes_stream(stream.map_err(std::io::Error::other))
+}
+
+fn length(range: ByteRange) -> u64 {
+    range.last - range.first + 1
+}
+
+fn content_range(range: ByteRange, size: u64) -> String {
+    format!("bytes {}-{}/{size}", range.first, range.last)
+}
+
+/// Several ranges as one body of type multipart/byteranges (RFC 9110, section 14.6).
+struct Parts {
+    boundary: String,
+    /// What stands before the bytes of each range.
+    parts: Vec<(Bytes, ByteRange)>,
+    end: Bytes,
+    length: u64,
+}
+
+impl Parts {
+    fn new(ranges: Vec<ByteRange>, content: &Content) -> Self {
+        let boundary = plinth_platform::crypto::unique_name();
+        let parts: Vec<_> = ranges
+            .into_iter()
+            .map(|range| {
+                let range_header = content_range(range, content.size);
+                let head = format!(
+                    "\r\n--{boundary}\r\nContent-Type: {}\r\nContent-Range: {range_header}\r\n\r\n",
+                    content.content_type
+                );
+                (Bytes::from(head), range)
+            })
+            .collect();
+        let end = Bytes::from(format!("\r\n--{boundary}--\r\n"));
+        let length = parts.iter().map(|(head, range)| head.len() as u64 + length(*range)).sum::<u64>();
+        Self { boundary, parts, length: length + end.len() as u64, end }
+    }
+
+    fn content_type(&self) -> String {
+        format!("multipart/byteranges; boundary={}", self.boundary)
+    }
+
+    /// Each range is opened when the one before it was sent.
+    fn open(self, files: Files, content: Content) -> impl Stream<Item = Result<Bytes>> {
+        let end = stream::iter([Ok(self.end)]);
+        stream::iter(self.parts)
+            .then(move |(head, range)| {
+                let (files, content) = (files.clone(), content.clone());
+                async move {
+                    let bytes = files.open(content, Some(range)).await.map_err(Failure::from)?;
+                    let bytes = bytes.map_err(|error| Failure::from(Error::internal(error)));
+                    Ok::<_, Failure>(stream::iter([Ok(head)]).chain(bytes))
+                }
+            })
+            .try_flatten()
+            .chain(end)
+    }
+}
+
+/// Whether the client has these bytes already. A tag is believed before a time, which has seconds only.
+fn is_known(asked: &HeaderMap, etag: &str, modified: SystemTime) -> bool {
+    if let Some(tags) = text(asked, header::IF_NONE_MATCH) {
+        return matches(tags, etag);
+    }
+    let since = text(asked, header::IF_MODIFIED_SINCE).and_then(|text| httpdate::parse_http_date(text).ok());
+    since.is_some_and(|since| modified < since + Duration::from_secs(1))
 }
 
 fn describe(headers: &mut HeaderMap, content: &Content, etag: &str) {
     let how = if SHOWN.contains(&content.content_type.as_str()) { "inline" } else { "attachment" };
     headers.insert(header::ETAG, ascii(etag));
+    headers.insert(header::LAST_MODIFIED, ascii(&httpdate::fmt_http_date(content.last_modified.into())));
     headers.insert(header::CONTENT_TYPE, ascii(&content.content_type));
     headers.insert(header::CONTENT_DISPOSITION, ascii(&disposition(how, &content.name)));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));

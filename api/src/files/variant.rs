@@ -34,6 +34,6 @@ impl ReadVariant {
     ) -> Result<Served> {
         let preset = Preset::parse(&preset.0).ok_or(Error::NotFound)?;
         let content = self.files.variant(caller.user.id, FileId(id.0), preset).await?;
-        serve(&self.files, &content, request.headers()).await
+        serve(&self.files, content, request).await
     }
 }

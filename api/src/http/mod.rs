@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod browser;
+pub mod digest;
 pub mod document;
 pub mod failure;
 pub mod json;

@@ -1,20 +1,29 @@
 //! A form with one file, read as it comes: nothing of it is kept in memory or on disk.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use plinth_core::Error;
 use plinth_domain::rejection::Rejection;
+use plinth_platform::crypto::Sha256;
+use poem::http::HeaderName;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use tokio::time::timeout;
 
+use super::digest;
 use super::failure::{Failure, Result};
 use super::limits::BodyLimits;
 
 const MEDIA_TYPE: &str = "multipart/form-data";
+
+/// In a request what is sent is what is represented.
+const DIGESTS: [HeaderName; 2] = [digest::CONTENT_DIGEST, digest::REPR_DIGEST];
 
 /// The name of the field that holds the file.
 const FIELD: &str = "file";
@@ -22,7 +31,45 @@ const FIELD: &str = "file";
 /// A form whose only field is the file.
 pub struct FileForm {
     form: Multipart<'static>,
+    body: HashedBody,
+    /// What the body must hash to.
+    digest: Option<[u8; 32]>,
     idle: Duration,
+}
+
+/// The body on its way to the form, hashed as it passes.
+#[derive(Clone)]
+struct HashedBody(Arc<Mutex<Passing>>);
+
+struct Passing {
+    bytes: BoxStream<'static, std::io::Result<Bytes>>,
+    /// `None` where nobody asks for it.
+    hash: Option<Sha256>,
+}
+
+impl HashedBody {
+    fn new(bytes: BoxStream<'static, std::io::Result<Bytes>>, is_wanted: bool) -> Self {
+        Self(Arc::new(Mutex::new(Passing { bytes, hash: is_wanted.then(Sha256::default) })))
+    }
+
+    fn poll(&self, context: &mut Context<'_>) -> Poll<Option<std::io::Result<Bytes>>> {
+        let mut passing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let polled = passing.bytes.poll_next_unpin(context);
+        if let (Poll::Ready(Some(Ok(bytes))), Some(hash)) = (&polled, &mut passing.hash) {
+            hash.update(bytes);
+        }
+        polled
+    }
+
+    fn stream(&self) -> impl Stream<Item = std::io::Result<Bytes>> + Send + Unpin + 'static {
+        let body = self.clone();
+        stream::poll_fn(move |context| body.poll(context))
+    }
+
+    fn hash(&self) -> Option<[u8; 32]> {
+        let mut passing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        passing.hash.take().map(Sha256::finish)
+    }
 }
 
 /// The file in a form.
@@ -37,11 +84,13 @@ impl FileForm {
         let unsupported = |_| Failure::UnsupportedMediaType { expected: MEDIA_TYPE };
         let boundary = multer::parse_boundary(content_type).map_err(unsupported)?;
         let body = body.take().map_err(|error| Error::internal(Box::new(error)))?;
+        let digest = digest::read(request.headers(), &DIGESTS)?;
+        let body = HashedBody::new(body.into_bytes_stream().boxed(), digest.is_some());
         // The file's own size is bounded as it is stored; whatever else comes with it is not read.
         let constraints = Constraints::new().size_limit(SizeLimit::new());
-        let form = Multipart::with_constraints(body.into_bytes_stream(), boundary, constraints);
+        let form = Multipart::with_constraints(body.stream(), boundary, constraints);
         let idle = request.data::<BodyLimits>().expect("every request carries its limits").idle;
-        Ok(Self { form, idle })
+        Ok(Self { form, body, digest, idle })
     }
 
     /// The file; an error when the first field is another or there is none.
@@ -55,12 +104,18 @@ impl FileForm {
         }
     }
 
-    /// Reads to the end of the form, at which there must be nothing more.
+    /// Reads to the end of the form, at which there must be nothing more, and the body must have its digest.
     pub async fn end(&mut self) -> Result<()> {
-        match self.next().await? {
-            Some(field) => Err(unknown(&field)),
-            None => Ok(()),
+        if let Some(field) = self.next().await? {
+            return Err(unknown(&field));
         }
+        let Some(expected) = self.digest else { return Ok(()) };
+        // What follows the form belongs to the body.
+        let mut rest = self.body.stream();
+        while let Some(bytes) = timeout(self.idle, rest.next()).await.map_err(|_| Failure::Timeout)? {
+            bytes.map_err(Failure::BrokenBody)?;
+        }
+        if self.body.hash() == Some(expected) { Ok(()) } else { Err(Error::DigestMismatch.into()) }
     }
 
     async fn next(&mut self) -> Result<Option<Field<'static>>> {
@@ -73,6 +128,11 @@ impl FilePart {
     /// The name that the client gave it.
     pub fn name(&self) -> Option<&str> {
         self.field.file_name()
+    }
+
+    /// The SHA-256 that the part's headers give.
+    pub fn digest(&self) -> Result<Option<[u8; 32]>> {
+        Ok(digest::read(self.field.headers(), &DIGESTS)?)
     }
 
     /// The next bytes; `None` at the end.

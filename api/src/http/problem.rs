@@ -181,6 +181,8 @@ fn judge_core(error: &Error) -> Verdict {
         Error::NotFound => Verdict::new(StatusCode::NOT_FOUND, "not_found"),
         Error::TooLarge { limit } => Verdict::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large")
             .because(format!("At most {limit} bytes are taken.")),
+        Error::DigestMismatch => Verdict::new(StatusCode::UNPROCESSABLE_ENTITY, "digest_mismatch")
+            .because("The bytes that came do not have the digest that came with them; nothing was stored."),
         Error::Interrupted => {
             Verdict::new(StatusCode::BAD_REQUEST, "interrupted").because("The content broke off.")
         }

@@ -32,7 +32,7 @@ async fn nothing_personal_stays_of_a_deleted_account() {
     let house = House::open().await;
     let (person, other) = (house.person("ada").await, house.person("bob").await);
     for name in ["one.txt", "two.txt"] {
-        person.upload(&house, name, b"some bytes".to_vec()).await;
+        person.upload(&house, name, name.as_bytes().to_vec()).await;
     }
     let kept = other.upload(&house, "bobs.txt", b"some bytes".to_vec()).await;
     house.passkey_row(person.id).await;
@@ -45,8 +45,8 @@ async fn nothing_personal_stays_of_a_deleted_account() {
         "INSERT INTO challenges (token_hash, purpose, user_id, expires_at, created_at) VALUES (sha256('x'), 'x', $1, now(), now())",
         "INSERT INTO notifications (id, user_id, kind, title, body, subject, created_at)
          VALUES (gen_random_uuid(), $1, 'x', 'x', 'x', 'x', now())",
-        "INSERT INTO files (id, owner_id, name, state, object_key, created_at, updated_at)
-         SELECT gen_random_uuid(), $1, 'x', 'uploading', 'nowhere/' || n, now(), now() FROM generate_series(1, 600) n",
+        "INSERT INTO blobs (id, owner_id, state, object_key, created_at, updated_at)
+         SELECT gen_random_uuid(), $1, 'receiving', 'nowhere/' || n, now(), now() FROM generate_series(1, 600) n",
     ];
     for row in rows {
         sqlx::query(row).bind(person.id.0).execute(&house.stores.db).await.expect("inserts");
@@ -74,8 +74,9 @@ async fn nothing_personal_stays_of_a_deleted_account() {
     ] {
         assert_eq!(house.count(table).await, 0, "{table}");
     }
-    assert_eq!(house.count("files WHERE state = 'deleting'").await, 602);
-    assert_eq!(house.count("files WHERE state = 'ready'").await, 1, "the other's");
+    assert_eq!(house.count("blobs WHERE state = 'removing'").await, 602);
+    assert_eq!(house.count("files").await, 1, "the other's");
+    assert_eq!(house.count("storage_usage").await, 1, "the other's");
     assert_eq!(house.count("jobs WHERE kind = 'files.purge'").await, 602, "a job each");
     assert_eq!(house.count("user_roles").await, 1, "the other's");
     let file = format!("/v1/files/{}", kept["id"].as_str().expect("an id"));

@@ -61,6 +61,13 @@ impl House {
         Self::with(self.stage.clone(), self.stage.settings_with(changes), stores).await
     }
 
+    /// The same where the stores themselves are set otherwise.
+    pub(crate) async fn twin_with_stores(&self, changes: &[(&str, &str)]) -> Self {
+        let settings = self.stage.settings_with(changes);
+        let stores = Stores::new(&settings, "test").expect("the settings name stores");
+        Self::with(self.stage.clone(), settings, stores).await
+    }
+
     async fn with(stage: Arc<Stage>, settings: Settings, stores: Stores) -> Self {
         Self::serving(stage, settings, stores, &CancellationToken::new()).await
     }

@@ -29,6 +29,9 @@ pub enum Error {
     /// The content is longer than it may be, in bytes.
     #[error("longer than {limit} bytes")]
     TooLarge { limit: u64 },
+    /// The bytes that came do not have the digest that came with them.
+    #[error("the content does not have its digest")]
+    DigestMismatch,
     /// The client stopped sending before its content was whole.
     #[error("the content broke off")]
     Interrupted,

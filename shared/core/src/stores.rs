@@ -1,26 +1,31 @@
 //! The stores that every capability reads and writes, in one cheaply cloned value.
 
+use std::sync::Arc;
+
 use plinth_object_store::{Connection, ObjectStore};
 use plinth_platform::clock::Clock;
+use plinth_platform::crypto::{KeyService, LocalKeys, RootKey};
 use plinth_platform::database::{self, PgPool};
 use plinth_platform::internal::Readiness;
 use plinth_platform::redis::Redis;
 use plinth_platform::settings::Settings;
 
-use crate::Result;
+use crate::{Error, Result};
 
-/// PostgreSQL, Redis, S3 and the clock.
+/// PostgreSQL, Redis, S3, the keys of what is in it, and the clock.
 #[derive(Clone)]
 pub struct Stores {
     pub db: PgPool,
     pub redis: Redis,
     pub objects: ObjectStore,
+    pub keys: Arc<dyn KeyService>,
     pub clock: Clock,
 }
 
 impl Stores {
     /// Connects lazily: each store is first asked when it is first needed.
     pub fn new(settings: &Settings, application: &str) -> Result<Self> {
+        let root = RootKey::parse(&settings.general.secret_key).map_err(Error::internal)?;
         Ok(Self {
             db: database::pool(&settings.database, application)?,
             redis: Redis::new(&settings.redis)?,
@@ -32,6 +37,7 @@ impl Stores {
                 secret_access_key: settings.s3.secret_access_key.expose(),
                 path_style: settings.s3.path_style,
             }),
+            keys: LocalKeys::new(settings.files.master_keys.as_ref(), &root),
             clock: Clock::default(),
         })
     }

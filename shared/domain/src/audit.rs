@@ -74,6 +74,11 @@ actions! {
     /// An old refresh token was presented again: somebody else holds a copy.
     RefreshReused = "session.refresh_reused",
     FileUploaded = "file.uploaded",
+    FileChanged = "file.changed",
+    FileVersionAdded = "file.version_added",
+    FileVersionRestored = "file.version_restored",
+    FileTrashed = "file.trashed",
+    FileRestored = "file.restored",
     FileDeleted = "file.deleted",
     FileProcessed = "file.processed",
     NotificationDelivered = "notification.delivered",

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::id::{FileId, JobId, UserId};
+use crate::id::{BlobId, FileId, JobId, UserId};
 use crate::preset::Preset;
 use crate::rejection::Rejection;
 use crate::text::single_line;
@@ -40,6 +40,40 @@ impl FileName {
     }
 }
 
+/// A word by which its owner finds a file again; the same in any case of its letters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tag(String);
+
+impl Tag {
+    pub const MAX_CHARS: usize = 64;
+    /// Tags of one file.
+    pub const MAX_COUNT: usize = 32;
+
+    pub fn parse(text: &str) -> Result<Self, Rejection> {
+        let tag = single_line(text)?.to_lowercase();
+        if tag.is_empty() {
+            return Err(Rejection::new("too_short", "A tag has at least one character."));
+        }
+        if tag.chars().count() > Self::MAX_CHARS {
+            return Err(Rejection::new(
+                "too_long",
+                format!("A tag has at most {} characters.", Self::MAX_CHARS),
+            ));
+        }
+        Ok(Self(tag))
+    }
+
+    /// One that was parsed before it was stored.
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 macro_rules! states {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),* $(,)? }) => {
         $(#[$doc])*
@@ -60,8 +94,8 @@ macro_rules! states {
 }
 
 states! {
-    /// Where a file is in its life. Only a ready one exists for anybody.
-    FileState { Uploading = "uploading", Ready = "ready" }
+    /// Where a file is in its life.
+    FileState { Ready = "ready", Trashed = "trashed" }
 }
 
 states! {
@@ -69,32 +103,62 @@ states! {
     VariantState { Pending = "pending", Ready = "ready", Failed = "failed" }
 }
 
-/// A stored file.
+/// A stored file, as its current version has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct File {
     pub id: FileId,
     pub owner_id: UserId,
     pub name: String,
+    pub tags: Vec<Tag>,
     pub content_type: String,
     /// Bytes.
     pub size: i64,
     pub sha256: [u8; 32],
     pub state: FileState,
-    pub object_key: String,
+    /// 1 for the first.
+    pub version: i32,
+    pub blob: BlobId,
     /// Makes the variants, or did.
     pub job: Option<JobId>,
     pub variants: Vec<Variant>,
+    pub created_at: OffsetDateTime,
+    /// When its name, its tags or its content last changed.
+    pub updated_at: OffsetDateTime,
+    pub trashed_at: Option<OffsetDateTime>,
+}
+
+/// What a file was at some time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Version {
+    /// 1 for the first.
+    pub number: i32,
+    pub content_type: String,
+    /// Bytes.
+    pub size: i64,
+    pub sha256: [u8; 32],
+    pub blob: BlobId,
     pub created_at: OffsetDateTime,
 }
 
 impl File {
     /// The hash as people and programs write it.
     pub fn sha256_hex(&self) -> String {
-        self.sha256.iter().fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex(&self.sha256)
     }
+}
+
+impl Version {
+    /// The hash as people and programs write it.
+    pub fn sha256_hex(&self) -> String {
+        hex(&self.sha256)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// An image derived from a file.
@@ -115,12 +179,22 @@ pub struct Rendition {
     pub content_type: String,
     /// Bytes.
     pub size: i64,
+    /// `None` for one of before variants were sealed.
+    pub sha256: Option<[u8; 32]>,
     pub object_key: String,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tag_is_the_same_in_any_case() {
+        assert_eq!(Tag::parse(" Urlaub ").expect("ok"), Tag::parse("urlaub").expect("ok"));
+        for bad in ["", " ", "a\nb", &"x".repeat(65)] {
+            assert!(Tag::parse(bad).is_err(), "{bad:?} was taken");
+        }
+    }
 
     #[test]
     fn a_file_name_is_never_a_path() {

@@ -53,6 +53,8 @@ ids! {
     ApiKeyId,
     /// A stored file.
     FileId,
+    /// The bytes of a version of a file.
+    BlobId,
     /// A unit of background work.
     JobId,
     /// A line of the audit log.

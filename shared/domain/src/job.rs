@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{FileId, UserId};
+use crate::id::{BlobId, FileId, UserId};
 use crate::notice::SecurityNotice;
 use crate::notification::NewNotification;
 
@@ -181,29 +181,40 @@ impl JobPayload for SendSecurityNotice {
     const MAX_ATTEMPTS: i16 = 10;
 }
 
-/// Derive the images of every [preset](crate::preset::Preset) from a stored file.
+/// Derive the images of every [preset](crate::preset::Preset) from the bytes of a file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MakeThumbnails {
     pub file_id: FileId,
+    /// The bytes of the version that was current. Absent in a job of before there were versions: they have the file's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blob_id: Option<BlobId>,
+}
+
+impl MakeThumbnails {
+    pub fn blob(&self) -> BlobId {
+        self.blob_id.unwrap_or(BlobId(self.file_id.0))
+    }
 }
 
 impl JobPayload for MakeThumbnails {
     const KIND: &'static str = "files.thumbnails";
     const QUEUE: Queue = Queue::Files;
-    const VERSION: i16 = 1;
+    const VERSION: i16 = 2;
     const MAX_ATTEMPTS: i16 = 5;
 }
 
-/// Remove a deleted file's objects from S3, then its row.
+/// Remove the objects of bytes that no file has any more from S3, then their row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PurgeFile {
-    pub file_id: FileId,
+pub struct PurgeBlob {
+    /// A job of before there were blobs names the file, whose only bytes have its id.
+    #[serde(alias = "file_id")]
+    pub blob_id: BlobId,
 }
 
-impl JobPayload for PurgeFile {
+impl JobPayload for PurgeBlob {
     const KIND: &'static str = "files.purge";
     const QUEUE: Queue = Queue::Cleanup;
-    const VERSION: i16 = 1;
+    const VERSION: i16 = 2;
     const MAX_ATTEMPTS: i16 = 10;
     const PRIORITY: Priority = Priority::Low;
 }

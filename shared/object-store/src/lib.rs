@@ -57,6 +57,22 @@ pub struct ByteRange {
     pub last: u64,
 }
 
+/// An object as a listing tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredObject {
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A page of objects.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    pub objects: Vec<StoredObject>,
+    /// Others follow the last one.
+    pub is_more: bool,
+}
+
 impl ObjectStore {
     pub fn new(connection: &Connection<'_>) -> Self {
         let credentials =
@@ -161,6 +177,24 @@ impl ObjectStore {
         Ok(futures_util::stream::poll_fn(move |context| {
             std::pin::Pin::new(&mut body).poll_next(context).map_err(ObjectError::Broken)
         }))
+    }
+
+    /// A page of the objects whose keys begin with `prefix`, in the order of their keys, from after `after` on.
+    pub async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Listing, ObjectError> {
+        let mut request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
+        if let Some(after) = after {
+            request = request.start_after(after);
+        }
+        let sent = request.send().instrument(span("list_objects_v2"));
+        let page = sent.await.map_err(failed("list_objects_v2"))?;
+        let is_more = page.is_truncated.unwrap_or(false);
+        let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
+            Some(StoredObject {
+                key: object.key?,
+                size: u64::try_from(object.size.unwrap_or_default()).unwrap_or_default(),
+            })
+        });
+        Ok(Listing { objects: objects.collect(), is_more })
     }
 
     /// Removes an object; fine when there is none.

@@ -102,23 +102,25 @@ async fn everything_is_on_record(admin: &Person, person: &Person, file: Uuid) {
 
 async fn deletes(stage: &Stage, person: &Person, file: Uuid) {
     let stores = stage.stores();
-    let keys =
-        [format!("files/{file}/original"), format!("files/{file}/small"), format!("files/{file}/large")];
-    for key in &keys {
-        assert!(stores.objects.get(key, None).await.is_ok(), "{key} is there before");
-    }
+    let blob: Uuid = sqlx::query_scalar("SELECT blob_id FROM files WHERE id = $1")
+        .bind(file)
+        .fetch_one(&stores.db)
+        .await
+        .expect("reads");
+    let folder = format!("blobs/{blob}/");
+    let objects = stores.objects.list(&folder, None).await.expect("lists").objects;
+    assert_eq!(objects.len(), 3, "the bytes and two variants: {objects:?}");
     let path = format!("/v1/files/{file}");
-    Answer::of(person.request(Method::DELETE, &path)).await.expect(StatusCode::NO_CONTENT);
+    let permanently = format!("{path}?permanently=true");
+    Answer::of(person.request(Method::DELETE, &permanently)).await.expect(StatusCode::NO_CONTENT);
     person.get(&path).await.problem(404, "not_found");
     until("the file is purged", async || {
-        let row = sqlx::query("SELECT FROM files WHERE id = $1").bind(file).fetch_optional(&stores.db).await;
+        let row = sqlx::query("SELECT FROM blobs WHERE id = $1").bind(blob).fetch_optional(&stores.db).await;
         row.expect("answers").is_none().then_some(())
     })
     .await;
-    for key in &keys {
-        let gone = stores.objects.get(key, None).await.err().expect("the object is gone before its row");
-        assert_eq!(gone.to_string(), "there is no such object", "{key}");
-    }
+    let left = stores.objects.list(&folder, None).await.expect("lists").objects;
+    assert_eq!(left, [], "the objects go before the row");
 }
 
 async fn leaves(person: &Person) {

@@ -121,11 +121,12 @@ async fn a_deleted_account_is_told_and_its_files_go() {
     let (api, _worker) = (Process::api(&stage).await, Process::worker(&stage).await);
     let (door, stores) = (Door::of(&api), stage.stores());
     let person = door.person().await;
-    let file = person.upload("notes.txt", b"some notes".to_vec()).await;
+    person.upload("notes.txt", b"some notes".to_vec()).await;
+    let kept = "SELECT object_key FROM blobs";
+    let key: String = sqlx::query_scalar(kept).fetch_one(&stores.db).await.expect("reads");
     Answer::of(person.request(Method::DELETE, "/v1/me")).await.expect(StatusCode::NO_CONTENT);
     mail_about(&person.email, "Your account was deleted").await;
-    until_none(&stores, "the files are purged", "SELECT count(*) FROM files").await;
-    let key = format!("files/{file}/original");
+    until_none(&stores, "the files are purged", "SELECT count(*) FROM blobs").await;
     assert!(stores.objects.get(&key, None).await.is_err(), "the bytes are gone");
     // Nobody is told of what is no longer his, and the address is free.
     door.register(&person.email).await;

@@ -64,8 +64,8 @@ async fn a_clean_up_that_fails_in_part_tells_what_it_did_and_exits_1() {
     for statement in [
         "INSERT INTO users (id, email, email_key, created_at, updated_at)
          VALUES (gen_random_uuid(), 'a', 'a', now(), now())",
-        "INSERT INTO files (id, owner_id, name, state, object_key, created_at, updated_at)
-         SELECT gen_random_uuid(), id, 'x', 'uploading', 'x', now(), now() - interval '2 days' FROM users",
+        "INSERT INTO blobs (id, owner_id, state, object_key, created_at, updated_at)
+         SELECT gen_random_uuid(), id, 'receiving', 'x', now(), now() - interval '2 days' FROM users",
     ] {
         sqlx::query(statement).execute(&stores.db).await.expect("inserts");
     }

@@ -1,7 +1,6 @@
 //! `files.thumbnails`: the small images of every preset, under the same keys each time.
 
-use plinth_core::files::{Made, Processing};
-use plinth_domain::file::File;
+use plinth_core::files::{Made, Processing, Source};
 use plinth_domain::job::MakeThumbnails;
 
 use super::Darkroom;
@@ -10,7 +9,7 @@ use crate::attempt::Attempt;
 use crate::outcome::Done;
 
 /// A larger file is not loaded, whatever it says it is.
-const MAX_SOURCE: i64 = 64 * 1024 * 1024;
+const MAX_SOURCE: u64 = 64 * 1024 * 1024;
 
 /// What the handler needs. Clones share the memory budget.
 #[derive(Clone)]
@@ -26,26 +25,29 @@ impl Thumbnails {
 }
 
 pub async fn make(thumbnails: Thumbnails, job: MakeThumbnails, attempt: Attempt) -> Done {
-    let Some(file) = thumbnails.processing.find(job.file_id).await? else {
+    let Some(source) = thumbnails.processing.find(&job).await? else {
         tracing::info!("the file was deleted before its thumbnails were made");
         return Ok(());
     };
-    let rendered = render(&thumbnails, &file).await?;
+    let rendered = render(&thumbnails, &source).await?;
     attempt.progress(80).await;
     match rendered {
-        Ok(images) => thumbnails.processing.keep(&file, images.into_iter().map(made).collect()).await?,
-        Err(reason) => thumbnails.processing.give_up(&file, &reason).await?,
+        Ok(images) => thumbnails.processing.keep(&source, images.into_iter().map(made).collect()).await?,
+        Err(reason) => thumbnails.processing.give_up(&source, &reason).await?,
     }
     Ok(())
 }
 
 /// The images, or why there are none: a picture that cannot be read is no failed job, its owner is told.
-async fn render(thumbnails: &Thumbnails, file: &File) -> plinth_core::Result<Result<Vec<Rendered>, String>> {
-    if file.size > MAX_SOURCE {
+async fn render(
+    thumbnails: &Thumbnails,
+    source: &Source,
+) -> plinth_core::Result<Result<Vec<Rendered>, String>> {
+    if source.size() > MAX_SOURCE {
         return Ok(Err(format!("The image file is larger than {} MiB.", MAX_SOURCE >> 20)));
     }
-    let source = thumbnails.processing.source(file).await?;
-    Ok(thumbnails.darkroom.develop(source).await.map_err(|unreadable| {
+    let bytes = thumbnails.processing.read(source).await?;
+    Ok(thumbnails.darkroom.develop(bytes).await.map_err(|unreadable| {
         tracing::info!(error = ?unreadable, "no image can be made of the file");
         unreadable.to_string()
     }))

@@ -73,9 +73,17 @@ const CASES: &[Case] = &[
         kept: HOUR / 2,
     },
     Case {
+        kind: Kind::TrashedFiles,
+        row: "files (id, owner_id, name, content_type, size, blob_id, trashed_at, created_at, updated_at)
+              SELECT given.id, who, 'x', 'text/plain', 1, blob.id, at, at, at
+              FROM given, (SELECT id FROM blobs WHERE state = 'stored') AS blob",
+        over: 31 * DAY,
+        kept: 29 * DAY,
+    },
+    Case {
         kind: Kind::AbandonedUploads,
-        row: "files (id, owner_id, name, state, object_key, created_at, updated_at)
-              SELECT id, who, 'x', 'uploading', 'files/' || id || '/original', at, at FROM given",
+        row: "blobs (id, owner_id, state, object_key, created_at, updated_at)
+              SELECT id, who, 'receiving', 'blobs/' || id || '/content', at, at FROM given",
         over: 25 * HOUR,
         kept: 23 * HOUR,
     },
@@ -131,6 +139,14 @@ impl House {
             .execute(&stores.db)
             .await
             .expect("inserts");
+        sqlx::query(
+            "INSERT INTO blobs (id, owner_id, state, object_key, sha256, created_at, updated_at)
+             VALUES (gen_random_uuid(), $1, 'stored', 'x', sha256('x'), now(), now())",
+        )
+        .bind(user)
+        .execute(&stores.db)
+        .await
+        .expect("inserts");
         Self { stores, kept: Kept::of(&settings), user, _stage: stage }
     }
 
@@ -174,6 +190,7 @@ impl House {
             "challenges",
             "totp_factors",
             "files",
+            "blobs WHERE state <> 'stored'",
             "notifications",
             "jobs",
             "stale_copies",
@@ -221,7 +238,7 @@ async fn of_every_kind_what_is_over_goes_and_what_is_not_stays() {
     let report = house.run(&Request::default()).await;
     assert_eq!(report.removed, one_of_each(), "{report:?}");
     assert!(!report.stopped && report.failed.is_empty(), "{report:?}");
-    assert_eq!(house.rows().await, before - 13);
+    assert_eq!(house.rows().await, before - 14);
     let again = house.run(&Request::default()).await;
     assert!(again.removed.values().all(|removed| *removed == 0), "{again:?}");
     // What stays goes when its time has come: it was the younger one of each that stayed.
@@ -245,7 +262,7 @@ async fn a_dry_run_counts_and_changes_nothing() {
     assert!(report.dry_run);
     assert_eq!((house.rows().await, house.count(events).await), (before, 0));
     house.run(&Request::default()).await;
-    assert_eq!((house.rows().await, house.count(events).await), (before - 13, 1));
+    assert_eq!((house.rows().await, house.count(events).await), (before - 14, 1));
 }
 
 #[tokio::test]
@@ -257,7 +274,7 @@ async fn only_what_is_named_is_removed() {
         let report = house.run(&only(case.kind)).await;
         assert_eq!(report.removed, BTreeMap::from([(case.kind, 1)]), "{report:?}");
     }
-    assert_eq!(house.rows().await, before - 12);
+    assert_eq!(house.rows().await, before - 13);
 }
 
 #[tokio::test]
@@ -271,7 +288,10 @@ async fn an_age_takes_the_place_of_the_settings_but_ends_nothing_that_goes_on() 
     for case in CASES {
         let goes_on = matches!(
             case.kind,
-            Kind::UnconfirmedFactors | Kind::AbandonedUploads | Kind::UnreadNotifications
+            Kind::UnconfirmedFactors
+                | Kind::AbandonedUploads
+                | Kind::TrashedFiles
+                | Kind::UnreadNotifications
         );
         assert_eq!(report.of(case.kind), u64::from(!goes_on), "{} {report:?}", case.kind);
     }

@@ -40,7 +40,9 @@ kinds! {
     UnconfirmedFactors = "unconfirmed_factors",
     /// Notes that Redis is to forget a copy: it is told, and they go.
     StaleCopies = "stale_copies",
-    /// Uploads that stand still, and files whose removal broke off, with what S3 has of them.
+    /// Files that were deleted and can be restored no more.
+    TrashedFiles = "trashed_files",
+    /// Uploads that stand still, and removals that broke off, with what S3 has of them.
     AbandonedUploads = "abandoned_uploads",
     /// Notifications that were read.
     ReadNotifications = "read_notifications",

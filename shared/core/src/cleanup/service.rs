@@ -30,6 +30,8 @@ const EXPIRED_KEPT: Duration = Duration::from_hours(1);
 pub struct Kept {
     /// After so long an upload that stands still is taken for abandoned.
     pub unfinished_uploads: Duration,
+    /// So long a deleted file can be restored.
+    pub trashed_files: Duration,
     pub finished_jobs: Duration,
     pub dead_jobs: Duration,
     pub read_notifications: Duration,
@@ -40,6 +42,7 @@ impl Kept {
     pub fn of(settings: &Settings) -> Self {
         Self {
             unfinished_uploads: settings.files.abandoned_after,
+            trashed_files: settings.files.trash_kept,
             finished_jobs: settings.worker.jobs_kept,
             dead_jobs: settings.worker.dead_jobs_kept,
             read_notifications: settings.worker.read_notifications_kept,
@@ -107,6 +110,7 @@ fn age(kind: Kind, kept: &Kept, older_than: Option<Duration>) -> Duration {
         Kind::UnconfirmedFactors => second_factors::WAITING,
         Kind::StaleCopies => Duration::ZERO,
         Kind::AbandonedUploads => kept.unfinished_uploads,
+        Kind::TrashedFiles => kept.trashed_files,
         Kind::ReadNotifications => kept.read_notifications,
         Kind::UnreadNotifications => kept.unread_notifications,
         Kind::FinishedJobs => kept.finished_jobs,
@@ -114,9 +118,13 @@ fn age(kind: Kind, kept: &Kept, older_than: Option<Duration>) -> Duration {
     };
     match (older_than, kind) {
         (None, _) => kept,
-        (Some(asked), Kind::UnconfirmedFactors | Kind::AbandonedUploads | Kind::UnreadNotifications) => {
-            asked.max(kept)
-        }
+        (
+            Some(asked),
+            Kind::UnconfirmedFactors
+            | Kind::AbandonedUploads
+            | Kind::TrashedFiles
+            | Kind::UnreadNotifications,
+        ) => asked.max(kept),
         (Some(asked), _) => asked,
     }
 }
@@ -136,6 +144,7 @@ async fn step(stores: &Stores, kind: Kind, before: OffsetDateTime, from: Uuid, p
         Kind::Challenges => challenges::expired(stores, before, pass).await,
         Kind::UnconfirmedFactors => second_factors::waiting_since(stores, before, pass).await,
         Kind::StaleCopies => hot::stale_copies(stores, pass).await,
+        Kind::TrashedFiles => files::trashed(stores, before, pass).await,
         Kind::AbandonedUploads => files::abandoned(stores, before, pass).await,
         Kind::ReadNotifications => notifications::read(stores, before, from, pass).await,
         Kind::UnreadNotifications => notifications::unread(stores, before, from, pass).await,
@@ -151,6 +160,7 @@ mod tests {
     const DAY: Duration = Duration::from_hours(24);
     const KEPT: Kept = Kept {
         unfinished_uploads: DAY,
+        trashed_files: DAY,
         finished_jobs: DAY,
         dead_jobs: DAY,
         read_notifications: DAY,
@@ -168,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_nobody_ended_is_not_over_sooner() {
-        for kind in [Kind::AbandonedUploads, Kind::UnreadNotifications] {
+        for kind in [Kind::AbandonedUploads, Kind::TrashedFiles, Kind::UnreadNotifications] {
             assert_eq!(age(kind, &KEPT, Some(Duration::from_mins(1))), DAY);
             assert_eq!(age(kind, &KEPT, Some(DAY * 99)), DAY * 99);
         }

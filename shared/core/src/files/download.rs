@@ -1,13 +1,16 @@
-//! The bytes of a file or of a variant, in whole or in a range.
+//! What can be downloaded: everything that its headers need, before a byte of it is asked for.
 
-use bytes::Bytes;
-use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
-use plinth_object_store::{ByteRange, ObjectError, ObjectStore};
+use std::sync::Arc;
 
-use crate::Result;
+use plinth_domain::file::{File, Variant, Version};
+use plinth_domain::preset::Preset;
+use plinth_platform::crypto::{Chunks, hex};
+use time::OffsetDateTime;
 
-/// What can be downloaded: everything that its headers need, before a byte of it is asked for.
+use super::blobs::{Blob, Source};
+use crate::{Error, Result, Stores};
+
+/// A content, still closed.
 #[derive(Debug, Clone)]
 pub struct Content {
     pub name: String,
@@ -16,17 +19,77 @@ pub struct Content {
     pub size: u64,
     /// Strong: the same tag means the same bytes.
     pub etag: String,
-    pub(super) object_key: String,
+    pub sha256: Option<[u8; 32]>,
+    pub last_modified: OffsetDateTime,
+    pub(super) source: Source,
 }
 
-/// The bytes as they come.
-pub type Download = BoxStream<'static, Result<Bytes, ObjectError>>;
-
 impl Content {
-    pub(super) async fn open(&self, objects: &ObjectStore, range: Option<ByteRange>) -> Result<Download> {
-        if self.size == 0 {
-            return Ok(futures_util::stream::empty().boxed());
-        }
-        Ok(objects.get(&self.object_key, range).await?.boxed())
+    pub(super) async fn of_file(stores: &Stores, file: File, blob: &Blob) -> Result<Self> {
+        Ok(Self {
+            size: blob.size,
+            etag: file.sha256_hex(),
+            sha256: Some(file.sha256),
+            // Its content: another name changes no byte.
+            last_modified: blob.id.minted_at(),
+            name: file.name,
+            content_type: file.content_type,
+            source: blob.source(stores).await?,
+        })
     }
+
+    pub(super) async fn of_version(
+        stores: &Stores,
+        name: String,
+        version: Version,
+        blob: &Blob,
+    ) -> Result<Self> {
+        Ok(Self {
+            size: blob.size,
+            etag: version.sha256_hex(),
+            sha256: Some(version.sha256),
+            last_modified: version.created_at,
+            name,
+            content_type: version.content_type,
+            source: blob.source(stores).await?,
+        })
+    }
+
+    /// Not found while the variant is not made.
+    pub(super) async fn of_variant(
+        stores: &Stores,
+        file: &File,
+        blob: &Blob,
+        preset: Preset,
+    ) -> Result<Self> {
+        let variant = file.variants.iter().find(|variant| variant.preset == preset);
+        let rendition =
+            variant.and_then(|Variant { rendition, .. }| rendition.clone()).ok_or(Error::NotFound)?;
+        let size = u64::try_from(rendition.size).map_err(Error::internal)?;
+        let (chunks, etag) = match rendition.sha256 {
+            Some(sha256) => {
+                let key = blob.variant_key(stores, &sha256).await?;
+                let key = key.ok_or_else(|| Error::internal("a sealed variant of a blob without a key"))?;
+                (Some(Arc::new(Chunks::new(&key, variant_name(&sha256)))), hex(&sha256))
+            }
+            // A variant of the same bytes by the same recipe is the same picture.
+            None => (None, format!("{}-{preset}-{}", file.sha256_hex(), rendition.size)),
+        };
+        Ok(Self {
+            size,
+            etag,
+            sha256: rendition.sha256,
+            last_modified: blob.id.minted_at(),
+            name: format!("{}-{preset}.jpg", file.name),
+            content_type: rendition.content_type,
+            source: Source { object_key: rendition.object_key, size, chunks, segments: vec![0] },
+        })
+    }
+}
+
+/// What the chunks of a variant with these bytes are bound to.
+pub(super) fn variant_name(sha256: &[u8; 32]) -> [u8; 16] {
+    let mut name = [0; 16];
+    name.copy_from_slice(&sha256[..16]);
+    name
 }

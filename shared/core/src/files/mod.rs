@@ -1,19 +1,22 @@
-//! Files: taken in as streams, kept in S3, described in PostgreSQL.
-//!
-//! A row exists before the first byte is stored, and goes after the last is removed, so that S3 holds nothing that
-//! PostgreSQL does not know.
+//! Files: names, tags and versions in PostgreSQL over [blobs], which are the bytes.
 
+mod blobs;
 mod download;
+mod listing;
 mod processing;
-mod removal;
 mod repository;
 mod service;
 mod sniff;
+mod trash;
 mod upload;
+mod variants;
 
-pub use download::{Content, Download};
-pub use processing::{Made, Processing};
-pub use removal::Purge;
-pub(crate) use removal::{abandoned, delete_all_of};
-pub use service::Files;
+pub(crate) use blobs::abandoned;
+pub use blobs::usage::Quota;
+pub use blobs::{BrokenContent, Download, Purge};
+pub use download::Content;
+pub use listing::{Filter, ListRequest, Order};
+pub use processing::{Made, Processing, Source};
+pub use service::{Change, Files, Limits};
+pub(crate) use trash::{delete_all_of, trashed};
 pub use upload::Upload;

@@ -1,357 +1,322 @@
-//! The tables of files and their variants.
+//! The tables of files, their versions and their tags.
 
-use plinth_domain::file::{File, FileState, Rendition, Variant, VariantState};
-use plinth_domain::id::{FileId, JobId, UserId};
-use plinth_domain::preset::Preset;
+use plinth_domain::file::{File, FileState, Tag, Variant, Version};
+use plinth_domain::id::{BlobId, FileId, JobId, UserId};
 use plinth_platform::database::{PgPool, named};
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::page::PageRequest;
+use super::variants;
 use crate::{Error, Result};
 
-/// What is known of an upload when it begins.
+/// What is known of a file when it is made.
 pub(super) struct NewFile<'a> {
     pub(super) id: FileId,
     pub(super) owner: UserId,
     pub(super) name: &'a str,
-    pub(super) object_key: &'a str,
+    pub(super) content: Content<'a>,
 }
 
-/// What is known of an upload when it ends.
-pub(super) struct Stored<'a> {
+/// The bytes that a version shows.
+#[derive(Clone, Copy)]
+pub(super) struct Content<'a> {
+    pub(super) blob: BlobId,
     pub(super) content_type: &'a str,
+    /// Bytes.
     pub(super) size: i64,
-    pub(super) sha256: &'a [u8; 32],
 }
 
-/// A file that is not, or no longer, there for anybody.
-pub(super) struct Remains {
-    pub(super) id: FileId,
-    pub(super) object_key: String,
-    pub(super) multipart_upload_id: Option<String>,
-}
-
-struct FileRow {
+#[derive(sqlx::FromRow)]
+pub(super) struct FileRow {
     id: Uuid,
     owner_id: Uuid,
     name: String,
+    tags: Vec<String>,
     content_type: String,
     size: i64,
     sha256: Option<Vec<u8>>,
-    state: String,
-    object_key: String,
+    version: i32,
+    blob_id: Uuid,
     job_id: Option<Uuid>,
     created_at: OffsetDateTime,
-}
-
-struct VariantRow {
-    file_id: Uuid,
-    preset: String,
-    state: String,
-    object_key: Option<String>,
-    width: Option<i32>,
-    height: Option<i32>,
-    content_type: Option<String>,
-    size: Option<i64>,
-    reason: Option<String>,
+    updated_at: OffsetDateTime,
+    trashed_at: Option<OffsetDateTime>,
 }
 
 impl FileRow {
     fn into_file(self, variants: Vec<Variant>) -> Result<File> {
-        let sha256 = self.sha256.and_then(|hash| hash.try_into().ok());
         Ok(File {
             id: FileId(self.id),
             owner_id: UserId(self.owner_id),
             name: self.name,
+            tags: self.tags.into_iter().map(Tag::stored).collect(),
             content_type: self.content_type,
             size: self.size,
-            sha256: sha256.ok_or_else(|| Error::internal("a ready file has no hash"))?,
-            state: FileState::parse(&self.state)
-                .ok_or_else(|| Error::internal("a file is in an unknown state"))?,
-            object_key: self.object_key,
+            sha256: hash(self.sha256)?,
+            state: if self.trashed_at.is_some() { FileState::Trashed } else { FileState::Ready },
+            version: self.version,
+            blob: BlobId(self.blob_id),
             job: self.job_id.map(JobId),
             variants,
             created_at: self.created_at,
+            updated_at: self.updated_at,
+            trashed_at: self.trashed_at,
         })
     }
 }
 
-impl VariantRow {
-    /// `None` for a preset that this build does not know.
-    fn into_variant(self) -> Option<Variant> {
-        let rendition = (|| {
-            Some(Rendition {
-                width: self.width?,
-                height: self.height?,
-                content_type: self.content_type?,
-                size: self.size?,
-                object_key: self.object_key?,
-            })
-        })();
-        Some(Variant {
-            preset: Preset::parse(&self.preset)?,
-            state: VariantState::parse(&self.state)?,
-            rendition,
-            reason: self.reason,
-        })
-    }
+fn hash(sha256: Option<Vec<u8>>) -> Result<[u8; 32]> {
+    let hash = sha256.and_then(|hash| hash.try_into().ok());
+    hash.ok_or_else(|| Error::internal("a file's bytes have no hash"))
 }
 
-/// False when the owner's account is deleted; one that is being deleted is waited for.
-pub(super) async fn begin(
+pub(super) async fn insert(
     connection: &mut PgConnection,
     file: &NewFile<'_>,
     at: OffsetDateTime,
-) -> sqlx::Result<bool> {
+) -> sqlx::Result<()> {
     let query = sqlx::query!(
-        "INSERT INTO files (id, owner_id, name, state, object_key, created_at, updated_at)
-         SELECT $1, id, $3, 'uploading', $4, $5, $5 FROM users WHERE id = $2 AND status <> 'deleted' FOR KEY SHARE",
+        "INSERT INTO files (id, owner_id, name, content_type, size, blob_id, version, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $7)",
         file.id.0,
         file.owner.0,
         file.name,
-        file.object_key,
+        file.content.content_type,
+        file.content.size,
+        file.content.blob.0,
         at,
     );
-    Ok(named("files.begin", query.execute(connection)).await?.rows_affected() == 1)
+    named("files.insert", query.execute(&mut *connection)).await?;
+    insert_version(connection, file.id, 1, file.content.blob, at).await
 }
 
-pub(super) async fn note_parts(db: &PgPool, id: FileId, upload: &str) -> sqlx::Result<()> {
-    let query = sqlx::query!("UPDATE files SET multipart_upload_id = $2 WHERE id = $1", id.0, upload);
-    named("files.note_parts", query.execute(db)).await.map(drop)
-}
-
-/// False when the upload was given up meanwhile.
-pub(super) async fn finish(
+async fn insert_version(
     connection: &mut PgConnection,
     id: FileId,
-    stored: &Stored<'_>,
-    at: OffsetDateTime,
-) -> sqlx::Result<bool> {
-    let query = sqlx::query!(
-        "UPDATE files
-         SET state = 'ready', content_type = $2, size = $3, sha256 = $4, multipart_upload_id = NULL, updated_at = $5
-         WHERE id = $1 AND state = 'uploading'",
-        id.0,
-        stored.content_type,
-        stored.size,
-        stored.sha256,
-        at,
-    );
-    Ok(named("files.finish", query.execute(connection)).await?.rows_affected() == 1)
-}
-
-/// The variants are to be made, by this job.
-pub(super) async fn expect_variants(
-    connection: &mut PgConnection,
-    id: FileId,
-    job: JobId,
-    at: OffsetDateTime,
-) -> sqlx::Result<()> {
-    let presets: Vec<String> = Preset::ALL.iter().map(|preset| preset.as_str().to_owned()).collect();
-    let query = sqlx::query!(
-        "WITH processed AS (UPDATE files SET job_id = $4 WHERE id = $1 RETURNING id)
-         INSERT INTO file_variants (file_id, preset, state, updated_at)
-         SELECT processed.id, preset, 'pending', $3 FROM processed, unnest($2::text[]) AS preset",
-        id.0,
-        &presets,
-        at,
-        job.0,
-    );
-    named("file_variants.expect", query.execute(connection)).await.map(drop)
-}
-
-pub(super) async fn set_variant_ready(
-    connection: &mut PgConnection,
-    id: FileId,
-    preset: Preset,
-    rendition: &Rendition,
+    number: i32,
+    blob: BlobId,
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
-        "UPDATE file_variants
-         SET state = 'ready', object_key = $3, width = $4, height = $5, content_type = $6, size = $7, reason = NULL,
-             updated_at = $8
-         WHERE file_id = $1 AND preset = $2",
+        "INSERT INTO file_versions (file_id, number, blob_id, created_at) VALUES ($1, $2, $3, $4)",
         id.0,
-        preset.as_str(),
-        rendition.object_key,
-        rendition.width,
-        rendition.height,
-        rendition.content_type,
-        rendition.size,
+        number,
+        blob.0,
         at,
     );
-    named("file_variants.ready", query.execute(connection)).await.map(drop)
+    named("file_versions.insert", query.execute(connection)).await.map(drop)
 }
 
-pub(super) async fn set_variants_failed(
+/// Adds a version, which is the current one from now on; its number. `None` when the owner has no such file.
+pub(super) async fn add_version(
     connection: &mut PgConnection,
     id: FileId,
-    reason: &str,
+    owner: UserId,
+    content: Content<'_>,
     at: OffsetDateTime,
-) -> sqlx::Result<()> {
-    let query = sqlx::query!(
-        "UPDATE file_variants SET state = 'failed', reason = $2, updated_at = $3 WHERE file_id = $1",
+) -> sqlx::Result<Option<i32>> {
+    let query = sqlx::query_scalar!(
+        r#"UPDATE files
+         SET version = (SELECT max(number) + 1 FROM file_versions WHERE file_id = $1), blob_id = $3, content_type = $4,
+             size = $5, updated_at = $6
+         WHERE id = $1 AND owner_id = $2 AND trashed_at IS NULL
+         RETURNING version"#,
         id.0,
-        reason,
+        owner.0,
+        content.blob.0,
+        content.content_type,
+        content.size,
         at,
     );
-    named("file_variants.failed", query.execute(connection)).await.map(drop)
+    let Some(number) = named("files.add_version", query.fetch_optional(&mut *connection)).await? else {
+        return Ok(None);
+    };
+    insert_version(connection, id, number, content.blob, at).await?;
+    Ok(Some(number))
 }
 
-/// A ready file, and its owner's only where one is named.
+/// A file, trashed or not, and its owner's only where one is named.
 pub(super) async fn find(db: &PgPool, id: FileId, owner: Option<UserId>) -> Result<Option<File>> {
     let query = sqlx::query_as!(
         FileRow,
-        "SELECT id, owner_id, name, content_type, size, sha256, state, object_key, job_id, created_at
-         FROM files WHERE id = $1 AND state = 'ready' AND ($2::uuid IS NULL OR owner_id = $2)",
+        r#"SELECT files.id, files.owner_id, name, files.content_type, files.size, sha256, version, blob_id,
+             blobs.job_id, files.created_at, files.updated_at, trashed_at,
+             ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS "tags!"
+         FROM files JOIN blobs ON blobs.id = files.blob_id
+         WHERE files.id = $1 AND ($2::uuid IS NULL OR files.owner_id = $2)"#,
         id.0,
         owner.map(|owner| owner.0),
     );
     let Some(row) = named("files.find", query.fetch_optional(db)).await? else { return Ok(None) };
-    let variants = variants(db, &[row.id]).await?;
-    row.into_file(variants.into_iter().filter_map(VariantRow::into_variant).collect()).map(Some)
+    with_variants(db, vec![row]).await.map(|mut files| files.pop())
 }
 
-pub(super) async fn list(db: &PgPool, owner: UserId, page: PageRequest) -> Result<Vec<File>> {
-    let query = sqlx::query_as!(
-        FileRow,
-        "SELECT id, owner_id, name, content_type, size, sha256, state, object_key, job_id, created_at
-         FROM files WHERE owner_id = $1 AND state = 'ready' AND id < $2 ORDER BY id DESC LIMIT $3",
-        owner.0,
-        page.before(),
-        page.fetch(),
-    );
-    let rows = named("files.list", query.fetch_all(db)).await?;
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-    let mut variants = variants(db, &ids).await?;
+/// The rows as files, with their variants.
+pub(super) async fn with_variants(db: &PgPool, rows: Vec<FileRow>) -> Result<Vec<File>> {
+    let blobs: Vec<Uuid> = rows.iter().map(|row| row.blob_id).collect();
+    let variants = variants::of_blobs(db, &blobs).await?;
     rows.into_iter()
         .map(|row| {
-            let own = variants.extract_if(.., |variant| variant.file_id == row.id);
-            let own = own.filter_map(VariantRow::into_variant).collect();
+            // Two files may have the same bytes.
+            let own = variants.iter().filter(|(blob, _)| blob.0 == row.blob_id);
+            let own = own.map(|(_, variant)| variant.clone()).collect();
             row.into_file(own)
         })
         .collect()
 }
 
-async fn variants(db: &PgPool, files: &[Uuid]) -> sqlx::Result<Vec<VariantRow>> {
-    let query = sqlx::query_as!(
-        VariantRow,
-        "SELECT file_id, preset, state, object_key, width, height, content_type, size, reason
-         FROM file_variants WHERE file_id = ANY($1) ORDER BY file_id, preset DESC",
-        files,
+/// Another name; false when the owner has no such file.
+pub(super) async fn rename(
+    connection: &mut PgConnection,
+    id: FileId,
+    owner: UserId,
+    name: &str,
+    at: OffsetDateTime,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query!(
+        "UPDATE files SET name = $3, updated_at = $4 WHERE id = $1 AND owner_id = $2 AND trashed_at IS NULL",
+        id.0,
+        owner.0,
+        name,
+        at,
     );
-    named("file_variants.list", query.fetch_all(db)).await
+    Ok(named("files.rename", query.execute(connection)).await?.rows_affected() == 1)
 }
 
-/// False when there is no such ready file of this owner.
-pub(super) async fn mark_deleting(
+/// These tags and no others; false when the owner has no such file.
+pub(super) async fn set_tags(
+    connection: &mut PgConnection,
+    id: FileId,
+    owner: UserId,
+    tags: &[String],
+    at: OffsetDateTime,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query!(
+        "UPDATE files SET updated_at = $3 WHERE id = $1 AND owner_id = $2 AND trashed_at IS NULL",
+        id.0,
+        owner.0,
+        at,
+    );
+    if named("files.touch", query.execute(&mut *connection)).await?.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let query = sqlx::query!("DELETE FROM file_tags WHERE file_id = $1 AND tag <> ALL($2)", id.0, tags);
+    named("file_tags.remove", query.execute(&mut *connection)).await?;
+    let query = sqlx::query!(
+        "INSERT INTO file_tags (owner_id, tag, file_id) SELECT $2, tag, $1 FROM unnest($3::text[]) AS tag
+         ON CONFLICT DO NOTHING",
+        id.0,
+        owner.0,
+        tags,
+    );
+    named("file_tags.insert", query.execute(connection)).await?;
+    Ok(true)
+}
+
+/// Into the trash; false when the owner has no such file outside it.
+pub(super) async fn trash(
     connection: &mut PgConnection,
     id: FileId,
     owner: UserId,
     at: OffsetDateTime,
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
-        "UPDATE files SET state = 'deleting', updated_at = $3 WHERE id = $1 AND owner_id = $2 AND state = 'ready'",
+        "UPDATE files SET trashed_at = $3 WHERE id = $1 AND owner_id = $2 AND trashed_at IS NULL",
         id.0,
         owner.0,
         at,
     );
-    Ok(named("files.mark_deleting", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("files.trash", query.execute(connection)).await?.rows_affected() == 1)
 }
 
-/// Up to so many of the owner's finished files and as many of the others; those that are being deleted already are not among them.
-pub(super) async fn mark_some_deleting(
-    connection: &mut PgConnection,
-    owner: UserId,
-    limit: i64,
-    at: OffsetDateTime,
-) -> sqlx::Result<Vec<FileId>> {
-    let query = sqlx::query_scalar!(
-        "UPDATE files SET state = 'deleting', updated_at = $3
-         WHERE id IN ((SELECT id FROM files WHERE owner_id = $1 AND state = 'ready' LIMIT $2)
-                      UNION ALL
-                      (SELECT id FROM files WHERE owner_id = $1 AND state = 'uploading' LIMIT $2))
-           AND state <> 'deleting'
-         RETURNING id",
-        owner.0,
-        limit,
-        at,
-    );
-    let ids = named("files.mark_some_deleting", query.fetch_all(connection)).await?;
-    Ok(ids.into_iter().map(FileId).collect())
-}
-
-/// What is to be removed of a file that is being deleted.
-pub(super) async fn remains(db: impl PgExecutor<'_>, id: FileId) -> sqlx::Result<Option<Remains>> {
+/// Out of the trash; false when the owner has no such file in it.
+pub(super) async fn restore(connection: &mut PgConnection, id: FileId, owner: UserId) -> sqlx::Result<bool> {
     let query = sqlx::query!(
-        "SELECT object_key, multipart_upload_id FROM files WHERE id = $1 AND state = 'deleting'",
-        id.0
-    );
-    let row = named("files.remains", query.fetch_optional(db)).await?;
-    Ok(row.map(|row| Remains {
-        id,
-        object_key: row.object_key,
-        multipart_upload_id: row.multipart_upload_id,
-    }))
-}
-
-/// Gives an upload up: it does not finish any more. `None` when it is none, or was given up before.
-pub(super) async fn give_up(db: &PgPool, id: FileId, at: OffsetDateTime) -> sqlx::Result<Option<Remains>> {
-    let query = sqlx::query!(
-        "UPDATE files SET state = 'deleting', updated_at = $2 WHERE id = $1 AND state = 'uploading'
-         RETURNING object_key, multipart_upload_id",
+        "UPDATE files SET trashed_at = NULL WHERE id = $1 AND owner_id = $2 AND trashed_at IS NOT NULL",
         id.0,
-        at,
+        owner.0,
     );
-    let row = named("files.give_up", query.fetch_optional(db)).await?;
-    Ok(row.map(|row| Remains {
-        id,
-        object_key: row.object_key,
-        multipart_upload_id: row.multipart_upload_id,
-    }))
+    Ok(named("files.restore", query.execute(connection)).await?.rows_affected() == 1)
 }
 
-/// What [`claim_abandoned`] would claim.
-pub(super) async fn count_abandoned(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<i64> {
-    let query = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM files WHERE state <> 'ready' AND updated_at < $1"#,
-        before
-    );
-    named("files.count_abandoned", query.fetch_one(db)).await
+/// The blobs of all versions of a file.
+pub(super) async fn blobs_of(connection: &mut PgConnection, id: FileId) -> sqlx::Result<Vec<BlobId>> {
+    let query = sqlx::query_scalar!("SELECT DISTINCT blob_id FROM file_versions WHERE file_id = $1", id.0);
+    Ok(named("file_versions.blobs", query.fetch_all(connection)).await?.into_iter().map(BlobId).collect())
 }
 
-/// Claims uploads that have stood still since `before` for removal: no upload finishes any more once claimed.
-pub(super) async fn claim_abandoned(
+/// Removes the row, with its versions and tags; false when the owner has no such file.
+pub(super) async fn remove(connection: &mut PgConnection, id: FileId, owner: UserId) -> sqlx::Result<bool> {
+    let query = sqlx::query!("DELETE FROM files WHERE id = $1 AND owner_id = $2", id.0, owner.0);
+    Ok(named("files.remove", query.execute(connection)).await?.rows_affected() == 1)
+}
+
+/// Removes every file of an owner; how many there were.
+pub(super) async fn remove_all_of(connection: &mut PgConnection, owner: UserId) -> sqlx::Result<u64> {
+    let query = sqlx::query!("DELETE FROM files WHERE owner_id = $1", owner.0);
+    Ok(named("files.remove_all_of", query.execute(connection)).await?.rows_affected())
+}
+
+/// What has been in the trash since `before`.
+pub(super) async fn count_trashed(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<i64> {
+    let query =
+        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM files WHERE trashed_at < $1"#, before);
+    named("files.count_trashed", query.fetch_one(db)).await
+}
+
+/// The same, some of them with their owners.
+pub(super) async fn trashed(
     db: &PgPool,
     before: OffsetDateTime,
-    at: OffsetDateTime,
     limit: i64,
-) -> sqlx::Result<Vec<Remains>> {
+) -> sqlx::Result<Vec<(FileId, UserId)>> {
     let query = sqlx::query!(
-        "UPDATE files SET state = 'deleting', updated_at = $3
-         WHERE id IN (SELECT id FROM files
-                      WHERE state <> 'ready' AND updated_at < $1
-                      ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-         RETURNING id, object_key, multipart_upload_id",
+        "SELECT id, owner_id FROM files WHERE trashed_at < $1 ORDER BY trashed_at LIMIT $2",
         before,
         limit,
-        at,
     );
-    let rows = named("files.claim_abandoned", query.fetch_all(db)).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Remains {
-            id: FileId(row.id),
-            object_key: row.object_key,
-            multipart_upload_id: row.multipart_upload_id,
-        })
-        .collect())
+    let rows = named("files.trashed", query.fetch_all(db)).await?;
+    Ok(rows.into_iter().map(|row| (FileId(row.id), UserId(row.owner_id))).collect())
 }
 
-pub(super) async fn remove(db: &PgPool, id: FileId) -> sqlx::Result<()> {
-    let query = sqlx::query!("DELETE FROM files WHERE id = $1 AND state = 'deleting'", id.0);
-    named("files.remove", query.execute(db)).await.map(drop)
+/// The versions of a file, the newest first, from before `before` on.
+pub(super) async fn versions(db: &PgPool, id: FileId, before: i32, limit: i64) -> Result<Vec<Version>> {
+    let query = sqlx::query!(
+        "SELECT number, blob_id, content_type, size, sha256, file_versions.created_at
+         FROM file_versions JOIN blobs ON blobs.id = file_versions.blob_id
+         WHERE file_id = $1 AND number < $2 ORDER BY number DESC LIMIT $3",
+        id.0,
+        before,
+        limit,
+    );
+    let rows = named("file_versions.list", query.fetch_all(db)).await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Version {
+                number: row.number,
+                content_type: row.content_type,
+                size: row.size,
+                sha256: hash(row.sha256)?,
+                blob: BlobId(row.blob_id),
+                created_at: row.created_at,
+            })
+        })
+        .collect()
+}
+
+/// Removes a version that is not the current one; its blob. `None` when there is no such one.
+pub(super) async fn remove_version(
+    connection: &mut PgConnection,
+    id: FileId,
+    number: i32,
+) -> sqlx::Result<Option<BlobId>> {
+    let query = sqlx::query_scalar!(
+        "DELETE FROM file_versions
+         WHERE file_id = $1 AND number = $2 AND number <> (SELECT version FROM files WHERE id = $1)
+         RETURNING blob_id",
+        id.0,
+        number,
+    );
+    Ok(named("file_versions.remove", query.fetch_optional(connection)).await?.map(BlobId))
 }

@@ -1,87 +1,216 @@
-//! What an owner can do with files. A file of somebody else does not exist.
+//! What an owner can do with files. A file of somebody else does not exist, and one in the trash only there.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
-use plinth_domain::file::{File, FileName, Variant};
-use plinth_domain::id::{FileId, UserId};
-use plinth_domain::job::PurgeFile;
+use plinth_domain::file::{File, FileName, FileState, Tag, Version};
+use plinth_domain::id::{BlobId, FileId, UserId};
 use plinth_domain::preset::Preset;
 use plinth_object_store::ByteRange;
+use plinth_platform::settings::FilesSettings;
+use serde_json::json;
 
-use super::{Content, Download, Upload, repository};
-use crate::page::{Page, PageRequest};
+use super::blobs::usage;
+use super::blobs::{self, Blob, Transfers, release};
+use super::upload::{Purpose, restore_version};
+use super::{BrokenContent, Content, Download, ListRequest, Quota, Upload, listing, repository, trash};
+use crate::page::Page;
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
+
+/// What one account may have, and one file may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of one file.
+    pub size: u64,
+    pub quota: Quota,
+}
+
+impl Limits {
+    pub fn of(settings: &FilesSettings) -> Self {
+        let quota = Quota { bytes: settings.quota.0, files: settings.max_count.into() };
+        Self { size: settings.max_size.0, quota }
+    }
+}
+
+/// What changes of a file; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    pub name: Option<FileName>,
+    pub tags: Option<Vec<Tag>>,
+}
 
 /// The door to files.
 #[derive(Clone)]
 pub struct Files {
     stores: Stores,
-    max_size: u64,
+    limits: Limits,
+    transfers: Transfers,
 }
 
 impl Files {
-    /// `max_size` is in bytes.
-    pub fn new(stores: &Stores, max_size: u64) -> Self {
-        Self { stores: stores.clone(), max_size }
+    pub fn new(stores: &Stores, limits: Limits) -> Self {
+        Self { stores: stores.clone(), limits, transfers: Transfers::default() }
     }
 
-    /// Begins an upload.
+    /// Begins the upload of a new file.
     pub async fn upload(&self, origin: &Origin, owner: UserId, name: &FileName) -> Result<Upload> {
-        Upload::begin(&self.stores, origin, owner, name, self.max_size).await
+        self.begin(origin, owner, Purpose::File(name.clone())).await
     }
 
-    /// The owner's files, the newest first.
-    pub async fn list(&self, owner: UserId, page: PageRequest) -> Result<Page<File>> {
-        let files = repository::list(&self.stores.db, owner, page).await?;
-        Ok(Page::cut(files, page, |file| file.id.0))
+    /// Begins the upload of another version of a file.
+    pub async fn upload_version(&self, origin: &Origin, owner: UserId, id: FileId) -> Result<Upload> {
+        self.find(owner, id).await?;
+        self.begin(origin, owner, Purpose::Version(id)).await
+    }
+
+    async fn begin(&self, origin: &Origin, owner: UserId, purpose: Purpose) -> Result<Upload> {
+        let Limits { size, quota } = self.limits;
+        Upload::begin(&self.stores, &self.transfers, origin, owner, purpose, size, quota).await
+    }
+
+    /// A page of the owner's files.
+    pub async fn list(&self, owner: UserId, request: &ListRequest) -> Result<Page<File>> {
+        listing::list(&self.stores.db, owner, request).await
     }
 
     pub async fn find(&self, owner: UserId, id: FileId) -> Result<File> {
-        repository::find(&self.stores.db, id, Some(owner)).await?.ok_or(Error::NotFound)
+        let file = repository::find(&self.stores.db, id, Some(owner)).await?.ok_or(Error::NotFound)?;
+        if file.state == FileState::Trashed {
+            return Err(Error::NotFound);
+        }
+        Ok(file)
+    }
+
+    /// Another name, other tags.
+    pub async fn change(&self, origin: &Origin, owner: UserId, id: FileId, change: &Change) -> Result<File> {
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let at = unit.at();
+        let mut details = json!({});
+        if let Some(name) = &change.name {
+            if !repository::rename(unit.connection(), id, owner, name.as_str(), at).await? {
+                return Err(Error::NotFound);
+            }
+            details["renamed"] = true.into();
+        }
+        if let Some(tags) = &change.tags {
+            let tags: Vec<String> = tags.iter().map(|tag| tag.as_str().to_owned()).collect();
+            if !repository::set_tags(unit.connection(), id, owner, &tags, at).await? {
+                return Err(Error::NotFound);
+            }
+            details["tags"] = tags.len().into();
+        }
+        unit.audit_with(Action::FileChanged, Target::File(id), Outcome::Success, details).await?;
+        unit.commit().await?;
+        self.find(owner, id).await
     }
 
     /// What a download of the file itself is.
     pub async fn content(&self, owner: UserId, id: FileId) -> Result<Content> {
         let file = self.find(owner, id).await?;
-        Ok(Content {
-            size: u64::try_from(file.size).map_err(Error::internal)?,
-            etag: file.sha256_hex(),
-            name: file.name,
-            content_type: file.content_type,
-            object_key: file.object_key,
-        })
+        let blob = self.blob(file.blob).await?;
+        Content::of_file(&self.stores, file, &blob).await
     }
 
     /// What a download of a derived image is; not found while it is not made.
     pub async fn variant(&self, owner: UserId, id: FileId, preset: Preset) -> Result<Content> {
         let file = self.find(owner, id).await?;
-        let hash = file.sha256_hex();
-        let variant = file.variants.into_iter().find(|variant| variant.preset == preset);
-        let rendition = variant.and_then(|Variant { rendition, .. }| rendition).ok_or(Error::NotFound)?;
-        Ok(Content {
-            size: u64::try_from(rendition.size).map_err(Error::internal)?,
-            // A variant of the same bytes by the same recipe is the same picture.
-            etag: format!("{hash}-{preset}-{}", rendition.size),
-            name: format!("{}-{preset}.jpg", file.name),
-            content_type: rendition.content_type,
-            object_key: rendition.object_key,
+        let blob = self.blob(file.blob).await?;
+        Content::of_variant(&self.stores, &file, &blob, preset).await
+    }
+
+    async fn blob(&self, id: BlobId) -> Result<Blob> {
+        blobs::repository::find(&self.stores.db, id).await?.ok_or(Error::NotFound)
+    }
+
+    /// The bytes of a download. What is wrong with the first of them is told at once.
+    pub async fn open(&self, content: Content, range: Option<ByteRange>) -> Result<Download> {
+        blobs::open(&self.stores.objects, content.source, range).await.map_err(|error| match error {
+            BrokenContent::Object(error) => error.into(),
+            other => Error::internal(other),
         })
     }
 
-    /// The bytes of a download.
-    pub async fn open(&self, content: &Content, range: Option<ByteRange>) -> Result<Download> {
-        content.open(&self.stores.objects, range).await
+    /// The versions of a file, the newest first, from before the number `before` on.
+    pub async fn versions(
+        &self,
+        owner: UserId,
+        id: FileId,
+        before: Option<i32>,
+        limit: u16,
+    ) -> Result<Vec<Version>> {
+        self.find(owner, id).await?;
+        repository::versions(&self.stores.db, id, before.unwrap_or(i32::MAX), limit.into()).await
     }
 
-    /// Deletes the file: gone for everybody at once, its bytes as soon as a worker gets to it.
-    pub async fn delete(&self, origin: &Origin, owner: UserId, id: FileId) -> Result<()> {
+    async fn version(&self, owner: UserId, id: FileId, number: i32) -> Result<(File, Version)> {
+        let file = self.find(owner, id).await?;
+        let before = number.checked_add(1).ok_or(Error::NotFound)?;
+        let mut found = repository::versions(&self.stores.db, id, before, 1).await?;
+        let version = found.pop().filter(|version| version.number == number).ok_or(Error::NotFound)?;
+        Ok((file, version))
+    }
+
+    /// What a download of an older version is.
+    pub async fn version_content(&self, owner: UserId, id: FileId, number: i32) -> Result<Content> {
+        let (file, version) = self.version(owner, id, number).await?;
+        let blob = self.blob(version.blob).await?;
+        Content::of_version(&self.stores, file.name, version, &blob).await
+    }
+
+    /// Makes a copy of an older version the current one; nothing of what came between is lost.
+    pub async fn restore_version(
+        &self,
+        origin: &Origin,
+        owner: UserId,
+        id: FileId,
+        number: i32,
+    ) -> Result<File> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let at = unit.at();
-        if !repository::mark_deleting(unit.connection(), id, owner, at).await? {
-            return Err(Error::NotFound);
+        // From here on no version of the owner goes, and no blob.
+        usage::hold(unit.connection(), owner).await?;
+        let (_, version) = self.version(owner, id, number).await?;
+        let content = (version.blob, version.content_type.as_str(), version.size);
+        let made = restore_version(&mut unit, owner, id, content).await?;
+        let details = json!({ "of": number, "version": made });
+        unit.audit_with(Action::FileVersionRestored, Target::File(id), Outcome::Success, details).await?;
+        unit.commit().await?;
+        self.find(owner, id).await
+    }
+
+    /// Removes a version for good; not the current one.
+    pub async fn delete_version(
+        &self,
+        origin: &Origin,
+        owner: UserId,
+        id: FileId,
+        number: i32,
+    ) -> Result<()> {
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        usage::hold(unit.connection(), owner).await?;
+        let (file, _) = self.version(owner, id, number).await?;
+        if file.version == number {
+            let detail = "The current version goes with the file, or when another one is current.".to_owned();
+            return Err(Error::Conflict { code: "current_version", detail });
         }
-        unit.audit(Action::FileDeleted, Target::File(id), Outcome::Success).await?;
-        unit.enqueue(&PurgeFile { file_id: id }).await?;
+        let blob = repository::remove_version(unit.connection(), id, number).await?.ok_or(Error::NotFound)?;
+        release(&mut unit, blob).await?;
+        let details = json!({ "version": number });
+        unit.audit_with(Action::FileDeleted, Target::File(id), Outcome::Success, details).await?;
         unit.commit().await
+    }
+
+    /// Puts the file into the trash.
+    pub async fn trash(&self, origin: &Origin, owner: UserId, id: FileId) -> Result<()> {
+        trash::trash(&self.stores, origin, owner, id).await
+    }
+
+    /// Takes the file out of the trash.
+    pub async fn restore(&self, origin: &Origin, owner: UserId, id: FileId) -> Result<File> {
+        trash::restore(&self.stores, origin, owner, id).await?;
+        self.find(owner, id).await
+    }
+
+    /// Removes the file for good, trashed or not.
+    pub async fn delete(&self, origin: &Origin, owner: UserId, id: FileId) -> Result<()> {
+        trash::delete(&self.stores, origin, owner, id).await
     }
 }

@@ -1,179 +1,164 @@
-//! One upload: bytes come in, parts go out to S3, and memory stays at two parts whatever the size.
+//! An upload: a blob that is received and then made a file, or another version of one.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::file::{File, FileName};
-use plinth_domain::id::{FileId, UserId};
+use plinth_domain::id::{BlobId, FileId, UserId};
 use plinth_domain::job::MakeThumbnails;
 use plinth_domain::preset::Preset;
-use plinth_object_store::{ObjectError, Part};
-use plinth_platform::crypto::Sha256;
 use serde_json::json;
-use tokio::task::JoinHandle;
-use tracing::Instrument as _;
 
-use super::repository::{self, NewFile, Stored};
-use super::sniff;
+use super::blobs::repository as blobs;
+use super::blobs::usage::{self, More, Quota};
+use super::blobs::{Received, Receiver, Transfers, release};
+use super::repository::{self, Content, NewFile};
+use super::variants;
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
-/// Bytes of one part: S3 takes 10,000 parts of at least 5 MiB, so 80 GB is the largest file.
-const PART: usize = 8 * 1024 * 1024;
+/// What an upload becomes.
+#[derive(Debug, Clone)]
+pub(super) enum Purpose {
+    File(FileName),
+    Version(FileId),
+}
 
 /// An upload under way. [`Upload::finish`] makes the file; [`Upload::abandon`] leaves nothing of it. One that is
 /// dropped is removed by the next clean-up after its time.
 pub struct Upload {
     stores: Stores,
-    id: FileId,
     owner: UserId,
-    object_key: String,
-    limit: u64,
-    size: u64,
-    hash: Sha256,
-    beginning: Vec<u8>,
-    pending: BytesMut,
-    parts: Option<Parts>,
-}
-
-/// The side of an upload that is in parts.
-struct Parts {
-    upload: String,
-    sent: Vec<Part>,
-    /// The part on its way while the next one fills.
-    sending: Option<JoinHandle<Result<Part, ObjectError>>>,
-    next: i32,
+    purpose: Purpose,
+    quota: Quota,
+    receiver: Receiver,
+    /// What the client says that the bytes hash to.
+    expected: Option<[u8; 32]>,
 }
 
 impl Upload {
     pub(super) async fn begin(
         stores: &Stores,
+        transfers: &Transfers,
         origin: &Origin,
         owner: UserId,
-        name: &FileName,
+        purpose: Purpose,
         limit: u64,
+        quota: Quota,
     ) -> Result<Self> {
         let mut unit = Unit::begin(stores, origin).await?;
-        let at = unit.at();
-        let id = FileId::mint(at);
-        let object_key = format!("files/{id}/original");
-        let file = NewFile { id, owner, name: name.as_str(), object_key: &object_key };
-        if !repository::begin(unit.connection(), &file, at).await? {
-            return Err(Error::NotFound);
-        }
+        let receiver = Receiver::begin(stores, transfers, &mut unit, owner, limit, quota).await?;
         unit.commit().await?;
-        Ok(Self {
-            stores: stores.clone(),
-            id,
-            owner,
-            object_key,
-            limit,
-            size: 0,
-            hash: Sha256::default(),
-            beginning: Vec::new(),
-            pending: BytesMut::new(),
-            parts: None,
-        })
+        Ok(Self { stores: stores.clone(), owner, purpose, quota, receiver, expected: None })
+    }
+
+    /// The bytes must have this SHA-256, or there will be no file.
+    pub fn expect(&mut self, sha256: [u8; 32]) {
+        self.expected = Some(sha256);
     }
 
     /// Takes the next bytes; waits while S3 is slower than the client.
-    pub async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
-        self.size += bytes.len() as u64;
-        if self.size > self.limit {
-            return Err(Error::TooLarge { limit: self.limit });
-        }
-        self.hash.update(&bytes);
-        let wanted = sniff::ENOUGH.saturating_sub(self.beginning.len()).min(bytes.len());
-        self.beginning.extend_from_slice(&bytes[..wanted]);
-        while !bytes.is_empty() {
-            let room = PART - self.pending.len();
-            self.pending.extend_from_slice(&bytes.split_to(room.min(bytes.len())));
-            if self.pending.len() == PART {
-                self.send_part().await?;
-            }
-        }
-        Ok(())
+    pub async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        self.receiver.write(bytes).await
     }
 
-    /// Makes the file out of what was written.
+    /// Makes the file out of what was written. Where that fails nothing is left.
     pub async fn finish(mut self, origin: &Origin) -> Result<File> {
-        let content_type = sniff::content_type(&self.beginning);
-        if let Err(error) = self.store_rest(content_type).await {
-            self.abandon().await;
-            return Err(error);
+        match self.try_finish(origin).await {
+            Ok(file) => {
+                repository::find(&self.stores.db, file, Some(self.owner)).await?.ok_or(Error::NotFound)
+            }
+            Err(error) => {
+                self.abandon().await;
+                Err(error)
+            }
         }
-        let sha256 = std::mem::take(&mut self.hash).finish();
-        let size = i64::try_from(self.size).map_err(Error::internal)?;
-        let stored = Stored { content_type, size, sha256: &sha256 };
+    }
+
+    async fn try_finish(&mut self, origin: &Origin) -> Result<FileId> {
+        let received = self.receiver.store().await?;
+        if self.expected.is_some_and(|expected| expected != received.sha256) {
+            return Err(Error::DigestMismatch);
+        }
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let at = unit.at();
-        if !repository::finish(unit.connection(), self.id, &stored, at).await? {
-            // The clean-up took it for abandoned, and may have been done before the last byte came.
-            self.stores.objects.delete(&self.object_key).await?;
-            return Err(Error::Interrupted);
-        }
-        if Preset::applies_to(content_type) {
-            let job = unit.enqueue(&MakeThumbnails { file_id: self.id }).await?;
-            repository::expect_variants(unit.connection(), self.id, job, at).await?;
-        }
-        let details = json!({ "size": size, "content_type": content_type });
-        unit.audit_with(Action::FileUploaded, Target::File(self.id), Outcome::Success, details).await?;
+        let file = keep(&mut unit, &received, &self.purpose, self.quota).await?;
         unit.commit().await?;
-        repository::find(&self.stores.db, self.id, Some(self.owner)).await?.ok_or(Error::NotFound)
+        Ok(file)
     }
 
     /// Frees what was stored. What fails here is left to the clean-up.
-    pub async fn abandon(mut self) {
-        // A part that arrived after the end of its upload would be nobody's.
-        if let Some(sending) = self.parts.as_mut().and_then(|parts| parts.sending.take()) {
-            let _ = sending.await;
-        }
-        if let Err(error) = super::removal::discard(&self.stores, self.id).await {
-            tracing::warn!(%error, file.id = %self.id, "a broken upload waits for the clean-up");
-        }
-    }
-
-    async fn store_rest(&mut self, content_type: &str) -> Result<()> {
-        if self.parts.is_none() {
-            let bytes = std::mem::take(&mut self.pending).freeze();
-            return Ok(self.stores.objects.put(&self.object_key, bytes, content_type).await?);
-        }
-        if !self.pending.is_empty() {
-            self.send_part().await?;
-        }
-        if let Some(parts) = &mut self.parts {
-            parts.settle().await?;
-            let sent = std::mem::take(&mut parts.sent);
-            self.stores.objects.finish_parts(&self.object_key, &parts.upload, sent).await?;
-        }
-        Ok(())
-    }
-
-    async fn send_part(&mut self) -> Result<()> {
-        // The next part gets its room at once: growing to it would hold it twice.
-        let bytes = std::mem::replace(&mut self.pending, BytesMut::with_capacity(PART)).freeze();
-        if self.parts.is_none() {
-            let upload = self.stores.objects.begin_parts(&self.object_key).await?;
-            repository::note_parts(&self.stores.db, self.id, &upload).await?;
-            self.parts = Some(Parts { upload, sent: Vec::new(), sending: None, next: 1 });
-        }
-        let parts = self.parts.as_mut().expect("it was just set");
-        parts.settle().await?;
-        let (objects, key, upload) =
-            (self.stores.objects.clone(), self.object_key.clone(), parts.upload.clone());
-        let number = parts.next;
-        parts.next += 1;
-        let send = async move { objects.put_part(&key, &upload, number, bytes).await };
-        parts.sending = Some(tokio::spawn(send.in_current_span()));
-        Ok(())
+    pub async fn abandon(self) {
+        self.receiver.abandon().await;
     }
 }
 
-impl Parts {
-    /// Waits for the part on its way.
-    async fn settle(&mut self) -> Result<()> {
-        if let Some(sending) = self.sending.take() {
-            self.sent.push(sending.await.map_err(Error::internal)??);
-        }
-        Ok(())
+/// Makes what was received a file or a version of one. Bytes that the owner has already are not kept twice.
+async fn keep(unit: &mut Unit, received: &Received, purpose: &Purpose, quota: Quota) -> Result<FileId> {
+    let owner = received.owner;
+    usage::hold(unit.connection(), owner).await?;
+    let reserved = blobs::hold_received(unit.connection(), received.id).await?.ok_or(Error::Interrupted)?;
+    let same = blobs::same(unit.connection(), owner, &received.sha256).await?;
+    let at = unit.at();
+    let id = match purpose {
+        Purpose::File(_) => FileId::mint(at),
+        Purpose::Version(file) => *file,
+    };
+    let more = More {
+        bytes: if same.is_some() { 0 } else { received.size },
+        reserved: if same.is_some() { 0 } else { reserved },
+        files: i64::from(matches!(purpose, Purpose::File(_))),
+    };
+    usage::take(unit.connection(), owner, &more, quota).await?;
+    if same.is_none() {
+        store(unit, id, received).await?;
     }
+    let blob = same.unwrap_or(received.id);
+    let size = i64::try_from(received.size).map_err(Error::internal)?;
+    let content = Content { blob, content_type: received.content_type, size };
+    let mut details = json!({ "size": size, "content_type": received.content_type });
+    let action = match purpose {
+        Purpose::File(name) => {
+            let file = NewFile { id, owner, name: name.as_str(), content };
+            repository::insert(unit.connection(), &file, at).await?;
+            Action::FileUploaded
+        }
+        Purpose::Version(file) => {
+            let number = repository::add_version(unit.connection(), *file, owner, content, at).await?;
+            details["version"] = number.ok_or(Error::NotFound)?.into();
+            Action::FileVersionAdded
+        }
+    };
+    unit.audit_with(action, Target::File(id), Outcome::Success, details).await?;
+    if same.is_some() {
+        // What came is given up, with what was set aside for it.
+        release(unit, received.id).await?;
+    }
+    Ok(id)
+}
+
+async fn store(unit: &mut Unit, file: FileId, received: &Received) -> Result<()> {
+    let at = unit.at();
+    let job = if Preset::applies_to(received.content_type) {
+        let job = MakeThumbnails { file_id: file, blob_id: Some(received.id) };
+        Some(unit.enqueue(&job).await?)
+    } else {
+        None
+    };
+    blobs::set_stored(unit.connection(), received, job, at).await?;
+    if job.is_some() {
+        variants::expect(unit.connection(), received.id, at).await?;
+    }
+    Ok(())
+}
+
+/// The blob of another version becomes the current content again.
+pub(super) async fn restore_version(
+    unit: &mut Unit,
+    owner: UserId,
+    file: FileId,
+    content: (BlobId, &str, i64),
+) -> Result<i32> {
+    let (blob, content_type, size) = content;
+    let at = unit.at();
+    let content = Content { blob, content_type, size };
+    repository::add_version(unit.connection(), file, owner, content, at).await?.ok_or(Error::NotFound)
 }

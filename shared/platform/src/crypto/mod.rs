@@ -3,14 +3,18 @@
 //! Primitives come from aws-lc-rs, and for passwords from RustCrypto and bcrypt; nothing here invents one.
 
 mod api_key;
+mod chunked;
 mod key;
+mod key_service;
 mod password;
 mod sealed;
 mod signed;
 mod token;
 
 pub use api_key::ApiKeyToken;
+pub use chunked::{CHUNK, Chunks, DataKey, Place, TAG, chunks_of, sealed_size};
 pub use key::{RootKey, RootKeyError};
+pub use key_service::{DERIVED_KEY, KeyFailure, KeyService, LocalKeys, WrappedKey};
 pub use password::{
     HashFailure, MAX_ITERATIONS, MAX_LANES, MAX_MEMORY_KIB, PasswordHasher, StoredHash, Verified,
 };

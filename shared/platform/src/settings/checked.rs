@@ -68,6 +68,11 @@ checked_secrets! {
         seeds_of(text).is_some_and(|seeds| !seeds.is_empty()),
         "base64 of 32 bytes is expected, several separated by commas; `plinth-api keys generate --signing` prints one",
     );
+    /// Keys that wrap the keys of files, each with a name, separated by commas: the first wraps, all unwrap.
+    MasterKeyList: |text| expect(
+        named_keys_of(text).is_some_and(|keys| !keys.is_empty()),
+        "name:key is expected, several separated by commas; a key is base64 of 32 bytes, a name letters, digits and dashes, and none is called root",
+    );
     /// Where PostgreSQL is, and as whom.
     DatabaseUrl: |text| {
         let shape = text.starts_with("postgres://") || text.starts_with("postgresql://");
@@ -115,6 +120,27 @@ impl SigningSeeds {
 fn seeds_of(text: &str) -> Option<Vec<[u8; 32]>> {
     let seed = |part: &str| STANDARD.decode(part.trim()).ok()?.try_into().ok();
     text.split(',').map(seed).collect()
+}
+
+impl MasterKeyList {
+    pub fn keys(&self) -> Vec<(String, [u8; 32])> {
+        named_keys_of(self.expose()).expect("a value of this type was checked")
+    }
+}
+
+fn named_keys_of(text: &str) -> Option<Vec<(String, [u8; 32])>> {
+    let mut keys: Vec<(String, [u8; 32])> = Vec::new();
+    for part in text.split(',') {
+        let (name, key) = part.trim().split_once(':')?;
+        let is_name = (1..=40).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && name != crate::crypto::DERIVED_KEY;
+        if !is_name || keys.iter().any(|(known, _)| known == name) {
+            return None;
+        }
+        keys.push((name.to_owned(), STANDARD.decode(key).ok()?.try_into().ok()?));
+    }
+    Some(keys)
 }
 
 /// How hard a password must be to guess, on zxcvbn's scale.

@@ -9,8 +9,8 @@ use plinth_domain::job::Queue;
 use plinth_domain::periodic::Schedule;
 
 use super::checked::{
-    Argon2Memory, AtLeast, Between, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, RedisUrl, RootSecret, Sender,
-    SigningSeeds, SmtpUrl, Strength,
+    Argon2Memory, AtLeast, Between, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, MasterKeyList, RedisUrl,
+    RootSecret, Sender, SigningSeeds, SmtpUrl, Strength,
 };
 use super::declare::settings;
 use super::value::{ByteSize, List, LogFormat, Secret};
@@ -152,8 +152,16 @@ settings! {
     files: FilesSettings in "files" {
         /// The largest file.
         max_size: ByteSize = Some("5GiB"),
+        /// Keys that wrap the key of each file, `name:base64 of 32 bytes`, several separated by commas: the first wraps, all unwrap; `plinth-worker keys rewrap` moves every file to the first. None for one that is derived from the root key.
+        master_keys: Option<MasterKeyList> = Some(""),
+        /// What all files of one account may take, its trash and older versions too; 0 for no bound.
+        quota: ByteSize = Some("20GiB"),
+        /// How many files one account may have, its trash too; 0 for no bound.
+        max_count: u32 = Some("100000"),
         /// An upload that did not finish is removed after so long.
         abandoned_after: Duration = Some("24h"),
+        /// A deleted file can be restored for so long.
+        trash_kept: Duration = Some("30d"),
     }
 
     /// The worker.

@@ -69,7 +69,7 @@ async fn an_upload_under_way_is_finished() {
     let upload = tokio::spawn(person.request(Method::POST, "/v1/files").multipart(form).send());
     sender.send(Ok(beginning.to_vec())).await.expect("it is read");
     let stores = stage.stores();
-    let begun = "SELECT count(*) FROM files WHERE state = 'uploading'";
+    let begun = "SELECT count(*) FROM blobs WHERE state = 'receiving'";
     until("the upload is under way", async || (count(&stores, begun).await == 1).then_some(())).await;
 
     let internal_url = api.internal_url.clone();

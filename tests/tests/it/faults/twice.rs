@@ -59,9 +59,9 @@ async fn two_cleanups_share_what_there_is() {
     assert_eq!(sum("abandoned_uploads"), UPLOADS, "{reports:?}");
 
     let left = "SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM one_time_tokens)
-        + (SELECT count(*) FROM revoked_tokens) + (SELECT count(*) FROM files)";
+        + (SELECT count(*) FROM revoked_tokens) + (SELECT count(*) FROM blobs)";
     assert_eq!(count(&stores, left).await, 4, "one of each is not over yet");
-    assert!(sqlx::query("SELECT FROM files WHERE id = $1").bind(kept).fetch_one(&stores.db).await.is_ok());
+    assert!(sqlx::query("SELECT FROM blobs WHERE id = $1").bind(kept).fetch_one(&stores.db).await.is_ok());
     let late = stores.objects.put_part(&upload.key, &upload.id, 2, vec![0; 16].into()).await;
     assert!(late.is_err(), "the parts in S3 are freed");
     let again = report(&cleanup().await);
@@ -107,8 +107,8 @@ async fn litter(stage: &Stage, stores: &Stores) -> (Uuid, InParts) {
           SELECT gen_random_uuid(), now() + CASE n WHEN 0 THEN interval '1 hour' ELSE interval '-1 hour' END
           FROM generate_series(0, $1) n WHERE $2 IS NOT NULL",
          REVOKED_TOKENS),
-        ("INSERT INTO files (id, owner_id, name, state, object_key, created_at, updated_at)
-          SELECT gen_random_uuid(), $2, 'x', 'uploading', 'files/' || gen_random_uuid() || '/original', now(),
+        ("INSERT INTO blobs (id, owner_id, state, object_key, created_at, updated_at)
+          SELECT gen_random_uuid(), $2, 'receiving', 'blobs/' || gen_random_uuid() || '/content', now(),
                  now() - CASE n WHEN 0 THEN interval '1 hour' ELSE interval '25 hours' END
           FROM generate_series(0, $1) AS n",
          UPLOADS),
@@ -116,17 +116,17 @@ async fn litter(stage: &Stage, stores: &Stores) -> (Uuid, InParts) {
     for (insert, items) in bound {
         sqlx::query(insert).bind(items).bind(user).execute(&stores.db).await.expect("inserts");
     }
-    let of_age = "SELECT object_key FROM files WHERE updated_at < now() - interval '24 hours' LIMIT 1";
+    let of_age = "SELECT object_key FROM blobs WHERE updated_at < now() - interval '24 hours' LIMIT 1";
     let key: String = sqlx::query_scalar(of_age).fetch_one(&stores.db).await.expect("reads");
     let id = stores.objects.begin_parts(&key).await.expect("begins");
     stores.objects.put_part(&key, &id, 1, vec![0; 5 << 20].into()).await.expect("takes a part");
-    sqlx::query("UPDATE files SET multipart_upload_id = $2 WHERE object_key = $1")
+    sqlx::query("UPDATE blobs SET multipart_upload_id = $2 WHERE object_key = $1")
         .bind(&key)
         .bind(&id)
         .execute(&stores.db)
         .await
         .expect("notes it");
-    let young = "SELECT id FROM files WHERE updated_at > now() - interval '24 hours'";
+    let young = "SELECT id FROM blobs WHERE updated_at > now() - interval '24 hours'";
     let kept = sqlx::query_scalar(young).fetch_one(&stores.db).await.expect("reads");
     (kept, InParts { key, id })
 }

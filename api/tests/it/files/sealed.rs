@@ -1,0 +1,147 @@
+//! What lies in the object store is sealed, and what was done to it there is noticed.
+
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use plinth_platform::crypto::{CHUNK, TAG};
+use reqwest::{Method, StatusCode};
+
+use super::{content, pattern};
+use crate::house::{House, Person, text};
+
+const SEALED_CHUNK: usize = CHUNK + TAG;
+
+/// The id of a fresh file with these bytes, and the key of its object.
+async fn stored(house: &House, person: &Person, bytes: Vec<u8>) -> (String, String) {
+    let id = text(&person.upload(house, "data.bin", bytes).await["id"]);
+    let key = sqlx::query_scalar(
+        "SELECT object_key FROM files JOIN blobs ON blobs.id = blob_id WHERE files.id = $1",
+    )
+    .bind(id.parse::<uuid::Uuid>().expect("an id"))
+    .fetch_one(&house.stores.db)
+    .await
+    .expect("reads");
+    (id, key)
+}
+
+async fn object(house: &House, key: &str) -> Vec<u8> {
+    let stream = house.stores.objects.get(key, None).await.expect("is there");
+    let pieces: Vec<Bytes> = stream.try_collect().await.expect("is read");
+    pieces.concat()
+}
+
+async fn put(house: &House, key: &str, bytes: Vec<u8>) {
+    house.stores.objects.put(key, bytes.into(), "application/octet-stream").await.expect("is written");
+}
+
+/// Reads a download to its end or until it breaks off.
+async fn try_read(house: &House, person: &Person, id: &str) -> (StatusCode, Vec<u8>, bool) {
+    let request = person.request(house, Method::GET, &format!("/v1/files/{id}/content"));
+    let mut response = request.send().await.expect("an answer");
+    let (status, mut bytes) = (response.status(), Vec::new());
+    loop {
+        match response.chunk().await {
+            Ok(Some(some)) => bytes.extend_from_slice(&some),
+            Ok(None) => return (status, bytes, true),
+            Err(_) => return (status, bytes, false),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_object_is_as_long_as_the_format_says_and_shows_nothing_of_its_bytes() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
+        let bytes = vec![b'a'; size];
+        let (_, key) = stored(&house, &person, bytes).await;
+        let object = object(&house, &key).await;
+        assert_eq!(object.len(), size + size.div_ceil(CHUNK).max(1) * TAG, "{size}");
+        assert!(!object.windows(8).any(|eight| eight == b"aaaaaaaa"), "{size}");
+    }
+    let keys: i64 = house.count("blobs WHERE master_key = 'root' AND octet_length(data_key) = 61").await;
+    assert_eq!(keys, 6, "each has a wrapped key of its own");
+}
+
+#[tokio::test]
+async fn every_range_is_read_from_the_chunks_that_hold_it() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let size = 3 * CHUNK + 100;
+    let bytes = pattern(size);
+    let (id, _) = stored(&house, &person, bytes.clone()).await;
+    for (first, last) in [
+        (0, 0),
+        (0, CHUNK - 1),
+        (CHUNK - 1, CHUNK),
+        (CHUNK, 2 * CHUNK - 1),
+        (CHUNK + 5, 3 * CHUNK + 5),
+        (3 * CHUNK, size - 1),
+        (size - 1, size - 1),
+        (0, size - 1),
+    ] {
+        let range = format!("bytes={first}-{last}");
+        let part = content(&house, &person, &id, &[("range", &range)]).await;
+        assert_eq!(part.status, StatusCode::PARTIAL_CONTENT);
+        assert!(part.bytes == bytes[first..=last], "{range}");
+    }
+}
+
+#[tokio::test]
+async fn a_changed_moved_or_cut_object_gives_nothing_of_what_is_wrong() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let bytes = pattern(3 * CHUNK + 100);
+    let (id, key) = stored(&house, &person, bytes.clone()).await;
+    let (other_id, other_key) = stored(&house, &person, pattern(3 * CHUNK + 101)).await;
+    let whole = object(&house, &key).await;
+
+    let flipped = |at: usize| {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        changed
+    };
+    let mut reordered = whole.clone();
+    reordered[..2 * SEALED_CHUNK].rotate_left(SEALED_CHUNK);
+    let without_first = whole[SEALED_CHUNK..].to_vec();
+    for (what, changed) in [
+        ("a bit of the first chunk", flipped(10)),
+        ("a bit of its tag", flipped(CHUNK)),
+        ("two chunks in each other's place", reordered),
+        ("without its first chunk", without_first),
+        ("another file's object", object(&house, &other_key).await),
+        ("nothing at all", Vec::new()),
+    ] {
+        put(&house, &key, changed).await;
+        let answer = content(&house, &person, &id, &[]).await;
+        assert!(answer.status.is_server_error(), "{what}: {}", answer.status);
+        assert!(answer.bytes.len() < 1000, "{what}");
+    }
+    for (what, changed, good) in [
+        ("a bit of the third chunk", flipped(2 * SEALED_CHUNK + 7), 2 * CHUNK),
+        ("a bit of the last", flipped(whole.len() - 1), 3 * CHUNK),
+        ("cut after the third chunk", whole[..3 * SEALED_CHUNK].to_vec(), 3 * CHUNK),
+        ("cut in the last chunk", whole[..whole.len() - 1].to_vec(), 3 * CHUNK),
+    ] {
+        put(&house, &key, changed).await;
+        let (_, read, is_whole) = try_read(&house, &person, &id).await;
+        assert!(!is_whole, "{what}: the client sees that the answer is not whole");
+        assert!(read.len() <= good && read == bytes[..read.len()], "{what}");
+    }
+    put(&house, &key, whole).await;
+    assert!(content(&house, &person, &id, &[]).await.bytes == bytes, "put back it is read again");
+    assert_eq!(content(&house, &person, &other_id, &[]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn another_master_key_wraps_what_comes_and_the_old_one_still_unwraps() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let (old, _) = stored(&house, &person, b"old bytes".to_vec()).await;
+    let key = "2026:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+    let twin = house.twin_with_stores(&[("PLINTH_FILES_MASTER_KEYS", key)]).await;
+    assert_eq!(content(&twin, &person, &old, &[]).await.bytes, b"old bytes");
+    let (new, _) = stored(&twin, &person, b"new bytes".to_vec()).await;
+    assert_eq!(content(&twin, &person, &new, &[]).await.bytes, b"new bytes");
+    assert_eq!(house.count("blobs WHERE master_key = '2026'").await, 1);
+    content(&house, &person, &new, &[]).await.problem(500, "internal");
+}

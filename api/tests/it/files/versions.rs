@@ -1,0 +1,94 @@
+//! Versions: each keeps its bytes, and equal bytes are kept once.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::content;
+use crate::house::{Answer, House, Person, text};
+
+async fn add(house: &House, person: &Person, id: &str, bytes: &[u8]) -> Answer {
+    let part = reqwest::multipart::Part::bytes(bytes.to_vec()).file_name("other.bin");
+    let form = reqwest::multipart::Form::new().part("file", part);
+    Answer::of(person.request(house, Method::POST, &format!("/v1/files/{id}/versions")).multipart(form)).await
+}
+
+async fn versions(house: &House, person: &Person, id: &str) -> Vec<(i64, i64)> {
+    let listed = person.get(house, &format!("/v1/files/{id}/versions")).await.expect(StatusCode::OK);
+    let numbers = |version: &Value| Some((version["number"].as_i64()?, version["size"].as_i64()?));
+    listed["items"]
+        .as_array()
+        .expect("items")
+        .iter()
+        .map(|version| numbers(version).expect("numbers"))
+        .collect()
+}
+
+#[tokio::test]
+async fn every_version_keeps_its_bytes_and_an_old_one_comes_back() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let id = text(&person.upload(&house, "a.txt", b"one".to_vec()).await["id"]);
+    let second = add(&house, &person, &id, b"second").await.expect(StatusCode::CREATED);
+    assert_eq!(
+        (&second["version"], &second["name"], &second["size"]),
+        (&json!(2), &json!("a.txt"), &json!(6))
+    );
+    assert_eq!(content(&house, &person, &id, &[]).await.bytes, b"second");
+    assert_eq!(versions(&house, &person, &id).await, [(2, 6), (1, 3)]);
+    let path = format!("/v1/files/{id}/versions");
+    assert_eq!(person.get(&house, &format!("{path}/1/content")).await.bytes, b"one");
+
+    let restored = person.post(&house, &format!("{path}/1/restore"), &json!({})).await.expect(StatusCode::OK);
+    assert_eq!((&restored["version"], &restored["size"]), (&json!(3), &json!(3)));
+    assert_eq!(content(&house, &person, &id, &[]).await.bytes, b"one");
+    assert_eq!(versions(&house, &person, &id).await, [(3, 3), (2, 6), (1, 3)]);
+    assert_eq!(house.count("blobs").await, 2, "a restored version has the bytes of the old one");
+
+    person.delete(&house, &format!("{path}/3")).await.problem(409, "current_version");
+    person.delete(&house, &format!("{path}/1")).await.expect(StatusCode::NO_CONTENT);
+    assert_eq!(content(&house, &person, &id, &[]).await.bytes, b"one", "the third one still has them");
+    person.delete(&house, &format!("{path}/2")).await.expect(StatusCode::NO_CONTENT);
+    assert_eq!(house.count("blobs WHERE state = 'removing'").await, 1);
+    assert_eq!(house.count("storage_usage WHERE bytes = 3 AND reserved = 0 AND files = 1").await, 1);
+    for number in ["2", "4", "0", "-1", "2147483647"] {
+        person.get(&house, &format!("{path}/{number}/content")).await.problem(404, "not_found");
+    }
+    let page = person.get(&house, &format!("{path}?before=3&limit=1")).await.expect(StatusCode::OK);
+    assert_eq!(page["items"], json!([]));
+}
+
+#[tokio::test]
+async fn equal_bytes_of_one_account_are_kept_once_and_those_of_two_are_not() {
+    let house = House::open().await;
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    let bytes = vec![7; 100_000];
+    let first = text(&ada.upload(&house, "a.bin", bytes.clone()).await["id"]);
+    let second = text(&ada.upload(&house, "b.bin", bytes.clone()).await["id"]);
+    bob.upload(&house, "c.bin", bytes.clone()).await;
+    assert_eq!(house.count("blobs WHERE state = 'stored'").await, 2, "one each");
+    assert_eq!(house.count("blobs WHERE state = 'removing'").await, 1, "what came again goes");
+    assert_eq!(house.count("storage_usage WHERE bytes = 100000").await, 2);
+    ada.delete(&house, &format!("/v1/files/{first}?permanently=true")).await.expect(StatusCode::NO_CONTENT);
+    assert!(content(&house, &ada, &second, &[]).await.bytes == bytes, "the other file still has them");
+    ada.delete(&house, &format!("/v1/files/{second}?permanently=true")).await.expect(StatusCode::NO_CONTENT);
+    assert_eq!(house.count("blobs WHERE state = 'stored'").await, 1, "bob's");
+}
+
+#[tokio::test]
+async fn twenty_at_once_of_the_same_bytes_keep_one_and_lose_none() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let uploads = (0..20).map(|n| person.upload(&house, "a.bin", vec![n / 10; 5_000]));
+    let files = futures_util::future::join_all(uploads).await;
+    assert_eq!(house.count("blobs WHERE state = 'stored'").await, 2);
+    assert_eq!(house.count("files").await, 20);
+    assert_eq!(house.count("storage_usage WHERE bytes = 10000 AND reserved = 0 AND files = 20").await, 1);
+    let deletions = files.iter().map(|file| {
+        let path = format!("/v1/files/{}?permanently=true", text(&file["id"]));
+        let (house, person) = (&house, &person);
+        async move { person.delete(house, &path).await.expect(StatusCode::NO_CONTENT) }
+    });
+    futures_util::future::join_all(deletions).await;
+    assert_eq!(house.count("blobs WHERE state = 'stored'").await, 0);
+    assert_eq!(house.count("storage_usage WHERE bytes = 0 AND reserved = 0 AND files = 0").await, 1);
+}

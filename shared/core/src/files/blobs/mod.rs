@@ -1,0 +1,77 @@
+//! Blobs: bytes, sealed and kept in S3 under a key of their own, described in PostgreSQL.
+//!
+//! A row exists before the first byte is stored, and goes after the last is removed, so that S3 holds nothing that
+//! PostgreSQL does not know. What is in a blob never changes.
+
+mod reader;
+mod receiver;
+mod removal;
+pub(super) mod repository;
+pub(super) mod usage;
+
+use std::sync::Arc;
+
+use plinth_domain::id::BlobId;
+use plinth_platform::crypto::{Chunks, DataKey, WrappedKey};
+
+use crate::{Error, Result, Stores};
+
+pub use reader::{BrokenContent, Download};
+pub(super) use reader::{Source, open};
+pub(super) use receiver::{Received, Receiver, Transfers};
+pub use removal::Purge;
+pub(crate) use removal::abandoned;
+pub(super) use removal::{discard, release, release_all_of};
+
+/// The bytes of a version of a file.
+#[derive(Debug, Clone)]
+pub(super) struct Blob {
+    pub(super) id: BlobId,
+    pub(super) object_key: String,
+    /// Bytes, before they were sealed.
+    pub(super) size: u64,
+    /// `None` for one of before there were keys, which is not sealed.
+    pub(super) key: Option<WrappedKey>,
+    /// The first chunk of each writer of it.
+    pub(super) segments: Vec<u32>,
+}
+
+impl Blob {
+    /// Where its bytes are and how they are opened.
+    pub(super) async fn source(&self, stores: &Stores) -> Result<Source> {
+        let chunks = match &self.key {
+            Some(wrapped) => {
+                let key = unwrap(stores, self.id, wrapped).await?;
+                Some(Arc::new(Chunks::new(&key, *self.id.0.as_bytes())))
+            }
+            None => None,
+        };
+        Ok(Source {
+            object_key: self.object_key.clone(),
+            size: self.size,
+            chunks,
+            segments: self.segments.clone(),
+        })
+    }
+
+    /// The key of a variant with these bytes. `None` where the blob has none.
+    pub(super) async fn variant_key(&self, stores: &Stores, sha256: &[u8; 32]) -> Result<Option<DataKey>> {
+        let Some(wrapped) = &self.key else { return Ok(None) };
+        let key = unwrap(stores, self.id, wrapped).await?;
+        Ok(Some(key.derive(&[b"plinth variant v1", sha256])))
+    }
+}
+
+/// What a wrapped key is bound to.
+pub(super) fn context(id: BlobId) -> String {
+    format!("blob:{id}")
+}
+
+async fn unwrap(stores: &Stores, id: BlobId, wrapped: &WrappedKey) -> Result<DataKey> {
+    stores.keys.unwrap(&context(id), wrapped).await.map_err(Error::internal)
+}
+
+/// Everything of a blob is below this in S3.
+pub(super) fn folder(id: BlobId) -> String {
+    format!("blobs/{id}/")
+}

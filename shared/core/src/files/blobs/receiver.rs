@@ -1,0 +1,253 @@
+//! Receiving: bytes come in, sealed parts go out to S3, and memory stays at two parts whatever the size.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use plinth_domain::id::{BlobId, UserId};
+use plinth_object_store::{ObjectError, Part};
+use plinth_platform::crypto::{CHUNK, Chunks, DataKey, Place, Sha256, TAG};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tracing::Instrument as _;
+
+use super::repository::{self, NewBlob};
+use super::usage::{self, Quota};
+use super::{context, folder};
+use crate::files::sniff;
+use crate::unit::Unit;
+use crate::{Error, Result, Stores};
+
+/// Chunks of one part: S3 takes 10,000 parts of at least 5 MiB.
+const PART_CHUNKS: usize = 128;
+
+/// Bytes of plaintext in a part.
+const PART: u64 = (PART_CHUNKS * CHUNK) as u64;
+
+/// Bytes of a part as S3 gets it.
+const SEALED_PART: usize = PART_CHUNKS * (CHUNK + TAG);
+
+/// S3 takes no more parts of one object.
+const LARGEST: u64 = 10_000 * PART;
+
+/// What one writer begins with; others follow only where an upload is resumed.
+const FIRST_SEGMENT: u32 = 1;
+
+/// Parts that this process holds at once before those who send faster than the rest have to wait.
+const PARTS: usize = 16;
+
+/// Longer nobody waits for another's part: one that trickles in would hold up everybody.
+const COURTESY: Duration = Duration::from_secs(2);
+
+/// The parts that are in memory. Clones share them.
+#[derive(Clone)]
+pub(in crate::files) struct Transfers(Arc<Semaphore>);
+
+impl Default for Transfers {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(PARTS)))
+    }
+}
+
+impl Transfers {
+    async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        timeout(COURTESY, self.0.clone().acquire_owned()).await.ok()?.ok()
+    }
+}
+
+/// What is known of a blob that was received.
+#[derive(Debug)]
+pub(in crate::files) struct Received {
+    pub(in crate::files) id: BlobId,
+    pub(in crate::files) owner: UserId,
+    pub(in crate::files) content_type: &'static str,
+    pub(in crate::files) size: u64,
+    pub(in crate::files) sha256: [u8; 32],
+}
+
+/// A blob on its way. [`Receiver::store`] ends it, and it is still to be made somebody's; [`Receiver::abandon`] leaves
+/// nothing of it. One that is dropped is removed by the clean-up after its time.
+pub(in crate::files) struct Receiver {
+    stores: Stores,
+    transfers: Transfers,
+    id: BlobId,
+    owner: UserId,
+    object_key: String,
+    chunks: Chunks,
+    limit: u64,
+    quota: Quota,
+    size: u64,
+    hash: Sha256,
+    beginning: Vec<u8>,
+    /// Sealed chunks, then the one that is being filled.
+    part: BytesMut,
+    /// Where that one begins.
+    open: usize,
+    /// Its place in the content.
+    index: u32,
+    room: Option<OwnedSemaphorePermit>,
+    parts: Option<Parts>,
+}
+
+/// The side of a blob that is in parts.
+struct Parts {
+    upload: String,
+    sent: Vec<Part>,
+    /// The part on its way while the next one fills.
+    sending: Option<JoinHandle<Result<Part, ObjectError>>>,
+    next: i32,
+}
+
+impl Receiver {
+    /// Begins one of at most `limit` bytes. Not found when the owner's account is deleted.
+    pub(in crate::files) async fn begin(
+        stores: &Stores,
+        transfers: &Transfers,
+        unit: &mut Unit,
+        owner: UserId,
+        limit: u64,
+        quota: Quota,
+    ) -> Result<Self> {
+        let at = unit.at();
+        let id = BlobId::mint(at);
+        let object_key = format!("{}content", folder(id));
+        let key = DataKey::generate();
+        let wrapped = stores.keys.wrap(&context(id), &key).await.map_err(Error::internal)?;
+        let blob = NewBlob { id, owner, object_key: &object_key, key: &wrapped };
+        if !repository::begin(unit.connection(), &blob, at).await? {
+            return Err(Error::NotFound);
+        }
+        Ok(Self {
+            stores: stores.clone(),
+            transfers: transfers.clone(),
+            id,
+            owner,
+            object_key,
+            chunks: Chunks::new(&key, *id.0.as_bytes()),
+            limit: limit.min(LARGEST),
+            quota,
+            size: 0,
+            hash: Sha256::default(),
+            beginning: Vec::new(),
+            part: BytesMut::new(),
+            open: 0,
+            index: 0,
+            room: None,
+            parts: None,
+        })
+    }
+
+    /// Takes the next bytes; waits while S3 is slower than the client.
+    pub(in crate::files) async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
+        self.size += bytes.len() as u64;
+        if self.size > self.limit {
+            return Err(Error::TooLarge { limit: self.limit });
+        }
+        self.hash.update(&bytes);
+        let wanted = sniff::ENOUGH.saturating_sub(self.beginning.len()).min(bytes.len());
+        self.beginning.extend_from_slice(&bytes[..wanted]);
+        while !bytes.is_empty() {
+            // Only now is it known that the full chunk is not the last.
+            if self.part.len() - self.open == CHUNK {
+                self.seal(false);
+                self.make_room().await?;
+            }
+            let room = CHUNK - (self.part.len() - self.open);
+            self.part.extend_from_slice(&bytes.split_to(room.min(bytes.len())));
+        }
+        Ok(())
+    }
+
+    /// Stores the rest. What was received is nobody's yet.
+    pub(in crate::files) async fn store(&mut self) -> Result<Received> {
+        self.seal(true);
+        if self.parts.is_none() {
+            let bytes = std::mem::take(&mut self.part).freeze();
+            self.stores.objects.put(&self.object_key, bytes, "application/octet-stream").await?;
+        } else {
+            self.send_part().await?;
+        }
+        if let Some(parts) = &mut self.parts {
+            parts.settle().await?;
+            let sent = std::mem::take(&mut parts.sent);
+            self.stores.objects.finish_parts(&self.object_key, &parts.upload, sent).await?;
+        }
+        Ok(Received {
+            id: self.id,
+            owner: self.owner,
+            content_type: sniff::content_type(&self.beginning),
+            size: self.size,
+            sha256: std::mem::take(&mut self.hash).finish(),
+        })
+    }
+
+    /// Frees what was stored. What fails here is left to the clean-up.
+    pub(in crate::files) async fn abandon(mut self) {
+        // A part that arrived after the end of its upload would be nobody's.
+        if let Some(sending) = self.parts.as_mut().and_then(|parts| parts.sending.take()) {
+            let _ = sending.await;
+        }
+        if let Err(error) = super::discard(&self.stores, self.id).await {
+            tracing::warn!(%error, blob.id = %self.id, "a broken upload waits for the clean-up");
+        }
+    }
+
+    fn seal(&mut self, is_last: bool) {
+        let place = Place { segment: FIRST_SEGMENT, index: self.index, is_last };
+        let tag = self.chunks.seal(place, &mut self.part[self.open..]);
+        self.part.extend_from_slice(&tag);
+        self.open = self.part.len();
+        self.index += 1;
+    }
+
+    /// Room for another chunk. Most files have only the first one; with the second one a whole part gets its room at
+    /// once, since growing to it would hold it twice.
+    async fn make_room(&mut self) -> Result<()> {
+        if self.part.len() == SEALED_PART {
+            self.send_part().await?;
+        }
+        if self.room.is_none() {
+            self.room = self.transfers.room().await;
+        }
+        if self.part.capacity() < SEALED_PART {
+            self.part.reserve(SEALED_PART - self.part.len());
+        }
+        Ok(())
+    }
+
+    async fn send_part(&mut self) -> Result<()> {
+        if self.parts.is_none() {
+            let upload = self.stores.objects.begin_parts(&self.object_key).await?;
+            repository::note_parts(&self.stores.db, self.id, &upload).await?;
+            self.parts = Some(Parts { upload, sent: Vec::new(), sending: None, next: 1 });
+        }
+        let plain = self.part.len() - self.part.len().div_ceil(CHUNK + TAG) * TAG;
+        usage::reserve(&self.stores, self.owner, self.id, plain as u64, self.quota).await?;
+        let parts = self.parts.as_mut().expect("it was just set");
+        parts.settle().await?;
+        let bytes = std::mem::take(&mut self.part).freeze();
+        self.open = 0;
+        let (objects, key, upload) =
+            (self.stores.objects.clone(), self.object_key.clone(), parts.upload.clone());
+        let (number, room) = (parts.next, self.room.take());
+        parts.next += 1;
+        let send = async move {
+            let sent = objects.put_part(&key, &upload, number, bytes).await;
+            drop(room);
+            sent
+        };
+        parts.sending = Some(tokio::spawn(send.in_current_span()));
+        Ok(())
+    }
+}
+
+impl Parts {
+    /// Waits for the part on its way.
+    async fn settle(&mut self) -> Result<()> {
+        if let Some(sending) = self.sending.take() {
+            self.sent.push(sending.await.map_err(Error::internal)??);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! The end of a blob: its objects go first, its row last, so that a broken removal can be repeated.
+
+use plinth_domain::audit::Origin;
+use plinth_domain::id::{BlobId, UserId};
+use plinth_domain::job::PurgeBlob;
+use time::OffsetDateTime;
+
+use super::repository::{self, Remains};
+use super::{folder, usage};
+use crate::cleanup::{Batch, Pass};
+use crate::unit::Unit;
+use crate::{Result, Stores};
+
+/// Uploads claimed for removal at once.
+const BATCH: i64 = 100;
+
+/// Jobs in one statement.
+const JOBS: usize = 1_000;
+
+/// The worker's side of a removal.
+#[derive(Clone)]
+pub struct Purge {
+    stores: Stores,
+}
+
+impl Purge {
+    pub fn new(stores: &Stores) -> Self {
+        Self { stores: stores.clone() }
+    }
+
+    /// Removes every object of a blob that is nobody's, then its row; fine when that was done before.
+    pub async fn run(&self, id: BlobId) -> Result<()> {
+        match repository::remains(&self.stores.db, id).await? {
+            Some(remains) => remove(&self.stores, &remains).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// A version has gone: the blob is removed unless another one has it. Whoever calls holds the owner's usage row, as
+/// whoever gives a blob to a version does.
+pub(in crate::files) async fn release(unit: &mut Unit, id: BlobId) -> Result<()> {
+    let at = unit.at();
+    if let Some((owner, bytes, reserved)) = repository::set_removing(unit.connection(), id, at).await? {
+        usage::give_back(unit.connection(), owner, bytes, reserved, 0).await?;
+        unit.enqueue(&PurgeBlob { blob_id: id }).await?;
+    }
+    Ok(())
+}
+
+/// The same for every blob of an owner whose files are gone; nothing of his quota is taken any more.
+pub(in crate::files) async fn release_all_of(unit: &mut Unit, owner: UserId) -> Result<()> {
+    let at = unit.at();
+    let blobs = repository::set_all_removing(unit.connection(), owner, at).await?;
+    usage::forget(unit.connection(), owner).await?;
+    let jobs: Vec<_> = blobs.into_iter().map(|blob_id| PurgeBlob { blob_id }).collect();
+    for some in jobs.chunks(JOBS) {
+        unit.enqueue_all(some).await?;
+    }
+    Ok(())
+}
+
+/// Blobs on their way, and removals that broke off, that have stood still since this time, for the clean-up.
+pub(crate) async fn abandoned(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
+    if pass == Pass::Count {
+        return Ok(Batch::whole(repository::count_abandoned(&stores.db, before).await?));
+    }
+    let claimed = repository::claim_abandoned(&stores.db, before, stores.clock.now(), BATCH).await?;
+    for id in &claimed {
+        discard(stores, *id).await?;
+    }
+    Ok(Batch::of(claimed.len() as u64, BATCH))
+}
+
+/// Removes a blob that did not become anybody's, with whatever of it may have reached S3; fine when that was done before.
+pub(in crate::files) async fn discard(stores: &Stores, id: BlobId) -> Result<()> {
+    let Some(owner) = repository::owner_of_unfinished(&stores.db, id).await? else { return Ok(()) };
+    let mut unit = Unit::begin(stores, &Origin::system()).await?;
+    usage::hold(unit.connection(), owner).await?;
+    let at = unit.at();
+    if let Some((owner, bytes, reserved)) = repository::set_removing(unit.connection(), id, at).await? {
+        usage::give_back(unit.connection(), owner, bytes, reserved, 0).await?;
+    }
+    unit.commit().await?;
+    match repository::remains(&stores.db, id).await? {
+        Some(remains) => remove(stores, &remains).await,
+        None => Ok(()),
+    }
+}
+
+async fn remove(stores: &Stores, remains: &Remains) -> Result<()> {
+    if let Some(upload) = &remains.multipart_upload_id {
+        stores.objects.abort_parts(&remains.object_key, upload).await?;
+    }
+    stores.objects.delete(&remains.object_key).await?;
+    let folder = folder(remains.id);
+    loop {
+        let page = stores.objects.list(&folder, None).await?;
+        for object in &page.objects {
+            stores.objects.delete(&object.key).await?;
+        }
+        if !page.is_more {
+            break;
+        }
+    }
+    repository::remove(&stores.db, remains.id).await?;
+    Ok(())
+}

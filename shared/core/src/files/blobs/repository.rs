@@ -1,0 +1,230 @@
+//! The table of blobs.
+
+use plinth_domain::id::{BlobId, JobId, UserId};
+use plinth_platform::crypto::WrappedKey;
+use plinth_platform::database::{PgPool, named};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Blob, Received};
+use crate::{Error, Result};
+
+/// What is known of a blob when it begins.
+pub(super) struct NewBlob<'a> {
+    pub(super) id: BlobId,
+    pub(super) owner: UserId,
+    pub(super) object_key: &'a str,
+    pub(super) key: &'a WrappedKey,
+}
+
+/// A blob that is nobody's any more.
+pub(super) struct Remains {
+    pub(super) id: BlobId,
+    pub(super) object_key: String,
+    pub(super) multipart_upload_id: Option<String>,
+}
+
+struct Row {
+    id: Uuid,
+    object_key: String,
+    size: i64,
+    data_key: Option<Vec<u8>>,
+    master_key: Option<String>,
+    segments: Vec<i32>,
+}
+
+impl TryFrom<Row> for Blob {
+    type Error = Error;
+    fn try_from(row: Row) -> Result<Self> {
+        let segments = row.segments.into_iter().map(u32::try_from).collect::<Result<_, _>>();
+        Ok(Self {
+            id: BlobId(row.id),
+            object_key: row.object_key,
+            size: u64::try_from(row.size).map_err(Error::internal)?,
+            key: row.master_key.zip(row.data_key).map(|(master_key, bytes)| WrappedKey { master_key, bytes }),
+            segments: segments.map_err(Error::internal)?,
+        })
+    }
+}
+
+/// False when the owner's account is deleted; one that is being deleted is waited for.
+pub(super) async fn begin(
+    connection: &mut PgConnection,
+    blob: &NewBlob<'_>,
+    at: OffsetDateTime,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query!(
+        "INSERT INTO blobs (id, owner_id, state, object_key, data_key, master_key, created_at, updated_at)
+         SELECT $1, id, 'receiving', $3, $4, $5, $6, $6 FROM users WHERE id = $2 AND status <> 'deleted' FOR KEY SHARE",
+        blob.id.0,
+        blob.owner.0,
+        blob.object_key,
+        blob.key.bytes,
+        blob.key.master_key,
+        at,
+    );
+    if named("blobs.begin", query.execute(&mut *connection)).await?.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let query =
+        sqlx::query!("INSERT INTO storage_usage (owner_id) VALUES ($1) ON CONFLICT DO NOTHING", blob.owner.0);
+    named("storage_usage.begin", query.execute(connection)).await?;
+    Ok(true)
+}
+
+pub(super) async fn note_parts(db: &PgPool, id: BlobId, upload: &str) -> sqlx::Result<()> {
+    let query = sqlx::query!("UPDATE blobs SET multipart_upload_id = $2 WHERE id = $1", id.0, upload);
+    named("blobs.note_parts", query.execute(db)).await.map(drop)
+}
+
+/// What was set aside for a blob that is received; nobody else ends it until the transaction does. `None` when it was
+/// given up meanwhile.
+pub(in crate::files) async fn hold_received(
+    connection: &mut PgConnection,
+    id: BlobId,
+) -> sqlx::Result<Option<i64>> {
+    let query = sqlx::query_scalar!(
+        "SELECT reserved FROM blobs WHERE id = $1 AND state = 'receiving' FOR UPDATE",
+        id.0
+    );
+    named("blobs.hold_received", query.fetch_optional(connection)).await
+}
+
+/// A stored blob of this owner with the same bytes. Whoever holds the owner's usage row may rely on it.
+pub(in crate::files) async fn same(
+    connection: &mut PgConnection,
+    owner: UserId,
+    sha256: &[u8; 32],
+) -> sqlx::Result<Option<BlobId>> {
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM blobs WHERE owner_id = $1 AND sha256 = $2 AND state = 'stored' LIMIT 1",
+        owner.0,
+        sha256,
+    );
+    Ok(named("blobs.same", query.fetch_optional(connection)).await?.map(BlobId))
+}
+
+pub(in crate::files) async fn set_stored(
+    connection: &mut PgConnection,
+    received: &Received,
+    job: Option<JobId>,
+    at: OffsetDateTime,
+) -> Result<()> {
+    let query = sqlx::query!(
+        "UPDATE blobs
+         SET state = 'stored', content_type = $2, size = $3, sha256 = $4, job_id = $5, reserved = 0,
+             multipart_upload_id = NULL, updated_at = $6
+         WHERE id = $1",
+        received.id.0,
+        received.content_type,
+        i64::try_from(received.size).map_err(Error::internal)?,
+        &received.sha256,
+        job.map(|job| job.0),
+        at,
+    );
+    Ok(named("blobs.set_stored", query.execute(connection)).await.map(drop)?)
+}
+
+/// A stored blob.
+pub(in crate::files) async fn find(db: &PgPool, id: BlobId) -> Result<Option<Blob>> {
+    let query = sqlx::query_as!(
+        Row,
+        "SELECT id, object_key, size, data_key, master_key, segments
+         FROM blobs WHERE id = $1 AND state = 'stored'",
+        id.0,
+    );
+    named("blobs.find", query.fetch_optional(db)).await?.map(Blob::try_from).transpose()
+}
+
+/// Nobody's any more; what of the owner's quota it had. `None` when it was so before, or a version has it.
+pub(super) async fn set_removing(
+    connection: &mut PgConnection,
+    id: BlobId,
+    at: OffsetDateTime,
+) -> sqlx::Result<Option<(UserId, i64, i64)>> {
+    let query = sqlx::query!(
+        r#"UPDATE blobs SET state = 'removing', updated_at = $2
+         FROM (SELECT id, state FROM blobs WHERE id = $1 FOR UPDATE) AS before
+         WHERE blobs.id = before.id AND before.state <> 'removing'
+           AND NOT EXISTS (SELECT FROM file_versions WHERE blob_id = $1)
+         RETURNING blobs.owner_id, blobs.reserved,
+             CASE before.state WHEN 'stored' THEN blobs.size ELSE 0 END AS "bytes!""#,
+        id.0,
+        at,
+    );
+    let row = named("blobs.set_removing", query.fetch_optional(connection)).await?;
+    Ok(row.map(|row| (UserId(row.owner_id), row.bytes, row.reserved)))
+}
+
+/// The same for all of an owner, of whom no version is left.
+pub(super) async fn set_all_removing(
+    connection: &mut PgConnection,
+    owner: UserId,
+    at: OffsetDateTime,
+) -> sqlx::Result<Vec<BlobId>> {
+    let query = sqlx::query_scalar!(
+        "UPDATE blobs SET state = 'removing', updated_at = $2
+         WHERE id IN (SELECT id FROM blobs WHERE owner_id = $1 AND state = 'stored'
+                      UNION ALL
+                      SELECT id FROM blobs WHERE owner_id = $1 AND state = 'receiving')
+         RETURNING id",
+        owner.0,
+        at,
+    );
+    Ok(named("blobs.set_all_removing", query.fetch_all(connection)).await?.into_iter().map(BlobId).collect())
+}
+
+/// Of whom a blob is that is not stored.
+pub(super) async fn owner_of_unfinished(db: &PgPool, id: BlobId) -> sqlx::Result<Option<UserId>> {
+    let query = sqlx::query_scalar!("SELECT owner_id FROM blobs WHERE id = $1 AND state <> 'stored'", id.0);
+    Ok(named("blobs.owner_of_unfinished", query.fetch_optional(db)).await?.map(UserId))
+}
+
+/// What is to be removed of a blob.
+pub(super) async fn remains(db: &PgPool, id: BlobId) -> sqlx::Result<Option<Remains>> {
+    let query = sqlx::query!(
+        "SELECT object_key, multipart_upload_id FROM blobs WHERE id = $1 AND state = 'removing'",
+        id.0
+    );
+    let row = named("blobs.remains", query.fetch_optional(db)).await?;
+    Ok(row.map(|row| Remains {
+        id,
+        object_key: row.object_key,
+        multipart_upload_id: row.multipart_upload_id,
+    }))
+}
+
+/// Blobs that are not stored and have stood still since `before`.
+pub(super) async fn count_abandoned(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<i64> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM blobs WHERE state <> 'stored' AND updated_at < $1"#,
+        before
+    );
+    named("blobs.count_abandoned", query.fetch_one(db)).await
+}
+
+/// The same, some of them, as no other clean-up sees them for a while.
+pub(super) async fn claim_abandoned(
+    db: &PgPool,
+    before: OffsetDateTime,
+    at: OffsetDateTime,
+    limit: i64,
+) -> sqlx::Result<Vec<BlobId>> {
+    let query = sqlx::query_scalar!(
+        "UPDATE blobs SET updated_at = $3
+         WHERE id IN (SELECT id FROM blobs
+                      WHERE state <> 'stored' AND updated_at < $1
+                      ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+         RETURNING id",
+        before,
+        limit,
+        at,
+    );
+    Ok(named("blobs.claim_abandoned", query.fetch_all(db)).await?.into_iter().map(BlobId).collect())
+}
+
+pub(super) async fn remove(db: &PgPool, id: BlobId) -> sqlx::Result<()> {
+    let query = sqlx::query!("DELETE FROM blobs WHERE id = $1 AND state = 'removing'", id.0);
+    named("blobs.remove", query.execute(db)).await.map(drop)
+}

@@ -1,0 +1,124 @@
+//! What an account takes and may take. Whoever adds to it holds the account's row to the end of the transaction, so that
+//! no two uploads share the last free byte.
+
+use plinth_domain::id::{BlobId, UserId};
+use plinth_platform::database::named;
+use sqlx::PgConnection;
+
+use crate::{Error, Result, Stores};
+
+/// What an account may have; 0 for no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    pub bytes: u64,
+    pub files: u64,
+}
+
+/// How much more of an account's quota is taken.
+pub(in crate::files) struct More {
+    pub(in crate::files) bytes: u64,
+    /// What was set aside for these bytes and is so no more.
+    pub(in crate::files) reserved: i64,
+    pub(in crate::files) files: i64,
+}
+
+/// Holds the account's row; there is one from its first upload on.
+pub(in crate::files) async fn hold(connection: &mut PgConnection, owner: UserId) -> Result<()> {
+    let query = sqlx::query!("SELECT FROM storage_usage WHERE owner_id = $1 FOR UPDATE", owner.0);
+    Ok(named("storage_usage.hold", query.execute(connection)).await.map(drop)?)
+}
+
+/// Sets bytes aside for a blob that grows.
+pub(in crate::files) async fn reserve(
+    stores: &Stores,
+    owner: UserId,
+    blob: BlobId,
+    bytes: u64,
+    quota: Quota,
+) -> Result<()> {
+    let bytes = signed(bytes)?;
+    let mut transaction = stores.db.begin().await?;
+    let query = sqlx::query!(
+        "UPDATE storage_usage SET reserved = reserved + $2
+         WHERE owner_id = $1 AND ($3::bigint = 0 OR bytes + reserved + $2 <= $3)",
+        owner.0,
+        bytes,
+        signed(quota.bytes)?,
+    );
+    if named("storage_usage.reserve", query.execute(&mut *transaction)).await?.rows_affected() == 0 {
+        return Err(full(quota));
+    }
+    let query = sqlx::query!(
+        "UPDATE blobs SET reserved = reserved + $2, updated_at = now() WHERE id = $1 AND state = 'receiving'",
+        blob.0,
+        bytes,
+    );
+    if named("blobs.reserve", query.execute(&mut *transaction)).await?.rows_affected() == 0 {
+        // The clean-up took it for abandoned.
+        return Err(Error::Interrupted);
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Takes more of the quota, for good.
+pub(in crate::files) async fn take(
+    connection: &mut PgConnection,
+    owner: UserId,
+    more: &More,
+    quota: Quota,
+) -> Result<()> {
+    let query = sqlx::query!(
+        "UPDATE storage_usage
+         SET bytes = bytes + $2, reserved = reserved - $3, files = files + $4
+         WHERE owner_id = $1
+           AND ($5::bigint = 0 OR $2::bigint = 0 OR bytes + $2 + reserved - $3::bigint <= $5)
+           AND ($6::bigint = 0 OR $4::bigint = 0 OR files + $4 <= $6)",
+        owner.0,
+        signed(more.bytes)?,
+        more.reserved,
+        more.files,
+        signed(quota.bytes)?,
+        signed(quota.files)?,
+    );
+    if named("storage_usage.take", query.execute(connection)).await?.rows_affected() == 0 {
+        return Err(full(quota));
+    }
+    Ok(())
+}
+
+/// Gives back what was taken.
+pub(in crate::files) async fn give_back(
+    connection: &mut PgConnection,
+    owner: UserId,
+    bytes: i64,
+    reserved: i64,
+    files: i64,
+) -> Result<()> {
+    let query = sqlx::query!(
+        "UPDATE storage_usage SET bytes = bytes - $2, reserved = reserved - $3, files = files - $4 WHERE owner_id = $1",
+        owner.0,
+        bytes,
+        reserved,
+        files,
+    );
+    Ok(named("storage_usage.give_back", query.execute(connection)).await.map(drop)?)
+}
+
+/// The account has nothing any more.
+pub(in crate::files) async fn forget(connection: &mut PgConnection, owner: UserId) -> Result<()> {
+    let query = sqlx::query!("DELETE FROM storage_usage WHERE owner_id = $1", owner.0);
+    Ok(named("storage_usage.forget", query.execute(connection)).await.map(drop)?)
+}
+
+fn signed(number: u64) -> Result<i64> {
+    i64::try_from(number).map_err(Error::internal)
+}
+
+fn full(quota: Quota) -> Error {
+    let detail = format!(
+        "An account may have {} bytes in {} files, its trash and older versions too (0: no bound).",
+        quota.bytes, quota.files
+    );
+    Error::Conflict { code: "quota_exceeded", detail }
+}
