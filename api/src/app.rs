@@ -7,7 +7,7 @@ use plinth_core::access::Gate;
 use plinth_core::api_keys::{ApiKeys, Recognition};
 use plinth_core::audit::AuditLog;
 use plinth_core::auth::Auth;
-use plinth_core::files::{Files, Limits};
+use plinth_core::files::{Files, Limits, Resumables};
 use plinth_core::jobs::{JobAdministration, OwnJobs};
 use plinth_core::notifications::Inbox;
 use plinth_core::passkeys::Passkeys;
@@ -29,7 +29,7 @@ use crate::http::limits::BodyLimits;
 use crate::http::middleware::{Admission, AdmissionParts, ClientAddress, Deadline, Observe, Published};
 use crate::{
     administration, api_keys, audit, auth, files, jobs, notifications, own_jobs, passkeys, roles,
-    second_factors, sessions, users,
+    second_factors, sessions, uploads, users,
 };
 
 const SERVICE: &str = "plinth-api";
@@ -49,6 +49,7 @@ pub struct Services {
     pub roles: Roles,
     pub api_keys: ApiKeys,
     pub files: Files,
+    pub uploads: Resumables,
     pub inbox: Inbox,
     pub jobs: JobAdministration,
     pub own_jobs: OwnJobs,
@@ -61,6 +62,7 @@ impl Services {
         let root = RootKey::parse(&settings.general.secret_key)?;
         let hasher = PasswordHasher::start(&settings.auth)?;
         let auth = Auth::new(stores, settings, &root, hasher);
+        let files = Files::new(stores, Limits::of(&settings.files));
         Ok(Self {
             passkeys: auth.passkeys().clone(),
             auth,
@@ -68,7 +70,8 @@ impl Services {
             second_factors: SecondFactors::new(stores, settings, &root),
             roles: Roles::new(stores),
             api_keys: ApiKeys::new(stores),
-            files: Files::new(stores, Limits::of(&settings.files)),
+            uploads: Resumables::new(stores, &files),
+            files,
             inbox: Inbox::new(stores),
             jobs: JobAdministration::new(stores),
             own_jobs: OwnJobs::new(stores),
@@ -89,6 +92,7 @@ pub(crate) type Operations = (
     roles::Operations,
     passkeys::Operations,
     files::Operations,
+    uploads::Operations,
     notifications::Operations,
     jobs::Operations,
     own_jobs::Operations,
@@ -120,6 +124,7 @@ pub fn endpoint(
         roles::operations(&services.roles),
         passkeys::operations(&services.passkeys),
         files::operations(&services.files),
+        uploads::operations(&services.uploads, settings.files.abandoned_after),
         notifications::operations(&services.inbox),
         jobs::operations(&services.jobs),
         own_jobs::operations(&services.own_jobs, draining),
@@ -197,6 +202,12 @@ fn cors(origins: &[String]) -> Cors {
             "if-range",
             "last-event-id",
             "traceparent",
+            "tus-resumable",
+            "upload-checksum",
+            "upload-defer-length",
+            "upload-length",
+            "upload-metadata",
+            "upload-offset",
             "x-csrf-token",
             "x-request-id",
         ])
@@ -204,11 +215,21 @@ fn cors(origins: &[String]) -> Cors {
             "content-disposition",
             "content-range",
             "etag",
+            "last-modified",
             "location",
+            "plinth-file-id",
             "ratelimit-limit",
             "ratelimit-remaining",
             "ratelimit-reset",
+            "repr-digest",
             "retry-after",
+            "tus-extension",
+            "tus-max-size",
+            "tus-resumable",
+            "tus-version",
+            "upload-expires",
+            "upload-length",
+            "upload-offset",
             "x-request-id",
         ])
         // Browsers then send cookies, from these origins alone.

@@ -17,4 +17,5 @@ mod passkeys;
 mod roles;
 mod second_factors;
 mod sessions;
+mod uploads;
 mod users;

@@ -1,5 +1,6 @@
 //! What is HTTP's own: reading requests, answering refusals, and what every request passes.
 
+pub mod bare;
 pub mod body;
 pub mod browser;
 pub mod digest;
@@ -9,6 +10,7 @@ pub mod json;
 pub mod limits;
 pub mod middleware;
 pub mod multipart;
+pub mod octets;
 pub mod origin;
 pub mod permissions;
 pub mod principal;

@@ -181,6 +181,14 @@ fn judge_core(error: &Error) -> Verdict {
         Error::NotFound => Verdict::new(StatusCode::NOT_FOUND, "not_found"),
         Error::TooLarge { limit } => Verdict::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large")
             .because(format!("At most {limit} bytes are taken.")),
+        // The number is the tus protocol's.
+        Error::ChecksumMismatch => {
+            Verdict::new(StatusCode::from_u16(460).expect("it has three digits"), "checksum_mismatch")
+                .because("The bytes do not have the checksum that came with them; they are not kept.")
+        }
+        Error::Unsupported { code, detail } => {
+            Verdict::new(StatusCode::PRECONDITION_FAILED, code).because(*detail)
+        }
         Error::DigestMismatch => Verdict::new(StatusCode::UNPROCESSABLE_ENTITY, "digest_mismatch")
             .because("The bytes that came do not have the digest that came with them; nothing was stored."),
         Error::Interrupted => {

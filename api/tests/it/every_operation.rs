@@ -15,6 +15,7 @@ use crate::house::{Answer, House, Person, text};
 /// What is open to everybody: the doors by which one comes in.
 const OPEN: &[&str] = &[
     "GET /.well-known/jwks.json",
+    "OPTIONS /v1/uploads",
     "POST /v1/auth/email/confirm",
     "POST /v1/auth/email/undo",
     "POST /v1/auth/login",
@@ -28,6 +29,15 @@ const OPEN: &[&str] = &[
     "POST /v1/auth/verify-email",
     "POST /v1/auth/verify-email/resend",
 ];
+
+/// What an operation is sent.
+enum Body {
+    Json(Value),
+    /// With a file.
+    Form,
+    /// Of a tus upload.
+    Bytes,
+}
 
 /// An operation as the document has it.
 struct Operation {
@@ -69,17 +79,21 @@ impl Operation {
         self.path_with(|name| match name {
             "preset" => "small".to_owned(),
             "name" => "no-such-thing".to_owned(),
+            "number" => "1".to_owned(),
             _ => Uuid::new_v4().to_string(),
         })
     }
 
     /// The smallest body that the schema admits, if the operation takes one.
-    fn body(&self, document: &Value) -> Option<Value> {
-        let content = self.said.pointer("/requestBody/content")?;
-        let schema = content.pointer("/application~1json/schema").unwrap_or_else(|| {
-            panic!("{}: a body that is no JSON cannot be made up; give it a place in this test", self.name())
-        });
-        Some(smallest(document, schema, &self.name()))
+    fn body(&self, document: &Value) -> Option<Body> {
+        let content = self.said.pointer("/requestBody/content")?.as_object()?;
+        let (kind, described) = content.iter().next()?;
+        Some(match kind.as_str() {
+            "application/json" => Body::Json(smallest(document, &described["schema"], &self.name())),
+            "multipart/form-data" => Body::Form,
+            "application/offset+octet-stream" => Body::Bytes,
+            other => panic!("{}: a body of type {other} is to be given a place in this test", self.name()),
+        })
     }
 }
 
@@ -170,19 +184,34 @@ async fn ask(
     operation: &Operation,
     path: &str,
     token: Option<&str>,
-    body: Option<&Value>,
+    body: Option<&Body>,
 ) -> Answer {
     let mut request = house.request(operation.method.clone(), path);
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }
-    if let Some(body) = body {
-        request = request.json(body);
-    }
+    request = match body {
+        None => request,
+        Some(Body::Json(body)) => request.json(body),
+        Some(Body::Form) => request.multipart(reqwest::multipart::Form::new().text("file", "text")),
+        Some(Body::Bytes) => {
+            let typed = request.header("content-type", "application/offset+octet-stream");
+            typed.header("upload-offset", "0").body("text")
+        }
+    };
     let answer = Answer::of(request).await;
     // Shown where an assertion fails, which cannot know which operation it was about.
     eprintln!("{} {path}: {} {}", operation.name(), answer.status, String::from_utf8_lossy(&answer.bytes));
     answer
+}
+
+/// An answer to HEAD has no body to tell a code by.
+fn refused(operation: &Operation, answer: &Answer, status: u16, code: &str) -> Option<Value> {
+    if operation.method == Method::HEAD {
+        assert_eq!(answer.status.as_u16(), status);
+        return None;
+    }
+    Some(answer.problem(status, code))
 }
 
 #[tokio::test]
@@ -203,12 +232,14 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
     for operation in &closed {
         // Without a body: who is asking comes first.
         let path = operation.nowhere();
-        ask(&house, operation, &path, None, None).await.problem(401, "authentication_required");
+        let answer = ask(&house, operation, &path, None, None).await;
+        refused(operation, &answer, 401, "authentication_required");
         match operation.permission() {
             Some(permission) => {
-                let refused = ask(&house, operation, &path, Some(&nobody.access_token), None).await;
-                let problem = refused.problem(403, "permission_denied");
-                assert_eq!(problem["detail"], format!("The permission {permission} is needed."));
+                let answer = ask(&house, operation, &path, Some(&nobody.access_token), None).await;
+                if let Some(problem) = refused(operation, &answer, 403, "permission_denied") {
+                    assert_eq!(problem["detail"], format!("The permission {permission} is needed."));
+                }
             }
             None => assert!(!operation.says("x-api-keys"), "{} needs a login at least", operation.name()),
         }
@@ -223,12 +254,15 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
         let body = operation.body(&document);
         let mut paths = vec![operation.nowhere()];
         for (_, id) in things.iter().filter(|(prefix, _)| operation.path.starts_with(prefix)) {
-            paths
-                .push(operation.path_with(|name| if name == "id" { id.clone() } else { "small".to_owned() }));
+            paths.push(operation.path_with(|name| match name {
+                "id" => id.clone(),
+                "number" => "1".to_owned(),
+                _ => "small".to_owned(),
+            }));
         }
         for path in paths {
             let answer = ask(&house, operation, &path, Some(&admin.access_token), body.as_ref()).await;
-            answer.problem(404, "not_found");
+            refused(operation, &answer, 404, "not_found");
         }
     }
     other.get(&house, "/v1/me").await.expect(StatusCode::OK);

@@ -31,4 +31,5 @@ mod second_factors;
 mod sessions;
 mod signing_keys;
 mod throttling;
+mod uploads;
 mod virtual_authenticator;

@@ -15,12 +15,10 @@ use crate::house::{House, Person, text};
 
 const LEASE: Duration = Duration::from_mins(1);
 
-/// Enough of a JPEG for thumbnails to be asked for.
-const PHOTO: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF";
-
-/// Uploads a photo; the job that makes its thumbnails.
+/// Uploads what is enough of a JPEG for thumbnails to be asked for, and no other; the job that makes them.
 async fn job_of_photo(house: &House, person: &Person) -> JobId {
-    let file = person.upload(house, "photo.jpg", PHOTO.to_vec()).await;
+    let photo = [b"\xff\xd8\xff\xe0\0\x10JFIF", Uuid::new_v4().as_bytes().as_slice()].concat();
+    let file = person.upload(house, "photo.jpg", photo).await;
     let job: Uuid = text(&file["job_id"]).parse().expect("a uuid");
     let told = person.get(house, &format!("/v1/me/jobs/{job}")).await.expect(StatusCode::OK);
     assert_eq!(told["file_id"], file["id"]);

@@ -32,6 +32,12 @@ pub enum Error {
     /// The bytes that came do not have the digest that came with them.
     #[error("the content does not have its digest")]
     DigestMismatch,
+    /// The bytes of one request do not have the checksum that came with them.
+    #[error("the bytes do not have their checksum")]
+    ChecksumMismatch,
+    /// The client speaks another version of a protocol.
+    #[error("unsupported: {code}")]
+    Unsupported { code: &'static str, detail: &'static str },
     /// The client stopped sending before its content was whole.
     #[error("the content broke off")]
     Interrupted,
@@ -100,7 +106,7 @@ impl From<RedisFailure> for Error {
 impl From<ObjectError> for Error {
     fn from(error: ObjectError) -> Self {
         match error {
-            ObjectError::NotFound => Self::Internal(error.into()),
+            ObjectError::NotFound | ObjectError::PartsLost => Self::Internal(error.into()),
             ObjectError::Failed { .. } | ObjectError::Broken(_) => {
                 Self::Unavailable { store: "object store", source: error.into() }
             }

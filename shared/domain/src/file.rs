@@ -35,6 +35,11 @@ impl FileName {
         Ok(Self(name))
     }
 
+    /// One that was parsed before it was stored.
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

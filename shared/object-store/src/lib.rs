@@ -31,6 +31,9 @@ pub struct Connection<'a> {
 pub enum ObjectError {
     #[error("there is no such object")]
     NotFound,
+    /// The store has not the parts that an object was to be made of.
+    #[error("the object store has other parts, or none")]
+    PartsLost,
     #[error("the object store failed at {operation}: {message}")]
     Failed { operation: &'static str, message: String },
     #[error("the object's bytes broke off: {0}")]
@@ -45,9 +48,25 @@ pub struct ObjectStore {
 }
 
 /// A part that S3 has taken.
+#[derive(Debug, Clone)]
 pub struct Part {
     number: i32,
     etag: String,
+}
+
+impl Part {
+    /// One that was taken before, perhaps by another process.
+    pub fn new(number: i32, etag: String) -> Self {
+        Self { number, etag }
+    }
+
+    pub fn number(&self) -> i32 {
+        self.number
+    }
+
+    pub fn etag(&self) -> &str {
+        &self.etag
+    }
 }
 
 /// An inclusive range of bytes, within the object.
@@ -179,6 +198,16 @@ impl ObjectStore {
         }))
     }
 
+    /// The size of an object in bytes; `None` where there is none.
+    pub async fn size(&self, key: &str) -> Result<Option<u64>, ObjectError> {
+        let sent = self.client.head_object().bucket(&self.bucket).key(key).send();
+        match sent.instrument(span("head_object")).await.map_err(failed("head_object")) {
+            Ok(object) => Ok(object.content_length.and_then(|length| u64::try_from(length).ok())),
+            Err(ObjectError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// A page of the objects whose keys begin with `prefix`, in the order of their keys, from after `after` on.
     pub async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Listing, ObjectError> {
         let mut request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
@@ -214,6 +243,7 @@ where
 {
     move |error| match error.code() {
         Some("NoSuchKey" | "NotFound") => ObjectError::NotFound,
+        Some("InvalidPart" | "InvalidPartOrder" | "NoSuchUpload") => ObjectError::PartsLost,
         _ => ObjectError::Failed { operation, message: DisplayErrorContext(&error).to_string() },
     }
 }

@@ -1,10 +1,11 @@
-//! The bounds of a request: how long it may take and how much of it is read. A form is streamed and may take as long as
-//! it likes, as long as it does not stand still.
+//! The bounds of a request: how long it may take and how much of it is read. A form, and a stretch of an upload, is
+//! streamed and may take as long as it likes, as long as it does not stand still.
 
 use poem::{Endpoint, Middleware, Request};
 
 use crate::http::failure::Failure;
 use crate::http::limits::BodyLimits;
+use crate::http::octets;
 
 /// The longest time until the answer begins is that of a body that stands still.
 #[derive(Clone, Copy)]
@@ -28,7 +29,9 @@ impl<E: Endpoint> Endpoint for Limited<E> {
 
     /// Not an async fn: its future would carry the request twice.
     fn call(&self, mut request: Request) -> impl Future<Output = poem::Result<E::Output>> + Send {
-        let streams = request.content_type().is_some_and(|kind| kind.starts_with("multipart/"));
+        let streams = request
+            .content_type()
+            .is_some_and(|kind| kind.starts_with("multipart/") || kind == octets::MEDIA_TYPE);
         request.set_data(self.limits);
         let answer = Box::pin(self.inner.call(request));
         let limit = self.limits.idle;

@@ -62,6 +62,14 @@ impl Files {
         self.begin(origin, owner, Purpose::Version(id)).await
     }
 
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(super) fn transfers(&self) -> &Transfers {
+        &self.transfers
+    }
+
     async fn begin(&self, origin: &Origin, owner: UserId, purpose: Purpose) -> Result<Upload> {
         let Limits { size, quota } = self.limits;
         Upload::begin(&self.stores, &self.transfers, origin, owner, purpose, size, quota).await

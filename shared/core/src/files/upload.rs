@@ -92,7 +92,12 @@ impl Upload {
 }
 
 /// Makes what was received a file or a version of one. Bytes that the owner has already are not kept twice.
-async fn keep(unit: &mut Unit, received: &Received, purpose: &Purpose, quota: Quota) -> Result<FileId> {
+pub(super) async fn keep(
+    unit: &mut Unit,
+    received: &Received,
+    purpose: &Purpose,
+    quota: Quota,
+) -> Result<FileId> {
     let owner = received.owner;
     usage::hold(unit.connection(), owner).await?;
     let reserved = blobs::hold_received(unit.connection(), received.id).await?.ok_or(Error::Interrupted)?;

@@ -7,6 +7,7 @@ mod chunked;
 mod key;
 mod key_service;
 mod password;
+mod resumable_hash;
 mod sealed;
 mod signed;
 mod token;
@@ -18,6 +19,7 @@ pub use key_service::{DERIVED_KEY, KeyFailure, KeyService, LocalKeys, WrappedKey
 pub use password::{
     HashFailure, MAX_ITERATIONS, MAX_LANES, MAX_MEMORY_KIB, PasswordHasher, StoredHash, Verified,
 };
+pub use resumable_hash::ResumableSha256;
 pub use sealed::Sealer;
 pub use signed::Signer;
 pub use token::OpaqueToken;

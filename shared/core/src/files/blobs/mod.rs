@@ -3,6 +3,7 @@
 //! A row exists before the first byte is stored, and goes after the last is removed, so that S3 holds nothing that
 //! PostgreSQL does not know. What is in a blob never changes.
 
+mod part;
 mod reader;
 mod receiver;
 mod removal;
@@ -16,9 +17,10 @@ use plinth_platform::crypto::{Chunks, DataKey, WrappedKey};
 
 use crate::{Error, Result, Stores};
 
+pub(super) use part::{PART_CHUNKS, PartBuffer};
 pub use reader::{BrokenContent, Download};
 pub(super) use reader::{Source, open};
-pub(super) use receiver::{Received, Receiver, Transfers};
+pub(super) use receiver::{LARGEST, Received, Receiver, Transfers};
 pub use removal::Purge;
 pub(crate) use removal::abandoned;
 pub(super) use removal::{discard, release, release_all_of};

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use plinth_domain::id::{BlobId, UserId};
 use plinth_object_store::{ObjectError, Part};
-use plinth_platform::crypto::{CHUNK, Chunks, DataKey, Place, Sha256, TAG};
+use plinth_platform::crypto::{Chunks, DataKey, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
+use super::part::{PART, PART_CHUNKS, PartBuffer};
 use super::repository::{self, NewBlob};
 use super::usage::{self, Quota};
 use super::{context, folder};
@@ -19,17 +20,8 @@ use crate::files::sniff;
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
-/// Chunks of one part: S3 takes 10,000 parts of at least 5 MiB.
-const PART_CHUNKS: usize = 128;
-
-/// Bytes of plaintext in a part.
-const PART: u64 = (PART_CHUNKS * CHUNK) as u64;
-
-/// Bytes of a part as S3 gets it.
-const SEALED_PART: usize = PART_CHUNKS * (CHUNK + TAG);
-
 /// S3 takes no more parts of one object.
-const LARGEST: u64 = 10_000 * PART;
+pub(in crate::files) const LARGEST: u64 = 10_000 * PART as u64;
 
 /// What one writer begins with; others follow only where an upload is resumed.
 const FIRST_SEGMENT: u32 = 1;
@@ -51,7 +43,7 @@ impl Default for Transfers {
 }
 
 impl Transfers {
-    async fn room(&self) -> Option<OwnedSemaphorePermit> {
+    pub(in crate::files) async fn room(&self) -> Option<OwnedSemaphorePermit> {
         timeout(COURTESY, self.0.clone().acquire_owned()).await.ok()?.ok()
     }
 }
@@ -78,13 +70,12 @@ pub(in crate::files) struct Receiver {
     limit: u64,
     quota: Quota,
     size: u64,
+    /// Bytes of it in parts.
+    sent: u64,
     hash: Sha256,
     beginning: Vec<u8>,
-    /// Sealed chunks, then the one that is being filled.
-    part: BytesMut,
-    /// Where that one begins.
-    open: usize,
-    /// Its place in the content.
+    part: PartBuffer,
+    /// Its first chunk's place in the content.
     index: u32,
     room: Option<OwnedSemaphorePermit>,
     parts: Option<Parts>,
@@ -128,14 +119,18 @@ impl Receiver {
             limit: limit.min(LARGEST),
             quota,
             size: 0,
+            sent: 0,
             hash: Sha256::default(),
             beginning: Vec::new(),
-            part: BytesMut::new(),
-            open: 0,
+            part: PartBuffer::default(),
             index: 0,
             room: None,
             parts: None,
         })
+    }
+
+    pub(in crate::files) fn id(&self) -> BlobId {
+        self.id
     }
 
     /// Takes the next bytes; waits while S3 is slower than the client.
@@ -148,25 +143,26 @@ impl Receiver {
         let wanted = sniff::ENOUGH.saturating_sub(self.beginning.len()).min(bytes.len());
         self.beginning.extend_from_slice(&bytes[..wanted]);
         while !bytes.is_empty() {
-            // Only now is it known that the full chunk is not the last.
-            if self.part.len() - self.open == CHUNK {
-                self.seal(false);
-                self.make_room().await?;
+            // Only now is it known that the full part is not the last.
+            if self.part.is_full() {
+                self.send_part(false).await?;
             }
-            let room = CHUNK - (self.part.len() - self.open);
-            self.part.extend_from_slice(&bytes.split_to(room.min(bytes.len())));
+            if self.part.outgrows_a_chunk(bytes.len()) {
+                self.room = self.transfers.room().await;
+                self.part.reserve();
+            }
+            self.part.fill(&mut bytes);
         }
         Ok(())
     }
 
     /// Stores the rest. What was received is nobody's yet.
     pub(in crate::files) async fn store(&mut self) -> Result<Received> {
-        self.seal(true);
         if self.parts.is_none() {
-            let bytes = std::mem::take(&mut self.part).freeze();
+            let bytes = std::mem::take(&mut self.part).seal(&self.chunks, FIRST_SEGMENT, 0, true);
             self.stores.objects.put(&self.object_key, bytes, "application/octet-stream").await?;
         } else {
-            self.send_part().await?;
+            self.send_part(true).await?;
         }
         if let Some(parts) = &mut self.parts {
             parts.settle().await?;
@@ -193,41 +189,19 @@ impl Receiver {
         }
     }
 
-    fn seal(&mut self, is_last: bool) {
-        let place = Place { segment: FIRST_SEGMENT, index: self.index, is_last };
-        let tag = self.chunks.seal(place, &mut self.part[self.open..]);
-        self.part.extend_from_slice(&tag);
-        self.open = self.part.len();
-        self.index += 1;
-    }
-
-    /// Room for another chunk. Most files have only the first one; with the second one a whole part gets its room at
-    /// once, since growing to it would hold it twice.
-    async fn make_room(&mut self) -> Result<()> {
-        if self.part.len() == SEALED_PART {
-            self.send_part().await?;
-        }
-        if self.room.is_none() {
-            self.room = self.transfers.room().await;
-        }
-        if self.part.capacity() < SEALED_PART {
-            self.part.reserve(SEALED_PART - self.part.len());
-        }
-        Ok(())
-    }
-
-    async fn send_part(&mut self) -> Result<()> {
+    async fn send_part(&mut self, is_last: bool) -> Result<()> {
         if self.parts.is_none() {
             let upload = self.stores.objects.begin_parts(&self.object_key).await?;
             repository::note_parts(&self.stores.db, self.id, &upload).await?;
             self.parts = Some(Parts { upload, sent: Vec::new(), sending: None, next: 1 });
         }
-        let plain = self.part.len() - self.part.len().div_ceil(CHUNK + TAG) * TAG;
-        usage::reserve(&self.stores, self.owner, self.id, plain as u64, self.quota).await?;
+        let part = std::mem::take(&mut self.part);
+        self.sent += part.len() as u64;
+        usage::reserve(&self.stores, self.owner, self.id, self.sent, self.quota).await?;
         let parts = self.parts.as_mut().expect("it was just set");
         parts.settle().await?;
-        let bytes = std::mem::take(&mut self.part).freeze();
-        self.open = 0;
+        let bytes = part.seal(&self.chunks, FIRST_SEGMENT, self.index, is_last);
+        self.index += u32::try_from(PART_CHUNKS).expect("it is 128");
         let (objects, key, upload) =
             (self.stores.objects.clone(), self.object_key.clone(), parts.upload.clone());
         let (number, room) = (parts.next, self.room.take());

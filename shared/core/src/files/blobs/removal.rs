@@ -14,6 +14,9 @@ use crate::{Result, Stores};
 /// Uploads claimed for removal at once.
 const BATCH: i64 = 100;
 
+/// Uploads that have become files and are forgotten at once.
+const FORGOTTEN: i64 = 10_000;
+
 /// Jobs in one statement.
 const JOBS: usize = 1_000;
 
@@ -65,6 +68,7 @@ pub(crate) async fn abandoned(stores: &Stores, before: OffsetDateTime, pass: Pas
     if pass == Pass::Count {
         return Ok(Batch::whole(repository::count_abandoned(&stores.db, before).await?));
     }
+    repository::forget_made(&stores.db, before, FORGOTTEN).await?;
     let claimed = repository::claim_abandoned(&stores.db, before, stores.clock.now(), BATCH).await?;
     for id in &claimed {
         discard(stores, *id).await?;

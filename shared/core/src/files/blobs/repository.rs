@@ -73,7 +73,7 @@ pub(super) async fn begin(
     Ok(true)
 }
 
-pub(super) async fn note_parts(db: &PgPool, id: BlobId, upload: &str) -> sqlx::Result<()> {
+pub(in crate::files) async fn note_parts(db: &PgPool, id: BlobId, upload: &str) -> sqlx::Result<()> {
     let query = sqlx::query!("UPDATE blobs SET multipart_upload_id = $2 WHERE id = $1", id.0, upload);
     named("blobs.note_parts", query.execute(db)).await.map(drop)
 }
@@ -225,6 +225,21 @@ pub(super) async fn claim_abandoned(
 }
 
 pub(super) async fn remove(db: &PgPool, id: BlobId) -> sqlx::Result<()> {
-    let query = sqlx::query!("DELETE FROM blobs WHERE id = $1 AND state = 'removing'", id.0);
+    let query = sqlx::query!(
+        "WITH removed AS (DELETE FROM blobs WHERE id = $1 AND state = 'removing' RETURNING id)
+         DELETE FROM uploads USING removed WHERE blob_id = removed.id AND made_file IS NULL",
+        id.0
+    );
     named("blobs.remove", query.execute(db)).await.map(drop)
+}
+
+/// Forgets uploads that have become files since before `before`: nobody asks any more what became of them.
+pub(super) async fn forget_made(db: &PgPool, before: OffsetDateTime, limit: i64) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "DELETE FROM uploads WHERE blob_id IN
+             (SELECT blob_id FROM uploads WHERE made_file IS NOT NULL AND updated_at < $1 LIMIT $2)",
+        before,
+        limit,
+    );
+    named("uploads.forget_made", query.execute(db)).await.map(drop)
 }

@@ -28,7 +28,7 @@ pub(in crate::files) async fn hold(connection: &mut PgConnection, owner: UserId)
     Ok(named("storage_usage.hold", query.execute(connection)).await.map(drop)?)
 }
 
-/// Sets bytes aside for a blob that grows.
+/// Sets aside as many bytes as a blob that grows has by now.
 pub(in crate::files) async fn reserve(
     stores: &Stores,
     owner: UserId,
@@ -36,29 +36,48 @@ pub(in crate::files) async fn reserve(
     bytes: u64,
     quota: Quota,
 ) -> Result<()> {
-    let bytes = signed(bytes)?;
     let mut transaction = stores.db.begin().await?;
+    hold(&mut transaction, owner).await?;
+    let query = sqlx::query_scalar!(
+        r#"UPDATE blobs SET reserved = greatest(before.reserved, $2), updated_at = now()
+         FROM (SELECT id, reserved FROM blobs WHERE id = $1 AND state = 'receiving' FOR UPDATE) AS before
+         WHERE blobs.id = before.id
+         RETURNING blobs.reserved - before.reserved AS "more!""#,
+        blob.0,
+        signed(bytes)?,
+    );
+    let more = named("blobs.reserve", query.fetch_optional(&mut *transaction)).await?;
+    // The clean-up may have taken it for abandoned.
+    let more = more.ok_or(Error::Interrupted)?;
     let query = sqlx::query!(
         "UPDATE storage_usage SET reserved = reserved + $2
          WHERE owner_id = $1 AND ($3::bigint = 0 OR bytes + reserved + $2 <= $3)",
         owner.0,
-        bytes,
+        more,
         signed(quota.bytes)?,
     );
     if named("storage_usage.reserve", query.execute(&mut *transaction)).await?.rows_affected() == 0 {
         return Err(full(quota));
     }
-    let query = sqlx::query!(
-        "UPDATE blobs SET reserved = reserved + $2, updated_at = now() WHERE id = $1 AND state = 'receiving'",
-        blob.0,
-        bytes,
-    );
-    if named("blobs.reserve", query.execute(&mut *transaction)).await?.rows_affected() == 0 {
-        // The clean-up took it for abandoned.
-        return Err(Error::Interrupted);
-    }
     transaction.commit().await?;
     Ok(())
+}
+
+/// Whether there is room for so many bytes. Nothing is set aside: it is a courtesy to who would come in vain.
+pub(in crate::files) async fn check(
+    connection: &mut PgConnection,
+    owner: UserId,
+    bytes: i64,
+    quota: Quota,
+) -> Result<()> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT bytes + reserved + $2 <= $3 AS "fits!" FROM storage_usage WHERE owner_id = $1"#,
+        owner.0,
+        bytes,
+        signed(quota.bytes)?,
+    );
+    let fits = named("storage_usage.check", query.fetch_optional(connection)).await?;
+    if quota.bytes == 0 || fits.unwrap_or(true) { Ok(()) } else { Err(full(quota)) }
 }
 
 /// Takes more of the quota, for good.

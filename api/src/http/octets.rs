@@ -1,0 +1,61 @@
+//! A body that is nothing but bytes, read as it comes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, StreamExt as _};
+use plinth_core::Error;
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use tokio::time::timeout;
+
+use super::failure::{Failure, Result};
+use super::limits::BodyLimits;
+
+/// The media type of a stretch of an upload (tus 1.0).
+pub const MEDIA_TYPE: &str = "application/offset+octet-stream";
+
+/// The bytes of a request.
+pub struct Octets {
+    bytes: BoxStream<'static, std::io::Result<Bytes>>,
+    idle: Duration,
+    is_typed: bool,
+}
+
+impl Octets {
+    /// Whether the client says that these are bytes of an upload.
+    pub fn is_typed(&self) -> bool {
+        self.is_typed
+    }
+
+    /// The next bytes; `None` at the end.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        let next = timeout(self.idle, self.bytes.next()).await.map_err(|_| Failure::Timeout)?;
+        next.transpose().map_err(Failure::BrokenBody)
+    }
+}
+
+impl<'a> ApiExtractor<'a> for Octets {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn request_meta() -> Option<MetaRequest> {
+        let schema = MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "binary")));
+        let content = vec![MetaMediaType { content_type: MEDIA_TYPE, schema }];
+        Some(MetaRequest { description: None, content, required: false })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        let body = body.take().map_err(|error| Failure::from(Error::internal(Box::new(error))))?;
+        let idle = request.data::<BodyLimits>().expect("every request carries its limits").idle;
+        let is_typed = request.content_type().is_some_and(|kind| kind == MEDIA_TYPE);
+        Ok(Self { bytes: body.into_bytes_stream().boxed(), idle, is_typed })
+    }
+}

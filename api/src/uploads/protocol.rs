@@ -1,0 +1,76 @@
+//! The tus protocol: its version, its headers, and what of an upload they tell.
+
+use std::time::Duration;
+
+use plinth_core::files::Resumable;
+use plinth_core::{Error, Result};
+use plinth_domain::rejection::Rejection;
+use poem::http::{HeaderName, HeaderValue, header};
+use poem::{IntoResponse as _, Response};
+
+pub(super) const VERSION: &str = "1.0.0";
+
+/// What is offered beyond the core. Concatenation is not: parts are sealed, each with the key of its upload.
+pub(super) const EXTENSIONS: &str =
+    "creation,creation-with-upload,creation-defer-length,expiration,checksum,termination";
+
+pub(super) const RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
+pub(super) const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+const LENGTH: HeaderName = HeaderName::from_static("upload-length");
+const DEFER_LENGTH: HeaderName = HeaderName::from_static("upload-defer-length");
+const EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
+/// Ours: the file that an upload has become.
+const FILE_ID: HeaderName = HeaderName::from_static("plinth-file-id");
+
+/// Refuses a client that speaks another version. One that names none is taken for one of ours.
+pub(super) fn check_version(version: Option<&str>) -> Result<()> {
+    match version {
+        None | Some(VERSION) => Ok(()),
+        Some(_) => {
+            Err(Error::Unsupported { code: "tus_version", detail: "The version 1.0.0 of tus is spoken." })
+        }
+    }
+}
+
+/// A number of bytes in a header.
+pub(super) fn number(pointer: &str, text: &str) -> Result<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.then(|| text.parse().ok()).flatten();
+    number.ok_or_else(|| {
+        Error::invalid(pointer, Rejection::new("invalid_number", "A whole number of bytes is expected."))
+    })
+}
+
+/// An answer without a body that tells how far an upload is.
+pub(super) fn told(mut response: Response, upload: &Resumable, abandoned_after: Duration) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(OFFSET, upload.position.into());
+    match upload.length {
+        Some(length) => headers.insert(LENGTH, length.into()),
+        None => headers.insert(DEFER_LENGTH, HeaderValue::from_static("1")),
+    };
+    match upload.made {
+        Some(file) => insert(&mut response, FILE_ID, &file.to_string()),
+        None => {
+            let expires = httpdate::fmt_http_date(upload.expires_at(abandoned_after).into());
+            insert(&mut response, EXPIRES, &expires);
+        }
+    }
+    spoken(response)
+}
+
+/// An answer of this protocol.
+pub(super) fn spoken(mut response: Response) -> Response {
+    insert(&mut response, RESUMABLE, VERSION);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+pub(super) fn insert(response: &mut Response, name: HeaderName, value: &str) {
+    let value = HeaderValue::from_str(value).expect("made of visible ASCII");
+    response.headers_mut().insert(name, value);
+}
+
+pub(super) fn empty(status: poem::http::StatusCode) -> Response {
+    status.into_response()
+}

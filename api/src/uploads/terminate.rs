@@ -1,0 +1,36 @@
+//! DELETE /v1/uploads/{id}
+
+use plinth_core::files::Resumables;
+use plinth_domain::id::BlobId;
+use poem::http::StatusCode;
+use poem_openapi::OpenApi;
+use poem_openapi::param::{Header, Path};
+use uuid::Uuid;
+
+use super::protocol::{check_version, empty, spoken};
+use crate::http::bare::Bare;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::principal::{Allowed, FilesWrite};
+
+pub(crate) struct TerminateUpload {
+    pub(super) uploads: Resumables,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
+impl TerminateUpload {
+    /// Give a resumable upload up
+    ///
+    /// Nothing of it stays. A file that it has become is not touched.
+    #[oai(path = "/uploads/:id", method = "delete", operation_id = "terminateUpload")]
+    async fn terminate(
+        &self,
+        caller: Allowed<FilesWrite>,
+        id: Path<Uuid>,
+        #[oai(name = "Tus-Resumable")] version: Header<Option<String>>,
+    ) -> Result<Bare<204>> {
+        check_version(version.0.as_deref())?;
+        self.uploads.abandon(caller.user.id, BlobId(id.0)).await?;
+        Ok(Bare(spoken(empty(StatusCode::NO_CONTENT))))
+    }
+}

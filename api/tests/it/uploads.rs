@@ -1,0 +1,295 @@
+//! Resumable uploads by the tus protocol: broken off, gone on with, by whichever replica.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use plinth_testkit::{Stage, until};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::files::{content, pattern};
+use crate::house::{Answer, House, Person, text};
+
+const MIB: usize = 1024 * 1024;
+
+/// Asks for an upload of so many bytes; where it is.
+async fn create(house: &House, person: &Person, length: usize) -> String {
+    let answer = try_create(house, person, &[("upload-length", &length.to_string())], None).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", String::from_utf8_lossy(&answer.bytes));
+    answer.header("location").expect("a place").to_owned()
+}
+
+async fn try_create(
+    house: &House,
+    person: &Person,
+    headers: &[(&str, &str)],
+    body: Option<Vec<u8>>,
+) -> Answer {
+    let mut request = person.request(house, Method::POST, "/v1/uploads").header("tus-resumable", "1.0.0");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    if let Some(body) = body {
+        request = request.header("content-type", "application/offset+octet-stream").body(body);
+    }
+    Answer::of(request).await
+}
+
+async fn append(
+    house: &House,
+    person: &Person,
+    path: &str,
+    offset: usize,
+    bytes: Vec<u8>,
+    headers: &[(&str, &str)],
+) -> Answer {
+    let mut request = person
+        .request(house, Method::PATCH, path)
+        .header("tus-resumable", "1.0.0")
+        .header("upload-offset", offset)
+        .header("content-type", "application/offset+octet-stream");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    Answer::of(request.body(bytes)).await
+}
+
+async fn head(house: &House, person: &Person, path: &str) -> Answer {
+    Answer::of(person.request(house, Method::HEAD, path).header("tus-resumable", "1.0.0")).await
+}
+
+async fn offset(house: &House, person: &Person, path: &str) -> usize {
+    let answer = head(house, person, path).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    answer.header("upload-offset").expect("an offset").parse().expect("a number")
+}
+
+#[tokio::test]
+async fn what_is_spoken_is_told_to_everybody() {
+    let house = House::on(Stage::open().await.with("PLINTH_FILES_MAX_SIZE", "1GiB")).await;
+    let answer = Answer::of(house.request(Method::OPTIONS, "/v1/uploads")).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert_eq!(answer.header("tus-version"), Some("1.0.0"));
+    assert_eq!(answer.header("tus-max-size"), Some("1073741824"));
+    assert!(answer.header("tus-extension").is_some_and(|all| all.contains("creation-with-upload")));
+    assert_eq!(answer.header("tus-checksum-algorithm"), Some("sha256,sha1"));
+}
+
+#[tokio::test]
+async fn pieces_of_any_size_make_the_file_that_was_sent() {
+    let house = House::open().await;
+    let twin = house.twin().await;
+    let person = house.person("ada").await;
+    // Within a part, to its end, beyond it, over two.
+    for (size, pieces) in [
+        (0, &[][..]),
+        (10, &[3, 7]),
+        (8 * MIB, &[8 * MIB]),
+        (8 * MIB, &[MIB, 7 * MIB]),
+        (8 * MIB + 1, &[8 * MIB, 1]),
+        (20 * MIB + 5, &[100, 9 * MIB, 65_536, 11 * MIB - 65_631]),
+    ] {
+        let bytes: Vec<u8> = pattern(size + pieces.len()).split_off(pieces.len());
+        let metadata = format!("filename {}", STANDARD.encode("Grüße.bin"));
+        let headers = [("upload-length", &*size.to_string()), ("upload-metadata", &*metadata)];
+        let created = try_create(&house, &person, &headers, None).await;
+        assert_eq!(created.status, StatusCode::CREATED);
+        let path = created.header("location").expect("a place").to_owned();
+        let mut at = 0;
+        for (number, piece) in pieces.iter().enumerate() {
+            // Each by another replica.
+            let replica = if number % 2 == 0 { &house } else { &twin };
+            assert_eq!(offset(replica, &person, &path).await, at);
+            let answer = append(replica, &person, &path, at, bytes[at..at + piece].to_vec(), &[]).await;
+            assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", String::from_utf8_lossy(&answer.bytes));
+            at += piece;
+            assert_eq!(answer.header("upload-offset"), Some(at.to_string().as_str()));
+            assert_eq!(answer.header("upload-expires").is_some(), at < size, "until it is a file");
+        }
+        assert_eq!(at, size);
+        let done = head(&house, &person, &path).await;
+        assert_eq!(done.header("upload-offset"), Some(size.to_string().as_str()), "also when it is a file");
+        let id = done.header("plinth-file-id").expect("a file").to_owned();
+        let file = person.get(&house, &format!("/v1/files/{id}")).await.expect(StatusCode::OK);
+        assert_eq!((&file["name"], &file["size"]), (&json!("Grüße.bin"), &json!(size)));
+        let sha256 = plinth_platform::crypto::sha256(&bytes);
+        assert_eq!(text(&file["sha256"]), sha256.map(|byte| format!("{byte:02x}")).concat());
+        assert!(content(&house, &person, &id, &[]).await.bytes == bytes, "{size} in {pieces:?}");
+    }
+    assert_eq!(house.count("storage_usage WHERE reserved = 0").await, 1, "nothing stays set aside");
+    let stray = "uploads WHERE made_file IS NULL";
+    assert_eq!(house.count(stray).await, 0);
+}
+
+#[tokio::test]
+async fn the_first_bytes_may_come_with_the_request_and_the_length_last() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let whole = try_create(&house, &person, &[("upload-length", "4")], Some(b"text".to_vec())).await;
+    assert_eq!((whole.status, whole.header("upload-offset")), (StatusCode::CREATED, Some("4")));
+    let id = whole.header("plinth-file-id").expect("a file").to_owned();
+    assert_eq!(content(&house, &person, &id, &[]).await.bytes, b"text");
+
+    let begun = try_create(&house, &person, &[("upload-defer-length", "1")], Some(b"abc".to_vec())).await;
+    assert_eq!((begun.status, begun.header("upload-defer-length")), (StatusCode::CREATED, Some("1")));
+    let path = begun.header("location").expect("a place").to_owned();
+    append(&house, &person, &path, 3, b"def".to_vec(), &[]).await.expect(StatusCode::NO_CONTENT);
+    append(&house, &person, &path, 6, vec![], &[("upload-length", "5")]).await.problem(409, "upload_length");
+    let last = append(&house, &person, &path, 6, b"g".to_vec(), &[("upload-length", "7")]).await;
+    let id = last.header("plinth-file-id").expect("a file").to_owned();
+    assert_eq!(content(&house, &person, &id, &[]).await.bytes, b"abcdefg");
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused_and_changes_nothing() {
+    let house = House::on(
+        Stage::open().await.with("PLINTH_FILES_MAX_SIZE", "1MiB").with("PLINTH_FILES_QUOTA", "1000KiB"),
+    )
+    .await;
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    let path = create(&house, &ada, 10).await;
+    append(&house, &ada, &path, 0, b"12345".to_vec(), &[]).await.expect(StatusCode::NO_CONTENT);
+    append(&house, &ada, &path, 3, b"45".to_vec(), &[]).await.problem(409, "upload_offset");
+    append(&house, &ada, &path, 5, b"678901".to_vec(), &[]).await.problem(413, "too_large");
+    append(&house, &bob, &path, 5, b"6".to_vec(), &[]).await.problem(404, "not_found");
+    let other = ada.request(&house, Method::PATCH, &path).header("tus-resumable", "0.2.2");
+    Answer::of(other.header("upload-offset", 5).body("6")).await.problem(412, "tus_version");
+    append(&house, &ada, &path, 5, b"6".to_vec(), &[("upload-checksum", "md5 AAAA")])
+        .await
+        .problem(422, "validation_failed");
+    let wrong = [("upload-checksum", "sha1 AAAA")];
+    append(&house, &ada, &path, 5, b"6".to_vec(), &wrong).await.problem(460, "checksum_mismatch");
+    let untyped = ada.request(&house, Method::PATCH, &path).header("upload-offset", 5).body("6");
+    Answer::of(untyped).await.problem(415, "unsupported_media_type");
+    assert_eq!(offset(&house, &ada, &path).await, 5);
+    let right = STANDARD.encode(plinth_platform::crypto::sha256(b"6789"));
+    let right = format!("sha256 {right}");
+    let met = append(&house, &ada, &path, 5, b"6789".to_vec(), &[("upload-checksum", &right)]).await;
+    assert_eq!((met.status, met.header("upload-offset")), (StatusCode::NO_CONTENT, Some("9")));
+
+    for (headers, status, code) in [
+        (&[("upload-length", "1048577")][..], 413, "too_large"),
+        (&[("upload-length", "1024001")], 409, "quota_exceeded"),
+        (&[("upload-length", "-1")], 422, "validation_failed"),
+        (&[], 422, "validation_failed"),
+        (&[("upload-length", "1"), ("upload-defer-length", "1")], 422, "validation_failed"),
+        (&[("upload-length", "1"), ("upload-metadata", "filename Li4=")], 422, "validation_failed"),
+    ] {
+        try_create(&house, &ada, headers, None).await.problem(status, code);
+    }
+    assert_eq!(house.count("blobs").await, 1, "nothing is left of what was refused");
+}
+
+#[tokio::test]
+async fn what_came_before_the_line_broke_is_kept_and_gone_on_with_by_another_replica() {
+    let house = House::open().await;
+    let twin = house.twin().await;
+    let person = house.person("ada").await;
+    let bytes = pattern(20 * MIB);
+    let path = create(&house, &person, bytes.len()).await;
+    let (sender, mut receiver) = tokio::sync::mpsc::channel::<std::io::Result<Vec<u8>>>(1);
+    let stream = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
+    let request = person
+        .request(&house, Method::PATCH, &path)
+        .header("upload-offset", 0)
+        .header("content-type", "application/offset+octet-stream")
+        .body(reqwest::Body::wrap_stream(stream));
+    let sending = tokio::spawn(request.send());
+    for piece in bytes[..18 * MIB].chunks(MIB) {
+        sender.send(Ok(piece.to_vec())).await.expect("the client sends");
+    }
+    until("S3 has some of it", async || {
+        (house.count("blobs WHERE reserved > 8388608").await == 1).then_some(())
+    })
+    .await;
+    sending.abort();
+    assert!(sending.await.is_err_and(|error| error.is_cancelled()));
+    drop(sender);
+    let kept = until("what came is kept", async || {
+        let kept = offset(&twin, &person, &path).await;
+        (kept > 0).then_some(kept)
+    })
+    .await;
+    assert!(kept >= 16 * MIB && kept <= 18 * MIB, "{kept}");
+    let last = append(&twin, &person, &path, kept, bytes[kept..].to_vec(), &[]).await;
+    let id = last.header("plinth-file-id").expect("a file").to_owned();
+    assert!(content(&house, &person, &id, &[]).await.bytes == bytes);
+}
+
+#[tokio::test]
+async fn whoever_goes_on_takes_over_from_whoever_hangs() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let bytes = pattern(10 * MIB);
+    let path = create(&house, &person, bytes.len()).await;
+    append(&house, &person, &path, 0, bytes[..100].to_vec(), &[]).await.expect(StatusCode::NO_CONTENT);
+    let (sender, mut receiver) = tokio::sync::mpsc::channel::<std::io::Result<Vec<u8>>>(1);
+    let stream = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
+    let request = person
+        .request(&house, Method::PATCH, &path)
+        .header("upload-offset", 100)
+        .header("content-type", "application/offset+octet-stream")
+        .body(reqwest::Body::wrap_stream(stream));
+    let hanging = tokio::spawn(request.send());
+    // Other bytes than those of the one that goes on: none of them may come into the file.
+    sender.send(Ok(vec![0; 9 * MIB])).await.expect("the client sends");
+    until("it is under way", async || (house.count("blobs WHERE reserved > 0").await == 1).then_some(()))
+        .await;
+
+    let last = append(&house, &person, &path, 100, bytes[100..].to_vec(), &[]).await;
+    assert_eq!(last.status, StatusCode::NO_CONTENT, "{}", String::from_utf8_lossy(&last.bytes));
+    let id = last.header("plinth-file-id").expect("a file").to_owned();
+    drop(sender);
+    let refused = hanging.await.expect("no panic").expect("an answer");
+    assert!(matches!(refused.status().as_u16(), 404 | 409), "{}", refused.status());
+    assert!(content(&house, &person, &id, &[]).await.bytes == bytes);
+    assert_eq!(house.count("files").await, 1);
+}
+
+#[tokio::test]
+async fn an_upload_that_is_given_up_leaves_nothing() {
+    let house = House::open().await;
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    let path = create(&house, &ada, 9 * MIB).await;
+    append(&house, &ada, &path, 0, pattern(9 * MIB - 1), &[]).await.expect(StatusCode::NO_CONTENT);
+    bob.delete(&house, &path).await.problem(404, "not_found");
+    ada.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
+    assert_eq!(head(&house, &ada, &path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        house.count("blobs").await + house.count("uploads").await + house.count("upload_parts").await,
+        0
+    );
+    assert_eq!(house.count("storage_usage WHERE bytes = 0 AND reserved = 0").await, 1);
+    let objects = house.stores.objects.list("blobs/", None).await.expect("lists").objects;
+    let blob = path.rsplit('/').next().expect("an id");
+    assert!(objects.iter().all(|object| !object.key.contains(blob)), "{objects:?}");
+}
+
+#[tokio::test]
+async fn an_upload_may_become_a_version_and_equal_bytes_are_kept_once() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let file = text(&person.upload(&house, "a.txt", b"one".to_vec()).await["id"]);
+    let request = person
+        .request(&house, Method::POST, &format!("/v1/uploads?file_id={file}"))
+        .header("upload-length", 3)
+        .header("content-type", "application/offset+octet-stream")
+        .body("two");
+    let answer = Answer::of(request).await;
+    assert_eq!(answer.header("plinth-file-id"), Some(file.as_str()));
+    let told = person.get(&house, &format!("/v1/files/{file}")).await.expect(StatusCode::OK);
+    assert_eq!((&told["version"], &told["name"]), (&json!(2), &json!("a.txt")));
+    // The same bytes again, as another file.
+    let again = try_create(&house, &person, &[("upload-length", "3")], Some(b"two".to_vec())).await;
+    assert_ne!(again.header("plinth-file-id"), Some(file.as_str()));
+    assert_eq!(house.count("blobs WHERE state = 'stored'").await, 2);
+    let path = again.header("location").expect("a place").to_owned();
+    assert_eq!(offset(&house, &person, &path).await, 3, "it is told though its own bytes went");
+    ada_cannot_touch(&house, &person, &path).await;
+}
+
+/// A file that an upload has become is not given up with it, nor added to.
+async fn ada_cannot_touch(house: &House, person: &Person, path: &str) {
+    person.delete(house, path).await.problem(404, "not_found");
+    append(house, person, path, 0, b"x".to_vec(), &[]).await.problem(409, "upload_offset");
+    append(house, person, path, 3, vec![], &[]).await.expect(StatusCode::NO_CONTENT);
+}

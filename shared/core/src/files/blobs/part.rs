@@ -1,0 +1,133 @@
+//! A part on its way to S3: plaintext with a gap for the tag behind every chunk, so that it is sealed where it lies.
+
+use bytes::{Bytes, BytesMut};
+use plinth_platform::crypto::{CHUNK, Chunks, Place, TAG};
+
+/// Chunks of one part: S3 takes 10,000 parts of at least 5 MiB.
+pub(in crate::files) const PART_CHUNKS: usize = 128;
+
+/// Bytes of plaintext in a part.
+pub(in crate::files) const PART: usize = PART_CHUNKS * CHUNK;
+
+/// Bytes of a part as S3 gets it.
+const SEALED_PART: usize = PART_CHUNKS * SEALED_CHUNK;
+
+const SEALED_CHUNK: usize = CHUNK + TAG;
+
+/// A part that fills.
+#[derive(Debug, Default)]
+pub(in crate::files) struct PartBuffer {
+    bytes: BytesMut,
+    plain: usize,
+}
+
+impl PartBuffer {
+    /// Bytes of plaintext in it.
+    pub(in crate::files) fn len(&self) -> usize {
+        self.plain
+    }
+
+    pub(in crate::files) fn is_full(&self) -> bool {
+        self.plain == PART
+    }
+
+    /// Whether it is about to grow beyond the one chunk that most files have.
+    pub(in crate::files) fn outgrows_a_chunk(&self, more: usize) -> bool {
+        self.plain <= CHUNK && self.plain + more > CHUNK
+    }
+
+    /// Gets the room of a whole part at once, since growing to it would hold it twice.
+    pub(in crate::files) fn reserve(&mut self) {
+        self.bytes.reserve(SEALED_PART.saturating_sub(self.bytes.len()));
+    }
+
+    /// Takes of the bytes as many as fit.
+    pub(in crate::files) fn fill(&mut self, bytes: &mut Bytes) {
+        while !bytes.is_empty() && !self.is_full() {
+            let in_chunk = self.plain % CHUNK;
+            if in_chunk == 0 && self.plain > 0 {
+                self.bytes.extend_from_slice(&[0; TAG]);
+            }
+            let some = bytes.split_to((CHUNK - in_chunk).min(bytes.len()));
+            self.bytes.extend_from_slice(&some);
+            self.plain += some.len();
+        }
+    }
+
+    /// The plaintext, chunk by chunk.
+    pub(in crate::files) fn chunks(&self) -> impl Iterator<Item = &[u8]> {
+        let chunks = self.bytes.chunks(SEALED_CHUNK);
+        chunks.map(|chunk| &chunk[..chunk.len().min(CHUNK)])
+    }
+
+    /// Seals its chunks, of which the first has this index in the content; `is_last` where the content ends with it.
+    pub(in crate::files) fn seal(
+        mut self,
+        chunks: &Chunks,
+        segment: u32,
+        first: u32,
+        is_last: bool,
+    ) -> Bytes {
+        self.bytes.extend_from_slice(&[0; TAG]);
+        let count = self.bytes.len().div_ceil(SEALED_CHUNK);
+        for (number, chunk) in self.bytes.chunks_mut(SEALED_CHUNK).enumerate() {
+            let index = first + u32::try_from(number).expect("a part has 128 chunks");
+            let (text, tag) = chunk.split_at_mut(chunk.len() - TAG);
+            let place = Place { segment, index, is_last: is_last && number + 1 == count };
+            tag.copy_from_slice(&chunks.seal(place, text));
+        }
+        self.bytes.freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plinth_platform::crypto::{DataKey, sealed_size};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn opened(chunks: &Chunks, first: u32, is_last: bool, sealed: &[u8]) -> Vec<u8> {
+        let count = sealed.len().div_ceil(SEALED_CHUNK);
+        let mut text = Vec::new();
+        for (number, chunk) in sealed.chunks(SEALED_CHUNK).enumerate() {
+            let mut chunk = chunk.to_vec();
+            let index = first + u32::try_from(number).expect("few");
+            let place = Place { segment: 3, index, is_last: is_last && number + 1 == count };
+            let length = chunks.open(place, &mut chunk).expect("opens");
+            text.extend_from_slice(&chunk[..length]);
+        }
+        text
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn what_fills_a_part_comes_out_of_it(
+            pieces in proptest::collection::vec(0..150_000_usize, 0..6), is_last: bool, first in 0..1_000_u32,
+        ) {
+            let chunks = Chunks::new(&DataKey::generate(), [7; 16]);
+            let text: Vec<u8> = (0..pieces.iter().sum::<usize>()).map(|n| u8::try_from(n % 251).expect("a byte")).collect();
+            let mut part = PartBuffer::default();
+            let mut rest = Bytes::from(text.clone());
+            for piece in pieces {
+                part.fill(&mut rest.split_to(piece));
+            }
+            prop_assert_eq!(part.len(), text.len());
+            prop_assert_eq!(part.chunks().collect::<Vec<_>>().concat(), text.clone());
+            let sealed = part.seal(&chunks, 3, first, is_last);
+            prop_assert_eq!(sealed.len() as u64, sealed_size(text.len() as u64));
+            prop_assert!(opened(&chunks, first, is_last, &sealed) == text);
+        }
+    }
+
+    #[test]
+    fn a_full_part_takes_no_more() {
+        let mut part = PartBuffer::default();
+        let mut bytes = Bytes::from(vec![1; PART + 5]);
+        part.fill(&mut bytes);
+        assert_eq!((part.is_full(), bytes.len()), (true, 5));
+        let chunks = Chunks::new(&DataKey::generate(), [7; 16]);
+        assert_eq!(part.seal(&chunks, 1, 0, false).len(), SEALED_PART);
+    }
+}

@@ -1,0 +1,350 @@
+//! One stretch of a resumable upload: what comes goes into parts, and what is left over at its end into the tail.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use plinth_domain::audit::Origin;
+use plinth_domain::file::{File, FileName};
+use plinth_domain::id::UserId;
+use plinth_object_store::{ByteRange, ObjectError, Part};
+use plinth_platform::crypto::{CHUNK, Chunks, DataKey, ResumableSha256, sealed_size};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Resumable;
+use super::repository::{self, Claimed, Progress};
+use crate::files::blobs::usage::{self, Quota};
+use crate::files::blobs::{self, PART_CHUNKS, PartBuffer, Received, Source, Transfers};
+use crate::files::upload::{Purpose, keep};
+use crate::files::{repository as files, sniff};
+use crate::unit::Unit;
+use crate::{Error, Result, Stores};
+
+/// Chunks of a part, as parts are numbered.
+const PART_CHUNKS_SIGNED: i32 = 128;
+const _: () = assert!(PART_CHUNKS == 128, "the two are the same");
+
+/// A stretch under way. It ends with [`Writer::pause`] or [`Writer::finish`]; dropped, it was in vain, except for what a
+/// pause kept before.
+pub struct Writer {
+    stores: Stores,
+    transfers: Transfers,
+    owner: UserId,
+    upload: Resumable,
+    writer: i32,
+    object_key: String,
+    multipart_upload_id: Option<String>,
+    key: DataKey,
+    chunks: Arc<Chunks>,
+    segments: Vec<u32>,
+    limit: u64,
+    quota: Quota,
+    /// Over all bytes in parts.
+    hash: ResumableSha256,
+    part: PartBuffer,
+    /// The first chunk of the part that fills.
+    index: u32,
+    room: Option<OwnedSemaphorePermit>,
+    /// Parts that S3 has taken and the database does not know of.
+    unrecorded: Vec<Part>,
+    has_parts: bool,
+    tail_writer: i32,
+    /// Set where only the object is still to be made of its parts.
+    sha256: Option<[u8; 32]>,
+}
+
+impl Writer {
+    pub(super) async fn resume(
+        stores: &Stores,
+        transfers: &Transfers,
+        owner: UserId,
+        claimed: Claimed,
+        limit: u64,
+        quota: Quota,
+    ) -> Result<Self> {
+        let id = claimed.upload.id;
+        let key = stores.keys.unwrap(&blobs::context(id), &claimed.key).await.map_err(Error::internal)?;
+        let hash = match &claimed.hash_state {
+            Some(state) => {
+                ResumableSha256::restore(state).ok_or_else(|| Error::internal("a hash's state is none"))?
+            }
+            None => ResumableSha256::default(),
+        };
+        let index = claimed.segments.last().copied().unwrap_or(0);
+        let mut writer = Self {
+            stores: stores.clone(),
+            transfers: transfers.clone(),
+            owner,
+            chunks: Arc::new(Chunks::new(&key, *id.0.as_bytes())),
+            key,
+            upload: claimed.upload,
+            writer: claimed.writer,
+            object_key: claimed.object_key,
+            multipart_upload_id: claimed.multipart_upload_id,
+            has_parts: index > 0,
+            segments: claimed.segments,
+            limit,
+            quota,
+            hash,
+            part: PartBuffer::default(),
+            index,
+            room: None,
+            unrecorded: Vec::new(),
+            tail_writer: claimed.tail_writer,
+            sha256: claimed.sha256,
+        };
+        writer.read_tail().await?;
+        Ok(writer)
+    }
+
+    /// Bytes that have come so far, kept or not.
+    pub fn position(&self) -> u64 {
+        self.upload.position
+    }
+
+    /// Whether all bytes have come.
+    pub fn is_whole(&self) -> bool {
+        self.upload.is_whole()
+    }
+
+    /// Takes the next bytes.
+    pub async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
+        let position = self.upload.position + bytes.len() as u64;
+        let limit = self.upload.length.unwrap_or(self.limit);
+        if position > limit {
+            return Err(Error::TooLarge { limit });
+        }
+        while !bytes.is_empty() {
+            // Only now is it known that the full part is not the last.
+            if self.part.is_full() {
+                self.send_part(false).await?;
+            }
+            if self.part.outgrows_a_chunk(bytes.len()) {
+                self.make_room().await;
+            }
+            let before = bytes.len();
+            self.part.fill(&mut bytes);
+            self.upload.position += (before - bytes.len()) as u64;
+        }
+        Ok(())
+    }
+
+    /// Keeps what has come, so that it can be gone on with; how many bytes there are.
+    pub async fn pause(&mut self) -> Result<u64> {
+        let stale = self.tail_writer;
+        self.tail_writer = 0;
+        if self.part.len() > 0 {
+            self.store_tail().await?;
+            self.tail_writer = self.writer;
+        }
+        self.record().await?;
+        if stale > 0 && stale != self.tail_writer {
+            self.remove_tail(stale).await;
+        }
+        Ok(self.upload.position)
+    }
+
+    /// Makes the file of what has come, all of it.
+    pub async fn finish(mut self, origin: &Origin) -> Result<File> {
+        let received = self.store().await?;
+        let purpose = match self.upload.file {
+            Some(file) => Purpose::Version(file),
+            None => Purpose::File(FileName::stored(self.upload.name.clone())),
+        };
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let file = keep(&mut unit, &received, &purpose, self.quota).await?;
+        if !repository::set_made(unit.connection(), self.upload.id, self.writer, file).await? {
+            return Err(taken_over());
+        }
+        unit.commit().await?;
+        if self.tail_writer > 0 {
+            self.remove_tail(self.tail_writer).await;
+        }
+        files::find(&self.stores.db, file, Some(self.owner)).await?.ok_or(Error::NotFound)
+    }
+
+    async fn store(&mut self) -> Result<Received> {
+        if let Some(sha256) = self.sha256 {
+            // Somebody came this far before.
+            let content_type = self.make_object().await?;
+            return Ok(self.received(sha256, content_type));
+        }
+        if !self.has_parts {
+            let part = std::mem::take(&mut self.part);
+            part.chunks().for_each(|chunk| self.hash.update(chunk));
+            let content_type = sniff::content_type(part.chunks().next().unwrap_or_default());
+            let bytes = part.seal(&self.chunks, self.segment()?, 0, true);
+            self.stores.objects.put(&self.object_key, bytes, "application/octet-stream").await?;
+            let sha256 = std::mem::take(&mut self.hash).finish();
+            return Ok(self.received(sha256, content_type));
+        }
+        self.send_part(true).await?;
+        let sha256 = self.hash.clone().finish();
+        // From here on the object can be made by anybody: it is written down before it is asked for.
+        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+        self.record_in(&mut unit).await?;
+        if !repository::set_whole(unit.connection(), self.upload.id, self.writer, &sha256).await? {
+            return Err(taken_over());
+        }
+        unit.commit().await?;
+        self.sha256 = Some(sha256);
+        let content_type = self.make_object().await?;
+        Ok(self.received(sha256, content_type))
+    }
+
+    /// Makes the object of its parts, unless that was done before; the type that its first bytes show.
+    async fn make_object(&self) -> Result<&'static str> {
+        let upload =
+            self.multipart_upload_id.as_deref().ok_or_else(|| Error::internal("no parts were begun"))?;
+        let parts = repository::parts(&self.stores.db, self.upload.id).await?;
+        let made = self.stores.objects.finish_parts(&self.object_key, upload, parts).await;
+        match made {
+            Ok(()) => {}
+            Err(ObjectError::PartsLost) if self.is_made().await? => {}
+            Err(ObjectError::PartsLost) => return Err(self.begin_anew(upload).await?),
+            Err(error) => return Err(error.into()),
+        }
+        let source = Source {
+            object_key: self.object_key.clone(),
+            size: self.upload.position,
+            chunks: Some(self.chunks.clone()),
+            segments: self.segments.clone(),
+        };
+        let end = (sniff::ENOUGH as u64).min(self.upload.position) - 1;
+        let range = ByteRange { first: 0, last: end };
+        let beginning =
+            blobs::open(&self.stores.objects, source, Some(range)).await.map_err(Error::internal)?;
+        let beginning: Vec<Bytes> = beginning.try_collect().await.map_err(Error::internal)?;
+        Ok(sniff::content_type(&beginning.concat()))
+    }
+
+    /// Whether somebody made the object before.
+    async fn is_made(&self) -> Result<bool> {
+        let size = self.stores.objects.size(&self.object_key).await?;
+        Ok(size == Some(sealed_size(self.upload.position)))
+    }
+
+    /// S3 has other parts than those that were written down, as where somebody who was taken for dead wrote a part after
+    /// all: the client sends it all again. What is told to the client.
+    async fn begin_anew(&self, parts: &str) -> Result<Error> {
+        tracing::warn!(upload.id = %self.upload.id, "the parts of an upload are not those that were kept");
+        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+        repository::reset(unit.connection(), self.upload.id, self.writer).await?;
+        unit.commit().await?;
+        self.stores.objects.abort_parts(&self.object_key, parts).await?;
+        let detail = "The upload begins anew: what was kept of it cannot be used.".to_owned();
+        Ok(Error::Conflict { code: "upload_offset", detail })
+    }
+
+    fn received(&self, sha256: [u8; 32], content_type: &'static str) -> Received {
+        Received { id: self.upload.id, owner: self.owner, content_type, size: self.upload.position, sha256 }
+    }
+
+    fn segment(&self) -> Result<u32> {
+        u32::try_from(self.writer).map_err(Error::internal)
+    }
+
+    async fn make_room(&mut self) {
+        if self.room.is_none() {
+            self.room = self.transfers.room().await;
+        }
+        self.part.reserve();
+    }
+
+    async fn send_part(&mut self, is_last: bool) -> Result<()> {
+        let part = std::mem::take(&mut self.part);
+        usage::reserve(&self.stores, self.owner, self.upload.id, self.upload.position, self.quota).await?;
+        let upload = self.parts_of_object().await?;
+        if !repository::is_of(&self.stores.db, self.upload.id, self.writer).await? {
+            return Err(taken_over());
+        }
+        let number = i32::try_from(self.index).map_err(Error::internal)? / PART_CHUNKS_SIGNED + 1;
+        part.chunks().for_each(|chunk| self.hash.update(chunk));
+        let bytes = part.seal(&self.chunks, self.segment()?, self.index, is_last);
+        let sent = self.stores.objects.put_part(&self.object_key, &upload, number, bytes).await?;
+        self.room = None;
+        self.index += u32::try_from(PART_CHUNKS).map_err(Error::internal)?;
+        self.has_parts = true;
+        self.unrecorded.push(sent);
+        Ok(())
+    }
+
+    async fn parts_of_object(&mut self) -> Result<String> {
+        if let Some(upload) = &self.multipart_upload_id {
+            return Ok(upload.clone());
+        }
+        let upload = self.stores.objects.begin_parts(&self.object_key).await?;
+        blobs::repository::note_parts(&self.stores.db, self.upload.id, &upload).await?;
+        self.multipart_upload_id = Some(upload.clone());
+        Ok(upload)
+    }
+
+    async fn record(&mut self) -> Result<()> {
+        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+        self.record_in(&mut unit).await?;
+        unit.commit().await?;
+        self.unrecorded.clear();
+        Ok(())
+    }
+
+    async fn record_in(&self, unit: &mut Unit) -> Result<()> {
+        let progress = Progress {
+            position: self.upload.position,
+            tail_writer: self.tail_writer,
+            hash_state: &self.hash.save(),
+            parts: &self.unrecorded,
+        };
+        if repository::record(unit.connection(), self.upload.id, self.writer, &progress).await? {
+            Ok(())
+        } else {
+            Err(taken_over())
+        }
+    }
+
+    /// Each writer's tail has a key and a name of its own.
+    fn tail(&self, writer: i32) -> (String, Chunks) {
+        let key = self.key.derive(&[b"plinth upload tail v1", &writer.to_be_bytes()]);
+        let name = format!("{}tail-{writer}", blobs::folder(self.upload.id));
+        (name, Chunks::new(&key, *self.upload.id.0.as_bytes()))
+    }
+
+    async fn store_tail(&self) -> Result<()> {
+        let (name, chunks) = self.tail(self.writer);
+        let mut tail = PartBuffer::default();
+        for chunk in self.part.chunks() {
+            tail.fill(&mut Bytes::copy_from_slice(chunk));
+        }
+        let bytes = tail.seal(&chunks, 1, 0, true);
+        Ok(self.stores.objects.put(&name, bytes, "application/octet-stream").await?)
+    }
+
+    async fn read_tail(&mut self) -> Result<()> {
+        if self.tail_writer == 0 {
+            return Ok(());
+        }
+        let (name, chunks) = self.tail(self.tail_writer);
+        let in_parts = u64::from(self.index) * CHUNK as u64;
+        let size = self.upload.position - in_parts;
+        let source = Source { object_key: name, size, chunks: Some(Arc::new(chunks)), segments: vec![0] };
+        let mut stream = blobs::open(&self.stores.objects, source, None).await.map_err(Error::internal)?;
+        if size > CHUNK as u64 {
+            self.make_room().await;
+        }
+        while let Some(mut bytes) = stream.try_next().await.map_err(Error::internal)? {
+            self.part.fill(&mut bytes);
+        }
+        Ok(())
+    }
+
+    async fn remove_tail(&self, writer: i32) {
+        let (name, _) = self.tail(writer);
+        if let Err(error) = self.stores.objects.delete(&name).await {
+            tracing::warn!(%error, upload.id = %self.upload.id, "a tail stays until its blob goes");
+        }
+    }
+}
+
+fn taken_over() -> Error {
+    let detail = "Somebody else goes on with the upload.".to_owned();
+    Error::Conflict { code: "upload_taken_over", detail }
+}
