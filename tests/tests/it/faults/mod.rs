@@ -2,6 +2,8 @@
 
 mod chaos;
 mod kills;
+mod mail_server;
+mod phases;
 mod postgres_away;
 mod redis_away;
 mod redis_wiped;
