@@ -113,7 +113,7 @@ fn not_sent(error: MailError) -> Failure {
 
 /// The mail as core knows it.
 fn asked(attempt: &Attempt) -> Asked {
-    Asked { at: attempt.job.minted_at(), again: attempt.number > 1 }
+    Asked { at: attempt.job.minted_at(), again: attempt.is_repetition() }
 }
 
 /// The address in a job.

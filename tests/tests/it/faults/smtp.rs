@@ -1,6 +1,8 @@
 //! The mail server refuses, is busy, or says nothing any more.
 
-use plinth_testkit::{Process, Stage};
+use plinth_testkit::{Process, Stage, until};
+use reqwest::StatusCode;
+use serde_json::json;
 
 use super::mail_server::MailServer;
 use crate::house::{Door, count, until_none};
@@ -51,4 +53,35 @@ async fn a_domain_that_says_nothing_holds_up_its_own_mails_only() {
     assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE state = 'running'").await, 1);
     assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE parked").await, 3);
     worker.kill().await;
+}
+
+#[tokio::test]
+async fn a_mail_that_waits_for_its_domain_is_sent_though_its_token_is_minted_already() {
+    let (server, url) = MailServer::start().await;
+    let stage = Stage::open().await.with("PLINTH_SMTP_URL", &url).with("PLINTH_SMTP_PER_DOMAIN", "1");
+    let api = Process::api(&stage).await;
+    let worker = Process::worker_with(&stage, &["--queues", "email"]).await;
+    let (door, stores) = (Door::of(&api), stage.stores());
+    let people = ["ada@slow.example", "bob@slow.example"];
+    for email in people {
+        door.register(email).await;
+    }
+    let unfinished = "SELECT count(*) FROM jobs WHERE state <> 'done'";
+    until_none(&stores, "both are registered", unfinished).await;
+    server.keep_silent();
+    for email in people {
+        let asked = door.post("/v1/auth/password/forgot", &json!({ "email": email })).await;
+        asked.expect(StatusCode::ACCEPTED);
+    }
+    let parked = "SELECT count(*) FROM jobs WHERE parked";
+    until("one waits for the other", async || {
+        (server.taken() == 3 && count(&stores, parked).await == 1).then_some(())
+    })
+    .await;
+    server.answer();
+    until_none(&stores, "both are done", unfinished).await;
+    for email in people {
+        assert_eq!(server.taken_for(email).len(), 2, "{email}");
+    }
+    assert!(worker.stop().await.success());
 }
