@@ -4,6 +4,7 @@ mod chaos;
 mod kills;
 mod mail_server;
 mod phases;
+mod poison;
 mod postgres_away;
 mod redis_away;
 mod redis_wiped;
