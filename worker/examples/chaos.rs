@@ -47,6 +47,8 @@ enum Manner {
     Refuses,
     /// Takes memory until there is none.
     Devours,
+    /// Never gives its thread back.
+    Blocks,
 }
 
 impl JobPayload for Deed {
@@ -101,6 +103,9 @@ async fn perform(url: String, deed: Deed, attempt: Attempt) -> Done {
         Manner::Panics => panic!("as always"),
         Manner::Refuses => return Err(Failure::permanent(anyhow::anyhow!("it never can"))),
         Manner::Devours => devour(),
+        Manner::Blocks => loop {
+            std::thread::park();
+        },
         Manner::Good | Manner::Moody => {}
     }
     let done =

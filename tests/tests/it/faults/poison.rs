@@ -8,7 +8,7 @@ use tokio::process::Command;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::house::count;
+use crate::house::{count, until_none};
 
 /// What the handlers of `examples/chaos` leave behind.
 const TRACES: &str = "CREATE TABLE effects (job_id uuid PRIMARY KEY, runs integer NOT NULL DEFAULT 1);
@@ -109,4 +109,42 @@ async fn a_job_that_takes_all_memory_ends_as_dead_and_takes_nobody_with_it() {
         assert!(state == "done" && attempt <= ATTEMPTS, "{state} at attempt {attempt}: {error:?}");
     }
     assert_eq!(count(&colony.stores, "SELECT count(*) FROM doubles").await, 0, "none ran twice at once");
+}
+
+#[tokio::test]
+async fn jobs_that_never_end_are_stopped_and_their_worker_goes_on() {
+    let colony = Colony::settle(Stage::open().await.with("PLINTH_WORKER_JOB_TIMEOUT", "1s")).await;
+    let endless = colony.accept("good", i32::MAX, 1).await;
+    let blocking = colony.accept("blocks", 0, 1).await;
+    let mut worker =
+        Process::command("examples/chaos", &colony.stage).arg("work").spawn().expect("it starts");
+    until_none(&colony.stores, "both are stopped", UNFINISHED).await;
+    colony.assert_dead(endless, "not done within 1s").await;
+    colony.assert_dead(blocking, "not done within 1s").await;
+    let mut others = Vec::new();
+    for _ in 0..20 {
+        others.push(colony.accept("good", 5, 1).await);
+    }
+    until_none(&colony.stores, "the others are done", UNFINISHED).await;
+    for job in others {
+        assert_eq!(colony.end_of(job).await.0, "done");
+    }
+    assert!(worker.try_wait().expect("it can be asked").is_none(), "it is the same process");
+}
+
+#[tokio::test]
+async fn a_worker_whose_threads_are_all_blocked_ends_by_itself() {
+    let colony = Colony::settle(Stage::open().await.with("PLINTH_WORKER_LEASE", "1s")).await;
+    for _ in 0..2 {
+        colony.accept("blocks", 0, 1).await;
+    }
+    let mut worker = Process::command("examples/chaos", &colony.stage);
+    let mut worker = worker.arg("work").env("TOKIO_WORKER_THREADS", "2").spawn().expect("it starts");
+    let ended = tokio::time::timeout(PATIENCE, worker.wait()).await.expect("it does not hang for ever");
+    assert!(!ended.expect("it can be waited for").success());
+    let next = Process::command("examples/chaos", &colony.stage).arg("work").spawn();
+    let other = colony.accept("good", 5, 1).await;
+    until_none(&colony.stores, "the next one does the rest", UNFINISHED).await;
+    assert_eq!(colony.end_of(other).await.0, "done");
+    drop(next);
 }
