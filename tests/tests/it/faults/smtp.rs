@@ -85,3 +85,31 @@ async fn a_mail_that_waits_for_its_domain_is_sent_though_its_token_is_minted_alr
     }
     assert!(worker.stop().await.success());
 }
+
+#[tokio::test]
+async fn a_mail_that_the_server_took_while_postgresql_was_away_is_not_sent_again() {
+    let (server, url) = MailServer::start().await;
+    let mut stage =
+        Stage::open().await.with("PLINTH_SMTP_URL", &url).with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "1s");
+    let api = Process::api(&stage).await;
+    // The worker alone reaches PostgreSQL by the wire.
+    let stores = stage.stores();
+    let wire = stage.wire_database().await;
+    let worker = Process::worker_with(&stage, &["--queues", "email"]).await;
+    server.keep_silent();
+    Door::of(&api).register("ada@example.org").await;
+    until("the server has the mail", async || (server.taken() == 1).then_some(())).await;
+    wire.tear();
+    server.answer();
+    until("that cannot be written down", async || {
+        let metrics = worker.metrics().await;
+        let failed = |line: &str| line.contains("\"sent_mails.accepted\"") && line.contains("\"error\"");
+        metrics.lines().any(failed).then_some(())
+    })
+    .await;
+    wire.mend();
+    until_none(&stores, "it is done", "SELECT count(*) FROM jobs WHERE state <> 'done'").await;
+    assert_eq!(server.taken(), 1);
+    assert_eq!(count(&stores, "SELECT attempt::bigint FROM jobs").await, 1);
+    assert!(worker.stop().await.success());
+}
