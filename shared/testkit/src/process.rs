@@ -119,7 +119,7 @@ impl Process {
 
 /// An address that is free now; whoever needs it binds it at once. Its port is below those that the system gives to
 /// outgoing connections, so that none of these takes it meanwhile, and drawn, so that two tests seldom draw the same.
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     loop {
         let draw = u16::try_from(Uuid::new_v4().as_u128() % 9_000).expect("it is small");
         if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, 10_000 + draw)) {

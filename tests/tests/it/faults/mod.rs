@@ -2,12 +2,14 @@
 
 mod chaos;
 mod kills;
+mod load;
 mod mail_server;
 mod phases;
 mod poison;
 mod postgres_away;
 mod redis_away;
 mod redis_wiped;
+mod restarts;
 mod smtp;
 mod stops;
 mod twice;
