@@ -52,7 +52,6 @@ impl Fleet {
         let runner = Arc::new(Runner {
             ledger: ledger.clone(),
             registry: self.registry,
-            leases: leases.clone(),
             recorder,
             changes: Changes::new(redis),
             limit: self.settings.job_timeout,
@@ -73,7 +72,7 @@ impl Fleet {
                 concurrency,
                 pace,
                 owner: owner.clone(),
-                lease: self.settings.lease,
+                leases: leases.clone(),
                 ledger: ledger.clone(),
                 redis: redis.clone(),
                 refills: refills.clone(),
