@@ -54,6 +54,8 @@ struct Programs<'a> {
     python: &'a Path,
     /// A browser, where there is one.
     chromium: Option<&'a Path>,
+    /// What gives a process another clock, where it is.
+    faketime: Option<PathBuf>,
     /// What a test starts that stops its servers.
     redis_server: PathBuf,
     postgres: Postgres,
@@ -100,12 +102,17 @@ async fn run_in(
             // The test itself passes, and the runner hides what it says.
             console::note("SKIPPED: the passkey ceremony in a browser; chromium is not installed");
         }
+        let faketime = provision::faketime()?;
+        if faketime.is_none() {
+            console::note("SKIPPED: worker processes with a wrong clock; libfaketime is not installed");
+        }
         let binaries = build::binaries(layout, Profile::Debug).await?;
         let python = python::environment(layout, "client", &CLIENT_TOOLS).await?;
         let foundation = scratch.services(Durability::None).await?;
-        Ok((binaries, python, chromium, foundation))
+        Ok((binaries, python, chromium, faketime, foundation))
     };
-    let Some((binaries, python, chromium, foundation)) = signals.unless_told(preparations).await? else {
+    let Some((binaries, python, chromium, faketime, foundation)) = signals.unless_told(preparations).await?
+    else {
         return Ok(None);
     };
     let prepared = async {
@@ -115,6 +122,7 @@ async fn run_in(
             binaries: &binaries,
             python: &python,
             chromium: chromium.as_deref(),
+            faketime,
             redis_server: provision::redis()?,
             postgres: Postgres::here()?,
         };

@@ -25,6 +25,8 @@ pub struct Services {
     pub python: PathBuf,
     /// A browser; none on a developer's machine that has none.
     pub chromium: Option<PathBuf>,
+    /// libfaketime; none on a developer's machine that has none.
+    pub faketime: Option<PathBuf>,
     pub redis_server: PathBuf,
     pub postgres: Postgres,
 }

@@ -1,6 +1,7 @@
 //! What is promised when something breaks: processes are killed, stores go away, two do the same at once.
 
 mod chaos;
+mod clocks;
 mod kills;
 mod load;
 mod mail_server;
