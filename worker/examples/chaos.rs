@@ -1,7 +1,7 @@
 //! What `cargo dev chaos` kills: workers with handlers that leave traces, and clients that accept jobs.
 //!
-//! `work` serves queue `notifications`; `accept FILE` commits jobs until it is killed and writes down each one of which it
-//! was told that it is committed. The traces are in two tables that `cargo dev chaos` makes.
+//! The tests of faults play with them, too. `work` serves queue `notifications`; `accept FILE` commits jobs until it is killed and writes down each one of which it
+//! was told that it is committed. The traces are in two tables that whoever plays makes.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -45,6 +45,10 @@ enum Manner {
     Moody,
     Panics,
     Refuses,
+    /// Takes memory until there is none.
+    Devours,
+    /// Never gives its thread back.
+    Blocks,
 }
 
 impl JobPayload for Deed {
@@ -98,6 +102,10 @@ async fn perform(url: String, deed: Deed, attempt: Attempt) -> Done {
     match deed.manner {
         Manner::Panics => panic!("as always"),
         Manner::Refuses => return Err(Failure::permanent(anyhow::anyhow!("it never can"))),
+        Manner::Devours => devour(),
+        Manner::Blocks => loop {
+            std::thread::park();
+        },
         Manner::Good | Manner::Moody => {}
     }
     let done =
@@ -107,6 +115,14 @@ async fn perform(url: String, deed: Deed, attempt: Attempt) -> Done {
         return Err(anyhow::anyhow!("not in the mood").into());
     }
     Ok(())
+}
+
+/// Touched, so that it is had and not only promised.
+fn devour() -> ! {
+    let mut eaten = Vec::new();
+    loop {
+        eaten.push(std::hint::black_box(vec![1_u8; 16 << 20]));
+    }
 }
 
 async fn trace(connection: &mut PgConnection, sql: &'static str, job: JobId) -> sqlx::Result<()> {

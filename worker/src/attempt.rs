@@ -52,6 +52,12 @@ impl Attempt {
         is_due
     }
 
+    /// Whether somebody held the job before. An attempt that does not count, as one that was parked or handed back, may
+    /// have left something behind all the same.
+    pub fn is_repetition(&self) -> bool {
+        self.claim.number > 1
+    }
+
     /// Takes one of `limit` shares of a key in the whole fleet, for as long as this attempt lasts.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ use crate::figures::Figures;
 use crate::leases::Leases;
 use crate::metrics;
 use crate::periodic;
+use crate::pulse::Pulse;
 use crate::queue::{Pace, Service};
 use crate::recorder::Recorder;
 use crate::registry::Registry;
@@ -39,6 +40,9 @@ impl Fleet {
     /// Serves until `stop`, then takes no more, and lets running jobs end or hands them back within the grace.
     pub async fn run(self, stop: CancellationToken) {
         let owner = owner();
+        let _pulse = Pulse::start(self.settings.lease).inspect_err(
+            |error| tracing::warn!(%error, "a handler that blocks its thread may hold up the others"),
+        );
         let ledger = self.ledger;
         let redis = &self.stores.redis;
         let ending = CancellationToken::new();
@@ -48,7 +52,6 @@ impl Fleet {
         let runner = Arc::new(Runner {
             ledger: ledger.clone(),
             registry: self.registry,
-            leases: leases.clone(),
             recorder,
             changes: Changes::new(redis),
             limit: self.settings.job_timeout,
@@ -69,7 +72,7 @@ impl Fleet {
                 concurrency,
                 pace,
                 owner: owner.clone(),
-                lease: self.settings.lease,
+                leases: leases.clone(),
                 ledger: ledger.clone(),
                 redis: redis.clone(),
                 refills: refills.clone(),

@@ -1,11 +1,11 @@
-//! Holds the leases of all that runs in this process: renewed in groups, and given up in time where that fails.
+//! Holds the leases of all that this process has claimed, begun or not: renewed in groups, and given up in time where that fails.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use plinth_core::jobs::{Claim, Ledger};
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::{Instant, timeout};
 
 /// Why an attempt has to stop.
@@ -40,6 +40,16 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Why the attempt must not begin, if so: it may have waited for a slot for long.
+    pub fn is_stopped(&mut self) -> Option<Stop> {
+        match self.stopped.try_recv() {
+            Ok(stop) => Some(stop),
+            // Not told yet, where nobody could look at the clock meanwhile.
+            Err(TryRecvError::Empty) if !self.leases.is_ending(self.claim) => None,
+            Err(_) => Some(Stop::Lost),
+        }
+    }
+
     /// Ends when the attempt has to stop.
     pub async fn stopped(&mut self) -> Stop {
         match (&mut self.stopped).await {
@@ -59,6 +69,11 @@ impl Drop for Lease {
 impl Leases {
     pub fn new(ledger: Ledger, length: Duration) -> Self {
         Self(Arc::new(Inner { ledger, length, held: Mutex::default() }))
+    }
+
+    /// How long a lease is.
+    pub fn length(&self) -> Duration {
+        self.0.length
     }
 
     /// Holds what was claimed and ends at `until` unless it is renewed.
@@ -117,12 +132,21 @@ impl Leases {
         let mut tick = tokio::time::interval(length / 30);
         loop {
             tick.tick().await;
-            // Before the lease ends, since stopping takes a moment too.
-            let from = Instant::now() + length / 10;
+            let from = Instant::now() + self.margin();
             for (_, entry) in self.held().extract_if(|_, entry| entry.until <= from) {
                 let _ = entry.stop.send(Stop::Lost);
             }
         }
+    }
+
+    fn is_ending(&self, claim: Claim) -> bool {
+        let from = Instant::now() + self.margin();
+        self.held().get(&claim).is_none_or(|entry| entry.until <= from)
+    }
+
+    /// A lease is given up so long before it ends, since stopping takes a moment too.
+    fn margin(&self) -> Duration {
+        self.0.length / 10
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<Claim, Entry>> {

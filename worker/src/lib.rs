@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod notifications;
 pub mod outcome;
 pub mod periodic;
+mod pulse;
 pub mod queue;
 pub mod recorder;
 pub mod registry;

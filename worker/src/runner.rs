@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::attempt::Attempt;
-use crate::leases::{Lease, Leases, Stop};
+use crate::leases::{Lease, Stop};
 use crate::outcome::{Done, Failure, Outcome};
 use crate::queue::{Held, Slot};
 use crate::recorder::Recorder;
@@ -28,7 +28,6 @@ const STOPPING: Duration = Duration::from_secs(1);
 pub struct Runner {
     pub ledger: Ledger,
     pub registry: Registry,
-    pub leases: Leases,
     pub recorder: Recorder,
     /// Where those hear of a job who asked for it.
     pub changes: Changes,
@@ -69,8 +68,7 @@ impl Runner {
 
     async fn run_in_span(&self, held: Held, slot: Slot) {
         let began = Instant::now();
-        let Held { job, until } = held;
-        let lease = self.leases.hold(job.claim, until);
+        let Held { job, lease } = held;
         self.tell_owner(&job);
         let outcome = self.execute(&job, lease).await;
         let took = began.elapsed();
@@ -85,12 +83,15 @@ impl Runner {
         }
     }
 
-    async fn execute(&self, job: &ClaimedJob, lease: Lease) -> Outcome {
+    async fn execute(&self, job: &ClaimedJob, mut lease: Lease) -> Outcome {
         if self.draining.is_cancelled() {
             return Outcome::HandBack;
         }
         if job.cancel_asked {
             return Outcome::Cancelled;
+        }
+        if let Some(stop) = lease.is_stopped() {
+            return stop.into();
         }
         if job.attempt > job.max_attempts {
             return dead("no attempt came to an end: its workers died or lost their lease");
@@ -115,10 +116,7 @@ impl Runner {
         let outcome = tokio::select! {
             biased;
             ended = &mut handler => return Outcome::of(ended),
-            stop = lease.stopped() => match stop {
-                Stop::Cancelled => Outcome::Cancelled,
-                Stop::Lost => Outcome::Lost,
-            },
+            stop = lease.stopped() => stop.into(),
             () = self.ending.cancelled() => Outcome::HandBack,
             () = tokio::time::sleep(limit) => {
                 Outcome::Failed(Failure::Transient(anyhow::anyhow!("not done within {limit:?}")))
@@ -129,6 +127,15 @@ impl Runner {
             tracing::error!("the handler does not stop: it blocks its thread");
         }
         outcome
+    }
+}
+
+impl From<Stop> for Outcome {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Cancelled => Self::Cancelled,
+            Stop::Lost => Self::Lost,
+        }
     }
 }
 

@@ -66,6 +66,12 @@ pub(crate) fn nginx() -> Option<PathBuf> {
     places("nginx").into_iter().next()
 }
 
+/// libfaketime for programs with several threads. Debian keeps it in a folder that is named after the machine.
+pub(crate) fn faketime() -> Option<PathBuf> {
+    let libraries = fs::read_dir("/usr/lib").ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    libraries.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|library| library.is_file())
+}
+
 /// A Python that can make virtual environments. Debian's can only with the
 /// package python3-venv, which is what brings ensurepip.
 pub(crate) fn python_with_venv() -> Option<PathBuf> {

@@ -20,6 +20,7 @@ pub(crate) enum Tool {
     PythonVenv,
     Wrk,
     Chromium,
+    Faketime,
 }
 
 impl Tool {
@@ -32,6 +33,7 @@ impl Tool {
             Self::PythonVenv => "Python 3 with venv",
             Self::Wrk => "wrk",
             Self::Chromium => "Chromium",
+            Self::Faketime => "libfaketime",
         }
     }
 
@@ -43,6 +45,7 @@ impl Tool {
             Self::PythonVenv => "python3-venv",
             Self::Wrk => "wrk",
             Self::Chromium => "chromium",
+            Self::Faketime => "libfaketime",
         }
     }
 
@@ -54,6 +57,7 @@ impl Tool {
             Self::PythonVenv => "python@3",
             Self::Wrk => "wrk",
             Self::Chromium => "chromium",
+            Self::Faketime => "libfaketime",
         }
     }
 
@@ -65,6 +69,7 @@ impl Tool {
             Self::PythonVenv => find::python_with_venv().is_some(),
             Self::Wrk => on_path("wrk").is_some(),
             Self::Chromium => chromium_here().is_some(),
+            Self::Faketime => find::faketime().is_some(),
         }
     }
 
@@ -73,7 +78,7 @@ impl Tool {
         match self {
             Self::Postgres => ", or set PLINTH_DATABASE_URL to a database of your own",
             Self::Redis => ", or set PLINTH_REDIS_URL to a server of your own",
-            Self::Nginx | Self::PythonVenv | Self::Wrk | Self::Chromium => "",
+            Self::Nginx | Self::PythonVenv | Self::Wrk | Self::Chromium | Self::Faketime => "",
         }
     }
 }
@@ -144,6 +149,14 @@ pub(crate) fn chromium() -> Result<Option<PathBuf>> {
 
 fn chromium_here() -> Option<PathBuf> {
     on_path("chromium").or_else(|| on_path("chromium-browser"))
+}
+
+/// The library that gives a process another time of day; installed as Chromium is.
+pub(crate) fn faketime() -> Result<Option<PathBuf>> {
+    match find::faketime() {
+        None if std::env::var_os("CI").is_some() => required(Tool::Faketime, find::faketime).map(Some),
+        here => Ok(here),
+    }
 }
 
 /// The path of wrk, the load generator of the benchmarks.

@@ -3,7 +3,7 @@
 
 mod runner;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 
 use anyhow::{Context as _, Result};
@@ -14,7 +14,7 @@ use crate::build::{self, Profile};
 use crate::cli::Test;
 use crate::console;
 use crate::layout::{Layout, write_private_json};
-use crate::process::{foreground, orphans};
+use crate::process::{Account, foreground, orphans};
 use crate::provision::{self, python};
 use crate::scratch::Scratch;
 use crate::stack::Foundation;
@@ -54,6 +54,26 @@ struct Programs<'a> {
     python: &'a Path,
     /// A browser, where there is one.
     chromium: Option<&'a Path>,
+    /// What gives a process another clock, where it is.
+    faketime: Option<PathBuf>,
+    /// What a test starts that stops its servers.
+    redis_server: PathBuf,
+    postgres: Postgres,
+}
+
+/// PostgreSQL's programs, and who runs them: nobody else than the tests where there is no such account.
+#[derive(Debug, Serialize)]
+struct Postgres {
+    folder: PathBuf,
+    /// User and group.
+    account: Option<(u32, u32)>,
+}
+
+impl Postgres {
+    fn here() -> Result<Self> {
+        let account = Account::for_postgres()?.map(|account| (account.uid.as_raw(), account.gid.as_raw()));
+        Ok(Self { folder: provision::postgres(None)?.bin, account })
+    }
 }
 
 pub(crate) async fn run(layout: &Layout, args: Test) -> Result<ExitCode> {
@@ -82,18 +102,30 @@ async fn run_in(
             // The test itself passes, and the runner hides what it says.
             console::note("SKIPPED: the passkey ceremony in a browser; chromium is not installed");
         }
+        let faketime = provision::faketime()?;
+        if faketime.is_none() {
+            console::note("SKIPPED: worker processes with a wrong clock; libfaketime is not installed");
+        }
         let binaries = build::binaries(layout, Profile::Debug).await?;
         let python = python::environment(layout, "client", &CLIENT_TOOLS).await?;
         let foundation = scratch.services(Durability::None).await?;
-        Ok((binaries, python, chromium, foundation))
+        Ok((binaries, python, chromium, faketime, foundation))
     };
-    let Some((binaries, python, chromium, foundation)) = signals.unless_told(preparations).await? else {
+    let Some((binaries, python, chromium, faketime, foundation)) = signals.unless_told(preparations).await?
+    else {
         return Ok(None);
     };
     let prepared = async {
         let url = foundation.backing().create_database(TEMPLATE)?;
         foundation.migrate(&binaries, &url).await?;
-        let programs = Programs { binaries: &binaries, python: &python, chromium: chromium.as_deref() };
+        let programs = Programs {
+            binaries: &binaries,
+            python: &python,
+            chromium: chromium.as_deref(),
+            faketime,
+            redis_server: provision::redis()?,
+            postgres: Postgres::here()?,
+        };
         describe(scratch, &foundation, programs)
     };
     let outcome = match signals.unless_told(prepared).await {
@@ -112,11 +144,7 @@ async fn run_in(
 }
 
 /// Writes the file for the test kit and returns its path.
-fn describe(
-    scratch: &Scratch,
-    foundation: &Foundation,
-    programs: Programs<'_>,
-) -> Result<std::path::PathBuf> {
+fn describe(scratch: &Scratch, foundation: &Foundation, programs: Programs<'_>) -> Result<PathBuf> {
     let addresses = &foundation.backing().addresses;
     let facts = foundation.facts();
     let services = Services {

@@ -51,7 +51,7 @@ impl Process {
         public: &str,
         internal: &str,
     ) -> Self {
-        let child = command(program, stage).args(arguments).envs(binds.iter().copied()).spawn();
+        let child = Self::command(program, stage).args(arguments).envs(binds.iter().copied()).spawn();
         let mut child = child.expect("the binary starts");
         let (url, internal_url) = (format!("http://{public}"), format!("http://{internal}"));
         let ready = format!("{internal_url}/readyz");
@@ -83,6 +83,19 @@ impl Process {
         answer.expect("it answers").text().await.expect("a text")
     }
 
+    /// A program as it is started on this stage, of the folder of the binaries unless its path is a whole one. Dropped,
+    /// what it starts is killed.
+    pub fn command(program: &str, stage: &Stage) -> Command {
+        let mut command = Command::new(Services::get().binaries.join(program));
+        // What stands in the environment of the tests is not for the product: it refuses settings that it does not know.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PLINTH_"))
+        {
+            command.env_remove(name);
+        }
+        command.env("PLINTH_LOG_LEVEL", "warn").envs(stage.variables().iter().cloned()).kill_on_drop(true);
+        command
+    }
+
     /// Runs a binary to its end: a one-shot.
     pub async fn run(program: &str, arguments: &[&str], stage: &Stage) -> Output {
         Self::run_reading(program, arguments, stage, "").await
@@ -90,7 +103,7 @@ impl Process {
 
     /// The same with a text on its standard input.
     pub async fn run_reading(program: &str, arguments: &[&str], stage: &Stage, input: &str) -> Output {
-        let mut command = command(program, stage);
+        let mut command = Self::command(program, stage);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let mut stdin = child.stdin.take().expect("it is piped");
@@ -104,19 +117,9 @@ impl Process {
     }
 }
 
-fn command(program: &str, stage: &Stage) -> Command {
-    let mut command = Command::new(Services::get().binaries.join(program));
-    // What stands in the environment of the tests is not for the product: it refuses settings that it does not know.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PLINTH_")) {
-        command.env_remove(name);
-    }
-    command.env("PLINTH_LOG_LEVEL", "warn").envs(stage.variables().iter().cloned()).kill_on_drop(true);
-    command
-}
-
 /// An address that is free now; whoever needs it binds it at once. Its port is below those that the system gives to
 /// outgoing connections, so that none of these takes it meanwhile, and drawn, so that two tests seldom draw the same.
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     loop {
         let draw = u16::try_from(Uuid::new_v4().as_u128() % 9_000).expect("it is small");
         if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, 10_000 + draw)) {

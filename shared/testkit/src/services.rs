@@ -25,6 +25,18 @@ pub struct Services {
     pub python: PathBuf,
     /// A browser; none on a developer's machine that has none.
     pub chromium: Option<PathBuf>,
+    /// libfaketime; none on a developer's machine that has none.
+    pub faketime: Option<PathBuf>,
+    pub redis_server: PathBuf,
+    pub postgres: Postgres,
+}
+
+/// PostgreSQL's programs.
+#[derive(Debug, Deserialize)]
+pub struct Postgres {
+    pub folder: PathBuf,
+    /// The user and group that run them, where the tests' own may not.
+    pub account: Option<(u32, u32)>,
 }
 
 impl Services {

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub struct Wire {
     pub address: SocketAddr,
-    /// Raised at each cut; whether the wire carries anything after it.
+    /// Raised at each cut; what the wire carries after it.
     state: Arc<watch::Sender<State>>,
     requests: Arc<AtomicU64>,
 }
@@ -22,6 +22,8 @@ pub struct Wire {
 struct State {
     cuts: u64,
     whole: bool,
+    /// Nothing gets to the server, and nobody is told.
+    held: bool,
 }
 
 impl Wire {
@@ -29,7 +31,7 @@ impl Wire {
     pub async fn to(server: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let state = Arc::new(watch::Sender::new(State { cuts: 0, whole: true }));
+        let state = Arc::new(watch::Sender::new(State { cuts: 0, whole: true, held: false }));
         let seen = state.subscribe();
         let requests = Arc::new(AtomicU64::new(0));
         let counted = requests.clone();
@@ -48,7 +50,15 @@ impl Wire {
 
     /// Breaks every connection and every new one, until [`Wire::mend`].
     pub fn tear(&self) {
-        self.state.send_modify(|state| *state = State { cuts: state.cuts + 1, whole: false });
+        self.state.send_modify(|state| {
+            state.cuts += 1;
+            state.whole = false;
+        });
+    }
+
+    /// Keeps what is sent to the server, on every connection, until [`Wire::mend`]: as a network that loses everything.
+    pub fn hold(&self) {
+        self.state.send_modify(|state| state.held = true);
     }
 
     /// How often something was sent to the server: round trips, where one waits for the other.
@@ -57,7 +67,10 @@ impl Wire {
     }
 
     pub fn mend(&self) {
-        self.state.send_modify(|state| state.whole = true);
+        self.state.send_modify(|state| {
+            state.whole = true;
+            state.held = false;
+        });
     }
 }
 
@@ -67,18 +80,24 @@ async fn carry(
     mut state: watch::Receiver<State>,
     requests: Arc<AtomicU64>,
 ) {
-    let State { cuts, whole } = *state.borrow_and_update();
+    let State { cuts, whole, .. } = *state.borrow_and_update();
     if !whole {
         return;
     }
     let Ok(server) = TcpStream::connect(server).await else { return };
+    let flow = state.clone();
     tokio::select! {
-        _ = both_ways(client, server, &requests) => {}
+        _ = both_ways(client, server, &requests, flow) => {}
         _ = state.wait_for(|now| now.cuts != cuts) => {}
     }
 }
 
-async fn both_ways(client: TcpStream, server: TcpStream, requests: &AtomicU64) -> io::Result<()> {
+async fn both_ways(
+    client: TcpStream,
+    server: TcpStream,
+    requests: &AtomicU64,
+    mut flow: watch::Receiver<State>,
+) -> io::Result<()> {
     // Small messages go as they come, or two delayed acknowledgements would dominate every round trip.
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
@@ -90,6 +109,8 @@ async fn both_ways(client: TcpStream, server: TcpStream, requests: &AtomicU64) -
             match from_client.read(&mut buffer).await? {
                 0 => return to_server.shutdown().await,
                 length => {
+                    // The wire goes with the test, and what it carries with it.
+                    let _ = flow.wait_for(|now| !now.held).await;
                     requests.fetch_add(1, Ordering::Relaxed);
                     to_server.write_all(&buffer[..length]).await?;
                 }

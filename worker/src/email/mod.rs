@@ -16,6 +16,7 @@ use plinth_domain::id::JobId;
 use plinth_platform::mailer::{Mail, MailError, Mailer};
 
 use crate::attempt::Attempt;
+use crate::backoff;
 use crate::outcome::{Done, Failure};
 
 /// What the mails of this queue need.
@@ -33,7 +34,7 @@ pub struct Post {
 
 impl Post {
     /// Sends the job's mail, unless the mail server has it already. It is written down before and after: the one
-    /// repetition there can be is that of a worker which dies between the server's 250 and our commit.
+    /// repetition there can be is that of a worker which dies, or loses its lease, between the server's 250 and our commit.
     async fn deliver(&self, attempt: &Attempt, mail: Mail) -> Done {
         // What the server does with the mail of a domain takes as long as that domain does.
         let domain = mail.to.rsplit('@').next().unwrap_or_default().to_lowercase();
@@ -46,8 +47,19 @@ impl Post {
             Standing::New => {}
         }
         self.mailer.send(mail).await.map_err(not_sent)?;
-        self.sent.accepted(attempt.job).await?;
+        self.write_down(attempt.job).await;
         Ok(())
+    }
+
+    /// The server has the mail. That is written however long PostgreSQL is away, since another attempt would send it
+    /// again; whoever runs the handler ends it with the lease.
+    async fn write_down(&self, job: JobId) {
+        for failures in 1.. {
+            let Err(error) = self.sent.accepted(job).await else { return };
+            let wait = backoff::STORE.draw(failures);
+            tracing::warn!(%error, ?wait, "it cannot be written down yet that the server has the mail");
+            tokio::time::sleep(wait).await;
+        }
     }
 }
 
@@ -113,7 +125,7 @@ fn not_sent(error: MailError) -> Failure {
 
 /// The mail as core knows it.
 fn asked(attempt: &Attempt) -> Asked {
-    Asked { at: attempt.job.minted_at(), again: attempt.number > 1 }
+    Asked { at: attempt.job.minted_at(), again: attempt.is_repetition() }
 }
 
 /// The address in a job.

@@ -14,15 +14,14 @@ use apalis_core::worker::context::WorkerContext;
 use plinth_core::jobs::ClaimedJob;
 use plinth_domain::job::Priority;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::Instant;
 use tower_layer::Identity;
 
+use crate::leases::Lease;
+
 /// A job that this process holds.
-#[derive(Debug)]
 pub struct Held {
     pub job: ClaimedJob,
-    /// When the lease ends at the earliest.
-    pub until: Instant,
+    pub lease: Lease,
 }
 
 /// The source of apalis's worker: what was claimed, high priorities first. It never fails and ends with the channel.

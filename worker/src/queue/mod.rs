@@ -6,7 +6,6 @@ mod pace;
 mod source;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use apalis_core::worker::builder::WorkerBuilder;
 use plinth_core::jobs::{Ledger, Transport};
@@ -19,6 +18,7 @@ use self::backend::Claimed;
 use self::desk::Desk;
 use self::source::Source;
 use crate::dispatcher::Refills;
+use crate::leases::Leases;
 use crate::runner::Runner;
 
 pub use self::backend::Held;
@@ -33,7 +33,7 @@ pub struct Service {
     pub pace: Arc<Pace>,
     /// This start of this process, as the ledger names the holder of a lease.
     pub owner: Arc<str>,
-    pub lease: Duration,
+    pub leases: Leases,
     pub ledger: Ledger,
     pub redis: Redis,
     pub refills: Refills,
@@ -48,7 +48,7 @@ impl Service {
         let source = Source {
             queue: self.queue,
             owner: self.owner.clone(),
-            lease: self.lease,
+            leases: self.leases,
             ledger: self.ledger,
             transport: Transport::new(&self.redis),
             client: self.redis.client().clone(),

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::backend::Held;
 use super::pace::Pace;
 use crate::dispatcher::Refills;
+use crate::leases::Leases;
 use crate::{backoff, metrics};
 
 /// While jobs come one after the other, those of so long are claimed together: a commit is worth waiting for.
@@ -34,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Source {
     pub(super) queue: Queue,
     pub(super) owner: Arc<str>,
-    pub(super) lease: Duration,
+    pub(super) leases: Leases,
     pub(super) ledger: Ledger,
     pub(super) transport: Transport,
     pub(super) client: Client,
@@ -130,15 +131,17 @@ impl Source {
     async fn claim(&self, jobs: &[JobId], stop: &CancellationToken) {
         for failures in 1.. {
             let asked = Instant::now();
-            match self.ledger.claim(jobs, &self.owner, self.lease).await {
+            match self.ledger.claim(jobs, &self.owner, self.leases.length()).await {
                 Ok(claimed) => {
                     metrics::delivered(self.queue, metrics::CLAIMED, claimed.len());
                     metrics::delivered(self.queue, metrics::NOT_DUE, jobs.len() - claimed.len());
                     self.pace.claimed(claimed.len());
                     for job in claimed {
                         metrics::waited(self.queue, job.waited);
+                        // From now on, since it may wait for a slot for longer than was thought.
+                        let lease = self.leases.hold(job.claim, asked + self.leases.length());
                         // Nobody listens any more only when the process ends; the lease gives the job back.
-                        let _ = self.claims.send(Held { job, until: asked + self.lease });
+                        let _ = self.claims.send(Held { job, lease });
                     }
                     return;
                 }

@@ -1,9 +1,12 @@
 //! What becomes of one job: once, again, dead, or somebody else's.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use plinth_core::jobs::{Ended, HowItEnded, Transport};
 use plinth_domain::id::JobId;
+use plinth_platform::settings::AtLeast;
 use plinth_worker::outcome::Failure;
 use plinth_worker::registry::Registry;
 
@@ -144,6 +147,42 @@ async fn a_job_longer_than_its_lease_keeps_it() {
     house.push(&[job]).await;
     house.until_all_are("done", 1).await;
     assert_eq!((log.runs(job), house.job(job).await.attempt), (1, 1));
+    for worker in workers {
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn jobs_claimed_ahead_of_long_ones_are_held_until_they_begin() {
+    let house = House::open().await;
+    let (log, takes_long) = (Log::default(), Arc::new(AtomicBool::new(false)));
+    let mut settings = house.settings();
+    settings.lease = Duration::from_millis(900);
+    settings.concurrency = AtLeast(1);
+    let workers = [0, 1].map(|_| {
+        let (log, takes_long) = (log.clone(), takes_long.clone());
+        let registry = Registry::default().with(move |_: Tally, attempt| {
+            let (log, takes_long) = (log.clone(), takes_long.clone());
+            async move {
+                log.begin(attempt.job);
+                let takes = if takes_long.load(Ordering::Relaxed) { 500 } else { 0 };
+                tokio::time::sleep(Duration::from_millis(takes)).await;
+                log.end(attempt.job);
+                Ok(())
+            }
+        });
+        house.start_with(settings.clone(), registry)
+    });
+    // Short ones, by which a worker learns to claim ahead.
+    let short = house.enqueue_many(200).await;
+    house.push(&short).await;
+    house.until_all_are("done", short.len()).await;
+    takes_long.store(true, Ordering::Relaxed);
+    let jobs = house.enqueue_many(12).await;
+    house.push(&jobs).await;
+    house.until_all_are("done", short.len() + jobs.len()).await;
+    assert!(jobs.iter().all(|job| log.runs(*job) == 1), "none is taken over while it waits");
+    assert_eq!(log.overlaps(), 0);
     for worker in workers {
         worker.stop().await;
     }

@@ -60,7 +60,7 @@ impl Log {
             async move {
                 log.begin(attempt.job);
                 tokio::time::sleep(takes).await;
-                *log.lock().running.entry(attempt.job).or_default() -= 1;
+                log.end(attempt.job);
                 Ok(())
             }
         })
@@ -72,6 +72,10 @@ impl Log {
         let running = entries.running.entry(job).or_default();
         *running += 1;
         entries.overlaps += usize::from(*running > 1);
+    }
+
+    pub(crate) fn end(&self, job: JobId) {
+        *self.lock().running.entry(job).or_default() -= 1;
     }
 
     pub(crate) fn runs(&self, job: JobId) -> usize {
@@ -167,10 +171,30 @@ impl House {
     }
 
     pub(crate) fn start_with(&self, settings: WorkerSettings, registry: Registry) -> Worker {
+        self.start_on(self.stores.clone(), settings, registry)
+    }
+
+    /// The stores of a process whose clock is so much ahead.
+    pub(crate) fn stores_at(&self, ahead: time::Duration) -> Stores {
+        let stores = self.stage.stores();
+        stores.clock.advance(ahead);
+        stores
+    }
+
+    /// A worker whose clock is so much ahead.
+    pub(crate) fn start_at(
+        &self,
+        ahead: time::Duration,
+        settings: WorkerSettings,
+        registry: Registry,
+    ) -> Worker {
+        self.start_on(self.stores_at(ahead), settings, registry)
+    }
+
+    fn start_on(&self, stores: Stores, settings: WorkerSettings, registry: Registry) -> Worker {
         let stop = CancellationToken::new();
         let queues = vec![(Queue::Email, settings.concurrency.count())];
-        let fleet =
-            Fleet { stores: self.stores.clone(), ledger: self.ledger.clone(), settings, queues, registry };
+        let fleet = Fleet { stores, ledger: self.ledger.clone(), settings, queues, registry };
         Worker { fleet: tokio::spawn(fleet.run(stop.clone())), stop }
     }
 

@@ -1,6 +1,7 @@
 //! The worker against real PostgreSQL and Redis.
 
 mod cleanup;
+mod clocks;
 mod delivery;
 mod drain;
 mod house;

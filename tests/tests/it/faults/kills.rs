@@ -24,8 +24,9 @@ async fn a_second_worker_finishes_what_a_killed_one_held() {
     let post = Process::worker_with(&stage, &["--queues", "email"]).await;
     let person = Door::of(&api).person().await;
     let stores = stage.stores();
-    // Each another one: equal ones would be kept once.
-    for answer in join_all((0..8).map(|n| person.uploading("photo.jpg", jpeg(400 + n, 300)).send())).await {
+    // Equal ones would be kept, and made small, once.
+    let uploads = (0..8).map(|n| person.uploading("photo.jpg", jpeg(400 + n, 300)).send());
+    for answer in join_all(uploads).await {
         assert_eq!(answer.expect("the API answers").status(), StatusCode::CREATED);
     }
 
@@ -110,5 +111,38 @@ async fn jobs_that_a_killed_api_never_pushed_are_done() {
     Door::of(&api).register(&email).await;
     api.kill().await;
     assert!(Mailbox::first_to(&email).await.html.is_some());
+    assert!(worker.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_job_is_done_though_the_api_is_killed_between_its_commit_and_its_push() {
+    // Longer than it takes to kill it.
+    let mut stage = Stage::open().await.with("PLINTH_REDIS_TIMEOUT", "10s");
+    let worker = Process::worker_with(&stage, &["--queues", "email"]).await;
+    let wire = stage.wire_redis().await;
+    let api = Process::api(&stage).await;
+    let (door, stores, email) = (Door::of(&api), stage.stores(), fresh_email());
+    // The request stands still right before it inserts the job.
+    let mut obstacle = stores.db.begin().await.expect("begins");
+    sqlx::query("LOCK TABLE jobs IN EXCLUSIVE MODE").execute(&mut *obstacle).await.expect("locks");
+    let asked = tokio::spawn({
+        let email = email.clone();
+        async move { door.try_register(&email).await }
+    });
+    let inserting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+        AND application_name = 'plinth-api' AND wait_event_type = 'Lock'";
+    until("it waits", async || (count(&stores, inserting).await == 1).then_some(())).await;
+    wire.hold();
+    obstacle.rollback().await.expect("ends");
+    until("it is committed", async || (count(&stores, "SELECT count(*) FROM jobs").await == 1).then_some(()))
+        .await;
+    api.kill().await;
+    assert!(asked.await.expect("no panic").is_err(), "nobody was answered");
+
+    assert!(Mailbox::first_to(&email).await.html.is_some());
+    until_none(&stores, "it is done", NOT_DONE).await;
+    assert_eq!(count(&stores, "SELECT attempt::bigint FROM jobs").await, 1);
+    let dispatched = worker.metrics().await;
+    assert!(!dispatched.contains("plinth_jobs_dispatched_total{queue=\"email\"} 0\n"), "{dispatched}");
     assert!(worker.stop().await.success());
 }

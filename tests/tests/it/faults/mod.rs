@@ -1,10 +1,16 @@
 //! What is promised when something breaks: processes are killed, stores go away, two do the same at once.
 
 mod chaos;
+mod clocks;
 mod kills;
+mod load;
+mod mail_server;
+mod phases;
+mod poison;
 mod postgres_away;
 mod redis_away;
 mod redis_wiped;
+mod restarts;
 mod smtp;
 mod stops;
 mod twice;

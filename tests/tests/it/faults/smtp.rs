@@ -1,110 +1,16 @@
 //! The mail server refuses, is busy, or says nothing any more.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use plinth_testkit::{Process, Stage, until};
+use reqwest::StatusCode;
+use serde_json::json;
 
-use plinth_testkit::{Process, Stage};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-
+use super::mail_server::MailServer;
 use crate::house::{Door, count, until_none};
-
-/// What the server says to a recipient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
-    Takes,
-    /// At first; it takes the next try.
-    BusyOnce,
-    Refuses,
-    Hangs,
-}
-
-/// A mail server that knows how to behave to whom.
-#[derive(Clone, Default)]
-struct Server(Arc<Mutex<Seen>>);
-
-#[derive(Default)]
-struct Seen {
-    tries: HashMap<String, usize>,
-    taken: Vec<String>,
-}
-
-impl Server {
-    /// Starts it; its URL.
-    async fn start(&self) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let url = format!("smtp://{}", listener.local_addr().expect("it is bound"));
-        let server = self.clone();
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let server = server.clone();
-                // A client that goes away in the middle is nothing to tell.
-                tokio::spawn(async move { server.converse(socket).await.ok() });
-            }
-        });
-        url
-    }
-
-    async fn converse(&self, socket: TcpStream) -> std::io::Result<()> {
-        let mut socket = BufReader::new(socket);
-        socket.write_all(b"220 test\r\n").await?;
-        let mut recipient = String::new();
-        let mut line = String::new();
-        loop {
-            line.clear();
-            if socket.read_line(&mut line).await? == 0 {
-                return Ok(());
-            }
-            let reply = match line.get(..4).unwrap_or_default() {
-                "EHLO" | "MAIL" | "RSET" | "NOOP" => "250 so be it\r\n",
-                "RCPT" => {
-                    let address = line.split(['<', '>']).nth(1).unwrap_or_default();
-                    address.clone_into(&mut recipient);
-                    match self.manner_to(address) {
-                        Manner::Takes => "250 so be it\r\n",
-                        Manner::BusyOnce => "451 later\r\n",
-                        Manner::Refuses => "550 nobody of that name\r\n",
-                        Manner::Hangs => std::future::pending().await,
-                    }
-                }
-                "DATA" => {
-                    socket.write_all(b"354 go on\r\n").await?;
-                    while line != ".\r\n" {
-                        line.clear();
-                        socket.read_line(&mut line).await?;
-                    }
-                    self.0.lock().expect("no holder panics").taken.push(recipient.clone());
-                    "250 taken\r\n"
-                }
-                _ => return socket.write_all(b"221 bye\r\n").await,
-            };
-            socket.write_all(reply.as_bytes()).await?;
-        }
-    }
-
-    /// The domain says it.
-    fn manner_to(&self, address: &str) -> Manner {
-        let mut seen = self.0.lock().expect("no holder panics");
-        let tries = seen.tries.entry(address.to_owned()).or_default();
-        *tries += 1;
-        match address.rsplit('@').next() {
-            Some("busy.example") if *tries == 1 => Manner::BusyOnce,
-            Some("refused.example") => Manner::Refuses,
-            Some("hangs.example") => Manner::Hangs,
-            _ => Manner::Takes,
-        }
-    }
-
-    fn taken(&self, address: &str) -> usize {
-        let seen = self.0.lock().expect("no holder panics");
-        seen.taken.iter().filter(|taken| *taken == address).count()
-    }
-}
 
 #[tokio::test]
 async fn a_busy_server_gets_the_mail_once_and_a_refusal_is_a_dead_letter() {
-    let server = Server::default();
-    let stage = Stage::open().await.with("PLINTH_SMTP_URL", &server.start().await);
+    let (server, url) = MailServer::start().await;
+    let stage = Stage::open().await.with("PLINTH_SMTP_URL", &url);
     let api = Process::api(&stage).await;
     let worker = Process::worker_with(&stage, &["--queues", "email"]).await;
     let door = Door::of(&api);
@@ -113,7 +19,7 @@ async fn a_busy_server_gets_the_mail_once_and_a_refusal_is_a_dead_letter() {
     let stores = stage.stores();
     let unfinished = "SELECT count(*) FROM jobs WHERE state NOT IN ('done', 'dead')";
     until_none(&stores, "both have ended", unfinished).await;
-    assert_eq!(server.taken("ada@busy.example"), 1);
+    assert_eq!(server.taken_for("ada@busy.example").len(), 1);
     assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE state = 'done' AND attempt = 2").await, 1);
     let refused =
         "SELECT count(*) FROM jobs WHERE state = 'dead' AND attempt = 1 AND last_error LIKE '%550%'";
@@ -125,10 +31,10 @@ async fn a_busy_server_gets_the_mail_once_and_a_refusal_is_a_dead_letter() {
 
 #[tokio::test]
 async fn a_domain_that_says_nothing_holds_up_its_own_mails_only() {
-    let server = Server::default();
+    let (_server, url) = MailServer::start().await;
     let stage = Stage::open()
         .await
-        .with("PLINTH_SMTP_URL", &server.start().await)
+        .with("PLINTH_SMTP_URL", &url)
         .with("PLINTH_SMTP_PER_DOMAIN", "1")
         .with("PLINTH_WORKER_CONCURRENCY", "2");
     let api = Process::api(&stage).await;
@@ -147,4 +53,63 @@ async fn a_domain_that_says_nothing_holds_up_its_own_mails_only() {
     assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE state = 'running'").await, 1);
     assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE parked").await, 3);
     worker.kill().await;
+}
+
+#[tokio::test]
+async fn a_mail_that_waits_for_its_domain_is_sent_though_its_token_is_minted_already() {
+    let (server, url) = MailServer::start().await;
+    let stage = Stage::open().await.with("PLINTH_SMTP_URL", &url).with("PLINTH_SMTP_PER_DOMAIN", "1");
+    let api = Process::api(&stage).await;
+    let worker = Process::worker_with(&stage, &["--queues", "email"]).await;
+    let (door, stores) = (Door::of(&api), stage.stores());
+    let people = ["ada@slow.example", "bob@slow.example"];
+    for email in people {
+        door.register(email).await;
+    }
+    let unfinished = "SELECT count(*) FROM jobs WHERE state <> 'done'";
+    until_none(&stores, "both are registered", unfinished).await;
+    server.keep_silent();
+    for email in people {
+        let asked = door.post("/v1/auth/password/forgot", &json!({ "email": email })).await;
+        asked.expect(StatusCode::ACCEPTED);
+    }
+    let parked = "SELECT count(*) FROM jobs WHERE parked";
+    until("one waits for the other", async || {
+        (server.taken() == 3 && count(&stores, parked).await == 1).then_some(())
+    })
+    .await;
+    server.answer();
+    until_none(&stores, "both are done", unfinished).await;
+    for email in people {
+        assert_eq!(server.taken_for(email).len(), 2, "{email}");
+    }
+    assert!(worker.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_mail_that_the_server_took_while_postgresql_was_away_is_not_sent_again() {
+    let (server, url) = MailServer::start().await;
+    let mut stage =
+        Stage::open().await.with("PLINTH_SMTP_URL", &url).with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "1s");
+    let api = Process::api(&stage).await;
+    // The worker alone reaches PostgreSQL by the wire.
+    let stores = stage.stores();
+    let wire = stage.wire_database().await;
+    let worker = Process::worker_with(&stage, &["--queues", "email"]).await;
+    server.keep_silent();
+    Door::of(&api).register("ada@example.org").await;
+    until("the server has the mail", async || (server.taken() == 1).then_some(())).await;
+    wire.tear();
+    server.answer();
+    until("that cannot be written down", async || {
+        let metrics = worker.metrics().await;
+        let failed = |line: &str| line.contains("\"sent_mails.accepted\"") && line.contains("\"error\"");
+        metrics.lines().any(failed).then_some(())
+    })
+    .await;
+    wire.mend();
+    until_none(&stores, "it is done", "SELECT count(*) FROM jobs WHERE state <> 'done'").await;
+    assert_eq!(server.taken(), 1);
+    assert_eq!(count(&stores, "SELECT attempt::bigint FROM jobs").await, 1);
+    assert!(worker.stop().await.success());
 }

@@ -90,7 +90,8 @@ pub struct Renewed {
 }
 
 impl Ledger {
-    /// Takes those of the jobs that are due, that nobody holds and whose queue is not paused.
+    /// Takes those of the jobs that are due, that nobody holds and whose queue is not paused. Of those that lost one
+    /// worker after the other it takes one at a time.
     pub async fn claim(&self, jobs: &[JobId], owner: &str, lease: Duration) -> Result<Vec<ClaimedJob>> {
         let mut ids: Vec<_> = jobs.iter().map(|job| job.0).collect();
         // In order, as everything that takes several: two that take the same ones cannot wait for each other.
@@ -101,7 +102,7 @@ impl Ledger {
             ids.retain(|id| !taken.contains(id));
             claimed.extend(self.take_over(&ids, owner, lease).await?);
         }
-        Ok(claimed)
+        self.one_suspect_at_a_time(claimed).await
     }
 
     /// Those that nobody holds. No state is named where ids are given: PostgreSQL would walk a small index by state, with

@@ -7,6 +7,7 @@ mod backlog;
 mod claims;
 mod ends;
 mod limits;
+mod suspects;
 mod window;
 
 pub(super) use backlog::backlog;
