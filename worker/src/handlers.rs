@@ -9,14 +9,14 @@ use plinth_core::files::{Processing, Purge};
 use plinth_core::jobs::SentMails;
 use plinth_core::notifications::Inbox;
 use plinth_domain::job::{
-    CleanUp, DeliverNotification, MakeThumbnails, PurgeBlob, ResendVerificationMail, SendEmailChangeMail,
-    SendPasswordResetMail, SendSecurityNotice, SendVerificationMail,
+    CleanUp, DeliverNotification, MakeThumbnails, PurgeBlob, ReconcileFiles, ResendVerificationMail,
+    SendEmailChangeMail, SendPasswordResetMail, SendSecurityNotice, SendVerificationMail,
 };
 use plinth_platform::mailer::Mailer;
 use plinth_platform::settings::Settings;
 
 use crate::registry::Registry;
-use crate::{cleanup, email, files, notifications};
+use crate::{cleanup, email, files, notifications, reconcile};
 
 /// The handlers, with what each needs.
 pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
@@ -39,11 +39,15 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
     let kept = Kept::of(settings);
     // It ends by itself, with a report, before it would be stopped.
     let within = settings.worker.job_timeout * 4 / 5;
-    let stores = stores.clone();
+    let abandoned_after = settings.files.abandoned_after;
+    let (stores, compared) = (stores.clone(), stores.clone());
     Ok(mails(Registry::default(), post)
         .with(move |job: MakeThumbnails, attempt| files::thumbnails::make(thumbnails.clone(), job, attempt))
         .with(move |job: PurgeBlob, _| files::purge::remove(purge.clone(), job))
         .with(move |job: DeliverNotification, _| notifications::deliver::put(inbox.clone(), job))
+        .with(move |job: ReconcileFiles, _| {
+            reconcile::files::compare(compared.clone(), job, abandoned_after, within)
+        })
         .with(move |_: CleanUp, _| cleanup::expired::remove(stores.clone(), kept, within)))
 }
 

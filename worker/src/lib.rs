@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod periodic;
 mod pulse;
 pub mod queue;
+pub mod reconcile;
 pub mod recorder;
 pub mod registry;
 pub mod runner;

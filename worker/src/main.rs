@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use plinth_platform::causes;
 use plinth_platform::settings::Settings;
-use plinth_worker::commands::{jobs, queues};
-use plinth_worker::{app, cleanup, periodic};
+use plinth_worker::commands::{jobs, keys, queues};
+use plinth_worker::{app, cleanup, periodic, reconcile};
 
 /// Faster than the system's, and gives memory back after a burst.
 #[global_allocator]
@@ -27,6 +27,11 @@ enum Command {
     Run(app::Run),
     /// Remove once what is over, print one line of JSON, and exit: for cron.
     Cleanup(cleanup::command::Arguments),
+    /// Compare S3 with PostgreSQL once, mend what can be mended, print one line of JSON, and exit: for cron.
+    Reconcile(reconcile::command::Arguments),
+    /// The keys of files.
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Show the periodic tasks with their last and next ticks.
     Periodic(periodic::command::Arguments),
     /// See and steer background jobs.
@@ -56,6 +61,13 @@ fn execute(command: Command) -> anyhow::Result<()> {
         match command {
             Command::Run(run) => app::run(settings, run).await,
             Command::Cleanup(arguments) => cleanup::command::run(&settings, arguments).await,
+            Command::Reconcile(arguments) => reconcile::command::run(&settings, &arguments).await,
+            Command::Keys(command) => {
+                let (line, is_well) = keys::run(&settings, &command).await?;
+                print(&line)?;
+                anyhow::ensure!(is_well, "not every key could be wrapped anew");
+                Ok(())
+            }
             Command::Periodic(arguments) => periodic::command::run(&settings, &arguments).await,
             Command::Jobs(command) => print(&jobs::run(settings, command).await?),
             Command::Queues(command) => print(&queues::run(settings, command).await?),

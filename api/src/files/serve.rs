@@ -97,7 +97,7 @@ fn content_range(range: ByteRange, size: u64) -> String {
 struct Parts {
     boundary: String,
     /// What stands before the bytes of each range.
-    parts: Vec<(Bytes, ByteRange)>,
+    ranges: Vec<(Bytes, ByteRange)>,
     end: Bytes,
     length: u64,
 }
@@ -105,7 +105,7 @@ struct Parts {
 impl Parts {
     fn new(ranges: Vec<ByteRange>, content: &Content) -> Self {
         let boundary = plinth_platform::crypto::unique_name();
-        let parts: Vec<_> = ranges
+        let ranges: Vec<_> = ranges
             .into_iter()
             .map(|range| {
                 let range_header = content_range(range, content.size);
@@ -117,8 +117,8 @@ impl Parts {
             })
             .collect();
         let end = Bytes::from(format!("\r\n--{boundary}--\r\n"));
-        let length = parts.iter().map(|(head, range)| head.len() as u64 + length(*range)).sum::<u64>();
-        Self { boundary, parts, length: length + end.len() as u64, end }
+        let length = ranges.iter().map(|(head, range)| head.len() as u64 + length(*range)).sum::<u64>();
+        Self { boundary, ranges, length: length + end.len() as u64, end }
     }
 
     fn content_type(&self) -> String {
@@ -128,7 +128,7 @@ impl Parts {
     /// Each range is opened when the one before it was sent.
     fn open(self, files: Files, content: Content) -> impl Stream<Item = Result<Bytes>> {
         let end = stream::iter([Ok(self.end)]);
-        stream::iter(self.parts)
+        stream::iter(self.ranges)
             .then(move |(head, range)| {
                 let (files, content) = (files.clone(), content.clone());
                 async move {

@@ -40,7 +40,7 @@ fn within(spec: (Option<u64>, Option<u64>), size: u64) -> Option<ByteRange> {
         (Some(first), last) => {
             (first <= end).then(|| ByteRange { first, last: last.unwrap_or(u64::MAX).min(end) })
         }
-        (None, Some(0)) | (None, None) => None,
+        (None, Some(0) | None) => None,
         (None, Some(suffix)) => Some(ByteRange { first: size.saturating_sub(suffix), last: end }),
     }
 }

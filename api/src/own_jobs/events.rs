@@ -73,6 +73,7 @@ impl WatchOwnJob {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a stream gives what it has")]
 fn event(job: OwnJob) -> Event {
     Event::message(job.to_json_string()).event_type("job").id(job.version())
 }

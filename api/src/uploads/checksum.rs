@@ -34,7 +34,7 @@ impl Checksum {
         self.context.update(bytes);
     }
 
-    pub(super) fn is_met(self) -> bool {
+    pub(super) fn matches(self) -> bool {
         self.context.finish().as_ref() == self.expected
     }
 }
@@ -46,7 +46,7 @@ mod tests {
     fn is_met(header: &str, bytes: &[u8]) -> bool {
         let mut checksum = Checksum::read(header).expect("reads");
         checksum.update(bytes);
-        checksum.is_met()
+        checksum.matches()
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(crate) struct TellUploadOptions {
 impl TellUploadOptions {
     /// Ask what of the tus protocol is spoken
     #[oai(path = "/uploads", method = "options", operation_id = "tellUploadOptions")]
+    #[expect(clippy::unused_async, reason = "every operation is asked asynchronously")]
     async fn tell(&self) -> Result<Bare<204>> {
         let mut response = empty(StatusCode::NO_CONTENT);
         insert(&mut response, HeaderName::from_static("tus-version"), VERSION);

@@ -49,12 +49,11 @@ pub(super) fn told(mut response: Response, upload: &Resumable, abandoned_after: 
         Some(length) => headers.insert(LENGTH, length.into()),
         None => headers.insert(DEFER_LENGTH, HeaderValue::from_static("1")),
     };
-    match upload.made {
-        Some(file) => insert(&mut response, FILE_ID, &file.to_string()),
-        None => {
-            let expires = httpdate::fmt_http_date(upload.expires_at(abandoned_after).into());
-            insert(&mut response, EXPIRES, &expires);
-        }
+    if let Some(file) = upload.made {
+        insert(&mut response, FILE_ID, &file.to_string());
+    } else {
+        let expires = httpdate::fmt_http_date(upload.expires_at(abandoned_after).into());
+        insert(&mut response, EXPIRES, &expires);
     }
     spoken(response)
 }

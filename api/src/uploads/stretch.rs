@@ -34,7 +34,7 @@ impl Stretch {
         if let Some(checksum) = self.checksum {
             // Nothing is kept of what did not come whole.
             received?;
-            if !checksum.is_met() {
+            if !checksum.matches() {
                 return Err(Error::ChecksumMismatch.into());
             }
             return end(writer, &self.origin, Ok(())).await;

@@ -85,7 +85,7 @@ impl Events {
                     line.map(|value| value.trim_start_matches(": ").trim_start_matches(':').to_owned())
                 };
                 let (name, id, data) = (field("event"), field("id"), field("data"));
-                self.text = rest.to_owned();
+                self.text = String::from(rest);
                 // A comment keeps the line open and is no event.
                 if let Some(data) = data {
                     assert_eq!(name.as_deref(), Some("job"));

@@ -33,11 +33,12 @@ impl Stores {
                 endpoint: settings.s3.endpoint.as_deref(),
                 region: &settings.s3.region,
                 bucket: &settings.s3.bucket,
+                prefix: &settings.s3.prefix,
                 access_key_id: &settings.s3.access_key_id,
                 secret_access_key: settings.s3.secret_access_key.expose(),
                 path_style: settings.s3.path_style,
             }),
-            keys: LocalKeys::new(settings.files.master_keys.as_ref(), &root),
+            keys: LocalKeys::service(settings.files.master_keys.as_ref(), &root),
             clock: Clock::default(),
         })
     }

@@ -82,6 +82,8 @@ actions! {
     FileDeleted = "file.deleted",
     FileProcessed = "file.processed",
     NotificationDelivered = "notification.delivered",
+    Reconciled = "files.reconciled",
+    KeysRewrapped = "files.keys_rewrapped",
     CleanedUp = "cleanup.finished",
     JobRetried = "job.retried",
     JobCancelled = "job.cancelled",

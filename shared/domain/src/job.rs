@@ -219,6 +219,21 @@ impl JobPayload for PurgeBlob {
     const PRIORITY: Priority = Priority::Low;
 }
 
+/// Compare what S3 has with what PostgreSQL knows, from after a blob on, and mend what can be mended.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ReconcileFiles {
+    #[serde(default)]
+    pub after: Option<BlobId>,
+}
+
+impl JobPayload for ReconcileFiles {
+    const KIND: &'static str = "files.reconcile";
+    const QUEUE: Queue = Queue::Cleanup;
+    const VERSION: i16 = 1;
+    const MAX_ATTEMPTS: i16 = 3;
+    const PRIORITY: Priority = Priority::Low;
+}
+
 /// Put a message into a user's inbox.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DeliverNotification {

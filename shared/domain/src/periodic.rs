@@ -11,21 +11,24 @@ use crate::job::Queue;
 pub enum PeriodicTask {
     /// Remove what is over.
     CleanUp,
+    /// Compare S3 with PostgreSQL.
+    Reconcile,
 }
 
 impl PeriodicTask {
-    pub const ALL: [Self; 1] = [Self::CleanUp];
+    pub const ALL: [Self; 2] = [Self::CleanUp, Self::Reconcile];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::CleanUp => "cleanup",
+            Self::Reconcile => "reconcile",
         }
     }
 
     /// Where its jobs wait; whoever serves it looks at the clock.
     pub const fn queue(self) -> Queue {
         match self {
-            Self::CleanUp => Queue::Cleanup,
+            Self::CleanUp | Self::Reconcile => Queue::Cleanup,
         }
     }
 }
@@ -52,7 +55,7 @@ pub struct Schedule(Vec<Entry>);
 pub enum ScheduleError {
     #[error("{0:?}: `name=cron expression` is expected, several separated by semicolons")]
     Shape(String),
-    #[error("{0:?} is no periodic task; there is cleanup")]
+    #[error("{0:?} is no periodic task; there are cleanup and reconcile")]
     UnknownTask(String),
     #[error("{0} stands there twice")]
     Twice(PeriodicTask),
@@ -115,7 +118,10 @@ mod tests {
     fn what_cannot_be_meant_is_refused() {
         let refusal = |text: &str| text.parse::<Schedule>().expect_err("it is refused").to_string();
         assert!(refusal("cleanup").contains("`name=cron expression` is expected"));
-        assert!(refusal("tidy=0 * * * *").contains("\"tidy\" is no periodic task; there is cleanup"));
+        assert!(
+            refusal("tidy=0 * * * *")
+                .contains("\"tidy\" is no periodic task; there are cleanup and reconcile")
+        );
         assert!(refusal("cleanup=0 * * * *;cleanup=1 * * * *").contains("twice"));
         assert!(refusal("cleanup=61 * * * *").starts_with("cleanup: \"61\" is no minute"));
     }

@@ -2,7 +2,7 @@
 //!
 //! A crate of its own, because the SDK behind it takes longer to compile than all the rest.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -21,6 +21,8 @@ pub struct Connection<'a> {
     pub endpoint: Option<&'a str>,
     pub region: &'a str,
     pub bucket: &'a str,
+    /// What every key begins with.
+    pub prefix: &'a str,
     pub access_key_id: &'a str,
     pub secret_access_key: &'a str,
     pub path_style: bool,
@@ -45,6 +47,7 @@ pub enum ObjectError {
 pub struct ObjectStore {
     client: Client,
     bucket: String,
+    prefix: String,
 }
 
 /// A part that S3 has taken.
@@ -82,6 +85,16 @@ pub struct StoredObject {
     pub key: String,
     /// Bytes.
     pub size: u64,
+    /// When it was last written, where the store says so.
+    pub modified: Option<SystemTime>,
+}
+
+/// An object in parts that is not made yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnfinishedParts {
+    pub key: String,
+    pub upload: String,
+    pub begun: Option<SystemTime>,
 }
 
 /// A page of objects.
@@ -112,7 +125,20 @@ impl ObjectStore {
         if let Some(endpoint) = connection.endpoint {
             config = config.endpoint_url(endpoint);
         }
-        Self { client: Client::from_conf(config.build()), bucket: connection.bucket.to_owned() }
+        Self {
+            client: Client::from_conf(config.build()),
+            bucket: connection.bucket.to_owned(),
+            prefix: connection.prefix.to_owned(),
+        }
+    }
+
+    fn full(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    /// The key as it is known here; `None` for one of somebody else.
+    fn own(&self, key: &str) -> Option<String> {
+        key.strip_prefix(&self.prefix).map(str::to_owned)
     }
 
     /// Whether the bucket answers.
@@ -122,14 +148,15 @@ impl ObjectStore {
 
     /// Stores a whole object.
     pub async fn put(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<(), ObjectError> {
-        let request = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type);
+        let request =
+            self.client.put_object().bucket(&self.bucket).key(self.full(key)).content_type(content_type);
         let sent = request.body(ByteStream::from(bytes)).send().instrument(span("put_object"));
         sent.await.map(drop).map_err(failed("put_object"))
     }
 
     /// Begins an object in parts; its upload id.
     pub async fn begin_parts(&self, key: &str) -> Result<String, ObjectError> {
-        let begun = self.client.create_multipart_upload().bucket(&self.bucket).key(key).send();
+        let begun = self.client.create_multipart_upload().bucket(&self.bucket).key(self.full(key)).send();
         let begun = begun
             .instrument(span("create_multipart_upload"))
             .await
@@ -148,8 +175,13 @@ impl ObjectStore {
         number: i32,
         bytes: Bytes,
     ) -> Result<Part, ObjectError> {
-        let request =
-            self.client.upload_part().bucket(&self.bucket).key(key).upload_id(upload).part_number(number);
+        let request = self
+            .client
+            .upload_part()
+            .bucket(&self.bucket)
+            .key(self.full(key))
+            .upload_id(upload)
+            .part_number(number);
         let sent = request.body(ByteStream::from(bytes)).send().instrument(span("upload_part"));
         let etag = sent.await.map_err(failed("upload_part"))?.e_tag.unwrap_or_default();
         Ok(Part { number, etag })
@@ -165,7 +197,7 @@ impl ObjectStore {
             .client
             .complete_multipart_upload()
             .bucket(&self.bucket)
-            .key(key)
+            .key(self.full(key))
             .upload_id(upload)
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build());
         let sent = request.send().instrument(span("complete_multipart_upload"));
@@ -174,7 +206,8 @@ impl ObjectStore {
 
     /// Gives up an object in parts and frees them; fine when there is none.
     pub async fn abort_parts(&self, key: &str, upload: &str) -> Result<(), ObjectError> {
-        let request = self.client.abort_multipart_upload().bucket(&self.bucket).key(key).upload_id(upload);
+        let request =
+            self.client.abort_multipart_upload().bucket(&self.bucket).key(self.full(key)).upload_id(upload);
         match request.send().instrument(span("abort_multipart_upload")).await {
             Err(error) if error.code() == Some("NoSuchUpload") => Ok(()),
             other => other.map(drop).map_err(failed("abort_multipart_upload")),
@@ -187,7 +220,7 @@ impl ObjectStore {
         key: &str,
         range: Option<ByteRange>,
     ) -> Result<impl Stream<Item = Result<Bytes, ObjectError>> + Send + Unpin + use<>, ObjectError> {
-        let mut request = self.client.get_object().bucket(&self.bucket).key(key);
+        let mut request = self.client.get_object().bucket(&self.bucket).key(self.full(key));
         if let Some(ByteRange { first, last }) = range {
             request = request.range(format!("bytes={first}-{last}"));
         }
@@ -198,9 +231,27 @@ impl ObjectStore {
         }))
     }
 
+    /// Uploads in parts that were begun and not ended: key and upload id. `None` where the store cannot tell.
+    pub async fn list_parts_uploads(
+        &self,
+        prefix: &str,
+    ) -> Result<Option<Vec<UnfinishedParts>>, ObjectError> {
+        let request =
+            self.client.list_multipart_uploads().bucket(&self.bucket).prefix(self.full(prefix)).send();
+        let page = match request.instrument(span("list_multipart_uploads")).await {
+            Err(error) if error.code() == Some("NotImplemented") => return Ok(None),
+            other => other.map_err(failed("list_multipart_uploads"))?,
+        };
+        let uploads = page.uploads.unwrap_or_default().into_iter().filter_map(|upload| {
+            let begun = upload.initiated.and_then(|at| at.try_into().ok());
+            Some(UnfinishedParts { key: self.own(&upload.key?)?, upload: upload.upload_id?, begun })
+        });
+        Ok(Some(uploads.collect()))
+    }
+
     /// The size of an object in bytes; `None` where there is none.
     pub async fn size(&self, key: &str) -> Result<Option<u64>, ObjectError> {
-        let sent = self.client.head_object().bucket(&self.bucket).key(key).send();
+        let sent = self.client.head_object().bucket(&self.bucket).key(self.full(key)).send();
         match sent.instrument(span("head_object")).await.map_err(failed("head_object")) {
             Ok(object) => Ok(object.content_length.and_then(|length| u64::try_from(length).ok())),
             Err(ObjectError::NotFound) => Ok(None),
@@ -210,17 +261,18 @@ impl ObjectStore {
 
     /// A page of the objects whose keys begin with `prefix`, in the order of their keys, from after `after` on.
     pub async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Listing, ObjectError> {
-        let mut request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
+        let mut request = self.client.list_objects_v2().bucket(&self.bucket).prefix(self.full(prefix));
         if let Some(after) = after {
-            request = request.start_after(after);
+            request = request.start_after(self.full(after));
         }
         let sent = request.send().instrument(span("list_objects_v2"));
         let page = sent.await.map_err(failed("list_objects_v2"))?;
         let is_more = page.is_truncated.unwrap_or(false);
         let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
             Some(StoredObject {
-                key: object.key?,
+                key: self.own(&object.key?)?,
                 size: u64::try_from(object.size.unwrap_or_default()).unwrap_or_default(),
+                modified: object.last_modified.and_then(|at| at.try_into().ok()),
             })
         });
         Ok(Listing { objects: objects.collect(), is_more })
@@ -228,7 +280,7 @@ impl ObjectStore {
 
     /// Removes an object; fine when there is none.
     pub async fn delete(&self, key: &str) -> Result<(), ObjectError> {
-        let sent = self.client.delete_object().bucket(&self.bucket).key(key).send();
+        let sent = self.client.delete_object().bucket(&self.bucket).key(self.full(key)).send();
         sent.instrument(span("delete_object")).await.map(drop).map_err(failed("delete_object"))
     }
 }

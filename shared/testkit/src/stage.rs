@@ -1,4 +1,4 @@
-//! What one test plays on: settings that point at its own database and Redis keys.
+//! What one test plays on: settings that point at its own database, Redis keys and objects.
 
 use plinth_core::Stores;
 use plinth_platform::settings::Settings;
@@ -20,6 +20,7 @@ impl Stage {
         let services = Services::get();
         let name = format!("t{}", Uuid::new_v4().simple());
         let database = Database::create(name.clone()).await;
+        let prefix = format!("{name}/");
         let variables = [
             ("PLINTH_SECRET_KEY", "dGVzdHMgaGF2ZSBhIHJvb3Qga2V5IHRoYXQgaXMgbm8gc2VjcmV0"),
             ("PLINTH_DATABASE_URL", &database.url()),
@@ -28,6 +29,7 @@ impl Stage {
             ("PLINTH_REDIS_PREFIX", &name),
             ("PLINTH_S3_ENDPOINT", &services.s3_endpoint),
             ("PLINTH_S3_BUCKET", &services.s3_bucket),
+            ("PLINTH_S3_PREFIX", &prefix),
             ("PLINTH_S3_ACCESS_KEY_ID", &services.s3_access_key_id),
             ("PLINTH_S3_SECRET_ACCESS_KEY", &services.s3_secret_access_key),
             ("PLINTH_SMTP_URL", &services.smtp_url),

@@ -4,6 +4,7 @@ mod browser;
 mod faults;
 mod house;
 mod journey;
+mod keys;
 mod mails;
 mod one_shots;
 mod picture;

@@ -1,6 +1,7 @@
 //! The commands of operators: what the API does, from the command line.
 
 pub mod jobs;
+pub mod keys;
 pub mod queues;
 
 use plinth_core::Stores;

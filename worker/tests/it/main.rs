@@ -9,3 +9,4 @@ mod limits;
 mod order;
 mod outages;
 mod periodic;
+mod reconcile;

@@ -35,6 +35,16 @@ impl Batch {
         Self { rows, next: (rows >= limit.unsigned_abs()).then_some(Uuid::nil()) }
     }
 
+    /// How many it was.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Whether no other step follows.
+    pub(crate) fn is_last(&self) -> bool {
+        self.next.is_none()
+    }
+
     /// A step of a walk along ids.
     pub(crate) fn step(rows: i64, next: Option<Uuid>) -> Self {
         Self { rows: rows.unsigned_abs(), next }

@@ -4,6 +4,7 @@ mod blobs;
 mod download;
 mod listing;
 mod processing;
+pub mod reconcile;
 mod repository;
 mod resumable;
 mod service;
@@ -14,7 +15,7 @@ mod variants;
 
 pub(crate) use blobs::abandoned;
 pub use blobs::usage::Quota;
-pub use blobs::{BrokenContent, Download, Purge};
+pub use blobs::{BrokenContent, Download, Purge, Rewrapped, rewrap};
 pub use download::Content;
 pub use listing::{Filter, ListRequest, Order};
 pub use processing::{Made, Processing, Source};

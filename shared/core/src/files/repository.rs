@@ -22,7 +22,7 @@ pub(super) struct NewFile<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Content<'a> {
     pub(super) blob: BlobId,
-    pub(super) content_type: &'a str,
+    pub(super) media_type: &'a str,
     /// Bytes.
     pub(super) size: i64,
 }
@@ -82,7 +82,7 @@ pub(super) async fn insert(
         file.id.0,
         file.owner.0,
         file.name,
-        file.content.content_type,
+        file.content.media_type,
         file.content.size,
         file.content.blob.0,
         at,
@@ -125,7 +125,7 @@ pub(super) async fn add_version(
         id.0,
         owner.0,
         content.blob.0,
-        content.content_type,
+        content.media_type,
         content.size,
         at,
     );

@@ -118,7 +118,7 @@ pub(super) async fn keep(
     }
     let blob = same.unwrap_or(received.id);
     let size = i64::try_from(received.size).map_err(Error::internal)?;
-    let content = Content { blob, content_type: received.content_type, size };
+    let content = Content { blob, media_type: received.content_type, size };
     let mut details = json!({ "size": size, "content_type": received.content_type });
     let action = match purpose {
         Purpose::File(name) => {
@@ -162,8 +162,8 @@ pub(super) async fn restore_version(
     file: FileId,
     content: (BlobId, &str, i64),
 ) -> Result<i32> {
-    let (blob, content_type, size) = content;
+    let (blob, media_type, size) = content;
     let at = unit.at();
-    let content = Content { blob, content_type, size };
+    let content = Content { blob, media_type, size };
     repository::add_version(unit.connection(), file, owner, content, at).await?.ok_or(Error::NotFound)
 }

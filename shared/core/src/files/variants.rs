@@ -86,6 +86,20 @@ pub(super) async fn set_ready(
     named("file_variants.ready", query.execute(connection)).await.map(drop)
 }
 
+/// They are to be made anew.
+pub(super) async fn set_pending(
+    connection: &mut PgConnection,
+    blob: BlobId,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE file_variants SET state = 'pending', reason = NULL, updated_at = $2 WHERE blob_id = $1",
+        blob.0,
+        at,
+    );
+    named("file_variants.pending", query.execute(connection)).await.map(drop)
+}
+
 pub(super) async fn set_failed(
     connection: &mut PgConnection,
     blob: BlobId,

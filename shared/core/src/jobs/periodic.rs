@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use plinth_domain::audit::Origin;
-use plinth_domain::job::CleanUp;
+use plinth_domain::job::{CleanUp, ReconcileFiles};
 use plinth_domain::periodic::{PeriodicTask, Schedule};
 use time::OffsetDateTime;
 
@@ -89,6 +89,7 @@ impl Periodic {
         }
         match task {
             PeriodicTask::CleanUp => unit.enqueue(&CleanUp {}).await?,
+            PeriodicTask::Reconcile => unit.enqueue(&ReconcileFiles::default()).await?,
         };
         unit.commit().await?;
         Ok(true)

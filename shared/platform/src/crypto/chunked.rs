@@ -39,6 +39,7 @@ impl DataKey {
     }
 
     /// The key of something that is made of the content (HKDF-Expand of RFC 5869); other `info` gives an unrelated key.
+    #[must_use]
     pub fn derive(&self, info: &[&[u8]]) -> Self {
         let mut key = Zeroizing::new([0; 32]);
         Prk::new_less_safe(HKDF_SHA256, self.expose())

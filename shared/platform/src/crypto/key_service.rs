@@ -55,7 +55,7 @@ pub const DERIVED_KEY: &str = "root";
 
 impl LocalKeys {
     /// Those of the list, of which the first one wraps; the one derived from the root key follows, or stands alone.
-    pub fn new(list: Option<&MasterKeyList>, root: &RootKey) -> Arc<dyn KeyService> {
+    pub fn service(list: Option<&MasterKeyList>, root: &RootKey) -> Arc<dyn KeyService> {
         let listed = list.map(MasterKeyList::keys).unwrap_or_default();
         let mut keys: Vec<_> = listed.into_iter().map(|(name, key)| (name, Sealer::new(&key))).collect();
         keys.push((DERIVED_KEY.to_owned(), Sealer::new(&root.derive("files master key"))));
@@ -108,7 +108,7 @@ mod tests {
 
     fn keys(list: &str) -> Arc<dyn KeyService> {
         let root = RootKey::parse(&Secret::new(RootKey::generate())).expect("a key");
-        LocalKeys::new(Some(&Value::parse(list).expect("a list")), &root)
+        LocalKeys::service(Some(&Value::parse(list).expect("a list")), &root)
     }
 
     #[tokio::test]
@@ -131,9 +131,10 @@ mod tests {
     async fn without_a_list_the_key_comes_from_the_root() {
         let root = RootKey::parse(&Secret::new(RootKey::generate())).expect("a key");
         let key = DataKey::generate();
-        let wrapped = LocalKeys::new(None, &root).wrap("blob:1", &key).await.expect("wraps");
-        let opened =
-            LocalKeys::new(Some(&Value::parse(NEW).expect("a list")), &root).unwrap("blob:1", &wrapped).await;
+        let wrapped = LocalKeys::service(None, &root).wrap("blob:1", &key).await.expect("wraps");
+        let opened = LocalKeys::service(Some(&Value::parse(NEW).expect("a list")), &root)
+            .unwrap("blob:1", &wrapped)
+            .await;
         assert_eq!(opened.expect("unwraps").expose(), key.expose(), "also when a list is given later");
     }
 }

@@ -162,6 +162,30 @@ fn expect(met: bool, expected: &str) -> Result<(), String> {
     if met { Ok(()) } else { Err(expected.to_owned()) }
 }
 
+/// What the keys of objects begin with; empty for nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectPrefix(String);
+
+impl Deref for ObjectPrefix {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Value for ObjectPrefix {
+    const KIND: &'static str = "text";
+    fn parse(text: &str) -> Result<Self, String> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_/".contains(&byte));
+        let fits = text.len() <= 64 && plain && !text.starts_with('/');
+        expect(fits, "up to 64 letters, digits, dashes, underscores and slashes are expected")?;
+        Ok(Self(text.to_owned()))
+    }
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
 /// A number that is not below `MIN`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AtLeast<const MIN: u32>(pub u32);

@@ -12,8 +12,8 @@ mod value;
 mod worker;
 
 pub use checked::{
-    Argon2Memory, AtLeast, Between, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, MasterKeyList, RedisUrl,
-    RootSecret, Sender, SigningSeeds, SmtpUrl, Strength,
+    Argon2Memory, AtLeast, Between, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, MasterKeyList, ObjectPrefix,
+    RedisUrl, RootSecret, Sender, SigningSeeds, SmtpUrl, Strength,
 };
 pub use layers::{Layers, SettingsError};
 pub use reference::markdown;

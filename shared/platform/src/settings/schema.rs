@@ -9,8 +9,8 @@ use plinth_domain::job::Queue;
 use plinth_domain::periodic::Schedule;
 
 use super::checked::{
-    Argon2Memory, AtLeast, Between, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, MasterKeyList, RedisUrl,
-    RootSecret, Sender, SigningSeeds, SmtpUrl, Strength,
+    Argon2Memory, AtLeast, Between, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, MasterKeyList, ObjectPrefix,
+    RedisUrl, RootSecret, Sender, SigningSeeds, SmtpUrl, Strength,
 };
 use super::declare::settings;
 use super::value::{ByteSize, List, LogFormat, Secret};
@@ -58,6 +58,8 @@ settings! {
         region: String = Some("us-east-1"),
         /// The bucket that holds every file.
         bucket: String = Some("plinth"),
+        /// What the key of every object begins with, where others keep something in the bucket too; reconciliation looks at nothing else.
+        prefix: ObjectPrefix = Some(""),
         /// The access key's id.
         access_key_id: String = None,
         /// The access key's secret.
@@ -173,7 +175,7 @@ settings! {
         /// The same for single queues, e.g. `files=2,email=16`.
         queue_concurrency: List<QueueConcurrency> = Some(""),
         /// When each periodic task is due: `name=` and the five fields of crontab in UTC, several separated by semicolons; a task that is not in it does not happen by itself.
-        schedule: Schedule = Some("cleanup=0 * * * *"),
+        schedule: Schedule = Some("cleanup=0 * * * *; reconcile=30 3 * * *"),
         /// Where /healthz, /readyz and /metrics are served.
         internal_bind: SocketAddr = Some("127.0.0.1:9081"),
         /// How long a job is held without a sign of life before another worker may take it.

@@ -10,8 +10,9 @@ use plinth_core::unit::Unit;
 use plinth_domain::audit::Origin;
 use plinth_domain::id::{BlobId, FileId, JobId, UserId};
 use plinth_domain::job::{
-    CleanUp, DeliverNotification, JobPayload, MakeThumbnails, PurgeBlob, Queue, ResendVerificationMail,
-    SendEmailChangeMail, SendPasswordResetMail, SendSecurityNotice, SendVerificationMail,
+    CleanUp, DeliverNotification, JobPayload, MakeThumbnails, PurgeBlob, Queue, ReconcileFiles,
+    ResendVerificationMail, SendEmailChangeMail, SendPasswordResetMail, SendSecurityNotice,
+    SendVerificationMail,
 };
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::notification::NewNotification;
@@ -30,10 +31,10 @@ const KINDS: &str = include_str!("../../../../shared/domain/src/job.rs");
 /// Held, no handler has done anything that somebody else could see: those of files, and all others.
 const BEFORE_FILES: &str = "LOCK TABLE blobs";
 const BEFORE_THE_REST: &str = "LOCK TABLE sent_mails, notifications, revoked_tokens";
-/// Those that [`BEFORE_FILES`] alone holds up: thumbnails, a purge, and a clean-up on its way.
-const OF_FILES: usize = 3;
+/// Those that [`BEFORE_FILES`] alone holds up: thumbnails, a purge, a reconciliation, and a clean-up on its way.
+const OF_FILES: usize = 4;
 /// Held, a handler has done a part: thumbnails are in S3 and not in the table, so are the removals of a purge; a message
-/// is not yet told to the audit log, nor is a clean-up. For mails the server's silence does it.
+/// is not yet told to the audit log, nor is a clean-up or a reconciliation. For mails the server's silence does it.
 const HALF_WAY: &str = "LOCK TABLE file_variants, audit_events IN EXCLUSIVE MODE";
 /// Then, and with the server's word, a mail is sent and nobody has written it down.
 const MAILS_NOT_WRITTEN_DOWN: &str = "LOCK TABLE sent_mails IN EXCLUSIVE MODE";
@@ -47,6 +48,7 @@ const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = cur
     AND application_name = 'plinth-worker' AND wait_event_type = 'Lock'";
 const CONNECTIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
     AND application_name = 'plinth-worker'";
+const RECOUNTED: &str = "SELECT count(*) FROM storage_usage WHERE files = 1";
 const RUNNING: &str = "SELECT count(*) FROM jobs WHERE state = 'running'";
 
 /// A job of each kind, accepted and not begun.
@@ -84,6 +86,9 @@ impl Scene {
         let tokens = "INSERT INTO revoked_tokens (id, expires_at) VALUES
             (gen_random_uuid(), now() - interval '2 hours'), (gen_random_uuid(), now() + interval '2 hours')";
         sqlx::query(tokens).execute(&stores.db).await.expect("inserts");
+        // Counted wrong: the file is missing.
+        let usage = "INSERT INTO storage_usage (owner_id) SELECT owner_id FROM files";
+        sqlx::query(usage).execute(&stores.db).await.expect("inserts");
 
         let mut scene = Self { stage, stores, server, jobs: Vec::new(), mails: Vec::new(), picture, purged };
         let moved = format!("moved-{}", address(moving));
@@ -106,6 +111,7 @@ impl Scene {
         scene.accept(&PurgeBlob { blob_id: purged }).await;
         scene.accept(&DeliverNotification { notification }).await;
         scene.accept(&CleanUp {}).await;
+        scene.accept(&ReconcileFiles::default()).await;
 
         let here: BTreeSet<_> = scene.jobs.iter().map(|(kind, _)| *kind).collect();
         assert_eq!(here, kinds_of_the_product(), "a job of every kind there is");
@@ -205,6 +211,7 @@ impl Scene {
         let told = "SELECT count(*) FROM audit_events WHERE action = 'notification.delivered'";
         assert_eq!(self.count(told).await, 2);
         assert_eq!(self.count("SELECT count(*) FROM revoked_tokens").await, 1, "the one that is not over");
+        assert_eq!(self.count(RECOUNTED).await, 1, "it is counted anew");
     }
 
     async fn count(&self, query: &'static str) -> usize {
@@ -342,7 +349,8 @@ async fn a_worker_killed_before_its_outcomes_are_written_repeats_nothing_that_an
     let done = "SELECT (SELECT count(*) FROM sent_mails WHERE accepted_at IS NOT NULL)
         + (SELECT count(DISTINCT blob_id) FROM file_variants WHERE state = 'ready')
         + (SELECT count(*) FROM notifications WHERE kind = 'test')
-        + (SELECT 2 - count(*) FROM blobs) + (SELECT 2 - count(*) FROM revoked_tokens)";
+        + (SELECT 2 - count(*) FROM blobs) + (SELECT 2 - count(*) FROM revoked_tokens)
+        + (SELECT count(*) FROM storage_usage WHERE files = 1)";
     until("all is done", async || (scene.count(done).await == scene.jobs.len()).then_some(())).await;
     scene.kill(worker).await;
     no_outcome.rollback().await.expect("ends");

@@ -8,6 +8,7 @@ mod reader;
 mod receiver;
 mod removal;
 pub(super) mod repository;
+mod rewrap;
 pub(super) mod usage;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(super) use receiver::{LARGEST, Received, Receiver, Transfers};
 pub use removal::Purge;
 pub(crate) use removal::abandoned;
 pub(super) use removal::{discard, release, release_all_of};
+pub use rewrap::{Rewrapped, rewrap};
 
 /// The bytes of a version of a file.
 #[derive(Debug, Clone)]

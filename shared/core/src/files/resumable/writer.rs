@@ -31,7 +31,8 @@ pub struct Writer {
     transfers: Transfers,
     owner: UserId,
     upload: Resumable,
-    writer: i32,
+    /// Its number among those who wrote to the upload.
+    number: i32,
     object_key: String,
     multipart_upload_id: Option<String>,
     key: DataKey,
@@ -48,7 +49,8 @@ pub struct Writer {
     /// Parts that S3 has taken and the database does not know of.
     unrecorded: Vec<Part>,
     has_parts: bool,
-    tail_writer: i32,
+    /// Whose tail is kept; 0 where there is none.
+    tail_of: i32,
     /// Set where only the object is still to be made of its parts.
     sha256: Option<[u8; 32]>,
 }
@@ -78,7 +80,7 @@ impl Writer {
             chunks: Arc::new(Chunks::new(&key, *id.0.as_bytes())),
             key,
             upload: claimed.upload,
-            writer: claimed.writer,
+            number: claimed.writer,
             object_key: claimed.object_key,
             multipart_upload_id: claimed.multipart_upload_id,
             has_parts: index > 0,
@@ -90,7 +92,7 @@ impl Writer {
             index,
             room: None,
             unrecorded: Vec::new(),
-            tail_writer: claimed.tail_writer,
+            tail_of: claimed.tail_writer,
             sha256: claimed.sha256,
         };
         writer.read_tail().await?;
@@ -131,14 +133,14 @@ impl Writer {
 
     /// Keeps what has come, so that it can be gone on with; how many bytes there are.
     pub async fn pause(&mut self) -> Result<u64> {
-        let stale = self.tail_writer;
-        self.tail_writer = 0;
+        let stale = self.tail_of;
+        self.tail_of = 0;
         if self.part.len() > 0 {
             self.store_tail().await?;
-            self.tail_writer = self.writer;
+            self.tail_of = self.number;
         }
         self.record().await?;
-        if stale > 0 && stale != self.tail_writer {
+        if stale > 0 && stale != self.tail_of {
             self.remove_tail(stale).await;
         }
         Ok(self.upload.position)
@@ -153,12 +155,12 @@ impl Writer {
         };
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let file = keep(&mut unit, &received, &purpose, self.quota).await?;
-        if !repository::set_made(unit.connection(), self.upload.id, self.writer, file).await? {
+        if !repository::set_made(unit.connection(), self.upload.id, self.number, file).await? {
             return Err(taken_over());
         }
         unit.commit().await?;
-        if self.tail_writer > 0 {
-            self.remove_tail(self.tail_writer).await;
+        if self.tail_of > 0 {
+            self.remove_tail(self.tail_of).await;
         }
         files::find(&self.stores.db, file, Some(self.owner)).await?.ok_or(Error::NotFound)
     }
@@ -183,7 +185,7 @@ impl Writer {
         // From here on the object can be made by anybody: it is written down before it is asked for.
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         self.record_in(&mut unit).await?;
-        if !repository::set_whole(unit.connection(), self.upload.id, self.writer, &sha256).await? {
+        if !repository::set_whole(unit.connection(), self.upload.id, self.number, &sha256).await? {
             return Err(taken_over());
         }
         unit.commit().await?;
@@ -229,7 +231,7 @@ impl Writer {
     async fn begin_anew(&self, parts: &str) -> Result<Error> {
         tracing::warn!(upload.id = %self.upload.id, "the parts of an upload are not those that were kept");
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        repository::reset(unit.connection(), self.upload.id, self.writer).await?;
+        repository::reset(unit.connection(), self.upload.id, self.number).await?;
         unit.commit().await?;
         self.stores.objects.abort_parts(&self.object_key, parts).await?;
         let detail = "The upload begins anew: what was kept of it cannot be used.".to_owned();
@@ -241,7 +243,7 @@ impl Writer {
     }
 
     fn segment(&self) -> Result<u32> {
-        u32::try_from(self.writer).map_err(Error::internal)
+        u32::try_from(self.number).map_err(Error::internal)
     }
 
     async fn make_room(&mut self) {
@@ -255,7 +257,7 @@ impl Writer {
         let part = std::mem::take(&mut self.part);
         usage::reserve(&self.stores, self.owner, self.upload.id, self.upload.position, self.quota).await?;
         let upload = self.parts_of_object().await?;
-        if !repository::is_of(&self.stores.db, self.upload.id, self.writer).await? {
+        if !repository::is_of(&self.stores.db, self.upload.id, self.number).await? {
             return Err(taken_over());
         }
         let number = i32::try_from(self.index).map_err(Error::internal)? / PART_CHUNKS_SIGNED + 1;
@@ -290,11 +292,11 @@ impl Writer {
     async fn record_in(&self, unit: &mut Unit) -> Result<()> {
         let progress = Progress {
             position: self.upload.position,
-            tail_writer: self.tail_writer,
+            tail_writer: self.tail_of,
             hash_state: &self.hash.save(),
             parts: &self.unrecorded,
         };
-        if repository::record(unit.connection(), self.upload.id, self.writer, &progress).await? {
+        if repository::record(unit.connection(), self.upload.id, self.number, &progress).await? {
             Ok(())
         } else {
             Err(taken_over())
@@ -309,7 +311,7 @@ impl Writer {
     }
 
     async fn store_tail(&self) -> Result<()> {
-        let (name, chunks) = self.tail(self.writer);
+        let (name, chunks) = self.tail(self.number);
         let mut tail = PartBuffer::default();
         for chunk in self.part.chunks() {
             tail.fill(&mut Bytes::copy_from_slice(chunk));
@@ -319,10 +321,10 @@ impl Writer {
     }
 
     async fn read_tail(&mut self) -> Result<()> {
-        if self.tail_writer == 0 {
+        if self.tail_of == 0 {
             return Ok(());
         }
-        let (name, chunks) = self.tail(self.tail_writer);
+        let (name, chunks) = self.tail(self.tail_of);
         let in_parts = u64::from(self.index) * CHUNK as u64;
         let size = self.upload.position - in_parts;
         let source = Source { object_key: name, size, chunks: Some(Arc::new(chunks)), segments: vec![0] };

@@ -1,0 +1,168 @@
+//! Reconciliation: S3 and PostgreSQL side by side, in the order of blobs, a page of each in memory at a time.
+//!
+//! A row is there before its object and goes after it. So an object without a row is nobody's, and a stored blob without
+//! its object has lost its bytes. Whatever looks wrong is looked up once more before anything is done about it: the two
+//! are not read at the same moment.
+
+mod quota;
+mod repository;
+mod walk;
+
+use std::time::Duration;
+
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::id::BlobId;
+use plinth_domain::job::ReconcileFiles;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use self::walk::Walk;
+use crate::cleanup::Pass;
+use crate::unit::Unit;
+use crate::{Error, Result, Stores};
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    /// Report, and change nothing.
+    pub dry_run: bool,
+    /// Read every byte and compare it with its hash, too.
+    pub read_contents: bool,
+    /// An upload that stands still for so long is stuck.
+    pub abandoned_after: Duration,
+    /// Remove orphans however many there are.
+    pub remove_many: bool,
+    /// Begin after this blob.
+    pub after: Option<BlobId>,
+}
+
+/// What was found. What can be mended was, unless it was a dry run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    pub dry_run: bool,
+    /// Ended before it was through.
+    pub stopped: bool,
+    pub blobs: u64,
+    pub objects: u64,
+    /// Objects that nobody has.
+    pub orphan_objects: u64,
+    /// Those of them that were removed.
+    pub removed_objects: u64,
+    /// There are so many of them that the database is more likely to be the wrong one: none was removed.
+    pub held_back: bool,
+    /// Parts that nobody goes on with: freed. `None` where the store cannot list them.
+    pub orphan_parts: Option<u64>,
+    /// Derived images whose object is gone: made anew.
+    pub missing_variants: u64,
+    /// Uploads and removals that stand still: removed.
+    pub stuck_uploads: u64,
+    /// Accounts whose usage was counted wrong: counted anew.
+    pub quota_drift: u64,
+    /// Bytes are lost: blobs whose object is gone.
+    pub missing_objects: u64,
+    /// Bytes are lost: blobs whose object has another size.
+    pub wrong_sizes: u64,
+    /// Bytes are lost: blobs whose object does not open, or hashes to something else.
+    pub broken_contents: u64,
+    /// The first of those blobs.
+    pub lost: Vec<BlobId>,
+    /// Where to go on when it was stopped.
+    #[serde(skip)]
+    pub after: Option<BlobId>,
+}
+
+/// Orphans that are removed in one run; the next one goes on.
+const REMOVED: usize = 1_000;
+
+/// So few orphans are removed whatever their part of all objects is.
+const FEW: u64 = 100;
+
+/// So many lost blobs are named.
+const NAMED: usize = 100;
+
+impl Report {
+    /// Whether bytes are lost that nothing here can bring back.
+    pub fn has_losses(&self) -> bool {
+        self.missing_objects + self.wrong_sizes + self.broken_contents > 0
+    }
+
+    fn lose(&mut self, blob: BlobId, reason: &'static str) {
+        tracing::error!(blob.id = %blob, reason, "the bytes of a file are lost");
+        if self.lost.len() < NAMED {
+            self.lost.push(blob);
+        }
+    }
+}
+
+/// Compares, and mends, until `stop`.
+pub async fn run(stores: &Stores, request: &Request, stop: &CancellationToken) -> Result<Report> {
+    let mut report = Report { dry_run: request.dry_run, ..Report::default() };
+    let mut walk = Walk::new(stores, *request, request.after.map_or(Uuid::nil(), |blob| blob.0));
+    while walk.step(&mut report).await? {
+        if stop.is_cancelled() {
+            report.stopped = true;
+            report.after = Some(BlobId(walk.after()));
+            break;
+        }
+    }
+    remove_orphans(stores, request, &walk.into_orphans(), &mut report).await?;
+    if !report.stopped {
+        finish(stores, request, &mut report).await?;
+    }
+    if !request.dry_run {
+        let mut unit = Unit::begin(stores, &Origin::system()).await?;
+        let details = serde_json::to_value(&report).map_err(Error::internal)?;
+        unit.audit_with(Action::Reconciled, Target::None, Outcome::Success, details).await?;
+        if let (true, after) = (report.stopped, report.after) {
+            unit.enqueue(&ReconcileFiles { after }).await?;
+        }
+        unit.commit().await?;
+    }
+    Ok(report)
+}
+
+/// A database that was put back, or another one's bucket, makes nearly everything look like nobody's: then nothing is
+/// removed before somebody says so.
+async fn remove_orphans(
+    stores: &Stores,
+    request: &Request,
+    orphans: &[String],
+    report: &mut Report,
+) -> Result<()> {
+    let are_many = report.orphan_objects > FEW && report.orphan_objects > report.objects / 10;
+    report.held_back = are_many && !request.remove_many;
+    if report.held_back {
+        tracing::error!(
+            orphans = report.orphan_objects,
+            of = report.objects,
+            "too many objects are nobody's"
+        );
+        return Ok(());
+    }
+    if request.dry_run {
+        return Ok(());
+    }
+    for key in orphans {
+        tracing::info!(key, "an object that nobody has is removed");
+        stores.objects.delete(key).await?;
+        report.removed_objects += 1;
+    }
+    Ok(())
+}
+
+/// What does not lie along the blobs.
+async fn finish(stores: &Stores, request: &Request, report: &mut Report) -> Result<()> {
+    let before = stores.clock.now() - request.abandoned_after;
+    let pass = if request.dry_run { Pass::Count } else { Pass::Remove };
+    loop {
+        let batch = super::abandoned(stores, before, pass).await?;
+        report.stuck_uploads += batch.rows();
+        if batch.is_last() {
+            break;
+        }
+    }
+    report.orphan_parts = walk::orphan_parts(stores, request).await?;
+    report.quota_drift = quota::mend(stores, request.dry_run).await?;
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! `plinth-worker keys`: the keys of files.
+
+use clap::Subcommand;
+use plinth_core::Stores;
+use plinth_core::files;
+use plinth_platform::settings::Settings;
+use plinth_platform::shutdown;
+use tokio_util::sync::CancellationToken;
+
+use super::APPLICATION;
+
+/// What can be done with keys.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Wrap the key of every file with the first of PLINTH_FILES_MASTER_KEYS, and print one line of JSON.
+    Rewrap {
+        /// Count what has another wrapping, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// The line to print, and whether all went well.
+///
+/// # Errors
+/// When PostgreSQL does not answer.
+pub async fn run(settings: &Settings, command: &Keys) -> anyhow::Result<(String, bool)> {
+    let Keys::Rewrap { dry_run } = command;
+    let stores = Stores::new(settings, APPLICATION)?;
+    let stop = CancellationToken::new();
+    let mut run = std::pin::pin!(files::rewrap(&stores, *dry_run, &stop));
+    let done = tokio::select! {
+        done = &mut run => done?,
+        asked = shutdown::requested() => {
+            asked?;
+            stop.cancel();
+            run.await?
+        }
+    };
+    Ok((serde_json::to_string(&done)? + "\n", done.failed == 0 && !done.stopped))
+}

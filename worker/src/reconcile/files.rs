@@ -1,0 +1,36 @@
+//! `files.reconcile`: compares S3 with PostgreSQL, for at most some time; another job goes on.
+
+use std::time::Duration;
+
+use plinth_core::Stores;
+use plinth_core::files::reconcile::{self, Request};
+use plinth_domain::job::ReconcileFiles;
+use tokio_util::sync::CancellationToken;
+
+use crate::outcome::Done;
+
+pub async fn compare(
+    stores: Stores,
+    job: ReconcileFiles,
+    abandoned_after: Duration,
+    within: Duration,
+) -> Done {
+    let stop = CancellationToken::new();
+    let request = Request {
+        dry_run: false,
+        read_contents: false,
+        remove_many: false,
+        abandoned_after,
+        after: job.after,
+    };
+    let mut run = std::pin::pin!(reconcile::run(&stores, &request, &stop));
+    let report = tokio::select! {
+        report = &mut run => report?,
+        () = tokio::time::sleep(within) => {
+            stop.cancel();
+            run.await?
+        }
+    };
+    tracing::info!(?report, "reconciled");
+    Ok(())
+}

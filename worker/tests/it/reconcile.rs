@@ -1,0 +1,227 @@
+//! S3 and PostgreSQL are brought to agree, and what is lost is told.
+
+use std::time::Duration;
+
+use plinth_core::Stores;
+use plinth_core::files::reconcile::{self, Report, Request};
+use plinth_core::files::{Files, Limits, Processing};
+use plinth_domain::audit::Origin;
+use plinth_domain::file::{File, FileName};
+use plinth_domain::id::{BlobId, UserId};
+use plinth_testkit::Stage;
+use tokio_util::sync::CancellationToken;
+
+const DAY: Duration = Duration::from_hours(24);
+const REQUEST: Request =
+    Request { dry_run: false, read_contents: false, remove_many: false, abandoned_after: DAY, after: None };
+
+struct House {
+    stores: Stores,
+    files: Files,
+    owner: UserId,
+    _stage: Stage,
+}
+
+impl House {
+    async fn open() -> Self {
+        let stage = Stage::open().await;
+        let (settings, stores) = (stage.settings(), stage.stores());
+        let owner = UserId::mint(stores.clock.now());
+        sqlx::query("INSERT INTO users (id, email, email_key, created_at, updated_at) VALUES ($1, 'a', 'a', now(), now())")
+            .bind(owner.0)
+            .execute(&stores.db)
+            .await
+            .expect("inserts");
+        let files = Files::new(&stores, Limits::of(&settings.files));
+        Self { stores, files, owner, _stage: stage }
+    }
+
+    async fn upload(&self, bytes: Vec<u8>) -> File {
+        let name = FileName::parse("a.bin").expect("a name");
+        let origin = Origin::system();
+        let mut upload = self.files.upload(&origin, self.owner, &name).await.expect("begins");
+        upload.write(bytes.into()).await.expect("writes");
+        upload.finish(&origin).await.expect("is stored")
+    }
+
+    async fn run(&self, request: Request) -> Report {
+        reconcile::run(&self.stores, &request, &CancellationToken::new()).await.expect("runs")
+    }
+
+    async fn put(&self, key: &str) {
+        self.stores.objects.put(key, vec![7; 10].into(), "text/plain").await.expect("is written");
+    }
+
+    async fn is_there(&self, key: &str) -> bool {
+        self.stores.objects.size(key).await.expect("answers").is_some()
+    }
+
+    async fn execute(&self, sql: &'static str) {
+        sqlx::query(sql).execute(&self.stores.db).await.expect("executes");
+    }
+
+    async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.stores.db).await.expect("counts")
+    }
+}
+
+fn content(blob: BlobId) -> String {
+    format!("blobs/{blob}/content")
+}
+
+#[tokio::test]
+async fn where_both_agree_nothing_is_found() {
+    let house = House::open().await;
+    assert_eq!(house.run(REQUEST).await, Report::default_of(0, 0), "nothing at all");
+    for n in 0..3 {
+        house.upload(vec![n; 100_000]).await;
+    }
+    let report = house.run(Request { read_contents: true, ..REQUEST }).await;
+    assert_eq!(report, Report::default_of(3, 3));
+}
+
+/// What a report says where nothing is wrong.
+trait Quiet {
+    fn default_of(blobs: u64, objects: u64) -> Report;
+}
+
+impl Quiet for Report {
+    fn default_of(blobs: u64, objects: u64) -> Report {
+        // The embedded store cannot list parts.
+        Report { blobs, objects, ..Report::default() }
+    }
+}
+
+#[tokio::test]
+async fn objects_that_nobody_has_go_and_all_others_stay() {
+    let house = House::open().await;
+    let file = house.upload(b"kept".to_vec()).await;
+    let strays = [
+        format!("blobs/{}/content", uuid::Uuid::nil()),
+        format!("blobs/{}/variants/small-00", uuid::Uuid::new_v4()),
+        "blobs/no-id/content".to_owned(),
+        format!("blobs/{}/content", uuid::Uuid::max()),
+    ];
+    for key in &strays {
+        house.put(key).await;
+    }
+    // Just written, it may be about to be noted.
+    let young = format!("blobs/{}/variants/small-00", file.blob);
+    house.put(&young).await;
+    house.put("elsewhere/of-somebody-else").await;
+
+    let counted = house.run(Request { dry_run: true, ..REQUEST }).await;
+    assert_eq!((counted.orphan_objects, counted.removed_objects), (4, 0));
+    assert!(house.is_there(&strays[0]).await);
+    let report = house.run(REQUEST).await;
+    assert_eq!((report.orphan_objects, report.removed_objects, report.held_back), (4, 4, false));
+    for key in &strays {
+        assert!(!house.is_there(key).await, "{key}");
+    }
+    for key in [&content(file.blob), &young, "elsewhere/of-somebody-else"] {
+        assert!(house.is_there(key).await, "{key}");
+    }
+    house.stores.clock.advance(time::Duration::hours(2));
+    assert_eq!(house.run(REQUEST).await.orphan_objects, 1, "it was not noted");
+    assert!(!house.is_there(&young).await);
+}
+
+#[tokio::test]
+async fn a_database_that_knows_nothing_of_the_bucket_removes_nothing() {
+    let house = House::open().await;
+    for _ in 0..101 {
+        house.put(&format!("blobs/{}/content", uuid::Uuid::new_v4())).await;
+    }
+    let report = house.run(REQUEST).await;
+    assert_eq!((report.orphan_objects, report.removed_objects, report.held_back), (101, 0, true));
+    let report = house.run(Request { remove_many: true, ..REQUEST }).await;
+    assert_eq!((report.removed_objects, report.held_back), (101, false));
+}
+
+#[tokio::test]
+async fn bytes_that_are_lost_are_told_by_the_blobs_that_had_them() {
+    let house = House::open().await;
+    let mut blobs = Vec::new();
+    for n in 0..4 {
+        blobs.push(house.upload(vec![n; 1_000]).await.blob);
+    }
+    let [gone, short, changed, _whole] = blobs[..] else { panic!("four were uploaded") };
+    house.stores.objects.delete(&content(gone)).await.expect("removes");
+    house.put(&content(short)).await;
+    let other = vec![1; 1_016];
+    house.stores.objects.put(&content(changed), other.into(), "text/plain").await.expect("is written");
+
+    let report = house.run(REQUEST).await;
+    assert_eq!((report.missing_objects, report.wrong_sizes, report.broken_contents), (1, 1, 0));
+    assert_eq!(report.lost, [gone, short]);
+    assert!(report.has_losses());
+    let report = house.run(Request { read_contents: true, ..REQUEST }).await;
+    assert_eq!((report.missing_objects, report.wrong_sizes, report.broken_contents), (1, 1, 1));
+    assert_eq!(report.lost, [gone, short, changed]);
+    assert_eq!(house.count("SELECT count(*) FROM files").await, 4, "nothing is taken away");
+}
+
+#[tokio::test]
+async fn a_derived_image_that_is_gone_is_made_anew() {
+    let house = House::open().await;
+    let file = house.upload(b"\xff\xd8\xff\xe0\0\x10JFIF".to_vec()).await;
+    house
+        .execute(
+            "UPDATE file_variants SET state = 'ready', object_key = 'blobs/' || blob_id || '/variants/' || preset,
+             width = 1, height = 1, content_type = 'image/jpeg', size = 10",
+        )
+        .await;
+    house.put(&format!("blobs/{}/variants/small", file.blob)).await;
+    house.execute("DELETE FROM jobs").await;
+    let report = house.run(REQUEST).await;
+    assert_eq!(report.missing_variants, 1);
+    assert_eq!(house.count("SELECT count(*) FROM jobs WHERE kind = 'files.thumbnails'").await, 1);
+    let job = plinth_domain::job::MakeThumbnails { file_id: file.id, blob_id: Some(file.blob) };
+    let found = Processing::new(&house.stores).find(&job).await.expect("answers");
+    assert!(found.is_some(), "the job finds what it needs");
+}
+
+#[tokio::test]
+async fn what_stands_still_goes_and_accounts_are_counted_anew() {
+    let house = House::open().await;
+    house.upload(vec![1; 1_000]).await;
+    house.execute("UPDATE storage_usage SET bytes = 5, reserved = -3, files = 9").await;
+    house
+        .execute(
+            "INSERT INTO blobs (id, owner_id, state, object_key, reserved, created_at, updated_at)
+             SELECT gen_random_uuid(), id, 'receiving', 'x', 100, now(), now() - interval '2 days' FROM users",
+        )
+        .await;
+    let counted = house.run(Request { dry_run: true, ..REQUEST }).await;
+    assert_eq!((counted.stuck_uploads, counted.quota_drift), (1, 1));
+    let report = house.run(REQUEST).await;
+    assert_eq!((report.stuck_uploads, report.quota_drift), (1, 1));
+    let right = "SELECT count(*) FROM storage_usage WHERE bytes = 1000 AND reserved = 0 AND files = 1";
+    assert_eq!(house.count(right).await, 1);
+    let again = house.run(REQUEST).await;
+    assert_eq!((again.stuck_uploads, again.quota_drift), (0, 0));
+}
+
+#[tokio::test]
+async fn a_walk_that_is_stopped_is_gone_on_with_by_a_job() {
+    let house = House::open().await;
+    house
+        .execute(
+            "INSERT INTO blobs (id, owner_id, state, object_key, created_at, updated_at)
+             SELECT gen_random_uuid(), users.id, 'receiving', 'x' || n, now(), now()
+             FROM users, generate_series(1, 1200) AS n",
+        )
+        .await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let report = reconcile::run(&house.stores, &REQUEST, &stop).await.expect("runs");
+    assert_eq!((report.stopped, report.blobs), (true, 500));
+    let after: String =
+        sqlx::query_scalar("SELECT payload ->> 'after' FROM jobs WHERE kind = 'files.reconcile'")
+            .fetch_one(&house.stores.db)
+            .await
+            .expect("a job");
+    assert_eq!(report.after.map(|blob| blob.to_string()), Some(after));
+    let rest = house.run(Request { after: report.after, ..REQUEST }).await;
+    assert_eq!((rest.stopped, rest.blobs), (false, 700));
+}
