@@ -6,7 +6,7 @@ WORKDIR /src
 ENV SQLX_OFFLINE=true
 COPY . .
 # target/ is a cache that no image layer keeps, so the binaries leave it in the same step.
-# aws-lc-sys is the only C code; it needs the compiler of this image and, outside FIPS, no cmake.
+# The C code (aws-lc-sys, libwebp-sys, mimalloc) needs the compiler of this image and no cmake.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked --package plinth-api --package plinth-worker \

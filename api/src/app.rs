@@ -67,7 +67,7 @@ impl Services {
             second_factors: SecondFactors::new(stores, settings, &root),
             roles: Roles::new(stores),
             api_keys: ApiKeys::new(stores),
-            files: Files::new(stores, settings.files.max_size.0),
+            files: Files::new(stores, settings.files.max_size.0, &settings.files.presets),
             inbox: Inbox::new(stores),
             jobs: JobAdministration::new(stores),
             audit: AuditLog::new(stores),

@@ -26,7 +26,8 @@ pub(super) struct File {
 /// An image derived from a file.
 #[derive(Object)]
 struct Variant {
-    /// `small` fits 256 x 256 pixels, `large` 1024 x 1024.
+    /// Its name among the presets of this installation. `small`, which fits 256 x 256 pixels, and `large`, which fits
+    /// 1024 x 1024, where it has chosen no others.
     preset: String,
     /// `pending`, `ready` or `failed`.
     state: String,
@@ -59,10 +60,10 @@ impl From<plinth_domain::file::File> for File {
 
 impl From<plinth_domain::file::Variant> for Variant {
     fn from(variant: plinth_domain::file::Variant) -> Self {
-        let (preset, state, reason) = (variant.preset.as_str(), variant.state.as_str(), variant.reason);
+        let (state, reason) = (variant.state.as_str(), variant.reason);
         let rendition = variant.rendition;
         Self {
-            preset: preset.to_owned(),
+            preset: variant.preset.to_string(),
             state: state.to_owned(),
             width: rendition.as_ref().map(|made| made.width),
             height: rendition.as_ref().map(|made| made.height),

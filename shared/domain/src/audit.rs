@@ -76,6 +76,8 @@ actions! {
     FileUploaded = "file.uploaded",
     FileDeleted = "file.deleted",
     FileProcessed = "file.processed",
+    /// Somebody asked for all derived images to be made as the settings say.
+    VariantsRegenerated = "file.variants_regenerated",
     NotificationDelivered = "notification.delivered",
     CleanedUp = "cleanup.finished",
     JobRetried = "job.retried",

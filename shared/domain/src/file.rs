@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::id::{FileId, UserId};
-use crate::preset::Preset;
+use crate::preset::{PresetName, Recipe};
 use crate::rejection::Rejection;
 use crate::text::single_line;
 
@@ -98,7 +98,9 @@ impl File {
 /// An image derived from a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variant {
-    pub preset: Preset,
+    pub preset: PresetName,
+    /// By which it was made, or tried.
+    pub recipe: Option<Recipe>,
     pub state: VariantState,
     pub rendition: Option<Rendition>,
     /// Why it failed, in words for the owner.

@@ -62,9 +62,9 @@ async fn downloads(person: &Person, file: Uuid, photo: &[u8]) {
 }
 
 async fn thumbnails_are_upright(person: &Person, file: Uuid) {
-    for (preset, size) in [("small", (192, 256)), ("large", (768, 1024))] {
+    for (preset, size, kind) in [("small", (192, 256), "image/webp"), ("large", (768, 1024), "image/jpeg")] {
         let variant = person.get(&format!("/v1/files/{file}/variants/{preset}")).await;
-        assert_eq!(variant.status, StatusCode::OK);
+        assert_eq!((variant.status, variant.header("content-type")), (StatusCode::OK, Some(kind)));
         assert_eq!(look(&variant.bytes), (size, UPRIGHT.to_owned()), "{preset}");
     }
 }

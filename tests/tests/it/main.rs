@@ -10,3 +10,4 @@ mod picture;
 mod sdk;
 mod start;
 mod traces;
+mod variants;

@@ -1,8 +1,10 @@
 //! The worker against real PostgreSQL and Redis.
 
 mod cleanup;
+mod darkroom;
 mod delivery;
 mod drain;
+mod hostile;
 mod house;
 mod limits;
 mod order;

@@ -12,7 +12,7 @@ mod sniff;
 mod upload;
 
 pub use download::{Content, Download};
-pub use processing::{Made, Processing};
+pub use processing::{Made, Processing, Step, Tell};
 pub use removal::Purge;
 pub(crate) use removal::{abandoned, delete_all_of};
 pub use service::Files;

@@ -2,7 +2,6 @@
 
 use plinth_domain::id::{FileId, UserId};
 use plinth_domain::job::PurgeFile;
-use plinth_domain::preset::Preset;
 
 use time::OffsetDateTime;
 
@@ -77,8 +76,8 @@ async fn remove(stores: &Stores, remains: &Remains) -> Result<()> {
     if let Some(upload) = &remains.multipart_upload_id {
         stores.objects.abort_parts(&remains.object_key, upload).await?;
     }
-    for preset in Preset::ALL {
-        stores.objects.delete(&variant_key(remains.id, preset)).await?;
+    for preset in repository::variant_presets(&stores.db, remains.id).await? {
+        stores.objects.delete(&variant_key(remains.id, &preset)).await?;
     }
     stores.objects.delete(&remains.object_key).await?;
     repository::remove(&stores.db, remains.id).await?;

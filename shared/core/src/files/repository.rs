@@ -2,7 +2,7 @@
 
 use plinth_domain::file::{File, FileState, Rendition, Variant, VariantState};
 use plinth_domain::id::{FileId, UserId};
-use plinth_domain::preset::Preset;
+use plinth_domain::preset::{IMAGE_TYPES, Preset, PresetName, Presets};
 use plinth_platform::database::{PgPool, named};
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
@@ -48,6 +48,7 @@ struct FileRow {
 struct VariantRow {
     file_id: Uuid,
     preset: String,
+    recipe: Option<String>,
     state: String,
     object_key: Option<String>,
     width: Option<i32>,
@@ -77,7 +78,7 @@ impl FileRow {
 }
 
 impl VariantRow {
-    /// `None` for a preset that this build does not know.
+    /// `None` for what another release has written and this one cannot read.
     fn into_variant(self) -> Option<Variant> {
         let rendition = (|| {
             Some(Rendition {
@@ -89,7 +90,8 @@ impl VariantRow {
             })
         })();
         Some(Variant {
-            preset: Preset::parse(&self.preset)?,
+            preset: self.preset.parse().ok()?,
+            recipe: self.recipe.and_then(|recipe| recipe.parse().ok()),
             state: VariantState::parse(&self.state)?,
             rendition,
             reason: self.reason,
@@ -143,9 +145,10 @@ pub(super) async fn finish(
 pub(super) async fn expect_variants(
     connection: &mut PgConnection,
     id: FileId,
+    presets: &Presets,
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    let presets: Vec<String> = Preset::ALL.iter().map(|preset| preset.as_str().to_owned()).collect();
+    let presets: Vec<String> = presets.iter().map(|preset| preset.name.as_str().to_owned()).collect();
     let query = sqlx::query!(
         "INSERT INTO file_variants (file_id, preset, state, updated_at)
          SELECT $1, preset, 'pending', $3 FROM unnest($2::text[]) AS preset",
@@ -156,43 +159,81 @@ pub(super) async fn expect_variants(
     named("file_variants.expect", query.execute(connection)).await.map(drop)
 }
 
+/// False when the file is being deleted; otherwise that waits until the transaction ends.
 pub(super) async fn set_variant_ready(
     connection: &mut PgConnection,
     id: FileId,
-    preset: Preset,
+    preset: &Preset,
     rendition: &Rendition,
     at: OffsetDateTime,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<bool> {
     let query = sqlx::query!(
-        "UPDATE file_variants
-         SET state = 'ready', object_key = $3, width = $4, height = $5, content_type = $6, size = $7, reason = NULL,
-             updated_at = $8
-         WHERE file_id = $1 AND preset = $2",
+        "INSERT INTO file_variants
+             (file_id, preset, state, object_key, width, height, content_type, size, updated_at, recipe)
+         SELECT id, $2, 'ready', $3, $4, $5, $6, $7, $8, $9 FROM files
+         WHERE id = $1 AND state = 'ready' FOR SHARE
+         ON CONFLICT (file_id, preset) DO UPDATE
+         SET state = 'ready', object_key = excluded.object_key, width = excluded.width, height = excluded.height,
+             content_type = excluded.content_type, size = excluded.size, reason = NULL,
+             updated_at = excluded.updated_at, recipe = excluded.recipe",
         id.0,
-        preset.as_str(),
+        preset.name.as_str(),
         rendition.object_key,
         rendition.width,
         rendition.height,
         rendition.content_type,
         rendition.size,
         at,
+        preset.recipe.to_string(),
     );
-    named("file_variants.ready", query.execute(connection)).await.map(drop)
+    Ok(named("file_variants.ready", query.execute(connection)).await?.rows_affected() == 1)
 }
 
-pub(super) async fn set_variants_failed(
+pub(super) async fn set_variant_failed(
     connection: &mut PgConnection,
     id: FileId,
+    preset: &Preset,
     reason: &str,
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
-        "UPDATE file_variants SET state = 'failed', reason = $2, updated_at = $3 WHERE file_id = $1",
+        "INSERT INTO file_variants (file_id, preset, state, reason, updated_at, recipe)
+         SELECT id, $2, 'failed', $3, $4, $5 FROM files WHERE id = $1 AND state = 'ready' FOR SHARE
+         ON CONFLICT (file_id, preset) DO UPDATE
+         SET state = 'failed', reason = excluded.reason, updated_at = excluded.updated_at, recipe = excluded.recipe",
         id.0,
+        preset.name.as_str(),
         reason,
         at,
+        preset.recipe.to_string(),
     );
     named("file_variants.failed", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn remove_variant(db: &PgPool, id: FileId, preset: &PresetName) -> sqlx::Result<()> {
+    let query =
+        sqlx::query!("DELETE FROM file_variants WHERE file_id = $1 AND preset = $2", id.0, preset.as_str());
+    named("file_variants.remove", query.execute(db)).await.map(drop)
+}
+
+/// The presets of which a file that is being deleted may have images.
+pub(super) async fn variant_presets(db: &PgPool, id: FileId) -> sqlx::Result<Vec<String>> {
+    let query = sqlx::query_scalar!("SELECT preset FROM file_variants WHERE file_id = $1", id.0);
+    named("file_variants.presets", query.fetch_all(db)).await
+}
+
+/// The next pictures, by their ids.
+pub(super) async fn pictures(db: &PgPool, after: Option<FileId>, limit: i64) -> Result<Vec<File>> {
+    let types = IMAGE_TYPES.map(str::to_owned);
+    let query = sqlx::query_as!(
+        FileRow,
+        "SELECT id, owner_id, name, content_type, size, sha256, state, object_key, created_at
+         FROM files WHERE id > $1 AND state = 'ready' AND content_type = ANY($2) ORDER BY id LIMIT $3",
+        after.map_or(Uuid::nil(), |after| after.0),
+        &types,
+        limit,
+    );
+    with_variants(db, named("files.pictures", query.fetch_all(db)).await?).await
 }
 
 /// A ready file, and its owner's only where one is named.
@@ -218,7 +259,10 @@ pub(super) async fn list(db: &PgPool, owner: UserId, page: PageRequest) -> Resul
         page.before(),
         page.fetch(),
     );
-    let rows = named("files.list", query.fetch_all(db)).await?;
+    with_variants(db, named("files.list", query.fetch_all(db)).await?).await
+}
+
+async fn with_variants(db: &PgPool, rows: Vec<FileRow>) -> Result<Vec<File>> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let mut variants = variants(db, &ids).await?;
     rows.into_iter()
@@ -233,7 +277,7 @@ pub(super) async fn list(db: &PgPool, owner: UserId, page: PageRequest) -> Resul
 async fn variants(db: &PgPool, files: &[Uuid]) -> sqlx::Result<Vec<VariantRow>> {
     let query = sqlx::query_as!(
         VariantRow,
-        "SELECT file_id, preset, state, object_key, width, height, content_type, size, reason
+        "SELECT file_id, preset, recipe, state, object_key, width, height, content_type, size, reason
          FROM file_variants WHERE file_id = ANY($1) ORDER BY file_id, preset DESC",
         files,
     );

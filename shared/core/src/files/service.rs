@@ -4,7 +4,7 @@ use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::file::{File, FileName, Variant};
 use plinth_domain::id::{FileId, UserId};
 use plinth_domain::job::PurgeFile;
-use plinth_domain::preset::Preset;
+use plinth_domain::preset::{PresetName, Presets};
 use plinth_object_store::ByteRange;
 
 use super::{Content, Download, Upload, repository};
@@ -17,17 +17,18 @@ use crate::{Error, Result, Stores};
 pub struct Files {
     stores: Stores,
     max_size: u64,
+    presets: Presets,
 }
 
 impl Files {
-    /// `max_size` is in bytes.
-    pub fn new(stores: &Stores, max_size: u64) -> Self {
-        Self { stores: stores.clone(), max_size }
+    /// `max_size` is in bytes; of pictures, an image by each preset is made.
+    pub fn new(stores: &Stores, max_size: u64, presets: &Presets) -> Self {
+        Self { stores: stores.clone(), max_size, presets: presets.clone() }
     }
 
     /// Begins an upload.
     pub async fn upload(&self, origin: &Origin, owner: UserId, name: &FileName) -> Result<Upload> {
-        Upload::begin(&self.stores, origin, owner, name, self.max_size).await
+        Upload::begin(&self.stores, origin, owner, name, self.max_size, &self.presets).await
     }
 
     /// The owner's files, the newest first.
@@ -53,16 +54,18 @@ impl Files {
     }
 
     /// What a download of a derived image is; not found while it is not made.
-    pub async fn variant(&self, owner: UserId, id: FileId, preset: Preset) -> Result<Content> {
+    pub async fn variant(&self, owner: UserId, id: FileId, preset: &PresetName) -> Result<Content> {
         let file = self.find(owner, id).await?;
         let hash = file.sha256_hex();
-        let variant = file.variants.into_iter().find(|variant| variant.preset == preset);
-        let rendition = variant.and_then(|Variant { rendition, .. }| rendition).ok_or(Error::NotFound)?;
+        let variant = file.variants.into_iter().find(|variant| variant.preset == *preset);
+        let Variant { recipe, rendition, .. } = variant.ok_or(Error::NotFound)?;
+        let rendition = rendition.ok_or(Error::NotFound)?;
+        let recipe = recipe.map(|recipe| recipe.to_string().replace(' ', "-")).unwrap_or_default();
         Ok(Content {
             size: u64::try_from(rendition.size).map_err(Error::internal)?,
             // A variant of the same bytes by the same recipe is the same picture.
-            etag: format!("{hash}-{preset}-{}", rendition.size),
-            name: format!("{}-{preset}.jpg", file.name),
+            etag: format!("{hash}-{preset}-{recipe}-{}", rendition.size),
+            name: format!("{}-{preset}.{}", file.name, extension(&rendition.content_type)),
             content_type: rendition.content_type,
             object_key: rendition.object_key,
         })
@@ -83,5 +86,14 @@ impl Files {
         unit.audit(Action::FileDeleted, Target::File(id), Outcome::Success).await?;
         unit.enqueue(&PurgeFile { file_id: id }).await?;
         unit.commit().await
+    }
+}
+
+/// What the name of a derived image ends with.
+fn extension(content_type: &str) -> &'static str {
+    match content_type {
+        "image/png" => "png",
+        "image/webp" => "webp",
+        _ => "jpg",
     }
 }

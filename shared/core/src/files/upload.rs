@@ -5,7 +5,7 @@ use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::file::{File, FileName};
 use plinth_domain::id::{FileId, UserId};
 use plinth_domain::job::MakeThumbnails;
-use plinth_domain::preset::Preset;
+use plinth_domain::preset::{self, Presets};
 use plinth_object_store::{ObjectError, Part};
 use plinth_platform::crypto::Sha256;
 use serde_json::json;
@@ -28,6 +28,7 @@ pub struct Upload {
     owner: UserId,
     object_key: String,
     limit: u64,
+    presets: Presets,
     size: u64,
     hash: Sha256,
     beginning: Vec<u8>,
@@ -51,6 +52,7 @@ impl Upload {
         owner: UserId,
         name: &FileName,
         limit: u64,
+        presets: &Presets,
     ) -> Result<Self> {
         let mut unit = Unit::begin(stores, origin).await?;
         let at = unit.at();
@@ -67,6 +69,7 @@ impl Upload {
             owner,
             object_key,
             limit,
+            presets: presets.clone(),
             size: 0,
             hash: Sha256::default(),
             beginning: Vec::new(),
@@ -111,8 +114,8 @@ impl Upload {
             self.stores.objects.delete(&self.object_key).await?;
             return Err(Error::Interrupted);
         }
-        if Preset::applies_to(content_type) {
-            repository::expect_variants(unit.connection(), self.id, at).await?;
+        if preset::is_image(content_type) {
+            repository::expect_variants(unit.connection(), self.id, &self.presets, at).await?;
             unit.enqueue(&MakeThumbnails { file_id: self.id }).await?;
         }
         let details = json!({ "size": size, "content_type": content_type });

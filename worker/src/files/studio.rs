@@ -1,0 +1,64 @@
+//! From a stored file to what is kept of it: what both kinds of jobs that make images do.
+
+use plinth_core::files::{Made, Processing, Tell};
+use plinth_domain::file::File;
+use plinth_domain::preset::{Preset, PresetName, Recipe};
+use plinth_pictures::protocol::MAX_SOURCE;
+use plinth_pictures::{Rendered, Unreadable};
+
+use super::{Breakdown, Darkroom};
+use crate::outcome::Done;
+
+/// What the handlers need. Clones share the memory budget.
+#[derive(Clone)]
+pub struct Studio {
+    pub processing: Processing,
+    pub darkroom: Darkroom,
+}
+
+impl Studio {
+    /// Makes the images that are due, and that of the preset named `again` in any case. A picture that cannot be read is
+    /// no failed job: its owner finds the reason where the image would be. In the `last` attempt, so is one whose
+    /// process is always ended from outside, as systems do whose memory runs out.
+    pub(super) async fn make(&self, file: &File, again: Option<&PresetName>, tell: Tell, last: bool) -> Done {
+        let due = self.processing.due(file, again);
+        if due.is_empty() {
+            return Ok(());
+        }
+        let developed = match self.develop(file, &due).await? {
+            Err(Breakdown::Killed(_)) if last => Err(Unreadable::TooMuchMemory),
+            developed => developed?,
+        };
+        match developed {
+            Ok(pictures) => self.processing.keep(file, made(due, pictures), tell).await?,
+            Err(reason) => {
+                tracing::info!(?reason, "no image can be made of the file");
+                self.processing.give_up(file, &due, &reason.to_string(), tell).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn develop(
+        &self,
+        file: &File,
+        due: &[Preset],
+    ) -> plinth_core::Result<Result<Result<Vec<Rendered>, Unreadable>, Breakdown>> {
+        if usize::try_from(file.size).is_ok_and(|size| size > MAX_SOURCE) {
+            return Ok(Ok(Err(Unreadable::TooLarge)));
+        }
+        let source = self.processing.source(file).await?;
+        let recipes: Vec<Recipe> = due.iter().map(|preset| preset.recipe).collect();
+        Ok(self.darkroom.develop(&source, &recipes).await)
+    }
+}
+
+fn made(presets: Vec<Preset>, pictures: Vec<Rendered>) -> Vec<Made> {
+    let pair = |(preset, picture): (Preset, Rendered)| Made {
+        preset,
+        width: picture.width,
+        height: picture.height,
+        bytes: picture.bytes.into(),
+    };
+    presets.into_iter().zip(pictures).map(pair).collect()
+}
