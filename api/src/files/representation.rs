@@ -18,6 +18,15 @@ pub(super) struct File {
     sha256: String,
     /// `ready`.
     state: String,
+    /// Pixels of the picture as it is seen; absent where it is none, or not read yet.
+    width: Option<i64>,
+    /// Pixels.
+    height: Option<i64>,
+    /// When the picture was taken, as the camera's clock showed it: RFC 3339, without an offset where the camera did not
+    /// tell it.
+    taken_at: Option<String>,
+    /// What stands for the picture until it is there (blurha.sh).
+    blurhash: Option<String>,
     /// The images derived from it; empty where it is no image.
     variants: Vec<Variant>,
     created_at: OffsetDateTime,
@@ -45,6 +54,7 @@ struct Variant {
 impl From<plinth_domain::file::File> for File {
     fn from(file: plinth_domain::file::File) -> Self {
         let sha256 = file.sha256_hex();
+        let picture = file.picture;
         Self {
             id: file.id.0,
             name: file.name,
@@ -52,6 +62,10 @@ impl From<plinth_domain::file::File> for File {
             size: file.size,
             sha256,
             state: file.state.as_str().to_owned(),
+            width: picture.as_ref().map(|picture| picture.width.into()),
+            height: picture.as_ref().map(|picture| picture.height.into()),
+            taken_at: picture.as_ref().and_then(|picture| picture.taken_at.as_ref()).map(ToString::to_string),
+            blurhash: picture.and_then(|picture| picture.blurhash).map(|hash| hash.to_string()),
             variants: file.variants.into_iter().map(Variant::from).collect(),
             created_at: file.created_at,
         }

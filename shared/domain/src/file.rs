@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::id::{FileId, UserId};
+use crate::picture::Picture;
 use crate::preset::{PresetName, Recipe};
 use crate::rejection::Rejection;
 use crate::text::single_line;
@@ -81,6 +82,8 @@ pub struct File {
     pub sha256: [u8; 32],
     pub state: FileState,
     pub object_key: String,
+    /// `None` where it is none, or was not read, or not yet.
+    pub picture: Option<Picture>,
     pub variants: Vec<Variant>,
     pub created_at: OffsetDateTime,
 }

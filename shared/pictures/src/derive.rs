@@ -12,13 +12,15 @@ pub(crate) fn scalable(picture: DynamicImage) -> DynamicImage {
     if picture.pixel_type().is_some() { picture } else { picture.into_rgba8().into() }
 }
 
-/// Scales first and turns the small picture, whose box is therefore turned the other way.
+/// Scales first and turns the small picture, whose box is therefore turned the other way. `size` is that of the file's
+/// picture, of which this one may be a smaller copy.
 pub(crate) fn derive(
     picture: &DynamicImage,
+    size: (u32, u32),
     orientation: Orientation,
     recipe: &Recipe,
 ) -> Result<DynamicImage, Unreadable> {
-    let (width, height) = target((picture.width(), picture.height()), orientation, recipe);
+    let (width, height) = target(size, orientation, recipe);
     let mut small = DynamicImage::new(width, height, picture.color());
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
     let options = match recipe.fit {
@@ -41,6 +43,28 @@ pub(crate) fn target(size: (u32, u32), orientation: Orientation, recipe: &Recipe
         Fit::Contain => within(size, bounds),
         Fit::Cover => within(bounds, size),
     }
+}
+
+/// The smallest size of the whole picture of which every derived image can be made without enlarging anything.
+pub(crate) fn wanted(size: (u32, u32), orientation: Orientation, recipes: &[Recipe]) -> (u32, u32) {
+    let whole = recipes.iter().map(|recipe| {
+        let (width, height) = target(size, orientation, recipe);
+        match recipe.fit {
+            Fit::Contain => (width, height),
+            // The other side goes beyond the box as far as the shape of the picture wants it to.
+            Fit::Cover => (
+                width.max(proportional(size.0, height, size.1)),
+                height.max(proportional(size.1, width, size.0)),
+            ),
+        }
+    });
+    whole.fold((1, 1), |(wide, high), (width, height)| (wide.max(width), high.max(height)))
+}
+
+/// `side * numerator / denominator`, rounded up.
+fn proportional(side: u32, numerator: u32, denominator: u32) -> u32 {
+    let scaled = (u64::from(side) * u64::from(numerator)).div_ceil(u64::from(denominator.max(1)));
+    u32::try_from(scaled).unwrap_or(u32::MAX)
 }
 
 /// Whether width and height change places when it is turned upright.
@@ -98,6 +122,19 @@ mod tests {
         ] {
             assert_eq!(size(picture, Orientation::NoTransforms, recipe), fitted, "{picture:?} {recipe}");
         }
+    }
+
+    #[test]
+    fn what_is_wanted_of_a_picture_is_enough_for_every_recipe() {
+        let of = |texts: &[&str]| {
+            let recipes: Vec<Recipe> = texts.iter().map(|text| text.parse().expect("a recipe")).collect();
+            wanted((4000, 3000), Orientation::NoTransforms, &recipes)
+        };
+        assert_eq!(of(&["256x256 contain png"]), (256, 192));
+        assert_eq!(of(&["256x256 cover png"]), (342, 256));
+        assert_eq!(of(&["300x10 cover png"]), (300, 225));
+        assert_eq!(of(&["256x256 cover png", "1024x1024 contain png"]), (1024, 768));
+        assert_eq!(of(&[]), (1, 1));
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! Writes derived images down. Nothing of the file's metadata is written, since nothing of it comes this far.
 
+use std::borrow::Cow;
+
 use image::codecs::png::PngEncoder;
 use image::{DynamicImage, ImageEncoder as _, RgbImage};
 use plinth_domain::preset::{Format, Quality};
 
 use crate::Unreadable;
 
-pub(crate) fn encode(picture: DynamicImage, format: Format) -> Result<Vec<u8>, Unreadable> {
+pub(crate) fn encode(picture: &DynamicImage, format: Format) -> Result<Vec<u8>, Unreadable> {
     match format {
         Format::Jpeg(quality) => jpeg(&flatten(picture), quality),
-        Format::WebP(quality) => webp(&picture, quality),
-        Format::Png => png(&picture),
+        Format::WebP(quality) => webp(picture, quality),
+        Format::Png => png(picture),
     }
 }
 
@@ -47,19 +49,19 @@ fn png(picture: &DynamicImage) -> Result<Vec<u8>, Unreadable> {
 }
 
 /// JPEG has no transparency: what shines through is white.
-fn flatten(picture: DynamicImage) -> RgbImage {
-    if !picture.color().has_alpha() {
-        return picture.into_rgb8();
+pub(crate) fn flatten(picture: &DynamicImage) -> Cow<'_, RgbImage> {
+    if let DynamicImage::ImageRgb8(picture) = picture {
+        return Cow::Borrowed(picture);
     }
-    let picture = picture.into_rgba8();
-    RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
+    let picture = picture.to_rgba8();
+    Cow::Owned(RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
         let [red, green, blue, alpha] = picture.get_pixel(x, y).0.map(u32::from);
         let over_white = |channel: u32| {
             let mixed = (channel * alpha + 255 * (255 - alpha) + 127) / 255;
             u8::try_from(mixed).unwrap_or(u8::MAX)
         };
         image::Rgb([over_white(red), over_white(green), over_white(blue)])
-    })
+    }))
 }
 
 #[cfg(test)]
@@ -70,7 +72,8 @@ mod tests {
 
     #[test]
     fn half_of_a_colour_is_mixed_with_white() {
-        let half = flatten(RgbaImage::from_pixel(1, 1, Rgba([255, 0, 0, 128])).into());
+        let half = RgbaImage::from_pixel(1, 1, Rgba([255, 0, 0, 128])).into();
+        let half = flatten(&half);
         assert_eq!(half.get_pixel(0, 0).0, [255, 127, 127]);
     }
 }

@@ -7,13 +7,16 @@ mod colour;
 pub mod contain;
 mod derive;
 mod encode;
+mod jpeg;
+pub mod metadata;
+mod placeholder;
 pub mod protocol;
 mod reason;
 mod render;
 mod serve;
-mod sniff;
+pub mod sniff;
 mod source;
 
 pub use reason::Unreadable;
-pub use render::{Rendered, render, weigh};
+pub use render::{Developed, Rendered, render, weigh};
 pub use serve::serve;

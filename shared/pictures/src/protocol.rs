@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Write};
 
+use plinth_domain::picture::Picture;
 use plinth_domain::preset::Recipe;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -49,8 +50,11 @@ pub struct Grant {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Answer {
-    /// One for each recipe, in their order; so are the frames that follow.
-    Made(Vec<Size>),
+    /// A size for each recipe, in their order; so are the frames that follow.
+    Made {
+        picture: Picture,
+        sizes: Vec<Size>,
+    },
     Unreadable(Unreadable),
 }
 
@@ -144,7 +148,7 @@ mod tests {
         assert_eq!(message::<Request>(&frame).expect("is read"), request);
         assert!(message::<Answer>(&frame).is_err());
         assert!(message::<Weighed>(br#"{"needs":-1}"#).is_err());
-        assert!(message::<Answer>(br#"{"made":[{"width":1,"height":1,"depth":1}]}"#).is_err());
+        assert!(message::<Answer>(br#"{"made":{"picture":null,"sizes":[]}}"#).is_err());
     }
 
     proptest! {

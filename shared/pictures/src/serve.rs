@@ -7,7 +7,7 @@ use crate::protocol::{
     Answer, Grant, MAX_MESSAGE, MAX_SOURCE, ProtocolError, Request, Size, Weighed, frame_of, message,
     read_frame, write_frame,
 };
-use crate::render::{render, weigh};
+use crate::render::{Developed, render, weigh};
 
 /// Why a child ended without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -37,11 +37,11 @@ pub fn serve(mut input: impl Read, mut output: impl Write) -> Result<(), ServeEr
     let grant: Grant = message(&read_frame(&mut input, MAX_MESSAGE)?)?;
     contain::limit_memory(grant.memory)?;
     match render(&file, &request.recipes, request.max_pixels) {
-        Ok(pictures) => {
-            let sizes = pictures.iter().map(|one| Size { width: one.width, height: one.height }).collect();
-            write_frame(&mut output, &frame_of(&Answer::Made(sizes))?)?;
-            for picture in &pictures {
-                write_frame(&mut output, &picture.bytes)?;
+        Ok(Developed { picture, images }) => {
+            let sizes = images.iter().map(|one| Size { width: one.width, height: one.height }).collect();
+            write_frame(&mut output, &frame_of(&Answer::Made { picture, sizes })?)?;
+            for image in &images {
+                write_frame(&mut output, &image.bytes)?;
             }
         }
         Err(reason) => write_frame(&mut output, &frame_of(&Answer::Unreadable(reason))?)?,

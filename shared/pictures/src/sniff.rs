@@ -3,7 +3,7 @@
 use crate::Unreadable;
 
 /// The refusal of a HEIC or AVIF file, by the brand in its first box (ISO/IEC 14496-12, section 4.3).
-pub(crate) fn refusal(source: &[u8]) -> Option<Unreadable> {
+pub fn refusal(source: &[u8]) -> Option<Unreadable> {
     if source.get(4..8)? != b"ftyp" {
         return None;
     }

@@ -3,9 +3,9 @@
 use std::io::Cursor;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use crate::{Unreadable, sniff};
+use crate::{Unreadable, jpeg, sniff};
 
 /// What a decoder may allocate for one picture, in bytes.
 const MAX_ALLOCATION: u64 = 512 * 1024 * 1024;
@@ -13,9 +13,13 @@ const MAX_ALLOCATION: u64 = 512 * 1024 * 1024;
 /// A picture whose header was read and found within the limits; nothing was allocated for its pixels.
 pub(crate) struct Source<'a> {
     decoder: Box<dyn ImageDecoder + 'a>,
+    /// The file, where it is a JPEG.
+    jpeg: Option<&'a [u8]>,
+    max_pixels: u64,
     pub(crate) orientation: Orientation,
     /// An ICC profile.
     pub(crate) profile: Option<Vec<u8>>,
+    pub(crate) exif: Option<Vec<u8>>,
 }
 
 impl<'a> Source<'a> {
@@ -29,6 +33,7 @@ impl<'a> Source<'a> {
         let mut limits = Limits::default();
         limits.max_alloc = Some(MAX_ALLOCATION);
         reader.limits(limits);
+        let jpeg = (reader.format() == Some(ImageFormat::Jpeg)).then_some(bytes);
         let mut decoder = Box::new(reader.into_decoder()?);
         let (width, height) = decoder.dimensions();
         if u64::from(width) * u64::from(height) > max_pixels {
@@ -39,7 +44,8 @@ impl<'a> Source<'a> {
         }
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let profile = decoder.icc_profile().unwrap_or_default();
-        Ok(Self { decoder, orientation, profile })
+        let exif = decoder.exif_metadata().unwrap_or_default();
+        Ok(Self { decoder, jpeg, max_pixels, orientation, profile, exif })
     }
 
     /// Pixels, as they are stored.
@@ -47,12 +53,20 @@ impl<'a> Source<'a> {
         self.decoder.dimensions()
     }
 
-    /// The bytes that decoding will take. Decoders hold about twice as much of their own: coefficients, planes, lines.
-    pub(crate) fn memory(&self) -> u64 {
-        self.decoder.total_bytes().saturating_mul(3)
+    /// The bytes that decoding will take, where `wanted` are the pixels that are needed.
+    pub(crate) fn memory(&self, wanted: (u32, u32)) -> u64 {
+        // Decoders hold about twice as much of their own: coefficients, planes, lines.
+        let whole = self.decoder.total_bytes().saturating_mul(3);
+        self.jpeg.map_or(whole, |_| whole.max(jpeg::memory(self.size(), wanted)))
     }
 
-    pub(crate) fn decode(self) -> Result<DynamicImage, Unreadable> {
+    /// The pixels: all of them, or where the format can do with less, no fewer than `wanted`.
+    pub(crate) fn decode(self, wanted: (u32, u32)) -> Result<DynamicImage, Unreadable> {
+        if let Some(file) = self.jpeg
+            && let Some(picture) = jpeg::decode(file, wanted, self.max_pixels)?
+        {
+            return Ok(picture);
+        }
         Ok(DynamicImage::from_decoder(self.decoder)?)
     }
 }

@@ -65,7 +65,7 @@ fn recipes(texts: &[&str]) -> Vec<Recipe> {
 }
 
 fn all(file: &[u8], texts: &[&str]) -> Vec<Rendered> {
-    render(file, &recipes(texts), MAX_PIXELS).expect("renders")
+    render(file, &recipes(texts), MAX_PIXELS).expect("renders").images
 }
 
 fn one(file: &[u8], recipe: &str) -> Rendered {
@@ -182,6 +182,42 @@ fn bombs_are_refused_by_their_header() {
 }
 
 #[test]
+fn a_file_that_was_cut_off_is_damaged() {
+    let noise =
+        RgbImage::from_fn(90, 60, |x, y| Rgb([x, y, x ^ y].map(|n| u8::try_from(n * 37 % 256).unwrap_or(0))));
+    for format in [
+        ImageFormat::Jpeg,
+        ImageFormat::Png,
+        ImageFormat::Gif,
+        ImageFormat::WebP,
+        ImageFormat::Bmp,
+        ImageFormat::Tiff,
+    ] {
+        let whole = encode(noise.clone(), format);
+        render(&whole, &recipes(&[SMALL]), MAX_PIXELS).expect("the whole is none");
+        let cut = &whole[..whole.len() * 3 / 4];
+        assert!(render(cut, &recipes(&[SMALL]), MAX_PIXELS).is_err(), "{format:?}");
+    }
+}
+
+#[test]
+fn grey_pictures_and_those_of_printers_are_read() {
+    let grey = encode(image::GrayImage::from_pixel(400, 300, image::Luma([200])), ImageFormat::Jpeg);
+    let mut inks = Vec::new();
+    let encoder = jpeg_encoder::Encoder::new(&mut inks, 90);
+    // No ink but yellow.
+    encoder.encode(&[0, 0, 255, 0].repeat(64 * 64), 64, 64, jpeg_encoder::ColorType::Cmyk).expect("encodes");
+    for (file, colour) in [(grey, [200, 200, 200]), (inks, [255, 255, 0])] {
+        let seen = image::load_from_memory(&one(&file, SMALL).bytes).expect("an image").into_rgb8();
+        let seen = seen.get_pixel(9, 9).0;
+        assert!(
+            seen.iter().zip(colour).all(|(seen, wanted)| seen.abs_diff(wanted) < 12),
+            "{seen:?} {colour:?}"
+        );
+    }
+}
+
+#[test]
 fn what_is_no_image_has_a_reason() {
     let jpeg = encode(quarters(), ImageFormat::Jpeg);
     for (what, bytes) in [
@@ -210,13 +246,39 @@ fn the_box_is_filled_by_what_is_in_the_middle() {
     assert_eq!(((rendered.width, rendered.height), corners(&rendered)), ((32, 16), "BRWG".to_owned()));
 }
 
+#[test]
+fn what_is_known_of_a_picture_is_told_and_nothing_of_it_is_in_the_images() {
+    let mut exif = b"MM\0\x2a\0\0\0\x08\0\x02\x01\x12\0\x03\0\0\0\x01\0\x06\0\0".to_vec();
+    exif.extend(b"\x87\x69\0\x04\0\0\0\x01\0\0\0\x26\0\0\0\0");
+    exif.extend(b"\0\x01\x90\x03\0\x02\0\0\0\x14\0\0\0\x38\0\0\0\0");
+    exif.extend(b"2024:05:01 12:33:00\0");
+    let mut segment = b"\xff\xe1".to_vec();
+    segment.extend(u16::try_from(exif.len() + 8).expect("short").to_be_bytes());
+    segment.extend(b"Exif\0\0");
+    segment.extend(exif);
+    let jpeg = encode(quarters(), ImageFormat::Jpeg);
+    let file = [&jpeg[..2], &segment, &jpeg[2..]].concat();
+    let recipes = recipes(&[SMALL, LARGE, "64x64 contain png"]);
+    let developed = render(&file, &recipes, MAX_PIXELS).expect("renders");
+    let picture = developed.picture;
+    assert_eq!((picture.width, picture.height), (32, 64), "as it is seen");
+    assert_eq!(picture.taken_at.expect("it says so").as_str(), "2024-05-01T12:33:00");
+    // 3 x 4 components of a picture that stands upright: 6 letters, and two for each but the first.
+    assert_eq!(picture.blurhash.expect("every picture has one").as_str().len(), 6 + 2 * 11);
+    for image in developed.images {
+        for trace in [&b"Exif"[..], b"2024", b"eXIf", b"EXIF"] {
+            assert!(!image.bytes.windows(trace.len()).any(|part| part == trace));
+        }
+    }
+}
+
 /// As cameras of phones embed it: the primaries of Display P3, whose red is redder than sRGB's.
-fn with_profile(picture: RgbImage, profile: &moxcms::ColorProfile) -> Vec<u8> {
+fn with_profile(picture: &RgbImage, profile: &moxcms::ColorProfile) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = image::codecs::png::PngEncoder::new(&mut bytes);
     encoder.set_icc_profile(profile.encode().expect("is written")).expect("fits");
     let (width, height) = picture.dimensions();
-    encoder.write_image(&picture, width, height, image::ExtendedColorType::Rgb8).expect("encodes");
+    encoder.write_image(picture, width, height, image::ExtendedColorType::Rgb8).expect("encodes");
     bytes
 }
 
@@ -224,7 +286,7 @@ fn with_profile(picture: RgbImage, profile: &moxcms::ColorProfile) -> Vec<u8> {
 fn colours_are_converted_by_the_profile_that_came_with_them() {
     let orange = RgbImage::from_pixel(8, 8, Rgb([200, 120, 80]));
     let seen = |profile: &moxcms::ColorProfile| {
-        let rendered = one(&with_profile(orange.clone(), profile), "8x8 contain png");
+        let rendered = one(&with_profile(&orange, profile), "8x8 contain png");
         assert!(!rendered.bytes.windows(4).any(|four| four == b"iCCP"), "the profile is not needed any more");
         image::load_from_memory(&rendered.bytes).expect("an image").into_rgb8().get_pixel(4, 4).0
     };

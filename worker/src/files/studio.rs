@@ -4,7 +4,7 @@ use plinth_core::files::{Made, Processing, Tell};
 use plinth_domain::file::File;
 use plinth_domain::preset::{Preset, PresetName, Recipe};
 use plinth_pictures::protocol::MAX_SOURCE;
-use plinth_pictures::{Rendered, Unreadable};
+use plinth_pictures::{Developed, Rendered, Unreadable};
 
 use super::{Breakdown, Darkroom};
 use crate::outcome::Done;
@@ -30,7 +30,9 @@ impl Studio {
             developed => developed?,
         };
         match developed {
-            Ok(pictures) => self.processing.keep(file, made(due, pictures), tell).await?,
+            Ok(Developed { picture, images }) => {
+                self.processing.keep(file, &picture, made(due, images), tell).await?;
+            }
             Err(reason) => {
                 tracing::info!(?reason, "no image can be made of the file");
                 self.processing.give_up(file, &due, &reason.to_string(), tell).await?;
@@ -43,7 +45,7 @@ impl Studio {
         &self,
         file: &File,
         due: &[Preset],
-    ) -> plinth_core::Result<Result<Result<Vec<Rendered>, Unreadable>, Breakdown>> {
+    ) -> plinth_core::Result<Result<Result<Developed, Unreadable>, Breakdown>> {
         if usize::try_from(file.size).is_ok_and(|size| size > MAX_SOURCE) {
             return Ok(Ok(Err(Unreadable::TooLarge)));
         }

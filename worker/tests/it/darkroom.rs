@@ -131,7 +131,10 @@ async fn pictures_are_made_by_every_recipe_in_turn() {
     let darkroom = Darkroom::new(program());
     let jpeg = encoded(&noise(1_600, 900), ImageFormat::Jpeg);
     let made = darkroom.develop(&jpeg, &recipes()).await.expect("no breakdown").expect("is read");
+    assert_eq!((made.picture.width, made.picture.height, &made.picture.taken_at), (1_600, 900, &None));
+    assert!(made.picture.blurhash.is_some());
     let looks: Vec<_> = made
+        .images
         .iter()
         .map(|Rendered { width, height, bytes }| {
             let format = image::guess_format(bytes).expect("an image");
@@ -170,7 +173,12 @@ async fn a_child_that_was_taken_over_is_not_believed() {
     let folder = tempfile::tempdir().expect("a folder");
     let frame = |text: &str| format!(r"printf '\000\000\000\{:03o}%s' '{text}'", text.len());
     let needs = frame(r#"{"needs":1}"#);
-    let made = |sizes: &str| format!("{needs}; {}", frame(&format!(r#"{{"made":[{sizes}]}}"#)));
+    let picture = r#"{"width":9,"height":9,"taken_at":null,"blurhash":null}"#;
+    let made_of = |picture: &str, sizes: &str| {
+        let answer = format!(r#"{{"made":{{"picture":{picture},"sizes":[{sizes}]}}}}"#);
+        format!("{needs}; {}", frame(&answer))
+    };
+    let made = |sizes: &str| made_of(picture, sizes);
     let size = r#"{"width":9,"height":9}"#;
     for (what, line) in [
         ("an endless frame", r"printf '\377\377\377\377'".to_owned()),
@@ -179,6 +187,11 @@ async fn a_child_that_was_taken_over_is_not_believed() {
         ("fewer pictures", made(size)),
         ("a larger one", made(&format!(r#"{size},{{"width":1025,"height":9}}"#))),
         ("one of nothing", made(&format!(r#"{size},{{"width":0,"height":9}}"#))),
+        ("a picture of nothing", made_of(&picture.replace('9', "0"), &format!("{size},{size}"))),
+        (
+            "a time that is none",
+            made_of(&picture.replacen("null", "\"<script>\"", 1), &format!("{size},{size}")),
+        ),
         ("too many bytes", format!(r"{}; printf '\377\000\000\000'", made(&format!("{size},{size}")))),
     ] {
         let line = format!("{line}; cat >/dev/null");

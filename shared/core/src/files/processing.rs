@@ -7,6 +7,7 @@ use plinth_domain::file::{File, Rendition, VariantState};
 use plinth_domain::id::{FileId, JobId};
 use plinth_domain::job::{DeliverNotification, RegenerateVariants, RemakeVariants};
 use plinth_domain::notification::NewNotification;
+use plinth_domain::picture::Picture;
 use plinth_domain::preset::{Preset, PresetName, Presets};
 use serde_json::json;
 
@@ -85,8 +86,8 @@ impl Processing {
         self.presets.iter().filter(is_due).cloned().collect()
     }
 
-    /// Keeps the images, under the same keys each time.
-    pub async fn keep(&self, file: &File, images: Vec<Made>, tell: Tell) -> Result<()> {
+    /// Keeps the images, under the same keys each time, and what is known of the picture.
+    pub async fn keep(&self, file: &File, picture: &Picture, images: Vec<Made>, tell: Tell) -> Result<()> {
         let mut renditions = Vec::with_capacity(images.len());
         for Made { preset, width, height, bytes } in images {
             let content_type = preset.recipe.format.content_type();
@@ -102,6 +103,7 @@ impl Processing {
         }
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let at = unit.at();
+        repository::set_picture(unit.connection(), file.id, picture).await?;
         for (preset, rendition) in &renditions {
             if !repository::set_variant_ready(unit.connection(), file.id, preset, rendition, at).await? {
                 return self.discard(&renditions).await;

@@ -2,6 +2,7 @@
 
 use plinth_domain::file::{File, FileState, Rendition, Variant, VariantState};
 use plinth_domain::id::{FileId, UserId};
+use plinth_domain::picture::Picture;
 use plinth_domain::preset::{IMAGE_TYPES, Preset, PresetName, Presets};
 use plinth_platform::database::{PgPool, named};
 use sqlx::{PgConnection, PgExecutor};
@@ -43,6 +44,10 @@ struct FileRow {
     state: String,
     object_key: String,
     created_at: OffsetDateTime,
+    width: Option<i32>,
+    height: Option<i32>,
+    taken_at: Option<String>,
+    blurhash: Option<String>,
 }
 
 struct VariantRow {
@@ -60,6 +65,7 @@ struct VariantRow {
 
 impl FileRow {
     fn into_file(self, variants: Vec<Variant>) -> Result<File> {
+        let picture = self.picture();
         let sha256 = self.sha256.and_then(|hash| hash.try_into().ok());
         Ok(File {
             id: FileId(self.id),
@@ -71,8 +77,20 @@ impl FileRow {
             state: FileState::parse(&self.state)
                 .ok_or_else(|| Error::internal("a file is in an unknown state"))?,
             object_key: self.object_key,
+            picture,
             variants,
             created_at: self.created_at,
+        })
+    }
+}
+
+impl FileRow {
+    fn picture(&self) -> Option<Picture> {
+        Some(Picture {
+            width: self.width?.try_into().ok()?,
+            height: self.height?.try_into().ok()?,
+            taken_at: self.taken_at.as_deref().and_then(|text| text.parse().ok()),
+            blurhash: self.blurhash.as_deref().and_then(|text| text.parse().ok()),
         })
     }
 }
@@ -159,6 +177,19 @@ pub(super) async fn expect_variants(
     named("file_variants.expect", query.execute(connection)).await.map(drop)
 }
 
+pub(super) async fn set_picture(connection: &mut PgConnection, id: FileId, picture: &Picture) -> Result<()> {
+    let query = sqlx::query!(
+        "UPDATE files SET width = $2, height = $3, taken_at = $4, blurhash = $5 WHERE id = $1 AND state = 'ready'",
+        id.0,
+        i32::try_from(picture.width).map_err(Error::internal)?,
+        i32::try_from(picture.height).map_err(Error::internal)?,
+        picture.taken_at.as_ref().map(|time| time.as_str()),
+        picture.blurhash.as_ref().map(|hash| hash.as_str()),
+    );
+    named("files.set_picture", query.execute(connection)).await?;
+    Ok(())
+}
+
 /// False when the file is being deleted; otherwise that waits until the transaction ends.
 pub(super) async fn set_variant_ready(
     connection: &mut PgConnection,
@@ -227,7 +258,8 @@ pub(super) async fn pictures(db: &PgPool, after: Option<FileId>, limit: i64) -> 
     let types = IMAGE_TYPES.map(str::to_owned);
     let query = sqlx::query_as!(
         FileRow,
-        "SELECT id, owner_id, name, content_type, size, sha256, state, object_key, created_at
+        "SELECT id, owner_id, name, content_type, size, sha256, state, object_key, created_at, width, height, taken_at,
+             blurhash
          FROM files WHERE id > $1 AND state = 'ready' AND content_type = ANY($2) ORDER BY id LIMIT $3",
         after.map_or(Uuid::nil(), |after| after.0),
         &types,
@@ -240,7 +272,8 @@ pub(super) async fn pictures(db: &PgPool, after: Option<FileId>, limit: i64) -> 
 pub(super) async fn find(db: &PgPool, id: FileId, owner: Option<UserId>) -> Result<Option<File>> {
     let query = sqlx::query_as!(
         FileRow,
-        "SELECT id, owner_id, name, content_type, size, sha256, state, object_key, created_at
+        "SELECT id, owner_id, name, content_type, size, sha256, state, object_key, created_at, width, height, taken_at,
+             blurhash
          FROM files WHERE id = $1 AND state = 'ready' AND ($2::uuid IS NULL OR owner_id = $2)",
         id.0,
         owner.map(|owner| owner.0),
@@ -253,7 +286,8 @@ pub(super) async fn find(db: &PgPool, id: FileId, owner: Option<UserId>) -> Resu
 pub(super) async fn list(db: &PgPool, owner: UserId, page: PageRequest) -> Result<Vec<File>> {
     let query = sqlx::query_as!(
         FileRow,
-        "SELECT id, owner_id, name, content_type, size, sha256, state, object_key, created_at
+        "SELECT id, owner_id, name, content_type, size, sha256, state, object_key, created_at, width, height, taken_at,
+             blurhash
          FROM files WHERE owner_id = $1 AND state = 'ready' AND id < $2 ORDER BY id DESC LIMIT $3",
         owner.0,
         page.before(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use plinth_domain::preset::Recipe;
 use plinth_pictures::contain::MAX_MEMORY;
 use plinth_pictures::protocol::{Answer, Grant, MAX_PICTURES, ProtocolError, Request, Size, Weighed};
-use plinth_pictures::{Rendered, Unreadable};
+use plinth_pictures::{Developed, Rendered, Unreadable};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -66,7 +66,7 @@ impl Darkroom {
         if own.exists() { Ok(Self::new(own)) } else { Ok(Self::new(std::env::current_exe()?)) }
     }
 
-    /// Makes a picture by each recipe, in their order, or says for the owner of the file why there is none.
+    /// Makes an image by each recipe, in their order, or says for the owner of the file why there is none.
     ///
     /// # Errors
     /// It is not the file's fault, and may go well another time.
@@ -74,10 +74,10 @@ impl Darkroom {
         &self,
         file: &[u8],
         recipes: &[Recipe],
-    ) -> Result<Result<Vec<Rendered>, Unreadable>, Breakdown> {
+    ) -> Result<Result<Developed, Unreadable>, Breakdown> {
         let mut child = Child::start(&self.program)?;
         match self.converse(&mut child, file, recipes).await {
-            Ok(pictures) => Ok(Ok(pictures)),
+            Ok(developed) => Ok(Ok(developed)),
             Err(Trouble::Unreadable(reason)) => Ok(Err(reason)),
             Err(Trouble::Timeout) => {
                 child.kill().await;
@@ -92,7 +92,7 @@ impl Darkroom {
         child: &mut Child,
         file: &[u8],
         recipes: &[Recipe],
-    ) -> Result<Vec<Rendered>, Trouble> {
+    ) -> Result<Developed, Trouble> {
         let weighed = timeout(PATIENCE, weigh(child, file, recipes)).await.map_err(|_| Trouble::Timeout)?;
         let needs = match weighed? {
             Weighed::Needs(memory) => memory.min(MAX_MEMORY),
@@ -112,22 +112,26 @@ async fn weigh(child: &mut Child, file: &[u8], recipes: &[Recipe]) -> Result<Wei
     child.hear().await
 }
 
-async fn render(child: &mut Child, grant: Grant, recipes: &[Recipe]) -> Result<Vec<Rendered>, Trouble> {
+async fn render(child: &mut Child, grant: Grant, recipes: &[Recipe]) -> Result<Developed, Trouble> {
     child.tell(&grant).await?;
-    let sizes = match child.hear().await? {
-        Answer::Made(sizes) => sizes,
+    let (picture, sizes) = match child.hear().await? {
+        Answer::Made { picture, sizes } => (picture, sizes),
         Answer::Unreadable(reason) => return Err(Trouble::Unreadable(reason)),
     };
-    if sizes.len() != recipes.len() || !sizes.iter().zip(recipes).all(|(size, recipe)| fits(*size, recipe)) {
+    let pixels = u64::from(picture.width) * u64::from(picture.height);
+    if !(1..=MAX_PIXELS).contains(&pixels)
+        || sizes.len() != recipes.len()
+        || !sizes.iter().zip(recipes).all(|(size, recipe)| fits(*size, recipe))
+    {
         return Err(ProtocolError::Unasked.into());
     }
-    let (mut pictures, mut room) = (Vec::with_capacity(sizes.len()), MAX_PICTURES);
+    let (mut images, mut room) = (Vec::with_capacity(sizes.len()), MAX_PICTURES);
     for Size { width, height } in sizes {
         let bytes = child.receive(room).await?;
         room -= bytes.len();
-        pictures.push(Rendered { width, height, bytes });
+        images.push(Rendered { width, height, bytes });
     }
-    Ok(pictures)
+    Ok(Developed { picture, images })
 }
 
 fn fits(size: Size, recipe: &Recipe) -> bool {
