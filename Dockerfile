@@ -2,11 +2,13 @@
 
 FROM rust:1.95.0-bookworm AS build
 WORKDIR /src
+# JPEGs are read half as fast where it is absent at the build; nothing of it is in the image.
+RUN apt-get update && apt-get install --yes --no-install-recommends nasm=2.16.* && rm -rf /var/lib/apt/lists/*
 # No database here: queries are checked against the committed .sqlx/.
 ENV SQLX_OFFLINE=true
 COPY . .
 # target/ is a cache that no image layer keeps, so the binaries leave it in the same step.
-# aws-lc-sys is the only C code; it needs the compiler of this image and, outside FIPS, no cmake.
+# The C code (aws-lc-sys, libwebp-sys, mimalloc, mozjpeg-sys) needs the compiler of this image and no cmake.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked --package plinth-api --package plinth-worker \

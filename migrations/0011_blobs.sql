@@ -21,17 +21,25 @@ CREATE TABLE blobs (
     segments            integer[] NOT NULL DEFAULT '{0}',
     -- Makes its variants, or did.
     job_id              uuid,
+    -- Of a picture, as it is seen: turned upright.
+    width               integer,
+    height              integer,
+    -- RFC 3339, as the camera's clock showed it: without an offset where the camera did not tell it.
+    taken_at            text,
+    -- What stands for the picture until it is there.
+    blurhash            text,
     created_at          timestamptz NOT NULL,
     updated_at          timestamptz NOT NULL,
     CHECK (state <> 'stored' OR sha256 IS NOT NULL),
     CHECK (num_nonnulls(data_key, master_key) <> 1)
 );
 
-INSERT INTO blobs (id, owner_id, state, object_key, multipart_upload_id, content_type, size, sha256, job_id, created_at,
-                   updated_at)
+INSERT INTO blobs (id, owner_id, state, object_key, multipart_upload_id, content_type, size, sha256, job_id, width, height,
+                   taken_at, blurhash, created_at, updated_at)
 SELECT id, owner_id,
        CASE state WHEN 'uploading' THEN 'receiving' WHEN 'ready' THEN 'stored' ELSE 'removing' END,
-       object_key, multipart_upload_id, content_type, size, sha256, job_id, created_at, updated_at
+       object_key, multipart_upload_id, content_type, size, sha256, job_id, width, height,
+       taken_at, blurhash, created_at, updated_at
 FROM files;
 
 CREATE INDEX blobs_same ON blobs (owner_id, sha256) WHERE state = 'stored';
@@ -52,6 +60,10 @@ ALTER TABLE files
     DROP COLUMN multipart_upload_id,
     DROP COLUMN sha256,
     DROP COLUMN job_id,
+    DROP COLUMN width,
+    DROP COLUMN height,
+    DROP COLUMN taken_at,
+    DROP COLUMN blurhash,
     ADD COLUMN blob_id    uuid REFERENCES blobs,
     -- The number of the version that it shows.
     ADD COLUMN version    integer NOT NULL DEFAULT 1,

@@ -62,7 +62,7 @@ impl Services {
         let root = RootKey::parse(&settings.general.secret_key)?;
         let hasher = PasswordHasher::start(&settings.auth)?;
         let auth = Auth::new(stores, settings, &root, hasher);
-        let files = Files::new(stores, Limits::of(&settings.files));
+        let files = Files::new(stores, Limits::of(&settings.files), &settings.files.presets);
         Ok(Self {
             passkeys: auth.passkeys().clone(),
             auth,

@@ -38,6 +38,8 @@ pub(crate) async fn for_bench(layout: &Layout) -> Result<PathBuf> {
         "authz",
         "--example",
         "jobs",
+        "--example",
+        "thumbnails",
     ]))
     .await?;
     ensure!(status.success(), "the build failed");

@@ -9,8 +9,9 @@ use plinth_core::files::{Processing, Purge};
 use plinth_core::jobs::SentMails;
 use plinth_core::notifications::Inbox;
 use plinth_domain::job::{
-    CleanUp, DeliverNotification, MakeThumbnails, PurgeBlob, ReconcileFiles, ResendVerificationMail,
-    SendEmailChangeMail, SendPasswordResetMail, SendSecurityNotice, SendVerificationMail,
+    CleanUp, DeliverNotification, MakeThumbnails, PurgeBlob, ReconcileFiles, RegenerateVariants,
+    RemakeVariants, ResendVerificationMail, SendEmailChangeMail, SendPasswordResetMail, SendSecurityNotice,
+    SendVerificationMail,
 };
 use plinth_platform::mailer::Mailer;
 use plinth_platform::settings::Settings;
@@ -33,7 +34,10 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
             public_url: settings.general.public_url.to_string(),
         },
     });
-    let thumbnails = files::Thumbnails::new(Processing::new(stores));
+    let processing = Processing::new(stores, &settings.files.presets);
+    let studio =
+        files::Studio { processing: processing.clone(), darkroom: files::Darkroom::of_this_program()? };
+    let remaking = studio.clone();
     let purge = Purge::new(stores);
     let inbox = Inbox::new(stores);
     let kept = Kept::of(settings);
@@ -42,7 +46,9 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
     let abandoned_after = settings.files.abandoned_after;
     let (stores, compared) = (stores.clone(), stores.clone());
     Ok(mails(Registry::default(), post)
-        .with(move |job: MakeThumbnails, attempt| files::thumbnails::make(thumbnails.clone(), job, attempt))
+        .with(move |job: MakeThumbnails, attempt| files::thumbnails::make(studio.clone(), job, attempt))
+        .with(move |job: RemakeVariants, attempt| files::variants::remake(remaking.clone(), job, attempt))
+        .with(move |job: RegenerateVariants, _| files::regeneration::walk(processing.clone(), job, within))
         .with(move |job: PurgeBlob, _| files::purge::remove(purge.clone(), job))
         .with(move |job: DeliverNotification, _| notifications::deliver::put(inbox.clone(), job))
         .with(move |job: ReconcileFiles, _| {

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use plinth_platform::causes;
 use plinth_platform::settings::Settings;
 use plinth_worker::commands::{jobs, keys, queues};
+use plinth_worker::files::command::{self as variants, Variants};
 use plinth_worker::{app, cleanup, periodic, reconcile};
 
 /// Faster than the system's, and gives memory back after a burst.
@@ -23,6 +24,16 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Ours(Ours),
+    /// Derive the images of one file. A worker starts this, and talks to it.
+    #[command(hide = true)]
+    Render,
+}
+
+/// What people and systems ask for.
+#[derive(Subcommand)]
+enum Ours {
     /// Take jobs until SIGTERM or SIGINT, then finish or hand back what runs and exit.
     Run(app::Run),
     /// Remove once what is over, print one line of JSON, and exit: for cron.
@@ -40,11 +51,21 @@ enum Command {
     /// See, pause and resume queues.
     #[command(subcommand)]
     Queues(queues::Queues),
+    /// Have the images that are derived from pictures made anew.
+    #[command(subcommand)]
+    Variants(Variants),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match execute(arguments.command) {
+    let done = match arguments.command {
+        Command::Ours(command) => execute(command),
+        // What reads hostile files knows nothing of us: no settings, no telemetry, no connections, one thread.
+        Command::Render => {
+            plinth_pictures::serve(std::io::stdin().lock(), std::io::stdout().lock()).map_err(Into::into)
+        }
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The last word of a process whose log may not have been set up.
@@ -54,23 +75,24 @@ fn main() -> ExitCode {
     }
 }
 
-fn execute(command: Command) -> anyhow::Result<()> {
+fn execute(command: Ours) -> anyhow::Result<()> {
     let settings = Settings::load()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match command {
-            Command::Run(run) => app::run(settings, run).await,
-            Command::Cleanup(arguments) => cleanup::command::run(&settings, arguments).await,
-            Command::Reconcile(arguments) => reconcile::command::run(&settings, &arguments).await,
-            Command::Keys(command) => {
+            Ours::Run(run) => app::run(settings, run).await,
+            Ours::Cleanup(arguments) => cleanup::command::run(&settings, arguments).await,
+            Ours::Reconcile(arguments) => reconcile::command::run(&settings, &arguments).await,
+            Ours::Keys(command) => {
                 let (line, is_well) = keys::run(&settings, &command).await?;
                 print(&line)?;
                 anyhow::ensure!(is_well, "not every key could be wrapped anew");
                 Ok(())
             }
-            Command::Periodic(arguments) => periodic::command::run(&settings, &arguments).await,
-            Command::Jobs(command) => print(&jobs::run(settings, command).await?),
-            Command::Queues(command) => print(&queues::run(settings, command).await?),
+            Ours::Periodic(arguments) => periodic::command::run(&settings, &arguments).await,
+            Ours::Jobs(command) => print(&jobs::run(settings, command).await?),
+            Ours::Queues(command) => print(&queues::run(settings, command).await?),
+            Ours::Variants(command) => print(&variants::run(settings, command).await?),
         }
     });
     // A handler that blocks its thread does not hold the process.

@@ -21,6 +21,15 @@ pub(super) struct File {
     state: String,
     /// The number of the version that is shown here.
     version: i32,
+    /// Pixels of the picture as it is seen; absent where it is none, or not read yet.
+    width: Option<i64>,
+    /// Pixels.
+    height: Option<i64>,
+    /// When the picture was taken, as the camera's clock showed it: RFC 3339, without an offset where the camera did not
+    /// tell it.
+    taken_at: Option<String>,
+    /// What stands for the picture until it is there (blurha.sh).
+    blurhash: Option<String>,
     /// The images derived from it; empty where it is no image.
     variants: Vec<Variant>,
     /// The job that makes them; GET /v1/me/jobs/{id} tells how far it is.
@@ -34,7 +43,8 @@ pub(super) struct File {
 /// An image derived from a file.
 #[derive(Object)]
 struct Variant {
-    /// `small` fits 256 x 256 pixels, `large` 1024 x 1024.
+    /// Its name among the presets of this installation. `small`, which fits 256 x 256 pixels, and `large`, which fits
+    /// 1024 x 1024, where it has chosen no others.
     preset: String,
     /// `pending`, `ready` or `failed`.
     state: String,
@@ -52,6 +62,7 @@ struct Variant {
 impl From<plinth_domain::file::File> for File {
     fn from(file: plinth_domain::file::File) -> Self {
         let sha256 = file.sha256_hex();
+        let picture = file.picture;
         Self {
             id: file.id.0,
             name: file.name,
@@ -62,6 +73,10 @@ impl From<plinth_domain::file::File> for File {
             state: file.state.as_str().to_owned(),
             version: file.version,
             job_id: file.job.map(|job| job.0),
+            width: picture.as_ref().map(|picture| picture.width.into()),
+            height: picture.as_ref().map(|picture| picture.height.into()),
+            taken_at: picture.as_ref().and_then(|picture| picture.taken_at.as_ref()).map(ToString::to_string),
+            blurhash: picture.and_then(|picture| picture.blurhash).map(|hash| hash.to_string()),
             variants: file.variants.into_iter().map(Variant::from).collect(),
             created_at: file.created_at,
             updated_at: file.updated_at,
@@ -72,10 +87,10 @@ impl From<plinth_domain::file::File> for File {
 
 impl From<plinth_domain::file::Variant> for Variant {
     fn from(variant: plinth_domain::file::Variant) -> Self {
-        let (preset, state, reason) = (variant.preset.as_str(), variant.state.as_str(), variant.reason);
+        let (state, reason) = (variant.state.as_str(), variant.reason);
         let rendition = variant.rendition;
         Self {
-            preset: preset.to_owned(),
+            preset: variant.preset.to_string(),
             state: state.to_owned(),
             width: rendition.as_ref().map(|made| made.width),
             height: rendition.as_ref().map(|made| made.height),

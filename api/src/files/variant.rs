@@ -3,7 +3,7 @@
 use plinth_core::Error;
 use plinth_core::files::Files;
 use plinth_domain::id::FileId;
-use plinth_domain::preset::Preset;
+use plinth_domain::preset::PresetName;
 use poem::Request;
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
@@ -29,11 +29,11 @@ impl ReadVariant {
         request: &Request,
         caller: Allowed<FilesRead>,
         id: Path<Uuid>,
-        /// `small` or `large`.
+        /// The name of a preset of this installation; `small` and `large` where it has chosen no others.
         preset: Path<String>,
     ) -> Result<Served> {
-        let preset = Preset::parse(&preset.0).ok_or(Error::NotFound)?;
-        let content = self.files.variant(caller.user.id, FileId(id.0), preset).await?;
+        let preset: PresetName = preset.0.parse().map_err(|_| Error::NotFound)?;
+        let content = self.files.variant(caller.user.id, FileId(id.0), &preset).await?;
         serve(&self.files, content, request).await
     }
 }

@@ -13,6 +13,7 @@ mod login;
 mod me;
 mod memory;
 mod refresh;
+mod thumbnails;
 mod upload;
 
 use std::os::unix::process::CommandExt as _;
@@ -35,7 +36,7 @@ use board::Board;
 
 /// In the order in which they are measured: memory comes before anything else has
 /// been touched.
-const SCENARIOS: [&str; 7] = ["idle", "upload", "me", "refresh", "authz", "login", "jobs"];
+const SCENARIOS: [&str; 8] = ["idle", "upload", "me", "refresh", "authz", "login", "jobs", "thumbnails"];
 
 /// A load generator comes from one address, unless it says from which: limits are counted, and never reached.
 const SETTINGS: [(&str, &str); 5] = [
@@ -62,6 +63,7 @@ pub(crate) async fn run(layout: &Layout, args: Bench) -> Result<ExitCode> {
     let mut signals = Signals::listen()?;
     if !args.built {
         provision::wrk()?;
+        provision::assembler()?;
         let build = build::for_bench(layout);
         let Some(binaries) = signals.unless_told(build).await? else {
             return Ok(interrupted());
@@ -109,6 +111,7 @@ async fn measure(bed: &mut Bed, wanted: &[String], board: &mut Board) -> Result<
             "refresh" => refresh::measure(bed, board).await,
             "authz" => authz::measure(board).await,
             "jobs" => jobs::measure(bed, board).await,
+            "thumbnails" => thumbnails::measure(bed, board).await,
             _ => login::measure(bed, board).await,
         };
         measured.with_context(|| format!("scenario {scenario}"))?;

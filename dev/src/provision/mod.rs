@@ -19,6 +19,7 @@ pub(crate) enum Tool {
     Nginx,
     PythonVenv,
     Wrk,
+    Nasm,
     Chromium,
     Faketime,
 }
@@ -32,6 +33,7 @@ impl Tool {
             Self::Nginx => "nginx",
             Self::PythonVenv => "Python 3 with venv",
             Self::Wrk => "wrk",
+            Self::Nasm => "nasm",
             Self::Chromium => "Chromium",
             Self::Faketime => "libfaketime",
         }
@@ -44,6 +46,7 @@ impl Tool {
             Self::Nginx => "nginx-light",
             Self::PythonVenv => "python3-venv",
             Self::Wrk => "wrk",
+            Self::Nasm => "nasm",
             Self::Chromium => "chromium",
             Self::Faketime => "libfaketime",
         }
@@ -56,6 +59,7 @@ impl Tool {
             Self::Nginx => "nginx",
             Self::PythonVenv => "python@3",
             Self::Wrk => "wrk",
+            Self::Nasm => "nasm",
             Self::Chromium => "chromium",
             Self::Faketime => "libfaketime",
         }
@@ -68,6 +72,7 @@ impl Tool {
             Self::Nginx => find::nginx().is_some(),
             Self::PythonVenv => find::python_with_venv().is_some(),
             Self::Wrk => on_path("wrk").is_some(),
+            Self::Nasm => on_path("nasm").is_some(),
             Self::Chromium => chromium_here().is_some(),
             Self::Faketime => find::faketime().is_some(),
         }
@@ -78,7 +83,7 @@ impl Tool {
         match self {
             Self::Postgres => ", or set PLINTH_DATABASE_URL to a database of your own",
             Self::Redis => ", or set PLINTH_REDIS_URL to a server of your own",
-            Self::Nginx | Self::PythonVenv | Self::Wrk | Self::Chromium | Self::Faketime => "",
+            Self::Nginx | Self::PythonVenv | Self::Wrk | Self::Nasm | Self::Chromium | Self::Faketime => "",
         }
     }
 }
@@ -162,6 +167,11 @@ pub(crate) fn faketime() -> Result<Option<PathBuf>> {
 /// The path of wrk, the load generator of the benchmarks.
 pub(crate) fn wrk() -> Result<PathBuf> {
     required(Tool::Wrk, || on_path("wrk"))
+}
+
+/// What the decoder of JPEGs needs where it is built to be fast; without it the build goes well all the same.
+pub(crate) fn assembler() -> Result<()> {
+    if cfg!(target_arch = "x86_64") { ensure(&[Tool::Nasm]) } else { Ok(()) }
 }
 
 fn required(tool: Tool, find: impl Fn() -> Option<PathBuf>) -> Result<PathBuf> {

@@ -19,6 +19,7 @@ use crate::scratch::Scratch;
 use crate::stack::{Manifest, Options, Stack};
 use crate::up::{Signals, interrupted};
 
+pub(crate) use photo::BYTES as PHOTO;
 use report::Report;
 
 pub(crate) async fn run(layout: &Layout, args: Smoke) -> Result<ExitCode> {

@@ -7,7 +7,7 @@ use image::{GenericImageView as _, RgbImage};
 use crate::door::Variant;
 
 /// Lies on its side; its EXIF orientation (6) says how to turn it.
-pub(super) const BYTES: &[u8] = include_bytes!("photo.jpg");
+pub(crate) const BYTES: &[u8] = include_bytes!("photo.jpg");
 
 /// The longest edge of each preset.
 const EDGES: [(&str, u32); 2] = [("small", 256), ("large", 1024)];

@@ -81,6 +81,8 @@ actions! {
     FileRestored = "file.restored",
     FileDeleted = "file.deleted",
     FileProcessed = "file.processed",
+    /// Somebody asked for all derived images to be made as the settings say.
+    VariantsRegenerated = "file.variants_regenerated",
     NotificationDelivered = "notification.delivered",
     Reconciled = "files.reconciled",
     KeysRewrapped = "files.keys_rewrapped",

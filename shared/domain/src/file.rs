@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::id::{BlobId, FileId, JobId, UserId};
-use crate::preset::Preset;
+use crate::picture::Picture;
+use crate::preset::{PresetName, Recipe};
 use crate::rejection::Rejection;
 use crate::text::single_line;
 
@@ -125,6 +126,8 @@ pub struct File {
     pub blob: BlobId,
     /// Makes the variants, or did.
     pub job: Option<JobId>,
+    /// `None` where it is none, or was not read, or not yet.
+    pub picture: Option<Picture>,
     pub variants: Vec<Variant>,
     pub created_at: OffsetDateTime,
     /// When its name, its tags or its content last changed.
@@ -169,7 +172,9 @@ fn hex(bytes: &[u8]) -> String {
 /// An image derived from a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variant {
-    pub preset: Preset,
+    pub preset: PresetName,
+    /// By which it was made, or tried.
+    pub recipe: Option<Recipe>,
     pub state: VariantState,
     pub rendition: Option<Rendition>,
     /// Why it failed, in words for the owner.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{BlobId, FileId, UserId};
 use crate::notice::SecurityNotice;
 use crate::notification::NewNotification;
+use crate::preset::PresetName;
 
 /// A line that jobs wait in; workers choose which they serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -201,6 +202,42 @@ impl JobPayload for MakeThumbnails {
     const QUEUE: Queue = Queue::Files;
     const VERSION: i16 = 2;
     const MAX_ATTEMPTS: i16 = 5;
+}
+
+/// Derive the images of a file that are not there as the settings say, and remove those that the settings do not say any
+/// more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RemakeVariants {
+    pub file_id: FileId,
+    /// A preset whose image is made whether or not it is there.
+    pub again: Option<PresetName>,
+}
+
+impl JobPayload for RemakeVariants {
+    const KIND: &'static str = "files.variants";
+    const QUEUE: Queue = Queue::Files;
+    const VERSION: i16 = 1;
+    const MAX_ATTEMPTS: i16 = 5;
+    /// Nobody waits for it, and there may be a million.
+    const PRIORITY: Priority = Priority::Low;
+    const DEADLINE: Duration = Duration::from_hours(24 * 90);
+}
+
+/// Walk along all pictures, and ask for the images that are not there as the settings say.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RegenerateVariants {
+    /// As in [`RemakeVariants`].
+    pub again: Option<PresetName>,
+    /// The last file that has been looked at.
+    pub after: Option<FileId>,
+}
+
+impl JobPayload for RegenerateVariants {
+    const KIND: &'static str = "files.regenerate";
+    const QUEUE: Queue = Queue::Files;
+    const VERSION: i16 = 1;
+    const MAX_ATTEMPTS: i16 = 10;
+    const PRIORITY: Priority = Priority::Low;
 }
 
 /// Remove the objects of bytes that no file has any more from S3, then their row.

@@ -20,6 +20,7 @@ pub mod notification;
 pub mod password;
 pub mod periodic;
 pub mod permission;
+pub mod picture;
 pub mod preset;
 pub mod rejection;
 pub mod role;

@@ -20,6 +20,8 @@ async fn somebody_registers_keeps_a_photo_and_leaves() {
     let described = person.until_ready(file).await;
     assert_eq!(described["content_type"], "image/jpeg");
     assert_eq!(described["size"], photo.len());
+    assert_eq!((&described["width"], &described["height"]), (&1200.into(), &1600.into()), "as it is seen");
+    assert!(described["blurhash"].is_string() && described["taken_at"].is_null(), "{described}");
     downloads(&person, file, &photo).await;
     thumbnails_are_upright(&person, file).await;
     is_told(&person, file).await;
@@ -62,9 +64,9 @@ async fn downloads(person: &Person, file: Uuid, photo: &[u8]) {
 }
 
 async fn thumbnails_are_upright(person: &Person, file: Uuid) {
-    for (preset, size) in [("small", (192, 256)), ("large", (768, 1024))] {
+    for (preset, size, kind) in [("small", (192, 256), "image/webp"), ("large", (768, 1024), "image/jpeg")] {
         let variant = person.get(&format!("/v1/files/{file}/variants/{preset}")).await;
-        assert_eq!(variant.status, StatusCode::OK);
+        assert_eq!((variant.status, variant.header("content-type")), (StatusCode::OK, Some(kind)));
         assert_eq!(look(&variant.bytes), (size, UPRIGHT.to_owned()), "{preset}");
     }
 }

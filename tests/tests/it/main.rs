@@ -12,3 +12,4 @@ mod progress;
 mod sdk;
 mod start;
 mod traces;
+mod variants;

@@ -38,8 +38,8 @@ pub(crate) fn turned_jpeg(width: u32, height: u32) -> Vec<u8> {
 pub(crate) const UPRIGHT: &str = "BRWG";
 
 /// The size of a picture and the colours of its corners: above left and right, below left and right.
-pub(crate) fn look(jpeg: &[u8]) -> ((u32, u32), String) {
-    let picture = image::load_from_memory_with_format(jpeg, ImageFormat::Jpeg).expect("a JPEG").into_rgb8();
+pub(crate) fn look(bytes: &[u8]) -> ((u32, u32), String) {
+    let picture = image::load_from_memory(bytes).expect("a picture").into_rgb8();
     let (right, below) = (picture.width() - 4, picture.height() - 4);
     let corners = [(3, 3), (right, 3), (3, below), (right, below)];
     (picture.dimensions(), corners.map(|(x, y)| name(*picture.get_pixel(x, y))).iter().collect())

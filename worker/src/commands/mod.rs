@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// As PostgreSQL's list of connections names it.
-const APPLICATION: &str = "plinth-worker-admin";
+pub(crate) const APPLICATION: &str = "plinth-worker-admin";
 
 fn administration(settings: &Settings) -> anyhow::Result<JobAdministration> {
     Ok(JobAdministration::new(&Stores::new(settings, APPLICATION)?))

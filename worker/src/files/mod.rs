@@ -1,9 +1,12 @@
-//! Queue `files`: one file a kind, and the making of pictures.
+//! Queue `files`: one file a kind, the making of pictures, and the command that has them made anew.
 
-mod bounded;
+pub mod command;
+mod darkroom;
 pub mod purge;
-pub mod render;
+pub mod regeneration;
+mod studio;
 pub mod thumbnails;
+pub mod variants;
 
-pub use bounded::Darkroom;
-pub use thumbnails::Thumbnails;
+pub use darkroom::{Breakdown, Darkroom};
+pub use studio::Studio;

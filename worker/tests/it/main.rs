@@ -2,8 +2,10 @@
 
 mod cleanup;
 mod clocks;
+mod darkroom;
 mod delivery;
 mod drain;
+mod hostile;
 mod house;
 mod limits;
 mod order;

@@ -8,6 +8,7 @@ use plinth_core::files::{Files, Limits, Processing};
 use plinth_domain::audit::Origin;
 use plinth_domain::file::{File, FileName};
 use plinth_domain::id::{BlobId, UserId};
+use plinth_domain::preset::Presets;
 use plinth_testkit::Stage;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,7 @@ struct House {
     stores: Stores,
     files: Files,
     owner: UserId,
+    presets: Presets,
     _stage: Stage,
 }
 
@@ -32,8 +34,8 @@ impl House {
             .execute(&stores.db)
             .await
             .expect("inserts");
-        let files = Files::new(&stores, Limits::of(&settings.files));
-        Self { stores, files, owner, _stage: stage }
+        let files = Files::new(&stores, Limits::of(&settings.files), &settings.files.presets);
+        Self { stores, files, owner, presets: settings.files.presets, _stage: stage }
     }
 
     async fn upload(&self, bytes: Vec<u8>) -> File {
@@ -177,7 +179,8 @@ async fn a_derived_image_that_is_gone_is_made_anew() {
     assert_eq!(report.missing_variants, 1);
     assert_eq!(house.count("SELECT count(*) FROM jobs WHERE kind = 'files.thumbnails'").await, 1);
     let job = plinth_domain::job::MakeThumbnails { file_id: file.id, blob_id: Some(file.blob) };
-    let found = Processing::new(&house.stores).find(&job).await.expect("answers");
+    let found =
+        Processing::new(&house.stores, &house.presets).find(job.file_id, job.blob_id).await.expect("answers");
     assert!(found.is_some(), "the job finds what it needs");
 }
 

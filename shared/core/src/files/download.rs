@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use plinth_domain::file::{File, Variant, Version};
-use plinth_domain::preset::Preset;
+use plinth_domain::preset::PresetName;
 use plinth_platform::crypto::{Chunks, hex};
 use time::OffsetDateTime;
 
@@ -60,9 +60,9 @@ impl Content {
         stores: &Stores,
         file: &File,
         blob: &Blob,
-        preset: Preset,
+        preset: &PresetName,
     ) -> Result<Self> {
-        let variant = file.variants.iter().find(|variant| variant.preset == preset);
+        let variant = file.variants.iter().find(|variant| variant.preset == *preset);
         let rendition =
             variant.and_then(|Variant { rendition, .. }| rendition.clone()).ok_or(Error::NotFound)?;
         let size = u64::try_from(rendition.size).map_err(Error::internal)?;
@@ -80,10 +80,19 @@ impl Content {
             etag,
             sha256: rendition.sha256,
             last_modified: blob.id.minted_at(),
-            name: format!("{}-{preset}.jpg", file.name),
+            name: format!("{}-{preset}.{}", file.name, extension(&rendition.content_type)),
             content_type: rendition.content_type,
             source: Source { object_key: rendition.object_key, size, chunks, segments: vec![0] },
         })
+    }
+}
+
+/// What the name of a derived image ends with.
+fn extension(content_type: &str) -> &'static str {
+    match content_type {
+        "image/png" => "png",
+        "image/webp" => "webp",
+        _ => "jpg",
     }
 }
 

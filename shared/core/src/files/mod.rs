@@ -18,7 +18,7 @@ pub use blobs::usage::Quota;
 pub use blobs::{BrokenContent, Download, Purge, Rewrapped, rewrap};
 pub use download::Content;
 pub use listing::{Filter, ListRequest, Order};
-pub use processing::{Made, Processing, Source};
+pub use processing::{Made, Processing, Source, Step, Tell};
 pub use resumable::{Resumable, Resumables, Writer};
 pub use service::{Change, Files, Limits};
 pub(crate) use trash::{delete_all_of, trashed};

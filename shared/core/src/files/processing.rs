@@ -1,13 +1,14 @@
-//! The worker's side of derived images: the source, and what became of it.
+//! The worker's side of derived images: the source, which of them are due, and what became of it.
 
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
-use plinth_domain::file::{File, Rendition};
-use plinth_domain::id::BlobId;
-use plinth_domain::job::{DeliverNotification, MakeThumbnails};
+use plinth_domain::file::{File, Rendition, Variant, VariantState};
+use plinth_domain::id::{BlobId, FileId, JobId};
+use plinth_domain::job::{DeliverNotification, RegenerateVariants, RemakeVariants};
 use plinth_domain::notification::NewNotification;
-use plinth_domain::preset::Preset;
+use plinth_domain::picture::Picture;
+use plinth_domain::preset::{Preset, PresetName, Presets};
 use plinth_platform::crypto::{CHUNK, Chunks, Place, TAG, hex, sealed_size, sha256};
 use serde_json::json;
 
@@ -17,6 +18,9 @@ use super::{repository, variants};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
+/// Pictures that are looked at in one step of a walk along all of them.
+const STEP: i64 = 500;
+
 /// A derived image as it was made.
 #[derive(Debug)]
 pub struct Made {
@@ -24,8 +28,25 @@ pub struct Made {
     /// Pixels.
     pub width: u32,
     pub height: u32,
-    pub content_type: &'static str,
     pub bytes: Bytes,
+}
+
+/// Whether the owner hears of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tell {
+    Owner,
+    /// He did nothing, and waits for nothing.
+    Nobody,
+}
+
+/// What came of a step along all pictures.
+#[derive(Debug)]
+pub struct Step {
+    /// Where the next one begins; `None` at the end.
+    pub next: Option<FileId>,
+    pub looked_at: usize,
+    /// Of so many, images are to be made.
+    pub asked: usize,
 }
 
 /// What images are derived from.
@@ -33,6 +54,8 @@ pub struct Made {
 pub struct Source {
     file: File,
     blob: Blob,
+    /// Of these bytes, which may be those of an older version.
+    variants: Vec<Variant>,
 }
 
 impl Source {
@@ -46,18 +69,21 @@ impl Source {
 #[derive(Clone)]
 pub struct Processing {
     stores: Stores,
+    presets: Presets,
 }
 
 impl Processing {
-    pub fn new(stores: &Stores) -> Self {
-        Self { stores: stores.clone() }
+    pub fn new(stores: &Stores, presets: &Presets) -> Self {
+        Self { stores: stores.clone(), presets: presets.clone() }
     }
 
-    /// What the job is about, unless it has been deleted meanwhile.
-    pub async fn find(&self, job: &MakeThumbnails) -> Result<Option<Source>> {
-        let Some(file) = repository::find(&self.stores.db, job.file_id, None).await? else { return Ok(None) };
-        let blob = blobs::repository::find(&self.stores.db, job.blob()).await?;
-        Ok(blob.map(|blob| Source { file, blob }))
+    /// A file's bytes, those of its current version unless others are named; `None` when they have gone meanwhile.
+    pub async fn find(&self, file: FileId, blob: Option<BlobId>) -> Result<Option<Source>> {
+        let Some(file) = repository::find(&self.stores.db, file, None).await? else { return Ok(None) };
+        let id = blob.unwrap_or(file.blob);
+        let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else { return Ok(None) };
+        let variants = variants::of_blobs(&self.stores.db, &[id.0]).await?;
+        Ok(Some(Source { file, blob, variants: variants.into_iter().map(|(_, variant)| variant).collect() }))
     }
 
     /// All of its bytes, in memory.
@@ -71,61 +97,177 @@ impl Processing {
         Ok(bytes.freeze())
     }
 
-    /// Keeps the images, the same under the same keys each time, and tells the owner.
-    pub async fn keep(&self, source: &Source, images: Vec<Made>) -> Result<()> {
+    /// The presets by whose recipes nothing has been made of this, nor tried; the one named `again` in any case.
+    pub fn due(&self, source: &Source, again: Option<&PresetName>) -> Vec<Preset> {
+        self.due_of(&source.variants, again)
+    }
+
+    fn due_of(&self, variants: &[Variant], again: Option<&PresetName>) -> Vec<Preset> {
+        let is_current = |preset: &Preset| {
+            variants.iter().any(|variant| {
+                variant.preset == preset.name
+                    && variant.recipe == Some(preset.recipe)
+                    && variant.state != VariantState::Pending
+            })
+        };
+        let is_due = |preset: &&Preset| again == Some(&preset.name) || !is_current(preset);
+        self.presets.iter().filter(is_due).cloned().collect()
+    }
+
+    /// Keeps the images, the same under the same keys each time, and what is known of the picture.
+    pub async fn keep(
+        &self,
+        source: &Source,
+        picture: &Picture,
+        images: Vec<Made>,
+        tell: Tell,
+    ) -> Result<()> {
         let mut renditions = Vec::with_capacity(images.len());
         for image in images {
-            renditions.push((image.preset, self.store(&source.blob, image).await?));
+            renditions.push(self.store(&source.blob, image).await?);
         }
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let at = unit.at();
+        variants::set_picture(unit.connection(), source.blob.id, picture).await?;
         for (preset, rendition) in &renditions {
-            variants::set_ready(unit.connection(), source.blob.id, *preset, rendition, at).await?;
+            if !variants::set_ready(unit.connection(), source.blob.id, preset, rendition, at).await? {
+                return self.discard(&renditions).await;
+            }
         }
         let file = &source.file;
         unit.audit(Action::FileProcessed, Target::File(file.id), Outcome::Success).await?;
-        let body = format!("The previews of {} are there.", file.name);
-        unit.enqueue(&told(source, "file.processed", "Your image is ready", body)).await?;
-        unit.commit().await
+        if tell == Tell::Owner {
+            let body = format!("The previews of {} are there.", file.name);
+            unit.enqueue(&told(file, "file.processed", "Your image is ready", body)).await?;
+        }
+        unit.commit().await?;
+        self.remove_replaced(source, &renditions).await
     }
 
-    async fn store(&self, blob: &Blob, image: Made) -> Result<Rendition> {
-        let sha256 = sha256(&image.bytes);
+    async fn store(&self, blob: &Blob, image: Made) -> Result<(Preset, Rendition)> {
+        let Made { preset, width, height, bytes } = image;
+        let sha256 = sha256(&bytes);
         let key = blob.variant_key(&self.stores, &sha256).await?;
-        let size = i64::try_from(image.bytes.len()).map_err(Error::internal)?;
+        let size = i64::try_from(bytes.len()).map_err(Error::internal)?;
         let bytes = match &key {
-            Some(key) => seal(&Chunks::new(key, variant_name(&sha256)), &image.bytes),
-            None => image.bytes,
+            Some(key) => seal(&Chunks::new(key, variant_name(&sha256)), &bytes),
+            None => bytes,
         };
-        let object_key = variant_key(blob.id, image.preset, &sha256);
+        let object_key = variant_key(blob.id, &preset.name, &sha256);
         self.stores.objects.put(&object_key, bytes, "application/octet-stream").await?;
-        Ok(Rendition {
-            width: i32::try_from(image.width).map_err(Error::internal)?,
-            height: i32::try_from(image.height).map_err(Error::internal)?,
-            content_type: image.content_type.to_owned(),
+        let rendition = Rendition {
+            width: i32::try_from(width).map_err(Error::internal)?,
+            height: i32::try_from(height).map_err(Error::internal)?,
+            content_type: preset.recipe.format.content_type().to_owned(),
             size,
             sha256: key.is_some().then_some(sha256),
             object_key,
-        })
+        };
+        Ok((preset, rendition))
     }
 
-    /// Notes that no image can be made, and tells the owner why.
-    pub async fn give_up(&self, source: &Source, reason: &str) -> Result<()> {
+    /// Removes the images in whose place others have come.
+    async fn remove_replaced(&self, source: &Source, renditions: &[(Preset, Rendition)]) -> Result<()> {
+        for (preset, rendition) in renditions {
+            let before = source.variants.iter().find(|variant| variant.preset == preset.name);
+            let before = before.and_then(|variant| variant.rendition.as_ref());
+            if let Some(before) = before.filter(|before| before.object_key != rendition.object_key) {
+                self.stores.objects.delete(&before.object_key).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that no image can be made by these recipes; one that was made before stays.
+    pub async fn give_up(&self, source: &Source, presets: &[Preset], reason: &str, tell: Tell) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let at = unit.at();
-        variants::set_failed(unit.connection(), source.blob.id, reason, at).await?;
+        for preset in presets {
+            variants::set_failed(unit.connection(), source.blob.id, preset, reason, at).await?;
+        }
         let file = &source.file;
         let details = json!({ "reason": reason });
         unit.audit_with(Action::FileProcessed, Target::File(file.id), Outcome::Refused, details).await?;
-        let body = format!("There are no previews of {}: {reason}", file.name);
-        unit.enqueue(&told(source, "file.unprocessable", "Your image cannot be shown", body)).await?;
+        if tell == Tell::Owner {
+            let body = format!("There are no previews of {}: {reason}", file.name);
+            unit.enqueue(&told(file, "file.unprocessable", "Your image cannot be shown", body)).await?;
+        }
         unit.commit().await
+    }
+
+    /// Asks for the derived images to be made that the settings say and that are not there; those of the preset named
+    /// `again` in any case.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such preset.
+    pub async fn ask_for_all(&self, again: Option<PresetName>) -> Result<JobId> {
+        if again.as_ref().is_some_and(|name| self.presets.find(name).is_none()) {
+            return Err(Error::NotFound);
+        }
+        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+        let details = json!({ "preset": again });
+        unit.audit_with(Action::VariantsRegenerated, Target::None, Outcome::Success, details).await?;
+        let job = unit.enqueue(&RegenerateVariants { again, after: None }).await?;
+        unit.commit().await?;
+        Ok(job)
+    }
+
+    /// Looks at the next pictures, and asks for what is due of them. Done again it does no harm: what has been made
+    /// meanwhile is not due.
+    pub async fn step(&self, after: Option<FileId>, again: Option<&PresetName>) -> Result<Step> {
+        let files = repository::pictures(&self.stores.db, after, STEP).await?;
+        let is_due =
+            |file: &&File| !self.due_of(&file.variants, again).is_empty() || self.has_strays(&file.variants);
+        let jobs: Vec<_> = files
+            .iter()
+            .filter(is_due)
+            .map(|file| RemakeVariants { file_id: file.id, again: again.cloned() })
+            .collect();
+        if !jobs.is_empty() {
+            let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+            unit.enqueue_all(&jobs).await?;
+            unit.commit().await?;
+        }
+        let whole = i64::try_from(files.len()).is_ok_and(|count| count == STEP);
+        let next = files.last().filter(|_| whole).map(|file| file.id);
+        Ok(Step { next, looked_at: files.len(), asked: jobs.len() })
+    }
+
+    /// Asks for the rest of a walk.
+    pub async fn go_on(&self, after: FileId, again: Option<PresetName>) -> Result<()> {
+        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+        unit.enqueue(&RegenerateVariants { again, after: Some(after) }).await?;
+        unit.commit().await
+    }
+
+    /// Removes images of a file that was deleted while they were made: whoever deletes it may not know of them.
+    async fn discard(&self, renditions: &[(Preset, Rendition)]) -> Result<()> {
+        for (_, rendition) in renditions {
+            self.stores.objects.delete(&rendition.object_key).await?;
+        }
+        Ok(())
+    }
+
+    fn has_strays(&self, variants: &[Variant]) -> bool {
+        variants.iter().any(|variant| self.presets.find(&variant.preset).is_none())
+    }
+
+    /// Removes the images of presets that there are no more: first the bytes, then what is known of them.
+    pub async fn remove_strays(&self, source: &Source) -> Result<()> {
+        let strays = source.variants.iter().filter(|variant| self.presets.find(&variant.preset).is_none());
+        for stray in strays {
+            if let Some(rendition) = &stray.rendition {
+                self.stores.objects.delete(&rendition.object_key).await?;
+            }
+            variants::remove(&self.stores.db, source.blob.id, &stray.preset).await?;
+        }
+        Ok(())
     }
 }
 
 /// Where a variant lies. Its bytes are in the name, so that none is ever written over by another.
-fn variant_key(blob: BlobId, preset: Preset, sha256: &[u8; 32]) -> String {
-    format!("{}variants/{preset}-{}", blobs::folder(blob), hex(&sha256[..8]))
+fn variant_key(blob: BlobId, preset: &PresetName, sha256: &[u8; 32]) -> String {
+    format!("{}variants/{}-{}", blobs::folder(blob), preset.as_str(), hex(&sha256[..8]))
 }
 
 /// The bytes sealed, chunk by chunk.
@@ -148,8 +290,7 @@ fn seal(chunks: &Chunks, bytes: &[u8]) -> Bytes {
     }
 }
 
-fn told(source: &Source, kind: &str, title: &str, body: String) -> DeliverNotification {
-    let file = &source.file;
+fn told(file: &File, kind: &str, title: &str, body: String) -> DeliverNotification {
     DeliverNotification {
         notification: NewNotification {
             user_id: file.owner_id,

@@ -2,6 +2,8 @@
 
 use plinth_domain::file::{File, FileState, Tag, Variant, Version};
 use plinth_domain::id::{BlobId, FileId, JobId, UserId};
+use plinth_domain::picture::Picture;
+use plinth_domain::preset::IMAGE_TYPES;
 use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -39,6 +41,10 @@ pub(super) struct FileRow {
     version: i32,
     blob_id: Uuid,
     job_id: Option<Uuid>,
+    width: Option<i32>,
+    height: Option<i32>,
+    taken_at: Option<String>,
+    blurhash: Option<String>,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
     trashed_at: Option<OffsetDateTime>,
@@ -46,7 +52,9 @@ pub(super) struct FileRow {
 
 impl FileRow {
     fn into_file(self, variants: Vec<Variant>) -> Result<File> {
+        let picture = picture(self.width, self.height, self.taken_at, self.blurhash);
         Ok(File {
+            picture,
             id: FileId(self.id),
             owner_id: UserId(self.owner_id),
             name: self.name,
@@ -64,6 +72,21 @@ impl FileRow {
             trashed_at: self.trashed_at,
         })
     }
+}
+
+/// `None` for what is no picture, or was not read, or not yet.
+fn picture(
+    width: Option<i32>,
+    height: Option<i32>,
+    taken_at: Option<String>,
+    blurhash: Option<String>,
+) -> Option<Picture> {
+    Some(Picture {
+        width: width?.try_into().ok()?,
+        height: height?.try_into().ok()?,
+        taken_at: taken_at.and_then(|text| text.parse().ok()),
+        blurhash: blurhash.and_then(|text| text.parse().ok()),
+    })
 }
 
 fn hash(sha256: Option<Vec<u8>>) -> Result<[u8; 32]> {
@@ -141,7 +164,7 @@ pub(super) async fn find(db: &PgPool, id: FileId, owner: Option<UserId>) -> Resu
     let query = sqlx::query_as!(
         FileRow,
         r#"SELECT files.id, files.owner_id, name, files.content_type, files.size, sha256, version, blob_id,
-             blobs.job_id, files.created_at, files.updated_at, trashed_at,
+             blobs.job_id, width, height, taken_at, blurhash, files.created_at, files.updated_at, trashed_at,
              ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS "tags!"
          FROM files JOIN blobs ON blobs.id = files.blob_id
          WHERE files.id = $1 AND ($2::uuid IS NULL OR files.owner_id = $2)"#,
@@ -150,6 +173,23 @@ pub(super) async fn find(db: &PgPool, id: FileId, owner: Option<UserId>) -> Resu
     );
     let Some(row) = named("files.find", query.fetch_optional(db)).await? else { return Ok(None) };
     with_variants(db, vec![row]).await.map(|mut files| files.pop())
+}
+
+/// The next files that are pictures, by their ids, whoever has them.
+pub(super) async fn pictures(db: &PgPool, after: Option<FileId>, limit: i64) -> Result<Vec<File>> {
+    let types = IMAGE_TYPES.map(str::to_owned);
+    let query = sqlx::query_as!(
+        FileRow,
+        r#"SELECT files.id, files.owner_id, name, files.content_type, files.size, sha256, version, blob_id,
+             blobs.job_id, width, height, taken_at, blurhash, files.created_at, files.updated_at, trashed_at,
+             ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS "tags!"
+         FROM files JOIN blobs ON blobs.id = files.blob_id
+         WHERE files.id > $1 AND files.content_type = ANY($2) ORDER BY files.id LIMIT $3"#,
+        after.map_or(Uuid::nil(), |after| after.0),
+        &types,
+        limit,
+    );
+    with_variants(db, named("files.pictures", query.fetch_all(db)).await?).await
 }
 
 /// The rows as files, with their variants.

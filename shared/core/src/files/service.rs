@@ -3,7 +3,7 @@
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::file::{File, FileName, FileState, Tag, Version};
 use plinth_domain::id::{BlobId, FileId, UserId};
-use plinth_domain::preset::Preset;
+use plinth_domain::preset::{PresetName, Presets};
 use plinth_object_store::ByteRange;
 use plinth_platform::settings::FilesSettings;
 use serde_json::json;
@@ -43,12 +43,15 @@ pub struct Change {
 pub struct Files {
     stores: Stores,
     limits: Limits,
+    presets: Presets,
     transfers: Transfers,
 }
 
 impl Files {
-    pub fn new(stores: &Stores, limits: Limits) -> Self {
-        Self { stores: stores.clone(), limits, transfers: Transfers::default() }
+    /// Of pictures, an image by each preset is made.
+    pub fn new(stores: &Stores, limits: Limits, presets: &Presets) -> Self {
+        let presets = presets.clone();
+        Self { stores: stores.clone(), limits, presets, transfers: Transfers::default() }
     }
 
     /// Begins the upload of a new file.
@@ -66,13 +69,16 @@ impl Files {
         self.limits
     }
 
+    pub(super) fn presets(&self) -> &Presets {
+        &self.presets
+    }
+
     pub(super) fn transfers(&self) -> &Transfers {
         &self.transfers
     }
 
     async fn begin(&self, origin: &Origin, owner: UserId, purpose: Purpose) -> Result<Upload> {
-        let Limits { size, quota } = self.limits;
-        Upload::begin(&self.stores, &self.transfers, origin, owner, purpose, size, quota).await
+        Upload::begin(&self.stores, self, origin, owner, purpose).await
     }
 
     /// A page of the owner's files.
@@ -119,7 +125,7 @@ impl Files {
     }
 
     /// What a download of a derived image is; not found while it is not made.
-    pub async fn variant(&self, owner: UserId, id: FileId, preset: Preset) -> Result<Content> {
+    pub async fn variant(&self, owner: UserId, id: FileId, preset: &PresetName) -> Result<Content> {
         let file = self.find(owner, id).await?;
         let blob = self.blob(file.blob).await?;
         Content::of_variant(&self.stores, &file, &blob, preset).await

@@ -5,14 +5,14 @@ use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::file::{File, FileName};
 use plinth_domain::id::{BlobId, FileId, UserId};
 use plinth_domain::job::MakeThumbnails;
-use plinth_domain::preset::Preset;
+use plinth_domain::preset::{self, Presets};
 use serde_json::json;
 
 use super::blobs::repository as blobs;
 use super::blobs::usage::{self, More, Quota};
-use super::blobs::{Received, Receiver, Transfers, release};
+use super::blobs::{Received, Receiver, release};
 use super::repository::{self, Content, NewFile};
-use super::variants;
+use super::{Files, Limits, variants};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -30,6 +30,7 @@ pub struct Upload {
     owner: UserId,
     purpose: Purpose,
     quota: Quota,
+    presets: Presets,
     receiver: Receiver,
     /// What the client says that the bytes hash to.
     expected: Option<[u8; 32]>,
@@ -38,17 +39,17 @@ pub struct Upload {
 impl Upload {
     pub(super) async fn begin(
         stores: &Stores,
-        transfers: &Transfers,
+        files: &Files,
         origin: &Origin,
         owner: UserId,
         purpose: Purpose,
-        limit: u64,
-        quota: Quota,
     ) -> Result<Self> {
+        let Limits { size, quota } = files.limits();
         let mut unit = Unit::begin(stores, origin).await?;
-        let receiver = Receiver::begin(stores, transfers, &mut unit, owner, limit, quota).await?;
+        let receiver = Receiver::begin(stores, files.transfers(), &mut unit, owner, size, quota).await?;
         unit.commit().await?;
-        Ok(Self { stores: stores.clone(), owner, purpose, quota, receiver, expected: None })
+        let presets = files.presets().clone();
+        Ok(Self { stores: stores.clone(), owner, purpose, quota, presets, receiver, expected: None })
     }
 
     /// The bytes must have this SHA-256, or there will be no file.
@@ -80,7 +81,7 @@ impl Upload {
             return Err(Error::DigestMismatch);
         }
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let file = keep(&mut unit, &received, &self.purpose, self.quota).await?;
+        let file = keep(&mut unit, &received, &self.purpose, self.quota, &self.presets).await?;
         unit.commit().await?;
         Ok(file)
     }
@@ -97,6 +98,7 @@ pub(super) async fn keep(
     received: &Received,
     purpose: &Purpose,
     quota: Quota,
+    presets: &Presets,
 ) -> Result<FileId> {
     let owner = received.owner;
     usage::hold(unit.connection(), owner).await?;
@@ -114,7 +116,7 @@ pub(super) async fn keep(
     };
     usage::take(unit.connection(), owner, &more, quota).await?;
     if same.is_none() {
-        store(unit, id, received).await?;
+        store(unit, id, received, presets).await?;
     }
     let blob = same.unwrap_or(received.id);
     let size = i64::try_from(received.size).map_err(Error::internal)?;
@@ -140,9 +142,9 @@ pub(super) async fn keep(
     Ok(id)
 }
 
-async fn store(unit: &mut Unit, file: FileId, received: &Received) -> Result<()> {
+async fn store(unit: &mut Unit, file: FileId, received: &Received, presets: &Presets) -> Result<()> {
     let at = unit.at();
-    let job = if Preset::applies_to(received.content_type) {
+    let job = if preset::is_image(received.content_type) {
         let job = MakeThumbnails { file_id: file, blob_id: Some(received.id) };
         Some(unit.enqueue(&job).await?)
     } else {
@@ -150,7 +152,7 @@ async fn store(unit: &mut Unit, file: FileId, received: &Received) -> Result<()>
     };
     blobs::set_stored(unit.connection(), received, job, at).await?;
     if job.is_some() {
-        variants::expect(unit.connection(), received.id, at).await?;
+        variants::expect(unit.connection(), received.id, presets, at).await?;
     }
     Ok(())
 }

@@ -1,16 +1,20 @@
-//! The table of derived images.
+//! The table of derived images, and what else is known of a picture.
 
 use plinth_domain::file::{Rendition, Variant, VariantState};
 use plinth_domain::id::BlobId;
-use plinth_domain::preset::Preset;
+use plinth_domain::picture::{Blurhash, Picture, TakenAt};
+use plinth_domain::preset::{Preset, PresetName, Presets};
 use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::{Error, Result};
+
 struct Row {
     blob_id: Uuid,
     preset: String,
+    recipe: Option<String>,
     state: String,
     object_key: Option<String>,
     width: Option<i32>,
@@ -22,7 +26,7 @@ struct Row {
 }
 
 impl Row {
-    /// `None` for a preset that this build does not know.
+    /// `None` for what another release has written and this one cannot read.
     fn into_variant(self) -> Option<Variant> {
         let sha256 = self.sha256.and_then(|hash| hash.try_into().ok());
         let rendition = (|| {
@@ -36,7 +40,8 @@ impl Row {
             })
         })();
         Some(Variant {
-            preset: Preset::parse(&self.preset)?,
+            preset: self.preset.parse().ok()?,
+            recipe: self.recipe.and_then(|text| text.parse().ok()),
             state: VariantState::parse(&self.state)?,
             rendition,
             reason: self.reason,
@@ -48,9 +53,10 @@ impl Row {
 pub(super) async fn expect(
     connection: &mut PgConnection,
     blob: BlobId,
+    presets: &Presets,
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    let presets: Vec<String> = Preset::ALL.iter().map(|preset| preset.as_str().to_owned()).collect();
+    let presets: Vec<String> = presets.iter().map(|preset| preset.name.as_str().to_owned()).collect();
     let query = sqlx::query!(
         "INSERT INTO file_variants (blob_id, preset, state, updated_at)
          SELECT $1, preset, 'pending', $3 FROM unnest($2::text[]) AS preset",
@@ -61,20 +67,42 @@ pub(super) async fn expect(
     named("file_variants.expect", query.execute(connection)).await.map(drop)
 }
 
+pub(super) async fn set_picture(
+    connection: &mut PgConnection,
+    blob: BlobId,
+    picture: &Picture,
+) -> Result<()> {
+    let query = sqlx::query!(
+        "UPDATE blobs SET width = $2, height = $3, taken_at = $4, blurhash = $5 WHERE id = $1 AND state = 'stored'",
+        blob.0,
+        i32::try_from(picture.width).map_err(Error::internal)?,
+        i32::try_from(picture.height).map_err(Error::internal)?,
+        picture.taken_at.as_ref().map(TakenAt::as_str),
+        picture.blurhash.as_ref().map(Blurhash::as_str),
+    );
+    named("blobs.set_picture", query.execute(connection)).await?;
+    Ok(())
+}
+
+/// False when the blob is nobody's any more; otherwise that waits until the transaction ends.
 pub(super) async fn set_ready(
     connection: &mut PgConnection,
     blob: BlobId,
-    preset: Preset,
+    preset: &Preset,
     rendition: &Rendition,
     at: OffsetDateTime,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<bool> {
     let query = sqlx::query!(
-        "UPDATE file_variants
-         SET state = 'ready', object_key = $3, width = $4, height = $5, content_type = $6, size = $7, sha256 = $8,
-             reason = NULL, updated_at = $9
-         WHERE blob_id = $1 AND preset = $2",
+        "INSERT INTO file_variants
+             (blob_id, preset, state, object_key, width, height, content_type, size, sha256, updated_at, recipe)
+         SELECT id, $2, 'ready', $3, $4, $5, $6, $7, $8, $9, $10 FROM blobs
+         WHERE id = $1 AND state = 'stored' FOR SHARE
+         ON CONFLICT (blob_id, preset) DO UPDATE
+         SET state = 'ready', object_key = excluded.object_key, width = excluded.width, height = excluded.height,
+             content_type = excluded.content_type, size = excluded.size, sha256 = excluded.sha256, reason = NULL,
+             updated_at = excluded.updated_at, recipe = excluded.recipe",
         blob.0,
-        preset.as_str(),
+        preset.name.as_str(),
         rendition.object_key,
         rendition.width,
         rendition.height,
@@ -82,8 +110,30 @@ pub(super) async fn set_ready(
         rendition.size,
         rendition.sha256.as_ref().map(<[u8; 32]>::as_slice),
         at,
+        preset.recipe.to_string(),
     );
-    named("file_variants.ready", query.execute(connection)).await.map(drop)
+    Ok(named("file_variants.ready", query.execute(connection)).await?.rows_affected() == 1)
+}
+
+pub(super) async fn set_failed(
+    connection: &mut PgConnection,
+    blob: BlobId,
+    preset: &Preset,
+    reason: &str,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "INSERT INTO file_variants (blob_id, preset, state, reason, updated_at, recipe)
+         SELECT id, $2, 'failed', $3, $4, $5 FROM blobs WHERE id = $1 AND state = 'stored' FOR SHARE
+         ON CONFLICT (blob_id, preset) DO UPDATE
+         SET state = 'failed', reason = excluded.reason, updated_at = excluded.updated_at, recipe = excluded.recipe",
+        blob.0,
+        preset.name.as_str(),
+        reason,
+        at,
+        preset.recipe.to_string(),
+    );
+    named("file_variants.failed", query.execute(connection)).await.map(drop)
 }
 
 /// They are to be made anew.
@@ -100,25 +150,16 @@ pub(super) async fn set_pending(
     named("file_variants.pending", query.execute(connection)).await.map(drop)
 }
 
-pub(super) async fn set_failed(
-    connection: &mut PgConnection,
-    blob: BlobId,
-    reason: &str,
-    at: OffsetDateTime,
-) -> sqlx::Result<()> {
-    let query = sqlx::query!(
-        "UPDATE file_variants SET state = 'failed', reason = $2, updated_at = $3 WHERE blob_id = $1",
-        blob.0,
-        reason,
-        at,
-    );
-    named("file_variants.failed", query.execute(connection)).await.map(drop)
+pub(super) async fn remove(db: &PgPool, blob: BlobId, preset: &PresetName) -> sqlx::Result<()> {
+    let query =
+        sqlx::query!("DELETE FROM file_variants WHERE blob_id = $1 AND preset = $2", blob.0, preset.as_str());
+    named("file_variants.remove", query.execute(db)).await.map(drop)
 }
 
 pub(super) async fn of_blobs(db: &PgPool, blobs: &[Uuid]) -> sqlx::Result<Vec<(BlobId, Variant)>> {
     let query = sqlx::query_as!(
         Row,
-        "SELECT blob_id, preset, state, object_key, width, height, content_type, size, sha256, reason
+        "SELECT blob_id, preset, recipe, state, object_key, width, height, content_type, size, sha256, reason
          FROM file_variants WHERE blob_id = ANY($1) ORDER BY blob_id, preset DESC",
         blobs,
     );

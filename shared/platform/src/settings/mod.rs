@@ -5,6 +5,7 @@
 
 mod checked;
 mod declare;
+mod files;
 mod layers;
 mod reference;
 mod schema;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use plinth_domain::job::Queue;
 use plinth_domain::periodic::Schedule;
+use plinth_domain::preset::Presets;
 
 use super::checked::{
     Argon2Memory, AtLeast, Between, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, MasterKeyList, ObjectPrefix,
@@ -164,6 +165,8 @@ settings! {
         abandoned_after: Duration = Some("24h"),
         /// A deleted file can be restored for so long.
         trash_kept: Duration = Some("30d"),
+        /// The images derived from a picture: `name=WIDTHxHEIGHT fit format`, several separated by semicolons. The fit is contain (all is seen) or cover (the box is filled), neither enlarges; the format is jpeg or webp with a quality from q1 to q100, or png. After a change, `plinth-worker variants regenerate` makes those of the files that are there.
+        presets: Presets = Some("small=256x256 contain webp q75;large=1024x1024 contain jpeg q82"),
     }
 
     /// The worker.

@@ -60,7 +60,10 @@ impl Walk {
         let upto = if is_last { None } else { last };
         let known: HashSet<Uuid> = rows.iter().map(|row| row.id.0).collect();
         let mut found: HashMap<Uuid, Vec<StoredObject>> = HashMap::new();
-        let mut after = format!("{ROOT}{}/{END}", self.after);
+        let mut after = match self.after {
+            from if from.is_nil() => ROOT.to_owned(),
+            from => format!("{ROOT}{from}/{END}"),
+        };
         let end = upto.map(|upto| format!("{ROOT}{upto}/{END}"));
         loop {
             let page = self.stores.objects.list(ROOT, Some(&after)).await?;

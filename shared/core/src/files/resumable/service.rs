@@ -108,8 +108,7 @@ impl Resumables {
             code: "upload_offset",
             detail: format!("The upload is not at {position}."),
         })?;
-        let Limits { quota, .. } = self.limits();
-        Writer::resume(&self.stores, self.transfers(), owner, claimed, self.largest(), quota).await
+        Writer::resume(&self.stores, &self.files, owner, claimed, self.largest()).await
     }
 
     /// Makes the file of an upload that has all of its bytes and was broken off before it was one.

@@ -7,16 +7,17 @@ use futures_util::TryStreamExt as _;
 use plinth_domain::audit::Origin;
 use plinth_domain::file::{File, FileName};
 use plinth_domain::id::UserId;
+use plinth_domain::preset::Presets;
 use plinth_object_store::{ByteRange, ObjectError, Part};
 use plinth_platform::crypto::{CHUNK, Chunks, DataKey, ResumableSha256, sealed_size};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Resumable;
-use super::repository::{self, Claimed, Progress};
+use super::repository::{self as uploads, Claimed, Progress};
 use crate::files::blobs::usage::{self, Quota};
 use crate::files::blobs::{self, PART_CHUNKS, PartBuffer, Received, Source, Transfers};
 use crate::files::upload::{Purpose, keep};
-use crate::files::{repository as files, sniff};
+use crate::files::{Files, repository, sniff};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -29,6 +30,7 @@ const _: () = assert!(PART_CHUNKS == 128, "the two are the same");
 pub struct Writer {
     stores: Stores,
     transfers: Transfers,
+    presets: Presets,
     owner: UserId,
     upload: Resumable,
     /// Its number among those who wrote to the upload.
@@ -58,11 +60,10 @@ pub struct Writer {
 impl Writer {
     pub(super) async fn resume(
         stores: &Stores,
-        transfers: &Transfers,
+        files: &Files,
         owner: UserId,
         claimed: Claimed,
         limit: u64,
-        quota: Quota,
     ) -> Result<Self> {
         let id = claimed.upload.id;
         let key = stores.keys.unwrap(&blobs::context(id), &claimed.key).await.map_err(Error::internal)?;
@@ -75,7 +76,8 @@ impl Writer {
         let index = claimed.segments.last().copied().unwrap_or(0);
         let mut writer = Self {
             stores: stores.clone(),
-            transfers: transfers.clone(),
+            transfers: files.transfers().clone(),
+            presets: files.presets().clone(),
             owner,
             chunks: Arc::new(Chunks::new(&key, *id.0.as_bytes())),
             key,
@@ -86,7 +88,7 @@ impl Writer {
             has_parts: index > 0,
             segments: claimed.segments,
             limit,
-            quota,
+            quota: files.limits().quota,
             hash,
             part: PartBuffer::default(),
             index,
@@ -154,15 +156,15 @@ impl Writer {
             None => Purpose::File(FileName::stored(self.upload.name.clone())),
         };
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let file = keep(&mut unit, &received, &purpose, self.quota).await?;
-        if !repository::set_made(unit.connection(), self.upload.id, self.number, file).await? {
+        let file = keep(&mut unit, &received, &purpose, self.quota, &self.presets).await?;
+        if !uploads::set_made(unit.connection(), self.upload.id, self.number, file).await? {
             return Err(taken_over());
         }
         unit.commit().await?;
         if self.tail_of > 0 {
             self.remove_tail(self.tail_of).await;
         }
-        files::find(&self.stores.db, file, Some(self.owner)).await?.ok_or(Error::NotFound)
+        repository::find(&self.stores.db, file, Some(self.owner)).await?.ok_or(Error::NotFound)
     }
 
     async fn store(&mut self) -> Result<Received> {
@@ -185,7 +187,7 @@ impl Writer {
         // From here on the object can be made by anybody: it is written down before it is asked for.
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         self.record_in(&mut unit).await?;
-        if !repository::set_whole(unit.connection(), self.upload.id, self.number, &sha256).await? {
+        if !uploads::set_whole(unit.connection(), self.upload.id, self.number, &sha256).await? {
             return Err(taken_over());
         }
         unit.commit().await?;
@@ -198,7 +200,7 @@ impl Writer {
     async fn make_object(&self) -> Result<&'static str> {
         let upload =
             self.multipart_upload_id.as_deref().ok_or_else(|| Error::internal("no parts were begun"))?;
-        let parts = repository::parts(&self.stores.db, self.upload.id).await?;
+        let parts = uploads::parts(&self.stores.db, self.upload.id).await?;
         let made = self.stores.objects.finish_parts(&self.object_key, upload, parts).await;
         match made {
             Ok(()) => {}
@@ -231,7 +233,7 @@ impl Writer {
     async fn begin_anew(&self, parts: &str) -> Result<Error> {
         tracing::warn!(upload.id = %self.upload.id, "the parts of an upload are not those that were kept");
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        repository::reset(unit.connection(), self.upload.id, self.number).await?;
+        uploads::reset(unit.connection(), self.upload.id, self.number).await?;
         unit.commit().await?;
         self.stores.objects.abort_parts(&self.object_key, parts).await?;
         let detail = "The upload begins anew: what was kept of it cannot be used.".to_owned();
@@ -257,7 +259,7 @@ impl Writer {
         let part = std::mem::take(&mut self.part);
         usage::reserve(&self.stores, self.owner, self.upload.id, self.upload.position, self.quota).await?;
         let upload = self.parts_of_object().await?;
-        if !repository::is_of(&self.stores.db, self.upload.id, self.number).await? {
+        if !uploads::is_of(&self.stores.db, self.upload.id, self.number).await? {
             return Err(taken_over());
         }
         let number = i32::try_from(self.index).map_err(Error::internal)? / PART_CHUNKS_SIGNED + 1;
@@ -296,7 +298,7 @@ impl Writer {
             hash_state: &self.hash.save(),
             parts: &self.unrecorded,
         };
-        if repository::record(unit.connection(), self.upload.id, self.number, &progress).await? {
+        if uploads::record(unit.connection(), self.upload.id, self.number, &progress).await? {
             Ok(())
         } else {
             Err(taken_over())

@@ -1,0 +1,85 @@
+//! Linux: no new privileges, the end together with the parent, and a list of the system calls that are left.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch,
+};
+
+use super::ContainError;
+
+/// What may still be called with any arguments: reading and writing what is open, memory, the clock, the end.
+const ALLOWED: [libc::c_long; 23] = [
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_close,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    libc::SYS_futex,
+    libc::SYS_getrandom,
+    libc::SYS_clock_gettime,
+    libc::SYS_getcpu,
+    libc::SYS_sched_yield,
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    libc::SYS_restart_syscall,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+];
+
+/// What needs files or calls that are not allowed afterwards.
+pub(super) fn prepare() -> Result<(), ContainError> {
+    prctl::set_no_new_privs()?;
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    // Where memory runs out, this process goes and not the worker; a system that does not let it say so kills as it likes.
+    if let Ok(mut file) = std::fs::OpenOptions::new().write(true).open("/proc/self/oom_score_adj") {
+        let _ = file.write_all(b"1000");
+    }
+    Ok(())
+}
+
+/// From here on any other system call ends the process.
+pub(super) fn allow_little() -> Result<(), ContainError> {
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED.iter().map(|call| (*call, vec![])).collect();
+    // Memory that others see would not count as this process's data.
+    rules.insert(
+        libc::SYS_mmap,
+        vec![SeccompRule::new(vec![without(2, libc::PROT_EXEC)?, without(3, libc::MAP_SHARED)?])?],
+    );
+    rules.insert(libc::SYS_mprotect, vec![SeccompRule::new(vec![without(2, libc::PROT_EXEC)?])?]);
+    // To end itself by a signal, as abort does.
+    let own = u64::from(std::process::id());
+    rules.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![is(0, own)?])?]);
+    // The allocator gives its memory a name.
+    let name = u64::from(libc::PR_SET_VMA.unsigned_abs());
+    rules.insert(libc::SYS_prctl, vec![SeccompRule::new(vec![is(0, name)?])?]);
+    // To lower its own memory.
+    let data = u64::from(libc::RLIMIT_DATA);
+    rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![is(0, 0)?, is(1, data)?])?]);
+    let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
+    let filter = SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, architecture)?;
+    let program: BpfProgram = filter.try_into()?;
+    Ok(seccompiler::apply_filter(&program)?)
+}
+
+/// The argument has none of these bits.
+fn without(argument: u8, bits: libc::c_int) -> Result<SeccompCondition, ContainError> {
+    let bits = u64::from(bits.unsigned_abs());
+    Ok(SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(bits), 0)?)
+}
+
+fn is(argument: u8, value: u64) -> Result<SeccompCondition, ContainError> {
+    Ok(SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?)
+}

@@ -1,0 +1,22 @@
+//! Makes derived images of files that anybody may have made to do harm.
+//!
+//! What reads such a file runs in a child process ([`serve`]) that has given up everything but its memory, its input
+//! and its output ([`contain`]); [`protocol`] is what it and the worker say to each other.
+
+mod colour;
+pub mod contain;
+mod derive;
+mod encode;
+mod jpeg;
+pub mod metadata;
+mod placeholder;
+pub mod protocol;
+mod reason;
+mod render;
+mod serve;
+pub mod sniff;
+mod source;
+
+pub use reason::Unreadable;
+pub use render::{Developed, Rendered, render, weigh};
+pub use serve::serve;

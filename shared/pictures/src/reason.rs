@@ -1,0 +1,36 @@
+//! Why no picture can be made of a file, in words for its owner.
+
+use image::ImageError;
+use serde::{Deserialize, Serialize};
+
+/// What is wrong with a file. It crosses from the child to the worker, so it holds nothing of the file itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Unreadable {
+    #[error("The file is not an image of a kind that is understood.")]
+    Unknown,
+    #[error("HEIC images cannot be shown. JPEG, PNG, GIF, WebP, BMP and TIFF can.")]
+    Heic,
+    #[error("AVIF images cannot be shown. JPEG, PNG, GIF, WebP, BMP and TIFF can.")]
+    Avif,
+    #[error("The image has too many pixels.")]
+    TooManyPixels,
+    #[error("The image needs more memory than is allowed.")]
+    TooMuchMemory,
+    #[error("The image takes too long to read.")]
+    TooMuchTime,
+    #[error("The image file is too large.")]
+    TooLarge,
+    #[error("The image is damaged.")]
+    Damaged,
+}
+
+impl From<ImageError> for Unreadable {
+    fn from(error: ImageError) -> Self {
+        match error {
+            ImageError::Limits(_) => Self::TooMuchMemory,
+            ImageError::Unsupported(_) => Self::Unknown,
+            _ => Self::Damaged,
+        }
+    }
+}

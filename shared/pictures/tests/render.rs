@@ -1,0 +1,296 @@
+//! Files become derived images, or a reason in words.
+
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageEncoder as _, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
+use plinth_domain::preset::Recipe;
+use plinth_pictures::{Rendered, Unreadable, render, weigh};
+
+const MAX_PIXELS: u64 = 100_000_000;
+
+const RED: Rgb<u8> = Rgb([255, 0, 0]);
+const GREEN: Rgb<u8> = Rgb([0, 255, 0]);
+const BLUE: Rgb<u8> = Rgb([0, 0, 255]);
+const WHITE: Rgb<u8> = Rgb([255, 255, 255]);
+
+/// 64 x 32; red and green above blue and white.
+fn quarters() -> RgbImage {
+    RgbImage::from_fn(64, 32, |x, y| match (x < 32, y < 16) {
+        (true, true) => RED,
+        (false, true) => GREEN,
+        (true, false) => BLUE,
+        (false, false) => WHITE,
+    })
+}
+
+fn encode(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.into().write_to(&mut bytes, format).expect("encodes");
+    bytes.into_inner()
+}
+
+/// Puts an EXIF segment with nothing but the orientation behind a JPEG's first marker.
+fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+    let mut exif = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+    [&jpeg[..2], &exif, &jpeg[2..]].concat()
+}
+
+fn name(pixel: Rgb<u8>) -> char {
+    match pixel.0.map(|channel| channel > 128) {
+        [true, false, false] => 'R',
+        [false, true, false] => 'G',
+        [false, false, true] => 'B',
+        [true, true, true] => 'W',
+        _ => '?',
+    }
+}
+
+/// The colours of the corners: above left and right, below left and right.
+fn corners(rendered: &Rendered) -> String {
+    let picture = image::load_from_memory(&rendered.bytes).expect("an image").into_rgb8();
+    assert_eq!((picture.width(), picture.height()), (rendered.width, rendered.height));
+    let (right, below) = (picture.width() - 4, picture.height() - 4);
+    [(3, 3), (right, 3), (3, below), (right, below)]
+        .map(|(x, y)| name(*picture.get_pixel(x, y)))
+        .iter()
+        .collect()
+}
+
+const SMALL: &str = "256x256 contain webp q75";
+const LARGE: &str = "1024x1024 contain jpeg q82";
+
+fn recipes(texts: &[&str]) -> Vec<Recipe> {
+    texts.iter().map(|text| text.parse().expect("a recipe")).collect()
+}
+
+fn all(file: &[u8], texts: &[&str]) -> Vec<Rendered> {
+    render(file, &recipes(texts), MAX_PIXELS).expect("renders").images
+}
+
+fn one(file: &[u8], recipe: &str) -> Rendered {
+    all(file, &[recipe]).remove(0)
+}
+
+#[test]
+fn every_orientation_comes_out_upright() {
+    let jpeg = encode(quarters(), ImageFormat::Jpeg);
+    let expected = [
+        (1, "RGBW", (64, 32)),
+        (2, "GRWB", (64, 32)),
+        (3, "WBGR", (64, 32)),
+        (4, "BWRG", (64, 32)),
+        (5, "RBGW", (32, 64)),
+        (6, "BRWG", (32, 64)),
+        (7, "WGBR", (32, 64)),
+        (8, "GWRB", (32, 64)),
+        (9, "RGBW", (64, 32)),
+        (0, "RGBW", (64, 32)),
+    ];
+    for (orientation, seen, size) in expected {
+        let rendered = one(&with_orientation(&jpeg, orientation), SMALL);
+        assert_eq!(corners(&rendered), seen, "orientation {orientation}");
+        assert_eq!((rendered.width, rendered.height), size, "orientation {orientation}");
+        assert!(!rendered.bytes.windows(4).any(|four| four == b"Exif"), "metadata is left behind");
+    }
+}
+
+#[test]
+fn every_format_and_pixel_kind_is_rendered() {
+    let rgb = quarters();
+    let large = DynamicImage::from(rgb.clone()).resize_exact(1300, 650, image::imageops::FilterType::Nearest);
+    for format in [ImageFormat::Png, ImageFormat::Gif, ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Tiff]
+    {
+        let sizes: Vec<_> = all(&encode(large.clone(), format), &[SMALL, LARGE])
+            .iter()
+            .map(|rendered| {
+                assert_eq!(corners(rendered), "RGBW", "{format:?}");
+                (rendered.width, rendered.height)
+            })
+            .collect();
+        assert_eq!(sizes, [(256, 128), (1024, 512)], "{format:?}");
+    }
+    let source = DynamicImage::from(rgb);
+    for picture in [
+        DynamicImage::from(source.to_luma8()),
+        source.to_luma16().into(),
+        source.to_luma_alpha8().into(),
+        source.to_luma_alpha16().into(),
+        source.to_rgb16().into(),
+        source.to_rgba16().into(),
+    ] {
+        let rendered = one(&encode(picture, ImageFormat::Png), SMALL);
+        assert_eq!((rendered.width, rendered.height), (64, 32));
+    }
+}
+
+#[test]
+fn transparency_is_kept_and_becomes_white_where_there_is_none() {
+    let clear = RgbaImage::from_pixel(400, 300, Rgba([0, 0, 0, 0]));
+    let clear = encode(clear, ImageFormat::Png);
+    assert_eq!(corners(&one(&clear, LARGE)), "WWWW");
+    for recipe in [SMALL, "256x256 contain png"] {
+        let kept = image::load_from_memory(&one(&clear, recipe).bytes).expect("an image").into_rgba8();
+        assert_eq!(kept.get_pixel(9, 9).0[3], 0, "{recipe}");
+    }
+}
+
+/// CRC-32 as PNG wants it.
+fn crc(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(
+            crc ^ u32::from(*byte),
+            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
+        )
+    })
+}
+
+/// A PNG of a few bytes that claims a size.
+fn png_bomb(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = encode(RgbImage::new(1, 1), ImageFormat::Png);
+    bytes[16..20].copy_from_slice(&width.to_be_bytes());
+    bytes[20..24].copy_from_slice(&height.to_be_bytes());
+    let sum = crc(&bytes[12..29]);
+    bytes[29..33].copy_from_slice(&sum.to_be_bytes());
+    bytes
+}
+
+#[test]
+fn bombs_are_refused_by_their_header() {
+    let gif =
+        [&b"GIF89a\xff\xff\xff\xff\0\0\0"[..], b"\x2c\0\0\0\0\xff\xff\xff\xff\0\x02\x01\0\0\x3b"].concat();
+    let mut bmp = encode(RgbImage::new(1, 1), ImageFormat::Bmp);
+    bmp[18..22].copy_from_slice(&60_000_i32.to_le_bytes());
+    bmp[22..26].copy_from_slice(&60_000_i32.to_le_bytes());
+    let small = recipes(&[SMALL]);
+    for (kind, bomb) in [("png", png_bomb(50_000, 50_000)), ("gif", gif), ("bmp", bmp)] {
+        let start = std::time::Instant::now();
+        for refused in
+            [weigh(&bomb, &small, MAX_PIXELS).map(drop), render(&bomb, &small, MAX_PIXELS).map(drop)]
+        {
+            let reason = refused.expect_err(kind);
+            assert!(
+                matches!(reason, Unreadable::TooManyPixels | Unreadable::TooMuchMemory),
+                "{kind}: {reason:?}"
+            );
+        }
+        assert!(start.elapsed().as_millis() < 500, "{kind} took {:?}", start.elapsed());
+    }
+    assert!(
+        weigh(&png_bomb(9_000, 9_000), &small, MAX_PIXELS).expect("81 million pixels pass") > 400_000_000
+    );
+}
+
+#[test]
+fn a_file_that_was_cut_off_is_damaged() {
+    let noise =
+        RgbImage::from_fn(90, 60, |x, y| Rgb([x, y, x ^ y].map(|n| u8::try_from(n * 37 % 256).unwrap_or(0))));
+    for format in [
+        ImageFormat::Jpeg,
+        ImageFormat::Png,
+        ImageFormat::Gif,
+        ImageFormat::WebP,
+        ImageFormat::Bmp,
+        ImageFormat::Tiff,
+    ] {
+        let whole = encode(noise.clone(), format);
+        render(&whole, &recipes(&[SMALL]), MAX_PIXELS).expect("the whole is none");
+        let cut = &whole[..whole.len() * 3 / 4];
+        assert!(render(cut, &recipes(&[SMALL]), MAX_PIXELS).is_err(), "{format:?}");
+    }
+}
+
+#[test]
+fn grey_pictures_and_those_of_printers_are_read() {
+    let grey = encode(image::GrayImage::from_pixel(400, 300, image::Luma([200])), ImageFormat::Jpeg);
+    let mut inks = Vec::new();
+    let encoder = jpeg_encoder::Encoder::new(&mut inks, 90);
+    // No ink but yellow.
+    encoder.encode(&[0, 0, 255, 0].repeat(64 * 64), 64, 64, jpeg_encoder::ColorType::Cmyk).expect("encodes");
+    for (file, colour) in [(grey, [200, 200, 200]), (inks, [255, 255, 0])] {
+        let seen = image::load_from_memory(&one(&file, SMALL).bytes).expect("an image").into_rgb8();
+        let seen = seen.get_pixel(9, 9).0;
+        assert!(
+            seen.iter().zip(colour).all(|(seen, wanted)| seen.abs_diff(wanted) < 12),
+            "{seen:?} {colour:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_image_has_a_reason() {
+    let jpeg = encode(quarters(), ImageFormat::Jpeg);
+    for (what, bytes) in [
+        ("empty", Vec::new()),
+        ("text", b"hello, I am a text".to_vec()),
+        ("half a PNG", encode(quarters(), ImageFormat::Png)[..60].to_vec()),
+        ("only a JPEG's start", jpeg[..20].to_vec()),
+        ("a size of nothing", png_bomb(0, 0)),
+        ("pixels that are missing", png_bomb(5_000, 5_000)),
+        ("a HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec()),
+    ] {
+        let reason = render(&bytes, &recipes(&[SMALL]), MAX_PIXELS).expect_err(what).to_string();
+        assert!(reason.ends_with('.'), "{what}: {reason}");
+    }
+}
+
+#[test]
+fn the_box_is_filled_by_what_is_in_the_middle() {
+    let jpeg = encode(quarters(), ImageFormat::Jpeg);
+    for orientation in [1, 6] {
+        let rendered = one(&with_orientation(&jpeg, orientation), "16x16 cover png");
+        assert_eq!((rendered.width, rendered.height), (16, 16));
+    }
+    // A wide box of an upright picture: half of each of its colours is left.
+    let rendered = one(&with_orientation(&jpeg, 6), "32x16 cover png");
+    assert_eq!(((rendered.width, rendered.height), corners(&rendered)), ((32, 16), "BRWG".to_owned()));
+}
+
+#[test]
+fn what_is_known_of_a_picture_is_told_and_nothing_of_it_is_in_the_images() {
+    let mut exif = b"MM\0\x2a\0\0\0\x08\0\x02\x01\x12\0\x03\0\0\0\x01\0\x06\0\0".to_vec();
+    exif.extend(b"\x87\x69\0\x04\0\0\0\x01\0\0\0\x26\0\0\0\0");
+    exif.extend(b"\0\x01\x90\x03\0\x02\0\0\0\x14\0\0\0\x38\0\0\0\0");
+    exif.extend(b"2024:05:01 12:33:00\0");
+    let mut segment = b"\xff\xe1".to_vec();
+    segment.extend(u16::try_from(exif.len() + 8).expect("short").to_be_bytes());
+    segment.extend(b"Exif\0\0");
+    segment.extend(exif);
+    let jpeg = encode(quarters(), ImageFormat::Jpeg);
+    let file = [&jpeg[..2], &segment, &jpeg[2..]].concat();
+    let recipes = recipes(&[SMALL, LARGE, "64x64 contain png"]);
+    let developed = render(&file, &recipes, MAX_PIXELS).expect("renders");
+    let picture = developed.picture;
+    assert_eq!((picture.width, picture.height), (32, 64), "as it is seen");
+    assert_eq!(picture.taken_at.expect("it says so").as_str(), "2024-05-01T12:33:00");
+    // 3 x 4 components of a picture that stands upright: 6 letters, and two for each but the first.
+    assert_eq!(picture.blurhash.expect("every picture has one").as_str().len(), 6 + 2 * 11);
+    for image in developed.images {
+        for trace in [&b"Exif"[..], b"2024", b"eXIf", b"EXIF"] {
+            assert!(!image.bytes.windows(trace.len()).any(|part| part == trace));
+        }
+    }
+}
+
+/// As cameras of phones embed it: the primaries of Display P3, whose red is redder than sRGB's.
+fn with_profile(picture: &RgbImage, profile: &moxcms::ColorProfile) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = image::codecs::png::PngEncoder::new(&mut bytes);
+    encoder.set_icc_profile(profile.encode().expect("is written")).expect("fits");
+    let (width, height) = picture.dimensions();
+    encoder.write_image(picture, width, height, image::ExtendedColorType::Rgb8).expect("encodes");
+    bytes
+}
+
+#[test]
+fn colours_are_converted_by_the_profile_that_came_with_them() {
+    let orange = RgbImage::from_pixel(8, 8, Rgb([200, 120, 80]));
+    let seen = |profile: &moxcms::ColorProfile| {
+        let rendered = one(&with_profile(&orange, profile), "8x8 contain png");
+        assert!(!rendered.bytes.windows(4).any(|four| four == b"iCCP"), "the profile is not needed any more");
+        image::load_from_memory(&rendered.bytes).expect("an image").into_rgb8().get_pixel(4, 4).0
+    };
+    assert_eq!(seen(&moxcms::ColorProfile::new_srgb()), [200, 120, 80]);
+    let [red, green, blue] = seen(&moxcms::ColorProfile::new_display_p3());
+    assert!(red > 205 && green < 120 && blue < 80, "{red} {green} {blue}");
+}

@@ -1,0 +1,167 @@
+//! One child process: its start with nothing of ours, frames to and from it, and what its end means.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+
+use nix::sys::signal::Signal;
+use plinth_pictures::Unreadable;
+use plinth_pictures::protocol::{self, MAX_MESSAGE, ProtocolError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
+
+/// Bytes of a child's last words that are read.
+const LAST_WORDS: u64 = 2 * 1024;
+
+/// What Rust says before it aborts for want of memory.
+const NO_MEMORY: &str = "memory allocation of";
+
+/// Why a child could not do its work, whatever the file.
+#[derive(Debug, thiserror::Error)]
+pub enum Breakdown {
+    #[error("the process that makes pictures could not be started")]
+    Start(#[source] io::Error),
+    #[error("the process that makes pictures could not be waited for")]
+    Wait(#[source] io::Error),
+    #[error("the process that makes pictures gave up: {0}")]
+    GaveUp(String),
+    #[error("the process that makes pictures was ended from outside ({0})")]
+    Killed(Signal),
+}
+
+/// A running child. Dropped, it is killed.
+#[derive(Debug)]
+pub(super) struct Child {
+    process: tokio::process::Child,
+    input: ChildStdin,
+    output: ChildStdout,
+    errors: ChildStderr,
+}
+
+impl Child {
+    /// Starts `program render`. Nothing of our environment reaches it, and no signal that is meant for our group.
+    pub(super) fn start(program: &Path) -> Result<Self, Breakdown> {
+        let spawned = Command::new(program)
+            .arg0("plinth-worker")
+            .arg("render")
+            .env_clear()
+            // The allocator asks for memory when it is needed, so that what is asked for can be limited.
+            .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn();
+        let mut process = spawned.map_err(Breakdown::Start)?;
+        let (input, output, errors) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
+        let pipes = (|| Some((input?, output?, errors?)))();
+        let (input, output, errors) = pipes.expect("each was asked for");
+        Ok(Self { process, input, output, errors })
+    }
+
+    pub(super) async fn tell(&mut self, message: &impl Serialize) -> Result<(), ProtocolError> {
+        self.send(&protocol::frame_of(message)?).await
+    }
+
+    pub(super) async fn send(&mut self, frame: &[u8]) -> Result<(), ProtocolError> {
+        self.input.write_all(&protocol::head(frame)?).await?;
+        Ok(self.input.write_all(frame).await?)
+    }
+
+    pub(super) async fn hear<M: DeserializeOwned>(&mut self) -> Result<M, ProtocolError> {
+        protocol::message(&self.receive(MAX_MESSAGE).await?)
+    }
+
+    /// Memory grows with what has come, not with what was announced.
+    pub(super) async fn receive(&mut self, limit: usize) -> Result<Vec<u8>, ProtocolError> {
+        let mut head = [0; 4];
+        self.output.read_exact(&mut head).await?;
+        let length = protocol::length(head, limit)?;
+        let mut frame = Vec::new();
+        (&mut self.output).take(length as u64).read_to_end(&mut frame).await?;
+        if frame.len() < length {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        Ok(frame)
+    }
+
+    pub(super) async fn kill(mut self) {
+        if let Err(error) = self.process.kill().await {
+            tracing::error!(%error, "a process that makes pictures could not be ended");
+        }
+    }
+
+    /// What it means that the child stopped making sense: something about the file, or about the machine.
+    pub(super) async fn cause_of_death(mut self, error: &ProtocolError) -> Result<Unreadable, Breakdown> {
+        if !matches!(error, ProtocolError::Io(_)) {
+            tracing::error!(%error, "a process that makes pictures was taken over, or is broken");
+            self.kill().await;
+            return Ok(Unreadable::Damaged);
+        }
+        // It has closed its side, or is about to.
+        drop(self.input);
+        let mut words = Vec::new();
+        let _ = self.errors.take(LAST_WORDS).read_to_end(&mut words).await;
+        let words = String::from_utf8_lossy(&words).trim().to_owned();
+        let status = self.process.wait().await.map_err(Breakdown::Wait)?;
+        meaning(status, words)
+    }
+}
+
+fn meaning(status: ExitStatus, words: String) -> Result<Unreadable, Breakdown> {
+    let signal = status.signal().map(Signal::try_from);
+    match signal {
+        Some(Ok(Signal::SIGXCPU)) => Ok(Unreadable::TooMuchTime),
+        Some(Ok(Signal::SIGABRT)) if words.contains(NO_MEMORY) => Ok(Unreadable::TooMuchMemory),
+        Some(Ok(signal @ (Signal::SIGKILL | Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP))) => {
+            Err(Breakdown::Killed(signal))
+        }
+        // SIGSYS is a system call that no decoder needs.
+        Some(signal) => {
+            tracing::warn!(?signal, words, "a decoder crashed on a picture");
+            Ok(Unreadable::Damaged)
+        }
+        None if status.code() == Some(PANICKED) => {
+            tracing::warn!(words, "a decoder panicked on a picture");
+            Ok(Unreadable::Damaged)
+        }
+        None => Err(Breakdown::GaveUp(words)),
+    }
+}
+
+/// What a Rust program exits with when its main thread panics.
+const PANICKED: i32 = 101;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(raw: i32, words: &str) -> Result<Unreadable, Breakdown> {
+        meaning(ExitStatus::from_raw(raw), words.to_owned())
+    }
+
+    #[test]
+    fn an_end_has_a_meaning() {
+        let (abort, time, crash, forbidden, kill) = (
+            Signal::SIGABRT as i32,
+            Signal::SIGXCPU as i32,
+            Signal::SIGSEGV as i32,
+            Signal::SIGSYS as i32,
+            Signal::SIGKILL as i32,
+        );
+        let no_memory = "memory allocation of 99 bytes failed";
+        assert_eq!(end(abort, no_memory).expect("its fault"), Unreadable::TooMuchMemory);
+        assert_eq!(end(abort, "").expect("its fault"), Unreadable::Damaged);
+        assert_eq!(end(time, "").expect("its fault"), Unreadable::TooMuchTime);
+        assert_eq!(end(crash, no_memory).expect("its fault"), Unreadable::Damaged);
+        assert_eq!(end(forbidden, "").expect("its fault"), Unreadable::Damaged);
+        assert_eq!(end(PANICKED << 8, "").expect("its fault"), Unreadable::Damaged);
+        assert!(matches!(end(kill, ""), Err(Breakdown::Killed(Signal::SIGKILL))));
+        assert!(matches!(end(1 << 8, "no seccomp"), Err(Breakdown::GaveUp(words)) if words == "no seccomp"));
+    }
+}

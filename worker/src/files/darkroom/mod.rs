@@ -1,0 +1,139 @@
+//! Where pictures are made: a child process for each, and never more of them at once than memory is set aside for.
+
+mod child;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plinth_domain::preset::Recipe;
+use plinth_pictures::contain::MAX_MEMORY;
+use plinth_pictures::protocol::{Answer, Grant, MAX_PICTURES, ProtocolError, Request, Size, Weighed};
+use plinth_pictures::{Developed, Rendered, Unreadable};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+pub use child::Breakdown;
+use child::Child;
+
+/// The largest picture, in pixels.
+const MAX_PIXELS: u64 = 100_000_000;
+
+/// Memory for pictures in the making, in MiB. The largest one takes all of it and waits until it is alone.
+const BUDGET: u32 = 1_024;
+
+const MEBIBYTE: u64 = 1024 * 1024;
+
+/// How long a child may take for the header, and how long for the rest: no more than a stall lets it overrun its limit
+/// of processor time.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Starts children and talks to them. Clones share the budget.
+#[derive(Debug, Clone)]
+pub struct Darkroom {
+    program: Arc<PathBuf>,
+    budget: Arc<Semaphore>,
+}
+
+/// Why a child gave no pictures.
+enum Trouble {
+    /// It said so itself.
+    Unreadable(Unreadable),
+    /// It said something else than was expected, or nothing any more.
+    Protocol(ProtocolError),
+    Timeout,
+}
+
+impl From<ProtocolError> for Trouble {
+    fn from(error: ProtocolError) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+impl Darkroom {
+    /// Children are `program render`.
+    pub fn new(program: PathBuf) -> Self {
+        let budget = usize::try_from(BUDGET).expect("32 bits fit");
+        Self { program: Arc::new(program), budget: Arc::new(Semaphore::new(budget)) }
+    }
+
+    /// Children are of this program, also when its file has been replaced meanwhile.
+    ///
+    /// # Errors
+    /// Nobody knows which it is.
+    pub fn of_this_program() -> std::io::Result<Self> {
+        let own = PathBuf::from("/proc/self/exe");
+        if own.exists() { Ok(Self::new(own)) } else { Ok(Self::new(std::env::current_exe()?)) }
+    }
+
+    /// Makes an image by each recipe, in their order, or says for the owner of the file why there is none.
+    ///
+    /// # Errors
+    /// It is not the file's fault, and may go well another time.
+    pub async fn develop(
+        &self,
+        file: &[u8],
+        recipes: &[Recipe],
+    ) -> Result<Result<Developed, Unreadable>, Breakdown> {
+        let mut child = Child::start(&self.program)?;
+        match self.converse(&mut child, file, recipes).await {
+            Ok(developed) => Ok(Ok(developed)),
+            Err(Trouble::Unreadable(reason)) => Ok(Err(reason)),
+            Err(Trouble::Timeout) => {
+                child.kill().await;
+                Ok(Err(Unreadable::TooMuchTime))
+            }
+            Err(Trouble::Protocol(error)) => child.cause_of_death(&error).await.map(Err),
+        }
+    }
+
+    async fn converse(
+        &self,
+        child: &mut Child,
+        file: &[u8],
+        recipes: &[Recipe],
+    ) -> Result<Developed, Trouble> {
+        let weighed = timeout(PATIENCE, weigh(child, file, recipes)).await.map_err(|_| Trouble::Timeout)?;
+        let needs = match weighed? {
+            Weighed::Needs(memory) => memory.min(MAX_MEMORY),
+            Weighed::Unreadable(reason) => return Err(Trouble::Unreadable(reason)),
+        };
+        let weight = needs.div_ceil(MEBIBYTE).clamp(1, BUDGET.into());
+        let weight = u32::try_from(weight).expect("clamped");
+        let _share = self.budget.acquire_many(weight).await.expect("the semaphore is never closed");
+        let render = render(child, Grant { memory: needs }, recipes);
+        timeout(PATIENCE, render).await.map_err(|_| Trouble::Timeout)?
+    }
+}
+
+async fn weigh(child: &mut Child, file: &[u8], recipes: &[Recipe]) -> Result<Weighed, ProtocolError> {
+    child.tell(&Request { recipes: recipes.to_vec(), max_pixels: MAX_PIXELS }).await?;
+    child.send(file).await?;
+    child.hear().await
+}
+
+async fn render(child: &mut Child, grant: Grant, recipes: &[Recipe]) -> Result<Developed, Trouble> {
+    child.tell(&grant).await?;
+    let (picture, sizes) = match child.hear().await? {
+        Answer::Made { picture, sizes } => (picture, sizes),
+        Answer::Unreadable(reason) => return Err(Trouble::Unreadable(reason)),
+    };
+    let pixels = u64::from(picture.width) * u64::from(picture.height);
+    if !(1..=MAX_PIXELS).contains(&pixels)
+        || sizes.len() != recipes.len()
+        || !sizes.iter().zip(recipes).all(|(size, recipe)| fits(*size, recipe))
+    {
+        return Err(ProtocolError::Unasked.into());
+    }
+    let (mut images, mut room) = (Vec::with_capacity(sizes.len()), MAX_PICTURES);
+    for Size { width, height } in sizes {
+        let bytes = child.receive(room).await?;
+        room -= bytes.len();
+        images.push(Rendered { width, height, bytes });
+    }
+    Ok(Developed { picture, images })
+}
+
+fn fits(size: Size, recipe: &Recipe) -> bool {
+    (1..=recipe.width).contains(&size.width) && (1..=recipe.height).contains(&size.height)
+}

@@ -1,0 +1,231 @@
+//! Pictures are made by child processes, whatever is in the files and whatever becomes of the processes.
+
+use std::io::{BufRead as _, BufReader, Cursor};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use nix::sys::signal::Signal;
+use plinth_domain::preset::Recipe;
+use plinth_pictures::protocol::{
+    Grant, MAX_MESSAGE, Request, Weighed, frame_of, message, read_frame, write_frame,
+};
+use plinth_pictures::{Rendered, Unreadable};
+use plinth_testkit::until;
+use plinth_worker::files::{Breakdown, Darkroom};
+
+const MAX_PIXELS: u64 = 100_000_000;
+
+pub(crate) fn program() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_plinth-worker"))
+}
+
+pub(crate) fn recipes() -> Vec<Recipe> {
+    ["256x256 cover webp q75", "1024x1024 contain jpeg q82"]
+        .map(|text| text.parse().expect("a recipe"))
+        .to_vec()
+}
+
+/// What no encoder makes small: every pixel is another.
+pub(crate) fn noise(width: u32, height: u32) -> DynamicImage {
+    let mut random = fastrand::Rng::with_seed(7);
+    RgbImage::from_fn(width, height, |_, _| Rgb([random.u8(..), random.u8(..), random.u8(..)])).into()
+}
+
+pub(crate) fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, format).expect("encodes");
+    bytes.into_inner()
+}
+
+/// A child that nobody has said anything to yet.
+fn child() -> Child {
+    let child = Command::new(program())
+        .arg("render")
+        .env_clear()
+        .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    child.expect("the binary starts")
+}
+
+/// Waits for what the kernel says of a process.
+async fn told(pid: u32, file: &str, what: &str) -> String {
+    let path = format!("/proc/{pid}/{file}");
+    until(&format!("{path} says {what}"), async || {
+        let text = std::fs::read_to_string(&path).ok()?;
+        let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        text.lines().map(line).find(|line| line.starts_with(what))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_child_gives_up_everything_before_it_reads_a_byte() {
+    let mut child = child();
+    told(child.id(), "status", "Seccomp: 2").await;
+    told(child.id(), "status", "NoNewPrivs: 1").await;
+    for limit in [
+        "Max cpu time 20 20",
+        "Max file size 0 0",
+        "Max data size 1073741824 1073741824",
+        "Max core file size 0 0",
+        "Max open files 3 3",
+    ] {
+        told(child.id(), "limits", limit).await;
+    }
+    told(child.id(), "status", "Threads: 1").await;
+    child.kill().expect("it runs");
+    child.wait().expect("it can be waited for");
+}
+
+#[tokio::test]
+async fn memory_that_was_not_granted_is_not_had() {
+    let mut child = child();
+    let mut input = child.stdin.take().expect("is piped");
+    let mut output = child.stdout.take().expect("is piped");
+    let file = encoded(&noise(2_000, 1_500), ImageFormat::Png);
+    let request = Request { recipes: recipes(), max_pixels: MAX_PIXELS };
+    write_frame(&mut input, &frame_of(&request).expect("is written")).expect("is read");
+    write_frame(&mut input, &file).expect("is read");
+    let weighed = message(&read_frame(&mut output, MAX_MESSAGE).expect("answers")).expect("a message");
+    let Weighed::Needs(needs) = weighed else { panic!("{weighed:?}") };
+    let (pixels, file) = (2_000 * 1_500 * 3, u64::try_from(file.len()).expect("fits"));
+    assert!(needs > pixels + file && needs < 5 * (pixels + file) + (64 << 20), "{needs}");
+    let memory = file + (12 << 20);
+    write_frame(&mut input, &frame_of(&Grant { memory }).expect("is written")).expect("is read");
+    let answer = read_frame(&mut output, MAX_MESSAGE);
+    let end = child.wait_with_output().expect("it ends");
+    match answer {
+        Ok(answer) => assert_eq!(answer, br#"{"unreadable":"too_much_memory"}"#),
+        Err(_) => assert_eq!(end.status.signal(), Some(Signal::SIGABRT as i32), "{end:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_child_dies_with_its_worker() {
+    // The shell is the worker; the child's input stays open in this process.
+    let script = format!("exec 3<&0; '{}' render <&3 & echo $!; wait", program().display());
+    let shell = Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut shell = shell.expect("sh starts");
+    let _input = shell.stdin.take().expect("is piped");
+    let mut line = String::new();
+    BufReader::new(shell.stdout.take().expect("is piped")).read_line(&mut line).expect("a line");
+    let child: u32 = line.trim().parse().expect("an id");
+    told(child, "status", "Seccomp: 2").await;
+    shell.kill().expect("it runs");
+    shell.wait().expect("it can be waited for");
+    until("the child is gone", async || {
+        let state = std::fs::read_to_string(format!("/proc/{child}/status"));
+        state.map_or(true, |status| status.contains("State:\tZ")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pictures_are_made_by_every_recipe_in_turn() {
+    let darkroom = Darkroom::new(program());
+    let jpeg = encoded(&noise(1_600, 900), ImageFormat::Jpeg);
+    let made = darkroom.develop(&jpeg, &recipes()).await.expect("no breakdown").expect("is read");
+    assert_eq!((made.picture.width, made.picture.height, &made.picture.taken_at), (1_600, 900, &None));
+    assert!(made.picture.blurhash.is_some());
+    let looks: Vec<_> = made
+        .images
+        .iter()
+        .map(|Rendered { width, height, bytes }| {
+            let format = image::guess_format(bytes).expect("an image");
+            let picture = image::load_from_memory(bytes).expect("is read");
+            assert_eq!((picture.width(), picture.height()), (*width, *height));
+            (format, *width, *height)
+        })
+        .collect();
+    assert_eq!(looks, [(ImageFormat::WebP, 256, 256), (ImageFormat::Jpeg, 1024, 576)]);
+}
+
+/// A program in place of ours that does what this line of shell says.
+fn double(folder: &Path, line: &str) -> Darkroom {
+    let path = folder.join("double");
+    std::fs::write(&path, format!("#!/bin/sh\n{line}\n")).expect("is written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("may be run");
+    Darkroom::new(path)
+}
+
+#[tokio::test]
+async fn an_end_that_is_not_the_files_fault_is_told_from_one_that_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let end = async |line: &str| double(folder.path(), line).develop(b"file", &recipes()).await;
+    assert!(matches!(end("kill -9 $$").await, Err(Breakdown::Killed(Signal::SIGKILL))));
+    assert!(
+        matches!(end("echo no seccomp >&2; exit 1").await, Err(Breakdown::GaveUp(words)) if words == "no seccomp")
+    );
+    assert_eq!(end("kill -SEGV $$").await.expect("no breakdown"), Err(Unreadable::Damaged));
+    assert_eq!(end("kill -XCPU $$").await.expect("no breakdown"), Err(Unreadable::TooMuchTime));
+    let absent = Darkroom::new(folder.path().join("absent"));
+    assert!(matches!(absent.develop(b"file", &recipes()).await, Err(Breakdown::Start(_))));
+}
+
+#[tokio::test]
+async fn a_child_that_was_taken_over_is_not_believed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let frame = |text: &str| format!(r"printf '\000\000\000\{:03o}%s' '{text}'", text.len());
+    let needs = frame(r#"{"needs":1}"#);
+    let picture = r#"{"width":9,"height":9,"taken_at":null,"blurhash":null}"#;
+    let made_of = |picture: &str, sizes: &str| {
+        let answer = format!(r#"{{"made":{{"picture":{picture},"sizes":[{sizes}]}}}}"#);
+        format!("{needs}; {}", frame(&answer))
+    };
+    let made = |sizes: &str| made_of(picture, sizes);
+    let size = r#"{"width":9,"height":9}"#;
+    for (what, line) in [
+        ("an endless frame", r"printf '\377\377\377\377'".to_owned()),
+        ("no message", frame("hello")),
+        ("more fields", frame(r#"{"needs":1,"please":2}"#)),
+        ("fewer pictures", made(size)),
+        ("a larger one", made(&format!(r#"{size},{{"width":1025,"height":9}}"#))),
+        ("one of nothing", made(&format!(r#"{size},{{"width":0,"height":9}}"#))),
+        ("a picture of nothing", made_of(&picture.replace('9', "0"), &format!("{size},{size}"))),
+        (
+            "a time that is none",
+            made_of(&picture.replacen("null", "\"<script>\"", 1), &format!("{size},{size}")),
+        ),
+        ("too many bytes", format!(r"{}; printf '\377\000\000\000'", made(&format!("{size},{size}")))),
+    ] {
+        let line = format!("{line}; cat >/dev/null");
+        let told = double(folder.path(), &line).develop(b"file", &recipes()).await;
+        assert_eq!(told.expect(what), Err(Unreadable::Damaged), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_child_learns_nothing_of_the_workers_environment() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let seen = folder.path().join("seen");
+    let darkroom = double(folder.path(), &format!("env > {}; pwd >> {0}; exit 1", seen.display()));
+    darkroom.develop(b"file", &recipes()).await.expect_err("it gives up");
+    let seen = std::fs::read_to_string(&seen).expect("was written");
+    // What the shell itself adds, and what the allocator is told.
+    for line in seen.lines() {
+        let known = ["PWD=/", "OLDPWD=", "SHLVL=", "_=", "MIMALLOC_ARENA_EAGER_COMMIT=0", "/"];
+        assert!(known.iter().any(|known| line.starts_with(known)), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn memory_is_given_back_however_a_picture_ends() {
+    let darkroom = Darkroom::new(program());
+    let jpeg = encoded(&noise(1_600, 900), ImageFormat::Jpeg);
+    let recipes = recipes();
+    // Dropped at once, in the middle, and at the end.
+    for wait in [0, 5, 30, 200] {
+        let work = darkroom.develop(&jpeg, &recipes);
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(wait), work).await;
+    }
+    darkroom.develop(b"no image", &recipes).await.expect("no breakdown").expect_err("it is none");
+    // One that needs all there is, and has no pixels: it waits until it is alone.
+    let told = darkroom.develop(&super::hostile::png_bomb(9_900, 9_900), &recipes).await;
+    assert_eq!(told.expect("no breakdown"), Err(Unreadable::Damaged));
+}

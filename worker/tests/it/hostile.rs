@@ -1,0 +1,151 @@
+//! Files that were made to do harm, through the real child: each ends as pictures or as a reason.
+
+use std::collections::BTreeMap;
+
+use futures_util::StreamExt as _;
+use image::{DynamicImage, ImageFormat, RgbImage};
+use nix::sys::resource::{UsageWho, getrusage};
+use plinth_pictures::Unreadable;
+use plinth_worker::files::Darkroom;
+
+use super::darkroom::{encoded, noise, program, recipes};
+
+const FORMATS: [ImageFormat; 6] = [
+    ImageFormat::Jpeg,
+    ImageFormat::Png,
+    ImageFormat::Gif,
+    ImageFormat::WebP,
+    ImageFormat::Bmp,
+    ImageFormat::Tiff,
+];
+
+/// Mutated files of each format.
+const MUTATIONS: u64 = 48;
+
+/// CRC-32 as PNG wants it.
+fn crc(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(
+            crc ^ u32::from(*byte),
+            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
+        )
+    })
+}
+
+/// A PNG of a few bytes that claims a size.
+pub(crate) fn png_bomb(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = encoded(&RgbImage::new(1, 1).into(), ImageFormat::Png);
+    bytes[16..20].copy_from_slice(&width.to_be_bytes());
+    bytes[20..24].copy_from_slice(&height.to_be_bytes());
+    let sum = crc(&bytes[12..29]);
+    bytes[29..33].copy_from_slice(&sum.to_be_bytes());
+    bytes
+}
+
+/// The same file for the same seed.
+fn mutated(file: &[u8], seed: u64) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut file = file.to_vec();
+    // Headers are where the harm is: half of the changes are there.
+    let place = |random: &mut fastrand::Rng, length: usize| {
+        if random.bool() { random.usize(..length.min(64)) } else { random.usize(..length) }
+    };
+    match seed % 6 {
+        0 => file.truncate(random.usize(..file.len())),
+        1 => {
+            for _ in 0..random.usize(1..20) {
+                let at = place(&mut random, file.len());
+                file[at] ^= 1 << random.u8(..8);
+            }
+        }
+        2 => {
+            let from = place(&mut random, file.len());
+            let to = (from + random.usize(1..200)).min(file.len());
+            file[from..to].fill(random.choice([0, 0x7f, 0xff]).expect("there are some"));
+        }
+        3 => {
+            let from = place(&mut random, file.len());
+            let to = (from + random.usize(1..400)).min(file.len());
+            let copy = file[from..to].to_vec();
+            let at = place(&mut random, file.len());
+            file.splice(at..at, copy);
+        }
+        4 => {
+            let from = place(&mut random, file.len());
+            let to = (from + random.usize(1..400)).min(file.len());
+            file.drain(from..to);
+        }
+        // A number in the header becomes a large one.
+        _ => {
+            let at = random.usize(..file.len().min(64) - 4);
+            let large = random.choice([u32::MAX, 0x7fff_ffff, 0x0001_0000, 60_000]).expect("there are some");
+            let bytes = if random.bool() { large.to_be_bytes() } else { large.to_le_bytes() };
+            file[at..at + 4].copy_from_slice(&bytes);
+        }
+    }
+    file
+}
+
+#[tokio::test]
+async fn hundreds_of_mutated_files_end_as_pictures_or_a_reason() {
+    let before = getrusage(UsageWho::RUSAGE_SELF).expect("is known").max_rss();
+    let picture = noise(160, 120);
+    let files: Vec<_> = FORMATS
+        .iter()
+        .flat_map(|format| {
+            let file = encoded(&picture, *format);
+            (0..MUTATIONS).map(move |seed| (*format, seed, mutated(&file, seed)))
+        })
+        .collect();
+    assert!(files.len() >= 200);
+    let darkroom = Darkroom::new(program());
+    let recipes = recipes();
+    for format in FORMATS {
+        let sound = darkroom.develop(&encoded(&picture, format), &recipes).await;
+        assert_eq!(sound.expect("no breakdown").expect("is read").images.len(), recipes.len(), "{format:?}");
+    }
+    let ends: Vec<_> = futures_util::stream::iter(files)
+        .map(|(format, seed, file)| {
+            let (darkroom, recipes) = (&darkroom, &recipes);
+            async move {
+                let end = darkroom.develop(&file, recipes).await;
+                end.unwrap_or_else(|breakdown| panic!("{format:?} {seed}: {breakdown}")).map(drop)
+            }
+        })
+        .buffer_unordered(4)
+        .collect()
+        .await;
+    let mut tally: BTreeMap<String, usize> = BTreeMap::new();
+    for end in &ends {
+        *tally.entry(end.err().map_or("pictures".to_owned(), |reason| format!("{reason:?}"))).or_default() +=
+            1;
+    }
+    // Both happen, or the mutations are none.
+    assert!(tally["pictures"] > 20 && tally["Damaged"] > 50, "{tally:?}");
+    // Kilobytes, of the largest child that has ended: they are small pictures whatever they claim.
+    let child = getrusage(UsageWho::RUSAGE_CHILDREN).expect("is known").max_rss();
+    assert!(child < 700 * 1024, "a child had {child} KiB");
+    let own = getrusage(UsageWho::RUSAGE_SELF).expect("is known").max_rss();
+    assert!(own - before < 64 * 1024, "this process grew by {} KiB", own - before);
+}
+
+#[tokio::test]
+async fn bombs_end_with_a_reason_and_within_the_memory() {
+    let darkroom = Darkroom::new(program());
+    let told = async |file: &[u8]| darkroom.develop(file, &recipes()).await.expect("no breakdown").map(drop);
+    let zeros =
+        |width: u32, height: u32, format| encoded(&DynamicImage::from(RgbImage::new(width, height)), format);
+    // They claim a size and have no pixels.
+    assert_eq!(told(&png_bomb(50_000, 50_000)).await, Err(Unreadable::TooManyPixels));
+    let gif = b"GIF89a\xff\xff\xff\xff\0\0\0\x2c\0\0\0\0\xff\xff\xff\xff\0\x02\x01\0\0\x3b";
+    assert_eq!(told(gif).await, Err(Unreadable::TooManyPixels));
+    // They have them: 25 million in less than half a megabyte.
+    let small = zeros(5_000, 5_000, ImageFormat::Png);
+    assert!(small.len() < 500_000, "{}", small.len());
+    assert_eq!(told(&small).await, Ok(()));
+    let child = getrusage(UsageWho::RUSAGE_CHILDREN).expect("is known").max_rss();
+    assert!(child < 300 * 1024, "a child had {child} KiB");
+    assert!(told(&vec![0; 1 << 20]).await.is_err());
+    assert!(told(b"").await.is_err());
+    assert_eq!(told(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").await, Err(Unreadable::Heic));
+}
