@@ -29,7 +29,10 @@ impl Stretch {
     }
 
     async fn run(mut self, mut octets: Octets) -> Result<()> {
-        let mut writer = self.uploads.write(&self.origin, self.owner, self.id, self.position).await?;
+        let mut writer = self
+            .uploads
+            .write(&self.origin, self.owner, self.id, self.position, self.checksum.is_some())
+            .await?;
         let received = receive(&mut writer, &mut octets, self.checksum.as_mut()).await;
         if let Some(checksum) = self.checksum {
             // Nothing is kept of what did not come whole.

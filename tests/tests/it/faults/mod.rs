@@ -14,3 +14,4 @@ mod restarts;
 mod smtp;
 mod stops;
 mod twice;
+mod uploads;

@@ -88,11 +88,19 @@ impl Resumables {
         unit.commit().await
     }
 
-    /// Goes on with an upload that is at `position`. Whoever wrote before changes nothing any more.
+    /// Goes on with an upload that is at `position`. Whoever wrote before changes nothing any more. What comes is kept part
+    /// by part, or `whole_or_nothing`, where it is still to be seen whether it is right.
     ///
     /// # Errors
     /// [`Error::Conflict`] with `upload_offset` where it is at another position.
-    pub async fn write(&self, origin: &Origin, owner: UserId, id: BlobId, position: u64) -> Result<Writer> {
+    pub async fn write(
+        &self,
+        origin: &Origin,
+        owner: UserId,
+        id: BlobId,
+        position: u64,
+        whole_or_nothing: bool,
+    ) -> Result<Writer> {
         let found = self.find(owner, id).await?;
         let claimed = if found.position == position {
             let mut unit = Unit::begin(&self.stores, origin).await?;
@@ -108,7 +116,7 @@ impl Resumables {
             code: "upload_offset",
             detail: format!("The upload is not at {position}."),
         })?;
-        Writer::resume(&self.stores, &self.files, owner, claimed, self.largest()).await
+        Writer::resume(&self.stores, &self.files, owner, claimed, self.largest(), whole_or_nothing).await
     }
 
     /// Makes the file of an upload that has all of its bytes and was broken off before it was one.
@@ -116,7 +124,10 @@ impl Resumables {
         let upload = self.find(owner, id).await?;
         match upload.made {
             Some(file) => Ok(file),
-            None => Ok(self.write(origin, owner, id, upload.position).await?.finish(origin).await?.id),
+            None => {
+                let writer = self.write(origin, owner, id, upload.position, false).await?;
+                Ok(writer.finish(origin).await?.id)
+            }
         }
     }
 

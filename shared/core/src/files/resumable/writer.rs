@@ -50,6 +50,8 @@ pub struct Writer {
     room: Option<OwnedSemaphorePermit>,
     /// Parts that S3 has taken and the database does not know of.
     unrecorded: Vec<Part>,
+    /// Nothing is written down before the end of the stretch.
+    whole_or_nothing: bool,
     has_parts: bool,
     /// Whose tail is kept; 0 where there is none.
     tail_of: i32,
@@ -64,6 +66,7 @@ impl Writer {
         owner: UserId,
         claimed: Claimed,
         limit: u64,
+        whole_or_nothing: bool,
     ) -> Result<Self> {
         let id = claimed.upload.id;
         let key = stores.keys.unwrap(&blobs::context(id), &claimed.key).await.map_err(Error::internal)?;
@@ -94,6 +97,7 @@ impl Writer {
             index,
             room: None,
             unrecorded: Vec::new(),
+            whole_or_nothing,
             tail_of: claimed.tail_writer,
             sha256: claimed.sha256,
         };
@@ -186,7 +190,7 @@ impl Writer {
         let sha256 = self.hash.clone().finish();
         // From here on the object can be made by anybody: it is written down before it is asked for.
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        self.record_in(&mut unit).await?;
+        self.record_in(&mut unit, self.upload.position, 0).await?;
         if !uploads::set_whole(unit.connection(), self.upload.id, self.number, &sha256).await? {
             return Err(taken_over());
         }
@@ -270,6 +274,15 @@ impl Writer {
         self.index += u32::try_from(PART_CHUNKS).map_err(Error::internal)?;
         self.has_parts = true;
         self.unrecorded.push(sent);
+        if self.whole_or_nothing || is_last {
+            return Ok(());
+        }
+        // So that whoever dies with a stretch of many parts loses one.
+        let position = u64::from(self.index) * CHUNK as u64;
+        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+        self.record_in(&mut unit, position, 0).await?;
+        unit.commit().await?;
+        self.unrecorded.clear();
         Ok(())
     }
 
@@ -285,19 +298,15 @@ impl Writer {
 
     async fn record(&mut self) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        self.record_in(&mut unit).await?;
+        self.record_in(&mut unit, self.upload.position, self.tail_of).await?;
         unit.commit().await?;
         self.unrecorded.clear();
         Ok(())
     }
 
-    async fn record_in(&self, unit: &mut Unit) -> Result<()> {
-        let progress = Progress {
-            position: self.upload.position,
-            tail_writer: self.tail_of,
-            hash_state: &self.hash.save(),
-            parts: &self.unrecorded,
-        };
+    async fn record_in(&self, unit: &mut Unit, position: u64, tail_writer: i32) -> Result<()> {
+        let progress =
+            Progress { position, tail_writer, hash_state: &self.hash.save(), parts: &self.unrecorded };
         if uploads::record(unit.connection(), self.upload.id, self.number, &progress).await? {
             Ok(())
         } else {
