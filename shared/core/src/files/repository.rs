@@ -2,7 +2,7 @@
 
 use plinth_domain::file::{File, FileState, Rendition, Variant, VariantState};
 use plinth_domain::id::{FileId, UserId};
-use plinth_domain::picture::Picture;
+use plinth_domain::picture::{Blurhash, Picture, TakenAt};
 use plinth_domain::preset::{IMAGE_TYPES, Preset, PresetName, Presets};
 use plinth_platform::database::{PgPool, named};
 use sqlx::{PgConnection, PgExecutor};
@@ -183,8 +183,8 @@ pub(super) async fn set_picture(connection: &mut PgConnection, id: FileId, pictu
         id.0,
         i32::try_from(picture.width).map_err(Error::internal)?,
         i32::try_from(picture.height).map_err(Error::internal)?,
-        picture.taken_at.as_ref().map(|time| time.as_str()),
-        picture.blurhash.as_ref().map(|hash| hash.as_str()),
+        picture.taken_at.as_ref().map(TakenAt::as_str),
+        picture.blurhash.as_ref().map(Blurhash::as_str),
     );
     named("files.set_picture", query.execute(connection)).await?;
     Ok(())
