@@ -41,7 +41,8 @@ pub(crate) fn decode(
 
 fn read(file: &[u8], wanted: (u32, u32), max_pixels: u64) -> Result<Option<DynamicImage>, Unreadable> {
     let ran_dry = Cell::new(false);
-    let mut decoder = Decompress::new_reader(Watched { rest: file, ran_dry: &ran_dry }).map_err(broken)?;
+    let mut decoder =
+        Decompress::new_reader(Watched { rest: file, ran_dry: &ran_dry }).map_err(|error| broken(&error))?;
     let edge = |edge: usize| u32::try_from(edge).map_err(|_| Unreadable::TooManyPixels);
     let size = (edge(decoder.width())?, edge(decoder.height())?);
     if u64::from(size.0) * u64::from(size.1) > max_pixels {
@@ -53,9 +54,10 @@ fn read(file: &[u8], wanted: (u32, u32), max_pixels: u64) -> Result<Option<Dynam
         ColorSpace::JCS_YCbCr | ColorSpace::JCS_RGB => false,
         _ => return Ok(None),
     };
-    let mut started = if grey { decoder.grayscale() } else { decoder.rgb() }.map_err(broken)?;
+    let mut started =
+        if grey { decoder.grayscale() } else { decoder.rgb() }.map_err(|error| broken(&error))?;
     let (width, height) = (edge(started.width())?, edge(started.height())?);
-    let pixels: Vec<u8> = started.read_scanlines().map_err(broken)?;
+    let pixels: Vec<u8> = started.read_scanlines().map_err(|error| broken(&error))?;
     // It fills with grey what is not there.
     if ran_dry.get() {
         return Err(Unreadable::Damaged);
@@ -78,8 +80,7 @@ fn scale((width, height): (u32, u32), wanted: (u32, u32)) -> u8 {
     SCALES.into_iter().find(enough).unwrap_or(8)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "map_err gives what it has")]
-fn broken(error: io::Error) -> Unreadable {
+fn broken(error: &io::Error) -> Unreadable {
     if error.kind() == io::ErrorKind::OutOfMemory { Unreadable::TooMuchMemory } else { Unreadable::Damaged }
 }
 
