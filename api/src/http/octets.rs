@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt as _};
 use plinth_core::Error;
 use poem::{Request, RequestBody};
-use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef};
+use poem_openapi::registry::MetaRequest;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use tokio::time::timeout;
 
@@ -42,10 +42,9 @@ impl<'a> ApiExtractor<'a> for Octets {
     type ParamType = ();
     type ParamRawType = ();
 
+    /// Described in words: generators of clients do not know the media type, and would leave the operation out.
     fn request_meta() -> Option<MetaRequest> {
-        let schema = MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "binary")));
-        let content = vec![MetaMediaType { content_type: MEDIA_TYPE, schema }];
-        Some(MetaRequest { description: None, content, required: false })
+        None
     }
 
     async fn from_request(

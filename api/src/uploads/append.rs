@@ -28,7 +28,7 @@ pub(crate) struct AppendToUpload {
 impl AppendToUpload {
     /// Go on with a resumable upload
     ///
-    /// What arrives is kept though the client breaks off, unless it has an `Upload-Checksum`. With the last byte the file is
+    /// The bytes come as `application/offset+octet-stream`. What arrives is kept though the client breaks off, unless it has an `Upload-Checksum`. With the last byte the file is
     /// made, and `Plinth-File-Id` names it.
     #[oai(path = "/uploads/:id", method = "patch", operation_id = "appendToUpload")]
     #[expect(clippy::too_many_arguments, reason = "each is a header of the protocol")]

@@ -31,7 +31,8 @@ pub(crate) struct CreateUpload {
 impl CreateUpload {
     /// Begin a resumable upload
     ///
-    /// By the tus protocol 1.0, with its first bytes or without any. `Location` names the upload.
+    /// By the tus protocol 1.0, with its first bytes, as `application/offset+octet-stream`, or without any. `Location` names
+    /// the upload.
     #[oai(path = "/uploads", method = "post", operation_id = "createUpload")]
     #[expect(clippy::too_many_arguments, reason = "each is a header of the protocol")]
     async fn create(

@@ -86,12 +86,14 @@ impl Operation {
 
     /// The smallest body that the schema admits, if the operation takes one.
     fn body(&self, document: &Value) -> Option<Body> {
+        if self.method == Method::PATCH && self.path.starts_with("/v1/uploads") {
+            return Some(Body::Bytes);
+        }
         let content = self.said.pointer("/requestBody/content")?.as_object()?;
         let (kind, described) = content.iter().next()?;
         Some(match kind.as_str() {
             "application/json" => Body::Json(smallest(document, &described["schema"], &self.name())),
             "multipart/form-data" => Body::Form,
-            "application/offset+octet-stream" => Body::Bytes,
             other => panic!("{}: a body of type {other} is to be given a place in this test", self.name()),
         })
     }
