@@ -3,6 +3,7 @@
 mod change;
 mod content;
 mod delete;
+mod links;
 mod list;
 mod read;
 mod receive;
@@ -13,7 +14,7 @@ mod upload;
 mod variant;
 mod versions;
 
-use plinth_core::files::Files;
+use plinth_core::files::{Files, ShareLinks};
 
 pub(crate) type Operations = (
     upload::UploadFile,
@@ -26,9 +27,11 @@ pub(crate) type Operations = (
     delete::DeleteFile,
     restore::RestoreFile,
     versions::Operations,
+    links::Operations,
 );
 
-pub(crate) fn operations(files: &Files) -> Operations {
+/// Links begin with `public_url`.
+pub(crate) fn operations(files: &Files, links: &ShareLinks, public_url: &str) -> Operations {
     (
         upload::UploadFile { files: files.clone() },
         list::ListFiles { files: files.clone() },
@@ -40,5 +43,6 @@ pub(crate) fn operations(files: &Files) -> Operations {
         delete::DeleteFile { files: files.clone() },
         restore::RestoreFile { files: files.clone() },
         versions::operations(files),
+        links::operations(links, public_url),
     )
 }

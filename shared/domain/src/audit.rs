@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::id::{ApiKeyId, FileId, JobId, PasskeyId, SessionId, TotpFactorId, UserId};
+use crate::id::{ApiKeyId, FileId, JobId, PasskeyId, SessionId, ShareLinkId, TotpFactorId, UserId};
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal),* $(,)?) => {
@@ -81,6 +81,12 @@ actions! {
     FileRestored = "file.restored",
     FileDeleted = "file.deleted",
     FileProcessed = "file.processed",
+    ShareLinkCreated = "share_link.created",
+    ShareLinkRevoked = "share_link.revoked",
+    /// A download by whoever has the link.
+    ShareLinkDownloaded = "share_link.downloaded",
+    /// A wrong password of a link.
+    ShareLinkRefused = "share_link.refused",
     NotificationDelivered = "notification.delivered",
     CleanedUp = "cleanup.finished",
     JobRetried = "job.retried",
@@ -111,6 +117,7 @@ pub enum Target {
     /// The same.
     SigningKey,
     File(FileId),
+    ShareLink(ShareLinkId),
     Job(JobId),
 }
 
@@ -126,6 +133,7 @@ impl Target {
             Self::Role => Some("role"),
             Self::SigningKey => Some("signing_key"),
             Self::File(_) => Some("file"),
+            Self::ShareLink(_) => Some("share_link"),
             Self::Job(_) => Some("job"),
         }
     }
@@ -139,6 +147,7 @@ impl Target {
             Self::Passkey(id) => Some(id.0),
             Self::ApiKey(id) => Some(id.0),
             Self::File(id) => Some(id.0),
+            Self::ShareLink(id) => Some(id.0),
             Self::Job(id) => Some(id.0),
         }
     }

@@ -23,5 +23,6 @@ pub mod permission;
 pub mod preset;
 pub mod rejection;
 pub mod role;
+pub mod share_link;
 pub mod text;
 pub mod user;

@@ -2,6 +2,7 @@
 
 mod digests;
 mod downloads;
+mod links;
 mod listing;
 mod quota;
 mod sealed;

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod download;
+mod links;
 mod listing;
 mod processing;
 mod repository;
@@ -16,6 +17,8 @@ pub(crate) use blobs::abandoned;
 pub use blobs::usage::Quota;
 pub use blobs::{BrokenContent, Download, Purge};
 pub use download::Content;
+pub(crate) use links::expired as expired_links;
+pub use links::{NewShareLink, ShareLink, ShareLinks, SharedContent, SharedFile, Ticket};
 pub use listing::{Filter, ListRequest, Order};
 pub use processing::{Made, Processing, Source};
 pub use resumable::{Resumable, Resumables, Writer};
