@@ -1,5 +1,6 @@
 //! Files over HTTP: one file an operation.
 
+mod archive;
 mod change;
 mod content;
 mod delete;
@@ -13,6 +14,7 @@ mod serve;
 mod upload;
 mod variant;
 mod versions;
+mod zip;
 
 use plinth_core::files::{Files, ShareLinks};
 
@@ -26,6 +28,7 @@ pub(crate) type Operations = (
     variant::ReadVariant,
     delete::DeleteFile,
     restore::RestoreFile,
+    zip::ZipFiles,
     versions::Operations,
     links::Operations,
 );
@@ -42,6 +45,7 @@ pub(crate) fn operations(files: &Files, links: &ShareLinks, public_url: &str) ->
         variant::ReadVariant { files: files.clone() },
         delete::DeleteFile { files: files.clone() },
         restore::RestoreFile { files: files.clone() },
+        zip::ZipFiles { files: files.clone() },
         versions::operations(files),
         links::operations(links, public_url),
     )

@@ -199,7 +199,7 @@ fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
             secured || takes_credentials || by_link,
             "The caller lacks the permission, or the account may not act.",
         ),
-        (404, path.contains('{'), "It does not exist, or not for the caller."),
+        (404, path.contains('{') || path == "/v1/files/zip", "It does not exist, or not for the caller."),
         (409, may_conflict, "As things stand it cannot be done; `code` says why."),
         (408, true, "The request took too long."),
         (413, has_body, "The body is too long."),

@@ -8,6 +8,7 @@ mod quota;
 mod sealed;
 mod trash;
 mod versions;
+mod zip;
 
 use plinth_testkit::{Stage, until};
 use reqwest::{Method, StatusCode};
