@@ -206,7 +206,7 @@ impl House {
             "signing_keys",
             "challenges",
             "totp_factors",
-            "files",
+            "files WHERE name <> 'shared'",
             "blobs WHERE state <> 'stored'",
             "notifications",
             "jobs",
