@@ -7,7 +7,7 @@ use plinth_core::access::Gate;
 use plinth_core::api_keys::{ApiKeys, Recognition};
 use plinth_core::audit::AuditLog;
 use plinth_core::auth::Auth;
-use plinth_core::files::{Files, Limits, Resumables};
+use plinth_core::files::{Files, Limits, Resumables, ShareLinks};
 use plinth_core::jobs::{JobAdministration, OwnJobs};
 use plinth_core::notifications::Inbox;
 use plinth_core::passkeys::Passkeys;
@@ -49,6 +49,7 @@ pub struct Services {
     pub roles: Roles,
     pub api_keys: ApiKeys,
     pub files: Files,
+    pub links: ShareLinks,
     pub uploads: Resumables,
     pub inbox: Inbox,
     pub jobs: JobAdministration,
@@ -61,8 +62,9 @@ impl Services {
     pub fn new(settings: &Settings, stores: &Stores) -> anyhow::Result<Self> {
         let root = RootKey::parse(&settings.general.secret_key)?;
         let hasher = PasswordHasher::start(&settings.auth)?;
-        let auth = Auth::new(stores, settings, &root, hasher);
         let files = Files::new(stores, Limits::of(&settings.files), &settings.files.presets);
+        let links = ShareLinks::new(stores, &files, &root, hasher.clone());
+        let auth = Auth::new(stores, settings, &root, hasher);
         Ok(Self {
             passkeys: auth.passkeys().clone(),
             auth,
@@ -72,6 +74,7 @@ impl Services {
             api_keys: ApiKeys::new(stores),
             uploads: Resumables::new(stores, &files),
             files,
+            links,
             inbox: Inbox::new(stores),
             jobs: JobAdministration::new(stores),
             own_jobs: OwnJobs::new(stores),
@@ -123,7 +126,7 @@ pub fn endpoint(
         ),
         roles::operations(&services.roles),
         passkeys::operations(&services.passkeys),
-        files::operations(&services.files),
+        files::operations(&services.files, &services.links, &settings.general.public_url),
         uploads::operations(&services.uploads, settings.files.abandoned_after),
         notifications::operations(&services.inbox),
         jobs::operations(&services.jobs),

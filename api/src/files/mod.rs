@@ -1,8 +1,10 @@
 //! Files over HTTP: one file an operation.
 
+mod archive;
 mod change;
 mod content;
 mod delete;
+mod links;
 mod list;
 mod read;
 mod receive;
@@ -12,8 +14,9 @@ mod serve;
 mod upload;
 mod variant;
 mod versions;
+mod zip;
 
-use plinth_core::files::Files;
+use plinth_core::files::{Files, ShareLinks};
 
 pub(crate) type Operations = (
     upload::UploadFile,
@@ -25,10 +28,13 @@ pub(crate) type Operations = (
     variant::ReadVariant,
     delete::DeleteFile,
     restore::RestoreFile,
+    zip::ZipFiles,
     versions::Operations,
+    links::Operations,
 );
 
-pub(crate) fn operations(files: &Files) -> Operations {
+/// Links begin with `public_url`.
+pub(crate) fn operations(files: &Files, links: &ShareLinks, public_url: &str) -> Operations {
     (
         upload::UploadFile { files: files.clone() },
         list::ListFiles { files: files.clone() },
@@ -39,6 +45,8 @@ pub(crate) fn operations(files: &Files) -> Operations {
         variant::ReadVariant { files: files.clone() },
         delete::DeleteFile { files: files.clone() },
         restore::RestoreFile { files: files.clone() },
+        zip::ZipFiles { files: files.clone() },
         versions::operations(files),
+        links::operations(links, public_url),
     )
 }

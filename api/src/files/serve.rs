@@ -24,7 +24,20 @@ const SHOWN: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
 /// The answer to a download.
-pub(super) struct Served(Response);
+pub(super) struct Served {
+    response: Response,
+    pub(super) gives: Gives,
+}
+
+/// Which bytes an answer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gives {
+    Nothing,
+    /// The first byte, and others that were asked for.
+    Beginning,
+    /// Only such as come after the first.
+    Rest,
+}
 
 /// Answers with what the request asks of the content.
 pub(super) async fn serve(files: &Files, content: Content, request: &Request) -> Result<Served> {
@@ -33,7 +46,7 @@ pub(super) async fn serve(files: &Files, content: Content, request: &Request) ->
     if is_known(asked, &etag, content.last_modified.into()) {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
         describe(response.headers_mut(), &content, &etag);
-        return Ok(Served(response));
+        return Ok(Served { response, gives: Gives::Nothing });
     }
     // RFC 9110, section 13.1.5: a range of another version is no range of this one.
     let same = text(asked, header::IF_RANGE).is_none_or(|tag| tag == etag);
@@ -64,19 +77,32 @@ pub(super) async fn serve(files: &Files, content: Content, request: &Request) ->
             response.set_status(StatusCode::PARTIAL_CONTENT);
         }
     }
+    let mut gives = Gives::Nothing;
     if request.method() != Method::HEAD {
+        gives = answer.gives();
         response.set_body(match answer {
             Answer::Range(range) => body(files.open(content, range).await?),
             Answer::Parts(parts) => body(parts.open(files.clone(), content)),
         });
     }
-    Ok(Served(response))
+    Ok(Served { response, gives })
 }
 
 enum Answer {
     /// One range, or the whole.
     Range(Option<ByteRange>),
     Parts(Parts),
+}
+
+impl Answer {
+    fn gives(&self) -> Gives {
+        let begins = match self {
+            Self::Range(None) => true,
+            Self::Range(Some(range)) => range.first == 0,
+            Self::Parts(parts) => parts.ranges.iter().any(|(_, range)| range.first == 0),
+        };
+        if begins { Gives::Beginning } else { Gives::Rest }
+    }
 }
 
 fn body<E: std::error::Error + Send + Sync + 'static>(
@@ -209,7 +235,7 @@ fn ascii(text: &str) -> HeaderValue {
 
 impl IntoResponse for Served {
     fn into_response(self) -> Response {
-        self.0
+        self.response
     }
 }
 

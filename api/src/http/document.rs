@@ -181,18 +181,25 @@ fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
         path,
         "/v1/auth/login" | "/v1/auth/login/mfa" | "/v1/auth/passkeys/login/finish" | "/v1/auth/refresh"
     );
+    // One may need a password.
+    let by_link = path.starts_with("/v1/links/{token}/");
     // An address may have been taken meanwhile; passkeys may be off.
     let may_conflict = (method != "get" && secured)
         || path.starts_with("/v1/auth/email/")
-        || path == "/v1/auth/passkeys/login/start";
+        || path == "/v1/auth/passkeys/login/start"
+        || path.ends_with("/tickets");
     let has_body = operation.contains_key("requestBody");
     let has_parameters =
         operation.get("parameters").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
     let possible = [
         (400, has_body, "The body is malformed."),
         (401, secured || takes_credentials, "The credentials are missing, wrong or expired."),
-        (403, secured || takes_credentials, "The caller lacks the permission, or the account may not act."),
-        (404, path.contains('{'), "It does not exist, or not for the caller."),
+        (
+            403,
+            secured || takes_credentials || by_link,
+            "The caller lacks the permission, or the account may not act.",
+        ),
+        (404, path.contains('{') || path == "/v1/files/zip", "It does not exist, or not for the caller."),
         (409, may_conflict, "As things stand it cannot be done; `code` says why."),
         (408, true, "The request took too long."),
         (413, has_body, "The body is too long."),
@@ -237,7 +244,7 @@ mod tests {
     use super::*;
     use crate::http::problem;
 
-    /// What is open to everybody: the doors by which one comes in.
+    /// What is open to everybody: the doors by which one comes in, and what somebody has a link to.
     const OPEN: &[&str] = &[
         "/.well-known/jwks.json",
         "/v1/auth/email/confirm",
@@ -252,6 +259,9 @@ mod tests {
         "/v1/auth/register",
         "/v1/auth/verify-email",
         "/v1/auth/verify-email/resend",
+        "/v1/links/{token}",
+        "/v1/links/{token}/content",
+        "/v1/links/{token}/tickets",
     ];
 
     /// Open by its method.

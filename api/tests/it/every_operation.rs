@@ -12,9 +12,12 @@ use uuid::Uuid;
 
 use crate::house::{Answer, House, Person, text};
 
-/// What is open to everybody: the doors by which one comes in.
+/// What is open to everybody: the doors by which one comes in, and what somebody has a link to.
 const OPEN: &[&str] = &[
     "GET /.well-known/jwks.json",
+    "GET /v1/links/{token}",
+    "GET /v1/links/{token}/content",
+    "HEAD /v1/links/{token}/content",
     "OPTIONS /v1/uploads",
     "POST /v1/auth/email/confirm",
     "POST /v1/auth/email/undo",
@@ -28,6 +31,7 @@ const OPEN: &[&str] = &[
     "POST /v1/auth/register",
     "POST /v1/auth/verify-email",
     "POST /v1/auth/verify-email/resend",
+    "POST /v1/links/{token}/tickets",
 ];
 
 /// What an operation is sent.

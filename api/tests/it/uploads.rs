@@ -232,8 +232,8 @@ async fn whoever_goes_on_takes_over_from_whoever_hangs() {
         .body(reqwest::Body::wrap_stream(stream));
     let hanging = tokio::spawn(request.send());
     // Other bytes than those of the one that goes on: none of them may come into the file.
-    sender.send(Ok(vec![0; 9 * MIB])).await.expect("the client sends");
-    until("it is under way", async || (house.count("blobs WHERE reserved > 0").await == 1).then_some(()))
+    sender.send(Ok(vec![0; 7 * MIB])).await.expect("the client sends");
+    until("it is under way", async || (house.count("uploads WHERE writer = 2").await == 1).then_some(()))
         .await;
 
     let last = append(&house, &person, &path, 100, bytes[100..].to_vec(), &[]).await;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::id::{ApiKeyId, FileId, JobId, PasskeyId, SessionId, TotpFactorId, UserId};
+use crate::id::{ApiKeyId, FileId, JobId, PasskeyId, SessionId, ShareLinkId, TotpFactorId, UserId};
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal),* $(,)?) => {
@@ -83,6 +83,12 @@ actions! {
     FileProcessed = "file.processed",
     /// Somebody asked for all derived images to be made as the settings say.
     VariantsRegenerated = "file.variants_regenerated",
+    ShareLinkCreated = "share_link.created",
+    ShareLinkRevoked = "share_link.revoked",
+    /// A download by whoever has the link.
+    ShareLinkDownloaded = "share_link.downloaded",
+    /// A wrong password of a link.
+    ShareLinkRefused = "share_link.refused",
     NotificationDelivered = "notification.delivered",
     Reconciled = "files.reconciled",
     KeysRewrapped = "files.keys_rewrapped",
@@ -115,6 +121,7 @@ pub enum Target {
     /// The same.
     SigningKey,
     File(FileId),
+    ShareLink(ShareLinkId),
     Job(JobId),
 }
 
@@ -130,6 +137,7 @@ impl Target {
             Self::Role => Some("role"),
             Self::SigningKey => Some("signing_key"),
             Self::File(_) => Some("file"),
+            Self::ShareLink(_) => Some("share_link"),
             Self::Job(_) => Some("job"),
         }
     }
@@ -143,6 +151,7 @@ impl Target {
             Self::Passkey(id) => Some(id.0),
             Self::ApiKey(id) => Some(id.0),
             Self::File(id) => Some(id.0),
+            Self::ShareLink(id) => Some(id.0),
             Self::Job(id) => Some(id.0),
         }
     }

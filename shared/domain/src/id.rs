@@ -55,6 +55,8 @@ ids! {
     FileId,
     /// The bytes of a version of a file.
     BlobId,
+    /// A link by which a file is shared.
+    ShareLinkId,
     /// A unit of background work.
     JobId,
     /// A line of the audit log.

@@ -24,5 +24,6 @@ pub mod picture;
 pub mod preset;
 pub mod rejection;
 pub mod role;
+pub mod share_link;
 pub mod text;
 pub mod user;

@@ -20,7 +20,11 @@ async fn somebody_registers_keeps_a_photo_and_leaves() {
     let described = person.until_ready(file).await;
     assert_eq!(described["content_type"], "image/jpeg");
     assert_eq!(described["size"], photo.len());
-    assert_eq!((&described["width"], &described["height"]), (&1200.into(), &1600.into()), "as it is seen");
+    assert_eq!(
+        (&described["width"], &described["height"]),
+        (&1200.into(), &1600.into()),
+        "as it is seen: {described}"
+    );
     assert!(described["blurhash"].is_string() && described["taken_at"].is_null(), "{described}");
     downloads(&person, file, &photo).await;
     thumbnails_are_upright(&person, file).await;

@@ -53,6 +53,14 @@ const CASES: &[Case] = &[
         kept: 29 * DAY,
     },
     Case {
+        kind: Kind::ShareLinks,
+        row: "share_links (id, file_id, token_hash, expires_at, created_at)
+              SELECT given.id, shared.id, sha256(given.id::text::bytea), at, at
+              FROM given, (SELECT id FROM files WHERE name = 'shared') AS shared",
+        over: 31 * DAY,
+        kept: 29 * DAY,
+    },
+    Case {
         kind: Kind::SigningKeys,
         row: "signing_keys (kid, public_key, private_key, activates_at, retires_at, created_at)
               SELECT id::text, sha256(id::text::bytea), '', at, at, at FROM given",
@@ -147,6 +155,14 @@ impl House {
         .execute(&stores.db)
         .await
         .expect("inserts");
+        sqlx::query(
+            "INSERT INTO files (id, owner_id, name, content_type, size, blob_id, created_at, updated_at)
+             SELECT gen_random_uuid(), $1, 'shared', 'text/plain', 1, id, now(), now() FROM blobs",
+        )
+        .bind(user)
+        .execute(&stores.db)
+        .await
+        .expect("inserts");
         Self { stores, kept: Kept::of(&settings), user, _stage: stage }
     }
 
@@ -186,10 +202,11 @@ impl House {
             "one_time_tokens",
             "revoked_tokens",
             "api_keys",
+            "share_links",
             "signing_keys",
             "challenges",
             "totp_factors",
-            "files",
+            "files WHERE name <> 'shared'",
             "blobs WHERE state <> 'stored'",
             "notifications",
             "jobs",
@@ -238,7 +255,7 @@ async fn of_every_kind_what_is_over_goes_and_what_is_not_stays() {
     let report = house.run(&Request::default()).await;
     assert_eq!(report.removed, one_of_each(), "{report:?}");
     assert!(!report.stopped && report.failed.is_empty(), "{report:?}");
-    assert_eq!(house.rows().await, before - 14);
+    assert_eq!(house.rows().await, before - 15);
     let again = house.run(&Request::default()).await;
     assert!(again.removed.values().all(|removed| *removed == 0), "{again:?}");
     // What stays goes when its time has come: it was the younger one of each that stayed.
@@ -263,7 +280,7 @@ async fn a_dry_run_counts_and_changes_nothing() {
     assert_eq!((house.rows().await, house.count(events).await), (before, 0));
     house.run(&Request::default()).await;
     // The clean-up, and the file that it removed from the trash.
-    assert_eq!((house.rows().await, house.count(events).await), (before - 14, 2));
+    assert_eq!((house.rows().await, house.count(events).await), (before - 15, 2));
 }
 
 #[tokio::test]
@@ -275,7 +292,7 @@ async fn only_what_is_named_is_removed() {
         let report = house.run(&only(case.kind)).await;
         assert_eq!(report.removed, BTreeMap::from([(case.kind, 1)]), "{report:?}");
     }
-    assert_eq!(house.rows().await, before - 13);
+    assert_eq!(house.rows().await, before - 14);
 }
 
 #[tokio::test]

@@ -27,6 +27,10 @@ const SENSITIVE: &str = "/v1/auth/";
 /// Except this one, which takes no other credentials than any request.
 const LOGOUT: &str = "/v1/auth/logout";
 
+/// So do those below it that end like this: they present passwords of links.
+const LINKS: &str = "/v1/links/";
+const TICKETS: &str = "/tickets";
+
 /// Admits requests and says who asks.
 #[derive(Clone)]
 pub struct Admission(Arc<Inner>);
@@ -70,7 +74,7 @@ impl Inner {
             .map(|ip| ip.0)
             .ok_or_else(|| Error::internal("a request has no address"))?;
         let path = request.uri().path();
-        let sensitive = path.starts_with(SENSITIVE) && path != LOGOUT;
+        let sensitive = presents_credentials(path);
         let asked = match carried(request.headers()) {
             None => self.ask(ip, sensitive, None).await,
             Some(Carried::Header(token)) if ApiKeyToken::looks_like(token) => {
@@ -146,6 +150,11 @@ impl Inner {
         let now = self.parts.clock.now();
         caller.login().is_some_and(|login| now - login.authenticated_at <= self.step_up_window)
     }
+}
+
+/// Whether what is asked for takes credentials that can be guessed at.
+fn presents_credentials(path: &str) -> bool {
+    (path.starts_with(SENSITIVE) && path != LOGOUT) || (path.starts_with(LINKS) && path.ends_with(TICKETS))
 }
 
 /// The Authorization field comes first (RFC 6750, section 2.1): no page of somebody else can make a browser send it.

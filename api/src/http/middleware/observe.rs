@@ -1,6 +1,7 @@
 //! The outermost layer: a request gets its id, its span, its log line, its metrics and, whatever happens, an answer in
 //! the one shape with the headers that every answer has.
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -57,7 +58,7 @@ impl<E: Endpoint> Endpoint for Observed<E> {
         let request_id = request_id(&request);
         let traceparent = request.header(trace::TRACEPARENT).map(str::to_owned);
         let method = request.method().clone();
-        let path = request.uri().path().to_owned();
+        let path = loggable(request.uri().path()).into_owned();
         let span = tracing::info_span!(
             "request",
             otel.kind = "server",
@@ -128,6 +129,15 @@ impl<E> Observed<E> {
     }
 }
 
+/// The path as it may stand in a log: what follows this in one is a secret of whoever has the link.
+const LINKS: &str = "/v1/links/";
+
+fn loggable(path: &str) -> Cow<'_, str> {
+    let Some(secret) = path.strip_prefix(LINKS) else { return Cow::Borrowed(path) };
+    let rest = secret.find('/').map_or("", |end| &secret[end..]);
+    Cow::Owned(format!("{LINKS}…{rest}"))
+}
+
 /// The client's own id where it is one that can stand in a log, else a fresh one.
 fn request_id(request: &Request) -> Arc<str> {
     let plain = |text: &&str| {
@@ -146,6 +156,14 @@ mod tests {
     use poem::http::StatusCode;
 
     use super::*;
+
+    #[test]
+    fn no_token_of_a_link_stands_in_a_log() {
+        assert_eq!(loggable("/v1/links/secret"), "/v1/links/…");
+        assert_eq!(loggable("/v1/links/secret/content"), "/v1/links/…/content");
+        assert_eq!(loggable("/v1/files/1/links/2"), "/v1/files/1/links/2");
+        assert_eq!(loggable("/v1/links"), "/v1/links");
+    }
 
     #[tokio::test]
     async fn a_panic_is_answered_like_any_failure_and_says_nothing() {

@@ -2,11 +2,13 @@
 
 mod digests;
 mod downloads;
+mod links;
 mod listing;
 mod quota;
 mod sealed;
 mod trash;
 mod versions;
+mod zip;
 
 use plinth_testkit::{Stage, until};
 use reqwest::{Method, StatusCode};

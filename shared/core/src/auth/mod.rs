@@ -32,7 +32,6 @@ use plinth_platform::crypto::{PasswordHasher, RootKey, Signer};
 use plinth_platform::settings::Settings;
 
 use self::devices::Devices;
-use self::throttle::Throttle;
 use crate::Stores;
 use crate::access_tokens::AccessTokens;
 use crate::passkeys::Passkeys;
@@ -57,6 +56,7 @@ pub use security_notice::{NoticeMail, SecurityNotices};
 pub use sessions::SessionView;
 pub(crate) use sessions::live;
 pub(crate) use step_up::{note_methods, require_known_factor};
+pub(crate) use throttle::{Attempt, Throttle};
 pub use verification::Verification;
 
 /// How long an administrator may act in somebody's name.

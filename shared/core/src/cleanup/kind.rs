@@ -32,6 +32,8 @@ kinds! {
     RevokedTokens = "revoked_tokens",
     /// API keys that have expired.
     ApiKeys = "api_keys",
+    /// Links to files that have expired.
+    ShareLinks = "share_links",
     /// Keys that signed access tokens and have retired.
     SigningKeys = "signing_keys",
     /// Proofs under way, of second factors and of passkeys, that have expired.

@@ -18,8 +18,8 @@ use crate::{
     second_factors,
 };
 
-/// Ended sessions and keys are kept for so long: their owner may ask where he was logged in.
-const LOGINS_KEPT: Duration = Duration::from_hours(24 * 30);
+/// Ended sessions, keys and links are kept for so long: their owner may ask where he was logged in, or what he shared.
+const ENDED_KEPT: Duration = Duration::from_hours(24 * 30);
 
 /// What has expired is kept a while longer: whoever is late is told so and not that there never was one, and a clock
 /// that is ahead removes nothing that others still go by.
@@ -105,7 +105,7 @@ pub async fn run(
 /// How long ago it must have been over, or untouched, to go.
 fn age(kind: Kind, kept: &Kept, older_than: Option<Duration>) -> Duration {
     let kept = match kind {
-        Kind::Sessions | Kind::ApiKeys | Kind::SigningKeys => LOGINS_KEPT,
+        Kind::Sessions | Kind::ApiKeys | Kind::ShareLinks | Kind::SigningKeys => ENDED_KEPT,
         Kind::OneTimeTokens | Kind::RevokedTokens | Kind::Challenges => EXPIRED_KEPT,
         Kind::UnconfirmedFactors => second_factors::WAITING,
         Kind::StaleCopies => Duration::ZERO,
@@ -140,6 +140,7 @@ async fn step(stores: &Stores, kind: Kind, before: OffsetDateTime, from: Uuid, p
         Kind::OneTimeTokens => auth::expired_one_time_tokens(stores, before, pass).await,
         Kind::RevokedTokens => auth::expired_revocations(stores, before, pass).await,
         Kind::ApiKeys => api_keys::expired(stores, before, pass).await,
+        Kind::ShareLinks => files::expired_links(stores, before, pass).await,
         Kind::SigningKeys => access_tokens::retired(stores, before, pass).await,
         Kind::Challenges => challenges::expired(stores, before, pass).await,
         Kind::UnconfirmedFactors => second_factors::waiting_since(stores, before, pass).await,

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod download;
+mod links;
 mod listing;
 mod processing;
 pub mod reconcile;
@@ -17,6 +18,8 @@ pub(crate) use blobs::abandoned;
 pub use blobs::usage::Quota;
 pub use blobs::{BrokenContent, Download, Purge, Rewrapped, rewrap};
 pub use download::Content;
+pub(crate) use links::expired as expired_links;
+pub use links::{NewShareLink, ShareLink, ShareLinks, SharedContent, SharedFile, Ticket};
 pub use listing::{Filter, ListRequest, Order};
 pub use processing::{Made, Processing, Source, Step, Tell};
 pub use resumable::{Resumable, Resumables, Writer};

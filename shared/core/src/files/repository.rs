@@ -206,6 +206,16 @@ pub(super) async fn with_variants(db: &PgPool, rows: Vec<FileRow>) -> Result<Vec
         .collect()
 }
 
+/// Whether the owner has this file outside the trash; nobody changes or removes it until the transaction ends.
+pub(super) async fn hold(connection: &mut PgConnection, id: FileId, owner: UserId) -> sqlx::Result<bool> {
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM files WHERE id = $1 AND owner_id = $2 AND trashed_at IS NULL FOR UPDATE",
+        id.0,
+        owner.0,
+    );
+    Ok(named("files.hold", query.fetch_optional(connection)).await?.is_some())
+}
+
 /// Another name; false when the owner has no such file.
 pub(super) async fn rename(
     connection: &mut PgConnection,

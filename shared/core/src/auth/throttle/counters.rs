@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plinth_domain::backoff::Backoff;
 use plinth_domain::email::Email;
-use plinth_domain::id::{SessionId, UserId};
+use plinth_domain::id::{SessionId, ShareLinkId, UserId};
 use plinth_platform::crypto::{hex, sha256};
 
 use super::super::devices::DeviceId;
@@ -26,9 +26,9 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Strangers at one address, which may be a whole office.
 const ADDRESS: Backoff = Backoff { free: 100, first: SECOND, cap: Duration::from_mins(15) };
-/// Strangers at one account, from wherever: at most 96 guesses a day once it has begun (NIST SP 800-63B-4, 3.2.2).
+/// Strangers at one account or one link, from wherever: at most 96 guesses a day once it has begun (NIST SP 800-63B-4, 3.2.2).
 const ACCOUNT: Backoff = Backoff { free: 20, first: SECOND, cap: Duration::from_mins(15) };
-/// One address at one account.
+/// One address at one account or one link.
 const PAIR: Backoff = Backoff { free: 5, first: SECOND, cap: Duration::from_mins(15) };
 /// A device that its owner has logged in on before.
 const DEVICE: Backoff = Backoff { free: 10, first: SECOND, cap: Duration::from_mins(15) };
@@ -37,7 +37,7 @@ const SECOND_FACTOR: Backoff = Backoff { free: 5, first: MINUTE, cap: Duration::
 
 /// The counters of one attempt.
 #[derive(Debug)]
-pub(in crate::auth) struct Attempt {
+pub(crate) struct Attempt {
     pub(super) counters: Vec<Counter>,
     /// The one whose failures its owner is told of.
     pub(super) told_by: Option<usize>,
@@ -59,9 +59,8 @@ impl Attempt {
                 Counter { name: format!("fail:device:{}", device.text()), backoff: DEVICE, memory: hour };
             return Self { counters: vec![counter], told_by: None, wiped: vec![0] };
         }
-        let network = ip.map_or_else(|| "none".to_owned(), |ip| network_of(ip).to_string());
-        let address =
-            Counter { name: format!("fail:ip:{network}"), backoff: ADDRESS, memory: Duration::from_mins(15) };
+        let network = network_text(ip);
+        let address = of_address(&network);
         let Some(account) = account else {
             return Self { counters: vec![address], told_by: None, wiped: Vec::new() };
         };
@@ -70,6 +69,15 @@ impl Attempt {
         let pair = Counter { name: format!("fail:pair:{account}:{network}"), backoff: PAIR, memory: hour };
         let account = Counter { name: format!("fail:account:{account}"), backoff: ACCOUNT, memory: hour };
         Self { counters: vec![address, account, pair], told_by: Some(1), wiped: vec![2] }
+    }
+
+    /// The password of a share link from an address, which has the same counter whatever it guesses at.
+    pub(crate) fn link_password(ip: Option<IpAddr>, link: ShareLinkId) -> Self {
+        let hour = Duration::from_hours(1);
+        let network = network_text(ip);
+        let pair = Counter { name: format!("fail:link:{link}:{network}"), backoff: PAIR, memory: hour };
+        let link = Counter { name: format!("fail:link:{link}"), backoff: ACCOUNT, memory: hour };
+        Self { counters: vec![of_address(&network), link, pair], told_by: None, wiped: vec![2] }
     }
 
     /// The password of whoever is logged in already: no stranger has this counter.
@@ -88,4 +96,12 @@ impl Attempt {
         };
         Self { counters: vec![counter], told_by: Some(0), wiped: vec![0] }
     }
+}
+
+fn network_text(ip: Option<IpAddr>) -> String {
+    ip.map_or_else(|| "none".to_owned(), |ip| network_of(ip).to_string())
+}
+
+fn of_address(network: &str) -> Counter {
+    Counter { name: format!("fail:ip:{network}"), backoff: ADDRESS, memory: Duration::from_mins(15) }
 }

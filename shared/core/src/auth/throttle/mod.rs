@@ -13,7 +13,7 @@ use plinth_platform::clock::unix_ms;
 use plinth_platform::redis::RedisFailure;
 use redis::Script;
 
-pub(super) use counters::Attempt;
+pub(crate) use counters::Attempt;
 use counters::Counter;
 use local::Local;
 
@@ -28,18 +28,18 @@ const TOLD_FROM: u32 = 10;
 
 /// Counts attempts.
 #[derive(Clone)]
-pub(super) struct Throttle {
+pub(crate) struct Throttle {
     stores: Stores,
     local: Arc<Local>,
 }
 
 impl Throttle {
-    pub(super) fn new(stores: &Stores) -> Self {
+    pub(crate) fn new(stores: &Stores) -> Self {
         Self { stores: stores.clone(), local: Arc::new(Local::new()) }
     }
 
     /// Takes an attempt, or refuses it for now.
-    pub(super) async fn begin(&self, attempt: &Attempt) -> Result<()> {
+    pub(crate) async fn begin(&self, attempt: &Attempt) -> Result<()> {
         let now = self.stores.clock.now();
         let wait = match self.ask_begin(attempt, unix_ms(now)).await {
             Ok(wait) => (wait > 0).then_some(wait),
@@ -75,7 +75,7 @@ impl Throttle {
     }
 
     /// The attempt has succeeded: what was counted by it alone is wiped out, the rest forgets this attempt.
-    pub(super) async fn succeeded(&self, attempt: &Attempt) {
+    pub(crate) async fn succeeded(&self, attempt: &Attempt) {
         let (wiped, kept): (Vec<_>, Vec<_>) =
             attempt.counters.iter().enumerate().partition(|(place, _)| attempt.wiped.contains(place));
         let of =
@@ -94,7 +94,7 @@ impl Throttle {
     }
 
     /// The attempt was not decided: it does not count.
-    pub(super) async fn undecided(&self, attempt: &Attempt) {
+    pub(crate) async fn undecided(&self, attempt: &Attempt) {
         self.forget(&attempt.counters.iter().collect::<Vec<_>>()).await;
     }
 

@@ -122,13 +122,11 @@ impl Resumables {
     /// Makes the file of an upload that has all of its bytes and was broken off before it was one.
     pub async fn complete(&self, origin: &Origin, owner: UserId, id: BlobId) -> Result<FileId> {
         let upload = self.find(owner, id).await?;
-        match upload.made {
-            Some(file) => Ok(file),
-            None => {
-                let writer = self.write(origin, owner, id, upload.position, false).await?;
-                Ok(writer.finish(origin).await?.id)
-            }
+        if let Some(file) = upload.made {
+            return Ok(file);
         }
+        let writer = self.write(origin, owner, id, upload.position, false).await?;
+        Ok(writer.finish(origin).await?.id)
     }
 
     /// Gives an upload up; nothing of it stays. A file that it has become is not touched.

@@ -1,0 +1,66 @@
+//! GET and HEAD /v1/links/{token}/content
+
+use plinth_core::files::ShareLinks;
+use poem::Request;
+use poem_openapi::OpenApi;
+use poem_openapi::param::{Path, Query};
+
+use super::super::serve::{Gives, Served, serve};
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+
+pub(crate) struct ReadSharedContent {
+    pub(super) links: ShareLinks,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
+impl ReadSharedContent {
+    /// Download what a link shares
+    ///
+    /// Takes Range, If-Range, If-None-Match and If-Modified-Since as the owner's download does. What gives bytes counts as
+    /// a download, except where a client goes on, within a day, with one that it has begun: with ranges that leave out
+    /// the first byte.
+    #[oai(path = "/links/:token/content", method = "get", operation_id = "readSharedContent")]
+    async fn read(
+        &self,
+        request: &Request,
+        origin: RequestOrigin,
+        token: Path<String>,
+        /// Where the link needs a password: what that got.
+        ticket: Query<Option<String>>,
+    ) -> Result<Served> {
+        let shared = self.links.content(&origin.0, &token.0, ticket.0.as_deref()).await?;
+        // Its first bytes are there before it counts: no fault of the store uses a link up.
+        let served = serve(self.links.files(), shared.content.clone(), request).await?;
+        match served.gives {
+            Gives::Nothing => {}
+            Gives::Beginning => self.links.count(&origin.0, &shared, true).await?,
+            Gives::Rest => self.links.count(&origin.0, &shared, false).await?,
+        }
+        Ok(served)
+    }
+}
+
+pub(crate) struct ReadSharedContentHeaders {
+    pub(super) links: ShareLinks,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
+impl ReadSharedContentHeaders {
+    /// Read what a download by a link would be
+    ///
+    /// It counts as none.
+    #[oai(path = "/links/:token/content", method = "head", operation_id = "readSharedContentHeaders")]
+    async fn read(
+        &self,
+        request: &Request,
+        origin: RequestOrigin,
+        token: Path<String>,
+        /// Where the link needs a password: what that got.
+        ticket: Query<Option<String>>,
+    ) -> Result<Served> {
+        let shared = self.links.content(&origin.0, &token.0, ticket.0.as_deref()).await?;
+        serve(self.links.files(), shared.content, request).await
+    }
+}

@@ -1,0 +1,99 @@
+//! POST /v1/files/{id}/links
+
+use plinth_core::error::Faults;
+use plinth_core::files::{NewShareLink, ShareLinks};
+use plinth_domain::id::FileId;
+use plinth_domain::password::Password;
+use plinth_domain::share_link::{DownloadLimit, LinkExpiry};
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::view::ShareLink;
+use crate::http::body::Body;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{Allowed, FilesWrite};
+
+pub(crate) struct CreateShareLink {
+    pub(super) links: ShareLinks,
+    pub(super) public_url: String,
+}
+
+/// A link that is to be.
+#[derive(Object)]
+struct CreateShareLinkRequest {
+    /// When it ends, within a year; 30 days from now unless given.
+    expires_at: Option<OffsetDateTime>,
+    /// What whoever has the link has to know besides, 8 to 128 characters.
+    #[oai(validator(max_length = 1024))]
+    password: Option<String>,
+    /// After so many downloads it ends, 1 to 1,000,000; never by them unless given.
+    max_downloads: Option<i64>,
+}
+
+impl CreateShareLinkRequest {
+    fn parse(self) -> plinth_core::Result<NewShareLink> {
+        let mut faults = Faults::default();
+        let password = self.password.as_deref().map(Password::parse).transpose();
+        let password = faults.keep("/password", password);
+        let max_downloads = self.max_downloads.map(DownloadLimit::parse).transpose();
+        let max_downloads = faults.keep("/max_downloads", max_downloads);
+        let expiry = self.expires_at.map_or(LinkExpiry::Usual, LinkExpiry::At);
+        let whole = password.zip(max_downloads);
+        faults.into_result(whole.map(|(password, max_downloads)| NewShareLink {
+            expiry,
+            password,
+            max_downloads,
+        }))
+    }
+}
+
+/// A new link with its token.
+#[derive(Object)]
+struct CreatedShareLink {
+    /// Tells what is shared; with `/content` behind it, it is the download. Whoever has it has the file: it is not shown
+    /// again.
+    url: String,
+    /// The part of the URL that is the secret.
+    token: String,
+    link: ShareLink,
+}
+
+#[derive(ApiResponse)]
+enum Created {
+    /// The link is in force.
+    #[oai(status = 201)]
+    Created(
+        Json<CreatedShareLink>,
+        /// No cache keeps the token.
+        #[oai(header = "Cache-Control")]
+        String,
+    ),
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
+impl CreateShareLink {
+    /// Share a file by a link
+    ///
+    /// Whoever has the link downloads the file's current version, without an account, until the link expires, is revoked
+    /// or is used up. A file has at most 100 links that have not expired.
+    #[oai(path = "/files/:id/links", method = "post", operation_id = "createShareLink")]
+    async fn create(
+        &self,
+        caller: Allowed<FilesWrite>,
+        origin: RequestOrigin,
+        id: Path<Uuid>,
+        body: Body<CreateShareLinkRequest>,
+    ) -> Result<Created> {
+        let wanted = body.0.parse()?;
+        let (link, token) = self.links.create(&origin.0, caller.user.id, FileId(id.0), wanted).await?;
+        let token = token.reveal();
+        let url = format!("{}/v1/links/{token}", self.public_url.trim_end_matches('/'));
+        let created = CreatedShareLink { url, token, link: link.into() };
+        Ok(Created::Created(Json(created), "no-store".to_owned()))
+    }
+}

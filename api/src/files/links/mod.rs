@@ -1,0 +1,33 @@
+//! Share links over HTTP, for the owners of files and for whoever has a link: one file an operation.
+
+mod content;
+mod create;
+mod list;
+mod read;
+mod revoke;
+mod ticket;
+mod view;
+
+use plinth_core::files::ShareLinks;
+
+pub(crate) type Operations = (
+    create::CreateShareLink,
+    list::ListShareLinks,
+    revoke::RevokeShareLink,
+    read::ReadSharedFile,
+    ticket::CreateTicket,
+    content::ReadSharedContent,
+    content::ReadSharedContentHeaders,
+);
+
+pub(crate) fn operations(links: &ShareLinks, public_url: &str) -> Operations {
+    (
+        create::CreateShareLink { links: links.clone(), public_url: public_url.to_owned() },
+        list::ListShareLinks { links: links.clone() },
+        revoke::RevokeShareLink { links: links.clone() },
+        read::ReadSharedFile { links: links.clone() },
+        ticket::CreateTicket { links: links.clone() },
+        content::ReadSharedContent { links: links.clone() },
+        content::ReadSharedContentHeaders { links: links.clone() },
+    )
+}

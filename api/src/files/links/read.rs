@@ -1,0 +1,52 @@
+//! GET /v1/links/{token}
+
+use plinth_core::files::ShareLinks;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use time::OffsetDateTime;
+
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+
+pub(crate) struct ReadSharedFile {
+    pub(super) links: ShareLinks,
+}
+
+/// What a link shares.
+#[derive(Object)]
+struct SharedFile {
+    name: String,
+    content_type: String,
+    /// Bytes.
+    size: i64,
+    /// Whether the download needs a ticket, which the link's password gets.
+    needs_password: bool,
+    /// From then on the link opens nothing.
+    expires_at: OffsetDateTime,
+}
+
+impl From<plinth_core::files::SharedFile> for SharedFile {
+    fn from(file: plinth_core::files::SharedFile) -> Self {
+        Self {
+            name: file.name,
+            content_type: file.content_type,
+            size: file.size,
+            needs_password: file.needs_password,
+            expires_at: file.expires_at,
+        }
+    }
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
+impl ReadSharedFile {
+    /// Read what a link shares
+    ///
+    /// Open to whoever has the link. One that is unknown, expired, revoked or used up, and one to a file that was deleted,
+    /// is not found.
+    #[oai(path = "/links/:token", method = "get", operation_id = "readSharedFile")]
+    async fn read(&self, origin: RequestOrigin, token: Path<String>) -> Result<Json<SharedFile>> {
+        Ok(Json(self.links.describe(&origin.0, &token.0).await?.into()))
+    }
+}

@@ -1,0 +1,59 @@
+//! POST /v1/links/{token}/tickets
+
+use plinth_core::files::ShareLinks;
+use plinth_domain::password::Password;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use time::OffsetDateTime;
+
+use crate::http::body::Body;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+
+pub(crate) struct CreateTicket {
+    pub(super) links: ShareLinks,
+}
+
+/// What whoever has the link knows besides.
+#[derive(Object)]
+struct TicketRequest {
+    /// The link's password.
+    #[oai(validator(max_length = 1024))]
+    password: String,
+}
+
+/// What opens a link with a password.
+#[derive(Object)]
+struct Ticket {
+    /// Goes with the download as `?ticket=`.
+    ticket: String,
+    /// From then on it opens nothing.
+    expires_at: OffsetDateTime,
+}
+
+#[derive(ApiResponse)]
+enum Created {
+    /// The password was right.
+    #[oai(status = 201)]
+    Created(Json<Ticket>),
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
+impl CreateTicket {
+    /// Get a ticket for a link with a password
+    ///
+    /// For a quarter of an hour. After several wrong passwords the next attempt has to wait, as long as `Retry-After` says.
+    #[oai(path = "/links/:token/tickets", method = "post", operation_id = "createShareLinkTicket")]
+    async fn create(
+        &self,
+        origin: RequestOrigin,
+        token: Path<String>,
+        body: Body<TicketRequest>,
+    ) -> Result<Created> {
+        let password = Password::normalise(&body.0.password);
+        let ticket = self.links.ticket(&origin.0, &token.0, password).await?;
+        Ok(Created::Created(Json(Ticket { ticket: ticket.text, expires_at: ticket.expires_at })))
+    }
+}

@@ -1,0 +1,114 @@
+//! POST /v1/files/zip
+
+use std::io;
+use std::panic::resume_unwind;
+
+use futures_util::StreamExt as _;
+use plinth_core::Error;
+use plinth_core::files::Files;
+use plinth_domain::id::FileId;
+use plinth_domain::rejection::Rejection;
+use plinth_platform::causes;
+use poem::http::{HeaderValue, header};
+use poem::{Body as Bytes, IntoResponse, Response};
+use poem_openapi::registry::{
+    MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
+};
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use uuid::Uuid;
+
+use super::archive::archive;
+use crate::http::body::Body;
+use crate::http::document::Tag;
+use crate::http::failure::{Failure, Result};
+use crate::http::principal::{Allowed, FilesRead};
+
+const MEDIA_TYPE: &str = "application/zip";
+
+/// Files of one archive.
+const MOST_FILES: usize = 100;
+
+pub(crate) struct ZipFiles {
+    pub(super) files: Files,
+}
+
+/// Which files are to be packed.
+#[derive(Object)]
+struct ZipRequest {
+    /// 1 to 100, in the order in which they are packed; one that comes again is packed once.
+    ids: Vec<Uuid>,
+}
+
+impl ZipRequest {
+    fn parse(self) -> plinth_core::Result<Vec<FileId>> {
+        let mut ids: Vec<FileId> = Vec::with_capacity(self.ids.len().min(MOST_FILES));
+        for id in self.ids.into_iter().map(FileId) {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+            if ids.len() > MOST_FILES {
+                let detail = format!("An archive has at most {MOST_FILES} files.");
+                return Err(Error::invalid("/ids", Rejection::new("too_long", detail)));
+            }
+        }
+        if ids.is_empty() {
+            return Err(Error::invalid("/ids", Rejection::new("too_short", "Name a file at least.")));
+        }
+        Ok(ids)
+    }
+}
+
+/// An archive that is made while it is sent.
+struct Archive(Response);
+
+impl IntoResponse for Archive {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl ApiResponse for Archive {
+    fn meta() -> MetaResponses {
+        let binary = MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "binary")));
+        let response = MetaResponse {
+            description: "The archive.",
+            status: Some(200),
+            status_range: None,
+            content: vec![MetaMediaType { content_type: MEDIA_TYPE, schema: binary }],
+            headers: vec![],
+        };
+        MetaResponses { responses: vec![response] }
+    }
+
+    fn register(_registry: &mut Registry) {}
+}
+
+/// Ends the connection in the middle of the answer. An error of the body would not: poem 3.1.12 goes on to poll a
+/// connection that has failed, and hyper then ends a chunked body as if it were whole.
+fn break_off(failure: &Failure) -> ! {
+    tracing::error!(error = causes::told(failure), "an archive breaks off");
+    resume_unwind(Box::new("an archive breaks off"))
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
+impl ZipFiles {
+    /// Download several files as a ZIP archive
+    ///
+    /// Stored, not compressed. Names that would be alike get a number. Where one of the files is not found, nothing is
+    /// sent; where one turns out broken, the answer breaks off.
+    #[oai(path = "/files/zip", method = "post", operation_id = "zipFiles")]
+    async fn zip(&self, caller: Allowed<FilesRead>, body: Body<ZipRequest>) -> Result<Archive> {
+        let mut contents = Vec::new();
+        for id in body.0.parse()? {
+            contents.push(self.files.content(caller.user.id, id).await?);
+        }
+        let bytes = archive(&self.files, contents).await?;
+        let mut response = Response::builder().content_type(MEDIA_TYPE).finish();
+        let disposition = HeaderValue::from_static("attachment; filename=\"files.zip\"");
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
+        let bytes =
+            bytes.map(|bytes| Ok::<_, io::Error>(bytes.unwrap_or_else(|failure| break_off(&failure))));
+        response.set_body(Bytes::from_bytes_stream(bytes));
+        Ok(Archive(response))
+    }
+}

@@ -1,0 +1,89 @@
+//! What the owner of a file does with its links. Links to a file of somebody else, or in the trash, do not exist.
+
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::id::{FileId, ShareLinkId, UserId};
+use plinth_platform::crypto::OpaqueToken;
+use serde_json::json;
+
+use super::super::repository as files;
+use super::{NewShareLink, ShareLink, ShareLinks, repository};
+use crate::page::{Page, PageRequest};
+use crate::unit::Unit;
+use crate::{Error, Result};
+
+/// Links of one file that have not expired.
+const MOST_LINKS: i64 = 100;
+
+impl ShareLinks {
+    /// Makes a link to the file; the token is told this once.
+    pub async fn create(
+        &self,
+        origin: &Origin,
+        owner: UserId,
+        file: FileId,
+        wanted: NewShareLink,
+    ) -> Result<(ShareLink, OpaqueToken)> {
+        // Before the hash, which costs more; and again below, where nobody can remove it any more.
+        self.files.find(owner, file).await?;
+        let password_hash = match wanted.password {
+            Some(password) => Some(self.hasher.hash(password).await?),
+            None => None,
+        };
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let at = unit.at();
+        let expires_at =
+            wanted.expiry.resolve(at).map_err(|rejection| Error::invalid("/expires_at", rejection))?;
+        // Two at once are counted one after the other.
+        if !files::hold(unit.connection(), file, owner).await? {
+            return Err(Error::NotFound);
+        }
+        if repository::count_live(unit.connection(), file, at).await? >= MOST_LINKS {
+            let detail = format!("A file has at most {MOST_LINKS} links; revoke one.");
+            return Err(Error::Conflict { code: "too_many_links", detail });
+        }
+        let token = OpaqueToken::generate();
+        let link = ShareLink {
+            id: ShareLinkId::mint(at),
+            has_password: password_hash.is_some(),
+            max_downloads: wanted.max_downloads.map(plinth_domain::share_link::DownloadLimit::count),
+            downloads: 0,
+            expires_at,
+            created_at: at,
+        };
+        repository::insert(unit.connection(), file, &link, &token.hash(), password_hash.as_deref()).await?;
+        let details = json!({
+            "file_id": file,
+            "has_password": link.has_password,
+            "max_downloads": link.max_downloads,
+        });
+        unit.audit_with(Action::ShareLinkCreated, Target::ShareLink(link.id), Outcome::Success, details)
+            .await?;
+        unit.commit().await?;
+        Ok((link, token))
+    }
+
+    /// The links of a file, the newest first; those that have expired or are used up are among them.
+    pub async fn list(&self, owner: UserId, file: FileId, page: PageRequest) -> Result<Page<ShareLink>> {
+        self.files.find(owner, file).await?;
+        let links = repository::list(&self.stores.db, file, page).await?;
+        Ok(Page::cut(links, page, |link| link.id.0))
+    }
+
+    /// Ends a link; the very next request with it finds nothing.
+    pub async fn revoke(
+        &self,
+        origin: &Origin,
+        owner: UserId,
+        file: FileId,
+        link: ShareLinkId,
+    ) -> Result<()> {
+        self.files.find(owner, file).await?;
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        if !repository::remove(unit.connection(), file, link).await? {
+            return Err(Error::NotFound);
+        }
+        let details = json!({ "file_id": file });
+        unit.audit_with(Action::ShareLinkRevoked, Target::ShareLink(link), Outcome::Success, details).await?;
+        unit.commit().await
+    }
+}
