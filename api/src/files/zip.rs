@@ -74,7 +74,8 @@ impl ApiResponse for Archive {
             description: "The archive.",
             status: Some(200),
             status_range: None,
-            content: vec![MetaMediaType { content_type: MEDIA_TYPE, schema: binary }],
+            // As every download: generators of clients know no other type of bytes.
+            content: vec![MetaMediaType { content_type: "application/octet-stream", schema: binary }],
             headers: vec![],
         };
         MetaResponses { responses: vec![response] }

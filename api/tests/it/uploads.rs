@@ -204,12 +204,12 @@ async fn what_came_before_the_line_broke_is_kept_and_gone_on_with_by_another_rep
     sending.abort();
     assert!(sending.await.is_err_and(|error| error.is_cancelled()));
     drop(sender);
-    let kept = until("what came is kept", async || {
-        let kept = offset(&twin, &person, &path).await;
-        // The first part is written down while the second one comes.
-        (kept > 8 * MIB).then_some(kept)
+    // The parts are written down as they come, the rest when the line is seen to be broken.
+    until("what came is kept", async || {
+        (house.count("uploads WHERE tail_writer > 0").await == 1).then_some(())
     })
     .await;
+    let kept = offset(&twin, &person, &path).await;
     assert!((16 * MIB..=18 * MIB).contains(&kept), "{kept}");
     let last = append(&twin, &person, &path, kept, bytes[kept..].to_vec(), &[]).await;
     let id = last.header("plinth-file-id").expect("a file").to_owned();
