@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod cleanup;
 pub mod commands;
 pub mod dispatcher;
+mod early;
 pub mod email;
 mod figures;
 pub mod files;

@@ -7,10 +7,11 @@ use clap::Args;
 use plinth_core::Stores;
 use plinth_core::cleanup::{self, Kept, Kind, Request};
 use plinth_platform::settings::{Settings, Value as _};
-use plinth_platform::{shutdown, telemetry};
+use plinth_platform::telemetry;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::SERVICE;
+use crate::early;
 
 /// What is to be removed.
 #[derive(Debug, Args)]
@@ -36,15 +37,8 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<()
     let Arguments { dry_run, older_than, only } = arguments;
     let request = Request { only, older_than, dry_run };
     let (kept, stop) = (Kept::of(settings), CancellationToken::new());
-    let mut run = std::pin::pin!(cleanup::run(&stores, &kept, &request, &stop));
-    let report = tokio::select! {
-        report = &mut run => report?,
-        asked = shutdown::requested() => {
-            asked?;
-            stop.cancel();
-            run.await?
-        }
-    };
+    let report =
+        early::until(early::asked(), &stop, Box::pin(cleanup::run(&stores, &kept, &request, &stop))).await?;
     writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
     anyhow::ensure!(!report.stopped, "ended before it was through");
     match report.failures() {

@@ -4,10 +4,10 @@ use clap::Subcommand;
 use plinth_core::Stores;
 use plinth_core::files;
 use plinth_platform::settings::Settings;
-use plinth_platform::shutdown;
 use tokio_util::sync::CancellationToken;
 
 use super::APPLICATION;
+use crate::early;
 
 /// What can be done with keys.
 #[derive(Debug, Subcommand)]
@@ -28,14 +28,6 @@ pub async fn run(settings: &Settings, command: &Keys) -> anyhow::Result<(String,
     let Keys::Rewrap { dry_run } = command;
     let stores = Stores::new(settings, APPLICATION)?;
     let stop = CancellationToken::new();
-    let mut run = std::pin::pin!(files::rewrap(&stores, *dry_run, &stop));
-    let done = tokio::select! {
-        done = &mut run => done?,
-        asked = shutdown::requested() => {
-            asked?;
-            stop.cancel();
-            run.await?
-        }
-    };
+    let done = early::until(early::asked(), &stop, Box::pin(files::rewrap(&stores, *dry_run, &stop))).await?;
     Ok((serde_json::to_string(&done)? + "\n", done.failed == 0 && !done.stopped))
 }

@@ -6,10 +6,11 @@ use clap::Args;
 use plinth_core::Stores;
 use plinth_core::files::reconcile::{self, Request};
 use plinth_platform::settings::Settings;
-use plinth_platform::{shutdown, telemetry};
+use plinth_platform::telemetry;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::SERVICE;
+use crate::early;
 
 /// What is compared.
 #[derive(Debug, Args)]
@@ -40,15 +41,8 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<(
         after: None,
     };
     let stop = CancellationToken::new();
-    let mut run = std::pin::pin!(reconcile::run(&stores, &request, &stop));
-    let report = tokio::select! {
-        report = &mut run => report?,
-        asked = shutdown::requested() => {
-            asked?;
-            stop.cancel();
-            run.await?
-        }
-    };
+    let report =
+        early::until(early::asked(), &stop, Box::pin(reconcile::run(&stores, &request, &stop))).await?;
     writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
     anyhow::ensure!(!report.stopped, "ended before it was through");
     anyhow::ensure!(

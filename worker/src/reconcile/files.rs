@@ -7,6 +7,7 @@ use plinth_core::files::reconcile::{self, Request};
 use plinth_domain::job::ReconcileFiles;
 use tokio_util::sync::CancellationToken;
 
+use crate::early;
 use crate::outcome::Done;
 
 pub async fn compare(
@@ -23,14 +24,8 @@ pub async fn compare(
         abandoned_after,
         after: job.after,
     };
-    let mut run = std::pin::pin!(reconcile::run(&stores, &request, &stop));
-    let report = tokio::select! {
-        report = &mut run => report?,
-        () = tokio::time::sleep(within) => {
-            stop.cancel();
-            run.await?
-        }
-    };
+    let report =
+        early::until(early::after(within), &stop, Box::pin(reconcile::run(&stores, &request, &stop))).await?;
     tracing::info!(?report, "reconciled");
     Ok(())
 }

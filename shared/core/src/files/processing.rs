@@ -9,7 +9,7 @@ use plinth_domain::job::{DeliverNotification, RegenerateVariants, RemakeVariants
 use plinth_domain::notification::NewNotification;
 use plinth_domain::picture::Picture;
 use plinth_domain::preset::{Preset, PresetName, Presets};
-use plinth_platform::crypto::{CHUNK, Chunks, Place, TAG, hex, sealed_size, sha256};
+use plinth_platform::crypto::{Chunks, hex, sha256};
 use serde_json::json;
 
 use super::blobs::{self, Blob};
@@ -150,7 +150,7 @@ impl Processing {
         let key = blob.variant_key(&self.stores, &sha256).await?;
         let size = i64::try_from(bytes.len()).map_err(Error::internal)?;
         let bytes = match &key {
-            Some(key) => seal(&Chunks::new(key, variant_name(&sha256)), &bytes),
+            Some(key) => blobs::seal_whole(&Chunks::new(key, variant_name(&sha256)), bytes),
             None => bytes,
         };
         let object_key = variant_key(blob.id, &preset.name, &sha256);
@@ -268,26 +268,6 @@ impl Processing {
 /// Where a variant lies. Its bytes are in the name, so that none is ever written over by another.
 fn variant_key(blob: BlobId, preset: &PresetName, sha256: &[u8; 32]) -> String {
     format!("{}variants/{}-{}", blobs::folder(blob), preset.as_str(), hex(&sha256[..8]))
-}
-
-/// The bytes sealed, chunk by chunk.
-fn seal(chunks: &Chunks, bytes: &[u8]) -> Bytes {
-    let size = usize::try_from(sealed_size(bytes.len() as u64)).unwrap_or(bytes.len() + TAG);
-    let mut sealed = BytesMut::with_capacity(size);
-    let mut pieces = bytes.chunks(CHUNK).peekable();
-    let mut index = 0;
-    loop {
-        let piece = pieces.next().unwrap_or_default();
-        let is_last = pieces.peek().is_none();
-        let begin = sealed.len();
-        sealed.extend_from_slice(piece);
-        let tag = chunks.seal(Place { segment: 1, index, is_last }, &mut sealed[begin..]);
-        sealed.extend_from_slice(&tag);
-        if is_last {
-            return sealed.freeze();
-        }
-        index += 1;
-    }
 }
 
 fn told(file: &File, kind: &str, title: &str, body: String) -> DeliverNotification {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::blobs::usage;
 use super::blobs::{self, Blob, Transfers, release};
-use super::upload::{Purpose, restore_version};
+use super::upload::Purpose;
 use super::{BrokenContent, Content, Download, ListRequest, Quota, Upload, listing, repository, trash};
 use crate::page::Page;
 use crate::unit::Unit;
@@ -182,8 +182,11 @@ impl Files {
         // From here on no version of the owner goes, and no blob.
         usage::hold(unit.connection(), owner).await?;
         let (_, version) = self.version(owner, id, number).await?;
-        let content = (version.blob, version.content_type.as_str(), version.size);
-        let made = restore_version(&mut unit, owner, id, content).await?;
+        let at = unit.at();
+        let content =
+            repository::Content { blob: version.blob, media_type: &version.content_type, size: version.size };
+        let made = repository::add_version(unit.connection(), id, owner, content, at).await?;
+        let made = made.ok_or(Error::NotFound)?;
         let details = json!({ "of": number, "version": made });
         unit.audit_with(Action::FileVersionRestored, Target::File(id), Outcome::Success, details).await?;
         unit.commit().await?;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::file::{File, FileName};
-use plinth_domain::id::{BlobId, FileId, UserId};
+use plinth_domain::id::{FileId, UserId};
 use plinth_domain::job::MakeThumbnails;
 use plinth_domain::preset::{self, Presets};
 use serde_json::json;
@@ -155,17 +155,4 @@ async fn store(unit: &mut Unit, file: FileId, received: &Received, presets: &Pre
         variants::expect(unit.connection(), received.id, presets, at).await?;
     }
     Ok(())
-}
-
-/// The blob of another version becomes the current content again.
-pub(super) async fn restore_version(
-    unit: &mut Unit,
-    owner: UserId,
-    file: FileId,
-    content: (BlobId, &str, i64),
-) -> Result<i32> {
-    let (blob, media_type, size) = content;
-    let at = unit.at();
-    let content = Content { blob, media_type, size };
-    repository::add_version(unit.connection(), file, owner, content, at).await?.ok_or(Error::NotFound)
 }

@@ -18,7 +18,7 @@ use plinth_platform::crypto::{Chunks, DataKey, WrappedKey};
 
 use crate::{Error, Result, Stores};
 
-pub(super) use part::{PART_CHUNKS, PartBuffer};
+pub(super) use part::{PART_CHUNKS, PartBuffer, seal_whole};
 pub use reader::{BrokenContent, Download};
 pub(super) use reader::{Source, open};
 pub(super) use receiver::{LARGEST, Received, Receiver, Transfers};

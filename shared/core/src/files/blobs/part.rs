@@ -4,15 +4,31 @@ use bytes::{Bytes, BytesMut};
 use plinth_platform::crypto::{CHUNK, Chunks, Place, TAG};
 
 /// Chunks of one part: S3 takes 10,000 parts of at least 5 MiB.
-pub(in crate::files) const PART_CHUNKS: usize = 128;
+pub(in crate::files) const PART_CHUNKS: u32 = 128;
 
 /// Bytes of plaintext in a part.
-pub(in crate::files) const PART: usize = PART_CHUNKS * CHUNK;
+pub(in crate::files) const PART: usize = PART_CHUNKS as usize * CHUNK;
 
 /// Bytes of a part as S3 gets it.
-const SEALED_PART: usize = PART_CHUNKS * SEALED_CHUNK;
+const SEALED_PART: usize = PART_CHUNKS as usize * SEALED_CHUNK;
 
 const SEALED_CHUNK: usize = CHUNK + TAG;
+
+/// Seals a whole content that is in memory.
+pub(in crate::files) fn seal_whole(chunks: &Chunks, mut bytes: Bytes) -> Bytes {
+    let mut sealed = BytesMut::new();
+    let mut first = 0;
+    loop {
+        let mut part = PartBuffer::default();
+        part.fill(&mut bytes);
+        let is_last = bytes.is_empty();
+        sealed.extend_from_slice(&part.seal(chunks, 1, first, is_last));
+        if is_last {
+            return sealed.freeze();
+        }
+        first += PART_CHUNKS;
+    }
+}
 
 /// A part that fills.
 #[derive(Debug, Default)]

@@ -201,7 +201,7 @@ impl Receiver {
         let parts = self.parts.as_mut().expect("it was just set");
         parts.settle().await?;
         let bytes = part.seal(&self.chunks, FIRST_SEGMENT, self.index, is_last);
-        self.index += u32::try_from(PART_CHUNKS).expect("it is 128");
+        self.index += PART_CHUNKS;
         let (objects, key, upload) =
             (self.stores.objects.clone(), self.object_key.clone(), parts.upload.clone());
         let (number, room) = (parts.next, self.room.take());

@@ -105,7 +105,7 @@ impl Resumables {
         let claimed = if found.position == position {
             let mut unit = Unit::begin(&self.stores, origin).await?;
             let at = i64::try_from(position).map_err(Error::internal)?;
-            let chunks = i64::try_from(blobs::PART_CHUNKS).map_err(Error::internal)?;
+            let chunks = blobs::PART_CHUNKS.into();
             let claimed = repository::claim(unit.connection(), id, owner, at, chunks).await?;
             unit.commit().await?;
             claimed

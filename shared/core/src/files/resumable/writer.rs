@@ -21,10 +21,6 @@ use crate::files::{Files, repository, sniff};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
-/// Chunks of a part, as parts are numbered.
-const PART_CHUNKS_SIGNED: i32 = 128;
-const _: () = assert!(PART_CHUNKS == 128, "the two are the same");
-
 /// A stretch under way. It ends with [`Writer::pause`] or [`Writer::finish`]; dropped, it was in vain, except for what a
 /// pause kept before.
 pub struct Writer {
@@ -52,7 +48,6 @@ pub struct Writer {
     unrecorded: Vec<Part>,
     /// Nothing is written down before the end of the stretch.
     whole_or_nothing: bool,
-    has_parts: bool,
     /// Whose tail is kept; 0 where there is none.
     tail_of: i32,
     /// Set where only the object is still to be made of its parts.
@@ -88,7 +83,6 @@ impl Writer {
             number: claimed.writer,
             object_key: claimed.object_key,
             multipart_upload_id: claimed.multipart_upload_id,
-            has_parts: index > 0,
             segments: claimed.segments,
             limit,
             quota: files.limits().quota,
@@ -103,11 +97,6 @@ impl Writer {
         };
         writer.read_tail().await?;
         Ok(writer)
-    }
-
-    /// Bytes that have come so far, kept or not.
-    pub fn position(&self) -> u64 {
-        self.upload.position
     }
 
     /// Whether all bytes have come.
@@ -145,7 +134,7 @@ impl Writer {
             self.store_tail().await?;
             self.tail_of = self.number;
         }
-        self.record().await?;
+        self.record(self.upload.position, self.tail_of).await?;
         if stale > 0 && stale != self.tail_of {
             self.remove_tail(stale).await;
         }
@@ -177,7 +166,7 @@ impl Writer {
             let content_type = self.make_object().await?;
             return Ok(self.received(sha256, content_type));
         }
-        if !self.has_parts {
+        if self.index == 0 {
             let part = std::mem::take(&mut self.part);
             part.chunks().for_each(|chunk| self.hash.update(chunk));
             let content_type = sniff::content_type(part.chunks().next().unwrap_or_default());
@@ -266,24 +255,18 @@ impl Writer {
         if !uploads::is_of(&self.stores.db, self.upload.id, self.number).await? {
             return Err(taken_over());
         }
-        let number = i32::try_from(self.index).map_err(Error::internal)? / PART_CHUNKS_SIGNED + 1;
+        let number = i32::try_from(self.index / PART_CHUNKS).map_err(Error::internal)? + 1;
         part.chunks().for_each(|chunk| self.hash.update(chunk));
         let bytes = part.seal(&self.chunks, self.segment()?, self.index, is_last);
         let sent = self.stores.objects.put_part(&self.object_key, &upload, number, bytes).await?;
         self.room = None;
-        self.index += u32::try_from(PART_CHUNKS).map_err(Error::internal)?;
-        self.has_parts = true;
+        self.index += PART_CHUNKS;
         self.unrecorded.push(sent);
         if self.whole_or_nothing || is_last {
             return Ok(());
         }
         // So that whoever dies with a stretch of many parts loses one.
-        let position = u64::from(self.index) * CHUNK as u64;
-        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        self.record_in(&mut unit, position, 0).await?;
-        unit.commit().await?;
-        self.unrecorded.clear();
-        Ok(())
+        self.record(self.in_parts(), 0).await
     }
 
     async fn parts_of_object(&mut self) -> Result<String> {
@@ -296,9 +279,14 @@ impl Writer {
         Ok(upload)
     }
 
-    async fn record(&mut self) -> Result<()> {
+    /// Bytes that are in parts, where the last one is full.
+    fn in_parts(&self) -> u64 {
+        u64::from(self.index) * CHUNK as u64
+    }
+
+    async fn record(&mut self, position: u64, tail_writer: i32) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        self.record_in(&mut unit, self.upload.position, self.tail_of).await?;
+        self.record_in(&mut unit, position, tail_writer).await?;
         unit.commit().await?;
         self.unrecorded.clear();
         Ok(())
@@ -336,8 +324,7 @@ impl Writer {
             return Ok(());
         }
         let (name, chunks) = self.tail(self.tail_of);
-        let in_parts = u64::from(self.index) * CHUNK as u64;
-        let size = self.upload.position - in_parts;
+        let size = self.upload.position - self.in_parts();
         let source = Source { object_key: name, size, chunks: Some(Arc::new(chunks)), segments: vec![0] };
         let mut stream = blobs::open(&self.stores.objects, source, None).await.map_err(Error::internal)?;
         if size > CHUNK as u64 {
