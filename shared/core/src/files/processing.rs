@@ -82,8 +82,8 @@ impl Processing {
         let Some(file) = repository::find(&self.stores.db, file, None).await? else { return Ok(None) };
         let id = blob.unwrap_or(file.blob);
         let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else { return Ok(None) };
-        let variants = variants::of_blobs(&self.stores.db, &[id.0]).await?;
-        Ok(Some(Source { file, blob, variants: variants.into_iter().map(|(_, variant)| variant).collect() }))
+        let derived = variants::of_blobs(&self.stores.db, &[id.0]).await?.remove(&id).unwrap_or_default();
+        Ok(Some(Source { file, blob, variants: derived.variants }))
     }
 
     /// All of its bytes, in memory.

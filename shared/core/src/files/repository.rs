@@ -1,15 +1,14 @@
 //! The tables of files, their versions and their tags.
 
-use plinth_domain::file::{File, FileState, Tag, Variant, Version};
+use plinth_domain::file::{File, FileState, Tag, Version};
 use plinth_domain::id::{BlobId, FileId, JobId, UserId};
-use plinth_domain::picture::Picture;
 use plinth_domain::preset::IMAGE_TYPES;
 use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::variants;
+use super::variants::{self, Derived};
 use crate::{Error, Result};
 
 /// What is known of a file when it is made.
@@ -41,20 +40,14 @@ pub(super) struct FileRow {
     version: i32,
     blob_id: Uuid,
     job_id: Option<Uuid>,
-    width: Option<i32>,
-    height: Option<i32>,
-    taken_at: Option<String>,
-    blurhash: Option<String>,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
     trashed_at: Option<OffsetDateTime>,
 }
 
 impl FileRow {
-    fn into_file(self, variants: Vec<Variant>) -> Result<File> {
-        let picture = picture(self.width, self.height, self.taken_at, self.blurhash);
+    fn into_file(self, derived: Derived) -> Result<File> {
         Ok(File {
-            picture,
             id: FileId(self.id),
             owner_id: UserId(self.owner_id),
             name: self.name,
@@ -66,27 +59,13 @@ impl FileRow {
             version: self.version,
             blob: BlobId(self.blob_id),
             job: self.job_id.map(JobId),
-            variants,
+            picture: derived.picture,
+            variants: derived.variants,
             created_at: self.created_at,
             updated_at: self.updated_at,
             trashed_at: self.trashed_at,
         })
     }
-}
-
-/// `None` for what is no picture, or was not read, or not yet.
-fn picture(
-    width: Option<i32>,
-    height: Option<i32>,
-    taken_at: Option<String>,
-    blurhash: Option<String>,
-) -> Option<Picture> {
-    Some(Picture {
-        width: width?.try_into().ok()?,
-        height: height?.try_into().ok()?,
-        taken_at: taken_at.and_then(|text| text.parse().ok()),
-        blurhash: blurhash.and_then(|text| text.parse().ok()),
-    })
 }
 
 fn hash(sha256: Option<Vec<u8>>) -> Result<[u8; 32]> {
@@ -164,7 +143,7 @@ pub(super) async fn find(db: &PgPool, id: FileId, owner: Option<UserId>) -> Resu
     let query = sqlx::query_as!(
         FileRow,
         r#"SELECT files.id, files.owner_id, name, files.content_type, files.size, sha256, version, blob_id,
-             blobs.job_id, width, height, taken_at, blurhash, files.created_at, files.updated_at, trashed_at,
+             blobs.job_id, files.created_at, files.updated_at, trashed_at,
              ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS "tags!"
          FROM files JOIN blobs ON blobs.id = files.blob_id
          WHERE files.id = $1 AND ($2::uuid IS NULL OR files.owner_id = $2)"#,
@@ -181,7 +160,7 @@ pub(super) async fn pictures(db: &PgPool, after: Option<FileId>, limit: i64) -> 
     let query = sqlx::query_as!(
         FileRow,
         r#"SELECT files.id, files.owner_id, name, files.content_type, files.size, sha256, version, blob_id,
-             blobs.job_id, width, height, taken_at, blurhash, files.created_at, files.updated_at, trashed_at,
+             blobs.job_id, files.created_at, files.updated_at, trashed_at,
              ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS "tags!"
          FROM files JOIN blobs ON blobs.id = files.blob_id
          WHERE files.id > $1 AND files.content_type = ANY($2) ORDER BY files.id LIMIT $3"#,
@@ -192,15 +171,14 @@ pub(super) async fn pictures(db: &PgPool, after: Option<FileId>, limit: i64) -> 
     with_variants(db, named("files.pictures", query.fetch_all(db)).await?).await
 }
 
-/// The rows as files, with their variants.
+/// The rows as files, with what is derived from their bytes.
 pub(super) async fn with_variants(db: &PgPool, rows: Vec<FileRow>) -> Result<Vec<File>> {
     let blobs: Vec<Uuid> = rows.iter().map(|row| row.blob_id).collect();
-    let variants = variants::of_blobs(db, &blobs).await?;
+    let derived = variants::of_blobs(db, &blobs).await?;
     rows.into_iter()
         .map(|row| {
             // Two files may have the same bytes.
-            let own = variants.iter().filter(|(blob, _)| blob.0 == row.blob_id);
-            let own = own.map(|(_, variant)| variant.clone()).collect();
+            let own = derived.get(&BlobId(row.blob_id)).cloned().unwrap_or_default();
             row.into_file(own)
         })
         .collect()

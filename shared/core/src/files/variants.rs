@@ -1,5 +1,7 @@
 //! The table of derived images, and what else is known of a picture.
 
+use std::collections::HashMap;
+
 use plinth_domain::file::{Rendition, Variant, VariantState};
 use plinth_domain::id::BlobId;
 use plinth_domain::picture::{Blurhash, Picture, TakenAt};
@@ -11,11 +13,23 @@ use uuid::Uuid;
 
 use crate::{Error, Result};
 
+/// What was made of a blob, as it was at one moment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Derived {
+    pub(super) picture: Option<Picture>,
+    pub(super) variants: Vec<Variant>,
+}
+
+/// A blob with one of its variants, or without any.
 struct Row {
     blob_id: Uuid,
-    preset: String,
+    picture_width: Option<i32>,
+    picture_height: Option<i32>,
+    taken_at: Option<String>,
+    blurhash: Option<String>,
+    preset: Option<String>,
     recipe: Option<String>,
-    state: String,
+    state: Option<String>,
     object_key: Option<String>,
     width: Option<i32>,
     height: Option<i32>,
@@ -26,7 +40,17 @@ struct Row {
 }
 
 impl Row {
-    /// `None` for what another release has written and this one cannot read.
+    /// `None` for what is no picture, or was not read, or not yet.
+    fn picture(&self) -> Option<Picture> {
+        Some(Picture {
+            width: self.picture_width?.try_into().ok()?,
+            height: self.picture_height?.try_into().ok()?,
+            taken_at: self.taken_at.as_deref().and_then(|text| text.parse().ok()),
+            blurhash: self.blurhash.as_deref().and_then(|text| text.parse().ok()),
+        })
+    }
+
+    /// `None` where there is none, and for what another release has written and this one cannot read.
     fn into_variant(self) -> Option<Variant> {
         let sha256 = self.sha256.and_then(|hash| hash.try_into().ok());
         let rendition = (|| {
@@ -40,9 +64,9 @@ impl Row {
             })
         })();
         Some(Variant {
-            preset: self.preset.parse().ok()?,
+            preset: self.preset?.parse().ok()?,
             recipe: self.recipe.and_then(|text| text.parse().ok()),
-            state: VariantState::parse(&self.state)?,
+            state: VariantState::parse(&self.state?)?,
             rendition,
             reason: self.reason,
         })
@@ -156,13 +180,22 @@ pub(super) async fn remove(db: &PgPool, blob: BlobId, preset: &PresetName) -> sq
     named("file_variants.remove", query.execute(db)).await.map(drop)
 }
 
-pub(super) async fn of_blobs(db: &PgPool, blobs: &[Uuid]) -> sqlx::Result<Vec<(BlobId, Variant)>> {
+/// In one statement: whoever sees that the variants are ready knows the picture.
+pub(super) async fn of_blobs(db: &PgPool, blobs: &[Uuid]) -> sqlx::Result<HashMap<BlobId, Derived>> {
     let query = sqlx::query_as!(
         Row,
-        "SELECT blob_id, preset, recipe, state, object_key, width, height, content_type, size, sha256, reason
-         FROM file_variants WHERE blob_id = ANY($1) ORDER BY blob_id, preset DESC",
+        r#"SELECT blobs.id AS blob_id, blobs.width AS picture_width, blobs.height AS picture_height, taken_at, blurhash,
+             preset AS "preset?", recipe, variant.state AS "state?", variant.object_key, variant.width, variant.height,
+             variant.content_type AS "content_type?", variant.size AS "size?", variant.sha256, reason
+         FROM blobs LEFT JOIN file_variants AS variant ON variant.blob_id = blobs.id
+         WHERE blobs.id = ANY($1) ORDER BY blobs.id, preset DESC"#,
         blobs,
     );
-    let rows = named("file_variants.list", query.fetch_all(db)).await?;
-    Ok(rows.into_iter().filter_map(|row| Some((BlobId(row.blob_id), row.into_variant()?))).collect())
+    let mut derived: HashMap<BlobId, Derived> = HashMap::new();
+    for row in named("file_variants.list", query.fetch_all(db)).await? {
+        let of_blob = derived.entry(BlobId(row.blob_id)).or_default();
+        of_blob.picture = row.picture();
+        of_blob.variants.extend(row.into_variant());
+    }
+    Ok(derived)
 }
