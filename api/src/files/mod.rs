@@ -11,7 +11,9 @@ mod receive;
 mod representation;
 mod restore;
 mod serve;
+mod storage;
 mod upload;
+mod upload_several;
 mod variant;
 mod versions;
 mod zip;
@@ -20,7 +22,9 @@ use plinth_core::files::{Files, ShareLinks};
 
 pub(crate) type Operations = (
     upload::UploadFile,
+    upload_several::UploadFiles,
     list::ListFiles,
+    storage::ReadStorage,
     read::ReadFile,
     change::ChangeFile,
     content::ReadContent,
@@ -37,7 +41,9 @@ pub(crate) type Operations = (
 pub(crate) fn operations(files: &Files, links: &ShareLinks, public_url: &str) -> Operations {
     (
         upload::UploadFile { files: files.clone() },
+        upload_several::UploadFiles { files: files.clone() },
         list::ListFiles { files: files.clone() },
+        storage::ReadStorage { files: files.clone() },
         read::ReadFile { files: files.clone() },
         change::ChangeFile { files: files.clone() },
         content::ReadContent { files: files.clone() },

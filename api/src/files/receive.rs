@@ -1,4 +1,4 @@
-//! A form with a file on its way to the store.
+//! Forms with files on their way to the store.
 
 use plinth_core::Error;
 use plinth_core::files::{Files, Upload};
@@ -8,9 +8,13 @@ use plinth_domain::id::{FileId, UserId};
 use tracing::Instrument as _;
 
 use crate::http::failure::Result;
-use crate::http::multipart::{FileForm, FilePart};
+use crate::http::multipart::{FileForm, FilePart, FilesForm, Form};
+
+/// Files in one form, at most.
+const MOST: usize = 100;
 
 /// What becomes of the bytes.
+#[derive(Clone, Copy)]
 pub(super) enum Destination {
     NewFile,
     Version(FileId),
@@ -24,44 +28,81 @@ pub(super) async fn receive(
     destination: Destination,
     form: FileForm,
 ) -> Result<File> {
-    let store = store(files.clone(), origin, owner, destination, form).in_current_span();
-    // A task of its own: a client that goes away ends the request, not the tidying up behind it.
-    tokio::spawn(store).await.map_err(Error::internal)?
+    let receiver = Reception { files: files.clone(), origin, owner, destination, most: 1 };
+    let mut made = receiver.run(form.0).await?;
+    Ok(made.pop().ok_or_else(|| Error::internal("a form with a file made none"))?)
 }
 
-async fn store(
+/// Stores the form's files, all or none.
+pub(super) async fn receive_several(
+    files: &Files,
+    origin: Origin,
+    owner: UserId,
+    form: FilesForm,
+) -> Result<Vec<File>> {
+    let destination = Destination::NewFile;
+    Reception { files: files.clone(), origin, owner, destination, most: MOST }.run(form.0).await
+}
+
+struct Reception {
     files: Files,
     origin: Origin,
     owner: UserId,
     destination: Destination,
-    mut form: FileForm,
-) -> Result<File> {
-    let part = form.file().await?;
-    let mut upload = match destination {
-        Destination::NewFile => {
-            let name = FileName::parse(part.name().unwrap_or("upload"))
-                .map_err(|rejection| Error::invalid("/file", rejection))?;
-            files.upload(&origin, owner, &name).await?
+    most: usize,
+}
+
+impl Reception {
+    async fn run(self, form: Form) -> Result<Vec<File>> {
+        // A task of its own: a client that goes away ends the request, not the tidying up behind it.
+        tokio::spawn(self.store(form).in_current_span()).await.map_err(Error::internal)?
+    }
+
+    async fn store(self, mut form: Form) -> Result<Vec<File>> {
+        let mut uploads = Vec::new();
+        match self.read(&mut form, &mut uploads).await {
+            Ok(()) => Ok(Upload::finish_all(uploads, &self.origin).await?),
+            Err(failure) => {
+                for upload in uploads {
+                    upload.abandon().await;
+                }
+                Err(failure)
+            }
         }
-        Destination::Version(id) => files.upload_version(&origin, owner, id).await?,
-    };
-    match write(&mut upload, part, &mut form).await {
-        Ok(()) => Ok(upload.finish(&origin).await?),
-        Err(failure) => {
-            upload.abandon().await;
-            Err(failure)
+    }
+
+    /// Reads all of the form; every file in it is an upload of its own.
+    async fn read(&self, form: &mut Form, uploads: &mut Vec<Upload>) -> Result<()> {
+        while let Some(part) = form.file().await? {
+            if uploads.len() == self.most {
+                return Err(form.too_many(self.most));
+            }
+            let upload = self.begin(form, &part).await?;
+            uploads.push(upload);
+            let upload = uploads.last_mut().expect("it was just put there");
+            write(upload, part).await?;
         }
+        if uploads.is_empty() { Err(form.missing()) } else { Ok(()) }
+    }
+
+    async fn begin(&self, form: &Form, part: &FilePart) -> Result<Upload> {
+        Ok(match self.destination {
+            Destination::NewFile => {
+                let name = part.name().unwrap_or("upload");
+                let name = FileName::parse(name).map_err(|rejection| form.refused(rejection))?;
+                self.files.upload(&self.origin, self.owner, &name).await?
+            }
+            Destination::Version(id) => self.files.upload_version(&self.origin, self.owner, id).await?,
+        })
     }
 }
 
-async fn write(upload: &mut Upload, mut part: FilePart, form: &mut FileForm) -> Result<()> {
+async fn write(upload: &mut Upload, mut part: FilePart) -> Result<()> {
     if let Some(digest) = part.digest()? {
         upload.expect(digest);
     }
     while let Some(bytes) = part.chunk().await? {
         upload.write(bytes).await?;
     }
-    // A form gives its next part only when the one before is gone.
-    drop(part);
-    form.end().await
+    Ok(upload.store().await?)
 }

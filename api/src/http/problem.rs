@@ -181,6 +181,10 @@ fn judge_core(error: &Error) -> Verdict {
         Error::NotFound => Verdict::new(StatusCode::NOT_FOUND, "not_found"),
         Error::TooLarge { limit } => Verdict::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large")
             .because(format!("At most {limit} bytes are taken.")),
+        Error::TypeNotAllowed { media_type, allowed } => {
+            Verdict::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "type_not_allowed")
+                .because(format!("The file is {media_type}, as its first bytes show; taken are {allowed}."))
+        }
         // The number is the tus protocol's.
         Error::ChecksumMismatch => {
             Verdict::new(StatusCode::from_u16(460).expect("it has three digits"), "checksum_mismatch")

@@ -29,6 +29,9 @@ pub enum Error {
     /// The content is longer than it may be, in bytes.
     #[error("longer than {limit} bytes")]
     TooLarge { limit: u64 },
+    /// The content is of a type that is not taken.
+    #[error("{media_type} is not among {allowed}")]
+    TypeNotAllowed { media_type: String, allowed: String },
     /// The bytes that came do not have the digest that came with them.
     #[error("the content does not have its digest")]
     DigestMismatch,

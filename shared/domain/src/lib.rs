@@ -15,6 +15,7 @@ pub mod gcra;
 pub mod id;
 pub mod job;
 pub mod job_state;
+pub mod media_type;
 pub mod notice;
 pub mod notification;
 pub mod password;

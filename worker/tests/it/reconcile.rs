@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plinth_core::Stores;
 use plinth_core::files::reconcile::{self, Report, Request};
-use plinth_core::files::{Files, Limits, Processing};
+use plinth_core::files::{Files, Limits, Processing, Upload};
 use plinth_domain::audit::Origin;
 use plinth_domain::file::{File, FileName};
 use plinth_domain::id::{BlobId, UserId};
@@ -43,7 +43,9 @@ impl House {
         let origin = Origin::system();
         let mut upload = self.files.upload(&origin, self.owner, &name).await.expect("begins");
         upload.write(bytes.into()).await.expect("writes");
-        upload.finish(&origin).await.expect("is stored")
+        upload.store().await.expect("is stored");
+        let made = Upload::finish_all(vec![upload], &origin).await.expect("becomes a file");
+        made.into_iter().next().expect("one upload, one file")
     }
 
     async fn run(&self, request: Request) -> Report {

@@ -63,7 +63,7 @@ async fn broken_forms_are_refused_and_leave_nothing() {
             [part("name=\"file\"; filename=\"a\"", "\r\n"), part("name=\"file\"; filename=\"b\"", whole)]
                 .concat(),
             (422, "validation_failed"),
-            &["/file unknown_field"],
+            &["/file too_many"],
         ),
         (
             "a path for a name",

@@ -1,7 +1,9 @@
 //! Files: streamed in, described, downloaded in whole and in part, deleted; nobody else's exist.
 
+mod batch;
 mod digests;
 mod downloads;
+mod limits;
 mod links;
 mod listing;
 mod quota;

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod download;
+mod limits;
 mod links;
 mod listing;
 mod processing;
@@ -15,14 +16,15 @@ mod upload;
 mod variants;
 
 pub(crate) use blobs::abandoned;
-pub use blobs::usage::Quota;
+pub use blobs::usage::{Quota, Usage};
 pub use blobs::{BrokenContent, Download, Purge, Rewrapped, rewrap};
 pub use download::Content;
+pub use limits::{Bounds, Limits};
 pub(crate) use links::expired as expired_links;
 pub use links::{NewShareLink, ShareLink, ShareLinks, SharedContent, SharedFile, Ticket};
 pub use listing::{Filter, ListRequest, Order};
 pub use processing::{Made, Processing, Source, Step, Tell};
 pub use resumable::{Resumable, Resumables, Writer};
-pub use service::{Change, Files, Limits};
+pub use service::{Change, Files};
 pub(crate) use trash::{delete_all_of, trashed};
 pub use upload::Upload;

@@ -5,31 +5,17 @@ use plinth_domain::file::{File, FileName, FileState, Tag, Version};
 use plinth_domain::id::{BlobId, FileId, UserId};
 use plinth_domain::preset::{PresetName, Presets};
 use plinth_object_store::ByteRange;
-use plinth_platform::settings::FilesSettings;
 use serde_json::json;
 
 use super::blobs::usage;
 use super::blobs::{self, Blob, Transfers, release};
 use super::upload::Purpose;
-use super::{BrokenContent, Content, Download, ListRequest, Quota, Upload, listing, repository, trash};
+use super::{
+    Bounds, BrokenContent, Content, Download, Limits, ListRequest, Upload, Usage, listing, repository, trash,
+};
 use crate::page::Page;
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
-
-/// What one account may have, and one file may be.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Bytes of one file.
-    pub size: u64,
-    pub quota: Quota,
-}
-
-impl Limits {
-    pub fn of(settings: &FilesSettings) -> Self {
-        let quota = Quota { bytes: settings.quota.0, files: settings.max_count.into() };
-        Self { size: settings.max_size.0, quota }
-    }
-}
 
 /// What changes of a file; `None` leaves it.
 #[derive(Debug, Clone, Default)]
@@ -65,8 +51,8 @@ impl Files {
         self.begin(origin, owner, Purpose::Version(id)).await
     }
 
-    pub(super) fn limits(&self) -> Limits {
-        self.limits
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub(super) fn presets(&self) -> &Presets {
@@ -79,6 +65,12 @@ impl Files {
 
     async fn begin(&self, origin: &Origin, owner: UserId, purpose: Purpose) -> Result<Upload> {
         Upload::begin(&self.stores, self, origin, owner, purpose).await
+    }
+
+    /// What the owner's files take, and what they may.
+    pub async fn storage(&self, owner: UserId) -> Result<(Usage, Bounds)> {
+        let bounds = self.limits.of_owner(&self.stores.db, owner).await?;
+        Ok((usage::of(&self.stores.db, owner).await?, bounds))
     }
 
     /// A page of the owner's files.

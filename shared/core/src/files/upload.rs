@@ -9,10 +9,10 @@ use plinth_domain::preset::{self, Presets};
 use serde_json::json;
 
 use super::blobs::repository as blobs;
-use super::blobs::usage::{self, More, Quota};
+use super::blobs::usage::{self, More};
 use super::blobs::{Received, Receiver, release};
 use super::repository::{self, Content, NewFile};
-use super::{Files, Limits, variants};
+use super::{Bounds, Files, variants};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -23,17 +23,19 @@ pub(super) enum Purpose {
     Version(FileId),
 }
 
-/// An upload under way. [`Upload::finish`] makes the file; [`Upload::abandon`] leaves nothing of it. One that is
+/// An upload under way. [`Upload::store`] and [`Upload::finish_all`] make the file; [`Upload::abandon`] leaves nothing of it. One that is
 /// dropped is removed by the next clean-up after its time.
 pub struct Upload {
     stores: Stores,
     owner: UserId,
     purpose: Purpose,
-    quota: Quota,
+    bounds: Bounds,
     presets: Presets,
     receiver: Receiver,
     /// What the client says that the bytes hash to.
     expected: Option<[u8; 32]>,
+    /// What came, once all of it is stored.
+    received: Option<Received>,
 }
 
 impl Upload {
@@ -44,12 +46,21 @@ impl Upload {
         owner: UserId,
         purpose: Purpose,
     ) -> Result<Self> {
-        let Limits { size, quota } = files.limits();
+        let bounds = files.limits().of_owner(&stores.db, owner).await?;
         let mut unit = Unit::begin(stores, origin).await?;
-        let receiver = Receiver::begin(stores, files.transfers(), &mut unit, owner, size, quota).await?;
+        let receiver = Receiver::begin(stores, files.transfers(), &mut unit, owner, &bounds).await?;
         unit.commit().await?;
         let presets = files.presets().clone();
-        Ok(Self { stores: stores.clone(), owner, purpose, quota, presets, receiver, expected: None })
+        Ok(Self {
+            stores: stores.clone(),
+            owner,
+            purpose,
+            bounds,
+            presets,
+            receiver,
+            expected: None,
+            received: None,
+        })
     }
 
     /// The bytes must have this SHA-256, or there will be no file.
@@ -62,28 +73,44 @@ impl Upload {
         self.receiver.write(bytes).await
     }
 
-    /// Makes the file out of what was written. Where that fails nothing is left.
-    pub async fn finish(mut self, origin: &Origin) -> Result<File> {
-        match self.try_finish(origin).await {
-            Ok(file) => {
-                repository::find(&self.stores.db, file, Some(self.owner)).await?.ok_or(Error::NotFound)
-            }
+    /// Stores the last of the bytes; no more come.
+    pub async fn store(&mut self) -> Result<()> {
+        let received = self.receiver.store().await?;
+        if self.expected.is_some_and(|expected| expected != received.sha256) {
+            return Err(Error::DigestMismatch);
+        }
+        self.received = Some(received);
+        Ok(())
+    }
+
+    /// Makes the files out of what was stored, in one transaction. Where that fails nothing is left of any.
+    pub async fn finish_all(uploads: Vec<Self>, origin: &Origin) -> Result<Vec<File>> {
+        match Self::try_finish(&uploads, origin).await {
+            Ok(files) => Ok(files),
             Err(error) => {
-                self.abandon().await;
+                for upload in uploads {
+                    upload.abandon().await;
+                }
                 Err(error)
             }
         }
     }
 
-    async fn try_finish(&mut self, origin: &Origin) -> Result<FileId> {
-        let received = self.receiver.store().await?;
-        if self.expected.is_some_and(|expected| expected != received.sha256) {
-            return Err(Error::DigestMismatch);
+    async fn try_finish(uploads: &[Self], origin: &Origin) -> Result<Vec<File>> {
+        let Some(first) = uploads.first() else { return Ok(Vec::new()) };
+        let mut unit = Unit::begin(&first.stores, origin).await?;
+        let mut made = Vec::with_capacity(uploads.len());
+        for upload in uploads {
+            let received = upload.received.as_ref().ok_or(Error::Interrupted)?;
+            made.push(keep(&mut unit, received, &upload.purpose, &upload.bounds, &upload.presets).await?);
         }
-        let mut unit = Unit::begin(&self.stores, origin).await?;
-        let file = keep(&mut unit, &received, &self.purpose, self.quota, &self.presets).await?;
         unit.commit().await?;
-        Ok(file)
+        let mut files = Vec::with_capacity(made.len());
+        for (file, upload) in made.into_iter().zip(uploads) {
+            let found = repository::find(&upload.stores.db, file, Some(upload.owner)).await?;
+            files.push(found.ok_or(Error::NotFound)?);
+        }
+        Ok(files)
     }
 
     /// Frees what was stored. What fails here is left to the clean-up.
@@ -97,9 +124,10 @@ pub(super) async fn keep(
     unit: &mut Unit,
     received: &Received,
     purpose: &Purpose,
-    quota: Quota,
+    bounds: &Bounds,
     presets: &Presets,
 ) -> Result<FileId> {
+    bounds.check_type(received.content_type)?;
     let owner = received.owner;
     usage::hold(unit.connection(), owner).await?;
     let reserved = blobs::hold_received(unit.connection(), received.id).await?.ok_or(Error::Interrupted)?;
@@ -114,7 +142,7 @@ pub(super) async fn keep(
         reserved: if same.is_some() { 0 } else { reserved },
         files: i64::from(matches!(purpose, Purpose::File(_))),
     };
-    usage::take(unit.connection(), owner, &more, quota).await?;
+    usage::take(unit.connection(), owner, &more, bounds.quota).await?;
     if same.is_none() {
         store(unit, id, received, presets).await?;
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use plinth_domain::job::Queue;
+use plinth_domain::media_type::MediaTypes;
 use plinth_domain::periodic::Schedule;
 use plinth_domain::preset::Presets;
 
@@ -14,6 +15,7 @@ use super::checked::{
     RedisUrl, RootSecret, Sender, SigningSeeds, SmtpUrl, Strength,
 };
 use super::declare::settings;
+use super::role_limits::LimitsByRole;
 use super::value::{ByteSize, List, LogFormat, Secret};
 use super::worker::QueueConcurrency;
 use crate::crypto::{MAX_ITERATIONS, MAX_LANES};
@@ -161,6 +163,10 @@ settings! {
         quota: ByteSize = Some("20GiB"),
         /// How many files one account may have, its trash too; 0 for no bound.
         max_count: u32 = Some("100000"),
+        /// Which types a file may be of, as its first bytes show: `*/*` for any, or some like `image/*,application/pdf`.
+        allowed_types: MediaTypes = Some("*/*"),
+        /// What holders of a role have instead: `role: size=20GiB quota=1TiB count=0 types=image/*,video/*`, several separated by semicolons. Each of the four may be left out. Who has several of the roles has the largest of what they say.
+        role_limits: LimitsByRole = Some(""),
         /// An upload that did not finish is removed after so long.
         abandoned_after: Duration = Some("24h"),
         /// A deleted file can be restored for so long.

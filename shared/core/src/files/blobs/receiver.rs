@@ -14,9 +14,9 @@ use tracing::Instrument as _;
 
 use super::part::{PART, PART_CHUNKS, PartBuffer};
 use super::repository::{self, NewBlob};
-use super::usage::{self, Quota};
+use super::usage;
 use super::{context, folder};
-use crate::files::sniff;
+use crate::files::{Bounds, sniff};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -67,8 +67,7 @@ pub(in crate::files) struct Receiver {
     owner: UserId,
     object_key: String,
     chunks: Chunks,
-    limit: u64,
-    quota: Quota,
+    bounds: Bounds,
     size: u64,
     /// Bytes of it in parts.
     sent: u64,
@@ -91,14 +90,13 @@ struct Parts {
 }
 
 impl Receiver {
-    /// Begins one of at most `limit` bytes. Not found when the owner's account is deleted.
+    /// Begins one within the bounds of its owner. Not found when the owner's account is deleted.
     pub(in crate::files) async fn begin(
         stores: &Stores,
         transfers: &Transfers,
         unit: &mut Unit,
         owner: UserId,
-        limit: u64,
-        quota: Quota,
+        bounds: &Bounds,
     ) -> Result<Self> {
         let at = unit.at();
         let id = BlobId::mint(at);
@@ -116,8 +114,7 @@ impl Receiver {
             owner,
             object_key,
             chunks: Chunks::new(&key, *id.0.as_bytes()),
-            limit: limit.min(LARGEST),
-            quota,
+            bounds: Bounds { size: bounds.size.min(LARGEST), ..bounds.clone() },
             size: 0,
             sent: 0,
             hash: Sha256::default(),
@@ -136,8 +133,8 @@ impl Receiver {
     /// Takes the next bytes; waits while S3 is slower than the client.
     pub(in crate::files) async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
         self.size += bytes.len() as u64;
-        if self.size > self.limit {
-            return Err(Error::TooLarge { limit: self.limit });
+        if self.size > self.bounds.size {
+            return Err(Error::TooLarge { limit: self.bounds.size });
         }
         self.hash.update(&bytes);
         let wanted = sniff::ENOUGH.saturating_sub(self.beginning.len()).min(bytes.len());
@@ -191,13 +188,15 @@ impl Receiver {
 
     async fn send_part(&mut self, is_last: bool) -> Result<()> {
         if self.parts.is_none() {
+            // Here already, so that nobody sends gigabytes in vain.
+            self.bounds.check_type(sniff::content_type(&self.beginning))?;
             let upload = self.stores.objects.begin_parts(&self.object_key).await?;
             repository::note_parts(&self.stores.db, self.id, &upload).await?;
             self.parts = Some(Parts { upload, sent: Vec::new(), sending: None, next: 1 });
         }
         let part = std::mem::take(&mut self.part);
         self.sent += part.len() as u64;
-        usage::reserve(&self.stores, self.owner, self.id, self.sent, self.quota).await?;
+        usage::reserve(&self.stores, self.owner, self.id, self.sent, self.bounds.quota).await?;
         let parts = self.parts.as_mut().expect("it was just set");
         parts.settle().await?;
         let bytes = part.seal(&self.chunks, FIRST_SEGMENT, self.index, is_last);

@@ -2,7 +2,7 @@
 //! no two uploads share the last free byte.
 
 use plinth_domain::id::{BlobId, UserId};
-use plinth_platform::database::named;
+use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
 
 use crate::{Error, Result, Stores};
@@ -20,6 +20,26 @@ pub(in crate::files) struct More {
     /// What was set aside for these bytes and is so no more.
     pub(in crate::files) reserved: i64,
     pub(in crate::files) files: i64,
+}
+
+/// What an account has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Of its files, their versions and its trash.
+    pub bytes: i64,
+    /// Set aside for uploads under way.
+    pub reserved: i64,
+    /// In the trash, too.
+    pub files: i64,
+}
+
+pub(in crate::files) async fn of(db: &PgPool, owner: UserId) -> Result<Usage> {
+    let query = sqlx::query_as!(
+        Usage,
+        "SELECT bytes, reserved, files FROM storage_usage WHERE owner_id = $1",
+        owner.0
+    );
+    Ok(named("storage_usage.of", query.fetch_optional(db)).await?.unwrap_or_default())
 }
 
 /// Holds the account's row; there is one from its first upload on.

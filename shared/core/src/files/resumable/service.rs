@@ -7,7 +7,7 @@ use plinth_domain::id::{BlobId, FileId, UserId};
 use super::repository;
 use super::{Resumable, Writer};
 use crate::files::blobs::{self, Receiver, Transfers};
-use crate::files::{Files, Limits};
+use crate::files::{Bounds, Files};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -23,13 +23,14 @@ impl Resumables {
         Self { stores: stores.clone(), files: files.clone() }
     }
 
-    /// The largest file, in bytes.
+    /// The largest file that anybody may have, in bytes.
     pub fn largest(&self) -> u64 {
-        self.limits().size.min(blobs::LARGEST)
+        self.files.limits().largest().min(blobs::LARGEST)
     }
 
-    fn limits(&self) -> Limits {
-        self.files.limits()
+    async fn bounds(&self, owner: UserId) -> Result<Bounds> {
+        let bounds = self.files.limits().of_owner(&self.stores.db, owner).await?;
+        Ok(Bounds { size: bounds.size.min(blobs::LARGEST), ..bounds })
     }
 
     fn transfers(&self) -> &Transfers {
@@ -48,24 +49,17 @@ impl Resumables {
         if let Some(file) = file {
             self.files.find(owner, file).await?;
         }
-        let length = length.map(|length| self.checked(length)).transpose()?;
+        let bounds = self.bounds(owner).await?;
+        let length = length.map(|length| checked(length, &bounds)).transpose()?;
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let Limits { size, quota } = self.limits();
-        let blob = Receiver::begin(&self.stores, self.transfers(), &mut unit, owner, size, quota).await?.id();
+        let blob = Receiver::begin(&self.stores, self.transfers(), &mut unit, owner, &bounds).await?.id();
         repository::insert(unit.connection(), blob, owner, name.as_str(), file, length).await?;
         if let Some(length) = length {
             // Whoever says how much it will be is refused at once where there is no room.
-            blobs::usage::check(unit.connection(), owner, length, quota).await?;
+            blobs::usage::check(unit.connection(), owner, length, bounds.quota).await?;
         }
         unit.commit().await?;
         self.find(owner, blob).await
-    }
-
-    fn checked(&self, length: u64) -> Result<i64> {
-        if length > self.largest() {
-            return Err(Error::TooLarge { limit: self.largest() });
-        }
-        i64::try_from(length).map_err(Error::internal)
     }
 
     /// How far an upload is.
@@ -79,7 +73,7 @@ impl Resumables {
         if upload.length == Some(length) {
             return Ok(());
         }
-        let checked = self.checked(length)?;
+        let checked = checked(length, &self.bounds(owner).await?)?;
         let mut unit = Unit::begin(&self.stores, origin).await?;
         if length < upload.position || !repository::set_length(unit.connection(), id, checked).await? {
             let detail = "The length of the upload is known, and another one.".to_owned();
@@ -116,7 +110,8 @@ impl Resumables {
             code: "upload_offset",
             detail: format!("The upload is not at {position}."),
         })?;
-        Writer::resume(&self.stores, &self.files, owner, claimed, self.largest(), whole_or_nothing).await
+        let bounds = self.bounds(owner).await?;
+        Writer::resume(&self.stores, &self.files, owner, claimed, bounds, whole_or_nothing).await
     }
 
     /// Makes the file of an upload that has all of its bytes and was broken off before it was one.
@@ -136,4 +131,11 @@ impl Resumables {
         }
         blobs::discard(&self.stores, id).await
     }
+}
+
+fn checked(length: u64, bounds: &Bounds) -> Result<i64> {
+    if length > bounds.size {
+        return Err(Error::TooLarge { limit: bounds.size });
+    }
+    i64::try_from(length).map_err(Error::internal)
 }

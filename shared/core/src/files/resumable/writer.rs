@@ -14,10 +14,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Resumable;
 use super::repository::{self as uploads, Claimed, Progress};
-use crate::files::blobs::usage::{self, Quota};
+use crate::files::blobs::usage;
 use crate::files::blobs::{self, PART_CHUNKS, PartBuffer, Received, Source, Transfers};
 use crate::files::upload::{Purpose, keep};
-use crate::files::{Files, repository, sniff};
+use crate::files::{Bounds, Files, repository, sniff};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -36,8 +36,7 @@ pub struct Writer {
     key: DataKey,
     chunks: Arc<Chunks>,
     segments: Vec<u32>,
-    limit: u64,
-    quota: Quota,
+    bounds: Bounds,
     /// Over all bytes in parts.
     hash: ResumableSha256,
     part: PartBuffer,
@@ -60,7 +59,7 @@ impl Writer {
         files: &Files,
         owner: UserId,
         claimed: Claimed,
-        limit: u64,
+        bounds: Bounds,
         whole_or_nothing: bool,
     ) -> Result<Self> {
         let id = claimed.upload.id;
@@ -84,8 +83,7 @@ impl Writer {
             object_key: claimed.object_key,
             multipart_upload_id: claimed.multipart_upload_id,
             segments: claimed.segments,
-            limit,
-            quota: files.limits().quota,
+            bounds,
             hash,
             part: PartBuffer::default(),
             index,
@@ -107,7 +105,7 @@ impl Writer {
     /// Takes the next bytes.
     pub async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
         let position = self.upload.position + bytes.len() as u64;
-        let limit = self.upload.length.unwrap_or(self.limit);
+        let limit = self.upload.length.unwrap_or(self.bounds.size);
         if position > limit {
             return Err(Error::TooLarge { limit });
         }
@@ -149,7 +147,7 @@ impl Writer {
             None => Purpose::File(FileName::stored(self.upload.name.clone())),
         };
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let file = keep(&mut unit, &received, &purpose, self.quota, &self.presets).await?;
+        let file = keep(&mut unit, &received, &purpose, &self.bounds, &self.presets).await?;
         if !uploads::set_made(unit.connection(), self.upload.id, self.number, file).await? {
             return Err(taken_over());
         }
@@ -250,7 +248,12 @@ impl Writer {
 
     async fn send_part(&mut self, is_last: bool) -> Result<()> {
         let part = std::mem::take(&mut self.part);
-        usage::reserve(&self.stores, self.owner, self.upload.id, self.upload.position, self.quota).await?;
+        if self.index == 0 {
+            // Here already, so that nobody sends gigabytes in vain.
+            self.bounds.check_type(sniff::content_type(part.chunks().next().unwrap_or_default()))?;
+        }
+        usage::reserve(&self.stores, self.owner, self.upload.id, self.upload.position, self.bounds.quota)
+            .await?;
         let upload = self.parts_of_object().await?;
         if !uploads::is_of(&self.stores.db, self.upload.id, self.number).await? {
             return Err(taken_over());

@@ -1,0 +1,50 @@
+//! POST /v1/files/batch
+
+use plinth_core::files::Files;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use super::receive;
+use super::representation::File;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::multipart::FilesForm;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{Allowed, FilesWrite};
+
+pub(crate) struct UploadFiles {
+    pub(super) files: Files,
+}
+
+/// Files that were stored together.
+#[derive(Object)]
+struct StoredFiles {
+    /// In the order of the form.
+    items: Vec<File>,
+}
+
+#[derive(ApiResponse)]
+enum Uploaded {
+    /// The files are stored; derived images follow.
+    #[oai(status = 201)]
+    Uploaded(Json<StoredFiles>),
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
+impl UploadFiles {
+    /// Upload several files
+    ///
+    /// Each field `files` of the form is one, 1 to 100; they are streamed to the store as POST /v1/files does. All of them
+    /// are stored, or none is.
+    #[oai(path = "/files/batch", method = "post", operation_id = "uploadFiles")]
+    async fn upload(
+        &self,
+        caller: Allowed<FilesWrite>,
+        origin: RequestOrigin,
+        form: FilesForm,
+    ) -> Result<Uploaded> {
+        let files = receive::receive_several(&self.files, origin.0, caller.user.id, form).await?;
+        let items = files.into_iter().map(File::from).collect();
+        Ok(Uploaded::Uploaded(Json(StoredFiles { items })))
+    }
+}

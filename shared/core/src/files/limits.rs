@@ -1,0 +1,109 @@
+//! What an owner of files may have: what the configuration says in general, and what it says of his roles.
+
+use plinth_domain::id::UserId;
+use plinth_domain::media_type::MediaTypes;
+use plinth_platform::database::{PgPool, named};
+use plinth_platform::settings::{ByteSize, FilesSettings, LimitsByRole, RoleLimits};
+
+use super::Quota;
+use crate::{Error, Result};
+
+/// The limits of everybody.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    general: Bounds,
+    by_role: LimitsByRole,
+}
+
+/// The limits of one owner.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// Bytes of one file.
+    pub size: u64,
+    pub quota: Quota,
+    /// What a file may be, as its first bytes show.
+    pub types: MediaTypes,
+}
+
+impl Limits {
+    pub fn of(settings: &FilesSettings) -> Self {
+        let quota = Quota { bytes: settings.quota.0, files: settings.max_count.into() };
+        let general = Bounds { size: settings.max_size.0, quota, types: settings.allowed_types.clone() };
+        Self { general, by_role: settings.role_limits.clone() }
+    }
+
+    /// The largest file that anybody may have, in bytes.
+    pub fn largest(&self) -> u64 {
+        let of_roles = self.by_role.0.values().filter_map(|role| role.size);
+        of_roles.map(|size| size.0).fold(self.general.size, u64::max)
+    }
+
+    /// Those of an owner, as his roles are now.
+    pub(super) async fn of_owner(&self, db: &PgPool, owner: UserId) -> Result<Bounds> {
+        if self.by_role.0.is_empty() {
+            return Ok(self.general.clone());
+        }
+        let named_roles: Vec<_> = self.by_role.0.keys().map(ToString::to_string).collect();
+        let query = sqlx::query_scalar!(
+            "SELECT role FROM user_roles WHERE user_id = $1 AND role = ANY($2)",
+            owner.0,
+            &named_roles,
+        );
+        let held = named("user_roles.limiting", query.fetch_all(db)).await?;
+        let roles = self.by_role.0.iter().filter(|(role, _)| held.iter().any(|held| held == role.as_str()));
+        let roles: Vec<&RoleLimits> = roles.map(|(_, limits)| limits).collect();
+        Ok(self.general.with(&roles))
+    }
+}
+
+impl Bounds {
+    /// What the roles say instead: of several, the largest.
+    fn with(&self, roles: &[&RoleLimits]) -> Self {
+        let size = roles.iter().filter_map(|role| role.size).map(|size| size.0).max();
+        let bytes =
+            roles.iter().filter_map(|role| role.quota).map(|ByteSize(bytes)| bytes).max_by_key(unbound);
+        let files = roles.iter().filter_map(|role| role.count).map(u64::from).max_by_key(unbound);
+        let types = roles.iter().filter_map(|role| role.types.clone()).reduce(|one, other| one.and(&other));
+        Self {
+            size: size.unwrap_or(self.size),
+            quota: Quota {
+                bytes: bytes.unwrap_or(self.quota.bytes),
+                files: files.unwrap_or(self.quota.files),
+            },
+            types: types.unwrap_or_else(|| self.types.clone()),
+        }
+    }
+
+    pub(super) fn check_type(&self, media_type: &str) -> Result<()> {
+        if self.types.contains(media_type) {
+            return Ok(());
+        }
+        Err(Error::TypeNotAllowed { media_type: media_type.to_owned(), allowed: self.types.to_string() })
+    }
+}
+
+/// No bound, which is written 0, is more than any.
+fn unbound(bound: &u64) -> u64 {
+    bound.checked_sub(1).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use plinth_platform::settings::Value as _;
+
+    use super::*;
+
+    #[test]
+    fn of_several_roles_the_largest_counts_and_what_none_says_is_general() {
+        let types = "image/*".parse().expect("a media type");
+        let general = Bounds { size: 10, quota: Quota { bytes: 100, files: 5 }, types };
+        let roles =
+            LimitsByRole::parse("a: size=5 quota=200 types=text/plain; b: quota=0 types=application/pdf")
+                .expect("they are limits");
+        let roles: Vec<_> = roles.0.values().collect();
+        let bounds = general.with(&roles);
+        assert_eq!((bounds.size, bounds.quota), (5, Quota { bytes: 0, files: 5 }));
+        assert_eq!(bounds.types.to_string(), "application/pdf,text/plain");
+        assert_eq!(general.with(&[]).quota, general.quota);
+    }
+}
