@@ -8,6 +8,7 @@ mod declare;
 mod files;
 mod layers;
 mod reference;
+mod s3;
 mod schema;
 mod value;
 mod worker;
@@ -18,6 +19,7 @@ pub use checked::{
 };
 pub use layers::{Layers, SettingsError};
 pub use reference::markdown;
+pub use s3::ServerSideEncryption;
 pub use schema::{
     ApiSettings, AuthSettings, DatabaseSettings, FilesSettings, GeneralSettings, LimitsSettings, LogSettings,
     RedisSettings, S3Settings, Settings, SmtpSettings, TelemetrySettings, WorkerSettings,
