@@ -270,17 +270,30 @@ impl ObjectStore {
         &self,
         prefix: &str,
     ) -> Result<Option<Vec<UnfinishedParts>>, ObjectError> {
-        let request =
-            self.client.list_multipart_uploads().bucket(&self.bucket).prefix(self.full(prefix)).send();
-        let page = match request.instrument(span("list_multipart_uploads")).await {
-            Err(error) if error.code() == Some("NotImplemented") => return Ok(None),
-            other => other.map_err(failed("list_multipart_uploads"))?,
-        };
-        let uploads = page.uploads.unwrap_or_default().into_iter().filter_map(|upload| {
-            let begun = upload.initiated.and_then(|at| at.try_into().ok());
-            Some(UnfinishedParts { key: self.own(&upload.key?)?, upload: upload.upload_id?, begun })
-        });
-        Ok(Some(uploads.collect()))
+        let mut found = Vec::new();
+        let (mut key, mut upload) = (None, None);
+        loop {
+            let request = self
+                .client
+                .list_multipart_uploads()
+                .bucket(&self.bucket)
+                .prefix(self.full(prefix))
+                .set_key_marker(key)
+                .set_upload_id_marker(upload);
+            let page = match request.send().instrument(span("list_multipart_uploads")).await {
+                Err(error) if error.code() == Some("NotImplemented") => return Ok(None),
+                other => other.map_err(failed("list_multipart_uploads"))?,
+            };
+            found.extend(page.uploads.unwrap_or_default().into_iter().filter_map(|upload| {
+                let begun = upload.initiated.and_then(|at| at.try_into().ok());
+                Some(UnfinishedParts { key: self.own(&upload.key?)?, upload: upload.upload_id?, begun })
+            }));
+            (key, upload) = (page.next_key_marker, page.next_upload_id_marker);
+            // Without a marker the next page would be the first again.
+            if page.is_truncated != Some(true) || key.is_none() {
+                return Ok(Some(found));
+            }
+        }
     }
 
     /// The size of an object in bytes; `None` where there is none.
