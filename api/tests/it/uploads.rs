@@ -173,6 +173,8 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() {
         (&[], 422, "validation_failed"),
         (&[("upload-length", "1"), ("upload-defer-length", "1")], 422, "validation_failed"),
         (&[("upload-length", "1"), ("upload-metadata", "filename Li4=")], 422, "validation_failed"),
+        (&[("upload-length", "1"), ("upload-concat", "partial")], 422, "validation_failed"),
+        (&[("upload-concat", "final;/v1/uploads/a /v1/uploads/b")], 422, "validation_failed"),
     ] {
         try_create(&house, &ada, headers, None).await.problem(status, code);
     }
