@@ -13,4 +13,5 @@ mod progress;
 mod sdk;
 mod start;
 mod traces;
+mod tus;
 mod variants;
