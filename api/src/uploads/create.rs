@@ -6,6 +6,7 @@ use plinth_core::Error;
 use plinth_core::files::Resumables;
 use plinth_domain::id::FileId;
 use plinth_domain::rejection::Rejection;
+use poem::Request;
 use poem::http::{StatusCode, header};
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Query};
@@ -13,7 +14,7 @@ use uuid::Uuid;
 
 use super::checksum::Checksum;
 use super::metadata;
-use super::protocol::{check_version, empty, insert, number, told};
+use super::protocol::{check_version, empty, insert, number, refuse_concatenation, told};
 use super::stretch::Stretch;
 use crate::http::bare::Bare;
 use crate::http::document::Tag;
@@ -55,8 +56,10 @@ impl CreateUpload {
         /// The file that it becomes another version of; a new file unless given.
         file_id: Query<Option<Uuid>>,
         octets: Octets,
+        request: &Request,
     ) -> Result<Bare<201>> {
         check_version(version.0.as_deref())?;
+        refuse_concatenation(request)?;
         let length = expected_length(length.0.as_deref(), defer.0.as_deref())?;
         let name = metadata::name(metadata.0.as_deref())?;
         let checksum = checksum.0.as_deref().map(Checksum::read).transpose()?;

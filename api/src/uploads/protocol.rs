@@ -6,7 +6,7 @@ use plinth_core::files::Resumable;
 use plinth_core::{Error, Result};
 use plinth_domain::rejection::Rejection;
 use poem::http::{HeaderName, HeaderValue, header};
-use poem::{IntoResponse as _, Response};
+use poem::{IntoResponse as _, Request, Response};
 
 pub(super) const VERSION: &str = "1.0.0";
 
@@ -16,6 +16,7 @@ pub(super) const EXTENSIONS: &str =
 
 pub(super) const RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
 pub(super) const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+const CONCAT: HeaderName = HeaderName::from_static("upload-concat");
 const LENGTH: HeaderName = HeaderName::from_static("upload-length");
 const DEFER_LENGTH: HeaderName = HeaderName::from_static("upload-defer-length");
 const EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
@@ -30,6 +31,16 @@ pub(super) fn check_version(version: Option<&str>) -> Result<()> {
             Err(Error::Unsupported { code: "tus_version", detail: "The version 1.0.0 of tus is spoken." })
         }
     }
+}
+
+/// Refuses a part of an upload, or a whole made of such parts: taken for uploads of their own, the parts would become
+/// files.
+pub(super) fn refuse_concatenation(request: &Request) -> Result<()> {
+    if request.headers().contains_key(CONCAT) {
+        let detail = "Uploads cannot be joined: concatenation is not offered.";
+        return Err(Error::invalid("/header/upload-concat", Rejection::new("not_offered", detail)));
+    }
+    Ok(())
 }
 
 /// A number of bytes in a header.

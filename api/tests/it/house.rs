@@ -11,8 +11,8 @@ use plinth_domain::id::UserId;
 use plinth_domain::password::Password;
 use plinth_platform::crypto::PasswordHasher;
 use plinth_platform::settings::Settings;
-use plinth_testkit::Stage;
 pub(crate) use plinth_testkit::{Answer, text};
+use plinth_testkit::{Stage, Store};
 use poem::Server;
 use poem::listener::{Acceptor as _, Listener as _, TcpListener};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
@@ -43,6 +43,11 @@ pub(crate) struct Person {
 impl House {
     pub(crate) async fn open() -> Self {
         Self::on(Stage::open().await).await
+    }
+
+    /// One whose objects are in this store.
+    pub(crate) async fn at(store: Store) -> Self {
+        Self::on(Stage::at(store).await).await
     }
 
     pub(crate) async fn on(stage: Stage) -> Self {

@@ -2,8 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use plinth_testkit::{Stage, until};
+use plinth_testkit::{Stage, Store, until};
 use reqwest::{Method, StatusCode};
+use rstest::rstest;
 use serde_json::json;
 
 use crate::files::{content, pattern};
@@ -74,9 +75,10 @@ async fn what_is_spoken_is_told_to_everybody() {
     assert_eq!(answer.header("tus-checksum-algorithm"), Some("sha256,sha1"));
 }
 
+#[rstest]
 #[tokio::test]
-async fn pieces_of_any_size_make_the_file_that_was_sent() {
-    let house = House::open().await;
+async fn pieces_of_any_size_make_the_file_that_was_sent(#[values(Store::S3s, Store::Moto)] store: Store) {
+    let house = House::at(store).await;
     let twin = house.twin().await;
     let person = house.person("ada").await;
     // Within a part, to its end, beyond it, over two.
@@ -173,15 +175,20 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() {
         (&[], 422, "validation_failed"),
         (&[("upload-length", "1"), ("upload-defer-length", "1")], 422, "validation_failed"),
         (&[("upload-length", "1"), ("upload-metadata", "filename Li4=")], 422, "validation_failed"),
+        (&[("upload-length", "1"), ("upload-concat", "partial")], 422, "validation_failed"),
+        (&[("upload-concat", "final;/v1/uploads/a /v1/uploads/b")], 422, "validation_failed"),
     ] {
         try_create(&house, &ada, headers, None).await.problem(status, code);
     }
     assert_eq!(house.count("blobs").await, 1, "nothing is left of what was refused");
 }
 
+#[rstest]
 #[tokio::test]
-async fn what_came_before_the_line_broke_is_kept_and_gone_on_with_by_another_replica() {
-    let house = House::open().await;
+async fn what_came_before_the_line_broke_is_kept_and_gone_on_with_by_another_replica(
+    #[values(Store::S3s, Store::Moto)] store: Store,
+) {
+    let house = House::at(store).await;
     let twin = house.twin().await;
     let person = house.person("ada").await;
     let bytes = pattern(20 * MIB);
@@ -216,9 +223,10 @@ async fn what_came_before_the_line_broke_is_kept_and_gone_on_with_by_another_rep
     assert!(content(&house, &person, &id, &[]).await.bytes == bytes);
 }
 
+#[rstest]
 #[tokio::test]
-async fn whoever_goes_on_takes_over_from_whoever_hangs() {
-    let house = House::open().await;
+async fn whoever_goes_on_takes_over_from_whoever_hangs(#[values(Store::S3s, Store::Moto)] store: Store) {
+    let house = House::at(store).await;
     let person = house.person("ada").await;
     let bytes = pattern(10 * MIB);
     let path = create(&house, &person, bytes.len()).await;
@@ -246,9 +254,10 @@ async fn whoever_goes_on_takes_over_from_whoever_hangs() {
     assert_eq!(house.count("files").await, 1);
 }
 
+#[rstest]
 #[tokio::test]
-async fn an_upload_that_is_given_up_leaves_nothing() {
-    let house = House::open().await;
+async fn an_upload_that_is_given_up_leaves_nothing(#[values(Store::S3s, Store::Moto)] store: Store) {
+    let house = House::at(store).await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let path = create(&house, &ada, 9 * MIB).await;
     append(&house, &ada, &path, 0, pattern(9 * MIB - 1), &[]).await.expect(StatusCode::NO_CONTENT);

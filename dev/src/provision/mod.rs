@@ -3,6 +3,8 @@
 
 mod find;
 mod install;
+pub(crate) mod node;
+mod packages;
 pub(crate) mod python;
 
 use std::path::PathBuf;
@@ -18,6 +20,7 @@ pub(crate) enum Tool {
     Redis,
     Nginx,
     PythonVenv,
+    Node,
     Wrk,
     Nasm,
     Chromium,
@@ -32,6 +35,7 @@ impl Tool {
             Self::Redis => "Redis 6.2 or newer",
             Self::Nginx => "nginx",
             Self::PythonVenv => "Python 3 with venv",
+            Self::Node => "Node 18 or newer with npm",
             Self::Wrk => "wrk",
             Self::Nasm => "nasm",
             Self::Chromium => "Chromium",
@@ -45,6 +49,8 @@ impl Tool {
             Self::Redis => "redis-server",
             Self::Nginx => "nginx-light",
             Self::PythonVenv => "python3-venv",
+            // It brings Node along.
+            Self::Node => "npm",
             Self::Wrk => "wrk",
             Self::Nasm => "nasm",
             Self::Chromium => "chromium",
@@ -58,6 +64,7 @@ impl Tool {
             Self::Redis => "redis",
             Self::Nginx => "nginx",
             Self::PythonVenv => "python@3",
+            Self::Node => "node",
             Self::Wrk => "wrk",
             Self::Nasm => "nasm",
             Self::Chromium => "chromium",
@@ -71,6 +78,7 @@ impl Tool {
             Self::Redis => find::redis().is_some(),
             Self::Nginx => find::nginx().is_some(),
             Self::PythonVenv => find::python_with_venv().is_some(),
+            Self::Node => on_path("node").is_some() && on_path("npm").is_some(),
             Self::Wrk => on_path("wrk").is_some(),
             Self::Nasm => on_path("nasm").is_some(),
             Self::Chromium => chromium_here().is_some(),
@@ -83,7 +91,13 @@ impl Tool {
         match self {
             Self::Postgres => ", or set PLINTH_DATABASE_URL to a database of your own",
             Self::Redis => ", or set PLINTH_REDIS_URL to a server of your own",
-            Self::Nginx | Self::PythonVenv | Self::Wrk | Self::Nasm | Self::Chromium | Self::Faketime => "",
+            Self::Nginx
+            | Self::PythonVenv
+            | Self::Node
+            | Self::Wrk
+            | Self::Nasm
+            | Self::Chromium
+            | Self::Faketime => "",
         }
     }
 }

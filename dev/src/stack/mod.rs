@@ -111,6 +111,13 @@ impl Foundation {
         self.environment(&[]).shared("http://localhost")
     }
 
+    /// A port for a program that is about to be started beside the services.
+    pub(crate) fn free_port(&mut self, name: &str) -> Result<u16> {
+        let port = self.ports.reserve(name)?;
+        self.ports.release(name);
+        Ok(port)
+    }
+
     /// Starts a program, to be stopped by whoever asked for it.
     pub(crate) fn start_beside(&mut self, program: Program) -> Result<Supervised> {
         let log = self.logs.open(program.name())?;

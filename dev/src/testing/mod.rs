@@ -1,6 +1,7 @@
 //! `cargo dev test`: builds, starts private services with a migrated template
 //! database, runs every test against them, and stops them again.
 
+mod moto;
 mod runner;
 
 use std::path::{Path, PathBuf};
@@ -15,10 +16,12 @@ use crate::cli::Test;
 use crate::console;
 use crate::layout::{Layout, write_private_json};
 use crate::process::{Account, foreground, orphans};
-use crate::provision::{self, python};
+use crate::provision::{self, node, python};
 use crate::scratch::Scratch;
 use crate::stack::Foundation;
 use crate::up::{Signals, interrupted};
+
+use moto::Moto;
 
 /// The database that each test's own is copied from.
 const TEMPLATE: &str = "plinth_template";
@@ -39,6 +42,7 @@ struct Services<'a> {
     s3_bucket: &'a str,
     s3_access_key_id: &'a str,
     s3_secret_access_key: &'a str,
+    moto_url: &'a str,
     smtp_url: &'a str,
     mailbox_url: &'a str,
     #[serde(flatten)]
@@ -50,8 +54,8 @@ struct Services<'a> {
 struct Programs<'a> {
     /// The folder with plinth-api, plinth-worker and plinth-dev.
     binaries: &'a Path,
-    /// A Python with the tools of the generated client.
-    python: &'a Path,
+    #[serde(flatten)]
+    languages: &'a Languages,
     /// A browser, where there is one.
     chromium: Option<&'a Path>,
     /// What gives a process another clock, where it is.
@@ -59,6 +63,18 @@ struct Programs<'a> {
     /// What a test starts that stops its servers.
     redis_server: PathBuf,
     postgres: Postgres,
+}
+
+/// What runs programs in other languages.
+#[derive(Debug, Serialize)]
+struct Languages {
+    /// A Python with the tools of the generated client.
+    python: PathBuf,
+    /// A Python with what others have written.
+    python_clients: PathBuf,
+    node: PathBuf,
+    /// What others have written in JavaScript.
+    node_modules: PathBuf,
 }
 
 /// PostgreSQL's programs, and who runs them: nobody else than the tests where there is no such account.
@@ -108,10 +124,17 @@ async fn run_in(
         }
         let binaries = build::binaries(layout, Profile::Debug).await?;
         let python = python::environment(layout, "client", &CLIENT_TOOLS).await?;
-        let foundation = scratch.services(Durability::None).await?;
-        Ok((binaries, python, chromium, faketime, foundation))
+        let tests = layout.root.join("tests/tests");
+        let python_clients =
+            python::locked(layout, "clients", &tests.join("python/requirements.txt")).await?;
+        let (node, node_modules) = node::modules(layout, "node-clients", &tests.join("node")).await?;
+        let mut foundation = scratch.services(Durability::None).await?;
+        let moto = Moto::start(&python_clients, &mut foundation)?;
+        let languages = Languages { python, python_clients, node, node_modules };
+        Ok((binaries, languages, chromium, faketime, foundation, moto))
     };
-    let Some((binaries, python, chromium, faketime, foundation)) = signals.unless_told(preparations).await?
+    let Some((binaries, languages, chromium, faketime, foundation, moto)) =
+        signals.unless_told(preparations).await?
     else {
         return Ok(None);
     };
@@ -120,13 +143,13 @@ async fn run_in(
         foundation.migrate(&binaries, &url).await?;
         let programs = Programs {
             binaries: &binaries,
-            python: &python,
+            languages: &languages,
             chromium: chromium.as_deref(),
             faketime,
             redis_server: provision::redis()?,
             postgres: Postgres::here()?,
         };
-        describe(scratch, &foundation, programs)
+        describe(scratch, &foundation, &moto.url, programs)
     };
     let outcome = match signals.unless_told(prepared).await {
         Ok(Some(file)) => {
@@ -136,6 +159,7 @@ async fn run_in(
         }
         otherwise => otherwise.map(|_| None),
     };
+    moto.stop().await;
     foundation.stop().await;
     if !matches!(&outcome, Ok(Some(status)) if status.success()) {
         console::note("the services' logs are in .dev/logs/test");
@@ -144,7 +168,12 @@ async fn run_in(
 }
 
 /// Writes the file for the test kit and returns its path.
-fn describe(scratch: &Scratch, foundation: &Foundation, programs: Programs<'_>) -> Result<PathBuf> {
+fn describe(
+    scratch: &Scratch,
+    foundation: &Foundation,
+    moto_url: &str,
+    programs: Programs<'_>,
+) -> Result<PathBuf> {
     let addresses = &foundation.backing().addresses;
     let facts = foundation.facts();
     let services = Services {
@@ -155,6 +184,7 @@ fn describe(scratch: &Scratch, foundation: &Foundation, programs: Programs<'_>) 
         s3_bucket: BUCKET,
         s3_access_key_id: &facts.s3_access_key_id,
         s3_secret_access_key: &facts.s3_secret_access_key,
+        moto_url,
         smtp_url: &addresses.smtp_url,
         mailbox_url: &addresses.mailbox_url,
         programs,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use plinth_object_store::{Connection, ObjectStore};
+use plinth_object_store::{AccessKey, Connection, Encryption, ObjectStore};
 use plinth_platform::clock::Clock;
 use plinth_platform::crypto::{KeyService, LocalKeys, RootKey};
 use plinth_platform::database::{self, PgPool};
 use plinth_platform::internal::Readiness;
 use plinth_platform::redis::Redis;
-use plinth_platform::settings::Settings;
+use plinth_platform::settings::{S3Settings, ServerSideEncryption, Settings};
 
 use crate::{Error, Result};
 
@@ -29,15 +29,7 @@ impl Stores {
         Ok(Self {
             db: database::pool(&settings.database, application)?,
             redis: Redis::new(&settings.redis)?,
-            objects: ObjectStore::new(&Connection {
-                endpoint: settings.s3.endpoint.as_deref(),
-                region: &settings.s3.region,
-                bucket: &settings.s3.bucket,
-                prefix: &settings.s3.prefix,
-                access_key_id: &settings.s3.access_key_id,
-                secret_access_key: settings.s3.secret_access_key.expose(),
-                path_style: settings.s3.path_style,
-            }),
+            objects: ObjectStore::new(&connection(&settings.s3)),
             keys: LocalKeys::service(settings.files.master_keys.as_ref(), &root),
             clock: Clock::default(),
         })
@@ -59,5 +51,22 @@ impl Stores {
                 let objects = objects.clone();
                 async move { objects.ping().await }
             })
+    }
+}
+
+fn connection(settings: &S3Settings) -> Connection<'_> {
+    let key = settings.access_key_id.as_deref().zip(settings.secret_access_key.as_ref());
+    Connection {
+        endpoint: settings.endpoint.as_deref(),
+        region: &settings.region,
+        bucket: &settings.bucket,
+        prefix: &settings.prefix,
+        access_key: key.map(|(id, secret)| AccessKey { id, secret: secret.expose() }),
+        path_style: settings.path_style,
+        encryption: match settings.encryption {
+            ServerSideEncryption::None => Encryption::Bucket,
+            ServerSideEncryption::Aes256 => Encryption::Aes256,
+            ServerSideEncryption::Kms => Encryption::Kms { key_id: settings.kms_key_id.clone() },
+        },
     }
 }

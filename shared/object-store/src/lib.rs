@@ -2,6 +2,9 @@
 //!
 //! A crate of its own, because the SDK behind it takes longer to compile than all the rest.
 
+mod chain;
+mod encryption;
+
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::Client;
@@ -15,7 +18,10 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tracing::Instrument as _;
 
-/// Where the bucket is and who may use it.
+use chain::DefaultChain;
+pub use encryption::Encryption;
+
+/// Where the bucket is, who may use it, and how it encrypts.
 pub struct Connection<'a> {
     /// `None` for Amazon's own.
     pub endpoint: Option<&'a str>,
@@ -23,9 +29,16 @@ pub struct Connection<'a> {
     pub bucket: &'a str,
     /// What every key begins with.
     pub prefix: &'a str,
-    pub access_key_id: &'a str,
-    pub secret_access_key: &'a str,
+    /// `None` for what the environment, a profile, the cluster or the machine gives.
+    pub access_key: Option<AccessKey<'a>>,
     pub path_style: bool,
+    pub encryption: Encryption,
+}
+
+/// A key of access that does not expire.
+pub struct AccessKey<'a> {
+    pub id: &'a str,
+    pub secret: &'a str,
 }
 
 /// Why the object store did not do as asked.
@@ -48,6 +61,7 @@ pub struct ObjectStore {
     client: Client,
     bucket: String,
     prefix: String,
+    encryption: Encryption,
 }
 
 /// A part that S3 has taken.
@@ -107,21 +121,25 @@ pub struct Listing {
 
 impl ObjectStore {
     pub fn new(connection: &Connection<'_>) -> Self {
-        let credentials =
-            Credentials::new(connection.access_key_id, connection.secret_access_key, None, None, "plinth");
+        let region = Region::new(connection.region.to_owned());
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(3))
             .read_timeout(Duration::from_secs(30))
             .build();
         let mut config = aws_sdk_s3::config::Builder::new()
             .behavior_version_latest()
-            .region(Region::new(connection.region.to_owned()))
-            .credentials_provider(credentials)
+            .region(region.clone())
             .force_path_style(connection.path_style)
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(timeouts)
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        config = match &connection.access_key {
+            Some(AccessKey { id, secret }) => {
+                config.credentials_provider(Credentials::new(*id, *secret, None, None, "plinth"))
+            }
+            None => config.credentials_provider(DefaultChain::new(region)),
+        };
         if let Some(endpoint) = connection.endpoint {
             config = config.endpoint_url(endpoint);
         }
@@ -129,6 +147,7 @@ impl ObjectStore {
             client: Client::from_conf(config.build()),
             bucket: connection.bucket.to_owned(),
             prefix: connection.prefix.to_owned(),
+            encryption: connection.encryption.clone(),
         }
     }
 
@@ -148,16 +167,31 @@ impl ObjectStore {
 
     /// Stores a whole object.
     pub async fn put(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<(), ObjectError> {
-        let request =
-            self.client.put_object().bucket(&self.bucket).key(self.full(key)).content_type(content_type);
+        let (algorithm, kms_key) = self.encryption.asked();
+        let request = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(self.full(key))
+            .content_type(content_type)
+            .set_server_side_encryption(algorithm)
+            .set_ssekms_key_id(kms_key);
         let sent = request.body(ByteStream::from(bytes)).send().instrument(span("put_object"));
         sent.await.map(drop).map_err(failed("put_object"))
     }
 
     /// Begins an object in parts; its upload id.
     pub async fn begin_parts(&self, key: &str) -> Result<String, ObjectError> {
-        let begun = self.client.create_multipart_upload().bucket(&self.bucket).key(self.full(key)).send();
-        let begun = begun
+        let (algorithm, kms_key) = self.encryption.asked();
+        let request = self
+            .client
+            .create_multipart_upload()
+            .bucket(&self.bucket)
+            .key(self.full(key))
+            .set_server_side_encryption(algorithm)
+            .set_ssekms_key_id(kms_key);
+        let begun = request
+            .send()
             .instrument(span("create_multipart_upload"))
             .await
             .map_err(failed("create_multipart_upload"))?;
@@ -236,17 +270,30 @@ impl ObjectStore {
         &self,
         prefix: &str,
     ) -> Result<Option<Vec<UnfinishedParts>>, ObjectError> {
-        let request =
-            self.client.list_multipart_uploads().bucket(&self.bucket).prefix(self.full(prefix)).send();
-        let page = match request.instrument(span("list_multipart_uploads")).await {
-            Err(error) if error.code() == Some("NotImplemented") => return Ok(None),
-            other => other.map_err(failed("list_multipart_uploads"))?,
-        };
-        let uploads = page.uploads.unwrap_or_default().into_iter().filter_map(|upload| {
-            let begun = upload.initiated.and_then(|at| at.try_into().ok());
-            Some(UnfinishedParts { key: self.own(&upload.key?)?, upload: upload.upload_id?, begun })
-        });
-        Ok(Some(uploads.collect()))
+        let mut found = Vec::new();
+        let (mut key, mut upload) = (None, None);
+        loop {
+            let request = self
+                .client
+                .list_multipart_uploads()
+                .bucket(&self.bucket)
+                .prefix(self.full(prefix))
+                .set_key_marker(key)
+                .set_upload_id_marker(upload);
+            let page = match request.send().instrument(span("list_multipart_uploads")).await {
+                Err(error) if error.code() == Some("NotImplemented") => return Ok(None),
+                other => other.map_err(failed("list_multipart_uploads"))?,
+            };
+            found.extend(page.uploads.unwrap_or_default().into_iter().filter_map(|upload| {
+                let begun = upload.initiated.and_then(|at| at.try_into().ok());
+                Some(UnfinishedParts { key: self.own(&upload.key?)?, upload: upload.upload_id?, begun })
+            }));
+            (key, upload) = (page.next_key_marker, page.next_upload_id_marker);
+            // Without a marker the next page would be the first again.
+            if page.is_truncated != Some(true) || key.is_none() {
+                return Ok(Some(found));
+            }
+        }
     }
 
     /// The size of an object in bytes; `None` where there is none.

@@ -19,6 +19,6 @@ pub use postgres_server::PostgresServer;
 pub use process::Process;
 pub use redis_server::RedisServer;
 pub use services::Services;
-pub use stage::Stage;
+pub use stage::{Stage, Store};
 pub use until::{PATIENCE, until};
 pub use wire::Wire;

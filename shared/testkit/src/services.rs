@@ -17,12 +17,19 @@ pub struct Services {
     pub s3_bucket: String,
     pub s3_access_key_id: String,
     pub s3_secret_access_key: String,
+    /// The second S3, which also gives credentials (STS).
+    pub moto_url: String,
     pub smtp_url: String,
     pub mailbox_url: String,
     /// The folder of the built binaries.
     pub binaries: PathBuf,
     /// A Python with the generator of clients.
     pub python: PathBuf,
+    /// A Python with clients that others have written.
+    pub python_clients: PathBuf,
+    pub node: PathBuf,
+    /// Clients that others have written in JavaScript.
+    pub node_modules: PathBuf,
     /// A browser; none on a developer's machine that has none.
     pub chromium: Option<PathBuf>,
     /// libfaketime; none on a developer's machine that has none.

@@ -5,8 +5,19 @@ use plinth_platform::settings::Settings;
 use uuid::Uuid;
 
 use crate::database::Database;
+use crate::http::client;
 use crate::services::Services;
+use crate::until::until;
 use crate::wire::Wire;
+
+/// The S3 that a stage's objects are in. Two that others have written: what one alone does is not what S3 does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// s3s, which checks signatures.
+    S3s,
+    /// moto, which tells what was begun in parts and how an object is encrypted.
+    Moto,
+}
 
 /// A test's own place. Keep it until the end: the database goes with it.
 #[derive(Debug)]
@@ -40,6 +51,23 @@ impl Stage {
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         Self { variables, _database: database }
+    }
+
+    /// One whose objects are in this store.
+    pub async fn at(store: Store) -> Self {
+        let stage = Self::open().await;
+        match store {
+            Store::S3s => stage,
+            Store::Moto => {
+                let services = Services::get();
+                let bucket = format!("{}/{}", services.moto_url, services.s3_bucket);
+                until("moto answers and has the bucket", async || {
+                    client().put(&bucket).send().await.ok().filter(|made| made.status().is_success())
+                })
+                .await;
+                stage.with("PLINTH_S3_ENDPOINT", &services.moto_url)
+            }
+        }
     }
 
     /// The same place with a setting changed.

@@ -1,6 +1,8 @@
 //! Downloads: without their bytes, in several ranges, by time.
 
+use plinth_testkit::Store;
 use reqwest::{Method, StatusCode};
+use rstest::rstest;
 
 use super::{content, pattern};
 use crate::house::{Answer, House, text};
@@ -23,9 +25,12 @@ async fn head_tells_what_a_download_would_be() {
     assert_eq!((part.status, part.header("content-length")), (StatusCode::PARTIAL_CONTENT, Some("10")));
 }
 
+#[rstest]
 #[tokio::test]
-async fn several_ranges_come_in_one_answer_in_the_order_asked_for() {
-    let house = House::open().await;
+async fn several_ranges_come_in_one_answer_in_the_order_asked_for(
+    #[values(Store::S3s, Store::Moto)] store: Store,
+) {
+    let house = House::at(store).await;
     let person = house.person("ada").await;
     let bytes = pattern(200_000);
     let id = text(&person.upload(&house, "data.bin", bytes.clone()).await["id"]);

@@ -12,8 +12,9 @@ mod trash;
 mod versions;
 mod zip;
 
-use plinth_testkit::{Stage, until};
+use plinth_testkit::{Stage, Store, until};
 use reqwest::{Method, StatusCode};
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::house::{Answer, House, Person, text};
@@ -38,9 +39,10 @@ pub(crate) async fn content(house: &House, person: &Person, id: &str, headers: &
     Answer::of(request).await
 }
 
+#[rstest]
 #[tokio::test]
-async fn small_and_large_files_come_back_as_they_were() {
-    let house = House::open().await;
+async fn small_and_large_files_come_back_as_they_were(#[values(Store::S3s, Store::Moto)] store: Store) {
+    let house = House::at(store).await;
     let person = house.person("ada").await;
     // Nothing, one byte, one part but one byte, one part, one and a bit, several.
     let part = 8 * 1024 * 1024;
@@ -86,9 +88,10 @@ async fn an_image_is_an_image_whatever_its_name_says_and_waits_for_its_thumbnail
     assert_eq!(script["content_type"], "text/plain");
 }
 
+#[rstest]
 #[tokio::test]
-async fn ranges_and_validators_are_honoured() {
-    let house = House::open().await;
+async fn ranges_and_validators_are_honoured(#[values(Store::S3s, Store::Moto)] store: Store) {
+    let house = House::at(store).await;
     let person = house.person("ada").await;
     let bytes = pattern(1000);
     let file = person.upload(&house, "Grüße \"1\".bin", bytes.clone()).await;
@@ -207,9 +210,10 @@ async fn a_file_over_the_limit_is_refused_and_leaves_nothing() {
     person.upload(&house, "fits.bin", pattern(10 * 1024 * 1024)).await;
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_client_that_goes_away_leaves_nothing() {
-    let house = House::open().await;
+async fn a_client_that_goes_away_leaves_nothing(#[values(Store::S3s, Store::Moto)] store: Store) {
+    let house = House::at(store).await;
     let person = house.person("ada").await;
     let (sender, body) = tokio::sync::mpsc::channel::<std::io::Result<Vec<u8>>>(1);
     let stream = reqwest::Body::wrap_stream(tokio_stream(body));

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use plinth_platform::crypto::{CHUNK, TAG};
+use plinth_testkit::Store;
 use reqwest::{Method, StatusCode};
+use rstest::rstest;
 
 use super::{content, pattern};
 use crate::house::{House, Person, text};
@@ -62,9 +64,10 @@ async fn an_object_is_as_long_as_the_format_says_and_shows_nothing_of_its_bytes(
     assert_eq!(keys, 6, "each has a wrapped key of its own");
 }
 
+#[rstest]
 #[tokio::test]
-async fn every_range_is_read_from_the_chunks_that_hold_it() {
-    let house = House::open().await;
+async fn every_range_is_read_from_the_chunks_that_hold_it(#[values(Store::S3s, Store::Moto)] store: Store) {
+    let house = House::at(store).await;
     let person = house.person("ada").await;
     let size = 3 * CHUNK + 100;
     let bytes = pattern(size);
@@ -86,9 +89,12 @@ async fn every_range_is_read_from_the_chunks_that_hold_it() {
     }
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_changed_moved_or_cut_object_gives_nothing_of_what_is_wrong() {
-    let house = House::open().await;
+async fn a_changed_moved_or_cut_object_gives_nothing_of_what_is_wrong(
+    #[values(Store::S3s, Store::Moto)] store: Store,
+) {
+    let house = House::at(store).await;
     let person = house.person("ada").await;
     let bytes = pattern(3 * CHUNK + 100);
     let (id, key) = stored(&house, &person, bytes.clone()).await;

@@ -46,6 +46,7 @@ impl Settings {
             layers.add_file(path);
         }
         layers.add_env(&env);
+        layers.check_object_store();
         let settings = Self::read(&mut layers);
         match (settings, layers.problems) {
             (Some(settings), problems) if problems.is_empty() => Ok(settings),
@@ -113,6 +114,20 @@ impl Layers {
                 nearest(name, &known).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             self.problems.push(format!("{name}: there is no such setting{hint}"));
         }
+    }
+
+    /// What a variable has been given, before anything is taken; empty texts are as good as none.
+    pub(super) fn text(&self, env: &str) -> Option<&str> {
+        self.given.get(env).map(|given| given.text.as_str()).filter(|text| !text.is_empty())
+    }
+
+    /// Whether a variable was meant to be given: one that cannot be read was.
+    pub(super) fn is_given(&self, env: &str) -> bool {
+        self.unreadable.contains(env) || self.text(env).is_some()
+    }
+
+    pub(super) fn complain(&mut self, problem: String) {
+        self.problems.push(problem);
     }
 
     /// Takes one setting, falling back to its default; a problem is kept and gives `None`.
@@ -220,6 +235,23 @@ mod tests {
         ] {
             assert!(all.contains(part), "{part} is missing in {all}");
         }
+    }
+
+    #[test]
+    fn half_an_access_key_and_a_kms_key_for_nothing_are_problems() {
+        let mut given = env(&[("PLINTH_S3_KMS_KEY_ID", "alias/plinth"), ("PLINTH_S3_ENCRYPTION", "AES256")]);
+        given.retain(|(name, _)| name != "PLINTH_S3_SECRET_ACCESS_KEY");
+        let SettingsError(problems) = Settings::from_env(given).expect_err("two problems");
+        assert_eq!(
+            problems,
+            [
+                "PLINTH_S3_SECRET_ACCESS_KEY: must be given with PLINTH_S3_ACCESS_KEY_ID, or neither",
+                "PLINTH_S3_KMS_KEY_ID: makes sense with PLINTH_S3_ENCRYPTION=aws:kms only",
+            ]
+        );
+        let emptied = [("PLINTH_S3_ACCESS_KEY_ID", ""), ("PLINTH_S3_SECRET_ACCESS_KEY", "")];
+        let settings = Settings::from_env(env(&emptied)).expect("no key at all is the default chain");
+        assert!(settings.s3.access_key_id.is_none() && settings.s3.secret_access_key.is_none());
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod files;
 mod layers;
 mod reference;
 mod role_limits;
+mod s3;
 mod schema;
 mod value;
 mod worker;
@@ -20,6 +21,7 @@ pub use checked::{
 pub use layers::{Layers, SettingsError};
 pub use reference::markdown;
 pub use role_limits::{LimitsByRole, RoleLimits};
+pub use s3::ServerSideEncryption;
 pub use schema::{
     ApiSettings, AuthSettings, DatabaseSettings, FilesSettings, GeneralSettings, LimitsSettings, LogSettings,
     RedisSettings, S3Settings, Settings, SmtpSettings, TelemetrySettings, WorkerSettings,

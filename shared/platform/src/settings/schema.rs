@@ -16,6 +16,7 @@ use super::checked::{
 };
 use super::declare::settings;
 use super::role_limits::LimitsByRole;
+use super::s3::ServerSideEncryption;
 use super::value::{ByteSize, List, LogFormat, Secret};
 use super::worker::QueueConcurrency;
 use crate::crypto::{MAX_ITERATIONS, MAX_LANES};
@@ -63,12 +64,16 @@ settings! {
         bucket: String = Some("plinth"),
         /// What the key of every object begins with, where others keep something in the bucket too; reconciliation looks at nothing else.
         prefix: ObjectPrefix = Some(""),
-        /// The access key's id.
-        access_key_id: String = None,
+        /// The access key's id; without a key, credentials come from AWS's default chain: environment, profile, web identity, container, machine.
+        access_key_id: Option<String> = Some(""),
         /// The access key's secret.
-        secret_access_key: Secret = None,
+        secret_access_key: Option<Secret> = Some(""),
         /// Whether the bucket stands in the path rather than in the host name.
         path_style: bool = Some("true"),
+        /// What S3 is asked to encrypt each object with, beside the sealing of every file: none (the bucket's own settings decide), AES256 (SSE-S3) or aws:kms (SSE-KMS).
+        encryption: ServerSideEncryption = Some("none"),
+        /// The KMS key's id, ARN or alias, only with aws:kms; none for the account's own key for S3.
+        kms_key_id: Option<String> = Some(""),
     }
 
     /// Outgoing mail.
