@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use plinth_object_store::{Connection, ObjectStore};
+use plinth_platform::antivirus::Antivirus;
 use plinth_platform::clock::Clock;
 use plinth_platform::crypto::{KeyService, LocalKeys, RootKey};
 use plinth_platform::database::{self, PgPool};
@@ -12,13 +13,14 @@ use plinth_platform::settings::Settings;
 
 use crate::{Error, Result};
 
-/// PostgreSQL, Redis, S3, the keys of what is in it, and the clock.
+/// PostgreSQL, Redis, S3, the keys of what is in it, what scans it, and the clock.
 #[derive(Clone)]
 pub struct Stores {
     pub db: PgPool,
     pub redis: Redis,
     pub objects: ObjectStore,
     pub keys: Arc<dyn KeyService>,
+    pub antivirus: Antivirus,
     pub clock: Clock,
 }
 
@@ -39,6 +41,7 @@ impl Stores {
                 path_style: settings.s3.path_style,
             }),
             keys: LocalKeys::service(settings.files.master_keys.as_ref(), &root),
+            antivirus: Antivirus::new(&settings.clamav),
             clock: Clock::default(),
         })
     }
