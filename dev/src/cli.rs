@@ -105,6 +105,9 @@ pub(crate) struct Up {
     /// Build and run the release profile
     #[arg(long)]
     pub(crate) release: bool,
+    /// Scan files for viruses with a private clamd, which knows the EICAR test file
+    #[arg(long)]
+    pub(crate) clamd: bool,
     /// This process is the background half of --detach
     #[arg(long, hide = true)]
     pub(crate) background: bool,

@@ -22,6 +22,7 @@ pub(crate) enum Tool {
     Nasm,
     Chromium,
     Faketime,
+    Clamd,
 }
 
 impl Tool {
@@ -36,6 +37,7 @@ impl Tool {
             Self::Nasm => "nasm",
             Self::Chromium => "Chromium",
             Self::Faketime => "libfaketime",
+            Self::Clamd => "clamd",
         }
     }
 
@@ -49,6 +51,7 @@ impl Tool {
             Self::Nasm => "nasm",
             Self::Chromium => "chromium",
             Self::Faketime => "libfaketime",
+            Self::Clamd => "clamav-daemon",
         }
     }
 
@@ -62,6 +65,7 @@ impl Tool {
             Self::Nasm => "nasm",
             Self::Chromium => "chromium",
             Self::Faketime => "libfaketime",
+            Self::Clamd => "clamav",
         }
     }
 
@@ -75,6 +79,7 @@ impl Tool {
             Self::Nasm => on_path("nasm").is_some(),
             Self::Chromium => chromium_here().is_some(),
             Self::Faketime => find::faketime().is_some(),
+            Self::Clamd => on_path("clamd").is_some(),
         }
     }
 
@@ -83,7 +88,13 @@ impl Tool {
         match self {
             Self::Postgres => ", or set PLINTH_DATABASE_URL to a database of your own",
             Self::Redis => ", or set PLINTH_REDIS_URL to a server of your own",
-            Self::Nginx | Self::PythonVenv | Self::Wrk | Self::Nasm | Self::Chromium | Self::Faketime => "",
+            Self::Nginx
+            | Self::PythonVenv
+            | Self::Wrk
+            | Self::Nasm
+            | Self::Chromium
+            | Self::Faketime
+            | Self::Clamd => "",
         }
     }
 }
@@ -160,6 +171,19 @@ fn chromium_here() -> Option<PathBuf> {
 pub(crate) fn faketime() -> Result<Option<PathBuf>> {
     match find::faketime() {
         None if std::env::var_os("CI").is_some() => required(Tool::Faketime, find::faketime).map(Some),
+        here => Ok(here),
+    }
+}
+
+/// The path of clamd, `ClamAV`'s daemon.
+pub(crate) fn clamd() -> Result<PathBuf> {
+    required(Tool::Clamd, || on_path("clamd"))
+}
+
+/// The same for tests; installed as Chromium is.
+pub(crate) fn clamd_for_tests() -> Result<Option<PathBuf>> {
+    match on_path("clamd") {
+        None if std::env::var_os("CI").is_some() => clamd().map(Some),
         here => Ok(here),
     }
 }

@@ -56,9 +56,18 @@ struct Programs<'a> {
     chromium: Option<&'a Path>,
     /// What gives a process another clock, where it is.
     faketime: Option<PathBuf>,
+    /// The scanner for viruses, where it is.
+    clamd: Option<PathBuf>,
     /// What a test starts that stops its servers.
     redis_server: PathBuf,
     postgres: Postgres,
+}
+
+/// Programs that a developer's machine may be without.
+struct Optional {
+    chromium: Option<PathBuf>,
+    faketime: Option<PathBuf>,
+    clamd: Option<PathBuf>,
 }
 
 /// PostgreSQL's programs, and who runs them: nobody else than the tests where there is no such account.
@@ -106,13 +115,16 @@ async fn run_in(
         if faketime.is_none() {
             console::note("SKIPPED: worker processes with a wrong clock; libfaketime is not installed");
         }
+        let clamd = provision::clamd_for_tests()?;
+        if clamd.is_none() {
+            console::note("SKIPPED: scans for viruses; clamd is not installed");
+        }
         let binaries = build::binaries(layout, Profile::Debug).await?;
         let python = python::environment(layout, "client", &CLIENT_TOOLS).await?;
         let foundation = scratch.services(Durability::None).await?;
-        Ok((binaries, python, chromium, faketime, foundation))
+        Ok((binaries, python, Optional { chromium, faketime, clamd }, foundation))
     };
-    let Some((binaries, python, chromium, faketime, foundation)) = signals.unless_told(preparations).await?
-    else {
+    let Some((binaries, python, optional, foundation)) = signals.unless_told(preparations).await? else {
         return Ok(None);
     };
     let prepared = async {
@@ -121,8 +133,9 @@ async fn run_in(
         let programs = Programs {
             binaries: &binaries,
             python: &python,
-            chromium: chromium.as_deref(),
-            faketime,
+            chromium: optional.chromium.as_deref(),
+            faketime: optional.faketime,
+            clamd: optional.clamd,
             redis_server: provision::redis()?,
             postgres: Postgres::here()?,
         };

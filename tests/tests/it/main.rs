@@ -9,6 +9,7 @@ mod mails;
 mod one_shots;
 mod picture;
 mod progress;
+mod scans;
 mod sdk;
 mod start;
 mod traces;
