@@ -93,6 +93,7 @@ pub(crate) enum Verb {
     Hash(Hash),
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Up {
     /// Run in the background; `cargo dev stop` ends it

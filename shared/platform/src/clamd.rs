@@ -15,10 +15,10 @@ use tokio::time::timeout;
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long clamd may take no byte of a stream.
-const STALL: Duration = Duration::from_secs(60);
+const STALL: Duration = Duration::from_mins(1);
 
 /// How long clamd may think about what it has been given.
-const VERDICT: Duration = Duration::from_secs(240);
+const VERDICT: Duration = Duration::from_mins(4);
 
 /// No reply is longer, in bytes.
 const LONGEST_REPLY: u64 = 4 * 1024;

@@ -211,11 +211,19 @@ async fn files_of_before_there_was_a_scanner_stay_available_until_something_is_f
     let content = |id: Uuid| format!("/v1/files/{id}/content");
     assert_eq!(person.get(&content(virus)).await.status, StatusCode::OK);
     let asked = Process::run("plinth-worker", &["scan", "--unscanned"], &stage).await;
-    assert_eq!(String::from_utf8_lossy(&asked.stdout), "{\"asked_again\":0,\"unscanned\":2}\n", "{asked:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&asked.stdout),
+        "{\"asked_again\":0,\"unscanned\":2,\"waived\":0}\n",
+        "{asked:?}"
+    );
     assert_eq!(person.get(&content(virus)).await.status, StatusCode::OK, "nobody has found anything yet");
     // Whoever asks again finds the jobs that there are.
     let again = Process::run("plinth-worker", &["scan", "--unscanned"], &stage).await;
-    assert_eq!(String::from_utf8_lossy(&again.stdout), "{\"asked_again\":0,\"unscanned\":0}\n", "{again:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&again.stdout),
+        "{\"asked_again\":0,\"unscanned\":0,\"waived\":0}\n",
+        "{again:?}"
+    );
 
     let worker = Process::worker(&stage).await;
     assert_eq!(antivirus(&worker).await, "answers");
@@ -230,6 +238,24 @@ async fn files_of_before_there_was_a_scanner_stay_available_until_something_is_f
     assert_eq!(person.get(&content(clean)).await.status, StatusCode::OK);
     drop(clamd);
     assert_eq!(antivirus(&worker).await, "does not answer");
+}
+
+#[tokio::test]
+async fn scans_of_a_scanner_that_was_taken_away_are_given_up_by_command() {
+    // Nobody listens there.
+    let stage = Stage::open().await.with(ADDRESS, "127.0.0.1:9");
+    let (api, worker) = (Process::api(&stage).await, Process::worker(&stage).await);
+    let person = Door::of(&api).person().await;
+    assert_eq!(antivirus(&worker).await, "does not answer");
+    let file = person.upload("photo.jpg", jpeg(400, 300)).await;
+    refused(&person, file, 409, "file_not_scanned").await;
+
+    let waived = Process::run("plinth-worker", &["scan", "--waive"], &stage).await;
+    assert_eq!(String::from_utf8_lossy(&waived.stdout), "{\"asked_again\":0,\"unscanned\":0,\"waived\":1}\n");
+    assert_eq!(until_scanned(&person, file).await["scan"]["state"], "unscanned");
+    person.until_ready(file).await;
+    let content = person.get(&format!("/v1/files/{file}/content")).await;
+    assert_eq!(content.status, StatusCode::OK);
 }
 
 /// What a process that is ready says of the scanner.

@@ -15,25 +15,38 @@ pub struct Arguments {
     /// found in them
     #[arg(long)]
     unscanned: bool,
+    /// Give up the scans that are waited for instead, as after the scanner was taken away for good: these files become
+    /// available unscanned
+    #[arg(long, conflicts_with = "unscanned")]
+    waive: bool,
 }
 
 /// What came of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Report {
     /// Scans that are waited for and that nobody was about to do.
     asked_again: u64,
     unscanned: u64,
+    /// Files' contents that became available unscanned.
+    waived: u64,
 }
 
-/// Asks the workers; the line to print.
+/// Does it; the line to print.
 pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<String> {
     let stores = Stores::new(settings, APPLICATION)?;
-    anyhow::ensure!(
-        stores.antivirus.clamd().is_some(),
-        "PLINTH_CLAMAV_ADDRESS is not set: nobody would scan"
-    );
     let scans = Scans::new(&stores, &settings.files.presets);
-    let asked_again = scans.ask_again().await?;
-    let unscanned = if arguments.unscanned { scans.ask_for_unscanned().await? } else { 0 };
-    Ok(serde_json::to_string(&Report { asked_again, unscanned })? + "\n")
+    let mut report = Report::default();
+    if arguments.waive {
+        report.waived = scans.waive().await?;
+    } else {
+        anyhow::ensure!(
+            stores.antivirus.clamd().is_some(),
+            "PLINTH_CLAMAV_ADDRESS is not set: nobody would scan"
+        );
+        report.asked_again = scans.ask_again().await?;
+        if arguments.unscanned {
+            report.unscanned = scans.ask_for_unscanned().await?;
+        }
+    }
+    Ok(serde_json::to_string(&report)? + "\n")
 }

@@ -64,18 +64,23 @@ impl Scans {
             Verdict::Infected(signature) => (ScanState::Infected, Some(signature)),
             Verdict::TooLarge => (ScanState::TooLarge, None),
         };
+        let scan = Scan { state, at: Some(self.stores.clock.now()), signature };
+        tracing::info!(blob.id = %blob.id, verdict = state.as_str(), "scanned");
+        self.settle(blob, &scan).await
+    }
+
+    /// Writes down what is known from now on, and does what comes of it.
+    async fn settle(&self, blob: &Blob, scan: &Scan) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         usage::hold(unit.connection(), blob.owner).await?;
-        let scan = Scan { state, at: Some(unit.at()), signature };
-        let Some(scanned) = blobs::repository::set_scanned(unit.connection(), blob.id, &scan).await? else {
+        let Some(scanned) = blobs::repository::set_scanned(unit.connection(), blob.id, scan).await? else {
             return Ok(());
         };
         let files = repository::files_with(unit.connection(), blob.id, None).await?;
-        tracing::info!(blob.id = %blob.id, verdict = state.as_str(), "scanned");
         if let Some(signature) = &scan.signature {
             quarantine(&mut unit, blob.owner, &files, signature).await?;
         } else if let Some((file, _)) = files.first()
-            && is_available(state, &self.stores.antivirus)
+            && is_available(scan.state, &self.stores.antivirus)
             && scanned.job.is_none()
         {
             let content_type = scanned.content_type.as_str();
@@ -83,6 +88,26 @@ impl Scans {
             variants::begin(&mut unit, of, &self.presets).await?;
         }
         unit.commit().await
+    }
+
+    /// Gives up the scans that are waited for: these files are available from now on, unscanned; how many there were.
+    pub async fn waive(&self) -> Result<u64> {
+        let (mut waived, mut after) = (0, None);
+        loop {
+            let found = blobs::repository::waiting(&self.stores.db, after, BATCH).await?;
+            let Some(last) = found.last() else { break };
+            after = Some(*last);
+            for id in found {
+                let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else { continue };
+                self.settle(&blob, &Scan { state: ScanState::Unscanned, at: None, signature: None }).await?;
+                waived += 1;
+            }
+        }
+        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+        let details = json!({ "blobs": waived });
+        unit.audit_with(Action::ScansWaived, Target::None, Outcome::Success, details).await?;
+        unit.commit().await?;
+        Ok(waived)
     }
 
     /// Asks for scans of everything that nobody has scanned; how many were asked for. What is available stays so until

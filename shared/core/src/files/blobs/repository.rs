@@ -162,7 +162,7 @@ pub(in crate::files) struct Scanned {
     pub(in crate::files) job: Option<JobId>,
 }
 
-/// `None` where it is not stored any more, or has its verdict.
+/// `None` where it is not stored any more, or has its verdict, or is unscanned and shall be so.
 pub(in crate::files) async fn set_scanned(
     connection: &mut PgConnection,
     id: BlobId,
@@ -170,7 +170,7 @@ pub(in crate::files) async fn set_scanned(
 ) -> sqlx::Result<Option<Scanned>> {
     let query = sqlx::query!(
         "UPDATE blobs SET scan = $2, scanned_at = $3, signature = $4
-         WHERE id = $1 AND state = 'stored' AND scan IN ('unscanned', 'pending')
+         WHERE id = $1 AND state = 'stored' AND scan IN ('unscanned', 'pending') AND scan <> $2
          RETURNING content_type, job_id",
         id.0,
         scan.state.as_str(),
@@ -216,6 +216,20 @@ pub(in crate::files) async fn scan_of(connection: &mut PgConnection, id: BlobId)
     let query = sqlx::query!("SELECT scan, scanned_at, signature FROM blobs WHERE id = $1", id.0);
     let row = named("blobs.scan_of", query.fetch_one(connection)).await?;
     scan(&row.scan, row.scanned_at, row.signature)
+}
+
+/// Stored blobs whose verdict is waited for.
+pub(in crate::files) async fn waiting(
+    db: &PgPool,
+    after: Option<BlobId>,
+    limit: i64,
+) -> sqlx::Result<Vec<BlobId>> {
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM blobs WHERE state = 'stored' AND scan = 'pending' AND id > $1 ORDER BY id LIMIT $2",
+        after.map_or(Uuid::nil(), |after| after.0),
+        limit,
+    );
+    Ok(named("blobs.waiting", query.fetch_all(db)).await?.into_iter().map(BlobId).collect())
 }
 
 /// Stored blobs in this state for which no job is about to ask the scanner.
