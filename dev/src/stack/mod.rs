@@ -169,16 +169,19 @@ impl Foundation {
         options: &Options,
         processes: &mut Vec<Supervised>,
     ) -> Result<(Manifest, Environment)> {
-        let mut settings = options.settings.clone();
-        if options.clamd {
+        let clamav_address = if options.clamd {
             let Self { layout, ports, logs, ledger, .. } = self;
-            let address = self.backing.start_clamd(layout, ports, logs, ledger).await?;
-            settings.push(pair("PLINTH_CLAMAV_ADDRESS", &address));
-        }
+            Some(self.backing.start_clamd(layout, ports, logs, ledger).await?)
+        } else {
+            None
+        };
+        let mut settings = options.settings.clone();
+        settings.extend(clamav_address.as_deref().map(|address| pair("PLINTH_CLAMAV_ADDRESS", address)));
         let environment = self.environment(&settings);
         let api = options.binaries.join("plinth-api");
         let worker = options.binaries.join("plinth-worker");
         let mut manifest = Manifest::begin(self, options)?;
+        manifest.clamav_address = clamav_address;
         self.facts.ports = self.ports.remembered();
         self.layout.keep(&self.facts)?;
 

@@ -275,7 +275,8 @@ mod tests {
     #[tokio::test]
     async fn a_clamd_that_has_heard_enough_is_listened_to_while_there_is_more_to_say() {
         let (clamd, _heard) = told(100_000, b"INSTREAM size limit exceeded. ERROR\0").await;
-        let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[7; 65_536])));
+        let chunk = Bytes::from(vec![7; 65_536]);
+        let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(chunk.clone()));
         assert_eq!(clamd.scan(endless).await.expect("a verdict"), Verdict::TooLarge);
     }
 

@@ -96,8 +96,8 @@ impl Scene {
         let usage = "INSERT INTO storage_usage (owner_id) SELECT owner_id FROM files";
         sqlx::query(usage).execute(&stores.db).await.expect("inserts");
 
-        let (_scanner, jobs, mails) = (scanner, Vec::new(), Vec::new());
-        let mut scene = Self { stage, stores, server, _scanner, jobs, mails, picture, purged };
+        let (jobs, mails) = (Vec::new(), Vec::new());
+        let mut scene = Self { stage, stores, server, _scanner: scanner, jobs, mails, picture, purged };
         let moved = format!("moved-{}", address(moving));
         let notification = NewNotification {
             user_id: UserId(owner),
