@@ -241,6 +241,40 @@ async fn files_of_before_there_was_a_scanner_stay_available_until_something_is_f
 }
 
 #[tokio::test]
+async fn images_that_were_asked_for_before_there_was_a_scanner_are_made_after_its_verdict() {
+    let Some(mut clamd) = ClamdServer::prepare() else { return };
+    let stage = Stage::open().await;
+    let api = Process::api(&stage).await;
+    let person = Door::of(&api).administrator(&stage).await;
+    let first = person.upload("photo.jpg", jpeg(400, 300)).await;
+
+    let stage = stage.with(ADDRESS, clamd.address());
+    let (api, stores) = (Process::api(&stage).await, stage.stores());
+    let person = Door::of(&api).log_in(&person.email).await;
+    // The same bytes: from here on they wait for a verdict.
+    let second = person.upload("again.jpg", jpeg(400, 300)).await;
+    for file in [first, second] {
+        refused(&person, file, 409, "file_not_scanned").await;
+    }
+    let _worker = Process::worker(&stage).await;
+    let made = "SELECT count(*) FROM jobs WHERE kind = 'files.thumbnails' AND state = 'done'";
+    until("the job of before finds nothing that it may read", async || {
+        (count(&stores, made).await == 1).then_some(())
+    })
+    .await;
+    assert_eq!(count(&stores, "SELECT count(*) FROM file_variants WHERE state <> 'pending'").await, 0);
+
+    clamd.start_again().await;
+    sqlx::query("UPDATE jobs SET run_at = now() WHERE kind = 'files.scan' AND state = 'retrying'")
+        .execute(&stores.db)
+        .await
+        .expect("updates");
+    for file in [first, second] {
+        person.until_ready(file).await;
+    }
+}
+
+#[tokio::test]
 async fn scans_of_a_scanner_that_was_taken_away_are_given_up_by_command() {
     // Nobody listens there.
     let stage = Stage::open().await.with(ADDRESS, "127.0.0.1:9");

@@ -81,7 +81,7 @@ impl Scans {
             quarantine(&mut unit, blob.owner, &files, signature).await?;
         } else if let Some((file, _)) = files.first()
             && is_available(scan.state, &self.stores.antivirus)
-            && scanned.job.is_none()
+            && scanned.are_variants_due
         {
             let content_type = scanned.content_type.as_str();
             let of = Derivable { file: *file, blob: blob.id, owner: blob.owner, content_type };

@@ -107,7 +107,7 @@ async fn expect(
     let presets: Vec<String> = presets.iter().map(|preset| preset.name.as_str().to_owned()).collect();
     let query = sqlx::query!(
         "INSERT INTO file_variants (blob_id, preset, state, updated_at)
-         SELECT $1, preset, 'pending', $3 FROM unnest($2::text[]) AS preset",
+         SELECT $1, preset, 'pending', $3 FROM unnest($2::text[]) AS preset ON CONFLICT DO NOTHING",
         blob.0,
         &presets,
         at,

@@ -158,8 +158,8 @@ pub(in crate::files) async fn set_job(
 /// What is known of a blob whose verdict was just written down.
 pub(in crate::files) struct Scanned {
     pub(in crate::files) content_type: String,
-    /// Makes its variants.
-    pub(in crate::files) job: Option<JobId>,
+    /// Its variants were not asked for, or are still to be made.
+    pub(in crate::files) are_variants_due: bool,
 }
 
 /// `None` where it is not stored any more, or has its verdict, or is unscanned and shall be so.
@@ -169,16 +169,17 @@ pub(in crate::files) async fn set_scanned(
     scan: &Scan,
 ) -> sqlx::Result<Option<Scanned>> {
     let query = sqlx::query!(
-        "UPDATE blobs SET scan = $2, scanned_at = $3, signature = $4
+        r#"UPDATE blobs SET scan = $2, scanned_at = $3, signature = $4
          WHERE id = $1 AND state = 'stored' AND scan IN ('unscanned', 'pending') AND scan <> $2
-         RETURNING content_type, job_id",
+         RETURNING content_type, job_id IS NULL OR EXISTS
+             (SELECT FROM file_variants WHERE blob_id = blobs.id AND file_variants.state = 'pending') AS "are_due!""#,
         id.0,
         scan.state.as_str(),
         scan.at,
         scan.signature,
     );
     let row = named("blobs.set_scanned", query.fetch_optional(connection)).await?;
-    Ok(row.map(|row| Scanned { content_type: row.content_type, job: row.job_id.map(JobId) }))
+    Ok(row.map(|row| Scanned { content_type: row.content_type, are_variants_due: row.are_due }))
 }
 
 /// From here on its verdict is waited for.
