@@ -160,7 +160,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let stores = Stores::new(&settings, SERVICE)?;
     let draining = CancellationToken::new();
     let endpoint = endpoint(&settings, &stores, &draining)?;
-    let readiness = stores.readiness();
+    let readiness = stores.readiness().noting("antivirus", stores.antivirus.standing());
 
     let gone = CancellationToken::new();
     let internal =

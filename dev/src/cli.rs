@@ -93,6 +93,7 @@ pub(crate) enum Verb {
     Hash(Hash),
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Up {
     /// Run in the background; `cargo dev stop` ends it
@@ -105,6 +106,9 @@ pub(crate) struct Up {
     /// Build and run the release profile
     #[arg(long)]
     pub(crate) release: bool,
+    /// Scan files for viruses with a private clamd, which knows the EICAR test file
+    #[arg(long)]
+    pub(crate) clamd: bool,
     /// This process is the background half of --detach
     #[arg(long, hide = true)]
     pub(crate) background: bool,

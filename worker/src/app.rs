@@ -4,6 +4,7 @@ use clap::Args;
 use plinth_core::Stores;
 use plinth_core::jobs::Ledger;
 use plinth_domain::job::Queue;
+use plinth_platform::internal::Readiness;
 use plinth_platform::settings::{List, QueueConcurrency, Settings, WorkerSettings};
 use plinth_platform::{internal, shutdown, telemetry};
 use tokio_util::sync::CancellationToken;
@@ -30,7 +31,7 @@ pub async fn run(settings: Settings, run: Run) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(SERVICE, &settings)?;
     let queues = shares(&settings.worker, run)?;
     let stores = Stores::new(&settings, SERVICE)?;
-    let readiness = stores.readiness();
+    let readiness = readiness(&stores, queues.iter().any(|(queue, _)| *queue == Queue::Files));
     let registry = handlers::all(&stores, &settings)?;
 
     let stop = CancellationToken::new();
@@ -55,6 +56,18 @@ pub async fn run(settings: Settings, run: Run) -> anyhow::Result<()> {
         internal.await??;
     }
     Ok(())
+}
+
+/// Who scans is asked whether he answers. His silence makes nothing unready: mails go on, and scans wait.
+fn readiness(stores: &Stores, serves_files: bool) -> Readiness {
+    let clamd = stores.antivirus.clamd().filter(|_| serves_files).cloned();
+    let Some(clamd) = clamd else {
+        return stores.readiness().noting("antivirus", stores.antivirus.standing());
+    };
+    stores.readiness().asking("antivirus", move || {
+        let clamd = clamd.clone();
+        async move { clamd.ping().await }
+    })
 }
 
 /// Each queue once, with how many of its jobs run at once: as the command line says, the settings, or the default.

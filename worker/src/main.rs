@@ -8,6 +8,7 @@ use plinth_platform::causes;
 use plinth_platform::settings::Settings;
 use plinth_worker::commands::{jobs, keys, queues};
 use plinth_worker::files::command::{self as variants, Variants};
+use plinth_worker::files::scan_command as scan;
 use plinth_worker::{app, cleanup, periodic, reconcile};
 
 /// Faster than the system's, and gives memory back after a burst.
@@ -40,6 +41,8 @@ enum Ours {
     Cleanup(cleanup::command::Arguments),
     /// Compare S3 with PostgreSQL once, mend what can be mended, print one line of JSON, and exit: for cron.
     Reconcile(reconcile::command::Arguments),
+    /// Ask for scans that are waited for and that nobody is about to do, print one line of JSON, and exit.
+    Scan(scan::Arguments),
     /// The keys of files.
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -83,6 +86,7 @@ fn execute(command: Ours) -> anyhow::Result<()> {
             Ours::Run(run) => app::run(settings, run).await,
             Ours::Cleanup(arguments) => cleanup::command::run(&settings, arguments).await,
             Ours::Reconcile(arguments) => reconcile::command::run(&settings, &arguments).await,
+            Ours::Scan(arguments) => print(&scan::run(&settings, &arguments).await?),
             Ours::Keys(command) => {
                 let (line, is_well) = keys::run(&settings, &command).await?;
                 print(&line)?;

@@ -21,6 +21,7 @@ pub(super) struct File {
     state: String,
     /// The number of the version that is shown here.
     version: i32,
+    scan: Scan,
     /// Pixels of the picture as it is seen; absent where it is none, or not read yet.
     width: Option<i64>,
     /// Pixels.
@@ -38,6 +39,25 @@ pub(super) struct File {
     /// When its name, its tags or its content last changed.
     updated_at: OffsetDateTime,
     trashed_at: Option<OffsetDateTime>,
+}
+
+/// What a scanner for viruses says of the bytes.
+#[derive(Object)]
+struct Scan {
+    /// `pending` until it has answered; then `clean`, `infected`, or `too_large` for it. `unscanned` where there is none, or
+    /// was none. Nobody can download what is `pending` or `infected`, nor, unless this installation allows it, what is
+    /// `too_large`.
+    state: String,
+    /// When it answered.
+    scanned_at: Option<OffsetDateTime>,
+    /// The name of what was found.
+    signature: Option<String>,
+}
+
+impl From<plinth_domain::file::Scan> for Scan {
+    fn from(scan: plinth_domain::file::Scan) -> Self {
+        Self { state: scan.state.as_str().to_owned(), scanned_at: scan.at, signature: scan.signature }
+    }
 }
 
 /// An image derived from a file.
@@ -72,6 +92,7 @@ impl From<plinth_domain::file::File> for File {
             sha256,
             state: file.state.as_str().to_owned(),
             version: file.version,
+            scan: file.scan.into(),
             job_id: file.job.map(|job| job.0),
             width: picture.as_ref().map(|picture| picture.width.into()),
             height: picture.as_ref().map(|picture| picture.height.into()),
@@ -111,6 +132,7 @@ pub(super) struct FileVersion {
     size: i64,
     /// In hexadecimal.
     sha256: String,
+    scan: Scan,
     created_at: OffsetDateTime,
 }
 
@@ -121,6 +143,7 @@ impl From<plinth_domain::file::Version> for FileVersion {
             sha256: version.sha256_hex(),
             content_type: version.content_type,
             size: version.size,
+            scan: version.scan.into(),
             created_at: version.created_at,
         }
     }

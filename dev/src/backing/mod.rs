@@ -1,6 +1,7 @@
 //! Everything that api and worker stand on: PostgreSQL, Redis, the S3 endpoint
 //! and the mailbox, each private to one stack.
 
+mod clamd;
 mod faults;
 mod postgres;
 mod redis;
@@ -139,6 +140,23 @@ impl Backing {
             return Err(error.context(format!("see {}", shown(layout, &layout.logs))));
         }
         Ok(backing)
+    }
+
+    /// Starts a scanner for viruses beside the rest; where it listens.
+    pub(crate) async fn start_clamd(
+        &mut self,
+        layout: &Layout,
+        ports: &mut Ports,
+        logs: &Logs,
+        ledger: &mut Ledger,
+    ) -> Result<String> {
+        let port = ports.reserve("clamd")?;
+        let program = clamd::program(layout, port)?;
+        ports.release("clamd");
+        self.processes.push(program.start(&logs.open("clamd")?, ledger)?);
+        let address = format!("127.0.0.1:{port}");
+        clamd::wait_until_ready(&address, &mut self.processes).await?;
+        Ok(address)
     }
 
     /// Makes a database in the private cluster; fails when there is none.

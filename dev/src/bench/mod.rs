@@ -93,6 +93,7 @@ async fn start(scratch: &Scratch) -> Result<Stack> {
     let options = Options {
         binaries: build::folder(Profile::Release)?,
         replicas: 1,
+        clamd: false,
         settings: SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
     };
     scratch.services(Durability::Full).await?.raise(&options).await

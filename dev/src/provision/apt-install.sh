@@ -7,7 +7,7 @@ export DEBIAN_FRONTEND=noninteractive
 policy=/usr/sbin/policy-rc.d
 mark='# temporary: plinth, cargo dev'
 clusters=/etc/postgresql-common/createcluster.conf
-units='postgresql.service redis-server.service nginx.service'
+units='postgresql.service redis-server.service nginx.service clamav-daemon.service clamav-daemon.socket clamav-freshclam.service'
 
 # What a killed run left behind goes first.
 if [ -e "$policy" ] && grep -qF "$mark" "$policy"; then rm -f "$policy"; fi

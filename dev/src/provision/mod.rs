@@ -25,6 +25,7 @@ pub(crate) enum Tool {
     Nasm,
     Chromium,
     Faketime,
+    Clamd,
 }
 
 impl Tool {
@@ -40,6 +41,7 @@ impl Tool {
             Self::Nasm => "nasm",
             Self::Chromium => "Chromium",
             Self::Faketime => "libfaketime",
+            Self::Clamd => "clamd",
         }
     }
 
@@ -55,6 +57,7 @@ impl Tool {
             Self::Nasm => "nasm",
             Self::Chromium => "chromium",
             Self::Faketime => "libfaketime",
+            Self::Clamd => "clamav-daemon",
         }
     }
 
@@ -69,6 +72,7 @@ impl Tool {
             Self::Nasm => "nasm",
             Self::Chromium => "chromium",
             Self::Faketime => "libfaketime",
+            Self::Clamd => "clamav",
         }
     }
 
@@ -83,6 +87,7 @@ impl Tool {
             Self::Nasm => on_path("nasm").is_some(),
             Self::Chromium => chromium_here().is_some(),
             Self::Faketime => find::faketime().is_some(),
+            Self::Clamd => on_path("clamd").is_some(),
         }
     }
 
@@ -97,7 +102,8 @@ impl Tool {
             | Self::Wrk
             | Self::Nasm
             | Self::Chromium
-            | Self::Faketime => "",
+            | Self::Faketime
+            | Self::Clamd => "",
         }
     }
 }
@@ -174,6 +180,19 @@ fn chromium_here() -> Option<PathBuf> {
 pub(crate) fn faketime() -> Result<Option<PathBuf>> {
     match find::faketime() {
         None if std::env::var_os("CI").is_some() => required(Tool::Faketime, find::faketime).map(Some),
+        here => Ok(here),
+    }
+}
+
+/// The path of clamd, `ClamAV`'s daemon.
+pub(crate) fn clamd() -> Result<PathBuf> {
+    required(Tool::Clamd, || on_path("clamd"))
+}
+
+/// The same for tests; installed as Chromium is.
+pub(crate) fn clamd_for_tests() -> Result<Option<PathBuf>> {
+    match on_path("clamd") {
+        None if std::env::var_os("CI").is_some() => clamd().map(Some),
         here => Ok(here),
     }
 }

@@ -52,6 +52,6 @@ fn running(layout: &Layout) -> Option<Manifest> {
 
 async fn start(scratch: &Scratch, layout: &Layout) -> Result<Stack> {
     let binaries = build::binaries(layout, Profile::Debug).await?;
-    let options = Options { binaries, replicas: 1, settings: Vec::new() };
+    let options = Options { binaries, replicas: 1, clamd: false, settings: Vec::new() };
     scratch.services(Durability::None).await?.raise(&options).await
 }

@@ -36,6 +36,8 @@ pub(crate) struct Manifest {
     pub(crate) s3_bucket: String,
     pub(crate) s3_access_key_id: String,
     pub(crate) s3_secret_access_key: String,
+    /// Where clamd listens, when files are scanned.
+    pub(crate) clamav_address: Option<String>,
     /// The certificate to trust when `api_url` is https.
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) replicas: Vec<Replica>,
@@ -86,6 +88,7 @@ impl Manifest {
             s3_bucket: BUCKET.to_owned(),
             s3_access_key_id: facts.s3_access_key_id.clone(),
             s3_secret_access_key: facts.s3_secret_access_key.clone(),
+            clamav_address: None,
             ca_file,
             replicas,
             worker_internal_bind,
@@ -133,6 +136,9 @@ impl Manifest {
         rows.push(("S3", format!("{} (bucket {})", self.s3_endpoint, self.s3_bucket)));
         rows.push(("PostgreSQL", self.database_url.clone()));
         rows.push(("Redis", self.redis_url.clone()));
+        if let Some(address) = &self.clamav_address {
+            rows.push(("clamd", format!("{address} (knows the EICAR test file)")));
+        }
         rows.push(("Administrator", format!("{}  {}", self.admin_email, self.admin_password)));
         if let Some(ca) = &self.ca_file {
             rows.push(("CA certificate", relative(layout, ca)));

@@ -36,6 +36,8 @@ pub(crate) struct Options {
     /// The folder of the built binaries.
     pub(crate) binaries: PathBuf,
     pub(crate) replicas: u16,
+    /// Whether files are scanned for viruses.
+    pub(crate) clamd: bool,
     /// Settings of api and worker that differ from a developer's stack.
     pub(crate) settings: Variables,
 }
@@ -174,10 +176,19 @@ impl Foundation {
         options: &Options,
         processes: &mut Vec<Supervised>,
     ) -> Result<(Manifest, Environment)> {
-        let environment = self.environment(&options.settings);
+        let clamav_address = if options.clamd {
+            let Self { layout, ports, logs, ledger, .. } = self;
+            Some(self.backing.start_clamd(layout, ports, logs, ledger).await?)
+        } else {
+            None
+        };
+        let mut settings = options.settings.clone();
+        settings.extend(clamav_address.as_deref().map(|address| pair("PLINTH_CLAMAV_ADDRESS", address)));
+        let environment = self.environment(&settings);
         let api = options.binaries.join("plinth-api");
         let worker = options.binaries.join("plinth-worker");
         let mut manifest = Manifest::begin(self, options)?;
+        manifest.clamav_address = clamav_address;
         self.facts.ports = self.ports.remembered();
         self.layout.keep(&self.facts)?;
 

@@ -60,6 +60,8 @@ struct Programs<'a> {
     chromium: Option<&'a Path>,
     /// What gives a process another clock, where it is.
     faketime: Option<PathBuf>,
+    /// The scanner for viruses, where it is.
+    clamd: Option<PathBuf>,
     /// What a test starts that stops its servers.
     redis_server: PathBuf,
     postgres: Postgres,
@@ -75,6 +77,13 @@ struct Languages {
     node: PathBuf,
     /// What others have written in JavaScript.
     node_modules: PathBuf,
+}
+
+/// Programs that a developer's machine may be without.
+struct Optional {
+    chromium: Option<PathBuf>,
+    faketime: Option<PathBuf>,
+    clamd: Option<PathBuf>,
 }
 
 /// PostgreSQL's programs, and who runs them: nobody else than the tests where there is no such account.
@@ -122,6 +131,10 @@ async fn run_in(
         if faketime.is_none() {
             console::note("SKIPPED: worker processes with a wrong clock; libfaketime is not installed");
         }
+        let clamd = provision::clamd_for_tests()?;
+        if clamd.is_none() {
+            console::note("SKIPPED: scans for viruses; clamd is not installed");
+        }
         let binaries = build::binaries(layout, Profile::Debug).await?;
         let python = python::environment(layout, "client", &CLIENT_TOOLS).await?;
         let tests = layout.root.join("tests/tests");
@@ -131,10 +144,9 @@ async fn run_in(
         let mut foundation = scratch.services(Durability::None).await?;
         let moto = Moto::start(&python_clients, &mut foundation)?;
         let languages = Languages { python, python_clients, node, node_modules };
-        Ok((binaries, languages, chromium, faketime, foundation, moto))
+        Ok((binaries, languages, Optional { chromium, faketime, clamd }, foundation, moto))
     };
-    let Some((binaries, languages, chromium, faketime, foundation, moto)) =
-        signals.unless_told(preparations).await?
+    let Some((binaries, languages, optional, foundation, moto)) = signals.unless_told(preparations).await?
     else {
         return Ok(None);
     };
@@ -144,8 +156,9 @@ async fn run_in(
         let programs = Programs {
             binaries: &binaries,
             languages: &languages,
-            chromium: chromium.as_deref(),
-            faketime,
+            chromium: optional.chromium.as_deref(),
+            faketime: optional.faketime,
+            clamd: optional.clamd,
             redis_server: provision::redis()?,
             postgres: Postgres::here()?,
         };

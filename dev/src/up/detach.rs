@@ -30,6 +30,7 @@ pub(crate) async fn run(layout: &Layout, args: &Up, lock: Lock) -> Result<ExitCo
     command
         .args(["up", "--background", "--replicas", &args.replicas.to_string()])
         .args(args.release.then_some("--release"))
+        .args(args.clamd.then_some("--clamd"))
         .current_dir(&layout.root)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

@@ -56,6 +56,9 @@ fn provide(args: &Up) -> Result<()> {
     if args.replicas > 1 {
         provision::ensure(&[Tool::Nginx])?;
     }
+    if args.clamd {
+        provision::ensure(&[Tool::Clamd])?;
+    }
     Ok(())
 }
 
@@ -75,7 +78,7 @@ async fn start(layout: &Layout, args: &Up, signals: &mut Signals) -> Result<Opti
             return otherwise.map(|_| None);
         }
     };
-    let options = Options { binaries, replicas: args.replicas, settings: Vec::new() };
+    let options = Options { binaries, replicas: args.replicas, clamd: args.clamd, settings: Vec::new() };
     signals.unless_told(foundation.raise(&options)).await
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use plinth_object_store::{AccessKey, Connection, Encryption, ObjectStore};
+use plinth_platform::antivirus::Antivirus;
 use plinth_platform::clock::Clock;
 use plinth_platform::crypto::{KeyService, LocalKeys, RootKey};
 use plinth_platform::database::{self, PgPool};
@@ -12,13 +13,14 @@ use plinth_platform::settings::{S3Settings, ServerSideEncryption, Settings};
 
 use crate::{Error, Result};
 
-/// PostgreSQL, Redis, S3, the keys of what is in it, and the clock.
+/// PostgreSQL, Redis, S3, the keys of what is in it, what scans it, and the clock.
 #[derive(Clone)]
 pub struct Stores {
     pub db: PgPool,
     pub redis: Redis,
     pub objects: ObjectStore,
     pub keys: Arc<dyn KeyService>,
+    pub antivirus: Antivirus,
     pub clock: Clock,
 }
 
@@ -31,6 +33,7 @@ impl Stores {
             redis: Redis::new(&settings.redis)?,
             objects: ObjectStore::new(&connection(&settings.s3)),
             keys: LocalKeys::service(settings.files.master_keys.as_ref(), &root),
+            antivirus: Antivirus::new(&settings.clamav),
             clock: Clock::default(),
         })
     }

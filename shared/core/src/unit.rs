@@ -48,6 +48,11 @@ impl Unit {
         self.at
     }
 
+    /// The stores beside this change.
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
     /// The connection that the repositories write through.
     pub fn connection(&mut self) -> &mut PgConnection {
         &mut self.transaction
@@ -80,6 +85,15 @@ impl Unit {
     pub async fn enqueue<J: JobPayload>(&mut self, job: &J) -> Result<JobId> {
         let traceparent = self.traceparent();
         let new = self.new_job(traceparent.as_deref());
+        let note = jobs::repository::insert(&mut self.transaction, job, new).await?;
+        self.pushes.push(note);
+        Ok(note.job)
+    }
+
+    /// Asks for a job that somebody else than the actor may watch.
+    pub(crate) async fn enqueue_for<J: JobPayload>(&mut self, user: UserId, job: &J) -> Result<JobId> {
+        let traceparent = self.traceparent();
+        let new = NewJob { user: Some(user), ..self.new_job(traceparent.as_deref()) };
         let note = jobs::repository::insert(&mut self.transaction, job, new).await?;
         self.pushes.push(note);
         Ok(note.job)

@@ -81,6 +81,12 @@ actions! {
     FileRestored = "file.restored",
     FileDeleted = "file.deleted",
     FileProcessed = "file.processed",
+    /// A virus was found: nobody can download it.
+    FileQuarantined = "file.quarantined",
+    /// Somebody asked for scans of files that nobody has scanned.
+    ScansRequested = "files.scans_requested",
+    /// Somebody gave up the scans that were waited for.
+    ScansWaived = "files.scans_waived",
     /// Somebody asked for all derived images to be made as the settings say.
     VariantsRegenerated = "file.variants_regenerated",
     ShareLinkCreated = "share_link.created",

@@ -109,6 +109,22 @@ states! {
     VariantState { Pending = "pending", Ready = "ready", Failed = "failed" }
 }
 
+states! {
+    /// What a scanner for viruses says of bytes.
+    ScanState {
+        Unscanned = "unscanned", Pending = "pending", Clean = "clean", Infected = "infected", TooLarge = "too_large",
+    }
+}
+
+/// What is known of viruses in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    pub state: ScanState,
+    pub at: Option<OffsetDateTime>,
+    /// The name of what was found.
+    pub signature: Option<String>,
+}
+
 /// A stored file, as its current version has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct File {
@@ -124,6 +140,7 @@ pub struct File {
     /// 1 for the first.
     pub version: i32,
     pub blob: BlobId,
+    pub scan: Scan,
     /// Makes the variants, or did.
     pub job: Option<JobId>,
     /// `None` where it is none, or was not read, or not yet.
@@ -145,6 +162,7 @@ pub struct Version {
     pub size: i64,
     pub sha256: [u8; 32],
     pub blob: BlobId,
+    pub scan: Scan,
     pub created_at: OffsetDateTime,
 }
 

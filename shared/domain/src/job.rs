@@ -182,6 +182,22 @@ impl JobPayload for SendSecurityNotice {
     const MAX_ATTEMPTS: i16 = 10;
 }
 
+/// Ask the scanner for viruses about bytes that were stored; until it has answered nobody can download them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ScanBlob {
+    pub blob_id: BlobId,
+}
+
+impl JobPayload for ScanBlob {
+    const KIND: &'static str = "files.scan";
+    const QUEUE: Queue = Queue::Files;
+    const VERSION: i16 = 1;
+    /// About two days of a scanner that is away.
+    const MAX_ATTEMPTS: i16 = 400;
+    /// The file is of no use to its owner before.
+    const PRIORITY: Priority = Priority::High;
+}
+
 /// Derive the images of every [preset](crate::preset::Preset) from the bytes of a file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MakeThumbnails {

@@ -1,10 +1,11 @@
 //! The internal port: is the process alive, can it serve, what does it measure.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::{BoxFuture, join, join_all};
 use poem::http::StatusCode;
 use poem::listener::{Acceptor as _, Listener as _, TcpAcceptor, TcpListener};
 use poem::web::{Data, Json};
@@ -22,13 +23,24 @@ type Ask = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>
 #[derive(Clone, Default)]
 pub struct Readiness {
     checks: Vec<(&'static str, Ask)>,
+    /// Asked for its answer alone: the process can serve without.
+    asides: Vec<(&'static str, Aside)>,
     draining: Arc<AtomicBool>,
+}
+
+#[derive(Clone)]
+enum Aside {
+    Known(&'static str),
+    Asked(Ask),
 }
 
 #[derive(Serialize)]
 struct Report {
     status: &'static str,
     checks: Vec<Check>,
+    /// What is to be known besides, by name.
+    #[serde(flatten)]
+    asides: BTreeMap<&'static str, &'static str>,
 }
 
 #[derive(Serialize)]
@@ -45,13 +57,25 @@ impl Readiness {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display,
     {
-        self.checks.push((
-            name,
-            Arc::new(move || {
-                let asked = ask();
-                Box::pin(async move { asked.await.map_err(|error| error.to_string()) })
-            }),
-        ));
+        self.checks.push((name, told(ask)));
+        self
+    }
+
+    /// Adds something to be known that is no dependency.
+    #[must_use]
+    pub fn noting(mut self, name: &'static str, standing: &'static str) -> Self {
+        self.asides.push((name, Aside::Known(standing)));
+        self
+    }
+
+    /// Adds what is asked as a dependency is, without being one.
+    #[must_use]
+    pub fn asking<F, E>(mut self, name: &'static str, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Display,
+    {
+        self.asides.push((name, Aside::Asked(told(ask))));
         self
     }
 
@@ -61,26 +85,46 @@ impl Readiness {
     }
 
     async fn report(&self) -> Report {
-        let checks = join_all(self.checks.iter().map(|(name, ask)| async move {
-            let answer = tokio::time::timeout(CHECK_TIMEOUT, ask()).await;
-            let problem = match answer {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error),
-                Err(_) => Some("no answer in time".to_owned()),
+        let checks = join_all(
+            self.checks.iter().map(|(name, ask)| async { Check { name, ok: answers(name, ask).await } }),
+        );
+        let asides = join_all(self.asides.iter().map(|(name, aside)| async {
+            let standing = match aside {
+                Aside::Known(standing) => standing,
+                Aside::Asked(ask) if answers(name, ask).await => "answers",
+                Aside::Asked(_) => "does not answer",
             };
-            if let Some(problem) = &problem {
-                tracing::warn!(dependency = name, problem, "a dependency does not answer");
-            }
-            Check { name, ok: problem.is_none() }
-        }))
-        .await;
+            (*name, standing)
+        }));
+        let (checks, asides) = join(checks, asides).await;
         let status = match checks.iter().all(|check| check.ok) {
             _ if self.draining.load(Ordering::Relaxed) => "draining",
             true => "ready",
             false => "unready",
         };
-        Report { status, checks }
+        Report { status, checks, asides: asides.into_iter().collect() }
     }
+}
+
+fn told<F, E>(ask: impl Fn() -> F + Send + Sync + 'static) -> Ask
+where
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: std::fmt::Display,
+{
+    Arc::new(move || {
+        let asked = ask();
+        Box::pin(async move { asked.await.map_err(|error| error.to_string()) })
+    })
+}
+
+async fn answers(name: &str, ask: &Ask) -> bool {
+    let problem = match tokio::time::timeout(CHECK_TIMEOUT, ask()).await {
+        Ok(Ok(())) => return true,
+        Ok(Err(error)) => error,
+        Err(_) => "no answer in time".to_owned(),
+    };
+    tracing::warn!(dependency = name, problem, "a dependency does not answer");
+    false
 }
 
 #[handler]

@@ -2,7 +2,9 @@
 //!
 //! Each module wraps one piece of the outside world and knows no capability.
 
+pub mod antivirus;
 pub mod causes;
+pub mod clamd;
 pub mod clock;
 pub mod crypto;
 pub mod database;

@@ -2,6 +2,7 @@
 //! `cargo dev test` has started, so that all of them run side by side and in any order.
 
 mod answer;
+mod clamd_server;
 mod database;
 mod http;
 mod mailbox;
@@ -14,6 +15,7 @@ mod until;
 mod wire;
 
 pub use answer::{Answer, text};
+pub use clamd_server::ClamdServer;
 pub use mailbox::{Mail, Mailbox};
 pub use postgres_server::PostgresServer;
 pub use process::Process;

@@ -34,6 +34,8 @@ pub struct Services {
     pub chromium: Option<PathBuf>,
     /// libfaketime; none on a developer's machine that has none.
     pub faketime: Option<PathBuf>,
+    /// The scanner for viruses; none on a developer's machine that has none.
+    pub clamd: Option<PathBuf>,
     pub redis_server: PathBuf,
     pub postgres: Postgres,
 }

@@ -10,6 +10,7 @@ mod object_store;
 mod one_shots;
 mod picture;
 mod progress;
+mod scans;
 mod sdk;
 mod start;
 mod traces;

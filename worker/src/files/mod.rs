@@ -4,6 +4,8 @@ pub mod command;
 mod darkroom;
 pub mod purge;
 pub mod regeneration;
+pub mod scan;
+pub mod scan_command;
 mod studio;
 pub mod thumbnails;
 pub mod variants;

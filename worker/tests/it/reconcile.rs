@@ -220,6 +220,21 @@ async fn a_derived_image_that_is_gone_is_made_anew() {
 }
 
 #[tokio::test]
+async fn scans_that_no_job_is_about_to_do_are_asked_for_again() {
+    const SCANS: &str = "SELECT count(*) FROM jobs WHERE kind = 'files.scan'";
+    let house = House::open().await;
+    house.upload(vec![7; 100]).await;
+    house.execute("UPDATE blobs SET scan = 'pending'").await;
+    let dry = house.run(Request { dry_run: true, ..REQUEST }).await;
+    assert_eq!((dry.missing_scans, house.count(SCANS).await), (1, 0));
+    assert_eq!((house.run(REQUEST).await.missing_scans, house.count(SCANS).await), (1, 1));
+    assert_eq!((house.run(REQUEST).await.missing_scans, house.count(SCANS).await), (0, 1), "it is asked for");
+    // As where the scanner was away for longer than a job tries.
+    house.execute("UPDATE jobs SET state = 'dead', finished_at = now() WHERE kind = 'files.scan'").await;
+    assert_eq!((house.run(REQUEST).await.missing_scans, house.count(SCANS).await), (1, 2));
+}
+
+#[tokio::test]
 async fn what_stands_still_goes_and_accounts_are_counted_anew() {
     let house = House::open().await;
     house.upload(vec![1; 1_000]).await;

@@ -7,7 +7,7 @@ use plinth_domain::preset::PresetName;
 use plinth_platform::crypto::{Chunks, hex};
 use time::OffsetDateTime;
 
-use super::blobs::{Blob, Source};
+use super::blobs::{Available, Source};
 use crate::{Error, Result, Stores};
 
 /// A content, still closed.
@@ -25,7 +25,7 @@ pub struct Content {
 }
 
 impl Content {
-    pub(super) async fn of_file(stores: &Stores, file: File, blob: &Blob) -> Result<Self> {
+    pub(super) async fn of_file(stores: &Stores, file: File, blob: &Available) -> Result<Self> {
         Ok(Self {
             size: blob.size,
             etag: file.sha256_hex(),
@@ -42,7 +42,7 @@ impl Content {
         stores: &Stores,
         name: String,
         version: Version,
-        blob: &Blob,
+        blob: &Available,
     ) -> Result<Self> {
         Ok(Self {
             size: blob.size,
@@ -59,7 +59,7 @@ impl Content {
     pub(super) async fn of_variant(
         stores: &Stores,
         file: &File,
-        blob: &Blob,
+        blob: &Available,
         preset: &PresetName,
     ) -> Result<Self> {
         let variant = file.variants.iter().find(|variant| variant.preset == *preset);

@@ -9,6 +9,7 @@ mod processing;
 pub mod reconcile;
 mod repository;
 mod resumable;
+mod scans;
 mod service;
 mod sniff;
 mod trash;
@@ -25,6 +26,7 @@ pub use links::{NewShareLink, ShareLink, ShareLinks, SharedContent, SharedFile, 
 pub use listing::{Filter, ListRequest, Order};
 pub use processing::{Made, Processing, Source, Step, Tell};
 pub use resumable::{Resumable, Resumables, Writer};
+pub use scans::Scans;
 pub use service::{Change, Files};
 pub(crate) use trash::{delete_all_of, trashed};
 pub use upload::Upload;

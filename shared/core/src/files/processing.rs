@@ -12,7 +12,7 @@ use plinth_domain::preset::{Preset, PresetName, Presets};
 use plinth_platform::crypto::{Chunks, hex, sha256};
 use serde_json::json;
 
-use super::blobs::{self, Blob};
+use super::blobs::{self, Available, Blob, is_available};
 use super::download::variant_name;
 use super::{repository, variants};
 use crate::unit::Unit;
@@ -53,7 +53,7 @@ pub struct Step {
 #[derive(Debug)]
 pub struct Source {
     file: File,
-    blob: Blob,
+    blob: Available,
     /// Of these bytes, which may be those of an older version.
     variants: Vec<Variant>,
 }
@@ -77,11 +77,16 @@ impl Processing {
         Self { stores: stores.clone(), presets: presets.clone() }
     }
 
-    /// A file's bytes, those of its current version unless others are named; `None` when they have gone meanwhile.
+    /// A file's bytes, those of its current version unless others are named; `None` when they have gone meanwhile, or the
+    /// scanner keeps them back: of those that it lets pass later the images are asked for then.
     pub async fn find(&self, file: FileId, blob: Option<BlobId>) -> Result<Option<Source>> {
         let Some(file) = repository::find(&self.stores.db, file, None).await? else { return Ok(None) };
         let id = blob.unwrap_or(file.blob);
         let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else { return Ok(None) };
+        if !is_available(blob.scan.state, &self.stores.antivirus) {
+            return Ok(None);
+        }
+        let blob = blob.available(&self.stores.antivirus)?;
         let derived = variants::of_blobs(&self.stores.db, &[id.0]).await?.remove(&id).unwrap_or_default();
         Ok(Some(Source { file, blob, variants: derived.variants }))
     }
@@ -218,8 +223,10 @@ impl Processing {
         let files = repository::pictures(&self.stores.db, after, STEP).await?;
         let is_due =
             |file: &&File| !self.due_of(&file.variants, again).is_empty() || self.has_strays(&file.variants);
+        let is_available = |file: &&File| is_available(file.scan.state, &self.stores.antivirus);
         let jobs: Vec<_> = files
             .iter()
+            .filter(is_available)
             .filter(is_due)
             .map(|file| RemakeVariants { file_id: file.id, again: again.cloned() })
             .collect();

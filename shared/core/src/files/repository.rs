@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::blobs::repository as blobs;
 use super::variants::{self, Derived};
 use crate::{Error, Result};
 
@@ -39,6 +40,9 @@ pub(super) struct FileRow {
     sha256: Option<Vec<u8>>,
     version: i32,
     blob_id: Uuid,
+    scan: String,
+    scanned_at: Option<OffsetDateTime>,
+    signature: Option<String>,
     job_id: Option<Uuid>,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
@@ -58,6 +62,7 @@ impl FileRow {
             state: if self.trashed_at.is_some() { FileState::Trashed } else { FileState::Ready },
             version: self.version,
             blob: BlobId(self.blob_id),
+            scan: blobs::scan(&self.scan, self.scanned_at, self.signature)?,
             job: self.job_id.map(JobId),
             picture: derived.picture,
             variants: derived.variants,
@@ -143,7 +148,7 @@ pub(super) async fn find(db: &PgPool, id: FileId, owner: Option<UserId>) -> Resu
     let query = sqlx::query_as!(
         FileRow,
         r#"SELECT files.id, files.owner_id, name, files.content_type, files.size, sha256, version, blob_id,
-             blobs.job_id, files.created_at, files.updated_at, trashed_at,
+             scan, scanned_at, signature, blobs.job_id, files.created_at, files.updated_at, trashed_at,
              ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS "tags!"
          FROM files JOIN blobs ON blobs.id = files.blob_id
          WHERE files.id = $1 AND ($2::uuid IS NULL OR files.owner_id = $2)"#,
@@ -160,7 +165,7 @@ pub(super) async fn pictures(db: &PgPool, after: Option<FileId>, limit: i64) -> 
     let query = sqlx::query_as!(
         FileRow,
         r#"SELECT files.id, files.owner_id, name, files.content_type, files.size, sha256, version, blob_id,
-             blobs.job_id, files.created_at, files.updated_at, trashed_at,
+             scan, scanned_at, signature, blobs.job_id, files.created_at, files.updated_at, trashed_at,
              ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS "tags!"
          FROM files JOIN blobs ON blobs.id = files.blob_id
          WHERE files.id > $1 AND files.content_type = ANY($2) ORDER BY files.id LIMIT $3"#,
@@ -173,8 +178,8 @@ pub(super) async fn pictures(db: &PgPool, after: Option<FileId>, limit: i64) -> 
 
 /// The rows as files, with what is derived from their bytes.
 pub(super) async fn with_variants(db: &PgPool, rows: Vec<FileRow>) -> Result<Vec<File>> {
-    let blobs: Vec<Uuid> = rows.iter().map(|row| row.blob_id).collect();
-    let derived = variants::of_blobs(db, &blobs).await?;
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.blob_id).collect();
+    let derived = variants::of_blobs(db, &ids).await?;
     rows.into_iter()
         .map(|row| {
             // Two files may have the same bytes.
@@ -274,6 +279,22 @@ pub(super) async fn blobs_of(connection: &mut PgConnection, id: FileId) -> sqlx:
     Ok(named("file_versions.blobs", query.fetch_all(connection)).await?.into_iter().map(BlobId).collect())
 }
 
+/// The files that have a blob in one of their versions, with their names, or the one of them that is named.
+pub(super) async fn files_with(
+    connection: &mut PgConnection,
+    blob: BlobId,
+    file: Option<FileId>,
+) -> sqlx::Result<Vec<(FileId, String)>> {
+    let query = sqlx::query!(
+        "SELECT DISTINCT files.id, name FROM file_versions JOIN files ON files.id = file_id
+         WHERE file_versions.blob_id = $1 AND ($2::uuid IS NULL OR files.id = $2) ORDER BY files.id",
+        blob.0,
+        file.map(|file| file.0),
+    );
+    let rows = named("file_versions.files_with", query.fetch_all(connection)).await?;
+    Ok(rows.into_iter().map(|row| (FileId(row.id), row.name)).collect())
+}
+
 /// Removes the row, with its versions and tags; false when the owner has no such file.
 pub(super) async fn remove(connection: &mut PgConnection, id: FileId, owner: UserId) -> sqlx::Result<bool> {
     let query = sqlx::query!("DELETE FROM files WHERE id = $1 AND owner_id = $2", id.0, owner.0);
@@ -311,7 +332,7 @@ pub(super) async fn trashed(
 /// The versions of a file, the newest first, from before `before` on.
 pub(super) async fn versions(db: &PgPool, id: FileId, before: i32, limit: i64) -> Result<Vec<Version>> {
     let query = sqlx::query!(
-        "SELECT number, blob_id, content_type, size, sha256, file_versions.created_at
+        "SELECT number, blob_id, content_type, size, sha256, scan, scanned_at, signature, file_versions.created_at
          FROM file_versions JOIN blobs ON blobs.id = file_versions.blob_id
          WHERE file_id = $1 AND number < $2 ORDER BY number DESC LIMIT $3",
         id.0,
@@ -327,6 +348,7 @@ pub(super) async fn versions(db: &PgPool, id: FileId, before: i32, limit: i64) -
                 size: row.size,
                 sha256: hash(row.sha256)?,
                 blob: BlobId(row.blob_id),
+                scan: blobs::scan(&row.scan, row.scanned_at, row.signature)?,
                 created_at: row.created_at,
             })
         })

@@ -8,7 +8,7 @@ use plinth_object_store::ByteRange;
 use serde_json::json;
 
 use super::blobs::usage;
-use super::blobs::{self, Blob, Transfers, release};
+use super::blobs::{self, Available, Transfers, release};
 use super::upload::Purpose;
 use super::{
     Bounds, BrokenContent, Content, Download, Limits, ListRequest, Upload, Usage, listing, repository, trash,
@@ -123,8 +123,9 @@ impl Files {
         Content::of_variant(&self.stores, &file, &blob, preset).await
     }
 
-    async fn blob(&self, id: BlobId) -> Result<Blob> {
-        blobs::repository::find(&self.stores.db, id).await?.ok_or(Error::NotFound)
+    async fn blob(&self, id: BlobId) -> Result<Available> {
+        let blob = blobs::repository::find(&self.stores.db, id).await?.ok_or(Error::NotFound)?;
+        blob.available(&self.stores.antivirus)
     }
 
     /// The bytes of a download. What is wrong with the first of them is told at once.

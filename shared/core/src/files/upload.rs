@@ -4,15 +4,16 @@ use bytes::Bytes;
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::file::{File, FileName};
 use plinth_domain::id::{FileId, UserId};
-use plinth_domain::job::MakeThumbnails;
-use plinth_domain::preset::{self, Presets};
+use plinth_domain::job::ScanBlob;
+use plinth_domain::preset::Presets;
 use serde_json::json;
 
 use super::blobs::repository as blobs;
 use super::blobs::usage::{self, More};
 use super::blobs::{Received, Receiver, release};
 use super::repository::{self, Content, NewFile};
-use super::{Bounds, Files, variants};
+use super::variants::Derivable;
+use super::{Bounds, Files, scans, variants};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -163,24 +164,22 @@ pub(super) async fn keep(
         }
     };
     unit.audit_with(action, Target::File(id), Outcome::Success, details).await?;
-    if same.is_some() {
+    if let Some(same) = same {
         // What came is given up, with what was set aside for it.
         release(unit, received.id).await?;
+        scans::joined(unit, same, owner, id).await?;
     }
     Ok(id)
 }
 
 async fn store(unit: &mut Unit, file: FileId, received: &Received, presets: &Presets) -> Result<()> {
     let at = unit.at();
-    let job = if preset::is_image(received.content_type) {
-        let job = MakeThumbnails { file_id: file, blob_id: Some(received.id) };
-        Some(unit.enqueue(&job).await?)
-    } else {
-        None
-    };
-    blobs::set_stored(unit.connection(), received, job, at).await?;
-    if job.is_some() {
-        variants::expect(unit.connection(), received.id, presets, at).await?;
+    if unit.stores().antivirus.clamd().is_some() {
+        // What comes next comes with the verdict.
+        let job = unit.enqueue(&ScanBlob { blob_id: received.id }).await?;
+        return blobs::set_stored(unit.connection(), received, Some(job), at).await;
     }
-    Ok(())
+    blobs::set_stored(unit.connection(), received, None, at).await?;
+    let Received { id, owner, content_type, .. } = *received;
+    variants::begin(unit, Derivable { file, blob: id, owner, content_type }, presets).await
 }

@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 
 use plinth_domain::file::{Rendition, Variant, VariantState};
-use plinth_domain::id::BlobId;
+use plinth_domain::id::{BlobId, FileId, UserId};
+use plinth_domain::job::MakeThumbnails;
 use plinth_domain::picture::{Blurhash, Picture, TakenAt};
-use plinth_domain::preset::{Preset, PresetName, Presets};
+use plinth_domain::preset::{self, Preset, PresetName, Presets};
 use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::blobs::repository as blobs;
+use crate::unit::Unit;
 use crate::{Error, Result};
 
 /// What was made of a blob, as it was at one moment.
@@ -73,8 +76,29 @@ impl Row {
     }
 }
 
+/// Bytes that images may be derived from.
+pub(super) struct Derivable<'a> {
+    /// Whose owner is told.
+    pub(super) file: FileId,
+    pub(super) blob: BlobId,
+    pub(super) owner: UserId,
+    pub(super) content_type: &'a str,
+}
+
+/// Asks for the variants where these bytes are an image.
+pub(super) async fn begin(unit: &mut Unit, of: Derivable<'_>, presets: &Presets) -> Result<()> {
+    if !preset::is_image(of.content_type) {
+        return Ok(());
+    }
+    let at = unit.at();
+    let job = MakeThumbnails { file_id: of.file, blob_id: Some(of.blob) };
+    let job = unit.enqueue_for(of.owner, &job).await?;
+    blobs::set_job(unit.connection(), of.blob, job).await?;
+    Ok(expect(unit.connection(), of.blob, presets, at).await?)
+}
+
 /// The variants are to be made.
-pub(super) async fn expect(
+async fn expect(
     connection: &mut PgConnection,
     blob: BlobId,
     presets: &Presets,
@@ -83,7 +107,7 @@ pub(super) async fn expect(
     let presets: Vec<String> = presets.iter().map(|preset| preset.name.as_str().to_owned()).collect();
     let query = sqlx::query!(
         "INSERT INTO file_variants (blob_id, preset, state, updated_at)
-         SELECT $1, preset, 'pending', $3 FROM unnest($2::text[]) AS preset",
+         SELECT $1, preset, 'pending', $3 FROM unnest($2::text[]) AS preset ON CONFLICT DO NOTHING",
         blob.0,
         &presets,
         at,

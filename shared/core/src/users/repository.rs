@@ -2,6 +2,7 @@
 
 use plinth_domain::email::Email;
 use plinth_domain::id::UserId;
+use plinth_domain::permission::Permission;
 use plinth_domain::role::{self, RoleName};
 use plinth_domain::text::DisplayName;
 use plinth_domain::user::{User, UserStatus};
@@ -319,6 +320,20 @@ pub(super) async fn active_administrators(connection: &mut PgConnection) -> sqlx
         role::ADMIN,
     );
     let ids = named("users.active_administrators", query.fetch_all(connection)).await?;
+    Ok(ids.into_iter().map(UserId).collect())
+}
+
+/// Everybody who may act and has this permission by one of his roles.
+pub(super) async fn with_permission(
+    connection: &mut PgConnection,
+    permission: Permission,
+) -> sqlx::Result<Vec<UserId>> {
+    let query = sqlx::query_scalar!(
+        "SELECT DISTINCT users.id FROM users JOIN user_roles ON user_id = users.id JOIN roles ON name = role
+         WHERE $1 = ANY(permissions) AND status = 'active'",
+        permission.as_str(),
+    );
+    let ids = named("users.with_permission", query.fetch_all(connection)).await?;
     Ok(ids.into_iter().map(UserId).collect())
 }
 

@@ -4,6 +4,7 @@ use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::email::Email;
 use plinth_domain::id::UserId;
 use plinth_domain::password::Password;
+use plinth_domain::permission::Permission;
 use plinth_domain::role;
 use plinth_domain::text::DisplayName;
 use plinth_domain::user::{User, UserStatus};
@@ -156,6 +157,11 @@ pub(crate) async fn keep_an_administrator(unit: &mut Unit, leaving: UserId) -> R
         return Err(Error::Conflict { code: "last_administrator", detail });
     }
     Ok(())
+}
+
+/// Everybody who may act and has this permission by one of his roles.
+pub(crate) async fn with_permission(unit: &mut Unit, permission: Permission) -> Result<Vec<UserId>> {
+    Ok(repository::with_permission(unit.connection(), permission).await?)
 }
 
 /// The account that has this address.

@@ -4,6 +4,7 @@
 //! configuration are made from the same declaration, so that neither can drift.
 
 mod checked;
+mod clamav;
 mod declare;
 mod files;
 mod layers;
@@ -18,13 +19,15 @@ pub use checked::{
     Argon2Memory, AtLeast, Between, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, MasterKeyList, ObjectPrefix,
     RedisUrl, RootSecret, Sender, SigningSeeds, SmtpUrl, Strength,
 };
+pub use clamav::TooLargeToScan;
 pub use layers::{Layers, SettingsError};
 pub use reference::markdown;
 pub use role_limits::{LimitsByRole, RoleLimits};
 pub use s3::ServerSideEncryption;
 pub use schema::{
-    ApiSettings, AuthSettings, DatabaseSettings, FilesSettings, GeneralSettings, LimitsSettings, LogSettings,
-    RedisSettings, S3Settings, Settings, SmtpSettings, TelemetrySettings, WorkerSettings,
+    ApiSettings, AuthSettings, ClamavSettings, DatabaseSettings, FilesSettings, GeneralSettings,
+    LimitsSettings, LogSettings, RedisSettings, S3Settings, Settings, SmtpSettings, TelemetrySettings,
+    WorkerSettings,
 };
 pub use value::{ByteSize, List, LogFormat, Secret, Value};
 pub use worker::QueueConcurrency;

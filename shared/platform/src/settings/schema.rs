@@ -14,11 +14,13 @@ use super::checked::{
     Argon2Memory, AtLeast, Between, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, MasterKeyList, ObjectPrefix,
     RedisUrl, RootSecret, Sender, SigningSeeds, SmtpUrl, Strength,
 };
+use super::clamav::TooLargeToScan;
 use super::declare::settings;
 use super::role_limits::LimitsByRole;
 use super::s3::ServerSideEncryption;
 use super::value::{ByteSize, List, LogFormat, Secret};
 use super::worker::QueueConcurrency;
+use crate::clamd::Address;
 use crate::crypto::{MAX_ITERATIONS, MAX_LANES};
 
 settings! {
@@ -178,6 +180,14 @@ settings! {
         trash_kept: Duration = Some("30d"),
         /// The images derived from a picture: `name=WIDTHxHEIGHT fit format`, several separated by semicolons. The fit is contain (all is seen) or cover (the box is filled), neither enlarges; the format is jpeg or webp with a quality from q1 to q100, or png. After a change, `plinth-worker variants regenerate` makes those of the files that are there.
         presets: Presets = Some("small=256x256 contain webp q75;large=1024x1024 contain jpeg q82"),
+    }
+
+    /// The scanner for viruses; the API and the workers must be told alike.
+    clamav: ClamavSettings in "clamav" {
+        /// Where clamd listens, `host:port` or `unix:/path`; none for files that nobody scans. A file then is available when clamd has found it clean, and not before.
+        address: Option<Address> = Some(""),
+        /// What becomes of files that are larger than clamd takes (`StreamMaxLength` in clamd.conf): `refuse`, so that nobody can download them, or `allow`.
+        too_large: TooLargeToScan = Some("refuse"),
     }
 
     /// The worker.

@@ -11,6 +11,7 @@ mod postgres_away;
 mod redis_away;
 mod redis_wiped;
 mod restarts;
+mod scanner;
 mod smtp;
 mod stops;
 mod twice;

@@ -11,8 +11,8 @@ use plinth_domain::audit::Origin;
 use plinth_domain::id::{BlobId, FileId, JobId, UserId};
 use plinth_domain::job::{
     CleanUp, DeliverNotification, JobPayload, MakeThumbnails, PurgeBlob, Queue, ReconcileFiles,
-    RegenerateVariants, RemakeVariants, ResendVerificationMail, SendEmailChangeMail, SendPasswordResetMail,
-    SendSecurityNotice, SendVerificationMail,
+    RegenerateVariants, RemakeVariants, ResendVerificationMail, ScanBlob, SendEmailChangeMail,
+    SendPasswordResetMail, SendSecurityNotice, SendVerificationMail,
 };
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::notification::NewNotification;
@@ -21,6 +21,7 @@ use sqlx::{AssertSqlSafe, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::mail_server::MailServer;
+use super::scanner::{FOUND, Scanner};
 use crate::house::{count, until_none};
 use crate::picture::jpeg;
 
@@ -30,10 +31,10 @@ const KINDS: &str = include_str!("../../../../shared/domain/src/job.rs");
 /// Held, no handler has done anything that somebody else could see: those of files, and all others.
 const BEFORE_FILES: &str = "LOCK TABLE blobs";
 const BEFORE_THE_REST: &str = "LOCK TABLE sent_mails, notifications, revoked_tokens";
-/// Those that [`BEFORE_FILES`] alone holds up: thumbnails, a purge, a reconciliation, and a clean-up on its way.
-const OF_FILES: usize = 4;
+/// Those that [`BEFORE_FILES`] alone holds up: thumbnails, a scan, a purge, a reconciliation, and a clean-up on its way.
+const OF_FILES: usize = 5;
 /// Held, a handler has done a part: thumbnails are in S3 and not in the table, so are the removals of a purge; a message
-/// is not yet told to the audit log, nor is a clean-up or a reconciliation. For mails the server's silence does it.
+/// is not yet told to the audit log, nor is a virus, a clean-up or a reconciliation. For mails the server's silence does it.
 const HALF_WAY: &str = "LOCK TABLE file_variants, audit_events IN EXCLUSIVE MODE";
 /// Then, and with the server's word, a mail is sent and nobody has written it down.
 const MAILS_NOT_WRITTEN_DOWN: &str = "LOCK TABLE sent_mails IN EXCLUSIVE MODE";
@@ -57,6 +58,7 @@ struct Scene {
     stage: Stage,
     stores: Stores,
     server: MailServer,
+    _scanner: Scanner,
     jobs: Vec<(&'static str, JobId)>,
     /// Which job writes to which address.
     mails: Vec<(JobId, String)>,
@@ -67,9 +69,11 @@ struct Scene {
 impl Scene {
     async fn set() -> Self {
         let (server, url) = MailServer::start().await;
+        let (scanner, clamd) = Scanner::start().await;
         let stage = Stage::open()
             .await
             .with("PLINTH_SMTP_URL", &url)
+            .with("PLINTH_CLAMAV_ADDRESS", &clamd)
             .with("PLINTH_WORKER_CONCURRENCY", "16")
             .with("PLINTH_SMTP_PER_DOMAIN", "16")
             .with("PLINTH_DATABASE_MAX_CONNECTIONS", "16")
@@ -80,10 +84,11 @@ impl Scene {
         for user in [new, waiting, forgetful, moving, owner] {
             insert_user(&stores, user).await;
         }
-        let (picture, purged) = (BlobId(Uuid::new_v4()), BlobId(Uuid::new_v4()));
+        let [picture, purged, suspect] = [0; 3].map(|_| BlobId(Uuid::new_v4()));
         insert_blob(&stores, owner, picture, "stored").await;
         insert_blob(&stores, owner, purged, "removing").await;
         let file_id = insert_file(&stores, owner, picture).await;
+        insert_suspect(&stores, owner, suspect, file_id).await;
         let tokens = "INSERT INTO revoked_tokens (id, expires_at) VALUES
             (gen_random_uuid(), now() - interval '2 hours'), (gen_random_uuid(), now() + interval '2 hours')";
         sqlx::query(tokens).execute(&stores.db).await.expect("inserts");
@@ -91,7 +96,8 @@ impl Scene {
         let usage = "INSERT INTO storage_usage (owner_id) SELECT owner_id FROM files";
         sqlx::query(usage).execute(&stores.db).await.expect("inserts");
 
-        let mut scene = Self { stage, stores, server, jobs: Vec::new(), mails: Vec::new(), picture, purged };
+        let (jobs, mails) = (Vec::new(), Vec::new());
+        let mut scene = Self { stage, stores, server, _scanner: scanner, jobs, mails, picture, purged };
         let moved = format!("moved-{}", address(moving));
         let notification = NewNotification {
             user_id: UserId(owner),
@@ -109,6 +115,10 @@ impl Scene {
             .await;
         scene.accept_mail(&SendSecurityNotice { user_id: UserId(owner), notice }, address(owner)).await;
         scene.accept(&MakeThumbnails { file_id, blob_id: Some(picture) }).await;
+        let scan = scene.accept(&ScanBlob { blob_id: suspect }).await;
+        let noted =
+            sqlx::query("UPDATE blobs SET scan_job_id = $2 WHERE id = $1").bind(suspect.0).bind(scan.0);
+        noted.execute(&scene.stores.db).await.expect("updates");
         scene.accept(&PurgeBlob { blob_id: purged }).await;
         scene.accept(&DeliverNotification { notification }).await;
         scene.accept(&CleanUp {}).await;
@@ -205,12 +215,23 @@ impl Scene {
         for key in keys {
             assert!(self.stores.objects.get(&key, None).await.is_ok(), "{key}");
         }
-        assert_eq!(self.count("SELECT count(*) FROM blobs").await, 1, "the purged one is gone");
+        assert_eq!(self.count("SELECT count(*) FROM blobs").await, 2, "the purged one is gone");
         assert!(self.stores.objects.get(&original(self.purged), None).await.is_err(), "and its bytes");
         assert_eq!(self.count("SELECT count(*) FROM notifications WHERE kind = 'test'").await, 1);
-        assert_eq!(self.count("SELECT count(*) FROM notifications").await, 2, "and that of the picture");
+        assert_eq!(
+            self.count("SELECT count(*) FROM notifications").await,
+            3,
+            "and those of the picture and the virus"
+        );
         let told = "SELECT count(*) FROM audit_events WHERE action = 'notification.delivered'";
-        assert_eq!(self.count(told).await, 2);
+        assert_eq!(self.count(told).await, 3);
+        let found: Vec<String> = sqlx::query_scalar("SELECT signature FROM blobs WHERE scan = 'infected'")
+            .fetch_all(&self.stores.db)
+            .await
+            .expect("reads");
+        assert_eq!(found, [FOUND]);
+        let quarantined = "SELECT count(*) FROM audit_events WHERE action = 'file.quarantined'";
+        assert_eq!(self.count(quarantined).await, 1);
         assert_eq!(self.count("SELECT count(*) FROM revoked_tokens").await, 1, "the one that is not over");
         assert_eq!(self.count(RECOUNTED).await, 1, "it is counted anew");
     }
@@ -263,6 +284,16 @@ async fn insert_blob(stores: &Stores, owner: Uuid, id: BlobId, state: &str) {
         );
         sqlx::query(AssertSqlSafe(insert)).bind(id.0).execute(&stores.db).await.expect("inserts");
     }
+}
+
+/// Another version of the file, whose verdict is waited for.
+async fn insert_suspect(stores: &Stores, owner: Uuid, id: BlobId, file: FileId) {
+    insert_blob(stores, owner, id, "stored").await;
+    let pending = sqlx::query("UPDATE blobs SET scan = 'pending' WHERE id = $1").bind(id.0);
+    pending.execute(&stores.db).await.expect("updates");
+    let insert = "INSERT INTO file_versions (file_id, number, blob_id, created_at) VALUES ($1, 2, $2, now())";
+    let insert = sqlx::query(insert).bind(file.0).bind(id.0);
+    insert.execute(&stores.db).await.expect("inserts");
 }
 
 /// A file that shows these bytes.
@@ -355,7 +386,7 @@ async fn a_worker_killed_before_its_outcomes_are_written_repeats_nothing_that_an
     let done = "SELECT (SELECT count(*) FROM sent_mails WHERE accepted_at IS NOT NULL)
         + (SELECT count(DISTINCT blob_id) FROM file_variants WHERE state = 'ready')
         + (SELECT count(*) FROM notifications WHERE kind = 'test')
-        + (SELECT 2 - count(*) FROM blobs) + (SELECT 2 - count(*) FROM revoked_tokens)
+        + (SELECT 3 - count(*) FROM blobs) + (SELECT count(*) FROM blobs WHERE scan = 'infected') + (SELECT 2 - count(*) FROM revoked_tokens)
         + (SELECT count(*) FROM storage_usage WHERE files = 1)";
     until("all is done", async || (scene.count(done).await == scene.jobs.len()).then_some(())).await;
     scene.kill(worker).await;

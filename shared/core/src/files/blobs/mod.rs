@@ -3,6 +3,7 @@
 //! A row exists before the first byte is stored, and goes after the last is removed, so that S3 holds nothing that
 //! PostgreSQL does not know. What is in a blob never changes.
 
+mod availability;
 mod part;
 mod reader;
 mod receiver;
@@ -13,11 +14,13 @@ pub(super) mod usage;
 
 use std::sync::Arc;
 
-use plinth_domain::id::BlobId;
+use plinth_domain::file::Scan;
+use plinth_domain::id::{BlobId, UserId};
 use plinth_platform::crypto::{Chunks, DataKey, WrappedKey};
 
 use crate::{Error, Result, Stores};
 
+pub(super) use availability::{Available, is_available};
 pub(super) use part::{PART_CHUNKS, PartBuffer, seal_whole};
 pub use reader::{BrokenContent, Download};
 pub(super) use reader::{Source, open};
@@ -31,6 +34,7 @@ pub use rewrap::{Rewrapped, rewrap};
 #[derive(Debug, Clone)]
 pub(super) struct Blob {
     pub(super) id: BlobId,
+    pub(super) owner: UserId,
     pub(super) object_key: String,
     /// Bytes, before they were sealed.
     pub(super) size: u64,
@@ -38,11 +42,12 @@ pub(super) struct Blob {
     pub(super) key: Option<WrappedKey>,
     /// The first chunk of each writer of it.
     pub(super) segments: Vec<u32>,
+    pub(super) scan: Scan,
 }
 
 impl Blob {
-    /// Where its bytes are and how they are opened.
-    pub(super) async fn source(&self, stores: &Stores) -> Result<Source> {
+    /// Where its bytes are and how they are opened, for us: whoever gives them to somebody asks [`Available`].
+    pub(super) async fn internal_source(&self, stores: &Stores) -> Result<Source> {
         let chunks = match &self.key {
             Some(wrapped) => {
                 let key = unwrap(stores, self.id, wrapped).await?;

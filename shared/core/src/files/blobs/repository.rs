@@ -1,5 +1,6 @@
 //! The table of blobs.
 
+use plinth_domain::file::{Scan, ScanState};
 use plinth_domain::id::{BlobId, JobId, UserId};
 use plinth_platform::crypto::WrappedKey;
 use plinth_platform::database::{PgPool, named};
@@ -27,11 +28,15 @@ pub(super) struct Remains {
 
 struct Row {
     id: Uuid,
+    owner_id: Uuid,
     object_key: String,
     size: i64,
     data_key: Option<Vec<u8>>,
     master_key: Option<String>,
     segments: Vec<i32>,
+    scan: String,
+    scanned_at: Option<OffsetDateTime>,
+    signature: Option<String>,
 }
 
 impl TryFrom<Row> for Blob {
@@ -40,12 +45,24 @@ impl TryFrom<Row> for Blob {
         let segments = row.segments.into_iter().map(u32::try_from).collect::<Result<_, _>>();
         Ok(Self {
             id: BlobId(row.id),
+            owner: UserId(row.owner_id),
             object_key: row.object_key,
             size: u64::try_from(row.size).map_err(Error::internal)?,
             key: row.master_key.zip(row.data_key).map(|(master_key, bytes)| WrappedKey { master_key, bytes }),
             segments: segments.map_err(Error::internal)?,
+            scan: scan(&row.scan, row.scanned_at, row.signature)?,
         })
     }
+}
+
+/// What is known of viruses in a blob, as its row has it.
+pub(in crate::files) fn scan(
+    state: &str,
+    at: Option<OffsetDateTime>,
+    signature: Option<String>,
+) -> Result<Scan> {
+    let state = ScanState::parse(state).ok_or_else(|| Error::internal("a scan's state is none"))?;
+    Ok(Scan { state, at, signature })
 }
 
 /// False when the owner's account is deleted; one that is being deleted is waited for.
@@ -105,32 +122,141 @@ pub(in crate::files) async fn same(
     Ok(named("blobs.same", query.fetch_optional(connection)).await?.map(BlobId))
 }
 
+/// Whole; with a job that asks the scanner its verdict is waited for.
 pub(in crate::files) async fn set_stored(
     connection: &mut PgConnection,
     received: &Received,
-    job: Option<JobId>,
+    scan_job: Option<JobId>,
     at: OffsetDateTime,
 ) -> Result<()> {
     let query = sqlx::query!(
         "UPDATE blobs
-         SET state = 'stored', content_type = $2, size = $3, sha256 = $4, job_id = $5, reserved = 0,
+         SET state = 'stored', content_type = $2, size = $3, sha256 = $4, scan_job_id = $5, reserved = 0,
+             scan = CASE WHEN $5::uuid IS NULL THEN 'unscanned' ELSE 'pending' END,
              multipart_upload_id = NULL, updated_at = $6
          WHERE id = $1",
         received.id.0,
         received.content_type,
         i64::try_from(received.size).map_err(Error::internal)?,
         &received.sha256,
-        job.map(|job| job.0),
+        scan_job.map(|job| job.0),
         at,
     );
     Ok(named("blobs.set_stored", query.execute(connection)).await.map(drop)?)
+}
+
+/// The job that makes its variants.
+pub(in crate::files) async fn set_job(
+    connection: &mut PgConnection,
+    id: BlobId,
+    job: JobId,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!("UPDATE blobs SET job_id = $2 WHERE id = $1", id.0, job.0);
+    named("blobs.set_job", query.execute(connection)).await.map(drop)
+}
+
+/// What is known of a blob whose verdict was just written down.
+pub(in crate::files) struct Scanned {
+    pub(in crate::files) content_type: String,
+    /// Its variants were not asked for, or are still to be made.
+    pub(in crate::files) are_variants_due: bool,
+}
+
+/// `None` where it is not stored any more, or has its verdict, or is unscanned and shall be so.
+pub(in crate::files) async fn set_scanned(
+    connection: &mut PgConnection,
+    id: BlobId,
+    scan: &Scan,
+) -> sqlx::Result<Option<Scanned>> {
+    let query = sqlx::query!(
+        r#"UPDATE blobs SET scan = $2, scanned_at = $3, signature = $4
+         WHERE id = $1 AND state = 'stored' AND scan IN ('unscanned', 'pending') AND scan <> $2
+         RETURNING content_type, job_id IS NULL OR EXISTS
+             (SELECT FROM file_variants WHERE blob_id = blobs.id AND file_variants.state = 'pending') AS "are_due!""#,
+        id.0,
+        scan.state.as_str(),
+        scan.at,
+        scan.signature,
+    );
+    let row = named("blobs.set_scanned", query.fetch_optional(connection)).await?;
+    Ok(row.map(|row| Scanned { content_type: row.content_type, are_variants_due: row.are_due }))
+}
+
+/// From here on its verdict is waited for.
+pub(in crate::files) async fn set_pending(
+    connection: &mut PgConnection,
+    id: BlobId,
+    job: JobId,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE blobs SET scan = 'pending', scan_job_id = $2 WHERE id = $1 AND scan = 'unscanned'",
+        id.0,
+        job.0,
+    );
+    named("blobs.set_pending", query.execute(connection)).await.map(drop)
+}
+
+/// The jobs that ask for these, which are as available as before.
+pub(in crate::files) async fn set_asked(
+    connection: &mut PgConnection,
+    ids: &[BlobId],
+    jobs: &[JobId],
+) -> sqlx::Result<()> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let jobs: Vec<Uuid> = jobs.iter().map(|job| job.0).collect();
+    let query = sqlx::query!(
+        "UPDATE blobs SET scan_job_id = asked.job
+         FROM unnest($1::uuid[], $2::uuid[]) AS asked (id, job) WHERE blobs.id = asked.id",
+        &ids,
+        &jobs,
+    );
+    named("blobs.set_asked", query.execute(connection)).await.map(drop)
+}
+
+pub(in crate::files) async fn scan_of(connection: &mut PgConnection, id: BlobId) -> Result<Scan> {
+    let query = sqlx::query!("SELECT scan, scanned_at, signature FROM blobs WHERE id = $1", id.0);
+    let row = named("blobs.scan_of", query.fetch_one(connection)).await?;
+    scan(&row.scan, row.scanned_at, row.signature)
+}
+
+/// Stored blobs whose verdict is waited for.
+pub(in crate::files) async fn waiting(
+    db: &PgPool,
+    after: Option<BlobId>,
+    limit: i64,
+) -> sqlx::Result<Vec<BlobId>> {
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM blobs WHERE state = 'stored' AND scan = 'pending' AND id > $1 ORDER BY id LIMIT $2",
+        after.map_or(Uuid::nil(), |after| after.0),
+        limit,
+    );
+    Ok(named("blobs.waiting", query.fetch_all(db)).await?.into_iter().map(BlobId).collect())
+}
+
+/// Stored blobs in this state for which no job is about to ask the scanner.
+pub(in crate::files) async fn not_asked_for(
+    db: &PgPool,
+    state: ScanState,
+    after: Option<BlobId>,
+    limit: i64,
+) -> sqlx::Result<Vec<BlobId>> {
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM blobs
+         WHERE state = 'stored' AND scan = $1 AND scan IN ('unscanned', 'pending') AND id > $2
+           AND NOT EXISTS (SELECT FROM jobs WHERE jobs.id = scan_job_id AND finished_at IS NULL)
+         ORDER BY id LIMIT $3",
+        state.as_str(),
+        after.map_or(Uuid::nil(), |after| after.0),
+        limit,
+    );
+    Ok(named("blobs.not_asked_for", query.fetch_all(db)).await?.into_iter().map(BlobId).collect())
 }
 
 /// A stored blob.
 pub(in crate::files) async fn find(db: &PgPool, id: BlobId) -> Result<Option<Blob>> {
     let query = sqlx::query_as!(
         Row,
-        "SELECT id, object_key, size, data_key, master_key, segments
+        "SELECT id, owner_id, object_key, size, data_key, master_key, segments, scan, scanned_at, signature
          FROM blobs WHERE id = $1 AND state = 'stored'",
         id.0,
     );

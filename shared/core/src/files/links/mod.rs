@@ -9,6 +9,7 @@ mod repository;
 mod ticket;
 mod visitor;
 
+use plinth_domain::file::ScanState;
 use plinth_domain::id::{BlobId, FileId, ShareLinkId, UserId};
 use plinth_domain::password::Password;
 use plinth_domain::share_link::{DownloadLimit, LinkExpiry};
@@ -76,6 +77,8 @@ struct LiveLink {
     owner: UserId,
     /// The bytes that it shows now.
     blob: BlobId,
+    /// What the scanner says of them.
+    scan: ScanState,
     password_hash: Option<String>,
     expires_at: OffsetDateTime,
     is_used_up: bool,

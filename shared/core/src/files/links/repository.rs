@@ -1,5 +1,6 @@
 //! The table of share links.
 
+use plinth_domain::file::ScanState;
 use plinth_domain::id::{BlobId, FileId, ShareLinkId, UserId};
 use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
@@ -80,6 +81,7 @@ struct LiveRow {
     file_id: Uuid,
     owner_id: Uuid,
     blob_id: Uuid,
+    scan: String,
     password_hash: Option<String>,
     expires_at: OffsetDateTime,
     is_used_up: bool,
@@ -93,19 +95,22 @@ pub(super) async fn find_live(
 ) -> sqlx::Result<Option<LiveLink>> {
     let query = sqlx::query_as!(
         LiveRow,
-        r#"SELECT share_links.id, file_id, owner_id, blob_id, share_links.password_hash, expires_at,
+        r#"SELECT share_links.id, file_id, files.owner_id, blob_id, scan, share_links.password_hash, expires_at,
              coalesce(downloads >= max_downloads, false) AS "is_used_up!"
-           FROM share_links JOIN files ON files.id = file_id JOIN users ON users.id = owner_id
+           FROM share_links JOIN files ON files.id = file_id JOIN blobs ON blobs.id = blob_id
+             JOIN users ON users.id = files.owner_id
            WHERE token_hash = $1 AND expires_at > $2 AND trashed_at IS NULL AND users.status = 'active'"#,
         token_hash,
         now,
     );
     let row = named("share_links.find_live", query.fetch_optional(db)).await?;
+    // Of a state that another release has written nothing is given.
     Ok(row.map(|row| LiveLink {
         id: ShareLinkId(row.id),
         file: FileId(row.file_id),
         owner: UserId(row.owner_id),
         blob: BlobId(row.blob_id),
+        scan: ScanState::parse(&row.scan).unwrap_or(ScanState::Pending),
         password_hash: row.password_hash,
         expires_at: row.expires_at,
         is_used_up: row.is_used_up,

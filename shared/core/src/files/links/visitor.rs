@@ -8,6 +8,7 @@ use serde_json::json;
 use super::reader::Reader;
 use super::{LiveLink, ShareLinks, SharedContent, SharedFile, Ticket, repository};
 use crate::auth::Attempt;
+use crate::files::blobs::is_available;
 use crate::unit::Unit;
 use crate::{Error, Result};
 
@@ -110,7 +111,8 @@ impl ShareLinks {
         );
         let link = found?.ok_or(Error::NotFound)?;
         let resumes = begun == Some(link.blob);
-        if link.is_used_up && !resumes {
+        let is_kept_back = !is_available(link.scan, &self.stores.antivirus);
+        if is_kept_back || link.is_used_up && !resumes {
             return Err(Error::NotFound);
         }
         Ok(Visit { link, reader, resumes })

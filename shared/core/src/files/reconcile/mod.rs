@@ -55,6 +55,8 @@ pub struct Report {
     pub orphan_parts: Option<u64>,
     /// Derived images whose object is gone: made anew.
     pub missing_variants: u64,
+    /// Scans that are waited for and that no job is about to do: asked for.
+    pub missing_scans: u64,
     /// Uploads and removals that stand still: removed.
     pub stuck_uploads: u64,
     /// Accounts whose usage was counted wrong: counted anew.
@@ -162,6 +164,7 @@ async fn finish(stores: &Stores, request: &Request, report: &mut Report) -> Resu
             break;
         }
     }
+    report.missing_scans = super::scans::ask_again(stores, pass).await?;
     report.orphan_parts = walk::orphan_parts(stores, request).await?;
     report.quota_drift = quota::mend(stores, request.dry_run).await?;
     Ok(())

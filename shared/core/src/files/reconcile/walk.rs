@@ -193,7 +193,7 @@ impl Walk {
     async fn reads_as_it_should(&self, id: BlobId) -> Result<bool> {
         let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else { return Ok(true) };
         let expected = repository::sha256(&self.stores.db, id).await?;
-        let source = blob.source(&self.stores).await?;
+        let source = blob.internal_source(&self.stores).await?;
         let mut hash = Sha256::default();
         let mut bytes = match blobs::open(&self.stores.objects, source, None).await {
             Ok(bytes) => bytes,

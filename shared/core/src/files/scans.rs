@@ -1,0 +1,201 @@
+//! Scans for viruses: what is asked of the scanner, and what comes of its verdict.
+//!
+//! A verdict is on bytes, and counts for every file and version that has them. Whoever records one, or gives a file
+//! bytes that have one, holds the owner's usage row: no file is left out between the two.
+
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::file::{Scan, ScanState};
+use plinth_domain::id::{BlobId, FileId, UserId};
+use plinth_domain::job::{DeliverNotification, ScanBlob};
+use plinth_domain::notification::NewNotification;
+use plinth_domain::permission::Permission;
+use plinth_domain::preset::Presets;
+use plinth_platform::clamd::Verdict;
+use serde_json::json;
+
+use super::blobs::usage;
+use super::blobs::{self, Blob, is_available};
+use super::variants::{self, Derivable};
+use super::{BrokenContent, repository};
+use crate::cleanup::Pass;
+use crate::unit::Unit;
+use crate::{Error, Result, Stores, users};
+
+/// Blobs for which scans are asked at once.
+const BATCH: i64 = 500;
+
+/// The worker's door to scans.
+#[derive(Clone)]
+pub struct Scans {
+    stores: Stores,
+    presets: Presets,
+}
+
+impl Scans {
+    pub fn new(stores: &Stores, presets: &Presets) -> Self {
+        Self { stores: stores.clone(), presets: presets.clone() }
+    }
+
+    /// Asks the scanner about these bytes, and does what its verdict says; fine when that was done before.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the scanner gives no verdict: the bytes stay where they are.
+    pub async fn run(&self, id: BlobId) -> Result<()> {
+        let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else { return Ok(()) };
+        if !matches!(blob.scan.state, ScanState::Unscanned | ScanState::Pending) {
+            return Ok(());
+        }
+        let Some(clamd) = self.stores.antivirus.clamd() else {
+            return Err(Error::internal("this worker knows no scanner: PLINTH_CLAMAV_ADDRESS is not set"));
+        };
+        let source = blob.internal_source(&self.stores).await?;
+        let bytes = blobs::open(&self.stores.objects, source, None).await.map_err(|error| match error {
+            BrokenContent::Object(error) => error.into(),
+            other => Error::internal(other),
+        })?;
+        let verdict = clamd.scan(bytes).await;
+        let verdict = verdict.map_err(|error| Error::Unavailable { store: "clamd", source: error.into() })?;
+        self.record(&blob, verdict).await
+    }
+
+    async fn record(&self, blob: &Blob, verdict: Verdict) -> Result<()> {
+        let (state, signature) = match verdict {
+            Verdict::Clean => (ScanState::Clean, None),
+            Verdict::Infected(signature) => (ScanState::Infected, Some(signature)),
+            Verdict::TooLarge => (ScanState::TooLarge, None),
+        };
+        let scan = Scan { state, at: Some(self.stores.clock.now()), signature };
+        tracing::info!(blob.id = %blob.id, verdict = state.as_str(), "scanned");
+        self.settle(blob, &scan).await
+    }
+
+    /// Writes down what is known from now on, and does what comes of it.
+    async fn settle(&self, blob: &Blob, scan: &Scan) -> Result<()> {
+        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+        usage::hold(unit.connection(), blob.owner).await?;
+        let Some(scanned) = blobs::repository::set_scanned(unit.connection(), blob.id, scan).await? else {
+            return Ok(());
+        };
+        let files = repository::files_with(unit.connection(), blob.id, None).await?;
+        if let Some(signature) = &scan.signature {
+            quarantine(&mut unit, blob.owner, &files, signature).await?;
+        } else if let Some((file, _)) = files.first()
+            && is_available(scan.state, &self.stores.antivirus)
+            && scanned.are_variants_due
+        {
+            let content_type = scanned.content_type.as_str();
+            let of = Derivable { file: *file, blob: blob.id, owner: blob.owner, content_type };
+            variants::begin(&mut unit, of, &self.presets).await?;
+        }
+        unit.commit().await
+    }
+
+    /// Gives up the scans that are waited for: these files are available from now on, unscanned; how many there were.
+    pub async fn waive(&self) -> Result<u64> {
+        let (mut waived, mut after) = (0, None);
+        loop {
+            let found = blobs::repository::waiting(&self.stores.db, after, BATCH).await?;
+            let Some(last) = found.last() else { break };
+            after = Some(*last);
+            for id in found {
+                let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else { continue };
+                self.settle(&blob, &Scan { state: ScanState::Unscanned, at: None, signature: None }).await?;
+                waived += 1;
+            }
+        }
+        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+        let details = json!({ "blobs": waived });
+        unit.audit_with(Action::ScansWaived, Target::None, Outcome::Success, details).await?;
+        unit.commit().await?;
+        Ok(waived)
+    }
+
+    /// Asks for scans of everything that nobody has scanned; how many were asked for. What is available stays so until
+    /// something is found in it.
+    pub async fn ask_for_unscanned(&self) -> Result<u64> {
+        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+        unit.audit(Action::ScansRequested, Target::None, Outcome::Success).await?;
+        unit.commit().await?;
+        ask_for(&self.stores, ScanState::Unscanned, Pass::Remove).await
+    }
+
+    /// Asks again for the scans that are waited for and that nobody is about to do; how many there were.
+    pub async fn ask_again(&self) -> Result<u64> {
+        ask_again(&self.stores, Pass::Remove).await
+    }
+}
+
+/// Asks again for the scans that are waited for and that no job is about to do, as where the scanner was away for longer
+/// than a job tries; how many there were. They are only counted where that is the pass.
+pub(super) async fn ask_again(stores: &Stores, pass: Pass) -> Result<u64> {
+    ask_for(stores, ScanState::Pending, pass).await
+}
+
+async fn ask_for(stores: &Stores, state: ScanState, pass: Pass) -> Result<u64> {
+    let (mut asked, mut after) = (0, None);
+    loop {
+        let found = blobs::repository::not_asked_for(&stores.db, state, after, BATCH).await?;
+        let Some(last) = found.last() else { return Ok(asked) };
+        after = Some(*last);
+        asked += found.len() as u64;
+        if pass == Pass::Count {
+            continue;
+        }
+        let mut unit = Unit::begin(stores, &Origin::system()).await?;
+        let mut jobs = Vec::with_capacity(found.len());
+        for blob_id in &found {
+            jobs.push(unit.enqueue(&ScanBlob { blob_id: *blob_id }).await?);
+        }
+        blobs::repository::set_asked(unit.connection(), &found, &jobs).await?;
+        unit.commit().await?;
+    }
+}
+
+/// A file has got bytes that were there before. Whoever calls holds the owner's usage row.
+pub(super) async fn joined(unit: &mut Unit, blob: BlobId, owner: UserId, file: FileId) -> Result<()> {
+    let scan = blobs::repository::scan_of(unit.connection(), blob).await?;
+    if let Some(signature) = &scan.signature {
+        let files = repository::files_with(unit.connection(), blob, Some(file)).await?;
+        return quarantine(unit, owner, &files, signature).await;
+    }
+    if scan.state == ScanState::Unscanned && unit.stores().antivirus.clamd().is_some() {
+        let job = unit.enqueue(&ScanBlob { blob_id: blob }).await?;
+        blobs::repository::set_pending(unit.connection(), blob, job).await?;
+    }
+    Ok(())
+}
+
+/// Writes down that the files have something in them, and tells their owner, and those who read the audit log.
+async fn quarantine(
+    unit: &mut Unit,
+    owner: UserId,
+    files: &[(FileId, String)],
+    signature: &str,
+) -> Result<()> {
+    let details = json!({ "signature": signature });
+    let readers = users::with_permission(unit, Permission::AuditRead).await?;
+    let mut told = Vec::new();
+    for (id, name) in files {
+        let (action, target) = (Action::FileQuarantined, Target::File(*id));
+        unit.audit_with(action, target, Outcome::Success, details.clone()).await?;
+        let body = format!("A virus ({signature}) was found in {name}. Nobody can download it.");
+        told.push(message(owner, "file.quarantined", "A virus was found in your file", body, *id));
+        for reader in readers.iter().filter(|reader| **reader != owner) {
+            let body = format!("A virus ({signature}) was found in the file {id} of the account {owner}.");
+            told.push(message(*reader, "quarantine.reported", "A file was quarantined", body, *id));
+        }
+    }
+    unit.enqueue_all(&told).await
+}
+
+fn message(to: UserId, kind: &str, title: &str, body: String, file: FileId) -> DeliverNotification {
+    DeliverNotification {
+        notification: NewNotification {
+            user_id: to,
+            kind: kind.to_owned(),
+            title: title.to_owned(),
+            body,
+            subject: file.to_string(),
+        },
+    }
+}
