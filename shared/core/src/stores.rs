@@ -31,6 +31,7 @@ impl Stores {
             redis: Redis::new(&settings.redis)?,
             objects: ObjectStore::new(&Connection {
                 endpoint: settings.s3.endpoint.as_deref(),
+                public_endpoint: settings.s3.public_endpoint.as_deref(),
                 region: &settings.s3.region,
                 bucket: &settings.s3.bucket,
                 prefix: &settings.s3.prefix,

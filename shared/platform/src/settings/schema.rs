@@ -55,6 +55,8 @@ settings! {
     s3: S3Settings in "s3" {
         /// The endpoint's URL; none for Amazon's own.
         endpoint: Option<HttpUrl> = Some(""),
+        /// The endpoint as clients reach it, for what they send to the object store themselves; none for the same one.
+        public_endpoint: Option<HttpUrl> = Some(""),
         /// The region that requests are signed for.
         region: String = Some("us-east-1"),
         /// The bucket that holds every file.
