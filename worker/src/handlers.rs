@@ -5,13 +5,13 @@ use std::sync::Arc;
 use plinth_core::Stores;
 use plinth_core::auth::{EmailChanges, PasswordResets, SecurityNotices, Verification};
 use plinth_core::cleanup::Kept;
-use plinth_core::files::{Processing, Purge};
+use plinth_core::files::{DirectVerification, Files, Limits, Processing, Purge};
 use plinth_core::jobs::SentMails;
 use plinth_core::notifications::Inbox;
 use plinth_domain::job::{
     CleanUp, DeliverNotification, MakeThumbnails, PurgeBlob, ReconcileFiles, RegenerateVariants,
     RemakeVariants, ResendVerificationMail, SendEmailChangeMail, SendPasswordResetMail, SendSecurityNotice,
-    SendVerificationMail,
+    SendVerificationMail, VerifyDirectUpload,
 };
 use plinth_platform::mailer::Mailer;
 use plinth_platform::settings::Settings;
@@ -39,6 +39,10 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
         files::Studio { processing: processing.clone(), darkroom: files::Darkroom::of_this_program()? };
     let remaking = studio.clone();
     let purge = Purge::new(stores);
+    let verification = DirectVerification::new(
+        stores,
+        &Files::new(stores, Limits::of(&settings.files), &settings.files.presets),
+    );
     let inbox = Inbox::new(stores);
     let kept = Kept::of(settings);
     // It ends by itself, with a report, before it would be stopped.
@@ -49,6 +53,9 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
         .with(move |job: MakeThumbnails, attempt| files::thumbnails::make(studio.clone(), job, attempt))
         .with(move |job: RemakeVariants, attempt| files::variants::remake(remaking.clone(), job, attempt))
         .with(move |job: RegenerateVariants, _| files::regeneration::walk(processing.clone(), job, within))
+        .with(move |job: VerifyDirectUpload, attempt| {
+            files::verification::verify(verification.clone(), job, attempt)
+        })
         .with(move |job: PurgeBlob, _| files::purge::remove(purge.clone(), job))
         .with(move |job: DeliverNotification, _| notifications::deliver::put(inbox.clone(), job))
         .with(move |job: ReconcileFiles, _| {

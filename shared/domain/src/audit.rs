@@ -81,6 +81,8 @@ actions! {
     FileRestored = "file.restored",
     FileDeleted = "file.deleted",
     FileProcessed = "file.processed",
+    /// What a client sent to the object store is not what it said.
+    DirectUploadRefused = "file.direct_upload_refused",
     /// Somebody asked for all derived images to be made as the settings say.
     VariantsRegenerated = "file.variants_regenerated",
     ShareLinkCreated = "share_link.created",

@@ -7,6 +7,7 @@ pub mod regeneration;
 mod studio;
 pub mod thumbnails;
 pub mod variants;
+pub mod verification;
 
 pub use darkroom::{Breakdown, Darkroom};
 pub use studio::Studio;

@@ -1,6 +1,7 @@
 //! Files: names, tags and versions in PostgreSQL over [blobs], which are the bytes.
 
 mod blobs;
+mod direct;
 mod download;
 mod links;
 mod listing;
@@ -17,12 +18,15 @@ mod variants;
 pub(crate) use blobs::abandoned;
 pub use blobs::usage::Quota;
 pub use blobs::{BrokenContent, Download, Purge, Rewrapped, rewrap};
+pub use direct::{
+    DirectState, DirectUpload, DirectUploads, DirectVerification, MOST_SIGNED, SignedPart, Verifying,
+};
 pub use download::Content;
 pub(crate) use links::expired as expired_links;
 pub use links::{NewShareLink, ShareLink, ShareLinks, SharedContent, SharedFile, Ticket};
 pub use listing::{Filter, ListRequest, Order};
 pub use processing::{Made, Processing, Source, Step, Tell};
 pub use resumable::{Resumable, Resumables, Writer};
-pub use service::{Change, Files, Limits};
+pub use service::{Change, DirectTransfers, Files, Limits};
 pub(crate) use trash::{delete_all_of, trashed};
 pub use upload::Upload;

@@ -3,6 +3,7 @@
 //! A row exists before the first byte is stored, and goes after the last is removed, so that S3 holds nothing that
 //! PostgreSQL does not know. What is in a blob never changes.
 
+mod direct;
 mod part;
 mod reader;
 mod receiver;
@@ -18,6 +19,7 @@ use plinth_platform::crypto::{Chunks, DataKey, WrappedKey};
 
 use crate::{Error, Result, Stores};
 
+pub(super) use direct::begin as begin_direct;
 pub(super) use part::{PART_CHUNKS, PartBuffer, seal_whole};
 pub use reader::{BrokenContent, Download};
 pub(super) use reader::{Source, open};
@@ -34,10 +36,12 @@ pub(super) struct Blob {
     pub(super) object_key: String,
     /// Bytes, before they were sealed.
     pub(super) size: u64,
-    /// `None` for one of before there were keys, which is not sealed.
+    /// `None` for one that is not sealed: of before there were keys, or stored by its client.
     pub(super) key: Option<WrappedKey>,
     /// The first chunk of each writer of it.
     pub(super) segments: Vec<u32>,
+    /// Of its object, where a client stored that: one with another tag is not it.
+    pub(super) etag: Option<String>,
 }
 
 impl Blob {
@@ -55,6 +59,7 @@ impl Blob {
             size: self.size,
             chunks,
             segments: self.segments.clone(),
+            etag: self.etag.clone(),
         })
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Row {
     pub(super) size: u64,
     pub(super) is_stored: bool,
     pub(super) is_sealed: bool,
+    /// Of the object that was verified, where a client stored it.
+    pub(super) etag: Option<String>,
     /// The objects of its derived images.
     pub(super) variants: Vec<String>,
 }
@@ -23,7 +25,7 @@ pub(super) struct Row {
 /// Blobs in the order of their ids.
 pub(super) async fn page(db: &PgPool, after: Uuid, limit: i64) -> Result<Vec<Row>> {
     let query = sqlx::query!(
-        r#"SELECT id, object_key, size, state = 'stored' AS "is_stored!", data_key IS NOT NULL AS "is_sealed!",
+        r#"SELECT id, object_key, size, state = 'stored' AS "is_stored!", data_key IS NOT NULL AS "is_sealed!", etag,
              ARRAY(SELECT variant.object_key FROM file_variants AS variant
                    WHERE variant.blob_id = blobs.id AND variant.object_key IS NOT NULL) AS "variants!: Vec<String>"
          FROM blobs WHERE id > $1 ORDER BY id LIMIT $2"#,
@@ -39,6 +41,7 @@ pub(super) async fn page(db: &PgPool, after: Uuid, limit: i64) -> Result<Vec<Row
                 size: u64::try_from(row.size).map_err(Error::internal)?,
                 is_stored: row.is_stored,
                 is_sealed: row.is_sealed,
+                etag: row.etag,
                 variants: row.variants,
             })
         })

@@ -7,7 +7,7 @@ use futures_util::TryStreamExt as _;
 use plinth_domain::audit::Origin;
 use plinth_domain::id::BlobId;
 use plinth_domain::job::MakeThumbnails;
-use plinth_object_store::StoredObject;
+use plinth_object_store::{ObjectError, StoredObject};
 use plinth_platform::crypto::{Sha256, sealed_size};
 use uuid::Uuid;
 
@@ -121,11 +121,12 @@ impl Walk {
         if !row.is_stored {
             return Ok(());
         }
-        let content = objects.iter().find(|object| object.key == row.object_key).map(|object| object.size);
+        let content = objects.iter().find(|object| object.key == row.object_key).cloned();
         let content = match content {
-            Some(size) => Some(size),
+            // There are stores that list objects without their tags.
+            Some(object) if row.etag.is_none() || object.etag.is_some() => Some(object),
             // One of before there were blobs lies elsewhere.
-            None => self.stores.objects.size(&row.object_key).await?,
+            _ => self.stores.objects.head(&row.object_key).await?,
         };
         let expected = if row.is_sealed { sealed_size(row.size) } else { row.size };
         match content {
@@ -134,9 +135,13 @@ impl Walk {
                 report.lose(row.id, "its object is gone");
             }
             None => return Ok(()),
-            Some(size) if size != expected => {
+            Some(object) if object.size != expected => {
                 report.wrong_sizes += 1;
                 report.lose(row.id, "its object has another size");
+            }
+            Some(object) if row.etag.is_some() && object.etag != row.etag => {
+                report.replaced_objects += 1;
+                report.lose(row.id, "its object is another one than was verified");
             }
             Some(_) if self.request.read_contents && !self.reads_as_it_should(row.id).await? => {
                 report.broken_contents += 1;
@@ -197,6 +202,8 @@ impl Walk {
         let mut hash = Sha256::default();
         let mut bytes = match blobs::open(&self.stores.objects, source, None).await {
             Ok(bytes) => bytes,
+            // Replaced since it was looked at.
+            Err(blobs::BrokenContent::Object(ObjectError::Replaced)) => return Ok(false),
             Err(blobs::BrokenContent::Object(error)) => return Err(error.into()),
             Err(_) => return Ok(false),
         };
