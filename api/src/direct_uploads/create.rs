@@ -66,7 +66,7 @@ impl CreateDirectUpload {
         body: Body<CreateDirectUploadRequest>,
     ) -> Result<Begun> {
         let owner = caller.user.id;
-        let Announced { name, file, size, sha256 } = parse(body.0)?;
+        let Announced { name, file, size, sha256 } = parse(&body.0)?;
         let upload = self.uploads.begin(&origin.0, owner, &name, file, size, sha256).await?;
         let put = if upload.part_count() == 1 {
             self.uploads.sign(owner, upload.id, &[1]).await?.pop().map(PartRequest::from)
@@ -86,7 +86,7 @@ struct Announced {
     sha256: [u8; 32],
 }
 
-fn parse(asked: CreateDirectUploadRequest) -> plinth_core::Result<Announced> {
+fn parse(asked: &CreateDirectUploadRequest) -> plinth_core::Result<Announced> {
     let mut faults = Faults::default();
     let name = faults.keep("/filename", FileName::parse(&asked.filename));
     let size = u64::try_from(asked.size);

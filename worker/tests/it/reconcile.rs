@@ -182,8 +182,18 @@ async fn bytes_that_came_directly_are_those_that_were_verified() {
     store(vec![2; 1_000]).await;
     let report = house.run(REQUEST).await;
     assert_eq!((report.replaced_objects, &report.lost[..]), (1, &[blob][..]));
+    let report = house.run(Request { read_contents: true, ..REQUEST }).await;
+    assert_eq!((report.replaced_objects, report.copied_objects), (1, 0));
     store(vec![1; 999]).await;
     assert_eq!(house.run(REQUEST).await.wrong_sizes, 1);
+
+    // A bucket that was copied: the same bytes under another tag.
+    store(vec![1; 1_000]).await;
+    house.execute("UPDATE blobs SET etag = 'of before'").await;
+    assert_eq!(house.run(REQUEST).await.replaced_objects, 1);
+    let report = house.run(Request { read_contents: true, ..REQUEST }).await;
+    assert!(!report.has_losses() && report.copied_objects == 1, "{report:?}");
+    assert_eq!(house.run(REQUEST).await.replaced_objects, 0);
 }
 
 #[tokio::test]

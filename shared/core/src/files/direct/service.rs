@@ -138,7 +138,7 @@ impl DirectUploads {
 
     async fn sign_one(&self, upload: &DirectUpload, object: &Object, number: u64) -> Result<SignedPart> {
         let (objects, size) = (&self.stores.objects, upload.size_of(number));
-        let expires_at = OffsetDateTime::now_utc() + SIGNED_FOR;
+        let expires_at = self.stores.clock.now() + SIGNED_FOR;
         let request = match &object.parts {
             Some(parts) => {
                 let number = i32::try_from(number).map_err(Error::internal)?;

@@ -55,6 +55,9 @@ pub struct Report {
     pub orphan_parts: Option<u64>,
     /// Derived images whose object is gone: made anew.
     pub missing_variants: u64,
+    /// Objects that were copied since they were verified, and have the same bytes: their new tag is kept. Only where contents
+    /// are read.
+    pub copied_objects: u64,
     /// Uploads and removals that stand still: removed.
     pub stuck_uploads: u64,
     /// Accounts whose usage was counted wrong: counted anew.

@@ -74,6 +74,12 @@ pub(super) async fn sha256(db: &PgPool, id: BlobId) -> sqlx::Result<Option<Vec<u
     Ok(named("reconcile.sha256", query.fetch_optional(db)).await?.flatten())
 }
 
+/// From now on the object with this tag is meant, where it was the one with another.
+pub(super) async fn set_etag(db: &PgPool, id: BlobId, before: &str, etag: &str) -> sqlx::Result<()> {
+    let query = sqlx::query!("UPDATE blobs SET etag = $3 WHERE id = $1 AND etag = $2", id.0, before, etag);
+    named("reconcile.set_etag", query.execute(db)).await.map(drop)
+}
+
 /// The objects of a blob's derived images as they are by now.
 pub(super) async fn variants(db: &PgPool, id: BlobId) -> sqlx::Result<Vec<String>> {
     let query = sqlx::query_scalar!(
