@@ -106,6 +106,10 @@ async fn what_is_put_is_a_file_when_it_was_read_back_and_not_before() {
     let begun = begin(&house, &person, "plan.bin", &bytes).await;
     assert_eq!((&begun["upload"]["state"], &begun["upload"]["part_count"]), (&json!("waiting"), &json!(1)));
     is_counted(&house, 0, bytes.len(), 0).await;
+    let mut headers: Vec<_> = begun["put"]["headers"].as_object().expect("headers").keys().collect();
+    headers.sort();
+    // The list is documented: it is what a bucket's CORS has to allow.
+    assert_eq!(headers, ["if-none-match", "x-amz-checksum-sha256"]);
     assert_eq!(send(&house, &begun["put"], bytes.clone()).await, StatusCode::OK);
 
     let complete = format!("{}/complete", path(&begun));
@@ -167,7 +171,10 @@ async fn a_file_that_came_directly_is_like_any_other() {
     let shared = Answer::of(house.request(Method::GET, &format!("/v1/links/{token}/content"))).await;
     assert_eq!(shared.bytes, b"second");
 
-    for file in [&id, &text(&other["id"]), &again] {
+    let empty = text(&uploaded(&house, &person, "empty", b"").await["file_id"]);
+    assert_eq!(content(&house, &person, &empty, &[]).await.bytes, b"");
+
+    for file in [&id, &text(&other["id"]), &again, &empty] {
         let permanently = format!("/v1/files/{file}?permanently=true");
         person.delete(&house, &permanently).await.expect(StatusCode::NO_CONTENT);
     }

@@ -10,7 +10,8 @@ use crate::{ObjectError, ObjectStore, failed};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedRequest {
     pub url: String,
-    /// Headers that must be sent with it, as they are; beside them `Content-Length`, which every client sends by itself.
+    /// Headers that must be sent with it, as they are; beside them `Content-Length`, which every client sends by itself
+    /// where there is a body.
     pub headers: Vec<(String, String)>,
 }
 
@@ -86,8 +87,9 @@ impl ObjectStore {
 
 impl From<PresignedRequest> for SignedRequest {
     fn from(request: PresignedRequest) -> Self {
-        let is_said = |name: &str| !matches!(name, "host" | "content-length");
-        let headers = request.headers().filter(|(name, _)| is_said(name));
+        // Of a body that is empty, some clients say no length.
+        let is_said = |name: &str, value: &str| name != "host" && (name != "content-length" || value == "0");
+        let headers = request.headers().filter(|(name, value)| is_said(name, value));
         Self {
             url: request.uri().to_owned(),
             headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
