@@ -7,7 +7,7 @@ use plinth_core::access::Gate;
 use plinth_core::api_keys::{ApiKeys, Recognition};
 use plinth_core::audit::AuditLog;
 use plinth_core::auth::Auth;
-use plinth_core::files::{Files, Limits, Resumables, ShareLinks};
+use plinth_core::files::{DirectTransfers, DirectUploads, Files, Limits, Resumables, ShareLinks};
 use plinth_core::jobs::{JobAdministration, OwnJobs};
 use plinth_core::notifications::Inbox;
 use plinth_core::passkeys::Passkeys;
@@ -28,8 +28,8 @@ use crate::http::document;
 use crate::http::limits::BodyLimits;
 use crate::http::middleware::{Admission, AdmissionParts, ClientAddress, Deadline, Observe, Published};
 use crate::{
-    administration, api_keys, audit, auth, files, jobs, notifications, own_jobs, passkeys, roles,
-    second_factors, sessions, uploads, users,
+    administration, api_keys, audit, auth, direct_uploads, files, jobs, notifications, own_jobs, passkeys,
+    roles, second_factors, sessions, uploads, users,
 };
 
 const SERVICE: &str = "plinth-api";
@@ -51,6 +51,7 @@ pub struct Services {
     pub files: Files,
     pub links: ShareLinks,
     pub uploads: Resumables,
+    pub direct_uploads: DirectUploads,
     pub inbox: Inbox,
     pub jobs: JobAdministration,
     pub own_jobs: OwnJobs,
@@ -62,7 +63,8 @@ impl Services {
     pub fn new(settings: &Settings, stores: &Stores) -> anyhow::Result<Self> {
         let root = RootKey::parse(&settings.general.secret_key)?;
         let hasher = PasswordHasher::start(&settings.auth)?;
-        let files = Files::new(stores, Limits::of(&settings.files), &settings.files.presets);
+        let files = Files::new(stores, Limits::of(&settings.files), &settings.files.presets)
+            .with_direct(DirectTransfers::of(&settings.files));
         let links = ShareLinks::new(stores, &files, &root, hasher.clone());
         let auth = Auth::new(stores, settings, &root, hasher);
         Ok(Self {
@@ -73,6 +75,7 @@ impl Services {
             roles: Roles::new(stores),
             api_keys: ApiKeys::new(stores),
             uploads: Resumables::new(stores, &files),
+            direct_uploads: DirectUploads::new(stores, &files),
             files,
             links,
             inbox: Inbox::new(stores),
@@ -96,6 +99,7 @@ pub(crate) type Operations = (
     passkeys::Operations,
     files::Operations,
     uploads::Operations,
+    direct_uploads::Operations,
     notifications::Operations,
     jobs::Operations,
     own_jobs::Operations,
@@ -128,6 +132,7 @@ pub fn endpoint(
         passkeys::operations(&services.passkeys),
         files::operations(&services.files, &services.links, &settings.general.public_url),
         uploads::operations(&services.uploads, settings.files.abandoned_after),
+        direct_uploads::operations(&services.direct_uploads, settings.files.abandoned_after),
         notifications::operations(&services.inbox),
         jobs::operations(&services.jobs),
         own_jobs::operations(&services.own_jobs, draining),

@@ -8,6 +8,7 @@ pub mod app;
 mod audit;
 mod auth;
 pub mod commands;
+mod direct_uploads;
 mod files;
 pub mod http;
 mod jobs;

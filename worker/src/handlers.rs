@@ -5,13 +5,13 @@ use std::sync::Arc;
 use plinth_core::Stores;
 use plinth_core::auth::{EmailChanges, PasswordResets, SecurityNotices, Verification};
 use plinth_core::cleanup::Kept;
-use plinth_core::files::{Processing, Purge, Scans};
+use plinth_core::files::{DirectVerification, Files, Limits, Processing, Purge, Scans};
 use plinth_core::jobs::SentMails;
 use plinth_core::notifications::Inbox;
 use plinth_domain::job::{
     CleanUp, DeliverNotification, MakeThumbnails, PurgeBlob, ReconcileFiles, RegenerateVariants,
     RemakeVariants, ResendVerificationMail, ScanBlob, SendEmailChangeMail, SendPasswordResetMail,
-    SendSecurityNotice, SendVerificationMail,
+    SendSecurityNotice, SendVerificationMail, VerifyDirectUpload,
 };
 use plinth_platform::mailer::Mailer;
 use plinth_platform::settings::Settings;
@@ -40,6 +40,10 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
     let remaking = studio.clone();
     let purge = Purge::new(stores);
     let scans = Scans::new(stores, &settings.files.presets);
+    let verification = DirectVerification::new(
+        stores,
+        &Files::new(stores, Limits::of(&settings.files), &settings.files.presets),
+    );
     let inbox = Inbox::new(stores);
     let kept = Kept::of(settings);
     // It ends by itself, with a report, before it would be stopped.
@@ -51,6 +55,9 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
         .with(move |job: RemakeVariants, attempt| files::variants::remake(remaking.clone(), job, attempt))
         .with(move |job: RegenerateVariants, _| files::regeneration::walk(processing.clone(), job, within))
         .with(move |job: ScanBlob, _| files::scan::ask(scans.clone(), job))
+        .with(move |job: VerifyDirectUpload, attempt| {
+            files::verification::verify(verification.clone(), job, attempt)
+        })
         .with(move |job: PurgeBlob, _| files::purge::remove(purge.clone(), job))
         .with(move |job: DeliverNotification, _| notifications::deliver::put(inbox.clone(), job))
         .with(move |job: ReconcileFiles, _| {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use plinth_core::Error;
 use plinth_core::files::{Content, Files};
-use plinth_object_store::ByteRange;
+use plinth_object_store::{ByteRange, Description};
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Body, IntoResponse, Request, Response};
 use poem_openapi::ApiResponse;
@@ -20,6 +20,9 @@ use crate::http::range::{Wanted, wanted};
 
 /// Shown in the page that links to it; everything else is saved.
 const SHOWN: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
+
+/// Asked again each time.
+const PRIVATE: &str = "private, no-cache";
 
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
@@ -56,6 +59,12 @@ pub(super) async fn serve(files: &Files, content: Content, request: &Request) ->
         Wanted::Parts(ranges) => Answer::Parts(Parts::new(ranges, &content)),
         Wanted::Nothing => return Err(Failure::RangeNotSatisfiable { size: content.size }),
     };
+    // The address is signed for a GET alone.
+    if request.method() != Method::HEAD
+        && let Some(response) = redirect(files, &content).await?
+    {
+        return Ok(Served { response, gives: answer.gives() });
+    }
     let mut response = Response::builder().finish();
     let headers = response.headers_mut();
     describe(headers, &content, &etag);
@@ -86,6 +95,27 @@ pub(super) async fn serve(files: &Files, content: Content, request: &Request) ->
         });
     }
     Ok(Served { response, gives })
+}
+
+/// Sends the client on to the object store, where the deployment wants that for such bytes. That sets no headers but
+/// these: what it shows in a page is harmless, and its origin is nobody's.
+async fn redirect(files: &Files, content: &Content) -> Result<Option<Response>> {
+    let description = Description {
+        content_type: &content.content_type,
+        content_disposition: &disposition(manner(content), &content.name),
+        cache_control: PRIVATE,
+    };
+    let Some(url) = files.redirect(content, description).await? else { return Ok(None) };
+    let mut response = StatusCode::TEMPORARY_REDIRECT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, ascii(&url));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(Some(response))
+}
+
+/// Whether it is shown in the page that links to it.
+fn manner(content: &Content) -> &'static str {
+    if SHOWN.contains(&content.content_type.as_str()) { "inline" } else { "attachment" }
 }
 
 enum Answer {
@@ -178,13 +208,12 @@ fn is_known(asked: &HeaderMap, etag: &str, modified: SystemTime) -> bool {
 }
 
 fn describe(headers: &mut HeaderMap, content: &Content, etag: &str) {
-    let how = if SHOWN.contains(&content.content_type.as_str()) { "inline" } else { "attachment" };
     headers.insert(header::ETAG, ascii(etag));
     headers.insert(header::LAST_MODIFIED, ascii(&httpdate::fmt_http_date(content.last_modified.into())));
     headers.insert(header::CONTENT_TYPE, ascii(&content.content_type));
-    headers.insert(header::CONTENT_DISPOSITION, ascii(&disposition(how, &content.name)));
+    headers.insert(header::CONTENT_DISPOSITION, ascii(&disposition(manner(content), &content.name)));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(PRIVATE));
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; sandbox; frame-ancestors 'none'"),
@@ -257,6 +286,11 @@ impl ApiResponse for Served {
             responses: vec![
                 response(200, "The bytes, with their own content type.", bytes()),
                 response(206, "The range that was asked for.", bytes()),
+                response(
+                    307,
+                    "The object store gives them, at `Location`, where the deployment says so.",
+                    vec![],
+                ),
                 response(304, "The client has these bytes already.", vec![]),
                 response(416, range, problem),
             ],

@@ -9,6 +9,7 @@ mod authenticator;
 mod bad_input;
 mod cookies;
 mod deletion;
+mod direct_uploads;
 mod email_change;
 mod enumeration;
 mod every_operation;

@@ -112,7 +112,9 @@ impl From<RedisFailure> for Error {
 impl From<ObjectError> for Error {
     fn from(error: ObjectError) -> Self {
         match error {
-            ObjectError::NotFound | ObjectError::PartsLost => Self::Internal(error.into()),
+            ObjectError::NotFound | ObjectError::PartsLost | ObjectError::Replaced => {
+                Self::Internal(error.into())
+            }
             ObjectError::Failed { .. } | ObjectError::Broken(_) => {
                 Self::Unavailable { store: "object store", source: error.into() }
             }

@@ -61,6 +61,7 @@ fn connection(settings: &S3Settings) -> Connection<'_> {
     let key = settings.access_key_id.as_deref().zip(settings.secret_access_key.as_ref());
     Connection {
         endpoint: settings.endpoint.as_deref(),
+        public_endpoint: settings.public_endpoint.as_deref(),
         region: &settings.region,
         bucket: &settings.bucket,
         prefix: &settings.prefix,

@@ -87,6 +87,8 @@ actions! {
     ScansRequested = "files.scans_requested",
     /// Somebody gave up the scans that were waited for.
     ScansWaived = "files.scans_waived",
+    /// What a client sent to the object store is not what it said.
+    DirectUploadRefused = "file.direct_upload_refused",
     /// Somebody asked for all derived images to be made as the settings say.
     VariantsRegenerated = "file.variants_regenerated",
     ShareLinkCreated = "share_link.created",

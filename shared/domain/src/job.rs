@@ -85,7 +85,7 @@ impl Priority {
 pub const DEADLINE: Duration = Duration::from_hours(24 * 7);
 
 /// The kinds that the account which asked for them may know of, with how far they are.
-pub const SHOWN_TO_OWNERS: [&str; 1] = [MakeThumbnails::KIND];
+pub const SHOWN_TO_OWNERS: [&str; 2] = [MakeThumbnails::KIND, VerifyDirectUpload::KIND];
 
 /// What a kind of job carries, and how it is run.
 pub trait JobPayload: Serialize + DeserializeOwned + Send + Sync {
@@ -254,6 +254,21 @@ impl JobPayload for RegenerateVariants {
     const VERSION: i16 = 1;
     const MAX_ATTEMPTS: i16 = 10;
     const PRIORITY: Priority = Priority::Low;
+}
+
+/// Read back what a client sent to S3 itself, and make it a file where it is what the client said.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VerifyDirectUpload {
+    /// That of the blob.
+    pub upload: BlobId,
+}
+
+impl JobPayload for VerifyDirectUpload {
+    const KIND: &'static str = "files.verify";
+    const QUEUE: Queue = Queue::Files;
+    const VERSION: i16 = 1;
+    /// One goes on where the one before it ended: a large file takes several.
+    const MAX_ATTEMPTS: i16 = 20;
 }
 
 /// Remove the objects of bytes that no file has any more from S3, then their row.

@@ -4,6 +4,7 @@
 
 mod chain;
 mod encryption;
+mod signed;
 
 use std::time::{Duration, SystemTime};
 
@@ -20,11 +21,14 @@ use tracing::Instrument as _;
 
 use chain::DefaultChain;
 pub use encryption::Encryption;
+pub use signed::{Description, SignedRequest};
 
 /// Where the bucket is, who may use it, and how it encrypts.
 pub struct Connection<'a> {
     /// `None` for Amazon's own.
     pub endpoint: Option<&'a str>,
+    /// The one that clients reach, where that is another.
+    pub public_endpoint: Option<&'a str>,
     pub region: &'a str,
     pub bucket: &'a str,
     /// What every key begins with.
@@ -49,6 +53,9 @@ pub enum ObjectError {
     /// The store has not the parts that an object was to be made of.
     #[error("the object store has other parts, or none")]
     PartsLost,
+    /// The object is not the one that was asked for.
+    #[error("there is another object in its place")]
+    Replaced,
     #[error("the object store failed at {operation}: {message}")]
     Failed { operation: &'static str, message: String },
     #[error("the object's bytes broke off: {0}")]
@@ -59,6 +66,8 @@ pub enum ObjectError {
 #[derive(Clone)]
 pub struct ObjectStore {
     client: Client,
+    /// For what clients send themselves.
+    signer: Client,
     bucket: String,
     prefix: String,
     encryption: Encryption,
@@ -101,6 +110,16 @@ pub struct StoredObject {
     pub size: u64,
     /// When it was last written, where the store says so.
     pub modified: Option<SystemTime>,
+    /// Another object under the same key has another one; without quotation marks, where the store says so.
+    pub etag: Option<String>,
+}
+
+/// A part of an object that is not made yet.
+#[derive(Debug, Clone)]
+pub struct ListedPart {
+    pub part: Part,
+    /// Bytes.
+    pub size: u64,
 }
 
 /// An object in parts that is not made yet.
@@ -140,11 +159,16 @@ impl ObjectStore {
             }
             None => config.credentials_provider(DefaultChain::new(region)),
         };
+        let mut public = config.clone();
         if let Some(endpoint) = connection.endpoint {
             config = config.endpoint_url(endpoint);
         }
+        if let Some(endpoint) = connection.public_endpoint.or(connection.endpoint) {
+            public = public.endpoint_url(endpoint);
+        }
         Self {
             client: Client::from_conf(config.build()),
+            signer: Client::from_conf(public.build()),
             bucket: connection.bucket.to_owned(),
             prefix: connection.prefix.to_owned(),
             encryption: connection.encryption.clone(),
@@ -225,7 +249,11 @@ impl ObjectStore {
     pub async fn finish_parts(&self, key: &str, upload: &str, parts: Vec<Part>) -> Result<(), ObjectError> {
         let parts = parts
             .into_iter()
-            .map(|part| CompletedPart::builder().part_number(part.number).e_tag(part.etag).build())
+            .map(|part| {
+                // There are stores that list parts without their tags.
+                let etag = (!part.etag.is_empty()).then_some(part.etag);
+                CompletedPart::builder().part_number(part.number).set_e_tag(etag).build()
+            })
             .collect();
         let request = self
             .client
@@ -254,12 +282,28 @@ impl ObjectStore {
         key: &str,
         range: Option<ByteRange>,
     ) -> Result<impl Stream<Item = Result<Bytes, ObjectError>> + Send + Unpin + use<>, ObjectError> {
+        self.get_tagged(key, range, None).await
+    }
+
+    /// The same, where a tag is given of the object that has it and of no other.
+    pub async fn get_tagged(
+        &self,
+        key: &str,
+        range: Option<ByteRange>,
+        etag: Option<&str>,
+    ) -> Result<impl Stream<Item = Result<Bytes, ObjectError>> + Send + Unpin + use<>, ObjectError> {
         let mut request = self.client.get_object().bucket(&self.bucket).key(self.full(key));
+        request = request.set_if_match(etag.map(|etag| format!("\"{etag}\"")));
         if let Some(ByteRange { first, last }) = range {
             request = request.range(format!("bytes={first}-{last}"));
         }
-        let mut body =
-            request.send().instrument(span("get_object")).await.map_err(failed("get_object"))?.body;
+        let sent = request.send().instrument(span("get_object"));
+        let object = sent.await.map_err(failed("get_object"))?;
+        // There are stores that pass over If-Match.
+        if etag.is_some_and(|etag| object.e_tag().map(bare) != Some(etag)) {
+            return Err(ObjectError::Replaced);
+        }
+        let mut body = object.body;
         Ok(futures_util::stream::poll_fn(move |context| {
             std::pin::Pin::new(&mut body).poll_next(context).map_err(ObjectError::Broken)
         }))
@@ -296,14 +340,44 @@ impl ObjectStore {
         }
     }
 
-    /// The size of an object in bytes; `None` where there is none.
-    pub async fn size(&self, key: &str) -> Result<Option<u64>, ObjectError> {
+    /// The parts that have come of an object, in their order.
+    pub async fn list_parts(&self, key: &str, upload: &str) -> Result<Vec<ListedPart>, ObjectError> {
+        let request = self.client.list_parts().bucket(&self.bucket).key(self.full(key)).upload_id(upload);
+        let (mut parts, mut after) = (Vec::new(), None);
+        loop {
+            let sent = request.clone().set_part_number_marker(after).send().instrument(span("list_parts"));
+            let page = sent.await.map_err(failed("list_parts"))?;
+            parts.extend(page.parts.unwrap_or_default().into_iter().filter_map(|part| {
+                let size = u64::try_from(part.size?).ok()?;
+                Some(ListedPart { part: Part::new(part.part_number?, part.e_tag.unwrap_or_default()), size })
+            }));
+            after = page.next_part_number_marker;
+            if !page.is_truncated.unwrap_or(false) || after.is_none() {
+                break;
+            }
+        }
+        parts.sort_unstable_by_key(|listed| listed.part.number);
+        Ok(parts)
+    }
+
+    /// What is known of an object; `None` where there is none.
+    pub async fn head(&self, key: &str) -> Result<Option<StoredObject>, ObjectError> {
         let sent = self.client.head_object().bucket(&self.bucket).key(self.full(key)).send();
         match sent.instrument(span("head_object")).await.map_err(failed("head_object")) {
-            Ok(object) => Ok(object.content_length.and_then(|length| u64::try_from(length).ok())),
+            Ok(object) => Ok(Some(StoredObject {
+                key: key.to_owned(),
+                size: u64::try_from(object.content_length.unwrap_or_default()).unwrap_or_default(),
+                modified: object.last_modified.and_then(|at| at.try_into().ok()),
+                etag: object.e_tag.as_deref().map(bare).map(str::to_owned),
+            })),
             Err(ObjectError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The size of an object in bytes; `None` where there is none.
+    pub async fn size(&self, key: &str) -> Result<Option<u64>, ObjectError> {
+        Ok(self.head(key).await?.map(|object| object.size))
     }
 
     /// A page of the objects whose keys begin with `prefix`, in the order of their keys, from after `after` on.
@@ -320,6 +394,7 @@ impl ObjectStore {
                 key: self.own(&object.key?)?,
                 size: u64::try_from(object.size.unwrap_or_default()).unwrap_or_default(),
                 modified: object.last_modified.and_then(|at| at.try_into().ok()),
+                etag: object.e_tag.as_deref().map(bare).map(str::to_owned),
             })
         });
         Ok(Listing { objects: objects.collect(), is_more })
@@ -330,6 +405,11 @@ impl ObjectStore {
         let sent = self.client.delete_object().bucket(&self.bucket).key(self.full(key)).send();
         sent.instrument(span("delete_object")).await.map(drop).map_err(failed("delete_object"))
     }
+}
+
+/// A tag without its quotation marks, which some stores leave out.
+fn bare(etag: &str) -> &str {
+    etag.trim_matches('"')
 }
 
 fn span(operation: &'static str) -> tracing::Span {
@@ -343,6 +423,7 @@ where
     move |error| match error.code() {
         Some("NoSuchKey" | "NotFound") => ObjectError::NotFound,
         Some("InvalidPart" | "InvalidPartOrder" | "NoSuchUpload") => ObjectError::PartsLost,
+        Some("PreconditionFailed") => ObjectError::Replaced,
         _ => ObjectError::Failed { operation, message: DisplayErrorContext(&error).to_string() },
     }
 }

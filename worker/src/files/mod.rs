@@ -9,6 +9,7 @@ pub mod scan_command;
 mod studio;
 pub mod thumbnails;
 pub mod variants;
+pub mod verification;
 
 pub use darkroom::{Breakdown, Darkroom};
 pub use studio::Studio;

@@ -199,6 +199,39 @@ async fn bytes_that_are_lost_are_told_by_the_blobs_that_had_them(
 }
 
 #[tokio::test]
+async fn bytes_that_came_directly_are_those_that_were_verified() {
+    let house = House::open().await;
+    let blob = house.upload(vec![1; 1_000]).await.blob;
+    let store = async |bytes: Vec<u8>| {
+        house.stores.objects.put(&content(blob), bytes.into(), "text/plain").await.expect("is written");
+    };
+    store(vec![1; 1_000]).await;
+    let verified = house.stores.objects.head(&content(blob)).await.expect("answers").expect("is there");
+    sqlx::query("UPDATE blobs SET data_key = NULL, master_key = NULL, etag = $1")
+        .bind(verified.etag.expect("a tag"))
+        .execute(&house.stores.db)
+        .await
+        .expect("updates");
+    let report = house.run(Request { read_contents: true, ..REQUEST }).await;
+    assert!(!report.has_losses() && report.orphan_objects == 0, "{report:?}");
+    store(vec![2; 1_000]).await;
+    let report = house.run(REQUEST).await;
+    assert_eq!((report.replaced_objects, &report.lost[..]), (1, &[blob][..]));
+    let report = house.run(Request { read_contents: true, ..REQUEST }).await;
+    assert_eq!((report.replaced_objects, report.copied_objects), (1, 0));
+    store(vec![1; 999]).await;
+    assert_eq!(house.run(REQUEST).await.wrong_sizes, 1);
+
+    // A bucket that was copied: the same bytes under another tag.
+    store(vec![1; 1_000]).await;
+    house.execute("UPDATE blobs SET etag = 'of before'").await;
+    assert_eq!(house.run(REQUEST).await.replaced_objects, 1);
+    let report = house.run(Request { read_contents: true, ..REQUEST }).await;
+    assert!(!report.has_losses() && report.copied_objects == 1, "{report:?}");
+    assert_eq!(house.run(REQUEST).await.replaced_objects, 0);
+}
+
+#[tokio::test]
 async fn a_derived_image_that_is_gone_is_made_anew() {
     let house = House::open().await;
     let file = house.upload(b"\xff\xd8\xff\xe0\0\x10JFIF".to_vec()).await;

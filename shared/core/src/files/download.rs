@@ -82,7 +82,7 @@ impl Content {
             last_modified: blob.id.minted_at(),
             name: format!("{}-{preset}.{}", file.name, extension(&rendition.content_type)),
             content_type: rendition.content_type,
-            source: Source { object_key: rendition.object_key, size, chunks, segments: vec![0] },
+            source: Source { object_key: rendition.object_key, size, chunks, segments: vec![0], etag: None },
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Files: names, tags and versions in PostgreSQL over [blobs], which are the bytes.
 
 mod blobs;
+mod direct;
 mod download;
 mod limits;
 mod links;
@@ -19,6 +20,9 @@ mod variants;
 pub(crate) use blobs::abandoned;
 pub use blobs::usage::{Quota, Usage};
 pub use blobs::{BrokenContent, Download, Purge, Rewrapped, rewrap};
+pub use direct::{
+    DirectState, DirectUpload, DirectUploads, DirectVerification, MOST_SIGNED, SignedPart, Verifying,
+};
 pub use download::Content;
 pub use limits::{Bounds, Limits};
 pub(crate) use links::expired as expired_links;
@@ -27,6 +31,6 @@ pub use listing::{Filter, ListRequest, Order};
 pub use processing::{Made, Processing, Source, Step, Tell};
 pub use resumable::{Resumable, Resumables, Writer};
 pub use scans::Scans;
-pub use service::{Change, Files};
+pub use service::{Change, DirectTransfers, Files};
 pub(crate) use trash::{delete_all_of, trashed};
 pub use upload::Upload;

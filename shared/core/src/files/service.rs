@@ -1,10 +1,13 @@
 //! What an owner can do with files. A file of somebody else does not exist, and one in the trash only there.
 
+use std::time::Duration;
+
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::file::{File, FileName, FileState, Tag, Version};
 use plinth_domain::id::{BlobId, FileId, UserId};
 use plinth_domain::preset::{PresetName, Presets};
-use plinth_object_store::ByteRange;
+use plinth_object_store::{ByteRange, Description};
+use plinth_platform::settings::FilesSettings;
 use serde_json::json;
 
 use super::blobs::usage;
@@ -16,6 +19,22 @@ use super::{
 use crate::page::Page;
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
+
+/// How long a download that is sent on may begin.
+const REDIRECTED: Duration = Duration::from_mins(1);
+
+/// Which transfers clients may have with the object store itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DirectTransfers {
+    pub uploads: bool,
+    pub downloads: bool,
+}
+
+impl DirectTransfers {
+    pub fn of(settings: &FilesSettings) -> Self {
+        Self { uploads: settings.direct_uploads, downloads: settings.direct_downloads }
+    }
+}
 
 /// What changes of a file; `None` leaves it.
 #[derive(Debug, Clone, Default)]
@@ -31,13 +50,21 @@ pub struct Files {
     limits: Limits,
     presets: Presets,
     transfers: Transfers,
+    direct: DirectTransfers,
 }
 
 impl Files {
     /// Of pictures, an image by each preset is made.
     pub fn new(stores: &Stores, limits: Limits, presets: &Presets) -> Self {
         let presets = presets.clone();
-        Self { stores: stores.clone(), limits, presets, transfers: Transfers::default() }
+        let (stores, transfers) = (stores.clone(), Transfers::default());
+        Self { stores, limits, presets, transfers, direct: DirectTransfers::default() }
+    }
+
+    /// The same where clients may use the object store themselves; without, they may not.
+    #[must_use]
+    pub fn with_direct(self, direct: DirectTransfers) -> Self {
+        Self { direct, ..self }
     }
 
     /// Begins the upload of a new file.
@@ -61,6 +88,10 @@ impl Files {
 
     pub(super) fn transfers(&self) -> &Transfers {
         &self.transfers
+    }
+
+    pub(super) fn direct(&self) -> DirectTransfers {
+        self.direct
     }
 
     async fn begin(&self, origin: &Origin, owner: UserId, purpose: Purpose) -> Result<Upload> {
@@ -134,6 +165,16 @@ impl Files {
             BrokenContent::Object(error) => error.into(),
             other => Error::internal(other),
         })
+    }
+
+    /// Where the object store itself gives these bytes, described so, for a minute. `None` where they are sealed, or are
+    /// to be served from here.
+    pub async fn redirect(&self, content: &Content, description: Description<'_>) -> Result<Option<String>> {
+        let source = &content.source;
+        if !self.direct.downloads || source.etag.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(self.stores.objects.sign_get(&source.object_key, description, REDIRECTED).await?))
     }
 
     /// The versions of a file, the newest first, from before the number `before` on.

@@ -60,6 +60,8 @@ settings! {
     s3: S3Settings in "s3" {
         /// The endpoint's URL; none for Amazon's own.
         endpoint: Option<HttpUrl> = Some(""),
+        /// The endpoint as clients reach it, for what they send to the object store themselves; none for the same one.
+        public_endpoint: Option<HttpUrl> = Some(""),
         /// The region that requests are signed for.
         region: String = Some("us-east-1"),
         /// The bucket that holds every file.
@@ -176,6 +178,10 @@ settings! {
         role_limits: LimitsByRole = Some(""),
         /// An upload that did not finish is removed after so long.
         abandoned_after: Duration = Some("24h"),
+        /// Whether clients may send bytes to the object store themselves: such are not sealed, and lie there as the bucket encrypts them.
+        direct_uploads: bool = Some("false"),
+        /// Whether downloads of such bytes are sent on to the object store, whose origin must be another one than the API's and the application's.
+        direct_downloads: bool = Some("false"),
         /// A deleted file can be restored for so long.
         trash_kept: Duration = Some("30d"),
         /// The images derived from a picture: `name=WIDTHxHEIGHT fit format`, several separated by semicolons. The fit is contain (all is seen) or cover (the box is filled), neither enlarges; the format is jpeg or webp with a quality from q1 to q100, or png. After a change, `plinth-worker variants regenerate` makes those of the files that are there.

@@ -12,7 +12,7 @@ use plinth_domain::id::{BlobId, FileId, JobId, UserId};
 use plinth_domain::job::{
     CleanUp, DeliverNotification, JobPayload, MakeThumbnails, PurgeBlob, Queue, ReconcileFiles,
     RegenerateVariants, RemakeVariants, ResendVerificationMail, ScanBlob, SendEmailChangeMail,
-    SendPasswordResetMail, SendSecurityNotice, SendVerificationMail,
+    SendPasswordResetMail, SendSecurityNotice, SendVerificationMail, VerifyDirectUpload,
 };
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::notification::NewNotification;
@@ -21,7 +21,7 @@ use sqlx::{AssertSqlSafe, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::mail_server::MailServer;
-use super::scanner::{FOUND, Scanner};
+use super::scanner::{CLEAN, FOUND, Scanner};
 use crate::house::{count, until_none};
 use crate::picture::jpeg;
 
@@ -31,23 +31,27 @@ const KINDS: &str = include_str!("../../../../shared/domain/src/job.rs");
 /// Held, no handler has done anything that somebody else could see: those of files, and all others.
 const BEFORE_FILES: &str = "LOCK TABLE blobs";
 const BEFORE_THE_REST: &str = "LOCK TABLE sent_mails, notifications, revoked_tokens";
-/// Those that [`BEFORE_FILES`] alone holds up: thumbnails, a scan, a purge, a reconciliation, and a clean-up on its way.
-const OF_FILES: usize = 5;
-/// Held, a handler has done a part: thumbnails are in S3 and not in the table, so are the removals of a purge; a message
-/// is not yet told to the audit log, nor is a virus, a clean-up or a reconciliation. For mails the server's silence does it.
+/// Those that [`BEFORE_FILES`] alone holds up: thumbnails, a scan, a direct upload, a purge, a reconciliation, and a
+/// clean-up on its way.
+const OF_FILES: usize = 6;
+/// Held, a handler has done a part: thumbnails are in S3 and not in the table, so are the removals of a purge; a direct
+/// upload is read and no file; a message is not yet told to the audit log, nor is a virus, a clean-up or a
+/// reconciliation. For mails the server's silence does it.
 const HALF_WAY: &str = "LOCK TABLE file_variants, audit_events IN EXCLUSIVE MODE";
 /// Then, and with the server's word, a mail is sent and nobody has written it down.
 const MAILS_NOT_WRITTEN_DOWN: &str = "LOCK TABLE sent_mails IN EXCLUSIVE MODE";
 /// Held, nobody claims a job.
 const NO_CLAIM: &str = "SELECT FROM jobs FOR UPDATE";
-/// Held, no outcome of these is written, nor any that comes after; rows may still point to the job. Thumbnails are left
-/// out because they write down how far they are.
-const NO_OUTCOME: &str = "SELECT FROM jobs WHERE kind <> 'files.thumbnails' FOR NO KEY UPDATE";
+/// Held, no outcome of these is written, nor any that comes after; rows may still point to the job. Thumbnails and
+/// direct uploads are left out because they write down how far they are.
+const NO_OUTCOME: &str =
+    "SELECT FROM jobs WHERE kind NOT IN ('files.thumbnails', 'files.verify') FOR NO KEY UPDATE";
 
 const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
     AND application_name = 'plinth-worker' AND wait_event_type = 'Lock'";
 const CONNECTIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
     AND application_name = 'plinth-worker'";
+const SENT: &str = "SELECT count(*) FROM direct_uploads JOIN files ON files.id = made_file";
 const RECOUNTED: &str = "SELECT count(*) FROM storage_usage WHERE files = 1";
 /// What is derived from a picture where the settings say nothing else.
 const PRESETS: [&str; 2] = ["small", "large"];
@@ -80,8 +84,8 @@ impl Scene {
             // No job but these.
             .with("PLINTH_WORKER_SCHEDULE", "");
         let stores = stage.stores();
-        let [new, waiting, forgetful, moving, owner] = [0; 5].map(|_| Uuid::new_v4());
-        for user in [new, waiting, forgetful, moving, owner] {
+        let [new, waiting, forgetful, moving, owner, sender] = [0; 6].map(|_| Uuid::new_v4());
+        for user in [new, waiting, forgetful, moving, owner, sender] {
             insert_user(&stores, user).await;
         }
         let [picture, purged, suspect] = [0; 3].map(|_| BlobId(Uuid::new_v4()));
@@ -95,6 +99,8 @@ impl Scene {
         // Counted wrong: the file is missing.
         let usage = "INSERT INTO storage_usage (owner_id) SELECT owner_id FROM files";
         sqlx::query(usage).execute(&stores.db).await.expect("inserts");
+
+        let sent = insert_direct_upload(&stores, sender).await;
 
         let (jobs, mails) = (Vec::new(), Vec::new());
         let mut scene = Self { stage, stores, server, _scanner: scanner, jobs, mails, picture, purged };
@@ -119,6 +125,7 @@ impl Scene {
         let noted =
             sqlx::query("UPDATE blobs SET scan_job_id = $2 WHERE id = $1").bind(suspect.0).bind(scan.0);
         noted.execute(&scene.stores.db).await.expect("updates");
+        scene.accept(&VerifyDirectUpload { upload: sent }).await;
         scene.accept(&PurgeBlob { blob_id: purged }).await;
         scene.accept(&DeliverNotification { notification }).await;
         scene.accept(&CleanUp {}).await;
@@ -215,7 +222,8 @@ impl Scene {
         for key in keys {
             assert!(self.stores.objects.get(&key, None).await.is_ok(), "{key}");
         }
-        assert_eq!(self.count("SELECT count(*) FROM blobs").await, 2, "the purged one is gone");
+        assert_eq!(self.count("SELECT count(*) FROM blobs").await, 3, "the purged one is gone");
+        assert_eq!(self.count(SENT).await, 1, "what was sent directly is a file");
         assert!(self.stores.objects.get(&original(self.purged), None).await.is_err(), "and its bytes");
         assert_eq!(self.count("SELECT count(*) FROM notifications WHERE kind = 'test'").await, 1);
         assert_eq!(
@@ -233,7 +241,7 @@ impl Scene {
         let quarantined = "SELECT count(*) FROM audit_events WHERE action = 'file.quarantined'";
         assert_eq!(self.count(quarantined).await, 1);
         assert_eq!(self.count("SELECT count(*) FROM revoked_tokens").await, 1, "the one that is not over");
-        assert_eq!(self.count(RECOUNTED).await, 1, "it is counted anew");
+        assert_eq!(self.count(RECOUNTED).await, 2, "it is counted anew, and what was sent is counted");
     }
 
     async fn count(&self, query: &'static str) -> usize {
@@ -294,6 +302,21 @@ async fn insert_suspect(stores: &Stores, owner: Uuid, id: BlobId, file: FileId) 
     let insert = "INSERT INTO file_versions (file_id, number, blob_id, created_at) VALUES ($1, 2, $2, now())";
     let insert = sqlx::query(insert).bind(file.0).bind(id.0);
     insert.execute(&stores.db).await.expect("inserts");
+}
+
+/// Bytes that a client has sent to S3 itself, and says so.
+async fn insert_direct_upload(stores: &Stores, owner: Uuid) -> BlobId {
+    let (id, bytes) = (BlobId(Uuid::new_v4()), CLEAN);
+    stores.objects.put(&original(id), bytes.into(), "text/plain").await.expect("S3 takes it");
+    let insert = "WITH blob AS (
+             INSERT INTO blobs (id, owner_id, state, reserved, object_key, created_at, updated_at)
+             VALUES ($1, $2, 'receiving', length($4::text), $3, now(), now())),
+         usage AS (INSERT INTO storage_usage (owner_id, reserved) VALUES ($2, length($4::text)))
+         INSERT INTO direct_uploads (blob_id, owner_id, name, size, sha256, part_size, job_id)
+         VALUES ($1, $2, 'sent.txt', length($4::text), sha256($4::text::bytea), 1000, gen_random_uuid())";
+    let insert = sqlx::query(insert).bind(id.0).bind(owner).bind(original(id)).bind(bytes);
+    insert.execute(&stores.db).await.expect("inserts");
+    id
 }
 
 /// A file that shows these bytes.
@@ -386,7 +409,7 @@ async fn a_worker_killed_before_its_outcomes_are_written_repeats_nothing_that_an
     let done = "SELECT (SELECT count(*) FROM sent_mails WHERE accepted_at IS NOT NULL)
         + (SELECT count(DISTINCT blob_id) FROM file_variants WHERE state = 'ready')
         + (SELECT count(*) FROM notifications WHERE kind = 'test')
-        + (SELECT 3 - count(*) FROM blobs) + (SELECT count(*) FROM blobs WHERE scan = 'infected') + (SELECT 2 - count(*) FROM revoked_tokens)
+        + (SELECT 4 - count(*) FROM blobs) + (SELECT count(*) FROM blobs WHERE scan = 'infected') + (SELECT 2 - count(*) FROM revoked_tokens)
         + (SELECT count(*) FROM storage_usage WHERE files = 1)";
     until("all is done", async || (scene.count(done).await == scene.jobs.len()).then_some(())).await;
     scene.kill(worker).await;

@@ -95,7 +95,14 @@ async fn an_upload_goes_on_though_its_api_is_killed_again_and_again() {
     assert!(read.bytes == bytes);
     assert!(lost > 0, "no kill came in the middle of anything");
     let report = reconcile(&stage).await;
-    for nothing in ["orphan_objects", "missing_objects", "wrong_sizes", "broken_contents", "quota_drift"] {
+    for nothing in [
+        "orphan_objects",
+        "missing_objects",
+        "wrong_sizes",
+        "replaced_objects",
+        "broken_contents",
+        "quota_drift",
+    ] {
         assert_eq!(report[nothing], 0, "{report}");
     }
     assert!(api.stop().await.success());

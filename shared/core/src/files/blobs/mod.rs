@@ -4,6 +4,7 @@
 //! PostgreSQL does not know. What is in a blob never changes.
 
 mod availability;
+mod direct;
 mod part;
 mod reader;
 mod receiver;
@@ -21,6 +22,7 @@ use plinth_platform::crypto::{Chunks, DataKey, WrappedKey};
 use crate::{Error, Result, Stores};
 
 pub(super) use availability::{Available, is_available};
+pub(super) use direct::begin as begin_direct;
 pub(super) use part::{PART_CHUNKS, PartBuffer, seal_whole};
 pub use reader::{BrokenContent, Download};
 pub(super) use reader::{Source, open};
@@ -38,11 +40,13 @@ pub(super) struct Blob {
     pub(super) object_key: String,
     /// Bytes, before they were sealed.
     pub(super) size: u64,
-    /// `None` for one of before there were keys, which is not sealed.
+    /// `None` for one that is not sealed: of before there were keys, or stored by its client.
     pub(super) key: Option<WrappedKey>,
     /// The first chunk of each writer of it.
     pub(super) segments: Vec<u32>,
     pub(super) scan: Scan,
+    /// Of its object, where a client stored that: one with another tag is not it.
+    pub(super) etag: Option<String>,
 }
 
 impl Blob {
@@ -60,6 +64,7 @@ impl Blob {
             size: self.size,
             chunks,
             segments: self.segments.clone(),
+            etag: self.etag.clone(),
         })
     }
 

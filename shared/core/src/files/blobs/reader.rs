@@ -33,6 +33,8 @@ pub(in crate::files) struct Source {
     pub(in crate::files) chunks: Option<Arc<Chunks>>,
     /// The first chunk of each writer.
     pub(in crate::files) segments: Vec<u32>,
+    /// Of the object that is meant, where another one could be in its place and would not be noticed.
+    pub(in crate::files) etag: Option<String>,
 }
 
 /// Opens a range, or the whole. What is wrong with its beginning is told at once.
@@ -45,7 +47,7 @@ pub(in crate::files) async fn open(
         return Ok(stream::empty().boxed());
     }
     let Some(chunks) = source.chunks else {
-        let stream = objects.get(&source.object_key, range).await?;
+        let stream = objects.get_tagged(&source.object_key, range, source.etag.as_deref()).await?;
         return Ok(stream.map(|bytes| bytes.map_err(BrokenContent::from)).boxed());
     };
     let wanted = range.unwrap_or(ByteRange { first: 0, last: source.size - 1 });

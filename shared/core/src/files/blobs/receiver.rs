@@ -103,7 +103,7 @@ impl Receiver {
         let object_key = format!("{}content", folder(id));
         let key = DataKey::generate();
         let wrapped = stores.keys.wrap(&context(id), &key).await.map_err(Error::internal)?;
-        let blob = NewBlob { id, owner, object_key: &object_key, key: &wrapped };
+        let blob = NewBlob { id, owner, object_key: &object_key, key: Some(&wrapped) };
         if !repository::begin(unit.connection(), &blob, at).await? {
             return Err(Error::NotFound);
         }

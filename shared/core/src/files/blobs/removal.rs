@@ -2,7 +2,7 @@
 
 use plinth_domain::audit::Origin;
 use plinth_domain::id::{BlobId, UserId};
-use plinth_domain::job::PurgeBlob;
+use plinth_domain::job::{JobPayload as _, PurgeBlob, VerifyDirectUpload};
 use time::OffsetDateTime;
 
 use super::repository::{self, Remains};
@@ -65,11 +65,14 @@ pub(in crate::files) async fn release_all_of(unit: &mut Unit, owner: UserId) -> 
 
 /// Blobs on their way, and removals that broke off, that have stood still since this time, for the clean-up.
 pub(crate) async fn abandoned(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
+    // What waits for its verification is not its client's to go on with: it stays as long as that may begin.
+    let verified = before.min(stores.clock.now() - VerifyDirectUpload::DEADLINE);
     if pass == Pass::Count {
-        return Ok(Batch::whole(repository::count_abandoned(&stores.db, before).await?));
+        return Ok(Batch::whole(repository::count_abandoned(&stores.db, before, verified).await?));
     }
     repository::forget_made(&stores.db, before, FORGOTTEN).await?;
-    let claimed = repository::claim_abandoned(&stores.db, before, stores.clock.now(), BATCH).await?;
+    let claimed =
+        repository::claim_abandoned(&stores.db, before, verified, stores.clock.now(), BATCH).await?;
     for id in &claimed {
         discard(stores, *id).await?;
     }

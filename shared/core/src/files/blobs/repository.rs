@@ -16,7 +16,8 @@ pub(super) struct NewBlob<'a> {
     pub(super) id: BlobId,
     pub(super) owner: UserId,
     pub(super) object_key: &'a str,
-    pub(super) key: &'a WrappedKey,
+    /// `None` for one that its client stores.
+    pub(super) key: Option<&'a WrappedKey>,
 }
 
 /// A blob that is nobody's any more.
@@ -37,6 +38,7 @@ struct Row {
     scan: String,
     scanned_at: Option<OffsetDateTime>,
     signature: Option<String>,
+    etag: Option<String>,
 }
 
 impl TryFrom<Row> for Blob {
@@ -51,6 +53,7 @@ impl TryFrom<Row> for Blob {
             key: row.master_key.zip(row.data_key).map(|(master_key, bytes)| WrappedKey { master_key, bytes }),
             segments: segments.map_err(Error::internal)?,
             scan: scan(&row.scan, row.scanned_at, row.signature)?,
+            etag: row.etag,
         })
     }
 }
@@ -77,8 +80,8 @@ pub(super) async fn begin(
         blob.id.0,
         blob.owner.0,
         blob.object_key,
-        blob.key.bytes,
-        blob.key.master_key,
+        blob.key.map(|key| key.bytes.as_slice()),
+        blob.key.map(|key| key.master_key.as_str()),
         at,
     );
     if named("blobs.begin", query.execute(&mut *connection)).await?.rows_affected() == 0 {
@@ -256,7 +259,7 @@ pub(in crate::files) async fn not_asked_for(
 pub(in crate::files) async fn find(db: &PgPool, id: BlobId) -> Result<Option<Blob>> {
     let query = sqlx::query_as!(
         Row,
-        "SELECT id, owner_id, object_key, size, data_key, master_key, segments, scan, scanned_at, signature
+        "SELECT id, owner_id, object_key, size, data_key, master_key, segments, scan, scanned_at, signature, etag
          FROM blobs WHERE id = $1 AND state = 'stored'",
         id.0,
     );
@@ -321,11 +324,19 @@ pub(super) async fn remains(db: &PgPool, id: BlobId) -> sqlx::Result<Option<Rema
     }))
 }
 
-/// Blobs that are not stored and have stood still since `before`.
-pub(super) async fn count_abandoned(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<i64> {
+/// Blobs that are not stored and have stood still since `before`; those that wait for their verification, since `verified`.
+pub(super) async fn count_abandoned(
+    db: &PgPool,
+    before: OffsetDateTime,
+    verified: OffsetDateTime,
+) -> sqlx::Result<i64> {
     let query = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM blobs WHERE state <> 'stored' AND updated_at < $1"#,
-        before
+        r#"SELECT count(*) AS "count!" FROM blobs
+         WHERE state <> 'stored' AND updated_at < $1
+           AND (updated_at < $2 OR state = 'removing'
+                OR NOT EXISTS (SELECT FROM direct_uploads WHERE blob_id = blobs.id AND job_id IS NOT NULL))"#,
+        before,
+        verified,
     );
     named("blobs.count_abandoned", query.fetch_one(db)).await
 }
@@ -334,6 +345,7 @@ pub(super) async fn count_abandoned(db: &PgPool, before: OffsetDateTime) -> sqlx
 pub(super) async fn claim_abandoned(
     db: &PgPool,
     before: OffsetDateTime,
+    verified: OffsetDateTime,
     at: OffsetDateTime,
     limit: i64,
 ) -> sqlx::Result<Vec<BlobId>> {
@@ -341,25 +353,30 @@ pub(super) async fn claim_abandoned(
         "UPDATE blobs SET updated_at = $3
          WHERE id IN (SELECT id FROM blobs
                       WHERE state <> 'stored' AND updated_at < $1
+                        AND (updated_at < $4 OR state = 'removing'
+                             OR NOT EXISTS (SELECT FROM direct_uploads WHERE blob_id = blobs.id AND job_id IS NOT NULL))
                       ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)
          RETURNING id",
         before,
         limit,
         at,
+        verified,
     );
     Ok(named("blobs.claim_abandoned", query.fetch_all(db)).await?.into_iter().map(BlobId).collect())
 }
 
 pub(super) async fn remove(db: &PgPool, id: BlobId) -> sqlx::Result<()> {
     let query = sqlx::query!(
-        "WITH removed AS (DELETE FROM blobs WHERE id = $1 AND state = 'removing' RETURNING id)
+        "WITH removed AS (DELETE FROM blobs WHERE id = $1 AND state = 'removing' RETURNING id),
+             direct AS (DELETE FROM direct_uploads USING removed
+                        WHERE blob_id = removed.id AND made_file IS NULL AND refusal IS NULL)
          DELETE FROM uploads USING removed WHERE blob_id = removed.id AND made_file IS NULL",
         id.0
     );
     named("blobs.remove", query.execute(db)).await.map(drop)
 }
 
-/// Forgets uploads that have become files since before `before`: nobody asks any more what became of them.
+/// Forgets uploads that have become files, or were refused, since before `before`: nobody asks any more what became of them.
 pub(super) async fn forget_made(db: &PgPool, before: OffsetDateTime, limit: i64) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "DELETE FROM uploads WHERE blob_id IN
@@ -367,5 +384,13 @@ pub(super) async fn forget_made(db: &PgPool, before: OffsetDateTime, limit: i64)
         before,
         limit,
     );
-    named("uploads.forget_made", query.execute(db)).await.map(drop)
+    named("uploads.forget_made", query.execute(db)).await?;
+    let query = sqlx::query!(
+        "DELETE FROM direct_uploads WHERE blob_id IN
+             (SELECT blob_id FROM direct_uploads
+              WHERE (made_file IS NOT NULL OR refusal IS NOT NULL) AND updated_at < $1 LIMIT $2)",
+        before,
+        limit,
+    );
+    named("direct_uploads.forget_over", query.execute(db)).await.map(drop)
 }

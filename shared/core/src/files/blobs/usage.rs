@@ -57,7 +57,20 @@ pub(in crate::files) async fn reserve(
     quota: Quota,
 ) -> Result<()> {
     let mut transaction = stores.db.begin().await?;
-    hold(&mut transaction, owner).await?;
+    reserve_in(&mut transaction, owner, blob, bytes, quota).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// The same, within a transaction.
+pub(in crate::files) async fn reserve_in(
+    connection: &mut PgConnection,
+    owner: UserId,
+    blob: BlobId,
+    bytes: u64,
+    quota: Quota,
+) -> Result<()> {
+    hold(connection, owner).await?;
     let query = sqlx::query_scalar!(
         r#"UPDATE blobs SET reserved = greatest(before.reserved, $2), updated_at = now()
          FROM (SELECT id, reserved FROM blobs WHERE id = $1 AND state = 'receiving' FOR UPDATE) AS before
@@ -66,7 +79,7 @@ pub(in crate::files) async fn reserve(
         blob.0,
         signed(bytes)?,
     );
-    let more = named("blobs.reserve", query.fetch_optional(&mut *transaction)).await?;
+    let more = named("blobs.reserve", query.fetch_optional(&mut *connection)).await?;
     // The clean-up may have taken it for abandoned.
     let more = more.ok_or(Error::Interrupted)?;
     let query = sqlx::query!(
@@ -76,11 +89,25 @@ pub(in crate::files) async fn reserve(
         more,
         signed(quota.bytes)?,
     );
-    if named("storage_usage.reserve", query.execute(&mut *transaction)).await?.rows_affected() == 0 {
+    if named("storage_usage.reserve", query.execute(connection)).await?.rows_affected() == 0 {
         return Err(full(quota));
     }
-    transaction.commit().await?;
     Ok(())
+}
+
+/// Whether there is room for another file. Nothing is set aside: it is a courtesy to who would come in vain.
+pub(in crate::files) async fn check_count(
+    connection: &mut PgConnection,
+    owner: UserId,
+    quota: Quota,
+) -> Result<()> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT files < $2 AS "fits!" FROM storage_usage WHERE owner_id = $1"#,
+        owner.0,
+        signed(quota.files)?,
+    );
+    let fits = named("storage_usage.check_count", query.fetch_optional(connection)).await?;
+    if quota.files == 0 || fits.unwrap_or(true) { Ok(()) } else { Err(full(quota)) }
 }
 
 /// Whether there is room for so many bytes. Nothing is set aside: it is a courtesy to who would come in vain.

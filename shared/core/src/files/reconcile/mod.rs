@@ -57,6 +57,9 @@ pub struct Report {
     pub missing_variants: u64,
     /// Scans that are waited for and that no job is about to do: asked for.
     pub missing_scans: u64,
+    /// Objects that were copied since they were verified, and have the same bytes: their new tag is kept. Only where contents
+    /// are read.
+    pub copied_objects: u64,
     /// Uploads and removals that stand still: removed.
     pub stuck_uploads: u64,
     /// Accounts whose usage was counted wrong: counted anew.
@@ -65,6 +68,8 @@ pub struct Report {
     pub missing_objects: u64,
     /// Bytes are lost: blobs whose object has another size.
     pub wrong_sizes: u64,
+    /// Bytes are lost: blobs in whose place there is another object than the one that was verified.
+    pub replaced_objects: u64,
     /// Bytes are lost: blobs whose object does not open, or hashes to something else.
     pub broken_contents: u64,
     /// The first of those blobs.
@@ -86,7 +91,7 @@ const NAMED: usize = 100;
 impl Report {
     /// Whether bytes are lost that nothing here can bring back.
     pub fn has_losses(&self) -> bool {
-        self.missing_objects + self.wrong_sizes + self.broken_contents > 0
+        self.missing_objects + self.wrong_sizes + self.replaced_objects + self.broken_contents > 0
     }
 
     fn lose(&mut self, blob: BlobId, reason: &'static str) {

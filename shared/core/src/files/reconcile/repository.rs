@@ -16,6 +16,8 @@ pub(super) struct Row {
     pub(super) size: u64,
     pub(super) is_stored: bool,
     pub(super) is_sealed: bool,
+    /// Of the object that was verified, where a client stored it.
+    pub(super) etag: Option<String>,
     /// The objects of its derived images.
     pub(super) variants: Vec<String>,
 }
@@ -23,7 +25,7 @@ pub(super) struct Row {
 /// Blobs in the order of their ids.
 pub(super) async fn page(db: &PgPool, after: Uuid, limit: i64) -> Result<Vec<Row>> {
     let query = sqlx::query!(
-        r#"SELECT id, object_key, size, state = 'stored' AS "is_stored!", data_key IS NOT NULL AS "is_sealed!",
+        r#"SELECT id, object_key, size, state = 'stored' AS "is_stored!", data_key IS NOT NULL AS "is_sealed!", etag,
              ARRAY(SELECT variant.object_key FROM file_variants AS variant
                    WHERE variant.blob_id = blobs.id AND variant.object_key IS NOT NULL) AS "variants!: Vec<String>"
          FROM blobs WHERE id > $1 ORDER BY id LIMIT $2"#,
@@ -39,6 +41,7 @@ pub(super) async fn page(db: &PgPool, after: Uuid, limit: i64) -> Result<Vec<Row
                 size: u64::try_from(row.size).map_err(Error::internal)?,
                 is_stored: row.is_stored,
                 is_sealed: row.is_sealed,
+                etag: row.etag,
                 variants: row.variants,
             })
         })
@@ -69,6 +72,12 @@ pub(super) async fn is_stored(db: &PgPool, id: BlobId) -> sqlx::Result<bool> {
 pub(super) async fn sha256(db: &PgPool, id: BlobId) -> sqlx::Result<Option<Vec<u8>>> {
     let query = sqlx::query_scalar!("SELECT sha256 FROM blobs WHERE id = $1", id.0);
     Ok(named("reconcile.sha256", query.fetch_optional(db)).await?.flatten())
+}
+
+/// From now on the object with this tag is meant, where it was the one with another.
+pub(super) async fn set_etag(db: &PgPool, id: BlobId, before: &str, etag: &str) -> sqlx::Result<()> {
+    let query = sqlx::query!("UPDATE blobs SET etag = $3 WHERE id = $1 AND etag = $2", id.0, before, etag);
+    named("reconcile.set_etag", query.execute(db)).await.map(drop)
 }
 
 /// The objects of a blob's derived images as they are by now.

@@ -7,7 +7,7 @@ use futures_util::TryStreamExt as _;
 use plinth_domain::audit::Origin;
 use plinth_domain::id::BlobId;
 use plinth_domain::job::MakeThumbnails;
-use plinth_object_store::StoredObject;
+use plinth_object_store::{ObjectError, StoredObject};
 use plinth_platform::crypto::{Sha256, sealed_size};
 use uuid::Uuid;
 
@@ -121,11 +121,12 @@ impl Walk {
         if !row.is_stored {
             return Ok(());
         }
-        let content = objects.iter().find(|object| object.key == row.object_key).map(|object| object.size);
+        let content = objects.iter().find(|object| object.key == row.object_key).cloned();
         let content = match content {
-            Some(size) => Some(size),
+            // There are stores that list objects without their tags.
+            Some(object) if row.etag.is_none() || object.etag.is_some() => Some(object),
             // One of before there were blobs lies elsewhere.
-            None => self.stores.objects.size(&row.object_key).await?,
+            _ => self.stores.objects.head(&row.object_key).await?,
         };
         let expected = if row.is_sealed { sealed_size(row.size) } else { row.size };
         match content {
@@ -134,11 +135,19 @@ impl Walk {
                 report.lose(row.id, "its object is gone");
             }
             None => return Ok(()),
-            Some(size) if size != expected => {
+            Some(object) if object.size != expected => {
                 report.wrong_sizes += 1;
                 report.lose(row.id, "its object has another size");
             }
-            Some(_) if self.request.read_contents && !self.reads_as_it_should(row.id).await? => {
+            Some(object) if row.etag.is_some() && object.etag != row.etag => {
+                if self.is_a_copy(row, object.etag).await? {
+                    report.copied_objects += 1;
+                } else {
+                    report.replaced_objects += 1;
+                    report.lose(row.id, "its object is another one than was verified");
+                }
+            }
+            Some(_) if self.request.read_contents && !self.reads_as_it_should(row.id, None).await? => {
                 report.broken_contents += 1;
                 report.lose(row.id, "its object does not open or hashes to something else");
             }
@@ -190,13 +199,29 @@ impl Walk {
         unit.commit().await
     }
 
-    async fn reads_as_it_should(&self, id: BlobId) -> Result<bool> {
+    /// Whether the object that is in the place of the one that was verified has the same bytes; then it is taken for it.
+    async fn is_a_copy(&self, row: &Row, etag: Option<String>) -> Result<bool> {
+        let (Some(before), Some(etag)) = (&row.etag, etag) else { return Ok(false) };
+        if !self.request.read_contents || !self.reads_as_it_should(row.id, Some(&etag)).await? {
+            return Ok(false);
+        }
+        if !self.request.dry_run {
+            repository::set_etag(&self.stores.db, row.id, before, &etag).await?;
+        }
+        Ok(true)
+    }
+
+    /// Reads the object, or the one with this tag.
+    async fn reads_as_it_should(&self, id: BlobId, etag: Option<&str>) -> Result<bool> {
         let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else { return Ok(true) };
         let expected = repository::sha256(&self.stores.db, id).await?;
-        let source = blob.internal_source(&self.stores).await?;
+        let mut source = blob.internal_source(&self.stores).await?;
+        source.etag = etag.map(str::to_owned).or(source.etag);
         let mut hash = Sha256::default();
         let mut bytes = match blobs::open(&self.stores.objects, source, None).await {
             Ok(bytes) => bytes,
+            // Replaced since it was looked at.
+            Err(blobs::BrokenContent::Object(ObjectError::Replaced)) => return Ok(false),
             Err(blobs::BrokenContent::Object(error)) => return Err(error.into()),
             Err(_) => return Ok(false),
         };

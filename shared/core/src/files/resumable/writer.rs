@@ -204,6 +204,7 @@ impl Writer {
             size: self.upload.position,
             chunks: Some(self.chunks.clone()),
             segments: self.segments.clone(),
+            etag: None,
         };
         let end = (sniff::ENOUGH as u64).min(self.upload.position) - 1;
         let range = ByteRange { first: 0, last: end };
@@ -328,7 +329,8 @@ impl Writer {
         }
         let (name, chunks) = self.tail(self.tail_of);
         let size = self.upload.position - self.in_parts();
-        let source = Source { object_key: name, size, chunks: Some(Arc::new(chunks)), segments: vec![0] };
+        let source =
+            Source { object_key: name, size, chunks: Some(Arc::new(chunks)), segments: vec![0], etag: None };
         let mut stream = blobs::open(&self.stores.objects, source, None).await.map_err(Error::internal)?;
         if size > CHUNK as u64 {
             self.make_room().await;

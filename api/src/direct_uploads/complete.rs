@@ -1,0 +1,47 @@
+//! POST /v1/direct-uploads/{id}/complete
+
+use std::time::Duration;
+
+use plinth_core::files::DirectUploads;
+use plinth_domain::id::BlobId;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, OpenApi};
+use uuid::Uuid;
+
+use super::representation::DirectUpload;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{Allowed, FilesWrite};
+
+pub(crate) struct CompleteDirectUpload {
+    pub(super) uploads: DirectUploads,
+    pub(super) abandoned_after: Duration,
+}
+
+#[derive(ApiResponse)]
+enum Accepted {
+    /// The bytes are read back, or were; `state` says how that ends.
+    #[oai(status = 202)]
+    Accepted(Json<DirectUpload>),
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
+impl CompleteDirectUpload {
+    /// Say that all bytes of a direct upload are sent
+    ///
+    /// They are read back in the background, by the job `job_id`. Where size and SHA-256 are what was announced the file is
+    /// there, and only then; otherwise the upload is `refused` and nothing of it stays. 409 `not_uploaded` where the object
+    /// store has not got all of it: then the rest can be sent. Said again it changes nothing.
+    #[oai(path = "/direct-uploads/:id/complete", method = "post", operation_id = "completeDirectUpload")]
+    async fn complete(
+        &self,
+        caller: Allowed<FilesWrite>,
+        origin: RequestOrigin,
+        id: Path<Uuid>,
+    ) -> Result<Accepted> {
+        let upload = self.uploads.complete(&origin.0, caller.user.id, BlobId(id.0)).await?;
+        Ok(Accepted::Accepted(Json(DirectUpload::of(upload, self.abandoned_after))))
+    }
+}

@@ -1,0 +1,128 @@
+//! POST /v1/direct-uploads
+
+use std::time::Duration;
+
+use plinth_core::error::Faults;
+use plinth_core::files::DirectUploads;
+use plinth_domain::file::FileName;
+use plinth_domain::id::FileId;
+use plinth_domain::rejection::Rejection;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use uuid::Uuid;
+
+use super::representation::{DirectUpload, PartRequest};
+use crate::http::body::Body;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
+use crate::http::principal::{Allowed, FilesWrite};
+
+pub(crate) struct CreateDirectUpload {
+    pub(super) uploads: DirectUploads,
+    pub(super) abandoned_after: Duration,
+}
+
+/// What is going to be sent.
+#[derive(Object)]
+struct CreateDirectUploadRequest {
+    /// Up to 255 bytes, and no path.
+    filename: String,
+    /// Bytes.
+    size: i64,
+    /// SHA-256 of all bytes, in hexadecimal.
+    sha256: String,
+    /// The file that it becomes another version of; a new file unless given.
+    file_id: Option<Uuid>,
+}
+
+/// An upload that has begun.
+#[derive(Object)]
+struct BegunDirectUpload {
+    upload: DirectUpload,
+    /// How the whole is sent, where that is one request; otherwise its parts are to be signed.
+    put: Option<PartRequest>,
+}
+
+#[derive(ApiResponse)]
+enum Begun {
+    /// The upload has begun; its bytes are set aside.
+    #[oai(status = 201)]
+    Begun(Json<BegunDirectUpload>, #[oai(header = "Location")] String),
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
+impl CreateDirectUpload {
+    /// Begin an upload directly to the object store
+    ///
+    /// Up to 16 MiB are sent in one request, `put`; more in parts, each by a request that is to be signed. When all are sent
+    /// the upload is to be completed. 403 `direct_uploads_off` where the deployment takes none. What is sent so is not
+    /// sealed by a key of its own: it lies in the bucket as that encrypts it.
+    #[oai(path = "/direct-uploads", method = "post", operation_id = "createDirectUpload")]
+    async fn create(
+        &self,
+        caller: Allowed<FilesWrite>,
+        origin: RequestOrigin,
+        body: Body<CreateDirectUploadRequest>,
+    ) -> Result<Begun> {
+        let owner = caller.user.id;
+        let Announced { name, file, size, sha256 } = parse(&body.0)?;
+        let upload = self.uploads.begin(&origin.0, owner, &name, file, size, sha256).await?;
+        let put = if upload.part_count() == 1 {
+            self.uploads.sign(owner, upload.id, &[1]).await?.pop().map(PartRequest::from)
+        } else {
+            None
+        };
+        let location = format!("/v1/direct-uploads/{}", upload.id);
+        let upload = DirectUpload::of(upload, self.abandoned_after);
+        Ok(Begun::Begun(Json(BegunDirectUpload { upload, put }), location))
+    }
+}
+
+struct Announced {
+    name: FileName,
+    file: Option<FileId>,
+    size: u64,
+    sha256: [u8; 32],
+}
+
+fn parse(asked: &CreateDirectUploadRequest) -> plinth_core::Result<Announced> {
+    let mut faults = Faults::default();
+    let name = faults.keep("/filename", FileName::parse(&asked.filename));
+    let size = u64::try_from(asked.size);
+    let size = faults
+        .keep("/size", size.map_err(|_| Rejection::new("out_of_range", "A size is not below nothing.")));
+    let sha256 = faults.keep("/sha256", digest(&asked.sha256));
+    let file = asked.file_id.map(FileId);
+    let whole = match (name, size, sha256) {
+        (Some(name), Some(size), Some(sha256)) => Some(Announced { name, file, size, sha256 }),
+        _ => None,
+    };
+    faults.into_result(whole)
+}
+
+fn digest(text: &str) -> std::result::Result<[u8; 32], Rejection> {
+    let malformed = || Rejection::new("invalid_digest", "A SHA-256 is 64 hexadecimal digits.");
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(malformed());
+    }
+    let mut digest = [0; 32];
+    for (index, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).map_err(|_| malformed())?;
+    }
+    Ok(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_sixty_four_hexadecimal_digits() {
+        let text = format!("{}fF", "00".repeat(31));
+        assert_eq!(digest(&text).expect("is read")[31], 255);
+        for wrong in [String::new(), "0".repeat(63), "g".repeat(64), "+1".repeat(32), "ü".repeat(32)] {
+            assert!(digest(&wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A direct upload, and the requests that it is sent in, as clients see them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use plinth_core::files::{DirectState, SignedPart};
+use poem_openapi::Object;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// An upload whose bytes the client sends to the object store itself.
+#[derive(Object)]
+pub(super) struct DirectUpload {
+    id: Uuid,
+    /// `waiting` for bytes and for the word that all are sent, `verifying`, `done` or `refused`.
+    state: String,
+    /// What the client gave.
+    filename: String,
+    /// The file that it becomes, or has become, a version of, or the new one that it has become.
+    file_id: Option<Uuid>,
+    /// Bytes, as the client said.
+    size: u64,
+    /// In hexadecimal, as the client said.
+    sha256: String,
+    /// Bytes of every part but the last.
+    part_size: u64,
+    /// With 1 the whole is sent in one request.
+    part_count: u64,
+    /// The job that verifies it; GET /v1/me/jobs/{id} tells how far it is.
+    job_id: Option<Uuid>,
+    /// Why it is refused: `incomplete`, `wrong_size`, `wrong_checksum`, `quota_exceeded`, `type_not_allowed`
+    /// or `file_gone`.
+    reason: Option<String>,
+    /// When it is given up, or forgotten where it is over, unless it gets on.
+    expires_at: OffsetDateTime,
+}
+
+impl DirectUpload {
+    pub(super) fn of(upload: plinth_core::files::DirectUpload, abandoned_after: Duration) -> Self {
+        let (made, reason) = match &upload.state {
+            DirectState::Done(file) => (Some(*file), None),
+            DirectState::Refused(reason) => (None, Some(reason.clone())),
+            DirectState::Waiting | DirectState::Verifying => (None, None),
+        };
+        Self {
+            id: upload.id.0,
+            state: upload.state.as_str().to_owned(),
+            file_id: made.or(upload.file).map(|file| file.0),
+            size: upload.size,
+            sha256: plinth_platform::crypto::hex(&upload.sha256),
+            part_size: upload.part_size,
+            part_count: upload.part_count(),
+            job_id: upload.job.map(|job| job.0),
+            reason,
+            expires_at: upload.expires_at(abandoned_after),
+            filename: upload.name,
+        }
+    }
+}
+
+/// A request to the object store, to be sent as it is.
+#[derive(Object)]
+pub(super) struct PartRequest {
+    /// 1 for the first.
+    number: u64,
+    /// Bytes of the body; they are part of what is signed.
+    size: u64,
+    /// `PUT`.
+    method: String,
+    url: String,
+    /// Headers that it must have.
+    headers: HashMap<String, String>,
+    /// It is taken until then; afterwards another one can be asked for.
+    expires_at: OffsetDateTime,
+}
+
+impl From<SignedPart> for PartRequest {
+    fn from(part: SignedPart) -> Self {
+        Self {
+            number: part.number,
+            size: part.size,
+            method: "PUT".to_owned(),
+            url: part.request.url,
+            headers: part.request.headers.into_iter().collect(),
+            expires_at: part.expires_at,
+        }
+    }
+}

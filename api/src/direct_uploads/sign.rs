@@ -1,0 +1,49 @@
+//! POST /v1/direct-uploads/{id}/parts
+
+use plinth_core::files::DirectUploads;
+use plinth_domain::id::BlobId;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use uuid::Uuid;
+
+use super::representation::PartRequest;
+use crate::http::body::Body;
+use crate::http::document::Tag;
+use crate::http::failure::Result;
+use crate::http::principal::{Allowed, FilesWrite};
+
+pub(crate) struct SignDirectUploadParts {
+    pub(super) uploads: DirectUploads,
+}
+
+/// Which parts are to be sent.
+#[derive(Object)]
+struct SignPartsRequest {
+    /// 1 to 100 numbers, each from 1 to `part_count`.
+    numbers: Vec<u64>,
+}
+
+/// How they are sent.
+#[derive(Object)]
+struct SignedParts {
+    items: Vec<PartRequest>,
+}
+
+#[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
+impl SignDirectUploadParts {
+    /// Sign the requests of some parts of a direct upload
+    ///
+    /// In any order and as often as one likes; a part that is sent again takes the place of the one before. Of an upload
+    /// that is sent in one request, number 1 is the whole. 409 `upload_over` when the upload was completed.
+    #[oai(path = "/direct-uploads/:id/parts", method = "post", operation_id = "signDirectUploadParts")]
+    async fn sign(
+        &self,
+        caller: Allowed<FilesWrite>,
+        id: Path<Uuid>,
+        body: Body<SignPartsRequest>,
+    ) -> Result<Json<SignedParts>> {
+        let parts = self.uploads.sign(caller.user.id, BlobId(id.0), &body.0.numbers).await?;
+        Ok(Json(SignedParts { items: parts.into_iter().map(PartRequest::from).collect() }))
+    }
+}

@@ -1,0 +1,18 @@
+//! `files.verify`: what a client sent to the object store itself is read back, and made a file.
+
+use plinth_core::files::DirectVerification;
+use plinth_domain::job::VerifyDirectUpload;
+
+use crate::attempt::Attempt;
+use crate::outcome::Done;
+
+pub async fn verify(verification: DirectVerification, job: VerifyDirectUpload, attempt: Attempt) -> Done {
+    let Some(mut verifying) = verification.begin(job.upload).await? else {
+        return Ok(());
+    };
+    while let Some(percent) = verifying.step().await? {
+        attempt.progress(percent).await;
+    }
+    verifying.finish().await?;
+    Ok(())
+}
