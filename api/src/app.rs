@@ -7,7 +7,9 @@ use plinth_core::access::Gate;
 use plinth_core::api_keys::{ApiKeys, Recognition};
 use plinth_core::audit::AuditLog;
 use plinth_core::auth::Auth;
-use plinth_core::files::{DirectTransfers, DirectUploads, Files, Limits, Resumables, ShareLinks};
+use plinth_core::files::{
+    ContentTickets, DirectTransfers, DirectUploads, Files, Limits, Resumables, ShareLinks,
+};
 use plinth_core::jobs::{JobAdministration, OwnJobs};
 use plinth_core::notifications::Inbox;
 use plinth_core::passkeys::Passkeys;
@@ -17,16 +19,20 @@ use plinth_core::users::Users;
 use plinth_platform::crypto::{PasswordHasher, RootKey};
 use plinth_platform::settings::Settings;
 use plinth_platform::{internal, shutdown, telemetry};
-use poem::endpoint::BoxEndpoint;
+use poem::endpoint::{BoxEndpoint, EitherEndpoint};
 use poem::middleware::Cors;
 use poem::{EndpointExt as _, IntoEndpoint as _, Response, Server};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::session_tokens::SessionLifetime;
+use crate::files::ContentHost;
 use crate::http::browser::Pages;
 use crate::http::document;
+use crate::http::host::Host;
 use crate::http::limits::BodyLimits;
-use crate::http::middleware::{Admission, AdmissionParts, ClientAddress, Deadline, Observe, Published};
+use crate::http::middleware::{
+    Admission, AdmissionParts, ClientAddress, ContentOnly, Deadline, Observe, Published,
+};
 use crate::{
     administration, api_keys, audit, auth, direct_uploads, files, jobs, notifications, own_jobs, passkeys,
     roles, second_factors, sessions, uploads, users,
@@ -50,6 +56,7 @@ pub struct Services {
     pub api_keys: ApiKeys,
     pub files: Files,
     pub links: ShareLinks,
+    pub(crate) content_host: ContentHost,
     pub uploads: Resumables,
     pub direct_uploads: DirectUploads,
     pub inbox: Inbox,
@@ -66,6 +73,8 @@ impl Services {
         let files = Files::new(stores, Limits::of(&settings.files), &settings.files.presets)
             .with_direct(DirectTransfers::of(&settings.files));
         let links = ShareLinks::new(stores, &files, &root, hasher.clone());
+        let tickets = ContentTickets::new(stores, &files, &root);
+        let content_host = ContentHost::new(&files, tickets, settings.general.content_url.as_ref());
         let auth = Auth::new(stores, settings, &root, hasher);
         Ok(Self {
             passkeys: auth.passkeys().clone(),
@@ -78,6 +87,7 @@ impl Services {
             direct_uploads: DirectUploads::new(stores, &files),
             files,
             links,
+            content_host,
             inbox: Inbox::new(stores),
             jobs: JobAdministration::new(stores),
             own_jobs: OwnJobs::new(stores),
@@ -130,7 +140,12 @@ pub fn endpoint(
         ),
         roles::operations(&services.roles),
         passkeys::operations(&services.passkeys),
-        files::operations(&services.files, &services.links, &settings.general.public_url),
+        files::operations(
+            &services.files,
+            &services.links,
+            &services.content_host,
+            &settings.general.public_url,
+        ),
         uploads::operations(&services.uploads, settings.files.abandoned_after),
         direct_uploads::operations(&services.direct_uploads, settings.files.abandoned_after),
         notifications::operations(&services.inbox),
@@ -138,7 +153,12 @@ pub fn endpoint(
         own_jobs::operations(&services.own_jobs, draining),
         audit::operations(&services.audit),
     );
+    let content = settings.general.content_url.as_ref().map(|url| ContentOnly(Host::of(url)));
     let routes = document::service(operations).into_endpoint().with(Published);
+    let routes = match content {
+        None => EitherEndpoint::A(routes),
+        Some(content) => EitherEndpoint::B(routes.with(content)),
+    };
     let api = &settings.api;
     let parts = AdmissionParts {
         gate: Gate::new(stores, &settings.limits),

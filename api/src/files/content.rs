@@ -1,19 +1,20 @@
 //! GET and HEAD /v1/files/{id}/content
 
-use plinth_core::files::Files;
+use plinth_core::files::{Files, Wanted};
 use plinth_domain::id::FileId;
 use poem::Request;
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 use uuid::Uuid;
 
+use super::content_host::ContentHost;
 use super::serve::{Served, serve};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::principal::{Allowed, FilesRead};
 
 pub(crate) struct ReadContent {
-    pub(super) files: Files,
+    pub(super) host: ContentHost,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
@@ -23,8 +24,9 @@ impl ReadContent {
     /// Takes Range, with several ranges too, If-Range, If-None-Match and If-Modified-Since.
     #[oai(path = "/files/:id/content", method = "get", operation_id = "readFileContent")]
     async fn read(&self, request: &Request, caller: Allowed<FilesRead>, id: Path<Uuid>) -> Result<Served> {
-        let content = self.files.content(caller.user.id, FileId(id.0)).await?;
-        serve(&self.files, content, request).await
+        let (owner, id) = (caller.user.id, FileId(id.0));
+        let content = self.host.files().content(owner, id).await?;
+        self.host.give(content, (owner, id, Wanted::Current), request).await
     }
 }
 

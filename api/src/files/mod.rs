@@ -3,6 +3,8 @@
 mod archive;
 mod change;
 mod content;
+mod content_by_ticket;
+mod content_host;
 mod delete;
 mod links;
 mod list;
@@ -20,6 +22,8 @@ mod zip;
 
 use plinth_core::files::{Files, ShareLinks};
 
+pub(crate) use content_host::ContentHost;
+
 pub(crate) type Operations = (
     upload::UploadFile,
     upload_several::UploadFiles,
@@ -29,6 +33,8 @@ pub(crate) type Operations = (
     change::ChangeFile,
     content::ReadContent,
     content::ReadContentHeaders,
+    content_by_ticket::ReadContentByTicket,
+    content_by_ticket::ReadContentHeadersByTicket,
     variant::ReadVariant,
     delete::DeleteFile,
     restore::RestoreFile,
@@ -38,7 +44,12 @@ pub(crate) type Operations = (
 );
 
 /// Links begin with `public_url`.
-pub(crate) fn operations(files: &Files, links: &ShareLinks, public_url: &str) -> Operations {
+pub(crate) fn operations(
+    files: &Files,
+    links: &ShareLinks,
+    host: &ContentHost,
+    public_url: &str,
+) -> Operations {
     (
         upload::UploadFile { files: files.clone() },
         upload_several::UploadFiles { files: files.clone() },
@@ -46,13 +57,15 @@ pub(crate) fn operations(files: &Files, links: &ShareLinks, public_url: &str) ->
         storage::ReadStorage { files: files.clone() },
         read::ReadFile { files: files.clone() },
         change::ChangeFile { files: files.clone() },
-        content::ReadContent { files: files.clone() },
+        content::ReadContent { host: host.clone() },
         content::ReadContentHeaders { files: files.clone() },
-        variant::ReadVariant { files: files.clone() },
+        content_by_ticket::ReadContentByTicket { host: host.clone() },
+        content_by_ticket::ReadContentHeadersByTicket { host: host.clone() },
+        variant::ReadVariant { host: host.clone() },
         delete::DeleteFile { files: files.clone() },
         restore::RestoreFile { files: files.clone() },
         zip::ZipFiles { files: files.clone() },
-        versions::operations(files),
-        links::operations(links, public_url),
+        versions::operations(files, host),
+        links::operations(links, host, public_url),
     )
 }

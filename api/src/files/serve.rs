@@ -42,6 +42,21 @@ pub(super) enum Gives {
     Rest,
 }
 
+impl Served {
+    /// Sends the client on to where the bytes are given.
+    pub(super) fn elsewhere(url: &str) -> Self {
+        Self { response: moved(url), gives: Gives::Nothing }
+    }
+}
+
+fn moved(url: &str) -> Response {
+    let mut response = StatusCode::TEMPORARY_REDIRECT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, ascii(url));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 /// Answers with what the request asks of the content.
 pub(super) async fn serve(files: &Files, content: Content, request: &Request) -> Result<Served> {
     let asked = request.headers();
@@ -105,12 +120,7 @@ async fn redirect(files: &Files, content: &Content) -> Result<Option<Response>> 
         content_disposition: &disposition(manner(content), &content.name),
         cache_control: PRIVATE,
     };
-    let Some(url) = files.redirect(content, description).await? else { return Ok(None) };
-    let mut response = StatusCode::TEMPORARY_REDIRECT.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::LOCATION, ascii(&url));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(Some(response))
+    Ok(files.redirect(content, description).await?.map(|url| moved(&url)))
 }
 
 /// Whether it is shown in the page that links to it.
@@ -288,7 +298,7 @@ impl ApiResponse for Served {
                 response(206, "The range that was asked for.", bytes()),
                 response(
                     307,
-                    "The object store gives them, at `Location`, where the deployment says so.",
+                    "They are given at `Location`, by the object store or a host of their own, where the deployment says so.",
                     vec![],
                 ),
                 response(304, "The client has these bytes already.", vec![]),

@@ -1,7 +1,7 @@
 //! GET /v1/files/{id}/variants/{preset}
 
 use plinth_core::Error;
-use plinth_core::files::Files;
+use plinth_core::files::Wanted;
 use plinth_domain::id::FileId;
 use plinth_domain::preset::PresetName;
 use poem::Request;
@@ -9,13 +9,14 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 use uuid::Uuid;
 
-use super::serve::{Served, serve};
+use super::content_host::ContentHost;
+use super::serve::Served;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::principal::{Allowed, FilesRead};
 
 pub(crate) struct ReadVariant {
-    pub(super) files: Files,
+    pub(super) host: ContentHost,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
@@ -33,7 +34,8 @@ impl ReadVariant {
         preset: Path<String>,
     ) -> Result<Served> {
         let preset: PresetName = preset.0.parse().map_err(|_| Error::NotFound)?;
-        let content = self.files.variant(caller.user.id, FileId(id.0), &preset).await?;
-        serve(&self.files, content, request).await
+        let (owner, id) = (caller.user.id, FileId(id.0));
+        let content = self.host.files().variant(owner, id, &preset).await?;
+        self.host.give(content, (owner, id, Wanted::Variant(preset)), request).await
     }
 }

@@ -259,6 +259,7 @@ mod tests {
         "/v1/auth/register",
         "/v1/auth/verify-email",
         "/v1/auth/verify-email/resend",
+        "/v1/content/{ticket}",
         "/v1/links/{token}",
         "/v1/links/{token}/content",
         "/v1/links/{token}/tickets",

@@ -6,6 +6,7 @@ pub mod browser;
 pub mod digest;
 pub mod document;
 pub mod failure;
+pub mod host;
 pub mod json;
 pub mod limits;
 pub mod middleware;

@@ -15,8 +15,10 @@ use crate::house::{Answer, House, Person, text};
 /// What is open to everybody: the doors by which one comes in, and what somebody has a link to.
 const OPEN: &[&str] = &[
     "GET /.well-known/jwks.json",
+    "GET /v1/content/{ticket}",
     "GET /v1/links/{token}",
     "GET /v1/links/{token}/content",
+    "HEAD /v1/content/{ticket}",
     "HEAD /v1/links/{token}/content",
     "OPTIONS /v1/uploads",
     "POST /v1/auth/email/confirm",

@@ -5,6 +5,7 @@ use poem::Request;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 
+use super::super::content_host::ContentHost;
 use super::super::serve::{Gives, Served, serve};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
@@ -12,6 +13,7 @@ use crate::http::origin::RequestOrigin;
 
 pub(crate) struct ReadSharedContent {
     pub(super) links: ShareLinks,
+    pub(super) host: ContentHost,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
@@ -30,6 +32,9 @@ impl ReadSharedContent {
         /// Where the link needs a password: what that got.
         ticket: Query<Option<String>>,
     ) -> Result<Served> {
+        if let Some(served) = self.host.of_link(request) {
+            return Ok(served);
+        }
         let shared = self.links.content(&origin.0, &token.0, ticket.0.as_deref()).await?;
         // Its first bytes are there before it counts: no fault of the store uses a link up.
         let served = serve(self.links.files(), shared.content.clone(), request).await?;

@@ -10,6 +10,8 @@ mod view;
 
 use plinth_core::files::ShareLinks;
 
+use super::content_host::ContentHost;
+
 pub(crate) type Operations = (
     create::CreateShareLink,
     list::ListShareLinks,
@@ -20,14 +22,14 @@ pub(crate) type Operations = (
     content::ReadSharedContentHeaders,
 );
 
-pub(crate) fn operations(links: &ShareLinks, public_url: &str) -> Operations {
+pub(crate) fn operations(links: &ShareLinks, host: &ContentHost, public_url: &str) -> Operations {
     (
         create::CreateShareLink { links: links.clone(), public_url: public_url.to_owned() },
         list::ListShareLinks { links: links.clone() },
         revoke::RevokeShareLink { links: links.clone() },
         read::ReadSharedFile { links: links.clone() },
         ticket::CreateTicket { links: links.clone() },
-        content::ReadSharedContent { links: links.clone() },
+        content::ReadSharedContent { links: links.clone(), host: host.clone() },
         content::ReadSharedContentHeaders { links: links.clone() },
     )
 }

@@ -1,19 +1,20 @@
 //! GET /v1/files/{id}/versions/{number}/content
 
-use plinth_core::files::Files;
+use plinth_core::files::Wanted;
 use plinth_domain::id::FileId;
 use poem::Request;
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 use uuid::Uuid;
 
-use crate::files::serve::{Served, serve};
+use crate::files::content_host::ContentHost;
+use crate::files::serve::Served;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::principal::{Allowed, FilesRead};
 
 pub(crate) struct ReadVersionContent {
-    pub(super) files: Files,
+    pub(super) host: ContentHost,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
@@ -31,7 +32,8 @@ impl ReadVersionContent {
         id: Path<Uuid>,
         number: Path<i32>,
     ) -> Result<Served> {
-        let content = self.files.version_content(caller.user.id, FileId(id.0), number.0).await?;
-        serve(&self.files, content, request).await
+        let (owner, id) = (caller.user.id, FileId(id.0));
+        let content = self.host.files().version_content(owner, id, number.0).await?;
+        self.host.give(content, (owner, id, Wanted::Version(number.0)), request).await
     }
 }

@@ -8,6 +8,8 @@ mod restore;
 
 use plinth_core::files::Files;
 
+use super::content_host::ContentHost;
+
 pub(crate) type Operations = (
     list::ListVersions,
     add::AddVersion,
@@ -16,11 +18,11 @@ pub(crate) type Operations = (
     delete::DeleteVersion,
 );
 
-pub(crate) fn operations(files: &Files) -> Operations {
+pub(crate) fn operations(files: &Files, host: &ContentHost) -> Operations {
     (
         list::ListVersions { files: files.clone() },
         add::AddVersion { files: files.clone() },
-        content::ReadVersionContent { files: files.clone() },
+        content::ReadVersionContent { host: host.clone() },
         restore::RestoreVersion { files: files.clone() },
         delete::DeleteVersion { files: files.clone() },
     )

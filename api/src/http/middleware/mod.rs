@@ -1,8 +1,9 @@
 //! What every request passes, from the outside in: [`Observe`], [`ClientAddress`], CORS, [`Admission`], [`Deadline`],
-//! [`Published`].
+//! [`ContentOnly`] where there is a host for users' files, [`Published`].
 
 mod admission;
 mod client_address;
+mod content_only;
 mod deadline;
 mod metrics;
 mod observe;
@@ -10,6 +11,7 @@ mod published;
 
 pub use admission::{Admission, Parts as AdmissionParts};
 pub use client_address::ClientAddress;
+pub use content_only::ContentOnly;
 pub use deadline::Deadline;
 pub use observe::Observe;
 pub use published::Published;

@@ -129,13 +129,15 @@ impl<E> Observed<E> {
     }
 }
 
-/// The path as it may stand in a log: what follows this in one is a secret of whoever has the link.
-const LINKS: &str = "/v1/links/";
+/// What follows these in a path is a secret of whoever has the link, or the ticket.
+const SECRETS: [&str; 2] = ["/v1/links/", "/v1/content/"];
 
+/// The path as it may stand in a log.
 fn loggable(path: &str) -> Cow<'_, str> {
-    let Some(secret) = path.strip_prefix(LINKS) else { return Cow::Borrowed(path) };
+    let found = SECRETS.iter().find_map(|before| Some((before, path.strip_prefix(before)?)));
+    let Some((before, secret)) = found else { return Cow::Borrowed(path) };
     let rest = secret.find('/').map_or("", |end| &secret[end..]);
-    Cow::Owned(format!("{LINKS}…{rest}"))
+    Cow::Owned(format!("{before}…{rest}"))
 }
 
 /// The client's own id where it is one that can stand in a log, else a fresh one.
@@ -163,6 +165,7 @@ mod tests {
         assert_eq!(loggable("/v1/links/secret/content"), "/v1/links/…/content");
         assert_eq!(loggable("/v1/files/1/links/2"), "/v1/files/1/links/2");
         assert_eq!(loggable("/v1/links"), "/v1/links");
+        assert_eq!(loggable("/v1/content/ticket"), "/v1/content/…");
     }
 
     #[tokio::test]

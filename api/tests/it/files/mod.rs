@@ -1,6 +1,7 @@
 //! Files: streamed in, described, downloaded in whole and in part, deleted; nobody else's exist.
 
 mod batch;
+mod content_host;
 mod digests;
 mod downloads;
 mod limits;

@@ -1,6 +1,7 @@
 //! Files: names, tags and versions in PostgreSQL over [blobs], which are the bytes.
 
 mod blobs;
+mod content_tickets;
 mod direct;
 mod download;
 mod limits;
@@ -20,6 +21,7 @@ mod variants;
 pub(crate) use blobs::abandoned;
 pub use blobs::usage::{Quota, Usage};
 pub use blobs::{BrokenContent, Download, Purge, Rewrapped, rewrap};
+pub use content_tickets::{ContentTickets, Wanted};
 pub use direct::{
     DirectState, DirectUpload, DirectUploads, DirectVerification, MOST_SIGNED, SignedPart, Verifying,
 };

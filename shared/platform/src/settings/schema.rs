@@ -32,6 +32,8 @@ settings! {
         public_url: HttpUrl = Some("http://127.0.0.1:8080"),
         /// What the product is called in mails and authenticator apps.
         product_name: String = Some("Plinth"),
+        /// Where clients reach the API by a host that gives users' files and nothing else: downloads are sent on to it, so that nothing in a file shares an origin with the API. None for no such host.
+        content_url: Option<HttpUrl> = Some(""),
     }
 
     /// PostgreSQL, the truth.

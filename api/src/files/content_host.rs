@@ -1,0 +1,67 @@
+//! Users' files on a host of their own, where the deployment has one: nothing in a file then shares an origin with the API.
+
+use std::sync::Arc;
+
+use plinth_core::files::{Content, ContentTickets, Files, Wanted};
+use plinth_domain::id::{FileId, UserId};
+use plinth_platform::settings::HttpUrl;
+use poem::Request;
+use poem::http::Method;
+
+use super::serve::{Served, serve};
+use crate::http::failure::Result;
+use crate::http::host::{Host, asked_for};
+
+/// Gives contents here, or sends their readers to where they are given.
+#[derive(Clone)]
+pub(crate) struct ContentHost {
+    files: Files,
+    tickets: ContentTickets,
+    elsewhere: Option<Arc<Elsewhere>>,
+}
+
+struct Elsewhere {
+    /// Without a slash at its end.
+    url: String,
+    host: Host,
+}
+
+impl ContentHost {
+    pub(crate) fn new(files: &Files, tickets: ContentTickets, url: Option<&HttpUrl>) -> Self {
+        let elsewhere = url.map(|url| {
+            Arc::new(Elsewhere { url: url.trim_end_matches('/').to_owned(), host: Host::of(url) })
+        });
+        Self { files: files.clone(), tickets, elsewhere }
+    }
+
+    pub(super) fn files(&self) -> &Files {
+        &self.files
+    }
+
+    pub(super) fn tickets(&self) -> &ContentTickets {
+        &self.tickets
+    }
+
+    /// The answer to an owner. What HEAD says is the same in both places.
+    pub(super) async fn give(
+        &self,
+        content: Content,
+        (owner, file, wanted): (UserId, FileId, Wanted),
+        request: &Request,
+    ) -> Result<Served> {
+        match &self.elsewhere {
+            Some(elsewhere) if request.method() == Method::GET => {
+                let ticket = self.tickets.issue(owner, file, wanted)?;
+                Ok(Served::elsewhere(&format!("{}/v1/content/{ticket}", elsewhere.url)))
+            }
+            _ => serve(&self.files, content, request).await,
+        }
+    }
+
+    /// Where a download by a link is, if not here: the link is all that it needs there too.
+    pub(super) fn of_link(&self, request: &Request) -> Option<Served> {
+        let elsewhere = self.elsewhere.as_ref().filter(|elsewhere| !asked_for(request, &elsewhere.host))?;
+        let path = request.uri().path_and_query()?;
+        Some(Served::elsewhere(&format!("{}{path}", elsewhere.url)))
+    }
+}
