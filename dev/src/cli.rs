@@ -47,7 +47,9 @@ pub(crate) enum Verb {
     /// Walk the main journey against the running product, one line a step
     ///
     /// Register, receive the mail, verify, log in, upload a photograph, wait for
-    /// its thumbnails, download all, read the notification and the audit log.
+    /// its thumbnails, download all, read the notification and the audit log;
+    /// upload with tus, breaking off once, download ranges, share by a link,
+    /// delete, restore and delete for good; sessions and second factors.
     /// When nothing runs, a stack of its own is started and stopped afterwards.
     Smoke(Smoke),
     /// Run every test against private services of their own

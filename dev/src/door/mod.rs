@@ -4,6 +4,8 @@
 mod authenticators;
 mod credentials;
 mod files;
+mod links;
+mod uploads;
 
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use crate::random;
 use crate::stack::{Manifest, client_for};
 
 pub(crate) use files::{FileView, Variant};
+pub(crate) use links::NewLink;
 
 /// A person who registers.
 #[derive(Debug, Clone)]
