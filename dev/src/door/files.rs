@@ -58,6 +58,18 @@ impl Door {
         Ok(answer.bytes().await?)
     }
 
+    /// Downloads a file and keeps nothing of it: how many bytes came.
+    pub(crate) async fn drain(&self, file: &FileView, access_token: &str, limit: Duration) -> Result<u64> {
+        let path = format!("/v1/files/{}/content", file.id);
+        let request = self.request(Method::GET, &path, access_token).timeout(limit);
+        let mut answer = expect(request, StatusCode::OK).await?;
+        let mut size = 0;
+        while let Some(bytes) = answer.chunk().await? {
+            size += bytes.len() as u64;
+        }
+        Ok(size)
+    }
+
     /// A part of a file, by a range.
     pub(crate) async fn range(
         &self,

@@ -67,6 +67,11 @@ impl Door {
         })
     }
 
+    /// The same product by another process.
+    pub(crate) fn at(&self, api: String) -> Self {
+        Self { api, ..self.clone() }
+    }
+
     pub(crate) async fn register(&self, account: &Account, display_name: &str) -> Result<()> {
         let body = json!({
             "email": account.email, "password": account.password, "display_name": display_name,
