@@ -40,6 +40,8 @@ pub(crate) async fn for_bench(layout: &Layout) -> Result<PathBuf> {
         "jobs",
         "--example",
         "thumbnails",
+        "--example",
+        "storage",
     ]))
     .await?;
     ensure!(status.success(), "the build failed");

@@ -47,7 +47,9 @@ pub(crate) enum Verb {
     /// Walk the main journey against the running product, one line a step
     ///
     /// Register, receive the mail, verify, log in, upload a photograph, wait for
-    /// its thumbnails, download all, read the notification and the audit log.
+    /// its thumbnails, download all, read the notification and the audit log;
+    /// upload with tus, breaking off once, download ranges, share by a link,
+    /// delete, restore and delete for good; sessions and second factors.
     /// When nothing runs, a stack of its own is started and stopped afterwards.
     Smoke(Smoke),
     /// Run every test against private services of their own
@@ -64,8 +66,11 @@ pub(crate) enum Verb {
     Check,
     /// Measure the product: release build, one JSON object a figure on stdout
     ///
-    /// Scenarios: idle (memory, start to ready), me (an authenticated read
-    /// against a bare handler), login (against argon2id alone), upload (1 GiB).
+    /// Scenarios: idle (memory, start to ready), upload and download (1 GiB,
+    /// against sealing alone and against the plain store; 50 uploads at once), me
+    /// (an authenticated read against a bare handler), refresh, authz, login
+    /// (against argon2id alone), jobs, thumbnails, listing (a page of 1,000,000
+    /// files against one of 1,000).
     /// A stack of its own is started, without rate limits. A readable table
     /// follows on stderr.
     Bench(Bench),

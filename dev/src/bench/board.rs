@@ -11,6 +11,7 @@ use crate::console;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Goal {
     AtLeast(f64),
+    AtMost(f64),
     Below(f64),
 }
 
@@ -18,6 +19,7 @@ impl Goal {
     fn is_met(self, value: f64) -> bool {
         match self {
             Self::AtLeast(least) => value >= least,
+            Self::AtMost(most) => value <= most,
             Self::Below(limit) => value < limit,
         }
     }
@@ -25,6 +27,7 @@ impl Goal {
     fn text(self) -> String {
         match self {
             Self::AtLeast(least) => format!(">= {least}"),
+            Self::AtMost(most) => format!("<= {most}"),
             Self::Below(limit) => format!("< {limit}"),
         }
     }
@@ -133,6 +136,7 @@ mod tests {
     #[test]
     fn goals_are_judged_and_told() {
         assert!(Goal::AtLeast(0.6).is_met(0.6));
+        assert!(Goal::AtMost(2.0).is_met(2.0));
         assert!(!Goal::Below(50.0).is_met(50.0));
         assert_eq!(Goal::Below(50.0).text(), "< 50");
     }

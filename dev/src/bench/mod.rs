@@ -5,14 +5,18 @@ mod accounts;
 mod authz;
 pub(crate) mod baseline;
 mod board;
+mod download;
 mod flood;
+mod fresh;
 mod idle;
 mod jobs;
+mod listing;
 mod load;
 mod login;
 mod me;
 mod memory;
 mod refresh;
+mod storage;
 mod thumbnails;
 mod upload;
 
@@ -35,15 +39,18 @@ use crate::up::{Signals, interrupted};
 use board::Board;
 
 /// In the order in which they are measured: memory comes before anything else has
-/// been touched.
-const SCENARIOS: [&str; 8] = ["idle", "upload", "me", "refresh", "authz", "login", "jobs", "thumbnails"];
+/// been touched, and a million files after everything else.
+const SCENARIOS: [&str; 10] =
+    ["idle", "upload", "download", "me", "refresh", "authz", "login", "jobs", "thumbnails", "listing"];
 
-/// A load generator comes from one address, unless it says from which: limits are counted, and never reached.
-const SETTINGS: [(&str, &str); 5] = [
+/// A load generator comes from one address, unless it says from which: limits are counted, and never reached. No
+/// token comes of age while a scenario lasts.
+const SETTINGS: [(&str, &str); 6] = [
     ("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8"),
     ("PLINTH_LIMITS_IP_PER_MINUTE", "60000000"),
     ("PLINTH_LIMITS_USER_PER_MINUTE", "60000000"),
     ("PLINTH_LIMITS_AUTH_PER_MINUTE", "60000000"),
+    ("PLINTH_AUTH_ACCESS_TOKEN_LIFETIME", "1h"),
     ("PLINTH_LOG_FORMAT", "json"),
 ];
 
@@ -108,6 +115,8 @@ async fn measure(bed: &mut Bed, wanted: &[String], board: &mut Board) -> Result<
         let measured = match scenario {
             "idle" => idle::measure(bed, board).await,
             "upload" => upload::measure(bed, board).await,
+            "download" => download::measure(bed, board).await,
+            "listing" => listing::measure(bed, board).await,
             "me" => me::measure(bed, board).await,
             "refresh" => refresh::measure(bed, board).await,
             "authz" => authz::measure(board).await,

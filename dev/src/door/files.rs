@@ -1,12 +1,13 @@
 //! Files through the public door.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
-use reqwest::header::{CONTENT_RANGE, RANGE};
+use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use reqwest::multipart::{Form, Part};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde::Deserialize;
 
 use super::{Door, expect, until};
@@ -57,20 +58,79 @@ impl Door {
         Ok(answer.bytes().await?)
     }
 
-    /// The first bytes of a file, by a range.
-    pub(crate) async fn first_bytes(&self, file: &FileView, count: u64, access_token: &str) -> Result<Bytes> {
+    /// Downloads a file and keeps nothing of it: how many bytes came.
+    pub(crate) async fn drain(&self, file: &FileView, access_token: &str, limit: Duration) -> Result<u64> {
         let path = format!("/v1/files/{}/content", file.id);
-        let request = self.request(Method::GET, &path, access_token);
-        let range = format!("bytes=0-{}", count - 1);
-        let answer = expect(request.header(RANGE, range), StatusCode::PARTIAL_CONTENT).await?;
+        let request = self.request(Method::GET, &path, access_token).timeout(limit);
+        let mut answer = expect(request, StatusCode::OK).await?;
+        let mut size = 0;
+        while let Some(bytes) = answer.chunk().await? {
+            size += bytes.len() as u64;
+        }
+        Ok(size)
+    }
+
+    /// A part of a file, by a range.
+    pub(crate) async fn range(
+        &self,
+        file: &FileView,
+        wanted: Range<u64>,
+        access_token: &str,
+    ) -> Result<Bytes> {
+        let (first, last) = (wanted.start, wanted.end - 1);
+        let answer = self.part(file, &format!("bytes={first}-{last}"), access_token).await?;
         let told = answer.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
-        let expected = format!("bytes 0-{}/{}", count - 1, file.size);
+        let expected = format!("bytes {first}-{last}/{}", file.size);
         ensure!(told == Some(expected.as_str()), "Content-Range is {told:?} instead of {expected}");
         Ok(answer.bytes().await?)
     }
 
+    /// Several parts of a file in one answer: the boundary between them, and the body.
+    pub(crate) async fn ranges(
+        &self,
+        file: &FileView,
+        ranges: &str,
+        access_token: &str,
+    ) -> Result<(String, Bytes)> {
+        let answer = self.part(file, ranges, access_token).await?;
+        let kind = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let boundary = kind.and_then(|kind| kind.strip_prefix("multipart/byteranges; boundary="));
+        let boundary = boundary.with_context(|| format!("Content-Type is {kind:?}"))?.to_owned();
+        Ok((boundary, answer.bytes().await?))
+    }
+
+    async fn part(&self, file: &FileView, ranges: &str, access_token: &str) -> Result<Response> {
+        let path = format!("/v1/files/{}/content", file.id);
+        let request = self.request(Method::GET, &path, access_token).header(RANGE, ranges);
+        expect(request, StatusCode::PARTIAL_CONTENT).await
+    }
+
+    pub(crate) async fn file(&self, id: &str, access_token: &str) -> Result<FileView> {
+        let found = self.get(&format!("/v1/files/{id}"), access_token).await?;
+        serde_json::from_value(found).context("the file")
+    }
+
+    /// Into the trash.
     pub(crate) async fn delete_file(&self, id: &str, access_token: &str) -> Result<()> {
         let request = self.request(Method::DELETE, &format!("/v1/files/{id}"), access_token);
         expect(request, StatusCode::NO_CONTENT).await.map(drop)
+    }
+
+    /// Out of the trash.
+    pub(crate) async fn restore_file(&self, id: &str, access_token: &str) -> Result<()> {
+        let request = self.request(Method::POST, &format!("/v1/files/{id}/restore"), access_token);
+        expect(request, StatusCode::OK).await.map(drop)
+    }
+
+    /// For good.
+    pub(crate) async fn remove_file(&self, id: &str, access_token: &str) -> Result<()> {
+        let path = format!("/v1/files/{id}?permanently=true");
+        expect(self.request(Method::DELETE, &path, access_token), StatusCode::NO_CONTENT).await.map(drop)
+    }
+
+    /// A file whose restoring must find nothing.
+    pub(crate) async fn is_gone(&self, id: &str, access_token: &str) -> Result<()> {
+        let request = self.request(Method::POST, &format!("/v1/files/{id}/restore"), access_token);
+        expect(request, StatusCode::NOT_FOUND).await.map(drop)
     }
 }

@@ -4,6 +4,8 @@
 mod authenticators;
 mod credentials;
 mod files;
+mod links;
+mod uploads;
 
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use crate::random;
 use crate::stack::{Manifest, client_for};
 
 pub(crate) use files::{FileView, Variant};
+pub(crate) use links::NewLink;
 
 /// A person who registers.
 #[derive(Debug, Clone)]
@@ -62,6 +65,11 @@ impl Door {
             api: manifest.api_url.clone(),
             mailbox: manifest.mailbox_url.clone(),
         })
+    }
+
+    /// The same product by another process.
+    pub(crate) fn at(&self, api: String) -> Self {
+        Self { api, ..self.clone() }
     }
 
     pub(crate) async fn register(&self, account: &Account, display_name: &str) -> Result<()> {

@@ -125,6 +125,10 @@ pub(crate) struct Supervised {
 }
 
 impl Supervised {
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
     /// Waits until it ends by itself. Can be dropped and asked again.
     pub(crate) async fn ended(&mut self) -> Result<ExitStatus> {
         let status = self.child.wait().await;

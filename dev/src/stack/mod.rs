@@ -249,6 +249,11 @@ impl Stack {
         self.backing.create_database(name)
     }
 
+    /// Asks the product's database; one line a row.
+    pub(crate) fn ask_sql(&self, query: &str) -> Result<String> {
+        self.backing.ask_sql("plinth", query)
+    }
+
     /// Where the product's Redis is.
     pub(crate) fn redis_url(&self) -> &str {
         &self.backing.addresses.redis_url

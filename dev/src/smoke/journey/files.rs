@@ -47,7 +47,7 @@ pub(super) async fn walk(door: &Door, tokens: &Step<Tokens>, report: &mut Report
     }
     report
         .step("download a range", tokens.and(&uploaded), async |(tokens, file)| {
-            let bytes = door.first_bytes(file, 100, &tokens.access_token).await?;
+            let bytes = door.range(file, 0..100, &tokens.access_token).await?;
             ensure!(bytes == photo::BYTES[..100], "it differs from what was uploaded");
             Ok(())
         })

@@ -1,9 +1,13 @@
 //! The journey itself: every step is one call or one awaited event through the
 //! public door.
 
+mod downloads;
 mod files;
+mod links;
+mod resumable;
 mod second_factor;
 mod sessions;
+mod trash;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -45,6 +49,10 @@ pub(super) async fn walk(manifest: &Manifest, report: &mut Report) -> Result<()>
         })
         .await;
     audit(&door, manifest, &me, &file, report).await;
+    let sent = resumable::walk(&door, &tokens, report).await;
+    downloads::walk(&door, &tokens, &sent, report).await;
+    links::walk(&door, &tokens, &sent, report).await;
+    trash::walk(&door, &tokens, &sent, report).await;
     leave(&door, &tokens, &file, report).await;
 
     // Somebody else, whose first session does not end the journey above.
