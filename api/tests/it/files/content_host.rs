@@ -82,7 +82,7 @@ async fn a_ticket_is_good_for_a_minute_and_for_nothing_else() {
     other.replace_range(20..21, if &place[20..21] == "A" { "B" } else { "A" });
     scene.ask(Method::GET, &other, &[]).await.problem(404, "not_found");
     scene.ask(Method::GET, "/v1/content/none", &[]).await.problem(404, "not_found");
-    scene.house.stores.clock.advance(std::time::Duration::from_secs(61));
+    scene.house.stores.clock.advance(time::Duration::seconds(61));
     scene.ask(Method::GET, &place, &[]).await.problem(404, "not_found");
 }
 
