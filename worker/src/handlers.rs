@@ -53,7 +53,9 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
     Ok(mails(Registry::default(), post)
         .with(move |job: MakeThumbnails, attempt| files::thumbnails::make(studio.clone(), job, attempt))
         .with(move |job: RemakeVariants, attempt| files::variants::remake(remaking.clone(), job, attempt))
-        .with(move |job: RegenerateVariants, _| files::regeneration::walk(processing.clone(), job, within))
+        .with(move |job: RegenerateVariants, attempt| {
+            files::regeneration::walk(processing.clone(), job, attempt, within)
+        })
         .with(move |job: ScanBlob, _| files::scan::ask(scans.clone(), job))
         .with(move |job: VerifyDirectUpload, attempt| {
             files::verification::verify(verification.clone(), job, attempt)

@@ -6,18 +6,25 @@ use plinth_core::files::Processing;
 use plinth_domain::job::RegenerateVariants;
 use tokio::time::Instant;
 
+use crate::attempt::Attempt;
 use crate::outcome::Done;
 
-/// Walks for at most `within`; where that is not enough, another job goes on.
-pub async fn walk(processing: Processing, job: RegenerateVariants, within: Duration) -> Done {
+/// Walks for at most `within`; where that is not enough, another job goes on. Its progress is that of the whole walk.
+pub async fn walk(
+    processing: Processing,
+    job: RegenerateVariants,
+    attempt: Attempt,
+    within: Duration,
+) -> Done {
     let began = Instant::now();
     let RegenerateVariants { again, mut after } = job;
+    let (before, all) = processing.count(after).await?;
     let (mut looked_at, mut asked) = (0, 0);
     loop {
         let step = processing.step(after, again.as_ref()).await?;
         looked_at += step.looked_at;
         asked += step.asked;
-        // Here `Attempt::progress` is told of `looked_at`.
+        attempt.progress(percent(before + looked_at as u64, all)).await;
         after = step.next;
         let Some(last) = after else { break };
         if began.elapsed() >= within {
@@ -27,4 +34,23 @@ pub async fn walk(processing: Processing, job: RegenerateVariants, within: Durat
     }
     tracing::info!(looked_at, asked, finished = after.is_none(), "asked for derived images");
     Ok(())
+}
+
+/// Pictures may have come since they were counted.
+fn percent(looked_at: u64, all: u64) -> u8 {
+    let percent = looked_at.saturating_mul(100).checked_div(all).unwrap_or(100);
+    u8::try_from(percent).map_or(100, |percent| percent.min(100))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_the_part_that_was_looked_at_and_never_more_than_all() {
+        assert_eq!(
+            [(0, 8), (500, 1_000), (1_000, 1_000), (1_200, 1_000), (0, 0)].map(|(n, all)| percent(n, all)),
+            [0, 50, 100, 100, 100]
+        );
+    }
 }

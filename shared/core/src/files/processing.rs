@@ -240,6 +240,12 @@ impl Processing {
         Ok(Step { next, looked_at: files.len(), asked: jobs.len() })
     }
 
+    /// How many pictures a walk that goes on after this one has looked at, and how many there are in all.
+    pub async fn count(&self, after: Option<FileId>) -> Result<(u64, u64)> {
+        let (before, all) = repository::count_pictures(&self.stores.db, after).await?;
+        Ok((before.unsigned_abs(), all.unsigned_abs()))
+    }
+
     /// Asks for the rest of a walk.
     pub async fn go_on(&self, after: FileId, again: Option<PresetName>) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;

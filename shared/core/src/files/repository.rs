@@ -176,6 +176,18 @@ pub(super) async fn pictures(db: &PgPool, after: Option<FileId>, limit: i64) -> 
     with_variants(db, named("files.pictures", query.fetch_all(db)).await?).await
 }
 
+/// How many files are pictures, those up to `after` and all.
+pub(super) async fn count_pictures(db: &PgPool, after: Option<FileId>) -> Result<(i64, i64)> {
+    let types = IMAGE_TYPES.map(str::to_owned);
+    let query = sqlx::query!(
+        r#"SELECT count(*) FILTER (WHERE id <= $1) AS "before!", count(*) AS "all!" FROM files WHERE content_type = ANY($2)"#,
+        after.map_or(Uuid::nil(), |after| after.0),
+        &types,
+    );
+    let row = named("files.count_pictures", query.fetch_one(db)).await?;
+    Ok((row.before, row.all))
+}
+
 /// The rows as files, with what is derived from their bytes.
 pub(super) async fn with_variants(db: &PgPool, rows: Vec<FileRow>) -> Result<Vec<File>> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.blob_id).collect();

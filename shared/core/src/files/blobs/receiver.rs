@@ -1,6 +1,8 @@
 //! Receiving: bytes come in, sealed parts go out to S3, and memory stays at two parts whatever the size.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,22 +31,41 @@ const FIRST_SEGMENT: u32 = 1;
 /// Parts that this process holds at once before those who send faster than the rest have to wait.
 const PARTS: usize = 16;
 
-/// Longer nobody waits for another's part: one that trickles in would hold up everybody.
+/// Longer nobody waits for others' parts while none of them moves: those that trickle in would hold up everybody.
 const COURTESY: Duration = Duration::from_secs(2);
+
+/// Times that the courtesy is shown again while the queue moves, so that a slow one does not stop.
+const TURNS: usize = 5;
 
 /// The parts that are in memory. Clones share them.
 #[derive(Clone)]
-pub(in crate::files) struct Transfers(Arc<Semaphore>);
+pub(in crate::files) struct Transfers {
+    room: Arc<Semaphore>,
+    /// How many have got room so far.
+    granted: Arc<AtomicU64>,
+}
 
 impl Default for Transfers {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(PARTS)))
+        Self { room: Arc::new(Semaphore::new(PARTS)), granted: Arc::default() }
     }
 }
 
 impl Transfers {
+    /// Room for a part, in the order of asking; `None` for who has waited long enough and goes on without.
     pub(in crate::files) async fn room(&self) -> Option<OwnedSemaphorePermit> {
-        timeout(COURTESY, self.0.clone().acquire_owned()).await.ok()?.ok()
+        let mut room = pin!(self.room.clone().acquire_owned());
+        for _ in 0..TURNS {
+            let before = self.granted.load(Ordering::Relaxed);
+            if let Ok(room) = timeout(COURTESY, &mut room).await {
+                self.granted.fetch_add(1, Ordering::Relaxed);
+                return room.ok();
+            }
+            if self.granted.load(Ordering::Relaxed) == before {
+                return None;
+            }
+        }
+        None
     }
 }
 
