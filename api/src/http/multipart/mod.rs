@@ -29,7 +29,7 @@ const DIGESTS: [HeaderName; 2] = [digest::CONTENT_DIGEST, digest::REPR_DIGEST];
 /// A form in which every field of one name is a file, and no other is there.
 pub struct Form {
     field: &'static str,
-    form: Multipart<'static>,
+    parts: Multipart<'static>,
     body: HashedBody,
     /// What the body must hash to.
     digest: Option<[u8; 32]>,
@@ -52,9 +52,9 @@ impl Form {
         let body = HashedBody::new(body.into_bytes_stream().boxed(), digest.is_some());
         // The file's own size is bounded as it is stored; whatever else comes with it is not read.
         let constraints = Constraints::new().size_limit(SizeLimit::new());
-        let form = Multipart::with_constraints(body.stream(), boundary, constraints);
+        let parts = Multipart::with_constraints(body.stream(), boundary, constraints);
         let idle = request.data::<BodyLimits>().expect("every request carries its limits").idle;
-        Ok(Self { field, form, body, digest, idle })
+        Ok(Self { field, parts, body, digest, idle })
     }
 
     /// The next file; none at the end of the form, where the body must have its digest.
@@ -100,7 +100,7 @@ impl Form {
     }
 
     async fn next(&mut self) -> Result<Option<Field<'static>>> {
-        let next = timeout(self.idle, self.form.next_field()).await;
+        let next = timeout(self.idle, self.parts.next_field()).await;
         next.map_err(|_| Failure::Timeout)?.map_err(malformed)
     }
 }

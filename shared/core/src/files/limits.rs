@@ -60,9 +60,13 @@ impl Bounds {
     /// What the roles say instead: of several, the largest.
     fn with(&self, roles: &[&RoleLimits]) -> Self {
         let size = roles.iter().filter_map(|role| role.size).map(|size| size.0).max();
-        let bytes =
-            roles.iter().filter_map(|role| role.quota).map(|ByteSize(bytes)| bytes).max_by_key(unbound);
-        let files = roles.iter().filter_map(|role| role.count).map(u64::from).max_by_key(unbound);
+        let bytes = roles
+            .iter()
+            .filter_map(|role| role.quota)
+            .map(|ByteSize(bytes)| bytes)
+            .max_by_key(|bound| unbound(*bound));
+        let files =
+            roles.iter().filter_map(|role| role.count).map(u64::from).max_by_key(|bound| unbound(*bound));
         let types = roles.iter().filter_map(|role| role.types.clone()).reduce(|one, other| one.and(&other));
         Self {
             size: size.unwrap_or(self.size),
@@ -83,7 +87,7 @@ impl Bounds {
 }
 
 /// No bound, which is written 0, is more than any.
-fn unbound(bound: &u64) -> u64 {
+fn unbound(bound: u64) -> u64 {
     bound.checked_sub(1).unwrap_or(u64::MAX)
 }
 
