@@ -3,6 +3,7 @@
 //! A conversation is a connection of its own: nothing of one stream can be taken for a part of another.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -98,17 +99,18 @@ impl Clamd {
         let (mut replies, mut requests) = tokio::io::split(socket);
         let answer = reply(&mut replies);
         tokio::pin!(answer);
+        let is_whole = AtomicBool::new(false);
         let sent = tokio::select! {
             biased;
             // It has heard enough: what was sent is over its limit.
-            early = &mut answer => return verdict(&early?),
-            sent = send(&mut requests, content) => sent,
+            early = &mut answer => return in_between(&early?, &is_whole),
+            sent = send(&mut requests, content, &is_whole) => sent,
         };
         match sent {
             Ok(()) => verdict(&in_time(VERDICT, answer).await?),
             // It closes the connection when it has heard enough; what it said may be on its way.
             Err(ClamdError::Broken(error)) => match in_time(CONNECT, answer).await {
-                Ok(said) => verdict(&said),
+                Ok(said) => in_between(&said, &is_whole),
                 Err(_) => Err(error.into()),
             },
             Err(error) => Err(error),
@@ -131,9 +133,21 @@ impl Clamd {
     }
 }
 
+/// A verdict that came while bytes were sent: nothing is clean of which clamd has not heard the end.
+fn in_between(reply: &str, is_whole: &AtomicBool) -> Result<Verdict, ClamdError> {
+    match verdict(reply)? {
+        Verdict::Clean if !is_whole.load(Ordering::Relaxed) => {
+            Err(ClamdError::Unexpected(format!("{reply} before the end")))
+        }
+        verdict => Ok(verdict),
+    }
+}
+
+/// Sends all of it; `is_whole` from when only the end is missing.
 async fn send<E>(
     socket: &mut (impl AsyncWrite + Unpin),
     content: impl Stream<Item = Result<Bytes, E>>,
+    is_whole: &AtomicBool,
 ) -> Result<(), ClamdError>
 where
     E: std::error::Error + Send + Sync + 'static,
@@ -150,6 +164,7 @@ where
         in_time(STALL, socket.write_all(&length.to_be_bytes())).await?;
         in_time(STALL, socket.write_all(&bytes)).await?;
     }
+    is_whole.store(true, Ordering::Relaxed);
     in_time(STALL, socket.write_all(&0_u32.to_be_bytes())).await?;
     in_time(STALL, socket.flush()).await
 }
@@ -278,6 +293,18 @@ mod tests {
         let chunk = Bytes::from(vec![7; 65_536]);
         let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(chunk.clone()));
         assert_eq!(clamd.scan(endless).await.expect("a verdict"), Verdict::TooLarge);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_clean_of_which_clamd_has_not_heard_the_end() {
+        for reads in [14, 100_000] {
+            let (clamd, heard) = told(reads, b"stream: OK\0").await;
+            let chunk = Bytes::from(vec![7; 65_536]);
+            let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(chunk.clone()));
+            let scanned = clamd.scan(endless).await;
+            assert!(scanned.is_err(), "{scanned:?} after {reads} bytes");
+            heard.await.expect("it ended");
+        }
     }
 
     #[tokio::test]
