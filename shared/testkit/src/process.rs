@@ -1,7 +1,9 @@
 //! The real binaries as processes that a test can kill.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{ExitStatus, Output, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
@@ -120,8 +122,13 @@ impl Process {
 /// An address that is free now; whoever needs it binds it at once. Its port is below those that the system gives to
 /// outgoing connections, so that none of these takes it meanwhile, and drawn, so that two tests seldom draw the same.
 pub(crate) fn free_address() -> String {
+    // Two draws before either is listened on may be the same.
+    static DRAWN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let draw = u16::try_from(Uuid::new_v4().as_u128() % 9_000).expect("it is small");
+        if !DRAWN.lock().expect("no holder panics").insert(draw) {
+            continue;
+        }
         if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, 10_000 + draw)) {
             return listener.local_addr().expect("bound").to_string();
         }
