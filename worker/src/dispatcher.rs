@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use plinth_core::jobs::{Ledger, Note, Transport, WINDOW};
+use plinth_core::jobs::{Found, Ledger, Transport, WINDOW};
 use plinth_domain::job::Queue;
 use plinth_platform::causes;
 use plinth_platform::redis::Redis;
@@ -83,34 +83,23 @@ impl Dispatcher {
         if !released.is_empty() {
             Transport::new(&self.redis).push(&released).await?;
         }
-        let due = self.ledger.due(&Queue::ALL, i64::try_from(WINDOW)?).await?;
-        for queue in Queue::ALL {
-            if due.iter().any(|note| note.queue == queue) {
-                self.fill(queue, &due).await?;
-            }
+        for (queue, found) in self.ledger.due(i64::try_from(WINDOW)?).await? {
+            self.fill(queue, &found).await?;
         }
         Ok(())
     }
 
-    async fn refill(&mut self, queue: Queue) -> anyhow::Result<()> {
-        // Who else has asked meanwhile is served by the same look at the ledger, each queue once.
-        let mut queues = vec![queue];
-        while let Ok(other) = self.asked.try_recv() {
-            if !queues.contains(&other) {
-                queues.push(other);
-            }
-        }
-        let due = self.ledger.due(&queues, i64::try_from(WINDOW)?).await?;
-        for queue in queues {
-            self.fill(queue, &due).await?;
-        }
-        Ok(())
+    /// Reads on where the window ends.
+    async fn refill(&self, queue: Queue) -> anyhow::Result<()> {
+        // Somebody else may have done it meanwhile.
+        let Some(gap) = Transport::new(&self.redis).gap(queue).await? else { return Ok(()) };
+        let found = self.ledger.due_from(queue, gap.from, i64::try_from(gap.room)?).await?;
+        self.fill(queue, &found).await
     }
 
-    async fn fill(&self, queue: Queue, due: &[Note]) -> anyhow::Result<()> {
-        let jobs = due.iter().filter(|note| note.queue == queue).count();
-        Transport::new(&self.redis).refill(queue, due, jobs >= WINDOW).await?;
-        metrics::dispatched(queue, u64::try_from(jobs)?);
+    async fn fill(&self, queue: Queue, found: &Found) -> anyhow::Result<()> {
+        Transport::new(&self.redis).refill(queue, found).await?;
+        metrics::dispatched(queue, u64::try_from(found.notes.len())?);
         Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! What goes first, what may not begin any more, and what a late word of a former holder is worth.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use plinth_core::jobs::{Cancellation, Ended, HowItEnded, JobAdministration};
+use plinth_core::jobs::{Cancellation, Ended, HowItEnded, JobAdministration, Note, Transport, WINDOW};
 use plinth_domain::audit::Origin;
 use plinth_domain::id::JobId;
 use plinth_domain::job::{JobPayload, Priority, Queue};
@@ -158,11 +159,57 @@ async fn redis_holds_a_window_of_a_backlog() {
     let log = Log::default();
     let jobs = house.enqueue_many(5_000).await;
     house.push(&jobs).await;
-    assert_eq!(house.notes().await, plinth_core::jobs::WINDOW);
+    assert_eq!(house.notes().await, WINDOW);
     let worker = house.start(log.tallying(Duration::ZERO));
     house.until_all_are("done", jobs.len()).await;
     assert!(jobs.iter().all(|job| log.runs(*job) == 1));
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_backlog_comes_through_the_window_whole_though_others_push_in() {
+    let house = House::open().await;
+    let jobs = house.enqueue_many(5_000).await;
+    sqlx::query(
+        "UPDATE jobs SET run_at = now() - make_interval(secs => late.row * 0.01)
+         FROM (SELECT id, row_number() OVER () AS row FROM jobs) AS late WHERE jobs.id = late.id",
+    )
+    .execute(&house.stores.db)
+    .await
+    .expect("they have been due for longer and longer");
+    let transport = Transport::new(&house.stores.redis);
+    let window = i64::try_from(WINDOW).expect("fits");
+    let mut first = house.ledger.due(window).await.expect("reads");
+    transport.refill(Queue::Email, &first.remove(&Queue::Email).expect("jobs are due")).await.expect("fills");
+    let mut urgent = Vec::new();
+    let mut seen = HashSet::new();
+    loop {
+        // Before the rest, which falls out.
+        let now = house.stores.clock.now();
+        let note = || Note { queue: Queue::Email, job: JobId::mint(now), rank: 0, due: now };
+        let pushed: Vec<_> = (0..300).map(|_| note()).collect();
+        transport.push(&pushed).await.expect("pushes");
+        urgent.extend(pushed.iter().map(|note| note.job));
+        let popped = transport.pop(Queue::Email, 800).await.expect("pops").jobs;
+        // In the ledger's eyes they are held, and come no more.
+        let ids: Vec<_> = popped.iter().map(|job| job.0).collect();
+        sqlx::query(
+            "UPDATE jobs SET state = 'running', lease_until = now() + interval '1 h' WHERE id = ANY($1)",
+        )
+        .bind(ids)
+        .execute(&house.stores.db)
+        .await
+        .expect("holds");
+        seen.extend(popped);
+        let Some(gap) = transport.gap(Queue::Email).await.expect("looks") else { break };
+        assert!(house.notes().await + gap.room == WINDOW);
+        let room = i64::try_from(gap.room).expect("fits");
+        let found = house.ledger.due_from(Queue::Email, gap.from, room).await.expect("reads");
+        transport.refill(Queue::Email, &found).await.expect("fills");
+    }
+    seen.extend(transport.pop(Queue::Email, WINDOW).await.expect("pops").jobs);
+    let missing = jobs.iter().chain(&urgent).filter(|job| !seen.contains(job)).count();
+    assert_eq!(missing, 0);
 }
 
 #[tokio::test]

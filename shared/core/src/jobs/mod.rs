@@ -20,4 +20,4 @@ pub use ledger::{
 pub use owner::{OwnJob, OwnJobs};
 pub use periodic::{Line, Look, Periodic};
 pub use sent_mails::{SentMails, Standing};
-pub use transport::{Note, Popped, Transport, WINDOW, read_note};
+pub use transport::{Found, Gap, Note, Place, Popped, Transport, WINDOW, read_note};

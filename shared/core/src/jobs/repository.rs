@@ -18,9 +18,9 @@ pub(crate) struct NewJob<'a> {
     pub(crate) user: Option<UserId>,
 }
 
-/// The note of a job of this kind that is due now.
-fn note<J: JobPayload>(job: JobId, at: OffsetDateTime) -> Note {
-    Note { queue: J::QUEUE, job, rank: J::PRIORITY.rank(), due: at }
+/// The note of a job of this kind. When it is due is PostgreSQL's word, as all that the window is ordered by.
+fn note<J: JobPayload>(job: JobId, due: OffsetDateTime) -> Note {
+    Note { queue: J::QUEUE, job, rank: J::PRIORITY.rank(), due }
 }
 
 pub(crate) async fn insert<J: JobPayload>(
@@ -30,11 +30,12 @@ pub(crate) async fn insert<J: JobPayload>(
 ) -> Result<Note> {
     let id = JobId::mint(new.at);
     let payload = serde_json::to_value(job).map_err(Error::internal)?;
-    let query = sqlx::query!(
+    let query = sqlx::query_scalar!(
         "INSERT INTO jobs
              (id, queue, kind, payload, payload_version, max_attempts, priority, run_at, deadline, traceparent, user_id,
               created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, now(), now() + make_interval(secs => $8), $9, $10, $11)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, now(), now() + make_interval(secs => $8), $9, $10, $11)
+         RETURNING run_at",
         id.0,
         J::QUEUE.as_str(),
         J::KIND,
@@ -47,8 +48,8 @@ pub(crate) async fn insert<J: JobPayload>(
         new.user.map(|user| user.0),
         new.at,
     );
-    named("jobs.insert", query.execute(connection)).await?;
-    Ok(note::<J>(id, new.at))
+    let due = named("jobs.insert", query.fetch_one(connection)).await?;
+    Ok(note::<J>(id, due))
 }
 
 /// The same for several of a kind, in one statement.
@@ -64,7 +65,8 @@ pub(crate) async fn insert_all<J: JobPayload>(
              (id, queue, kind, payload, payload_version, max_attempts, priority, run_at, deadline, traceparent, user_id,
               created_at)
          SELECT job.id, $3, $4, job.payload, $5, $6, $7, now(), now() + make_interval(secs => $8), $9, $10, $11
-         FROM unnest($1::uuid[], $2::jsonb[]) AS job (id, payload)",
+         FROM unnest($1::uuid[], $2::jsonb[]) AS job (id, payload)
+         RETURNING id, run_at",
         &ids,
         &payloads.map_err(Error::internal)?,
         J::QUEUE.as_str(),
@@ -77,8 +79,8 @@ pub(crate) async fn insert_all<J: JobPayload>(
         new.user.map(|user| user.0),
         new.at,
     );
-    named("jobs.insert_all", query.execute(connection)).await?;
-    Ok(ids.into_iter().map(|id| note::<J>(JobId(id), new.at)).collect())
+    let rows = named("jobs.insert_all", query.fetch_all(connection)).await?;
+    Ok(rows.into_iter().map(|row| note::<J>(JobId(row.id), row.run_at)).collect())
 }
 
 /// Whether this tick of a periodic task is still to be turned into a job; until the transaction ends nobody else gets

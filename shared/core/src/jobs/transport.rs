@@ -15,20 +15,23 @@ use time::OffsetDateTime;
 /// The notes that Redis holds of a queue; the ledger has the rest.
 pub const WINDOW: usize = 2_000;
 
-/// KEYS: window, deeper. ARGV: size of the window, "1" or "0" where the ledger is known to have more or not, "" where it
-/// is not known, then (score, job) pairs.
+/// KEYS: window, deeper. ARGV: size of the window; where the ledger is to be read on, "end" where it has no more, or ""
+/// where that is not known; then (score, job) pairs. What falls out of the window is to be read again.
 static PUSH: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 for i = 3, #ARGV, 2 do redis.call('ZADD', KEYS[1], 'NX', ARGV[i], ARGV[i + 1]) end
+if ARGV[2] == 'end' then
+    redis.call('DEL', KEYS[2])
+elseif ARGV[2] ~= '' then
+    redis.call('SET', KEYS[2], ARGV[2])
+end
 local over = redis.call('ZCARD', KEYS[1]) - tonumber(ARGV[1])
 if over > 0 then
+    local first = redis.call('ZRANGE', KEYS[1], -over, -over, 'WITHSCORES')[2]
     redis.call('ZREMRANGEBYRANK', KEYS[1], -over, -1)
-    redis.call('SET', KEYS[2], 1)
-elseif ARGV[2] == '1' then
-    redis.call('SET', KEYS[2], 1)
-elseif ARGV[2] == '0' then
-    redis.call('DEL', KEYS[2])
+    local deeper = redis.call('GET', KEYS[2])
+    if not deeper or tonumber(first) < tonumber(deeper) then redis.call('SET', KEYS[2], first) end
 end
 ",
     )
@@ -57,12 +60,49 @@ pub struct Note {
     pub due: OffsetDateTime,
 }
 
-impl Note {
+/// What a rank adds to a score: more milliseconds than any time has.
+const RANK: i64 = 10_000_000_000_000;
+
+/// A place in the order of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Of a priority; lower goes first.
+    pub rank: i16,
+    /// To the millisecond below.
+    pub due: OffsetDateTime,
+}
+
+impl Place {
     /// The rank, then the milliseconds: exact in the double that Redis sorts by.
-    fn score(&self) -> i64 {
-        const RANK: i64 = 10_000_000_000_000;
+    fn score(self) -> i64 {
         i64::from(self.rank) * RANK + i64::try_from(unix_ms(self.due)).unwrap_or(RANK - 1).min(RANK - 1)
     }
+
+    fn at(score: i64) -> Self {
+        let rank = i16::try_from(score.div_euclid(RANK)).unwrap_or(i16::MAX);
+        Self { rank, due: OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(score.rem_euclid(RANK)) }
+    }
+}
+
+impl Note {
+    pub(super) fn place(&self) -> Place {
+        Place { rank: self.rank, due: self.due }
+    }
+}
+
+/// What was read of a queue in the ledger.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub notes: Vec<Note>,
+    /// Where more may follow.
+    pub deeper: Option<Place>,
+}
+
+/// A window that has room, and where in the ledger its next notes are.
+#[derive(Debug, Clone, Copy)]
+pub struct Gap {
+    pub room: usize,
+    pub from: Place,
 }
 
 /// Notes that were taken, and what is left.
@@ -104,17 +144,26 @@ impl Transport {
         Ok(())
     }
 
-    /// Puts what was read of the ledger into a queue's window; `deeper` says that there is more.
-    pub async fn refill(&self, queue: Queue, notes: &[Note], deeper: bool) -> Result<(), RedisFailure> {
-        let notes: Vec<&Note> = notes.iter().filter(|note| note.queue == queue).collect();
-        self.call_push(queue, &notes, if deeper { "1" } else { "0" }).await
+    /// Where a window has room for more of what the ledger has.
+    pub async fn gap(&self, queue: Queue) -> Result<Option<Gap>, RedisFailure> {
+        let mut ask = redis::pipe();
+        ask.zcard(self.window(queue)).get(self.deeper(queue));
+        let (notes, deeper): (usize, Option<i64>) = self.redis.pipe("jobs.gap", &ask).await?;
+        let room = WINDOW.saturating_sub(notes);
+        Ok(deeper.filter(|_| room > 0).map(|score| Gap { room, from: Place::at(score) }))
+    }
+
+    /// Puts what was read of the ledger into a queue's window.
+    pub async fn refill(&self, queue: Queue, found: &Found) -> Result<(), RedisFailure> {
+        let deeper = found.deeper.map_or("end".to_owned(), |place| place.score().to_string());
+        self.call_push(queue, &found.notes.iter().collect::<Vec<_>>(), &deeper).await
     }
 
     async fn call_push(&self, queue: Queue, notes: &[&Note], deeper: &str) -> Result<(), RedisFailure> {
         let mut call = PUSH.key(self.window(queue));
         call.key(self.deeper(queue)).arg(WINDOW).arg(deeper);
         for note in notes {
-            call.arg(note.score()).arg(note.job.to_string());
+            call.arg(note.place().score()).arg(note.job.to_string());
         }
         self.redis.run("jobs.push", &call).await
     }
@@ -136,4 +185,26 @@ pub fn read_note(text: &str) -> Option<JobId> {
         tracing::warn!(bytes = text.len(), "dropping a note that names no job");
     }
     job
+}
+
+#[cfg(test)]
+mod tests {
+    use plinth_domain::job::Priority;
+
+    use super::*;
+
+    #[test]
+    fn a_score_tells_the_rank_and_the_millisecond_again() {
+        let due = OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(1_795_000_000_123);
+        for priority in Priority::ALL {
+            let place = Place { rank: priority.rank(), due };
+            assert_eq!(Place::at(place.score()), place);
+        }
+    }
+
+    #[test]
+    fn the_mark_of_the_version_before_reads_the_ledger_from_its_beginning() {
+        let place = Place::at(1);
+        assert!(place.rank == 0 && place.due.unix_timestamp() == 0);
+    }
 }
