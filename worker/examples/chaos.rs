@@ -28,6 +28,10 @@ use tokio_util::sync::CancellationToken;
 const CONCURRENCY: usize = 16;
 /// Clients of one accepting process.
 const CLIENTS: usize = 4;
+/// Clients wait while so many jobs are due: what is left at the end does not grow with the time that it all takes.
+const ENOUGH: i64 = 2_000;
+/// After so many jobs a client looks how many are due.
+const LOOK: usize = 50;
 
 /// A job that does something which can be counted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -66,17 +70,17 @@ async fn main() -> Result<()> {
     let settings = Settings::load()?;
     let _telemetry = telemetry::init("chaos", &settings)?;
     let stores = Stores::new(&settings, "chaos")?;
+    let ledger = Ledger::new(&settings.database, "chaos")?;
     match role.as_str() {
-        "work" => work(settings, stores).await,
-        "accept" => accept(stores, &arguments.next().context("the file to write to")?).await,
+        "work" => work(settings, stores, ledger).await,
+        "accept" => accept(stores, ledger, &arguments.next().context("the file to write to")?).await,
         other => bail!("there is no role {other}"),
     }
 }
 
-async fn work(settings: Settings, stores: Stores) -> Result<()> {
+async fn work(settings: Settings, stores: Stores, ledger: Ledger) -> Result<()> {
     let url = settings.database.url.expose().to_owned();
     let registry = Registry::default().with(move |deed: Deed, attempt| perform(url.clone(), deed, attempt));
-    let ledger = Ledger::new(&settings.database, "chaos")?;
     let queues = vec![(Queue::Notifications, CONCURRENCY)];
     let stop = CancellationToken::new();
     let fleet = Fleet { stores, ledger, settings: settings.worker, queues, registry };
@@ -130,23 +134,32 @@ async fn trace(connection: &mut PgConnection, sql: &'static str, job: JobId) -> 
 }
 
 /// Accepts jobs for ever, through whatever happens to the stores.
-async fn accept(stores: Stores, file: &str) -> Result<()> {
+async fn accept(stores: Stores, ledger: Ledger, file: &str) -> Result<()> {
     let file = std::fs::OpenOptions::new().append(true).create(true).open(file)?;
-    let clients = (0..CLIENTS).map(|_| accept_as_one(stores.clone(), &file));
+    let clients = (0..CLIENTS).map(|_| accept_as_one(&stores, &ledger, &file));
     futures_util::future::try_join_all(clients).await?;
     Ok(())
 }
 
-async fn accept_as_one(stores: Stores, mut file: &std::fs::File) -> Result<()> {
-    loop {
+async fn accept_as_one(stores: &Stores, ledger: &Ledger, mut file: &std::fs::File) -> Result<()> {
+    for accepted in 0_usize.. {
+        while accepted.is_multiple_of(LOOK) && are_enough_due(ledger).await {
+            sleep(Duration::from_millis(200)).await;
+        }
         let deed = Deed { ms: fastrand::u64(0..40), manner: manner() };
-        match commit(&stores, &deed).await {
+        match commit(stores, &deed).await {
             // One write of one line: whole, or not there.
             Ok(job) => file.write_all(format!("{job}\n").as_bytes())?,
             Err(_) => sleep(Duration::from_millis(50)).await,
         }
         sleep(Duration::from_millis(fastrand::u64(0..10))).await;
     }
+    Ok(())
+}
+
+/// Nobody knows while the ledger is away.
+async fn are_enough_due(ledger: &Ledger) -> bool {
+    ledger.backlog().await.is_ok_and(|backlog| backlog.due.iter().map(|due| due.jobs).sum::<i64>() > ENOUGH)
 }
 
 async fn commit(stores: &Stores, deed: &Deed) -> plinth_core::Result<JobId> {
