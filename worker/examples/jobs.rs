@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use plinth_core::Stores;
+use plinth_core::cleanup::{self, Kept, Kind, Request};
 use plinth_core::jobs::{Ledger, Transport};
 use plinth_core::unit::Unit;
 use plinth_domain::audit::Origin;
@@ -19,6 +20,7 @@ use plinth_worker::fleet::Fleet;
 use plinth_worker::registry::Registry;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -32,6 +34,10 @@ const CONCURRENCY: usize = 50;
 /// Who accepts jobs at once.
 const CLIENTS: usize = 16;
 const BACKLOG: usize = 20_000;
+/// What a backlog was accepted at: ids are in the order of time, as the product mints them.
+const EACH_MILLISECOND: u64 = 10;
+/// Rows of a statement that lays them in.
+const AT_ONCE: usize = 20_000;
 const PICKUPS: usize = 300;
 /// Pickups that are not counted: connections and statements become warm.
 const WARM_UP: usize = 20;
@@ -172,18 +178,29 @@ impl Bed {
         Ok(())
     }
 
-    /// Jobs that are in the ledger and nowhere else.
+    /// Jobs that are in the ledger and nowhere else, as a steady ten a millisecond would have come until now.
     async fn lay_in<J: JobPayload>(&self, jobs: usize) -> Result<()> {
-        sqlx::query(
-            "INSERT INTO jobs (id, queue, kind, payload, payload_version, max_attempts, priority, run_at, created_at)
-             SELECT gen_random_uuid(), $1, $2, '{}', 1, 3, $3, now(), now() FROM generate_series(1, $4)",
-        )
-        .bind(J::QUEUE.as_str())
-        .bind(J::KIND)
-        .bind(J::PRIORITY.rank())
-        .bind(i64::try_from(jobs)?)
-        .execute(&self.stores.db)
-        .await?;
+        let now = OffsetDateTime::now_utc();
+        let times: Vec<_> = (0..jobs)
+            .rev()
+            .map(|later| Ok(now - Duration::from_millis(u64::try_from(later)? / EACH_MILLISECOND)))
+            .collect::<Result<_>>()?;
+        for times in times.chunks(AT_ONCE) {
+            let ids: Vec<_> = times.iter().map(|at| JobId::mint(*at).0).collect();
+            sqlx::query(
+                "INSERT INTO jobs
+                     (id, queue, kind, payload, payload_version, max_attempts, priority, run_at, created_at)
+                 SELECT job.id, $1, $2, '{}', 1, 3, $3, job.at, job.at
+                 FROM unnest($4::uuid[], $5::timestamptz[]) AS job (id, at)",
+            )
+            .bind(J::QUEUE.as_str())
+            .bind(J::KIND)
+            .bind(J::PRIORITY.rank())
+            .bind(ids)
+            .bind(times)
+            .execute(&self.stores.db)
+            .await?;
+        }
         sqlx::query("ANALYZE jobs").execute(&self.stores.db).await?;
         Ok(())
     }
@@ -269,6 +286,60 @@ impl Bed {
         Ok(json!({ "p50_ms": at(&waits, 50), "p99_ms": at(&waits, 99), "notes": window }))
     }
 
+    /// The same while a clean-up removes one of every ten of so many finished jobs: those that ended long enough ago.
+    async fn retention(&self, finished: usize) -> Result<Value> {
+        self.empty().await?;
+        self.lay_in_finished(finished).await?;
+        let worker = self.start()?;
+        sleep(Duration::from_secs(2)).await;
+        let quiet = self.waits().await?;
+        let (stores, kept) = (self.stores.clone(), Kept::of(&self.settings));
+        let removal = tokio::spawn(async move {
+            let request = Request { only: vec![Kind::FinishedJobs], ..Request::default() };
+            let start = Instant::now();
+            let report = cleanup::run(&stores, &kept, &request, &CancellationToken::new()).await?;
+            Ok::<_, anyhow::Error>((usize::try_from(report.of(Kind::FinishedJobs))?, start.elapsed()))
+        });
+        let meanwhile = self.waits().await?;
+        ensure!(!removal.is_finished(), "the removal ended before everybody had looked");
+        let (removed, took) = removal.await??;
+        worker.stop().await?;
+        ensure!(removed == finished / 10, "{removed} jobs were removed of {finished}");
+        Ok(json!({
+            "removed_per_second": rate(removed, took),
+            "quiet_p50_ms": at(&quiet, 50),
+            "quiet_p99_ms": at(&quiet, 99),
+            "p50_ms": at(&meanwhile, 50),
+            "p99_ms": at(&meanwhile, 99),
+        }))
+    }
+
+    /// Jobs that have ended, as evenly as they would have come; every tenth of them, the oldest, is kept no longer.
+    async fn lay_in_finished(&self, jobs: usize) -> Result<()> {
+        let mut connection = self.stores.db.acquire().await?;
+        sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await?;
+        sqlx::query(
+            "INSERT INTO jobs (id, queue, kind, payload, payload_version, max_attempts, priority, run_at, created_at,
+                 state, attempt, claim, started_at, lease_owner, finished_at)
+             SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || left(hash, 3)
+                     || '8' || right(hash, 15))::uuid,
+                 $1, $2, '{}', 1, 3, 1, at, at, 'done', 1, 1, at, 'bench', at
+             FROM (
+                 SELECT now() - make_interval(secs => $3) * (10 * (n - 0.5) / (9 * $4)) AS at, md5(n::text) AS hash
+                 FROM generate_series($4, 1, -1) AS n) AS old",
+        )
+        .bind(Nothing::QUEUE.as_str())
+        .bind(Nothing::KIND)
+        .bind(self.settings.worker.jobs_kept.as_secs_f64())
+        .bind(i64::try_from(jobs)?)
+        .execute(&mut *connection)
+        .await?;
+        // As autovacuum and the checkpointer would do in the time in which so many come.
+        sqlx::query("VACUUM (ANALYZE) jobs").execute(&mut *connection).await?;
+        sqlx::query("CHECKPOINT").execute(&mut *connection).await?;
+        Ok(connection.close().await?)
+    }
+
     async fn window(&self) -> Result<usize> {
         let mut count = redis::cmd("ZCARD");
         count.arg(Transport::new(&self.stores.redis).window(Queue::Notifications));
@@ -344,6 +415,7 @@ async fn main() -> Result<()> {
         "throughput" => bed.throughput(number.unwrap_or(8)).await?,
         "pickup" => bed.pickup().await?,
         "depth" => bed.depth(usize::try_from(number.unwrap_or(1_000))?).await?,
+        "retention" => bed.retention(usize::try_from(number.unwrap_or(10_000_000))?).await?,
         "idle" => bed.idle(number.unwrap_or(20)).await?,
         other => bail!("there is no scenario {other}"),
     };

@@ -39,9 +39,20 @@ use crate::up::{Signals, interrupted};
 use board::Board;
 
 /// In the order in which they are measured: memory comes before anything else has
-/// been touched, and a million files after everything else.
-const SCENARIOS: [&str; 10] =
-    ["idle", "upload", "download", "me", "refresh", "authz", "login", "jobs", "thumbnails", "listing"];
+/// been touched, and large tables after everything else.
+const SCENARIOS: [&str; 11] = [
+    "idle",
+    "upload",
+    "download",
+    "me",
+    "refresh",
+    "authz",
+    "login",
+    "jobs",
+    "thumbnails",
+    "listing",
+    "retention",
+];
 
 /// A load generator comes from one address, unless it says from which: limits are counted, and never reached. No
 /// token comes of age while a scenario lasts.
@@ -121,6 +132,7 @@ async fn measure(bed: &mut Bed, wanted: &[String], board: &mut Board) -> Result<
             "refresh" => refresh::measure(bed, board).await,
             "authz" => authz::measure(board).await,
             "jobs" => jobs::measure(bed, board).await,
+            "retention" => jobs::retention(bed, board).await,
             "thumbnails" => thumbnails::measure(bed, board).await,
             _ => login::measure(bed, board).await,
         };

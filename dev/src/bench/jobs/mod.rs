@@ -47,6 +47,15 @@ struct Idle {
     core_percent: f64,
 }
 
+#[derive(Debug, Deserialize)]
+struct Retention {
+    removed_per_second: f64,
+    quiet_p50_ms: f64,
+    quiet_p99_ms: f64,
+    p50_ms: f64,
+    p99_ms: f64,
+}
+
 /// Our own side: a program of the product's code with a worker in it, in a database of its own.
 struct Ours {
     program: PathBuf,
@@ -54,10 +63,10 @@ struct Ours {
 }
 
 impl Ours {
-    async fn prepare(bed: &Bed) -> Result<Self> {
+    async fn prepare(bed: &Bed, database: &str) -> Result<Self> {
         let mut env = bed.stack.environment.shared(&bed.stack.manifest.api_url);
         let mut set = |name: &str, value: String| env.push((name.to_owned(), value));
-        set("PLINTH_DATABASE_URL", bed.stack.create_database("plinth_jobs")?);
+        set("PLINTH_DATABASE_URL", bed.stack.create_database(database)?);
         set("PLINTH_REDIS_PREFIX", "bench-jobs".to_owned());
         set("PLINTH_LOG_LEVEL", "error".to_owned());
         let binaries = build::folder(Profile::Release)?;
@@ -75,8 +84,22 @@ impl Ours {
     }
 }
 
+/// A clean-up of the ledger at ten million jobs, and what a job that comes meanwhile feels of it.
+pub(super) async fn retention(bed: &Bed, board: &mut Board) -> Result<()> {
+    let ours = Ours::prepare(bed, "plinth_finished_jobs").await?;
+    console::note("laying in 10,000,000 finished jobs");
+    let retention: Retention = ours.run(&["retention"]).await?;
+    let mut note = |name, value, unit| board.note("retention", name, value, unit);
+    note("removed of 10,000,000 finished jobs, 1,000,000 of them due", retention.removed_per_second, "1/s");
+    note("commit to handler before, one job at a time, median", retention.quiet_p50_ms, "ms");
+    note("the same, p99", retention.quiet_p99_ms, "ms");
+    note("commit to handler meanwhile, median", retention.p50_ms, "ms");
+    note("the same, p99", retention.p99_ms, "ms");
+    Ok(())
+}
+
 pub(super) async fn measure(bed: &Bed, board: &mut Board) -> Result<()> {
-    let ours = Ours::prepare(bed).await?;
+    let ours = Ours::prepare(bed, "plinth_jobs").await?;
     let peers = Peers::find(bed);
     if peers.is_none() {
         console::note("no peers: run `npm ci` in bench/peers to compare with them");
