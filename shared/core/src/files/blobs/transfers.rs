@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::part::SEALED_PART;
 
 /// Parts that this process holds at once before those who send faster than the rest have to wait.
-const PARTS: usize = 16;
+const PARTS: usize = 12;
 
 /// One part of a transfer fills while another one is on its way.
 const PARTS_OF_ONE: usize = 2;
