@@ -26,7 +26,7 @@ pub(super) use availability::{Available, is_available};
 pub(super) use direct::begin as begin_direct;
 pub(super) use part::{PART_CHUNKS, PartBuffer, seal_whole};
 pub use reader::{BrokenContent, Download};
-pub(super) use reader::{Source, open};
+pub(super) use reader::{Source, content_type, open};
 pub(super) use receiver::{LARGEST, Received, Receiver};
 pub use removal::Purge;
 pub(crate) use removal::abandoned;

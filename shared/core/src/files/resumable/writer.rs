@@ -8,7 +8,7 @@ use plinth_domain::audit::Origin;
 use plinth_domain::file::{File, FileName};
 use plinth_domain::id::UserId;
 use plinth_domain::preset::Presets;
-use plinth_object_store::{ByteRange, ObjectError, Part};
+use plinth_object_store::{ObjectError, Part};
 use plinth_platform::crypto::{CHUNK, Chunks, DataKey, ResumableSha256, sealed_size};
 
 use super::Resumable;
@@ -203,12 +203,7 @@ impl Writer {
             segments: self.segments.clone(),
             etag: None,
         };
-        let end = (sniff::ENOUGH as u64).min(self.upload.position) - 1;
-        let range = ByteRange { first: 0, last: end };
-        let beginning =
-            blobs::open(&self.stores.objects, source, Some(range)).await.map_err(Error::internal)?;
-        let beginning: Vec<Bytes> = beginning.try_collect().await.map_err(Error::internal)?;
-        Ok(sniff::content_type(&beginning.concat()))
+        blobs::content_type(&self.stores.objects, source).await.map_err(Error::internal)
     }
 
     /// Whether somebody made the object before.
