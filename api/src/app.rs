@@ -237,6 +237,7 @@ fn cors(origins: &[String]) -> Cors {
             "upload-metadata",
             "upload-offset",
             "x-csrf-token",
+            "x-http-method-override",
             "x-request-id",
         ])
         .expose_headers([

@@ -31,7 +31,7 @@ pub async fn run(settings: Settings, run: Run) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(SERVICE, &settings)?;
     let queues = shares(&settings.worker, run)?;
     let stores = Stores::new(&settings, SERVICE)?;
-    let readiness = readiness(&stores, queues.iter().any(|(queue, _)| *queue == Queue::Files));
+    let readiness = readiness(&stores, &queues);
     let registry = handlers::all(&stores, &settings)?;
 
     let stop = CancellationToken::new();
@@ -58,16 +58,28 @@ pub async fn run(settings: Settings, run: Run) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Who scans is asked whether he answers. His silence makes nothing unready: mails go on, and scans wait.
-fn readiness(stores: &Stores, serves_files: bool) -> Readiness {
-    let clamd = stores.antivirus.clamd().filter(|_| serves_files).cloned();
+/// What its queues need is asked. Who scans is asked too, but his silence makes nothing unready: mails go on, and scans
+/// wait.
+fn readiness(stores: &Stores, queues: &[(Queue, usize)]) -> Readiness {
+    let serves = |wanted: fn(Queue) -> bool| queues.iter().any(|(queue, _)| wanted(*queue));
+    let stores_answer =
+        if serves(needs_objects) { stores.readiness() } else { stores.readiness_without_objects() };
+    let clamd = stores.antivirus.clamd().filter(|_| serves(|queue| queue == Queue::Files)).cloned();
     let Some(clamd) = clamd else {
-        return stores.readiness().noting("antivirus", stores.antivirus.standing());
+        return stores_answer.noting("antivirus", stores.antivirus.standing());
     };
-    stores.readiness().asking("antivirus", move || {
+    stores_answer.asking("antivirus", move || {
         let clamd = clamd.clone();
         async move { clamd.ping().await }
     })
+}
+
+/// Whether jobs of the queue read or remove what is in S3.
+fn needs_objects(queue: Queue) -> bool {
+    match queue {
+        Queue::Files | Queue::Cleanup => true,
+        Queue::Email | Queue::Notifications => false,
+    }
 }
 
 /// Each queue once, with how many of its jobs run at once: as the command line says, the settings, or the default.

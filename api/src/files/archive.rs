@@ -73,7 +73,8 @@ impl Packing {
                 self.open = None;
             } else if let Some((name, content)) = self.waiting.next() {
                 zip.start_file(name, options(&content)).map_err(internal)?;
-                self.open = Some(self.files.open(content, None).await?);
+                let unlocked = self.files.unlock(&content).await?;
+                self.open = Some(self.files.open(unlocked, None).await?);
             } else if let Some(zip) = self.zip.take() {
                 zip.finish().map_err(internal)?;
                 return Ok(Some(self.outbox.take()));

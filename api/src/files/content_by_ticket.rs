@@ -5,7 +5,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 
 use super::content_host::ContentHost;
-use super::serve::{Served, serve};
+use super::serve::Served;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 
@@ -21,8 +21,7 @@ impl ReadContentByTicket {
     /// good for a minute.
     #[oai(path = "/content/:ticket", method = "get", operation_id = "readContentByTicket")]
     async fn read(&self, request: &Request, ticket: Path<String>) -> Result<Served> {
-        let content = self.host.tickets().content(&ticket.0).await?;
-        serve(self.host.files(), content, request).await
+        self.host.give_by_ticket(&ticket.0, request).await
     }
 }
 
@@ -35,7 +34,6 @@ impl ReadContentHeadersByTicket {
     /// Read what a download by a ticket would be
     #[oai(path = "/content/:ticket", method = "head", operation_id = "readContentHeadersByTicket")]
     async fn read(&self, request: &Request, ticket: Path<String>) -> Result<Served> {
-        let content = self.host.tickets().content(&ticket.0).await?;
-        serve(self.host.files(), content, request).await
+        self.host.give_by_ticket(&ticket.0, request).await
     }
 }

@@ -38,10 +38,6 @@ impl ContentHost {
         &self.files
     }
 
-    pub(super) fn tickets(&self) -> &ContentTickets {
-        &self.tickets
-    }
-
     /// The answer to an owner. What HEAD says is the same in both places.
     pub(super) async fn give(
         &self,
@@ -58,9 +54,17 @@ impl ContentHost {
         }
     }
 
-    /// Where a download by a link is, if not here: the link is all that it needs there too.
+    /// The answer to whoever has a ticket.
+    pub(super) async fn give_by_ticket(&self, ticket: &str, request: &Request) -> Result<Served> {
+        let content = self.tickets.content(ticket).await?;
+        serve(&self.files, content, request).await
+    }
+
+    /// Where a download by a link is, if not here: the link is all that it needs there too. HEAD is answered in both places.
     pub(super) fn of_link(&self, request: &Request) -> Option<Served> {
-        let elsewhere = self.elsewhere.as_ref().filter(|elsewhere| !asked_for(request, &elsewhere.host))?;
+        let is_here = |elsewhere: &Elsewhere| asked_for(request, &elsewhere.host);
+        let is_download = request.method() == Method::GET;
+        let elsewhere = self.elsewhere.as_ref().filter(|elsewhere| is_download && !is_here(elsewhere))?;
         let path = request.uri().path_and_query()?;
         Some(Served::elsewhere(&format!("{}{path}", elsewhere.url)))
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use plinth_core::Error;
-use plinth_core::files::{Content, Files};
+use plinth_core::files::{Content, Files, Unlocked};
 use plinth_object_store::{ByteRange, Description};
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Body, IntoResponse, Request, Response};
@@ -104,9 +104,10 @@ pub(super) async fn serve(files: &Files, content: Content, request: &Request) ->
     let mut gives = Gives::Nothing;
     if request.method() != Method::HEAD {
         gives = answer.gives();
+        let unlocked = files.unlock(&content).await?;
         response.set_body(match answer {
-            Answer::Range(range) => body(files.open(content, range).await?),
-            Answer::Parts(parts) => body(parts.open(files.clone(), content)),
+            Answer::Range(range) => body(files.open(unlocked, range).await?),
+            Answer::Parts(parts) => body(parts.open(files.clone(), unlocked)),
         });
     }
     Ok(Served { response, gives })
@@ -192,7 +193,7 @@ impl Parts {
     }
 
     /// Each range is opened when the one before it was sent.
-    fn open(self, files: Files, content: Content) -> impl Stream<Item = Result<Bytes>> {
+    fn open(self, files: Files, content: Unlocked) -> impl Stream<Item = Result<Bytes>> {
         let end = stream::iter([Ok(self.end)]);
         stream::iter(self.ranges)
             .then(move |(head, range)| {

@@ -9,6 +9,7 @@ pub mod failure;
 pub mod host;
 pub mod json;
 pub mod limits;
+pub mod method_override;
 pub mod middleware;
 pub mod multipart;
 pub mod octets;

@@ -61,7 +61,7 @@ async fn receive(
 }
 
 /// Makes the file where all bytes have come, and keeps what there is where not.
-async fn end(mut writer: Writer, origin: &Origin, received: Result<()>) -> Result<()> {
+async fn end(writer: Writer, origin: &Origin, received: Result<()>) -> Result<()> {
     match received {
         Ok(()) if writer.is_whole() => {
             writer.finish(origin).await?;

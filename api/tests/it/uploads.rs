@@ -8,7 +8,7 @@ use rstest::rstest;
 use serde_json::json;
 
 use crate::files::{content, pattern};
-use crate::house::{Answer, House, Person, text};
+use crate::house::{Answer, House, PASSWORD, Person, text};
 
 const MIB: usize = 1024 * 1024;
 
@@ -271,6 +271,57 @@ async fn an_upload_that_is_given_up_leaves_nothing(#[values(Store::S3s, Store::M
     assert_eq!(house.count("storage_usage WHERE bytes = 0 AND reserved = 0").await, 1);
     let objects = house.stores.objects.list("blobs/", None).await.expect("lists").objects;
     assert_eq!(objects, []);
+}
+
+#[tokio::test]
+async fn a_client_without_patch_and_delete_says_what_it_means() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let meaning = |meant: &'static str, path: &str| {
+        person.request(&house, Method::POST, path).header("x-http-method-override", meant)
+    };
+    let path = create(&house, &person, 10).await;
+    let bytes = |offset: &'static str| {
+        let request = meaning("PATCH", &path).header("upload-offset", offset);
+        request.header("content-type", "application/offset+octet-stream").body("12345")
+    };
+    let sent = Answer::of(bytes("0")).await;
+    assert_eq!((sent.status, sent.header("upload-offset")), (StatusCode::NO_CONTENT, Some("5")));
+    let whole = Answer::of(bytes("5")).await;
+    let file = format!("/v1/files/{}", whole.header("plinth-file-id").expect("a file"));
+    let given_up = create(&house, &person, 10).await;
+    assert_eq!(Answer::of(meaning("DELETE", &given_up)).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(head(&house, &person, &given_up).await.status, StatusCode::NOT_FOUND);
+    // Elsewhere a method is what it is.
+    Answer::of(meaning("DELETE", &file)).await.problem(405, "method_not_allowed");
+    person.get(&house, &file).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_method_that_is_meant_needs_what_it_always_needs() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let path = create(&house, &person, 10).await;
+    let key = json!({ "name": "reader", "scopes": ["files:read"] });
+    let key = person.post(&house, "/v1/me/api-keys", &key).await.expect(StatusCode::CREATED);
+    let login = json!({ "email": person.email, "password": PASSWORD, "keep": "cookie" });
+    let login =
+        house.request(Method::POST, "/v1/auth/login").header("origin", "http://127.0.0.1:8080").json(&login);
+    let login = Answer::of(login).await;
+    let access = login.headers.get_all("set-cookie").into_iter().find_map(|cookie| {
+        cookie.to_str().ok()?.split(';').next().filter(|pair| pair.starts_with("__Host-plinth_access="))
+    });
+    let access = access.expect("a cookie").to_owned();
+    // A method that changes nothing stands where it would be believed.
+    for method in [Method::POST, Method::GET] {
+        let meaning = || house.request(method.clone(), &path).header("x-http-method-override", "DELETE");
+        Answer::of(meaning()).await.problem(401, "authentication_required");
+        let reader = meaning().bearer_auth(text(&key["token"]));
+        Answer::of(reader).await.problem(403, "permission_denied");
+        let elsewhere = meaning().header("cookie", &access).header("origin", "https://evil.example");
+        Answer::of(elsewhere).await.problem(403, "csrf_failed");
+    }
+    assert_eq!(offset(&house, &person, &path).await, 0, "it is still there");
 }
 
 #[tokio::test]

@@ -40,7 +40,16 @@ impl Stores {
 
     /// What a process that needs every store asks before it calls itself ready.
     pub fn readiness(&self) -> Readiness {
-        let (db, redis, objects) = (self.db.clone(), self.redis.clone(), self.objects.clone());
+        let objects = self.objects.clone();
+        self.readiness_without_objects().with("s3", move || {
+            let objects = objects.clone();
+            async move { objects.ping().await }
+        })
+    }
+
+    /// The same for a process that needs no object.
+    pub fn readiness_without_objects(&self) -> Readiness {
+        let (db, redis) = (self.db.clone(), self.redis.clone());
         Readiness::default()
             .with("postgresql", move || {
                 let db = db.clone();
@@ -49,10 +58,6 @@ impl Stores {
             .with("redis", move || {
                 let redis = redis.clone();
                 async move { redis.ping().await }
-            })
-            .with("s3", move || {
-                let objects = objects.clone();
-                async move { objects.ping().await }
             })
     }
 }

@@ -116,6 +116,14 @@ impl Stage {
         wire
     }
 
+    /// Reaches S3 by a wire that can be cut.
+    pub async fn wire_s3(&mut self) -> Wire {
+        let server = self.value("PLINTH_S3_ENDPOINT");
+        let wire = Wire::to(server.trim_start_matches("http://").trim_end_matches('/').to_owned()).await;
+        self.set("PLINTH_S3_ENDPOINT", &format!("http://{}", wire.address));
+        wire
+    }
+
     fn value(&self, name: &str) -> String {
         let found = self.variables.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.clone()).expect("the stage sets it")

@@ -1,6 +1,7 @@
 //! GET and HEAD /v1/links/{token}/content
 
 use plinth_core::files::ShareLinks;
+use plinth_domain::audit::Origin;
 use poem::Request;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
@@ -11,9 +12,39 @@ use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::origin::RequestOrigin;
 
-pub(crate) struct ReadSharedContent {
+/// Gives visitors what links share.
+#[derive(Clone)]
+pub(crate) struct SharedContents {
     pub(super) links: ShareLinks,
     pub(super) host: ContentHost,
+}
+
+impl SharedContents {
+    /// What gives bytes counts as a download, which HEAD never does.
+    async fn give(
+        &self,
+        origin: &Origin,
+        token: &str,
+        ticket: Option<&str>,
+        request: &Request,
+    ) -> Result<Served> {
+        if let Some(served) = self.host.of_link(request) {
+            return Ok(served);
+        }
+        let shared = self.links.content(origin, token, ticket).await?;
+        // Its first bytes are there before it counts: no fault of the store uses a link up.
+        let served = serve(self.links.files(), shared.content.clone(), request).await?;
+        match served.gives {
+            Gives::Nothing => {}
+            Gives::Beginning => self.links.count(origin, &shared, true).await?,
+            Gives::Rest => self.links.count(origin, &shared, false).await?,
+        }
+        Ok(served)
+    }
+}
+
+pub(crate) struct ReadSharedContent {
+    pub(super) contents: SharedContents,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
@@ -32,23 +63,12 @@ impl ReadSharedContent {
         /// Where the link needs a password: what that got.
         ticket: Query<Option<String>>,
     ) -> Result<Served> {
-        if let Some(served) = self.host.of_link(request) {
-            return Ok(served);
-        }
-        let shared = self.links.content(&origin.0, &token.0, ticket.0.as_deref()).await?;
-        // Its first bytes are there before it counts: no fault of the store uses a link up.
-        let served = serve(self.links.files(), shared.content.clone(), request).await?;
-        match served.gives {
-            Gives::Nothing => {}
-            Gives::Beginning => self.links.count(&origin.0, &shared, true).await?,
-            Gives::Rest => self.links.count(&origin.0, &shared, false).await?,
-        }
-        Ok(served)
+        self.contents.give(&origin.0, &token.0, ticket.0.as_deref(), request).await
     }
 }
 
 pub(crate) struct ReadSharedContentHeaders {
-    pub(super) links: ShareLinks,
+    pub(super) contents: SharedContents,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
@@ -65,7 +85,6 @@ impl ReadSharedContentHeaders {
         /// Where the link needs a password: what that got.
         ticket: Query<Option<String>>,
     ) -> Result<Served> {
-        let shared = self.links.content(&origin.0, &token.0, ticket.0.as_deref()).await?;
-        serve(self.links.files(), shared.content, request).await
+        self.contents.give(&origin.0, &token.0, ticket.0.as_deref(), request).await
     }
 }

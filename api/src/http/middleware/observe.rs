@@ -18,7 +18,7 @@ use super::admission::Record;
 use super::metrics;
 use crate::http::failure::Failure;
 use crate::http::origin::RequestContext;
-use crate::http::problem;
+use crate::http::{method_override, problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -55,6 +55,7 @@ impl<E: Endpoint> Endpoint for Observed<E> {
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let start = Instant::now();
+        method_override::apply(&mut request);
         let request_id = request_id(&request);
         let traceparent = request.header(trace::TRACEPARENT).map(str::to_owned);
         let method = request.method().clone();

@@ -1,4 +1,4 @@
-//! What can be downloaded: everything that its headers need, before a byte of it is asked for.
+//! What can be downloaded: everything that its headers need, before its key is unwrapped and a byte of it asked for.
 
 use std::sync::Arc;
 
@@ -21,12 +21,32 @@ pub struct Content {
     pub etag: String,
     pub sha256: Option<[u8; 32]>,
     pub last_modified: OffsetDateTime,
-    pub(super) source: Source,
+    stored: Stored,
+}
+
+/// A content whose key is at hand. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Unlocked(pub(super) Source);
+
+/// What a content's bytes are.
+#[derive(Debug, Clone)]
+enum Stored {
+    Blob(Available),
+    Variant(StoredVariant),
+}
+
+#[derive(Debug, Clone)]
+struct StoredVariant {
+    blob: Available,
+    object_key: String,
+    size: u64,
+    /// `None` for one that is not sealed.
+    sha256: Option<[u8; 32]>,
 }
 
 impl Content {
-    pub(super) async fn of_file(stores: &Stores, file: File, blob: &Available) -> Result<Self> {
-        Ok(Self {
+    pub(super) fn of_file(file: File, blob: Available) -> Self {
+        Self {
             size: blob.size,
             etag: file.sha256_hex(),
             sha256: Some(file.sha256),
@@ -34,56 +54,73 @@ impl Content {
             last_modified: blob.id.minted_at(),
             name: file.name,
             content_type: file.content_type,
-            source: blob.source(stores).await?,
-        })
+            stored: Stored::Blob(blob),
+        }
     }
 
-    pub(super) async fn of_version(
-        stores: &Stores,
-        name: String,
-        version: Version,
-        blob: &Available,
-    ) -> Result<Self> {
-        Ok(Self {
+    pub(super) fn of_version(name: String, version: Version, blob: Available) -> Self {
+        Self {
             size: blob.size,
             etag: version.sha256_hex(),
             sha256: Some(version.sha256),
             last_modified: version.created_at,
             name,
             content_type: version.content_type,
-            source: blob.source(stores).await?,
-        })
+            stored: Stored::Blob(blob),
+        }
     }
 
     /// Not found while the variant is not made.
-    pub(super) async fn of_variant(
-        stores: &Stores,
-        file: &File,
-        blob: &Available,
-        preset: &PresetName,
-    ) -> Result<Self> {
+    pub(super) fn of_variant(file: &File, blob: Available, preset: &PresetName) -> Result<Self> {
         let variant = file.variants.iter().find(|variant| variant.preset == *preset);
         let rendition =
             variant.and_then(|Variant { rendition, .. }| rendition.clone()).ok_or(Error::NotFound)?;
         let size = u64::try_from(rendition.size).map_err(Error::internal)?;
-        let (chunks, etag) = match rendition.sha256 {
-            Some(sha256) => {
-                let key = blob.variant_key(stores, &sha256).await?;
-                let key = key.ok_or_else(|| Error::internal("a sealed variant of a blob without a key"))?;
-                (Some(Arc::new(Chunks::new(&key, variant_name(&sha256)))), hex(&sha256))
-            }
+        let etag = match &rendition.sha256 {
+            Some(sha256) => hex(sha256),
             // A variant of the same bytes by the same recipe is the same picture.
-            None => (None, format!("{}-{preset}-{}", file.sha256_hex(), rendition.size)),
+            None => format!("{}-{preset}-{}", file.sha256_hex(), rendition.size),
         };
+        let (object_key, sha256) = (rendition.object_key, rendition.sha256);
         Ok(Self {
             size,
             etag,
-            sha256: rendition.sha256,
+            sha256,
             last_modified: blob.id.minted_at(),
             name: format!("{}-{preset}.{}", file.name, extension(&rendition.content_type)),
             content_type: rendition.content_type,
-            source: Source { object_key: rendition.object_key, size, chunks, segments: vec![0], etag: None },
+            stored: Stored::Variant(StoredVariant { blob, object_key, size, sha256 }),
         })
+    }
+
+    /// The object that has these very bytes, where a client stored it and nothing is sealed.
+    pub(super) fn plain_object(&self) -> Option<&str> {
+        match &self.stored {
+            Stored::Blob(blob) if blob.etag.is_some() => Some(&blob.object_key),
+            _ => None,
+        }
+    }
+
+    pub(super) async fn unlock(&self, stores: &Stores) -> Result<Unlocked> {
+        Ok(Unlocked(match &self.stored {
+            Stored::Blob(blob) => blob.source(stores).await?,
+            Stored::Variant(variant) => variant.source(stores).await?,
+        }))
+    }
+}
+
+impl StoredVariant {
+    async fn source(&self, stores: &Stores) -> Result<Source> {
+        let chunks = match &self.sha256 {
+            Some(sha256) => {
+                let key = self.blob.variant_key(stores, sha256).await?;
+                let key = key.ok_or_else(|| Error::internal("a sealed variant of a blob without a key"))?;
+                Some(Arc::new(Chunks::new(&key, variant_name(sha256))))
+            }
+            None => None,
+        };
+        let object_key = self.object_key.clone();
+        Ok(Source { object_key, size: self.size, chunks, segments: vec![0], etag: None })
     }
 }
 

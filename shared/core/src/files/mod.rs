@@ -25,7 +25,7 @@ pub use content_tickets::{ContentTickets, Wanted};
 pub use direct::{
     DirectState, DirectUpload, DirectUploads, DirectVerification, MOST_SIGNED, SignedPart, Verifying,
 };
-pub use download::Content;
+pub use download::{Content, Unlocked};
 pub use limits::{Bounds, Limits};
 pub(crate) use links::expired as expired_links;
 pub use links::{NewShareLink, ShareLink, ShareLinks, SharedContent, SharedFile, Ticket};

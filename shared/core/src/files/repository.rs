@@ -159,6 +159,22 @@ pub(super) async fn find(db: &PgPool, id: FileId, owner: Option<UserId>) -> Resu
     with_variants(db, vec![row]).await.map(|mut files| files.pop())
 }
 
+/// Those of the files that are the owner's, trashed or not, in the order of their ids here.
+pub(super) async fn find_all(db: &PgPool, ids: &[FileId], owner: UserId) -> Result<Vec<File>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let query = sqlx::query_as!(
+        FileRow,
+        r#"SELECT files.id, files.owner_id, name, files.content_type, files.size, sha256, version, blob_id,
+             scan, scanned_at, signature, blobs.job_id, files.created_at, files.updated_at, trashed_at,
+             ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS "tags!"
+         FROM files JOIN blobs ON blobs.id = files.blob_id
+         WHERE files.id = ANY($1) AND files.owner_id = $2 ORDER BY array_position($1, files.id)"#,
+        &ids,
+        owner.0,
+    );
+    with_variants(db, named("files.find_all", query.fetch_all(db)).await?).await
+}
+
 /// The next files that are pictures, by their ids, whoever has them.
 pub(super) async fn pictures(db: &PgPool, after: Option<FileId>, limit: i64) -> Result<Vec<File>> {
     let types = IMAGE_TYPES.map(str::to_owned);

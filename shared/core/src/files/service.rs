@@ -14,7 +14,8 @@ use super::blobs::usage;
 use super::blobs::{self, Available, Transfers, release};
 use super::upload::Purpose;
 use super::{
-    Bounds, BrokenContent, Content, Download, Limits, ListRequest, Upload, Usage, listing, repository, trash,
+    Bounds, BrokenContent, Content, Download, Limits, ListRequest, Unlocked, Upload, Usage, listing,
+    repository, trash,
 };
 use crate::page::Page;
 use crate::unit::Unit;
@@ -144,14 +145,14 @@ impl Files {
     pub async fn content(&self, owner: UserId, id: FileId) -> Result<Content> {
         let file = self.find(owner, id).await?;
         let blob = self.blob(file.blob).await?;
-        Content::of_file(&self.stores, file, &blob).await
+        Ok(Content::of_file(file, blob))
     }
 
     /// What a download of a derived image is; not found while it is not made.
     pub async fn variant(&self, owner: UserId, id: FileId, preset: &PresetName) -> Result<Content> {
         let file = self.find(owner, id).await?;
         let blob = self.blob(file.blob).await?;
-        Content::of_variant(&self.stores, &file, &blob, preset).await
+        Content::of_variant(&file, blob, preset)
     }
 
     async fn blob(&self, id: BlobId) -> Result<Available> {
@@ -159,9 +160,14 @@ impl Files {
         blob.available(&self.stores.antivirus)
     }
 
+    /// Unwraps the key of a content.
+    pub async fn unlock(&self, content: &Content) -> Result<Unlocked> {
+        content.unlock(&self.stores).await
+    }
+
     /// The bytes of a download. What is wrong with the first of them is told at once.
-    pub async fn open(&self, content: Content, range: Option<ByteRange>) -> Result<Download> {
-        blobs::open(&self.stores.objects, content.source, range).await.map_err(|error| match error {
+    pub async fn open(&self, content: Unlocked, range: Option<ByteRange>) -> Result<Download> {
+        blobs::open(&self.stores.objects, content.0, range).await.map_err(|error| match error {
             BrokenContent::Object(error) => error.into(),
             other => Error::internal(other),
         })
@@ -170,11 +176,12 @@ impl Files {
     /// Where the object store itself gives these bytes, described so, for a minute. `None` where they are sealed, or are
     /// to be served from here.
     pub async fn redirect(&self, content: &Content, description: Description<'_>) -> Result<Option<String>> {
-        let source = &content.source;
-        if !self.direct.downloads || source.etag.is_none() {
-            return Ok(None);
+        match content.plain_object() {
+            Some(key) if self.direct.downloads => {
+                Ok(Some(self.stores.objects.sign_get(key, description, REDIRECTED).await?))
+            }
+            _ => Ok(None),
         }
-        Ok(Some(self.stores.objects.sign_get(&source.object_key, description, REDIRECTED).await?))
     }
 
     /// The versions of a file, the newest first, from before the number `before` on.
@@ -201,7 +208,7 @@ impl Files {
     pub async fn version_content(&self, owner: UserId, id: FileId, number: i32) -> Result<Content> {
         let (file, version) = self.version(owner, id, number).await?;
         let blob = self.blob(version.blob).await?;
-        Content::of_version(&self.stores, file.name, version, &blob).await
+        Ok(Content::of_version(file.name, version, blob))
     }
 
     /// Makes a copy of an older version the current one; nothing of what came between is lost.

@@ -106,12 +106,8 @@ impl Upload {
             made.push(keep(&mut unit, received, &upload.purpose, &upload.bounds, &upload.presets).await?);
         }
         unit.commit().await?;
-        let mut files = Vec::with_capacity(made.len());
-        for (file, upload) in made.into_iter().zip(uploads) {
-            let found = repository::find(&upload.stores.db, file, Some(upload.owner)).await?;
-            files.push(found.ok_or(Error::NotFound)?);
-        }
-        Ok(files)
+        let files = repository::find_all(&first.stores.db, &made, first.owner).await?;
+        if files.len() == made.len() { Ok(files) } else { Err(Error::NotFound) }
     }
 
     /// Frees what was stored. What fails here is left to the clean-up.

@@ -2,7 +2,7 @@
 
 use plinth_testkit::{Mailbox, Process, Stage};
 
-use crate::house::{Door, count, fresh_email};
+use crate::house::{Door, blames, count, fresh_email};
 use crate::picture::jpeg;
 
 #[tokio::test]
@@ -34,4 +34,19 @@ async fn a_worker_for_mails_does_not_touch_files() {
     for process in [api, post, darkroom] {
         assert!(process.stop().await.success());
     }
+}
+
+#[tokio::test]
+async fn a_worker_needs_s3_where_its_queues_do() {
+    let mut stage = Stage::open().await;
+    let wire = stage.wire_s3().await;
+    let files = Process::worker_with(&stage, &["--queues", "files"]).await;
+    let cleanup = Process::worker_with(&stage, &["--queues", "email,cleanup"]).await;
+    wire.tear();
+    for worker in [&files, &cleanup] {
+        blames(&worker.internal_url, "s3").await;
+    }
+    // Started while S3 is away, and ready.
+    let post = Process::worker_with(&stage, &["--queues", "email,notifications"]).await;
+    assert!(post.stop().await.success());
 }

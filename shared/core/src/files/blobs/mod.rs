@@ -11,6 +11,7 @@ mod receiver;
 mod removal;
 pub(super) mod repository;
 mod rewrap;
+mod transfers;
 pub(super) mod usage;
 
 use std::sync::Arc;
@@ -25,12 +26,13 @@ pub(super) use availability::{Available, is_available};
 pub(super) use direct::begin as begin_direct;
 pub(super) use part::{PART_CHUNKS, PartBuffer, seal_whole};
 pub use reader::{BrokenContent, Download};
-pub(super) use reader::{Source, open};
-pub(super) use receiver::{LARGEST, Received, Receiver, Transfers};
+pub(super) use reader::{Source, content_type, open};
+pub(super) use receiver::{LARGEST, Received, Receiver};
 pub use removal::Purge;
 pub(crate) use removal::abandoned;
 pub(super) use removal::{discard, release, release_all_of};
 pub use rewrap::{Rewrapped, rewrap};
+pub(super) use transfers::{Transfer, Transfers};
 
 /// The bytes of a version of a file.
 #[derive(Debug, Clone)]

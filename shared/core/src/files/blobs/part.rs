@@ -1,7 +1,9 @@
 //! A part on its way to S3: plaintext with a gap for the tag behind every chunk, so that it is sealed where it lies.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use plinth_platform::crypto::{CHUNK, Chunks, Place, TAG};
+
+use super::transfers::{Room, Transfer};
 
 /// Chunks of one part: S3 takes 10,000 parts of at least 5 MiB.
 pub(in crate::files) const PART_CHUNKS: u32 = 128;
@@ -10,13 +12,13 @@ pub(in crate::files) const PART_CHUNKS: u32 = 128;
 pub(in crate::files) const PART: usize = PART_CHUNKS as usize * CHUNK;
 
 /// Bytes of a part as S3 gets it.
-const SEALED_PART: usize = PART_CHUNKS as usize * SEALED_CHUNK;
+pub(super) const SEALED_PART: usize = PART_CHUNKS as usize * SEALED_CHUNK;
 
 const SEALED_CHUNK: usize = CHUNK + TAG;
 
 /// Seals a whole content that is in memory.
 pub(in crate::files) fn seal_whole(chunks: &Chunks, mut bytes: Bytes) -> Bytes {
-    let mut sealed = BytesMut::new();
+    let mut sealed = Vec::with_capacity(bytes.len() + (bytes.len() / CHUNK + 1) * TAG);
     let mut first = 0;
     loop {
         let mut part = PartBuffer::default();
@@ -24,16 +26,16 @@ pub(in crate::files) fn seal_whole(chunks: &Chunks, mut bytes: Bytes) -> Bytes {
         let is_last = bytes.is_empty();
         sealed.extend_from_slice(&part.seal(chunks, 1, first, is_last));
         if is_last {
-            return sealed.freeze();
+            return sealed.into();
         }
         first += PART_CHUNKS;
     }
 }
 
 /// A part that fills.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(in crate::files) struct PartBuffer {
-    bytes: BytesMut,
+    memory: Room,
     plain: usize,
 }
 
@@ -52,9 +54,11 @@ impl PartBuffer {
         self.plain <= CHUNK && self.plain + more > CHUNK
     }
 
-    /// Gets the room of a whole part at once, since growing to it would hold it twice.
-    pub(in crate::files) fn reserve(&mut self) {
-        self.bytes.reserve(SEALED_PART.saturating_sub(self.bytes.len()));
+    /// Gets the room of a whole part at once; waits while others have it.
+    pub(in crate::files) async fn make_room(&mut self, transfer: &Transfer) {
+        let mut room = transfer.room().await;
+        room.bytes.extend_from_slice(&self.memory.bytes);
+        self.memory = room;
     }
 
     /// Takes of the bytes as many as fit.
@@ -62,17 +66,17 @@ impl PartBuffer {
         while !bytes.is_empty() && !self.is_full() {
             let in_chunk = self.plain % CHUNK;
             if in_chunk == 0 && self.plain > 0 {
-                self.bytes.extend_from_slice(&[0; TAG]);
+                self.memory.bytes.extend_from_slice(&[0; TAG]);
             }
             let some = bytes.split_to((CHUNK - in_chunk).min(bytes.len()));
-            self.bytes.extend_from_slice(&some);
+            self.memory.bytes.extend_from_slice(&some);
             self.plain += some.len();
         }
     }
 
     /// The plaintext, chunk by chunk.
     pub(in crate::files) fn chunks(&self) -> impl Iterator<Item = &[u8]> {
-        let chunks = self.bytes.chunks(SEALED_CHUNK);
+        let chunks = self.memory.bytes.chunks(SEALED_CHUNK);
         chunks.map(|chunk| &chunk[..chunk.len().min(CHUNK)])
     }
 
@@ -84,15 +88,15 @@ impl PartBuffer {
         first: u32,
         is_last: bool,
     ) -> Bytes {
-        self.bytes.extend_from_slice(&[0; TAG]);
-        let count = self.bytes.len().div_ceil(SEALED_CHUNK);
-        for (number, chunk) in self.bytes.chunks_mut(SEALED_CHUNK).enumerate() {
+        self.memory.bytes.extend_from_slice(&[0; TAG]);
+        let count = self.memory.bytes.len().div_ceil(SEALED_CHUNK);
+        for (number, chunk) in self.memory.bytes.chunks_mut(SEALED_CHUNK).enumerate() {
             let index = first + u32::try_from(number).expect("a part has 128 chunks");
             let (text, tag) = chunk.split_at_mut(chunk.len() - TAG);
             let place = Place { segment, index, is_last: is_last && number + 1 == count };
             tag.copy_from_slice(&chunks.seal(place, text));
         }
-        self.bytes.freeze()
+        Bytes::from_owner(self.memory)
     }
 }
 

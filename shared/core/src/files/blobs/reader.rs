@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::stream::{self, BoxStream, StreamExt as _};
+use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use plinth_object_store::{ByteRange, ObjectError, ObjectStore};
 use plinth_platform::crypto::{CHUNK, Chunks, Place, TAG, chunks_of, sealed_size};
 
 use crate::Result;
+use crate::files::sniff;
 
 /// The bytes as they come.
 pub type Download = BoxStream<'static, Result<Bytes, BrokenContent>>;
@@ -67,6 +68,17 @@ pub(in crate::files) async fn open(
         Some(first) => Ok(stream::iter([Ok(first?)]).chain(opened).boxed()),
         None => Ok(opened),
     }
+}
+
+/// The type that the first bytes show.
+pub(in crate::files) async fn content_type(
+    objects: &ObjectStore,
+    source: Source,
+) -> Result<&'static str, BrokenContent> {
+    let last = (sniff::ENOUGH as u64).min(source.size).saturating_sub(1);
+    let beginning = open(objects, source, Some(ByteRange { first: 0, last })).await?;
+    let beginning: Vec<Bytes> = beginning.try_collect().await?;
+    Ok(sniff::content_type(&beginning.concat()))
 }
 
 /// Where in the sealed object the chunks are that hold a range of the plaintext.

@@ -1,21 +1,15 @@
 //! Receiving: bytes come in, sealed parts go out to S3, and memory stays at two parts whatever the size.
 
-use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
 use bytes::Bytes;
 use plinth_domain::id::{BlobId, UserId};
 use plinth_object_store::{ObjectError, Part};
 use plinth_platform::crypto::{Chunks, DataKey, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use super::part::{PART, PART_CHUNKS, PartBuffer};
 use super::repository::{self, NewBlob};
+use super::transfers::{Transfer, Transfers};
 use super::usage;
 use super::{context, folder};
 use crate::files::{Bounds, sniff};
@@ -27,47 +21,6 @@ pub(in crate::files) const LARGEST: u64 = 10_000 * PART as u64;
 
 /// What one writer begins with; others follow only where an upload is resumed.
 const FIRST_SEGMENT: u32 = 1;
-
-/// Parts that this process holds at once before those who send faster than the rest have to wait.
-const PARTS: usize = 16;
-
-/// Longer nobody waits for others' parts while none of them moves: those that trickle in would hold up everybody.
-const COURTESY: Duration = Duration::from_secs(2);
-
-/// Times that the courtesy is shown again while the queue moves, so that a slow one does not stop.
-const TURNS: usize = 5;
-
-/// The parts that are in memory. Clones share them.
-#[derive(Clone)]
-pub(in crate::files) struct Transfers {
-    room: Arc<Semaphore>,
-    /// How many have got room so far.
-    granted: Arc<AtomicU64>,
-}
-
-impl Default for Transfers {
-    fn default() -> Self {
-        Self { room: Arc::new(Semaphore::new(PARTS)), granted: Arc::default() }
-    }
-}
-
-impl Transfers {
-    /// Room for a part, in the order of asking; `None` for who has waited long enough and goes on without.
-    pub(in crate::files) async fn room(&self) -> Option<OwnedSemaphorePermit> {
-        let mut room = pin!(self.room.clone().acquire_owned());
-        for _ in 0..TURNS {
-            let before = self.granted.load(Ordering::Relaxed);
-            if let Ok(room) = timeout(COURTESY, &mut room).await {
-                self.granted.fetch_add(1, Ordering::Relaxed);
-                return room.ok();
-            }
-            if self.granted.load(Ordering::Relaxed) == before {
-                return None;
-            }
-        }
-        None
-    }
-}
 
 /// What is known of a blob that was received.
 #[derive(Debug)]
@@ -83,7 +36,7 @@ pub(in crate::files) struct Received {
 /// nothing of it. One that is dropped is removed by the clean-up after its time.
 pub(in crate::files) struct Receiver {
     stores: Stores,
-    transfers: Transfers,
+    transfer: Transfer,
     id: BlobId,
     owner: UserId,
     object_key: String,
@@ -97,7 +50,6 @@ pub(in crate::files) struct Receiver {
     part: PartBuffer,
     /// Its first chunk's place in the content.
     index: u32,
-    room: Option<OwnedSemaphorePermit>,
     parts: Option<Parts>,
 }
 
@@ -130,7 +82,7 @@ impl Receiver {
         }
         Ok(Self {
             stores: stores.clone(),
-            transfers: transfers.clone(),
+            transfer: transfers.begin(),
             id,
             owner,
             object_key,
@@ -142,7 +94,6 @@ impl Receiver {
             beginning: Vec::new(),
             part: PartBuffer::default(),
             index: 0,
-            room: None,
             parts: None,
         })
     }
@@ -166,8 +117,7 @@ impl Receiver {
                 self.send_part(false).await?;
             }
             if self.part.outgrows_a_chunk(bytes.len()) {
-                self.room = self.transfers.room().await;
-                self.part.reserve();
+                self.part.make_room(&self.transfer).await;
             }
             self.part.fill(&mut bytes);
         }
@@ -224,13 +174,9 @@ impl Receiver {
         self.index += PART_CHUNKS;
         let (objects, key, upload) =
             (self.stores.objects.clone(), self.object_key.clone(), parts.upload.clone());
-        let (number, room) = (parts.next, self.room.take());
+        let number = parts.next;
         parts.next += 1;
-        let send = async move {
-            let sent = objects.put_part(&key, &upload, number, bytes).await;
-            drop(room);
-            sent
-        };
+        let send = async move { objects.put_part(&key, &upload, number, bytes).await };
         parts.sending = Some(tokio::spawn(send.in_current_span()));
         Ok(())
     }

@@ -3,7 +3,6 @@
 //! It is done in steps, and how far it is is written down with the state of the hash: another attempt goes on, also with
 //! what takes longer than one may.
 
-use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::file::FileName;
@@ -15,9 +14,9 @@ use serde_json::json;
 use super::repository::{self, Found, Object};
 use super::service::is_whole;
 use super::{DirectState, DirectUpload, MIB};
+use crate::files::Files;
 use crate::files::blobs::{self, Received, Source, release, usage};
 use crate::files::upload::{Purpose, keep};
-use crate::files::{Files, sniff};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -109,20 +108,9 @@ impl DirectVerification {
             segments: vec![0],
             etag: Some(etag),
         };
-        let content_type = self.content_type(&source).await?;
+        let content_type = blobs::content_type(&self.stores.objects, source.clone()).await;
+        let content_type = content_type.map_err(Error::internal)?;
         Ok(Some(Verifying { door: self.clone(), upload, owner, source, content_type, hash, position }))
-    }
-
-    /// What the first bytes show.
-    async fn content_type(&self, source: &Source) -> Result<&'static str> {
-        let Some(last) = (sniff::ENOUGH as u64).min(source.size).checked_sub(1) else {
-            return Ok(sniff::content_type(b""));
-        };
-        let range = ByteRange { first: 0, last };
-        let bytes = blobs::open(&self.stores.objects, source.clone(), Some(range)).await;
-        let bytes: Vec<Bytes> =
-            bytes.map_err(Error::internal)?.try_collect().await.map_err(Error::internal)?;
-        Ok(sniff::content_type(&bytes.concat()))
     }
 
     /// The object, made of its parts where it is not yet; `None` where it cannot be.

@@ -8,24 +8,23 @@ use plinth_domain::audit::Origin;
 use plinth_domain::file::{File, FileName};
 use plinth_domain::id::UserId;
 use plinth_domain::preset::Presets;
-use plinth_object_store::{ByteRange, ObjectError, Part};
+use plinth_object_store::{ObjectError, Part};
 use plinth_platform::crypto::{CHUNK, Chunks, DataKey, ResumableSha256, sealed_size};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Resumable;
 use super::repository::{self as uploads, Claimed, Progress};
 use crate::files::blobs::usage;
-use crate::files::blobs::{self, PART_CHUNKS, PartBuffer, Received, Source, Transfers};
+use crate::files::blobs::{self, PART_CHUNKS, PartBuffer, Received, Source, Transfer};
 use crate::files::upload::{Purpose, keep};
 use crate::files::{Bounds, Files, repository, sniff};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
-/// A stretch under way. It ends with [`Writer::pause`] or [`Writer::finish`]; dropped, it was in vain, except for what a
-/// pause kept before.
+/// A stretch under way. It ends with [`Writer::pause`] or [`Writer::finish`]; dropped, it was in vain, except for the parts
+/// that were written down.
 pub struct Writer {
     stores: Stores,
-    transfers: Transfers,
+    transfer: Transfer,
     presets: Presets,
     owner: UserId,
     upload: Resumable,
@@ -42,7 +41,6 @@ pub struct Writer {
     part: PartBuffer,
     /// The first chunk of the part that fills.
     index: u32,
-    room: Option<OwnedSemaphorePermit>,
     /// Parts that S3 has taken and the database does not know of.
     unrecorded: Vec<Part>,
     /// Nothing is written down before the end of the stretch.
@@ -73,7 +71,7 @@ impl Writer {
         let index = claimed.segments.last().copied().unwrap_or(0);
         let mut writer = Self {
             stores: stores.clone(),
-            transfers: files.transfers().clone(),
+            transfer: files.transfers().begin(),
             presets: files.presets().clone(),
             owner,
             chunks: Arc::new(Chunks::new(&key, *id.0.as_bytes())),
@@ -87,7 +85,6 @@ impl Writer {
             hash,
             part: PartBuffer::default(),
             index,
-            room: None,
             unrecorded: Vec::new(),
             whole_or_nothing,
             tail_of: claimed.tail_writer,
@@ -115,7 +112,7 @@ impl Writer {
                 self.send_part(false).await?;
             }
             if self.part.outgrows_a_chunk(bytes.len()) {
-                self.make_room().await;
+                self.part.make_room(&self.transfer).await;
             }
             let before = bytes.len();
             self.part.fill(&mut bytes);
@@ -125,7 +122,7 @@ impl Writer {
     }
 
     /// Keeps what has come, so that it can be gone on with; how many bytes there are.
-    pub async fn pause(&mut self) -> Result<u64> {
+    pub async fn pause(mut self) -> Result<u64> {
         let stale = self.tail_of;
         self.tail_of = 0;
         if self.part.len() > 0 {
@@ -206,12 +203,7 @@ impl Writer {
             segments: self.segments.clone(),
             etag: None,
         };
-        let end = (sniff::ENOUGH as u64).min(self.upload.position) - 1;
-        let range = ByteRange { first: 0, last: end };
-        let beginning =
-            blobs::open(&self.stores.objects, source, Some(range)).await.map_err(Error::internal)?;
-        let beginning: Vec<Bytes> = beginning.try_collect().await.map_err(Error::internal)?;
-        Ok(sniff::content_type(&beginning.concat()))
+        blobs::content_type(&self.stores.objects, source).await.map_err(Error::internal)
     }
 
     /// Whether somebody made the object before.
@@ -240,13 +232,6 @@ impl Writer {
         u32::try_from(self.number).map_err(Error::internal)
     }
 
-    async fn make_room(&mut self) {
-        if self.room.is_none() {
-            self.room = self.transfers.room().await;
-        }
-        self.part.reserve();
-    }
-
     async fn send_part(&mut self, is_last: bool) -> Result<()> {
         let part = std::mem::take(&mut self.part);
         if self.index == 0 {
@@ -263,7 +248,6 @@ impl Writer {
         part.chunks().for_each(|chunk| self.hash.update(chunk));
         let bytes = part.seal(&self.chunks, self.segment()?, self.index, is_last);
         let sent = self.stores.objects.put_part(&self.object_key, &upload, number, bytes).await?;
-        self.room = None;
         self.index += PART_CHUNKS;
         self.unrecorded.push(sent);
         if self.whole_or_nothing || is_last {
@@ -313,13 +297,9 @@ impl Writer {
         (name, Chunks::new(&key, *self.upload.id.0.as_bytes()))
     }
 
-    async fn store_tail(&self) -> Result<()> {
+    async fn store_tail(&mut self) -> Result<()> {
         let (name, chunks) = self.tail(self.number);
-        let mut tail = PartBuffer::default();
-        for chunk in self.part.chunks() {
-            tail.fill(&mut Bytes::copy_from_slice(chunk));
-        }
-        let bytes = tail.seal(&chunks, 1, 0, true);
+        let bytes = std::mem::take(&mut self.part).seal(&chunks, 1, 0, true);
         Ok(self.stores.objects.put(&name, bytes, "application/octet-stream").await?)
     }
 
@@ -333,7 +313,7 @@ impl Writer {
             Source { object_key: name, size, chunks: Some(Arc::new(chunks)), segments: vec![0], etag: None };
         let mut stream = blobs::open(&self.stores.objects, source, None).await.map_err(Error::internal)?;
         if size > CHUNK as u64 {
-            self.make_room().await;
+            self.part.make_room(&self.transfer).await;
         }
         while let Some(mut bytes) = stream.try_next().await.map_err(Error::internal)? {
             self.part.fill(&mut bytes);
