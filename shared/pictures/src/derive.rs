@@ -1,5 +1,7 @@
 //! Scales, crops and turns: from the pixels of the file to those of a derived image.
 
+use std::rc::Rc;
+
 use fast_image_resize::{FilterType, IntoImageView as _, ResizeAlg, ResizeOptions, Resizer};
 use image::DynamicImage;
 use image::metadata::Orientation;
@@ -12,24 +14,51 @@ pub(crate) fn scalable(picture: DynamicImage) -> DynamicImage {
     if picture.pixel_type().is_some() { picture } else { picture.into_rgba8().into() }
 }
 
-/// Scales first and turns the small picture, whose box is therefore turned the other way. `size` is that of the file's
-/// picture, of which this one may be a smaller copy.
-pub(crate) fn derive(
-    picture: &DynamicImage,
+/// How many times the pixels of a line, and of a column, a smaller copy must have to be as good as the picture: what was
+/// scaled before then cannot be told in what is made of it.
+const SPARE: u32 = 2;
+
+/// What images are scaled from: the picture and, once there is one, a smaller copy of all of it.
+pub(crate) struct Negative {
+    picture: DynamicImage,
+    copy: Option<Rc<DynamicImage>>,
     size: (u32, u32),
     orientation: Orientation,
-    recipe: &Recipe,
-) -> Result<DynamicImage, Unreadable> {
-    let (width, height) = target(size, orientation, recipe);
-    let mut small = DynamicImage::new(width, height, picture.color());
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    let options = match recipe.fit {
-        Fit::Contain => options,
-        Fit::Cover => options.fit_into_destination(None),
-    };
-    Resizer::new().resize(picture, &mut small, &options).map_err(|_| Unreadable::Unknown)?;
-    small.apply_orientation(orientation);
-    Ok(small)
+}
+
+impl Negative {
+    /// `size` is that of the file's picture, of which this one may be a smaller copy.
+    pub(crate) fn new(picture: DynamicImage, size: (u32, u32), orientation: Orientation) -> Self {
+        Self { picture, copy: None, size, orientation }
+    }
+
+    /// An image by this recipe. Cheapest where larger ones were asked for before.
+    ///
+    /// Scales first and turns the small picture, whose box is therefore turned the other way.
+    pub(crate) fn derive(&mut self, recipe: &Recipe) -> Result<Rc<DynamicImage>, Unreadable> {
+        let (width, height) = target(self.size, self.orientation, recipe);
+        let source = self.copy.as_deref().filter(|copy| self.suffices(copy, recipe)).unwrap_or(&self.picture);
+        let mut small = DynamicImage::new(width, height, source.color());
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
+        let options = match recipe.fit {
+            Fit::Contain => options,
+            Fit::Cover => options.fit_into_destination(None),
+        };
+        Resizer::new().resize(source, &mut small, &options).map_err(|_| Unreadable::Unknown)?;
+        let mut small = Rc::new(small);
+        if recipe.fit == Fit::Contain {
+            self.copy = Some(Rc::clone(&small));
+        }
+        if self.orientation != Orientation::NoTransforms {
+            Rc::make_mut(&mut small).apply_orientation(self.orientation);
+        }
+        Ok(small)
+    }
+
+    fn suffices(&self, copy: &DynamicImage, recipe: &Recipe) -> bool {
+        let (width, height) = wanted(self.size, self.orientation, std::slice::from_ref(recipe));
+        copy.width() / SPARE >= width && copy.height() / SPARE >= height
+    }
 }
 
 /// The size of the derived image before it is turned.

@@ -6,23 +6,14 @@ use image::codecs::png::PngEncoder;
 use image::{DynamicImage, ImageEncoder as _, RgbImage};
 use plinth_domain::preset::{Format, Quality};
 
-use crate::Unreadable;
+use crate::{Unreadable, jpeg};
 
 pub(crate) fn encode(picture: &DynamicImage, format: Format) -> Result<Vec<u8>, Unreadable> {
     match format {
-        Format::Jpeg(quality) => jpeg(&flatten(picture), quality),
+        Format::Jpeg(quality) => jpeg::encode(&flatten(picture), quality),
         Format::WebP(quality) => webp(picture, quality),
         Format::Png => png(picture),
     }
-}
-
-fn jpeg(picture: &RgbImage, quality: Quality) -> Result<Vec<u8>, Unreadable> {
-    let edge = |edge: u32| u16::try_from(edge).map_err(|_| Unreadable::TooManyPixels);
-    let mut bytes = Vec::new();
-    jpeg_encoder::Encoder::new(&mut bytes, quality.get())
-        .encode(picture, edge(picture.width())?, edge(picture.height())?, jpeg_encoder::ColorType::Rgb)
-        .map_err(|_| Unreadable::Damaged)?;
-    Ok(bytes)
 }
 
 fn webp(picture: &DynamicImage, quality: Quality) -> Result<Vec<u8>, Unreadable> {

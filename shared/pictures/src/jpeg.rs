@@ -1,5 +1,5 @@
-//! JPEGs, read by libjpeg-turbo's decoder at the smallest of its scales that is large enough: most of the work of a
-//! camera's picture is in pixels that no derived image shows.
+//! JPEGs, read and written by libjpeg-turbo. They are read at the smallest of its scales that is large enough: most of
+//! the work of a camera's picture is in pixels that no derived image shows.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -7,12 +7,16 @@ use std::io::{self, BufRead, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::{DynamicImage, GrayImage, RgbImage};
-use mozjpeg::{ColorSpace, Decompress};
+use mozjpeg::{ColorSpace, Compress, Decompress};
+use plinth_domain::preset::Quality;
 
 use crate::Unreadable;
 
 /// Eighths at which the decoder is fast.
 const SCALES: [u8; 4] = [1, 2, 4, 8];
+
+/// From this quality on colours are written as finely as brightness.
+const FINE_COLOURS: u8 = 90;
 
 /// Bytes a pixel of the file that a progressive picture takes until it has been read to its end.
 const COEFFICIENTS: u64 = 6;
@@ -32,11 +36,33 @@ pub(crate) fn decode(
     wanted: (u32, u32),
     max_pixels: u64,
 ) -> Result<Option<DynamicImage>, Unreadable> {
-    // libjpeg's way to say that a file is broken is to unwind.
-    match catch_unwind(AssertUnwindSafe(|| read(file, wanted, max_pixels))) {
-        Ok(read) => read,
-        Err(words) => Err(meaning(&*words)),
+    guarded(|| read(file, wanted, max_pixels))
+}
+
+/// The file of a picture, with codes that are made for it (a hundredth smaller, as sharp's are).
+pub(crate) fn encode(picture: &RgbImage, quality: Quality) -> Result<Vec<u8>, Unreadable> {
+    guarded(|| write(picture, quality).map_err(|error| broken(&error)))
+}
+
+fn write(picture: &RgbImage, quality: Quality) -> io::Result<Vec<u8>> {
+    let edge = |edge: u32| usize::try_from(edge).map_err(io::Error::other);
+    let mut encoder = Compress::new(ColorSpace::JCS_RGB);
+    // libjpeg-turbo's: mozjpeg's own make smaller files in ten times the time.
+    encoder.set_fastest_defaults();
+    encoder.set_size(edge(picture.width())?, edge(picture.height())?);
+    encoder.set_quality(quality.get().into());
+    encoder.set_optimize_coding(true);
+    if quality.get() >= FINE_COLOURS {
+        encoder.set_chroma_sampling_pixel_sizes((1, 1), (1, 1));
     }
+    let mut started = encoder.start_compress(Vec::new())?;
+    started.write_scanlines(picture)?;
+    started.finish()
+}
+
+/// libjpeg's way to say that something is wrong is to unwind.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Unreadable>) -> Result<T, Unreadable> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|words| Err(meaning(&*words)))
 }
 
 fn read(file: &[u8], wanted: (u32, u32), max_pixels: u64) -> Result<Option<DynamicImage>, Unreadable> {

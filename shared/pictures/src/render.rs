@@ -1,12 +1,15 @@
 //! From a file to its derived images: decode under limits, scale, turn upright, write.
 
+use std::cmp::Reverse;
+use std::rc::Rc;
+
 use image::DynamicImage;
 use plinth_domain::picture::Picture;
 use plinth_domain::preset::Recipe;
 
 use crate::Unreadable;
 use crate::colour::to_srgb;
-use crate::derive::{derive, lies_on_its_side, scalable, target, wanted};
+use crate::derive::{Negative, lies_on_its_side, scalable, target, wanted};
 use crate::encode::encode;
 use crate::metadata::taken_at;
 use crate::placeholder::blurhash;
@@ -15,8 +18,8 @@ use crate::source::Source;
 /// What a process has before it has read anything, in bytes.
 const OWN: u64 = 32 * 1024 * 1024;
 
-/// Bytes that a pixel of a derived image takes while it is scaled, converted and written.
-const PER_DERIVED_PIXEL: u64 = 32;
+/// Bytes that a pixel of a derived image takes while it is scaled, kept for smaller ones, converted and written.
+const PER_DERIVED_PIXEL: u64 = 40;
 
 /// What came of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,27 +64,37 @@ pub fn render(file: &[u8], recipes: &[Recipe], max_pixels: u64) -> Result<Develo
     let size = source.size();
     let wanted = wanted(size, orientation, recipes);
     let taken_at = source.exif.take().and_then(taken_at);
-    let picture = scalable(source.decode(wanted)?);
-    let mut smallest: Option<DynamicImage> = None;
+    let mut negative = Negative::new(scalable(source.decode(wanted)?), size, orientation);
+    let mut order: Vec<usize> = (0..recipes.len()).collect();
+    order.sort_by_key(|place| {
+        let (width, height) = target(size, orientation, &recipes[*place]);
+        Reverse(u64::from(width) * u64::from(height))
+    });
+    let mut smallest: Option<Rc<DynamicImage>> = None;
     let mut images = Vec::with_capacity(recipes.len());
-    for recipe in recipes {
-        let mut image = eight_bits(derive(&picture, size, orientation, recipe)?);
+    for place in order {
+        let recipe = &recipes[place];
+        let mut image = eight_bits(negative.derive(recipe)?);
         if let Some(profile) = &profile {
-            to_srgb(&mut image, profile);
+            to_srgb(Rc::make_mut(&mut image), profile);
         }
         let (width, height) = (image.width(), image.height());
         let bytes = encode(&image, recipe.format)?;
-        images.push(Rendered { width, height, bytes });
-        if smallest.as_ref().is_none_or(|other| image.as_bytes().len() < other.as_bytes().len()) {
-            smallest = Some(image);
-        }
+        images.push((place, Rendered { width, height, bytes }));
+        smallest = Some(image);
     }
+    images.sort_by_key(|(place, _)| *place);
+    let images = images.into_iter().map(|(_, image)| image).collect();
     let (width, height) = if lies_on_its_side(orientation) { (size.1, size.0) } else { size };
-    let picture = Picture { width, height, taken_at, blurhash: smallest.as_ref().and_then(blurhash) };
+    let picture = Picture { width, height, taken_at, blurhash: smallest.as_deref().and_then(blurhash) };
     Ok(Developed { picture, images })
 }
 
 /// Red, green and blue, and transparency where there is some.
-fn eight_bits(picture: DynamicImage) -> DynamicImage {
-    if picture.color().has_alpha() { picture.into_rgba8().into() } else { picture.into_rgb8().into() }
+fn eight_bits(picture: Rc<DynamicImage>) -> Rc<DynamicImage> {
+    match &*picture {
+        DynamicImage::ImageRgb8(_) | DynamicImage::ImageRgba8(_) => picture,
+        other if other.color().has_alpha() => Rc::new(other.to_rgba8().into()),
+        other => Rc::new(other.to_rgb8().into()),
+    }
 }

@@ -203,10 +203,12 @@ fn a_file_that_was_cut_off_is_damaged() {
 #[test]
 fn grey_pictures_and_those_of_printers_are_read() {
     let grey = encode(image::GrayImage::from_pixel(400, 300, image::Luma([200])), ImageFormat::Jpeg);
-    let mut inks = Vec::new();
-    let encoder = jpeg_encoder::Encoder::new(&mut inks, 90);
-    // No ink but yellow.
-    encoder.encode(&[0, 0, 255, 0].repeat(64 * 64), 64, 64, jpeg_encoder::ColorType::Cmyk).expect("encodes");
+    let mut encoder = mozjpeg::Compress::new(mozjpeg::ColorSpace::JCS_CMYK);
+    encoder.set_size(64, 64);
+    let mut started = encoder.start_compress(Vec::new()).expect("starts");
+    // No ink but yellow; Adobe, whose marker says that it was here, stores how much of an ink is left out.
+    started.write_scanlines(&[255, 255, 0, 255].repeat(64 * 64)).expect("encodes");
+    let inks = started.finish().expect("encodes");
     for (file, colour) in [(grey, [200, 200, 200]), (inks, [255, 255, 0])] {
         let seen = image::load_from_memory(&one(&file, SMALL).bytes).expect("an image").into_rgb8();
         let seen = seen.get_pixel(9, 9).0;
