@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::stream::{self, BoxStream, StreamExt as _};
+use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use plinth_object_store::{ByteRange, ObjectError, ObjectStore};
 use plinth_platform::crypto::{CHUNK, Chunks, Place, TAG, chunks_of, sealed_size};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// The bytes as they come.
 pub type Download = BoxStream<'static, Result<Bytes, BrokenContent>>;
@@ -67,6 +67,16 @@ pub(in crate::files) async fn open(
         Some(first) => Ok(stream::iter([Ok(first?)]).chain(opened).boxed()),
         None => Ok(opened),
     }
+}
+
+/// All of the bytes, in memory.
+pub(in crate::files) async fn read(objects: &ObjectStore, source: Source) -> Result<Bytes> {
+    let mut bytes = BytesMut::with_capacity(usize::try_from(source.size).map_err(Error::internal)?);
+    let mut stream = open(objects, source, None).await.map_err(Error::internal)?;
+    while let Some(some) = stream.try_next().await.map_err(Error::internal)? {
+        bytes.extend_from_slice(&some);
+    }
+    Ok(bytes.freeze())
 }
 
 /// Where in the sealed object the chunks are that hold a range of the plaintext.
