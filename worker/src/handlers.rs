@@ -5,13 +5,13 @@ use std::sync::Arc;
 use plinth_core::Stores;
 use plinth_core::auth::{EmailChanges, PasswordResets, SecurityNotices, Verification};
 use plinth_core::cleanup::Kept;
-use plinth_core::files::{DirectVerification, Files, Limits, Processing, Purge, Scans};
+use plinth_core::files::{DirectVerification, Files, Limits, Processing, Purge, Scans, Stripping};
 use plinth_core::jobs::SentMails;
 use plinth_core::notifications::Inbox;
 use plinth_domain::job::{
     CleanUp, DeliverNotification, MakeThumbnails, PurgeBlob, ReconcileFiles, RegenerateVariants,
     RemakeVariants, ResendVerificationMail, ScanBlob, SendEmailChangeMail, SendPasswordResetMail,
-    SendSecurityNotice, SendVerificationMail, VerifyDirectUpload,
+    SendSecurityNotice, SendVerificationMail, StripMetadata, VerifyDirectUpload,
 };
 use plinth_platform::mailer::Mailer;
 use plinth_platform::settings::Settings;
@@ -40,6 +40,7 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
     let remaking = studio.clone();
     let purge = Purge::new(stores);
     let scans = Scans::new(stores, &settings.files.presets);
+    let (stripping, darkroom) = (Stripping::new(stores, &settings.files.presets), studio.darkroom.clone());
     let verification = DirectVerification::new(
         stores,
         &Files::new(stores, Limits::of(&settings.files), &settings.files.presets),
@@ -57,6 +58,9 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
             files::regeneration::walk(processing.clone(), job, attempt, within)
         })
         .with(move |job: ScanBlob, _| files::scan::ask(scans.clone(), job))
+        .with(move |job: StripMetadata, attempt| {
+            files::stripping::strip(stripping.clone(), darkroom.clone(), job, attempt)
+        })
         .with(move |job: VerifyDirectUpload, attempt| {
             files::verification::verify(verification.clone(), job, attempt)
         })

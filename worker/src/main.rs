@@ -8,7 +8,7 @@ use plinth_platform::causes;
 use plinth_platform::settings::Settings;
 use plinth_worker::commands::{jobs, keys, queues};
 use plinth_worker::files::command::{self as variants, Variants};
-use plinth_worker::files::scan_command as scan;
+use plinth_worker::files::{scan_command as scan, strip_command as strip};
 use plinth_worker::{app, cleanup, periodic, reconcile};
 
 /// Faster than the system's, and gives memory back after a burst.
@@ -27,7 +27,7 @@ struct Arguments {
 enum Command {
     #[command(flatten)]
     Ours(Ours),
-    /// Derive the images of one file. A worker starts this, and talks to it.
+    /// Derive the images of one file, or strip it. A worker starts this, and talks to it.
     #[command(hide = true)]
     Render,
 }
@@ -43,6 +43,9 @@ enum Ours {
     Reconcile(reconcile::command::Arguments),
     /// Ask for scans that are waited for and that nobody is about to do, print one line of JSON, and exit.
     Scan(scan::Arguments),
+    /// Ask for metadata to be taken out of pictures that wait for it and that nobody is about to strip, print one line of
+    /// JSON, and exit.
+    Strip(strip::Arguments),
     /// The keys of files.
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -87,6 +90,7 @@ fn execute(command: Ours) -> anyhow::Result<()> {
             Ours::Cleanup(arguments) => cleanup::command::run(&settings, arguments).await,
             Ours::Reconcile(arguments) => reconcile::command::run(&settings, &arguments).await,
             Ours::Scan(arguments) => print(&scan::run(&settings, &arguments).await?),
+            Ours::Strip(arguments) => print(&strip::run(&settings, &arguments).await?),
             Ours::Keys(command) => {
                 let (line, is_well) = keys::run(&settings, &command).await?;
                 print(&line)?;

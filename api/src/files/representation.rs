@@ -22,6 +22,7 @@ pub(super) struct File {
     /// The number of the version that is shown here.
     version: i32,
     scan: Scan,
+    metadata: Metadata,
     /// Pixels of the picture as it is seen; absent where it is none, or not read yet.
     width: Option<i64>,
     /// Pixels.
@@ -52,6 +53,22 @@ struct Scan {
     scanned_at: Option<OffsetDateTime>,
     /// The name of what was found.
     signature: Option<String>,
+}
+
+/// What was done about the metadata of a picture: places, cameras, times, comments.
+#[derive(Object)]
+struct Metadata {
+    /// `kept` where nothing is taken out. Where this installation does so: `pending` until it was done, then `stripped`, and
+    /// size, hash and content are those of the new bytes; or `failed`. Nobody can download what is `pending` or `failed`.
+    state: String,
+    /// Why it failed.
+    reason: Option<String>,
+}
+
+impl From<plinth_domain::file::Metadata> for Metadata {
+    fn from(metadata: plinth_domain::file::Metadata) -> Self {
+        Self { state: metadata.state.as_str().to_owned(), reason: metadata.reason }
+    }
 }
 
 impl From<plinth_domain::file::Scan> for Scan {
@@ -93,6 +110,7 @@ impl From<plinth_domain::file::File> for File {
             state: file.state.as_str().to_owned(),
             version: file.version,
             scan: file.scan.into(),
+            metadata: file.metadata.into(),
             job_id: file.job.map(|job| job.0),
             width: picture.as_ref().map(|picture| picture.width.into()),
             height: picture.as_ref().map(|picture| picture.height.into()),
@@ -133,6 +151,7 @@ pub(super) struct FileVersion {
     /// In hexadecimal.
     sha256: String,
     scan: Scan,
+    metadata: Metadata,
     created_at: OffsetDateTime,
 }
 
@@ -144,6 +163,7 @@ impl From<plinth_domain::file::Version> for FileVersion {
             content_type: version.content_type,
             size: version.size,
             scan: version.scan.into(),
+            metadata: version.metadata.into(),
             created_at: version.created_at,
         }
     }

@@ -178,8 +178,8 @@ fn judge_core(error: &Error) -> Verdict {
             .with(header::WWW_AUTHENTICATE, challenge(code)),
         Error::Forbidden { code, detail } => Verdict::new(StatusCode::FORBIDDEN, code).because(detail),
         Error::Conflict { code, detail } => Verdict::new(StatusCode::CONFLICT, code).because(detail),
-        Error::NotScanned { retry_after } => Verdict::new(StatusCode::CONFLICT, "file_not_scanned")
-            .because("The file is being scanned for viruses; try again.")
+        Error::NotAvailableYet { code, detail, retry_after } => Verdict::new(StatusCode::CONFLICT, code)
+            .because(*detail)
             .with(header::RETRY_AFTER, &retry_after.as_secs().max(1)),
         Error::NotFound => Verdict::new(StatusCode::NOT_FOUND, "not_found"),
         Error::TooLarge { limit } => Verdict::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large")

@@ -23,9 +23,9 @@ pub enum Error {
     /// As things stand it cannot be done; `code` says what is in the way.
     #[error("conflict: {code}")]
     Conflict { code: &'static str, detail: String },
-    /// Nobody gets the bytes before they have been scanned.
-    #[error("not scanned yet")]
-    NotScanned { retry_after: Duration },
+    /// Something is still to be done to the bytes before anybody gets them; `code` says what.
+    #[error("not available yet: {code}")]
+    NotAvailableYet { code: &'static str, detail: &'static str, retry_after: Duration },
     /// It does not exist, or not for who asks.
     #[error("not found")]
     NotFound,

@@ -83,6 +83,10 @@ actions! {
     FileProcessed = "file.processed",
     /// A virus was found: nobody can download it.
     FileQuarantined = "file.quarantined",
+    /// The metadata of a picture was taken out, or cannot be: then nobody can download it.
+    FileStripped = "file.metadata_stripped",
+    /// Somebody asked for the metadata of pictures of before the policy to be taken out.
+    StrippingRequested = "files.stripping_requested",
     /// Somebody asked for scans of files that nobody has scanned.
     ScansRequested = "files.scans_requested",
     /// Somebody gave up the scans that were waited for.

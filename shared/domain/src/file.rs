@@ -116,6 +116,20 @@ states! {
     }
 }
 
+states! {
+    /// What was done about the metadata of a picture: nothing, where none is taken out; it waits for that; there is none
+    /// any more; it cannot be taken out.
+    MetadataState { Kept = "kept", Pending = "pending", Stripped = "stripped", Failed = "failed" }
+}
+
+/// What is known of metadata in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    pub state: MetadataState,
+    /// Why it cannot be taken out, in words for the owner.
+    pub reason: Option<String>,
+}
+
 /// What is known of viruses in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scan {
@@ -141,6 +155,7 @@ pub struct File {
     pub version: i32,
     pub blob: BlobId,
     pub scan: Scan,
+    pub metadata: Metadata,
     /// Makes the variants, or did.
     pub job: Option<JobId>,
     /// `None` where it is none, or was not read, or not yet.
@@ -163,6 +178,7 @@ pub struct Version {
     pub sha256: [u8; 32],
     pub blob: BlobId,
     pub scan: Scan,
+    pub metadata: Metadata,
     pub created_at: OffsetDateTime,
 }
 

@@ -198,6 +198,21 @@ impl JobPayload for ScanBlob {
     const PRIORITY: Priority = Priority::High;
 }
 
+/// Take the metadata out of a picture that was stored; until that is done nobody can download it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StripMetadata {
+    pub blob_id: BlobId,
+}
+
+impl JobPayload for StripMetadata {
+    const KIND: &'static str = "files.strip";
+    const QUEUE: Queue = Queue::Files;
+    const VERSION: i16 = 1;
+    const MAX_ATTEMPTS: i16 = 20;
+    /// The file is of no use to its owner before.
+    const PRIORITY: Priority = Priority::High;
+}
+
 /// Derive the images of every [preset](crate::preset::Preset) from the bytes of a file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MakeThumbnails {

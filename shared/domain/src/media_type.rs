@@ -27,6 +27,11 @@ pub enum MediaTypesError {
 }
 
 impl MediaTypes {
+    /// Any.
+    pub fn all() -> Self {
+        Self(Arc::new([MediaRange::All]))
+    }
+
     /// Whether a media type without parameters is among them.
     pub fn contains(&self, media_type: &str) -> bool {
         self.0.iter().any(|range| match range {

@@ -1,4 +1,4 @@
-//! Makes derived images of files that anybody may have made to do harm.
+//! Makes derived images of files that anybody may have made to do harm, and takes the metadata out of them.
 //!
 //! What reads such a file runs in a child process ([`serve`]) that has given up everything but its memory, its input
 //! and its output ([`contain`]); [`protocol`] is what it and the worker say to each other.
@@ -16,7 +16,9 @@ mod render;
 mod serve;
 pub mod sniff;
 mod source;
+pub mod strip;
 
 pub use reason::Unreadable;
 pub use render::{Developed, Rendered, render, weigh};
 pub use serve::serve;
+pub use strip::Stripped;

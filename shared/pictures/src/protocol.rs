@@ -1,11 +1,12 @@
 //! What the worker and the child say to each other: frames, each a length of four bytes and as many bytes after it.
 //!
 //! The worker says a [`Request`] and the file; the child says what it needs ([`Weighed`]), and once that is granted
-//! ([`Grant`]) its [`Answer`], with one frame for each picture. The worker believes none of it: see the limits.
+//! ([`Grant`]) its [`Answer`], with one frame for each picture or for the file without its metadata. The worker believes
+//! none of it: see the limits.
 
 use std::io::{self, Read, Write};
 
-use plinth_domain::picture::Picture;
+use plinth_domain::picture::{Picture, TakenAt};
 use plinth_domain::preset::Recipe;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -23,11 +24,16 @@ pub const MAX_PICTURES: usize = 64 * 1024 * 1024;
 
 /// What is asked of the child; the file is the next frame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Request {
-    pub recipes: Vec<Recipe>,
-    /// The largest picture that is decoded.
-    pub max_pixels: u64,
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Derived images.
+    Render {
+        recipes: Vec<Recipe>,
+        /// The largest picture that is decoded.
+        max_pixels: u64,
+    },
+    /// The file without its metadata.
+    Strip,
 }
 
 /// What the child knows from the file's header.
@@ -54,6 +60,11 @@ pub enum Answer {
     Made {
         picture: Picture,
         sizes: Vec<Size>,
+    },
+    /// A frame with the file follows where it is another one now.
+    Stripped {
+        is_changed: bool,
+        taken_at: Option<TakenAt>,
     },
     Unreadable(Unreadable),
 }
@@ -143,8 +154,8 @@ mod tests {
 
     #[test]
     fn messages_are_read_as_they_were_written_and_nothing_else_is() {
-        let request =
-            Request { recipes: vec!["256x128 cover webp q75".parse().expect("a recipe")], max_pixels: 100 };
+        let recipes = vec!["256x128 cover webp q75".parse().expect("a recipe")];
+        let request = Request::Render { recipes, max_pixels: 100 };
         let frame = frame_of(&request).expect("is written");
         assert_eq!(message::<Request>(&frame).expect("is read"), request);
         assert!(message::<Answer>(&frame).is_err());

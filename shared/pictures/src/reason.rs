@@ -13,6 +13,10 @@ pub enum Unreadable {
     Heic,
     #[error("AVIF images cannot be shown. JPEG, PNG, GIF, WebP, BMP and TIFF can.")]
     Avif,
+    #[error(
+        "Metadata cannot be removed from images of this kind. It can from JPEG, PNG, GIF, WebP, BMP and most TIFF."
+    )]
+    Unstrippable,
     #[error("The image has too many pixels.")]
     TooManyPixels,
     #[error("The image needs more memory than is allowed.")]

@@ -16,7 +16,7 @@ use crate::placeholder::blurhash;
 use crate::source::Source;
 
 /// What a process has before it has read anything, in bytes.
-const OWN: u64 = 32 * 1024 * 1024;
+pub(crate) const OWN: u64 = 32 * 1024 * 1024;
 
 /// Bytes that a pixel of a derived image takes while it is scaled, kept for smaller ones, converted and written.
 const PER_DERIVED_PIXEL: u64 = 40;

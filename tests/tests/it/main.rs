@@ -6,6 +6,7 @@ mod house;
 mod journey;
 mod keys;
 mod mails;
+mod metadata;
 mod object_store;
 mod one_shots;
 mod picture;

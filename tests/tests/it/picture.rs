@@ -35,6 +35,25 @@ pub(crate) fn turned_jpeg(width: u32, height: u32) -> Vec<u8> {
     [&jpeg[..2], &exif[..], &jpeg[2..]].concat()
 }
 
+/// Where [`photograph`] was taken.
+pub(crate) const PLACE: &[u8; 24] = b"SECRET-51-30-26-NORTHERN";
+
+/// The same with all that a camera says: who made it, the orientation, when and where it was taken.
+pub(crate) fn photograph(width: u32, height: u32) -> Vec<u8> {
+    let jpeg = jpeg(width, height);
+    let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x04".to_vec();
+    // The maker and the orientation, and where the directories of the camera and of the place are.
+    exif.extend(b"\x01\x0f\0\x02\0\0\0\x0d\0\0\0\x3e\x01\x12\0\x03\0\0\0\x01\0\x06\0\0");
+    exif.extend(b"\x87\x69\0\x04\0\0\0\x01\0\0\0\x4c\x88\x25\0\x04\0\0\0\x01\0\0\0\x72\0\0\0\0");
+    exif.extend(b"SECRET-MAKER\0\0");
+    exif.extend(b"\0\x01\x90\x03\0\x02\0\0\0\x14\0\0\0\x5e\0\0\0\0");
+    exif.extend(b"2024:05:01 12:33:00\0");
+    exif.extend(b"\0\x02\0\x01\0\x02\0\0\0\x02N\0\0\0\0\x02\0\x05\0\0\0\x03\0\0\0\x90\0\0\0\0");
+    exif.extend(PLACE);
+    let length = u16::try_from(exif.len() + 2).expect("short");
+    [&jpeg[..2], &b"\xff\xe1"[..], &length.to_be_bytes(), &exif, &jpeg[2..]].concat()
+}
+
 pub(crate) const UPRIGHT: &str = "BRWG";
 
 /// The size of a picture and the colours of its corners: above left and right, below left and right.

@@ -1,4 +1,4 @@
-//! Queue `files`: one file a kind, the making of pictures, and the command that has them made anew.
+//! Queue `files`: one file a kind, the making of pictures, and the commands about them.
 
 pub mod command;
 mod darkroom;
@@ -6,6 +6,8 @@ pub mod purge;
 pub mod regeneration;
 pub mod scan;
 pub mod scan_command;
+pub mod strip_command;
+pub mod stripping;
 mod studio;
 pub mod thumbnails;
 pub mod variants;

@@ -90,7 +90,7 @@ async fn memory_that_was_not_granted_is_not_had() {
     let mut input = child.stdin.take().expect("is piped");
     let mut output = child.stdout.take().expect("is piped");
     let file = encoded(&noise(3_000, 2_000), ImageFormat::Png);
-    let request = Request { recipes: recipes(), max_pixels: MAX_PIXELS };
+    let request = Request::Render { recipes: recipes(), max_pixels: MAX_PIXELS };
     write_frame(&mut input, &frame_of(&request).expect("is written")).expect("is read");
     write_frame(&mut input, &file).expect("is read");
     let weighed = message(&read_frame(&mut output, MAX_MESSAGE).expect("answers")).expect("a message");

@@ -1,5 +1,6 @@
 //! What an owner of files may have: what the configuration says in general, and what it says of his roles.
 
+use plinth_domain::file::MetadataState;
 use plinth_domain::id::UserId;
 use plinth_domain::media_type::MediaTypes;
 use plinth_platform::database::{PgPool, named};
@@ -23,12 +24,15 @@ pub struct Bounds {
     pub quota: Quota,
     /// What a file may be, as its first bytes show.
     pub types: MediaTypes,
+    /// The metadata of pictures is taken out.
+    pub strips_metadata: bool,
 }
 
 impl Limits {
     pub fn of(settings: &FilesSettings) -> Self {
         let quota = Quota { bytes: settings.quota.0, files: settings.max_count.into() };
-        let general = Bounds { size: settings.max_size.0, quota, types: settings.allowed_types.clone() };
+        let (types, strips_metadata) = (settings.allowed_types.clone(), settings.strip_metadata);
+        let general = Bounds { size: settings.max_size.0, quota, types, strips_metadata };
         Self { general, by_role: settings.role_limits.clone() }
     }
 
@@ -75,7 +79,21 @@ impl Bounds {
                 files: files.unwrap_or(self.quota.files),
             },
             types: types.unwrap_or_else(|| self.types.clone()),
+            strips_metadata: self.strips_metadata,
         }
+    }
+
+    /// Those of bytes that take the place of others, which were within their bounds.
+    pub(super) fn none() -> Self {
+        let quota = Quota { bytes: 0, files: 0 };
+        Self { size: u64::MAX, quota, types: MediaTypes::all(), strips_metadata: false }
+    }
+
+    /// What is done about the metadata of bytes of this type. What is a picture is told by its type alone: one that is not
+    /// understood is not taken for something else.
+    pub(super) fn metadata(&self, media_type: &str) -> MetadataState {
+        let strips = self.strips_metadata && media_type.starts_with("image/");
+        if strips { MetadataState::Pending } else { MetadataState::Kept }
     }
 
     pub(super) fn check_type(&self, media_type: &str) -> Result<()> {
@@ -100,7 +118,8 @@ mod tests {
     #[test]
     fn of_several_roles_the_largest_counts_and_what_none_says_is_general() {
         let types = "image/*".parse().expect("a media type");
-        let general = Bounds { size: 10, quota: Quota { bytes: 100, files: 5 }, types };
+        let general =
+            Bounds { size: 10, quota: Quota { bytes: 100, files: 5 }, types, strips_metadata: true };
         let roles =
             LimitsByRole::parse("a: size=5 quota=200 types=text/plain; b: quota=0 types=application/pdf")
                 .expect("they are limits");
@@ -109,5 +128,6 @@ mod tests {
         assert_eq!((bounds.size, bounds.quota), (5, Quota { bytes: 0, files: 5 }));
         assert_eq!(bounds.types.to_string(), "application/pdf,text/plain");
         assert_eq!(general.with(&[]).quota, general.quota);
+        assert!(bounds.strips_metadata, "no role is excepted");
     }
 }

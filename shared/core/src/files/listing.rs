@@ -126,7 +126,7 @@ fn check(request: &ListRequest) -> Result<()> {
 fn statement(owner: UserId, request: &ListRequest, cursor: Option<&Cursor>) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
         "SELECT files.id, files.owner_id, name, files.content_type, files.size, sha256, version, blob_id,
-             scan, scanned_at, signature, blobs.job_id, files.created_at, files.updated_at, trashed_at,
+             scan, scanned_at, signature, metadata, strip_failure, blobs.job_id, files.created_at, files.updated_at, trashed_at,
              ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS tags
          FROM files JOIN blobs ON blobs.id = files.blob_id",
     );

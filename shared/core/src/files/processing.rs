@@ -1,7 +1,6 @@
 //! The worker's side of derived images: the source, which of them are due, and what became of it.
 
-use bytes::{Bytes, BytesMut};
-use futures_util::TryStreamExt as _;
+use bytes::Bytes;
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::file::{File, Rendition, Variant, VariantState};
 use plinth_domain::id::{BlobId, FileId, JobId};
@@ -12,7 +11,7 @@ use plinth_domain::preset::{Preset, PresetName, Presets};
 use plinth_platform::crypto::{Chunks, hex, sha256};
 use serde_json::json;
 
-use super::blobs::{self, Available, Blob, is_available};
+use super::blobs::{self, Available, Blob, Standing, is_available};
 use super::download::variant_name;
 use super::{repository, variants};
 use crate::unit::Unit;
@@ -77,13 +76,13 @@ impl Processing {
         Self { stores: stores.clone(), presets: presets.clone() }
     }
 
-    /// A file's bytes, those of its current version unless others are named; `None` when they have gone meanwhile, or the
-    /// scanner keeps them back: of those that it lets pass later the images are asked for then.
+    /// A file's bytes, those of its current version unless others are named; `None` when they have gone meanwhile, or are kept back by
+    /// a stage: of those that become available later the images are asked for then.
     pub async fn find(&self, file: FileId, blob: Option<BlobId>) -> Result<Option<Source>> {
         let Some(file) = repository::find(&self.stores.db, file, None).await? else { return Ok(None) };
         let id = blob.unwrap_or(file.blob);
         let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else { return Ok(None) };
-        if !is_available(blob.scan.state, &self.stores.antivirus) {
+        if !is_available(blob.standing(), &self.stores.antivirus) {
             return Ok(None);
         }
         let blob = blob.available(&self.stores.antivirus)?;
@@ -93,13 +92,7 @@ impl Processing {
 
     /// All of its bytes, in memory.
     pub async fn read(&self, source: &Source) -> Result<Bytes> {
-        let mut bytes = BytesMut::with_capacity(usize::try_from(source.blob.size).map_err(Error::internal)?);
-        let opened = source.blob.source(&self.stores).await?;
-        let mut stream = blobs::open(&self.stores.objects, opened, None).await.map_err(Error::internal)?;
-        while let Some(some) = stream.try_next().await.map_err(Error::internal)? {
-            bytes.extend_from_slice(&some);
-        }
-        Ok(bytes.freeze())
+        blobs::read(&self.stores.objects, source.blob.source(&self.stores).await?).await
     }
 
     /// The presets by whose recipes nothing has been made of this, nor tried; the one named `again` in any case.
@@ -223,7 +216,10 @@ impl Processing {
         let files = repository::pictures(&self.stores.db, after, STEP).await?;
         let is_due =
             |file: &&File| !self.due_of(&file.variants, again).is_empty() || self.has_strays(&file.variants);
-        let is_available = |file: &&File| is_available(file.scan.state, &self.stores.antivirus);
+        let is_available = |file: &&File| {
+            let standing = Standing { scan: file.scan.state, metadata: file.metadata.state };
+            is_available(standing, &self.stores.antivirus)
+        };
         let jobs: Vec<_> = files
             .iter()
             .filter(is_available)

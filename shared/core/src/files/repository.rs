@@ -43,6 +43,8 @@ pub(super) struct FileRow {
     scan: String,
     scanned_at: Option<OffsetDateTime>,
     signature: Option<String>,
+    metadata: String,
+    strip_failure: Option<String>,
     job_id: Option<Uuid>,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
@@ -63,6 +65,7 @@ impl FileRow {
             version: self.version,
             blob: BlobId(self.blob_id),
             scan: blobs::scan(&self.scan, self.scanned_at, self.signature)?,
+            metadata: blobs::metadata(&self.metadata, self.strip_failure)?,
             job: self.job_id.map(JobId),
             picture: derived.picture,
             variants: derived.variants,
@@ -148,7 +151,7 @@ pub(super) async fn find(db: &PgPool, id: FileId, owner: Option<UserId>) -> Resu
     let query = sqlx::query_as!(
         FileRow,
         r#"SELECT files.id, files.owner_id, name, files.content_type, files.size, sha256, version, blob_id,
-             scan, scanned_at, signature, blobs.job_id, files.created_at, files.updated_at, trashed_at,
+             scan, scanned_at, signature, metadata, strip_failure, blobs.job_id, files.created_at, files.updated_at, trashed_at,
              ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS "tags!"
          FROM files JOIN blobs ON blobs.id = files.blob_id
          WHERE files.id = $1 AND ($2::uuid IS NULL OR files.owner_id = $2)"#,
@@ -165,7 +168,7 @@ pub(super) async fn find_all(db: &PgPool, ids: &[FileId], owner: UserId) -> Resu
     let query = sqlx::query_as!(
         FileRow,
         r#"SELECT files.id, files.owner_id, name, files.content_type, files.size, sha256, version, blob_id,
-             scan, scanned_at, signature, blobs.job_id, files.created_at, files.updated_at, trashed_at,
+             scan, scanned_at, signature, metadata, strip_failure, blobs.job_id, files.created_at, files.updated_at, trashed_at,
              ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS "tags!"
          FROM files JOIN blobs ON blobs.id = files.blob_id
          WHERE files.id = ANY($1) AND files.owner_id = $2 ORDER BY array_position($1, files.id)"#,
@@ -181,7 +184,7 @@ pub(super) async fn pictures(db: &PgPool, after: Option<FileId>, limit: i64) -> 
     let query = sqlx::query_as!(
         FileRow,
         r#"SELECT files.id, files.owner_id, name, files.content_type, files.size, sha256, version, blob_id,
-             scan, scanned_at, signature, blobs.job_id, files.created_at, files.updated_at, trashed_at,
+             scan, scanned_at, signature, metadata, strip_failure, blobs.job_id, files.created_at, files.updated_at, trashed_at,
              ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS "tags!"
          FROM files JOIN blobs ON blobs.id = files.blob_id
          WHERE files.id > $1 AND files.content_type = ANY($2) ORDER BY files.id LIMIT $3"#,
@@ -323,6 +326,28 @@ pub(super) async fn files_with(
     Ok(rows.into_iter().map(|row| (FileId(row.id), row.name)).collect())
 }
 
+/// Every version that has a blob has these bytes from now on.
+pub(super) async fn replace_blob(
+    connection: &mut PgConnection,
+    before: BlobId,
+    content: Content<'_>,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE files SET blob_id = $2, content_type = $3, size = $4, updated_at = $5
+         WHERE id IN (SELECT file_id FROM file_versions WHERE blob_id = $1) AND blob_id = $1",
+        before.0,
+        content.blob.0,
+        content.media_type,
+        content.size,
+        at,
+    );
+    named("files.replace_blob", query.execute(&mut *connection)).await?;
+    let query =
+        sqlx::query!("UPDATE file_versions SET blob_id = $2 WHERE blob_id = $1", before.0, content.blob.0);
+    named("file_versions.replace_blob", query.execute(connection)).await.map(drop)
+}
+
 /// Removes the row, with its versions and tags; false when the owner has no such file.
 pub(super) async fn remove(connection: &mut PgConnection, id: FileId, owner: UserId) -> sqlx::Result<bool> {
     let query = sqlx::query!("DELETE FROM files WHERE id = $1 AND owner_id = $2", id.0, owner.0);
@@ -360,7 +385,8 @@ pub(super) async fn trashed(
 /// The versions of a file, the newest first, from before `before` on.
 pub(super) async fn versions(db: &PgPool, id: FileId, before: i32, limit: i64) -> Result<Vec<Version>> {
     let query = sqlx::query!(
-        "SELECT number, blob_id, content_type, size, sha256, scan, scanned_at, signature, file_versions.created_at
+        "SELECT number, blob_id, content_type, size, sha256, scan, scanned_at, signature, metadata, strip_failure,
+             file_versions.created_at
          FROM file_versions JOIN blobs ON blobs.id = file_versions.blob_id
          WHERE file_id = $1 AND number < $2 ORDER BY number DESC LIMIT $3",
         id.0,
@@ -377,6 +403,7 @@ pub(super) async fn versions(db: &PgPool, id: FileId, before: i32, limit: i64) -
                 sha256: hash(row.sha256)?,
                 blob: BlobId(row.blob_id),
                 scan: blobs::scan(&row.scan, row.scanned_at, row.signature)?,
+                metadata: blobs::metadata(&row.metadata, row.strip_failure)?,
                 created_at: row.created_at,
             })
         })

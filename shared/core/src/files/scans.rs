@@ -4,7 +4,7 @@
 //! bytes that have one, holds the owner's usage row: no file is left out between the two.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
-use plinth_domain::file::{Scan, ScanState};
+use plinth_domain::file::{MetadataState, Scan, ScanState};
 use plinth_domain::id::{BlobId, FileId, UserId};
 use plinth_domain::job::{DeliverNotification, ScanBlob};
 use plinth_domain::notification::NewNotification;
@@ -14,9 +14,9 @@ use plinth_platform::clamd::Verdict;
 use serde_json::json;
 
 use super::blobs::usage;
-use super::blobs::{self, Blob, is_available};
-use super::variants::{self, Derivable};
-use super::{BrokenContent, repository};
+use super::blobs::{self, Blob, passes_scan};
+use super::variants::Derivable;
+use super::{BrokenContent, repository, stripping};
 use crate::cleanup::Pass;
 use crate::unit::Unit;
 use crate::{Error, Result, Stores, users};
@@ -80,12 +80,12 @@ impl Scans {
         if let Some(signature) = &scan.signature {
             quarantine(&mut unit, blob.owner, &files, signature).await?;
         } else if let Some((file, _)) = files.first()
-            && is_available(scan.state, &self.stores.antivirus)
-            && scanned.are_variants_due
+            && passes_scan(scan.state, &self.stores.antivirus)
+            && (scanned.are_variants_due || scanned.metadata == MetadataState::Pending)
         {
             let content_type = scanned.content_type.as_str();
             let of = Derivable { file: *file, blob: blob.id, owner: blob.owner, content_type };
-            variants::begin(&mut unit, of, &self.presets).await?;
+            stripping::go_on(&mut unit, of, scanned.metadata, &self.presets).await?;
         }
         unit.commit().await
     }

@@ -143,16 +143,25 @@ impl Files {
 
     /// What a download of the file itself is.
     pub async fn content(&self, owner: UserId, id: FileId) -> Result<Content> {
-        let file = self.find(owner, id).await?;
-        let blob = self.blob(file.blob).await?;
+        let (file, blob) = self.current(owner, id).await?;
         Ok(Content::of_file(file, blob))
     }
 
     /// What a download of a derived image is; not found while it is not made.
     pub async fn variant(&self, owner: UserId, id: FileId, preset: &PresetName) -> Result<Content> {
+        let (file, blob) = self.current(owner, id).await?;
+        Content::of_variant(&file, blob, preset)
+    }
+
+    /// A file with its bytes, which are others where they were stripped between the two questions.
+    async fn current(&self, owner: UserId, id: FileId) -> Result<(File, Available)> {
+        let file = self.find(owner, id).await?;
+        if let Some(blob) = blobs::repository::find(&self.stores.db, file.blob).await? {
+            return Ok((file, blob.available(&self.stores.antivirus)?));
+        }
         let file = self.find(owner, id).await?;
         let blob = self.blob(file.blob).await?;
-        Content::of_variant(&file, blob, preset)
+        Ok((file, blob))
     }
 
     async fn blob(&self, id: BlobId) -> Result<Available> {

@@ -13,7 +13,7 @@ use super::blobs::usage::{self, More};
 use super::blobs::{Received, Receiver, release};
 use super::repository::{self, Content, NewFile};
 use super::variants::Derivable;
-use super::{Bounds, Files, scans, variants};
+use super::{Bounds, Files, scans, stripping};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -141,7 +141,7 @@ pub(super) async fn keep(
     };
     usage::take(unit.connection(), owner, &more, bounds.quota).await?;
     if same.is_none() {
-        store(unit, id, received, presets).await?;
+        store(unit, id, received, bounds, presets).await?;
     }
     let blob = same.unwrap_or(received.id);
     let size = i64::try_from(received.size).map_err(Error::internal)?;
@@ -164,18 +164,28 @@ pub(super) async fn keep(
         // What came is given up, with what was set aside for it.
         release(unit, received.id).await?;
         scans::joined(unit, same, owner, id).await?;
+        if bounds.strips_metadata {
+            stripping::joined(unit, same, owner, id).await?;
+        }
     }
     Ok(id)
 }
 
-async fn store(unit: &mut Unit, file: FileId, received: &Received, presets: &Presets) -> Result<()> {
+async fn store(
+    unit: &mut Unit,
+    file: FileId,
+    received: &Received,
+    bounds: &Bounds,
+    presets: &Presets,
+) -> Result<()> {
     let at = unit.at();
+    let Received { id, owner, content_type, .. } = *received;
+    let metadata = bounds.metadata(content_type);
     if unit.stores().antivirus.clamd().is_some() {
         // What comes next comes with the verdict.
-        let job = unit.enqueue(&ScanBlob { blob_id: received.id }).await?;
-        return blobs::set_stored(unit.connection(), received, Some(job), at).await;
+        let job = unit.enqueue(&ScanBlob { blob_id: id }).await?;
+        return blobs::set_stored(unit.connection(), received, Some(job), metadata, at).await;
     }
-    blobs::set_stored(unit.connection(), received, None, at).await?;
-    let Received { id, owner, content_type, .. } = *received;
-    variants::begin(unit, Derivable { file, blob: id, owner, content_type }, presets).await
+    blobs::set_stored(unit.connection(), received, None, metadata, at).await?;
+    stripping::go_on(unit, Derivable { file, blob: id, owner, content_type }, metadata, presets).await
 }

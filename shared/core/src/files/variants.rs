@@ -121,7 +121,9 @@ pub(super) async fn set_picture(
     picture: &Picture,
 ) -> Result<()> {
     let query = sqlx::query!(
-        "UPDATE blobs SET width = $2, height = $3, taken_at = $4, blurhash = $5 WHERE id = $1 AND state = 'stored'",
+        // What was stripped does not say any more when it was taken.
+        "UPDATE blobs SET width = $2, height = $3, taken_at = coalesce($4, taken_at), blurhash = $5
+         WHERE id = $1 AND state = 'stored'",
         blob.0,
         i32::try_from(picture.width).map_err(Error::internal)?,
         i32::try_from(picture.height).map_err(Error::internal)?,

@@ -184,6 +184,8 @@ settings! {
         direct_uploads: bool = Some("false"),
         /// Whether downloads of such bytes are sent on to the object store, whose origin must be another one than the API's and the application's.
         direct_downloads: bool = Some("false"),
+        /// Whether the metadata of pictures (places, cameras, times, comments) is taken out of what users upload, before anybody can download it. A picture from which it cannot be taken is given to nobody.
+        strip_metadata: bool = Some("false"),
         /// A deleted file can be restored for so long.
         trash_kept: Duration = Some("30d"),
         /// The images derived from a picture: `name=WIDTHxHEIGHT fit format`, several separated by semicolons. The fit is contain (all is seen) or cover (the box is filled), neither enlarges; the format is jpeg or webp with a quality from q1 to q100, or png. After a change, `plinth-worker variants regenerate` makes those of the files that are there.

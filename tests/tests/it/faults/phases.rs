@@ -12,7 +12,7 @@ use plinth_domain::id::{BlobId, FileId, JobId, UserId};
 use plinth_domain::job::{
     CleanUp, DeliverNotification, JobPayload, MakeThumbnails, PurgeBlob, Queue, ReconcileFiles,
     RegenerateVariants, RemakeVariants, ResendVerificationMail, ScanBlob, SendEmailChangeMail,
-    SendPasswordResetMail, SendSecurityNotice, SendVerificationMail, VerifyDirectUpload,
+    SendPasswordResetMail, SendSecurityNotice, SendVerificationMail, StripMetadata, VerifyDirectUpload,
 };
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::notification::NewNotification;
@@ -31,12 +31,12 @@ const KINDS: &str = include_str!("../../../../shared/domain/src/job.rs");
 /// Held, no handler has done anything that somebody else could see: those of files, and all others.
 const BEFORE_FILES: &str = "LOCK TABLE blobs";
 const BEFORE_THE_REST: &str = "LOCK TABLE sent_mails, notifications, revoked_tokens";
-/// Those that [`BEFORE_FILES`] alone holds up: thumbnails, a scan, a direct upload, a purge, a reconciliation, and a
-/// clean-up on its way.
-const OF_FILES: usize = 6;
+/// Those that [`BEFORE_FILES`] alone holds up: thumbnails, a scan, metadata, a direct upload, a purge, a reconciliation,
+/// and a clean-up on its way.
+const OF_FILES: usize = 7;
 /// Held, a handler has done a part: thumbnails are in S3 and not in the table, so are the removals of a purge; a direct
-/// upload is read and no file; a message is not yet told to the audit log, nor is a virus, a clean-up or a
-/// reconciliation. For mails the server's silence does it.
+/// upload is read and no file; a message is not yet told to the audit log, nor is a virus, metadata that cannot be taken
+/// out, a clean-up or a reconciliation. For mails the server's silence does it.
 const HALF_WAY: &str = "LOCK TABLE file_variants, audit_events IN EXCLUSIVE MODE";
 /// Then, and with the server's word, a mail is sent and nobody has written it down.
 const MAILS_NOT_WRITTEN_DOWN: &str = "LOCK TABLE sent_mails IN EXCLUSIVE MODE";
@@ -88,11 +88,12 @@ impl Scene {
         for user in [new, waiting, forgetful, moving, owner, sender] {
             insert_user(&stores, user).await;
         }
-        let [picture, purged, suspect] = [0; 3].map(|_| BlobId(Uuid::new_v4()));
+        let [picture, purged, suspect, opaque] = [0; 4].map(|_| BlobId(Uuid::new_v4()));
         insert_blob(&stores, owner, picture, "stored").await;
         insert_blob(&stores, owner, purged, "removing").await;
         let file_id = insert_file(&stores, owner, picture).await;
         insert_suspect(&stores, owner, suspect, file_id).await;
+        insert_opaque(&stores, owner, opaque, file_id).await;
         let tokens = "INSERT INTO revoked_tokens (id, expires_at) VALUES
             (gen_random_uuid(), now() - interval '2 hours'), (gen_random_uuid(), now() + interval '2 hours')";
         sqlx::query(tokens).execute(&stores.db).await.expect("inserts");
@@ -124,6 +125,10 @@ impl Scene {
         let scan = scene.accept(&ScanBlob { blob_id: suspect }).await;
         let noted =
             sqlx::query("UPDATE blobs SET scan_job_id = $2 WHERE id = $1").bind(suspect.0).bind(scan.0);
+        noted.execute(&scene.stores.db).await.expect("updates");
+        let strip = scene.accept(&StripMetadata { blob_id: opaque }).await;
+        let noted =
+            sqlx::query("UPDATE blobs SET strip_job_id = $2 WHERE id = $1").bind(opaque.0).bind(strip.0);
         noted.execute(&scene.stores.db).await.expect("updates");
         scene.accept(&VerifyDirectUpload { upload: sent }).await;
         scene.accept(&PurgeBlob { blob_id: purged }).await;
@@ -222,17 +227,19 @@ impl Scene {
         for key in keys {
             assert!(self.stores.objects.get(&key, None).await.is_ok(), "{key}");
         }
-        assert_eq!(self.count("SELECT count(*) FROM blobs").await, 3, "the purged one is gone");
+        assert_eq!(self.count("SELECT count(*) FROM blobs").await, 4, "the purged one is gone");
         assert_eq!(self.count(SENT).await, 1, "what was sent directly is a file");
         assert!(self.stores.objects.get(&original(self.purged), None).await.is_err(), "and its bytes");
         assert_eq!(self.count("SELECT count(*) FROM notifications WHERE kind = 'test'").await, 1);
         assert_eq!(
             self.count("SELECT count(*) FROM notifications").await,
-            3,
-            "and those of the picture and the virus"
+            4,
+            "and those of the picture, the virus and the metadata"
         );
         let told = "SELECT count(*) FROM audit_events WHERE action = 'notification.delivered'";
-        assert_eq!(self.count(told).await, 3);
+        assert_eq!(self.count(told).await, 4);
+        let refused = "SELECT count(*) FROM audit_events WHERE action = 'file.metadata_stripped'";
+        assert_eq!(self.count(refused).await, 1);
         let found: Vec<String> = sqlx::query_scalar("SELECT signature FROM blobs WHERE scan = 'infected'")
             .fetch_all(&self.stores.db)
             .await
@@ -302,6 +309,17 @@ async fn insert_suspect(stores: &Stores, owner: Uuid, id: BlobId, file: FileId) 
     let insert = "INSERT INTO file_versions (file_id, number, blob_id, created_at) VALUES ($1, 2, $2, now())";
     let insert = sqlx::query(insert).bind(file.0).bind(id.0);
     insert.execute(&stores.db).await.expect("inserts");
+}
+
+/// Another version of the file, whose metadata is to be taken out and cannot be.
+async fn insert_opaque(stores: &Stores, owner: Uuid, id: BlobId, file: FileId) {
+    insert_blob(stores, owner, id, "stored").await;
+    stores.objects.put(&original(id), "not a picture".into(), "image/heif").await.expect("S3 takes it");
+    let pending =
+        "UPDATE blobs SET metadata = 'pending', content_type = 'image/heif', size = 13 WHERE id = $1";
+    sqlx::query(pending).bind(id.0).execute(&stores.db).await.expect("updates");
+    let insert = "INSERT INTO file_versions (file_id, number, blob_id, created_at) VALUES ($1, 3, $2, now())";
+    sqlx::query(insert).bind(file.0).bind(id.0).execute(&stores.db).await.expect("inserts");
 }
 
 /// Bytes that a client has sent to S3 itself, and says so.
@@ -409,7 +427,8 @@ async fn a_worker_killed_before_its_outcomes_are_written_repeats_nothing_that_an
     let done = "SELECT (SELECT count(*) FROM sent_mails WHERE accepted_at IS NOT NULL)
         + (SELECT count(DISTINCT blob_id) FROM file_variants WHERE state = 'ready')
         + (SELECT count(*) FROM notifications WHERE kind = 'test')
-        + (SELECT 4 - count(*) FROM blobs) + (SELECT count(*) FROM blobs WHERE scan = 'infected') + (SELECT 2 - count(*) FROM revoked_tokens)
+        + (SELECT 5 - count(*) FROM blobs) + (SELECT count(*) FROM blobs WHERE scan = 'infected')
+        + (SELECT count(*) FROM blobs WHERE metadata = 'failed') + (SELECT 2 - count(*) FROM revoked_tokens)
         + (SELECT count(*) FROM storage_usage WHERE files = 1)";
     until("all is done", async || (scene.count(done).await == scene.jobs.len()).then_some(())).await;
     scene.kill(worker).await;

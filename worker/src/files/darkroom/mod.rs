@@ -1,4 +1,4 @@
-//! Where pictures are made: a child process for each, and never more of them at once than memory is set aside for.
+//! Where pictures are made and stripped: a child process for each, and never more of them at once than memory is set aside for.
 
 mod child;
 
@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use plinth_domain::preset::Recipe;
 use plinth_pictures::contain::MAX_MEMORY;
-use plinth_pictures::protocol::{Answer, Grant, MAX_PICTURES, ProtocolError, Request, Size, Weighed};
-use plinth_pictures::{Developed, Rendered, Unreadable};
+use plinth_pictures::protocol::{
+    Answer, Grant, MAX_PICTURES, MAX_SOURCE, ProtocolError, Request, Size, Weighed,
+};
+use plinth_pictures::{Developed, Rendered, Stripped, Unreadable};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -75,9 +77,28 @@ impl Darkroom {
         file: &[u8],
         recipes: &[Recipe],
     ) -> Result<Result<Developed, Unreadable>, Breakdown> {
+        let request = Request::Render { recipes: recipes.to_vec(), max_pixels: MAX_PIXELS };
+        self.ask(file, &request, async |child| images(child, recipes).await).await
+    }
+
+    /// Takes the metadata out of a file, or says for its owner why it cannot.
+    ///
+    /// # Errors
+    /// It is not the file's fault, and may go well another time.
+    pub async fn strip(&self, file: &[u8]) -> Result<Result<Stripped, Unreadable>, Breakdown> {
+        self.ask(file, &Request::Strip, stripped).await
+    }
+
+    /// Gives the file to a child; what `hear` hears from it once its memory is granted.
+    async fn ask<T>(
+        &self,
+        file: &[u8],
+        request: &Request,
+        hear: impl AsyncFnOnce(&mut Child) -> Result<T, Trouble>,
+    ) -> Result<Result<T, Unreadable>, Breakdown> {
         let mut child = Child::start(&self.program)?;
-        match self.converse(&mut child, file, recipes).await {
-            Ok(developed) => Ok(Ok(developed)),
+        match self.converse(&mut child, file, request, hear).await {
+            Ok(heard) => Ok(Ok(heard)),
             Err(Trouble::Unreadable(reason)) => Ok(Err(reason)),
             Err(Trouble::Timeout) => {
                 child.kill().await;
@@ -87,13 +108,14 @@ impl Darkroom {
         }
     }
 
-    async fn converse(
+    async fn converse<T>(
         &self,
         child: &mut Child,
         file: &[u8],
-        recipes: &[Recipe],
-    ) -> Result<Developed, Trouble> {
-        let weighed = timeout(PATIENCE, weigh(child, file, recipes)).await.map_err(|_| Trouble::Timeout)?;
+        request: &Request,
+        hear: impl AsyncFnOnce(&mut Child) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        let weighed = timeout(PATIENCE, weigh(child, file, request)).await.map_err(|_| Trouble::Timeout)?;
         let needs = match weighed? {
             Weighed::Needs(memory) => memory.min(MAX_MEMORY),
             Weighed::Unreadable(reason) => return Err(Trouble::Unreadable(reason)),
@@ -101,22 +123,35 @@ impl Darkroom {
         let weight = needs.div_ceil(MEBIBYTE).clamp(1, BUDGET.into());
         let weight = u32::try_from(weight).expect("clamped");
         let _share = self.budget.acquire_many(weight).await.expect("the semaphore is never closed");
-        let render = render(child, Grant { memory: needs }, recipes);
-        timeout(PATIENCE, render).await.map_err(|_| Trouble::Timeout)?
+        let answer = async {
+            child.tell(&Grant { memory: needs }).await?;
+            hear(child).await
+        };
+        timeout(PATIENCE, answer).await.map_err(|_| Trouble::Timeout)?
     }
 }
 
-async fn weigh(child: &mut Child, file: &[u8], recipes: &[Recipe]) -> Result<Weighed, ProtocolError> {
-    child.tell(&Request { recipes: recipes.to_vec(), max_pixels: MAX_PIXELS }).await?;
+async fn weigh(child: &mut Child, file: &[u8], request: &Request) -> Result<Weighed, ProtocolError> {
+    child.tell(request).await?;
     child.send(file).await?;
     child.hear().await
 }
 
-async fn render(child: &mut Child, grant: Grant, recipes: &[Recipe]) -> Result<Developed, Trouble> {
-    child.tell(&grant).await?;
+async fn stripped(child: &mut Child) -> Result<Stripped, Trouble> {
+    let (is_changed, taken_at) = match child.hear().await? {
+        Answer::Stripped { is_changed, taken_at } => (is_changed, taken_at),
+        Answer::Unreadable(reason) => return Err(Trouble::Unreadable(reason)),
+        Answer::Made { .. } => return Err(ProtocolError::Unasked.into()),
+    };
+    let bytes = if is_changed { Some(child.receive(MAX_SOURCE).await?) } else { None };
+    Ok(Stripped { bytes, taken_at })
+}
+
+async fn images(child: &mut Child, recipes: &[Recipe]) -> Result<Developed, Trouble> {
     let (picture, sizes) = match child.hear().await? {
         Answer::Made { picture, sizes } => (picture, sizes),
         Answer::Unreadable(reason) => return Err(Trouble::Unreadable(reason)),
+        Answer::Stripped { .. } => return Err(ProtocolError::Unasked.into()),
     };
     let pixels = u64::from(picture.width) * u64::from(picture.height);
     if !(1..=MAX_PIXELS).contains(&pixels)

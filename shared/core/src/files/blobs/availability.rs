@@ -1,9 +1,10 @@
-//! The gate: no byte of a blob is given to anybody, nor made into anything, before the scanner has let it pass.
+//! The gate: no byte of a blob is given to anybody, nor made into anything, before the scanner has let it pass and, where
+//! that is the policy, its metadata is gone.
 
 use std::ops::Deref;
 use std::time::Duration;
 
-use plinth_domain::file::ScanState;
+use plinth_domain::file::{MetadataState, ScanState};
 use plinth_platform::antivirus::Antivirus;
 
 use super::{Blob, Source};
@@ -12,7 +13,14 @@ use crate::{Error, Result, Stores};
 /// When whoever comes too early may come again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// A blob whose bytes may be given to whoever has the file. Only a verdict makes one.
+/// How far a blob has come.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::files) struct Standing {
+    pub(in crate::files) scan: ScanState,
+    pub(in crate::files) metadata: MetadataState,
+}
+
+/// A blob whose bytes may be given to whoever has the file. Only one that has passed every stage makes one.
 #[derive(Debug, Clone)]
 pub(in crate::files) struct Available(Blob);
 
@@ -32,23 +40,44 @@ impl Deref for Available {
 
 impl Blob {
     /// # Errors
-    /// [`Error::NotScanned`] before the verdict; [`Error::Forbidden`] after one that keeps it back.
+    /// [`Error::NotAvailableYet`] before the last stage; [`Error::Forbidden`] after one that keeps it back.
     pub(in crate::files) fn available(self, antivirus: &Antivirus) -> Result<Available> {
-        check(self.scan.state, antivirus)?;
+        check(self.standing(), antivirus)?;
         Ok(Available(self))
+    }
+
+    pub(in crate::files) fn standing(&self) -> Standing {
+        Standing { scan: self.scan.state, metadata: self.metadata }
     }
 }
 
-/// Whether the verdict lets bytes pass.
-pub(in crate::files) fn is_available(state: ScanState, antivirus: &Antivirus) -> bool {
-    check(state, antivirus).is_ok()
+/// Whether bytes may be given out.
+pub(in crate::files) fn is_available(standing: Standing, antivirus: &Antivirus) -> bool {
+    check(standing, antivirus).is_ok()
 }
 
-fn check(state: ScanState, antivirus: &Antivirus) -> Result<()> {
+/// Whether the scanner's verdict lets bytes pass.
+pub(in crate::files) fn passes_scan(state: ScanState, antivirus: &Antivirus) -> bool {
+    check_scan(state, antivirus).is_ok()
+}
+
+fn check(standing: Standing, antivirus: &Antivirus) -> Result<()> {
+    check_scan(standing.scan, antivirus)?;
+    check_metadata(standing.metadata)
+}
+
+fn check_scan(state: ScanState, antivirus: &Antivirus) -> Result<()> {
     let (code, detail) = match state {
         ScanState::Unscanned | ScanState::Clean => return Ok(()),
         ScanState::TooLarge if antivirus.lets_too_large_pass() => return Ok(()),
-        ScanState::Pending => return Err(Error::NotScanned { retry_after: RETRY_AFTER }),
+        ScanState::Pending => {
+            let detail = "The file is being scanned for viruses; try again.";
+            return Err(Error::NotAvailableYet {
+                code: "file_not_scanned",
+                detail,
+                retry_after: RETRY_AFTER,
+            });
+        }
         ScanState::Infected => ("file_infected", "A virus was found in the file; nobody can download it."),
         ScanState::TooLarge => (
             "file_too_large_to_scan",
@@ -56,4 +85,19 @@ fn check(state: ScanState, antivirus: &Antivirus) -> Result<()> {
         ),
     };
     Err(Error::Forbidden { code, detail: detail.to_owned() })
+}
+
+fn check_metadata(state: MetadataState) -> Result<()> {
+    match state {
+        MetadataState::Kept | MetadataState::Stripped => Ok(()),
+        MetadataState::Pending => {
+            let (code, detail) = ("metadata_not_removed", "Its metadata is being taken out; try again.");
+            Err(Error::NotAvailableYet { code, detail, retry_after: RETRY_AFTER })
+        }
+        MetadataState::Failed => {
+            let detail =
+                "The metadata of the picture cannot be taken out; nobody can download it.".to_owned();
+            Err(Error::Forbidden { code: "metadata_not_removable", detail })
+        }
+    }
 }

@@ -16,17 +16,17 @@ pub(super) mod usage;
 
 use std::sync::Arc;
 
-use plinth_domain::file::Scan;
+use plinth_domain::file::{MetadataState, Scan};
 use plinth_domain::id::{BlobId, UserId};
 use plinth_platform::crypto::{Chunks, DataKey, WrappedKey};
 
 use crate::{Error, Result, Stores};
 
-pub(super) use availability::{Available, is_available};
+pub(super) use availability::{Available, Standing, is_available, passes_scan};
 pub(super) use direct::begin as begin_direct;
 pub(super) use part::{PART_CHUNKS, PartBuffer, seal_whole};
 pub use reader::{BrokenContent, Download};
-pub(super) use reader::{Source, content_type, open};
+pub(super) use reader::{Source, content_type, open, read};
 pub(super) use receiver::{LARGEST, Received, Receiver};
 pub use removal::Purge;
 pub(crate) use removal::abandoned;
@@ -47,6 +47,7 @@ pub(super) struct Blob {
     /// The first chunk of each writer of it.
     pub(super) segments: Vec<u32>,
     pub(super) scan: Scan,
+    pub(super) metadata: MetadataState,
     /// Of its object, where a client stored that: one with another tag is not it.
     pub(super) etag: Option<String>,
 }

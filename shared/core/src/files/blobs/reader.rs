@@ -7,8 +7,8 @@ use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use plinth_object_store::{ByteRange, ObjectError, ObjectStore};
 use plinth_platform::crypto::{CHUNK, Chunks, Place, TAG, chunks_of, sealed_size};
 
-use crate::Result;
 use crate::files::sniff;
+use crate::{Error, Result};
 
 /// The bytes as they come.
 pub type Download = BoxStream<'static, Result<Bytes, BrokenContent>>;
@@ -79,6 +79,16 @@ pub(in crate::files) async fn content_type(
     let beginning = open(objects, source, Some(ByteRange { first: 0, last })).await?;
     let beginning: Vec<Bytes> = beginning.try_collect().await?;
     Ok(sniff::content_type(&beginning.concat()))
+}
+
+/// All of the bytes, in memory.
+pub(in crate::files) async fn read(objects: &ObjectStore, source: Source) -> Result<Bytes> {
+    let mut bytes = BytesMut::with_capacity(usize::try_from(source.size).map_err(Error::internal)?);
+    let mut stream = open(objects, source, None).await.map_err(Error::internal)?;
+    while let Some(some) = stream.try_next().await.map_err(Error::internal)? {
+        bytes.extend_from_slice(&some);
+    }
+    Ok(bytes.freeze())
 }
 
 /// Where in the sealed object the chunks are that hold a range of the plaintext.

@@ -1,6 +1,6 @@
 //! The table of blobs.
 
-use plinth_domain::file::{Scan, ScanState};
+use plinth_domain::file::{Metadata, MetadataState, Scan, ScanState};
 use plinth_domain::id::{BlobId, JobId, UserId};
 use plinth_platform::crypto::WrappedKey;
 use plinth_platform::database::{PgPool, named};
@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Blob, Received};
+use super::{Blob, Received, Standing};
 use crate::{Error, Result};
 
 /// What is known of a blob when it begins.
@@ -38,6 +38,7 @@ struct Row {
     scan: String,
     scanned_at: Option<OffsetDateTime>,
     signature: Option<String>,
+    metadata: String,
     etag: Option<String>,
 }
 
@@ -53,6 +54,7 @@ impl TryFrom<Row> for Blob {
             key: row.master_key.zip(row.data_key).map(|(master_key, bytes)| WrappedKey { master_key, bytes }),
             segments: segments.map_err(Error::internal)?,
             scan: scan(&row.scan, row.scanned_at, row.signature)?,
+            metadata: metadata_state(&row.metadata)?,
             etag: row.etag,
         })
     }
@@ -66,6 +68,15 @@ pub(in crate::files) fn scan(
 ) -> Result<Scan> {
     let state = ScanState::parse(state).ok_or_else(|| Error::internal("a scan's state is none"))?;
     Ok(Scan { state, at, signature })
+}
+
+/// What is known of metadata in a blob, as its row has it.
+pub(in crate::files) fn metadata(state: &str, reason: Option<String>) -> Result<Metadata> {
+    Ok(Metadata { state: metadata_state(state)?, reason })
+}
+
+fn metadata_state(state: &str) -> Result<MetadataState> {
+    MetadataState::parse(state).ok_or_else(|| Error::internal("a state of metadata is none"))
 }
 
 /// False when the owner's account is deleted; one that is being deleted is waited for.
@@ -130,13 +141,14 @@ pub(in crate::files) async fn set_stored(
     connection: &mut PgConnection,
     received: &Received,
     scan_job: Option<JobId>,
+    metadata: MetadataState,
     at: OffsetDateTime,
 ) -> Result<()> {
     let query = sqlx::query!(
         "UPDATE blobs
          SET state = 'stored', content_type = $2, size = $3, sha256 = $4, scan_job_id = $5, reserved = 0,
              scan = CASE WHEN $5::uuid IS NULL THEN 'unscanned' ELSE 'pending' END,
-             multipart_upload_id = NULL, updated_at = $6
+             metadata = $7, multipart_upload_id = NULL, updated_at = $6
          WHERE id = $1",
         received.id.0,
         received.content_type,
@@ -144,6 +156,7 @@ pub(in crate::files) async fn set_stored(
         &received.sha256,
         scan_job.map(|job| job.0),
         at,
+        metadata.as_str(),
     );
     Ok(named("blobs.set_stored", query.execute(connection)).await.map(drop)?)
 }
@@ -161,6 +174,7 @@ pub(in crate::files) async fn set_job(
 /// What is known of a blob whose verdict was just written down.
 pub(in crate::files) struct Scanned {
     pub(in crate::files) content_type: String,
+    pub(in crate::files) metadata: MetadataState,
     /// Its variants were not asked for, or are still to be made.
     pub(in crate::files) are_variants_due: bool,
 }
@@ -170,11 +184,11 @@ pub(in crate::files) async fn set_scanned(
     connection: &mut PgConnection,
     id: BlobId,
     scan: &Scan,
-) -> sqlx::Result<Option<Scanned>> {
+) -> Result<Option<Scanned>> {
     let query = sqlx::query!(
         r#"UPDATE blobs SET scan = $2, scanned_at = $3, signature = $4
          WHERE id = $1 AND state = 'stored' AND scan IN ('unscanned', 'pending') AND scan <> $2
-         RETURNING content_type, job_id IS NULL OR EXISTS
+         RETURNING content_type, metadata, job_id IS NULL OR EXISTS
              (SELECT FROM file_variants WHERE blob_id = blobs.id AND file_variants.state = 'pending') AS "are_due!""#,
         id.0,
         scan.state.as_str(),
@@ -182,7 +196,11 @@ pub(in crate::files) async fn set_scanned(
         scan.signature,
     );
     let row = named("blobs.set_scanned", query.fetch_optional(connection)).await?;
-    Ok(row.map(|row| Scanned { content_type: row.content_type, are_variants_due: row.are_due }))
+    row.map(|row| {
+        let (content_type, metadata) = (row.content_type, metadata_state(&row.metadata)?);
+        Ok(Scanned { content_type, metadata, are_variants_due: row.are_due })
+    })
+    .transpose()
 }
 
 /// From here on its verdict is waited for.
@@ -255,11 +273,120 @@ pub(in crate::files) async fn not_asked_for(
     Ok(named("blobs.not_asked_for", query.fetch_all(db)).await?.into_iter().map(BlobId).collect())
 }
 
+/// A picture with the metadata that it came with is to lose it, where it is none of which that was asked before; what the
+/// scanner says of it.
+pub(in crate::files) async fn set_unstripped(
+    connection: &mut PgConnection,
+    id: BlobId,
+) -> Result<Option<ScanState>> {
+    let query = sqlx::query!(
+        "UPDATE blobs SET metadata = 'pending'
+         WHERE id = $1 AND metadata = 'kept' AND content_type LIKE 'image/%' RETURNING scan",
+        id.0,
+    );
+    let row = named("blobs.set_unstripped", query.fetch_optional(connection)).await?;
+    row.map(|row| scan(&row.scan, None, None).map(|scan| scan.state)).transpose()
+}
+
+/// Why the metadata of a blob cannot be taken out, where it cannot.
+pub(in crate::files) async fn strip_failure(
+    connection: &mut PgConnection,
+    id: BlobId,
+) -> sqlx::Result<Option<String>> {
+    let query = sqlx::query_scalar!("SELECT strip_failure FROM blobs WHERE id = $1", id.0);
+    named("blobs.strip_failure", query.fetch_one(connection)).await
+}
+
+/// The jobs that take the metadata out of these.
+pub(in crate::files) async fn set_strip_jobs(
+    connection: &mut PgConnection,
+    ids: &[BlobId],
+    jobs: &[JobId],
+) -> sqlx::Result<()> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let jobs: Vec<Uuid> = jobs.iter().map(|job| job.0).collect();
+    let query = sqlx::query!(
+        "UPDATE blobs SET strip_job_id = asked.job
+         FROM unnest($1::uuid[], $2::uuid[]) AS asked (id, job) WHERE blobs.id = asked.id",
+        &ids,
+        &jobs,
+    );
+    named("blobs.set_strip_jobs", query.execute(connection)).await.map(drop)
+}
+
+/// Stored pictures in this state which no job is about to strip and no scan keeps back, unless they are too large for one
+/// and that is allowed.
+pub(in crate::files) async fn not_about_to_be_stripped(
+    db: &PgPool,
+    state: MetadataState,
+    too_large_pass: bool,
+    after: Option<BlobId>,
+    limit: i64,
+) -> sqlx::Result<Vec<BlobId>> {
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM blobs
+         WHERE state = 'stored' AND metadata = $1 AND content_type LIKE 'image/%' AND id > $2
+           AND (scan IN ('unscanned', 'clean') OR $3 AND scan = 'too_large')
+           AND NOT EXISTS (SELECT FROM jobs WHERE jobs.id = strip_job_id AND finished_at IS NULL)
+         ORDER BY id LIMIT $4",
+        state.as_str(),
+        after.map_or(Uuid::nil(), |after| after.0),
+        too_large_pass,
+        limit,
+    );
+    Ok(named("blobs.not_about_to_be_stripped", query.fetch_all(db)).await?.into_iter().map(BlobId).collect())
+}
+
+/// How far a stored blob has come; nobody changes that until the transaction ends.
+pub(in crate::files) async fn hold_stored(
+    connection: &mut PgConnection,
+    id: BlobId,
+) -> Result<Option<Standing>> {
+    let query =
+        sqlx::query!("SELECT scan, metadata FROM blobs WHERE id = $1 AND state = 'stored' FOR UPDATE", id.0);
+    let row = named("blobs.hold_stored", query.fetch_optional(connection)).await?;
+    row.map(|row| {
+        let scan = scan(&row.scan, None, None)?.state;
+        Ok(Standing { scan, metadata: metadata_state(&row.metadata)? })
+    })
+    .transpose()
+}
+
+/// What came of taking the metadata out of a blob that is held, whose bytes stay; whether its variants were not asked for,
+/// or are still to be made, and of what type it is.
+pub(in crate::files) async fn set_stripped(
+    connection: &mut PgConnection,
+    id: BlobId,
+    metadata: &Metadata,
+) -> sqlx::Result<(bool, String)> {
+    let query = sqlx::query!(
+        r#"UPDATE blobs SET metadata = $2, strip_failure = $3 WHERE id = $1
+         RETURNING content_type, job_id IS NULL OR EXISTS
+             (SELECT FROM file_variants WHERE blob_id = blobs.id AND file_variants.state = 'pending') AS "are_due!""#,
+        id.0,
+        metadata.state.as_str(),
+        metadata.reason,
+    );
+    let row = named("blobs.set_stripped", query.fetch_one(connection)).await?;
+    Ok((row.are_due, row.content_type))
+}
+
+/// When the picture was taken, where that is not known yet.
+pub(in crate::files) async fn note_taken_at(
+    connection: &mut PgConnection,
+    id: BlobId,
+    taken_at: &str,
+) -> sqlx::Result<()> {
+    let query =
+        sqlx::query!("UPDATE blobs SET taken_at = coalesce(taken_at, $2) WHERE id = $1", id.0, taken_at);
+    named("blobs.note_taken_at", query.execute(connection)).await.map(drop)
+}
+
 /// A stored blob.
 pub(in crate::files) async fn find(db: &PgPool, id: BlobId) -> Result<Option<Blob>> {
     let query = sqlx::query_as!(
         Row,
-        "SELECT id, owner_id, object_key, size, data_key, master_key, segments, scan, scanned_at, signature, etag
+        "SELECT id, owner_id, object_key, size, data_key, master_key, segments, scan, scanned_at, signature, metadata, etag
          FROM blobs WHERE id = $1 AND state = 'stored'",
         id.0,
     );

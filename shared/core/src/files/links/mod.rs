@@ -9,7 +9,6 @@ mod repository;
 mod ticket;
 mod visitor;
 
-use plinth_domain::file::ScanState;
 use plinth_domain::id::{BlobId, FileId, ShareLinkId, UserId};
 use plinth_domain::password::Password;
 use plinth_domain::share_link::{DownloadLimit, LinkExpiry};
@@ -18,6 +17,7 @@ use time::OffsetDateTime;
 
 use self::reader::Readers;
 use self::ticket::Tickets;
+use super::blobs::Standing;
 use super::{Content, Files};
 use crate::auth::Throttle;
 use crate::cleanup::{BATCH, Batch, Pass};
@@ -77,8 +77,8 @@ struct LiveLink {
     owner: UserId,
     /// The bytes that it shows now.
     blob: BlobId,
-    /// What the scanner says of them.
-    scan: ScanState,
+    /// How far they have come.
+    standing: Standing,
     password_hash: Option<String>,
     expires_at: OffsetDateTime,
     is_used_up: bool,

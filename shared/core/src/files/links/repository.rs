@@ -1,6 +1,6 @@
 //! The table of share links.
 
-use plinth_domain::file::ScanState;
+use plinth_domain::file::{MetadataState, ScanState};
 use plinth_domain::id::{BlobId, FileId, ShareLinkId, UserId};
 use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{LiveLink, ShareLink};
+use crate::files::blobs::Standing;
 use crate::page::PageRequest;
 
 pub(super) async fn insert(
@@ -82,6 +83,7 @@ struct LiveRow {
     owner_id: Uuid,
     blob_id: Uuid,
     scan: String,
+    metadata: String,
     password_hash: Option<String>,
     expires_at: OffsetDateTime,
     is_used_up: bool,
@@ -95,7 +97,7 @@ pub(super) async fn find_live(
 ) -> sqlx::Result<Option<LiveLink>> {
     let query = sqlx::query_as!(
         LiveRow,
-        r#"SELECT share_links.id, file_id, files.owner_id, blob_id, scan, share_links.password_hash, expires_at,
+        r#"SELECT share_links.id, file_id, files.owner_id, blob_id, scan, metadata, share_links.password_hash, expires_at,
              coalesce(downloads >= max_downloads, false) AS "is_used_up!"
            FROM share_links JOIN files ON files.id = file_id JOIN blobs ON blobs.id = blob_id
              JOIN users ON users.id = files.owner_id
@@ -110,7 +112,10 @@ pub(super) async fn find_live(
         file: FileId(row.file_id),
         owner: UserId(row.owner_id),
         blob: BlobId(row.blob_id),
-        scan: ScanState::parse(&row.scan).unwrap_or(ScanState::Pending),
+        standing: Standing {
+            scan: ScanState::parse(&row.scan).unwrap_or(ScanState::Pending),
+            metadata: MetadataState::parse(&row.metadata).unwrap_or(MetadataState::Pending),
+        },
         password_hash: row.password_hash,
         expires_at: row.expires_at,
         is_used_up: row.is_used_up,

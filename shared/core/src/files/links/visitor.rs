@@ -111,7 +111,7 @@ impl ShareLinks {
         );
         let link = found?.ok_or(Error::NotFound)?;
         let resumes = begun == Some(link.blob);
-        let is_kept_back = !is_available(link.scan, &self.stores.antivirus);
+        let is_kept_back = !is_available(link.standing, &self.stores.antivirus);
         if is_kept_back || link.is_used_up && !resumes {
             return Err(Error::NotFound);
         }

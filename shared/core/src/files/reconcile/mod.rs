@@ -57,6 +57,8 @@ pub struct Report {
     pub missing_variants: u64,
     /// Scans that are waited for and that no job is about to do: asked for.
     pub missing_scans: u64,
+    /// Pictures that wait for their metadata to be taken out, which no job is about to do: asked for.
+    pub missing_strips: u64,
     /// Objects that were copied since they were verified, and have the same bytes: their new tag is kept. Only where contents
     /// are read.
     pub copied_objects: u64,
@@ -170,6 +172,7 @@ async fn finish(stores: &Stores, request: &Request, report: &mut Report) -> Resu
         }
     }
     report.missing_scans = super::scans::ask_again(stores, pass).await?;
+    report.missing_strips = super::stripping::ask_again(stores, pass).await?;
     report.orphan_parts = walk::orphan_parts(stores, request).await?;
     report.quota_drift = quota::mend(stores, request.dry_run).await?;
     Ok(())

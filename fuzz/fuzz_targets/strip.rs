@@ -1,0 +1,15 @@
+//! Any file is stripped or refused, never with a panic; what was stripped has nothing more to take out.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use plinth_pictures::strip::strip;
+
+fuzz_target!(|file: &[u8]| {
+    match strip(file) {
+        Ok(stripped) => {
+            let clean = stripped.bytes.unwrap_or_else(|| file.to_vec());
+            assert_eq!(strip(&clean).expect("what was stripped is a picture").bytes, None);
+        }
+        Err(reason) => assert!(reason.to_string().ends_with('.')),
+    }
+});

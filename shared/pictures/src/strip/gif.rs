@@ -1,0 +1,100 @@
+//! GIF (87a and 89a): pictures, their colours and times, how often an animation is shown and the ICC profile stay.
+//! Comments, plain texts and every other application's blocks go.
+
+use super::Rewritten;
+use super::input::Input;
+use crate::Unreadable;
+
+const PICTURE: u8 = 0x2c;
+const EXTENSION: u8 = 0x21;
+const TRAILER: u8 = 0x3b;
+
+const CONTROL: u8 = 0xf9;
+const PLAIN_TEXT: u8 = 0x01;
+const APPLICATION: u8 = 0xff;
+
+pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
+    let mut input = Input(file);
+    let screen = input.take(13)?;
+    if !matches!(&screen[..6], b"GIF87a" | b"GIF89a") {
+        return Err(Unreadable::Damaged);
+    }
+    let mut bytes = Vec::with_capacity(file.len());
+    bytes.extend_from_slice(screen);
+    bytes.extend_from_slice(input.take(colours(screen[10]))?);
+    // Belongs to what comes next, and goes with it.
+    let mut control: Option<[u8; 8]> = None;
+    let mut has_picture = false;
+    loop {
+        match input.byte()? {
+            TRAILER => break,
+            PICTURE => {
+                has_picture = true;
+                if let Some(control) = control.take() {
+                    bytes.extend(control);
+                }
+                let descriptor = input.take(9)?;
+                bytes.push(PICTURE);
+                bytes.extend_from_slice(descriptor);
+                bytes.extend_from_slice(input.take(colours(descriptor[8]))?);
+                // The code size, and the blocks of pixels.
+                bytes.push(input.byte()?);
+                bytes.extend_from_slice(blocks(&mut input)?);
+            }
+            EXTENSION => match input.byte()? {
+                CONTROL => {
+                    let [length, packed, low, high, transparent, end] = input.array()?;
+                    if (length, end) != (4, 0) {
+                        return Err(Unreadable::Damaged);
+                    }
+                    control = Some([EXTENSION, CONTROL, 4, packed, low, high, transparent, 0]);
+                }
+                APPLICATION => {
+                    let whole = blocks(&mut input)?;
+                    if is_kept(whole) {
+                        bytes.extend([EXTENSION, APPLICATION]);
+                        bytes.extend_from_slice(whole);
+                    }
+                }
+                kind => {
+                    blocks(&mut input)?;
+                    if kind == PLAIN_TEXT {
+                        control = None;
+                    }
+                }
+            },
+            _ => return Err(Unreadable::Damaged),
+        }
+    }
+    if !has_picture {
+        return Err(Unreadable::Damaged);
+    }
+    bytes.push(TRAILER);
+    Ok(Rewritten { bytes, exif: None })
+}
+
+/// Bytes of the table of colours that these flags announce.
+fn colours(packed: u8) -> usize {
+    if packed & 0x80 == 0 { 0 } else { 3 << ((packed & 7) + 1) }
+}
+
+/// Blocks, each behind its length, up to the empty one and with it.
+fn blocks<'a>(input: &mut Input<'a>) -> Result<&'a [u8], Unreadable> {
+    let whole = input.0;
+    loop {
+        let length = input.byte()?;
+        if length == 0 {
+            return Ok(&whole[..whole.len() - input.0.len()]);
+        }
+        input.take(length.into())?;
+    }
+}
+
+/// How often an animation is shown, in the one form that there is; the ICC profile.
+fn is_kept(blocks: &[u8]) -> bool {
+    match blocks.split_first_chunk::<12>() {
+        Some((b"\x0bNETSCAPE2.0" | b"\x0bANIMEXTS1.0", [3, 1, _, _, 0])) => true,
+        Some((b"\x0bICCRGBG1012", _)) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,73 @@
+//! PNG (third edition), also animated: the chunks that decoding and colours need stay. Texts, times, EXIF, private
+//! chunks and what follows the end go.
+
+use super::input::{Input, place};
+use super::{Rewritten, orientation_only};
+use crate::Unreadable;
+
+const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
+
+const KEPT: [&[u8; 4]; 17] = [
+    b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP",
+    b"mDCV", b"cLLI", b"bKGD", b"pHYs", b"acTL", b"fcTL",
+];
+
+/// Pixels of an animation's frame; not among the others for its length alone.
+const FRAME: &[u8; 4] = b"fdAT";
+
+pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
+    let mut input = Input(file);
+    if input.array()? != SIGNATURE {
+        return Err(Unreadable::Damaged);
+    }
+    let (mut header, mut exif) = (None, None);
+    let mut rest = Vec::with_capacity(file.len());
+    loop {
+        let length = place(u32::from_be_bytes(input.array()?))?;
+        // The chunk with its kind and the sum over both, as they lie there.
+        let (kind, whole) = {
+            let mut ahead = input;
+            let kind: [u8; 4] = ahead.array()?;
+            (kind, input.take(length.checked_add(8).ok_or(Unreadable::Damaged)?)?)
+        };
+        let (summed, sum) = whole.split_last_chunk().ok_or(Unreadable::Damaged)?;
+        if header.is_none() && kind != *b"IHDR" || header.is_some() && kind == *b"IHDR" {
+            return Err(Unreadable::Damaged);
+        }
+        match &kind {
+            b"eXIf" if exif.is_none() => exif = Some(&summed[4..]),
+            kind if KEPT.contains(&kind) || kind == FRAME => {
+                if crc32fast::hash(summed) != u32::from_be_bytes(*sum) {
+                    return Err(Unreadable::Damaged);
+                }
+                match kind {
+                    b"IHDR" => header = Some(&summed[4..]),
+                    b"IEND" => break,
+                    _ => write(&mut rest, *kind, &summed[4..])?,
+                }
+            }
+            // Without one that decoding cannot do without the picture would be another.
+            [b'A'..=b'Z', ..] => return Err(Unreadable::Unstrippable),
+            _ => {}
+        }
+    }
+    let mut bytes = Vec::with_capacity(rest.len() + 128);
+    bytes.extend(SIGNATURE);
+    write(&mut bytes, *b"IHDR", header.ok_or(Unreadable::Damaged)?)?;
+    if let Some(only) = exif.and_then(orientation_only) {
+        write(&mut bytes, *b"eXIf", &only)?;
+    }
+    bytes.append(&mut rest);
+    write(&mut bytes, *b"IEND", b"")?;
+    Ok(Rewritten { bytes, exif })
+}
+
+fn write(bytes: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) -> Result<(), Unreadable> {
+    bytes.extend(u32::try_from(data.len()).map_err(|_| Unreadable::Damaged)?.to_be_bytes());
+    let summed = bytes.len();
+    bytes.extend(kind);
+    bytes.extend_from_slice(data);
+    let sum = crc32fast::hash(&bytes[summed..]);
+    bytes.extend(sum.to_be_bytes());
+    Ok(())
+}

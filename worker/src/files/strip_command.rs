@@ -1,0 +1,36 @@
+//! `plinth-worker strip`: what operators do after the policy on metadata was switched on.
+
+use clap::Args;
+use plinth_core::Stores;
+use plinth_core::files::Stripping;
+use plinth_platform::settings::Settings;
+use serde::Serialize;
+
+use crate::commands::APPLICATION;
+
+/// Which pictures are to lose their metadata.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Those of before the policy, too. They stay available until their metadata is gone
+    #[arg(long)]
+    kept: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    /// Pictures that wait for it and that nobody was about to strip.
+    asked_again: u64,
+    kept: u64,
+}
+
+/// Does it; the line to print.
+pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<String> {
+    let stores = Stores::new(settings, APPLICATION)?;
+    let stripping = Stripping::new(&stores, &settings.files.presets);
+    let mut report = Report { asked_again: stripping.ask_again().await?, kept: 0 };
+    if arguments.kept {
+        report.kept = stripping.ask_for_kept().await?;
+    }
+    Ok(serde_json::to_string(&report)? + "\n")
+}
