@@ -61,8 +61,8 @@ fn jpeg() -> Vec<u8> {
     bytes
 }
 
-fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
-    let summed = [kind, data].concat();
+fn chunk(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
+    let summed = [&kind, data].concat();
     let length = u32::try_from(data.len()).expect("short");
     [&length.to_be_bytes()[..], &summed, &crc32fast::hash(&summed).to_be_bytes()].concat()
 }
@@ -72,34 +72,34 @@ fn png() -> Vec<u8> {
     // The signature and the header.
     let (head, rest) = plain.split_at(33);
     let mut bytes = head.to_vec();
-    bytes.extend(chunk(b"gAMA", &45_455_u32.to_be_bytes()));
-    bytes.extend(chunk(b"tEXt", b"Comment\0SECRET"));
-    bytes.extend(chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0SECRET"));
-    bytes.extend(chunk(b"eXIf", &exif(8)));
-    bytes.extend(chunk(b"tIME", b"\x07\xe8\x05\x01\x0c\x21\0"));
-    bytes.extend(chunk(b"prVt", SECRET));
+    bytes.extend(chunk(*b"gAMA", &45_455_u32.to_be_bytes()));
+    bytes.extend(chunk(*b"tEXt", b"Comment\0SECRET"));
+    bytes.extend(chunk(*b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0SECRET"));
+    bytes.extend(chunk(*b"eXIf", &exif(8)));
+    bytes.extend(chunk(*b"tIME", b"\x07\xe8\x05\x01\x0c\x21\0"));
+    bytes.extend(chunk(*b"prVt", SECRET));
     bytes.extend(rest);
     bytes.extend(b"behind the end, SECRET");
     bytes
 }
 
-fn riff(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+fn riff(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
     let length = u32::try_from(data.len()).expect("short");
     let padding = vec![0; data.len() % 2];
-    [kind, &length.to_le_bytes()[..], data, &padding].concat()
+    [&kind, &length.to_le_bytes()[..], data, &padding].concat()
 }
 
 fn webp() -> Vec<u8> {
     let plain = encode(ImageFormat::WebP);
     let body = [
         b"WEBP".to_vec(),
-        riff(b"VP8X", &[0b0000_1100, 0, 0, 0, 60, 0, 0, 32, 0, 0]),
+        riff(*b"VP8X", &[0b0000_1100, 0, 0, 0, 60, 0, 0, 32, 0, 0]),
         plain[12..].to_vec(),
-        riff(b"EXIF", &exif(3)),
-        riff(b"XMP ", b"<gps>SECRET</gps>"),
-        riff(b"SECR", SECRET),
+        riff(*b"EXIF", &exif(3)),
+        riff(*b"XMP ", b"<gps>SECRET</gps>"),
+        riff(*b"SECR", SECRET),
     ];
-    [riff(b"RIFF", &body.concat()), b"behind the end, SECRET".to_vec()].concat()
+    [riff(*b"RIFF", &body.concat()), b"behind the end, SECRET".to_vec()].concat()
 }
 
 /// Of two frames.

@@ -84,7 +84,7 @@ async fn directly(person: &Person, bytes: &[u8]) -> Uuid {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 /// A link to the file; its path.

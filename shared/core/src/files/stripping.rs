@@ -109,7 +109,7 @@ impl Stripping {
         };
         unit.commit().await?;
         let swapped = match self.receive(&mut receiver, bytes).await {
-            Ok(received) => self.swap(&picture.0, &received, taken_at).await,
+            Ok(stripped) => self.swap(&picture.0, &stripped, taken_at).await,
             Err(error) => Err(error),
         };
         if !matches!(swapped, Ok(true)) {

@@ -92,9 +92,8 @@ fn blocks<'a>(input: &mut Input<'a>) -> Result<&'a [u8], Unreadable> {
 
 /// How often an animation is shown, in the one form that there is; the ICC profile.
 fn is_kept(blocks: &[u8]) -> bool {
-    match blocks.split_first_chunk::<12>() {
-        Some((b"\x0bNETSCAPE2.0" | b"\x0bANIMEXTS1.0", [3, 1, _, _, 0])) => true,
-        Some((b"\x0bICCRGBG1012", _)) => true,
-        _ => false,
-    }
+    matches!(
+        blocks.split_first_chunk::<12>(),
+        Some((b"\x0bNETSCAPE2.0" | b"\x0bANIMEXTS1.0", [3, 1, _, _, 0]) | (b"\x0bICCRGBG1012", _))
+    )
 }

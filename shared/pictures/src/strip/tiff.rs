@@ -136,13 +136,12 @@ fn directory(file: &[u8], order: Order, at: u32) -> Result<(Vec<Field<'_>>, u32)
             continue;
         }
         let length = place(count)?.checked_mul(width(kind)?).ok_or(Unreadable::Damaged)?;
-        let value = match inline.get(..length) {
-            Some(inline) => inline,
-            None => {
-                let at = place(order.long(Input(inline).array()?))?;
-                let end = at.checked_add(length).ok_or(Unreadable::Damaged)?;
-                file.get(at..end).ok_or(Unreadable::Damaged)?
-            }
+        let value = if let Some(inline) = inline.get(..length) {
+            inline
+        } else {
+            let at = place(order.long(Input(inline).array()?))?;
+            let end = at.checked_add(length).ok_or(Unreadable::Damaged)?;
+            file.get(at..end).ok_or(Unreadable::Damaged)?
         };
         fields.push(Field { tag, kind, count, value });
     }
