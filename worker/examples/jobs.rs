@@ -20,7 +20,6 @@ use plinth_worker::fleet::Fleet;
 use plinth_worker::registry::Registry;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -180,7 +179,7 @@ impl Bed {
 
     /// Jobs that are in the ledger and nowhere else, as a steady ten a millisecond would have come until now.
     async fn lay_in<J: JobPayload>(&self, jobs: usize) -> Result<()> {
-        let now = OffsetDateTime::now_utc();
+        let now = self.stores.clock.now();
         let times: Vec<_> = (0..jobs)
             .rev()
             .map(|later| Ok(now - Duration::from_millis(u64::try_from(later)? / EACH_MILLISECOND)))
