@@ -117,7 +117,7 @@ fn holds(bytes: &[u8], what: &[u8]) -> bool {
 /// It is the picture that came, and says nothing of where it was taken.
 async fn assert_clean(person: &Person, id: Uuid, before: &[u8]) {
     let file = file(person, id).await;
-    assert_eq!(file["metadata"], json!({ "state": "stripped" }), "{file}");
+    assert_eq!(file["metadata"]["state"], "stripped", "{file}");
     let content = person.get(&format!("/v1/files/{id}/content")).await;
     assert_eq!(content.status, StatusCode::OK);
     let bytes = &content.bytes[..];
@@ -187,7 +187,7 @@ async fn nobody_gets_a_picture_before_its_metadata_is_gone() {
     let person = Door::of(&api).administrator(&stage).await;
     let picture = person.upload("photo.jpg", photograph(400, 300)).await;
     let text = person.upload("notes.txt", b"nothing is in it".to_vec()).await;
-    assert_eq!(file(&person, picture).await["metadata"], json!({ "state": "pending" }));
+    assert_eq!(file(&person, picture).await["metadata"]["state"], "pending");
     refused(&person, picture, 1, 409, "metadata_not_removed").await;
     let early = person.get(&format!("/v1/files/{picture}/content")).await;
     assert_eq!(early.header("retry-after"), Some("5"));
@@ -241,7 +241,7 @@ async fn pictures_of_before_the_policy_are_as_they_came_until_somebody_asks() {
     let bytes = photograph(400, 300);
     let first = person.upload("photo.jpg", bytes.clone()).await;
     person.until_ready(first).await;
-    assert_eq!(file(&person, first).await["metadata"], json!({ "state": "kept" }));
+    assert_eq!(file(&person, first).await["metadata"]["state"], "kept");
     let content = format!("/v1/files/{first}/content");
     assert!(person.get(&content).await.bytes == bytes, "not a byte is another");
     let other = person.upload("other.jpg", photograph(200, 100)).await;

@@ -8,15 +8,6 @@ use nix::sys::resource::{Resource, setrlimit};
 /// The memory of a child, in bytes, whatever it is granted.
 pub const MAX_MEMORY: u64 = 1024 * 1024 * 1024;
 
-/// The environment of a child, for its allocators: memory in pieces that are no larger than what every child is granted,
-/// so that what is asked for beyond can be limited, and by huge pages where the system has them. A fresh process spends a
-/// fifth of its time on pages otherwise.
-pub const ENVIRONMENT: [(&str, &str); 3] = [
-    ("MIMALLOC_ARENA_EAGER_COMMIT", "1"),
-    ("MIMALLOC_ARENA_RESERVE", "32MiB"),
-    ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"),
-];
-
 /// The time of a processor that a child may use, in seconds.
 pub const MAX_CPU_SECONDS: u64 = 20;
 

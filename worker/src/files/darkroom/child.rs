@@ -7,7 +7,6 @@ use std::process::{ExitStatus, Stdio};
 
 use nix::sys::signal::Signal;
 use plinth_pictures::Unreadable;
-use plinth_pictures::contain::ENVIRONMENT;
 use plinth_pictures::protocol::{self, MAX_MESSAGE, ProtocolError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,7 +48,8 @@ impl Child {
             .arg0("plinth-worker")
             .arg("render")
             .env_clear()
-            .envs(ENVIRONMENT)
+            // The allocator asks for memory when it is needed, so that what is asked for can be limited.
+            .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
             .current_dir("/")
             .process_group(0)
             .stdin(Stdio::piped())
