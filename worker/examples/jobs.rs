@@ -248,11 +248,11 @@ impl Bed {
         }))
     }
 
-    /// From the commit to the handler, one job after the other.
-    async fn waits(&self) -> Result<Vec<f64>> {
+    /// From the commit to the handler, one job after the other, so many of them.
+    async fn waits(&self, pickups: usize) -> Result<Vec<f64>> {
         let mut random = fastrand::Rng::with_seed(7);
         let mut waits = Vec::new();
-        for pickup in 0..WARM_UP + PICKUPS {
+        for pickup in 0..WARM_UP + pickups {
             sleep(Duration::from_millis(random.u64(20..60))).await;
             let (job, committed) = self.accept().await?;
             let wait = self.counter.until(job).await.duration_since(committed);
@@ -268,7 +268,7 @@ impl Bed {
         self.empty().await?;
         let worker = self.start()?;
         sleep(Duration::from_secs(1)).await;
-        let waits = self.waits().await?;
+        let waits = self.waits(PICKUPS).await?;
         worker.stop().await?;
         Ok(json!({ "p50_ms": at(&waits, 50), "p99_ms": at(&waits, 99) }))
     }
@@ -279,7 +279,7 @@ impl Bed {
         self.lay_in::<Slow>(waiting).await?;
         let worker = self.start()?;
         sleep(Duration::from_secs(2)).await;
-        let waits = self.waits().await?;
+        let waits = self.waits(PICKUPS).await?;
         let window = self.window().await?;
         worker.stop().await?;
         Ok(json!({ "p50_ms": at(&waits, 50), "p99_ms": at(&waits, 99), "notes": window }))
@@ -291,7 +291,7 @@ impl Bed {
         self.lay_in_finished(finished).await?;
         let worker = self.start()?;
         sleep(Duration::from_secs(2)).await;
-        let quiet = self.waits().await?;
+        let quiet = self.waits(PICKUPS / 3).await?;
         let (stores, kept) = (self.stores.clone(), Kept::of(&self.settings));
         let removal = tokio::spawn(async move {
             let request = Request { only: vec![Kind::FinishedJobs], ..Request::default() };
@@ -299,7 +299,7 @@ impl Bed {
             let report = cleanup::run(&stores, &kept, &request, &CancellationToken::new()).await?;
             Ok::<_, anyhow::Error>((usize::try_from(report.of(Kind::FinishedJobs))?, start.elapsed()))
         });
-        let meanwhile = self.waits().await?;
+        let meanwhile = self.waits(PICKUPS / 3).await?;
         ensure!(!removal.is_finished(), "the removal ended before everybody had looked");
         let (removed, took) = removal.await??;
         worker.stop().await?;
