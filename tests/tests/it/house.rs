@@ -113,6 +113,19 @@ impl Person {
         text(&file["id"]).parse().expect("an id")
     }
 
+    /// Uploads by tus, with the request that begins the upload; the file's id.
+    pub(crate) async fn upload_by_tus(&self, bytes: Vec<u8>) -> Uuid {
+        let upload = self
+            .request(Method::POST, "/v1/uploads")
+            .header("tus-resumable", "1.0.0")
+            .header("upload-length", bytes.len().to_string())
+            .header("content-type", "application/offset+octet-stream")
+            .body(bytes);
+        let answer = Answer::of(upload).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        answer.header("plinth-file-id").expect("it is whole").parse().expect("an id")
+    }
+
     /// The file, once all of its variants are ready.
     pub(crate) async fn until_ready(&self, file: Uuid) -> Value {
         until("the thumbnails are ready", async || {

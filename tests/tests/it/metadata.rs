@@ -40,25 +40,13 @@ async fn by_every_way(person: &Person) -> Vec<(Uuid, Vec<u8>)> {
     let form = Form::new().part("files", part(&pictures[1]));
     let batch = Answer::of(person.request(Method::POST, "/v1/files/batch").multipart(form)).await;
     let by_batch = id(&batch.expect(StatusCode::CREATED)["items"][0]);
-    let by_tus = by_tus(person, pictures[2].clone()).await;
+    let by_tus = person.upload_by_tus(pictures[2].clone()).await;
     let directly = directly(person, &pictures[3]).await;
     let with_versions = person.upload("plain.txt", b"nothing is in it".to_vec()).await;
     let form = Form::new().part("file", part(&pictures[4]));
     let path = format!("/v1/files/{with_versions}/versions");
     Answer::of(person.request(Method::POST, &path).multipart(form)).await.expect(StatusCode::CREATED);
     [by_form, by_batch, by_tus, directly, with_versions].into_iter().zip(pictures).collect()
-}
-
-async fn by_tus(person: &Person, bytes: Vec<u8>) -> Uuid {
-    let upload = person
-        .request(Method::POST, "/v1/uploads")
-        .header("tus-resumable", "1.0.0")
-        .header("upload-length", bytes.len().to_string())
-        .header("content-type", "application/offset+octet-stream")
-        .body(bytes);
-    let answer = Answer::of(upload).await;
-    assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
-    answer.header("plinth-file-id").expect("it is whole").parse().expect("an id")
 }
 
 /// To S3 itself; a file once a worker has read it back.

@@ -54,18 +54,6 @@ async fn refused_by_link(door: &Door, link: &str) {
     }
 }
 
-async fn upload_by_tus(person: &Person, bytes: Vec<u8>) -> Uuid {
-    let upload = person
-        .request(Method::POST, "/v1/uploads")
-        .header("tus-resumable", "1.0.0")
-        .header("upload-length", bytes.len().to_string())
-        .header("content-type", "application/offset+octet-stream")
-        .body(bytes);
-    let answer = Answer::of(upload).await;
-    assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
-    answer.header("plinth-file-id").expect("it is whole").parse().expect("an id")
-}
-
 /// What an inbox has of a kind about a file.
 async fn told(person: &Person, kind: &str, file: Uuid) -> Value {
     until(&format!("{kind} is delivered"), async || {
@@ -88,7 +76,7 @@ async fn an_infected_file_is_quarantined_and_its_owner_and_administrators_are_to
     let file = until_scanned(&person, by_form).await;
     assert_eq!((&file["scan"]["state"], &file["scan"]["signature"]), (&json!("infected"), &json!(SIGNATURE)));
     // The same bytes again, which were scanned before, and by the other way in.
-    let by_tus = upload_by_tus(&person, ClamdServer::eicar()).await;
+    let by_tus = person.upload_by_tus(ClamdServer::eicar()).await;
     let link = share(&person, by_tus).await;
     for id in [by_form, by_tus] {
         refused(&person, id, 403, "file_infected").await;
