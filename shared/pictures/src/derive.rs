@@ -1,8 +1,8 @@
-//! Scales, crops and turns: from the pixels of the file to those of a derived image.
+//! Which images are made, of what, and how: from the pixels of the file to those of a derived image.
 
-use std::rc::Rc;
+use std::cmp::Reverse;
 
-use fast_image_resize::{FilterType, IntoImageView as _, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{CropBox, FilterType, IntoImageView as _, ResizeAlg, ResizeOptions, Resizer};
 use image::DynamicImage;
 use image::metadata::Orientation;
 use plinth_domain::preset::{Fit, Recipe};
@@ -18,51 +18,82 @@ pub(crate) fn scalable(picture: DynamicImage) -> DynamicImage {
 /// scaled before then cannot be told in what is made of it.
 const SPARE: u32 = 2;
 
-/// What images are scaled from: the picture and, once there is one, a smaller copy of all of it.
-pub(crate) struct Negative {
-    picture: DynamicImage,
-    copy: Option<Rc<DynamicImage>>,
-    size: (u32, u32),
-    orientation: Orientation,
+/// An image that is to be made, before it is turned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Pixels.
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) fit: Fit,
 }
 
-impl Negative {
-    /// `size` is that of the file's picture, of which this one may be a smaller copy.
-    pub(crate) fn new(picture: DynamicImage, size: (u32, u32), orientation: Orientation) -> Self {
-        Self { picture, copy: None, size, orientation }
+impl Target {
+    fn new(size: (u32, u32), orientation: Orientation, recipe: &Recipe) -> Self {
+        let (width, height) = target(size, orientation, recipe);
+        Self { width, height, fit: recipe.fit }
     }
 
-    /// An image by this recipe. Cheapest where larger ones were asked for before.
-    ///
-    /// Scales first and turns the small picture, whose box is therefore turned the other way.
-    pub(crate) fn derive(&mut self, recipe: &Recipe) -> Result<Rc<DynamicImage>, Unreadable> {
-        let (width, height) = target(self.size, self.orientation, recipe);
-        let source = self.copy.as_deref().filter(|copy| self.suffices(copy, recipe)).unwrap_or(&self.picture);
-        let mut small = DynamicImage::new(width, height, source.color());
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-        let options = match recipe.fit {
-            Fit::Contain => options,
-            Fit::Cover => options.fit_into_destination(None),
-        };
-        Resizer::new().resize(source, &mut small, &options).map_err(|_| Unreadable::Unknown)?;
-        let mut small = Rc::new(small);
-        if recipe.fit == Fit::Contain {
-            self.copy = Some(Rc::clone(&small));
+    /// What it shows of a picture of this size.
+    pub(crate) fn shows(self, (width, height): (u32, u32)) -> CropBox {
+        match self.fit {
+            Fit::Contain => CropBox { left: 0.0, top: 0.0, width: width.into(), height: height.into() },
+            Fit::Cover => CropBox::fit_src_into_dst_size(width, height, self.width, self.height, None),
         }
-        if self.orientation != Orientation::NoTransforms {
-            Rc::make_mut(&mut small).apply_orientation(self.orientation);
-        }
-        Ok(small)
     }
 
-    fn suffices(&self, copy: &DynamicImage, recipe: &Recipe) -> bool {
-        let (width, height) = wanted(self.size, self.orientation, std::slice::from_ref(recipe));
-        copy.width() / SPARE >= width && copy.height() / SPARE >= height
+    pub(crate) fn pixels(self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
     }
+}
+
+/// How one image is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// The place of its recipe.
+    pub(crate) recipe: usize,
+    pub(crate) target: Target,
+    /// The earlier step whose image is a copy of the whole picture and large enough to be scaled instead of it.
+    pub(crate) of: Option<usize>,
+}
+
+/// How images of a picture of this size are made by these recipes: the largest first, since smaller ones are cheapest
+/// made of it.
+pub(crate) fn plan(size: (u32, u32), orientation: Orientation, recipes: &[Recipe]) -> Vec<Step> {
+    let step =
+        |(place, recipe)| Step { recipe: place, target: Target::new(size, orientation, recipe), of: None };
+    let mut steps: Vec<Step> = recipes.iter().enumerate().map(step).collect();
+    steps.sort_by_key(|step| Reverse(step.target.pixels()));
+    let mut copy: Option<(usize, Target)> = None;
+    for (place, step) in steps.iter_mut().enumerate() {
+        let wanted = wanted(size, orientation, std::slice::from_ref(&recipes[step.recipe]));
+        step.of = copy.filter(|(_, copy)| suffices(*copy, wanted)).map(|(place, _)| place);
+        if step.target.fit == Fit::Contain {
+            copy = Some((place, step.target));
+        }
+    }
+    steps
+}
+
+fn suffices(copy: Target, (width, height): (u32, u32)) -> bool {
+    copy.width / SPARE >= width && copy.height / SPARE >= height
+}
+
+/// An image of a picture, or of a copy of it.
+pub(crate) fn scale(picture: &DynamicImage, target: Target) -> Result<DynamicImage, Unreadable> {
+    let mut small = DynamicImage::new(target.width, target.height, picture.color());
+    let CropBox { left, top, width, height } = target.shows((picture.width(), picture.height()));
+    let options = filter().crop(left, top, width, height);
+    Resizer::new().resize(picture, &mut small, &options).map_err(|_| Unreadable::Unknown)?;
+    Ok(small)
+}
+
+/// How pixels are made of others.
+pub(crate) fn filter() -> ResizeOptions {
+    ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
 }
 
 /// The size of the derived image before it is turned.
-pub(crate) fn target(size: (u32, u32), orientation: Orientation, recipe: &Recipe) -> (u32, u32) {
+fn target(size: (u32, u32), orientation: Orientation, recipe: &Recipe) -> (u32, u32) {
     let bounds = if lies_on_its_side(orientation) {
         (recipe.height, recipe.width)
     } else {

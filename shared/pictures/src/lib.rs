@@ -7,6 +7,7 @@ mod colour;
 pub mod contain;
 mod derive;
 mod encode;
+mod input;
 mod jpeg;
 pub mod metadata;
 mod placeholder;
@@ -17,6 +18,7 @@ mod serve;
 pub mod sniff;
 mod source;
 pub mod strip;
+mod strips;
 
 pub use reason::Unreadable;
 pub use render::{Developed, Rendered, render, weigh};

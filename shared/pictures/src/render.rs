@@ -1,15 +1,15 @@
 //! From a file to its derived images: decode under limits, scale, turn upright, write.
 
-use std::cmp::Reverse;
 use std::rc::Rc;
 
 use image::DynamicImage;
+use image::metadata::Orientation;
 use plinth_domain::picture::Picture;
 use plinth_domain::preset::Recipe;
 
 use crate::Unreadable;
 use crate::colour::to_srgb;
-use crate::derive::{Negative, lies_on_its_side, scalable, target, wanted};
+use crate::derive::{lies_on_its_side, plan, scale, wanted};
 use crate::encode::encode;
 use crate::metadata::taken_at;
 use crate::placeholder::blurhash;
@@ -18,8 +18,11 @@ use crate::source::Source;
 /// What a process has before it has read anything, in bytes.
 pub(crate) const OWN: u64 = 32 * 1024 * 1024;
 
-/// Bytes that a pixel of a derived image takes while it is scaled, kept for smaller ones, converted and written.
-const PER_DERIVED_PIXEL: u64 = 40;
+/// Bytes that a pixel of a derived image takes while it is turned, converted and written.
+const PER_PIXEL_IN_WORK: u64 = 40;
+
+/// Bytes that it takes as long as any image is made.
+const PER_PIXEL: u64 = 8;
 
 /// What came of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,14 +47,14 @@ pub struct Rendered {
 /// The picture is over a limit or not one.
 pub fn weigh(file: &[u8], recipes: &[Recipe], max_pixels: u64) -> Result<u64, Unreadable> {
     let source = Source::open(file, max_pixels)?;
-    let largest = recipes.iter().map(|recipe| {
-        let (width, height) = target(source.size(), source.orientation, recipe);
-        u64::from(width) * u64::from(height) * PER_DERIVED_PIXEL
-    });
+    let steps = plan(source.size(), source.orientation, recipes);
+    let pixels = steps.iter().map(|step| step.target.pixels());
+    let largest = pixels.clone().max().unwrap_or(0).saturating_mul(PER_PIXEL_IN_WORK);
+    let all = pixels.fold(0, u64::saturating_add).saturating_mul(PER_PIXEL);
     // Decoders may take the file twice.
     let file = u64::try_from(file.len()).unwrap_or(u64::MAX).saturating_mul(2);
     let decoding = source.memory(wanted(source.size(), source.orientation, recipes));
-    Ok(OWN.saturating_add(file).saturating_add(decoding).saturating_add(largest.max().unwrap_or(0)))
+    Ok([file, decoding, largest, all].into_iter().fold(OWN, u64::saturating_add))
 }
 
 /// The derived images, and what is known of the picture.
@@ -62,28 +65,33 @@ pub fn render(file: &[u8], recipes: &[Recipe], max_pixels: u64) -> Result<Develo
     let mut source = Source::open(file, max_pixels)?;
     let (orientation, profile) = (source.orientation, source.profile.take());
     let size = source.size();
-    let wanted = wanted(size, orientation, recipes);
     let taken_at = source.exif.take().and_then(taken_at);
-    let mut negative = Negative::new(scalable(source.decode(wanted)?), size, orientation);
-    let mut order: Vec<usize> = (0..recipes.len()).collect();
-    order.sort_by_key(|place| {
-        let (width, height) = target(size, orientation, &recipes[*place]);
-        Reverse(u64::from(width) * u64::from(height))
-    });
+    let steps = plan(size, orientation, recipes);
+    let of_the_file: Vec<_> = steps.iter().filter(|step| step.of.is_none()).map(|step| step.target).collect();
+    let mut of_the_file = source.images(&of_the_file, wanted(size, orientation, recipes))?.into_iter();
+    let mut scaled: Vec<Rc<DynamicImage>> = Vec::with_capacity(steps.len());
     let mut smallest: Option<Rc<DynamicImage>> = None;
-    let mut images = Vec::with_capacity(recipes.len());
-    for place in order {
-        let recipe = &recipes[place];
-        let mut image = eight_bits(negative.derive(recipe)?);
+    let mut images = Vec::with_capacity(steps.len());
+    for step in &steps {
+        let image = match step.of {
+            Some(earlier) => scale(&scaled[earlier], step.target)?,
+            None => of_the_file.next().expect("there is one for each step that is of the file"),
+        };
+        let mut image = Rc::new(image);
+        scaled.push(Rc::clone(&image));
+        if orientation != Orientation::NoTransforms {
+            Rc::make_mut(&mut image).apply_orientation(orientation);
+        }
+        let mut image = eight_bits(image);
         if let Some(profile) = &profile {
             to_srgb(Rc::make_mut(&mut image), profile);
         }
         let (width, height) = (image.width(), image.height());
-        let bytes = encode(&image, recipe.format)?;
-        images.push((place, Rendered { width, height, bytes }));
+        let bytes = encode(&image, recipes[step.recipe].format)?;
+        images.push((step.recipe, Rendered { width, height, bytes }));
         smallest = Some(image);
     }
-    images.sort_by_key(|(place, _)| *place);
+    images.sort_by_key(|(recipe, _)| *recipe);
     let images = images.into_iter().map(|(_, image)| image).collect();
     let (width, height) = if lies_on_its_side(orientation) { (size.1, size.0) } else { size };
     let picture = Picture { width, height, taken_at, blurhash: smallest.as_deref().and_then(blurhash) };

@@ -1,10 +1,11 @@
-//! The file itself: what its header says, and its pixels once that was believed affordable.
+//! The file itself: what its header says, and its images once that was believed affordable.
 
 use std::io::Cursor;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
+use crate::derive::{Target, scalable, scale};
 use crate::{Unreadable, jpeg, sniff};
 
 /// What a decoder may allocate for one picture, in bytes.
@@ -12,61 +13,103 @@ const MAX_ALLOCATION: u64 = 512 * 1024 * 1024;
 
 /// A picture whose header was read and found within the limits; nothing was allocated for its pixels.
 pub(crate) struct Source<'a> {
-    decoder: Box<dyn ImageDecoder + 'a>,
-    /// The file, where it is a JPEG.
-    jpeg: Option<&'a [u8]>,
+    pixels: Pixels<'a>,
     max_pixels: u64,
     pub(crate) orientation: Orientation,
     /// An ICC profile.
     pub(crate) profile: Option<Vec<u8>>,
+    /// A TIFF header and what follows.
     pub(crate) exif: Option<Vec<u8>>,
+}
+
+enum Pixels<'a> {
+    Jpeg { file: &'a [u8], header: jpeg::Header<'a> },
+    Other(Box<dyn ImageDecoder + 'a>),
 }
 
 impl<'a> Source<'a> {
     /// Reads the header only.
-    pub(crate) fn open(bytes: &'a [u8], max_pixels: u64) -> Result<Self, Unreadable> {
-        if let Some(refusal) = sniff::refusal(bytes) {
+    pub(crate) fn open(file: &'a [u8], max_pixels: u64) -> Result<Self, Unreadable> {
+        if let Some(refusal) = sniff::refusal(file) {
             return Err(refusal);
         }
-        let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
+        let source = if file.starts_with(&jpeg::MAGIC) {
+            let header = jpeg::Header::read(file)?;
+            // The inks of printers are for the other library.
+            if matches!(header.components, 1 | 3) {
+                Self::jpeg(file, header, max_pixels)
+            } else {
+                Self::other(file, max_pixels)?
+            }
+        } else {
+            Self::other(file, max_pixels)?
+        };
+        let (width, height) = source.size();
+        if u64::from(width) * u64::from(height) > max_pixels {
+            return Err(Unreadable::TooManyPixels);
+        }
+        Ok(source)
+    }
+
+    fn jpeg(file: &'a [u8], mut header: jpeg::Header<'a>, max_pixels: u64) -> Self {
+        let orientation = header.exif.and_then(Orientation::from_exif_chunk);
+        Self {
+            max_pixels,
+            orientation: orientation.unwrap_or(Orientation::NoTransforms),
+            profile: header.profile.take(),
+            exif: header.exif.map(<[u8]>::to_vec),
+            pixels: Pixels::Jpeg { file, header },
+        }
+    }
+
+    fn other(file: &'a [u8], max_pixels: u64) -> Result<Self, Unreadable> {
+        let reader = ImageReader::new(Cursor::new(file)).with_guessed_format();
         let mut reader = reader.map_err(|_| Unreadable::Unknown)?;
         let mut limits = Limits::default();
         limits.max_alloc = Some(MAX_ALLOCATION);
         reader.limits(limits);
-        let jpeg = (reader.format() == Some(ImageFormat::Jpeg)).then_some(bytes);
         let mut decoder = Box::new(reader.into_decoder()?);
-        let (width, height) = decoder.dimensions();
-        if u64::from(width) * u64::from(height) > max_pixels {
-            return Err(Unreadable::TooManyPixels);
-        }
         if decoder.total_bytes() > MAX_ALLOCATION {
             return Err(Unreadable::TooMuchMemory);
         }
-        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let profile = decoder.icc_profile().unwrap_or_default();
-        let exif = decoder.exif_metadata().unwrap_or_default();
-        Ok(Self { decoder, jpeg, max_pixels, orientation, profile, exif })
+        Ok(Self {
+            max_pixels,
+            orientation: decoder.orientation().unwrap_or(Orientation::NoTransforms),
+            profile: decoder.icc_profile().unwrap_or_default(),
+            exif: decoder.exif_metadata().unwrap_or_default(),
+            pixels: Pixels::Other(decoder),
+        })
     }
 
     /// Pixels, as they are stored.
     pub(crate) fn size(&self) -> (u32, u32) {
-        self.decoder.dimensions()
+        match &self.pixels {
+            Pixels::Jpeg { header, .. } => header.size,
+            Pixels::Other(decoder) => decoder.dimensions(),
+        }
     }
 
     /// The bytes that decoding will take, where `wanted` are the pixels that are needed.
     pub(crate) fn memory(&self, wanted: (u32, u32)) -> u64 {
-        // Decoders hold about twice as much of their own: coefficients, planes, lines.
-        let whole = self.decoder.total_bytes().saturating_mul(3);
-        self.jpeg.map_or(whole, |_| whole.max(jpeg::memory(self.size(), wanted)))
+        match &self.pixels {
+            Pixels::Jpeg { header, .. } => header.memory(wanted),
+            // Decoders hold about twice as much of their own: coefficients, planes, lines.
+            Pixels::Other(decoder) => decoder.total_bytes().saturating_mul(3),
+        }
     }
 
-    /// The pixels: all of them, or where the format can do with less, no fewer than `wanted`.
-    pub(crate) fn decode(self, wanted: (u32, u32)) -> Result<DynamicImage, Unreadable> {
-        if let Some(file) = self.jpeg
-            && let Some(picture) = jpeg::decode(file, wanted, self.max_pixels)?
-        {
-            return Ok(picture);
+    /// These images of it, made of all pixels or where the format can do with less, of no fewer than `wanted`.
+    pub(crate) fn images(
+        self,
+        targets: &[Target],
+        wanted: (u32, u32),
+    ) -> Result<Vec<DynamicImage>, Unreadable> {
+        match self.pixels {
+            Pixels::Jpeg { file, .. } => jpeg::images(file, targets, wanted, self.max_pixels),
+            Pixels::Other(decoder) => {
+                let picture = scalable(DynamicImage::from_decoder(decoder)?);
+                targets.iter().map(|target| scale(&picture, *target)).collect()
+            }
         }
-        Ok(DynamicImage::from_decoder(self.decoder)?)
     }
 }

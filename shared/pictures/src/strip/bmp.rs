@@ -2,8 +2,8 @@
 //! name of a profile's file go.
 
 use super::Rewritten;
-use super::input::{Input, place};
 use crate::Unreadable;
+use crate::input::{Input, place};
 
 /// The file's header.
 const FILE: usize = 14;

@@ -2,8 +2,8 @@
 //! Comments, plain texts and every other application's blocks go.
 
 use super::Rewritten;
-use super::input::Input;
 use crate::Unreadable;
+use crate::input::Input;
 
 const PICTURE: u8 = 0x2c;
 const EXTENSION: u8 = 0x21;

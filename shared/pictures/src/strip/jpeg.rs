@@ -1,17 +1,10 @@
 //! JPEG (ITU-T T.81, JFIF 1.02): the segments that decoding needs, JFIF's density, Adobe's colours and the ICC profile
 //! stay. What follows the end of the image, as motion photos and the pictures of a multi-picture file do, goes.
 
-use super::input::Input;
 use super::{Rewritten, orientation_only};
 use crate::Unreadable;
-
-const START: u8 = 0xd8;
-const END: u8 = 0xd9;
-const SCAN: u8 = 0xda;
-const APP0: u8 = 0xe0;
-const APP1: u8 = 0xe1;
-const APP2: u8 = 0xe2;
-const APP14: u8 = 0xee;
+use crate::input::Input;
+use crate::jpeg::segments::{APP0, APP1, APP2, APP14, END, EXIF, ICC, SCAN, START, payload};
 
 /// Of JFIF's segment what comes before the thumbnail: the name, the version and the density.
 const JFIF: usize = 12;
@@ -47,8 +40,8 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
                 jfif = Some(payload.get(..JFIF).ok_or(Unreadable::Damaged)?);
             }
             // Of several the last one counts, as it does where the picture is shown.
-            APP1 if payload.starts_with(b"Exif\0\0") => exif = Some(&payload[6..]),
-            APP2 if payload.starts_with(b"ICC_PROFILE\0") => write(&mut rest, marker, payload)?,
+            APP1 if payload.starts_with(EXIF) => exif = payload.strip_prefix(EXIF),
+            APP2 if payload.starts_with(ICC) => write(&mut rest, marker, payload)?,
             APP14 if payload.starts_with(b"Adobe") => {
                 write(&mut rest, marker, payload.get(..ADOBE).ok_or(Unreadable::Damaged)?)?;
             }
@@ -65,7 +58,7 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
         write(&mut bytes, APP0, &[jfif, &[0, 0]].concat())?;
     }
     if let Some(only) = exif.and_then(orientation_only) {
-        write(&mut bytes, APP1, &[&b"Exif\0\0"[..], &only].concat())?;
+        write(&mut bytes, APP1, &[EXIF, &only].concat())?;
     }
     bytes.append(&mut rest);
     bytes.extend([0xff, END]);
@@ -85,12 +78,6 @@ fn marker(input: &mut Input<'_>) -> Result<u8, Unreadable> {
             marker => return Ok(marker),
         }
     }
-}
-
-/// What a segment holds, behind its length.
-fn payload<'a>(input: &mut Input<'a>) -> Result<&'a [u8], Unreadable> {
-    let length = usize::from(u16::from_be_bytes(input.array()?));
-    input.take(length.checked_sub(2).ok_or(Unreadable::Damaged)?)
 }
 
 /// The bytes of a scan: up to the next marker that is neither a stuffed `ff` nor a restart.

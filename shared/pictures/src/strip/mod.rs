@@ -5,7 +5,6 @@
 
 mod bmp;
 mod gif;
-mod input;
 mod jpeg;
 mod png;
 mod tiff;

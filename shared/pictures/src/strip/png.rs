@@ -1,9 +1,9 @@
 //! PNG (third edition), also animated: the chunks that decoding and colours need stay. Texts, times, EXIF, private
 //! chunks and what follows the end go.
 
-use super::input::{Input, place};
 use super::{Rewritten, orientation_only};
 use crate::Unreadable;
+use crate::input::{Input, place};
 
 const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 

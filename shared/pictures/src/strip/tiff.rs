@@ -3,8 +3,8 @@
 //! Raw files of cameras, which are TIFF with directories of their own, are refused: without those they are nothing.
 
 use super::Rewritten;
-use super::input::{Input, place};
 use crate::Unreadable;
+use crate::input::{Input, place};
 
 /// More directories than a document has pages.
 const MOST_PAGES: usize = 1_000;

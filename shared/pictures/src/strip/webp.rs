@@ -1,8 +1,8 @@
 //! WebP (RFC 9649): the chunks of pixels, transparency, animation and the ICC profile stay, within frames, too.
 
-use super::input::{Input, place};
 use super::{Rewritten, orientation_only};
 use crate::Unreadable;
+use crate::input::{Input, place};
 
 /// Bits of the extended header's first byte that say what else there is.
 const HAS_EXIF: u8 = 0b0000_1000;

@@ -1,0 +1,156 @@
+//! What stands before the pixels of a JPEG: its size, its colours, its EXIF and its ICC profile.
+
+use super::segments::{APP1, APP2, END, EXIF, ICC, SCAN, START, payload};
+use crate::Unreadable;
+use crate::input::Input;
+
+/// Of a JPEG, without having read its pixels.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Header<'a> {
+    /// Pixels.
+    pub(crate) size: (u32, u32),
+    /// One for grey, three for colours, four for the inks of printers.
+    pub(crate) components: u8,
+    /// Whether all that is known of a pixel stands in one place. Where it does not, the decoder keeps everything until it
+    /// has come to the end.
+    pub(crate) is_in_one_scan: bool,
+    /// A TIFF header and what follows. Of several the last one counts.
+    pub(crate) exif: Option<&'a [u8]>,
+    pub(crate) profile: Option<Vec<u8>>,
+}
+
+impl<'a> Header<'a> {
+    /// Reads up to the first scan. What the decoder would make of nonsense between segments is nothing, so it is nothing
+    /// here.
+    pub(crate) fn read(file: &'a [u8]) -> Result<Self, Unreadable> {
+        let mut input = Input(file);
+        let (mut header, mut chunks) = (None, Vec::new());
+        let (mut exif, mut is_sequential) = (None, false);
+        loop {
+            match marker(&mut input)? {
+                // They stand alone.
+                0x01 | 0xd0..=START => {}
+                END => return Err(Unreadable::Damaged),
+                marker => {
+                    let payload = payload(&mut input)?;
+                    match marker {
+                        SCAN => {
+                            let mut header: Self = header.ok_or(Unreadable::Damaged)?;
+                            header.is_in_one_scan =
+                                is_sequential && payload.first() == Some(&header.components);
+                            return Ok(Self { exif, profile: joined(chunks), ..header });
+                        }
+                        0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf if header.is_none() => {
+                            header = Some(frame(payload)?);
+                            is_sequential = matches!(marker, 0xc0 | 0xc1);
+                        }
+                        APP1 => exif = payload.strip_prefix(EXIF).or(exif),
+                        APP2 => chunks.extend(payload.strip_prefix(ICC)),
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The next marker.
+fn marker(input: &mut Input<'_>) -> Result<u8, Unreadable> {
+    while input.byte()? != 0xff {}
+    loop {
+        match input.byte()? {
+            0xff => {}
+            0 => while input.byte()? != 0xff {},
+            marker => return Ok(marker),
+        }
+    }
+}
+
+/// What a frame header says (T.81, B.2.2).
+fn frame(payload: &[u8]) -> Result<Header<'static>, Unreadable> {
+    let mut payload = Input(payload);
+    let _precision = payload.byte()?;
+    let height = u16::from_be_bytes(payload.array()?).into();
+    let width = u16::from_be_bytes(payload.array()?).into();
+    Ok(Header { size: (width, height), components: payload.byte()?, ..Header::default() })
+}
+
+/// The profile whose parts these are, each behind its number and their count (ICC.1, B.4). `None` where one is missing.
+fn joined(mut parts: Vec<&[u8]>) -> Option<Vec<u8>> {
+    let count = parts.len();
+    parts.sort_by_key(|part| part.first().copied());
+    let is_whole = parts.iter().zip(1..).all(|(part, number)| {
+        matches!(part, [own, of, ..] if usize::from(*own) == number && usize::from(*of) == count)
+    });
+    (count > 0 && is_whole).then(|| parts.iter().flat_map(|part| &part[2..]).copied().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A segment with this payload.
+    fn segment(marker: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(payload.len() + 2).expect("short").to_be_bytes();
+        [&[0xff, marker][..], &length, payload].concat()
+    }
+
+    fn file(segments: &[Vec<u8>]) -> Vec<u8> {
+        [&[0xff, START][..], &segments.concat()].concat()
+    }
+
+    fn frame(marker: u8, components: u8) -> Vec<u8> {
+        let mut payload = vec![8, 0, 30, 0, 40, components];
+        payload.resize(6 + 3 * usize::from(components), 0);
+        segment(marker, &payload)
+    }
+
+    fn scan(components: u8) -> Vec<u8> {
+        let mut payload = vec![components];
+        payload.resize(4 + 2 * usize::from(components), 0);
+        segment(SCAN, &payload)
+    }
+
+    #[test]
+    fn size_and_colours_are_those_of_the_frame() {
+        for (marker, components, scanned, is_in_one_scan) in
+            [(0xc0, 3, 3, true), (0xc1, 1, 1, true), (0xc0, 3, 1, false), (0xc2, 3, 3, false)]
+        {
+            let file = file(&[frame(marker, components), scan(scanned)]);
+            let expected = Header { size: (40, 30), components, is_in_one_scan, ..Header::default() };
+            assert_eq!(Header::read(&file), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn the_last_exif_counts_and_a_profile_only_if_it_is_whole() {
+        let profile = |number: u8, of: u8, bytes: &[u8]| segment(APP2, &[ICC, &[number, of], bytes].concat());
+        let exif = |bytes: &[u8]| segment(APP1, &[EXIF, bytes].concat());
+        let with = |segments: &[Vec<u8>]| {
+            let file = file(&[segments.concat(), frame(0xc0, 3), scan(3)]);
+            let header = Header::read(&file).expect("a header");
+            (header.exif.map(<[u8]>::to_vec), header.profile)
+        };
+        assert_eq!(with(&[]), (None, None));
+        assert_eq!(with(&[exif(b"a"), exif(b"b"), segment(APP1, b"http")]), (Some(b"b".to_vec()), None));
+        let (first, second) = (profile(1, 2, b"ab"), profile(2, 2, b"cd"));
+        assert_eq!(with(&[second.clone(), first.clone()]).1.as_deref(), Some(&b"abcd"[..]));
+        assert_eq!(with(std::slice::from_ref(&first)).1, None);
+        assert_eq!(with(&[first.clone(), first, second]).1, None);
+    }
+
+    #[test]
+    fn without_a_frame_before_the_scan_it_is_no_picture() {
+        for file in [
+            file(&[scan(3), frame(0xc0, 3)]),
+            file(&[frame(0xc0, 3)]),
+            file(&[frame(0xc0, 3), vec![0xff, END]]),
+            file(&[segment(0xc0, &[8, 0, 30])]),
+            Vec::new(),
+        ] {
+            assert_eq!(Header::read(&file), Err(Unreadable::Damaged));
+        }
+        let junk = file(&[vec![0, 0xff, 0, 1, 0xff, 0xff], frame(0xc0, 3)[1..].to_vec(), scan(3)]);
+        assert_eq!(Header::read(&junk).map(|header| header.size), Ok((40, 30)));
+    }
+}

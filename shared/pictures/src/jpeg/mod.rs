@@ -1,0 +1,38 @@
+//! JPEGs, read and written by libjpeg-turbo; what stands before their pixels is read here. They are read at the smallest
+//! of the library's scales that is large enough, row by row: most of the work of a camera's picture is in pixels that no
+//! derived image shows.
+
+mod header;
+mod read;
+pub(crate) mod segments;
+mod write;
+
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub(crate) use header::Header;
+pub(crate) use read::images;
+pub(crate) use write::encode;
+
+use crate::Unreadable;
+
+/// What every JPEG begins with.
+pub(crate) const MAGIC: [u8; 3] = [0xff, segments::START, 0xff];
+
+/// libjpeg's way to say that something is wrong is to unwind.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Unreadable>) -> Result<T, Unreadable> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|words| Err(meaning(&*words)))
+}
+
+/// What libjpeg said when it gave up.
+fn meaning(words: &(dyn Any + Send)) -> Unreadable {
+    match words.downcast_ref::<String>() {
+        Some(words) if words.contains("Insufficient memory") => Unreadable::TooMuchMemory,
+        _ => Unreadable::Damaged,
+    }
+}
+
+fn broken(error: &io::Error) -> Unreadable {
+    if error.kind() == io::ErrorKind::OutOfMemory { Unreadable::TooMuchMemory } else { Unreadable::Damaged }
+}

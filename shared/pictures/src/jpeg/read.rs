@@ -1,0 +1,128 @@
+//! Reads the pixels of JPEGs.
+
+use std::cell::Cell;
+use std::io::{self, BufRead, Read};
+
+use image::DynamicImage;
+use mozjpeg::{ColorSpace, Decompress};
+
+use super::{Header, broken, guarded};
+use crate::Unreadable;
+use crate::derive::Target;
+use crate::strips::{Pixel, Strips};
+
+/// Eighths at which the decoder is fast.
+const SCALES: [u8; 4] = [1, 2, 4, 8];
+
+/// Bytes a pixel of the file that the decoder keeps of a picture in several scans.
+const COEFFICIENTS: u64 = 6;
+
+impl Header<'_> {
+    /// The memory for a picture of which no less than this is wanted, in bytes.
+    pub(crate) fn memory(&self, wanted: (u32, u32)) -> u64 {
+        let pixels = u64::from(self.size.0) * u64::from(self.size.1);
+        let kept = if self.is_in_one_scan { 0 } else { pixels.saturating_mul(COEFFICIENTS) };
+        let numerator = u64::from(scale(self.size, wanted));
+        let decoded = pixels.saturating_mul(numerator * numerator) / 64;
+        // Where an image is tiny, each of its rows is made of all of the picture's.
+        kept.saturating_add(decoded.saturating_mul(6))
+    }
+}
+
+/// Images of a grey or coloured picture, which is read no smaller than `wanted` where it is not smaller itself.
+pub(crate) fn images(
+    file: &[u8],
+    targets: &[Target],
+    wanted: (u32, u32),
+    max_pixels: u64,
+) -> Result<Vec<DynamicImage>, Unreadable> {
+    guarded(|| read(file, targets, wanted, max_pixels))
+}
+
+fn read(
+    file: &[u8],
+    targets: &[Target],
+    wanted: (u32, u32),
+    max_pixels: u64,
+) -> Result<Vec<DynamicImage>, Unreadable> {
+    let ran_dry = Cell::new(false);
+    let reader = Watched { rest: file, ran_dry: &ran_dry };
+    let mut decoder = Decompress::new_reader(reader).map_err(|error| broken(&error))?;
+    let edge = |edge: usize| u32::try_from(edge).map_err(|_| Unreadable::TooManyPixels);
+    let size = (edge(decoder.width())?, edge(decoder.height())?);
+    if u64::from(size.0) * u64::from(size.1) > max_pixels {
+        return Err(Unreadable::TooManyPixels);
+    }
+    decoder.scale(scale(size, wanted));
+    let (pixel, started) = match decoder.color_space() {
+        ColorSpace::JCS_GRAYSCALE => (Pixel::Grey, decoder.grayscale()),
+        ColorSpace::JCS_YCbCr | ColorSpace::JCS_RGB => (Pixel::Rgb, decoder.rgb()),
+        _ => return Err(Unreadable::Unknown),
+    };
+    let mut started = started.map_err(|error| broken(&error))?;
+    let size = (edge(started.width())?, edge(started.height())?);
+    let mut strips = Strips::new(size, pixel, targets);
+    while let Some(rows) = strips.room() {
+        started.read_scanlines_into(rows).map_err(|error| broken(&error))?;
+        // It fills with grey what is not there.
+        if ran_dry.get() {
+            return Err(Unreadable::Damaged);
+        }
+        strips.develop()?;
+    }
+    strips.images()
+}
+
+/// The smallest scale, in eighths, at which nothing has to be enlarged.
+fn scale((width, height): (u32, u32), wanted: (u32, u32)) -> u8 {
+    let at_least = |side: u32, numerator: u8, wanted: u32| {
+        u64::from(side) * u64::from(numerator) >= u64::from(wanted) * 8
+    };
+    let enough =
+        |numerator: &u8| at_least(width, *numerator, wanted.0) && at_least(height, *numerator, wanted.1);
+    SCALES.into_iter().find(enough).unwrap_or(8)
+}
+
+/// The file, and whether more of it was wanted than there is.
+struct Watched<'a> {
+    rest: &'a [u8],
+    ran_dry: &'a Cell<bool>,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.rest.read(buffer)
+    }
+}
+
+impl BufRead for Watched<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.rest.is_empty() {
+            self.ran_dry.set(true);
+        }
+        Ok(self.rest)
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.rest.consume(amount);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_scale_that_is_large_enough_is_taken() {
+        for (size, wanted, numerator) in [
+            ((4000, 3000), (1024, 768), 4),
+            ((4000, 3000), (341, 256), 1),
+            ((4000, 3000), (500, 375), 1),
+            ((4000, 3000), (501, 375), 2),
+            ((4000, 3000), (2001, 1501), 8),
+            ((40, 30), (40, 30), 8),
+        ] {
+            assert_eq!(scale(size, wanted), numerator, "{size:?} {wanted:?}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The segments of a JPEG (ITU-T T.81, annex B): a marker, and for most of them a length and a payload.
+
+use crate::Unreadable;
+use crate::input::Input;
+
+pub(crate) const START: u8 = 0xd8;
+pub(crate) const END: u8 = 0xd9;
+pub(crate) const SCAN: u8 = 0xda;
+pub(crate) const APP0: u8 = 0xe0;
+pub(crate) const APP1: u8 = 0xe1;
+pub(crate) const APP2: u8 = 0xe2;
+pub(crate) const APP14: u8 = 0xee;
+
+/// What EXIF's segment begins with.
+pub(crate) const EXIF: &[u8] = b"Exif\0\0";
+
+/// What a segment of an ICC profile begins with.
+pub(crate) const ICC: &[u8] = b"ICC_PROFILE\0";
+
+/// What a segment holds, behind its length.
+pub(crate) fn payload<'a>(input: &mut Input<'a>) -> Result<&'a [u8], Unreadable> {
+    let length = usize::from(u16::from_be_bytes(input.array()?));
+    input.take(length.checked_sub(2).ok_or(Unreadable::Damaged)?)
+}

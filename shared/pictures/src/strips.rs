@@ -1,0 +1,237 @@
+//! Scales a picture while it is read: some of its rows at a time, so that most of it is never in memory at once. Pages of
+//! memory that a process touches for the first time are a large part of what a picture costs.
+
+use std::ops::Range;
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{CropBox, PixelType, Resizer};
+use image::{DynamicImage, GrayImage, RgbImage};
+
+use crate::Unreadable;
+use crate::derive::{Target, filter};
+
+/// Rows are read as many at a time as make so many bytes.
+const STRIP: usize = 2 * 1024 * 1024;
+
+/// How far the filter reaches, in pixels of the picture where it is not made smaller: Lanczos', and one for rounding.
+const REACH: f64 = 3.0;
+
+/// The channels of a picture, one byte each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pixel {
+    Grey,
+    Rgb,
+}
+
+impl Pixel {
+    fn bytes(self) -> usize {
+        match self {
+            Self::Grey => 1,
+            Self::Rgb => 3,
+        }
+    }
+
+    fn kind(self) -> PixelType {
+        match self {
+            Self::Grey => PixelType::U8,
+            Self::Rgb => PixelType::U8x3,
+        }
+    }
+}
+
+/// Images of a picture that comes from its first row to its last.
+pub(crate) struct Strips {
+    size: (u32, u32),
+    pixel: Pixel,
+    /// The rows that are there.
+    rows: Range<u32>,
+    window: Vec<u8>,
+    images: Vec<Growing>,
+    resizer: Resizer,
+}
+
+impl Strips {
+    pub(crate) fn new(size: (u32, u32), pixel: Pixel, targets: &[Target]) -> Self {
+        let images = targets.iter().map(|target| Growing::new(size, pixel, *target)).collect();
+        Self { size, pixel, rows: 0..0, window: Vec::new(), images, resizer: Resizer::new() }
+    }
+
+    /// Where the picture's next rows belong; `None` once all have come.
+    pub(crate) fn room(&mut self) -> Option<&mut [u8]> {
+        let left = self.size.1 - self.rows.end;
+        if left == 0 {
+            return None;
+        }
+        let count = u32::try_from((STRIP / self.stride().max(1)).max(1)).unwrap_or(u32::MAX).min(left);
+        let filled = self.window.len();
+        self.window.resize(filled + length(count) * self.stride(), 0);
+        self.rows.end += count;
+        Some(&mut self.window[filled..])
+    }
+
+    /// Makes what can be made of the rows that are there, and forgets those that nothing more is made of.
+    pub(crate) fn develop(&mut self) -> Result<(), Unreadable> {
+        let (width, rows) = (self.size.0, self.rows.clone());
+        let window = ImageRef::new(width, rows.end - rows.start, &self.window, self.pixel.kind());
+        let window = window.map_err(|_| Unreadable::Unknown)?;
+        let mut first = rows.end;
+        for image in &mut self.images {
+            let until = if rows.end == self.size.1 { image.target.height } else { image.ready(rows.end) };
+            image.grow(&window, rows.start, until, self.pixel, &mut self.resizer)?;
+            if until < image.target.height {
+                first = first.min(image.needs());
+            }
+        }
+        let first = first.max(rows.start);
+        self.window.drain(..length(first - rows.start) * self.stride());
+        self.rows.start = first;
+        Ok(())
+    }
+
+    /// The images, in the order of their targets.
+    pub(crate) fn images(self) -> Result<Vec<DynamicImage>, Unreadable> {
+        let pixel = self.pixel;
+        let images = self.images.into_iter().map(|image| image.finish(pixel));
+        images.collect::<Option<_>>().ok_or(Unreadable::Unknown)
+    }
+
+    /// Bytes of a row.
+    fn stride(&self) -> usize {
+        length(self.size.0) * self.pixel.bytes()
+    }
+}
+
+/// An image of which the rows before `done` are made.
+struct Growing {
+    target: Target,
+    /// What of the picture it shows.
+    shown: CropBox,
+    /// Rows of the picture for one of its own.
+    step: f64,
+    done: u32,
+    pixels: Vec<u8>,
+}
+
+impl Growing {
+    fn new(size: (u32, u32), pixel: Pixel, target: Target) -> Self {
+        let shown = target.shows(size);
+        let step = shown.height / f64::from(target.height);
+        let pixels = vec![0; length(target.width) * length(target.height) * pixel.bytes()];
+        Self { target, shown, step, done: 0, pixels }
+    }
+
+    /// Rows of the picture, beside those that a row lies on, that it is made of.
+    fn reach(&self) -> f64 {
+        REACH * self.step.max(1.0) + 1.0
+    }
+
+    /// The first row of the picture that is still needed.
+    fn needs(&self) -> u32 {
+        row(self.shown.top + f64::from(self.done) * self.step - self.reach())
+    }
+
+    /// The rows that can be made of the picture's before this one.
+    fn ready(&self, end: u32) -> u32 {
+        let rows = row((f64::from(end) - self.reach() - self.shown.top) / self.step);
+        rows.clamp(self.done, self.target.height)
+    }
+
+    /// Makes the rows before `until` of a window whose first row is that one of the picture.
+    fn grow(
+        &mut self,
+        window: &ImageRef<'_>,
+        first: u32,
+        until: u32,
+        pixel: Pixel,
+        resizer: &mut Resizer,
+    ) -> Result<(), Unreadable> {
+        if until <= self.done {
+            return Ok(());
+        }
+        let count = until - self.done;
+        let top = self.shown.top + f64::from(self.done) * self.step - f64::from(first);
+        // What rounding adds must not lie below the last row.
+        let height = (f64::from(count) * self.step).min(f64::from(window.height()) - top);
+        let options = filter().crop(self.shown.left, top, self.shown.width, height);
+        let stride = length(self.target.width) * pixel.bytes();
+        let rows = &mut self.pixels[length(self.done) * stride..length(until) * stride];
+        let mut rows = Image::from_slice_u8(self.target.width, count, rows, pixel.kind())
+            .map_err(|_| Unreadable::Unknown)?;
+        resizer.resize(window, &mut rows, &options).map_err(|_| Unreadable::Unknown)?;
+        self.done = until;
+        Ok(())
+    }
+
+    fn finish(self, pixel: Pixel) -> Option<DynamicImage> {
+        let (width, height) = (self.target.width, self.target.height);
+        match pixel {
+            Pixel::Grey => GrayImage::from_raw(width, height, self.pixels).map(DynamicImage::from),
+            Pixel::Rgb => RgbImage::from_raw(width, height, self.pixels).map(DynamicImage::from),
+        }
+    }
+}
+
+/// The row that a place lies on; the first one for what is above it.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pictures have fewer rows")]
+fn row(place: f64) -> u32 {
+    place.max(0.0) as u32
+}
+
+fn length(edge: u32) -> usize {
+    usize::try_from(edge).expect("32 bits fit")
+}
+
+#[cfg(test)]
+mod tests {
+    use plinth_domain::preset::Fit;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::derive::scale;
+
+    /// Reads a picture row by row, a few at a time.
+    fn read(picture: &RgbImage, targets: &[Target]) -> Vec<DynamicImage> {
+        let mut strips = Strips::new(picture.dimensions(), Pixel::Rgb, targets);
+        let mut rest = picture.as_raw().as_slice();
+        while let Some(rows) = strips.room() {
+            let (now, later) = rest.split_at(rows.len());
+            rows.copy_from_slice(now);
+            rest = later;
+            strips.develop().expect("scales");
+        }
+        strips.images().expect("are whole")
+    }
+
+    fn noise(width: u32, height: u32) -> RgbImage {
+        let mut random = 12_345_u32;
+        RgbImage::from_fn(width, height, |_, _| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            image::Rgb([24, 16, 8].map(|bits| (random >> bits).to_le_bytes()[0]))
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn a_picture_in_strips_gives_the_images_that_it_gives_as_a_whole(
+            width in prop_oneof![1_u32..40, 7_000_u32..9_000],
+            height in 1_u32..400,
+            edges in prop::collection::vec((1_u32..300, 1_u32..300, any::<bool>()), 1..4),
+        ) {
+            let picture = noise(width, height);
+            let targets: Vec<Target> = edges.into_iter().map(|(wide, high, covers)| Target {
+                width: wide.min(width),
+                height: high.min(height),
+                fit: if covers { Fit::Cover } else { Fit::Contain },
+            }).collect();
+            let whole = DynamicImage::from(picture.clone());
+            for (image, target) in read(&picture, &targets).iter().zip(&targets) {
+                let expected = scale(&whole, *target).expect("scales");
+                prop_assert_eq!((image.width(), image.height()), (target.width, target.height));
+                let furthest = image.as_bytes().iter().zip(expected.as_bytes()).map(|(one, other)| one.abs_diff(*other)).max();
+                prop_assert!(furthest <= Some(1), "{furthest:?} {target:?}");
+            }
+        }
+    }
+}
