@@ -73,7 +73,7 @@ impl Scans {
     async fn settle(&self, blob: &Blob, scan: &Scan) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         usage::hold(unit.connection(), blob.owner).await?;
-        let Some(scanned) = blobs::repository::set_scanned(unit.connection(), blob.id, scan).await? else {
+        let Some(scanned) = blobs::stages::set_scanned(unit.connection(), blob.id, scan).await? else {
             return Ok(());
         };
         let files = repository::files_with(unit.connection(), blob.id, None).await?;
@@ -94,7 +94,7 @@ impl Scans {
     pub async fn waive(&self) -> Result<u64> {
         let (mut waived, mut after) = (0, None);
         loop {
-            let found = blobs::repository::waiting(&self.stores.db, after, BATCH).await?;
+            let found = blobs::stages::waiting(&self.stores.db, after, BATCH).await?;
             let Some(last) = found.last() else { break };
             after = Some(*last);
             for id in found {
@@ -134,7 +134,7 @@ pub(super) async fn ask_again(stores: &Stores, pass: Pass) -> Result<u64> {
 async fn ask_for(stores: &Stores, state: ScanState, pass: Pass) -> Result<u64> {
     let (mut asked, mut after) = (0, None);
     loop {
-        let found = blobs::repository::not_asked_for(&stores.db, state, after, BATCH).await?;
+        let found = blobs::stages::not_asked_for(&stores.db, state, after, BATCH).await?;
         let Some(last) = found.last() else { return Ok(asked) };
         after = Some(*last);
         asked += found.len() as u64;
@@ -146,21 +146,21 @@ async fn ask_for(stores: &Stores, state: ScanState, pass: Pass) -> Result<u64> {
         for blob_id in &found {
             jobs.push(unit.enqueue(&ScanBlob { blob_id: *blob_id }).await?);
         }
-        blobs::repository::set_asked(unit.connection(), &found, &jobs).await?;
+        blobs::stages::set_asked(unit.connection(), &found, &jobs).await?;
         unit.commit().await?;
     }
 }
 
 /// A file has got bytes that were there before. Whoever calls holds the owner's usage row.
 pub(super) async fn joined(unit: &mut Unit, blob: BlobId, owner: UserId, file: FileId) -> Result<()> {
-    let scan = blobs::repository::scan_of(unit.connection(), blob).await?;
+    let scan = blobs::stages::scan_of(unit.connection(), blob).await?;
     if let Some(signature) = &scan.signature {
         let files = repository::files_with(unit.connection(), blob, Some(file)).await?;
         return quarantine(unit, owner, &files, signature).await;
     }
     if scan.state == ScanState::Unscanned && unit.stores().antivirus.clamd().is_some() {
         let job = unit.enqueue(&ScanBlob { blob_id: blob }).await?;
-        blobs::repository::set_pending(unit.connection(), blob, job).await?;
+        blobs::stages::set_pending(unit.connection(), blob, job).await?;
     }
     Ok(())
 }

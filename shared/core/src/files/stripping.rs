@@ -71,8 +71,7 @@ impl Stripping {
         let Some(mut unit) = self.hold(&picture.0).await? else { return Ok(()) };
         let (id, owner) = (picture.0.id, picture.0.owner);
         let stripped = Metadata { state: MetadataState::Stripped, reason: None };
-        let (are_due, content_type) =
-            blobs::repository::set_stripped(unit.connection(), id, &stripped).await?;
+        let (are_due, content_type) = blobs::stages::set_stripped(unit.connection(), id, &stripped).await?;
         let files = repository::files_with(unit.connection(), id, None).await?;
         if let (Some((file, _)), true) = (files.first(), are_due) {
             let of = Derivable { file: *file, blob: id, owner, content_type: &content_type };
@@ -86,7 +85,7 @@ impl Stripping {
         let Some(mut unit) = self.hold(&picture.0).await? else { return Ok(()) };
         let (id, owner) = (picture.0.id, picture.0.owner);
         let failed = Metadata { state: MetadataState::Failed, reason: Some(reason.to_owned()) };
-        blobs::repository::set_stripped(unit.connection(), id, &failed).await?;
+        blobs::stages::set_stripped(unit.connection(), id, &failed).await?;
         let files = repository::files_with(unit.connection(), id, None).await?;
         tell(&mut unit, owner, &files, reason).await?;
         unit.commit().await
@@ -146,7 +145,7 @@ impl Stripping {
             blobs::repository::set_stored(unit.connection(), received, scan, stripped, at).await?;
         }
         if let Some(taken_at) = taken_at {
-            blobs::repository::note_taken_at(unit.connection(), id, taken_at.as_str()).await?;
+            blobs::stages::note_taken_at(unit.connection(), id, taken_at.as_str()).await?;
         }
         let files = repository::files_with(unit.connection(), before.id, None).await?;
         let content = Content { blob: id, media_type: received.content_type, size };
@@ -160,10 +159,10 @@ impl Stripping {
         if let Some(same) = same {
             release(&mut unit, received.id).await?;
             // They came before the policy without any, or wait to be found so.
-            let standing = blobs::repository::hold_stored(unit.connection(), same).await?;
+            let standing = blobs::stages::hold_stored(unit.connection(), same).await?;
             if standing.is_some_and(|standing| standing.metadata == MetadataState::Kept) {
                 let stripped = Metadata { state: MetadataState::Stripped, reason: None };
-                blobs::repository::set_stripped(unit.connection(), same, &stripped).await?;
+                blobs::stages::set_stripped(unit.connection(), same, &stripped).await?;
             }
             for (file, _) in &files {
                 scans::joined(&mut unit, id, owner, *file).await?;
@@ -182,7 +181,7 @@ impl Stripping {
     async fn hold(&self, blob: &Blob) -> Result<Option<Unit>> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         usage::hold(unit.connection(), blob.owner).await?;
-        let standing = blobs::repository::hold_stored(unit.connection(), blob.id).await?;
+        let standing = blobs::stages::hold_stored(unit.connection(), blob.id).await?;
         let is_due = standing.is_some_and(|standing| {
             is_unstripped(standing.metadata) && passes_scan(standing.scan, &self.stores.antivirus)
         });
@@ -220,8 +219,7 @@ async fn ask_for(stores: &Stores, state: MetadataState, pass: Pass) -> Result<u6
     let (mut asked, mut after) = (0, None);
     loop {
         let found =
-            blobs::repository::not_about_to_be_stripped(&stores.db, state, too_large_pass, after, BATCH)
-                .await?;
+            blobs::stages::not_about_to_be_stripped(&stores.db, state, too_large_pass, after, BATCH).await?;
         let Some(last) = found.last() else { return Ok(asked) };
         after = Some(*last);
         asked += found.len() as u64;
@@ -233,7 +231,7 @@ async fn ask_for(stores: &Stores, state: MetadataState, pass: Pass) -> Result<u6
         for blob_id in &found {
             jobs.push(unit.enqueue(&StripMetadata { blob_id: *blob_id }).await?);
         }
-        blobs::repository::set_strip_jobs(unit.connection(), &found, &jobs).await?;
+        blobs::stages::set_strip_jobs(unit.connection(), &found, &jobs).await?;
         unit.commit().await?;
     }
 }
@@ -255,18 +253,18 @@ pub(super) async fn go_on(
 
 async fn ask(unit: &mut Unit, blob: BlobId) -> Result<()> {
     let job = unit.enqueue(&StripMetadata { blob_id: blob }).await?;
-    Ok(blobs::repository::set_strip_jobs(unit.connection(), &[blob], &[job]).await?)
+    Ok(blobs::stages::set_strip_jobs(unit.connection(), &[blob], &[job]).await?)
 }
 
 /// Under the policy, a file has got bytes that were there before, perhaps since before the policy. Whoever calls holds the
 /// owner's usage row.
 pub(super) async fn joined(unit: &mut Unit, blob: BlobId, owner: UserId, file: FileId) -> Result<()> {
-    if let Some(scan) = blobs::repository::set_unstripped(unit.connection(), blob).await? {
+    if let Some(scan) = blobs::stages::set_unstripped(unit.connection(), blob).await? {
         // With its verdict it is asked for otherwise.
         if passes_scan(scan, &unit.stores().antivirus) {
             ask(unit, blob).await?;
         }
-    } else if let Some(reason) = blobs::repository::strip_failure(unit.connection(), blob).await? {
+    } else if let Some(reason) = blobs::stages::strip_failure(unit.connection(), blob).await? {
         let files = repository::files_with(unit.connection(), blob, Some(file)).await?;
         tell(unit, owner, &files, &reason).await?;
     }

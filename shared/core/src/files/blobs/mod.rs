@@ -11,6 +11,7 @@ mod receiver;
 mod removal;
 pub(super) mod repository;
 mod rewrap;
+pub(super) mod stages;
 mod transfers;
 pub(super) mod usage;
 
