@@ -27,16 +27,15 @@ async fn main() -> Result<()> {
     let (count, at_once): (u32, usize) = (count.parse()?, at_once.parse()?);
     let file = std::fs::read(picture).with_context(|| format!("reading {picture}"))?;
     let recipes: Vec<Recipe> = RECIPES.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-    let darkroom = Darkroom::new(worker()?);
+    let darkroom = Darkroom::new(program()?);
     // The first of them finds no page of the program in memory.
     develop(&darkroom, &file, &recipes).await?;
     let began = Instant::now();
     let work = (0..count).map(|_| develop(&darkroom, &file, &recipes));
     futures_util::stream::iter(work).buffer_unordered(at_once).try_collect::<()>().await?;
     let seconds = began.elapsed().as_secs_f64();
-    let kib = |who| getrusage(who).map(|usage| usage.max_rss());
-    let (own, child) = (kib(UsageWho::RUSAGE_SELF)?, kib(UsageWho::RUSAGE_CHILDREN)?);
-    let children = i64::try_from(at_once)?.saturating_mul(child);
+    let child = u64::try_from(getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss())?;
+    let (own, children) = (peak()?, u64::try_from(at_once)?.saturating_mul(child));
     let line = json!({
         "images_per_second": f64::from(count) / seconds,
         "peak_mib": (own + children) / 1024,
@@ -50,8 +49,15 @@ async fn develop(darkroom: &Darkroom, file: &[u8], recipes: &[Recipe]) -> Result
     Ok(())
 }
 
-/// The worker that was built together with this program.
-fn worker() -> Result<PathBuf> {
+/// KiB that this program had at most. What `getrusage` tells of a process is at least what the one had that started it.
+fn peak() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
+
+/// What was built together with this program.
+fn program() -> Result<PathBuf> {
     let folder = std::env::current_exe()?.parent().and_then(|folder| folder.parent()).map(PathBuf::from);
-    Ok(folder.context("this program lies in no target folder")?.join("plinth-worker"))
+    Ok(folder.context("this program lies in no target folder")?.join("plinth-darkroom"))
 }
