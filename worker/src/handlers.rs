@@ -36,7 +36,7 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
     });
     let processing = Processing::new(stores, &settings.files.presets);
     let studio =
-        files::Studio { processing: processing.clone(), darkroom: files::Darkroom::of_this_program()? };
+        files::Studio { processing: processing.clone(), darkroom: files::Darkroom::beside_this_program()? };
     let remaking = studio.clone();
     let purge = Purge::new(stores);
     let scans = Scans::new(stores, &settings.files.presets);

@@ -25,16 +25,6 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    #[command(flatten)]
-    Ours(Ours),
-    /// Derive the images of one file, or strip it. A worker starts this, and talks to it.
-    #[command(hide = true)]
-    Render,
-}
-
-/// What people and systems ask for.
-#[derive(Subcommand)]
-enum Ours {
     /// Take jobs until SIGTERM or SIGINT, then finish or hand back what runs and exit.
     Run(app::Run),
     /// Remove once what is over, print one line of JSON, and exit: for cron.
@@ -64,14 +54,7 @@ enum Ours {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match arguments.command {
-        Command::Ours(command) => execute(command),
-        // What reads hostile files knows nothing of us: no settings, no telemetry, no connections, one thread.
-        Command::Render => {
-            plinth_pictures::serve(std::io::stdin().lock(), std::io::stdout().lock()).map_err(Into::into)
-        }
-    };
-    match done {
+    match execute(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The last word of a process whose log may not have been set up.
@@ -81,26 +64,26 @@ fn main() -> ExitCode {
     }
 }
 
-fn execute(command: Ours) -> anyhow::Result<()> {
+fn execute(command: Command) -> anyhow::Result<()> {
     let settings = Settings::load()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match command {
-            Ours::Run(run) => app::run(settings, run).await,
-            Ours::Cleanup(arguments) => cleanup::command::run(&settings, arguments).await,
-            Ours::Reconcile(arguments) => reconcile::command::run(&settings, &arguments).await,
-            Ours::Scan(arguments) => print(&scan::run(&settings, &arguments).await?),
-            Ours::Strip(arguments) => print(&strip::run(&settings, &arguments).await?),
-            Ours::Keys(command) => {
+            Command::Run(run) => app::run(settings, run).await,
+            Command::Cleanup(arguments) => cleanup::command::run(&settings, arguments).await,
+            Command::Reconcile(arguments) => reconcile::command::run(&settings, &arguments).await,
+            Command::Scan(arguments) => print(&scan::run(&settings, &arguments).await?),
+            Command::Strip(arguments) => print(&strip::run(&settings, &arguments).await?),
+            Command::Keys(command) => {
                 let (line, is_well) = keys::run(&settings, &command).await?;
                 print(&line)?;
                 anyhow::ensure!(is_well, "not every key could be wrapped anew");
                 Ok(())
             }
-            Ours::Periodic(arguments) => periodic::command::run(&settings, &arguments).await,
-            Ours::Jobs(command) => print(&jobs::run(settings, command).await?),
-            Ours::Queues(command) => print(&queues::run(settings, command).await?),
-            Ours::Variants(command) => print(&variants::run(settings, command).await?),
+            Command::Periodic(arguments) => periodic::command::run(&settings, &arguments).await,
+            Command::Jobs(command) => print(&jobs::run(settings, command).await?),
+            Command::Queues(command) => print(&queues::run(settings, command).await?),
+            Command::Variants(command) => print(&variants::run(settings, command).await?),
         }
     });
     // A handler that blocks its thread does not hold the process.

@@ -16,7 +16,7 @@ use crate::placeholder::blurhash;
 use crate::source::Source;
 
 /// What a process has before it has read anything, in bytes.
-pub(crate) const OWN: u64 = 32 * 1024 * 1024;
+pub(crate) const OWN: u64 = 16 * 1024 * 1024;
 
 /// Bytes that a pixel of a derived image takes while it is turned, converted and written.
 const PER_PIXEL_IN_WORK: u64 = 40;
@@ -53,7 +53,8 @@ pub fn weigh(file: &[u8], recipes: &[Recipe], max_pixels: u64) -> Result<u64, Un
     let all = pixels.fold(0, u64::saturating_add).saturating_mul(PER_PIXEL);
     // Decoders may take the file twice.
     let file = u64::try_from(file.len()).unwrap_or(u64::MAX).saturating_mul(2);
-    let decoding = source.memory(wanted(source.size(), source.orientation, recipes));
+    let of_the_file = steps.iter().map(|step| u64::from(step.of.is_none())).sum();
+    let decoding = source.memory(wanted(source.size(), source.orientation, recipes), of_the_file);
     Ok([file, decoding, largest, all].into_iter().fold(OWN, u64::saturating_add))
 }
 

@@ -33,33 +33,26 @@ impl<'a> Source<'a> {
         if let Some(refusal) = sniff::refusal(file) {
             return Err(refusal);
         }
-        let source = if file.starts_with(&jpeg::MAGIC) {
+        if file.starts_with(&jpeg::MAGIC) {
             let header = jpeg::Header::read(file)?;
             // The inks of printers are for the other library.
             if matches!(header.components, 1 | 3) {
-                Self::jpeg(file, header, max_pixels)
-            } else {
-                Self::other(file, max_pixels)?
+                return Self::jpeg(file, header, max_pixels);
             }
-        } else {
-            Self::other(file, max_pixels)?
-        };
-        let (width, height) = source.size();
-        if u64::from(width) * u64::from(height) > max_pixels {
-            return Err(Unreadable::TooManyPixels);
         }
-        Ok(source)
+        Self::other(file, max_pixels)
     }
 
-    fn jpeg(file: &'a [u8], mut header: jpeg::Header<'a>, max_pixels: u64) -> Self {
+    fn jpeg(file: &'a [u8], mut header: jpeg::Header<'a>, max_pixels: u64) -> Result<Self, Unreadable> {
+        within(header.size, max_pixels)?;
         let orientation = header.exif.and_then(Orientation::from_exif_chunk);
-        Self {
+        Ok(Self {
             max_pixels,
             orientation: orientation.unwrap_or(Orientation::NoTransforms),
             profile: header.profile.take(),
             exif: header.exif.map(<[u8]>::to_vec),
             pixels: Pixels::Jpeg { file, header },
-        }
+        })
     }
 
     fn other(file: &'a [u8], max_pixels: u64) -> Result<Self, Unreadable> {
@@ -69,6 +62,7 @@ impl<'a> Source<'a> {
         limits.max_alloc = Some(MAX_ALLOCATION);
         reader.limits(limits);
         let mut decoder = Box::new(reader.into_decoder()?);
+        within(decoder.dimensions(), max_pixels)?;
         if decoder.total_bytes() > MAX_ALLOCATION {
             return Err(Unreadable::TooMuchMemory);
         }
@@ -89,10 +83,10 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The bytes that decoding will take, where `wanted` are the pixels that are needed.
-    pub(crate) fn memory(&self, wanted: (u32, u32)) -> u64 {
+    /// The bytes that decoding will take, where `wanted` are the pixels that are needed, for so many images.
+    pub(crate) fn memory(&self, wanted: (u32, u32), images: u64) -> u64 {
         match &self.pixels {
-            Pixels::Jpeg { header, .. } => header.memory(wanted),
+            Pixels::Jpeg { header, .. } => header.memory(wanted, images),
             // Decoders hold about twice as much of their own: coefficients, planes, lines.
             Pixels::Other(decoder) => decoder.total_bytes().saturating_mul(3),
         }
@@ -112,4 +106,8 @@ impl<'a> Source<'a> {
             }
         }
     }
+}
+
+fn within((width, height): (u32, u32), max_pixels: u64) -> Result<(), Unreadable> {
+    if u64::from(width) * u64::from(height) > max_pixels { Err(Unreadable::TooManyPixels) } else { Ok(()) }
 }

@@ -10,8 +10,8 @@ use image::{DynamicImage, GrayImage, RgbImage};
 use crate::Unreadable;
 use crate::derive::{Target, filter};
 
-/// Rows are read as many at a time as make so many bytes.
-const STRIP: usize = 2 * 1024 * 1024;
+/// Rows are read as many at a time as make so many bytes: they stay in the processor's cache.
+const STRIP: usize = 512 * 1024;
 
 /// How far the filter reaches, in pixels of the picture where it is not made smaller: Lanczos', and one for rounding.
 const REACH: f64 = 3.0;
@@ -24,13 +24,6 @@ pub(crate) enum Pixel {
 }
 
 impl Pixel {
-    fn bytes(self) -> usize {
-        match self {
-            Self::Grey => 1,
-            Self::Rgb => 3,
-        }
-    }
-
     fn kind(self) -> PixelType {
         match self {
             Self::Grey => PixelType::U8,
@@ -45,6 +38,7 @@ pub(crate) struct Strips {
     pixel: Pixel,
     /// The rows that are there.
     rows: Range<u32>,
+    /// These rows, and behind them what is written over by the next ones.
     window: Vec<u8>,
     images: Vec<Growing>,
     resizer: Resizer,
@@ -62,46 +56,50 @@ impl Strips {
         if left == 0 {
             return None;
         }
-        let count = u32::try_from((STRIP / self.stride().max(1)).max(1)).unwrap_or(u32::MAX).min(left);
-        let filled = self.window.len();
-        self.window.resize(filled + length(count) * self.stride(), 0);
+        let stride = self.stride();
+        let count = u32::try_from((STRIP / stride.max(1)).max(1)).unwrap_or(u32::MAX).min(left);
+        let filled = length(self.rows.end - self.rows.start) * stride;
         self.rows.end += count;
-        Some(&mut self.window[filled..])
+        let end = filled + length(count) * stride;
+        if self.window.len() < end {
+            self.window.resize(end, 0);
+        }
+        Some(&mut self.window[filled..end])
     }
 
     /// Makes what can be made of the rows that are there, and forgets those that nothing more is made of.
     pub(crate) fn develop(&mut self) -> Result<(), Unreadable> {
-        let (width, rows) = (self.size.0, self.rows.clone());
-        let window = ImageRef::new(width, rows.end - rows.start, &self.window, self.pixel.kind());
+        let (rows, stride) = (self.rows.clone(), self.stride());
+        let filled = length(rows.end - rows.start) * stride;
+        let window = &self.window[..filled];
+        let window = ImageRef::new(self.size.0, rows.end - rows.start, window, self.pixel.kind());
         let window = window.map_err(|_| Unreadable::Unknown)?;
         let mut first = rows.end;
         for image in &mut self.images {
             let until = if rows.end == self.size.1 { image.target.height } else { image.ready(rows.end) };
-            image.grow(&window, rows.start, until, self.pixel, &mut self.resizer)?;
+            image.grow(&window, rows.start, until, &mut self.resizer)?;
             if until < image.target.height {
                 first = first.min(image.needs());
             }
         }
-        let first = first.max(rows.start);
-        self.window.drain(..length(first - rows.start) * self.stride());
-        self.rows.start = first;
+        self.rows.start = first.max(rows.start);
+        self.window.copy_within(length(self.rows.start - rows.start) * stride..filled, 0);
         Ok(())
     }
 
     /// The images, in the order of their targets.
     pub(crate) fn images(self) -> Result<Vec<DynamicImage>, Unreadable> {
-        let pixel = self.pixel;
-        let images = self.images.into_iter().map(|image| image.finish(pixel));
-        images.collect::<Option<_>>().ok_or(Unreadable::Unknown)
+        let mut resizer = self.resizer;
+        self.images.into_iter().map(|image| image.finish(&mut resizer)).collect()
     }
 
     /// Bytes of a row.
     fn stride(&self) -> usize {
-        length(self.size.0) * self.pixel.bytes()
+        length(self.size.0) * self.pixel.kind().size()
     }
 }
 
-/// An image of which the rows before `done` are made.
+/// An image of which the rows before `done` are made, as wide as the picture still.
 struct Growing {
     target: Target,
     /// What of the picture it shows.
@@ -109,15 +107,14 @@ struct Growing {
     /// Rows of the picture for one of its own.
     step: f64,
     done: u32,
-    pixels: Vec<u8>,
+    rows: Image<'static>,
 }
 
 impl Growing {
     fn new(size: (u32, u32), pixel: Pixel, target: Target) -> Self {
         let shown = target.shows(size);
         let step = shown.height / f64::from(target.height);
-        let pixels = vec![0; length(target.width) * length(target.height) * pixel.bytes()];
-        Self { target, shown, step, done: 0, pixels }
+        Self { target, shown, step, done: 0, rows: Image::new(size.0, target.height, pixel.kind()) }
     }
 
     /// Rows of the picture, beside those that a row lies on, that it is made of.
@@ -142,32 +139,37 @@ impl Growing {
         window: &ImageRef<'_>,
         first: u32,
         until: u32,
-        pixel: Pixel,
         resizer: &mut Resizer,
     ) -> Result<(), Unreadable> {
         if until <= self.done {
             return Ok(());
         }
-        let count = until - self.done;
+        let (width, kind, count) = (self.rows.width(), self.rows.pixel_type(), until - self.done);
         let top = self.shown.top + f64::from(self.done) * self.step - f64::from(first);
         // What rounding adds must not lie below the last row.
         let height = (f64::from(count) * self.step).min(f64::from(window.height()) - top);
-        let options = filter().crop(self.shown.left, top, self.shown.width, height);
-        let stride = length(self.target.width) * pixel.bytes();
-        let rows = &mut self.pixels[length(self.done) * stride..length(until) * stride];
-        let mut rows = Image::from_slice_u8(self.target.width, count, rows, pixel.kind())
-            .map_err(|_| Unreadable::Unknown)?;
+        let options = filter().crop(0.0, top, width.into(), height);
+        let stride = length(width) * kind.size();
+        let rows = &mut self.rows.buffer_mut()[length(self.done) * stride..length(until) * stride];
+        let mut rows = Image::from_slice_u8(width, count, rows, kind).map_err(|_| Unreadable::Unknown)?;
         resizer.resize(window, &mut rows, &options).map_err(|_| Unreadable::Unknown)?;
         self.done = until;
         Ok(())
     }
 
-    fn finish(self, pixel: Pixel) -> Option<DynamicImage> {
-        let (width, height) = (self.target.width, self.target.height);
-        match pixel {
-            Pixel::Grey => GrayImage::from_raw(width, height, self.pixels).map(DynamicImage::from),
-            Pixel::Rgb => RgbImage::from_raw(width, height, self.pixels).map(DynamicImage::from),
-        }
+    /// Makes it as narrow as it shall be.
+    fn finish(self, resizer: &mut Resizer) -> Result<DynamicImage, Unreadable> {
+        let (Target { width, height, .. }, kind) = (self.target, self.rows.pixel_type());
+        let mut image = Image::new(width, height, kind);
+        let options = filter().crop(self.shown.left, 0.0, self.shown.width, height.into());
+        resizer.resize(&self.rows, &mut image, &options).map_err(|_| Unreadable::Unknown)?;
+        let pixels = image.into_vec();
+        let image = if kind == PixelType::U8 {
+            GrayImage::from_raw(width, height, pixels).map(DynamicImage::from)
+        } else {
+            RgbImage::from_raw(width, height, pixels).map(DynamicImage::from)
+        };
+        image.ok_or(Unreadable::Unknown)
     }
 }
 

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use nix::sys::signal::Signal;
 use plinth_domain::preset::Recipe;
+use plinth_pictures::contain::ENVIRONMENT;
 use plinth_pictures::protocol::{
     Grant, MAX_MESSAGE, Request, Weighed, frame_of, message, read_frame, write_frame,
 };
@@ -19,7 +20,7 @@ use plinth_worker::files::{Breakdown, Darkroom};
 const MAX_PIXELS: u64 = 100_000_000;
 
 pub(crate) fn program() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_plinth-worker"))
+    PathBuf::from(env!("CARGO_BIN_EXE_plinth-darkroom"))
 }
 
 pub(crate) fn recipes() -> Vec<Recipe> {
@@ -43,9 +44,8 @@ pub(crate) fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
 /// A child that nobody has said anything to yet.
 fn child() -> Child {
     let child = Command::new(program())
-        .arg("render")
         .env_clear()
-        .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
+        .envs(ENVIRONMENT)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -109,7 +109,7 @@ async fn memory_that_was_not_granted_is_not_had() {
 #[tokio::test]
 async fn a_child_dies_with_its_worker() {
     // The shell is the worker; the child's input stays open in this process.
-    let script = format!("exec 3<&0; '{}' render <&3 & echo $!; wait", program().display());
+    let script = format!("exec 3<&0; '{}' <&3 & echo $!; wait", program().display());
     let shell = Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut shell = shell.expect("sh starts");
     let _input = shell.stdin.take().expect("is piped");
@@ -209,9 +209,16 @@ async fn a_child_learns_nothing_of_the_workers_environment() {
     let seen = std::fs::read_to_string(&seen).expect("was written");
     // What the shell itself adds, and what the allocator is told.
     for line in seen.lines() {
-        let known = ["PWD=/", "OLDPWD=", "SHLVL=", "_=", "MIMALLOC_ARENA_EAGER_COMMIT=0", "/"];
+        let known = ["PWD=/", "OLDPWD=", "SHLVL=", "_=", "GLIBC_TUNABLES=glibc.malloc.", "/"];
         assert!(known.iter().any(|known| line.starts_with(known)), "{line}");
     }
+}
+
+#[test]
+fn without_the_program_beside_it_a_worker_says_so_at_once() {
+    // This test's own program lies in another folder than those that it tests.
+    let told = Darkroom::beside_this_program().expect_err("it is not there").to_string();
+    assert!(told.ends_with("plinth-darkroom cannot be read; it belongs beside plinth-worker"), "{told}");
 }
 
 #[tokio::test]

@@ -8,6 +8,13 @@ use nix::sys::resource::{Resource, setrlimit};
 /// The memory of a child, in bytes, whatever it is granted.
 pub const MAX_MEMORY: u64 = 1024 * 1024 * 1024;
 
+/// The environment of a child. For glibc's allocator: huge pages where the system has them for who asks, all memory in one
+/// piece, and none given back before the end. A fresh process spends a seventh of its time on small pages otherwise.
+pub const ENVIRONMENT: [(&str, &str); 1] = [(
+    "GLIBC_TUNABLES",
+    "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=1073741824",
+)];
+
 /// The time of a processor that a child may use, in seconds.
 pub const MAX_CPU_SECONDS: u64 = 20;
 

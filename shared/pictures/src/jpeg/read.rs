@@ -18,14 +18,15 @@ const SCALES: [u8; 4] = [1, 2, 4, 8];
 const COEFFICIENTS: u64 = 6;
 
 impl Header<'_> {
-    /// The memory for a picture of which no less than this is wanted, in bytes.
-    pub(crate) fn memory(&self, wanted: (u32, u32)) -> u64 {
+    /// The memory for so many images of a picture of which no less than this is wanted, in bytes.
+    pub(crate) fn memory(&self, wanted: (u32, u32), images: u64) -> u64 {
         let pixels = u64::from(self.size.0) * u64::from(self.size.1);
         let kept = if self.is_in_one_scan { 0 } else { pixels.saturating_mul(COEFFICIENTS) };
         let numerator = u64::from(scale(self.size, wanted));
         let decoded = pixels.saturating_mul(numerator * numerator) / 64;
-        // Where an image is tiny, each of its rows is made of all of the picture's.
-        kept.saturating_add(decoded.saturating_mul(6))
+        // Its rows, where an image is so small that each of its own is made of all of them; and each image is as wide as
+        // the picture at first.
+        kept.saturating_add(decoded.saturating_mul(3).saturating_mul(images.saturating_add(1)))
     }
 }
 

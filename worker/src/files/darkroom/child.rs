@@ -7,14 +7,21 @@ use std::process::{ExitStatus, Stdio};
 
 use nix::sys::signal::Signal;
 use plinth_pictures::Unreadable;
+use plinth_pictures::contain::ENVIRONMENT;
 use plinth_pictures::protocol::{self, MAX_MESSAGE, ProtocolError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 
+use super::PROGRAM;
+
 /// Bytes of a child's last words that are read.
 const LAST_WORDS: u64 = 2 * 1024;
+
+/// What every user may give to a pipe, in bytes.
+#[cfg(target_os = "linux")]
+const PIPE: i32 = 1024 * 1024;
 
 /// What Rust says before it aborts for want of memory.
 const NO_MEMORY: &str = "memory allocation of";
@@ -42,14 +49,12 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts `program render`. Nothing of our environment reaches it, and no signal that is meant for our group.
+    /// Starts the program. Nothing of our environment reaches it, and no signal that is meant for our group.
     pub(super) fn start(program: &Path) -> Result<Self, Breakdown> {
         let spawned = Command::new(program)
-            .arg0("plinth-worker")
-            .arg("render")
+            .arg0(PROGRAM)
             .env_clear()
-            // The allocator asks for memory when it is needed, so that what is asked for can be limited.
-            .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
+            .envs(ENVIRONMENT)
             .current_dir("/")
             .process_group(0)
             .stdin(Stdio::piped())
@@ -61,6 +66,8 @@ impl Child {
         let (input, output, errors) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
         let pipes = (|| Some((input?, output?, errors?)))();
         let (input, output, errors) = pipes.expect("each was asked for");
+        #[cfg(target_os = "linux")]
+        widen(&input);
         Ok(Self { process, input, output, errors })
     }
 
@@ -111,6 +118,13 @@ impl Child {
         let status = self.process.wait().await.map_err(Breakdown::Wait)?;
         meaning(status, words)
     }
+}
+
+/// A file goes through in fewer pieces, each of which wakes one of the two processes; where there is no more room for pipes
+/// it goes through all the same.
+#[cfg(target_os = "linux")]
+fn widen(pipe: &ChildStdin) {
+    let _ = nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_SETPIPE_SZ(PIPE));
 }
 
 fn meaning(status: ExitStatus, words: String) -> Result<Unreadable, Breakdown> {

@@ -2,6 +2,9 @@
 
 mod child;
 
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,11 +33,30 @@ const MEBIBYTE: u64 = 1024 * 1024;
 /// of processor time.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// The program that children are, beside this one.
+pub(crate) const PROGRAM: &str = "plinth-darkroom";
+
 /// Starts children and talks to them. Clones share the budget.
 #[derive(Debug, Clone)]
 pub struct Darkroom {
-    program: Arc<PathBuf>,
+    program: Arc<Program>,
     budget: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct Program {
+    path: PathBuf,
+    /// Open as long as the path is that of its descriptor.
+    _file: Option<File>,
+}
+
+/// Why there can be no children.
+#[derive(Debug, thiserror::Error)]
+pub enum NoDarkroom {
+    #[error("nobody knows where this program lies")]
+    Nowhere(#[source] io::Error),
+    #[error("{} cannot be read; it belongs beside plinth-worker", path.display())]
+    Absent { path: PathBuf, source: io::Error },
 }
 
 /// Why a child gave no pictures.
@@ -53,19 +75,29 @@ impl From<ProtocolError> for Trouble {
 }
 
 impl Darkroom {
-    /// Children are `program render`.
-    pub fn new(program: PathBuf) -> Self {
-        let budget = usize::try_from(BUDGET).expect("32 bits fit");
-        Self { program: Arc::new(program), budget: Arc::new(Semaphore::new(budget)) }
+    /// Children are of this program.
+    pub fn new(path: PathBuf) -> Self {
+        Self::of(Program { path, _file: None })
     }
 
-    /// Children are of this program, also when its file has been replaced meanwhile.
+    /// Children are of the program that was built and installed together with this one, also when its file has been
+    /// replaced meanwhile.
     ///
     /// # Errors
-    /// Nobody knows which it is.
-    pub fn of_this_program() -> std::io::Result<Self> {
-        let own = PathBuf::from("/proc/self/exe");
-        if own.exists() { Ok(Self::new(own)) } else { Ok(Self::new(std::env::current_exe()?)) }
+    /// It is not there.
+    pub fn beside_this_program() -> Result<Self, NoDarkroom> {
+        let path = std::env::current_exe().map_err(NoDarkroom::Nowhere)?.with_file_name(PROGRAM);
+        let file = File::open(&path).map_err(|source| NoDarkroom::Absent { path: path.clone(), source })?;
+        let held = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        if held.exists() {
+            return Ok(Self::of(Program { path: held, _file: Some(file) }));
+        }
+        Ok(Self::new(path))
+    }
+
+    fn of(program: Program) -> Self {
+        let budget = usize::try_from(BUDGET).expect("32 bits fit");
+        Self { program: Arc::new(program), budget: Arc::new(Semaphore::new(budget)) }
     }
 
     /// Makes an image by each recipe, in their order, or says for the owner of the file why there is none.
@@ -96,7 +128,7 @@ impl Darkroom {
         request: &Request,
         hear: impl AsyncFnOnce(&mut Child) -> Result<T, Trouble>,
     ) -> Result<Result<T, Unreadable>, Breakdown> {
-        let mut child = Child::start(&self.program)?;
+        let mut child = Child::start(&self.program.path)?;
         match self.converse(&mut child, file, request, hear).await {
             Ok(heard) => Ok(Ok(heard)),
             Err(Trouble::Unreadable(reason)) => Ok(Err(reason)),
