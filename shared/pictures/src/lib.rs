@@ -3,10 +3,12 @@
 //! What reads such a file runs in a child process ([`serve`]) that has given up everything but its memory, its input
 //! and its output ([`contain`]); [`protocol`] is what it and the worker say to each other.
 
+mod avif;
 mod colour;
 pub mod contain;
 mod derive;
 mod encode;
+mod input;
 mod jpeg;
 pub mod metadata;
 mod placeholder;

@@ -5,6 +5,7 @@ use std::io::Cursor;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
+use crate::avif::Avif;
 use crate::{Unreadable, jpeg, sniff};
 
 /// What a decoder may allocate for one picture, in bytes.
@@ -15,6 +16,8 @@ pub(crate) struct Source<'a> {
     decoder: Box<dyn ImageDecoder + 'a>,
     /// The file, where it is a JPEG.
     jpeg: Option<&'a [u8]>,
+    /// Bytes that decoding takes in any case.
+    at_least: u64,
     max_pixels: u64,
     pub(crate) orientation: Orientation,
     /// An ICC profile.
@@ -28,13 +31,26 @@ impl<'a> Source<'a> {
         if let Some(refusal) = sniff::refusal(bytes) {
             return Err(refusal);
         }
+        if sniff::is_avif(bytes) {
+            let avif = Avif::open(bytes)?;
+            let memory = avif.memory();
+            return Self::of(Box::new(avif), None, memory, max_pixels);
+        }
         let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
         let mut reader = reader.map_err(|_| Unreadable::Unknown)?;
         let mut limits = Limits::default();
         limits.max_alloc = Some(MAX_ALLOCATION);
         reader.limits(limits);
         let jpeg = (reader.format() == Some(ImageFormat::Jpeg)).then_some(bytes);
-        let mut decoder = Box::new(reader.into_decoder()?);
+        Self::of(Box::new(reader.into_decoder()?), jpeg, 0, max_pixels)
+    }
+
+    fn of(
+        mut decoder: Box<dyn ImageDecoder + 'a>,
+        jpeg: Option<&'a [u8]>,
+        at_least: u64,
+        max_pixels: u64,
+    ) -> Result<Self, Unreadable> {
         let (width, height) = decoder.dimensions();
         if u64::from(width) * u64::from(height) > max_pixels {
             return Err(Unreadable::TooManyPixels);
@@ -45,7 +61,7 @@ impl<'a> Source<'a> {
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let profile = decoder.icc_profile().unwrap_or_default();
         let exif = decoder.exif_metadata().unwrap_or_default();
-        Ok(Self { decoder, jpeg, max_pixels, orientation, profile, exif })
+        Ok(Self { decoder, jpeg, at_least, max_pixels, orientation, profile, exif })
     }
 
     /// Pixels, as they are stored.
@@ -56,7 +72,7 @@ impl<'a> Source<'a> {
     /// The bytes that decoding will take, where `wanted` are the pixels that are needed.
     pub(crate) fn memory(&self, wanted: (u32, u32)) -> u64 {
         // Decoders hold about twice as much of their own: coefficients, planes, lines.
-        let whole = self.decoder.total_bytes().saturating_mul(3);
+        let whole = self.decoder.total_bytes().saturating_mul(3).max(self.at_least);
         self.jpeg.map_or(whole, |_| whole.max(jpeg::memory(self.size(), wanted)))
     }
 

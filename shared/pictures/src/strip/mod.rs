@@ -5,7 +5,6 @@
 
 mod bmp;
 mod gif;
-mod input;
 mod jpeg;
 mod png;
 mod tiff;
@@ -15,6 +14,7 @@ use image::metadata::Orientation;
 use plinth_domain::picture::TakenAt;
 
 use crate::Unreadable;
+use crate::input;
 use crate::metadata::taken_at;
 use crate::render::OWN;
 
