@@ -52,6 +52,9 @@ impl<'a> Source<'a> {
         max_pixels: u64,
     ) -> Result<Self, Unreadable> {
         let (width, height) = decoder.dimensions();
+        if width == 0 || height == 0 {
+            return Err(Unreadable::Damaged);
+        }
         if u64::from(width) * u64::from(height) > max_pixels {
             return Err(Unreadable::TooManyPixels);
         }

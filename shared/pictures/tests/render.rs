@@ -336,10 +336,16 @@ fn what_is_no_image_has_a_reason() {
         ("half a PNG", encode(quarters(), ImageFormat::Png)[..60].to_vec()),
         ("only a JPEG's start", jpeg[..20].to_vec()),
         ("a size of nothing", png_bomb(0, 0)),
+        (
+            "a line of no height",
+            b"GIF89a\x40\x09\0\0\0\0\0\x2c\0\0\0\0\x40\x09\0\0\0\x02\x01\0\0\x3b".to_vec(),
+        ),
         ("pixels that are missing", png_bomb(5_000, 5_000)),
         ("a HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec()),
     ] {
-        let reason = render(&bytes, &recipes(&[SMALL]), MAX_PIXELS).expect_err(what).to_string();
+        let recipes = recipes(&[SMALL, "64x64 cover webp q75"]);
+        let _ = weigh(&bytes, &recipes, MAX_PIXELS);
+        let reason = render(&bytes, &recipes, MAX_PIXELS).expect_err(what).to_string();
         assert!(reason.ends_with('.'), "{what}: {reason}");
     }
 }
