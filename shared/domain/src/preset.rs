@@ -78,8 +78,8 @@ pub const MAX_EDGE: u32 = 4_096;
 
 const MAX_PRESETS: usize = 16;
 
-/// The kinds of file, as they are sniffed, that derived images are expected of. Of the last two none can be made yet:
-/// their owners are told so.
+/// The kinds of file, as they are sniffed, that derived images are expected of. Of the last none can be made: its owners
+/// are told so.
 pub const IMAGE_TYPES: [&str; 8] = [
     "image/jpeg",
     "image/png",

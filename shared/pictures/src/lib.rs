@@ -3,6 +3,7 @@
 //! What reads such a file runs in a child process ([`serve`]) that has given up everything but its memory, its input
 //! and its output ([`contain`]); [`protocol`] is what it and the worker say to each other.
 
+mod avif;
 mod colour;
 pub mod contain;
 mod derive;

@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 pub enum Unreadable {
     #[error("The file is not an image of a kind that is understood.")]
     Unknown,
-    #[error("HEIC images cannot be shown. JPEG, PNG, GIF, WebP, BMP and TIFF can.")]
+    #[error("HEIC images cannot be shown. JPEG, PNG, GIF, WebP, AVIF, BMP and TIFF can.")]
     Heic,
-    #[error("AVIF images cannot be shown. JPEG, PNG, GIF, WebP, BMP and TIFF can.")]
+    #[error(
+        "AVIF images that are cropped, layered, moving or made of tiles cannot be shown. Single ones can."
+    )]
     Avif,
     #[error(
         "Metadata cannot be removed from images of this kind. It can from JPEG, PNG, GIF, WebP, BMP and most TIFF."

@@ -1,19 +1,29 @@
-//! Kinds of pictures that are known and cannot be read: their owners are told so by name.
+//! Kinds of pictures that `image` does not read, told by the brands in their first box (ISO/IEC 14496-12, section 4.3).
 
 use crate::Unreadable;
 
-/// The refusal of a HEIC or AVIF file, by the brand in its first box (ISO/IEC 14496-12, section 4.3).
+/// Whether a file says that it can be read as AVIF, be it for choice or as well.
+pub(crate) fn is_avif(source: &[u8]) -> bool {
+    brands(source).is_some_and(|mut brands| brands.any(|brand| matches!(brand, b"avif" | b"avis")))
+}
+
+/// The refusal of a kind that is known and cannot be read: HEIC. Its owner is told so by name.
 pub fn refusal(source: &[u8]) -> Option<Unreadable> {
-    if source.get(4..8)? != b"ftyp" {
-        return None;
-    }
-    match source.get(8..12)? {
-        b"avif" | b"avis" => Some(Unreadable::Avif),
-        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => {
-            Some(Unreadable::Heic)
-        }
-        _ => None,
-    }
+    let first = brands(source)?.next()?;
+    let is_heic =
+        matches!(first, b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1");
+    (is_heic && !is_avif(source)).then_some(Unreadable::Heic)
+}
+
+/// The major brand, and those that the file is compatible with.
+fn brands(source: &[u8]) -> Option<impl Iterator<Item = &[u8; 4]>> {
+    let (length, rest) = source.split_first_chunk()?;
+    let rest = rest.strip_prefix(b"ftyp")?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    let rest = rest.get(..length.saturating_sub(8)).unwrap_or(rest);
+    // Between them is a version.
+    let brands = rest.as_chunks().0.iter().enumerate();
+    Some(brands.filter(|(place, _)| *place != 1).map(|(_, brand)| brand))
 }
 
 #[cfg(test)]
@@ -21,11 +31,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_brand_decides() {
+    fn the_brands_decide() {
         assert_eq!(refusal(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), Some(Unreadable::Heic));
-        assert_eq!(refusal(b"\0\0\0\x18ftypavif"), Some(Unreadable::Avif));
-        assert_eq!(refusal(b"\0\0\0\x18ftypisom"), None);
-        assert_eq!(refusal(b"\0\0\0\x18ftyp"), None);
-        assert_eq!(refusal(b"\xff\xd8\xff\xe0"), None);
+        assert_eq!(refusal(b"\0\0\0\x10ftypmif1\0\0\0\0"), Some(Unreadable::Heic));
+        for avif in
+            [&b"\0\0\0\x18ftypavif"[..], b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", b"\0\0\0\x10ftypavis\0\0\0\0"]
+        {
+            assert!(is_avif(avif) && refusal(avif).is_none(), "{avif:?}");
+        }
+        for neither in [
+            &b"\0\0\0\x18ftypisom"[..],
+            b"\0\0\0\x18ftyp",
+            b"\0\0\0\x10ftypisom\0\0\0\0avif",
+            b"\0\0\0\x18ftypisomavif",
+            b"\xff\xd8\xff\xe0",
+        ] {
+            assert!(!is_avif(neither) && refusal(neither).is_none(), "{neither:?}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::io::Cursor;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
+use crate::avif::Avif;
 use crate::derive::{Target, scalable, scale};
 use crate::{Unreadable, jpeg, sniff};
 
@@ -23,8 +24,15 @@ pub(crate) struct Source<'a> {
 }
 
 enum Pixels<'a> {
-    Jpeg { file: &'a [u8], header: jpeg::Header<'a> },
-    Other(Box<dyn ImageDecoder + 'a>),
+    Jpeg {
+        file: &'a [u8],
+        header: jpeg::Header<'a>,
+    },
+    Other {
+        decoder: Box<dyn ImageDecoder + 'a>,
+        /// Bytes that decoding takes in any case.
+        at_least: u64,
+    },
 }
 
 impl<'a> Source<'a> {
@@ -40,7 +48,17 @@ impl<'a> Source<'a> {
                 return Self::jpeg(file, header, max_pixels);
             }
         }
-        Self::other(file, max_pixels)
+        if sniff::is_avif(file) {
+            let avif = Avif::open(file)?;
+            let memory = avif.memory();
+            return Self::other(Box::new(avif), memory, max_pixels);
+        }
+        let reader = ImageReader::new(Cursor::new(file)).with_guessed_format();
+        let mut reader = reader.map_err(|_| Unreadable::Unknown)?;
+        let mut limits = Limits::default();
+        limits.max_alloc = Some(MAX_ALLOCATION);
+        reader.limits(limits);
+        Self::other(Box::new(reader.into_decoder()?), 0, max_pixels)
     }
 
     fn jpeg(file: &'a [u8], mut header: jpeg::Header<'a>, max_pixels: u64) -> Result<Self, Unreadable> {
@@ -55,13 +73,11 @@ impl<'a> Source<'a> {
         })
     }
 
-    fn other(file: &'a [u8], max_pixels: u64) -> Result<Self, Unreadable> {
-        let reader = ImageReader::new(Cursor::new(file)).with_guessed_format();
-        let mut reader = reader.map_err(|_| Unreadable::Unknown)?;
-        let mut limits = Limits::default();
-        limits.max_alloc = Some(MAX_ALLOCATION);
-        reader.limits(limits);
-        let mut decoder = Box::new(reader.into_decoder()?);
+    fn other(
+        mut decoder: Box<dyn ImageDecoder + 'a>,
+        at_least: u64,
+        max_pixels: u64,
+    ) -> Result<Self, Unreadable> {
         within(decoder.dimensions(), max_pixels)?;
         if decoder.total_bytes() > MAX_ALLOCATION {
             return Err(Unreadable::TooMuchMemory);
@@ -71,7 +87,7 @@ impl<'a> Source<'a> {
             orientation: decoder.orientation().unwrap_or(Orientation::NoTransforms),
             profile: decoder.icc_profile().unwrap_or_default(),
             exif: decoder.exif_metadata().unwrap_or_default(),
-            pixels: Pixels::Other(decoder),
+            pixels: Pixels::Other { decoder, at_least },
         })
     }
 
@@ -79,7 +95,7 @@ impl<'a> Source<'a> {
     pub(crate) fn size(&self) -> (u32, u32) {
         match &self.pixels {
             Pixels::Jpeg { header, .. } => header.size,
-            Pixels::Other(decoder) => decoder.dimensions(),
+            Pixels::Other { decoder, .. } => decoder.dimensions(),
         }
     }
 
@@ -88,7 +104,7 @@ impl<'a> Source<'a> {
         match &self.pixels {
             Pixels::Jpeg { header, .. } => header.memory(wanted, images),
             // Decoders hold about twice as much of their own: coefficients, planes, lines.
-            Pixels::Other(decoder) => decoder.total_bytes().saturating_mul(3),
+            Pixels::Other { decoder, at_least } => decoder.total_bytes().saturating_mul(3).max(*at_least),
         }
     }
 
@@ -100,7 +116,7 @@ impl<'a> Source<'a> {
     ) -> Result<Vec<DynamicImage>, Unreadable> {
         match self.pixels {
             Pixels::Jpeg { file, .. } => jpeg::images(file, targets, wanted, self.max_pixels),
-            Pixels::Other(decoder) => {
+            Pixels::Other { decoder, .. } => {
                 let picture = scalable(DynamicImage::from_decoder(decoder)?);
                 targets.iter().map(|target| scale(&picture, *target)).collect()
             }
@@ -109,5 +125,8 @@ impl<'a> Source<'a> {
 }
 
 fn within((width, height): (u32, u32), max_pixels: u64) -> Result<(), Unreadable> {
+    if width == 0 || height == 0 {
+        return Err(Unreadable::Damaged);
+    }
     if u64::from(width) * u64::from(height) > max_pixels { Err(Unreadable::TooManyPixels) } else { Ok(()) }
 }

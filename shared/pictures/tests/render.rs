@@ -23,6 +23,13 @@ fn quarters() -> RgbImage {
     })
 }
 
+/// Files that nothing here could write: see the README beside them.
+macro_rules! avif {
+    ($name:literal) => {
+        include_bytes!(concat!("fixtures/", $name, ".avif")).as_slice()
+    };
+}
+
 fn encode(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     picture.into().write_to(&mut bytes, format).expect("encodes");
@@ -111,6 +118,7 @@ fn every_format_and_pixel_kind_is_rendered() {
         assert_eq!(sizes, [(256, 128), (1024, 512)], "{format:?}");
     }
     let source = DynamicImage::from(rgb);
+    assert_eq!(corners(&one(avif!("eight-420"), SMALL)), "RGBW");
     for picture in [
         DynamicImage::from(source.to_luma8()),
         source.to_luma16().into(),
@@ -121,6 +129,99 @@ fn every_format_and_pixel_kind_is_rendered() {
     ] {
         let rendered = one(&encode(picture, ImageFormat::Png), SMALL);
         assert_eq!((rendered.width, rendered.height), (64, 32));
+    }
+}
+
+/// The colours in the middle of the quarters, of a PNG that was made of a file in full size.
+fn middles(file: &[u8]) -> [[u8; 4]; 4] {
+    let rendered = one(file, "64x64 contain png");
+    let picture = image::load_from_memory(&rendered.bytes).expect("an image").into_rgba8();
+    let (width, height) = picture.dimensions();
+    [(1, 1), (3, 1), (1, 3), (3, 3)].map(|(x, y)| picture.get_pixel(width * x / 4, height * y / 4).0)
+}
+
+fn assert_close(what: &str, seen: [[u8; 4]; 4], wanted: [[u8; 4]; 4]) {
+    let is_close =
+        seen.iter().flatten().zip(wanted.iter().flatten()).all(|(one, other)| one.abs_diff(*other) < 6);
+    assert!(is_close, "{what}: {seen:?} {wanted:?}");
+}
+
+#[test]
+fn avif_is_rendered_at_every_depth_and_by_every_way_to_write_colours() {
+    let opaque = |pixel: Rgb<u8>| [pixel.0[0], pixel.0[1], pixel.0[2], 255];
+    for (what, file) in [
+        ("eight-420", avif!("eight-420")),
+        ("ten-422", avif!("ten-422")),
+        ("twelve-444", avif!("twelve-444")),
+        ("twelve-420", avif!("twelve-420")),
+        ("identity", avif!("identity")),
+        ("ycgco", avif!("ycgco")),
+    ] {
+        assert_close(what, middles(file), [RED, GREEN, BLUE, WHITE].map(opaque));
+        let sizes = all(file, &[SMALL, LARGE]);
+        assert!(sizes.iter().all(|rendered| (rendered.width, rendered.height) == (63, 31)), "{what}");
+        assert_eq!(corners(&sizes[0]), "RGBW", "{what}");
+    }
+    // As bright as BT.601 has them.
+    assert_close("grey", middles(avif!("grey")), [76, 150, 29, 255].map(|grey| [grey, grey, grey, 255]));
+    // The picture that stands for the moving ones.
+    assert_close("moving", middles(avif!("moving")), [[255, 0, 0, 255]; 4]);
+}
+
+#[test]
+fn avif_is_as_transparent_as_its_second_picture_says() {
+    for (what, file) in [("alpha", avif!("alpha")), ("premultiplied", avif!("premultiplied"))] {
+        let mut seen = middles(file);
+        // What is clear has no colour.
+        seen[0] = [0, 0, 0, seen[0][3]];
+        assert_close(what, seen, [[0, 0, 0, 0], [0, 255, 0, 128], [0, 0, 255, 255], [255, 255, 255, 255]]);
+        assert_eq!(corners(&one(file, "64x64 contain jpeg q90")).chars().nth(2), Some('B'), "{what}");
+    }
+}
+
+/// The place behind a box's name.
+fn behind(file: &[u8], name: &[u8]) -> usize {
+    file.windows(4).position(|four| four == name).expect("the box is there") + 4
+}
+
+#[test]
+fn avif_is_turned_by_its_container_and_by_nothing_else() {
+    let camera = avif!("camera");
+    let developed = render(camera, &recipes(&[SMALL]), MAX_PIXELS).expect("renders");
+    assert_eq!(corners(&developed.images[0]), "RGBW");
+    assert_eq!((developed.picture.width, developed.picture.height), (64, 32), "as it is seen");
+    assert_eq!(developed.picture.taken_at.expect("it says so").as_str(), "2024-05-01T12:33:00");
+    // As it is stored, and turned by quarters against the clock; then above and below change places, or left and right.
+    let (turns, side) = (behind(camera, b"irot"), behind(camera, b"imir"));
+    for (turn, upside_down, left_right) in
+        [(0, "GWRB", "BRWG"), (1, "RGBW", "WBGR"), (2, "BRWG", "GWRB"), (3, "WBGR", "RGBW")]
+    {
+        for (mirror, seen) in [(0, upside_down), (1, left_right)] {
+            let mut file = camera.to_vec();
+            (file[turns], file[side]) = (turn, mirror);
+            assert_eq!(corners(&one(&file, SMALL)), seen, "{turn} {mirror}");
+        }
+    }
+    for (turn, seen) in [(0, "RBGW"), (1, "BWRG"), (2, "WGBR"), (3, "GRWB")] {
+        let mut file = camera.to_vec();
+        file[turns] = turn;
+        // Nobody knows it, and nobody has to any more: the last of the associations says so.
+        file[side - 4..side].copy_from_slice(b"none");
+        file[behind(camera, b"mdat") - 9] = 0x06;
+        assert_eq!(corners(&one(&file, SMALL)), seen, "{turn}");
+    }
+}
+
+#[test]
+fn avif_of_other_kinds_is_refused_by_name() {
+    let mut cropped = avif!("camera").to_vec();
+    let place = behind(&cropped, b"irot");
+    cropped[place - 4..place].copy_from_slice(b"clap");
+    let mut alone = avif!("moving").to_vec();
+    let place = behind(&alone, b"meta");
+    alone[place - 4..place].copy_from_slice(b"free");
+    for (what, file) in [("tiles", avif!("tiles")), ("cropped", &cropped), ("only moving", &alone)] {
+        assert_eq!(weigh(file, &recipes(&[SMALL]), MAX_PIXELS), Err(Unreadable::Avif), "{what}");
     }
 }
 
@@ -163,7 +264,10 @@ fn bombs_are_refused_by_their_header() {
     bmp[18..22].copy_from_slice(&60_000_i32.to_le_bytes());
     bmp[22..26].copy_from_slice(&60_000_i32.to_le_bytes());
     let small = recipes(&[SMALL]);
-    for (kind, bomb) in [("png", png_bomb(50_000, 50_000)), ("gif", gif), ("bmp", bmp)] {
+    let mut avif = avif!("alpha").to_vec();
+    let size = behind(&avif, b"ispe") + 4;
+    avif[size..size + 8].copy_from_slice(&[0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff]);
+    for (kind, bomb) in [("png", png_bomb(50_000, 50_000)), ("gif", gif), ("bmp", bmp), ("avif", avif)] {
         let start = std::time::Instant::now();
         for refused in
             [weigh(&bomb, &small, MAX_PIXELS).map(drop), render(&bomb, &small, MAX_PIXELS).map(drop)]
@@ -198,6 +302,10 @@ fn a_file_that_was_cut_off_is_damaged() {
         let cut = &whole[..whole.len() * 3 / 4];
         assert!(render(cut, &recipes(&[SMALL]), MAX_PIXELS).is_err(), "{format:?}");
     }
+    let avif = avif!("camera");
+    for length in 40..avif.len() {
+        assert!(render(&avif[..length], &recipes(&[SMALL]), MAX_PIXELS).is_err(), "AVIF of {length} bytes");
+    }
 }
 
 #[test]
@@ -228,10 +336,16 @@ fn what_is_no_image_has_a_reason() {
         ("half a PNG", encode(quarters(), ImageFormat::Png)[..60].to_vec()),
         ("only a JPEG's start", jpeg[..20].to_vec()),
         ("a size of nothing", png_bomb(0, 0)),
+        (
+            "a line of no height",
+            b"GIF89a\x40\x09\0\0\0\0\0\x2c\0\0\0\0\x40\x09\0\0\0\x02\x01\0\0\x3b".to_vec(),
+        ),
         ("pixels that are missing", png_bomb(5_000, 5_000)),
         ("a HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec()),
     ] {
-        let reason = render(&bytes, &recipes(&[SMALL]), MAX_PIXELS).expect_err(what).to_string();
+        let recipes = recipes(&[SMALL, "64x64 cover webp q75"]);
+        let _ = weigh(&bytes, &recipes, MAX_PIXELS);
+        let reason = render(&bytes, &recipes, MAX_PIXELS).expect_err(what).to_string();
         assert!(reason.ends_with('.'), "{what}: {reason}");
     }
 }
@@ -293,6 +407,13 @@ fn colours_are_converted_by_the_profile_that_came_with_them() {
         image::load_from_memory(&rendered.bytes).expect("an image").into_rgb8().get_pixel(4, 4).0
     };
     assert_eq!(seen(&moxcms::ColorProfile::new_srgb()), [200, 120, 80]);
-    let [red, green, blue] = seen(&moxcms::ColorProfile::new_display_p3());
-    assert!(red > 205 && green < 120 && blue < 80, "{red} {green} {blue}");
+    let wide = |[red, green, blue]: [u8; 3]| {
+        assert!(red > 205 && green < 120 && blue < 80, "{red} {green} {blue}");
+    };
+    wide(seen(&moxcms::ColorProfile::new_display_p3()));
+    // AVIF says the same in a few numbers, too.
+    for file in [avif!("icc"), avif!("wide")] {
+        let picture = image::load_from_memory(&one(file, "8x8 contain png").bytes).expect("an image");
+        wide(picture.into_rgb8().get_pixel(4, 4).0);
+    }
 }

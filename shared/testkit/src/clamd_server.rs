@@ -1,4 +1,5 @@
-//! A clamd of a test's own, which knows the EICAR test file and takes a mebibyte, and can die and come back.
+//! A clamd of a test's own, which knows the EICAR test file and one infection more, takes a mebibyte, and can die and come
+//! back.
 
 use std::process::Stdio;
 
@@ -13,6 +14,9 @@ use crate::until::until;
 
 const SIGNATURES: &str = include_str!("../../../dev/src/backing/eicar.ndb");
 
+/// [`ClamdServer::INFECTION`], wherever in a file it is.
+const INFECTIONS: &str = "Infection-Of-Tests:0:*:494e46454354494f4e2d4f462d5445535453\n";
+
 /// The server. Dropped, it is killed.
 #[derive(Debug)]
 pub struct ClamdServer {
@@ -24,6 +28,9 @@ pub struct ClamdServer {
 impl ClamdServer {
     /// More it does not take, in bytes.
     pub const TAKES: usize = 1024 * 1024;
+
+    /// What it takes for a virus also in the middle of a file: EICAR's is one at the beginning only.
+    pub const INFECTION: &[u8; 18] = b"INFECTION-OF-TESTS";
 
     /// A place for one that does not run; `None` on a developer's machine without clamd.
     pub fn prepare() -> Option<Self> {
@@ -38,6 +45,7 @@ impl ClamdServer {
         );
         std::fs::write(folder.path().join("clamd.conf"), conf).expect("writes");
         std::fs::write(folder.path().join("eicar.ndb"), SIGNATURES).expect("writes");
+        std::fs::write(folder.path().join("infection.ndb"), INFECTIONS).expect("writes");
         Some(Self { address, folder, child: None })
     }
 

@@ -1,15 +1,19 @@
 //! Scans for viruses by a real clamd. Without one on a developer's machine these pass unseen; `cargo dev test` says so.
 
+use std::cell::RefCell;
+
 use plinth_testkit::{ClamdServer, Process, Stage, until};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::house::{Answer, Door, Person, count, text};
-use crate::picture::jpeg;
+use crate::house::{Answer, Door, Person, count, text, until_none};
+use crate::picture::{PLACE, jpeg, photograph};
 
 const ADDRESS: &str = "PLINTH_CLAMAV_ADDRESS";
+const STRIP: &str = "PLINTH_FILES_STRIP_METADATA";
+const NOT_DONE: &str = "SELECT count(*) FROM jobs WHERE state NOT IN ('done', 'cancelled')";
 /// clamd marks what does not come from its makers.
 const SIGNATURE: &str = "Eicar-Test-Signature.UNOFFICIAL";
 
@@ -278,6 +282,71 @@ async fn scans_of_a_scanner_that_was_taken_away_are_given_up_by_command() {
     person.until_ready(file).await;
     let content = person.get(&format!("/v1/files/{file}/content")).await;
     assert_eq!(content.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_picture_that_is_scanned_and_stripped_becomes_available_once() {
+    let Some(clamd) = ClamdServer::start().await else { return };
+    let stage = Stage::open().await.with(ADDRESS, clamd.address()).with(STRIP, "true");
+    let (api, stores) = (Process::api(&stage).await, stage.stores());
+    let person = Door::of(&api).administrator(&stage).await;
+    let file = person.upload("photo.jpg", photograph(400, 300)).await;
+    refused(&person, file, 409, "file_not_scanned").await;
+    let content = format!("/v1/files/{file}/content");
+    let _worker = Process::worker(&stage).await;
+    let given = RefCell::new(None);
+    until("everything is done", async || {
+        let answer = person.get(&content).await;
+        if answer.status == StatusCode::OK {
+            // From then on these bytes and no others.
+            let first = given.borrow_mut().get_or_insert(answer.bytes.clone()).clone();
+            assert!(first == answer.bytes);
+        } else {
+            assert!(answer.status == StatusCode::CONFLICT && given.borrow().is_none(), "{}", answer.status);
+        }
+        (count(&stores, NOT_DONE).await == 0).then_some(())
+    })
+    .await;
+    let bytes = person.get(&content).await.bytes;
+    assert!(!bytes.windows(PLACE.len()).any(|window| window == PLACE));
+    assert!(given.into_inner().is_none_or(|given| given == bytes));
+    let file = person.until_ready(file).await;
+    assert_eq!((&file["scan"]["state"], &file["metadata"]["state"]), (&json!("clean"), &json!("stripped")));
+    // The picture as it came, and the one without metadata, which is another one.
+    assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE kind = 'files.scan'").await, 2);
+    assert_eq!(count(&stores, "SELECT count(*) FROM blobs").await, 1);
+}
+
+#[tokio::test]
+async fn a_picture_with_an_infection_in_its_metadata_is_not_stripped_into_a_clean_one() {
+    let Some(clamd) = ClamdServer::start().await else { return };
+    let stage = Stage::open().await.with(ADDRESS, clamd.address()).with(STRIP, "true");
+    let (api, stores) = (Process::api(&stage).await, stage.stores());
+    let person = Door::of(&api).administrator(&stage).await;
+    let picture = photograph(400, 300);
+    // A comment behind the first marker, which no stripped picture has.
+    let comment = [&b"\xff\xfe\x00\x14"[..], ClamdServer::INFECTION].concat();
+    let id = person.upload("photo.jpg", [&picture[..2], &comment, &picture[2..]].concat()).await;
+    refused(&person, id, 409, "file_not_scanned").await;
+    let _worker = Process::worker(&stage).await;
+    let file = until_scanned(&person, id).await;
+    assert_eq!((&file["scan"]["state"], &file["metadata"]["state"]), (&json!("infected"), &json!("pending")));
+    told(&person, "file.quarantined", id).await;
+    refused(&person, id, 403, "file_infected").await;
+    // Nor where an operator asks for what is not stripped.
+    for arguments in [&["strip"][..], &["strip", "--kept"]] {
+        let asked = Process::run("plinth-worker", arguments, &stage).await;
+        assert!(asked.status.success(), "{asked:?}");
+    }
+    until_none(&stores, "everything is done", NOT_DONE).await;
+    refused(&person, id, 403, "file_infected").await;
+    for nothing in [
+        "SELECT count(*) FROM jobs WHERE kind = 'files.strip'",
+        "SELECT count(*) FROM file_variants WHERE state <> 'pending'",
+        "SELECT count(*) - 1 FROM blobs",
+    ] {
+        assert_eq!(count(&stores, nothing).await, 0, "{nothing}");
+    }
 }
 
 /// What a process that is ready says of the scanner.

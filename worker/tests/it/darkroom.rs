@@ -146,6 +146,17 @@ async fn pictures_are_made_by_every_recipe_in_turn() {
     assert_eq!(looks, [(ImageFormat::WebP, 256, 256), (ImageFormat::Jpeg, 1024, 576)]);
 }
 
+/// What takes the most memory for each pixel that any file does: three planes of twelve bits.
+#[tokio::test]
+async fn an_avif_of_a_camera_is_made_within_what_was_granted() {
+    let avif = include_bytes!("../../../shared/pictures/tests/fixtures/large.avif");
+    let made = Darkroom::new(program()).develop(avif, &recipes()).await;
+    let made = made.expect("no breakdown").expect("is read");
+    assert_eq!((made.picture.width, made.picture.height), (4_000, 3_000));
+    let sizes: Vec<_> = made.images.iter().map(|Rendered { width, height, .. }| (*width, *height)).collect();
+    assert_eq!(sizes, [(256, 256), (1_024, 768)]);
+}
+
 /// A program in place of ours that does what this line of shell says.
 fn double(folder: &Path, line: &str) -> Darkroom {
     let path = folder.join("double");

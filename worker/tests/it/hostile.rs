@@ -19,7 +19,13 @@ const FORMATS: [ImageFormat; 6] = [
     ImageFormat::Tiff,
 ];
 
-/// Mutated files of each format.
+/// Two pictures in one file, and what a camera writes.
+const AVIF: [&[u8]; 2] = [
+    include_bytes!("../../../shared/pictures/tests/fixtures/alpha.avif"),
+    include_bytes!("../../../shared/pictures/tests/fixtures/camera.avif"),
+];
+
+/// Mutated files of each sound one.
 const MUTATIONS: u64 = 48;
 
 /// CRC-32 as PNG wants it.
@@ -90,19 +96,19 @@ fn mutated(file: &[u8], seed: u64) -> Vec<u8> {
 async fn hundreds_of_mutated_files_end_as_pictures_or_a_reason() {
     let before = getrusage(UsageWho::RUSAGE_SELF).expect("is known").max_rss();
     let picture = noise(160, 120);
-    let files: Vec<_> = FORMATS
+    let encoded = FORMATS.map(|format| (format, encoded(&picture, format)));
+    let sound: Vec<_> =
+        encoded.into_iter().chain(AVIF.map(|file| (ImageFormat::Avif, file.to_vec()))).collect();
+    let files: Vec<_> = sound
         .iter()
-        .flat_map(|format| {
-            let file = encoded(&picture, *format);
-            (0..MUTATIONS).map(move |seed| (*format, seed, mutated(&file, seed)))
-        })
+        .flat_map(|(format, file)| (0..MUTATIONS).map(move |seed| (format, seed, mutated(file, seed))))
         .collect();
     assert!(files.len() >= 200);
     let darkroom = Darkroom::new(program());
     let recipes = recipes();
-    for format in FORMATS {
-        let sound = darkroom.develop(&encoded(&picture, format), &recipes).await;
-        assert_eq!(sound.expect("no breakdown").expect("is read").images.len(), recipes.len(), "{format:?}");
+    for (format, file) in &sound {
+        let made = darkroom.develop(file, &recipes).await;
+        assert_eq!(made.expect("no breakdown").expect("is read").images.len(), recipes.len(), "{format:?}");
     }
     let ends: Vec<_> = futures_util::stream::iter(files)
         .map(|(format, seed, file)| {

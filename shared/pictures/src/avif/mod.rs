@@ -1,0 +1,126 @@
+//! AVIF: the picture that a file shows, read by rav1d without threads. Tiles, layers and moving pictures without a still
+//! one are refused.
+
+mod container;
+mod planes;
+
+use image::error::{DecodingError, ImageFormatHint, LimitError, LimitErrorKind};
+use image::metadata::Orientation;
+use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageResult};
+use moxcms::{CicpProfile, ColorProfile, MatrixCoefficients, TransferCharacteristics};
+use re_rav1d::dav1d::{Decoder, Error, Picture, Settings};
+
+use crate::Unreadable;
+use container::{CodePoints, Container, Item};
+
+/// Bytes a pixel that the decoder holds at most: three samples of two bytes, and what it knows of blocks.
+const PER_PIXEL: u64 = 7;
+
+/// Primaries that are wider than those of sRGB (ITU-T H.273, table 2).
+const WIDE: [u16; 4] = [9, 10, 11, 12];
+
+/// A picture whose container was read.
+pub(crate) struct Avif<'a>(Container<'a>);
+
+impl<'a> Avif<'a> {
+    /// Reads the container only.
+    pub(crate) fn open(file: &'a [u8]) -> Result<Self, Unreadable> {
+        container::read(file).map(Self)
+    }
+
+    /// The bytes that decoding takes.
+    pub(crate) fn memory(&self) -> u64 {
+        let (width, height) = self.0.size;
+        let pixels = u64::from(width) * u64::from(height);
+        self.total_bytes().saturating_add(pixels.saturating_mul(PER_PIXEL))
+    }
+
+    /// The picture, or its transparency, which is as large.
+    fn decode(&self, item: &Item<'_>) -> ImageResult<Picture> {
+        let (width, height) = self.0.size;
+        let mut settings = Settings::new();
+        settings.set_n_threads(1);
+        settings.set_max_frame_delay(1);
+        settings.set_all_layers(false);
+        // What is added for the look of it.
+        settings.set_apply_grain(false);
+        settings.set_frame_size_limit(width.saturating_mul(height));
+        let mut decoder = Decoder::with_settings(&settings).map_err(meaning)?;
+        match decoder.send_data(item.bytes(), None, None, None) {
+            // There is more than one picture in it.
+            Ok(()) | Err(Error::Again) => {}
+            Err(error) => return Err(meaning(error)),
+        }
+        let picture = decoder.get_picture().map_err(meaning)?;
+        if (picture.width(), picture.height()) == self.0.size { Ok(picture) } else { Err(damaged()) }
+    }
+}
+
+impl ImageDecoder for Avif<'_> {
+    fn dimensions(&self) -> (u32, u32) {
+        self.0.size
+    }
+
+    fn color_type(&self) -> ColorType {
+        if self.0.alpha.is_some() { ColorType::Rgba8 } else { ColorType::Rgb8 }
+    }
+
+    fn icc_profile(&mut self) -> ImageResult<Option<Vec<u8>>> {
+        Ok(self.0.profile.map(<[u8]>::to_vec).or_else(|| self.0.colours.and_then(profile)))
+    }
+
+    fn exif_metadata(&mut self) -> ImageResult<Option<Vec<u8>>> {
+        let exif = self.0.exif.as_ref().map(Item::bytes);
+        Ok(exif.and_then(|exif| {
+            let (head, rest) = exif.split_first_chunk()?;
+            // How far it is to the TIFF header.
+            rest.get(usize::try_from(u32::from_be_bytes(*head)).ok()?..).map(<[u8]>::to_vec)
+        }))
+    }
+
+    /// What EXIF says of it does not count (ISO/IEC 23008-12, annex A).
+    fn orientation(&mut self) -> ImageResult<Orientation> {
+        Ok(self.0.orientation)
+    }
+
+    fn read_image(self, pixels: &mut [u8]) -> ImageResult<()> {
+        let width = usize::try_from(self.0.size.0).map_err(|_| damaged())?;
+        let bytes = usize::from(self.color_type().bytes_per_pixel());
+        let picture = self.decode(&self.0.picture)?;
+        planes::paint(&picture, self.0.colours, pixels, width, bytes);
+        drop(picture);
+        if let Some(alpha) = &self.0.alpha {
+            planes::cover(&self.decode(alpha)?, self.0.is_premultiplied, pixels, width);
+        }
+        Ok(())
+    }
+
+    fn read_image_boxed(self: Box<Self>, pixels: &mut [u8]) -> ImageResult<()> {
+        (*self).read_image(pixels)
+    }
+}
+
+/// The profile of colours that sRGB does not have. High dynamic range is shown as if it were none.
+fn profile(colours: CodePoints) -> Option<Vec<u8>> {
+    let primaries = u8::try_from(colours.primaries).ok().filter(|_| WIDE.contains(&colours.primaries))?;
+    let profile = ColorProfile::new_from_cicp(CicpProfile {
+        color_primaries: primaries.try_into().ok()?,
+        transfer_characteristics: TransferCharacteristics::Srgb,
+        matrix_coefficients: MatrixCoefficients::Identity,
+        full_range: true,
+    });
+    profile.encode().ok()
+}
+
+fn meaning(error: Error) -> ImageError {
+    match error {
+        Error::NotEnoughMemory => {
+            ImageError::Limits(LimitError::from_kind(LimitErrorKind::InsufficientMemory))
+        }
+        _ => damaged(),
+    }
+}
+
+fn damaged() -> ImageError {
+    ImageError::Decoding(DecodingError::from_format_hint(ImageFormatHint::Exact(ImageFormat::Avif)))
+}
