@@ -60,6 +60,42 @@ async fn a_changed_address_is_taken_back_by_the_old_one() {
 }
 
 #[tokio::test]
+async fn what_was_added_since_goes_with_a_change_that_is_undone() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    house.passkey_row(person.id).await;
+    let own: uuid::Uuid =
+        sqlx::query_scalar("SELECT id FROM passkeys").fetch_one(&house.stores.db).await.expect("one");
+    house.stores.clock.advance(time::Duration::minutes(1));
+    let token = house.change_token(person.id, "thief@example.org").await;
+    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    let undo = house.undo_token(person.id, &person.email).await;
+    // All that a thief may have left behind, as it stands in the tables.
+    house.stores.clock.advance(time::Duration::minutes(1));
+    for row in [
+        "INSERT INTO passkeys (id, user_id, name, credential_id, credential, created_at)
+         VALUES (gen_random_uuid(), $1, 'his', sha256('his'), '{}', $2)",
+        "INSERT INTO totp_factors (id, user_id, name, secret, confirmed_at, created_at)
+         VALUES (gen_random_uuid(), $1, 'his', 'x', $2, $2)",
+        "INSERT INTO recovery_codes (code_hash, user_id, created_at) VALUES (sha256('his'), $1, $2)",
+    ] {
+        let insert = sqlx::query(row).bind(person.id.0).bind(house.stores.clock.now());
+        insert.execute(&house.stores.db).await.expect("inserts");
+    }
+    house.present(UNDO, &undo).await.expect(StatusCode::NO_CONTENT);
+    let left: Vec<uuid::Uuid> =
+        sqlx::query_scalar("SELECT id FROM passkeys").fetch_all(&house.stores.db).await.expect("reads");
+    assert_eq!(left, [own], "what was there before stays");
+    assert_eq!((house.count("totp_factors").await, house.count("recovery_codes").await), (0, 0));
+    let told = house.notices(person.id).await;
+    assert_eq!(told, ["email_changed", "factor_removed", "factor_removed"]);
+    let actions = house.actions().await;
+    for action in ["passkey.removed:success", "factor.removed:success"] {
+        assert!(actions.contains(&action.to_owned()), "{action} is not in {actions:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_older_address_has_the_better_right() {
     let house = House::open().await;
     let person = house.person("ada").await;

@@ -20,7 +20,7 @@ use crate::{Error, Result, Stores};
 
 pub use enrolment::{Confirmation, Enrolment};
 pub(crate) use recovery::{drop_codes_with_last_factor, first_codes};
-pub(crate) use reset::remove_all_of;
+pub(crate) use reset::{remove_added_since, remove_all_of};
 pub use totp::Provisioning;
 
 /// An app that was never confirmed is forgotten after so long.

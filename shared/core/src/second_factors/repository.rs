@@ -128,6 +128,21 @@ pub(super) async fn remove(
     Ok(named("totp_factors.remove", query.execute(connection)).await?.rows_affected() == 1)
 }
 
+/// Which there were of those that were added from then on.
+pub(super) async fn remove_added_since(
+    connection: &mut PgConnection,
+    user: UserId,
+    since: OffsetDateTime,
+) -> sqlx::Result<Vec<TotpFactorId>> {
+    let query = sqlx::query_scalar!(
+        "DELETE FROM totp_factors WHERE user_id = $1 AND confirmed_at >= $2 RETURNING id",
+        user.0,
+        since,
+    );
+    let ids = named("totp_factors.remove_added_since", query.fetch_all(connection)).await?;
+    Ok(ids.into_iter().map(TotpFactorId).collect())
+}
+
 pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
     let query = sqlx::query!("DELETE FROM totp_factors WHERE user_id = $1", user.0);
     named("totp_factors.remove_all_of", query.execute(connection)).await.map(drop)
@@ -183,6 +198,16 @@ pub(super) async fn replace_codes(
 pub(super) async fn remove_codes(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
     let query = sqlx::query!("DELETE FROM recovery_codes WHERE user_id = $1", user.0);
     named("recovery_codes.remove", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn remove_codes_issued_since(
+    connection: &mut PgConnection,
+    user: UserId,
+    since: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query =
+        sqlx::query!("DELETE FROM recovery_codes WHERE user_id = $1 AND created_at >= $2", user.0, since);
+    named("recovery_codes.remove_issued_since", query.execute(connection)).await.map(drop)
 }
 
 /// Uses a code up; false where there is none such.
