@@ -1,4 +1,4 @@
-//! Master keys of files are changed from the command line, while the API goes on.
+//! Keys are changed from the command line: master keys of files, while the API goes on, and the root key.
 
 use plinth_testkit::{Process, Stage};
 use reqwest::{Method, StatusCode};
@@ -55,4 +55,35 @@ async fn a_master_key_is_replaced_and_no_object_is_touched() {
     assert_eq!(count(&stores, "SELECT count(*) FROM blobs WHERE master_key = '2026'").await, 3);
     assert!(api.stop().await.success());
     assert!(mails.stop().await.success());
+}
+
+#[tokio::test]
+async fn what_the_root_key_seals_is_sealed_anew_under_another_one() {
+    let stage = Stage::open().await;
+    let old = stage.settings().general.secret_key.expose().to_owned();
+    let api = Process::api(&stage).await;
+    let admin = Door::of(&api).administrator(&stage).await;
+    let app = admin.request(Method::POST, "/v1/me/mfa/totp").json(&json!({ "name": "Phone" }));
+    Answer::of(app).await.expect(StatusCode::CREATED);
+    assert!(api.stop().await.success());
+
+    let reseal = async |stage: &Stage, before: &str| {
+        Process::run_reading("plinth-api", &["keys", "reseal"], stage, before).await
+    };
+    let new = "dGhlIG5leHQgcm9vdCBrZXkgaXMgbm8gc2VjcmV0IGVpdGhlcg==";
+    let stage = stage.with("PLINTH_SECRET_KEY", new);
+    let wrong = reseal(&stage, new).await;
+    assert!(!wrong.status.success(), "{wrong:?}");
+    let told = String::from_utf8_lossy(&wrong.stderr);
+    assert!(told.contains("neither root key opens everything"), "{told}");
+    for expected in [1, 0] {
+        let done = reseal(&stage, &format!("{old}\n")).await;
+        let line: Value = serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{done:?}"));
+        let counts = json!({ "resealed": expected, "failed": 0 });
+        assert_eq!(line, json!({ "signing_keys": counts, "totp_secrets": counts }));
+    }
+    let api = Process::api(&stage).await;
+    let admin = Door::of(&api).log_in(&admin.email).await;
+    admin.get("/v1/me").await.expect(StatusCode::OK);
+    assert!(api.stop().await.success());
 }

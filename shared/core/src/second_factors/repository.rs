@@ -4,6 +4,7 @@ use plinth_domain::id::{TotpFactorId, UserId};
 use plinth_platform::database::{PgPool, named};
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::TotpFactor;
 
@@ -35,6 +36,32 @@ pub(super) async fn list(db: &PgPool, user: UserId) -> sqlx::Result<Vec<TotpFact
         created_at: row.created_at,
     });
     Ok(factor.collect())
+}
+
+/// Apps that are read at once, to be sealed anew.
+const PAGE: i64 = 500;
+
+/// A page of everybody's apps, with whose each is, in the order of their ids.
+pub(super) async fn page(db: &PgPool, after: Uuid) -> sqlx::Result<Vec<(UserId, SealedFactor)>> {
+    let query = sqlx::query!(
+        "SELECT id, user_id, secret FROM totp_factors WHERE id > $1 ORDER BY id LIMIT $2",
+        after,
+        PAGE,
+    );
+    let rows = named("totp_factors.page", query.fetch_all(db)).await?;
+    let factor = |id, secret| SealedFactor { id: TotpFactorId(id), secret };
+    Ok(rows.into_iter().map(|row| (UserId(row.user_id), factor(row.id, row.secret))).collect())
+}
+
+/// The same secret, sealed otherwise; only where nobody was faster.
+pub(super) async fn replace_secret(db: &PgPool, factor: &SealedFactor, secret: &[u8]) -> sqlx::Result<u64> {
+    let query = sqlx::query!(
+        "UPDATE totp_factors SET secret = $3 WHERE id = $1 AND secret = $2",
+        factor.id.0,
+        factor.secret,
+        secret,
+    );
+    Ok(named("totp_factors.replace_secret", query.execute(db)).await?.rows_affected())
 }
 
 /// Adds one that waits for its first code; those that waited before go.
