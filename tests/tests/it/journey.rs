@@ -57,6 +57,11 @@ fn nothing_secret_was_logged(logs: &Path, person: &Person) {
     for process in ["\"readMe\"", "files.thumbnails", "email.verification"] {
         assert!(text.contains(process), "{process} is not in {text}");
     }
+    // Who was refused what stands there.
+    for refused in [["\"listAuditEvents\"", "\"status\":403"], ["\"login\"", "\"status\":403"]] {
+        let is_told = |line: &str| refused.iter().all(|part| line.contains(part));
+        assert!(text.lines().any(is_told), "{refused:?} is not in {text}");
+    }
     let secrets = [
         crate::house::PASSWORD,
         &person.email,

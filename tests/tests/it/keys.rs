@@ -1,10 +1,11 @@
-//! Keys are changed from the command line: master keys of files, while the API goes on, and the root key.
+//! Keys are changed from the command line: master keys of files, while the API goes on, and the root key;
+//! signing keys, while what they have signed stays valid.
 
-use plinth_testkit::{Process, Stage};
+use plinth_testkit::{Process, Stage, until};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::house::{Answer, Door, count};
+use crate::house::{Answer, Door, count, text};
 
 const OLD: &str = "2025:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 const BOTH: &str =
@@ -85,5 +86,37 @@ async fn what_the_root_key_seals_is_sealed_anew_under_another_one() {
     let api = Process::api(&stage).await;
     let admin = Door::of(&api).log_in(&admin.email).await;
     admin.get("/v1/me").await.expect(StatusCode::OK);
+    assert!(api.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_signing_key_is_rotated_from_the_command_line_and_no_token_is_refused() {
+    let stage = Stage::open().await;
+    let api = Process::api(&stage).await;
+    let door = Door::of(&api);
+    let admin = door.administrator(&stage).await;
+    let keys = async |arguments: &[&str]| -> Value {
+        let output = Process::run("plinth-api", &[&["keys"], arguments].concat(), &stage).await;
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+    };
+    // Of what a token's header says, the key's name alone differs.
+    let header = |token: &str| token.split('.').next().expect("a header").to_owned();
+    let next = text(&keys(&["rotate", "--activate-in", "1s", "--json"]).await["kid"]);
+    until("the next key is published", async || {
+        let set =
+            Answer::of(door.request(Method::GET, "/.well-known/jwks.json")).await.expect(StatusCode::OK);
+        set["keys"].as_array().expect("keys").iter().any(|key| key["kid"] == next.as_str()).then_some(())
+    })
+    .await;
+    until("the next key signs", async || {
+        let later = door.log_in(&admin.email).await;
+        later.get("/v1/me").await.expect(StatusCode::OK);
+        (header(&later.access_token) != header(&admin.access_token)).then_some(())
+    })
+    .await;
+    admin.get("/v1/me").await.expect(StatusCode::OK);
+    let listed = keys(&["list", "--json"]).await;
+    assert_eq!(listed.as_array().map(Vec::len), Some(2), "{listed}");
+    assert!(listed[0]["retires_at"].is_string() && listed[1]["kid"] == next.as_str(), "{listed}");
     assert!(api.stop().await.success());
 }
