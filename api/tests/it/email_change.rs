@@ -1,10 +1,13 @@
 //! Another address: proved at the new one, and taken back by the old one.
 
+use std::time::Duration;
+
+use plinth_core::auth::{Asked, EmailChanges};
 use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::house::{House, PASSWORD};
-use crate::mailed::{CONFIRM, RESET, UNDO};
+use crate::mailed::{CONFIRM, RESET, UNDO, address};
 
 #[tokio::test]
 async fn an_address_is_changed_once_it_is_proved() {
@@ -93,6 +96,29 @@ async fn what_was_added_since_goes_with_a_change_that_is_undone() {
     for action in ["passkey.removed:success", "factor.removed:success"] {
         assert!(actions.contains(&action.to_owned()), "{action} is not in {actions:?}");
     }
+}
+
+#[tokio::test]
+async fn a_change_that_waits_to_be_mailed_ends_with_the_password_and_with_an_undo() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let undo = house.undo_token(person.id, &person.email).await;
+    let changes = EmailChanges::new(&house.stores, Duration::from_hours(1));
+    let mailed = async |asked: Asked| {
+        let next = address("thief@example.org");
+        changes.prepare(person.id, &next, asked).await.expect("answers").is_some()
+    };
+    for ends in [RESET, UNDO] {
+        house.stores.clock.advance(time::Duration::minutes(10));
+        // The mail server is away meanwhile.
+        let asked = house.asked();
+        house.stores.clock.advance(time::Duration::minutes(10));
+        let token = if ends == UNDO { undo.clone() } else { house.reset_token(&person.email).await };
+        assert!(house.present(ends, &token).await.status.is_success(), "{ends}");
+        assert!(!mailed(asked).await, "{ends}");
+    }
+    house.stores.clock.advance(time::Duration::minutes(1));
+    assert!(mailed(house.asked()).await, "one that is asked for later is mailed");
 }
 
 #[tokio::test]

@@ -29,13 +29,17 @@ impl EmailChanges {
         Self { stores: stores.clone(), lifetime }
     }
 
-    /// A token for the account's new address; `None` when somebody else has it, or when too much was mailed already.
+    /// A token for the account's new address; `None` when somebody else has it, when too much was mailed already, or when
+    /// the account has got another password or address since it was asked for: that voids what is under way.
     pub async fn prepare(&self, user: UserId, email: &Email, asked: Asked) -> Result<Option<MailedToken>> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let account = users::find_locked(&mut unit, user).await?;
         let Some(account) = account.filter(|account| account.status == UserStatus::Active) else {
             return Ok(None);
         };
+        if users::has_changed_since(&mut unit, user, asked.at).await? {
+            return Ok(None);
+        }
         let owner = users::owner_of(&mut unit, email).await?;
         if owner.is_some_and(|owner| owner.id != user) || account.email == email.as_str() {
             return Ok(None);
