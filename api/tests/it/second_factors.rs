@@ -3,6 +3,8 @@
 use plinth_core::Resealed;
 use plinth_core::access_tokens::{SigningKeys, longest_lifetime};
 use plinth_core::second_factors::SecondFactors;
+use plinth_domain::audit::Origin;
+use plinth_domain::id::{SessionId, TotpFactorId};
 use plinth_platform::crypto::RootKey;
 use plinth_testkit::Stage;
 use reqwest::{Method, StatusCode};
@@ -512,4 +514,25 @@ async fn an_app_and_a_signing_key_go_on_under_another_root_key() {
         let me = next.request(Method::GET, "/v1/me").bearer_auth(token);
         Answer::of(me).await.expect(StatusCode::OK);
     }
+}
+
+#[tokio::test]
+async fn an_app_is_not_added_by_a_session_that_has_just_ended() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let started = person.post(&house, "/v1/me/mfa/totp", &json!({ "name": "Phone" })).await;
+    let started = started.expect(StatusCode::CREATED);
+    let (app, id) = (App::with(&text(&started["secret"])), text(&started["id"]).parse().expect("an id"));
+    house.elsewhere(&person).await.delete(&house, "/v1/me/sessions").await.expect(StatusCode::OK);
+    // The request was let in before, and comes to the account after whoever ended its session.
+    let settings = house.stage.settings();
+    let root = RootKey::parse(&settings.general.secret_key).expect("a root key");
+    let apps = SecondFactors::new(&house.stores, &settings, &root);
+    let (origin, session) = (Origin::system(), SessionId(person.session_id));
+    let late = apps.confirm_totp(&origin, person.id, session, TotpFactorId(id), &app.code(&house, 0)).await;
+    assert!(
+        matches!(late, Err(plinth_core::Error::Unauthenticated { code: "session_ended", .. })),
+        "{late:?}"
+    );
+    assert!(house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK)["access_token"].is_string());
 }
