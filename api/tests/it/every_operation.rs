@@ -349,7 +349,7 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
     house.stores.clock.advance(Duration::minutes(5) + Duration::seconds(1));
     for operation in sensitive {
         let path = operation.nowhere();
-        let stale = ask(&house, operation, &path, Some(&admin.access_token), None).await;
-        stale.problem(403, "step_up_required");
+        let late = ask(&house, operation, &path, Some(&admin.access_token), None).await;
+        late.problem(403, "step_up_required");
     }
 }
