@@ -69,6 +69,9 @@ enum Keys {
         #[arg(long)]
         json: bool,
     },
+    /// Seal anew what is sealed under the root key (signing keys, secrets of authenticator apps): the one that was comes
+    /// from standard input, the present one is `PLINTH_SECRET_KEY`. Safe to run twice; prints one line of JSON.
+    Reseal,
     /// End a signing key at once, as after a leak: every token that it signed is refused. A new one takes its place.
     Retire {
         /// The key's name.
@@ -120,6 +123,10 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Keys(Keys::List { json }) => run(keys::list(commands::settings()?, json))?,
         Command::Keys(Keys::Rotate { activate_in, json }) => {
             run(keys::rotate(commands::settings()?, activate_in, json))?
+        }
+        Command::Keys(Keys::Reseal) => {
+            let before = std::io::read_to_string(std::io::stdin())?;
+            run(keys::reseal(commands::settings()?, &before))?
         }
         Command::Keys(Keys::Retire { kid, json }) => run(keys::retire(commands::settings()?, &kid, json))?,
         Command::Admin(Admin::Create { email, .. }) => {

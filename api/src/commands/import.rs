@@ -27,7 +27,7 @@ struct Line {
 impl Line {
     fn parse(text: &str) -> anyhow::Result<ImportedAccount> {
         let line: Self = serde_json::from_str(text)?;
-        if StoredHash::parse(&line.password_hash).is_err() {
+        if StoredHash::parse_foreign(&line.password_hash).is_err() {
             bail!("the password hash is of no known form, or costs too much to check");
         }
         Ok(ImportedAccount {

@@ -1,12 +1,13 @@
-//! `plinth-api keys`: the signing keys in the database.
+//! `plinth-api keys`: the signing keys in the database, and what is sealed under the root key.
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use plinth_core::Stores;
 use plinth_core::access_tokens::{KeyStatus, SigningKeys, longest_lifetime};
+use plinth_core::second_factors::SecondFactors;
 use plinth_platform::crypto::RootKey;
-use plinth_platform::settings::Settings;
+use plinth_platform::settings::{Secret, Settings};
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -34,6 +35,18 @@ pub async fn rotate(settings: Settings, activate_in: Duration, json: bool) -> an
 pub async fn retire(settings: Settings, kid: &str, json: bool) -> anyhow::Result<String> {
     let key = signing_keys(&settings)?.retire(kid).await?;
     if json { Ok(object(&key)?.to_string() + "\n") } else { Ok(line(&key)?) }
+}
+
+/// Seals under the root key of the settings what was sealed under `before`.
+pub async fn reseal(settings: Settings, before: &str) -> anyhow::Result<String> {
+    let before = RootKey::parse(&Secret::new(before.trim())).context("the root key that was")?;
+    let root = RootKey::parse(&settings.general.secret_key)?;
+    let stores = Stores::new(&settings, APPLICATION)?;
+    let signing_keys = SigningKeys::new(&stores, &root, longest_lifetime(&settings)).reseal(&before).await?;
+    let totp_secrets = SecondFactors::new(&stores, &settings, &root).reseal(&before).await?;
+    let told = json!({ "signing_keys": signing_keys, "totp_secrets": totp_secrets });
+    ensure!(signing_keys.failed + totp_secrets.failed == 0, "neither root key opens everything: {told}");
+    Ok(told.to_string() + "\n")
 }
 
 fn signing_keys(settings: &Settings) -> anyhow::Result<SigningKeys> {

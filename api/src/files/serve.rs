@@ -117,11 +117,19 @@ pub(super) async fn serve(files: &Files, content: Content, request: &Request) ->
 /// these: what it shows in a page is harmless, and its origin is nobody's.
 async fn redirect(files: &Files, content: &Content) -> Result<Option<Response>> {
     let description = Description {
-        content_type: &content.content_type,
+        content_type: media_type(content),
         content_disposition: &disposition(manner(content), &content.name),
         cache_control: PRIVATE,
     };
     Ok(files.redirect(content, description).await?.map(|url| moved(&url)))
+}
+
+/// The content type with the charset by which text was told from anything else.
+fn media_type(content: &Content) -> &str {
+    match content.content_type.as_str() {
+        "text/plain" => "text/plain; charset=utf-8",
+        other => other,
+    }
 }
 
 /// Whether it is shown in the page that links to it.
@@ -178,7 +186,7 @@ impl Parts {
                 let range_header = content_range(range, content.size);
                 let head = format!(
                     "\r\n--{boundary}\r\nContent-Type: {}\r\nContent-Range: {range_header}\r\n\r\n",
-                    content.content_type
+                    media_type(content)
                 );
                 (Bytes::from(head), range)
             })
@@ -221,13 +229,13 @@ fn is_known(asked: &HeaderMap, etag: &str, modified: SystemTime) -> bool {
 fn describe(headers: &mut HeaderMap, content: &Content, etag: &str) {
     headers.insert(header::ETAG, ascii(etag));
     headers.insert(header::LAST_MODIFIED, ascii(&httpdate::fmt_http_date(content.last_modified.into())));
-    headers.insert(header::CONTENT_TYPE, ascii(&content.content_type));
+    headers.insert(header::CONTENT_TYPE, ascii(media_type(content)));
     headers.insert(header::CONTENT_DISPOSITION, ascii(&disposition(manner(content), &content.name)));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(PRIVATE));
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; sandbox; frame-ancestors 'none'"),
+        HeaderValue::from_static("default-src 'none'; base-uri 'none'; sandbox; frame-ancestors 'none'"),
     );
 }
 

@@ -15,6 +15,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use super::failure::{Failure, Result};
 use super::limits::BodyLimits;
 use super::shape::Shape;
+use super::unique_names::UniqueNames;
 
 const MEDIA_TYPE: &str = "application/json";
 
@@ -35,7 +36,7 @@ impl<T: ParseFromJSON + 'static> Body<T> {
             Err(ReadBodyError::Io(error)) => return Err(Failure::BrokenBody(error)),
             Err(error) => return Err(Error::internal(Box::new(error)).into()),
         };
-        let value = serde_json::from_slice(&bytes).map_err(Failure::MalformedJson)?;
+        let UniqueNames(value) = serde_json::from_slice(&bytes).map_err(Failure::MalformedJson)?;
         let faults = shape::<T>().faults(&value);
         if !faults.is_empty() {
             return Err(Error::Invalid(faults).into());

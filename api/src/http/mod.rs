@@ -19,3 +19,4 @@ pub mod principal;
 pub mod problem;
 pub mod range;
 pub mod shape;
+mod unique_names;

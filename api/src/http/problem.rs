@@ -145,8 +145,14 @@ fn judge(error: &poem::Error) -> Verdict {
 fn judge_failure(failure: &Failure) -> Verdict {
     match failure {
         Failure::Core(error) => judge_core(error),
-        Failure::MalformedJson(error) => Verdict::new(StatusCode::BAD_REQUEST, "malformed_json")
-            .because(format!("The body is not JSON: line {}, column {}.", error.line(), error.column())),
+        Failure::MalformedJson(error) => {
+            let what = if error.is_data() { "A name is there twice" } else { "The body is not JSON" };
+            Verdict::new(StatusCode::BAD_REQUEST, "malformed_json").because(format!(
+                "{what}: line {}, column {}.",
+                error.line(),
+                error.column()
+            ))
+        }
         Failure::MalformedForm(error) => Verdict::new(StatusCode::BAD_REQUEST, "malformed_form")
             .because(format!("The form cannot be read: {error}.")),
         Failure::UnsupportedMediaType { expected } => {

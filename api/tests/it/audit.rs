@@ -67,9 +67,17 @@ async fn filters_narrow_and_unknown_actions_are_refused() {
     assert_eq!(actions(&created), ["session.created", "session.created"]);
     let about = admin.get(&house, &format!("/v1/audit-events?target_id={}", person.session_id)).await;
     assert_eq!(actions(&about.expect(StatusCode::OK)), ["session.created"]);
-    for query in
-        ["action=nonsense", "action=%00", "actor_id=7", "cursor=x", "limit=0", "limit=201", "limit=-1"]
-    {
+    for query in [
+        "action=nonsense",
+        "action=%00",
+        "actor_id=7",
+        "cursor=x",
+        "limit=0",
+        "limit=201",
+        "limit=-1",
+        "limit=1&limit=2",
+        "action=session.created&action=session.revoked",
+    ] {
         let refused = admin.get(&house, &format!("/v1/audit-events?{query}")).await;
         refused.problem(422, "validation_failed");
         let name = query.split('=').next().expect("a name");

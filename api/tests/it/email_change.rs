@@ -1,10 +1,13 @@
 //! Another address: proved at the new one, and taken back by the old one.
 
+use std::time::Duration;
+
+use plinth_core::auth::{Asked, EmailChanges};
 use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::house::{House, PASSWORD};
-use crate::mailed::{CONFIRM, RESET, UNDO};
+use crate::mailed::{CONFIRM, RESET, UNDO, address};
 
 #[tokio::test]
 async fn an_address_is_changed_once_it_is_proved() {
@@ -57,6 +60,65 @@ async fn a_changed_address_is_taken_back_by_the_old_one() {
             .expect("the mail to choose another password");
     assert_eq!(mailed, person.email);
     assert_eq!(house.present(UNDO, &undo).await.faults(), ["/token invalid_token"]);
+}
+
+#[tokio::test]
+async fn what_was_added_since_goes_with_a_change_that_is_undone() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    house.passkey_row(person.id).await;
+    let own: uuid::Uuid =
+        sqlx::query_scalar("SELECT id FROM passkeys").fetch_one(&house.stores.db).await.expect("one");
+    house.stores.clock.advance(time::Duration::minutes(1));
+    let token = house.change_token(person.id, "thief@example.org").await;
+    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    let undo = house.undo_token(person.id, &person.email).await;
+    // All that a thief may have left behind, as it stands in the tables.
+    house.stores.clock.advance(time::Duration::minutes(1));
+    for row in [
+        "INSERT INTO passkeys (id, user_id, name, credential_id, credential, created_at)
+         VALUES (gen_random_uuid(), $1, 'his', sha256('his'), '{}', $2)",
+        "INSERT INTO totp_factors (id, user_id, name, secret, confirmed_at, created_at)
+         VALUES (gen_random_uuid(), $1, 'his', 'x', $2, $2)",
+        "INSERT INTO recovery_codes (code_hash, user_id, created_at) VALUES (sha256('his'), $1, $2)",
+    ] {
+        let insert = sqlx::query(row).bind(person.id.0).bind(house.stores.clock.now());
+        insert.execute(&house.stores.db).await.expect("inserts");
+    }
+    house.present(UNDO, &undo).await.expect(StatusCode::NO_CONTENT);
+    let left: Vec<uuid::Uuid> =
+        sqlx::query_scalar("SELECT id FROM passkeys").fetch_all(&house.stores.db).await.expect("reads");
+    assert_eq!(left, [own], "what was there before stays");
+    assert_eq!((house.count("totp_factors").await, house.count("recovery_codes").await), (0, 0));
+    let told = house.notices(person.id).await;
+    assert_eq!(told, ["email_changed", "factor_removed", "factor_removed"]);
+    let actions = house.actions().await;
+    for action in ["passkey.removed:success", "factor.removed:success"] {
+        assert!(actions.contains(&action.to_owned()), "{action} is not in {actions:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_waits_to_be_mailed_ends_with_the_password_and_with_an_undo() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let undo = house.undo_token(person.id, &person.email).await;
+    let changes = EmailChanges::new(&house.stores, Duration::from_hours(1));
+    let mailed = async |asked: Asked| {
+        let next = address("thief@example.org");
+        changes.prepare(person.id, &next, asked).await.expect("answers").is_some()
+    };
+    for ends in [RESET, UNDO] {
+        house.stores.clock.advance(time::Duration::minutes(10));
+        // The mail server is away meanwhile.
+        let asked = house.asked();
+        house.stores.clock.advance(time::Duration::minutes(10));
+        let token = if ends == UNDO { undo.clone() } else { house.reset_token(&person.email).await };
+        assert!(house.present(ends, &token).await.status.is_success(), "{ends}");
+        assert!(!mailed(asked).await, "{ends}");
+    }
+    house.stores.clock.advance(time::Duration::minutes(1));
+    assert!(mailed(house.asked()).await, "one that is asked for later is mailed");
 }
 
 #[tokio::test]

@@ -36,6 +36,23 @@ const OPEN: &[&str] = &[
     "POST /v1/links/{token}/tickets",
 ];
 
+/// What can make a theft permanent: each needs a proof of a moment ago, and nobody does it in another's name.
+const SENSITIVE: &[&str] = &[
+    "DELETE /v1/me",
+    "DELETE /v1/me/password",
+    "DELETE /v1/roles/{name}",
+    "PATCH /v1/roles/{name}",
+    "POST /v1/me/api-keys",
+    "POST /v1/me/email",
+    "POST /v1/roles",
+    "POST /v1/users/{id}/impersonate",
+    "PUT /v1/me/password",
+    "PUT /v1/users/{id}/roles",
+];
+
+/// What belongs to nobody, so that no owner can be asked about.
+const COMMON: &[&str] = &["/v1/jobs/", "/v1/queues/", "/v1/roles/", "/v1/users/"];
+
 /// What an operation is sent.
 enum Body {
     Json(Value),
@@ -175,16 +192,48 @@ async fn almighty_key(house: &House, owner: &Person) -> String {
     token.reveal().to_owned()
 }
 
-/// What somebody else owns, by the path under which it would be found.
-async fn things_of(house: &House, other: &Person) -> Vec<(&'static str, String)> {
-    let file = other.upload(house, "a.txt", b"hello".to_vec()).await;
+/// What somebody else owns: the values of a path's parameters, by what the path begins with.
+type Things = Vec<(&'static str, Vec<(&'static str, String)>)>;
+
+async fn things_of(house: &House, other: &Person) -> Things {
+    // Enough of a picture that a job is asked for.
+    let file = other.upload(house, "a.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF".to_vec()).await;
+    let links = format!("/v1/files/{}/links", text(&file["id"]));
+    other.post(house, &links, &json!({})).await.expect(StatusCode::CREATED);
+    let link = text(&other.get(house, &links).await.expect(StatusCode::OK)["items"][0]["id"]);
     let key = json!({ "name": "theirs", "scopes": ["files:read"] });
     let key = other.post(house, "/v1/me/api-keys", &key).await.expect(StatusCode::CREATED);
+    let upload = other.request(house, Method::POST, "/v1/uploads").header("tus-resumable", "1.0.0");
+    let upload = Answer::of(upload.header("upload-length", "4")).await;
+    let upload = upload.header("location").and_then(|place| place.rsplit('/').next()).expect("a place");
+    let direct = json!({ "filename": "b.txt", "size": 4, "sha256": "0".repeat(64) });
+    let direct = other.post(house, "/v1/direct-uploads", &direct).await.expect(StatusCode::CREATED);
+    let app = other.post(house, "/v1/me/mfa/totp", &json!({ "name": "Phone" })).await;
+    let app = text(&app.expect(StatusCode::CREATED)["id"]);
+    house.passkey_row(other.id).await;
+    let passkey: Uuid =
+        sqlx::query_scalar("SELECT id FROM passkeys").fetch_one(&house.stores.db).await.expect("one");
+    let of_file = ["id", "link_id", "number", "preset"];
+    let of_file = of_file.into_iter().zip([text(&file["id"]), link, "1".to_owned(), "small".to_owned()]);
+    let one = |id: String| vec![("id", id)];
     vec![
-        ("/v1/files/", text(&file["id"])),
-        ("/v1/me/sessions/", other.session_id.to_string()),
-        ("/v1/me/api-keys/", text(&key["api_key"]["id"])),
+        ("/v1/files/", of_file.collect()),
+        ("/v1/uploads/", one(upload.to_owned())),
+        ("/v1/direct-uploads/", one(text(&direct["upload"]["id"]))),
+        ("/v1/me/jobs/", one(text(&file["job_id"]))),
+        ("/v1/me/sessions/", one(other.session_id.to_string())),
+        ("/v1/me/api-keys/", one(text(&key["api_key"]["id"]))),
+        ("/v1/me/mfa/totp/", one(app)),
+        ("/v1/me/passkeys/", one(passkey.to_string())),
     ]
+}
+
+/// A browser that keeps the token, and a page of nobody knows whom.
+async fn ask_by_cookie(house: &House, operation: &Operation, token: &str) -> Answer {
+    let request = house.request(operation.method.clone(), &operation.nowhere());
+    let answer = Answer::of(request.header("cookie", format!("__Host-plinth_access={token}"))).await;
+    eprintln!("{} by cookie: {}", operation.name(), answer.status);
+    answer
 }
 
 async fn ask(
@@ -225,7 +274,8 @@ fn refused(operation: &Operation, answer: &Answer, status: u16, code: &str) -> O
 #[tokio::test]
 async fn every_operation_is_closed_to_whom_it_should_be() {
     // So long that a token outlives the time in which it counts as a fresh proof.
-    let house = House::on(Stage::open().await.with("PLINTH_AUTH_ACCESS_TOKEN_LIFETIME", "30m")).await;
+    let stage = Stage::open().await.with("PLINTH_AUTH_ACCESS_TOKEN_LIFETIME", "30m");
+    let house = House::on(stage.with("PLINTH_FILES_DIRECT_UPLOADS", "true")).await;
     let document: Value = serde_json::from_str(&document::document()).expect("JSON");
     let (open, closed): (Vec<_>, Vec<_>) =
         operations(&document).into_iter().partition(|operation| operation.said.get("x-permission").is_none());
@@ -254,6 +304,9 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
         if !operation.says("x-api-keys") {
             ask(&house, operation, &path, Some(&key), None).await.problem(403, "session_required");
         }
+        if !operation.method.is_safe() {
+            ask_by_cookie(&house, operation, &admin.access_token).await.problem(403, "csrf_failed");
+        }
     }
 
     let other = house.person("other").await;
@@ -261,12 +314,16 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
     for operation in closed.iter().filter(|operation| operation.has_parameters()) {
         let body = operation.body(&document);
         let mut paths = vec![operation.nowhere()];
-        for (_, id) in things.iter().filter(|(prefix, _)| operation.path.starts_with(prefix)) {
-            paths.push(operation.path_with(|name| match name {
-                "id" => id.clone(),
-                "number" => "1".to_owned(),
-                _ => "small".to_owned(),
-            }));
+        match things.iter().find(|(prefix, _)| operation.path.starts_with(prefix)) {
+            Some((_, values)) => paths.push(operation.path_with(|wanted| {
+                let value = values.iter().find(|(name, _)| *name == wanted);
+                value.unwrap_or_else(|| panic!("{}: give it a {wanted}", operation.name())).1.clone()
+            })),
+            None => assert!(
+                COMMON.iter().any(|prefix| operation.path.starts_with(prefix)),
+                "{}: let somebody else own one, or say that nobody does",
+                operation.name()
+            ),
         }
         for path in paths {
             let answer = ask(&house, operation, &path, Some(&admin.access_token), body.as_ref()).await;
@@ -274,11 +331,25 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
         }
     }
     other.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    other.get(&house, &format!("/v1/files/{}", things[0].1[0].1)).await.expect(StatusCode::OK);
+
+    let sensitive: Vec<_> = closed.iter().filter(|operation| operation.says("x-step-up")).collect();
+    for name in SENSITIVE {
+        assert!(sensitive.iter().any(|operation| operation.name() == *name), "{name} needs no step-up");
+    }
+    let chief = house.administrator().await;
+    let path = format!("/v1/users/{}/impersonate", admin.id);
+    let acting = chief.post(&house, &path, &json!({ "reason": "a look" })).await.expect(StatusCode::OK);
+    let acting = text(&acting["access_token"]);
+    for operation in &sensitive {
+        let answer = ask(&house, operation, &operation.nowhere(), Some(&acting), None).await;
+        answer.problem(403, "impersonation_forbidden");
+    }
 
     house.stores.clock.advance(Duration::minutes(5) + Duration::seconds(1));
-    for operation in closed.iter().filter(|operation| operation.says("x-step-up")) {
+    for operation in sensitive {
         let path = operation.nowhere();
-        let stale = ask(&house, operation, &path, Some(&admin.access_token), None).await;
-        stale.problem(403, "step_up_required");
+        let late = ask(&house, operation, &path, Some(&admin.access_token), None).await;
+        late.problem(403, "step_up_required");
     }
 }

@@ -13,8 +13,13 @@ async fn every_answer_has_the_headers_that_keep_browsers_safe() {
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
         assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{path}");
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
-        assert!(answer.header("content-security-policy").is_some(), "{path}");
-        assert!(answer.header("strict-transport-security").is_some(), "{path}");
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
+        let policy = answer.header("content-security-policy").expect("a policy");
+        for directive in ["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"] {
+            assert!(policy.split("; ").any(|part| part == directive), "{path}: {policy}");
+        }
+        let transport = answer.header("strict-transport-security");
+        assert_eq!(transport, Some("max-age=31536000; includeSubDomains"), "{path}");
         assert!(answer.header("x-request-id").is_some(), "{path}");
     }
 }

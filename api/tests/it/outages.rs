@@ -6,6 +6,15 @@ use serde_json::json;
 
 use crate::house::House;
 
+/// Sessions that this process had to ask PostgreSQL for.
+fn misses() -> f64 {
+    let page = plinth_platform::telemetry::metrics::page();
+    let line = page
+        .lines()
+        .find_map(|line| line.strip_prefix("plinth_cache_reads_total{cache=\"session\",outcome=\"miss\"} "));
+    line.expect("a sample").parse().expect("a number")
+}
+
 #[tokio::test]
 async fn without_redis_requests_go_on_and_a_logout_still_acts_at_once() {
     let mut stage = Stage::open().await;
@@ -15,7 +24,9 @@ async fn without_redis_requests_go_on_and_a_logout_still_acts_at_once() {
     stays.get(&house, "/v1/me").await.expect(StatusCode::OK);
     goes.get(&house, "/v1/me").await.expect(StatusCode::OK);
     wire.tear();
+    let before = misses();
     stays.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    assert!(misses() > before, "a metric counts what Redis does not answer");
     goes.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
     goes.get(&house, "/v1/me").await.problem(401, "session_ended");
     let late = house.register("eve").await;
@@ -67,8 +78,12 @@ async fn more_logins_than_can_be_hashed_are_told_to_come_again() {
     let house = House::on(stage).await;
     // One account's logins would be slowed down as guesses; the hashes of these cost the same.
     let emails: Vec<_> = (0..30).map(|number| format!("nobody-{number}@example.org")).collect();
+    let person = house.person("ada").await;
     let logins = emails.iter().map(|email| house.log_in(email, crate::house::PASSWORD));
-    let answers = futures_util::future::join_all(logins).await;
+    let others = (0..30).map(|_| person.get(&house, "/v1/me"));
+    let (answers, others) =
+        tokio::join!(futures_util::future::join_all(logins), futures_util::future::join_all(others));
+    assert!(others.iter().all(|answer| answer.status == StatusCode::OK), "the rest does not notice");
     let (done, busy): (Vec<_>, Vec<_>) =
         answers.iter().partition(|answer| answer.status == StatusCode::UNAUTHORIZED);
     assert!(!done.is_empty() && !busy.is_empty(), "{} done, {} busy", done.len(), busy.len());

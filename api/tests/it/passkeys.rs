@@ -471,3 +471,24 @@ async fn without_a_domain_an_account_with_a_passkey_is_not_opened_by_its_passwor
     let refused = bare.log_in(&person.email, crate::house::PASSWORD).await;
     refused.problem(403, "second_factor_unavailable");
 }
+
+#[tokio::test]
+async fn an_administrator_resets_lost_passkeys_beside_a_password_alone() {
+    let house = open().await;
+    let (admin, ada, bob) =
+        (house.administrator().await, house.person("ada").await, house.person("bob").await);
+    let (mut adas, mut bobs) = (authenticator(), authenticator());
+    enrol(&house, &ada, &mut adas, "phone").await;
+    enrol(&house, &bob, &mut bobs, "phone").await;
+    bob.delete(&house, "/v1/me/password").await.expect(StatusCode::NO_CONTENT);
+    for person in [&ada, &bob] {
+        let path = format!("/v1/users/{}/mfa/reset", person.id);
+        let reset = admin.post(&house, &path, &json!({ "reason": "called back" })).await;
+        reset.expect(StatusCode::NO_CONTENT);
+        person.get(&house, "/v1/me").await.problem(401, "session_ended");
+    }
+    log_in(&house, &mut adas).await.problem(401, "invalid_passkey");
+    house.elsewhere(&ada).await.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    // Bob could not log in without his.
+    log_in(&house, &mut bobs).await.expect(StatusCode::OK);
+}

@@ -1,8 +1,10 @@
 //! Which passwords are taken, and that they are taken as they are.
 
+use std::time::Instant;
+
 use plinth_core::users::{ImportedAccount, Users};
 use plinth_domain::email::Email;
-use plinth_testkit::{Process, Stage};
+use plinth_testkit::{Process, Stage, until};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -151,18 +153,23 @@ async fn a_password_of_a_megabyte_is_refused_unread() {
 }
 
 /// "correct horse battery" by Python's bcrypt, cost 4.
-const BCRYPT: &str = "$2b$04$dSmkdn3ImBBLe7K1nxRvOOoZrQ/bM9gnkbk5t.dBlglyopPJSN4Wy";
+pub(crate) const BCRYPT: &str = "$2b$04$dSmkdn3ImBBLe7K1nxRvOOoZrQ/bM9gnkbk5t.dBlglyopPJSN4Wy";
 
-#[tokio::test]
-async fn a_hash_with_other_parameters_is_renewed_at_the_next_login() {
-    let house = House::open().await;
+/// An account as it comes from another system.
+pub(crate) async fn import(house: &House, email: &str, password_hash: &str) {
     let account = ImportedAccount {
-        email: Email::parse("imported@example.org").expect("an address"),
-        password_hash: BCRYPT.to_owned(),
+        email: Email::parse(email).expect("an address"),
+        password_hash: password_hash.to_owned(),
         display_name: None,
         email_verified: true,
     };
     assert!(Users::new(&house.stores).import(account).await.expect("imports"));
+}
+
+#[tokio::test]
+async fn a_hash_with_other_parameters_is_renewed_at_the_next_login() {
+    let house = House::open().await;
+    import(&house, "imported@example.org", BCRYPT).await;
     house.log_in("imported@example.org", "a wrong guess").await.problem(401, "invalid_credentials");
     for _ in 0..2 {
         house.log_in("imported@example.org", PASSWORD).await.expect(StatusCode::OK);
@@ -175,4 +182,23 @@ async fn a_hash_with_other_parameters_is_renewed_at_the_next_login() {
     let rehashed =
         house.actions().await.iter().filter(|action| *action == "password.rehashed:success").count();
     assert_eq!(rehashed, 1);
+}
+
+#[tokio::test]
+async fn a_process_knows_what_imported_hashes_cost_before_anybody_logs_in() {
+    let house = House::open().await;
+    // Of cost 12: ten times a hash of ours.
+    import(&house, "imported@example.org", &BCRYPT.replace("$04$", "$12$")).await;
+    let guess = async |house: &House| {
+        let nobody = format!("nobody-{}@example.org", uuid::Uuid::new_v4().simple());
+        let begun = Instant::now();
+        house.log_in(&nobody, "a wrong guess").await.problem(401, "invalid_credentials");
+        begun.elapsed()
+    };
+    let before = guess(&house).await.min(guess(&house).await);
+    let twin = house.twin().await;
+    until("a guess at nobody costs as much as one at the imported account", async || {
+        (guess(&twin).await > before * 4).then_some(())
+    })
+    .await;
 }

@@ -1,5 +1,11 @@
 //! Second factors: authenticator apps, recovery codes, the challenge, the step-up, and roles that ask for one.
 
+use plinth_core::Resealed;
+use plinth_core::access_tokens::{SigningKeys, longest_lifetime};
+use plinth_core::second_factors::SecondFactors;
+use plinth_domain::audit::Origin;
+use plinth_domain::id::{SessionId, TotpFactorId};
+use plinth_platform::crypto::RootKey;
 use plinth_testkit::Stage;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -479,4 +485,54 @@ async fn a_reset_password_still_needs_the_second_factor() {
     let asked = house.post("/v1/auth/login", &known).await.expect(StatusCode::OK);
     assert_eq!(asked["mfa_required"], true);
     prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_app_and_a_signing_key_go_on_under_another_root_key() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let (app, _) = enrol(&house, &person).await;
+    let secret = RootKey::generate();
+    let changes = [("PLINTH_SECRET_KEY", secret.as_str())];
+    let (before, settings) = (house.stage.settings(), house.stage.settings_with(&changes));
+    let next = house.twin_with(&changes).await;
+    let asked = challenge(&next, &person).await;
+    prove(&next, &asked, "code", &app.code(&house, 0)).await.problem(500, "internal");
+
+    let [before, root] = [&before, &settings]
+        .map(|settings| RootKey::parse(&settings.general.secret_key).expect("a root key"));
+    let signing_keys = SigningKeys::new(&house.stores, &root, longest_lifetime(&settings));
+    let apps = SecondFactors::new(&house.stores, &settings, &root);
+    for (resealed, failed) in [(1, 0), (0, 0)] {
+        let expected = Resealed { resealed, failed };
+        assert_eq!(signing_keys.reseal(&before).await.expect("answers"), expected);
+        assert_eq!(apps.reseal(&before).await.expect("answers"), expected);
+    }
+    let tokens = prove(&next, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
+    // The key is the same, so that what the old process has signed is taken by the new one.
+    for token in [&person.access_token, &text(&tokens["access_token"])] {
+        let me = next.request(Method::GET, "/v1/me").bearer_auth(token);
+        Answer::of(me).await.expect(StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn an_app_is_not_added_by_a_session_that_has_just_ended() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let started = person.post(&house, "/v1/me/mfa/totp", &json!({ "name": "Phone" })).await;
+    let started = started.expect(StatusCode::CREATED);
+    let (app, id) = (App::with(&text(&started["secret"])), text(&started["id"]).parse().expect("an id"));
+    house.elsewhere(&person).await.delete(&house, "/v1/me/sessions").await.expect(StatusCode::OK);
+    // The request was let in before, and comes to the account after whoever ended its session.
+    let settings = house.stage.settings();
+    let root = RootKey::parse(&settings.general.secret_key).expect("a root key");
+    let apps = SecondFactors::new(&house.stores, &settings, &root);
+    let (origin, session) = (Origin::system(), SessionId(person.session_id));
+    let late = apps.confirm_totp(&origin, person.id, session, TotpFactorId(id), &app.code(&house, 0)).await;
+    assert!(
+        matches!(late, Err(plinth_core::Error::Unauthenticated { code: "session_ended", .. })),
+        "{late:?}"
+    );
+    assert!(house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK)["access_token"].is_string());
 }

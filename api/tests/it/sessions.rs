@@ -1,9 +1,10 @@
 //! Sessions and their tokens: rotation, theft, logout, lifetimes.
 
-use reqwest::StatusCode;
+use plinth_testkit::{Stage, until};
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::house::{House, Person, text};
+use crate::house::{Answer, House, PASSWORD, Person, text};
 
 async fn refresh(house: &House, token: &str) -> crate::house::Answer {
     house.post("/v1/auth/refresh", &json!({ "refresh_token": token })).await
@@ -27,8 +28,9 @@ async fn a_refresh_gives_new_tokens_of_the_same_session() {
 #[tokio::test]
 async fn a_repetition_within_the_grace_gets_the_same_successor() {
     let house = House::open().await;
+    let twin = house.twin().await;
     let person = house.person("ada").await;
-    let many = (0..100).map(|_| rotated(&house, &person));
+    let many = (0..100).map(|number| rotated(if number % 2 == 0 { &house } else { &twin }, &person));
     let mut successors = futures_util::future::join_all(many).await;
     assert_eq!(successors.len(), 100);
     successors.dedup();
@@ -117,6 +119,28 @@ async fn own_sessions_are_listed_and_ended() {
 }
 
 #[tokio::test]
+async fn a_session_says_what_it_runs_on_and_when_it_was_used() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+    let login = house.request(Method::POST, "/v1/auth/login").header("user-agent", agent);
+    let login = Answer::of(login.json(&json!({ "email": person.email, "password": PASSWORD }))).await;
+    let person = person.with(&login.expect(StatusCode::OK));
+    house.stores.clock.advance(time::Duration::minutes(4));
+    let person = person.with(&refresh(&house, &person.refresh_token).await.expect(StatusCode::OK));
+    let sessions = person.get(&house, "/v1/me/sessions?limit=1").await.expect(StatusCode::OK);
+    let session = &sessions["items"][0];
+    assert_eq!((&session["client"], &session["user_agent"]), (&json!("Firefox on Linux"), &json!(agent)));
+    let moment = |field: &str| {
+        let format = &time::format_description::well_known::Rfc3339;
+        time::OffsetDateTime::parse(session[field].as_str().expect("a time"), format).expect("a time")
+    };
+    assert_eq!(moment("authenticated_at"), moment("created_at"));
+    assert!(moment("last_seen_at") - moment("created_at") >= time::Duration::minutes(4), "{session}");
+    assert!(moment("expires_at") > moment("last_seen_at"), "{session}");
+}
+
+#[tokio::test]
 async fn a_session_ended_on_one_replica_is_refused_by_the_next_request_on_another() {
     let house = House::open().await;
     let twin = house.twin().await;
@@ -201,4 +225,41 @@ async fn an_access_token_expires_by_itself() {
     let person = house.person("ada").await;
     house.stores.clock.advance(time::Duration::minutes(6));
     person.get(&house, "/v1/me").await.problem(401, "token_expired");
+}
+
+#[tokio::test]
+async fn a_token_that_a_step_up_has_replaced_stays_dead_whatever_redis_forgets() {
+    let mut stage = Stage::open().await;
+    let wire = stage.wire_redis().await;
+    let house = House::on(stage).await;
+    let step_up = async |person: &Person| {
+        let body = json!({ "password": PASSWORD });
+        person.with(&person.post(&house, "/v1/auth/step-up", &body).await.expect(StatusCode::OK))
+    };
+    let first = house.person("ada").await;
+    first.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    let second = step_up(&first).await;
+    house.forget_copies().await;
+    // The session's copy is filled by the token that is good, and must not let in the other.
+    for _ in 0..2 {
+        second.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    }
+    first.get(&house, "/v1/me").await.problem(401, "session_ended");
+
+    wire.tear();
+    let third = step_up(&second).await;
+    second.get(&house, "/v1/me").await.problem(401, "session_ended");
+    wire.mend();
+    until("the copies are believed again", async || {
+        third.get(&house, "/v1/me").await.expect(StatusCode::OK);
+        second.get(&house, "/v1/me").await.problem(401, "session_ended");
+        (house.count("stale_copies").await == 0).then_some(())
+    })
+    .await;
+    for _ in 0..2 {
+        third.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    }
+    second.get(&house, "/v1/me").await.problem(401, "session_ended");
+    let stays = third.with(&refresh(&house, &third.refresh_token).await.expect(StatusCode::OK));
+    stays.get(&house, "/v1/me").await.expect(StatusCode::OK);
 }

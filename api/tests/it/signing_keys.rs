@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plinth_core::access_tokens::{SigningKeys, longest_lifetime};
-use plinth_platform::crypto::RootKey;
+use plinth_platform::crypto::{RootKey, Sealer};
 use plinth_testkit::{Stage, until};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -149,4 +149,19 @@ async fn a_token_cannot_bring_its_own_key() {
         let answer = Answer::of(house.request(Method::GET, "/v1/me").bearer_auth(token)).await;
         answer.problem(401, "invalid_token");
     }
+}
+
+#[tokio::test]
+async fn a_private_key_is_sealed_in_the_database() {
+    let house = House::open().await;
+    let first = kid(&house.person("ada").await.access_token);
+    let kept: Vec<u8> = sqlx::query_scalar("SELECT private_key FROM signing_keys")
+        .fetch_one(&house.stores.db)
+        .await
+        .expect("one key");
+    let root = RootKey::parse(&house.stage.settings().general.secret_key).expect("a root key");
+    let sealer = Sealer::new(&root.derive("signing keys at rest v1"));
+    let seed = sealer.open(&format!("signing key:{first}"), &kept).expect("the root key opens it");
+    assert!(seed.len() == 32 && !kept.windows(32).any(|part| part == seed.as_slice()));
+    assert!(sealer.open("signing key:another", &kept).is_none());
 }

@@ -100,8 +100,24 @@ async fn a_flood_of_guesses_does_not_shut_out_the_known_device() {
     try_from(&house, "192.0.2.7", &login).await.problem(429, "rate_limited");
     let known = json!({ "email": person.email, "password": PASSWORD, "device_token": device_token });
     try_from(&house, "192.0.2.7", &known).await.expect(StatusCode::OK);
+    let browser = house.request(Method::POST, "/v1/auth/login").header("x-forwarded-for", "192.0.2.8");
+    let browser = browser.header("cookie", format!("__Host-plinth_device={device_token}"));
+    Answer::of(browser.json(&login)).await.expect(StatusCode::OK);
     // The owner hears of it, once.
     assert_eq!(house.notices(person.id).await, ["logins_failed"]);
+}
+
+#[tokio::test]
+async fn replicas_count_guesses_together() {
+    let house = house().await;
+    let twin = house.twin().await;
+    for number in 0..6 {
+        let replica = if number % 2 == 0 { &house } else { &twin };
+        guess_from(replica, "203.0.113.1", "nobody@example.org").await.problem(401, "invalid_credentials");
+    }
+    for replica in [&house, &twin] {
+        guess_from(replica, "203.0.113.1", "nobody@example.org").await.problem(429, "rate_limited");
+    }
 }
 
 #[tokio::test]

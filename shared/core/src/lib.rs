@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod notifications;
 pub mod page;
 pub mod passkeys;
+mod resealed;
 pub mod roles;
 pub mod second_factors;
 pub mod stores;
@@ -25,6 +26,7 @@ pub mod unit;
 pub mod users;
 
 pub use error::Error;
+pub use resealed::Resealed;
 pub use stores::Stores;
 
 /// What a capability answers.

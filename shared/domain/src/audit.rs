@@ -62,6 +62,8 @@ actions! {
     ImpersonationStarted = "impersonation.started",
     SigningKeyCreated = "signing_key.created",
     SigningKeyRetired = "signing_key.retired",
+    /// What was sealed under another root key was sealed under the present one.
+    SecretsResealed = "secrets.resealed",
     SessionCreated = "session.created",
     /// A login that was refused.
     SessionRefused = "session.refused",

@@ -1,4 +1,6 @@
-//! The product's main job, from the registration to the logout.
+//! The product's main job, from the registration to the logout, and what stands in the logs of it.
+
+use std::path::Path;
 
 use plinth_testkit::{Mailbox, Process, Stage, until};
 use reqwest::{Method, StatusCode};
@@ -9,7 +11,12 @@ use crate::picture::{UPRIGHT, look, turned_jpeg};
 
 #[tokio::test]
 async fn somebody_registers_keeps_a_photo_and_leaves() {
-    let stage = Stage::open().await;
+    let logs = tempfile::tempdir().expect("a folder");
+    let file = logs.path().join("lines");
+    let stage = Stage::open()
+        .await
+        .with("PLINTH_LOG_FILE", &file.display().to_string())
+        .with("PLINTH_LOG_LEVEL", LOGGED);
     let api = Process::api(&stage).await;
     let worker = Process::worker(&stage).await;
     let door = Door::of(&api);
@@ -33,8 +40,41 @@ async fn somebody_registers_keeps_a_photo_and_leaves() {
     deletes(&stage, &person, file).await;
     leaves(&person).await;
 
+    // Both write what is left before they end.
     assert!(api.stop().await.success());
     assert!(worker.stop().await.success());
+    nothing_secret_was_logged(logs.path(), &person);
+}
+
+/// As much as somebody would switch on who looks for a fault of ours.
+const LOGGED: &str = "debug";
+
+/// No line has anything by which somebody could get in, or who he is.
+fn nothing_secret_was_logged(logs: &Path, person: &Person) {
+    let files = std::fs::read_dir(logs).expect("the folder is there");
+    let texts = files.map(|file| std::fs::read_to_string(file.expect("a file").path()).expect("a text"));
+    let text: String = texts.collect();
+    for process in ["\"readMe\"", "files.thumbnails", "email.verification"] {
+        assert!(text.contains(process), "{process} is not in {text}");
+    }
+    // Who was refused what stands there.
+    for refused in [["\"listAuditEvents\"", "\"status\":403"], ["\"login\"", "\"status\":403"]] {
+        let is_told = |line: &str| refused.iter().all(|part| line.contains(part));
+        assert!(text.lines().any(is_told), "{refused:?} is not in {text}");
+    }
+    let secrets = [
+        crate::house::PASSWORD,
+        &person.email,
+        &person.access_token,
+        &person.refresh_token,
+        "holiday.jpg",
+        "token=",
+        "dGVzdHMgaGF2ZSBhIHJvb3Qga2V5",
+    ];
+    for secret in secrets {
+        let line = text.lines().find(|line| line.contains(secret));
+        assert!(line.is_none(), "{secret} stands in a log: {line:?}");
+    }
 }
 
 async fn arrives(door: &Door) -> Person {

@@ -1,10 +1,11 @@
-//! Master keys of files are changed from the command line, while the API goes on.
+//! Keys are changed from the command line: master keys of files, while the API goes on, and the root key;
+//! signing keys, while what they have signed stays valid.
 
-use plinth_testkit::{Process, Stage};
+use plinth_testkit::{Process, Stage, until};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::house::{Answer, Door, count};
+use crate::house::{Answer, Door, count, text};
 
 const OLD: &str = "2025:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 const BOTH: &str =
@@ -55,4 +56,67 @@ async fn a_master_key_is_replaced_and_no_object_is_touched() {
     assert_eq!(count(&stores, "SELECT count(*) FROM blobs WHERE master_key = '2026'").await, 3);
     assert!(api.stop().await.success());
     assert!(mails.stop().await.success());
+}
+
+#[tokio::test]
+async fn what_the_root_key_seals_is_sealed_anew_under_another_one() {
+    let stage = Stage::open().await;
+    let old = stage.settings().general.secret_key.expose().to_owned();
+    let api = Process::api(&stage).await;
+    let admin = Door::of(&api).administrator(&stage).await;
+    let app = admin.request(Method::POST, "/v1/me/mfa/totp").json(&json!({ "name": "Phone" }));
+    Answer::of(app).await.expect(StatusCode::CREATED);
+    assert!(api.stop().await.success());
+
+    let reseal = async |stage: &Stage, before: &str| {
+        Process::run_reading("plinth-api", &["keys", "reseal"], stage, before).await
+    };
+    let new = "dGhlIG5leHQgcm9vdCBrZXkgaXMgbm8gc2VjcmV0IGVpdGhlcg==";
+    let stage = stage.with("PLINTH_SECRET_KEY", new);
+    let wrong = reseal(&stage, new).await;
+    assert!(!wrong.status.success(), "{wrong:?}");
+    let told = String::from_utf8_lossy(&wrong.stderr);
+    assert!(told.contains("neither root key opens everything"), "{told}");
+    for expected in [1, 0] {
+        let done = reseal(&stage, &format!("{old}\n")).await;
+        let line: Value = serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{done:?}"));
+        let counts = json!({ "resealed": expected, "failed": 0 });
+        assert_eq!(line, json!({ "signing_keys": counts, "totp_secrets": counts }));
+    }
+    let api = Process::api(&stage).await;
+    let admin = Door::of(&api).log_in(&admin.email).await;
+    admin.get("/v1/me").await.expect(StatusCode::OK);
+    assert!(api.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_signing_key_is_rotated_from_the_command_line_and_no_token_is_refused() {
+    let stage = Stage::open().await;
+    let api = Process::api(&stage).await;
+    let door = Door::of(&api);
+    let admin = door.administrator(&stage).await;
+    let keys = async |arguments: &[&str]| -> Value {
+        let output = Process::run("plinth-api", &[&["keys"], arguments].concat(), &stage).await;
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+    };
+    // Of what a token's header says, the key's name alone differs.
+    let header = |token: &str| token.split('.').next().expect("a header").to_owned();
+    let next = text(&keys(&["rotate", "--activate-in", "1s", "--json"]).await["kid"]);
+    until("the next key is published", async || {
+        let set =
+            Answer::of(door.request(Method::GET, "/.well-known/jwks.json")).await.expect(StatusCode::OK);
+        set["keys"].as_array().expect("keys").iter().any(|key| key["kid"] == next.as_str()).then_some(())
+    })
+    .await;
+    until("the next key signs", async || {
+        let later = door.log_in(&admin.email).await;
+        later.get("/v1/me").await.expect(StatusCode::OK);
+        (header(&later.access_token) != header(&admin.access_token)).then_some(())
+    })
+    .await;
+    admin.get("/v1/me").await.expect(StatusCode::OK);
+    let listed = keys(&["list", "--json"]).await;
+    assert_eq!(listed.as_array().map(Vec::len), Some(2), "{listed}");
+    assert!(listed[0]["retires_at"].is_string() && listed[1]["kid"] == next.as_str(), "{listed}");
+    assert!(api.stop().await.success());
 }

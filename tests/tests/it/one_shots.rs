@@ -5,7 +5,7 @@ use std::process::Output;
 use plinth_testkit::{Process, Stage, until};
 use serde_json::Value;
 
-use crate::house::count;
+use crate::house::{Door, count};
 
 async fn worker(stage: &Stage, arguments: &[&str]) -> Output {
     Process::run("plinth-worker", arguments, stage).await
@@ -117,4 +117,30 @@ async fn the_table_of_periodic_tasks_tells_the_last_and_the_next_tick() {
     let last = after[0]["last_tick"].as_str().expect("there was one");
     assert!(["T04:", "T05:"].iter().any(|hour| last.contains(hour)) && last.ends_with(":00Z"), "{after}");
     assert!(after[0]["next_tick"].as_str().expect("one comes") > last, "{after}");
+}
+
+/// "correct horse battery" by Python's bcrypt, cost 4.
+const BCRYPT: &str = "$2b$04$dSmkdn3ImBBLe7K1nxRvOOoZrQ/bM9gnkbk5t.dBlglyopPJSN4Wy";
+
+#[tokio::test]
+async fn accounts_of_another_system_come_with_their_passwords() {
+    let stage = Stage::open().await;
+    let account = |email: &str, hash: &str| {
+        serde_json::json!({ "email": email, "password_hash": hash, "email_verified": true }).to_string()
+    };
+    let costly = "$argon2id$v=19$m=1048576,t=64,p=1$c2l4dGVlbiBieXRlIHNsdA$/MDeq41pQU+izSqnIVE7hQ";
+    let lines = [account("ada@example.org", BCRYPT), account("bob@example.org", costly)].join("\n");
+    let refused = Process::run_reading("plinth-api", &["admin", "import"], &stage, &lines).await;
+    assert!(!refused.status.success(), "{refused:?}");
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(told.contains("line 2") && told.contains("costs too much"), "{told}");
+    let lines = lines.replace(costly, BCRYPT);
+    let done = Process::run_reading("plinth-api", &["admin", "import"], &stage, &lines).await;
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert_eq!(said, "1 accounts were created, 1 were there already\n", "{done:?}");
+    let api = Process::api(&stage).await;
+    for email in ["ada@example.org", "bob@example.org"] {
+        Door::of(&api).log_in(email).await.get("/v1/me").await.expect(reqwest::StatusCode::OK);
+    }
+    assert!(api.stop().await.success());
 }

@@ -40,6 +40,13 @@ fn cases() -> Vec<Case> {
     vec![
         json_case("no body", REGISTER, "", MALFORMED, &[]),
         json_case("cut JSON", REGISTER, "{\"email\":\"a@b", MALFORMED, &[]),
+        json_case(
+            "a member that is there twice",
+            LOGIN,
+            "{\"email\":\"a@b.cd\",\"email\":\"c@b.cd\",\"password\":\"long enough\"}",
+            MALFORMED,
+            &[],
+        ),
         json_case("two values", REGISTER, "{} {}", MALFORMED, &[]),
         json_case("invalid UTF-8", REGISTER, b"{\"email\":\"\xff\xfe\"}".to_vec(), MALFORMED, &[]),
         json_case("endless nesting", REGISTER, deep, MALFORMED, &[]),
@@ -198,6 +205,10 @@ fn cases() -> Vec<Case> {
         Case {
             method: Method::DELETE,
             ..json_case("another", "/v1/me/notifications", "", (405, "method_not_allowed"), &[])
+        },
+        Case {
+            method: Method::TRACE,
+            ..json_case("an echo", "/v1/me", "", (405, "method_not_allowed"), &[])
         },
         json_case("an unknown path", "/v1/nothing", "{}", (404, "not_found"), &[]),
         json_case("a path out of the house", "/v1/../../etc/passwd", "{}", (404, "not_found"), &[]),

@@ -26,6 +26,22 @@ async fn what_is_no_http_ends_its_connection_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_length_beside_a_transfer_encoding_does_not_count() {
+    let house = House::open().await;
+    let body = "{\"email\":\"nobody@example.org\",\"password\":\"a wrong guess\"}";
+    let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    for length in ["4".to_owned(), chunks.len().to_string(), "99999".to_owned()] {
+        // What a length would leave over is what somebody wants to be taken for the next request.
+        let request = format!(
+            "POST /v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n{chunks}"
+        );
+        let answer = raw::talk(&house.url, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 401"), "{length}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{length}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_stops_is_given_up() {
     let stage = plinth_testkit::Stage::open().await.with("PLINTH_API_REQUEST_TIMEOUT", "500ms");
     let house = House::on(stage).await;

@@ -87,6 +87,10 @@ async fn an_image_is_an_image_whatever_its_name_says_and_waits_for_its_thumbnail
     let script =
         person.upload(&house, "page.png", b"<!doctype html><script>alert(1)</script>".to_vec()).await;
     assert_eq!(script["content_type"], "text/plain");
+    let shown = content(&house, &person, &text(&file["id"]), &[]).await;
+    assert_eq!(shown.header("content-type"), Some("image/png"));
+    let harmless = content(&house, &person, &text(&script["id"]), &[]).await;
+    assert_eq!(harmless.header("content-type"), Some("text/plain; charset=utf-8"));
 }
 
 #[rstest]
@@ -104,7 +108,11 @@ async fn ranges_and_validators_are_honoured(#[values(Store::S3s, Store::Moto)] s
         whole.header("content-disposition"),
         Some("attachment; filename=\"Gr__e _1_.bin\"; filename*=UTF-8''Gr%C3%BC%C3%9Fe%20%221%22.bin")
     );
-    assert!(whole.header("content-security-policy").is_some_and(|policy| policy.contains("sandbox")));
+    assert_eq!(whole.header("content-type"), Some("application/octet-stream"));
+    let policy = whole.header("content-security-policy").expect("a policy");
+    for directive in ["default-src 'none'", "base-uri 'none'", "sandbox", "frame-ancestors 'none'"] {
+        assert!(policy.split("; ").any(|part| part == directive), "{policy}");
+    }
 
     for (range, shown, expected) in [
         ("bytes=0-99", "bytes 0-99/1000", &bytes[..100]),

@@ -14,6 +14,9 @@ pub(super) struct SessionCopy {
     pub(super) user: UserId,
     #[serde(with = "time::serde::timestamp")]
     pub(super) expires_at: OffsetDateTime,
+    /// When its owner last proved who he is: what was signed before that was replaced.
+    #[serde(with = "time::serde::timestamp")]
+    pub(super) authenticated_at: OffsetDateTime,
 }
 
 /// The session if it is live and the token was not taken back.
@@ -24,7 +27,11 @@ pub(super) async fn session(
     now: OffsetDateTime,
 ) -> Result<Option<SessionCopy>> {
     let live = auth::live(&stores.db, id, token, now).await?;
-    Ok(live.map(|(user, expires_at)| SessionCopy { user, expires_at }))
+    Ok(live.map(|live| SessionCopy {
+        user: live.user,
+        expires_at: live.expires_at,
+        authenticated_at: live.authenticated_at,
+    }))
 }
 
 /// What the gate needs of an API key.

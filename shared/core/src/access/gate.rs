@@ -265,7 +265,7 @@ impl Gate {
             Copy::Fresh(session) if session.expires_at > now => session,
             stale => Box::pin(self.read_session(claims, stale == Copy::Leased, nonce, now)).await?,
         };
-        if session.user != claims.user() || session.expires_at <= now {
+        if session.user != claims.user() || session.expires_at <= now || is_replaced(claims, &session) {
             return Err(ended());
         }
         Ok(())
@@ -333,6 +333,14 @@ impl Gate {
         *self.roles.write().unwrap_or_else(PoisonError::into_inner) = Some(table.clone());
         Ok(table)
     }
+}
+
+/// Whether a step-up has replaced the token. It stands on no blacklist that Redis could lose: tokens tell whole seconds,
+/// and each step-up is in a second of its own. Of an impersonation they tell the administrator's login, which no step-up
+/// renews.
+fn is_replaced(claims: &Claims, session: &SessionCopy) -> bool {
+    let told = claims.authenticated_at().unix_timestamp();
+    claims.impersonator().is_none() && told < session.authenticated_at.unix_timestamp()
 }
 
 fn shut_out(status: UserStatus) -> Error {

@@ -3,6 +3,7 @@
 mod claims;
 mod keys;
 mod repository;
+mod reseal;
 mod ring;
 mod rotation;
 

@@ -66,6 +66,16 @@ pub(super) async fn retire_others(
     named("signing_keys.retire_others", query.execute(connection)).await.map(drop)
 }
 
+/// The same private half, sealed otherwise.
+pub(super) async fn set_private_key(
+    connection: &mut PgConnection,
+    kid: &str,
+    private_key: &[u8],
+) -> sqlx::Result<()> {
+    let query = sqlx::query!("UPDATE signing_keys SET private_key = $2 WHERE kid = $1", kid, private_key);
+    named("signing_keys.set_private_key", query.execute(connection)).await.map(drop)
+}
+
 /// Ends one key; false where there is none of that name, or it has ended.
 pub(super) async fn retire(
     connection: &mut PgConnection,

@@ -22,8 +22,8 @@ const SKEW: Duration = Duration::from_mins(1);
 /// The keys in the database.
 #[derive(Clone)]
 pub struct SigningKeys {
-    stores: Stores,
-    sealer: Sealer,
+    pub(super) stores: Stores,
+    pub(super) sealer: Sealer,
     /// How long a token may be valid.
     lifetime: Duration,
 }
@@ -39,8 +39,7 @@ pub struct KeyStatus {
 impl SigningKeys {
     /// `lifetime` is that of the longest access token.
     pub fn new(stores: &Stores, root: &RootKey, lifetime: Duration) -> Self {
-        let sealer = Sealer::new(&root.derive("signing keys at rest v1"));
-        Self { stores: stores.clone(), sealer, lifetime }
+        Self { stores: stores.clone(), sealer: sealer(root), lifetime }
     }
 
     /// Every key that has not retired; the first is made here when there is none.
@@ -125,7 +124,12 @@ impl SigningKeys {
     }
 }
 
-fn context(kid: &str) -> String {
+/// What seals the private halves.
+pub(super) fn sealer(root: &RootKey) -> Sealer {
+    Sealer::new(&root.derive("signing keys at rest v1"))
+}
+
+pub(super) fn context(kid: &str) -> String {
     format!("signing key:{kid}")
 }
 

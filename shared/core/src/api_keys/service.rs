@@ -15,7 +15,7 @@ use super::repository;
 use crate::access::Caller;
 use crate::page::{Page, PageRequest};
 use crate::unit::Unit;
-use crate::{Error, Result, Stores, roles, users};
+use crate::{Error, Result, Stores, auth, roles, users};
 
 /// Live keys of one account.
 const MOST_KEYS: i64 = 50;
@@ -79,6 +79,9 @@ impl ApiKeys {
         })?;
         // Two at once are counted one after the other.
         users::lock(&mut unit, &[owner]).await?;
+        if let Some(login) = caller.login() {
+            auth::require_live(&mut unit, owner, login.session).await?;
+        }
         if repository::count_live(unit.connection(), owner, at).await? >= MOST_KEYS {
             let detail = format!("An account has at most {MOST_KEYS} keys; revoke one.");
             return Err(Error::Conflict { code: "too_many_api_keys", detail });

@@ -7,6 +7,7 @@ use plinth_domain::audit::{Action, Outcome, Target};
 use time::OffsetDateTime;
 
 pub use repository::Event;
+pub(crate) use service::has_any;
 pub use service::{AuditLog, Filter};
 
 /// An event to be written.

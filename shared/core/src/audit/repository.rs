@@ -58,6 +58,14 @@ pub(crate) async fn insert(
     named("audit.insert", query.execute(connection)).await.map(drop)
 }
 
+pub(super) async fn has_any(db: &PgPool, action: &str) -> sqlx::Result<bool> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM audit_events WHERE action = $1) AS "has_any!""#,
+        action
+    );
+    named("audit.has_any", query.fetch_one(db)).await
+}
+
 pub(super) async fn list(db: &PgPool, filter: &Filter, page: PageRequest) -> sqlx::Result<Vec<Event>> {
     let query = sqlx::query_as!(
         Event,

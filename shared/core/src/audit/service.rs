@@ -1,5 +1,6 @@
 //! Reading the audit log.
 
+use plinth_domain::audit::Action;
 use uuid::Uuid;
 
 use super::repository::{self, Event};
@@ -12,6 +13,11 @@ pub struct Filter {
     pub actor_id: Option<Uuid>,
     pub action: Option<String>,
     pub target_id: Option<Uuid>,
+}
+
+/// Whether the log has such an event.
+pub(crate) async fn has_any(stores: &Stores, action: Action) -> Result<bool> {
+    Ok(repository::has_any(&stores.db, action.as_str()).await?)
 }
 
 /// The door to the audit log.

@@ -22,6 +22,7 @@ mod revocation;
 mod security_notice;
 mod sessions;
 mod step_up;
+mod stored_hashes;
 mod throttle;
 mod tokens;
 mod verification;
@@ -50,7 +51,7 @@ pub use password_policy::PasswordPolicy;
 pub use password_reset::PasswordResets;
 pub use register::Registration;
 pub(crate) use revocation::{
-    end_impersonations_around, end_impersonations_around_role, end_session, end_sessions,
+    end_impersonations_around, end_impersonations_around_role, end_session, end_sessions, require_live,
 };
 pub use security_notice::{NoticeMail, SecurityNotices};
 pub use sessions::SessionView;
@@ -86,8 +87,9 @@ struct Lifetimes {
 }
 
 impl Auth {
-    /// Call inside the Tokio runtime.
+    /// Call inside the Tokio runtime: what stored hashes cost is learnt in a task of its own.
     pub fn new(stores: &Stores, settings: &Settings, root: &RootKey, hasher: PasswordHasher) -> Self {
+        tokio::spawn(stored_hashes::learn(stores.clone(), hasher.clone()));
         Self {
             stores: stores.clone(),
             hasher,

@@ -40,6 +40,16 @@ impl Auth {
     }
 }
 
+/// Refuses a change that adds something to log in by where the session has ended since it was let in: what ends every
+/// session takes away what was added, and finds what is added here. The caller holds the account.
+pub(crate) async fn require_live(unit: &mut Unit, user: UserId, id: SessionId) -> Result<()> {
+    let at = unit.at();
+    if sessions::is_live_of(unit.connection(), user, id, at).await? {
+        return Ok(());
+    }
+    Err(Error::Unauthenticated { code: "session_ended", detail: "The session has ended; log in again." })
+}
+
 /// Ends one session of the user, and those in which he acts for others: he may have begun them from it.
 pub(crate) async fn end_session(unit: &mut Unit, user: UserId, id: SessionId) -> Result<()> {
     let at = unit.at();

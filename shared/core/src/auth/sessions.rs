@@ -323,15 +323,23 @@ pub(super) async fn list(
         .collect())
 }
 
-/// Whose session it is and until when, if it is live and the token was not taken back.
+/// A live session, as a request with one of its tokens is decided on.
+pub(crate) struct Live {
+    pub(crate) user: UserId,
+    pub(crate) expires_at: OffsetDateTime,
+    /// When its owner last proved who he is.
+    pub(crate) authenticated_at: OffsetDateTime,
+}
+
+/// The session, if it is live and the token was not taken back.
 pub(crate) async fn live(
     db: &PgPool,
     id: SessionId,
     token: TokenId,
     now: OffsetDateTime,
-) -> sqlx::Result<Option<(UserId, OffsetDateTime)>> {
+) -> sqlx::Result<Option<Live>> {
     let query = sqlx::query!(
-        r#"SELECT user_id, LEAST(idle_expires_at, expires_at) AS "expires_at!"
+        r#"SELECT user_id, LEAST(idle_expires_at, expires_at) AS "expires_at!", authenticated_at
            FROM sessions
            WHERE id = $1 AND revoked_at IS NULL AND LEAST(idle_expires_at, expires_at) > $3
              AND NOT EXISTS (SELECT FROM revoked_tokens WHERE id = $2)"#,
@@ -340,5 +348,9 @@ pub(crate) async fn live(
         now,
     );
     let row = named("sessions.live", query.fetch_optional(db)).await?;
-    Ok(row.map(|row| (UserId(row.user_id), row.expires_at)))
+    Ok(row.map(|row| Live {
+        user: UserId(row.user_id),
+        expires_at: row.expires_at,
+        authenticated_at: row.authenticated_at,
+    }))
 }

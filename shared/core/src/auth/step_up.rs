@@ -5,6 +5,7 @@ use plinth_domain::authentication::{Method, Methods};
 use plinth_domain::id::{SessionId, UserId};
 use plinth_domain::password::Password;
 use plinth_domain::user::User;
+use time::Duration;
 
 use super::mfa::{Beginning, LoginAnswer, Replaced, factor_unavailable};
 use super::opening::Opener;
@@ -77,6 +78,7 @@ impl Auth {
     ) -> Result<SessionTokens> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let at = unit.at();
+        unit.changes_session(session).await;
         let held = sessions::hold(unit.connection(), session, at).await?;
         let held = held.filter(|held| held.live).ok_or_else(|| Error::Unauthenticated {
             code: "session_ended",
@@ -84,20 +86,17 @@ impl Auth {
         })?;
         unit.act_as(held.user);
         let methods = held.methods.and(proved);
-        sessions::reauthenticate(unit.connection(), session, &methods, at).await?;
+        // Tokens tell whole seconds: by a later one the gate knows those that are replaced.
+        let authenticated_at = at.max(held.authenticated_at + Duration::SECOND);
+        sessions::reauthenticate(unit.connection(), session, &methods, authenticated_at).await?;
         let refresh_token = RefreshToken::first(session);
         sessions::replace_refresh(unit.connection(), session, &refresh_token.hash(), at).await?;
         tokens::take_back(unit.connection(), replaced.token, replaced.expires_at).await?;
         unit.audit(Action::SessionSteppedUp, Target::Session(session), Outcome::Success).await?;
         unit.commit().await?;
         access::blacklist(&self.stores.redis, replaced.token, replaced.expires_at - at).await;
-        let grant = Grant {
-            user: held.user,
-            session,
-            authenticated_at: at,
-            methods,
-            impersonator: held.impersonator,
-        };
+        let grant =
+            Grant { user: held.user, session, authenticated_at, methods, impersonator: held.impersonator };
         let refresh_token = Some(refresh_token.reveal(&self.refresh_signer));
         Ok(SessionTokens { refresh_token, ..self.tokens(grant).await? })
     }

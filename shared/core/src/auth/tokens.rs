@@ -74,6 +74,8 @@ pub(super) async fn owner(
 pub(super) struct Redeemed {
     /// The address that it was about, where that is not the account's own.
     pub(super) email: Option<String>,
+    /// When it was asked for.
+    pub(super) created_at: OffsetDateTime,
 }
 
 /// Uses a token up, if it is valid, and with it every other of the same purpose. One that takes an address back
@@ -102,7 +104,7 @@ pub(super) async fn redeem(
         used.created_at,
     );
     named("one_time_tokens.void_rest", rest.execute(connection)).await?;
-    Ok(Some(Redeemed { email: used.email }))
+    Ok(Some(Redeemed { email: used.email, created_at: used.created_at }))
 }
 
 /// Voids the user's tokens but those that take an address back.

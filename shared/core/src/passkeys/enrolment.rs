@@ -68,6 +68,7 @@ impl Passkeys {
             }
         };
         repository::hold_owner(unit.connection(), user.id).await?;
+        auth::require_live(&mut unit, user.id, session).await?;
         check_number(repository::credential_ids(unit.connection(), user.id).await?.len())?;
         let at = unit.at();
         let view = PasskeyView {

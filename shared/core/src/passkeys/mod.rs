@@ -20,7 +20,7 @@ use self::relying_party::RelyingParty;
 use crate::{Error, Result, Stores};
 
 pub(crate) use relying_party::Refusal;
-pub(crate) use service::{has_any, remove_all_of, remove_beside_password};
+pub(crate) use service::{has_any, remove_added_since, remove_all_of, remove_beside_password};
 
 /// The door to passkeys.
 #[derive(Clone)]

@@ -153,6 +153,21 @@ pub(super) async fn owner(connection: &mut PgConnection, user: UserId) -> sqlx::
     named("passkeys.owner", query.fetch_one(connection)).await
 }
 
+/// Which there were of those that were added from then on.
+pub(super) async fn remove_added_since(
+    connection: &mut PgConnection,
+    user: UserId,
+    since: OffsetDateTime,
+) -> sqlx::Result<Vec<PasskeyId>> {
+    let query = sqlx::query_scalar!(
+        "DELETE FROM passkeys WHERE user_id = $1 AND created_at >= $2 RETURNING id",
+        user.0,
+        since,
+    );
+    let ids = named("passkeys.remove_added_since", query.fetch_all(connection)).await?;
+    Ok(ids.into_iter().map(PasskeyId).collect())
+}
+
 pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
     let query = sqlx::query!("DELETE FROM passkeys WHERE user_id = $1", user.0);
     named("passkeys.remove_all_of", query.execute(connection)).await.map(drop)

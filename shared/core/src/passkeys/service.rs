@@ -5,6 +5,7 @@ use plinth_domain::id::{PasskeyId, UserId};
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::{FactorKind, SecurityNotice};
 use plinth_domain::text::DisplayName;
+use time::OffsetDateTime;
 
 use super::repository::{self, Owner};
 use super::{PasskeyView, Passkeys};
@@ -69,6 +70,18 @@ fn check_rest(owner: &Owner) -> Result<()> {
 /// Whether the user could log in without a password. The caller holds the account.
 pub(crate) async fn has_any(unit: &mut Unit, user: UserId) -> Result<bool> {
     Ok(!repository::credential_ids(unit.connection(), user).await?.is_empty())
+}
+
+/// Removes those that were added from then on: it was not their owner who did. He is told of each. The caller holds the
+/// account.
+pub(crate) async fn remove_added_since(unit: &mut Unit, user: UserId, since: OffsetDateTime) -> Result<()> {
+    unit.changes_user(user).await;
+    for id in repository::remove_added_since(unit.connection(), user, since).await? {
+        unit.audit(Action::PasskeyRemoved, Target::Passkey(id), Outcome::Success).await?;
+        let notice = SecurityNotice::FactorRemoved { kind: FactorKind::Passkey };
+        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+    }
+    Ok(())
 }
 
 /// Leaves nothing of the user's passkeys.

@@ -4,6 +4,7 @@ mod enrolment;
 mod recovery;
 mod recovery_code;
 mod repository;
+mod reseal;
 mod reset;
 mod totp;
 
@@ -20,7 +21,7 @@ use crate::{Error, Result, Stores};
 
 pub use enrolment::{Confirmation, Enrolment};
 pub(crate) use recovery::{drop_codes_with_last_factor, first_codes};
-pub(crate) use reset::remove_all_of;
+pub(crate) use reset::{remove_added_since, remove_all_of};
 pub use totp::Provisioning;
 
 /// An app that was never confirmed is forgotten after so long.
@@ -54,11 +55,7 @@ pub struct SecondFactors {
 
 impl SecondFactors {
     pub fn new(stores: &Stores, settings: &Settings, root: &RootKey) -> Self {
-        Self {
-            stores: stores.clone(),
-            sealer: Sealer::new(&root.derive("totp secrets at rest v1")),
-            product: settings.general.product_name.clone(),
-        }
+        Self { stores: stores.clone(), sealer: sealer(root), product: settings.general.product_name.clone() }
     }
 
     /// The user's authenticator apps, the oldest first.
@@ -99,6 +96,11 @@ pub(crate) async fn waiting_since(stores: &Stores, before: OffsetDateTime, pass:
         Pass::Count => Batch::whole(repository::count_waiting(&stores.db, before).await?),
         Pass::Remove => Batch::of(repository::remove_waiting(&stores.db, before, BATCH).await?, BATCH),
     })
+}
+
+/// What seals the secrets of apps.
+fn sealer(root: &RootKey) -> Sealer {
+    Sealer::new(&root.derive("totp secrets at rest v1"))
 }
 
 fn context(user: UserId, id: TotpFactorId) -> String {

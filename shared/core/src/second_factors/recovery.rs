@@ -1,7 +1,7 @@
 //! Recovery codes: given out, counted, used up.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
-use plinth_domain::id::UserId;
+use plinth_domain::id::{SessionId, UserId};
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::{FactorKind, SecurityNotice};
 
@@ -9,7 +9,7 @@ use super::SecondFactors;
 use super::recovery_code::{CODES, RecoveryCode};
 use super::repository;
 use crate::unit::Unit;
-use crate::{Error, Result};
+use crate::{Error, Result, auth, users};
 
 impl SecondFactors {
     /// How many codes the user has left.
@@ -19,8 +19,15 @@ impl SecondFactors {
     }
 
     /// Gives out new codes, which end the old ones; shown once.
-    pub async fn regenerate_recovery_codes(&self, origin: &Origin, user: UserId) -> Result<Vec<String>> {
+    pub async fn regenerate_recovery_codes(
+        &self,
+        origin: &Origin,
+        user: UserId,
+        session: SessionId,
+    ) -> Result<Vec<String>> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
+        users::lock(&mut unit, &[user]).await?;
+        auth::require_live(&mut unit, user, session).await?;
         if repository::count_factors(unit.connection(), user).await? == 0 {
             let detail = "Recovery codes go with a second factor; add one first.".to_owned();
             return Err(Error::Conflict { code: "no_second_factor", detail });

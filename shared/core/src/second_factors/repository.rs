@@ -4,6 +4,7 @@ use plinth_domain::id::{TotpFactorId, UserId};
 use plinth_platform::database::{PgPool, named};
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::TotpFactor;
 
@@ -35,6 +36,32 @@ pub(super) async fn list(db: &PgPool, user: UserId) -> sqlx::Result<Vec<TotpFact
         created_at: row.created_at,
     });
     Ok(factor.collect())
+}
+
+/// Apps that are read at once, to be sealed anew.
+const PAGE: i64 = 500;
+
+/// A page of everybody's apps, with whose each is, in the order of their ids.
+pub(super) async fn page(db: &PgPool, after: Uuid) -> sqlx::Result<Vec<(UserId, SealedFactor)>> {
+    let query = sqlx::query!(
+        "SELECT id, user_id, secret FROM totp_factors WHERE id > $1 ORDER BY id LIMIT $2",
+        after,
+        PAGE,
+    );
+    let rows = named("totp_factors.page", query.fetch_all(db)).await?;
+    let factor = |id, secret| SealedFactor { id: TotpFactorId(id), secret };
+    Ok(rows.into_iter().map(|row| (UserId(row.user_id), factor(row.id, row.secret))).collect())
+}
+
+/// The same secret, sealed otherwise; only where nobody was faster.
+pub(super) async fn replace_secret(db: &PgPool, factor: &SealedFactor, secret: &[u8]) -> sqlx::Result<u64> {
+    let query = sqlx::query!(
+        "UPDATE totp_factors SET secret = $3 WHERE id = $1 AND secret = $2",
+        factor.id.0,
+        factor.secret,
+        secret,
+    );
+    Ok(named("totp_factors.replace_secret", query.execute(db)).await?.rows_affected())
 }
 
 /// Adds one that waits for its first code; those that waited before go.
@@ -128,6 +155,21 @@ pub(super) async fn remove(
     Ok(named("totp_factors.remove", query.execute(connection)).await?.rows_affected() == 1)
 }
 
+/// Which there were of those that were added from then on.
+pub(super) async fn remove_added_since(
+    connection: &mut PgConnection,
+    user: UserId,
+    since: OffsetDateTime,
+) -> sqlx::Result<Vec<TotpFactorId>> {
+    let query = sqlx::query_scalar!(
+        "DELETE FROM totp_factors WHERE user_id = $1 AND confirmed_at >= $2 RETURNING id",
+        user.0,
+        since,
+    );
+    let ids = named("totp_factors.remove_added_since", query.fetch_all(connection)).await?;
+    Ok(ids.into_iter().map(TotpFactorId).collect())
+}
+
 pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
     let query = sqlx::query!("DELETE FROM totp_factors WHERE user_id = $1", user.0);
     named("totp_factors.remove_all_of", query.execute(connection)).await.map(drop)
@@ -183,6 +225,16 @@ pub(super) async fn replace_codes(
 pub(super) async fn remove_codes(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
     let query = sqlx::query!("DELETE FROM recovery_codes WHERE user_id = $1", user.0);
     named("recovery_codes.remove", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn remove_codes_issued_since(
+    connection: &mut PgConnection,
+    user: UserId,
+    since: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query =
+        sqlx::query!("DELETE FROM recovery_codes WHERE user_id = $1 AND created_at >= $2", user.0, since);
+    named("recovery_codes.remove_issued_since", query.execute(connection)).await.map(drop)
 }
 
 /// Uses a code up; false where there is none such.

@@ -1,14 +1,16 @@
-//! An administrator removes the second factors of somebody who has lost them.
+//! Second factors go without their owner's doing: an administrator removes those that he has lost, and a change that is
+//! undone takes with it what somebody else has added.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::id::UserId;
 use plinth_domain::job::SendSecurityNotice;
-use plinth_domain::notice::SecurityNotice;
+use plinth_domain::notice::{FactorKind, SecurityNotice};
 use plinth_domain::text::Reason;
 use serde_json::json;
+use time::OffsetDateTime;
 
-use super::SecondFactors;
-use super::repository;
+use super::recovery::drop_codes_with_last_factor;
+use super::{SecondFactors, repository};
 use crate::access::Caller;
 use crate::unit::Unit;
 use crate::{Result, auth, challenges, passkeys, users};
@@ -30,6 +32,19 @@ impl SecondFactors {
         unit.enqueue(&SendSecurityNotice { user_id: user, notice: SecurityNotice::FactorsReset }).await?;
         unit.commit().await
     }
+}
+
+/// Removes the apps that were added, and the recovery codes that were given out, from then on: it was not their owner who
+/// did. He is told of each app. The caller holds the account, and has removed the passkeys of that time.
+pub(crate) async fn remove_added_since(unit: &mut Unit, user: UserId, since: OffsetDateTime) -> Result<()> {
+    unit.changes_user(user).await;
+    for id in repository::remove_added_since(unit.connection(), user, since).await? {
+        unit.audit(Action::FactorRemoved, Target::TotpFactor(id), Outcome::Success).await?;
+        let notice = SecurityNotice::FactorRemoved { kind: FactorKind::Totp };
+        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+    }
+    repository::remove_codes_issued_since(unit.connection(), user, since).await?;
+    drop_codes_with_last_factor(unit, user).await
 }
 
 /// Leaves nothing of the user's apps and recovery codes.

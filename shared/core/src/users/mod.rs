@@ -7,8 +7,8 @@ mod service;
 pub use administration::Filter;
 pub(crate) use administration::require_authority;
 pub(crate) use service::{
-    Credentials, NewAccount, bury, create, credentials, credentials_of, find_locked, hold, hold_by_email,
-    hold_unchanged, keep_an_administrator, lock, mark_email_verified, owner_of, replace_password_hash,
-    set_email, set_password, with_permission,
+    Credentials, NewAccount, bury, create, credentials, credentials_of, find_locked, has_changed_since, hold,
+    hold_by_email, hold_unchanged, keep_an_administrator, lock, mark_email_verified, owner_of,
+    password_hash_unlike, replace_password_hash, set_email, set_password, with_permission,
 };
 pub use service::{ImportedAccount, ProfileChange, Users, find};

@@ -136,6 +136,31 @@ pub(super) async fn credentials_of(db: impl PgExecutor<'_>, id: UserId) -> sqlx:
     Ok(named("users.credentials_of", query.fetch_optional(db)).await?.map(Credentials::from))
 }
 
+pub(super) async fn has_changed_since(
+    connection: &mut PgConnection,
+    id: UserId,
+    since: OffsetDateTime,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT GREATEST(password_changed_at, email_verified_at) > $2 AS "changed" FROM users WHERE id = $1"#,
+        id.0,
+        since,
+    );
+    Ok(named("users.has_changed_since", query.fetch_optional(connection)).await?.flatten().unwrap_or(false))
+}
+
+pub(super) async fn password_hash_unlike(
+    db: impl PgExecutor<'_>,
+    beginnings: &[String],
+) -> sqlx::Result<Option<String>> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT password_hash AS "hash!" FROM users
+           WHERE password_hash IS NOT NULL AND NOT (password_hash ^@ ANY($1)) LIMIT 1"#,
+        beginnings,
+    );
+    named("users.password_hash_unlike", query.fetch_optional(db)).await
+}
+
 /// Inserts the account unless its address is taken; false when it is.
 pub(super) async fn insert(
     connection: &mut PgConnection,

@@ -86,6 +86,16 @@ pub(crate) async fn credentials_of(stores: &Stores, id: UserId) -> Result<Option
     Ok(repository::credentials_of(&stores.db, id).await?)
 }
 
+/// Whether the account has got another password, or another address, since then.
+pub(crate) async fn has_changed_since(unit: &mut Unit, id: UserId, since: OffsetDateTime) -> Result<bool> {
+    Ok(repository::has_changed_since(unit.connection(), id, since).await?)
+}
+
+/// The hash of some account's password that begins like none of these.
+pub(crate) async fn password_hash_unlike(stores: &Stores, beginnings: &[String]) -> Result<Option<String>> {
+    Ok(repository::password_hash_unlike(&stores.db, beginnings).await?)
+}
+
 /// Creates the account as a member; false when its address is taken.
 pub(crate) async fn create(unit: &mut Unit, account: &NewAccount) -> Result<bool> {
     let at = unit.at();

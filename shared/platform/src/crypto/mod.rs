@@ -20,7 +20,7 @@ pub use password::{
     HashFailure, MAX_ITERATIONS, MAX_LANES, MAX_MEMORY_KIB, PasswordHasher, StoredHash, Verified,
 };
 pub use resumable_hash::ResumableSha256;
-pub use sealed::Sealer;
+pub use sealed::{Resealing, Sealer};
 pub use signed::Signer;
 pub use token::OpaqueToken;
 

@@ -32,6 +32,16 @@ impl Sealer {
         sealed
     }
 
+    /// Seals with this key what was sealed in this context with another one.
+    pub fn reseal(&self, before: &Self, context: &str, sealed: &[u8]) -> Resealing {
+        if self.open(context, sealed).is_some() {
+            return Resealing::Current;
+        }
+        before
+            .open(context, sealed)
+            .map_or(Resealing::Unreadable, |secret| Resealing::Anew(self.seal(context, &secret)))
+    }
+
     /// What was sealed in this context with this key; `None` for everything else. Erased when dropped.
     pub fn open(&self, context: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, text) = sealed.strip_prefix(&[VERSION])?.split_at_checked(NONCE_LEN)?;
@@ -41,6 +51,17 @@ impl Sealer {
         text.truncate(length);
         Some(text)
     }
+}
+
+/// What comes of a secret when the key changes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Resealing {
+    /// It is sealed with the present key.
+    Current,
+    /// It was sealed with the one before; this is how it is sealed now.
+    Anew(Vec<u8>),
+    /// Neither key opens it.
+    Unreadable,
 }
 
 fn aad(context: &str) -> Aad<Vec<u8>> {
@@ -63,6 +84,18 @@ mod tests {
     fn no_two_seals_are_alike() {
         let sealer = Sealer::new(&[7; 32]);
         assert_ne!(sealer.seal("totp:1", b"secret"), sealer.seal("totp:1", b"secret"));
+    }
+
+    #[test]
+    fn what_another_key_sealed_is_sealed_anew_once() {
+        let (before, now) = (Sealer::new(&[7; 32]), Sealer::new(&[8; 32]));
+        let Resealing::Anew(anew) = now.reseal(&before, "totp:1", &before.seal("totp:1", b"secret")) else {
+            panic!("it was not sealed anew");
+        };
+        assert_eq!(now.open("totp:1", &anew).expect("opens").as_slice(), b"secret");
+        assert_eq!(now.reseal(&before, "totp:1", &anew), Resealing::Current);
+        assert_eq!(now.reseal(&before, "totp:2", &anew), Resealing::Unreadable);
+        assert_eq!(before.reseal(&before, "totp:1", &anew), Resealing::Unreadable);
     }
 
     #[test]

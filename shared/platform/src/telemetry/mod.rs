@@ -21,6 +21,9 @@ use batch::BatchGuard;
 const TRACED: &str =
     "info,plinth_platform=debug,plinth_object_store=debug,h2=off,hyper=off,tonic=off,tower=off";
 
+/// The mail client's finer lines are the mails themselves: addresses, and the links that are good for a change.
+const NEVER_LOGGED: &str = "lettre=info";
+
 /// Why telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -48,7 +51,7 @@ pub struct Telemetry {
 
 /// Sets up logs and traces for the named service. Call inside the Tokio runtime.
 pub fn init(service: &'static str, settings: &Settings) -> Result<Telemetry, TelemetryError> {
-    let filter = EnvFilter::try_new(&*settings.log.level)?;
+    let filter = EnvFilter::try_new(&*settings.log.level)?.add_directive(NEVER_LOGGED.parse()?);
     let (file_layer, log_file) = log::file(settings.log.file.as_deref())?;
     let (error_layer, error_log) =
         log::standard_error(settings.log.format).map_err(TelemetryError::Thread)?;

@@ -21,3 +21,14 @@ pub(super) fn contains(password: &str) -> bool {
     let hash = hash.first_chunk().expect("SHA-256 has 32 bytes");
     HASHES.binary_search(hash).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_long_small_and_in_order() {
+        assert!(HASHES.len() >= 100_000 && BYTES.len() < 2_000_000, "{} entries", HASHES.len());
+        assert!(HASHES.is_sorted_by(|one, next| one < next));
+    }
+}

@@ -17,6 +17,8 @@ pub const MAX_MEMORY_KIB: u32 = 1 << 20;
 pub const MAX_ITERATIONS: u32 = 64;
 /// The most lanes that a hash may ask for.
 pub const MAX_LANES: u32 = 16;
+/// The most that a hash of another system may ask for, in passes over a KiB: four over one GiB are some seconds.
+const MAX_FOREIGN_WORK: u64 = 4 << 20;
 
 const OUR_SALT_BYTES: usize = 16;
 const OUR_HASH_BYTES: usize = 32;
@@ -110,9 +112,33 @@ impl Argon2Hash {
         Ok(actual.ct_eq(&self.hash).into())
     }
 
+    /// Whether it may come from another system.
+    pub(super) fn is_affordable(&self) -> bool {
+        let params = &self.function.params;
+        u64::from(params.m_cost()) * u64::from(params.t_cost()) <= MAX_FOREIGN_WORK
+    }
+
+    /// One that costs the same, and is no password's.
+    pub(super) fn blank(&self) -> Self {
+        Self {
+            function: self.function.clone(),
+            salt: vec![0; OUR_SALT_BYTES],
+            hash: vec![0; self.hash.len()],
+        }
+    }
+
+    pub(super) fn costs_as(&self, other: &Self) -> bool {
+        self.costs_as_of(&other.function)
+    }
+
+    /// Whether a hash that is made by this function now would cost the same.
+    pub(super) fn costs_as_of(&self, function: &Function) -> bool {
+        self.function == *function
+    }
+
     /// Whether a hash that is made by this function now would be no other.
     pub(super) fn is_of(&self, function: &Function) -> bool {
-        self.function == *function && self.salt.len() >= OUR_SALT_BYTES
+        self.costs_as_of(function) && self.salt.len() >= OUR_SALT_BYTES
     }
 }
 

@@ -46,6 +46,15 @@ impl BcryptHash {
         })
     }
 
+    /// One that costs the same, and is no password's.
+    pub(super) fn blank(&self) -> Self {
+        Self { cost: self.cost, salt: [0; 16], hash: [0; 23] }
+    }
+
+    pub(super) fn costs_as(&self, other: &Self) -> bool {
+        self.cost == other.cost
+    }
+
     /// A password over 72 bytes is cut there, and a shorter one ends in a zero, as it was when the hash was made.
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         let length = password.len().min(KEY_BYTES);

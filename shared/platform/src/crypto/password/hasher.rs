@@ -1,6 +1,8 @@
 //! The pool that passwords are hashed in: so many threads, so long a queue, and past it a refusal.
 //!
-//! Each thread keeps its memory while there is work and frees it after.
+//! Each thread keeps its memory while there is work and frees it after. A wrong password costs the same whatever is
+//! stored, and whether anything is: hashes of other systems have costs of their own, by which an account could be told
+//! from none.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +17,9 @@ use crate::settings::AuthSettings;
 
 /// A thread without work for so long frees its memory.
 const IDLE: Duration = Duration::from_secs(5);
+
+/// So many kinds of hashes that are not ours are evened out: each makes every wrong password dearer.
+const MOST_KINDS: usize = 8;
 
 /// What came of comparing a password with a stored hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +40,25 @@ enum Task {
 #[derive(Clone)]
 pub struct PasswordHasher {
     queue: SyncSender<Task>,
+    function: Function,
+    kinds: Kinds,
+}
+
+/// The kinds of hashes that accounts have beside those that are made now, as far as they are known. Clones share them.
+#[derive(Clone, Default)]
+struct Kinds(Arc<Mutex<Vec<Arc<StoredHash>>>>);
+
+impl Kinds {
+    fn add(&self, stored: &StoredHash) {
+        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kinds.len() < MOST_KINDS && !kinds.iter().any(|kind| kind.costs_as(stored)) {
+            kinds.push(Arc::new(stored.blank()));
+        }
+    }
+
+    fn all(&self) -> Vec<Arc<StoredHash>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl PasswordHasher {
@@ -51,14 +75,24 @@ impl PasswordHasher {
         };
         let (queue, tasks) = sync_channel(settings.hash_queue.count());
         let tasks = Arc::new(Mutex::new(tasks));
+        let kinds = Kinds::default();
         for number in 0..threads {
-            let (tasks, function) = (Arc::clone(&tasks), function.clone());
+            let tasks = Arc::clone(&tasks);
+            let lane = Lane { function: function.clone(), memory: Memory::default(), kinds: kinds.clone() };
             std::thread::Builder::new()
                 .name(format!("password-{number}"))
-                .spawn(move || Lane::new(function).work(&tasks))
+                .spawn(move || lane.work(&tasks))
                 .expect("a process can start its few threads");
         }
-        Ok(Self { queue })
+        Ok(Self { queue, function, kinds })
+    }
+
+    /// Says that some account has such a hash: from now on a wrong password costs as much as one of it, too. One that is
+    /// verified says so itself.
+    pub fn expect(&self, stored: &StoredHash) {
+        if !stored.costs_as_of(&self.function) {
+            self.kinds.add(stored);
+        }
     }
 
     /// The PHC string of a password.
@@ -69,8 +103,8 @@ impl PasswordHasher {
     }
 
     /// Whether the password has the stored hash, of whichever scheme. `None`, for an account that does not
-    /// exist, takes the time of a hash that is made now and is never true; so does one that cannot be read,
-    /// which is an error after it.
+    /// exist, takes the time of a wrong password and is never true; so does one that cannot be read, which is an
+    /// error after it.
     pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<Verified, HashFailure> {
         let (answer, verified) = oneshot::channel();
         self.submit(Task::Verify(password, stored, answer))?;
@@ -88,13 +122,10 @@ impl PasswordHasher {
 struct Lane {
     function: Function,
     memory: Memory,
+    kinds: Kinds,
 }
 
 impl Lane {
-    fn new(function: Function) -> Self {
-        Self { function, memory: Memory::default() }
-    }
-
     fn work(mut self, tasks: &Mutex<Receiver<Task>>) {
         loop {
             let next = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(IDLE);
@@ -123,17 +154,39 @@ impl Lane {
             Some(Ok(stored)) => stored,
             nothing_to_compare => {
                 self.hash(password)?;
+                self.even_out(password, None)?;
                 return nothing_to_compare.transpose().map(|_| Verified::No);
             }
         };
+        let is_ours = stored.costs_as_of(&self.function);
+        if !is_ours {
+            self.kinds.add(&stored);
+        }
+        if self.matches(&stored, password)? {
+            return Ok(if stored.is_of(&self.function) { Verified::Yes } else { Verified::YesOutdated });
+        }
+        if !is_ours {
+            self.hash(password)?;
+        }
+        self.even_out(password, Some(&stored))?;
+        Ok(Verified::No)
+    }
+
+    /// Computes one hash of each kind but that which was computed.
+    fn even_out(&mut self, password: &Password, computed: Option<&StoredHash>) -> Result<(), HashFailure> {
+        for kind in self.kinds.all() {
+            if computed.is_none_or(|computed| !computed.costs_as(&kind)) {
+                self.matches(&kind, password)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn matches(&mut self, stored: &StoredHash, password: &Password) -> Result<bool, HashFailure> {
         let matched = stored.matches(password.as_bytes(), &mut self.memory);
-        // An imported hash may have taken much more than is to be kept.
+        // A hash of another system may have taken much more than is to be kept.
         self.memory.shrink_to(&self.function);
-        Ok(match matched? {
-            false => Verified::No,
-            true if stored.is_of(&self.function) => Verified::Yes,
-            true => Verified::YesOutdated,
-        })
+        matched
     }
 }
 

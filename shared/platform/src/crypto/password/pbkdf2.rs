@@ -42,6 +42,22 @@ impl Pbkdf2Hash {
         Some(Self { algorithm, iterations: NonZeroU32::new(iterations)?, salt, hash })
     }
 
+    /// One that costs the same, and is no password's.
+    pub(super) fn blank(&self) -> Self {
+        Self {
+            algorithm: self.algorithm,
+            iterations: self.iterations,
+            salt: vec![0; 16],
+            hash: vec![0; self.hash.len()],
+        }
+    }
+
+    pub(super) fn costs_as(&self, other: &Self) -> bool {
+        self.algorithm == other.algorithm
+            && self.iterations == other.iterations
+            && self.hash.len() == other.hash.len()
+    }
+
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         pbkdf2::verify(self.algorithm, self.iterations, &self.salt, password, &self.hash).is_ok()
     }

@@ -9,6 +9,8 @@ const MAX_MEMORY_BYTES: u64 = 1 << 30;
 /// More than eight was never advised; without a bound a huge one would pass for little memory.
 const MAX_BLOCK_SIZE: u32 = 64;
 const MAX_PARALLELISM: u32 = 16;
+/// The most that a hash of another system may ask for, over all of its lanes: they are computed one after the other.
+const MAX_FOREIGN_BYTES: u64 = 1 << 30;
 
 /// One stored hash.
 pub struct ScryptHash {
@@ -41,6 +43,21 @@ impl ScryptHash {
         let params =
             params(crypt_number(&costs[..1])?, crypt_number(&costs[1..6])?, crypt_number(&costs[6..])?)?;
         Some(Self { params, salt: salt.to_vec(), hash })
+    }
+
+    /// Whether it may come from another system.
+    pub(super) fn is_affordable(&self) -> bool {
+        let blocks = u64::from(self.params.r()) * u64::from(self.params.p());
+        (blocks * 128) << self.params.log_n() <= MAX_FOREIGN_BYTES
+    }
+
+    /// One that costs the same, and is no password's.
+    pub(super) fn blank(&self) -> Self {
+        Self { params: self.params, salt: vec![0; 16], hash: vec![0; self.hash.len()] }
+    }
+
+    pub(super) fn costs_as(&self, other: &Self) -> bool {
+        self.params == other.params
     }
 
     pub(super) fn matches(&self, password: &[u8]) -> bool {

@@ -27,6 +27,57 @@ impl StoredHash {
         Self::read(text).ok_or(HashFailure::Unreadable)
     }
 
+    /// The same for a hash of another system, which must not take longer to check than some seconds.
+    pub fn parse_foreign(text: &str) -> Result<Self, HashFailure> {
+        let stored = Self::parse(text)?;
+        if stored.is_affordable() { Ok(stored) } else { Err(HashFailure::Unreadable) }
+    }
+
+    /// What the text of a hash begins with that says what it costs.
+    pub fn costs_of(text: &str) -> &str {
+        // bcrypt's and crypt(3)'s scrypt have the salt behind it without a border.
+        let fixed = [("$2", "$2b$12$".len()), ("$7$", "$7$".len() + 11)];
+        if let Some((_, length)) = fixed.into_iter().find(|(start, _)| text.starts_with(start)) {
+            return text.get(..length).unwrap_or(text);
+        }
+        let salt = text.rmatch_indices('$').nth(1);
+        salt.map_or(text, |(at, _)| &text[..=at])
+    }
+
+    fn is_affordable(&self) -> bool {
+        match self {
+            Self::Argon2(hash) => hash.is_affordable(),
+            Self::Scrypt(hash) => hash.is_affordable(),
+            // One number says what these cost.
+            Self::Bcrypt(_) | Self::Pbkdf2(_) => true,
+        }
+    }
+
+    /// One that costs the same, and is no password's.
+    pub(super) fn blank(&self) -> Self {
+        match self {
+            Self::Argon2(hash) => Self::Argon2(hash.blank()),
+            Self::Bcrypt(hash) => Self::Bcrypt(hash.blank()),
+            Self::Scrypt(hash) => Self::Scrypt(hash.blank()),
+            Self::Pbkdf2(hash) => Self::Pbkdf2(hash.blank()),
+        }
+    }
+
+    pub(super) fn costs_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Argon2(one), Self::Argon2(other)) => one.costs_as(other),
+            (Self::Bcrypt(one), Self::Bcrypt(other)) => one.costs_as(other),
+            (Self::Scrypt(one), Self::Scrypt(other)) => one.costs_as(other),
+            (Self::Pbkdf2(one), Self::Pbkdf2(other)) => one.costs_as(other),
+            _ => false,
+        }
+    }
+
+    /// Whether a hash that is made by this function now would cost the same.
+    pub(super) fn costs_as_of(&self, function: &Function) -> bool {
+        matches!(self, Self::Argon2(hash) if hash.costs_as_of(function))
+    }
+
     fn read(text: &str) -> Option<Self> {
         if text.len() > MAX_BYTES {
             return None;
@@ -91,6 +142,36 @@ pub(super) mod tests {
     pub(in super::super) fn refuses(hash: &str) {
         let refused = StoredHash::parse(hash);
         assert!(matches!(refused, Err(HashFailure::Unreadable)), "{hash} was read");
+    }
+
+    #[test]
+    fn what_another_system_made_is_bounded_as_a_whole() {
+        let of = |costs: &str| StoredHash::parse_foreign(&format!("${costs}${SALT}${HASH}")).is_ok();
+        for (affordable, costly) in [
+            ("argon2id$v=19$m=1048576,t=4,p=4", "argon2id$v=19$m=1048576,t=5,p=4"),
+            ("argon2id$v=19$m=65536,t=64,p=1", "argon2id$v=19$m=66560,t=64,p=1"),
+            ("scrypt$ln=20,r=8,p=1", "scrypt$ln=20,r=8,p=2"),
+            ("scrypt$ln=16,r=8,p=16", "scrypt$ln=17,r=8,p=16"),
+        ] {
+            assert!(of(affordable), "{affordable}");
+            assert!(!of(costly), "{costly}");
+            assert!(StoredHash::parse(&format!("${costly}${SALT}${HASH}")).is_ok(), "{costly} is read");
+        }
+    }
+
+    #[test]
+    fn what_says_the_costs_is_what_a_hash_begins_with() {
+        for (hash, costs) in [
+            ("$argon2id$v=19$m=64,t=2,p=1$c2FsdA$aGFzaA", "$argon2id$v=19$m=64,t=2,p=1$"),
+            ("$2b$04$zfwZf5MicB9iwBPnl54DieMASobWrlYdKhOrwF4.uilm0raFkac3C", "$2b$04$"),
+            ("$scrypt$ln=4,r=8,p=1$c2FsdA$aGFzaA", "$scrypt$ln=4,r=8,p=1$"),
+            ("$7$26..../....ZywlZKyVkjJGCEEoxRgDwA$R27qKSmX8OKX", "$7$26..../...."),
+            ("$pbkdf2-sha256$1000$c2FsdA$aGFzaA", "$pbkdf2-sha256$1000$"),
+            ("$2b", "$2b"),
+            ("none", "none"),
+        ] {
+            assert_eq!(StoredHash::costs_of(hash), costs);
+        }
     }
 
     const SALT: &str = "c2l4dGVlbiBieXRlIHNsdA";

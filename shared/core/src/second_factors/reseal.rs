@@ -1,0 +1,39 @@
+//! Authenticator apps go on under another root key.
+
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_platform::crypto::{Resealing, RootKey};
+use uuid::Uuid;
+
+use super::{SecondFactors, context, repository, sealer};
+use crate::unit::Unit;
+use crate::{Resealed, Result};
+
+impl SecondFactors {
+    /// Seals anew what was sealed under `before`, the root key that was. Two at once share the work, and one that was
+    /// stopped is begun again.
+    pub async fn reseal(&self, before: &RootKey) -> Result<Resealed> {
+        let before = sealer(before);
+        let mut done = Resealed::default();
+        let mut after = Uuid::nil();
+        loop {
+            let page = repository::page(&self.stores.db, after).await?;
+            let Some((_, last)) = page.last() else { break };
+            after = last.id.0;
+            for (user, factor) in page {
+                match self.sealer.reseal(&before, &context(user, factor.id), &factor.secret) {
+                    Resealing::Current => {}
+                    Resealing::Anew(secret) => {
+                        done.resealed +=
+                            repository::replace_secret(&self.stores.db, &factor, &secret).await?;
+                    }
+                    Resealing::Unreadable => done.failed += 1,
+                }
+            }
+        }
+        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+        let details = done.told("totp_secrets");
+        unit.audit_with(Action::SecretsResealed, Target::None, Outcome::Success, details).await?;
+        unit.commit().await?;
+        Ok(done)
+    }
+}
