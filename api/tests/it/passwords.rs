@@ -195,10 +195,13 @@ async fn a_process_knows_what_imported_hashes_cost_before_anybody_logs_in() {
         house.log_in(&nobody, "a wrong guess").await.problem(401, "invalid_credentials");
         begun.elapsed()
     };
-    let before = guess(&house).await.min(guess(&house).await);
+    // The first process was there before the account, and knows nothing of it. The fastest of some guesses is that which
+    // the machine has disturbed least.
+    let fastest = async |house: &House| guess(house).await.min(guess(house).await).min(guess(house).await);
     let twin = house.twin().await;
     until("a guess at nobody costs as much as one at the imported account", async || {
-        (guess(&twin).await > before * 4).then_some(())
+        let unaware = fastest(&house).await;
+        (fastest(&twin).await > unaware * 4).then_some(())
     })
     .await;
 }

@@ -62,9 +62,6 @@ pub(super) fn allow_little() -> Result<(), ContainError> {
     // To end itself by a signal, as abort does.
     let own = u64::from(std::process::id());
     rules.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![is(0, own)?])?]);
-    // The allocator gives its memory a name.
-    let name = u64::from(libc::PR_SET_VMA.unsigned_abs());
-    rules.insert(libc::SYS_prctl, vec![SeccompRule::new(vec![is(0, name)?])?]);
     // To lower its own memory.
     let data = u64::from(libc::RLIMIT_DATA);
     rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![is(0, 0)?, is(1, data)?])?]);
