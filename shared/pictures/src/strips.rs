@@ -13,7 +13,7 @@ use crate::derive::{Target, filter};
 /// Rows are read as many at a time as make so many bytes: they stay in the processor's cache.
 const STRIP: usize = 512 * 1024;
 
-/// How far the filter reaches, in pixels of the picture where it is not made smaller: Lanczos', and one for rounding.
+/// How far the filter reaches, in pixels of the picture where it is not made smaller: Lanczos' with three lobes.
 const REACH: f64 = 3.0;
 
 /// The channels of a picture, one byte each.
@@ -117,7 +117,7 @@ impl Growing {
         Self { target, shown, step, done: 0, rows: Image::new(size.0, target.height, pixel.kind()) }
     }
 
-    /// Rows of the picture, beside those that a row lies on, that it is made of.
+    /// Rows of the picture, beside those that a row lies on, that it is made of, and one for rounding.
     fn reach(&self) -> f64 {
         REACH * self.step.max(1.0) + 1.0
     }

@@ -47,7 +47,11 @@ pub(crate) async fn require_live(unit: &mut Unit, user: UserId, id: SessionId) -
     if sessions::is_live_of(unit.connection(), user, id, at).await? {
         return Ok(());
     }
-    Err(Error::Unauthenticated { code: "session_ended", detail: "The session has ended; log in again." })
+    Err(session_ended())
+}
+
+pub(super) fn session_ended() -> Error {
+    Error::Unauthenticated { code: "session_ended", detail: "The session has ended; log in again." }
 }
 
 /// Ends one session of the user, and those in which he acts for others: he may have begun them from it.

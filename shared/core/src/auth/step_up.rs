@@ -10,6 +10,7 @@ use time::Duration;
 use super::mfa::{Beginning, LoginAnswer, Replaced, factor_unavailable};
 use super::opening::Opener;
 use super::refresh_token::RefreshToken;
+use super::revocation::session_ended;
 use super::throttle::Attempt;
 use super::{Auth, SessionTokens, sessions, tokens};
 use crate::access::{self, Login};
@@ -80,10 +81,7 @@ impl Auth {
         let at = unit.at();
         unit.changes_session(session).await;
         let held = sessions::hold(unit.connection(), session, at).await?;
-        let held = held.filter(|held| held.live).ok_or_else(|| Error::Unauthenticated {
-            code: "session_ended",
-            detail: "The session has ended; log in again.",
-        })?;
+        let held = held.filter(|held| held.live).ok_or_else(session_ended)?;
         unit.act_as(held.user);
         let methods = held.methods.and(proved);
         // Tokens tell whole seconds: by a later one the gate knows those that are replaced.
