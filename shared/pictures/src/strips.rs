@@ -8,13 +8,10 @@ use fast_image_resize::{CropBox, PixelType, Resizer};
 use image::{DynamicImage, GrayImage, RgbImage};
 
 use crate::Unreadable;
-use crate::derive::{Target, filter};
+use crate::derive::{REACH, Target, filter};
 
 /// Rows are read as many at a time as make so many bytes: they stay in the processor's cache.
 const STRIP: usize = 512 * 1024;
-
-/// How far the filter reaches, in pixels of the picture where it is not made smaller: Lanczos' with three lobes.
-const REACH: f64 = 3.0;
 
 /// The channels of a picture, one byte each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
