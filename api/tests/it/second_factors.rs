@@ -14,23 +14,23 @@ use totp_rs::{Builder, Secret, Totp};
 use crate::house::{Answer, House, PASSWORD, Person, text};
 
 /// An app that knows a secret.
-struct App(Totp);
+pub(crate) struct App(Totp);
 
 impl App {
-    fn with(secret: &str) -> Self {
+    pub(crate) fn with(secret: &str) -> Self {
         let secret = Secret::try_from_base32(secret).expect("base32");
         Self(Builder::new().with_secret(secret).build_noncompliant())
     }
 
     /// The code of so many steps from now.
-    fn code(&self, house: &House, steps: i64) -> String {
+    pub(crate) fn code(&self, house: &House, steps: i64) -> String {
         let now = house.stores.clock.now().unix_timestamp() + 30 * steps;
         self.0.generate(u64::try_from(now).expect("after 1970")).to_string()
     }
 }
 
 /// Enrols an app with the code of the step before, so that the one of now is still good.
-async fn enrol(house: &House, person: &Person) -> (App, Vec<String>) {
+pub(crate) async fn enrol(house: &House, person: &Person) -> (App, Vec<String>) {
     let started = person.post(house, "/v1/me/mfa/totp", &json!({ "name": "Phone" })).await;
     let started = started.expect(StatusCode::CREATED);
     assert!(text(&started["otpauth_uri"]).starts_with("otpauth://totp/Plinth:"), "{started}");
@@ -56,14 +56,14 @@ async fn enrol_another(house: &House, person: &Person, name: &str) -> (App, Stri
 }
 
 /// Logs in up to the challenge.
-async fn challenge(house: &House, person: &Person) -> Value {
+pub(crate) async fn challenge(house: &House, person: &Person) -> Value {
     let challenge = house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK);
     assert_eq!(challenge["mfa_required"], true, "{challenge}");
     assert!(challenge["access_token"].is_null(), "{challenge}");
     challenge
 }
 
-async fn prove(house: &House, challenge: &Value, name: &str, value: &str) -> Answer {
+pub(crate) async fn prove(house: &House, challenge: &Value, name: &str, value: &str) -> Answer {
     house.post("/v1/auth/login/mfa", &json!({ "challenge": challenge["challenge"], name: value })).await
 }
 
