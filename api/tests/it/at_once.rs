@@ -252,3 +252,34 @@ async fn one_session_and_all_of_them_are_ended_at_once() {
     assert_eq!(all.expect(StatusCode::OK)["revoked"], 2);
     one.problem(404, "not_found");
 }
+
+#[tokio::test]
+async fn an_upload_that_begins_as_its_account_ends_finds_no_account() {
+    let house = House::open().await;
+    let (person, admin) = (house.person("ada").await, house.administrator().await);
+    person.upload(&house, "a.txt", b"what the account has".to_vec()).await;
+    let path = format!("/v1/users/{}", person.id);
+    // The end of the account asks for the removal of its bytes when it has forgotten what they took.
+    let mut obstacle = house.stores.db.begin().await.expect("begins");
+    sqlx::query("LOCK TABLE jobs IN EXCLUSIVE MODE").execute(&mut *obstacle).await.expect("locks");
+    let upload = person.try_upload(&house, "b.txt", b"what is to come".to_vec());
+    let (deleted, uploaded) = meet(&house, obstacle, admin.delete(&house, &path), upload).await;
+    deleted.expect(StatusCode::NO_CONTENT);
+    uploaded.problem(404, "not_found");
+    assert_eq!(house.count("storage_usage").await, 0);
+}
+
+#[tokio::test]
+async fn a_direct_upload_that_begins_as_its_account_ends_finds_no_account() {
+    let house = House::on(Stage::open().await.with("PLINTH_FILES_DIRECT_UPLOADS", "true")).await;
+    let (person, admin) = (house.person("ada").await, house.administrator().await);
+    person.upload(&house, "a.txt", b"what the account has".to_vec()).await;
+    let path = format!("/v1/users/{}", person.id);
+    // The end of the account holds what it takes when it comes to its files.
+    let obstacle = obstruct(&house, "SELECT FROM files WHERE owner_id = $1 FOR UPDATE", &person).await;
+    let body = json!({ "filename": "b.txt", "size": 5, "sha256": "00".repeat(32) });
+    let upload = person.post(&house, "/v1/direct-uploads", &body);
+    let (deleted, begun) = meet(&house, obstacle, admin.delete(&house, &path), upload).await;
+    deleted.expect(StatusCode::NO_CONTENT);
+    begun.problem(404, "not_found");
+}
