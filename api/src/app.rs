@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use plinth_core::Stores;
 use plinth_core::access::Gate;
+use plinth_core::access_tokens::AccessTokens;
 use plinth_core::api_keys::{ApiKeys, Recognition};
 use plinth_core::audit::AuditLog;
 use plinth_core::auth::Auth;
@@ -75,7 +76,8 @@ impl Services {
         let links = ShareLinks::new(stores, &files, &root, hasher.clone());
         let tickets = ContentTickets::new(stores, &files, &root);
         let content_host = ContentHost::new(&files, tickets, settings.general.content_url.as_ref());
-        let auth = Auth::new(stores, settings, &root, hasher);
+        let access_tokens = AccessTokens::new(stores, settings, &root);
+        let auth = Auth::new(stores, settings, &root, hasher, access_tokens);
         Ok(Self {
             passkeys: auth.passkeys().clone(),
             auth,
@@ -124,6 +126,7 @@ pub fn endpoint(
 ) -> anyhow::Result<BoxEndpoint<'static, Response>> {
     let services = Services::new(settings, stores)?;
     let access_tokens = services.auth.access_tokens().clone();
+    tokio::spawn(draining.clone().run_until_cancelled_owned(services.auth.learn_stored_hashes()));
     let lifetime = SessionLifetime::of(settings);
     let operations: Operations = (
         auth::operations(&services.auth, &services.pages, lifetime, &stores.clock),

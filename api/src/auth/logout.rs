@@ -61,7 +61,7 @@ impl Logout {
         origin: RequestOrigin,
         headers: &HeaderMap,
     ) -> Result<LoggedOut> {
-        self.auth.log_out(&origin.0, caller.login()).await?;
+        self.auth.log_out(&origin.0, caller.user.id, caller.login()).await?;
         Ok(LoggedOut { forgets: self.pages.browser(headers).has_session() })
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod accounts;
 mod administration;
 mod api_keys;
+mod at_once;
 mod audit;
 mod authenticator;
 mod bad_input;

@@ -1,12 +1,17 @@
 //! Which passwords are taken, and that they are taken as they are.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use plinth_core::access_tokens::AccessTokens;
+use plinth_core::auth::Auth;
 use plinth_core::users::{ImportedAccount, Users};
 use plinth_domain::email::Email;
+use plinth_platform::crypto::{PasswordHasher, RootKey};
 use plinth_testkit::{Process, Stage, until};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use crate::house::{Answer, House, PASSWORD};
 
@@ -209,4 +214,40 @@ async fn a_process_knows_what_imported_hashes_cost_before_anybody_logs_in() {
         (guessed > succeeded * 3).then_some(())
     })
     .await;
+}
+
+/// Tasks of this test that have not ended.
+fn tasks() -> usize {
+    Handle::current().metrics().num_alive_tasks()
+}
+
+#[tokio::test]
+async fn making_the_door_to_authentication_starts_no_task() {
+    let stage = Stage::open().await;
+    let (settings, stores) = (stage.settings(), stage.stores());
+    let root = RootKey::parse(&settings.general.secret_key).expect("a root key");
+    let hasher = PasswordHasher::start(&settings.auth).expect("starts");
+    let access_tokens = AccessTokens::new(&stores, &settings, &root);
+    let before = tasks();
+    let _auth = Auth::new(&stores, &settings, &root, hasher, access_tokens);
+    assert_eq!(tasks(), before);
+}
+
+#[tokio::test]
+async fn an_api_that_drains_learns_no_more_of_imported_hashes() {
+    let (mut stage, draining) = (Stage::open().await, CancellationToken::new());
+    // While PostgreSQL is away it is asked again and again.
+    let wire = stage.wire_database().await;
+    wire.tear();
+    let _house = House::draining_by(stage, draining.clone()).await;
+    // Some tasks are there for a moment only, for connections: the fewest are those that stay.
+    let mut before = tasks();
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        before = before.min(tasks());
+    }
+    draining.cancel();
+    // At once: in a few seconds another one ends by itself.
+    let ended = until("the task has ended", async || (tasks() < before).then_some(()));
+    tokio::time::timeout(Duration::from_secs(2), ended).await.expect("it ends");
 }

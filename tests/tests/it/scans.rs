@@ -349,6 +349,54 @@ async fn a_picture_with_an_infection_in_its_metadata_is_not_stripped_into_a_clea
     }
 }
 
+#[tokio::test]
+async fn pictures_of_before_the_policy_that_wait_for_their_verdict_are_stripped_after_it() {
+    let Some(mut clamd) = ClamdServer::prepare() else { return };
+    let stage = Stage::open().await;
+    let api = Process::api(&stage).await;
+    let person = Door::of(&api).administrator(&stage).await;
+    // Asked for while everybody gets it; then the same bytes come again and wait for a verdict.
+    let first = person.upload("photo.jpg", photograph(400, 300)).await;
+    assert_eq!(strip_kept(&stage).await, 1);
+    let stage = stage.with(ADDRESS, clamd.address());
+    let (api, stores) = (Process::api(&stage).await, stage.stores());
+    let person = Door::of(&api).log_in(&person.email).await;
+    let again = person.upload("again.jpg", photograph(400, 300)).await;
+    // Asked for while it waits for one.
+    let other = person.upload("other.jpg", photograph(200, 100)).await;
+    assert_eq!(strip_kept(&stage).await, 1);
+    let _worker = Process::worker(&stage).await;
+    let not_met = "SELECT 2 - count(*) FROM jobs WHERE kind = 'files.strip' AND state = 'done'";
+    until_none(&stores, "both jobs have met a picture without its verdict", not_met).await;
+    for file in [first, again, other] {
+        refused(&person, file, 409, "file_not_scanned").await;
+    }
+
+    clamd.start_again().await;
+    sqlx::query("UPDATE jobs SET run_at = now() WHERE kind = 'files.scan' AND state = 'retrying'")
+        .execute(&stores.db)
+        .await
+        .expect("updates");
+    for file in [first, again, other] {
+        until("it is stripped", async || {
+            let file = person.get(&format!("/v1/files/{file}")).await.expect(StatusCode::OK);
+            (file["metadata"]["state"] == "stripped" && file["scan"]["state"] == "clean").then_some(())
+        })
+        .await;
+        let content = person.get(&format!("/v1/files/{file}/content")).await;
+        assert_eq!(content.status, StatusCode::OK);
+        assert!(!content.bytes.windows(PLACE.len()).any(|window| window == PLACE));
+    }
+}
+
+/// Asks for the metadata of what came before the policy to be taken out; of how many pictures.
+async fn strip_kept(stage: &Stage) -> Value {
+    let asked = Process::run("plinth-worker", &["strip", "--kept"], stage).await;
+    assert!(asked.status.success(), "{asked:?}");
+    let report: Value = serde_json::from_slice(&asked.stdout).expect("a line of JSON");
+    report["kept"].clone()
+}
+
 /// What a process that is ready says of the scanner.
 async fn antivirus(process: &Process) -> String {
     let answer = reqwest::get(format!("{}/readyz", process.internal_url)).await.expect("it answers");

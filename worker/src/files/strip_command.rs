@@ -11,7 +11,7 @@ use crate::commands::APPLICATION;
 /// Which pictures are to lose their metadata.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Those of before the policy, too. They stay available until their metadata is gone
+    /// Those of before the policy, too. What is available stays so until its metadata is gone
     #[arg(long)]
     kept: bool,
 }

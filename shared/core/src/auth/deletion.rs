@@ -37,9 +37,9 @@ impl Auth {
 async fn delete(mut unit: Unit, account: User) -> Result<()> {
     let user = account.id;
     users::keep_an_administrator(&mut unit, user).await?;
+    challenges::remove_all_of(&mut unit, user).await?;
     revocation::end_sessions(&mut unit, user, None).await?;
     api_keys::remove_all_of(&mut unit, user).await?;
-    challenges::remove_all_of(&mut unit, user).await?;
     second_factors::remove_all_of(&mut unit, user).await?;
     passkeys::remove_all_of(&mut unit, user).await?;
     tokens::remove_all_of(unit.connection(), user).await?;

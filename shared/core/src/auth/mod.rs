@@ -87,13 +87,17 @@ struct Lifetimes {
 }
 
 impl Auth {
-    /// Call inside the Tokio runtime: what stored hashes cost is learnt in a task of its own.
-    pub fn new(stores: &Stores, settings: &Settings, root: &RootKey, hasher: PasswordHasher) -> Self {
-        tokio::spawn(stored_hashes::learn(stores.clone(), hasher.clone()));
+    pub fn new(
+        stores: &Stores,
+        settings: &Settings,
+        root: &RootKey,
+        hasher: PasswordHasher,
+        access_tokens: AccessTokens,
+    ) -> Self {
         Self {
             stores: stores.clone(),
             hasher,
-            access_tokens: AccessTokens::new(stores, settings, root),
+            access_tokens,
             lifetimes: Lifetimes {
                 access_token: settings.auth.access_token_lifetime,
                 session_idle: settings.auth.session_idle_lifetime,
@@ -112,6 +116,12 @@ impl Auth {
     /// What checks access tokens.
     pub fn access_tokens(&self) -> &AccessTokens {
         &self.access_tokens
+    }
+
+    /// Learns what the hashes cost that accounts came with from another system: until then a wrong password may take less
+    /// time than one at such an account. Ends when that is known; while PostgreSQL is away it is asked again.
+    pub fn learn_stored_hashes(&self) -> impl Future<Output = ()> + Send + use<> {
+        stored_hashes::learn(self.stores.clone(), self.hasher.clone())
     }
 
     /// What checks passkeys.

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq as _;
 use time::OffsetDateTime;
 
 use super::refresh_token::RefreshToken;
-use super::revocation::end_impersonations_by_owner;
+use super::revocation::end_one;
 use super::sessions::{self, Held};
 use super::{Auth, SessionTokens};
 use crate::access_tokens::Grant;
@@ -48,7 +48,11 @@ impl Auth {
         unit.act_as(held.user);
         let next = presented.next(&self.refresh_signer);
         match held.age_of(&presented, at) {
-            Age::Old => return self.end_stolen(unit, &held).await,
+            Age::Old => {
+                // Before the session its account is locked.
+                drop(unit);
+                return self.end_stolen(origin, &held).await;
+            }
             Age::Repeated => {}
             Age::Replaced => return Err(refused()),
             Age::Current => {
@@ -71,11 +75,11 @@ impl Auth {
     }
 
     /// Two hold the session's tokens and nobody can say which is its owner: it ends for both, and the owner is told.
-    async fn end_stolen(&self, mut unit: Unit, held: &Held) -> Result<SessionTokens> {
-        let at = unit.at();
-        unit.changes_session(held.id).await;
-        sessions::revoke(unit.connection(), held.id, at).await?;
-        end_impersonations_by_owner(&mut unit, held.id).await?;
+    async fn end_stolen(&self, origin: &Origin, held: &Held) -> Result<SessionTokens> {
+        let mut unit = Unit::begin(&self.stores, &origin.by(held.user)).await?;
+        if !end_one(&mut unit, held.user, held.id).await? {
+            return Err(refused());
+        }
         unit.audit(Action::RefreshReused, Target::Session(held.id), Outcome::Refused).await?;
         unit.enqueue(&SendSecurityNotice { user_id: held.user, notice: SecurityNotice::RefreshReused })
             .await?;

@@ -3,7 +3,7 @@
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::id::SessionId;
 
-use super::revocation::end_impersonations_by_owner;
+use super::revocation::end_one;
 use super::{Auth, sessions};
 use crate::Result;
 use crate::unit::Unit;
@@ -15,12 +15,10 @@ impl Auth {
         let replaced = self.session_of_refresh_token(refresh_token).filter(|session| *session != next);
         let Some(session) = replaced else { return Ok(()) };
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let at = unit.at();
-        unit.changes_session(session).await;
-        if sessions::revoke(unit.connection(), session, at).await? {
+        let Some(user) = sessions::owner(unit.connection(), session).await? else { return Ok(()) };
+        if end_one(&mut unit, user, session).await? {
             unit.audit(Action::SessionRevoked, Target::Session(session), Outcome::Success).await?;
         }
-        end_impersonations_by_owner(&mut unit, session).await?;
         unit.commit().await
     }
 }

@@ -40,8 +40,8 @@ impl Auth {
     }
 }
 
-/// Refuses a change that adds something to log in by where the session has ended since it was let in: what ends every
-/// session takes away what was added, and finds what is added here. The caller holds the account.
+/// Refuses a change that adds something to log in by, or begins to, where the session has ended since it was let in: what
+/// ends every session takes away what was added, and finds what is added here. The caller holds the account.
 pub(crate) async fn require_live(unit: &mut Unit, user: UserId, id: SessionId) -> Result<()> {
     let at = unit.at();
     if sessions::is_live_of(unit.connection(), user, id, at).await? {
@@ -60,12 +60,23 @@ pub(crate) async fn end_session(unit: &mut Unit, user: UserId, id: SessionId) ->
     if !sessions::is_live_of(unit.connection(), user, id, at).await? {
         return Err(Error::NotFound);
     }
-    unit.changes_session(id).await;
-    if !sessions::revoke(unit.connection(), id, at).await? {
+    if !end_one(unit, user, id).await? {
         return Err(Error::NotFound);
     }
-    unit.audit(Action::SessionRevoked, Target::Session(id), Outcome::Success).await?;
-    end_impersonations_by_owner(unit, id).await.map(drop)
+    unit.audit(Action::SessionRevoked, Target::Session(id), Outcome::Success).await
+}
+
+/// Ends this session of the user, and those in which he acts for others: it may be the one that he began them from. False
+/// where it had ended before.
+pub(super) async fn end_one(unit: &mut Unit, user: UserId, id: SessionId) -> Result<bool> {
+    let at = unit.at();
+    // An impersonation that begins just now is over before this, or begins after and finds its session ended.
+    users::lock(unit, &[user]).await?;
+    let impersonations = sessions::hold_with_impersonations(unit.connection(), user, id, at).await?;
+    unit.changes_session(id).await;
+    let ended = sessions::revoke(unit.connection(), id, at).await?;
+    end(unit, &impersonations, Target::Session(id)).await?;
+    Ok(ended)
 }
 
 /// Ends the user's sessions but the one that is to stay, and those in which he acts for others. Part of every change
@@ -90,13 +101,6 @@ pub(crate) async fn end_impersonations_around_role(unit: &mut Unit, role: &str) 
     let at = unit.at();
     let ids = sessions::impersonations_around_role(unit.connection(), role, at).await?;
     end(unit, &ids, Target::Role).await
-}
-
-/// Ends the sessions in which the owner of this one acts for others: it may be the one that he began them from.
-pub(super) async fn end_impersonations_by_owner(unit: &mut Unit, session: SessionId) -> Result<usize> {
-    let at = unit.at();
-    let ids = sessions::impersonations_by_owner(unit.connection(), session, at).await?;
-    end(unit, &ids, Target::Session(session)).await
 }
 
 async fn end(unit: &mut Unit, ids: &[SessionId], target: Target) -> Result<usize> {

@@ -113,6 +113,12 @@ pub(super) async fn hold(
     }))
 }
 
+/// Whose it is, which never changes.
+pub(super) async fn owner(connection: &mut PgConnection, id: SessionId) -> sqlx::Result<Option<UserId>> {
+    let query = sqlx::query_scalar!("SELECT user_id FROM sessions WHERE id = $1", id.0);
+    Ok(named("sessions.owner", query.fetch_optional(connection)).await?.map(UserId))
+}
+
 pub(super) async fn rotate(
     connection: &mut PgConnection,
     id: SessionId,
@@ -239,22 +245,24 @@ pub(super) async fn impersonations_around_role(
     Ok(ids.into_iter().map(SessionId).collect())
 }
 
-/// Those in which the owner of this one acts for others.
-pub(super) async fn impersonations_by_owner(
+/// Locks a session of the user and those in which he acts for others; the latter.
+pub(super) async fn hold_with_impersonations(
     connection: &mut PgConnection,
+    user: UserId,
     session: SessionId,
     now: OffsetDateTime,
 ) -> sqlx::Result<Vec<SessionId>> {
     let query = sqlx::query_scalar!(
         "SELECT id FROM sessions
-         WHERE impersonator_id = (SELECT user_id FROM sessions WHERE id = $1) AND revoked_at IS NULL
-           AND LEAST(idle_expires_at, expires_at) > $2
+         WHERE id = $2
+            OR impersonator_id = $1 AND revoked_at IS NULL AND LEAST(idle_expires_at, expires_at) > $3
          ORDER BY id FOR UPDATE",
+        user.0,
         session.0,
         now,
     );
-    let ids = named("sessions.impersonations_by_owner", query.fetch_all(connection)).await?;
-    Ok(ids.into_iter().map(SessionId).collect())
+    let ids = named("sessions.hold_with_impersonations", query.fetch_all(connection)).await?;
+    Ok(ids.into_iter().map(SessionId).filter(|id| *id != session).collect())
 }
 
 pub(super) async fn revoke_all(

@@ -53,11 +53,9 @@ impl Stripping {
     /// `None` where nothing is to be done any more, or the scanner keeps it back: of what it lets pass later it is asked
     /// for then.
     pub async fn find(&self, id: BlobId) -> Result<Option<Unstripped>> {
-        let found = blobs::repository::find(&self.stores.db, id).await?;
-        let is_due = |blob: &Blob| {
-            is_unstripped(blob.metadata) && passes_scan(blob.scan.state, &self.stores.antivirus)
-        };
-        Ok(found.filter(is_due).map(Unstripped))
+        let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else { return Ok(None) };
+        let is_due = self.hold(&blob).await?.is_some();
+        Ok(is_due.then_some(Unstripped(blob)))
     }
 
     /// All of its bytes, in memory.
@@ -182,14 +180,20 @@ impl Stripping {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         usage::hold(unit.connection(), blob.owner).await?;
         let standing = blobs::stages::hold_stored(unit.connection(), blob.id).await?;
-        let is_due = standing.is_some_and(|standing| {
-            is_unstripped(standing.metadata) && passes_scan(standing.scan, &self.stores.antivirus)
-        });
-        Ok(is_due.then_some(unit))
+        let Some(standing) = standing.filter(|standing| is_unstripped(standing.metadata)) else {
+            return Ok(None);
+        };
+        if passes_scan(standing.scan, &self.stores.antivirus) {
+            return Ok(Some(unit));
+        }
+        // Nobody gets it now anyway. So it waits for this, too, and the verdict that lets it pass asks again.
+        blobs::stages::set_unstripped(unit.connection(), blob.id).await?;
+        unit.commit().await?;
+        Ok(None)
     }
 
-    /// Asks for the metadata of all pictures of before the policy to be taken out; how many were asked for. They stay
-    /// available until that is done.
+    /// Asks for the metadata of all pictures of before the policy to be taken out; how many were asked for. What is
+    /// available stays so until that is done.
     pub async fn ask_for_kept(&self) -> Result<u64> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         unit.audit(Action::StrippingRequested, Target::None, Outcome::Success).await?;

@@ -132,12 +132,6 @@ pub(super) async fn remove(connection: &mut PgConnection, user: UserId, id: Pass
     Ok(named("passkeys.remove", query.execute(connection)).await?.rows_affected() == 1)
 }
 
-/// Locks the account, so that what it has is counted by one change at a time.
-pub(super) async fn hold_owner(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
-    let query = sqlx::query_scalar!("SELECT id FROM users WHERE id = $1 FOR UPDATE", user.0);
-    named("passkeys.hold_owner", query.fetch_one(connection)).await.map(drop)
-}
-
 pub(super) async fn owner(connection: &mut PgConnection, user: UserId) -> sqlx::Result<Owner> {
     let query = sqlx::query_as!(
         Owner,

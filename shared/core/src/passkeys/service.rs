@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::repository::{self, Owner};
 use super::{PasskeyView, Passkeys};
 use crate::unit::Unit;
-use crate::{Error, Result, second_factors};
+use crate::{Error, Result, second_factors, users};
 
 impl Passkeys {
     /// The user's passkeys, the oldest first.
@@ -36,7 +36,8 @@ impl Passkeys {
     /// Removes a passkey, unless the account could then not be used any more. Sessions that it opened go on.
     pub async fn remove(&self, origin: &Origin, user: UserId, id: PasskeyId) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        repository::hold_owner(unit.connection(), user).await?;
+        // What it has is counted by one change at a time.
+        users::lock(&mut unit, &[user]).await?;
         unit.changes_user(user).await;
         let owner = repository::owner(unit.connection(), user).await?;
         if !repository::remove(unit.connection(), user, id).await? {

@@ -274,7 +274,8 @@ pub(super) async fn lock_by_email(
     connection: &mut PgConnection,
     email: &Email,
 ) -> sqlx::Result<Option<UserId>> {
-    let query = sqlx::query_scalar!("SELECT id FROM users WHERE email_key = $1 FOR UPDATE", email.key());
+    let query =
+        sqlx::query_scalar!("SELECT id FROM users WHERE email_key = $1 FOR NO KEY UPDATE", email.key());
     Ok(named("users.lock_by_email", query.fetch_optional(connection)).await?.map(UserId))
 }
 

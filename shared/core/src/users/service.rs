@@ -66,6 +66,11 @@ pub async fn find(stores: &Stores, id: UserId) -> Result<Option<User>> {
 }
 
 /// Nobody else changes these accounts, or what they may do, before this change is over.
+///
+/// The order of locks, which every change keeps, so that none waits for one that waits for it: first the accounts, by this;
+/// then a challenge, before what answers it; of several sessions the one with the lowest id first. Who learns from a
+/// challenge whose it is locks no account after it. What refers to an account or a session locks it as well, and its key
+/// cannot change meanwhile.
 pub(crate) async fn lock(unit: &mut Unit, ids: &[UserId]) -> Result<()> {
     Ok(repository::lock(unit.connection(), ids).await?)
 }

@@ -79,12 +79,17 @@ pub(super) fn metadata_state(state: &str) -> Result<MetadataState> {
     MetadataState::parse(state).ok_or_else(|| Error::internal("a state of metadata is none"))
 }
 
-/// False when the owner's account is deleted; one that is being deleted is waited for.
+/// False when the owner's account is deleted, and then nothing of this change may stay; one that is being deleted is waited
+/// for.
 pub(super) async fn begin(
     connection: &mut PgConnection,
     blob: &NewBlob<'_>,
     at: OffsetDateTime,
 ) -> sqlx::Result<bool> {
+    // Before the account, as whoever holds that row: it may be about to go.
+    let query =
+        sqlx::query!("INSERT INTO storage_usage (owner_id) VALUES ($1) ON CONFLICT DO NOTHING", blob.owner.0);
+    named("storage_usage.begin", query.execute(&mut *connection)).await?;
     let query = sqlx::query!(
         "INSERT INTO blobs (id, owner_id, state, object_key, data_key, master_key, created_at, updated_at)
          SELECT $1, id, 'receiving', $3, $4, $5, $6, $6 FROM users WHERE id = $2 AND status <> 'deleted' FOR KEY SHARE",
@@ -95,13 +100,7 @@ pub(super) async fn begin(
         blob.key.map(|key| key.master_key.as_str()),
         at,
     );
-    if named("blobs.begin", query.execute(&mut *connection)).await?.rows_affected() == 0 {
-        return Ok(false);
-    }
-    let query =
-        sqlx::query!("INSERT INTO storage_usage (owner_id) VALUES ($1) ON CONFLICT DO NOTHING", blob.owner.0);
-    named("storage_usage.begin", query.execute(connection)).await?;
-    Ok(true)
+    Ok(named("blobs.begin", query.execute(connection)).await?.rows_affected() == 1)
 }
 
 pub(in crate::files) async fn note_parts(db: &PgPool, id: BlobId, upload: &str) -> sqlx::Result<()> {

@@ -153,8 +153,8 @@ pub(in crate::files) async fn set_strip_jobs(
     named("blobs.set_strip_jobs", query.execute(connection)).await.map(drop)
 }
 
-/// Stored pictures in this state which no job is about to strip and no scan keeps back, unless they are too large for one
-/// and that is allowed.
+/// Stored pictures in this state which no job is about to strip. Those that wait for it and that the scanner keeps back are
+/// none of them: its verdict asks.
 pub(in crate::files) async fn not_about_to_be_stripped(
     db: &PgPool,
     state: MetadataState,
@@ -165,7 +165,7 @@ pub(in crate::files) async fn not_about_to_be_stripped(
     let query = sqlx::query_scalar!(
         "SELECT id FROM blobs
          WHERE state = 'stored' AND metadata = $1 AND content_type LIKE 'image/%' AND id > $2
-           AND (scan IN ('unscanned', 'clean') OR $3 AND scan = 'too_large')
+           AND (metadata <> 'pending' OR scan IN ('unscanned', 'clean') OR $3 AND scan = 'too_large')
            AND NOT EXISTS (SELECT FROM jobs WHERE jobs.id = strip_job_id AND finished_at IS NULL)
          ORDER BY id LIMIT $4",
         state.as_str(),

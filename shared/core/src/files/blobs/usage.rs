@@ -42,7 +42,8 @@ pub(in crate::files) async fn of(db: &PgPool, owner: UserId) -> Result<Usage> {
     Ok(named("storage_usage.of", query.fetch_optional(db)).await?.unwrap_or_default())
 }
 
-/// Holds the account's row; there is one from its first upload on.
+/// Holds the account's row; there is one from its first upload on. Before anything is written that refers to the account:
+/// the end of one holds this row, and then waits for whoever does.
 pub(in crate::files) async fn hold(connection: &mut PgConnection, owner: UserId) -> Result<()> {
     let query = sqlx::query!("SELECT FROM storage_usage WHERE owner_id = $1 FOR UPDATE", owner.0);
     Ok(named("storage_usage.hold", query.execute(connection)).await.map(drop)?)
