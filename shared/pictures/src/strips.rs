@@ -11,7 +11,7 @@ use crate::Unreadable;
 use crate::derive::{REACH, Target, filter};
 
 /// Rows are read as many at a time as make so many bytes: they stay in the processor's cache.
-const STRIP: usize = 512 * 1024;
+pub(crate) const STRIP: usize = 512 * 1024;
 
 /// The channels of a picture, one byte each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,19 +42,30 @@ pub(crate) struct Strips {
 }
 
 impl Strips {
-    pub(crate) fn new(size: (u32, u32), pixel: Pixel, targets: &[Target]) -> Self {
-        let images = targets.iter().map(|target| Growing::new(size, pixel, *target)).collect();
+    /// Images of a picture of this size, each of what of it shall be shown.
+    pub(crate) fn new(
+        size: (u32, u32),
+        pixel: Pixel,
+        images: impl IntoIterator<Item = (Target, CropBox)>,
+    ) -> Self {
+        let images =
+            images.into_iter().map(|(target, shown)| Growing::new(size, pixel, target, shown)).collect();
         Self { size, pixel, rows: 0..0, window: Vec::new(), images, resizer: Resizer::new() }
     }
 
-    /// Where the picture's next rows belong; `None` once all have come.
-    pub(crate) fn room(&mut self) -> Option<&mut [u8]> {
+    /// As many rows as make a strip.
+    pub(crate) fn at_once(&self) -> u32 {
+        u32::try_from((STRIP / self.stride().max(1)).max(1)).unwrap_or(u32::MAX)
+    }
+
+    /// Where the picture's next rows belong, so many or what is left of them; `None` once all have come.
+    pub(crate) fn room(&mut self, count: u32) -> Option<&mut [u8]> {
         let left = self.size.1 - self.rows.end;
         if left == 0 {
             return None;
         }
         let stride = self.stride();
-        let count = u32::try_from((STRIP / stride.max(1)).max(1)).unwrap_or(u32::MAX).min(left);
+        let count = count.min(left);
         let filled = length(self.rows.end - self.rows.start) * stride;
         self.rows.end += count;
         let end = filled + length(count) * stride;
@@ -84,6 +95,23 @@ impl Strips {
         Ok(())
     }
 
+    /// The images of a picture whose channels came by themselves, in the order of their targets, with pixels that are made
+    /// of theirs. Each pixel of the second and third one stands for so many side by side of the first one.
+    pub(crate) fn joined(
+        planes: [Self; 3],
+        spread: usize,
+        pixel: impl Fn([u8; 3]) -> [u8; 3],
+    ) -> Result<Vec<DynamicImage>, Unreadable> {
+        let [first, second, third] = planes;
+        let mut resizer = first.resizer;
+        let planes = first.images.into_iter().zip(second.images.into_iter().zip(third.images));
+        let images = planes.map(|(mut first, (second, third))| {
+            first.rows = joined([&first.rows, &second.rows, &third.rows], spread, &pixel);
+            first.finish(&mut resizer)
+        });
+        images.collect()
+    }
+
     /// The images, in the order of their targets.
     pub(crate) fn images(self) -> Result<Vec<DynamicImage>, Unreadable> {
         let mut resizer = self.resizer;
@@ -108,8 +136,7 @@ struct Growing {
 }
 
 impl Growing {
-    fn new(size: (u32, u32), pixel: Pixel, target: Target) -> Self {
-        let shown = target.shows(size);
+    fn new(size: (u32, u32), pixel: Pixel, target: Target, shown: CropBox) -> Self {
         let step = shown.height / f64::from(target.height);
         Self { target, shown, step, done: 0, rows: Image::new(size.0, target.height, pixel.kind()) }
     }
@@ -170,13 +197,46 @@ impl Growing {
     }
 }
 
+/// An image as large as the first channel.
+fn joined(channels: [&Image<'_>; 3], spread: usize, pixel: impl Fn([u8; 3]) -> [u8; 3]) -> Image<'static> {
+    let mut image = Image::new(channels[0].width(), channels[0].height(), PixelType::U8x3);
+    let width = |channel: &Image<'_>| length(channel.width()).max(1);
+    let [first, second, third] = channels.map(|channel| channel.buffer().chunks(width(channel)));
+    let (pixels, _) = image.buffer_mut().as_chunks_mut();
+    let rows = pixels.chunks_mut(width(channels[0])).zip(first).zip(second).zip(third);
+    let mut wide = [Vec::new(), Vec::new()];
+    for (((into, first), second), third) in rows {
+        for (wide, narrow) in wide.iter_mut().zip([second, third]) {
+            wide.resize(narrow.len() * spread, 0);
+            match spread {
+                1 => wide.copy_from_slice(narrow),
+                2 => repeated::<2>(wide, narrow),
+                _ => repeated::<4>(wide, narrow),
+            }
+        }
+        for (into, (first, (second, third))) in
+            into.iter_mut().zip(first.iter().zip(wide[0].iter().zip(&wide[1])))
+        {
+            *into = pixel([*first, *second, *third]);
+        }
+    }
+    image
+}
+
+fn repeated<const TIMES: usize>(wide: &mut [u8], narrow: &[u8]) {
+    let (wide, _) = wide.as_chunks_mut();
+    for (into, pixel) in wide.iter_mut().zip(narrow) {
+        *into = [*pixel; TIMES];
+    }
+}
+
 /// The row that a place lies on; the first one for what is above it.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pictures have fewer rows")]
 fn row(place: f64) -> u32 {
     place.max(0.0) as u32
 }
 
-fn length(edge: u32) -> usize {
+pub(crate) fn length(edge: u32) -> usize {
     usize::try_from(edge).expect("32 bits fit")
 }
 
@@ -190,9 +250,11 @@ mod tests {
 
     /// Reads a picture row by row, a few at a time.
     fn read(picture: &RgbImage, targets: &[Target]) -> Vec<DynamicImage> {
-        let mut strips = Strips::new(picture.dimensions(), Pixel::Rgb, targets);
+        let size = picture.dimensions();
+        let shown = targets.iter().map(|target| (*target, target.shows(size)));
+        let mut strips = Strips::new(size, Pixel::Rgb, shown);
         let mut rest = picture.as_raw().as_slice();
-        while let Some(rows) = strips.room() {
+        while let Some(rows) = strips.room(strips.at_once()) {
             let (now, later) = rest.split_at(rows.len());
             rows.copy_from_slice(now);
             rest = later;
