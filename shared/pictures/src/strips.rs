@@ -29,6 +29,13 @@ impl Pixel {
     }
 }
 
+/// Pixels of the first channel, side by side, that one of the others stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spread {
+    One,
+    Two,
+}
+
 /// Images of a picture that comes from its first row to its last.
 pub(crate) struct Strips {
     size: (u32, u32),
@@ -96,10 +103,10 @@ impl Strips {
     }
 
     /// The images of a picture whose channels came by themselves, in the order of their targets, with pixels that are made
-    /// of theirs. Each pixel of the second and third one stands for so many side by side of the first one.
+    /// of theirs.
     pub(crate) fn joined(
         planes: [Self; 3],
-        spread: usize,
+        spread: Spread,
         pixel: impl Fn([u8; 3]) -> [u8; 3],
     ) -> Result<Vec<DynamicImage>, Unreadable> {
         let [first, second, third] = planes;
@@ -198,7 +205,7 @@ impl Growing {
 }
 
 /// An image as large as the first channel.
-fn joined(channels: [&Image<'_>; 3], spread: usize, pixel: impl Fn([u8; 3]) -> [u8; 3]) -> Image<'static> {
+fn joined(channels: [&Image<'_>; 3], spread: Spread, pixel: impl Fn([u8; 3]) -> [u8; 3]) -> Image<'static> {
     let mut image = Image::new(channels[0].width(), channels[0].height(), PixelType::U8x3);
     let width = |channel: &Image<'_>| length(channel.width()).max(1);
     let [first, second, third] = channels.map(|channel| channel.buffer().chunks(width(channel)));
@@ -207,11 +214,10 @@ fn joined(channels: [&Image<'_>; 3], spread: usize, pixel: impl Fn([u8; 3]) -> [
     let mut wide = [Vec::new(), Vec::new()];
     for (((into, first), second), third) in rows {
         for (wide, narrow) in wide.iter_mut().zip([second, third]) {
-            wide.resize(narrow.len() * spread, 0);
+            wide.clear();
             match spread {
-                1 => wide.copy_from_slice(narrow),
-                2 => repeated::<2>(wide, narrow),
-                _ => repeated::<4>(wide, narrow),
+                Spread::One => wide.extend_from_slice(narrow),
+                Spread::Two => twice(wide, narrow),
             }
         }
         for (into, (first, (second, third))) in
@@ -223,10 +229,12 @@ fn joined(channels: [&Image<'_>; 3], spread: usize, pixel: impl Fn([u8; 3]) -> [
     image
 }
 
-fn repeated<const TIMES: usize>(wide: &mut [u8], narrow: &[u8]) {
-    let (wide, _) = wide.as_chunks_mut();
-    for (into, pixel) in wide.iter_mut().zip(narrow) {
-        *into = [*pixel; TIMES];
+/// Each pixel, and the same again.
+fn twice(wide: &mut Vec<u8>, narrow: &[u8]) {
+    wide.resize(2 * narrow.len(), 0);
+    let (pairs, _) = wide.as_chunks_mut();
+    for (pair, pixel) in pairs.iter_mut().zip(narrow) {
+        *pair = [*pixel; 2];
     }
 }
 

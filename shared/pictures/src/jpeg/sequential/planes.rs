@@ -10,7 +10,7 @@ use super::frame::{Component, Frame};
 use super::scan::{Lines, Scan};
 use super::transform::EDGE;
 use crate::derive::Target;
-use crate::strips::{Pixel, STRIP, Strips, length};
+use crate::strips::{Pixel, STRIP, Spread, Strips, length};
 
 /// How much of the wanted size is enough for colours, which are seen less sharply than brightness: what is made of them is
 /// written with half of it in most files. Sizes that are just too small are most common: a quarter of 4000 for 1024.
@@ -71,13 +71,16 @@ pub(super) fn read(
     Ok(Strips::joined(planes, spread, colour)?)
 }
 
-/// Pixels of brightness side by side for one of colour. Where there are several, so many more than wanted are scaled that
-/// none of them is seen by itself; the other library draws colours more finely where that is not so.
-fn spread(planes: &[Plane]) -> Result<usize, Irregular> {
-    let [brightness, blue, red] = planes else { return Ok(1) };
-    let spread = brightness.unit.0 / blue.unit.0;
-    let is_whole = brightness.unit.0 == blue.unit.0 * spread && blue.unit == red.unit;
-    (is_whole && (spread == 1 || blue.is_enough)).then(|| length(spread)).ok_or(Irregular)
+/// How many pixels of brightness side by side one of colour stands for. Where it is two, nearly twice as many as wanted are
+/// made narrow, so that none is seen by itself; the other library draws colours more finely where that is not so.
+fn spread(planes: &[Plane]) -> Result<Spread, Irregular> {
+    let [brightness, blue, red] = planes else { return Ok(Spread::One) };
+    match brightness.unit.0 {
+        _ if red.unit != blue.unit => Err(Irregular),
+        width if width == blue.unit.0 => Ok(Spread::One),
+        width if width == 2 * blue.unit.0 && blue.is_enough => Ok(Spread::Two),
+        _ => Err(Irregular),
+    }
 }
 
 impl Plane {
