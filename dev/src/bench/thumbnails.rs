@@ -1,8 +1,9 @@
 //! Pictures a second, of a photograph with 12 million pixels to 256 x 256 in WebP and 1024 in JPEG, beside sharp where
-//! `npm ci` was run in bench/peers. As many at once as there are processors, the same file, one after the other.
+//! `npm ci` was run in bench/peers, and of the same one with colours at a quarter of its pixels, as telephones write it. As
+//! many at once as there are processors, the same file, one after the other.
 
 use std::io::Cursor;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use image::imageops::{FilterType, resize, rotate90};
@@ -30,46 +31,92 @@ struct Run {
 pub(super) async fn measure(bed: &Bed, board: &mut Board) -> Result<()> {
     let picture = bed.layout.dev.join("photograph.jpg");
     std::fs::write(&picture, photograph()?).context("writing the photograph")?;
-    let at_once = std::thread::available_parallelism()?.to_string();
-    let ours = build::folder(Profile::Release)?.join("examples/thumbnails");
     let folder = bed.layout.root.join("bench/peers");
     let node = provision::on_path("node").filter(|_| folder.join("node_modules/sharp").exists());
-    if node.is_none() {
+    let ours =
+        Program { program: build::folder(Profile::Release)?.join("examples/thumbnails"), script: None };
+    let Some(node) = node else {
         console::note("no sharp: run `npm ci` in bench/peers to compare with it");
-    }
-    let (mut our_runs, mut sharp_runs) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        our_runs.push(run(&ours, &[], &picture, &at_once).await?);
-        if let Some(node) = &node {
-            sharp_runs.push(run(node, &[&folder.join("sharp.js")], &picture, &at_once).await?);
+        let mut runs = Vec::new();
+        for _ in 0..ROUNDS {
+            runs.push(ours.run(&picture).await?);
         }
-    }
-    let (rate, peak) = figures(&our_runs);
-    board.note("thumbnails", "12 million pixels to 256 WebP and 1024 JPEG, median of 3", rate, "1/s");
-    board.note("thumbnails", "memory of the worker and its children at most", peak, "MiB");
-    if node.is_some() {
-        let (sharp_rate, sharp_peak) = figures(&sharp_runs);
-        board.note("thumbnails", "the same, sharp", sharp_rate, "1/s");
-        board.judge("thumbnails", "ratio to sharp", rate / sharp_rate, "", Goal::AtLeast(1.8));
-        board.note("thumbnails", "memory of sharp's process at most", sharp_peak, "MiB");
-        board.judge("thumbnails", "memory by sharp's", peak / sharp_peak, "", Goal::Below(1.0));
-    }
+        tell(board, Figures::of(&runs));
+        return Ok(());
+    };
+    let sharp = Program { program: node.clone(), script: Some(folder.join("sharp.js")) };
+    let (of_ours, of_sharp) = compare(&ours, &sharp, &picture).await?;
+    tell(board, of_ours);
+    board.note("thumbnails", "the same, sharp", of_sharp.rate, "1/s");
+    board.judge("thumbnails", "ratio to sharp", of_ours.rate / of_sharp.rate, "", Goal::AtLeast(1.8));
+    board.note("thumbnails", "memory of sharp's process at most", of_sharp.peak, "MiB");
+    board.judge("thumbnails", "memory by sharp's", of_ours.peak / of_sharp.peak, "", Goal::Below(1.0));
+    let coarse = bed.layout.dev.join("photograph-420.jpg");
+    write_coarse(&node, &folder, &picture, &coarse).await?;
+    let (of_ours, of_sharp) = compare(&ours, &sharp, &coarse).await?;
+    board.note("thumbnails", "the same picture in 4:2:0", of_ours.rate, "1/s");
+    board.note("thumbnails", "the same, sharp", of_sharp.rate, "1/s");
+    board.note("thumbnails", "ratio to sharp", of_ours.rate / of_sharp.rate, "");
     Ok(())
 }
 
-fn figures(runs: &[Run]) -> (f64, f64) {
-    let rates: Vec<_> = runs.iter().map(|run| run.images_per_second).collect();
-    (median(&rates), runs.iter().map(|run| run.peak_mib).fold(0.0, f64::max))
+fn tell(board: &mut Board, figures: Figures) {
+    let name = "12 million pixels in 4:4:4 to 256 WebP and 1024 JPEG, median of 3";
+    board.note("thumbnails", name, figures.rate, "1/s");
+    board.note("thumbnails", "memory of the worker and its children at most", figures.peak, "MiB");
 }
 
-async fn run(program: &Path, script: &[&Path], picture: &Path, at_once: &str) -> Result<Run> {
-    let mut command = foreground::through_shim(program.as_os_str(), Signal::SIGTERM, None)?;
-    command.args(script).arg(picture).args([PICTURES, at_once]);
+/// Both in turns.
+async fn compare(ours: &Program, sharp: &Program, picture: &Path) -> Result<(Figures, Figures)> {
+    let (mut our_runs, mut sharp_runs) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        our_runs.push(ours.run(picture).await?);
+        sharp_runs.push(sharp.run(picture).await?);
+    }
+    Ok((Figures::of(&our_runs), Figures::of(&sharp_runs)))
+}
+
+async fn write_coarse(node: &Path, folder: &Path, picture: &Path, into: &Path) -> Result<()> {
+    let mut command = foreground::through_shim(node.as_os_str(), Signal::SIGTERM, None)?;
+    command.arg(folder.join("coarse.js")).arg(picture).arg(into);
     let output = foreground::output(&mut command).await?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "{}: {said}", program.display());
-    serde_json::from_slice(&output.stdout)
-        .with_context(|| format!("{} said something else: {said}", program.display()))
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "sharp writes no other picture: {said}");
+    Ok(())
+}
+
+/// What makes pictures when it is run.
+struct Program {
+    program: PathBuf,
+    /// Its first argument.
+    script: Option<PathBuf>,
+}
+
+impl Program {
+    async fn run(&self, picture: &Path) -> Result<Run> {
+        let at_once = std::thread::available_parallelism()?.to_string();
+        let mut command = foreground::through_shim(self.program.as_os_str(), Signal::SIGTERM, None)?;
+        command.args(&self.script).arg(picture).args([PICTURES, &at_once]);
+        let output = foreground::output(&mut command).await?;
+        let (name, said) = (self.program.display(), String::from_utf8_lossy(&output.stderr));
+        ensure!(output.status.success(), "{name}: {said}");
+        serde_json::from_slice(&output.stdout).with_context(|| format!("{name} said something else: {said}"))
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Figures {
+    /// Pictures a second.
+    rate: f64,
+    /// MiB.
+    peak: f64,
+}
+
+impl Figures {
+    fn of(runs: &[Run]) -> Self {
+        let rates: Vec<_> = runs.iter().map(|run| run.images_per_second).collect();
+        Self { rate: median(&rates), peak: runs.iter().map(|run| run.peak_mib).fold(0.0, f64::max) }
+    }
 }
 
 /// The photograph of the smoke run, enlarged, with the grain of a sensor: without it there would be nothing to read.
