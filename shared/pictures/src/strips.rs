@@ -11,7 +11,7 @@ use crate::Unreadable;
 use crate::derive::{REACH, Target, filter};
 
 /// Rows are read as many at a time as make so many bytes: they stay in the processor's cache.
-pub(crate) const STRIP: usize = 512 * 1024;
+const STRIP: usize = 512 * 1024;
 
 /// The channels of a picture, one byte each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Strips {
 
     /// As many rows as make a strip.
     pub(crate) fn at_once(&self) -> u32 {
-        u32::try_from((STRIP / self.stride().max(1)).max(1)).unwrap_or(u32::MAX)
+        at_once(self.stride())
     }
 
     /// Where the picture's next rows belong, so many or what is left of them; `None` once all have come.
@@ -236,6 +236,11 @@ fn twice(wide: &mut Vec<u8>, narrow: &[u8]) {
     for (pair, pixel) in pairs.iter_mut().zip(narrow) {
         *pair = [*pixel; 2];
     }
+}
+
+/// As many rows of so many bytes as are read at a time.
+pub(crate) fn at_once(stride: usize) -> u32 {
+    u32::try_from((STRIP / stride.max(1)).max(1)).unwrap_or(u32::MAX)
 }
 
 /// The row that a place lies on; the first one for what is above it.

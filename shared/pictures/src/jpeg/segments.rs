@@ -17,6 +17,19 @@ pub(crate) const EXIF: &[u8] = b"Exif\0\0";
 /// What a segment of an ICC profile begins with.
 pub(crate) const ICC: &[u8] = b"ICC_PROFILE\0";
 
+/// The marker that stands here; any number of `ff` may stand before it.
+pub(crate) fn marker(input: &mut Input<'_>) -> Result<u8, Unreadable> {
+    if input.byte()? != 0xff {
+        return Err(Unreadable::Damaged);
+    }
+    loop {
+        match input.byte()? {
+            0xff => {}
+            marker => return Ok(marker),
+        }
+    }
+}
+
 /// What a segment holds, behind its length.
 pub(crate) fn payload<'a>(input: &mut Input<'a>) -> Result<&'a [u8], Unreadable> {
     let length = usize::from(u16::from_be_bytes(input.array()?));

@@ -4,7 +4,7 @@
 use super::{Rewritten, orientation_only};
 use crate::Unreadable;
 use crate::input::Input;
-use crate::jpeg::segments::{APP0, APP1, APP2, APP14, END, EXIF, ICC, SCAN, START, payload};
+use crate::jpeg::segments::{APP0, APP1, APP2, APP14, END, EXIF, ICC, SCAN, START, marker, payload};
 
 /// Of JFIF's segment what comes before the thumbnail: the name, the version and the density.
 const JFIF: usize = 12;
@@ -67,17 +67,6 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
 
 fn check(fits: bool) -> Result<(), Unreadable> {
     if fits { Ok(()) } else { Err(Unreadable::Damaged) }
-}
-
-/// The next marker; any number of `ff` may stand before it.
-fn marker(input: &mut Input<'_>) -> Result<u8, Unreadable> {
-    check(input.byte()? == 0xff)?;
-    loop {
-        match input.byte()? {
-            0xff => {}
-            marker => return Ok(marker),
-        }
-    }
 }
 
 /// The bytes of a scan: up to the next marker that is neither a stuffed `ff` nor a restart.

@@ -7,7 +7,7 @@ use super::block::{AREA, Quantiser};
 use super::huffman::Codes;
 use super::transform::EDGE;
 use crate::input::Input;
-use crate::jpeg::segments::{APP14, SCAN, START, payload};
+use crate::jpeg::segments::{APP14, SCAN, START, marker, payload};
 use crate::strips::length;
 
 const FRAMES: [u8; 2] = [0xc0, 0xc1];
@@ -112,18 +112,6 @@ fn most_blocks(components: &[Component]) -> Result<(u32, u32), Irregular> {
     let is_part = |most: u32, blocks: u32| most.is_multiple_of(blocks) && (most / blocks).is_power_of_two();
     let are_parts = blocks().all(|blocks| is_part(most.0, blocks.0) && is_part(most.1, blocks.1));
     are_parts.then_some(most).ok_or(Irregular)
-}
-
-fn marker(input: &mut Input<'_>) -> Result<u8, Irregular> {
-    if input.byte()? != 0xff {
-        return Err(Irregular);
-    }
-    loop {
-        match input.byte()? {
-            0xff => {}
-            marker => return Ok(marker),
-        }
-    }
 }
 
 /// Size and components (T.81, B.2.2).

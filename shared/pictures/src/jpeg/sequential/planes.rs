@@ -10,7 +10,7 @@ use super::frame::{Component, Frame};
 use super::scan::{Lines, Scan};
 use super::transform::EDGE;
 use crate::derive::Target;
-use crate::strips::{Pixel, STRIP, Spread, Strips, length};
+use crate::strips::{Pixel, Spread, Strips, at_once, length};
 
 /// How much of the wanted size is enough for colours, which are seen less sharply than brightness: what is made of them is
 /// written with half of it in most files. Sizes that are just too small are most common: a quarter of 4000 for 1024.
@@ -43,7 +43,7 @@ pub(super) fn read(
     let mut planes: Vec<Plane> = planes.collect();
     let spread = spread(&planes)?;
     let line: usize = planes.iter().map(|plane| plane.width * length(plane.unit.1)).sum();
-    let at_once = u32::try_from((STRIP / line.max(1)).max(1)).unwrap_or(u32::MAX);
+    let at_once = at_once(line);
     let mut scan = Scan::new(Bits::new(frame.scan), frame.restarts);
     let (wide, high) = frame.units();
     let mut left = high;
