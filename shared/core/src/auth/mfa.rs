@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use super::devices::DeviceId;
 use super::opening::Opener;
-use super::revocation::require_live;
+use super::revocation::lock_in_session;
 use super::throttle::Attempt;
 use super::{Auth, SessionTokens};
 use crate::challenges::{self, Challenge, NewChallenge, Purpose};
@@ -107,8 +107,7 @@ impl Auth {
         let passkey = self.passkeys.request_for(begun.opener.user).await?;
         let mut unit = Unit::begin(&self.stores, origin).await?;
         if let Some((session, _)) = begun.step_up {
-            users::lock(&mut unit, &[begun.opener.user]).await?;
-            require_live(&mut unit, begun.opener.user, session).await?;
+            lock_in_session(&mut unit, begun.opener.user, session).await?;
         }
         let available = self.second_factors.available(&mut unit, begun.opener.user).await?;
         let by_code = !begun.passkey_only;

@@ -51,7 +51,8 @@ pub use password_policy::PasswordPolicy;
 pub use password_reset::PasswordResets;
 pub use register::Registration;
 pub(crate) use revocation::{
-    end_impersonations_around, end_impersonations_around_role, end_session, end_sessions, require_live,
+    end_impersonations_around, end_impersonations_around_role, end_session, end_sessions, lock_in_session,
+    require_live,
 };
 pub use security_notice::{NoticeMail, SecurityNotices};
 pub use sessions::SessionView;

@@ -40,6 +40,12 @@ impl Auth {
     }
 }
 
+/// Locks the account for a change that adds something to log in by, or begins to: see [`require_live`].
+pub(crate) async fn lock_in_session(unit: &mut Unit, user: UserId, session: SessionId) -> Result<()> {
+    users::lock(unit, &[user]).await?;
+    require_live(unit, user, session).await
+}
+
 /// Refuses a change that adds something to log in by, or begins to, where the session has ended since it was let in: what
 /// ends every session takes away what was added, and finds what is added here. The caller holds the account.
 pub(crate) async fn require_live(unit: &mut Unit, user: UserId, id: SessionId) -> Result<()> {

@@ -12,7 +12,7 @@ use super::relying_party::read;
 use super::{AddedPasskey, Ceremony, NewPasskey, PasskeyView, Passkeys, repository};
 use crate::challenges::{self, NewChallenge, Purpose};
 use crate::unit::Unit;
-use crate::{Error, Result, auth, second_factors, users};
+use crate::{Error, Result, auth, second_factors};
 
 /// Passkeys of one account.
 const MOST: usize = 20;
@@ -30,8 +30,7 @@ impl Passkeys {
         check_number(existing.len())?;
         let asked = relying_party.ask_for_new(user, existing)?;
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        users::lock(&mut unit, &[user.id]).await?;
-        auth::require_live(&mut unit, user.id, session).await?;
+        auth::lock_in_session(&mut unit, user.id, session).await?;
         auth::require_known_factor(&mut unit, user, session).await?;
         let challenge = NewChallenge {
             purpose: Purpose::PasskeyEnrolment,
@@ -57,8 +56,7 @@ impl Passkeys {
         let relying_party = self.relying_party()?;
         let credential = read(&request.credential)?;
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        users::lock(&mut unit, &[user.id]).await?;
-        auth::require_live(&mut unit, user.id, session).await?;
+        auth::lock_in_session(&mut unit, user.id, session).await?;
         let challenge = challenges::take(&mut unit, &request.challenge, Purpose::PasskeyEnrolment)
             .await?
             .filter(|challenge| challenge.user == Some(user.id) && challenge.session == Some(session))

@@ -44,8 +44,7 @@ impl SecondFactors {
     ) -> Result<Enrolment> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let at = unit.at();
-        users::lock(&mut unit, &[user.id]).await?;
-        auth::require_live(&mut unit, user.id, session).await?;
+        auth::lock_in_session(&mut unit, user.id, session).await?;
         auth::require_known_factor(&mut unit, user, session).await?;
         if repository::confirmed(unit.connection(), user.id).await?.len() >= MOST {
             let detail = format!("An account has at most {MOST} authenticator apps.");
@@ -73,8 +72,7 @@ impl SecondFactors {
     ) -> Result<Confirmation> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let at = unit.at();
-        users::lock(&mut unit, &[user]).await?;
-        auth::require_live(&mut unit, user, session).await?;
+        auth::lock_in_session(&mut unit, user, session).await?;
         let waiting = repository::hold_waiting(unit.connection(), user, id).await?.ok_or(Error::NotFound)?;
         let step = totp::step_of(self.open(user, &waiting)?, code, at).ok_or_else(|| {
             Error::invalid(

@@ -9,7 +9,7 @@ use super::SecondFactors;
 use super::recovery_code::{CODES, RecoveryCode};
 use super::repository;
 use crate::unit::Unit;
-use crate::{Error, Result, auth, users};
+use crate::{Error, Result, auth};
 
 impl SecondFactors {
     /// How many codes the user has left.
@@ -26,8 +26,7 @@ impl SecondFactors {
         session: SessionId,
     ) -> Result<Vec<String>> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        users::lock(&mut unit, &[user]).await?;
-        auth::require_live(&mut unit, user, session).await?;
+        auth::lock_in_session(&mut unit, user, session).await?;
         if repository::count_factors(unit.connection(), user).await? == 0 {
             let detail = "Recovery codes go with a second factor; add one first.".to_owned();
             return Err(Error::Conflict { code: "no_second_factor", detail });
