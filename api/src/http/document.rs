@@ -257,6 +257,7 @@ mod tests {
         "/v1/auth/password/reset",
         "/v1/auth/refresh",
         "/v1/auth/register",
+        "/v1/auth/registrations/discard",
         "/v1/auth/verify-email",
         "/v1/auth/verify-email/resend",
         "/v1/content/{ticket}",

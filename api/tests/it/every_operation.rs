@@ -31,6 +31,7 @@ const OPEN: &[&str] = &[
     "POST /v1/auth/password/reset",
     "POST /v1/auth/refresh",
     "POST /v1/auth/register",
+    "POST /v1/auth/registrations/discard",
     "POST /v1/auth/verify-email",
     "POST /v1/auth/verify-email/resend",
     "POST /v1/links/{token}/tickets",

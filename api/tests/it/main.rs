@@ -28,6 +28,7 @@ mod password_change;
 mod password_reset;
 mod passwords;
 mod raw;
+mod registrations;
 mod roles;
 mod second_factors;
 mod sessions;

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::id::{ApiKeyId, FileId, JobId, PasskeyId, SessionId, ShareLinkId, TotpFactorId, UserId};
+use crate::id::{
+    ApiKeyId, FileId, JobId, PasskeyId, RegistrationId, SessionId, ShareLinkId, TotpFactorId, UserId,
+};
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal),* $(,)?) => {
@@ -22,6 +24,12 @@ macro_rules! actions {
 }
 
 actions! {
+    RegistrationCreated = "registration.created",
+    /// A link was opened with a wrong password, or for an address that has an account.
+    RegistrationRefused = "registration.refused",
+    /// The owner of the mailbox removed it.
+    RegistrationDiscarded = "registration.discarded",
+    /// A registration was proved: its account exists.
     AccountRegistered = "account.registered",
     AccountUpdated = "account.updated",
     EmailVerified = "account.email_verified",
@@ -126,6 +134,7 @@ impl fmt::Display for Action {
 pub enum Target {
     None,
     User(UserId),
+    Registration(RegistrationId),
     Session(SessionId),
     TotpFactor(TotpFactorId),
     Passkey(PasskeyId),
@@ -144,6 +153,7 @@ impl Target {
         match self {
             Self::None => None,
             Self::User(_) => Some("user"),
+            Self::Registration(_) => Some("registration"),
             Self::Session(_) => Some("session"),
             Self::TotpFactor(_) => Some("totp_factor"),
             Self::Passkey(_) => Some("passkey"),
@@ -160,6 +170,7 @@ impl Target {
         match self {
             Self::None | Self::Role | Self::SigningKey => None,
             Self::User(id) => Some(id.0),
+            Self::Registration(id) => Some(id.0),
             Self::Session(id) => Some(id.0),
             Self::TotpFactor(id) => Some(id.0),
             Self::Passkey(id) => Some(id.0),

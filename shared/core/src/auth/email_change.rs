@@ -41,7 +41,9 @@ impl EmailChanges {
             return Ok(None);
         }
         let owner = users::owner_of(&mut unit, email).await?;
-        if owner.is_some_and(|owner| owner.id != user) || account.email == email.as_str() {
+        if owner.is_some_and(|owner| owner.id != user && owner.email_verified)
+            || account.email == email.as_str()
+        {
             return Ok(None);
         }
         let wanted =

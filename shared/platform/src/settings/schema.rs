@@ -222,6 +222,8 @@ settings! {
         jobs_kept: Duration = Some("7d"),
         /// The same for dead ones.
         dead_jobs_kept: Duration = Some("90d"),
+        /// How long a registration can be proved by its mailed link and password; after it the clean-up removes it.
+        unverified_registrations_kept: Duration = Some("7d"),
         /// How long notifications are kept after they were read.
         read_notifications_kept: Duration = Some("90d"),
         /// How long notifications are kept that nobody reads.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plinth_domain::backoff::Backoff;
 use plinth_domain::email::Email;
-use plinth_domain::id::{SessionId, ShareLinkId, UserId};
+use plinth_domain::id::{RegistrationId, SessionId, ShareLinkId, UserId};
 use plinth_platform::crypto::{hex, sha256};
 
 use super::super::devices::DeviceId;
@@ -78,6 +78,13 @@ impl Attempt {
         let pair = Counter { name: format!("fail:link:{link}:{network}"), backoff: PAIR, memory: hour };
         let link = Counter { name: format!("fail:link:{link}"), backoff: ACCOUNT, memory: hour };
         Self { counters: vec![of_address(&network), link, pair], told_by: None, wiped: vec![2] }
+    }
+
+    /// The password of a registration, by a client that has one of its links.
+    pub(in crate::auth) fn registration(ip: Option<IpAddr>, registration: RegistrationId) -> Self {
+        let name = format!("fail:registration:{registration}");
+        let counter = Counter { name, backoff: PAIR, memory: Duration::from_hours(1) };
+        Self { counters: vec![of_address(&network_text(ip)), counter], told_by: None, wiped: vec![1] }
     }
 
     /// The password of whoever is logged in already: no stranger has this counter.
