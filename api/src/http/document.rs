@@ -10,6 +10,7 @@ use poem_openapi::registry::{MetaApi, MetaPath, Registry};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 use serde_json::{Map, Value, json};
 
+use super::parameters::DocumentedParameters;
 use super::{browser, principal};
 use crate::app::Operations;
 
@@ -35,8 +36,8 @@ pub(crate) enum Tag {
 }
 
 /// The operations as a service.
-pub(crate) fn service<T: OpenApi>(operations: T) -> OpenApiService<T, ()> {
-    OpenApiService::new(operations, "Plinth", env!("CARGO_PKG_VERSION"))
+pub(crate) fn service<T: OpenApi>(operations: T) -> OpenApiService<DocumentedParameters<T>, ()> {
+    OpenApiService::new(DocumentedParameters(operations), "Plinth", env!("CARGO_PKG_VERSION"))
         .description("Accounts, files, an audit trail, notifications and background jobs.")
 }
 
@@ -189,8 +190,6 @@ fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
         || path == "/v1/auth/passkeys/login/start"
         || path.ends_with("/tickets");
     let has_body = operation.contains_key("requestBody");
-    let has_parameters =
-        operation.get("parameters").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
     let possible = [
         (400, has_body, "The body is malformed."),
         (401, secured || takes_credentials, "The credentials are missing, wrong or expired."),
@@ -204,7 +203,7 @@ fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
         (408, true, "The request took too long."),
         (413, has_body, "The body is too long."),
         (415, has_body, "The body has the wrong media type."),
-        (422, has_body || has_parameters, "Parts of the request are invalid; `errors` lists them."),
+        (422, true, "Parts of the request are invalid; `errors` lists them."),
         (429, true, "Too many requests; `Retry-After` says how long to wait."),
         (500, true, "A fault of the service."),
         (

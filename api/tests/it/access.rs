@@ -118,6 +118,64 @@ async fn a_trusted_proxy_says_who_the_client_is_and_nobody_else_can() {
 }
 
 #[tokio::test]
+async fn clients_behind_a_proxy_that_appends_ports_are_counted_each_by_itself() {
+    let limited = Stage::open().await.with("PLINTH_LIMITS_IP_PER_MINUTE", "6");
+    let house = House::on(limited.with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8")).await;
+    let from = async |client: &str| {
+        Answer::of(house.request(Method::GET, "/v1/me").header("x-forwarded-for", client)).await
+    };
+    from("203.0.113.1:4711").await.problem(401, "authentication_required");
+    from("203.0.113.1:4712").await.problem(429, "rate_limited");
+    from("203.0.113.2:4711").await.problem(401, "authentication_required");
+    from("[2001:db8:1::1]:4711").await.problem(401, "authentication_required");
+    from("[2001:db8:1::2]").await.problem(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn what_remains_never_exceeds_the_limit_for_many_requests_at_once() {
+    let stage = Stage::open().await.with("PLINTH_LIMITS_IP_PER_MINUTE", "60000");
+    let house = House::on(stage).await;
+    let number = |answer: &Answer, name: &str| -> u64 {
+        answer.header(name).and_then(|text| text.parse().ok()).expect("a number")
+    };
+    for _ in 0..8 {
+        let many = futures_util::future::join_all((0..64).map(|_| house.get("/v1/me"))).await;
+        for answer in many {
+            let (limit, remaining) =
+                (number(&answer, "ratelimit-limit"), number(&answer, "ratelimit-remaining"));
+            assert!(remaining < limit, "{remaining} of {limit}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_header_field_that_decides_is_given_once() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let twice = async |name: &str, values: [&str; 2]| {
+        let request = person.request(&house, Method::GET, "/v1/me");
+        Answer::of(request.header(name, values[0]).header(name, values[1])).await
+    };
+    // The person's own token is there already.
+    let bearer = format!("Bearer {}", person.access_token);
+    for other in [&bearer, "Bearer nonsense", "Basic YTpi", ""] {
+        let request = person.request(&house, Method::GET, "/v1/me").header("authorization", other);
+        let refused = Answer::of(request).await;
+        assert_eq!(
+            refused.problem(400, "repeated_field")["detail"],
+            "The header field authorization is given more than once."
+        );
+    }
+    for name in ["content-type", "origin", "x-csrf-token", "upload-offset", "range"] {
+        twice(name, ["a", "a"]).await.problem(400, "repeated_field");
+    }
+    // Lists, and what decides nothing.
+    for name in ["accept", "if-none-match", "x-forwarded-for", "x-request-id", "traceparent"] {
+        twice(name, ["a", "b"]).await.expect(StatusCode::OK);
+    }
+}
+
+#[tokio::test]
 async fn a_bad_token_does_not_close_what_is_open_to_all() {
     let house = House::open().await;
     let person = house.person("ada").await;

@@ -229,6 +229,37 @@ async fn things_of(house: &House, other: &Person) -> Things {
     ]
 }
 
+#[tokio::test]
+async fn no_operation_takes_a_parameter_that_it_does_not_document() {
+    let house = House::on(Stage::open().await.with("PLINTH_FILES_DIRECT_UPLOADS", "true")).await;
+    let document: Value = serde_json::from_str(&document::document()).expect("JSON");
+    let admin = house.administrator().await;
+    for operation in operations(&document) {
+        let (path, body) = (operation.nowhere(), operation.body(&document));
+        let token = Some(admin.access_token.as_str());
+        let misspelt = format!("{path}?no_such_parameter=1");
+        let answer = ask(&house, &operation, &misspelt, token, body.as_ref()).await;
+        if operation.method == Method::HEAD {
+            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+        } else {
+            answer.problem(422, "validation_failed");
+            assert_eq!(answer.faults(), ["/query/no_such_parameter unknown_parameter"]);
+        }
+        let parameters = operation.said["parameters"].as_array().cloned().unwrap_or_default();
+        for parameter in parameters.iter().filter(|parameter| parameter["in"] == "query") {
+            let name = text(&parameter["name"]);
+            let documented = format!("{path}?{name}=x");
+            let answer = ask(&house, &operation, &documented, token, body.as_ref()).await;
+            assert!(!answer.faults().iter().any(|fault| fault.ends_with(" unknown_parameter")), "{name}");
+            let twice = format!("{path}?{name}=x&{name}=x");
+            let answer = ask(&house, &operation, &twice, token, body.as_ref()).await;
+            if operation.method != Method::HEAD {
+                assert_eq!(answer.faults(), [format!("/query/{name} ambiguous")]);
+            }
+        }
+    }
+}
+
 /// A browser that keeps the token, and a page of nobody knows whom.
 async fn ask_by_cookie(house: &House, operation: &Operation, token: &str) -> Answer {
     let request = house.request(operation.method.clone(), &operation.nowhere());

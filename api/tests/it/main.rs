@@ -34,5 +34,6 @@ mod second_factors;
 mod sessions;
 mod signing_keys;
 mod throttling;
+mod times;
 mod uploads;
 mod virtual_authenticator;

@@ -121,7 +121,7 @@ impl Process {
 
 /// An address that is free now; whoever needs it binds it at once. Its port is below those that the system gives to
 /// outgoing connections, so that none of these takes it meanwhile, and drawn, so that two tests seldom draw the same.
-pub(crate) fn free_address() -> String {
+pub fn free_address() -> String {
     // Two draws before either is listened on may be the same.
     static DRAWN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {

@@ -8,7 +8,6 @@ use plinth_domain::share_link::{DownloadLimit, LinkExpiry};
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::view::ShareLink;
@@ -17,6 +16,7 @@ use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
+use crate::http::utc_time::UtcTime;
 
 pub(crate) struct CreateShareLink {
     pub(super) links: ShareLinks,
@@ -27,7 +27,7 @@ pub(crate) struct CreateShareLink {
 #[derive(Object)]
 struct CreateShareLinkRequest {
     /// When it ends, within a year; 30 days from now unless given.
-    expires_at: Option<OffsetDateTime>,
+    expires_at: Option<UtcTime>,
     /// What whoever has the link has to know besides, 8 to 128 characters.
     #[oai(validator(max_length = 1024))]
     password: Option<String>,
@@ -42,7 +42,7 @@ impl CreateShareLinkRequest {
         let password = faults.keep("/password", password);
         let max_downloads = self.max_downloads.map(DownloadLimit::parse).transpose();
         let max_downloads = faults.keep("/max_downloads", max_downloads);
-        let expiry = self.expires_at.map_or(LinkExpiry::Usual, LinkExpiry::At);
+        let expiry = self.expires_at.map_or(LinkExpiry::Usual, |at| LinkExpiry::At(at.moment()));
         let whole = password.zip(max_downloads);
         faults.into_result(whole.map(|(password, max_downloads)| NewShareLink {
             expiry,

@@ -20,6 +20,7 @@ use crate::http::browser::{self, Pages};
 use crate::http::failure::Failure;
 use crate::http::origin::ClientIp;
 use crate::http::principal::{Identity, Known};
+use crate::http::single_fields;
 
 /// Requests below it present credentials, which can be guessed at, and have a limit of their own.
 const SENSITIVE: &str = "/v1/auth/";
@@ -183,6 +184,7 @@ impl<E: Endpoint> Endpoint for Admitting<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        single_fields::check(request.headers())?;
         let (identity, limit) = self.admission.0.admit(&request).await.map_err(Failure::from)?;
         request.set_data(identity.clone());
         let record = Record { identity, limit };

@@ -111,7 +111,7 @@ impl Limits {
     /// Spends what is paid for: takes those limits out of the list and says how the request stands with them.
     pub(super) fn spend(&self, counted: &mut Vec<Counted>) -> Standing {
         let mut standing = None;
-        counted.retain(|one| match self.purses.get(&one.subject).and_then(|purse| purse.spend()) {
+        counted.retain(|one| match self.purses.get(&one.subject).and_then(|purse| purse.spend(one.limit)) {
             Some(verdict) => {
                 standing = tighter(standing, (one.limit, verdict));
                 false
@@ -132,7 +132,7 @@ impl Limits {
             });
             purse.fill(beyond, payment);
         }
-        let remaining = payment.remaining + beyond;
+        let remaining = (payment.remaining + beyond).min(one.limit.burst);
         (one.limit, Verdict { allowed: true, remaining, retry_after_ms: 0, reset_ms: payment.reset_ms })
     }
 
@@ -167,12 +167,13 @@ impl Default for Purse {
 }
 
 impl Purse {
-    fn spend(&self) -> Option<Verdict> {
+    /// Two payments of one client at once can leave more than the limit: what remained is what the later one saw.
+    fn spend(&self, limit: Limit) -> Option<Verdict> {
         let less_one = |requests: u32| requests.checked_sub(1);
         let before = self.requests.fetch_update(Ordering::AcqRel, Ordering::Acquire, less_one).ok()?;
         Some(Verdict {
             allowed: true,
-            remaining: self.remaining.load(Ordering::Relaxed) + before - 1,
+            remaining: (self.remaining.load(Ordering::Relaxed) + before - 1).min(limit.burst),
             retry_after_ms: 0,
             reset_ms: self.reset_ms.load(Ordering::Relaxed),
         })
@@ -233,6 +234,25 @@ mod tests {
         let mut counted = limits.of(ip, false, None);
         assert!(limits.spend(&mut counted).is_none());
         assert_eq!(counted.len(), 1);
+    }
+
+    #[test]
+    fn what_remains_never_exceeds_the_limit() {
+        let limits = limits();
+        let ip = "192.0.2.1".parse().expect("an address");
+        let one = limits.of(ip, false, None)[0];
+        // Two payments at once, kept in the other order than Redis made them.
+        for remaining in [36, 68] {
+            limits.keep(&one, Payment { requests: 32, remaining, reset_ms: 300 });
+        }
+        let mut spent = 0;
+        while let Some((limit, verdict)) = limits.spend(&mut limits.of(ip, false, None)) {
+            assert!(verdict.remaining <= limit.burst, "{verdict:?} of {limit:?}");
+            spent += 1;
+        }
+        assert_eq!(spent, 62);
+        let (limit, verdict) = limits.keep(&one, Payment { requests: 32, remaining: 100, reset_ms: 300 });
+        assert_eq!(verdict.remaining, limit.burst);
     }
 
     #[test]

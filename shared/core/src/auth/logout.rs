@@ -18,7 +18,7 @@ impl Auth {
             unit.audit(Action::SessionRevoked, Target::Session(login.session), Outcome::Success).await?;
         }
         tokens::take_back(unit.connection(), login.token, login.token_expires_at).await?;
-        unit.commit().await?;
+        unit.commit_if_audited().await?;
         access::blacklist(&self.stores.redis, login.token, login.token_expires_at - at).await;
         Ok(())
     }

@@ -105,7 +105,8 @@ impl Auth {
     /// A challenge for the user's second factors; `None` for whoever has none.
     pub(super) async fn challenge(&self, origin: &Origin, begun: Beginning) -> Result<Option<MfaChallenge>> {
         let passkey = self.passkeys.request_for(begun.opener.user).await?;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let reason = "a challenge changes nothing; what answers it is audited";
+        let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
         if let Some((session, _)) = begun.step_up {
             lock_in_session(&mut unit, begun.opener.user, session).await?;
         }
@@ -155,7 +156,8 @@ impl Auth {
         token: &str,
         proof: Proof,
     ) -> Result<SessionTokens> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let reason = "the session that a right answer opens or renews is audited by its own change";
+        let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
         let login = challenges::hold(&mut unit, token, Purpose::SecondFactor).await?;
         let (challenge, purpose) = match login {
             Some(challenge) => (challenge, Purpose::SecondFactor),

@@ -53,6 +53,7 @@ impl Auth {
                 drop(unit);
                 return self.end_stolen(origin, &held).await;
             }
+            // The same tokens again: nothing changes.
             Age::Repeated => {}
             Age::Replaced => return Err(refused()),
             Age::Current => {
@@ -62,7 +63,7 @@ impl Auth {
                 unit.audit(Action::SessionRefreshed, Target::Session(held.id), Outcome::Success).await?;
             }
         }
-        unit.commit().await?;
+        unit.commit_if_audited().await?;
         let grant = Grant {
             user: held.user,
             session: held.id,

@@ -35,7 +35,7 @@ impl Auth {
         // An impersonation that begins just now is over before this, or begins after and finds its session ended.
         users::lock(&mut unit, &[user]).await?;
         let ended = end_sessions(&mut unit, user, stays).await?;
-        unit.commit().await?;
+        unit.commit_if_audited().await?;
         Ok(ended)
     }
 }

@@ -56,6 +56,7 @@ impl SecondFactors {
         let sealed = self.sealer.seal(&context(user.id, id), &secret);
         let factor = NewFactor { id, user: user.id, name: name.as_str(), secret: &sealed };
         repository::insert(unit.connection(), &factor, at).await?;
+        unit.audit(Action::FactorEnrolmentStarted, Target::TotpFactor(id), Outcome::Success).await?;
         unit.commit().await?;
         Ok(Enrolment { id, provisioning })
     }

@@ -51,7 +51,8 @@ impl Resumables {
         }
         let bounds = self.bounds(owner).await?;
         let length = length.map(|length| checked(length, &bounds)).transpose()?;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let reason = "the file that it becomes is audited";
+        let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
         let blob = Receiver::begin(&self.stores, self.transfers(), &mut unit, owner, &bounds).await?.id();
         repository::insert(unit.connection(), blob, owner, name.as_str(), file, length).await?;
         if let Some(length) = length {
@@ -74,7 +75,8 @@ impl Resumables {
             return Ok(());
         }
         let checked = checked(length, &self.bounds(owner).await?)?;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let reason = "the length is part of an upload under way";
+        let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
         if length < upload.position || !repository::set_length(unit.connection(), id, checked).await? {
             let detail = "The length of the upload is known, and another one.".to_owned();
             return Err(Error::Conflict { code: "upload_length", detail });
@@ -97,7 +99,8 @@ impl Resumables {
     ) -> Result<Writer> {
         let found = self.find(owner, id).await?;
         let claimed = if found.position == position {
-            let mut unit = Unit::begin(&self.stores, origin).await?;
+            let reason = "which connection writes is no state that a user sees";
+            let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
             let at = i64::try_from(position).map_err(Error::internal)?;
             let chunks = blobs::PART_CHUNKS.into();
             let claimed = repository::claim(unit.connection(), id, owner, at, chunks).await?;
