@@ -14,15 +14,15 @@ use crate::house::{Answer, House, Person, text};
 const LINK_PASSWORD: &str = "open sesame";
 
 /// A link as its maker gets it.
-struct Link {
-    id: String,
-    file: String,
+pub(super) struct Link {
+    pub(super) id: String,
+    pub(super) file: String,
     /// Below the house.
-    path: String,
+    pub(super) path: String,
 }
 
 impl Link {
-    fn content(&self) -> String {
+    pub(super) fn content(&self) -> String {
         format!("{}/content", self.path)
     }
 
@@ -36,7 +36,7 @@ async fn house() -> House {
     House::on(Stage::open().await.with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8")).await
 }
 
-async fn share(house: &House, person: &Person, file: &str, wanted: &Value) -> Link {
+pub(super) async fn share(house: &House, person: &Person, file: &str, wanted: &Value) -> Link {
     let made = person.post(house, &format!("/v1/files/{file}/links"), wanted).await;
     assert_eq!(made.header("cache-control"), Some("no-store"));
     let made = made.expect(StatusCode::CREATED);
@@ -45,7 +45,7 @@ async fn share(house: &House, person: &Person, file: &str, wanted: &Value) -> Li
     Link { id: text(&made["link"]["id"]), file: file.to_owned(), path }
 }
 
-async fn file(house: &House, person: &Person, bytes: Vec<u8>) -> String {
+pub(super) async fn file(house: &House, person: &Person, bytes: Vec<u8>) -> String {
     text(&person.upload(house, "plan.txt", bytes).await["id"])
 }
 
@@ -72,7 +72,7 @@ fn told(answer: &Answer) -> Value {
     problem
 }
 
-async fn assert_is_nowhere(house: &House, path: &str) {
+pub(super) async fn assert_is_nowhere(house: &House, path: &str) {
     let unknown = told(&house.get(&format!("/v1/links/{}", "A".repeat(43))).await);
     assert_eq!(told(&house.get(path).await), unknown);
     assert_eq!(told(&house.get(&format!("{path}/content")).await), unknown);

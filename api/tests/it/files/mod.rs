@@ -7,6 +7,7 @@ mod downloads;
 mod limits;
 mod links;
 mod listing;
+mod own_links;
 mod quota;
 mod sealed;
 mod trash;

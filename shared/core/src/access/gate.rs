@@ -220,7 +220,7 @@ impl Gate {
             Presented::ApiKey { key, user } => {
                 let copy = Box::pin(self.find_api_key(key, credential.as_deref(), &nonce)).await?;
                 let copy = copy.filter(|copy| copy.user == user).ok_or_else(key_ended)?;
-                (Credential::ApiKey(key), Some(copy.scopes))
+                (Credential::ApiKey { key, multi_factor: copy.multi_factor }, Some(copy.scopes))
             }
         };
         let user = match user {

@@ -1,15 +1,17 @@
-//! Share links: whoever has one reads the current version of a file, without an account, until the link ends.
+//! Share links: whoever has one reads the current version of a file, or the version that the link is pinned to, without
+//! an account, until the link ends.
 //!
 //! A link that is unknown, expired, revoked or used up, and one to a file in the trash, are one and the same: not
 //! found.
 
 mod owner;
 mod reader;
+mod recovery;
 mod repository;
 mod ticket;
 mod visitor;
 
-use plinth_domain::id::{BlobId, FileId, ShareLinkId, UserId};
+use plinth_domain::id::{ApiKeyId, BlobId, FileId, SessionId, ShareLinkId, UserId};
 use plinth_domain::password::Password;
 use plinth_domain::share_link::{DownloadLimit, LinkExpiry};
 use plinth_platform::crypto::{PasswordHasher, RootKey};
@@ -19,10 +21,12 @@ use self::reader::Readers;
 use self::ticket::Tickets;
 use super::blobs::Standing;
 use super::{Content, Files};
+use crate::access::Credential;
 use crate::auth::Throttle;
 use crate::cleanup::{BATCH, Batch, Pass};
 use crate::{Result, Stores};
 
+pub(crate) use recovery::end_made_by_ended;
 pub use ticket::Ticket;
 
 /// A link that is asked for.
@@ -33,6 +37,8 @@ pub struct NewShareLink {
     pub password: Option<Password>,
     /// `None` for as many as there are asked for.
     pub max_downloads: Option<DownloadLimit>,
+    /// The link goes on showing the version that is current when it is made.
+    pub pinned: bool,
 }
 
 /// A link as the file's owner sees it after it was made: without the token.
@@ -46,6 +52,33 @@ pub struct ShareLink {
     /// From then on it opens nothing.
     pub expires_at: OffsetDateTime,
     pub created_at: OffsetDateTime,
+    /// The version that the link is pinned to; `None` for one that shows the current version.
+    pub version: Option<i32>,
+}
+
+/// A link in a list of all links of an account.
+#[derive(Debug, Clone)]
+pub struct OwnLink {
+    pub link: ShareLink,
+    pub file: FileId,
+    pub file_name: String,
+    /// A link to a file in the trash opens nothing until the file is restored.
+    pub file_is_trashed: bool,
+}
+
+/// What made a link.
+struct MadeBy {
+    session: Option<SessionId>,
+    api_key: Option<ApiKeyId>,
+}
+
+impl From<&Credential> for MadeBy {
+    fn from(credential: &Credential) -> Self {
+        match credential {
+            Credential::Session(login) => Self { session: Some(login.session), api_key: None },
+            Credential::ApiKey { key, .. } => Self { session: None, api_key: Some(*key) },
+        }
+    }
 }
 
 /// What a link shares, as whoever has it is told: nothing of the owner.
@@ -75,6 +108,8 @@ struct LiveLink {
     id: ShareLinkId,
     file: FileId,
     owner: UserId,
+    /// The version that it is pinned to.
+    version: Option<i32>,
     /// The bytes that it shows now.
     blob: BlobId,
     /// How far they have come.

@@ -24,10 +24,17 @@ impl ShareLinks {
     pub async fn describe(&self, origin: &Origin, token: &str) -> Result<SharedFile> {
         let Visit { link, .. } = self.visit(origin, token).await?;
         let file = self.files.find(link.owner, link.file).await?;
+        let (content_type, size) = match link.version {
+            None => (file.content_type, file.size),
+            Some(number) => {
+                let (_, version) = self.files.version(link.owner, link.file, number).await?;
+                (version.content_type, version.size)
+            }
+        };
         Ok(SharedFile {
             name: file.name,
-            content_type: file.content_type,
-            size: file.size,
+            content_type,
+            size,
             needs_password: link.password_hash.is_some(),
             expires_at: link.expires_at,
         })
@@ -76,7 +83,10 @@ impl ShareLinks {
             let detail = "The link needs a ticket, which its password gets.".to_owned();
             return Err(Error::Forbidden { code: "link_password_required", detail });
         }
-        let content = self.files.content(link.owner, link.file).await?;
+        let content = match link.version {
+            None => self.files.content(link.owner, link.file).await?,
+            Some(number) => self.files.version_content(link.owner, link.file, number).await?,
+        };
         Ok(SharedContent { content, link, reader, resumes })
     }
 
