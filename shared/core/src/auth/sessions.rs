@@ -139,7 +139,7 @@ pub(super) async fn rotate(
     named("sessions.rotate", query.execute(connection)).await.map(drop)
 }
 
-/// Gives the session another refresh token, which does not follow from the one before.
+/// Gives the session another refresh token, which is not the successor of the one before.
 pub(super) async fn replace_refresh(
     connection: &mut PgConnection,
     id: SessionId,
@@ -147,7 +147,7 @@ pub(super) async fn replace_refresh(
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
-        "UPDATE sessions SET previous_refresh_hash = NULL, refresh_hash = $2, rotated_at = $3 WHERE id = $1",
+        "UPDATE sessions SET previous_refresh_hash = refresh_hash, refresh_hash = $2, rotated_at = $3 WHERE id = $1",
         id.0,
         hash,
         at,
