@@ -32,8 +32,19 @@ const ACCOUNT: Backoff = Backoff { free: 20, first: SECOND, cap: Duration::from_
 const PAIR: Backoff = Backoff { free: 5, first: SECOND, cap: Duration::from_mins(15) };
 /// A device that its owner has logged in on before.
 const DEVICE: Backoff = Backoff { free: 10, first: SECOND, cap: Duration::from_mins(15) };
-/// Codes for one account, by whoever knows its password already.
+/// Second factors of one account, by a client that knows its password already; of one session or device alike.
 const SECOND_FACTOR: Backoff = Backoff { free: 5, first: MINUTE, cap: Duration::from_hours(1) };
+
+/// Who guesses at a second factor.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::auth) enum Guesser {
+    /// A client of which nothing is known: all of them are counted together.
+    Stranger,
+    /// A device on which a second factor of the account was proved before.
+    Device(DeviceId),
+    /// A live session that is stepped up.
+    Session(SessionId),
+}
 
 /// The counters of one attempt.
 #[derive(Debug)]
@@ -95,9 +106,14 @@ impl Attempt {
     }
 
     /// A second factor of this user.
-    pub(in crate::auth) fn second_factor(user: UserId) -> Self {
+    pub(in crate::auth) fn second_factor(user: UserId, guesser: Guesser) -> Self {
+        let name = match guesser {
+            Guesser::Stranger => format!("fail:second-factor:{user}"),
+            Guesser::Device(device) => format!("fail:second-factor:{user}:device:{}", device.text()),
+            Guesser::Session(session) => format!("fail:second-factor:{user}:session:{session}"),
+        };
         let counter = Counter {
-            name: format!("fail:second-factor:{user}"),
+            name,
             backoff: SECOND_FACTOR,
             memory: Duration::from_hours(24),
         };
