@@ -5,6 +5,7 @@ mod create;
 mod list;
 mod list_all;
 mod read;
+pub(crate) mod resume;
 mod revoke;
 mod revoke_all;
 mod ticket;

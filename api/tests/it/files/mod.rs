@@ -9,6 +9,7 @@ mod links;
 mod listing;
 mod own_links;
 mod quota;
+mod resumed_links;
 mod sealed;
 mod trash;
 mod versions;

@@ -5,9 +5,9 @@
 //! found.
 
 mod owner;
-mod reader;
 mod recovery;
 mod repository;
+mod resume;
 mod ticket;
 mod visitor;
 
@@ -17,7 +17,7 @@ use plinth_domain::share_link::{DownloadLimit, LinkExpiry};
 use plinth_platform::crypto::{PasswordHasher, RootKey};
 use time::OffsetDateTime;
 
-use self::reader::Readers;
+use self::resume::ResumeTickets;
 use self::ticket::Tickets;
 use super::blobs::Standing;
 use super::{Content, Files};
@@ -27,7 +27,9 @@ use crate::cleanup::{BATCH, Batch, Pass};
 use crate::{Result, Stores};
 
 pub(crate) use recovery::end_made_by_ended;
+pub use resume::RESUME_LIFETIME;
 pub use ticket::Ticket;
+pub use visitor::DownloadTickets;
 
 /// A link that is asked for.
 #[derive(Debug)]
@@ -97,8 +99,7 @@ pub struct SharedFile {
 pub struct SharedContent {
     pub content: Content,
     link: LiveLink,
-    reader: reader::Reader,
-    /// This reader has begun to download these very bytes.
+    /// The client has shown that it began to download these very bytes.
     resumes: bool,
 }
 
@@ -127,7 +128,7 @@ pub struct ShareLinks {
     hasher: PasswordHasher,
     throttle: Throttle,
     tickets: Tickets,
-    readers: Readers,
+    resume_tickets: ResumeTickets,
 }
 
 impl ShareLinks {
@@ -138,7 +139,7 @@ impl ShareLinks {
             hasher,
             throttle: Throttle::new(stores),
             tickets: Tickets::new(&root.derive("share link tickets v1")),
-            readers: Readers::new(&stores.redis),
+            resume_tickets: ResumeTickets::new(&root.derive("share link resume tickets v1")),
         }
     }
 
