@@ -112,7 +112,7 @@ async fn an_office_behind_one_address_logs_in_and_refreshes_by_the_default_limit
     let person = house.person("ada").await;
     let logins = (0..20).map(|_| house.log_in(&person.email, crate::house::PASSWORD));
     let logins = futures_util::future::join_all(logins).await;
-    let tokens: Vec<_> = logins.iter().map(|login| login.expect(StatusCode::OK)).collect();
+    let tokens: Vec<_> = logins.into_iter().map(|login| login.expect(StatusCode::OK)).collect();
     for _ in 0..10 {
         let refreshes = tokens.iter().map(async |tokens| {
             let refresh = json!({ "refresh_token": tokens["refresh_token"] });

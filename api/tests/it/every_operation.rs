@@ -345,8 +345,7 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
     let path = format!("/v1/users/{}/impersonate", admin.id);
     let acting = chief.post(&house, &path, &json!({ "reason": "a look" })).await.expect(StatusCode::OK);
     let acting = text(&acting["access_token"]);
-    let in_own_name: Vec<_> =
-        closed.iter().filter(|operation| !operation.says("x-impersonation")).collect();
+    let in_own_name: Vec<_> = closed.iter().filter(|operation| !operation.says("x-impersonation")).collect();
     for name in SENSITIVE.iter().chain(LASTING) {
         assert!(in_own_name.iter().any(|operation| operation.name() == *name), "{name}: impersonation");
     }

@@ -123,8 +123,11 @@ async fn the_end_of_an_impersonation_ends_nothing_else() {
     let chief = house.administrator().await;
     let deputy = house.official(&chief, "support", &["users:read", "users:impersonate"]).await;
     let subject = house.person("ada").await;
-    let for_deputy =
-        [act(&house, &chief, &deputy).await, act(&house, &chief, &deputy).await, act(&house, &chief, &deputy).await];
+    let for_deputy = [
+        act(&house, &chief, &deputy).await,
+        act(&house, &chief, &deputy).await,
+        act(&house, &chief, &deputy).await,
+    ];
     let by_deputy = act(&house, &deputy, &subject).await;
 
     for_deputy[0].post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);

@@ -36,9 +36,16 @@ mod tests {
 
     #[test]
     fn blanks_and_dashes_are_removed_and_nothing_else() {
-        for typed in
-            ["123456", "123 456", " 123-456\n", "12 34 56", "123\u{a0}456", "123\u{202f}456", "123\u{2013}456", "\u{200e}123456"]
-        {
+        for typed in [
+            "123456",
+            "123 456",
+            " 123-456\n",
+            "12 34 56",
+            "123\u{a0}456",
+            "123\u{202f}456",
+            "123\u{2013}456",
+            "\u{200e}123456",
+        ] {
             assert_eq!(OneTimeCode::normalise(typed).as_str(), "123456", "{typed:?}");
         }
         for (typed, kept) in [("", ""), ("12.456", "12.456"), ("123_456", "123_456"), ("28708a", "28708a")] {

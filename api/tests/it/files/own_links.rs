@@ -124,8 +124,7 @@ async fn a_link_made_by_an_api_key_ends_with_the_key() {
     house.get(&by_person.content()).await.expect(StatusCode::OK);
     // Ended links do not count among the hundred of a file, and a revoked one is not listed.
     let person = house.elsewhere(&person).await;
-    let ids: Vec<_> =
-        own_links(&house, &person).await.iter().map(|own| text(&own["link"]["id"])).collect();
+    let ids: Vec<_> = own_links(&house, &person).await.iter().map(|own| text(&own["link"]["id"])).collect();
     assert_eq!(ids, [by_person.id, by_short.id]);
 }
 

@@ -70,7 +70,10 @@ async fn an_api_key_made_without_a_second_factor_does_not_satisfy_a_role_that_re
     enrol(&house, &person).await;
     let person = refreshed(&house, &person).await;
     let strong = key_of(&house, &person).await;
-    assert_eq!((&weak["api_key"]["multi_factor"], &strong["api_key"]["multi_factor"]), (&json!(false), &json!(true)));
+    assert_eq!(
+        (&weak["api_key"]["multi_factor"], &strong["api_key"]["multi_factor"]),
+        (&json!(false), &json!(true))
+    );
     let (weak, strong) = (text(&weak["token"]), text(&strong["token"]));
     for key in [&weak, &strong] {
         house.try_api_key(key).await.expect(StatusCode::OK);
@@ -112,12 +115,41 @@ async fn a_copy_of_an_api_key_that_an_earlier_release_wrote_is_not_believed() {
     // What the release before this one keeps, for a key of everything.
     let copy = json!({ "user": person.id, "scopes": ["audit:read", "profile:read"], "expires_at": null });
     let mut connection = house.redis().await;
-    let _: () = redis::cmd("SET")
-        .arg(&name)
-        .arg(copy.to_string())
-        .query_async(&mut connection)
-        .await
-        .expect("sets");
+    let _: () =
+        redis::cmd("SET").arg(&name).arg(copy.to_string()).query_async(&mut connection).await.expect("sets");
     let me = house.try_api_key(&text(&key["token"])).await.expect(StatusCode::OK);
     assert_eq!(me["permissions"], json!(["profile:read"]));
+}
+
+/// The statement of the migration that decides on the keys of before.
+fn backfill() -> &'static str {
+    let migration = include_str!("../../../../migrations/0019_links_and_keys.sql");
+    let start = migration.find("UPDATE api_keys").expect("the migration decides on keys");
+    migration[start..].trim_end().trim_end_matches(';')
+}
+
+#[tokio::test]
+async fn keys_of_before_count_as_made_with_a_factor_that_is_an_hour_older() {
+    let house = House::open().await;
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    let before = house.api_key(ada.id, "profile:read").await;
+    enrol(&house, &ada).await;
+    // A session of before the factor is fresh for some minutes.
+    house.stores.clock.advance(time::Duration::minutes(30));
+    let soon = house.api_key(ada.id, "profile:read").await;
+    house.stores.clock.advance(time::Duration::minutes(31));
+    let after = house.api_key(ada.id, "profile:read").await;
+    let without = house.api_key(bob.id, "profile:read").await;
+    sqlx::raw_sql(backfill()).execute(&house.stores.db).await.expect("updates");
+    require_factor(&house, &ada).await;
+    sqlx::query("INSERT INTO user_roles (user_id, role) VALUES ($1, 'guarded')")
+        .bind(bob.id.0)
+        .execute(&house.stores.db)
+        .await
+        .expect("inserts");
+    house.forget_copies().await;
+    for key in [&before, &soon, &without] {
+        house.try_api_key(key).await.problem(403, "second_factor_required");
+    }
+    house.try_api_key(&after).await.expect(StatusCode::OK);
 }

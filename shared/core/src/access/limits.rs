@@ -106,12 +106,7 @@ impl Limits {
     }
 
     /// What a request counts against.
-    pub(super) fn of(
-        &self,
-        ip: IpAddr,
-        purpose: Purpose,
-        presented: Option<Presented<'_>>,
-    ) -> Vec<Counted> {
+    pub(super) fn of(&self, ip: IpAddr, purpose: Purpose, presented: Option<Presented<'_>>) -> Vec<Counted> {
         let network = network_of(ip);
         let (caller, per_caller) = match presented {
             None => (None, None),

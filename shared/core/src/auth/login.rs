@@ -63,7 +63,11 @@ impl Auth {
     }
 
     /// The device that this token was given to, if the account has been used on it since its last change of password.
-    pub(super) fn known_device(&self, known: Option<&Credentials>, token: Option<&str>) -> Option<KnownDevice> {
+    pub(super) fn known_device(
+        &self,
+        known: Option<&Credentials>,
+        token: Option<&str>,
+    ) -> Option<KnownDevice> {
         let (known, token) = known.zip(token)?;
         self.devices.recognise(token, known.id, known.password_changed_at, self.stores.clock.now())
     }

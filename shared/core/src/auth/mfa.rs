@@ -7,6 +7,7 @@ use plinth_domain::authentication::{Method, Methods};
 use plinth_domain::id::{SessionId, TokenId, UserId};
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::SecurityNotice;
+use plinth_domain::one_time_code::OneTimeCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -52,7 +53,7 @@ pub enum LoginAnswer {
 /// What completes a challenge.
 #[derive(Debug)]
 pub enum Proof {
-    Totp(String),
+    Totp(OneTimeCode),
     RecoveryCode(String),
     Passkey(Value),
 }

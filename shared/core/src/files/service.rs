@@ -206,12 +206,7 @@ impl Files {
     }
 
     /// A version of a file, with the file.
-    pub(super) async fn version(
-        &self,
-        owner: UserId,
-        id: FileId,
-        number: i32,
-    ) -> Result<(File, Version)> {
+    pub(super) async fn version(&self, owner: UserId, id: FileId, number: i32) -> Result<(File, Version)> {
         let file = self.find(owner, id).await?;
         let before = number.checked_add(1).ok_or(Error::NotFound)?;
         let mut found = repository::versions(&self.stores.db, id, before, 1).await?;

@@ -71,7 +71,12 @@ impl SecondFactors {
     }
 
     /// Whether it is the code of one of the user's apps now; a code is taken once.
-    pub(crate) async fn verify_totp(&self, unit: &mut Unit, user: UserId, code: &OneTimeCode) -> Result<bool> {
+    pub(crate) async fn verify_totp(
+        &self,
+        unit: &mut Unit,
+        user: UserId,
+        code: &OneTimeCode,
+    ) -> Result<bool> {
         let at = unit.at();
         for factor in repository::confirmed(unit.connection(), user).await? {
             let secret = self.open(user, &factor)?;

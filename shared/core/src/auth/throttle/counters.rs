@@ -103,7 +103,7 @@ impl Attempt {
     pub(in crate::auth) fn registration(ip: Option<IpAddr>, registration: RegistrationId) -> Self {
         let name = format!("fail:registration:{registration}");
         let counter = Counter { name, backoff: PAIR, memory: Duration::from_hours(1) };
-        Self { counters: vec![of_address(&network_text(ip)), counter], told_by: None, wiped: vec![1] }
+        Self::of(vec![of_address(&network_text(ip)), counter], None, vec![1])
     }
 
     /// The password of whoever is logged in already: no stranger has this counter.
@@ -120,11 +120,7 @@ impl Attempt {
             Guesser::Device(device) => format!("fail:second-factor:{user}:device:{}", device.text()),
             Guesser::Session(session) => format!("fail:second-factor:{user}:session:{session}"),
         };
-        let counter = Counter {
-            name,
-            backoff: SECOND_FACTOR,
-            memory: Duration::from_hours(24),
-        };
+        let counter = Counter { name, backoff: SECOND_FACTOR, memory: Duration::from_hours(24) };
         Self { queues: false, ..Self::of(vec![counter], Some(0), vec![0]) }
     }
 }

@@ -19,8 +19,9 @@ use redis::Script;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+pub(crate) use counters::Attempt;
 use counters::Counter;
-pub(crate) use counters::{Attempt, Guesser};
+pub(super) use counters::Guesser;
 use in_flight::InFlight;
 use local::Local;
 
