@@ -113,12 +113,19 @@ fn admission(method: &str, operation: &mut Map<String, Value>) {
     operation.insert("security".to_owned(), json!([{ "bearer": [] }, cookie]));
     let permission = principal::permission_of(requirement);
     operation.insert("x-permission".to_owned(), json!(permission.map(Permission::as_str)));
-    operation.insert("x-api-keys".to_owned(), json!(audience == "allowed"));
-    operation.insert("x-step-up".to_owned(), json!(matches!(audience, "fresh" | "enrolling")));
+    let takes_api_keys = matches!(audience, "allowed" | "in-own-name");
+    let needs_step_up = matches!(audience, "fresh" | "enrolling");
+    operation.insert("x-api-keys".to_owned(), json!(takes_api_keys));
+    operation.insert("x-impersonation".to_owned(), json!(!needs_step_up && audience != "in-own-name"));
+    operation.insert("x-step-up".to_owned(), json!(needs_step_up));
     let needs = [
         permission.map(|permission| format!("Needs the permission `{permission}`.")),
-        (audience != "allowed").then(|| "Needs a login; an API key is refused.".to_owned()),
-        matches!(audience, "fresh" | "enrolling").then(|| {
+        (!takes_api_keys).then(|| "Needs a login; an API key is refused.".to_owned()),
+        (audience == "in-own-name").then(|| {
+            "An administrator who acts in another person's name is refused (403 `impersonation_forbidden`)."
+                .to_owned()
+        }),
+        needs_step_up.then(|| {
             "Needs a proof of a moment ago of who one is (403 `step_up_required` otherwise).".to_owned()
         }),
     ];

@@ -79,9 +79,47 @@ async fn a_client_over_its_limit_waits_as_long_as_it_is_told() {
 async fn guesses_at_credentials_have_a_limit_of_their_own() {
     let stage = Stage::open().await.with("PLINTH_LIMITS_AUTH_PER_MINUTE", "6");
     let house = House::on(stage).await;
-    house.log_in("nobody@example.org", "guess 1234").await.problem(401, "invalid_credentials");
+    for _ in 0..3 {
+        house.log_in("nobody@example.org", "guess 1234").await.problem(401, "invalid_credentials");
+    }
     house.log_in("nobody@example.org", "guess 1235").await.problem(429, "rate_limited");
     house.get("/v1/me").await.problem(401, "authentication_required");
+    let refresh = json!({ "refresh_token": "nonsense" });
+    house.post("/v1/auth/refresh", &refresh).await.problem(401, "invalid_refresh_token");
+}
+
+#[tokio::test]
+async fn refreshes_have_a_limit_of_their_own_and_use_up_no_other() {
+    let stage = Stage::open().await.with("PLINTH_LIMITS_REFRESH_PER_MINUTE", "8");
+    let stage = stage.with("PLINTH_LIMITS_IP_PER_MINUTE", "12").with("PLINTH_LIMITS_AUTH_PER_MINUTE", "6");
+    let house = House::on(stage).await;
+    let refresh = json!({ "refresh_token": "nonsense" });
+    for _ in 0..4 {
+        house.post("/v1/auth/refresh", &refresh).await.problem(401, "invalid_refresh_token");
+    }
+    house.post("/v1/auth/refresh", &refresh).await.problem(429, "rate_limited");
+    house.log_in("nobody@example.org", "guess 1234").await.problem(401, "invalid_credentials");
+    house.get("/v1/me").await.problem(401, "authentication_required");
+}
+
+#[tokio::test]
+async fn an_office_behind_one_address_logs_in_and_refreshes_by_the_default_limits() {
+    let mut stage = Stage::open().await;
+    for name in ["IP", "USER", "AUTH", "REFRESH"] {
+        stage = stage.without(&format!("PLINTH_LIMITS_{name}_PER_MINUTE"));
+    }
+    let house = House::on(stage).await;
+    let person = house.person("ada").await;
+    let logins = (0..20).map(|_| house.log_in(&person.email, crate::house::PASSWORD));
+    let logins = futures_util::future::join_all(logins).await;
+    let tokens: Vec<_> = logins.into_iter().map(|login| login.expect(StatusCode::OK)).collect();
+    for _ in 0..10 {
+        let refreshes = tokens.iter().map(async |tokens| {
+            let refresh = json!({ "refresh_token": tokens["refresh_token"] });
+            house.post("/v1/auth/refresh", &refresh).await.expect(StatusCode::OK)
+        });
+        futures_util::future::join_all(refreshes).await;
+    }
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::origin::RequestOrigin;
-use crate::http::principal::{Allowed, FilesWrite};
+use crate::http::principal::{FilesWrite, InOwnName};
 use crate::http::utc_time::UtcTime;
 
 pub(crate) struct CreateShareLink {
@@ -33,6 +33,9 @@ struct CreateShareLinkRequest {
     password: Option<String>,
     /// After so many downloads it ends, 1 to 1,000,000; never by them unless given.
     max_downloads: Option<i64>,
+    /// Whether the link goes on showing the version that is current now; false unless given. Otherwise it shows the version
+    /// that is current when it is used.
+    pinned: Option<bool>,
 }
 
 impl CreateShareLinkRequest {
@@ -48,6 +51,7 @@ impl CreateShareLinkRequest {
             expiry,
             password,
             max_downloads,
+            pinned: self.pinned.unwrap_or_default(),
         }))
     }
 }
@@ -79,18 +83,19 @@ enum Created {
 impl CreateShareLink {
     /// Share a file by a link
     ///
-    /// Whoever has the link downloads the file's current version, without an account, until the link expires, is revoked
-    /// or is used up. A file has at most 100 links that have not expired.
+    /// Whoever has the link downloads the file's current version, or the version that the link is pinned to, without an
+    /// account, until the link expires, is revoked or is used up. A link that an API key made ends with the key. A file has
+    /// at most 100 links that have not expired.
     #[oai(path = "/files/:id/links", method = "post", operation_id = "createShareLink")]
     async fn create(
         &self,
-        caller: Allowed<FilesWrite>,
+        caller: InOwnName<FilesWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
         body: Body<CreateShareLinkRequest>,
     ) -> Result<Created> {
         let wanted = body.0.parse()?;
-        let (link, token) = self.links.create(&origin.0, caller.user.id, FileId(id.0), wanted).await?;
+        let (link, token) = self.links.create(&origin.0, &caller, FileId(id.0), wanted).await?;
         let token = token.reveal();
         let url = format!("{}/v1/links/{token}", self.public_url.trim_end_matches('/'));
         let created = CreatedShareLink { url, token, link: link.into() };

@@ -10,7 +10,8 @@ use crate::access::{self, Login};
 use crate::unit::Unit;
 
 impl Auth {
-    /// Ends the caller's session, and those in which he acts for others; the very next request with its token is refused.
+    /// Ends the caller's session, and those in which the caller acts for others; the very next request with its token is
+    /// refused. An impersonation ends alone.
     pub async fn log_out(&self, origin: &Origin, user: UserId, login: &Login) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let at = unit.at();

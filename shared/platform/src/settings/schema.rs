@@ -160,8 +160,10 @@ settings! {
         user_per_minute: u32 = Some("1200"),
         /// Requests a minute with one API key.
         api_key_per_minute: u32 = Some("1200"),
-        /// Registrations, logins, refreshes and verifications a minute from one client address.
+        /// Registrations, logins and verifications a minute from one client address; half of them at once.
         auth_per_minute: u32 = Some("60"),
+        /// Refreshes of sessions a minute from one client address; half of them at once. An office or a server-side renderer is one address.
+        refresh_per_minute: u32 = Some("1200"),
     }
 
     /// Files.
