@@ -29,11 +29,11 @@ impl RemoveRole {
     #[oai(path = "/roles/:name", method = "delete", operation_id = "removeRole")]
     async fn remove(
         &self,
-        _caller: Fresh<RolesWrite>,
+        caller: Fresh<RolesWrite>,
         origin: RequestOrigin,
         name: Path<String>,
     ) -> Result<Removed> {
-        self.roles.remove(&origin.0, &name_in_path(&name.0)?).await?;
+        self.roles.remove(&origin.0, caller.in_session(), &name_in_path(&name.0)?).await?;
         Ok(Removed::Removed)
     }
 }

@@ -45,9 +45,8 @@ impl ConfirmTotp {
         id: Path<Uuid>,
         body: Body<ConfirmTotpRequest>,
     ) -> Result<Json<TotpConfirmation>> {
-        let (user, session) = (caller.user.id, caller.login().session);
-        let confirmed =
-            self.factors.confirm_totp(&origin.0, user, session, TotpFactorId(id.0), &body.0.code).await?;
+        let (caller, id) = (caller.in_session(), TotpFactorId(id.0));
+        let confirmed = self.factors.confirm_totp(&origin.0, caller, id, &body.0.code).await?;
         Ok(Json(TotpConfirmation { recovery_codes: confirmed.recovery_codes }))
     }
 }

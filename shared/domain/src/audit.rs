@@ -39,11 +39,18 @@ actions! {
     AccountImported = "account.imported",
     AccountSuspended = "account.suspended",
     AccountReactivated = "account.reactivated",
+    /// The account is deleted when its grace period is over.
+    AccountDeletionScheduled = "account.deletion_scheduled",
+    AccountRestored = "account.restored",
     AccountDeleted = "account.deleted",
     EmailChangeRequested = "account.email_change_requested",
     EmailChangeSent = "account.email_change_sent",
     EmailChanged = "account.email_changed",
     EmailChangeUndone = "account.email_change_undone",
+    /// The owner gave up undoing changes of the address.
+    EmailUndoWaived = "account.email_undo_waived",
+    /// An administrator has taken the account back for its owner.
+    AccountReset = "account.reset",
     PasswordChanged = "password.changed",
     PasswordRemoved = "password.removed",
     PasswordResetRequested = "password.reset_requested",

@@ -29,6 +29,7 @@ pub use direct::{
 pub use download::{Content, Unlocked};
 pub use limits::{Bounds, Limits};
 pub(crate) use links::expired as expired_links;
+pub(crate) use links::remove_all_of as remove_links_of;
 pub use links::{NewShareLink, ShareLink, ShareLinks, SharedContent, SharedFile, Ticket};
 pub use listing::{Filter, ListRequest, Order};
 pub use processing::{Made, Processing, Source, Step, Tell};

@@ -9,10 +9,12 @@ mod repository;
 mod ticket;
 mod visitor;
 
+use plinth_domain::audit::{Action, Outcome, Target};
 use plinth_domain::id::{BlobId, FileId, ShareLinkId, UserId};
 use plinth_domain::password::Password;
 use plinth_domain::share_link::{DownloadLimit, LinkExpiry};
 use plinth_platform::crypto::{PasswordHasher, RootKey};
+use serde_json::json;
 use time::OffsetDateTime;
 
 use self::reader::Readers;
@@ -21,6 +23,7 @@ use super::blobs::Standing;
 use super::{Content, Files};
 use crate::auth::Throttle;
 use crate::cleanup::{BATCH, Batch, Pass};
+use crate::unit::Unit;
 use crate::{Result, Stores};
 
 pub use ticket::Ticket;
@@ -111,6 +114,16 @@ impl ShareLinks {
     pub fn files(&self) -> &Files {
         &self.files
     }
+}
+
+/// Ends every link to a file of this owner.
+pub(crate) async fn remove_all_of(unit: &mut Unit, owner: UserId) -> Result<()> {
+    let removed = repository::remove_all_of(unit.connection(), owner).await?;
+    if removed > 0 {
+        let details = json!({ "share_links": removed });
+        unit.audit_with(Action::ShareLinkRevoked, Target::User(owner), Outcome::Success, details).await?;
+    }
+    Ok(())
 }
 
 /// Those that expired before this time, for the clean-up.
