@@ -86,7 +86,7 @@ impl CreateApiKey {
         origin: RequestOrigin,
         body: Body<CreateApiKeyRequest>,
     ) -> Result<Created> {
-        let (key, token) = self.api_keys.create(&origin.0, &caller, body.0.parse()?).await?;
+        let (key, token) = self.api_keys.create(&origin.0, caller.in_session(), body.0.parse()?).await?;
         let created = CreatedApiKey { token: token.reveal().to_owned(), api_key: key.into() };
         Ok(Created::Created(Json(created), "no-store".to_owned()))
     }

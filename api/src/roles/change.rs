@@ -64,7 +64,7 @@ impl ChangeRole {
         body: Body<ChangeRoleRequest>,
     ) -> Result<Json<Role>> {
         let name = name_in_path(&name.0)?;
-        let role = self.roles.change(&origin.0, &caller, &name, body.0.parse()?).await?;
+        let role = self.roles.change(&origin.0, caller.in_session(), &name, body.0.parse()?).await?;
         Ok(Json(role.into()))
     }
 }

@@ -66,7 +66,7 @@ impl CreateRole {
         body: Body<CreateRoleRequest>,
     ) -> Result<Created> {
         let (name, content) = body.0.parse()?;
-        let role = self.roles.create(&origin.0, &caller, &name, content).await?;
+        let role = self.roles.create(&origin.0, caller.in_session(), &name, content).await?;
         Ok(Created::Created(Json(role.into())))
     }
 }

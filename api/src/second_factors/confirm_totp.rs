@@ -47,9 +47,8 @@ impl ConfirmTotp {
         body: Body<ConfirmTotpRequest>,
     ) -> Result<Json<TotpConfirmation>> {
         let code = OneTimeCode::normalise(&body.0.code);
-        let (user, session) = (caller.user.id, caller.login().session);
-        let confirmed =
-            self.factors.confirm_totp(&origin.0, user, session, TotpFactorId(id.0), &code).await?;
+        let (caller, id) = (caller.in_session(), TotpFactorId(id.0));
+        let confirmed = self.factors.confirm_totp(&origin.0, caller, id, &code).await?;
         Ok(Json(TotpConfirmation { recovery_codes: confirmed.recovery_codes }))
     }
 }

@@ -23,8 +23,10 @@ const OPEN: &[&str] = &[
     "OPTIONS /v1/uploads",
     "POST /v1/auth/email/confirm",
     "POST /v1/auth/email/undo",
+    "POST /v1/auth/email/undo/mfa",
     "POST /v1/auth/login",
     "POST /v1/auth/login/mfa",
+    "POST /v1/auth/logout",
     "POST /v1/auth/passkeys/login/finish",
     "POST /v1/auth/passkeys/login/start",
     "POST /v1/auth/password/forgot",
@@ -32,6 +34,7 @@ const OPEN: &[&str] = &[
     "POST /v1/auth/refresh",
     "POST /v1/auth/register",
     "POST /v1/auth/registrations/discard",
+    "POST /v1/auth/restore",
     "POST /v1/auth/verify-email",
     "POST /v1/auth/verify-email/resend",
     "POST /v1/links/{token}/tickets",
@@ -40,6 +43,7 @@ const OPEN: &[&str] = &[
 /// What can make a theft permanent: each needs a proof of a moment ago, and nobody does it in another's name.
 const SENSITIVE: &[&str] = &[
     "DELETE /v1/me",
+    "DELETE /v1/me/email/undo",
     "DELETE /v1/me/password",
     "DELETE /v1/roles/{name}",
     "PATCH /v1/roles/{name}",
@@ -47,6 +51,7 @@ const SENSITIVE: &[&str] = &[
     "POST /v1/me/email",
     "POST /v1/roles",
     "POST /v1/users/{id}/impersonate",
+    "POST /v1/users/{id}/password/reset",
     "PUT /v1/me/password",
     "PUT /v1/users/{id}/roles",
 ];

@@ -2,7 +2,7 @@
 
 use plinth_testkit::{Stage, until};
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::house::{Answer, House, PASSWORD, Person, text};
 
@@ -314,4 +314,36 @@ async fn a_token_that_a_step_up_has_replaced_stays_dead_whatever_redis_forgets()
     second.get(&house, "/v1/me").await.problem(401, "session_ended");
     let stays = third.with(&refresh(&house, &third.refresh_token).await.expect(StatusCode::OK));
     stays.get(&house, "/v1/me").await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_logout_needs_only_possession_of_a_token() {
+    let house = House::open().await;
+    let logout = async |body: &Value| house.post("/v1/auth/logout", body).await;
+    // Without anything there is nothing to end.
+    Answer::of(house.request(Method::POST, "/v1/auth/logout")).await.expect(StatusCode::NO_CONTENT);
+    logout(&json!({ "refresh_token": "text" })).await.expect(StatusCode::NO_CONTENT);
+    let person = house.person("ada").await;
+    let other = house.elsewhere(&person).await;
+    house.stores.clock.advance(time::Duration::minutes(6));
+    person.post(&house, "/v1/auth/logout", &json!({})).await.problem(401, "token_expired");
+    let body = json!({ "refresh_token": person.refresh_token });
+    person.post(&house, "/v1/auth/logout", &body).await.expect(StatusCode::NO_CONTENT);
+    refresh(&house, &person.refresh_token).await.problem(401, "invalid_refresh_token");
+    logout(&body).await.expect(StatusCode::NO_CONTENT);
+    // A token that was used up is one of the session all the same.
+    let next = text(&refresh(&house, &other.refresh_token).await.expect(StatusCode::OK)["refresh_token"]);
+    logout(&json!({ "refresh_token": other.refresh_token })).await.expect(StatusCode::NO_CONTENT);
+    refresh(&house, &next).await.problem(401, "invalid_refresh_token");
+    let revoked = house.actions().await.iter().filter(|action| *action == "session.revoked:success").count();
+    assert_eq!(revoked, 2);
+}
+
+#[tokio::test]
+async fn a_second_logout_with_an_access_token_is_no_error() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    for _ in 0..2 {
+        person.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
+    }
 }

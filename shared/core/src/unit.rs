@@ -58,7 +58,12 @@ impl Unit {
     /// Opens a change that needs no audit event, for this reason: the state that users can see stays as it is, or the
     /// event is written by the change that this one prepares.
     pub async fn begin_exempt(stores: &Stores, origin: &Origin, reason: &'static str) -> Result<Self> {
-        Ok(Self { audit: Audit::Exempt(reason), ..Self::begin(stores, origin).await? })
+        Ok(Self::begin(stores, origin).await?.exempt(reason))
+    }
+
+    /// The same for a change that is open already.
+    pub(crate) fn exempt(self, reason: &'static str) -> Self {
+        Self { audit: Audit::Exempt(reason), ..self }
     }
 
     /// The moment of this change: every row and event of it carries the same.

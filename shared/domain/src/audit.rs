@@ -58,7 +58,11 @@ actions! {
     AccountSuspended = "account.suspended",
     /// An administrator lifted the suspension.
     AccountReactivated = "account.reactivated",
-    /// The account was deleted, by its owner or by an administrator; `files` is their number.
+    /// The account was put into the grace period after which it is deleted.
+    AccountDeletionScheduled = "account.deletion_scheduled",
+    /// The deletion was taken back within the grace period.
+    AccountRestored = "account.restored",
+    /// The account was deleted for good; `files` is their number.
     AccountDeleted = "account.deleted",
     /// The owner asked for another address.
     EmailChangeRequested = "account.email_change_requested",
@@ -68,6 +72,10 @@ actions! {
     EmailChanged = "account.email_changed",
     /// The change of address was undone by the link mailed to the old address.
     EmailChangeUndone = "account.email_change_undone",
+    /// The owner gave up undoing changes of the address.
+    EmailUndoWaived = "account.email_undo_waived",
+    /// An administrator took the account back for its owner; `reason`.
+    AccountReset = "account.reset",
     /// The password was changed in a session; `refused` if the current password was wrong.
     PasswordChanged = "password.changed",
     /// The password was removed; only passkeys log in.

@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use plinth_core::Error;
 use plinth_core::access::{Caller, Login};
-use poem::{Request, RequestBody};
+use plinth_core::auth::SessionCaller;
+use poem::{FromRequest, Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
+use super::browser;
 use super::failure::Failure;
 
 pub(crate) use requirement::permission_of;
@@ -31,6 +33,16 @@ pub enum Identity {
     },
     /// A browser sent its cookie, and nothing shows that the page that made it do so is ours.
     Unproven,
+}
+
+/// The identity behind a request, for an operation that needs none.
+#[derive(Debug)]
+pub struct Asking(pub Identity);
+
+impl<'a> FromRequest<'a> for Asking {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self(request.data::<Identity>().cloned().unwrap_or(Identity::Nobody)))
+    }
 }
 
 /// Somebody who was let in.
@@ -53,11 +65,7 @@ impl Identity {
         match self {
             Self::Known(known) => Ok(known),
             Self::Refused { code, detail } => Err(Error::Unauthenticated { code, detail }),
-            Self::Unproven => Err(Error::Forbidden {
-                code: "csrf_failed",
-                detail: "A request with a cookie needs X-CSRF-Token and comes from an allowed origin."
-                    .to_owned(),
-            }),
+            Self::Unproven => Err(browser::foreign_page()),
             Self::Nobody => Err(nobody()),
         }
     }
@@ -151,9 +159,12 @@ impl Audience for Enrollers {
 }
 
 fn login(known: &Known) -> Result<&Login, Error> {
-    known.caller.login().ok_or_else(|| {
-        forbidden("session_required", "This needs a person who has logged in; an API key cannot do it.")
-    })
+    known.caller.login().ok_or_else(session_required)
+}
+
+/// The refusal of an API key where a session is needed.
+pub(crate) fn session_required() -> Error {
+    forbidden("session_required", "This needs a person who has logged in; an API key cannot do it.")
 }
 
 fn check_fresh(known: &Known) -> Result<(), Error> {
@@ -232,14 +243,16 @@ impl<R> Admitted<R, People> {
 }
 
 impl<R> Admitted<R, FreshPeople> {
-    pub fn login(&self) -> &Login {
-        self.caller.login().expect("only people are admitted")
+    /// The caller, for a change that requires the session to live until it is made.
+    pub fn in_session(&self) -> SessionCaller<'_> {
+        SessionCaller::of(&self.caller).expect("only people are admitted")
     }
 }
 
 impl<R> Admitted<R, Enrollers> {
-    pub fn login(&self) -> &Login {
-        self.caller.login().expect("only people are admitted")
+    /// The caller, for a change that requires the session to live until it is made.
+    pub fn in_session(&self) -> SessionCaller<'_> {
+        SessionCaller::of(&self.caller).expect("only people are admitted")
     }
 }
 

@@ -26,7 +26,7 @@ impl Link {
         format!("{}/content", self.path)
     }
 
-    fn revocation(&self) -> String {
+    pub(super) fn revocation(&self) -> String {
         format!("/v1/files/{}/links/{}", self.file, self.id)
     }
 }

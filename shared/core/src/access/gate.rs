@@ -344,7 +344,7 @@ fn is_replaced(claims: &Claims, session: &SessionCopy) -> bool {
 
 fn shut_out(status: UserStatus) -> Error {
     match status {
-        UserStatus::Deleted => ended(),
+        UserStatus::Deleting | UserStatus::Deleted => ended(),
         UserStatus::Active | UserStatus::Suspended => Error::Unauthenticated {
             code: "account_suspended",
             detail: "The account of these credentials is suspended.",

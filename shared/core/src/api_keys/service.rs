@@ -12,10 +12,10 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::repository;
-use crate::access::Caller;
+use crate::auth::SessionCaller;
 use crate::page::{Page, PageRequest};
 use crate::unit::Unit;
-use crate::{Error, Result, Stores, auth, roles, users};
+use crate::{Error, Result, Stores, roles};
 
 /// Live keys of one account.
 const MOST_KEYS: i64 = 50;
@@ -66,24 +66,20 @@ impl ApiKeys {
     pub async fn create(
         &self,
         origin: &Origin,
-        caller: &Caller,
+        caller: SessionCaller<'_>,
         wanted: NewApiKey,
     ) -> Result<(ApiKey, ApiKeyToken)> {
         check_scopes(&wanted.scopes)?;
         roles::require_within(&wanted.scopes, &caller.rights.permissions)?;
-        let owner = caller.user.id;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let owner = caller.user_id();
+        // Two at once are counted one after the other.
+        let mut unit = caller.begin(&self.stores, origin).await?;
         let at = unit.at();
         let expires_at = wanted.expiry.resolve(at).map_err(|rejection| {
             let pointer =
                 if matches!(wanted.expiry, Expiry::At(_)) { "/expires_at" } else { "/expires_in_days" };
             Error::invalid(pointer, rejection)
         })?;
-        // Two at once are counted one after the other.
-        users::lock(&mut unit, &[owner]).await?;
-        if let Some(login) = caller.login() {
-            auth::require_live(&mut unit, owner, login.session).await?;
-        }
         if repository::count_live(unit.connection(), owner, at).await? >= MOST_KEYS {
             let detail = format!("An account has at most {MOST_KEYS} keys; revoke one.");
             return Err(Error::Conflict { code: "too_many_api_keys", detail });

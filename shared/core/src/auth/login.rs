@@ -59,7 +59,7 @@ impl Auth {
             let challenge = self.challenge(origin, begun).await?;
             return challenge.map(LoginAnswer::Challenge).ok_or_else(factor_unavailable);
         }
-        self.open(origin, (&known).into(), methods, device).await.map(LoginAnswer::Tokens)
+        self.open_or_ask(origin, (&known).into(), methods, device).await
     }
 
     /// The device that this token was given to, if the account has been used on it since its last change of password.
@@ -117,8 +117,12 @@ impl Auth {
     /// Whoever knows the password learns why he may not come in.
     pub(super) async fn admit(&self, origin: &Origin, known: &Credentials) -> Result<()> {
         let (code, detail) = match known.status {
-            UserStatus::Active if known.email_verified => return Ok(()),
-            UserStatus::Active => {
+            UserStatus::Active | UserStatus::Deleting if known.recovery_is_pending => (
+                "recovery_pending",
+                "The account is being recovered; open the link in the mail to choose a password.",
+            ),
+            UserStatus::Active | UserStatus::Deleting if known.email_verified => return Ok(()),
+            UserStatus::Active | UserStatus::Deleting => {
                 ("email_not_verified", "The e-mail address is not verified yet; open the link in the mail.")
             }
             UserStatus::Suspended | UserStatus::Deleted => ("account_suspended", "The account is suspended."),

@@ -28,6 +28,7 @@ pub use direct::{
 };
 pub use download::{Content, Unlocked};
 pub use limits::{Bounds, Limits};
+pub(crate) use links::remove_all_of as remove_links_of;
 pub use links::{
     DownloadTickets, NewShareLink, OwnLink, RESUME_LIFETIME, ShareLink, ShareLinks, SharedContent,
     SharedFile, Ticket,

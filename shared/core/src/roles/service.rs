@@ -6,8 +6,7 @@ use plinth_domain::role::{Role, RoleDescription, RoleName};
 use serde_json::json;
 
 use super::{repository, require_within};
-use crate::access::Caller;
-use crate::unit::Unit;
+use crate::auth::SessionCaller;
 use crate::{Error, Result, Stores, auth};
 
 /// Every process keeps them all.
@@ -46,7 +45,7 @@ impl Roles {
     pub async fn create(
         &self,
         origin: &Origin,
-        caller: &Caller,
+        caller: SessionCaller<'_>,
         name: &RoleName,
         content: RoleChange,
     ) -> Result<Role> {
@@ -58,7 +57,7 @@ impl Roles {
             built_in: false,
         };
         require_within(&role.permissions, &caller.rights.permissions)?;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let mut unit = caller.begin(&self.stores, origin).await?;
         if repository::count(unit.connection()).await? >= MOST_ROLES {
             return Err(conflict("too_many_roles", "There are as many roles as there may be; remove one."));
         }
@@ -78,11 +77,11 @@ impl Roles {
     pub async fn change(
         &self,
         origin: &Origin,
-        caller: &Caller,
+        caller: SessionCaller<'_>,
         name: &RoleName,
         change: RoleChange,
     ) -> Result<Role> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let mut unit = caller.begin(&self.stores, origin).await?;
         let old = repository::hold(unit.connection(), name).await?.ok_or(Error::NotFound)?;
         let differing =
             change.permissions.as_ref().map(|new| old.permissions.differing_from(new)).unwrap_or_default();
@@ -119,8 +118,8 @@ impl Roles {
     }
 
     /// Removes a role that no account has.
-    pub async fn remove(&self, origin: &Origin, caller: &Caller, name: &RoleName) -> Result<()> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+    pub async fn remove(&self, origin: &Origin, caller: SessionCaller<'_>, name: &RoleName) -> Result<()> {
+        let mut unit = caller.begin(&self.stores, origin).await?;
         let role = repository::hold(unit.connection(), name).await?.ok_or(Error::NotFound)?;
         if role.built_in {
             return Err(built_in());
@@ -139,7 +138,7 @@ impl Roles {
 
 /// Refuses to touch a role that reaches further than the caller: its description and its demand for a second factor say
 /// how its permissions are used, just as its list of permissions does.
-fn require_authority(role: &Role, caller: &Caller) -> Result<()> {
+fn require_authority(role: &Role, caller: SessionCaller<'_>) -> Result<()> {
     require_within(&role.permissions, &caller.rights.permissions)
 }
 

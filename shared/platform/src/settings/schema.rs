@@ -132,6 +132,10 @@ settings! {
         email_change_lifetime: Duration = Some("24h"),
         /// How long the link works by which the old address takes itself back.
         email_undo_lifetime: Duration = Some("7d"),
+        /// Second factors that were added within so long before a password reset are not trusted by it: they end as soon as an older factor is proved, and at once if there is none.
+        recovery_window: Duration = Some("7d"),
+        /// How long an account that was deleted can be restored; 0s deletes it at once.
+        deletion_grace: Duration = Some("30d"),
         /// How hard a new password must be to guess, by zxcvbn's score: 0 takes any, 4 only the hardest.
         password_strength: Strength = Some("2"),
         /// Words that make no password, beside the product's name and the account's address: names of the company, its projects, its places.

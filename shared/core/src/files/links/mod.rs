@@ -11,10 +11,12 @@ mod resume;
 mod ticket;
 mod visitor;
 
+use plinth_domain::audit::{Action, Outcome, Target};
 use plinth_domain::id::{ApiKeyId, BlobId, FileId, SessionId, ShareLinkId, UserId};
 use plinth_domain::password::Password;
 use plinth_domain::share_link::{DownloadLimit, LinkExpiry};
 use plinth_platform::crypto::{PasswordHasher, RootKey};
+use serde_json::json;
 use time::OffsetDateTime;
 
 use self::resume::ResumeTickets;
@@ -24,6 +26,7 @@ use super::{Content, Files};
 use crate::access::Credential;
 use crate::auth::Throttle;
 use crate::cleanup::{BATCH, Batch, Pass};
+use crate::unit::Unit;
 use crate::{Result, Stores};
 
 pub(crate) use recovery::end_made_by_ended;
@@ -147,6 +150,16 @@ impl ShareLinks {
     pub fn files(&self) -> &Files {
         &self.files
     }
+}
+
+/// Ends every link to a file of this owner.
+pub(crate) async fn remove_all_of(unit: &mut Unit, owner: UserId) -> Result<()> {
+    let removed = repository::remove_all_of(unit.connection(), owner).await?;
+    if removed > 0 {
+        let details = json!({ "share_links": removed });
+        unit.audit_with(Action::ShareLinkRevoked, Target::User(owner), Outcome::Success, details).await?;
+    }
+    Ok(())
 }
 
 /// Those that expired before this time, for the clean-up.

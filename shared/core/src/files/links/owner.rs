@@ -9,9 +9,10 @@ use super::super::repository as files;
 use super::repository::NewLink;
 use super::{NewShareLink, OwnLink, ShareLink, ShareLinks, repository};
 use crate::access::Caller;
+use crate::auth::SessionCaller;
 use crate::page::{Page, PageRequest};
 use crate::unit::Unit;
-use crate::{Error, Result, auth};
+use crate::{Error, Result};
 
 /// Links of one file that have not expired.
 const MOST_LINKS: i64 = 100;
@@ -32,14 +33,14 @@ impl ShareLinks {
             Some(password) => Some(self.hasher.hash(password).await?),
             None => None,
         };
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let mut unit = match SessionCaller::of(caller) {
+            // A recovery that ends the session finds the link, or the link is refused.
+            Some(session) => session.begin(&self.stores, origin).await?,
+            None => Unit::begin(&self.stores, origin).await?,
+        };
         let at = unit.at();
         let expires_at =
             wanted.expiry.resolve(at).map_err(|rejection| Error::invalid("/expires_at", rejection))?;
-        if let Some(login) = caller.login() {
-            // A recovery that ends the session finds the link, or the link is refused.
-            auth::lock_in_session(&mut unit, owner, login.session).await?;
-        }
         // Two at once are counted one after the other.
         let current = files::hold(unit.connection(), file, owner).await?.ok_or(Error::NotFound)?;
         if repository::count_live(unit.connection(), file, at).await? >= MOST_LINKS {

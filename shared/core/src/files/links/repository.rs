@@ -190,6 +190,15 @@ pub(super) async fn remove(
     Ok(named("share_links.remove", query.execute(connection)).await?.rows_affected() == 1)
 }
 
+/// Removes those to files of this owner; how many there were.
+pub(super) async fn remove_all_of(connection: &mut PgConnection, owner: UserId) -> sqlx::Result<u64> {
+    let query = sqlx::query!(
+        "DELETE FROM share_links USING files WHERE files.id = file_id AND owner_id = $1",
+        owner.0,
+    );
+    Ok(named("share_links.remove_all_of", query.execute(connection)).await?.rows_affected())
+}
+
 struct LiveRow {
     id: Uuid,
     file_id: Uuid,
