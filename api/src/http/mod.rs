@@ -14,6 +14,7 @@ pub mod middleware;
 pub mod multipart;
 pub mod octets;
 pub mod origin;
+mod pace;
 pub mod permissions;
 pub mod principal;
 pub mod problem;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::id::{ApiKeyId, FileId, JobId, PasskeyId, SessionId, ShareLinkId, TotpFactorId, UserId};
+use crate::id::{ApiKeyId, BlobId, FileId, JobId, PasskeyId, SessionId, ShareLinkId, TotpFactorId, UserId};
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal),* $(,)?) => {
@@ -93,6 +93,11 @@ actions! {
     ScansRequested = "files.scans_requested",
     /// Somebody gave up the scans that were waited for.
     ScansWaived = "files.scans_waived",
+    UploadBegun = "upload.begun",
+    /// A client has sent all bytes of an upload to the object store.
+    UploadSent = "upload.sent",
+    /// An upload was ended before it became a file, by its client or because it stood still.
+    UploadAbandoned = "upload.abandoned",
     /// What a client sent to the object store is not what it said.
     DirectUploadRefused = "file.direct_upload_refused",
     /// Somebody asked for all derived images to be made as the settings say.
@@ -135,6 +140,7 @@ pub enum Target {
     /// The same.
     SigningKey,
     File(FileId),
+    Upload(BlobId),
     ShareLink(ShareLinkId),
     Job(JobId),
 }
@@ -151,6 +157,7 @@ impl Target {
             Self::Role => Some("role"),
             Self::SigningKey => Some("signing_key"),
             Self::File(_) => Some("file"),
+            Self::Upload(_) => Some("upload"),
             Self::ShareLink(_) => Some("share_link"),
             Self::Job(_) => Some("job"),
         }
@@ -165,6 +172,7 @@ impl Target {
             Self::Passkey(id) => Some(id.0),
             Self::ApiKey(id) => Some(id.0),
             Self::File(id) => Some(id.0),
+            Self::Upload(id) => Some(id.0),
             Self::ShareLink(id) => Some(id.0),
             Self::Job(id) => Some(id.0),
         }
@@ -207,6 +215,11 @@ impl Origin {
     /// The system acting on its own: a worker, a command line.
     pub fn system() -> Self {
         Self::default()
+    }
+
+    /// Whether a request comes from a caller who is not known.
+    pub fn is_anonymous(&self) -> bool {
+        self.actor.is_none() && self.session.is_none() && self.api_key.is_none()
     }
 
     /// The same place, with the actor known.
