@@ -12,6 +12,9 @@ use super::ServerLimits;
 /// At the limit of connections those on which nothing happens are closed after this time.
 const IDLE_AT_LIMIT: Duration = Duration::from_secs(1);
 
+/// At the limit of connections a head has to end within this time.
+const HEAD_AT_LIMIT: Duration = Duration::from_secs(3);
+
 /// A connection that is to end and has no request under way ends after this time.
 const CLOSE_GRACE: Duration = Duration::from_secs(5);
 
@@ -116,10 +119,11 @@ impl Activity {
             (unread.map(|since| since + limits.stall), Verdict::Abort("the client takes no bytes")),
         ];
         if state.in_flight == 0 {
-            let idle = if is_full { limits.idle.min(IDLE_AT_LIMIT) } else { limits.idle };
+            let at_limit = |limit: Duration, bound: Duration| if is_full { limit.min(bound) } else { limit };
+            let (idle, head) = (at_limit(limits.idle, IDLE_AT_LIMIT), at_limit(limits.head, HEAD_AT_LIMIT));
             let closing = state.closing_since.map(|since| since.max(state.idle_since) + CLOSE_GRACE);
             deadlines.extend([
-                (state.head_since.map(|since| since + limits.head), Verdict::Abort("the head did not end")),
+                (state.head_since.map(|since| since + head), Verdict::Abort("the head did not end")),
                 (closing, Verdict::Abort("it did not close")),
             ]);
             if closing.is_none() && state.head_since.is_none() {
@@ -187,6 +191,8 @@ mod tests {
         assert_eq!(activity.judge(&LIMITS, true, later), Verdict::Close, "others wait for it");
         activity.received();
         assert!(matches!(judged(&activity, 14), Verdict::Wait(_)));
+        let later = Instant::now() + Duration::from_secs(4);
+        assert_eq!(activity.judge(&LIMITS, true, later), Verdict::Abort("the head did not end"));
         assert_eq!(judged(&activity, 16), Verdict::Abort("the head did not end"));
         let request = activity.begin_request(Version::HTTP_11);
         assert!(matches!(judged(&activity, 1_000), Verdict::Wait(_)), "an operation has its own deadline");
