@@ -33,7 +33,7 @@ use crate::http::document;
 use crate::http::host::Host;
 use crate::http::limits::BodyLimits;
 use crate::http::middleware::{
-    Admission, AdmissionParts, ClientAddress, ContentOnly, Deadline, Observe, Published, SingleValues,
+    Admission, AdmissionParts, ClientAddress, ContentOnly, Deadline, Observe, Published,
 };
 use crate::{
     administration, api_keys, audit, auth, direct_uploads, files, jobs, notifications, own_jobs, passkeys,
@@ -159,7 +159,7 @@ pub fn endpoint(
         audit::operations(&services.audit),
     );
     let content = settings.general.content_url.as_ref().map(|url| ContentOnly(Host::of(url)));
-    let routes = document::service(operations).into_endpoint().with(Published).with(SingleValues);
+    let routes = document::service(operations).into_endpoint().with(Published);
     let routes = match content {
         None => EitherEndpoint::A(routes),
         Some(content) => EitherEndpoint::B(routes.with(content)),
@@ -244,6 +244,7 @@ fn cors(origins: &[String]) -> Cors {
             "if-none-match",
             "if-range",
             "last-event-id",
+            "plinth-resume-ticket",
             "traceparent",
             "tus-resumable",
             "upload-checksum",
@@ -262,6 +263,7 @@ fn cors(origins: &[String]) -> Cors {
             "last-modified",
             "location",
             "plinth-file-id",
+            "plinth-resume-ticket",
             "ratelimit-limit",
             "ratelimit-remaining",
             "ratelimit-reset",

@@ -1,6 +1,7 @@
 //! Authentication over HTTP: one file an operation.
 
 mod confirm_email;
+mod discard_registration;
 mod forgot_password;
 mod key_set;
 pub(crate) mod known_device;
@@ -29,6 +30,7 @@ pub(crate) type Operations = (
     register::Register,
     verify_email::VerifyEmail,
     resend_verification::ResendVerification,
+    discard_registration::DiscardRegistration,
     forgot_password::ForgotPassword,
     reset_password::ResetPassword,
     confirm_email::ConfirmEmail,
@@ -48,6 +50,7 @@ pub(crate) fn operations(auth: &Auth, pages: &Pages, lifetime: SessionLifetime, 
         register::Register { auth: auth.clone() },
         verify_email::VerifyEmail { auth: auth.clone() },
         resend_verification::ResendVerification { auth: auth.clone() },
+        discard_registration::DiscardRegistration { auth: auth.clone() },
         forgot_password::ForgotPassword { auth: auth.clone() },
         reset_password::ResetPassword { auth: auth.clone() },
         confirm_email::ConfirmEmail { auth: auth.clone() },

@@ -6,7 +6,9 @@ use plinth_core::error::Faults;
 use plinth_domain::email::Email;
 use plinth_domain::password::Password;
 use plinth_domain::text::DisplayName;
+use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
+use uuid::Uuid;
 
 use crate::http::body::Body;
 use crate::http::document::Tag;
@@ -43,22 +45,30 @@ impl RegisterRequest {
     }
 }
 
+/// A registration whose address is not proved yet.
+#[derive(Object)]
+struct RegistrationView {
+    /// Names the registration when its mail is asked for again. Present whether or not the address has an account.
+    registration_id: Uuid,
+}
+
 #[derive(ApiResponse)]
 enum Accepted {
-    /// The registration was taken; a mail tells how it goes on.
+    /// The registration was accepted, and a mail goes to the address.
     #[oai(status = 202)]
-    Accepted,
+    Accepted(Json<RegistrationView>),
 }
 
 #[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
 impl Register {
     /// Register an account
     ///
-    /// A mail with a link goes to the address; the account can log in once the link's token was presented. The answer
-    /// is the same whether or not the address has an account already.
+    /// A mail with a link goes to the address. The account is created when the link's token and the password are sent
+    /// to `/v1/auth/verify-email`; until then nothing of the registration counts. Several registrations of one address
+    /// do not affect each other. The answer is the same whether or not the address has an account already.
     #[oai(path = "/register", method = "post", operation_id = "register")]
     async fn register(&self, origin: RequestOrigin, body: Body<RegisterRequest>) -> Result<Accepted> {
-        self.auth.register(&origin.0, body.0.parse()?).await?;
-        Ok(Accepted::Accepted)
+        let id = self.auth.register(&origin.0, body.0.parse()?).await?;
+        Ok(Accepted::Accepted(Json(RegistrationView { registration_id: id.0 })))
     }
 }

@@ -1,9 +1,9 @@
 //! POST /v1/auth/verify-email/resend
 
-use plinth_core::Error;
 use plinth_core::auth::Auth;
-use plinth_domain::email::Email;
+use plinth_domain::id::RegistrationId;
 use poem_openapi::{ApiResponse, Object, OpenApi};
+use uuid::Uuid;
 
 use crate::http::body::Body;
 use crate::http::document::Tag;
@@ -14,17 +14,16 @@ pub(crate) struct ResendVerification {
     pub(super) auth: Auth,
 }
 
-/// Whose mail is to be sent again.
+/// The registration whose mail is to be sent again.
 #[derive(Object)]
 struct ResendVerificationRequest {
-    /// The address that was registered.
-    #[oai(validator(max_length = 254))]
-    email: String,
+    /// The `registration_id` of the answer to the registration.
+    registration_id: Uuid,
 }
 
 #[derive(ApiResponse)]
 enum Accepted {
-    /// If the address waits for its verification, a mail is on its way.
+    /// If the registration waits for its proof, a mail is on its way.
     #[oai(status = 202)]
     Accepted,
 }
@@ -33,11 +32,10 @@ enum Accepted {
 impl ResendVerification {
     /// Send the verification mail again
     ///
-    /// The answer is the same whether or not the address has an account.
+    /// At most one mail in five minutes. The answer is the same whether or not the registration exists.
     #[oai(path = "/verify-email/resend", method = "post", operation_id = "resendVerification")]
     async fn resend(&self, origin: RequestOrigin, body: Body<ResendVerificationRequest>) -> Result<Accepted> {
-        let email = Email::parse(&body.0.email).map_err(|rejection| Error::invalid("/email", rejection))?;
-        self.auth.resend_verification(&origin.0, &email).await?;
+        self.auth.resend_verification(&origin.0, RegistrationId(body.0.registration_id)).await?;
         Ok(Accepted::Accepted)
     }
 }

@@ -1,6 +1,7 @@
 //! POST /v1/auth/verify-email
 
 use plinth_core::auth::Auth;
+use plinth_domain::password::Password;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::http::body::Body;
@@ -18,11 +19,14 @@ struct VerifyEmailRequest {
     /// The `token` of the link in the mail.
     #[oai(validator(max_length = 256))]
     token: String,
+    /// The password that the registration was made with.
+    #[oai(validator(max_length = 1024))]
+    password: String,
 }
 
 #[derive(ApiResponse)]
 enum Verified {
-    /// The address is verified.
+    /// The address is verified, and the account exists.
     #[oai(status = 204)]
     Verified,
 }
@@ -31,10 +35,13 @@ enum Verified {
 impl VerifyEmail {
     /// Verify an e-mail address
     ///
-    /// Takes the token that was mailed; it works once.
+    /// Creates the account of the registration that the token was mailed for; the token works once. The password must be
+    /// the one of that registration (422 `wrong_password` otherwise, which leaves the token valid): the link of a
+    /// registration that another person made proves nothing. 409 `email_taken` if the address has got an account since.
     #[oai(path = "/verify-email", method = "post", operation_id = "verifyEmail")]
     async fn verify_email(&self, origin: RequestOrigin, body: Body<VerifyEmailRequest>) -> Result<Verified> {
-        self.auth.verify_email(&origin.0, &body.0.token).await?;
+        let password = Password::normalise(&body.0.password);
+        self.auth.verify_email(&origin.0, &body.0.token, password).await?;
         Ok(Verified::Verified)
     }
 }

@@ -171,6 +171,8 @@ fn judge_failure(failure: &Failure) -> Verdict {
         Failure::BrokenBody(_) => {
             Verdict::new(StatusCode::BAD_REQUEST, "broken_body").because("The body broke off.")
         }
+        Failure::RepeatedField { name } => Verdict::new(StatusCode::BAD_REQUEST, "repeated_field")
+            .because(format!("The header field {name} is given more than once.")),
         Failure::Timeout => {
             Verdict::new(StatusCode::REQUEST_TIMEOUT, "timeout").because("The request took too long.")
         }

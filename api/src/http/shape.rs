@@ -115,7 +115,7 @@ impl Search<'_> {
 }
 
 /// RFC 6901, section 3; an endless name is not repeated.
-fn escape(name: &str) -> String {
+pub(super) fn escape(name: &str) -> String {
     let short: String = name.chars().take(64).collect();
     short.replace('~', "~0").replace('/', "~1")
 }

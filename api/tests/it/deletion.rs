@@ -91,7 +91,7 @@ async fn the_address_of_a_deleted_account_can_register_again() {
     let body = json!({ "email": person.email, "password": PASSWORD });
     house.post("/v1/auth/register", &body).await.expect(StatusCode::ACCEPTED);
     let token = house.verification_token(&person.email).await;
-    house.present(crate::mailed::VERIFY, &token).await.expect(StatusCode::NO_CONTENT);
+    house.verify(&token, PASSWORD).await.expect(StatusCode::NO_CONTENT);
     house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK);
     assert_ne!(house.id_of(&person.email).await, person.id);
     assert_eq!(house.count("users").await, 2);

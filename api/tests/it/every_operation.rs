@@ -31,6 +31,7 @@ const OPEN: &[&str] = &[
     "POST /v1/auth/password/reset",
     "POST /v1/auth/refresh",
     "POST /v1/auth/register",
+    "POST /v1/auth/registrations/discard",
     "POST /v1/auth/verify-email",
     "POST /v1/auth/verify-email/resend",
     "POST /v1/links/{token}/tickets",
@@ -49,6 +50,9 @@ const SENSITIVE: &[&str] = &[
     "PUT /v1/me/password",
     "PUT /v1/users/{id}/roles",
 ];
+
+/// What outlives an impersonation: no administrator leaves it behind in another person's name.
+const LASTING: &[&str] = &["POST /v1/files/{id}/links", "POST /v1/me/api-keys", "POST /v1/me/passkeys/start"];
 
 /// What belongs to nobody, so that no owner can be asked about.
 const COMMON: &[&str] = &["/v1/jobs/", "/v1/queues/", "/v1/roles/", "/v1/users/"];
@@ -228,6 +232,37 @@ pub(crate) async fn things_of(house: &House, other: &Person) -> Things {
     ]
 }
 
+#[tokio::test]
+async fn no_operation_takes_a_parameter_that_it_does_not_document() {
+    let house = House::on(Stage::open().await.with("PLINTH_FILES_DIRECT_UPLOADS", "true")).await;
+    let document: Value = serde_json::from_str(&document::document()).expect("JSON");
+    let admin = house.administrator().await;
+    for operation in operations(&document) {
+        let (path, body) = (operation.nowhere(), operation.body(&document));
+        let token = Some(admin.access_token.as_str());
+        let misspelt = format!("{path}?no_such_parameter=1");
+        let answer = ask(&house, &operation, &misspelt, token, body.as_ref()).await;
+        if operation.method == Method::HEAD {
+            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+        } else {
+            answer.problem(422, "validation_failed");
+            assert_eq!(answer.faults(), ["/query/no_such_parameter unknown_parameter"]);
+        }
+        let parameters = operation.said["parameters"].as_array().cloned().unwrap_or_default();
+        for parameter in parameters.iter().filter(|parameter| parameter["in"] == "query") {
+            let name = text(&parameter["name"]);
+            let documented = format!("{path}?{name}=x");
+            let answer = ask(&house, &operation, &documented, token, body.as_ref()).await;
+            assert!(!answer.faults().iter().any(|fault| fault.ends_with(" unknown_parameter")), "{name}");
+            let twice = format!("{path}?{name}=x&{name}=x");
+            let answer = ask(&house, &operation, &twice, token, body.as_ref()).await;
+            if operation.method != Method::HEAD {
+                assert_eq!(answer.faults(), [format!("/query/{name} ambiguous")]);
+            }
+        }
+    }
+}
+
 /// A browser that keeps the token, and a page of nobody knows whom.
 async fn ask_by_cookie(house: &House, operation: &Operation, token: &str) -> Answer {
     let request = house.request(operation.method.clone(), &operation.nowhere());
@@ -341,9 +376,16 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
     let path = format!("/v1/users/{}/impersonate", admin.id);
     let acting = chief.post(&house, &path, &json!({ "reason": "a look" })).await.expect(StatusCode::OK);
     let acting = text(&acting["access_token"]);
-    for operation in &sensitive {
+    let in_own_name: Vec<_> = closed.iter().filter(|operation| !operation.says("x-impersonation")).collect();
+    for name in SENSITIVE.iter().chain(LASTING) {
+        assert!(in_own_name.iter().any(|operation| operation.name() == *name), "{name}: impersonation");
+    }
+    for operation in &in_own_name {
         let answer = ask(&house, operation, &operation.nowhere(), Some(&acting), None).await;
         answer.problem(403, "impersonation_forbidden");
+    }
+    for operation in &sensitive {
+        assert!(!operation.says("x-impersonation"), "{} is open to impersonation", operation.name());
     }
 
     house.stores.clock.advance(Duration::minutes(5) + Duration::seconds(1));

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use plinth_api::app;
-use plinth_core::auth::Verification;
+use plinth_core::auth::{Asked, Verification};
 use plinth_core::users::Users;
 use plinth_core::{Stores, users};
 use plinth_domain::email::Email;
-use plinth_domain::id::UserId;
+use plinth_domain::id::{RegistrationId, UserId};
 use plinth_domain::password::Password;
 use plinth_platform::crypto::PasswordHasher;
 use plinth_platform::server::{self, Plain};
@@ -127,11 +127,48 @@ impl House {
         email
     }
 
-    /// A token as the worker would mail it.
+    /// Registers this address with this password; the registration's id.
+    pub(crate) async fn register_as(&self, email: &str, password: &str) -> RegistrationId {
+        let body = json!({ "email": email, "password": password });
+        let answer = self.post("/v1/auth/register", &body).await.expect(StatusCode::ACCEPTED);
+        text(&answer["registration_id"]).parse().expect("an id")
+    }
+
+    /// The newest registration of this address.
+    pub(crate) async fn registration_of(&self, email: &str) -> RegistrationId {
+        let newest = "SELECT id FROM registrations WHERE email = $1 ORDER BY id DESC LIMIT 1";
+        let id: Uuid = sqlx::query_scalar(newest)
+            .bind(email)
+            .fetch_one(&self.stores.db)
+            .await
+            .expect("the registration exists");
+        RegistrationId(id)
+    }
+
+    /// A token of the newest registration of this address, as the worker would mail it.
     pub(crate) async fn verification_token(&self, email: &str) -> String {
-        let id = self.id_of(email).await;
+        let id = self.registration_of(email).await;
+        self.try_verification_token(id).await.expect("there is something to verify")
+    }
+
+    /// A token of this registration, unless its mail is not sent.
+    pub(crate) async fn try_verification_token(&self, id: RegistrationId) -> Option<String> {
         let verification = Verification::new(&self.stores, std::time::Duration::from_hours(1));
-        verification.prepare(id).await.expect("answers").expect("there is something to verify").token.reveal()
+        let asked = Asked { at: self.stores.clock.now(), again: false };
+        verification.prepare(id, asked).await.expect("answers").map(|mail| mail.token.reveal())
+    }
+
+    /// Presents a mailed token with the password of a registration.
+    pub(crate) async fn verify(&self, token: &str, password: &str) -> Answer {
+        self.post("/v1/auth/verify-email", &json!({ "token": token, "password": password })).await
+    }
+
+    /// Registers an address and proves it.
+    pub(crate) async fn verified(&self, name: &str) -> String {
+        let email = self.register(name).await;
+        let token = self.verification_token(&email).await;
+        self.verify(&token, PASSWORD).await.expect(StatusCode::NO_CONTENT);
+        email
     }
 
     pub(crate) async fn id_of(&self, email: &str) -> UserId {
@@ -149,9 +186,7 @@ impl House {
 
     /// Registered, verified and logged in.
     pub(crate) async fn person(&self, name: &str) -> Person {
-        let email = self.register(name).await;
-        let token = self.verification_token(&email).await;
-        self.post("/v1/auth/verify-email", &json!({ "token": token })).await.expect(StatusCode::NO_CONTENT);
+        let email = self.verified(name).await;
         self.person_of(email).await
     }
 

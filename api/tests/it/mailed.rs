@@ -10,7 +10,7 @@ use plinth_platform::crypto::ApiKeyToken;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::house::{Answer, House, Person};
+use crate::house::{Answer, House, PASSWORD, Person};
 
 pub(crate) const VERIFY: &str = "/v1/auth/verify-email";
 pub(crate) const RESET: &str = "/v1/auth/password/reset";
@@ -61,8 +61,10 @@ impl House {
     /// Presents a token at the door that it is for.
     pub(crate) async fn present(&self, door: &str, token: &str) -> Answer {
         let mut body = json!({ "token": token });
-        if door == RESET {
-            body["password"] = json!("quite another battery");
+        match door {
+            RESET => body["password"] = json!("quite another battery"),
+            VERIFY => body["password"] = json!(PASSWORD),
+            _ => {}
         }
         self.post(door, &body).await
     }

@@ -30,7 +30,7 @@ async fn without_redis_requests_go_on_and_a_logout_still_acts_at_once() {
     goes.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
     goes.get(&house, "/v1/me").await.problem(401, "session_ended");
     let late = house.register("eve").await;
-    assert!(house.user(house.id_of(&late).await).await.email_verified_at.is_none());
+    assert_eq!(house.count("registrations").await, 1, "{late} is registered");
     // The copies from before are still in Redis when it is back, and must not be believed.
     wire.mend();
     goes.get(&house, "/v1/me").await.problem(401, "session_ended");

@@ -26,7 +26,7 @@ async fn with_password(house: &House, password: &str) -> String {
     let (email, answer) = register(house, password).await;
     answer.expect(StatusCode::ACCEPTED);
     let token = house.verification_token(&email).await;
-    house.post("/v1/auth/verify-email", &json!({ "token": token })).await.expect(StatusCode::NO_CONTENT);
+    house.verify(&token, password).await.expect(StatusCode::NO_CONTENT);
     email
 }
 

@@ -91,8 +91,8 @@ impl Door {
         token_in(text).with_context(|| format!("the mail has no link with a token: {text}"))
     }
 
-    pub(crate) async fn verify_email(&self, token: &str) -> Result<()> {
-        let body = json!({ "token": token });
+    pub(crate) async fn verify_email(&self, account: &Account, token: &str) -> Result<()> {
+        let body = json!({ "token": token, "password": account.password });
         self.post("/v1/auth/verify-email", &body, StatusCode::NO_CONTENT).await.map(drop)
     }
 
@@ -135,7 +135,7 @@ impl Door {
         let account = Account::fresh()?;
         self.register(&account, "Newcomer").await.context("registering")?;
         let token = self.verification_token(&account).await?;
-        self.verify_email(&token).await.context("verifying the address")?;
+        self.verify_email(&account, &token).await.context("verifying the address")?;
         let tokens = self.log_in(&account.email, &account.password).await.context("logging in")?;
         Ok((account, tokens))
     }

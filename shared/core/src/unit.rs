@@ -22,6 +22,17 @@ pub struct Unit {
     at: OffsetDateTime,
     pushes: Vec<Note>,
     doubt: Doubt,
+    audit: Audit,
+}
+
+/// What the audit log knows of this change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Audit {
+    /// Nothing yet.
+    Missing,
+    Written,
+    /// Nothing, for this reason.
+    Exempt(&'static str),
 }
 
 /// What this change has told Redis of the copies that it makes stale.
@@ -42,7 +53,14 @@ impl Unit {
             at: stores.clock.now(),
             pushes: Vec::new(),
             doubt: Doubt { nonce: unique_name(), raised: Vec::new(), missed: Vec::new() },
+            audit: Audit::Missing,
         })
+    }
+
+    /// Opens a change that needs no audit event, for this reason: the state that users can see stays as it is, or the
+    /// event is written by the change that this one prepares.
+    pub async fn begin_exempt(stores: &Stores, origin: &Origin, reason: &'static str) -> Result<Self> {
+        Ok(Self { audit: Audit::Exempt(reason), ..Self::begin(stores, origin).await? })
     }
 
     /// The moment of this change: every row and event of it carries the same.
@@ -84,13 +102,18 @@ impl Unit {
             && let Some(ip) = self.origin.ip
         {
             match self.stores.refusals.admit(ip, self.at) {
-                None => return Ok(()),
+                None => {
+                    // It is counted, and the next one that is written says how many there were.
+                    self.audit = Audit::Written;
+                    return Ok(());
+                }
                 Some(0) => {}
                 Some(unlisted) => details["unlisted"] = unlisted.into(),
             }
         }
         let event = audit::NewEvent { action, target, outcome, details, at: self.at };
         audit::repository::insert(&mut self.transaction, &self.origin, &event).await?;
+        self.audit = Audit::Written;
         Ok(())
     }
 
@@ -181,8 +204,27 @@ impl Unit {
         }
     }
 
+    /// Commits if an event was written. Otherwise the change found nothing to do, and nothing of it is kept.
+    pub async fn commit_if_audited(self) -> Result<()> {
+        match self.audit {
+            Audit::Missing => Ok(()),
+            Audit::Written | Audit::Exempt(_) => self.commit().await,
+        }
+    }
+
     /// Makes it all happen, then tells Redis: which copies are stale and which jobs are due.
+    ///
+    /// A change by a user has an audit event, or was opened by [`Unit::begin_exempt`]; builds for development stop
+    /// otherwise.
     pub async fn commit(mut self) -> Result<()> {
+        debug_assert!(
+            self.audit != Audit::Missing || self.origin.is_system(),
+            "a change by a user is committed without an audit event: write one, drop a unit that changed nothing, or \
+             open it by Unit::begin_exempt"
+        );
+        if let Audit::Exempt(reason) = self.audit {
+            tracing::trace!(reason, "a change without an audit event");
+        }
         if !self.doubt.missed.is_empty() {
             hot::repository::note(&mut self.transaction, &self.doubt.missed, self.at).await?;
         }

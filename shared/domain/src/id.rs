@@ -41,6 +41,8 @@ macro_rules! ids {
 ids! {
     /// A person who can log in.
     UserId,
+    /// A registration that is not proved yet.
+    RegistrationId,
     /// One login on one device.
     SessionId,
     /// One access token (`jti`).

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{BlobId, FileId, UserId};
+use crate::id::{BlobId, FileId, RegistrationId, UserId};
 use crate::notice::SecurityNotice;
 use crate::notification::NewNotification;
 use crate::preset::PresetName;
@@ -103,22 +103,28 @@ pub trait JobPayload: Serialize + DeserializeOwned + Send + Sync {
 
 /// Send the mail that proves an address. The worker mints the token, so that none rests in the ledger.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct SendVerificationMail {
-    pub user_id: UserId,
+#[serde(untagged)]
+pub enum SendVerificationMail {
+    Registration {
+        registration_id: RegistrationId,
+    },
+    /// A job of a release that created the account before its address was proved.
+    Account {
+        user_id: UserId,
+    },
 }
 
 impl JobPayload for SendVerificationMail {
     const KIND: &'static str = "email.verification";
     const QUEUE: Queue = Queue::Email;
-    const VERSION: i16 = 1;
+    const VERSION: i16 = 2;
     const MAX_ATTEMPTS: i16 = 10;
     /// Somebody sits and waits for it.
     const PRIORITY: Priority = Priority::High;
     const DEADLINE: Duration = Duration::from_hours(24);
 }
 
-/// Send that mail again to whoever has this address and has not proved it. Whether anybody has is found out here and
-/// not by the request, whose answer and duration therefore tell nothing.
+/// Send that mail again to the unverified account of this address. Only releases without registrations ask for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ResendVerificationMail {
     pub email: String,

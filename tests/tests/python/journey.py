@@ -92,7 +92,7 @@ def main(api_url, mailbox_url):
         "invalid_credentials",
     )
     token = mailed_token(mailbox_url, email)
-    answer = verify_email.sync_detailed(client=anybody, body=VerifyEmailRequest(token=token))
+    answer = verify_email.sync_detailed(client=anybody, body=VerifyEmailRequest(token=token, password=PASSWORD))
     assert answer.status_code == 204, answer
     tokens = login.sync(client=anybody, body=LoginRequest(email=email, password=PASSWORD))
     assert isinstance(tokens, SessionTokens), tokens

@@ -45,15 +45,32 @@ mod tests {
     use super::super::specimens;
     use super::*;
 
-    #[test]
-    fn both_parts_carry_the_link() {
-        let due = MailedToken {
+    fn due(display_name: &str) -> MailedToken {
+        MailedToken {
             user: UserId(uuid::Uuid::nil()),
             to: "ada@example.org".to_owned(),
-            display_name: Some("<b>Ada".to_owned()),
+            display_name: Some(display_name.to_owned()),
             token: OpaqueToken::generate(),
             valid: Duration::from_hours(1),
-        };
+        }
+    }
+
+    #[test]
+    fn a_name_cannot_smuggle_markup() {
+        let due = due("<b onclick='x'>&\"Ada\"{{ link }}");
+        let mail = write(&specimens::product(), specimens::job(), &due).expect("every name is given");
+        assert!(!mail.html.contains("<b "), "{}", mail.html);
+        assert!(
+            mail.html.contains("&lt;b onclick=&#x27;x&#x27;&gt;&amp;&quot;Ada&quot;{{ link }}"),
+            "{}",
+            mail.html
+        );
+        assert!(mail.text.contains("<b onclick='x'>"), "text is text");
+    }
+
+    #[test]
+    fn both_parts_carry_the_link() {
+        let due = due("<b>Ada");
         let mail = write(&specimens::product(), specimens::job(), &due).expect("every name is given");
         let link = format!("https://plinth.example/reset-password?token={}", due.token.reveal());
         specimens::assert_link(&mail, &link);

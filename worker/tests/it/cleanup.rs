@@ -75,6 +75,13 @@ const CASES: &[Case] = &[
         kept: HOUR / 2,
     },
     Case {
+        kind: Kind::UnverifiedRegistrations,
+        row: "registrations (id, email, email_key, password_hash, created_at)
+              SELECT id, 'x@example.org', 'x@example.org', 'x', at FROM given",
+        over: 8 * DAY,
+        kept: 6 * DAY,
+    },
+    Case {
         kind: Kind::UnconfirmedFactors,
         row: "totp_factors (id, user_id, name, secret, created_at) SELECT id, who, 'x', '', at FROM given",
         over: 2 * HOUR,
@@ -211,6 +218,7 @@ impl House {
             "notifications",
             "jobs",
             "stale_copies",
+            "registrations",
         ] {
             rows += self.count(AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).await;
         }
@@ -245,6 +253,45 @@ fn only(kind: Kind) -> Request {
 
 fn one_of_each() -> BTreeMap<Kind, u64> {
     Kind::ALL.iter().map(|kind| (*kind, 1)).collect()
+}
+
+/// Accounts that registered themselves with a release without registrations and were never verified go, too.
+#[tokio::test]
+async fn of_unverified_accounts_only_those_that_registered_themselves_go() {
+    let house = House::open().await;
+    let account = async |name: &str, days: u64, action: &str, imported: bool| {
+        let at = house.stores.clock.now() - Duration::from_secs(days * DAY);
+        let id = UserId::mint(at).0;
+        sqlx::query(
+            "INSERT INTO users (id, email, email_key, created_at, updated_at, imported_at)
+             VALUES ($1, $2, $2, $3, $3, CASE WHEN $4 THEN $3 END)",
+        )
+        .bind(id)
+        .bind(name)
+        .bind(at)
+        .bind(imported)
+        .execute(&house.stores.db)
+        .await
+        .expect("inserts");
+        sqlx::query(
+            "INSERT INTO audit_events (id, occurred_at, action, target_id, outcome)
+             VALUES (gen_random_uuid(), $2, $3, $1, 'success')",
+        )
+        .bind(id)
+        .bind(at)
+        .bind(action)
+        .execute(&house.stores.db)
+        .await
+        .expect("inserts");
+    };
+    account("registered", 8, "account.registered", false).await;
+    account("young", 6, "account.registered", false).await;
+    account("imported", 8, "account.imported", true).await;
+    account("created", 8, "account.administrator_created", false).await;
+    let report = house.run(&only(Kind::UnverifiedRegistrations)).await;
+    assert_eq!(report.of(Kind::UnverifiedRegistrations), 1);
+    assert_eq!(house.count("SELECT count(*) FROM users WHERE email = 'registered'").await, 0);
+    assert_eq!(house.count("SELECT count(*) FROM users").await, 4, "and the one of the fixture");
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ async fn nobody_gives_himself_a_role_or_a_verification() {
         (Method::POST, "/v1/auth/register", json!({ "email": "eve@example.org", "password": PASSWORD })),
         (Method::POST, "/v1/auth/login", json!({ "email": person.email, "password": PASSWORD })),
         (Method::POST, "/v1/auth/refresh", json!({ "refresh_token": person.refresh_token })),
-        (Method::POST, "/v1/auth/verify-email", json!({ "token": "x" })),
+        (Method::POST, "/v1/auth/verify-email", json!({ "token": "x", "password": PASSWORD })),
         (Method::PATCH, "/v1/me", json!({ "display_name": "Ada" })),
         (Method::POST, "/v1/me/api-keys", json!({ "name": "x", "scopes": ["files:read"] })),
     ];

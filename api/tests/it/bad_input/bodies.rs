@@ -149,14 +149,14 @@ fn cases() -> Vec<Case> {
         json_case(
             "a token of nothing",
             "/v1/auth/verify-email",
-            "{\"token\":\"\"}",
+            "{\"token\":\"\",\"password\":\"x\"}",
             INVALID,
             &["/token invalid_token"],
         ),
         json_case(
             "a token of NUL",
             "/v1/auth/verify-email",
-            "{\"token\":\"\\u0000\"}",
+            "{\"token\":\"\\u0000\",\"password\":\"\\u0000\"}",
             INVALID,
             &["/token invalid_token"],
         ),

@@ -72,8 +72,9 @@ async fn enter(door: &Door, account: &Account, report: &mut Report) -> Step<Toke
             door.verification_token(account).await
         })
         .await;
-    let verified =
-        report.step("verify the address", link.done(), async |token| door.verify_email(token).await).await;
+    let verified = report
+        .step("verify the address", link.done(), async |token| door.verify_email(account, token).await)
+        .await;
     report
         .step("log in", verified.done(), async |()| door.log_in(&account.email, &account.password).await)
         .await

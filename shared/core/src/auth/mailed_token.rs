@@ -15,7 +15,7 @@ use crate::unit::Unit;
 use crate::{Error, Result};
 
 /// A mailbox gets no second mail of a kind within so long of the first.
-const QUIET: Duration = Duration::from_mins(5);
+pub(super) const QUIET: Duration = Duration::from_mins(5);
 
 /// An account has mails sent to so many addresses that it has not proved, and no more, within [`STRANGERS_FOR`].
 const STRANGERS: i64 = 5;

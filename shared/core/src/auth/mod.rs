@@ -16,7 +16,7 @@ mod password_policy;
 mod password_reset;
 mod refresh;
 mod refresh_token;
-mod register;
+mod registration;
 mod replacement;
 mod revocation;
 mod security_notice;
@@ -25,7 +25,6 @@ mod step_up;
 mod stored_hashes;
 mod throttle;
 mod tokens;
-mod verification;
 
 use std::time::Duration;
 
@@ -49,7 +48,8 @@ pub use passkey_login::PasskeyLogin;
 pub use password_change::PasswordChange;
 pub use password_policy::PasswordPolicy;
 pub use password_reset::PasswordResets;
-pub use register::Registration;
+pub use registration::{Registration, Verification, VerificationMail};
+pub(crate) use registration::{release_unverified, unverified_registrations};
 pub(crate) use revocation::{
     end_impersonations_around, end_impersonations_around_role, end_session, end_sessions, lock_in_session,
     require_live,
@@ -59,7 +59,6 @@ pub use sessions::SessionView;
 pub(crate) use sessions::live;
 pub(crate) use step_up::{note_methods, require_known_factor};
 pub(crate) use throttle::{Attempt, Throttle};
-pub use verification::Verification;
 
 /// How long an administrator may act in somebody's name.
 pub(crate) const IMPERSONATION: Duration = Duration::from_mins(15);

@@ -40,6 +40,8 @@ kinds! {
     Challenges = "challenges",
     /// Authenticator apps that were never confirmed.
     UnconfirmedFactors = "unconfirmed_factors",
+    /// Registrations that were never proved.
+    UnverifiedRegistrations = "unverified_registrations",
     /// Notes that Redis is to forget a copy: it is told, and they go.
     StaleCopies = "stale_copies",
     /// Files that were deleted and can be restored no more.

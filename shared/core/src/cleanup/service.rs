@@ -30,6 +30,8 @@ const EXPIRED_KEPT: Duration = Duration::from_hours(1);
 pub struct Kept {
     /// After so long an upload that stands still is taken for abandoned.
     pub unfinished_uploads: Duration,
+    /// How long a registration can be proved.
+    pub unverified_registrations: Duration,
     /// So long a deleted file can be restored.
     pub trashed_files: Duration,
     pub finished_jobs: Duration,
@@ -42,6 +44,7 @@ impl Kept {
     pub fn of(settings: &Settings) -> Self {
         Self {
             unfinished_uploads: settings.files.abandoned_after,
+            unverified_registrations: settings.worker.unverified_registrations_kept,
             trashed_files: settings.files.trash_kept,
             finished_jobs: settings.worker.jobs_kept,
             dead_jobs: settings.worker.dead_jobs_kept,
@@ -109,6 +112,7 @@ fn age(kind: Kind, kept: &Kept, older_than: Option<Duration>) -> Duration {
         Kind::OneTimeTokens | Kind::RevokedTokens | Kind::Challenges => EXPIRED_KEPT,
         Kind::UnconfirmedFactors => second_factors::WAITING,
         Kind::StaleCopies => Duration::ZERO,
+        Kind::UnverifiedRegistrations => kept.unverified_registrations,
         Kind::AbandonedUploads => kept.unfinished_uploads,
         Kind::TrashedFiles => kept.trashed_files,
         Kind::ReadNotifications => kept.read_notifications,
@@ -121,6 +125,7 @@ fn age(kind: Kind, kept: &Kept, older_than: Option<Duration>) -> Duration {
         (
             Some(asked),
             Kind::UnconfirmedFactors
+            | Kind::UnverifiedRegistrations
             | Kind::AbandonedUploads
             | Kind::TrashedFiles
             | Kind::UnreadNotifications,
@@ -144,6 +149,7 @@ async fn step(stores: &Stores, kind: Kind, before: OffsetDateTime, from: Uuid, p
         Kind::SigningKeys => access_tokens::retired(stores, before, pass).await,
         Kind::Challenges => challenges::expired(stores, before, pass).await,
         Kind::UnconfirmedFactors => second_factors::waiting_since(stores, before, pass).await,
+        Kind::UnverifiedRegistrations => auth::unverified_registrations(stores, before, pass).await,
         Kind::StaleCopies => hot::stale_copies(stores, pass).await,
         Kind::TrashedFiles => files::trashed(stores, before, pass).await,
         Kind::AbandonedUploads => files::abandoned(stores, before, pass).await,
@@ -161,6 +167,7 @@ mod tests {
     const DAY: Duration = Duration::from_hours(24);
     const KEPT: Kept = Kept {
         unfinished_uploads: DAY,
+        unverified_registrations: DAY,
         trashed_files: DAY,
         finished_jobs: DAY,
         dead_jobs: DAY,
@@ -179,7 +186,12 @@ mod tests {
 
     #[test]
     fn what_nobody_ended_is_not_over_sooner() {
-        for kind in [Kind::AbandonedUploads, Kind::TrashedFiles, Kind::UnreadNotifications] {
+        for kind in [
+            Kind::AbandonedUploads,
+            Kind::TrashedFiles,
+            Kind::UnreadNotifications,
+            Kind::UnverifiedRegistrations,
+        ] {
             assert_eq!(age(kind, &KEPT, Some(Duration::from_mins(1))), DAY);
             assert_eq!(age(kind, &KEPT, Some(DAY * 99)), DAY * 99);
         }

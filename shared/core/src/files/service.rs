@@ -223,7 +223,8 @@ impl Files {
         repository::versions(&self.stores.db, id, before.unwrap_or(i32::MAX), limit.into()).await
     }
 
-    async fn version(&self, owner: UserId, id: FileId, number: i32) -> Result<(File, Version)> {
+    /// A version of a file, with the file.
+    pub(super) async fn version(&self, owner: UserId, id: FileId, number: i32) -> Result<(File, Version)> {
         let file = self.find(owner, id).await?;
         let before = number.checked_add(1).ok_or(Error::NotFound)?;
         let mut found = repository::versions(&self.stores.db, id, before, 1).await?;

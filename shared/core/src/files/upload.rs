@@ -48,7 +48,7 @@ impl Upload {
         purpose: Purpose,
     ) -> Result<Self> {
         let bounds = files.limits().of_owner(&stores.db, owner).await?;
-        let mut unit = Unit::begin(stores, origin).await?;
+        let mut unit = Unit::begin_exempt(stores, origin, "the file that it becomes is audited").await?;
         let receiver = Receiver::begin(stores, files.transfers(), &mut unit, owner, &bounds).await?;
         unit.commit().await?;
         let presets = files.presets().clone();

@@ -116,7 +116,7 @@ impl Users {
         let user = hold(&mut unit, id).await?;
         require_authority(&mut unit, caller, &user).await?;
         let ended = auth::end_sessions(&mut unit, id, None).await?;
-        unit.commit().await?;
+        unit.commit_if_audited().await?;
         Ok(ended)
     }
 

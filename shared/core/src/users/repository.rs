@@ -183,6 +183,16 @@ pub(super) async fn insert(
     Ok(named("users.insert", query.execute(connection)).await?.rows_affected() == 1)
 }
 
+/// Records that an operator imported the account.
+pub(super) async fn mark_imported(
+    connection: &mut PgConnection,
+    id: UserId,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!("UPDATE users SET imported_at = $2 WHERE id = $1", id.0, at);
+    named("users.mark_imported", query.execute(connection)).await.map(drop)
+}
+
 pub(super) async fn add_role(connection: &mut PgConnection, id: UserId, role: &str) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "INSERT INTO user_roles (user_id, role) VALUES ($1, $2) ON CONFLICT DO NOTHING",
@@ -224,14 +234,17 @@ pub(super) async fn set_status(
     named("users.set_status", query.execute(connection)).await.map(drop)
 }
 
-/// False when it was verified already.
+/// False when it was verified already. Drops a name that was given before the proof.
 pub(super) async fn verify_email(
     connection: &mut PgConnection,
     id: UserId,
     at: OffsetDateTime,
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
-        "UPDATE users SET email_verified_at = $2, updated_at = $2 WHERE id = $1 AND email_verified_at IS NULL",
+        "UPDATE users
+         SET email_verified_at = $2, updated_at = $2,
+             display_name = CASE WHEN imported_at IS NOT NULL THEN display_name END
+         WHERE id = $1 AND email_verified_at IS NULL",
         id.0,
         at,
     );
@@ -298,6 +311,73 @@ pub(super) async fn set_email(
         Err(sqlx::Error::Database(refusal)) if refusal.is_unique_violation() => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+pub(super) async fn take_over(
+    connection: &mut PgConnection,
+    id: UserId,
+    proved: &NewAccount,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE users
+         SET email = $2, display_name = $3, password_hash = $4, password_changed_at = $5,
+             email_verified_at = $5, updated_at = $5
+         WHERE id = $1",
+        id.0,
+        proved.email.as_str(),
+        proved.display_name.as_ref().map(DisplayName::as_str),
+        proved.password_hash,
+        at,
+    );
+    named("users.take_over", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn hold_unverified(
+    connection: &mut PgConnection,
+    email: &Email,
+    except: UserId,
+) -> sqlx::Result<Option<UserId>> {
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM users WHERE email_key = $1 AND id <> $2 AND email_verified_at IS NULL
+         FOR NO KEY UPDATE SKIP LOCKED",
+        email.key(),
+        except.0,
+    );
+    Ok(named("users.hold_unverified", query.fetch_optional(connection)).await?.map(UserId))
+}
+
+pub(super) async fn count_never_verified(
+    db: impl PgExecutor<'_>,
+    before: OffsetDateTime,
+) -> sqlx::Result<i64> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM users
+           WHERE email_verified_at IS NULL AND status = 'active' AND imported_at IS NULL AND created_at < $1
+             AND EXISTS (SELECT FROM audit_events WHERE target_id = users.id
+                         AND action = 'account.registered' AND outcome = 'success')"#,
+        before,
+    );
+    named("users.count_never_verified", query.fetch_one(db)).await
+}
+
+/// The audit log tells those that registered themselves from those that an operator created.
+pub(super) async fn remove_never_verified(
+    db: impl PgExecutor<'_>,
+    before: OffsetDateTime,
+    limit: i64,
+) -> sqlx::Result<u64> {
+    let query = sqlx::query!(
+        "DELETE FROM users WHERE id IN
+             (SELECT id FROM users
+              WHERE email_verified_at IS NULL AND status = 'active' AND imported_at IS NULL AND created_at < $1
+                AND EXISTS (SELECT FROM audit_events WHERE target_id = users.id
+                            AND action = 'account.registered' AND outcome = 'success')
+              ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        before,
+        limit,
+    );
+    Ok(named("users.remove_never_verified", query.execute(db)).await?.rows_affected())
 }
 
 /// Leaves of the account what the audit log's ids name, and nothing personal. Its address is free again.

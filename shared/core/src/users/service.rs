@@ -101,17 +101,48 @@ pub(crate) async fn password_hash_unlike(stores: &Stores, beginnings: &[String])
     Ok(repository::password_hash_unlike(&stores.db, beginnings).await?)
 }
 
-/// Creates the account as a member; false when its address is taken.
+/// Creates the account, whose address is proved, as a member; false when its address is taken.
 pub(crate) async fn create(unit: &mut Unit, account: &NewAccount) -> Result<bool> {
     let at = unit.at();
-    let created = repository::insert(unit.connection(), account, None, at).await?;
+    let created = repository::insert(unit.connection(), account, Some(at), at).await?;
     if created {
         repository::add_role(unit.connection(), account.id, role::MEMBER).await?;
     }
     Ok(created)
 }
 
-/// False when it was verified already.
+/// Gives an unverified account the address, name and password of the person who proved its address.
+pub(crate) async fn take_over(unit: &mut Unit, id: UserId, proved: &NewAccount) -> Result<()> {
+    let at = unit.at();
+    unit.changes_user(id).await;
+    Ok(repository::take_over(unit.connection(), id, proved, at).await?)
+}
+
+/// Locks the unverified account that has this address, unless it is `except` or another change holds it.
+pub(crate) async fn hold_unverified(
+    unit: &mut Unit,
+    email: &Email,
+    except: UserId,
+) -> Result<Option<UserId>> {
+    Ok(repository::hold_unverified(unit.connection(), email, except).await?)
+}
+
+/// Counts the accounts that registered themselves before this time and were never verified.
+pub(crate) async fn count_never_verified(stores: &Stores, before: OffsetDateTime) -> Result<i64> {
+    Ok(repository::count_never_verified(&stores.db, before).await?)
+}
+
+/// Removes up to `limit` of them; returns how many.
+pub(crate) async fn remove_never_verified(
+    stores: &Stores,
+    before: OffsetDateTime,
+    limit: i64,
+) -> Result<u64> {
+    Ok(repository::remove_never_verified(&stores.db, before, limit).await?)
+}
+
+/// Marks the address as verified; false when it was already. A name that was given before the proof goes, unless an
+/// operator imported it.
 pub(crate) async fn mark_email_verified(unit: &mut Unit, id: UserId) -> Result<bool> {
     let at = unit.at();
     unit.changes_user(id).await;
@@ -145,8 +176,10 @@ pub(crate) async fn set_password(unit: &mut Unit, id: UserId, hash: Option<&str>
     Ok(repository::set_password(unit.connection(), id, hash, at).await?)
 }
 
-/// Gives the account another address, whose owner has proved that it is his.
+/// Gives the account another address, whose owner has proved that it is his. An unverified account of the address gives
+/// way.
 pub(crate) async fn set_email(unit: &mut Unit, id: UserId, email: &Email) -> Result<()> {
+    auth::release_unverified(unit, email, id).await?;
     let at = unit.at();
     unit.changes_user(id).await;
     if repository::set_email(unit.connection(), id, email, at).await? {
@@ -207,7 +240,7 @@ impl Users {
             unit.audit_with(Action::AccountUpdated, Target::User(id), Outcome::Success, details).await?;
         }
         let user = repository::find(&mut *unit.connection(), id).await?.ok_or(Error::NotFound)?;
-        unit.commit().await?;
+        unit.commit_if_audited().await?;
         Ok(user)
     }
 
@@ -224,6 +257,7 @@ impl Users {
         let verified_at = imported.email_verified.then_some(at);
         let created = repository::insert(unit.connection(), &account, verified_at, at).await?;
         if created {
+            repository::mark_imported(unit.connection(), account.id, at).await?;
             repository::add_role(unit.connection(), account.id, role::MEMBER).await?;
             unit.audit(Action::AccountImported, Target::User(account.id), Outcome::Success).await?;
         }

@@ -162,8 +162,10 @@ settings! {
         user_per_minute: u32 = Some("1200"),
         /// Requests a minute with one API key.
         api_key_per_minute: u32 = Some("1200"),
-        /// Registrations, logins, refreshes and verifications a minute from one client address.
+        /// Registrations, logins and verifications a minute from one client address; half of them at once.
         auth_per_minute: u32 = Some("60"),
+        /// Refreshes of sessions a minute from one client address; half of them at once. An office or a server-side renderer is one address.
+        refresh_per_minute: u32 = Some("1200"),
     }
 
     /// Files.
@@ -232,6 +234,8 @@ settings! {
         jobs_kept: Duration = Some("7d"),
         /// The same for dead ones.
         dead_jobs_kept: Duration = Some("90d"),
+        /// How long a registration can be proved by its mailed link and password; after it the clean-up removes it.
+        unverified_registrations_kept: Duration = Some("7d"),
         /// How long notifications are kept after they were read.
         read_notifications_kept: Duration = Some("90d"),
         /// How long notifications are kept that nobody reads.

@@ -43,7 +43,8 @@ async fn worker_processes_five_minutes_apart_take_nothing_from_each_other() {
     // One that fails at first comes again when PostgreSQL says so.
     door.register("bob@busy.example").await;
     until_none(&stores, "everything is done", "SELECT count(*) FROM jobs WHERE state <> 'done'").await;
-    let apart = "SELECT extract(epoch FROM max(expires_at) - min(expires_at))::bigint FROM one_time_tokens";
+    let apart =
+        "SELECT extract(epoch FROM max(expires_at) - min(expires_at))::bigint FROM registration_tokens";
     assert!(count(&stores, apart).await > 500, "the tokens that they mint show it");
     let attempts = "SELECT sum(attempt) FROM jobs";
     assert_eq!((server.taken(), count(&stores, attempts).await), (7, 8), "each once, and bob's again");

@@ -11,9 +11,9 @@ use uuid::Uuid;
 use crate::house::{Door, count, fresh_email, until_none};
 use crate::picture::jpeg;
 
-const HALF_REGISTERED: &str = "SELECT count(*) FROM users WHERE NOT EXISTS
-    (SELECT FROM jobs WHERE jobs.user_id = users.id) OR NOT EXISTS
-    (SELECT FROM audit_events WHERE actor_id = users.id AND action = 'account.registered')";
+const HALF_REGISTERED: &str = "SELECT count(*) FROM registrations WHERE NOT EXISTS
+    (SELECT FROM jobs WHERE payload ->> 'registration_id' = registrations.id::text) OR NOT EXISTS
+    (SELECT FROM audit_events WHERE target_id = registrations.id AND action = 'registration.created')";
 const NOT_DONE: &str = "SELECT count(*) FROM jobs WHERE queue <> 'cleanup' AND state <> 'done'";
 
 #[tokio::test]

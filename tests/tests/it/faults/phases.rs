@@ -114,7 +114,7 @@ impl Scene {
             subject: "a test".to_owned(),
         };
         let notice = SecurityNotice::RegistrationAttempted;
-        scene.accept_mail(&SendVerificationMail { user_id: UserId(new) }, address(new)).await;
+        scene.accept_mail(&SendVerificationMail::Account { user_id: UserId(new) }, address(new)).await;
         scene.accept_mail(&ResendVerificationMail { email: address(waiting) }, address(waiting)).await;
         scene.accept_mail(&SendPasswordResetMail { email: address(forgetful) }, address(forgetful)).await;
         scene

@@ -34,7 +34,7 @@ async fn an_api_that_is_told_to_stop_answers_what_it_has_taken() {
     let stores = stage.stores();
     let people: Vec<_> = (0..6).map(|_| tokio::spawn(register_on_and_on(Door::of(&api)))).collect();
     until("there is some load", async || {
-        (count(&stores, "SELECT count(*) FROM users").await > 12).then_some(())
+        (count(&stores, "SELECT count(*) FROM registrations").await > 12).then_some(())
     })
     .await;
     let asked = Instant::now();
@@ -45,7 +45,7 @@ async fn an_api_that_is_told_to_stop_answers_what_it_has_taken() {
         answered.extend(person.await.expect("no answer was a wrong one"));
     }
     let mut registered: Vec<String> =
-        sqlx::query_scalar("SELECT email FROM users").fetch_all(&stores.db).await.expect("reads");
+        sqlx::query_scalar("SELECT email FROM registrations").fetch_all(&stores.db).await.expect("reads");
     answered.sort();
     registered.sort();
     assert_eq!(registered, answered, "whoever was registered was told so, and the other way round");

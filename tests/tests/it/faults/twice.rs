@@ -26,7 +26,7 @@ async fn two_migrations_of_an_empty_database_make_one_schema() {
     }
     let api = Process::api(&stage).await;
     Door::of(&api).register("ada@example.org").await;
-    assert_eq!(count(&stores, "SELECT count(*) FROM users").await, 1);
+    assert_eq!(count(&stores, "SELECT count(*) FROM registrations").await, 1);
     assert!(api.stop().await.success());
 }
 

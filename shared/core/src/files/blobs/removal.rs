@@ -83,7 +83,8 @@ pub(crate) async fn abandoned(stores: &Stores, before: OffsetDateTime, pass: Pas
 /// Removes a blob that did not become anybody's, with whatever of it may have reached S3; fine when that was done before.
 pub(in crate::files) async fn discard(stores: &Stores, origin: &Origin, id: BlobId) -> Result<()> {
     let Some(owner) = repository::owner_of_unfinished(&stores.db, id).await? else { return Ok(()) };
-    let mut unit = Unit::begin(stores, origin).await?;
+    let reason = "bytes of a form are no file yet; the end of an upload has its event";
+    let mut unit = Unit::begin_exempt(stores, origin, reason).await?;
     usage::hold(unit.connection(), owner).await?;
     let at = unit.at();
     if let Some((owner, bytes, reserved)) = repository::set_removing(unit.connection(), id, at).await? {

@@ -91,7 +91,8 @@ impl Resumables {
         }
         let bounds = self.bounds(owner).await?;
         check(length, &bounds)?;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let reason = "the length is part of an upload under way";
+        let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
         usage::hold(unit.connection(), owner).await?;
         if length < upload.position || !repository::set_length(unit.connection(), id, length).await? {
             let detail = "The length of the upload is known, and another one.".to_owned();
@@ -117,7 +118,8 @@ impl Resumables {
         let owner = slot.owner();
         let found = self.find(owner, id).await?;
         let claimed = if found.position == position {
-            let mut unit = Unit::begin(&self.stores, origin).await?;
+            let reason = "which connection writes is no state that a user sees";
+            let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
             let at = i64::try_from(position).map_err(Error::internal)?;
             let chunks = blobs::PART_CHUNKS.into();
             let claimed = repository::claim(unit.connection(), id, owner, at, chunks).await?;

@@ -1,0 +1,36 @@
+//! Registrations that were never proved, for the clean-up.
+
+use plinth_platform::database::named;
+use time::OffsetDateTime;
+
+use crate::cleanup::{BATCH, Batch, Pass};
+use crate::{Result, Stores, users};
+
+/// Registrations of before this time, and accounts that a release without registrations made of one and that were never
+/// verified.
+pub(crate) async fn unverified_registrations(
+    stores: &Stores,
+    before: OffsetDateTime,
+    pass: Pass,
+) -> Result<Batch> {
+    if pass == Pass::Count {
+        let query = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM registrations WHERE created_at < $1"#,
+            before
+        );
+        let registrations = named("registrations.count_expired", query.fetch_one(&stores.db)).await?;
+        return Ok(Batch::whole(registrations + users::count_never_verified(stores, before).await?));
+    }
+    let query = sqlx::query!(
+        "DELETE FROM registrations WHERE id IN
+             (SELECT id FROM registrations WHERE created_at < $1 ORDER BY created_at LIMIT $2
+              FOR UPDATE SKIP LOCKED)",
+        before,
+        BATCH,
+    );
+    let removed = named("registrations.remove_expired", query.execute(&stores.db)).await?.rows_affected();
+    if removed >= BATCH.unsigned_abs() {
+        return Ok(Batch::of(removed, BATCH));
+    }
+    Ok(Batch::of(removed + users::remove_never_verified(stores, before, BATCH).await?, BATCH))
+}

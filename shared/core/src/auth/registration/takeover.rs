@@ -1,0 +1,37 @@
+//! Unverified accounts give way to a proof of their address: by a registration, or by a change of address.
+
+use plinth_domain::audit::{Action, Outcome, Target};
+use plinth_domain::email::Email;
+use plinth_domain::id::UserId;
+use serde_json::json;
+
+use super::super::{revocation, tokens};
+use crate::unit::Unit;
+use crate::users::{self, NewAccount};
+use crate::{Result, api_keys, challenges, passkeys, second_factors};
+
+/// Gives an unverified account to the person who proved its address: everything that logs in is theirs from now on. The
+/// caller holds the account.
+pub(super) async fn take_over(unit: &mut Unit, user: UserId, proved: &NewAccount) -> Result<()> {
+    remove_credentials(unit, user).await?;
+    users::take_over(unit, user, proved).await
+}
+
+/// Removes the unverified account that has the address, if it is another one than `except`. One that another change
+/// holds at this moment stays.
+pub(crate) async fn release_unverified(unit: &mut Unit, email: &Email, except: UserId) -> Result<()> {
+    let Some(user) = users::hold_unverified(unit, email, except).await? else { return Ok(()) };
+    remove_credentials(unit, user).await?;
+    users::bury(unit, user).await?;
+    let details = json!({ "reason": "address_proved_by_another_account" });
+    unit.audit_with(Action::AccountDeleted, Target::User(user), Outcome::Success, details).await
+}
+
+async fn remove_credentials(unit: &mut Unit, user: UserId) -> Result<()> {
+    challenges::remove_all_of(unit, user).await?;
+    revocation::end_sessions(unit, user, None).await?;
+    api_keys::remove_all_of(unit, user).await?;
+    second_factors::remove_all_of(unit, user).await?;
+    passkeys::remove_all_of(unit, user).await?;
+    Ok(tokens::remove_all_of(unit.connection(), user).await?)
+}
