@@ -18,11 +18,12 @@ use plinth_core::roles::Roles;
 use plinth_core::second_factors::SecondFactors;
 use plinth_core::users::Users;
 use plinth_platform::crypto::{PasswordHasher, RootKey};
+use plinth_platform::server::{self, Plain, ServerLimits};
 use plinth_platform::settings::Settings;
 use plinth_platform::{internal, shutdown, telemetry};
 use poem::endpoint::{BoxEndpoint, EitherEndpoint};
 use poem::middleware::Cors;
-use poem::{EndpointExt as _, IntoEndpoint as _, Response, Server};
+use poem::{EndpointExt as _, IntoEndpoint as _, Response};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::session_tokens::SessionLifetime;
@@ -41,7 +42,8 @@ use crate::{
 
 const SERVICE: &str = "plinth-api";
 
-/// A connection on which nothing happens for so long is closed.
+/// A connection without a request for so long is closed: longer than a balancer keeps one (60 s in nginx), so that it is
+/// the balancer that closes it.
 const IDLE_CONNECTION: Duration = Duration::from_secs(75);
 
 /// Browsers may keep the answer to a preflight for so long, in seconds.
@@ -201,12 +203,10 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         readiness.drain();
         draining.cancel();
     };
-    let serving = Server::new_with_acceptor(internal::listen(settings.api.bind).await?)
-        .name(SERVICE)
-        .idle_timeout(IDLE_CONNECTION)
-        .run_with_graceful_shutdown(endpoint, stop, Some(settings.api.shutdown_grace));
+    let listener = server::listen(settings.api.bind).await?;
+    tracing::info!(address = %settings.api.bind, "serving clients");
     tokio::select! {
-        ended = serving => ended?,
+        () = server::serve(listener, Plain, endpoint, server_limits(&settings), stop) => {}
         // Only a port that cannot be had ends it now.
         ended = &mut internal => return Ok(ended??),
     }
@@ -214,6 +214,18 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     gone.cancel();
     internal.await??;
     Ok(())
+}
+
+/// What a client of the API can hold up.
+pub fn server_limits(settings: &Settings) -> ServerLimits {
+    let api = &settings.api;
+    ServerLimits {
+        connections: api.max_connections.count(),
+        head: api.request_timeout,
+        idle: IDLE_CONNECTION,
+        stall: api.request_timeout,
+        drain: api.shutdown_grace,
+    }
 }
 
 /// A browser remembers HSTS for a host and all of its ports: not for everything that runs on localhost.

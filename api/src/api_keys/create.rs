@@ -27,6 +27,7 @@ struct CreateApiKeyRequest {
     #[oai(validator(max_length = 200))]
     name: String,
     /// What it may do: permissions of its owner's.
+    #[oai(validator(max_items = 100))]
     scopes: Vec<String>,
     /// When it ends, within a year; 90 days from now unless given.
     expires_at: Option<UtcTime>,

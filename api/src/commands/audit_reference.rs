@@ -12,7 +12,11 @@ Made by `plinth-api audit --reference` from the declaration of the actions; do n
 Every change by a user writes its event in its own transaction: if the change is there the event is, and the other way round.
 Refused logins, and refresh tokens that came twice, are events too. The table takes no UPDATE, DELETE or TRUNCATE (a trigger
 refuses them). A change without an event is committed only if its code gives a reason for it (`Unit::begin_exempt`): a challenge
-that changes nothing until it is answered, an upload before it is a file. Builds for development and tests stop at any other.
+that changes nothing until it is answered, a form before it is a file. Builds for development and tests stop at any other.
+
+Refusals of callers who are not known (no session, no key) are written up to a hundred for each address, and then a hundred an
+hour; the next one that is written says in `details.unlisted` how many were left out, and
+`plinth_audit_refusals_unlisted_total` counts them. What succeeds is always written.
 
 `GET /v1/audit-events` (permission `audit:read`), the newest first, filters `actor_id`, `action`, `target_id`. An event says
 who (`actor_id`, `session_id`; null for the system and for the unknown), what (`action`), to what (`target_kind`, `target_id`),

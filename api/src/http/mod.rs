@@ -14,6 +14,7 @@ pub mod middleware;
 pub mod multipart;
 pub mod octets;
 pub mod origin;
+mod pace;
 mod parameters;
 pub mod permissions;
 pub mod principal;

@@ -100,6 +100,27 @@ async fn the_log_cannot_be_changed() {
     }
 }
 
+#[tokio::test]
+async fn guesses_from_one_address_are_written_up_to_a_bound_and_what_succeeds_always() {
+    let house = House::open().await;
+    let refused = async || {
+        let body = json!({ "challenge": "no such challenge", "credential": {} });
+        house.post("/v1/auth/passkeys/login/finish", &body).await.problem(401, "invalid_passkey");
+    };
+    let written = "audit_events WHERE action = 'session.refused'";
+    for _ in 0..120 {
+        refused().await;
+    }
+    assert_eq!(house.count(written).await, 100);
+    house.person("ada").await;
+    assert_eq!(house.count("audit_events WHERE action = 'session.created'").await, 1);
+    house.stores.clock.advance(time::Duration::minutes(1));
+    refused().await;
+    assert_eq!(house.count(written).await, 101);
+    let told = "audit_events WHERE action = 'session.refused' AND details ->> 'unlisted' = '20'";
+    assert_eq!(house.count(told).await, 1, "the next one says how many were left out");
+}
+
 async fn rename(unit: &mut Unit, id: UserId) {
     let rename = "UPDATE users SET display_name = 'renamed' WHERE id = $1";
     sqlx::query(rename).bind(id.0).execute(unit.connection()).await.expect("updates");

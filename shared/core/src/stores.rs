@@ -11,6 +11,7 @@ use plinth_platform::internal::Readiness;
 use plinth_platform::redis::Redis;
 use plinth_platform::settings::{S3Settings, ServerSideEncryption, Settings};
 
+use crate::audit::AnonymousRefusals;
 use crate::{Error, Result};
 
 /// PostgreSQL, Redis, S3, the keys of what is in it, what scans it, and the clock.
@@ -22,6 +23,8 @@ pub struct Stores {
     pub keys: Arc<dyn KeyService>,
     pub antivirus: Antivirus,
     pub clock: Clock,
+    /// Bounds what unknown callers add to the audit log.
+    pub refusals: AnonymousRefusals,
 }
 
 impl Stores {
@@ -35,6 +38,7 @@ impl Stores {
             keys: LocalKeys::service(settings.files.master_keys.as_ref(), &root),
             antivirus: Antivirus::new(&settings.clamav),
             clock: Clock::default(),
+            refusals: AnonymousRefusals::default(),
         })
     }
 

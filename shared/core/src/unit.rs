@@ -1,5 +1,7 @@
 //! One change: its rows, its audit events and its jobs in one transaction, committed in one visible place.
 
+use std::time::Duration;
+
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::id::{ApiKeyId, JobId, SessionId, UserId};
 use plinth_domain::job::JobPayload;
@@ -91,14 +93,29 @@ impl Unit {
         self.audit_with(action, target, outcome, serde_json::json!({})).await
     }
 
-    /// Writes an event with details, which hold no secret and no more personal data than needed.
+    /// Writes an event with details, which hold no secret and no more personal data than needed. Of refusals of callers
+    /// who are not known, so many are written for each address.
     pub async fn audit_with(
         &mut self,
         action: Action,
         target: Target,
         outcome: Outcome,
-        details: serde_json::Value,
+        mut details: serde_json::Value,
     ) -> Result<()> {
+        if outcome == Outcome::Refused
+            && self.origin.is_anonymous()
+            && let Some(ip) = self.origin.ip
+        {
+            match self.stores.refusals.admit(ip, self.at) {
+                None => {
+                    // It is counted, and the next one that is written says how many there were.
+                    self.audit = Audit::Written;
+                    return Ok(());
+                }
+                Some(0) => {}
+                Some(unlisted) => details["unlisted"] = unlisted.into(),
+            }
+        }
         let event = audit::NewEvent { action, target, outcome, details, at: self.at };
         audit::repository::insert(&mut self.transaction, &self.origin, &event).await?;
         self.audit = Audit::Written;
@@ -112,6 +129,14 @@ impl Unit {
         let note = jobs::repository::insert(&mut self.transaction, job, new).await?;
         self.pushes.push(note);
         Ok(note.job)
+    }
+
+    /// Asks for a job that is due after this time. Redis is not told: the dispatcher finds it when it is due.
+    pub(crate) async fn enqueue_later<J: JobPayload>(&mut self, job: &J, delay: Duration) -> Result<()> {
+        let traceparent = self.traceparent();
+        let new = NewJob { delay, ..self.new_job(traceparent.as_deref()) };
+        jobs::repository::insert(&mut self.transaction, job, new).await?;
+        Ok(())
     }
 
     /// Asks for a job that somebody else than the actor may watch.
@@ -142,7 +167,7 @@ impl Unit {
     }
 
     fn new_job<'a>(&self, traceparent: Option<&'a str>) -> NewJob<'a> {
-        NewJob { at: self.at, traceparent, user: self.origin.actor }
+        NewJob { at: self.at, traceparent, user: self.origin.actor, delay: Duration::ZERO }
     }
 
     /// The account, or what it may do, changes: its hot copy is not to be trusted.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::id::{
-    ApiKeyId, FileId, JobId, PasskeyId, RegistrationId, SessionId, ShareLinkId, TotpFactorId, UserId,
+    ApiKeyId, BlobId, FileId, JobId, PasskeyId, RegistrationId, SessionId, ShareLinkId, TotpFactorId, UserId,
 };
 
 macro_rules! actions {
@@ -168,6 +168,12 @@ actions! {
     ScansRequested = "files.scans_requested",
     /// `plinth-worker scan --waive` gave up scans that were waited for.
     ScansWaived = "files.scans_waived",
+    /// An upload was begun, whose bytes come later; `kind`, `size`.
+    UploadBegun = "upload.begun",
+    /// A client said that it has sent all bytes of a direct upload to the object store.
+    UploadSent = "upload.sent",
+    /// An upload ended before it was a file, by its client or because it made no progress; `kind`, `owner`.
+    UploadAbandoned = "upload.abandoned",
     /// What a client sent to the object store is not what it announced; `upload`, `reason`.
     DirectUploadRefused = "file.direct_upload_refused",
     /// `plinth-worker` asked for all derived images to be made by the presets in force.
@@ -221,6 +227,7 @@ pub enum Target {
     /// The same.
     SigningKey,
     File(FileId),
+    Upload(BlobId),
     ShareLink(ShareLinkId),
     Job(JobId),
 }
@@ -238,6 +245,7 @@ impl Target {
             Self::Role => Some("role"),
             Self::SigningKey => Some("signing_key"),
             Self::File(_) => Some("file"),
+            Self::Upload(_) => Some("upload"),
             Self::ShareLink(_) => Some("share_link"),
             Self::Job(_) => Some("job"),
         }
@@ -253,6 +261,7 @@ impl Target {
             Self::Passkey(id) => Some(id.0),
             Self::ApiKey(id) => Some(id.0),
             Self::File(id) => Some(id.0),
+            Self::Upload(id) => Some(id.0),
             Self::ShareLink(id) => Some(id.0),
             Self::Job(id) => Some(id.0),
         }
@@ -295,6 +304,11 @@ impl Origin {
     /// The system acting on its own: a worker, a command line.
     pub fn system() -> Self {
         Self::default()
+    }
+
+    /// Whether a request comes from a caller who is not known.
+    pub fn is_anonymous(&self) -> bool {
+        self.actor.is_none() && self.session.is_none() && self.api_key.is_none()
     }
 
     /// Whether no user and no request stands behind the action.

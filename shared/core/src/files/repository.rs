@@ -146,6 +146,13 @@ pub(super) async fn add_version(
     Ok(Some(number))
 }
 
+/// How many versions a file has.
+pub(super) async fn count_versions(connection: &mut PgConnection, id: FileId) -> sqlx::Result<i64> {
+    let query =
+        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM file_versions WHERE file_id = $1"#, id.0);
+    named("file_versions.count", query.fetch_one(connection)).await
+}
+
 /// A file, trashed or not, and its owner's only where one is named.
 pub(super) async fn find(db: &PgPool, id: FileId, owner: Option<UserId>) -> Result<Option<File>> {
     let query = sqlx::query_as!(
