@@ -13,7 +13,7 @@ use poem_openapi::types::{ParseFromJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::failure::{Failure, Result};
-use super::limits::BodyLimits;
+use super::limits::{BodyLimits, BodyProgress};
 use super::shape::Shape;
 use super::unique_names::UniqueNames;
 
@@ -30,7 +30,9 @@ impl<T: ParseFromJSON + 'static> Body<T> {
         }
         let limit = request.data::<BodyLimits>().expect("every request carries its limits").json.0;
         let body = body.take().map_err(|error| Error::internal(Box::new(error)))?;
-        let bytes = match body.into_bytes_limit(usize::try_from(limit).unwrap_or(usize::MAX)).await {
+        let progress = request.data::<BodyProgress>().cloned().unwrap_or_default();
+        let reading = body.into_bytes_limit(usize::try_from(limit).unwrap_or(usize::MAX));
+        let bytes = match progress.reading(reading).await {
             Ok(bytes) => bytes,
             Err(ReadBodyError::PayloadTooLarge) => return Err(Error::TooLarge { limit }.into()),
             Err(ReadBodyError::Io(error)) => return Err(Failure::BrokenBody(error)),

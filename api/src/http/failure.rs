@@ -22,8 +22,12 @@ pub enum Failure {
     UnsupportedMediaType { expected: &'static str },
     #[error("the body broke off")]
     BrokenBody(#[source] std::io::Error),
+    /// The client sends too slowly.
     #[error("the request took too long")]
     Timeout,
+    /// The service did not answer within the deadline.
+    #[error("the answer took too long")]
+    DeadlineExceeded,
     #[error("the range is not within {size} bytes")]
     RangeNotSatisfiable { size: u64 },
     #[error("a handler panicked")]
