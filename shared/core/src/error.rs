@@ -89,12 +89,16 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_) => Self::Unavailable { store: "postgresql", source: error.into() },
-            // 57P01..03: the server is stopping or starting; 53300: it has no connection left.
-            sqlx::Error::Database(ref refusal)
-                if refusal.code().is_some_and(|code| code.starts_with("57P") || code == "53300") =>
-            {
-                Self::Unavailable { store: "postgresql", source: error.into() }
-            }
+            sqlx::Error::Database(ref refusal) => match refusal.code().as_deref() {
+                // The server is stopping or starting, or has no connection left; the statement took longer than it may,
+                // or the client of the transaction was gone for too long.
+                Some("57P01" | "57P02" | "57P03" | "57P05" | "53300" | "57014" | "25P03") => {
+                    Self::Unavailable { store: "postgresql", source: error.into() }
+                }
+                // A lock was not granted in time: another transaction is stuck, or many want the same row.
+                Some("55P03") => Self::Busy { retry_after: Duration::from_secs(1) },
+                _ => Self::Internal(error.into()),
+            },
             other => Self::Internal(other.into()),
         }
     }

@@ -19,7 +19,7 @@ impl Auth {
         }
         tokens::take_back(unit.connection(), login.token, login.token_expires_at).await?;
         unit.commit().await?;
-        access::blacklist(&self.stores.redis, login.token, login.token_expires_at - at).await;
+        access::blacklist(&self.stores, login.token, login.token_expires_at - at).await;
         Ok(())
     }
 }
