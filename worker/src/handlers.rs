@@ -5,13 +5,15 @@ use std::sync::Arc;
 use plinth_core::Stores;
 use plinth_core::auth::{EmailChanges, PasswordResets, SecurityNotices, Verification};
 use plinth_core::cleanup::Kept;
-use plinth_core::files::{DirectVerification, Files, Limits, Processing, Purge, Scans, Stripping};
+use plinth_core::files::{
+    DirectVerification, Files, Limits, Processing, Purge, Resumables, Scans, Stripping,
+};
 use plinth_core::jobs::SentMails;
 use plinth_core::notifications::Inbox;
 use plinth_domain::job::{
-    CleanUp, DeliverNotification, MakeThumbnails, PurgeBlob, ReconcileFiles, RegenerateVariants,
-    RemakeVariants, ResendVerificationMail, ScanBlob, SendEmailChangeMail, SendPasswordResetMail,
-    SendSecurityNotice, SendVerificationMail, StripMetadata, VerifyDirectUpload,
+    CleanUp, DeliverNotification, FinishUpload, MakeThumbnails, PurgeBlob, ReconcileFiles,
+    RegenerateVariants, RemakeVariants, ResendVerificationMail, ScanBlob, SendEmailChangeMail,
+    SendPasswordResetMail, SendSecurityNotice, SendVerificationMail, StripMetadata, VerifyDirectUpload,
 };
 use plinth_platform::mailer::Mailer;
 use plinth_platform::settings::Settings;
@@ -41,10 +43,9 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
     let purge = Purge::new(stores);
     let scans = Scans::new(stores, &settings.files.presets);
     let (stripping, darkroom) = (Stripping::new(stores, &settings.files.presets), studio.darkroom.clone());
-    let verification = DirectVerification::new(
-        stores,
-        &Files::new(stores, Limits::of(&settings.files), &settings.files.presets),
-    );
+    let stored = Files::new(stores, Limits::of(&settings.files), &settings.files.presets);
+    let verification = DirectVerification::new(stores, &stored);
+    let uploads = Resumables::new(stores, &stored);
     let inbox = Inbox::new(stores);
     let kept = Kept::of(settings);
     // It ends by itself, with a report, before it would be stopped.
@@ -64,6 +65,7 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
         .with(move |job: VerifyDirectUpload, attempt| {
             files::verification::verify(verification.clone(), job, attempt)
         })
+        .with(move |job: FinishUpload, _| files::finish::finish(uploads.clone(), job))
         .with(move |job: PurgeBlob, _| files::purge::remove(purge.clone(), job))
         .with(move |job: DeliverNotification, _| notifications::deliver::put(inbox.clone(), job))
         .with(move |job: ReconcileFiles, _| {

@@ -24,6 +24,7 @@ pub(crate) struct AssignRoles {
 #[derive(Object)]
 struct AssignRolesRequest {
     /// All of them, by name.
+    #[oai(validator(max_items = 100))]
     roles: Vec<String>,
 }
 

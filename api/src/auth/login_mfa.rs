@@ -2,6 +2,7 @@
 
 use plinth_core::Error;
 use plinth_core::auth::{Auth, Proof};
+use plinth_domain::one_time_code::OneTimeCode;
 use plinth_domain::rejection::Rejection;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
@@ -26,7 +27,7 @@ struct LoginMfaRequest {
     /// The challenge that the login, or the step-up, gave.
     #[oai(validator(max_length = 256))]
     challenge: String,
-    /// What an authenticator app shows.
+    /// What an authenticator app shows; blanks and dashes do not matter.
     #[oai(validator(max_length = 16))]
     code: Option<String>,
     /// One of the recovery codes; it is used up.
@@ -42,7 +43,7 @@ impl LoginMfaRequest {
     fn proof(&mut self) -> std::result::Result<Proof, Error> {
         let credential = self.credential.take();
         match (self.code.take(), self.recovery_code.take(), credential) {
-            (Some(code), None, None) => Ok(Proof::Totp(code)),
+            (Some(code), None, None) => Ok(Proof::Totp(OneTimeCode::normalise(&code))),
             (None, Some(code), None) => Ok(Proof::RecoveryCode(code)),
             (None, None, Some(credential)) => Ok(Proof::Passkey(credential.into_value())),
             _ => {

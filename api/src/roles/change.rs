@@ -28,6 +28,7 @@ struct ChangeRoleRequest {
     #[oai(nullable, validator(max_length = 200))]
     description: MaybeUndefined<String>,
     /// All that its holders may do; the caller has what is added and what is taken away.
+    #[oai(validator(max_items = 100))]
     permissions: Option<Vec<String>>,
     /// Whether its holders need a second factor.
     requires_mfa: Option<bool>,

@@ -28,6 +28,7 @@ struct CreateRoleRequest {
     #[oai(validator(max_length = 200))]
     description: Option<String>,
     /// What its holders may do, as `resource:action`; none that the caller lacks.
+    #[oai(validator(max_items = 100))]
     permissions: Vec<String>,
     /// Whether its holders need a second factor; they do not unless given.
     requires_mfa: Option<bool>,

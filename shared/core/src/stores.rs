@@ -10,6 +10,7 @@ use plinth_platform::database::{self, PgPool};
 use plinth_platform::redis::Redis;
 use plinth_platform::settings::{S3Settings, ServerSideEncryption, Settings};
 
+use crate::audit::AnonymousRefusals;
 use crate::hot::Trust;
 use crate::{Error, Result};
 
@@ -24,6 +25,8 @@ pub struct Stores {
     pub clock: Clock,
     /// Whether this process believes copies in Redis.
     pub trust: Trust,
+    /// Bounds what unknown callers add to the audit log.
+    pub refusals: AnonymousRefusals,
 }
 
 impl Stores {
@@ -38,6 +41,7 @@ impl Stores {
             antivirus: Antivirus::new(&settings.clamav),
             clock: Clock::default(),
             trust: Trust::default(),
+            refusals: AnonymousRefusals::default(),
         })
     }
 }

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, join, join_all};
 use poem::http::StatusCode;
-use poem::listener::{Acceptor as _, Listener as _, TcpAcceptor, TcpListener};
 use poem::web::{Data, Json};
-use poem::{EndpointExt as _, IntoResponse, Route, Server, get, handler};
+use poem::{EndpointExt as _, IntoResponse, Route, get, handler};
 use serde::Serialize;
 use tokio::time::MissedTickBehavior;
 
+use crate::server::{self, Plain, ServerLimits};
 use crate::telemetry::metrics;
 
 /// A dependency that does not answer within this time counts as failed. All of them together have no more.
@@ -23,6 +23,14 @@ const ASIDE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether the process has to be restarted.
 const LIVENESS_INTERVAL: Duration = Duration::from_secs(5);
+
+const LIMITS: ServerLimits = ServerLimits {
+    connections: 64,
+    head: Duration::from_secs(5),
+    idle: Duration::from_secs(75),
+    stall: Duration::from_secs(15),
+    drain: Duration::from_secs(1),
+};
 
 type Ask = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
@@ -219,14 +227,6 @@ fn metrics_page() -> impl IntoResponse {
     metrics::page().with_content_type("text/plain; version=0.0.4; charset=utf-8")
 }
 
-/// Takes a port; the error names it.
-pub async fn listen(bind: std::net::SocketAddr) -> std::io::Result<TcpAcceptor> {
-    TcpListener::bind(bind)
-        .into_acceptor()
-        .await
-        .map_err(|error| std::io::Error::new(error.kind(), format!("{bind} cannot be listened on: {error}")))
-}
-
 /// Serves the internal port until `stop` ends.
 pub async fn serve(
     bind: std::net::SocketAddr,
@@ -239,12 +239,11 @@ pub async fn serve(
         .at("/metrics", get(metrics_page))
         .data(readiness.clone());
     let _watch = AbortOnDrop(tokio::spawn(readiness.watch_vital()));
-    let acceptor = listen(bind).await?;
-    let address = acceptor.local_addr();
-    tracing::info!(address = %address.first().map(ToString::to_string).unwrap_or_default(), "serving the internal port");
-    Server::new_with_acceptor(acceptor)
-        .run_with_graceful_shutdown(routes, stop, Some(Duration::from_secs(1)))
-        .await
+    let listener = server::listen(bind).await?;
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "serving the internal port");
+    server::serve(listener, Plain, routes, LIMITS, stop).await;
+    Ok(())
 }
 
 /// Ends a task with its owner.

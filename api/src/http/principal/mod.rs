@@ -1,5 +1,5 @@
-//! Who is asking and what he may do. An operation that takes an [`Allowed`], an [`InSession`], a [`Fresh`] or an
-//! [`Enrolling`] is closed to everybody else, and the document says so.
+//! Who is asking and what he may do. An operation that takes an [`Allowed`], an [`InOwnName`], an
+//! [`InSession`], a [`Fresh`] or an [`Enrolling`] is closed to everybody else, and the document says so.
 
 mod requirement;
 
@@ -80,6 +80,11 @@ pub trait Audience: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Anybody;
 
+/// People and programs, but no administrator who acts in another person's name: what the operation makes outlives the
+/// impersonation.
+#[derive(Debug)]
+pub struct OwnName;
+
 /// People who have logged in; no program.
 #[derive(Debug)]
 pub struct People;
@@ -98,6 +103,17 @@ impl Audience for Anybody {
     }
 
     fn check(known: &Known) -> Result<(), Error> {
+        check_factor(known)
+    }
+}
+
+impl Audience for OwnName {
+    fn scheme<R: Requirement>() -> &'static str {
+        R::IN_OWN_NAME
+    }
+
+    fn check(known: &Known) -> Result<(), Error> {
+        refuse_impersonation(known)?;
         check_factor(known)
     }
 }
@@ -141,10 +157,8 @@ fn login(known: &Known) -> Result<&Login, Error> {
 }
 
 fn check_fresh(known: &Known) -> Result<(), Error> {
-    if login(known)?.impersonator.is_some() {
-        let detail = "Whoever acts in somebody's name cannot do this.";
-        return Err(forbidden("impersonation_forbidden", detail));
-    }
+    login(known)?;
+    refuse_impersonation(known)?;
     if !known.is_fresh {
         let detail =
             "Prove again who you are (POST /v1/auth/step-up), then repeat the request with the new token.";
@@ -153,11 +167,20 @@ fn check_fresh(known: &Known) -> Result<(), Error> {
     Ok(())
 }
 
-/// A role may ask for a second factor. A key was made by somebody who had proved his.
+fn refuse_impersonation(known: &Known) -> Result<(), Error> {
+    if known.caller.login().is_some_and(|login| login.impersonator.is_some()) {
+        let detail = "An administrator who acts in another person's name cannot do this.";
+        return Err(forbidden("impersonation_forbidden", detail));
+    }
+    Ok(())
+}
+
+/// A role may require a second factor: of the session, or of the session that made the API key.
 fn check_factor(known: &Known) -> Result<(), Error> {
-    let is_weak = known.caller.login().is_some_and(|login| !login.methods.are_multi_factor());
-    if is_weak && known.caller.rights.requires_mfa {
-        let detail = if known.caller.user.has_second_factor {
+    if known.caller.rights.requires_mfa && !known.caller.is_multi_factor() {
+        let detail = if known.caller.api_key().is_some() {
+            "A role of the account needs a second factor: make another API key after a login with it."
+        } else if known.caller.user.has_second_factor {
             "A role of the account needs a second factor: log in with it."
         } else {
             "A role of the account needs a second factor: enrol one, then refresh the tokens."
@@ -180,6 +203,8 @@ pub struct Admitted<R, A> {
 
 /// Needs the permission.
 pub type Allowed<R> = Admitted<R, Anybody>;
+/// Needs the permission, and is closed to administrators who act in another person's name.
+pub type InOwnName<R> = Admitted<R, OwnName>;
 /// Needs the permission and a login.
 pub type InSession<R> = Admitted<R, People>;
 /// Needs the permission and a proof of a moment ago (a "step-up").

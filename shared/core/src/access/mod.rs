@@ -19,6 +19,7 @@ use crate::Stores;
 
 pub use caller::{Caller, Credential, Login, Presented};
 pub use gate::{Admission, Gate};
+pub use limits::Purpose;
 pub(crate) use limits::network_of;
 pub use rights::Rights;
 

@@ -36,6 +36,8 @@ pub struct ApiKey {
     /// The beginning of the token.
     pub hint: String,
     pub scopes: Permissions,
+    /// A second factor was proved at the session that made it: only such a key satisfies a role that requires one.
+    pub multi_factor: bool,
     pub created_at: OffsetDateTime,
     /// From then on it is refused.
     pub expires_at: Option<OffsetDateTime>,
@@ -92,13 +94,14 @@ impl ApiKeys {
             name: wanted.name.as_str().to_owned(),
             hint: token.hint(),
             scopes: wanted.scopes,
+            multi_factor: caller.is_multi_factor(),
             created_at: at,
             expires_at: Some(expires_at),
             last_used_at: None,
         };
         repository::insert(unit.connection(), owner, &key, &token.hash()).await?;
         let scopes: Vec<String> = key.scopes.clone().into();
-        let details = json!({ "scopes": scopes });
+        let details = json!({ "scopes": scopes, "multi_factor": key.multi_factor });
         unit.audit_with(Action::ApiKeyCreated, Target::ApiKey(key.id), Outcome::Success, details).await?;
         let notice = SecurityNotice::ApiKeyCreated { name: key.name.clone() };
         unit.enqueue(&SendSecurityNotice { user_id: owner, notice }).await?;

@@ -15,7 +15,7 @@ use super::mailed_token::{self, Asked, MailedToken, Wanted, unknown_token};
 use super::tokens::{self, Purpose};
 use super::{Auth, revocation};
 use crate::unit::Unit;
-use crate::{Error, Result, Stores, api_keys, challenges, passkeys, second_factors, users};
+use crate::{Error, Result, Stores, api_keys, challenges, files, passkeys, second_factors, users};
 
 /// The worker's side: it looks whether the address is free, and mints the token right before the mail is sent.
 #[derive(Clone)]
@@ -103,6 +103,7 @@ impl Auth {
         challenges::remove_all_of(&mut unit, account.id).await?;
         revocation::end_sessions(&mut unit, account.id, None).await?;
         api_keys::revoke_all_of(&mut unit, account.id).await?;
+        files::end_links_made_by_ended(&mut unit, account.id, asked_at).await?;
         // The link was asked for by the change itself.
         passkeys::remove_added_since(&mut unit, account.id, asked_at).await?;
         second_factors::remove_added_since(&mut unit, account.id, asked_at).await?;

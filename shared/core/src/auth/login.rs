@@ -12,7 +12,7 @@ use plinth_platform::crypto::{HashFailure, Verified};
 use serde_json::json;
 
 use super::Auth;
-use super::devices::DeviceId;
+use super::devices::KnownDevice;
 use super::mfa::{Beginning, LoginAnswer, factor_unavailable};
 use super::throttle::Attempt;
 use crate::unit::Unit;
@@ -38,7 +38,7 @@ impl Auth {
             None => None,
         };
         let device = self.known_device(known.as_ref(), request.device_token.as_deref());
-        let attempt = Attempt::password(origin.ip, request.email.as_ref(), device);
+        let attempt = Attempt::password(origin.ip, request.email.as_ref(), device.map(|device| device.id));
         self.throttle.begin(&attempt).await?;
         if !self.is_password_of(known.as_ref(), request.password, &attempt).await? {
             self.refuse_login(origin, known.as_ref().map(|known| known.id), &attempt).await?;
@@ -63,7 +63,11 @@ impl Auth {
     }
 
     /// The device that this token was given to, if the account has been used on it since its last change of password.
-    pub(super) fn known_device(&self, known: Option<&Credentials>, token: Option<&str>) -> Option<DeviceId> {
+    pub(super) fn known_device(
+        &self,
+        known: Option<&Credentials>,
+        token: Option<&str>,
+    ) -> Option<KnownDevice> {
         let (known, token) = known.zip(token)?;
         self.devices.recognise(token, known.id, known.password_changed_at, self.stores.clock.now())
     }

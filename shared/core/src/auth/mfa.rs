@@ -7,14 +7,15 @@ use plinth_domain::authentication::{Method, Methods};
 use plinth_domain::id::{SessionId, TokenId, UserId};
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::SecurityNotice;
+use plinth_domain::one_time_code::OneTimeCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::devices::DeviceId;
+use super::devices::{DeviceId, KnownDevice};
 use super::opening::Opener;
 use super::revocation::lock_in_session;
-use super::throttle::Attempt;
+use super::throttle::{Attempt, Guesser};
 use super::{Auth, SessionTokens};
 use crate::challenges::{self, Challenge, NewChallenge, Purpose};
 use crate::passkeys::Refusal;
@@ -52,7 +53,7 @@ pub enum LoginAnswer {
 /// What completes a challenge.
 #[derive(Debug)]
 pub enum Proof {
-    Totp(String),
+    Totp(OneTimeCode),
     RecoveryCode(String),
     Passkey(Value),
 }
@@ -64,6 +65,9 @@ pub(super) struct State {
     passkey: Option<Value>,
     /// The known device that the password came from.
     device: Option<DeviceId>,
+    /// A second factor was proved on that device before.
+    #[serde(default)]
+    device_is_multi_factor: bool,
     /// When the password was last changed, as the login read it.
     #[serde(with = "time::serde::rfc3339::option")]
     password_changed_at: Option<OffsetDateTime>,
@@ -72,6 +76,22 @@ pub(super) struct State {
     passkey_only: bool,
     /// The access token that a step-up replaces.
     pub(super) replaced: Option<Replaced>,
+}
+
+impl State {
+    fn known_device(&self) -> Option<KnownDevice> {
+        self.device.map(|id| KnownDevice { id, multi_factor: self.device_is_multi_factor })
+    }
+
+    /// By what wrong codes are counted: those of a session to be stepped up, or of a device on which a second factor was
+    /// proved before, delay nothing else.
+    fn guesser(&self, session: Option<SessionId>) -> Guesser {
+        match (session, self.known_device()) {
+            (Some(session), _) => Guesser::Session(session),
+            (None, Some(device)) if device.multi_factor => Guesser::Device(device.id),
+            (None, _) => Guesser::Stranger,
+        }
+    }
 }
 
 /// An access token that is not to be used any more.
@@ -94,7 +114,7 @@ struct Refused<'a> {
 pub(super) struct Beginning {
     pub(super) opener: Opener,
     pub(super) methods: Methods,
-    pub(super) device: Option<DeviceId>,
+    pub(super) device: Option<KnownDevice>,
     /// The session to be stepped up, and its access token.
     pub(super) step_up: Option<(SessionId, Replaced)>,
     /// Whether nothing else than a passkey will do.
@@ -105,7 +125,8 @@ impl Auth {
     /// A challenge for the user's second factors; `None` for whoever has none.
     pub(super) async fn challenge(&self, origin: &Origin, begun: Beginning) -> Result<Option<MfaChallenge>> {
         let passkey = self.passkeys.request_for(begun.opener.user).await?;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let reason = "a challenge changes nothing; what answers it is audited";
+        let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
         if let Some((session, _)) = begun.step_up {
             lock_in_session(&mut unit, begun.opener.user, session).await?;
         }
@@ -125,7 +146,8 @@ impl Auth {
         let passkey_only = begun.passkey_only;
         let state = State {
             passkey: ceremony,
-            device: begun.device,
+            device: begun.device.map(|device| device.id),
+            device_is_multi_factor: begun.device.is_some_and(|device| device.multi_factor),
             password_changed_at: begun.opener.password_changed_at,
             passkey_only,
             replaced,
@@ -155,7 +177,8 @@ impl Auth {
         token: &str,
         proof: Proof,
     ) -> Result<SessionTokens> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let reason = "the session that a right answer opens or renews is audited by its own change";
+        let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
         let login = challenges::hold(&mut unit, token, Purpose::SecondFactor).await?;
         let (challenge, purpose) = match login {
             Some(challenge) => (challenge, Purpose::SecondFactor),
@@ -166,7 +189,7 @@ impl Auth {
         };
         let user = challenge.user.ok_or_else(unknown_challenge)?;
         let state: State = serde_json::from_value(challenge.state.clone()).map_err(Error::internal)?;
-        let attempt = Attempt::second_factor(user);
+        let attempt = Attempt::second_factor(user, state.guesser(challenge.session));
         self.throttle.begin(&attempt).await?;
         let proved = match self.prove(&mut unit, user, &state, proof).await {
             Ok(Ok(method)) => method,
@@ -190,7 +213,7 @@ impl Auth {
             return self.renew(origin, session, &methods, replaced).await;
         }
         let opener = Opener { user, password_changed_at: state.password_changed_at };
-        self.open(origin, opener, methods, state.device).await
+        self.open(origin, opener, methods, state.known_device()).await
     }
 
     /// By what the user has proved who he is, or why he has not.

@@ -11,7 +11,7 @@ use plinth_domain::user::User;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
-use super::devices::DeviceId;
+use super::devices::KnownDevice;
 use super::throttle::Attempt;
 use super::tokens;
 use super::{Auth, revocation};
@@ -125,10 +125,11 @@ impl Auth {
     pub(super) fn device_after_change(
         &self,
         user: UserId,
-        device: Option<DeviceId>,
+        device: Option<KnownDevice>,
         at: OffsetDateTime,
     ) -> String {
         // It tells whole seconds, and must be later than the change.
-        self.devices.issue(user, device, at + Duration::SECOND)
+        let multi_factor = device.is_some_and(|device| device.multi_factor);
+        self.devices.issue(user, device.map(|device| device.id), multi_factor, at + Duration::SECOND)
     }
 }

@@ -14,7 +14,10 @@ use super::mailed_token::{self, Asked, MailedToken, Wanted, unknown_token};
 use super::tokens::{self, Purpose};
 use super::{Auth, revocation};
 use crate::unit::Unit;
-use crate::{Result, Stores, api_keys, challenges, users};
+use crate::{Result, Stores, api_keys, challenges, files, users};
+
+/// An intruder's doings are looked for this far back.
+const RECOVERY_WINDOW: time::Duration = time::Duration::days(7);
 
 /// The worker's side: it finds out who is meant, and mints the token right before the mail is sent.
 #[derive(Clone)]
@@ -87,6 +90,7 @@ impl Auth {
         challenges::remove_all_of(&mut unit, user).await?;
         revocation::end_sessions(&mut unit, user, None).await?;
         api_keys::revoke_all_of(&mut unit, user).await?;
+        files::end_links_made_by_ended(&mut unit, user, at - RECOVERY_WINDOW).await?;
         unit.enqueue(&SendSecurityNotice { user_id: user, notice: SecurityNotice::PasswordReset }).await?;
         unit.commit().await?;
         Ok(self.device_after_change(user, None, at))

@@ -19,6 +19,6 @@ impl Auth {
         if end_one(&mut unit, user, session).await? {
             unit.audit(Action::SessionRevoked, Target::Session(session), Outcome::Success).await?;
         }
-        unit.commit().await
+        unit.commit_if_audited().await
     }
 }

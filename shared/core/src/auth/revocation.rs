@@ -35,7 +35,7 @@ impl Auth {
         // An impersonation that begins just now is over before this, or begins after and finds its session ended.
         users::lock(&mut unit, &[user]).await?;
         let ended = end_sessions(&mut unit, user, stays).await?;
-        unit.commit().await?;
+        unit.commit_if_audited().await?;
         Ok(ended)
     }
 }
@@ -60,7 +60,7 @@ pub(super) fn session_ended() -> Error {
     Error::Unauthenticated { code: "session_ended", detail: "The session has ended; log in again." }
 }
 
-/// Ends one session of the user, and those in which he acts for others: he may have begun them from it.
+/// Ends one session of the user, and those that the user may have begun from it, in which the user acts for others.
 pub(crate) async fn end_session(unit: &mut Unit, user: UserId, id: SessionId) -> Result<()> {
     let at = unit.at();
     if !sessions::is_live_of(unit.connection(), user, id, at).await? {
@@ -72,8 +72,8 @@ pub(crate) async fn end_session(unit: &mut Unit, user: UserId, id: SessionId) ->
     unit.audit(Action::SessionRevoked, Target::Session(id), Outcome::Success).await
 }
 
-/// Ends this session of the user, and those in which he acts for others: it may be the one that he began them from. False
-/// where it had ended before.
+/// Ends this session of the user, and those in which the user acts for others: it may be the one that began them. An
+/// impersonation ends alone. Returns false if the session had ended before.
 pub(super) async fn end_one(unit: &mut Unit, user: UserId, id: SessionId) -> Result<bool> {
     let at = unit.at();
     // An impersonation that begins just now is over before this, or begins after and finds its session ended.

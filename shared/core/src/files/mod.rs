@@ -13,9 +13,11 @@ mod repository;
 mod resumable;
 mod scans;
 mod service;
+mod slots;
 mod sniff;
 mod stripping;
 mod trash;
+mod unfinished;
 mod upload;
 mod variants;
 
@@ -28,13 +30,17 @@ pub use direct::{
 };
 pub use download::{Content, Unlocked};
 pub use limits::{Bounds, Limits};
-pub(crate) use links::expired as expired_links;
-pub use links::{NewShareLink, ShareLink, ShareLinks, SharedContent, SharedFile, Ticket};
+pub use links::{
+    DownloadTickets, NewShareLink, OwnLink, RESUME_LIFETIME, ShareLink, ShareLinks, SharedContent,
+    SharedFile, Ticket,
+};
+pub(crate) use links::{end_made_by_ended as end_links_made_by_ended, expired as expired_links};
 pub use listing::{Filter, ListRequest, Order};
 pub use processing::{Made, Processing, Source, Step, Tell};
 pub use resumable::{Resumable, Resumables, Writer};
 pub use scans::Scans;
 pub use service::{Change, DirectTransfers, Files};
+pub use slots::UploadSlot;
 pub use stripping::{Stripping, Unstripped};
 pub(crate) use trash::{delete_all_of, trashed};
 pub use upload::Upload;

@@ -7,6 +7,7 @@ use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::{FactorKind, SecurityNotice};
 use plinth_domain::rejection::Rejection;
 use plinth_domain::user::User;
+use serde_json::json;
 
 use super::relying_party::read;
 use super::{AddedPasskey, Ceremony, NewPasskey, PasskeyView, Passkeys, repository};
@@ -29,7 +30,8 @@ impl Passkeys {
         let existing = repository::credential_ids(&self.stores.db, user.id).await?;
         check_number(existing.len())?;
         let asked = relying_party.ask_for_new(user, existing)?;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let reason = "a challenge changes nothing; the passkey that answers it is audited";
+        let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
         auth::lock_in_session(&mut unit, user.id, session).await?;
         auth::require_known_factor(&mut unit, user, session).await?;
         let challenge = NewChallenge {
@@ -65,6 +67,9 @@ impl Passkeys {
             Ok(passkey) => passkey,
             Err(refusal) => {
                 // A challenge is answered once, rightly or not.
+                let details = json!({ "reason": "wrong_passkey" });
+                unit.audit_with(Action::PasskeyAdded, Target::User(user.id), Outcome::Refused, details)
+                    .await?;
                 unit.commit().await?;
                 return Err(refusal);
             }

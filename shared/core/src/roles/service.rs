@@ -89,6 +89,7 @@ impl Roles {
         if old.built_in && !differing.is_empty() {
             return Err(built_in());
         }
+        require_authority(&old, caller)?;
         require_within(&differing, &caller.rights.permissions)?;
         let demands = change.requires_mfa == Some(true) && !old.requires_mfa;
         if demands && caller.user.roles.contains(&old.name) && !caller.user.has_second_factor {
@@ -117,13 +118,14 @@ impl Roles {
         Ok(new)
     }
 
-    /// Removes a role that nobody has.
-    pub async fn remove(&self, origin: &Origin, name: &RoleName) -> Result<()> {
+    /// Removes a role that no account has.
+    pub async fn remove(&self, origin: &Origin, caller: &Caller, name: &RoleName) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let role = repository::hold(unit.connection(), name).await?.ok_or(Error::NotFound)?;
         if role.built_in {
             return Err(built_in());
         }
+        require_authority(&role, caller)?;
         if repository::is_in_use(unit.connection(), name).await? {
             return Err(conflict("role_in_use", "Somebody has this role; take it away first."));
         }
@@ -133,6 +135,12 @@ impl Roles {
         unit.audit_with(Action::RoleRemoved, Target::Role, Outcome::Success, details).await?;
         unit.commit().await
     }
+}
+
+/// Refuses to touch a role that reaches further than the caller: its description and its demand for a second factor say
+/// how its permissions are used, just as its list of permissions does.
+fn require_authority(role: &Role, caller: &Caller) -> Result<()> {
+    require_within(&role.permissions, &caller.rights.permissions)
 }
 
 fn built_in() -> Error {

@@ -5,6 +5,7 @@ use plinth_domain::authentication::{Method, Methods};
 use plinth_domain::id::{SessionId, TotpFactorId, UserId};
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::{FactorKind, SecurityNotice};
+use plinth_domain::one_time_code::OneTimeCode;
 use plinth_domain::rejection::Rejection;
 use plinth_domain::text::DisplayName;
 use plinth_domain::user::User;
@@ -56,6 +57,7 @@ impl SecondFactors {
         let sealed = self.sealer.seal(&context(user.id, id), &secret);
         let factor = NewFactor { id, user: user.id, name: name.as_str(), secret: &sealed };
         repository::insert(unit.connection(), &factor, at).await?;
+        unit.audit(Action::FactorEnrolmentStarted, Target::TotpFactor(id), Outcome::Success).await?;
         unit.commit().await?;
         Ok(Enrolment { id, provisioning })
     }
@@ -68,7 +70,7 @@ impl SecondFactors {
         user: UserId,
         session: SessionId,
         id: TotpFactorId,
-        code: &str,
+        code: &OneTimeCode,
     ) -> Result<Confirmation> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let at = unit.at();

@@ -11,6 +11,7 @@ mod totp;
 use std::time::Duration;
 
 use plinth_domain::id::{TotpFactorId, UserId};
+use plinth_domain::one_time_code::OneTimeCode;
 use plinth_platform::crypto::{RootKey, Sealer};
 use plinth_platform::settings::Settings;
 use time::OffsetDateTime;
@@ -70,7 +71,12 @@ impl SecondFactors {
     }
 
     /// Whether it is the code of one of the user's apps now; a code is taken once.
-    pub(crate) async fn verify_totp(&self, unit: &mut Unit, user: UserId, code: &str) -> Result<bool> {
+    pub(crate) async fn verify_totp(
+        &self,
+        unit: &mut Unit,
+        user: UserId,
+        code: &OneTimeCode,
+    ) -> Result<bool> {
         let at = unit.at();
         for factor in repository::confirmed(unit.connection(), user).await? {
             let secret = self.open(user, &factor)?;

@@ -13,12 +13,18 @@ use super::recovery::drop_codes_with_last_factor;
 use super::{SecondFactors, repository};
 use crate::access::Caller;
 use crate::unit::Unit;
-use crate::{Result, auth, challenges, passkeys, users};
+use crate::{Error, Result, auth, challenges, passkeys, users};
 
 impl SecondFactors {
     /// Removes every app, code and challenge, and the passkeys of an account that has a password. Its sessions end,
     /// and its owner is told. `reason` says how the administrator knows who asked; the audit log keeps it.
+    ///
+    /// Callers cannot reset their own factors: at `/v1/me` a factor is removed only with a proof of one.
     pub async fn reset(&self, origin: &Origin, caller: &Caller, user: UserId, reason: &Reason) -> Result<()> {
+        if caller.user.id == user {
+            let detail = "You cannot reset your own factors; another administrator can.".to_owned();
+            return Err(Error::Conflict { code: "own_account", detail });
+        }
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let held = users::hold(&mut unit, user).await?;
         users::require_authority(&mut unit, caller, &held).await?;

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{Users, hold, keep_an_administrator, repository};
 use crate::access::Caller;
-use crate::error::Fault;
+use crate::error::{Fault, FaultList};
 use crate::page::{Page, PageRequest};
 use crate::unit::Unit;
 use crate::{Error, Result, auth, roles};
@@ -116,7 +116,7 @@ impl Users {
         let user = hold(&mut unit, id).await?;
         require_authority(&mut unit, caller, &user).await?;
         let ended = auth::end_sessions(&mut unit, id, None).await?;
-        unit.commit().await?;
+        unit.commit_if_audited().await?;
         Ok(ended)
     }
 
@@ -163,14 +163,13 @@ pub(crate) async fn require_authority(unit: &mut Unit, caller: &Caller, user: &U
 async fn known_roles(unit: &mut Unit, names: &[RoleName]) -> Result<Vec<Role>> {
     let known = roles::keep(unit, names).await?;
     let is_unknown = |name: &RoleName| known.iter().all(|role| role.name != name.as_str());
-    let faults: Vec<Fault> = names
-        .iter()
-        .enumerate()
-        .filter(|(_, name)| is_unknown(name))
-        .map(|(index, _)| Fault {
+    let mut faults = FaultList::default();
+    for (index, _) in names.iter().enumerate().filter(|(_, name)| is_unknown(name)) {
+        faults.push(|| Fault {
             pointer: format!("/roles/{index}"),
             rejection: Rejection::new("unknown_role", "There is no role with this name."),
-        })
-        .collect();
+        });
+    }
+    let faults = faults.into_vec();
     if faults.is_empty() { Ok(known) } else { Err(Error::Invalid(faults)) }
 }

@@ -240,7 +240,7 @@ impl Users {
             unit.audit_with(Action::AccountUpdated, Target::User(id), Outcome::Success, details).await?;
         }
         let user = repository::find(&mut *unit.connection(), id).await?.ok_or(Error::NotFound)?;
-        unit.commit().await?;
+        unit.commit_if_audited().await?;
         Ok(user)
     }
 

@@ -110,7 +110,9 @@ settings! {
         cors_origins: List<String> = Some(""),
         /// The longest JSON body.
         body_limit: ByteSize = Some("64KiB"),
-        /// How long a request may take; for an upload or a download, how long it may stand still.
+        /// Connections of clients at once; more wait, while connections without a request are closed.
+        max_connections: AtLeast<1> = Some("1024"),
+        /// How long a request may take, and its head alone; for an upload or a download, how long it may stand still.
         request_timeout: Duration = Some("15s"),
         /// How long requests may go on after SIGTERM.
         shutdown_grace: Duration = Some("10s"),
@@ -166,8 +168,10 @@ settings! {
         user_per_minute: u32 = Some("1200"),
         /// Requests a minute with one API key.
         api_key_per_minute: u32 = Some("1200"),
-        /// Registrations, logins, refreshes and verifications a minute from one client address.
+        /// Registrations, logins and verifications a minute from one client address; half of them at once.
         auth_per_minute: u32 = Some("60"),
+        /// Refreshes of sessions a minute from one client address; half of them at once. An office or a server-side renderer is one address.
+        refresh_per_minute: u32 = Some("1200"),
     }
 
     /// Files.
@@ -180,6 +184,14 @@ settings! {
         quota: ByteSize = Some("20GiB"),
         /// How many files one account may have, its trash too; 0 for no bound.
         max_count: u32 = Some("100000"),
+        /// How many versions one file may have; another one is refused until one is deleted.
+        max_versions: AtLeast<1> = Some("100"),
+        /// Uploads that one account may have begun and not ended, resumable and direct ones together.
+        unfinished_uploads: AtLeast<1> = Some("100"),
+        /// Uploads of one account that one API process receives at once; more get 429.
+        concurrent_uploads_per_account: AtLeast<1> = Some("64"),
+        /// Uploads that one API process receives at once; more get 503. Their buffers take 96 MiB at most, and 64 KiB more each.
+        concurrent_uploads: AtLeast<1> = Some("512"),
         /// Which types a file may be of, as its first bytes show: `*/*` for any, or some like `image/*,application/pdf`.
         allowed_types: MediaTypes = Some("*/*"),
         /// What holders of a role have instead: `role: size=20GiB quota=1TiB count=0 types=image/*,video/*`, several separated by semicolons. Each of the four may be left out. Who has several of the roles has the largest of what they say.
