@@ -85,20 +85,26 @@ impl Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        match error {
+        let state = error.as_database_error().and_then(|refusal| refusal.code()).map(String::from);
+        let is_away = match error {
             // A server, or a pooler before it, that breaks off in mid-message breaches the protocol.
             sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_) => Self::Unavailable { store: "postgresql", source: error.into() },
-            // 57P01..03: the server is stopping or starting; 53300: it has no connection left.
-            sqlx::Error::Database(ref refusal)
-                if refusal.code().is_some_and(|code| code.starts_with("57P") || code == "53300") =>
-            {
-                Self::Unavailable { store: "postgresql", source: error.into() }
-            }
-            other => Self::Internal(other.into()),
+            | sqlx::Error::Protocol(_) => true,
+            // The server is stopping or starting, or has no connection left; the statement took longer than it may, or
+            // the client of the transaction was gone for too long.
+            _ => matches!(
+                state.as_deref(),
+                Some("57P01" | "57P02" | "57P03" | "57P05" | "53300" | "57014" | "25P03")
+            ),
+        };
+        match state.as_deref() {
+            _ if is_away => Self::Unavailable { store: "postgresql", source: error.into() },
+            // A lock was not granted in time: another transaction is stuck, or many want the same row.
+            Some("55P03") => Self::Busy { retry_after: Duration::from_secs(1) },
+            _ => Self::Internal(error.into()),
         }
     }
 }

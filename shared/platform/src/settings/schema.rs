@@ -46,6 +46,8 @@ settings! {
         acquire_timeout: Duration = Some("5s"),
         /// PostgreSQL ends a statement that runs longer.
         statement_timeout: Duration = Some("30s"),
+        /// How long a statement waits for a lock that another transaction holds before the request is refused with 503.
+        lock_timeout: Duration = Some("10s"),
     }
 
     /// Redis: fast and rebuildable.
@@ -80,6 +82,8 @@ settings! {
         encryption: ServerSideEncryption = Some("none"),
         /// The KMS key's id, ARN or alias, only with aws:kms; none for the account's own key for S3.
         kms_key_id: Option<String> = Some(""),
+        /// How long S3 may take to answer one attempt of a request, after the bytes of a part were sent to it. There are up to three attempts.
+        timeout: Duration = Some("30s"),
     }
 
     /// Outgoing mail.
@@ -90,6 +94,8 @@ settings! {
         from: Sender = Some("Plinth <no-reply@localhost>"),
         /// Mails to one domain that are sent at once, by all workers together: a slow domain holds up its own mails only.
         per_domain: AtLeast<1> = Some("2"),
+        /// How long the mail server may take for one step of the conversation.
+        timeout: Duration = Some("20s"),
     }
 
     /// The API server.
