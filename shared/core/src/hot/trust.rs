@@ -12,7 +12,7 @@ use plinth_platform::crypto::unique_name;
 use plinth_platform::redis::Redis;
 
 use super::{lift, repository};
-use crate::cleanup::{Batch, Pass};
+use crate::cleanup::{Batch, Pass, PassedOver};
 use crate::{Result, Stores};
 
 /// How often the notes are looked for.
@@ -66,18 +66,31 @@ async fn settle(stores: &Stores, trusted: bool) -> Result<()> {
 
 /// The same for a batch of the notes; how many it had.
 async fn settle_some(stores: &Stores) -> Result<u64> {
-    let notes = repository::list(&stores.db).await?;
+    let notes = repository::list(&stores.db, 0).await?;
     for copy in &notes {
-        lift(&stores.redis, &unique_name(), std::slice::from_ref(&copy.key)).await?;
-        repository::settle(&stores.db, copy).await?;
+        settle_one(stores, copy).await?;
     }
     Ok(notes.len() as u64)
+}
+
+async fn settle_one(stores: &Stores, copy: &repository::StaleCopy) -> Result<()> {
+    lift(&stores.redis, &unique_name(), std::slice::from_ref(&copy.key)).await?;
+    Ok(repository::settle(&stores.db, copy).await?)
 }
 
 /// Notes that nobody has settled, for the clean-up: where no API runs, nobody else does.
 pub(crate) async fn stale_copies(stores: &Stores, pass: Pass) -> Result<Batch> {
     Ok(match pass {
         Pass::Count => Batch::whole(repository::count(&stores.db).await?),
-        Pass::Remove => Batch::of(settle_some(stores).await?, repository::BATCH),
+        Pass::Remove(slice) => {
+            let copies = repository::list(&stores.db, slice.skip()).await?;
+            let mut passed_over = PassedOver::default();
+            for copy in &copies {
+                if let Err(error) = settle_one(stores, copy).await {
+                    passed_over.note(&copy.key, error)?;
+                }
+            }
+            Batch::of_items(copies.len(), repository::BATCH, passed_over)
+        }
     })
 }

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{LiveLink, ShareLink};
+use crate::cleanup::{BATCH, Slice};
 use crate::files::blobs::Standing;
 use crate::page::PageRequest;
 
@@ -144,12 +145,13 @@ pub(super) async fn count_expired(db: &PgPool, before: OffsetDateTime) -> sqlx::
     named("share_links.count_expired", query.fetch_one(db)).await
 }
 
-pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, batch: i64) -> sqlx::Result<u64> {
+pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, slice: Slice) -> sqlx::Result<u64> {
     let query = sqlx::query!(
         "DELETE FROM share_links WHERE id IN
-             (SELECT id FROM share_links WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+             (SELECT id FROM share_links WHERE expires_at < $1 ORDER BY expires_at, id LIMIT $2 OFFSET $3 FOR UPDATE SKIP LOCKED)",
         before,
-        batch,
+        slice.limit(BATCH),
+        slice.skip(),
     );
     Ok(named("share_links.remove_expired", query.execute(db)).await?.rows_affected())
 }
