@@ -1,6 +1,7 @@
 //! The stores that every capability reads and writes, in one cheaply cloned value.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use plinth_object_store::{AccessKey, Connection, Encryption, ObjectStore};
 use plinth_platform::antivirus::Antivirus;
@@ -22,6 +23,8 @@ pub struct Stores {
     pub keys: Arc<dyn KeyService>,
     pub antivirus: Antivirus,
     pub clock: Clock,
+    /// How long a mail is sent again.
+    pub mails_retried_for: Duration,
 }
 
 impl Stores {
@@ -35,6 +38,7 @@ impl Stores {
             keys: LocalKeys::service(settings.files.master_keys.as_ref(), &root),
             antivirus: Antivirus::new(&settings.clamav),
             clock: Clock::default(),
+            mails_retried_for: settings.smtp.retry_for.0,
         })
     }
 

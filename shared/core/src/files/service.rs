@@ -14,8 +14,7 @@ use super::blobs::usage;
 use super::blobs::{self, Available, Transfers, release};
 use super::upload::Purpose;
 use super::{
-    Bounds, BrokenContent, Content, Download, Limits, ListRequest, Unlocked, Upload, Usage, listing,
-    repository, trash,
+    Bounds, Content, Download, Limits, ListRequest, Unlocked, Upload, Usage, listing, repository, trash,
 };
 use crate::page::Page;
 use crate::unit::Unit;
@@ -176,10 +175,7 @@ impl Files {
 
     /// The bytes of a download. What is wrong with the first of them is told at once.
     pub async fn open(&self, content: Unlocked, range: Option<ByteRange>) -> Result<Download> {
-        blobs::open(&self.stores.objects, content.0, range).await.map_err(|error| match error {
-            BrokenContent::Object(error) => error.into(),
-            other => Error::internal(other),
-        })
+        blobs::open(&self.stores.objects, content.0, range).await.map_err(Error::from)
     }
 
     /// Where the object store itself gives these bytes, described so, for a minute. `None` where they are sealed, or are

@@ -1,5 +1,7 @@
 //! A job enters the ledger in the transaction of the write that asks for it.
 
+use std::time::Duration;
+
 use plinth_domain::id::{JobId, UserId};
 use plinth_domain::job::JobPayload;
 use plinth_platform::database::{PgPool, named};
@@ -13,6 +15,8 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewJob<'a> {
     pub(crate) at: OffsetDateTime,
+    /// How long an attempt may begin.
+    pub(crate) deadline: Duration,
     /// W3C trace context of whoever asks.
     pub(crate) traceparent: Option<&'a str>,
     pub(crate) user: Option<UserId>,
@@ -43,7 +47,7 @@ pub(crate) async fn insert<J: JobPayload>(
         J::VERSION,
         J::MAX_ATTEMPTS,
         J::PRIORITY.rank(),
-        J::DEADLINE.as_secs_f64(),
+        new.deadline.as_secs_f64(),
         new.traceparent,
         new.user.map(|user| user.0),
         new.at,
@@ -74,7 +78,7 @@ pub(crate) async fn insert_all<J: JobPayload>(
         J::VERSION,
         J::MAX_ATTEMPTS,
         J::PRIORITY.rank(),
-        J::DEADLINE.as_secs_f64(),
+        new.deadline.as_secs_f64(),
         new.traceparent,
         new.user.map(|user| user.0),
         new.at,

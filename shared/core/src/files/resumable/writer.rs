@@ -203,7 +203,7 @@ impl Writer {
             segments: self.segments.clone(),
             etag: None,
         };
-        blobs::content_type(&self.stores.objects, source).await.map_err(Error::internal)
+        Ok(blobs::content_type(&self.stores.objects, source).await?)
     }
 
     /// Whether somebody made the object before.
@@ -311,11 +311,11 @@ impl Writer {
         let size = self.upload.position - self.in_parts();
         let source =
             Source { object_key: name, size, chunks: Some(Arc::new(chunks)), segments: vec![0], etag: None };
-        let mut stream = blobs::open(&self.stores.objects, source, None).await.map_err(Error::internal)?;
+        let mut stream = blobs::open(&self.stores.objects, source, None).await?;
         if size > CHUNK as u64 {
             self.part.make_room(&self.transfer).await;
         }
-        while let Some(mut bytes) = stream.try_next().await.map_err(Error::internal)? {
+        while let Some(mut bytes) = stream.try_next().await? {
             self.part.fill(&mut bytes);
         }
         Ok(())
