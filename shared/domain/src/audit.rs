@@ -113,6 +113,8 @@ actions! {
     ShareLinkRefused = "share_link.refused",
     NotificationDelivered = "notification.delivered",
     Reconciled = "files.reconciled",
+    /// An operator said that this database and this bucket belong together.
+    BucketAdopted = "files.bucket_adopted",
     KeysRewrapped = "files.keys_rewrapped",
     CleanedUp = "cleanup.finished",
     JobRetried = "job.retried",
