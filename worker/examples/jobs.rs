@@ -337,7 +337,7 @@ impl Bed {
         // As autovacuum and the checkpointer would do in the time in which so many come.
         sqlx::query("VACUUM (ANALYZE) jobs").execute(&mut *connection).await?;
         sqlx::query("CHECKPOINT").execute(&mut *connection).await?;
-        Ok(connection.close().await?)
+        Ok(())
     }
 
     async fn window(&self) -> Result<usize> {

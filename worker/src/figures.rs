@@ -21,6 +21,9 @@ const TURN: Duration = Duration::from_millis(9_500);
 /// What was counted is believed for so long.
 const KEPT: Duration = Duration::from_secs(30);
 
+/// Where workers find what another one has counted.
+const COUNTED: &str = "jobs:backlog";
+
 /// What tells.
 pub(crate) struct Figures {
     pub ledger: Ledger,
@@ -49,20 +52,37 @@ impl Figures {
     }
 
     async fn look(&self) -> anyhow::Result<Backlog> {
-        let ours = turn::take(&self.redis, "jobs:count", TURN).await?;
-        let key = self.redis.key("jobs:backlog");
-        if !ours {
-            let mut get = redis::cmd("GET");
-            get.arg(&key);
-            if let Some(text) = self.redis.command::<Option<String>>("jobs.backlog", &get).await? {
-                return Ok(serde_json::from_str(&text)?);
+        match self.counted_by_another().await {
+            Ok(Some(backlog)) => return Ok(backlog),
+            Ok(None) => {}
+            // Without Redis each worker counts for itself: figures that stand still would hide what waits meanwhile.
+            Err(error) => {
+                tracing::debug!(
+                    error = causes::told(error.as_ref()),
+                    "Redis does not say whose turn it is to count"
+                );
+                return Ok(self.ledger.backlog().await?);
             }
         }
         let backlog = self.ledger.backlog().await?;
         let mut set = redis::cmd("SET");
-        set.arg(&key).arg(serde_json::to_string(&backlog)?).arg("EX").arg(KEPT.as_secs());
-        self.redis.command::<()>("jobs.keep_backlog", &set).await?;
+        let key = self.redis.key(COUNTED);
+        set.arg(key).arg(serde_json::to_string(&backlog)?).arg("EX").arg(KEPT.as_secs());
+        if let Err(error) = self.redis.command::<()>("jobs.keep_backlog", &set).await {
+            tracing::debug!(%error, "what was counted could not be kept for the other workers");
+        }
         Ok(backlog)
+    }
+
+    /// What another worker has counted; `None` if it is this one's turn.
+    async fn counted_by_another(&self) -> anyhow::Result<Option<Backlog>> {
+        if turn::take(&self.redis, "jobs:count", TURN).await? {
+            return Ok(None);
+        }
+        let mut get = redis::cmd("GET");
+        get.arg(self.redis.key(COUNTED));
+        let text = self.redis.command::<Option<String>>("jobs.backlog", &get).await?;
+        Ok(text.as_deref().map(serde_json::from_str).transpose()?)
     }
 
     fn tell(&self, backlog: &Backlog) {
@@ -72,6 +92,9 @@ impl Figures {
         }
         for others in &backlog.others {
             metrics::others(&others.queue, &others.state, others.jobs);
+        }
+        for queue in Queue::ALL {
+            metrics::paused(queue, backlog.paused.iter().any(|paused| paused == queue.as_str()));
         }
         for (queue, pace) in &self.queues {
             let of_queue = backlog.due.iter().filter(|due| due.queue == queue.as_str());

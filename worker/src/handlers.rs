@@ -6,9 +6,9 @@ use plinth_core::Stores;
 use plinth_core::auth::{EmailChanges, PasswordResets, SecurityNotices, Verification};
 use plinth_core::cleanup::Kept;
 use plinth_core::files::{
-    DirectVerification, Files, Limits, Processing, Purge, Resumables, Scans, Stripping,
+    DirectVerification, Files, Limits, Owners, Processing, Purge, Resumables, Scans, Stripping,
 };
-use plinth_core::jobs::SentMails;
+use plinth_core::jobs::{OutagePauses, SentMails};
 use plinth_core::notifications::Inbox;
 use plinth_domain::job::{
     CleanUp, DeliverNotification, FinishUpload, MakeThumbnails, PurgeBlob, ReconcileFiles,
@@ -30,6 +30,7 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
         notices: SecurityNotices::new(stores, settings.auth.email_undo_lifetime),
         mailer: Mailer::new(&settings.smtp)?,
         sent: SentMails::new(stores),
+        pauses: OutagePauses::new(stores),
         per_domain: settings.smtp.per_domain.0,
         product: email::Product {
             name: settings.general.product_name.clone(),
@@ -37,12 +38,17 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
         },
     });
     let processing = Processing::new(stores, &settings.files.presets);
-    let studio =
-        files::Studio { processing: processing.clone(), darkroom: files::Darkroom::beside_this_program()? };
-    let remaking = studio.clone();
+    let share =
+        files::OwnerShare { owners: Owners::new(stores), per_owner: settings.worker.files_per_owner.0 };
+    let studio = files::Studio {
+        processing: processing.clone(),
+        darkroom: files::Darkroom::beside_this_program()?,
+        share: share.clone(),
+    };
+    let (remaking, stripper, scanning) = (studio.clone(), studio.clone(), share.clone());
     let purge = Purge::new(stores);
     let scans = Scans::new(stores, &settings.files.presets);
-    let (stripping, darkroom) = (Stripping::new(stores, &settings.files.presets), studio.darkroom.clone());
+    let stripping = Stripping::new(stores, &settings.files.presets);
     let stored = Files::new(stores, Limits::of(&settings.files), &settings.files.presets);
     let verification = DirectVerification::new(stores, &stored);
     let uploads = Resumables::new(stores, &stored);
@@ -50,7 +56,10 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
     let kept = Kept::of(settings);
     // It ends by itself, with a report, before it would be stopped.
     let within = settings.worker.job_timeout * 4 / 5;
-    let abandoned_after = settings.files.abandoned_after;
+    let ages = reconcile::files::Ages {
+        abandoned_after: settings.files.abandoned_after,
+        orphans_kept: settings.files.orphans_kept.0,
+    };
     let (stores, compared) = (stores.clone(), stores.clone());
     Ok(mails(Registry::default(), post)
         .with(move |job: MakeThumbnails, attempt| files::thumbnails::make(studio.clone(), job, attempt))
@@ -58,19 +67,17 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
         .with(move |job: RegenerateVariants, attempt| {
             files::regeneration::walk(processing.clone(), job, attempt, within)
         })
-        .with(move |job: ScanBlob, _| files::scan::ask(scans.clone(), job))
+        .with(move |job: ScanBlob, attempt| files::scan::ask(scans.clone(), scanning.clone(), job, attempt))
         .with(move |job: StripMetadata, attempt| {
-            files::stripping::strip(stripping.clone(), darkroom.clone(), job, attempt)
+            files::stripping::strip(stripping.clone(), stripper.clone(), job, attempt)
         })
         .with(move |job: VerifyDirectUpload, attempt| {
-            files::verification::verify(verification.clone(), job, attempt)
+            files::verification::verify(verification.clone(), share.clone(), job, attempt)
         })
         .with(move |job: FinishUpload, _| files::finish::finish(uploads.clone(), job))
         .with(move |job: PurgeBlob, _| files::purge::remove(purge.clone(), job))
         .with(move |job: DeliverNotification, _| notifications::deliver::put(inbox.clone(), job))
-        .with(move |job: ReconcileFiles, _| {
-            reconcile::files::compare(compared.clone(), job, abandoned_after, within)
-        })
+        .with(move |job: ReconcileFiles, _| reconcile::files::compare(compared.clone(), job, ages, within))
         .with(move |_: CleanUp, _| cleanup::expired::remove(stores.clone(), kept, within)))
 }
 

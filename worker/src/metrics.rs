@@ -53,8 +53,24 @@ static OLDEST: LazyLock<GaugeVec> = LazyLock::new(|| {
 static OTHERS: LazyLock<GaugeVec> = LazyLock::new(|| {
     gauge(
         "plinth_jobs_in_state",
-        "Jobs that run, are parked, or are dead, up to 100,000.",
+        "Jobs that run, are retried later, are parked, or are dead, up to 100,000.",
         &["queue", "state"],
+    )
+});
+
+static PAUSED: LazyLock<GaugeVec> = LazyLock::new(|| {
+    gauge(
+        "plinth_queue_paused",
+        "1 while nothing is taken from a queue: an administrator has paused it, or what its jobs need is away.",
+        &["queue"],
+    )
+});
+
+static PASSED_OVER: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "plinth_batch_items_passed_over_total",
+        "Items that the clean-up or the reconciliation could not deal with and passed over.",
+        &["kind"],
     )
 });
 
@@ -63,6 +79,14 @@ static BACKLOG: LazyLock<GaugeVec> = LazyLock::new(|| {
         "plinth_queue_backlog_seconds",
         "What one worker such as this would need for all that is due: divide by what may wait to get the workers wanted.",
         &["queue"],
+    )
+});
+
+static PICTURE_CRASHES: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "plinth_picture_process_crashes_total",
+        "Processes that make pictures and crashed, by signal: faults of this release, not of the files.",
+        &["signal"],
     )
 });
 
@@ -102,6 +126,18 @@ pub fn dispatched(queue: Queue, jobs: u64) {
 
 pub fn source_failed(queue: Queue) {
     SOURCE_FAILURES.with_label_values(&[queue.as_str()]).inc();
+}
+
+pub fn picture_process_crashed(signal: &str) {
+    PICTURE_CRASHES.with_label_values(&[signal]).inc();
+}
+
+pub fn paused(queue: Queue, is_paused: bool) {
+    PAUSED.with_label_values(&[queue.as_str()]).set(f64::from(u8::from(is_paused)));
+}
+
+pub fn passed_over(kind: &str, items: u64) {
+    PASSED_OVER.with_label_values(&[kind]).inc_by(items);
 }
 
 /// Kinds and states that nobody is in any more shall not be told for ever.

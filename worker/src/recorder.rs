@@ -87,6 +87,9 @@ fn conclude(job: &ClaimedJob, outcome: Outcome) -> Result<HowItEnded, &'static s
         Outcome::Cancelled => HowItEnded::Cancelled,
         Outcome::NotOurs(reason) => HowItEnded::Postponed { reason, wait: ELSEWHERE },
         Outcome::Failed(Failure::Transient(error)) => again(job, told(error), false),
+        Outcome::Failed(Failure::PutOff { error, backoff }) => {
+            HowItEnded::PutOff { error: told(error), wait: backoff.draw(job.age) }
+        }
         Outcome::Failed(Failure::Permanent(error)) => HowItEnded::Dead { error: told(error) },
         Outcome::Panicked(error) => again(job, error, true),
         Outcome::Failed(Failure::Parked) => {
@@ -114,6 +117,9 @@ fn tell(how: &HowItEnded, took: Duration) {
         HowItEnded::Done => tracing::info!(ms, "job done"),
         HowItEnded::Retried { error, wait, .. } => {
             tracing::warn!(ms, error, ?wait, "job failed and will be tried again");
+        }
+        HowItEnded::PutOff { error, wait } => {
+            tracing::warn!(ms, error, ?wait, "job put off: something that it needs is away");
         }
         HowItEnded::Dead { error } => tracing::error!(ms, error, "job is dead"),
         HowItEnded::HandedBack => tracing::info!(ms, "job handed back: this worker stops"),

@@ -94,6 +94,9 @@ struct Variant {
     size: Option<i64>,
     /// Why it failed.
     reason: Option<String>,
+    /// Whose fault it is that it failed: `unreadable` if the image cannot be made of this file, `internal` if it is an
+    /// error of this service, which operators find among the dead letters.
+    code: Option<String>,
 }
 
 impl From<plinth_domain::file::File> for File {
@@ -127,6 +130,7 @@ impl From<plinth_domain::file::File> for File {
 impl From<plinth_domain::file::Variant> for Variant {
     fn from(variant: plinth_domain::file::Variant) -> Self {
         let (state, reason) = (variant.state.as_str(), variant.reason);
+        let code = variant.failure.map(|failure| failure.as_str().to_owned());
         let rendition = variant.rendition;
         Self {
             preset: variant.preset.to_string(),
@@ -136,6 +140,7 @@ impl From<plinth_domain::file::Variant> for Variant {
             size: rendition.as_ref().map(|made| made.size),
             content_type: rendition.map(|made| made.content_type),
             reason,
+            code,
         }
     }
 }

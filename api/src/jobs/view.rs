@@ -148,10 +148,16 @@ pub(super) struct QueueState {
     paused: bool,
     paused_at: Option<OffsetDateTime>,
     paused_by: Option<Uuid>,
+    /// When workers try again, if they have paused it themselves because what its jobs need does not answer.
+    paused_until: Option<OffsetDateTime>,
+    /// Why they have paused it.
+    pause_reason: Option<String>,
     /// Jobs that are due and that nobody holds.
     due: i64,
     /// Since the oldest of them was due.
     oldest_due_seconds: u64,
+    /// Jobs that have failed or were put off, and are tried again when their time comes.
+    retrying: i64,
     running: i64,
     parked: i64,
     dead: i64,
@@ -159,13 +165,17 @@ pub(super) struct QueueState {
 
 impl From<QueueOverview> for QueueState {
     fn from(queue: QueueOverview) -> Self {
+        let (paused_until, pause_reason) = queue.outage.unzip();
         Self {
             name: queue.queue.as_str().to_owned(),
             paused: queue.paused.is_some(),
             paused_at: queue.paused.map(|(at, _)| at),
             paused_by: queue.paused.and_then(|(_, by)| by).map(|user| user.0),
+            paused_until,
+            pause_reason,
             due: queue.due,
             oldest_due_seconds: queue.oldest.as_secs(),
+            retrying: queue.retrying,
             running: queue.running,
             parked: queue.parked,
             dead: queue.dead,

@@ -141,10 +141,11 @@ async fn suspensions_roles_and_keys_act_at_once_though_redis_refuses_to_note_the
     Refusal::ReadOnly.begin(&house).await;
     let path = format!("/v1/users/{}/suspend", suspended.id);
     let revoked = format!("/v1/me/api-keys/{}", text(&made["api_key"]["id"]));
+    let (reason, nothing) = (json!({ "reason": "spam" }), json!({ "permissions": [] }));
     let (suspend, revoke, role) = tokio::join!(
-        admin.post(&house, &path, &json!({ "reason": "spam" })),
+        admin.post(&house, &path, &reason),
         keyed.delete(&house, &revoked),
-        admin.send(&house, Method::PATCH, "/v1/roles/auditor", &json!({ "permissions": [] })),
+        admin.send(&house, Method::PATCH, "/v1/roles/auditor", &nothing),
     );
     for answer in [&suspend, &revoke, &role] {
         assert!(answer.status.is_success(), "{answer:?}");

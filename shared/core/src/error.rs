@@ -8,6 +8,8 @@ use plinth_object_store::ObjectError;
 use plinth_platform::crypto::HashFailure;
 use plinth_platform::redis::RedisFailure;
 
+use crate::files::BrokenContent;
+
 /// A refusal or a failure.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -77,6 +79,18 @@ impl Error {
         Self::Invalid(vec![Fault { pointer: pointer.to_owned(), rejection }])
     }
 
+    /// Whether a store is away or overloaded: then nothing is wrong with what was asked of it, and everything else that
+    /// needs this store fails alike.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Unavailable { source, .. } => {
+                !matches!(source.downcast_ref::<ObjectError>(), Some(ObjectError::Refused { .. }))
+            }
+            Self::Busy { .. } => true,
+            _ => false,
+        }
+    }
+
     /// A fault of ours with its cause.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(cause.into())
@@ -93,12 +107,7 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_) => true,
-            // The server is stopping or starting, or has no connection left; the statement took longer than it may, or
-            // the client of the transaction was gone for too long.
-            _ => matches!(
-                state.as_deref(),
-                Some("57P01" | "57P02" | "57P03" | "57P05" | "53300" | "57014" | "25P03")
-            ),
+            _ => state.as_deref().is_some_and(is_server_away),
         };
         match state.as_deref() {
             _ if is_away => Self::Unavailable { store: "postgresql", source: error.into() },
@@ -107,6 +116,14 @@ impl From<sqlx::Error> for Error {
             _ => Self::Internal(error.into()),
         }
     }
+}
+
+/// Whether a SQLSTATE says that the server, and not the statement, is the reason: class 08 is a broken connection, 53 want of
+/// connections, memory or disk, 57P a server that stops or starts, 58 its operating system; 25006 is a standby, 57014 a
+/// statement that took longer than it may, 25P03 a transaction whose client was gone for too long.
+fn is_server_away(code: &str) -> bool {
+    ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
+        || ["25006", "57014", "25P03"].contains(&code)
 }
 
 impl From<RedisFailure> for Error {
@@ -124,9 +141,18 @@ impl From<ObjectError> for Error {
             ObjectError::NotFound | ObjectError::PartsLost | ObjectError::Replaced => {
                 Self::Internal(error.into())
             }
-            ObjectError::Failed { .. } | ObjectError::Broken(_) => {
+            ObjectError::Failed { .. } | ObjectError::Refused { .. } | ObjectError::Broken(_) => {
                 Self::Unavailable { store: "object store", source: error.into() }
             }
+        }
+    }
+}
+
+impl From<BrokenContent> for Error {
+    fn from(error: BrokenContent) -> Self {
+        match error {
+            BrokenContent::Object(error) => error.into(),
+            BrokenContent::Tampered(_) | BrokenContent::Cut(_) => Self::Internal(error.into()),
         }
     }
 }

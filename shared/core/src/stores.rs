@@ -1,6 +1,7 @@
 //! The stores that every capability reads and writes, in one cheaply cloned value.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use plinth_object_store::{AccessKey, Connection, Encryption, ObjectStore};
 use plinth_platform::antivirus::Antivirus;
@@ -27,6 +28,8 @@ pub struct Stores {
     pub trust: Trust,
     /// Bounds what unknown callers add to the audit log.
     pub refusals: AnonymousRefusals,
+    /// How long a mail is sent again.
+    pub mails_retried_for: Duration,
 }
 
 impl Stores {
@@ -42,6 +45,7 @@ impl Stores {
             clock: Clock::default(),
             trust: Trust::default(),
             refusals: AnonymousRefusals::default(),
+            mails_retried_for: settings.smtp.retry_for.0,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::id::{ApiKeyId, JobId, SessionId, UserId};
-use plinth_domain::job::JobPayload;
+use plinth_domain::job::{JobPayload, Queue};
 use plinth_platform::crypto::unique_name;
 use plinth_platform::database::Transaction;
 use plinth_platform::telemetry::trace;
@@ -128,7 +128,7 @@ impl Unit {
     /// Asks for a job; it exists if and only if this change is committed.
     pub async fn enqueue<J: JobPayload>(&mut self, job: &J) -> Result<JobId> {
         let traceparent = self.traceparent();
-        let new = self.new_job(traceparent.as_deref());
+        let new = self.new_job::<J>(traceparent.as_deref());
         let note = jobs::repository::insert(&mut self.transaction, job, new).await?;
         self.pushes.push(note);
         Ok(note.job)
@@ -137,7 +137,7 @@ impl Unit {
     /// Asks for a job that is due after this time. Redis is not told: the dispatcher finds it when it is due.
     pub(crate) async fn enqueue_later<J: JobPayload>(&mut self, job: &J, delay: Duration) -> Result<()> {
         let traceparent = self.traceparent();
-        let new = NewJob { delay, ..self.new_job(traceparent.as_deref()) };
+        let new = NewJob { delay, ..self.new_job::<J>(traceparent.as_deref()) };
         jobs::repository::insert(&mut self.transaction, job, new).await?;
         Ok(())
     }
@@ -145,7 +145,7 @@ impl Unit {
     /// Asks for a job that somebody else than the actor may watch.
     pub(crate) async fn enqueue_for<J: JobPayload>(&mut self, user: UserId, job: &J) -> Result<JobId> {
         let traceparent = self.traceparent();
-        let new = NewJob { user: Some(user), ..self.new_job(traceparent.as_deref()) };
+        let new = NewJob { user: Some(user), ..self.new_job::<J>(traceparent.as_deref()) };
         let note = jobs::repository::insert(&mut self.transaction, job, new).await?;
         self.pushes.push(note);
         Ok(note.job)
@@ -154,7 +154,7 @@ impl Unit {
     /// The same for several jobs of a kind, in one statement.
     pub async fn enqueue_all<J: JobPayload>(&mut self, jobs: &[J]) -> Result<()> {
         let traceparent = self.traceparent();
-        let new = self.new_job(traceparent.as_deref());
+        let new = self.new_job::<J>(traceparent.as_deref());
         let notes = jobs::repository::insert_all(&mut self.transaction, jobs, new).await?;
         self.pushes.extend(notes);
         Ok(())
@@ -169,8 +169,12 @@ impl Unit {
         trace::current_traceparent().or_else(|| self.origin.traceparent.clone())
     }
 
-    fn new_job<'a>(&self, traceparent: Option<&'a str>) -> NewJob<'a> {
-        NewJob { at: self.at, traceparent, user: self.origin.actor, delay: Duration::ZERO }
+    fn new_job<'a, J: JobPayload>(&self, traceparent: Option<&'a str>) -> NewJob<'a> {
+        let deadline = match J::QUEUE {
+            Queue::Email => self.stores.mails_retried_for,
+            Queue::Files | Queue::Notifications | Queue::Cleanup => J::DEADLINE,
+        };
+        NewJob { at: self.at, deadline, traceparent, user: self.origin.actor, delay: Duration::ZERO }
     }
 
     /// The account, or what it may do, changes: its hot copy is not to be trusted.

@@ -190,6 +190,8 @@ actions! {
     NotificationDelivered = "notification.delivered",
     /// `plinth-worker reconcile` compared the object store with the database; what it found.
     Reconciled = "files.reconciled",
+    /// An operator said that this database and this bucket belong together.
+    BucketAdopted = "files.bucket_adopted",
     /// The keys of blobs were wrapped with the newest master key.
     KeysRewrapped = "files.keys_rewrapped",
     /// A clean-up ended; what it removed.

@@ -110,6 +110,11 @@ states! {
 }
 
 states! {
+    /// Whose fault it is that there is no derived image: the file's, or ours.
+    VariantFailure { Unreadable = "unreadable", Internal = "internal" }
+}
+
+states! {
     /// What a scanner for viruses says of bytes.
     ScanState {
         Unscanned = "unscanned", Pending = "pending", Clean = "clean", Infected = "infected", TooLarge = "too_large",
@@ -213,6 +218,8 @@ pub struct Variant {
     pub rendition: Option<Rendition>,
     /// Why it failed, in words for the owner.
     pub reason: Option<String>,
+    /// Absent where an older release wrote that it failed.
+    pub failure: Option<VariantFailure>,
 }
 
 /// The bytes of a finished variant, as they are stored.

@@ -97,7 +97,8 @@ pub trait JobPayload: Serialize + DeserializeOwned + Send + Sync {
     const PRIORITY: Priority = Priority::Normal;
     /// How long one attempt may take, where that is less than the settings allow.
     const TIMEOUT: Option<Duration> = None;
-    /// How long after it was asked for an attempt may still begin.
+    /// How long after it was asked for an attempt may still begin, also where each was put off by an outage. For mails the
+    /// settings say it.
     const DEADLINE: Duration = DEADLINE;
 }
 
@@ -121,7 +122,6 @@ impl JobPayload for SendVerificationMail {
     const MAX_ATTEMPTS: i16 = 10;
     /// Somebody sits and waits for it.
     const PRIORITY: Priority = Priority::High;
-    const DEADLINE: Duration = Duration::from_hours(24);
 }
 
 /// Send that mail again to the unverified account of this address. Only releases without registrations ask for it.
@@ -137,7 +137,6 @@ impl JobPayload for ResendVerificationMail {
     const MAX_ATTEMPTS: i16 = 10;
     /// Somebody sits and waits for it.
     const PRIORITY: Priority = Priority::High;
-    const DEADLINE: Duration = Duration::from_hours(24);
 }
 
 /// Send the mail with which whoever has this address, if anybody, chooses another password.
@@ -153,7 +152,6 @@ impl JobPayload for SendPasswordResetMail {
     const MAX_ATTEMPTS: i16 = 10;
     /// Somebody sits and waits for it.
     const PRIORITY: Priority = Priority::High;
-    const DEADLINE: Duration = Duration::from_hours(24);
 }
 
 /// Send the mail that proves an account's new address, unless somebody else has it.
@@ -170,7 +168,6 @@ impl JobPayload for SendEmailChangeMail {
     const MAX_ATTEMPTS: i16 = 10;
     /// Somebody sits and waits for it.
     const PRIORITY: Priority = Priority::High;
-    const DEADLINE: Duration = Duration::from_hours(24);
 }
 
 /// Tell the owner of an account what happened to how he logs in.
@@ -198,8 +195,7 @@ impl JobPayload for ScanBlob {
     const KIND: &'static str = "files.scan";
     const QUEUE: Queue = Queue::Files;
     const VERSION: i16 = 1;
-    /// About two days of a scanner that is away.
-    const MAX_ATTEMPTS: i16 = 400;
+    const MAX_ATTEMPTS: i16 = 10;
     /// The file is of no use to its owner before.
     const PRIORITY: Priority = Priority::High;
 }

@@ -60,6 +60,9 @@ pub enum ObjectError {
     Replaced,
     #[error("the object store failed at {operation}: {message}")]
     Failed { operation: &'static str, message: String },
+    /// The store answered that it will not do this, for example because of its policy. Others may go well.
+    #[error("the object store refused {operation}: {message}")]
+    Refused { operation: &'static str, message: String },
     #[error("the object's bytes broke off: {0}")]
     Broken(#[source] aws_sdk_s3::primitives::ByteStreamError),
 }
@@ -426,6 +429,15 @@ where
         Some("NoSuchKey" | "NotFound") => ObjectError::NotFound,
         Some("InvalidPart" | "InvalidPartOrder" | "NoSuchUpload") => ObjectError::PartsLost,
         Some("PreconditionFailed") => ObjectError::Replaced,
-        _ => ObjectError::Failed { operation, message: DisplayErrorContext(&error).to_string() },
+        _ => {
+            let message = DisplayErrorContext(&error).to_string();
+            let status = error.raw_response().map(|response| response.status().as_u16());
+            match status {
+                Some(400..=499) if !matches!(status, Some(408 | 429)) => {
+                    ObjectError::Refused { operation, message }
+                }
+                _ => ObjectError::Failed { operation, message },
+            }
+        }
     }
 }

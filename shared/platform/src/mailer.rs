@@ -1,5 +1,6 @@
 //! Outgoing mail by SMTP, text and HTML in one message.
 
+use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 
@@ -27,13 +28,64 @@ pub enum MailError {
     Server(#[from] lettre::transport::smtp::Error),
 }
 
+/// Whose fault it is that a mail was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailFailure {
+    /// Of this mail, for good: another attempt cannot help (RFC 5321, section 4.2.1: a 5yz reply).
+    Refused,
+    /// Of this mail, for now (a 4yz reply): a full mailbox, greylisting.
+    NotYet,
+    /// Of the server, which takes no mail from us at all: it cannot be reached, or does not let us in.
+    Server,
+    /// The conversation broke off: of the server or of this mail, and perhaps the server has the mail.
+    BrokeOff,
+}
+
+/// Replies that are about the service or about the login, and not about a mail (RFC 5321, 4.2.3; RFC 4954, 6).
+const SERVICE_REPLIES: [&str; 6] = ["421", "454", "530", "534", "535", "538"];
+
 impl MailError {
-    /// Whether another attempt cannot help (RFC 5321, section 4.2.1: a 5yz reply).
-    pub fn is_permanent(&self) -> bool {
-        match self {
-            Self::Address(_) | Self::Message(_) => true,
-            Self::Server(error) => error.is_permanent(),
+    /// Whose fault it is.
+    pub fn failure(&self) -> MailFailure {
+        let error = match self {
+            Self::Address(_) | Self::Message(_) => return MailFailure::Refused,
+            Self::Server(error) => error,
+        };
+        if let Some(code) = error.status() {
+            let is_about_service = SERVICE_REPLIES.contains(&code.to_string().as_str());
+            return match error.is_permanent() {
+                _ if is_about_service => MailFailure::Server,
+                true => MailFailure::Refused,
+                false => MailFailure::NotYet,
+            };
         }
+        // The kinds of lettre's errors are private; their words are pinned by tests.
+        let words = error.to_string();
+        if error.is_client() && (words.contains("SMTPUTF8") || words.contains("8BITMIME")) {
+            return MailFailure::Refused;
+        }
+        if error.is_client() || error.is_tls() || words.starts_with("Connection error") {
+            return MailFailure::Server;
+        }
+        MailFailure::BrokeOff
+    }
+}
+
+/// Says that no person wrote the mail, so that no vacation notice answers it (RFC 3834).
+#[derive(Debug, Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".to_owned())
     }
 }
 
@@ -58,9 +110,75 @@ impl Mailer {
             .from(self.from.clone())
             .to(Mailbox::new(None, mail.to.parse()?))
             .subject(mail.subject)
+            .header(AutoSubmitted)
             .message_id(Some(format!("<{}@{}>", mail.id, self.from.email.domain())))
             .multipart(MultiPart::alternative_plain_html(mail.text, mail.html))?;
         self.transport.send(message).await?;
         Ok(())
+    }
+
+    /// Whether the server takes a connection and answers on it.
+    pub async fn answers(&self) -> bool {
+        matches!(self.transport.test_connection().await, Ok(true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn mailer(url: String) -> Mailer {
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&url).expect("a URL").build();
+        Mailer { transport, from: "a@example.org".parse().expect("an address") }
+    }
+
+    fn mail() -> Mail {
+        let text = String::from("x");
+        Mail {
+            to: "b@example.org".to_owned(),
+            subject: text.clone(),
+            text: text.clone(),
+            html: text,
+            id: "1".to_owned(),
+        }
+    }
+
+    /// A server that answers the first command that begins so with this reply, or goes away without one.
+    fn server(command: &'static str, reply: Option<&'static str>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("smtp://{}", listener.local_addr().expect("is bound"));
+        std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("a client");
+            let mut lines = BufReader::new(socket.try_clone().expect("a copy")).lines();
+            let _ =
+                write!(socket, "{}\r\n", if command.is_empty() { reply.unwrap_or("") } else { "220 test" });
+            while let Some(Ok(line)) = lines.next() {
+                let reply = if line.starts_with(command) { reply } else { Some("250 ok") };
+                let Some(reply) = reply else { return };
+                let _ = write!(socket, "{reply}\r\n");
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_charged_to_the_mail_or_to_the_server() {
+        let closed = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("is bound");
+        for (url, expected) in [
+            (format!("smtp://{closed}"), MailFailure::Server),
+            (server("", Some("421 closing")), MailFailure::Server),
+            (server("RCPT", Some("421 closing")), MailFailure::Server),
+            (server("MAIL", Some("530 log in first")), MailFailure::Server),
+            (server("RCPT", Some("451 later")), MailFailure::NotYet),
+            (server("RCPT", Some("452 full")), MailFailure::NotYet),
+            (server("RCPT", Some("550 unknown")), MailFailure::Refused),
+            (server("RCPT", None), MailFailure::BrokeOff),
+        ] {
+            let error = mailer(url.clone()).send(mail()).await.expect_err("is not taken");
+            assert_eq!(error.failure(), expected, "{url} {error}");
+        }
     }
 }

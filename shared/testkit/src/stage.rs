@@ -128,6 +128,14 @@ impl Stage {
         wire
     }
 
+    /// Reaches the mail server by a wire that can be cut.
+    pub async fn wire_smtp(&mut self) -> Wire {
+        let server = self.value("PLINTH_SMTP_URL");
+        let wire = Wire::to(server.trim_start_matches("smtp://").trim_end_matches('/').to_owned()).await;
+        self.set("PLINTH_SMTP_URL", &format!("smtp://{}", wire.address));
+        wire
+    }
+
     fn value(&self, name: &str) -> String {
         let found = self.variables.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.clone()).expect("the stage sets it")

@@ -4,9 +4,12 @@ pub mod jobs;
 pub mod keys;
 pub mod queues;
 
+use std::io::Write as _;
+
 use plinth_core::Stores;
 use plinth_core::jobs::JobAdministration;
 use plinth_platform::settings::Settings;
+use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -15,6 +18,19 @@ pub(crate) const APPLICATION: &str = "plinth-worker-admin";
 
 fn administration(settings: &Settings) -> anyhow::Result<JobAdministration> {
     Ok(JobAdministration::new(&Stores::new(settings, APPLICATION)?))
+}
+
+/// The report of a batch as a line to print.
+///
+/// # Errors
+/// Items were passed over. The report is printed all the same.
+pub(crate) fn finished(report: &impl Serialize, passed_over: u64) -> anyhow::Result<String> {
+    let line = serde_json::to_string(report)? + "\n";
+    if passed_over == 0 {
+        return Ok(line);
+    }
+    std::io::stdout().write_all(line.as_bytes())?;
+    anyhow::bail!("{passed_over} items failed and were passed over; the log says why")
 }
 
 fn told(at: OffsetDateTime) -> String {

@@ -47,11 +47,14 @@ pub async fn run(settings: Settings, command: Queues) -> anyhow::Result<String> 
 
 fn line(queue: &QueueOverview) -> String {
     let paused = queue.paused.map(|(at, _)| format!(" paused since {}", told(at))).unwrap_or_default();
+    let outage = queue.outage.as_ref().map(|(until, reason)| format!(" until {}: {reason}", told(*until)));
+    let outage = outage.unwrap_or_default();
     format!(
-        "{}: {} due, the oldest for {} s, {} running, {} parked, {} dead{paused}",
+        "{}: {} due, the oldest for {} s, {} retrying, {} running, {} parked, {} dead{paused}{outage}",
         queue.queue,
         queue.due,
         queue.oldest.as_secs(),
+        queue.retrying,
         queue.running,
         queue.parked,
         queue.dead,
@@ -65,6 +68,9 @@ fn object(queue: &QueueOverview) -> Value {
         "paused_by": queue.paused.and_then(|(_, by)| by),
         "due": queue.due,
         "oldest_due_seconds": queue.oldest.as_secs(),
+        "paused_until": queue.outage.as_ref().map(|(until, _)| told(*until)),
+        "pause_reason": queue.outage.as_ref().map(|(_, reason)| reason),
+        "retrying": queue.retrying,
         "running": queue.running,
         "parked": queue.parked,
         "dead": queue.dead,

@@ -10,10 +10,12 @@ use std::sync::LazyLock;
 
 use minijinja::{Environment, UndefinedBehavior, Value};
 use plinth_core::auth::{Asked, EmailChanges, PasswordResets, SecurityNotices, Verification};
-use plinth_core::jobs::{SentMails, Standing};
+use plinth_core::jobs::{OutagePause, OutagePauses, SentMails, Standing};
 use plinth_domain::email::Email;
 use plinth_domain::id::JobId;
-use plinth_platform::mailer::{Mail, MailError, Mailer};
+use plinth_domain::job::Queue;
+use plinth_platform::causes;
+use plinth_platform::mailer::{Mail, MailError, MailFailure, Mailer};
 
 use crate::attempt::Attempt;
 use crate::backoff;
@@ -27,6 +29,7 @@ pub struct Post {
     pub notices: SecurityNotices,
     pub mailer: Mailer,
     pub sent: SentMails,
+    pub pauses: OutagePauses,
     /// Mails to one domain that are sent at once, in the whole fleet.
     pub per_domain: u32,
     pub product: Product,
@@ -42,12 +45,46 @@ impl Post {
         match self.sent.begin(attempt.job).await? {
             Standing::Accepted => return Ok(()),
             Standing::Uncertain => {
-                tracing::warn!("the mail may be sent again: nobody knows how its last sending ended");
+                tracing::warn!("the mail may be sent twice: its last sending broke off");
             }
             Standing::New => {}
         }
-        self.mailer.send(mail).await.map_err(not_sent)?;
+        if let Err(error) = self.mailer.send(mail).await {
+            return Err(self.not_sent(attempt.job, error).await?);
+        }
         self.write_down(attempt.job).await;
+        Ok(())
+    }
+
+    /// What a mail that was not taken means for its job, and for the queue.
+    async fn not_sent(&self, job: JobId, error: MailError) -> plinth_core::Result<Failure> {
+        let failure = error.failure();
+        if failure != MailFailure::BrokeOff {
+            self.sent.refused(job).await?;
+        }
+        Ok(match failure {
+            MailFailure::Refused => Failure::permanent(error),
+            MailFailure::NotYet => later(error),
+            // A recipient whose server is slow breaks off its own mails only.
+            MailFailure::BrokeOff if self.mailer.answers().await => later(error),
+            MailFailure::BrokeOff | MailFailure::Server => {
+                self.pause(&error).await?;
+                later(error)
+            }
+        })
+    }
+
+    /// The server takes nothing from anybody: mails wait for it in the queue, and are not tried one after the other.
+    async fn pause(&self, error: &MailError) -> plinth_core::Result<()> {
+        let reason = causes::told(error);
+        if let Some(OutagePause { number, length }) = self.pauses.begin(Queue::Email, &reason).await? {
+            tracing::error!(
+                error = reason,
+                number,
+                ?length,
+                "the mail server takes no mails; the queue is paused"
+            );
+        }
         Ok(())
     }
 
@@ -118,9 +155,9 @@ fn compose(
     })
 }
 
-/// A refusal for good (5yz) goes to the dead letters; anything else is tried again.
-fn not_sent(error: MailError) -> Failure {
-    if error.is_permanent() { Failure::permanent(error) } else { error.into() }
+/// Tried again until the deadline of mails; the attempt is not counted.
+fn later(error: MailError) -> Failure {
+    Failure::PutOff { error: error.into(), backoff: backoff::MAIL }
 }
 
 /// The mail as core knows it.

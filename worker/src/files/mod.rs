@@ -7,6 +7,7 @@ pub mod purge;
 pub mod regeneration;
 pub mod scan;
 pub mod scan_command;
+mod share;
 pub mod strip_command;
 pub mod stripping;
 mod studio;
@@ -14,5 +15,6 @@ pub mod thumbnails;
 pub mod variants;
 pub mod verification;
 
-pub use darkroom::{Breakdown, Darkroom};
+pub use darkroom::{Breakdown, Crash, Darkroom};
+pub use share::OwnerShare;
 pub use studio::Studio;

@@ -29,6 +29,8 @@ struct Report {
     unscanned: u64,
     /// Files' contents that became available unscanned.
     waived: u64,
+    /// Files' contents for which that failed; the log says why.
+    passed_over: u64,
 }
 
 /// Does it; the line to print.
@@ -37,16 +39,20 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<S
     let scans = Scans::new(&stores, &settings.files.presets);
     let mut report = Report::default();
     if arguments.waive {
-        report.waived = scans.waive().await?;
+        let waived = scans.waive().await?;
+        (report.waived, report.passed_over) = (waived.done, waived.passed_over);
     } else {
         anyhow::ensure!(
             stores.antivirus.clamd().is_some(),
             "PLINTH_CLAMAV_ADDRESS is not set: nobody would scan"
         );
-        report.asked_again = scans.ask_again().await?;
+        let again = scans.ask_again().await?;
+        (report.asked_again, report.passed_over) = (again.done, again.passed_over);
         if arguments.unscanned {
-            report.unscanned = scans.ask_for_unscanned().await?;
+            let unscanned = scans.ask_for_unscanned().await?;
+            report.unscanned = unscanned.done;
+            report.passed_over += unscanned.passed_over;
         }
     }
-    Ok(serde_json::to_string(&report)? + "\n")
+    crate::commands::finished(&report, report.passed_over)
 }

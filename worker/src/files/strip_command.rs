@@ -22,15 +22,20 @@ struct Report {
     /// Pictures that wait for it and that nobody was about to strip.
     asked_again: u64,
     kept: u64,
+    /// Pictures for which that failed; the log says why.
+    passed_over: u64,
 }
 
 /// Does it; the line to print.
 pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<String> {
     let stores = Stores::new(settings, APPLICATION)?;
     let stripping = Stripping::new(&stores, &settings.files.presets);
-    let mut report = Report { asked_again: stripping.ask_again().await?, kept: 0 };
+    let again = stripping.ask_again().await?;
+    let mut report = Report { asked_again: again.done, kept: 0, passed_over: again.passed_over };
     if arguments.kept {
-        report.kept = stripping.ask_for_kept().await?;
+        let kept = stripping.ask_for_kept().await?;
+        report.kept = kept.done;
+        report.passed_over += kept.passed_over;
     }
-    Ok(serde_json::to_string(&report)? + "\n")
+    crate::commands::finished(&report, report.passed_over)
 }

@@ -5,17 +5,31 @@ use plinth_domain::job::{JobPayload as _, StripMetadata};
 use plinth_pictures::protocol::MAX_SOURCE;
 use plinth_pictures::{Stripped, Unreadable};
 
-use super::{Breakdown, Darkroom};
+use super::{Breakdown, Darkroom, Studio};
 use crate::attempt::Attempt;
-use crate::outcome::Done;
+use crate::outcome::{Done, Failure};
+
+/// Attempts at a picture at which the process crashes each time.
+const CRASHES: i16 = 3;
 
 /// A picture from which it cannot be taken is no failed job: nobody gets it, and its owner finds the reason. In the last of
-/// all attempts, so is one whose process is always ended from outside, as systems do whose memory runs out.
-pub async fn strip(stripping: Stripping, darkroom: Darkroom, job: StripMetadata, attempt: Attempt) -> Done {
+/// all attempts, so is one whose process is always ended from outside, as systems do whose memory runs out. Where the
+/// process itself crashes, the fault is ours: the picture waits, and the job is a dead letter.
+pub async fn strip(
+    stripping: Stripping,
+    Studio { darkroom, share, .. }: Studio,
+    job: StripMetadata,
+    attempt: Attempt,
+) -> Done {
+    share.take_for_blob(&attempt, job.blob_id).await?;
     let Some(picture) = stripping.find(job.blob_id).await? else { return Ok(()) };
     let stripped = match develop(&stripping, &darkroom, &picture).await? {
         Err(Breakdown::Killed(_)) if attempt.number >= StripMetadata::MAX_ATTEMPTS => {
             Err(Unreadable::TooMuchMemory)
+        }
+        // What is not stripped stays pending: it may succeed with another release, and must not be given out before.
+        Err(breakdown @ Breakdown::Crashed(_)) if attempt.number >= CRASHES => {
+            return Err(Failure::permanent(breakdown));
         }
         stripped => stripped?,
     };

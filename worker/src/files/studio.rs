@@ -1,28 +1,34 @@
 //! From a stored file to what is kept of it: what both kinds of jobs that make images do.
 
-use plinth_core::files::{Made, Processing, Source, Tell};
+use plinth_core::files::{Made, Processing, Reason, Source, Tell};
+use plinth_domain::picture::Picture;
 use plinth_domain::preset::{Preset, PresetName, Recipe};
 use plinth_pictures::protocol::MAX_SOURCE;
 use plinth_pictures::{Developed, Rendered, Unreadable};
 
-use super::{Breakdown, Darkroom};
+use super::{Breakdown, Crash, Darkroom, OwnerShare};
 use crate::attempt::Attempt;
-use crate::outcome::Done;
+use crate::outcome::{Done, Failure};
 
 /// How far a job is, of 100, when its images are made and not yet kept.
 const DEVELOPED: u8 = 80;
+
+/// Attempts at an image at which the process crashes each time.
+const CRASHES: i16 = 3;
 
 /// What the handlers need. Clones share the memory budget.
 #[derive(Clone)]
 pub struct Studio {
     pub processing: Processing,
     pub darkroom: Darkroom,
+    pub share: OwnerShare,
 }
 
 impl Studio {
     /// Makes the images that are due, and that of the preset named `again` in any case. A picture that cannot be read is
     /// no failed job: its owner finds the reason where the image would be. In the last of so many attempts, so is one whose
-    /// process is always ended from outside, as systems do whose memory runs out.
+    /// process is always ended from outside, as systems do whose memory runs out. An image at which the process crashes is
+    /// a fault of ours: it is tried again a few times, then the job is a dead letter, and the other images are there.
     pub(super) async fn make(
         &self,
         source: &Source,
@@ -35,35 +41,119 @@ impl Studio {
         if due.is_empty() {
             return Ok(());
         }
-        let developed = match self.develop(source, &due).await? {
-            Err(Breakdown::Killed(_)) if attempt.number >= attempts => Err(Unreadable::TooMuchMemory),
-            developed => developed?,
+        let developed = match self.develop(source, due).await? {
+            Err((due, Breakdown::Killed(_))) if attempt.number >= attempts => {
+                Results { refused: with(&due, Unreadable::TooMuchMemory), ..Results::default() }
+            }
+            Err((_, breakdown)) => return Err(breakdown.into()),
+            Ok(results) => results,
         };
         attempt.progress(DEVELOPED).await;
-        match developed {
-            Ok(Developed { picture, images }) => {
-                self.processing.keep(source, &picture, made(due, images), tell).await?;
-            }
-            Err(reason) => {
-                tracing::info!(?reason, "no image can be made of the file");
-                self.processing.give_up(source, &due, &reason.to_string(), tell).await?;
-            }
+        let Results { made, refused, crashed } = developed;
+        let tell_made = if crashed.is_empty() { tell } else { Tell::Nobody };
+        if let Some((picture, images)) = made {
+            self.processing.keep(source, &picture, images, tell_made).await?;
         }
-        Ok(())
+        for (reason, presets) in by_reason(refused) {
+            tracing::info!(?reason, "no image can be made of the file");
+            let reason = Reason::Unreadable(reason.to_string());
+            self.processing.give_up(source, &presets, &reason, tell).await?;
+        }
+        let Some((presets, crash)) = crashed.split() else { return Ok(()) };
+        if attempt.number < CRASHES {
+            return Err(Breakdown::Crashed(crash).into());
+        }
+        self.processing.give_up(source, &presets, &Reason::Internal, tell).await?;
+        Err(Failure::permanent(Breakdown::Crashed(crash)))
     }
 
+    /// All images in one process; each in a process of its own where one of them may be to blame for the end of all.
     async fn develop(
         &self,
         source: &Source,
-        due: &[Preset],
-    ) -> plinth_core::Result<Result<Result<Developed, Unreadable>, Breakdown>> {
+        due: Vec<Preset>,
+    ) -> plinth_core::Result<Result<Results, (Vec<Preset>, Breakdown)>> {
         if usize::try_from(source.size()).is_ok_and(|size| size > MAX_SOURCE) {
-            return Ok(Ok(Err(Unreadable::TooLarge)));
+            return Ok(Ok(Results { refused: with(&due, Unreadable::TooLarge), ..Results::default() }));
         }
         let bytes = self.processing.read(source).await?;
         let recipes: Vec<Recipe> = due.iter().map(|preset| preset.recipe).collect();
-        Ok(self.darkroom.develop(&bytes, &recipes).await)
+        let together = self.darkroom.develop(&bytes, &recipes).await;
+        let one_to_blame =
+            matches!(together, Err(Breakdown::Crashed(_)) | Ok(Err(Unreadable::TooMuchMemory)));
+        let mut results = Results::default();
+        if due.len() == 1 || !one_to_blame {
+            let added = results.add(&due, together);
+            return Ok(added.map(|()| results).map_err(|breakdown| (due, breakdown)));
+        }
+        for preset in &due {
+            let alone = self.darkroom.develop(&bytes, &[preset.recipe]).await;
+            if let Err(breakdown) = results.add(std::slice::from_ref(preset), alone) {
+                return Ok(Err((due, breakdown)));
+            }
+        }
+        Ok(Ok(results))
     }
+}
+
+/// What came of the presets of one file.
+#[derive(Default)]
+struct Results {
+    made: Option<(Picture, Vec<Made>)>,
+    refused: Vec<(Preset, Unreadable)>,
+    crashed: Crashed,
+}
+
+/// Presets at which the process crashed, and how the last of them ended.
+#[derive(Default)]
+struct Crashed(Vec<(Preset, Crash)>);
+
+impl Crashed {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn split(self) -> Option<(Vec<Preset>, Crash)> {
+        let last = self.0.last().map(|(_, crash)| crash.clone())?;
+        Some((self.0.into_iter().map(|(preset, _)| preset).collect(), last))
+    }
+}
+
+impl Results {
+    fn add(
+        &mut self,
+        presets: &[Preset],
+        developed: Result<Result<Developed, Unreadable>, Breakdown>,
+    ) -> Result<(), Breakdown> {
+        match developed {
+            Ok(Ok(Developed { picture, images })) => {
+                let (_, all) = self.made.get_or_insert_with(|| (picture, Vec::new()));
+                all.extend(made(presets.to_vec(), images));
+            }
+            Ok(Err(reason)) => self.refused.extend(with(presets, reason)),
+            Err(Breakdown::Crashed(crash)) => {
+                self.crashed.0.extend(presets.iter().map(|preset| (preset.clone(), crash.clone())));
+            }
+            Err(breakdown) => return Err(breakdown),
+        }
+        Ok(())
+    }
+}
+
+fn with(presets: &[Preset], reason: Unreadable) -> Vec<(Preset, Unreadable)> {
+    presets.iter().map(|preset| (preset.clone(), reason)).collect()
+}
+
+/// The owner is told of each reason once.
+fn by_reason(refused: Vec<(Preset, Unreadable)>) -> Vec<(Unreadable, Vec<Preset>)> {
+    let mut reasons: Vec<(Unreadable, Vec<Preset>)> = Vec::new();
+    for (preset, reason) in refused {
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, presets)) => presets.push(preset),
+            None => reasons.push((reason, vec![preset])),
+        }
+    }
+    reasons
 }
 
 fn made(presets: Vec<Preset>, pictures: Vec<Rendered>) -> Vec<Made> {

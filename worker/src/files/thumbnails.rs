@@ -8,6 +8,7 @@ use crate::attempt::Attempt;
 use crate::outcome::Done;
 
 pub async fn make(studio: Studio, job: MakeThumbnails, attempt: Attempt) -> Done {
+    studio.share.take_for_file(&attempt, job.file_id).await?;
     let Some(source) = studio.processing.find(job.file_id, Some(job.blob())).await? else {
         tracing::info!("the file was deleted before its images were made");
         return Ok(());

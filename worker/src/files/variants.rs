@@ -8,6 +8,7 @@ use crate::attempt::Attempt;
 use crate::outcome::Done;
 
 pub async fn remake(studio: Studio, job: RemakeVariants, attempt: Attempt) -> Done {
+    studio.share.take_for_file(&attempt, job.file_id).await?;
     let Some(source) = studio.processing.find(job.file_id, None).await? else {
         return Ok(());
     };

@@ -442,6 +442,64 @@ async fn a_job_that_is_brought_back_meanwhile_stays() {
 }
 
 #[tokio::test]
+async fn a_row_that_cannot_be_removed_is_passed_over_in_every_kind() {
+    let house = House::open().await;
+    for statement in [
+        "CREATE TABLE poison (key text)",
+        "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF EXISTS (SELECT FROM poison WHERE position(key IN OLD::text) > 0) THEN RAISE EXCEPTION 'poison'; END IF;
+             RETURN OLD; END $$",
+    ] {
+        sqlx::query(statement).execute(&house.stores.db).await.expect("executes");
+    }
+    let stale = Case {
+        kind: Kind::StaleCopies,
+        row: "stale_copies (key, changed_at) SELECT id::text, at FROM given",
+        over: DAY,
+        kept: 0,
+    };
+    for case in CASES.iter().chain([&stale]) {
+        let table = case.row.split(' ').next().expect("a table");
+        let trigger = format!(
+            "CREATE OR REPLACE TRIGGER poison BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_poison()"
+        );
+        sqlx::query(AssertSqlSafe(trigger)).execute(&house.stores.db).await.expect("executes");
+        // The oldest of all: it comes first in every order.
+        let poison = house.insert(case.row, case.over + HOUR).await;
+        sqlx::query("INSERT INTO poison VALUES ($1), (encode(sha256($1::bytea), 'hex'))")
+            .bind(poison.to_string())
+            .execute(&house.stores.db)
+            .await
+            .expect("inserts");
+        for _ in 0..3 {
+            house.insert(case.row, case.over).await;
+        }
+        let report = house.run(&only(case.kind)).await;
+        assert_eq!((report.of(case.kind), report.passed_over.get(&case.kind)), (3, Some(&1)), "{report:?}");
+        assert!(report.failures().is_some_and(|failures| failures.contains("poison")), "{report:?}");
+        assert_eq!(report.ended_early, None, "{report:?}");
+    }
+    let report = house.run(&Request::default()).await;
+    assert!(report.removed.values().all(|removed| *removed == 0), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_kind_of_which_no_row_can_be_removed_is_given_up() {
+    let house = House::open().await;
+    for statement in [
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$",
+        "CREATE TRIGGER poison BEFORE DELETE ON jobs FOR EACH ROW EXECUTE FUNCTION refuse()",
+    ] {
+        sqlx::query(statement).execute(&house.stores.db).await.expect("executes");
+    }
+    house.finish_jobs(300, 30 * DAY).await;
+    house.insert(CASES[0].row, CASES[0].over).await;
+    let report = house.run(&Request::default()).await;
+    assert_eq!((report.of(Kind::FinishedJobs), report.of(Kind::Sessions)), (0, 1));
+    assert!(report.ended_early.is_some() && report.passed_over[&Kind::FinishedJobs] < 300, "{report:?}");
+}
+
+#[tokio::test]
 async fn one_that_is_stopped_says_so() {
     let house = House::open().await;
     house.litter().await;

@@ -2,6 +2,7 @@
 
 mod cleanup;
 mod clocks;
+mod crashes;
 mod darkroom;
 mod delivery;
 mod drain;

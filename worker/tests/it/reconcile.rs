@@ -4,18 +4,27 @@ use std::time::Duration;
 
 use plinth_core::Stores;
 use plinth_core::files::reconcile::{self, Report, Request};
-use plinth_core::files::{Files, Limits, Processing, Upload};
+use plinth_core::files::{Files, Limits, Processing, Purge, Scans, Stripping, Upload};
 use plinth_domain::audit::Origin;
 use plinth_domain::file::{File, FileName};
 use plinth_domain::id::{BlobId, UserId};
 use plinth_domain::preset::Presets;
 use plinth_testkit::{Stage, Store};
 use rstest::rstest;
+use sqlx::AssertSqlSafe;
 use tokio_util::sync::CancellationToken;
 
 const DAY: Duration = Duration::from_hours(24);
-const REQUEST: Request =
-    Request { dry_run: false, read_contents: false, remove_many: false, abandoned_after: DAY, after: None };
+const REQUEST: Request = Request {
+    dry_run: false,
+    read_contents: false,
+    remove_many: false,
+    abandoned_after: DAY,
+    orphans_kept: Duration::from_hours(7 * 24),
+    after: None,
+};
+/// What is written now is old enough to be removed as nobody's after so long.
+const LONG: time::Duration = time::Duration::days(8);
 
 struct House {
     stores: Stores,
@@ -56,6 +65,29 @@ impl House {
 
     async fn run(&self, request: Request) -> Report {
         reconcile::run(&self.stores, &request, &CancellationToken::new()).await.expect("runs")
+    }
+
+    /// The bucket is marked as that of this database.
+    async fn adopt(&self) {
+        reconcile::adopt(&self.stores).await.expect("adopts");
+    }
+
+    /// What the owner's uploads and this database's marker were at some time.
+    async fn dump(&self) {
+        for table in ["files", "file_versions", "blobs", "installation", "jobs"] {
+            let sql = format!("CREATE TABLE dump_{table} AS TABLE {table}");
+            sqlx::query(AssertSqlSafe(sql)).execute(&self.stores.db).await.expect("executes");
+        }
+    }
+
+    /// The database as it was dumped, beside the bucket as it is.
+    async fn restore(&self) {
+        let mut sql = "BEGIN; SET LOCAL session_replication_role = replica;".to_owned();
+        for table in ["files", "file_versions", "blobs", "installation", "jobs"] {
+            sql += &format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM dump_{table};");
+        }
+        sql += "COMMIT";
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.stores.db).await.expect("executes");
     }
 
     async fn put(&self, key: &str) {
@@ -137,6 +169,7 @@ async fn objects_that_nobody_has_go_and_all_others_stay(#[values(Store::S3s, Sto
         "blobs/no-id/content".to_owned(),
         format!("blobs/{}/content", uuid::Uuid::max()),
     ];
+    house.adopt().await;
     for key in &strays {
         house.put(key).await;
     }
@@ -145,20 +178,20 @@ async fn objects_that_nobody_has_go_and_all_others_stay(#[values(Store::S3s, Sto
     house.put(&young).await;
     house.put("elsewhere/of-somebody-else").await;
 
+    let report = house.run(REQUEST).await;
+    assert_eq!((report.orphan_objects, report.young_orphans, report.removed_objects), (4, 4, 0));
+    house.stores.clock.advance(LONG);
     let counted = house.run(Request { dry_run: true, ..REQUEST }).await;
-    assert_eq!((counted.orphan_objects, counted.removed_objects), (4, 0));
+    assert_eq!((counted.orphan_objects, counted.young_orphans, counted.removed_objects), (5, 0, 0));
     assert!(house.is_there(&strays[0]).await);
     let report = house.run(REQUEST).await;
-    assert_eq!((report.orphan_objects, report.removed_objects, report.held_back), (4, 4, false));
-    for key in &strays {
+    assert_eq!((report.orphan_objects, report.removed_objects, report.held_back), (5, 5, false));
+    for key in strays.iter().chain([&young]) {
         assert!(!house.is_there(key).await, "{key}");
     }
-    for key in [&content(file.blob), &young, "elsewhere/of-somebody-else"] {
+    for key in [&content(file.blob), "elsewhere/of-somebody-else"] {
         assert!(house.is_there(key).await, "{key}");
     }
-    house.stores.clock.advance(time::Duration::hours(2));
-    assert_eq!(house.run(REQUEST).await.orphan_objects, 1, "it was not noted");
-    assert!(!house.is_there(&young).await);
 }
 
 #[tokio::test]
@@ -167,6 +200,14 @@ async fn a_database_that_knows_nothing_of_the_bucket_removes_nothing() {
     for _ in 0..101 {
         house.put(&format!("blobs/{}/content", uuid::Uuid::new_v4())).await;
     }
+    house.stores.clock.advance(LONG);
+    let report = house.run(Request { remove_many: true, ..REQUEST }).await;
+    assert_eq!(
+        (report.removed_objects, report.held_back),
+        (0, true),
+        "nobody has said that it is this one's"
+    );
+    house.adopt().await;
     let report = house.run(REQUEST).await;
     assert_eq!((report.orphan_objects, report.removed_objects, report.held_back), (101, 0, true));
     let report = house.run(Request { remove_many: true, ..REQUEST }).await;
@@ -311,4 +352,129 @@ async fn a_walk_that_is_stopped_is_gone_on_with_by_a_job() {
     assert_eq!(report.after.map(|blob| blob.to_string()), Some(after));
     let rest = house.run(Request { after: report.after, ..REQUEST }).await;
     assert_eq!((rest.stopped, rest.blobs), (false, 700));
+}
+
+#[tokio::test]
+async fn yesterdays_dump_removes_nothing_of_the_live_bucket() {
+    let house = House::open().await;
+    house.upload(vec![0; 100]).await;
+    assert!(!house.run(REQUEST).await.held_back, "a bucket in which all is known is marked");
+    assert!(reconcile::renew(&house.stores).await.expect("answers"), "it is ours");
+    house.dump().await;
+    let mut live = Vec::new();
+    for n in 1..=5 {
+        live.push(house.upload(vec![n; 100]).await.blob);
+    }
+    assert!(reconcile::renew(&house.stores).await.expect("answers"), "the hour's generation");
+    house.restore().await;
+    house.stores.clock.advance(LONG);
+    for request in [REQUEST, Request { remove_many: true, ..REQUEST }] {
+        let report = house.run(request).await;
+        assert_eq!((report.orphan_objects, report.removed_objects, report.held_back), (5, 0, true));
+        assert!(report.held_back_because.is_some_and(|why| why.contains("restored")), "{report:?}");
+    }
+    assert!(
+        !reconcile::renew(&house.stores).await.expect("answers"),
+        "the clean-up does not claim it either"
+    );
+    // New uploads make the database no younger.
+    house.upload(vec![9; 100]).await;
+    assert_eq!(house.run(REQUEST).await.removed_objects, 0);
+    for blob in &live {
+        assert!(house.is_there(&content(*blob)).await, "{blob}");
+    }
+    // An operator says that these are lost.
+    house.adopt().await;
+    assert_eq!(house.run(Request { dry_run: true, ..REQUEST }).await.removed_objects, 0);
+    let report = house.run(REQUEST).await;
+    assert_eq!((report.removed_objects, report.held_back), (5, false));
+}
+
+#[tokio::test]
+async fn a_dump_of_the_same_hour_is_found_to_be_older_by_the_ids_in_the_bucket() {
+    let house = House::open().await;
+    house.upload(vec![0; 100]).await;
+    house.run(REQUEST).await;
+    house.dump().await;
+    house.stores.clock.advance(time::Duration::days(1));
+    let live = house.upload(vec![1; 100]).await.blob;
+    house.restore().await;
+    house.stores.clock.advance(LONG);
+    let report = house.run(REQUEST).await;
+    assert_eq!((report.removed_objects, report.held_back), (0, true));
+    assert!(report.held_back_because.is_some_and(|why| why.contains("newer")), "{report:?}");
+    assert!(house.is_there(&content(live)).await);
+}
+
+#[tokio::test]
+async fn a_copy_of_the_database_that_was_given_the_bucket_is_noticed_by_both() {
+    let house = House::open().await;
+    house.upload(vec![0; 100]).await;
+    house.run(REQUEST).await;
+    house.dump().await;
+    // The copy is adopted by mistake; then the original looks again.
+    house.adopt().await;
+    house.restore().await;
+    house.put(&format!("blobs/{}/content", uuid::Uuid::nil())).await;
+    house.stores.clock.advance(LONG);
+    let report = house.run(REQUEST).await;
+    assert_eq!((report.removed_objects, report.held_back), (0, true));
+    assert!(report.held_back_because.is_some_and(|why| why.contains("another database")), "{report:?}");
+}
+
+#[tokio::test]
+async fn an_item_that_fails_is_passed_over() {
+    let house = House::open().await;
+    let mut blobs = Vec::new();
+    for n in 0..3 {
+        blobs.push(house.upload(vec![n; 1_000]).await.blob);
+    }
+    house.execute("UPDATE blobs SET scan = 'pending'").await;
+    for statement in [
+        "CREATE TABLE poison AS SELECT id FROM blobs ORDER BY id LIMIT 1",
+        "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF NEW.id IN (SELECT id FROM poison) THEN RAISE EXCEPTION 'poison'; END IF; RETURN NEW; END $$",
+        "CREATE TRIGGER poison BEFORE UPDATE ON blobs FOR EACH ROW EXECUTE FUNCTION refuse_poison()",
+    ] {
+        house.execute(statement).await;
+    }
+    let report = house.run(REQUEST).await;
+    assert_eq!((report.missing_scans, report.passed_over), (2, 1), "{report:?}");
+    let scans = "SELECT count(*) FROM jobs WHERE kind = 'files.scan'";
+    assert_eq!(house.count(scans).await, 2);
+    let waived = Scans::new(&house.stores, &house.presets).waive().await.expect("waives");
+    assert_eq!((waived.done, waived.passed_over), (2, 1));
+    house.execute("UPDATE blobs SET metadata = 'pending', content_type = 'image/png' WHERE id NOT IN (SELECT id FROM poison)").await;
+    let stripped = Stripping::new(&house.stores, &house.presets).ask_again().await.expect("asks");
+    assert_eq!((stripped.done, stripped.passed_over), (2, 0));
+    // An account whose usage cannot be written does not keep the others from being counted.
+    house
+        .execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$")
+        .await;
+    house.execute("UPDATE storage_usage SET bytes = 5").await;
+    house
+        .execute(
+            "CREATE TRIGGER poison BEFORE UPDATE ON storage_usage FOR EACH ROW EXECUTE FUNCTION refuse()",
+        )
+        .await;
+    let report = house.run(REQUEST).await;
+    // The account, and the scan that still cannot be asked for.
+    assert_eq!((report.quota_drift, report.passed_over), (0, 2), "{report:?}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_same_large_bytes_twice_leave_one_object(#[values(Store::S3s, Store::Moto)] store: Store) {
+    let house = House::at(store).await;
+    let bytes: Vec<u8> = (0..9 << 20).map(|n: u32| n.to_le_bytes()[1]).collect();
+    let kept = house.upload(bytes.clone()).await.blob;
+    house.upload(bytes).await;
+    let removed: uuid::Uuid = sqlx::query_scalar("SELECT id FROM blobs WHERE state = 'removing'")
+        .fetch_one(&house.stores.db)
+        .await
+        .expect("the second one goes");
+    Purge::new(&house.stores).run(BlobId(removed)).await.expect("is removed");
+    assert_eq!(house.count("SELECT count(*) FROM blobs").await, 1);
+    assert!(!house.is_there(&content(BlobId(removed))).await);
+    assert!(house.is_there(&content(kept)).await);
 }

@@ -4,6 +4,8 @@ use plinth_platform::database::{PgPool, named};
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 
+use crate::cleanup::{BATCH, Slice};
+
 /// A key as its row has it; the private half is sealed.
 pub(super) struct Row {
     pub(super) kid: String,
@@ -103,7 +105,14 @@ pub(super) async fn count_retired(db: &PgPool, before: OffsetDateTime) -> sqlx::
     named("signing_keys.count_retired", query.fetch_one(db)).await
 }
 
-pub(super) async fn remove_retired(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<u64> {
-    let query = sqlx::query!("DELETE FROM signing_keys WHERE retires_at < $1", before);
+pub(super) async fn remove_retired(db: &PgPool, before: OffsetDateTime, slice: Slice) -> sqlx::Result<u64> {
+    let query = sqlx::query!(
+        "DELETE FROM signing_keys WHERE kid IN
+             (SELECT kid FROM signing_keys WHERE retires_at < $1 ORDER BY retires_at, kid LIMIT $2 OFFSET $3
+              FOR UPDATE SKIP LOCKED)",
+        before,
+        slice.limit(BATCH),
+        slice.skip(),
+    );
     Ok(named("signing_keys.remove_retired", query.execute(db)).await?.rows_affected())
 }

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 use super::keys::{Key, Keys};
 use super::repository::{self, NewKey};
-use crate::cleanup::{Batch, Pass};
+use crate::cleanup::{BATCH, Batch, Pass};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -150,6 +150,9 @@ pub(super) fn context(kid: &str) -> String {
 pub(crate) async fn retired(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
     Ok(match pass {
         Pass::Count => Batch::whole(repository::count_retired(&stores.db, before).await?),
-        Pass::Remove => Batch::of(repository::remove_retired(&stores.db, before).await?, i64::MAX),
+        Pass::Remove(slice) => {
+            let removed = repository::remove_retired(&stores.db, before, slice).await?;
+            Batch::of(removed, slice.limit(BATCH))
+        }
     })
 }

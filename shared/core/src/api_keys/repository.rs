@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{ApiKey, LiveKey};
+use crate::cleanup::{BATCH, Slice};
 use crate::page::PageRequest;
 
 struct Row {
@@ -178,12 +179,13 @@ pub(super) async fn count_expired(db: &PgPool, before: OffsetDateTime) -> sqlx::
     named("api_keys.count_expired", query.fetch_one(db)).await
 }
 
-pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, batch: i64) -> sqlx::Result<u64> {
+pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, slice: Slice) -> sqlx::Result<u64> {
     let query = sqlx::query!(
         "DELETE FROM api_keys WHERE id IN
-             (SELECT id FROM api_keys WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+             (SELECT id FROM api_keys WHERE expires_at < $1 ORDER BY expires_at, id LIMIT $2 OFFSET $3 FOR UPDATE SKIP LOCKED)",
         before,
-        batch,
+        slice.limit(BATCH),
+        slice.skip(),
     );
     Ok(named("api_keys.remove_expired", query.execute(db)).await?.rows_affected())
 }

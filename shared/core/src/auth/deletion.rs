@@ -5,14 +5,13 @@ use plinth_domain::id::UserId;
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::user::{User, UserStatus};
-use plinth_platform::causes;
 use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::tokens::KeptResets;
 use super::{Auth, SessionCaller, recovery, tokens};
-use crate::cleanup::{Batch, Pass};
+use crate::cleanup::{Batch, Pass, PassedOver};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores, api_keys, files, notifications, passkeys, second_factors, users};
 
@@ -138,18 +137,15 @@ pub(crate) async fn due_deletions(
         return Ok(Batch::whole(users::count_due_deletions(stores, before).await?));
     }
     let due = users::due_deletions(stores, before, after, BATCH_SIZE).await?;
-    let mut deleted = 0;
+    let (mut deleted, mut passed_over) = (0, PassedOver::default());
     for user in &due {
         match delete_due(stores, *user, before).await {
             Ok(true) => deleted += 1,
             Ok(false) => {}
-            Err(error) => {
-                let error = causes::told(&error);
-                tracing::error!(%user, %error, "failed to delete an account whose grace period is over");
-            }
+            Err(error) => passed_over.note(format_args!("account {user}"), error)?,
         }
     }
-    Ok(Batch::step(deleted, due.last().map(|last| last.0)))
+    Ok(Batch::walk(deleted, due.last().map(|last| last.0), passed_over))
 }
 
 /// False if the account was restored or deleted since it was found.

@@ -113,6 +113,9 @@ pub(crate) async fn remove_all_of(unit: &mut Unit, user: UserId) -> Result<()> {
 pub(crate) async fn expired(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
     Ok(match pass {
         Pass::Count => Batch::whole(repository::count_expired(&stores.db, before).await?),
-        Pass::Remove => Batch::of(repository::remove_expired(&stores.db, before, BATCH).await?, BATCH),
+        Pass::Remove(slice) => {
+            let removed = repository::remove_expired(&stores.db, before, slice).await?;
+            Batch::of(removed, slice.limit(BATCH))
+        }
     })
 }

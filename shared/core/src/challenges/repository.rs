@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Challenge, NewChallenge, Purpose};
+use crate::cleanup::{BATCH, Slice};
 
 struct Row {
     user_id: Option<Uuid>,
@@ -116,13 +117,14 @@ pub(super) async fn count_expired(db: &PgPool, before: OffsetDateTime) -> sqlx::
     named("challenges.count_expired", query.fetch_one(db)).await
 }
 
-pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, batch: i64) -> sqlx::Result<u64> {
+pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, slice: Slice) -> sqlx::Result<u64> {
     let query = sqlx::query!(
         "DELETE FROM challenges WHERE token_hash IN
-             (SELECT token_hash FROM challenges WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
+             (SELECT token_hash FROM challenges WHERE expires_at < $1 ORDER BY expires_at, token_hash LIMIT $2 OFFSET $3
               FOR UPDATE SKIP LOCKED)",
         before,
-        batch,
+        slice.limit(BATCH),
+        slice.skip(),
     );
     Ok(named("challenges.remove_expired", query.execute(db)).await?.rows_affected())
 }

@@ -8,8 +8,9 @@ mod kind;
 mod report;
 mod service;
 
-pub(crate) use batch::{BATCH, Batch, Pass};
+pub use batch::Tally;
+pub(crate) use batch::{BATCH, Batch, Pass, PassedOver, Slice, all_or_each};
 
 pub use kind::{Kind, UnknownKind};
-pub use report::Report;
+pub use report::{EndedEarly, Report};
 pub use service::{Kept, Request, run};

@@ -2,9 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use plinth_platform::causes;
 use serde::Serialize;
 
 use super::Kind;
+use super::batch::Total;
+use crate::Error;
+
+/// Why a kind was not gone through to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedEarly {
+    /// A store is away.
+    Outage,
+    Fault,
+}
 
 /// How many of each kind were removed; as JSON one flat object.
 #[derive(Debug, Default, Serialize)]
@@ -18,12 +29,35 @@ pub struct Report {
     /// It was ended before it was through; the next one goes on.
     #[serde(skip_serializing_if = "is_false")]
     pub stopped: bool,
+    /// How many of each kind could not be removed and were passed over.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub passed_over: BTreeMap<Kind, u64>,
+    /// A kind could not be gone through to its end.
+    #[serde(skip)]
+    pub ended_early: Option<EndedEarly>,
     /// The kinds that could not be removed, or not all of them, with the reason.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub failed: BTreeMap<Kind, String>,
 }
 
 impl Report {
+    /// Adds what came of a kind, and the error that ended it.
+    pub(super) fn add(&mut self, kind: Kind, total: Total, error: Option<&Error>) {
+        self.removed.insert(kind, total.rows);
+        let passed_over = total.passed_over;
+        if passed_over.rows > 0 {
+            self.passed_over.insert(kind, passed_over.rows);
+        }
+        self.ended_early = match error.map(Error::is_outage) {
+            Some(true) => Some(EndedEarly::Outage),
+            Some(false) => self.ended_early.or(Some(EndedEarly::Fault)),
+            None => self.ended_early,
+        };
+        if let Some(error) = error.or(passed_over.last_error.as_ref()) {
+            self.failed.insert(kind, causes::told(error));
+        }
+    }
+
     /// How many of this kind; none of one that was not asked for.
     pub fn of(&self, kind: Kind) -> u64 {
         self.removed.get(&kind).copied().unwrap_or(0)

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_platform::database;
 use plinth_platform::settings::Settings;
-use plinth_platform::{causes, database};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::batch::{Batch, Pass, in_steps};
+use super::batch::{Batch, Pass, Slice, Total, in_steps};
 use super::{Kind, Report};
 use crate::jobs::retention::{self, Ending};
 use crate::unit::Unit;
@@ -78,22 +78,19 @@ pub async fn run(
 ) -> Result<Report> {
     database::ping(&stores.db).await?;
     let now = stores.clock.now();
-    let pass = if request.dry_run { Pass::Count } else { Pass::Remove };
     let mut report = Report { dry_run: request.dry_run, ..Report::default() };
     for kind in
         Kind::ALL.iter().copied().filter(|kind| request.only.is_empty() || request.only.contains(kind))
     {
         let before = before(now, age(kind, kept, request.older_than));
-        let total = report.removed.entry(kind).or_default();
-        match in_steps(stop, total, |from| step(stores, kind, before, from, pass)).await {
-            Ok(true) => {}
-            Ok(false) => {
-                report.stopped = true;
-                break;
-            }
-            Err(error) => {
-                report.failed.insert(kind, causes::told(&error));
-            }
+        let mut total = Total::default();
+        let pass = |slice: Slice| if request.dry_run { Pass::Count } else { Pass::Remove(slice) };
+        let ended =
+            in_steps(stop, &mut total, |from, slice| step(stores, kind, before, from, pass(slice))).await;
+        report.add(kind, total, ended.as_ref().err());
+        if let Ok(false) = ended {
+            report.stopped = true;
+            break;
         }
     }
     if !request.dry_run {

@@ -7,6 +7,7 @@ mod download;
 mod limits;
 mod links;
 mod listing;
+mod owners;
 mod processing;
 pub mod reconcile;
 mod repository;
@@ -37,7 +38,8 @@ pub use links::{
 };
 pub(crate) use links::{end_made_by_ended as end_links_made_by_ended, expired as expired_links};
 pub use listing::{Filter, ListRequest, Order};
-pub use processing::{Made, Processing, Source, Step, Tell};
+pub use owners::Owners;
+pub use processing::{Made, Processing, Reason, Source, Step, Tell};
 pub use resumable::{Resumable, Resumables, Writer};
 pub use scans::Scans;
 pub use service::{Change, DirectTransfers, Files};

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
-use plinth_domain::file::{File, Rendition, Variant, VariantState};
+use plinth_domain::file::{File, Rendition, Variant, VariantFailure, VariantState};
 use plinth_domain::id::{BlobId, FileId, JobId};
 use plinth_domain::job::{DeliverNotification, RegenerateVariants, RemakeVariants};
 use plinth_domain::notification::NewNotification;
@@ -36,6 +36,31 @@ pub enum Tell {
     Owner,
     /// He did nothing, and waits for nothing.
     Nobody,
+}
+
+/// Why there is no image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The file cannot be read; in words for its owner.
+    Unreadable(String),
+    /// A fault of ours. It is due again as soon as its job is tried again, or the images are asked for.
+    Internal,
+}
+
+impl Reason {
+    fn failure(&self) -> VariantFailure {
+        match self {
+            Self::Unreadable(_) => VariantFailure::Unreadable,
+            Self::Internal => VariantFailure::Internal,
+        }
+    }
+
+    fn words(&self) -> &str {
+        match self {
+            Self::Unreadable(words) => words,
+            Self::Internal => "The image could not be made because of an error on our side.",
+        }
+    }
 }
 
 /// What came of a step along all pictures.
@@ -106,6 +131,7 @@ impl Processing {
                 variant.preset == preset.name
                     && variant.recipe == Some(preset.recipe)
                     && variant.state != VariantState::Pending
+                    && variant.failure != Some(VariantFailure::Internal)
             })
         };
         let is_due = |preset: &&Preset| again == Some(&preset.name) || !is_current(preset);
@@ -177,14 +203,21 @@ impl Processing {
     }
 
     /// Notes that no image can be made by these recipes; one that was made before stays.
-    pub async fn give_up(&self, source: &Source, presets: &[Preset], reason: &str, tell: Tell) -> Result<()> {
+    pub async fn give_up(
+        &self,
+        source: &Source,
+        presets: &[Preset],
+        reason: &Reason,
+        tell: Tell,
+    ) -> Result<()> {
+        let (failure, reason) = (reason.failure(), reason.words());
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let at = unit.at();
         for preset in presets {
-            variants::set_failed(unit.connection(), source.blob.id, preset, reason, at).await?;
+            variants::set_failed(unit.connection(), source.blob.id, preset, (failure, reason), at).await?;
         }
         let file = &source.file;
-        let details = json!({ "reason": reason });
+        let details = json!({ "reason": reason, "code": failure.as_str() });
         unit.audit_with(Action::FileProcessed, Target::File(file.id), Outcome::Refused, details).await?;
         if tell == Tell::Owner {
             let body = format!("There are no previews of {}: {reason}", file.name);

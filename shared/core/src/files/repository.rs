@@ -384,14 +384,22 @@ pub(super) async fn trashed(
     db: &PgPool,
     before: OffsetDateTime,
     limit: i64,
+    skip: i64,
 ) -> sqlx::Result<Vec<(FileId, UserId)>> {
     let query = sqlx::query!(
-        "SELECT id, owner_id FROM files WHERE trashed_at < $1 ORDER BY trashed_at LIMIT $2",
+        "SELECT id, owner_id FROM files WHERE trashed_at < $1 ORDER BY trashed_at, id LIMIT $2 OFFSET $3",
         before,
         limit,
+        skip,
     );
     let rows = named("files.trashed", query.fetch_all(db)).await?;
     Ok(rows.into_iter().map(|row| (FileId(row.id), UserId(row.owner_id))).collect())
+}
+
+/// Of whom a file is.
+pub(super) async fn owner(db: &PgPool, id: FileId) -> sqlx::Result<Option<UserId>> {
+    let query = sqlx::query_scalar!("SELECT owner_id FROM files WHERE id = $1", id.0);
+    Ok(named("files.owner", query.fetch_optional(db)).await?.map(UserId))
 }
 
 /// The versions of a file, the newest first, from before `before` on.

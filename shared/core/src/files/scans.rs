@@ -16,8 +16,8 @@ use serde_json::json;
 use super::blobs::usage;
 use super::blobs::{self, Blob, passes_scan};
 use super::variants::Derivable;
-use super::{BrokenContent, repository, stripping};
-use crate::cleanup::Pass;
+use super::{repository, stripping};
+use crate::cleanup::{Pass, PassedOver, Slice, Tally, all_or_each};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores, users};
 
@@ -49,10 +49,7 @@ impl Scans {
             return Err(Error::internal("this worker knows no scanner: PLINTH_CLAMAV_ADDRESS is not set"));
         };
         let source = blob.internal_source(&self.stores).await?;
-        let bytes = blobs::open(&self.stores.objects, source, None).await.map_err(|error| match error {
-            BrokenContent::Object(error) => error.into(),
-            other => Error::internal(other),
-        })?;
+        let bytes = blobs::open(&self.stores.objects, source, None).await?;
         let verdict = clamd.scan(bytes).await;
         let verdict = verdict.map_err(|error| Error::Unavailable { store: "clamd", source: error.into() })?;
         self.record(&blob, verdict).await
@@ -91,64 +88,75 @@ impl Scans {
     }
 
     /// Gives up the scans that are waited for: these files are available from now on, unscanned; how many there were.
-    pub async fn waive(&self) -> Result<u64> {
-        let (mut waived, mut after) = (0, None);
+    pub async fn waive(&self) -> Result<Tally> {
+        let (mut waived, mut after) = (Tally::default(), None);
         loop {
             let found = blobs::stages::waiting(&self.stores.db, after, BATCH).await?;
             let Some(last) = found.last() else { break };
             after = Some(*last);
-            for id in found {
-                let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else { continue };
-                self.settle(&blob, &Scan { state: ScanState::Unscanned, at: None, signature: None }).await?;
-                waived += 1;
+            let mut passed_over = PassedOver::default();
+            for id in &found {
+                if let Err(error) = self.waive_one(*id).await {
+                    passed_over.note(format_args!("blob {id}"), error)?;
+                }
             }
+            waived.add(found.len(), &passed_over);
         }
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        let details = json!({ "blobs": waived });
+        let details = json!({ "blobs": waived.done });
         unit.audit_with(Action::ScansWaived, Target::None, Outcome::Success, details).await?;
         unit.commit().await?;
         Ok(waived)
     }
 
+    async fn waive_one(&self, id: BlobId) -> Result<()> {
+        let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else { return Ok(()) };
+        self.settle(&blob, &Scan { state: ScanState::Unscanned, at: None, signature: None }).await
+    }
+
     /// Asks for scans of everything that nobody has scanned; how many were asked for. What is available stays so until
     /// something is found in it.
-    pub async fn ask_for_unscanned(&self) -> Result<u64> {
+    pub async fn ask_for_unscanned(&self) -> Result<Tally> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         unit.audit(Action::ScansRequested, Target::None, Outcome::Success).await?;
         unit.commit().await?;
-        ask_for(&self.stores, ScanState::Unscanned, Pass::Remove).await
+        ask_for(&self.stores, ScanState::Unscanned, Pass::Remove(Slice::default())).await
     }
 
     /// Asks again for the scans that are waited for and that nobody is about to do; how many there were.
-    pub async fn ask_again(&self) -> Result<u64> {
-        ask_again(&self.stores, Pass::Remove).await
+    pub async fn ask_again(&self) -> Result<Tally> {
+        ask_again(&self.stores, Pass::Remove(Slice::default())).await
     }
 }
 
 /// Asks again for the scans that are waited for and that no job is about to do, as where the scanner was away for longer
 /// than a job tries; how many there were. They are only counted where that is the pass.
-pub(super) async fn ask_again(stores: &Stores, pass: Pass) -> Result<u64> {
+pub(super) async fn ask_again(stores: &Stores, pass: Pass) -> Result<Tally> {
     ask_for(stores, ScanState::Pending, pass).await
 }
 
-async fn ask_for(stores: &Stores, state: ScanState, pass: Pass) -> Result<u64> {
-    let (mut asked, mut after) = (0, None);
+async fn ask_for(stores: &Stores, state: ScanState, pass: Pass) -> Result<Tally> {
+    let (mut asked, mut after) = (Tally::default(), None);
     loop {
         let found = blobs::stages::not_asked_for(&stores.db, state, after, BATCH).await?;
         let Some(last) = found.last() else { return Ok(asked) };
         after = Some(*last);
-        asked += found.len() as u64;
-        if pass == Pass::Count {
-            continue;
-        }
-        let mut unit = Unit::begin(stores, &Origin::system()).await?;
-        let mut jobs = Vec::with_capacity(found.len());
-        for blob_id in &found {
-            jobs.push(unit.enqueue(&ScanBlob { blob_id: *blob_id }).await?);
-        }
-        blobs::stages::set_asked(unit.connection(), &found, &jobs).await?;
-        unit.commit().await?;
+        let passed_over = match pass {
+            Pass::Count => PassedOver::default(),
+            Pass::Remove(_) => all_or_each(&found, |some| ask(stores, some)).await?,
+        };
+        asked.add(found.len(), &passed_over);
     }
+}
+
+async fn ask(stores: &Stores, blobs: Vec<BlobId>) -> Result<()> {
+    let mut unit = Unit::begin(stores, &Origin::system()).await?;
+    let mut jobs = Vec::with_capacity(blobs.len());
+    for blob_id in &blobs {
+        jobs.push(unit.enqueue(&ScanBlob { blob_id: *blob_id }).await?);
+    }
+    blobs::stages::set_asked(unit.connection(), &blobs, &jobs).await?;
+    unit.commit().await
 }
 
 /// A file has got bytes that were there before. Whoever calls holds the owner's usage row.

@@ -15,8 +15,8 @@ use super::blobs::{self, Available, Transfers, release};
 use super::slots::Slots;
 use super::upload::Purpose;
 use super::{
-    Bounds, BrokenContent, Content, Download, Limits, ListRequest, Unlocked, Upload, UploadSlot, Usage,
-    listing, repository, trash,
+    Bounds, Content, Download, Limits, ListRequest, Unlocked, Upload, UploadSlot, Usage, listing, repository,
+    trash,
 };
 use crate::page::Page;
 use crate::unit::Unit;
@@ -194,10 +194,7 @@ impl Files {
 
     /// The bytes of a download. What is wrong with the first of them is told at once.
     pub async fn open(&self, content: Unlocked, range: Option<ByteRange>) -> Result<Download> {
-        blobs::open(&self.stores.objects, content.0, range).await.map_err(|error| match error {
-            BrokenContent::Object(error) => error.into(),
-            other => Error::internal(other),
-        })
+        blobs::open(&self.stores.objects, content.0, range).await.map_err(Error::from)
     }
 
     /// Where the object store itself gives these bytes, described so, for a minute. `None` where they are sealed, or are

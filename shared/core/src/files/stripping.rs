@@ -19,7 +19,7 @@ use super::blobs::{self, Blob, Received, Receiver, Transfers, passes_scan, relea
 use super::repository::{self, Content};
 use super::variants::{self, Derivable};
 use super::{Bounds, scans};
-use crate::cleanup::Pass;
+use crate::cleanup::{Pass, PassedOver, Slice, Tally, all_or_each};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -194,16 +194,16 @@ impl Stripping {
 
     /// Asks for the metadata of all pictures of before the policy to be taken out; how many were asked for. What is
     /// available stays so until that is done.
-    pub async fn ask_for_kept(&self) -> Result<u64> {
+    pub async fn ask_for_kept(&self) -> Result<Tally> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         unit.audit(Action::StrippingRequested, Target::None, Outcome::Success).await?;
         unit.commit().await?;
-        ask_for(&self.stores, MetadataState::Kept, Pass::Remove).await
+        ask_for(&self.stores, MetadataState::Kept, Pass::Remove(Slice::default())).await
     }
 
     /// Asks again for what is waited for and nobody is about to do; how many there were.
-    pub async fn ask_again(&self) -> Result<u64> {
-        ask_again(&self.stores, Pass::Remove).await
+    pub async fn ask_again(&self) -> Result<Tally> {
+        ask_again(&self.stores, Pass::Remove(Slice::default())).await
     }
 }
 
@@ -214,30 +214,34 @@ fn is_unstripped(state: MetadataState) -> bool {
 
 /// Asks again for what is waited for and no job is about to do, as after one that ended as a dead letter; how many there
 /// were. They are only counted where that is the pass.
-pub(super) async fn ask_again(stores: &Stores, pass: Pass) -> Result<u64> {
+pub(super) async fn ask_again(stores: &Stores, pass: Pass) -> Result<Tally> {
     ask_for(stores, MetadataState::Pending, pass).await
 }
 
-async fn ask_for(stores: &Stores, state: MetadataState, pass: Pass) -> Result<u64> {
+async fn ask_for(stores: &Stores, state: MetadataState, pass: Pass) -> Result<Tally> {
     let too_large_pass = stores.antivirus.lets_too_large_pass();
-    let (mut asked, mut after) = (0, None);
+    let (mut asked, mut after) = (Tally::default(), None);
     loop {
         let found =
             blobs::stages::not_about_to_be_stripped(&stores.db, state, too_large_pass, after, BATCH).await?;
         let Some(last) = found.last() else { return Ok(asked) };
         after = Some(*last);
-        asked += found.len() as u64;
-        if pass == Pass::Count {
-            continue;
-        }
-        let mut unit = Unit::begin(stores, &Origin::system()).await?;
-        let mut jobs = Vec::with_capacity(found.len());
-        for blob_id in &found {
-            jobs.push(unit.enqueue(&StripMetadata { blob_id: *blob_id }).await?);
-        }
-        blobs::stages::set_strip_jobs(unit.connection(), &found, &jobs).await?;
-        unit.commit().await?;
+        let passed_over = match pass {
+            Pass::Count => PassedOver::default(),
+            Pass::Remove(_) => all_or_each(&found, |some| ask_for_some(stores, some)).await?,
+        };
+        asked.add(found.len(), &passed_over);
     }
+}
+
+async fn ask_for_some(stores: &Stores, blobs: Vec<BlobId>) -> Result<()> {
+    let mut unit = Unit::begin(stores, &Origin::system()).await?;
+    let mut jobs = Vec::with_capacity(blobs.len());
+    for blob_id in &blobs {
+        jobs.push(unit.enqueue(&StripMetadata { blob_id: *blob_id }).await?);
+    }
+    blobs::stages::set_strip_jobs(unit.connection(), &blobs, &jobs).await?;
+    unit.commit().await
 }
 
 /// What comes next of bytes that no scan keeps back: their metadata is taken out, or they are available and images are

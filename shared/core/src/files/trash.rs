@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::blobs::{release, release_all_of, usage};
 use super::repository;
-use crate::cleanup::{Batch, Pass};
+use crate::cleanup::{Batch, Pass, PassedOver};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -66,16 +66,18 @@ pub(crate) async fn delete_all_of(unit: &mut Unit, owner: UserId) -> Result<u64>
 
 /// What has been in the trash since this time, for the clean-up.
 pub(crate) async fn trashed(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
-    if pass == Pass::Count {
+    let Pass::Remove(slice) = pass else {
         return Ok(Batch::whole(repository::count_trashed(&stores.db, before).await?));
-    }
-    let found = repository::trashed(&stores.db, before, BATCH).await?;
+    };
+    let limit = slice.limit(BATCH);
+    let found = repository::trashed(&stores.db, before, limit, slice.skip()).await?;
+    let mut passed_over = PassedOver::default();
     for (id, owner) in &found {
         match delete(stores, &Origin::system(), *owner, *id).await {
             // Another clean-up, or its owner, was faster.
             Ok(()) | Err(Error::NotFound) => {}
-            Err(error) => return Err(error),
+            Err(error) => passed_over.note(format_args!("file {id}"), error)?,
         }
     }
-    Ok(Batch::of(found.len() as u64, BATCH))
+    Ok(Batch::of_items(found.len(), limit, passed_over))
 }

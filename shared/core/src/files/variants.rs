@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use plinth_domain::file::{Rendition, Variant, VariantState};
+use plinth_domain::file::{Rendition, Variant, VariantFailure, VariantState};
 use plinth_domain::id::{BlobId, FileId, UserId};
 use plinth_domain::job::MakeThumbnails;
 use plinth_domain::picture::{Blurhash, Picture, TakenAt};
@@ -40,6 +40,7 @@ struct Row {
     size: Option<i64>,
     sha256: Option<Vec<u8>>,
     reason: Option<String>,
+    failure: Option<String>,
 }
 
 impl Row {
@@ -72,6 +73,7 @@ impl Row {
             state: VariantState::parse(&self.state?)?,
             rendition,
             reason: self.reason,
+            failure: self.failure.as_deref().and_then(VariantFailure::parse),
         })
     }
 }
@@ -149,7 +151,7 @@ pub(super) async fn set_ready(
          WHERE id = $1 AND state = 'stored' FOR SHARE
          ON CONFLICT (blob_id, preset) DO UPDATE
          SET state = 'ready', object_key = excluded.object_key, width = excluded.width, height = excluded.height,
-             content_type = excluded.content_type, size = excluded.size, sha256 = excluded.sha256, reason = NULL,
+             content_type = excluded.content_type, size = excluded.size, sha256 = excluded.sha256, reason = NULL, failure = NULL,
              updated_at = excluded.updated_at, recipe = excluded.recipe",
         blob.0,
         preset.name.as_str(),
@@ -169,19 +171,21 @@ pub(super) async fn set_failed(
     connection: &mut PgConnection,
     blob: BlobId,
     preset: &Preset,
-    reason: &str,
+    (failure, reason): (VariantFailure, &str),
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
-        "INSERT INTO file_variants (blob_id, preset, state, reason, updated_at, recipe)
-         SELECT id, $2, 'failed', $3, $4, $5 FROM blobs WHERE id = $1 AND state = 'stored' FOR SHARE
+        "INSERT INTO file_variants (blob_id, preset, state, reason, updated_at, recipe, failure)
+         SELECT id, $2, 'failed', $3, $4, $5, $6 FROM blobs WHERE id = $1 AND state = 'stored' FOR SHARE
          ON CONFLICT (blob_id, preset) DO UPDATE
-         SET state = 'failed', reason = excluded.reason, updated_at = excluded.updated_at, recipe = excluded.recipe",
+         SET state = 'failed', reason = excluded.reason, updated_at = excluded.updated_at, recipe = excluded.recipe,
+             failure = excluded.failure",
         blob.0,
         preset.name.as_str(),
         reason,
         at,
         preset.recipe.to_string(),
+        failure.as_str(),
     );
     named("file_variants.failed", query.execute(connection)).await.map(drop)
 }
@@ -193,7 +197,7 @@ pub(super) async fn set_pending(
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
-        "UPDATE file_variants SET state = 'pending', reason = NULL, updated_at = $2 WHERE blob_id = $1",
+        "UPDATE file_variants SET state = 'pending', reason = NULL, failure = NULL, updated_at = $2 WHERE blob_id = $1",
         blob.0,
         at,
     );
@@ -212,7 +216,7 @@ pub(super) async fn of_blobs(db: &PgPool, blobs: &[Uuid]) -> sqlx::Result<HashMa
         Row,
         r#"SELECT blobs.id AS blob_id, blobs.width AS picture_width, blobs.height AS picture_height, taken_at, blurhash,
              preset AS "preset?", recipe, variant.state AS "state?", variant.object_key, variant.width, variant.height,
-             variant.content_type AS "content_type?", variant.size AS "size?", variant.sha256, reason
+             variant.content_type AS "content_type?", variant.size AS "size?", variant.sha256, reason, failure
          FROM blobs LEFT JOIN file_variants AS variant ON variant.blob_id = blobs.id
          WHERE blobs.id = ANY($1) ORDER BY blobs.id, preset DESC"#,
         blobs,

@@ -25,8 +25,13 @@ pub(crate) async fn note(db: impl PgExecutor<'_>, keys: &[String], at: OffsetDat
     named("stale_copies.note", query.execute(db)).await.map(drop)
 }
 
-pub(super) async fn list(db: &PgPool) -> sqlx::Result<Vec<StaleCopy>> {
-    let query = sqlx::query_as!(StaleCopy, "SELECT key, changed_at FROM stale_copies LIMIT $1", BATCH);
+pub(super) async fn list(db: &PgPool, skip: i64) -> sqlx::Result<Vec<StaleCopy>> {
+    let query = sqlx::query_as!(
+        StaleCopy,
+        "SELECT key, changed_at FROM stale_copies ORDER BY key LIMIT $1 OFFSET $2",
+        BATCH,
+        skip,
+    );
     named("stale_copies.list", query.fetch_all(db)).await
 }
 

@@ -13,7 +13,7 @@ use plinth_platform::crypto::unique_name;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{lift, repository};
-use crate::cleanup::{Batch, Pass};
+use crate::cleanup::{Batch, Pass, PassedOver};
 use crate::{Error, Result, Stores};
 
 /// How often notes are looked for.
@@ -150,15 +150,19 @@ async fn settle(stores: &Stores) -> Result<()> {
 
 /// Tells Redis of a batch of the notes, and returns how many it had.
 async fn settle_some(stores: &Stores) -> Result<u64> {
-    let notes = repository::list(&stores.db).await?;
+    let notes = repository::list(&stores.db, 0).await?;
     for copy in &notes {
-        if let Err(error) = lift(&stores.redis, &unique_name(), std::slice::from_ref(&copy.key)).await {
-            stores.trust.lose();
-            return Err(error.into());
-        }
-        repository::settle(&stores.db, copy).await?;
+        settle_one(stores, copy).await?;
     }
     Ok(notes.len() as u64)
+}
+
+async fn settle_one(stores: &Stores, copy: &repository::StaleCopy) -> Result<()> {
+    if let Err(error) = lift(&stores.redis, &unique_name(), std::slice::from_ref(&copy.key)).await {
+        stores.trust.lose();
+        return Err(error.into());
+    }
+    Ok(repository::settle(&stores.db, copy).await?)
 }
 
 /// Waits until no other process believes a copy under these keys, which are noted and committed.
@@ -187,7 +191,16 @@ pub(crate) async fn outlast(stores: &Stores, keys: &[String]) {
 pub(crate) async fn stale_copies(stores: &Stores, pass: Pass) -> Result<Batch> {
     Ok(match pass {
         Pass::Count => Batch::whole(repository::count(&stores.db).await?),
-        Pass::Remove => Batch::of(settle_some(stores).await?, repository::BATCH),
+        Pass::Remove(slice) => {
+            let copies = repository::list(&stores.db, slice.skip()).await?;
+            let mut passed_over = PassedOver::default();
+            for copy in &copies {
+                if let Err(error) = settle_one(stores, copy).await {
+                    passed_over.note(&copy.key, error)?;
+                }
+            }
+            Batch::of_items(copies.len(), repository::BATCH, passed_over)
+        }
     })
 }
 

@@ -3,6 +3,7 @@
 mod administration;
 mod changes;
 mod ledger;
+mod outages;
 mod owner;
 mod periodic;
 pub(crate) mod repository;
@@ -17,6 +18,7 @@ pub use changes::Changes;
 pub use ledger::{
     Backlog, Claim, ClaimedJob, Due, Ended, Hold, HowItEnded, Ledger, Others, Recorded, Renewed,
 };
+pub use outages::{OutagePause, OutagePauses};
 pub use owner::{OwnJob, OwnJobs};
 pub use periodic::{Line, Look, Periodic};
 pub use sent_mails::{SentMails, Standing};

@@ -15,6 +15,8 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewJob<'a> {
     pub(crate) at: OffsetDateTime,
+    /// How long an attempt may begin.
+    pub(crate) deadline: Duration,
     /// W3C trace context of whoever asks.
     pub(crate) traceparent: Option<&'a str>,
     pub(crate) user: Option<UserId>,
@@ -48,7 +50,7 @@ pub(crate) async fn insert<J: JobPayload>(
         J::VERSION,
         J::MAX_ATTEMPTS,
         J::PRIORITY.rank(),
-        J::DEADLINE.as_secs_f64(),
+        new.deadline.as_secs_f64(),
         new.traceparent,
         new.user.map(|user| user.0),
         new.at,
@@ -80,7 +82,7 @@ pub(crate) async fn insert_all<J: JobPayload>(
         J::VERSION,
         J::MAX_ATTEMPTS,
         J::PRIORITY.rank(),
-        J::DEADLINE.as_secs_f64(),
+        new.deadline.as_secs_f64(),
         new.traceparent,
         new.user.map(|user| user.0),
         new.at,

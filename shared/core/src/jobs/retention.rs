@@ -9,7 +9,7 @@ use plinth_platform::database::named;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::cleanup::{Batch, Pass};
+use crate::cleanup::{Batch, Pass, Slice};
 use crate::{Result, Stores};
 
 /// Ids walked in one statement.
@@ -42,16 +42,23 @@ pub(crate) async fn ended(
     pass: Pass,
 ) -> Result<Batch> {
     match pass {
-        Pass::Remove => remove(stores, ending, before, after).await,
+        Pass::Remove(slice) => remove(stores, ending, before, after, slice).await,
         Pass::Count => count(stores, ending, before, after).await,
     }
 }
 
-async fn remove(stores: &Stores, ending: Ending, before: OffsetDateTime, after: Uuid) -> Result<Batch> {
+async fn remove(
+    stores: &Stores,
+    ending: Ending,
+    before: OffsetDateTime,
+    after: Uuid,
+    slice: Slice,
+) -> Result<Batch> {
+    let limit = slice.limit(STEP);
     // One that is locked is being removed by somebody else, or brought back to life.
     let query = sqlx::query!(
         r#"WITH step AS MATERIALIZED (
-             SELECT id FROM jobs WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3),
+             SELECT id FROM jobs WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3 OFFSET $6),
          over AS (
              SELECT jobs.id FROM jobs JOIN step ON jobs.id = step.id
              WHERE jobs.state = ANY($4) AND jobs.finished_at < $5
@@ -62,12 +69,13 @@ async fn remove(stores: &Stores, ending: Ending, before: OffsetDateTime, after: 
              (SELECT id FROM step ORDER BY id DESC LIMIT 1) AS last"#,
         after,
         first_uuid_of(before),
-        STEP,
+        limit,
         &ending.states(),
         before,
+        slice.skip(),
     );
     let row = named("jobs.remove_ended", query.fetch_one(&stores.db)).await?;
-    Ok(Batch::step(row.removed, row.last.filter(|_| row.walked == STEP)))
+    Ok(Batch::step(row.removed, row.last.filter(|_| row.walked == limit)))
 }
 
 async fn count(stores: &Stores, ending: Ending, before: OffsetDateTime, after: Uuid) -> Result<Batch> {

@@ -1,6 +1,7 @@
 //! Which mails were given to the mail server: written down before and after each conversation with it.
 
 use plinth_domain::id::JobId;
+use plinth_domain::job::Queue;
 use plinth_platform::database::named;
 
 use crate::{Result, Stores};
@@ -45,9 +46,21 @@ impl SentMails {
         })
     }
 
-    /// The server has answered 250.
+    /// The server has not taken the mail, and has said so or was not reached.
+    pub async fn refused(&self, job: JobId) -> Result<()> {
+        let query = sqlx::query!("DELETE FROM sent_mails WHERE job_id = $1 AND accepted_at IS NULL", job.0);
+        named("sent_mails.refused", query.execute(&self.stores.db)).await?;
+        Ok(())
+    }
+
+    /// The server has answered 250; so it is not away.
     pub async fn accepted(&self, job: JobId) -> Result<()> {
-        let query = sqlx::query!("UPDATE sent_mails SET accepted_at = now() WHERE job_id = $1", job.0);
+        let query = sqlx::query!(
+            "WITH outage AS (DELETE FROM paused_queues WHERE queue = $2 AND until IS NOT NULL)
+             UPDATE sent_mails SET accepted_at = now() WHERE job_id = $1",
+            job.0,
+            Queue::Email.as_str(),
+        );
         named("sent_mails.accepted", query.execute(&self.stores.db)).await?;
         Ok(())
     }

@@ -34,7 +34,7 @@ async fn old(
     pass: Pass,
 ) -> Result<Batch> {
     let created = first_uuid_of(created);
-    if pass == Pass::Count {
+    let Pass::Remove(slice) = pass else {
         let query = sqlx::query!(
             r#"WITH step AS MATERIALIZED (
                  SELECT id, read_at FROM notifications WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3)
@@ -48,10 +48,11 @@ async fn old(
         );
         let row = named("notifications.count_old", query.fetch_one(&stores.db)).await?;
         return Ok(Batch::step(row.old, row.last.filter(|_| row.walked == BATCH)));
-    }
+    };
+    let limit = slice.limit(BATCH);
     let query = sqlx::query!(
         r#"WITH step AS MATERIALIZED (
-             SELECT id FROM notifications WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3),
+             SELECT id FROM notifications WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3 OFFSET $5),
          old AS (
              SELECT notifications.id FROM notifications JOIN step ON notifications.id = step.id
              WHERE read_at < $4 OR ($4::timestamptz IS NULL AND read_at IS NULL)
@@ -62,9 +63,10 @@ async fn old(
              (SELECT id FROM step ORDER BY id DESC LIMIT 1) AS last"#,
         after,
         created,
-        BATCH,
+        limit,
         read,
+        slice.skip(),
     );
     let row = named("notifications.remove_old", query.fetch_one(&stores.db)).await?;
-    Ok(Batch::step(row.removed, row.last.filter(|_| row.walked == BATCH)))
+    Ok(Batch::step(row.removed, row.last.filter(|_| row.walked == limit)))
 }

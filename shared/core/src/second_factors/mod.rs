@@ -118,7 +118,10 @@ pub(crate) async fn available(
 pub(crate) async fn waiting_since(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
     Ok(match pass {
         Pass::Count => Batch::whole(repository::count_waiting(&stores.db, before).await?),
-        Pass::Remove => Batch::of(repository::remove_waiting(&stores.db, before, BATCH).await?, BATCH),
+        Pass::Remove(slice) => {
+            let removed = repository::remove_waiting(&stores.db, before, slice).await?;
+            Batch::of(removed, slice.limit(BATCH))
+        }
     })
 }
 

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{RemainingFactor, TotpFactor};
+use crate::cleanup::{BATCH, Slice};
 
 /// An authenticator app with its sealed secret.
 pub(super) struct SealedFactor {
@@ -191,13 +192,15 @@ pub(super) async fn count_waiting(db: &PgPool, before: OffsetDateTime) -> sqlx::
     named("totp_factors.count_waiting_since", query.fetch_one(db)).await
 }
 
-pub(super) async fn remove_waiting(db: &PgPool, before: OffsetDateTime, batch: i64) -> sqlx::Result<u64> {
+pub(super) async fn remove_waiting(db: &PgPool, before: OffsetDateTime, slice: Slice) -> sqlx::Result<u64> {
     let query = sqlx::query!(
         "DELETE FROM totp_factors WHERE id IN
-             (SELECT id FROM totp_factors WHERE confirmed_at IS NULL AND created_at < $1 LIMIT $2
+             (SELECT id FROM totp_factors WHERE confirmed_at IS NULL AND created_at < $1 ORDER BY created_at, id
+              LIMIT $2 OFFSET $3
               FOR UPDATE SKIP LOCKED)",
         before,
-        batch,
+        slice.limit(BATCH),
+        slice.skip(),
     );
     Ok(named("totp_factors.remove_waiting_since", query.execute(db)).await?.rows_affected())
 }

@@ -6,6 +6,8 @@ use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use crate::cleanup::{BATCH, Slice};
+
 /// Opens the undo of a change that was made at the first time, until the second one.
 pub(super) async fn open(
     connection: &mut PgConnection,
@@ -105,13 +107,14 @@ pub(super) async fn count_expired(db: &PgPool, before: OffsetDateTime) -> sqlx::
     named("email_undos.count_expired", query.fetch_one(db)).await
 }
 
-pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, batch: i64) -> sqlx::Result<u64> {
+pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, slice: Slice) -> sqlx::Result<u64> {
     let query = sqlx::query!(
         "DELETE FROM email_undos WHERE (user_id, email_key) IN
-             (SELECT user_id, email_key FROM email_undos WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
+             (SELECT user_id, email_key FROM email_undos WHERE expires_at < $1 ORDER BY expires_at, user_id, email_key LIMIT $2 OFFSET $3
               FOR UPDATE SKIP LOCKED)",
         before,
-        batch,
+        slice.limit(BATCH),
+        slice.skip(),
     );
     Ok(named("email_undos.remove_expired", query.execute(db)).await?.rows_affected())
 }

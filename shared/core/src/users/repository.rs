@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Credentials, Filter, NewAccount};
+use crate::cleanup::{BATCH, Slice};
 use crate::page::PageRequest;
 
 struct Row {
@@ -478,7 +479,7 @@ pub(super) async fn count_never_verified(
 pub(super) async fn remove_never_verified(
     db: impl PgExecutor<'_>,
     before: OffsetDateTime,
-    limit: i64,
+    slice: Slice,
 ) -> sqlx::Result<u64> {
     let query = sqlx::query!(
         "DELETE FROM users WHERE id IN
@@ -486,9 +487,10 @@ pub(super) async fn remove_never_verified(
               WHERE email_verified_at IS NULL AND status = 'active' AND imported_at IS NULL AND created_at < $1
                 AND EXISTS (SELECT FROM audit_events WHERE target_id = users.id
                             AND action = 'account.registered' AND outcome = 'success')
-              ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+              ORDER BY created_at, id LIMIT $2 OFFSET $3 FOR UPDATE SKIP LOCKED)",
         before,
-        limit,
+        slice.limit(BATCH),
+        slice.skip(),
     );
     Ok(named("users.remove_never_verified", query.execute(db)).await?.rows_affected())
 }

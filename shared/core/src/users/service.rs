@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{email_undos, repository};
-use crate::cleanup::{BATCH, Batch, Pass};
+use crate::cleanup::{BATCH, Batch, Pass, Slice};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores, auth};
 
@@ -143,13 +143,13 @@ pub(crate) async fn count_never_verified(stores: &Stores, before: OffsetDateTime
     Ok(repository::count_never_verified(&stores.db, before).await?)
 }
 
-/// Removes up to `limit` of them; returns how many.
+/// Removes a slice of them; returns how many.
 pub(crate) async fn remove_never_verified(
     stores: &Stores,
     before: OffsetDateTime,
-    limit: i64,
+    slice: Slice,
 ) -> Result<u64> {
-    Ok(repository::remove_never_verified(&stores.db, before, limit).await?)
+    Ok(repository::remove_never_verified(&stores.db, before, slice).await?)
 }
 
 /// Marks the address as verified; false when it was already. A name that was given before the proof goes, unless an
@@ -286,7 +286,10 @@ pub(crate) async fn expired_email_undos(
 ) -> Result<Batch> {
     Ok(match pass {
         Pass::Count => Batch::whole(email_undos::count_expired(&stores.db, before).await?),
-        Pass::Remove => Batch::of(email_undos::remove_expired(&stores.db, before, BATCH).await?, BATCH),
+        Pass::Remove(slice) => {
+            let removed = email_undos::remove_expired(&stores.db, before, slice).await?;
+            Batch::of(removed, slice.limit(BATCH))
+        }
     })
 }
 

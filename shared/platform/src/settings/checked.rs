@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::str::FromStr as _;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -220,6 +221,24 @@ impl<const MIN: u32, const MAX: u32> Value for Between<MIN, MAX> {
     }
     fn show(&self) -> String {
         self.0.to_string()
+    }
+}
+
+/// A duration from `MIN` to `MAX` seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DurationBetween<const MIN: u64, const MAX: u64>(pub Duration);
+
+impl<const MIN: u64, const MAX: u64> Value for DurationBetween<MIN, MAX> {
+    const KIND: &'static str = Duration::KIND;
+    fn parse(text: &str) -> Result<Self, String> {
+        let (min, max) = (Duration::from_secs(MIN), Duration::from_secs(MAX));
+        let duration = Duration::parse(text)?;
+        let fits = (min..=max).contains(&duration);
+        let expected = || format!("a duration from {} to {} is expected", min.show(), max.show());
+        fits.then_some(Self(duration)).ok_or_else(expected)
+    }
+    fn show(&self) -> String {
+        self.0.show()
     }
 }
 

@@ -11,8 +11,8 @@ use plinth_domain::periodic::Schedule;
 use plinth_domain::preset::Presets;
 
 use super::checked::{
-    Argon2Memory, AtLeast, Between, DatabaseUrl, HttpUrl, KeyPrefix, LogFilter, MasterKeyList, ObjectPrefix,
-    RedisUrl, RootSecret, Sender, SigningSeeds, SmtpUrl, Strength,
+    Argon2Memory, AtLeast, Between, DatabaseUrl, DurationBetween, HttpUrl, KeyPrefix, LogFilter,
+    MasterKeyList, ObjectPrefix, RedisUrl, RootSecret, Sender, SigningSeeds, SmtpUrl, Strength,
 };
 use super::clamav::TooLargeToScan;
 use super::declare::settings;
@@ -96,6 +96,8 @@ settings! {
         per_domain: AtLeast<1> = Some("2"),
         /// How long the mail server may take for one step of the conversation.
         timeout: Duration = Some("20s"),
+        /// How long a mail is sent again that the mail server does not take, from 1h to 30d; RFC 5321 recommends four to five days.
+        retry_for: DurationBetween<{ 60 * 60 }, { 30 * 24 * 60 * 60 }> = Some("4d"),
     }
 
     /// The API server.
@@ -202,6 +204,8 @@ settings! {
         role_limits: LimitsByRole = Some(""),
         /// An upload that did not finish is removed after so long.
         abandoned_after: Duration = Some("24h"),
+        /// How old an object is that no file has before reconciliation removes it, from 1d to 365d; it is never removed before an unfinished upload is.
+        orphans_kept: DurationBetween<{ 24 * 60 * 60 }, { 365 * 24 * 60 * 60 }> = Some("7d"),
         /// Whether clients may send bytes to the object store themselves: such are not sealed, and lie there as the bucket encrypts them.
         direct_uploads: bool = Some("false"),
         /// Whether downloads of such bytes are sent on to the object store, whose origin must be another one than the API's and the application's.
@@ -230,6 +234,8 @@ settings! {
         concurrency: AtLeast<1> = Some("4"),
         /// The same for single queues, e.g. `files=2,email=16`.
         queue_concurrency: List<QueueConcurrency> = Some(""),
+        /// Jobs of the queue `files` of one owner that run at once, by all workers together: an owner with many files holds up their own only.
+        files_per_owner: AtLeast<1> = Some("2"),
         /// When each periodic task is due: `name=` and the five fields of crontab in UTC, several separated by semicolons; a task that is not in it does not happen by itself.
         schedule: Schedule = Some("cleanup=0 * * * *; reconcile=30 3 * * *"),
         /// Where /healthz, /readyz and /metrics are served.

@@ -5,6 +5,8 @@ mod clocks;
 mod kills;
 mod load;
 mod mail_server;
+mod outages;
+mod owners;
 mod phases;
 mod poison;
 mod postgres_away;

@@ -18,7 +18,8 @@ async fn a_busy_server_gets_the_mail_once_and_a_refusal_is_a_dead_letter() {
     let unfinished = "SELECT count(*) FROM jobs WHERE state NOT IN ('done', 'dead')";
     until_none(&stores, "both have ended", unfinished).await;
     assert_eq!(server.taken_for("ada@busy.example").len(), 1);
-    assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE state = 'done' AND attempt = 2").await, 1);
+    assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE state = 'done' AND attempt = 1").await, 1);
+    assert_eq!(count(&stores, "SELECT count(*) FROM job_attempts WHERE outcome = 'postponed'").await, 1);
     let refused =
         "SELECT count(*) FROM jobs WHERE state = 'dead' AND attempt = 1 AND last_error LIKE '%550%'";
     assert_eq!(count(&stores, refused).await, 1);

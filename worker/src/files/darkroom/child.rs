@@ -1,5 +1,6 @@
 //! One child process: its start with nothing of ours, frames to and from it, and what its end means.
 
+use std::fmt;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -15,6 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::PROGRAM;
+use crate::metrics;
 
 /// Bytes of a child's last words that are read.
 const LAST_WORDS: u64 = 2 * 1024;
@@ -37,6 +39,43 @@ pub enum Breakdown {
     GaveUp(String),
     #[error("the process that makes pictures was ended from outside ({0})")]
     Killed(Signal),
+    /// A fault of ours, whatever the file: a sound file must not do this to it, and a hostile one must not either.
+    #[error("the process that makes pictures crashed ({0})")]
+    Crashed(Crash),
+}
+
+/// How a child crashed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Crash {
+    Signal(Signal),
+    /// A signal without a name, by its number.
+    UnnamedSignal(i32),
+    Panic,
+    /// It sent what is not of the protocol: it was taken over, or is of another release.
+    Nonsense,
+}
+
+impl Crash {
+    /// As logs and metrics name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Signal(signal) => signal.as_str(),
+            Self::UnnamedSignal(_) => "signal",
+            Self::Panic => "panic",
+            Self::Nonsense => "protocol",
+        }
+    }
+}
+
+impl fmt::Display for Crash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnnamedSignal(number) => write!(f, "signal {number}"),
+            // The kernel ends a child so that makes a system call that is not allowed to it.
+            Self::Signal(Signal::SIGSYS) => f.write_str("SIGSYS: a system call that it may not make"),
+            named => f.write_str(named.name()),
+        }
+    }
 }
 
 /// A running child. Dropped, it is killed.
@@ -106,9 +145,8 @@ impl Child {
     /// What it means that the child stopped making sense: something about the file, or about the machine.
     pub(super) async fn cause_of_death(mut self, error: &ProtocolError) -> Result<Unreadable, Breakdown> {
         if !matches!(error, ProtocolError::Io(_)) {
-            tracing::error!(%error, "a process that makes pictures was taken over, or is broken");
             self.kill().await;
-            return Ok(Unreadable::Damaged);
+            return Err(crashed(Crash::Nonsense, &error.to_string()));
         }
         // It has closed its side, or is about to.
         drop(self.input);
@@ -135,17 +173,18 @@ fn meaning(status: ExitStatus, words: String) -> Result<Unreadable, Breakdown> {
         Some(Ok(signal @ (Signal::SIGKILL | Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP))) => {
             Err(Breakdown::Killed(signal))
         }
-        // SIGSYS is a system call that no decoder needs.
-        Some(signal) => {
-            tracing::warn!(?signal, words, "a decoder crashed on a picture");
-            Ok(Unreadable::Damaged)
-        }
-        None if status.code() == Some(PANICKED) => {
-            tracing::warn!(words, "a decoder panicked on a picture");
-            Ok(Unreadable::Damaged)
-        }
+        Some(Ok(signal)) => Err(crashed(Crash::Signal(signal), &words)),
+        Some(Err(_)) => Err(crashed(Crash::UnnamedSignal(status.signal().unwrap_or_default()), &words)),
+        None if status.code() == Some(PANICKED) => Err(crashed(Crash::Panic, &words)),
         None => Err(Breakdown::GaveUp(words)),
     }
+}
+
+/// Counts and logs a crash.
+fn crashed(crash: Crash, words: &str) -> Breakdown {
+    metrics::picture_process_crashed(crash.name());
+    tracing::error!(signal = crash.name(), words, "a process that makes pictures crashed");
+    Breakdown::Crashed(crash)
 }
 
 /// What a Rust program exits with when its main thread panics.
@@ -170,11 +209,15 @@ mod tests {
         );
         let no_memory = "memory allocation of 99 bytes failed";
         assert_eq!(end(abort, no_memory).expect("its fault"), Unreadable::TooMuchMemory);
-        assert_eq!(end(abort, "").expect("its fault"), Unreadable::Damaged);
         assert_eq!(end(time, "").expect("its fault"), Unreadable::TooMuchTime);
-        assert_eq!(end(crash, no_memory).expect("its fault"), Unreadable::Damaged);
-        assert_eq!(end(forbidden, "").expect("its fault"), Unreadable::Damaged);
-        assert_eq!(end(PANICKED << 8, "").expect("its fault"), Unreadable::Damaged);
+        for (raw, words, expected) in [
+            (abort, "", Crash::Signal(Signal::SIGABRT)),
+            (crash, no_memory, Crash::Signal(Signal::SIGSEGV)),
+            (forbidden, "", Crash::Signal(Signal::SIGSYS)),
+            (PANICKED << 8, "", Crash::Panic),
+        ] {
+            assert!(matches!(end(raw, words), Err(Breakdown::Crashed(crash)) if crash == expected));
+        }
         assert!(matches!(end(kill, ""), Err(Breakdown::Killed(Signal::SIGKILL))));
         assert!(matches!(end(1 << 8, "no seccomp"), Err(Breakdown::GaveUp(words)) if words == "no seccomp"));
     }

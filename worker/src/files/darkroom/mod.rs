@@ -18,8 +18,8 @@ use plinth_pictures::{Developed, Rendered, Stripped, Unreadable};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-pub use child::Breakdown;
 use child::Child;
+pub use child::{Breakdown, Crash};
 
 /// The largest picture, in pixels.
 const MAX_PIXELS: u64 = 100_000_000;

@@ -13,24 +13,26 @@ pub(crate) async fn unverified_registrations(
     before: OffsetDateTime,
     pass: Pass,
 ) -> Result<Batch> {
-    if pass == Pass::Count {
+    let Pass::Remove(slice) = pass else {
         let query = sqlx::query_scalar!(
             r#"SELECT count(*) AS "count!" FROM registrations WHERE created_at < $1"#,
             before
         );
         let registrations = named("registrations.count_expired", query.fetch_one(&stores.db)).await?;
         return Ok(Batch::whole(registrations + users::count_never_verified(stores, before).await?));
-    }
+    };
     let query = sqlx::query!(
         "DELETE FROM registrations WHERE id IN
-             (SELECT id FROM registrations WHERE created_at < $1 ORDER BY created_at LIMIT $2
+             (SELECT id FROM registrations WHERE created_at < $1 ORDER BY created_at, id LIMIT $2 OFFSET $3
               FOR UPDATE SKIP LOCKED)",
         before,
-        BATCH,
+        slice.limit(BATCH),
+        slice.skip(),
     );
     let removed = named("registrations.remove_expired", query.execute(&stores.db)).await?.rows_affected();
-    if removed >= BATCH.unsigned_abs() {
-        return Ok(Batch::of(removed, BATCH));
+    let limit = slice.limit(BATCH);
+    if removed >= limit.unsigned_abs() {
+        return Ok(Batch::of(removed, limit));
     }
-    Ok(Batch::of(removed + users::remove_never_verified(stores, before, BATCH).await?, BATCH))
+    Ok(Batch::of(removed + users::remove_never_verified(stores, before, slice).await?, limit))
 }

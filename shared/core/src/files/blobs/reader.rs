@@ -84,8 +84,8 @@ pub(in crate::files) async fn content_type(
 /// All of the bytes, in memory.
 pub(in crate::files) async fn read(objects: &ObjectStore, source: Source) -> Result<Bytes> {
     let mut bytes = BytesMut::with_capacity(usize::try_from(source.size).map_err(Error::internal)?);
-    let mut stream = open(objects, source, None).await.map_err(Error::internal)?;
-    while let Some(some) = stream.try_next().await.map_err(Error::internal)? {
+    let mut stream = open(objects, source, None).await?;
+    while let Some(some) = stream.try_next().await? {
         bytes.extend_from_slice(&some);
     }
     Ok(bytes.freeze())

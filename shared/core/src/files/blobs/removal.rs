@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::repository::{self, Remains};
 use super::{folder, usage};
-use crate::cleanup::{Batch, Pass};
+use crate::cleanup::{Batch, Pass, PassedOver};
 use crate::files::unfinished;
 use crate::unit::Unit;
 use crate::{Result, Stores};
@@ -68,16 +68,20 @@ pub(in crate::files) async fn release_all_of(unit: &mut Unit, owner: UserId) -> 
 pub(crate) async fn abandoned(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
     // What waits for its verification is not its client's to go on with: it stays as long as that may begin.
     let verified = before.min(stores.clock.now() - VerifyDirectUpload::DEADLINE);
-    if pass == Pass::Count {
+    let Pass::Remove(slice) = pass else {
         return Ok(Batch::whole(repository::count_abandoned(&stores.db, before, verified).await?));
-    }
+    };
     repository::forget_made(&stores.db, before, FORGOTTEN).await?;
-    let claimed =
-        repository::claim_abandoned(&stores.db, before, verified, stores.clock.now(), BATCH).await?;
+    let (limit, at) = (slice.limit(BATCH), stores.clock.now());
+    let window = (limit, slice.skip());
+    let claimed = repository::claim_abandoned(&stores.db, before, verified, at, window).await?;
+    let mut passed_over = PassedOver::default();
     for id in &claimed {
-        discard(stores, &Origin::system(), *id).await?;
+        if let Err(error) = discard(stores, &Origin::system(), *id).await {
+            passed_over.note(format_args!("blob {id}"), error)?;
+        }
     }
-    Ok(Batch::of(claimed.len() as u64, BATCH))
+    Ok(Batch::of_claimed(claimed.len(), limit, passed_over))
 }
 
 /// Removes a blob that did not become anybody's, with whatever of it may have reached S3; fine when that was done before.
@@ -102,9 +106,11 @@ pub(in crate::files) async fn discard(stores: &Stores, origin: &Origin, id: Blob
 }
 
 async fn remove(stores: &Stores, remains: &Remains) -> Result<()> {
-    if let Some(upload) = &remains.multipart_upload_id {
-        stores.objects.abort_parts(&remains.object_key, upload).await?;
-    }
+    // Needless if the upload was completed, which the store alone knows: the objects go whatever it says.
+    let freed = match &remains.multipart_upload_id {
+        Some(upload) => stores.objects.abort_parts(&remains.object_key, upload).await,
+        None => Ok(()),
+    };
     stores.objects.delete(&remains.object_key).await?;
     let folder = folder(remains.id);
     loop {
@@ -115,6 +121,15 @@ async fn remove(stores: &Stores, remains: &Remains) -> Result<()> {
         if !page.is_more {
             break;
         }
+    }
+    if let (Err(error), Some(upload)) = (freed, &remains.multipart_upload_id) {
+        let unfinished = stores.objects.list_parts_uploads(&folder).await;
+        let holds_parts =
+            unfinished.is_ok_and(|all| all.is_some_and(|all| all.iter().any(|one| one.upload == *upload)));
+        if holds_parts {
+            return Err(error.into());
+        }
+        tracing::debug!(%error, blob.id = %remains.id, "the upload in parts was over already");
     }
     repository::remove(&stores.db, remains.id).await?;
     Ok(())

@@ -225,6 +225,12 @@ pub(super) async fn owner_of_unfinished(db: &PgPool, id: BlobId) -> sqlx::Result
     Ok(named("blobs.owner_of_unfinished", query.fetch_optional(db)).await?.map(UserId))
 }
 
+/// Of whom a blob is, in whatever state.
+pub(in crate::files) async fn owner(db: &PgPool, id: BlobId) -> sqlx::Result<Option<UserId>> {
+    let query = sqlx::query_scalar!("SELECT owner_id FROM blobs WHERE id = $1", id.0);
+    Ok(named("blobs.owner", query.fetch_optional(db)).await?.map(UserId))
+}
+
 /// What is to be removed of a blob.
 pub(super) async fn remains(db: &PgPool, id: BlobId) -> sqlx::Result<Option<Remains>> {
     let query = sqlx::query!(
@@ -262,7 +268,7 @@ pub(super) async fn claim_abandoned(
     before: OffsetDateTime,
     verified: OffsetDateTime,
     at: OffsetDateTime,
-    limit: i64,
+    (limit, skip): (i64, i64),
 ) -> sqlx::Result<Vec<BlobId>> {
     let query = sqlx::query_scalar!(
         "UPDATE blobs SET updated_at = $3
@@ -270,12 +276,13 @@ pub(super) async fn claim_abandoned(
                       WHERE state <> 'stored' AND updated_at < $1
                         AND (updated_at < $4 OR state = 'removing'
                              OR NOT EXISTS (SELECT FROM direct_uploads WHERE blob_id = blobs.id AND job_id IS NOT NULL))
-                      ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+                      ORDER BY updated_at, id LIMIT $2 OFFSET $5 FOR UPDATE SKIP LOCKED)
          RETURNING id",
         before,
         limit,
         at,
         verified,
+        skip,
     );
     Ok(named("blobs.claim_abandoned", query.fetch_all(db)).await?.into_iter().map(BlobId).collect())
 }

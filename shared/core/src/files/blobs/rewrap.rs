@@ -24,7 +24,7 @@ pub struct Rewrapped {
     pub master_key: String,
     /// Keys that had another wrapping.
     pub rewrapped: u64,
-    /// Keys that could not be unwrapped: their master key is not among the settings.
+    /// Keys that could not be unwrapped, since their master key is not among the settings, or not be replaced.
     pub failed: u64,
     /// Ended before it was through.
     pub stopped: bool,
@@ -49,7 +49,14 @@ pub async fn rewrap(stores: &Stores, dry_run: bool, stop: &CancellationToken) ->
                 Ok(_) if dry_run => done.rewrapped += 1,
                 Ok(key) => {
                     let anew = stores.keys.wrap(&context(*blob), &key).await.map_err(Error::internal)?;
-                    done.rewrapped += replace(stores, *blob, wrapped, &anew).await?;
+                    match replace(stores, *blob, wrapped, &anew).await.map_err(Error::from) {
+                        Ok(replaced) => done.rewrapped += replaced,
+                        Err(error) if error.is_outage() => return Err(error),
+                        Err(error) => {
+                            tracing::error!(%error, blob.id = %blob, "a data key cannot be replaced");
+                            done.failed += 1;
+                        }
+                    }
                 }
                 Err(error) => {
                     tracing::error!(%error, blob.id = %blob, "a data key cannot be unwrapped");

@@ -111,8 +111,7 @@ impl DirectVerification {
             segments: vec![0],
             etag: Some(etag),
         };
-        let content_type = blobs::content_type(&self.stores.objects, source.clone()).await;
-        let content_type = content_type.map_err(Error::internal)?;
+        let content_type = blobs::content_type(&self.stores.objects, source.clone()).await?;
         Ok(Some(Verifying { door: self.clone(), upload, owner, source, content_type, hash, position }))
     }
 
@@ -163,9 +162,8 @@ impl Verifying {
         let end = size.min(self.position + STEP);
         let range = ByteRange { first: self.position, last: end - 1 };
         let objects = &self.door.stores.objects;
-        let mut bytes =
-            blobs::open(objects, self.source.clone(), Some(range)).await.map_err(Error::internal)?;
-        while let Some(some) = bytes.try_next().await.map_err(Error::internal)? {
+        let mut bytes = blobs::open(objects, self.source.clone(), Some(range)).await?;
+        while let Some(some) = bytes.try_next().await? {
             self.hash.update(&some);
             self.position += some.len() as u64;
         }

@@ -154,7 +154,7 @@ impl ShareLinks {
 
 /// Ends every link to a file of this owner.
 pub(crate) async fn remove_all_of(unit: &mut Unit, owner: UserId) -> Result<()> {
-    let removed = repository::remove_all_of(unit.connection(), owner).await?;
+    let removed = repository::remove_all(unit.connection(), owner).await?.len();
     if removed > 0 {
         let details = json!({ "share_links": removed });
         unit.audit_with(Action::ShareLinkRevoked, Target::User(owner), Outcome::Success, details).await?;
@@ -166,6 +166,9 @@ pub(crate) async fn remove_all_of(unit: &mut Unit, owner: UserId) -> Result<()> 
 pub(crate) async fn expired(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
     Ok(match pass {
         Pass::Count => Batch::whole(repository::count_expired(&stores.db, before).await?),
-        Pass::Remove => Batch::of(repository::remove_expired(&stores.db, before, BATCH).await?, BATCH),
+        Pass::Remove(slice) => {
+            let removed = repository::remove_expired(&stores.db, before, slice).await?;
+            Batch::of(removed, slice.limit(BATCH))
+        }
     })
 }

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{LiveLink, MadeBy, OwnLink, ShareLink};
+use crate::cleanup::{BATCH, Slice};
 use crate::files::blobs::Standing;
 use crate::page::PageRequest;
 
@@ -190,15 +191,6 @@ pub(super) async fn remove(
     Ok(named("share_links.remove", query.execute(connection)).await?.rows_affected() == 1)
 }
 
-/// Removes those to files of this owner; how many there were.
-pub(super) async fn remove_all_of(connection: &mut PgConnection, owner: UserId) -> sqlx::Result<u64> {
-    let query = sqlx::query!(
-        "DELETE FROM share_links USING files WHERE files.id = file_id AND owner_id = $1",
-        owner.0,
-    );
-    Ok(named("share_links.remove_all_of", query.execute(connection)).await?.rows_affected())
-}
-
 struct LiveRow {
     id: Uuid,
     file_id: Uuid,
@@ -276,12 +268,13 @@ pub(super) async fn count_expired(db: &PgPool, before: OffsetDateTime) -> sqlx::
     named("share_links.count_expired", query.fetch_one(db)).await
 }
 
-pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, batch: i64) -> sqlx::Result<u64> {
+pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, slice: Slice) -> sqlx::Result<u64> {
     let query = sqlx::query!(
         "DELETE FROM share_links WHERE id IN
-             (SELECT id FROM share_links WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+             (SELECT id FROM share_links WHERE expires_at < $1 ORDER BY expires_at, id LIMIT $2 OFFSET $3 FOR UPDATE SKIP LOCKED)",
         before,
-        batch,
+        slice.limit(BATCH),
+        slice.skip(),
     );
     Ok(named("share_links.remove_expired", query.execute(db)).await?.rows_affected())
 }

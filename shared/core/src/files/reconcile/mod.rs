@@ -4,6 +4,7 @@
 //! its object has lost its bytes. Whatever looks wrong is looked up once more before anything is done about it: the two
 //! are not read at the same moment.
 
+mod custody;
 mod quota;
 mod repository;
 mod walk;
@@ -17,8 +18,10 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use self::walk::Walk;
-use crate::cleanup::Pass;
+use self::custody::Custody;
+pub use self::custody::{adopt, renew};
+use self::walk::{Orphans, Walk};
+use crate::cleanup::{Pass, PassedOver, Slice};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -33,6 +36,8 @@ pub struct Request {
     pub abandoned_after: Duration,
     /// Remove orphans however many there are.
     pub remove_many: bool,
+    /// How old an orphan is before it is removed.
+    pub orphans_kept: Duration,
     /// Begin after this blob.
     pub after: Option<BlobId>,
 }
@@ -47,10 +52,15 @@ pub struct Report {
     pub objects: u64,
     /// Objects that nobody has.
     pub orphan_objects: u64,
+    /// Those of them that are not old enough to be removed.
+    pub young_orphans: u64,
     /// Those of them that were removed.
     pub removed_objects: u64,
-    /// There are so many of them that the database is more likely to be the wrong one: none was removed.
+    /// This is more likely to be the wrong database for this bucket, or an older one: nothing was removed.
     pub held_back: bool,
+    /// Why, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_back_because: Option<&'static str>,
     /// Parts that nobody goes on with: freed. `None` where the store cannot list them.
     pub orphan_parts: Option<u64>,
     /// Derived images whose object is gone: made anew.
@@ -64,6 +74,8 @@ pub struct Report {
     pub copied_objects: u64,
     /// Uploads and removals that stand still: removed.
     pub stuck_uploads: u64,
+    /// Blobs, objects and accounts that could not be looked at or mended, and were passed over; the log says why.
+    pub passed_over: u64,
     /// Accounts whose usage was counted wrong: counted anew.
     pub quota_drift: u64,
     /// Bytes are lost: blobs whose object is gone.
@@ -96,6 +108,14 @@ impl Report {
         self.missing_objects + self.wrong_sizes + self.replaced_objects + self.broken_contents > 0
     }
 
+    /// Counts an item that failed. An outage is no fault of the item, and ends the comparison.
+    fn pass_over(&mut self, item: impl std::fmt::Display, error: Error) -> Result<()> {
+        let mut passed_over = PassedOver::default();
+        passed_over.note(item, error)?;
+        self.passed_over += passed_over.rows;
+        Ok(())
+    }
+
     fn lose(&mut self, blob: BlobId, reason: &'static str) {
         tracing::error!(blob.id = %blob, reason, "the bytes of a file are lost");
         if self.lost.len() < NAMED {
@@ -107,6 +127,7 @@ impl Report {
 /// Compares, and mends, until `stop`.
 pub async fn run(stores: &Stores, request: &Request, stop: &CancellationToken) -> Result<Report> {
     let mut report = Report { dry_run: request.dry_run, ..Report::default() };
+    let custody = custody::inspect(stores).await?;
     let mut walk = Walk::new(stores, *request, request.after.map_or(Uuid::nil(), |blob| blob.0));
     while walk.step(&mut report).await? {
         if stop.is_cancelled() {
@@ -115,9 +136,16 @@ pub async fn run(stores: &Stores, request: &Request, stop: &CancellationToken) -
             break;
         }
     }
-    remove_orphans(stores, request, &walk.into_orphans(), &mut report).await?;
+    let orphans = walk.into_orphans();
+    report.held_back_because = objection(stores, request, custody, &orphans, &report).await?;
+    report.held_back = report.held_back_because.is_some();
+    remove_orphans(stores, request, &orphans, &mut report).await?;
     if !report.stopped {
         finish(stores, request, &mut report).await?;
+        let is_whole = request.after.is_none() && report.orphan_objects == 0;
+        if custody == Custody::Unclaimed && is_whole && !request.dry_run {
+            custody::claim(stores).await?;
+        }
     }
     if !request.dry_run {
         let mut unit = Unit::begin(stores, &Origin::system()).await?;
@@ -131,31 +159,58 @@ pub async fn run(stores: &Stores, request: &Request, stop: &CancellationToken) -
     Ok(report)
 }
 
-/// A database that was put back, or another one's bucket, makes nearly everything look like nobody's: then nothing is
-/// removed before somebody says so.
+/// Why nothing is removed of what no row knows: a database that was put back, or another one's bucket, makes live objects
+/// look like nobody's.
+async fn objection(
+    stores: &Stores,
+    request: &Request,
+    custody: Custody,
+    orphans: &Orphans,
+    report: &Report,
+) -> Result<Option<&'static str>> {
+    match custody {
+        // A new bucket is marked when all that is in it is known.
+        Custody::Unclaimed if report.orphan_objects == 0 => return Ok(None),
+        custody => {
+            if let Some(objection) = custody.objection() {
+                return Ok(Some(objection));
+            }
+        }
+    }
+    let newest_known = custody::newest_known(stores).await?;
+    if orphans.newest.is_some_and(|newest| newest > newest_known) {
+        return Ok(Some(
+            "the bucket has objects that are newer than anything in the database: it was restored",
+        ));
+    }
+    let are_many = report.orphan_objects > FEW && report.orphan_objects > report.objects / 10;
+    Ok((are_many && !request.remove_many).then_some("too many of its objects are nobody's"))
+}
+
 async fn remove_orphans(
     stores: &Stores,
     request: &Request,
-    orphans: &[String],
+    orphans: &Orphans,
     report: &mut Report,
 ) -> Result<()> {
-    let are_many = report.orphan_objects > FEW && report.orphan_objects > report.objects / 10;
-    report.held_back = are_many && !request.remove_many;
-    if report.held_back {
+    if let Some(reason) = report.held_back_because {
         tracing::error!(
+            reason,
             orphans = report.orphan_objects,
             of = report.objects,
-            "too many objects are nobody's"
+            "nothing is removed: is this the database of this bucket, and is it complete?"
         );
         return Ok(());
     }
     if request.dry_run {
         return Ok(());
     }
-    for key in orphans {
+    for key in &orphans.old {
         tracing::info!(key, "an object that nobody has is removed");
-        stores.objects.delete(key).await?;
-        report.removed_objects += 1;
+        match stores.objects.delete(key).await {
+            Ok(()) => report.removed_objects += 1,
+            Err(error) => report.pass_over(format_args!("object {key}"), error.into())?,
+        }
     }
     Ok(())
 }
@@ -163,17 +218,21 @@ async fn remove_orphans(
 /// What does not lie along the blobs.
 async fn finish(stores: &Stores, request: &Request, report: &mut Report) -> Result<()> {
     let before = stores.clock.now() - request.abandoned_after;
-    let pass = if request.dry_run { Pass::Count } else { Pass::Remove };
+    let pass = if request.dry_run { Pass::Count } else { Pass::Remove(Slice::default()) };
     loop {
         let batch = super::abandoned(stores, before, pass).await?;
         report.stuck_uploads += batch.rows();
-        if batch.is_last() {
+        let is_last = batch.is_last();
+        report.passed_over += batch.into_passed_over().rows;
+        if is_last {
             break;
         }
     }
-    report.missing_scans = super::scans::ask_again(stores, pass).await?;
-    report.missing_strips = super::stripping::ask_again(stores, pass).await?;
-    report.orphan_parts = walk::orphan_parts(stores, request).await?;
-    report.quota_drift = quota::mend(stores, request.dry_run).await?;
+    let scans = super::scans::ask_again(stores, pass).await?;
+    let strips = super::stripping::ask_again(stores, pass).await?;
+    (report.missing_scans, report.missing_strips) = (scans.done, strips.done);
+    report.passed_over += scans.passed_over + strips.passed_over;
+    report.orphan_parts = walk::orphan_parts(stores, request, report).await?;
+    report.quota_drift = quota::mend(stores, request.dry_run, report).await?;
     Ok(())
 }

@@ -3,13 +3,14 @@
 use plinth_platform::database::named;
 use uuid::Uuid;
 
+use super::Report;
 use crate::{Result, Stores};
 
 /// Accounts of a step.
 const PAGE: i64 = 200;
 
 /// Accounts whose usage is not what their blobs and files come to; mended unless it is a dry run.
-pub(super) async fn mend(stores: &Stores, dry_run: bool) -> Result<u64> {
+pub(super) async fn mend(stores: &Stores, dry_run: bool, report: &mut Report) -> Result<u64> {
     let (mut after, mut drifted) = (Uuid::nil(), 0);
     loop {
         let owners = page(stores, after).await?;
@@ -17,8 +18,10 @@ pub(super) async fn mend(stores: &Stores, dry_run: bool) -> Result<u64> {
         after = last.owner;
         for account in owners.iter().filter(|account| account.has_drifted) {
             // Whatever the account does meanwhile is seen when its row is held.
-            if dry_run || recount(stores, account.owner).await? {
-                drifted += 1;
+            let counted = if dry_run { Ok(true) } else { recount(stores, account.owner).await };
+            match counted {
+                Ok(changed) => drifted += u64::from(changed),
+                Err(error) => report.pass_over(format_args!("account {}", account.owner), error)?,
             }
         }
     }

@@ -9,8 +9,10 @@ use plinth_domain::id::BlobId;
 use plinth_domain::job::MakeThumbnails;
 use plinth_object_store::{ObjectError, StoredObject};
 use plinth_platform::crypto::{Sha256, sealed_size};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::custody::minted_at;
 use super::repository::{self, Row};
 use super::{REMOVED, Report, Request};
 use crate::files::{blobs, variants};
@@ -34,13 +36,21 @@ pub(super) struct Walk {
     stores: Stores,
     request: Request,
     after: Uuid,
-    /// The first objects that nobody has.
-    orphans: Vec<String>,
+    orphans: Orphans,
+}
+
+/// Objects that nobody has.
+#[derive(Debug, Default)]
+pub(super) struct Orphans {
+    /// The first of those that are old enough to be removed.
+    pub(super) old: Vec<String>,
+    /// When the newest of all was begun, as its id tells.
+    pub(super) newest: Option<OffsetDateTime>,
 }
 
 impl Walk {
     pub(super) fn new(stores: &Stores, request: Request, after: Uuid) -> Self {
-        Self { stores: stores.clone(), request, after, orphans: Vec::new() }
+        Self { stores: stores.clone(), request, after, orphans: Orphans::default() }
     }
 
     pub(super) fn after(&self) -> Uuid {
@@ -48,7 +58,7 @@ impl Walk {
     }
 
     /// Objects that nobody has, as many as are removed in one run.
-    pub(super) fn into_orphans(self) -> Vec<String> {
+    pub(super) fn into_orphans(self) -> Orphans {
         self.orphans
     }
 
@@ -89,7 +99,10 @@ impl Walk {
         }
         for row in &rows {
             report.blobs += 1;
-            self.compare(row, found.remove(&row.id.0).unwrap_or_default(), report).await?;
+            let objects = found.remove(&row.id.0).unwrap_or_default();
+            if let Err(error) = self.compare(row, objects, report).await {
+                report.pass_over(format_args!("blob {}", row.id), error)?;
+            }
         }
         if let Some(upto) = upto {
             self.after = upto;
@@ -103,16 +116,23 @@ impl Walk {
         let known = repository::known(&self.stores.db, &ids).await?;
         for object in strays {
             if blob_of(&object.key).is_none_or(|blob| !known.contains(&blob)) {
-                self.note_orphan(object.key, report);
+                self.note_orphan(object, report);
             }
         }
         Ok(())
     }
 
-    fn note_orphan(&mut self, key: String, report: &mut Report) {
+    fn note_orphan(&mut self, object: StoredObject, report: &mut Report) {
         report.orphan_objects += 1;
-        if self.orphans.len() < REMOVED {
-            self.orphans.push(key);
+        self.orphans.newest = self.orphans.newest.max(blob_of(&object.key).and_then(minted_at));
+        let now = SystemTime::from(self.stores.clock.now());
+        // What an unfinished upload may still need is never an orphan's age.
+        let kept = self.request.orphans_kept.max(self.request.abandoned_after + YOUNG);
+        let is_old = object.modified.is_some_and(|at| now.duration_since(at).is_ok_and(|age| age > kept));
+        if !is_old {
+            report.young_orphans += 1;
+        } else if self.orphans.old.len() < REMOVED {
+            self.orphans.old.push(object.key);
         }
     }
 
@@ -169,7 +189,7 @@ impl Walk {
                 object.modified.is_some_and(|at| now.duration_since(at).is_ok_and(|age| age < YOUNG));
             let is_known = object.key == row.object_key || row.variants.contains(&object.key);
             if !is_known && !is_young {
-                self.note_orphan(object.key, report);
+                self.note_orphan(object, report);
             }
         }
         if row.variants.iter().all(|key| keys.contains(key)) {
@@ -242,7 +262,11 @@ fn blob_of(key: &str) -> Option<Uuid> {
 }
 
 /// Parts that were begun and that no blob knows of, as where a process died before it could note them.
-pub(super) async fn orphan_parts(stores: &Stores, request: &Request) -> Result<Option<u64>> {
+pub(super) async fn orphan_parts(
+    stores: &Stores,
+    request: &Request,
+    report: &mut Report,
+) -> Result<Option<u64>> {
     let Some(uploads) = stores.objects.list_parts_uploads(ROOT).await? else { return Ok(None) };
     let ids: Vec<String> = uploads.iter().map(|one| one.upload.clone()).collect();
     let known = repository::known_parts(&stores.db, &ids).await?;
@@ -253,8 +277,10 @@ pub(super) async fn orphan_parts(stores: &Stores, request: &Request) -> Result<O
             one.begun.is_none_or(|at| now.duration_since(at).is_ok_and(|age| age > request.abandoned_after));
         if is_old && !known.contains(&one.upload) {
             orphans += 1;
-            if !request.dry_run {
-                stores.objects.abort_parts(&one.key, &one.upload).await?;
+            if !request.dry_run && !report.held_back {
+                if let Err(error) = stores.objects.abort_parts(&one.key, &one.upload).await {
+                    report.pass_over(format_args!("parts of {}", one.key), error.into())?;
+                }
             }
         }
     }

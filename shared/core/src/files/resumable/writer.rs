@@ -226,7 +226,7 @@ impl Writer {
             segments: self.segments.clone(),
             etag: None,
         };
-        blobs::content_type(&self.stores.objects, source).await.map_err(Error::internal)
+        Ok(blobs::content_type(&self.stores.objects, source).await?)
     }
 
     /// Whether somebody made the object before.
@@ -343,10 +343,10 @@ impl Writer {
         let size = self.upload.position - self.in_parts();
         let source =
             Source { object_key: name, size, chunks: Some(Arc::new(chunks)), segments: vec![0], etag: None };
-        let mut stream = blobs::open(&self.stores.objects, source, None).await.map_err(Error::internal)?;
+        let mut stream = blobs::open(&self.stores.objects, source, None).await?;
         let tail = usize::try_from(size).map_err(Error::internal)?;
         self.part.make_room(&self.transfer, tail).await?;
-        while let Some(mut bytes) = stream.try_next().await.map_err(Error::internal)? {
+        while let Some(mut bytes) = stream.try_next().await? {
             self.part.fill(&mut bytes);
         }
         Ok(())

@@ -18,10 +18,14 @@ use crate::unit::Unit;
 pub struct QueueOverview {
     pub queue: Queue,
     pub paused: Option<(OffsetDateTime, Option<UserId>)>,
+    /// When it is tried again, and why it is paused, if an outage has paused it and not an administrator.
+    pub outage: Option<(OffsetDateTime, String)>,
     /// Due, and nobody holds them.
     pub due: i64,
     /// Since the oldest of them was due.
     pub oldest: Duration,
+    /// Tried again when their time comes.
+    pub retrying: i64,
     pub running: i64,
     pub parked: i64,
     pub dead: i64,
@@ -31,7 +35,9 @@ impl JobAdministration {
     /// Every queue.
     pub async fn queues(&self) -> Result<Vec<QueueOverview>> {
         let backlog = crate::jobs::ledger::backlog(&self.stores.db).await?;
-        let query = sqlx::query!("SELECT queue, paused_at, paused_by FROM paused_queues");
+        let query = sqlx::query!(
+            "SELECT queue, paused_at, paused_by, until, reason FROM paused_queues WHERE until IS NULL OR until > now()"
+        );
         let paused = named("queues.paused", query.fetch_all(&self.stores.db)).await?;
         Ok(Queue::ALL
             .map(|queue| {
@@ -45,8 +51,10 @@ impl JobAdministration {
                 QueueOverview {
                     queue,
                     paused: paused.map(|row| (row.paused_at, row.paused_by.map(UserId))),
+                    outage: paused.and_then(|row| Some((row.until?, row.reason.clone().unwrap_or_default()))),
                     due: due().map(|due| due.jobs).sum(),
                     oldest: due().map(|due| due.oldest).max().unwrap_or_default(),
+                    retrying: others("retrying"),
                     running: others("running"),
                     parked: others("parked"),
                     dead: others("dead"),
@@ -60,7 +68,10 @@ impl JobAdministration {
     pub async fn pause(&self, origin: &Origin, queue: Queue) -> Result<bool> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let query = sqlx::query!(
-            "INSERT INTO paused_queues (queue, paused_at, paused_by) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            "INSERT INTO paused_queues AS paused (queue, paused_at, paused_by) VALUES ($1, $2, $3)
+             ON CONFLICT (queue) DO UPDATE
+             SET paused_at = excluded.paused_at, paused_by = excluded.paused_by, until = NULL, failures = NULL, reason = NULL
+             WHERE paused.until IS NOT NULL",
             queue.as_str(),
             unit.at(),
             origin.actor.map(|user| user.0),

@@ -34,6 +34,9 @@ pub struct Others {
 pub struct Backlog {
     pub due: Vec<Due>,
     pub others: Vec<Others>,
+    /// Queues that an administrator, or an outage, has paused. Absent in what a worker of the release before counted.
+    #[serde(default)]
+    pub paused: Vec<String>,
 }
 
 impl Ledger {
@@ -69,6 +72,8 @@ pub(in crate::jobs) async fn backlog(db: &PgPool) -> Result<Backlog> {
         r#"SELECT queue AS "queue!", state AS "state!", count(*) AS "jobs!" FROM (
              (SELECT queue, 'running' AS state FROM jobs WHERE state = 'running' LIMIT $1)
              UNION ALL
+             (SELECT queue, 'retrying' FROM jobs WHERE state = 'retrying' AND NOT parked LIMIT $1)
+             UNION ALL
              (SELECT queue, 'parked' FROM jobs WHERE parked LIMIT $1)
              UNION ALL
              (SELECT queue, 'dead' FROM jobs WHERE state = 'dead' LIMIT $1)) AS others
@@ -77,5 +82,7 @@ pub(in crate::jobs) async fn backlog(db: &PgPool) -> Result<Backlog> {
     );
     let others = named("jobs.count_others", query.fetch_all(db)).await?;
     let others = others.into_iter().map(|row| Others { queue: row.queue, state: row.state, jobs: row.jobs });
-    Ok(Backlog { due: due.collect(), others: others.collect() })
+    let query = sqlx::query_scalar!("SELECT queue FROM paused_queues WHERE until IS NULL OR until > now()");
+    let paused = named("queues.count_paused", query.fetch_all(db)).await?;
+    Ok(Backlog { due: due.collect(), others: others.collect(), paused })
 }

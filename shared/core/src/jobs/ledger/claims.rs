@@ -39,6 +39,8 @@ pub struct ClaimedJob {
     pub cancel_asked: bool,
     /// Since it was due.
     pub waited: Duration,
+    /// Since it was asked for.
+    pub age: Duration,
     pub traceparent: Option<String>,
 }
 
@@ -56,6 +58,7 @@ struct Row {
     is_overdue: bool,
     cancel_asked: bool,
     waited: f64,
+    age: f64,
     traceparent: Option<String>,
 }
 
@@ -75,6 +78,7 @@ impl TryFrom<Row> for ClaimedJob {
             is_overdue: row.is_overdue,
             cancel_asked: row.cancel_asked,
             waited: Duration::try_from_secs_f64(row.waited).unwrap_or_default(),
+            age: Duration::try_from_secs_f64(row.age).unwrap_or_default(),
             traceparent: row.traceparent,
         })
     }
@@ -114,10 +118,12 @@ impl Ledger {
              SET state = 'running', claim = claim + 1, attempt = attempt + 1, lease_owner = $2,
                  lease_until = now() + make_interval(secs => $3), started_at = now(), limit_key = NULL, progress = NULL
              WHERE id = ANY($1) AND lease_until IS NULL AND finished_at IS NULL AND NOT parked AND run_at <= now()
-               AND NOT EXISTS (SELECT FROM paused_queues paused WHERE paused.queue = jobs.queue)
+               AND NOT EXISTS (SELECT FROM paused_queues paused
+                               WHERE paused.queue = jobs.queue AND (until IS NULL OR until > now()))
              RETURNING id, claim, queue, priority, kind, payload, payload_version, attempt, max_attempts, panics,
                  coalesce(deadline < now(), false) AS "is_overdue!", cancel_asked,
-                 extract(epoch FROM now() - run_at)::float8 AS "waited!", traceparent"#,
+                 extract(epoch FROM now() - run_at)::float8 AS "waited!",
+                 extract(epoch FROM now() - created_at)::float8 AS "age!", traceparent"#,
             ids,
             owner,
             lease.as_secs_f64(),
@@ -133,7 +139,8 @@ impl Ledger {
             r#"WITH due AS (
                  SELECT id, claim, attempt, lease_owner, started_at FROM jobs
                  WHERE id = ANY($1) AND lease_until < now()
-                   AND NOT EXISTS (SELECT FROM paused_queues paused WHERE paused.queue = jobs.queue)
+                   AND NOT EXISTS (SELECT FROM paused_queues paused
+                               WHERE paused.queue = jobs.queue AND (until IS NULL OR until > now()))
                  ORDER BY id
                  FOR UPDATE SKIP LOCKED),
              lost AS (
@@ -148,7 +155,8 @@ impl Ledger {
              WHERE jobs.id = due.id
              RETURNING jobs.id, jobs.claim, jobs.queue, jobs.priority, jobs.kind, jobs.payload, jobs.payload_version, jobs.attempt,
                  jobs.max_attempts, jobs.panics, coalesce(jobs.deadline < now(), false) AS "is_overdue!",
-                 jobs.cancel_asked, extract(epoch FROM now() - jobs.run_at)::float8 AS "waited!", jobs.traceparent"#,
+                 jobs.cancel_asked, extract(epoch FROM now() - jobs.run_at)::float8 AS "waited!",
+                 extract(epoch FROM now() - jobs.created_at)::float8 AS "age!", jobs.traceparent"#,
             ids,
             owner,
             lease.as_secs_f64(),

@@ -33,6 +33,11 @@ pub enum HowItEnded {
         reason: String,
         wait: Duration,
     },
+    /// Put off because something that the job needs is away; the attempt is not counted.
+    PutOff {
+        error: String,
+        wait: Duration,
+    },
     /// Stopped because somebody asked for that.
     Cancelled,
 }
@@ -45,7 +50,7 @@ impl HowItEnded {
             Self::Retried { .. } => "retried",
             Self::Dead { .. } => "dead",
             Self::HandedBack => "handed_back",
-            Self::Postponed { .. } => "postponed",
+            Self::Postponed { .. } | Self::PutOff { .. } => "postponed",
             Self::Cancelled => "cancelled",
         }
     }
@@ -54,7 +59,7 @@ impl HowItEnded {
     fn state(&self) -> &'static str {
         match self {
             Self::Done => "done",
-            Self::Retried { .. } | Self::Postponed { .. } => "retrying",
+            Self::Retried { .. } | Self::Postponed { .. } | Self::PutOff { .. } => "retrying",
             Self::Dead { .. } => "dead",
             Self::HandedBack => "queued",
             Self::Cancelled => "cancelled",
@@ -63,7 +68,7 @@ impl HowItEnded {
 
     fn error(&self) -> Option<&str> {
         match self {
-            Self::Retried { error, .. } | Self::Dead { error } => Some(error),
+            Self::Retried { error, .. } | Self::PutOff { error, .. } | Self::Dead { error } => Some(error),
             Self::Postponed { reason, .. } => Some(reason),
             Self::Done | Self::HandedBack | Self::Cancelled => None,
         }
@@ -71,13 +76,13 @@ impl HowItEnded {
 
     fn wait(&self) -> Duration {
         match self {
-            Self::Retried { wait, .. } | Self::Postponed { wait, .. } => *wait,
+            Self::Retried { wait, .. } | Self::Postponed { wait, .. } | Self::PutOff { wait, .. } => *wait,
             _ => Duration::ZERO,
         }
     }
 
     fn counts(&self) -> bool {
-        !matches!(self, Self::HandedBack | Self::Postponed { .. })
+        !matches!(self, Self::HandedBack | Self::Postponed { .. } | Self::PutOff { .. })
     }
 }
 

@@ -21,7 +21,8 @@ pub enum Hold {
 }
 
 impl Ledger {
-    /// Takes one of `limit` shares of a key for a running job, or parks the job.
+    /// Takes one of `limit` shares of a key for a running job, or parks the job. A job that holds another key already runs
+    /// alone as a suspect, and needs no share.
     pub async fn hold(&self, claim: Claim, key: &str, limit: i64) -> Result<Hold> {
         let mut transaction = self.db.begin().await?;
         // Who asks for the same key asks one after the other: what each counts is true until it has written.
@@ -29,8 +30,8 @@ impl Ledger {
         named("jobs.lock_key", lock.execute(&mut *transaction)).await?;
         let query = sqlx::query_scalar!(
             r#"WITH mine AS (
-                 SELECT id, claim, attempt, lease_owner, started_at,
-                     (SELECT count(*) FROM jobs AS others
+                 SELECT id, claim, attempt, lease_owner, started_at, limit_key AS held,
+                     limit_key IS NOT NULL OR (SELECT count(*) FROM jobs AS others
                       WHERE others.limit_key = $3 AND others.state = 'running' AND others.lease_until >= now()
                         AND others.id <> $1) < $4 AS granted
                  FROM jobs WHERE id = $1 AND claim = $2 AND lease_until IS NOT NULL),
@@ -40,7 +41,7 @@ impl Ledger {
                      'as many as may run at once with this key did'
                  FROM mine WHERE NOT granted)
              UPDATE jobs
-             SET limit_key = $3,
+             SET limit_key = coalesce(mine.held, $3),
                  state = CASE WHEN mine.granted THEN 'running' ELSE 'queued' END,
                  parked = NOT mine.granted,
                  attempt = CASE WHEN mine.granted THEN jobs.attempt ELSE jobs.attempt - 1 END,

@@ -29,11 +29,13 @@ impl Ledger {
                    AND state IN ('queued', 'retrying') AND NOT parked
                  ORDER BY run_at
                  LIMIT $1) AS due
-             WHERE NOT EXISTS (SELECT FROM paused_queues paused WHERE paused.queue = queue.name)
+             WHERE NOT EXISTS (SELECT FROM paused_queues paused WHERE paused.queue = queue.name
+                               AND (until IS NULL OR until > now()))
              UNION ALL
              (SELECT id, queue, priority, run_at, true FROM jobs
               WHERE state = 'running' AND lease_until < now()
-                AND NOT EXISTS (SELECT FROM paused_queues paused WHERE paused.queue = jobs.queue)
+                AND NOT EXISTS (SELECT FROM paused_queues paused WHERE paused.queue = jobs.queue
+                                AND (until IS NULL OR until > now()))
               ORDER BY lease_until
               LIMIT $1)"#,
             limit,
@@ -73,7 +75,8 @@ impl Ledger {
                    AND state IN ('queued', 'retrying') AND NOT parked
                  ORDER BY run_at
                  LIMIT $4) AS due
-             WHERE rank.rank >= $2 AND NOT EXISTS (SELECT FROM paused_queues paused WHERE paused.queue = $1)
+             WHERE rank.rank >= $2 AND NOT EXISTS (SELECT FROM paused_queues paused WHERE paused.queue = $1
+                                                   AND (until IS NULL OR until > now()))
              ORDER BY rank.rank, due.run_at
              LIMIT $4"#,
             queue.as_str(),

@@ -1,0 +1,163 @@
+//! What jobs need is away for long: no job dies of it, and operators see it.
+
+use plinth_core::Stores;
+use plinth_testkit::{Mailbox, Process, Stage, until};
+use sqlx::AssertSqlSafe;
+
+use super::mail_server::MailServer;
+use crate::house::{Door, count, fresh_email, until_none};
+use crate::picture::jpeg;
+
+/// As if so much time had gone by, as PostgreSQL writes an interval.
+async fn later(stores: &Stores, interval: &str) {
+    for (table, columns) in [
+        ("jobs", &["run_at", "created_at", "deadline"][..]),
+        ("paused_queues", &["until", "paused_at"]),
+        ("one_time_tokens", &["expires_at", "created_at"]),
+    ] {
+        let columns: Vec<_> =
+            columns.iter().map(|one| format!("{one} = {one} - interval '{interval}'")).collect();
+        let sql = format!("UPDATE {table} SET {}", columns.join(", "));
+        sqlx::query(AssertSqlSafe(sql)).execute(&stores.db).await.expect("updates");
+    }
+}
+
+const PAUSED: &str = "SELECT count(*) FROM paused_queues WHERE queue = 'email' AND until > now()";
+const DEAD: &str = "SELECT count(*) FROM jobs WHERE state = 'dead'";
+const NOT_DONE: &str = "SELECT count(*) FROM jobs WHERE state <> 'done'";
+
+#[tokio::test]
+async fn a_mail_server_that_is_away_for_days_costs_no_mail() {
+    let mut stage = Stage::open().await;
+    let smtp = stage.wire_smtp().await;
+    let api = Process::api(&stage).await;
+    let worker = Process::worker_with(&stage, &["--queues", "email"]).await;
+    let (door, stores) = (Door::of(&api), stage.stores());
+    smtp.tear();
+    let emails = [fresh_email(), fresh_email(), fresh_email()];
+    for email in &emails {
+        door.register(email).await;
+    }
+    until("operators see it", async || {
+        let metrics = worker.metrics().await;
+        let seen = |line: &str| metrics.lines().any(|one| one == line);
+        (seen("plinth_queue_paused{queue=\"email\"} 1")
+            && metrics.lines().any(|line| {
+                line.starts_with("plinth_jobs_in_state{")
+                    && line.contains("\"retrying\"")
+                    && !line.ends_with(" 0")
+            }))
+        .then_some(())
+    })
+    .await;
+    // Three days and eight hours.
+    for _ in 0..20 {
+        later(&stores, "4 hours").await;
+        until("it was tried again", async || (count(&stores, PAUSED).await == 1).then_some(())).await;
+    }
+    assert_eq!(count(&stores, DEAD).await, 0);
+    assert_eq!(
+        count(&stores, "SELECT count(*) FROM jobs WHERE attempt > 1").await,
+        0,
+        "nothing was charged to a mail"
+    );
+    let tokens = "SELECT count(*) FROM one_time_tokens WHERE expires_at < now()";
+    assert!(count(&stores, tokens).await > 0, "links have expired meanwhile");
+    smtp.mend();
+    later(&stores, "4 hours").await;
+    until_none(&stores, "all are sent", NOT_DONE).await;
+    assert_eq!(count(&stores, "SELECT count(*) FROM paused_queues").await, 0, "the queue goes on");
+    for email in &emails {
+        let mail = Mailbox::first_to(email).await;
+        door.verify(&mail.token()).await;
+    }
+    assert!(worker.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_mail_that_is_never_taken_is_a_dead_letter_after_its_time() {
+    let mut stage = Stage::open().await.with("PLINTH_SMTP_RETRY_FOR", "2d");
+    let smtp = stage.wire_smtp().await;
+    let api = Process::api(&stage).await;
+    let _worker = Process::worker_with(&stage, &["--queues", "email"]).await;
+    let stores = stage.stores();
+    smtp.tear();
+    Door::of(&api).register(&fresh_email()).await;
+    until("the queue is paused", async || (count(&stores, PAUSED).await == 1).then_some(())).await;
+    later(&stores, "47 hours").await;
+    until("it was tried again", async || (count(&stores, PAUSED).await == 1).then_some(())).await;
+    assert_eq!(count(&stores, DEAD).await, 0);
+    later(&stores, "2 hours").await;
+    until("it is dead", async || (count(&stores, DEAD).await == 1).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_mail_that_is_not_taken_yet_holds_up_no_other_and_is_charged_nothing() {
+    let (server, url) = MailServer::start().await;
+    let stage = Stage::open().await.with("PLINTH_SMTP_URL", &url);
+    let api = Process::api(&stage).await;
+    let _worker = Process::worker_with(&stage, &["--queues", "email"]).await;
+    let (door, stores) = (Door::of(&api), stage.stores());
+    door.register("ada@busy.example").await;
+    until("it is put off", async || {
+        (count(&stores, "SELECT count(*) FROM job_attempts WHERE outcome = 'postponed'").await == 1)
+            .then_some(())
+    })
+    .await;
+    assert_eq!(count(&stores, "SELECT count(*) FROM paused_queues").await, 0);
+    // The server has said that it has not got it: its next sending is no repetition.
+    assert_eq!(count(&stores, "SELECT count(*) FROM sent_mails").await, 0);
+    until_none(&stores, "it is sent", NOT_DONE).await;
+    assert_eq!(server.taken_for("ada@busy.example").len(), 1);
+}
+
+#[tokio::test]
+async fn an_object_store_that_is_away_makes_no_dead_letters() {
+    let mut stage = Stage::open().await;
+    let api = Process::api(&stage).await;
+    let s3 = stage.wire_s3().await;
+    let (door, stores) = (Door::of(&api), stage.stores());
+    let worker = Process::worker(&stage).await;
+    let person = door.person().await;
+    s3.tear();
+    let file = person.upload("a.jpg", jpeg(60, 40)).await;
+    // More often than a job of this kind may fail.
+    for tries in 1..=7 {
+        until("it is put off", async || {
+            let query = "SELECT count(*) FROM job_attempts WHERE outcome = 'postponed'";
+            (count(&stores, query).await >= tries).then_some(())
+        })
+        .await;
+        later(&stores, "4 hours").await;
+    }
+    assert_eq!(count(&stores, DEAD).await, 0);
+    s3.mend();
+    later(&stores, "4 hours").await;
+    person.until_ready(file).await;
+    assert!(worker.stop().await.success());
+}
+
+#[tokio::test]
+async fn figures_go_on_while_redis_is_away() {
+    let mut stage = Stage::open().await;
+    let redis = stage.wire_redis().await;
+    let stores = stage.stores();
+    let worker = Process::worker_with(&stage, &["--queues", "email"]).await;
+    redis.tear();
+    sqlx::query(
+        "INSERT INTO jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at)
+         SELECT gen_random_uuid(), 'files', 'files.variants', '{}', 1, 3, now(), now() FROM generate_series(1, 5)",
+    )
+    .execute(&stores.db)
+    .await
+    .expect("inserts");
+    until("they are counted", async || {
+        let metrics = worker.metrics().await;
+        let counted = |line: &str| {
+            line.starts_with("plinth_jobs_due{") && line.contains("files.variants") && line.ends_with(" 5")
+        };
+        metrics.lines().any(counted).then_some(())
+    })
+    .await;
+    worker.kill().await;
+}
