@@ -18,6 +18,7 @@ mod files;
 mod house;
 mod http;
 mod impersonation;
+mod imports;
 mod jobs;
 mod mailed;
 mod notifications;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::id::UserId;
+use crate::text::is_plain_in_mail;
 
 /// Whether an account may act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,4 +49,13 @@ pub struct User {
     /// Whether there is a second factor that a login would ask for.
     pub has_second_factor: bool,
     pub created_at: OffsetDateTime,
+}
+
+impl User {
+    /// Returns the name by which a mail may address the user: only if the address is proved, and only if the name contains
+    /// nothing that mail programs make a link of.
+    pub fn name_in_mail(&self) -> Option<&str> {
+        let name = self.display_name.as_deref().filter(|_| self.email_verified_at.is_some());
+        name.filter(|name| is_plain_in_mail(name))
+    }
 }

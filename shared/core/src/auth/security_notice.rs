@@ -54,7 +54,8 @@ impl SecurityNotices {
         let Some(account) = account.filter(|account| account.status != UserStatus::Deleted) else {
             return Ok(None);
         };
-        let present = NoticeMail { to: account.email, display_name: account.display_name, undo: None };
+        let display_name = account.name_in_mail().map(str::to_owned);
+        let present = NoticeMail { to: account.email, display_name, undo: None };
         match notice {
             SecurityNotice::EmailChanged { old_email } => {
                 let wanted = Wanted {
