@@ -1,6 +1,7 @@
 //! `plinth-api`: the command line, nothing else.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -98,9 +99,16 @@ enum Admin {
         #[arg(long, required = true)]
         password_stdin: bool,
     },
-    /// Create accounts from standard input, one JSON object a line: `email`, `password_hash` (argon2, bcrypt, scrypt or
-    /// PBKDF2), and if wanted `display_name` and `email_verified`. An address that is taken is passed over.
-    Import,
+    /// Create accounts from standard input, one JSON object a line: `email`, and any of `password_hash` (PHC and crypt
+    /// forms, Django, better-auth, phpass), `keycloak_credential`, `firebase_hash` (`hash`, `salt`), `display_name`,
+    /// `email_verified`, `created_at`, `roles`, `totp_secret` (base32). An address that is taken is passed over. A line
+    /// that is refused is reported with its number; the command goes on, and fails at its end.
+    Import {
+        /// A JSON file with the password hash parameters of a Firebase project, as its console shows them:
+        /// `base64_signer_key`, `base64_salt_separator`, `rounds`, `mem_cost`.
+        #[arg(long, value_name = "FILE")]
+        firebase_parameters: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -139,8 +147,9 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Admin(Admin::Create { email, .. }) => {
             run(commands::create_administrator(commands::settings()?, &email))?
         }
-        Command::Admin(Admin::Import) => {
-            run(import::accounts(commands::settings()?, std::io::stdin().lock()))?
+        Command::Admin(Admin::Import { firebase_parameters }) => {
+            let lines = std::io::stdin().lock();
+            run(import::accounts(commands::settings()?, firebase_parameters.as_deref(), lines))?
         }
     };
     std::io::stdout().write_all(answer.as_bytes())?;

@@ -45,7 +45,8 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
         darkroom: files::Darkroom::beside_this_program()?,
         share: share.clone(),
     };
-    let (remaking, stripper, scanning) = (studio.clone(), studio.clone(), share.clone());
+    let (remaking, stripper) = (studio.clone(), studio.clone());
+    let (scanning, finishing) = (share.clone(), share.clone());
     let purge = Purge::new(stores);
     let scans = Scans::new(stores, &settings.files.presets);
     let stripping = Stripping::new(stores, &settings.files.presets);
@@ -74,7 +75,9 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
         .with(move |job: VerifyDirectUpload, attempt| {
             files::verification::verify(verification.clone(), share.clone(), job, attempt)
         })
-        .with(move |job: FinishUpload, _| files::finish::finish(uploads.clone(), job))
+        .with(move |job: FinishUpload, attempt| {
+            files::finish::finish(uploads.clone(), finishing.clone(), job, attempt)
+        })
         .with(move |job: PurgeBlob, _| files::purge::remove(purge.clone(), job))
         .with(move |job: DeliverNotification, _| notifications::deliver::put(inbox.clone(), job))
         .with(move |job: ReconcileFiles, _| reconcile::files::compare(compared.clone(), job, ages, within))

@@ -49,7 +49,7 @@ impl ListUsers {
             email: email
                 .0
                 .as_deref()
-                .map(Email::parse)
+                .map(Email::parse_known)
                 .transpose()
                 .map_err(|rejection| Error::invalid("/query/email", rejection))?,
             status: status.0.map(Into::into),

@@ -56,7 +56,7 @@ impl Login {
             browser.require_page_of_ours()?;
         }
         let request = plinth_core::auth::LoginRequest {
-            email: Email::parse(&body.0.email).ok(),
+            email: Email::parse_known(&body.0.email).ok(),
             password: Password::normalise(&body.0.password),
             device_token: body.0.device_token.or_else(|| browser.device_token()),
         };

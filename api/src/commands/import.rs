@@ -1,15 +1,19 @@
 //! `plinth-api admin import`: accounts of another system, with the hashes of their passwords.
 
-use std::io::BufRead;
+use std::io::{BufRead, Write as _};
+use std::path::Path;
 
-use anyhow::{Context as _, bail};
-use plinth_core::Stores;
+use anyhow::{Context as _, anyhow, bail};
+use plinth_core::second_factors::{SecondFactors, TotpSecret};
 use plinth_core::users::{ImportedAccount, Users};
+use plinth_core::{Error, Stores};
 use plinth_domain::email::Email;
+use plinth_domain::role::RoleName;
 use plinth_domain::text::DisplayName;
-use plinth_platform::crypto::StoredHash;
+use plinth_platform::crypto::{FirebaseParameters, HashFailure, KeycloakCredential, RootKey, StoredHash};
 use plinth_platform::settings::Settings;
 use serde::Deserialize;
+use time::OffsetDateTime;
 
 use super::APPLICATION;
 
@@ -18,43 +22,131 @@ use super::APPLICATION;
 #[serde(deny_unknown_fields)]
 struct Line {
     email: String,
-    password_hash: String,
+    password_hash: Option<String>,
+    keycloak_credential: Option<KeycloakCredential>,
+    firebase_hash: Option<FirebaseHash>,
     display_name: Option<String>,
     #[serde(default)]
     email_verified: bool,
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    created_at: Option<OffsetDateTime>,
+    #[serde(default)]
+    roles: Vec<String>,
+    totp_secret: Option<String>,
+}
+
+/// What Firebase's export has of a password: `passwordHash` and `salt`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FirebaseHash {
+    hash: String,
+    salt: String,
+}
+
+/// The password hash parameters of a Firebase project, as its console shows them (`hash_config`).
+#[derive(Deserialize)]
+struct FirebaseFile {
+    base64_signer_key: String,
+    base64_salt_separator: String,
+    rounds: u32,
+    mem_cost: u32,
 }
 
 impl Line {
-    fn parse(text: &str) -> anyhow::Result<ImportedAccount> {
-        let line: Self = serde_json::from_str(text)?;
-        if StoredHash::parse_foreign(&line.password_hash).is_err() {
-            bail!("the password hash is of no known form, or costs too much to check");
-        }
+    fn parse(text: &[u8], firebase: Option<&FirebaseParameters>) -> anyhow::Result<ImportedAccount> {
+        let line: Self = serde_json::from_slice(text)?;
+        let roles: Result<Vec<RoleName>, _> = line.roles.iter().map(|name| RoleName::parse(name)).collect();
         Ok(ImportedAccount {
+            password_hash: line.stored_hash(firebase)?,
             email: Email::parse(&line.email)?,
-            password_hash: line.password_hash,
             display_name: line.display_name.as_deref().map(DisplayName::parse).transpose()?,
             email_verified: line.email_verified,
+            created_at: line.created_at,
+            roles: roles?,
+            totp_secret: line.totp_secret.as_deref().map(TotpSecret::parse).transpose()?,
         })
+    }
+
+    fn stored_hash(&self, firebase: Option<&FirebaseParameters>) -> anyhow::Result<Option<String>> {
+        let stored = match (&self.password_hash, &self.keycloak_credential, &self.firebase_hash) {
+            (None, None, None) => return Ok(None),
+            (Some(hash), None, None) => StoredHash::import(hash),
+            (None, Some(credential), None) => StoredHash::import_keycloak(credential),
+            (None, None, Some(FirebaseHash { hash, salt })) => {
+                let parameters = firebase.context("firebase_hash needs --firebase-parameters")?;
+                StoredHash::import_firebase(parameters, salt, hash)
+            }
+            _ => bail!("an account has one of password_hash, keycloak_credential and firebase_hash"),
+        };
+        let unreadable =
+            |_: HashFailure| anyhow!("the password hash is of no known form, or costs too much to check");
+        stored.map(Some).map_err(unreadable)
     }
 }
 
-/// Creates an account a line. A line that is wrong ends it; those before it stay, and are passed over next time.
-pub async fn accounts(settings: Settings, lines: impl BufRead) -> anyhow::Result<String> {
-    let users = Users::new(&Stores::new(&settings, APPLICATION)?);
-    let (mut created, mut known) = (0u64, 0u64);
-    for (number, line) in lines.lines().enumerate() {
+/// What became of the lines.
+#[derive(Default)]
+struct Summary {
+    created: u64,
+    known: u64,
+    refused: u64,
+}
+
+/// Creates an account for each line. A line that is refused is reported with its number on standard error, and the others
+/// are imported all the same; the command then fails at its end. Accounts that exist are passed over, so that the same
+/// file can be imported again.
+pub async fn accounts(
+    settings: Settings,
+    firebase: Option<&Path>,
+    lines: impl BufRead,
+) -> anyhow::Result<String> {
+    let firebase = firebase.map(firebase_parameters).transpose()?;
+    let stores = Stores::new(&settings, APPLICATION)?;
+    let root = RootKey::parse(&settings.general.secret_key)?;
+    let (users, factors) = (Users::new(&stores), SecondFactors::new(&stores, &settings, &root));
+    let mut summary = Summary::default();
+    for (number, line) in lines.split(b'\n').enumerate() {
         let line = line?;
-        if line.trim().is_empty() {
+        if line.trim_ascii().is_empty() {
             continue;
         }
-        let place = || format!("line {}", number + 1);
-        let account = Line::parse(&line).with_context(place)?;
-        if users.import(account).await.with_context(place)? {
-            created += 1;
-        } else {
-            known += 1;
+        let imported = match Line::parse(&line, firebase.as_ref()) {
+            Ok(account) => match users.import(&factors, account).await {
+                Err(Error::Invalid(faults)) => {
+                    let details =
+                        faults.into_iter().map(|fault| format!("{}: {}", fault.pointer, fault.rejection));
+                    Err(anyhow!(details.collect::<Vec<_>>().join(" ")))
+                }
+                other => Ok(other.with_context(|| format!("line {}", number + 1))?),
+            },
+            Err(refusal) => Err(refusal),
+        };
+        match imported {
+            Ok(true) => summary.created += 1,
+            Ok(false) => summary.known += 1,
+            Err(refusal) => {
+                summary.refused += 1;
+                writeln!(std::io::stderr(), "line {}: {refusal:#}", number + 1)?;
+            }
         }
     }
-    Ok(format!("{created} accounts were created, {known} were there already\n"))
+    let Summary { created, known, refused } = summary;
+    let told = format!("{created} accounts were created, {known} were there already");
+    if refused > 0 {
+        bail!("{told}, {refused} lines were refused");
+    }
+    Ok(told + "\n")
+}
+
+fn firebase_parameters(path: &Path) -> anyhow::Result<FirebaseParameters> {
+    let place = || format!("reading {}", path.display());
+    let file: FirebaseFile =
+        serde_json::from_slice(&std::fs::read(path).with_context(place)?).with_context(place)?;
+    FirebaseParameters::parse(
+        &file.base64_signer_key,
+        &file.base64_salt_separator,
+        file.rounds,
+        file.mem_cost,
+    )
+    .context("the Firebase parameters are not base64")
 }

@@ -20,6 +20,7 @@ mod files;
 mod house;
 mod http;
 mod impersonation;
+mod imports;
 mod jobs;
 mod mailed;
 mod notifications;

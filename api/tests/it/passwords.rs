@@ -4,8 +4,6 @@ use std::time::{Duration, Instant};
 
 use plinth_core::access_tokens::AccessTokens;
 use plinth_core::auth::Auth;
-use plinth_core::users::{ImportedAccount, Users};
-use plinth_domain::email::Email;
 use plinth_platform::crypto::{PasswordHasher, RootKey};
 use plinth_testkit::{Process, Stage, until};
 use reqwest::StatusCode;
@@ -162,13 +160,8 @@ pub(crate) const BCRYPT: &str = "$2b$04$dSmkdn3ImBBLe7K1nxRvOOoZrQ/bM9gnkbk5t.dB
 
 /// An account as it comes from another system.
 pub(crate) async fn import(house: &House, email: &str, password_hash: &str) {
-    let account = ImportedAccount {
-        email: Email::parse(email).expect("an address"),
-        password_hash: password_hash.to_owned(),
-        display_name: None,
-        email_verified: true,
-    };
-    assert!(Users::new(&house.stores).import(account).await.expect("imports"));
+    let account = crate::imports::account(email, Some(password_hash));
+    assert!(house.import(account).await.expect("imports"));
 }
 
 #[tokio::test]

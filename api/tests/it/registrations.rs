@@ -302,3 +302,98 @@ async fn a_mailbox_is_not_flooded_and_no_network_keeps_the_owners_mail_away() {
     house.stores.clock.advance(time::Duration::minutes(61));
     assert!(register(1).await.is_some());
 }
+
+#[tokio::test]
+async fn both_forms_of_an_internationalized_domain_are_one_account() {
+    let house = House::open().await;
+    let (unicode, ascii) = ("Ada@Müller.example", "ada@xn--mller-kva.example");
+    let id = house.register_as(unicode, PASSWORD).await;
+    house.verify(&house.token_of(id).await, PASSWORD).await.expect(StatusCode::NO_CONTENT);
+    house.log_in(ascii, PASSWORD).await.expect(StatusCode::OK);
+    let again = house.register_as(ascii, STRANGERS).await;
+    assert!(house.try_verification_token(again).await.is_none(), "it is the same address");
+    assert_eq!(house.user(house.id_of("Ada@müller.example").await).await.email, "Ada@müller.example");
+    for domain in ["हिन्दी.example", "نامه\u{200c}ای.example"] {
+        house.register_as(&format!("u@{domain}"), PASSWORD).await;
+    }
+}
+
+#[tokio::test]
+async fn an_account_whose_key_an_earlier_release_wrote_is_still_found() {
+    let house = House::open().await;
+    let email = "Ada@müller.example";
+    let user = house.unverified_account(email, PASSWORD).await;
+    sqlx::query("UPDATE users SET email_verified_at = now()")
+        .execute(&house.stores.db)
+        .await
+        .expect("updates");
+    sqlx::query("DELETE FROM totp_factors").execute(&house.stores.db).await.expect("removes");
+    sqlx::query("DELETE FROM passkeys").execute(&house.stores.db).await.expect("removes");
+    for form in [email, "ada@xn--mller-kva.example"] {
+        house.log_in(form, PASSWORD).await.expect(StatusCode::OK);
+        let id = house.register_as(form, STRANGERS).await;
+        assert!(house.try_verification_token(id).await.is_none());
+        house.stores.clock.advance(time::Duration::minutes(6));
+    }
+    let other = house.person("bob").await;
+    assert!(house.try_change_token(other.id, "ada@xn--mller-kva.example").await.is_none());
+    assert_eq!(house.id_of(email).await, user);
+}
+
+#[tokio::test]
+async fn a_compatibility_spelling_takes_no_address() {
+    let house = House::open().await;
+    for spelling in ["ⓑⓞⓢⓢ", "ﬁona", "ſara", "ａnna", "anna²"] {
+        let body = json!({ "email": format!("{spelling}@example.org"), "password": STRANGERS });
+        let refused = house.post("/v1/auth/register", &body).await;
+        assert_eq!(refused.faults(), ["/email invalid_email"], "{spelling}");
+    }
+    let person = house.person("ada").await;
+    let change = json!({ "email": "ⓑⓞⓢⓢ@example.org" });
+    assert_eq!(person.post(&house, "/v1/me/email", &change).await.faults(), ["/email invalid_email"]);
+    assert_eq!(house.count("registrations").await, 0);
+
+    // An account that an earlier release created so gives way to the owner of the plain address, or logs in if it was proved.
+    let early = house.unverified_account("ⓑⓞⓢⓢ@example.org", STRANGERS).await;
+    sqlx::query("UPDATE users SET email_key = 'boss@example.org' WHERE id = $1")
+        .bind(early.0)
+        .execute(&house.stores.db)
+        .await
+        .expect("updates");
+    house.log_in("ⓑⓞⓢⓢ@example.org", STRANGERS).await.problem(403, "email_not_verified");
+    let id = house.register_as("boss@example.org", PASSWORD).await;
+    house.verify(&house.token_of(id).await, PASSWORD).await.expect(StatusCode::NO_CONTENT);
+    house.log_in("boss@example.org", PASSWORD).await.expect(StatusCode::OK);
+    assert_eq!(house.user(early).await.email, "boss@example.org");
+}
+
+#[tokio::test]
+async fn every_name_that_people_see_is_visible() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let admin = house.administrator().await;
+    let piled = format!("a{}", "\u{301}".repeat(99));
+    for (name, code) in [
+        ("\u{3164}", "invisible_character"),
+        ("\u{2800}", "invisible_character"),
+        ("Ada\u{AD}", "invisible_character"),
+        ("\u{E0041}", "invisible_character"),
+        (piled.as_str(), "too_many_marks"),
+    ] {
+        let registration = json!({ "email": "x@example.org", "password": PASSWORD, "display_name": name });
+        let role = json!({ "name": "auditor", "permissions": ["audit:read"], "description": name });
+        let key = json!({ "name": name, "scopes": ["files:read"], "expires_in_days": 1 });
+        for (answer, field) in [
+            (house.post("/v1/auth/register", &registration).await, "display_name"),
+            (
+                person.send(&house, Method::PATCH, "/v1/me", &json!({ "display_name": name })).await,
+                "display_name",
+            ),
+            (person.post(&house, "/v1/me/api-keys", &key).await, "name"),
+            (person.post(&house, "/v1/me/mfa/totp", &json!({ "name": name })).await, "name"),
+            (admin.post(&house, "/v1/roles", &role).await, "description"),
+        ] {
+            assert_eq!(answer.faults(), [format!("/{field} {code}")], "{name:?}");
+        }
+    }
+}

@@ -137,7 +137,8 @@ impl Unit {
     /// Asks for a job that is due after this time. Redis is not told: the dispatcher finds it when it is due.
     pub(crate) async fn enqueue_later<J: JobPayload>(&mut self, job: &J, delay: Duration) -> Result<()> {
         let traceparent = self.traceparent();
-        let new = NewJob { delay, ..self.new_job::<J>(traceparent.as_deref()) };
+        let new = self.new_job::<J>(traceparent.as_deref());
+        let new = NewJob { delay, deadline: new.deadline + delay, ..new };
         jobs::repository::insert(&mut self.transaction, job, new).await?;
         Ok(())
     }
@@ -174,7 +175,8 @@ impl Unit {
             Queue::Email => self.stores.mails_retried_for,
             Queue::Files | Queue::Notifications | Queue::Cleanup => J::DEADLINE,
         };
-        NewJob { at: self.at, deadline, traceparent, user: self.origin.actor, delay: Duration::ZERO }
+        let delay = Duration::ZERO;
+        NewJob { at: self.at, deadline, traceparent, user: self.origin.actor, delay }
     }
 
     /// The account, or what it may do, changes: its hot copy is not to be trusted.

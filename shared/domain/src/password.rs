@@ -10,7 +10,11 @@ use crate::rejection::Rejection;
 ///
 /// Has no `Debug` that shows it.
 #[derive(Clone)]
-pub struct Password(String);
+pub struct Password {
+    normal: String,
+    /// As typed, if that is not the normal form: other systems hashed it so.
+    typed: Option<String>,
+}
 
 impl Password {
     pub const MIN_CHARS: usize = 8;
@@ -19,7 +23,7 @@ impl Password {
     /// Parses a password that somebody chooses.
     pub fn parse(text: &str) -> Result<Self, Rejection> {
         let normalised = Self::normalise(text);
-        match normalised.0.chars().count() {
+        match normalised.normal.chars().count() {
             n if n < Self::MIN_CHARS => Err(Rejection::new(
                 "too_short",
                 format!("A password has at least {} characters.", Self::MIN_CHARS),
@@ -28,26 +32,42 @@ impl Password {
                 "too_long",
                 format!("A password has at most {} characters.", Self::MAX_CHARS),
             )),
-            _ => Ok(normalised),
+            // One that is chosen is hashed in its normal form, and in no other.
+            _ => Ok(Self { typed: None, ..normalised }),
         }
     }
 
     /// The normalised form of a password that somebody presents; any length, since it is only compared.
     pub fn normalise(text: &str) -> Self {
-        Self(text.nfkc().collect())
+        let normal: String = text.nfkc().collect();
+        let typed = (normal != text).then(|| text.to_owned());
+        Self { normal, typed }
     }
 
+    /// The forms in which another system may have hashed the password: as typed, in NFKC, in NFC. Each once.
+    pub fn forms(&self) -> Vec<String> {
+        let Some(typed) = &self.typed else { return vec![self.normal.clone()] };
+        let mut forms = vec![typed.clone(), self.normal.clone()];
+        let composed: String = typed.nfc().collect();
+        if !forms.contains(&composed) {
+            forms.push(composed);
+        }
+        forms
+    }
+
+    /// The normal form.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.normal
     }
 
-    /// Whether both are the same text; both are known to whoever asks, so that the time it takes tells nothing.
+    /// Whether both have the same normal form; the caller knows both, so that the time it takes tells nothing.
     pub fn is(&self, other: &Self) -> bool {
-        self.0 == other.0
+        self.normal == other.normal
     }
 
+    /// The normal form.
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+        self.normal.as_bytes()
     }
 }
 
@@ -68,5 +88,15 @@ mod tests {
         assert!(Password::parse(&"ü".repeat(128)).is_ok());
         assert!(Password::parse(&"ü".repeat(129)).is_err());
         assert_eq!(Password::parse("u\u{308}berlang").expect("ok").as_bytes(), "überlang".as_bytes());
+    }
+
+    #[test]
+    fn a_presented_password_has_the_forms_that_others_hash() {
+        let forms = |text: &str| Password::normalise(text).forms();
+        assert_eq!(forms("plain"), ["plain"]);
+        assert_eq!(forms("Passwort²"), ["Passwort²", "Passwort2"]);
+        assert_eq!(forms("u\u{308}ber"), ["u\u{308}ber", "über"]);
+        assert_eq!(forms("u\u{308}ber²"), ["u\u{308}ber²", "über2", "über²"]);
+        assert_eq!(Password::parse("Passwort²").expect("ok").forms(), ["Passwort2"]);
     }
 }

@@ -1,7 +1,10 @@
 //! Short texts that people give and other people read.
 
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 use crate::rejection::Rejection;
 
@@ -38,7 +41,11 @@ impl Reason {
     }
 }
 
-/// A [`single_line`] of one to `max` characters; `what` it is begins the sentence of a refusal.
+/// Combining marks on one character; what scripts need are four, Zalgo text has dozens.
+const MAX_MARKS: usize = 6;
+
+/// Parses a text of one to `max` characters that people see: a [`single_line`] with a visible character, without
+/// characters that show nothing and without piles of combining marks. `what` it is begins the sentence of a refusal.
 pub(crate) fn bounded_line(what: &str, text: &str, max: usize) -> Result<String, Rejection> {
     let line = single_line(text)?;
     if line.is_empty() {
@@ -46,6 +53,16 @@ pub(crate) fn bounded_line(what: &str, text: &str, max: usize) -> Result<String,
     }
     if line.chars().count() > max {
         return Err(Rejection::new("too_long", format!("{what} has at most {max} characters.")));
+    }
+    if line.chars().any(is_invisible) || has_stray_joiner(&line) {
+        return Err(Rejection::new(
+            "invisible_character",
+            format!("{what} contains an invisible character."),
+        ));
+    }
+    if has_pile_of_marks(&line) {
+        let detail = format!("{what} has at most {MAX_MARKS} combining marks on one character.");
+        return Err(Rejection::new("too_many_marks", detail));
     }
     Ok(line)
 }
@@ -67,6 +84,62 @@ fn is_deceptive(c: char) -> bool {
     matches!(c, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
+/// Returns whether a character shows nothing by itself: default-ignorable code points (Unicode, section 5.21) with Hangul
+/// fillers and tag characters among them, blank Braille, and interlinear annotation. Joiners and variation selectors,
+/// which emoji and several scripts need, are not among them.
+pub(crate) fn is_invisible(c: char) -> bool {
+    match c {
+        '\u{2800}' | '\u{FFF9}'..='\u{FFFB}' => true,
+        _ => CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c) && !is_joiner(c),
+    }
+}
+
+/// Joiners, and variation selectors of emoji, CJK and Mongolian.
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200C}' | '\u{200D}' | '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}' | '\u{180B}'..='\u{180F}')
+}
+
+/// Returns whether a joiner joins nothing: at the beginning, after a space, or after another one that is no variation
+/// selector of an emoji.
+fn has_stray_joiner(line: &str) -> bool {
+    let mut previous = ' ';
+    for c in line.chars() {
+        let may_follow = !previous.is_whitespace()
+            && (!is_joiner(previous) || (c == '\u{200D}' && matches!(previous, '\u{FE00}'..='\u{FE0F}')));
+        if is_joiner(c) && !may_follow {
+            return true;
+        }
+        previous = c;
+    }
+    false
+}
+
+fn has_pile_of_marks(line: &str) -> bool {
+    let mut marks = 0;
+    line.nfd().any(|c| {
+        marks = if is_combining_mark(c) { marks + 1 } else { 0 };
+        marks > MAX_MARKS
+    })
+}
+
+/// Digits in a text from which on mail programs may take it for a telephone number.
+const MAX_DIGITS: usize = 4;
+
+/// Returns whether a text that a person chose may stand in a mail: it contains nothing that mail programs make a link of,
+/// such as a scheme, a host name, an address or a telephone number.
+pub fn is_plain_in_mail(text: &str) -> bool {
+    let text: Vec<char> = text.nfkc().filter(|c| !is_joiner(*c) && !is_invisible(*c)).collect();
+    if text.iter().filter(|c| c.is_numeric()).count() > MAX_DIGITS {
+        return false;
+    }
+    text.iter().enumerate().all(|(place, c)| match c {
+        '@' | '/' | '\\' | '<' | '>' | '[' | ']' | '(' | ')' => false,
+        // `www.example`, `https:x`, and full stops of other scripts that browsers take for a dot.
+        '.' | ':' | '\u{3002}' | '\u{FF61}' => text.get(place + 1).is_none_or(|next| next.is_whitespace()),
+        _ => true,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +153,58 @@ mod tests {
     }
 
     #[test]
+    fn names_of_every_script_are_accepted() {
+        for name in [
+            "Zoë Müller-Lüdenscheidt",
+            "Nguyễn Thị Minh Khai",
+            "علی‌رضا",
+            "ශ්‍රී ලංකා",
+            "ปิ่นเพ็ชร",
+            "မြွှံ့",
+            "བསྒྲུབས",
+            "שָׁלוֹם",
+            "김민준",
+            "渡邉󠄀",
+            "👨‍👩‍👧‍👦",
+            "❤️‍🔥 Ada",
+            "O'Neill, J. R.",
+        ] {
+            assert!(DisplayName::parse(name).is_ok(), "{name} was refused: {:?}", DisplayName::parse(name));
+        }
+    }
+
+    #[test]
+    fn invisible_names_are_refused() {
+        for bad in [
+            "\u{3164}",
+            "\u{2800}",
+            "\u{00AD}",
+            "\u{115F}",
+            "\u{1160}",
+            "\u{FFA0}",
+            "\u{FFF9}",
+            "\u{E0041}",
+            "\u{034F}",
+            "\u{200D}",
+            "\u{FE0F}",
+            "a\u{200D}\u{200D}b",
+            "a\u{200C}\u{200C}b",
+            "Ada\u{3164}",
+            "Ada\u{E0041}\u{E0042}",
+        ] {
+            let refused = DisplayName::parse(bad).expect_err(bad);
+            assert_eq!(refused.code, "invisible_character", "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_pile_of_marks_is_refused() {
+        let piled = format!("a{}", "\u{301}".repeat(99));
+        assert_eq!(DisplayName::parse(&piled).expect_err("a pile").code, "too_many_marks");
+        assert!(DisplayName::parse(&format!("a{}", "\u{301}".repeat(6))).is_ok());
+    }
+
+    #[test]
     fn a_line_has_as_many_characters_as_it_may() {
         assert!(Reason::parse(&"é".repeat(500)).is_ok());
         let refused = Reason::parse(&"é".repeat(501)).expect_err("too long");
@@ -87,5 +212,41 @@ mod tests {
             (refused.code, refused.detail.as_str()),
             ("too_long", "A reason has at most 500 characters.")
         );
+    }
+
+    #[test]
+    fn only_names_without_links_stand_in_mails() {
+        for name in [
+            "Ada",
+            "Ada Lovelace",
+            "J. R. R. Tolkien",
+            "O'Neill-Müller, Jr.",
+            "李小龍",
+            "Agent 007",
+            "👩‍💻 Ada: Dev",
+        ] {
+            assert!(is_plain_in_mail(name), "{name}");
+        }
+        for link in [
+            "https://evil.example/win",
+            "Ada, get it at HTTPS://evil",
+            "www.evil",
+            "evil.example",
+            "evil．example",
+            "evil。example",
+            "ev\u{00AD}il.example",
+            "evil.\u{200D}example",
+            "mailto:a",
+            "tel:1",
+            "a@b",
+            "ａ＠ｂ",
+            "evil.рф",
+            "call +1 555 0100",
+            "[here](x)",
+            "//evil",
+            "J.R.R. Tolkien",
+        ] {
+            assert!(!is_plain_in_mail(link), "{link}");
+        }
     }
 }

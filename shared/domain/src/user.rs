@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::id::UserId;
+use crate::text::is_plain_in_mail;
 
 /// Whether an account may act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,4 +56,13 @@ pub struct User {
     /// When the account is deleted for good: of one that is deleting, and of a suspended one that was deleted.
     #[serde(default)]
     pub deletion_due_at: Option<OffsetDateTime>,
+}
+
+impl User {
+    /// Returns the name by which a mail may address the user: only if the address is proved, and only if the name contains
+    /// nothing that mail programs make a link of.
+    pub fn name_in_mail(&self) -> Option<&str> {
+        let name = self.display_name.as_deref().filter(|_| self.email_verified_at.is_some());
+        name.filter(|name| is_plain_in_mail(name))
+    }
 }

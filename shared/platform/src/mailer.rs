@@ -3,6 +3,7 @@
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use plinth_domain::email::Email;
 
 use crate::settings::SmtpSettings;
 
@@ -24,6 +25,10 @@ pub enum MailError {
     Address(#[from] lettre::address::AddressError),
     #[error("the mail cannot be written: {0}")]
     Message(#[from] lettre::error::Error),
+    #[error(
+        "the part of the address before the @ is not ASCII, and the mail server does not support that (SMTPUTF8): {0}"
+    )]
+    LocalPart(#[source] lettre::transport::smtp::Error),
     #[error("the mail server did not take the mail: {0}")]
     Server(#[from] lettre::transport::smtp::Error),
 }
@@ -48,7 +53,7 @@ impl MailError {
     /// Whose fault it is.
     pub fn failure(&self) -> MailFailure {
         let error = match self {
-            Self::Address(_) | Self::Message(_) => return MailFailure::Refused,
+            Self::Address(_) | Self::Message(_) | Self::LocalPart(_) => return MailFailure::Refused,
             Self::Server(error) => error,
         };
         if let Some(code) = error.status() {
@@ -101,11 +106,17 @@ impl Mailer {
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(settings.url.expose())?
             .timeout(Some(settings.timeout))
             .build();
-        Ok(Self { transport, from: settings.from.parse()? })
+        let mut from: Mailbox = settings.from.parse()?;
+        // A domain as A-labels needs no SMTPUTF8.
+        if let Ok(email) = Email::parse_known(from.email.as_ref()) {
+            from.email = email.envelope().parse()?;
+        }
+        Ok(Self { transport, from })
     }
 
     /// Hands the mail to the server; `Ok` once it has answered 250.
     pub async fn send(&self, mail: Mail) -> Result<(), MailError> {
+        let is_ascii = mail.to.is_ascii();
         let message = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, mail.to.parse()?))
@@ -113,8 +124,12 @@ impl Mailer {
             .header(AutoSubmitted)
             .message_id(Some(format!("<{}@{}>", mail.id, self.from.email.domain())))
             .multipart(MultiPart::alternative_plain_html(mail.text, mail.html))?;
-        self.transport.send(message).await?;
-        Ok(())
+        match self.transport.send(message).await {
+            Ok(_) => Ok(()),
+            // lettre itself refuses the envelope if the server has not announced SMTPUTF8 (RFC 6531, section 3.2).
+            Err(error) if error.is_client() && !is_ascii => Err(MailError::LocalPart(error)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether the server takes a connection and answers on it.

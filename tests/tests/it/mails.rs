@@ -141,3 +141,53 @@ async fn a_deleted_account_is_told_and_its_files_go() {
     door.verify(&mails[0].token()).await;
     assert_eq!(count(&stores, "SELECT count(*) FROM users").await, 2);
 }
+
+#[tokio::test]
+async fn no_mail_carries_a_strangers_text_or_link() {
+    let stage = Stage::open().await;
+    let (api, _worker) = (Process::api(&stage).await, Process::worker(&stage).await);
+    let (door, stores) = (Door::of(&api), stage.stores());
+    let (email, next) = (fresh_email(), fresh_email());
+    let name = "Ada, you won! Get it at https://evil.example/win now";
+    let registration = json!({ "email": email, "password": PASSWORD, "display_name": name });
+    door.post("/v1/auth/register", &registration).await.expect(StatusCode::ACCEPTED);
+    door.verify(&Mailbox::first_to(&email).await.token()).await;
+    let person = door.log_in(&email).await;
+    // To an address that is proved, and to one that is not.
+    door.post("/v1/auth/password/forgot", &json!({ "email": email })).await.expect(StatusCode::ACCEPTED);
+    let change = person.request(Method::POST, "/v1/me/email").json(&json!({ "email": next }));
+    Answer::of(change).await.expect(StatusCode::ACCEPTED);
+    mail_about(&email, "Choose another password").await;
+    mail_about(&next, "Please confirm your new address").await;
+    until_none(&stores, "every mail is dealt with", UNDONE).await;
+    for mail in Mailbox::to(&email).await.into_iter().chain(Mailbox::to(&next).await) {
+        let parts = [mail.text.as_deref(), mail.html.as_deref()];
+        assert!(
+            parts.iter().flatten().all(|part| !part.contains("evil") && !part.contains("Ada")),
+            "{mail:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_internationalized_domain_gets_its_mail_and_a_local_part_is_refused_at_once() {
+    let stage = Stage::open().await;
+    let (api, worker) = (Process::api(&stage).await, Process::worker(&stage).await);
+    let (door, stores) = (Door::of(&api), stage.stores());
+    let local = format!("ada-{}", uuid::Uuid::new_v4().simple());
+    door.register(&format!("{local}@müller.example")).await;
+    // The relay of the tests has no SMTPUTF8.
+    let mail = Mailbox::first_to(&format!("{local}@xn--mller-kva.example")).await;
+    door.verify(&mail.token()).await;
+
+    door.register(&format!("grüße-{local}@example.org")).await;
+    let ended = until("the mail is given up", async || {
+        let dead = "SELECT attempt, last_error FROM jobs WHERE state = 'dead'";
+        sqlx::query_as::<_, (i16, String)>(dead).fetch_optional(&stores.db).await.expect("reads")
+    })
+    .await;
+    assert_eq!(ended.0, 1, "at its first attempt");
+    assert!(ended.1.contains("SMTPUTF8"), "{}", ended.1);
+    assert!(api.stop().await.success());
+    assert!(worker.stop().await.success());
+}

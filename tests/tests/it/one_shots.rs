@@ -129,12 +129,43 @@ async fn accounts_of_another_system_come_with_their_passwords() {
         serde_json::json!({ "email": email, "password_hash": hash, "email_verified": true }).to_string()
     };
     let costly = "$argon2id$v=19$m=1048576,t=64,p=1$c2l4dGVlbiBieXRlIHNsdA$/MDeq41pQU+izSqnIVE7hQ";
-    let lines = [account("ada@example.org", BCRYPT), account("bob@example.org", costly)].join("\n");
-    let refused = Process::run_reading("plinth-api", &["admin", "import"], &stage, &lines).await;
+    let firebase = serde_json::json!({
+        "email": "firebase@example.org",
+        "email_verified": true,
+        "firebase_hash": {
+            "hash": "lSrfV15cpx95_sZS2W9c9Kp6i_LVgQNDNC_qzrCnh1SAyZvqmZqAjTdn3aoItz-VHjoZilo78198JAdRuid5lQ==",
+            "salt": "42xEC-ixf3L2lw==",
+        },
+    });
+    let lines = [
+        account("ada@example.org", BCRYPT),
+        account("bob@example.org", costly),
+        "{\"email\": \"no json".to_owned(),
+        firebase.to_string(),
+        account("ⓑⓞⓑ@example.org", BCRYPT),
+    ]
+    .join("\n");
+    // The sample of github.com/firebase/scrypt.
+    let parameters = serde_json::json!({
+        "base64_signer_key": "jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==",
+        "base64_salt_separator": "Bw==",
+        "rounds": 8,
+        "mem_cost": 14,
+    });
+    let file = std::env::temp_dir().join(format!("firebase-{}.json", uuid::Uuid::new_v4().simple()));
+    std::fs::write(&file, parameters.to_string()).expect("writes");
+    let arguments = ["admin", "import", "--firebase-parameters", file.to_str().expect("a path")];
+    let refused = Process::run_reading("plinth-api", &arguments, &stage, &lines).await;
+    std::fs::remove_file(&file).expect("removes");
     assert!(!refused.status.success(), "{refused:?}");
     let told = String::from_utf8_lossy(&refused.stderr);
     assert!(told.contains("line 2") && told.contains("costs too much"), "{told}");
-    let lines = lines.replace(costly, BCRYPT);
+    for summary in
+        ["line 3: ", "line 5: ", "2 accounts were created, 0 were there already, 3 lines were refused"]
+    {
+        assert!(told.contains(summary), "{summary:?} is not in {told}");
+    }
+    let lines = [account("ada@example.org", BCRYPT), account("bob@example.org", BCRYPT)].join("\n");
     let done = Process::run_reading("plinth-api", &["admin", "import"], &stage, &lines).await;
     let said = String::from_utf8_lossy(&done.stdout);
     assert_eq!(said, "1 accounts were created, 1 were there already\n", "{done:?}");
@@ -142,5 +173,7 @@ async fn accounts_of_another_system_come_with_their_passwords() {
     for email in ["ada@example.org", "bob@example.org"] {
         Door::of(&api).log_in(email).await.get("/v1/me").await.expect(reqwest::StatusCode::OK);
     }
+    let firebase = serde_json::json!({ "email": "firebase@example.org", "password": "user1password" });
+    Door::of(&api).post("/v1/auth/login", &firebase).await.expect(reqwest::StatusCode::OK);
     assert!(api.stop().await.success());
 }

@@ -38,10 +38,11 @@ pub struct Post {
 impl Post {
     /// Sends the job's mail, unless the mail server has it already. It is written down before and after: the one
     /// repetition there can be is that of a worker which dies, or loses its lease, between the server's 250 and our commit.
-    async fn deliver(&self, attempt: &Attempt, mail: Mail) -> Done {
+    async fn deliver(&self, attempt: &Attempt, mut mail: Mail) -> Done {
         // What the server does with the mail of a domain takes as long as that domain does.
-        let domain = mail.to.rsplit('@').next().unwrap_or_default().to_lowercase();
-        attempt.hold(&format!("mail:{domain}"), self.per_domain).await?;
+        let to = address(&mail.to)?;
+        attempt.hold(&format!("mail:{}", to.ascii_domain()), self.per_domain).await?;
+        to.envelope().clone_into(&mut mail.to);
         match self.sent.begin(attempt.job).await? {
             Standing::Accepted => return Ok(()),
             Standing::Uncertain => {
@@ -167,7 +168,7 @@ fn asked(attempt: &Attempt) -> Asked {
 
 /// The address in a job.
 fn address(text: &str) -> Result<Email, Failure> {
-    Email::parse(text).map_err(Failure::permanent)
+    Email::parse_known(text).map_err(Failure::permanent)
 }
 
 #[cfg(test)]

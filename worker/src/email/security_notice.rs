@@ -9,6 +9,7 @@ use plinth_core::second_factors::RemainingFactor;
 use plinth_domain::id::JobId;
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::{FactorKind, SecurityNotice};
+use plinth_domain::text::is_plain_in_mail;
 use plinth_platform::mailer::Mail;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
@@ -165,8 +166,11 @@ fn told(notice: &SecurityNotice, product: &str) -> (&'static str, String) {
              alone logs in.",
         ),
         SecurityNotice::ApiKeyCreated { name } => {
-            let what =
-                format!("an API key with the name \u{201c}{name}\u{201d} was created for your account.");
+            let what = if is_plain_in_mail(name) {
+                format!("an API key with the name \u{201c}{name}\u{201d} was created for your account.")
+            } else {
+                "an API key was created for your account.".to_owned()
+            };
             return ("An API key was created", what);
         }
         SecurityNotice::DeletionScheduled => (
@@ -325,6 +329,14 @@ mod tests {
         assert!(!text.contains("evil"), "{text}");
         let none = write(&NoticeMail { remaining_factors: Some(Vec::new()), ..due });
         assert!(none.contains("no second factor"), "{none}");
+    }
+
+    #[test]
+    fn no_name_of_a_key_becomes_a_link() {
+        let named = |name: &str| written(&SecurityNotice::ApiKeyCreated { name: name.to_owned() }, None);
+        assert!(named("deploy").text.contains("deploy"));
+        let mail = named("log in at evil.example/now");
+        assert!(!mail.text.contains("evil") && !mail.html.contains("evil"), "{}", mail.text);
     }
 
     #[test]

@@ -3,9 +3,12 @@
 use plinth_core::files::Resumables;
 use plinth_domain::job::FinishUpload;
 
+use super::OwnerShare;
+use crate::attempt::Attempt;
 use crate::outcome::Done;
 
-pub async fn finish(uploads: Resumables, job: FinishUpload) -> Done {
+pub async fn finish(uploads: Resumables, share: OwnerShare, job: FinishUpload, attempt: Attempt) -> Done {
+    share.take_for_blob(&attempt, job.upload).await?;
     uploads.finish_whole(job.upload).await?;
     Ok(())
 }

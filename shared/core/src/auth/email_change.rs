@@ -55,7 +55,7 @@ impl EmailChanges {
         }
         let token = mailed_token::mint_sparingly(&mut unit, &wanted, asked).await?;
         unit.commit().await?;
-        let account = User { email: email.as_str().to_owned(), ..account };
+        let account = User { email: email.as_str().to_owned(), display_name: None, ..account };
         Ok(token.map(|token| MailedToken::to(account, token, self.lifetime)))
     }
 
@@ -121,7 +121,7 @@ impl Auth {
         let redeemed = tokens::redeem(unit.connection(), hash, purpose, at).await?;
         let redeemed = redeemed.ok_or_else(unknown_token)?;
         let email = redeemed.email.ok_or_else(|| Error::internal("a token about an address has none"))?;
-        let email = Email::parse(&email).map_err(Error::internal)?;
+        let email = Email::parse_known(&email).map_err(Error::internal)?;
         Ok(Redeemed { unit, account, email, asked_at: redeemed.created_at })
     }
 }

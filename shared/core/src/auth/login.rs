@@ -8,7 +8,7 @@ use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::password::Password;
 use plinth_domain::user::UserStatus;
-use plinth_platform::crypto::{HashFailure, Verified};
+use plinth_platform::crypto::{HashFailure, StoredPassword, Verified};
 use serde_json::json;
 
 use super::Auth;
@@ -79,8 +79,8 @@ impl Auth {
         password: Password,
         attempt: &Attempt,
     ) -> Result<bool> {
-        let hash = known.and_then(|known| known.password_hash.clone());
-        match self.hasher.verify(password.clone(), hash).await {
+        match self.hasher.verify_stored(password.clone(), known.and_then(Credentials::stored_password)).await
+        {
             Ok(Verified::No) => Ok(false),
             Ok(Verified::Yes) => Ok(true),
             Ok(Verified::YesOutdated) => {

@@ -34,7 +34,8 @@ pub struct MailedToken {
 
 impl MailedToken {
     pub(super) fn to(user: User, token: OpaqueToken, valid: Duration) -> Self {
-        Self { user: user.id, to: user.email, display_name: user.display_name, token, valid }
+        let display_name = user.name_in_mail().map(str::to_owned);
+        Self { user: user.id, to: user.email, display_name, token, valid }
     }
 }
 

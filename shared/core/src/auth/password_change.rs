@@ -120,7 +120,7 @@ impl Auth {
 
     /// A new password: `pointer` names it where it is refused.
     pub(super) fn judge(&self, pointer: &str, password: &Password, email: &str) -> Result<()> {
-        let email = Email::parse(email).map_err(Error::internal)?;
+        let email = Email::parse_known(email).map_err(Error::internal)?;
         self.policy.judge(password, &email).map_err(|rejection| Error::invalid(pointer, rejection))
     }
 

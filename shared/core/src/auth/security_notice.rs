@@ -69,8 +69,8 @@ impl SecurityNotices {
             return Ok(None);
         };
         let present = NoticeMail {
+            display_name: account.name_in_mail().map(str::to_owned),
             to: account.email,
-            display_name: account.display_name,
             undo: None,
             remaining_factors: None,
             deletion_due_at: account.deletion_due_at,

@@ -32,6 +32,7 @@ async fn look(stores: &Stores, hasher: &PasswordHasher) -> Result<()> {
     if !audit::has_any(stores, Action::AccountImported).await? {
         return Ok(());
     }
+    hasher.expect_imported();
     let mut known = Vec::new();
     while known.len() < MOST
         && let Some(text) = users::password_hash_unlike(stores, &known).await?

@@ -11,13 +11,16 @@ use plinth_domain::text::DisplayName;
 
 use super::recovery::{drop_codes_with_last_factor, first_codes};
 use super::repository::{self, NewFactor};
-use super::totp::{self, Provisioning};
+use super::totp::{self, Provisioning, TotpSecret};
 use super::{SecondFactors, context};
 use crate::auth::SessionCaller;
 use crate::{Error, Result, auth};
 
 /// So many apps are enough for anybody.
 const MOST: usize = 10;
+
+/// The name of an app that was imported.
+const IMPORTED_NAME: &str = "Authenticator app";
 
 /// An app that waits for its first code.
 #[derive(Debug)]
@@ -60,6 +63,17 @@ impl SecondFactors {
         Ok(Enrolment { id, provisioning })
     }
 
+    /// Adds an app whose codes another system has asked for.
+    pub(crate) async fn import(&self, unit: &mut Unit, user: UserId, secret: &TotpSecret) -> Result<()> {
+        let at = unit.at();
+        let id = TotpFactorId::mint(at);
+        let sealed = self.sealer.seal(&context(user, id), secret.as_bytes());
+        let factor = NewFactor { id, user, name: IMPORTED_NAME, secret: &sealed };
+        repository::insert(unit.connection(), &factor, at).await?;
+        repository::confirm(unit.connection(), id, 0, at).await?;
+        unit.audit(Action::FactorEnrolled, Target::TotpFactor(id), Outcome::Success).await
+    }
+
     /// Takes the first code as the proof that the app has the secret. From the next refresh on the session counts as
     /// one of two factors.
     pub async fn confirm_totp(
@@ -73,7 +87,7 @@ impl SecondFactors {
         let mut unit = caller.begin(&self.stores, origin).await?;
         let at = unit.at();
         let waiting = repository::hold_waiting(unit.connection(), user, id).await?.ok_or(Error::NotFound)?;
-        let step = totp::step_of(self.open(user, &waiting)?, code, at).ok_or_else(|| {
+        let step = totp::step_of(&self.open(user, &waiting)?, code, at).ok_or_else(|| {
             Error::invalid(
                 "/code",
                 Rejection::new("wrong_code", "It is not the code that the app shows now."),

@@ -24,7 +24,7 @@ use crate::{Error, Result, Stores};
 pub use enrolment::{Confirmation, Enrolment};
 pub(crate) use recovery::{drop_codes_with_last_factor, first_codes};
 pub(crate) use reset::{remaining, remove_added_since, remove_all_of, remove_suspended, suspend_added_since};
-pub use totp::Provisioning;
+pub use totp::{Provisioning, TotpSecret};
 
 /// An app that was never confirmed is forgotten after so long.
 pub(crate) const WAITING: Duration = Duration::from_hours(1);
@@ -87,7 +87,7 @@ impl SecondFactors {
         let at = unit.at();
         for factor in repository::confirmed(unit.connection(), user, before).await? {
             let secret = self.open(user, &factor)?;
-            if let Some(step) = totp::step_of(secret, code, at)
+            if let Some(step) = totp::step_of(&secret, code, at)
                 && repository::use_step(unit.connection(), factor.id, step, at).await?
             {
                 return Ok(true);
@@ -96,9 +96,8 @@ impl SecondFactors {
         Ok(false)
     }
 
-    fn open(&self, user: UserId, factor: &repository::SealedFactor) -> Result<[u8; totp::SECRET_BYTES]> {
+    fn open(&self, user: UserId, factor: &repository::SealedFactor) -> Result<Vec<u8>> {
         let secret = self.sealer.open(&context(user, factor.id), &factor.secret);
-        let secret = secret.and_then(|secret| secret.as_slice().try_into().ok());
         secret.ok_or_else(|| Error::internal("the secret of an app was sealed under another root key"))
     }
 }

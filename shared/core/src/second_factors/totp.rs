@@ -1,6 +1,10 @@
 //! One-time codes of an authenticator app (RFC 6238): SHA-1, six digits, 30 seconds, which is what every app can do.
 
+use std::fmt;
+use std::ops::RangeInclusive;
+
 use plinth_domain::one_time_code::OneTimeCode;
+use plinth_domain::rejection::Rejection;
 use plinth_platform::crypto::random;
 use qrcode::QrCode;
 use qrcode::render::svg;
@@ -13,6 +17,35 @@ use crate::{Error, Result};
 const SKEW: u16 = 1;
 /// 160 bits, as RFC 4226 advises.
 pub(super) const SECRET_BYTES: usize = 20;
+
+/// Bytes of a secret that another system made; HMAC-SHA1 reads no more than its upper bound as they are.
+const IMPORTED_BYTES: RangeInclusive<usize> = 10..=64;
+
+/// The secret of an app that another system made.
+pub struct TotpSecret(Vec<u8>);
+
+impl TotpSecret {
+    /// Parses base32 (RFC 4648) as apps take it: without regard to case, blanks, dashes and padding.
+    pub fn parse(text: &str) -> Result<Self, Rejection> {
+        let plain: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '=')).collect();
+        let secret = Secret::try_from_base32(plain.to_ascii_uppercase()).ok();
+        let bytes = secret.map(|secret| secret.as_bytes().to_vec());
+        bytes.filter(|bytes| IMPORTED_BYTES.contains(&bytes.len())).map(Self).ok_or_else(|| {
+            Rejection::new("invalid_totp_secret", "A TOTP secret is base32 of 10 to 64 bytes.")
+        })
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Shows nothing of the secret.
+impl fmt::Debug for TotpSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TotpSecret(…)")
+    }
+}
 
 /// What an app has to be told, once.
 #[derive(Debug, Clone)]
@@ -31,7 +64,7 @@ pub(super) fn fresh_secret() -> [u8; SECRET_BYTES] {
 
 /// What an app is told of `secret`, for the account `email` of `product`.
 pub(super) fn provision(secret: [u8; SECRET_BYTES], email: &str, product: &str) -> Result<Provisioning> {
-    let totp = builder(secret)
+    let totp = builder(Secret::new_stack(secret))
         .with_account_name(email)
         // A colon parts the issuer from the account.
         .with_issuer(Some(product.replace(':', " ")))
@@ -44,14 +77,14 @@ pub(super) fn provision(secret: [u8; SECRET_BYTES], email: &str, product: &str) 
 }
 
 /// The time step that `code` is of, if it is one of now; compared in constant time.
-pub(super) fn step_of(secret: [u8; SECRET_BYTES], code: &OneTimeCode, now: OffsetDateTime) -> Option<i64> {
+pub(super) fn step_of(secret: &[u8], code: &OneTimeCode, now: OffsetDateTime) -> Option<i64> {
     let now = u64::try_from(now.unix_timestamp()).ok()?;
-    let step = builder(secret).build_noncompliant().check(code.as_str(), now)?;
+    let step = builder(Secret::from(secret.to_vec())).build_noncompliant().check(code.as_str(), now)?;
     i64::try_from(step).ok()
 }
 
-fn builder(secret: [u8; SECRET_BYTES]) -> Builder {
-    Builder::new().with_algorithm(Algorithm::SHA1).with_skew(SKEW).with_secret(Secret::new_stack(secret))
+fn builder(secret: Secret) -> Builder {
+    Builder::new().with_algorithm(Algorithm::SHA1).with_skew(SKEW).with_secret(secret)
 }
 
 #[cfg(test)]
@@ -65,7 +98,7 @@ mod tests {
     }
 
     fn step(code: &str, seconds: i64) -> Option<i64> {
-        step_of(SECRET, &OneTimeCode::normalise(code), at(seconds))
+        step_of(&SECRET, &OneTimeCode::normalise(code), at(seconds))
     }
 
     #[test]
@@ -90,6 +123,22 @@ mod tests {
         }
         for bad in ["", "28708", "2870820", "28708a", "٢٨٧٠٨٢"] {
             assert_eq!(step(bad, 45), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_secret_of_another_system_is_read_as_apps_read_it() {
+        for text in [
+            "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+            "gezd gnbv gy3t qojq gezd-gnbv-gy3t-qojq",
+            "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ====",
+        ] {
+            assert_eq!(TotpSecret::parse(text).expect("reads").as_bytes(), &SECRET);
+        }
+        let short = TotpSecret::parse("GEZDGNBVGY3TQOJQ").expect("ten bytes");
+        assert_eq!(step_of(short.as_bytes(), &OneTimeCode::normalise("000000"), at(59)), None);
+        for bad in ["", "GEZDGNBV", "0189", "ü", &"A".repeat(200)] {
+            assert_eq!(TotpSecret::parse(bad).expect_err(bad).code, "invalid_totp_secret");
         }
     }
 

@@ -172,7 +172,7 @@ pub(crate) async fn require_authority(unit: &mut Unit, caller: &Caller, user: &U
 }
 
 /// The roles of these names, every one of which there is.
-async fn known_roles(unit: &mut Unit, names: &[RoleName]) -> Result<Vec<Role>> {
+pub(super) async fn known_roles(unit: &mut Unit, names: &[RoleName]) -> Result<Vec<Role>> {
     let known = roles::keep(unit, names).await?;
     let is_unknown = |name: &RoleName| known.iter().all(|role| role.name != name.as_str());
     let mut faults = FaultList::default();

@@ -2,11 +2,13 @@
 
 mod administration;
 mod email_undos;
+mod import;
 mod repository;
 mod service;
 
 pub use administration::Filter;
 pub(crate) use administration::require_authority;
+pub use import::ImportedAccount;
 pub(crate) use service::{
     Credentials, NewAccount, address_is_reserved, begin_deletion, begin_recovery, bury, cancel_deletion,
     close_email_undos, count_due_deletions, count_never_verified, create, credentials, credentials_of,
@@ -16,4 +18,4 @@ pub(crate) use service::{
     remove_never_verified, replace_password_hash, set_email, set_password, take_over, waive_email_undos,
     with_permission,
 };
-pub use service::{ImportedAccount, ProfileChange, Users, find};
+pub use service::{ProfileChange, Users, find};

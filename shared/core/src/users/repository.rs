@@ -60,6 +60,7 @@ pub(super) async fn find(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Op
 struct CredentialsRow {
     id: Uuid,
     password_hash: Option<String>,
+    password_imported: bool,
     password_changed_at: Option<OffsetDateTime>,
     email_verified_at: Option<OffsetDateTime>,
     has_second_factor: bool,
@@ -72,6 +73,7 @@ impl From<CredentialsRow> for Credentials {
         Self {
             id: UserId(row.id),
             password_hash: row.password_hash,
+            password_imported: row.password_imported,
             password_changed_at: row.password_changed_at,
             email_verified: row.email_verified_at.is_some(),
             has_second_factor: row.has_second_factor,
@@ -103,13 +105,13 @@ pub(super) async fn list(
                       OR EXISTS (SELECT FROM passkeys WHERE user_id = users.id) AS "has_second_factor!"
            FROM users
            WHERE id < $1 AND status <> 'deleted'
-             AND ($2::text IS NULL OR email_key = $2)
+             AND ($2::text[] IS NULL OR email_key = ANY($2))
              AND ($3::text IS NULL OR status = $3)
              AND ($4::text IS NULL OR EXISTS (SELECT FROM user_roles WHERE user_id = users.id AND role = $4))
            ORDER BY id DESC
            LIMIT $5"#,
         page.before(),
-        filter.email.as_ref().map(Email::key),
+        filter.email.as_ref().map(Email::keys) as _,
         filter.status.map(UserStatus::as_str),
         filter.role.as_ref().map(RoleName::as_str),
         page.fetch(),
@@ -122,10 +124,12 @@ pub(super) async fn credentials(db: impl PgExecutor<'_>, email: &Email) -> sqlx:
         CredentialsRow,
         r#"SELECT id, password_hash, password_changed_at, email_verified_at, status,
                   recovery_from IS NOT NULL AS "recovery_is_pending!",
+                  imported_at IS NOT NULL AND password_changed_at IS NULL AS "password_imported!",
                   EXISTS (SELECT FROM totp_factors WHERE user_id = users.id AND confirmed_at IS NOT NULL)
                       OR EXISTS (SELECT FROM passkeys WHERE user_id = users.id) AS "has_second_factor!"
-           FROM users WHERE email_key = $1"#,
-        email.key(),
+           FROM users WHERE email_key = ANY($1)
+           ORDER BY email_verified_at NULLS LAST LIMIT 1"#,
+        &email.keys(),
     );
     Ok(named("users.credentials", query.fetch_optional(db)).await?.map(Credentials::from))
 }
@@ -135,6 +139,7 @@ pub(super) async fn credentials_of(db: impl PgExecutor<'_>, id: UserId) -> sqlx:
         CredentialsRow,
         r#"SELECT id, password_hash, password_changed_at, email_verified_at, status,
                   recovery_from IS NOT NULL AS "recovery_is_pending!",
+                  imported_at IS NOT NULL AND password_changed_at IS NULL AS "password_imported!",
                   EXISTS (SELECT FROM totp_factors WHERE user_id = users.id AND confirmed_at IS NOT NULL)
                       OR EXISTS (SELECT FROM passkeys WHERE user_id = users.id) AS "has_second_factor!"
            FROM users WHERE id = $1"#,
@@ -177,7 +182,8 @@ pub(super) async fn insert(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "INSERT INTO users (id, email, email_key, display_name, password_hash, email_verified_at, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $7
+         WHERE NOT EXISTS (SELECT FROM users WHERE email_key = ANY($8))
          ON CONFLICT (email_key) DO NOTHING",
         account.id.0,
         account.email.as_str(),
@@ -186,6 +192,7 @@ pub(super) async fn insert(
         account.password_hash,
         email_verified_at,
         at,
+        &account.email.keys(),
     );
     Ok(named("users.insert", query.execute(connection)).await?.rows_affected() == 1)
 }
@@ -401,8 +408,11 @@ pub(super) async fn lock_by_email(
     connection: &mut PgConnection,
     email: &Email,
 ) -> sqlx::Result<Option<UserId>> {
-    let query =
-        sqlx::query_scalar!("SELECT id FROM users WHERE email_key = $1 FOR NO KEY UPDATE", email.key());
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM users WHERE email_key = ANY($1)
+         ORDER BY email_verified_at NULLS LAST LIMIT 1 FOR NO KEY UPDATE",
+        &email.keys(),
+    );
     Ok(named("users.lock_by_email", query.fetch_optional(connection)).await?.map(UserId))
 }
 
@@ -414,14 +424,16 @@ pub(super) async fn set_email(
     at: OffsetDateTime,
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
-        "UPDATE users SET email = $2, email_key = $3, email_verified_at = $4, updated_at = $4 WHERE id = $1",
+        "UPDATE users SET email = $2, email_key = $3, email_verified_at = $4, updated_at = $4
+         WHERE id = $1 AND NOT EXISTS (SELECT FROM users WHERE id <> $1 AND email_key = ANY($5))",
         id.0,
         email.as_str(),
         email.key(),
         at,
+        &email.keys(),
     );
     match named("users.set_email", query.execute(connection)).await {
-        Ok(_) => Ok(true),
+        Ok(done) => Ok(done.rows_affected() == 1),
         Err(sqlx::Error::Database(refusal)) if refusal.is_unique_violation() => Ok(false),
         Err(error) => Err(error),
     }
@@ -435,7 +447,7 @@ pub(super) async fn take_over(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE users
-         SET email = $2, display_name = $3, password_hash = $4, password_changed_at = $5,
+         SET email = $2, email_key = $6, display_name = $3, password_hash = $4, password_changed_at = $5,
              email_verified_at = $5, updated_at = $5
          WHERE id = $1",
         id.0,
@@ -443,6 +455,7 @@ pub(super) async fn take_over(
         proved.display_name.as_ref().map(DisplayName::as_str),
         proved.password_hash,
         at,
+        proved.email.key(),
     );
     named("users.take_over", query.execute(connection)).await.map(drop)
 }
@@ -453,9 +466,9 @@ pub(super) async fn hold_unverified(
     except: UserId,
 ) -> sqlx::Result<Option<UserId>> {
     let query = sqlx::query_scalar!(
-        "SELECT id FROM users WHERE email_key = $1 AND id <> $2 AND email_verified_at IS NULL
+        "SELECT id FROM users WHERE email_key = ANY($1) AND id <> $2 AND email_verified_at IS NULL
          FOR NO KEY UPDATE SKIP LOCKED",
-        email.key(),
+        &email.keys(),
         except.0,
     );
     Ok(named("users.hold_unverified", query.fetch_optional(connection)).await?.map(UserId))

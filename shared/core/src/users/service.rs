@@ -8,7 +8,7 @@ use plinth_domain::permission::Permission;
 use plinth_domain::role;
 use plinth_domain::text::DisplayName;
 use plinth_domain::user::{User, UserStatus};
-use plinth_platform::crypto::{PasswordHasher, Verified};
+use plinth_platform::crypto::{PasswordHasher, StoredPassword, Verified};
 use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -23,17 +23,8 @@ pub(crate) struct NewAccount {
     pub(crate) id: UserId,
     pub(crate) email: Email,
     pub(crate) display_name: Option<DisplayName>,
-    pub(crate) password_hash: String,
-}
-
-/// An account of another system, with the hash of its password.
-#[derive(Debug)]
-pub struct ImportedAccount {
-    pub email: Email,
-    pub password_hash: String,
-    pub display_name: Option<DisplayName>,
-    /// Whether the other system has proved the address.
-    pub email_verified: bool,
+    /// None for an account whose owner chooses a password by mail.
+    pub(crate) password_hash: Option<String>,
 }
 
 /// Whether the account is active and has the password that it had, which stays so until the end of this change.
@@ -50,12 +41,22 @@ pub(crate) struct Credentials {
     pub(crate) id: UserId,
     /// None of an account that logs in with passkeys alone.
     pub(crate) password_hash: Option<String>,
+    /// Whether the hash may be of the password as typed: another system made it.
+    pub(crate) password_imported: bool,
     pub(crate) password_changed_at: Option<OffsetDateTime>,
     pub(crate) email_verified: bool,
     pub(crate) has_second_factor: bool,
     /// Only a mailed link lets the owner in.
     pub(crate) recovery_is_pending: bool,
     pub(crate) status: UserStatus,
+}
+
+impl Credentials {
+    /// What a presented password is compared with; `None` if the account has no password.
+    pub(crate) fn stored_password(&self) -> Option<StoredPassword> {
+        let hash = self.password_hash.clone()?;
+        Some(StoredPassword { hash, imported: self.password_imported })
+    }
 }
 
 /// What an account's owner changes; an outer `None` leaves a part as it is.
@@ -378,27 +379,6 @@ impl Users {
         Ok(user)
     }
 
-    /// Creates the account as a member; false when its address is taken.
-    pub async fn import(&self, imported: ImportedAccount) -> Result<bool> {
-        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        let at = unit.at();
-        let account = NewAccount {
-            id: UserId::mint(at),
-            email: imported.email,
-            display_name: imported.display_name,
-            password_hash: imported.password_hash,
-        };
-        let verified_at = imported.email_verified.then_some(at);
-        let created = repository::insert(unit.connection(), &account, verified_at, at).await?;
-        if created {
-            repository::mark_imported(unit.connection(), account.id, at).await?;
-            repository::add_role(unit.connection(), account.id, role::MEMBER).await?;
-            unit.audit(Action::AccountImported, Target::User(account.id), Outcome::Success).await?;
-        }
-        unit.commit().await?;
-        Ok(created)
-    }
-
     /// Makes sure that there is an administrator with this address and password; true when the account is new.
     ///
     /// An account that has the address already becomes one, and gets this password, which ends its sessions: whoever can
@@ -410,7 +390,7 @@ impl Users {
         password: Password,
     ) -> Result<bool> {
         if let Some(known) = repository::credentials(&self.stores.db, &email).await?
-            && hasher.verify(password.clone(), known.password_hash).await? == Verified::Yes
+            && hasher.verify_stored(password.clone(), known.stored_password()).await? == Verified::Yes
             && find(&self.stores, known.id)
                 .await?
                 .is_some_and(|user| user.roles.iter().any(|held| held == role::ADMIN))
@@ -420,7 +400,12 @@ impl Users {
         let password_hash = hasher.hash(password).await?;
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let at = unit.at();
-        let account = NewAccount { id: UserId::mint(at), email, display_name: None, password_hash };
+        let account = NewAccount {
+            id: UserId::mint(at),
+            email,
+            display_name: None,
+            password_hash: Some(password_hash),
+        };
         let created = repository::insert(unit.connection(), &account, Some(at), at).await?;
         let id = if created {
             account.id
@@ -428,7 +413,8 @@ impl Users {
             let known =
                 repository::credentials(unit.connection(), &account.email).await?.ok_or(Error::NotFound)?;
             unit.changes_user(known.id).await;
-            repository::set_password(unit.connection(), known.id, Some(&account.password_hash), at).await?;
+            repository::set_password(unit.connection(), known.id, account.password_hash.as_deref(), at)
+                .await?;
             repository::verify_email(unit.connection(), known.id, at).await?;
             auth::end_sessions(&mut unit, known.id, None).await?;
             known.id

@@ -17,7 +17,8 @@ pub use chunked::{CHUNK, Chunks, DataKey, Place, TAG, chunks_of, sealed_size};
 pub use key::{RootKey, RootKeyError};
 pub use key_service::{DERIVED_KEY, KeyFailure, KeyService, LocalKeys, WrappedKey};
 pub use password::{
-    HashFailure, MAX_ITERATIONS, MAX_LANES, MAX_MEMORY_KIB, PasswordHasher, StoredHash, Verified,
+    FirebaseParameters, HashFailure, KeycloakCredential, MAX_ITERATIONS, MAX_LANES, MAX_MEMORY_KIB,
+    PasswordHasher, StoredHash, StoredPassword, Verified,
 };
 pub use resumable_hash::ResumableSha256;
 pub use sealed::{Resealing, Sealer};

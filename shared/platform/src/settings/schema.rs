@@ -94,10 +94,10 @@ settings! {
         from: Sender = Some("Plinth <no-reply@localhost>"),
         /// Mails to one domain that are sent at once, by all workers together: a slow domain holds up its own mails only.
         per_domain: AtLeast<1> = Some("2"),
-        /// How long the mail server may take for one step of the conversation.
-        timeout: Duration = Some("20s"),
         /// How long a mail is sent again that the mail server does not take, from 1h to 30d; RFC 5321 recommends four to five days.
         retry_for: DurationBetween<{ 60 * 60 }, { 30 * 24 * 60 * 60 }> = Some("4d"),
+        /// How long the mail server may take for one step of the conversation.
+        timeout: Duration = Some("20s"),
     }
 
     /// The API server.

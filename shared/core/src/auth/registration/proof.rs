@@ -99,7 +99,7 @@ async fn create(unit: &mut Unit, pending: &Pending) -> Result<bool> {
         email: Email::parse(&pending.email).map_err(Error::internal)?,
         // A name of before a rule of names was stricter is left out.
         display_name: name.unwrap_or_default(),
-        password_hash: pending.password_hash.clone(),
+        password_hash: Some(pending.password_hash.clone()),
     };
     let details = json!({ "registration_id": pending.id });
     let id = match users::create(unit, &account).await? {

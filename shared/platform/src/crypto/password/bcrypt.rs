@@ -11,6 +11,8 @@ use ::base64::alphabet;
 use ::base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use subtle::ConstantTimeEq as _;
 
+use crate::crypto::{hex, sha256};
+
 /// The binary logarithm of the rounds.
 const COSTS: RangeInclusive<u32> = 4..=16;
 const SALT_CHARS: usize = 22;
@@ -24,6 +26,8 @@ const BASE64: GeneralPurpose =
 
 /// One stored hash.
 pub struct BcryptHash {
+    /// Whether it is of the hexadecimal SHA-256 of the password, as Django's `bcrypt_sha256`.
+    of_digest: bool,
     cost: u32,
     salt: [u8; 16],
     hash: [u8; 23],
@@ -40,15 +44,21 @@ impl BcryptHash {
         }
         let (salt, hash) = encoded.split_at_checked(SALT_CHARS)?;
         Some(Self {
+            of_digest: false,
             cost,
             salt: BASE64.decode(salt).ok()?.try_into().ok()?,
             hash: BASE64.decode(hash).ok()?.try_into().ok()?,
         })
     }
 
+    /// Reads what follows `$django-bcrypt-sha256$`.
+    pub(super) fn parse_of_digest(rest: &str) -> Option<Self> {
+        Some(Self { of_digest: true, ..Self::parse(rest.strip_prefix("2b$")?)? })
+    }
+
     /// One that costs the same, and is no password's.
     pub(super) fn blank(&self) -> Self {
-        Self { cost: self.cost, salt: [0; 16], hash: [0; 23] }
+        Self { of_digest: self.of_digest, cost: self.cost, salt: [0; 16], hash: [0; 23] }
     }
 
     pub(super) fn costs_as(&self, other: &Self) -> bool {
@@ -57,6 +67,8 @@ impl BcryptHash {
 
     /// A password over 72 bytes is cut there, and a shorter one ends in a zero, as it was when the hash was made.
     pub(super) fn matches(&self, password: &[u8]) -> bool {
+        let digest = self.of_digest.then(|| hex(&sha256(password)));
+        let password = digest.as_deref().map_or(password, str::as_bytes);
         let length = password.len().min(KEY_BYTES);
         let mut key = [0; KEY_BYTES];
         key[..length].copy_from_slice(&password[..length]);

@@ -36,3 +36,26 @@ pub(super) fn base64(text: &str, bytes: &RangeInclusive<usize>) -> Option<Vec<u8
     let decoded = STANDARD_NO_PAD.decode(text.replace('.', "+")).ok()?;
     bytes.contains(&decoded.len()).then_some(decoded)
 }
+
+/// A number in crypt(3)'s base64, its lowest six bits first.
+pub(super) fn crypt_number(chars: &[u8]) -> Option<u32> {
+    chars.iter().rev().try_fold(0, |number, char| {
+        let bits = match char {
+            b'.' | b'/' => char - b'.',
+            b'0'..=b'9' => char - b'0' + 2,
+            b'A'..=b'Z' => char - b'A' + 12,
+            b'a'..=b'z' => char - b'a' + 38,
+            _ => return None,
+        };
+        Some(number << 6 | u32::from(bits))
+    })
+}
+
+/// Bytes in crypt(3)'s base64: each four characters are a number of three bytes, its lowest first.
+pub(super) fn crypt_bytes(chars: &[u8]) -> Option<Vec<u8>> {
+    let groups = chars.chunks(4).map(|group| {
+        let bytes = crypt_number(group)?.to_le_bytes();
+        Some(bytes.into_iter().take(group.len() * 6 / 8))
+    });
+    Some(groups.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
+}

@@ -4,6 +4,7 @@
 //! stored, and whether anything is: hashes of other systems have costs of their own, by which an account could be told
 //! from none.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -31,9 +32,17 @@ pub enum Verified {
     YesOutdated,
 }
 
+/// A stored hash as text, and where it was made.
+#[derive(Clone)]
+pub struct StoredPassword {
+    pub hash: String,
+    /// Another system may have made it, of the password as typed.
+    pub imported: bool,
+}
+
 enum Task {
     Hash(Password, oneshot::Sender<Result<String, HashFailure>>),
-    Verify(Password, Option<String>, oneshot::Sender<Result<Verified, HashFailure>>),
+    Verify(Password, Option<StoredPassword>, oneshot::Sender<Result<Verified, HashFailure>>),
 }
 
 /// Hashes and verifies passwords. Clones share the pool.
@@ -46,18 +55,30 @@ pub struct PasswordHasher {
 
 /// The kinds of hashes that accounts have beside those that are made now, as far as they are known. Clones share them.
 #[derive(Clone, Default)]
-struct Kinds(Arc<Mutex<Vec<Arc<StoredHash>>>>);
+struct Kinds {
+    known: Arc<Mutex<Vec<Arc<StoredHash>>>>,
+    /// Whether accounts were imported with hashes of the kind that is made now.
+    imports_ours: Arc<AtomicBool>,
+}
 
 impl Kinds {
     fn add(&self, stored: &StoredHash) {
-        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kinds = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if kinds.len() < MOST_KINDS && !kinds.iter().any(|kind| kind.costs_as(stored)) {
             kinds.push(Arc::new(stored.blank()));
         }
     }
 
     fn all(&self) -> Vec<Arc<StoredHash>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn add_ours(&self) {
+        self.imports_ours.store(true, Ordering::Relaxed);
+    }
+
+    fn imports_ours(&self) -> bool {
+        self.imports_ours.load(Ordering::Relaxed)
     }
 }
 
@@ -95,6 +116,12 @@ impl PasswordHasher {
         }
     }
 
+    /// Says that some accounts were imported: from now on a wrong password whose normal form is not what was typed costs
+    /// as much as one of theirs.
+    pub fn expect_imported(&self) {
+        self.kinds.add_ours();
+    }
+
     /// The PHC string of a password.
     pub async fn hash(&self, password: Password) -> Result<String, HashFailure> {
         let (answer, hashed) = oneshot::channel();
@@ -106,6 +133,16 @@ impl PasswordHasher {
     /// exist, takes the time of a wrong password and is never true; so does one that cannot be read, which is an
     /// error after it.
     pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<Verified, HashFailure> {
+        self.verify_stored(password, stored.map(|hash| StoredPassword { hash, imported: false })).await
+    }
+
+    /// The same for a hash that may have been imported: the password is compared in each form that the other system may
+    /// have hashed.
+    pub async fn verify_stored(
+        &self,
+        password: Password,
+        stored: Option<StoredPassword>,
+    ) -> Result<Verified, HashFailure> {
         let (answer, verified) = oneshot::channel();
         self.submit(Task::Verify(password, stored, answer))?;
         verified.await.unwrap_or(Err(HashFailure::Busy))
@@ -134,7 +171,7 @@ impl Lane {
                     let _ = answer.send(self.hash(&password));
                 }
                 Ok(Task::Verify(password, stored, answer)) if !answer.is_closed() => {
-                    let _ = answer.send(self.verify(&password, stored.as_deref()));
+                    let _ = answer.send(self.verify(&password, stored.as_ref()));
                 }
                 // Whoever asked has gone: the work is not worth doing.
                 Ok(_) => {}
@@ -149,40 +186,58 @@ impl Lane {
         Ok(hash.to_string())
     }
 
-    fn verify(&mut self, password: &Password, stored: Option<&str>) -> Result<Verified, HashFailure> {
-        let stored = match stored.map(StoredHash::parse) {
-            Some(Ok(stored)) => stored,
+    fn verify(
+        &mut self,
+        password: &Password,
+        stored: Option<&StoredPassword>,
+    ) -> Result<Verified, HashFailure> {
+        let (read, imported) = match stored.map(|stored| (StoredHash::parse(&stored.hash), stored.imported)) {
+            Some((Ok(read), imported)) => (read, imported),
             nothing_to_compare => {
-                self.hash(password)?;
                 self.even_out(password, None)?;
-                return nothing_to_compare.transpose().map(|_| Verified::No);
+                return nothing_to_compare.map_or(Ok(()), |(read, _)| read.map(drop)).map(|()| Verified::No);
             }
         };
-        let is_ours = stored.costs_as_of(&self.function);
-        if !is_ours {
-            self.kinds.add(&stored);
+        let is_ours = read.costs_as_of(&self.function);
+        match (is_ours, imported) {
+            (false, _) => self.kinds.add(&read),
+            (true, true) => self.kinds.add_ours(),
+            (true, false) => {}
         }
-        if self.matches(&stored, password)? {
-            return Ok(if stored.is_of(&self.function) { Verified::Yes } else { Verified::YesOutdated });
+        let forms = if imported || !is_ours { password.forms() } else { vec![password.as_str().to_owned()] };
+        for form in &forms {
+            if self.matches(&read, form)? {
+                let is_current = read.is_of(&self.function) && form == password.as_str();
+                return Ok(if is_current { Verified::Yes } else { Verified::YesOutdated });
+            }
         }
-        if !is_ours {
-            self.hash(password)?;
-        }
-        self.even_out(password, Some(&stored))?;
+        self.even_out(password, Some((&read, forms.len())))?;
         Ok(Verified::No)
     }
 
-    /// Computes one hash of each kind but that which was computed.
-    fn even_out(&mut self, password: &Password, computed: Option<&StoredHash>) -> Result<(), HashFailure> {
+    /// Computes what a wrong password costs beyond so many hashes of the one that was compared: one of ours, and one of
+    /// each other kind in each form of the password; of ours in each form, too, if such were imported.
+    fn even_out(
+        &mut self,
+        password: &Password,
+        computed: Option<(&StoredHash, usize)>,
+    ) -> Result<(), HashFailure> {
+        let forms = password.forms();
+        let ours = if self.kinds.imports_ours() { forms.len() } else { 1 };
+        let done = computed.filter(|(read, _)| read.costs_as_of(&self.function)).map_or(0, |(_, done)| done);
+        for _ in done..ours {
+            self.hash(password)?;
+        }
         for kind in self.kinds.all() {
-            if computed.is_none_or(|computed| !computed.costs_as(&kind)) {
-                self.matches(&kind, password)?;
+            let done = computed.filter(|(read, _)| read.costs_as(&kind)).map_or(0, |(_, done)| done);
+            for form in forms.iter().skip(done) {
+                self.matches(&kind, form)?;
             }
         }
         Ok(())
     }
 
-    fn matches(&mut self, stored: &StoredHash, password: &Password) -> Result<bool, HashFailure> {
+    fn matches(&mut self, stored: &StoredHash, password: &str) -> Result<bool, HashFailure> {
         let matched = stored.matches(password.as_bytes(), &mut self.memory);
         // A hash of another system may have taken much more than is to be kept.
         self.memory.shrink_to(&self.function);

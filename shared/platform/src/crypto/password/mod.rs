@@ -5,14 +5,19 @@
 
 mod argon2;
 mod bcrypt;
+mod crypt;
 mod fields;
+mod firebase;
+mod foreign;
 mod hasher;
 mod pbkdf2;
 mod scrypt;
 mod stored;
 
 pub use argon2::{MAX_ITERATIONS, MAX_LANES, MAX_MEMORY_KIB};
-pub use hasher::{PasswordHasher, Verified};
+pub use firebase::FirebaseParameters;
+pub use foreign::KeycloakCredential;
+pub use hasher::{PasswordHasher, StoredPassword, Verified};
 pub use stored::StoredHash;
 
 /// Why a password was not hashed.

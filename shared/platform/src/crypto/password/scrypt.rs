@@ -3,7 +3,7 @@
 use ::scrypt::{Params, scrypt};
 use subtle::ConstantTimeEq as _;
 
-use super::fields::{HASH_BYTES, SALT_BYTES, base64, numbers, split};
+use super::fields::{HASH_BYTES, SALT_BYTES, base64, crypt_bytes, crypt_number, numbers, split};
 
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
 /// More than eight was never advised; without a bound a huge one would pass for little memory.
@@ -12,9 +12,32 @@ const MAX_PARALLELISM: u32 = 16;
 /// The most that a hash of another system may ask for, over all of its lanes: they are computed one after the other.
 const MAX_FOREIGN_BYTES: u64 = 1 << 30;
 
+/// What one computation costs.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Cost(Params);
+
+impl Cost {
+    /// Whether a hash of another system may cost this.
+    pub(super) fn is_affordable(self) -> bool {
+        let blocks = u64::from(self.0.r()) * u64::from(self.0.p());
+        (blocks * 128) << self.0.log_n() <= MAX_FOREIGN_BYTES
+    }
+
+    /// Fills `output`, which has at most 64 bytes.
+    pub(super) fn compute(self, password: &[u8], salt: &[u8], output: &mut [u8]) {
+        scrypt(password, salt, &self.0, output).expect("64 bytes are not too many");
+    }
+}
+
+/// Reads `ln=17,r=8,p=1`.
+pub(super) fn cost(text: &str) -> Option<Cost> {
+    let [log_n, block_size, parallelism] = numbers(text, ["ln", "r", "p"])?;
+    params(log_n, block_size, parallelism)
+}
+
 /// One stored hash.
 pub struct ScryptHash {
-    params: Params,
+    cost: Cost,
     salt: Vec<u8>,
     hash: Vec<u8>,
 }
@@ -23,12 +46,7 @@ impl ScryptHash {
     /// Reads what follows `$scrypt$`, e.g. `ln=17,r=8,p=1$salt$hash`.
     pub(super) fn parse_phc(rest: &str) -> Option<Self> {
         let [costs, salt, hash] = split(rest)?;
-        let [log_n, block_size, parallelism] = numbers(costs, ["ln", "r", "p"])?;
-        Some(Self {
-            params: params(log_n, block_size, parallelism)?,
-            salt: base64(salt, &SALT_BYTES)?,
-            hash: base64(hash, &HASH_BYTES)?,
-        })
+        Some(Self { cost: cost(costs)?, salt: base64(salt, &SALT_BYTES)?, hash: base64(hash, &HASH_BYTES)? })
     }
 
     /// Reads what follows `$7$`: a character of log N, five of r, five of p, the salt as it is, `$` and the hash.
@@ -40,63 +58,39 @@ impl ScryptHash {
         if !SALT_BYTES.contains(&salt.len()) || !HASH_BYTES.contains(&hash.len()) {
             return None;
         }
-        let params =
+        let cost =
             params(crypt_number(&costs[..1])?, crypt_number(&costs[1..6])?, crypt_number(&costs[6..])?)?;
-        Some(Self { params, salt: salt.to_vec(), hash })
+        Some(Self { cost, salt: salt.to_vec(), hash })
     }
 
     /// Whether it may come from another system.
     pub(super) fn is_affordable(&self) -> bool {
-        let blocks = u64::from(self.params.r()) * u64::from(self.params.p());
-        (blocks * 128) << self.params.log_n() <= MAX_FOREIGN_BYTES
+        self.cost.is_affordable()
     }
 
     /// One that costs the same, and is no password's.
     pub(super) fn blank(&self) -> Self {
-        Self { params: self.params, salt: vec![0; 16], hash: vec![0; self.hash.len()] }
+        Self { cost: self.cost, salt: vec![0; 16], hash: vec![0; self.hash.len()] }
     }
 
     pub(super) fn costs_as(&self, other: &Self) -> bool {
-        self.params == other.params
+        self.cost == other.cost
     }
 
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         let mut actual = vec![0; self.hash.len()];
-        scrypt(password, &self.salt, &self.params, &mut actual).expect("64 bytes are not too many");
+        self.cost.compute(password, &self.salt, &mut actual);
         actual.ct_eq(&self.hash).into()
     }
 }
 
-fn params(log_n: u32, block_size: u32, parallelism: u32) -> Option<Params> {
+fn params(log_n: u32, block_size: u32, parallelism: u32) -> Option<Cost> {
     let memory = 1u64.checked_shl(log_n)?.checked_mul(u64::from(block_size) * 128)?;
     let bounded = log_n > 0
         && memory <= MAX_MEMORY_BYTES
         && block_size <= MAX_BLOCK_SIZE
         && parallelism <= MAX_PARALLELISM;
-    bounded.then(|| Params::new(u8::try_from(log_n).ok()?, block_size, parallelism).ok())?
-}
-
-/// A number in crypt(3)'s base64, its lowest six bits first.
-fn crypt_number(chars: &[u8]) -> Option<u32> {
-    chars.iter().rev().try_fold(0, |number, char| {
-        let bits = match char {
-            b'.' | b'/' => char - b'.',
-            b'0'..=b'9' => char - b'0' + 2,
-            b'A'..=b'Z' => char - b'A' + 12,
-            b'a'..=b'z' => char - b'a' + 38,
-            _ => return None,
-        };
-        Some(number << 6 | u32::from(bits))
-    })
-}
-
-/// Bytes in crypt(3)'s base64: each four characters are a number of three bytes, its lowest first.
-fn crypt_bytes(chars: &[u8]) -> Option<Vec<u8>> {
-    let groups = chars.chunks(4).map(|group| {
-        let bytes = crypt_number(group)?.to_le_bytes();
-        Some(bytes.into_iter().take(group.len() * 6 / 8))
-    });
-    Some(groups.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
+    bounded.then(|| Params::new(u8::try_from(log_n).ok()?, block_size, parallelism).ok().map(Cost))?
 }
 
 #[cfg(test)]

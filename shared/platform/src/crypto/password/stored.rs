@@ -5,11 +5,13 @@ use std::fmt;
 use super::HashFailure;
 use super::argon2::{Argon2Hash, Function, Memory};
 use super::bcrypt::BcryptHash;
+use super::crypt::{PhpassHash, ShaCryptHash};
+use super::firebase::FirebaseHash;
 use super::pbkdf2::Pbkdf2Hash;
 use super::scrypt::ScryptHash;
 
 /// No form that is read is longer.
-const MAX_BYTES: usize = 256;
+const MAX_BYTES: usize = 384;
 
 /// A password hash that was read, and whose costs are within the bounds of its scheme.
 pub enum StoredHash {
@@ -17,10 +19,14 @@ pub enum StoredHash {
     Bcrypt(BcryptHash),
     Scrypt(ScryptHash),
     Pbkdf2(Pbkdf2Hash),
+    ShaCrypt(ShaCryptHash),
+    Phpass(PhpassHash),
+    Firebase(FirebaseHash),
 }
 
 impl StoredHash {
-    /// Reads a hash in PHC or modular-crypt form: argon2id, argon2i, argon2d, bcrypt, scrypt, PBKDF2.
+    /// Reads a hash in PHC or modular-crypt form: argon2id, argon2i, argon2d, bcrypt, scrypt, PBKDF2, SHA-crypt, phpass,
+    /// and what [`Self::import`] makes of those of Django and Firebase.
     ///
     /// Anything else, and what would cost too much, is [`HashFailure::Unreadable`].
     pub fn parse(text: &str) -> Result<Self, HashFailure> {
@@ -35,8 +41,14 @@ impl StoredHash {
 
     /// What the text of a hash begins with that says what it costs.
     pub fn costs_of(text: &str) -> &str {
-        // bcrypt's and crypt(3)'s scrypt have the salt behind it without a border.
-        let fixed = [("$2", "$2b$12$".len()), ("$7$", "$7$".len() + 11)];
+        // bcrypt, crypt(3)'s scrypt and phpass have the salt behind it without a border.
+        let django = "$django-bcrypt-sha256$";
+        let fixed = [
+            ("$2", "$2b$12$".len()),
+            (django, django.len() + "2b$12$".len()),
+            ("$7$", "$7$".len() + 11),
+            ("$P$", "$P$B".len()),
+        ];
         if let Some((_, length)) = fixed.into_iter().find(|(start, _)| text.starts_with(start)) {
             return text.get(..length).unwrap_or(text);
         }
@@ -48,8 +60,9 @@ impl StoredHash {
         match self {
             Self::Argon2(hash) => hash.is_affordable(),
             Self::Scrypt(hash) => hash.is_affordable(),
+            Self::Firebase(hash) => hash.is_affordable(),
             // One number says what these cost.
-            Self::Bcrypt(_) | Self::Pbkdf2(_) => true,
+            Self::Bcrypt(_) | Self::Pbkdf2(_) | Self::ShaCrypt(_) | Self::Phpass(_) => true,
         }
     }
 
@@ -60,6 +73,9 @@ impl StoredHash {
             Self::Bcrypt(hash) => Self::Bcrypt(hash.blank()),
             Self::Scrypt(hash) => Self::Scrypt(hash.blank()),
             Self::Pbkdf2(hash) => Self::Pbkdf2(hash.blank()),
+            Self::ShaCrypt(hash) => Self::ShaCrypt(hash.blank()),
+            Self::Phpass(hash) => Self::Phpass(hash.blank()),
+            Self::Firebase(hash) => Self::Firebase(hash.blank()),
         }
     }
 
@@ -69,6 +85,9 @@ impl StoredHash {
             (Self::Bcrypt(one), Self::Bcrypt(other)) => one.costs_as(other),
             (Self::Scrypt(one), Self::Scrypt(other)) => one.costs_as(other),
             (Self::Pbkdf2(one), Self::Pbkdf2(other)) => one.costs_as(other),
+            (Self::ShaCrypt(one), Self::ShaCrypt(other)) => one.costs_as(other),
+            (Self::Phpass(one), Self::Phpass(other)) => one.costs_as(other),
+            (Self::Firebase(one), Self::Firebase(other)) => one.costs_as(other),
             _ => false,
         }
     }
@@ -86,6 +105,10 @@ impl StoredHash {
         match name {
             "argon2id" | "argon2i" | "argon2d" => Argon2Hash::parse(name, rest).map(Self::Argon2),
             "2a" | "2b" | "2y" => BcryptHash::parse(rest).map(Self::Bcrypt),
+            "django-bcrypt-sha256" => BcryptHash::parse_of_digest(rest).map(Self::Bcrypt),
+            "5" | "6" => ShaCryptHash::parse(name, rest).map(Self::ShaCrypt),
+            "P" | "H" => PhpassHash::parse(rest).map(Self::Phpass),
+            "firebase-scrypt" => FirebaseHash::parse(rest).map(Self::Firebase),
             "scrypt" => ScryptHash::parse_phc(rest).map(Self::Scrypt),
             "7" => ScryptHash::parse_crypt(rest).map(Self::Scrypt),
             _ => Pbkdf2Hash::parse(name, rest).map(Self::Pbkdf2),
@@ -99,6 +122,9 @@ impl StoredHash {
             Self::Bcrypt(hash) => Ok(hash.matches(password)),
             Self::Scrypt(hash) => Ok(hash.matches(password)),
             Self::Pbkdf2(hash) => Ok(hash.matches(password)),
+            Self::ShaCrypt(hash) => Ok(hash.matches(password)),
+            Self::Phpass(hash) => Ok(hash.matches(password)),
+            Self::Firebase(hash) => Ok(hash.matches(password)),
         }
     }
 
@@ -116,6 +142,9 @@ impl fmt::Debug for StoredHash {
             Self::Bcrypt(_) => "Bcrypt(…)",
             Self::Scrypt(_) => "Scrypt(…)",
             Self::Pbkdf2(_) => "Pbkdf2(…)",
+            Self::ShaCrypt(_) => "ShaCrypt(…)",
+            Self::Phpass(_) => "Phpass(…)",
+            Self::Firebase(_) => "Firebase(…)",
         })
     }
 }
@@ -167,6 +196,10 @@ pub(super) mod tests {
             ("$scrypt$ln=4,r=8,p=1$c2FsdA$aGFzaA", "$scrypt$ln=4,r=8,p=1$"),
             ("$7$26..../....ZywlZKyVkjJGCEEoxRgDwA$R27qKSmX8OKX", "$7$26..../...."),
             ("$pbkdf2-sha256$1000$c2FsdA$aGFzaA", "$pbkdf2-sha256$1000$"),
+            ("$6$rounds=5000$salt$hash", "$6$rounds=5000$"),
+            ("$P$5saltsalt9hJCA5XQHb5HNaayqAQyz/", "$P$5"),
+            ("$django-bcrypt-sha256$2b$04$zfwZf5MicB9iwBPnl54Die", "$django-bcrypt-sha256$2b$04$"),
+            ("$firebase-scrypt$ln=4,r=8,p=1$c2FsdA$aGFzaA", "$firebase-scrypt$ln=4,r=8,p=1$"),
             ("$2b", "$2b"),
             ("none", "none"),
         ] {
@@ -196,7 +229,7 @@ pub(super) mod tests {
 
         #[test]
         fn reading_what_resembles_a_hash_never_panics(
-            name in "argon2(id|i|d)|2[abxy]|scrypt|7|pbkdf2(-sha(256|512))?",
+            name in "argon2(id|i|d)|2[abxy]|scrypt|[567PH]|pbkdf2(-sha(256|512))?|django-bcrypt-sha256|firebase-scrypt",
             rest in "(\\$(v=)?[0-9]{1,2})?(\\$([a-z]{1,2}=[0-9]{0,11},?){0,4})?(\\$[./+A-Za-z0-9=$ü]{0,90}){0,3}",
         ) {
             let _ = StoredHash::parse(&format!("${name}{rest}"));

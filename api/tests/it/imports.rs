@@ -1,0 +1,144 @@
+//! Accounts of other systems: their passwords log in as their owners type them.
+
+use plinth_core::second_factors::{SecondFactors, TotpSecret};
+use plinth_core::users::{ImportedAccount, Users};
+use plinth_domain::email::Email;
+use plinth_domain::role::RoleName;
+use plinth_platform::crypto::{RootKey, StoredHash};
+use reqwest::StatusCode;
+use serde_json::json;
+use time::macros::datetime;
+
+use crate::house::{House, text};
+
+const ASCII: &str = "correct horse battery staple";
+const UNICODE: &str = "Grüße, Jürgen 🐎";
+
+impl House {
+    pub(crate) async fn import(&self, account: ImportedAccount) -> plinth_core::Result<bool> {
+        let settings = self.stage.settings();
+        let root = RootKey::parse(&settings.general.secret_key).expect("a root key");
+        let factors = SecondFactors::new(&self.stores, &settings, &root);
+        Users::new(&self.stores).import(&factors, account).await
+    }
+
+    async fn password_hash(&self, email: &str) -> Option<String> {
+        let hash = "SELECT password_hash FROM users WHERE email = $1";
+        sqlx::query_scalar(hash).bind(email).fetch_one(&self.stores.db).await.expect("one account")
+    }
+}
+
+/// A verified account with nothing but a password.
+pub(crate) fn account(email: &str, password_hash: Option<&str>) -> ImportedAccount {
+    ImportedAccount {
+        email: Email::parse(email).expect("an address"),
+        password_hash: password_hash.map(|text| StoredHash::import(text).expect("a known form")),
+        display_name: None,
+        email_verified: true,
+        created_at: None,
+        roles: Vec::new(),
+        totp_secret: None,
+    }
+}
+
+/// Imports an account, logs in twice, and sees that the hash was renewed once.
+async fn logs_in(house: &House, number: usize, hash: &str, password: &str) {
+    let email = format!("imported-{number}@example.org");
+    assert!(house.import(account(&email, Some(hash))).await.expect("imports"));
+    house.log_in(&email, "a wrong guess").await.problem(401, "invalid_credentials");
+    house.log_in(&email, password).await.expect(StatusCode::OK);
+    let renewed = house.password_hash(&email).await.expect("it has a password");
+    assert!(renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$") && renewed != hash, "{hash}: {renewed}");
+    house.log_in(&email, password).await.expect(StatusCode::OK);
+    assert_eq!(house.password_hash(&email).await.as_deref(), Some(renewed.as_str()), "renewed once");
+}
+
+// Made by Python's bcrypt and argon2-cffi of the password as typed; the last has the costs of this product.
+#[tokio::test]
+async fn an_imported_password_logs_in_as_it_was_typed() {
+    let house = House::open().await;
+    let cases = [
+        ("Passwort² 77 xyz", "$2b$04$zfwZf5MicB9iwBPnl54DieMGqRIT2ysk/pHbDC8.TkE7RTS0rANM."),
+        ("Gru\u{308}ße aus Kiel", "$2b$04$zfwZf5MicB9iwBPnl54Die8FmPmzQ7.P2vzruF3Pwq/HmHnVM8gEi"),
+        ("eﬃcient…№5 horses", "$2b$04$zfwZf5MicB9iwBPnl54DiemRTQVrOG/F4MKQzhFGe/o6ZSJBjgn52"),
+        ("ｆｕｌｌｗｉｄｔｈ pass", "$2b$04$zfwZf5MicB9iwBPnl54DieWlLsZbip/ToGaG9kSzoDsjrZKeB0FRi"),
+        ("no\u{a0}break\u{a0}space", "$2b$04$zfwZf5MicB9iwBPnl54DiejCOHLWkq6Kv5A5d.pSGYrY1l9zWU5cy"),
+        (
+            "Passwort² 77 xyz",
+            "$argon2id$v=19$m=19456,t=2,p=1$c2l4dGVlbiBieXRlIHNsdA$4/m5uyZXeHQPbRaRUNPibusqf+CjNFoAhCbfTqN6yGU",
+        ),
+    ];
+    for (number, (password, hash)) in cases.into_iter().enumerate() {
+        logs_in(&house, number, hash, password).await;
+    }
+    // From now on any spelling of the same normal form does, as for every password that was chosen here.
+    house.log_in("imported-0@example.org", "Passwort2 77 xyz").await.expect(StatusCode::OK);
+}
+
+// Made by Django 5.2.19, passlib 1.7.4 and Python's hashlib.
+#[tokio::test]
+async fn every_form_of_another_system_logs_in() {
+    let house = House::open().await;
+    let cases = [
+        ("pbkdf2_sha256$1500$saltsalt12$tPKW0Rd/Qxt1MPw0bDcabnklTOH6uVNEOdUpHRoGJ20=", UNICODE),
+        ("bcrypt_sha256$$2b$04$zfwZf5MicB9iwBPnl54DieWzOGky8vaYxzzZWLaGyZGAZOW7dnsiG", UNICODE),
+        (
+            "scrypt$16$saltsalt12$8$1$Zv8VlgU3zDAzw7N2rn0w/hA6CTcI0Ys8M9VN/8j9qCnBfjxyQ1pi8lOiS90gBXz2ZfiYti2uE9EWoqU2TRhUgw==",
+            ASCII,
+        ),
+        (
+            "argon2$argon2id$v=19$m=64,t=2,p=1$c2FsdHNhbHQxMg$KFOtYWcOpk+4vbJgy0ACvoJIKKIr6h2HtV51tyw853Y",
+            UNICODE,
+        ),
+        ("$H$5saltsaltdW0sXoE0xe8vJxvGKty/x.", UNICODE),
+        (
+            "$6$rounds=1000$saltstring$mRSmFjanKjjSBrLZtOth5mMs/Go3dA2.TwHW2pGvSDe7AuGAYNLfrvhJfMRkEvRNjgdFDGzYZ.iDNVIWImMsy1",
+            UNICODE,
+        ),
+    ];
+    for (number, (hash, password)) in cases.into_iter().enumerate() {
+        logs_in(&house, number, hash, password).await;
+    }
+}
+
+#[tokio::test]
+async fn an_account_without_a_password_is_opened_by_mail() {
+    let house = House::open().await;
+    let email = "nopass@example.org";
+    let imported = ImportedAccount { email_verified: false, ..account(email, None) };
+    assert!(house.import(imported).await.expect("imports"));
+    house.log_in(email, ASCII).await.problem(401, "invalid_credentials");
+    let token = house.reset_token(email).await;
+    let reset = json!({ "token": token, "password": ASCII });
+    house.post(crate::mailed::RESET, &reset).await.expect(StatusCode::OK);
+    house.log_in(email, ASCII).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_account_comes_with_its_age_roles_and_authenticator_app() {
+    let house = House::open().await;
+    let admin = house.administrator().await;
+    let role = json!({ "name": "auditor", "permissions": ["audit:read"] });
+    admin.post(&house, "/v1/roles", &role).await.expect(StatusCode::CREATED);
+    let created_at = datetime!(2019-05-04 12:00 UTC);
+    let with_role = |email: &str, role: &str| ImportedAccount {
+        created_at: Some(created_at),
+        roles: vec![RoleName::parse(role).expect("a name")],
+        totp_secret: Some(TotpSecret::parse("GEZD GNBV GY3T QOJQ").expect("base32")),
+        ..account(email, Some(crate::passwords::BCRYPT))
+    };
+    assert!(house.import(with_role("full@example.org", "auditor")).await.expect("imports"));
+    let user = house.user(house.id_of("full@example.org").await).await;
+    assert_eq!((user.created_at, user.has_second_factor), (created_at, true));
+    assert_eq!(user.roles, ["auditor", "member"]);
+    let login = house.log_in("full@example.org", crate::house::PASSWORD).await.expect(StatusCode::OK);
+    assert_eq!((&login["mfa_required"], text(&login["methods"][0])), (&json!(true), "totp".to_owned()));
+
+    assert!(house.import(with_role("none@example.org", "no-such-role")).await.is_err());
+    let future = ImportedAccount {
+        created_at: Some(house.stores.clock.now() + time::Duration::days(1)),
+        ..account("future@example.org", None)
+    };
+    assert!(house.import(future).await.is_err());
+    assert_eq!(house.count("users").await, 2, "nothing of a refused one stays");
+}
