@@ -36,6 +36,8 @@ impl Stage {
             ("PLINTH_SECRET_KEY", "dGVzdHMgaGF2ZSBhIHJvb3Qga2V5IHRoYXQgaXMgbm8gc2VjcmV0"),
             ("PLINTH_DATABASE_URL", &database.url()),
             ("PLINTH_DATABASE_MAX_CONNECTIONS", "5"),
+            // Locks that tests hold, on a machine that does other things.
+            ("PLINTH_DATABASE_LOCK_TIMEOUT", "1m"),
             ("PLINTH_REDIS_URL", &services.redis_url),
             ("PLINTH_REDIS_PREFIX", &name),
             ("PLINTH_S3_ENDPOINT", &services.s3_endpoint),

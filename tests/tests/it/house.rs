@@ -6,6 +6,7 @@ use plinth_testkit::{Mailbox, Process, Stage, until};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -172,6 +173,12 @@ pub(crate) async fn standing(internal_url: &str, store: &str) -> String {
     assert_eq!(answer.status(), StatusCode::OK);
     let report: Value = answer.json().await.expect("it is JSON");
     text(&report[store])
+}
+
+/// Lets a transaction hold its locks for longer than a client that is gone may.
+pub(crate) async fn lift_idle_timeout(transaction: &mut PgConnection) {
+    let patient = sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0");
+    patient.execute(transaction).await.expect("sets");
 }
 
 /// One number that the database knows.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::house::{Answer, Door, Person, count, text, until_none};
+use crate::house::{Answer, Door, Person, count, lift_idle_timeout, text, until_none};
 use crate::picture::{PLACE, UPRIGHT, look, photograph};
 
 const POLICY: &str = "PLINTH_FILES_STRIP_METADATA";
@@ -271,6 +271,7 @@ async fn a_worker_killed_before_the_stripped_picture_takes_its_place_leaves_noth
     let id = person.upload("photo.jpg", photograph(400, 300)).await;
     // The new object is stored, and its transaction does not come to its end.
     let mut obstacle = stores.db.begin().await.expect("begins");
+    lift_idle_timeout(&mut obstacle).await;
     sqlx::query("LOCK TABLE audit_events IN EXCLUSIVE MODE").execute(&mut *obstacle).await.expect("locks");
     let worker = Process::worker(&stage).await;
     until("the new object is stored", async || {

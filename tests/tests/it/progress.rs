@@ -4,7 +4,7 @@ use plinth_testkit::{Process, Stage, text, until};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 
-use crate::house::{Door, Person, count};
+use crate::house::{Door, Person, count, lift_idle_timeout};
 use crate::picture::jpeg;
 
 /// Reads on until the job is told to be as asked for, or the stream ends.
@@ -37,6 +37,7 @@ async fn an_owner_watches_his_thumbnails_being_made() {
 
     // For as long as this transaction lasts the thumbnails are made and cannot be noted.
     let mut obstacle = stores.db.begin().await.expect("begins");
+    lift_idle_timeout(&mut obstacle).await;
     sqlx::query("SELECT FROM file_variants FOR UPDATE").execute(&mut *obstacle).await.expect("locks");
     let worker = Process::worker(&stage).await;
     until_told(&mut events, &mut seen, "\"progress\":80").await;

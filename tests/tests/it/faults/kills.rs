@@ -8,7 +8,7 @@ use plinth_testkit::{Mailbox, Process, Stage, until};
 use reqwest::StatusCode;
 use uuid::Uuid;
 
-use crate::house::{Door, count, fresh_email, until_none};
+use crate::house::{Door, count, fresh_email, lift_idle_timeout, until_none};
 use crate::picture::jpeg;
 
 const HALF_REGISTERED: &str = "SELECT count(*) FROM registrations WHERE NOT EXISTS
@@ -32,6 +32,7 @@ async fn a_second_worker_finishes_what_a_killed_one_held() {
 
     // For as long as this transaction lasts nobody can note a thumbnail: whoever makes one holds on to its job.
     let mut obstacle = stores.db.begin().await.expect("begins");
+    lift_idle_timeout(&mut obstacle).await;
     sqlx::query("SELECT FROM file_variants FOR UPDATE").execute(&mut *obstacle).await.expect("locks");
     let worker = Process::worker(&stage).await;
     let held = until("the worker is full", async || {
@@ -124,6 +125,7 @@ async fn a_job_is_done_though_the_api_is_killed_between_its_commit_and_its_push(
     let (door, stores, email) = (Door::of(&api), stage.stores(), fresh_email());
     // The request stands still right before it inserts the job.
     let mut obstacle = stores.db.begin().await.expect("begins");
+    lift_idle_timeout(&mut obstacle).await;
     sqlx::query("LOCK TABLE jobs IN EXCLUSIVE MODE").execute(&mut *obstacle).await.expect("locks");
     let asked = tokio::spawn({
         let email = email.clone();

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::mail_server::MailServer;
 use super::scanner::{CLEAN, FOUND, Scanner};
-use crate::house::{count, until_none};
+use crate::house::{count, lift_idle_timeout, until_none};
 use crate::picture::jpeg;
 
 /// Where the product names its kinds.
@@ -159,6 +159,7 @@ impl Scene {
     /// Held until the transaction ends.
     async fn hold(&self, lock: &'static str) -> Transaction {
         let mut obstacle = self.stores.db.begin().await.expect("begins");
+        lift_idle_timeout(&mut obstacle).await;
         sqlx::query(lock).execute(&mut *obstacle).await.expect("locks");
         obstacle
     }

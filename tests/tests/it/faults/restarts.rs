@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::load::Load;
 use super::mail_server::MailServer;
-use crate::house::{Door, count, until_none};
+use crate::house::{Door, count, lift_idle_timeout, until_none};
 
 /// Longer than a lease, and than every bound on an answer.
 const OUTAGE: Duration = Duration::from_secs(20);
@@ -73,8 +73,7 @@ async fn redis_dead_for_twenty_seconds_under_load() {
     let load = Load::begin(&Door::of(&api));
     load.until_more(5).await;
     let mut obstacle = stores.db.begin().await.expect("begins");
-    // It holds its lock for longer than a client that is gone may.
-    sqlx::query("SET idle_in_transaction_session_timeout = 0").execute(&mut *obstacle).await.expect("sets");
+    lift_idle_timeout(&mut obstacle).await;
     sqlx::query("LOCK TABLE notifications IN EXCLUSIVE MODE").execute(&mut *obstacle).await.expect("locks");
     let long = accept_notification(&stores).await;
     let running = "SELECT count(*) FROM jobs WHERE queue = 'notifications' AND state = 'running'";

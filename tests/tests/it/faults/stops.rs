@@ -8,7 +8,7 @@ use plinth_testkit::{Mailbox, Process, Stage, until};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Body, Method, StatusCode};
 
-use crate::house::{Door, count, fresh_email, readiness, until_none};
+use crate::house::{Door, count, fresh_email, lift_idle_timeout, readiness, until_none};
 use crate::picture::jpeg;
 
 /// Registers until the API takes no more; whom it has answered.
@@ -125,6 +125,7 @@ async fn a_job_that_does_not_end_is_handed_back() {
     let person = Door::of(&api).person().await;
     let stores = stage.stores();
     let mut obstacle = stores.db.begin().await.expect("begins");
+    lift_idle_timeout(&mut obstacle).await;
     sqlx::query("LOCK TABLE notifications IN EXCLUSIVE MODE").execute(&mut *obstacle).await.expect("locks");
     let file = person.upload("photo.jpg", jpeg(200, 100)).await;
     let held = "SELECT count(*) FROM jobs WHERE queue = 'notifications' AND state = 'running'";

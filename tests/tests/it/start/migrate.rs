@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use plinth_testkit::{Process, Stage, until};
 use tokio::io::AsyncReadExt as _;
 
-use crate::house::count;
+use crate::house::{count, lift_idle_timeout};
 
 /// Takes a migration back that alters a large table which is in use.
 const UNDO: &str = "
@@ -21,7 +21,7 @@ async fn a_long_reader_makes_a_migration_wait_and_nobody_else() {
     sqlx::raw_sql(UNDO).execute(&stores.db).await.expect("undoes");
     // As a dump of the database does it.
     let mut reader = stores.db.begin().await.expect("begins");
-    sqlx::query("SET idle_in_transaction_session_timeout = 0").execute(&mut *reader).await.expect("sets");
+    lift_idle_timeout(&mut reader).await;
     sqlx::query("SELECT count(*) FROM blobs").execute(&mut *reader).await.expect("reads");
 
     let mut command = Process::command("plinth-api", &stage);
