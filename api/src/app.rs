@@ -18,11 +18,12 @@ use plinth_core::roles::Roles;
 use plinth_core::second_factors::SecondFactors;
 use plinth_core::users::Users;
 use plinth_platform::crypto::{PasswordHasher, RootKey};
+use plinth_platform::server::{self, Plain, ServerLimits};
 use plinth_platform::settings::Settings;
 use plinth_platform::{internal, shutdown, telemetry};
 use poem::endpoint::{BoxEndpoint, EitherEndpoint};
 use poem::middleware::Cors;
-use poem::{EndpointExt as _, IntoEndpoint as _, Response, Server};
+use poem::{EndpointExt as _, IntoEndpoint as _, Response};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::session_tokens::SessionLifetime;
@@ -32,7 +33,7 @@ use crate::http::document;
 use crate::http::host::Host;
 use crate::http::limits::BodyLimits;
 use crate::http::middleware::{
-    Admission, AdmissionParts, ClientAddress, ContentOnly, Deadline, Observe, Published, SingleValues,
+    Admission, AdmissionParts, ClientAddress, ContentOnly, Deadline, Observe, Published,
 };
 use crate::{
     administration, api_keys, audit, auth, direct_uploads, files, jobs, notifications, own_jobs, passkeys,
@@ -41,7 +42,8 @@ use crate::{
 
 const SERVICE: &str = "plinth-api";
 
-/// A connection on which nothing happens for so long is closed.
+/// A connection without a request for so long is closed: longer than a balancer keeps one (60 s in nginx), so that it is
+/// the balancer that closes it.
 const IDLE_CONNECTION: Duration = Duration::from_secs(75);
 
 /// Browsers may keep the answer to a preflight for so long, in seconds.
@@ -157,7 +159,7 @@ pub fn endpoint(
         audit::operations(&services.audit),
     );
     let content = settings.general.content_url.as_ref().map(|url| ContentOnly(Host::of(url)));
-    let routes = document::service(operations).into_endpoint().with(Published).with(SingleValues);
+    let routes = document::service(operations).into_endpoint().with(Published);
     let routes = match content {
         None => EitherEndpoint::A(routes),
         Some(content) => EitherEndpoint::B(routes.with(content)),
@@ -201,12 +203,10 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         readiness.drain();
         draining.cancel();
     };
-    let serving = Server::new_with_acceptor(internal::listen(settings.api.bind).await?)
-        .name(SERVICE)
-        .idle_timeout(IDLE_CONNECTION)
-        .run_with_graceful_shutdown(endpoint, stop, Some(settings.api.shutdown_grace));
+    let listener = server::listen(settings.api.bind).await?;
+    tracing::info!(address = %settings.api.bind, "serving clients");
     tokio::select! {
-        ended = serving => ended?,
+        () = server::serve(listener, Plain, endpoint, server_limits(&settings), stop) => {}
         // Only a port that cannot be had ends it now.
         ended = &mut internal => return Ok(ended??),
     }
@@ -214,6 +214,18 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     gone.cancel();
     internal.await??;
     Ok(())
+}
+
+/// What a client of the API can hold up.
+pub fn server_limits(settings: &Settings) -> ServerLimits {
+    let api = &settings.api;
+    ServerLimits {
+        connections: api.max_connections.count(),
+        head: api.request_timeout,
+        idle: IDLE_CONNECTION,
+        stall: api.request_timeout,
+        drain: api.shutdown_grace,
+    }
 }
 
 /// A browser remembers HSTS for a host and all of its ports: not for everything that runs on localhost.
@@ -232,6 +244,7 @@ fn cors(origins: &[String]) -> Cors {
             "if-none-match",
             "if-range",
             "last-event-id",
+            "plinth-resume-ticket",
             "traceparent",
             "tus-resumable",
             "upload-checksum",
@@ -250,6 +263,7 @@ fn cors(origins: &[String]) -> Cors {
             "last-modified",
             "location",
             "plinth-file-id",
+            "plinth-resume-ticket",
             "ratelimit-limit",
             "ratelimit-remaining",
             "ratelimit-reset",

@@ -38,6 +38,12 @@ enum Command {
     },
     /// Print the OpenAPI document.
     Openapi,
+    /// The audit log.
+    Audit {
+        /// Print the reference page of every audited action.
+        #[arg(long, required = true)]
+        reference: bool,
+    },
     /// Keys.
     #[command(subcommand)]
     Keys(Keys),
@@ -118,6 +124,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Config { reference: true, .. } => plinth_platform::settings::markdown(),
         Command::Config { json, .. } => commands::effective_settings(json)?,
         Command::Openapi => plinth_api::http::document::document(),
+        Command::Audit { reference: _ } => commands::audit_reference::markdown(),
         // Both are 32 random bytes in base64.
         Command::Keys(Keys::Generate { signing: _ }) => plinth_platform::crypto::RootKey::generate() + "\n",
         Command::Keys(Keys::List { json }) => run(keys::list(commands::settings()?, json))?,

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use plinth_core::Stores;
 use plinth_core::auth::{EmailChanges, PasswordResets, SecurityNotices, Verification};
 use plinth_core::cleanup::Kept;
-use plinth_core::files::{DirectVerification, Files, Limits, Owners, Processing, Purge, Scans, Stripping};
+use plinth_core::files::{
+    DirectVerification, Files, Limits, Owners, Processing, Purge, Resumables, Scans, Stripping,
+};
 use plinth_core::jobs::{OutagePauses, SentMails};
 use plinth_core::notifications::Inbox;
 use plinth_domain::job::{
-    CleanUp, DeliverNotification, MakeThumbnails, PurgeBlob, ReconcileFiles, RegenerateVariants,
-    RemakeVariants, ResendVerificationMail, ScanBlob, SendEmailChangeMail, SendPasswordResetMail,
-    SendSecurityNotice, SendVerificationMail, StripMetadata, VerifyDirectUpload,
+    CleanUp, DeliverNotification, FinishUpload, MakeThumbnails, PurgeBlob, ReconcileFiles,
+    RegenerateVariants, RemakeVariants, ResendVerificationMail, ScanBlob, SendEmailChangeMail,
+    SendPasswordResetMail, SendSecurityNotice, SendVerificationMail, StripMetadata, VerifyDirectUpload,
 };
 use plinth_platform::mailer::Mailer;
 use plinth_platform::settings::Settings;
@@ -43,14 +45,14 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
         darkroom: files::Darkroom::beside_this_program()?,
         share: share.clone(),
     };
-    let (remaking, stripper, scanning) = (studio.clone(), studio.clone(), share.clone());
+    let (remaking, stripper) = (studio.clone(), studio.clone());
+    let (scanning, finishing) = (share.clone(), share.clone());
     let purge = Purge::new(stores);
     let scans = Scans::new(stores, &settings.files.presets);
     let stripping = Stripping::new(stores, &settings.files.presets);
-    let verification = DirectVerification::new(
-        stores,
-        &Files::new(stores, Limits::of(&settings.files), &settings.files.presets),
-    );
+    let stored = Files::new(stores, Limits::of(&settings.files), &settings.files.presets);
+    let verification = DirectVerification::new(stores, &stored);
+    let uploads = Resumables::new(stores, &stored);
     let inbox = Inbox::new(stores);
     let kept = Kept::of(settings);
     // It ends by itself, with a report, before it would be stopped.
@@ -72,6 +74,9 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
         })
         .with(move |job: VerifyDirectUpload, attempt| {
             files::verification::verify(verification.clone(), share.clone(), job, attempt)
+        })
+        .with(move |job: FinishUpload, attempt| {
+            files::finish::finish(uploads.clone(), finishing.clone(), job, attempt)
         })
         .with(move |job: PurgeBlob, _| files::purge::remove(purge.clone(), job))
         .with(move |job: DeliverNotification, _| notifications::deliver::put(inbox.clone(), job))

@@ -24,6 +24,7 @@ pub(crate) struct AssignRoles {
 #[derive(Object)]
 struct AssignRolesRequest {
     /// All of them, by name.
+    #[oai(validator(max_items = 100))]
     roles: Vec<String>,
 }
 
@@ -55,6 +56,6 @@ impl AssignRoles {
         body: Body<AssignRolesRequest>,
     ) -> Result<Json<UserAccount>> {
         let names = body.0.parse()?;
-        Ok(Json(self.users.assign_roles(&origin.0, &caller, UserId(id.0), &names).await?.into()))
+        Ok(Json(self.users.assign_roles(&origin.0, caller.in_session(), UserId(id.0), &names).await?.into()))
     }
 }

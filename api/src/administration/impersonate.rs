@@ -48,8 +48,7 @@ impl Impersonate {
     ) -> Result<SessionAnswer> {
         let reason =
             Reason::parse(&body.0.reason).map_err(|rejection| Error::invalid("/reason", rejection))?;
-        let login = caller.login();
-        let tokens = self.auth.impersonate(&origin.0, &caller, login, UserId(id.0), &reason).await?;
+        let tokens = self.auth.impersonate(&origin.0, caller.in_session(), UserId(id.0), &reason).await?;
         // A browser's cookies stay those of the administrator.
         Ok(SessionAnswer::new(tokens, Keeping::Bearer, &self.pages.browser(headers), self.lifetime))
     }

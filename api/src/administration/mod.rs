@@ -7,7 +7,9 @@ mod list;
 mod list_sessions;
 mod reactivate;
 mod read;
+mod reset_account;
 mod reset_factors;
+mod restore;
 mod revoke_session;
 mod revoke_sessions;
 mod suspend;
@@ -30,7 +32,9 @@ pub(crate) type Operations = (
     revoke_sessions::RevokeUserSessions,
     revoke_session::RevokeUserSession,
     reset_factors::ResetFactors,
+    reset_account::ResetAccount,
     delete::DeleteUser,
+    restore::RestoreUser,
     impersonate::Impersonate,
 );
 
@@ -51,7 +55,9 @@ pub(crate) fn operations(
         revoke_sessions::RevokeUserSessions { users: users.clone() },
         revoke_session::RevokeUserSession { users: users.clone() },
         reset_factors::ResetFactors { factors: factors.clone() },
+        reset_account::ResetAccount { auth: auth.clone() },
         delete::DeleteUser { auth: auth.clone() },
+        restore::RestoreUser { auth: auth.clone() },
         impersonate::Impersonate { auth: auth.clone(), pages: pages.clone(), lifetime },
     )
 }

@@ -29,6 +29,6 @@ impl ReactivateUser {
         origin: RequestOrigin,
         id: Path<Uuid>,
     ) -> Result<Json<UserAccount>> {
-        Ok(Json(self.users.reactivate(&origin.0, &caller, UserId(id.0)).await?.into()))
+        Ok(Json(self.users.reactivate(&origin.0, caller.in_session(), UserId(id.0)).await?.into()))
     }
 }

@@ -49,7 +49,7 @@ impl ResetFactors {
     ) -> Result<Reset> {
         let reason =
             Reason::parse(&body.0.reason).map_err(|rejection| Error::invalid("/reason", rejection))?;
-        self.factors.reset(&origin.0, &caller, UserId(id.0), &reason).await?;
+        self.factors.reset(&origin.0, caller.in_session(), UserId(id.0), &reason).await?;
         Ok(Reset::Reset)
     }
 }

@@ -36,7 +36,7 @@ impl RevokeUserSession {
         id: Path<Uuid>,
         session_id: Path<Uuid>,
     ) -> Result<Revoked> {
-        self.users.end_session(&origin.0, &caller, UserId(id.0), SessionId(session_id.0)).await?;
+        self.users.end_session(&origin.0, caller.in_session(), UserId(id.0), SessionId(session_id.0)).await?;
         Ok(Revoked::Revoked)
     }
 }

@@ -29,7 +29,7 @@ impl RevokeUserSessions {
         origin: RequestOrigin,
         id: Path<Uuid>,
     ) -> Result<Json<SessionsRevoked>> {
-        let revoked = self.users.end_sessions(&origin.0, &caller, UserId(id.0)).await?;
+        let revoked = self.users.end_sessions(&origin.0, caller.in_session(), UserId(id.0)).await?;
         Ok(Json(SessionsRevoked::of(revoked)))
     }
 }

@@ -44,7 +44,7 @@ impl SuspendUser {
     ) -> Result<Json<UserAccount>> {
         let reason = body.0.reason.as_deref().map(Reason::parse).transpose();
         let reason = reason.map_err(|rejection| Error::invalid("/reason", rejection))?;
-        let user = self.users.suspend(&origin.0, &caller, UserId(id.0), reason.as_ref()).await?;
+        let user = self.users.suspend(&origin.0, caller.in_session(), UserId(id.0), reason.as_ref()).await?;
         Ok(Json(user.into()))
     }
 }

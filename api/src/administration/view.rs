@@ -11,6 +11,8 @@ use uuid::Uuid;
 pub(super) enum UserStatus {
     Active,
     Suspended,
+    /// Deleted, and restored or gone for good when its grace period is over.
+    Deleting,
 }
 
 impl From<UserStatus> for plinth_domain::user::UserStatus {
@@ -18,6 +20,7 @@ impl From<UserStatus> for plinth_domain::user::UserStatus {
         match status {
             UserStatus::Active => Self::Active,
             UserStatus::Suspended => Self::Suspended,
+            UserStatus::Deleting => Self::Deleting,
         }
     }
 }
@@ -30,12 +33,14 @@ pub(super) struct UserAccount {
     display_name: Option<String>,
     /// When the address was verified.
     email_verified_at: Option<OffsetDateTime>,
-    /// `active` or `suspended`.
+    /// `active`, `suspended` or `deleting`.
     status: String,
     roles: Vec<String>,
     /// Whether a login asks for a second factor.
     has_second_factor: bool,
     created_at: OffsetDateTime,
+    /// When the account is deleted for good; null of one that was not deleted.
+    deletion_due_at: Option<OffsetDateTime>,
 }
 
 impl From<User> for UserAccount {
@@ -49,6 +54,7 @@ impl From<User> for UserAccount {
             roles: user.roles,
             has_second_factor: user.has_second_factor,
             created_at: user.created_at,
+            deletion_due_at: user.deletion_due_at,
         }
     }
 }

@@ -6,7 +6,6 @@ use plinth_domain::api_key::{ApiKeyName, Expiry};
 use plinth_domain::rejection::Rejection;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
-use time::OffsetDateTime;
 
 use super::view::ApiKey;
 use crate::http::body::Body;
@@ -15,6 +14,7 @@ use crate::http::failure::Result;
 use crate::http::origin::RequestOrigin;
 use crate::http::permissions;
 use crate::http::principal::{CredentialsWrite, Fresh};
+use crate::http::utc_time::UtcTime;
 
 pub(crate) struct CreateApiKey {
     pub(super) api_keys: ApiKeys,
@@ -27,9 +27,10 @@ struct CreateApiKeyRequest {
     #[oai(validator(max_length = 200))]
     name: String,
     /// What it may do: permissions of its owner's.
+    #[oai(validator(max_items = 100))]
     scopes: Vec<String>,
     /// When it ends, within a year; 90 days from now unless given.
-    expires_at: Option<OffsetDateTime>,
+    expires_at: Option<UtcTime>,
     /// The same in days from now, 1 to 365.
     expires_in_days: Option<u16>,
 }
@@ -41,7 +42,7 @@ impl CreateApiKeyRequest {
         let scopes = permissions::parse(&mut faults, "/scopes", &self.scopes);
         let expiry = match (self.expires_at, self.expires_in_days) {
             (None, None) => Ok(Expiry::Usual),
-            (Some(at), None) => Ok(Expiry::At(at)),
+            (Some(at), None) => Ok(Expiry::At(at.moment())),
             (None, Some(days)) => Ok(Expiry::InDays(days)),
             (Some(_), Some(_)) => {
                 Err(Rejection::new("ambiguous", "Give expires_at or expires_in_days, not both."))
@@ -86,7 +87,7 @@ impl CreateApiKey {
         origin: RequestOrigin,
         body: Body<CreateApiKeyRequest>,
     ) -> Result<Created> {
-        let (key, token) = self.api_keys.create(&origin.0, &caller, body.0.parse()?).await?;
+        let (key, token) = self.api_keys.create(&origin.0, caller.in_session(), body.0.parse()?).await?;
         let created = CreatedApiKey { token: token.reveal().to_owned(), api_key: key.into() };
         Ok(Created::Created(Json(created), "no-store".to_owned()))
     }

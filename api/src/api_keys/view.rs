@@ -15,6 +15,9 @@ pub(super) struct ApiKey {
     hint: String,
     /// What it may do, as far as its owner still may.
     scopes: Vec<String>,
+    /// Whether a second factor was proved at the session that made the key. Another key is refused while a role of the
+    /// account requires a second factor.
+    multi_factor: bool,
     created_at: OffsetDateTime,
     /// From then on it is refused.
     expires_at: Option<OffsetDateTime>,
@@ -29,6 +32,7 @@ impl From<plinth_core::api_keys::ApiKey> for ApiKey {
             name: key.name,
             hint: key.hint,
             scopes: permissions::names(&key.scopes),
+            multi_factor: key.multi_factor,
             created_at: key.created_at,
             expires_at: key.expires_at,
             last_used_at: key.last_used_at,

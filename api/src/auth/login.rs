@@ -1,6 +1,6 @@
 //! POST /v1/auth/login
 
-use plinth_core::auth::{Auth, LoginAnswer};
+use plinth_core::auth::Auth;
 use plinth_domain::email::Email;
 use plinth_domain::password::Password;
 use poem::http::HeaderMap;
@@ -42,7 +42,7 @@ impl Login {
     /// Opens a session. A wrong password and an unknown address get the same answer. After several failures the next
     /// attempt has to wait, as long as `Retry-After` says; a device that the account has been used on does not wait
     /// for what others have done. An account with a second factor gets a challenge, which `/v1/auth/login/mfa`
-    /// completes.
+    /// completes; one that is deleted gets one, which `/v1/auth/restore` takes.
     #[oai(path = "/login", method = "post", operation_id = "login")]
     async fn login(
         &self,
@@ -61,9 +61,7 @@ impl Login {
             device_token: body.0.device_token.or_else(|| browser.device_token()),
         };
         let answer = self.auth.log_in(&origin.0, request).await?;
-        if let LoginAnswer::Tokens(tokens) = &answer {
-            end_replaced(&self.auth, &origin.0, &browser, keeping, tokens).await?;
-        }
+        end_replaced(&self.auth, &origin.0, &browser, keeping, &answer).await?;
         Ok(LoginResponse::new(answer, keeping, &browser, self.lifetime))
     }
 }

@@ -2,11 +2,12 @@
 
 use plinth_core::Error;
 use plinth_core::auth::{Auth, Proof};
+use plinth_domain::one_time_code::OneTimeCode;
 use plinth_domain::rejection::Rejection;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use super::session_tokens::{Keeping, SessionAnswer, SessionLifetime, end_replaced};
+use super::session_tokens::{Keeping, LoginResponse, SessionLifetime, end_replaced};
 use crate::http::body::Body;
 use crate::http::browser::Pages;
 use crate::http::document::Tag;
@@ -26,7 +27,7 @@ struct LoginMfaRequest {
     /// The challenge that the login, or the step-up, gave.
     #[oai(validator(max_length = 256))]
     challenge: String,
-    /// What an authenticator app shows.
+    /// What an authenticator app shows; blanks and dashes do not matter.
     #[oai(validator(max_length = 16))]
     code: Option<String>,
     /// One of the recovery codes; it is used up.
@@ -38,17 +39,19 @@ struct LoginMfaRequest {
     keep: Option<Keeping>,
 }
 
-impl LoginMfaRequest {
-    fn proof(&mut self) -> std::result::Result<Proof, Error> {
-        let credential = self.credential.take();
-        match (self.code.take(), self.recovery_code.take(), credential) {
-            (Some(code), None, None) => Ok(Proof::Totp(code)),
-            (None, Some(code), None) => Ok(Proof::RecoveryCode(code)),
-            (None, None, Some(credential)) => Ok(Proof::Passkey(credential.into_value())),
-            _ => {
-                let detail = "Exactly one of code, recovery_code and credential must be given.";
-                Err(Error::invalid("", Rejection::new("one_proof", detail)))
-            }
+/// The one proof that was given.
+pub(super) fn proof_of(
+    code: Option<String>,
+    recovery_code: Option<String>,
+    credential: Option<JsonObject>,
+) -> std::result::Result<Proof, Error> {
+    match (code, recovery_code, credential) {
+        (Some(code), None, None) => Ok(Proof::Totp(OneTimeCode::normalise(&code))),
+        (None, Some(code), None) => Ok(Proof::RecoveryCode(code)),
+        (None, None, Some(credential)) => Ok(Proof::Passkey(credential.into_value())),
+        _ => {
+            let detail = "Exactly one of code, recovery_code and credential must be given.";
+            Err(Error::invalid("", Rejection::new("one_proof", detail)))
         }
     }
 }
@@ -64,16 +67,16 @@ impl LoginMfa {
         origin: RequestOrigin,
         headers: &HeaderMap,
         body: Body<LoginMfaRequest>,
-    ) -> Result<SessionAnswer> {
-        let mut request = body.0;
+    ) -> Result<LoginResponse> {
+        let request = body.0;
         let browser = self.pages.browser(headers);
         let keeping = request.keep.unwrap_or_default();
         if keeping == Keeping::Cookie {
             browser.require_page_of_ours()?;
         }
-        let proof = request.proof()?;
-        let tokens = self.auth.prove_second_factor(&origin.0, &request.challenge, proof).await?;
-        end_replaced(&self.auth, &origin.0, &browser, keeping, &tokens).await?;
-        Ok(SessionAnswer::new(tokens, keeping, &browser, self.lifetime))
+        let proof = proof_of(request.code, request.recovery_code, request.credential)?;
+        let answer = self.auth.prove_second_factor(&origin.0, &request.challenge, proof).await?;
+        end_replaced(&self.auth, &origin.0, &browser, keeping, &answer).await?;
+        Ok(LoginResponse::new(answer, keeping, &browser, self.lifetime))
     }
 }

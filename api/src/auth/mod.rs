@@ -13,11 +13,14 @@ mod passkey_login_finish;
 mod passkey_login_start;
 mod refresh;
 mod register;
+pub(crate) mod remaining_factors;
 mod resend_verification;
 mod reset_password;
+mod restore;
 pub(crate) mod session_tokens;
 mod step_up;
 mod undo_email;
+mod undo_email_mfa;
 mod verify_email;
 
 use plinth_core::auth::Auth;
@@ -33,13 +36,13 @@ pub(crate) type Operations = (
     discard_registration::DiscardRegistration,
     forgot_password::ForgotPassword,
     reset_password::ResetPassword,
-    confirm_email::ConfirmEmail,
-    undo_email::UndoEmail,
+    (confirm_email::ConfirmEmail, undo_email::UndoEmail, undo_email_mfa::UndoEmailMfa),
     login::Login,
     login_mfa::LoginMfa,
     step_up::StepUp,
     passkey_login_start::StartPasskeyLogin,
     passkey_login_finish::FinishPasskeyLogin,
+    restore::Restore,
     refresh::Refresh,
     logout::Logout,
     key_set::ReadKeySet,
@@ -53,13 +56,17 @@ pub(crate) fn operations(auth: &Auth, pages: &Pages, lifetime: SessionLifetime, 
         discard_registration::DiscardRegistration { auth: auth.clone() },
         forgot_password::ForgotPassword { auth: auth.clone() },
         reset_password::ResetPassword { auth: auth.clone() },
-        confirm_email::ConfirmEmail { auth: auth.clone() },
-        undo_email::UndoEmail { auth: auth.clone() },
+        (
+            confirm_email::ConfirmEmail { auth: auth.clone() },
+            undo_email::UndoEmail { auth: auth.clone() },
+            undo_email_mfa::UndoEmailMfa { auth: auth.clone() },
+        ),
         login::Login { auth: auth.clone(), pages: pages.clone(), lifetime },
         login_mfa::LoginMfa { auth: auth.clone(), pages: pages.clone(), lifetime },
         step_up::StepUp { auth: auth.clone(), pages: pages.clone(), lifetime },
         passkey_login_start::StartPasskeyLogin { auth: auth.clone() },
         passkey_login_finish::FinishPasskeyLogin { auth: auth.clone(), pages: pages.clone(), lifetime },
+        restore::Restore { auth: auth.clone(), pages: pages.clone(), lifetime },
         refresh::Refresh { auth: auth.clone(), pages: pages.clone(), lifetime },
         logout::Logout { auth: auth.clone(), pages: pages.clone() },
         key_set::ReadKeySet { auth: auth.clone(), clock: clock.clone() },

@@ -4,7 +4,7 @@ use plinth_core::auth::{Auth, PasskeyLogin};
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use super::session_tokens::{Keeping, SessionAnswer, SessionLifetime, end_replaced};
+use super::session_tokens::{Keeping, LoginResponse, SessionLifetime, end_replaced};
 use crate::http::body::Body;
 use crate::http::browser::Pages;
 use crate::http::document::Tag;
@@ -45,7 +45,7 @@ impl FinishPasskeyLogin {
         origin: RequestOrigin,
         headers: &HeaderMap,
         body: Body<PasskeyLoginRequest>,
-    ) -> Result<SessionAnswer> {
+    ) -> Result<LoginResponse> {
         let browser = self.pages.browser(headers);
         let keeping = body.0.keep.unwrap_or_default();
         if keeping == Keeping::Cookie {
@@ -56,8 +56,8 @@ impl FinishPasskeyLogin {
             credential: body.0.credential.into_value(),
             device_token: body.0.device_token.or_else(|| browser.device_token()),
         };
-        let tokens = self.auth.finish_passkey_login(&origin.0, request).await?;
-        end_replaced(&self.auth, &origin.0, &browser, keeping, &tokens).await?;
-        Ok(SessionAnswer::new(tokens, keeping, &browser, self.lifetime))
+        let answer = self.auth.finish_passkey_login(&origin.0, request).await?;
+        end_replaced(&self.auth, &origin.0, &browser, keeping, &answer).await?;
+        Ok(LoginResponse::new(answer, keeping, &browser, self.lifetime))
     }
 }

@@ -36,8 +36,9 @@ fn missing() -> Error {
 impl Refresh {
     /// Refresh a session's tokens
     ///
-    /// The refresh token is used up. Presented again within ten seconds it gives the same successor (a lost response,
-    /// two tabs); later the session ends, since somebody else must hold a copy, and its owner is told by mail.
+    /// The refresh token is used up. If it is presented again within two minutes and its successor was not used, it gives
+    /// the same successor (a lost response, two tabs). Otherwise the session ends, since a second client must hold a copy,
+    /// and the owner is notified by mail.
     #[oai(path = "/refresh", method = "post", operation_id = "refresh")]
     async fn refresh(
         &self,

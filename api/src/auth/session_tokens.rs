@@ -11,6 +11,7 @@ use poem_openapi::registry::{MetaResponses, MetaSchemaRef, Registry};
 use poem_openapi::types::{ToJSON as _, Type as _};
 use poem_openapi::{ApiResponse, Enum, Object, Union};
 use std::time::Duration;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::mfa_challenge::MfaChallenge;
@@ -113,27 +114,54 @@ pub(crate) async fn end_replaced(
     origin: &Origin,
     browser: &Browser<'_>,
     keeping: Keeping,
-    next: &plinth_core::auth::SessionTokens,
+    answer: &LoginAnswer,
 ) -> Result<(), Error> {
-    match browser.replaced_refresh_token() {
-        Some(replaced) if keeping == Keeping::Cookie => {
+    match (answer, browser.replaced_refresh_token()) {
+        (LoginAnswer::Tokens(next), Some(replaced)) if keeping == Keeping::Cookie => {
             auth.end_replaced(origin, replaced, next.session).await
         }
         _ => Ok(()),
     }
 }
 
-/// What comes of a first proof: the session, or the question for a second factor.
+/// What comes of a proof: the session, the question for a second factor, or the question whether a deleted account is to be
+/// restored.
 pub(crate) enum LoginResponse {
     Session(SessionAnswer),
     Challenge(MfaChallenge),
+    PendingDeletion(PendingDeletion),
 }
 
-/// The tokens, or the challenge for a second factor.
+/// The tokens, the challenge for a second factor, or the state of an account that is deleted.
 #[derive(Union)]
 enum LoginBody {
     Tokens(SessionTokens),
     Challenge(MfaChallenge),
+    PendingDeletion(PendingDeletion),
+}
+
+/// The account is deleted and can be restored: give the challenge to `/v1/auth/restore`.
+#[derive(Object)]
+pub(crate) struct PendingDeletion {
+    /// Always true.
+    deletion_pending: bool,
+    /// Restores the account and opens a session, once.
+    challenge: String,
+    /// When the account is deleted for good.
+    deletion_due_at: OffsetDateTime,
+    /// Seconds until the challenge expires.
+    expires_in: u64,
+}
+
+impl From<plinth_core::auth::PendingDeletion> for PendingDeletion {
+    fn from(pending: plinth_core::auth::PendingDeletion) -> Self {
+        Self {
+            deletion_pending: true,
+            challenge: pending.challenge,
+            deletion_due_at: pending.due_at,
+            expires_in: pending.expires_in.as_secs(),
+        }
+    }
 }
 
 impl LoginResponse {
@@ -148,6 +176,7 @@ impl LoginResponse {
                 Self::Session(SessionAnswer::new(tokens, keeping, browser, lifetime))
             }
             LoginAnswer::Challenge(challenge) => Self::Challenge(challenge.into()),
+            LoginAnswer::PendingDeletion(pending) => Self::PendingDeletion(pending.into()),
         }
     }
 }
@@ -162,13 +191,15 @@ impl Payload for LoginResponse {
 
 impl IntoResponse for LoginResponse {
     fn into_response(self) -> Response {
-        match self {
-            Self::Session(session) => session.into_response(),
-            Self::Challenge(challenge) => Response::builder()
-                .content_type("application/json; charset=utf-8")
-                .header(header::CACHE_CONTROL, "no-store")
-                .body(challenge.to_json_string()),
-        }
+        let body = match self {
+            Self::Session(session) => return session.into_response(),
+            Self::Challenge(challenge) => challenge.to_json_string(),
+            Self::PendingDeletion(pending) => pending.to_json_string(),
+        };
+        Response::builder()
+            .content_type("application/json; charset=utf-8")
+            .header(header::CACHE_CONTROL, "no-store")
+            .body(body)
     }
 }
 

@@ -1,8 +1,11 @@
 //! POST /v1/auth/email/undo
 
-use plinth_core::auth::Auth;
-use poem_openapi::{ApiResponse, Object, OpenApi};
+use plinth_core::auth::{Auth, UndoAnswer};
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi, Union};
 
+use super::mfa_challenge::MfaChallenge;
+use super::remaining_factors::RecoveredAccount;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
@@ -20,22 +23,30 @@ struct UndoEmailRequest {
     token: String,
 }
 
-#[derive(ApiResponse)]
-enum Undone {
-    /// The account has its old address again.
-    #[oai(status = 204)]
-    Undone,
+/// The account as it is now, or the challenge for a second factor.
+#[derive(Union)]
+enum UndoEmailAnswer {
+    Undone(RecoveredAccount),
+    Challenge(MfaChallenge),
 }
 
 #[OpenApi(prefix_path = "/v1/auth", tag = "Tag::Authentication")]
 impl UndoEmail {
     /// Undo a change of address
     ///
-    /// Takes the token that was mailed to the old address; it works once. Every session and API key of the account ends,
-    /// and a mail to choose another password is on its way.
+    /// Takes the token that was mailed to the old address; it works once. Every session and API key of the account ends, so
+    /// do second factors that were added since the change, and the password no longer works: a mail to choose another one is
+    /// on its way to the old address. If the account has a second factor that is older than the change by some days, the
+    /// answer is a challenge for it, which `/v1/auth/email/undo/mfa` completes.
     #[oai(path = "/email/undo", method = "post", operation_id = "undoEmail")]
-    async fn undo(&self, origin: RequestOrigin, body: Body<UndoEmailRequest>) -> Result<Undone> {
-        self.auth.undo_email_change(&origin.0, &body.0.token).await?;
-        Ok(Undone::Undone)
+    async fn undo(
+        &self,
+        origin: RequestOrigin,
+        body: Body<UndoEmailRequest>,
+    ) -> Result<Json<UndoEmailAnswer>> {
+        Ok(Json(match self.auth.undo_email_change(&origin.0, &body.0.token).await? {
+            UndoAnswer::Undone(remaining) => UndoEmailAnswer::Undone(RecoveredAccount::with(remaining)),
+            UndoAnswer::Challenge(challenge) => UndoEmailAnswer::Challenge(challenge.into()),
+        }))
     }
 }

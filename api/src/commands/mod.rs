@@ -1,5 +1,6 @@
 //! The one-shot commands: each does its work and says what it did.
 
+pub mod audit_reference;
 pub mod import;
 pub mod keys;
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct AbandonDirectUpload {
@@ -27,8 +28,13 @@ impl AbandonDirectUpload {
     ///
     /// A file that it has become is not touched; one that is over is not found.
     #[oai(path = "/direct-uploads/:id", method = "delete", operation_id = "abandonDirectUpload")]
-    async fn abandon(&self, caller: Allowed<FilesWrite>, id: Path<Uuid>) -> Result<Abandoned> {
-        self.uploads.abandon(caller.user.id, BlobId(id.0)).await?;
+    async fn abandon(
+        &self,
+        caller: Allowed<FilesWrite>,
+        origin: RequestOrigin,
+        id: Path<Uuid>,
+    ) -> Result<Abandoned> {
+        self.uploads.abandon(&origin.0, caller.user.id, BlobId(id.0)).await?;
         Ok(Abandoned::Abandoned)
     }
 }

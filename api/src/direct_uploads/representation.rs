@@ -28,8 +28,8 @@ pub(super) struct DirectUpload {
     part_count: u64,
     /// The job that verifies it; GET /v1/me/jobs/{id} tells how far it is.
     job_id: Option<Uuid>,
-    /// Why it is refused: `incomplete`, `wrong_size`, `wrong_checksum`, `quota_exceeded`, `type_not_allowed`
-    /// or `file_gone`.
+    /// Why it is refused: `incomplete`, `wrong_size`, `wrong_checksum`, `quota_exceeded`, `type_not_allowed`,
+    /// `too_many_versions` or `file_gone`.
     reason: Option<String>,
     /// When it is given up, or forgotten where it is over, unless it gets on.
     expires_at: OffsetDateTime,

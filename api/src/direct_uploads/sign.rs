@@ -21,6 +21,7 @@ pub(crate) struct SignDirectUploadParts {
 #[derive(Object)]
 struct SignPartsRequest {
     /// 1 to 100 numbers, each from 1 to `part_count`.
+    #[oai(validator(max_items = 100))]
     numbers: Vec<u64>,
 }
 

@@ -27,6 +27,7 @@ struct ChangeFileRequest {
     /// Up to 255 bytes, and no path.
     name: Option<String>,
     /// All of its tags: up to 32 of up to 64 characters, the same in any case of their letters.
+    #[oai(validator(max_items = 32))]
     tags: Option<Vec<String>>,
 }
 

@@ -6,7 +6,7 @@ mod content;
 mod content_by_ticket;
 mod content_host;
 mod delete;
-mod links;
+pub(crate) mod links;
 mod list;
 mod read;
 mod receive;

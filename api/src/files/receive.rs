@@ -1,17 +1,14 @@
 //! Forms with files on their way to the store.
 
 use plinth_core::Error;
-use plinth_core::files::{Files, Upload};
+use plinth_core::files::{Files, Upload, UploadSlot};
 use plinth_domain::audit::Origin;
 use plinth_domain::file::{File, FileName};
 use plinth_domain::id::{FileId, UserId};
 use tracing::Instrument as _;
 
 use crate::http::failure::Result;
-use crate::http::multipart::{FileForm, FilePart, FilesForm, Form};
-
-/// Files in one form, at most.
-const MOST: usize = 100;
+use crate::http::multipart::{FileForm, FilePart, FilesForm, Form, MAX_FILES};
 
 /// What becomes of the bytes.
 #[derive(Clone, Copy)]
@@ -41,7 +38,7 @@ pub(super) async fn receive_several(
     form: FilesForm,
 ) -> Result<Vec<File>> {
     let destination = Destination::NewFile;
-    Reception { files: files.clone(), origin, owner, destination, most: MOST }.run(form.0).await
+    Reception { files: files.clone(), origin, owner, destination, most: MAX_FILES }.run(form.0).await
 }
 
 struct Reception {
@@ -59,8 +56,9 @@ impl Reception {
     }
 
     async fn store(self, mut form: Form) -> Result<Vec<File>> {
+        let slot = self.files.upload_slot(self.owner)?;
         let mut uploads = Vec::new();
-        match self.read(&mut form, &mut uploads).await {
+        match self.read(&slot, &mut form, &mut uploads).await {
             Ok(()) => Ok(Upload::finish_all(uploads, &self.origin).await?),
             Err(failure) => {
                 for upload in uploads {
@@ -72,12 +70,12 @@ impl Reception {
     }
 
     /// Reads all of the form; every file in it is an upload of its own.
-    async fn read(&self, form: &mut Form, uploads: &mut Vec<Upload>) -> Result<()> {
+    async fn read(&self, slot: &UploadSlot, form: &mut Form, uploads: &mut Vec<Upload>) -> Result<()> {
         while let Some(part) = form.file().await? {
             if uploads.len() == self.most {
                 return Err(form.too_many(self.most));
             }
-            let upload = self.begin(form, &part).await?;
+            let upload = self.begin(slot, form, &part).await?;
             uploads.push(upload);
             let upload = uploads.last_mut().expect("it was just put there");
             write(upload, part).await?;
@@ -85,14 +83,14 @@ impl Reception {
         if uploads.is_empty() { Err(form.missing()) } else { Ok(()) }
     }
 
-    async fn begin(&self, form: &Form, part: &FilePart) -> Result<Upload> {
+    async fn begin(&self, slot: &UploadSlot, form: &Form, part: &FilePart) -> Result<Upload> {
         Ok(match self.destination {
             Destination::NewFile => {
                 let name = part.name().unwrap_or("upload");
                 let name = FileName::parse(name).map_err(|rejection| form.refused(rejection))?;
-                self.files.upload(&self.origin, self.owner, &name).await?
+                self.files.upload(&self.origin, slot, &name).await?
             }
-            Destination::Version(id) => self.files.upload_version(&self.origin, self.owner, id).await?,
+            Destination::Version(id) => self.files.upload_version(&self.origin, slot, id).await?,
         })
     }
 }
@@ -101,8 +99,16 @@ async fn write(upload: &mut Upload, mut part: FilePart) -> Result<()> {
     if let Some(digest) = part.digest()? {
         upload.expect(digest);
     }
-    while let Some(bytes) = part.chunk().await? {
-        upload.write(bytes).await?;
+    loop {
+        let preempted = upload.preempted();
+        let bytes = tokio::select! {
+            bytes = part.chunk() => bytes?,
+            error = preempted => return Err(error.into()),
+        };
+        match bytes {
+            Some(bytes) => upload.write(bytes).await?,
+            None => break,
+        }
     }
     Ok(upload.store().await?)
 }

@@ -43,6 +43,10 @@ pub(super) enum Gives {
 }
 
 impl Served {
+    pub(super) fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.response.headers_mut()
+    }
+
     /// Sends the client on to where the bytes are given.
     pub(super) fn elsewhere(url: &str) -> Self {
         Self { response: moved(url), gives: Gives::Nothing }

@@ -36,6 +36,7 @@ pub(crate) struct ZipFiles {
 #[derive(Object)]
 struct ZipRequest {
     /// 1 to 100, in the order in which they are packed; one that comes again is packed once.
+    #[oai(validator(max_items = 100))]
     ids: Vec<Uuid>,
 }
 

@@ -4,6 +4,7 @@ use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
+use bytes::Bytes;
 use plinth_core::Error;
 use plinth_domain::rejection::Rejection;
 use poem::error::ReadBodyError;
@@ -23,20 +24,20 @@ const MEDIA_TYPE: &str = "application/json";
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
+/// The same for an operation that can do without: `None` if the request has no body.
+#[derive(Debug)]
+pub struct OptionalBody<T>(pub Option<T>);
+
 impl<T: ParseFromJSON + 'static> Body<T> {
     async fn read(request: &Request, body: &mut RequestBody) -> Result<Self> {
         if !is_json(request.content_type()) {
             return Err(Failure::UnsupportedMediaType { expected: MEDIA_TYPE });
         }
-        let limit = request.data::<BodyLimits>().expect("every request carries its limits").json.0;
-        let body = body.take().map_err(|error| Error::internal(Box::new(error)))?;
-        let bytes = match body.into_bytes_limit(usize::try_from(limit).unwrap_or(usize::MAX)).await {
-            Ok(bytes) => bytes,
-            Err(ReadBodyError::PayloadTooLarge) => return Err(Error::TooLarge { limit }.into()),
-            Err(ReadBodyError::Io(error)) => return Err(Failure::BrokenBody(error)),
-            Err(error) => return Err(Error::internal(Box::new(error)).into()),
-        };
-        let UniqueNames(value) = serde_json::from_slice(&bytes).map_err(Failure::MalformedJson)?;
+        Self::parse(&read_bytes(request, body).await?)
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let UniqueNames(value) = serde_json::from_slice(bytes).map_err(Failure::MalformedJson)?;
         let faults = shape::<T>().faults(&value);
         if !faults.is_empty() {
             return Err(Error::Invalid(faults).into());
@@ -45,6 +46,30 @@ impl<T: ParseFromJSON + 'static> Body<T> {
             // The schema is looser than the type: a number beyond its range, for one.
             Error::invalid("", Rejection::new("invalid", error.into_message())).into()
         })
+    }
+}
+
+impl<T: ParseFromJSON + 'static> OptionalBody<T> {
+    async fn read(request: &Request, body: &mut RequestBody) -> Result<Self> {
+        let bytes = read_bytes(request, body).await?;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        if !is_json(request.content_type()) {
+            return Err(Failure::UnsupportedMediaType { expected: MEDIA_TYPE });
+        }
+        Body::parse(&bytes).map(|Body(parsed)| Self(Some(parsed)))
+    }
+}
+
+async fn read_bytes(request: &Request, body: &mut RequestBody) -> Result<Bytes> {
+    let limit = request.data::<BodyLimits>().expect("every request carries its limits").json.0;
+    let body = body.take().map_err(|error| Error::internal(Box::new(error)))?;
+    match body.into_bytes_limit(usize::try_from(limit).unwrap_or(usize::MAX)).await {
+        Ok(bytes) => Ok(bytes),
+        Err(ReadBodyError::PayloadTooLarge) => Err(Error::TooLarge { limit }.into()),
+        Err(ReadBodyError::Io(error)) => Err(Failure::BrokenBody(error)),
+        Err(error) => Err(Error::internal(Box::new(error)).into()),
     }
 }
 
@@ -78,6 +103,29 @@ impl<'a, T: ParseFromJSON + Type + 'static> ApiExtractor<'a> for Body<T> {
     fn request_meta() -> Option<MetaRequest> {
         let content = vec![MetaMediaType { content_type: MEDIA_TYPE, schema: T::schema_ref() }];
         Some(MetaRequest { description: None, content, required: true })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        Ok(Self::read(request, body).await?)
+    }
+}
+
+impl<'a, T: ParseFromJSON + Type + 'static> ApiExtractor<'a> for OptionalBody<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        Body::<T>::request_meta().map(|request| MetaRequest { required: false, ..request })
     }
 
     async fn from_request(

@@ -119,7 +119,8 @@ impl Browser<'_> {
     }
 }
 
-fn foreign_page() -> Error {
+/// The refusal of a request that a page of another site may have sent.
+pub(crate) fn foreign_page() -> Error {
     Error::Forbidden {
         code: "csrf_failed",
         detail: "A request with a cookie needs X-CSRF-Token and comes from an allowed origin.".to_owned(),

@@ -10,6 +10,7 @@ use poem_openapi::registry::{MetaApi, MetaPath, Registry};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 use serde_json::{Map, Value, json};
 
+use super::parameters::DocumentedParameters;
 use super::{browser, principal};
 use crate::app::Operations;
 
@@ -35,8 +36,8 @@ pub(crate) enum Tag {
 }
 
 /// The operations as a service.
-pub(crate) fn service<T: OpenApi>(operations: T) -> OpenApiService<T, ()> {
-    OpenApiService::new(operations, "Plinth", env!("CARGO_PKG_VERSION"))
+pub(crate) fn service<T: OpenApi>(operations: T) -> OpenApiService<DocumentedParameters<T>, ()> {
+    OpenApiService::new(DocumentedParameters(operations), "Plinth", env!("CARGO_PKG_VERSION"))
         .description("Accounts, files, an audit trail, notifications and background jobs.")
 }
 
@@ -112,12 +113,19 @@ fn admission(method: &str, operation: &mut Map<String, Value>) {
     operation.insert("security".to_owned(), json!([{ "bearer": [] }, cookie]));
     let permission = principal::permission_of(requirement);
     operation.insert("x-permission".to_owned(), json!(permission.map(Permission::as_str)));
-    operation.insert("x-api-keys".to_owned(), json!(audience == "allowed"));
-    operation.insert("x-step-up".to_owned(), json!(matches!(audience, "fresh" | "enrolling")));
+    let takes_api_keys = matches!(audience, "allowed" | "in-own-name");
+    let needs_step_up = matches!(audience, "fresh" | "enrolling");
+    operation.insert("x-api-keys".to_owned(), json!(takes_api_keys));
+    operation.insert("x-impersonation".to_owned(), json!(!needs_step_up && audience != "in-own-name"));
+    operation.insert("x-step-up".to_owned(), json!(needs_step_up));
     let needs = [
         permission.map(|permission| format!("Needs the permission `{permission}`.")),
-        (audience != "allowed").then(|| "Needs a login; an API key is refused.".to_owned()),
-        matches!(audience, "fresh" | "enrolling").then(|| {
+        (!takes_api_keys).then(|| "Needs a login; an API key is refused.".to_owned()),
+        (audience == "in-own-name").then(|| {
+            "An administrator who acts in another person's name is refused (403 `impersonation_forbidden`)."
+                .to_owned()
+        }),
+        needs_step_up.then(|| {
             "Needs a proof of a moment ago of who one is (403 `step_up_required` otherwise).".to_owned()
         }),
     ];
@@ -189,8 +197,6 @@ fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
         || path == "/v1/auth/passkeys/login/start"
         || path.ends_with("/tickets");
     let has_body = operation.contains_key("requestBody");
-    let has_parameters =
-        operation.get("parameters").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
     let possible = [
         (400, has_body, "The body is malformed."),
         (401, secured || takes_credentials, "The credentials are missing, wrong or expired."),
@@ -204,7 +210,7 @@ fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
         (408, true, "The request took too long."),
         (413, has_body, "The body is too long."),
         (415, has_body, "The body has the wrong media type."),
-        (422, has_body || has_parameters, "Parts of the request are invalid; `errors` lists them."),
+        (422, true, "Parts of the request are invalid; `errors` lists them."),
         (429, true, "Too many requests; `Retry-After` says how long to wait."),
         (500, true, "A fault of the service."),
         (

@@ -2,7 +2,7 @@
 
 use plinth_core::Error;
 use poem::error::ResponseError;
-use poem::http::StatusCode;
+use poem::http::{HeaderName, StatusCode};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type as _;
@@ -22,6 +22,8 @@ pub enum Failure {
     UnsupportedMediaType { expected: &'static str },
     #[error("the body broke off")]
     BrokenBody(#[source] std::io::Error),
+    #[error("the header field {name} is given more than once")]
+    RepeatedField { name: HeaderName },
     #[error("the request took too long")]
     Timeout,
     #[error("the range is not within {size} bytes")]

@@ -1,25 +1,22 @@
 //! A body that is nothing but bytes, read as it comes.
 
-use std::time::Duration;
-
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, StreamExt as _};
+use futures_util::stream::StreamExt as _;
 use plinth_core::Error;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::MetaRequest;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
-use tokio::time::timeout;
 
 use super::failure::{Failure, Result};
 use super::limits::BodyLimits;
+use super::pace::{self, Paced};
 
 /// The media type of a stretch of an upload (tus 1.0).
 pub const MEDIA_TYPE: &str = "application/offset+octet-stream";
 
 /// The bytes of a request.
 pub struct Octets {
-    bytes: BoxStream<'static, std::io::Result<Bytes>>,
-    idle: Duration,
+    bytes: Paced,
     is_typed: bool,
 }
 
@@ -31,8 +28,7 @@ impl Octets {
 
     /// The next bytes; `None` at the end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        let next = timeout(self.idle, self.bytes.next()).await.map_err(|_| Failure::Timeout)?;
-        next.transpose().map_err(Failure::BrokenBody)
+        self.bytes.next().await.transpose().map_err(pace::failure)
     }
 }
 
@@ -55,6 +51,7 @@ impl<'a> ApiExtractor<'a> for Octets {
         let body = body.take().map_err(|error| Failure::from(Error::internal(Box::new(error))))?;
         let idle = request.data::<BodyLimits>().expect("every request carries its limits").idle;
         let is_typed = request.content_type().is_some_and(|kind| kind == MEDIA_TYPE);
-        Ok(Self { bytes: body.into_bytes_stream().boxed(), idle, is_typed })
+        let bytes = Paced::new(body.into_bytes_stream().boxed(), idle);
+        Ok(Self { bytes, is_typed })
     }
 }

@@ -1,6 +1,8 @@
 //! The one shape of every refusal and failure (RFC 9457), and the only place where errors become HTTP.
 
 use plinth_core::Error;
+use plinth_core::error::FaultList;
+use plinth_domain::rejection::Rejection;
 use plinth_platform::causes;
 use poem::error::{CorsError, MethodNotAllowedError, NotFoundError};
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -12,6 +14,13 @@ use poem_openapi::types::ToJSON as _;
 use super::failure::Failure;
 
 pub const CONTENT_TYPE: &str = "application/problem+json";
+
+/// Bytes of the list of faults, as JSON.
+const MAX_LISTED_BYTES: usize = 6 * 1024;
+
+/// Characters of a pointer, and of what is said of a fault: parts of both may be the client's.
+const MAX_POINTER: usize = 200;
+const MAX_DETAIL: usize = 300;
 
 /// A refusal or a failure.
 #[derive(Debug, Object)]
@@ -93,9 +102,9 @@ pub(super) fn answer(error: &poem::Error, request_id: &str) -> Response {
         title: title(verdict.code, verdict.status),
         status: verdict.status.as_u16(),
         code: verdict.code.to_owned(),
-        detail: verdict.detail,
+        detail: verdict.detail.map(|detail| shortened(&detail, MAX_DETAIL)),
         request_id: request_id.to_owned(),
-        errors: (!verdict.errors.is_empty()).then_some(verdict.errors),
+        errors: (!verdict.errors.is_empty()).then(|| listed(verdict.errors)),
     };
     let mut response = problem.to_json_string().with_content_type(CONTENT_TYPE).into_response();
     response.set_status(verdict.status);
@@ -162,6 +171,8 @@ fn judge_failure(failure: &Failure) -> Verdict {
         Failure::BrokenBody(_) => {
             Verdict::new(StatusCode::BAD_REQUEST, "broken_body").because("The body broke off.")
         }
+        Failure::RepeatedField { name } => Verdict::new(StatusCode::BAD_REQUEST, "repeated_field")
+            .because(format!("The header field {name} is given more than once.")),
         Failure::Timeout => {
             Verdict::new(StatusCode::REQUEST_TIMEOUT, "timeout").because("The request took too long.")
         }
@@ -177,7 +188,8 @@ fn judge_failure(failure: &Failure) -> Verdict {
 fn judge_core(error: &Error) -> Verdict {
     match error {
         Error::Invalid(faults) => faults.iter().fold(invalid(), |verdict, fault| {
-            verdict.fault(fault.pointer.clone(), fault.rejection.code, fault.rejection.detail.clone())
+            let Rejection { code, detail } = &fault.rejection;
+            verdict.fault(shortened(&fault.pointer, MAX_POINTER), code, shortened(detail, MAX_DETAIL))
         }),
         Error::Unauthenticated { code, detail } => Verdict::new(StatusCode::UNAUTHORIZED, code)
             .because(*detail)
@@ -212,6 +224,11 @@ fn judge_core(error: &Error) -> Verdict {
             .with(header::RETRY_AFTER, &verdict.retry_after_ms.div_ceil(1000).max(1))
             .with(HeaderName::from_static("ratelimit-remaining"), &0)
             .with(HeaderName::from_static("ratelimit-reset"), &verdict.reset_ms.div_ceil(1000)),
+        Error::TooManyAtOnce { code, detail, retry_after } => {
+            Verdict::new(StatusCode::TOO_MANY_REQUESTS, code)
+                .because(detail)
+                .with(header::RETRY_AFTER, &retry_after.as_secs().max(1))
+        }
         Error::Busy { retry_after } => Verdict::new(StatusCode::SERVICE_UNAVAILABLE, "busy")
             .because("There is too much to do just now; try again.")
             .with(header::RETRY_AFTER, &retry_after.as_secs().max(1)),
@@ -219,6 +236,32 @@ fn judge_core(error: &Error) -> Verdict {
             .because("A part of the service does not answer; try again.")
             .with(header::RETRY_AFTER, &1),
         Error::Internal(_) => Verdict::new(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+    }
+}
+
+/// As many as make no large answer. The rest is counted: whatever a request is, its refusal is a few kilobytes.
+fn listed(mut errors: Vec<FieldProblem>) -> Vec<FieldProblem> {
+    let mut bytes = 0;
+    let fits = errors.iter().take(FaultList::MAX + 1).take_while(|error| {
+        bytes += error.to_json_string().len() + 1;
+        bytes <= MAX_LISTED_BYTES
+    });
+    let count = fits.count();
+    if count == errors.len() {
+        return errors;
+    }
+    let more = errors.len() - count;
+    errors.truncate(count);
+    let detail = format!("{more} more parts of the request are invalid.");
+    errors.push(FieldProblem { pointer: String::new(), code: "too_many_faults".to_owned(), detail });
+    errors
+}
+
+/// The beginning of a text that a client may have made long.
+fn shortened(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

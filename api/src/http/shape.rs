@@ -1,6 +1,6 @@
 //! Compares a JSON value with the documented schema and finds every fault, not only the first.
 
-use plinth_core::error::Fault;
+use plinth_core::error::{Fault, FaultList};
 use plinth_domain::rejection::Rejection;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
@@ -19,22 +19,22 @@ impl Shape {
         Self { root: T::schema_ref(), registry }
     }
 
-    /// Every place where the value differs from the schema.
+    /// The places where the value differs from the schema, as many as are listed.
     pub fn faults(&self, value: &Value) -> Vec<Fault> {
-        let mut search = Search { registry: &self.registry, faults: Vec::new() };
+        let mut search = Search { registry: &self.registry, faults: FaultList::default() };
         search.compare(value, &self.root, "");
-        search.faults
+        search.faults.into_vec()
     }
 }
 
 struct Search<'a> {
     registry: &'a Registry,
-    faults: Vec<Fault>,
+    faults: FaultList,
 }
 
 impl Search<'_> {
     fn refuse(&mut self, pointer: &str, code: &'static str, detail: impl Into<String>) {
-        self.faults.push(Fault { pointer: pointer.to_owned(), rejection: Rejection::new(code, detail) });
+        self.faults.push(|| Fault { pointer: pointer.to_owned(), rejection: Rejection::new(code, detail) });
     }
 
     fn compare(&mut self, value: &Value, schema: &MetaSchemaRef, pointer: &str) {
@@ -90,6 +90,9 @@ impl Search<'_> {
         let Value::Array(items) = value else {
             return self.refuse(pointer, "wrong_type", "A list is expected.");
         };
+        if let Some(max) = schema.max_items.filter(|max| items.len() > *max) {
+            return self.refuse(pointer, "too_many", format!("At most {max} items are taken."));
+        }
         if let Some(schema) = &schema.items {
             for (index, item) in items.iter().enumerate() {
                 self.compare(item, schema, &format!("{pointer}/{index}"));
@@ -112,7 +115,7 @@ impl Search<'_> {
 }
 
 /// RFC 6901, section 3; an endless name is not repeated.
-fn escape(name: &str) -> String {
+pub(super) fn escape(name: &str) -> String {
     let short: String = name.chars().take(64).collect();
     short.replace('~', "~0").replace('/', "~1")
 }
@@ -176,6 +179,18 @@ mod tests {
         seen.sort();
         assert_eq!(seen, expected.map(|(pointer, code)| (pointer.to_owned(), code)));
         assert_eq!(found(&json!([])), [(String::new(), "wrong_type")]);
+    }
+
+    #[test]
+    fn a_few_faults_are_listed_and_the_rest_is_counted() {
+        let fields = (0..1_000).map(|number| (number.to_string(), Value::Null));
+        let mut value: Value = fields.collect::<serde_json::Map<_, _>>().into();
+        value["name"] = json!("abc");
+        value["inner"] = json!([]);
+        let faults = Shape::of::<Outer>().faults(&value);
+        let last = faults.last().expect("there are some");
+        assert_eq!((faults.len(), last.rejection.code), (FaultList::MAX + 1, "too_many_faults"));
+        assert_eq!(last.rejection.detail, "950 more parts of the request are invalid.");
     }
 
     proptest! {

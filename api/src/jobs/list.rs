@@ -6,13 +6,13 @@ use plinth_domain::id::UserId;
 use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::view::{BackgroundJob, JobState, QueueName, search};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::principal::{Allowed, JobsRead};
+use crate::http::utc_time::UtcTime;
 
 pub(crate) struct ListJobs {
     pub(super) jobs: JobAdministration,
@@ -41,9 +41,9 @@ impl ListJobs {
         /// Only those in this state.
         state: Query<Option<JobState>>,
         /// Only those that were asked for at this time or later.
-        from: Query<Option<OffsetDateTime>>,
+        from: Query<Option<UtcTime>>,
         /// Only those that were asked for before this time.
-        until: Query<Option<OffsetDateTime>>,
+        until: Query<Option<UtcTime>>,
         /// Only those that this account asked for.
         user_id: Query<Option<Uuid>>,
         /// Only those whose last error has this text in it.
@@ -58,8 +58,8 @@ impl ListJobs {
             queue: queue.0.map(Into::into),
             kind: search("/query/kind", kind.0)?,
             state: state.0.map(Into::into),
-            from: from.0,
-            until: until.0,
+            from: from.0.map(UtcTime::moment),
+            until: until.0.map(UtcTime::moment),
             user: user_id.0.map(UserId),
             error: search("/query/error", error.0)?,
         };

@@ -4,7 +4,6 @@ use plinth_core::jobs::{JobAdministration, JobFilter};
 use plinth_domain::id::UserId;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::view::{QueueName, search};
@@ -13,6 +12,7 @@ use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, JobsWrite};
+use crate::http::utc_time::UtcTime;
 
 pub(crate) struct RedriveJobs {
     pub(super) jobs: JobAdministration,
@@ -25,9 +25,9 @@ struct RedriveJobsRequest {
     /// E.g. `email.verification`.
     kind: Option<String>,
     /// Asked for at this time or later.
-    from: Option<OffsetDateTime>,
+    from: Option<UtcTime>,
     /// Asked for before this time.
-    until: Option<OffsetDateTime>,
+    until: Option<UtcTime>,
     /// Asked for by this account.
     user_id: Option<Uuid>,
     /// With this text in the last error.
@@ -56,8 +56,8 @@ impl RedriveJobs {
             queue: asked.queue.map(Into::into),
             kind: search("/kind", asked.kind)?,
             state: None,
-            from: asked.from,
-            until: asked.until,
+            from: asked.from.map(UtcTime::moment),
+            until: asked.until.map(UtcTime::moment),
             user: asked.user_id.map(UserId),
             error: search("/error", asked.error)?,
         };

@@ -62,8 +62,7 @@ impl FinishPasskey {
             name: parse_name(&body.0.name)?,
             credential: body.0.credential.into_value(),
         };
-        let session = caller.login().session;
-        let added = self.passkeys.finish_enrolment(&origin.0, &caller.user, session, request).await?;
+        let added = self.passkeys.finish_enrolment(&origin.0, caller.in_session(), request).await?;
         let recovery_codes = added.recovery_codes;
         Ok(Finished::Added(Json(AddedPasskey { passkey: added.passkey.into(), recovery_codes })))
     }

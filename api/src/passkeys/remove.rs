@@ -34,7 +34,7 @@ impl RemovePasskey {
         origin: RequestOrigin,
         id: Path<Uuid>,
     ) -> Result<Removed> {
-        self.passkeys.remove(&origin.0, caller.user.id, PasskeyId(id.0)).await?;
+        self.passkeys.remove(&origin.0, caller.in_session(), PasskeyId(id.0)).await?;
         Ok(Removed::Removed)
     }
 }

@@ -26,8 +26,7 @@ impl StartPasskey {
         caller: Enrolling<CredentialsWrite>,
         origin: RequestOrigin,
     ) -> Result<Json<PasskeyCeremony>> {
-        let session = caller.login().session;
-        let ceremony = self.passkeys.start_enrolment(&origin.0, &caller.user, session).await?;
+        let ceremony = self.passkeys.start_enrolment(&origin.0, caller.in_session()).await?;
         Ok(Json(ceremony.try_into()?))
     }
 }

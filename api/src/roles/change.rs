@@ -28,6 +28,7 @@ struct ChangeRoleRequest {
     #[oai(nullable, validator(max_length = 200))]
     description: MaybeUndefined<String>,
     /// All that its holders may do; the caller has what is added and what is taken away.
+    #[oai(validator(max_items = 100))]
     permissions: Option<Vec<String>>,
     /// Whether its holders need a second factor.
     requires_mfa: Option<bool>,
@@ -64,7 +65,7 @@ impl ChangeRole {
         body: Body<ChangeRoleRequest>,
     ) -> Result<Json<Role>> {
         let name = name_in_path(&name.0)?;
-        let role = self.roles.change(&origin.0, &caller, &name, body.0.parse()?).await?;
+        let role = self.roles.change(&origin.0, caller.in_session(), &name, body.0.parse()?).await?;
         Ok(Json(role.into()))
     }
 }

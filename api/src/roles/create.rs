@@ -28,6 +28,7 @@ struct CreateRoleRequest {
     #[oai(validator(max_length = 200))]
     description: Option<String>,
     /// What its holders may do, as `resource:action`; none that the caller lacks.
+    #[oai(validator(max_items = 100))]
     permissions: Vec<String>,
     /// Whether its holders need a second factor; they do not unless given.
     requires_mfa: Option<bool>,
@@ -66,7 +67,7 @@ impl CreateRole {
         body: Body<CreateRoleRequest>,
     ) -> Result<Created> {
         let (name, content) = body.0.parse()?;
-        let role = self.roles.create(&origin.0, &caller, &name, content).await?;
+        let role = self.roles.create(&origin.0, caller.in_session(), &name, content).await?;
         Ok(Created::Created(Json(role.into())))
     }
 }

@@ -25,15 +25,15 @@ enum Removed {
 impl RemoveRole {
     /// Remove a role
     ///
-    /// One that nobody has, and that is not built in.
+    /// One that no account has, that is not built in, and whose permissions the caller has as well.
     #[oai(path = "/roles/:name", method = "delete", operation_id = "removeRole")]
     async fn remove(
         &self,
-        _caller: Fresh<RolesWrite>,
+        caller: Fresh<RolesWrite>,
         origin: RequestOrigin,
         name: Path<String>,
     ) -> Result<Removed> {
-        self.roles.remove(&origin.0, &name_in_path(&name.0)?).await?;
+        self.roles.remove(&origin.0, caller.in_session(), &name_in_path(&name.0)?).await?;
         Ok(Removed::Removed)
     }
 }

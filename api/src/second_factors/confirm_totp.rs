@@ -2,6 +2,7 @@
 
 use plinth_core::second_factors::SecondFactors;
 use plinth_domain::id::TotpFactorId;
+use plinth_domain::one_time_code::OneTimeCode;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
@@ -20,7 +21,7 @@ pub(crate) struct ConfirmTotp {
 /// The proof that the app has the secret.
 #[derive(Object)]
 struct ConfirmTotpRequest {
-    /// What the app shows now.
+    /// What the app shows now; blanks and dashes do not matter.
     #[oai(validator(max_length = 16))]
     code: String,
 }
@@ -45,9 +46,9 @@ impl ConfirmTotp {
         id: Path<Uuid>,
         body: Body<ConfirmTotpRequest>,
     ) -> Result<Json<TotpConfirmation>> {
-        let (user, session) = (caller.user.id, caller.login().session);
-        let confirmed =
-            self.factors.confirm_totp(&origin.0, user, session, TotpFactorId(id.0), &body.0.code).await?;
+        let code = OneTimeCode::normalise(&body.0.code);
+        let (caller, id) = (caller.in_session(), TotpFactorId(id.0));
+        let confirmed = self.factors.confirm_totp(&origin.0, caller, id, &code).await?;
         Ok(Json(TotpConfirmation { recovery_codes: confirmed.recovery_codes }))
     }
 }

@@ -31,8 +31,7 @@ impl RegenerateRecoveryCodes {
         caller: Fresh<CredentialsWrite>,
         origin: RequestOrigin,
     ) -> Result<Json<RecoveryCodes>> {
-        let recovery_codes =
-            self.factors.regenerate_recovery_codes(&origin.0, caller.user.id, caller.login().session).await?;
+        let recovery_codes = self.factors.regenerate_recovery_codes(&origin.0, caller.in_session()).await?;
         Ok(Json(RecoveryCodes { recovery_codes }))
     }
 }

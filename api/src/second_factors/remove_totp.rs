@@ -34,8 +34,7 @@ impl RemoveTotp {
         origin: RequestOrigin,
         id: Path<Uuid>,
     ) -> Result<Removed> {
-        let is_required = caller.rights.requires_mfa;
-        self.factors.remove_totp(&origin.0, caller.user.id, TotpFactorId(id.0), is_required).await?;
+        self.factors.remove_totp(&origin.0, caller.in_session(), TotpFactorId(id.0)).await?;
         Ok(Removed::Removed)
     }
 }

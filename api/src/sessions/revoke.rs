@@ -34,7 +34,7 @@ impl RevokeSession {
         origin: RequestOrigin,
         id: Path<Uuid>,
     ) -> Result<Revoked> {
-        self.auth.revoke_session(&origin.0, caller.user.id, SessionId(id.0)).await?;
+        self.auth.revoke_session(&origin.0, caller.in_session(), SessionId(id.0)).await?;
         Ok(Revoked::Revoked)
     }
 }

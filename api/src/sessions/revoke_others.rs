@@ -25,8 +25,7 @@ impl RevokeOtherSessions {
         caller: Fresh<CredentialsWrite>,
         origin: RequestOrigin,
     ) -> Result<Json<SessionsRevoked>> {
-        let stays = Some(caller.login().session);
-        let revoked = self.auth.revoke_sessions(&origin.0, caller.user.id, stays).await?;
+        let revoked = self.auth.revoke_other_sessions(&origin.0, caller.in_session()).await?;
         Ok(Json(SessionsRevoked::of(revoked)))
     }
 }

@@ -64,7 +64,8 @@ impl AppendToUpload {
         // The answer to the last bytes may have been lost: who sends nothing more is told again.
         if upload.made.is_none() || upload.position != position {
             let uploads = self.uploads.clone();
-            let stretch = Stretch { uploads, origin: origin.0, owner, id, position, checksum };
+            let slot = uploads.slot(owner)?;
+            let stretch = Stretch { uploads, origin: origin.0, slot, id, position, checksum };
             stretch.add(octets).await?;
         }
         let upload = self.uploads.find(owner, id).await?;

@@ -64,12 +64,14 @@ impl CreateUpload {
         let name = metadata::name(metadata.0.as_deref())?;
         let checksum = checksum.0.as_deref().map(Checksum::read).transpose()?;
         let owner = caller.user.id;
+        // Before anything is begun that a refusal would leave behind.
+        let slot = self.uploads.slot(owner)?;
         let file = file_id.0.map(FileId);
         let mut upload = self.uploads.begin(&origin.0, owner, &name, file, length).await?;
         let id = upload.id;
         if octets.is_typed() || upload.is_whole() {
             let stretch =
-                Stretch { uploads: self.uploads.clone(), origin: origin.0, owner, id, position: 0, checksum };
+                Stretch { uploads: self.uploads.clone(), origin: origin.0, slot, id, position: 0, checksum };
             stretch.add(octets).await?;
             upload = self.uploads.find(owner, id).await?;
         }

@@ -1,9 +1,9 @@
 //! The bytes of one request on their way into an upload.
 
-use plinth_core::files::{Resumables, Writer};
+use plinth_core::files::{Resumables, UploadSlot, Writer};
 use plinth_core::{Error, Result as CoreResult};
 use plinth_domain::audit::Origin;
-use plinth_domain::id::{BlobId, UserId};
+use plinth_domain::id::BlobId;
 use tracing::Instrument as _;
 
 use super::checksum::Checksum;
@@ -14,7 +14,7 @@ use crate::http::octets::Octets;
 pub(super) struct Stretch {
     pub(super) uploads: Resumables,
     pub(super) origin: Origin,
-    pub(super) owner: UserId,
+    pub(super) slot: UploadSlot,
     pub(super) id: BlobId,
     pub(super) position: u64,
     pub(super) checksum: Option<Checksum>,
@@ -29,10 +29,9 @@ impl Stretch {
     }
 
     async fn run(mut self, mut octets: Octets) -> Result<()> {
-        let mut writer = self
-            .uploads
-            .write(&self.origin, self.owner, self.id, self.position, self.checksum.is_some())
-            .await?;
+        let is_checked = self.checksum.is_some();
+        let mut writer =
+            self.uploads.write(&self.origin, self.slot, self.id, self.position, is_checked).await?;
         let received = receive(&mut writer, &mut octets, self.checksum.as_mut()).await;
         if let Some(checksum) = self.checksum {
             // Nothing is kept of what did not come whole.
@@ -51,13 +50,18 @@ async fn receive(
     octets: &mut Octets,
     mut checksum: Option<&mut Checksum>,
 ) -> Result<()> {
-    while let Some(bytes) = octets.chunk().await? {
+    loop {
+        let preempted = writer.preempted();
+        let bytes = tokio::select! {
+            bytes = octets.chunk() => bytes?,
+            error = preempted => return Err(error.into()),
+        };
+        let Some(bytes) = bytes else { return Ok(()) };
         if let Some(checksum) = &mut checksum {
             checksum.update(&bytes);
         }
         writer.write(bytes).await?;
     }
-    Ok(())
 }
 
 /// Makes the file where all bytes have come, and keeps what there is where not.
@@ -68,8 +72,8 @@ async fn end(writer: Writer, origin: &Origin, received: Result<()>) -> Result<()
             Ok(())
         }
         Ok(()) => Ok(writer.pause().await.map(drop)?),
-        // The client's fault, or its connection's: what was good before is kept.
-        Err(failure @ (Failure::BrokenBody(_) | Failure::Timeout)) => {
+        // The fault of the client or its connection, or want of memory: what was good before is kept.
+        Err(failure @ (Failure::BrokenBody(_) | Failure::Timeout | Failure::Core(Error::Busy { .. }))) => {
             keep(writer.pause().await);
             Err(failure)
         }

@@ -13,7 +13,6 @@ use super::protocol::{check_version, empty, told};
 use crate::http::bare::Bare;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
-use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct TellUpload {
@@ -25,23 +24,18 @@ pub(crate) struct TellUpload {
 impl TellUpload {
     /// Ask how far a resumable upload is
     ///
-    /// `Upload-Offset` says where to go on; `Plinth-File-Id` names the file that it has become.
+    /// `Upload-Offset` says where to go on; `Plinth-File-Id` names the file that it has become. An upload that has all of its
+    /// bytes and no file yet gets it within minutes, or at once by a PATCH without bytes.
     #[oai(path = "/uploads/:id", method = "head", operation_id = "tellUpload")]
     async fn tell(
         &self,
         caller: Allowed<FilesWrite>,
-        origin: RequestOrigin,
         id: Path<Uuid>,
         #[oai(name = "Tus-Resumable")] version: Header<Option<String>>,
     ) -> Result<Bare<200>> {
         check_version(version.0.as_deref())?;
         let (owner, id) = (caller.user.id, BlobId(id.0));
-        let mut upload = self.uploads.find(owner, id).await?;
-        if upload.is_whole() && upload.made.is_none() {
-            // Its process died between the last byte and the file.
-            self.uploads.complete(&origin.0, owner, id).await?;
-            upload = self.uploads.find(owner, id).await?;
-        }
+        let upload = self.uploads.find(owner, id).await?;
         Ok(Bare(told(empty(StatusCode::OK), &upload, self.abandoned_after)))
     }
 }

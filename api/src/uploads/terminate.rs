@@ -11,6 +11,7 @@ use super::protocol::{check_version, empty, spoken};
 use crate::http::bare::Bare;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct TerminateUpload {
@@ -26,11 +27,12 @@ impl TerminateUpload {
     async fn terminate(
         &self,
         caller: Allowed<FilesWrite>,
+        origin: RequestOrigin,
         id: Path<Uuid>,
         #[oai(name = "Tus-Resumable")] version: Header<Option<String>>,
     ) -> Result<Bare<204>> {
         check_version(version.0.as_deref())?;
-        self.uploads.abandon(caller.user.id, BlobId(id.0)).await?;
+        self.uploads.abandon(&origin.0, caller.user.id, BlobId(id.0)).await?;
         Ok(Bare(spoken(empty(StatusCode::NO_CONTENT))))
     }
 }

@@ -44,7 +44,7 @@ impl ChangeEmail {
         body: Body<ChangeEmailRequest>,
     ) -> Result<Accepted> {
         let email = Email::parse(&body.0.email).map_err(|rejection| Error::invalid("/email", rejection))?;
-        self.auth.request_email_change(&origin.0, caller.user.id, &email).await?;
+        self.auth.request_email_change(&origin.0, caller.in_session(), &email).await?;
         Ok(Accepted::Accepted)
     }
 }

@@ -20,8 +20,9 @@ pub(crate) struct DeleteMe {
 impl DeleteMe {
     /// Delete the own account
     ///
-    /// At once and for good, with everything that it has: sessions, API keys, files. Its address is free again. The
-    /// last administrator stays (409 `last_administrator`).
+    /// Its sessions, API keys and share links end at once and its files are not found any more. For the grace period of the
+    /// deployment its address stays reserved, and a login asks whether the account is to be restored; then it goes for good.
+    /// The last administrator stays (409 `last_administrator`).
     #[oai(path = "/me", method = "delete", operation_id = "deleteMe")]
     async fn delete(
         &self,
@@ -29,7 +30,7 @@ impl DeleteMe {
         origin: RequestOrigin,
         headers: &HeaderMap,
     ) -> Result<LoggedOut> {
-        self.auth.delete_account(&origin.0, caller.user.id).await?;
+        self.auth.delete_account(&origin.0, caller.in_session()).await?;
         Ok(LoggedOut { forgets: self.pages.browser(headers).has_session() })
     }
 }

@@ -82,6 +82,7 @@ mod tests {
                 roles: vec!["member".to_owned()],
                 has_second_factor: true,
                 created_at: verified,
+                deletion_due_at: None,
             };
             let rights = Rights { permissions: vec!["profile:read".to_owned()].into(), requires_mfa: false };
             let account = Account::of(&user, &rights);

@@ -6,6 +6,7 @@ mod change_password;
 mod delete_me;
 mod me;
 mod remove_password;
+mod waive_email_undo;
 
 use plinth_core::auth::Auth;
 use plinth_core::users::Users;
@@ -19,6 +20,7 @@ pub(crate) type Operations = (
     change_email::ChangeEmail,
     change_password::ChangePassword,
     remove_password::RemovePassword,
+    waive_email_undo::WaiveEmailUndo,
 );
 
 pub(crate) fn operations(users: &Users, auth: &Auth, pages: &Pages) -> Operations {
@@ -29,5 +31,6 @@ pub(crate) fn operations(users: &Users, auth: &Auth, pages: &Pages) -> Operation
         change_email::ChangeEmail { auth: auth.clone() },
         change_password::ChangePassword { auth: auth.clone(), pages: pages.clone() },
         remove_password::RemovePassword { auth: auth.clone() },
+        waive_email_undo::WaiveEmailUndo { auth: auth.clone() },
     )
 }

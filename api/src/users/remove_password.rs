@@ -27,7 +27,7 @@ impl RemovePassword {
     /// other session ends.
     #[oai(path = "/me/password", method = "delete", operation_id = "removePassword")]
     async fn remove(&self, caller: Fresh<CredentialsWrite>, origin: RequestOrigin) -> Result<Removed> {
-        self.auth.remove_password(&origin.0, caller.user.id, caller.login().session).await?;
+        self.auth.remove_password(&origin.0, caller.in_session()).await?;
         Ok(Removed::Removed)
     }
 }

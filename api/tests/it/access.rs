@@ -20,7 +20,6 @@ async fn without_a_token_nothing_but_the_door_is_open() {
         (Method::GET, "/v1/files/01937b1e-0000-7000-8000-000000000001/content"),
         (Method::GET, "/v1/files/01937b1e-0000-7000-8000-000000000001/variants/small"),
         (Method::GET, "/v1/audit-events"),
-        (Method::POST, "/v1/auth/logout"),
     ];
     for (method, path) in closed {
         let answer = Answer::of(house.request(method.clone(), path)).await;
@@ -79,9 +78,47 @@ async fn a_client_over_its_limit_waits_as_long_as_it_is_told() {
 async fn guesses_at_credentials_have_a_limit_of_their_own() {
     let stage = Stage::open().await.with("PLINTH_LIMITS_AUTH_PER_MINUTE", "6");
     let house = House::on(stage).await;
-    house.log_in("nobody@example.org", "guess 1234").await.problem(401, "invalid_credentials");
+    for _ in 0..3 {
+        house.log_in("nobody@example.org", "guess 1234").await.problem(401, "invalid_credentials");
+    }
     house.log_in("nobody@example.org", "guess 1235").await.problem(429, "rate_limited");
     house.get("/v1/me").await.problem(401, "authentication_required");
+    let refresh = json!({ "refresh_token": "nonsense" });
+    house.post("/v1/auth/refresh", &refresh).await.problem(401, "invalid_refresh_token");
+}
+
+#[tokio::test]
+async fn refreshes_have_a_limit_of_their_own_and_use_up_no_other() {
+    let stage = Stage::open().await.with("PLINTH_LIMITS_REFRESH_PER_MINUTE", "8");
+    let stage = stage.with("PLINTH_LIMITS_IP_PER_MINUTE", "12").with("PLINTH_LIMITS_AUTH_PER_MINUTE", "6");
+    let house = House::on(stage).await;
+    let refresh = json!({ "refresh_token": "nonsense" });
+    for _ in 0..4 {
+        house.post("/v1/auth/refresh", &refresh).await.problem(401, "invalid_refresh_token");
+    }
+    house.post("/v1/auth/refresh", &refresh).await.problem(429, "rate_limited");
+    house.log_in("nobody@example.org", "guess 1234").await.problem(401, "invalid_credentials");
+    house.get("/v1/me").await.problem(401, "authentication_required");
+}
+
+#[tokio::test]
+async fn an_office_behind_one_address_logs_in_and_refreshes_by_the_default_limits() {
+    let mut stage = Stage::open().await;
+    for name in ["IP", "USER", "AUTH", "REFRESH"] {
+        stage = stage.without(&format!("PLINTH_LIMITS_{name}_PER_MINUTE"));
+    }
+    let house = House::on(stage).await;
+    let person = house.person("ada").await;
+    let logins = (0..20).map(|_| house.log_in(&person.email, crate::house::PASSWORD));
+    let logins = futures_util::future::join_all(logins).await;
+    let tokens: Vec<_> = logins.into_iter().map(|login| login.expect(StatusCode::OK)).collect();
+    for _ in 0..10 {
+        let refreshes = tokens.iter().map(async |tokens| {
+            let refresh = json!({ "refresh_token": tokens["refresh_token"] });
+            house.post("/v1/auth/refresh", &refresh).await.expect(StatusCode::OK)
+        });
+        futures_util::future::join_all(refreshes).await;
+    }
 }
 
 #[tokio::test]
@@ -115,6 +152,64 @@ async fn a_trusted_proxy_says_who_the_client_is_and_nobody_else_can() {
     };
     spoofed("203.0.113.1").await.problem(401, "authentication_required");
     spoofed("203.0.113.2").await.problem(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn clients_behind_a_proxy_that_appends_ports_are_counted_each_by_itself() {
+    let limited = Stage::open().await.with("PLINTH_LIMITS_IP_PER_MINUTE", "6");
+    let house = House::on(limited.with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8")).await;
+    let from = async |client: &str| {
+        Answer::of(house.request(Method::GET, "/v1/me").header("x-forwarded-for", client)).await
+    };
+    from("203.0.113.1:4711").await.problem(401, "authentication_required");
+    from("203.0.113.1:4712").await.problem(429, "rate_limited");
+    from("203.0.113.2:4711").await.problem(401, "authentication_required");
+    from("[2001:db8:1::1]:4711").await.problem(401, "authentication_required");
+    from("[2001:db8:1::2]").await.problem(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn what_remains_never_exceeds_the_limit_for_many_requests_at_once() {
+    let stage = Stage::open().await.with("PLINTH_LIMITS_IP_PER_MINUTE", "60000");
+    let house = House::on(stage).await;
+    let number = |answer: &Answer, name: &str| -> u64 {
+        answer.header(name).and_then(|text| text.parse().ok()).expect("a number")
+    };
+    for _ in 0..8 {
+        let many = futures_util::future::join_all((0..64).map(|_| house.get("/v1/me"))).await;
+        for answer in many {
+            let (limit, remaining) =
+                (number(&answer, "ratelimit-limit"), number(&answer, "ratelimit-remaining"));
+            assert!(remaining < limit, "{remaining} of {limit}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_header_field_that_decides_is_given_once() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let twice = async |name: &str, values: [&str; 2]| {
+        let request = person.request(&house, Method::GET, "/v1/me");
+        Answer::of(request.header(name, values[0]).header(name, values[1])).await
+    };
+    // The person's own token is there already.
+    let bearer = format!("Bearer {}", person.access_token);
+    for other in [&bearer, "Bearer nonsense", "Basic YTpi", ""] {
+        let request = person.request(&house, Method::GET, "/v1/me").header("authorization", other);
+        let refused = Answer::of(request).await;
+        assert_eq!(
+            refused.problem(400, "repeated_field")["detail"],
+            "The header field authorization is given more than once."
+        );
+    }
+    for name in ["content-type", "origin", "x-csrf-token", "upload-offset", "range"] {
+        twice(name, ["a", "a"]).await.problem(400, "repeated_field");
+    }
+    // Lists, and what decides nothing.
+    for name in ["accept", "if-none-match", "x-forwarded-for", "x-request-id", "traceparent"] {
+        twice(name, ["a", "b"]).await.expect(StatusCode::OK);
+    }
 }
 
 #[tokio::test]

@@ -248,3 +248,47 @@ async fn a_new_password_from_the_command_line_ends_the_sessions() {
     admin.get(&house, "/v1/me").await.problem(401, "session_ended");
     house.log_in(&admin.email, "another battery staple").await.expect(StatusCode::OK);
 }
+
+/// What each operation on an account does to the caller's own: it is refused, or no more than the caller may do at
+/// `/v1/me`. An operation that is added is added here.
+const ON_ONESELF: &[(&str, &str, u16)] = &[
+    ("delete", "/v1/users/{id}", 409),
+    ("delete", "/v1/users/{id}/sessions", 200),
+    ("delete", "/v1/users/{id}/sessions/{session_id}", 204),
+    ("post", "/v1/users/{id}/impersonate", 409),
+    ("post", "/v1/users/{id}/mfa/reset", 409),
+    ("post", "/v1/users/{id}/reactivate", 200),
+    ("post", "/v1/users/{id}/suspend", 409),
+    ("put", "/v1/users/{id}/roles", 200),
+];
+
+#[tokio::test]
+async fn no_operation_on_accounts_goes_around_what_is_asked_of_the_caller_for_the_own_account() {
+    let document: Value = serde_json::from_str(&plinth_api::http::document::document()).expect("JSON");
+    let house = House::open().await;
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        let unsafe_methods =
+            operations.as_object().expect("operations").keys().filter(|method| *method != "get");
+        for method in unsafe_methods.filter(|_| path.starts_with("/v1/users/{id}")) {
+            let known = ON_ONESELF.iter().find(|(known, place, _)| known == method && place == path);
+            let (_, _, status) =
+                known.unwrap_or_else(|| panic!("{method} {path}: say what it does to oneself"));
+            let admin = house.administrator().await;
+            let path = path.replace("{id}", &admin.id.to_string());
+            let path = path.replace("{session_id}", &admin.session_id.to_string());
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
+            let body = if path.ends_with("/roles") {
+                json!({ "roles": ["admin"] })
+            } else {
+                json!({ "reason": "it is me" })
+            };
+            let request = admin.request(&house, method.clone(), &path);
+            let request = if method == Method::DELETE { request } else { request.json(&body) };
+            let answer = Answer::of(request).await;
+            assert_eq!(answer.status.as_u16(), *status, "{method} {path}");
+            if *status == 409 {
+                answer.problem(409, "own_account");
+            }
+        }
+    }
+}

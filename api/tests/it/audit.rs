@@ -1,5 +1,8 @@
 //! The audit log as an administrator reads it.
 
+use plinth_core::unit::Unit;
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::id::UserId;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -95,4 +98,74 @@ async fn the_log_cannot_be_changed() {
         let refused = sqlx::query(statement).execute(&house.stores.db).await.expect_err(statement);
         assert!(refused.to_string().contains("append-only"), "{refused}");
     }
+}
+
+#[tokio::test]
+async fn guesses_from_one_address_are_written_up_to_a_bound_and_what_succeeds_always() {
+    let house = House::open().await;
+    let refused = async || {
+        let body = json!({ "challenge": "no such challenge", "credential": {} });
+        house.post("/v1/auth/passkeys/login/finish", &body).await.problem(401, "invalid_passkey");
+    };
+    let written = "audit_events WHERE action = 'session.refused'";
+    for _ in 0..120 {
+        refused().await;
+    }
+    assert_eq!(house.count(written).await, 100);
+    house.person("ada").await;
+    assert_eq!(house.count("audit_events WHERE action = 'session.created'").await, 1);
+    house.stores.clock.advance(time::Duration::minutes(1));
+    refused().await;
+    assert_eq!(house.count(written).await, 101);
+    let told = "audit_events WHERE action = 'session.refused' AND details ->> 'unlisted' = '20'";
+    assert_eq!(house.count(told).await, 1, "the next one says how many were left out");
+}
+
+async fn rename(unit: &mut Unit, id: UserId) {
+    let rename = "UPDATE users SET display_name = 'renamed' WHERE id = $1";
+    sqlx::query(rename).bind(id.0).execute(unit.connection()).await.expect("updates");
+}
+
+#[tokio::test]
+async fn a_change_by_a_user_without_an_event_is_not_committed() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let name = async || house.user(person.id).await.display_name;
+    let request = Origin { request_id: Some("req-1".to_owned()), ..Origin::system() };
+    for origin in [Origin::system().by(person.id), request] {
+        let mut unit = Unit::begin(&house.stores, &origin).await.expect("begins");
+        rename(&mut unit, person.id).await;
+        unit.commit_if_audited().await.expect("ends");
+        let mut unit = Unit::begin(&house.stores, &origin).await.expect("begins");
+        rename(&mut unit, person.id).await;
+        let committed = tokio::spawn(unit.commit()).await;
+        assert!(committed.is_err_and(|error| error.is_panic()));
+        assert_ne!(name().await.as_deref(), Some("renamed"));
+    }
+    let (origin, action) = (Origin::system().by(person.id), Action::AccountUpdated);
+    let mut audited = Unit::begin(&house.stores, &origin).await.expect("begins");
+    audited.audit(action, Target::User(person.id), Outcome::Success).await.expect("writes");
+    let exempt = Unit::begin_exempt(&house.stores, &origin, "a test").await.expect("begins");
+    let of_system = Unit::begin(&house.stores, &Origin::system()).await.expect("begins");
+    for unit in [audited, exempt, of_system] {
+        unit.commit().await.expect("commits");
+    }
+}
+
+#[tokio::test]
+async fn what_is_begun_has_its_event_and_what_changes_nothing_has_none() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let app = json!({ "name": "Phone" });
+    person.post(&house, "/v1/me/mfa/totp", &app).await.expect(StatusCode::CREATED);
+    for _ in 0..2 {
+        let body = json!({ "refresh_token": person.refresh_token });
+        house.post("/v1/auth/refresh", &body).await.expect(StatusCode::OK);
+    }
+    let actions = house.actions().await;
+    let last: Vec<_> = actions.iter().rev().take(2).map(String::as_str).collect();
+    assert_eq!(last, ["session.refreshed:success", "factor.enrolment_started:success"]);
+    let body = json!({});
+    person.send(&house, reqwest::Method::PATCH, "/v1/me", &body).await.expect(StatusCode::OK);
+    assert_eq!(house.actions().await.len(), actions.len());
 }

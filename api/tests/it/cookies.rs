@@ -182,3 +182,22 @@ async fn a_login_ends_the_session_that_its_cookies_had() {
     browser.me().await.problem(401, "session_ended");
     person.get(&house, "/v1/me").await.expect(StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_browser_logs_out_after_its_access_token_has_expired() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let mut browser = Browser::log_in(&house, &person.email).await;
+    house.stores.clock.advance(time::Duration::minutes(6));
+    // As a browser does: it forgets the access token when it expires.
+    browser.cookies.retain(|(name, _)| name != "__Host-plinth_access");
+    let logout = || browser.send(&Method::POST, "/v1/auth/logout");
+    Answer::of(logout()).await.problem(403, "csrf_failed");
+    for _ in 0..2 {
+        let answer = Answer::of(browser.prove(logout())).await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT, "also when there is nothing left to end");
+        assert!(answer.header("set-cookie").is_some_and(|cookie| cookie.contains("Max-Age=0")), "{answer:?}");
+    }
+    let refresh = browser.prove(browser.send(&Method::POST, "/v1/auth/refresh")).json(&json!({}));
+    Answer::of(refresh).await.problem(401, "invalid_refresh_token");
+}

@@ -1,13 +1,23 @@
-//! The end of an account.
+//! The end of an account, with a grace period and without.
 
+use plinth_testkit::Stage;
 use reqwest::StatusCode;
 use serde_json::json;
+use time::Duration;
 
-use crate::house::{House, PASSWORD};
+use crate::authenticator::Authenticator;
+use crate::house::{House, PASSWORD, text};
+use crate::mailed::{RESET, UNDO};
+use crate::second_factors::{challenge, enrol, prove};
+
+/// Where a deleted account goes at once.
+async fn without_grace() -> House {
+    House::on(Stage::open().await.with("PLINTH_AUTH_DELETION_GRACE", "0s")).await
+}
 
 #[tokio::test]
 async fn a_deleted_account_leaves_no_session() {
-    let house = House::open().await;
+    let house = without_grace().await;
     let person = house.person("ada").await;
     let elsewhere = house.elsewhere(&person).await;
     let key = house.api_key(person.id, "profile:read").await;
@@ -29,7 +39,7 @@ async fn a_deleted_account_leaves_no_session() {
 
 #[tokio::test]
 async fn nothing_personal_stays_of_a_deleted_account() {
-    let house = House::open().await;
+    let house = without_grace().await;
     let (person, other) = (house.person("ada").await, house.person("bob").await);
     for name in ["one.txt", "two.txt"] {
         person.upload(&house, name, name.as_bytes().to_vec()).await;
@@ -85,7 +95,7 @@ async fn nothing_personal_stays_of_a_deleted_account() {
 
 #[tokio::test]
 async fn the_address_of_a_deleted_account_can_register_again() {
-    let house = House::open().await;
+    let house = without_grace().await;
     let person = house.person("ada").await;
     person.delete(&house, "/v1/me").await.expect(StatusCode::NO_CONTENT);
     let body = json!({ "email": person.email, "password": PASSWORD });
@@ -99,7 +109,7 @@ async fn the_address_of_a_deleted_account_can_register_again() {
 
 #[tokio::test]
 async fn the_last_administrator_cannot_leave() {
-    let house = House::open().await;
+    let house = without_grace().await;
     let admin = house.administrator().await;
     admin.delete(&house, "/v1/me").await.problem(409, "last_administrator");
     assert!(admin.is_in(&house).await);
@@ -112,7 +122,7 @@ async fn the_last_administrator_cannot_leave() {
 
 #[tokio::test]
 async fn an_administrator_deletes_the_account_of_somebody_else() {
-    let house = House::open().await;
+    let house = without_grace().await;
     let (person, admin) = (house.person("ada").await, house.administrator().await);
     let path = format!("/v1/users/{}", person.id);
     admin.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
@@ -120,4 +130,159 @@ async fn an_administrator_deletes_the_account_of_somebody_else() {
     admin.delete(&house, &path).await.problem(404, "not_found");
     admin.delete(&house, &format!("/v1/users/{}", admin.id)).await.problem(409, "own_account");
     assert_eq!(house.notices(person.id).await, ["account_deleted"]);
+}
+
+/// What a login to an account that is deleting answers.
+async fn log_in(house: &House, email: &str) -> serde_json::Value {
+    let asked = house.log_in(email, PASSWORD).await.expect(StatusCode::OK);
+    assert_eq!(asked["deletion_pending"], true, "{asked}");
+    assert!(asked["access_token"].is_null(), "{asked}");
+    asked
+}
+
+#[tokio::test]
+async fn a_deleted_account_is_shut_out_at_once_and_restored_when_its_owner_confirms_it() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let elsewhere = house.elsewhere(&person).await;
+    let key = house.api_key(person.id, "profile:read").await;
+    let file = person.upload(&house, "a.txt", b"some text".to_vec()).await;
+    let file = format!("/v1/files/{}", text(&file["id"]));
+    let link = person.post(&house, &format!("{file}/links"), &json!({})).await.expect(StatusCode::CREATED);
+    let link = format!("/v1/links/{}/content", text(&link["token"]));
+    assert_eq!(house.get(&link).await.status, StatusCode::OK);
+
+    person.delete(&house, "/v1/me").await.expect(StatusCode::NO_CONTENT);
+    for session in [&person, &elsewhere] {
+        session.get(&house, "/v1/me").await.problem(401, "session_ended");
+        let refresh = json!({ "refresh_token": session.refresh_token });
+        house.post("/v1/auth/refresh", &refresh).await.problem(401, "invalid_refresh_token");
+    }
+    house.try_api_key(&key).await.problem(401, "invalid_token");
+    house.get(&link).await.problem(404, "not_found");
+    assert_eq!(house.notices(person.id).await, ["deletion_scheduled"]);
+    // The address stays reserved.
+    let body = json!({ "email": person.email, "password": PASSWORD });
+    house.post("/v1/auth/register", &body).await.expect(StatusCode::ACCEPTED);
+    let other = house.person("bob").await;
+    assert!(house.try_change_token(other.id, &person.email).await.is_none());
+
+    // A login alone restores nothing.
+    house.stores.clock.advance(Duration::days(29));
+    let asked = log_in(&house, &person.email).await;
+    let again = log_in(&house, &person.email).await;
+    person.get(&house, "/v1/me").await.problem(401, "token_expired");
+    prove(&house, &asked, "code", "123456").await.problem(401, "invalid_challenge");
+    house.post("/v1/auth/restore", &json!({ "challenge": "text" })).await.problem(401, "invalid_challenge");
+    let confirm = json!({ "challenge": asked["challenge"] });
+    let tokens = house.post("/v1/auth/restore", &confirm).await.expect(StatusCode::OK);
+    let person = person.with(&tokens);
+    person.get(&house, &file).await.expect(StatusCode::OK);
+    for used in [&asked, &again] {
+        let confirm = json!({ "challenge": used["challenge"] });
+        house.post("/v1/auth/restore", &confirm).await.problem(401, "invalid_challenge");
+    }
+    house.get(&link).await.problem(404, "not_found");
+    house.try_api_key(&key).await.problem(401, "invalid_token");
+    assert!(house.notices(person.id).await.ends_with(&["account_restored".to_owned()]));
+    let actions = house.actions().await;
+    for action in ["account.deletion_scheduled:success", "account.restored:success"] {
+        assert!(actions.contains(&action.to_owned()), "{actions:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_factor_is_asked_for_before_an_account_is_restored() {
+    let stage = Stage::open().await.with("PLINTH_AUTH_PASSKEY_DOMAIN", "localhost");
+    let house = House::on(stage.with("PLINTH_AUTH_PASSKEY_ORIGINS", "http://localhost:8080")).await;
+    let person = house.person("ada").await;
+    let (app, _) = enrol(&house, &person).await;
+    let refresh = json!({ "refresh_token": person.refresh_token });
+    let person = person.with(&house.post("/v1/auth/refresh", &refresh).await.expect(StatusCode::OK));
+    let mut key = Authenticator::at("http://localhost:8080", "localhost");
+    let asked = person.post(&house, "/v1/me/passkeys/start", &json!({})).await.expect(StatusCode::OK);
+    let credential = key.create(&asked["public_key"]);
+    let body = json!({ "challenge": asked["challenge"], "name": "key", "credential": credential });
+    person.post(&house, "/v1/me/passkeys/finish", &body).await.expect(StatusCode::CREATED);
+    person.delete(&house, "/v1/me").await.expect(StatusCode::NO_CONTENT);
+
+    let asked = challenge(&house, &person).await;
+    let by_app = prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
+    let asked = house.post("/v1/auth/passkeys/login/start", &json!({})).await.expect(StatusCode::OK);
+    let credential = key.get(&asked["public_key"]);
+    let body = json!({ "challenge": asked["challenge"], "credential": credential });
+    let by_passkey = house.post("/v1/auth/passkeys/login/finish", &body).await.expect(StatusCode::OK);
+    for pending in [&by_app, &by_passkey] {
+        assert_eq!(pending["deletion_pending"], true, "{pending}");
+    }
+    let confirm = json!({ "challenge": by_passkey["challenge"] });
+    let tokens = house.post("/v1/auth/restore", &confirm).await.expect(StatusCode::OK);
+    person.with(&tokens).get(&house, "/v1/me").await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn administrators_see_restore_and_hasten_a_deletion() {
+    let house = House::open().await;
+    let (admin, person) = (house.administrator().await, house.person("ada").await);
+    let path = format!("/v1/users/{}", person.id);
+    let restore = format!("{path}/restore");
+    admin.post(&house, &restore, &json!({})).await.problem(409, "account_not_deleting");
+    for _ in 0..2 {
+        admin.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
+    }
+    person.get(&house, "/v1/me").await.problem(401, "session_ended");
+    let listed = admin.get(&house, "/v1/users?status=deleting").await.expect(StatusCode::OK);
+    assert_eq!(listed["items"][0]["id"], json!(person.id), "{listed}");
+    assert!(listed["items"][0]["deletion_due_at"].is_string(), "{listed}");
+    admin.post(&house, &format!("{path}/reactivate"), &json!({})).await.problem(409, "account_deleting");
+
+    let restored = admin.post(&house, &restore, &json!({})).await.expect(StatusCode::OK);
+    assert_eq!((&restored["status"], restored["deletion_due_at"].is_null()), (&json!("active"), true));
+    house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK);
+
+    admin.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
+    admin.delete(&house, &format!("{path}?immediately=true")).await.expect(StatusCode::NO_CONTENT);
+    admin.get(&house, &path).await.problem(404, "not_found");
+    admin.post(&house, &restore, &json!({})).await.problem(404, "not_found");
+    let told = house.notices(person.id).await;
+    assert_eq!(told, ["deletion_scheduled", "account_restored", "deletion_scheduled", "account_deleted"]);
+}
+
+#[tokio::test]
+async fn a_suspended_account_that_is_deleted_is_not_restored_by_its_owner() {
+    let house = House::open().await;
+    let (admin, person) = (house.administrator().await, house.person("ada").await);
+    let path = format!("/v1/users/{}", person.id);
+    admin.post(&house, &format!("{path}/suspend"), &json!({})).await.expect(StatusCode::OK);
+    admin.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
+    house.log_in(&person.email, PASSWORD).await.problem(403, "account_suspended");
+    let read = admin.get(&house, &path).await.expect(StatusCode::OK);
+    assert_eq!(read["status"], "suspended");
+    assert!(read["deletion_due_at"].is_string(), "{read}");
+    let restored = admin.post(&house, &format!("{path}/restore"), &json!({})).await.expect(StatusCode::OK);
+    assert_eq!(restored["status"], "suspended", "it is restored as it was");
+    assert!(restored["deletion_due_at"].is_null(), "{restored}");
+}
+
+#[tokio::test]
+async fn an_account_that_a_thief_deletes_comes_back_by_the_mailbox() {
+    let house = House::open().await;
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    // The thief has changed the password, or the address.
+    let change = json!({ "current_password": PASSWORD, "new_password": "a thief's battery" });
+    ada.put(&house, "/v1/me/password", &change).await.expect(StatusCode::OK);
+    ada.delete(&house, "/v1/me").await.expect(StatusCode::NO_CONTENT);
+    house.present(RESET, &house.reset_token(&ada.email).await).await.expect(StatusCode::OK);
+    let asked = house.log_in(&ada.email, "quite another battery").await.expect(StatusCode::OK);
+    let confirm = json!({ "challenge": asked["challenge"] });
+    house.post("/v1/auth/restore", &confirm).await.expect(StatusCode::OK);
+
+    let token = house.change_token(bob.id, "thief@example.org").await;
+    house.present(crate::mailed::CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    bob.delete(&house, "/v1/me").await.expect(StatusCode::NO_CONTENT);
+    let undo = house.undo_token(bob.id, &bob.email).await;
+    house.present(UNDO, &undo).await.expect(StatusCode::OK);
+    house.present(RESET, &house.reset_token(&bob.email).await).await.expect(StatusCode::OK);
+    let login = house.log_in(&bob.email, "quite another battery").await.expect(StatusCode::OK);
+    assert!(login["access_token"].is_string(), "{login}");
 }

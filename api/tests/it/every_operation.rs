@@ -23,8 +23,10 @@ const OPEN: &[&str] = &[
     "OPTIONS /v1/uploads",
     "POST /v1/auth/email/confirm",
     "POST /v1/auth/email/undo",
+    "POST /v1/auth/email/undo/mfa",
     "POST /v1/auth/login",
     "POST /v1/auth/login/mfa",
+    "POST /v1/auth/logout",
     "POST /v1/auth/passkeys/login/finish",
     "POST /v1/auth/passkeys/login/start",
     "POST /v1/auth/password/forgot",
@@ -32,6 +34,7 @@ const OPEN: &[&str] = &[
     "POST /v1/auth/refresh",
     "POST /v1/auth/register",
     "POST /v1/auth/registrations/discard",
+    "POST /v1/auth/restore",
     "POST /v1/auth/verify-email",
     "POST /v1/auth/verify-email/resend",
     "POST /v1/links/{token}/tickets",
@@ -40,6 +43,7 @@ const OPEN: &[&str] = &[
 /// What can make a theft permanent: each needs a proof of a moment ago, and nobody does it in another's name.
 const SENSITIVE: &[&str] = &[
     "DELETE /v1/me",
+    "DELETE /v1/me/email/undo",
     "DELETE /v1/me/password",
     "DELETE /v1/roles/{name}",
     "PATCH /v1/roles/{name}",
@@ -47,9 +51,13 @@ const SENSITIVE: &[&str] = &[
     "POST /v1/me/email",
     "POST /v1/roles",
     "POST /v1/users/{id}/impersonate",
+    "POST /v1/users/{id}/password/reset",
     "PUT /v1/me/password",
     "PUT /v1/users/{id}/roles",
 ];
+
+/// What outlives an impersonation: no administrator leaves it behind in another person's name.
+const LASTING: &[&str] = &["POST /v1/files/{id}/links", "POST /v1/me/api-keys", "POST /v1/me/passkeys/start"];
 
 /// What belongs to nobody, so that no owner can be asked about.
 const COMMON: &[&str] = &["/v1/jobs/", "/v1/queues/", "/v1/roles/", "/v1/users/"];
@@ -64,15 +72,15 @@ enum Body {
 }
 
 /// An operation as the document has it.
-struct Operation {
-    method: Method,
-    path: String,
+pub(crate) struct Operation {
+    pub(crate) method: Method,
+    pub(crate) path: String,
     /// What it says of itself.
     said: Value,
 }
 
 impl Operation {
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 
@@ -90,7 +98,7 @@ impl Operation {
     }
 
     /// The path with each parameter replaced.
-    fn path_with(&self, value: impl Fn(&str) -> String) -> String {
+    pub(crate) fn path_with(&self, value: impl Fn(&str) -> String) -> String {
         let parts = self.path.split('/').map(|part| {
             let name = part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
             name.map_or_else(|| part.to_owned(), &value)
@@ -151,7 +159,7 @@ fn smallest(document: &Value, schema: &Value, name: &str) -> Value {
     }
 }
 
-fn operations(document: &Value) -> Vec<Operation> {
+pub(crate) fn operations(document: &Value) -> Vec<Operation> {
     let mut all = Vec::new();
     for (path, operations) in document["paths"].as_object().expect("paths") {
         for (method, said) in operations.as_object().expect("operations") {
@@ -194,9 +202,9 @@ async fn almighty_key(house: &House, owner: &Person) -> String {
 }
 
 /// What somebody else owns: the values of a path's parameters, by what the path begins with.
-type Things = Vec<(&'static str, Vec<(&'static str, String)>)>;
+pub(crate) type Things = Vec<(&'static str, Vec<(&'static str, String)>)>;
 
-async fn things_of(house: &House, other: &Person) -> Things {
+pub(crate) async fn things_of(house: &House, other: &Person) -> Things {
     // Enough of a picture that a job is asked for.
     let file = other.upload(house, "a.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF".to_vec()).await;
     let links = format!("/v1/files/{}/links", text(&file["id"]));
@@ -227,6 +235,37 @@ async fn things_of(house: &House, other: &Person) -> Things {
         ("/v1/me/mfa/totp/", one(app)),
         ("/v1/me/passkeys/", one(passkey.to_string())),
     ]
+}
+
+#[tokio::test]
+async fn no_operation_takes_a_parameter_that_it_does_not_document() {
+    let house = House::on(Stage::open().await.with("PLINTH_FILES_DIRECT_UPLOADS", "true")).await;
+    let document: Value = serde_json::from_str(&document::document()).expect("JSON");
+    let admin = house.administrator().await;
+    for operation in operations(&document) {
+        let (path, body) = (operation.nowhere(), operation.body(&document));
+        let token = Some(admin.access_token.as_str());
+        let misspelt = format!("{path}?no_such_parameter=1");
+        let answer = ask(&house, &operation, &misspelt, token, body.as_ref()).await;
+        if operation.method == Method::HEAD {
+            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+        } else {
+            answer.problem(422, "validation_failed");
+            assert_eq!(answer.faults(), ["/query/no_such_parameter unknown_parameter"]);
+        }
+        let parameters = operation.said["parameters"].as_array().cloned().unwrap_or_default();
+        for parameter in parameters.iter().filter(|parameter| parameter["in"] == "query") {
+            let name = text(&parameter["name"]);
+            let documented = format!("{path}?{name}=x");
+            let answer = ask(&house, &operation, &documented, token, body.as_ref()).await;
+            assert!(!answer.faults().iter().any(|fault| fault.ends_with(" unknown_parameter")), "{name}");
+            let twice = format!("{path}?{name}=x&{name}=x");
+            let answer = ask(&house, &operation, &twice, token, body.as_ref()).await;
+            if operation.method != Method::HEAD {
+                assert_eq!(answer.faults(), [format!("/query/{name} ambiguous")]);
+            }
+        }
+    }
 }
 
 /// A browser that keeps the token, and a page of nobody knows whom.
@@ -342,9 +381,16 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
     let path = format!("/v1/users/{}/impersonate", admin.id);
     let acting = chief.post(&house, &path, &json!({ "reason": "a look" })).await.expect(StatusCode::OK);
     let acting = text(&acting["access_token"]);
-    for operation in &sensitive {
+    let in_own_name: Vec<_> = closed.iter().filter(|operation| !operation.says("x-impersonation")).collect();
+    for name in SENSITIVE.iter().chain(LASTING) {
+        assert!(in_own_name.iter().any(|operation| operation.name() == *name), "{name}: impersonation");
+    }
+    for operation in &in_own_name {
         let answer = ask(&house, operation, &operation.nowhere(), Some(&acting), None).await;
         answer.problem(403, "impersonation_forbidden");
+    }
+    for operation in &sensitive {
+        assert!(!operation.says("x-impersonation"), "{} is open to impersonation", operation.name());
     }
 
     house.stores.clock.advance(Duration::minutes(5) + Duration::seconds(1));
@@ -353,4 +399,105 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
         let late = ask(&house, operation, &path, Some(&admin.access_token), None).await;
         late.problem(403, "step_up_required");
     }
+}
+
+/// Every list in a schema, by where it is.
+fn lists(document: &Value, schema: &Value, place: &str, found: &mut Vec<(String, Value)>) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let schema = document.pointer(&reference[1..]).expect("a reference leads somewhere");
+        return lists(document, schema, place, found);
+    }
+    if schema["type"] == "array" {
+        found.push((place.to_owned(), schema.clone()));
+        lists(document, &schema["items"], &format!("{place}/0"), found);
+    }
+    for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+        lists(document, schema, &format!("{place}/{name}"), found);
+    }
+    for schema in ["allOf", "anyOf", "oneOf"].into_iter().filter_map(|of| schema[of].as_array()).flatten() {
+        lists(document, schema, place, found);
+    }
+}
+
+/// The lists in what an operation is sent.
+fn lists_of(document: &Value, operation: &Operation) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    let content = operation.said.pointer("/requestBody/content").and_then(Value::as_object);
+    for described in content.into_iter().flat_map(Map::values) {
+        lists(document, &described["schema"], "", &mut found);
+    }
+    for parameter in operation.said["parameters"].as_array().into_iter().flatten() {
+        let name = text(&parameter["name"]);
+        lists(document, &parameter["schema"], &format!("/query/{name}"), &mut found);
+    }
+    found
+}
+
+#[test]
+fn every_list_in_a_request_has_a_bound_that_is_documented() {
+    let document: Value = serde_json::from_str(&document::document()).expect("JSON");
+    let mut count = 0;
+    for operation in operations(&document) {
+        for (place, list) in lists_of(&document, &operation) {
+            assert!(list["maxItems"].is_u64(), "{} {place}: max_items is missing", operation.name());
+            count += 1;
+        }
+    }
+    assert!(count >= 8, "only {count} lists were found");
+}
+
+/// Bodies with as much wrong as fits into what is read of one.
+fn wrong_bodies(document: &Value, operation: &Operation) -> Vec<Value> {
+    let many = (0..5_000).map(|number| (number.to_string(), Value::Null)).collect();
+    let long = (0..100).map(|number| (format!("{number}{}", "\u{1}".repeat(64)), Value::Null)).collect();
+    let mut bodies = vec![Value::Object(many), Value::Object(long), json!([])];
+    for (place, _) in lists_of(document, operation) {
+        let mut body = json!({});
+        if let Some(name) = place.strip_prefix('/').filter(|name| !name.contains('/')) {
+            body[name] = Value::Array(vec![json!({}); 15_000]);
+            bodies.push(body.clone());
+            body[name] = Value::Array(vec![json!("\u{1}".repeat(90)); 100]);
+            bodies.push(body);
+        }
+    }
+    bodies
+}
+
+#[tokio::test]
+async fn a_refusal_is_small_whatever_the_request() {
+    let house = House::open().await;
+    let document: Value = serde_json::from_str(&document::document()).expect("JSON");
+    let mut admin = house.administrator().await;
+    let long = "x".repeat(6_000);
+    let parameters: Vec<_> = (0..500).map(|number| format!("p{number}=x")).collect();
+    let mut largest = (0, String::new());
+    for operation in operations(&document) {
+        let path = operation.nowhere();
+        let ask =
+            |path: String| house.request(operation.method.clone(), &path).bearer_auth(&admin.access_token);
+        let mut answers = vec![
+            Answer::of(ask(format!("{path}?{long}=x"))).await,
+            Answer::of(ask(format!("{path}?limit={long}"))).await,
+            Answer::of(ask(format!("{path}?{}", parameters.join("&")))).await,
+            Answer::of(ask(path.clone()).header("idempotency-key", &long).header("upload-length", &long))
+                .await,
+        ];
+        if let Some(Body::Json(_)) = operation.body(&document) {
+            for body in wrong_bodies(&document, &operation) {
+                answers.push(Answer::of(ask(path.clone()).json(&body)).await);
+            }
+        }
+        for answer in answers.into_iter().filter(|answer| !answer.status.is_success()) {
+            let size = answer.bytes.len();
+            assert!(size < 8 * 1024, "{}: {size} bytes of {}", operation.name(), answer.status);
+            if size > largest.0 {
+                largest = (size, operation.name());
+            }
+        }
+        // Among the operations is the one that logs out.
+        if admin.get(&house, "/v1/me").await.status != StatusCode::OK {
+            admin = house.administrator().await;
+        }
+    }
+    assert!(largest.0 > 2 * 1024, "the faults were listed: {largest:?}");
 }

@@ -10,11 +10,10 @@ use plinth_domain::email::Email;
 use plinth_domain::id::{RegistrationId, UserId};
 use plinth_domain::password::Password;
 use plinth_platform::crypto::PasswordHasher;
+use plinth_platform::server::{self, Plain};
 use plinth_platform::settings::Settings;
 pub(crate) use plinth_testkit::{Answer, text};
 use plinth_testkit::{Stage, Store};
-use poem::Server;
-use poem::listener::{Acceptor as _, Listener as _, TcpListener};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -100,6 +99,12 @@ impl House {
         self.stores = self.stage.stores();
         (self.url, self.server) =
             serve(&self.stage.settings(), &self.stores, &CancellationToken::new()).await;
+    }
+
+    /// Ends when the API does, which is draining.
+    pub(crate) async fn stopped(self) {
+        let stopped = tokio::time::timeout(plinth_testkit::PATIENCE, self.server).await;
+        stopped.expect("it stops").expect("it does not panic");
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -276,11 +281,11 @@ async fn serve(
     draining: &CancellationToken,
 ) -> (String, tokio::task::JoinHandle<()>) {
     let endpoint = app::endpoint(settings, stores, draining).expect("the settings are enough");
-    let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await.expect("a free port");
-    let address = acceptor.local_addr().remove(0);
-    let url = format!("http://{}", address.0.as_socket_addr().expect("a TCP port"));
+    let listener = server::listen(([127, 0, 0, 1], 0).into()).await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("a TCP port"));
+    let (limits, draining) = (app::server_limits(settings), draining.clone());
     let server = tokio::spawn(async move {
-        let _ = Server::new_with_acceptor(acceptor).run(endpoint).await;
+        server::serve(listener, Plain, endpoint, limits, draining.cancelled()).await;
     });
     (url, server)
 }

@@ -118,6 +118,35 @@ async fn an_impersonation_ends_on_demand() {
 }
 
 #[tokio::test]
+async fn the_end_of_an_impersonation_ends_nothing_else() {
+    let house = House::open().await;
+    let chief = house.administrator().await;
+    let deputy = house.official(&chief, "support", &["users:read", "users:impersonate"]).await;
+    let subject = house.person("ada").await;
+    let for_deputy = [
+        act(&house, &chief, &deputy).await,
+        act(&house, &chief, &deputy).await,
+        act(&house, &chief, &deputy).await,
+    ];
+    let by_deputy = act(&house, &deputy, &subject).await;
+
+    for_deputy[0].post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
+    let path = format!("/v1/me/sessions/{}", for_deputy[1].session_id);
+    deputy.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
+    let path = format!("/v1/users/{}/sessions/{}", deputy.id, for_deputy[2].session_id);
+    chief.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
+    for ended in &for_deputy {
+        ended.get(&house, "/v1/me").await.problem(401, "session_ended");
+    }
+    for alive in [&chief, &deputy, &subject, &by_deputy] {
+        alive.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    }
+    // The deputy's own session may be the one that the impersonation was begun from.
+    deputy.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
+    by_deputy.get(&house, "/v1/me").await.problem(401, "session_ended");
+}
+
+#[tokio::test]
 async fn an_impersonation_ends_with_whatever_it_stands_on() {
     let house = House::open().await;
     let chief = house.administrator().await;

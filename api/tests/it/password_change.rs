@@ -62,13 +62,14 @@ async fn a_changed_password_ends_every_other_session() {
     elsewhere.get(&house, "/v1/me").await.problem(401, "session_ended");
     let refresh = json!({ "refresh_token": elsewhere.refresh_token });
     house.post("/v1/auth/refresh", &refresh).await.problem(401, "invalid_refresh_token");
-    assert_eq!(house.present(RESET, &link).await.faults(), ["/token invalid_token"]);
     house.try_api_key(&key).await.expect(StatusCode::OK);
 
     let with_keys =
         json!({ "current_password": NEW, "new_password": "and a third battery", "revoke_api_keys": true });
     person.put(&house, PATH, &with_keys).await.expect(StatusCode::OK);
     house.try_api_key(&key).await.problem(401, "invalid_token");
+    // Whoever reads the mailbox can still choose another one.
+    house.present(RESET, &link).await.expect(StatusCode::OK);
 }
 
 #[tokio::test]

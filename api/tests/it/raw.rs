@@ -27,3 +27,28 @@ pub(crate) async fn talk(url: &str, bytes: &[u8]) -> String {
     sending.abort();
     String::from_utf8_lossy(&answer).into_owned()
 }
+
+/// Connects and sends these bytes; the connection stays.
+pub(crate) async fn begin(url: &str, bytes: &[u8]) -> TcpStream {
+    let address = url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.expect("the API listens");
+    stream.write_all(bytes).await.expect("the API reads");
+    stream
+}
+
+/// What comes until the API ends the connection, which it has to.
+pub(crate) async fn until_ended(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(plinth_testkit::PATIENCE, stream.read_to_end(&mut answer)).await;
+    // A connection that is reset has ended, too.
+    let _ = read.expect("the API ends the connection");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// The beginning of a form with a file, of which these bytes come at once and many more are announced.
+pub(crate) fn form(access_token: &str, bytes: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST /v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {access_token}\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 1000000000\r\n\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n"
+    );
+    [head.as_bytes(), bytes].concat()
+}

@@ -195,7 +195,7 @@ async fn nobody_grants_what_he_does_not_hold() {
     patch(&house, &clerk, "clerk", &more).await.problem(403, "permission_denied");
     patch(&house, &clerk, "auditor", &json!({ "permissions": [] })).await.problem(403, "permission_denied");
     let more = json!({ "permissions": ["audit:read", "users:read"] });
-    patch(&house, &clerk, "auditor", &more).await.expect(StatusCode::OK);
+    patch(&house, &clerk, "auditor", &more).await.problem(403, "permission_denied");
 
     let assign = async |to: &Person, roles: Value| {
         let path = format!("/v1/users/{}/roles", to.id);
@@ -214,4 +214,33 @@ async fn nobody_grants_what_he_does_not_hold() {
 
     let key = json!({ "name": "x", "scopes": ["audit:read"] });
     clerk.post(&house, "/v1/me/api-keys", &key).await.problem(403, "permission_denied");
+}
+
+#[tokio::test]
+async fn a_role_that_reaches_further_than_the_caller_is_not_touched_at_all() {
+    let house = House::open().await;
+    let admin = house.administrator().await;
+    let clerk = house.official(&admin, "clerk", &["roles:read", "roles:write", "users:read"]).await;
+    let further = json!({ "name": "auditor", "permissions": ["users:read", "audit:read"] });
+    let before = admin.post(&house, "/v1/roles", &further).await.expect(StatusCode::CREATED);
+    for (role, change) in [
+        ("auditor", json!({ "requires_mfa": true })),
+        ("auditor", json!({ "requires_mfa": false })),
+        ("auditor", json!({ "description": "mine" })),
+        ("auditor", json!({ "description": null })),
+        ("auditor", json!({ "permissions": ["users:read"] })),
+        ("auditor", json!({})),
+        ("admin", json!({ "requires_mfa": true })),
+        ("admin", json!({ "description": "mine" })),
+    ] {
+        patch(&house, &clerk, role, &change).await.problem(403, "permission_denied");
+    }
+    clerk.delete(&house, "/v1/roles/auditor").await.problem(403, "permission_denied");
+    assert_eq!(admin.get(&house, "/v1/roles/auditor").await.expect(StatusCode::OK), before);
+
+    // A role within the caller's own permissions is changed and removed.
+    let within = json!({ "name": "reader", "permissions": ["users:read"] });
+    clerk.post(&house, "/v1/roles", &within).await.expect(StatusCode::CREATED);
+    patch(&house, &clerk, "reader", &json!({ "requires_mfa": true })).await.expect(StatusCode::OK);
+    clerk.delete(&house, "/v1/roles/reader").await.expect(StatusCode::NO_CONTENT);
 }

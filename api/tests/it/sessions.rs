@@ -2,7 +2,7 @@
 
 use plinth_testkit::{Stage, until};
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::house::{Answer, House, PASSWORD, Person, text};
 
@@ -26,7 +26,7 @@ async fn a_refresh_gives_new_tokens_of_the_same_session() {
 }
 
 #[tokio::test]
-async fn a_repetition_within_the_grace_gets_the_same_successor() {
+async fn a_hundred_repetitions_at_once_get_the_same_successor() {
     let house = House::open().await;
     let twin = house.twin().await;
     let person = house.person("ada").await;
@@ -42,15 +42,67 @@ async fn a_repetition_within_the_grace_gets_the_same_successor() {
 }
 
 #[tokio::test]
-async fn an_old_token_after_the_grace_ends_the_session_for_both() {
+async fn a_refresh_whose_answer_was_lost_is_repeated_within_two_minutes() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let lost = rotated(&house, &person).await;
+    for _ in 0..2 {
+        house.stores.clock.advance(time::Duration::seconds(60));
+        assert_eq!(rotated(&house, &person).await, lost, "the same successor");
+    }
+    // The chain goes on, and its next answer may be lost as well.
+    let next = text(&refresh(&house, &lost).await.expect(StatusCode::OK)["refresh_token"]);
+    house.stores.clock.advance(time::Duration::seconds(90));
+    let repeated = refresh(&house, &lost).await.expect(StatusCode::OK);
+    assert_eq!(text(&repeated["refresh_token"]), next);
+    let person = person.with(&repeated);
+    person.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    assert!(house.notices(person.id).await.is_empty(), "no alarm");
+    let actions = house.actions().await;
+    assert!(actions.iter().all(|action| !action.contains("reused")), "{actions:?}");
+}
+
+#[tokio::test]
+async fn a_repeated_token_after_two_minutes_ends_the_session_for_both() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let next = rotated(&house, &person).await;
-    house.stores.clock.advance(time::Duration::seconds(11));
+    house.stores.clock.advance(time::Duration::minutes(2) + time::Duration::milliseconds(1));
     refresh(&house, &person.refresh_token).await.problem(401, "invalid_refresh_token");
     refresh(&house, &next).await.problem(401, "invalid_refresh_token");
     person.get(&house, "/v1/me").await.problem(401, "session_ended");
     assert!(house.actions().await.contains(&"session.refresh_reused:refused".to_owned()));
+    assert_eq!(house.notices(person.id).await, ["refresh_reused"]);
+}
+
+#[tokio::test]
+async fn a_token_whose_successor_was_used_ends_the_session_at_once() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let used = rotated(&house, &person).await;
+    let last = text(&refresh(&house, &used).await.expect(StatusCode::OK)["refresh_token"]);
+    refresh(&house, &person.refresh_token).await.problem(401, "invalid_refresh_token");
+    refresh(&house, &last).await.problem(401, "invalid_refresh_token");
+    assert_eq!(house.notices(person.id).await, ["refresh_reused"]);
+}
+
+#[tokio::test]
+async fn a_token_that_a_step_up_replaced_gets_nothing_and_ends_nothing() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let older = person.refresh_token.clone();
+    let token = rotated(&house, &person).await;
+    let stepped = person.post(&house, "/v1/auth/step-up", &json!({ "password": PASSWORD })).await;
+    let stepped = person.with(&stepped.expect(StatusCode::OK));
+    // The answer of the step-up was lost, or another tab has not heard of it.
+    house.stores.clock.advance(time::Duration::seconds(100));
+    refresh(&house, &token).await.problem(401, "invalid_refresh_token");
+    stepped.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    assert!(house.notices(person.id).await.is_empty(), "no alarm");
+    // A copy of an older one is a theft all the same.
+    refresh(&house, &older).await.problem(401, "invalid_refresh_token");
+    stepped.get(&house, "/v1/me").await.problem(401, "session_ended");
+    assert_eq!(house.notices(person.id).await, ["refresh_reused"]);
 }
 
 #[tokio::test]
@@ -262,4 +314,36 @@ async fn a_token_that_a_step_up_has_replaced_stays_dead_whatever_redis_forgets()
     second.get(&house, "/v1/me").await.problem(401, "session_ended");
     let stays = third.with(&refresh(&house, &third.refresh_token).await.expect(StatusCode::OK));
     stays.get(&house, "/v1/me").await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_logout_needs_only_possession_of_a_token() {
+    let house = House::open().await;
+    let logout = async |body: &Value| house.post("/v1/auth/logout", body).await;
+    // Without anything there is nothing to end.
+    Answer::of(house.request(Method::POST, "/v1/auth/logout")).await.expect(StatusCode::NO_CONTENT);
+    logout(&json!({ "refresh_token": "text" })).await.expect(StatusCode::NO_CONTENT);
+    let person = house.person("ada").await;
+    let other = house.elsewhere(&person).await;
+    house.stores.clock.advance(time::Duration::minutes(6));
+    person.post(&house, "/v1/auth/logout", &json!({})).await.problem(401, "token_expired");
+    let body = json!({ "refresh_token": person.refresh_token });
+    person.post(&house, "/v1/auth/logout", &body).await.expect(StatusCode::NO_CONTENT);
+    refresh(&house, &person.refresh_token).await.problem(401, "invalid_refresh_token");
+    logout(&body).await.expect(StatusCode::NO_CONTENT);
+    // A token that was used up is one of the session all the same.
+    let next = text(&refresh(&house, &other.refresh_token).await.expect(StatusCode::OK)["refresh_token"]);
+    logout(&json!({ "refresh_token": other.refresh_token })).await.expect(StatusCode::NO_CONTENT);
+    refresh(&house, &next).await.problem(401, "invalid_refresh_token");
+    let revoked = house.actions().await.iter().filter(|action| *action == "session.revoked:success").count();
+    assert_eq!(revoked, 2);
+}
+
+#[tokio::test]
+async fn a_second_logout_with_an_access_token_is_no_error() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    for _ in 0..2 {
+        person.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
+    }
 }

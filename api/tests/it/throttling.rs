@@ -168,3 +168,45 @@ async fn guesses_are_slowed_while_redis_is_away() {
     }
     house.log_in(&person.email, "a wrong guess").await.problem(429, "rate_limited");
 }
+
+#[tokio::test]
+async fn twenty_right_logins_of_one_account_at_once_all_succeed() {
+    let house = house().await;
+    let twin = house.twin().await;
+    let person = house.person("ada").await;
+    let token = device_token(&house, &person).await;
+    let login = json!({ "email": person.email, "password": PASSWORD });
+    let known = json!({ "email": person.email, "password": PASSWORD, "device_token": token });
+    for body in [&login, &known] {
+        let logins = (0..20).map(async |number| {
+            let replica = if number % 2 == 0 { &house } else { &twin };
+            try_from(replica, "203.0.113.1", body).await.status
+        });
+        let statuses = futures_util::future::join_all(logins).await;
+        assert!(statuses.iter().all(|status| *status == StatusCode::OK), "{statuses:?}");
+    }
+    // Nothing of them is left to slow down whoever comes next.
+    for _ in 0..6 {
+        guess_from(&house, "203.0.113.1", &person.email).await.problem(401, "invalid_credentials");
+    }
+}
+
+#[tokio::test]
+async fn twenty_wrong_logins_at_once_are_bounded_as_if_they_came_one_by_one() {
+    let house = house().await;
+    let twin = house.twin().await;
+    let person = house.person("ada").await;
+    let guesses = (0..20).map(async |number| {
+        let replica = if number % 2 == 0 { &house } else { &twin };
+        guess_from(replica, "203.0.113.1", &person.email).await.status
+    });
+    let begun = house.stores.clock.now();
+    let statuses = futures_util::future::join_all(guesses).await;
+    let took = house.stores.clock.now() - begun;
+    let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
+    let (looked_at, refused) = (count(StatusCode::UNAUTHORIZED), count(StatusCode::TOO_MANY_REQUESTS));
+    assert_eq!(looked_at + refused, 20, "{statuses:?}");
+    // Six, and one more after a second, two more seconds, four more: as many as one by one in that time.
+    let later = (1_u32..).take_while(|n| took >= time::Duration::seconds((1_i64 << *n) - 1)).count();
+    assert!((6..=6 + later).contains(&looked_at), "{looked_at} in {took}: {statuses:?}");
+}

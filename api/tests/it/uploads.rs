@@ -2,6 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use plinth_core::files::{Files, Limits, Resumables};
+use plinth_domain::id::BlobId;
 use plinth_testkit::{Stage, Store, until};
 use reqwest::{Method, StatusCode};
 use rstest::rstest;
@@ -352,4 +354,113 @@ async fn ada_cannot_touch(house: &House, person: &Person, path: &str) {
     person.delete(house, path).await.problem(404, "not_found");
     append(house, person, path, 0, b"x".to_vec(), &[]).await.problem(409, "upload_offset");
     append(house, person, path, 3, vec![], &[]).await.expect(StatusCode::NO_CONTENT);
+}
+
+/// An upload of which all bytes are kept and no file is made, as where its process ended in between.
+async fn whole_upload(house: &House, person: &Person) -> String {
+    let begun = try_create(house, person, &[("upload-defer-length", "1")], Some(b"all of it".to_vec())).await;
+    let path = begun.header("location").expect("a place").to_owned();
+    let whole = "UPDATE uploads SET length = position";
+    sqlx::query(whole).execute(&house.stores.db).await.expect("updates");
+    path
+}
+
+#[tokio::test]
+async fn asking_how_far_an_upload_is_changes_nothing_and_sending_nothing_more_makes_its_file() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let path = whole_upload(&house, &person).await;
+    let told = head(&house, &person, &path).await;
+    assert_eq!((told.status, told.header("upload-offset")), (StatusCode::OK, Some("9")));
+    assert_eq!((told.header("plinth-file-id"), house.count("files").await), (None, 0));
+    let made = append(&house, &person, &path, 9, Vec::new(), &[]).await;
+    let id = made.header("plinth-file-id").expect("a file").to_owned();
+    assert_eq!(content(&house, &person, &id, &[]).await.bytes, b"all of it");
+}
+
+#[tokio::test]
+async fn a_worker_makes_the_file_of_an_upload_whose_process_has_ended() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let path = whole_upload(&house, &person).await;
+    let settings = house.stage.settings().files;
+    let files = Files::new(&house.stores, Limits::of(&settings), &settings.presets);
+    let uploads = Resumables::new(&house.stores, &files);
+    let id: uuid::Uuid =
+        sqlx::query_scalar("SELECT blob_id FROM uploads").fetch_one(&house.stores.db).await.expect("one");
+    for _ in 0..2 {
+        uploads.finish_whole(BlobId(id)).await.expect("finishes");
+    }
+    let file = head(&house, &person, &path).await.header("plinth-file-id").expect("a file").to_owned();
+    assert_eq!(content(&house, &person, &file, &[]).await.bytes, b"all of it");
+    assert_eq!(house.count("files").await, 1);
+
+    // A large one asks for it before its parts are made an object.
+    let large = pattern(9 * MIB);
+    let begun =
+        try_create(&house, &person, &[("upload-length", &large.len().to_string())], Some(large)).await;
+    assert!(begun.header("plinth-file-id").is_some());
+    let asked = "jobs WHERE kind = 'files.finish_upload' AND run_at > now()";
+    assert_eq!(house.count(asked).await, 1);
+}
+
+#[tokio::test]
+async fn what_an_upload_is_going_to_take_is_reserved_before_it_comes_however_many_begin() {
+    let stage = Stage::open().await.with("PLINTH_FILES_QUOTA", "1MiB");
+    let house = House::on(stage.with("PLINTH_FILES_MAX_SIZE", "1MiB")).await;
+    let person = house.person("ada").await;
+    let length = (100 * 1024).to_string();
+    let headers = [("upload-length", length.as_str())];
+    let begins = (0..30).map(|_| try_create(&house, &person, &headers, None));
+    let answers = futures_util::future::join_all(begins).await;
+    let (begun, refused): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|answer| answer.status == StatusCode::CREATED);
+    assert_eq!(begun.len(), 10, "as many as there is room for");
+    refused.iter().for_each(|answer| drop(answer.problem(409, "quota_exceeded")));
+    assert_eq!(house.count("storage_usage WHERE reserved = 1024000 AND bytes = 0").await, 1);
+    for answer in &begun[1..] {
+        let path = answer.header("location").expect("a place");
+        person.delete(&house, path).await.expect(StatusCode::NO_CONTENT);
+    }
+    assert_eq!(house.count("storage_usage WHERE reserved = 102400 AND bytes = 0").await, 1);
+
+    // One whose length is not known reserves what comes, before it is kept.
+    let deferred = [("upload-defer-length", "1")];
+    let begun = try_create(&house, &person, &deferred, Some(pattern(900 * 1024))).await;
+    assert_eq!(begun.status, StatusCode::CREATED);
+    assert_eq!(house.count("storage_usage WHERE reserved = 1024000 AND bytes = 0").await, 1);
+    try_create(&house, &person, &deferred, Some(pattern(100 * 1024))).await.problem(409, "quota_exceeded");
+    assert_eq!(house.count("storage_usage WHERE reserved <= 1048576").await, 1);
+}
+
+#[tokio::test]
+async fn an_account_has_only_so_many_unfinished_uploads_and_each_is_in_the_audit_log() {
+    let stage = Stage::open().await.with("PLINTH_FILES_UNFINISHED_UPLOADS", "3");
+    let house = House::on(stage.with("PLINTH_FILES_DIRECT_UPLOADS", "true")).await;
+    let (person, other) = (house.person("ada").await, house.person("bob").await);
+    let direct = json!({ "filename": "b.txt", "size": 4, "sha256": "0".repeat(64) });
+    let direct = person.post(&house, "/v1/direct-uploads", &direct).await.expect(StatusCode::CREATED);
+    let begins = (0..6).map(|_| try_create(&house, &person, &[("upload-length", "4")], None));
+    let answers = futures_util::future::join_all(begins).await;
+    let (begun, refused): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|answer| answer.status == StatusCode::CREATED);
+    assert_eq!(begun.len(), 2, "three with the direct one");
+    refused.iter().for_each(|answer| drop(answer.problem(409, "too_many_unfinished_uploads")));
+    create(&house, &other, 4).await;
+    // One that becomes a file, and one that is given up, make room.
+    let path = begun[0].header("location").expect("a place");
+    append(&house, &person, path, 0, b"text".to_vec(), &[]).await.expect(StatusCode::NO_CONTENT);
+    let path = format!("/v1/direct-uploads/{}", text(&direct["upload"]["id"]));
+    person.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
+    for _ in 0..2 {
+        create(&house, &person, 4).await;
+    }
+    let of_ada = format!("actor_id = '{}'", person.id);
+    let events = async |action: &str| -> i64 {
+        let count = format!("SELECT count(*) FROM audit_events WHERE action = '{action}' AND {of_ada}");
+        sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(&house.stores.db).await.expect("counts")
+    };
+    assert_eq!(events("upload.begun").await, 5);
+    assert_eq!(events("upload.abandoned").await, 1);
+    assert_eq!(events("file.uploaded").await, 1);
 }

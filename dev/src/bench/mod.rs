@@ -56,11 +56,12 @@ const SCENARIOS: [&str; 11] = [
 
 /// A load generator comes from one address, unless it says from which: limits are counted, and never reached. No
 /// token comes of age while a scenario lasts.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 7] = [
     ("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8"),
     ("PLINTH_LIMITS_IP_PER_MINUTE", "60000000"),
     ("PLINTH_LIMITS_USER_PER_MINUTE", "60000000"),
     ("PLINTH_LIMITS_AUTH_PER_MINUTE", "60000000"),
+    ("PLINTH_LIMITS_REFRESH_PER_MINUTE", "60000000"),
     ("PLINTH_AUTH_ACCESS_TOKEN_LIFETIME", "1h"),
     ("PLINTH_LOG_FORMAT", "json"),
 ];

@@ -16,6 +16,10 @@ pub(super) async fn configuration(layout: &Layout, binaries: &Result<PathBuf>) -
     same(layout, binaries, "docs/configuration.md", &["config", "--reference"]).await
 }
 
+pub(super) async fn audit_actions(layout: &Layout, binaries: &Result<PathBuf>) -> Result<String> {
+    same(layout, binaries, "docs/audit.md", &["audit", "--reference"]).await
+}
+
 async fn same(layout: &Layout, binaries: &Result<PathBuf>, name: &str, args: &[&str]) -> Result<String> {
     let binaries = binaries.as_deref().map_err(|error| anyhow!("{error:#}"))?;
     let written = one_shot(&binaries.join("plinth-api"), args, &[], &layout.root, None).await?;

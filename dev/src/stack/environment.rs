@@ -43,6 +43,7 @@ impl Environment {
             pair("PLINTH_LIMITS_IP_PER_MINUTE", "60000"),
             pair("PLINTH_LIMITS_USER_PER_MINUTE", "60000"),
             pair("PLINTH_LIMITS_AUTH_PER_MINUTE", "6000"),
+            pair("PLINTH_LIMITS_REFRESH_PER_MINUTE", "60000"),
         ];
         if services == Services::AsGiven {
             tuning.extend(inherited(&fixed));

@@ -51,6 +51,9 @@ pub enum Error {
     Interrupted,
     #[error("rate limited")]
     RateLimited(Verdict),
+    /// The account has as many of something under way as it may; `code` says of what.
+    #[error("too many at once: {code}")]
+    TooManyAtOnce { code: &'static str, detail: String, retry_after: Duration },
     /// There is too much to do just now.
     #[error("busy")]
     Busy { retry_after: Duration },
@@ -159,21 +162,71 @@ impl From<HashFailure> for Error {
     }
 }
 
+/// The faults of an input, of which so many are listed; the rest is counted, so that no refusal grows with its request.
+#[derive(Debug, Default)]
+pub struct FaultList {
+    listed: Vec<Fault>,
+    /// As JSON.
+    bytes: usize,
+    more: usize,
+}
+
+impl FaultList {
+    /// Faults that are listed at most.
+    pub const MAX: usize = 50;
+
+    /// Bytes of their places and details, as JSON: both may have names that the client made long.
+    const MAX_BYTES: usize = 4 * 1024;
+
+    /// Adds a fault, which is made only if it is listed.
+    pub fn push(&mut self, fault: impl FnOnce() -> Fault) {
+        if self.more > 0 || self.listed.len() == Self::MAX {
+            self.more += 1;
+            return;
+        }
+        let fault = fault();
+        let escaped = |text: &str| serde_json::to_string(text).map_or(text.len(), |text| text.len());
+        self.bytes += escaped(&fault.pointer) + escaped(&fault.rejection.detail);
+        if self.bytes > Self::MAX_BYTES {
+            self.more += 1;
+        } else {
+            self.listed.push(fault);
+        }
+    }
+
+    /// The listed ones, and a last one that says how many there are beside them.
+    pub fn into_vec(mut self) -> Vec<Fault> {
+        if self.more > 0 {
+            let detail = format!("{} more parts of the request are invalid.", self.more);
+            let rejection = Rejection::new("too_many_faults", detail);
+            self.listed.push(Fault { pointer: String::new(), rejection });
+        }
+        self.listed
+    }
+}
+
 /// Parses the parts of an input and keeps every fault.
 #[derive(Debug, Default)]
-pub struct Faults(Vec<Fault>);
+pub struct Faults {
+    list: FaultList,
+    has_any: bool,
+}
 
 impl Faults {
     /// Keeps the rejection of the part at `pointer`, if it is one.
     pub fn keep<T>(&mut self, pointer: &str, parsed: std::result::Result<T, Rejection>) -> Option<T> {
-        parsed.map_err(|rejection| self.0.push(Fault { pointer: pointer.to_owned(), rejection })).ok()
+        let keep = |rejection| {
+            self.has_any = true;
+            self.list.push(|| Fault { pointer: pointer.to_owned(), rejection });
+        };
+        parsed.map_err(keep).ok()
     }
 
     /// The whole input if all of its parts parsed, all faults otherwise.
     pub fn into_result<T>(self, whole: Option<T>) -> Result<T, Error> {
         match whole {
-            Some(whole) if self.0.is_empty() => Ok(whole),
-            _ => Err(Error::Invalid(self.0)),
+            Some(whole) if !self.has_any => Ok(whole),
+            _ => Err(Error::Invalid(self.list.into_vec())),
         }
     }
 }

@@ -12,6 +12,7 @@ use plinth_platform::internal::Readiness;
 use plinth_platform::redis::Redis;
 use plinth_platform::settings::{S3Settings, ServerSideEncryption, Settings};
 
+use crate::audit::AnonymousRefusals;
 use crate::{Error, Result};
 
 /// PostgreSQL, Redis, S3, the keys of what is in it, what scans it, and the clock.
@@ -25,6 +26,8 @@ pub struct Stores {
     pub clock: Clock,
     /// How long a mail is sent again.
     pub mails_retried_for: Duration,
+    /// Bounds what unknown callers add to the audit log.
+    pub refusals: AnonymousRefusals,
 }
 
 impl Stores {
@@ -39,6 +42,7 @@ impl Stores {
             antivirus: Antivirus::new(&settings.clamav),
             clock: Clock::default(),
             mails_retried_for: settings.smtp.retry_for.0,
+            refusals: AnonymousRefusals::default(),
         })
     }
 

@@ -1,5 +1,7 @@
 //! One change: its rows, its audit events and its jobs in one transaction, committed in one visible place.
 
+use std::time::Duration;
+
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::id::{ApiKeyId, JobId, SessionId, UserId};
 use plinth_domain::job::{JobPayload, Queue};
@@ -20,6 +22,17 @@ pub struct Unit {
     at: OffsetDateTime,
     pushes: Vec<Note>,
     doubt: Doubt,
+    audit: Audit,
+}
+
+/// What the audit log knows of this change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Audit {
+    /// Nothing yet.
+    Missing,
+    Written,
+    /// Nothing, for this reason.
+    Exempt(&'static str),
 }
 
 /// What this change has told Redis of the copies that it makes stale.
@@ -40,7 +53,19 @@ impl Unit {
             at: stores.clock.now(),
             pushes: Vec::new(),
             doubt: Doubt { nonce: unique_name(), raised: Vec::new(), missed: Vec::new() },
+            audit: Audit::Missing,
         })
+    }
+
+    /// Opens a change that needs no audit event, for this reason: the state that users can see stays as it is, or the
+    /// event is written by the change that this one prepares.
+    pub async fn begin_exempt(stores: &Stores, origin: &Origin, reason: &'static str) -> Result<Self> {
+        Ok(Self::begin(stores, origin).await?.exempt(reason))
+    }
+
+    /// The same for a change that is open already.
+    pub(crate) fn exempt(self, reason: &'static str) -> Self {
+        Self { audit: Audit::Exempt(reason), ..self }
     }
 
     /// The moment of this change: every row and event of it carries the same.
@@ -68,16 +93,32 @@ impl Unit {
         self.audit_with(action, target, outcome, serde_json::json!({})).await
     }
 
-    /// Writes an event with details, which hold no secret and no more personal data than needed.
+    /// Writes an event with details, which hold no secret and no more personal data than needed. Of refusals of callers
+    /// who are not known, so many are written for each address.
     pub async fn audit_with(
         &mut self,
         action: Action,
         target: Target,
         outcome: Outcome,
-        details: serde_json::Value,
+        mut details: serde_json::Value,
     ) -> Result<()> {
+        if outcome == Outcome::Refused
+            && self.origin.is_anonymous()
+            && let Some(ip) = self.origin.ip
+        {
+            match self.stores.refusals.admit(ip, self.at) {
+                None => {
+                    // It is counted, and the next one that is written says how many there were.
+                    self.audit = Audit::Written;
+                    return Ok(());
+                }
+                Some(0) => {}
+                Some(unlisted) => details["unlisted"] = unlisted.into(),
+            }
+        }
         let event = audit::NewEvent { action, target, outcome, details, at: self.at };
         audit::repository::insert(&mut self.transaction, &self.origin, &event).await?;
+        self.audit = Audit::Written;
         Ok(())
     }
 
@@ -88,6 +129,15 @@ impl Unit {
         let note = jobs::repository::insert(&mut self.transaction, job, new).await?;
         self.pushes.push(note);
         Ok(note.job)
+    }
+
+    /// Asks for a job that is due after this time. Redis is not told: the dispatcher finds it when it is due.
+    pub(crate) async fn enqueue_later<J: JobPayload>(&mut self, job: &J, delay: Duration) -> Result<()> {
+        let traceparent = self.traceparent();
+        let new = self.new_job::<J>(traceparent.as_deref());
+        let new = NewJob { delay, deadline: new.deadline + delay, ..new };
+        jobs::repository::insert(&mut self.transaction, job, new).await?;
+        Ok(())
     }
 
     /// Asks for a job that somebody else than the actor may watch.
@@ -122,7 +172,8 @@ impl Unit {
             Queue::Email => self.stores.mails_retried_for,
             Queue::Files | Queue::Notifications | Queue::Cleanup => J::DEADLINE,
         };
-        NewJob { at: self.at, deadline, traceparent, user: self.origin.actor }
+        let delay = Duration::ZERO;
+        NewJob { at: self.at, deadline, traceparent, user: self.origin.actor, delay }
     }
 
     /// The account, or what it may do, changes: its hot copy is not to be trusted.
@@ -164,8 +215,27 @@ impl Unit {
         }
     }
 
+    /// Commits if an event was written. Otherwise the change found nothing to do, and nothing of it is kept.
+    pub async fn commit_if_audited(self) -> Result<()> {
+        match self.audit {
+            Audit::Missing => Ok(()),
+            Audit::Written | Audit::Exempt(_) => self.commit().await,
+        }
+    }
+
     /// Makes it all happen, then tells Redis: which copies are stale and which jobs are due.
+    ///
+    /// A change by a user has an audit event, or was opened by [`Unit::begin_exempt`]; builds for development stop
+    /// otherwise.
     pub async fn commit(mut self) -> Result<()> {
+        debug_assert!(
+            self.audit != Audit::Missing || self.origin.is_system(),
+            "a change by a user is committed without an audit event: write one, drop a unit that changed nothing, or \
+             open it by Unit::begin_exempt"
+        );
+        if let Audit::Exempt(reason) = self.audit {
+            tracing::trace!(reason, "a change without an audit event");
+        }
         if !self.doubt.missed.is_empty() {
             hot::repository::note(&mut self.transaction, &self.doubt.missed, self.at).await?;
         }

@@ -13,10 +13,17 @@ pub struct Limit {
 impl Limit {
     /// So many requests a minute, a sixth of them at once. `None` where `count` is 0: no limit.
     pub fn per_minute(count: u32) -> Option<Self> {
-        (count > 0).then(|| Self {
-            burst: count.div_ceil(6).max(1),
-            interval_ms: (60_000 / u64::from(count)).max(1),
-        })
+        Self::with_burst(count, count.div_ceil(6))
+    }
+
+    /// So many requests a minute, half of them at once: for requests that honest clients send in bursts.
+    pub fn per_minute_in_bursts(count: u32) -> Option<Self> {
+        Self::with_burst(count, count.div_ceil(2))
+    }
+
+    fn with_burst(count: u32, burst: u32) -> Option<Self> {
+        let interval_ms = 60_000_u64.checked_div(u64::from(count))?.max(1);
+        Some(Self { burst: burst.max(1), interval_ms })
     }
 }
 

@@ -288,6 +288,21 @@ impl JobPayload for VerifyDirectUpload {
     const MAX_ATTEMPTS: i16 = 20;
 }
 
+/// Make the file of a resumable upload that has all of its bytes, unless the request that brought the last of them has
+/// made it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FinishUpload {
+    /// That of the blob.
+    pub upload: BlobId,
+}
+
+impl JobPayload for FinishUpload {
+    const KIND: &'static str = "files.finish_upload";
+    const QUEUE: Queue = Queue::Files;
+    const VERSION: i16 = 1;
+    const MAX_ATTEMPTS: i16 = 20;
+}
+
 /// Remove the objects of bytes that no file has any more from S3, then their row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PurgeBlob {

@@ -18,6 +18,7 @@ pub mod job_state;
 pub mod media_type;
 pub mod notice;
 pub mod notification;
+pub mod one_time_code;
 pub mod password;
 pub mod periodic;
 pub mod permission;

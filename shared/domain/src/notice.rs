@@ -25,6 +25,12 @@ pub enum SecurityNotice {
     EmailChanged {
         old_email: String,
     },
+    /// The account has its old address again, and only a mailed link lets its owner in.
+    EmailChangeUndone,
+    /// Changes of the address can no longer be undone.
+    EmailUndoWaived,
+    /// An administrator has taken the account back for its owner.
+    AccountReset,
     /// So many logins have failed.
     LoginsFailed {
         failures: u32,
@@ -46,6 +52,10 @@ pub enum SecurityNotice {
     ApiKeyCreated {
         name: String,
     },
+    /// The account is deleted when its grace period is over.
+    DeletionScheduled,
+    /// The deletion of the account was taken back.
+    AccountRestored,
     /// Goes to the address that the account had.
     AccountDeleted {
         email: String,
@@ -61,6 +71,9 @@ impl SecurityNotice {
             Self::PasswordReset => "password_reset",
             Self::PasswordRemoved => "password_removed",
             Self::EmailChanged { .. } => "email_changed",
+            Self::EmailChangeUndone => "email_change_undone",
+            Self::EmailUndoWaived => "email_undo_waived",
+            Self::AccountReset => "account_reset",
             Self::LoginsFailed { .. } => "logins_failed",
             Self::RefreshReused => "refresh_reused",
             Self::FactorAdded { .. } => "factor_added",
@@ -68,6 +81,8 @@ impl SecurityNotice {
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",
             Self::FactorsReset => "factors_reset",
             Self::ApiKeyCreated { .. } => "api_key_created",
+            Self::DeletionScheduled => "deletion_scheduled",
+            Self::AccountRestored => "account_restored",
             Self::AccountDeleted { .. } => "account_deleted",
         }
     }

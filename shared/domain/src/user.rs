@@ -11,6 +11,8 @@ use crate::id::UserId;
 pub enum UserStatus {
     Active,
     Suspended,
+    /// Deleted with a grace period: it may not act, and its owner can restore it.
+    Deleting,
     /// Gone for good; the row has nothing personal any more.
     Deleted,
 }
@@ -20,6 +22,7 @@ impl UserStatus {
         match self {
             Self::Active => "active",
             Self::Suspended => "suspended",
+            Self::Deleting => "deleting",
             Self::Deleted => "deleted",
         }
     }
@@ -28,6 +31,7 @@ impl UserStatus {
         match text {
             "active" => Some(Self::Active),
             "suspended" => Some(Self::Suspended),
+            "deleting" => Some(Self::Deleting),
             "deleted" => Some(Self::Deleted),
             _ => None,
         }
@@ -48,4 +52,7 @@ pub struct User {
     /// Whether there is a second factor that a login would ask for.
     pub has_second_factor: bool,
     pub created_at: OffsetDateTime,
+    /// When the account is deleted for good: of one that is deleting, and of a suspended one that was deleted.
+    #[serde(default)]
+    pub deletion_due_at: Option<OffsetDateTime>,
 }

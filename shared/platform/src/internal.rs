@@ -7,15 +7,23 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join, join_all};
 use poem::http::StatusCode;
-use poem::listener::{Acceptor as _, Listener as _, TcpAcceptor, TcpListener};
 use poem::web::{Data, Json};
-use poem::{EndpointExt as _, IntoResponse, Route, Server, get, handler};
+use poem::{EndpointExt as _, IntoResponse, Route, get, handler};
 use serde::Serialize;
 
+use crate::server::{self, Plain, ServerLimits};
 use crate::telemetry::metrics;
 
 /// A dependency that does not answer within this time counts as failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+const LIMITS: ServerLimits = ServerLimits {
+    connections: 64,
+    head: Duration::from_secs(5),
+    idle: Duration::from_secs(75),
+    stall: Duration::from_secs(15),
+    drain: Duration::from_secs(1),
+};
 
 type Ask = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
@@ -144,14 +152,6 @@ fn metrics_page() -> impl IntoResponse {
     metrics::page().with_content_type("text/plain; version=0.0.4; charset=utf-8")
 }
 
-/// Takes a port; the error names it.
-pub async fn listen(bind: std::net::SocketAddr) -> std::io::Result<TcpAcceptor> {
-    TcpListener::bind(bind)
-        .into_acceptor()
-        .await
-        .map_err(|error| std::io::Error::new(error.kind(), format!("{bind} cannot be listened on: {error}")))
-}
-
 /// Serves the internal port until `stop` ends.
 pub async fn serve(
     bind: std::net::SocketAddr,
@@ -163,10 +163,9 @@ pub async fn serve(
         .at("/readyz", get(readyz))
         .at("/metrics", get(metrics_page))
         .data(readiness);
-    let acceptor = listen(bind).await?;
-    let address = acceptor.local_addr();
-    tracing::info!(address = %address.first().map(ToString::to_string).unwrap_or_default(), "serving the internal port");
-    Server::new_with_acceptor(acceptor)
-        .run_with_graceful_shutdown(routes, stop, Some(Duration::from_secs(1)))
-        .await
+    let listener = server::listen(bind).await?;
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "serving the internal port");
+    server::serve(listener, Plain, routes, LIMITS, stop).await;
+    Ok(())
 }

@@ -11,6 +11,7 @@ pub mod database;
 pub mod internal;
 pub mod mailer;
 pub mod redis;
+pub mod server;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;

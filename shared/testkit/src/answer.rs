@@ -3,6 +3,8 @@
 use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// An answer, read to its end.
 #[derive(Debug)]
@@ -22,7 +24,11 @@ impl Answer {
     pub async fn try_of(request: RequestBuilder) -> reqwest::Result<Self> {
         let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        Ok(Self { status, headers, bytes: response.bytes().await?.to_vec() })
+        let answer = Self { status, headers, bytes: response.bytes().await?.to_vec() };
+        if answer.header("content-type").is_some_and(|kind| kind.contains("json")) {
+            times_are_utc(&answer.json());
+        }
+        Ok(answer)
     }
 
     pub fn json(&self) -> Value {
@@ -68,6 +74,19 @@ impl Answer {
             .collect();
         faults.sort();
         faults
+    }
+}
+
+/// Every time in an answer of the API is in UTC, and says so by `Z`.
+fn times_are_utc(value: &Value) {
+    match value {
+        Value::String(text) => {
+            let is_time = OffsetDateTime::parse(text, &Rfc3339).is_ok();
+            assert!(!is_time || text.ends_with('Z'), "the time {text} is not in UTC");
+        }
+        Value::Array(items) => items.iter().for_each(times_are_utc),
+        Value::Object(members) => members.values().for_each(times_are_utc),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -18,7 +18,7 @@ pub use answer::{Answer, text};
 pub use clamd_server::ClamdServer;
 pub use mailbox::{Mail, Mailbox};
 pub use postgres_server::PostgresServer;
-pub use process::Process;
+pub use process::{Process, free_address};
 pub use redis_server::RedisServer;
 pub use services::Services;
 pub use stage::{Stage, Store};

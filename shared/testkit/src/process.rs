@@ -32,6 +32,17 @@ impl Process {
         Self::start("plinth-api", &["serve"], stage, &binds, &public, &internal).await
     }
 
+    /// The same that has no more than so many file descriptors.
+    pub async fn api_with_descriptors(stage: &Stage, descriptors: u32) -> Self {
+        let (public, internal) = (free_address(), free_address());
+        let binds = [("PLINTH_API_BIND", public.as_str()), ("PLINTH_API_INTERNAL_BIND", &internal)];
+        let mut command = Self::command("/bin/sh", stage);
+        let program = Services::get().binaries.join("plinth-api");
+        command.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" serve")]).arg(program);
+        command.envs(binds);
+        Self::spawn("plinth-api", command, &public, &internal).await
+    }
+
     /// `plinth-worker run`, ready.
     pub async fn worker(stage: &Stage) -> Self {
         Self::worker_with(stage, &[]).await
@@ -53,8 +64,13 @@ impl Process {
         public: &str,
         internal: &str,
     ) -> Self {
-        let child = Self::command(program, stage).args(arguments).envs(binds.iter().copied()).spawn();
-        let mut child = child.expect("the binary starts");
+        let mut command = Self::command(program, stage);
+        command.args(arguments).envs(binds.iter().copied());
+        Self::spawn(program, command, public, internal).await
+    }
+
+    async fn spawn(program: &str, mut command: Command, public: &str, internal: &str) -> Self {
+        let mut child = command.spawn().expect("the binary starts");
         let (url, internal_url) = (format!("http://{public}"), format!("http://{internal}"));
         let ready = format!("{internal_url}/readyz");
         let what = format!("{program} is ready");
@@ -77,6 +93,15 @@ impl Process {
             .expect("it is ours");
         let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
         ended.expect("it ends in time").expect("it can be waited for")
+    }
+
+    /// The largest memory that was resident, in MiB.
+    pub fn peak_memory(&self) -> u64 {
+        let pid = self.child.id().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it can be read");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux has it");
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kib / 1024
     }
 
     /// The page of its metrics.
@@ -121,7 +146,7 @@ impl Process {
 
 /// An address that is free now; whoever needs it binds it at once. Its port is below those that the system gives to
 /// outgoing connections, so that none of these takes it meanwhile, and drawn, so that two tests seldom draw the same.
-pub(crate) fn free_address() -> String {
+pub fn free_address() -> String {
     // Two draws before either is listened on may be the same.
     static DRAWN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {

@@ -48,6 +48,7 @@ impl Stage {
             ("PLINTH_LIMITS_USER_PER_MINUTE", "0"),
             ("PLINTH_LIMITS_API_KEY_PER_MINUTE", "0"),
             ("PLINTH_LIMITS_AUTH_PER_MINUTE", "0"),
+            ("PLINTH_LIMITS_REFRESH_PER_MINUTE", "0"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         Self { variables, _database: database }
@@ -79,9 +80,12 @@ impl Stage {
 
     /// Switches every rate limit on; tests run without any unless they are about them.
     pub fn set_limits(&mut self, per_minute: &str) {
-        for name in
-            ["PLINTH_LIMITS_IP_PER_MINUTE", "PLINTH_LIMITS_USER_PER_MINUTE", "PLINTH_LIMITS_AUTH_PER_MINUTE"]
-        {
+        for name in [
+            "PLINTH_LIMITS_IP_PER_MINUTE",
+            "PLINTH_LIMITS_USER_PER_MINUTE",
+            "PLINTH_LIMITS_AUTH_PER_MINUTE",
+            "PLINTH_LIMITS_REFRESH_PER_MINUTE",
+        ] {
             self.set(name, per_minute);
         }
     }

@@ -24,6 +24,11 @@ impl Door {
         Self { url: api.url.clone(), client: client.expect("a client") }
     }
 
+    /// By another way and with a client of its own.
+    pub(crate) fn at(url: &str, client: Client) -> Self {
+        Self { url: url.to_owned(), client }
+    }
+
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }

@@ -4,7 +4,7 @@ use plinth_testkit::{Mail, Mailbox, Process, Stage, until};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::house::{Answer, Door, PASSWORD, count, fresh_email, until_none};
+use crate::house::{Answer, Door, count, fresh_email, until_none};
 
 const UNDONE: &str = "SELECT count(*) FROM jobs WHERE state <> 'done'";
 
@@ -106,17 +106,20 @@ async fn a_changed_address_is_proved_told_and_taken_back() {
     let notice = mail_about(&person.email, "Your address was changed").await;
     assert!(links_to(&notice, "/undo-email-change"), "{notice:?}");
     let undone = door.post("/v1/auth/email/undo", &json!({ "token": notice.token() })).await;
-    undone.expect(StatusCode::NO_CONTENT);
+    undone.expect(StatusCode::OK);
     person.get("/v1/me").await.problem(401, "session_ended");
+    mail_about(&person.email, "Your address was taken back").await;
     let mail = mail_about(&person.email, "Choose another password").await;
-    let reset = json!({ "token": mail.token(), "password": PASSWORD });
+    let password = "quite another battery";
+    let reset = json!({ "token": mail.token(), "password": password });
     door.post("/v1/auth/password/reset", &reset).await.expect(StatusCode::OK);
-    door.log_in(&person.email).await;
+    let login = json!({ "email": person.email, "password": password });
+    door.post("/v1/auth/login", &login).await.expect(StatusCode::OK);
 }
 
 #[tokio::test]
 async fn a_deleted_account_is_told_and_its_files_go() {
-    let stage = Stage::open().await;
+    let stage = Stage::open().await.with("PLINTH_AUTH_DELETION_GRACE", "0s");
     let (api, _worker) = (Process::api(&stage).await, Process::worker(&stage).await);
     let (door, stores) = (Door::of(&api), stage.stores());
     let person = door.person().await;

@@ -1,5 +1,6 @@
 //! The two binaries as processes, from outside: the journey, faults, traces, the generated client, the start.
 
+mod balancer;
 mod browser;
 mod faults;
 mod house;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use minijinja::context;
 use plinth_core::auth::NoticeMail;
+use plinth_core::second_factors::RemainingFactor;
 use plinth_domain::id::JobId;
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::{FactorKind, SecurityNotice};
@@ -16,6 +17,7 @@ use super::{Post, Product, asked, compose};
 use crate::attempt::Attempt;
 use crate::outcome::{Done, Failure};
 
+const DAY: &[BorrowedFormatItem<'_>] = format_description!("[day padding:none] [month repr:long] [year]");
 const MOMENT: &[BorrowedFormatItem<'_>] =
     format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute]");
 
@@ -34,9 +36,16 @@ pub async fn send(post: Arc<Post>, job: SendSecurityNotice, attempt: Attempt) ->
 fn write(product: &Product, job: JobId, notice: &SecurityNotice, due: &NoticeMail) -> Result<Mail, Failure> {
     let (title, what) = told(notice, &product.name);
     let way_out = WayOut::of(notice, due, product);
+    let mut paragraphs = vec![what];
+    paragraphs.extend(due.remaining_factors.as_deref().map(remaining).transpose()?);
+    if let (SecurityNotice::DeletionScheduled, Some(due_at)) = (notice, due.deletion_due_at) {
+        let due_at = due_at.format(MOMENT).map_err(Failure::permanent)?;
+        paragraphs.push(format!("It goes for good on {due_at} (UTC). Until then, log in to restore it."));
+    }
+    paragraphs.push(way_out.advice);
     let values = context! {
         title,
-        paragraphs => [what, way_out.advice],
+        paragraphs => paragraphs,
         action => way_out.action,
         link => way_out.link,
         display_name => due.display_name.as_deref(),
@@ -44,6 +53,32 @@ fn write(product: &Product, job: JobId, notice: &SecurityNotice, due: &NoticeMai
         happened_at => job.minted_at().format(MOMENT).map_err(Failure::permanent)?,
     };
     compose("notice", job, &due.to, title, &values).map_err(Failure::permanent)
+}
+
+/// Which second factors the account has after its recovery.
+fn remaining(factors: &[RemainingFactor]) -> Result<String, Failure> {
+    if factors.is_empty() {
+        return Ok("The account has no second factor.".to_owned());
+    }
+    let mut listed = Vec::new();
+    for factor in factors {
+        let kind = match factor.kind {
+            FactorKind::Totp => "authenticator app",
+            FactorKind::Passkey => "passkey",
+            FactorKind::RecoveryCodes => "recovery codes",
+        };
+        let added_at = factor.added_at.format(DAY).map_err(Failure::permanent)?;
+        let name = factor.name.as_deref().filter(|name| is_plain(name));
+        let name = name.map(|name| format!(" \u{201c}{name}\u{201d}")).unwrap_or_default();
+        let state = if factor.is_suspended { ", not usable until you log in with an older one" } else { "" };
+        listed.push(format!("{kind}{name} (added {added_at}{state})"));
+    }
+    Ok(format!("The account has these second factors: {}. Remove any that is not yours.", listed.join(", ")))
+}
+
+/// Whether a mail program makes no link of the name: an intruder may have chosen it.
+fn is_plain(name: &str) -> bool {
+    !name.contains(['.', ':', '/', '@'])
 }
 
 /// What happened: in a line, and in a paragraph.
@@ -73,6 +108,20 @@ fn told(notice: &SecurityNotice, product: &str) -> (&'static str, String) {
         SecurityNotice::EmailChanged { .. } => (
             "Your address was changed",
             "your account has another address now. Mails about it no longer come to this one.",
+        ),
+        SecurityNotice::EmailChangeUndone => (
+            "Your address was taken back",
+            "your account has this address again. All sessions have ended, and so have all API keys. The password no \
+             longer works: choose another one by the link in the mail that we sent with this one.",
+        ),
+        SecurityNotice::EmailUndoWaived => (
+            "Your change of address is final",
+            "earlier addresses of your account can no longer take it back.",
+        ),
+        SecurityNotice::AccountReset => (
+            "Your account was reset",
+            "an administrator has reset your account. All sessions, API keys and second factors have ended. The \
+             password no longer works: choose another one by the link in the mail that we sent with this one.",
         ),
         SecurityNotice::LoginsFailed { failures } => {
             let what = format!(
@@ -120,6 +169,14 @@ fn told(notice: &SecurityNotice, product: &str) -> (&'static str, String) {
                 format!("an API key with the name \u{201c}{name}\u{201d} was created for your account.");
             return ("An API key was created", what);
         }
+        SecurityNotice::DeletionScheduled => (
+            "Your account will be deleted",
+            "your account was deleted. Its sessions, API keys and share links have ended, and its files cannot be read.",
+        ),
+        SecurityNotice::AccountRestored => (
+            "Your account was restored",
+            "the deletion of your account was taken back. API keys and share links from before stay ended.",
+        ),
         SecurityNotice::AccountDeleted { .. } => (
             "Your account was deleted",
             "your account was deleted, with its sessions, API keys and files. This is the last mail about it.",
@@ -181,7 +238,13 @@ mod tests {
     use super::*;
 
     fn written(notice: &SecurityNotice, undo: Option<(OpaqueToken, Duration)>) -> Mail {
-        let due = NoticeMail { to: "ada@example.org".to_owned(), display_name: Some("Ada".to_owned()), undo };
+        let due = NoticeMail {
+            to: "ada@example.org".to_owned(),
+            display_name: Some("Ada".to_owned()),
+            undo,
+            remaining_factors: None,
+            deletion_due_at: Some(time::macros::datetime!(2026-12-31 12:00 UTC)),
+        };
         write(&specimens::product(), specimens::job(), notice, &due).expect("every name is given")
     }
 
@@ -198,6 +261,11 @@ mod tests {
             SecurityNotice::RefreshReused,
             SecurityNotice::RecoveryCodeUsed { left: 3 },
             SecurityNotice::FactorsReset,
+            SecurityNotice::EmailChangeUndone,
+            SecurityNotice::EmailUndoWaived,
+            SecurityNotice::AccountReset,
+            SecurityNotice::DeletionScheduled,
+            SecurityNotice::AccountRestored,
             SecurityNotice::ApiKeyCreated { name },
         ];
         let factors = kinds
@@ -216,8 +284,47 @@ mod tests {
         subjects.sort();
         subjects.dedup();
         assert_eq!(subjects.len(), all, "each has a subject of its own");
+        let scheduled = written(&SecurityNotice::DeletionScheduled, None);
+        assert!(scheduled.text.contains("on 31 December 2026, 12:00 (UTC)"), "{}", scheduled.text);
         let deleted = written(&SecurityNotice::AccountDeleted { email }, None);
         specimens::assert_link(&deleted, "https://plinth.example/register");
+    }
+
+    #[test]
+    fn a_recovery_lists_the_factors_that_remain() {
+        let added_at = time::macros::datetime!(2026-11-24 12:00 UTC);
+        let factor = |kind, name: Option<&str>, is_suspended| RemainingFactor {
+            kind,
+            name: name.map(str::to_owned),
+            added_at,
+            is_suspended,
+        };
+        let due = NoticeMail {
+            to: "ada@example.org".to_owned(),
+            display_name: None,
+            undo: None,
+            remaining_factors: Some(vec![
+                factor(FactorKind::Totp, Some("Phone"), false),
+                factor(FactorKind::Passkey, Some("https://evil.example/"), true),
+                factor(FactorKind::RecoveryCodes, None, false),
+            ]),
+            deletion_due_at: None,
+        };
+        let write = |due: &NoticeMail| {
+            let notice = SecurityNotice::PasswordReset;
+            write(&specimens::product(), specimens::job(), &notice, due).expect("every name is given").text
+        };
+        let text = write(&due);
+        assert!(
+            text.contains(
+                "authenticator app \u{201c}Phone\u{201d} (added 24 November 2026), passkey (added 24 November 2026, \
+                 not usable until you log in with an older one), recovery codes (added 24 November 2026)."
+            ),
+            "{text}"
+        );
+        assert!(!text.contains("evil"), "{text}");
+        let none = write(&NoticeMail { remaining_factors: Some(Vec::new()), ..due });
+        assert!(none.contains("no second factor"), "{none}");
     }
 
     #[test]

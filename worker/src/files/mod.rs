@@ -2,6 +2,7 @@
 
 pub mod command;
 mod darkroom;
+pub mod finish;
 pub mod purge;
 pub mod regeneration;
 pub mod scan;

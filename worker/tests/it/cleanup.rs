@@ -40,6 +40,12 @@ const CASES: &[Case] = &[
         kept: HOUR / 2,
     },
     Case {
+        kind: Kind::EmailUndos,
+        row: "email_undos (user_id, email_key, changed_at, expires_at) SELECT who, id::text, at, at FROM given",
+        over: 2 * HOUR,
+        kept: HOUR / 2,
+    },
+    Case {
         kind: Kind::RevokedTokens,
         row: "revoked_tokens (id, expires_at) SELECT id, at FROM given",
         over: 2 * HOUR,
@@ -191,6 +197,9 @@ impl House {
             self.insert(case.row, case.kept).await;
         }
         self.insert("stale_copies (key, changed_at) SELECT id, at FROM given", DAY).await;
+        let deleted = "users (id, email, email_key, status, deletion_due_at, created_at, updated_at)
+                       SELECT id, id::text, id::text, 'deleting', at, at, at FROM given";
+        self.insert(deleted, HOUR).await;
     }
 
     async fn run(&self, request: &Request) -> Report {
@@ -207,6 +216,7 @@ impl House {
         for table in [
             "sessions",
             "one_time_tokens",
+            "email_undos",
             "revoked_tokens",
             "api_keys",
             "share_links",
@@ -216,7 +226,7 @@ impl House {
             "files WHERE name <> 'shared'",
             "blobs WHERE state <> 'stored'",
             "notifications",
-            "jobs",
+            "jobs WHERE kind = 'x'",
             "stale_copies",
             "registrations",
         ] {
@@ -302,15 +312,16 @@ async fn of_every_kind_what_is_over_goes_and_what_is_not_stays() {
     let report = house.run(&Request::default()).await;
     assert_eq!(report.removed, one_of_each(), "{report:?}");
     assert!(!report.stopped && report.failed.is_empty(), "{report:?}");
-    assert_eq!(house.rows().await, before - 15);
+    assert_eq!(house.rows().await, before - 17);
     let again = house.run(&Request::default()).await;
     assert!(again.removed.values().all(|removed| *removed == 0), "{again:?}");
     // What stays goes when its time has come: it was the younger one of each that stayed.
     house.stores.clock.advance(time::Duration::days(3));
     let later = house.run(&Request::default()).await;
     let mut expected = one_of_each();
-    // Notes of stale copies do not wait for their time.
+    // Notes of stale copies do not wait for their time, nor do accounts whose grace period is over.
     expected.insert(Kind::StaleCopies, 0);
+    expected.insert(Kind::DeletedAccounts, 0);
     assert_eq!(later.removed, expected);
     assert_eq!(house.rows().await, 0);
 }
@@ -326,8 +337,8 @@ async fn a_dry_run_counts_and_changes_nothing() {
     assert!(report.dry_run);
     assert_eq!((house.rows().await, house.count(events).await), (before, 0));
     house.run(&Request::default()).await;
-    // The clean-up, and the file that it removed from the trash.
-    assert_eq!((house.rows().await, house.count(events).await), (before - 15, 2));
+    // The clean-up, the file that it removed from the trash, and the account.
+    assert_eq!((house.rows().await, house.count(events).await), (before - 17, 3));
 }
 
 #[tokio::test]
@@ -339,7 +350,7 @@ async fn only_what_is_named_is_removed() {
         let report = house.run(&only(case.kind)).await;
         assert_eq!(report.removed, BTreeMap::from([(case.kind, 1)]), "{report:?}");
     }
-    assert_eq!(house.rows().await, before - 14);
+    assert_eq!(house.rows().await, before - 16);
 }
 
 #[tokio::test]

@@ -44,7 +44,8 @@ async fn upload(stage: &Stage, stores: &Stores, bytes: Vec<u8>) {
         .expect("inserts");
     let files = Files::new(stores, Limits::of(&settings.files), &settings.files.presets);
     let (name, origin) = (FileName::parse("a.jpg").expect("a name"), Origin::system());
-    let mut upload = files.upload(&origin, owner, &name).await.expect("begins");
+    let slot = files.upload_slot(owner).expect("a slot is free");
+    let mut upload = files.upload(&origin, &slot, &name).await.expect("begins");
     upload.write(bytes.into()).await.expect("writes");
     upload.store().await.expect("is stored");
     Upload::finish_all(vec![upload], &origin).await.expect("becomes a file");

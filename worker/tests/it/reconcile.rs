@@ -55,7 +55,8 @@ impl House {
     async fn upload(&self, bytes: Vec<u8>) -> File {
         let name = FileName::parse("a.bin").expect("a name");
         let origin = Origin::system();
-        let mut upload = self.files.upload(&origin, self.owner, &name).await.expect("begins");
+        let slot = self.files.upload_slot(self.owner).expect("a slot is free");
+        let mut upload = self.files.upload(&origin, &slot, &name).await.expect("begins");
         upload.write(bytes.into()).await.expect("writes");
         upload.store().await.expect("is stored");
         let made = Upload::finish_all(vec![upload], &origin).await.expect("becomes a file");

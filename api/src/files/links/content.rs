@@ -1,13 +1,14 @@
 //! GET and HEAD /v1/links/{token}/content
 
-use plinth_core::files::ShareLinks;
+use plinth_core::files::{DownloadTickets, ShareLinks};
 use plinth_domain::audit::Origin;
 use poem::Request;
 use poem_openapi::OpenApi;
-use poem_openapi::param::{Path, Query};
+use poem_openapi::param::{Header, Path, Query};
 
 use super::super::content_host::ContentHost;
 use super::super::serve::{Gives, Served, serve};
+use super::resume;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::origin::RequestOrigin;
@@ -25,19 +26,23 @@ impl SharedContents {
         &self,
         origin: &Origin,
         token: &str,
-        ticket: Option<&str>,
+        (password, resume): (Option<&str>, Option<&str>),
         request: &Request,
     ) -> Result<Served> {
         if let Some(served) = self.host.of_link(request) {
             return Ok(served);
         }
-        let shared = self.links.content(origin, token, ticket).await?;
+        let resume = resume.or_else(|| resume::from_cookie(request.headers()));
+        let shared = self.links.content(token, DownloadTickets { password, resume }).await?;
         // Its first bytes are there before it counts: no fault of the store uses a link up.
-        let served = serve(self.links.files(), shared.content.clone(), request).await?;
-        match served.gives {
-            Gives::Nothing => {}
+        let mut served = serve(self.links.files(), shared.content.clone(), request).await?;
+        let counted = match served.gives {
+            Gives::Nothing => None,
             Gives::Beginning => self.links.count(origin, &shared, true).await?,
             Gives::Rest => self.links.count(origin, &shared, false).await?,
+        };
+        if let Some(ticket) = counted {
+            resume::give(served.headers_mut(), &ticket, request.uri().path());
         }
         Ok(served)
     }
@@ -52,8 +57,10 @@ impl ReadSharedContent {
     /// Download what a link shares
     ///
     /// Takes Range, If-Range, If-None-Match and If-Modified-Since as the owner's download does. What gives bytes counts as
-    /// a download, except where a client goes on, within a day, with one that it has begun: with ranges that leave out
-    /// the first byte.
+    /// a download, and the answer has a ticket to resume it: in the header `Plinth-Resume-Ticket`, and in a cookie for this
+    /// path. A client that presents the ticket within a day, in the same header or in the cookie, gets ranges that leave
+    /// out the first byte without being counted again, also when the link is used up. A ticket is good for the link and
+    /// the bytes that it was given for.
     #[oai(path = "/links/:token/content", method = "get", operation_id = "readSharedContent")]
     async fn read(
         &self,
@@ -62,8 +69,12 @@ impl ReadSharedContent {
         token: Path<String>,
         /// Where the link needs a password: what that got.
         ticket: Query<Option<String>>,
+        /// The ticket of a download that is resumed.
+        #[oai(name = "Plinth-Resume-Ticket")]
+        resume: Header<Option<String>>,
     ) -> Result<Served> {
-        self.contents.give(&origin.0, &token.0, ticket.0.as_deref(), request).await
+        let tickets = (ticket.0.as_deref(), resume.0.as_deref());
+        self.contents.give(&origin.0, &token.0, tickets, request).await
     }
 }
 
@@ -84,7 +95,11 @@ impl ReadSharedContentHeaders {
         token: Path<String>,
         /// Where the link needs a password: what that got.
         ticket: Query<Option<String>>,
+        /// The ticket of a download that is resumed.
+        #[oai(name = "Plinth-Resume-Ticket")]
+        resume: Header<Option<String>>,
     ) -> Result<Served> {
-        self.contents.give(&origin.0, &token.0, ticket.0.as_deref(), request).await
+        let tickets = (ticket.0.as_deref(), resume.0.as_deref());
+        self.contents.give(&origin.0, &token.0, tickets, request).await
     }
 }

@@ -8,7 +8,6 @@ use plinth_domain::share_link::{DownloadLimit, LinkExpiry};
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::view::ShareLink;
@@ -16,7 +15,8 @@ use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::origin::RequestOrigin;
-use crate::http::principal::{Allowed, FilesWrite};
+use crate::http::principal::{FilesWrite, InOwnName};
+use crate::http::utc_time::UtcTime;
 
 pub(crate) struct CreateShareLink {
     pub(super) links: ShareLinks,
@@ -27,12 +27,15 @@ pub(crate) struct CreateShareLink {
 #[derive(Object)]
 struct CreateShareLinkRequest {
     /// When it ends, within a year; 30 days from now unless given.
-    expires_at: Option<OffsetDateTime>,
+    expires_at: Option<UtcTime>,
     /// What whoever has the link has to know besides, 8 to 128 characters.
     #[oai(validator(max_length = 1024))]
     password: Option<String>,
     /// After so many downloads it ends, 1 to 1,000,000; never by them unless given.
     max_downloads: Option<i64>,
+    /// Whether the link goes on showing the version that is current now; false unless given. Otherwise it shows the version
+    /// that is current when it is used.
+    pinned: Option<bool>,
 }
 
 impl CreateShareLinkRequest {
@@ -42,12 +45,13 @@ impl CreateShareLinkRequest {
         let password = faults.keep("/password", password);
         let max_downloads = self.max_downloads.map(DownloadLimit::parse).transpose();
         let max_downloads = faults.keep("/max_downloads", max_downloads);
-        let expiry = self.expires_at.map_or(LinkExpiry::Usual, LinkExpiry::At);
+        let expiry = self.expires_at.map_or(LinkExpiry::Usual, |at| LinkExpiry::At(at.moment()));
         let whole = password.zip(max_downloads);
         faults.into_result(whole.map(|(password, max_downloads)| NewShareLink {
             expiry,
             password,
             max_downloads,
+            pinned: self.pinned.unwrap_or_default(),
         }))
     }
 }
@@ -79,18 +83,19 @@ enum Created {
 impl CreateShareLink {
     /// Share a file by a link
     ///
-    /// Whoever has the link downloads the file's current version, without an account, until the link expires, is revoked
-    /// or is used up. A file has at most 100 links that have not expired.
+    /// Whoever has the link downloads the file's current version, or the version that the link is pinned to, without an
+    /// account, until the link expires, is revoked or is used up. A link that an API key made ends with the key. A file has
+    /// at most 100 links that have not expired.
     #[oai(path = "/files/:id/links", method = "post", operation_id = "createShareLink")]
     async fn create(
         &self,
-        caller: Allowed<FilesWrite>,
+        caller: InOwnName<FilesWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
         body: Body<CreateShareLinkRequest>,
     ) -> Result<Created> {
         let wanted = body.0.parse()?;
-        let (link, token) = self.links.create(&origin.0, caller.user.id, FileId(id.0), wanted).await?;
+        let (link, token) = self.links.create(&origin.0, &caller, FileId(id.0), wanted).await?;
         let token = token.reveal();
         let url = format!("{}/v1/links/{token}", self.public_url.trim_end_matches('/'));
         let created = CreatedShareLink { url, token, link: link.into() };

@@ -3,8 +3,11 @@
 mod content;
 mod create;
 mod list;
+mod list_all;
 mod read;
+pub(crate) mod resume;
 mod revoke;
+mod revoke_all;
 mod ticket;
 mod view;
 
@@ -16,6 +19,8 @@ pub(crate) type Operations = (
     create::CreateShareLink,
     list::ListShareLinks,
     revoke::RevokeShareLink,
+    list_all::ListOwnLinks,
+    revoke_all::RevokeOwnLinks,
     read::ReadSharedFile,
     ticket::CreateTicket,
     content::ReadSharedContent,
@@ -28,6 +33,8 @@ pub(crate) fn operations(links: &ShareLinks, host: &ContentHost, public_url: &st
         create::CreateShareLink { links: links.clone(), public_url: public_url.to_owned() },
         list::ListShareLinks { links: links.clone() },
         revoke::RevokeShareLink { links: links.clone() },
+        list_all::ListOwnLinks { links: links.clone() },
+        revoke_all::RevokeOwnLinks { links: links.clone() },
         read::ReadSharedFile { links: links.clone() },
         ticket::CreateTicket { links: links.clone() },
         content::ReadSharedContent { contents: contents.clone() },

@@ -8,7 +8,6 @@ use time::OffsetDateTime;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
-use crate::http::origin::RequestOrigin;
 
 pub(crate) struct ReadSharedFile {
     pub(super) links: ShareLinks,
@@ -46,7 +45,7 @@ impl ReadSharedFile {
     /// Open to whoever has the link. One that is unknown, expired, revoked or used up, and one to a file that was deleted,
     /// is not found.
     #[oai(path = "/links/:token", method = "get", operation_id = "readSharedFile")]
-    async fn read(&self, origin: RequestOrigin, token: Path<String>) -> Result<Json<SharedFile>> {
-        Ok(Json(self.links.describe(&origin.0, &token.0).await?.into()))
+    async fn read(&self, token: Path<String>) -> Result<Json<SharedFile>> {
+        Ok(Json(self.links.describe(&token.0).await?.into()))
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct ShareLink {
     /// From then on it opens nothing.
     expires_at: OffsetDateTime,
     created_at: OffsetDateTime,
+    /// The version that the link is pinned to; null for one that shows the current version.
+    version: Option<i32>,
 }
 
 impl From<plinth_core::files::ShareLink> for ShareLink {
@@ -27,6 +29,7 @@ impl From<plinth_core::files::ShareLink> for ShareLink {
             downloads: link.downloads,
             expires_at: link.expires_at,
             created_at: link.created_at,
+            version: link.version,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plinth_core::Error;
-use plinth_core::access::{Caller, Gate, Presented};
+use plinth_core::access::{Caller, Gate, Presented, Purpose};
 use plinth_core::access_tokens::AccessTokens;
 use plinth_core::api_keys::Recognition;
 use plinth_domain::gcra::{Limit, Verdict};
@@ -20,12 +20,16 @@ use crate::http::browser::{self, Pages};
 use crate::http::failure::Failure;
 use crate::http::origin::ClientIp;
 use crate::http::principal::{Identity, Known};
+use crate::http::single_fields;
 
 /// Requests below it present credentials, which can be guessed at, and have a limit of their own.
 const SENSITIVE: &str = "/v1/auth/";
 
 /// Except this one, which takes no other credentials than any request.
 const LOGOUT: &str = "/v1/auth/logout";
+
+/// And except this one: no refresh token can be guessed.
+const REFRESH: &str = "/v1/auth/refresh";
 
 /// So do those below it that end like this: they present passwords of links.
 const LINKS: &str = "/v1/links/";
@@ -74,13 +78,13 @@ impl Inner {
             .map(|ip| ip.0)
             .ok_or_else(|| Error::internal("a request has no address"))?;
         let path = request.uri().path();
-        let sensitive = presents_credentials(path);
+        let purpose = purpose_of(path);
         let asked = match carried(request.headers()) {
-            None => self.ask(ip, sensitive, None).await,
+            None => self.ask(ip, purpose, None).await,
             Some(Carried::Header(token)) if ApiKeyToken::looks_like(token) => {
-                Box::pin(self.ask_with_api_key(ip, sensitive, token)).await
+                Box::pin(self.ask_with_api_key(ip, purpose, token)).await
             }
-            Some(carried) => self.ask_with_access_token(ip, sensitive, request, carried).await,
+            Some(carried) => self.ask_with_access_token(ip, purpose, request, carried).await,
         };
         match asked {
             Err(Error::Unauthenticated { code, detail }) => Ok((Identity::Refused { code, detail }, None)),
@@ -91,7 +95,7 @@ impl Inner {
     async fn ask_with_access_token(
         &self,
         ip: IpAddr,
-        sensitive: bool,
+        purpose: Purpose,
         request: &Request,
         carried: Carried<'_>,
     ) -> plinth_core::Result<Admitted> {
@@ -101,44 +105,44 @@ impl Inner {
         };
         let claims = match self.parts.access_tokens.verify(token, self.parts.clock.now()).await {
             Ok(claims) => claims,
-            Err(refused) => return self.refuse(ip, sensitive, refused).await,
+            Err(refused) => return self.refuse(ip, purpose, refused).await,
         };
         if by_cookie
             && !request.method().is_safe()
             && !self.parts.pages.have_sent(request.headers(), claims.session())
         {
-            let (_, limit) = self.ask(ip, sensitive, None).await?;
+            let (_, limit) = self.ask(ip, purpose, None).await?;
             return Ok((Identity::Unproven, limit));
         }
-        self.ask(ip, sensitive, Some(Presented::AccessToken(&claims))).await
+        self.ask(ip, purpose, Some(Presented::AccessToken(&claims))).await
     }
 
     async fn ask_with_api_key(
         &self,
         ip: IpAddr,
-        sensitive: bool,
+        purpose: Purpose,
         token: &str,
     ) -> plinth_core::Result<Admitted> {
         match self.parts.api_keys.recognise(token).await {
-            Ok((key, user)) => self.ask(ip, sensitive, Some(Presented::ApiKey { key, user })).await,
-            Err(refused) => self.refuse(ip, sensitive, refused).await,
+            Ok((key, user)) => self.ask(ip, purpose, Some(Presented::ApiKey { key, user })).await,
+            Err(refused) => self.refuse(ip, purpose, refused).await,
         }
     }
 
     /// Whoever presents what is refused counts as nobody.
-    async fn refuse(&self, ip: IpAddr, sensitive: bool, refused: Error) -> plinth_core::Result<Admitted> {
+    async fn refuse(&self, ip: IpAddr, purpose: Purpose, refused: Error) -> plinth_core::Result<Admitted> {
         let Error::Unauthenticated { code, detail } = refused else { return Err(refused) };
-        let (_, limit) = self.ask(ip, sensitive, None).await?;
+        let (_, limit) = self.ask(ip, purpose, None).await?;
         Ok((Identity::Refused { code, detail }, limit))
     }
 
     async fn ask(
         &self,
         ip: IpAddr,
-        sensitive: bool,
+        purpose: Purpose,
         presented: Option<Presented<'_>>,
     ) -> plinth_core::Result<Admitted> {
-        let admission = self.parts.gate.admit(ip, sensitive, presented).await?;
+        let admission = self.parts.gate.admit(ip, purpose, presented).await?;
         let identity = admission.caller.map_or(Identity::Nobody, |caller| {
             let is_fresh = self.is_fresh(&caller);
             Identity::Known(Known { caller: Arc::new(caller), is_fresh })
@@ -152,9 +156,15 @@ impl Inner {
     }
 }
 
-/// Whether what is asked for takes credentials that can be guessed at.
-fn presents_credentials(path: &str) -> bool {
-    (path.starts_with(SENSITIVE) && path != LOGOUT) || (path.starts_with(LINKS) && path.ends_with(TICKETS))
+/// What a request for this path is for, as far as its limits depend on it.
+fn purpose_of(path: &str) -> Purpose {
+    match path {
+        REFRESH => Purpose::Refresh,
+        LOGOUT => Purpose::Other,
+        _ if path.starts_with(SENSITIVE) => Purpose::Guess,
+        _ if path.starts_with(LINKS) && path.ends_with(TICKETS) => Purpose::Guess,
+        _ => Purpose::Other,
+    }
 }
 
 /// The Authorization field comes first (RFC 6750, section 2.1): no page of somebody else can make a browser send it.
@@ -183,6 +193,7 @@ impl<E: Endpoint> Endpoint for Admitting<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        single_fields::check(request.headers())?;
         let (identity, limit) = self.admission.0.admit(&request).await.map_err(Failure::from)?;
         request.set_data(identity.clone());
         let record = Record { identity, limit };

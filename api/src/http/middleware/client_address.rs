@@ -1,6 +1,8 @@
 //! Which address a request really comes from: the nearest one that is not a proxy of ours.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ipnet::IpNet;
 use poem::http::HeaderMap;
@@ -12,11 +14,13 @@ use crate::http::origin::ClientIp;
 #[derive(Clone)]
 pub struct ClientAddress {
     trusted: Vec<IpNet>,
+    /// Whether an entry that is not an address has been logged: the same proxy writes the same with every request.
+    is_logged: Arc<AtomicBool>,
 }
 
 impl ClientAddress {
     pub fn new(trusted: Vec<IpNet>) -> Self {
-        Self { trusted }
+        Self { trusted, is_logged: Arc::default() }
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
@@ -26,20 +30,46 @@ impl ClientAddress {
     /// From the peer outwards, the first address that no proxy of ours has.
     fn behind(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut nearest = peer;
-        let lines: Vec<&str> =
-            headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
-        for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+        // Lossy: what a client wrote must not hide what a proxy appended to the same line.
+        let lines: Vec<_> = headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .map(|line| String::from_utf8_lossy(line.as_bytes()))
+            .collect();
+        // Empty elements of a list are ignored (RFC 9110, section 5.6.1).
+        let hops = lines.iter().rev().flat_map(|line| line.rsplit(',')).map(str::trim);
+        for hop in hops.filter(|hop| !hop.is_empty()) {
             if !self.trusts(nearest) {
                 break;
             }
-            match hop.trim().parse() {
-                Ok(address) => nearest = address,
+            match address_of(hop) {
+                Some(address) => nearest = address,
                 // Whatever stands beyond it is not to be believed.
-                Err(_) => break,
+                None => {
+                    self.log_once(nearest);
+                    break;
+                }
             }
         }
         nearest
     }
+
+    /// The entry itself is not logged: a client may have written it.
+    fn log_once(&self, proxy: IpAddr) {
+        if !self.is_logged.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %proxy,
+                "a trusted proxy sent an X-Forwarded-For entry that is not an address; its clients count as one"
+            );
+        }
+    }
+}
+
+/// The address of an entry: `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:4711`.
+fn address_of(hop: &str) -> Option<IpAddr> {
+    let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+    let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());
+    hop.parse().ok().or_else(with_port).or_else(bracketed)
 }
 
 pub struct Addressed<E> {
@@ -72,6 +102,8 @@ impl<E: Endpoint> Endpoint for Addressed<E> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
     use poem::http::HeaderValue;
     use proptest::prelude::*;
 
@@ -97,6 +129,76 @@ mod tests {
         assert_eq!(behind(&proxies, "::1", &["2001:db8::7"]), "2001:db8::7");
         assert_eq!(behind(&proxies, "10.0.0.1", &["198.51.100.1, nonsense"]), "10.0.0.1");
         assert_eq!(behind(&proxies, "10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn entries_with_ports_and_brackets_are_understood() {
+        let proxies = ["10.0.0.0/8"];
+        for (entry, address) in [
+            ("198.51.100.1:4711", "198.51.100.1"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("[2001:db8::7]", "2001:db8::7"),
+            ("[2001:db8::7]:4711", "2001:db8::7"),
+            ("198.51.100.1:4711, 10.0.0.2:80", "198.51.100.1"),
+            ("198.51.100.1, , 10.0.0.2,", "198.51.100.1"),
+        ] {
+            assert_eq!(behind(&proxies, "10.0.0.1", &[entry]), address, "{entry}");
+        }
+        for entry in
+            ["unknown", "_hidden", "198.51.100.1:99999", "198.51.100.256", "[198.51.100.1]", "::1]:80"]
+        {
+            assert_eq!(
+                behind(&proxies, "10.0.0.1", &[&format!("203.0.113.9, {entry}")]),
+                "10.0.0.1",
+                "{entry}"
+            );
+        }
+    }
+
+    #[test]
+    fn bytes_of_a_client_do_not_hide_what_a_proxy_appended() {
+        let mut headers = HeaderMap::new();
+        let line = HeaderValue::from_bytes(b"\xff\xfe, 198.51.100.1").expect("a header");
+        headers.append("x-forwarded-for", HeaderValue::from_static("203.0.113.9"));
+        headers.append("x-forwarded-for", line);
+        let addresses = ClientAddress::new(vec!["10.0.0.0/8".parse().expect("a network")]);
+        let client = addresses.behind("10.0.0.1".parse().expect("an address"), &headers);
+        assert_eq!(client.to_string(), "198.51.100.1");
+    }
+
+    /// Counts events.
+    struct Counter(Arc<AtomicUsize>);
+
+    impl tracing::Subscriber for Counter {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::Id {
+            tracing::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::Id, _: &tracing::Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn enter(&self, _: &tracing::Id) {}
+        fn exit(&self, _: &tracing::Id) {}
+    }
+
+    #[test]
+    fn an_entry_of_a_trusted_proxy_that_is_no_address_is_logged_once() {
+        let logged = Arc::new(AtomicUsize::new(0));
+        tracing::subscriber::with_default(Counter(logged.clone()), || {
+            let addresses = ClientAddress::new(vec!["10.0.0.0/8".parse().expect("a network")]);
+            let mut headers = HeaderMap::new();
+            headers.append("x-forwarded-for", HeaderValue::from_static("unknown"));
+            addresses.behind("203.0.113.9".parse().expect("an address"), &headers);
+            assert_eq!(logged.load(Ordering::Relaxed), 0, "a stranger's header is no fault of a proxy");
+            for proxy in ["10.0.0.1", "10.0.0.2", "10.0.0.1"] {
+                addresses.behind(proxy.parse().expect("an address"), &headers);
+            }
+        });
+        assert_eq!(logged.load(Ordering::Relaxed), 1);
     }
 
     proptest! {

@@ -1,5 +1,5 @@
 //! What every request passes, from the outside in: [`Observe`], [`ClientAddress`], CORS, [`Admission`], [`Deadline`],
-//! [`ContentOnly`] where there is a host for users' files, [`SingleValues`], [`Published`].
+//! [`ContentOnly`] where there is a host for users' files, [`Published`].
 
 mod admission;
 mod client_address;
@@ -8,7 +8,6 @@ mod deadline;
 mod metrics;
 mod observe;
 mod published;
-mod single_values;
 
 pub use admission::{Admission, Parts as AdmissionParts};
 pub use client_address::ClientAddress;
@@ -16,4 +15,3 @@ pub use content_only::ContentOnly;
 pub use deadline::Deadline;
 pub use observe::Observe;
 pub use published::Published;
-pub use single_values::SingleValues;

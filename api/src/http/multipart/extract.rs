@@ -15,6 +15,9 @@ pub struct FilesForm(pub Form);
 const FILE: &str = "file";
 const FILES: &str = "files";
 
+/// Files in one form.
+pub const MAX_FILES: usize = 100;
+
 /// A form whose one field has this schema.
 fn meta(field: &'static str, schema: MetaSchema) -> MetaRequest {
     let mut form = MetaSchema::new("object");
@@ -58,6 +61,7 @@ impl<'a> ApiExtractor<'a> for FilesForm {
 
     fn request_meta() -> Option<MetaRequest> {
         let mut files = MetaSchema::new("array");
+        files.max_items = Some(MAX_FILES);
         files.items = Some(Box::new(MetaSchemaRef::Inline(Box::new(file()))));
         Some(meta(FILES, files))
     }

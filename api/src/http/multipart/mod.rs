@@ -3,8 +3,6 @@
 mod body;
 mod extract;
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures_util::stream::StreamExt as _;
 use multer::{Constraints, Field, Multipart, SizeLimit};
@@ -12,14 +10,14 @@ use plinth_core::Error;
 use plinth_domain::rejection::Rejection;
 use poem::http::HeaderName;
 use poem::{Request, RequestBody};
-use tokio::time::timeout;
 
 use self::body::HashedBody;
 use super::digest;
 use super::failure::{Failure, Result};
 use super::limits::BodyLimits;
+use super::pace::{self, Paced};
 
-pub use self::extract::{FileForm, FilesForm};
+pub use self::extract::{FileForm, FilesForm, MAX_FILES};
 
 const MEDIA_TYPE: &str = "multipart/form-data";
 
@@ -33,13 +31,11 @@ pub struct Form {
     body: HashedBody,
     /// What the body must hash to.
     digest: Option<[u8; 32]>,
-    idle: Duration,
 }
 
 /// A file in a form.
 pub struct FilePart {
     field: Field<'static>,
-    idle: Duration,
 }
 
 impl Form {
@@ -49,18 +45,19 @@ impl Form {
         let boundary = multer::parse_boundary(content_type).map_err(unsupported)?;
         let body = body.take().map_err(|error| Error::internal(Box::new(error)))?;
         let digest = digest::read(request.headers(), &DIGESTS)?;
-        let body = HashedBody::new(body.into_bytes_stream().boxed(), digest.is_some());
+        let idle = request.data::<BodyLimits>().expect("every request carries its limits").idle;
+        let bytes = Paced::new(body.into_bytes_stream().boxed(), idle);
+        let body = HashedBody::new(bytes.boxed(), digest.is_some());
         // The file's own size is bounded as it is stored; whatever else comes with it is not read.
         let constraints = Constraints::new().size_limit(SizeLimit::new());
         let parts = Multipart::with_constraints(body.stream(), boundary, constraints);
-        let idle = request.data::<BodyLimits>().expect("every request carries its limits").idle;
-        Ok(Self { field, parts, body, digest, idle })
+        Ok(Self { field, parts, body, digest })
     }
 
     /// The next file; none at the end of the form, where the body must have its digest.
     pub async fn file(&mut self) -> Result<Option<FilePart>> {
         match self.next().await? {
-            Some(field) if field.name() == Some(self.field) => Ok(Some(FilePart { field, idle: self.idle })),
+            Some(field) if field.name() == Some(self.field) => Ok(Some(FilePart { field })),
             Some(field) => Err(self.unknown(&field)),
             None => self.end().await.map(|()| None),
         }
@@ -87,8 +84,8 @@ impl Form {
         let Some(expected) = self.digest else { return Ok(()) };
         // What follows the form belongs to the body.
         let mut rest = self.body.stream();
-        while let Some(bytes) = timeout(self.idle, rest.next()).await.map_err(|_| Failure::Timeout)? {
-            bytes.map_err(Failure::BrokenBody)?;
+        while let Some(bytes) = rest.next().await {
+            bytes.map_err(pace::failure)?;
         }
         if self.body.hash() == Some(expected) { Ok(()) } else { Err(Error::DigestMismatch.into()) }
     }
@@ -100,8 +97,7 @@ impl Form {
     }
 
     async fn next(&mut self) -> Result<Option<Field<'static>>> {
-        let next = timeout(self.idle, self.parts.next_field()).await;
-        next.map_err(|_| Failure::Timeout)?.map_err(malformed)
+        self.parts.next_field().await.map_err(malformed)
     }
 }
 
@@ -118,14 +114,16 @@ impl FilePart {
 
     /// The next bytes; `None` at the end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        let chunk = timeout(self.idle, self.field.chunk()).await;
-        chunk.map_err(|_| Failure::Timeout)?.map_err(malformed)
+        self.field.chunk().await.map_err(malformed)
     }
 }
 
 fn malformed(error: multer::Error) -> Failure {
     match error {
-        multer::Error::StreamReadFailed(cause) => Failure::BrokenBody(std::io::Error::other(cause)),
+        multer::Error::StreamReadFailed(cause) => {
+            let error = cause.downcast().map_or_else(std::io::Error::other, |error| *error);
+            pace::failure(error)
+        }
         other => Failure::MalformedForm(other),
     }
 }

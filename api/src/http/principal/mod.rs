@@ -1,5 +1,5 @@
-//! Who is asking and what he may do. An operation that takes an [`Allowed`], an [`InSession`], a [`Fresh`] or an
-//! [`Enrolling`] is closed to everybody else, and the document says so.
+//! Who is asking and what he may do. An operation that takes an [`Allowed`], an [`InOwnName`], an
+//! [`InSession`], a [`Fresh`] or an [`Enrolling`] is closed to everybody else, and the document says so.
 
 mod requirement;
 
@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use plinth_core::Error;
 use plinth_core::access::{Caller, Login};
-use poem::{Request, RequestBody};
+use plinth_core::auth::SessionCaller;
+use poem::{FromRequest, Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
+use super::browser;
 use super::failure::Failure;
 
 pub(crate) use requirement::permission_of;
@@ -31,6 +33,16 @@ pub enum Identity {
     },
     /// A browser sent its cookie, and nothing shows that the page that made it do so is ours.
     Unproven,
+}
+
+/// The identity behind a request, for an operation that needs none.
+#[derive(Debug)]
+pub struct Asking(pub Identity);
+
+impl<'a> FromRequest<'a> for Asking {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self(request.data::<Identity>().cloned().unwrap_or(Identity::Nobody)))
+    }
 }
 
 /// Somebody who was let in.
@@ -53,11 +65,7 @@ impl Identity {
         match self {
             Self::Known(known) => Ok(known),
             Self::Refused { code, detail } => Err(Error::Unauthenticated { code, detail }),
-            Self::Unproven => Err(Error::Forbidden {
-                code: "csrf_failed",
-                detail: "A request with a cookie needs X-CSRF-Token and comes from an allowed origin."
-                    .to_owned(),
-            }),
+            Self::Unproven => Err(browser::foreign_page()),
             Self::Nobody => Err(nobody()),
         }
     }
@@ -80,6 +88,11 @@ pub trait Audience: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Anybody;
 
+/// People and programs, but no administrator who acts in another person's name: what the operation makes outlives the
+/// impersonation.
+#[derive(Debug)]
+pub struct OwnName;
+
 /// People who have logged in; no program.
 #[derive(Debug)]
 pub struct People;
@@ -98,6 +111,17 @@ impl Audience for Anybody {
     }
 
     fn check(known: &Known) -> Result<(), Error> {
+        check_factor(known)
+    }
+}
+
+impl Audience for OwnName {
+    fn scheme<R: Requirement>() -> &'static str {
+        R::IN_OWN_NAME
+    }
+
+    fn check(known: &Known) -> Result<(), Error> {
+        refuse_impersonation(known)?;
         check_factor(known)
     }
 }
@@ -135,16 +159,17 @@ impl Audience for Enrollers {
 }
 
 fn login(known: &Known) -> Result<&Login, Error> {
-    known.caller.login().ok_or_else(|| {
-        forbidden("session_required", "This needs a person who has logged in; an API key cannot do it.")
-    })
+    known.caller.login().ok_or_else(session_required)
+}
+
+/// The refusal of an API key where a session is needed.
+pub(crate) fn session_required() -> Error {
+    forbidden("session_required", "This needs a person who has logged in; an API key cannot do it.")
 }
 
 fn check_fresh(known: &Known) -> Result<(), Error> {
-    if login(known)?.impersonator.is_some() {
-        let detail = "Whoever acts in somebody's name cannot do this.";
-        return Err(forbidden("impersonation_forbidden", detail));
-    }
+    login(known)?;
+    refuse_impersonation(known)?;
     if !known.is_fresh {
         let detail =
             "Prove again who you are (POST /v1/auth/step-up), then repeat the request with the new token.";
@@ -153,11 +178,20 @@ fn check_fresh(known: &Known) -> Result<(), Error> {
     Ok(())
 }
 
-/// A role may ask for a second factor. A key was made by somebody who had proved his.
+fn refuse_impersonation(known: &Known) -> Result<(), Error> {
+    if known.caller.login().is_some_and(|login| login.impersonator.is_some()) {
+        let detail = "An administrator who acts in another person's name cannot do this.";
+        return Err(forbidden("impersonation_forbidden", detail));
+    }
+    Ok(())
+}
+
+/// A role may require a second factor: of the session, or of the session that made the API key.
 fn check_factor(known: &Known) -> Result<(), Error> {
-    let is_weak = known.caller.login().is_some_and(|login| !login.methods.are_multi_factor());
-    if is_weak && known.caller.rights.requires_mfa {
-        let detail = if known.caller.user.has_second_factor {
+    if known.caller.rights.requires_mfa && !known.caller.is_multi_factor() {
+        let detail = if known.caller.api_key().is_some() {
+            "A role of the account needs a second factor: make another API key after a login with it."
+        } else if known.caller.user.has_second_factor {
             "A role of the account needs a second factor: log in with it."
         } else {
             "A role of the account needs a second factor: enrol one, then refresh the tokens."
@@ -180,6 +214,8 @@ pub struct Admitted<R, A> {
 
 /// Needs the permission.
 pub type Allowed<R> = Admitted<R, Anybody>;
+/// Needs the permission, and is closed to administrators who act in another person's name.
+pub type InOwnName<R> = Admitted<R, OwnName>;
 /// Needs the permission and a login.
 pub type InSession<R> = Admitted<R, People>;
 /// Needs the permission and a proof of a moment ago (a "step-up").
@@ -207,14 +243,16 @@ impl<R> Admitted<R, People> {
 }
 
 impl<R> Admitted<R, FreshPeople> {
-    pub fn login(&self) -> &Login {
-        self.caller.login().expect("only people are admitted")
+    /// The caller, for a change that requires the session to live until it is made.
+    pub fn in_session(&self) -> SessionCaller<'_> {
+        SessionCaller::of(&self.caller).expect("only people are admitted")
     }
 }
 
 impl<R> Admitted<R, Enrollers> {
-    pub fn login(&self) -> &Login {
-        self.caller.login().expect("only people are admitted")
+    /// The caller, for a change that requires the session to live until it is made.
+    pub fn in_session(&self) -> SessionCaller<'_> {
+        SessionCaller::of(&self.caller).expect("only people are admitted")
     }
 }
 

@@ -7,6 +7,7 @@ pub trait Requirement: Send + Sync + 'static {
     /// `None` lets in whoever is logged in.
     const PERMISSION: Option<Permission>;
     const ALLOWED: &'static str;
+    const IN_OWN_NAME: &'static str;
     const IN_SESSION: &'static str;
     const FRESH: &'static str;
     const ENROLLING: &'static str;
@@ -22,6 +23,7 @@ macro_rules! requirements {
             impl Requirement for $name {
                 const PERMISSION: Option<Permission> = $permission;
                 const ALLOWED: &'static str = concat!("allowed ", stringify!($name));
+                const IN_OWN_NAME: &'static str = concat!("in-own-name ", stringify!($name));
                 const IN_SESSION: &'static str = concat!("in-session ", stringify!($name));
                 const FRESH: &'static str = concat!("fresh ", stringify!($name));
                 const ENROLLING: &'static str = concat!("enrolling ", stringify!($name));

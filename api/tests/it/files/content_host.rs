@@ -113,3 +113,13 @@ async fn a_link_is_sent_on_and_counts_there_once() {
     assert_eq!(scene.ask(Method::GET, &path, &[]).await.bytes, pattern(10));
     scene.ask(Method::GET, &path, &[]).await.problem(404, "not_found");
 }
+
+#[tokio::test]
+async fn a_ticket_ends_when_its_owner_deletes_the_account() {
+    let scene = Scene::open().await;
+    let id = text(&scene.person.upload(&scene.house, "a.bin", pattern(10)).await["id"]);
+    let place = scene.sent_on(&format!("/v1/files/{id}/content")).await;
+    assert_eq!(scene.ask(Method::GET, &place, &[]).await.status, StatusCode::OK);
+    scene.person.delete(&scene.house, "/v1/me").await.expect(StatusCode::NO_CONTENT);
+    scene.ask(Method::GET, &place, &[]).await.problem(404, "not_found");
+}

@@ -92,3 +92,29 @@ async fn twenty_at_once_of_the_same_bytes_keep_one_and_lose_none() {
     assert_eq!(house.count("blobs WHERE state = 'stored'").await, 0);
     assert_eq!(house.count("storage_usage WHERE bytes = 0 AND reserved = 0 AND files = 0").await, 1);
 }
+
+#[tokio::test]
+async fn a_file_has_only_so_many_versions() {
+    let house = House::on(plinth_testkit::Stage::open().await.with("PLINTH_FILES_MAX_VERSIONS", "3")).await;
+    let person = house.person("ada").await;
+    let id = text(&person.upload(&house, "a.txt", b"one".to_vec()).await["id"]);
+    add(&house, &person, &id, b"second").await.expect(StatusCode::CREATED);
+    // Many at once share what is left.
+    let adding = (0..8_u8).map(|number| {
+        let (house, person, id) = (&house, &person, &id);
+        async move { add(house, person, id, &[number]).await }
+    });
+    let answers = futures_util::future::join_all(adding).await;
+    let (added, refused): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|answer| answer.status == StatusCode::CREATED);
+    assert_eq!(added.len(), 1);
+    refused.iter().for_each(|answer| drop(answer.problem(409, "too_many_versions")));
+    let path = format!("/v1/files/{id}/versions");
+    let restored = person.post(&house, &format!("{path}/1/restore"), &json!({})).await;
+    restored.problem(409, "too_many_versions");
+    let resumable = person.request(&house, Method::POST, &format!("/v1/uploads?file_id={id}"));
+    Answer::of(resumable.header("upload-length", "4")).await.problem(409, "too_many_versions");
+    person.delete(&house, &format!("{path}/1")).await.expect(StatusCode::NO_CONTENT);
+    person.post(&house, &format!("{path}/2/restore"), &json!({})).await.expect(StatusCode::OK);
+    assert_eq!(house.count("file_versions").await, 3);
+}

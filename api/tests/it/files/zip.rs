@@ -82,7 +82,7 @@ async fn an_archive_has_a_file_at_least_and_a_hundred_at_most() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let ids = |count: usize| (0..count).map(|_| json!(Uuid::new_v4())).collect::<Vec<Value>>();
-    for (count, fault) in [(0, "/ids too_short"), (101, "/ids too_long")] {
+    for (count, fault) in [(0, "/ids too_short"), (101, "/ids too_many")] {
         let answer = person.post(&house, ZIP, &json!({ "ids": ids(count) })).await;
         answer.problem(422, "validation_failed");
         assert_eq!(answer.faults(), [fault]);

@@ -3,14 +3,12 @@
 use plinth_core::Resealed;
 use plinth_core::access_tokens::{SigningKeys, longest_lifetime};
 use plinth_core::second_factors::SecondFactors;
-use plinth_domain::audit::Origin;
-use plinth_domain::id::{SessionId, TotpFactorId};
 use plinth_platform::crypto::RootKey;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use totp_rs::Secret;
 
-use super::{App, amr, challenge, enrol, enrol_another, prove};
+use super::{amr, challenge, enrol, enrol_another, prove};
 use crate::house::{Answer, House, PASSWORD, text};
 
 #[tokio::test]
@@ -108,27 +106,6 @@ async fn another_factor_is_added_with_the_first_and_not_with_the_password_alone(
     refused.problem(403, "second_factor_required");
     early.post(&house, "/v1/me/passkeys/start", &json!({})).await.problem(409, "passkeys_unavailable");
     enrol_another(&house, &person, "Tablet").await;
-}
-
-#[tokio::test]
-async fn an_app_is_not_added_by_a_session_that_has_just_ended() {
-    let house = House::open().await;
-    let person = house.person("ada").await;
-    let started = person.post(&house, "/v1/me/mfa/totp", &json!({ "name": "Phone" })).await;
-    let started = started.expect(StatusCode::CREATED);
-    let (app, id) = (App::with(&text(&started["secret"])), text(&started["id"]).parse().expect("an id"));
-    house.elsewhere(&person).await.delete(&house, "/v1/me/sessions").await.expect(StatusCode::OK);
-    // The request was let in before, and comes to the account after whoever ended its session.
-    let settings = house.stage.settings();
-    let root = RootKey::parse(&settings.general.secret_key).expect("a root key");
-    let apps = SecondFactors::new(&house.stores, &settings, &root);
-    let (origin, session) = (Origin::system(), SessionId(person.session_id));
-    let late = apps.confirm_totp(&origin, person.id, session, TotpFactorId(id), &app.code(&house, 0)).await;
-    assert!(
-        matches!(late, Err(plinth_core::Error::Unauthenticated { code: "session_ended", .. })),
-        "{late:?}"
-    );
-    assert!(house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK)["access_token"].is_string());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod apps;
 mod challenges;
+mod lock_out;
 mod recovery_codes;
 mod requirement;
 mod resets;

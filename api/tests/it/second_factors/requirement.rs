@@ -2,6 +2,8 @@
 
 use reqwest::StatusCode;
 
+use serde_json::{Value, json};
+
 use super::{enrol, enrol_another, refreshed};
 use crate::house::{House, Person, text};
 
@@ -52,4 +54,102 @@ async fn of_two_removals_at_once_one_keeps_the_last_factor() {
     let mut statuses = [both.0.status.as_u16(), both.1.status.as_u16()];
     statuses.sort_unstable();
     assert_eq!(statuses, [204, 409]);
+}
+
+async fn key_of(house: &House, person: &Person) -> Value {
+    let body = json!({ "name": "ci", "scopes": ["profile:read"] });
+    person.post(house, "/v1/me/api-keys", &body).await.expect(StatusCode::CREATED)
+}
+
+#[tokio::test]
+async fn an_api_key_made_without_a_second_factor_does_not_satisfy_a_role_that_requires_one() {
+    let house = House::open().await;
+    let other = house.twin().await;
+    let (admin, person) = (house.administrator().await, house.person("ada").await);
+    let weak = key_of(&house, &person).await;
+    enrol(&house, &person).await;
+    let person = refreshed(&house, &person).await;
+    let strong = key_of(&house, &person).await;
+    assert_eq!(
+        (&weak["api_key"]["multi_factor"], &strong["api_key"]["multi_factor"]),
+        (&json!(false), &json!(true))
+    );
+    let (weak, strong) = (text(&weak["token"]), text(&strong["token"]));
+    for key in [&weak, &strong] {
+        house.try_api_key(key).await.expect(StatusCode::OK);
+        other.try_api_key(key).await.expect(StatusCode::OK);
+    }
+
+    // The role asks for it later, by way of either replica.
+    let body = json!({ "name": "guarded", "permissions": [] });
+    admin.post(&house, "/v1/roles", &body).await.expect(StatusCode::CREATED);
+    house.assign(&admin, &person, &["member", "guarded"]).await;
+    house.try_api_key(&weak).await.expect(StatusCode::OK);
+    let demand = json!({ "requires_mfa": true });
+    let path = "/v1/roles/guarded";
+    admin.send(&house, reqwest::Method::PATCH, path, &demand).await.expect(StatusCode::OK);
+    for replica in [&house, &other] {
+        for _ in 0..2 {
+            replica.try_api_key(&weak).await.problem(403, "second_factor_required");
+            replica.try_api_key(&strong).await.expect(StatusCode::OK);
+        }
+    }
+    house.assign(&admin, &person, &["member"]).await;
+    house.try_api_key(&weak).await.expect(StatusCode::OK);
+
+    // Nor does a role that is given later and has always asked for it.
+    house.assign(&admin, &person, &["member", "guarded"]).await;
+    other.try_api_key(&weak).await.problem(403, "second_factor_required");
+    other.try_api_key(&strong).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_copy_of_an_api_key_that_an_earlier_release_wrote_is_not_believed() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    enrol(&house, &person).await;
+    let person = refreshed(&house, &person).await;
+    let key = key_of(&house, &person).await;
+    require_factor(&house, &person).await;
+    let name = house.stores.redis.key(&format!("api-key:{}", text(&key["api_key"]["id"])));
+    // What the release before this one keeps, for a key of everything.
+    let copy = json!({ "user": person.id, "scopes": ["audit:read", "profile:read"], "expires_at": null });
+    let mut connection = house.redis().await;
+    let _: () =
+        redis::cmd("SET").arg(&name).arg(copy.to_string()).query_async(&mut connection).await.expect("sets");
+    let me = house.try_api_key(&text(&key["token"])).await.expect(StatusCode::OK);
+    assert_eq!(me["permissions"], json!(["profile:read"]));
+}
+
+/// The statement of the migration that decides on the keys of before.
+fn backfill() -> &'static str {
+    let migration = include_str!("../../../../migrations/0019_links_and_keys.sql");
+    let start = migration.find("UPDATE api_keys").expect("the migration decides on keys");
+    migration[start..].trim_end().trim_end_matches(';')
+}
+
+#[tokio::test]
+async fn keys_of_before_count_as_made_with_a_factor_that_is_an_hour_older() {
+    let house = House::open().await;
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    let before = house.api_key(ada.id, "profile:read").await;
+    enrol(&house, &ada).await;
+    // A session of before the factor is fresh for some minutes.
+    house.stores.clock.advance(time::Duration::minutes(30));
+    let soon = house.api_key(ada.id, "profile:read").await;
+    house.stores.clock.advance(time::Duration::minutes(31));
+    let after = house.api_key(ada.id, "profile:read").await;
+    let without = house.api_key(bob.id, "profile:read").await;
+    sqlx::raw_sql(backfill()).execute(&house.stores.db).await.expect("updates");
+    require_factor(&house, &ada).await;
+    sqlx::query("INSERT INTO user_roles (user_id, role) VALUES ($1, 'guarded')")
+        .bind(bob.id.0)
+        .execute(&house.stores.db)
+        .await
+        .expect("inserts");
+    house.forget_copies().await;
+    for key in [&before, &soon, &without] {
+        house.try_api_key(key).await.problem(403, "second_factor_required");
+    }
+    house.try_api_key(&after).await.expect(StatusCode::OK);
 }

@@ -31,6 +31,7 @@ async fn a_reset_password_still_needs_the_second_factor() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (app, _) = enrol(&house, &person).await;
+    house.stores.clock.advance(time::Duration::days(8));
     let token = house.reset_token(&person.email).await;
     let new = "another staple for the battery";
     let reset = json!({ "token": token, "password": new });
@@ -41,4 +42,15 @@ async fn a_reset_password_still_needs_the_second_factor() {
     let asked = house.post("/v1/auth/login", &known).await.expect(StatusCode::OK);
     assert_eq!(asked["mfa_required"], true);
     prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_administrator_does_not_reset_their_own_factors() {
+    let house = House::open().await;
+    let admin = house.administrator().await;
+    enrol(&house, &admin).await;
+    let path = format!("/v1/users/{}/mfa/reset", admin.id);
+    admin.post(&house, &path, &json!({ "reason": "mine" })).await.problem(409, "own_account");
+    let me = admin.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    assert_eq!(me["has_second_factor"], true);
 }

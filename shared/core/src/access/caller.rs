@@ -40,7 +40,11 @@ pub enum Credential {
     /// A person who has logged in.
     Session(Login),
     /// A program.
-    ApiKey(ApiKeyId),
+    ApiKey {
+        key: ApiKeyId,
+        /// A second factor was proved at the session that made the key.
+        multi_factor: bool,
+    },
 }
 
 /// The login behind an access token.
@@ -74,14 +78,22 @@ impl Caller {
     pub fn login(&self) -> Option<&Login> {
         match &self.credential {
             Credential::Session(login) => Some(login),
-            Credential::ApiKey(_) => None,
+            Credential::ApiKey { .. } => None,
+        }
+    }
+
+    /// Whether a second factor was proved: by the person at the session, or at the session that made the key.
+    pub fn is_multi_factor(&self) -> bool {
+        match &self.credential {
+            Credential::Session(login) => login.methods.are_multi_factor(),
+            Credential::ApiKey { multi_factor, .. } => *multi_factor,
         }
     }
 
     pub fn api_key(&self) -> Option<ApiKeyId> {
         match &self.credential {
             Credential::Session(_) => None,
-            Credential::ApiKey(key) => Some(*key),
+            Credential::ApiKey { key, .. } => Some(*key),
         }
     }
 }

@@ -34,11 +34,12 @@ pub(super) async fn session(
     }))
 }
 
-/// What the gate needs of an API key.
+/// What the gate needs of an API key. A copy that an earlier release wrote lacks `multi_factor` and is not read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct ApiKeyCopy {
     pub(super) user: UserId,
     pub(super) scopes: Permissions,
+    pub(super) multi_factor: bool,
     #[serde(with = "time::serde::timestamp::option")]
     pub(super) expires_at: Option<OffsetDateTime>,
 }
@@ -52,7 +53,12 @@ impl ApiKeyCopy {
 /// The key if it is live; notes that it was used.
 pub(super) async fn api_key(stores: &Stores, id: ApiKeyId) -> Result<Option<ApiKeyCopy>> {
     let live = api_keys::use_live(stores, id).await?;
-    Ok(live.map(|key| ApiKeyCopy { user: key.user, scopes: key.scopes, expires_at: key.expires_at }))
+    Ok(live.map(|key| ApiKeyCopy {
+        user: key.user,
+        scopes: key.scopes,
+        multi_factor: key.multi_factor,
+        expires_at: key.expires_at,
+    }))
 }
 
 pub(super) async fn role_table(stores: &Stores) -> Result<RoleTable> {

@@ -15,7 +15,7 @@ use plinth_platform::telemetry::metrics::CacheReads;
 use quick_cache::sync::Cache;
 
 use super::fallback::{self, ApiKeyCopy, SessionCopy};
-use super::limits::{self, Counted, Limits, Payment, Standing};
+use super::limits::{self, Counted, Limits, Payment, Purpose, Standing};
 use super::question::{self, Answer, Known};
 use super::rights::RoleTable;
 use super::{Caller, Credential, Login, Presented, Rights, api_key_key, roles_key, session_key, user_key};
@@ -105,15 +105,14 @@ impl Gate {
         }
     }
 
-    /// Counts the request against its limits and finds out who is asking. `sensitive` requests, those that
-    /// guess at credentials, have a limit of their own.
+    /// Counts the request against its limits and finds out who is asking.
     pub async fn admit(
         &self,
         ip: IpAddr,
-        sensitive: bool,
+        purpose: Purpose,
         presented: Option<Presented<'_>>,
     ) -> Result<Admission> {
-        let mut counted = self.limits.of(ip, sensitive, presented);
+        let mut counted = self.limits.of(ip, purpose, presented);
         let spent = self.limits.spend(&mut counted);
         let (limit, copies) = match self.ask_redis(&counted, spent, presented).await {
             Ok(answer) => answer,
@@ -220,7 +219,7 @@ impl Gate {
             Presented::ApiKey { key, user } => {
                 let copy = Box::pin(self.find_api_key(key, credential.as_deref(), &nonce)).await?;
                 let copy = copy.filter(|copy| copy.user == user).ok_or_else(key_ended)?;
-                (Credential::ApiKey(key), Some(copy.scopes))
+                (Credential::ApiKey { key, multi_factor: copy.multi_factor }, Some(copy.scopes))
             }
         };
         let user = match user {
@@ -345,7 +344,7 @@ fn is_replaced(claims: &Claims, session: &SessionCopy) -> bool {
 
 fn shut_out(status: UserStatus) -> Error {
     match status {
-        UserStatus::Deleted => ended(),
+        UserStatus::Deleting | UserStatus::Deleted => ended(),
         UserStatus::Active | UserStatus::Suspended => Error::Unauthenticated {
             code: "account_suspended",
             detail: "The account of these credentials is suspended.",

@@ -23,8 +23,21 @@ enum Subject {
     Address(IpAddr),
     /// An address, where it presents credentials.
     Guesses(IpAddr),
+    /// An address, where it refreshes sessions.
+    Refreshes(IpAddr),
     User(UserId),
     ApiKey(ApiKeyId),
+}
+
+/// What a request is for, as far as its limits depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It presents credentials that can be guessed at.
+    Guess,
+    /// It presents a refresh token, which cannot be guessed at: its limit bounds the load alone. It does not count among
+    /// the other requests of its address, which may be an office or a server-side renderer.
+    Refresh,
+    Other,
 }
 
 /// One limit that a request counts against.
@@ -40,6 +53,7 @@ impl Counted {
         match self.subject {
             Subject::Address(address) => redis.key(&format!("limit:ip:{address}")),
             Subject::Guesses(address) => redis.key(&format!("limit:auth:{address}")),
+            Subject::Refreshes(address) => redis.key(&format!("limit:refresh:{address}")),
             Subject::User(user) => redis.key(&format!("limit:user:{user}")),
             Subject::ApiKey(key) => redis.key(&format!("limit:api-key:{key}")),
         }
@@ -72,6 +86,7 @@ pub(super) struct Limits {
     per_user: Option<Limit>,
     per_api_key: Option<Limit>,
     guesses: Option<Limit>,
+    refreshes: Option<Limit>,
     purses: Cache<Subject, Arc<Purse>>,
     /// Theoretical arrival times, for while Redis is away: this process alone, by the same arithmetic.
     arrivals: Cache<Subject, u64>,
@@ -83,25 +98,31 @@ impl Limits {
             per_address: Limit::per_minute(settings.ip_per_minute),
             per_user: Limit::per_minute(settings.user_per_minute),
             per_api_key: Limit::per_minute(settings.api_key_per_minute),
-            guesses: Limit::per_minute(settings.auth_per_minute),
+            guesses: Limit::per_minute_in_bursts(settings.auth_per_minute),
+            refreshes: Limit::per_minute_in_bursts(settings.refresh_per_minute),
             purses: Cache::new(CLIENTS),
             arrivals: Cache::new(CLIENTS),
         }
     }
 
-    /// What a request counts against. `sensitive` ones guess at credentials.
-    pub(super) fn of(&self, ip: IpAddr, sensitive: bool, presented: Option<Presented<'_>>) -> Vec<Counted> {
+    /// What a request counts against.
+    pub(super) fn of(&self, ip: IpAddr, purpose: Purpose, presented: Option<Presented<'_>>) -> Vec<Counted> {
         let network = network_of(ip);
         let (caller, per_caller) = match presented {
             None => (None, None),
             Some(Presented::AccessToken(claims)) => (Some(Subject::User(claims.user())), self.per_user),
             Some(Presented::ApiKey { key, .. }) => (Some(Subject::ApiKey(key)), self.per_api_key),
         };
-        let limits = [
-            (Some(Subject::Address(network)), self.per_address),
-            (sensitive.then_some(Subject::Guesses(network)), self.guesses),
-            (caller, per_caller),
-        ];
+        let address = (Some(Subject::Address(network)), self.per_address);
+        let limits = match purpose {
+            Purpose::Other => [address, (None, None), (caller, per_caller)],
+            Purpose::Guess => {
+                [address, (Some(Subject::Guesses(network)), self.guesses), (caller, per_caller)]
+            }
+            Purpose::Refresh => {
+                [(None, None), (Some(Subject::Refreshes(network)), self.refreshes), (caller, per_caller)]
+            }
+        };
         limits
             .into_iter()
             .filter_map(|(subject, limit)| Some(Counted { subject: subject?, limit: limit? }))
@@ -111,7 +132,7 @@ impl Limits {
     /// Spends what is paid for: takes those limits out of the list and says how the request stands with them.
     pub(super) fn spend(&self, counted: &mut Vec<Counted>) -> Standing {
         let mut standing = None;
-        counted.retain(|one| match self.purses.get(&one.subject).and_then(|purse| purse.spend()) {
+        counted.retain(|one| match self.purses.get(&one.subject).and_then(|purse| purse.spend(one.limit)) {
             Some(verdict) => {
                 standing = tighter(standing, (one.limit, verdict));
                 false
@@ -132,7 +153,7 @@ impl Limits {
             });
             purse.fill(beyond, payment);
         }
-        let remaining = payment.remaining + beyond;
+        let remaining = (payment.remaining + beyond).min(one.limit.burst);
         (one.limit, Verdict { allowed: true, remaining, retry_after_ms: 0, reset_ms: payment.reset_ms })
     }
 
@@ -167,12 +188,13 @@ impl Default for Purse {
 }
 
 impl Purse {
-    fn spend(&self) -> Option<Verdict> {
+    /// Two payments of one client at once can leave more than the limit: what remained is what the later one saw.
+    fn spend(&self, limit: Limit) -> Option<Verdict> {
         let less_one = |requests: u32| requests.checked_sub(1);
         let before = self.requests.fetch_update(Ordering::AcqRel, Ordering::Acquire, less_one).ok()?;
         Some(Verdict {
             allowed: true,
-            remaining: self.remaining.load(Ordering::Relaxed) + before - 1,
+            remaining: (self.remaining.load(Ordering::Relaxed) + before - 1).min(limit.burst),
             retry_after_ms: 0,
             reset_ms: self.reset_ms.load(Ordering::Relaxed),
         })
@@ -206,6 +228,7 @@ mod tests {
             user_per_minute: 0,
             api_key_per_minute: 60,
             auth_per_minute: 60,
+            refresh_per_minute: 1200,
         })
     }
 
@@ -221,25 +244,46 @@ mod tests {
     fn what_is_paid_ahead_is_spent_once_and_then_asked_for_again() {
         let limits = limits();
         let ip = "192.0.2.1".parse().expect("an address");
-        let one = limits.of(ip, false, None)[0];
+        let one = limits.of(ip, Purpose::Other, None)[0];
         let (_, verdict) = limits.keep(&one, Payment { requests: 3, remaining: 97, reset_ms: 300 });
         assert_eq!(verdict.remaining, 99);
         for remaining in [98, 97] {
-            let mut counted = limits.of(ip, false, None);
+            let mut counted = limits.of(ip, Purpose::Other, None);
             let (_, verdict) = limits.spend(&mut counted).expect("it is paid for");
             assert!(counted.is_empty() && verdict.allowed);
             assert_eq!(verdict.remaining, remaining);
         }
-        let mut counted = limits.of(ip, false, None);
+        let mut counted = limits.of(ip, Purpose::Other, None);
         assert!(limits.spend(&mut counted).is_none());
         assert_eq!(counted.len(), 1);
     }
 
     #[test]
-    fn what_is_sensitive_counts_twice_and_a_key_by_itself() {
+    fn what_remains_never_exceeds_the_limit() {
+        let limits = limits();
         let ip = "192.0.2.1".parse().expect("an address");
-        assert_eq!(limits().of(ip, true, None).len(), 2);
+        let one = limits.of(ip, Purpose::Other, None)[0];
+        // Two payments at once, kept in the other order than Redis made them.
+        for remaining in [36, 68] {
+            limits.keep(&one, Payment { requests: 32, remaining, reset_ms: 300 });
+        }
+        let mut spent = 0;
+        while let Some((limit, verdict)) = limits.spend(&mut limits.of(ip, Purpose::Other, None)) {
+            assert!(verdict.remaining <= limit.burst, "{verdict:?} of {limit:?}");
+            spent += 1;
+        }
+        assert_eq!(spent, 62);
+        let (limit, verdict) = limits.keep(&one, Payment { requests: 32, remaining: 100, reset_ms: 300 });
+        assert_eq!(verdict.remaining, limit.burst);
+    }
+
+    #[test]
+    fn a_guess_counts_twice_a_refresh_apart_and_a_key_by_itself() {
+        let ip = "192.0.2.1".parse().expect("an address");
+        assert_eq!(limits().of(ip, Purpose::Guess, None).len(), 2);
+        let refresh = limits().of(ip, Purpose::Refresh, None);
+        assert_eq!(refresh.iter().map(|one| one.limit.burst).collect::<Vec<_>>(), [600]);
         let key = Presented::ApiKey { key: ApiKeyId(uuid::Uuid::nil()), user: UserId(uuid::Uuid::nil()) };
-        assert_eq!(limits().of(ip, false, Some(key)).len(), 2);
+        assert_eq!(limits().of(ip, Purpose::Other, Some(key)).len(), 2);
     }
 }

@@ -17,6 +17,7 @@ use time::Duration;
 
 pub use caller::{Caller, Credential, Login, Presented};
 pub use gate::{Admission, Gate};
+pub use limits::Purpose;
 pub(crate) use limits::network_of;
 pub use rights::Rights;
 

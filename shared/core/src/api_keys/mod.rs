@@ -20,6 +20,8 @@ pub use service::{ApiKey, ApiKeys, NewApiKey};
 pub(crate) struct LiveKey {
     pub(crate) user: UserId,
     pub(crate) scopes: Permissions,
+    /// A second factor was proved at the session that made it.
+    pub(crate) multi_factor: bool,
     pub(crate) expires_at: Option<OffsetDateTime>,
 }
 

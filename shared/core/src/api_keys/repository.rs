@@ -15,6 +15,7 @@ struct Row {
     name: String,
     hint: String,
     scopes: Vec<String>,
+    multi_factor: bool,
     created_at: OffsetDateTime,
     expires_at: Option<OffsetDateTime>,
     last_used_at: Option<OffsetDateTime>,
@@ -27,6 +28,7 @@ impl From<Row> for ApiKey {
             name: row.name,
             hint: row.hint,
             scopes: row.scopes.into(),
+            multi_factor: row.multi_factor,
             created_at: row.created_at,
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,
@@ -42,8 +44,8 @@ pub(super) async fn insert(
 ) -> sqlx::Result<()> {
     let scopes: Vec<String> = key.scopes.clone().into();
     let query = sqlx::query!(
-        "INSERT INTO api_keys (id, user_id, name, token_hash, hint, scopes, expires_at, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO api_keys (id, user_id, name, token_hash, hint, scopes, expires_at, created_at, multi_factor)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         key.id.0,
         owner.0,
         key.name,
@@ -52,6 +54,7 @@ pub(super) async fn insert(
         &scopes,
         key.expires_at,
         key.created_at,
+        key.multi_factor,
     );
     named("api_keys.insert", query.execute(connection)).await.map(drop)
 }
@@ -64,7 +67,7 @@ pub(super) async fn list(
 ) -> sqlx::Result<Vec<ApiKey>> {
     let query = sqlx::query_as!(
         Row,
-        "SELECT id, name, hint, scopes, created_at, expires_at, last_used_at FROM api_keys
+        "SELECT id, name, hint, scopes, multi_factor, created_at, expires_at, last_used_at FROM api_keys
          WHERE user_id = $1 AND id < $2 AND revoked_at IS NULL
          ORDER BY id DESC
          LIMIT $3",
@@ -126,7 +129,7 @@ pub(super) async fn use_live(
     let query = sqlx::query!(
         "UPDATE api_keys SET last_used_at = $2
          WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
-         RETURNING user_id, scopes, expires_at",
+         RETURNING user_id, scopes, multi_factor, expires_at",
         id.0,
         now,
     );
@@ -134,6 +137,7 @@ pub(super) async fn use_live(
     Ok(row.map(|row| LiveKey {
         user: UserId(row.user_id),
         scopes: row.scopes.into(),
+        multi_factor: row.multi_factor,
         expires_at: row.expires_at,
     }))
 }

@@ -12,10 +12,10 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::repository;
-use crate::access::Caller;
+use crate::auth::SessionCaller;
 use crate::page::{Page, PageRequest};
 use crate::unit::Unit;
-use crate::{Error, Result, Stores, auth, roles, users};
+use crate::{Error, Result, Stores, roles};
 
 /// Live keys of one account.
 const MOST_KEYS: i64 = 50;
@@ -36,6 +36,8 @@ pub struct ApiKey {
     /// The beginning of the token.
     pub hint: String,
     pub scopes: Permissions,
+    /// A second factor was proved at the session that made it: only such a key satisfies a role that requires one.
+    pub multi_factor: bool,
     pub created_at: OffsetDateTime,
     /// From then on it is refused.
     pub expires_at: Option<OffsetDateTime>,
@@ -64,24 +66,20 @@ impl ApiKeys {
     pub async fn create(
         &self,
         origin: &Origin,
-        caller: &Caller,
+        caller: SessionCaller<'_>,
         wanted: NewApiKey,
     ) -> Result<(ApiKey, ApiKeyToken)> {
         check_scopes(&wanted.scopes)?;
         roles::require_within(&wanted.scopes, &caller.rights.permissions)?;
-        let owner = caller.user.id;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let owner = caller.user_id();
+        // Two at once are counted one after the other.
+        let mut unit = caller.begin(&self.stores, origin).await?;
         let at = unit.at();
         let expires_at = wanted.expiry.resolve(at).map_err(|rejection| {
             let pointer =
                 if matches!(wanted.expiry, Expiry::At(_)) { "/expires_at" } else { "/expires_in_days" };
             Error::invalid(pointer, rejection)
         })?;
-        // Two at once are counted one after the other.
-        users::lock(&mut unit, &[owner]).await?;
-        if let Some(login) = caller.login() {
-            auth::require_live(&mut unit, owner, login.session).await?;
-        }
         if repository::count_live(unit.connection(), owner, at).await? >= MOST_KEYS {
             let detail = format!("An account has at most {MOST_KEYS} keys; revoke one.");
             return Err(Error::Conflict { code: "too_many_api_keys", detail });
@@ -92,13 +90,14 @@ impl ApiKeys {
             name: wanted.name.as_str().to_owned(),
             hint: token.hint(),
             scopes: wanted.scopes,
+            multi_factor: caller.is_multi_factor(),
             created_at: at,
             expires_at: Some(expires_at),
             last_used_at: None,
         };
         repository::insert(unit.connection(), owner, &key, &token.hash()).await?;
         let scopes: Vec<String> = key.scopes.clone().into();
-        let details = json!({ "scopes": scopes });
+        let details = json!({ "scopes": scopes, "multi_factor": key.multi_factor });
         unit.audit_with(Action::ApiKeyCreated, Target::ApiKey(key.id), Outcome::Success, details).await?;
         let notice = SecurityNotice::ApiKeyCreated { name: key.name.clone() };
         unit.enqueue(&SendSecurityNotice { user_id: owner, notice }).await?;

@@ -1,11 +1,13 @@
 //! The audit log: who did what, from where, and how it ended.
 
+mod refusals;
 pub(crate) mod repository;
 mod service;
 
 use plinth_domain::audit::{Action, Outcome, Target};
 use time::OffsetDateTime;
 
+pub use refusals::AnonymousRefusals;
 pub use repository::Event;
 pub(crate) use service::has_any;
 pub use service::{AuditLog, Filter};

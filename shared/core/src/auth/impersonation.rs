@@ -9,8 +9,7 @@ use serde_json::json;
 
 use super::refresh_token::RefreshToken;
 use super::sessions::{self, Impersonation, NewSession};
-use super::{Auth, IMPERSONATION, SessionTokens};
-use crate::access::{Caller, Login};
+use super::{Auth, IMPERSONATION, SessionCaller, SessionTokens};
 use crate::access_tokens::Grant;
 use crate::unit::Unit;
 use crate::{Error, Result, roles, users};
@@ -20,14 +19,13 @@ impl Auth {
     pub async fn impersonate(
         &self,
         origin: &Origin,
-        caller: &Caller,
-        login: &Login,
+        caller: SessionCaller<'_>,
         user: UserId,
         reason: &Reason,
     ) -> Result<SessionTokens> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
-        let by = caller.user.id;
-        require_subject(&mut unit, by, login.session, user).await?;
+        let mut unit = caller.begin_for(&self.stores, origin, user).await?;
+        let (by, login) = (caller.user_id(), caller.login());
+        require_subject(&mut unit, by, user).await?;
         let at = unit.at();
         let id = SessionId::mint(at);
         let session = NewSession {
@@ -62,10 +60,9 @@ impl Auth {
     }
 }
 
-/// Refuses whom this administrator may not act for. Both accounts and all roles stay as they are until the change is
-/// over: whoever suspends one of them, or changes what they may do, finds the session that begins here.
-async fn require_subject(unit: &mut Unit, by: UserId, session: SessionId, user: UserId) -> Result<()> {
-    users::lock(unit, &[by, user]).await?;
+/// Refuses whom this administrator may not act for. The caller holds both accounts, and no role changes until the change
+/// is over: whoever suspends one of them, or changes what they may do, finds the session that begins here.
+async fn require_subject(unit: &mut Unit, by: UserId, user: UserId) -> Result<()> {
     let subject = users::hold(unit, user).await?;
     if by == user {
         let detail = "Nobody needs to act in his own name by way of an impersonation.".to_owned();
@@ -77,12 +74,8 @@ async fn require_subject(unit: &mut Unit, by: UserId, session: SessionId, user: 
     }
     roles::stand_still(unit).await?;
     let administrator = users::hold(unit, by).await?;
-    let at = unit.at();
     let own = roles::permissions_of(unit, &administrator.roles).await?;
-    if !own.allow(Permission::UsersImpersonate)
-        || administrator.status != UserStatus::Active
-        || !sessions::is_live_of(unit.connection(), by, session, at).await?
-    {
+    if !own.allow(Permission::UsersImpersonate) || administrator.status != UserStatus::Active {
         let detail = "The caller may not act in anybody's name any more.".to_owned();
         return Err(Error::Forbidden { code: "permission_denied", detail });
     }

@@ -12,7 +12,7 @@ use plinth_platform::crypto::{HashFailure, Verified};
 use serde_json::json;
 
 use super::Auth;
-use super::devices::DeviceId;
+use super::devices::KnownDevice;
 use super::mfa::{Beginning, LoginAnswer, factor_unavailable};
 use super::throttle::Attempt;
 use crate::unit::Unit;
@@ -38,7 +38,7 @@ impl Auth {
             None => None,
         };
         let device = self.known_device(known.as_ref(), request.device_token.as_deref());
-        let attempt = Attempt::password(origin.ip, request.email.as_ref(), device);
+        let attempt = Attempt::password(origin.ip, request.email.as_ref(), device.map(|device| device.id));
         self.throttle.begin(&attempt).await?;
         if !self.is_password_of(known.as_ref(), request.password, &attempt).await? {
             self.refuse_login(origin, known.as_ref().map(|known| known.id), &attempt).await?;
@@ -59,11 +59,15 @@ impl Auth {
             let challenge = self.challenge(origin, begun).await?;
             return challenge.map(LoginAnswer::Challenge).ok_or_else(factor_unavailable);
         }
-        self.open(origin, (&known).into(), methods, device).await.map(LoginAnswer::Tokens)
+        self.open_or_ask(origin, (&known).into(), methods, device).await
     }
 
     /// The device that this token was given to, if the account has been used on it since its last change of password.
-    pub(super) fn known_device(&self, known: Option<&Credentials>, token: Option<&str>) -> Option<DeviceId> {
+    pub(super) fn known_device(
+        &self,
+        known: Option<&Credentials>,
+        token: Option<&str>,
+    ) -> Option<KnownDevice> {
         let (known, token) = known.zip(token)?;
         self.devices.recognise(token, known.id, known.password_changed_at, self.stores.clock.now())
     }
@@ -113,8 +117,12 @@ impl Auth {
     /// Whoever knows the password learns why he may not come in.
     pub(super) async fn admit(&self, origin: &Origin, known: &Credentials) -> Result<()> {
         let (code, detail) = match known.status {
-            UserStatus::Active if known.email_verified => return Ok(()),
-            UserStatus::Active => {
+            UserStatus::Active | UserStatus::Deleting if known.recovery_is_pending => (
+                "recovery_pending",
+                "The account is being recovered; open the link in the mail to choose a password.",
+            ),
+            UserStatus::Active | UserStatus::Deleting if known.email_verified => return Ok(()),
+            UserStatus::Active | UserStatus::Deleting => {
                 ("email_not_verified", "The e-mail address is not verified yet; open the link in the mail.")
             }
             UserStatus::Suspended | UserStatus::Deleted => ("account_suspended", "The account is suspended."),

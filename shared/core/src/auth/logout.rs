@@ -10,7 +10,8 @@ use crate::access::{self, Login};
 use crate::unit::Unit;
 
 impl Auth {
-    /// Ends the caller's session, and those in which he acts for others; the very next request with its token is refused.
+    /// Ends the caller's session, and those in which the caller acts for others; the very next request with its token is
+    /// refused. An impersonation ends alone.
     pub async fn log_out(&self, origin: &Origin, user: UserId, login: &Login) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let at = unit.at();
@@ -18,7 +19,7 @@ impl Auth {
             unit.audit(Action::SessionRevoked, Target::Session(login.session), Outcome::Success).await?;
         }
         tokens::take_back(unit.connection(), login.token, login.token_expires_at).await?;
-        unit.commit().await?;
+        unit.commit_if_audited().await?;
         access::blacklist(&self.stores.redis, login.token, login.token_expires_at - at).await;
         Ok(())
     }

@@ -51,7 +51,7 @@ pub struct Asked {
 pub(super) struct Wanted<'a> {
     pub(super) user: UserId,
     pub(super) purpose: Purpose,
-    /// The address that it is about, where that is not the account's present one.
+    /// See [`NewToken::email`].
     pub(super) email: Option<&'a str>,
     pub(super) valid: Duration,
 }
@@ -107,8 +107,9 @@ impl Auth {
     /// Reads a presented token, and whose it is. It is not used up: what it is for may yet be refused.
     pub(super) async fn mailed_token(&self, text: &str, purpose: Purpose) -> Result<(OpaqueToken, UserId)> {
         let token = OpaqueToken::parse(text).ok_or_else(unknown_token)?;
-        let owner = tokens::owner(&self.stores.db, &token.hash(), purpose, self.stores.clock.now()).await?;
-        Ok((token, owner.ok_or_else(unknown_token)?))
+        let found = tokens::find(&self.stores.db, &token.hash(), purpose, self.stores.clock.now()).await?;
+        let (owner, _) = found.ok_or_else(unknown_token)?;
+        Ok((token, owner))
     }
 }
 

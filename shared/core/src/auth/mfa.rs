@@ -7,19 +7,21 @@ use plinth_domain::authentication::{Method, Methods};
 use plinth_domain::id::{SessionId, TokenId, UserId};
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::SecurityNotice;
+use plinth_domain::one_time_code::OneTimeCode;
+use plinth_platform::crypto::OpaqueToken;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::devices::DeviceId;
+use super::devices::{DeviceId, KnownDevice};
 use super::opening::Opener;
 use super::revocation::lock_in_session;
-use super::throttle::Attempt;
-use super::{Auth, SessionTokens};
+use super::throttle::{Attempt, Guesser};
+use super::{Auth, PendingDeletion, SessionTokens, recovery};
 use crate::challenges::{self, Challenge, NewChallenge, Purpose};
-use crate::passkeys::Refusal;
+use crate::passkeys::{PasskeyRequest, Refusal};
 use crate::unit::Unit;
-use crate::{Error, Result, users};
+use crate::{Error, Result, second_factors, users};
 
 /// Wrong proofs after which a challenge ends.
 const MOST_FAILURES: i16 = 5;
@@ -47,12 +49,13 @@ pub struct MfaChallenge {
 pub enum LoginAnswer {
     Tokens(SessionTokens),
     Challenge(MfaChallenge),
+    PendingDeletion(PendingDeletion),
 }
 
 /// What completes a challenge.
 #[derive(Debug)]
 pub enum Proof {
-    Totp(String),
+    Totp(OneTimeCode),
     RecoveryCode(String),
     Passkey(Value),
 }
@@ -61,17 +64,51 @@ pub enum Proof {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
     /// The server's side of the passkey's ceremony.
-    passkey: Option<Value>,
+    pub(super) passkey: Option<Value>,
     /// The known device that the password came from.
-    device: Option<DeviceId>,
+    pub(super) device: Option<DeviceId>,
+    /// A second factor was proved on that device before.
+    #[serde(default)]
+    pub(super) device_is_multi_factor: bool,
     /// When the password was last changed, as the login read it.
     #[serde(with = "time::serde::rfc3339::option")]
-    password_changed_at: Option<OffsetDateTime>,
+    pub(super) password_changed_at: Option<OffsetDateTime>,
     /// Nothing else than the passkey will do.
     #[serde(default)]
-    passkey_only: bool,
+    pub(super) passkey_only: bool,
     /// The access token that a step-up replaces.
     pub(super) replaced: Option<Replaced>,
+    /// Only factors that were added before then will do.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub(super) added_before: Option<OffsetDateTime>,
+    /// The hash of the mailed token that the proof completes.
+    #[serde(default)]
+    pub(super) mailed_token: Option<[u8; 32]>,
+}
+
+impl State {
+    /// The state of a login that began on this device.
+    pub(super) fn of_device(device: Option<KnownDevice>) -> Self {
+        Self {
+            device: device.map(|device| device.id),
+            device_is_multi_factor: device.is_some_and(|device| device.multi_factor),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn known_device(&self) -> Option<KnownDevice> {
+        self.device.map(|id| KnownDevice { id, multi_factor: self.device_is_multi_factor })
+    }
+
+    /// By what wrong codes are counted: those of a session to be stepped up, or of a device on which a second factor was
+    /// proved before, delay nothing else.
+    fn guesser(&self, session: Option<SessionId>) -> Guesser {
+        match (session, self.known_device()) {
+            (Some(session), _) => Guesser::Session(session),
+            (None, Some(device)) if device.multi_factor => Guesser::Device(device.id),
+            (None, _) => Guesser::Stranger,
+        }
+    }
 }
 
 /// An access token that is not to be used any more.
@@ -83,18 +120,27 @@ pub(super) struct Replaced {
 }
 
 /// A wrong answer.
-struct Refused<'a> {
-    token: &'a str,
-    purpose: Purpose,
-    challenge: &'a Challenge,
-    reason: &'static str,
+pub(super) struct Refused<'a> {
+    pub(super) token: &'a str,
+    pub(super) purpose: Purpose,
+    pub(super) challenge: &'a Challenge,
+    pub(super) reason: &'static str,
+}
+
+/// What a challenge asks for.
+pub(super) struct FactorQuestion {
+    pub(super) factors: Vec<Factor>,
+    /// The options of `navigator.credentials.get`.
+    pub(super) request: Option<Value>,
+    /// The server's side of the passkey's ceremony.
+    pub(super) ceremony: Option<Value>,
 }
 
 /// What a challenge is begun for.
 pub(super) struct Beginning {
     pub(super) opener: Opener,
     pub(super) methods: Methods,
-    pub(super) device: Option<DeviceId>,
+    pub(super) device: Option<KnownDevice>,
     /// The session to be stepped up, and its access token.
     pub(super) step_up: Option<(SessionId, Replaced)>,
     /// Whether nothing else than a passkey will do.
@@ -104,35 +150,32 @@ pub(super) struct Beginning {
 impl Auth {
     /// A challenge for the user's second factors; `None` for whoever has none.
     pub(super) async fn challenge(&self, origin: &Origin, begun: Beginning) -> Result<Option<MfaChallenge>> {
-        let passkey = self.passkeys.request_for(begun.opener.user).await?;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let user = begun.opener.user;
+        let passkey = self.passkeys.request_for(user, None).await?;
+        let reason = "a challenge changes nothing; what answers it is audited";
+        let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
         if let Some((session, _)) = begun.step_up {
-            lock_in_session(&mut unit, begun.opener.user, session).await?;
+            lock_in_session(&mut unit, user, session).await?;
         }
-        let available = self.second_factors.available(&mut unit, begun.opener.user).await?;
-        let by_code = !begun.passkey_only;
-        let factors = [
-            (by_code && available.totp, Factor::Totp),
-            (by_code && available.recovery_codes, Factor::RecoveryCode),
-            (passkey.is_some(), Factor::Passkey),
-        ];
-        let factors: Vec<_> = factors.into_iter().filter_map(|(has, factor)| has.then_some(factor)).collect();
+        let FactorQuestion { factors, request, ceremony } =
+            self.ask_for_factors(&mut unit, user, passkey, !begun.passkey_only, None).await?;
         if factors.is_empty() {
             return Ok(None);
         }
-        let (request, ceremony) = passkey.map(|asked| (asked.public_key, asked.state)).unzip();
         let (session, replaced) = begun.step_up.unzip();
         let passkey_only = begun.passkey_only;
         let state = State {
             passkey: ceremony,
-            device: begun.device,
+            device: begun.device.map(|device| device.id),
+            device_is_multi_factor: begun.device.is_some_and(|device| device.multi_factor),
             password_changed_at: begun.opener.password_changed_at,
             passkey_only,
             replaced,
+            ..State::default()
         };
         let challenge = NewChallenge {
             purpose: if session.is_some() { Purpose::StepUp } else { Purpose::SecondFactor },
-            user: Some(begun.opener.user),
+            user: Some(user),
             session,
             methods: begun.methods,
             state: serde_json::to_value(state).map_err(Error::internal)?,
@@ -140,12 +183,37 @@ impl Auth {
         };
         let token = challenges::begin(&mut unit, &challenge).await?;
         unit.commit().await?;
-        Ok(Some(MfaChallenge {
-            token: token.reveal(),
-            factors,
-            passkey_request: request,
-            expires_in: self.lifetimes.challenge,
-        }))
+        Ok(Some(self.mfa_challenge(&token, factors, request)))
+    }
+
+    /// What the user can be asked for; of the factors added before `before`, where it is given.
+    pub(super) async fn ask_for_factors(
+        &self,
+        unit: &mut Unit,
+        user: UserId,
+        passkey: Option<PasskeyRequest>,
+        by_code: bool,
+        before: Option<OffsetDateTime>,
+    ) -> Result<FactorQuestion> {
+        let available = second_factors::available(unit, user, before).await?;
+        let factors = [
+            (by_code && available.totp, Factor::Totp),
+            (by_code && available.recovery_codes, Factor::RecoveryCode),
+            (passkey.is_some(), Factor::Passkey),
+        ];
+        let factors = factors.into_iter().filter_map(|(has, factor)| has.then_some(factor)).collect();
+        let (request, ceremony) = passkey.map(|asked| (asked.public_key, asked.state)).unzip();
+        Ok(FactorQuestion { factors, request, ceremony })
+    }
+
+    /// A challenge as its client is given it.
+    pub(super) fn mfa_challenge(
+        &self,
+        token: &OpaqueToken,
+        factors: Vec<Factor>,
+        passkey_request: Option<Value>,
+    ) -> MfaChallenge {
+        MfaChallenge { token: token.reveal(), factors, passkey_request, expires_in: self.lifetimes.challenge }
     }
 
     /// Completes a login, or a step-up, with a second factor.
@@ -154,8 +222,9 @@ impl Auth {
         origin: &Origin,
         token: &str,
         proof: Proof,
-    ) -> Result<SessionTokens> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+    ) -> Result<LoginAnswer> {
+        let reason = "the session that a right answer opens or renews is audited by its own change";
+        let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
         let login = challenges::hold(&mut unit, token, Purpose::SecondFactor).await?;
         let (challenge, purpose) = match login {
             Some(challenge) => (challenge, Purpose::SecondFactor),
@@ -166,13 +235,13 @@ impl Auth {
         };
         let user = challenge.user.ok_or_else(unknown_challenge)?;
         let state: State = serde_json::from_value(challenge.state.clone()).map_err(Error::internal)?;
-        let attempt = Attempt::second_factor(user);
+        let attempt = Attempt::second_factor(user, state.guesser(challenge.session));
         self.throttle.begin(&attempt).await?;
         let proved = match self.prove(&mut unit, user, &state, proof).await {
             Ok(Ok(method)) => method,
             Ok(Err(reason)) => {
                 let refused = Refused { token, purpose, challenge: &challenge, reason };
-                return self.refuse_factor(unit, refused, &attempt).await;
+                return Err(self.refuse_factor(unit, refused, &attempt).await?);
             }
             Err(error) => {
                 self.throttle.undecided(&attempt).await;
@@ -180,21 +249,22 @@ impl Auth {
             }
         };
         challenges::take(&mut unit, token, purpose).await?;
+        recovery::remove_suspended(&mut unit, user).await?;
         unit.commit().await?;
         self.throttle.succeeded(&attempt).await;
         // What was so at the password may not be so any more.
         let known = users::credentials_of(&self.stores, user).await?.ok_or_else(unknown_challenge)?;
         self.admit(origin, &known).await?;
         let methods = challenge.methods.with(proved).with(Method::MultiFactor);
-        if let (Some(session), Some(replaced)) = (challenge.session, state.replaced) {
-            return self.renew(origin, session, &methods, replaced).await;
-        }
         let opener = Opener { user, password_changed_at: state.password_changed_at };
-        self.open(origin, opener, methods, state.device).await
+        if let (Some(session), Some(replaced)) = (challenge.session, state.replaced) {
+            return self.renew(origin, opener, session, &methods, replaced).await.map(LoginAnswer::Tokens);
+        }
+        self.open_or_ask(origin, opener, methods, state.known_device()).await
     }
 
     /// By what the user has proved who he is, or why he has not.
-    async fn prove(
+    pub(super) async fn prove(
         &self,
         unit: &mut Unit,
         user: UserId,
@@ -205,14 +275,17 @@ impl Auth {
             (Proof::Totp(_) | Proof::RecoveryCode(_), _) if state.passkey_only => {
                 return Ok(Err("factor_not_asked_for"));
             }
-            (Proof::Totp(code), _) => {
-                (self.second_factors.verify_totp(unit, user, &code).await?, Method::OneTimeCode)
-            }
-            (Proof::RecoveryCode(code), _) => {
-                (self.second_factors.use_recovery_code(unit, user, &code).await?, Method::RecoveryCode)
-            }
+            (Proof::Totp(code), _) => (
+                self.second_factors.verify_totp(unit, user, &code, state.added_before).await?,
+                Method::OneTimeCode,
+            ),
+            (Proof::RecoveryCode(code), _) => (
+                self.second_factors.use_recovery_code(unit, user, &code, state.added_before).await?,
+                Method::RecoveryCode,
+            ),
             (Proof::Passkey(credential), Some(ceremony)) => {
-                let checked = self.passkeys.verify_for(unit, user, ceremony, &credential).await?;
+                let checked =
+                    self.passkeys.verify_for(unit, user, ceremony, &credential, state.added_before).await?;
                 return Ok(checked.map(|()| Method::Passkey).map_err(Refusal::reason));
             }
             (Proof::Passkey(_), None) => return Ok(Err("factor_not_asked_for")),
@@ -220,13 +293,13 @@ impl Auth {
         Ok(if holds { Ok(method) } else { Err("wrong_code") })
     }
 
-    /// Notes the refusal; after several the challenge ends, and the owner is told.
-    async fn refuse_factor(
+    /// Notes the refusal; after several the challenge ends, and the owner is told. Returns what the client is answered.
+    pub(super) async fn refuse_factor(
         &self,
         mut unit: Unit,
         refused: Refused<'_>,
         attempt: &Attempt,
-    ) -> Result<SessionTokens> {
+    ) -> Result<Error> {
         let Refused { token, purpose, challenge, reason } = refused;
         let failures = self.throttle.failed(attempt).await;
         if challenge.failures + 1 >= MOST_FAILURES {
@@ -242,7 +315,7 @@ impl Auth {
             unit.enqueue(&SendSecurityNotice { user_id, notice }).await?;
         }
         unit.commit().await?;
-        Err(Error::Unauthenticated {
+        Ok(Error::Unauthenticated {
             code: "invalid_second_factor",
             detail: "The second factor is wrong, or was used before.",
         })
@@ -257,7 +330,7 @@ pub(super) fn factor_unavailable() -> Error {
     }
 }
 
-fn unknown_challenge() -> Error {
+pub(super) fn unknown_challenge() -> Error {
     Error::Unauthenticated {
         code: "invalid_challenge",
         detail: "The challenge is unknown, used or expired; begin again.",

@@ -3,6 +3,7 @@
 mod deletion;
 mod devices;
 mod email_change;
+mod email_undo;
 mod expiry;
 mod impersonation;
 mod login;
@@ -14,12 +15,15 @@ mod passkey_login;
 mod password_change;
 mod password_policy;
 mod password_reset;
+mod recovery;
 mod refresh;
 mod refresh_token;
 mod registration;
 mod replacement;
+mod restore;
 mod revocation;
 mod security_notice;
+mod session_caller;
 mod sessions;
 mod step_up;
 mod stored_hashes;
@@ -37,8 +41,11 @@ use crate::access_tokens::AccessTokens;
 use crate::passkeys::Passkeys;
 use crate::second_factors::SecondFactors;
 
+pub use deletion::DeletionTime;
+pub(crate) use deletion::due_deletions;
 pub use devices::DEVICE_LIFETIME;
 pub use email_change::EmailChanges;
+pub use email_undo::UndoAnswer;
 pub(crate) use expiry::{ended_sessions, expired_one_time_tokens, expired_revocations};
 pub use login::LoginRequest;
 pub use mailed_token::{Asked, MailedToken};
@@ -47,14 +54,15 @@ pub use opening::SessionTokens;
 pub use passkey_login::PasskeyLogin;
 pub use password_change::PasswordChange;
 pub use password_policy::PasswordPolicy;
-pub use password_reset::PasswordResets;
+pub use password_reset::{PasswordReset, PasswordResets};
 pub use registration::{Registration, Verification, VerificationMail};
 pub(crate) use registration::{release_unverified, unverified_registrations};
+pub use restore::PendingDeletion;
 pub(crate) use revocation::{
-    end_impersonations_around, end_impersonations_around_role, end_session, end_sessions, lock_in_session,
-    require_live,
+    end_impersonations_around, end_impersonations_around_role, end_session, end_sessions,
 };
 pub use security_notice::{NoticeMail, SecurityNotices};
+pub use session_caller::SessionCaller;
 pub use sessions::SessionView;
 pub(crate) use sessions::live;
 pub(crate) use step_up::{note_methods, require_known_factor};
@@ -84,6 +92,9 @@ struct Lifetimes {
     session_idle: Duration,
     session: Duration,
     challenge: Duration,
+    email_undo: Duration,
+    recovery_window: Duration,
+    deletion_grace: Duration,
 }
 
 impl Auth {
@@ -103,6 +114,9 @@ impl Auth {
                 session_idle: settings.auth.session_idle_lifetime,
                 session: settings.auth.session_lifetime,
                 challenge: settings.auth.challenge_lifetime,
+                email_undo: settings.auth.email_undo_lifetime,
+                recovery_window: settings.auth.recovery_window,
+                deletion_grace: settings.auth.deletion_grace,
             },
             refresh_signer: Signer::new(&root.derive("refresh tokens v2")),
             devices: Devices::new(&root.derive("device tokens v1")),

@@ -9,7 +9,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::Auth;
-use super::devices::DeviceId;
+use super::devices::KnownDevice;
 use super::refresh_token::RefreshToken;
 use super::sessions::{self, NewSession};
 use crate::access_tokens::Grant;
@@ -51,7 +51,7 @@ impl Auth {
         origin: &Origin,
         who: Opener,
         methods: Methods,
-        device: Option<DeviceId>,
+        device: Option<KnownDevice>,
     ) -> Result<SessionTokens> {
         let user = who.user;
         let mut unit = Unit::begin(&self.stores, &origin.by(user)).await?;
@@ -77,10 +77,12 @@ impl Auth {
         let details = json!({ "amr": methods.names() });
         unit.audit_with(Action::SessionCreated, Target::Session(id), Outcome::Success, details).await?;
         unit.commit().await?;
+        let multi_factor = methods.are_multi_factor();
+        let device_token = self.devices.issue(user, device.map(|device| device.id), multi_factor, at);
         let grant = Grant { user, session: id, authenticated_at: at, methods, impersonator: None };
         Ok(SessionTokens {
             refresh_token: Some(refresh_token.reveal(&self.refresh_signer)),
-            device_token: Some(self.devices.issue(user, device, at)),
+            device_token: Some(device_token),
             ..self.tokens(grant).await?
         })
     }

@@ -4,7 +4,7 @@ use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::{Method, Methods};
 use serde_json::{Value, json};
 
-use super::{Auth, SessionTokens};
+use super::{Auth, LoginAnswer, recovery};
 use crate::challenges::{self, NewChallenge, Purpose};
 use crate::passkeys::Ceremony;
 use crate::unit::Unit;
@@ -25,7 +25,8 @@ impl Auth {
     /// Asks whoever wants to log in for a passkey.
     pub async fn start_passkey_login(&self, origin: &Origin) -> Result<Ceremony> {
         let request = self.passkeys.request_of_anybody()?;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let reason = "a challenge changes nothing; what answers it is audited";
+        let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
         let challenge = NewChallenge {
             purpose: Purpose::PasskeyLogin,
             user: None,
@@ -40,12 +41,9 @@ impl Auth {
     }
 
     /// Opens a session. Whatever is wrong with the proof, the answer is the same; the audit log knows more.
-    pub async fn finish_passkey_login(
-        &self,
-        origin: &Origin,
-        request: PasskeyLogin,
-    ) -> Result<SessionTokens> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+    pub async fn finish_passkey_login(&self, origin: &Origin, request: PasskeyLogin) -> Result<LoginAnswer> {
+        let reason = "the session that a right answer opens is audited by its own change";
+        let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
         let proved = match challenges::take(&mut unit, &request.challenge, Purpose::PasskeyLogin).await? {
             Some(challenge) => {
                 let proof = self.passkeys.verify_anybody(&mut unit, &challenge.state, &request.credential);
@@ -53,7 +51,9 @@ impl Auth {
             }
             None => Err(("unknown_challenge", None)),
         };
-        if let Err((reason, user)) = proved {
+        if let Ok(user) = proved {
+            recovery::remove_suspended(&mut unit, user).await?;
+        } else if let Err((reason, user)) = proved {
             let details = json!({ "reason": reason });
             let target = user.map_or(Target::None, Target::User);
             unit.audit_with(Action::SessionRefused, target, Outcome::Refused, details).await?;
@@ -66,7 +66,7 @@ impl Auth {
         let device = self.known_device(Some(&known), request.device_token.as_deref());
         // A passkey verifies its user, so that it is two factors at once.
         let methods = Methods::of(&[Method::Passkey, Method::MultiFactor]);
-        self.open(origin, (&known).into(), methods, device).await
+        self.open_or_ask(origin, (&known).into(), methods, device).await
     }
 }
 

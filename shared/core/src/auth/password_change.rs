@@ -7,14 +7,13 @@ use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::password::Password;
 use plinth_domain::rejection::Rejection;
-use plinth_domain::user::User;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
-use super::devices::DeviceId;
+use super::devices::KnownDevice;
 use super::throttle::Attempt;
-use super::tokens;
-use super::{Auth, revocation};
+use super::tokens::{self, KeptResets};
+use super::{Auth, SessionCaller, revocation};
 use crate::unit::Unit;
 use crate::users::{self, Credentials};
 use crate::{Error, Result, api_keys, challenges, passkeys};
@@ -31,26 +30,29 @@ pub struct PasswordChange {
 }
 
 impl Auth {
-    /// Changes the password of `user`, at whose session `stays` he is, and ends every other session. Gives the token
-    /// by which this device is known from now on.
+    /// Changes the caller's password and ends every other session. Returns the token by which this device is known from
+    /// now on.
     pub async fn change_password(
         &self,
         origin: &Origin,
-        user: &User,
-        stays: SessionId,
+        caller: SessionCaller<'_>,
         change: PasswordChange,
     ) -> Result<String> {
+        let (user, stays) = (&*caller.user, caller.session());
         let known = users::credentials_of(&self.stores, user.id).await?.ok_or(Error::NotFound)?;
         let device = self.known_device(Some(&known), change.device_token.as_deref());
         if known.password_hash.is_some() {
+            let is_unchanged = change.current.as_ref().is_some_and(|current| current.is(&change.new));
             self.check_current(origin, &known, stays, change.current).await?;
+            if is_unchanged {
+                return Err(password_unchanged("/new_password"));
+            }
         }
         self.judge("/new_password", &change.new, &user.email)?;
         let hash = self.hasher.hash(change.new).await?;
 
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let mut unit = caller.begin_with_password(&self.stores, origin, known.password_changed_at).await?;
         let at = unit.at();
-        users::find_locked(&mut unit, user.id).await?.ok_or(Error::NotFound)?;
         users::set_password(&mut unit, user.id, Some(&hash)).await?;
         unit.audit(Action::PasswordChanged, Target::User(user.id), Outcome::Success).await?;
         self.end_what_it_opened(&mut unit, user.id, stays).await?;
@@ -64,9 +66,9 @@ impl Auth {
     }
 
     /// Takes the password away: from now on only passkeys log in. Refused where there is none.
-    pub async fn remove_password(&self, origin: &Origin, user: UserId, stays: SessionId) -> Result<()> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
-        users::find_locked(&mut unit, user).await?.ok_or(Error::NotFound)?;
+    pub async fn remove_password(&self, origin: &Origin, caller: SessionCaller<'_>) -> Result<()> {
+        let (user, stays) = (caller.user_id(), caller.session());
+        let mut unit = caller.begin(&self.stores, origin).await?;
         if !passkeys::has_any(&mut unit, user).await? {
             let detail = "The account has no passkey, and nobody could log in without one; add one first.";
             return Err(Error::Conflict { code: "no_other_credential", detail: detail.to_owned() });
@@ -110,7 +112,8 @@ impl Auth {
     }
 
     async fn end_what_it_opened(&self, unit: &mut Unit, user: UserId, stays: SessionId) -> Result<()> {
-        tokens::void(unit.connection(), user).await?;
+        // Whoever reads the mailbox can still choose another password: the session may be an intruder's.
+        tokens::void(unit.connection(), user, KeptResets::All).await?;
         challenges::remove_all_of(unit, user).await?;
         revocation::end_sessions(unit, user, Some(stays)).await.map(drop)
     }
@@ -125,10 +128,16 @@ impl Auth {
     pub(super) fn device_after_change(
         &self,
         user: UserId,
-        device: Option<DeviceId>,
+        device: Option<KnownDevice>,
         at: OffsetDateTime,
     ) -> String {
         // It tells whole seconds, and must be later than the change.
-        self.devices.issue(user, device, at + Duration::SECOND)
+        let multi_factor = device.is_some_and(|device| device.multi_factor);
+        self.devices.issue(user, device.map(|device| device.id), multi_factor, at + Duration::SECOND)
     }
+}
+
+pub(super) fn password_unchanged(pointer: &str) -> Error {
+    let detail = "The account has, or had, this password; choose another one.";
+    Error::invalid(pointer, Rejection::new("password_unchanged", detail))
 }

@@ -8,13 +8,25 @@ use plinth_domain::id::UserId;
 use plinth_domain::job::{SendPasswordResetMail, SendSecurityNotice};
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::password::Password;
-use plinth_domain::user::UserStatus;
+use plinth_domain::user::{User, UserStatus};
+use plinth_platform::crypto::{HashFailure, Verified};
 
 use super::mailed_token::{self, Asked, MailedToken, Wanted, unknown_token};
-use super::tokens::{self, Purpose};
-use super::{Auth, revocation};
+use super::password_change::password_unchanged;
+use super::tokens::{self, KeptResets, Purpose};
+use super::{Auth, recovery};
+use crate::second_factors::RemainingFactor;
 use crate::unit::Unit;
-use crate::{Result, Stores, api_keys, challenges, users};
+use crate::{Error, Result, Stores, users};
+
+/// A password that was reset.
+#[derive(Debug)]
+pub struct PasswordReset {
+    /// By which the owner's device is known from now on.
+    pub device_token: String,
+    /// The second factors that the account still has.
+    pub remaining_factors: Vec<RemainingFactor>,
+}
 
 /// The worker's side: it finds out who is meant, and mints the token right before the mail is sent.
 #[derive(Clone)]
@@ -33,11 +45,11 @@ impl PasswordResets {
     pub async fn prepare(&self, email: &Email, asked: Asked) -> Result<Option<MailedToken>> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let account = users::hold_by_email(&mut unit, email).await?;
-        let Some(account) = account.filter(|account| account.status == UserStatus::Active) else {
+        let Some(account) = account.filter(may_reset) else {
             return Ok(None);
         };
-        let wanted =
-            Wanted { user: account.id, purpose: Purpose::ResetPassword, email: None, valid: self.lifetime };
+        let (user, purpose) = (account.id, Purpose::ResetPassword);
+        let wanted = Wanted { user, purpose, email: Some(email.key()), valid: self.lifetime };
         let token = mailed_token::mint_sparingly(&mut unit, &wanted, asked).await?;
         unit.commit().await?;
         Ok(token.map(|token| MailedToken::to(account, token, self.lifetime)))
@@ -51,6 +63,11 @@ impl PasswordResets {
     }
 }
 
+/// An intruder may have deleted the account: its owner can reset the password before restoring it.
+fn may_reset(account: &User) -> bool {
+    matches!(account.status, UserStatus::Active | UserStatus::Deleting)
+}
+
 impl Auth {
     /// Asks for the mail. Whether the address has an account is found out by the worker, so that neither answer nor
     /// duration tells it.
@@ -61,34 +78,58 @@ impl Auth {
         unit.commit().await
     }
 
-    /// Sets another password for whoever holds a mailed token, and ends everything that the old one had opened:
-    /// sessions, API keys, other tokens. Gives the token by which his device is known from now on; a session he opens
-    /// by logging in, with his second factor if he has one.
-    pub async fn reset_password(&self, origin: &Origin, token: &str, password: Password) -> Result<String> {
+    /// Sets another password for the holder of a mailed token and ends the access of everybody else: see [`recovery`].
+    /// Second factors of the recovery window are not trusted. No session is opened.
+    pub async fn reset_password(
+        &self,
+        origin: &Origin,
+        token: &str,
+        password: Password,
+    ) -> Result<PasswordReset> {
         let (token, user) = self.mailed_token(token, Purpose::ResetPassword).await?;
         let account = users::find(&self.stores, user).await?.ok_or_else(unknown_token)?;
         // A password that is refused leaves the token as it was.
         self.judge("/password", &password, &account.email)?;
+        self.require_other_password(user, &password).await?;
         let hash = self.hasher.hash(password).await?;
 
         let mut unit = Unit::begin(&self.stores, &origin.by(user)).await?;
         let at = unit.at();
         let account = users::find_locked(&mut unit, user).await?;
-        account.filter(|account| account.status == UserStatus::Active).ok_or_else(unknown_token)?;
+        let account = account.filter(may_reset).ok_or_else(unknown_token)?;
+        let email = Email::parse(&account.email).map_err(Error::internal)?;
         let redeemed = tokens::redeem(unit.connection(), &token.hash(), Purpose::ResetPassword, at).await?;
-        redeemed.ok_or_else(unknown_token)?;
+        let redeemed = redeemed.ok_or_else(unknown_token)?;
+        // It works for the address that it was mailed to.
+        if redeemed.email.is_some_and(|mailed_to| mailed_to != email.key()) {
+            return Err(unknown_token());
+        }
+        let trusted_before = self.trusted_before(at);
+        let pending_from = users::recovery_from(&mut unit, user).await?;
         users::set_password(&mut unit, user, Some(&hash)).await?;
         unit.audit(Action::PasswordReset, Target::User(user), Outcome::Success).await?;
         // Whoever reads the mail has proved the mailbox.
         if users::mark_email_verified(&mut unit, user).await? {
             unit.audit(Action::EmailVerified, Target::User(user), Outcome::Success).await?;
         }
-        tokens::void(unit.connection(), user).await?;
-        challenges::remove_all_of(&mut unit, user).await?;
-        revocation::end_sessions(&mut unit, user, None).await?;
-        api_keys::revoke_all_of(&mut unit, user).await?;
+        recovery::end_access(&mut unit, user, KeptResets::None, trusted_before).await?;
+        let since = pending_from.map_or(trusted_before, |from| from.min(trusted_before));
+        recovery::distrust_added_since(&mut unit, user, since).await?;
         unit.enqueue(&SendSecurityNotice { user_id: user, notice: SecurityNotice::PasswordReset }).await?;
+        let remaining_factors = recovery::remaining(&mut unit, user).await?;
         unit.commit().await?;
-        Ok(self.device_after_change(user, None, at))
+        Ok(PasswordReset { device_token: self.device_after_change(user, None, at), remaining_factors })
+    }
+
+    /// Refuses the password that the account has, or had before its recovery began: an intruder may know it.
+    async fn require_other_password(&self, user: UserId, password: &Password) -> Result<()> {
+        for hash in users::refused_hashes(&self.stores, user).await? {
+            match self.hasher.verify(password.clone(), Some(hash)).await {
+                Ok(Verified::No) | Err(HashFailure::Unreadable) => {}
+                Ok(Verified::Yes | Verified::YesOutdated) => return Err(password_unchanged("/password")),
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+        Ok(())
     }
 }

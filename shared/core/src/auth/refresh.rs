@@ -1,7 +1,8 @@
 //! Refresh: the old refresh token for a new one and a new access token (RFC 9700, section 4.14.2).
 //!
 //! A token's successor is computed from it with a key of ours, so that an honest repetition (a lost response, two
-//! tabs) within the grace gets the same successor, and nothing readable has to be kept for it.
+//! tabs) gets the same successor, and nothing readable has to be kept for it. A repetition is honest while the successor
+//! was not used, for [`REPEATABLE`]: a client whose answer was lost has only the old token.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::id::SessionId;
@@ -18,17 +19,20 @@ use crate::access_tokens::Grant;
 use crate::unit::Unit;
 use crate::{Error, Result};
 
-/// For so long after a rotation the old token is an honest repetition; later it is a theft.
-const GRACE: time::Duration = time::Duration::seconds(10);
+/// How long after a rotation the old token may be presented again if its successor was not used; later it is a theft.
+///
+/// A client retries a lost answer within a minute or two. A thief who presents a copy within this time shares the
+/// session until either of them presents a token that the other has already used.
+const REPEATABLE: time::Duration = time::Duration::minutes(2);
 
 /// What a token of a live session is.
 enum Age {
     Current,
-    /// The one before, within the grace.
+    /// The one before, whose successor was not used yet.
     Repeated,
-    /// The one that a step-up has just replaced: another tab did not know of it.
+    /// The one that a step-up has just replaced: another tab did not know of it, or the answer was lost.
     Replaced,
-    /// Any older one: somebody holds a copy.
+    /// Any other: a second client holds a copy.
     Old,
 }
 
@@ -47,12 +51,13 @@ impl Auth {
         let held = held.filter(|held| held.live).ok_or_else(refused)?;
         unit.act_as(held.user);
         let next = presented.next(&self.refresh_signer);
-        match held.age_of(&presented, at) {
+        match held.age_of(&presented, &next, at) {
             Age::Old => {
                 // Before the session its account is locked.
                 drop(unit);
                 return self.end_stolen(origin, &held).await;
             }
+            // The same tokens again: nothing changes.
             Age::Repeated => {}
             Age::Replaced => return Err(refused()),
             Age::Current => {
@@ -62,7 +67,7 @@ impl Auth {
                 unit.audit(Action::SessionRefreshed, Target::Session(held.id), Outcome::Success).await?;
             }
         }
-        unit.commit().await?;
+        unit.commit_if_audited().await?;
         let grant = Grant {
             user: held.user,
             session: held.id,
@@ -89,17 +94,23 @@ impl Auth {
 }
 
 impl Held {
-    fn age_of(&self, token: &RefreshToken, now: OffsetDateTime) -> Age {
+    /// A token is the previous one until its successor is presented: then its successor is.
+    fn age_of(&self, token: &RefreshToken, next: &RefreshToken, now: OffsetDateTime) -> Age {
         let hash = token.hash();
         if self.refresh_hash.ct_eq(&hash).into() {
             return Age::Current;
         }
-        let is_previous = self.previous_refresh_hash.as_ref().is_some_and(|known| known.ct_eq(&hash).into());
-        let in_grace = self.rotated_at.is_some_and(|rotated_at| now - rotated_at <= GRACE);
-        match &self.previous_refresh_hash {
-            Some(_) if is_previous && in_grace => Age::Repeated,
-            None if in_grace => Age::Replaced,
-            _ => Age::Old,
+        let is_recent = self.rotated_at.is_some_and(|rotated_at| now - rotated_at <= REPEATABLE);
+        // A step-up by an earlier release keeps no hash of the token that it replaces.
+        let is_previous = match &self.previous_refresh_hash {
+            Some(known) => known.ct_eq(&hash).into(),
+            None => true,
+        };
+        let has_successor: bool = self.refresh_hash.ct_eq(&next.hash()).into();
+        match (is_recent && is_previous, has_successor) {
+            (true, true) => Age::Repeated,
+            (true, false) => Age::Replaced,
+            (false, _) => Age::Old,
         }
     }
 }

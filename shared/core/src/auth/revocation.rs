@@ -4,8 +4,8 @@ use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::id::{SessionId, UserId};
 use serde_json::json;
 
-use super::Auth;
 use super::sessions::{self, SessionView};
+use super::{Auth, SessionCaller};
 use crate::page::{Page, PageRequest};
 use crate::unit::Unit;
 use crate::{Error, Result, users};
@@ -18,37 +18,36 @@ impl Auth {
     }
 
     /// Ends one session of the user; the very next request with its token is refused.
-    pub async fn revoke_session(&self, origin: &Origin, user: UserId, id: SessionId) -> Result<()> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
-        end_session(&mut unit, user, id).await?;
+    pub async fn revoke_session(
+        &self,
+        origin: &Origin,
+        caller: SessionCaller<'_>,
+        id: SessionId,
+    ) -> Result<()> {
+        let mut unit = caller.begin(&self.stores, origin).await?;
+        end_session(&mut unit, caller.user_id(), id).await?;
         unit.commit().await
     }
 
-    /// Ends every session of the user but the one that is to stay; how many were ended.
-    pub async fn revoke_sessions(
-        &self,
-        origin: &Origin,
-        user: UserId,
-        stays: Option<SessionId>,
-    ) -> Result<usize> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+    /// Ends every session of the caller but the present one; returns how many were ended.
+    pub async fn revoke_other_sessions(&self, origin: &Origin, caller: SessionCaller<'_>) -> Result<usize> {
         // An impersonation that begins just now is over before this, or begins after and finds its session ended.
-        users::lock(&mut unit, &[user]).await?;
-        let ended = end_sessions(&mut unit, user, stays).await?;
-        unit.commit().await?;
+        let mut unit = caller.begin(&self.stores, origin).await?;
+        let ended = end_sessions(&mut unit, caller.user_id(), Some(caller.session())).await?;
+        unit.commit_if_audited().await?;
         Ok(ended)
     }
 }
 
-/// Locks the account for a change that adds something to log in by, or begins to: see [`require_live`].
-pub(crate) async fn lock_in_session(unit: &mut Unit, user: UserId, session: SessionId) -> Result<()> {
+/// Locks the account for a step of a login that needs a live session: see [`require_live`].
+pub(super) async fn lock_in_session(unit: &mut Unit, user: UserId, session: SessionId) -> Result<()> {
     users::lock(unit, &[user]).await?;
     require_live(unit, user, session).await
 }
 
-/// Refuses a change that adds something to log in by, or begins to, where the session has ended since it was let in: what
-/// ends every session takes away what was added, and finds what is added here. The caller holds the account.
-pub(crate) async fn require_live(unit: &mut Unit, user: UserId, id: SessionId) -> Result<()> {
+/// Refuses a change whose session has ended since it was admitted: what ends every session takes away what was added, and
+/// finds what is added here. The caller holds the account.
+pub(super) async fn require_live(unit: &mut Unit, user: UserId, id: SessionId) -> Result<()> {
     let at = unit.at();
     if sessions::is_live_of(unit.connection(), user, id, at).await? {
         return Ok(());
@@ -60,7 +59,7 @@ pub(super) fn session_ended() -> Error {
     Error::Unauthenticated { code: "session_ended", detail: "The session has ended; log in again." }
 }
 
-/// Ends one session of the user, and those in which he acts for others: he may have begun them from it.
+/// Ends one session of the user, and those that the user may have begun from it, in which the user acts for others.
 pub(crate) async fn end_session(unit: &mut Unit, user: UserId, id: SessionId) -> Result<()> {
     let at = unit.at();
     if !sessions::is_live_of(unit.connection(), user, id, at).await? {
@@ -72,8 +71,8 @@ pub(crate) async fn end_session(unit: &mut Unit, user: UserId, id: SessionId) ->
     unit.audit(Action::SessionRevoked, Target::Session(id), Outcome::Success).await
 }
 
-/// Ends this session of the user, and those in which he acts for others: it may be the one that he began them from. False
-/// where it had ended before.
+/// Ends this session of the user, and those in which the user acts for others: it may be the one that began them. An
+/// impersonation ends alone. Returns false if the session had ended before.
 pub(super) async fn end_one(unit: &mut Unit, user: UserId, id: SessionId) -> Result<bool> {
     let at = unit.at();
     // An impersonation that begins just now is over before this, or begins after and finds its session ended.

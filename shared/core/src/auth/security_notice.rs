@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::email::Email;
 use plinth_domain::id::UserId;
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::user::UserStatus;
 use plinth_platform::crypto::OpaqueToken;
 use serde_json::json;
+use time::OffsetDateTime;
 
 use super::mailed_token::{self, Asked, Wanted};
+use super::recovery;
 use super::tokens::Purpose;
+use crate::second_factors::RemainingFactor;
 use crate::unit::Unit;
-use crate::{Result, Stores, users};
+use crate::{Error, Result, Stores, users};
 
 /// A mark that the owner was told of a registration is kept for so long.
 const MARK_KEPT: Duration = Duration::from_hours(1);
@@ -24,6 +28,10 @@ pub struct NoticeMail {
     pub display_name: Option<String>,
     /// What undoes it, and how long that works.
     pub undo: Option<(OpaqueToken, Duration)>,
+    /// The second factors that the account has after its recovery; `None` of any other notice.
+    pub remaining_factors: Option<Vec<RemainingFactor>>,
+    /// When the account is deleted for good.
+    pub deletion_due_at: Option<OffsetDateTime>,
 }
 
 /// The worker's side.
@@ -47,14 +55,26 @@ impl SecurityNotices {
         asked: Asked,
     ) -> Result<Option<NoticeMail>> {
         if let SecurityNotice::AccountDeleted { email } = notice {
-            return Ok(Some(NoticeMail { to: email.clone(), display_name: None, undo: None }));
+            return Ok(Some(NoticeMail {
+                to: email.clone(),
+                display_name: None,
+                undo: None,
+                remaining_factors: None,
+                deletion_due_at: None,
+            }));
         }
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let account = users::find_locked(&mut unit, user).await?;
         let Some(account) = account.filter(|account| account.status != UserStatus::Deleted) else {
             return Ok(None);
         };
-        let present = NoticeMail { to: account.email, display_name: account.display_name, undo: None };
+        let present = NoticeMail {
+            to: account.email,
+            display_name: account.display_name,
+            undo: None,
+            remaining_factors: None,
+            deletion_due_at: account.deletion_due_at,
+        };
         match notice {
             SecurityNotice::EmailChanged { old_email } => {
                 let wanted = Wanted {
@@ -63,6 +83,11 @@ impl SecurityNotices {
                     email: Some(old_email),
                     valid: self.undo_lifetime,
                 };
+                let address = Email::parse(old_email).map_err(Error::internal)?;
+                let times = (asked.at, unit.at() + self.undo_lifetime);
+                if !users::prolong_email_undo(&mut unit, user, &address, times).await? {
+                    return Ok(Some(NoticeMail { to: old_email.clone(), ..present }));
+                }
                 let token = mailed_token::mint(&mut unit, &wanted, asked.at).await?;
                 unit.commit().await?;
                 let undo = Some((token, self.undo_lifetime));
@@ -75,6 +100,12 @@ impl SecurityNotices {
                 let mark = mailed_token::mint_sparingly(&mut unit, &wanted, asked).await?;
                 unit.commit().await?;
                 Ok(mark.map(|_| present))
+            }
+            SecurityNotice::PasswordReset
+            | SecurityNotice::EmailChangeUndone
+            | SecurityNotice::AccountReset => {
+                let remaining_factors = Some(recovery::remaining(&mut unit, user).await?);
+                Ok(Some(NoticeMail { remaining_factors, ..present }))
             }
             _ => Ok(Some(present)),
         }

@@ -139,7 +139,7 @@ pub(super) async fn rotate(
     named("sessions.rotate", query.execute(connection)).await.map(drop)
 }
 
-/// Gives the session another refresh token, which does not follow from the one before.
+/// Gives the session another refresh token, which is not the successor of the one before.
 pub(super) async fn replace_refresh(
     connection: &mut PgConnection,
     id: SessionId,
@@ -147,7 +147,7 @@ pub(super) async fn replace_refresh(
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
-        "UPDATE sessions SET previous_refresh_hash = NULL, refresh_hash = $2, rotated_at = $3 WHERE id = $1",
+        "UPDATE sessions SET previous_refresh_hash = refresh_hash, refresh_hash = $2, rotated_at = $3 WHERE id = $1",
         id.0,
         hash,
         at,
@@ -245,7 +245,8 @@ pub(super) async fn impersonations_around_role(
     Ok(ids.into_iter().map(SessionId).collect())
 }
 
-/// Locks a session of the user and those in which he acts for others; the latter.
+/// Locks a session of the user, and those in which the user acts for others; returns the latter. A session in which
+/// another user acts began none of them.
 pub(super) async fn hold_with_impersonations(
     connection: &mut PgConnection,
     user: UserId,
@@ -256,6 +257,7 @@ pub(super) async fn hold_with_impersonations(
         "SELECT id FROM sessions
          WHERE id = $2
             OR impersonator_id = $1 AND revoked_at IS NULL AND LEAST(idle_expires_at, expires_at) > $3
+               AND EXISTS (SELECT FROM sessions own WHERE own.id = $2 AND own.impersonator_id IS NULL)
          ORDER BY id FOR UPDATE",
         user.0,
         session.0,

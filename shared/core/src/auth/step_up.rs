@@ -63,22 +63,28 @@ impl Auth {
             let detail = "There is no passkey to prove it with; give the password.".to_owned();
             return Err(Error::Conflict { code: "no_passkey", detail });
         }
-        if known.is_none_or(|known| known.has_second_factor) {
+        if known.as_ref().is_none_or(|known| known.has_second_factor) {
             return Err(factor_unavailable());
         }
-        self.renew(origin, login.session, &methods, replaced).await.map(LoginAnswer::Tokens)
+        let opener = Opener { user, password_changed_at: known.and_then(|known| known.password_changed_at) };
+        self.renew(origin, opener, login.session, &methods, replaced).await.map(LoginAnswer::Tokens)
     }
 
-    /// New tokens for the session; the old ones end (ASVS 7.2.4).
+    /// New tokens for the session; the old ones end (ASVS 7.2.4). Refused if another password is in force than the one that
+    /// was checked.
     pub(super) async fn renew(
         &self,
         origin: &Origin,
+        opener: Opener,
         session: SessionId,
         proved: &Methods,
         replaced: Replaced,
     ) -> Result<SessionTokens> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let at = unit.at();
+        if !users::hold_unchanged(&mut unit, opener.user, opener.password_changed_at).await? {
+            return Err(session_ended());
+        }
         unit.changes_session(session).await;
         let held = sessions::hold(unit.connection(), session, at).await?;
         let held = held.filter(|held| held.live).ok_or_else(session_ended)?;
@@ -111,7 +117,8 @@ pub(crate) async fn note_methods(unit: &mut Unit, session: SessionId, proved: &M
 /// Whoever has a second factor adds another one with it: a session that was opened without it, before there was one,
 /// cannot.
 pub(crate) async fn require_known_factor(unit: &mut Unit, user: &User, session: SessionId) -> Result<()> {
-    if !user.has_second_factor {
+    // Read under the lock: a factor may have been added since the caller was admitted.
+    if !users::hold(unit, user.id).await?.has_second_factor {
         return Ok(());
     }
     let at = unit.at();

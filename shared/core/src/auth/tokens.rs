@@ -1,5 +1,6 @@
 //! The tables of one-time tokens and of access tokens that were taken back.
 
+use plinth_domain::email::Email;
 use plinth_domain::id::{TokenId, UserId};
 use plinth_platform::database::named;
 use sqlx::{PgConnection, PgExecutor};
@@ -33,7 +34,8 @@ pub(super) struct NewToken<'a> {
     pub(super) hash: [u8; 32],
     pub(super) user: UserId,
     pub(super) purpose: Purpose,
-    /// The address that it is about, where that is not the account's present one.
+    /// The address that it is about, where that is not the account's present one; of a link to choose another password
+    /// the unique form of the address that it is mailed to.
     pub(super) email: Option<&'a str>,
     pub(super) expires_at: OffsetDateTime,
     /// When it was asked for: a repetition of the same job mints one of the same moment.
@@ -54,20 +56,22 @@ pub(super) async fn insert(connection: &mut PgConnection, token: &NewToken<'_>) 
     named("one_time_tokens.insert", query.execute(connection)).await.map(drop)
 }
 
-/// Whose token it is, if it is valid for this purpose.
-pub(super) async fn owner(
+/// Whose token it is and when it was asked for, if it is valid for this purpose.
+pub(super) async fn find(
     db: impl PgExecutor<'_>,
     hash: &[u8; 32],
     purpose: Purpose,
     now: OffsetDateTime,
-) -> sqlx::Result<Option<UserId>> {
-    let query = sqlx::query_scalar!(
-        "SELECT user_id FROM one_time_tokens WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3",
+) -> sqlx::Result<Option<(UserId, OffsetDateTime)>> {
+    let query = sqlx::query!(
+        "SELECT user_id, created_at FROM one_time_tokens
+         WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3",
         hash,
         purpose.as_str(),
         now,
     );
-    Ok(named("one_time_tokens.owner", query.fetch_optional(db)).await?.map(UserId))
+    let row = named("one_time_tokens.find", query.fetch_optional(db)).await?;
+    Ok(row.map(|row| (UserId(row.user_id), row.created_at)))
 }
 
 /// A token that was used up.
@@ -107,14 +111,49 @@ pub(super) async fn redeem(
     Ok(Some(Redeemed { email: used.email, created_at: used.created_at }))
 }
 
+/// Which links to choose another password stay when the user's other tokens are voided.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum KeptResets<'a> {
+    None,
+    /// Those that were mailed to this address.
+    To(&'a Email),
+    /// All: each works only while the account has the address that it was mailed to.
+    All,
+}
+
 /// Voids the user's tokens but those that take an address back.
-pub(super) async fn void(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
+pub(super) async fn void(
+    connection: &mut PgConnection,
+    user: UserId,
+    kept: KeptResets<'_>,
+) -> sqlx::Result<()> {
+    let (all, key) = match kept {
+        KeptResets::None => (false, None),
+        KeptResets::To(email) => (false, Some(email.key())),
+        KeptResets::All => (true, None),
+    };
+    // One that an earlier release has mailed does not name its address.
     let query = sqlx::query!(
-        "DELETE FROM one_time_tokens WHERE user_id = $1 AND purpose <> $2",
+        "DELETE FROM one_time_tokens
+         WHERE user_id = $1 AND purpose <> $2
+           AND NOT (purpose = $3 AND email IS NOT NULL AND ($4 OR email = COALESCE($5, '')))",
+        user.0,
+        Purpose::UndoEmailChange.as_str(),
+        Purpose::ResetPassword.as_str(),
+        all,
+        key,
+    );
+    named("one_time_tokens.void", query.execute(connection)).await.map(drop)
+}
+
+/// Voids the links that take an address of the user back.
+pub(super) async fn void_undos(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "DELETE FROM one_time_tokens WHERE user_id = $1 AND purpose = $2",
         user.0,
         Purpose::UndoEmailChange.as_str(),
     );
-    named("one_time_tokens.void", query.execute(connection)).await.map(drop)
+    named("one_time_tokens.void_undos", query.execute(connection)).await.map(drop)
 }
 
 /// Removes every token of the user.

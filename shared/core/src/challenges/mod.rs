@@ -25,6 +25,10 @@ pub(crate) enum Purpose {
     PasskeyLogin,
     /// A passkey that is to be added.
     PasskeyEnrolment,
+    /// The second factor of an undo of a change of address.
+    UndoEmailChange,
+    /// The answer of a login to an account that is deleting.
+    Restore,
 }
 
 impl Purpose {
@@ -34,6 +38,8 @@ impl Purpose {
             Self::StepUp => "step_up",
             Self::PasskeyLogin => "passkey_login",
             Self::PasskeyEnrolment => "passkey_enrolment",
+            Self::UndoEmailChange => "undo_email_change",
+            Self::Restore => "restore",
         }
     }
 }
@@ -84,6 +90,12 @@ pub(crate) async fn hold(unit: &mut Unit, token: &str, purpose: Purpose) -> Resu
     let Some(token) = OpaqueToken::parse(token) else { return Ok(None) };
     let at = unit.at();
     Ok(repository::hold(unit.connection(), &token.hash(), purpose, at).await?)
+}
+
+/// Whose the challenge is; nothing is locked.
+pub(crate) async fn owner(stores: &Stores, token: &str, purpose: Purpose) -> Result<Option<UserId>> {
+    let Some(token) = OpaqueToken::parse(token) else { return Ok(None) };
+    Ok(repository::owner(&stores.db, &token.hash(), purpose, stores.clock.now()).await?)
 }
 
 /// Notes a wrong answer.

@@ -86,6 +86,21 @@ pub(super) async fn hold(
     Ok(named("challenges.hold", query.fetch_optional(connection)).await?.map(Challenge::from))
 }
 
+pub(super) async fn owner(
+    db: &PgPool,
+    hash: &[u8; 32],
+    purpose: Purpose,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<UserId>> {
+    let query = sqlx::query_scalar!(
+        "SELECT user_id FROM challenges WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3",
+        hash,
+        purpose.as_str(),
+        now,
+    );
+    Ok(named("challenges.owner", query.fetch_optional(db)).await?.flatten().map(UserId))
+}
+
 pub(super) async fn fail(connection: &mut PgConnection, hash: &[u8; 32]) -> sqlx::Result<()> {
     let query = sqlx::query!("UPDATE challenges SET failures = failures + 1 WHERE token_hash = $1", hash);
     named("challenges.fail", query.execute(connection)).await.map(drop)

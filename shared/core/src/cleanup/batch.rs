@@ -145,6 +145,16 @@ impl Batch {
         Self::done(rows.unsigned_abs(), next)
     }
 
+    /// A step with the place of the next one; the same place if rows are left there.
+    pub(crate) fn at(rows: u64, next: Option<Uuid>) -> Self {
+        Self::done(rows, next)
+    }
+
+    /// A step of a walk along items that are dealt with one by one.
+    pub(crate) fn step_of_items(rows: u64, next: Option<Uuid>, passed_over: PassedOver) -> Self {
+        Self { passed_over, ..Self::done(rows, next) }
+    }
+
     fn done(rows: u64, next: Option<Uuid>) -> Self {
         Self { rows, next, passed_over: PassedOver::default(), stay_first: 0 }
     }
@@ -205,8 +215,8 @@ where
             Ok(batch) => {
                 total.rows += batch.rows;
                 next = batch.next;
-                // A walk that has gone on is behind what it passed over; what begins anew each time is not.
-                let walked = next.is_some_and(|next| !next.is_nil());
+                // A walk that has gone on is behind what it passed over; what begins at the same place is not.
+                let walked = next.is_some_and(|next| next != from);
                 let skipped = i64::try_from(batch.stay_first).unwrap_or(i64::MAX);
                 let skip = if walked { 0 } else { slice.skip.saturating_add(skipped) };
                 slice = Slice { divisor: (slice.divisor / NARROWING).max(1), skip };

@@ -28,6 +28,8 @@ kinds! {
     Sessions = "sessions",
     /// Mailed tokens that have expired.
     OneTimeTokens = "one_time_tokens",
+    /// Changes of address that can no longer be undone.
+    EmailUndos = "email_undos",
     /// Access tokens that were taken back and would have expired by now.
     RevokedTokens = "revoked_tokens",
     /// API keys that have expired.
@@ -44,6 +46,8 @@ kinds! {
     UnverifiedRegistrations = "unverified_registrations",
     /// Notes that Redis is to forget a copy: it is told, and they go.
     StaleCopies = "stale_copies",
+    /// Accounts that were deleted and can be restored no more.
+    DeletedAccounts = "deleted_accounts",
     /// Files that were deleted and can be restored no more.
     TrashedFiles = "trashed_files",
     /// Uploads that stand still, and removals that broke off, with what S3 has of them.

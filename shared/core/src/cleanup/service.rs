@@ -15,7 +15,7 @@ use crate::jobs::retention::{self, Ending};
 use crate::unit::Unit;
 use crate::{
     Error, Result, Stores, access_tokens, api_keys, auth, challenges, files, hot, notifications,
-    second_factors,
+    second_factors, users,
 };
 
 /// Ended sessions, keys and links are kept for so long: their owner may ask where he was logged in, or what he shared.
@@ -106,9 +106,9 @@ pub async fn run(
 fn age(kind: Kind, kept: &Kept, older_than: Option<Duration>) -> Duration {
     let kept = match kind {
         Kind::Sessions | Kind::ApiKeys | Kind::ShareLinks | Kind::SigningKeys => ENDED_KEPT,
-        Kind::OneTimeTokens | Kind::RevokedTokens | Kind::Challenges => EXPIRED_KEPT,
+        Kind::OneTimeTokens | Kind::EmailUndos | Kind::RevokedTokens | Kind::Challenges => EXPIRED_KEPT,
         Kind::UnconfirmedFactors => second_factors::WAITING,
-        Kind::StaleCopies => Duration::ZERO,
+        Kind::StaleCopies | Kind::DeletedAccounts => Duration::ZERO,
         Kind::UnverifiedRegistrations => kept.unverified_registrations,
         Kind::AbandonedUploads => kept.unfinished_uploads,
         Kind::TrashedFiles => kept.trashed_files,
@@ -140,14 +140,16 @@ async fn step(stores: &Stores, kind: Kind, before: OffsetDateTime, from: Uuid, p
     match kind {
         Kind::Sessions => auth::ended_sessions(stores, before, pass).await,
         Kind::OneTimeTokens => auth::expired_one_time_tokens(stores, before, pass).await,
+        Kind::EmailUndos => users::expired_email_undos(stores, before, pass).await,
         Kind::RevokedTokens => auth::expired_revocations(stores, before, pass).await,
         Kind::ApiKeys => api_keys::expired(stores, before, pass).await,
         Kind::ShareLinks => files::expired_links(stores, before, pass).await,
         Kind::SigningKeys => access_tokens::retired(stores, before, pass).await,
         Kind::Challenges => challenges::expired(stores, before, pass).await,
         Kind::UnconfirmedFactors => second_factors::waiting_since(stores, before, pass).await,
-        Kind::UnverifiedRegistrations => auth::unverified_registrations(stores, before, pass).await,
+        Kind::UnverifiedRegistrations => auth::unverified_registrations(stores, before, from, pass).await,
         Kind::StaleCopies => hot::stale_copies(stores, pass).await,
+        Kind::DeletedAccounts => auth::due_deletions(stores, before, from, pass).await,
         Kind::TrashedFiles => files::trashed(stores, before, pass).await,
         Kind::AbandonedUploads => files::abandoned(stores, before, pass).await,
         Kind::ReadNotifications => notifications::read(stores, before, from, pass).await,

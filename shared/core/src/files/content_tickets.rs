@@ -4,12 +4,13 @@
 
 use plinth_domain::id::{FileId, UserId};
 use plinth_domain::preset::PresetName;
+use plinth_domain::user::UserStatus;
 use plinth_platform::crypto::{RootKey, Signer};
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
 use super::{Content, Files};
-use crate::{Error, Result, Stores};
+use crate::{Error, Result, Stores, users};
 
 const CONTEXT: &str = "content ticket v1";
 
@@ -59,7 +60,7 @@ impl ContentTickets {
     /// What a ticket is for, as its owner would get it now.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where it is none or has expired.
+    /// [`Error::NotFound`] where it is none or has expired, or its owner may not act.
     pub async fn content(&self, ticket: &str) -> Result<Content> {
         let payload = self.signer.verify(CONTEXT, ticket).ok_or(Error::NotFound)?;
         let payload: Payload = serde_json::from_slice(&payload).map_err(Error::internal)?;
@@ -67,6 +68,10 @@ impl ContentTickets {
             return Err(Error::NotFound);
         }
         let Payload { owner, file, wanted, .. } = payload;
+        let account = users::find(&self.stores, owner).await?;
+        if account.is_none_or(|account| account.status != UserStatus::Active) {
+            return Err(Error::NotFound);
+        }
         match wanted {
             Wanted::Current => self.files.content(owner, file).await,
             Wanted::Version(number) => self.files.version_content(owner, file, number).await,

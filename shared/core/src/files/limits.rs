@@ -1,12 +1,14 @@
 //! What an owner of files may have: what the configuration says in general, and what it says of his roles.
 
 use plinth_domain::file::MetadataState;
-use plinth_domain::id::UserId;
+use plinth_domain::id::{FileId, UserId};
 use plinth_domain::media_type::MediaTypes;
 use plinth_platform::database::{PgPool, named};
 use plinth_platform::settings::{ByteSize, FilesSettings, LimitsByRole, RoleLimits};
+use sqlx::PgConnection;
 
-use super::Quota;
+use super::slots::MaxUploads;
+use super::{Quota, repository};
 use crate::{Error, Result};
 
 /// The limits of everybody.
@@ -14,6 +16,8 @@ use crate::{Error, Result};
 pub struct Limits {
     general: Bounds,
     by_role: LimitsByRole,
+    uploads: MaxUploads,
+    unfinished: u32,
 }
 
 /// The limits of one owner.
@@ -22,6 +26,8 @@ pub struct Bounds {
     /// Bytes of one file.
     pub size: u64,
     pub quota: Quota,
+    /// Versions of one file.
+    pub versions: u32,
     /// What a file may be, as its first bytes show.
     pub types: MediaTypes,
     /// The metadata of pictures is taken out.
@@ -32,8 +38,33 @@ impl Limits {
     pub fn of(settings: &FilesSettings) -> Self {
         let quota = Quota { bytes: settings.quota.0, files: settings.max_count.into() };
         let (types, strips_metadata) = (settings.allowed_types.clone(), settings.strip_metadata);
-        let general = Bounds { size: settings.max_size.0, quota, types, strips_metadata };
-        Self { general, by_role: settings.role_limits.clone() }
+        let versions = settings.max_versions.0;
+        let general = Bounds { size: settings.max_size.0, quota, versions, types, strips_metadata };
+        let uploads = MaxUploads {
+            of_account: settings.concurrent_uploads_per_account.count(),
+            of_process: settings.concurrent_uploads.count(),
+        };
+        Self {
+            general,
+            by_role: settings.role_limits.clone(),
+            uploads,
+            unfinished: settings.unfinished_uploads.0,
+        }
+    }
+
+    /// Uploads that one account may have begun and not ended.
+    pub(super) fn unfinished(&self) -> u32 {
+        self.unfinished
+    }
+
+    /// Uploads that one process receives at once.
+    pub(super) fn uploads(&self) -> MaxUploads {
+        self.uploads
+    }
+
+    /// Those of an owner of whose roles nothing is said.
+    pub(super) fn general(&self) -> &Bounds {
+        &self.general
     }
 
     /// The largest file that anybody may have, in bytes.
@@ -78,6 +109,7 @@ impl Bounds {
                 bytes: bytes.unwrap_or(self.quota.bytes),
                 files: files.unwrap_or(self.quota.files),
             },
+            versions: self.versions,
             types: types.unwrap_or_else(|| self.types.clone()),
             strips_metadata: self.strips_metadata,
         }
@@ -86,7 +118,7 @@ impl Bounds {
     /// Those of bytes that take the place of others, which were within their bounds.
     pub(super) fn none() -> Self {
         let quota = Quota { bytes: 0, files: 0 };
-        Self { size: u64::MAX, quota, types: MediaTypes::all(), strips_metadata: false }
+        Self { size: u64::MAX, quota, versions: u32::MAX, types: MediaTypes::all(), strips_metadata: false }
     }
 
     /// What is done about the metadata of bytes of this type. What is a picture is told by its type alone: one that is not
@@ -94,6 +126,15 @@ impl Bounds {
     pub(super) fn metadata(&self, media_type: &str) -> MetadataState {
         let strips = self.strips_metadata && media_type.starts_with("image/");
         if strips { MetadataState::Pending } else { MetadataState::Kept }
+    }
+
+    /// Refuses another version of a file that has as many as it may. Whoever adds one holds the owner's usage row.
+    pub(super) async fn check_versions(&self, connection: &mut PgConnection, file: FileId) -> Result<()> {
+        if repository::count_versions(connection, file).await? < i64::from(self.versions) {
+            return Ok(());
+        }
+        let detail = format!("A file has at most {} versions; delete one first.", self.versions);
+        Err(Error::Conflict { code: "too_many_versions", detail })
     }
 
     pub(super) fn check_type(&self, media_type: &str) -> Result<()> {
@@ -118,8 +159,13 @@ mod tests {
     #[test]
     fn of_several_roles_the_largest_counts_and_what_none_says_is_general() {
         let types = "image/*".parse().expect("a media type");
-        let general =
-            Bounds { size: 10, quota: Quota { bytes: 100, files: 5 }, types, strips_metadata: true };
+        let general = Bounds {
+            size: 10,
+            quota: Quota { bytes: 100, files: 5 },
+            versions: 3,
+            types,
+            strips_metadata: true,
+        };
         let roles =
             LimitsByRole::parse("a: size=5 quota=200 types=text/plain; b: quota=0 types=application/pdf")
                 .expect("they are limits");

@@ -14,9 +14,11 @@ mod repository;
 mod resumable;
 mod scans;
 mod service;
+mod slots;
 mod sniff;
 mod stripping;
 mod trash;
+mod unfinished;
 mod upload;
 mod variants;
 
@@ -29,14 +31,19 @@ pub use direct::{
 };
 pub use download::{Content, Unlocked};
 pub use limits::{Bounds, Limits};
-pub(crate) use links::expired as expired_links;
-pub use links::{NewShareLink, ShareLink, ShareLinks, SharedContent, SharedFile, Ticket};
+pub(crate) use links::remove_all_of as remove_links_of;
+pub use links::{
+    DownloadTickets, NewShareLink, OwnLink, RESUME_LIFETIME, ShareLink, ShareLinks, SharedContent,
+    SharedFile, Ticket,
+};
+pub(crate) use links::{end_made_by_ended as end_links_made_by_ended, expired as expired_links};
 pub use listing::{Filter, ListRequest, Order};
 pub use owners::Owners;
 pub use processing::{Made, Processing, Reason, Source, Step, Tell};
 pub use resumable::{Resumable, Resumables, Writer};
 pub use scans::Scans;
 pub use service::{Change, DirectTransfers, Files};
+pub use slots::UploadSlot;
 pub use stripping::{Stripping, Unstripped};
 pub(crate) use trash::{delete_all_of, trashed};
 pub use upload::Upload;

@@ -146,6 +146,13 @@ pub(super) async fn add_version(
     Ok(Some(number))
 }
 
+/// How many versions a file has.
+pub(super) async fn count_versions(connection: &mut PgConnection, id: FileId) -> sqlx::Result<i64> {
+    let query =
+        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM file_versions WHERE file_id = $1"#, id.0);
+    named("file_versions.count", query.fetch_one(connection)).await
+}
+
 /// A file, trashed or not, and its owner's only where one is named.
 pub(super) async fn find(db: &PgPool, id: FileId, owner: Option<UserId>) -> Result<Option<File>> {
     let query = sqlx::query_as!(
@@ -220,14 +227,19 @@ pub(super) async fn with_variants(db: &PgPool, rows: Vec<FileRow>) -> Result<Vec
         .collect()
 }
 
-/// Whether the owner has this file outside the trash; nobody changes or removes it until the transaction ends.
-pub(super) async fn hold(connection: &mut PgConnection, id: FileId, owner: UserId) -> sqlx::Result<bool> {
+/// Locks the owner's file and returns the number of its current version; `None` if the owner has no such file outside
+/// the trash.
+pub(super) async fn hold(
+    connection: &mut PgConnection,
+    id: FileId,
+    owner: UserId,
+) -> sqlx::Result<Option<i32>> {
     let query = sqlx::query_scalar!(
-        "SELECT id FROM files WHERE id = $1 AND owner_id = $2 AND trashed_at IS NULL FOR UPDATE",
+        "SELECT version FROM files WHERE id = $1 AND owner_id = $2 AND trashed_at IS NULL FOR UPDATE",
         id.0,
         owner.0,
     );
-    Ok(named("files.hold", query.fetch_optional(connection)).await?.is_some())
+    named("files.hold", query.fetch_optional(connection)).await
 }
 
 /// Another name; false when the owner has no such file.

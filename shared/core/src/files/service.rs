@@ -12,9 +12,11 @@ use serde_json::json;
 
 use super::blobs::usage;
 use super::blobs::{self, Available, Transfers, release};
+use super::slots::Slots;
 use super::upload::Purpose;
 use super::{
-    Bounds, Content, Download, Limits, ListRequest, Unlocked, Upload, Usage, listing, repository, trash,
+    Bounds, Content, Download, Limits, ListRequest, Unlocked, Upload, UploadSlot, Usage, listing, repository,
+    trash,
 };
 use crate::page::Page;
 use crate::unit::Unit;
@@ -50,6 +52,7 @@ pub struct Files {
     limits: Limits,
     presets: Presets,
     transfers: Transfers,
+    slots: Slots,
     direct: DirectTransfers,
 }
 
@@ -58,7 +61,8 @@ impl Files {
     pub fn new(stores: &Stores, limits: Limits, presets: &Presets) -> Self {
         let presets = presets.clone();
         let (stores, transfers) = (stores.clone(), Transfers::default());
-        Self { stores, limits, presets, transfers, direct: DirectTransfers::default() }
+        let slots = Slots::new(limits.uploads());
+        Self { stores, limits, presets, transfers, slots, direct: DirectTransfers::default() }
     }
 
     /// The same where clients may use the object store themselves; without, they may not.
@@ -67,15 +71,30 @@ impl Files {
         Self { direct, ..self }
     }
 
+    /// Takes the slot that one request with files of this account needs.
+    ///
+    /// # Errors
+    /// [`Error::TooManyAtOnce`] if the account has as many as it may, [`Error::Busy`] if the process has.
+    pub fn upload_slot(&self, owner: UserId) -> Result<UploadSlot> {
+        self.slots.take(owner)
+    }
+
     /// Begins the upload of a new file.
-    pub async fn upload(&self, origin: &Origin, owner: UserId, name: &FileName) -> Result<Upload> {
-        self.begin(origin, owner, Purpose::File(name.clone())).await
+    pub async fn upload(&self, origin: &Origin, slot: &UploadSlot, name: &FileName) -> Result<Upload> {
+        self.begin(origin, slot.owner(), Purpose::File(name.clone())).await
     }
 
     /// Begins the upload of another version of a file.
-    pub async fn upload_version(&self, origin: &Origin, owner: UserId, id: FileId) -> Result<Upload> {
+    pub async fn upload_version(&self, origin: &Origin, slot: &UploadSlot, id: FileId) -> Result<Upload> {
+        self.check_version(slot.owner(), id).await?;
+        self.begin(origin, slot.owner(), Purpose::Version(id)).await
+    }
+
+    /// Whether the file is there and may have another version: nobody sends one in vain.
+    pub(super) async fn check_version(&self, owner: UserId, id: FileId) -> Result<()> {
         self.find(owner, id).await?;
-        self.begin(origin, owner, Purpose::Version(id)).await
+        let mut connection = self.stores.db.acquire().await?;
+        self.limits.general().check_versions(&mut connection, id).await
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -201,7 +220,8 @@ impl Files {
         repository::versions(&self.stores.db, id, before.unwrap_or(i32::MAX), limit.into()).await
     }
 
-    async fn version(&self, owner: UserId, id: FileId, number: i32) -> Result<(File, Version)> {
+    /// A version of a file, with the file.
+    pub(super) async fn version(&self, owner: UserId, id: FileId, number: i32) -> Result<(File, Version)> {
         let file = self.find(owner, id).await?;
         let before = number.checked_add(1).ok_or(Error::NotFound)?;
         let mut found = repository::versions(&self.stores.db, id, before, 1).await?;
@@ -228,6 +248,7 @@ impl Files {
         // From here on no version of the owner goes, and no blob.
         usage::hold(unit.connection(), owner).await?;
         let (_, version) = self.version(owner, id, number).await?;
+        self.limits.general().check_versions(unit.connection(), id).await?;
         let at = unit.at();
         let content =
             repository::Content { blob: version.blob, media_type: &version.content_type, size: version.size };

@@ -48,7 +48,7 @@ impl Upload {
         purpose: Purpose,
     ) -> Result<Self> {
         let bounds = files.limits().of_owner(&stores.db, owner).await?;
-        let mut unit = Unit::begin(stores, origin).await?;
+        let mut unit = Unit::begin_exempt(stores, origin, "the file that it becomes is audited").await?;
         let receiver = Receiver::begin(stores, files.transfers(), &mut unit, owner, &bounds).await?;
         unit.commit().await?;
         let presets = files.presets().clone();
@@ -69,7 +69,15 @@ impl Upload {
         self.expected = Some(sha256);
     }
 
-    /// Takes the next bytes; waits while S3 is slower than the client.
+    /// Ends when its memory is to be given up for uploads that are faster; with the error to end it with.
+    pub fn preempted(&self) -> impl Future<Output = Error> + Send + use<> {
+        self.receiver.preempted()
+    }
+
+    /// Takes the next bytes; waits while S3 is slower than the client, and for memory.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if there is no memory for it.
     pub async fn write(&mut self, bytes: Bytes) -> Result<()> {
         self.receiver.write(bytes).await
     }
@@ -154,6 +162,7 @@ pub(super) async fn keep(
             Action::FileUploaded
         }
         Purpose::Version(file) => {
+            bounds.check_versions(unit.connection(), *file).await?;
             let number = repository::add_version(unit.connection(), *file, owner, content, at).await?;
             details["version"] = number.ok_or(Error::NotFound)?.into();
             Action::FileVersionAdded

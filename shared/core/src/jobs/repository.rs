@@ -20,6 +20,8 @@ pub(crate) struct NewJob<'a> {
     /// W3C trace context of whoever asks.
     pub(crate) traceparent: Option<&'a str>,
     pub(crate) user: Option<UserId>,
+    /// When it is due, from now on.
+    pub(crate) delay: Duration,
 }
 
 /// The note of a job of this kind. When it is due is PostgreSQL's word, as all that the window is ordered by.
@@ -38,7 +40,8 @@ pub(crate) async fn insert<J: JobPayload>(
         "INSERT INTO jobs
              (id, queue, kind, payload, payload_version, max_attempts, priority, run_at, deadline, traceparent, user_id,
               created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, now(), now() + make_interval(secs => $8), $9, $10, $11)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $12), now() + make_interval(secs => $8),
+             $9, $10, $11)
          RETURNING run_at",
         id.0,
         J::QUEUE.as_str(),
@@ -51,6 +54,7 @@ pub(crate) async fn insert<J: JobPayload>(
         new.traceparent,
         new.user.map(|user| user.0),
         new.at,
+        new.delay.as_secs_f64(),
     );
     let due = named("jobs.insert", query.fetch_one(connection)).await?;
     Ok(note::<J>(id, due))

@@ -2,16 +2,16 @@
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::{Method, Methods};
-use plinth_domain::id::{PasskeyId, SessionId};
+use plinth_domain::id::PasskeyId;
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::{FactorKind, SecurityNotice};
 use plinth_domain::rejection::Rejection;
-use plinth_domain::user::User;
+use serde_json::json;
 
 use super::relying_party::read;
 use super::{AddedPasskey, Ceremony, NewPasskey, PasskeyView, Passkeys, repository};
+use crate::auth::SessionCaller;
 use crate::challenges::{self, NewChallenge, Purpose};
-use crate::unit::Unit;
 use crate::{Error, Result, auth, second_factors};
 
 /// Passkeys of one account.
@@ -19,18 +19,14 @@ const MOST: usize = 20;
 
 impl Passkeys {
     /// Asks the person at this session to make a passkey.
-    pub async fn start_enrolment(
-        &self,
-        origin: &Origin,
-        user: &User,
-        session: SessionId,
-    ) -> Result<Ceremony> {
+    pub async fn start_enrolment(&self, origin: &Origin, caller: SessionCaller<'_>) -> Result<Ceremony> {
+        let (user, session) = (&*caller.user, caller.session());
         let relying_party = self.relying_party()?;
         let existing = repository::credential_ids(&self.stores.db, user.id).await?;
         check_number(existing.len())?;
         let asked = relying_party.ask_for_new(user, existing)?;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
-        auth::lock_in_session(&mut unit, user.id, session).await?;
+        let reason = "a challenge changes nothing; the passkey that answers it is audited";
+        let mut unit = caller.begin(&self.stores, origin).await?.exempt(reason);
         auth::require_known_factor(&mut unit, user, session).await?;
         let challenge = NewChallenge {
             purpose: Purpose::PasskeyEnrolment,
@@ -49,14 +45,13 @@ impl Passkeys {
     pub async fn finish_enrolment(
         &self,
         origin: &Origin,
-        user: &User,
-        session: SessionId,
+        caller: SessionCaller<'_>,
         request: NewPasskey,
     ) -> Result<AddedPasskey> {
+        let (user, session) = (&*caller.user, caller.session());
         let relying_party = self.relying_party()?;
         let credential = read(&request.credential)?;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
-        auth::lock_in_session(&mut unit, user.id, session).await?;
+        let mut unit = caller.begin(&self.stores, origin).await?;
         let challenge = challenges::take(&mut unit, &request.challenge, Purpose::PasskeyEnrolment)
             .await?
             .filter(|challenge| challenge.user == Some(user.id) && challenge.session == Some(session))
@@ -65,6 +60,9 @@ impl Passkeys {
             Ok(passkey) => passkey,
             Err(refusal) => {
                 // A challenge is answered once, rightly or not.
+                let details = json!({ "reason": "wrong_passkey" });
+                unit.audit_with(Action::PasskeyAdded, Target::User(user.id), Outcome::Refused, details)
+                    .await?;
                 unit.commit().await?;
                 return Err(refusal);
             }

@@ -19,8 +19,12 @@ use time::OffsetDateTime;
 use self::relying_party::RelyingParty;
 use crate::{Error, Result, Stores};
 
+pub(crate) use proof::PasskeyRequest;
 pub(crate) use relying_party::Refusal;
-pub(crate) use service::{has_any, remove_added_since, remove_all_of, remove_beside_password};
+pub(crate) use service::{
+    has_any, has_one_before, remaining, remove_added_since, remove_all_of, remove_beside_password,
+    remove_suspended, suspend_added_since,
+};
 
 /// The door to passkeys.
 #[derive(Clone)]

@@ -2,6 +2,7 @@
 
 use plinth_domain::id::UserId;
 use serde_json::Value;
+use time::OffsetDateTime;
 use webauthn_rs::prelude::PublicKeyCredential;
 
 use super::Passkeys;
@@ -25,10 +26,15 @@ impl From<Asked> for PasskeyRequest {
 }
 
 impl Passkeys {
-    /// Asks for one of the user's passkeys; none where he has none or there are no passkeys here.
-    pub(crate) async fn request_for(&self, user: UserId) -> Result<Option<PasskeyRequest>> {
+    /// Asks for one of the user's passkeys that was added before `before`, where it is given; none where there is none or
+    /// there are no passkeys here.
+    pub(crate) async fn request_for(
+        &self,
+        user: UserId,
+        before: Option<OffsetDateTime>,
+    ) -> Result<Option<PasskeyRequest>> {
         let Some(relying_party) = self.relying_party.as_deref() else { return Ok(None) };
-        let ids = repository::credential_ids(&self.stores.db, user).await?;
+        let ids = repository::usable(&self.stores.db, user, before).await?;
         if ids.is_empty() {
             return Ok(None);
         }
@@ -42,13 +48,14 @@ impl Passkeys {
         user: UserId,
         state: &Value,
         credential: &Value,
+        before: Option<OffsetDateTime>,
     ) -> Result<Result<(), Refusal>> {
         let credential: PublicKeyCredential = read(credential)?;
         // An authenticator that was told which passkeys it may use need not say whose they are.
         let is_of_other = credential.get_user_unique_id().is_some_and(|handle| handle != user.0.as_bytes());
         let held = repository::hold(unit.connection(), credential.get_credential_id()).await?;
         match held {
-            Some(held) if held.user == user && !is_of_other => {
+            Some(held) if held.user == user && !is_of_other && held.is_usable(before) => {
                 self.verify(unit, held, state, &credential).await
             }
             _ => Ok(Err(Refusal::UnknownPasskey)),
@@ -71,7 +78,8 @@ impl Passkeys {
         let credential: PublicKeyCredential = read(credential)?;
         let held = repository::hold(unit.connection(), credential.get_credential_id()).await?;
         let handle = credential.get_user_unique_id();
-        let Some(held) = held.filter(|held| handle == Some(held.user.0.as_bytes().as_slice())) else {
+        let is_of_handle = |held: &Held| handle == Some(held.user.0.as_bytes().as_slice());
+        let Some(held) = held.filter(|held| is_of_handle(held) && held.is_usable(None)) else {
             return Ok(Err((Refusal::UnknownPasskey, None)));
         };
         let user = held.user;
@@ -92,5 +100,12 @@ impl Passkeys {
             repository::note_use(unit.connection(), held.id, &held.passkey, at).await?;
         }
         Ok(checked)
+    }
+}
+
+impl Held {
+    /// Whether it can prove something; where `before` is given, only if it was added before.
+    fn is_usable(&self, before: Option<OffsetDateTime>) -> bool {
+        !self.is_suspended && before.is_none_or(|before| self.added_at < before)
     }
 }

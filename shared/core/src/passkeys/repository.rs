@@ -1,6 +1,7 @@
 //! The table of passkeys, and what of an account decides whether one may go.
 
 use plinth_domain::id::{PasskeyId, UserId};
+use plinth_domain::notice::FactorKind;
 use plinth_platform::database::named;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
@@ -9,12 +10,16 @@ use uuid::Uuid;
 use webauthn_rs::prelude::Passkey;
 
 use super::PasskeyView;
+use crate::second_factors::RemainingFactor;
 
 /// A passkey with its key.
 pub(super) struct Held {
     pub(super) id: PasskeyId,
     pub(super) user: UserId,
     pub(super) passkey: Passkey,
+    pub(super) added_at: OffsetDateTime,
+    /// A reset of the password has suspended it: it proves nothing.
+    pub(super) is_suspended: bool,
 }
 
 /// What the account would be left with.
@@ -63,13 +68,37 @@ pub(super) async fn credential_ids(db: impl PgExecutor<'_>, user: UserId) -> sql
 /// The passkey, locked: of two proofs the second finds the counter of the first.
 pub(super) async fn hold(connection: &mut PgConnection, credential_id: &[u8]) -> sqlx::Result<Option<Held>> {
     let query = sqlx::query!(
-        r#"SELECT id, user_id, credential AS "credential: Json<Passkey>" FROM passkeys
+        r#"SELECT id, user_id, credential AS "credential: Json<Passkey>", created_at,
+                  suspended_at IS NOT NULL AS "is_suspended!"
+           FROM passkeys
            WHERE credential_id = $1
            FOR UPDATE"#,
         credential_id,
     );
     let row = named("passkeys.hold", query.fetch_optional(connection)).await?;
-    Ok(row.map(|row| Held { id: PasskeyId(row.id), user: UserId(row.user_id), passkey: row.credential.0 }))
+    Ok(row.map(|row| Held {
+        id: PasskeyId(row.id),
+        user: UserId(row.user_id),
+        passkey: row.credential.0,
+        added_at: row.created_at,
+        is_suspended: row.is_suspended,
+    }))
+}
+
+/// The same of those that can prove something; of those added before `before`, where it is given.
+pub(super) async fn usable(
+    db: impl PgExecutor<'_>,
+    user: UserId,
+    before: Option<OffsetDateTime>,
+) -> sqlx::Result<Vec<Vec<u8>>> {
+    let query = sqlx::query_scalar!(
+        "SELECT credential_id FROM passkeys
+         WHERE user_id = $1 AND suspended_at IS NULL AND ($2::timestamptz IS NULL OR created_at < $2)
+         ORDER BY id",
+        user.0,
+        before,
+    );
+    named("passkeys.usable", query.fetch_all(db)).await
 }
 
 /// False when there is one of this name on some authenticator already, whoever has it.
@@ -160,6 +189,55 @@ pub(super) async fn remove_added_since(
     );
     let ids = named("passkeys.remove_added_since", query.fetch_all(connection)).await?;
     Ok(ids.into_iter().map(PasskeyId).collect())
+}
+
+/// Suspends those that were added from then on.
+pub(super) async fn suspend_added_since(
+    connection: &mut PgConnection,
+    user: UserId,
+    since: OffsetDateTime,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE passkeys SET suspended_at = $3 WHERE user_id = $1 AND created_at >= $2 AND suspended_at IS NULL",
+        user.0,
+        since,
+        at,
+    );
+    named("passkeys.suspend", query.execute(connection)).await.map(drop)
+}
+
+/// Removes those that were suspended; which there were.
+pub(super) async fn remove_suspended(
+    connection: &mut PgConnection,
+    user: UserId,
+) -> sqlx::Result<Vec<PasskeyId>> {
+    let query = sqlx::query_scalar!(
+        "DELETE FROM passkeys WHERE user_id = $1 AND suspended_at IS NOT NULL RETURNING id",
+        user.0,
+    );
+    let ids = named("passkeys.remove_suspended", query.fetch_all(connection)).await?;
+    Ok(ids.into_iter().map(PasskeyId).collect())
+}
+
+/// Those of the user with their names, when they were added, and whether they are suspended.
+pub(super) async fn remaining(
+    connection: &mut PgConnection,
+    user: UserId,
+) -> sqlx::Result<Vec<RemainingFactor>> {
+    let query = sqlx::query!(
+        r#"SELECT name, created_at, suspended_at IS NOT NULL AS "is_suspended!"
+           FROM passkeys WHERE user_id = $1 ORDER BY id"#,
+        user.0,
+    );
+    let rows = named("passkeys.remaining", query.fetch_all(connection)).await?;
+    let factor = rows.into_iter().map(|row| RemainingFactor {
+        kind: FactorKind::Passkey,
+        name: Some(row.name),
+        added_at: row.created_at,
+        is_suspended: row.is_suspended,
+    });
+    Ok(factor.collect())
 }
 
 pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {

@@ -9,8 +9,10 @@ use time::OffsetDateTime;
 
 use super::repository::{self, Owner};
 use super::{PasskeyView, Passkeys};
+use crate::auth::SessionCaller;
+use crate::second_factors::RemainingFactor;
 use crate::unit::Unit;
-use crate::{Error, Result, second_factors, users};
+use crate::{Error, Result, second_factors};
 
 impl Passkeys {
     /// The user's passkeys, the oldest first.
@@ -34,10 +36,10 @@ impl Passkeys {
     }
 
     /// Removes a passkey, unless the account could then not be used any more. Sessions that it opened go on.
-    pub async fn remove(&self, origin: &Origin, user: UserId, id: PasskeyId) -> Result<()> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+    pub async fn remove(&self, origin: &Origin, caller: SessionCaller<'_>, id: PasskeyId) -> Result<()> {
+        let user = caller.user_id();
         // What it has is counted by one change at a time.
-        users::lock(&mut unit, &[user]).await?;
+        let mut unit = caller.begin(&self.stores, origin).await?;
         unit.changes_user(user).await;
         let owner = repository::owner(unit.connection(), user).await?;
         if !repository::remove(unit.connection(), user, id).await? {
@@ -83,6 +85,33 @@ pub(crate) async fn remove_added_since(unit: &mut Unit, user: UserId, since: Off
         unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
     }
     Ok(())
+}
+
+/// Suspends those that were added from then on: they prove nothing any more. The caller holds the account.
+pub(crate) async fn suspend_added_since(unit: &mut Unit, user: UserId, since: OffsetDateTime) -> Result<()> {
+    let at = unit.at();
+    Ok(repository::suspend_added_since(unit.connection(), user, since, at).await?)
+}
+
+/// Removes those that were suspended. Their owner is told of each.
+pub(crate) async fn remove_suspended(unit: &mut Unit, user: UserId) -> Result<()> {
+    for id in repository::remove_suspended(unit.connection(), user).await? {
+        unit.changes_user(user).await;
+        unit.audit(Action::PasskeyRemoved, Target::Passkey(id), Outcome::Success).await?;
+        let notice = SecurityNotice::FactorRemoved { kind: FactorKind::Passkey };
+        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+    }
+    Ok(())
+}
+
+/// Whether the user has one that can prove something and was added before then.
+pub(crate) async fn has_one_before(unit: &mut Unit, user: UserId, before: OffsetDateTime) -> Result<bool> {
+    Ok(!repository::usable(&mut *unit.connection(), user, Some(before)).await?.is_empty())
+}
+
+/// The passkeys that the user has.
+pub(crate) async fn remaining(unit: &mut Unit, user: UserId) -> Result<Vec<RemainingFactor>> {
+    Ok(repository::remaining(unit.connection(), user).await?)
 }
 
 /// Leaves nothing of the user's passkeys.

@@ -6,8 +6,7 @@ use plinth_domain::role::{Role, RoleDescription, RoleName};
 use serde_json::json;
 
 use super::{repository, require_within};
-use crate::access::Caller;
-use crate::unit::Unit;
+use crate::auth::SessionCaller;
 use crate::{Error, Result, Stores, auth};
 
 /// Every process keeps them all.
@@ -46,7 +45,7 @@ impl Roles {
     pub async fn create(
         &self,
         origin: &Origin,
-        caller: &Caller,
+        caller: SessionCaller<'_>,
         name: &RoleName,
         content: RoleChange,
     ) -> Result<Role> {
@@ -58,7 +57,7 @@ impl Roles {
             built_in: false,
         };
         require_within(&role.permissions, &caller.rights.permissions)?;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let mut unit = caller.begin(&self.stores, origin).await?;
         if repository::count(unit.connection()).await? >= MOST_ROLES {
             return Err(conflict("too_many_roles", "There are as many roles as there may be; remove one."));
         }
@@ -78,17 +77,18 @@ impl Roles {
     pub async fn change(
         &self,
         origin: &Origin,
-        caller: &Caller,
+        caller: SessionCaller<'_>,
         name: &RoleName,
         change: RoleChange,
     ) -> Result<Role> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let mut unit = caller.begin(&self.stores, origin).await?;
         let old = repository::hold(unit.connection(), name).await?.ok_or(Error::NotFound)?;
         let differing =
             change.permissions.as_ref().map(|new| old.permissions.differing_from(new)).unwrap_or_default();
         if old.built_in && !differing.is_empty() {
             return Err(built_in());
         }
+        require_authority(&old, caller)?;
         require_within(&differing, &caller.rights.permissions)?;
         let demands = change.requires_mfa == Some(true) && !old.requires_mfa;
         if demands && caller.user.roles.contains(&old.name) && !caller.user.has_second_factor {
@@ -117,13 +117,14 @@ impl Roles {
         Ok(new)
     }
 
-    /// Removes a role that nobody has.
-    pub async fn remove(&self, origin: &Origin, name: &RoleName) -> Result<()> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+    /// Removes a role that no account has.
+    pub async fn remove(&self, origin: &Origin, caller: SessionCaller<'_>, name: &RoleName) -> Result<()> {
+        let mut unit = caller.begin(&self.stores, origin).await?;
         let role = repository::hold(unit.connection(), name).await?.ok_or(Error::NotFound)?;
         if role.built_in {
             return Err(built_in());
         }
+        require_authority(&role, caller)?;
         if repository::is_in_use(unit.connection(), name).await? {
             return Err(conflict("role_in_use", "Somebody has this role; take it away first."));
         }
@@ -133,6 +134,12 @@ impl Roles {
         unit.audit_with(Action::RoleRemoved, Target::Role, Outcome::Success, details).await?;
         unit.commit().await
     }
+}
+
+/// Refuses to touch a role that reaches further than the caller: its description and its demand for a second factor say
+/// how its permissions are used, just as its list of permissions does.
+fn require_authority(role: &Role, caller: SessionCaller<'_>) -> Result<()> {
+    require_within(&role.permissions, &caller.rights.permissions)
 }
 
 fn built_in() -> Error {

@@ -2,19 +2,19 @@
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::{Method, Methods};
-use plinth_domain::id::{SessionId, TotpFactorId, UserId};
+use plinth_domain::id::TotpFactorId;
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::{FactorKind, SecurityNotice};
+use plinth_domain::one_time_code::OneTimeCode;
 use plinth_domain::rejection::Rejection;
 use plinth_domain::text::DisplayName;
-use plinth_domain::user::User;
 
 use super::recovery::{drop_codes_with_last_factor, first_codes};
 use super::repository::{self, NewFactor};
 use super::totp::{self, Provisioning};
 use super::{SecondFactors, context};
-use crate::unit::Unit;
-use crate::{Error, Result, auth, users};
+use crate::auth::SessionCaller;
+use crate::{Error, Result, auth};
 
 /// So many apps are enough for anybody.
 const MOST: usize = 10;
@@ -38,15 +38,14 @@ impl SecondFactors {
     pub async fn start_totp(
         &self,
         origin: &Origin,
-        user: &User,
-        session: SessionId,
+        caller: SessionCaller<'_>,
         name: &DisplayName,
     ) -> Result<Enrolment> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let (user, session) = (&*caller.user, caller.session());
+        let mut unit = caller.begin(&self.stores, origin).await?;
         let at = unit.at();
-        auth::lock_in_session(&mut unit, user.id, session).await?;
         auth::require_known_factor(&mut unit, user, session).await?;
-        if repository::confirmed(unit.connection(), user.id).await?.len() >= MOST {
+        if repository::confirmed(unit.connection(), user.id, None).await?.len() >= MOST {
             let detail = format!("An account has at most {MOST} authenticator apps.");
             return Err(Error::Conflict { code: "too_many_factors", detail });
         }
@@ -56,6 +55,7 @@ impl SecondFactors {
         let sealed = self.sealer.seal(&context(user.id, id), &secret);
         let factor = NewFactor { id, user: user.id, name: name.as_str(), secret: &sealed };
         repository::insert(unit.connection(), &factor, at).await?;
+        unit.audit(Action::FactorEnrolmentStarted, Target::TotpFactor(id), Outcome::Success).await?;
         unit.commit().await?;
         Ok(Enrolment { id, provisioning })
     }
@@ -65,14 +65,13 @@ impl SecondFactors {
     pub async fn confirm_totp(
         &self,
         origin: &Origin,
-        user: UserId,
-        session: SessionId,
+        caller: SessionCaller<'_>,
         id: TotpFactorId,
-        code: &str,
+        code: &OneTimeCode,
     ) -> Result<Confirmation> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let (user, session) = (caller.user_id(), caller.session());
+        let mut unit = caller.begin(&self.stores, origin).await?;
         let at = unit.at();
-        auth::lock_in_session(&mut unit, user, session).await?;
         let waiting = repository::hold_waiting(unit.connection(), user, id).await?.ok_or(Error::NotFound)?;
         let step = totp::step_of(self.open(user, &waiting)?, code, at).ok_or_else(|| {
             Error::invalid(
@@ -92,17 +91,16 @@ impl SecondFactors {
         Ok(Confirmation { recovery_codes })
     }
 
-    /// Removes an app; with the last factor go the recovery codes. `is_required` keeps the last one.
+    /// Removes an app; with the last factor go the recovery codes. The last one stays while a role requires it.
     pub async fn remove_totp(
         &self,
         origin: &Origin,
-        user: UserId,
+        caller: SessionCaller<'_>,
         id: TotpFactorId,
-        is_required: bool,
     ) -> Result<()> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let (user, is_required) = (caller.user_id(), caller.rights.requires_mfa);
         // Two removals at once must not each leave the last factor to the other.
-        users::lock(&mut unit, &[user]).await?;
+        let mut unit = caller.begin(&self.stores, origin).await?;
         unit.changes_user(user).await;
         if !repository::remove(unit.connection(), user, id).await? {
             return Err(Error::NotFound);

@@ -11,6 +11,8 @@ mod totp;
 use std::time::Duration;
 
 use plinth_domain::id::{TotpFactorId, UserId};
+use plinth_domain::notice::FactorKind;
+use plinth_domain::one_time_code::OneTimeCode;
 use plinth_platform::crypto::{RootKey, Sealer};
 use plinth_platform::settings::Settings;
 use time::OffsetDateTime;
@@ -21,7 +23,7 @@ use crate::{Error, Result, Stores};
 
 pub use enrolment::{Confirmation, Enrolment};
 pub(crate) use recovery::{drop_codes_with_last_factor, first_codes};
-pub(crate) use reset::{remove_added_since, remove_all_of};
+pub(crate) use reset::{remaining, remove_added_since, remove_all_of, remove_suspended, suspend_added_since};
 pub use totp::Provisioning;
 
 /// An app that was never confirmed is forgotten after so long.
@@ -35,6 +37,17 @@ pub struct TotpFactor {
     pub confirmed_at: OffsetDateTime,
     pub last_used_at: Option<OffsetDateTime>,
     pub created_at: OffsetDateTime,
+}
+
+/// A second factor that an account has after its recovery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemainingFactor {
+    pub kind: FactorKind,
+    /// `None` for recovery codes.
+    pub name: Option<String>,
+    pub added_at: OffsetDateTime,
+    /// It proves nothing, and is removed once an older factor was proved.
+    pub is_suspended: bool,
 }
 
 /// Which of these a login can ask for.
@@ -63,16 +76,16 @@ impl SecondFactors {
         Ok(repository::list(&self.stores.db, user).await?)
     }
 
-    pub(crate) async fn available(&self, unit: &mut Unit, user: UserId) -> Result<Available> {
-        let totp = !repository::confirmed(unit.connection(), user).await?.is_empty();
-        let codes = repository::count_codes(&mut *unit.connection(), user).await?;
-        Ok(Available { totp, recovery_codes: codes > 0 })
-    }
-
     /// Whether it is the code of one of the user's apps now; a code is taken once.
-    pub(crate) async fn verify_totp(&self, unit: &mut Unit, user: UserId, code: &str) -> Result<bool> {
+    pub(crate) async fn verify_totp(
+        &self,
+        unit: &mut Unit,
+        user: UserId,
+        code: &OneTimeCode,
+        before: Option<OffsetDateTime>,
+    ) -> Result<bool> {
         let at = unit.at();
-        for factor in repository::confirmed(unit.connection(), user).await? {
+        for factor in repository::confirmed(unit.connection(), user, before).await? {
             let secret = self.open(user, &factor)?;
             if let Some(step) = totp::step_of(secret, code, at)
                 && repository::use_step(unit.connection(), factor.id, step, at).await?
@@ -88,6 +101,17 @@ impl SecondFactors {
         let secret = secret.and_then(|secret| secret.as_slice().try_into().ok());
         secret.ok_or_else(|| Error::internal("the secret of an app was sealed under another root key"))
     }
+}
+
+/// Which of the user's apps and codes can prove something; of those added before `before`, where it is given.
+pub(crate) async fn available(
+    unit: &mut Unit,
+    user: UserId,
+    before: Option<OffsetDateTime>,
+) -> Result<Available> {
+    let totp = !repository::confirmed(unit.connection(), user, before).await?.is_empty();
+    let codes = repository::count_codes(&mut *unit.connection(), user, before).await?;
+    Ok(Available { totp, recovery_codes: codes > 0 })
 }
 
 /// Removes apps that were never confirmed.

@@ -1,20 +1,23 @@
 //! Recovery codes: given out, counted, used up.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
-use plinth_domain::id::{SessionId, UserId};
+use plinth_domain::id::UserId;
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::{FactorKind, SecurityNotice};
+
+use time::OffsetDateTime;
 
 use super::SecondFactors;
 use super::recovery_code::{CODES, RecoveryCode};
 use super::repository;
+use crate::auth::SessionCaller;
 use crate::unit::Unit;
-use crate::{Error, Result, auth};
+use crate::{Error, Result};
 
 impl SecondFactors {
     /// How many codes the user has left.
     pub async fn recovery_codes_left(&self, user: UserId) -> Result<u32> {
-        let left = repository::count_codes(&self.stores.db, user).await?;
+        let left = repository::count_codes(&self.stores.db, user, None).await?;
         Ok(u32::try_from(left).unwrap_or(u32::MAX))
     }
 
@@ -22,11 +25,10 @@ impl SecondFactors {
     pub async fn regenerate_recovery_codes(
         &self,
         origin: &Origin,
-        user: UserId,
-        session: SessionId,
+        caller: SessionCaller<'_>,
     ) -> Result<Vec<String>> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
-        auth::lock_in_session(&mut unit, user, session).await?;
+        let user = caller.user_id();
+        let mut unit = caller.begin(&self.stores, origin).await?;
         if repository::count_factors(unit.connection(), user).await? == 0 {
             let detail = "Recovery codes go with a second factor; add one first.".to_owned();
             return Err(Error::Conflict { code: "no_second_factor", detail });
@@ -39,13 +41,19 @@ impl SecondFactors {
     }
 
     /// Whether it is one of the user's codes; it is used up, and he is told.
-    pub(crate) async fn use_recovery_code(&self, unit: &mut Unit, user: UserId, code: &str) -> Result<bool> {
+    pub(crate) async fn use_recovery_code(
+        &self,
+        unit: &mut Unit,
+        user: UserId,
+        code: &str,
+        before: Option<OffsetDateTime>,
+    ) -> Result<bool> {
         let Some(code) = RecoveryCode::parse(code) else { return Ok(false) };
-        if !repository::use_code(unit.connection(), user, &code.hash(user)).await? {
+        if !repository::use_code(unit.connection(), user, &code.hash(user), before).await? {
             return Ok(false);
         }
         unit.act_as(user);
-        let left = repository::count_codes(&mut *unit.connection(), user).await?;
+        let left = repository::count_codes(&mut *unit.connection(), user, None).await?;
         let left = u32::try_from(left).unwrap_or(u32::MAX);
         unit.audit(Action::RecoveryCodeUsed, Target::User(user), Outcome::Success).await?;
         let notice = SecurityNotice::RecoveryCodeUsed { left };
@@ -56,7 +64,7 @@ impl SecondFactors {
 
 /// The codes that come with the first factor; none for whoever has some.
 pub(crate) async fn first_codes(unit: &mut Unit, user: UserId) -> Result<Option<Vec<String>>> {
-    if repository::count_codes(&mut *unit.connection(), user).await? > 0 {
+    if repository::count_codes(&mut *unit.connection(), user, None).await? > 0 {
         return Ok(None);
     }
     issue(unit, user).await.map(Some)

@@ -1,6 +1,7 @@
 //! Recovery codes: for whoever has lost his second factor, each good once.
 
 use plinth_domain::id::UserId;
+use plinth_domain::one_time_code::is_separator;
 use plinth_platform::crypto::{random, sha256};
 
 /// How many are given out at once.
@@ -24,7 +25,7 @@ impl RecoveryCode {
 
     /// Reads what somebody types: in any case, with or without dashes, with the letters that are taken for digits.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let typed = text.chars().filter(|c| !matches!(c, '-' | ' ')).take(CHARS + 1);
+        let typed = text.chars().filter(|c| !is_separator(*c)).take(CHARS + 1);
         let read = typed.map(|c| match c.to_ascii_uppercase() {
             'O' => Some(b'0'),
             'I' | 'L' => Some(b'1'),

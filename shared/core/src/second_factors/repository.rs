@@ -1,12 +1,13 @@
 //! The tables of authenticator apps and recovery codes.
 
 use plinth_domain::id::{TotpFactorId, UserId};
+use plinth_domain::notice::FactorKind;
 use plinth_platform::database::{PgPool, named};
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::TotpFactor;
+use super::{RemainingFactor, TotpFactor};
 use crate::cleanup::{BATCH, Slice};
 
 /// An authenticator app with its sealed secret.
@@ -115,13 +116,19 @@ pub(super) async fn confirm(
     named("totp_factors.confirm", query.execute(connection)).await.map(drop)
 }
 
+/// Those that can prove something; of those added before `before`, where it is given.
 pub(super) async fn confirmed(
     connection: &mut PgConnection,
     user: UserId,
+    before: Option<OffsetDateTime>,
 ) -> sqlx::Result<Vec<SealedFactor>> {
     let query = sqlx::query!(
-        "SELECT id, secret FROM totp_factors WHERE user_id = $1 AND confirmed_at IS NOT NULL ORDER BY id",
+        "SELECT id, secret FROM totp_factors
+         WHERE user_id = $1 AND confirmed_at IS NOT NULL AND suspended_at IS NULL
+           AND ($2::timestamptz IS NULL OR confirmed_at < $2)
+         ORDER BY id",
         user.0,
+        before,
     );
     let rows = named("totp_factors.confirmed", query.fetch_all(connection)).await?;
     Ok(rows.into_iter().map(|row| SealedFactor { id: TotpFactorId(row.id), secret: row.secret }).collect())
@@ -240,19 +247,102 @@ pub(super) async fn remove_codes_issued_since(
     named("recovery_codes.remove_issued_since", query.execute(connection)).await.map(drop)
 }
 
-/// Uses a code up; false where there is none such.
+/// Uses a code up that was issued before `before`, where it is given; false where there is none such.
 pub(super) async fn use_code(
     connection: &mut PgConnection,
     user: UserId,
     hash: &[u8; 32],
+    before: Option<OffsetDateTime>,
 ) -> sqlx::Result<bool> {
-    let query =
-        sqlx::query!("DELETE FROM recovery_codes WHERE code_hash = $1 AND user_id = $2", hash, user.0);
+    let query = sqlx::query!(
+        "DELETE FROM recovery_codes
+         WHERE code_hash = $1 AND user_id = $2 AND suspended_at IS NULL
+           AND ($3::timestamptz IS NULL OR created_at < $3)",
+        hash,
+        user.0,
+        before,
+    );
     Ok(named("recovery_codes.use", query.execute(connection)).await?.rows_affected() == 1)
 }
 
-pub(super) async fn count_codes(db: impl PgExecutor<'_>, user: UserId) -> sqlx::Result<i64> {
-    let query =
-        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM recovery_codes WHERE user_id = $1"#, user.0);
+/// Those that can be used; of those issued before `before`, where it is given.
+pub(super) async fn count_codes(
+    db: impl PgExecutor<'_>,
+    user: UserId,
+    before: Option<OffsetDateTime>,
+) -> sqlx::Result<i64> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM recovery_codes
+           WHERE user_id = $1 AND suspended_at IS NULL AND ($2::timestamptz IS NULL OR created_at < $2)"#,
+        user.0,
+        before,
+    );
     named("recovery_codes.count", query.fetch_one(db)).await
+}
+
+/// Suspends the apps that were added, and the codes that were issued, from then on.
+pub(super) async fn suspend_added_since(
+    connection: &mut PgConnection,
+    user: UserId,
+    since: OffsetDateTime,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let apps = sqlx::query!(
+        "UPDATE totp_factors SET suspended_at = $3
+         WHERE user_id = $1 AND confirmed_at >= $2 AND suspended_at IS NULL",
+        user.0,
+        since,
+        at,
+    );
+    named("totp_factors.suspend", apps.execute(&mut *connection)).await?;
+    let codes = sqlx::query!(
+        "UPDATE recovery_codes SET suspended_at = $3
+         WHERE user_id = $1 AND created_at >= $2 AND suspended_at IS NULL",
+        user.0,
+        since,
+        at,
+    );
+    named("recovery_codes.suspend", codes.execute(connection)).await.map(drop)
+}
+
+/// Removes what was suspended; which apps there were.
+pub(super) async fn remove_suspended(
+    connection: &mut PgConnection,
+    user: UserId,
+) -> sqlx::Result<Vec<TotpFactorId>> {
+    let codes =
+        sqlx::query!("DELETE FROM recovery_codes WHERE user_id = $1 AND suspended_at IS NOT NULL", user.0,);
+    named("recovery_codes.remove_suspended", codes.execute(&mut *connection)).await?;
+    let apps = sqlx::query_scalar!(
+        "DELETE FROM totp_factors WHERE user_id = $1 AND suspended_at IS NOT NULL RETURNING id",
+        user.0,
+    );
+    let ids = named("totp_factors.remove_suspended", apps.fetch_all(connection)).await?;
+    Ok(ids.into_iter().map(TotpFactorId).collect())
+}
+
+/// The apps of the user, and the recovery codes as one, with their names, when they were added, and whether they are
+/// suspended.
+pub(super) async fn remaining(
+    connection: &mut PgConnection,
+    user: UserId,
+) -> sqlx::Result<Vec<RemainingFactor>> {
+    let query = sqlx::query!(
+        r#"SELECT name AS "name?", confirmed_at AS "added_at!",
+                  suspended_at IS NOT NULL AS "is_suspended!", true AS "is_app!"
+           FROM totp_factors WHERE user_id = $1 AND confirmed_at IS NOT NULL
+           UNION ALL
+           SELECT NULL::text, min(created_at), suspended_at IS NOT NULL, false
+           FROM recovery_codes WHERE user_id = $1 GROUP BY suspended_at IS NOT NULL
+           ORDER BY 4 DESC, 2"#,
+        user.0,
+    );
+    let rows = named("second_factors.remaining", query.fetch_all(connection)).await?;
+    let factor = rows.into_iter().map(|row| RemainingFactor {
+        kind: if row.is_app { FactorKind::Totp } else { FactorKind::RecoveryCodes },
+        name: row.name,
+        added_at: row.added_at,
+        is_suspended: row.is_suspended,
+    });
+    Ok(factor.collect())
 }

@@ -10,18 +10,30 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::recovery::drop_codes_with_last_factor;
-use super::{SecondFactors, repository};
-use crate::access::Caller;
+use super::{RemainingFactor, SecondFactors, repository};
+use crate::auth::SessionCaller;
 use crate::unit::Unit;
-use crate::{Result, auth, challenges, passkeys, users};
+use crate::{Error, Result, auth, challenges, passkeys, users};
 
 impl SecondFactors {
     /// Removes every app, code and challenge, and the passkeys of an account that has a password. Its sessions end,
     /// and its owner is told. `reason` says how the administrator knows who asked; the audit log keeps it.
-    pub async fn reset(&self, origin: &Origin, caller: &Caller, user: UserId, reason: &Reason) -> Result<()> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+    ///
+    /// Callers cannot reset their own factors: at `/v1/me` a factor is removed only with a proof of one.
+    pub async fn reset(
+        &self,
+        origin: &Origin,
+        caller: SessionCaller<'_>,
+        user: UserId,
+        reason: &Reason,
+    ) -> Result<()> {
+        if caller.user_id() == user {
+            let detail = "You cannot reset your own factors; another administrator can.".to_owned();
+            return Err(Error::Conflict { code: "own_account", detail });
+        }
+        let mut unit = caller.begin_for(&self.stores, origin, user).await?;
         let held = users::hold(&mut unit, user).await?;
-        users::require_authority(&mut unit, caller, &held).await?;
+        users::require_authority(&mut unit, &caller, &held).await?;
         unit.changes_user(user).await;
         challenges::remove_all_of(&mut unit, user).await?;
         remove_all_of(&mut unit, user).await?;
@@ -45,6 +57,30 @@ pub(crate) async fn remove_added_since(unit: &mut Unit, user: UserId, since: Off
     }
     repository::remove_codes_issued_since(unit.connection(), user, since).await?;
     drop_codes_with_last_factor(unit, user).await
+}
+
+/// Suspends the apps and the recovery codes that were added from then on: they prove nothing any more. The caller holds the
+/// account.
+pub(crate) async fn suspend_added_since(unit: &mut Unit, user: UserId, since: OffsetDateTime) -> Result<()> {
+    let at = unit.at();
+    Ok(repository::suspend_added_since(unit.connection(), user, since, at).await?)
+}
+
+/// Removes the apps and recovery codes that were suspended. Their owner is told of each app. The caller has removed the
+/// passkeys.
+pub(crate) async fn remove_suspended(unit: &mut Unit, user: UserId) -> Result<()> {
+    for id in repository::remove_suspended(unit.connection(), user).await? {
+        unit.changes_user(user).await;
+        unit.audit(Action::FactorRemoved, Target::TotpFactor(id), Outcome::Success).await?;
+        let notice = SecurityNotice::FactorRemoved { kind: FactorKind::Totp };
+        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+    }
+    drop_codes_with_last_factor(unit, user).await
+}
+
+/// The apps and the recovery codes that the user has.
+pub(crate) async fn remaining(unit: &mut Unit, user: UserId) -> Result<Vec<RemainingFactor>> {
+    Ok(repository::remaining(unit.connection(), user).await?)
 }
 
 /// Leaves nothing of the user's apps and recovery codes.

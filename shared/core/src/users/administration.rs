@@ -14,7 +14,8 @@ use serde_json::json;
 
 use super::{Users, hold, keep_an_administrator, repository};
 use crate::access::Caller;
-use crate::error::Fault;
+use crate::auth::SessionCaller;
+use crate::error::{Fault, FaultList};
 use crate::page::{Page, PageRequest};
 use crate::unit::Unit;
 use crate::{Error, Result, auth, roles};
@@ -44,11 +45,11 @@ impl Users {
     pub async fn assign_roles(
         &self,
         origin: &Origin,
-        caller: &Caller,
+        caller: SessionCaller<'_>,
         id: UserId,
         names: &[RoleName],
     ) -> Result<User> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let mut unit = caller.begin_for(&self.stores, origin, id).await?;
         let user = hold(&mut unit, id).await?;
         let wanted = known_roles(&mut unit, names).await?;
         let added: Vec<&Role> = wanted.iter().filter(|role| !user.roles.contains(&role.name)).collect();
@@ -60,7 +61,7 @@ impl Users {
         let given: Permissions = added.iter().flat_map(|role| role.permissions.iter()).collect();
         roles::require_within(&given, &caller.rights.permissions)?;
         if !removed.is_empty() {
-            require_authority(&mut unit, caller, &user).await?;
+            require_authority(&mut unit, &caller, &user).await?;
         }
         if removed.iter().any(|name| *name == role::ADMIN) {
             keep_an_administrator(&mut unit, id).await?;
@@ -80,43 +81,53 @@ impl Users {
     pub async fn suspend(
         &self,
         origin: &Origin,
-        caller: &Caller,
+        caller: SessionCaller<'_>,
         id: UserId,
         reason: Option<&Reason>,
     ) -> Result<User> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let mut unit = caller.begin_for(&self.stores, origin, id).await?;
         let user = hold(&mut unit, id).await?;
         if caller.user.id == id {
-            let detail = "Nobody suspends himself; another administrator can.".to_owned();
+            let detail = "You cannot suspend your own account; another administrator can.".to_owned();
             return Err(Error::Conflict { code: "own_account", detail });
         }
-        require_authority(&mut unit, caller, &user).await?;
+        require_authority(&mut unit, &caller, &user).await?;
         if user.status == UserStatus::Suspended {
             return Ok(user);
         }
+        // Of an account that is deleting the grace period goes on, in which its owner can no longer restore it.
         keep_an_administrator(&mut unit, id).await?;
         let details = json!({ "reason": reason.map(Reason::as_str) });
         change_status(unit, user, UserStatus::Suspended, Action::AccountSuspended, details).await
     }
 
     /// Lets the account in again. Its sessions stay ended: its owner logs in anew.
-    pub async fn reactivate(&self, origin: &Origin, caller: &Caller, id: UserId) -> Result<User> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+    pub async fn reactivate(&self, origin: &Origin, caller: SessionCaller<'_>, id: UserId) -> Result<User> {
+        let mut unit = caller.begin_for(&self.stores, origin, id).await?;
         let user = hold(&mut unit, id).await?;
-        require_authority(&mut unit, caller, &user).await?;
+        require_authority(&mut unit, &caller, &user).await?;
         if user.status == UserStatus::Active {
             return Ok(user);
+        }
+        if user.status == UserStatus::Deleting {
+            let detail = "The account is not suspended but deleted; restore it.".to_owned();
+            return Err(Error::Conflict { code: "account_deleting", detail });
         }
         change_status(unit, user, UserStatus::Active, Action::AccountReactivated, json!({})).await
     }
 
     /// Ends every session of the account, and those in which it acts for others; how many there were.
-    pub async fn end_sessions(&self, origin: &Origin, caller: &Caller, id: UserId) -> Result<usize> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+    pub async fn end_sessions(
+        &self,
+        origin: &Origin,
+        caller: SessionCaller<'_>,
+        id: UserId,
+    ) -> Result<usize> {
+        let mut unit = caller.begin_for(&self.stores, origin, id).await?;
         let user = hold(&mut unit, id).await?;
-        require_authority(&mut unit, caller, &user).await?;
+        require_authority(&mut unit, &caller, &user).await?;
         let ended = auth::end_sessions(&mut unit, id, None).await?;
-        unit.commit().await?;
+        unit.commit_if_audited().await?;
         Ok(ended)
     }
 
@@ -124,13 +135,13 @@ impl Users {
     pub async fn end_session(
         &self,
         origin: &Origin,
-        caller: &Caller,
+        caller: SessionCaller<'_>,
         id: UserId,
         session: SessionId,
     ) -> Result<()> {
-        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let mut unit = caller.begin_for(&self.stores, origin, id).await?;
         let user = hold(&mut unit, id).await?;
-        require_authority(&mut unit, caller, &user).await?;
+        require_authority(&mut unit, &caller, &user).await?;
         auth::end_session(&mut unit, id, session).await?;
         unit.commit().await
     }
@@ -150,7 +161,8 @@ async fn change_status(
     auth::end_sessions(&mut unit, user.id, None).await?;
     unit.audit_with(action, Target::User(user.id), Outcome::Success, details).await?;
     unit.commit().await?;
-    Ok(User { status, ..user })
+    let deletion_due_at = user.deletion_due_at.filter(|_| status != UserStatus::Active);
+    Ok(User { status, deletion_due_at, ..user })
 }
 
 /// Refuses to touch an account that may do more than the caller.
@@ -163,14 +175,13 @@ pub(crate) async fn require_authority(unit: &mut Unit, caller: &Caller, user: &U
 async fn known_roles(unit: &mut Unit, names: &[RoleName]) -> Result<Vec<Role>> {
     let known = roles::keep(unit, names).await?;
     let is_unknown = |name: &RoleName| known.iter().all(|role| role.name != name.as_str());
-    let faults: Vec<Fault> = names
-        .iter()
-        .enumerate()
-        .filter(|(_, name)| is_unknown(name))
-        .map(|(index, _)| Fault {
+    let mut faults = FaultList::default();
+    for (index, _) in names.iter().enumerate().filter(|(_, name)| is_unknown(name)) {
+        faults.push(|| Fault {
             pointer: format!("/roles/{index}"),
             rejection: Rejection::new("unknown_role", "There is no role with this name."),
-        })
-        .collect();
+        });
+    }
+    let faults = faults.into_vec();
     if faults.is_empty() { Ok(known) } else { Err(Error::Invalid(faults)) }
 }

@@ -1,15 +1,19 @@
 //! Accounts: who exists, what each may do, and what each says of itself.
 
 mod administration;
+mod email_undos;
 mod repository;
 mod service;
 
 pub use administration::Filter;
 pub(crate) use administration::require_authority;
 pub(crate) use service::{
-    Credentials, NewAccount, bury, count_never_verified, create, credentials, credentials_of, find_locked,
-    has_changed_since, hold, hold_by_email, hold_unchanged, hold_unverified, keep_an_administrator, lock,
-    mark_email_verified, owner_of, password_hash_unlike, remove_never_verified, replace_password_hash,
-    set_email, set_password, take_over, with_permission,
+    Credentials, NewAccount, address_is_reserved, begin_deletion, begin_recovery, bury, cancel_deletion,
+    close_email_undos, count_due_deletions, count_never_verified, create, credentials, credentials_of,
+    due_deletions, expired_email_undos, find_locked, has_changed_since, hold, hold_by_email, hold_unchanged,
+    hold_unverified, keep_an_administrator, lock, mark_email_verified, open_email_undo, owner_of,
+    password_changed_at, password_hash_unlike, prolong_email_undo, recovery_from, refused_hashes,
+    remove_never_verified, replace_password_hash, set_email, set_password, take_over, waive_email_undos,
+    with_permission,
 };
 pub use service::{ImportedAccount, ProfileChange, Users, find};

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Credentials, Filter, NewAccount};
+use crate::cleanup::{BATCH, Slice};
 use crate::page::PageRequest;
 
 struct Row {
@@ -23,6 +24,7 @@ struct Row {
     created_at: OffsetDateTime,
     roles: Vec<String>,
     has_second_factor: bool,
+    deletion_due_at: Option<OffsetDateTime>,
 }
 
 impl From<Row> for User {
@@ -37,6 +39,7 @@ impl From<Row> for User {
             roles: row.roles,
             has_second_factor: row.has_second_factor,
             created_at: row.created_at,
+            deletion_due_at: row.deletion_due_at,
         }
     }
 }
@@ -44,7 +47,7 @@ impl From<Row> for User {
 pub(super) async fn find(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Option<User>> {
     let query = sqlx::query_as!(
         Row,
-        r#"SELECT id, email, display_name, email_verified_at, status, created_at,
+        r#"SELECT id, email, display_name, email_verified_at, status, created_at, deletion_due_at,
                   ARRAY(SELECT role FROM user_roles WHERE user_id = users.id ORDER BY role) AS "roles!",
                   EXISTS (SELECT FROM totp_factors WHERE user_id = users.id AND confirmed_at IS NOT NULL)
                       OR EXISTS (SELECT FROM passkeys WHERE user_id = users.id) AS "has_second_factor!"
@@ -60,6 +63,7 @@ struct CredentialsRow {
     password_changed_at: Option<OffsetDateTime>,
     email_verified_at: Option<OffsetDateTime>,
     has_second_factor: bool,
+    recovery_is_pending: bool,
     status: String,
 }
 
@@ -71,6 +75,7 @@ impl From<CredentialsRow> for Credentials {
             password_changed_at: row.password_changed_at,
             email_verified: row.email_verified_at.is_some(),
             has_second_factor: row.has_second_factor,
+            recovery_is_pending: row.recovery_is_pending,
             status: UserStatus::parse(&row.status).unwrap_or(UserStatus::Suspended),
         }
     }
@@ -92,7 +97,7 @@ pub(super) async fn list(
 ) -> sqlx::Result<Vec<User>> {
     let query = sqlx::query_as!(
         Row,
-        r#"SELECT id, email, display_name, email_verified_at, status, created_at,
+        r#"SELECT id, email, display_name, email_verified_at, status, created_at, deletion_due_at,
                   ARRAY(SELECT role FROM user_roles WHERE user_id = users.id ORDER BY role) AS "roles!",
                   EXISTS (SELECT FROM totp_factors WHERE user_id = users.id AND confirmed_at IS NOT NULL)
                       OR EXISTS (SELECT FROM passkeys WHERE user_id = users.id) AS "has_second_factor!"
@@ -116,6 +121,7 @@ pub(super) async fn credentials(db: impl PgExecutor<'_>, email: &Email) -> sqlx:
     let query = sqlx::query_as!(
         CredentialsRow,
         r#"SELECT id, password_hash, password_changed_at, email_verified_at, status,
+                  recovery_from IS NOT NULL AS "recovery_is_pending!",
                   EXISTS (SELECT FROM totp_factors WHERE user_id = users.id AND confirmed_at IS NOT NULL)
                       OR EXISTS (SELECT FROM passkeys WHERE user_id = users.id) AS "has_second_factor!"
            FROM users WHERE email_key = $1"#,
@@ -128,6 +134,7 @@ pub(super) async fn credentials_of(db: impl PgExecutor<'_>, id: UserId) -> sqlx:
     let query = sqlx::query_as!(
         CredentialsRow,
         r#"SELECT id, password_hash, password_changed_at, email_verified_at, status,
+                  recovery_from IS NOT NULL AS "recovery_is_pending!",
                   EXISTS (SELECT FROM totp_factors WHERE user_id = users.id AND confirmed_at IS NOT NULL)
                       OR EXISTS (SELECT FROM passkeys WHERE user_id = users.id) AS "has_second_factor!"
            FROM users WHERE id = $1"#,
@@ -226,12 +233,81 @@ pub(super) async fn set_status(
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
-        "UPDATE users SET status = $2, updated_at = $3 WHERE id = $1",
+        "UPDATE users
+         SET status = $2, updated_at = $3,
+             deletion_due_at = CASE WHEN $2 = 'active' THEN NULL ELSE deletion_due_at END
+         WHERE id = $1",
         id.0,
         status.as_str(),
         at,
     );
     named("users.set_status", query.execute(connection)).await.map(drop)
+}
+
+/// Shuts the account out until it is restored or deleted for good. One that is suspended stays suspended.
+pub(super) async fn begin_deletion(
+    connection: &mut PgConnection,
+    id: UserId,
+    due_at: OffsetDateTime,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE users
+         SET status = CASE WHEN status = 'suspended' THEN status ELSE 'deleting' END, deletion_due_at = $2,
+             updated_at = $3
+         WHERE id = $1",
+        id.0,
+        due_at,
+        at,
+    );
+    named("users.begin_deletion", query.execute(connection)).await.map(drop)
+}
+
+/// Takes the deletion back. One that is suspended stays suspended.
+pub(super) async fn cancel_deletion(
+    connection: &mut PgConnection,
+    id: UserId,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE users
+         SET status = CASE WHEN status = 'deleting' THEN 'active' ELSE status END, deletion_due_at = NULL,
+             updated_at = $2
+         WHERE id = $1",
+        id.0,
+        at,
+    );
+    named("users.cancel_deletion", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn count_due_deletions(
+    db: impl PgExecutor<'_>,
+    before: OffsetDateTime,
+) -> sqlx::Result<i64> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM users
+           WHERE deletion_due_at < $1 AND status IN ('deleting', 'suspended')"#,
+        before,
+    );
+    named("users.count_due_deletions", query.fetch_one(db)).await
+}
+
+/// Accounts whose grace period ended before this time, from an id on.
+pub(super) async fn due_deletions(
+    db: impl PgExecutor<'_>,
+    before: OffsetDateTime,
+    from: Uuid,
+    limit: i64,
+) -> sqlx::Result<Vec<UserId>> {
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM users
+         WHERE deletion_due_at < $1 AND status IN ('deleting', 'suspended') AND id > $2
+         ORDER BY id LIMIT $3",
+        before,
+        from,
+        limit,
+    );
+    Ok(named("users.due_deletions", query.fetch_all(db)).await?.into_iter().map(UserId).collect())
 }
 
 /// False when it was verified already. Drops a name that was given before the proof.
@@ -274,12 +350,50 @@ pub(super) async fn set_password(
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
-        "UPDATE users SET password_hash = $2, password_changed_at = $3, updated_at = $3 WHERE id = $1",
+        "UPDATE users
+         SET password_hash = $2, password_changed_at = $3, retired_password_hash = NULL, recovery_from = NULL,
+             updated_at = $3
+         WHERE id = $1",
         id.0,
         hash,
         at,
     );
     named("users.set_password", query.execute(connection)).await.map(drop)
+}
+
+/// Takes the password away until a mailed link sets another one; factors added from `from` on are not trusted then.
+pub(super) async fn begin_recovery(
+    connection: &mut PgConnection,
+    id: UserId,
+    from: OffsetDateTime,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE users
+         SET retired_password_hash = COALESCE(password_hash, retired_password_hash), password_hash = NULL,
+             password_changed_at = $3, recovery_from = LEAST(recovery_from, $2), updated_at = $3
+         WHERE id = $1",
+        id.0,
+        from,
+        at,
+    );
+    named("users.begin_recovery", query.execute(connection)).await.map(drop)
+}
+
+/// From when on factors are not trusted by the recovery that is pending.
+pub(super) async fn recovery_from(
+    connection: &mut PgConnection,
+    id: UserId,
+) -> sqlx::Result<Option<OffsetDateTime>> {
+    let query = sqlx::query_scalar!("SELECT recovery_from FROM users WHERE id = $1", id.0);
+    Ok(named("users.recovery_from", query.fetch_optional(connection)).await?.flatten())
+}
+
+/// The hashes that the next password must not have: of the present one, and of the one that a recovery took away.
+pub(super) async fn refused_hashes(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Vec<String>> {
+    let query = sqlx::query!("SELECT password_hash, retired_password_hash FROM users WHERE id = $1", id.0);
+    let row = named("users.refused_hashes", query.fetch_optional(db)).await?;
+    Ok(row.into_iter().flat_map(|row| [row.password_hash, row.retired_password_hash]).flatten().collect())
 }
 
 /// The same for the account that has this address.
@@ -365,7 +479,7 @@ pub(super) async fn count_never_verified(
 pub(super) async fn remove_never_verified(
     db: impl PgExecutor<'_>,
     before: OffsetDateTime,
-    limit: i64,
+    slice: Slice,
 ) -> sqlx::Result<u64> {
     let query = sqlx::query!(
         "DELETE FROM users WHERE id IN
@@ -373,9 +487,10 @@ pub(super) async fn remove_never_verified(
               WHERE email_verified_at IS NULL AND status = 'active' AND imported_at IS NULL AND created_at < $1
                 AND EXISTS (SELECT FROM audit_events WHERE target_id = users.id
                             AND action = 'account.registered' AND outcome = 'success')
-              ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+              ORDER BY created_at, id LIMIT $2 OFFSET $3 FOR UPDATE SKIP LOCKED)",
         before,
-        limit,
+        slice.limit(BATCH),
+        slice.skip(),
     );
     Ok(named("users.remove_never_verified", query.execute(db)).await?.rows_affected())
 }
@@ -386,7 +501,8 @@ pub(super) async fn bury(connection: &mut PgConnection, id: UserId, at: OffsetDa
     let query = sqlx::query!(
         "UPDATE users
          SET status = 'deleted', email = $2, email_key = $2, display_name = NULL, password_hash = NULL,
-             email_verified_at = NULL, updated_at = $3
+             email_verified_at = NULL, recovery_from = NULL, retired_password_hash = NULL,
+             deletion_due_at = NULL, updated_at = $3
          WHERE id = $1",
         id.0,
         address,
@@ -452,6 +568,7 @@ pub(super) async fn hold_unchanged(
     let query = sqlx::query_scalar!(
         "SELECT id FROM users
          WHERE id = $1 AND status = 'active' AND password_changed_at IS NOT DISTINCT FROM $2
+           AND recovery_from IS NULL
          FOR SHARE",
         id.0,
         password_changed_at,

@@ -11,8 +11,10 @@ use plinth_domain::user::{User, UserStatus};
 use plinth_platform::crypto::{PasswordHasher, Verified};
 use serde_json::json;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
-use super::repository;
+use super::{email_undos, repository};
+use crate::cleanup::{BATCH, Batch, Pass, Slice};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores, auth};
 
@@ -51,6 +53,8 @@ pub(crate) struct Credentials {
     pub(crate) password_changed_at: Option<OffsetDateTime>,
     pub(crate) email_verified: bool,
     pub(crate) has_second_factor: bool,
+    /// Only a mailed link lets the owner in.
+    pub(crate) recovery_is_pending: bool,
     pub(crate) status: UserStatus,
 }
 
@@ -101,11 +105,18 @@ pub(crate) async fn password_hash_unlike(stores: &Stores, beginnings: &[String])
     Ok(repository::password_hash_unlike(&stores.db, beginnings).await?)
 }
 
-/// Creates the account, whose address is proved, as a member; false when its address is taken.
+/// Creates the account, whose address is proved, as a member; false when its address is taken or reserved.
 pub(crate) async fn create(unit: &mut Unit, account: &NewAccount) -> Result<bool> {
     let at = unit.at();
+    if address_is_reserved(unit, &account.email, None).await? {
+        return Ok(false);
+    }
     let created = repository::insert(unit.connection(), account, Some(at), at).await?;
     if created {
+        // It may have waited for a change of address that has just reserved it.
+        if address_is_reserved(unit, &account.email, None).await? {
+            return Err(email_taken());
+        }
         repository::add_role(unit.connection(), account.id, role::MEMBER).await?;
     }
     Ok(created)
@@ -136,9 +147,9 @@ pub(crate) async fn count_never_verified(stores: &Stores, before: OffsetDateTime
 pub(crate) async fn remove_never_verified(
     stores: &Stores,
     before: OffsetDateTime,
-    limit: i64,
+    slice: Slice,
 ) -> Result<u64> {
-    Ok(repository::remove_never_verified(&stores.db, before, limit).await?)
+    Ok(repository::remove_never_verified(&stores.db, before, slice).await?)
 }
 
 /// Marks the address as verified; false when it was already. A name that was given before the proof goes, unless an
@@ -176,23 +187,146 @@ pub(crate) async fn set_password(unit: &mut Unit, id: UserId, hash: Option<&str>
     Ok(repository::set_password(unit.connection(), id, hash, at).await?)
 }
 
+/// Takes the password away until a mailed link sets another one; factors added from `from` on are not trusted then.
+pub(crate) async fn begin_recovery(unit: &mut Unit, id: UserId, from: OffsetDateTime) -> Result<()> {
+    let at = unit.at();
+    unit.changes_user(id).await;
+    Ok(repository::begin_recovery(unit.connection(), id, from, at).await?)
+}
+
+/// From when on factors are not trusted by the recovery that is pending.
+pub(crate) async fn recovery_from(unit: &mut Unit, id: UserId) -> Result<Option<OffsetDateTime>> {
+    Ok(repository::recovery_from(unit.connection(), id).await?)
+}
+
+/// When the account's password was last changed.
+pub(crate) async fn password_changed_at(unit: &mut Unit, id: UserId) -> Result<Option<OffsetDateTime>> {
+    let known = repository::credentials_of(unit.connection(), id).await?;
+    Ok(known.and_then(|known| known.password_changed_at))
+}
+
+/// The hashes that the next password must not have.
+pub(crate) async fn refused_hashes(stores: &Stores, id: UserId) -> Result<Vec<String>> {
+    Ok(repository::refused_hashes(&stores.db, id).await?)
+}
+
 /// Gives the account another address, whose owner has proved that it is his. An unverified account of the address gives
 /// way.
 pub(crate) async fn set_email(unit: &mut Unit, id: UserId, email: &Email) -> Result<()> {
     auth::release_unverified(unit, email, id).await?;
     let at = unit.at();
+    if email_undos::is_reserved(unit.connection(), email, Some(id), at).await? {
+        return Err(email_taken());
+    }
     unit.changes_user(id).await;
     if repository::set_email(unit.connection(), id, email, at).await? {
         return Ok(());
     }
+    Err(email_taken())
+}
+
+fn email_taken() -> Error {
     let detail = "Another account has this address by now.".to_owned();
-    Err(Error::Conflict { code: "email_taken", detail })
+    Error::Conflict { code: "email_taken", detail }
+}
+
+/// Whether another account than `except` had this address and can still take it back.
+pub(crate) async fn address_is_reserved(
+    unit: &mut Unit,
+    email: &Email,
+    except: Option<UserId>,
+) -> Result<bool> {
+    let at = unit.at();
+    Ok(email_undos::is_reserved(unit.connection(), email, except, at).await?)
+}
+
+/// Notes that the account can take this address, which it has just left, back until `expires_at`.
+pub(crate) async fn open_email_undo(
+    unit: &mut Unit,
+    id: UserId,
+    email: &Email,
+    expires_at: OffsetDateTime,
+) -> Result<()> {
+    let at = unit.at();
+    Ok(email_undos::open(unit.connection(), id, email, (at, expires_at)).await?)
+}
+
+/// Prolongs the time in which the account can take the address back to that of the mailed link. Returns false if its owner
+/// has waived that.
+pub(crate) async fn prolong_email_undo(
+    unit: &mut Unit,
+    id: UserId,
+    email: &Email,
+    (changed_at, expires_at): (OffsetDateTime, OffsetDateTime),
+) -> Result<bool> {
+    Ok(email_undos::prolong(unit.connection(), id, email, (changed_at, expires_at)).await?)
+}
+
+/// Notes that one change of the account's address was undone, and with it every later one.
+pub(crate) async fn close_email_undos(
+    unit: &mut Unit,
+    id: UserId,
+    email: &Email,
+    since: OffsetDateTime,
+) -> Result<()> {
+    Ok(email_undos::close_since(unit.connection(), id, email, since).await?)
+}
+
+/// Gives up every way to take an address back; returns when the earliest change was, or `None` if there is none.
+pub(crate) async fn waive_email_undos(unit: &mut Unit, id: UserId) -> Result<Option<OffsetDateTime>> {
+    let at = unit.at();
+    Ok(email_undos::waive(unit.connection(), id, at).await?)
+}
+
+/// Undos whose time is over, for the clean-up.
+pub(crate) async fn expired_email_undos(
+    stores: &Stores,
+    before: OffsetDateTime,
+    pass: Pass,
+) -> Result<Batch> {
+    Ok(match pass {
+        Pass::Count => Batch::whole(email_undos::count_expired(&stores.db, before).await?),
+        Pass::Remove(slice) => {
+            let removed = email_undos::remove_expired(&stores.db, before, slice).await?;
+            Batch::of(removed, slice.limit(BATCH))
+        }
+    })
+}
+
+/// Shuts the account out until it is restored or `due_at` deletes it for good. One that is suspended stays suspended.
+pub(crate) async fn begin_deletion(unit: &mut Unit, id: UserId, due_at: OffsetDateTime) -> Result<()> {
+    let at = unit.at();
+    unit.changes_user(id).await;
+    Ok(repository::begin_deletion(unit.connection(), id, due_at, at).await?)
+}
+
+/// Takes the deletion of the account back. One that is suspended stays suspended.
+pub(crate) async fn cancel_deletion(unit: &mut Unit, id: UserId) -> Result<()> {
+    let at = unit.at();
+    unit.changes_user(id).await;
+    Ok(repository::cancel_deletion(unit.connection(), id, at).await?)
+}
+
+/// How many accounts have a grace period that ended before this time.
+pub(crate) async fn count_due_deletions(stores: &Stores, before: OffsetDateTime) -> Result<i64> {
+    Ok(repository::count_due_deletions(&stores.db, before).await?)
+}
+
+/// Accounts whose grace period ended before this time, after an id.
+pub(crate) async fn due_deletions(
+    stores: &Stores,
+    before: OffsetDateTime,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<UserId>> {
+    Ok(repository::due_deletions(&stores.db, before, after, limit).await?)
 }
 
 /// Leaves nothing personal of the account; its address is free again.
 pub(crate) async fn bury(unit: &mut Unit, id: UserId) -> Result<()> {
     let at = unit.at();
     unit.changes_user(id).await;
+    email_undos::remove_all_of(unit.connection(), id).await?;
     Ok(repository::bury(unit.connection(), id, at).await?)
 }
 
@@ -240,7 +374,7 @@ impl Users {
             unit.audit_with(Action::AccountUpdated, Target::User(id), Outcome::Success, details).await?;
         }
         let user = repository::find(&mut *unit.connection(), id).await?.ok_or(Error::NotFound)?;
-        unit.commit().await?;
+        unit.commit_if_audited().await?;
         Ok(user)
     }
 

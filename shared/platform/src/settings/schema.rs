@@ -106,7 +106,9 @@ settings! {
         cors_origins: List<String> = Some(""),
         /// The longest JSON body.
         body_limit: ByteSize = Some("64KiB"),
-        /// How long a request may take; for an upload or a download, how long it may stand still.
+        /// Connections of clients at once; more wait, while connections without a request are closed.
+        max_connections: AtLeast<1> = Some("1024"),
+        /// How long a request may take, and its head alone; for an upload or a download, how long it may stand still.
         request_timeout: Duration = Some("15s"),
         /// How long requests may go on after SIGTERM.
         shutdown_grace: Duration = Some("10s"),
@@ -134,6 +136,10 @@ settings! {
         email_change_lifetime: Duration = Some("24h"),
         /// How long the link works by which the old address takes itself back.
         email_undo_lifetime: Duration = Some("7d"),
+        /// Second factors that were added within so long before a password reset are not trusted by it: they end as soon as an older factor is proved, and at once if there is none.
+        recovery_window: Duration = Some("7d"),
+        /// How long an account that was deleted can be restored; 0s deletes it at once.
+        deletion_grace: Duration = Some("30d"),
         /// How hard a new password must be to guess, by zxcvbn's score: 0 takes any, 4 only the hardest.
         password_strength: Strength = Some("2"),
         /// Words that make no password, beside the product's name and the account's address: names of the company, its projects, its places.
@@ -162,8 +168,10 @@ settings! {
         user_per_minute: u32 = Some("1200"),
         /// Requests a minute with one API key.
         api_key_per_minute: u32 = Some("1200"),
-        /// Registrations, logins, refreshes and verifications a minute from one client address.
+        /// Registrations, logins and verifications a minute from one client address; half of them at once.
         auth_per_minute: u32 = Some("60"),
+        /// Refreshes of sessions a minute from one client address; half of them at once. An office or a server-side renderer is one address.
+        refresh_per_minute: u32 = Some("1200"),
     }
 
     /// Files.
@@ -176,6 +184,14 @@ settings! {
         quota: ByteSize = Some("20GiB"),
         /// How many files one account may have, its trash too; 0 for no bound.
         max_count: u32 = Some("100000"),
+        /// How many versions one file may have; another one is refused until one is deleted.
+        max_versions: AtLeast<1> = Some("100"),
+        /// Uploads that one account may have begun and not ended, resumable and direct ones together.
+        unfinished_uploads: AtLeast<1> = Some("100"),
+        /// Uploads of one account that one API process receives at once; more get 429.
+        concurrent_uploads_per_account: AtLeast<1> = Some("64"),
+        /// Uploads that one API process receives at once; more get 503. Their buffers take 96 MiB at most, and 64 KiB more each.
+        concurrent_uploads: AtLeast<1> = Some("512"),
         /// Which types a file may be of, as its first bytes show: `*/*` for any, or some like `image/*,application/pdf`.
         allowed_types: MediaTypes = Some("*/*"),
         /// What holders of a role have instead: `role: size=20GiB quota=1TiB count=0 types=image/*,video/*`, several separated by semicolons. Each of the four may be left out. Who has several of the roles has the largest of what they say.

@@ -24,6 +24,14 @@ static STORE_DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
 static CACHE_READS: LazyLock<IntCounterVec> =
     LazyLock::new(|| counter("plinth_cache_reads_total", "Reads of the cache.", &["cache", "outcome"]));
 
+static UNLISTED_REFUSALS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "plinth_audit_refusals_unlisted_total",
+        "Refusals of unknown callers that were left out of the audit log.",
+        &[],
+    )
+});
+
 /// A histogram in the process's registry.
 pub fn histogram(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
     let metric = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)
@@ -53,6 +61,11 @@ pub fn observe_store(store: &'static str, query: &'static str, ok: bool, took: D
     STORE_DURATION
         .with_label_values(&[store, query, if ok { "ok" } else { "error" }])
         .observe(took.as_secs_f64());
+}
+
+/// Counts a refusal that the audit log leaves out.
+pub fn count_unlisted_refusal() {
+    UNLISTED_REFUSALS.with_label_values::<&str>(&[]).inc();
 }
 
 /// The reads of one cache.

@@ -14,6 +14,7 @@ mod redis_away;
 mod redis_wiped;
 mod restarts;
 mod scanner;
+mod slow_clients;
 mod smtp;
 mod stops;
 mod twice;

@@ -13,7 +13,7 @@ async fn later(stores: &Stores, interval: &str) {
     for (table, columns) in [
         ("jobs", &["run_at", "created_at", "deadline"][..]),
         ("paused_queues", &["until", "paused_at"]),
-        ("one_time_tokens", &["expires_at", "created_at"]),
+        ("registration_tokens", &["expires_at", "created_at"]),
     ] {
         let columns: Vec<_> =
             columns.iter().map(|one| format!("{one} = {one} - interval '{interval}'")).collect();
@@ -61,7 +61,7 @@ async fn a_mail_server_that_is_away_for_days_costs_no_mail() {
         0,
         "nothing was charged to a mail"
     );
-    let tokens = "SELECT count(*) FROM one_time_tokens WHERE expires_at < now()";
+    let tokens = "SELECT count(*) FROM registration_tokens WHERE expires_at < now()";
     assert!(count(&stores, tokens).await > 0, "links have expired meanwhile");
     smtp.mend();
     later(&stores, "4 hours").await;

@@ -10,7 +10,7 @@ use plinth_core::unit::Unit;
 use plinth_domain::audit::Origin;
 use plinth_domain::id::{BlobId, FileId, JobId, UserId};
 use plinth_domain::job::{
-    CleanUp, DeliverNotification, JobPayload, MakeThumbnails, PurgeBlob, Queue, ReconcileFiles,
+    CleanUp, DeliverNotification, FinishUpload, JobPayload, MakeThumbnails, PurgeBlob, Queue, ReconcileFiles,
     RegenerateVariants, RemakeVariants, ResendVerificationMail, ScanBlob, SendEmailChangeMail,
     SendPasswordResetMail, SendSecurityNotice, SendVerificationMail, StripMetadata, VerifyDirectUpload,
 };
@@ -258,7 +258,7 @@ impl Scene {
 
 /// Kinds that are not held up here: one makes the same images in the same way as thumbnails are made, the other one asks
 /// for jobs of that one, in one transaction.
-const ELSEWHERE: [&str; 2] = [RemakeVariants::KIND, RegenerateVariants::KIND];
+const ELSEWHERE: [&str; 3] = [RemakeVariants::KIND, RegenerateVariants::KIND, FinishUpload::KIND];
 
 fn kinds_of_the_product() -> BTreeSet<&'static str> {
     KINDS

@@ -64,8 +64,8 @@ impl Auth {
         password: Password,
     ) -> Result<()> {
         let now = self.stores.clock.now();
-        let user = tokens::owner(&self.stores.db, &token.hash(), Purpose::VerifyEmail, now).await?;
-        let user = user.ok_or_else(unknown_token)?;
+        let found = tokens::find(&self.stores.db, &token.hash(), Purpose::VerifyEmail, now).await?;
+        let (user, _) = found.ok_or_else(unknown_token)?;
         let known = users::credentials_of(&self.stores, user).await?.ok_or_else(unknown_token)?;
         let attempt = Attempt::registration(origin.ip, RegistrationId(user.0));
         self.throttle.begin(&attempt).await?;

@@ -9,6 +9,7 @@ use plinth_domain::id::{RegistrationId, SessionId, ShareLinkId, UserId};
 use plinth_platform::crypto::{hex, sha256};
 
 use super::super::devices::DeviceId;
+use super::in_flight::Place;
 use crate::access::network_of;
 
 /// A counter of failures.
@@ -32,8 +33,19 @@ const ACCOUNT: Backoff = Backoff { free: 20, first: SECOND, cap: Duration::from_
 const PAIR: Backoff = Backoff { free: 5, first: SECOND, cap: Duration::from_mins(15) };
 /// A device that its owner has logged in on before.
 const DEVICE: Backoff = Backoff { free: 10, first: SECOND, cap: Duration::from_mins(15) };
-/// Codes for one account, by whoever knows its password already.
+/// Second factors of one account, by a client that knows its password already; of one session or device alike.
 const SECOND_FACTOR: Backoff = Backoff { free: 5, first: MINUTE, cap: Duration::from_hours(1) };
+
+/// Who guesses at a second factor.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::auth) enum Guesser {
+    /// A client of which nothing is known: all of them are counted together.
+    Stranger,
+    /// A device on which a second factor of the account was proved before.
+    Device(DeviceId),
+    /// A live session that is stepped up.
+    Session(SessionId),
+}
 
 /// The counters of one attempt.
 #[derive(Debug)]
@@ -43,9 +55,16 @@ pub(crate) struct Attempt {
     pub(super) told_by: Option<usize>,
     /// Those that an attempt which succeeds wipes out; the others only forget that one.
     pub(super) wiped: Vec<usize>,
+    /// It may wait for the verdicts of others. Not while a transaction is open.
+    pub(super) queues: bool,
+    pub(super) in_flight: Place,
 }
 
 impl Attempt {
+    fn of(counters: Vec<Counter>, told_by: Option<usize>, wiped: Vec<usize>) -> Self {
+        Self { counters, told_by, wiped, queues: true, in_flight: Place::default() }
+    }
+
     /// A password from an address, for an account if the address given can be one. A known device is counted by
     /// itself: no stranger slows it down.
     pub(in crate::auth) fn password(
@@ -57,18 +76,18 @@ impl Attempt {
         if let Some(device) = device {
             let counter =
                 Counter { name: format!("fail:device:{}", device.text()), backoff: DEVICE, memory: hour };
-            return Self { counters: vec![counter], told_by: None, wiped: vec![0] };
+            return Self::of(vec![counter], None, vec![0]);
         }
         let network = network_text(ip);
         let address = of_address(&network);
         let Some(account) = account else {
-            return Self { counters: vec![address], told_by: None, wiped: Vec::new() };
+            return Self::of(vec![address], None, Vec::new());
         };
         // Addresses of people are no names of keys.
         let account = hex(&sha256(account.key().as_bytes())[..16]);
         let pair = Counter { name: format!("fail:pair:{account}:{network}"), backoff: PAIR, memory: hour };
         let account = Counter { name: format!("fail:account:{account}"), backoff: ACCOUNT, memory: hour };
-        Self { counters: vec![address, account, pair], told_by: Some(1), wiped: vec![2] }
+        Self::of(vec![address, account, pair], Some(1), vec![2])
     }
 
     /// The password of a share link from an address, which has the same counter whatever it guesses at.
@@ -77,31 +96,32 @@ impl Attempt {
         let network = network_text(ip);
         let pair = Counter { name: format!("fail:link:{link}:{network}"), backoff: PAIR, memory: hour };
         let link = Counter { name: format!("fail:link:{link}"), backoff: ACCOUNT, memory: hour };
-        Self { counters: vec![of_address(&network), link, pair], told_by: None, wiped: vec![2] }
+        Self::of(vec![of_address(&network), link, pair], None, vec![2])
     }
 
     /// The password of a registration, by a client that has one of its links.
     pub(in crate::auth) fn registration(ip: Option<IpAddr>, registration: RegistrationId) -> Self {
         let name = format!("fail:registration:{registration}");
         let counter = Counter { name, backoff: PAIR, memory: Duration::from_hours(1) };
-        Self { counters: vec![of_address(&network_text(ip)), counter], told_by: None, wiped: vec![1] }
+        Self::of(vec![of_address(&network_text(ip)), counter], None, vec![1])
     }
 
     /// The password of whoever is logged in already: no stranger has this counter.
     pub(in crate::auth) fn in_session(session: SessionId) -> Self {
         let name = format!("fail:session:{session}");
         let counter = Counter { name, backoff: DEVICE, memory: Duration::from_hours(1) };
-        Self { counters: vec![counter], told_by: Some(0), wiped: vec![0] }
+        Self::of(vec![counter], Some(0), vec![0])
     }
 
     /// A second factor of this user.
-    pub(in crate::auth) fn second_factor(user: UserId) -> Self {
-        let counter = Counter {
-            name: format!("fail:second-factor:{user}"),
-            backoff: SECOND_FACTOR,
-            memory: Duration::from_hours(24),
+    pub(in crate::auth) fn second_factor(user: UserId, guesser: Guesser) -> Self {
+        let name = match guesser {
+            Guesser::Stranger => format!("fail:second-factor:{user}"),
+            Guesser::Device(device) => format!("fail:second-factor:{user}:device:{}", device.text()),
+            Guesser::Session(session) => format!("fail:second-factor:{user}:session:{session}"),
         };
-        Self { counters: vec![counter], told_by: Some(0), wiped: vec![0] }
+        let counter = Counter { name, backoff: SECOND_FACTOR, memory: Duration::from_hours(24) };
+        Self { queues: false, ..Self::of(vec![counter], Some(0), vec![0]) }
     }
 }
 

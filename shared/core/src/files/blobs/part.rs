@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use plinth_platform::crypto::{CHUNK, Chunks, Place, TAG};
 
-use super::transfers::{Room, Transfer};
+use super::transfers::{Room, RoomSize, Transfer};
+use crate::{Error, Result};
 
 /// Chunks of one part: S3 takes 10,000 parts of at least 5 MiB.
 pub(in crate::files) const PART_CHUNKS: u32 = 128;
@@ -14,7 +15,7 @@ pub(in crate::files) const PART: usize = PART_CHUNKS as usize * CHUNK;
 /// Bytes of a part as S3 gets it.
 pub(super) const SEALED_PART: usize = PART_CHUNKS as usize * SEALED_CHUNK;
 
-const SEALED_CHUNK: usize = CHUNK + TAG;
+pub(super) const SEALED_CHUNK: usize = CHUNK + TAG;
 
 /// Seals a whole content that is in memory.
 pub(in crate::files) fn seal_whole(chunks: &Chunks, mut bytes: Bytes) -> Bytes {
@@ -49,16 +50,40 @@ impl PartBuffer {
         self.plain == PART
     }
 
-    /// Whether it is about to grow beyond the one chunk that most files have.
-    pub(in crate::files) fn outgrows_a_chunk(&self, more: usize) -> bool {
-        self.plain <= CHUNK && self.plain + more > CHUNK
-    }
-
-    /// Gets the room of a whole part at once; waits while others have it.
-    pub(in crate::files) async fn make_room(&mut self, transfer: &Transfer) {
-        let mut room = transfer.room().await;
+    /// Gets room for these bytes more, as far as a part holds them; waits while others have it.
+    ///
+    /// # Errors
+    /// [`crate::Error::Busy`] if others keep it.
+    pub(in crate::files) async fn make_room(&mut self, transfer: &Transfer, more: usize) -> Result<()> {
+        let chunks = PART.min(self.plain + more).div_ceil(CHUNK);
+        if RoomSize::of_chunks(chunks) <= self.memory.size {
+            return Ok(());
+        }
+        self.memory.keep();
+        let mut room = transfer.room(chunks).await?;
         room.bytes.extend_from_slice(&self.memory.bytes);
         self.memory = room;
+        Ok(())
+    }
+
+    /// Takes it away, full or at the end of the content, and leaves an empty one.
+    pub(in crate::files) fn take(&mut self) -> Self {
+        let taken = std::mem::take(self);
+        taken.memory.keep();
+        taken
+    }
+
+    /// Ends when its memory is to be given up for uploads that are faster; with the error to end its upload with.
+    pub(in crate::files) fn preempted(&self) -> impl Future<Output = Error> + Send + use<> {
+        self.memory.preempted()
+    }
+
+    /// Counts what came of the client.
+    ///
+    /// # Errors
+    /// [`crate::Error::Busy`] if its memory is to be given up for uploads that are faster.
+    pub(in crate::files) fn count(&self, bytes: usize) -> Result<()> {
+        self.memory.count(bytes)
     }
 
     /// Takes of the bytes as many as fit.

@@ -1,6 +1,7 @@
 //! Receiving: bytes come in, sealed parts go out to S3, and memory stays at two parts whatever the size.
 
 use bytes::Bytes;
+use plinth_domain::audit::Origin;
 use plinth_domain::id::{BlobId, UserId};
 use plinth_object_store::{ObjectError, Part};
 use plinth_platform::crypto::{Chunks, DataKey, Sha256};
@@ -82,7 +83,7 @@ impl Receiver {
         }
         Ok(Self {
             stores: stores.clone(),
-            transfer: transfers.begin(),
+            transfer: transfers.begin(owner),
             id,
             owner,
             object_key,
@@ -102,7 +103,10 @@ impl Receiver {
         self.id
     }
 
-    /// Takes the next bytes; waits while S3 is slower than the client.
+    /// Takes the next bytes; waits while S3 is slower than the client, and for memory.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if there is no memory for it.
     pub(in crate::files) async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
         self.size += bytes.len() as u64;
         if self.size > self.bounds.size {
@@ -116,18 +120,23 @@ impl Receiver {
             if self.part.is_full() {
                 self.send_part(false).await?;
             }
-            if self.part.outgrows_a_chunk(bytes.len()) {
-                self.part.make_room(&self.transfer).await;
-            }
+            self.part.make_room(&self.transfer, bytes.len()).await?;
+            let before = bytes.len();
             self.part.fill(&mut bytes);
+            self.part.count(before - bytes.len())?;
         }
         Ok(())
+    }
+
+    /// Ends when its memory is to be given up for uploads that are faster; with the error to end it with.
+    pub(in crate::files) fn preempted(&self) -> impl Future<Output = Error> + Send + use<> {
+        self.part.preempted()
     }
 
     /// Stores the rest. What was received is nobody's yet.
     pub(in crate::files) async fn store(&mut self) -> Result<Received> {
         if self.parts.is_none() {
-            let bytes = std::mem::take(&mut self.part).seal(&self.chunks, FIRST_SEGMENT, 0, true);
+            let bytes = self.part.take().seal(&self.chunks, FIRST_SEGMENT, 0, true);
             self.stores.objects.put(&self.object_key, bytes, "application/octet-stream").await?;
         } else {
             self.send_part(true).await?;
@@ -148,11 +157,13 @@ impl Receiver {
 
     /// Frees what was stored. What fails here is left to the clean-up.
     pub(in crate::files) async fn abandon(mut self) {
+        // Others may wait for its memory.
+        drop(self.part.take());
         // A part that arrived after the end of its upload would be nobody's.
         if let Some(sending) = self.parts.as_mut().and_then(|parts| parts.sending.take()) {
             let _ = sending.await;
         }
-        if let Err(error) = super::discard(&self.stores, self.id).await {
+        if let Err(error) = super::discard(&self.stores, &Origin::system(), self.id).await {
             tracing::warn!(%error, blob.id = %self.id, "a broken upload waits for the clean-up");
         }
     }
@@ -165,7 +176,7 @@ impl Receiver {
             repository::note_parts(&self.stores.db, self.id, &upload).await?;
             self.parts = Some(Parts { upload, sent: Vec::new(), sending: None, next: 1 });
         }
-        let part = std::mem::take(&mut self.part);
+        let part = self.part.take();
         self.sent += part.len() as u64;
         usage::reserve(&self.stores, self.owner, self.id, self.sent, self.bounds.quota).await?;
         let parts = self.parts.as_mut().expect("it was just set");

@@ -1,6 +1,6 @@
 //! The end of a blob: its objects go first, its row last, so that a broken removal can be repeated.
 
-use plinth_domain::audit::Origin;
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::id::{BlobId, UserId};
 use plinth_domain::job::{JobPayload as _, PurgeBlob, VerifyDirectUpload};
 use time::OffsetDateTime;
@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use super::repository::{self, Remains};
 use super::{folder, usage};
 use crate::cleanup::{Batch, Pass, PassedOver};
+use crate::files::unfinished;
 use crate::unit::Unit;
 use crate::{Result, Stores};
 
@@ -76,7 +77,7 @@ pub(crate) async fn abandoned(stores: &Stores, before: OffsetDateTime, pass: Pas
     let claimed = repository::claim_abandoned(&stores.db, before, verified, at, window).await?;
     let mut passed_over = PassedOver::default();
     for id in &claimed {
-        if let Err(error) = discard(stores, *id).await {
+        if let Err(error) = discard(stores, &Origin::system(), *id).await {
             passed_over.note(format_args!("blob {id}"), error)?;
         }
     }
@@ -84,13 +85,18 @@ pub(crate) async fn abandoned(stores: &Stores, before: OffsetDateTime, pass: Pas
 }
 
 /// Removes a blob that did not become anybody's, with whatever of it may have reached S3; fine when that was done before.
-pub(in crate::files) async fn discard(stores: &Stores, id: BlobId) -> Result<()> {
+pub(in crate::files) async fn discard(stores: &Stores, origin: &Origin, id: BlobId) -> Result<()> {
     let Some(owner) = repository::owner_of_unfinished(&stores.db, id).await? else { return Ok(()) };
-    let mut unit = Unit::begin(stores, &Origin::system()).await?;
+    let reason = "bytes of a form are no file yet; the end of an upload has its event";
+    let mut unit = Unit::begin_exempt(stores, origin, reason).await?;
     usage::hold(unit.connection(), owner).await?;
     let at = unit.at();
     if let Some((owner, bytes, reserved)) = repository::set_removing(unit.connection(), id, at).await? {
         usage::give_back(unit.connection(), owner, bytes, reserved, 0).await?;
+        if let Some(kind) = unfinished::kind(unit.connection(), id).await? {
+            let details = serde_json::json!({ "kind": kind, "owner": owner });
+            unit.audit_with(Action::UploadAbandoned, Target::Upload(id), Outcome::Success, details).await?;
+        }
     }
     unit.commit().await?;
     match repository::remains(&stores.db, id).await? {

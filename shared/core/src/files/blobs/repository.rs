@@ -92,7 +92,7 @@ pub(super) async fn begin(
     named("storage_usage.begin", query.execute(&mut *connection)).await?;
     let query = sqlx::query!(
         "INSERT INTO blobs (id, owner_id, state, object_key, data_key, master_key, created_at, updated_at)
-         SELECT $1, id, 'receiving', $3, $4, $5, $6, $6 FROM users WHERE id = $2 AND status <> 'deleted' FOR KEY SHARE",
+         SELECT $1, id, 'receiving', $3, $4, $5, $6, $6 FROM users WHERE id = $2 AND status NOT IN ('deleting', 'deleted') FOR KEY SHARE",
         blob.id.0,
         blob.owner.0,
         blob.object_key,

@@ -111,23 +111,6 @@ pub(in crate::files) async fn check_count(
     if quota.files == 0 || fits.unwrap_or(true) { Ok(()) } else { Err(full(quota)) }
 }
 
-/// Whether there is room for so many bytes. Nothing is set aside: it is a courtesy to who would come in vain.
-pub(in crate::files) async fn check(
-    connection: &mut PgConnection,
-    owner: UserId,
-    bytes: i64,
-    quota: Quota,
-) -> Result<()> {
-    let query = sqlx::query_scalar!(
-        r#"SELECT bytes + reserved + $2 <= $3 AS "fits!" FROM storage_usage WHERE owner_id = $1"#,
-        owner.0,
-        bytes,
-        signed(quota.bytes)?,
-    );
-    let fits = named("storage_usage.check", query.fetch_optional(connection)).await?;
-    if quota.bytes == 0 || fits.unwrap_or(true) { Ok(()) } else { Err(full(quota)) }
-}
-
 /// Takes more of the quota, for good.
 pub(in crate::files) async fn take(
     connection: &mut PgConnection,

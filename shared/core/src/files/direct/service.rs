@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use plinth_domain::audit::Origin;
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::file::FileName;
 use plinth_domain::id::{BlobId, FileId, UserId};
 use plinth_domain::job::VerifyDirectUpload;
 use plinth_domain::rejection::Rejection;
 use plinth_object_store::{ListedPart, SignedRequest};
+use serde_json::json;
 use time::OffsetDateTime;
 
 use super::repository::{self, Found, Object};
 use super::{DirectState, DirectUpload, part_size};
 use crate::files::blobs::{self, usage};
-use crate::files::{Bounds, Files};
+use crate::files::{Bounds, Files, unfinished};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -64,7 +65,7 @@ impl DirectUploads {
     ) -> Result<DirectUpload> {
         self.check_allowed()?;
         if let Some(file) = file {
-            self.files.find(owner, file).await?;
+            self.files.check_version(owner, file).await?;
         }
         let Bounds { size: limit, quota, .. } = self.files.limits().of_owner(&self.stores.db, owner).await?;
         if size > limit {
@@ -87,11 +88,14 @@ impl DirectUploads {
             updated_at: unit.at(),
         };
         repository::insert(unit.connection(), &upload, owner).await?;
+        unfinished::check(unit.connection(), owner, self.files.limits().unfinished()).await?;
+        let details = json!({ "kind": "direct", "size": size });
+        unit.audit_with(Action::UploadBegun, Target::Upload(id), Outcome::Success, details).await?;
         unit.commit().await?;
         if upload.part_count() > 1
             && let Err(error) = self.begin_parts(id, &key).await
         {
-            blobs::discard(&self.stores, id).await?;
+            blobs::discard(&self.stores, &Origin::system(), id).await?;
             return Err(error);
         }
         Ok(upload)
@@ -175,6 +179,7 @@ impl DirectUploads {
         let at = unit.at();
         let job = unit.enqueue(&VerifyDirectUpload { upload: id }).await?;
         if repository::set_verifying(unit.connection(), id, job, at).await? {
+            unit.audit(Action::UploadSent, Target::Upload(id), Outcome::Success).await?;
             unit.commit().await?;
         }
         Ok(())
@@ -194,11 +199,11 @@ impl DirectUploads {
     }
 
     /// Gives an upload up; nothing of it stays. A file that it has become is not touched.
-    pub async fn abandon(&self, owner: UserId, id: BlobId) -> Result<()> {
+    pub async fn abandon(&self, origin: &Origin, owner: UserId, id: BlobId) -> Result<()> {
         if self.found(owner, id).await?.object.is_none() {
             return Err(Error::NotFound);
         }
-        blobs::discard(&self.stores, id).await
+        blobs::discard(&self.stores, origin, id).await
     }
 
     fn check_allowed(&self) -> Result<()> {

@@ -32,6 +32,8 @@ enum Refusal {
     WrongChecksum,
     /// There is no room for it: another setting, since the room was set aside.
     QuotaExceeded,
+    /// What it was to be a version of has as many as it may.
+    TooManyVersions,
     /// What it was to be a version of is gone.
     FileGone,
     /// It is of a type that is not taken.
@@ -45,6 +47,7 @@ impl Refusal {
             Self::WrongSize => "wrong_size",
             Self::WrongChecksum => "wrong_checksum",
             Self::QuotaExceeded => "quota_exceeded",
+            Self::TooManyVersions => "too_many_versions",
             Self::FileGone => "file_gone",
             Self::TypeNotAllowed => "type_not_allowed",
         }
@@ -216,6 +219,7 @@ impl Verifying {
             Err(Error::NotFound) => Refusal::FileGone,
             Err(Error::TypeNotAllowed { .. }) => Refusal::TypeNotAllowed,
             Err(Error::Conflict { code: "quota_exceeded", .. }) => Refusal::QuotaExceeded,
+            Err(Error::Conflict { code: "too_many_versions", .. }) => Refusal::TooManyVersions,
             Err(error) => return Err(error),
         };
         drop(unit);

@@ -7,65 +7,178 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{LiveLink, ShareLink};
+use super::{LiveLink, MadeBy, OwnLink, ShareLink};
 use crate::cleanup::{BATCH, Slice};
 use crate::files::blobs::Standing;
 use crate::page::PageRequest;
 
-pub(super) async fn insert(
-    connection: &mut PgConnection,
-    file: FileId,
-    link: &ShareLink,
-    token_hash: &[u8; 32],
-    password_hash: Option<&str>,
-) -> sqlx::Result<()> {
+/// A link that is about to be.
+pub(super) struct NewLink<'a> {
+    pub(super) link: &'a ShareLink,
+    pub(super) file: FileId,
+    pub(super) owner: UserId,
+    pub(super) made_by: MadeBy,
+    pub(super) token_hash: [u8; 32],
+    pub(super) password_hash: Option<&'a str>,
+}
+
+pub(super) async fn insert(connection: &mut PgConnection, new: NewLink<'_>) -> sqlx::Result<()> {
+    let NewLink { link, file, owner, made_by, token_hash, password_hash } = new;
     let query = sqlx::query!(
-        "INSERT INTO share_links (id, file_id, token_hash, password_hash, max_downloads, expires_at, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO share_links
+             (id, file_id, token_hash, password_hash, max_downloads, expires_at, created_at, owner_id, session_id,
+              api_key_id, version)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         link.id.0,
         file.0,
-        token_hash,
+        &token_hash,
         password_hash,
         link.max_downloads,
         link.expires_at,
         link.created_at,
+        owner.0,
+        made_by.session.map(|session| session.0),
+        made_by.api_key.map(|key| key.0),
+        link.version,
     );
     named("share_links.insert", query.execute(connection)).await.map(drop)
 }
 
-/// How many of a file have not expired.
+/// How many of a file have not expired, and neither has the API key that made them.
 pub(super) async fn count_live(
     connection: &mut PgConnection,
     file: FileId,
     now: OffsetDateTime,
 ) -> sqlx::Result<i64> {
     let query = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM share_links WHERE file_id = $1 AND expires_at > $2"#,
+        r#"SELECT count(*) AS "count!" FROM share_links LEFT JOIN api_keys ON api_keys.id = api_key_id
+           WHERE file_id = $1 AND LEAST(share_links.expires_at, api_keys.expires_at, api_keys.revoked_at) > $2"#,
         file.0,
         now,
     );
     named("share_links.count_live", query.fetch_one(connection)).await
 }
 
-/// Those of a file, the newest first.
-pub(super) async fn list(db: &PgPool, file: FileId, page: PageRequest) -> sqlx::Result<Vec<ShareLink>> {
-    let query = sqlx::query!(
-        r#"SELECT id, password_hash IS NOT NULL AS "has_password!", max_downloads, downloads, expires_at, created_at
-           FROM share_links WHERE file_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"#,
+struct LinkRow {
+    id: Uuid,
+    has_password: bool,
+    max_downloads: Option<i32>,
+    downloads: i64,
+    expires_at: OffsetDateTime,
+    created_at: OffsetDateTime,
+    version: Option<i32>,
+}
+
+impl From<LinkRow> for ShareLink {
+    fn from(row: LinkRow) -> Self {
+        Self {
+            id: ShareLinkId(row.id),
+            has_password: row.has_password,
+            max_downloads: row.max_downloads,
+            downloads: row.downloads,
+            expires_at: row.expires_at,
+            created_at: row.created_at,
+            version: row.version,
+        }
+    }
+}
+
+/// Those of a file, the newest first, without those that ended with their API key.
+pub(super) async fn list(
+    db: &PgPool,
+    file: FileId,
+    now: OffsetDateTime,
+    page: PageRequest,
+) -> sqlx::Result<Vec<ShareLink>> {
+    let query = sqlx::query_as!(
+        LinkRow,
+        r#"SELECT share_links.id, password_hash IS NOT NULL AS "has_password!", max_downloads, downloads,
+                  LEAST(share_links.expires_at, api_keys.expires_at) AS "expires_at!", share_links.created_at, version
+           FROM share_links LEFT JOIN api_keys ON api_keys.id = api_key_id
+           WHERE file_id = $1 AND share_links.id < $2 AND (api_keys.revoked_at IS NULL OR api_keys.revoked_at > $4)
+           ORDER BY share_links.id DESC LIMIT $3"#,
         file.0,
         page.before(),
         page.fetch(),
+        now,
     );
     let rows = named("share_links.list", query.fetch_all(db)).await?;
-    let link = rows.into_iter().map(|row| ShareLink {
-        id: ShareLinkId(row.id),
-        has_password: row.has_password,
-        max_downloads: row.max_downloads,
-        downloads: row.downloads,
-        expires_at: row.expires_at,
-        created_at: row.created_at,
+    Ok(rows.into_iter().map(ShareLink::from).collect())
+}
+
+/// Those of an account, the newest first, without those that ended with their API key.
+pub(super) async fn list_all(
+    db: &PgPool,
+    owner: UserId,
+    now: OffsetDateTime,
+    page: PageRequest,
+) -> sqlx::Result<Vec<OwnLink>> {
+    let query = sqlx::query!(
+        r#"SELECT share_links.id, password_hash IS NOT NULL AS "has_password!", max_downloads, downloads,
+                  LEAST(share_links.expires_at, api_keys.expires_at) AS "expires_at!", share_links.created_at,
+                  share_links.version, file_id, files.name, trashed_at IS NOT NULL AS "is_trashed!"
+           FROM share_links JOIN files ON files.id = file_id LEFT JOIN api_keys ON api_keys.id = api_key_id
+           WHERE share_links.owner_id = $1 AND share_links.id < $2
+             AND (api_keys.revoked_at IS NULL OR api_keys.revoked_at > $4)
+           ORDER BY share_links.id DESC LIMIT $3"#,
+        owner.0,
+        page.before(),
+        page.fetch(),
+        now,
+    );
+    let rows = named("share_links.list_all", query.fetch_all(db)).await?;
+    let link = rows.into_iter().map(|row| OwnLink {
+        link: ShareLink {
+            id: ShareLinkId(row.id),
+            has_password: row.has_password,
+            max_downloads: row.max_downloads,
+            downloads: row.downloads,
+            expires_at: row.expires_at,
+            created_at: row.created_at,
+            version: row.version,
+        },
+        file: FileId(row.file_id),
+        file_name: row.name,
+        file_is_trashed: row.is_trashed,
     });
     Ok(link.collect())
+}
+
+/// Removes every link of an account.
+pub(super) async fn remove_all(
+    connection: &mut PgConnection,
+    owner: UserId,
+) -> sqlx::Result<Vec<ShareLinkId>> {
+    let query = sqlx::query_scalar!("DELETE FROM share_links WHERE owner_id = $1 RETURNING id", owner.0);
+    let ids = named("share_links.remove_all", query.fetch_all(connection)).await?;
+    Ok(ids.into_iter().map(ShareLinkId).collect())
+}
+
+/// Removes the links of an account whose session or API key ended at `at`, and those made from `since` on that no live
+/// session or key of the account has made.
+pub(super) async fn remove_made_by_ended(
+    connection: &mut PgConnection,
+    owner: UserId,
+    since: OffsetDateTime,
+    at: OffsetDateTime,
+) -> sqlx::Result<Vec<ShareLinkId>> {
+    let query = sqlx::query_scalar!(
+        "DELETE FROM share_links
+         WHERE owner_id = $1
+           AND (EXISTS (SELECT FROM sessions WHERE id = session_id AND revoked_at >= $3)
+             OR EXISTS (SELECT FROM api_keys WHERE id = api_key_id AND revoked_at >= $3)
+             OR created_at >= $2
+               AND NOT EXISTS (SELECT FROM sessions WHERE id = session_id AND revoked_at IS NULL
+                                 AND LEAST(idle_expires_at, expires_at) > $3)
+               AND NOT EXISTS (SELECT FROM api_keys WHERE id = api_key_id AND revoked_at IS NULL
+                                 AND (expires_at IS NULL OR expires_at > $3)))
+         RETURNING id",
+        owner.0,
+        since,
+        at,
+    );
+    let ids = named("share_links.remove_made_by_ended", query.fetch_all(connection)).await?;
+    Ok(ids.into_iter().map(ShareLinkId).collect())
 }
 
 /// False when the file has no such link.
@@ -78,10 +191,20 @@ pub(super) async fn remove(
     Ok(named("share_links.remove", query.execute(connection)).await?.rows_affected() == 1)
 }
 
+/// Removes those to files of this owner; how many there were.
+pub(super) async fn remove_all_of(connection: &mut PgConnection, owner: UserId) -> sqlx::Result<u64> {
+    let query = sqlx::query!(
+        "DELETE FROM share_links USING files WHERE files.id = file_id AND owner_id = $1",
+        owner.0,
+    );
+    Ok(named("share_links.remove_all_of", query.execute(connection)).await?.rows_affected())
+}
+
 struct LiveRow {
     id: Uuid,
     file_id: Uuid,
     owner_id: Uuid,
+    version: Option<i32>,
     blob_id: Uuid,
     scan: String,
     metadata: String,
@@ -90,7 +213,7 @@ struct LiveRow {
     is_used_up: bool,
 }
 
-/// The link with this token, while it and its file are there and its owner may act.
+/// The link with this token, while it, its file and the API key that made it are there and its owner may act.
 pub(super) async fn find_live(
     db: &PgPool,
     token_hash: &[u8; 32],
@@ -98,11 +221,19 @@ pub(super) async fn find_live(
 ) -> sqlx::Result<Option<LiveLink>> {
     let query = sqlx::query_as!(
         LiveRow,
-        r#"SELECT share_links.id, file_id, files.owner_id, blob_id, scan, metadata, share_links.password_hash, expires_at,
+        r#"SELECT share_links.id, share_links.file_id, files.owner_id, share_links.version, blobs.id AS blob_id, scan,
+             metadata, share_links.password_hash,
+             LEAST(share_links.expires_at, api_keys.expires_at) AS "expires_at!",
              coalesce(downloads >= max_downloads, false) AS "is_used_up!"
-           FROM share_links JOIN files ON files.id = file_id JOIN blobs ON blobs.id = blob_id
+           FROM share_links JOIN files ON files.id = share_links.file_id
+             LEFT JOIN file_versions pinned ON pinned.file_id = files.id AND pinned.number = share_links.version
+             JOIN blobs ON blobs.id = coalesce(pinned.blob_id, files.blob_id)
              JOIN users ON users.id = files.owner_id
-           WHERE token_hash = $1 AND expires_at > $2 AND trashed_at IS NULL AND users.status = 'active'"#,
+             LEFT JOIN api_keys ON api_keys.id = api_key_id
+           WHERE share_links.token_hash = $1 AND share_links.expires_at > $2 AND trashed_at IS NULL
+             AND users.status = 'active'
+             AND (api_key_id IS NULL OR api_keys.id IS NOT NULL AND api_keys.revoked_at IS NULL
+                    AND (api_keys.expires_at IS NULL OR api_keys.expires_at > $2))"#,
         token_hash,
         now,
     );
@@ -112,6 +243,7 @@ pub(super) async fn find_live(
         id: ShareLinkId(row.id),
         file: FileId(row.file_id),
         owner: UserId(row.owner_id),
+        version: row.version,
         blob: BlobId(row.blob_id),
         standing: Standing {
             scan: ScanState::parse(&row.scan).unwrap_or(ScanState::Pending),

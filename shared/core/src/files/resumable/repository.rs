@@ -48,6 +48,8 @@ pub(super) struct Claimed {
     pub(super) multipart_upload_id: Option<String>,
     pub(super) key: WrappedKey,
     pub(super) segments: Vec<u32>,
+    /// Bytes that are set aside for it.
+    pub(super) reserved: u64,
 }
 
 /// How far an upload is, as it is written down.
@@ -65,8 +67,9 @@ pub(super) async fn insert(
     owner: UserId,
     name: &str,
     file: Option<FileId>,
-    length: Option<i64>,
-) -> sqlx::Result<()> {
+    length: Option<u64>,
+) -> Result<()> {
+    let length = length.map(i64::try_from).transpose().map_err(Error::internal)?;
     let query = sqlx::query!(
         "INSERT INTO uploads (blob_id, owner_id, name, file_id, length) VALUES ($1, $2, $3, $4, $5)",
         id.0,
@@ -78,7 +81,7 @@ pub(super) async fn insert(
     named("uploads.insert", query.execute(&mut *connection)).await?;
     // Each writer adds where he began.
     let query = sqlx::query!("UPDATE blobs SET segments = '{}' WHERE id = $1", id.0);
-    named("blobs.clear_segments", query.execute(connection)).await.map(drop)
+    Ok(named("blobs.clear_segments", query.execute(connection)).await.map(drop)?)
 }
 
 pub(super) async fn find(db: &PgPool, id: BlobId, owner: UserId) -> Result<Option<Resumable>> {
@@ -94,8 +97,19 @@ pub(super) async fn find(db: &PgPool, id: BlobId, owner: UserId) -> Result<Optio
     named("uploads.find", query.fetch_optional(db)).await?.map(Resumable::try_from).transpose()
 }
 
+/// An upload that has not become a file, with its owner.
+pub(super) async fn find_unmade(db: &PgPool, id: BlobId) -> Result<Option<(UserId, Resumable)>> {
+    let query =
+        sqlx::query_scalar!("SELECT owner_id FROM uploads WHERE blob_id = $1 AND made_file IS NULL", id.0);
+    let Some(owner) = named("uploads.owner_of_unmade", query.fetch_optional(db)).await?.map(UserId) else {
+        return Ok(None);
+    };
+    Ok(find(db, id, owner).await?.filter(|upload| upload.made.is_none()).map(|upload| (owner, upload)))
+}
+
 /// From now on it has this length; false where it has one already.
-pub(super) async fn set_length(connection: &mut PgConnection, id: BlobId, length: i64) -> sqlx::Result<bool> {
+pub(super) async fn set_length(connection: &mut PgConnection, id: BlobId, length: u64) -> Result<bool> {
+    let length = i64::try_from(length).map_err(Error::internal)?;
     let query =
         sqlx::query!("UPDATE uploads SET length = $2 WHERE blob_id = $1 AND length IS NULL", id.0, length);
     Ok(named("uploads.set_length", query.execute(connection)).await?.rows_affected() == 1)
@@ -114,7 +128,7 @@ pub(super) async fn claim(
          FROM blobs
          WHERE blob_id = $1 AND blobs.id = blob_id AND uploads.owner_id = $2 AND state = 'receiving' AND position = $3
          RETURNING blob_id, name, file_id, length, position, writer, tail_writer, hash_state, uploads.sha256,
-             object_key, multipart_upload_id, data_key, master_key, uploads.updated_at",
+             object_key, multipart_upload_id, data_key, master_key, reserved, uploads.updated_at",
         id.0,
         owner.0,
         position,
@@ -154,6 +168,7 @@ pub(super) async fn claim(
         multipart_upload_id: row.multipart_upload_id,
         key: WrappedKey { master_key, bytes },
         segments: segments.map_err(Error::internal)?,
+        reserved: u64::try_from(row.reserved).map_err(Error::internal)?,
     }))
 }
 

@@ -1,13 +1,14 @@
 //! The door to resumable uploads. One of somebody else does not exist.
 
-use plinth_domain::audit::Origin;
+use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::file::FileName;
 use plinth_domain::id::{BlobId, FileId, UserId};
+use serde_json::json;
 
 use super::repository;
 use super::{Resumable, Writer};
-use crate::files::blobs::{self, Receiver, Transfers};
-use crate::files::{Bounds, Files};
+use crate::files::blobs::{self, Receiver, Transfers, usage};
+use crate::files::{Bounds, Files, UploadSlot, unfinished};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -33,6 +34,14 @@ impl Resumables {
         Ok(Bounds { size: bounds.size.min(blobs::LARGEST), ..bounds })
     }
 
+    /// Takes the slot that one request with bytes of this account needs.
+    ///
+    /// # Errors
+    /// [`Error::TooManyAtOnce`] if the account has as many as it may, [`Error::Busy`] if the process has.
+    pub fn slot(&self, owner: UserId) -> Result<UploadSlot> {
+        self.files.upload_slot(owner)
+    }
+
     fn transfers(&self) -> &Transfers {
         self.files.transfers()
     }
@@ -47,17 +56,24 @@ impl Resumables {
         length: Option<u64>,
     ) -> Result<Resumable> {
         if let Some(file) = file {
-            self.files.find(owner, file).await?;
+            self.files.check_version(owner, file).await?;
         }
         let bounds = self.bounds(owner).await?;
-        let length = length.map(|length| checked(length, &bounds)).transpose()?;
+        if let Some(length) = length {
+            check(length, &bounds)?;
+        }
         let mut unit = Unit::begin(&self.stores, origin).await?;
+        usage::hold(unit.connection(), owner).await?;
         let blob = Receiver::begin(&self.stores, self.transfers(), &mut unit, owner, &bounds).await?.id();
         repository::insert(unit.connection(), blob, owner, name.as_str(), file, length).await?;
-        if let Some(length) = length {
-            // Whoever says how much it will be is refused at once where there is no room.
-            blobs::usage::check(unit.connection(), owner, length, bounds.quota).await?;
+        // A length that is not known yet is reserved as it comes.
+        usage::reserve_in(unit.connection(), owner, blob, length.unwrap_or(0), bounds.quota).await?;
+        unfinished::check(unit.connection(), owner, self.files.limits().unfinished()).await?;
+        if file.is_none() {
+            usage::check_count(unit.connection(), owner, bounds.quota).await?;
         }
+        let details = json!({ "kind": "resumable", "size": length });
+        unit.audit_with(Action::UploadBegun, Target::Upload(blob), Outcome::Success, details).await?;
         unit.commit().await?;
         self.find(owner, blob).await
     }
@@ -73,12 +89,16 @@ impl Resumables {
         if upload.length == Some(length) {
             return Ok(());
         }
-        let checked = checked(length, &self.bounds(owner).await?)?;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
-        if length < upload.position || !repository::set_length(unit.connection(), id, checked).await? {
+        let bounds = self.bounds(owner).await?;
+        check(length, &bounds)?;
+        let reason = "the length is part of an upload under way";
+        let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
+        usage::hold(unit.connection(), owner).await?;
+        if length < upload.position || !repository::set_length(unit.connection(), id, length).await? {
             let detail = "The length of the upload is known, and another one.".to_owned();
             return Err(Error::Conflict { code: "upload_length", detail });
         }
+        usage::reserve_in(unit.connection(), owner, id, length, bounds.quota).await?;
         unit.commit().await
     }
 
@@ -90,14 +110,16 @@ impl Resumables {
     pub async fn write(
         &self,
         origin: &Origin,
-        owner: UserId,
+        slot: UploadSlot,
         id: BlobId,
         position: u64,
         whole_or_nothing: bool,
     ) -> Result<Writer> {
+        let owner = slot.owner();
         let found = self.find(owner, id).await?;
         let claimed = if found.position == position {
-            let mut unit = Unit::begin(&self.stores, origin).await?;
+            let reason = "which connection writes is no state that a user sees";
+            let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
             let at = i64::try_from(position).map_err(Error::internal)?;
             let chunks = blobs::PART_CHUNKS.into();
             let claimed = repository::claim(unit.connection(), id, owner, at, chunks).await?;
@@ -111,31 +133,42 @@ impl Resumables {
             detail: format!("The upload is not at {position}."),
         })?;
         let bounds = self.bounds(owner).await?;
-        Writer::resume(&self.stores, &self.files, owner, claimed, bounds, whole_or_nothing).await
+        Writer::resume(&self.stores, &self.files, slot, claimed, bounds, whole_or_nothing).await
     }
 
-    /// Makes the file of an upload that has all of its bytes and was broken off before it was one.
-    pub async fn complete(&self, origin: &Origin, owner: UserId, id: BlobId) -> Result<FileId> {
-        let upload = self.find(owner, id).await?;
-        if let Some(file) = upload.made {
-            return Ok(file);
+    /// Makes the file of an upload that has all of its bytes and whose process ended before it had made it, if it is
+    /// still to be made.
+    pub async fn finish_whole(&self, id: BlobId) -> Result<()> {
+        let Some((owner, upload)) = repository::find_unmade(&self.stores.db, id).await? else {
+            return Ok(());
+        };
+        if !upload.is_whole() {
+            return Ok(());
         }
-        let writer = self.write(origin, owner, id, upload.position, false).await?;
-        Ok(writer.finish(origin).await?.id)
+        let origin = Origin::system().by(owner);
+        let finished = match self.write(&origin, self.slot(owner)?, id, upload.position, false).await {
+            Ok(writer) => writer.finish(&origin).await.map(drop),
+            Err(error) => Err(error),
+        };
+        match finished {
+            // Its client goes on with it, or has to send it again, or what it is a version of is gone.
+            Err(error @ (Error::Conflict { .. } | Error::NotFound | Error::TypeNotAllowed { .. })) => {
+                tracing::info!(%error, upload.id = %id, "an upload does not become a file");
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     /// Gives an upload up; nothing of it stays. A file that it has become is not touched.
-    pub async fn abandon(&self, owner: UserId, id: BlobId) -> Result<()> {
+    pub async fn abandon(&self, origin: &Origin, owner: UserId, id: BlobId) -> Result<()> {
         if self.find(owner, id).await?.made.is_some() {
             return Err(Error::NotFound);
         }
-        blobs::discard(&self.stores, id).await
+        blobs::discard(&self.stores, origin, id).await
     }
 }
 
-fn checked(length: u64, bounds: &Bounds) -> Result<i64> {
-    if length > bounds.size {
-        return Err(Error::TooLarge { limit: bounds.size });
-    }
-    i64::try_from(length).map_err(Error::internal)
+fn check(length: u64, bounds: &Bounds) -> Result<()> {
+    if length > bounds.size { Err(Error::TooLarge { limit: bounds.size }) } else { Ok(()) }
 }

@@ -1,12 +1,14 @@
 //! One stretch of a resumable upload: what comes goes into parts, and what is left over at its end into the tail.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use plinth_domain::audit::Origin;
 use plinth_domain::file::{File, FileName};
 use plinth_domain::id::UserId;
+use plinth_domain::job::FinishUpload;
 use plinth_domain::preset::Presets;
 use plinth_object_store::{ObjectError, Part};
 use plinth_platform::crypto::{CHUNK, Chunks, DataKey, ResumableSha256, sealed_size};
@@ -16,9 +18,12 @@ use super::repository::{self as uploads, Claimed, Progress};
 use crate::files::blobs::usage;
 use crate::files::blobs::{self, PART_CHUNKS, PartBuffer, Received, Source, Transfer};
 use crate::files::upload::{Purpose, keep};
-use crate::files::{Bounds, Files, repository, sniff};
+use crate::files::{Bounds, Files, UploadSlot, repository, sniff};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
+
+/// The worker makes the file of an upload whose process has not made it after so long.
+const FINISHED_BY_WORKER_AFTER: Duration = Duration::from_mins(1);
 
 /// A stretch under way. It ends with [`Writer::pause`] or [`Writer::finish`]; dropped, it was in vain, except for the parts
 /// that were written down.
@@ -27,6 +32,7 @@ pub struct Writer {
     transfer: Transfer,
     presets: Presets,
     owner: UserId,
+    _slot: UploadSlot,
     upload: Resumable,
     /// Its number among those who wrote to the upload.
     number: i32,
@@ -36,6 +42,8 @@ pub struct Writer {
     chunks: Arc<Chunks>,
     segments: Vec<u32>,
     bounds: Bounds,
+    /// Bytes that are set aside for it.
+    reserved: u64,
     /// Over all bytes in parts.
     hash: ResumableSha256,
     part: PartBuffer,
@@ -55,12 +63,12 @@ impl Writer {
     pub(super) async fn resume(
         stores: &Stores,
         files: &Files,
-        owner: UserId,
+        slot: UploadSlot,
         claimed: Claimed,
         bounds: Bounds,
         whole_or_nothing: bool,
     ) -> Result<Self> {
-        let id = claimed.upload.id;
+        let (id, owner) = (claimed.upload.id, slot.owner());
         let key = stores.keys.unwrap(&blobs::context(id), &claimed.key).await.map_err(Error::internal)?;
         let hash = match &claimed.hash_state {
             Some(state) => {
@@ -71,9 +79,10 @@ impl Writer {
         let index = claimed.segments.last().copied().unwrap_or(0);
         let mut writer = Self {
             stores: stores.clone(),
-            transfer: files.transfers().begin(),
+            transfer: files.transfers().begin(owner),
             presets: files.presets().clone(),
             owner,
+            _slot: slot,
             chunks: Arc::new(Chunks::new(&key, *id.0.as_bytes())),
             key,
             upload: claimed.upload,
@@ -82,6 +91,7 @@ impl Writer {
             multipart_upload_id: claimed.multipart_upload_id,
             segments: claimed.segments,
             bounds,
+            reserved: claimed.reserved,
             hash,
             part: PartBuffer::default(),
             index,
@@ -99,7 +109,16 @@ impl Writer {
         self.upload.is_whole()
     }
 
+    /// Ends when its memory is to be given up for uploads that are faster; with the error to end the request with. What
+    /// has come can be kept by [`Writer::pause`].
+    pub fn preempted(&self) -> impl Future<Output = Error> + Send + use<> {
+        self.part.preempted()
+    }
+
     /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if there is no memory for it; what came before can be kept by [`Writer::pause`].
     pub async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
         let position = self.upload.position + bytes.len() as u64;
         let limit = self.upload.length.unwrap_or(self.bounds.size);
@@ -111,12 +130,12 @@ impl Writer {
             if self.part.is_full() {
                 self.send_part(false).await?;
             }
-            if self.part.outgrows_a_chunk(bytes.len()) {
-                self.part.make_room(&self.transfer).await;
-            }
+            self.part.make_room(&self.transfer, bytes.len()).await?;
             let before = bytes.len();
             self.part.fill(&mut bytes);
-            self.upload.position += (before - bytes.len()) as u64;
+            let taken = before - bytes.len();
+            self.upload.position += taken as u64;
+            self.part.count(taken)?;
         }
         Ok(())
     }
@@ -126,6 +145,7 @@ impl Writer {
         let stale = self.tail_of;
         self.tail_of = 0;
         if self.part.len() > 0 {
+            self.reserve().await?;
             self.store_tail().await?;
             self.tail_of = self.number;
         }
@@ -162,10 +182,11 @@ impl Writer {
             return Ok(self.received(sha256, content_type));
         }
         if self.index == 0 {
-            let part = std::mem::take(&mut self.part);
+            let part = self.part.take();
             part.chunks().for_each(|chunk| self.hash.update(chunk));
             let content_type = sniff::content_type(part.chunks().next().unwrap_or_default());
             let bytes = part.seal(&self.chunks, self.segment()?, 0, true);
+            self.reserve().await?;
             self.stores.objects.put(&self.object_key, bytes, "application/octet-stream").await?;
             let sha256 = std::mem::take(&mut self.hash).finish();
             return Ok(self.received(sha256, content_type));
@@ -178,6 +199,8 @@ impl Writer {
         if !uploads::set_whole(unit.connection(), self.upload.id, self.number, &sha256).await? {
             return Err(taken_over());
         }
+        // A client that sees all bytes kept sends no more: if this process dies, a worker makes the file.
+        unit.enqueue_later(&FinishUpload { upload: self.upload.id }, FINISHED_BY_WORKER_AFTER).await?;
         unit.commit().await?;
         self.sha256 = Some(sha256);
         let content_type = self.make_object().await?;
@@ -233,13 +256,12 @@ impl Writer {
     }
 
     async fn send_part(&mut self, is_last: bool) -> Result<()> {
-        let part = std::mem::take(&mut self.part);
+        let part = self.part.take();
         if self.index == 0 {
             // Here already, so that nobody sends gigabytes in vain.
             self.bounds.check_type(sniff::content_type(part.chunks().next().unwrap_or_default()))?;
         }
-        usage::reserve(&self.stores, self.owner, self.upload.id, self.upload.position, self.bounds.quota)
-            .await?;
+        self.reserve().await?;
         let upload = self.parts_of_object().await?;
         if !uploads::is_of(&self.stores.db, self.upload.id, self.number).await? {
             return Err(taken_over());
@@ -255,6 +277,16 @@ impl Writer {
         }
         // So that whoever dies with a stretch of many parts loses one.
         self.record(self.in_parts(), 0).await
+    }
+
+    /// Sets aside what has come, unless the whole was when the upload began.
+    async fn reserve(&mut self) -> Result<()> {
+        let position = self.upload.position;
+        if self.reserved < position {
+            usage::reserve(&self.stores, self.owner, self.upload.id, position, self.bounds.quota).await?;
+            self.reserved = position;
+        }
+        Ok(())
     }
 
     async fn parts_of_object(&mut self) -> Result<String> {
@@ -299,7 +331,7 @@ impl Writer {
 
     async fn store_tail(&mut self) -> Result<()> {
         let (name, chunks) = self.tail(self.number);
-        let bytes = std::mem::take(&mut self.part).seal(&chunks, 1, 0, true);
+        let bytes = self.part.take().seal(&chunks, 1, 0, true);
         Ok(self.stores.objects.put(&name, bytes, "application/octet-stream").await?)
     }
 
@@ -312,9 +344,8 @@ impl Writer {
         let source =
             Source { object_key: name, size, chunks: Some(Arc::new(chunks)), segments: vec![0], etag: None };
         let mut stream = blobs::open(&self.stores.objects, source, None).await?;
-        if size > CHUNK as u64 {
-            self.part.make_room(&self.transfer).await;
-        }
+        let tail = usize::try_from(size).map_err(Error::internal)?;
+        self.part.make_room(&self.transfer, tail).await?;
         while let Some(mut bytes) = stream.try_next().await? {
             self.part.fill(&mut bytes);
         }

@@ -1,0 +1,88 @@
+//! The least that a streamed body brings: a client that trickles holds a slot and memory that others wait for.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, Stream, StreamExt as _};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::failure::Failure;
+
+/// Bytes a second that a body brings at least, while it is waited for.
+const MIN_RATE: u64 = 4 * 1024;
+
+/// A body that ends with an error if it brings too little in a window. Time in which nothing asks for its bytes, because
+/// a store is slower than the client, does not count.
+pub(super) struct Paced {
+    bytes: BoxStream<'static, std::io::Result<Bytes>>,
+    window: Duration,
+    /// Time of the present window in which bytes were waited for.
+    waited: Duration,
+    received: u64,
+    waiting_since: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// The body brought too little.
+#[derive(Debug, thiserror::Error)]
+#[error("the body came too slowly")]
+struct TooSlow;
+
+/// Why a body could not be read to its end.
+pub(super) fn failure(error: std::io::Error) -> Failure {
+    match error.get_ref() {
+        Some(cause) if cause.is::<TooSlow>() => Failure::Timeout,
+        _ => Failure::BrokenBody(error),
+    }
+}
+
+impl Paced {
+    pub(super) fn new(bytes: BoxStream<'static, std::io::Result<Bytes>>, window: Duration) -> Self {
+        let timer = Box::pin(sleep_until(Instant::now()));
+        Self { bytes, window, waited: Duration::ZERO, received: 0, waiting_since: None, timer }
+    }
+
+    /// Begins another window, unless too little came in the one that ends.
+    fn next_window(&mut self) -> Result<(), std::io::Error> {
+        if self.received < MIN_RATE * self.window.as_secs().max(1) {
+            return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, TooSlow));
+        }
+        (self.waited, self.received) = (Duration::ZERO, 0);
+        Ok(())
+    }
+}
+
+impl Stream for Paced {
+    type Item = std::io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = self.bytes.poll_next_unpin(context);
+        let now = Instant::now();
+        if let Poll::Ready(item) = polled {
+            if let Some(since) = self.waiting_since.take() {
+                self.waited += now - since;
+            }
+            if let Some(Ok(bytes)) = &item {
+                self.received += bytes.len() as u64;
+                if self.waited >= self.window {
+                    self.next_window()?;
+                }
+            }
+            return Poll::Ready(item);
+        }
+        loop {
+            let since = *self.waiting_since.get_or_insert(now);
+            let end = since + self.window.saturating_sub(self.waited);
+            if self.timer.deadline() != end {
+                self.timer.as_mut().reset(end);
+            }
+            if self.timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.next_window()?;
+            self.waiting_since = Some(Instant::now());
+        }
+    }
+}

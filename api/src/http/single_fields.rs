@@ -1,0 +1,36 @@
+//! Header fields that have one value (RFC 9110, section 5.3). Of two, a proxy may read the first and the API the last.
+
+use poem::http::{HeaderMap, HeaderName, header};
+
+use super::failure::{Failure, Result};
+
+/// The fields that the API decides by. Tracing fields are not among them: a broken one is ignored.
+const SINGLE: [HeaderName; 15] = [
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    header::HOST,
+    header::IF_RANGE,
+    header::ORIGIN,
+    header::RANGE,
+    HeaderName::from_static("last-event-id"),
+    HeaderName::from_static("tus-resumable"),
+    HeaderName::from_static("upload-checksum"),
+    HeaderName::from_static("upload-defer-length"),
+    HeaderName::from_static("upload-length"),
+    HeaderName::from_static("upload-metadata"),
+    HeaderName::from_static("upload-offset"),
+    HeaderName::from_static("x-csrf-token"),
+    HeaderName::from_static("x-http-method-override"),
+];
+
+/// Refuses a request that gives one of these fields more than once.
+pub(super) fn check(headers: &HeaderMap) -> Result<()> {
+    // Almost every request: no field comes twice.
+    if headers.len() == headers.keys_len() {
+        return Ok(());
+    }
+    match SINGLE.iter().find(|name| headers.get_all(*name).iter().nth(1).is_some()) {
+        None => Ok(()),
+        Some(name) => Err(Failure::RepeatedField { name: name.clone() }),
+    }
+}

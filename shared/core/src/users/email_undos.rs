@@ -1,0 +1,120 @@
+//! The table of changes of address that the old address can undo.
+
+use plinth_domain::email::Email;
+use plinth_domain::id::UserId;
+use plinth_platform::database::{PgPool, named};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use crate::cleanup::{BATCH, Slice};
+
+/// Opens the undo of a change that was made at the first time, until the second one.
+pub(super) async fn open(
+    connection: &mut PgConnection,
+    user: UserId,
+    email: &Email,
+    (changed_at, expires_at): (OffsetDateTime, OffsetDateTime),
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "INSERT INTO email_undos (user_id, email_key, changed_at, expires_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (user_id, email_key) DO UPDATE
+         SET changed_at = EXCLUDED.changed_at, expires_at = EXCLUDED.expires_at, waived_at = NULL",
+        user.0,
+        email.key(),
+        changed_at,
+        expires_at,
+    );
+    named("email_undos.open", query.execute(connection)).await.map(drop)
+}
+
+/// Moves the end of an undo to a later time; opens one for a change that an earlier release has made. False if it was
+/// waived.
+pub(super) async fn prolong(
+    connection: &mut PgConnection,
+    user: UserId,
+    email: &Email,
+    (changed_at, expires_at): (OffsetDateTime, OffsetDateTime),
+) -> sqlx::Result<bool> {
+    let query = sqlx::query_scalar!(
+        r#"INSERT INTO email_undos (user_id, email_key, changed_at, expires_at) VALUES ($1, $2, $3, $4)
+           ON CONFLICT (user_id, email_key) DO UPDATE
+           SET expires_at = GREATEST(email_undos.expires_at, EXCLUDED.expires_at)
+           RETURNING waived_at IS NULL AS "is_open!""#,
+        user.0,
+        email.key(),
+        changed_at,
+        expires_at,
+    );
+    named("email_undos.prolong", query.fetch_one(connection)).await
+}
+
+/// Whether another account than `except` can take the address back.
+pub(super) async fn is_reserved(
+    connection: &mut PgConnection,
+    email: &Email,
+    except: Option<UserId>,
+    now: OffsetDateTime,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM email_undos WHERE email_key = $1 AND user_id IS DISTINCT FROM $2
+                            AND expires_at > $3 AND waived_at IS NULL) AS "is_reserved!""#,
+        email.key(),
+        except.map(|id| id.0),
+        now,
+    );
+    named("email_undos.is_reserved", query.fetch_one(connection)).await
+}
+
+/// Removes the one of this address, and those of changes from then on.
+pub(super) async fn close_since(
+    connection: &mut PgConnection,
+    user: UserId,
+    email: &Email,
+    since: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "DELETE FROM email_undos WHERE user_id = $1 AND (email_key = $2 OR changed_at >= $3)",
+        user.0,
+        email.key(),
+        since,
+    );
+    named("email_undos.close_since", query.execute(connection)).await.map(drop)
+}
+
+/// Waives those that are open; when the earliest of their changes was.
+pub(super) async fn waive(
+    connection: &mut PgConnection,
+    user: UserId,
+    at: OffsetDateTime,
+) -> sqlx::Result<Option<OffsetDateTime>> {
+    let query = sqlx::query_scalar!(
+        "UPDATE email_undos SET waived_at = $2 WHERE user_id = $1 AND expires_at > $2 AND waived_at IS NULL
+         RETURNING changed_at",
+        user.0,
+        at,
+    );
+    Ok(named("email_undos.waive", query.fetch_all(connection)).await?.into_iter().min())
+}
+
+pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
+    let query = sqlx::query!("DELETE FROM email_undos WHERE user_id = $1", user.0);
+    named("email_undos.remove_all_of", query.execute(connection)).await.map(drop)
+}
+
+pub(super) async fn count_expired(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<i64> {
+    let query =
+        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM email_undos WHERE expires_at < $1"#, before);
+    named("email_undos.count_expired", query.fetch_one(db)).await
+}
+
+pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, slice: Slice) -> sqlx::Result<u64> {
+    let query = sqlx::query!(
+        "DELETE FROM email_undos WHERE (user_id, email_key) IN
+             (SELECT user_id, email_key FROM email_undos WHERE expires_at < $1 ORDER BY expires_at, user_id
+              LIMIT $2 OFFSET $3 FOR UPDATE SKIP LOCKED)",
+        before,
+        slice.limit(BATCH),
+        slice.skip(),
+    );
+    Ok(named("email_undos.remove_expired", query.execute(db)).await?.rows_affected())
+}
