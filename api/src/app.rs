@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use plinth_core::Stores;
 use plinth_core::access::Gate;
 use plinth_core::access_tokens::AccessTokens;
 use plinth_core::api_keys::{ApiKeys, Recognition};
@@ -17,6 +16,7 @@ use plinth_core::passkeys::Passkeys;
 use plinth_core::roles::Roles;
 use plinth_core::second_factors::SecondFactors;
 use plinth_core::users::Users;
+use plinth_core::{Stores, readiness};
 use plinth_platform::crypto::{PasswordHasher, RootKey};
 use plinth_platform::server::{self, Plain, ServerLimits};
 use plinth_platform::settings::Settings;
@@ -190,7 +190,9 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let stores = Stores::new(&settings, SERVICE)?;
     let draining = CancellationToken::new();
     let endpoint = endpoint(&settings, &stores, &draining)?;
-    let readiness = stores.readiness().noting("antivirus", stores.antivirus.standing());
+    let readiness = readiness::of(&stores, &settings, SERVICE)?;
+    let readiness =
+        readiness::asking_objects(readiness, &stores).noting("antivirus", stores.antivirus.standing());
 
     let gone = CancellationToken::new();
     let internal =

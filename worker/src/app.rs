@@ -1,8 +1,8 @@
 //! Builds the worker from its settings: the one place where everything meets.
 
 use clap::Args;
-use plinth_core::Stores;
 use plinth_core::jobs::Ledger;
+use plinth_core::{Stores, readiness};
 use plinth_domain::job::Queue;
 use plinth_platform::internal::Readiness;
 use plinth_platform::settings::{List, QueueConcurrency, Settings, WorkerSettings};
@@ -31,7 +31,8 @@ pub async fn run(settings: Settings, run: Run) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(SERVICE, &settings)?;
     let queues = shares(&settings.worker, run)?;
     let stores = Stores::new(&settings, SERVICE)?;
-    let readiness = readiness(&stores, &queues);
+    let ledger = Ledger::new(&settings.database, SERVICE)?;
+    let readiness = readiness(&stores, &settings, &ledger, &queues)?;
     let registry = handlers::all(&stores, &settings)?;
 
     let stop = CancellationToken::new();
@@ -39,7 +40,6 @@ pub async fn run(settings: Settings, run: Run) -> anyhow::Result<()> {
     let internal =
         internal::serve(settings.worker.internal_bind, readiness.clone(), gone.clone().cancelled_owned());
     let mut internal = tokio::spawn(internal);
-    let ledger = Ledger::new(&settings.database, SERVICE)?;
     let fleet = Fleet { stores, ledger, settings: settings.worker, queues, registry };
     let fleet = tokio::spawn(fleet.run(stop.clone()));
     tokio::select! {
@@ -58,20 +58,26 @@ pub async fn run(settings: Settings, run: Run) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What its queues need is asked. Who scans is asked too, but his silence makes nothing unready: mails go on, and scans
-/// wait.
-fn readiness(stores: &Stores, queues: &[(Queue, usize)]) -> Readiness {
+/// Only PostgreSQL and what is in it make the worker unready. The other stores that its queues use are named.
+fn readiness(
+    stores: &Stores,
+    settings: &Settings,
+    ledger: &Ledger,
+    queues: &[(Queue, usize)],
+) -> anyhow::Result<Readiness> {
     let serves = |wanted: fn(Queue) -> bool| queues.iter().any(|(queue, _)| wanted(*queue));
-    let stores_answer =
-        if serves(needs_objects) { stores.readiness() } else { stores.readiness_without_objects() };
+    let mut checks = ledger.recovering(readiness::of(stores, settings, SERVICE)?);
+    if serves(needs_objects) {
+        checks = readiness::asking_objects(checks, stores);
+    }
     let clamd = stores.antivirus.clamd().filter(|_| serves(|queue| queue == Queue::Files)).cloned();
     let Some(clamd) = clamd else {
-        return stores_answer.noting("antivirus", stores.antivirus.standing());
+        return Ok(checks.noting("antivirus", stores.antivirus.standing()));
     };
-    stores_answer.asking("antivirus", move || {
+    Ok(checks.asking("antivirus", move || {
         let clamd = clamd.clone();
         async move { clamd.ping().await }
-    })
+    }))
 }
 
 /// Whether jobs of the queue read or remove what is in S3.

@@ -4,7 +4,7 @@ pub mod audit_reference;
 pub mod import;
 pub mod keys;
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 
 use plinth_core::Stores;
 use plinth_core::auth::PasswordPolicy;
@@ -12,7 +12,7 @@ use plinth_core::users::Users;
 use plinth_domain::email::Email;
 use plinth_domain::password::Password;
 use plinth_platform::crypto::PasswordHasher;
-use plinth_platform::database::{self, MIGRATIONS};
+use plinth_platform::database;
 use plinth_platform::settings::Settings;
 
 const APPLICATION: &str = "plinth-api";
@@ -34,16 +34,14 @@ pub fn effective_settings(json: bool) -> anyhow::Result<String> {
     Ok(lines.join("\n") + "\n")
 }
 
-/// Brings the schema up to date.
-pub async fn migrate(mut settings: Settings) -> anyhow::Result<String> {
-    // A step over a large table takes as long as it takes; 0 is without a limit.
-    settings.database.statement_timeout = std::time::Duration::ZERO;
-    let pool = database::pool(&settings.database, APPLICATION)?;
-    MIGRATIONS.run(&pool).await?;
-    Ok(format!(
-        "the schema is at version {}\n",
-        MIGRATIONS.iter().map(|step| step.version).max().unwrap_or(0)
-    ))
+/// Brings the schema up to date; says on standard error how far it is.
+pub async fn migrate(settings: Settings) -> anyhow::Result<String> {
+    let report = |line: &str| {
+        // Progress that cannot be shown is no reason to stop.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    };
+    let version = database::migrate(&settings.database, APPLICATION, &report).await?;
+    Ok(format!("the schema is at version {version}\n"))
 }
 
 /// Makes sure that the administrator exists; the password comes from standard input.

@@ -14,7 +14,7 @@ use poem_openapi::types::{ParseFromJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::failure::{Failure, Result};
-use super::limits::BodyLimits;
+use super::limits::{BodyLimits, BodyProgress};
 use super::shape::Shape;
 use super::unique_names::UniqueNames;
 
@@ -65,7 +65,9 @@ impl<T: ParseFromJSON + 'static> OptionalBody<T> {
 async fn read_bytes(request: &Request, body: &mut RequestBody) -> Result<Bytes> {
     let limit = request.data::<BodyLimits>().expect("every request carries its limits").json.0;
     let body = body.take().map_err(|error| Error::internal(Box::new(error)))?;
-    match body.into_bytes_limit(usize::try_from(limit).unwrap_or(usize::MAX)).await {
+    let progress = request.data::<BodyProgress>().cloned().unwrap_or_default();
+    let reading = body.into_bytes_limit(usize::try_from(limit).unwrap_or(usize::MAX));
+    match progress.reading(reading).await {
         Ok(bytes) => Ok(bytes),
         Err(ReadBodyError::PayloadTooLarge) => Err(Error::TooLarge { limit }.into()),
         Err(ReadBodyError::Io(error)) => Err(Failure::BrokenBody(error)),

@@ -207,7 +207,7 @@ fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
         ),
         (404, path.contains('{') || path == "/v1/files/zip", "It does not exist, or not for the caller."),
         (409, may_conflict, "As things stand it cannot be done; `code` says why."),
-        (408, true, "The request took too long."),
+        (408, has_body, "The body came too slowly."),
         (413, has_body, "The body is too long."),
         (415, has_body, "The body has the wrong media type."),
         (422, true, "Parts of the request are invalid; `errors` lists them."),

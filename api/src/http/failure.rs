@@ -24,8 +24,12 @@ pub enum Failure {
     BrokenBody(#[source] std::io::Error),
     #[error("the header field {name} is given more than once")]
     RepeatedField { name: HeaderName },
+    /// The client sends too slowly.
     #[error("the request took too long")]
     Timeout,
+    /// The service did not answer within the deadline.
+    #[error("the answer took too long")]
+    DeadlineExceeded,
     #[error("the range is not within {size} bytes")]
     RangeNotSatisfiable { size: u64 },
     #[error("a handler panicked")]

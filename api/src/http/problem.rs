@@ -176,6 +176,9 @@ fn judge_failure(failure: &Failure) -> Verdict {
         Failure::Timeout => {
             Verdict::new(StatusCode::REQUEST_TIMEOUT, "timeout").because("The request took too long.")
         }
+        Failure::DeadlineExceeded => Verdict::new(StatusCode::SERVICE_UNAVAILABLE, "deadline_exceeded")
+            .because("The service did not answer in time.")
+            .with(header::RETRY_AFTER, &1),
         Failure::RangeNotSatisfiable { size } => {
             Verdict::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable")
                 .because(format!("The content has {size} bytes."))

@@ -337,9 +337,14 @@ async fn a_warm_request_with_a_key_costs_one_round_trip_and_no_query() {
     for _ in 0..2 {
         key.get(&house, "/v1/me").await.expect(StatusCode::OK);
     }
-    let before = (redis.requests(), database.requests());
-    for _ in 0..10 {
-        key.get(&house, "/v1/me").await.expect(StatusCode::OK);
-    }
-    assert_eq!((redis.requests() - before.0, database.requests() - before.1), (10, 0));
+    // What the process does every second, for itself, may fall between.
+    let measure = async || {
+        let before = (redis.requests(), database.requests());
+        for _ in 0..10 {
+            key.get(&house, "/v1/me").await.expect(StatusCode::OK);
+        }
+        (redis.requests() - before.0, database.requests() - before.1)
+    };
+    let costs = [measure().await, measure().await, measure().await];
+    assert_eq!(costs.iter().min(), Some(&(10, 0)), "{costs:?}");
 }

@@ -1,9 +1,9 @@
 //! Changes of one account at the same moment: locks are taken in one order, and none waits for one that waits for it.
 
+use plinth_platform::database::Transaction;
 use plinth_testkit::{Stage, until};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use sqlx::{Postgres, Transaction};
 
 use crate::authenticator::Authenticator;
 use crate::house::{Answer, House, PASSWORD, Person, text};
@@ -28,7 +28,7 @@ async fn without_grace() -> House {
 }
 
 /// Holds rows of somebody, so that whoever comes to them waits.
-async fn obstruct(house: &House, rows: &'static str, person: &Person) -> Transaction<'static, Postgres> {
+async fn obstruct(house: &House, rows: &'static str, person: &Person) -> Transaction {
     let mut obstacle = house.stores.db.begin().await.expect("begins");
     sqlx::query(rows).bind(person.id.0).execute(&mut *obstacle).await.expect("locks");
     obstacle
@@ -38,7 +38,7 @@ async fn obstruct(house: &House, rows: &'static str, person: &Person) -> Transac
 /// when both wait.
 async fn meet(
     house: &House,
-    obstacle: Transaction<'static, Postgres>,
+    obstacle: Transaction,
     first: impl Future<Output = Answer>,
     second: impl Future<Output = Answer>,
 ) -> (Answer, Answer) {

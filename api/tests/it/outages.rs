@@ -1,6 +1,8 @@
 //! A store is away: slower or refused, never open, and well again by itself.
 
-use plinth_testkit::{Stage, until};
+use std::time::{Duration, Instant};
+
+use plinth_testkit::{RedisServer, Stage, Wire, until};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -70,6 +72,117 @@ async fn without_postgresql_a_write_is_refused_and_then_taken() {
         (house.post("/v1/auth/register", &body).await.status == StatusCode::ACCEPTED).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn while_postgresql_is_away_requests_are_refused_at_once() {
+    let mut stage = Stage::open().await;
+    let wire = stage.wire_database().await;
+    let house = House::on(stage).await;
+    let person = house.person("ada").await;
+    // Connections are refused, then taken and never answered.
+    for break_it in [Wire::tear, Wire::hold] {
+        break_it(&wire);
+        until("the breaker has opened", async || {
+            let asked = Instant::now();
+            person.get(&house, "/v1/files").await.problem(503, "unavailable");
+            assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+            (asked.elapsed() < Duration::from_millis(50)).then_some(())
+        })
+        .await;
+        let asked = Instant::now();
+        for _ in 0..20 {
+            let refused = person.get(&house, "/v1/files").await;
+            refused.problem(503, "unavailable");
+            assert!(refused.header("retry-after").is_some());
+        }
+        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+        wire.mend();
+        until("requests are served", async || {
+            (person.get(&house, "/v1/files").await.status == StatusCode::OK).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_pool_in_full_use_is_not_taken_for_an_outage() {
+    let house = House::on(Stage::open().await.with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "3s")).await;
+    let mut held = Vec::new();
+    for _ in 0..5 {
+        held.push(house.stores.db.acquire().await.expect("is free"));
+    }
+    let db = &house.stores.db;
+    let waiting = async {
+        let begun = Instant::now();
+        (db.acquire().await, begun.elapsed())
+    };
+    let freeing = async {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        held.pop();
+    };
+    let ((connection, waited), ()) = tokio::join!(waiting, freeing);
+    connection.expect("it waited for the one that was freed");
+    assert!(waited >= Duration::from_secs(1), "{waited:?}");
+}
+
+#[tokio::test]
+async fn a_pool_that_gives_out_nothing_though_postgresql_answers_is_stuck() {
+    let mut stage = Stage::open().await.with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "300ms");
+    let wire = stage.wire_database().await;
+    let house = House::on(stage).await;
+    let db = &house.stores.db;
+    let patience = Duration::from_millis(100);
+    assert!(!db.is_stuck(patience).await, "it was never asked in vain");
+    wire.tear();
+    until("it fails", async || db.acquire().await.err()).await;
+    tokio::time::sleep(patience).await;
+    assert!(!db.is_stuck(patience).await, "a restart does not bring PostgreSQL back");
+    wire.mend();
+    let mut held = Vec::new();
+    until("it recovers", async || db.acquire().await.ok()).await;
+    for _ in 0..5 {
+        held.push(db.acquire().await.expect("is free"));
+    }
+    db.acquire().await.expect_err("all are in use");
+    tokio::time::sleep(patience).await;
+    assert!(db.is_stuck(patience).await);
+    held.clear();
+    until("it recovers", async || db.acquire().await.ok()).await;
+    assert!(!db.is_stuck(patience).await);
+}
+
+#[tokio::test]
+async fn a_frozen_redis_costs_one_request_its_timeout_and_not_each() {
+    let redis = RedisServer::start().await;
+    let house = House::on(Stage::open().await.with("PLINTH_REDIS_URL", &redis.url())).await;
+    let person = house.person("ada").await;
+    person.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    redis.freeze();
+    person.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    let begun = Instant::now();
+    for _ in 0..30 {
+        let asked = Instant::now();
+        person.get(&house, "/v1/me").await.expect(StatusCode::OK);
+        assert!(asked.elapsed() < Duration::from_millis(700), "{:?}", asked.elapsed());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(begun.elapsed() > Duration::from_millis(1_500), "several probes have failed meanwhile");
+    redis.thaw();
+    until("Redis is used again", async || house.stores.redis.ping().await.ok()).await;
+}
+
+#[tokio::test]
+async fn a_request_that_the_service_cannot_answer_in_time_gets_503() {
+    let house = House::on(Stage::open().await.with("PLINTH_API_REQUEST_TIMEOUT", "500ms")).await;
+    let person = house.person("ada").await;
+    let mut obstacle = house.stores.db.begin().await.expect("begins");
+    sqlx::query("LOCK TABLE files IN ACCESS EXCLUSIVE MODE").execute(&mut *obstacle).await.expect("locks");
+    let refused = person.get(&house, "/v1/files").await;
+    refused.problem(503, "deadline_exceeded");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    obstacle.rollback().await.expect("ends");
+    person.get(&house, "/v1/files").await.expect(StatusCode::OK);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod balancer;
 mod compose;
 mod dependencies;
 mod generated;
+mod indexes;
 mod kubernetes;
 mod lints;
 mod migrations;
@@ -51,6 +52,7 @@ pub(crate) async fn run(layout: &Layout) -> Result<ExitCode> {
 async fn files(report: &mut Report, scratch: &Scratch, layout: &Layout) -> Result<Result<PathBuf>> {
     report.check("rustfmt", lints::rustfmt(layout)).await;
     report.check("docs/security.md", async { security::check(layout) }).await;
+    report.check("indexes in migrations/", async { indexes::check(&layout.root.join("migrations")) }).await;
     let tools = Tools::new(layout);
     report.check("Dockerfile", tools.hadolint()).await;
     report.check("docker-compose.yml", compose::check(&tools)).await;

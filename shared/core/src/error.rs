@@ -99,27 +99,31 @@ impl Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        match error {
+        let state = error.as_database_error().and_then(|refusal| refusal.code()).map(String::from);
+        let is_away = match error {
             // A server, or a pooler before it, that breaks off in mid-message breaches the protocol.
             sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_) => Self::Unavailable { store: "postgresql", source: error.into() },
-            sqlx::Error::Database(ref refusal)
-                if refusal.code().is_some_and(|code| is_server_away(&code)) =>
-            {
-                Self::Unavailable { store: "postgresql", source: error.into() }
-            }
-            other => Self::Internal(other.into()),
+            | sqlx::Error::Protocol(_) => true,
+            _ => state.as_deref().is_some_and(is_server_away),
+        };
+        match state.as_deref() {
+            _ if is_away => Self::Unavailable { store: "postgresql", source: error.into() },
+            // A lock was not granted in time: another transaction is stuck, or many want the same row.
+            Some("55P03") => Self::Busy { retry_after: Duration::from_secs(1) },
+            _ => Self::Internal(error.into()),
         }
     }
 }
 
 /// Whether a SQLSTATE says that the server, and not the statement, is the reason: class 08 is a broken connection, 53 want of
-/// connections, memory or disk, 57P a server that stops or starts, 58 its operating system; 25006 is a standby.
+/// connections, memory or disk, 57P a server that stops or starts, 58 its operating system, 25006 a standby, 57014 a
+/// statement that took longer than it may, 25P03 a transaction whose client was gone for too long.
 fn is_server_away(code: &str) -> bool {
-    ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) || code == "25006"
+    ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
+        || ["25006", "57014", "25P03"].contains(&code)
 }
 
 impl From<RedisFailure> for Error {

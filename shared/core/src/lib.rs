@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod notifications;
 pub mod page;
 pub mod passkeys;
+pub mod readiness;
 mod resealed;
 pub mod roles;
 pub mod second_factors;

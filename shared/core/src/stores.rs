@@ -8,11 +8,11 @@ use plinth_platform::antivirus::Antivirus;
 use plinth_platform::clock::Clock;
 use plinth_platform::crypto::{KeyService, LocalKeys, RootKey};
 use plinth_platform::database::{self, PgPool};
-use plinth_platform::internal::Readiness;
 use plinth_platform::redis::Redis;
 use plinth_platform::settings::{S3Settings, ServerSideEncryption, Settings};
 
 use crate::audit::AnonymousRefusals;
+use crate::hot::Trust;
 use crate::{Error, Result};
 
 /// PostgreSQL, Redis, S3, the keys of what is in it, what scans it, and the clock.
@@ -26,6 +26,8 @@ pub struct Stores {
     pub clock: Clock,
     /// How long a mail is sent again.
     pub mails_retried_for: Duration,
+    /// Whether this process believes copies in Redis.
+    pub trust: Trust,
     /// Bounds what unknown callers add to the audit log.
     pub refusals: AnonymousRefusals,
 }
@@ -42,31 +44,9 @@ impl Stores {
             antivirus: Antivirus::new(&settings.clamav),
             clock: Clock::default(),
             mails_retried_for: settings.smtp.retry_for.0,
+            trust: Trust::default(),
             refusals: AnonymousRefusals::default(),
         })
-    }
-
-    /// What a process that needs every store asks before it calls itself ready.
-    pub fn readiness(&self) -> Readiness {
-        let objects = self.objects.clone();
-        self.readiness_without_objects().with("s3", move || {
-            let objects = objects.clone();
-            async move { objects.ping().await }
-        })
-    }
-
-    /// The same for a process that needs no object.
-    pub fn readiness_without_objects(&self) -> Readiness {
-        let (db, redis) = (self.db.clone(), self.redis.clone());
-        Readiness::default()
-            .with("postgresql", move || {
-                let db = db.clone();
-                async move { database::ping(&db).await }
-            })
-            .with("redis", move || {
-                let redis = redis.clone();
-                async move { redis.ping().await }
-            })
     }
 }
 
@@ -85,5 +65,6 @@ fn connection(settings: &S3Settings) -> Connection<'_> {
             ServerSideEncryption::Aes256 => Encryption::Aes256,
             ServerSideEncryption::Kms => Encryption::Kms { key_id: settings.kms_key_id.clone() },
         },
+        timeout: settings.timeout,
     }
 }

@@ -1,13 +1,14 @@
 //! One change: its rows, its audit events and its jobs in one transaction, committed in one visible place.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::id::{ApiKeyId, JobId, SessionId, UserId};
 use plinth_domain::job::{JobPayload, Queue};
 use plinth_platform::crypto::unique_name;
+use plinth_platform::database::Transaction;
 use plinth_platform::telemetry::trace;
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use crate::jobs::{self, NewJob, Note, Transport};
@@ -16,7 +17,7 @@ use crate::{Result, access, audit, hot};
 
 /// An open change. Dropped without [`Unit::commit`], nothing of it has happened.
 pub struct Unit {
-    transaction: Transaction<'static, Postgres>,
+    transaction: Transaction,
     stores: Stores,
     origin: Origin,
     at: OffsetDateTime,
@@ -39,7 +40,9 @@ enum Audit {
 struct Doubt {
     nonce: String,
     raised: Vec<String>,
-    /// Redis did not listen.
+    /// When the first was raised.
+    since: Option<Instant>,
+    /// Redis refused these or did not answer.
     missed: Vec<String>,
 }
 
@@ -52,7 +55,7 @@ impl Unit {
             origin: origin.clone(),
             at: stores.clock.now(),
             pushes: Vec::new(),
-            doubt: Doubt { nonce: unique_name(), raised: Vec::new(), missed: Vec::new() },
+            doubt: Doubt { nonce: unique_name(), raised: Vec::new(), since: None, missed: Vec::new() },
             audit: Audit::Missing,
         })
     }
@@ -206,9 +209,11 @@ impl Unit {
     }
 
     async fn raise_doubt(&mut self, keys: Vec<String>) {
+        self.doubt.since.get_or_insert_with(Instant::now);
         match hot::raise(&self.stores.redis, &self.doubt.nonce, &keys).await {
             Ok(()) => self.doubt.raised.extend(keys),
             Err(error) => {
+                self.stores.trust.lose();
                 tracing::warn!(%error, "copies that are about to go stale are noted in PostgreSQL");
                 self.doubt.missed.extend(keys);
             }
@@ -227,6 +232,8 @@ impl Unit {
     ///
     /// A change by a user has an audit event, or was opened by [`Unit::begin_exempt`]; builds for development stop
     /// otherwise.
+    ///
+    /// If Redis could not be told of a stale copy, this returns only when no other process believes it any more.
     pub async fn commit(mut self) -> Result<()> {
         debug_assert!(
             self.audit != Audit::Missing || self.origin.is_system(),
@@ -236,22 +243,45 @@ impl Unit {
         if let Audit::Exempt(reason) = self.audit {
             tracing::trace!(reason, "a change without an audit event");
         }
+        if self.doubt.since.is_some_and(|since| since.elapsed() > hot::DOUBT / 2) {
+            // Doubts fade: these may be gone before the commit is seen.
+            self.doubt.missed.append(&mut self.doubt.raised);
+        }
         if !self.doubt.missed.is_empty() {
-            hot::repository::note(&mut self.transaction, &self.doubt.missed, self.at).await?;
+            hot::repository::note(&mut *self.transaction, &self.doubt.missed, self.at).await?;
         }
         self.transaction.commit().await?;
-        let Doubt { nonce, mut raised, missed } = self.doubt;
-        raised.extend(missed);
-        if !raised.is_empty()
-            && let Err(error) = hot::lift(&self.stores.redis, &nonce, &raised).await
-        {
-            tracing::warn!(%error, "a doubt could not be lifted; it fades");
-        }
         if !self.pushes.is_empty()
             && let Err(error) = Transport::new(&self.stores.redis).push(&self.pushes).await
         {
             tracing::warn!(%error, jobs = self.pushes.len(), "jobs could not be pushed; the dispatcher will");
         }
+        self.doubt.end(&self.stores, self.at).await;
         Ok(())
+    }
+}
+
+impl Doubt {
+    /// Lifts the doubts after the commit.
+    async fn end(mut self, stores: &Stores, at: OffsetDateTime) {
+        let mut lifted = std::mem::take(&mut self.raised);
+        lifted.extend_from_slice(&self.missed);
+        if lifted.is_empty() {
+            return;
+        }
+        if let Err(error) = hot::lift(&stores.redis, &self.nonce, &lifted).await {
+            stores.trust.lose();
+            tracing::warn!(%error, "copies that went stale are noted in PostgreSQL");
+            if self.missed.len() < lifted.len()
+                && let Err(error) = hot::repository::note(&stores.db, &lifted, at).await
+            {
+                // Redis had the doubts before the commit: while it keeps them no copy is believed.
+                tracing::warn!(%error, "failed to note stale copies");
+            }
+            self.missed = lifted;
+        }
+        if !self.missed.is_empty() {
+            hot::outlast(stores, &self.missed).await;
+        }
     }
 }

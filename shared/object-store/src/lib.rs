@@ -37,6 +37,8 @@ pub struct Connection<'a> {
     pub access_key: Option<AccessKey<'a>>,
     pub path_style: bool,
     pub encryption: Encryption,
+    /// How long one attempt of a request may take.
+    pub timeout: Duration,
 }
 
 /// A key of access that does not expire.
@@ -146,7 +148,7 @@ impl ObjectStore {
         let region = Region::new(connection.region.to_owned());
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(3))
-            .read_timeout(Duration::from_secs(30))
+            .read_timeout(connection.timeout)
             .build();
         let mut config = aws_sdk_s3::config::Builder::new()
             .behavior_version_latest()

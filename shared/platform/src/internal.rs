@@ -1,21 +1,28 @@
 //! The internal port: is the process alive, can it serve, what does it measure.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, join, join_all};
 use poem::http::StatusCode;
 use poem::web::{Data, Json};
 use poem::{EndpointExt as _, IntoResponse, Route, get, handler};
 use serde::Serialize;
+use tokio::time::MissedTickBehavior;
 
 use crate::server::{self, Plain, ServerLimits};
 use crate::telemetry::metrics;
 
-/// A dependency that does not answer within this time counts as failed.
+/// A dependency that does not answer within this time counts as failed. All of them together have no more.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long what makes nothing unready may hold up the answer.
+const ASIDE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether the process has to be restarted.
+const LIVENESS_INTERVAL: Duration = Duration::from_secs(5);
 
 const LIMITS: ServerLimits = ServerLimits {
     connections: 64,
@@ -27,12 +34,18 @@ const LIMITS: ServerLimits = ServerLimits {
 
 type Ask = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
-/// What has to answer before this process can serve.
+/// What has to answer before this process can serve, and what only a restart repairs.
 #[derive(Clone, Default)]
 pub struct Readiness {
     checks: Vec<(&'static str, Ask)>,
+    /// Run one after the other once all checks have passed: they depend on these.
+    then: Vec<(&'static str, Ask)>,
     /// Asked for its answer alone: the process can serve without.
     asides: Vec<(&'static str, Aside)>,
+    /// Each fails if nothing but a restart helps.
+    vital: Vec<(&'static str, Ask)>,
+    /// The vital checks that failed the last time.
+    failed: Arc<Mutex<Vec<&'static str>>>,
     draining: Arc<AtomicBool>,
 }
 
@@ -69,6 +82,17 @@ impl Readiness {
         self
     }
 
+    /// Adds a dependency that is asked only if all others answer.
+    #[must_use]
+    pub fn then<F, E>(mut self, name: &'static str, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Display,
+    {
+        self.then.push((name, told(ask)));
+        self
+    }
+
     /// Adds something to be known that is no dependency.
     #[must_use]
     pub fn noting(mut self, name: &'static str, standing: &'static str) -> Self {
@@ -87,30 +111,72 @@ impl Readiness {
         self
     }
 
+    /// Adds a check that fails only if nothing but a restart helps. It runs in the background, and may take its time.
+    #[must_use]
+    pub fn vital<F, E>(mut self, name: &'static str, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Display,
+    {
+        self.vital.push((name, told(ask)));
+        self
+    }
+
     /// From now on this process is not ready: it is stopping.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
     async fn report(&self) -> Report {
-        let checks = join_all(
-            self.checks.iter().map(|(name, ask)| async { Check { name, ok: answers(name, ask).await } }),
-        );
         let asides = join_all(self.asides.iter().map(|(name, aside)| async {
             let standing = match aside {
                 Aside::Known(standing) => standing,
-                Aside::Asked(ask) if answers(name, ask).await => "answers",
+                Aside::Asked(ask) if answers(name, ask, ASIDE_TIMEOUT).await => "answers",
                 Aside::Asked(_) => "does not answer",
             };
             (*name, standing)
         }));
-        let (checks, asides) = join(checks, asides).await;
+        let (checks, asides) = join(self.run_checks(), asides).await;
         let status = match checks.iter().all(|check| check.ok) {
             _ if self.draining.load(Ordering::Relaxed) => "draining",
             true => "ready",
             false => "unready",
         };
         Report { status, checks, asides: asides.into_iter().collect() }
+    }
+
+    /// Runs the checks, up to the first of the dependent ones that fails.
+    async fn run_checks(&self) -> Vec<Check> {
+        let end = Instant::now() + CHECK_TIMEOUT;
+        let mut checks = join_all(self.checks.iter().map(|(name, ask)| run(name, ask, end))).await;
+        for (name, ask) in &self.then {
+            if checks.iter().any(|check| !check.ok) {
+                break;
+            }
+            checks.push(run(name, ask, end).await);
+        }
+        checks
+    }
+
+    /// Looks again and again for what only a restart repairs.
+    async fn watch_vital(self) {
+        let mut interval = tokio::time::interval(LIVENESS_INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            let mut failed = Vec::new();
+            for (name, ask) in &self.vital {
+                if let Err(problem) = ask().await {
+                    tracing::error!(check = name, problem, "the process has to be restarted");
+                    failed.push(*name);
+                }
+            }
+            *self.failed() = failed;
+        }
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Vec<&'static str>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,8 +191,12 @@ where
     })
 }
 
-async fn answers(name: &str, ask: &Ask) -> bool {
-    let problem = match tokio::time::timeout(CHECK_TIMEOUT, ask()).await {
+async fn run(name: &'static str, ask: &Ask, end: Instant) -> Check {
+    Check { name, ok: answers(name, ask, end.saturating_duration_since(Instant::now())).await }
+}
+
+async fn answers(name: &str, ask: &Ask, limit: Duration) -> bool {
+    let problem = match tokio::time::timeout(limit, ask()).await {
         Ok(Ok(())) => return true,
         Ok(Err(error)) => error,
         Err(_) => "no answer in time".to_owned(),
@@ -136,8 +206,13 @@ async fn answers(name: &str, ask: &Ask) -> bool {
 }
 
 #[handler]
-fn healthz() -> &'static str {
-    "ok"
+fn healthz(readiness: Data<&Readiness>) -> impl IntoResponse + use<> {
+    let failed = readiness.failed().join(", ");
+    if failed.is_empty() {
+        "ok".to_owned().with_status(StatusCode::OK)
+    } else {
+        failed.with_status(StatusCode::SERVICE_UNAVAILABLE)
+    }
 }
 
 #[handler]
@@ -162,10 +237,20 @@ pub async fn serve(
         .at("/healthz", get(healthz))
         .at("/readyz", get(readyz))
         .at("/metrics", get(metrics_page))
-        .data(readiness);
+        .data(readiness.clone());
+    let _watch = AbortOnDrop(tokio::spawn(readiness.watch_vital()));
     let listener = server::listen(bind).await?;
     let address = listener.local_addr()?;
     tracing::info!(%address, "serving the internal port");
     server::serve(listener, Plain, routes, LIMITS, stop).await;
     Ok(())
+}
+
+/// Ends a task with its owner.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }

@@ -1,15 +1,10 @@
 //! Outgoing mail by SMTP, text and HTML in one message.
 
-use std::time::Duration;
-
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 
 use crate::settings::SmtpSettings;
-
-/// How long the server may take for one step of the conversation.
-const STEP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A message to one person.
 #[derive(Clone)]
@@ -104,7 +99,7 @@ pub struct Mailer {
 impl Mailer {
     pub fn new(settings: &SmtpSettings) -> Result<Self, MailError> {
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(settings.url.expose())?
-            .timeout(Some(STEP_TIMEOUT))
+            .timeout(Some(settings.timeout))
             .build();
         Ok(Self { transport, from: settings.from.parse()? })
     }

@@ -81,6 +81,26 @@ impl Process {
         Self { child, url, internal_url }
     }
 
+    /// The program as it is started on this stage, alive but perhaps not ready, with its standard error as `stderr`.
+    pub async fn alive(program: &str, stage: &Stage, stderr: Stdio) -> Self {
+        let (public, internal) = (free_address(), free_address());
+        let binds = [
+            ("PLINTH_API_BIND", public.as_str()),
+            ("PLINTH_API_INTERNAL_BIND", &internal),
+            ("PLINTH_WORKER_INTERNAL_BIND", &internal),
+        ];
+        let command = if program == "plinth-api" { "serve" } else { "run" };
+        let child = Self::command(program, stage).arg(command).envs(binds).stderr(stderr).spawn();
+        let process = Self {
+            child: child.expect("the binary starts"),
+            url: format!("http://{public}"),
+            internal_url: format!("http://{internal}"),
+        };
+        let alive = format!("{}/healthz", process.internal_url);
+        until("the process is alive", async || client().get(&alive).send().await.ok()).await;
+        process
+    }
+
     /// As `kill -9`.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("it can be killed");

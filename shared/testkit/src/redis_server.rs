@@ -2,6 +2,8 @@
 
 use std::process::Stdio;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -35,6 +37,20 @@ impl RedisServer {
     /// As `kill -9`: it forgets everything.
     pub async fn kill(&mut self) {
         self.child.take().expect("it runs").kill().await.expect("it can be killed");
+    }
+
+    /// Stops it without closing a connection (SIGSTOP), until [`RedisServer::thaw`].
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self.child.as_ref().and_then(Child::id).and_then(|pid| i32::try_from(pid).ok());
+        kill(Pid::from_raw(pid.expect("it runs")), signal).expect("it is ours");
     }
 
     /// Starts an empty one where the last one was.

@@ -160,10 +160,18 @@ pub(crate) async fn until_ready(internal_url: &str) {
     until("it is ready", async || (readiness(internal_url).await.0 == StatusCode::OK).then_some(())).await;
 }
 
-/// It cannot serve, and says that one store is to blame.
-pub(crate) async fn blames(internal_url: &str, store: &str) {
-    let unready = (StatusCode::SERVICE_UNAVAILABLE, "unready".to_owned(), vec![store.to_owned()]);
+/// It cannot serve, and says what is to blame.
+pub(crate) async fn blames(internal_url: &str, check: &str) {
+    let unready = (StatusCode::SERVICE_UNAVAILABLE, "unready".to_owned(), vec![check.to_owned()]);
     assert_eq!(readiness(internal_url).await, unready);
+}
+
+/// What a process that is ready says of a store that it can serve without.
+pub(crate) async fn standing(internal_url: &str, store: &str) -> String {
+    let answer = reqwest::get(format!("{internal_url}/readyz")).await.expect("the internal port answers");
+    assert_eq!(answer.status(), StatusCode::OK);
+    let report: Value = answer.json().await.expect("it is JSON");
+    text(&report[store])
 }
 
 /// One number that the database knows.

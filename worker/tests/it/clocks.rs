@@ -8,9 +8,9 @@ use plinth_core::unit::Unit;
 use plinth_domain::audit::Origin;
 use plinth_domain::id::JobId;
 use plinth_domain::job::{JobPayload, Queue};
+use plinth_platform::database::PgPool;
 use plinth_worker::registry::Registry;
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
 
 use crate::house::{House, Log};
 

@@ -4,7 +4,7 @@
 use poem::{Endpoint, Middleware, Request};
 
 use crate::http::failure::Failure;
-use crate::http::limits::BodyLimits;
+use crate::http::limits::{BodyLimits, BodyProgress};
 use crate::http::octets;
 
 /// The longest time until the answer begins is that of a body that stands still.
@@ -33,6 +33,8 @@ impl<E: Endpoint> Endpoint for Limited<E> {
             .content_type()
             .is_some_and(|kind| kind.starts_with("multipart/") || kind == octets::MEDIA_TYPE);
         request.set_data(self.limits);
+        let progress = BodyProgress::default();
+        request.set_data(progress.clone());
         let answer = Box::pin(self.inner.call(request));
         let limit = self.limits.idle;
         async move {
@@ -41,7 +43,8 @@ impl<E: Endpoint> Endpoint for Limited<E> {
             }
             match tokio::time::timeout(limit, answer).await {
                 Ok(result) => result,
-                Err(_) => Err(Failure::Timeout.into()),
+                Err(_) if progress.is_reading() => Err(Failure::Timeout.into()),
+                Err(_) => Err(Failure::DeadlineExceeded.into()),
             }
         }
     }

@@ -13,6 +13,7 @@ use plinth_platform::redis::RedisFailure;
 use plinth_platform::settings::LimitsSettings;
 use plinth_platform::telemetry::metrics::CacheReads;
 use quick_cache::sync::Cache;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::fallback::{self, ApiKeyCopy, SessionCopy};
 use super::limits::{self, Counted, Limits, Payment, Purpose, Standing};
@@ -20,7 +21,7 @@ use super::question::{self, Answer, Known};
 use super::rights::RoleTable;
 use super::{Caller, Credential, Login, Presented, Rights, api_key_key, roles_key, session_key, user_key};
 use crate::access_tokens::Claims;
-use crate::hot::{self, Copy, Trust};
+use crate::hot::{self, Copy};
 use crate::{Error, Result, Stores};
 
 static SESSION_READS: LazyLock<CacheReads> = LazyLock::new(|| CacheReads::of("session"));
@@ -52,7 +53,8 @@ pub struct Admission {
 /// Admits requests.
 pub struct Gate {
     stores: Stores,
-    trust: Trust,
+    /// Keeps the trust in copies while the gate is there.
+    _trust: AbortOnDropHandle<()>,
     limits: Limits,
     /// Accounts with the text that each was read from.
     read: Cache<UserId, (Box<str>, Arc<User>)>,
@@ -97,7 +99,7 @@ impl Gate {
     pub fn new(stores: &Stores, limits: &LimitsSettings) -> Self {
         Self {
             stores: stores.clone(),
-            trust: Trust::start(stores),
+            _trust: hot::keep_trust(stores),
             limits: Limits::new(limits),
             read: Cache::new(ACCOUNTS),
             roles: RwLock::default(),
@@ -205,7 +207,9 @@ impl Gate {
 
     /// Blacklist, credential, account, roles: from the copies where they are fresh, from PostgreSQL otherwise.
     async fn identify(&self, presented: Presented<'_>, copies: Option<Copies>) -> Result<Caller> {
-        let copies = copies.filter(|_| self.trust.holds()).unwrap_or_else(Copies::none);
+        let copies = copies
+            .filter(|_| self.stores.trust.holds(self.stores.redis.outages()))
+            .unwrap_or_else(Copies::none);
         let Copies { revoked, credential, user, roles, nonce } = copies;
         USER_READS.observe(matches!(user, Copy::Fresh(_)));
         if revoked {

@@ -15,6 +15,8 @@ use plinth_domain::id::{ApiKeyId, SessionId, TokenId, UserId};
 use plinth_platform::redis::Redis;
 use time::Duration;
 
+use crate::Stores;
+
 pub use caller::{Caller, Credential, Login, Presented};
 pub use gate::{Admission, Gate};
 pub use limits::Purpose;
@@ -44,7 +46,8 @@ pub(crate) fn revoked_key(redis: &Redis, id: TokenId) -> String {
 
 /// Notes in Redis that a token was taken back, for as long as it would be valid. Its session's copy is in doubt
 /// already, so that a Redis which misses this lets nobody in.
-pub(crate) async fn blacklist(redis: &Redis, token: TokenId, valid_for: Duration) {
+pub(crate) async fn blacklist(stores: &Stores, token: TokenId, valid_for: Duration) {
+    let redis = &stores.redis;
     if valid_for.is_positive() {
         let mut pipeline = redis::pipe();
         let millis = valid_for.unsigned_abs().as_millis();
@@ -55,6 +58,7 @@ pub(crate) async fn blacklist(redis: &Redis, token: TokenId, valid_for: Duration
             .arg("PX")
             .arg(u64::try_from(millis).unwrap_or(u64::MAX));
         if let Err(error) = redis.pipe::<()>("access.blacklist", pipeline.ignore()).await {
+            stores.trust.lose();
             tracing::warn!(%error, "a token that was taken back is not on the blacklist");
         }
     }

@@ -32,6 +32,13 @@ pub(super) async fn list(db: impl PgExecutor<'_>, now: OffsetDateTime) -> sqlx::
     named("signing_keys.list", query.fetch_all(db)).await
 }
 
+/// Returns the name and the sealed private half of the key that was made last.
+pub(super) async fn newest(connection: &mut PgConnection) -> sqlx::Result<Option<(String, Vec<u8>)>> {
+    let query = sqlx::query!("SELECT kid, private_key FROM signing_keys ORDER BY created_at DESC LIMIT 1");
+    let row = named("signing_keys.newest", query.fetch_optional(connection)).await?;
+    Ok(row.map(|row| (row.kid, row.private_key)))
+}
+
 /// Whoever makes or retires a key does so alone.
 pub(super) async fn lock(connection: &mut PgConnection) -> sqlx::Result<()> {
     let query = sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('plinth signing keys'))");

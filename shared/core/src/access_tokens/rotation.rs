@@ -8,6 +8,7 @@ use std::time::Duration;
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_platform::crypto::{RootKey, Sealer, random};
 use serde_json::json;
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::keys::{Key, Keys};
@@ -48,11 +49,7 @@ impl SigningKeys {
         let rows = repository::list(&self.stores.db, now).await?;
         let rows = if rows.is_empty() { self.begin().await? } else { rows };
         let keys = rows.into_iter().map(|row| {
-            let seed = self.sealer.open(&context(&row.kid), &row.private_key);
-            let seed: Option<[u8; 32]> = seed.and_then(|seed| seed.as_slice().try_into().ok());
-            let seed = seed.ok_or_else(|| {
-                Error::internal(format!("the signing key {} was sealed under another root key", row.kid))
-            })?;
+            let seed = open(&self.sealer, &row.kid, &row.private_key)?;
             Ok(Key::from_seed(&seed, row.activates_at, row.retires_at))
         });
         Keys::of(keys.collect::<Result<_>>()?).ok_or_else(|| Error::internal("there is no signing key"))
@@ -124,8 +121,24 @@ impl SigningKeys {
     }
 }
 
+/// Returns the name and the sealed private half of the key that was made last.
+pub(crate) async fn newest(connection: &mut PgConnection) -> sqlx::Result<Option<(String, Vec<u8>)>> {
+    repository::newest(connection).await
+}
+
+/// Checks that the root key is the one that the newest signing key was sealed under.
+pub(crate) fn check_newest(sealer: &Sealer, newest: Option<(String, Vec<u8>)>) -> Result<()> {
+    newest.map_or(Ok(()), |(kid, private_key)| open(sealer, &kid, &private_key).map(drop))
+}
+
+fn open(sealer: &Sealer, kid: &str, private_key: &[u8]) -> Result<[u8; 32]> {
+    let seed = sealer.open(&context(kid), private_key);
+    let seed: Option<[u8; 32]> = seed.and_then(|seed| seed.as_slice().try_into().ok());
+    seed.ok_or_else(|| Error::internal(format!("the signing key {kid} was sealed under another root key")))
+}
+
 /// What seals the private halves.
-pub(super) fn sealer(root: &RootKey) -> Sealer {
+pub(crate) fn sealer(root: &RootKey) -> Sealer {
     Sealer::new(&root.derive("signing keys at rest v1"))
 }
 

@@ -20,7 +20,7 @@ impl Auth {
         }
         tokens::take_back(unit.connection(), login.token, login.token_expires_at).await?;
         unit.commit_if_audited().await?;
-        access::blacklist(&self.stores.redis, login.token, login.token_expires_at - at).await;
+        access::blacklist(&self.stores, login.token, login.token_expires_at - at).await;
         Ok(())
     }
 }

@@ -98,7 +98,7 @@ impl Auth {
         tokens::take_back(unit.connection(), replaced.token, replaced.expires_at).await?;
         unit.audit(Action::SessionSteppedUp, Target::Session(session), Outcome::Success).await?;
         unit.commit().await?;
-        access::blacklist(&self.stores.redis, replaced.token, replaced.expires_at - at).await;
+        access::blacklist(&self.stores, replaced.token, replaced.expires_at - at).await;
         let grant =
             Grant { user: held.user, session, authenticated_at, methods, impersonator: held.impersonator };
         let refresh_token = Some(refresh_token.reveal(&self.refresh_signer));

@@ -3,7 +3,8 @@
 //! Under a key stands one of: a copy; a reader's *lease* `~n`, the right to fill it; writers' *doubts* `?n,m`. A writer
 //! raises his doubt before he commits, which voids every lease, and lifts it after. While a doubt stands readers ask
 //! PostgreSQL and nobody may fill. So a value that was read before a commit never becomes a copy after it. What a
-//! writer who dies leaves behind fades. A writer who cannot reach Redis notes the key in his transaction, see [`Trust`].
+//! writer who dies leaves behind fades. A writer whom Redis refuses or does not answer notes the key in the transaction,
+//! see [`Trust`].
 
 pub(crate) mod repository;
 mod trust;
@@ -17,10 +18,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use trust::Trust;
-pub(crate) use trust::stale_copies;
+pub(crate) use trust::{keep_trust, outlast, stale_copies};
 
 /// How long a doubt stands that nobody lifts: longer than any transaction.
-const DOUBT: Duration = Duration::from_secs(45);
+pub(crate) const DOUBT: Duration = Duration::from_secs(45);
 
 /// KEYS: keys. ARGV: nonce, milliseconds.
 static RAISE: LazyLock<Script> = LazyLock::new(|| {

@@ -1,70 +1,154 @@
 //! Whether this process may believe the copies in Redis.
 //!
-//! A change that could not tell Redis notes its keys in PostgreSQL, in its own transaction. A process that starts, or
-//! for which Redis was away, believes no copy until all of these have been told. A process for which Redis was never
-//! away hears of them within a second.
+//! Trust is a lease. A process renews it by a write to Redis, an entry in PostgreSQL of how long it believes copies, and
+//! then a look for notes, all of which it settles. A change that could not tell Redis notes its keys in PostgreSQL, in
+//! its own transaction, and before it is acknowledged waits until each other process has settled the note or stopped
+//! believing. So it does not matter in which way Redis fails, nor which process notices.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use plinth_platform::crypto::unique_name;
-use plinth_platform::redis::Redis;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{lift, repository};
 use crate::cleanup::{Batch, Pass, PassedOver};
-use crate::{Result, Stores};
+use crate::{Error, Result, Stores};
 
-/// How often the notes are looked for.
-const TICK: Duration = Duration::from_secs(1);
+/// How often notes are looked for.
+const NOTES_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The state of the trust.
+/// How often the lease is renewed: every second look.
+const LOOKS_PER_RENEWAL: u64 = 2;
+
+/// How long copies are believed after the start of the last renewal.
+pub(super) const LEASE: Duration = Duration::from_secs(5);
+
+/// How often a change looks whether its notes are settled.
+const SETTLED_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long the mark that a renewal writes to Redis stands. Nothing reads it.
+const MARK_MS: u64 = 10_000;
+
+/// The trust of one process. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Trust(Arc<State>);
+
 #[derive(Debug)]
-pub struct Trust {
-    redis: Redis,
-    /// The outages of Redis that have been made up for, and one; 0 for a process that has just started.
-    settled: Arc<AtomicU64>,
+struct State {
+    /// This start of this process, as PostgreSQL knows it.
+    process: String,
+    started: Instant,
+    /// In milliseconds after `started`; 0 is not at all.
+    believes_until_ms: AtomicU64,
+    /// The outages of Redis that the last renewal has seen.
+    outages: AtomicU64,
+    /// Invalidations that failed. Held while the lease is written.
+    losses: Mutex<u64>,
+}
+
+/// What a renewal starts from. Anything that goes wrong after it makes it void.
+struct Attempt {
+    began: Instant,
+    outages: u64,
+    losses: u64,
+}
+
+impl Default for Trust {
+    /// Begins without trust.
+    fn default() -> Self {
+        Self(Arc::new(State {
+            process: unique_name(),
+            started: Instant::now(),
+            believes_until_ms: AtomicU64::new(0),
+            outages: AtomicU64::new(0),
+            losses: Mutex::new(0),
+        }))
+    }
 }
 
 impl Trust {
-    /// Begins without trust and earns it. The task behind it ends with it.
-    pub fn start(stores: &Stores) -> Self {
-        let settled = Arc::new(AtomicU64::new(0));
-        tokio::spawn(earn(Arc::downgrade(&settled), stores.clone()));
-        Self { redis: stores.redis.clone(), settled }
+    /// Returns whether copies may be believed. `outages` is what Redis counts now.
+    pub(crate) fn holds(&self, outages: u64) -> bool {
+        let State { started, believes_until_ms, outages: seen, .. } = &*self.0;
+        seen.load(Ordering::Acquire) == outages
+            && millis(started.elapsed()) < believes_until_ms.load(Ordering::Acquire)
     }
 
-    /// Whether copies may be believed.
-    pub(crate) fn holds(&self) -> bool {
-        self.settled.load(Ordering::Acquire) == self.redis.outages() + 1
+    /// Ends the lease: an invalidation could not be written. The next renewal settles what it has left behind.
+    pub(crate) fn lose(&self) {
+        let mut losses = self.0.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        *losses += 1;
+        self.0.believes_until_ms.store(0, Ordering::Release);
     }
-}
 
-async fn earn(settled: Weak<AtomicU64>, stores: Stores) {
-    let mut tick = tokio::time::interval(TICK);
-    loop {
-        tick.tick().await;
-        let Some(settled) = settled.upgrade() else { return };
-        // An outage while the notes are read is not made up for by them.
-        let outages = stores.redis.outages();
-        let held = settled.load(Ordering::Acquire) == outages + 1;
-        match settle(&stores, held).await {
-            Ok(()) => settled.store(outages + 1, Ordering::Release),
-            Err(error) => tracing::debug!(%error, "copies are not to be believed yet"),
+    fn attempt(&self, stores: &Stores) -> Attempt {
+        let losses = *self.0.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        Attempt { began: Instant::now(), outages: stores.redis.outages(), losses }
+    }
+
+    fn renewed(&self, attempt: &Attempt) {
+        let losses = self.0.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        if *losses == attempt.losses {
+            let until = attempt.began + LEASE - self.0.started;
+            self.0.outages.store(attempt.outages, Ordering::Release);
+            self.0.believes_until_ms.store(millis(until), Ordering::Release);
         }
     }
 }
 
-/// Tells Redis of every note; without trust it has to answer also when there is none.
-async fn settle(stores: &Stores, trusted: bool) -> Result<()> {
-    if !trusted {
-        stores.redis.ping().await?;
+/// Renews the trust of the process until the handle is dropped.
+pub(crate) fn keep_trust(stores: &Stores) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(keep(stores.clone())))
+}
+
+async fn keep(stores: Stores) {
+    let mut interval = tokio::time::interval(NOTES_INTERVAL);
+    // A late look must not be followed by a hurried one: the lease counts from the start of each.
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for look in 0_u64.. {
+        interval.tick().await;
+        let holds = stores.trust.holds(stores.redis.outages());
+        let done = if holds && look % LOOKS_PER_RENEWAL != 0 {
+            settle(&stores).await
+        } else {
+            renew(&stores, holds).await
+        };
+        if let Err(error) = done {
+            tracing::debug!(%error, "cache trust not renewed");
+        }
     }
+}
+
+async fn renew(stores: &Stores, holds: bool) -> Result<()> {
+    let trust = &stores.trust;
+    let attempt = trust.attempt(stores);
+    let mut mark = redis::cmd("SET");
+    mark.arg(stores.redis.key("cache-trust")).arg(&trust.0.process).arg("PX").arg(MARK_MS);
+    stores.redis.command::<()>("hot.mark", &mark).await?;
+    match enter_and_settle(stores).await {
+        // Nothing can be revoked without PostgreSQL, and what Redis has is still served.
+        Err(Error::Unavailable { store: "postgresql", .. }) if holds => {}
+        done => done?,
+    }
+    trust.renewed(&attempt);
+    Ok(())
+}
+
+/// The entry comes before the look: a change whose note the look does not see finds the entry.
+async fn enter_and_settle(stores: &Stores) -> Result<()> {
+    repository::enter(&stores.db, &stores.trust.0.process, LEASE).await?;
+    settle(stores).await
+}
+
+/// Tells Redis of every note.
+async fn settle(stores: &Stores) -> Result<()> {
     while settle_some(stores).await? > 0 {}
     Ok(())
 }
 
-/// The same for a batch of the notes; how many it had.
+/// Tells Redis of a batch of the notes, and returns how many it had.
 async fn settle_some(stores: &Stores) -> Result<u64> {
     let notes = repository::list(&stores.db, 0).await?;
     for copy in &notes {
@@ -74,8 +158,33 @@ async fn settle_some(stores: &Stores) -> Result<u64> {
 }
 
 async fn settle_one(stores: &Stores, copy: &repository::StaleCopy) -> Result<()> {
-    lift(&stores.redis, &unique_name(), std::slice::from_ref(&copy.key)).await?;
+    if let Err(error) = lift(&stores.redis, &unique_name(), std::slice::from_ref(&copy.key)).await {
+        stores.trust.lose();
+        return Err(error.into());
+    }
     Ok(repository::settle(&stores.db, copy).await?)
+}
+
+/// Waits until no other process believes a copy under these keys, which are noted and committed.
+pub(crate) async fn outlast(stores: &Stores, keys: &[String]) {
+    let committed = Instant::now();
+    let mut longest = None;
+    loop {
+        let left = match repository::believed_for(&stores.db, &stores.trust.0.process, keys).await {
+            Ok(left) => left,
+            Err(error) => {
+                tracing::warn!(%error, "waiting for a whole lease of cache trust");
+                Some(LEASE)
+            }
+        };
+        let Some(left) = left else { return };
+        // A lease that is renewed after the first look has settled the notes.
+        let end = *longest.get_or_insert(committed + left.min(LEASE));
+        if Instant::now() >= end {
+            return;
+        }
+        tokio::time::sleep(SETTLED_INTERVAL.min(end - Instant::now())).await;
+    }
 }
 
 /// Notes that nobody has settled, for the clean-up: where no API runs, nobody else does.
@@ -93,4 +202,8 @@ pub(crate) async fn stale_copies(stores: &Stores, pass: Pass) -> Result<Batch> {
             Batch::of_items(copies.len(), repository::BATCH, passed_over)
         }
     })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

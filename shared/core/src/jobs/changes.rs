@@ -8,11 +8,15 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use plinth_domain::id::JobId;
 use plinth_platform::redis::Redis;
 use redis::aio::PubSub;
+use tokio::time::timeout;
 
 use super::transport::read_note;
 
 /// How long Redis is left alone when it does not take a listener.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// A line without a message for so long is asked whether it still stands.
+const QUIET: Duration = Duration::from_secs(30);
 
 /// The door to what is said. Clones share it.
 #[derive(Clone)]
@@ -61,7 +65,13 @@ impl Changes {
     async fn next(&self, line: Option<PubSub>) -> (Heard, PubSub) {
         if let Some(mut line) = line {
             loop {
-                let Some(message) = line.on_message().next().await else { break };
+                let heard = timeout(QUIET, line.on_message().next()).await;
+                let message = match heard {
+                    Ok(Some(message)) => message,
+                    Ok(None) => break,
+                    Err(_) if self.stands(&mut line).await => continue,
+                    Err(_) => break,
+                };
                 if let Some(job) = message.get_payload::<String>().ok().as_deref().and_then(read_note) {
                     return (Heard::Changed(job), line);
                 }
@@ -76,9 +86,21 @@ impl Changes {
         }
     }
 
-    async fn connect(&self) -> redis::RedisResult<PubSub> {
-        let mut line = self.redis.client().get_async_pubsub().await?;
-        line.subscribe(self.channel()).await?;
-        Ok(line)
+    /// Returns whether Redis answers on the line; one that has gone silent is replaced.
+    async fn stands(&self, line: &mut PubSub) -> bool {
+        matches!(timeout(self.redis.timeout(), line.ping::<redis::Value>()).await, Ok(Ok(_)))
     }
+
+    async fn connect(&self) -> redis::RedisResult<PubSub> {
+        let connecting = async {
+            let mut line = self.redis.client().get_async_pubsub().await?;
+            line.subscribe(self.channel()).await?;
+            Ok(line)
+        };
+        timeout(self.redis.timeout(), connecting).await.map_err(|_| silent())?
+    }
+}
+
+fn silent() -> redis::RedisError {
+    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }

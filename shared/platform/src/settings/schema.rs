@@ -46,6 +46,8 @@ settings! {
         acquire_timeout: Duration = Some("5s"),
         /// PostgreSQL ends a statement that runs longer.
         statement_timeout: Duration = Some("30s"),
+        /// How long a statement waits for a lock that another transaction holds before the request is refused with 503.
+        lock_timeout: Duration = Some("10s"),
     }
 
     /// Redis: fast and rebuildable.
@@ -80,6 +82,8 @@ settings! {
         encryption: ServerSideEncryption = Some("none"),
         /// The KMS key's id, ARN or alias, only with aws:kms; none for the account's own key for S3.
         kms_key_id: Option<String> = Some(""),
+        /// How long S3 may take to answer one attempt of a request, after the bytes of a part were sent to it. There are up to three attempts.
+        timeout: Duration = Some("30s"),
     }
 
     /// Outgoing mail.
@@ -92,6 +96,8 @@ settings! {
         per_domain: AtLeast<1> = Some("2"),
         /// How long a mail is sent again that the mail server does not take, from 1h to 30d; RFC 5321 recommends four to five days.
         retry_for: DurationBetween<{ 60 * 60 }, { 30 * 24 * 60 * 60 }> = Some("4d"),
+        /// How long the mail server may take for one step of the conversation.
+        timeout: Duration = Some("20s"),
     }
 
     /// The API server.

@@ -20,8 +20,8 @@ const KEPT_FILES: usize = 7;
 /// What writes lines somewhere.
 type Lines<S> = Box<dyn Layer<S> + Send + Sync>;
 
-/// Lines on standard error. JSON is for machines and written in batches; the guard writes the last.
-pub(super) fn standard_error<S>(format: LogFormat) -> io::Result<(Lines<S>, Option<BatchGuard>)>
+/// Lines on standard error, written in batches; the guard writes the last.
+pub(super) fn standard_error<S>(format: LogFormat) -> io::Result<(Lines<S>, BatchGuard)>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -30,12 +30,13 @@ where
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
+    let (batch, guard) = Batch::start(stderr())?;
     if text {
         let colour = stderr().is_terminal();
-        Ok((Box::new(tracing_subscriber::fmt::layer().compact().with_ansi(colour).with_writer(stderr)), None))
+        let lines = tracing_subscriber::fmt::layer().compact().with_ansi(colour).with_writer(batch);
+        Ok((Box::new(lines), guard))
     } else {
-        let (batch, guard) = Batch::start(stderr())?;
-        Ok((Box::new(json().with_writer(batch)), Some(guard)))
+        Ok((Box::new(json().with_writer(batch)), guard))
     }
 }
 

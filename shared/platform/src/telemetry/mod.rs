@@ -45,7 +45,7 @@ pub enum TelemetryError {
 #[must_use = "telemetry stops when this is dropped"]
 pub struct Telemetry {
     tracer: Option<SdkTracerProvider>,
-    _error_log: Option<BatchGuard>,
+    _error_log: BatchGuard,
     _log_file: Option<WorkerGuard>,
 }
 

@@ -16,8 +16,9 @@ use plinth_domain::job::{
 };
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::notification::NewNotification;
+use plinth_platform::database::Transaction;
 use plinth_testkit::{Process, Stage, until};
-use sqlx::{AssertSqlSafe, Postgres, Transaction};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::mail_server::MailServer;
@@ -156,14 +157,14 @@ impl Scene {
     }
 
     /// Held until the transaction ends.
-    async fn hold(&self, lock: &'static str) -> Transaction<'static, Postgres> {
+    async fn hold(&self, lock: &'static str) -> Transaction {
         let mut obstacle = self.stores.db.begin().await.expect("begins");
         sqlx::query(lock).execute(&mut *obstacle).await.expect("locks");
         obstacle
     }
 
     /// A worker that has begun every job, and cannot go on with those of files, nor with the others, before a lock goes.
-    async fn worker_held_before_any_effect(&self) -> (Process, [Transaction<'static, Postgres>; 2]) {
+    async fn worker_held_before_any_effect(&self) -> (Process, [Transaction; 2]) {
         let obstacles = [self.hold(BEFORE_FILES).await, self.hold(BEFORE_THE_REST).await];
         let worker = Process::worker(&self.stage).await;
         self.until_waiting(self.jobs.len()).await;

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use plinth_testkit::{Mailbox, Process, Stage};
+use plinth_testkit::{Mailbox, Process, Stage, until};
 use reqwest::StatusCode;
 
-use crate::house::{Door, Person, blames, fresh_email, until_ready};
+use crate::house::{Door, Person, fresh_email, standing};
 use crate::picture::jpeg;
 
 #[tokio::test]
@@ -27,12 +27,12 @@ async fn work_goes_on_without_redis() {
     door.register(&email).await;
     door.log_in(&person.email).await.get("/v1/me").await.expect(StatusCode::OK);
     for process in [&api.internal_url, &worker.internal_url] {
-        blames(process, "redis").await;
+        assert_eq!(standing(process, "redis").await, "does not answer");
     }
 
     wire.mend();
     for process in [&api.internal_url, &worker.internal_url] {
-        until_ready(process).await;
+        until("Redis answers", async || (standing(process, "redis").await == "answers").then_some(())).await;
     }
     person.until_ready(file).await;
     assert!(Mailbox::first_to(&email).await.html.is_some());

@@ -66,12 +66,15 @@ async fn redis_dead_for_twenty_seconds_under_load() {
         .with("PLINTH_SMTP_PER_DOMAIN", "16")
         .with("PLINTH_WORKER_LEASE", "5s")
         // A statement of a handler is held up for longer than the outage.
-        .with("PLINTH_DATABASE_STATEMENT_TIMEOUT", "2m");
+        .with("PLINTH_DATABASE_STATEMENT_TIMEOUT", "2m")
+        .with("PLINTH_DATABASE_LOCK_TIMEOUT", "2m");
     let (api, worker) = (Process::api(&stage).await, Process::worker(&stage).await);
     let stores = stage.stores();
     let load = Load::begin(&Door::of(&api));
     load.until_more(5).await;
     let mut obstacle = stores.db.begin().await.expect("begins");
+    // It holds its lock for longer than a client that is gone may.
+    sqlx::query("SET idle_in_transaction_session_timeout = 0").execute(&mut *obstacle).await.expect("sets");
     sqlx::query("LOCK TABLE notifications IN EXCLUSIVE MODE").execute(&mut *obstacle).await.expect("locks");
     let long = accept_notification(&stores).await;
     let running = "SELECT count(*) FROM jobs WHERE queue = 'notifications' AND state = 'running'";

@@ -1,8 +1,9 @@
 //! A worker for some queues leaves the others alone.
 
 use plinth_testkit::{Mailbox, Process, Stage};
+use serde_json::Value;
 
-use crate::house::{Door, blames, count, fresh_email};
+use crate::house::{Door, count, fresh_email, standing};
 use crate::picture::jpeg;
 
 #[tokio::test]
@@ -37,16 +38,18 @@ async fn a_worker_for_mails_does_not_touch_files() {
 }
 
 #[tokio::test]
-async fn a_worker_needs_s3_where_its_queues_do() {
+async fn a_worker_names_s3_where_its_queues_need_it_and_is_ready_without() {
     let mut stage = Stage::open().await;
     let wire = stage.wire_s3().await;
     let files = Process::worker_with(&stage, &["--queues", "files"]).await;
     let cleanup = Process::worker_with(&stage, &["--queues", "email,cleanup"]).await;
     wire.tear();
     for worker in [&files, &cleanup] {
-        blames(&worker.internal_url, "s3").await;
+        assert_eq!(standing(&worker.internal_url, "s3").await, "does not answer");
     }
-    // Started while S3 is away, and ready.
     let post = Process::worker_with(&stage, &["--queues", "email,notifications"]).await;
+    let report = reqwest::get(format!("{}/readyz", post.internal_url)).await.expect("it answers");
+    let report: Value = report.json().await.expect("it is JSON");
+    assert_eq!(report.get("s3"), None, "nothing of it is in S3");
     assert!(post.stop().await.success());
 }

@@ -3,8 +3,8 @@
 use plinth_domain::id::{JobId, UserId};
 use plinth_domain::job::{DEADLINE, Queue};
 use plinth_domain::job_state::JobState;
-use plinth_platform::database::named;
-use sqlx::{PgConnection, PgPool};
+use plinth_platform::database::{PgPool, named};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 

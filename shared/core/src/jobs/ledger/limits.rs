@@ -3,8 +3,7 @@
 //! A handler names the key when it knows it. Past the limit the job is parked: it holds no slot, and nothing looks at
 //! it, until a job of that key ends.
 
-use plinth_platform::database::named;
-use sqlx::PgPool;
+use plinth_platform::database::{PgPool, named};
 
 use super::window::note;
 use super::{Claim, Ledger};

@@ -18,6 +18,7 @@ pub use limits::Hold;
 pub(super) use window::note;
 
 use plinth_platform::database::{self, PgPool};
+use plinth_platform::internal::Readiness;
 use plinth_platform::settings::DatabaseSettings;
 
 use crate::Result;
@@ -31,5 +32,11 @@ pub struct Ledger {
 impl Ledger {
     pub fn new(settings: &DatabaseSettings, application: &str) -> Result<Self> {
         Ok(Self { db: database::pool_by_key(settings, application)? })
+    }
+
+    /// Adds that the process has to be restarted once the ledger's connections cannot recover.
+    #[must_use]
+    pub fn recovering(&self, readiness: Readiness) -> Readiness {
+        crate::readiness::recovering(readiness, "ledger pool", &self.db)
     }
 }

@@ -1,0 +1,78 @@
+//! What a process asks before it says that it can serve.
+//!
+//! Only what makes every request fail counts: taking a replica out of the balancer because of a store that all replicas
+//! share takes out all of them. The others are named in the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use plinth_platform::causes;
+use plinth_platform::crypto::{RootKey, Sealer};
+use plinth_platform::database::{self, PgPool, Probe};
+use plinth_platform::internal::Readiness;
+use plinth_platform::settings::Settings;
+
+use crate::{Error, Result, Stores, access_tokens};
+
+/// How long a pool may give out nothing, while PostgreSQL takes new connections, before a restart is asked for.
+const STUCK_AFTER: Duration = Duration::from_mins(1);
+
+/// Returns the checks that every process has: PostgreSQL by a connection of its own, the schema, and the root key. Redis
+/// is named without making the process unready.
+pub fn of(stores: &Stores, settings: &Settings, application: &str) -> Result<Readiness> {
+    let probe = Arc::new(Probe::new(&settings.database, application)?);
+    let root = RootKey::parse(&settings.general.secret_key).map_err(Error::internal)?;
+    // Keys that are given in the settings are sealed by nothing.
+    let sealer = settings.auth.signing_keys.is_none().then(|| access_tokens::sealer(&root));
+    let (schema, keys, redis) = (probe.clone(), probe.clone(), stores.redis.clone());
+    let readiness = Readiness::default()
+        .with("postgresql", move || answers(probe.clone()))
+        .then("schema", move || has_schema(schema.clone()))
+        .then("root_key", move || has_root_key(keys.clone(), sealer.clone()))
+        .asking("redis", move || {
+            let redis = redis.clone();
+            async move { redis.ping().await }
+        });
+    Ok(recovering(readiness, "database pool", &stores.db))
+}
+
+async fn answers(probe: Arc<Probe>) -> Result<(), String> {
+    probe.run(|_| Box::pin(async { Ok(()) })).await.map_err(|error| causes::told(&error))
+}
+
+async fn has_schema(probe: Arc<Probe>) -> Result<(), String> {
+    let checked = probe.run(|connection| Box::pin(database::check_schema(connection))).await;
+    checked.map_err(|error| causes::told(&error))?.map_err(|error| error.to_string())
+}
+
+async fn has_root_key(probe: Arc<Probe>, sealer: Option<Sealer>) -> Result<(), String> {
+    let Some(sealer) = sealer else { return Ok(()) };
+    let newest = probe.run(|connection| Box::pin(access_tokens::newest(connection))).await;
+    let newest = newest.map_err(|error| causes::told(&error))?;
+    access_tokens::check_newest(&sealer, newest).map_err(|error| causes::told(&error))
+}
+
+/// Adds that S3 is named without making the process unready.
+#[must_use]
+pub fn asking_objects(readiness: Readiness, stores: &Stores) -> Readiness {
+    let objects = stores.objects.clone();
+    readiness.asking("s3", move || {
+        let objects = objects.clone();
+        async move { objects.ping().await }
+    })
+}
+
+/// Adds that the process has to be restarted once the pool cannot recover.
+#[must_use]
+pub fn recovering(readiness: Readiness, name: &'static str, pool: &PgPool) -> Readiness {
+    let pool = pool.clone();
+    readiness.vital(name, move || {
+        let pool = pool.clone();
+        async move {
+            match pool.is_stuck(STUCK_AFTER).await {
+                true => Err("PostgreSQL takes new connections, but the pool gives out none"),
+                false => Ok(()),
+            }
+        }
+    })
+}

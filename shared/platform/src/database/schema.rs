@@ -1,0 +1,34 @@
+//! The schema: its migrations, how they are applied, and whether a database has them.
+
+use std::collections::HashSet;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgConnection;
+
+/// The schema, step by step; each step can run while the previous version still serves.
+pub static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+
+/// What a database lacks.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("The schema lacks migration {0}. Run `plinth-api migrate`.")]
+pub struct OlderSchema(pub i64);
+
+/// Checks that every migration that this build knows is applied. Newer ones only expand the schema: they are allowed.
+///
+/// # Errors
+/// The outer error is the database's, the inner one names the first migration that is missing.
+pub async fn check(connection: &mut PgConnection) -> sqlx::Result<Result<(), OlderSchema>> {
+    let applied: sqlx::Result<Vec<i64>> =
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(connection).await;
+    let applied: HashSet<i64> = match applied {
+        Ok(applied) => applied.into_iter().collect(),
+        Err(error) if is_undefined_table(&error) => HashSet::new(),
+        Err(error) => return Err(error),
+    };
+    let missing = MIGRATIONS.iter().map(|step| step.version).find(|version| !applied.contains(version));
+    Ok(missing.map_or(Ok(()), |version| Err(OlderSchema(version))))
+}
+
+fn is_undefined_table(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|refusal| refusal.code()).is_some_and(|code| code == "42P01")
+}
