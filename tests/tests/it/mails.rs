@@ -4,7 +4,7 @@ use plinth_testkit::{Mail, Mailbox, Process, Stage, until};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::house::{Answer, Door, count, fresh_email, until_none};
+use crate::house::{Answer, Door, PASSWORD, count, fresh_email, until_none};
 
 const UNDONE: &str = "SELECT count(*) FROM jobs WHERE state <> 'done'";
 

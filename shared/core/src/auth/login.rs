@@ -8,7 +8,7 @@ use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::password::Password;
 use plinth_domain::user::UserStatus;
-use plinth_platform::crypto::{HashFailure, StoredPassword, Verified};
+use plinth_platform::crypto::{HashFailure, Verified};
 use serde_json::json;
 
 use super::Auth;

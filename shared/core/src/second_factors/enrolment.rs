@@ -2,7 +2,7 @@
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::{Method, Methods};
-use plinth_domain::id::TotpFactorId;
+use plinth_domain::id::{TotpFactorId, UserId};
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::{FactorKind, SecurityNotice};
 use plinth_domain::one_time_code::OneTimeCode;
@@ -14,6 +14,7 @@ use super::repository::{self, NewFactor};
 use super::totp::{self, Provisioning, TotpSecret};
 use super::{SecondFactors, context};
 use crate::auth::SessionCaller;
+use crate::unit::Unit;
 use crate::{Error, Result, auth};
 
 /// So many apps are enough for anybody.

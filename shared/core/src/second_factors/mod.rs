@@ -8,6 +8,7 @@ mod reseal;
 mod reset;
 mod totp;
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use plinth_domain::id::{TotpFactorId, UserId};
@@ -96,7 +97,7 @@ impl SecondFactors {
         Ok(false)
     }
 
-    fn open(&self, user: UserId, factor: &repository::SealedFactor) -> Result<Vec<u8>> {
+    fn open(&self, user: UserId, factor: &repository::SealedFactor) -> Result<impl Deref<Target = Vec<u8>>> {
         let secret = self.sealer.open(&context(user, factor.id), &factor.secret);
         secret.ok_or_else(|| Error::internal("the secret of an app was sealed under another root key"))
     }
