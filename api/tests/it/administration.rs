@@ -257,7 +257,10 @@ const ON_ONESELF: &[(&str, &str, u16)] = &[
     ("delete", "/v1/users/{id}/sessions/{session_id}", 204),
     ("post", "/v1/users/{id}/impersonate", 409),
     ("post", "/v1/users/{id}/mfa/reset", 409),
+    ("post", "/v1/users/{id}/password/reset", 409),
     ("post", "/v1/users/{id}/reactivate", 200),
+    // An account that is deleting has no session that could ask.
+    ("post", "/v1/users/{id}/restore", 409),
     ("post", "/v1/users/{id}/suspend", 409),
     ("put", "/v1/users/{id}/roles", 200),
 ];
@@ -287,7 +290,8 @@ async fn no_operation_on_accounts_goes_around_what_is_asked_of_the_caller_for_th
             let answer = Answer::of(request).await;
             assert_eq!(answer.status.as_u16(), *status, "{method} {path}");
             if *status == 409 {
-                answer.problem(409, "own_account");
+                let is_restore = path.ends_with("/restore");
+                answer.problem(409, if is_restore { "account_not_deleting" } else { "own_account" });
             }
         }
     }

@@ -117,6 +117,10 @@ async fn a_change_that_waits_to_be_mailed_ends_with_the_password_and_with_an_und
         assert!(house.present(ends, &token).await.status.is_success(), "{ends}");
         assert!(!mailed(asked).await, "{ends}");
     }
+    // After an undo only the mailed link lets the owner in; then the address can be changed again.
+    let recovered =
+        json!({ "token": house.reset_token(&person.email).await, "password": "yet another battery" });
+    house.post(RESET, &recovered).await.expect(StatusCode::OK);
     house.stores.clock.advance(time::Duration::minutes(1));
     assert!(mailed(house.asked()).await, "one that is asked for later is mailed");
 }
@@ -173,14 +177,11 @@ async fn an_address_that_was_taken_meanwhile_is_a_conflict() {
     house.present(CONFIRM, &first).await.expect(StatusCode::NO_CONTENT);
     house.present(CONFIRM, &second).await.problem(409, "email_taken");
     assert_eq!(house.user(bob.id).await.email, bob.email);
-    // Bob gets Ada's old one: she cannot take it back while he has it.
+    // Bob cannot get Ada's old one while she may take it back.
+    assert!(house.try_change_token(bob.id, &ada.email).await.is_none());
     let undo = house.undo_token(ada.id, &ada.email).await;
-    let token = house.change_token(bob.id, &ada.email).await;
-    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
-    house.present(UNDO, &undo).await.problem(409, "email_taken");
-    assert!(ada.is_in(&house).await, "a refusal changes nothing");
-    house.present(UNDO, &house.undo_token(bob.id, &bob.email).await).await.expect(StatusCode::NO_CONTENT);
     house.present(UNDO, &undo).await.expect(StatusCode::OK);
+    assert_eq!(house.user(ada.id).await.email, ada.email);
 }
 
 #[tokio::test]

@@ -78,7 +78,9 @@ async fn a_reset_removes_the_passkey_of_a_thief() {
     let owner = house.log_in(&person.email, NEW).await.expect(StatusCode::OK);
     assert!(owner["access_token"].is_string(), "nothing of the thief's is asked for: {owner}");
     let told = house.notices(person.id).await;
-    assert!(told.ends_with(&["factor_removed".to_owned(), "password_reset".to_owned()]), "{told:?}");
+    for notice in ["factor_removed", "password_reset"] {
+        assert!(told.contains(&notice.to_owned()), "{told:?}");
+    }
 }
 
 #[tokio::test]
@@ -327,6 +329,7 @@ async fn an_administrator_takes_an_account_back_for_its_owner() {
     let mut stolen = add_passkey(&house, &person, "thief's").await;
     house.stores.clock.advance(Duration::days(30));
     let admin = house.elsewhere(&admin).await;
+    let person = person.with(&log_in_by_passkey(&house, &mut stolen).await.expect(StatusCode::OK));
 
     let path = format!("/v1/users/{}/password/reset", person.id);
     let reason = json!({ "reason": "came to the office with a passport" });

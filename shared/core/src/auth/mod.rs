@@ -116,7 +116,7 @@ impl Auth {
                 challenge: settings.auth.challenge_lifetime,
                 email_undo: settings.auth.email_undo_lifetime,
                 recovery_window: settings.auth.recovery_window,
-                deletion_grace: settings.auth.deletion_grace,
+                deletion_grace: settings.auth.deletion_grace.0,
             },
             refresh_signer: Signer::new(&root.derive("refresh tokens v2")),
             devices: Devices::new(&root.derive("device tokens v1")),

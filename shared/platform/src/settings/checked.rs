@@ -242,6 +242,21 @@ impl<const MIN: u64, const MAX: u64> Value for DurationBetween<MIN, MAX> {
     }
 }
 
+/// A duration that may be zero, which switches off what it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DurationOrZero(pub Duration);
+
+impl Value for DurationOrZero {
+    const KIND: &'static str = Duration::KIND;
+    fn parse(text: &str) -> Result<Self, String> {
+        let is_zero = humantime::parse_duration(text).is_ok_and(|duration| duration.is_zero());
+        if is_zero { Ok(Self(Duration::ZERO)) } else { Duration::parse(text).map(Self) }
+    }
+    fn show(&self) -> String {
+        self.0.show()
+    }
+}
+
 /// The memory of one argon2id hash in bytes; the floor is OWASP's, the ceiling is what is still verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Argon2Memory(pub ByteSize);

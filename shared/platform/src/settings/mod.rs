@@ -16,8 +16,8 @@ mod value;
 mod worker;
 
 pub use checked::{
-    Argon2Memory, AtLeast, Between, DatabaseUrl, DurationBetween, HttpUrl, KeyPrefix, LogFilter,
-    MasterKeyList, ObjectPrefix, RedisUrl, RootSecret, Sender, SigningSeeds, SmtpUrl, Strength,
+    Argon2Memory, AtLeast, Between, DatabaseUrl, DurationBetween, DurationOrZero, HttpUrl, KeyPrefix,
+    LogFilter, MasterKeyList, ObjectPrefix, RedisUrl, RootSecret, Sender, SigningSeeds, SmtpUrl, Strength,
 };
 pub use clamav::TooLargeToScan;
 pub use layers::{Layers, SettingsError};

@@ -11,8 +11,8 @@ use plinth_domain::periodic::Schedule;
 use plinth_domain::preset::Presets;
 
 use super::checked::{
-    Argon2Memory, AtLeast, Between, DatabaseUrl, DurationBetween, HttpUrl, KeyPrefix, LogFilter,
-    MasterKeyList, ObjectPrefix, RedisUrl, RootSecret, Sender, SigningSeeds, SmtpUrl, Strength,
+    Argon2Memory, AtLeast, Between, DatabaseUrl, DurationBetween, DurationOrZero, HttpUrl, KeyPrefix,
+    LogFilter, MasterKeyList, ObjectPrefix, RedisUrl, RootSecret, Sender, SigningSeeds, SmtpUrl, Strength,
 };
 use super::clamav::TooLargeToScan;
 use super::declare::settings;
@@ -145,7 +145,7 @@ settings! {
         /// Second factors that were added within so long before a password reset are not trusted by it: they end as soon as an older factor is proved, and at once if there is none.
         recovery_window: Duration = Some("7d"),
         /// How long an account that was deleted can be restored; 0s deletes it at once.
-        deletion_grace: Duration = Some("30d"),
+        deletion_grace: DurationOrZero = Some("30d"),
         /// How hard a new password must be to guess, by zxcvbn's score: 0 takes any, 4 only the hardest.
         password_strength: Strength = Some("2"),
         /// Words that make no password, beside the product's name and the account's address: names of the company, its projects, its places.
