@@ -145,7 +145,7 @@ pub(crate) struct Bench {
 
 #[derive(Debug, Args)]
 pub(crate) struct Chaos {
-    /// How long things go wrong
+    /// How long things go wrong; from 2 minutes on every kind of fault is met
     #[arg(long, default_value_t = 5.0)]
     pub(crate) minutes: f64,
     /// What goes wrong, and in which order

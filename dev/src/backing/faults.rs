@@ -1,42 +1,48 @@
 //! What can happen to private services, on purpose.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream};
 use tokio::net::TcpStream;
 
-use super::{Backing, GRACE, redis};
+use super::{Backing, GRACE};
 use crate::console::Logs;
-use crate::layout::Layout;
 use crate::process::{Ledger, Supervised};
 
 impl Backing {
-    /// Ends Redis; it keeps nothing.
-    pub(crate) async fn stop_redis(&mut self) {
-        if let Some(process) = take(&mut self.processes, "redis") {
-            process.stop(GRACE).await;
-        }
-    }
-
-    /// Starts an empty Redis where the last one was.
-    pub(crate) async fn start_redis(
-        &mut self,
-        layout: &Layout,
-        logs: &Logs,
-        ledger: &mut Ledger,
-    ) -> Result<()> {
-        let program = redis::program(layout, self.redis_port()?)?;
-        self.processes.push(program.start(&logs.open("redis")?, ledger)?);
-        redis::wait_until_ready(&self.addresses.redis_url, &mut self.processes).await
-    }
-
     /// As FLUSHALL.
     pub(crate) async fn wipe_redis(&self) -> Result<()> {
-        let mut socket = TcpStream::connect(("127.0.0.1", self.redis_port()?)).await?;
-        socket.write_all(b"FLUSHALL\r\n").await?;
-        let mut answer = [0; 5];
-        socket.read_exact(&mut answer).await.context("the answer to FLUSHALL")?;
-        Ok(())
+        self.ask_redis("FLUSHALL").await.map(drop)
+    }
+
+    /// Makes Redis the replica of nothing, as a primary that was demoted: it reads, and refuses every write. Or makes it
+    /// a primary again.
+    pub(crate) async fn set_redis_read_only(&self, read_only: bool) -> Result<()> {
+        let command = if read_only { "REPLICAOF 127.0.0.1 1" } else { "REPLICAOF NO ONE" };
+        self.ask_redis(command).await.map(drop)
+    }
+
+    /// How many commands Redis has refused with READONLY.
+    pub(crate) async fn redis_refused_writes(&self) -> Result<u64> {
+        let errors = self.ask_redis("INFO errorstats").await?;
+        let count = errors.lines().find_map(|line| line.strip_prefix("errorstat_READONLY:count="));
+        count.map_or(Ok(0), |count| count.trim().parse().context("the count of refused writes"))
+    }
+
+    /// Sends an inline command and returns the answer, a line or a text (RESP 2).
+    async fn ask_redis(&self, command: &str) -> Result<String> {
+        let mut socket = BufStream::new(TcpStream::connect(("127.0.0.1", self.redis_port()?)).await?);
+        socket.write_all(format!("{command}\r\n").as_bytes()).await?;
+        socket.flush().await?;
+        let mut line = String::new();
+        socket.read_line(&mut line).await?;
+        if let Some(length) = line.strip_prefix('$') {
+            let mut text = vec![0; length.trim().parse().context("the length of Redis' answer")?];
+            socket.read_exact(&mut text).await?;
+            return Ok(String::from_utf8_lossy(&text).into_owned());
+        }
+        ensure!(line.starts_with('+'), "Redis answered {command} with {}", line.trim());
+        Ok(line)
     }
 
     /// Ends PostgreSQL without a checkpoint, as a crash of its machine would, and starts it again.

@@ -1,8 +1,11 @@
-//! `cargo dev chaos`: workers and clients are killed, stores taken away, for minutes; then every accepted job has to be
-//! done or dead, done jobs have had their effect, and no two runs of a job were under way at once.
+//! `cargo dev chaos`: processes are killed, PostgreSQL, Redis, S3 and the mail server taken away or made silent, for
+//! minutes; then every accepted job has to be done or dead, done jobs have had their effect, no two runs of a job were
+//! under way at once, and what the API accepted is there: mails of registrations, and files as they were sent.
 
 mod cast;
 mod monkey;
+mod proxy;
+mod users;
 mod verdict;
 
 use std::process::ExitCode;
@@ -27,6 +30,9 @@ use monkey::Monkey;
 
 /// How long what is left may take when nothing is killed any more: retries wait for minutes.
 const SETTLING: Duration = Duration::from_mins(5);
+
+/// A run this long meets every kind of fault.
+const MINUTES_FOR_ALL_FAULTS: f64 = 2.0;
 
 pub(crate) async fn run(layout: &Layout, args: Chaos) -> Result<ExitCode> {
     let mut signals = Signals::listen()?;
@@ -71,5 +77,6 @@ async fn play(scratch: &Scratch, foundation: &mut Foundation, args: &Chaos, seed
         monkey.act(&mut cast, foundation).await?;
     }
     cast.leave(foundation).await?;
-    verdict::reach(&cast, foundation, Instant::now() + SETTLING).await
+    let all_faults = args.minutes >= MINUTES_FOR_ALL_FAULTS;
+    verdict::reach(&cast, &monkey, foundation, Instant::now() + SETTLING, all_faults).await
 }

@@ -1,22 +1,117 @@
-//! What goes wrong, and when: drawn from a seed.
+//! What goes wrong, and when: drawn from a seed. Faults come as from a shuffled deck, so that none is left out for long.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
 use tokio::time::sleep;
 
-use super::cast::Cast;
+use super::cast::{Cast, Proxies, Role};
+use super::proxy::{Condition, Proxy};
 use crate::console;
+use crate::process::Supervised;
 use crate::stack::Foundation;
 
-/// Draws misfortunes.
+/// Something that goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fault {
+    WorkerKilled,
+    ClientKilled,
+    ApiKilled,
+    WorkerStopped,
+    RedisWiped,
+    RedisAway,
+    RedisSilent,
+    /// It reads, and refuses every write, as a primary that was demoted.
+    RedisReadOnly,
+    PostgresCrash,
+    PostgresAway,
+    PostgresSilent,
+    S3Away,
+    S3Silent,
+    SmtpAway,
+    SmtpSilent,
+}
+
+impl Fault {
+    /// Each with how often it is in the deck.
+    const DECK: [(Self, usize); 15] = [
+        (Self::WorkerKilled, 8),
+        (Self::ClientKilled, 3),
+        (Self::ApiKilled, 1),
+        (Self::WorkerStopped, 2),
+        (Self::RedisWiped, 1),
+        (Self::RedisAway, 1),
+        (Self::RedisSilent, 1),
+        (Self::RedisReadOnly, 1),
+        (Self::PostgresCrash, 1),
+        (Self::PostgresAway, 1),
+        (Self::PostgresSilent, 1),
+        (Self::S3Away, 1),
+        (Self::S3Silent, 1),
+        (Self::SmtpAway, 1),
+        (Self::SmtpSilent, 1),
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::WorkerKilled => "a worker is killed",
+            Self::ClientKilled => "a client is killed",
+            Self::ApiKilled => "the API is killed",
+            Self::WorkerStopped => "a worker is stopped",
+            Self::RedisWiped => "Redis forgets everything",
+            Self::RedisAway => "Redis is away",
+            Self::RedisSilent => "Redis is silent",
+            Self::RedisReadOnly => "Redis refuses writes",
+            Self::PostgresCrash => "PostgreSQL crashes and starts again",
+            Self::PostgresAway => "PostgreSQL is away",
+            Self::PostgresSilent => "PostgreSQL is silent",
+            Self::S3Away => "S3 is away",
+            Self::S3Silent => "S3 is silent",
+            Self::SmtpAway => "the mail server is away",
+            Self::SmtpSilent => "the mail server is silent",
+        }
+    }
+
+    /// Which service is in which condition for a while, if that is the fault.
+    fn outage(self, proxies: &Proxies) -> Option<(&Proxy, Condition)> {
+        match self {
+            Self::RedisAway => Some((&proxies.redis, Condition::Away)),
+            Self::RedisSilent => Some((&proxies.redis, Condition::Silent)),
+            Self::PostgresAway => Some((&proxies.postgres, Condition::Away)),
+            Self::PostgresSilent => Some((&proxies.postgres, Condition::Silent)),
+            Self::S3Away => Some((&proxies.s3, Condition::Away)),
+            Self::S3Silent => Some((&proxies.s3, Condition::Silent)),
+            Self::SmtpAway => Some((&proxies.smtp, Condition::Away)),
+            Self::SmtpSilent => Some((&proxies.smtp, Condition::Silent)),
+            Self::WorkerKilled
+            | Self::ClientKilled
+            | Self::ApiKilled
+            | Self::WorkerStopped
+            | Self::RedisWiped
+            | Self::RedisReadOnly
+            | Self::PostgresCrash => None,
+        }
+    }
+
+    /// Whether one of hundreds, which need no line of their own.
+    fn is_frequent(self) -> bool {
+        matches!(self, Self::WorkerKilled | Self::ClientKilled | Self::WorkerStopped)
+    }
+}
+
+/// Draws faults.
 pub(super) struct Monkey {
     dice: fastrand::Rng,
+    deck: Vec<Fault>,
+    /// How often something met each.
+    met: BTreeMap<Fault, u64>,
 }
 
 impl Monkey {
     pub(super) fn new(seed: u64) -> Self {
-        Self { dice: fastrand::Rng::with_seed(seed) }
+        let met = Fault::DECK.iter().map(|(fault, _)| (*fault, 0)).collect();
+        Self { dice: fastrand::Rng::with_seed(seed), deck: Vec::new(), met }
     }
 
     /// Until the next one.
@@ -24,32 +119,80 @@ impl Monkey {
         Duration::from_millis(100 + self.dice.u64(0..900))
     }
 
+    /// Each fault by its name, with how often a process or a connection met it.
+    pub(super) fn met(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.met.iter().map(|(fault, count)| (fault.name(), *count))
+    }
+
+    fn draw(&mut self) -> Fault {
+        if self.deck.is_empty() {
+            let cards = Fault::DECK.iter().flat_map(|(fault, count)| vec![*fault; *count]);
+            self.deck = cards.collect();
+            self.dice.shuffle(&mut self.deck);
+        }
+        self.deck.pop().unwrap_or(Fault::WorkerKilled)
+    }
+
     /// Does one, and puts everybody back on the stage.
     pub(super) async fn act(&mut self, cast: &mut Cast, foundation: &mut Foundation) -> Result<()> {
         let number = self.dice.usize(0..1_000);
-        match self.dice.u32(0..100) {
-            0..=54 => {
-                // Dropped, a process is killed with its group.
-                drop(cast.worker(number));
-            }
-            55..=69 => drop(cast.client(number)),
-            70..=84 => Cast::dismiss(cast.worker(number)).await,
-            85..=89 => {
-                console::note("chaos: Redis forgets everything");
-                foundation.wipe_redis().await?;
-            }
-            90..=94 => {
-                let away = Duration::from_millis(500 + self.dice.u64(0..5_000));
-                console::note(&format!("chaos: Redis is away for {away:?}"));
-                foundation.stop_redis().await;
-                sleep(away).await;
-                foundation.start_redis().await?;
-            }
-            _ => {
-                console::note("chaos: PostgreSQL crashes and starts again");
-                foundation.crash_postgres().await?;
-            }
+        let lasts = Duration::from_millis(2_000 + self.dice.u64(0..3_000));
+        let fault = self.draw();
+        if !fault.is_frequent() {
+            console::note(&format!("chaos: {}", fault.name()));
         }
+        let met = match fault.outage(&cast.proxies) {
+            Some((proxy, condition)) => during(proxy, condition, lasts).await,
+            None => strike(fault, cast, foundation, number, lasts).await?,
+        };
+        *self.met.entry(fault).or_default() += met;
         cast.enter(foundation)
     }
+}
+
+/// Does what is done to a process or to the data of a service; how often it was met.
+async fn strike(
+    fault: Fault,
+    cast: &mut Cast,
+    foundation: &mut Foundation,
+    number: usize,
+    lasts: Duration,
+) -> Result<u64> {
+    let workers = [Role::TraceWorker, Role::Worker];
+    match fault {
+        Fault::WorkerKilled => return Ok(kill(cast.leaver(&workers, number))),
+        Fault::ClientKilled => return Ok(kill(cast.leaver(&[Role::TraceClient], number))),
+        Fault::ApiKilled => return Ok(kill(cast.leaver(&[Role::Api], number))),
+        Fault::WorkerStopped => match cast.leaver(&workers, number) {
+            Some(process) => Cast::dismiss(process).await,
+            None => return Ok(0),
+        },
+        Fault::RedisReadOnly => {
+            let before = foundation.redis_refused_writes().await?;
+            foundation.set_redis_read_only(true).await?;
+            sleep(lasts).await;
+            foundation.set_redis_read_only(false).await?;
+            return Ok(foundation.redis_refused_writes().await?.saturating_sub(before));
+        }
+        Fault::RedisWiped => foundation.wipe_redis().await?,
+        _ => foundation.crash_postgres().await?,
+    }
+    Ok(1)
+}
+
+/// Kills a process with its group, if there is one, and counts it.
+fn kill(process: Option<Supervised>) -> u64 {
+    let killed = u64::from(process.is_some());
+    // Dropped, it is killed.
+    drop(process);
+    killed
+}
+
+/// The service is in this condition for a while; how many connections met it.
+async fn during(proxy: &Proxy, condition: Condition, lasts: Duration) -> u64 {
+    let before = proxy.met();
+    proxy.set(condition);
+    sleep(lasts).await;
+    proxy.set(Condition::Whole);
+    proxy.met() - before
 }

@@ -104,6 +104,21 @@ impl Foundation {
         Ok(String::from_utf8_lossy(&said).into_owned())
     }
 
+    /// Makes an account in another database of these services, by the product's own command.
+    pub(crate) async fn create_administrator(
+        &self,
+        binaries: &Path,
+        database_url: &str,
+        email: &str,
+        password: &str,
+    ) -> Result<()> {
+        let mut env = self.environment(&[]).shared("http://localhost");
+        env.push(pair("PLINTH_DATABASE_URL", database_url));
+        let create = ["admin", "create", "--email", email, "--password-stdin"];
+        let api = binaries.join("plinth-api");
+        one_shot(&api, &create, &env, &self.layout.root, Some(password)).await.map(drop)
+    }
+
     fn environment(&self, settings: &[(String, String)]) -> Environment {
         Environment::new(self.services, &self.backing.addresses, &self.facts, settings)
     }
@@ -130,12 +145,14 @@ impl Foundation {
         self.backing.wipe_redis().await
     }
 
-    pub(crate) async fn stop_redis(&mut self) {
-        self.backing.stop_redis().await;
+    /// Makes Redis refuse every write, or take writes again.
+    pub(crate) async fn set_redis_read_only(&self, read_only: bool) -> Result<()> {
+        self.backing.set_redis_read_only(read_only).await
     }
 
-    pub(crate) async fn start_redis(&mut self) -> Result<()> {
-        self.backing.start_redis(&self.layout, &self.logs, &mut self.ledger).await
+    /// How many writes Redis has refused because it was read-only.
+    pub(crate) async fn redis_refused_writes(&self) -> Result<u64> {
+        self.backing.redis_refused_writes().await
     }
 
     pub(crate) async fn crash_postgres(&mut self) -> Result<()> {
