@@ -218,6 +218,10 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How many request timeouts a client may take no bytes. Linux reports progress only when a third of the send buffer has
+/// drained, so that a slow reader looks stalled for a while.
+const STALL_FACTOR: u32 = 6;
+
 /// What a client of the API can hold up.
 pub fn server_limits(settings: &Settings) -> ServerLimits {
     let api = &settings.api;
@@ -225,7 +229,7 @@ pub fn server_limits(settings: &Settings) -> ServerLimits {
         connections: api.max_connections.count(),
         head: api.request_timeout,
         idle: IDLE_CONNECTION,
-        stall: api.request_timeout,
+        stall: api.request_timeout * STALL_FACTOR,
         drain: api.shutdown_grace,
     }
 }

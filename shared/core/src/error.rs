@@ -91,6 +91,17 @@ impl Error {
         }
     }
 
+    /// Whether one statement took longer than it may, or waited too long for a lock: the same for fewer rows may succeed.
+    pub(crate) fn is_of_statement(&self) -> bool {
+        let cause = match self {
+            Self::Busy { .. } => return true,
+            Self::Unavailable { source, .. } => source.downcast_ref::<sqlx::Error>(),
+            _ => None,
+        };
+        let code = cause.and_then(sqlx::Error::as_database_error).and_then(|refusal| refusal.code());
+        code.is_some_and(|code| code == "57014")
+    }
+
     /// A fault of ours with its cause.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(cause.into())
@@ -99,7 +110,7 @@ impl Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        let state = error.as_database_error().and_then(|refusal| refusal.code()).map(String::from);
+        let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(String::from);
         let is_away = match error {
             // A server, or a pooler before it, that breaks off in mid-message breaches the protocol.
             sqlx::Error::PoolTimedOut

@@ -69,9 +69,10 @@ pub fn recovering(readiness: Readiness, name: &'static str, pool: &PgPool) -> Re
     readiness.vital(name, move || {
         let pool = pool.clone();
         async move {
-            match pool.is_stuck(STUCK_AFTER).await {
-                true => Err("PostgreSQL takes new connections, but the pool gives out none"),
-                false => Ok(()),
+            if pool.is_stuck(STUCK_AFTER).await {
+                Err("PostgreSQL takes new connections, but the pool gives out none")
+            } else {
+                Ok(())
             }
         }
     })

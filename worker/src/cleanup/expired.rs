@@ -16,7 +16,7 @@ pub async fn remove(stores: Stores, kept: Kept, within: Duration) -> Done {
     match reconcile::renew(&stores).await {
         Ok(is_ours) => tracing::debug!(is_ours, "asked whether the bucket belongs to this database"),
         Err(error) => {
-            tracing::warn!(error = causes::told(&error), "the marker of the bucket could not be renewed")
+            tracing::warn!(error = causes::told(&error), "the marker of the bucket could not be renewed");
         }
     }
     let stop = CancellationToken::new();

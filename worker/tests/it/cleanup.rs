@@ -365,6 +365,7 @@ async fn an_age_takes_the_place_of_the_settings_but_ends_nothing_that_goes_on() 
         let goes_on = matches!(
             case.kind,
             Kind::UnconfirmedFactors
+                | Kind::UnverifiedRegistrations
                 | Kind::AbandonedUploads
                 | Kind::TrashedFiles
                 | Kind::UnreadNotifications

@@ -97,7 +97,7 @@ impl Auth {
         }
         users::set_email(&mut unit, account.id, &email).await?;
         unit.audit(Action::EmailChanged, Target::User(account.id), Outcome::Success).await?;
-        let old = Email::parse(&account.email).map_err(Error::internal)?;
+        let old = Email::parse_known(&account.email).map_err(Error::internal)?;
         let undone_until = unit.at() + self.lifetimes.email_undo;
         users::open_email_undo(&mut unit, account.id, &old, undone_until).await?;
         // A link to choose another password stays: it works for the address that it was mailed to, which an undo may bring

@@ -88,7 +88,7 @@ impl Auth {
         let challenge = challenge.ok_or_else(unknown_challenge)?;
         let state: State = serde_json::from_value(challenge.state.clone()).map_err(Error::internal)?;
         let mailed = state.mailed_token.ok_or_else(unknown_challenge)?;
-        let attempt = Attempt::second_factor(user, Guesser::Stranger);
+        let attempt = Attempt::second_factor(user, Guesser::UndoLink);
         self.throttle.begin(&attempt).await?;
         match self.prove(&mut unit, user, &state, proof).await {
             Ok(Ok(_)) => {}

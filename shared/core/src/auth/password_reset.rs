@@ -97,7 +97,7 @@ impl Auth {
         let at = unit.at();
         let account = users::find_locked(&mut unit, user).await?;
         let account = account.filter(may_reset).ok_or_else(unknown_token)?;
-        let email = Email::parse(&account.email).map_err(Error::internal)?;
+        let email = Email::parse_known(&account.email).map_err(Error::internal)?;
         let redeemed = tokens::redeem(unit.connection(), &token.hash(), Purpose::ResetPassword, at).await?;
         let redeemed = redeemed.ok_or_else(unknown_token)?;
         // It works for the address that it was mailed to.

@@ -33,7 +33,7 @@ impl Auth {
         let mut unit = caller.begin_for(&self.stores, origin, user).await?;
         let account = users::hold(&mut unit, user).await?;
         users::require_authority(&mut unit, &caller, &account).await?;
-        let email = Email::parse(&account.email).map_err(Error::internal)?;
+        let email = Email::parse_known(&account.email).map_err(Error::internal)?;
         let at = unit.at();
         users::begin_recovery(&mut unit, user, at).await?;
         let details = json!({ "reason": reason.as_str() });

@@ -83,7 +83,7 @@ impl SecurityNotices {
                     email: Some(old_email),
                     valid: self.undo_lifetime,
                 };
-                let address = Email::parse(old_email).map_err(Error::internal)?;
+                let address = Email::parse_known(old_email).map_err(Error::internal)?;
                 let times = (asked.at, unit.at() + self.undo_lifetime);
                 if !users::prolong_email_undo(&mut unit, user, &address, times).await? {
                     return Ok(Some(NoticeMail { to: old_email.clone(), ..present }));

@@ -217,7 +217,9 @@ where
                 slice = Slice { divisor: (slice.divisor / NARROWING).max(1), skip };
                 total.passed_over.add(batch.passed_over);
             }
-            Err(error) if !slice.is_one_row() && !error.is_outage() => slice.divisor *= NARROWING,
+            Err(error) if !slice.is_one_row() && (!error.is_outage() || error.is_of_statement()) => {
+                slice.divisor *= NARROWING;
+            }
             Err(error) => {
                 total.passed_over.note(format_args!("row after {from}"), error)?;
                 slice.skip += 1;

@@ -8,6 +8,7 @@ use plinth_domain::notice::{FactorKind, SecurityNotice};
 use plinth_domain::one_time_code::OneTimeCode;
 use plinth_domain::rejection::Rejection;
 use plinth_domain::text::DisplayName;
+use time::OffsetDateTime;
 
 use super::recovery::{drop_codes_with_last_factor, first_codes};
 use super::repository::{self, NewFactor};
@@ -64,14 +65,15 @@ impl SecondFactors {
         Ok(Enrolment { id, provisioning })
     }
 
-    /// Adds an app whose codes another system has asked for.
+    /// Adds an app whose codes another system has asked for. It counts as added long ago: an operator vouches for it, and a
+    /// password reset, with which an imported account often begins, must not distrust it.
     pub(crate) async fn import(&self, unit: &mut Unit, user: UserId, secret: &TotpSecret) -> Result<()> {
         let at = unit.at();
         let id = TotpFactorId::mint(at);
         let sealed = self.sealer.seal(&context(user, id), secret.as_bytes());
         let factor = NewFactor { id, user, name: IMPORTED_NAME, secret: &sealed };
-        repository::insert(unit.connection(), &factor, at).await?;
-        repository::confirm(unit.connection(), id, 0, at).await?;
+        repository::insert(unit.connection(), &factor, OffsetDateTime::UNIX_EPOCH).await?;
+        repository::confirm(unit.connection(), id, 0, OffsetDateTime::UNIX_EPOCH).await?;
         unit.audit(Action::FactorEnrolled, Target::TotpFactor(id), Outcome::Success).await
     }
 

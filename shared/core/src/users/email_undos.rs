@@ -56,27 +56,31 @@ pub(super) async fn is_reserved(
     now: OffsetDateTime,
 ) -> sqlx::Result<bool> {
     let query = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM email_undos WHERE email_key = $1 AND user_id IS DISTINCT FROM $2
+        r#"SELECT EXISTS (SELECT FROM email_undos WHERE email_key = ANY($1) AND user_id IS DISTINCT FROM $2
                             AND expires_at > $3 AND waived_at IS NULL) AS "is_reserved!""#,
-        email.key(),
+        &email.keys(),
         except.map(|id| id.0),
         now,
     );
     named("email_undos.is_reserved", query.fetch_one(connection)).await
 }
 
-/// Removes the one of this address, and those of changes from then on.
+/// Closes the one of this address, and those of changes from then on. The rows stay until they expire, so that a notice
+/// which is mailed later finds them closed and opens none again.
 pub(super) async fn close_since(
     connection: &mut PgConnection,
     user: UserId,
     email: &Email,
     since: OffsetDateTime,
+    at: OffsetDateTime,
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
-        "DELETE FROM email_undos WHERE user_id = $1 AND (email_key = $2 OR changed_at >= $3)",
+        "UPDATE email_undos SET waived_at = $4
+         WHERE user_id = $1 AND (email_key = ANY($2) OR changed_at >= $3) AND waived_at IS NULL",
         user.0,
-        email.key(),
+        &email.keys(),
         since,
+        at,
     );
     named("email_undos.close_since", query.execute(connection)).await.map(drop)
 }

@@ -448,7 +448,9 @@ pub(super) async fn take_over(
     let query = sqlx::query!(
         "UPDATE users
          SET email = $2, email_key = $6, display_name = $3, password_hash = $4, password_changed_at = $5,
-             email_verified_at = $5, updated_at = $5
+             email_verified_at = $5, updated_at = $5,
+             recovery_from = NULL, retired_password_hash = NULL, deletion_due_at = NULL,
+             status = CASE WHEN status = 'deleting' THEN 'active' ELSE status END
          WHERE id = $1",
         id.0,
         proved.email.as_str(),

@@ -270,7 +270,8 @@ pub(crate) async fn close_email_undos(
     email: &Email,
     since: OffsetDateTime,
 ) -> Result<()> {
-    Ok(email_undos::close_since(unit.connection(), id, email, since).await?)
+    let at = unit.at();
+    Ok(email_undos::close_since(unit.connection(), id, email, since, at).await?)
 }
 
 /// Gives up every way to take an address back; returns when the earliest change was, or `None` if there is none.

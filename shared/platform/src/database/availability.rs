@@ -84,9 +84,10 @@ async fn probe_until_reachable(availability: Weak<Availability>, options: Arc<Pg
         // A server that refuses new connections but serves those it has is not away.
         let reachable = answers(&options).await || availability.acquired.load(Ordering::Relaxed) != before;
         if availability.reachable.send_replace(reachable) != reachable {
-            match reachable {
-                true => tracing::info!("PostgreSQL answers again"),
-                false => tracing::error!("PostgreSQL does not answer; requests that need it are refused"),
+            if reachable {
+                tracing::info!("PostgreSQL answers again")
+            } else {
+                tracing::error!("PostgreSQL does not answer; requests that need it are refused")
             }
         }
         if reachable {

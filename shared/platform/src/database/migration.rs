@@ -164,6 +164,6 @@ fn is_lock_timeout(error: &MigrateError) -> bool {
         _ => return false,
     };
     // 55P03: lock_not_available; 40P01: deadlock_detected, which another order may not meet again.
-    let code = cause.as_database_error().and_then(|refusal| refusal.code());
+    let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| code == "55P03" || code == "40P01")
 }

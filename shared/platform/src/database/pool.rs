@@ -105,7 +105,10 @@ impl PgPool {
     /// Returns whether the pool has given out nothing for `patience` although PostgreSQL takes new connections: only a
     /// restart helps then.
     pub async fn is_stuck(&self, patience: Duration) -> bool {
-        if self.availability.failing_for().is_none_or(|time| time < patience) {
+        // While the breaker is open a probe is under way, and the pool is not asked.
+        if !self.availability.is_reachable()
+            || self.availability.failing_for().is_none_or(|time| time < patience)
+        {
             return false;
         }
         // Requests may have stopped since the last failure.

@@ -30,5 +30,5 @@ pub async fn check(connection: &mut PgConnection) -> sqlx::Result<Result<(), Old
 }
 
 fn is_undefined_table(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|refusal| refusal.code()).is_some_and(|code| code == "42P01")
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "42P01")
 }

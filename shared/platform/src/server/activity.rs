@@ -110,7 +110,9 @@ impl Activity {
     /// What is to be done now; `is_full` if others wait for a connection.
     pub(super) fn judge(&self, limits: &ServerLimits, is_full: bool, now: Instant) -> Verdict {
         let state = self.state();
-        let unread = state.unread.values().min().copied();
+        // A client may pause one stream of several: only if all of them stall, the client takes no bytes.
+        let all_stall = state.unread.len() == state.in_flight;
+        let unread = if all_stall { state.unread.values().max().copied() } else { None };
         let mut deadlines = vec![
             (
                 state.blocked_since.map(|since| since + limits.stall),

@@ -47,7 +47,8 @@ async fn worker_processes_five_minutes_apart_take_nothing_from_each_other() {
         "SELECT extract(epoch FROM max(expires_at) - min(expires_at))::bigint FROM registration_tokens";
     assert!(count(&stores, apart).await > 500, "the tokens that they mint show it");
     let attempts = "SELECT sum(attempt) FROM jobs";
-    assert_eq!((server.taken(), count(&stores, attempts).await), (7, 8), "each once, and bob's again");
+    let taken = (server.taken(), count(&stores, attempts).await);
+    assert_eq!(taken, (7, 7), "each once; what the server does not take yet is charged nothing");
     for worker in workers {
         assert!(worker.stop().await.success());
     }

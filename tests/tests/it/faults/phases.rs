@@ -81,6 +81,7 @@ impl Scene {
             .with("PLINTH_CLAMAV_ADDRESS", &clamd)
             .with("PLINTH_WORKER_CONCURRENCY", "16")
             .with("PLINTH_SMTP_PER_DOMAIN", "16")
+            .with("PLINTH_WORKER_FILES_PER_OWNER", "16")
             .with("PLINTH_DATABASE_MAX_CONNECTIONS", "16")
             // No job but these.
             .with("PLINTH_WORKER_SCHEDULE", "");

@@ -102,10 +102,12 @@ async fn create(unit: &mut Unit, pending: &Pending) -> Result<bool> {
         password_hash: Some(pending.password_hash.clone()),
     };
     let details = json!({ "registration_id": pending.id });
-    let id = match users::create(unit, &account).await? {
-        true => account.id,
-        false => match users::hold_by_email(unit, &account.email).await? {
-            Some(holder) if holder.email_verified_at.is_none() => {
+    let is_reserved = users::address_is_reserved(unit, &account.email, None).await?;
+    let id = if users::create(unit, &account).await? {
+        account.id
+    } else {
+        match users::hold_by_email(unit, &account.email).await? {
+            Some(holder) if holder.email_verified_at.is_none() && !is_reserved => {
                 takeover::take_over(unit, holder.id, &account).await?;
                 holder.id
             }
@@ -115,7 +117,7 @@ async fn create(unit: &mut Unit, pending: &Pending) -> Result<bool> {
                 unit.audit_with(Action::RegistrationRefused, target, Outcome::Refused, details).await?;
                 return Ok(false);
             }
-        },
+        }
     };
     unit.act_as(id);
     unit.audit_with(Action::AccountRegistered, Target::User(id), Outcome::Success, details).await?;

@@ -45,6 +45,8 @@ pub(in crate::auth) enum Guesser {
     Device(DeviceId),
     /// A live session that is stepped up.
     Session(SessionId),
+    /// A client that holds the mailed link which undoes a change of address.
+    UndoLink,
 }
 
 /// The counters of one attempt.
@@ -117,6 +119,7 @@ impl Attempt {
     pub(in crate::auth) fn second_factor(user: UserId, guesser: Guesser) -> Self {
         let name = match guesser {
             Guesser::Stranger => format!("fail:second-factor:{user}"),
+            Guesser::UndoLink => format!("fail:second-factor:{user}:undo"),
             Guesser::Device(device) => format!("fail:second-factor:{user}:device:{}", device.text()),
             Guesser::Session(session) => format!("fail:second-factor:{user}:session:{session}"),
         };

@@ -277,10 +277,11 @@ pub(super) async fn orphan_parts(
             one.begun.is_none_or(|at| now.duration_since(at).is_ok_and(|age| age > request.abandoned_after));
         if is_old && !known.contains(&one.upload) {
             orphans += 1;
-            if !request.dry_run && !report.held_back {
-                if let Err(error) = stores.objects.abort_parts(&one.key, &one.upload).await {
-                    report.pass_over(format_args!("parts of {}", one.key), error.into())?;
-                }
+            if !request.dry_run
+                && !report.held_back
+                && let Err(error) = stores.objects.abort_parts(&one.key, &one.upload).await
+            {
+                report.pass_over(format_args!("parts of {}", one.key), error.into())?;
             }
         }
     }
