@@ -45,14 +45,14 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
         darkroom: files::Darkroom::beside_this_program()?,
         share: share.clone(),
     };
-    let (remaking, stripper) = (studio.clone(), studio.clone());
+    let (remaking, cleaning) = (studio.clone(), studio.clone());
     let (scanning, finishing) = (share.clone(), share.clone());
     let purge = Purge::new(stores);
     let scans = Scans::new(stores, &settings.files.presets);
     let stripping = Stripping::new(stores, &settings.files.presets);
-    let stored = Files::new(stores, Limits::of(&settings.files), &settings.files.presets);
-    let verification = DirectVerification::new(stores, &stored);
-    let uploads = Resumables::new(stores, &stored);
+    let uploaded = Files::new(stores, Limits::of(&settings.files), &settings.files.presets);
+    let verification = DirectVerification::new(stores, &uploaded);
+    let uploads = Resumables::new(stores, &uploaded);
     let inbox = Inbox::new(stores);
     let kept = Kept::of(settings);
     // It ends by itself, with a report, before it would be stopped.
@@ -70,7 +70,7 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
         })
         .with(move |job: ScanBlob, attempt| files::scan::ask(scans.clone(), scanning.clone(), job, attempt))
         .with(move |job: StripMetadata, attempt| {
-            files::stripping::strip(stripping.clone(), stripper.clone(), job, attempt)
+            files::stripping::strip(stripping.clone(), cleaning.clone(), job, attempt)
         })
         .with(move |job: VerifyDirectUpload, attempt| {
             files::verification::verify(verification.clone(), share.clone(), job, attempt)

@@ -121,8 +121,8 @@ async fn no_account_can_be_told_by_answer_or_time() {
     compare(&house, "/v1/auth/password/forgot", address).await;
 
     let mut registrations = Vec::new();
-    for number in 0..PAIRS {
-        let taken = house.register_as(&accounts[number], "quite another battery").await;
+    for (number, account) in accounts.iter().enumerate().take(PAIRS) {
+        let taken = house.register_as(account, "quite another battery").await;
         registrations.push((taken, house.register_as(&nobody(number), "quite another battery").await));
     }
     let resend = |number: usize| {

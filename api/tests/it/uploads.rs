@@ -416,7 +416,9 @@ async fn what_an_upload_is_going_to_take_is_reserved_before_it_comes_however_man
     let (begun, refused): (Vec<_>, Vec<_>) =
         answers.into_iter().partition(|answer| answer.status == StatusCode::CREATED);
     assert_eq!(begun.len(), 10, "as many as there is room for");
-    refused.iter().for_each(|answer| drop(answer.problem(409, "quota_exceeded")));
+    for answer in &refused {
+        answer.problem(409, "quota_exceeded");
+    }
     assert_eq!(house.count("storage_usage WHERE reserved = 1024000 AND bytes = 0").await, 1);
     for answer in &begun[1..] {
         let path = answer.header("location").expect("a place");
@@ -445,7 +447,9 @@ async fn an_account_has_only_so_many_unfinished_uploads_and_each_is_in_the_audit
     let (begun, refused): (Vec<_>, Vec<_>) =
         answers.into_iter().partition(|answer| answer.status == StatusCode::CREATED);
     assert_eq!(begun.len(), 2, "three with the direct one");
-    refused.iter().for_each(|answer| drop(answer.problem(409, "too_many_unfinished_uploads")));
+    for answer in &refused {
+        answer.problem(409, "too_many_unfinished_uploads");
+    }
     create(&house, &other, 4).await;
     // One that becomes a file, and one that is given up, make room.
     let path = begun[0].header("location").expect("a place");

@@ -16,7 +16,8 @@ pub(super) fn check(migrations: &Path) -> Result<String> {
     for entry in std::fs::read_dir(migrations)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let Some((number, _)) = name.split_once('_').filter(|_| name.ends_with(".sql")) else { continue };
+        let is_sql = path.extension().is_some_and(|extension| extension == "sql");
+        let Some((number, _)) = name.split_once('_').filter(|_| is_sql) else { continue };
         let number: u32 = number.parse().with_context(|| format!("the number of {name}"))?;
         if number > LAST_EXEMPT {
             let sql = std::fs::read_to_string(&path)?;
@@ -33,20 +34,19 @@ fn faults(sql: &str) -> Vec<String> {
     let mut faults = Vec::new();
     for words in &statements {
         let Some(index) = created_index(words) else { continue };
-        match index.is_concurrent {
-            false if !made.contains(&index.table.as_str()) => faults.push(format!(
+        let is_retried = sql.starts_with(NO_TRANSACTION) && statements.len() == 1 && index.if_not_exists;
+        if !index.is_concurrent && !made.contains(&index.table.as_str()) {
+            faults.push(format!(
                 "the index on {} locks out writes: CREATE INDEX CONCURRENTLY, in a migration of its own that begins with \
                  `{NO_TRANSACTION}`",
                 index.table
-            )),
-            true if !sql.starts_with(NO_TRANSACTION) || statements.len() > 1 || !index.if_not_exists => {
-                faults.push(format!(
-                    "the concurrent index on {} needs a migration with `{NO_TRANSACTION}` as its first line, this one \
-                     statement, and IF NOT EXISTS",
-                    index.table
-                ));
-            }
-            _ => {}
+            ));
+        } else if index.is_concurrent && !is_retried {
+            faults.push(format!(
+                "the concurrent index on {} needs a migration with `{NO_TRANSACTION}` as its first line, this one \
+                 statement, and IF NOT EXISTS",
+                index.table
+            ));
         }
     }
     faults

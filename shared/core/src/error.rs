@@ -98,7 +98,7 @@ impl Error {
             Self::Unavailable { source, .. } => source.downcast_ref::<sqlx::Error>(),
             _ => None,
         };
-        let code = cause.and_then(sqlx::Error::as_database_error).and_then(|refusal| refusal.code());
+        let code = cause.and_then(sqlx::Error::as_database_error).and_then(sqlx::error::DatabaseError::code);
         code.is_some_and(|code| code == "57014")
     }
 

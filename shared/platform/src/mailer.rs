@@ -145,8 +145,8 @@ mod tests {
 
     use super::*;
 
-    fn mailer(url: String) -> Mailer {
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&url).expect("a URL").build();
+    fn mailer(url: &str) -> Mailer {
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).expect("a URL").build();
         Mailer { transport, from: "a@example.org".parse().expect("an address") }
     }
 
@@ -192,7 +192,7 @@ mod tests {
             (server("RCPT", Some("550 unknown")), MailFailure::Refused),
             (server("RCPT", None), MailFailure::BrokeOff),
         ] {
-            let error = mailer(url.clone()).send(mail()).await.expect_err("is not taken");
+            let error = mailer(&url).send(mail()).await.expect_err("is not taken");
             assert_eq!(error.failure(), expected, "{url} {error}");
         }
     }

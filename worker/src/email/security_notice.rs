@@ -83,6 +83,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// What happened: in a line, and in a paragraph.
+#[expect(clippy::too_many_lines, reason = "one arm for each notice")]
 fn told(notice: &SecurityNotice, product: &str) -> (&'static str, String) {
     let (title, what): (_, &str) = match notice {
         SecurityNotice::RegistrationAttempted => {

@@ -14,6 +14,7 @@ use crate::early;
 
 /// What is compared.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct Arguments {
     /// Report, and change nothing.
     #[arg(long)]

@@ -84,7 +84,9 @@ impl House {
     async fn restore(&self) {
         let mut sql = "BEGIN; SET LOCAL session_replication_role = replica;".to_owned();
         for table in ["files", "file_versions", "blobs", "installation", "jobs"] {
-            sql += &format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM dump_{table};");
+            for part in ["DELETE FROM ", table, "; INSERT INTO ", table, " SELECT * FROM dump_", table, ";"] {
+                sql.push_str(part);
+            }
         }
         sql += "COMMIT";
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.stores.db).await.expect("executes");

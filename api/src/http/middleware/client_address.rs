@@ -42,14 +42,12 @@ impl ClientAddress {
             if !self.trusts(nearest) {
                 break;
             }
-            match address_of(hop) {
-                Some(address) => nearest = address,
-                // Whatever stands beyond it is not to be believed.
-                None => {
-                    self.log_once(nearest);
-                    break;
-                }
-            }
+            let Some(address) = address_of(hop) else {
+                // What stands beyond it is not to be believed.
+                self.log_once(nearest);
+                break;
+            };
+            nearest = address;
         }
         nearest
     }

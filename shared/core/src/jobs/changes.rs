@@ -68,9 +68,8 @@ impl Changes {
                 let heard = timeout(QUIET, line.on_message().next()).await;
                 let message = match heard {
                     Ok(Some(message)) => message,
-                    Ok(None) => break,
                     Err(_) if self.stands(&mut line).await => continue,
-                    Err(_) => break,
+                    Ok(None) | Err(_) => break,
                 };
                 if let Some(job) = message.get_payload::<String>().ok().as_deref().and_then(read_note) {
                     return (Heard::Changed(job), line);

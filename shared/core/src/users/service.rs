@@ -37,6 +37,7 @@ pub(crate) async fn hold_unchanged(
 }
 
 /// What a login is decided on.
+#[expect(clippy::struct_excessive_bools, reason = "a login asks for each of them by itself")]
 pub(crate) struct Credentials {
     pub(crate) id: UserId,
     /// None of an account that logs in with passkeys alone.

@@ -85,9 +85,9 @@ async fn probe_until_reachable(availability: Weak<Availability>, options: Arc<Pg
         let reachable = answers(&options).await || availability.acquired.load(Ordering::Relaxed) != before;
         if availability.reachable.send_replace(reachable) != reachable {
             if reachable {
-                tracing::info!("PostgreSQL answers again")
+                tracing::info!("PostgreSQL answers again");
             } else {
-                tracing::error!("PostgreSQL does not answer; requests that need it are refused")
+                tracing::error!("PostgreSQL does not answer; requests that need it are refused");
             }
         }
         if reachable {

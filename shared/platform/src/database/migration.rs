@@ -159,9 +159,8 @@ async fn take_turn(connection: &mut PgConnection, report: Report<'_>) -> sqlx::R
 }
 
 fn is_lock_timeout(error: &MigrateError) -> bool {
-    let cause = match error {
-        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => cause,
-        _ => return false,
+    let (MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)) = error else {
+        return false;
     };
     // 55P03: lock_not_available; 40P01: deadlock_detected, which another order may not meet again.
     let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);

@@ -104,7 +104,7 @@ fn django(name: &str, rest: &str) -> Option<String> {
         ("bcrypt_sha256", _) => Some(format!("$django-bcrypt-sha256{rest}")),
         ("scrypt", [n, salt, r, p, hash]) => {
             let n: u32 = n.parse().ok().filter(|n: &u32| n.is_power_of_two())?;
-            scrypt(&format!("ln={},r={r},p={p}", n.ilog2()), salt.as_bytes(), &decode(hash)?)
+            Some(scrypt(&format!("ln={},r={r},p={p}", n.ilog2()), salt.as_bytes(), &decode(hash)?))
         }
         _ => None,
     }
@@ -118,7 +118,7 @@ fn better_auth(text: &str) -> Option<String> {
         .map(|place| u8::from_str_radix(hash.get(place * 2..place * 2 + 2)?, 16).ok())
         .collect();
     let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    (pairs && is_digits(salt)).then(|| scrypt("ln=14,r=16,p=1", salt.as_bytes(), &hash?))?
+    (pairs && is_digits(salt)).then(|| Some(scrypt("ln=14,r=16,p=1", salt.as_bytes(), &hash?)))?
 }
 
 fn keycloak(credential: &KeycloakCredential) -> Option<String> {
@@ -159,9 +159,9 @@ fn pbkdf2(name: &str, iterations: &str, salt: &[u8], hash: &str) -> Option<Strin
     Some(format!("${name}$i={iterations}${salt}${hash}"))
 }
 
-fn scrypt(costs: &str, salt: &[u8], hash: &[u8]) -> Option<String> {
+fn scrypt(costs: &str, salt: &[u8], hash: &[u8]) -> String {
     let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash));
-    Some(format!("$scrypt${costs}${salt}${hash}"))
+    format!("$scrypt${costs}${salt}${hash}")
 }
 
 #[cfg(test)]

@@ -75,7 +75,9 @@ async fn a_small_upload_takes_a_unit_and_a_large_one_a_part() {
 async fn no_memory_exists_without_its_units() {
     let transfers = Transfers::default();
     let taken = take_all(&transfers).await;
-    taken.iter().for_each(|(_, room)| room.keep());
+    for (_, room) in &taken {
+        room.keep();
+    }
     let late = transfers.begin(account(7));
     let refused = late.room(2).await.map(drop);
     assert!(matches!(refused, Err(Error::Busy { .. })), "{refused:?}");
