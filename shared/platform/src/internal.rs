@@ -207,7 +207,6 @@ async fn answers(name: &str, ask: &Ask, limit: Duration) -> bool {
 
 #[handler]
 fn healthz(Data(readiness): Data<&Readiness>) -> impl IntoResponse + use<> {
-    let Data(readiness) = readiness;
     let failed = readiness.failed().join(", ");
     if failed.is_empty() {
         "ok".to_owned().with_status(StatusCode::OK)
