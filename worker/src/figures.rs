@@ -93,10 +93,8 @@ impl Figures {
         for others in &backlog.others {
             metrics::others(&others.queue, &others.state, others.jobs);
         }
-        for queue in Queue::ALL {
-            metrics::paused(queue, backlog.paused.iter().any(|paused| paused == queue.as_str()));
-        }
         for (queue, pace) in &self.queues {
+            metrics::paused(*queue, backlog.paused.iter().any(|paused| paused == queue.as_str()));
             let of_queue = backlog.due.iter().filter(|due| due.queue == queue.as_str());
             let jobs = of_queue.map(|due| due.jobs).sum::<i64>();
             metrics::backlog_time(*queue, pace.time_for(u64::try_from(jobs).unwrap_or(0)));

@@ -20,6 +20,11 @@ fn administration(settings: &Settings) -> anyhow::Result<JobAdministration> {
     Ok(JobAdministration::new(&Stores::new(settings, APPLICATION)?))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
+pub(crate) fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// The report of a batch as a line to print.
 ///
 /// # Errors

@@ -30,6 +30,7 @@ struct Report {
     /// Files' contents that became available unscanned.
     waived: u64,
     /// Files' contents for which that failed; the log says why.
+    #[serde(skip_serializing_if = "crate::commands::is_zero")]
     passed_over: u64,
 }
 

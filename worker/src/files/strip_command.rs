@@ -23,6 +23,7 @@ struct Report {
     asked_again: u64,
     kept: u64,
     /// Pictures for which that failed; the log says why.
+    #[serde(skip_serializing_if = "crate::commands::is_zero")]
     passed_over: u64,
 }
 
