@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use super::activity::{Activity, Verdict};
 use super::{ServerLimits, body, stream};
 
-/// Bytes that HTTP/1 buffers in each direction; no head is longer.
-const MAX_BUFFER: usize = 128 * 1024;
+/// Bytes that HTTP/1 buffers in each direction; no head is longer. A body that is read slowly keeps two of these.
+const MAX_BUFFER: usize = 64 * 1024;
 
 /// Bytes of the headers of one HTTP/2 request.
 const MAX_HEADERS: u32 = 16 * 1024;

@@ -17,8 +17,8 @@ const KIB: usize = 1024;
 /// Uploads that trickle, from ten addresses and four accounts.
 const TRICKLING: usize = 200;
 
-/// MiB that they may take above what the idle process has: 96 of buffers, and 64 KiB and a connection each, in a debug
-/// build, whose stacks and futures are large.
+/// MiB that they may take above what the idle process has: 96 for parts, and about half a MiB for each upload with its
+/// connection, in a debug build, whose stacks and futures are large.
 const MEMORY: u64 = 224;
 
 #[tokio::test]
@@ -61,7 +61,8 @@ impl Balancer {
             }
         });
         let user = if nix::unistd::geteuid().is_root() { "user root;\n" } else { "" };
-        let conf = format!("{user}daemon off;\n{}\n", lines.collect::<Vec<_>>().join("\n"));
+        let conf =
+            format!("{user}daemon off;\nmaster_process off;\n{}\n", lines.collect::<Vec<_>>().join("\n"));
         let file = folder.path().join("nginx.conf");
         std::fs::write(&file, conf).expect("is written");
         let mut command = Command::new(nginx);
