@@ -258,6 +258,7 @@ mod tests {
         "/v1/auth/email/undo/mfa",
         "/v1/auth/login",
         "/v1/auth/login/mfa",
+        "/v1/auth/logout",
         "/v1/auth/passkeys/login/finish",
         "/v1/auth/passkeys/login/start",
         "/v1/auth/password/forgot",

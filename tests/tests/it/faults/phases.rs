@@ -43,10 +43,10 @@ const HALF_WAY: &str = "LOCK TABLE file_variants, audit_events IN EXCLUSIVE MODE
 const MAILS_NOT_WRITTEN_DOWN: &str = "LOCK TABLE sent_mails IN EXCLUSIVE MODE";
 /// Held, nobody claims a job.
 const NO_CLAIM: &str = "SELECT FROM jobs FOR UPDATE";
-/// Held, no outcome of these is written, nor any that comes after; rows may still point to the job. Thumbnails and
-/// direct uploads are left out because they write down how far they are.
-const NO_OUTCOME: &str =
-    "SELECT FROM jobs WHERE kind NOT IN ('files.thumbnails', 'files.verify') FOR NO KEY UPDATE";
+/// Held, no outcome of these is written, nor any that comes after; rows may still point to the job. Those are left out
+/// that write to their own row while they run: how far they are, or whose share of the queue they take.
+const NO_OUTCOME: &str = "SELECT FROM jobs
+    WHERE kind NOT IN ('files.thumbnails', 'files.verify', 'files.scan', 'files.strip') FOR NO KEY UPDATE";
 
 const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
     AND application_name = 'plinth-worker' AND wait_event_type = 'Lock'";
