@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
-use plinth_domain::id::{ApiKeyId, JobId, SessionId, UserId};
+use plinth_domain::id::{ApiKeyId, AuditEventId, JobId, SessionId, UserId};
 use plinth_domain::job::{JobPayload, Queue};
 use plinth_platform::crypto::unique_name;
 use plinth_platform::database::Transaction;
@@ -24,6 +24,8 @@ pub struct Unit {
     pushes: Vec<Note>,
     doubt: Doubt,
     audit: Audit,
+    /// How many events this change has written.
+    events: u16,
 }
 
 /// What the audit log knows of this change.
@@ -57,6 +59,7 @@ impl Unit {
             pushes: Vec::new(),
             doubt: Doubt { nonce: unique_name(), raised: Vec::new(), since: None, missed: Vec::new() },
             audit: Audit::Missing,
+            events: 0,
         })
     }
 
@@ -119,8 +122,10 @@ impl Unit {
                 Some(unlisted) => details["unlisted"] = unlisted.into(),
             }
         }
-        let event = audit::NewEvent { action, target, outcome, details, at: self.at };
+        let id = AuditEventId::of_change(self.at, self.events);
+        let event = audit::NewEvent { id, action, target, outcome, details, at: self.at };
         audit::repository::insert(&mut self.transaction, &self.origin, &event).await?;
+        self.events = self.events.saturating_add(1);
         self.audit = Audit::Written;
         Ok(())
     }

@@ -67,6 +67,17 @@ ids! {
     NotificationId,
 }
 
+impl AuditEventId {
+    /// The identifier of the `nth` event of the change made at `at`, so that the events of one change sort in the order
+    /// in which they were written: the number takes the place of the twelve random bits after the time (RFC 9562,
+    /// section 6.2, method 1).
+    pub fn of_change(at: OffsetDateTime, nth: u16) -> Self {
+        const RANDOM_BITS_AFTER: u32 = 64;
+        let random = uuid_v7(at).as_u128() & !(0xfff << RANDOM_BITS_AFTER);
+        Self(Uuid::from_u128(random | u128::from(nth.min(0xfff)) << RANDOM_BITS_AFTER))
+    }
+}
+
 /// A UUIDv7 of the given time; the rest is random.
 pub fn uuid_v7(at: OffsetDateTime) -> Uuid {
     let seconds = u64::try_from(at.unix_timestamp()).unwrap_or(0);
@@ -98,6 +109,17 @@ mod tests {
         let at = datetime!(2026-11-25 12:34:56.789 UTC);
         assert_eq!(JobId::mint(at + time::Duration::microseconds(12)).minted_at(), at);
         assert_eq!(JobId(Uuid::max()).minted_at(), OffsetDateTime::UNIX_EPOCH);
+    }
+
+    #[test]
+    fn the_events_of_a_change_sort_in_the_order_of_their_writing() {
+        let at = datetime!(2026-11-25 12:34:56.789 UTC);
+        let ids: Vec<_> = (0..100).map(|nth| AuditEventId::of_change(at, nth)).collect();
+        assert!(ids.is_sorted());
+        for id in ids {
+            assert_eq!((id.minted_at(), id.0.get_version_num()), (at, 7));
+            assert_eq!(id.0.get_variant(), uuid::Variant::RFC4122);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub(crate) mod repository;
 mod service;
 
 use plinth_domain::audit::{Action, Outcome, Target};
+use plinth_domain::id::AuditEventId;
 use time::OffsetDateTime;
 
 pub use refusals::AnonymousRefusals;
@@ -14,6 +15,7 @@ pub use service::{AuditLog, Filter};
 
 /// An event to be written.
 pub(crate) struct NewEvent {
+    pub(crate) id: AuditEventId,
     pub(crate) action: Action,
     pub(crate) target: Target,
     pub(crate) outcome: Outcome,

@@ -1,7 +1,6 @@
 //! The audit log's table.
 
 use plinth_domain::audit::Origin;
-use plinth_domain::id::AuditEventId;
 use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
 use sqlx::types::ipnet::IpNet;
@@ -40,7 +39,7 @@ pub(crate) async fn insert(
              (id, occurred_at, actor_id, session_id, action, target_kind, target_id, ip, user_agent, request_id,
               outcome, details, impersonator_id, api_key_id)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-        AuditEventId::mint(event.at).0,
+        event.id.0,
         event.at,
         origin.actor.map(|id| id.0),
         origin.session.map(|id| id.0),
