@@ -59,6 +59,13 @@ async fn a_changed_address_is_taken_back_by_the_old_one() {
             .await
             .expect("the mail to choose another password");
     assert_eq!(mailed, person.email);
+    let removed: String = sqlx::query_scalar(
+        "SELECT payload ->> 'email' FROM jobs WHERE payload ->> 'notice' = 'email_removed'",
+    )
+    .fetch_one(&house.stores.db)
+    .await
+    .expect("the address that is taken away is told");
+    assert_eq!(removed, "thief@example.org");
     assert_eq!(house.present(UNDO, &undo).await.faults(), ["/token invalid_token"]);
 }
 
@@ -93,7 +100,9 @@ async fn what_was_added_since_goes_with_a_change_that_is_undone() {
     // Those of one change have no order.
     let mut notices = house.notices(person.id).await;
     notices.sort();
-    assert_eq!(notices, ["email_change_undone", "email_changed", "factor_removed", "factor_removed"]);
+    let expected =
+        ["email_change_undone", "email_changed", "email_removed", "factor_removed", "factor_removed"];
+    assert_eq!(notices, expected);
     let actions = house.actions().await;
     for action in ["passkey.removed:success", "factor.removed:success"] {
         assert!(actions.contains(&action.to_owned()), "{action} is not in {actions:?}");
@@ -153,6 +162,59 @@ async fn the_first_owner_ends_what_later_ones_could_take_back() {
     let later = house.undo_token(person.id, "thief@example.org").await;
     house.present(UNDO, &first).await.expect(StatusCode::OK);
     assert_eq!(house.present(UNDO, &later).await.faults(), ["/token invalid_token"]);
+}
+
+#[tokio::test]
+async fn an_address_that_is_left_for_an_earlier_one_gets_no_link() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let mut old = person.email.clone();
+    let mut undo = Vec::new();
+    for next in ["thief@example.org", "thief-too@example.org"] {
+        let token = house.change_token(person.id, next).await;
+        house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+        undo.push(house.undo_token(person.id, &old).await);
+        old = next.to_owned();
+        house.stores.clock.advance(time::Duration::minutes(1));
+    }
+    // Its owner takes the address back without the link that undoes the change.
+    let token = house.change_token(person.id, &person.email).await;
+    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    assert_eq!(house.user(person.id).await.email, person.email);
+    for undo in &undo {
+        assert_eq!(house.present(UNDO, undo).await.faults(), ["/token invalid_token"]);
+    }
+    for left in ["thief@example.org", "thief-too@example.org"] {
+        assert!(house.try_undo_token(person.id, left).await.is_none(), "{left}");
+    }
+    // An address with no right to the account is free.
+    house.stores.clock.advance(time::Duration::minutes(10));
+    let bob = house.person("bob").await;
+    assert!(house.try_change_token(bob.id, "thief-too@example.org").await.is_some());
+    // The next change can be undone as any other.
+    let token = house.change_token(person.id, "thief@example.org").await;
+    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    let undo = house.undo_token(person.id, &person.email).await;
+    house.present(UNDO, &undo).await.expect(StatusCode::OK);
+    assert_eq!(house.user(person.id).await.email, person.email);
+}
+
+#[tokio::test]
+async fn a_return_to_a_later_address_leaves_the_right_of_an_older_one() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let mut undo = None;
+    for next in ["thief@example.org", "thief-too@example.org", "thief@example.org"] {
+        let token = house.change_token(person.id, next).await;
+        house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+        if undo.is_none() {
+            undo = Some(house.undo_token(person.id, &person.email).await);
+        }
+        house.stores.clock.advance(time::Duration::minutes(6));
+    }
+    house.present(UNDO, &undo.expect("the first change")).await.expect(StatusCode::OK);
+    assert_eq!(house.user(person.id).await.email, person.email);
+    assert!(house.try_undo_token(person.id, "thief-too@example.org").await.is_none());
 }
 
 #[tokio::test]

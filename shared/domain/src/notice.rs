@@ -27,6 +27,10 @@ pub enum SecurityNotice {
     },
     /// The account has its old address again, and only a mailed link lets its owner in.
     EmailChangeUndone,
+    /// Goes to the address that an undo took from the account, which can do nothing about it.
+    EmailRemoved {
+        email: String,
+    },
     /// Changes of the address can no longer be undone.
     EmailUndoWaived,
     /// An administrator has taken the account back for its owner.
@@ -72,6 +76,7 @@ impl SecurityNotice {
             Self::PasswordRemoved => "password_removed",
             Self::EmailChanged { .. } => "email_changed",
             Self::EmailChangeUndone => "email_change_undone",
+            Self::EmailRemoved { .. } => "email_removed",
             Self::EmailUndoWaived => "email_undo_waived",
             Self::AccountReset => "account_reset",
             Self::LoginsFailed { .. } => "logins_failed",

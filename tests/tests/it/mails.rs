@@ -109,6 +109,7 @@ async fn a_changed_address_is_proved_told_and_taken_back() {
     undone.expect(StatusCode::OK);
     person.get("/v1/me").await.problem(401, "session_ended");
     mail_about(&person.email, "Your address was taken back").await;
+    mail_about(&next, "Your address was removed from an account").await;
     let mail = mail_about(&person.email, "Choose another password").await;
     let password = "quite another battery";
     let reset = json!({ "token": mail.token(), "password": password });

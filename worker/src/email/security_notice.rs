@@ -116,6 +116,13 @@ fn told(notice: &SecurityNotice, product: &str) -> (&'static str, String) {
             "your account has this address again. All sessions have ended, and so have all API keys. The password no \
              longer works: choose another one by the link in the mail that we sent with this one.",
         ),
+        SecurityNotice::EmailRemoved { .. } => {
+            let what = format!(
+                "your account at {product} has an earlier address again: the link that was mailed to that one was \
+                 opened. This address no longer logs in to the account, and mails about it no longer come to this one."
+            );
+            return ("Your address was removed from an account", what);
+        }
         SecurityNotice::EmailUndoWaived => (
             "Your change of address is final",
             "earlier addresses of your account can no longer take it back.",
@@ -217,6 +224,12 @@ impl WayOut {
                 "Choose another password",
                 "forgot-password",
             ),
+            SecurityNotice::EmailRemoved { .. } => (
+                "If you did not expect that and the account is yours, ask the people who run this service: nothing that \
+                 is mailed to this address can change the account any more.",
+                "Create a new account",
+                "register",
+            ),
             SecurityNotice::AccountDeleted { .. } => (
                 "If that was not you, somebody else had your password: change it wherever else you use it.",
                 "Create a new account",
@@ -291,8 +304,11 @@ mod tests {
         assert_eq!(subjects.len(), all, "each has a subject of its own");
         let scheduled = written(&SecurityNotice::DeletionScheduled, None);
         assert!(scheduled.text.contains("on 31 December 2026, 12:00 (UTC)"), "{}", scheduled.text);
-        let deleted = written(&SecurityNotice::AccountDeleted { email }, None);
-        specimens::assert_link(&deleted, "https://plinth.example/register");
+        for notice in
+            [SecurityNotice::AccountDeleted { email: email.clone() }, SecurityNotice::EmailRemoved { email }]
+        {
+            specimens::assert_link(&written(&notice, None), "https://plinth.example/register");
+        }
     }
 
     #[test]

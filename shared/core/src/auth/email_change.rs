@@ -84,7 +84,7 @@ impl Auth {
     }
 
     /// Takes a mailed token as the proof that the new address is the account's owner's: from now on it is the
-    /// account's. The old one is told, with a token that undoes it.
+    /// account's. The old one is told, with a token that undoes it unless the new one could take the account back.
     pub async fn confirm_email_change(&self, origin: &Origin, token: &str) -> Result<()> {
         let (token, user) = self.mailed_token(token, Purpose::ChangeEmail).await?;
         let unit = Unit::begin(&self.stores, &origin.by(user)).await?;
@@ -98,14 +98,27 @@ impl Auth {
         users::set_email(&mut unit, account.id, &email).await?;
         unit.audit(Action::EmailChanged, Target::User(account.id), Outcome::Success).await?;
         let old = Email::parse_known(&account.email).map_err(Error::internal)?;
-        let undone_until = unit.at() + self.lifetimes.email_undo;
-        users::open_email_undo(&mut unit, account.id, &old, undone_until).await?;
+        self.settle_undos(&mut unit, account.id, &old, &email).await?;
         // A link to choose another password stays: it works for the address that it was mailed to, which an undo may bring
         // back.
         tokens::void(unit.connection(), account.id, KeptResets::All).await?;
         let notice = SecurityNotice::EmailChanged { old_email: account.email };
         unit.enqueue(&SendSecurityNotice { user_id: account.id, notice }).await?;
         unit.commit().await
+    }
+
+    /// Opens the undo of a change from `old` to `new`.
+    ///
+    /// A change to an address that can still take the account back is the undo of every change since: the addresses that the
+    /// account had meanwhile may be an intruder's, and none of them can take it back.
+    async fn settle_undos(&self, unit: &mut Unit, user: UserId, old: &Email, new: &Email) -> Result<()> {
+        let expires_at = unit.at() + self.lifetimes.email_undo;
+        let Some(since) = users::email_undo_open_since(unit, user, new).await? else {
+            return users::open_email_undo(unit, user, old, expires_at).await;
+        };
+        users::close_email_undos(unit, user, new, since).await?;
+        tokens::void_undos_since(unit.connection(), user, since).await?;
+        users::refuse_email_undo(unit, user, old, expires_at).await
     }
 
     /// Uses up a token that is about an address. The caller holds the account.

@@ -2,6 +2,7 @@
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::Methods;
+use plinth_domain::email::Email;
 use plinth_domain::job::{SendPasswordResetMail, SendSecurityNotice};
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::user::UserStatus;
@@ -111,6 +112,7 @@ impl Auth {
     async fn undo(&self, redeemed: Redeemed) -> Result<Vec<RemainingFactor>> {
         let Redeemed { mut unit, account, email, asked_at: changed_at } = redeemed;
         let user = account.id;
+        let removed = Email::parse_known(&account.email).map_err(Error::internal)?;
         users::set_email(&mut unit, user, &email).await?;
         unit.audit(Action::EmailChangeUndone, Target::User(user), Outcome::Success).await?;
         // An intruder may have deleted the account as well.
@@ -125,6 +127,10 @@ impl Auth {
         unit.enqueue(&SendPasswordResetMail { email: email.as_str().to_owned() }).await?;
         unit.enqueue(&SendSecurityNotice { user_id: user, notice: SecurityNotice::EmailChangeUndone })
             .await?;
+        if removed.key() != email.key() {
+            let notice = SecurityNotice::EmailRemoved { email: account.email };
+            unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+        }
         let remaining = recovery::remaining(&mut unit, user).await?;
         unit.commit().await?;
         Ok(remaining)

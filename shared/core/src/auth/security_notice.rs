@@ -54,7 +54,8 @@ impl SecurityNotices {
         notice: &SecurityNotice,
         asked: Asked,
     ) -> Result<Option<NoticeMail>> {
-        if let SecurityNotice::AccountDeleted { email } = notice {
+        // To an address that has no account any more.
+        if let SecurityNotice::AccountDeleted { email } | SecurityNotice::EmailRemoved { email } = notice {
             return Ok(Some(NoticeMail {
                 to: email.clone(),
                 display_name: None,

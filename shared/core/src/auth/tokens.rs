@@ -156,6 +156,23 @@ pub(super) async fn void_undos(connection: &mut PgConnection, user: UserId) -> s
     named("one_time_tokens.void_undos", query.execute(connection)).await.map(drop)
 }
 
+/// Voids the links that undo changes of the user's address from then on. Those of a change are of the millisecond in which
+/// its mail was asked for.
+pub(super) async fn void_undos_since(
+    connection: &mut PgConnection,
+    user: UserId,
+    since: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "DELETE FROM one_time_tokens
+         WHERE user_id = $1 AND purpose = $2 AND created_at >= date_trunc('milliseconds', $3::timestamptz)",
+        user.0,
+        Purpose::UndoEmailChange.as_str(),
+        since,
+    );
+    named("one_time_tokens.void_undos_since", query.execute(connection)).await.map(drop)
+}
+
 /// Removes every token of the user.
 pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
     let query = sqlx::query!("DELETE FROM one_time_tokens WHERE user_id = $1", user.0);

@@ -8,23 +8,48 @@ use time::OffsetDateTime;
 
 use crate::cleanup::{BATCH, Slice};
 
-/// Opens the undo of a change that was made at the first time, until the second one.
-pub(super) async fn open(
+/// A change of address that was made at `changed_at`.
+pub(super) struct NewUndo<'a> {
+    pub(super) user: UserId,
+    /// The address that the account left.
+    pub(super) email: &'a Email,
+    pub(super) changed_at: OffsetDateTime,
+    pub(super) expires_at: OffsetDateTime,
+    /// Set if the address cannot take the change back.
+    pub(super) waived_at: Option<OffsetDateTime>,
+}
+
+/// Inserts the undo of a change, which replaces that of an earlier change from the same address.
+pub(super) async fn insert(connection: &mut PgConnection, new: &NewUndo<'_>) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "INSERT INTO email_undos (user_id, email_key, changed_at, expires_at, waived_at)
+         VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (user_id, email_key) DO UPDATE
+         SET changed_at = EXCLUDED.changed_at, expires_at = EXCLUDED.expires_at, waived_at = EXCLUDED.waived_at",
+        new.user.0,
+        new.email.key(),
+        new.changed_at,
+        new.expires_at,
+        new.waived_at,
+    );
+    named("email_undos.insert", query.execute(connection)).await.map(drop)
+}
+
+/// Returns when the account left the address, if it can take it back. The earliest time if it left several spellings.
+pub(super) async fn open_since(
     connection: &mut PgConnection,
     user: UserId,
     email: &Email,
-    (changed_at, expires_at): (OffsetDateTime, OffsetDateTime),
-) -> sqlx::Result<()> {
-    let query = sqlx::query!(
-        "INSERT INTO email_undos (user_id, email_key, changed_at, expires_at) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (user_id, email_key) DO UPDATE
-         SET changed_at = EXCLUDED.changed_at, expires_at = EXCLUDED.expires_at, waived_at = NULL",
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<OffsetDateTime>> {
+    let query = sqlx::query_scalar!(
+        "SELECT min(changed_at) FROM email_undos
+         WHERE user_id = $1 AND email_key = ANY($2) AND expires_at > $3 AND waived_at IS NULL",
         user.0,
-        email.key(),
-        changed_at,
-        expires_at,
+        &email.keys(),
+        now,
     );
-    named("email_undos.open", query.execute(connection)).await.map(drop)
+    named("email_undos.open_since", query.fetch_one(connection)).await
 }
 
 /// Moves the end of an undo to a later time; opens one for a change that an earlier release has made. False if it was

@@ -13,7 +13,8 @@ use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{email_undos, repository};
+use super::email_undos::{self, NewUndo};
+use super::repository;
 use crate::cleanup::{BATCH, Batch, Pass, Slice};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores, auth};
@@ -245,12 +246,35 @@ pub(crate) async fn address_is_reserved(
 /// Notes that the account can take this address, which it has just left, back until `expires_at`.
 pub(crate) async fn open_email_undo(
     unit: &mut Unit,
-    id: UserId,
+    user: UserId,
+    email: &Email,
+    expires_at: OffsetDateTime,
+) -> Result<()> {
+    let new = NewUndo { user, email, changed_at: unit.at(), expires_at, waived_at: None };
+    Ok(email_undos::insert(unit.connection(), &new).await?)
+}
+
+/// Notes that the account cannot take this address back, which it has just left: no link is mailed to it before
+/// `expires_at`, by when every notice of the change was mailed.
+pub(crate) async fn refuse_email_undo(
+    unit: &mut Unit,
+    user: UserId,
     email: &Email,
     expires_at: OffsetDateTime,
 ) -> Result<()> {
     let at = unit.at();
-    Ok(email_undos::open(unit.connection(), id, email, (at, expires_at)).await?)
+    let new = NewUndo { user, email, changed_at: at, expires_at, waived_at: Some(at) };
+    Ok(email_undos::insert(unit.connection(), &new).await?)
+}
+
+/// Returns when the account left this address, if it can take it back.
+pub(crate) async fn email_undo_open_since(
+    unit: &mut Unit,
+    id: UserId,
+    email: &Email,
+) -> Result<Option<OffsetDateTime>> {
+    let at = unit.at();
+    Ok(email_undos::open_since(unit.connection(), id, email, at).await?)
 }
 
 /// Prolongs the time in which the account can take the address back to that of the mailed link. Returns false if its owner
