@@ -1,23 +1,28 @@
 //! POST /v1/auth/email/confirm
 
-use plinth_core::auth::Auth;
+use plinth_core::auth::{AccountProof, Auth};
+use plinth_domain::password::Password;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::origin::RequestOrigin;
+use crate::http::principal::Asking;
 
 pub(crate) struct ConfirmEmail {
     pub(super) auth: Auth,
 }
 
-/// The proof that whoever asks reads the mail of the address.
+/// The proof that the caller reads the mail of the address, and has the account.
 #[derive(Object)]
 struct ConfirmEmailRequest {
     /// The `token` of the link in the mail.
     #[oai(validator(max_length = 256))]
     token: String,
+    /// The account's password; needed without a session of the account.
+    #[oai(validator(max_length = 1024))]
+    password: Option<String>,
 }
 
 #[derive(ApiResponse)]
@@ -31,11 +36,22 @@ enum Changed {
 impl ConfirmEmail {
     /// Confirm the new address of an account
     ///
-    /// Takes the token that was mailed to it; it works once. The old address gets a mail with a link that undoes the
-    /// change for some days.
+    /// Takes the token that was mailed to it; it works once. The caller has a session of the account that asked for the change
+    /// (403 `other_account` otherwise), or gives its password (422 `wrong_password`, which leaves the token valid): another
+    /// person may have asked for the mail. The old address gets a mail with a link that undoes the change for some days,
+    /// unless the change goes back to an address that could undo an earlier one.
     #[oai(path = "/email/confirm", method = "post", operation_id = "confirmEmail")]
-    async fn confirm(&self, origin: RequestOrigin, body: Body<ConfirmEmailRequest>) -> Result<Changed> {
-        self.auth.confirm_email_change(&origin.0, &body.0.token).await?;
+    async fn confirm(
+        &self,
+        asking: Asking,
+        origin: RequestOrigin,
+        body: Body<ConfirmEmailRequest>,
+    ) -> Result<Changed> {
+        let proof = match &body.0.password {
+            Some(password) => AccountProof::Password(Password::normalise(password)),
+            None => AccountProof::Session(asking.in_session()?),
+        };
+        self.auth.confirm_email_change(&origin.0, &body.0.token, proof).await?;
         Ok(Changed::Changed)
     }
 }

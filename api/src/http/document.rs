@@ -187,7 +187,11 @@ fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
     let secured = operation.contains_key("security");
     let takes_credentials = matches!(
         path,
-        "/v1/auth/login" | "/v1/auth/login/mfa" | "/v1/auth/passkeys/login/finish" | "/v1/auth/refresh"
+        "/v1/auth/email/confirm"
+            | "/v1/auth/login"
+            | "/v1/auth/login/mfa"
+            | "/v1/auth/passkeys/login/finish"
+            | "/v1/auth/refresh"
     );
     // One may need a password.
     let by_link = path.starts_with("/v1/links/{token}/");

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use plinth_core::auth::{Asked, EmailChanges};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::house::{House, PASSWORD};
+use crate::house::{Answer, House, PASSWORD, text};
 use crate::mailed::{CONFIRM, RESET, UNDO, address};
 
 #[tokio::test]
@@ -215,6 +215,74 @@ async fn a_return_to_a_later_address_leaves_the_right_of_an_older_one() {
     house.present(UNDO, &undo.expect("the first change")).await.expect(StatusCode::OK);
     assert_eq!(house.user(person.id).await.email, person.email);
     assert!(house.try_undo_token(person.id, "thief-too@example.org").await.is_none());
+}
+
+#[tokio::test]
+async fn a_link_that_a_stranger_asked_for_changes_nothing_for_the_owner_of_the_mailbox() {
+    let house = House::open().await;
+    let (thief, victim) = (house.person("thief").await, house.person("ada").await);
+    let admin = house.administrator().await;
+    let mailbox = "ada-too@example.org";
+    let token = house.change_token(thief.id, mailbox).await;
+    let link = json!({ "token": token });
+
+    house.post(CONFIRM, &link).await.problem(401, "authentication_required");
+    victim.post(&house, CONFIRM, &link).await.problem(403, "other_account");
+    let wrong = house.confirm_with(&token, "the victim's battery").await;
+    assert_eq!(wrong.faults(), ["/password wrong_password"]);
+    let key = house.api_key(thief.id, "profile:write").await;
+    let by_key = house.request(Method::POST, CONFIRM).bearer_auth(key).json(&link);
+    Answer::of(by_key).await.problem(403, "session_required");
+    let path = format!("/v1/users/{}/impersonate", thief.id);
+    let acting = admin.post(&house, &path, &json!({ "reason": "a look" })).await.expect(StatusCode::OK);
+    let acting = text(&acting["access_token"]);
+    let by_acting = house.request(Method::POST, CONFIRM).bearer_auth(acting).json(&link);
+    Answer::of(by_acting).await.problem(403, "impersonation_forbidden");
+    assert_eq!(house.user(thief.id).await.email, thief.email);
+    assert!(house.actions().await.contains(&"account.email_changed:refused".to_owned()));
+
+    // The link is still valid for the account that asked for it.
+    thief.post(&house, CONFIRM, &link).await.expect(StatusCode::NO_CONTENT);
+    assert_eq!(house.user(thief.id).await.email, mailbox);
+    thief.post(&house, CONFIRM, &link).await.problem(422, "validation_failed");
+}
+
+#[tokio::test]
+async fn an_account_without_a_password_confirms_its_address_in_a_session() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    house.passkey_row(person.id).await;
+    person.delete(&house, "/v1/me/password").await.expect(StatusCode::NO_CONTENT);
+    let token = house.change_token(person.id, "next@example.org").await;
+    assert_eq!(house.confirm_with(&token, PASSWORD).await.faults(), ["/password wrong_password"]);
+    person.post(&house, CONFIRM, &json!({ "token": token })).await.expect(StatusCode::NO_CONTENT);
+    assert_eq!(house.user(person.id).await.email, "next@example.org");
+
+    let token = house.change_token(person.id, "later@example.org").await;
+    person.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
+    person.post(&house, CONFIRM, &json!({ "token": token })).await.problem(401, "session_ended");
+    assert_eq!(house.user(person.id).await.email, "next@example.org");
+}
+
+#[tokio::test]
+async fn guesses_at_the_password_of_a_change_are_slowed_down_and_leave_the_link_valid() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let token = house.change_token(person.id, "next@example.org").await;
+    let mut wrong = 0;
+    loop {
+        let guess = house.confirm_with(&token, "a wrong guess").await;
+        if guess.status == StatusCode::TOO_MANY_REQUESTS {
+            break;
+        }
+        assert_eq!(guess.faults(), ["/password wrong_password"]);
+        wrong += 1;
+        assert!(wrong < 20, "guesses are not slowed down");
+    }
+    // They count at the login as well.
+    assert_eq!(house.log_in(&person.email, PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
+    house.stores.clock.advance(time::Duration::minutes(15));
+    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
 }
 
 #[tokio::test]

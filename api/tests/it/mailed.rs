@@ -67,10 +67,15 @@ impl House {
         let mut body = json!({ "token": token });
         match door {
             RESET => body["password"] = json!("quite another battery"),
-            VERIFY => body["password"] = json!(PASSWORD),
+            VERIFY | CONFIRM => body["password"] = json!(PASSWORD),
             _ => {}
         }
         self.post(door, &body).await
+    }
+
+    /// Confirms a change of address with the password of its account.
+    pub(crate) async fn confirm_with(&self, token: &str, password: &str) -> Answer {
+        self.post(CONFIRM, &json!({ "token": token, "password": password })).await
     }
 
     /// A key of this user with this scope.

@@ -46,8 +46,13 @@ async fn log_in_with_app(house: &House, person: &Person, app: &App) -> Person {
 
 /// Changes the account's address, and gives the token that undoes it.
 async fn change_address(house: &House, person: &Person, next: &str) -> String {
+    change_address_with(house, person, next, PASSWORD).await
+}
+
+/// The same of an account that has this password.
+async fn change_address_with(house: &House, person: &Person, next: &str, password: &str) -> String {
     let token = house.change_token(person.id, next).await;
-    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    house.confirm_with(&token, password).await.expect(StatusCode::NO_CONTENT);
     house.undo_token(person.id, &person.email).await
 }
 
@@ -210,9 +215,9 @@ async fn an_undo_asks_for_a_factor_that_is_older_than_the_change() {
         add_passkey(&house, &person.with(&tokens.expect(StatusCode::OK)), "own").await
     };
     house.stores.clock.advance(Duration::days(8));
-    for by_passkey in [false, true] {
+    for (by_passkey, password) in [(false, PASSWORD), (true, NEW)] {
         house.stores.clock.advance(Duration::hours(2));
-        let undo = change_address(&house, &person, "next@example.org").await;
+        let undo = change_address_with(&house, &person, "next@example.org", password).await;
         let asked = house.present(UNDO, &undo).await.expect(StatusCode::OK);
         assert_eq!(asked["mfa_required"], true, "{asked}");
         assert_eq!(asked["methods"], json!(["totp", "recovery_code", "passkey"]));

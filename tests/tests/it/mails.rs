@@ -101,8 +101,8 @@ async fn a_changed_address_is_proved_told_and_taken_back() {
     until_none(&stores, "every mail is dealt with", UNDONE).await;
     assert_eq!(Mailbox::to(&other.email).await.len(), 1, "whoever has the address is not written to");
 
-    let confirmed = door.post("/v1/auth/email/confirm", &json!({ "token": mail.token() })).await;
-    confirmed.expect(StatusCode::NO_CONTENT);
+    let confirmation = json!({ "token": mail.token(), "password": PASSWORD });
+    door.post("/v1/auth/email/confirm", &confirmation).await.expect(StatusCode::NO_CONTENT);
     let notice = mail_about(&person.email, "Your address was changed").await;
     assert!(links_to(&notice, "/undo-email-change"), "{notice:?}");
     let undone = door.post("/v1/auth/email/undo", &json!({ "token": notice.token() })).await;

@@ -45,6 +45,15 @@ impl<'a> FromRequest<'a> for Asking {
     }
 }
 
+impl Asking {
+    /// Returns the caller of an operation that is open to everybody, if it is a person in a session of their own.
+    pub(crate) fn in_session(&self) -> Result<SessionCaller<'_>, Error> {
+        let known = self.0.known()?;
+        refuse_impersonation(known)?;
+        SessionCaller::of(&known.caller).ok_or_else(session_required)
+    }
+}
+
 /// Somebody who was let in.
 #[derive(Debug, Clone)]
 pub struct Known {

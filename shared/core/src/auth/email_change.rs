@@ -7,10 +7,14 @@ use plinth_domain::email::Email;
 use plinth_domain::id::UserId;
 use plinth_domain::job::{SendEmailChangeMail, SendSecurityNotice};
 use plinth_domain::notice::SecurityNotice;
+use plinth_domain::password::Password;
+use plinth_domain::rejection::Rejection;
 use plinth_domain::user::{User, UserStatus};
+use serde_json::json;
 use time::OffsetDateTime;
 
 use super::mailed_token::{self, Asked, MailedToken, Wanted, unknown_token};
+use super::throttle::Attempt;
 use super::tokens::{self, KeptResets, Purpose};
 use super::{Auth, SessionCaller};
 use crate::unit::Unit;
@@ -67,6 +71,14 @@ impl EmailChanges {
     }
 }
 
+/// How the person who opens the link shows that they have the account. The link alone shows that they read the mail of an
+/// address, which the owner of any account can ask for.
+#[derive(Debug)]
+pub enum AccountProof<'a> {
+    Session(SessionCaller<'a>),
+    Password(Password),
+}
+
 impl Auth {
     /// Asks for the mail to the new address. Whether it is free is found out by the worker, so that nobody learns
     /// who has an account.
@@ -85,9 +97,22 @@ impl Auth {
 
     /// Takes a mailed token as the proof that the new address is the account's owner's: from now on it is the
     /// account's. The old one is told, with a token that undoes it unless the new one could take the account back.
-    pub async fn confirm_email_change(&self, origin: &Origin, token: &str) -> Result<()> {
+    ///
+    /// A wrong password leaves the token valid.
+    pub async fn confirm_email_change(
+        &self,
+        origin: &Origin,
+        token: &str,
+        proof: AccountProof<'_>,
+    ) -> Result<()> {
         let (token, user) = self.mailed_token(token, Purpose::ChangeEmail).await?;
-        let unit = Unit::begin(&self.stores, &origin.by(user)).await?;
+        let unit = match proof {
+            AccountProof::Session(caller) if caller.user_id() == user => {
+                caller.begin(&self.stores, origin).await?
+            }
+            AccountProof::Session(_) => return Err(other_account()),
+            AccountProof::Password(password) => self.begin_by_password(origin, user, password).await?,
+        };
         let Redeemed { mut unit, account, email, .. } =
             self.redeem_for_address(unit, user, &token.hash(), Purpose::ChangeEmail).await?;
         if account.status != UserStatus::Active
@@ -105,6 +130,41 @@ impl Auth {
         let notice = SecurityNotice::EmailChanged { old_email: account.email };
         unit.enqueue(&SendSecurityNotice { user_id: account.id, notice }).await?;
         unit.commit().await
+    }
+
+    /// Opens a change of the account for a person who knows its password, and locks it.
+    async fn begin_by_password(&self, origin: &Origin, user: UserId, password: Password) -> Result<Unit> {
+        let account = users::find(&self.stores, user).await?.ok_or_else(unknown_token)?;
+        let email = Email::parse_known(&account.email).map_err(Error::internal)?;
+        let known = users::credentials_of(&self.stores, user).await?.ok_or_else(unknown_token)?;
+        // A guess here counts as one at the login.
+        let attempt = Attempt::password(origin.ip, Some(&email), None);
+        self.throttle.begin(&attempt).await?;
+        if !self.is_password_of(Some(&known), password, &attempt).await? {
+            return Err(self.refuse_password(origin, user, &attempt).await?);
+        }
+        self.throttle.succeeded(&attempt).await;
+        let mut unit = Unit::begin(&self.stores, &origin.by(user)).await?;
+        users::lock(&mut unit, &[user]).await?;
+        if !users::hold_unchanged(&mut unit, user, known.password_changed_at).await? {
+            return Err(unknown_token());
+        }
+        Ok(unit)
+    }
+
+    /// Records a wrong password, and tells the owner if there were many. Returns what the client is answered.
+    async fn refuse_password(&self, origin: &Origin, user: UserId, attempt: &Attempt) -> Result<Error> {
+        let failures = self.throttle.failed(attempt).await;
+        let mut unit = Unit::begin(&self.stores, origin).await?;
+        let details = json!({ "reason": "wrong_password" });
+        unit.audit_with(Action::EmailChanged, Target::User(user), Outcome::Refused, details).await?;
+        if let Some(failures) = failures {
+            let notice = SecurityNotice::LoginsFailed { failures };
+            unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+        }
+        unit.commit().await?;
+        let detail = "This is not the password of the account that asked for the change.";
+        Ok(Error::invalid("/password", Rejection::new("wrong_password", detail)))
     }
 
     /// Opens the undo of a change from `old` to `new`.
@@ -137,6 +197,12 @@ impl Auth {
         let email = Email::parse_known(&email).map_err(Error::internal)?;
         Ok(Redeemed { unit, account, email, asked_at: redeemed.created_at })
     }
+}
+
+fn other_account() -> Error {
+    let detail = "Another account asked for this change: log in to that one, or give its password. If you did not ask for \
+                  it, ignore the mail.";
+    Error::Forbidden { code: "other_account", detail: detail.to_owned() }
 }
 
 /// A token about an address that was used up, in a change by the account's owner.

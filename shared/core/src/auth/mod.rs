@@ -44,7 +44,7 @@ use crate::second_factors::SecondFactors;
 pub use deletion::DeletionTime;
 pub(crate) use deletion::due_deletions;
 pub use devices::DEVICE_LIFETIME;
-pub use email_change::EmailChanges;
+pub use email_change::{AccountProof, EmailChanges};
 pub use email_undo::UndoAnswer;
 pub(crate) use expiry::{ended_sessions, expired_one_time_tokens, expired_revocations};
 pub use login::LoginRequest;
