@@ -10,6 +10,7 @@ use serde_json::json;
 use time::macros::datetime;
 
 use crate::house::{House, text};
+use crate::second_factors::{App, prove};
 
 const ASCII: &str = "correct horse battery staple";
 const UNICODE: &str = "Grüße, Jürgen 🐎";
@@ -141,4 +142,32 @@ async fn an_account_comes_with_its_age_roles_and_authenticator_app() {
     };
     assert!(house.import(future).await.is_err());
     assert_eq!(house.count("users").await, 2, "nothing of a refused one stays");
+}
+
+#[tokio::test]
+async fn a_proof_of_the_address_keeps_the_imported_factor_with_the_imported_roles() {
+    let house = House::open().await;
+    let admin = house.administrator().await;
+    let role = json!({ "name": "auditor", "permissions": ["audit:read"] });
+    admin.post(&house, "/v1/roles", &role).await.expect(StatusCode::CREATED);
+    let email = "unproved@example.org";
+    let imported = ImportedAccount {
+        email_verified: false,
+        roles: vec![RoleName::parse("auditor").expect("a name")],
+        totp_secret: Some(TotpSecret::parse("GEZD GNBV GY3T QOJQ").expect("base32")),
+        ..account(email, Some(crate::passwords::BCRYPT))
+    };
+    assert!(house.import(imported).await.expect("imports"));
+    let id = house.id_of(email).await;
+    let registration = house.register_as(email, ASCII).await;
+    let link = house.try_verification_token(registration).await.expect("its mail is sent");
+    house.verify(&link, ASCII).await.expect(StatusCode::NO_CONTENT);
+
+    let user = house.user(id).await;
+    assert_eq!((user.roles, user.has_second_factor), (vec!["auditor".to_owned(), "member".to_owned()], true));
+    house.log_in(email, crate::house::PASSWORD).await.problem(401, "invalid_credentials");
+    let asked = house.log_in(email, ASCII).await.expect(StatusCode::OK);
+    assert_eq!(asked["methods"], json!(["totp"]), "{asked}");
+    let app = App::with("GEZDGNBVGY3TQOJQ");
+    prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
 }

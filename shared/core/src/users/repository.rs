@@ -207,6 +207,14 @@ pub(super) async fn mark_imported(
     named("users.mark_imported", query.execute(connection)).await.map(drop)
 }
 
+pub(super) async fn is_imported(connection: &mut PgConnection, id: UserId) -> sqlx::Result<bool> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT imported_at IS NOT NULL AS "is_imported!" FROM users WHERE id = $1"#,
+        id.0,
+    );
+    named("users.is_imported", query.fetch_one(connection)).await
+}
+
 pub(super) async fn add_role(connection: &mut PgConnection, id: UserId, role: &str) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "INSERT INTO user_roles (user_id, role) VALUES ($1, $2) ON CONFLICT DO NOTHING",

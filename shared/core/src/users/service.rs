@@ -132,6 +132,11 @@ pub(crate) async fn take_over(unit: &mut Unit, id: UserId, proved: &NewAccount) 
     Ok(repository::take_over(unit.connection(), id, proved, at).await?)
 }
 
+/// Whether an operator imported the account.
+pub(crate) async fn is_imported(unit: &mut Unit, id: UserId) -> Result<bool> {
+    Ok(repository::is_imported(unit.connection(), id).await?)
+}
+
 /// Locks the unverified account that has this address, unless it is `except` or another change holds it.
 pub(crate) async fn hold_unverified(
     unit: &mut Unit,

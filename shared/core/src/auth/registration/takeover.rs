@@ -10,10 +10,14 @@ use crate::unit::Unit;
 use crate::users::{self, NewAccount};
 use crate::{Result, api_keys, challenges, passkeys, second_factors};
 
-/// Gives an unverified account to the person who proved its address: everything that logs in is theirs from now on. The
-/// caller holds the account.
+/// Gives an unverified account to the person who proved its address. Everything that logs in is theirs from now on; the
+/// second factors of an imported account stay, as its roles do, since the operator vouches for both. The caller holds the
+/// account.
 pub(super) async fn take_over(unit: &mut Unit, user: UserId, proved: &NewAccount) -> Result<()> {
-    remove_credentials(unit, user).await?;
+    end_access(unit, user).await?;
+    if !users::is_imported(unit, user).await? {
+        remove_factors(unit, user).await?;
+    }
     users::take_over(unit, user, proved).await
 }
 
@@ -21,17 +25,21 @@ pub(super) async fn take_over(unit: &mut Unit, user: UserId, proved: &NewAccount
 /// holds at this moment stays.
 pub(crate) async fn release_unverified(unit: &mut Unit, email: &Email, except: UserId) -> Result<()> {
     let Some(user) = users::hold_unverified(unit, email, except).await? else { return Ok(()) };
-    remove_credentials(unit, user).await?;
+    end_access(unit, user).await?;
+    remove_factors(unit, user).await?;
     users::bury(unit, user).await?;
     let details = json!({ "reason": "address_proved_by_another_account" });
     unit.audit_with(Action::AccountDeleted, Target::User(user), Outcome::Success, details).await
 }
 
-async fn remove_credentials(unit: &mut Unit, user: UserId) -> Result<()> {
+async fn end_access(unit: &mut Unit, user: UserId) -> Result<()> {
     challenges::remove_all_of(unit, user).await?;
     revocation::end_sessions(unit, user, None).await?;
     api_keys::remove_all_of(unit, user).await?;
-    second_factors::remove_all_of(unit, user).await?;
-    passkeys::remove_all_of(unit, user).await?;
     Ok(tokens::remove_all_of(unit.connection(), user).await?)
+}
+
+async fn remove_factors(unit: &mut Unit, user: UserId) -> Result<()> {
+    second_factors::remove_all_of(unit, user).await?;
+    passkeys::remove_all_of(unit, user).await
 }
