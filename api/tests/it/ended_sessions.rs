@@ -1,4 +1,5 @@
-//! Sessions that end after a request was admitted and before its change is made: the change does not happen.
+//! Sessions in which a change does not happen although its request was admitted: they end before it is made, or have not
+//! proved the second factor that the account has by now.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +16,29 @@ use crate::second_factors::App;
 
 const ORIGIN: &str = "http://localhost:8080";
 const DOMAIN: &str = "localhost";
+const ONE_FACTOR: &[&str] = &["pwd"];
+const MULTI_FACTOR: &[&str] = &["pwd", "otp", "mfa"];
 
 /// The name of each operation that needs a fresh proof, e.g. `DELETE /v1/me`.
 fn operations_with_step_up() -> Vec<String> {
+    operations(|_, _, operation| operation["x-step-up"] == true)
+}
+
+/// The name of each operation that adds or removes second factors of the caller.
+fn changes_of_factors() -> Vec<String> {
+    let of_factors = ["/v1/me/mfa", "/v1/me/passkeys"];
+    operations(|method, path, _| {
+        of_factors.iter().any(|prefix| path.starts_with(prefix)) && method != "get" && method != "patch"
+    })
+}
+
+/// The name of each operation that is wanted by its method, path and description.
+fn operations(wanted: impl Fn(&str, &str, &Value) -> bool) -> Vec<String> {
     let document: Value = serde_json::from_str(&document::document()).expect("JSON");
     let mut names = Vec::new();
     for (path, operations) in document["paths"].as_object().expect("paths") {
         for (method, operation) in operations.as_object().expect("operations") {
-            if operation["x-step-up"] == true {
+            if wanted(method, path, operation) {
                 names.push(format!("{} {path}", method.to_uppercase()));
             }
         }
@@ -66,17 +82,18 @@ async fn own(house: &House, operation: &str, caller: &Person) -> (String, Value)
         }
         "POST /v1/me/mfa/recovery-codes" | "DELETE /v1/me/password" => {
             passkey_of(house, caller).await;
+            set_methods(house, caller, MULTI_FACTOR).await;
             plain(Value::Null)
         }
         "DELETE /v1/me/email/undo" => {
             // A change of an owner who has had a second factor for long.
+            set_methods(house, caller, MULTI_FACTOR).await;
             for row in [
                 "INSERT INTO email_undos (user_id, email_key, changed_at, expires_at)
                  VALUES ($1, $1::text || '@example.org', now(), now() + interval '7 days')
                  ON CONFLICT DO NOTHING",
                 "INSERT INTO totp_factors (id, user_id, name, secret, confirmed_at, created_at)
                  VALUES (gen_random_uuid(), $1, 'Phone', 'x', now() - interval '30 days', now())",
-                "UPDATE sessions SET amr = '{pwd,otp,mfa}' WHERE user_id = $1",
             ] {
                 sqlx::query(row).bind(caller.id.0).execute(&house.stores.db).await.expect("writes");
             }
@@ -84,6 +101,7 @@ async fn own(house: &House, operation: &str, caller: &Person) -> (String, Value)
         }
         "DELETE /v1/me/passkeys/{id}" => {
             let id = passkey_of(house, caller).await;
+            set_methods(house, caller, MULTI_FACTOR).await;
             (format!("/v1/me/passkeys/{id}"), Value::Null)
         }
         "POST /v1/me/passkeys/finish" => {
@@ -92,11 +110,8 @@ async fn own(house: &House, operation: &str, caller: &Person) -> (String, Value)
             plain(json!({ "challenge": asked["challenge"], "name": "phone", "credential": credential }))
         }
         "DELETE /v1/me/mfa/totp/{id}" => {
-            let insert = "INSERT INTO totp_factors (id, user_id, name, secret, confirmed_at, created_at)
-                          VALUES ($1, $2, 'Phone', 'x', now(), now())";
-            let id = Uuid::new_v4();
-            let insert = sqlx::query(insert).bind(id).bind(caller.id.0);
-            insert.execute(&house.stores.db).await.expect("inserts");
+            let id = app_of(house, caller).await;
+            set_methods(house, caller, MULTI_FACTOR).await;
             (format!("/v1/me/mfa/totp/{id}"), Value::Null)
         }
         "POST /v1/me/mfa/totp/{id}/confirm" => {
@@ -111,6 +126,22 @@ async fn own(house: &House, operation: &str, caller: &Person) -> (String, Value)
         }
         other => panic!("{other}: say here what it is asked"),
     }
+}
+
+/// Sets what the sessions of the account have proved.
+async fn set_methods(house: &House, person: &Person, methods: &[&str]) {
+    let update = sqlx::query("UPDATE sessions SET amr = $2 WHERE user_id = $1").bind(person.id.0);
+    update.bind(methods).execute(&house.stores.db).await.expect("updates");
+}
+
+/// The id of an authenticator app of the caller that nobody has.
+async fn app_of(house: &House, caller: &Person) -> Uuid {
+    let insert = "INSERT INTO totp_factors (id, user_id, name, secret, confirmed_at, created_at)
+                  VALUES ($1, $2, 'Phone', 'x', now(), now())";
+    let id = Uuid::new_v4();
+    let insert = sqlx::query(insert).bind(id).bind(caller.id.0);
+    insert.execute(&house.stores.db).await.expect("inserts");
+    id
 }
 
 /// The id of the caller's only passkey.
@@ -206,10 +237,33 @@ async fn send_as_the_session_ends(house: &House, request: &Prepared, caller: &Pe
     answer
 }
 
+async fn open() -> House {
+    let stage = Stage::open().await.with("PLINTH_AUTH_PASSKEY_DOMAIN", DOMAIN);
+    House::on(stage.with("PLINTH_AUTH_PASSKEY_ORIGINS", ORIGIN)).await
+}
+
+#[tokio::test]
+async fn no_second_factor_is_changed_in_a_session_that_has_proved_none() {
+    let house = open().await;
+    let operations = changes_of_factors();
+    assert!(operations.len() >= 7, "{operations:?}");
+    for operation in operations {
+        eprintln!("{operation}");
+        let caller = house.administrator().await;
+        let request = prepare(&house, &operation, &caller).await;
+        // The account has got a factor since this session was opened.
+        app_of(&house, &caller).await;
+        set_methods(&house, &caller, ONE_FACTOR).await;
+        request.send(&house, &caller).await.problem(403, "second_factor_required");
+        set_methods(&house, &caller, MULTI_FACTOR).await;
+        let answer = request.send(&house, &caller).await;
+        assert!(answer.status.is_success(), "{operation}: {answer:?}");
+    }
+}
+
 #[tokio::test]
 async fn no_operation_with_a_step_up_is_done_by_a_session_that_ends_in_between() {
-    let stage = Stage::open().await.with("PLINTH_AUTH_PASSKEY_DOMAIN", DOMAIN);
-    let house = House::on(stage.with("PLINTH_AUTH_PASSKEY_ORIGINS", ORIGIN)).await;
+    let house = open().await;
     // One who stays, so that no other one is the last.
     house.administrator().await;
     let operations = operations_with_step_up();

@@ -65,7 +65,7 @@ pub use security_notice::{NoticeMail, SecurityNotices};
 pub use session_caller::SessionCaller;
 pub use sessions::SessionView;
 pub(crate) use sessions::live;
-pub(crate) use step_up::{note_methods, require_known_factor};
+pub(crate) use step_up::note_methods;
 pub(crate) use throttle::{Attempt, Throttle};
 
 /// How long an administrator may act in somebody's name.

@@ -7,6 +7,7 @@ use plinth_domain::id::{SessionId, UserId};
 use time::OffsetDateTime;
 
 use super::revocation::require_live;
+use super::sessions;
 use crate::access::{Caller, Login};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores, users};
@@ -62,6 +63,23 @@ impl<'a> SessionCaller<'a> {
         }
         let detail = "The password was changed by another request; repeat this one.".to_owned();
         Err(Error::Conflict { code: "account_changed", detail })
+    }
+
+    /// Opens a change of the second factors of the caller's account: refuses as well if the account has one and the session
+    /// has proved none. A session that was opened before the first factor was added neither adds nor removes any.
+    pub(crate) async fn begin_factor_change(&self, stores: &Stores, origin: &Origin) -> Result<Unit> {
+        let mut unit = self.begin(stores, origin).await?;
+        // Read under the lock: a factor may have been added since the caller was admitted.
+        if !users::hold(&mut unit, self.user_id()).await?.has_second_factor {
+            return Ok(unit);
+        }
+        let at = unit.at();
+        let session = sessions::hold(unit.connection(), self.session(), at).await?;
+        if session.is_some_and(|session| session.methods.are_multi_factor()) {
+            return Ok(unit);
+        }
+        let detail = "The account has a second factor: log in, or step up, with it first.".to_owned();
+        Err(Error::Forbidden { code: "second_factor_required", detail })
     }
 
     async fn begin_with(&self, stores: &Stores, origin: &Origin, subjects: &[UserId]) -> Result<Unit> {

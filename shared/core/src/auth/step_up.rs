@@ -4,7 +4,6 @@ use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::{Method, Methods};
 use plinth_domain::id::{SessionId, UserId};
 use plinth_domain::password::Password;
-use plinth_domain::user::User;
 use time::Duration;
 
 use super::mfa::{Beginning, LoginAnswer, Replaced, factor_unavailable};
@@ -112,22 +111,4 @@ pub(crate) async fn note_methods(unit: &mut Unit, session: SessionId, proved: &M
     let Some(held) = sessions::hold(unit.connection(), session, at).await? else { return Ok(()) };
     let methods = held.methods.and(proved);
     Ok(sessions::set_methods(unit.connection(), session, &methods).await?)
-}
-
-/// Whoever has a second factor adds another one with it: a session that was opened without it, before there was one,
-/// cannot.
-pub(crate) async fn require_known_factor(unit: &mut Unit, user: &User, session: SessionId) -> Result<()> {
-    // Read under the lock: a factor may have been added since the caller was admitted.
-    if !users::hold(unit, user.id).await?.has_second_factor {
-        return Ok(());
-    }
-    let at = unit.at();
-    let held = sessions::hold(unit.connection(), session, at).await?;
-    if held.is_some_and(|held| held.methods.are_multi_factor()) {
-        return Ok(());
-    }
-    Err(Error::Forbidden {
-        code: "second_factor_required",
-        detail: "The account has a second factor: log in, or step up, with it first.".to_owned(),
-    })
 }

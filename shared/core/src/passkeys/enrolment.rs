@@ -26,8 +26,7 @@ impl Passkeys {
         check_number(existing.len())?;
         let asked = relying_party.ask_for_new(user, existing)?;
         let reason = "a challenge changes nothing; the passkey that answers it is audited";
-        let mut unit = caller.begin(&self.stores, origin).await?.exempt(reason);
-        auth::require_known_factor(&mut unit, user, session).await?;
+        let mut unit = caller.begin_factor_change(&self.stores, origin).await?.exempt(reason);
         let challenge = NewChallenge {
             purpose: Purpose::PasskeyEnrolment,
             user: Some(user.id),
@@ -51,7 +50,7 @@ impl Passkeys {
         let (user, session) = (&*caller.user, caller.session());
         let relying_party = self.relying_party()?;
         let credential = read(&request.credential)?;
-        let mut unit = caller.begin(&self.stores, origin).await?;
+        let mut unit = caller.begin_factor_change(&self.stores, origin).await?;
         let challenge = challenges::take(&mut unit, &request.challenge, Purpose::PasskeyEnrolment)
             .await?
             .filter(|challenge| challenge.user == Some(user.id) && challenge.session == Some(session))

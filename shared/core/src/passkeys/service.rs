@@ -39,7 +39,7 @@ impl Passkeys {
     pub async fn remove(&self, origin: &Origin, caller: SessionCaller<'_>, id: PasskeyId) -> Result<()> {
         let user = caller.user_id();
         // What it has is counted by one change at a time.
-        let mut unit = caller.begin(&self.stores, origin).await?;
+        let mut unit = caller.begin_factor_change(&self.stores, origin).await?;
         unit.changes_user(user).await;
         let owner = repository::owner(unit.connection(), user).await?;
         if !repository::remove(unit.connection(), user, id).await? {

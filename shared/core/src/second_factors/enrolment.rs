@@ -46,10 +46,9 @@ impl SecondFactors {
         caller: SessionCaller<'_>,
         name: &DisplayName,
     ) -> Result<Enrolment> {
-        let (user, session) = (&*caller.user, caller.session());
-        let mut unit = caller.begin(&self.stores, origin).await?;
+        let user = &*caller.user;
+        let mut unit = caller.begin_factor_change(&self.stores, origin).await?;
         let at = unit.at();
-        auth::require_known_factor(&mut unit, user, session).await?;
         if repository::confirmed(unit.connection(), user.id, None).await?.len() >= MOST {
             let detail = format!("An account has at most {MOST} authenticator apps.");
             return Err(Error::Conflict { code: "too_many_factors", detail });
@@ -87,7 +86,7 @@ impl SecondFactors {
         code: &OneTimeCode,
     ) -> Result<Confirmation> {
         let (user, session) = (caller.user_id(), caller.session());
-        let mut unit = caller.begin(&self.stores, origin).await?;
+        let mut unit = caller.begin_factor_change(&self.stores, origin).await?;
         let at = unit.at();
         let waiting = repository::hold_waiting(unit.connection(), user, id).await?.ok_or(Error::NotFound)?;
         let step = totp::step_of(&self.open(user, &waiting)?, code, at).ok_or_else(|| {
@@ -117,7 +116,7 @@ impl SecondFactors {
     ) -> Result<()> {
         let (user, is_required) = (caller.user_id(), caller.rights.requires_mfa);
         // Two removals at once must not each leave the last factor to the other.
-        let mut unit = caller.begin(&self.stores, origin).await?;
+        let mut unit = caller.begin_factor_change(&self.stores, origin).await?;
         unit.changes_user(user).await;
         if !repository::remove(unit.connection(), user, id).await? {
             return Err(Error::NotFound);

@@ -28,7 +28,7 @@ impl SecondFactors {
         caller: SessionCaller<'_>,
     ) -> Result<Vec<String>> {
         let user = caller.user_id();
-        let mut unit = caller.begin(&self.stores, origin).await?;
+        let mut unit = caller.begin_factor_change(&self.stores, origin).await?;
         if repository::count_factors(unit.connection(), user).await? == 0 {
             let detail = "Recovery codes go with a second factor; add one first.".to_owned();
             return Err(Error::Conflict { code: "no_second_factor", detail });
