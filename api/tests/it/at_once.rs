@@ -13,6 +13,8 @@ use crate::second_factors::{App, challenge, enrol, prove};
 const ORIGIN: &str = "http://localhost:8080";
 const DOMAIN: &str = "localhost";
 const ACCOUNT: &str = "SELECT FROM users WHERE id = $1 FOR UPDATE";
+/// Leaves the account to rows that refer to it.
+const HELD_ACCOUNT: &str = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE";
 const APPS: &str = "SELECT FROM totp_factors WHERE user_id = $1 FOR UPDATE";
 
 /// A house that has a domain.
@@ -178,7 +180,7 @@ async fn addition(house: &House, person: &Person, name: &str) -> (Method, String
 }
 
 #[tokio::test]
-async fn a_second_factor_is_proved_before_an_administrator_resets_it_or_not_at_all() {
+async fn a_second_factor_that_an_administrator_resets_meanwhile_opens_no_session() {
     let house = House::open().await;
     let admin = house.administrator().await;
     for reset_is_first in [true, false] {
@@ -196,10 +198,36 @@ async fn a_second_factor_is_proved_before_an_administrator_resets_it_or_not_at_a
             reset.expect(StatusCode::NO_CONTENT);
             proved.problem(401, "invalid_challenge");
         } else {
+            // The reset has the account, so that the session would be opened after it.
             let (proved, reset) = meet(&house, obstacle, proof, reset).await;
-            proved.expect(StatusCode::OK);
+            proved.problem(401, "account_changed");
             reset.expect(StatusCode::NO_CONTENT);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_has_proved_a_factor_opens_no_session_after_an_administrator_removed_it() {
+    let house = House::open().await;
+    let admin = house.administrator().await;
+    let reason = json!({ "reason": "called back on the number that we have" });
+    for by_app in [true, false] {
+        let person = house.person("ada").await;
+        let (app, codes) = enrol(&house, &person).await;
+        let asked = challenge(&house, &person).await;
+        let path = format!("/v1/users/{}/mfa/reset", person.id);
+        let (name, value) =
+            if by_app { ("code", app.code(&house, 0)) } else { ("recovery_code", codes[0].clone()) };
+        // Both wait for the account: the reset before all it does, the login when it has proved the factor.
+        let obstacle = obstruct(&house, HELD_ACCOUNT, &person).await;
+        let proof = prove(&house, &asked, name, &value);
+        let (reset, proved) = meet(&house, obstacle, admin.post(&house, &path, &reason), proof).await;
+        reset.expect(StatusCode::NO_CONTENT);
+        proved.problem(401, "account_changed");
+        let live = "SELECT count(*) FROM sessions WHERE user_id = $1 AND revoked_at IS NULL";
+        let live: i64 =
+            sqlx::query_scalar(live).bind(person.id.0).fetch_one(&house.stores.db).await.expect("counts");
+        assert_eq!(live, 0);
     }
 }
 

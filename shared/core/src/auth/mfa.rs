@@ -73,6 +73,9 @@ pub(super) struct State {
     /// When the password was last changed, as the login read it.
     #[serde(with = "time::serde::rfc3339::option")]
     pub(super) password_changed_at: Option<OffsetDateTime>,
+    /// See [`Opener::by_factor`].
+    #[serde(default)]
+    pub(super) by_factor: bool,
     /// Nothing else than the passkey will do.
     #[serde(default)]
     pub(super) passkey_only: bool,
@@ -250,13 +253,15 @@ impl Auth {
         };
         challenges::take(&mut unit, token, purpose).await?;
         recovery::remove_suspended(&mut unit, user).await?;
+        // None if an old recovery code was proved, and every app and passkey was suspended.
+        let by_factor = users::has_second_factor(&mut unit, user).await?;
         unit.commit().await?;
         self.throttle.succeeded(&attempt).await;
         // What was so at the password may not be so any more.
         let known = users::credentials_of(&self.stores, user).await?.ok_or_else(unknown_challenge)?;
         self.admit(origin, &known).await?;
         let methods = challenge.methods.with(proved).with(Method::MultiFactor);
-        let opener = Opener { user, password_changed_at: state.password_changed_at };
+        let opener = Opener { user, password_changed_at: state.password_changed_at, by_factor };
         if let (Some(session), Some(replaced)) = (challenge.session, state.replaced) {
             return self.renew(origin, opener, session, &methods, replaced).await.map(LoginAnswer::Tokens);
         }

@@ -35,17 +35,20 @@ pub struct SessionTokens {
 pub(super) struct Opener {
     pub(super) user: UserId,
     pub(super) password_changed_at: Option<OffsetDateTime>,
+    /// A second factor was proved, and the account had one after the proof.
+    pub(super) by_factor: bool,
 }
 
 impl From<&Credentials> for Opener {
     fn from(known: &Credentials) -> Self {
-        Self { user: known.id, password_changed_at: known.password_changed_at }
+        Self { user: known.id, password_changed_at: known.password_changed_at, by_factor: false }
     }
 }
 
 impl Auth {
-    /// Opens a session of somebody who has proved by `methods` who he is. Not where the account was suspended, or its
-    /// password changed, since he began: what ends every session ends those under way as well.
+    /// Opens a session of a person who has proved by `methods` who they are. Refused if the account was suspended, its
+    /// password changed, or its second factors removed since they began: what ends every session ends those under way as
+    /// well.
     pub(super) async fn open(
         &self,
         origin: &Origin,
@@ -57,10 +60,10 @@ impl Auth {
         let mut unit = Unit::begin(&self.stores, &origin.by(user)).await?;
         let at = unit.at();
         if !users::hold_unchanged(&mut unit, user, who.password_changed_at).await? {
-            return Err(Error::Unauthenticated {
-                code: "account_changed",
-                detail: "The account was changed meanwhile; log in again.",
-            });
+            return Err(account_changed());
+        }
+        if who.by_factor && !users::has_second_factor(&mut unit, user).await? {
+            return Err(account_changed());
         }
         let id = SessionId::mint(at);
         let refresh_token = RefreshToken::first(id);
@@ -98,5 +101,12 @@ impl Auth {
             refresh_token: None,
             device_token: None,
         })
+    }
+}
+
+fn account_changed() -> Error {
+    Error::Unauthenticated {
+        code: "account_changed",
+        detail: "The account was changed meanwhile; log in again.",
     }
 }

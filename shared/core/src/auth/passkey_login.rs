@@ -4,6 +4,7 @@ use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::{Method, Methods};
 use serde_json::{Value, json};
 
+use super::opening::Opener;
 use super::{Auth, LoginAnswer, recovery};
 use crate::challenges::{self, NewChallenge, Purpose};
 use crate::passkeys::Ceremony;
@@ -66,7 +67,8 @@ impl Auth {
         let device = self.known_device(Some(&known), request.device_token.as_deref());
         // A passkey verifies its user, so that it is two factors at once.
         let methods = Methods::of(&[Method::Passkey, Method::MultiFactor]);
-        self.open_or_ask(origin, (&known).into(), methods, device).await
+        let opener = Opener { by_factor: true, ..(&known).into() };
+        self.open_or_ask(origin, opener, methods, device).await
     }
 }
 

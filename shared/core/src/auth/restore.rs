@@ -42,7 +42,11 @@ impl Auth {
         let Some(due_at) = due_at.and_then(|account| account.deletion_due_at) else {
             return self.open(origin, opener, methods, device).await.map(LoginAnswer::Tokens);
         };
-        let state = State { password_changed_at: opener.password_changed_at, ..State::of_device(device) };
+        let state = State {
+            password_changed_at: opener.password_changed_at,
+            by_factor: opener.by_factor,
+            ..State::of_device(device)
+        };
         let challenge = NewChallenge {
             purpose: Purpose::Restore,
             user: Some(user),
@@ -79,7 +83,8 @@ impl Auth {
         }
         restore(&mut unit, user).await?;
         unit.commit().await?;
-        let opener = Opener { user, password_changed_at: state.password_changed_at };
+        let (password_changed_at, by_factor) = (state.password_changed_at, state.by_factor);
+        let opener = Opener { user, password_changed_at, by_factor };
         self.open(origin, opener, challenge.methods, state.known_device()).await
     }
 }

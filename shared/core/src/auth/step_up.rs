@@ -45,11 +45,10 @@ impl Auth {
         } else {
             Methods::default()
         };
+        let password_changed_at = known.as_ref().and_then(|known| known.password_changed_at);
+        let opener = Opener { user, password_changed_at, by_factor: false };
         let begun = Beginning {
-            opener: Opener {
-                user,
-                password_changed_at: known.as_ref().and_then(|known| known.password_changed_at),
-            },
+            opener,
             methods: methods.clone(),
             device: None,
             step_up: Some((login.session, replaced)),
@@ -65,7 +64,6 @@ impl Auth {
         if known.as_ref().is_none_or(|known| known.has_second_factor) {
             return Err(factor_unavailable());
         }
-        let opener = Opener { user, password_changed_at: known.and_then(|known| known.password_changed_at) };
         self.renew(origin, opener, login.session, &methods, replaced).await.map(LoginAnswer::Tokens)
     }
 

@@ -37,6 +37,12 @@ pub(crate) async fn hold_unchanged(
     Ok(repository::hold_unchanged(unit.connection(), id, password_changed_at).await?)
 }
 
+/// Whether the account has a second factor.
+pub(crate) async fn has_second_factor(unit: &mut Unit, id: UserId) -> Result<bool> {
+    let user = repository::find(&mut *unit.connection(), id).await?;
+    Ok(user.is_some_and(|user| user.has_second_factor))
+}
+
 /// What a login is decided on.
 #[expect(clippy::struct_excessive_bools, reason = "a login asks for each of them by itself")]
 pub(crate) struct Credentials {
