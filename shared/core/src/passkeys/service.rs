@@ -40,16 +40,13 @@ impl Passkeys {
         let user = caller.user_id();
         // What it has is counted by one change at a time.
         let mut unit = caller.begin_factor_change(&self.stores, origin).await?;
-        unit.changes_user(user).await;
         let owner = repository::owner(unit.connection(), user).await?;
         if !repository::remove(unit.connection(), user, id).await? {
             return Err(Error::NotFound);
         }
         check_rest(&owner)?;
         second_factors::drop_codes_with_last_factor(&mut unit, user).await?;
-        unit.audit(Action::PasskeyRemoved, Target::Passkey(id), Outcome::Success).await?;
-        let notice = SecurityNotice::FactorRemoved { kind: FactorKind::Passkey };
-        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+        announce_removed(&mut unit, user, &[id]).await?;
         unit.commit().await
     }
 }
@@ -75,12 +72,20 @@ pub(crate) async fn has_any(unit: &mut Unit, user: UserId) -> Result<bool> {
     Ok(!repository::credential_ids(unit.connection(), user).await?.is_empty())
 }
 
-/// Removes those that were added from then on: it was not their owner who did. He is told of each. The caller holds the
-/// account.
+/// Removes the passkeys that were added from then on, which may not be their owner's. The caller holds the account.
 pub(crate) async fn remove_added_since(unit: &mut Unit, user: UserId, since: OffsetDateTime) -> Result<()> {
+    let removed = repository::remove_added_since(unit.connection(), user, since).await?;
+    announce_removed(unit, user, &removed).await
+}
+
+/// Records that these passkeys were removed, and tells their owner of each.
+async fn announce_removed(unit: &mut Unit, user: UserId, removed: &[PasskeyId]) -> Result<()> {
+    if removed.is_empty() {
+        return Ok(());
+    }
     unit.changes_user(user).await;
-    for id in repository::remove_added_since(unit.connection(), user, since).await? {
-        unit.audit(Action::PasskeyRemoved, Target::Passkey(id), Outcome::Success).await?;
+    for id in removed {
+        unit.audit(Action::PasskeyRemoved, Target::Passkey(*id), Outcome::Success).await?;
         let notice = SecurityNotice::FactorRemoved { kind: FactorKind::Passkey };
         unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
     }
@@ -93,15 +98,10 @@ pub(crate) async fn suspend_added_since(unit: &mut Unit, user: UserId, since: Of
     Ok(repository::suspend_added_since(unit.connection(), user, since, at).await?)
 }
 
-/// Removes those that were suspended. Their owner is told of each.
+/// Removes the passkeys that were suspended.
 pub(crate) async fn remove_suspended(unit: &mut Unit, user: UserId) -> Result<()> {
-    for id in repository::remove_suspended(unit.connection(), user).await? {
-        unit.changes_user(user).await;
-        unit.audit(Action::PasskeyRemoved, Target::Passkey(id), Outcome::Success).await?;
-        let notice = SecurityNotice::FactorRemoved { kind: FactorKind::Passkey };
-        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
-    }
-    Ok(())
+    let removed = repository::remove_suspended(unit.connection(), user).await?;
+    announce_removed(unit, user, &removed).await
 }
 
 /// Whether the user has one that can prove something and was added before then.

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::recovery::{drop_codes_with_last_factor, first_codes};
 use super::repository::{self, NewFactor};
+use super::reset::announce_removed;
 use super::totp::{self, Provisioning, TotpSecret};
 use super::{SecondFactors, context};
 use crate::auth::SessionCaller;
@@ -117,13 +118,10 @@ impl SecondFactors {
         let (user, is_required) = (caller.user_id(), caller.rights.requires_mfa);
         // Two removals at once must not each leave the last factor to the other.
         let mut unit = caller.begin_factor_change(&self.stores, origin).await?;
-        unit.changes_user(user).await;
         if !repository::remove(unit.connection(), user, id).await? {
             return Err(Error::NotFound);
         }
-        unit.audit(Action::FactorRemoved, Target::TotpFactor(id), Outcome::Success).await?;
-        let notice = SecurityNotice::FactorRemoved { kind: FactorKind::Totp };
-        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+        announce_removed(&mut unit, user, &[id]).await?;
         if is_required && repository::count_factors(unit.connection(), user).await? == 0 {
             let detail = "A role of the account needs a second factor; add another one first.".to_owned();
             return Err(Error::Conflict { code: "second_factor_required", detail });

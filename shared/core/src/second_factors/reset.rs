@@ -2,7 +2,7 @@
 //! undone takes with it what somebody else has added.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
-use plinth_domain::id::UserId;
+use plinth_domain::id::{TotpFactorId, UserId};
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::{FactorKind, SecurityNotice};
 use plinth_domain::text::Reason;
@@ -46,15 +46,11 @@ impl SecondFactors {
     }
 }
 
-/// Removes the apps that were added, and the recovery codes that were given out, from then on: it was not their owner who
-/// did. He is told of each app. The caller holds the account, and has removed the passkeys of that time.
+/// Removes the apps that were added, and the recovery codes that were issued, from then on, which may not be their owner's.
+/// The caller holds the account, and has removed the passkeys of that time.
 pub(crate) async fn remove_added_since(unit: &mut Unit, user: UserId, since: OffsetDateTime) -> Result<()> {
-    unit.changes_user(user).await;
-    for id in repository::remove_added_since(unit.connection(), user, since).await? {
-        unit.audit(Action::FactorRemoved, Target::TotpFactor(id), Outcome::Success).await?;
-        let notice = SecurityNotice::FactorRemoved { kind: FactorKind::Totp };
-        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
-    }
+    let removed = repository::remove_added_since(unit.connection(), user, since).await?;
+    announce_removed(unit, user, &removed).await?;
     repository::remove_codes_issued_since(unit.connection(), user, since).await?;
     drop_codes_with_last_factor(unit, user).await
 }
@@ -66,16 +62,25 @@ pub(crate) async fn suspend_added_since(unit: &mut Unit, user: UserId, since: Of
     Ok(repository::suspend_added_since(unit.connection(), user, since, at).await?)
 }
 
-/// Removes the apps and recovery codes that were suspended. Their owner is told of each app. The caller has removed the
-/// passkeys.
+/// Removes the apps and recovery codes that were suspended. The caller has removed the passkeys.
 pub(crate) async fn remove_suspended(unit: &mut Unit, user: UserId) -> Result<()> {
-    for id in repository::remove_suspended(unit.connection(), user).await? {
-        unit.changes_user(user).await;
-        unit.audit(Action::FactorRemoved, Target::TotpFactor(id), Outcome::Success).await?;
+    let removed = repository::remove_suspended(unit.connection(), user).await?;
+    announce_removed(unit, user, &removed).await?;
+    drop_codes_with_last_factor(unit, user).await
+}
+
+/// Records that these apps were removed, and tells their owner of each.
+pub(super) async fn announce_removed(unit: &mut Unit, user: UserId, removed: &[TotpFactorId]) -> Result<()> {
+    if removed.is_empty() {
+        return Ok(());
+    }
+    unit.changes_user(user).await;
+    for id in removed {
+        unit.audit(Action::FactorRemoved, Target::TotpFactor(*id), Outcome::Success).await?;
         let notice = SecurityNotice::FactorRemoved { kind: FactorKind::Totp };
         unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
     }
-    drop_codes_with_last_factor(unit, user).await
+    Ok(())
 }
 
 /// The apps and the recovery codes that the user has.
