@@ -4,13 +4,13 @@ use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::email::Email;
 use plinth_domain::id::UserId;
 use plinth_domain::rejection::Rejection;
-use plinth_domain::role::{self, RoleName};
+use plinth_domain::role::RoleName;
 use plinth_domain::text::DisplayName;
 use time::OffsetDateTime;
 
 use super::administration::known_roles;
 use super::repository;
-use super::service::{NewAccount, Users};
+use super::service::{Creation, NewAccount, Users, insert};
 use crate::second_factors::{SecondFactors, TotpSecret};
 use crate::unit::Unit;
 use crate::{Error, Result};
@@ -33,7 +33,7 @@ pub struct ImportedAccount {
 }
 
 impl Users {
-    /// Creates the account as a member; false when its address is taken.
+    /// Creates the account as a member; false if its address is taken, or another account can take it back.
     pub async fn import(&self, factors: &SecondFactors, imported: ImportedAccount) -> Result<bool> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let at = unit.at();
@@ -50,11 +50,10 @@ impl Users {
         };
         let verified_at = imported.email_verified.then_some(at);
         let created_at = imported.created_at.unwrap_or(at);
-        if !repository::insert(unit.connection(), &account, verified_at, created_at).await? {
+        if insert(&mut unit, &account, verified_at, created_at).await? != Creation::Created {
             return Ok(false);
         }
         repository::mark_imported(unit.connection(), account.id, at).await?;
-        repository::add_role(unit.connection(), account.id, role::MEMBER).await?;
         for role in &imported.roles {
             repository::add_role(unit.connection(), account.id, role.as_str()).await?;
         }

@@ -173,17 +173,20 @@ pub(super) async fn password_hash_unlike(
     named("users.password_hash_unlike", query.fetch_optional(db)).await
 }
 
-/// Inserts the account unless its address is taken; false when it is.
+/// Inserts the account; returns false if its address is taken, or reserved at `at`. One statement checks both: a change that
+/// leaves an address reserves it in the same transaction, so that there is no moment between.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     account: &NewAccount,
-    email_verified_at: Option<OffsetDateTime>,
+    (email_verified_at, created_at): (Option<OffsetDateTime>, OffsetDateTime),
     at: OffsetDateTime,
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "INSERT INTO users (id, email, email_key, display_name, password_hash, email_verified_at, created_at, updated_at)
          SELECT $1, $2, $3, $4, $5, $6, $7, $7
          WHERE NOT EXISTS (SELECT FROM users WHERE email_key = ANY($8))
+           AND NOT EXISTS (SELECT FROM email_undos
+                           WHERE email_key = ANY($8) AND expires_at > $9 AND waived_at IS NULL)
          ON CONFLICT (email_key) DO NOTHING",
         account.id.0,
         account.email.as_str(),
@@ -191,8 +194,9 @@ pub(super) async fn insert(
         account.display_name.as_ref().map(DisplayName::as_str),
         account.password_hash,
         email_verified_at,
-        at,
+        created_at,
         &account.email.keys(),
+        at,
     );
     Ok(named("users.insert", query.execute(connection)).await?.rows_affected() == 1)
 }

@@ -114,21 +114,38 @@ pub(crate) async fn password_hash_unlike(stores: &Stores, beginnings: &[String])
     Ok(repository::password_hash_unlike(&stores.db, beginnings).await?)
 }
 
-/// Creates the account, whose address is proved, as a member; false when its address is taken or reserved.
-pub(crate) async fn create(unit: &mut Unit, account: &NewAccount) -> Result<bool> {
+/// What came of the creation of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Creation {
+    Created,
+    /// Another account has the address.
+    Taken,
+    /// Another account can take the address back, whoever has it now.
+    Reserved,
+}
+
+/// Creates the account, whose address is proved, as a member.
+pub(crate) async fn create(unit: &mut Unit, account: &NewAccount) -> Result<Creation> {
     let at = unit.at();
-    if address_is_reserved(unit, &account.email, None).await? {
-        return Ok(false);
-    }
-    let created = repository::insert(unit.connection(), account, Some(at), at).await?;
-    if created {
-        // It may have waited for a change of address that has just reserved it.
-        if address_is_reserved(unit, &account.email, None).await? {
-            return Err(email_taken());
-        }
+    insert(unit, account, Some(at), at).await
+}
+
+/// Inserts the account as a member.
+pub(super) async fn insert(
+    unit: &mut Unit,
+    account: &NewAccount,
+    email_verified_at: Option<OffsetDateTime>,
+    created_at: OffsetDateTime,
+) -> Result<Creation> {
+    let at = unit.at();
+    if repository::insert(unit.connection(), account, (email_verified_at, created_at), at).await? {
         repository::add_role(unit.connection(), account.id, role::MEMBER).await?;
+        return Ok(Creation::Created);
     }
-    Ok(created)
+    if address_is_reserved(unit, &account.email, None).await? {
+        return Ok(Creation::Reserved);
+    }
+    Ok(Creation::Taken)
 }
 
 /// Gives an unverified account the address, name and password of the person who proved its address.
@@ -240,7 +257,7 @@ pub(crate) async fn set_email(unit: &mut Unit, id: UserId, email: &Email) -> Res
 }
 
 fn email_taken() -> Error {
-    let detail = "Another account has this address by now.".to_owned();
+    let detail = "Another account has this address by now, or can take it back.".to_owned();
     Error::Conflict { code: "email_taken", detail }
 }
 
@@ -443,12 +460,12 @@ impl Users {
             display_name: None,
             password_hash: Some(password_hash),
         };
-        let created = repository::insert(unit.connection(), &account, Some(at), at).await?;
+        let created = repository::insert(unit.connection(), &account, (Some(at), at), at).await?;
         let id = if created {
             account.id
         } else {
             let known =
-                repository::credentials(unit.connection(), &account.email).await?.ok_or(Error::NotFound)?;
+                repository::credentials(unit.connection(), &account.email).await?.ok_or_else(email_taken)?;
             unit.changes_user(known.id).await;
             repository::set_password(unit.connection(), known.id, account.password_hash.as_deref(), at)
                 .await?;

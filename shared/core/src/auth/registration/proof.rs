@@ -15,7 +15,7 @@ use super::super::throttle::Attempt;
 use super::repository::{self, Pending};
 use super::takeover;
 use crate::unit::Unit;
-use crate::users::{self, NewAccount};
+use crate::users::{self, Creation, NewAccount};
 use crate::{Error, Result};
 
 /// Wrong passwords after which a registration ends.
@@ -91,7 +91,8 @@ impl Auth {
     }
 }
 
-/// Creates the account, or takes over an unverified one of the address. False if a verified account has the address.
+/// Creates the account, or takes over an unverified one of the address. False if a verified account has the address, or can
+/// take it back.
 async fn create(unit: &mut Unit, pending: &Pending) -> Result<bool> {
     let name = pending.display_name.as_deref().map(DisplayName::parse).transpose();
     let account = NewAccount {
@@ -102,27 +103,29 @@ async fn create(unit: &mut Unit, pending: &Pending) -> Result<bool> {
         password_hash: Some(pending.password_hash.clone()),
     };
     let details = json!({ "registration_id": pending.id });
-    let is_reserved = users::address_is_reserved(unit, &account.email, None).await?;
-    let id = if users::create(unit, &account).await? {
-        account.id
-    } else {
-        match users::hold_by_email(unit, &account.email).await? {
-            Some(holder) if holder.email_verified_at.is_none() && !is_reserved => {
-                takeover::take_over(unit, holder.id, &account).await?;
-                holder.id
-            }
-            _ => {
-                let details = json!({ "reason": "email_taken", "registration_id": pending.id });
-                let target = Target::Registration(pending.id);
-                unit.audit_with(Action::RegistrationRefused, target, Outcome::Refused, details).await?;
-                return Ok(false);
-            }
-        }
+    let holder = match users::create(unit, &account).await? {
+        Creation::Created => Some(account.id),
+        Creation::Taken => take_over_unverified(unit, &account).await?,
+        Creation::Reserved => None,
+    };
+    let Some(id) = holder else {
+        let details = json!({ "reason": "email_taken", "registration_id": pending.id });
+        let target = Target::Registration(pending.id);
+        unit.audit_with(Action::RegistrationRefused, target, Outcome::Refused, details).await?;
+        return Ok(false);
     };
     unit.act_as(id);
     unit.audit_with(Action::AccountRegistered, Target::User(id), Outcome::Success, details).await?;
     unit.audit(Action::EmailVerified, Target::User(id), Outcome::Success).await?;
     Ok(true)
+}
+
+/// Returns the account that has the address if it was not verified: it is the person's who proved the address from now on.
+async fn take_over_unverified(unit: &mut Unit, proved: &NewAccount) -> Result<Option<UserId>> {
+    let holder = users::hold_by_email(unit, &proved.email).await?;
+    let Some(holder) = holder.filter(|holder| holder.email_verified_at.is_none()) else { return Ok(None) };
+    takeover::take_over(unit, holder.id, proved).await?;
+    Ok(Some(holder.id))
 }
 
 /// The link is of another registration of the address than the one that the password is of, or the password is wrong.
