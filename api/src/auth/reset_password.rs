@@ -43,7 +43,8 @@ impl ResetPassword {
     /// Takes the token that was mailed; it works once, and only while the account has the address that it was mailed to.
     /// Every session and API key of the account ends. Second factors that were added in the last days are removed, or
     /// suspended until an older one is proved if there is one. No session is opened: log in with the new password, and
-    /// the second factor if there is one. The password that the account has is refused (`password_unchanged`).
+    /// the second factor if there is one. The password that the account has is refused (`password_unchanged`). 409
+    /// `email_taken` if the account was never verified and another one can take its address back.
     #[oai(path = "/password/reset", method = "post", operation_id = "resetPassword")]
     async fn reset(
         &self,

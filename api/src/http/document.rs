@@ -198,6 +198,7 @@ fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
     // An address may have been taken meanwhile; passkeys may be off.
     let may_conflict = (method != "get" && secured)
         || path.starts_with("/v1/auth/email/")
+        || matches!(path, "/v1/auth/verify-email" | "/v1/auth/password/reset")
         || path == "/v1/auth/passkeys/login/start"
         || path.ends_with("/tickets");
     let has_body = operation.contains_key("requestBody");

@@ -10,6 +10,7 @@ use serde_json::json;
 use time::macros::datetime;
 
 use crate::house::{House, text};
+use crate::mailed::{CONFIRM, RESET, UNDO};
 use crate::second_factors::{App, prove};
 
 const ASCII: &str = "correct horse battery staple";
@@ -111,7 +112,7 @@ async fn an_account_without_a_password_is_opened_by_mail() {
     house.log_in(email, ASCII).await.problem(401, "invalid_credentials");
     let token = house.reset_token(email).await;
     let reset = json!({ "token": token, "password": ASCII });
-    house.post(crate::mailed::RESET, &reset).await.expect(StatusCode::OK);
+    house.post(RESET, &reset).await.expect(StatusCode::OK);
     house.log_in(email, ASCII).await.expect(StatusCode::OK);
 }
 
@@ -170,4 +171,20 @@ async fn a_proof_of_the_address_keeps_the_imported_factor_with_the_imported_role
     assert_eq!(asked["methods"], json!(["totp"]), "{asked}");
     let app = App::with("GEZDGNBVGY3TQOJQ");
     prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_address_that_another_account_can_take_back_is_not_imported() {
+    let house = House::open().await;
+    let (ada, bob) = (house.person("ada").await, house.person("bob").await);
+    let token = house.change_token(ada.id, "next@example.org").await;
+    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    let undo = house.undo_token(ada.id, &ada.email).await;
+    bob.delete(&house, "/v1/me").await.expect(StatusCode::NO_CONTENT);
+    for reserved in [&ada.email, &bob.email] {
+        assert!(!house.import(account(reserved, None)).await.expect("answers"), "{reserved}");
+    }
+    house.present(UNDO, &undo).await.expect(StatusCode::OK);
+    assert_eq!(house.user(ada.id).await.email, ada.email);
+    assert!(house.import(account("next@example.org", None)).await.expect("answers"), "it is free again");
 }

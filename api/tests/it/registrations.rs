@@ -9,6 +9,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::house::{Answer, House, PASSWORD, text};
+use crate::mailed::{CONFIRM, RESET, UNDO};
 
 const DISCARD: &str = "/v1/auth/registrations/discard";
 const RESEND: &str = "/v1/auth/verify-email/resend";
@@ -122,7 +123,7 @@ async fn a_reset_of_an_unverified_account_keeps_no_name_of_before() {
     let unverified = house.unverified_account("victim@example.org", STRANGERS).await;
     let token = house.reset_token("victim@example.org").await;
     let reset = json!({ "token": token, "password": PASSWORD });
-    house.post(crate::mailed::RESET, &reset).await.expect(StatusCode::OK);
+    house.post(RESET, &reset).await.expect(StatusCode::OK);
     assert_eq!(house.user(unverified).await.display_name, None);
 }
 
@@ -152,7 +153,7 @@ async fn unproved_registrations_and_unverified_accounts_block_no_change_of_addre
             house.unverified_account(email, STRANGERS).await;
         }
         let token = house.change_token(person.id, email).await;
-        house.present(crate::mailed::CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+        house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
         assert_eq!(house.user(person.id).await.email, email);
         house.log_in(email, STRANGERS).await.problem(401, "invalid_credentials");
         house.log_in(email, PASSWORD).await.expect(StatusCode::OK);
@@ -168,10 +169,30 @@ async fn an_undo_takes_the_address_back_from_registrations_and_unverified_accoun
     let person = house.person("ada").await;
     let undo = house.undo_token(person.id, &person.email).await;
     let token = house.change_token(person.id, "next@example.org").await;
-    house.present(crate::mailed::CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
     house.register_as(&person.email, STRANGERS).await;
     house.unverified_account(&person.email, STRANGERS).await;
-    house.present(crate::mailed::UNDO, &undo).await.expect(StatusCode::OK);
+    house.present(UNDO, &undo).await.expect(StatusCode::OK);
+    assert_eq!(house.user(person.id).await.email, person.email);
+}
+
+#[tokio::test]
+async fn an_unverified_account_of_an_address_that_can_be_taken_back_is_not_proved() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let token = house.change_token(person.id, "next@example.org").await;
+    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    let undo = house.undo_token(person.id, &person.email).await;
+    // As an earlier release may have left it.
+    let unverified = house.unverified_account(&person.email, STRANGERS).await;
+    let reset = house.reset_token(&person.email).await;
+    house.present(RESET, &reset).await.problem(409, "email_taken");
+    let verification = Verification::new(&house.stores, std::time::Duration::from_hours(1));
+    let mail = verification.prepare_for_account(unverified).await.expect("answers").expect("a mail");
+    house.verify(&mail.token.reveal(), STRANGERS).await.problem(409, "email_taken");
+    assert!(house.user(unverified).await.email_verified_at.is_none());
+
+    house.present(UNDO, &undo).await.expect(StatusCode::OK);
     assert_eq!(house.user(person.id).await.email, person.email);
 }
 
@@ -194,7 +215,7 @@ async fn an_address_that_got_an_account_meanwhile_is_refused_clearly() {
     let link = house.token_of(id).await;
     let person = house.person("ada").await;
     let token = house.change_token(person.id, "next@example.org").await;
-    house.present(crate::mailed::CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
     house.verify(&link, PASSWORD).await.problem(409, "email_taken");
     assert_eq!(house.verify(&link, PASSWORD).await.faults(), ["/token invalid_token"]);
     assert_eq!(house.count("users").await, 1);

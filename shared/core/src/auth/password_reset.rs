@@ -79,7 +79,8 @@ impl Auth {
     }
 
     /// Sets another password for the holder of a mailed token and ends the access of everybody else: see [`recovery`].
-    /// Second factors of the recovery window are not trusted. No session is opened.
+    /// Second factors of the recovery window are not trusted. No session is opened. Refused for an unverified account whose
+    /// address another account can take back.
     pub async fn reset_password(
         &self,
         origin: &Origin,
@@ -109,7 +110,7 @@ impl Auth {
         users::set_password(&mut unit, user, Some(&hash)).await?;
         unit.audit(Action::PasswordReset, Target::User(user), Outcome::Success).await?;
         // Whoever reads the mail has proved the mailbox.
-        if users::mark_email_verified(&mut unit, user).await? {
+        if users::mark_email_verified(&mut unit, &account).await? {
             unit.audit(Action::EmailVerified, Target::User(user), Outcome::Success).await?;
         }
         recovery::end_access(&mut unit, user, KeptResets::None, trusted_before).await?;

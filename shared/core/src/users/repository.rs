@@ -428,7 +428,8 @@ pub(super) async fn lock_by_email(
     Ok(named("users.lock_by_email", query.fetch_optional(connection)).await?.map(UserId))
 }
 
-/// Gives the account another address, whose owner has proved that it is his; false when somebody else has it.
+/// Gives the account another address; false if another account has it or can take it back. One statement checks both, as
+/// [`insert`] does.
 pub(super) async fn set_email(
     connection: &mut PgConnection,
     id: UserId,
@@ -437,7 +438,9 @@ pub(super) async fn set_email(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE users SET email = $2, email_key = $3, email_verified_at = $4, updated_at = $4
-         WHERE id = $1 AND NOT EXISTS (SELECT FROM users WHERE id <> $1 AND email_key = ANY($5))",
+         WHERE id = $1 AND NOT EXISTS (SELECT FROM users WHERE id <> $1 AND email_key = ANY($5))
+           AND NOT EXISTS (SELECT FROM email_undos
+                           WHERE user_id <> $1 AND email_key = ANY($5) AND expires_at > $4 AND waived_at IS NULL)",
         id.0,
         email.as_str(),
         email.key(),

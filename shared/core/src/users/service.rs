@@ -183,12 +183,19 @@ pub(crate) async fn remove_never_verified(
     Ok(repository::remove_never_verified(&stores.db, before, slice).await?)
 }
 
-/// Marks the address as verified; false when it was already. A name that was given before the proof goes, unless an
-/// operator imported it.
-pub(crate) async fn mark_email_verified(unit: &mut Unit, id: UserId) -> Result<bool> {
+/// Marks the address of the account as verified; false when it was already. A name that was given before the proof goes,
+/// unless an operator imported it. Refused if another account can take the address back. The caller holds the account.
+pub(crate) async fn mark_email_verified(unit: &mut Unit, account: &User) -> Result<bool> {
+    if account.email_verified_at.is_some() {
+        return Ok(false);
+    }
+    let email = Email::parse_known(&account.email).map_err(Error::internal)?;
+    if address_is_reserved(unit, &email, Some(account.id)).await? {
+        return Err(email_taken());
+    }
     let at = unit.at();
-    unit.changes_user(id).await;
-    Ok(repository::verify_email(unit.connection(), id, at).await?)
+    unit.changes_user(account.id).await;
+    Ok(repository::verify_email(unit.connection(), account.id, at).await?)
 }
 
 /// Keeps the same password under another hash, unless it was changed meanwhile; false when it was.
@@ -241,14 +248,11 @@ pub(crate) async fn refused_hashes(stores: &Stores, id: UserId) -> Result<Vec<St
     Ok(repository::refused_hashes(&stores.db, id).await?)
 }
 
-/// Gives the account another address, whose owner has proved that it is his. An unverified account of the address gives
-/// way.
+/// Gives the account another address, which its owner has proved. An unverified account of the address gives way. Refused if
+/// another account has the address, or can take it back.
 pub(crate) async fn set_email(unit: &mut Unit, id: UserId, email: &Email) -> Result<()> {
     auth::release_unverified(unit, email, id).await?;
     let at = unit.at();
-    if email_undos::is_reserved(unit.connection(), email, Some(id), at).await? {
-        return Err(email_taken());
-    }
     unit.changes_user(id).await;
     if repository::set_email(unit.connection(), id, email, at).await? {
         return Ok(());

@@ -74,11 +74,11 @@ impl Auth {
         }
         self.throttle.succeeded(&attempt).await;
         let mut unit = Unit::begin(&self.stores, &origin.by(user)).await?;
-        users::find_locked(&mut unit, user).await?.ok_or_else(unknown_token)?;
+        let account = users::find_locked(&mut unit, user).await?.ok_or_else(unknown_token)?;
         let at = unit.at();
         let redeemed = tokens::redeem(unit.connection(), &token.hash(), Purpose::VerifyEmail, at).await?;
         redeemed.ok_or_else(unknown_token)?;
-        users::mark_email_verified(&mut unit, user).await?;
+        users::mark_email_verified(&mut unit, &account).await?;
         unit.audit(Action::EmailVerified, Target::User(user), Outcome::Success).await?;
         unit.commit().await
     }
