@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use plinth_core::Stores;
+use plinth_core::cleanup::{self, Kept, Kind};
 use plinth_core::files::reconcile::{self, Report, Request};
 use plinth_core::files::{Files, Limits, Processing, Purge, Scans, Stripping, Upload};
 use plinth_domain::audit::Origin;
@@ -31,6 +32,7 @@ struct House {
     files: Files,
     owner: UserId,
     presets: Presets,
+    kept: Kept,
     _stage: Stage,
 }
 
@@ -49,7 +51,8 @@ impl House {
             .await
             .expect("inserts");
         let files = Files::new(&stores, Limits::of(&settings.files), &settings.files.presets);
-        Self { stores, files, owner, presets: settings.files.presets, _stage: stage }
+        let kept = Kept::of(&settings);
+        Self { stores, files, owner, presets: settings.files.presets, kept, _stage: stage }
     }
 
     async fn upload(&self, bytes: Vec<u8>) -> File {
@@ -65,6 +68,13 @@ impl House {
 
     async fn run(&self, request: Request) -> Report {
         reconcile::run(&self.stores, &request, &CancellationToken::new()).await.expect("runs")
+    }
+
+    /// Clean-up of the kinds that have objects.
+    async fn clean_up(&self) -> cleanup::Report {
+        let only = vec![Kind::TrashedFiles, Kind::AbandonedUploads];
+        let request = cleanup::Request { only, ..cleanup::Request::default() };
+        cleanup::run(&self.stores, &self.kept, &request, &CancellationToken::new()).await.expect("runs")
     }
 
     /// The bucket is marked as that of this database.
@@ -154,6 +164,8 @@ async fn parts_that_nobody_goes_on_with_go_where_the_store_lists_them() {
     // moto says of all that they were begun in 2010.
     assert_eq!(house.run(Request { dry_run: true, ..REQUEST }).await.orphan_parts, Some(1));
     assert_eq!(listed().await.len(), 2, "counted, not removed");
+    assert_eq!(house.run(REQUEST).await.orphan_parts, Some(1));
+    assert_eq!(listed().await.len(), 2, "the bucket was not marked as that of this database before");
     assert_eq!(house.run(REQUEST).await.orphan_parts, Some(1));
     assert_eq!(listed().await, [known]);
     let lost = objects.put_part(&key(1), &left, 1, vec![1].into()).await;
@@ -390,6 +402,54 @@ async fn yesterdays_dump_removes_nothing_of_the_live_bucket() {
     assert_eq!(house.run(Request { dry_run: true, ..REQUEST }).await.removed_objects, 0);
     let report = house.run(REQUEST).await;
     assert_eq!((report.removed_objects, report.held_back), (5, false));
+}
+
+#[tokio::test]
+async fn yesterdays_dump_removes_nothing_that_it_knows_to_be_over() {
+    let house = House::open().await;
+    let mut blobs = Vec::new();
+    for n in 0..3 {
+        blobs.push(house.upload(vec![n; 100]).await.blob);
+    }
+    let [trashed, stalled, purged] = blobs[..] else { panic!("three were uploaded") };
+    house.run(REQUEST).await;
+    // Yesterday a file was in the trash, an upload under way, and a removal. The live database went on with all three.
+    let forget = sqlx::query("DELETE FROM files WHERE blob_id <> $1").bind(trashed.0);
+    forget.execute(&house.stores.db).await.expect("deletes");
+    sqlx::query(
+        "UPDATE blobs SET state = CASE id WHEN $2 THEN 'receiving' ELSE 'removing' END,
+             updated_at = now() - interval '2 days'
+         WHERE id <> $1",
+    )
+    .bind(trashed.0)
+    .bind(stalled.0)
+    .execute(&house.stores.db)
+    .await
+    .expect("updates");
+    house.execute("UPDATE files SET trashed_at = now() - interval '31 days'").await;
+    house.dump().await;
+    assert!(reconcile::renew(&house.stores).await.expect("answers"), "the hour's generation");
+    house.restore().await;
+
+    let report = house.clean_up().await;
+    let reasons: Vec<_> = report.held_back.into_iter().collect();
+    let reason = "the database or the bucket was restored: their generations differ";
+    assert_eq!(reasons, [(Kind::TrashedFiles, reason), (Kind::AbandonedUploads, reason)]);
+    assert!(report.removed.values().all(|removed| *removed == 0), "{:?}", report.removed);
+    Purge::new(&house.stores).run(purged).await.expect("the job does not fail");
+    let report = house.run(REQUEST).await;
+    assert_eq!((report.stuck_uploads, report.held_back), (0, true));
+    for blob in [trashed, stalled, purged] {
+        assert!(house.is_there(&content(blob)).await, "{blob}");
+    }
+    assert_eq!(house.count("SELECT count(*) FROM blobs").await, 3, "the rows wait for a later clean-up");
+
+    house.adopt().await;
+    let report = house.clean_up().await;
+    assert_eq!((report.of(Kind::TrashedFiles), report.of(Kind::AbandonedUploads)), (1, 2));
+    for blob in [stalled, purged] {
+        assert!(!house.is_there(&content(blob)).await, "{blob}");
+    }
 }
 
 #[tokio::test]

@@ -75,6 +75,7 @@ pub(crate) struct Batch {
     passed_over: PassedOver,
     /// Rows that were passed over and that the next step would find first again.
     stay_first: u64,
+    held_back: Option<&'static str>,
 }
 
 /// Rows that could not be removed, and why the last of them could not.
@@ -160,7 +161,12 @@ impl Batch {
     }
 
     fn done(rows: u64, next: Option<Uuid>) -> Self {
-        Self { rows, next, passed_over: PassedOver::default(), stay_first: 0 }
+        Self { rows, next, passed_over: PassedOver::default(), stay_first: 0, held_back: None }
+    }
+
+    /// Nothing may be removed, for this reason; a later clean-up goes on.
+    pub(crate) fn held_back(reason: &'static str) -> Self {
+        Self { held_back: Some(reason), ..Self::done(0, None) }
     }
 
     /// Of items that are removed one by one: those that failed are not counted, and the next step would find them again.
@@ -194,6 +200,8 @@ impl Batch {
 pub(super) struct Total {
     pub(super) rows: u64,
     pub(super) passed_over: PassedOver,
+    /// Why nothing more may be removed.
+    pub(super) held_back: Option<&'static str>,
 }
 
 /// Steps until nothing is left or somebody asks for an end; adds up what was done also where a step fails. False when
@@ -226,6 +234,7 @@ where
                 let skip = if walked { 0 } else { slice.skip.saturating_add(skipped) };
                 slice = Slice { divisor: (slice.divisor / NARROWING).max(1), skip };
                 total.passed_over.add(batch.passed_over);
+                total.held_back = batch.held_back.or(total.held_back);
                 if next.is_none() && confirmations > 0 {
                     confirmations -= 1;
                     next = Some(from);

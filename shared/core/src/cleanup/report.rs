@@ -32,6 +32,9 @@ pub struct Report {
     /// How many of each kind could not be removed and were passed over.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub passed_over: BTreeMap<Kind, u64>,
+    /// The kinds of which nothing may be removed, with the reason; a later clean-up goes on.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub held_back: BTreeMap<Kind, &'static str>,
     /// A kind could not be gone through to its end.
     #[serde(skip)]
     pub ended_early: Option<EndedEarly>,
@@ -44,6 +47,9 @@ impl Report {
     /// Adds what came of a kind, and the error that ended it.
     pub(super) fn add(&mut self, kind: Kind, total: Total, error: Option<&Error>) {
         self.removed.insert(kind, total.rows);
+        if let Some(reason) = total.held_back {
+            self.held_back.insert(kind, reason);
+        }
         let passed_over = total.passed_over;
         if passed_over.rows > 0 {
             self.passed_over.insert(kind, passed_over.rows);
@@ -63,9 +69,11 @@ impl Report {
         self.removed.get(&kind).copied().unwrap_or(0)
     }
 
-    /// What failed, in a line; `None` when nothing did.
+    /// What failed or may not be removed, in a line; `None` when nothing did.
     pub fn failures(&self) -> Option<String> {
-        let failures: Vec<_> = self.failed.iter().map(|(kind, error)| format!("{kind}: {error}")).collect();
+        let failed = self.failed.iter().map(|(kind, error)| format!("{kind}: {error}"));
+        let held_back = self.held_back.iter().map(|(kind, reason)| format!("{kind}: {reason}"));
+        let failures: Vec<_> = failed.chain(held_back).collect();
         (!failures.is_empty()).then(|| failures.join("; "))
     }
 }

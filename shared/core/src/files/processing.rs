@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::blobs::{self, Available, Blob, Standing, is_available};
 use super::download::variant_name;
-use super::{repository, variants};
+use super::{reconcile, repository, variants};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -192,12 +192,22 @@ impl Processing {
 
     /// Removes the images in whose place others have come.
     async fn remove_replaced(&self, source: &Source, renditions: &[(Preset, Rendition)]) -> Result<()> {
-        for (preset, rendition) in renditions {
-            let before = source.variants.iter().find(|variant| variant.preset == preset.name);
-            let before = before.and_then(|variant| variant.rendition.as_ref());
-            if let Some(before) = before.filter(|before| before.object_key != rendition.object_key) {
-                self.stores.objects.delete(&before.object_key).await?;
-            }
+        let replaced = renditions.iter().filter_map(|(preset, rendition)| {
+            let before = source.variants.iter().find(|variant| variant.preset == preset.name)?;
+            let before = before.rendition.as_ref()?;
+            (before.object_key != rendition.object_key).then_some(before.object_key.as_str())
+        });
+        self.remove_objects(&replaced.collect::<Vec<_>>()).await
+    }
+
+    /// Removes objects that no row has any more. If the bucket does not belong to this database they stay, and a
+    /// reconciliation removes them later.
+    async fn remove_objects(&self, keys: &[&str]) -> Result<()> {
+        if keys.is_empty() || !reconcile::may_remove(&self.stores).await? {
+            return Ok(());
+        }
+        for key in keys {
+            self.stores.objects.delete(key).await?;
         }
         Ok(())
     }
@@ -284,18 +294,20 @@ impl Processing {
 
     /// Removes images of a file that was deleted while they were made: whoever deletes it may not know of them.
     async fn discard(&self, renditions: &[(Preset, Rendition)]) -> Result<()> {
-        for (_, rendition) in renditions {
-            self.stores.objects.delete(&rendition.object_key).await?;
-        }
-        Ok(())
+        let keys: Vec<_> = renditions.iter().map(|(_, rendition)| rendition.object_key.as_str()).collect();
+        self.remove_objects(&keys).await
     }
 
     fn has_strays(&self, variants: &[Variant]) -> bool {
         variants.iter().any(|variant| self.presets.find(&variant.preset).is_none())
     }
 
-    /// Removes the images of presets that there are no more: first the bytes, then what is known of them.
+    /// Removes the images of presets that there are no more: first the bytes, then what is known of them. If the bucket does
+    /// not belong to this database, both stay for the next regeneration.
     pub async fn remove_strays(&self, source: &Source) -> Result<()> {
+        if !self.has_strays(&source.variants) || !reconcile::may_remove(&self.stores).await? {
+            return Ok(());
+        }
         let strays = source.variants.iter().filter(|variant| self.presets.find(&variant.preset).is_none());
         for stray in strays {
             if let Some(rendition) = &stray.rendition {

@@ -5,7 +5,7 @@ use plinth_domain::id::{FileId, UserId};
 use time::OffsetDateTime;
 
 use super::blobs::{release, release_all_of, usage};
-use super::repository;
+use super::{reconcile, repository};
 use crate::cleanup::{Batch, Pass, PassedOver};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
@@ -71,6 +71,12 @@ pub(crate) async fn trashed(stores: &Stores, before: OffsetDateTime, pass: Pass)
     };
     let limit = slice.limit(BATCH);
     let found = repository::trashed(&stores.db, before, limit, slice.skip()).await?;
+    // Their purges would be refused, and without the rows nothing is left to restore from.
+    if !found.is_empty()
+        && let Some(reason) = reconcile::objection_to_removal(stores).await?
+    {
+        return Ok(Batch::held_back(reason));
+    }
     let mut passed_over = PassedOver::default();
     for (id, owner) in &found {
         match delete(stores, &Origin::system(), *owner, *id).await {

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::repository::{self, Remains};
 use super::{folder, usage};
 use crate::cleanup::{Batch, Pass, PassedOver};
-use crate::files::unfinished;
+use crate::files::{reconcile, unfinished};
 use crate::unit::Unit;
 use crate::{Result, Stores};
 
@@ -32,7 +32,8 @@ impl Purge {
         Self { stores: stores.clone() }
     }
 
-    /// Removes every object of a blob that is nobody's, then its row; fine when that was done before.
+    /// Removes every object of a blob that is nobody's, then its row; fine when that was done before. If the bucket does not
+    /// belong to this database, both stay for a later clean-up.
     pub async fn run(&self, id: BlobId) -> Result<()> {
         match repository::remains(&self.stores.db, id).await? {
             Some(remains) => remove(&self.stores, &remains).await,
@@ -72,6 +73,9 @@ pub(crate) async fn abandoned(stores: &Stores, before: OffsetDateTime, pass: Pas
         return Ok(Batch::whole(repository::count_abandoned(&stores.db, before, verified).await?));
     };
     repository::forget_made(&stores.db, before, FORGOTTEN).await?;
+    if let Some(reason) = reconcile::objection_to_removal(stores).await? {
+        return Ok(Batch::held_back(reason));
+    }
     let (limit, at) = (slice.limit(BATCH), stores.clock.now());
     let window = (limit, slice.skip());
     let claimed = repository::claim_abandoned(&stores.db, before, verified, at, window).await?;
@@ -84,7 +88,8 @@ pub(crate) async fn abandoned(stores: &Stores, before: OffsetDateTime, pass: Pas
     Ok(Batch::of_claimed(claimed.len(), limit, passed_over))
 }
 
-/// Removes a blob that did not become anybody's, with whatever of it may have reached S3; fine when that was done before.
+/// Removes a blob that did not become anybody's, with whatever of it may have reached S3; fine when that was done before. If
+/// the bucket does not belong to this database, the objects and the row stay for a later clean-up.
 pub(in crate::files) async fn discard(stores: &Stores, origin: &Origin, id: BlobId) -> Result<()> {
     let Some(owner) = repository::owner_of_unfinished(&stores.db, id).await? else { return Ok(()) };
     let reason = "bytes of a form are no file yet; the end of an upload has its event";
@@ -106,6 +111,9 @@ pub(in crate::files) async fn discard(stores: &Stores, origin: &Origin, id: Blob
 }
 
 async fn remove(stores: &Stores, remains: &Remains) -> Result<()> {
+    if !reconcile::may_remove(stores).await? {
+        return Ok(());
+    }
     // Needless if the upload was completed, which the store alone knows: the objects go whatever it says.
     let freed = match &remains.multipart_upload_id {
         Some(upload) => stores.objects.abort_parts(&remains.object_key, upload).await,

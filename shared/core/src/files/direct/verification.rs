@@ -14,9 +14,9 @@ use serde_json::json;
 use super::repository::{self, Found, Object};
 use super::service::is_whole;
 use super::{DirectState, DirectUpload, MIB};
-use crate::files::Files;
 use crate::files::blobs::{self, Received, Source, release, usage};
 use crate::files::upload::{Purpose, keep};
+use crate::files::{Files, reconcile};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -230,7 +230,8 @@ impl Verifying {
     /// which took this one for dead, was faster: then the object is a file's.
     async fn clear_away(&self) -> Result<()> {
         let stores = &self.door.stores;
-        if blobs::repository::find(&stores.db, self.upload.id).await?.is_none() {
+        let is_known = blobs::repository::find(&stores.db, self.upload.id).await?.is_some();
+        if !is_known && reconcile::may_remove(stores).await? {
             stores.objects.delete(&self.source.object_key).await?;
         }
         Ok(())

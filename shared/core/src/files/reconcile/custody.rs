@@ -1,4 +1,4 @@
-//! Whether this bucket belongs to this database, as it is now: only then is anything removed because no row knows it.
+//! Whether this bucket belongs to this database, as it is now: otherwise nothing is removed from it.
 //!
 //! A marker object in the bucket has the identity of the database and a generation, which rises every hour in both. A dump
 //! that was put back, a copy of the database, or a copy of the bucket has another generation or identity.
@@ -64,6 +64,14 @@ impl Custody {
 
 /// Finds out whose the bucket is.
 pub(super) async fn inspect(stores: &Stores) -> Result<Custody> {
+    match compare(stores).await? {
+        // Another process may have raised the generation between the two reads.
+        Custody::Foreign | Custody::OutOfStep => compare(stores).await,
+        agreed => Ok(agreed),
+    }
+}
+
+async fn compare(stores: &Stores) -> Result<Custody> {
     let row = installation(stores).await?;
     Ok(match read(stores).await? {
         None => Custody::Unclaimed,
@@ -71,6 +79,25 @@ pub(super) async fn inspect(stores: &Stores) -> Result<Custody> {
         Some(marker) if [row.generation, row.pending].contains(&marker.generation) => Custody::Ours,
         Some(_) => Custody::OutOfStep,
     })
+}
+
+/// Returns why no object may be removed from the bucket, or `None` if objects that a row of this database knows may be.
+/// Everything that removes objects asks first. What may not be removed stays, with its row, for a later clean-up.
+///
+/// An unmarked bucket is no obstacle: every new installation has one until its first reconciliation.
+pub(in crate::files) async fn objection_to_removal(stores: &Stores) -> Result<Option<&'static str>> {
+    // Boxed: removals are deep in other futures already.
+    Ok(match Box::pin(inspect(stores)).await? {
+        Custody::Ours | Custody::Unclaimed => None,
+        other => other.objection(),
+    })
+}
+
+/// Returns whether objects that a row of this database knows may be removed from the bucket, and logs why not.
+pub(in crate::files) async fn may_remove(stores: &Stores) -> Result<bool> {
+    let Some(reason) = objection_to_removal(stores).await? else { return Ok(true) };
+    tracing::warn!(reason, "objects are not removed: is this the database of this bucket?");
+    Ok(false)
 }
 
 /// The newest time that this database can know an object of. Objects that are newer were written for a newer database.

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use self::custody::Custody;
 pub use self::custody::{adopt, renew};
+pub(in crate::files) use self::custody::{may_remove, objection_to_removal};
 use self::walk::{Orphans, Walk};
 use crate::cleanup::{Pass, PassedOver, Slice};
 use crate::unit::Unit;
@@ -61,7 +62,8 @@ pub struct Report {
     /// Why, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_back_because: Option<&'static str>,
-    /// Parts that nobody goes on with: freed. `None` where the store cannot list them.
+    /// Parts that nobody goes on with: freed if the bucket has the marker of this database. `None` where the store cannot
+    /// list them.
     pub orphan_parts: Option<u64>,
     /// Derived images whose object is gone: made anew.
     pub missing_variants: u64,
@@ -141,7 +143,7 @@ pub async fn run(stores: &Stores, request: &Request, stop: &CancellationToken) -
     report.held_back = report.held_back_because.is_some();
     remove_orphans(stores, request, &orphans, &mut report).await?;
     if !report.stopped {
-        finish(stores, request, &mut report).await?;
+        finish(stores, request, custody, &mut report).await?;
         let is_whole = request.after.is_none() && report.orphan_objects == 0;
         if custody == Custody::Unclaimed && is_whole && !request.dry_run {
             custody::claim(stores).await?;
@@ -216,7 +218,7 @@ async fn remove_orphans(
 }
 
 /// What does not lie along the blobs.
-async fn finish(stores: &Stores, request: &Request, report: &mut Report) -> Result<()> {
+async fn finish(stores: &Stores, request: &Request, custody: Custody, report: &mut Report) -> Result<()> {
     let before = stores.clock.now() - request.abandoned_after;
     let pass = if request.dry_run { Pass::Count } else { Pass::Remove(Slice::default()) };
     loop {
@@ -232,7 +234,7 @@ async fn finish(stores: &Stores, request: &Request, report: &mut Report) -> Resu
     let strips = super::stripping::ask_again(stores, pass).await?;
     (report.missing_scans, report.missing_strips) = (scans.done, strips.done);
     report.passed_over += scans.passed_over + strips.passed_over;
-    report.orphan_parts = walk::orphan_parts(stores, request, report).await?;
+    report.orphan_parts = walk::orphan_parts(stores, request, custody, report).await?;
     report.quota_drift = quota::mend(stores, request.dry_run, report).await?;
     Ok(())
 }

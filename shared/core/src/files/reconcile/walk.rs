@@ -12,7 +12,7 @@ use plinth_platform::crypto::{Sha256, sealed_size};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::custody::minted_at;
+use super::custody::{Custody, minted_at};
 use super::repository::{self, Row};
 use super::{REMOVED, Report, Request};
 use crate::files::{blobs, variants};
@@ -265,22 +265,22 @@ fn blob_of(key: &str) -> Option<Uuid> {
 pub(super) async fn orphan_parts(
     stores: &Stores,
     request: &Request,
+    custody: Custody,
     report: &mut Report,
 ) -> Result<Option<u64>> {
     let Some(uploads) = stores.objects.list_parts_uploads(ROOT).await? else { return Ok(None) };
     let ids: Vec<String> = uploads.iter().map(|one| one.upload.clone()).collect();
     let known = repository::known_parts(&stores.db, &ids).await?;
     let now = SystemTime::from(stores.clock.now());
+    // No row vouches for them, so an unmarked bucket is not enough.
+    let are_removed = custody == Custody::Ours && !report.held_back && !request.dry_run;
     let mut orphans = 0;
     for one in uploads {
         let is_old =
             one.begun.is_none_or(|at| now.duration_since(at).is_ok_and(|age| age > request.abandoned_after));
         if is_old && !known.contains(&one.upload) {
             orphans += 1;
-            if !request.dry_run
-                && !report.held_back
-                && let Err(error) = stores.objects.abort_parts(&one.key, &one.upload).await
-            {
+            if are_removed && let Err(error) = stores.objects.abort_parts(&one.key, &one.upload).await {
                 report.pass_over(format_args!("parts of {}", one.key), error.into())?;
             }
         }

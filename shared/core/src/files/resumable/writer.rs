@@ -18,7 +18,7 @@ use super::repository::{self as uploads, Claimed, Progress};
 use crate::files::blobs::usage;
 use crate::files::blobs::{self, PART_CHUNKS, PartBuffer, Received, Source, Transfer};
 use crate::files::upload::{Purpose, keep};
-use crate::files::{Bounds, Files, UploadSlot, repository, sniff};
+use crate::files::{Bounds, Files, UploadSlot, reconcile, repository, sniff};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -242,7 +242,9 @@ impl Writer {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         uploads::reset(unit.connection(), self.upload.id, self.number).await?;
         unit.commit().await?;
-        self.stores.objects.abort_parts(&self.object_key, parts).await?;
+        if reconcile::may_remove(&self.stores).await? {
+            self.stores.objects.abort_parts(&self.object_key, parts).await?;
+        }
         let detail = "The upload begins anew: what was kept of it cannot be used.".to_owned();
         Ok(Error::Conflict { code: "upload_offset", detail })
     }
@@ -354,7 +356,12 @@ impl Writer {
 
     async fn remove_tail(&self, writer: i32) {
         let (name, _) = self.tail(writer);
-        if let Err(error) = self.stores.objects.delete(&name).await {
+        let removed = match reconcile::may_remove(&self.stores).await {
+            Ok(true) => self.stores.objects.delete(&name).await.map_err(Error::from),
+            Ok(false) => return,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
             tracing::warn!(%error, upload.id = %self.upload.id, "a tail stays until its blob goes");
         }
     }
