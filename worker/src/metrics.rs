@@ -69,7 +69,7 @@ static PAUSED: LazyLock<GaugeVec> = LazyLock::new(|| {
 static PASSED_OVER: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counter(
         "plinth_batch_items_passed_over_total",
-        "Items that the clean-up or the reconciliation could not deal with and passed over.",
+        "Items that the clean-up, the reconciliation or the recorder of outcomes could not deal with and passed over.",
         &["kind"],
     )
 });

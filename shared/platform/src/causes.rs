@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// The error and its causes, each told once: many errors already repeat their cause.
+/// The error and its causes, each told once: many errors already repeat their cause. PostgreSQL can store the text.
 pub fn told(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -13,7 +13,12 @@ pub fn told(error: &(dyn Error + 'static)) -> String {
         }
         cause = error.source();
     }
-    text
+    storable(&text)
+}
+
+/// Words of others, such as a mail server or a child process, as PostgreSQL can store them: its texts have no U+0000.
+pub fn storable(words: &str) -> String {
+    words.replace('\0', "\u{fffd}")
 }
 
 #[cfg(test)]
@@ -27,6 +32,12 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("outermost")]
     struct Silent(#[source] Repeats);
+
+    #[test]
+    fn a_character_that_postgresql_does_not_store_is_replaced() {
+        let error = std::io::Error::other("550 no\0such user");
+        assert_eq!(told(&error), "550 no\u{fffd}such user");
+    }
 
     #[test]
     fn every_cause_is_told_once() {

@@ -115,6 +115,45 @@ async fn a_permanent_failure_is_dead_at_once_with_its_causes() {
 }
 
 #[tokio::test]
+async fn words_with_a_nul_character_are_written_down() {
+    let house = House::open().await;
+    let worker = house.start(Registry::default().with(|_: Tally, attempt| async move {
+        assert!(attempt.number > 1, "out of \0 cheese");
+        Err(Failure::permanent(anyhow::anyhow!("550 no\0such user")))
+    }));
+    let job = house.enqueue(&Tally::default()).await;
+    house.push(&[job]).await;
+    house.until_all_are("dead", 1).await;
+    assert_eq!(house.job(job).await.last_error.as_deref(), Some("550 no\u{fffd}such user"));
+    assert_eq!(house.attempts(job).await, ["retried", "dead"]);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn an_outcome_that_the_ledger_refuses_keeps_no_others() {
+    let house = House::open().await;
+    for statement in [
+        "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF NEW.last_error = 'poison' THEN RAISE EXCEPTION 'poison'; END IF; RETURN NEW; END $$",
+        "CREATE TRIGGER poison BEFORE UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION refuse_poison()",
+    ] {
+        sqlx::query(statement).execute(&house.stores.db).await.expect("executes");
+    }
+    let jobs = house.enqueue_many(30).await;
+    let poison = jobs[0];
+    let worker = house.start(Registry::default().with(move |_: Tally, attempt| async move {
+        if attempt.job == poison { Err(Failure::permanent(anyhow::anyhow!("poison"))) } else { Ok(()) }
+    }));
+    house.push(&jobs).await;
+    house.until_all_are("dead", 1).await;
+    house.until_all_are("done", 29).await;
+    let error = house.job(poison).await.last_error;
+    assert_eq!(error.as_deref(), Some("the outcome of the attempt could not be written down"));
+    assert_eq!(house.attempts(poison).await, ["dead"]);
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn an_attempt_that_never_ends_is_stopped() {
     let house = House::open().await;
     let log = Log::default();

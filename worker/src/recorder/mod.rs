@@ -1,31 +1,21 @@
 //! Writes how attempts ended into the ledger, those that end about the same time in one transaction.
 
+mod writer;
+
 use std::time::Duration;
 
 use plinth_core::jobs::{ClaimedJob, Ended, HowItEnded, Ledger, Transport};
 use plinth_platform::causes;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::writer::Writer;
 use crate::outcome::{Failure, Outcome};
 use crate::{backoff, metrics};
 
 /// When a job that this worker does not know is looked at again.
 const ELSEWHERE: Duration = Duration::from_mins(1);
-
-/// How long the ledger may take for one answer.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Attempts to write once the process has to end.
-const LAST_TRIES: u32 = 2;
-
-/// Outcomes in one transaction, at most.
-const GROUP: usize = 500;
-
-/// While outcomes come one after the other, those of so long are written together.
-const GATHER: Duration = Duration::from_millis(4);
 
 /// A job that panics so often in a row is dead, however many attempts it has left.
 const PANICS: i16 = 3;
@@ -49,7 +39,7 @@ impl Recorder {
         ending: CancellationToken,
     ) -> (Self, impl Future<Output = ()> + Send) {
         let (entries, handed_in) = unbounded_channel();
-        (Self(entries), write_all(handed_in, ledger, transport, ending))
+        (Self(entries), Writer { ledger, transport, ending }.run(handed_in))
     }
 
     /// Writes down what an attempt came to, however long the ledger is away, unless the process has to end.
@@ -85,13 +75,15 @@ fn conclude(job: &ClaimedJob, outcome: Outcome) -> Result<HowItEnded, &'static s
         Outcome::Done => HowItEnded::Done,
         Outcome::HandBack => HowItEnded::HandedBack,
         Outcome::Cancelled => HowItEnded::Cancelled,
-        Outcome::NotOurs(reason) => HowItEnded::Postponed { reason, wait: ELSEWHERE },
+        Outcome::NotOurs(reason) => {
+            HowItEnded::Postponed { reason: causes::storable(&reason), wait: ELSEWHERE }
+        }
         Outcome::Failed(Failure::Transient(error)) => again(job, told(error), false),
         Outcome::Failed(Failure::PutOff { error, backoff }) => {
             HowItEnded::PutOff { error: told(error), wait: backoff.draw(job.age) }
         }
         Outcome::Failed(Failure::Permanent(error)) => HowItEnded::Dead { error: told(error) },
-        Outcome::Panicked(error) => again(job, error, true),
+        Outcome::Panicked(error) => again(job, causes::storable(&error), true),
         Outcome::Failed(Failure::Parked) => {
             tracing::debug!("job parked: as many as may run at once with its key do");
             return Err("parked");
@@ -125,61 +117,5 @@ fn tell(how: &HowItEnded, took: Duration) {
         HowItEnded::HandedBack => tracing::info!(ms, "job handed back: this worker stops"),
         HowItEnded::Postponed { reason, .. } => tracing::warn!(reason, "job left for another worker"),
         HowItEnded::Cancelled => tracing::info!(ms, "job cancelled"),
-    }
-}
-
-async fn write_all(
-    mut handed_in: UnboundedReceiver<Entry>,
-    ledger: Ledger,
-    transport: Transport,
-    ending: CancellationToken,
-) {
-    let mut group = Vec::with_capacity(GROUP);
-    let mut written_at: Option<Instant> = None;
-    while handed_in.recv_many(&mut group, GROUP).await > 0 {
-        if let Some(at) = written_at.filter(|at| at.elapsed() < GATHER && group.len() < GROUP) {
-            tokio::time::sleep_until(at + GATHER).await;
-            while group.len() < GROUP
-                && let Ok(entry) = handed_in.try_recv()
-            {
-                group.push(entry);
-            }
-        }
-        write(&mut group, &ledger, &transport, &ending).await;
-        written_at = Some(Instant::now());
-        // Without an answer: the process ends first.
-        group.clear();
-    }
-}
-
-async fn write(group: &mut Vec<Entry>, ledger: &Ledger, transport: &Transport, ending: &CancellationToken) {
-    let ended: Vec<Ended> = group.iter().map(|entry| entry.ended.clone()).collect();
-    let mut last_tries = 0;
-    for failures in 1.. {
-        match timeout(PATIENCE, ledger.record(&ended)).await {
-            Ok(Ok(recorded)) => {
-                for entry in group.drain(..) {
-                    // Nobody waits for it only where the process is ending.
-                    let _ = entry.answer.send(recorded.ours.contains(&entry.ended.claim.job));
-                }
-                if !recorded.released.is_empty()
-                    && let Err(error) = transport.push(&recorded.released).await
-                {
-                    tracing::warn!(%error, "released jobs could not be pushed; the dispatcher will");
-                }
-                return;
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(%error, outcomes = ended.len(), "the ledger does not take outcomes yet");
-            }
-            Err(_) => tracing::warn!(outcomes = ended.len(), "the ledger does not answer outcomes"),
-        }
-        if ending.is_cancelled() {
-            last_tries += 1;
-            if last_tries >= LAST_TRIES {
-                return;
-            }
-        }
-        tokio::time::sleep(backoff::STORE.draw(failures)).await;
     }
 }
