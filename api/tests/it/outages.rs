@@ -7,6 +7,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::house::House;
+use crate::refused_writes::warm;
 
 /// Sessions that this process had to ask PostgreSQL for.
 fn misses() -> f64 {
@@ -72,6 +73,37 @@ async fn without_postgresql_a_write_is_refused_and_then_taken() {
         (house.post("/v1/auth/register", &body).await.status == StatusCode::ACCEPTED).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn copies_are_believed_though_requests_hold_every_connection() {
+    let stage = Stage::open().await;
+    let direct = stage.stores();
+    let house = House::on(stage).await;
+    let person = house.person("ada").await;
+    // The doubt that the verification raised about the account's copy has faded.
+    house.forget_copies().await;
+    let believes = async || {
+        let query = "SELECT count(*) FROM cache_trust WHERE believes_until > now()";
+        let processes: i64 = sqlx::query_scalar(query).fetch_one(&direct.db).await.expect("counts");
+        processes == 1
+    };
+    until("copies are believed", async || believes().await.then_some(())).await;
+    warm(&house, &person).await;
+    person.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    let mut held = Vec::new();
+    for _ in 0..house.stage.settings().database.max_connections.0 {
+        held.push(house.stores.db.acquire().await.expect("is free"));
+    }
+    // Longer than a lease of trust lasts.
+    for _ in 0..8 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let asked = Instant::now();
+        person.get(&house, "/v1/me").await.expect(StatusCode::OK);
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+        assert!(believes().await, "the lease is renewed");
+    }
+    drop(held);
 }
 
 #[tokio::test]

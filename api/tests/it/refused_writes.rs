@@ -52,7 +52,7 @@ impl Refusal {
 }
 
 /// Waits until the session and the account are answered from copies.
-async fn warm(house: &House, person: &Person) {
+pub(crate) async fn warm(house: &House, person: &Person) {
     until("copies are there and believed", async || {
         person.get(house, "/v1/me").await.expect(StatusCode::OK);
         let keys = [format!("session:{}", person.session_id), format!("user:{}", person.id)];

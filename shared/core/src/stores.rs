@@ -26,6 +26,8 @@ pub struct Stores {
     pub clock: Clock,
     /// Whether this process believes copies in Redis.
     pub trust: Trust,
+    /// What trust is renewed by, however many connections requests hold.
+    pub trust_db: PgPool,
     /// Bounds what unknown callers add to the audit log.
     pub refusals: AnonymousRefusals,
     /// How long a mail is sent again.
@@ -44,6 +46,7 @@ impl Stores {
             antivirus: Antivirus::new(&settings.clamav),
             clock: Clock::default(),
             trust: Trust::default(),
+            trust_db: database::single(&settings.database, application)?,
             refusals: AnonymousRefusals::default(),
             mails_retried_for: settings.smtp.retry_for.0,
         })

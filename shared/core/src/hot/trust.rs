@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use plinth_platform::crypto::unique_name;
+use plinth_platform::database::PgPool;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{lift, repository};
@@ -138,7 +139,7 @@ async fn renew(stores: &Stores, holds: bool) -> Result<()> {
 
 /// The entry comes before the look: a change whose note the look does not see finds the entry.
 async fn enter_and_settle(stores: &Stores) -> Result<()> {
-    repository::enter(&stores.db, &stores.trust.0.process, LEASE).await?;
+    repository::enter(&stores.trust_db, &stores.trust.0.process, LEASE).await?;
     settle(stores).await
 }
 
@@ -150,19 +151,19 @@ async fn settle(stores: &Stores) -> Result<()> {
 
 /// Tells Redis of a batch of the notes, and returns how many it had.
 async fn settle_some(stores: &Stores) -> Result<u64> {
-    let notes = repository::list(&stores.db, 0).await?;
+    let notes = repository::list(&stores.trust_db, 0).await?;
     for copy in &notes {
-        settle_one(stores, copy).await?;
+        settle_one(stores, &stores.trust_db, copy).await?;
     }
     Ok(notes.len() as u64)
 }
 
-async fn settle_one(stores: &Stores, copy: &repository::StaleCopy) -> Result<()> {
+async fn settle_one(stores: &Stores, db: &PgPool, copy: &repository::StaleCopy) -> Result<()> {
     if let Err(error) = lift(&stores.redis, &unique_name(), std::slice::from_ref(&copy.key)).await {
         stores.trust.lose();
         return Err(error.into());
     }
-    Ok(repository::settle(&stores.db, copy).await?)
+    Ok(repository::settle(db, copy).await?)
 }
 
 /// Waits until no other process believes a copy under these keys, which are noted and committed.
@@ -195,7 +196,7 @@ pub(crate) async fn stale_copies(stores: &Stores, pass: Pass) -> Result<Batch> {
             let copies = repository::list(&stores.db, slice.skip()).await?;
             let mut passed_over = PassedOver::default();
             for copy in &copies {
-                if let Err(error) = settle_one(stores, copy).await {
+                if let Err(error) = settle_one(stores, &stores.db, copy).await {
                     passed_over.note(&copy.key, error)?;
                 }
             }

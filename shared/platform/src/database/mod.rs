@@ -30,6 +30,11 @@ pub fn pool(settings: &DatabaseSettings, application: &str) -> sqlx::Result<PgPo
     PgPool::lazy(settings, application, settings.max_connections.0, &[])
 }
 
+/// A pool of one connection, for a task that must not wait for a connection behind requests.
+pub fn single(settings: &DatabaseSettings, application: &str) -> sqlx::Result<PgPool> {
+    PgPool::lazy(settings, application, 1, &[])
+}
+
 /// A small pool beside the other one, for statements that find rows by their keys and are planned once for all: with a
 /// plan for the values at hand PostgreSQL reads a whole table that it believes to be small.
 pub fn pool_by_key(settings: &DatabaseSettings, application: &str) -> sqlx::Result<PgPool> {

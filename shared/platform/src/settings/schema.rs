@@ -40,7 +40,7 @@ settings! {
     database: DatabaseSettings in "database" {
         /// `postgres://user:password@host:port/database`.
         url: DatabaseUrl = None,
-        /// Connections that one process holds at most.
+        /// Connections that the requests or jobs of one process hold at most.
         max_connections: AtLeast<1> = Some("10"),
         /// How long a request waits for a free connection before it is refused with 503.
         acquire_timeout: Duration = Some("5s"),
