@@ -42,12 +42,19 @@ pub enum MailFailure {
     NotYet,
     /// Of the server, which takes no mail from us at all: it cannot be reached, or does not let us in.
     Server,
+    /// Of the server or of this mail: some servers give a reply about the service to one recipient only. The server has not
+    /// got the mail.
+    Unclear,
     /// The conversation broke off: of the server or of this mail, and perhaps the server has the mail.
     BrokeOff,
 }
 
-/// Replies that are about the service or about the login, and not about a mail (RFC 5321, 4.2.3; RFC 4954, 6).
-const SERVICE_REPLIES: [&str; 6] = ["421", "454", "530", "534", "535", "538"];
+/// Replies that are about the login, and not about a mail (RFC 4954, section 6).
+const LOGIN_REPLIES: [&str; 4] = ["530", "534", "535", "538"];
+
+/// Replies that should be about the service (RFC 5321, section 4.2.3; RFC 4954, section 6), and that servers also give to
+/// one mail, as when they limit a recipient.
+const UNCLEAR_REPLIES: [&str; 2] = ["421", "454"];
 
 impl MailError {
     /// Whose fault it is.
@@ -57,11 +64,11 @@ impl MailError {
             Self::Server(error) => error,
         };
         if let Some(code) = error.status() {
-            let is_about_service = SERVICE_REPLIES.contains(&code.to_string().as_str());
-            return match error.is_permanent() {
-                _ if is_about_service => MailFailure::Server,
-                true => MailFailure::Refused,
-                false => MailFailure::NotYet,
+            return match code.to_string().as_str() {
+                code if LOGIN_REPLIES.contains(&code) => MailFailure::Server,
+                code if UNCLEAR_REPLIES.contains(&code) => MailFailure::Unclear,
+                _ if error.is_permanent() => MailFailure::Refused,
+                _ => MailFailure::NotYet,
             };
         }
         // The kinds of lettre's errors are private; their words are pinned by tests.
@@ -184,8 +191,9 @@ mod tests {
         let closed = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("is bound");
         for (url, expected) in [
             (format!("smtp://{closed}"), MailFailure::Server),
-            (server("", Some("421 closing")), MailFailure::Server),
-            (server("RCPT", Some("421 closing")), MailFailure::Server),
+            (server("", Some("421 closing")), MailFailure::Unclear),
+            (server("RCPT", Some("421 closing")), MailFailure::Unclear),
+            (server("RCPT", Some("454 not now")), MailFailure::Unclear),
             (server("MAIL", Some("530 log in first")), MailFailure::Server),
             (server("RCPT", Some("451 later")), MailFailure::NotYet),
             (server("RCPT", Some("452 full")), MailFailure::NotYet),

@@ -66,9 +66,9 @@ impl Post {
         Ok(match failure {
             MailFailure::Refused => Failure::permanent(error),
             MailFailure::NotYet => later(error),
-            // A recipient whose server is slow breaks off its own mails only.
-            MailFailure::BrokeOff if self.mailer.answers().await => later(error),
-            MailFailure::BrokeOff | MailFailure::Server => {
+            // A recipient whose server is slow, or limited, fails its own mails only.
+            MailFailure::BrokeOff | MailFailure::Unclear if self.mailer.answers().await => later(error),
+            MailFailure::BrokeOff | MailFailure::Unclear | MailFailure::Server => {
                 self.pause(&error).await?;
                 later(error)
             }

@@ -13,6 +13,9 @@ enum Manner {
     Takes,
     /// At first; it takes the next try.
     BusyOnce,
+    /// At first, as if it closed for everyone; it takes the next try.
+    ClosesOnce,
+    UnreadyOnce,
     Refuses,
     Hangs,
 }
@@ -23,6 +26,8 @@ pub(super) struct MailServer {
     seen: Arc<Mutex<Seen>>,
     /// Whether it says that it has taken a mail.
     answers: Arc<watch::Sender<bool>>,
+    /// Whether it says anything at all.
+    speaks: Arc<watch::Sender<bool>>,
 }
 
 #[derive(Default)]
@@ -41,7 +46,11 @@ impl MailServer {
     pub(super) async fn start() -> (Self, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("smtp://{}", listener.local_addr().expect("it is bound"));
-        let server = Self { seen: Arc::default(), answers: Arc::new(watch::Sender::new(true)) };
+        let server = Self {
+            seen: Arc::default(),
+            answers: Arc::new(watch::Sender::new(true)),
+            speaks: Arc::new(watch::Sender::new(true)),
+        };
         let serving = server.clone();
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
@@ -63,6 +72,20 @@ impl MailServer {
         self.answers.send_replace(true);
     }
 
+    /// From now on it takes connections and says nothing, until [`MailServer::speak`].
+    pub(super) fn fall_silent(&self) {
+        self.speaks.send_replace(false);
+    }
+
+    pub(super) fn speak(&self) {
+        self.speaks.send_replace(true);
+    }
+
+    /// The server goes with the test, and its conversations with it.
+    async fn until_it_speaks(&self) {
+        let _ = self.speaks.subscribe().wait_for(|speaks| *speaks).await;
+    }
+
     /// The Message-IDs of the mails to this address that it took.
     pub(super) fn taken_for(&self, address: &str) -> Vec<String> {
         let seen = self.seen();
@@ -76,6 +99,7 @@ impl MailServer {
 
     async fn converse(&self, socket: TcpStream) -> std::io::Result<()> {
         let mut socket = BufReader::new(socket);
+        self.until_it_speaks().await;
         socket.write_all(b"220 test\r\n").await?;
         let mut recipient = String::new();
         let mut line = String::new();
@@ -84,6 +108,7 @@ impl MailServer {
             if socket.read_line(&mut line).await? == 0 {
                 return Ok(());
             }
+            self.until_it_speaks().await;
             let reply = match line.get(..4).unwrap_or_default() {
                 "EHLO" | "MAIL" | "RSET" | "NOOP" => "250 so be it\r\n",
                 "RCPT" => {
@@ -92,6 +117,8 @@ impl MailServer {
                     match self.manner_to(address) {
                         Manner::Takes => "250 so be it\r\n",
                         Manner::BusyOnce => "451 later\r\n",
+                        Manner::ClosesOnce => "421 too many mails for this recipient\r\n",
+                        Manner::UnreadyOnce => "454 not ready for this recipient\r\n",
                         Manner::Refuses => "550 nobody of that name\r\n",
                         Manner::Hangs => std::future::pending().await,
                     }
@@ -116,6 +143,8 @@ impl MailServer {
         *tries += 1;
         match address.rsplit('@').next() {
             Some("busy.example") if *tries == 1 => Manner::BusyOnce,
+            Some("closing.example") if *tries == 1 => Manner::ClosesOnce,
+            Some("unready.example") if *tries == 1 => Manner::UnreadyOnce,
             Some("refused.example") => Manner::Refuses,
             Some("hangs.example") => Manner::Hangs,
             _ => Manner::Takes,

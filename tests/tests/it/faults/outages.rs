@@ -1,5 +1,7 @@
 //! What jobs need is away for long: no job dies of it, and operators see it.
 
+use std::time::{Duration, Instant};
+
 use plinth_core::Stores;
 use plinth_testkit::{Mailbox, Process, Stage, until};
 use sqlx::AssertSqlSafe;
@@ -109,6 +111,67 @@ async fn a_mail_that_is_not_taken_yet_holds_up_no_other_and_is_charged_nothing()
     assert_eq!(count(&stores, "SELECT count(*) FROM sent_mails").await, 0);
     until_none(&stores, "it is sent", NOT_DONE).await;
     assert_eq!(server.taken_for("ada@busy.example").len(), 1);
+}
+
+#[tokio::test]
+async fn a_reply_about_the_service_to_one_recipient_does_not_pause_the_queue() {
+    let (server, url) = MailServer::start().await;
+    let stage = Stage::open().await.with("PLINTH_SMTP_URL", &url);
+    let api = Process::api(&stage).await;
+    let _worker = Process::worker_with(&stage, &["--queues", "email"]).await;
+    let (door, stores) = (Door::of(&api), stage.stores());
+    let recipients = ["ada@closing.example", "bob@unready.example"];
+    for (email, put_off) in recipients.into_iter().zip(1..) {
+        door.register(email).await;
+        until("it is put off", async || {
+            let query = "SELECT count(*) FROM job_attempts WHERE outcome = 'postponed'";
+            (count(&stores, query).await == put_off).then_some(())
+        })
+        .await;
+        assert_eq!(count(&stores, "SELECT count(*) FROM paused_queues").await, 0, "{email}");
+    }
+    until_none(&stores, "both are sent", NOT_DONE).await;
+    for email in recipients {
+        assert_eq!(server.taken_for(email).len(), 1, "{email}");
+    }
+    assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE attempt > 1").await, 0, "charged to no mail");
+}
+
+#[tokio::test]
+async fn a_mail_server_that_takes_connections_and_says_nothing_pauses_the_queue_and_costs_no_mail() {
+    let (server, url) = MailServer::start().await;
+    let stage = Stage::open().await.with("PLINTH_SMTP_URL", &url).with("PLINTH_SMTP_TIMEOUT", "1s");
+    let api = Process::api(&stage).await;
+    let worker = Process::worker_with(&stage, &["--queues", "email"]).await;
+    let (door, stores) = (Door::of(&api), stage.stores());
+    // A connection is there already when the server falls silent.
+    door.register("ada@example.org").await;
+    until_none(&stores, "the first is sent", NOT_DONE).await;
+    server.fall_silent();
+    let asked = Instant::now();
+    for email in ["bob@example.org", "cyn@example.org"] {
+        door.register(email).await;
+    }
+    until("the queue is paused", async || (count(&stores, PAUSED).await == 1).then_some(())).await;
+    // A step of the conversation, the question whether the server answers at all, and room for a slow machine.
+    assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
+    for _ in 0..3 {
+        later(&stores, "4 hours").await;
+        until("it was tried again", async || (count(&stores, PAUSED).await == 1).then_some(())).await;
+    }
+    assert_eq!(count(&stores, DEAD).await, 0);
+    server.speak();
+    until("all are sent", async || {
+        later(&stores, "5 minutes").await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        (count(&stores, NOT_DONE).await == 0).then_some(())
+    })
+    .await;
+    for email in ["ada@example.org", "bob@example.org", "cyn@example.org"] {
+        assert_eq!(server.taken_for(email).len(), 1, "{email}");
+    }
+    assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE attempt > 1").await, 0, "charged to no mail");
+    assert!(worker.stop().await.success());
 }
 
 #[tokio::test]
