@@ -29,5 +29,3 @@ CREATE INDEX registration_tokens_registration ON registration_tokens (registrati
 
 -- When an operator imported the account: its name, roles and hash come from a trusted system.
 ALTER TABLE users ADD COLUMN imported_at timestamptz;
-UPDATE users SET imported_at = created_at
-WHERE id IN (SELECT target_id FROM audit_events WHERE action = 'account.imported' AND outcome = 'success');

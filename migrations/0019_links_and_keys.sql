@@ -14,10 +14,7 @@ COMMENT ON COLUMN share_links.version IS
     'The version of the file that the link is pinned to. NULL for a link that shows the current version.';
 -- A link that is pinned to a version ends with the version.
 ALTER TABLE share_links ADD CONSTRAINT share_links_version
-    FOREIGN KEY (file_id, version) REFERENCES file_versions (file_id, number) ON DELETE CASCADE;
-
-UPDATE share_links SET owner_id = files.owner_id FROM files WHERE files.id = share_links.file_id;
-CREATE INDEX share_links_of_owner ON share_links (owner_id, id);
+    FOREIGN KEY (file_id, version) REFERENCES file_versions (file_id, number) ON DELETE CASCADE NOT VALID;
 
 -- The previous release inserts links without their owner.
 CREATE FUNCTION share_links_fill_owner() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -32,12 +29,3 @@ CREATE TRIGGER share_links_owner BEFORE INSERT ON share_links
 ALTER TABLE api_keys ADD COLUMN multi_factor boolean NOT NULL DEFAULT false;
 COMMENT ON COLUMN api_keys.multi_factor IS
     'Whether the session that made the key had proved a second factor. Only such a key satisfies a role that requires one.';
--- A key is made within minutes of a proof, and a proof takes the second factor of an account that has one. So a key
--- that is an hour younger than a factor of its owner was made with a factor. Every other key counts as made without.
-UPDATE api_keys SET multi_factor = true
-WHERE EXISTS (SELECT FROM totp_factors
-              WHERE totp_factors.user_id = api_keys.user_id
-                AND totp_factors.confirmed_at < api_keys.created_at - interval '1 hour')
-   OR EXISTS (SELECT FROM passkeys
-              WHERE passkeys.user_id = api_keys.user_id
-                AND passkeys.created_at < api_keys.created_at - interval '1 hour');
