@@ -9,7 +9,7 @@ use ::redis::aio::ConnectionManager;
 use ::redis::{Client, Cmd, FromRedisValue, Pipeline, RedisError, ScriptInvocation};
 use tracing::Instrument as _;
 
-use self::link::Link;
+use self::link::{Link, Numbered};
 use crate::settings::RedisSettings;
 use crate::telemetry::metrics;
 
@@ -110,7 +110,8 @@ impl Redis {
         let span =
             tracing::debug_span!("redis", otel.name = name, otel.kind = "client", db.system.name = "redis");
         let start = Instant::now();
-        let running = run(self.link.connection());
+        let Numbered { connection, generation } = self.link.current();
+        let running = run(connection);
         let result = tokio::time::timeout(self.link.timeout(), running).instrument(span).await;
         let result = match result {
             Err(_) => Err(RedisFailure::Unavailable),
@@ -121,7 +122,7 @@ impl Redis {
             Ok(other) => other.map_err(RedisFailure::Command),
         };
         if matches!(result, Err(RedisFailure::Unavailable)) {
-            Link::failed(&self.link);
+            Link::failed(&self.link, generation);
         }
         metrics::observe_store("redis", name, result.is_ok(), start.elapsed());
         result
