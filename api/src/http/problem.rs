@@ -22,6 +22,9 @@ const MAX_LISTED_BYTES: usize = 6 * 1024;
 const MAX_POINTER: usize = 200;
 const MAX_DETAIL: usize = 300;
 
+/// The code of a refusal because of a bound, which is expected and no failure.
+const BUSY: &str = "busy";
+
 /// A refusal or a failure.
 #[derive(Debug, Object)]
 pub struct Problem {
@@ -89,13 +92,13 @@ impl Verdict {
 pub(super) fn answer(error: &poem::Error, request_id: &str) -> Response {
     let verdict = judge(error);
     if verdict.status.is_server_error() {
-        tracing::error!(
-            error = error
-                .downcast_ref::<Failure>()
-                .map_or_else(|| error.to_string(), |failure| causes::told(failure)),
-            code = verdict.code,
-            "request failed"
-        );
+        let failure = error.downcast_ref::<Failure>();
+        let error = failure.map_or_else(|| error.to_string(), |failure| causes::told(failure));
+        if verdict.code == BUSY {
+            tracing::warn!(error, code = verdict.code, "request refused at a bound");
+        } else {
+            tracing::error!(error, code = verdict.code, "request failed");
+        }
     }
     let problem = Problem {
         kind: format!("urn:plinth:problem:{}", verdict.code),
@@ -232,7 +235,7 @@ fn judge_core(error: &Error) -> Verdict {
                 .because(detail)
                 .with(header::RETRY_AFTER, &retry_after.as_secs().max(1))
         }
-        Error::Busy { retry_after } => Verdict::new(StatusCode::SERVICE_UNAVAILABLE, "busy")
+        Error::Busy { retry_after } => Verdict::new(StatusCode::SERVICE_UNAVAILABLE, BUSY)
             .because("There is too much to do just now; try again.")
             .with(header::RETRY_AFTER, &retry_after.as_secs().max(1)),
         Error::Unavailable { .. } => Verdict::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable")
@@ -290,4 +293,48 @@ fn title(code: &str, status: StatusCode) -> String {
         first.make_ascii_uppercase();
     }
     if words.is_empty() { status.canonical_reason().unwrap_or_default().to_owned() } else { words }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use tracing::Level;
+
+    use super::*;
+
+    /// Keeps the levels of events.
+    struct Levels(Arc<Mutex<Vec<Level>>>);
+
+    impl tracing::Subscriber for Levels {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::Id {
+            tracing::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::Id, _: &tracing::Id) {}
+        fn event(&self, event: &tracing::Event<'_>) {
+            self.0.lock().expect("no holder panics").push(*event.metadata().level());
+        }
+        fn enter(&self, _: &tracing::Id) {}
+        fn exit(&self, _: &tracing::Id) {}
+    }
+
+    #[test]
+    fn a_refusal_at_a_bound_is_no_error_in_the_log() {
+        let logged = Arc::new(Mutex::default());
+        tracing::subscriber::with_default(Levels(logged.clone()), || {
+            for error in [
+                Error::Busy { retry_after: Duration::from_secs(1) },
+                Error::Unavailable { store: "redis", source: "connection refused".into() },
+                Error::NotFound,
+            ] {
+                answer(&Failure::Core(error).into(), "1");
+            }
+        });
+        assert_eq!(*logged.lock().expect("no holder panics"), [Level::WARN, Level::ERROR]);
+    }
 }
