@@ -21,34 +21,36 @@ enum Refusal {
     NoReplicas,
     /// NOPERM: the account may not write.
     NoPermission,
+    /// MISCONF: it cannot save its snapshots.
+    Misconfigured,
 }
 
 impl Refusal {
-    async fn begin(self, house: &House) {
-        let mut command = match self {
-            Self::ReadOnly => redis::cmd("REPLICAOF"),
-            Self::NoReplicas => redis::cmd("CONFIG"),
-            Self::NoPermission => redis::cmd("ACL"),
-        };
-        let arguments: &[&str] = match self {
-            Self::ReadOnly => &["127.0.0.1", "1"],
-            Self::NoReplicas => &["SET", "min-replicas-to-write", "1"],
-            Self::NoPermission => &["SETUSER", "default", "-@write"],
-        };
-        let () = command.arg(arguments).query_async(&mut house.redis().await).await.expect("obeys");
+    async fn begin(self, server: &RedisServer, house: &House) {
+        match self {
+            Self::ReadOnly => obey(house, "REPLICAOF", &["127.0.0.1", "1"]).await,
+            Self::NoReplicas => obey(house, "CONFIG", &["SET", "min-replicas-to-write", "1"]).await,
+            Self::NoPermission => obey(house, "ACL", &["SETUSER", "default", "-@write"]).await,
+            Self::Misconfigured => server.fail_to_save().await,
+        }
         let write: redis::RedisResult<()> =
             redis::cmd("SET").arg("x").arg(1).query_async(&mut house.redis().await).await;
         write.expect_err("writes are refused");
     }
 
-    async fn end(self, house: &House) {
-        let (name, arguments): (_, &[&str]) = match self {
-            Self::ReadOnly => ("REPLICAOF", &["NO", "ONE"]),
-            Self::NoReplicas => ("CONFIG", &["SET", "min-replicas-to-write", "0"]),
-            Self::NoPermission => ("ACL", &["SETUSER", "default", "+@all"]),
-        };
-        let () = redis::cmd(name).arg(arguments).query_async(&mut house.redis().await).await.expect("obeys");
+    async fn end(self, server: &RedisServer, house: &House) {
+        match self {
+            Self::ReadOnly => obey(house, "REPLICAOF", &["NO", "ONE"]).await,
+            Self::NoReplicas => obey(house, "CONFIG", &["SET", "min-replicas-to-write", "0"]).await,
+            Self::NoPermission => obey(house, "ACL", &["SETUSER", "default", "+@all"]).await,
+            Self::Misconfigured => server.save_again().await,
+        }
     }
+}
+
+async fn obey(house: &House, command: &str, arguments: &[&str]) {
+    let mut command = redis::cmd(command);
+    let () = command.arg(arguments).query_async(&mut house.redis().await).await.expect("obeys");
 }
 
 /// Waits until the session and the account are answered from copies.
@@ -77,9 +79,10 @@ async fn on_own_redis() -> (RedisServer, House) {
 #[case(Refusal::ReadOnly)]
 #[case(Refusal::NoReplicas)]
 #[case(Refusal::NoPermission)]
+#[case(Refusal::Misconfigured)]
 #[tokio::test]
 async fn a_logout_that_redis_refuses_to_note_acts_on_the_next_request_everywhere(#[case] refusal: Refusal) {
-    let (_redis, house) = on_own_redis().await;
+    let (redis, house) = on_own_redis().await;
     let twin = house.twin().await;
     let (goes, stays, later) =
         (house.person("ada").await, house.person("bob").await, house.person("eve").await);
@@ -89,7 +92,7 @@ async fn a_logout_that_redis_refuses_to_note_acts_on_the_next_request_everywhere
         warm(&house, person).await;
         warm(&twin, person).await;
     }
-    refusal.begin(&house).await;
+    refusal.begin(&redis, &house).await;
     let asked = Instant::now();
     goes.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
     assert!(asked.elapsed() < LONGEST, "{:?}", asked.elapsed());
@@ -104,7 +107,7 @@ async fn a_logout_that_redis_refuses_to_note_acts_on_the_next_request_everywhere
     for replica in [&house, &twin] {
         later.get(replica, "/v1/me").await.problem(401, "session_ended");
     }
-    refusal.end(&house).await;
+    refusal.end(&redis, &house).await;
     for _ in 0..20 {
         for (person, replica) in [(&goes, &house), (&goes, &twin), (&later, &house), (&later, &twin)] {
             person.get(replica, "/v1/me").await.problem(401, "session_ended");
@@ -116,7 +119,7 @@ async fn a_logout_that_redis_refuses_to_note_acts_on_the_next_request_everywhere
 
 #[tokio::test]
 async fn suspensions_roles_and_keys_act_at_once_though_redis_refuses_to_note_them() {
-    let (_redis, house) = on_own_redis().await;
+    let (redis, house) = on_own_redis().await;
     let twin = house.twin().await;
     let admin = house.administrator().await;
     let auditor = house.official(&admin, "auditor", &["audit:read"]).await;
@@ -138,7 +141,7 @@ async fn suspensions_roles_and_keys_act_at_once_though_redis_refuses_to_note_the
         by_key(replica).await.expect(StatusCode::OK);
         auditor.get(replica, "/v1/audit-events").await.expect(StatusCode::OK);
     }
-    Refusal::ReadOnly.begin(&house).await;
+    Refusal::ReadOnly.begin(&redis, &house).await;
     let path = format!("/v1/users/{}/suspend", suspended.id);
     let revoked = format!("/v1/me/api-keys/{}", text(&made["api_key"]["id"]));
     let (reason, nothing) = (json!({ "reason": "spam" }), json!({ "permissions": [] }));

@@ -23,6 +23,8 @@ pub(crate) struct Message {
     pub(crate) subject: String,
     pub(crate) text: Option<String>,
     pub(crate) html: Option<String>,
+    /// Whether a person wrote the message (RFC 3834).
+    pub(crate) auto_submitted: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) received_at: OffsetDateTime,
 }
@@ -47,6 +49,9 @@ impl Message {
             subject: parsed.and_then(Parsed::subject).unwrap_or_default().to_owned(),
             text: if nothing { Some(String::from_utf8_lossy(bytes).into_owned()) } else { text },
             html,
+            auto_submitted: parsed
+                .and_then(|message| message.header_raw("Auto-Submitted"))
+                .map(|value| value.trim().to_owned()),
             received_at,
         }
     }
@@ -94,7 +99,7 @@ mod tests {
     #[test]
     fn both_parts_of_an_alternative_are_read_and_decoded() {
         let message = read(
-            b"From: Plinth <no-reply@plinth.test>\r\nTo: ada@example.org\r\n\
+            b"From: Plinth <no-reply@plinth.test>\r\nTo: ada@example.org\r\nAuto-Submitted: auto-generated\r\n\
               Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMIME-Version: 1.0\r\n\
               Content-Type: multipart/alternative; boundary=b\r\n\r\n\
               --b\r\nContent-Type: text/plain; charset=utf-8\r\n\
@@ -106,13 +111,14 @@ mod tests {
         assert_eq!(message.subject, "Gr\u{fc}\u{df}e");
         assert_eq!(message.text.as_deref().map(str::trim), Some("link: http://x/?a=b"));
         assert_eq!(message.html.as_deref().map(str::trim), Some("<p>link</p>"));
+        assert_eq!(message.auto_submitted.as_deref(), Some("auto-generated"));
     }
 
     #[test]
     fn a_message_without_an_html_part_has_none() {
         let message = read(b"Subject: a\r\n\r\nhello\r\n");
         assert_eq!(message.text.as_deref(), Some("hello\r\n"));
-        assert_eq!(message.html, None);
+        assert_eq!((message.html, message.auto_submitted), (None, None));
         assert_eq!(message.from, "bounce@plinth.test");
     }
 

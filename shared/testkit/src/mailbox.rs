@@ -14,6 +14,7 @@ pub struct Mail {
     pub subject: String,
     pub text: Option<String>,
     pub html: Option<String>,
+    pub auto_submitted: Option<String>,
 }
 
 impl Mail {
@@ -29,12 +30,18 @@ impl Mail {
 pub struct Mailbox;
 
 impl Mailbox {
-    /// The mails to this address, the newest first.
+    /// The mails to this address, the newest first. Each says that no person wrote it, so that no vacation notice
+    /// answers it (RFC 3834).
     pub async fn to(address: &str) -> Vec<Mail> {
         // Addresses in tests have no character that a URL would need escaped.
         let answer =
             client().get(format!("{}/messages?to={address}", Services::get().mailbox_url)).send().await;
-        answer.expect("the mailbox answers").json().await.expect("the mailbox lists mails")
+        let mails: Vec<Mail> =
+            answer.expect("the mailbox answers").json().await.expect("the mailbox lists mails");
+        for mail in &mails {
+            assert_eq!(mail.auto_submitted.as_deref(), Some("auto-generated"), "{mail:?}");
+        }
+        mails
     }
 
     /// The first mail to this address, once it is there.

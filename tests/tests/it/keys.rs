@@ -59,6 +59,37 @@ async fn a_master_key_is_replaced_and_no_object_is_touched() {
 }
 
 #[tokio::test]
+async fn data_keys_that_cannot_be_rewrapped_keep_no_others() {
+    let stage = Stage::open().await.with("PLINTH_FILES_MASTER_KEYS", OLD);
+    let api = Process::api(&stage).await;
+    let mails = Process::worker_with(&stage, &["--queues", "email"]).await;
+    let person = Door::of(&api).person().await;
+    let stores = stage.stores();
+    for n in 0..4 {
+        person.upload("a.txt", format!("text {n}").into_bytes()).await;
+    }
+    assert!(api.stop().await.success());
+    assert!(mails.stop().await.success());
+    // The first does not open, and the second cannot be written.
+    for statement in [
+        "UPDATE blobs SET data_key = 'damaged' WHERE id = (SELECT id FROM blobs ORDER BY id LIMIT 1)",
+        "CREATE TABLE poison AS SELECT id FROM blobs ORDER BY id LIMIT 1 OFFSET 1",
+        "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF NEW.id IN (SELECT id FROM poison) THEN RAISE EXCEPTION 'poison'; END IF; RETURN NEW; END $$",
+        "CREATE TRIGGER poison BEFORE UPDATE ON blobs FOR EACH ROW EXECUTE FUNCTION refuse_poison()",
+    ] {
+        sqlx::query(statement).execute(&stores.db).await.expect("executes");
+    }
+    let stage = stage.with("PLINTH_FILES_MASTER_KEYS", BOTH);
+    let (is_well, done) = rewrap(&stage, &[]).await;
+    assert_eq!((is_well, &done["rewrapped"], &done["failed"]), (false, &json!(2), &json!(2)));
+    assert_eq!(count(&stores, "SELECT count(*) FROM blobs WHERE master_key = '2026'").await, 2);
+    sqlx::query("DROP TRIGGER poison ON blobs").execute(&stores.db).await.expect("executes");
+    let (is_well, done) = rewrap(&stage, &[]).await;
+    assert_eq!((is_well, &done["rewrapped"], &done["failed"]), (false, &json!(1), &json!(1)));
+}
+
+#[tokio::test]
 async fn what_the_root_key_seals_is_sealed_anew_under_another_one() {
     let stage = Stage::open().await;
     let old = stage.settings().general.secret_key.expose().to_owned();

@@ -485,6 +485,31 @@ async fn a_row_that_cannot_be_removed_is_passed_over_in_every_kind() {
 }
 
 #[tokio::test]
+async fn an_account_that_cannot_be_deleted_is_passed_over() {
+    let house = House::open().await;
+    let deleted = "users (id, email, email_key, status, deletion_due_at, created_at, updated_at)
+                   SELECT id, id::text, id::text, 'deleting', at, at, at FROM given";
+    // The oldest comes first.
+    for hours in [4, 3, 2, 1] {
+        house.insert(deleted, hours * HOUR).await;
+    }
+    for statement in [
+        "CREATE TABLE poison AS SELECT id FROM users WHERE status = 'deleting' ORDER BY id LIMIT 1",
+        "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF NEW.id IN (SELECT id FROM poison) THEN RAISE EXCEPTION 'poison'; END IF; RETURN NEW; END $$",
+        "CREATE TRIGGER poison BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION refuse_poison()",
+    ] {
+        sqlx::query(statement).execute(&house.stores.db).await.expect("executes");
+    }
+    let report = house.run(&only(Kind::DeletedAccounts)).await;
+    let kind = Kind::DeletedAccounts;
+    assert_eq!((report.of(kind), report.passed_over.get(&kind)), (3, Some(&1)), "{report:?}");
+    assert_eq!(report.ended_early, None, "{report:?}");
+    assert_eq!(house.count("SELECT count(*) FROM users WHERE status = 'deleted'").await, 3);
+    assert_eq!(house.count("SELECT count(*) FROM users WHERE status = 'deleting'").await, 1);
+}
+
+#[tokio::test]
 async fn a_kind_of_which_no_row_can_be_removed_is_given_up() {
     let house = House::open().await;
     for statement in [
