@@ -200,6 +200,22 @@ impl House {
         let deleted = "users (id, email, email_key, status, deletion_due_at, created_at, updated_at)
                        SELECT id, id::text, id::text, 'deleting', at, at, at FROM given";
         self.insert(deleted, HOUR).await;
+        self.insert_never_verified(8 * DAY).await;
+    }
+
+    /// An account that registered itself with a release without registrations.
+    async fn insert_never_verified(&self, seconds: u64) -> Uuid {
+        let row = "users (id, email, email_key, created_at, updated_at) SELECT id, id::text, id::text, at, at FROM given";
+        let id = self.insert(row, seconds).await;
+        sqlx::query(
+            "INSERT INTO audit_events (id, occurred_at, action, target_id, outcome)
+             VALUES (gen_random_uuid(), now(), 'account.registered', $1, 'success')",
+        )
+        .bind(id)
+        .execute(&self.stores.db)
+        .await
+        .expect("inserts");
+        id
     }
 
     async fn run(&self, request: &Request) -> Report {
@@ -298,8 +314,8 @@ async fn of_unverified_accounts_only_those_that_registered_themselves_go() {
     account("young", 6, "account.registered", false).await;
     account("imported", 8, "account.imported", true).await;
     account("created", 8, "account.administrator_created", false).await;
-    let report = house.run(&only(Kind::UnverifiedRegistrations)).await;
-    assert_eq!(report.of(Kind::UnverifiedRegistrations), 1);
+    let report = house.run(&only(Kind::UnverifiedAccounts)).await;
+    assert_eq!(report.of(Kind::UnverifiedAccounts), 1);
     assert_eq!(house.count("SELECT count(*) FROM users WHERE email = 'registered'").await, 0);
     assert_eq!(house.count("SELECT count(*) FROM users").await, 4, "and the one of the fixture");
 }
@@ -322,6 +338,8 @@ async fn of_every_kind_what_is_over_goes_and_what_is_not_stays() {
     // Notes of stale copies do not wait for their time, nor do accounts whose grace period is over.
     expected.insert(Kind::StaleCopies, 0);
     expected.insert(Kind::DeletedAccounts, 0);
+    // There was one.
+    expected.insert(Kind::UnverifiedAccounts, 0);
     assert_eq!(later.removed, expected);
     assert_eq!(house.rows().await, 0);
 }
@@ -331,7 +349,7 @@ async fn a_dry_run_counts_and_changes_nothing() {
     let house = House::open().await;
     house.litter().await;
     let before = house.rows().await;
-    let events = "SELECT count(*) FROM audit_events";
+    let events = "SELECT count(*) FROM audit_events WHERE action <> 'account.registered'";
     let report = house.run(&Request { dry_run: true, ..Request::default() }).await;
     assert_eq!(report.removed, one_of_each(), "{report:?}");
     assert!(report.dry_run);
@@ -366,6 +384,7 @@ async fn an_age_takes_the_place_of_the_settings_but_ends_nothing_that_goes_on() 
             case.kind,
             Kind::UnconfirmedFactors
                 | Kind::UnverifiedRegistrations
+                | Kind::UnverifiedAccounts
                 | Kind::AbandonedUploads
                 | Kind::TrashedFiles
                 | Kind::UnreadNotifications
@@ -482,6 +501,37 @@ async fn a_row_that_cannot_be_removed_is_passed_over_in_every_kind() {
     }
     let report = house.run(&Request::default()).await;
     assert!(report.removed.values().all(|removed| *removed == 0), "{report:?}");
+}
+
+#[tokio::test]
+async fn registrations_and_accounts_that_cannot_be_removed_do_not_hide_each_other() {
+    let house = House::open().await;
+    let registration = "registrations (id, email, email_key, password_hash, created_at)
+                        SELECT id, 'x@example.org', 'x@example.org', 'x', at FROM given";
+    for statement in [
+        "CREATE TABLE poison (id uuid)",
+        "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF OLD.id IN (SELECT id FROM poison) THEN RAISE EXCEPTION 'poison'; END IF; RETURN OLD; END $$",
+        "CREATE TRIGGER poison BEFORE DELETE ON registrations FOR EACH ROW EXECUTE FUNCTION refuse_poison()",
+        "CREATE TRIGGER poison BEFORE DELETE ON users FOR EACH ROW EXECUTE FUNCTION refuse_poison()",
+    ] {
+        sqlx::query(statement).execute(&house.stores.db).await.expect("executes");
+    }
+    for days in [10, 9, 8] {
+        let made =
+            [house.insert(registration, days * DAY).await, house.insert_never_verified(days * DAY).await];
+        // The oldest of each.
+        if days == 10 {
+            let poison = sqlx::query("INSERT INTO poison SELECT unnest($1::uuid[])").bind(made.to_vec());
+            poison.execute(&house.stores.db).await.expect("inserts");
+        }
+    }
+    let kinds = [Kind::UnverifiedRegistrations, Kind::UnverifiedAccounts];
+    let report = house.run(&Request { only: kinds.to_vec(), ..Request::default() }).await;
+    for kind in kinds {
+        assert_eq!((report.of(kind), report.passed_over.get(&kind)), (2, Some(&1)), "{report:?}");
+    }
+    assert_eq!(house.count("SELECT count(*) FROM registrations").await, 1);
 }
 
 #[tokio::test]

@@ -26,8 +26,9 @@ use crate::{Error, Result, Stores};
 use claims::AUDIENCE;
 pub use claims::Claims;
 pub(crate) use claims::Grant;
+pub(crate) use repository::retired;
 pub use rotation::{KeyStatus, SigningKeys};
-pub(crate) use rotation::{check_newest, newest, retired, sealer};
+pub(crate) use rotation::{check_newest, newest, sealer};
 
 /// RFC 9068, section 2.1: told apart from every other JWT.
 const TYPE: &str = "at+jwt";

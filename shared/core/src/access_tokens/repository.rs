@@ -1,10 +1,10 @@
 //! The table of signing keys.
 
-use plinth_platform::database::{PgPool, named};
+use plinth_platform::database::named;
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 
-use crate::cleanup::{BATCH, Slice};
+use crate::cleanup::expired_rows;
 
 /// A key as its row has it; the private half is sealed.
 pub(super) struct Row {
@@ -99,20 +99,7 @@ pub(super) async fn retire(
     Ok(named("signing_keys.retire", query.execute(connection)).await?.rows_affected() == 1)
 }
 
-pub(super) async fn count_retired(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<i64> {
-    let query =
-        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM signing_keys WHERE retires_at < $1"#, before);
-    named("signing_keys.count_retired", query.fetch_one(db)).await
-}
-
-pub(super) async fn remove_retired(db: &PgPool, before: OffsetDateTime, slice: Slice) -> sqlx::Result<u64> {
-    let query = sqlx::query!(
-        "DELETE FROM signing_keys WHERE kid IN
-             (SELECT kid FROM signing_keys WHERE retires_at < $1 ORDER BY retires_at, kid LIMIT $2 OFFSET $3
-              FOR UPDATE SKIP LOCKED)",
-        before,
-        slice.limit(BATCH),
-        slice.skip(),
-    );
-    Ok(named("signing_keys.remove_retired", query.execute(db)).await?.rows_affected())
+expired_rows! {
+    /// Keys that retired before this time, for the clean-up; there are a few a year.
+    retired: "signing_keys", key "kid", over at "retires_at"
 }

@@ -13,7 +13,6 @@ use time::OffsetDateTime;
 
 use super::keys::{Key, Keys};
 use super::repository::{self, NewKey};
-use crate::cleanup::{BATCH, Batch, Pass};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -144,15 +143,4 @@ pub(crate) fn sealer(root: &RootKey) -> Sealer {
 
 pub(super) fn context(kid: &str) -> String {
     format!("signing key:{kid}")
-}
-
-/// Keys that retired before this time, for the clean-up; there are a few a year.
-pub(crate) async fn retired(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
-    Ok(match pass {
-        Pass::Count => Batch::whole(repository::count_retired(&stores.db, before).await?),
-        Pass::Remove(slice) => {
-            let removed = repository::remove_retired(&stores.db, before, slice).await?;
-            Batch::of(removed, slice.limit(BATCH))
-        }
-    })
 }

@@ -9,10 +9,10 @@ use plinth_domain::id::{ApiKeyId, UserId};
 use plinth_domain::permission::Permissions;
 use time::OffsetDateTime;
 
-use crate::cleanup::{BATCH, Batch, Pass};
 use crate::{Result, Stores};
 
 pub use recognition::Recognition;
+pub(crate) use repository::expired;
 pub(crate) use revocation::{remove_all_of, revoke_all_of};
 pub use service::{ApiKey, ApiKeys, NewApiKey};
 
@@ -28,15 +28,4 @@ pub(crate) struct LiveKey {
 /// The key if it is neither revoked nor expired; notes that it was used.
 pub(crate) async fn use_live(stores: &Stores, id: ApiKeyId) -> Result<Option<LiveKey>> {
     Ok(repository::use_live(&stores.db, id, stores.clock.now()).await?)
-}
-
-/// Those that expired before this time, for the clean-up.
-pub(crate) async fn expired(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
-    Ok(match pass {
-        Pass::Count => Batch::whole(repository::count_expired(&stores.db, before).await?),
-        Pass::Remove(slice) => {
-            let removed = repository::remove_expired(&stores.db, before, slice).await?;
-            Batch::of(removed, slice.limit(BATCH))
-        }
-    })
 }

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{ApiKey, LiveKey};
-use crate::cleanup::{BATCH, Slice};
+use crate::cleanup::expired_rows;
 use crate::page::PageRequest;
 
 struct Row {
@@ -173,19 +173,7 @@ pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -
     named("api_keys.remove_all_of", query.execute(connection)).await.map(drop)
 }
 
-pub(super) async fn count_expired(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<i64> {
-    let query =
-        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM api_keys WHERE expires_at < $1"#, before);
-    named("api_keys.count_expired", query.fetch_one(db)).await
-}
-
-pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, slice: Slice) -> sqlx::Result<u64> {
-    let query = sqlx::query!(
-        "DELETE FROM api_keys WHERE id IN
-             (SELECT id FROM api_keys WHERE expires_at < $1 ORDER BY expires_at, id LIMIT $2 OFFSET $3 FOR UPDATE SKIP LOCKED)",
-        before,
-        slice.limit(BATCH),
-        slice.skip(),
-    );
-    Ok(named("api_keys.remove_expired", query.execute(db)).await?.rows_affected())
+expired_rows! {
+    /// Keys that expired before this time, for the clean-up.
+    expired: "api_keys", key "id", over at "expires_at"
 }

@@ -8,11 +8,11 @@ use plinth_domain::authentication::Methods;
 use plinth_domain::id::{SessionId, UserId};
 use plinth_platform::crypto::OpaqueToken;
 use serde_json::Value;
-use time::OffsetDateTime;
 
-use crate::cleanup::{BATCH, Batch, Pass};
 use crate::unit::Unit;
 use crate::{Result, Stores};
+
+pub(crate) use repository::expired;
 
 /// What a challenge is good for, and for nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,15 +107,4 @@ pub(crate) async fn fail(unit: &mut Unit, token: &str) -> Result<()> {
 /// Ends every challenge of a user.
 pub(crate) async fn remove_all_of(unit: &mut Unit, user: UserId) -> Result<()> {
     Ok(repository::remove_all_of(unit.connection(), user).await?)
-}
-
-/// Those that expired before this time, for the clean-up.
-pub(crate) async fn expired(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
-    Ok(match pass {
-        Pass::Count => Batch::whole(repository::count_expired(&stores.db, before).await?),
-        Pass::Remove(slice) => {
-            let removed = repository::remove_expired(&stores.db, before, slice).await?;
-            Batch::of(removed, slice.limit(BATCH))
-        }
-    })
 }

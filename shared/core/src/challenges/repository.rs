@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Challenge, NewChallenge, Purpose};
-use crate::cleanup::{BATCH, Slice};
+use crate::cleanup::expired_rows;
 
 struct Row {
     user_id: Option<Uuid>,
@@ -111,20 +111,7 @@ pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -
     named("challenges.remove_all_of", query.execute(connection)).await.map(drop)
 }
 
-pub(super) async fn count_expired(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<i64> {
-    let query =
-        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM challenges WHERE expires_at < $1"#, before);
-    named("challenges.count_expired", query.fetch_one(db)).await
-}
-
-pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, slice: Slice) -> sqlx::Result<u64> {
-    let query = sqlx::query!(
-        "DELETE FROM challenges WHERE token_hash IN
-             (SELECT token_hash FROM challenges WHERE expires_at < $1 ORDER BY expires_at, token_hash LIMIT $2 OFFSET $3
-              FOR UPDATE SKIP LOCKED)",
-        before,
-        slice.limit(BATCH),
-        slice.skip(),
-    );
-    Ok(named("challenges.remove_expired", query.execute(db)).await?.rows_affected())
+expired_rows! {
+    /// Challenges that expired before this time, for the clean-up.
+    expired: "challenges", key "token_hash", over at "expires_at"
 }

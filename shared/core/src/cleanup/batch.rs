@@ -3,8 +3,6 @@
 //! A row that cannot be removed does not keep those behind it: its statement is repeated for fewer rows until it is known
 //! which one it is, and that one is passed over.
 
-use std::time::Duration;
-
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -15,13 +13,6 @@ pub(crate) const BATCH: i64 = 1_000;
 
 /// Rows of a kind that one clean-up passes over before it gives the kind up: then it is not the rows.
 const MAX_PASSED_OVER: u64 = 100;
-
-/// After a failed statement its locks are released by then. Its error arrives before that, and the next statement, on
-/// another connection, passes over rows that are locked.
-const RELEASED_AFTER: Duration = Duration::from_millis(50);
-
-/// So many empty steps confirm the end of a kind of which a statement failed.
-const CONFIRMATIONS: u32 = 2;
 
 /// By so much fewer rows a statement has that failed.
 const NARROWING: i64 = 10;
@@ -219,7 +210,6 @@ where
 {
     let mut next = Some(Uuid::nil());
     let mut slice = Slice::default();
-    let mut confirmations = 0;
     while let Some(from) = next {
         if stop.is_cancelled() {
             return Ok(false);
@@ -235,11 +225,6 @@ where
                 slice = Slice { divisor: (slice.divisor / NARROWING).max(1), skip };
                 total.passed_over.add(batch.passed_over);
                 total.held_back = batch.held_back.or(total.held_back);
-                if next.is_none() && confirmations > 0 {
-                    confirmations -= 1;
-                    next = Some(from);
-                    tokio::time::sleep(RELEASED_AFTER).await;
-                }
             }
             Err(error) => {
                 let is_too_large = error.is_of_statement() && !slice.is_one_row();
@@ -252,8 +237,6 @@ where
                 } else {
                     slice.divisor *= NARROWING;
                 }
-                confirmations = CONFIRMATIONS;
-                tokio::time::sleep(RELEASED_AFTER).await;
             }
         }
         if total.passed_over.rows > MAX_PASSED_OVER

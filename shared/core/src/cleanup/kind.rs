@@ -44,6 +44,8 @@ kinds! {
     UnconfirmedFactors = "unconfirmed_factors",
     /// Registrations that were never proved.
     UnverifiedRegistrations = "unverified_registrations",
+    /// Accounts that registered themselves with a release without registrations and were never verified.
+    UnverifiedAccounts = "unverified_accounts",
     /// Notes that Redis is to forget a copy: it is told, and they go.
     StaleCopies = "stale_copies",
     /// Accounts that were deleted and can be restored no more.

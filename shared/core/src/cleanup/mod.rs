@@ -4,12 +4,14 @@
 //! for the rows that the other one removes.
 
 mod batch;
+mod expired;
 mod kind;
 mod report;
 mod service;
 
 pub use batch::Tally;
 pub(crate) use batch::{BATCH, Batch, Pass, PassedOver, Slice, all_or_each};
+pub(crate) use expired::{StepTransaction, expired_rows};
 
 pub use kind::{Kind, UnknownKind};
 pub use report::{EndedEarly, Report};

@@ -109,7 +109,7 @@ fn age(kind: Kind, kept: &Kept, older_than: Option<Duration>) -> Duration {
         Kind::OneTimeTokens | Kind::EmailUndos | Kind::RevokedTokens | Kind::Challenges => EXPIRED_KEPT,
         Kind::UnconfirmedFactors => second_factors::WAITING,
         Kind::StaleCopies | Kind::DeletedAccounts => Duration::ZERO,
-        Kind::UnverifiedRegistrations => kept.unverified_registrations,
+        Kind::UnverifiedRegistrations | Kind::UnverifiedAccounts => kept.unverified_registrations,
         Kind::AbandonedUploads => kept.unfinished_uploads,
         Kind::TrashedFiles => kept.trashed_files,
         Kind::ReadNotifications => kept.read_notifications,
@@ -123,6 +123,7 @@ fn age(kind: Kind, kept: &Kept, older_than: Option<Duration>) -> Duration {
             Some(asked),
             Kind::UnconfirmedFactors
             | Kind::UnverifiedRegistrations
+            | Kind::UnverifiedAccounts
             | Kind::AbandonedUploads
             | Kind::TrashedFiles
             | Kind::UnreadNotifications,
@@ -148,6 +149,7 @@ async fn step(stores: &Stores, kind: Kind, before: OffsetDateTime, from: Uuid, p
         Kind::Challenges => challenges::expired(stores, before, pass).await,
         Kind::UnconfirmedFactors => second_factors::waiting_since(stores, before, pass).await,
         Kind::UnverifiedRegistrations => auth::unverified_registrations(stores, before, pass).await,
+        Kind::UnverifiedAccounts => users::never_verified(stores, before, pass).await,
         Kind::StaleCopies => hot::stale_copies(stores, pass).await,
         Kind::DeletedAccounts => auth::due_deletions(stores, before, from, pass).await,
         Kind::TrashedFiles => files::trashed(stores, before, pass).await,
@@ -190,6 +192,7 @@ mod tests {
             Kind::TrashedFiles,
             Kind::UnreadNotifications,
             Kind::UnverifiedRegistrations,
+            Kind::UnverifiedAccounts,
         ] {
             assert_eq!(age(kind, &KEPT, Some(Duration::from_mins(1))), DAY);
             assert_eq!(age(kind, &KEPT, Some(DAY * 99)), DAY * 99);

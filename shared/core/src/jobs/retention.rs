@@ -9,7 +9,7 @@ use plinth_platform::database::named;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::cleanup::{Batch, Pass, Slice};
+use crate::cleanup::{Batch, Pass, Slice, StepTransaction};
 use crate::{Result, Stores};
 
 /// Ids walked in one statement.
@@ -74,8 +74,9 @@ async fn remove(
         before,
         slice.skip(),
     );
-    let row = named("jobs.remove_ended", query.fetch_one(&stores.db)).await?;
-    Ok(Batch::step(row.removed, row.last.filter(|_| row.walked == limit)))
+    let mut step = StepTransaction::begin(stores).await?;
+    let row = named("jobs.remove_ended", query.fetch_one(step.connection())).await;
+    step.end(row.map(|row| Batch::step(row.removed, row.last.filter(|_| row.walked == limit)))).await
 }
 
 async fn count(stores: &Stores, ending: Ending, before: OffsetDateTime, after: Uuid) -> Result<Batch> {

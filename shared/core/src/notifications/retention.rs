@@ -7,7 +7,7 @@ use plinth_platform::database::named;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::cleanup::{BATCH, Batch, Pass};
+use crate::cleanup::{BATCH, Batch, Pass, StepTransaction};
 use crate::{Result, Stores};
 
 /// A step of the walk from `after` on: those that were read before this time.
@@ -67,6 +67,7 @@ async fn old(
         read,
         slice.skip(),
     );
-    let row = named("notifications.remove_old", query.fetch_one(&stores.db)).await?;
-    Ok(Batch::step(row.removed, row.last.filter(|_| row.walked == limit)))
+    let mut step = StepTransaction::begin(stores).await?;
+    let row = named("notifications.remove_old", query.fetch_one(step.connection())).await;
+    step.end(row.map(|row| Batch::step(row.removed, row.last.filter(|_| row.walked == limit)))).await
 }

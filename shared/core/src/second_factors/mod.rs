@@ -18,12 +18,12 @@ use plinth_platform::crypto::{RootKey, Sealer};
 use plinth_platform::settings::Settings;
 use time::OffsetDateTime;
 
-use crate::cleanup::{BATCH, Batch, Pass};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
 pub use enrolment::{Confirmation, Enrolment};
 pub(crate) use recovery::{drop_codes_with_last_factor, first_codes};
+pub(crate) use repository::waiting_since;
 pub(crate) use reset::{remaining, remove_added_since, remove_all_of, remove_suspended, suspend_added_since};
 pub use totp::{Provisioning, TotpSecret};
 
@@ -112,17 +112,6 @@ pub(crate) async fn available(
     let totp = !repository::confirmed(unit.connection(), user, before).await?.is_empty();
     let codes = repository::count_codes(&mut *unit.connection(), user, before).await?;
     Ok(Available { totp, recovery_codes: codes > 0 })
-}
-
-/// Removes apps that were never confirmed.
-pub(crate) async fn waiting_since(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
-    Ok(match pass {
-        Pass::Count => Batch::whole(repository::count_waiting(&stores.db, before).await?),
-        Pass::Remove(slice) => {
-            let removed = repository::remove_waiting(&stores.db, before, slice).await?;
-            Batch::of(removed, slice.limit(BATCH))
-        }
-    })
 }
 
 /// What seals the secrets of apps.

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{RemainingFactor, TotpFactor};
-use crate::cleanup::{BATCH, Slice};
+use crate::cleanup::expired_rows;
 
 /// An authenticator app with its sealed secret.
 pub(super) struct SealedFactor {
@@ -183,26 +183,9 @@ pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -
     named("totp_factors.remove_all_of", query.execute(connection)).await.map(drop)
 }
 
-/// Removes those that have waited since before this time.
-pub(super) async fn count_waiting(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<i64> {
-    let query = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM totp_factors WHERE confirmed_at IS NULL AND created_at < $1"#,
-        before
-    );
-    named("totp_factors.count_waiting_since", query.fetch_one(db)).await
-}
-
-pub(super) async fn remove_waiting(db: &PgPool, before: OffsetDateTime, slice: Slice) -> sqlx::Result<u64> {
-    let query = sqlx::query!(
-        "DELETE FROM totp_factors WHERE id IN
-             (SELECT id FROM totp_factors WHERE confirmed_at IS NULL AND created_at < $1 ORDER BY created_at, id
-              LIMIT $2 OFFSET $3
-              FOR UPDATE SKIP LOCKED)",
-        before,
-        slice.limit(BATCH),
-        slice.skip(),
-    );
-    Ok(named("totp_factors.remove_waiting_since", query.execute(db)).await?.rows_affected())
+expired_rows! {
+    /// Apps that were added before this time and never confirmed, for the clean-up.
+    waiting_since: "totp_factors", key "id", over at "created_at", only if "confirmed_at IS NULL"
 }
 
 /// How many second factors the user has, whichever: apps and passkeys.

@@ -2,11 +2,11 @@
 
 use plinth_domain::email::Email;
 use plinth_domain::id::UserId;
-use plinth_platform::database::{PgPool, named};
+use plinth_platform::database::named;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use crate::cleanup::{BATCH, Slice};
+use crate::cleanup::expired_rows;
 
 /// A change of address that was made at `changed_at`.
 pub(super) struct NewUndo<'a> {
@@ -130,20 +130,7 @@ pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -
     named("email_undos.remove_all_of", query.execute(connection)).await.map(drop)
 }
 
-pub(super) async fn count_expired(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<i64> {
-    let query =
-        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM email_undos WHERE expires_at < $1"#, before);
-    named("email_undos.count_expired", query.fetch_one(db)).await
-}
-
-pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, slice: Slice) -> sqlx::Result<u64> {
-    let query = sqlx::query!(
-        "DELETE FROM email_undos WHERE (user_id, email_key) IN
-             (SELECT user_id, email_key FROM email_undos WHERE expires_at < $1 ORDER BY expires_at, user_id, email_key LIMIT $2 OFFSET $3
-              FOR UPDATE SKIP LOCKED)",
-        before,
-        slice.limit(BATCH),
-        slice.skip(),
-    );
-    Ok(named("email_undos.remove_expired", query.execute(db)).await?.rows_affected())
+expired_rows! {
+    /// Undos whose time was over before this time, for the clean-up.
+    expired: "email_undos", key "user_id, email_key", over at "expires_at"
 }

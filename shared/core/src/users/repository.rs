@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Credentials, Filter, NewAccount};
-use crate::cleanup::{BATCH, Slice};
+use crate::cleanup::expired_rows;
 use crate::page::PageRequest;
 
 struct Row {
@@ -491,38 +491,13 @@ pub(super) async fn hold_unverified(
     Ok(named("users.hold_unverified", query.fetch_optional(connection)).await?.map(UserId))
 }
 
-pub(super) async fn count_never_verified(
-    db: impl PgExecutor<'_>,
-    before: OffsetDateTime,
-) -> sqlx::Result<i64> {
-    let query = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM users
-           WHERE email_verified_at IS NULL AND status = 'active' AND imported_at IS NULL AND created_at < $1
+expired_rows! {
+    /// Accounts that registered themselves before this time with a release without registrations and were never verified,
+    /// for the clean-up. The audit log tells them from those that an operator created.
+    never_verified: "users", key "id", over at "created_at",
+    only if "email_verified_at IS NULL AND status = 'active' AND imported_at IS NULL
              AND EXISTS (SELECT FROM audit_events WHERE target_id = users.id
-                         AND action = 'account.registered' AND outcome = 'success')"#,
-        before,
-    );
-    named("users.count_never_verified", query.fetch_one(db)).await
-}
-
-/// The audit log tells those that registered themselves from those that an operator created.
-pub(super) async fn remove_never_verified(
-    db: impl PgExecutor<'_>,
-    before: OffsetDateTime,
-    slice: Slice,
-) -> sqlx::Result<u64> {
-    let query = sqlx::query!(
-        "DELETE FROM users WHERE id IN
-             (SELECT id FROM users
-              WHERE email_verified_at IS NULL AND status = 'active' AND imported_at IS NULL AND created_at < $1
-                AND EXISTS (SELECT FROM audit_events WHERE target_id = users.id
-                            AND action = 'account.registered' AND outcome = 'success')
-              ORDER BY created_at, id LIMIT $2 OFFSET $3 FOR UPDATE SKIP LOCKED)",
-        before,
-        slice.limit(BATCH),
-        slice.skip(),
-    );
-    Ok(named("users.remove_never_verified", query.execute(db)).await?.rows_affected())
+                         AND action = 'account.registered' AND outcome = 'success')"
 }
 
 /// Leaves of the account what the audit log's ids name, and nothing personal. Its address is free again.

@@ -15,7 +15,6 @@ use uuid::Uuid;
 
 use super::email_undos::{self, NewUndo};
 use super::repository;
-use crate::cleanup::{BATCH, Batch, Pass, Slice};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores, auth};
 
@@ -167,20 +166,6 @@ pub(crate) async fn hold_unverified(
     except: UserId,
 ) -> Result<Option<UserId>> {
     Ok(repository::hold_unverified(unit.connection(), email, except).await?)
-}
-
-/// Counts the accounts that registered themselves before this time and were never verified.
-pub(crate) async fn count_never_verified(stores: &Stores, before: OffsetDateTime) -> Result<i64> {
-    Ok(repository::count_never_verified(&stores.db, before).await?)
-}
-
-/// Removes a slice of them; returns how many.
-pub(crate) async fn remove_never_verified(
-    stores: &Stores,
-    before: OffsetDateTime,
-    slice: Slice,
-) -> Result<u64> {
-    Ok(repository::remove_never_verified(&stores.db, before, slice).await?)
 }
 
 /// Marks the address of the account as verified; false when it was already. A name that was given before the proof goes,
@@ -335,21 +320,6 @@ pub(crate) async fn close_email_undos(
 pub(crate) async fn waive_email_undos(unit: &mut Unit, id: UserId) -> Result<Option<OffsetDateTime>> {
     let at = unit.at();
     Ok(email_undos::waive(unit.connection(), id, at).await?)
-}
-
-/// Undos whose time is over, for the clean-up.
-pub(crate) async fn expired_email_undos(
-    stores: &Stores,
-    before: OffsetDateTime,
-    pass: Pass,
-) -> Result<Batch> {
-    Ok(match pass {
-        Pass::Count => Batch::whole(email_undos::count_expired(&stores.db, before).await?),
-        Pass::Remove(slice) => {
-            let removed = email_undos::remove_expired(&stores.db, before, slice).await?;
-            Batch::of(removed, slice.limit(BATCH))
-        }
-    })
 }
 
 /// Shuts the account out until it is restored or `due_at` deletes it for good. One that is suspended stays suspended.

@@ -1,38 +1,8 @@
 //! Registrations that were never proved, for the clean-up.
 
-use plinth_platform::database::named;
-use time::OffsetDateTime;
+use crate::cleanup::expired_rows;
 
-use crate::cleanup::{BATCH, Batch, Pass};
-use crate::{Result, Stores, users};
-
-/// Registrations of before this time, and accounts that a release without registrations made of one and that were never
-/// verified.
-pub(crate) async fn unverified_registrations(
-    stores: &Stores,
-    before: OffsetDateTime,
-    pass: Pass,
-) -> Result<Batch> {
-    let Pass::Remove(slice) = pass else {
-        let query = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM registrations WHERE created_at < $1"#,
-            before
-        );
-        let registrations = named("registrations.count_expired", query.fetch_one(&stores.db)).await?;
-        return Ok(Batch::whole(registrations + users::count_never_verified(stores, before).await?));
-    };
-    let query = sqlx::query!(
-        "DELETE FROM registrations WHERE id IN
-             (SELECT id FROM registrations WHERE created_at < $1 ORDER BY created_at, id LIMIT $2 OFFSET $3
-              FOR UPDATE SKIP LOCKED)",
-        before,
-        slice.limit(BATCH),
-        slice.skip(),
-    );
-    let removed = named("registrations.remove_expired", query.execute(&stores.db)).await?.rows_affected();
-    let limit = slice.limit(BATCH);
-    if removed >= limit.unsigned_abs() {
-        return Ok(Batch::of(removed, limit));
-    }
-    Ok(Batch::of(removed + users::remove_never_verified(stores, before, slice).await?, limit))
+expired_rows! {
+    /// Registrations of before this time.
+    unverified_registrations: "registrations", key "id", over at "created_at"
 }

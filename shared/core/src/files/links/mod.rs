@@ -25,11 +25,11 @@ use super::blobs::Standing;
 use super::{Content, Files};
 use crate::access::Credential;
 use crate::auth::Throttle;
-use crate::cleanup::{BATCH, Batch, Pass};
 use crate::unit::Unit;
 use crate::{Result, Stores};
 
 pub(crate) use recovery::end_made_by_ended;
+pub(crate) use repository::expired;
 pub use resume::RESUME_LIFETIME;
 pub use ticket::Ticket;
 pub use visitor::DownloadTickets;
@@ -160,15 +160,4 @@ pub(crate) async fn remove_all_of(unit: &mut Unit, owner: UserId) -> Result<()> 
         unit.audit_with(Action::ShareLinkRevoked, Target::User(owner), Outcome::Success, details).await?;
     }
     Ok(())
-}
-
-/// Those that expired before this time, for the clean-up.
-pub(crate) async fn expired(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
-    Ok(match pass {
-        Pass::Count => Batch::whole(repository::count_expired(&stores.db, before).await?),
-        Pass::Remove(slice) => {
-            let removed = repository::remove_expired(&stores.db, before, slice).await?;
-            Batch::of(removed, slice.limit(BATCH))
-        }
-    })
 }

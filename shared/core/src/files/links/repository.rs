@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{LiveLink, MadeBy, OwnLink, ShareLink};
-use crate::cleanup::{BATCH, Slice};
+use crate::cleanup::expired_rows;
 use crate::files::blobs::Standing;
 use crate::page::PageRequest;
 
@@ -262,19 +262,7 @@ pub(super) async fn count_download(
     Ok(named("share_links.count_download", query.execute(connection)).await?.rows_affected() == 1)
 }
 
-pub(super) async fn count_expired(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<i64> {
-    let query =
-        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM share_links WHERE expires_at < $1"#, before);
-    named("share_links.count_expired", query.fetch_one(db)).await
-}
-
-pub(super) async fn remove_expired(db: &PgPool, before: OffsetDateTime, slice: Slice) -> sqlx::Result<u64> {
-    let query = sqlx::query!(
-        "DELETE FROM share_links WHERE id IN
-             (SELECT id FROM share_links WHERE expires_at < $1 ORDER BY expires_at, id LIMIT $2 OFFSET $3 FOR UPDATE SKIP LOCKED)",
-        before,
-        slice.limit(BATCH),
-        slice.skip(),
-    );
-    Ok(named("share_links.remove_expired", query.execute(db)).await?.rows_affected())
+expired_rows! {
+    /// Links that expired before this time, for the clean-up.
+    expired: "share_links", key "id", over at "expires_at"
 }
