@@ -10,8 +10,10 @@ use super::mail_server::MailServer;
 use crate::house::{Door, count, fresh_email, until_none};
 use crate::picture::jpeg;
 
-/// As if so much time had gone by, as PostgreSQL writes an interval.
+/// As if so much time had gone by, as PostgreSQL writes an interval. What runs is awaited first: when its outcome is
+/// written, the next try is set by the real time.
 async fn later(stores: &Stores, interval: &str) {
+    until_none(stores, "nothing runs", "SELECT count(*) FROM jobs WHERE state = 'running'").await;
     for (table, columns) in [
         ("jobs", &["run_at", "created_at", "deadline"][..]),
         ("paused_queues", &["until", "paused_at"]),
