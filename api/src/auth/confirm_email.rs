@@ -36,9 +36,9 @@ enum Changed {
 impl ConfirmEmail {
     /// Confirm the new address of an account
     ///
-    /// Takes the token that was mailed to it; it works once. The caller has a session of the account that asked for the change
-    /// (403 `other_account` otherwise), or gives its password (422 `wrong_password`, which leaves the token valid): another
-    /// person may have asked for the mail. The old address gets a mail with a link that undoes the change for some days,
+    /// Takes the token that was mailed to it; it works once. Another person may have asked for the mail, so the caller has a
+    /// session of the account that asked for the change (another account: 403 `other_account`; no session: 401), or gives
+    /// its password (a wrong one: 422 `wrong_password`, and the token stays valid). The old address gets a mail with a link that undoes the change for some days,
     /// unless the change goes back to an address that could undo an earlier one.
     #[oai(path = "/email/confirm", method = "post", operation_id = "confirmEmail")]
     async fn confirm(

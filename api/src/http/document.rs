@@ -188,6 +188,9 @@ fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
     let takes_credentials = matches!(
         path,
         "/v1/auth/email/confirm"
+            | "/v1/auth/email/undo"
+            | "/v1/auth/email/undo/mfa"
+            | "/v1/auth/restore"
             | "/v1/auth/login"
             | "/v1/auth/login/mfa"
             | "/v1/auth/passkeys/login/finish"

@@ -26,7 +26,8 @@ enum Removed {
 impl RemovePasskey {
     /// Remove one of the own passkeys
     ///
-    /// It proves nothing any more; sessions go on. One that the account cannot do without stays.
+    /// It proves nothing any more; sessions go on. One that the account cannot do without stays (409). The session has proved a
+    /// second factor that the account had before (403 `second_factor_required`).
     #[oai(path = "/me/passkeys/:id", method = "delete", operation_id = "removePasskey")]
     async fn remove(
         &self,

@@ -24,7 +24,7 @@ struct RecoveryCodes {
 impl RegenerateRecoveryCodes {
     /// Get new recovery codes
     ///
-    /// The old ones end.
+    /// The old ones end. The session has proved a second factor (403 `second_factor_required`).
     #[oai(path = "/me/mfa/recovery-codes", method = "post", operation_id = "regenerateRecoveryCodes")]
     async fn regenerate(
         &self,

@@ -26,7 +26,8 @@ enum Removed {
 impl RemoveTotp {
     /// Remove an authenticator app
     ///
-    /// With the last second factor the recovery codes go as well.
+    /// With the last second factor the recovery codes go as well. The session has proved a second factor
+    /// (403 `second_factor_required`).
     #[oai(path = "/me/mfa/totp/:id", method = "delete", operation_id = "removeTotp")]
     async fn remove(
         &self,

@@ -13,7 +13,7 @@ use crate::second_factors::{App, challenge, enrol, prove};
 const ORIGIN: &str = "http://localhost:8080";
 const DOMAIN: &str = "localhost";
 const ACCOUNT: &str = "SELECT FROM users WHERE id = $1 FOR UPDATE";
-/// Leaves the account to rows that refer to it.
+/// Does not block rows that reference the account.
 const HELD_ACCOUNT: &str = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE";
 const APPS: &str = "SELECT FROM totp_factors WHERE user_id = $1 FOR UPDATE";
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use plinth_core::auth::{Asked, EmailChanges};
+use plinth_core::auth::{Asked, EmailChanges, SecurityNotices};
+use plinth_domain::notice::SecurityNotice;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -215,6 +216,26 @@ async fn a_return_to_a_later_address_leaves_the_right_of_an_older_one() {
     house.present(UNDO, &undo.expect("the first change")).await.expect(StatusCode::OK);
     assert_eq!(house.user(person.id).await.email, person.email);
     assert!(house.try_undo_token(person.id, "thief-too@example.org").await.is_none());
+}
+
+#[tokio::test]
+async fn a_notice_that_is_mailed_when_the_undo_is_over_has_no_link() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let token = house.change_token(person.id, "next@example.org").await;
+    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    let week = Duration::from_hours(7 * 24);
+    let notices = SecurityNotices::new(&house.stores, week);
+    let notice = SecurityNotice::EmailChanged { old_email: person.email.clone() };
+    let asked = Asked { at: house.stores.clock.now(), again: true };
+    house.stores.clock.advance(time::Duration::days(6));
+    let late = notices.prepare(person.id, &notice, asked).await.expect("answers").expect("somebody to tell");
+    assert!(late.undo.is_some());
+    // The clean-up has removed what says whether the undo was closed.
+    sqlx::query("DELETE FROM email_undos").execute(&house.stores.db).await.expect("deletes");
+    house.stores.clock.advance(time::Duration::days(1));
+    let later = notices.prepare(person.id, &notice, asked).await.expect("answers").expect("somebody to tell");
+    assert_eq!((later.to.as_str(), later.undo.is_none()), (person.email.as_str(), true));
 }
 
 #[tokio::test]

@@ -181,7 +181,8 @@ pub struct SendSecurityNotice {
 impl JobPayload for SendSecurityNotice {
     const KIND: &'static str = "email.security_notice";
     const QUEUE: Queue = Queue::Email;
-    const VERSION: i16 = 1;
+    /// 2: more notices, which a worker of an earlier release cannot read.
+    const VERSION: i16 = 2;
     const MAX_ATTEMPTS: i16 = 10;
 }
 

@@ -16,7 +16,7 @@ pub fn told(error: &(dyn Error + 'static)) -> String {
     storable(&text)
 }
 
-/// Words of others, such as a mail server or a child process, as PostgreSQL can store them: its texts have no U+0000.
+/// Text from another program, with U+0000 replaced, because PostgreSQL cannot store it.
 pub fn storable(words: &str) -> String {
     words.replace('\0', "\u{fffd}")
 }

@@ -59,7 +59,7 @@ async fn a_master_key_is_replaced_and_no_object_is_touched() {
 }
 
 #[tokio::test]
-async fn data_keys_that_cannot_be_rewrapped_keep_no_others() {
+async fn data_keys_that_cannot_be_rewrapped_hold_up_no_other() {
     let stage = Stage::open().await.with("PLINTH_FILES_MASTER_KEYS", OLD);
     let api = Process::api(&stage).await;
     let mails = Process::worker_with(&stage, &["--queues", "email"]).await;

@@ -224,8 +224,8 @@ impl WayOut {
                 "Choose another password",
                 "forgot-password",
             ),
-            SecurityNotice::EmailRemoved { .. } => (
-                "If you did not expect that and the account is yours, ask the people who run this service: nothing that \
+            SecurityNotice::EmailRemoved { .. } | SecurityNotice::EmailChanged { .. } => (
+                "If you did not expect that and the account is yours, contact the operator of this service: nothing that \
                  is mailed to this address can change the account any more.",
                 "Create a new account",
                 "register",
@@ -304,9 +304,11 @@ mod tests {
         assert_eq!(subjects.len(), all, "each has a subject of its own");
         let scheduled = written(&SecurityNotice::DeletionScheduled, None);
         assert!(scheduled.text.contains("on 31 December 2026, 12:00 (UTC)"), "{}", scheduled.text);
-        for notice in
-            [SecurityNotice::AccountDeleted { email: email.clone() }, SecurityNotice::EmailRemoved { email }]
-        {
+        for notice in [
+            SecurityNotice::AccountDeleted { email: email.clone() },
+            SecurityNotice::EmailRemoved { email: email.clone() },
+            SecurityNotice::EmailChanged { old_email: email },
+        ] {
             specimens::assert_link(&written(&notice, None), "https://plinth.example/register");
         }
     }

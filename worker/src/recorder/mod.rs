@@ -26,8 +26,18 @@ pub struct Recorder(UnboundedSender<Entry>);
 
 struct Entry {
     ended: Ended,
-    /// Answers whether the job was still ours.
-    answer: oneshot::Sender<bool>,
+    /// Answers what was written.
+    answer: oneshot::Sender<Answer>,
+}
+
+/// What became of an outcome.
+enum Answer {
+    /// It was written, under this name: another than its own if the ledger refused it.
+    Written(&'static str),
+    /// The job is another worker's by now.
+    NotOurs,
+    /// The ledger refuses every outcome of this job; when its lease is over, it runs again.
+    Refused,
 }
 
 impl Recorder {
@@ -56,9 +66,13 @@ impl Recorder {
             return;
         }
         match answered.await {
-            Ok(true) => metrics::attempt_ended(job.queue, &job.kind, name, took),
-            Ok(false) => {
+            Ok(Answer::Written(written)) => metrics::attempt_ended(job.queue, &job.kind, written, took),
+            Ok(Answer::NotOurs) => {
                 tracing::error!(outcome = name, "the outcome comes too late: the job is not ours any more");
+                metrics::attempt_ended(job.queue, &job.kind, "lost", took);
+            }
+            Ok(Answer::Refused) => {
+                tracing::error!(outcome = name, "the outcome cannot be written; the job runs again");
                 metrics::attempt_ended(job.queue, &job.kind, "lost", took);
             }
             Err(_) => {

@@ -1,4 +1,4 @@
-//! Writes outcomes into the ledger in groups; an outcome that the ledger refuses does not keep the others.
+//! Writes outcomes into the ledger in groups; an outcome that the ledger refuses does not hold up the others.
 
 use std::slice;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::Entry;
+use super::{Answer, Entry};
 use crate::{backoff, metrics};
 
 /// How long the ledger may take for one answer.
@@ -84,21 +84,23 @@ impl Writer {
     }
 
     /// Writes one outcome. If the ledger refuses it, the job is dead.
-    async fn write_one(&self, entry: Entry) {
+    async fn write_one(&self, mut entry: Entry) {
         let mut written = self.persist(slice::from_ref(&entry.ended), TRIES).await;
         if let Written::Refused(error) = &written {
-            let Ended { claim, how } = &entry.ended;
+            let Ended { claim, how } = &mut entry.ended;
             let error = causes::told(error);
             tracing::error!(error, job.id = %claim.job, outcome = how.name(), "an outcome is refused: its job is dead");
             metrics::passed_over("outcomes", 1);
-            let dead = Ended { claim: *claim, how: HowItEnded::Dead { error: REFUSED.to_owned() } };
-            written = self.persist(&[dead], TRIES).await;
+            *how = HowItEnded::Dead { error: REFUSED.to_owned() };
+            written = self.persist(slice::from_ref(&entry.ended), TRIES).await;
         }
         match written {
             Written::All(recorded) => self.answer([entry], recorded).await,
             Written::Refused(error) => {
                 let error = causes::told(&error);
-                tracing::error!(error, job.id = %entry.ended.claim.job, "a job cannot be ended: it runs again");
+                tracing::error!(error, job.id = %entry.ended.claim.job, "the dead letter is refused, too");
+                // Nobody waits for it only where the process is ending.
+                let _ = entry.answer.send(Answer::Refused);
             }
             Written::Abandoned => {}
         }
@@ -135,7 +137,11 @@ impl Writer {
     async fn answer(&self, written: impl IntoIterator<Item = Entry>, recorded: Recorded) {
         for entry in written {
             // Nobody waits for it only where the process is ending.
-            let _ = entry.answer.send(recorded.ours.contains(&entry.ended.claim.job));
+            let _ = entry.answer.send(if recorded.ours.contains(&entry.ended.claim.job) {
+                Answer::Written(entry.ended.how.name())
+            } else {
+                Answer::NotOurs
+            });
         }
         if !recorded.released.is_empty()
             && let Err(error) = self.transport.push(&recorded.released).await

@@ -130,7 +130,7 @@ async fn words_with_a_nul_character_are_written_down() {
 }
 
 #[tokio::test]
-async fn an_outcome_that_the_ledger_refuses_keeps_no_others() {
+async fn an_outcome_that_the_ledger_refuses_holds_up_no_other() {
     let house = House::open().await;
     for statement in [
         "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

@@ -126,7 +126,7 @@ async fn delete_for_good(mut unit: Unit, account: User) -> Result<()> {
 }
 
 /// Deletes the accounts whose grace period ended before this time, for the clean-up. One that fails is logged and passed
-/// over.
+/// over. If the bucket does not belong to this database, all stay.
 pub(crate) async fn due_deletions(
     stores: &Stores,
     before: OffsetDateTime,
@@ -137,6 +137,12 @@ pub(crate) async fn due_deletions(
         return Ok(Batch::whole(users::count_due_deletions(stores, before).await?));
     }
     let due = users::due_deletions(stores, before, after, BATCH_SIZE).await?;
+    // A database that was restored does not know which accounts their owners have restored since.
+    if !due.is_empty()
+        && let Some(reason) = files::reconcile::objection_to_removal(stores).await?
+    {
+        return Ok(Batch::held_back(reason));
+    }
     let (mut deleted, mut passed_over) = (0, PassedOver::default());
     for user in &due {
         match delete_due(stores, *user, before).await {

@@ -253,7 +253,7 @@ impl Auth {
         };
         challenges::take(&mut unit, token, purpose).await?;
         recovery::remove_suspended(&mut unit, user).await?;
-        // None if an old recovery code was proved, and every app and passkey was suspended.
+        // False if an old recovery code was proved, and every app and passkey was suspended.
         let by_factor = users::has_second_factor(&mut unit, user).await?;
         unit.commit().await?;
         self.throttle.succeeded(&attempt).await;

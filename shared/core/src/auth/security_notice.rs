@@ -86,8 +86,10 @@ impl SecurityNotices {
                 };
                 let address = Email::parse_known(old_email).map_err(Error::internal)?;
                 let times = (asked.at, unit.at() + self.undo_lifetime);
-                if !users::prolong_email_undo(&mut unit, user, &address, times).await? {
-                    return Ok(Some(NoticeMail { to: old_email.clone(), ..present }));
+                // So late the change stands, and the row that would say that it was closed may be gone.
+                let is_over = unit.at() >= asked.at + self.undo_lifetime;
+                if is_over || !users::prolong_email_undo(&mut unit, user, &address, times).await? {
+                    return Ok(Some(NoticeMail { to: old_email.clone(), display_name: None, ..present }));
                 }
                 let token = mailed_token::mint(&mut unit, &wanted, asked.at).await?;
                 unit.commit().await?;

@@ -20,11 +20,11 @@ impl StepTransaction {
 
     /// Commits, or rolls back if the step failed. The rollback is awaited: the next step passes over rows that are locked,
     /// and the error of a statement arrives before its locks are released.
-    pub(crate) async fn end(self, done: sqlx::Result<Batch>) -> Result<Batch> {
+    pub(crate) async fn end<T>(self, done: sqlx::Result<T>) -> Result<T> {
         match done {
-            Ok(batch) => {
+            Ok(done) => {
                 self.0.commit().await?;
-                Ok(batch)
+                Ok(done)
             }
             Err(error) => {
                 self.0.rollback().await?;

@@ -271,8 +271,8 @@ pub(crate) async fn open_email_undo(
     Ok(email_undos::insert(unit.connection(), &new).await?)
 }
 
-/// Notes that the account cannot take this address back, which it has just left: no link is mailed to it before
-/// `expires_at`, by when every notice of the change was mailed.
+/// Notes that the account cannot take this address back, which it has just left. The note is kept until `expires_at`; a
+/// notice of the change that is mailed later has no link either.
 pub(crate) async fn refuse_email_undo(
     unit: &mut Unit,
     user: UserId,

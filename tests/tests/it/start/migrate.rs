@@ -1,9 +1,11 @@
 //! `plinth-api migrate` beside what serves, and beside what is newer.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use plinth_testkit::{Process, Stage, until};
+use sqlx::migrate::Migrator;
 use tokio::io::AsyncReadExt as _;
 
 use crate::house::{count, lift_idle_timeout};
@@ -49,6 +51,62 @@ async fn a_long_reader_makes_a_migration_wait_and_nobody_else() {
     assert!(told.contains("trying again in"), "{told}");
     assert!(told.contains("migration 16 (stripped metadata): applied in"), "{told}");
     count(&stores, "SELECT count(metadata) FROM blobs").await;
+}
+
+/// The rows of release 16: an imported account with a factor, a key from before it, one from long after it, a change of
+/// address that can be undone, and a link to a file.
+const ROWS: &str = "
+    INSERT INTO users (id, email, email_key, created_at, updated_at) VALUES
+        ('01937b1e-0000-7000-8000-000000000001', 'ada@example.org', 'ada@example.org', '2026-01-01 UTC', '2026-01-01 UTC'),
+        ('01937b1e-0000-7000-8000-000000000002', 'bob@example.org', 'bob@example.org', '2026-01-02 UTC', '2026-01-02 UTC');
+    INSERT INTO audit_events (id, occurred_at, action, target_kind, target_id, outcome) VALUES
+        ('01937b1e-0000-7000-8000-000000000003', '2026-01-01 UTC', 'account.imported', 'user',
+         '01937b1e-0000-7000-8000-000000000001', 'success');
+    INSERT INTO totp_factors (id, user_id, name, secret, confirmed_at, created_at) VALUES
+        ('01937b1e-0000-7000-8000-000000000004', '01937b1e-0000-7000-8000-000000000001', 'Phone', '', '2026-02-01 UTC',
+         '2026-02-01 UTC');
+    INSERT INTO api_keys (id, user_id, name, token_hash, hint, scopes, created_at) VALUES
+        ('01937b1e-0000-7000-8000-000000000005', '01937b1e-0000-7000-8000-000000000001', 'before', sha256('a'), 'a', '{}',
+         '2026-01-31 UTC'),
+        ('01937b1e-0000-7000-8000-000000000006', '01937b1e-0000-7000-8000-000000000001', 'after', sha256('b'), 'b', '{}',
+         '2026-02-02 UTC');
+    INSERT INTO one_time_tokens (token_hash, user_id, purpose, email, expires_at, created_at) VALUES
+        (sha256('c'), '01937b1e-0000-7000-8000-000000000002', 'undo_email_change', 'Old@example.org', '2026-01-09 UTC',
+         '2026-01-02 UTC');
+    INSERT INTO blobs (id, owner_id, state, object_key, sha256, created_at, updated_at) VALUES
+        ('01937b1e-0000-7000-8000-000000000007', '01937b1e-0000-7000-8000-000000000002', 'stored', 'a', sha256('d'),
+         '2026-01-02 UTC', '2026-01-02 UTC');
+    INSERT INTO files (id, owner_id, name, content_type, size, blob_id, created_at, updated_at) VALUES
+        ('01937b1e-0000-7000-8000-000000000008', '01937b1e-0000-7000-8000-000000000002', 'a.txt', 'text/plain', 0,
+         '01937b1e-0000-7000-8000-000000000007', '2026-01-02 UTC', '2026-01-02 UTC');
+    INSERT INTO share_links (id, file_id, token_hash, expires_at, created_at) VALUES
+        ('01937b1e-0000-7000-8000-000000000009', '01937b1e-0000-7000-8000-000000000008', sha256('e'), '2027-01-01 UTC',
+         '2026-01-02 UTC');
+";
+
+#[tokio::test]
+async fn rows_of_an_earlier_release_are_brought_up_to_date() {
+    let stage = Stage::open().await;
+    let stores = stage.stores();
+    let empty = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
+    sqlx::raw_sql(empty).execute(&stores.db).await.expect("empties");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
+    let migrations = Migrator::new(folder).await.expect("reads the folder");
+    migrations.run_to(16, &stores.db).await.expect("applies");
+    sqlx::raw_sql(ROWS).execute(&stores.db).await.expect("inserts");
+
+    let migrated = Process::run("plinth-api", &["migrate"], &stage).await;
+    assert!(migrated.status.success(), "{migrated:?}");
+    let texts = async |query: &'static str| -> Vec<String> {
+        sqlx::query_scalar(query).fetch_all(&stores.db).await.expect("answers")
+    };
+    let imported = "SELECT email FROM users WHERE imported_at = created_at";
+    assert_eq!(texts(imported).await, ["ada@example.org"]);
+    assert_eq!(texts("SELECT name FROM api_keys WHERE multi_factor").await, ["after"]);
+    let undos = "SELECT email_key FROM email_undos WHERE waived_at IS NULL";
+    assert_eq!(texts(undos).await, ["old@example.org"]);
+    let owners = "SELECT users.email FROM share_links JOIN users ON users.id = share_links.owner_id";
+    assert_eq!(texts(owners).await, ["bob@example.org"]);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::repository::{self, Remains};
 use super::{folder, usage};
-use crate::cleanup::{Batch, Pass, PassedOver};
+use crate::cleanup::{Batch, Pass, PassedOver, StepTransaction};
 use crate::files::{reconcile, unfinished};
 use crate::unit::Unit;
 use crate::{Result, Stores};
@@ -78,7 +78,9 @@ pub(crate) async fn abandoned(stores: &Stores, before: OffsetDateTime, pass: Pas
     }
     let (limit, at) = (slice.limit(BATCH), stores.clock.now());
     let window = (limit, slice.skip());
-    let claimed = repository::claim_abandoned(&stores.db, before, verified, at, window).await?;
+    let mut step = StepTransaction::begin(stores).await?;
+    let claimed = repository::claim_abandoned(step.connection(), before, verified, at, window).await;
+    let claimed = step.end(claimed).await?;
     let mut passed_over = PassedOver::default();
     for id in &claimed {
         if let Err(error) = discard(stores, &Origin::system(), *id).await {

@@ -264,7 +264,7 @@ pub(super) async fn count_abandoned(
 
 /// The same, some of them, as no other clean-up sees them for a while.
 pub(super) async fn claim_abandoned(
-    db: &PgPool,
+    connection: &mut PgConnection,
     before: OffsetDateTime,
     verified: OffsetDateTime,
     at: OffsetDateTime,
@@ -284,7 +284,7 @@ pub(super) async fn claim_abandoned(
         verified,
         skip,
     );
-    Ok(named("blobs.claim_abandoned", query.fetch_all(db)).await?.into_iter().map(BlobId).collect())
+    Ok(named("blobs.claim_abandoned", query.fetch_all(connection)).await?.into_iter().map(BlobId).collect())
 }
 
 pub(super) async fn remove(db: &PgPool, id: BlobId) -> sqlx::Result<()> {

@@ -85,7 +85,7 @@ async fn compare(stores: &Stores) -> Result<Custody> {
 /// Everything that removes objects asks first. What may not be removed stays, with its row, for a later clean-up.
 ///
 /// An unmarked bucket is no obstacle: every new installation has one until its first reconciliation.
-pub(in crate::files) async fn objection_to_removal(stores: &Stores) -> Result<Option<&'static str>> {
+pub(crate) async fn objection_to_removal(stores: &Stores) -> Result<Option<&'static str>> {
     // Boxed: removals are deep in other futures already.
     Ok(match Box::pin(inspect(stores)).await? {
         Custody::Ours | Custody::Unclaimed => None,

@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::custody::Custody;
+pub(in crate::files) use self::custody::may_remove;
+pub(crate) use self::custody::objection_to_removal;
 pub use self::custody::{adopt, renew};
-pub(in crate::files) use self::custody::{may_remove, objection_to_removal};
 use self::walk::{Orphans, Walk};
 use crate::cleanup::{Pass, PassedOver, Slice};
 use crate::unit::Unit;
@@ -221,8 +222,10 @@ async fn remove_orphans(
 async fn finish(stores: &Stores, request: &Request, custody: Custody, report: &mut Report) -> Result<()> {
     let before = stores.clock.now() - request.abandoned_after;
     let pass = if request.dry_run { Pass::Count } else { Pass::Remove(Slice::default()) };
+    // Where nothing is removed, what stands still is only counted.
+    let removal = if report.held_back_because.is_some() { Pass::Count } else { pass };
     loop {
-        let batch = super::abandoned(stores, before, pass).await?;
+        let batch = super::abandoned(stores, before, removal).await?;
         report.stuck_uploads += batch.rows();
         let is_last = batch.is_last();
         report.passed_over += batch.into_passed_over().rows;
