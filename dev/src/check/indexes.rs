@@ -35,10 +35,17 @@ fn faults(sql: &str) -> Vec<String> {
     let made: Vec<&str> = statements.iter().filter_map(|words| created_table(words)).collect();
     let mut faults = Vec::new();
     for words in &statements {
-        if let Some(table) = validated_table(words)
+        if let Some((table, actions)) = altered_table(words)
             && !made.contains(&table)
         {
-            faults.push(format!("a constraint on {table} is checked under a lock: add it as NOT VALID"));
+            if actions.iter().any(|action| checks_rows(action)) {
+                faults.push(format!("a constraint on {table} is checked under a lock: add it as NOT VALID"));
+            }
+            if statements.iter().any(|words| ["update", "delete"].contains(&words[0].as_str())) {
+                faults.push(format!(
+                    "rows are changed while {table} is locked: do it in a migration of its own"
+                ));
+            }
         }
         let Some(index) = created_index(words) else { continue };
         let is_retried = sql.starts_with(NO_TRANSACTION) && statements.len() == 1 && index.if_not_exists;
@@ -77,15 +84,40 @@ fn created_table(words: &[String]) -> Option<&str> {
     }
 }
 
-/// The existing table of which the statement checks every row for a new constraint.
-fn validated_table(words: &[String]) -> Option<&str> {
+/// The table that the statement alters, and what it does to it.
+fn altered_table(words: &[String]) -> Option<(&str, Vec<String>)> {
     let [alter, table, rest @ ..] = words else { return None };
-    let has = |first: &str, second: &str| rest.windows(2).any(|pair| pair[0] == first && pair[1] == second);
-    let is_checked = alter == "alter" && table == "table" && has("add", "constraint") && !has("not", "valid");
-    rest.iter()
-        .map(String::as_str)
-        .find(|word| !["if", "exists", "only"].contains(word))
-        .filter(|_| is_checked)
+    let is_name = |word: &String| !["if", "exists", "only"].contains(&word.as_str());
+    let name = rest.iter().position(is_name).filter(|_| alter == "alter" && table == "table")?;
+    Some((&rest[name], actions(&rest[name + 1..].join(" "))))
+}
+
+/// The actions of one `ALTER TABLE`, which are separated by commas outside of parentheses.
+fn actions(text: &str) -> Vec<String> {
+    let (mut depth, mut actions) = (0_i32, vec![String::new()]);
+    for letter in text.chars() {
+        depth += i32::from(letter == '(') - i32::from(letter == ')');
+        match (letter, actions.last_mut()) {
+            (',', _) if depth == 0 => actions.push(String::new()),
+            (_, Some(action)) => action.push(letter),
+            (_, None) => {}
+        }
+    }
+    actions
+}
+
+/// Whether the action checks every row that there is.
+fn checks_rows(action: &str) -> bool {
+    let words: Vec<&str> = action.split_whitespace().collect();
+    let has = |phrase: &[&str]| words.windows(phrase.len()).any(|some| some == phrase);
+    match words.as_slice() {
+        ["add", "constraint" | "check" | "foreign" | "unique" | "primary" | "exclude", ..] => {
+            !has(&["not", "valid"])
+        }
+        ["add", ..] => has(&["default"]) && has(&["references"]),
+        ["alter", ..] => has(&["set", "not", "null"]),
+        _ => false,
+    }
 }
 
 struct Index {
@@ -126,6 +158,19 @@ mod tests {
         assert!(faults(&format!("{constraint} NOT VALID;")).is_empty());
         assert!(faults(&format!("CREATE TABLE a (b int); {constraint}")).is_empty());
         assert!(faults("ALTER TABLE a VALIDATE CONSTRAINT c; ALTER TABLE a DROP CONSTRAINT e").is_empty());
+        let second = "ALTER TABLE a ADD CONSTRAINT c CHECK (b IN (1, 2)) NOT VALID";
+        assert!(faults(second).is_empty());
+        assert_eq!(faults(&format!("{second}, ADD CHECK (b > 1)")).len(), 1);
+        assert_eq!(faults("ALTER TABLE a ALTER COLUMN b SET NOT NULL").len(), 1);
+        assert_eq!(faults("ALTER TABLE a ADD COLUMN b int DEFAULT 1 REFERENCES c").len(), 1);
+        assert!(faults("ALTER TABLE a ADD COLUMN b int REFERENCES c").is_empty());
+    }
+
+    #[test]
+    fn rows_are_changed_where_no_table_is_locked() {
+        assert_eq!(faults("ALTER TABLE a ADD COLUMN b int; UPDATE a SET b = 1").len(), 1);
+        assert!(faults("CREATE TABLE a (b int); ALTER TABLE a ADD c int; UPDATE a SET b = 1").is_empty());
+        assert!(faults("UPDATE a SET b = 1").is_empty());
     }
 
     #[test]
