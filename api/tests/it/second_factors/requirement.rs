@@ -121,12 +121,8 @@ async fn a_copy_of_an_api_key_that_an_earlier_release_wrote_is_not_believed() {
     assert_eq!(me["permissions"], json!(["profile:read"]));
 }
 
-/// The statement of the migration that decides on the keys of before.
-fn backfill() -> &'static str {
-    let migration = include_str!("../../../../migrations/0019_links_and_keys.sql");
-    let start = migration.find("UPDATE api_keys").expect("the migration decides on keys");
-    migration[start..].trim_end().trim_end_matches(';')
-}
+/// The migration that decides on the keys of before.
+const BACKFILL: &str = include_str!("../../../../migrations/0028_multi_factor_api_keys.sql");
 
 #[tokio::test]
 async fn keys_of_before_count_as_made_with_a_factor_that_is_an_hour_older() {
@@ -140,7 +136,7 @@ async fn keys_of_before_count_as_made_with_a_factor_that_is_an_hour_older() {
     house.stores.clock.advance(time::Duration::minutes(31));
     let after = house.api_key(ada.id, "profile:read").await;
     let without = house.api_key(bob.id, "profile:read").await;
-    sqlx::raw_sql(backfill()).execute(&house.stores.db).await.expect("updates");
+    sqlx::raw_sql(BACKFILL).execute(&house.stores.db).await.expect("updates");
     require_factor(&house, &ada).await;
     sqlx::query("INSERT INTO user_roles (user_id, role) VALUES ($1, 'guarded')")
         .bind(bob.id.0)
