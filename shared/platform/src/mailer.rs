@@ -2,7 +2,7 @@
 
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
-use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use lettre::{Message, SmtpTransport, Transport as _};
 use plinth_domain::email::Email;
 
 use crate::settings::SmtpSettings;
@@ -31,6 +31,8 @@ pub enum MailError {
     LocalPart(#[source] lettre::transport::smtp::Error),
     #[error("the mail server did not take the mail: {0}")]
     Server(#[from] lettre::transport::smtp::Error),
+    #[error("the sending of the mail was interrupted: {0}")]
+    Interrupted(#[from] tokio::task::JoinError),
 }
 
 /// Whose fault it is that a mail was not taken.
@@ -61,6 +63,7 @@ impl MailError {
     pub fn failure(&self) -> MailFailure {
         let error = match self {
             Self::Address(_) | Self::Message(_) | Self::LocalPart(_) => return MailFailure::Refused,
+            Self::Interrupted(_) => return MailFailure::BrokeOff,
             Self::Server(error) => error,
         };
         if let Some(code) = error.status() {
@@ -104,15 +107,16 @@ impl Header for AutoSubmitted {
 /// Sends mail through the configured server.
 #[derive(Clone)]
 pub struct Mailer {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    /// It blocks a thread of its own: only this transport of lettre's has a deadline for every reply. The asynchronous one
+    /// has it for the connection alone, and waits without end for a server that says nothing.
+    transport: SmtpTransport,
     from: Mailbox,
 }
 
 impl Mailer {
     pub fn new(settings: &SmtpSettings) -> Result<Self, MailError> {
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(settings.url.expose())?
-            .timeout(Some(settings.timeout))
-            .build();
+        let transport =
+            SmtpTransport::from_url(settings.url.expose())?.timeout(Some(settings.timeout)).build();
         let mut from: Mailbox = settings.from.parse()?;
         // A domain as A-labels needs no SMTPUTF8.
         if let Ok(email) = Email::parse_known(from.email.as_ref()) {
@@ -131,7 +135,7 @@ impl Mailer {
             .header(AutoSubmitted)
             .message_id(Some(format!("<{}@{}>", mail.id, self.from.email.domain())))
             .multipart(MultiPart::alternative_plain_html(mail.text, mail.html))?;
-        match self.transport.send(message).await {
+        match self.converse(move |transport| transport.send(&message)).await? {
             Ok(_) => Ok(()),
             // lettre itself refuses the envelope if the server has not announced SMTPUTF8 (RFC 6531, section 3.2).
             Err(error) if error.is_client() && !is_ascii => Err(MailError::LocalPart(error)),
@@ -141,7 +145,16 @@ impl Mailer {
 
     /// Whether the server takes a connection and answers on it.
     pub async fn answers(&self) -> bool {
-        matches!(self.transport.test_connection().await, Ok(true))
+        matches!(self.converse(SmtpTransport::test_connection).await, Ok(Ok(true)))
+    }
+
+    /// A conversation that has begun goes on if nobody waits for its end any more.
+    async fn converse<T: Send + 'static>(
+        &self,
+        conversation: impl FnOnce(&SmtpTransport) -> T + Send + 'static,
+    ) -> Result<T, MailError> {
+        let transport = self.transport.clone();
+        Ok(tokio::task::spawn_blocking(move || conversation(&transport)).await?)
     }
 }
 
@@ -149,11 +162,13 @@ impl Mailer {
 mod tests {
     use std::io::{BufRead as _, BufReader, Write as _};
     use std::net::TcpListener;
+    use std::time::Duration;
 
     use super::*;
 
     fn mailer(url: &str) -> Mailer {
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).expect("a URL").build();
+        let transport = SmtpTransport::from_url(url).expect("a URL");
+        let transport = transport.timeout(Some(Duration::from_millis(300))).build();
         Mailer { transport, from: "a@example.org".parse().expect("an address") }
     }
 
@@ -189,8 +204,11 @@ mod tests {
     #[tokio::test]
     async fn a_failure_is_charged_to_the_mail_or_to_the_server() {
         let closed = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("is bound");
+        // It takes connections and says nothing.
+        let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
         for (url, expected) in [
             (format!("smtp://{closed}"), MailFailure::Server),
+            (format!("smtp://{}", silent.local_addr().expect("is bound")), MailFailure::BrokeOff),
             (server("", Some("421 closing")), MailFailure::Unclear),
             (server("RCPT", Some("421 closing")), MailFailure::Unclear),
             (server("RCPT", Some("454 not now")), MailFailure::Unclear),
