@@ -3,7 +3,6 @@
 use plinth_platform::database::Transaction;
 use sqlx::PgConnection;
 
-use super::Batch;
 use crate::{Result, Stores};
 
 /// A step of a clean-up in a transaction of its own.

@@ -83,7 +83,7 @@ checked_secrets! {
     RedisUrl: |text| expect(::redis::Client::open(text).is_ok(), "a URL like redis://host:port/0 is expected");
     /// Where the mail server is, and as whom.
     SmtpUrl: |text| {
-        let transport = lettre::AsyncSmtpTransport::<lettre::Tokio1Executor>::from_url(text);
+        let transport = lettre::SmtpTransport::from_url(text);
         expect(transport.is_ok(), "a URL like smtp://host:25 or smtps://user:password@host is expected")
     };
 }
