@@ -33,8 +33,8 @@ COMMENT ON COLUMN recovery_codes.suspended_at IS
     'When a reset of the password suspended it: it proves nothing, and goes once an older factor was proved.';
 
 ALTER TABLE users ADD COLUMN recovery_from timestamptz;
-ALTER TABLE users ADD COLUMN retired_password_hash text;
+ALTER TABLE users ADD COLUMN retired_password_hashes text[] NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN users.recovery_from IS
     'Set while only a mailed link lets the owner in again; factors added from then on are not trusted.';
-COMMENT ON COLUMN users.retired_password_hash IS
-    'The hash of the password that a recovery took away; it cannot be chosen again by the mailed link.';
+COMMENT ON COLUMN users.retired_password_hashes IS
+    'The hashes of earlier passwords, the oldest first. Those of the recovery window before the last change cannot be chosen by a mailed link: an intruder may know them.';

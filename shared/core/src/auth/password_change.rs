@@ -53,7 +53,7 @@ impl Auth {
 
         let mut unit = caller.begin_with_password(&self.stores, origin, known.password_changed_at).await?;
         let at = unit.at();
-        users::set_password(&mut unit, user.id, Some(&hash)).await?;
+        users::set_password(&mut unit, user.id, Some(&hash), self.trusted_before(at)).await?;
         unit.audit(Action::PasswordChanged, Target::User(user.id), Outcome::Success).await?;
         self.end_what_it_opened(&mut unit, user.id, stays).await?;
         if change.revoke_api_keys {
@@ -73,7 +73,8 @@ impl Auth {
             let detail = "The account has no passkey, and nobody could log in without one; add one first.";
             return Err(Error::Conflict { code: "no_other_credential", detail: detail.to_owned() });
         }
-        users::set_password(&mut unit, user, None).await?;
+        let kept_since = self.trusted_before(unit.at());
+        users::set_password(&mut unit, user, None, kept_since).await?;
         unit.audit(Action::PasswordRemoved, Target::User(user), Outcome::Success).await?;
         self.end_what_it_opened(&mut unit, user, stays).await?;
         let notice = SecurityNotice::PasswordRemoved;

@@ -107,7 +107,7 @@ impl Auth {
         }
         let trusted_before = self.trusted_before(at);
         let pending_from = users::recovery_from(&mut unit, user).await?;
-        users::set_password(&mut unit, user, Some(&hash)).await?;
+        users::set_password(&mut unit, user, Some(&hash), trusted_before).await?;
         unit.audit(Action::PasswordReset, Target::User(user), Outcome::Success).await?;
         // Whoever reads the mail has proved the mailbox.
         if users::mark_email_verified(&mut unit, &account).await? {
@@ -122,9 +122,10 @@ impl Auth {
         Ok(PasswordReset { device_token: self.device_after_change(user, None, at), remaining_factors })
     }
 
-    /// Refuses the password that the account has, or had before its recovery began: an intruder may know it.
+    /// Refuses the password that the account has, and those that it had in the recovery window: an intruder may know them.
     async fn require_other_password(&self, user: UserId, password: &Password) -> Result<()> {
-        for hash in users::refused_hashes(&self.stores, user).await? {
+        let since = self.trusted_before(self.stores.clock.now());
+        for hash in users::refused_hashes(&self.stores, user, since).await? {
             match self.hasher.verify(password.clone(), Some(hash)).await {
                 Ok(Verified::No) | Err(HashFailure::Unreadable) => {}
                 Ok(Verified::Yes | Verified::YesOutdated) => return Err(password_unchanged("/password")),

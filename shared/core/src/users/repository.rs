@@ -361,21 +361,24 @@ pub(super) async fn set_display_name(
     named("users.set_display_name", query.execute(connection)).await.map(drop)
 }
 
-/// Sets another password, or takes it away; devices that were known by the one before are strangers again.
+/// Sets another password, or takes it away; devices that were known by the one before are strangers again. The hashes of
+/// earlier passwords are kept if the last change was after `kept_since`, the five oldest.
 pub(super) async fn set_password(
     connection: &mut PgConnection,
     id: UserId,
     hash: Option<&str>,
-    at: OffsetDateTime,
+    (at, kept_since): (OffsetDateTime, OffsetDateTime),
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE users
-         SET password_hash = $2, password_changed_at = $3, retired_password_hash = NULL, recovery_from = NULL,
-             updated_at = $3
+         SET password_hash = $2, password_changed_at = $3, recovery_from = NULL, updated_at = $3,
+             retired_password_hashes = (CASE WHEN password_changed_at > $4 THEN retired_password_hashes ELSE '{}' END
+                                        || array_remove(ARRAY[password_hash], NULL))[1:5]
          WHERE id = $1",
         id.0,
         hash,
         at,
+        kept_since,
     );
     named("users.set_password", query.execute(connection)).await.map(drop)
 }
@@ -389,8 +392,8 @@ pub(super) async fn begin_recovery(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE users
-         SET retired_password_hash = COALESCE(password_hash, retired_password_hash), password_hash = NULL,
-             password_changed_at = $3, recovery_from = LEAST(recovery_from, $2), updated_at = $3
+         SET retired_password_hashes = (retired_password_hashes || array_remove(ARRAY[password_hash], NULL))[1:5],
+             password_hash = NULL, password_changed_at = $3, recovery_from = LEAST(recovery_from, $2), updated_at = $3
          WHERE id = $1",
         id.0,
         from,
@@ -408,11 +411,21 @@ pub(super) async fn recovery_from(
     Ok(named("users.recovery_from", query.fetch_optional(connection)).await?.flatten())
 }
 
-/// The hashes that the next password must not have: of the present one, and of the one that a recovery took away.
-pub(super) async fn refused_hashes(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Vec<String>> {
-    let query = sqlx::query!("SELECT password_hash, retired_password_hash FROM users WHERE id = $1", id.0);
-    let row = named("users.refused_hashes", query.fetch_optional(db)).await?;
-    Ok(row.into_iter().flat_map(|row| [row.password_hash, row.retired_password_hash]).flatten().collect())
+/// The hashes that the next password must not have: of the present one, and of earlier ones if the last change was after
+/// `since`.
+pub(super) async fn refused_hashes(
+    db: impl PgExecutor<'_>,
+    id: UserId,
+    since: OffsetDateTime,
+) -> sqlx::Result<Vec<String>> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT CASE WHEN password_changed_at > $2 THEN retired_password_hashes ELSE '{}' END
+                  || array_remove(ARRAY[password_hash], NULL) AS "hashes!"
+           FROM users WHERE id = $1"#,
+        id.0,
+        since,
+    );
+    Ok(named("users.refused_hashes", query.fetch_optional(db)).await?.unwrap_or_default())
 }
 
 /// The same for the account that has this address.
@@ -464,7 +477,7 @@ pub(super) async fn take_over(
         "UPDATE users
          SET email = $2, email_key = $6, display_name = $3, password_hash = $4, password_changed_at = $5,
              email_verified_at = $5, updated_at = $5,
-             recovery_from = NULL, retired_password_hash = NULL, deletion_due_at = NULL,
+             recovery_from = NULL, retired_password_hashes = '{}', deletion_due_at = NULL,
              status = CASE WHEN status = 'deleting' THEN 'active' ELSE status END
          WHERE id = $1",
         id.0,
@@ -506,7 +519,7 @@ pub(super) async fn bury(connection: &mut PgConnection, id: UserId, at: OffsetDa
     let query = sqlx::query!(
         "UPDATE users
          SET status = 'deleted', email = $2, email_key = $2, display_name = NULL, password_hash = NULL,
-             email_verified_at = NULL, recovery_from = NULL, retired_password_hash = NULL,
+             email_verified_at = NULL, recovery_from = NULL, retired_password_hashes = '{}',
              deletion_due_at = NULL, updated_at = $3
          WHERE id = $1",
         id.0,

@@ -203,11 +203,16 @@ pub(crate) async fn hold_by_email(unit: &mut Unit, email: &Email) -> Result<Opti
     }
 }
 
-/// Sets another password, or takes it away.
-pub(crate) async fn set_password(unit: &mut Unit, id: UserId, hash: Option<&str>) -> Result<()> {
+/// Sets another password, or takes it away. Passwords of before are remembered if the last change was after `kept_since`.
+pub(crate) async fn set_password(
+    unit: &mut Unit,
+    id: UserId,
+    hash: Option<&str>,
+    kept_since: OffsetDateTime,
+) -> Result<()> {
     let at = unit.at();
     unit.changes_user(id).await;
-    Ok(repository::set_password(unit.connection(), id, hash, at).await?)
+    Ok(repository::set_password(unit.connection(), id, hash, (at, kept_since)).await?)
 }
 
 /// Takes the password away until a mailed link sets another one; factors added from `from` on are not trusted then.
@@ -228,9 +233,14 @@ pub(crate) async fn password_changed_at(unit: &mut Unit, id: UserId) -> Result<O
     Ok(known.and_then(|known| known.password_changed_at))
 }
 
-/// The hashes that the next password must not have.
-pub(crate) async fn refused_hashes(stores: &Stores, id: UserId) -> Result<Vec<String>> {
-    Ok(repository::refused_hashes(&stores.db, id).await?)
+/// The hashes that the next password must not have: of the present one, and of those that were replaced if the last change
+/// was after `since`.
+pub(crate) async fn refused_hashes(
+    stores: &Stores,
+    id: UserId,
+    since: OffsetDateTime,
+) -> Result<Vec<String>> {
+    Ok(repository::refused_hashes(&stores.db, id, since).await?)
 }
 
 /// Gives the account another address, which its owner has proved. An unverified account of the address gives way. Refused if
@@ -441,7 +451,8 @@ impl Users {
             let known =
                 repository::credentials(unit.connection(), &account.email).await?.ok_or_else(email_taken)?;
             unit.changes_user(known.id).await;
-            repository::set_password(unit.connection(), known.id, account.password_hash.as_deref(), at)
+            let hash = account.password_hash.as_deref();
+            repository::set_password(unit.connection(), known.id, hash, (at, OffsetDateTime::UNIX_EPOCH))
                 .await?;
             repository::verify_email(unit.connection(), known.id, at).await?;
             auth::end_sessions(&mut unit, known.id, None).await?;
