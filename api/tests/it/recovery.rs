@@ -88,33 +88,65 @@ async fn a_reset_removes_the_passkey_of_a_thief() {
     }
 }
 
+/// Guesses at the password of an address until strangers have to wait for a minute.
+async fn lock_strangers_out(house: &House, email: &str) {
+    let mut wait = 0;
+    while wait < 60 {
+        let guessed = house.log_in(email, "not my password").await;
+        if guessed.status == StatusCode::TOO_MANY_REQUESTS {
+            wait = guessed.header("retry-after").and_then(|text| text.parse().ok()).expect("seconds");
+            let passes = if wait < 60 { wait } else { 0 };
+            house.stores.clock.advance(Duration::seconds(passes));
+        }
+    }
+}
+
 #[tokio::test]
-async fn every_recovery_ends_the_share_links_of_a_thief() {
+async fn every_recovery_ends_what_a_thief_has() {
     let house = House::open().await;
     let admin = house.administrator().await;
     for way in ["reset", "undo", "administrator"] {
         let person = house.person("ada").await;
+        house.stores.clock.advance(Duration::minutes(1));
         let undo = if way == "undo" {
             Some(change_address(&house, &person, &format!("{way}@example.org")).await)
         } else {
             None
         };
-        let thief = person.with(&house.log_in(&house.user(person.id).await.email, PASSWORD).await.json());
+        let email = house.user(person.id).await.email;
+        let login = house.log_in(&email, PASSWORD).await.expect(StatusCode::OK);
+        let thief = Person { email, ..person.with(&login) };
         let file = thief.upload(&house, "a.txt", b"some text".to_vec()).await;
         let links = format!("/v1/files/{}/links", text(&file["id"]));
         let link = thief.post(&house, &links, &json!({})).await.expect(StatusCode::CREATED);
         let link = format!("/v1/links/{}/content", text(&link["token"]));
         assert_eq!(house.get(&link).await.status, StatusCode::OK);
+        let (app, _) = enrol(&house, &thief).await;
+        let pending = challenge(&house, &thief).await;
+        let change = house.change_token(person.id, &format!("{way}-next@example.org")).await;
+        lock_strangers_out(&house, &person.email).await;
+        let on_device = json!({
+            "email": person.email, "password": "not my password", "device_token": login["device_token"],
+        });
+        if undo.is_none() {
+            house.post("/v1/auth/login", &on_device).await.problem(401, "invalid_credentials");
+        }
+
         let recovered = match (way, &undo) {
             (_, Some(undo)) => house.present(UNDO, undo).await,
             ("reset", _) => house.present(RESET, &house.reset_token(&person.email).await).await,
             _ => {
+                let admin = house.elsewhere(&admin).await;
                 let path = format!("/v1/users/{}/password/reset", person.id);
                 admin.post(&house, &path, &json!({ "reason": "called back" })).await
             }
         };
         recovered.expect(StatusCode::OK);
         house.get(&link).await.problem(404, "not_found");
+        prove(&house, &pending, "code", &app.code(&house, 0)).await.problem(401, "invalid_challenge");
+        house.post("/v1/auth/login", &on_device).await.problem(429, "rate_limited");
+        assert_eq!(house.present(CONFIRM, &change).await.faults(), ["/token invalid_token"], "{way}");
+        assert_eq!(house.count("one_time_tokens WHERE purpose = 'change_email'").await, 0, "{way}");
     }
 }
 
