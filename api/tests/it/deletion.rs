@@ -1,13 +1,15 @@
 //! The end of an account, with a grace period and without.
 
+use plinth_core::cleanup::{self, Kept, Kind};
 use plinth_testkit::Stage;
 use reqwest::StatusCode;
 use serde_json::json;
 use time::Duration;
+use tokio_util::sync::CancellationToken;
 
 use crate::authenticator::Authenticator;
 use crate::house::{House, PASSWORD, text};
-use crate::mailed::{RESET, UNDO};
+use crate::mailed::{CONFIRM, RESET, UNDO};
 use crate::second_factors::{challenge, enrol, prove};
 
 /// Where a deleted account goes at once.
@@ -161,11 +163,6 @@ async fn a_deleted_account_is_shut_out_at_once_and_restored_when_its_owner_confi
     house.try_api_key(&key).await.problem(401, "invalid_token");
     house.get(&link).await.problem(404, "not_found");
     assert_eq!(house.notices(person.id).await, ["deletion_scheduled"]);
-    // The address stays reserved.
-    let body = json!({ "email": person.email, "password": PASSWORD });
-    house.post("/v1/auth/register", &body).await.expect(StatusCode::ACCEPTED);
-    let other = house.person("bob").await;
-    assert!(house.try_change_token(other.id, &person.email).await.is_none());
 
     // A login alone restores nothing.
     house.stores.clock.advance(Duration::days(29));
@@ -189,6 +186,47 @@ async fn a_deleted_account_is_shut_out_at_once_and_restored_when_its_owner_confi
     for action in ["account.deletion_scheduled:success", "account.restored:success"] {
         assert!(actions.contains(&action.to_owned()), "{actions:?}");
     }
+}
+
+#[tokio::test]
+async fn the_address_of_a_deleted_account_is_reserved_until_its_grace_period_ends() {
+    let house = House::open().await;
+    let (person, other) = (house.person("ada").await, house.person("bob").await);
+    // A registration whose link was mailed before the address had an account.
+    let (address, password) = ("ada-next@example.org", "another correct battery");
+    let early = house.register_as(address, password).await;
+    let early = house.try_verification_token(early).await.expect("a mail is due");
+    let change = house.change_token(person.id, address).await;
+    house.present(CONFIRM, &change).await.expect(StatusCode::NO_CONTENT);
+    person.delete(&house, "/v1/me").await.expect(StatusCode::NO_CONTENT);
+
+    house.verify(&early, password).await.problem(409, "email_taken");
+    // A later one gets no link: the owner gets a notice instead.
+    let late = house.register_as(address, password).await;
+    assert!(house.try_verification_token(late).await.is_none());
+    assert!(house.notices(person.id).await.ends_with(&["registration_attempted".to_owned()]));
+    assert!(house.try_change_token(other.id, address).await.is_none());
+    assert_eq!(house.count("users").await, 2);
+
+    let only = cleanup::Request { only: vec![Kind::DeletedAccounts], ..cleanup::Request::default() };
+    let kept = Kept::of(&house.stage.settings());
+    let deleted = async || {
+        let report = cleanup::run(&house.stores, &kept, &only, &CancellationToken::new()).await;
+        let report = report.expect("runs");
+        assert!(report.failed.is_empty() && report.passed_over.is_empty(), "{report:?}");
+        report.of(Kind::DeletedAccounts)
+    };
+    house.stores.clock.advance(Duration::days(30) - Duration::minutes(10));
+    assert_eq!(deleted().await, 0);
+    log_in(&house, address).await;
+    house.stores.clock.advance(Duration::minutes(20));
+    assert_eq!(deleted().await, 1);
+    house.log_in(address, PASSWORD).await.problem(401, "invalid_credentials");
+    let free = house.register_as(address, password).await;
+    let token = house.try_verification_token(free).await.expect("the address is free");
+    house.verify(&token, password).await.expect(StatusCode::NO_CONTENT);
+    house.log_in(address, password).await.expect(StatusCode::OK);
+    assert_ne!(house.id_of(address).await, person.id);
 }
 
 #[tokio::test]
@@ -278,7 +316,7 @@ async fn an_account_that_a_thief_deletes_comes_back_by_the_mailbox() {
     house.post("/v1/auth/restore", &confirm).await.expect(StatusCode::OK);
 
     let token = house.change_token(bob.id, "thief@example.org").await;
-    house.present(crate::mailed::CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
     bob.delete(&house, "/v1/me").await.expect(StatusCode::NO_CONTENT);
     let undo = house.undo_token(bob.id, &bob.email).await;
     house.present(UNDO, &undo).await.expect(StatusCode::OK);
