@@ -1,14 +1,14 @@
 //! What the probes say: only what makes every request fail makes a process unready, and only a restart's work is asked of it.
 
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use plinth_platform::internal::{self, Readiness};
-use plinth_testkit::{Process, Stage, until};
+use plinth_testkit::{PATIENCE, Process, Stage, until};
 use reqwest::{Method, StatusCode};
 
-use crate::house::{Answer, Door, blames, count, readiness as report, standing};
+use crate::house::{Answer, Door, blames, count, lift_idle_timeout, readiness as report, standing};
 
 const PROGRAMS: [&str; 2] = ["plinth-api", "plinth-worker"];
 
@@ -38,7 +38,7 @@ async fn a_process_is_ready_without_redis_and_s3_and_names_them() {
     redis.mend();
     redis.hold();
     for process in [&api, &worker] {
-        let asked = std::time::Instant::now();
+        let asked = Instant::now();
         assert_eq!(standing(&process.internal_url, "redis").await, "does not answer");
         assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
     }
@@ -134,6 +134,49 @@ async fn liveness_fails_while_a_check_says_that_only_a_restart_helps() {
     verdict.send_replace(false);
     until("it has recovered", async || (health(&url).await == ok).then_some(())).await;
     serving.abort();
+}
+
+#[tokio::test]
+async fn liveness_fails_once_the_pool_has_given_out_nothing_for_a_minute() {
+    let mut stage = Stage::open().await.with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "1s");
+    let worker = Process::worker(&stage).await;
+    // No deadline frees a connection before a restart is asked for.
+    for name in ["DATABASE_LOCK_TIMEOUT", "DATABASE_STATEMENT_TIMEOUT", "API_REQUEST_TIMEOUT"] {
+        stage = stage.with(&format!("PLINTH_{name}"), "3m");
+    }
+    let api = Process::api(&stage).await;
+    let person = Door::of(&api).person().await;
+    assert!(worker.stop().await.success());
+    let stores = stage.stores();
+    let mut obstacle = stores.db.begin().await.expect("begins");
+    lift_idle_timeout(&mut obstacle).await;
+    sqlx::query("LOCK TABLE files IN ACCESS EXCLUSIVE MODE").execute(&mut *obstacle).await.expect("locks");
+    let reader = person.clone();
+    let lists = tokio::spawn(async move { join_all((0..8).map(|_| reader.get("/v1/files"))).await });
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                   AND application_name = 'plinth-api' AND wait_event_type = 'Lock'";
+    until("the pool is in full use", async || (count(&stores, waiting).await == 5).then_some(())).await;
+
+    let ok = (StatusCode::OK, "ok".to_owned());
+    let stuck = (StatusCode::SERVICE_UNAVAILABLE, "database pool".to_owned());
+    let begun = Instant::now();
+    person.get("/v1/files").await.problem(503, "unavailable");
+    loop {
+        let health = health(&api.internal_url).await;
+        if health == stuck {
+            break;
+        }
+        assert_eq!(health, ok);
+        assert!(begun.elapsed() < 2 * PATIENCE, "it is not noticed");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(begun.elapsed() > Duration::from_secs(50), "{:?}", begun.elapsed());
+    assert_eq!(report(&api.internal_url).await.0, StatusCode::OK, "PostgreSQL takes new connections");
+
+    obstacle.rollback().await.expect("ends");
+    let answers = lists.await.expect("it does not panic");
+    assert_eq!(answers.iter().filter(|answer| answer.status == StatusCode::OK).count(), 5);
+    until("it has recovered", async || (health(&api.internal_url).await == ok).then_some(())).await;
 }
 
 #[tokio::test]
