@@ -119,6 +119,32 @@ async fn the_table_of_periodic_tasks_tells_the_last_and_the_next_tick() {
     assert!(after[0]["next_tick"].as_str().expect("one comes") > last, "{after}");
 }
 
+#[tokio::test]
+async fn a_reconciliation_that_is_held_back_exits_1_until_an_operator_adopts_the_bucket() {
+    let stage = Stage::open().await;
+    let stores = stage.stores();
+    let orphan = format!("blobs/{}/content", uuid::Uuid::new_v4());
+    stores.objects.put(&orphan, vec![7; 10].into(), "text/plain").await.expect("is written");
+    let held_back = worker(&stage, &["reconcile"]).await;
+    assert_eq!(held_back.status.code(), Some(1), "{held_back:?}");
+    let report = line(&held_back);
+    assert_eq!((&report["held_back"], &report["removed_objects"]), (&true.into(), &0.into()), "{report}");
+    let log = String::from_utf8_lossy(&held_back.stderr);
+    assert!(log.contains("nothing was removed: the bucket has no marker"), "{log}");
+    assert!(log.contains("--adopt says so"), "{log}");
+
+    for (arguments, is_dry) in [(&["reconcile", "--adopt"][..], true), (&["reconcile"], false)] {
+        let output = worker(&stage, arguments).await;
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let report = line(&output);
+        assert_eq!((&report["dry_run"], &report["held_back"]), (&is_dry.into(), &false.into()), "{report}");
+        assert_eq!((&report["orphan_objects"], &report["young_orphans"]), (&1.into(), &1.into()), "{report}");
+    }
+    assert!(stores.objects.size(&orphan).await.expect("answers").is_some(), "it is young");
+    let adopted = "SELECT count(*) FROM audit_events WHERE action = 'files.bucket_adopted'";
+    assert_eq!(count(&stores, adopted).await, 1);
+}
+
 /// "correct horse battery" by Python's bcrypt, cost 4.
 const BCRYPT: &str = "$2b$04$dSmkdn3ImBBLe7K1nxRvOOoZrQ/bM9gnkbk5t.dBlglyopPJSN4Wy";
 
