@@ -9,7 +9,7 @@ use crate::house::{Answer, Door, PASSWORD, count, fresh_email, until_none};
 const UNDONE: &str = "SELECT count(*) FROM jobs WHERE state <> 'done'";
 
 /// The mail with this subject, once it is there.
-async fn mail_about(address: &str, subject: &str) -> Mail {
+pub(crate) async fn mail_about(address: &str, subject: &str) -> Mail {
     until(&format!("{subject:?} arrives"), async || {
         Mailbox::to(address).await.into_iter().find(|mail| mail.subject == subject)
     })

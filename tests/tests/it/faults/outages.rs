@@ -3,11 +3,16 @@
 use std::time::{Duration, Instant};
 
 use plinth_core::Stores;
-use plinth_testkit::{Mailbox, Process, Stage, until};
+use plinth_domain::job::{JobPayload as _, ScanBlob};
+use plinth_testkit::{Mailbox, Process, Stage, Wire, until};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
 use sqlx::AssertSqlSafe;
 
 use super::mail_server::MailServer;
-use crate::house::{Door, count, fresh_email, until_none};
+use super::scanner::{self, Scanner};
+use crate::house::{Answer, Door, PASSWORD, Person, count, fresh_email, until_none};
+use crate::mails::mail_about;
 use crate::picture::jpeg;
 
 /// As if so much time had gone by, as PostgreSQL writes an interval. What runs is awaited first: when its outcome is
@@ -18,6 +23,8 @@ async fn later(stores: &Stores, interval: &str) {
         ("jobs", &["run_at", "created_at", "deadline"][..]),
         ("paused_queues", &["until", "paused_at"]),
         ("registration_tokens", &["expires_at", "created_at"]),
+        ("one_time_tokens", &["expires_at", "created_at"]),
+        ("email_undos", &["expires_at", "changed_at"]),
     ] {
         let columns: Vec<_> =
             columns.iter().map(|one| format!("{one} = {one} - interval '{interval}'")).collect();
@@ -75,6 +82,54 @@ async fn a_mail_server_that_is_away_for_days_costs_no_mail() {
         let mail = Mailbox::first_to(email).await;
         door.verify(&mail.token()).await;
     }
+    assert!(worker.stop().await.success());
+}
+
+#[tokio::test]
+async fn every_link_that_expires_while_the_mail_server_is_away_is_replaced() {
+    let mut stage = Stage::open().await.with("PLINTH_AUTH_EMAIL_UNDO_LIFETIME", "24h");
+    let smtp = stage.wire_smtp().await;
+    let api = Process::api(&stage).await;
+    let worker = Process::worker_with(&stage, &["--queues", "email"]).await;
+    let (door, stores) = (Door::of(&api), stage.stores());
+    let (forgetful, moving, moved) = (door.person().await, door.person().await, door.person().await);
+    let (next, left) = (fresh_email(), fresh_email());
+    let change = async |person: &Person, email: &str| {
+        let change = person.request(Method::POST, "/v1/me/email").json(&json!({ "email": email }));
+        Answer::of(change).await.expect(StatusCode::ACCEPTED);
+    };
+    let confirm = async |token: String| {
+        let proof = json!({ "token": token, "password": PASSWORD });
+        door.post("/v1/auth/email/confirm", &proof).await.expect(StatusCode::NO_CONTENT);
+    };
+    change(&moved, &left).await;
+    let token = Mailbox::first_to(&left).await.token();
+    smtp.tear();
+    let forgot = json!({ "email": forgetful.email });
+    door.post("/v1/auth/password/forgot", &forgot).await.expect(StatusCode::ACCEPTED);
+    change(&moving, &next).await;
+    confirm(token).await;
+    let minted = "SELECT count(DISTINCT purpose) FROM one_time_tokens";
+    until("a link of each kind was made", async || {
+        if count(&stores, PAUSED).await == 1 {
+            later(&stores, "1 hour").await;
+        }
+        (count(&stores, minted).await == 3).then_some(())
+    })
+    .await;
+    later(&stores, "25 hours").await;
+    let expired = "SELECT count(DISTINCT purpose) FROM one_time_tokens WHERE expires_at < now()";
+    assert_eq!(count(&stores, expired).await, 3);
+    smtp.mend();
+    later(&stores, "4 hours").await;
+    until_none(&stores, "all are sent", NOT_DONE).await;
+
+    let mail = mail_about(&forgetful.email, "Choose another password").await;
+    let reset = json!({ "token": mail.token(), "password": "quite another battery" });
+    door.post("/v1/auth/password/reset", &reset).await.expect(StatusCode::OK);
+    confirm(Mailbox::first_to(&next).await.token()).await;
+    let undo = json!({ "token": mail_about(&moved.email, "Your address was changed").await.token() });
+    door.post("/v1/auth/email/undo", &undo).await.expect(StatusCode::OK);
     assert!(worker.stop().await.success());
 }
 
@@ -199,6 +254,37 @@ async fn an_object_store_that_is_away_makes_no_dead_letters() {
     s3.mend();
     later(&stores, "4 hours").await;
     person.until_ready(file).await;
+    assert!(worker.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_scanner_that_is_away_makes_no_dead_letters() {
+    let (_scanner, address) = Scanner::start().await;
+    let clamd = Wire::to(address).await;
+    let stage = Stage::open().await.with("PLINTH_CLAMAV_ADDRESS", &clamd.address.to_string());
+    let (api, worker) = (Process::api(&stage).await, Process::worker(&stage).await);
+    let stores = stage.stores();
+    let person = Door::of(&api).person().await;
+    clamd.tear();
+    let file = person.upload("a.txt", scanner::CLEAN.into()).await;
+    let path = format!("/v1/files/{file}");
+    for tries in 1..=i64::from(ScanBlob::MAX_ATTEMPTS) + 1 {
+        until("it is put off", async || {
+            let query = "SELECT count(*) FROM job_attempts WHERE outcome = 'postponed'";
+            (count(&stores, query).await >= tries).then_some(())
+        })
+        .await;
+        later(&stores, "1 hour").await;
+    }
+    assert_eq!(count(&stores, DEAD).await, 0);
+    person.get(&format!("{path}/content")).await.problem(409, "file_not_scanned");
+    clamd.mend();
+    later(&stores, "1 hour").await;
+    until("it is scanned", async || {
+        let file = person.get(&path).await.expect(StatusCode::OK);
+        (file["scan"]["state"] == "clean").then_some(())
+    })
+    .await;
     assert!(worker.stop().await.success());
 }
 
