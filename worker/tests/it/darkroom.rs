@@ -1,10 +1,12 @@
 //! Pictures are made by child processes, whatever is in the files and whatever becomes of the processes.
 
+use std::fmt::{self, Write as _};
 use std::io::{BufRead as _, BufReader, Cursor};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 use nix::sys::signal::Signal;
@@ -190,6 +192,50 @@ fn double(folder: &Path, line: &str) -> Darkroom {
     Darkroom::new(path)
 }
 
+/// How many crashes with this signal were counted.
+fn crashes(signal: &str) -> f64 {
+    let page = plinth_platform::telemetry::metrics::page();
+    let name = format!("plinth_picture_process_crashes_total{{signal=\"{signal}\"}} ");
+    let line = page.lines().find_map(|line| line.strip_prefix(&name));
+    line.map_or(0.0, |value| value.parse().expect("a number"))
+}
+
+/// The errors that are logged, each with its fields.
+#[derive(Clone, Default)]
+struct Errors(Arc<Mutex<Vec<String>>>);
+
+impl Errors {
+    fn lines(&self) -> Vec<String> {
+        self.0.lock().expect("no holder panics").clone()
+    }
+}
+
+impl tracing::Subscriber for Errors {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::ERROR
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::Id {
+        tracing::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::Id, _: &tracing::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = String::new();
+        event.record(&mut |field: &tracing::field::Field, value: &dyn fmt::Debug| {
+            write!(line, "{field}={value:?} ").expect("writing to a string cannot fail");
+        });
+        self.0.lock().expect("no holder panics").push(line);
+    }
+
+    fn enter(&self, _: &tracing::Id) {}
+
+    fn exit(&self, _: &tracing::Id) {}
+}
+
 #[tokio::test]
 async fn an_end_that_is_not_the_files_fault_is_told_from_one_that_is() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -204,7 +250,15 @@ async fn an_end_that_is_not_the_files_fault_is_told_from_one_that_is() {
         ("kill -ABRT $$", Crash::Signal(Signal::SIGABRT)),
         ("exit 101", Crash::Panic),
     ] {
+        let (errors, before) = (Errors::default(), crashes(crash.name()));
+        let logging = tracing::subscriber::set_default(errors.clone());
         assert!(matches!(end(line).await, Err(Breakdown::Crashed(of)) if of == crash), "{line}");
+        drop(logging);
+        assert!(crashes(crash.name()) > before, "{line} is counted");
+        let logged = errors.lines();
+        let signal = format!("signal={:?}", crash.name());
+        assert!(logged.len() == 1 && logged[0].contains(&signal), "{line}: {logged:?}");
+        assert!(logged[0].contains("a process that makes pictures crashed"), "{line}: {logged:?}");
     }
     assert_eq!(end("kill -XCPU $$").await.expect("no breakdown"), Err(Unreadable::TooMuchTime));
     let absent = Darkroom::new(folder.path().join("absent"));

@@ -123,3 +123,22 @@ fn without(argument: u8, bits: libc::c_int) -> Result<SeccompCondition, ContainE
 fn is(argument: u8, value: u64) -> Result<SeccompCondition, ContainError> {
     Ok(SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    /// The filter belongs to the thread that applies it. A call that it forbids ends the whole process.
+    #[test]
+    fn a_c_library_may_ask_for_the_memory_of_the_machine() {
+        let contained = std::thread::spawn(|| {
+            allow_little().expect("the filter is applied");
+            (std::fs::File::open("/").map(drop), nix::sys::sysinfo::sysinfo())
+        });
+        let (opened, memory) = contained.join().expect("the thread does not panic");
+        assert_eq!(opened.expect_err("the filter is in force").kind(), ErrorKind::PermissionDenied);
+        assert!(memory.expect("the kernel answers").ram_total() > 0);
+    }
+}
