@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use plinth_testkit::Stage;
+use plinth_testkit::{PATIENCE, Stage};
 use reqwest::StatusCode;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::house::{House, text};
@@ -93,4 +94,46 @@ async fn a_server_that_stops_answers_what_is_under_way_and_ends_what_hangs() {
     raw::until_ended(&mut half).await;
     raw::until_ended(&mut hanging).await;
     house.stopped().await;
+}
+
+/// A frame of HTTP/2: its kind, its stream and its payload.
+async fn next_frame(stream: &mut TcpStream) -> (u8, u32, Vec<u8>) {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.expect("a frame");
+    let [_, high, low, kind, _, number @ ..] = head;
+    let mut payload = vec![0; usize::from(u16::from_be_bytes([high, low]))];
+    stream.read_exact(&mut payload).await.expect("its payload");
+    (kind, u32::from_be_bytes(number), payload)
+}
+
+#[tokio::test]
+async fn a_connection_of_http_2_has_a_hundred_streams_at_most() {
+    const SETTINGS: u8 = 4;
+    const RST_STREAM: u8 = 3;
+    let house = House::open().await;
+    // A login whose body does not come: POST, http, the path, the authority and the type of the body (RFC 7541, appendix A).
+    let fields = b"\x83\x86\x04\x0e/v1/auth/login\x01\x01x\x0f\x10\x10application/json";
+    let length = u8::try_from(fields.len()).expect("they are few");
+    let streams = (0..=100_u8).flat_map(|number| {
+        let head = [0, 0, length, 1, 4, 0, 0, 0, 0];
+        let mut frame = [&head[..], fields].concat();
+        frame[5..9].copy_from_slice(&(2 * u32::from(number) + 1).to_be_bytes());
+        frame
+    });
+    let mut stream = raw::begin(&house.url, &[PREFACE, &streams.collect::<Vec<_>>()].concat()).await;
+    let refusal = async {
+        let mut settings = Vec::new();
+        loop {
+            match next_frame(&mut stream).await {
+                (SETTINGS, _, payload) => settings.extend(payload),
+                (RST_STREAM, number, code) => return (settings, number, code),
+                _ => {}
+            }
+        }
+    };
+    let (settings, number, code) = tokio::time::timeout(PATIENCE, refusal).await.expect("one is refused");
+    // SETTINGS_MAX_CONCURRENT_STREAMS; the hundred and first stream; REFUSED_STREAM.
+    let most = settings.chunks(6).find(|setting| setting.starts_with(&[0, 3])).expect("it is told");
+    assert_eq!(most, [0, 3, 0, 0, 0, 100]);
+    assert_eq!((number, &code[..]), (201, &[0, 0, 0, 7][..]));
 }

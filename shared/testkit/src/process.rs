@@ -124,6 +124,24 @@ impl Process {
         kib / 1024
     }
 
+    /// How many file descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        let pid = self.child.id().expect("it runs");
+        std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it can be read").count()
+    }
+
+    /// The processor time that it has used.
+    pub fn processor_time(&self) -> Duration {
+        let pid = self.child.id().expect("it runs");
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it can be read");
+        // The name, which may contain spaces, ends with the last parenthesis; the state is the field after it.
+        let (_, fields) = stat.rsplit_once(')').expect("Linux has a name");
+        let fields = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = fields.map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+        // Linux tells every program a hundred ticks a second (USER_HZ).
+        Duration::from_millis(ticks * 10)
+    }
+
     /// The page of its metrics.
     pub async fn metrics(&self) -> String {
         let answer = client().get(format!("{}/metrics", self.internal_url)).send().await;

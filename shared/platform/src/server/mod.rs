@@ -155,8 +155,19 @@ pub async fn serve<H, E>(
     }
 }
 
+/// A socket that accepts connections.
+trait Accept {
+    fn accept(&self) -> impl Future<Output = std::io::Result<(TcpStream, SocketAddr)>> + Send;
+}
+
+impl Accept for TcpListener {
+    fn accept(&self) -> impl Future<Output = std::io::Result<(TcpStream, SocketAddr)>> + Send {
+        TcpListener::accept(self)
+    }
+}
+
 /// The next connection, once there is a slot for it.
-async fn accept(listener: &TcpListener, slots: &Slots) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+async fn accept(listener: &impl Accept, slots: &Slots) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     let slot = slots.take().await;
     let mut last_warning: Option<Instant> = None;
     loop {
@@ -182,4 +193,43 @@ async fn accept(listener: &TcpListener, slots: &Slots) -> (TcpStream, SocketAddr
 fn is_of_client(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Error;
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    /// Too many open files.
+    const EMFILE: i32 = 24;
+
+    /// A listener of a process that has no descriptor left until it has failed so often.
+    struct Exhausted {
+        listener: TcpListener,
+        failures: u32,
+        accepts: AtomicU32,
+    }
+
+    impl Accept for Exhausted {
+        async fn accept(&self) -> std::io::Result<(TcpStream, SocketAddr)> {
+            if self.accepts.fetch_add(1, Ordering::Relaxed) < self.failures {
+                return Err(Error::from_raw_os_error(EMFILE));
+            }
+            self.listener.accept().await
+        }
+    }
+
+    #[tokio::test]
+    async fn accepting_pauses_after_each_failure_and_goes_on() {
+        let listener = listen(([127, 0, 0, 1], 0).into()).await.expect("a free port");
+        let client = TcpStream::connect(listener.local_addr().expect("a TCP port")).await.expect("connects");
+        let exhausted = Exhausted { listener, failures: 3, accepts: AtomicU32::new(0) };
+        let begun = Instant::now();
+        let (_, peer, _) = accept(&exhausted, &Slots::new(1)).await;
+        assert_eq!(peer, client.local_addr().expect("a TCP port"));
+        assert_eq!(exhausted.accepts.into_inner(), 4);
+        assert!(begun.elapsed() >= 3 * ACCEPT_PAUSE, "{:?}", begun.elapsed());
+    }
 }

@@ -21,19 +21,28 @@ const TRICKLING: usize = 200;
 /// connection, in a debug build, whose stacks and futures are large.
 const MEMORY: u64 = 224;
 
+/// File descriptors of an API that has few.
+const DESCRIPTORS: usize = 100;
+
 #[tokio::test]
-async fn half_sent_requests_do_not_keep_a_client_out_at_the_limit_of_descriptors() {
-    let stage = Stage::open().await.with("PLINTH_API_REQUEST_TIMEOUT", "2s");
-    let api = Process::api_with_descriptors(&stage, 100).await;
+async fn half_sent_requests_at_the_limit_of_descriptors_keep_no_client_out_and_no_processor_busy() {
+    let stage = Stage::open().await.with("PLINTH_API_REQUEST_TIMEOUT", "5s");
+    let api = Process::api_with_descriptors(&stage, u32::try_from(DESCRIPTORS).expect("they are few")).await;
     let address = api.url.trim_start_matches("http://");
     let mut half = Vec::new();
-    for _ in 0..120 {
+    for _ in 0..DESCRIPTORS + 20 {
         let mut stream = TcpStream::connect(address).await.expect("the system takes it");
         stream.write_all(b"GET /v1/me HTTP/1.1\r\nhost: x\r\n").await.expect("is sent");
         half.push(stream);
     }
+    until("no descriptor is left", async || (api.descriptors() == DESCRIPTORS).then_some(())).await;
+    let (begun, before) = (Instant::now(), api.processor_time());
     let answer = Door::of(&api).request(Method::GET, "/v1/me").timeout(Duration::from_secs(30)).send().await;
     assert_eq!(answer.expect("the API answers").status(), StatusCode::UNAUTHORIZED);
+    // An accept that fails and is repeated at once would take all the time of a processor.
+    let (waited, used) = (begun.elapsed(), api.processor_time() - before);
+    assert!(waited > Duration::from_secs(2), "it was at the limit for {waited:?} only");
+    assert!(used < waited / 4, "{used:?} of {waited:?}");
 }
 
 /// nginx with the deployment's own file before one API, without TLS.
