@@ -1,5 +1,6 @@
 //! Accounts of other systems: their passwords log in as their owners type them.
 
+use plinth_api::commands::import;
 use plinth_core::second_factors::{SecondFactors, TotpSecret};
 use plinth_core::users::{ImportedAccount, Users};
 use plinth_domain::email::Email;
@@ -7,9 +8,10 @@ use plinth_domain::role::RoleName;
 use plinth_platform::crypto::{RootKey, StoredHash};
 use reqwest::StatusCode;
 use serde_json::json;
+use time::format_description::well_known::Rfc3339;
 use time::macros::datetime;
 
-use crate::house::{House, text};
+use crate::house::House;
 use crate::mailed::{CONFIRM, RESET, UNDO};
 use crate::second_factors::{App, prove};
 
@@ -117,32 +119,52 @@ async fn an_account_without_a_password_is_opened_by_mail() {
 }
 
 #[tokio::test]
-async fn an_account_comes_with_its_age_roles_and_authenticator_app() {
+async fn the_command_creates_accounts_with_their_age_roles_and_authenticator_app() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let role = json!({ "name": "auditor", "permissions": ["audit:read"] });
     admin.post(&house, "/v1/roles", &role).await.expect(StatusCode::CREATED);
-    let created_at = datetime!(2019-05-04 12:00 UTC);
-    let with_role = |email: &str, role: &str| ImportedAccount {
-        created_at: Some(created_at),
-        roles: vec![RoleName::parse(role).expect("a name")],
-        totp_secret: Some(TotpSecret::parse("GEZD GNBV GY3T QOJQ").expect("base32")),
-        ..account(email, Some(crate::passwords::BCRYPT))
-    };
-    assert!(house.import(with_role("full@example.org", "auditor")).await.expect("imports"));
-    let user = house.user(house.id_of("full@example.org").await).await;
-    assert_eq!((user.created_at, user.has_second_factor), (created_at, true));
-    assert_eq!(user.roles, ["auditor", "member"]);
-    let login = house.log_in("full@example.org", crate::house::PASSWORD).await.expect(StatusCode::OK);
-    assert_eq!((&login["mfa_required"], text(&login["methods"][0])), (&json!(true), "totp".to_owned()));
+    let future = house.stores.clock.now() + time::Duration::days(1);
+    let lines = [
+        json!({
+            "email": "full@example.org", "email_verified": true, "password_hash": crate::passwords::BCRYPT,
+            "created_at": "2019-05-04T12:00:00Z", "roles": ["auditor"], "totp_secret": "GEZD GNBV GY3T QOJQ",
+        }),
+        // Made by Python's hashlib, as the next one.
+        json!({
+            "email": "keycloak@example.org", "email_verified": true,
+            "keycloak_credential": {
+                "secretData": {
+                    "value": "v9nhM6GlsgCjm5oYGsxN+yrf7fRr+0KhhzJUyxTWjvwyU0GtpQG3/E+2ccB+iCqtHoUWzg+L/0hyux653I7JHw==",
+                    "salt": "c2l4dGVlbiBieXRlIHNsdA==",
+                },
+                "credentialData": { "hashIterations": 1500, "algorithm": "pbkdf2-sha256" },
+            },
+        }),
+        json!({
+            "email": "better-auth@example.org", "email_verified": true,
+            "password_hash": "8bd1b3a2ddf3f5a7b2ab9ad3c1f5e6a7:7da27bd7bee0142fba818fca6bd31aa1a5a4b6f7cdf04a70fcd2d625726ef4a8922ab5e8a972dcbc949504294cf5fc909d4f4208e0000793f35734d3d2f909ba",
+        }),
+        json!({ "email": "none@example.org", "roles": ["no-such-role"] }),
+        json!({ "email": "future@example.org", "created_at": future.format(&Rfc3339).expect("a time") }),
+    ];
+    let lines = lines.map(|line| line.to_string()).join("\n");
+    let told = import::accounts(house.stage.settings(), None, lines.as_bytes()).await;
+    let told = told.expect_err("two lines are refused").to_string();
+    assert_eq!(told, "3 accounts were created, 0 were there already, 2 lines were refused");
+    assert_eq!(house.count("users").await, 4, "nothing of a refused one stays");
 
-    assert!(house.import(with_role("none@example.org", "no-such-role")).await.is_err());
-    let future = ImportedAccount {
-        created_at: Some(house.stores.clock.now() + time::Duration::days(1)),
-        ..account("future@example.org", None)
-    };
-    assert!(house.import(future).await.is_err());
-    assert_eq!(house.count("users").await, 2, "nothing of a refused one stays");
+    let user = house.user(house.id_of("full@example.org").await).await;
+    assert_eq!((user.created_at, user.has_second_factor), (datetime!(2019-05-04 12:00 UTC), true));
+    assert_eq!(user.roles, ["auditor", "member"]);
+    let asked = house.log_in("full@example.org", crate::house::PASSWORD).await.expect(StatusCode::OK);
+    assert_eq!(asked["methods"], json!(["totp"]), "{asked}");
+    let app = App::with("GEZDGNBVGY3TQOJQ");
+    prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
+    for email in ["keycloak@example.org", "better-auth@example.org"] {
+        let login = house.log_in(email, ASCII).await.expect(StatusCode::OK);
+        assert!(login["access_token"].is_string(), "{email}: {login}");
+    }
 }
 
 #[tokio::test]
