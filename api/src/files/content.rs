@@ -21,7 +21,7 @@ pub(crate) struct ReadContent {
 impl ReadContent {
     /// Download a file
     ///
-    /// Takes Range, with several ranges too, If-Range, If-None-Match and If-Modified-Since.
+    /// Takes Range, with several ranges too, If-Range, If-Match, If-None-Match, If-Modified-Since and If-Unmodified-Since.
     #[oai(path = "/files/:id/content", method = "get", operation_id = "readFileContent")]
     async fn read(&self, request: &Request, caller: Allowed<FilesRead>, id: Path<Uuid>) -> Result<Served> {
         let (owner, id) = (caller.user.id, FileId(id.0));

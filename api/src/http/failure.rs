@@ -30,6 +30,9 @@ pub enum Failure {
     /// The service did not answer within the deadline.
     #[error("the answer took too long")]
     DeadlineExceeded,
+    /// The client means other bytes than there are.
+    #[error("a precondition failed")]
+    PreconditionFailed,
     #[error("the range is not within {size} bytes")]
     RangeNotSatisfiable { size: u64 },
     #[error("a handler panicked")]

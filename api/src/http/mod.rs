@@ -3,6 +3,7 @@
 pub mod bare;
 pub mod body;
 pub mod browser;
+pub mod conditions;
 pub mod digest;
 pub mod document;
 pub mod failure;

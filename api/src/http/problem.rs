@@ -182,6 +182,8 @@ fn judge_failure(failure: &Failure) -> Verdict {
         Failure::DeadlineExceeded => Verdict::new(StatusCode::SERVICE_UNAVAILABLE, "deadline_exceeded")
             .because("The service did not answer in time.")
             .with(header::RETRY_AFTER, &1),
+        Failure::PreconditionFailed => Verdict::new(StatusCode::PRECONDITION_FAILED, "precondition_failed")
+            .because("The content is not the one that If-Match or If-Unmodified-Since means."),
         Failure::RangeNotSatisfiable { size } => {
             Verdict::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable")
                 .because(format!("The content has {size} bytes."))

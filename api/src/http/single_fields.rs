@@ -5,11 +5,13 @@ use poem::http::{HeaderMap, HeaderName, header};
 use super::failure::{Failure, Result};
 
 /// The fields that the API decides by. Tracing fields are not among them: a broken one is ignored.
-const SINGLE: [HeaderName; 15] = [
+const SINGLE: [HeaderName; 17] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
     header::HOST,
+    header::IF_MODIFIED_SINCE,
     header::IF_RANGE,
+    header::IF_UNMODIFIED_SINCE,
     header::ORIGIN,
     header::RANGE,
     HeaderName::from_static("last-event-id"),

@@ -56,7 +56,7 @@ pub(crate) struct ReadSharedContent {
 impl ReadSharedContent {
     /// Download what a link shares
     ///
-    /// Takes Range, If-Range, If-None-Match and If-Modified-Since as the owner's download does. What gives bytes counts as
+    /// Takes Range and preconditions as the owner's download does. What gives bytes counts as
     /// a download, and the answer has a ticket to resume it: in the header `Plinth-Resume-Ticket`, and in a cookie for this
     /// path. A client that presents the ticket within a day, in the same header or in the cookie, gets ranges that leave
     /// out the first byte without being counted again, also when the link is used up. A ticket is good for the link and

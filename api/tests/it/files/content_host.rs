@@ -65,6 +65,7 @@ async fn a_download_is_sent_on_and_given_there_without_a_login() {
     let first = scene.sent_on(&format!("/v1/files/{id}/versions/1/content")).await;
     let answer = scene.ask(Method::GET, &first, &[("range", "bytes=99990-")]).await;
     assert!(answer.status == StatusCode::PARTIAL_CONTENT && answer.bytes == old[99_990..]);
+    scene.ask(Method::GET, &first, &[("if-match", "\"other\"")]).await.problem(412, "precondition_failed");
     let head = scene.ask(Method::HEAD, &first, &[]).await;
     assert_eq!((head.status, head.header("content-length")), (StatusCode::OK, Some("100000")));
 

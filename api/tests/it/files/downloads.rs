@@ -1,8 +1,9 @@
-//! Downloads: without their bytes, in several ranges, by time.
+//! Downloads: without their bytes, in several ranges, by time, of the version that the client means.
 
 use plinth_testkit::Store;
 use reqwest::{Method, StatusCode};
 use rstest::rstest;
+use serde_json::json;
 
 use super::{content, pattern};
 use crate::house::{Answer, House, text};
@@ -74,4 +75,48 @@ async fn a_client_that_has_the_bytes_since_a_time_is_sent_none() {
     ] {
         assert_eq!(content(&house, &person, &id, headers).await.status, StatusCode::OK, "{headers:?}");
     }
+}
+
+/// A client that resumes a download after another version came must not mix the two.
+#[tokio::test]
+async fn a_client_that_means_another_version_is_given_none_of_this_one() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let id = text(&person.upload(&house, "data.bin", pattern(1000)).await["id"]);
+    let first = content(&house, &person, &id, &[]).await.header("etag").expect("a tag").to_owned();
+    let part = reqwest::multipart::Part::bytes(pattern(2000)).file_name("data.bin");
+    let form = reqwest::multipart::Form::new().part("file", part);
+    let versions = format!("/v1/files/{id}/versions");
+    let request = person.request(&house, Method::POST, &versions).multipart(form);
+    Answer::of(request).await.expect(StatusCode::CREATED);
+    let link = person.post(&house, &format!("/v1/files/{id}/links"), &json!({ "max_downloads": 1 })).await;
+    let link = text(&link.expect(StatusCode::CREATED)["url"]);
+    let shared = format!("/v1/links/{}/content", link.rsplit('/').next().expect("a token"));
+    let whole = content(&house, &person, &id, &[]).await;
+    let second = whole.header("etag").expect("a tag").to_owned();
+    let early = "Mon, 01 Jan 2024 00:00:00 GMT";
+
+    let ask = async |method: &Method, path: &str, headers: &[(&str, &str)]| {
+        let request = person.request(&house, method.clone(), path).header("range", "bytes=10-19");
+        Answer::of(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+    };
+    let current = format!("/v1/files/{id}/content");
+    for (path, tag, other) in [
+        (&current, &second, &first),
+        (&format!("{versions}/1/content"), &first, &second),
+        // The link is good for one download: a refusal counts as none.
+        (&shared, &second, &first),
+    ] {
+        for condition in [("if-match", other.as_str()), ("if-unmodified-since", early)] {
+            ask(&Method::GET, path, &[condition]).await.problem(412, "precondition_failed");
+        }
+        let given = ask(&Method::GET, path, &[("if-match", tag), ("if-unmodified-since", early)]).await;
+        assert_eq!((given.status, given.bytes.len()), (StatusCode::PARTIAL_CONTENT, 10), "{path}");
+    }
+    let head = ask(&Method::HEAD, &current, &[("if-match", &first)]).await;
+    assert_eq!(head.status, StatusCode::PRECONDITION_FAILED);
+    let beyond = [("if-match", first.as_str()), ("range", "bytes=5000-")];
+    content(&house, &person, &id, &beyond).await.problem(412, "precondition_failed");
+    let twice = ask(&Method::GET, &current, &[("if-unmodified-since", early); 2]).await;
+    twice.problem(400, "repeated_field");
 }

@@ -50,8 +50,9 @@ impl Content {
             size: blob.size,
             etag: file.sha256_hex(),
             sha256: Some(file.sha256),
-            // Its content: another name changes no byte.
-            last_modified: blob.id.minted_at(),
+            // Not the time of the blob: a version that comes back, or has the bytes of another file, has an older one, and a
+            // client would take it for what it has.
+            last_modified: file.updated_at,
             name: file.name,
             content_type: file.content_type,
             stored: Stored::Blob(blob),
@@ -63,7 +64,8 @@ impl Content {
             size: blob.size,
             etag: version.sha256_hex(),
             sha256: Some(version.sha256),
-            last_modified: version.created_at,
+            // Its metadata may have been taken out since.
+            last_modified: version.created_at.max(blob.id.minted_at()),
             name,
             content_type: version.content_type,
             stored: Stored::Blob(blob),
@@ -86,7 +88,7 @@ impl Content {
             size,
             etag,
             sha256,
-            last_modified: blob.id.minted_at(),
+            last_modified: file.updated_at,
             name: format!("{}-{preset}.{}", file.name, extension(&rendition.content_type)),
             content_type: rendition.content_type,
             stored: Stored::Variant(StoredVariant { blob, object_key, size, sha256 }),
