@@ -266,6 +266,7 @@ fn cors(origins: &[String]) -> Cors {
             "x-request-id",
         ])
         .expose_headers([
+            "accept-ranges",
             "content-disposition",
             "content-range",
             "etag",
@@ -278,12 +279,15 @@ fn cors(origins: &[String]) -> Cors {
             "ratelimit-reset",
             "repr-digest",
             "retry-after",
+            "tus-checksum-algorithm",
             "tus-extension",
             "tus-max-size",
             "tus-resumable",
             "tus-version",
+            "upload-defer-length",
             "upload-expires",
             "upload-length",
+            "upload-metadata",
             "upload-offset",
             "x-request-id",
         ])

@@ -33,6 +33,9 @@ pub enum Failure {
     /// The client means other bytes than there are.
     #[error("a precondition failed")]
     PreconditionFailed,
+    /// The client speaks another version of tus.
+    #[error("another version of tus")]
+    UnsupportedTusVersion,
     #[error("the range is not within {size} bytes")]
     RangeNotSatisfiable { size: u64 },
     #[error("a handler panicked")]

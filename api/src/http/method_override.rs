@@ -3,17 +3,16 @@
 use poem::Request;
 use poem::http::{HeaderName, Method};
 
-const HEADER: HeaderName = HeaderName::from_static("x-http-method-override");
+use super::tus;
 
-/// Whose protocol has it; nobody else's operation is asked by another method than it says.
-const UPLOADS: &str = "/v1/uploads";
+const HEADER: HeaderName = HeaderName::from_static("x-http-method-override");
 
 /// Gives a request of the tus protocol the method that it means, before anything else looks at it: who may ask, and what
 /// a page has to prove, is that method's. The actual one is ignored, as the protocol says.
 pub fn apply(request: &mut Request) {
     let Some(meant) = request.headers().get(HEADER) else { return };
-    let below = request.uri().path().strip_prefix(UPLOADS);
-    if !below.is_some_and(|below| below.is_empty() || below.starts_with('/')) {
+    // Nobody else's operation is asked by another method than it says.
+    if !tus::is_spoken_at(request.uri().path()) {
         return;
     }
     if let Ok(method) = Method::from_bytes(meant.as_bytes()) {

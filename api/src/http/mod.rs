@@ -23,5 +23,6 @@ pub mod problem;
 pub mod range;
 pub mod shape;
 mod single_fields;
+pub mod tus;
 mod unique_names;
 pub(crate) mod utc_time;

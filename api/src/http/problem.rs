@@ -12,6 +12,7 @@ use poem_openapi::error::{ParseParamError, ParsePathError};
 use poem_openapi::types::ToJSON as _;
 
 use super::failure::Failure;
+use super::tus;
 
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
@@ -184,6 +185,9 @@ fn judge_failure(failure: &Failure) -> Verdict {
             .with(header::RETRY_AFTER, &1),
         Failure::PreconditionFailed => Verdict::new(StatusCode::PRECONDITION_FAILED, "precondition_failed")
             .because("The content is not the one that If-Match or If-Unmodified-Since means."),
+        Failure::UnsupportedTusVersion => Verdict::new(StatusCode::PRECONDITION_FAILED, "tus_version")
+            .because(format!("The version {} of tus is spoken.", tus::VERSION))
+            .with(HeaderName::from_static("tus-version"), tus::VERSION),
         Failure::RangeNotSatisfiable { size } => {
             Verdict::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable")
                 .because(format!("The content has {size} bytes."))
@@ -204,6 +208,9 @@ fn judge_core(error: &Error) -> Verdict {
             .with(header::WWW_AUTHENTICATE, challenge(code)),
         Error::Forbidden { code, detail } => Verdict::new(StatusCode::FORBIDDEN, code).because(detail),
         Error::Conflict { code, detail } => Verdict::new(StatusCode::CONFLICT, code).because(detail),
+        Error::UploadOffset { offset, detail } => Verdict::new(StatusCode::CONFLICT, "upload_offset")
+            .because(*detail)
+            .with(HeaderName::from_static("upload-offset"), offset),
         Error::NotAvailableYet { code, detail, retry_after } => Verdict::new(StatusCode::CONFLICT, code)
             .because(*detail)
             .with(header::RETRY_AFTER, &retry_after.as_secs().max(1)),
@@ -218,9 +225,6 @@ fn judge_core(error: &Error) -> Verdict {
         Error::ChecksumMismatch => {
             Verdict::new(StatusCode::from_u16(460).expect("it has three digits"), "checksum_mismatch")
                 .because("The bytes do not have the checksum that came with them; they are not kept.")
-        }
-        Error::Unsupported { code, detail } => {
-            Verdict::new(StatusCode::PRECONDITION_FAILED, code).because(*detail)
         }
         Error::DigestMismatch => Verdict::new(StatusCode::UNPROCESSABLE_ENTITY, "digest_mismatch")
             .because("The bytes that came do not have the digest that came with them; nothing was stored."),

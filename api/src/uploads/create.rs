@@ -13,7 +13,7 @@ use poem_openapi::param::{Header, Query};
 use uuid::Uuid;
 
 use super::checksum::Checksum;
-use super::metadata;
+use super::metadata::Metadata;
 use super::protocol::{check_version, empty, insert, number, refuse_concatenation, told};
 use super::stretch::Stretch;
 use crate::http::bare::Bare;
@@ -47,7 +47,7 @@ impl CreateUpload {
         /// `1` where the length is told later.
         #[oai(name = "Upload-Defer-Length")]
         defer: Header<Option<String>>,
-        /// Keys with values in base64, of which `filename` is taken.
+        /// Keys with values in base64, of which `filename` is taken; 4096 bytes at most.
         #[oai(name = "Upload-Metadata")]
         metadata: Header<Option<String>>,
         /// `sha256` or `sha1`, and in base64 what the bytes of this request hash to.
@@ -61,13 +61,13 @@ impl CreateUpload {
         check_version(version.0.as_deref())?;
         refuse_concatenation(request)?;
         let length = expected_length(length.0.as_deref(), defer.0.as_deref())?;
-        let name = metadata::name(metadata.0.as_deref())?;
+        let metadata = Metadata::read(metadata.0)?;
         let checksum = checksum.0.as_deref().map(Checksum::read).transpose()?;
         let owner = caller.user.id;
         // Before anything is begun that a refusal would leave behind.
         let slot = self.uploads.slot(owner)?;
         let file = file_id.0.map(FileId);
-        let mut upload = self.uploads.begin(&origin.0, owner, &name, file, length).await?;
+        let mut upload = self.uploads.begin(&origin.0, owner, metadata.described(), file, length).await?;
         let id = upload.id;
         if octets.is_typed() || upload.is_whole() {
             let stretch =

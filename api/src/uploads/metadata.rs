@@ -6,12 +6,39 @@ use plinth_core::{Error, Result};
 use plinth_domain::file::FileName;
 use plinth_domain::rejection::Rejection;
 
-/// The file's name among them: `filename`, or `name` as some clients say. What a client says of the type is not believed.
-pub(super) fn name(metadata: Option<&str>) -> Result<FileName> {
-    let pointer = "/header/upload-metadata";
+const POINTER: &str = "/header/upload-metadata";
+
+/// Bytes that are kept of an upload.
+const MAX_BYTES: usize = 4096;
+
+/// What a client says of an upload.
+pub(super) struct Metadata {
+    name: FileName,
+    /// As the client gave it; HEAD gives it back.
+    text: Option<String>,
+}
+
+impl Metadata {
+    pub(super) fn read(text: Option<String>) -> Result<Self> {
+        let text = text.filter(|text| !text.is_empty());
+        if text.as_ref().is_some_and(|text| text.len() > MAX_BYTES) {
+            let detail = format!("At most {MAX_BYTES} bytes are taken.");
+            return Err(Error::invalid(POINTER, Rejection::new("too_long", detail)));
+        }
+        Ok(Self { name: name(text.as_deref())?, text })
+    }
+
+    /// The name of the file, and the whole.
+    pub(super) fn described(&self) -> (&FileName, Option<&str>) {
+        (&self.name, self.text.as_deref())
+    }
+}
+
+/// The file's name: `filename`, or `name` as some clients say. What a client says of the type is not believed.
+fn name(metadata: Option<&str>) -> Result<FileName> {
     let malformed = || {
         let detail = "Keys with values in base64 are expected, separated by commas.";
-        Error::invalid(pointer, Rejection::new("invalid_metadata", detail))
+        Error::invalid(POINTER, Rejection::new("invalid_metadata", detail))
     };
     let mut name = None;
     for pair in metadata.unwrap_or_default().split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
@@ -22,7 +49,7 @@ pub(super) fn name(metadata: Option<&str>) -> Result<FileName> {
         }
     }
     let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "upload".to_owned());
-    FileName::parse(&name).map_err(|rejection| Error::invalid(pointer, rejection))
+    FileName::parse(&name).map_err(|rejection| Error::invalid(POINTER, rejection))
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@ use poem::http::{HeaderName, StatusCode};
 use poem_openapi::OpenApi;
 
 use super::checksum;
-use super::protocol::{self, EXTENSIONS, VERSION, empty, insert};
+use super::protocol::{EXTENSIONS, empty, insert};
 use crate::http::bare::Bare;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::tus::VERSION;
 
 pub(crate) struct TellUploadOptions {
     pub(super) uploads: Resumables,
@@ -25,6 +26,6 @@ impl TellUploadOptions {
         insert(&mut response, HeaderName::from_static("tus-extension"), EXTENSIONS);
         insert(&mut response, HeaderName::from_static("tus-max-size"), &self.uploads.largest().to_string());
         insert(&mut response, HeaderName::from_static("tus-checksum-algorithm"), checksum::ALGORITHMS);
-        Ok(Bare(protocol::spoken(response)))
+        Ok(Bare(response))
     }
 }

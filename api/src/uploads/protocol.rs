@@ -3,19 +3,20 @@
 use std::time::Duration;
 
 use plinth_core::files::Resumable;
-use plinth_core::{Error, Result};
+use plinth_core::{Error, Result as CoreResult};
 use plinth_domain::rejection::Rejection;
-use poem::http::{HeaderName, HeaderValue, header};
+use poem::http::{HeaderName, HeaderValue};
 use poem::{IntoResponse as _, Request, Response};
 
-pub(super) const VERSION: &str = "1.0.0";
+use crate::http::failure::{Failure, Result};
+use crate::http::tus::VERSION;
 
 /// What is offered beyond the core. Concatenation is not: parts are sealed, each with the key of its upload.
 pub(super) const EXTENSIONS: &str =
     "creation,creation-with-upload,creation-defer-length,expiration,checksum,termination";
 
-pub(super) const RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
 pub(super) const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+pub(super) const METADATA: HeaderName = HeaderName::from_static("upload-metadata");
 const CONCAT: HeaderName = HeaderName::from_static("upload-concat");
 const LENGTH: HeaderName = HeaderName::from_static("upload-length");
 const DEFER_LENGTH: HeaderName = HeaderName::from_static("upload-defer-length");
@@ -27,9 +28,7 @@ const FILE_ID: HeaderName = HeaderName::from_static("plinth-file-id");
 pub(super) fn check_version(version: Option<&str>) -> Result<()> {
     match version {
         None | Some(VERSION) => Ok(()),
-        Some(_) => {
-            Err(Error::Unsupported { code: "tus_version", detail: "The version 1.0.0 of tus is spoken." })
-        }
+        Some(_) => Err(Failure::UnsupportedTusVersion),
     }
 }
 
@@ -37,14 +36,16 @@ pub(super) fn check_version(version: Option<&str>) -> Result<()> {
 /// files.
 pub(super) fn refuse_concatenation(request: &Request) -> Result<()> {
     if request.headers().contains_key(CONCAT) {
-        let detail = "Uploads cannot be joined: concatenation is not offered.";
-        return Err(Error::invalid("/header/upload-concat", Rejection::new("not_offered", detail)));
+        let detail = "Uploads cannot be joined: each is sealed with a key of its own, so that all of their bytes would be \
+                      read and written again. Send the file as one upload, without parallel ones.";
+        let rejection = Rejection::new("not_offered", detail);
+        return Err(Error::invalid("/header/upload-concat", rejection).into());
     }
     Ok(())
 }
 
 /// A number of bytes in a header.
-pub(super) fn number(pointer: &str, text: &str) -> Result<u64> {
+pub(super) fn number(pointer: &str, text: &str) -> CoreResult<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = digits.then(|| text.parse().ok()).flatten();
     number.ok_or_else(|| {
@@ -66,13 +67,6 @@ pub(super) fn told(mut response: Response, upload: &Resumable, abandoned_after: 
         let expires = httpdate::fmt_http_date(upload.expires_at(abandoned_after).into());
         insert(&mut response, EXPIRES, &expires);
     }
-    spoken(response)
-}
-
-/// An answer of this protocol.
-pub(super) fn spoken(mut response: Response) -> Response {
-    insert(&mut response, RESUMABLE, VERSION);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -9,7 +9,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path};
 use uuid::Uuid;
 
-use super::protocol::{check_version, empty, told};
+use super::protocol::{METADATA, check_version, empty, insert, told};
 use crate::http::bare::Bare;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
@@ -24,8 +24,9 @@ pub(crate) struct TellUpload {
 impl TellUpload {
     /// Ask how far a resumable upload is
     ///
-    /// `Upload-Offset` says where to go on; `Plinth-File-Id` names the file that it has become. An upload that has all of its
-    /// bytes and no file yet gets it within minutes, or at once by a PATCH without bytes.
+    /// `Upload-Offset` says where to go on, `Upload-Metadata` what the client said of it when it began it, and
+    /// `Plinth-File-Id` which file it has become. An upload that has all of its bytes and no file yet gets it within
+    /// minutes, or at once by a PATCH without bytes.
     #[oai(path = "/uploads/:id", method = "head", operation_id = "tellUpload")]
     async fn tell(
         &self,
@@ -36,6 +37,10 @@ impl TellUpload {
         check_version(version.0.as_deref())?;
         let (owner, id) = (caller.user.id, BlobId(id.0));
         let upload = self.uploads.find(owner, id).await?;
-        Ok(Bare(told(empty(StatusCode::OK), &upload, self.abandoned_after)))
+        let mut response = told(empty(StatusCode::OK), &upload, self.abandoned_after);
+        if let Some(metadata) = &upload.metadata {
+            insert(&mut response, METADATA, metadata);
+        }
+        Ok(Bare(response))
     }
 }

@@ -7,7 +7,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path};
 use uuid::Uuid;
 
-use super::protocol::{check_version, empty, spoken};
+use super::protocol::{check_version, empty};
 use crate::http::bare::Bare;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
@@ -22,7 +22,7 @@ pub(crate) struct TerminateUpload {
 impl TerminateUpload {
     /// Give a resumable upload up
     ///
-    /// Nothing of it stays. A file that it has become is not touched.
+    /// Nothing of it stays, and it is not found any more. A file that it has become is not touched.
     #[oai(path = "/uploads/:id", method = "delete", operation_id = "terminateUpload")]
     async fn terminate(
         &self,
@@ -33,6 +33,6 @@ impl TerminateUpload {
     ) -> Result<Bare<204>> {
         check_version(version.0.as_deref())?;
         self.uploads.abandon(&origin.0, caller.user.id, BlobId(id.0)).await?;
-        Ok(Bare(spoken(empty(StatusCode::NO_CONTENT))))
+        Ok(Bare(empty(StatusCode::NO_CONTENT)))
     }
 }

@@ -112,6 +112,7 @@ async fn pieces_of_any_size_make_the_file_that_was_sent(#[values(Store::S3s, Sto
         assert_eq!(at, size);
         let done = head(&house, &person, &path).await;
         assert_eq!(done.header("upload-offset"), Some(size.to_string().as_str()), "also when it is a file");
+        assert_eq!(done.header("upload-metadata"), Some(&*metadata), "as it was given");
         let id = done.header("plinth-file-id").expect("a file").to_owned();
         let file = person.get(&house, &format!("/v1/files/{id}")).await.expect(StatusCode::OK);
         assert_eq!((&file["name"], &file["size"]), (&json!("Grüße.bin"), &json!(size)));
@@ -152,11 +153,15 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() {
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let path = create(&house, &ada, 10).await;
     append(&house, &ada, &path, 0, b"12345".to_vec(), &[]).await.expect(StatusCode::NO_CONTENT);
-    append(&house, &ada, &path, 3, b"45".to_vec(), &[]).await.problem(409, "upload_offset");
+    let elsewhere = append(&house, &ada, &path, 3, b"45".to_vec(), &[]).await;
+    elsewhere.problem(409, "upload_offset");
+    assert_eq!(elsewhere.header("upload-offset"), Some("5"));
     append(&house, &ada, &path, 5, b"678901".to_vec(), &[]).await.problem(413, "too_large");
     append(&house, &bob, &path, 5, b"6".to_vec(), &[]).await.problem(404, "not_found");
     let other = ada.request(&house, Method::PATCH, &path).header("tus-resumable", "0.2.2");
-    Answer::of(other.header("upload-offset", 5).body("6")).await.problem(412, "tus_version");
+    let other = Answer::of(other.header("upload-offset", 5).body("6")).await;
+    other.problem(412, "tus_version");
+    assert_eq!(other.header("tus-version"), Some("1.0.0"));
     append(&house, &ada, &path, 5, b"6".to_vec(), &[("upload-checksum", "md5 AAAA")])
         .await
         .problem(422, "validation_failed");
@@ -177,10 +182,27 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() {
         (&[], 422, "validation_failed"),
         (&[("upload-length", "1"), ("upload-defer-length", "1")], 422, "validation_failed"),
         (&[("upload-length", "1"), ("upload-metadata", "filename Li4=")], 422, "validation_failed"),
+        (&[("upload-length", "1"), ("upload-metadata", &*"x".repeat(4097))], 422, "validation_failed"),
         (&[("upload-length", "1"), ("upload-concat", "partial")], 422, "validation_failed"),
         (&[("upload-concat", "final;/v1/uploads/a /v1/uploads/b")], 422, "validation_failed"),
     ] {
-        try_create(&house, &ada, headers, None).await.problem(status, code);
+        let refused = try_create(&house, &ada, headers, None).await;
+        let problem = refused.problem(status, code);
+        assert_eq!(refused.header("tus-resumable"), Some("1.0.0"), "{headers:?}");
+        if headers.iter().any(|(name, _)| *name == "upload-concat") {
+            assert!(
+                text(&problem["errors"][0]["detail"]).contains("sealed with a key of its own"),
+                "{problem}"
+            );
+        }
+    }
+    // Also where no operation was reached.
+    for (request, status) in [
+        (house.request(Method::POST, "/v1/uploads"), StatusCode::UNAUTHORIZED),
+        (ada.request(&house, Method::PUT, &path), StatusCode::METHOD_NOT_ALLOWED),
+    ] {
+        let refused = Answer::of(request).await;
+        assert_eq!((refused.status, refused.header("tus-resumable")), (status, Some("1.0.0")));
     }
     assert_eq!(house.count("blobs").await, 1, "nothing is left of what was refused");
 }
@@ -346,14 +368,20 @@ async fn an_upload_may_become_a_version_and_equal_bytes_are_kept_once() {
     assert_eq!(house.count("blobs WHERE state = 'stored'").await, 2);
     let path = again.header("location").expect("a place").to_owned();
     assert_eq!(offset(&house, &person, &path).await, 3, "it is told though its own bytes went");
-    ada_cannot_touch(&house, &person, &path).await;
+    let made = format!("/v1/files/{}", again.header("plinth-file-id").expect("a file"));
+    upload_goes_and_its_file_stays(&house, &person, &path, &made).await;
 }
 
-/// A file that an upload has become is not given up with it, nor added to.
-async fn ada_cannot_touch(house: &House, person: &Person, path: &str) {
-    person.delete(house, path).await.problem(404, "not_found");
-    append(house, person, path, 0, b"x".to_vec(), &[]).await.problem(409, "upload_offset");
+/// A file that an upload has become is not added to, nor given up with it; the upload is forgotten.
+async fn upload_goes_and_its_file_stays(house: &House, person: &Person, path: &str, file: &str) {
+    let beyond = append(house, person, path, 0, b"x".to_vec(), &[]).await;
+    beyond.problem(409, "upload_offset");
+    assert_eq!(beyond.header("upload-offset"), Some("3"));
     append(house, person, path, 3, vec![], &[]).await.expect(StatusCode::NO_CONTENT);
+    person.delete(house, path).await.expect(StatusCode::NO_CONTENT);
+    assert_eq!(head(house, person, path).await.status, StatusCode::NOT_FOUND);
+    person.delete(house, path).await.problem(404, "not_found");
+    person.get(house, file).await.expect(StatusCode::OK);
 }
 
 /// An upload of which all bytes are kept and no file is made, as where its process ended in between.

@@ -25,6 +25,9 @@ pub enum Error {
     /// As things stand it cannot be done; `code` says what is in the way.
     #[error("conflict: {code}")]
     Conflict { code: &'static str, detail: String },
+    /// The upload is at another place than the client thinks, at `offset`.
+    #[error("the upload is at {offset}")]
+    UploadOffset { offset: u64, detail: &'static str },
     /// Something is still to be done to the bytes before anybody gets them; `code` says what.
     #[error("not available yet: {code}")]
     NotAvailableYet { code: &'static str, detail: &'static str, retry_after: Duration },
@@ -43,9 +46,6 @@ pub enum Error {
     /// The bytes of one request do not have the checksum that came with them.
     #[error("the bytes do not have their checksum")]
     ChecksumMismatch,
-    /// The client speaks another version of a protocol.
-    #[error("unsupported: {code}")]
-    Unsupported { code: &'static str, detail: &'static str },
     /// The client stopped sending before its content was whole.
     #[error("the content broke off")]
     Interrupted,

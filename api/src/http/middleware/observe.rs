@@ -18,7 +18,7 @@ use super::admission::Record;
 use super::metrics;
 use crate::http::failure::Failure;
 use crate::http::origin::RequestContext;
-use crate::http::{method_override, problem};
+use crate::http::{method_override, problem, tus};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -90,7 +90,7 @@ impl<E: Endpoint> Endpoint for Observed<E> {
             if let Some(record) = &record {
                 record.tell(response.headers_mut());
             }
-            self.complete(&mut response, &request_id);
+            self.complete(&mut response, &path, &request_id);
             let operation = operation.map_or("none", |id| id.0);
             let status = response.status().as_u16();
             let took = start.elapsed();
@@ -113,10 +113,13 @@ impl<E: Endpoint> Endpoint for Observed<E> {
 }
 
 impl<E> Observed<E> {
-    fn complete(&self, response: &mut Response, request_id: &str) {
+    fn complete(&self, response: &mut Response, path: &str, request_id: &str) {
         let headers = response.headers_mut();
         for (name, value) in HEADERS {
             headers.entry(name).or_insert(HeaderValue::from_static(value));
+        }
+        if tus::is_spoken_at(path) {
+            tus::complete(headers);
         }
         if self.hsts {
             headers.insert(

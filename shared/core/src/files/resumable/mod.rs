@@ -20,6 +20,8 @@ pub use writer::Writer;
 pub struct Resumable {
     pub id: BlobId,
     pub name: String,
+    /// `Upload-Metadata` as the client gave it.
+    pub metadata: Option<String>,
     /// The file that it becomes a version of.
     pub file: Option<FileId>,
     /// Bytes; `None` while the client has not said.

@@ -14,6 +14,7 @@ use crate::{Error, Result};
 struct Row {
     blob_id: Uuid,
     name: String,
+    metadata: Option<String>,
     file_id: Option<Uuid>,
     length: Option<i64>,
     position: i64,
@@ -27,6 +28,7 @@ impl TryFrom<Row> for Resumable {
         Ok(Self {
             id: BlobId(row.blob_id),
             name: row.name,
+            metadata: row.metadata,
             file: row.file_id.map(FileId),
             length: row.length.map(u64::try_from).transpose().map_err(Error::internal)?,
             position: u64::try_from(row.position).map_err(Error::internal)?,
@@ -65,16 +67,17 @@ pub(super) async fn insert(
     connection: &mut PgConnection,
     id: BlobId,
     owner: UserId,
-    name: &str,
+    (name, metadata): (&str, Option<&str>),
     file: Option<FileId>,
     length: Option<u64>,
 ) -> Result<()> {
     let length = length.map(i64::try_from).transpose().map_err(Error::internal)?;
     let query = sqlx::query!(
-        "INSERT INTO uploads (blob_id, owner_id, name, file_id, length) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO uploads (blob_id, owner_id, name, metadata, file_id, length) VALUES ($1, $2, $3, $4, $5, $6)",
         id.0,
         owner.0,
         name,
+        metadata,
         file.map(|file| file.0),
         length,
     );
@@ -87,7 +90,7 @@ pub(super) async fn insert(
 pub(super) async fn find(db: &PgPool, id: BlobId, owner: UserId) -> Result<Option<Resumable>> {
     let query = sqlx::query_as!(
         Row,
-        "SELECT blob_id, name, file_id, length, position, made_file, updated_at
+        "SELECT blob_id, name, metadata, file_id, length, position, made_file, updated_at
          FROM uploads
          WHERE blob_id = $1 AND owner_id = $2
            AND (made_file IS NOT NULL OR EXISTS (SELECT FROM blobs WHERE id = $1 AND state = 'receiving'))",
@@ -127,7 +130,7 @@ pub(super) async fn claim(
         "UPDATE uploads SET writer = writer + 1
          FROM blobs
          WHERE blob_id = $1 AND blobs.id = blob_id AND uploads.owner_id = $2 AND state = 'receiving' AND position = $3
-         RETURNING blob_id, name, file_id, length, position, writer, tail_writer, hash_state, uploads.sha256,
+         RETURNING blob_id, name, uploads.metadata, file_id, length, position, writer, tail_writer, hash_state, uploads.sha256,
              object_key, multipart_upload_id, data_key, master_key, reserved, uploads.updated_at",
         id.0,
         owner.0,
@@ -152,6 +155,7 @@ pub(super) async fn claim(
     let upload = Row {
         blob_id: row.blob_id,
         name: row.name,
+        metadata: row.metadata,
         file_id: row.file_id,
         length: row.length,
         position: row.position,
@@ -275,4 +279,18 @@ pub(super) async fn set_made(
         file.0,
     );
     Ok(named("uploads.set_made", query.execute(connection)).await?.rows_affected() == 1)
+}
+
+/// Forgets an upload that has become a file.
+pub(super) async fn forget_made(
+    connection: &mut PgConnection,
+    id: BlobId,
+    owner: UserId,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "DELETE FROM uploads WHERE blob_id = $1 AND owner_id = $2 AND made_file IS NOT NULL",
+        id.0,
+        owner.0,
+    );
+    named("uploads.forget", query.execute(connection)).await.map(drop)
 }

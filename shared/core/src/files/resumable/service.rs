@@ -46,12 +46,12 @@ impl Resumables {
         self.files.transfers()
     }
 
-    /// Begins an upload, of a new file or of a version of one. The length may be told later.
+    /// Begins an upload, of a new file or of a version of one. The length may be told later; the metadata is kept as it is.
     pub async fn begin(
         &self,
         origin: &Origin,
         owner: UserId,
-        name: &FileName,
+        (name, metadata): (&FileName, Option<&str>),
         file: Option<FileId>,
         length: Option<u64>,
     ) -> Result<Resumable> {
@@ -65,7 +65,8 @@ impl Resumables {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         usage::hold(unit.connection(), owner).await?;
         let blob = Receiver::begin(&self.stores, self.transfers(), &mut unit, owner, &bounds).await?.id();
-        repository::insert(unit.connection(), blob, owner, name.as_str(), file, length).await?;
+        let described = (name.as_str(), metadata);
+        repository::insert(unit.connection(), blob, owner, described, file, length).await?;
         // A length that is not known yet is reserved as it comes.
         usage::reserve_in(unit.connection(), owner, blob, length.unwrap_or(0), bounds.quota).await?;
         unfinished::check(unit.connection(), owner, self.files.limits().unfinished()).await?;
@@ -106,7 +107,7 @@ impl Resumables {
     /// by part, or `whole_or_nothing`, where it is still to be seen whether it is right.
     ///
     /// # Errors
-    /// [`Error::Conflict`] with `upload_offset` where it is at another position.
+    /// [`Error::UploadOffset`] if it is at another position.
     pub async fn write(
         &self,
         origin: &Origin,
@@ -128,10 +129,11 @@ impl Resumables {
         } else {
             None
         };
-        let claimed = claimed.ok_or_else(|| Error::Conflict {
-            code: "upload_offset",
-            detail: format!("The upload is not at {position}."),
-        })?;
+        let Some(claimed) = claimed else {
+            // It may have gone on since.
+            let offset = self.find(owner, id).await?.position;
+            return Err(Error::UploadOffset { offset, detail: "Upload-Offset is not where the upload is." });
+        };
         let bounds = self.bounds(owner).await?;
         Writer::resume(&self.stores, &self.files, slot, claimed, bounds, whole_or_nothing).await
     }
@@ -152,7 +154,12 @@ impl Resumables {
         };
         match finished {
             // Its client goes on with it, or has to send it again, or what it is a version of is gone.
-            Err(error @ (Error::Conflict { .. } | Error::NotFound | Error::TypeNotAllowed { .. })) => {
+            Err(
+                error @ (Error::Conflict { .. }
+                | Error::UploadOffset { .. }
+                | Error::NotFound
+                | Error::TypeNotAllowed { .. }),
+            ) => {
                 tracing::info!(%error, upload.id = %id, "an upload does not become a file");
                 Ok(())
             }
@@ -160,12 +167,16 @@ impl Resumables {
         }
     }
 
-    /// Gives an upload up; nothing of it stays. A file that it has become is not touched.
+    /// Gives an upload up; nothing of it stays. One that has become a file is forgotten, and the file is not touched.
     pub async fn abandon(&self, origin: &Origin, owner: UserId, id: BlobId) -> Result<()> {
-        if self.find(owner, id).await?.made.is_some() {
-            return Err(Error::NotFound);
+        if self.find(owner, id).await?.made.is_none() {
+            blobs::discard(&self.stores, origin, id).await?;
         }
-        blobs::discard(&self.stores, origin, id).await
+        // Its file may have been made since.
+        let reason = "the file that an upload has become has its own event";
+        let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
+        repository::forget_made(unit.connection(), id, owner).await?;
+        unit.commit().await
     }
 }
 

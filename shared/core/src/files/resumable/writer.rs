@@ -245,8 +245,8 @@ impl Writer {
         if reconcile::may_remove(&self.stores).await? {
             self.stores.objects.abort_parts(&self.object_key, parts).await?;
         }
-        let detail = "The upload begins anew: what was kept of it cannot be used.".to_owned();
-        Ok(Error::Conflict { code: "upload_offset", detail })
+        let detail = "The upload begins anew: what was kept of it cannot be used.";
+        Ok(Error::UploadOffset { offset: 0, detail })
     }
 
     fn received(&self, sha256: [u8; 32], content_type: &'static str) -> Received {
