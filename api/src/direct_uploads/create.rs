@@ -88,7 +88,7 @@ struct Announced {
 
 fn parse(asked: &CreateDirectUploadRequest) -> plinth_core::Result<Announced> {
     let mut faults = Faults::default();
-    let name = faults.keep("/filename", FileName::parse(&asked.filename));
+    let name = faults.keep("/filename", FileName::clean(&asked.filename));
     let size = u64::try_from(asked.size);
     let size = faults
         .keep("/size", size.map_err(|_| Rejection::new("out_of_range", "A size is not below nothing.")));

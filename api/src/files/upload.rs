@@ -27,9 +27,9 @@ enum Uploaded {
 impl UploadFile {
     /// Upload a file
     ///
-    /// The form's field `file` is streamed to the store. Of an image, small ones are derived in the background. Where the
-    /// form, or the part with the file, has a `Content-Digest` or a `Repr-Digest` with a `sha-256` (RFC 9530), nothing is
-    /// stored unless the bytes have it.
+    /// The form's part with a file name, or its field `file`, is streamed to the store; other fields are ignored. Of an
+    /// image, small ones are derived in the background. Where the form, or the part with the file, has a `Content-Digest`
+    /// or a `Repr-Digest` with a `sha-256` (RFC 9530), nothing is stored unless the bytes have it.
     #[oai(path = "/files", method = "post", operation_id = "uploadFile")]
     async fn upload(
         &self,

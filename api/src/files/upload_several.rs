@@ -34,8 +34,8 @@ enum Uploaded {
 impl UploadFiles {
     /// Upload several files
     ///
-    /// Each field `files` of the form is one, 1 to 100; they are streamed to the store as POST /v1/files does. All of them
-    /// are stored, or none is.
+    /// Each part with a file name, or field `files`, of the form is one, 1 to 100; they are streamed to the store as POST
+    /// /v1/files does. All of them are stored, or none is.
     #[oai(path = "/files/batch", method = "post", operation_id = "uploadFiles")]
     async fn upload(
         &self,

@@ -49,7 +49,7 @@ fn name(metadata: Option<&str>) -> Result<FileName> {
         }
     }
     let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "upload".to_owned());
-    FileName::parse(&name).map_err(|rejection| Error::invalid(POINTER, rejection))
+    FileName::clean(&name).map_err(|rejection| Error::invalid(POINTER, rejection))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::id::{BlobId, FileId, JobId, UserId};
 use crate::picture::Picture;
 use crate::preset::{PresetName, Recipe};
 use crate::rejection::Rejection;
-use crate::text::single_line;
+use crate::text::{is_joiner, single_line, visible_line};
 
 /// The name under which a file is shown and downloaded; never a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +17,39 @@ use crate::text::single_line;
 pub struct FileName(String);
 
 impl FileName {
+    /// As file systems count, in UTF-8.
     pub const MAX_BYTES: usize = 255;
+
+    /// Bytes of an extension, with its dot, that is kept when a name is cut.
+    const MAX_EXTENSION_BYTES: usize = 32;
+
+    /// Makes a name of what a client says of a file that it uploads: of a path the last part, without characters that
+    /// show nothing, cut to [`Self::MAX_BYTES`] before its extension.
+    ///
+    /// # Errors
+    /// If nothing is left.
+    pub fn clean(text: &str) -> Result<Self, Rejection> {
+        let path = text.trim_end_matches(['/', '\\']);
+        let name = visible_line(path.rsplit(['/', '\\']).next().unwrap_or(path));
+        match name.as_str() {
+            "" => Err(Rejection::new("too_short", "A file name has at least one visible character.")),
+            "." | ".." => Err(Rejection::new("invalid_file_name", "A file name is not . or ..")),
+            _ => Ok(Self(Self::cut(name))),
+        }
+    }
+
+    fn cut(name: String) -> String {
+        if name.len() <= Self::MAX_BYTES {
+            return name;
+        }
+        let (stem, extension) = match name.rfind('.') {
+            Some(dot) if name.len() - dot <= Self::MAX_EXTENSION_BYTES => name.split_at(dot),
+            _ => (name.as_str(), ""),
+        };
+        let end = stem.floor_char_boundary(Self::MAX_BYTES - extension.len());
+        let stem = stem[..end].trim_end_matches(|c: char| c.is_whitespace() || is_joiner(c));
+        format!("{stem}{extension}")
+    }
 
     pub fn parse(text: &str) -> Result<Self, Rejection> {
         let name = single_line(text)?;
@@ -237,6 +269,8 @@ pub struct Rendition {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -252,6 +286,48 @@ mod tests {
         assert_eq!(FileName::parse(" holiday (1).jpg ").expect("ok").as_str(), "holiday (1).jpg");
         for bad in ["", "..", ".", "../../x", "a/b", "a\\b", "a\0b", "a\r\nb", &"x".repeat(256)] {
             assert!(FileName::parse(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn what_a_client_calls_a_file_is_cleaned() {
+        for (text, expected) in [
+            ("../../x", "x"),
+            ("/etc/passwd", "passwd"),
+            ("C:\\dir\\a.txt", "a.txt"),
+            ("dir/", "dir"),
+            (" a\u{200E}\u{200B}\u{FEFF}\u{202E}.txt", "a.txt"),
+            ("a\r\nb.txt", "a  b.txt"),
+            ("e\u{200B}\u{301}", "é"),
+            ("👩‍💻 علی‌رضا ❤️.png", "👩‍💻 علی‌رضا ❤️.png"),
+            ("🏴\u{E0067}\u{E0062}\u{E007F}a\u{E0041}", "🏴\u{E0067}\u{E0062}\u{E007F}a"),
+            ("\u{200D}a", "a"),
+        ] {
+            assert_eq!(FileName::clean(text).map(|name| name.0).as_deref(), Ok(expected), "{text:?}");
+        }
+        for nothing in ["", " ", "/", "a/..", ".", "\u{200B}", ".\u{200B}.", "\u{E0041}"] {
+            assert!(FileName::clean(nothing).is_err(), "{nothing:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_cut_before_its_extension() {
+        for (text, expected) in [
+            (format!("{}.txt", "中".repeat(85)), format!("{}.txt", "中".repeat(83))),
+            ("x".repeat(300), "x".repeat(255)),
+            (format!("{}👩\u{200D}👩.png", "x".repeat(244)), format!("{}👩.png", "x".repeat(244))),
+            (format!("a.{}", "x".repeat(300)), format!("a.{}", "x".repeat(253))),
+        ] {
+            assert_eq!(FileName::clean(&text).map(|name| name.0), Ok(expected));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_cleaned_name_is_a_name(text in "(\\PC|[\u{200B}-\u{200F}\u{FE0F}./\\\\ \n]){0,300}") {
+            if let Ok(name) = FileName::clean(&text) {
+                prop_assert_eq!(FileName::parse(name.as_str()), Ok(name));
+            }
         }
     }
 }

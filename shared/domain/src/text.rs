@@ -95,7 +95,7 @@ pub(crate) fn is_invisible(c: char) -> bool {
 }
 
 /// Joiners, and variation selectors of emoji, CJK and Mongolian.
-fn is_joiner(c: char) -> bool {
+pub(crate) fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200C}' | '\u{200D}' | '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}' | '\u{180B}'..='\u{180F}')
 }
 
@@ -103,15 +103,40 @@ fn is_joiner(c: char) -> bool {
 /// selector of an emoji.
 fn has_stray_joiner(line: &str) -> bool {
     let mut previous = ' ';
-    for c in line.chars() {
-        let may_follow = !previous.is_whitespace()
-            && (!is_joiner(previous) || (c == '\u{200D}' && matches!(previous, '\u{FE00}'..='\u{FE0F}')));
-        if is_joiner(c) && !may_follow {
-            return true;
-        }
+    line.chars().any(|c| {
+        let is_stray = is_joiner(c) && !may_follow(previous, c);
         previous = c;
+        is_stray
+    })
+}
+
+fn may_follow(previous: char, joiner: char) -> bool {
+    !previous.is_whitespace()
+        && (!is_joiner(previous) || (joiner == '\u{200D}' && matches!(previous, '\u{FE00}'..='\u{FE0F}')))
+}
+
+/// Makes one trimmed line in NFC of any text: what breaks lines becomes a space, and characters that show nothing or
+/// reorder text are dropped, but joiners that join something and the tags of flags.
+pub(crate) fn visible_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    let mut previous = ' ';
+    for c in text.chars() {
+        let is_dropped = c.is_control() || is_deceptive(c) || is_invisible(c) && !is_tag_of_flag(previous, c);
+        let shown = match c {
+            _ if is_dropped && c.is_whitespace() => ' ',
+            _ if is_dropped || is_joiner(c) && !may_follow(previous, c) => continue,
+            _ => c,
+        };
+        line.push(shown);
+        previous = shown;
     }
-    false
+    line.trim().nfc().collect()
+}
+
+/// Tags after a black flag, as in that of Scotland.
+fn is_tag_of_flag(previous: char, c: char) -> bool {
+    let is_tag = |c| matches!(c, '\u{E0020}'..='\u{E007F}');
+    is_tag(c) && (previous == '\u{1F3F4}' || is_tag(previous))
 }
 
 fn has_pile_of_marks(line: &str) -> bool {

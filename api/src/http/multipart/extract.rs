@@ -30,7 +30,9 @@ fn meta(field: &'static str, schema: MetaSchema) -> MetaRequest {
 
 fn file() -> MetaSchema {
     let mut file = MetaSchema::new_with_format("string", "binary");
-    file.description = Some("The file, with its name in the part's Content-Disposition.");
+    file.description = Some(
+        "The file, with its name in the part's Content-Disposition: the last part of a path, without invisible characters, cut to 255 bytes of UTF-8.",
+    );
     file
 }
 

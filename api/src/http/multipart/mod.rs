@@ -2,13 +2,12 @@
 
 mod body;
 mod extract;
+mod part;
 
-use bytes::Bytes;
 use futures_util::stream::StreamExt as _;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use plinth_core::Error;
 use plinth_domain::rejection::Rejection;
-use poem::http::HeaderName;
 use poem::{Request, RequestBody};
 
 use self::body::HashedBody;
@@ -18,24 +17,31 @@ use super::limits::BodyLimits;
 use super::pace::{self, Paced};
 
 pub use self::extract::{FileForm, FilesForm, MAX_FILES};
+pub use self::part::FilePart;
 
 const MEDIA_TYPE: &str = "multipart/form-data";
 
-/// In a request what is sent is what is represented.
-const DIGESTS: [HeaderName; 2] = [digest::CONTENT_DIGEST, digest::REPR_DIGEST];
+/// Bytes of the fields of a form that are no files.
+const MAX_IGNORED_BYTES: usize = 1024 * 1024;
 
-/// A form in which every field of one name is a file, and no other is there.
+/// What each of them counts at least, so that empty ones end, too.
+const MIN_IGNORED_BYTES: usize = 1024;
+
+/// A form with files and, as pages and libraries send them, other fields, which are ignored.
+///
+/// A file is a part with a file name, whatever its field is called: `file[]`, `filepond`. A part of the form's own field
+/// without a name is one, too, unless the form has one with a name: FilePond sends metadata in the field of the file.
 pub struct Form {
     field: &'static str,
     parts: Multipart<'static>,
+    /// A part without a name that is a file if none with a name follows.
+    unnamed: Option<FilePart>,
+    has_named: bool,
+    /// Bytes of other fields that have come.
+    ignored: usize,
     body: HashedBody,
     /// What the body must hash to.
     digest: Option<[u8; 32]>,
-}
-
-/// A file in a form.
-pub struct FilePart {
-    field: Field<'static>,
 }
 
 impl Form {
@@ -44,23 +50,46 @@ impl Form {
         let unsupported = |_| Failure::UnsupportedMediaType { expected: MEDIA_TYPE };
         let boundary = multer::parse_boundary(content_type).map_err(unsupported)?;
         let body = body.take().map_err(|error| Error::internal(Box::new(error)))?;
-        let digest = digest::read(request.headers(), &DIGESTS)?;
+        let digest = digest::read(request.headers(), &part::DIGESTS)?;
         let idle = request.data::<BodyLimits>().expect("every request carries its limits").idle;
         let bytes = Paced::new(body.into_bytes_stream().boxed(), idle);
         let body = HashedBody::new(bytes.boxed(), digest.is_some());
         // The file's own size is bounded as it is stored; whatever else comes with it is not read.
         let constraints = Constraints::new().size_limit(SizeLimit::new());
         let parts = Multipart::with_constraints(body.stream(), boundary, constraints);
-        Ok(Self { field, parts, body, digest })
+        Ok(Self { field, parts, unnamed: None, has_named: false, ignored: 0, body, digest })
     }
 
     /// The next file; none at the end of the form, where the body must have its digest.
     pub async fn file(&mut self) -> Result<Option<FilePart>> {
-        match self.next().await? {
-            Some(field) if field.name() == Some(self.field) => Ok(Some(FilePart { field })),
-            Some(field) => Err(self.unknown(&field)),
-            None => self.end().await.map(|()| None),
+        // The rest of one that was too large to wait must be read first.
+        if let Some(part) = self.unnamed.take_if(|part| part.is_open()) {
+            return Ok(Some(part));
         }
+        while let Some(field) = self.next().await? {
+            let is_own = field.name() == Some(self.field);
+            match field.file_name() {
+                Some(name) if is_own || !name.is_empty() => {
+                    self.has_named = true;
+                    self.unnamed = None;
+                    return Ok(Some(FilePart::named(field)?));
+                }
+                None if is_own && !self.has_named => {
+                    let part = FilePart::unnamed(field).await?;
+                    let before = self.unnamed.replace(part);
+                    let next = before.or_else(|| self.unnamed.take_if(|part| part.is_open()));
+                    if next.is_some() {
+                        return Ok(next);
+                    }
+                }
+                // A text, or a page's input for files of which none was chosen.
+                _ => self.ignore(field).await?,
+            }
+        }
+        if self.unnamed.is_some() {
+            return Ok(self.unnamed.take());
+        }
+        self.end().await.map(|()| None)
     }
 
     /// That there is no file.
@@ -90,31 +119,23 @@ impl Form {
         if self.body.hash() == Some(expected) { Ok(()) } else { Err(Error::DigestMismatch.into()) }
     }
 
-    fn unknown(&self, field: &Field<'_>) -> Failure {
-        let name: String = field.name().unwrap_or_default().chars().take(64).collect();
-        let detail = format!("The form has no other field than {}.", self.field);
-        Error::invalid(&format!("/{name}"), Rejection::new("unknown_field", detail)).into()
+    async fn ignore(&mut self, mut field: Field<'static>) -> Result<()> {
+        self.ignored += MIN_IGNORED_BYTES;
+        while let Some(bytes) = field.chunk().await.map_err(malformed)? {
+            self.ignored += bytes.len();
+            if self.ignored > MAX_IGNORED_BYTES {
+                break;
+            }
+        }
+        if self.ignored > MAX_IGNORED_BYTES {
+            let limit = MAX_IGNORED_BYTES as u64;
+            return Err(Error::TooLarge { limit }.into());
+        }
+        Ok(())
     }
 
     async fn next(&mut self) -> Result<Option<Field<'static>>> {
         self.parts.next_field().await.map_err(malformed)
-    }
-}
-
-impl FilePart {
-    /// The name that the client gave it.
-    pub fn name(&self) -> Option<&str> {
-        self.field.file_name()
-    }
-
-    /// The SHA-256 that the part's headers give.
-    pub fn digest(&self) -> Result<Option<[u8; 32]>> {
-        Ok(digest::read(self.field.headers(), &DIGESTS)?)
-    }
-
-    /// The next bytes; `None` at the end.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        self.field.chunk().await.map_err(malformed)
     }
 }
 

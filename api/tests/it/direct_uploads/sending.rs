@@ -148,7 +148,7 @@ async fn an_upload_of_somebody_else_does_not_exist() {
 async fn what_cannot_be_meant_is_refused() {
     let house = open().await;
     let person = house.person("ada").await;
-    let wrong = json!({ "filename": "a/b", "size": -1, "sha256": "ff" });
+    let wrong = json!({ "filename": "a/..", "size": -1, "sha256": "ff" });
     let answer = person.post(&house, DIRECT, &wrong).await;
     answer.problem(422, "validation_failed");
     assert_eq!(answer.faults().len(), 3, "{:?}", answer.faults());
