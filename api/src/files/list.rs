@@ -1,9 +1,10 @@
 //! GET /v1/files
 
-use plinth_core::Error;
+use plinth_core::error::Faults;
 use plinth_core::files::{Files, Filter, ListRequest, Order};
 use plinth_core::page::PageRequest;
 use plinth_domain::file::Tag as FileTag;
+use plinth_domain::media_type::MediaRange;
 use plinth_domain::rejection::Rejection;
 use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
@@ -57,8 +58,9 @@ enum Direction {
 impl ListFiles {
     /// List the own files
     ///
-    /// At most one of `tag`, `type`, `name_prefix` and `trashed`, each of which is as quick in a large account as in a small
-    /// one: `name_prefix` goes with the order by name, the others with the order by creation.
+    /// Only those that all of `tag`, `type`, `name_prefix` and `trashed` fit. Each alone is as quick in a large account as in
+    /// a small one; of several, one is, and the others are compared. With `name_prefix` a list is in the order by name, with
+    /// any other in the order by creation.
     #[oai(path = "/files", method = "get", operation_id = "listFiles")]
     #[expect(clippy::too_many_arguments, reason = "each is a parameter of the query")]
     async fn list(
@@ -66,7 +68,7 @@ impl ListFiles {
         caller: Allowed<FilesRead>,
         /// Only those with this tag.
         tag: Query<Option<String>>,
-        /// Only those whose content type begins so, e.g. `image`.
+        /// Only those of this content type (`image/png`), or of all of its kind (`image/*` or `image`).
         r#type: Query<Option<String>>,
         /// Only those whose names begin so.
         name_prefix: Query<Option<String>>,
@@ -83,7 +85,7 @@ impl ListFiles {
         cursor: Query<Option<String>>,
     ) -> Result<Json<FilePage>> {
         let filter = filter(tag.0, r#type.0, name_prefix.0, trashed.0)?;
-        let usual = if matches!(filter, Filter::NamePrefix(_)) { Order::Name } else { Order::Created };
+        let usual = if filter.name_prefix.is_some() { Order::Name } else { Order::Created };
         let order = sort.0.map_or(usual, Into::into);
         let request = ListRequest {
             order,
@@ -106,23 +108,25 @@ fn filter(
     name_prefix: Option<String>,
     trashed: Option<bool>,
 ) -> plinth_core::Result<Filter> {
-    let trashed = trashed.unwrap_or(false);
-    let given = [tag.is_some(), kind.is_some(), name_prefix.is_some(), trashed];
-    if given.into_iter().filter(|given| *given).count() > 1 {
-        let detail = "At most one of tag, type, name_prefix and trashed is taken.";
-        return Err(Error::invalid("/query", Rejection::new("too_many_filters", detail)));
-    }
-    let no_nul = |pointer: &str, text: String| {
-        let rejection = || Rejection::new("invalid_text", "No text has a NUL in it.");
-        if text.contains('\0') { Err(Error::invalid(pointer, rejection())) } else { Ok(text) }
+    let mut faults = Faults::default();
+    let tag = tag.map(|tag| faults.keep("/query/tag", FileTag::parse(&tag)));
+    let media_type = kind.map(|kind| faults.keep("/query/type", media_type(&kind)));
+    let name_prefix = name_prefix.map(|prefix| faults.keep("/query/name_prefix", no_nul(prefix)));
+    let filter = Filter {
+        tag: tag.flatten(),
+        media_type: media_type.flatten(),
+        name_prefix: name_prefix.flatten(),
+        trashed: trashed.unwrap_or(false),
     };
-    Ok(match (tag, kind, name_prefix) {
-        (Some(tag), ..) => {
-            Filter::Tag(FileTag::parse(&tag).map_err(|rejection| Error::invalid("/query/tag", rejection))?)
-        }
-        (_, Some(kind), _) => Filter::Type(no_nul("/query/type", kind)?),
-        (.., Some(prefix)) => Filter::NamePrefix(no_nul("/query/name_prefix", prefix)?),
-        _ if trashed => Filter::Trashed,
-        _ => Filter::None,
-    })
+    faults.into_result(Some(filter))
+}
+
+fn media_type(kind: &str) -> std::result::Result<MediaRange, Rejection> {
+    let detail = "A media type is expected, such as image/png, image/* or image.";
+    MediaRange::parse_filter(kind).map_err(|_| Rejection::new("invalid_media_type", detail))
+}
+
+fn no_nul(text: String) -> std::result::Result<String, Rejection> {
+    let is_text = !text.contains('\0');
+    if is_text { Ok(text) } else { Err(Rejection::new("invalid_text", "No text has a NUL in it.")) }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// A media type, or all whose first part is the same, or all.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum MediaRange {
+pub enum MediaRange {
     All,
     /// All of a top-level type.
     Of(String),
@@ -48,6 +48,23 @@ impl MediaTypes {
         ranges.sort_unstable();
         ranges.dedup();
         Self(ranges.into())
+    }
+}
+
+/// The top-level types that are registered (IANA, as of 2025).
+const TOP_LEVEL: [&str; 10] =
+    ["application", "audio", "font", "haptics", "image", "message", "model", "multipart", "text", "video"];
+
+impl MediaRange {
+    /// Parses what a list is filtered by: a range of a registered top-level type, or that type alone (`image`).
+    pub fn parse_filter(text: &str) -> Result<Self, MediaTypesError> {
+        let range = if text.contains('/') { text.parse() } else { format!("{text}/*").parse() }?;
+        let is_known = match &range {
+            Self::All => true,
+            Self::Of(top) => TOP_LEVEL.contains(&top.as_str()),
+            Self::One(one) => one.split_once('/').is_some_and(|(top, _)| TOP_LEVEL.contains(&top)),
+        };
+        if is_known { Ok(range) } else { Err(MediaTypesError::Shape(text.to_owned())) }
     }
 }
 
@@ -113,6 +130,20 @@ mod tests {
         assert!(types.contains("application/pdf"));
         assert!(!types.contains("application/zip"));
         assert!(!types.contains("imagery/png"));
+    }
+
+    #[test]
+    fn a_filter_is_a_range_or_a_top_level_type() {
+        let image = Ok(MediaRange::Of("image".to_owned()));
+        assert_eq!(MediaRange::parse_filter("image"), image);
+        assert_eq!(MediaRange::parse_filter("Image/*"), image);
+        assert_eq!(MediaRange::parse_filter("image/PNG"), Ok(MediaRange::One("image/png".to_owned())));
+        assert_eq!(MediaRange::parse_filter("*/*"), Ok(MediaRange::All));
+        for text in
+            ["", "imgae", "imgae/png", "image/", "image/png,image/gif", "text/plain; charset=utf-8", "\0"]
+        {
+            assert!(MediaRange::parse_filter(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

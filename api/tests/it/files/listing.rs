@@ -48,6 +48,19 @@ async fn files_are_listed_in_every_order_and_by_every_filter() {
         ("tag=WORK", &["alpine.txt", "charlie.txt", "delta.txt"]),
         ("tag=work&direction=ascending", &["delta.txt", "charlie.txt", "alpine.txt"]),
         ("type=image", &["alpha.png"]),
+        ("type=image/*", &["alpha.png"]),
+        ("type=image/png", &["alpha.png"]),
+        ("type=image/gif", &[]),
+        (
+            "type=*/*&direction=ascending",
+            &["delta.txt", "alpha.png", "charlie.txt", "bravo.txt", "alpine.txt"],
+        ),
+        ("tag=work&type=text/plain", &["alpine.txt", "charlie.txt", "delta.txt"]),
+        ("tag=work&type=image", &[]),
+        ("type=image&name_prefix=al", &["alpha.png"]),
+        ("tag=work&name_prefix=al", &["alpine.txt"]),
+        ("tag=work&name_prefix=&direction=descending", &["delta.txt", "charlie.txt", "alpine.txt"]),
+        ("tag=work&trashed=true", &[]),
         ("type=text", &["alpine.txt", "bravo.txt", "charlie.txt", "delta.txt"]),
         ("name_prefix=al", &["alpha.png", "alpine.txt"]),
         ("name_prefix=al&direction=descending", &["alpine.txt", "alpha.png"]),
@@ -58,15 +71,33 @@ async fn files_are_listed_in_every_order_and_by_every_filter() {
         assert_eq!(names(&house, &ada, query).await, expected, "{query}");
     }
     for (query, code) in [
-        ("tag=a&type=b", "too_many_filters"),
+        ("tag=a&type=b", "invalid_media_type"),
+        ("type=", "invalid_media_type"),
+        ("type=imgae/png", "invalid_media_type"),
+        ("type=image/png,image/gif", "invalid_media_type"),
+        ("tag=a&name_prefix=b&sort=created", "unsupported_sort"),
         ("tag=a&sort=name", "unsupported_sort"),
         ("name_prefix=a&sort=size", "unsupported_sort"),
         ("cursor=nonsense", "invalid_cursor"),
         ("tag=", "too_short"),
-        ("type=%00", "invalid_text"),
+        ("type=%00", "invalid_media_type"),
+        ("name_prefix=%00", "invalid_text"),
     ] {
         let problem = ada.get(&house, &format!("/v1/files?{query}")).await.problem(422, "validation_failed");
         assert_eq!(problem["errors"][0]["code"], code, "{query}");
+    }
+    let refused = ada.get(&house, "/v1/files?tag=&type=b").await;
+    assert_eq!(refused.faults(), ["/query/tag too_short", "/query/type invalid_media_type"]);
+
+    // Of what is in the trash the other filters hold as well.
+    let all = ada.get(&house, "/v1/files?name_prefix=a").await.expect(StatusCode::OK);
+    for file in all["items"].as_array().expect("items") {
+        ada.delete(&house, &format!("/v1/files/{}", text(&file["id"]))).await.expect(StatusCode::NO_CONTENT);
+    }
+    for (query, expected) in
+        [("trashed=true&tag=work", ["alpine.txt"]), ("trashed=true&type=image/png", ["alpha.png"])]
+    {
+        assert_eq!(names(&house, &ada, query).await, expected, "{query}");
     }
 }
 

@@ -1,10 +1,11 @@
 //! Lists of files: each order and each filter walks an index of its own, so that a page costs the same in a small and in
-//! a large account.
+//! a large account. Of several filters one walks its index and the others are compared.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use plinth_domain::file::{File, Tag};
 use plinth_domain::id::UserId;
+use plinth_domain::media_type::MediaRange;
 use plinth_domain::rejection::Rejection;
 use plinth_platform::database::{PgPool, named};
 use serde::{Deserialize, Serialize};
@@ -24,18 +25,15 @@ pub enum Order {
     Size,
 }
 
-/// Which files are listed; one at a time, since each has its index.
+/// Which files are listed: those that everything here fits.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Filter {
-    #[default]
-    None,
-    Tag(Tag),
-    /// The part of the content type before the slash.
-    Type(String),
+pub struct Filter {
+    pub tag: Option<Tag>,
+    pub media_type: Option<MediaRange>,
     /// What the name begins with, in any case but as it is written.
-    NamePrefix(String),
-    /// Only what is in the trash.
-    Trashed,
+    pub name_prefix: Option<String>,
+    /// Only what is in the trash; otherwise only what is not.
+    pub trashed: bool,
 }
 
 /// A list that is asked for.
@@ -111,10 +109,11 @@ pub(super) async fn list(db: &PgPool, owner: UserId, request: &ListRequest) -> R
 }
 
 fn check(request: &ListRequest) -> Result<()> {
-    let fits = match request.filter {
-        Filter::None => true,
-        Filter::NamePrefix(_) => request.order == Order::Name,
-        Filter::Tag(_) | Filter::Type(_) | Filter::Trashed => request.order == Order::Created,
+    let Filter { tag, media_type, name_prefix, trashed } = &request.filter;
+    let fits = if name_prefix.is_some() {
+        request.order == Order::Name
+    } else {
+        request.order == Order::Created || tag.is_none() && media_type.is_none() && !trashed
     };
     if fits {
         return Ok(());
@@ -131,7 +130,8 @@ fn statement(owner: UserId, request: &ListRequest, cursor: Option<&Cursor>) -> Q
          FROM files JOIN blobs ON blobs.id = files.blob_id",
     );
     // Of a tag the index with the tag is walked, and its column must be the one that is compared and sorted by.
-    let id = if let Filter::Tag(tag) = &request.filter {
+    let filter = &request.filter;
+    let id = if let Some(tag) = &filter.tag {
         query.push(" JOIN file_tags of_tag ON of_tag.file_id = files.id AND of_tag.owner_id = ");
         query.push_bind(owner.0).push(" AND of_tag.tag = ").push_bind(tag.as_str());
         "of_tag.file_id"
@@ -139,17 +139,13 @@ fn statement(owner: UserId, request: &ListRequest, cursor: Option<&Cursor>) -> Q
         "files.id"
     };
     query.push(" WHERE files.owner_id = ").push_bind(owner.0);
-    let trashed = if request.filter == Filter::Trashed { "NOT NULL" } else { "NULL" };
-    query.push(" AND trashed_at IS ").push(trashed);
-    match &request.filter {
-        Filter::Type(kind) => {
-            query.push(" AND split_part(files.content_type, '/', 1) = ").push_bind(kind);
-        }
-        Filter::NamePrefix(prefix) => {
-            query.push(" AND name ^@ ").push_bind(prefix).push(" AND name >= ").push_bind(prefix);
-            query.push(" AND name < ").push_bind(format!("{prefix}\u{10ffff}"));
-        }
-        Filter::None | Filter::Tag(_) | Filter::Trashed => {}
+    query.push(" AND trashed_at IS ").push(if filter.trashed { "NOT NULL" } else { "NULL" });
+    if let Some(range) = &filter.media_type {
+        of_type(&mut query, range);
+    }
+    if let Some(prefix) = &filter.name_prefix {
+        query.push(" AND name ^@ ").push_bind(prefix).push(" AND name >= ").push_bind(prefix);
+        query.push(" AND name < ").push_bind(format!("{prefix}\u{10ffff}"));
     }
     let column = match request.order {
         Order::Created => None,
@@ -176,6 +172,19 @@ fn statement(owner: UserId, request: &ListRequest, cursor: Option<&Cursor>) -> Q
     }
     query.push(id).push(direction).push(" LIMIT ").push_bind(i64::from(request.limit) + 1);
     query
+}
+
+/// The index is by the top-level type, also for one type of it.
+fn of_type(query: &mut QueryBuilder<Postgres>, range: &MediaRange) {
+    let (top, one) = match range {
+        MediaRange::All => return,
+        MediaRange::Of(top) => (top.as_str(), None),
+        MediaRange::One(one) => (one.split_once('/').map_or(one.as_str(), |(top, _)| top), Some(one)),
+    };
+    query.push(" AND split_part(files.content_type, '/', 1) = ").push_bind(top);
+    if let Some(one) = one {
+        query.push(" AND files.content_type = ").push_bind(one);
+    }
 }
 
 #[cfg(test)]
