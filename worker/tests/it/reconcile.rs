@@ -72,7 +72,7 @@ impl House {
 
     /// Clean-up of the kinds that have objects.
     async fn clean_up(&self) -> cleanup::Report {
-        let only = vec![Kind::TrashedFiles, Kind::AbandonedUploads];
+        let only = vec![Kind::DeletedAccounts, Kind::TrashedFiles, Kind::AbandonedUploads];
         let request = cleanup::Request { only, ..cleanup::Request::default() };
         cleanup::run(&self.stores, &self.kept, &request, &CancellationToken::new()).await.expect("runs")
     }
