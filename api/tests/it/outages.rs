@@ -89,7 +89,7 @@ async fn copies_are_believed_though_requests_hold_every_connection() {
         let processes: i64 = query.fetch_one(&direct.db).await.expect("counts");
         (processes == 1).then_some(())
     };
-    until("copies are believed", async || believed_at(OffsetDateTime::now_utc()).await).await;
+    until("copies are believed", async || believed_at(house.stores.clock.now()).await).await;
     warm(&house, &person).await;
     person.get(&house, "/v1/me").await.expect(StatusCode::OK);
     let mut held = Vec::new();
@@ -97,7 +97,7 @@ async fn copies_are_believed_though_requests_hold_every_connection() {
         held.push(house.stores.db.acquire().await.expect("is free"));
     }
     // More than a lease of trust lasts.
-    let later = OffsetDateTime::now_utc() + Duration::from_secs(6);
+    let later = house.stores.clock.now() + Duration::from_secs(6);
     until("the lease was renewed meanwhile", async || believed_at(later).await).await;
     let asked = Instant::now();
     person.get(&house, "/v1/me").await.expect(StatusCode::OK);

@@ -16,7 +16,6 @@ async fn raw_form(house: &House, person: &Person, content_type: &str, body: Vec<
 type Case = (&'static str, &'static str, Vec<u8>, (u16, &'static str), &'static [&'static str]);
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "it is a table")]
 async fn broken_forms_are_refused_and_leave_nothing() {
     let house = House::open().await;
     let person = house.person("ada").await;
