@@ -39,13 +39,19 @@ pub async fn retire(settings: Settings, kid: &str, json: bool) -> anyhow::Result
 
 /// Seals under the root key of the settings what was sealed under `before`.
 pub async fn reseal(settings: Settings, before: &str) -> anyhow::Result<String> {
+///
+/// # Errors
+/// If something could not be sealed anew: `before` is still needed. The rest was.
     let before = RootKey::parse(&Secret::new(before.trim())).context("the root key that was")?;
     let root = RootKey::parse(&settings.general.secret_key)?;
     let stores = Stores::new(&settings, APPLICATION)?;
     let signing_keys = SigningKeys::new(&stores, &root, longest_lifetime(&settings)).reseal(&before).await?;
     let totp_secrets = SecondFactors::new(&stores, &settings, &root).reseal(&before).await?;
     let told = json!({ "signing_keys": signing_keys, "totp_secrets": totp_secrets });
-    ensure!(signing_keys.failed + totp_secrets.failed == 0, "neither root key opens everything: {told}");
+    ensure!(
+        signing_keys.failed + totp_secrets.failed == 0,
+        "keep the old root key, not everything is sealed anew: {told}"
+    );
     Ok(told.to_string() + "\n")
 }
 

@@ -1,5 +1,7 @@
 //! Authenticator apps: their codes, their secrets, and who may add one.
 
+use std::time::Duration;
+
 use plinth_core::Resealed;
 use plinth_core::access_tokens::{SigningKeys, longest_lifetime};
 use plinth_core::second_factors::SecondFactors;
@@ -134,5 +136,46 @@ async fn an_app_and_a_signing_key_go_on_under_another_root_key() {
     for token in [&person.access_token, &text(&tokens["access_token"])] {
         let me = next.request(Method::GET, "/v1/me").bearer_auth(token);
         Answer::of(me).await.expect(StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn secrets_that_cannot_be_sealed_anew_keep_no_others() {
+    let house = House::open().await;
+    let (before, secret) = (house.stage.settings(), RootKey::generate());
+    let settings = house.stage.settings_with(&[("PLINTH_SECRET_KEY", secret.as_str())]);
+    let [before, root] = [&before, &settings]
+        .map(|settings| RootKey::parse(&settings.general.secret_key).expect("a root key"));
+    let old_keys = SigningKeys::new(&house.stores, &before, longest_lifetime(&settings));
+    for (name, minutes) in [("ada", 1), ("bob", 2), ("eve", 3), ("joe", 4)] {
+        let person = house.person(name).await;
+        let added = person.post(&house, "/v1/me/mfa/totp", &json!({ "name": "Phone" })).await;
+        added.expect(StatusCode::CREATED);
+        old_keys.rotate(Duration::from_mins(minutes)).await.expect("makes a key");
+    }
+    // Of the apps and of the keys the first does not open, and the second cannot be written.
+    for statement in [
+        "UPDATE totp_factors SET secret = 'damaged' WHERE id = (SELECT id FROM totp_factors ORDER BY id LIMIT 1)",
+        "UPDATE signing_keys SET private_key = 'damaged'
+         WHERE kid = (SELECT kid FROM signing_keys ORDER BY activates_at LIMIT 1)",
+        "CREATE TABLE poison AS (SELECT id::text AS name FROM totp_factors ORDER BY id LIMIT 1 OFFSET 1)
+         UNION ALL (SELECT kid FROM signing_keys ORDER BY activates_at LIMIT 1 OFFSET 1)",
+        "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF EXISTS (SELECT FROM poison WHERE position(name IN NEW::text) > 0) THEN RAISE EXCEPTION 'poison'; END IF;
+             RETURN NEW; END $$",
+        "CREATE TRIGGER poison BEFORE UPDATE ON totp_factors FOR EACH ROW EXECUTE FUNCTION refuse_poison()",
+        "CREATE TRIGGER poison BEFORE UPDATE ON signing_keys FOR EACH ROW EXECUTE FUNCTION refuse_poison()",
+    ] {
+        sqlx::query(statement).execute(&house.stores.db).await.expect("executes");
+    }
+    let signing_keys = SigningKeys::new(&house.stores, &root, longest_lifetime(&settings));
+    let apps = SecondFactors::new(&house.stores, &settings, &root);
+    // There are four apps, and five keys with the one that was there.
+    let resealed = (signing_keys.reseal(&before).await, apps.reseal(&before).await);
+    assert_eq!(resealed.0.expect("answers"), Resealed { resealed: 3, failed: 2 });
+    assert_eq!(resealed.1.expect("answers"), Resealed { resealed: 2, failed: 2 });
+    sqlx::query("DELETE FROM poison").execute(&house.stores.db).await.expect("deletes");
+    for reseal in [signing_keys.reseal(&before).await, apps.reseal(&before).await] {
+        assert_eq!(reseal.expect("answers"), Resealed { resealed: 1, failed: 1 });
     }
 }

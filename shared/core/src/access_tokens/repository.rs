@@ -1,6 +1,6 @@
 //! The table of signing keys.
 
-use plinth_platform::database::named;
+use plinth_platform::database::{PgPool, named};
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 
@@ -75,14 +75,15 @@ pub(super) async fn retire_others(
     named("signing_keys.retire_others", query.execute(connection)).await.map(drop)
 }
 
-/// The same private half, sealed otherwise.
-pub(super) async fn set_private_key(
-    connection: &mut PgConnection,
-    kid: &str,
-    private_key: &[u8],
-) -> sqlx::Result<()> {
-    let query = sqlx::query!("UPDATE signing_keys SET private_key = $2 WHERE kid = $1", kid, private_key);
-    named("signing_keys.set_private_key", query.execute(connection)).await.map(drop)
+/// The same private half, sealed otherwise; only if no other process was faster.
+pub(super) async fn replace_private_key(db: &PgPool, key: &Row, private_key: &[u8]) -> sqlx::Result<u64> {
+    let query = sqlx::query!(
+        "UPDATE signing_keys SET private_key = $3 WHERE kid = $1 AND private_key = $2",
+        key.kid,
+        key.private_key,
+        private_key,
+    );
+    Ok(named("signing_keys.replace_private_key", query.execute(db)).await?.rows_affected())
 }
 
 /// Ends one key; false where there is none of that name, or it has ended.

@@ -5,12 +5,13 @@ use plinth_platform::crypto::{Resealing, RootKey};
 use uuid::Uuid;
 
 use super::{SecondFactors, context, repository, sealer};
+use crate::resealed::unreadable;
 use crate::unit::Unit;
-use crate::{Resealed, Result};
+use crate::{Error, Resealed, Result};
 
 impl SecondFactors {
     /// Seals anew what was sealed under `before`, the root key that was. Two at once share the work, and one that was
-    /// stopped is begun again.
+    /// stopped is begun again. A secret that fails keeps no others.
     pub async fn reseal(&self, before: &RootKey) -> Result<Resealed> {
         let before = sealer(before);
         let mut done = Resealed::default();
@@ -20,14 +21,15 @@ impl SecondFactors {
             let Some((_, last)) = page.last() else { break };
             after = last.id.0;
             for (user, factor) in page {
-                match self.sealer.reseal(&before, &context(user, factor.id), &factor.secret) {
-                    Resealing::Current => {}
+                let replaced = match self.sealer.reseal(&before, &context(user, factor.id), &factor.secret) {
+                    Resealing::Current => Ok(0),
                     Resealing::Anew(secret) => {
-                        done.resealed +=
-                            repository::replace_secret(&self.stores.db, &factor, &secret).await?;
+                        let replaced = repository::replace_secret(&self.stores.db, &factor, &secret).await;
+                        replaced.map_err(Error::from)
                     }
-                    Resealing::Unreadable => done.failed += 1,
-                }
+                    Resealing::Unreadable => Err(unreadable()),
+                };
+                done.count(format_args!("authenticator app {}", factor.id), replaced)?;
             }
         }
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
