@@ -266,3 +266,36 @@ async fn no_copy_is_believed_before_every_note_of_a_long_list_is_told() {
     .await;
     person.get(&house, "/v1/me").await.problem(401, "session_ended");
 }
+
+#[tokio::test]
+async fn notes_that_cannot_be_settled_keep_no_others() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    for statement in [
+        "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF OLD.key = '0 poison' THEN RAISE EXCEPTION 'poison'; END IF; RETURN OLD; END $$",
+        "CREATE TRIGGER poison BEFORE DELETE ON stale_copies FOR EACH ROW EXECUTE FUNCTION refuse_poison()",
+        "INSERT INTO stale_copies (key, changed_at)
+         SELECT key, now() FROM unnest(ARRAY['0 poison', '1 other', '2 other']) AS key",
+    ] {
+        sqlx::query(statement).execute(&house.stores.db).await.expect("executes");
+    }
+    until("the others are settled", async || (house.count("stale_copies").await == 1).then_some(())).await;
+    // Redis was told of its key: trust is renewed beyond the lease of before.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    house.forget_copies().await;
+    warm(&house, &person).await;
+
+    // A key that Redis does not forget: what is not a text is no copy.
+    let list = house.stores.redis.key("0 list");
+    let push = redis::cmd("RPUSH").arg(&list).arg("x").to_owned();
+    let _: u64 = push.query_async(&mut house.redis().await).await.expect("is written");
+    let revoke = "UPDATE sessions SET revoked_at = now() WHERE id = $1";
+    sqlx::query(revoke).bind(person.session_id).execute(&house.stores.db).await.expect("revokes");
+    let note =
+        "INSERT INTO stale_copies (key, changed_at) SELECT $1, now() UNION ALL SELECT 'zz other', now()";
+    sqlx::query(note).bind(&list).execute(&house.stores.db).await.expect("notes");
+    until("the other one is settled", async || (house.count("stale_copies").await == 2).then_some(())).await;
+    // No renewal comes through, and the copy of the session is not believed.
+    person.get(&house, "/v1/me").await.problem(401, "session_ended");
+}

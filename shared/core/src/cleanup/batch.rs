@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// Rows removed in one statement, where a kind does not say another number.
 pub(crate) const BATCH: i64 = 1_000;
 
-/// Rows of a kind that one clean-up passes over before it gives the kind up: then it is not the rows.
+/// Items that a batch passes over before it is given up.
 const MAX_PASSED_OVER: u64 = 100;
 
 /// By so much fewer rows a statement has that failed.
@@ -79,10 +79,17 @@ pub(crate) struct PassedOver {
 impl PassedOver {
     /// Notes an item that failed. An outage is no fault of the item: it ends the step.
     pub(crate) fn note(&mut self, item: impl std::fmt::Display, error: Error) -> Result<()> {
+        if !error.is_outage() {
+            tracing::error!(%item, error = plinth_platform::causes::told(&error), "an item of a batch is passed over");
+        }
+        self.count(error)
+    }
+
+    /// Counts an item that failed, as [`PassedOver::note`] does, without a line in the log.
+    pub(crate) fn count(&mut self, error: Error) -> Result<()> {
         if error.is_outage() {
             return Err(error);
         }
-        tracing::error!(%item, error = plinth_platform::causes::told(&error), "an item of a batch is passed over");
         self.rows += 1;
         self.last_error = Some(error);
         Ok(())
@@ -91,6 +98,16 @@ impl PassedOver {
     pub(crate) fn add(&mut self, others: Self) {
         self.rows += others.rows;
         self.last_error = others.last_error.or(self.last_error.take());
+    }
+
+    /// Gives the rest up once so many items failed that it is not the items.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        if self.rows > MAX_PASSED_OVER
+            && let Some(error) = self.last_error.take()
+        {
+            return Err(error);
+        }
+        Ok(())
     }
 }
 
@@ -239,11 +256,7 @@ where
                 }
             }
         }
-        if total.passed_over.rows > MAX_PASSED_OVER
-            && let Some(error) = total.passed_over.last_error.take()
-        {
-            return Err(error);
-        }
+        total.passed_over.check()?;
     }
     Ok(true)
 }

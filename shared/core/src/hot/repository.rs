@@ -25,10 +25,12 @@ pub(crate) async fn note(db: impl PgExecutor<'_>, keys: &[String], at: OffsetDat
     named("stale_copies.note", query.execute(db)).await.map(drop)
 }
 
-pub(super) async fn list(db: &PgPool, skip: i64) -> sqlx::Result<Vec<StaleCopy>> {
+/// Returns a batch of the notes after this key, in the order of their keys, without the first `skip`.
+pub(super) async fn list(db: &PgPool, after: &str, skip: i64) -> sqlx::Result<Vec<StaleCopy>> {
     let query = sqlx::query_as!(
         StaleCopy,
-        "SELECT key, changed_at FROM stale_copies ORDER BY key LIMIT $1 OFFSET $2",
+        "SELECT key, changed_at FROM stale_copies WHERE key > $1 ORDER BY key LIMIT $2 OFFSET $3",
+        after,
         BATCH,
         skip,
     );

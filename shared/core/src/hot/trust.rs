@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use plinth_platform::causes;
 use plinth_platform::crypto::unique_name;
 use plinth_platform::database::PgPool;
 use tokio_util::task::AbortOnDropHandle;
@@ -108,6 +109,8 @@ async fn keep(stores: Stores) {
     let mut interval = tokio::time::interval(NOTES_INTERVAL);
     // A late look must not be followed by a hurried one: the lease counts from the start of each.
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // A note that cannot be settled is met by every look, and is logged once.
+    let mut logged = 0;
     for look in 0_u64.. {
         interval.tick().await;
         let holds = stores.trust.holds(stores.redis.outages());
@@ -116,46 +119,59 @@ async fn keep(stores: Stores) {
         } else {
             renew(&stores, holds).await
         };
-        if let Err(error) = done {
-            tracing::debug!(%error, "cache trust not renewed");
+        match done {
+            Ok(PassedOver { rows, last_error }) => {
+                if let Some(error) = last_error.filter(|_| rows != logged) {
+                    let error = causes::told(&error);
+                    tracing::error!(notes = rows, error, "notes of stale copies cannot be settled");
+                }
+                logged = rows;
+            }
+            Err(error) => tracing::debug!(%error, "cache trust not renewed"),
         }
     }
 }
 
-async fn renew(stores: &Stores, holds: bool) -> Result<()> {
+async fn renew(stores: &Stores, holds: bool) -> Result<PassedOver> {
     let trust = &stores.trust;
     let attempt = trust.attempt(stores);
     let mut mark = redis::cmd("SET");
     mark.arg(stores.redis.key("cache-trust")).arg(&trust.0.process).arg("PX").arg(MARK_MS);
     stores.redis.command::<()>("hot.mark", &mark).await?;
-    match enter_and_settle(stores).await {
+    let passed_over = match enter_and_settle(stores).await {
         // Nothing can be revoked without PostgreSQL, and what Redis has is still served.
-        Err(Error::Unavailable { store: "postgresql", .. }) if holds => {}
+        Err(Error::Unavailable { store: "postgresql", .. }) if holds => PassedOver::default(),
         done => done?,
-    }
+    };
     trust.renewed(&attempt);
-    Ok(())
+    Ok(passed_over)
 }
 
 /// The entry comes before the look: a change whose note the look does not see finds the entry.
-async fn enter_and_settle(stores: &Stores) -> Result<()> {
+async fn enter_and_settle(stores: &Stores) -> Result<PassedOver> {
     repository::enter(&stores.trust_db, &stores.trust.0.process, LEASE).await?;
     settle(stores).await
 }
 
-/// Tells Redis of every note.
-async fn settle(stores: &Stores) -> Result<()> {
-    while settle_some(stores).await? > 0 {}
-    Ok(())
-}
-
-/// Tells Redis of a batch of the notes, and returns how many it had.
-async fn settle_some(stores: &Stores) -> Result<u64> {
-    let notes = repository::list(&stores.trust_db, 0).await?;
-    for copy in &notes {
-        settle_one(stores, &stores.trust_db, copy).await?;
+/// Tells Redis of every note. One that fails keeps no others, and is looked at again by the next look.
+///
+/// A key that Redis was not told of loses the trust, so that the renewal that looks at it is void. A note that stays in
+/// PostgreSQL although Redis was told of its key is in nobody's way.
+async fn settle(stores: &Stores) -> Result<PassedOver> {
+    let mut passed_over = PassedOver::default();
+    // Onward by key: what is settled or noted meanwhile hides no note that was there before.
+    let mut after = String::new();
+    loop {
+        let notes = repository::list(&stores.trust_db, &after, 0).await?;
+        let Some(last) = notes.last() else { return Ok(passed_over) };
+        after.clone_from(&last.key);
+        for copy in &notes {
+            if let Err(error) = settle_one(stores, &stores.trust_db, copy).await {
+                passed_over.count(error)?;
+            }
+        }
+        passed_over.check()?;
     }
-    Ok(notes.len() as u64)
 }
 
 async fn settle_one(stores: &Stores, db: &PgPool, copy: &repository::StaleCopy) -> Result<()> {
@@ -193,7 +209,7 @@ pub(crate) async fn stale_copies(stores: &Stores, pass: Pass) -> Result<Batch> {
     Ok(match pass {
         Pass::Count => Batch::whole(repository::count(&stores.db).await?),
         Pass::Remove(slice) => {
-            let copies = repository::list(&stores.db, slice.skip()).await?;
+            let copies = repository::list(&stores.db, "", slice.skip()).await?;
             let mut passed_over = PassedOver::default();
             for copy in &copies {
                 if let Err(error) = settle_one(stores, &stores.db, copy).await {
