@@ -1,6 +1,6 @@
 //! POST /v1/jobs/redrive
 
-use plinth_core::jobs::{JobAdministration, JobFilter};
+use plinth_core::jobs::{self, JobAdministration, JobFilter};
 use plinth_domain::id::UserId;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
@@ -39,6 +39,8 @@ struct RedriveJobsRequest {
 struct Redriven {
     /// Dead letters that are due again.
     count: u64,
+    /// Dead letters that could not be made due; the log says why.
+    passed_over: u64,
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Jobs")]
@@ -61,6 +63,7 @@ impl RedriveJobs {
             user: asked.user_id.map(UserId),
             error: search("/error", asked.error)?,
         };
-        Ok(Json(Redriven { count: self.jobs.redrive(&origin.0, &filter).await? }))
+        let jobs::Redriven { count, passed_over } = self.jobs.redrive(&origin.0, &filter).await?;
+        Ok(Json(Redriven { count, passed_over }))
     }
 }

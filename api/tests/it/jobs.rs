@@ -160,6 +160,36 @@ async fn dead_letters_are_redriven_by_filter_however_many() {
 }
 
 #[tokio::test]
+async fn a_dead_letter_that_cannot_be_revived_keeps_no_others() {
+    let house = House::open().await;
+    let admin = house.administrator().await;
+    for statement in [
+        "INSERT INTO jobs (id, queue, kind, payload, payload_version, max_attempts, state, run_at, created_at, finished_at)
+         SELECT gen_random_uuid(), 'email', 'email.verification', '{}', 1, 10, 'dead', now(), now(), now()
+         FROM generate_series(1, 1500)",
+        "CREATE TABLE poison AS (SELECT id FROM jobs WHERE state = 'dead' ORDER BY id LIMIT 1)
+         UNION ALL (SELECT id FROM jobs WHERE state = 'dead' ORDER BY id LIMIT 1 OFFSET 777)",
+        "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF NEW.id IN (SELECT id FROM poison) THEN RAISE EXCEPTION 'poison'; END IF; RETURN NEW; END $$",
+        "CREATE TRIGGER poison BEFORE UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION refuse_poison()",
+    ] {
+        sqlx::query(statement).execute(&house.stores.db).await.expect("executes");
+    }
+    let answer = admin.post(&house, "/v1/jobs/redrive", &json!({})).await.expect(StatusCode::OK);
+    assert_eq!(answer, json!({ "count": 1498, "passed_over": 2 }));
+    let told: i64 = sqlx::query_scalar(
+        "SELECT sum((details ->> 'count')::bigint)::bigint FROM audit_events WHERE action = 'job.redriven'",
+    )
+    .fetch_one(&house.stores.db)
+    .await
+    .expect("reads");
+    assert_eq!(told, 1498);
+    sqlx::query("DROP TRIGGER poison ON jobs").execute(&house.stores.db).await.expect("drops");
+    let answer = admin.post(&house, "/v1/jobs/redrive", &json!({})).await.expect(StatusCode::OK);
+    assert_eq!(answer, json!({ "count": 2, "passed_over": 0 }));
+}
+
+#[tokio::test]
 async fn a_queue_is_paused_until_it_is_resumed() {
     let house = House::open().await;
     let admin = house.administrator().await;

@@ -233,6 +233,11 @@ impl Unit {
         }
     }
 
+    /// Rolls back, as a drop does. The locks are released when this returns.
+    pub(crate) async fn rollback(self) -> Result<()> {
+        Ok(self.transaction.rollback().await?)
+    }
+
     /// Makes it all happen, then tells Redis: which copies are stale and which jobs are due.
     ///
     /// A change by a user has an audit event, or was opened by [`Unit::begin_exempt`]; builds for development stop

@@ -9,11 +9,13 @@ use plinth_domain::id::{JobId, UserId};
 use plinth_domain::job::Queue;
 use plinth_domain::job_state::JobState;
 use plinth_platform::settings::Settings;
+use plinth_platform::telemetry;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{administration, told};
+use super::{administration, line_unless, told};
+use crate::app::SERVICE;
 
 /// Background jobs, as the ledger has them.
 #[derive(Debug, Subcommand)]
@@ -113,8 +115,9 @@ pub async fn run(settings: Settings, command: Jobs) -> anyhow::Result<String> {
             Cancellation::Asked => format!("{id} runs, and will be stopped when its lease is renewed\n"),
         }),
         Jobs::Redrive { filter, all: _ } => {
-            let count = jobs.redrive(&origin, &filter.with_state(None)).await?;
-            Ok(format!("{count} dead letters are due again\n"))
+            let _telemetry = telemetry::init(SERVICE, &settings)?;
+            let done = jobs.redrive(&origin, &filter.with_state(None)).await?;
+            line_unless(done.passed_over, format!("{} dead letters are due again\n", done.count))
         }
     }
 }

@@ -30,7 +30,14 @@ pub(crate) fn is_zero(number: &u64) -> bool {
 /// # Errors
 /// Items were passed over. The report is printed all the same.
 pub(crate) fn finished(report: &impl Serialize, passed_over: u64) -> anyhow::Result<String> {
-    let line = serde_json::to_string(report)? + "\n";
+    line_unless(passed_over, serde_json::to_string(report)? + "\n")
+}
+
+/// The line to print.
+///
+/// # Errors
+/// Items were passed over. The line is printed all the same.
+fn line_unless(passed_over: u64, line: String) -> anyhow::Result<String> {
     if passed_over == 0 {
         return Ok(line);
     }

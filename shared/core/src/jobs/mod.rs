@@ -13,7 +13,9 @@ mod transport;
 
 pub(crate) use repository::NewJob;
 
-pub use administration::{Cancellation, FailedAttempt, Job, JobAdministration, JobFilter, QueueOverview};
+pub use administration::{
+    Cancellation, FailedAttempt, Job, JobAdministration, JobFilter, QueueOverview, Redriven,
+};
 pub use changes::Changes;
 pub use ledger::{
     Backlog, Claim, ClaimedJob, Due, Ended, Hold, HowItEnded, Ledger, Others, Recorded, Renewed,

@@ -10,7 +10,9 @@ use plinth_domain::job::Queue;
 use plinth_domain::job_state::JobState;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
+use crate::cleanup::PassedOver;
 use crate::page::{Page, PageRequest};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
@@ -19,6 +21,9 @@ pub use queues::QueueOverview;
 
 /// Dead letters that one transaction sends on their way again.
 const BATCH: i64 = 1_000;
+
+/// By so much fewer the next transaction has after one that failed, and more after one that did not.
+const NARROWING: i64 = 10;
 
 /// Which jobs are asked for; `None` is any.
 #[derive(Debug, Clone, Default)]
@@ -96,6 +101,15 @@ pub enum Cancellation {
     Asked,
 }
 
+/// What came of a redrive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Redriven {
+    /// Dead letters that are due again.
+    pub count: u64,
+    /// Dead letters that could not be made due; the log says why.
+    pub passed_over: u64,
+}
+
 /// The operators' door.
 #[derive(Clone)]
 pub struct JobAdministration {
@@ -149,25 +163,53 @@ impl JobAdministration {
         Ok(cancellation)
     }
 
-    /// Makes every dead letter due again that the filter, whose state is not looked at, lets through; how many.
-    pub async fn redrive(&self, origin: &Origin, filter: &JobFilter) -> Result<u64> {
-        let mut total = 0;
+    /// Makes every dead letter due again that the filter, whose state is not looked at, lets through. One that fails keeps
+    /// no others.
+    ///
+    /// # Errors
+    /// PostgreSQL is away, or so many failed that it is not the dead letters. What was due by then stays due.
+    pub async fn redrive(&self, origin: &Origin, filter: &JobFilter) -> Result<Redriven> {
+        let (mut count, mut passed_over) = (0, PassedOver::default());
         // Onward by id: what dies again meanwhile is not met twice.
-        let mut after = uuid::Uuid::nil();
+        let (mut after, mut limit) = (Uuid::nil(), BATCH);
         loop {
             let mut unit = Unit::begin(&self.stores, origin).await?;
-            let dead = repository::lock_dead(unit.connection(), filter, after, BATCH).await?;
-            let Some(last) = dead.last() else { return Ok(total) };
-            after = *last;
-            let notes = repository::revive(unit.connection(), &dead).await?;
-            let count = u64::try_from(notes.len()).unwrap_or(u64::MAX);
-            unit.push(notes);
-            let details = json!({ "filter": filter.told(), "count": count });
-            unit.audit_with(Action::JobsRedriven, Target::None, Outcome::Success, details).await?;
-            unit.commit().await?;
-            total += count;
+            let dead = repository::lock_dead(unit.connection(), filter, after, limit).await?;
+            let Some(last) = dead.last() else {
+                return Ok(Redriven { count, passed_over: passed_over.rows });
+            };
+            match redrive_these(&mut unit, filter, &dead).await {
+                Ok(revived) => {
+                    unit.commit().await?;
+                    count += revived;
+                    (after, limit) = (*last, (limit * NARROWING).min(BATCH));
+                }
+                Err(error) => {
+                    // Awaited: the next transaction passes over what is still locked.
+                    unit.rollback().await?;
+                    if dead.len() == 1 {
+                        passed_over.note(format_args!("dead letter {last}"), error)?;
+                        passed_over.check()?;
+                        after = *last;
+                    } else if error.is_outage() && !error.is_of_statement() {
+                        return Err(error);
+                    } else {
+                        limit = (limit / NARROWING).max(1);
+                    }
+                }
+            }
         }
     }
+}
+
+/// Makes these due again; how many.
+async fn redrive_these(unit: &mut Unit, filter: &JobFilter, dead: &[Uuid]) -> Result<u64> {
+    let notes = repository::revive(unit.connection(), dead).await?;
+    let count = u64::try_from(notes.len()).unwrap_or(u64::MAX);
+    unit.push(notes);
+    let details = json!({ "filter": filter.told(), "count": count });
+    unit.audit_with(Action::JobsRedriven, Target::None, Outcome::Success, details).await?;
+    Ok(count)
 }
 
 fn unfit(state: JobState, detail: &str) -> Error {
