@@ -19,11 +19,12 @@ pub async fn walk(
     let began = Instant::now();
     let RegenerateVariants { again, mut after } = job;
     let (before, all) = processing.count(after).await?;
-    let (mut looked_at, mut asked) = (0, 0);
+    let (mut looked_at, mut asked, mut passed_over) = (0, 0, 0);
     loop {
         let step = processing.step(after, again.as_ref()).await?;
         looked_at += step.looked_at;
         asked += step.asked;
+        passed_over += step.passed_over;
         attempt.progress(percent(before + looked_at as u64, all)).await;
         after = step.next;
         let Some(last) = after else { break };
@@ -32,7 +33,7 @@ pub async fn walk(
             break;
         }
     }
-    tracing::info!(looked_at, asked, finished = after.is_none(), "asked for derived images");
+    tracing::info!(looked_at, asked, passed_over, finished = after.is_none(), "asked for derived images");
     Ok(())
 }
 

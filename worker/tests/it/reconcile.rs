@@ -532,6 +532,27 @@ async fn an_item_that_fails_is_passed_over() {
     assert_eq!((report.quota_drift, report.passed_over), (0, 2), "{report:?}");
 }
 
+#[tokio::test]
+async fn a_picture_whose_images_cannot_be_asked_for_keeps_no_others() {
+    let house = House::open().await;
+    for n in 0..3 {
+        house.upload(vec![n; 100]).await;
+    }
+    for statement in [
+        "UPDATE files SET content_type = 'image/png'",
+        "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF NEW.payload ->> 'file_id' = (SELECT id::text FROM files ORDER BY id LIMIT 1) THEN
+                 RAISE EXCEPTION 'poison'; END IF;
+             RETURN NEW; END $$",
+        "CREATE TRIGGER poison BEFORE INSERT ON jobs FOR EACH ROW EXECUTE FUNCTION refuse_poison()",
+    ] {
+        house.execute(statement).await;
+    }
+    let step = Processing::new(&house.stores, &house.presets).step(None, None).await.expect("answers");
+    assert_eq!((step.looked_at, step.asked, step.passed_over), (3, 2, 1));
+    assert_eq!(house.count("SELECT count(*) FROM jobs WHERE kind = 'files.variants'").await, 2);
+}
+
 #[rstest]
 #[tokio::test]
 async fn the_same_large_bytes_twice_leave_one_object(#[values(Store::S3s, Store::Moto)] store: Store) {

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::blobs::{self, Available, Blob, Standing, is_available};
 use super::download::variant_name;
 use super::{reconcile, repository, variants};
+use crate::cleanup::{Tally, all_or_each};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -70,7 +71,9 @@ pub struct Step {
     pub next: Option<FileId>,
     pub looked_at: usize,
     /// Of so many, images are to be made.
-    pub asked: usize,
+    pub asked: u64,
+    /// So many could not be asked for; the log says why.
+    pub passed_over: u64,
 }
 
 /// What images are derived from.
@@ -253,8 +256,8 @@ impl Processing {
         Ok(job)
     }
 
-    /// Looks at the next pictures, and asks for what is due of them. Done again it does no harm: what has been made
-    /// meanwhile is not due.
+    /// Looks at the next pictures, and asks for what is due of them. One that fails keeps no others. Done again it does no
+    /// harm: what has been made meanwhile is not due.
     pub async fn step(&self, after: Option<FileId>, again: Option<&PresetName>) -> Result<Step> {
         let files = repository::pictures(&self.stores.db, after, STEP).await?;
         let is_due =
@@ -263,20 +266,23 @@ impl Processing {
             let standing = Standing { scan: file.scan.state, metadata: file.metadata.state };
             is_available(standing, &self.stores.antivirus)
         };
-        let jobs: Vec<_> = files
-            .iter()
-            .filter(is_available)
-            .filter(is_due)
-            .map(|file| RemakeVariants { file_id: file.id, again: again.cloned() })
-            .collect();
-        if !jobs.is_empty() {
-            let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-            unit.enqueue_all(&jobs).await?;
-            unit.commit().await?;
+        let due: Vec<_> = files.iter().filter(is_available).filter(is_due).map(|file| file.id).collect();
+        let mut asked = Tally::default();
+        if !due.is_empty() {
+            let passed_over = all_or_each(&due, |some| self.ask_for_some(some, again)).await?;
+            asked.add(due.len(), &passed_over);
         }
         let whole = i64::try_from(files.len()).is_ok_and(|count| count == STEP);
         let next = files.last().filter(|_| whole).map(|file| file.id);
-        Ok(Step { next, looked_at: files.len(), asked: jobs.len() })
+        Ok(Step { next, looked_at: files.len(), asked: asked.done, passed_over: asked.passed_over })
+    }
+
+    async fn ask_for_some(&self, files: Vec<FileId>, again: Option<&PresetName>) -> Result<()> {
+        let job = |file_id| RemakeVariants { file_id, again: again.cloned() };
+        let jobs: Vec<_> = files.into_iter().map(job).collect();
+        let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
+        unit.enqueue_all(&jobs).await?;
+        unit.commit().await
     }
 
     /// How many pictures a walk that goes on after this one has looked at, and how many there are in all.
