@@ -8,6 +8,7 @@ use plinth_core::access_tokens::{KeyStatus, SigningKeys, longest_lifetime};
 use plinth_core::second_factors::SecondFactors;
 use plinth_platform::crypto::RootKey;
 use plinth_platform::settings::{Secret, Settings};
+use plinth_platform::telemetry;
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -38,10 +39,11 @@ pub async fn retire(settings: Settings, kid: &str, json: bool) -> anyhow::Result
 }
 
 /// Seals under the root key of the settings what was sealed under `before`.
-pub async fn reseal(settings: Settings, before: &str) -> anyhow::Result<String> {
 ///
 /// # Errors
 /// If something could not be sealed anew: `before` is still needed. The rest was.
+pub async fn reseal(settings: Settings, before: &str) -> anyhow::Result<String> {
+    let _telemetry = telemetry::init(APPLICATION, &settings)?;
     let before = RootKey::parse(&Secret::new(before.trim())).context("the root key that was")?;
     let root = RootKey::parse(&settings.general.secret_key)?;
     let stores = Stores::new(&settings, APPLICATION)?;

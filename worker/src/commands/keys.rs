@@ -4,9 +4,11 @@ use clap::Subcommand;
 use plinth_core::Stores;
 use plinth_core::files;
 use plinth_platform::settings::Settings;
+use plinth_platform::telemetry;
 use tokio_util::sync::CancellationToken;
 
 use super::APPLICATION;
+use crate::app::SERVICE;
 use crate::early;
 
 /// What can be done with keys.
@@ -26,6 +28,7 @@ pub enum Keys {
 /// When PostgreSQL does not answer.
 pub async fn run(settings: &Settings, command: &Keys) -> anyhow::Result<(String, bool)> {
     let Keys::Rewrap { dry_run } = command;
+    let _telemetry = telemetry::init(SERVICE, settings)?;
     let stores = Stores::new(settings, APPLICATION)?;
     let stop = CancellationToken::new();
     let done = early::until(early::asked(), &stop, Box::pin(files::rewrap(&stores, *dry_run, &stop))).await?;

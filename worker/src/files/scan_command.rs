@@ -4,8 +4,10 @@ use clap::Args;
 use plinth_core::Stores;
 use plinth_core::files::Scans;
 use plinth_platform::settings::Settings;
+use plinth_platform::telemetry;
 use serde::Serialize;
 
+use crate::app::SERVICE;
 use crate::commands::APPLICATION;
 
 /// What is to be scanned.
@@ -36,6 +38,7 @@ struct Report {
 
 /// Does it; the line to print.
 pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<String> {
+    let _telemetry = telemetry::init(SERVICE, settings)?;
     let stores = Stores::new(settings, APPLICATION)?;
     let scans = Scans::new(&stores, &settings.files.presets);
     let mut report = Report::default();

@@ -4,8 +4,10 @@ use clap::Args;
 use plinth_core::Stores;
 use plinth_core::files::Stripping;
 use plinth_platform::settings::Settings;
+use plinth_platform::telemetry;
 use serde::Serialize;
 
+use crate::app::SERVICE;
 use crate::commands::APPLICATION;
 
 /// Which pictures are to lose their metadata.
@@ -29,6 +31,7 @@ struct Report {
 
 /// Does it; the line to print.
 pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<String> {
+    let _telemetry = telemetry::init(SERVICE, settings)?;
     let stores = Stores::new(settings, APPLICATION)?;
     let stripping = Stripping::new(&stores, &settings.files.presets);
     let again = stripping.ask_again().await?;
