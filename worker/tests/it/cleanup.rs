@@ -1,6 +1,6 @@
 //! The clean-up: of every kind what is over goes, and what is not stays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use plinth_core::Stores;
@@ -138,6 +138,24 @@ const CASES: &[Case] = &[
     },
 ];
 
+/// Kinds of which nothing stays for its age, or that need more than a row.
+const MORE: &[Case] = &[
+    Case {
+        kind: Kind::StaleCopies,
+        row: "stale_copies (key, changed_at) SELECT id::text, at FROM given",
+        over: DAY,
+        kept: 0,
+    },
+    Case { kind: Kind::UnverifiedAccounts, row: NEVER_VERIFIED, over: 8 * DAY, kept: 6 * DAY },
+    Case { kind: Kind::DeletedAccounts, row: DELETED, over: HOUR, kept: 0 },
+];
+
+const NEVER_VERIFIED: &str =
+    "users (id, email, email_key, created_at, updated_at) SELECT id, id::text, id::text, at, at FROM given";
+
+const DELETED: &str = "users (id, email, email_key, status, deletion_due_at, created_at, updated_at)
+    SELECT id, id::text, id::text, 'deleting', at, at, at FROM given";
+
 struct House {
     stores: Stores,
     kept: Kept,
@@ -197,16 +215,20 @@ impl House {
             self.insert(case.row, case.kept).await;
         }
         self.insert("stale_copies (key, changed_at) SELECT id, at FROM given", DAY).await;
-        let deleted = "users (id, email, email_key, status, deletion_due_at, created_at, updated_at)
-                       SELECT id, id::text, id::text, 'deleting', at, at, at FROM given";
-        self.insert(deleted, HOUR).await;
+        self.insert(DELETED, HOUR).await;
         self.insert_never_verified(8 * DAY).await;
+    }
+
+    async fn insert_case(&self, case: &Case, seconds: u64) -> Uuid {
+        match case.kind {
+            Kind::UnverifiedAccounts => self.insert_never_verified(seconds).await,
+            _ => self.insert(case.row, seconds).await,
+        }
     }
 
     /// An account that registered itself with a release without registrations.
     async fn insert_never_verified(&self, seconds: u64) -> Uuid {
-        let row = "users (id, email, email_key, created_at, updated_at) SELECT id, id::text, id::text, at, at FROM given";
-        let id = self.insert(row, seconds).await;
+        let id = self.insert(NEVER_VERIFIED, seconds).await;
         sqlx::query(
             "INSERT INTO audit_events (id, occurred_at, action, target_id, outcome)
              VALUES (gen_random_uuid(), now(), 'account.registered', $1, 'success')",
@@ -468,37 +490,37 @@ async fn a_row_that_cannot_be_removed_is_passed_over_in_every_kind() {
         "CREATE TABLE poison (key text)",
         "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
              IF EXISTS (SELECT FROM poison WHERE position(key IN OLD::text) > 0) THEN RAISE EXCEPTION 'poison'; END IF;
-             RETURN OLD; END $$",
+             IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
+             RETURN NEW; END $$",
     ] {
         sqlx::query(statement).execute(&house.stores.db).await.expect("executes");
     }
-    let stale = Case {
-        kind: Kind::StaleCopies,
-        row: "stale_copies (key, changed_at) SELECT id::text, at FROM given",
-        over: DAY,
-        kept: 0,
-    };
-    for case in CASES.iter().chain([&stale]) {
+    let mut kinds = BTreeSet::new();
+    for case in CASES.iter().chain(MORE) {
+        kinds.insert(case.kind);
         let table = case.row.split(' ').next().expect("a table");
+        // The row of an account that is deleted stays.
+        let events = if table == "users" { "DELETE OR UPDATE" } else { "DELETE" };
         let trigger = format!(
-            "CREATE OR REPLACE TRIGGER poison BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_poison()"
+            "CREATE OR REPLACE TRIGGER poison BEFORE {events} ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_poison()"
         );
         sqlx::query(AssertSqlSafe(trigger)).execute(&house.stores.db).await.expect("executes");
         // The oldest of all: it comes first in every order.
-        let poison = house.insert(case.row, case.over + HOUR).await;
+        let poison = house.insert_case(case, case.over + HOUR).await;
         sqlx::query("INSERT INTO poison VALUES ($1), (encode(sha256($1::bytea), 'hex'))")
             .bind(poison.to_string())
             .execute(&house.stores.db)
             .await
             .expect("inserts");
         for _ in 0..3 {
-            house.insert(case.row, case.over).await;
+            house.insert_case(case, case.over).await;
         }
         let report = house.run(&only(case.kind)).await;
         assert_eq!((report.of(case.kind), report.passed_over.get(&case.kind)), (3, Some(&1)), "{report:?}");
         assert!(report.failures().is_some_and(|failures| failures.contains("poison")), "{report:?}");
         assert_eq!(report.ended_early, None, "{report:?}");
     }
+    assert_eq!(kinds, Kind::ALL.iter().copied().collect());
     let report = house.run(&Request::default()).await;
     assert!(report.removed.values().all(|removed| *removed == 0), "{report:?}");
 }
@@ -537,11 +559,9 @@ async fn registrations_and_accounts_that_cannot_be_removed_do_not_hide_each_othe
 #[tokio::test]
 async fn an_account_that_cannot_be_deleted_is_passed_over() {
     let house = House::open().await;
-    let deleted = "users (id, email, email_key, status, deletion_due_at, created_at, updated_at)
-                   SELECT id, id::text, id::text, 'deleting', at, at, at FROM given";
     // The oldest comes first.
     for hours in [4, 3, 2, 1] {
-        house.insert(deleted, hours * HOUR).await;
+        house.insert(DELETED, hours * HOUR).await;
     }
     for statement in [
         "CREATE TABLE poison AS SELECT id FROM users WHERE status = 'deleting' ORDER BY id LIMIT 1",

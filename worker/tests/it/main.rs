@@ -13,3 +13,4 @@ mod order;
 mod outages;
 mod periodic;
 mod reconcile;
+mod refusing_store;

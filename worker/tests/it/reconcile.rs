@@ -15,6 +15,8 @@ use rstest::rstest;
 use sqlx::AssertSqlSafe;
 use tokio_util::sync::CancellationToken;
 
+use crate::refusing_store;
+
 const DAY: Duration = Duration::from_hours(24);
 const REQUEST: Request = Request {
     dry_run: false,
@@ -42,7 +44,10 @@ impl House {
     }
 
     async fn at(store: Store) -> Self {
-        let stage = Stage::at(store).await;
+        Self::on(Stage::at(store).await).await
+    }
+
+    async fn on(stage: Stage) -> Self {
         let (settings, stores) = (stage.settings(), stage.stores());
         let owner = UserId::mint(stores.clock.now());
         sqlx::query("INSERT INTO users (id, email, email_key, created_at, updated_at) VALUES ($1, 'a', 'a', now(), now())")
@@ -514,9 +519,15 @@ async fn an_item_that_fails_is_passed_over() {
     assert_eq!(house.count(scans).await, 2);
     let waived = Scans::new(&house.stores, &house.presets).waive().await.expect("waives");
     assert_eq!((waived.done, waived.passed_over), (2, 1));
-    house.execute("UPDATE blobs SET metadata = 'pending', content_type = 'image/png' WHERE id NOT IN (SELECT id FROM poison)").await;
+    for statement in [
+        "ALTER TABLE blobs DISABLE TRIGGER poison",
+        "UPDATE blobs SET scan = 'unscanned', metadata = 'pending', content_type = 'image/png'",
+        "ALTER TABLE blobs ENABLE TRIGGER poison",
+    ] {
+        house.execute(statement).await;
+    }
     let stripped = Stripping::new(&house.stores, &house.presets).ask_again().await.expect("asks");
-    assert_eq!((stripped.done, stripped.passed_over), (2, 0));
+    assert_eq!((stripped.done, stripped.passed_over), (2, 1));
     // An account whose usage cannot be written does not keep the others from being counted.
     house
         .execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$")
@@ -528,7 +539,7 @@ async fn an_item_that_fails_is_passed_over() {
         )
         .await;
     let report = house.run(REQUEST).await;
-    // The account, and the scan that still cannot be asked for.
+    // The account, and the picture whose metadata still cannot be asked to go.
     assert_eq!((report.quota_drift, report.passed_over), (0, 2), "{report:?}");
 }
 
@@ -551,6 +562,27 @@ async fn a_picture_whose_images_cannot_be_asked_for_keeps_no_others() {
     let step = Processing::new(&house.stores, &house.presets).step(None, None).await.expect("answers");
     assert_eq!((step.looked_at, step.asked, step.passed_over), (3, 2, 1));
     assert_eq!(house.count("SELECT count(*) FROM jobs WHERE kind = 'files.variants'").await, 2);
+}
+
+#[tokio::test]
+async fn an_object_that_cannot_be_removed_keeps_no_others() {
+    let stage = Stage::open().await;
+    let [poison, others @ ..] = [0, 1, 2].map(|n| content(BlobId(uuid::Uuid::from_u128(n))));
+    let endpoint = stage.settings().s3.endpoint.expect("a stage has an endpoint");
+    let refusing = refusing_store::without_delete(&endpoint, &poison).await;
+    let house = House::on(stage.with("PLINTH_S3_ENDPOINT", &refusing)).await;
+    house.upload(b"kept".to_vec()).await;
+    house.adopt().await;
+    for key in others.iter().chain([&poison]) {
+        house.put(key).await;
+    }
+    house.stores.clock.advance(LONG);
+    let report = house.run(REQUEST).await;
+    assert_eq!((report.orphan_objects, report.removed_objects, report.passed_over), (3, 2, 1), "{report:?}");
+    assert!(house.is_there(&poison).await);
+    for key in &others {
+        assert!(!house.is_there(key).await, "{key}");
+    }
 }
 
 #[rstest]

@@ -1,0 +1,48 @@
+//! A way to S3 by which one object cannot be deleted.
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+const REFUSAL: &[u8] =
+    b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nContent-Length: 41\r\n\r\n\
+    <Error><Code>AccessDenied</Code></Error>\n";
+
+/// Returns an endpoint that passes everything on to `endpoint` but the removal of this key. It ends with the test.
+pub(crate) async fn without_delete(endpoint: &str, key: &str) -> String {
+    let server = endpoint.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let key = key.to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(pass_on(client, server.clone(), key.clone()));
+        }
+    });
+    format!("http://{address}")
+}
+
+/// A client sends the next request after the response to the one before, so a request begins a read.
+async fn pass_on(mut client: TcpStream, server: String, key: String) -> std::io::Result<()> {
+    let mut server = TcpStream::connect(server).await?;
+    let (mut request, mut response) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut request) => match &request[..read?] {
+                [] => return Ok(()),
+                part if is_delete(part, &key) => client.write_all(REFUSAL).await?,
+                part => server.write_all(part).await?,
+            },
+            read = server.read(&mut response) => match &response[..read?] {
+                [] => return Ok(()),
+                part => client.write_all(part).await?,
+            },
+        }
+    }
+}
+
+fn is_delete(request: &[u8], key: &str) -> bool {
+    String::from_utf8_lossy(request)
+        .lines()
+        .next()
+        .is_some_and(|line| line.starts_with("DELETE ") && line.contains(key))
+}
