@@ -15,7 +15,7 @@ use plinth_platform::settings::Settings;
 use crate::{Error, Result, Stores, access_tokens};
 
 /// How long a pool may give out nothing, while PostgreSQL takes new connections, before a restart is asked for.
-const STUCK_AFTER: Duration = Duration::from_mins(1);
+pub(crate) const STUCK_AFTER: Duration = Duration::from_mins(1);
 
 /// Returns the checks that every process has: PostgreSQL by a connection of its own, the schema, and the root key. Redis
 /// is named without making the process unready.
@@ -33,7 +33,14 @@ pub fn of(stores: &Stores, settings: &Settings, application: &str) -> Result<Rea
             let redis = redis.clone();
             async move { redis.ping().await }
         });
-    Ok(recovering(readiness, "database pool", &stores.db))
+    Ok(watching(readiness, stores, STUCK_AFTER))
+}
+
+/// Adds that the process has to be restarted once one of the stores' pools cannot recover.
+#[must_use]
+pub fn watching(readiness: Readiness, stores: &Stores, stuck_after: Duration) -> Readiness {
+    let watch = |readiness, (name, pool)| recovering(readiness, name, pool, stuck_after);
+    stores.pools().into_iter().fold(readiness, watch)
 }
 
 async fn answers(probe: Arc<Probe>) -> Result<(), String> {
@@ -64,12 +71,17 @@ pub fn asking_objects(readiness: Readiness, stores: &Stores) -> Readiness {
 
 /// Adds that the process has to be restarted once the pool cannot recover.
 #[must_use]
-pub fn recovering(readiness: Readiness, name: &'static str, pool: &PgPool) -> Readiness {
+pub(crate) fn recovering(
+    readiness: Readiness,
+    name: &'static str,
+    pool: &PgPool,
+    stuck_after: Duration,
+) -> Readiness {
     let pool = pool.clone();
     readiness.vital(name, move || {
         let pool = pool.clone();
         async move {
-            if pool.is_stuck(STUCK_AFTER).await {
+            if pool.is_stuck(stuck_after).await {
                 Err("PostgreSQL takes new connections, but the pool gives out none")
             } else {
                 Ok(())

@@ -35,6 +35,11 @@ pub struct Stores {
 }
 
 impl Stores {
+    /// Each pool of connections to PostgreSQL, with the name that the liveness probe has for it.
+    pub fn pools(&self) -> [(&'static str, &PgPool); 2] {
+        [("database pool", &self.db), ("cache trust pool", &self.trust_db)]
+    }
+
     /// Connects lazily: each store is first asked when it is first needed.
     pub fn new(settings: &Settings, application: &str) -> Result<Self> {
         let root = RootKey::parse(&settings.general.secret_key).map_err(Error::internal)?;

@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use plinth_core::readiness;
 use plinth_platform::internal::{self, Readiness};
 use plinth_testkit::{PATIENCE, Process, Stage, until};
 use reqwest::{Method, StatusCode};
@@ -177,6 +178,29 @@ async fn liveness_fails_once_the_pool_has_given_out_nothing_for_a_minute() {
     let answers = lists.await.expect("it does not panic");
     assert_eq!(answers.iter().filter(|answer| answer.status == StatusCode::OK).count(), 5);
     until("it has recovered", async || (health(&api.internal_url).await == ok).then_some(())).await;
+}
+
+#[tokio::test]
+async fn liveness_watches_every_pool() {
+    let stage = Stage::open().await.with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "300ms");
+    let stores = stage.stores();
+    let readiness = readiness::watching(Readiness::default(), &stores, Duration::from_millis(100));
+    let bind = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
+    let serving = tokio::spawn(internal::serve(bind, readiness, std::future::pending()));
+    let url = format!("http://{bind}");
+    until("it answers", async || reqwest::get(format!("{url}/healthz")).await.ok()).await;
+    for (name, pool) in stores.pools() {
+        let mut held = Vec::new();
+        while let Ok(connection) = pool.acquire().await {
+            held.push(connection);
+        }
+        let stuck = (StatusCode::SERVICE_UNAVAILABLE, name.to_owned());
+        until("it is noticed", async || (health(&url).await == stuck).then_some(())).await;
+        drop(held);
+        let ok = (StatusCode::OK, "ok".to_owned());
+        until("it has recovered", async || (health(&url).await == ok).then_some(())).await;
+    }
+    serving.abort();
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ use plinth_platform::internal::Readiness;
 use plinth_platform::settings::DatabaseSettings;
 
 use crate::Result;
+use crate::readiness::{STUCK_AFTER, recovering};
 
 /// The door to the ledger. It has connections of its own: leases are renewed however many connections handlers hold.
 #[derive(Clone)]
@@ -37,6 +38,6 @@ impl Ledger {
     /// Adds that the process has to be restarted once the ledger's connections cannot recover.
     #[must_use]
     pub fn recovering(&self, readiness: Readiness) -> Readiness {
-        crate::readiness::recovering(readiness, "ledger pool", &self.db)
+        recovering(readiness, "ledger pool", &self.db, STUCK_AFTER)
     }
 }
