@@ -19,12 +19,12 @@ pub(super) fn set(statement_timeout: Duration) {
 }
 
 /// Runs a statement within the deadline.
-pub(super) async fn within<T>(run: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+pub(super) async fn within<T, E: From<sqlx::Error>>(run: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     match DEADLINE_MS.load(Ordering::Relaxed) {
         0 => run.await,
         ms => {
             let outcome = tokio::time::timeout(Duration::from_millis(ms), run).await;
-            outcome.unwrap_or_else(|_| Err(silent()))
+            outcome.unwrap_or_else(|_| Err(silent().into()))
         }
     }
 }

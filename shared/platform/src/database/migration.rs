@@ -2,6 +2,9 @@
 //!
 //! `ALTER TABLE` waits for every transaction that uses the table, and whatever comes after it waits behind it. So each
 //! attempt waits for a lock only briefly, then leaves the queue for a while and tries again.
+//!
+//! The statements around the migrations have the client's deadline. The migrations have none, whatever the server does:
+//! one over a large table takes as long as it takes.
 
 use std::time::{Duration, Instant};
 
@@ -9,6 +12,7 @@ use sqlx::migrate::{Migrate as _, MigrateError, Migration, Migrator};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
+use super::deadline::{self, within};
 use super::schema::MIGRATIONS;
 use super::session;
 use crate::settings::DatabaseSettings;
@@ -40,11 +44,12 @@ pub async fn migrate(
     application: &str,
     report: Report<'_>,
 ) -> Result<i64, MigrateError> {
+    deadline::set(settings.statement_timeout);
     let options = session::options(settings, application)?;
     let connected = tokio::time::timeout(settings.acquire_timeout, options.connect()).await;
     let mut connection = connected.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
     let version = run(&mut connection, &MIGRATIONS, report).await?;
-    connection.close().await?;
+    within(connection.close()).await?;
     Ok(version)
 }
 
@@ -55,11 +60,11 @@ async fn run(
 ) -> Result<i64, MigrateError> {
     let table = &migrator.table_name;
     let lock = take_turn(connection, report).await?;
-    connection.ensure_migrations_table(table).await?;
-    if let Some(version) = connection.dirty_version(table).await? {
+    within(connection.ensure_migrations_table(table)).await?;
+    if let Some(version) = within(connection.dirty_version(table)).await? {
         return Err(MigrateError::Dirty(version));
     }
-    let applied = connection.list_applied_migrations(table).await?;
+    let applied = within(connection.list_applied_migrations(table)).await?;
     for step in migrator.iter().filter(|step| step.migration_type.is_up_migration()) {
         match applied.iter().find(|one| one.version == step.version) {
             Some(one) if one.checksum != step.checksum => {
@@ -79,7 +84,7 @@ async fn run(
             "the database is at version {theirs}, newer than this build's {ours}; nothing is undone"
         ));
     }
-    sqlx::query("SELECT pg_advisory_unlock($1)").bind(lock).execute(connection).await?;
+    within(sqlx::query("SELECT pg_advisory_unlock($1)").bind(lock).execute(connection)).await?;
     Ok(ours.max(theirs))
 }
 
@@ -98,6 +103,7 @@ async fn apply(
         if step.no_tx {
             drop_unfinished_indexes(connection, step).await?;
         }
+        // Without a deadline.
         match connection.apply(table, step).await {
             Ok(took) => {
                 report(&format!("{name}: applied in {} ms", took.as_millis()));
@@ -120,20 +126,20 @@ async fn apply(
 async fn set_timeouts(connection: &mut PgConnection, step: &Migration) -> sqlx::Result<()> {
     let lock_timeout = if step.no_tx { 0 } else { LOCK_TIMEOUT.as_millis() };
     let sql = format!("SET statement_timeout = 0; SET lock_timeout = {lock_timeout}");
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop)
+    within(sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection)).await.map(drop)
 }
 
 /// Removes what an earlier attempt of the step has left half-built.
 async fn drop_unfinished_indexes(connection: &mut PgConnection, step: &Migration) -> sqlx::Result<()> {
-    let unfinished: Vec<String> = sqlx::query_scalar(
+    let query = sqlx::query_scalar(
         "SELECT relname::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
          WHERE NOT indisvalid AND relnamespace = current_schema()::regnamespace",
-    )
-    .fetch_all(&mut *connection)
-    .await?;
+    );
+    let unfinished: Vec<String> = within(query.fetch_all(&mut *connection)).await?;
     for name in unfinished.iter().filter(|name| step.sql.as_str().contains(name.as_str())) {
-        let sql = format!("DROP INDEX CONCURRENTLY {name}");
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
+        // Without a deadline: it waits for old transactions, as the migration does.
+        let drop_index = sqlx::raw_sql(AssertSqlSafe(format!("DROP INDEX CONCURRENTLY {name}")));
+        drop_index.execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -141,13 +147,13 @@ async fn drop_unfinished_indexes(connection: &mut PgConnection, step: &Migration
 /// Waits for the lock of sqlx's own runner, which earlier releases use, without staying in it: a session that waits has
 /// a snapshot, and an index that is built concurrently waits for all of these.
 async fn take_turn(connection: &mut PgConnection, report: Report<'_>) -> sqlx::Result<i64> {
-    let database: String =
-        sqlx::query_scalar("SELECT current_database()").fetch_one(&mut *connection).await?;
+    let query = sqlx::query_scalar("SELECT current_database()");
+    let database: String = within(query.fetch_one(&mut *connection)).await?;
     let lock = 0x3d32_ad9e * i64::from(crc32fast::hash(database.as_bytes()));
     let mut waits = false;
     loop {
         let try_lock = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(lock);
-        let is_taken: bool = try_lock.fetch_one(&mut *connection).await?;
+        let is_taken: bool = within(try_lock.fetch_one(&mut *connection)).await?;
         if is_taken {
             return Ok(lock);
         }

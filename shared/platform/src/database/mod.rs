@@ -56,5 +56,5 @@ pub async fn named<T>(query: &'static str, run: impl Future<Output = sqlx::Resul
 
 /// Whether PostgreSQL answers.
 pub async fn ping(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query("SELECT 1").execute(pool).await.map(drop)
+    named("database.ping", sqlx::query("SELECT 1").execute(pool)).await.map(drop)
 }

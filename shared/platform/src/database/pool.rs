@@ -55,7 +55,8 @@ impl PgPool {
             .after_connect(move |connection, _: PoolConnectionMetadata| {
                 let setup = setup.clone();
                 Box::pin(async move {
-                    connection.execute(sqlx::raw_sql(AssertSqlSafe(setup.to_string()))).await.map(drop)
+                    let setup = sqlx::raw_sql(AssertSqlSafe(setup.to_string()));
+                    deadline::within(connection.execute(setup)).await.map(drop)
                 })
             })
             .connect_lazy_with(options.clone());

@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
 
+use super::named;
+
 /// The schema, step by step; each step can run while the previous version still serves.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
@@ -18,8 +20,8 @@ pub struct OlderSchema(pub i64);
 /// # Errors
 /// The outer error is the database's, the inner one names the first migration that is missing.
 pub async fn check(connection: &mut PgConnection) -> sqlx::Result<Result<(), OlderSchema>> {
-    let applied: sqlx::Result<Vec<i64>> =
-        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(connection).await;
+    let query = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success");
+    let applied: sqlx::Result<Vec<i64>> = named("schema.applied", query.fetch_all(connection)).await;
     let applied: HashSet<i64> = match applied {
         Ok(applied) => applied.into_iter().collect(),
         Err(error) if is_undefined_table(&error) => HashSet::new(),

@@ -147,3 +147,18 @@ async fn two_runs_at_once_apply_each_migration_once() {
     }
     assert_eq!(count(&stores, "SELECT count(*) FROM _sqlx_migrations WHERE version = 16").await, 1);
 }
+
+#[tokio::test]
+async fn a_statement_beside_the_migrations_has_a_deadline() {
+    let stage = Stage::open().await.with("PLINTH_DATABASE_STATEMENT_TIMEOUT", "1s");
+    let stores = stage.stores();
+    let mut obstacle = stores.db.begin().await.expect("begins");
+    let lock = "LOCK TABLE _sqlx_migrations IN ACCESS EXCLUSIVE MODE";
+    sqlx::query(lock).execute(&mut *obstacle).await.expect("locks");
+    let begun = Instant::now();
+    let failed = Process::run("plinth-api", &["migrate"], &stage).await;
+    assert!(!failed.status.success() && begun.elapsed() < Duration::from_secs(15), "{failed:?}");
+    let told = String::from_utf8_lossy(&failed.stderr);
+    assert!(told.contains("did not answer a statement in time"), "{told}");
+    obstacle.rollback().await.expect("ends");
+}
