@@ -11,6 +11,7 @@ mod lints;
 mod migrations;
 mod report;
 mod security;
+mod statements;
 mod tools;
 
 use std::path::PathBuf;
@@ -53,6 +54,7 @@ async fn files(report: &mut Report, scratch: &Scratch, layout: &Layout) -> Resul
     report.check("rustfmt", lints::rustfmt(layout)).await;
     report.check("docs/security.md", async { security::check(layout) }).await;
     report.check("indexes in migrations/", async { indexes::check(&layout.root.join("migrations")) }).await;
+    report.check("statement deadlines", async { statements::check(&layout.root) }).await;
     let tools = Tools::new(layout);
     report.check("Dockerfile", tools.hadolint()).await;
     report.check("docker-compose.yml", compose::check(&tools)).await;
