@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use plinth_platform::database;
 use plinth_testkit::{RedisServer, Stage, Wire, until};
 use reqwest::StatusCode;
 use serde_json::json;
+use sqlx::AssertSqlSafe;
 use time::OffsetDateTime;
 
 use crate::house::House;
@@ -181,6 +183,30 @@ async fn a_pool_that_gives_out_nothing_though_postgresql_answers_is_stuck() {
     held.clear();
     until("it recovers", async || db.acquire().await.ok()).await;
     assert!(!db.is_stuck(patience).await);
+}
+
+#[tokio::test]
+async fn the_sessions_of_every_pool_have_their_timeouts() {
+    let stage = Stage::open().await.with("PLINTH_DATABASE_LOCK_TIMEOUT", "4s");
+    let settings = stage.with("PLINTH_DATABASE_STATEMENT_TIMEOUT", "7s").settings().database;
+    let pools = [database::pool, database::single, database::pool_by_key];
+    for pool in pools.map(|pool| pool(&settings, "test").expect("the settings are good")) {
+        for (setting, expected) in [
+            ("tcp_keepalives_idle", "15"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+            // In milliseconds.
+            ("tcp_user_timeout", "20000"),
+            ("client_connection_check_interval", "2s"),
+            ("idle_in_transaction_session_timeout", "20s"),
+            ("lock_timeout", "4s"),
+            ("statement_timeout", "7s"),
+        ] {
+            let show = sqlx::query_scalar(AssertSqlSafe(format!("SHOW {setting}")));
+            let shown: String = show.fetch_one(&pool).await.expect("answers");
+            assert_eq!(shown, expected, "{setting}");
+        }
+    }
 }
 
 #[tokio::test]
