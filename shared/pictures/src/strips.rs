@@ -29,13 +29,6 @@ impl Pixel {
     }
 }
 
-/// Pixels of the first channel, side by side, that one of the others stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Spread {
-    One,
-    Two,
-}
-
 /// Images of a picture that comes from its first row to its last.
 pub(crate) struct Strips {
     size: (u32, u32),
@@ -61,18 +54,19 @@ impl Strips {
     }
 
     /// As many rows as make a strip.
-    pub(crate) fn at_once(&self) -> u32 {
-        at_once(self.stride())
+    fn at_once(&self) -> u32 {
+        u32::try_from((STRIP / self.stride().max(1)).max(1)).unwrap_or(u32::MAX)
     }
 
-    /// Where the picture's next rows belong, so many or what is left of them; `None` once all have come.
-    pub(crate) fn room(&mut self, count: u32) -> Option<&mut [u8]> {
+    /// Returns the buffer for the picture's next rows: a strip, or the rest of the picture. Returns `None` once all rows
+    /// have come.
+    pub(crate) fn room(&mut self) -> Option<&mut [u8]> {
         let left = self.size.1 - self.rows.end;
         if left == 0 {
             return None;
         }
         let stride = self.stride();
-        let count = count.min(left);
+        let count = self.at_once().min(left);
         let filled = length(self.rows.end - self.rows.start) * stride;
         self.rows.end += count;
         let end = filled + length(count) * stride;
@@ -100,23 +94,6 @@ impl Strips {
         self.rows.start = first.max(rows.start);
         self.window.copy_within(length(self.rows.start - rows.start) * stride..filled, 0);
         Ok(())
-    }
-
-    /// The images of a picture whose channels came by themselves, in the order of their targets, with pixels that are made
-    /// of theirs.
-    pub(crate) fn joined(
-        planes: [Self; 3],
-        spread: Spread,
-        pixel: impl Fn([u8; 3]) -> [u8; 3],
-    ) -> Result<Vec<DynamicImage>, Unreadable> {
-        let [first, second, third] = planes;
-        let mut resizer = first.resizer;
-        let planes = first.images.into_iter().zip(second.images.into_iter().zip(third.images));
-        let images = planes.map(|(mut first, (second, third))| {
-            first.rows = joined([&first.rows, &second.rows, &third.rows], spread, &pixel);
-            first.finish(&mut resizer)
-        });
-        images.collect()
     }
 
     /// The images, in the order of their targets.
@@ -204,52 +181,13 @@ impl Growing {
     }
 }
 
-/// An image as large as the first channel.
-fn joined(channels: [&Image<'_>; 3], spread: Spread, pixel: impl Fn([u8; 3]) -> [u8; 3]) -> Image<'static> {
-    let mut image = Image::new(channels[0].width(), channels[0].height(), PixelType::U8x3);
-    let width = |channel: &Image<'_>| length(channel.width()).max(1);
-    let [first, second, third] = channels.map(|channel| channel.buffer().chunks(width(channel)));
-    let (pixels, _) = image.buffer_mut().as_chunks_mut();
-    let rows = pixels.chunks_mut(width(channels[0])).zip(first).zip(second).zip(third);
-    let mut wide = [Vec::new(), Vec::new()];
-    for (((into, first), second), third) in rows {
-        for (wide, narrow) in wide.iter_mut().zip([second, third]) {
-            wide.clear();
-            match spread {
-                Spread::One => wide.extend_from_slice(narrow),
-                Spread::Two => twice(wide, narrow),
-            }
-        }
-        for (into, (first, (second, third))) in
-            into.iter_mut().zip(first.iter().zip(wide[0].iter().zip(&wide[1])))
-        {
-            *into = pixel([*first, *second, *third]);
-        }
-    }
-    image
-}
-
-/// Each pixel, and the same again.
-fn twice(wide: &mut Vec<u8>, narrow: &[u8]) {
-    wide.resize(2 * narrow.len(), 0);
-    let (pairs, _) = wide.as_chunks_mut();
-    for (pair, pixel) in pairs.iter_mut().zip(narrow) {
-        *pair = [*pixel; 2];
-    }
-}
-
-/// As many rows of so many bytes as are read at a time.
-pub(crate) fn at_once(stride: usize) -> u32 {
-    u32::try_from((STRIP / stride.max(1)).max(1)).unwrap_or(u32::MAX)
-}
-
 /// The row that a place lies on; the first one for what is above it.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pictures have fewer rows")]
 fn row(place: f64) -> u32 {
     place.max(0.0) as u32
 }
 
-pub(crate) fn length(edge: u32) -> usize {
+fn length(edge: u32) -> usize {
     usize::try_from(edge).expect("32 bits fit")
 }
 
@@ -267,7 +205,7 @@ mod tests {
         let shown = targets.iter().map(|target| (*target, target.shows(size)));
         let mut strips = Strips::new(size, Pixel::Rgb, shown);
         let mut rest = picture.as_raw().as_slice();
-        while let Some(rows) = strips.room(strips.at_once()) {
+        while let Some(rows) = strips.room() {
             let (now, later) = rest.split_at(rows.len());
             rows.copy_from_slice(now);
             rest = later;

@@ -25,7 +25,7 @@ impl Header<'_> {
         let numerator = u64::from(scale(self.size, wanted));
         let decoded = pixels.saturating_mul(numerator * numerator) / 64;
         // Its rows, where an image is so small that each of its own is made of all of them; and each image is as wide as
-        // the picture at first, one of them twice while its planes become pixels.
+        // the picture at first.
         kept.saturating_add(decoded.saturating_mul(3).saturating_mul(images.saturating_add(2)))
     }
 }
@@ -63,7 +63,7 @@ fn read(
     let mut started = started.map_err(|error| broken(&error))?;
     let size = (edge(started.width())?, edge(started.height())?);
     let mut strips = Strips::new(size, pixel, targets.iter().map(|target| (*target, target.shows(size))));
-    while let Some(rows) = strips.room(strips.at_once()) {
+    while let Some(rows) = strips.room() {
         started.read_scanlines_into(rows).map_err(|error| broken(&error))?;
         // It fills with grey what is not there.
         if ran_dry.get() {

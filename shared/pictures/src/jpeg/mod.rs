@@ -1,37 +1,23 @@
-//! JPEGs. What cameras write is read by a reader of its own ([`sequential`]), everything else by libjpeg-turbo, which writes
-//! them, too. Both read a picture at the smallest scale that is large enough, some rows at a time: most of the work of a
-//! camera's picture is in pixels that no derived image shows.
+//! Reads and writes JPEGs by libjpeg-turbo. A picture is decoded at the smallest scale that is large enough, some rows at a
+//! time: most of the work of a camera's picture is in pixels that no derived image shows.
 
 mod header;
 mod libjpeg;
 pub(crate) mod segments;
-mod sequential;
 mod write;
 
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use image::DynamicImage;
-
 pub(crate) use header::Header;
+pub(crate) use libjpeg::images;
 pub(crate) use write::encode;
 
 use crate::Unreadable;
-use crate::derive::Target;
 
 /// What every JPEG begins with.
 pub(crate) const MAGIC: [u8; 3] = [0xff, segments::START, 0xff];
-
-/// Images of a grey or coloured picture, which is read no smaller than `wanted` where it is not smaller itself.
-pub(crate) fn images(
-    file: &[u8],
-    targets: &[Target],
-    wanted: (u32, u32),
-    max_pixels: u64,
-) -> Result<Vec<DynamicImage>, Unreadable> {
-    sequential::images(file, targets, wanted).or_else(|_| libjpeg::images(file, targets, wanted, max_pixels))
-}
 
 /// libjpeg's way to say that something is wrong is to unwind.
 fn guarded<T>(work: impl FnOnce() -> Result<T, Unreadable>) -> Result<T, Unreadable> {
