@@ -7,6 +7,7 @@ use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use crate::avif::Avif;
 use crate::derive::{Target, scalable, scale};
+use crate::jpeg::segments::EXIF;
 use crate::{Unreadable, jpeg, sniff};
 
 /// What a decoder may allocate for one picture, in bytes.
@@ -58,7 +59,14 @@ impl<'a> Source<'a> {
         let mut limits = Limits::default();
         limits.max_alloc = Some(MAX_ALLOCATION);
         reader.limits(limits);
-        Self::other(Box::new(reader.into_decoder()?), 0, max_pixels)
+        let mut source = Self::other(Box::new(reader.into_decoder()?), 0, max_pixels)?;
+        // `image` expects no prefix before the TIFF header.
+        if let Some(exif) = &source.exif
+            && let Some(orientation) = Orientation::from_exif_chunk(exif)
+        {
+            source.orientation = orientation;
+        }
+        Ok(source)
     }
 
     fn jpeg(file: &'a [u8], mut header: jpeg::Header<'a>, max_pixels: u64) -> Result<Self, Unreadable> {
@@ -86,7 +94,7 @@ impl<'a> Source<'a> {
             max_pixels,
             orientation: decoder.orientation().unwrap_or(Orientation::NoTransforms),
             profile: decoder.icc_profile().unwrap_or_default(),
-            exif: decoder.exif_metadata().unwrap_or_default(),
+            exif: decoder.exif_metadata().unwrap_or_default().map(without_prefix),
             pixels: Pixels::Other { decoder, at_least },
         })
     }
@@ -124,9 +132,59 @@ impl<'a> Source<'a> {
     }
 }
 
+/// Removes what EXIF begins with in a JPEG. Some programs write it into PNG, WebP and AVIF, too, where it does not belong.
+fn without_prefix(mut exif: Vec<u8>) -> Vec<u8> {
+    if exif.starts_with(EXIF) {
+        exif.drain(..EXIF.len());
+    }
+    exif
+}
+
 fn within((width, height): (u32, u32), max_pixels: u64) -> Result<(), Unreadable> {
     if width == 0 || height == 0 {
         return Err(Unreadable::Damaged);
     }
     if u64::from(width) * u64::from(height) > max_pixels { Err(Unreadable::TooManyPixels) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{ImageFormat, RgbImage};
+
+    use super::*;
+
+    /// EXIF with nothing but orientation 6.
+    const TURNED: &[u8] = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+
+    fn encode(format: ImageFormat) -> Vec<u8> {
+        let mut file = Cursor::new(Vec::new());
+        RgbImage::new(4, 2).write_to(&mut file, format).expect("encodes");
+        file.into_inner()
+    }
+
+    fn png(exif: &[u8]) -> Vec<u8> {
+        let file = encode(ImageFormat::Png);
+        let summed = [b"eXIf", exif].concat();
+        let length = u32::try_from(exif.len()).expect("short").to_be_bytes();
+        [&file[..33], &length, &summed, &crc32fast::hash(&summed).to_be_bytes(), &file[33..]].concat()
+    }
+
+    fn webp(exif: &[u8]) -> Vec<u8> {
+        let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("short").to_le_bytes();
+        let extended = b"VP8X\x0a\0\0\0\x08\0\0\0\x03\0\0\x01\0\0";
+        let file = encode(ImageFormat::WebP);
+        let body = [b"WEBP", &extended[..], &file[12..], b"EXIF", &length(exif), exif].concat();
+        [b"RIFF", &length(&body)[..], &body].concat()
+    }
+
+    #[test]
+    fn exif_with_the_prefix_of_jpeg_turns_png_and_webp() {
+        for exif in [TURNED.to_vec(), [EXIF, TURNED].concat()] {
+            for file in [png(&exif), webp(&exif)] {
+                let source = Source::open(&file, 100).expect("opens");
+                assert_eq!(source.orientation, Orientation::Rotate90);
+                assert_eq!(source.exif.as_deref(), Some(TURNED));
+            }
+        }
+    }
 }

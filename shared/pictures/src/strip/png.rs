@@ -4,6 +4,7 @@
 use super::{Rewritten, orientation_only};
 use crate::Unreadable;
 use crate::input::{Input, place};
+use crate::jpeg::segments::EXIF;
 
 const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
@@ -35,7 +36,10 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
             return Err(Unreadable::Damaged);
         }
         match &kind {
-            b"eXIf" if exif.is_none() => exif = Some(&summed[4..]),
+            b"eXIf" if exif.is_none() => {
+                let data = &summed[4..];
+                exif = Some(data.strip_prefix(EXIF).unwrap_or(data));
+            }
             kind if KEPT.contains(&kind) || kind == FRAME => {
                 if crc32fast::hash(summed) != u32::from_be_bytes(*sum) {
                     return Err(Unreadable::Damaged);

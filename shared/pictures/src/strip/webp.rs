@@ -3,6 +3,7 @@
 use super::{Rewritten, orientation_only};
 use crate::Unreadable;
 use crate::input::{Input, place};
+use crate::jpeg::segments::EXIF;
 
 /// Bits of the extended header's first byte that say what else there is.
 const HAS_EXIF: u8 = 0b0000_1000;
@@ -45,7 +46,7 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
             }
             b"ALPH" | b"ANIM" | b"ICCP" => write(&mut bytes, kind, data)?,
             b"EXIF" if exif.is_none() && flags.is_some() => {
-                exif = Some(data.strip_prefix(b"Exif\0\0").unwrap_or(data));
+                exif = Some(data.strip_prefix(EXIF).unwrap_or(data));
             }
             _ => {}
         }
