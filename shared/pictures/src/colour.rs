@@ -1,32 +1,138 @@
 //! Colours: whatever profile a picture comes with, its derived images are sRGB and carry none.
 
-use image::DynamicImage;
+use image::{DynamicImage, ImageBuffer};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
 /// A profile that is longer than that is not read.
 const MAX_PROFILE: usize = 4 * 1024 * 1024;
 
-/// Converts the colours of a picture of 8 bits a channel. A profile that cannot be read or does not fit leaves them as
-/// they are: a little off is no reason to refuse a picture.
-pub(crate) fn to_srgb(picture: &mut DynamicImage, profile: &[u8]) {
-    if profile.len() > MAX_PROFILE {
-        return;
+/// The profile of a grey or coloured picture.
+pub(crate) struct Profile(ColorProfile);
+
+impl Profile {
+    /// Reads an ICC profile. Returns `None` for one that cannot be read or that is meant for other pixels: colours that
+    /// are a little off are no reason to refuse a picture.
+    pub(crate) fn read(icc: &[u8]) -> Option<Self> {
+        let profile = read(icc)?;
+        matches!(profile.color_space, DataColorSpace::Rgb | DataColorSpace::Gray).then_some(Self(profile))
     }
-    let Ok(profile) = ColorProfile::new_from_slice(profile) else { return };
-    if profile.color_space != DataColorSpace::Rgb {
-        return;
+
+    /// Converts a picture to sRGB, with the depth that it has. Returns `None` if the profile does not fit: one for grey
+    /// says nothing of colours.
+    pub(crate) fn to_srgb(&self, picture: &DynamicImage) -> Option<DynamicImage> {
+        let is_grey = self.0.color_space == DataColorSpace::Gray;
+        if is_grey && !has_only_grey(picture) {
+            return None;
+        }
+        let colour = picture.color();
+        let is_deep = colour.bytes_per_pixel() > colour.channel_count();
+        let (width, height) = (picture.width(), picture.height());
+        match (colour.has_alpha(), is_deep) {
+            (false, false) => {
+                let pixels =
+                    if is_grey { picture.to_luma8().into_raw() } else { picture.to_rgb8().into_raw() };
+                let pixels = self.convert(&pixels, is_grey, false)?;
+                ImageBuffer::from_raw(width, height, pixels).map(DynamicImage::ImageRgb8)
+            }
+            (true, false) => {
+                let pixels =
+                    if is_grey { picture.to_luma_alpha8().into_raw() } else { picture.to_rgba8().into_raw() };
+                let pixels = self.convert(&pixels, is_grey, true)?;
+                ImageBuffer::from_raw(width, height, pixels).map(DynamicImage::ImageRgba8)
+            }
+            (false, true) => {
+                let pixels =
+                    if is_grey { picture.to_luma16().into_raw() } else { picture.to_rgb16().into_raw() };
+                let pixels = self.convert_deep(&pixels, is_grey, false)?;
+                ImageBuffer::from_raw(width, height, pixels).map(DynamicImage::ImageRgb16)
+            }
+            (true, true) => {
+                let pixels = if is_grey {
+                    picture.to_luma_alpha16().into_raw()
+                } else {
+                    picture.to_rgba16().into_raw()
+                };
+                let pixels = self.convert_deep(&pixels, is_grey, true)?;
+                ImageBuffer::from_raw(width, height, pixels).map(DynamicImage::ImageRgba16)
+            }
+        }
     }
-    let layout = if picture.color().has_alpha() { Layout::Rgba } else { Layout::Rgb };
-    let srgb = ColorProfile::new_srgb();
-    let Ok(transform) = profile.create_transform_8bit(layout, &srgb, layout, TransformOptions::default())
-    else {
-        return;
-    };
-    let pixels: &mut [u8] = match picture {
-        DynamicImage::ImageRgb8(pixels) => pixels,
-        DynamicImage::ImageRgba8(pixels) => pixels,
-        _ => return,
-    };
-    let source = pixels.to_vec();
-    let _ = transform.transform(&source, pixels);
+
+    fn convert(&self, pixels: &[u8], is_grey: bool, has_alpha: bool) -> Option<Vec<u8>> {
+        let (from, to) = layouts(is_grey, has_alpha);
+        let srgb = ColorProfile::new_srgb();
+        let transform = self.0.create_transform_8bit(from, &srgb, to, TransformOptions::default()).ok()?;
+        let mut converted = vec![0; pixels.len() / from.channels() * to.channels()];
+        transform.transform(pixels, &mut converted).ok()?;
+        Some(converted)
+    }
+
+    fn convert_deep(&self, pixels: &[u16], is_grey: bool, has_alpha: bool) -> Option<Vec<u16>> {
+        let (from, to) = layouts(is_grey, has_alpha);
+        let srgb = ColorProfile::new_srgb();
+        let transform = self.0.create_transform_16bit(from, &srgb, to, TransformOptions::default()).ok()?;
+        let mut converted = vec![0; pixels.len() / from.channels() * to.channels()];
+        transform.transform(pixels, &mut converted).ok()?;
+        Some(converted)
+    }
+}
+
+/// Reads a profile of any kind.
+pub(crate) fn read(icc: &[u8]) -> Option<ColorProfile> {
+    if icc.len() > MAX_PROFILE {
+        return None;
+    }
+    ColorProfile::new_from_slice(icc).ok()
+}
+
+fn layouts(is_grey: bool, has_alpha: bool) -> (Layout, Layout) {
+    match (is_grey, has_alpha) {
+        (true, false) => (Layout::Gray, Layout::Rgb),
+        (true, true) => (Layout::GrayAlpha, Layout::Rgba),
+        (false, false) => (Layout::Rgb, Layout::Rgb),
+        (false, true) => (Layout::Rgba, Layout::Rgba),
+    }
+}
+
+/// Whether no pixel has a colour. Some decoders give red, green and blue for grey pictures, too.
+fn has_only_grey(picture: &DynamicImage) -> bool {
+    let is_grey = |pixel: &image::Rgb<u8>| pixel.0[0] == pixel.0[1] && pixel.0[1] == pixel.0[2];
+    !picture.color().has_color() || picture.to_rgb8().pixels().all(is_grey)
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{GrayAlphaImage, GrayImage, Luma, LumaA, RgbImage};
+
+    use super::*;
+
+    /// The sRGB level of a share of light (IEC 61966-2-1).
+    fn srgb(light: f64) -> f64 {
+        255.0 * if light <= 0.003_130_8 { 12.92 * light } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 }
+    }
+
+    #[test]
+    fn grey_is_converted_by_a_profile_for_grey() {
+        for gamma in [1.0, 1.8, 2.2_f32] {
+            let icc = ColorProfile::new_gray_with_gamma(gamma).encode().expect("is written");
+            let profile = Profile::read(&icc).expect("is read");
+            for level in [20_u8, 90, 128, 200, 255] {
+                let expected = srgb((f64::from(level) / 255.0).powf(gamma.into()));
+                for picture in [
+                    DynamicImage::from(GrayImage::from_pixel(2, 2, Luma([level]))),
+                    GrayAlphaImage::from_pixel(2, 2, LumaA([level, 77])).into(),
+                    RgbImage::from_pixel(2, 2, image::Rgb([level; 3])).into(),
+                    DynamicImage::from(GrayImage::from_pixel(2, 2, Luma([level]))).into_luma16().into(),
+                ] {
+                    let seen = profile.to_srgb(&picture).expect("fits").to_rgba8().get_pixel(1, 1).0;
+                    for channel in &seen[..3] {
+                        assert!((f64::from(*channel) - expected).abs() < 1.5, "{gamma} {level}: {seen:?}");
+                    }
+                    assert_eq!(seen[3], if picture.color().has_alpha() { 77 } else { 255 });
+                }
+            }
+            let red = RgbImage::from_pixel(2, 2, image::Rgb([200, 0, 0])).into();
+            assert!(profile.to_srgb(&red).is_none(), "a profile for grey says nothing of red");
+        }
+    }
 }

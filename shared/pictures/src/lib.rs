@@ -8,6 +8,7 @@ mod colour;
 pub mod contain;
 mod derive;
 mod encode;
+mod inks;
 mod input;
 mod jpeg;
 pub mod metadata;

@@ -8,7 +8,7 @@ use plinth_domain::picture::Picture;
 use plinth_domain::preset::Recipe;
 
 use crate::Unreadable;
-use crate::colour::to_srgb;
+use crate::colour::Profile;
 use crate::derive::{lies_on_its_side, plan, scale, wanted};
 use crate::encode::encode;
 use crate::metadata::taken_at;
@@ -65,6 +65,7 @@ pub fn weigh(file: &[u8], recipes: &[Recipe], max_pixels: u64) -> Result<u64, Un
 pub fn render(file: &[u8], recipes: &[Recipe], max_pixels: u64) -> Result<Developed, Unreadable> {
     let mut source = Source::open(file, max_pixels)?;
     let (orientation, profile) = (source.orientation, source.profile.take());
+    let profile = profile.as_deref().and_then(Profile::read);
     let size = source.size();
     let taken_at = source.exif.take().and_then(taken_at);
     let steps = plan(size, orientation, recipes);
@@ -83,10 +84,10 @@ pub fn render(file: &[u8], recipes: &[Recipe], max_pixels: u64) -> Result<Develo
         if orientation != Orientation::NoTransforms {
             Rc::make_mut(&mut image).apply_orientation(orientation);
         }
-        let mut image = eight_bits(image);
-        if let Some(profile) = &profile {
-            to_srgb(Rc::make_mut(&mut image), profile);
+        if let Some(converted) = profile.as_ref().and_then(|profile| profile.to_srgb(&image)) {
+            image = Rc::new(converted);
         }
+        let image = eight_bits(image);
         let (width, height) = (image.width(), image.height());
         let bytes = encode(&image, recipes[step.recipe].format)?;
         images.push((step.recipe, Rendered { width, height, bytes }));

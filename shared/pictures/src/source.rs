@@ -7,6 +7,7 @@ use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use crate::avif::Avif;
 use crate::derive::{Target, scalable, scale};
+use crate::inks::Inks;
 use crate::jpeg::segments::EXIF;
 use crate::{Unreadable, jpeg, sniff};
 
@@ -18,7 +19,7 @@ pub(crate) struct Source<'a> {
     pixels: Pixels<'a>,
     max_pixels: u64,
     pub(crate) orientation: Orientation,
-    /// An ICC profile.
+    /// The ICC profile of pixels that are grey or coloured.
     pub(crate) profile: Option<Vec<u8>>,
     /// A TIFF header and what follows.
     pub(crate) exif: Option<Vec<u8>>,
@@ -28,6 +29,8 @@ enum Pixels<'a> {
     Jpeg {
         file: &'a [u8],
         header: jpeg::Header<'a>,
+        /// The ICC profile of a picture in inks.
+        of_inks: Option<Vec<u8>>,
     },
     Other {
         decoder: Box<dyn ImageDecoder + 'a>,
@@ -44,8 +47,7 @@ impl<'a> Source<'a> {
         }
         if file.starts_with(&jpeg::MAGIC) {
             let header = jpeg::Header::read(file)?;
-            // The inks of printers are for the other library.
-            if matches!(header.components, 1 | 3) {
+            if matches!(header.components, 1 | 3 | 4) {
                 return Self::jpeg(file, header, max_pixels);
             }
         }
@@ -71,13 +73,15 @@ impl<'a> Source<'a> {
 
     fn jpeg(file: &'a [u8], mut header: jpeg::Header<'a>, max_pixels: u64) -> Result<Self, Unreadable> {
         within(header.size, max_pixels)?;
+        let profile = header.profile.take();
+        let (profile, of_inks) = if header.components == 4 { (None, profile) } else { (profile, None) };
         let orientation = header.exif.and_then(Orientation::from_exif_chunk);
         Ok(Self {
             max_pixels,
             orientation: orientation.unwrap_or(Orientation::NoTransforms),
-            profile: header.profile.take(),
+            profile,
             exif: header.exif.map(<[u8]>::to_vec),
-            pixels: Pixels::Jpeg { file, header },
+            pixels: Pixels::Jpeg { file, header, of_inks },
         })
     }
 
@@ -123,13 +127,18 @@ impl<'a> Source<'a> {
         wanted: (u32, u32),
     ) -> Result<Vec<DynamicImage>, Unreadable> {
         match self.pixels {
-            Pixels::Jpeg { file, .. } => jpeg::images(file, targets, wanted, self.max_pixels),
-            Pixels::Other { decoder, .. } => {
-                let picture = scalable(DynamicImage::from_decoder(decoder)?);
-                targets.iter().map(|target| scale(&picture, *target)).collect()
+            Pixels::Jpeg { file, of_inks, .. } => {
+                let inks = Inks::new(of_inks.as_deref());
+                jpeg::images(file, &inks, targets, wanted, self.max_pixels)
             }
+            Pixels::Other { decoder, .. } => scaled(DynamicImage::from_decoder(decoder)?, targets),
         }
     }
+}
+
+fn scaled(picture: DynamicImage, targets: &[Target]) -> Result<Vec<DynamicImage>, Unreadable> {
+    let picture = scalable(picture);
+    targets.iter().map(|target| scale(&picture, *target)).collect()
 }
 
 /// Removes what EXIF begins with in a JPEG. Some programs write it into PNG, WebP and AVIF, too, where it does not belong.

@@ -9,30 +9,44 @@ use image::{DynamicImage, GrayImage, RgbImage};
 
 use crate::Unreadable;
 use crate::derive::{REACH, Target, filter};
+use crate::inks::Inks;
 
 /// Rows are read as many at a time as make so many bytes: they stay in the processor's cache.
 const STRIP: usize = 512 * 1024;
 
 /// The channels of a picture, one byte each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pixel {
+#[derive(Clone, Copy)]
+pub(crate) enum Pixel<'a> {
     Grey,
     Rgb,
+    Inks(&'a Inks),
 }
 
-impl Pixel {
+impl Pixel<'_> {
     fn kind(self) -> PixelType {
         match self {
             Self::Grey => PixelType::U8,
             Self::Rgb => PixelType::U8x3,
+            Self::Inks(_) => PixelType::U8x4,
+        }
+    }
+
+    fn image(self, image: Image<'_>) -> Option<DynamicImage> {
+        let (width, height) = (image.width(), image.height());
+        match self {
+            Self::Grey => GrayImage::from_raw(width, height, image.into_vec()).map(DynamicImage::from),
+            Self::Rgb => RgbImage::from_raw(width, height, image.into_vec()).map(DynamicImage::from),
+            Self::Inks(inks) => {
+                RgbImage::from_raw(width, height, inks.to_rgb(image.buffer())).map(DynamicImage::from)
+            }
         }
     }
 }
 
 /// Images of a picture that comes from its first row to its last.
-pub(crate) struct Strips {
+pub(crate) struct Strips<'a> {
     size: (u32, u32),
-    pixel: Pixel,
+    pixel: Pixel<'a>,
     /// The rows that are there.
     rows: Range<u32>,
     /// These rows, and behind them what is written over by the next ones.
@@ -41,11 +55,11 @@ pub(crate) struct Strips {
     resizer: Resizer,
 }
 
-impl Strips {
+impl<'a> Strips<'a> {
     /// Images of a picture of this size, each of what of it shall be shown.
     pub(crate) fn new(
         size: (u32, u32),
-        pixel: Pixel,
+        pixel: Pixel<'a>,
         images: impl IntoIterator<Item = (Target, CropBox)>,
     ) -> Self {
         let images =
@@ -99,7 +113,7 @@ impl Strips {
     /// The images, in the order of their targets.
     pub(crate) fn images(self) -> Result<Vec<DynamicImage>, Unreadable> {
         let mut resizer = self.resizer;
-        self.images.into_iter().map(|image| image.finish(&mut resizer)).collect()
+        self.images.into_iter().map(|image| image.finish(self.pixel, &mut resizer)).collect()
     }
 
     /// Bytes of a row.
@@ -120,7 +134,7 @@ struct Growing {
 }
 
 impl Growing {
-    fn new(size: (u32, u32), pixel: Pixel, target: Target, shown: CropBox) -> Self {
+    fn new(size: (u32, u32), pixel: Pixel<'_>, target: Target, shown: CropBox) -> Self {
         let step = shown.height / f64::from(target.height);
         Self { target, shown, step, done: 0, rows: Image::new(size.0, target.height, pixel.kind()) }
     }
@@ -156,7 +170,7 @@ impl Growing {
         let top = self.shown.top + f64::from(self.done) * self.step - f64::from(first);
         // What rounding adds must not lie below the last row.
         let height = (f64::from(count) * self.step).min(f64::from(window.height()) - top);
-        let options = filter().crop(0.0, top, width.into(), height);
+        let options = filter().use_alpha(false).crop(0.0, top, width.into(), height);
         let stride = length(width) * kind.size();
         let rows = &mut self.rows.buffer_mut()[length(self.done) * stride..length(until) * stride];
         let mut rows = Image::from_slice_u8(width, count, rows, kind).map_err(|_| Unreadable::Unknown)?;
@@ -166,18 +180,12 @@ impl Growing {
     }
 
     /// Makes it as narrow as it shall be.
-    fn finish(self, resizer: &mut Resizer) -> Result<DynamicImage, Unreadable> {
+    fn finish(self, pixel: Pixel<'_>, resizer: &mut Resizer) -> Result<DynamicImage, Unreadable> {
         let (Target { width, height, .. }, kind) = (self.target, self.rows.pixel_type());
         let mut image = Image::new(width, height, kind);
-        let options = filter().crop(self.shown.left, 0.0, self.shown.width, height.into());
+        let options = filter().use_alpha(false).crop(self.shown.left, 0.0, self.shown.width, height.into());
         resizer.resize(&self.rows, &mut image, &options).map_err(|_| Unreadable::Unknown)?;
-        let pixels = image.into_vec();
-        let image = if kind == PixelType::U8 {
-            GrayImage::from_raw(width, height, pixels).map(DynamicImage::from)
-        } else {
-            RgbImage::from_raw(width, height, pixels).map(DynamicImage::from)
-        };
-        image.ok_or(Unreadable::Unknown)
+        pixel.image(image).ok_or(Unreadable::Unknown)
     }
 }
 

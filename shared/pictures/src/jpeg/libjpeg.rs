@@ -9,6 +9,7 @@ use mozjpeg::{ColorSpace, Decompress};
 use super::{Header, broken, guarded};
 use crate::Unreadable;
 use crate::derive::Target;
+use crate::inks::Inks;
 use crate::strips::{Pixel, Strips};
 
 /// Eighths at which the decoder is fast.
@@ -26,22 +27,26 @@ impl Header<'_> {
         let decoded = pixels.saturating_mul(numerator * numerator) / 64;
         // Its rows, where an image is so small that each of its own is made of all of them; and each image is as wide as
         // the picture at first.
-        kept.saturating_add(decoded.saturating_mul(3).saturating_mul(images.saturating_add(2)))
+        let decoded = decoded.saturating_mul(u64::from(self.components.max(3)));
+        kept.saturating_add(decoded.saturating_mul(images.saturating_add(2)))
     }
 }
 
-/// Images of a grey or coloured picture, which is read no smaller than `wanted` where it is not smaller itself.
+/// Images of a picture, which is read no smaller than `wanted` where it is not smaller itself. `inks` converts a picture in
+/// four of them.
 pub(crate) fn images(
     file: &[u8],
+    inks: &Inks,
     targets: &[Target],
     wanted: (u32, u32),
     max_pixels: u64,
 ) -> Result<Vec<DynamicImage>, Unreadable> {
-    guarded(|| read(file, targets, wanted, max_pixels))
+    guarded(|| read(file, inks, targets, wanted, max_pixels))
 }
 
 fn read(
     file: &[u8],
+    inks: &Inks,
     targets: &[Target],
     wanted: (u32, u32),
     max_pixels: u64,
@@ -58,6 +63,9 @@ fn read(
     let (pixel, started) = match decoder.color_space() {
         ColorSpace::JCS_GRAYSCALE => (Pixel::Grey, decoder.grayscale()),
         ColorSpace::JCS_YCbCr | ColorSpace::JCS_RGB => (Pixel::Rgb, decoder.rgb()),
+        ColorSpace::JCS_CMYK | ColorSpace::JCS_YCCK => {
+            (Pixel::Inks(inks), decoder.to_colorspace(ColorSpace::JCS_CMYK))
+        }
         _ => return Err(Unreadable::Unknown),
     };
     let mut started = started.map_err(|error| broken(&error))?;
@@ -68,6 +76,10 @@ fn read(
         // It fills with grey what is not there.
         if ran_dry.get() {
             return Err(Unreadable::Damaged);
+        }
+        if let Pixel::Inks(_) = pixel {
+            // As Adobe's programs write them, and as browsers read them: how much of an ink is left out.
+            rows.iter_mut().for_each(|ink| *ink = !*ink);
         }
         strips.develop()?;
     }
