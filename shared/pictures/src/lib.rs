@@ -22,7 +22,7 @@ mod source;
 pub mod strip;
 mod strips;
 
-pub use reason::Unreadable;
+pub use reason::{Feature, Unreadable};
 pub use render::{Developed, Rendered, render, weigh};
 pub use serve::serve;
 pub use strip::Stripped;

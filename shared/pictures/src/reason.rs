@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum Unreadable {
     #[error("The file is not an image of a kind that is understood.")]
     Unknown,
+    #[error("{0} is not supported.")]
+    Unsupported(Feature),
     #[error("HEIC images cannot be shown. JPEG, PNG, GIF, WebP, AVIF, BMP and TIFF can.")]
     Heic,
     #[error(
@@ -29,6 +31,20 @@ pub enum Unreadable {
     TooLarge,
     #[error("The image is damaged.")]
     Damaged,
+}
+
+/// A feature of a known format that no decoder here has. A file that uses it is not damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Feature {
+    #[error("Arithmetic-coded JPEG")]
+    ArithmeticJpeg,
+    #[error("Lossless JPEG")]
+    LosslessJpeg,
+    #[error("Hierarchical JPEG")]
+    HierarchicalJpeg,
+    #[error("JPEG with more than 8 bits a sample")]
+    DeepJpeg,
 }
 
 impl From<ImageError> for Unreadable {

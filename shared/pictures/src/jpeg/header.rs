@@ -1,8 +1,8 @@
 //! What stands before the pixels of a JPEG: its size, its colours, its EXIF and its ICC profile.
 
 use super::segments::{APP1, APP2, END, EXIF, ICC, SCAN, START, payload};
-use crate::Unreadable;
 use crate::input::Input;
+use crate::{Feature, Unreadable};
 
 /// Of a JPEG, without having read its pixels.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl<'a> Header<'a> {
                             return Ok(Self { exif, profile: joined(chunks), ..header });
                         }
                         0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf if header.is_none() => {
-                            header = Some(frame(payload)?);
+                            header = Some(frame(marker, payload)?);
                             is_sequential = matches!(marker, 0xc0 | 0xc1);
                         }
                         APP1 => exif = payload.strip_prefix(EXIF).or(exif),
@@ -66,10 +66,20 @@ fn marker(input: &mut Input<'_>) -> Result<u8, Unreadable> {
     }
 }
 
-/// What a frame header says (T.81, B.2.2).
-fn frame(payload: &[u8]) -> Result<Header<'static>, Unreadable> {
+/// Reads a frame header (T.81, B.2.2), whose marker tells the coding process (table B.1).
+fn frame(marker: u8, payload: &[u8]) -> Result<Header<'static>, Unreadable> {
     let mut payload = Input(payload);
-    let _precision = payload.byte()?;
+    let precision = payload.byte()?;
+    let unsupported = match marker {
+        0xc0..=0xc2 if precision <= 8 => None,
+        0xc0..=0xc2 => Some(Feature::DeepJpeg),
+        0xc3 => Some(Feature::LosslessJpeg),
+        0xc5..=0xc7 | 0xcd..=0xcf => Some(Feature::HierarchicalJpeg),
+        _ => Some(Feature::ArithmeticJpeg),
+    };
+    if let Some(feature) = unsupported {
+        return Err(Unreadable::Unsupported(feature));
+    }
     let height = u16::from_be_bytes(payload.array()?).into();
     let width = u16::from_be_bytes(payload.array()?).into();
     Ok(Header { size: (width, height), components: payload.byte()?, ..Header::default() })
@@ -97,6 +107,25 @@ mod tests {
 
     fn file(segments: &[Vec<u8>]) -> Vec<u8> {
         [&[0xff, START][..], &segments.concat()].concat()
+    }
+
+    #[test]
+    fn kinds_that_the_decoder_lacks_are_named() {
+        for (marker, precision, feature) in [
+            (0xc0, 12, Feature::DeepJpeg),
+            (0xc1, 12, Feature::DeepJpeg),
+            (0xc3, 8, Feature::LosslessJpeg),
+            (0xc5, 8, Feature::HierarchicalJpeg),
+            (0xc9, 8, Feature::ArithmeticJpeg),
+            (0xca, 8, Feature::ArithmeticJpeg),
+        ] {
+            let mut file = file(&[frame(marker, 3), scan(3)]);
+            file[6] = precision;
+            let refusal = Header::read(&file);
+            assert_eq!(refusal, Err(Unreadable::Unsupported(feature)), "{marker:x}");
+        }
+        let words = Unreadable::Unsupported(Feature::ArithmeticJpeg).to_string();
+        assert_eq!(words, "Arithmetic-coded JPEG is not supported.");
     }
 
     fn frame(marker: u8, components: u8) -> Vec<u8> {
