@@ -49,7 +49,6 @@ fn left(ink: u8, black: u8) -> u8 {
 pub(crate) mod tests {
     use mozjpeg::{ColorSpace, Compress};
 
-
     /// An ICC profile (ICC.1:2001, 6.5.6: `mft1`) of a printer whose cyan is a grey of half the lightness: L* is 100 without
     /// cyan and 50 with all of it, and the other inks print nothing.
     pub(crate) fn grey_cyan() -> Vec<u8> {

@@ -21,6 +21,7 @@ pub mod sniff;
 mod source;
 pub mod strip;
 mod strips;
+mod tiff;
 
 pub use reason::{Feature, Unreadable};
 pub use render::{Developed, Rendered, render, weigh};

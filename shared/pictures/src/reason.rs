@@ -45,6 +45,18 @@ pub enum Feature {
     HierarchicalJpeg,
     #[error("JPEG with more than 8 bits a sample")]
     DeepJpeg,
+    #[error("BigTIFF")]
+    BigTiff,
+    #[error("TIFF with CCITT Group 3 compression")]
+    CcittGroup3,
+    #[error("TIFF with old-style JPEG compression")]
+    OldJpegTiff,
+    #[error("TIFF with this compression")]
+    TiffCompression,
+    #[error("TIFF in this color space")]
+    TiffColours,
+    #[error("TIFF with samples of this type")]
+    TiffSamples,
 }
 
 impl From<ImageError> for Unreadable {

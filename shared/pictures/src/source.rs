@@ -9,6 +9,7 @@ use crate::avif::Avif;
 use crate::derive::{Target, scalable, scale};
 use crate::inks::Inks;
 use crate::jpeg::segments::EXIF;
+use crate::tiff::{Tiff, is_tiff};
 use crate::{Unreadable, jpeg, sniff};
 
 /// What a decoder may allocate for one picture, in bytes.
@@ -31,6 +32,11 @@ enum Pixels<'a> {
         header: jpeg::Header<'a>,
         /// The ICC profile of a picture in inks.
         of_inks: Option<Vec<u8>>,
+    },
+    Tiff {
+        tiff: Box<Tiff<'a>>,
+        /// Bytes that decoding takes.
+        memory: u64,
     },
     Other {
         decoder: Box<dyn ImageDecoder + 'a>,
@@ -55,6 +61,9 @@ impl<'a> Source<'a> {
             let avif = Avif::open(file)?;
             let memory = avif.memory();
             return Self::other(Box::new(avif), memory, max_pixels);
+        }
+        if is_tiff(file) {
+            return Self::tiff(file, max_pixels);
         }
         let reader = ImageReader::new(Cursor::new(file)).with_guessed_format();
         let mut reader = reader.map_err(|_| Unreadable::Unknown)?;
@@ -85,6 +94,22 @@ impl<'a> Source<'a> {
         })
     }
 
+    fn tiff(file: &'a [u8], max_pixels: u64) -> Result<Self, Unreadable> {
+        let mut tiff = Tiff::open(file, MAX_ALLOCATION)?;
+        within(tiff.size, max_pixels)?;
+        let (largest, memory) = tiff.memory()?;
+        if largest > MAX_ALLOCATION {
+            return Err(Unreadable::TooMuchMemory);
+        }
+        Ok(Self {
+            max_pixels,
+            orientation: tiff.orientation,
+            profile: tiff.take_profile(),
+            exif: None,
+            pixels: Pixels::Tiff { tiff: Box::new(tiff), memory },
+        })
+    }
+
     fn other(
         mut decoder: Box<dyn ImageDecoder + 'a>,
         at_least: u64,
@@ -107,6 +132,7 @@ impl<'a> Source<'a> {
     pub(crate) fn size(&self) -> (u32, u32) {
         match &self.pixels {
             Pixels::Jpeg { header, .. } => header.size,
+            Pixels::Tiff { tiff, .. } => tiff.size,
             Pixels::Other { decoder, .. } => decoder.dimensions(),
         }
     }
@@ -115,6 +141,7 @@ impl<'a> Source<'a> {
     pub(crate) fn memory(&self, wanted: (u32, u32), images: u64) -> u64 {
         match &self.pixels {
             Pixels::Jpeg { header, .. } => header.memory(wanted, images),
+            Pixels::Tiff { memory, .. } => *memory,
             // Decoders hold about twice as much of their own: coefficients, planes, lines.
             Pixels::Other { decoder, at_least } => decoder.total_bytes().saturating_mul(3).max(*at_least),
         }
@@ -131,6 +158,7 @@ impl<'a> Source<'a> {
                 let inks = Inks::new(of_inks.as_deref());
                 jpeg::images(file, &inks, targets, wanted, self.max_pixels)
             }
+            Pixels::Tiff { tiff, .. } => scaled(tiff.decode()?, targets),
             Pixels::Other { decoder, .. } => scaled(DynamicImage::from_decoder(decoder)?, targets),
         }
     }

@@ -1,0 +1,161 @@
+//! What the samples of a pixel mean.
+
+use tiff::decoder::Decoder;
+use tiff::tags::{SampleFormat, Tag};
+
+use super::directory::Directory;
+use super::meaning;
+use super::reader::Reader;
+use crate::{Feature, Unreadable};
+
+pub(super) enum Colours {
+    Grey {
+        is_white_zero: bool,
+    },
+    Rgb,
+    /// The colours that a sample is the number of.
+    Palette(Vec<[u8; 3]>),
+    /// Cyan, magenta, yellow and black.
+    Inks,
+    /// Of the JPEGs within TIFF.
+    YCbCr,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alpha {
+    None,
+    Straight,
+    /// Colours are stored multiplied by it.
+    Associated,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// This many bits, 8 at most.
+    Bits(u8),
+    Sixteen,
+    Float,
+}
+
+pub(super) struct Layout {
+    pub(super) colours: Colours,
+    pub(super) alpha: Alpha,
+    pub(super) depth: Depth,
+    /// Samples of a pixel in the file: its colours, its alpha, and others that are dropped.
+    pub(super) samples: usize,
+    /// Whether each sample of all pixels is stored by itself.
+    pub(super) is_planar: bool,
+    /// Whether the bits of each byte are stored in reverse.
+    pub(super) is_reversed: bool,
+}
+
+const JPEG: u16 = 7;
+
+/// `InkSet`, for which the crate has no name.
+const INK_SET: Tag = Tag::Unknown(332);
+
+impl Layout {
+    pub(super) fn read(decoder: &mut Decoder<Reader<'_>>, directory: &Directory) -> Result<Self, Unreadable> {
+        let mut first = |tag, default: u16| -> Result<u16, Unreadable> {
+            let values = decoder.find_tag_unsigned_vec(tag).map_err(meaning)?;
+            Ok(values.and_then(|values| values.first().copied()).unwrap_or(default))
+        };
+        let compression = first(Tag::Compression, 1)?;
+        let samples = first(Tag::SamplesPerPixel, 1)?;
+        let bits = first(Tag::BitsPerSample, 1)?;
+        let format = SampleFormat::from_u16(first(Tag::SampleFormat, 1)?);
+        let is_planar = first(Tag::PlanarConfiguration, 1)? == 2;
+        let is_reversed = first(Tag::FillOrder, 1)? == 2 && compression != JPEG;
+        let ink_set = first(INK_SET, 1)?;
+        let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).map_err(meaning)?;
+        check_compression(compression)?;
+        let depth = match (format, bits) {
+            (Some(SampleFormat::Uint | SampleFormat::Void), 1 | 2 | 4 | 8) => {
+                Depth::Bits(u8::try_from(bits).unwrap_or(8))
+            }
+            (Some(SampleFormat::Uint | SampleFormat::Void), 16) => Depth::Sixteen,
+            (Some(SampleFormat::IEEEFP), 32) => Depth::Float,
+            _ => return Err(Unreadable::Unsupported(Feature::TiffSamples)),
+        };
+        let is_whole = depth != Depth::Float && depth != Depth::Sixteen;
+        let colours = match directory.interpretation {
+            0 | 1 => Colours::Grey { is_white_zero: directory.interpretation == 0 },
+            2 => Colours::Rgb,
+            3 if is_whole => Colours::Palette(palette(decoder, bits)?),
+            5 if ink_set == 1 && depth != Depth::Float => Colours::Inks,
+            6 if compression == JPEG && is_whole && !is_planar => Colours::YCbCr,
+            _ => return Err(Unreadable::Unsupported(Feature::TiffColours)),
+        };
+        let samples = usize::from(samples);
+        let colour_samples = colours.samples();
+        let others = samples.checked_sub(colour_samples).ok_or(Unreadable::Damaged)?;
+        let alpha = match extra.as_deref() {
+            Some([1, ..]) if others > 0 => Alpha::Associated,
+            Some([2, ..]) if others > 0 => Alpha::Straight,
+            None if others == 1 && matches!(colours, Colours::Rgb) => Alpha::Straight,
+            _ => Alpha::None,
+        };
+        if samples > 1 && matches!(depth, Depth::Bits(1..=7))
+            || matches!(&colours, Colours::Palette(_)) && others > 0
+        {
+            return Err(Unreadable::Unsupported(Feature::TiffSamples));
+        }
+        Ok(Self { colours, alpha, depth, samples, is_planar, is_reversed })
+    }
+
+    /// Samples of a pixel that are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.colours.samples() + usize::from(self.alpha != Alpha::None)
+    }
+
+    /// Bytes of a pixel of the picture.
+    pub(super) fn bytes(&self) -> u64 {
+        let colours = match (&self.colours, self.depth) {
+            (Colours::Grey { .. }, Depth::Bits(_) | Depth::Sixteen) => 1,
+            _ => 3,
+        };
+        let channels = colours + u64::from(self.alpha != Alpha::None);
+        channels * if let Colours::Inks = self.colours { 1 } else { self.sample_bytes() }
+    }
+
+    pub(super) fn sample_bytes(&self) -> u64 {
+        match self.depth {
+            Depth::Bits(_) => 1,
+            Depth::Sixteen => 2,
+            Depth::Float => 4,
+        }
+    }
+}
+
+impl Colours {
+    fn samples(&self) -> usize {
+        match self {
+            Self::Grey { .. } | Self::Palette(_) => 1,
+            Self::Rgb | Self::YCbCr => 3,
+            Self::Inks => 4,
+        }
+    }
+}
+
+/// Those that `tiff` decodes as it is built here: none, CCITT Group 4, LZW, JPEG, Deflate by both of its numbers, PackBits.
+fn check_compression(compression: u16) -> Result<(), Unreadable> {
+    let feature = match compression {
+        1 | 4 | 5 | JPEG | 8 | 32773 | 32946 => return Ok(()),
+        2 | 3 => Feature::CcittGroup3,
+        6 => Feature::OldJpegTiff,
+        _ => Feature::TiffCompression,
+    };
+    Err(Unreadable::Unsupported(feature))
+}
+
+/// Reads the table of colours: all reds, all greens, all blues. Some programs write values of 8 bits into its 16.
+fn palette(decoder: &mut Decoder<Reader<'_>>, bits: u16) -> Result<Vec<[u8; 3]>, Unreadable> {
+    let values = decoder.find_tag_unsigned_vec::<u16>(Tag::ColorMap).map_err(meaning)?;
+    let values = values.filter(|values| values.len() == 3 << bits).ok_or(Unreadable::Damaged)?;
+    let shift = if values.iter().any(|value| *value > 255) { 8 } else { 0 };
+    let byte = |value: u16| u8::try_from(value >> shift).unwrap_or(u8::MAX);
+    let (reds, rest) = values.split_at(1 << bits);
+    let (greens, blues) = rest.split_at(1 << bits);
+    let colours = reds.iter().zip(greens).zip(blues);
+    Ok(colours.map(|((red, green), blue)| [*red, *green, *blue].map(byte)).collect())
+}

@@ -1,0 +1,44 @@
+//! The file as the decoder shall see it.
+
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+
+use super::directory::Patch;
+
+pub(super) struct Reader<'a> {
+    file: Cursor<&'a [u8]>,
+    patches: Vec<Patch>,
+    /// Whether the bits of each byte are read in reverse: of pixels that are stored so (`FillOrder` 2).
+    pub(super) is_reversed: bool,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(file: &'a [u8], patches: Vec<Patch>) -> Self {
+        Self { file: Cursor::new(file), patches, is_reversed: false }
+    }
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let begin = self.file.position();
+        let count = self.file.read(buffer)?;
+        let read = &mut buffer[..count];
+        for Patch { at, bytes } in &self.patches {
+            for (place, byte) in (*at..).zip(bytes) {
+                let place = place.checked_sub(begin).and_then(|place| usize::try_from(place).ok());
+                if let Some(target) = place.and_then(|place| read.get_mut(place)) {
+                    *target = *byte;
+                }
+            }
+        }
+        if self.is_reversed {
+            read.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
+        }
+        Ok(count)
+    }
+}
+
+impl Seek for Reader<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
