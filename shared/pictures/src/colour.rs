@@ -77,6 +77,12 @@ impl Profile {
     }
 }
 
+impl From<ColorProfile> for Profile {
+    fn from(profile: ColorProfile) -> Self {
+        Self(profile)
+    }
+}
+
 /// Reads a profile of any kind.
 pub(crate) fn read(icc: &[u8]) -> Option<ColorProfile> {
     if icc.len() > MAX_PROFILE {

@@ -4,6 +4,7 @@
 //! and its output ([`contain`]); [`protocol`] is what it and the worker say to each other.
 
 mod avif;
+mod code_points;
 mod colour;
 pub mod contain;
 mod derive;
@@ -13,6 +14,7 @@ mod input;
 mod jpeg;
 pub mod metadata;
 mod placeholder;
+mod png;
 pub mod protocol;
 mod reason;
 mod render;

@@ -8,7 +8,6 @@ use plinth_domain::picture::Picture;
 use plinth_domain::preset::Recipe;
 
 use crate::Unreadable;
-use crate::colour::Profile;
 use crate::derive::{lies_on_its_side, plan, scale, wanted};
 use crate::encode::encode;
 use crate::metadata::taken_at;
@@ -65,7 +64,6 @@ pub fn weigh(file: &[u8], recipes: &[Recipe], max_pixels: u64) -> Result<u64, Un
 pub fn render(file: &[u8], recipes: &[Recipe], max_pixels: u64) -> Result<Developed, Unreadable> {
     let mut source = Source::open(file, max_pixels)?;
     let (orientation, profile) = (source.orientation, source.profile.take());
-    let profile = profile.as_deref().and_then(Profile::read);
     let size = source.size();
     let taken_at = source.exif.take().and_then(taken_at);
     let steps = plan(size, orientation, recipes);

@@ -6,11 +6,12 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use crate::avif::Avif;
+use crate::colour::Profile;
 use crate::derive::{Target, scalable, scale};
 use crate::inks::Inks;
 use crate::jpeg::segments::EXIF;
 use crate::tiff::{Tiff, is_tiff};
-use crate::{Unreadable, jpeg, sniff};
+use crate::{Unreadable, jpeg, png, sniff};
 
 /// What a decoder may allocate for one picture, in bytes.
 const MAX_ALLOCATION: u64 = 512 * 1024 * 1024;
@@ -20,8 +21,8 @@ pub(crate) struct Source<'a> {
     pixels: Pixels<'a>,
     max_pixels: u64,
     pub(crate) orientation: Orientation,
-    /// The ICC profile of pixels that are grey or coloured.
-    pub(crate) profile: Option<Vec<u8>>,
+    /// Of pixels that are grey or coloured; `None` for sRGB.
+    pub(crate) profile: Option<Profile>,
     /// A TIFF header and what follows.
     pub(crate) exif: Option<Vec<u8>>,
 }
@@ -77,6 +78,9 @@ impl<'a> Source<'a> {
         {
             source.orientation = orientation;
         }
+        if file.starts_with(&png::SIGNATURE) {
+            source.profile = png::profile(file, source.profile.take());
+        }
         Ok(source)
     }
 
@@ -88,7 +92,7 @@ impl<'a> Source<'a> {
         Ok(Self {
             max_pixels,
             orientation: orientation.unwrap_or(Orientation::NoTransforms),
-            profile,
+            profile: profile.as_deref().and_then(Profile::read),
             exif: header.exif.map(<[u8]>::to_vec),
             pixels: Pixels::Jpeg { file, header, of_inks },
         })
@@ -104,7 +108,7 @@ impl<'a> Source<'a> {
         Ok(Self {
             max_pixels,
             orientation: tiff.orientation,
-            profile: tiff.take_profile(),
+            profile: tiff.take_profile().as_deref().and_then(Profile::read),
             exif: None,
             pixels: Pixels::Tiff { tiff: Box::new(tiff), memory },
         })
@@ -122,7 +126,7 @@ impl<'a> Source<'a> {
         Ok(Self {
             max_pixels,
             orientation: decoder.orientation().unwrap_or(Orientation::NoTransforms),
-            profile: decoder.icc_profile().unwrap_or_default(),
+            profile: decoder.icc_profile().unwrap_or_default().as_deref().and_then(Profile::read),
             exif: decoder.exif_metadata().unwrap_or_default().map(without_prefix),
             pixels: Pixels::Other { decoder, at_least },
         })

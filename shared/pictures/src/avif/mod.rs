@@ -7,10 +7,9 @@ mod planes;
 use image::error::{DecodingError, ImageFormatHint, LimitError, LimitErrorKind};
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageResult};
-use moxcms::{CicpProfile, ColorProfile, MatrixCoefficients, TransferCharacteristics};
 use re_rav1d::dav1d::{Decoder, Error, Picture, Settings};
 
-use crate::Unreadable;
+use crate::{Unreadable, code_points};
 use container::{CodePoints, Container, Item};
 
 /// Bytes a pixel that the decoder holds at most: three samples of two bytes, and what it knows of blocks.
@@ -18,6 +17,9 @@ const PER_PIXEL: u64 = 7;
 
 /// Primaries that are wider than those of sRGB (ITU-T H.273, table 2).
 const WIDE: [u16; 4] = [9, 10, 11, 12];
+
+/// PQ and HLG (table 3).
+const HIGH_DYNAMIC_RANGE: [u16; 2] = [code_points::PQ, code_points::HLG];
 
 /// A picture whose container was read.
 pub(crate) struct Avif<'a>(Container<'a>);
@@ -100,16 +102,14 @@ impl ImageDecoder for Avif<'_> {
     }
 }
 
-/// The profile of colours that sRGB does not have. High dynamic range is shown as if it were none.
+/// Returns the profile of wide colours and of high dynamic range. All else is shown as sRGB.
 fn profile(colours: CodePoints) -> Option<Vec<u8>> {
-    let primaries = u8::try_from(colours.primaries).ok().filter(|_| WIDE.contains(&colours.primaries))?;
-    let profile = ColorProfile::new_from_cicp(CicpProfile {
-        color_primaries: primaries.try_into().ok()?,
-        transfer_characteristics: TransferCharacteristics::Srgb,
-        matrix_coefficients: MatrixCoefficients::Identity,
-        full_range: true,
-    });
-    profile.encode().ok()
+    let is_high = HIGH_DYNAMIC_RANGE.contains(&colours.transfer);
+    if !is_high && !WIDE.contains(&colours.primaries) {
+        return None;
+    }
+    let transfer = if is_high { colours.transfer } else { code_points::SRGB };
+    code_points::profile(colours.primaries, transfer)?.encode().ok()
 }
 
 fn meaning(error: Error) -> ImageError {
