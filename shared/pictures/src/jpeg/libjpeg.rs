@@ -79,7 +79,9 @@ fn read(
         }
         if let Pixel::Inks(_) = pixel {
             // As Adobe's programs write them, and as browsers read them: how much of an ink is left out.
-            rows.iter_mut().for_each(|ink| *ink = !*ink);
+            for ink in rows {
+                *ink = !*ink;
+            }
         }
         strips.develop()?;
     }

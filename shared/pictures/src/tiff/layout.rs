@@ -4,7 +4,6 @@ use tiff::decoder::Decoder;
 use tiff::tags::{SampleFormat, Tag};
 
 use super::directory::Directory;
-use super::meaning;
 use super::reader::Reader;
 use crate::{Feature, Unreadable};
 
@@ -57,7 +56,7 @@ const INK_SET: Tag = Tag::Unknown(332);
 impl Layout {
     pub(super) fn read(decoder: &mut Decoder<Reader<'_>>, directory: &Directory) -> Result<Self, Unreadable> {
         let mut first = |tag, default: u16| -> Result<u16, Unreadable> {
-            let values = decoder.find_tag_unsigned_vec(tag).map_err(meaning)?;
+            let values = decoder.find_tag_unsigned_vec(tag)?;
             Ok(values.and_then(|values| values.first().copied()).unwrap_or(default))
         };
         let compression = first(Tag::Compression, 1)?;
@@ -67,7 +66,7 @@ impl Layout {
         let is_planar = first(Tag::PlanarConfiguration, 1)? == 2;
         let is_reversed = first(Tag::FillOrder, 1)? == 2 && compression != JPEG;
         let ink_set = first(INK_SET, 1)?;
-        let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).map_err(meaning)?;
+        let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples)?;
         check_compression(compression)?;
         let depth = match (format, bits) {
             (Some(SampleFormat::Uint | SampleFormat::Void), 1 | 2 | 4 | 8) => {
@@ -150,7 +149,7 @@ fn check_compression(compression: u16) -> Result<(), Unreadable> {
 
 /// Reads the table of colours: all reds, all greens, all blues. Some programs write values of 8 bits into its 16.
 fn palette(decoder: &mut Decoder<Reader<'_>>, bits: u16) -> Result<Vec<[u8; 3]>, Unreadable> {
-    let values = decoder.find_tag_unsigned_vec::<u16>(Tag::ColorMap).map_err(meaning)?;
+    let values = decoder.find_tag_unsigned_vec::<u16>(Tag::ColorMap)?;
     let values = values.filter(|values| values.len() == 3 << bits).ok_or(Unreadable::Damaged)?;
     let shift = if values.iter().any(|value| *value > 255) { 8 } else { 0 };
     let byte = |value: u16| u8::try_from(value >> shift).unwrap_or(u8::MAX);

@@ -45,12 +45,12 @@ impl<'a> Tiff<'a> {
         limits.decoding_buffer_size = usize::try_from(max_allocation).unwrap_or(usize::MAX);
         limits.intermediate_buffer_size = file.len();
         limits.ifd_value_size = file.len();
-        let mut decoder = Decoder::new(reader).map_err(meaning)?.with_limits(limits);
+        let mut decoder = Decoder::new(reader)?.with_limits(limits);
         let layout = Layout::read(&mut decoder, &directory)?;
         let orientation = decoder.find_tag_unsigned::<u8>(Tag::Orientation).unwrap_or_default();
         let orientation = orientation.and_then(Orientation::from_exif);
         Ok(Self {
-            size: decoder.dimensions().map_err(meaning)?,
+            size: decoder.dimensions()?,
             orientation: orientation.unwrap_or(Orientation::NoTransforms),
             profile: decoder.get_tag_u8_vec(Tag::IccProfile).ok(),
             decoder,
@@ -70,7 +70,7 @@ impl<'a> Tiff<'a> {
         let picture = pixels.saturating_mul(self.layout.bytes());
         let samples = u64::try_from(self.layout.kept()).unwrap_or(u64::MAX) * self.layout.sample_bytes();
         let samples = pixels.saturating_mul(samples);
-        let chunk = self.decoder.image_chunk_buffer_layout(0).map_err(meaning)?.len;
+        let chunk = self.decoder.image_chunk_buffer_layout(0)?.len;
         let chunk = u64::try_from(chunk).unwrap_or(u64::MAX);
         let all = picture.saturating_mul(3).saturating_add(samples).saturating_add(chunk.saturating_mul(3));
         Ok((picture.max(samples).max(chunk), all))
@@ -122,7 +122,7 @@ impl<'a> Tiff<'a> {
                 .flat_map(|row| (0..length(across).unwrap_or(0)).map(move |column| (row, column)))
             {
                 let wide = length(self.decoder.chunk_data_dimensions(index).0)?;
-                let chunk = self.decoder.read_chunk(index).map_err(meaning)?;
+                let chunk = self.decoder.read_chunk(index)?;
                 let chunk = unwrap(chunk, wide * of_chunk).ok_or(Unreadable::Damaged)?;
                 let (top, left) = (row * chunk_height, column * chunk_width);
                 for (y, from) in (top..height).zip(chunk.chunks_exact(wide * of_chunk)) {
@@ -160,10 +160,12 @@ fn length(edge: u32) -> Result<usize, Unreadable> {
     usize::try_from(edge).map_err(|_| Unreadable::TooManyPixels)
 }
 
-fn meaning(error: TiffError) -> Unreadable {
-    match error {
-        TiffError::UnsupportedError(_) => Unreadable::Unsupported(Feature::TiffSamples),
-        TiffError::LimitsExceeded => Unreadable::TooMuchMemory,
-        _ => Unreadable::Damaged,
+impl From<TiffError> for Unreadable {
+    fn from(error: TiffError) -> Self {
+        match error {
+            TiffError::UnsupportedError(_) => Self::Unsupported(Feature::TiffSamples),
+            TiffError::LimitsExceeded => Self::TooMuchMemory,
+            _ => Self::Damaged,
+        }
     }
 }

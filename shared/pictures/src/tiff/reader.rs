@@ -31,7 +31,9 @@ impl Read for Reader<'_> {
             }
         }
         if self.is_reversed {
-            read.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
+            for byte in read.iter_mut() {
+                *byte = byte.reverse_bits();
+            }
         }
         Ok(count)
     }
