@@ -69,17 +69,12 @@ fn remaining(factors: &[RemainingFactor]) -> Result<String, Failure> {
             FactorKind::RecoveryCodes => "recovery codes",
         };
         let added_at = factor.added_at.format(DAY).map_err(Failure::permanent)?;
-        let name = factor.name.as_deref().filter(|name| is_plain(name));
+        let name = factor.name.as_deref().filter(|name| is_plain_in_mail(name));
         let name = name.map(|name| format!(" \u{201c}{name}\u{201d}")).unwrap_or_default();
         let state = if factor.is_suspended { ", not usable until you log in with an older one" } else { "" };
         listed.push(format!("{kind}{name} (added {added_at}{state})"));
     }
     Ok(format!("The account has these second factors: {}. Remove any that is not yours.", listed.join(", ")))
-}
-
-/// Whether a mail program makes no link of the name: an intruder may have chosen it.
-fn is_plain(name: &str) -> bool {
-    !name.contains(['.', ':', '/', '@'])
 }
 
 /// What happened: in a line, and in a paragraph.
@@ -328,7 +323,7 @@ mod tests {
             undo: None,
             remaining_factors: Some(vec![
                 factor(FactorKind::Totp, Some("Phone"), false),
-                factor(FactorKind::Passkey, Some("https://evil.example/"), true),
+                factor(FactorKind::Passkey, Some("evil\u{3002}example"), true),
                 factor(FactorKind::RecoveryCodes, None, false),
             ]),
             deletion_due_at: None,

@@ -218,6 +218,17 @@ pub(crate) fn network_of(ip: IpAddr) -> IpAddr {
     }
 }
 
+/// What one place can have many networks of: an address, or in IPv6 the /48 that a site gets at most (RFC 6177).
+pub(crate) fn site_of(ip: IpAddr) -> IpAddr {
+    match network_of(ip) {
+        IpAddr::V6(v6) => {
+            let [a, b, c, ..] = v6.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -52,7 +52,10 @@ impl Auth {
             }
             None => Err(("unknown_challenge", None)),
         };
+        let mut known = None;
         if let Ok(user) = proved {
+            // While the passkey is held: what a recovery changes from now on is noticed when the session is opened.
+            known = users::credentials_in(&mut unit, user).await?;
             recovery::remove_suspended(&mut unit, user).await?;
         } else if let Err((reason, user)) = proved {
             let details = json!({ "reason": reason });
@@ -61,8 +64,7 @@ impl Auth {
         }
         // In any case: a challenge is answered once, rightly or not.
         unit.commit().await?;
-        let user = proved.map_err(|_| wrong_passkey())?;
-        let known = users::credentials_of(&self.stores, user).await?.ok_or_else(wrong_passkey)?;
+        let known = known.ok_or_else(wrong_passkey)?;
         self.admit(origin, &known).await?;
         let device = self.known_device(Some(&known), request.device_token.as_deref());
         // A passkey verifies its user, so that it is two factors at once.

@@ -14,6 +14,7 @@ use super::devices::KnownDevice;
 use super::throttle::Attempt;
 use super::tokens::{self, KeptResets};
 use super::{Auth, SessionCaller, revocation};
+use crate::challenges::{self, Purpose};
 use crate::unit::Unit;
 use crate::users::{self, Credentials};
 use crate::{Error, Result, api_keys, challenges, passkeys};
@@ -115,7 +116,8 @@ impl Auth {
     async fn end_what_it_opened(&self, unit: &mut Unit, user: UserId, stays: SessionId) -> Result<()> {
         // Whoever reads the mailbox can still choose another password: the session may be an intruder's.
         tokens::void(unit.connection(), user, KeptResets::All).await?;
-        challenges::remove_all_of(unit, user).await?;
+        // The old address undoes a change of address against whoever is in this session.
+        challenges::remove_all_of(unit, user, Some(Purpose::UndoEmailChange)).await?;
         revocation::end_sessions(unit, user, Some(stays)).await.map(drop)
     }
 

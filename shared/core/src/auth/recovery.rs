@@ -60,7 +60,7 @@ pub(super) async fn end_access(
     since: OffsetDateTime,
 ) -> Result<()> {
     tokens::void(unit.connection(), user, kept).await?;
-    challenges::remove_all_of(unit, user).await?;
+    challenges::remove_all_of(unit, user, None).await?;
     revocation::end_sessions(unit, user, None).await?;
     api_keys::revoke_all_of(unit, user).await?;
     files::end_links_made_by_ended(unit, user, since).await.map(drop)

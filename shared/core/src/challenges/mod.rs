@@ -105,6 +105,6 @@ pub(crate) async fn fail(unit: &mut Unit, token: &str) -> Result<()> {
 }
 
 /// Ends every challenge of a user.
-pub(crate) async fn remove_all_of(unit: &mut Unit, user: UserId) -> Result<()> {
-    Ok(repository::remove_all_of(unit.connection(), user).await?)
+pub(crate) async fn remove_all_of(unit: &mut Unit, user: UserId, kept: Option<Purpose>) -> Result<()> {
+    Ok(repository::remove_all_of(unit.connection(), user, kept).await?)
 }

@@ -106,8 +106,16 @@ pub(super) async fn fail(connection: &mut PgConnection, hash: &[u8; 32]) -> sqlx
     named("challenges.fail", query.execute(connection)).await.map(drop)
 }
 
-pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
-    let query = sqlx::query!("DELETE FROM challenges WHERE user_id = $1", user.0);
+pub(super) async fn remove_all_of(
+    connection: &mut PgConnection,
+    user: UserId,
+    kept: Option<Purpose>,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "DELETE FROM challenges WHERE user_id = $1 AND purpose IS DISTINCT FROM $2",
+        user.0,
+        kept.map(Purpose::as_str),
+    );
     named("challenges.remove_all_of", query.execute(connection)).await.map(drop)
 }
 

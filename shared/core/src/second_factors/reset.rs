@@ -35,7 +35,7 @@ impl SecondFactors {
         let held = users::hold(&mut unit, user).await?;
         users::require_authority(&mut unit, &caller, &held).await?;
         unit.changes_user(user).await;
-        challenges::remove_all_of(&mut unit, user).await?;
+        challenges::remove_all_of(&mut unit, user, None).await?;
         remove_all_of(&mut unit, user).await?;
         passkeys::remove_beside_password(&mut unit, user).await?;
         auth::end_sessions(&mut unit, user, None).await?;

@@ -103,6 +103,11 @@ pub(crate) async fn credentials_of(stores: &Stores, id: UserId) -> Result<Option
     Ok(repository::credentials_of(&stores.db, id).await?)
 }
 
+/// The same as this change sees it.
+pub(crate) async fn credentials_in(unit: &mut Unit, id: UserId) -> Result<Option<Credentials>> {
+    Ok(repository::credentials_of(unit.connection(), id).await?)
+}
+
 /// Whether the account has got another password, or another address, since then.
 pub(crate) async fn has_changed_since(unit: &mut Unit, id: UserId, since: OffsetDateTime) -> Result<bool> {
     Ok(repository::has_changed_since(unit.connection(), id, since).await?)

@@ -16,13 +16,15 @@ use super::repository::{self, NewToken, Pending};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores, users};
 
-/// The period of the two bounds below.
+/// The period of the bounds below.
 const MAIL_PERIOD: Duration = Duration::from_hours(1);
 /// Mails that registrations from one network cause to one address.
 const MAX_MAILS_BY_NETWORK: i64 = 3;
 /// Mails that all registrations cause to one address. Only requests from several networks reach it, so that one
 /// network cannot keep the owner's own mail away.
 const MAX_MAILS: i64 = 12;
+/// The same where the registration comes from a network that has caused none: few networks cannot keep the owner's mail away.
+const MAX_MAILS_WITH_NEW_NETWORK: i64 = 48;
 
 /// A mail that proves an address. It contains no text that the registration gave.
 #[derive(Debug)]
@@ -98,5 +100,6 @@ async fn may_mail(unit: &mut Unit, pending: &Pending, asked: Asked) -> Result<bo
     let mailed =
         repository::count_mails(unit.connection(), pending, asked.at - QUIET, asked.at - MAIL_PERIOD, except)
             .await?;
-    Ok(mailed.own == 0 && mailed.by_network < MAX_MAILS_BY_NETWORK && mailed.all < MAX_MAILS)
+    let most = if mailed.by_network == 0 { MAX_MAILS_WITH_NEW_NETWORK } else { MAX_MAILS };
+    Ok(mailed.own == 0 && mailed.by_network < MAX_MAILS_BY_NETWORK && mailed.all < most)
 }

@@ -18,7 +18,7 @@ use plinth_domain::text::DisplayName;
 use self::repository::NewRegistration;
 use super::Auth;
 use crate::Result;
-use crate::access::network_of;
+use crate::access::site_of;
 use crate::unit::Unit;
 
 pub(crate) use expiry::unverified_registrations;
@@ -45,7 +45,7 @@ impl Auth {
             email: registration.email,
             display_name: registration.display_name,
             password_hash,
-            network: origin.ip.map(network_of),
+            network: origin.ip.map(site_of),
         };
         let at = unit.at();
         repository::insert(unit.connection(), &new, at).await?;

@@ -138,6 +138,7 @@ pub(super) fn wrong_password() -> Error {
 
 fn email_taken() -> Error {
     let detail =
-        "The address has got an account since this registration; log in, or reset its password.".to_owned();
+        "The address has an account by now, or had one that can still take it back: log in, or reset its password."
+            .to_owned();
     Error::Conflict { code: "email_taken", detail }
 }

@@ -33,7 +33,7 @@ pub(crate) async fn release_unverified(unit: &mut Unit, email: &Email, except: U
 }
 
 async fn end_access(unit: &mut Unit, user: UserId) -> Result<()> {
-    challenges::remove_all_of(unit, user).await?;
+    challenges::remove_all_of(unit, user, None).await?;
     revocation::end_sessions(unit, user, None).await?;
     api_keys::remove_all_of(unit, user).await?;
     Ok(tokens::remove_all_of(unit.connection(), user).await?)
