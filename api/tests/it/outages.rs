@@ -188,7 +188,8 @@ async fn a_pool_that_gives_out_nothing_though_postgresql_answers_is_stuck() {
 #[tokio::test]
 async fn the_sessions_of_every_pool_have_their_timeouts() {
     let stage = Stage::open().await.with("PLINTH_DATABASE_LOCK_TIMEOUT", "4s");
-    let settings = stage.with("PLINTH_DATABASE_STATEMENT_TIMEOUT", "7s").settings().database;
+    let stage = stage.with("PLINTH_DATABASE_STATEMENT_TIMEOUT", "7s");
+    let settings = stage.settings().database;
     let pools = [database::pool, database::single, database::pool_by_key];
     for pool in pools.map(|pool| pool(&settings, "test").expect("the settings are good")) {
         for (setting, expected) in [
