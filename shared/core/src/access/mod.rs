@@ -20,7 +20,7 @@ use crate::Stores;
 pub use caller::{Caller, Credential, Login, Presented};
 pub use gate::{Admission, Gate};
 pub use limits::Purpose;
-pub(crate) use limits::network_of;
+pub(crate) use limits::{network_of, site_of};
 pub use rights::Rights;
 
 pub(crate) fn user_key(redis: &Redis, id: UserId) -> String {

@@ -17,7 +17,7 @@ use super::{Auth, SessionCaller, revocation};
 use crate::challenges::{self, Purpose};
 use crate::unit::Unit;
 use crate::users::{self, Credentials};
-use crate::{Error, Result, api_keys, challenges, passkeys};
+use crate::{Error, Result, api_keys, passkeys};
 
 /// What somebody who changes his password gives.
 #[derive(Debug)]
