@@ -326,3 +326,21 @@ async fn notes_that_cannot_be_settled_keep_no_others() {
     // No renewal comes through, and the copy of the session is not believed.
     person.get(&house, "/v1/me").await.problem(401, "session_ended");
 }
+
+#[tokio::test]
+async fn a_task_with_an_open_transaction_takes_no_second_connection() {
+    let house = House::open().await;
+    let db = house.stores.db.clone();
+    let nested = tokio::spawn(async move {
+        let _open = db.begin().await.expect("begins");
+        db.acquire().await.map(drop)
+    });
+    assert!(nested.await.is_err_and(|error| error.is_panic()));
+    let db = house.stores.db.clone();
+    let one_after_the_other = tokio::spawn(async move {
+        db.begin().await.expect("begins").commit().await.expect("commits");
+        drop(db.begin().await.expect("begins"));
+        db.acquire().await.map(drop)
+    });
+    one_after_the_other.await.expect("no panic").expect("a connection");
+}

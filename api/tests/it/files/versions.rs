@@ -1,5 +1,7 @@
 //! Versions: each keeps its bytes, and equal bytes are kept once.
 
+use futures_util::future::join_all;
+use plinth_testkit::Stage;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -119,4 +121,25 @@ async fn a_file_has_only_so_many_versions() {
     person.delete(&house, &format!("{path}/1")).await.expect(StatusCode::NO_CONTENT);
     person.post(&house, &format!("{path}/2/restore"), &json!({})).await.expect(StatusCode::OK);
     assert_eq!(house.count("file_versions").await, 3);
+}
+
+#[tokio::test]
+async fn versions_restored_and_deleted_at_once_need_one_connection_each() {
+    let house = House::on(Stage::open().await.with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "2s")).await;
+    let person = house.person("ada").await;
+    let id = text(&person.upload(&house, "a.txt", b"one".to_vec()).await["id"]);
+    let path = format!("/v1/files/{id}/versions");
+    // More than the pool has connections.
+    let answers = join_all((0..24).map(|number| {
+        let (house, person, path) = (&house, &person, &path);
+        async move {
+            if number % 2 == 0 {
+                person.post(house, &format!("{path}/1/restore"), &json!({})).await.expect(StatusCode::OK);
+            } else {
+                person.delete(house, &format!("{path}/90")).await.problem(404, "not_found");
+            }
+        }
+    }));
+    answers.await;
+    assert_eq!(versions(&house, &person, &id).await.len(), 13);
 }

@@ -158,6 +158,7 @@ impl Processing {
         variants::set_picture(unit.connection(), source.blob.id, picture).await?;
         for (preset, rendition) in &renditions {
             if !variants::set_ready(unit.connection(), source.blob.id, preset, rendition, at).await? {
+                drop(unit);
                 return self.discard(&renditions).await;
             }
         }

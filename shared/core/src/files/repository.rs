@@ -4,7 +4,7 @@ use plinth_domain::file::{File, FileState, Tag, Version};
 use plinth_domain::id::{BlobId, FileId, JobId, UserId};
 use plinth_domain::preset::IMAGE_TYPES;
 use plinth_platform::database::{PgPool, named};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -403,7 +403,12 @@ pub(super) async fn owner(db: &PgPool, id: FileId) -> sqlx::Result<Option<UserId
 }
 
 /// The versions of a file, the newest first, from before `before` on.
-pub(super) async fn versions(db: &PgPool, id: FileId, before: i32, limit: i64) -> Result<Vec<Version>> {
+pub(super) async fn versions(
+    db: impl PgExecutor<'_>,
+    id: FileId,
+    before: i32,
+    limit: i64,
+) -> Result<Vec<Version>> {
     let query = sqlx::query!(
         "SELECT number, blob_id, content_type, size, sha256, scan, scanned_at, signature, metadata, strip_failure,
              file_versions.created_at
@@ -428,6 +433,12 @@ pub(super) async fn versions(db: &PgPool, id: FileId, before: i32, limit: i64) -
             })
         })
         .collect()
+}
+
+/// The version of a file that has this number.
+pub(super) async fn version(db: impl PgExecutor<'_>, id: FileId, number: i32) -> Result<Option<Version>> {
+    let Some(before) = number.checked_add(1) else { return Ok(None) };
+    Ok(versions(db, id, before, 1).await?.pop().filter(|version| version.number == number))
 }
 
 /// Removes a version that is not the current one; its blob. `None` when there is no such one.

@@ -223,9 +223,7 @@ impl Files {
     /// A version of a file, with the file.
     pub(super) async fn version(&self, owner: UserId, id: FileId, number: i32) -> Result<(File, Version)> {
         let file = self.find(owner, id).await?;
-        let before = number.checked_add(1).ok_or(Error::NotFound)?;
-        let mut found = repository::versions(&self.stores.db, id, before, 1).await?;
-        let version = found.pop().filter(|version| version.number == number).ok_or(Error::NotFound)?;
+        let version = repository::version(&self.stores.db, id, number).await?.ok_or(Error::NotFound)?;
         Ok((file, version))
     }
 
@@ -245,9 +243,7 @@ impl Files {
         number: i32,
     ) -> Result<File> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        // From here on no version of the owner goes, and no blob.
-        usage::hold(unit.connection(), owner).await?;
-        let (_, version) = self.version(owner, id, number).await?;
+        let (_, version) = lock_version(&mut unit, owner, id, number).await?;
         self.limits.general().check_versions(unit.connection(), id).await?;
         let at = unit.at();
         let content =
@@ -269,9 +265,8 @@ impl Files {
         number: i32,
     ) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        usage::hold(unit.connection(), owner).await?;
-        let (file, _) = self.version(owner, id, number).await?;
-        if file.version == number {
+        let (current, _) = lock_version(&mut unit, owner, id, number).await?;
+        if current == number {
             let detail = "The current version goes with the file, or when another one is current.".to_owned();
             return Err(Error::Conflict { code: "current_version", detail });
         }
@@ -297,4 +292,13 @@ impl Files {
     pub async fn delete(&self, origin: &Origin, owner: UserId, id: FileId) -> Result<()> {
         trash::delete(&self.stores, origin, owner, id).await
     }
+}
+
+/// Locks the owner's storage and the file, and returns the number of the current version and the version that is asked for.
+/// Until the unit ends no version of the owner is removed, and no blob.
+async fn lock_version(unit: &mut Unit, owner: UserId, id: FileId, number: i32) -> Result<(i32, Version)> {
+    usage::hold(unit.connection(), owner).await?;
+    let current = repository::hold(unit.connection(), id, owner).await?.ok_or(Error::NotFound)?;
+    let version = repository::version(unit.connection(), id, number).await?.ok_or(Error::NotFound)?;
+    Ok((current, version))
 }

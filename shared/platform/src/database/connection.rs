@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::deadline;
+use super::nesting::OpenTransaction;
 
 /// How long a returned connection may take to roll back what is open, and then to answer.
 const RETURN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -79,15 +80,16 @@ impl fmt::Debug for Connection {
 #[derive(Debug)]
 pub struct Transaction {
     connection: Connection,
+    _open: OpenTransaction,
 }
 
 impl Transaction {
     /// Begins a transaction on the connection.
-    pub(super) async fn begin(mut connection: Connection) -> sqlx::Result<Self> {
+    pub(super) async fn begin(mut connection: Connection, open: OpenTransaction) -> sqlx::Result<Self> {
         // Before the statement: whoever gives up in the middle may have begun one.
         connection.in_transaction = true;
         deadline::within(connection.execute("BEGIN")).await?;
-        Ok(Self { connection })
+        Ok(Self { connection, _open: open })
     }
 
     /// Commits. After an error it is unknown whether the server has committed.

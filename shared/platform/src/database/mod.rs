@@ -4,6 +4,7 @@ mod availability;
 mod connection;
 mod deadline;
 mod migration;
+mod nesting;
 mod pool;
 mod probe;
 mod schema;

@@ -15,6 +15,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Describe, Either, Execute, Executor, 
 
 use super::availability::{self, Availability};
 use super::connection::{Connection, Transaction};
+use super::nesting::{self, OpenTransaction};
 use super::{deadline, session};
 use crate::settings::DatabaseSettings;
 
@@ -68,7 +69,12 @@ impl PgPool {
     /// # Errors
     ///
     /// Fails at once while PostgreSQL is away, and after the acquire timeout if every connection stays in use.
+    ///
+    /// # Panics
+    ///
+    /// In builds for development, if the task has a transaction open that it began on this pool.
     pub async fn acquire(&self) -> sqlx::Result<Connection> {
+        nesting::refuse_second_connection(self.address());
         if !self.availability.is_reachable() {
             return Err(availability::unreachable());
         }
@@ -100,7 +106,13 @@ impl PgPool {
 
     /// Begins a transaction.
     pub async fn begin(&self) -> sqlx::Result<Transaction> {
-        Transaction::begin(self.acquire().await?).await
+        let connection = self.acquire().await?;
+        Transaction::begin(connection, OpenTransaction::mark(self.address())).await
+    }
+
+    /// The same for all clones.
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.availability).addr()
     }
 
     /// Returns whether the pool has given out nothing for `patience` although PostgreSQL takes new connections: only a
