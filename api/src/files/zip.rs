@@ -21,6 +21,7 @@ use super::archive::archive;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::{Failure, Result};
+use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesRead};
 
 const MEDIA_TYPE: &str = "application/zip";
@@ -99,11 +100,13 @@ impl ZipFiles {
     /// Stored, not compressed. Names that would be alike get a number. Where one of the files is not found, nothing is
     /// sent; where one turns out broken, the answer breaks off.
     #[oai(path = "/files/zip", method = "post", operation_id = "zipFiles")]
-    async fn zip(&self, caller: Allowed<FilesRead>, body: Body<ZipRequest>) -> Result<Archive> {
-        let mut contents = Vec::new();
-        for id in body.0.parse()? {
-            contents.push(self.files.content(caller.user.id, id).await?);
-        }
+    async fn zip(
+        &self,
+        caller: Allowed<FilesRead>,
+        origin: RequestOrigin,
+        body: Body<ZipRequest>,
+    ) -> Result<Archive> {
+        let contents = self.files.contents(&origin.0, caller.user.id, &body.0.parse()?).await?;
         let bytes = archive(&self.files, contents).await?;
         let mut response = Response::builder().content_type(MEDIA_TYPE).finish();
         let disposition = HeaderValue::from_static("attachment; filename=\"files.zip\"");

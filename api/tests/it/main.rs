@@ -22,6 +22,7 @@ mod http;
 mod impersonation;
 mod imports;
 mod jobs;
+mod late_bodies;
 mod mailed;
 mod notifications;
 mod outages;

@@ -26,6 +26,15 @@ pub struct Unit {
     audit: Audit,
     /// How many events this change has written.
     events: u16,
+    credential: Credential,
+}
+
+/// Whether the session or API key of the request is asked for again before the commit.
+#[derive(Debug, Clone, Copy)]
+enum Credential {
+    Unchecked,
+    /// It is not, for this reason.
+    Settled(&'static str),
 }
 
 /// What the audit log knows of this change.
@@ -60,6 +69,7 @@ impl Unit {
             doubt: Doubt { nonce: unique_name(), raised: Vec::new(), since: None, missed: Vec::new() },
             audit: Audit::Missing,
             events: 0,
+            credential: Credential::Unchecked,
         })
     }
 
@@ -189,20 +199,33 @@ impl Unit {
         self.raise_doubt(vec![access::user_key(&self.stores.redis, id)]).await;
     }
 
-    /// The session changes: its hot copy is not to be trusted.
+    /// The session or API key of the request is not asked for again, for this reason.
+    pub(crate) fn settle_credential(&mut self, reason: &'static str) {
+        self.credential = Credential::Settled(reason);
+    }
+
+    /// The session changes: its hot copy is not to be trusted. A change that ends the session of its own request, such as a
+    /// logout, is committed all the same.
     pub async fn changes_session(&mut self, id: SessionId) {
         self.changes_sessions(&[id]).await;
     }
 
     /// The same for several, in one go.
     pub async fn changes_sessions(&mut self, ids: &[SessionId]) {
+        if self.origin.session.is_some_and(|own| ids.contains(&own)) {
+            self.settle_credential("the change holds the session locked, and may be its end");
+        }
         let redis = &self.stores.redis;
         let keys = ids.iter().map(|id| access::session_key(redis, *id)).collect();
         self.raise_doubt(keys).await;
     }
 
-    /// API keys change: their hot copies are not to be trusted.
+    /// API keys change: their hot copies are not to be trusted. A change that ends the key of its own request is committed
+    /// all the same.
     pub async fn changes_api_keys(&mut self, ids: &[ApiKeyId]) {
+        if self.origin.api_key.is_some_and(|own| ids.contains(&own)) {
+            self.settle_credential("the change holds the API key locked, and may be its end");
+        }
         let redis = &self.stores.redis;
         let keys = ids.iter().map(|id| access::api_key_key(redis, *id)).collect();
         self.raise_doubt(keys).await;
@@ -244,6 +267,10 @@ impl Unit {
     /// otherwise.
     ///
     /// If Redis could not be told of a stale copy, this returns only when no other process believes it any more.
+    ///
+    /// # Errors
+    /// As at the admission, and nothing is changed, if the session or API key of the request has ended since, or its account
+    /// was suspended or deleted. Not if this change ends it.
     pub async fn commit(mut self) -> Result<()> {
         debug_assert!(
             self.audit != Audit::Missing || self.origin.is_system(),
@@ -259,6 +286,14 @@ impl Unit {
         }
         if !self.doubt.missed.is_empty() {
             hot::repository::note(&mut *self.transaction, &self.doubt.missed, self.at).await?;
+        }
+        match self.credential {
+            // Last: the statement sees what was committed while this change waited for its locks.
+            Credential::Unchecked => {
+                let now = self.stores.clock.now();
+                access::require_standing(&mut *self.transaction, &self.origin, now).await?;
+            }
+            Credential::Settled(reason) => tracing::trace!(reason, "a change that asks for no credential"),
         }
         self.transaction.commit().await?;
         if !self.pushes.is_empty()

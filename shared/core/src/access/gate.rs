@@ -346,7 +346,7 @@ fn is_replaced(claims: &Claims, session: &SessionCopy) -> bool {
     claims.impersonator().is_none() && told < session.authenticated_at.unix_timestamp()
 }
 
-fn shut_out(status: UserStatus) -> Error {
+pub(super) fn shut_out(status: UserStatus) -> Error {
     match status {
         UserStatus::Deleting | UserStatus::Deleted => ended(),
         UserStatus::Active | UserStatus::Suspended => Error::Unauthenticated {
@@ -356,11 +356,11 @@ fn shut_out(status: UserStatus) -> Error {
     }
 }
 
-fn key_ended() -> Error {
+pub(super) fn key_ended() -> Error {
     Error::Unauthenticated { code: "invalid_token", detail: "The API key has expired or was revoked." }
 }
 
-fn ended() -> Error {
+pub(super) fn ended() -> Error {
     Error::Unauthenticated {
         code: "session_ended",
         detail: "The session of this access token has ended; log in again.",

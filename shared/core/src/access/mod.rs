@@ -10,6 +10,7 @@ mod gate;
 mod limits;
 mod question;
 mod rights;
+mod standing;
 
 use plinth_domain::id::{ApiKeyId, SessionId, TokenId, UserId};
 use plinth_platform::redis::Redis;
@@ -22,6 +23,7 @@ pub use gate::{Admission, Gate};
 pub use limits::Purpose;
 pub(crate) use limits::{network_of, site_of};
 pub use rights::Rights;
+pub(crate) use standing::{Standing, require_standing};
 
 pub(crate) fn user_key(redis: &Redis, id: UserId) -> String {
     redis.key(&format!("user:{id}"))

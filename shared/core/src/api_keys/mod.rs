@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use crate::{Result, Stores};
 
 pub use recognition::Recognition;
-pub(crate) use repository::expired;
+pub(crate) use repository::{expired, standing};
 pub(crate) use revocation::{remove_all_of, revoke_all_of};
 pub use service::{ApiKey, ApiKeys, NewApiKey};
 

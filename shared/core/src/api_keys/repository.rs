@@ -1,12 +1,14 @@
 //! The table of API keys.
 
 use plinth_domain::id::{ApiKeyId, UserId};
+use plinth_domain::user::UserStatus;
 use plinth_platform::database::{PgPool, named};
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{ApiKey, LiveKey};
+use crate::access::Standing;
 use crate::cleanup::expired_rows;
 use crate::page::PageRequest;
 
@@ -139,6 +141,26 @@ pub(super) async fn use_live(
         scopes: row.scopes.into(),
         multi_factor: row.multi_factor,
         expires_at: row.expires_at,
+    }))
+}
+
+/// Whether the key is in force, and the status of its account. `None` if there is no such key.
+pub(crate) async fn standing(
+    db: impl PgExecutor<'_>,
+    id: ApiKeyId,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<Standing>> {
+    let query = sqlx::query!(
+        r#"SELECT revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) AS "is_live!", users.status
+           FROM api_keys JOIN users ON users.id = api_keys.user_id WHERE api_keys.id = $1"#,
+        id.0,
+        now,
+    );
+    let row = named("api_keys.standing", query.fetch_optional(db)).await?;
+    Ok(row.map(|row| Standing {
+        is_live: row.is_live,
+        // A status of a newer build is none that this one lets in.
+        status: UserStatus::parse(&row.status).unwrap_or(UserStatus::Suspended),
     }))
 }
 

@@ -64,7 +64,7 @@ pub(crate) use revocation::{
 pub use security_notice::{NoticeMail, SecurityNotices};
 pub use session_caller::SessionCaller;
 pub use sessions::SessionView;
-pub(crate) use sessions::live;
+pub(crate) use sessions::{live, standing};
 pub(crate) use step_up::note_methods;
 pub(crate) use throttle::{Attempt, Throttle};
 

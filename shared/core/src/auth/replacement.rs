@@ -24,6 +24,7 @@ impl Auth {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let Some(user) = sessions::owner(unit.connection(), session).await? else { return Ok(()) };
         unit.act_as(user);
+        unit.settle_credential("a refresh token is enough to end its session");
         if end_one(&mut unit, user, session).await? {
             unit.audit(Action::SessionRevoked, Target::Session(session), Outcome::Success).await?;
         }

@@ -87,6 +87,9 @@ impl<'a> SessionCaller<'a> {
         let accounts: Vec<UserId> = subjects.iter().copied().chain([self.user_id()]).collect();
         users::lock(&mut unit, &accounts).await?;
         require_live(&mut unit, self.user_id(), self.session()).await?;
+        unit.settle_credential(
+            "the account is held, under whose lock sessions end, and its session is alive",
+        );
         Ok(unit)
     }
 }

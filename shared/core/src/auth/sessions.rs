@@ -5,11 +5,13 @@ use std::net::IpAddr;
 use plinth_domain::audit::Origin;
 use plinth_domain::authentication::Methods;
 use plinth_domain::id::{SessionId, TokenId, UserId};
+use plinth_domain::user::UserStatus;
 use plinth_platform::database::{PgPool, named};
-use sqlx::PgConnection;
 use sqlx::types::ipnet::IpNet;
+use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 
+use crate::access::Standing;
 use crate::page::PageRequest;
 
 pub(super) struct NewSession<'a> {
@@ -339,6 +341,26 @@ pub(crate) struct Live {
     pub(crate) expires_at: OffsetDateTime,
     /// When its owner last proved who he is.
     pub(crate) authenticated_at: OffsetDateTime,
+}
+
+/// Whether the session has ended, and the status of its account. `None` if there is no such session.
+pub(crate) async fn standing(
+    db: impl PgExecutor<'_>,
+    id: SessionId,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<Standing>> {
+    let query = sqlx::query!(
+        r#"SELECT revoked_at IS NULL AND LEAST(idle_expires_at, expires_at) > $2 AS "is_live!", users.status
+           FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = $1"#,
+        id.0,
+        now,
+    );
+    let row = named("sessions.standing", query.fetch_optional(db)).await?;
+    Ok(row.map(|row| Standing {
+        is_live: row.is_live,
+        // A status of a newer build is none that this one lets in.
+        status: UserStatus::parse(&row.status).unwrap_or(UserStatus::Suspended),
+    }))
 }
 
 /// The session, if it is live and the token was not taken back.

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::page::Page;
 use crate::unit::Unit;
-use crate::{Error, Result, Stores};
+use crate::{Error, Result, Stores, access};
 
 /// How long a download that is sent on may begin.
 const REDIRECTED: Duration = Duration::from_mins(1);
@@ -163,6 +163,17 @@ impl Files {
     pub async fn content(&self, owner: UserId, id: FileId) -> Result<Content> {
         let (file, blob) = self.current(owner, id).await?;
         Ok(Content::of_file(file, blob))
+    }
+
+    /// What an archive of these files has, in their order. Refused if the session or API key of the request has ended
+    /// since it was admitted.
+    pub async fn contents(&self, origin: &Origin, owner: UserId, ids: &[FileId]) -> Result<Vec<Content>> {
+        access::require_standing(&self.stores.db, origin, self.stores.clock.now()).await?;
+        let mut contents = Vec::with_capacity(ids.len());
+        for id in ids {
+            contents.push(self.content(owner, *id).await?);
+        }
+        Ok(contents)
     }
 
     /// What a download of a derived image is; not found while it is not made.

@@ -20,7 +20,7 @@ use crate::files::blobs::{self, PART_CHUNKS, PartBuffer, Received, Source, Trans
 use crate::files::upload::{Purpose, keep};
 use crate::files::{Bounds, Files, UploadSlot, reconcile, repository, sniff};
 use crate::unit::Unit;
-use crate::{Error, Result, Stores};
+use crate::{Error, Result, Stores, access};
 
 /// The worker makes the file of an upload whose process has not made it after so long.
 const FINISHED_BY_WORKER_AFTER: Duration = Duration::from_mins(1);
@@ -156,9 +156,21 @@ impl Writer {
         Ok(self.upload.position)
     }
 
-    /// Makes the file of what has come, all of it.
+    /// Makes the file of what has come, all of it. If the session or API key of the request has ended since it was
+    /// admitted, nothing of the upload stays.
     pub async fn finish(mut self, origin: &Origin) -> Result<File> {
-        let received = self.store().await?;
+        let finished = self.try_finish(origin).await;
+        // A worker would make the file of an upload that is whole.
+        if let Err(Error::Unauthenticated { .. }) = &finished
+            && let Err(error) = blobs::discard(&self.stores, &Origin::system(), self.upload.id).await
+        {
+            tracing::warn!(%error, blob.id = %self.upload.id, "a refused upload waits for the clean-up");
+        }
+        finished
+    }
+
+    async fn try_finish(&mut self, origin: &Origin) -> Result<File> {
+        let received = self.store(origin).await?;
         let purpose = match self.upload.file {
             Some(file) => Purpose::Version(file),
             None => Purpose::File(FileName::stored(self.upload.name.clone())),
@@ -175,7 +187,7 @@ impl Writer {
         repository::find(&self.stores.db, file, Some(self.owner)).await?.ok_or(Error::NotFound)
     }
 
-    async fn store(&mut self) -> Result<Received> {
+    async fn store(&mut self, origin: &Origin) -> Result<Received> {
         if let Some(sha256) = self.sha256 {
             // Somebody came this far before.
             let content_type = self.make_object().await?;
@@ -201,6 +213,7 @@ impl Writer {
         }
         // A client that sees all bytes kept sends no more: if this process dies, a worker makes the file.
         unit.enqueue_later(&FinishUpload { upload: self.upload.id }, FINISHED_BY_WORKER_AFTER).await?;
+        access::require_standing(unit.connection(), origin, self.stores.clock.now()).await?;
         unit.commit().await?;
         self.sha256 = Some(sha256);
         let content_type = self.make_object().await?;
