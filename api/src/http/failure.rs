@@ -17,7 +17,7 @@ pub enum Failure {
     #[error("malformed JSON: {0}")]
     MalformedJson(#[source] serde_json::Error),
     #[error("malformed form: {0}")]
-    MalformedForm(#[source] multer::Error),
+    MalformedForm(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the body is not {expected}")]
     UnsupportedMediaType { expected: &'static str },
     #[error("the body broke off")]

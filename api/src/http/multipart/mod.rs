@@ -72,10 +72,10 @@ impl Form {
                 Some(name) if is_own || !name.is_empty() => {
                     self.has_named = true;
                     self.unnamed = None;
-                    return Ok(Some(FilePart::named(field)?));
+                    return Ok(Some(FilePart::named(field, self.body.clone())?));
                 }
                 None if is_own && !self.has_named => {
-                    let part = FilePart::unnamed(field).await?;
+                    let part = FilePart::unnamed(field, self.body.clone()).await?;
                     let before = self.unnamed.replace(part);
                     let next = before.or_else(|| self.unnamed.take_if(|part| part.is_open()));
                     if next.is_some() {
@@ -112,16 +112,13 @@ impl Form {
     async fn end(&mut self) -> Result<()> {
         let Some(expected) = self.digest else { return Ok(()) };
         // What follows the form belongs to the body.
-        let mut rest = self.body.stream();
-        while let Some(bytes) = rest.next().await {
-            bytes.map_err(pace::failure)?;
-        }
+        self.body.finish().await.map_err(malformed)?;
         if self.body.hash() == Some(expected) { Ok(()) } else { Err(Error::DigestMismatch.into()) }
     }
 
     async fn ignore(&mut self, mut field: Field<'static>) -> Result<()> {
         self.ignored += MIN_IGNORED_BYTES;
-        while let Some(bytes) = field.chunk().await.map_err(malformed)? {
+        while let Some(bytes) = self.body.chunk(&mut field).await.map_err(malformed)? {
             self.ignored += bytes.len();
             if self.ignored > MAX_IGNORED_BYTES {
                 break;
@@ -135,16 +132,16 @@ impl Form {
     }
 
     async fn next(&mut self) -> Result<Option<Field<'static>>> {
-        self.parts.next_field().await.map_err(malformed)
+        self.body.next_field(&mut self.parts).await.map_err(malformed)
     }
 }
 
 fn malformed(error: multer::Error) -> Failure {
     match error {
-        multer::Error::StreamReadFailed(cause) => {
-            let error = cause.downcast().map_or_else(std::io::Error::other, |error| *error);
-            pace::failure(error)
-        }
-        other => Failure::MalformedForm(other),
+        multer::Error::StreamReadFailed(cause) => match cause.downcast() {
+            Ok(error) => pace::failure(*error),
+            Err(cause) => Failure::MalformedForm(cause),
+        },
+        other => Failure::MalformedForm(other.into()),
     }
 }

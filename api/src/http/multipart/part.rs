@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use multer::Field;
 use poem::http::HeaderName;
 
+use super::body::HashedBody;
 use super::malformed;
 use crate::http::digest;
 use crate::http::failure::Result;
@@ -22,26 +23,27 @@ pub struct FilePart {
     head: Bytes,
     /// What is still to be read.
     rest: Option<Field<'static>>,
+    body: HashedBody,
 }
 
 impl FilePart {
-    pub(super) fn named(field: Field<'static>) -> Result<Self> {
+    pub(super) fn named(field: Field<'static>, body: HashedBody) -> Result<Self> {
         let name = field.file_name().map(decoded);
         let digest = digest::read(field.headers(), &DIGESTS)?;
-        Ok(Self { name, digest, head: Bytes::new(), rest: Some(field) })
+        Ok(Self { name, digest, head: Bytes::new(), rest: Some(field), body })
     }
 
     /// Reads a part without a name, all of it if it is small.
-    pub(super) async fn unnamed(mut field: Field<'static>) -> Result<Self> {
+    pub(super) async fn unnamed(mut field: Field<'static>, body: HashedBody) -> Result<Self> {
         let digest = digest::read(field.headers(), &DIGESTS)?;
         let mut head = BytesMut::new();
-        while let Some(bytes) = field.chunk().await.map_err(malformed)? {
+        while let Some(bytes) = body.chunk(&mut field).await.map_err(malformed)? {
             head.extend_from_slice(&bytes);
             if head.len() > MAX_WAITING_BYTES {
-                return Ok(Self { name: None, digest, head: head.freeze(), rest: Some(field) });
+                return Ok(Self { name: None, digest, head: head.freeze(), rest: Some(field), body });
             }
         }
-        Ok(Self { name: None, digest, head: head.freeze(), rest: None })
+        Ok(Self { name: None, digest, head: head.freeze(), rest: None, body })
     }
 
     /// Whether there is more to read before the next part of the form.
@@ -65,7 +67,7 @@ impl FilePart {
             return Ok(Some(std::mem::take(&mut self.head)));
         }
         match &mut self.rest {
-            Some(field) => field.chunk().await.map_err(malformed),
+            Some(field) => self.body.chunk(field).await.map_err(malformed),
             None => Ok(None),
         }
     }

@@ -4,6 +4,7 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Method, StatusCode};
 
 use crate::house::{Answer, House, Person, text};
+use crate::raw;
 
 /// A form as a client's library would never write it.
 async fn raw_form(house: &House, person: &Person, content_type: &str, body: Vec<u8>) -> Answer {
@@ -114,6 +115,54 @@ async fn broken_forms_are_refused_and_leave_nothing() {
     }
     assert_eq!(house.count("files").await, 0);
     person.upload(&house, "good.txt", b"good".to_vec()).await;
+}
+
+/// Each would be read for as long as it comes; what is announced is never sent.
+#[tokio::test]
+async fn a_form_without_data_is_given_up() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let request = format!(
+        "POST /v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 1000000000\r\n\r\n",
+        person.access_token
+    );
+    let part = |disposition: &str| format!("--b\r\nContent-Disposition: form-data; {disposition}\r\n");
+    let text = format!("{}\r\ntext\r\n", part("name=\"a\""));
+    for (name, begin, rest) in [
+        ("before the first boundary", String::new(), "x"),
+        ("before the first boundary, which seems to come", String::new(), "\r\n--c"),
+        ("after a boundary", "--b".to_owned(), " "),
+        ("in the head of the first part", format!("{}x: ", part("name=\"file\"; filename=\"a\"")), "x"),
+        ("in many headers", part("name=\"file\"; filename=\"a\""), "x: x\r\n"),
+        ("between parts", format!("{text}--b"), "\t"),
+        ("in the head of another part", format!("{text}{}x: ", part("name=\"file\"; filename=\"a\"")), "x"),
+    ] {
+        let bytes = format!("{request}{begin}{}", rest.repeat(256 * 1024 / rest.len()));
+        let answer = raw::talk(&house.url, bytes.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("malformed_form"), "{name}: {answer}");
+    }
+    assert_eq!(house.count("files").await, 0);
+}
+
+#[tokio::test]
+async fn a_form_may_have_much_data_and_many_small_parts() {
+    let house = House::open().await;
+    let person = house.person("ada").await;
+    let part = |disposition: &str, body: &str| {
+        format!("--b\r\nContent-Disposition: form-data; {disposition}\r\n\r\n{body}\r\n")
+    };
+    let size = 5 * 1024 * 1024;
+    let file = part("name=\"file\"; filename=\"a.txt\"", &"\r\n--c".repeat(size / 5));
+    let texts = part("name=\"a\"", "text").repeat(500);
+    let body = format!("{}\r\n{texts}{file}{texts}--b--\r\n", "x".repeat(8_000)).into_bytes();
+    let made = raw_form(&house, &person, "multipart/form-data; boundary=b", body).await;
+    assert_eq!(made.expect(StatusCode::CREATED)["size"].as_u64(), Some(size as u64));
+
+    let files: String = (0..100).map(|_| part("name=\"files\"; filename=\"a\"", "bytes")).collect();
+    let request = person.request(&house, Method::POST, "/v1/files/batch");
+    let request = request.header("content-type", "multipart/form-data; boundary=b");
+    let made = Answer::of(request.body(format!("{files}--b--\r\n"))).await.expect(StatusCode::CREATED);
+    assert_eq!(made["items"].as_array().map(Vec::len), Some(100));
 }
 
 /// Uppy's XHR and FilePond as they are without settings, and a page's form.
