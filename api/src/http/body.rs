@@ -8,6 +8,7 @@ use bytes::Bytes;
 use plinth_core::Error;
 use plinth_domain::rejection::Rejection;
 use poem::error::ReadBodyError;
+use poem::http::header;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::{ParseFromJSON, Type};
@@ -51,11 +52,16 @@ impl<T: ParseFromJSON + 'static> Body<T> {
 
 impl<T: ParseFromJSON + 'static> OptionalBody<T> {
     async fn read(request: &Request, body: &mut RequestBody) -> Result<Self> {
+        let is_json = is_json(request.content_type());
+        // A body whose length is given need not be read to be refused.
+        if !is_json && is_announced(request) {
+            return Err(Failure::UnsupportedMediaType { expected: MEDIA_TYPE });
+        }
         let bytes = read_bytes(request, body).await?;
         if bytes.is_empty() {
             return Ok(Self(None));
         }
-        if !is_json(request.content_type()) {
+        if !is_json {
             return Err(Failure::UnsupportedMediaType { expected: MEDIA_TYPE });
         }
         Body::parse(&bytes).map(|Body(parsed)| Self(Some(parsed)))
@@ -73,6 +79,11 @@ async fn read_bytes(request: &Request, body: &mut RequestBody) -> Result<Bytes> 
         Err(ReadBodyError::Io(error)) => Err(Failure::BrokenBody(error)),
         Err(error) => Err(Error::internal(Box::new(error)).into()),
     }
+}
+
+/// Whether the client gives a length that is not zero.
+fn is_announced(request: &Request) -> bool {
+    request.header(header::CONTENT_LENGTH).is_some_and(|length| length.trim() != "0")
 }
 
 fn is_json(content_type: Option<&str>) -> bool {

@@ -15,20 +15,37 @@ pub struct BodyLimits {
     pub idle: Duration,
 }
 
-/// Whether a request's body is still being read: then the client is late, otherwise the service.
+/// What a request's body is doing, as its deadline needs it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct BodyProgress(Arc<AtomicBool>);
+pub(crate) struct BodyProgress(Arc<Flags>);
+
+#[derive(Debug, Default)]
+struct Flags {
+    is_reading: AtomicBool,
+    is_streamed: AtomicBool,
+}
 
 impl BodyProgress {
     /// Runs what reads the body.
     pub(crate) async fn reading<T>(&self, read: impl Future<Output = T>) -> T {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.is_reading.store(true, Ordering::Relaxed);
         let read = read.await;
-        self.0.store(false, Ordering::Relaxed);
+        self.0.is_reading.store(false, Ordering::Relaxed);
         read
     }
 
+    /// Whether the body is still being read: then the client is late, otherwise the service.
     pub(crate) fn is_reading(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.is_reading.load(Ordering::Relaxed)
+    }
+
+    /// Lifts the deadline: the body has a least rate instead.
+    pub(super) fn stream(&self) {
+        self.0.is_streamed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the operation reads the body as it comes.
+    pub(crate) fn is_streamed(&self) -> bool {
+        self.0.is_streamed.load(Ordering::Relaxed)
     }
 }

@@ -2,13 +2,11 @@
 
 use bytes::Bytes;
 use futures_util::stream::StreamExt as _;
-use plinth_core::Error;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::MetaRequest;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use super::failure::{Failure, Result};
-use super::limits::BodyLimits;
+use super::failure::Result;
 use super::pace::{self, Paced};
 
 /// The media type of a stretch of an upload (tus 1.0).
@@ -48,10 +46,7 @@ impl<'a> ApiExtractor<'a> for Octets {
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let body = body.take().map_err(|error| Failure::from(Error::internal(Box::new(error))))?;
-        let idle = request.data::<BodyLimits>().expect("every request carries its limits").idle;
         let is_typed = request.content_type().is_some_and(|kind| kind == MEDIA_TYPE);
-        let bytes = Paced::new(body.into_bytes_stream().boxed(), idle);
-        Ok(Self { bytes, is_typed })
+        Ok(Self { bytes: Paced::take(request, body)?, is_typed })
     }
 }

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream, StreamExt as _};
+use plinth_core::Error;
+use poem::{Request, RequestBody};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::failure::Failure;
+use super::failure::{Failure, Result};
+use super::limits::{BodyLimits, BodyProgress};
 
 /// Bytes a second that a body brings at least, while it is waited for.
 const MIN_RATE: u64 = 4 * 1024;
@@ -39,13 +42,22 @@ pub(super) fn failure(error: std::io::Error) -> Failure {
 }
 
 impl Paced {
-    pub(super) fn new(bytes: BoxStream<'static, std::io::Result<Bytes>>, window: Duration) -> Self {
+    /// Takes the body of a request, which is held to its rate from now on, and no longer to the deadline: an operation
+    /// streams a body by this, whatever the client says of the body's type.
+    pub(super) fn take(request: &Request, body: &mut RequestBody) -> Result<Self> {
+        let body = body.take().map_err(|error| Error::internal(Box::new(error)))?;
+        let limits = request.data::<BodyLimits>().expect("every request carries its limits");
+        request.data::<BodyProgress>().expect("every request carries its progress").stream();
+        Ok(Self::new(body.into_bytes_stream().boxed(), limits.idle))
+    }
+
+    fn new(bytes: BoxStream<'static, std::io::Result<Bytes>>, window: Duration) -> Self {
         let timer = Box::pin(sleep_until(Instant::now()));
         Self { bytes, window, waited: Duration::ZERO, received: 0, waiting_since: None, timer }
     }
 
     /// Begins another window, unless too little came in the one that ends.
-    fn next_window(&mut self) -> Result<(), std::io::Error> {
+    fn next_window(&mut self) -> std::io::Result<()> {
         if self.received < MIN_RATE * self.window.as_secs().max(1) {
             return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, TooSlow));
         }

@@ -1,16 +1,19 @@
 //! Every operation of the document, asked by those to whom it should be closed. One that is added without saying whom
 //! it is for fails here.
 
+use futures_util::future::join_all;
 use plinth_api::http::document;
 use plinth_domain::permission::Permission;
 use plinth_platform::crypto::ApiKeyToken;
-use plinth_testkit::Stage;
+use plinth_testkit::{PATIENCE, Stage};
 use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use time::Duration;
+use tokio::io::AsyncReadExt as _;
 use uuid::Uuid;
 
 use crate::house::{Answer, House, Person, text};
+use crate::raw;
 
 /// What is open to everybody: the doors by which one comes in, and what somebody has a link to.
 const OPEN: &[&str] = &[
@@ -399,6 +402,56 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
         let late = ask(&house, operation, &path, Some(&admin.access_token), None).await;
         late.problem(403, "step_up_required");
     }
+}
+
+/// The operations that stream what they are sent.
+const STREAMED: &[&str] = &[
+    "PATCH /v1/uploads/{id}",
+    "POST /v1/files",
+    "POST /v1/files/batch",
+    "POST /v1/files/{id}/versions",
+    "POST /v1/uploads",
+];
+
+/// Asks with a body that is announced, or comes in chunks, and never comes; the status of the answer.
+async fn answer_without_body(house: &House, operation: &Operation, kind: &str, head: &str) -> String {
+    let head = format!(
+        "{} {} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\n{head}\r\n\r\n",
+        operation.method,
+        operation.nowhere()
+    );
+    let mut stream = raw::begin(&house.url, head.as_bytes()).await;
+    let mut answer = [0; 12];
+    let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer)).await;
+    read.unwrap_or_else(|_| panic!("{} with {kind}: no answer", operation.name()))
+        .unwrap_or_else(|error| panic!("{} with {kind}: {error}", operation.name()));
+    String::from_utf8_lossy(&answer[9..]).into_owned()
+}
+
+#[tokio::test]
+async fn no_type_of_a_body_lifts_the_deadline_of_an_operation_that_takes_no_file() {
+    let house = House::on(Stage::open().await.with("PLINTH_API_REQUEST_TIMEOUT", "1s")).await;
+    let document: Value = serde_json::from_str(&document::document()).expect("JSON");
+    let all = operations(&document);
+    for name in STREAMED {
+        assert!(all.iter().any(|operation| operation.name() == *name), "{name} does not exist");
+    }
+    let admin = house.administrator().await;
+    let authorization = format!("authorization: Bearer {}\r\n", admin.access_token);
+    for kind in ["multipart/form-data", "multipart/form-data; boundary=b", "application/offset+octet-stream"]
+    {
+        for length in ["content-length: 60000", "transfer-encoding: chunked"] {
+            for head in [length.to_owned(), format!("{authorization}{length}")] {
+                let plain = all.iter().filter(|operation| !STREAMED.contains(&operation.name().as_str()));
+                let answers = plain.map(|operation| answer_without_body(&house, operation, kind, &head));
+                join_all(answers).await;
+            }
+        }
+    }
+    let logout = all.iter().find(|operation| operation.name() == "POST /v1/auth/logout").expect("exists");
+    let kind = "multipart/form-data";
+    assert_eq!(answer_without_body(&house, logout, kind, "content-length: 60000").await, "415");
+    assert_eq!(answer_without_body(&house, logout, kind, "transfer-encoding: chunked").await, "408");
 }
 
 /// Every list in a schema, by where it is.

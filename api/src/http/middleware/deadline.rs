@@ -1,11 +1,10 @@
-//! The bounds of a request: how long it may take and how much of it is read. A form, and a stretch of an upload, is
-//! streamed and may take as long as it likes, as long as it does not stand still.
+//! The bounds of a request: how long it may take and how much of it is read. A body that the operation streams, such as a
+//! form or a stretch of an upload, may take as long as it likes, as long as it does not stand still.
 
 use poem::{Endpoint, Middleware, Request};
 
 use crate::http::failure::Failure;
 use crate::http::limits::{BodyLimits, BodyProgress};
-use crate::http::octets;
 
 /// The longest time until the answer begins is that of a body that stands still.
 #[derive(Clone, Copy)]
@@ -29,20 +28,15 @@ impl<E: Endpoint> Endpoint for Limited<E> {
 
     /// Not an async fn: its future would carry the request twice.
     fn call(&self, mut request: Request) -> impl Future<Output = poem::Result<E::Output>> + Send {
-        let streams = request
-            .content_type()
-            .is_some_and(|kind| kind.starts_with("multipart/") || kind == octets::MEDIA_TYPE);
         request.set_data(self.limits);
         let progress = BodyProgress::default();
         request.set_data(progress.clone());
-        let answer = Box::pin(self.inner.call(request));
+        let mut answer = Box::pin(self.inner.call(request));
         let limit = self.limits.idle;
         async move {
-            if streams {
-                return answer.await;
-            }
-            match tokio::time::timeout(limit, answer).await {
+            match tokio::time::timeout(limit, &mut answer).await {
                 Ok(result) => result,
+                Err(_) if progress.is_streamed() => answer.await,
                 Err(_) if progress.is_reading() => Err(Failure::Timeout.into()),
                 Err(_) => Err(Failure::DeadlineExceeded.into()),
             }

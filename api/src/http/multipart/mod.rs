@@ -13,7 +13,6 @@ use poem::{Request, RequestBody};
 use self::body::HashedBody;
 use super::digest;
 use super::failure::{Failure, Result};
-use super::limits::BodyLimits;
 use super::pace::{self, Paced};
 
 pub use self::extract::{FileForm, FilesForm, MAX_FILES};
@@ -49,10 +48,8 @@ impl Form {
         let content_type = request.content_type().unwrap_or_default();
         let unsupported = |_| Failure::UnsupportedMediaType { expected: MEDIA_TYPE };
         let boundary = multer::parse_boundary(content_type).map_err(unsupported)?;
-        let body = body.take().map_err(|error| Error::internal(Box::new(error)))?;
         let digest = digest::read(request.headers(), &part::DIGESTS)?;
-        let idle = request.data::<BodyLimits>().expect("every request carries its limits").idle;
-        let bytes = Paced::new(body.into_bytes_stream().boxed(), idle);
+        let bytes = Paced::take(request, body)?;
         let body = HashedBody::new(bytes.boxed(), digest.is_some());
         // The file's own size is bounded as it is stored; whatever else comes with it is not read.
         let constraints = Constraints::new().size_limit(SizeLimit::new());
