@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use plinth_testkit::{PATIENCE, Stage};
 use reqwest::StatusCode;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::house::{House, text};
@@ -97,7 +96,7 @@ async fn a_server_that_stops_answers_what_is_under_way_and_ends_what_hangs() {
 }
 
 /// A frame of HTTP/2: its kind, its stream and its payload.
-async fn next_frame(stream: &mut TcpStream) -> (u8, u32, Vec<u8>) {
+async fn next_frame(stream: &mut (impl AsyncRead + Unpin)) -> (u8, u32, Vec<u8>) {
     let mut head = [0; 9];
     stream.read_exact(&mut head).await.expect("a frame");
     let [_, high, low, kind, _, number @ ..] = head;
@@ -136,4 +135,76 @@ async fn a_connection_of_http_2_has_a_hundred_streams_at_most() {
     let most = settings.chunks(6).find(|setting| setting.starts_with(&[0, 3])).expect("it is told");
     assert_eq!(most, [0, 3, 0, 0, 0, 100]);
     assert_eq!((number, &code[..]), (201, &[0, 0, 0, 7][..]));
+}
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("it is short").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A string as HPACK has it: its length with a prefix of seven bits, then the bytes (RFC 7541, section 5.2).
+fn hpack(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match text.len() {
+        short @ ..127 => bytes.push(u8::try_from(short).expect("it is short")),
+        long => {
+            let mut rest = long - 127;
+            bytes.push(127);
+            while rest >= 128 {
+                bytes.push(u8::try_from(rest % 128).expect("seven bits") | 128);
+                rest /= 128;
+            }
+            bytes.push(u8::try_from(rest).expect("seven bits"));
+        }
+    }
+    bytes.extend(text.as_bytes());
+    bytes
+}
+
+#[tokio::test]
+async fn a_stream_that_is_not_read_is_reset_beside_one_that_is() {
+    const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const RST_STREAM: u8 = 3;
+    const SETTINGS: u8 = 4;
+    const WINDOW_UPDATE: u8 = 8;
+    const END_STREAM_AND_HEADERS: u8 = 5;
+    let house = House::on(Stage::open().await.with("PLINTH_API_REQUEST_TIMEOUT", "1s")).await;
+    let ada = house.person("ada").await;
+    let file = ada.upload(&house, "a.bin", vec![7; 32 * MIB]).await;
+    let path = hpack(&format!("/v1/files/{}/content", text(&file["id"])));
+    let authorization = hpack(&format!("Bearer {}", ada.access_token));
+    // GET, http, the path, the authority, the authorization.
+    let fields = [b"\x82\x86\x04", &path[..], b"\x01\x01x\x0f\x08", &authorization].concat();
+    // No window for a new stream (SETTINGS_INITIAL_WINDOW_SIZE).
+    let begin = [
+        &PREFACE[..24],
+        &frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]),
+        &frame(HEADERS, END_STREAM_AND_HEADERS, 1, &fields),
+        &frame(HEADERS, END_STREAM_AND_HEADERS, 3, &fields),
+    ];
+    let (mut from, mut to) = raw::begin(&house.url, &begin.concat()).await.into_split();
+    let reading = tokio::spawn(async move {
+        let more = (64 * 1024_u32).to_be_bytes();
+        let windows = [frame(WINDOW_UPDATE, 0, 0, &more), frame(WINDOW_UPDATE, 0, 3, &more)].concat();
+        while to.write_all(&windows).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let ended = async {
+        let mut is_reset = false;
+        loop {
+            match next_frame(&mut from).await {
+                (DATA, 3, _) if is_reset => return,
+                (RST_STREAM, number, _) => {
+                    assert_eq!(number, 1);
+                    is_reset = true;
+                }
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, ended).await.expect("one is reset, the other one goes on");
+    reading.abort();
 }

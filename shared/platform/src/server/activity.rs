@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use poem::http::Version;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::ServerLimits;
 
@@ -33,8 +34,8 @@ struct State {
     head_since: Option<Instant>,
     /// The client takes no more bytes.
     blocked_since: Option<Instant>,
-    /// Bodies that gave bytes and were not asked for more.
-    unread: HashMap<u64, Instant>,
+    /// Bodies that gave bytes and were not asked for more, since when, and what ends their streams.
+    unread: HashMap<u64, (Instant, Option<CancellationToken>)>,
     last_body: u64,
     closing_since: Option<Instant>,
 }
@@ -54,6 +55,8 @@ pub(super) enum Verdict {
 pub(super) struct InFlight {
     activity: Activity,
     body: u64,
+    /// Ends its stream of HTTP/2.
+    reset: Option<CancellationToken>,
 }
 
 impl Activity {
@@ -99,7 +102,7 @@ impl Activity {
         state.in_flight += 1;
         state.head_since = None;
         state.last_body += 1;
-        InFlight { activity: self.clone(), body: state.last_body }
+        InFlight { activity: self.clone(), body: state.last_body, reset: None }
     }
 
     /// No new request is taken any more.
@@ -107,12 +110,18 @@ impl Activity {
         self.state().closing_since.get_or_insert_with(Instant::now);
     }
 
-    /// What is to be done now; `is_full` if others wait for a connection.
+    /// What is to be done now; `is_full` if others wait for a connection. Resets the streams of HTTP/2 of which the client
+    /// takes no bytes, whatever it does with the others.
     pub(super) fn judge(&self, limits: &ServerLimits, is_full: bool, now: Instant) -> Verdict {
         let state = self.state();
-        // A client may pause one stream of several: only if all of them stall, the client takes no bytes.
-        let all_stall = state.unread.len() == state.in_flight;
-        let unread = if all_stall { state.unread.values().max().copied() } else { None };
+        let mut unread = None;
+        for (since, reset) in state.unread.values() {
+            match reset {
+                Some(reset) if *since + limits.stall <= now => reset.cancel(),
+                Some(_) => {}
+                None => unread = Some(*since),
+            }
+        }
         let mut deadlines = vec![
             (
                 state.blocked_since.map(|since| since + limits.stall),
@@ -146,6 +155,11 @@ impl Activity {
 }
 
 impl InFlight {
+    /// What resets the stream of the answer if the client takes none of its bytes; without it the connection ends.
+    pub(super) fn reset_by(&mut self, reset: Option<CancellationToken>) {
+        self.reset = reset;
+    }
+
     /// The body was asked for bytes.
     pub(super) fn asked(&self) {
         self.activity.state().unread.remove(&self.body);
@@ -153,7 +167,7 @@ impl InFlight {
 
     /// The body gave bytes, which are to be taken before it is asked again.
     pub(super) fn gave(&self) {
-        self.activity.state().unread.insert(self.body, Instant::now());
+        self.activity.state().unread.insert(self.body, (Instant::now(), self.reset.clone()));
     }
 }
 
@@ -215,6 +229,25 @@ mod tests {
         assert_eq!(judged(&activity, 21), Verdict::Abort("the client takes no bytes"));
         activity.wrote(false);
         assert!(matches!(judged(&activity, 1_000), Verdict::Wait(_)));
+    }
+
+    #[test]
+    fn a_stream_that_is_not_read_is_reset_whatever_others_do() {
+        let activity = Activity::new();
+        let tokens = [(); 2].map(|()| CancellationToken::new());
+        let streams = tokens.clone().map(|token| {
+            let mut stream = activity.begin_request(Version::HTTP_2);
+            stream.reset_by(Some(token));
+            stream.gave();
+            stream
+        });
+        streams[1].asked();
+        assert!(matches!(judged(&activity, 19), Verdict::Wait(_)));
+        assert_eq!(tokens.each_ref().map(CancellationToken::is_cancelled), [false, false]);
+        assert!(matches!(judged(&activity, 21), Verdict::Wait(_)));
+        assert_eq!(tokens.each_ref().map(CancellationToken::is_cancelled), [true, false]);
+        drop(streams);
+        assert_eq!(judged(&activity, 76), Verdict::Close);
     }
 
     #[test]

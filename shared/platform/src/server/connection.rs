@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::rt::Executor;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use poem::endpoint::DynEndpoint;
 use poem::http::uri::Scheme;
@@ -36,6 +37,25 @@ const MAX_RESETS: usize = 20;
 /// How often an HTTP/2 client is asked whether it is there, and how long it has to answer.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
+tokio::task_local! {
+    /// Resets the stream of HTTP/2 whose task this is.
+    static RESET: CancellationToken;
+}
+
+/// Runs each stream of HTTP/2 as a task that its activity can end: hyper does not ask the body of an answer for bytes, nor for
+/// an error, as long as the client takes none.
+#[derive(Clone, Copy)]
+struct Streams;
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        let reset = CancellationToken::new();
+        tokio::spawn(RESET.scope(reset.clone(), async move {
+            reset.run_until_cancelled(stream).await;
+        }));
+    }
+}
+
 pub(super) struct Connection {
     pub(super) endpoint: Arc<dyn DynEndpoint<Output = Response>>,
     pub(super) local: Option<SocketAddr>,
@@ -53,10 +73,11 @@ impl Connection {
         let activity = Activity::new();
         let watched = stream::Watched { inner, activity: activity.clone(), is_blocked: false };
         let service = hyper::service::service_fn(|request: hyper::Request<Incoming>| {
-            let under_way = activity.begin_request(request.version());
+            let mut under_way = activity.begin_request(request.version());
             let request = (request, self.local_addr(), self.remote_addr(), self.scheme.clone()).into();
             let endpoint = self.endpoint.clone();
             async move {
+                under_way.reset_by(RESET.try_with(Clone::clone).ok());
                 let response = match endpoint.call(request).await {
                     Ok(response) => response,
                     Err(error) => error.into_response(),
@@ -109,8 +130,8 @@ impl Connection {
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder() -> Builder<Streams> {
+    let mut builder = Builder::new(Streams);
     builder
         .http1()
         .timer(TokioTimer::new())
