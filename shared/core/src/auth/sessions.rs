@@ -343,7 +343,7 @@ pub(crate) struct Live {
     pub(crate) authenticated_at: OffsetDateTime,
 }
 
-/// Whether the session has ended, and the status of its account. `None` if there is no such session.
+/// Whether the session is live, and the status of its account. `None` if there is no such session.
 pub(crate) async fn standing(
     db: impl PgExecutor<'_>,
     id: SessionId,
