@@ -10,10 +10,10 @@ use plinth_domain::notice::SecurityNotice;
 use plinth_domain::password::Password;
 use plinth_domain::rejection::Rejection;
 use plinth_domain::user::{User, UserStatus};
-use serde_json::json;
 use time::OffsetDateTime;
 
 use super::mailed_token::{self, Asked, MailedToken, Wanted, unknown_token};
+use super::password_change::WRONG_PASSWORD;
 use super::throttle::Attempt;
 use super::tokens::{self, KeptResets, Purpose};
 use super::{Auth, SessionCaller};
@@ -141,7 +141,10 @@ impl Auth {
         let attempt = Attempt::password(origin.ip, Some(&email), None);
         self.throttle.begin(&attempt).await?;
         if !self.is_password_of(Some(&known), password, &attempt).await? {
-            return Err(self.refuse_password(origin, user, &attempt).await?);
+            self.record_wrong_password(origin, Action::EmailChanged, Some(user), WRONG_PASSWORD, &attempt)
+                .await?;
+            let detail = "This is not the password of the account that asked for the change.";
+            return Err(Error::invalid("/password", Rejection::new(WRONG_PASSWORD, detail)));
         }
         self.throttle.succeeded(&attempt).await;
         let mut unit = Unit::begin(&self.stores, &origin.by(user)).await?;
@@ -150,21 +153,6 @@ impl Auth {
             return Err(unknown_token());
         }
         Ok(unit)
-    }
-
-    /// Records a wrong password, and tells the owner if there were many. Returns what the client is answered.
-    async fn refuse_password(&self, origin: &Origin, user: UserId, attempt: &Attempt) -> Result<Error> {
-        let failures = self.throttle.failed(attempt).await;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
-        let details = json!({ "reason": "wrong_password" });
-        unit.audit_with(Action::EmailChanged, Target::User(user), Outcome::Refused, details).await?;
-        if let Some(failures) = failures {
-            let notice = SecurityNotice::LoginsFailed { failures };
-            unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
-        }
-        unit.commit().await?;
-        let detail = "This is not the password of the account that asked for the change.";
-        Ok(Error::invalid("/password", Rejection::new("wrong_password", detail)))
     }
 
     /// Opens the undo of a change from `old` to `new`.

@@ -134,18 +134,29 @@ impl Auth {
         Err(Error::Forbidden { code, detail: detail.to_owned() })
     }
 
-    /// Notes the refusal, and tells the owner when there were many.
+    /// Records a login that was refused because of the password.
     pub(super) async fn refuse_login(
         &self,
         origin: &Origin,
         user: Option<UserId>,
         attempt: &Attempt,
     ) -> Result<()> {
+        self.record_wrong_password(origin, Action::SessionRefused, user, "invalid_credentials", attempt).await
+    }
+
+    /// Counts a wrong password, audits the refusal of `action`, and notifies the owner after many.
+    pub(super) async fn record_wrong_password(
+        &self,
+        origin: &Origin,
+        action: Action,
+        user: Option<UserId>,
+        reason: &str,
+        attempt: &Attempt,
+    ) -> Result<()> {
         let failures = self.throttle.failed(attempt).await;
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let target = user.map_or(Target::None, Target::User);
-        let details = json!({ "reason": "invalid_credentials" });
-        unit.audit_with(Action::SessionRefused, target, Outcome::Refused, details).await?;
+        unit.audit_with(action, target, Outcome::Refused, json!({ "reason": reason })).await?;
         if let Some((user_id, failures)) = user.zip(failures) {
             unit.enqueue(&SendSecurityNotice { user_id, notice: SecurityNotice::LoginsFailed { failures } })
                 .await?;

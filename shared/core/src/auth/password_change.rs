@@ -7,7 +7,6 @@ use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::password::Password;
 use plinth_domain::rejection::Rejection;
-use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
 use super::devices::KnownDevice;
@@ -101,16 +100,9 @@ impl Auth {
             self.throttle.succeeded(&attempt).await;
             return Ok(());
         }
-        let failures = self.throttle.failed(&attempt).await;
-        let mut unit = Unit::begin(&self.stores, origin).await?;
-        let details = json!({ "reason": "wrong_password" });
-        unit.audit_with(Action::PasswordChanged, Target::User(known.id), Outcome::Refused, details).await?;
-        if let Some(failures) = failures {
-            let notice = SecurityNotice::LoginsFailed { failures };
-            unit.enqueue(&SendSecurityNotice { user_id: known.id, notice }).await?;
-        }
-        unit.commit().await?;
-        Err(Error::invalid(pointer, Rejection::new("wrong_password", "This is not the account's password.")))
+        self.record_wrong_password(origin, Action::PasswordChanged, Some(known.id), WRONG_PASSWORD, &attempt)
+            .await?;
+        Err(Error::invalid(pointer, Rejection::new(WRONG_PASSWORD, "This is not the account's password.")))
     }
 
     async fn end_what_it_opened(&self, unit: &mut Unit, user: UserId, stays: SessionId) -> Result<()> {
@@ -139,6 +131,9 @@ impl Auth {
         self.devices.issue(user, device.map(|device| device.id), multi_factor, at + Duration::SECOND)
     }
 }
+
+/// The code of the rejection of a password that is not the account's.
+pub(super) const WRONG_PASSWORD: &str = "wrong_password";
 
 pub(super) fn password_unchanged(pointer: &str) -> Error {
     let detail = "The account has, or had, this password; choose another one.";
