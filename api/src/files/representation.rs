@@ -11,7 +11,7 @@ pub(super) struct File {
     /// For display; what the client gave.
     name: String,
     tags: Vec<String>,
-    /// What the bytes show, whatever the client said.
+    /// What the bytes show and, of a text, the name; whatever the client said.
     content_type: String,
     /// Bytes.
     size: i64,

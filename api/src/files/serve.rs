@@ -17,7 +17,7 @@ use crate::http::digest;
 use crate::http::failure::{Failure, Result};
 use crate::http::range::{Wanted, wanted};
 
-/// Shown in the page that links to it; everything else is saved.
+/// Shown in the page that links to it; everything else is saved. SVG is not on the list: as a document it runs scripts.
 const SHOWN: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
 
 /// Asked again each time.
@@ -136,10 +136,14 @@ async fn sent_on(files: &Files, content: &Content, request: &Request) -> Result<
     Ok(files.redirect(content, description).await?.map(|url| moved(&url)))
 }
 
-/// The content type with the charset by which text was told from anything else.
+/// The content type to serve, with the charset by which text was told from anything else. A stylesheet is served as plain
+/// text, which no page can apply (Fetch, section "X-Content-Type-Options"): an uploaded one must not pass for one of the
+/// application's own.
 fn media_type(content: &Content) -> &str {
     match content.content_type.as_str() {
-        "text/plain" => "text/plain; charset=utf-8",
+        "text/plain" | "text/css" => "text/plain; charset=utf-8",
+        "text/csv" => "text/csv; charset=utf-8",
+        "text/markdown" => "text/markdown; charset=utf-8",
         other => other,
     }
 }

@@ -12,6 +12,7 @@ mod quota;
 mod resumed_links;
 mod sealed;
 mod trash;
+mod types;
 mod versions;
 mod zip;
 

@@ -86,15 +86,16 @@ impl Files {
 
     /// Begins the upload of another version of a file.
     pub async fn upload_version(&self, origin: &Origin, slot: &UploadSlot, id: FileId) -> Result<Upload> {
-        self.check_version(slot.owner(), id).await?;
-        self.begin(origin, slot.owner(), Purpose::Version(id)).await
+        let file = self.check_version(slot.owner(), id).await?;
+        self.begin(origin, slot.owner(), Purpose::Version(id, FileName::stored(file.name))).await
     }
 
-    /// Whether the file is there and may have another version: nobody sends one in vain.
-    pub(super) async fn check_version(&self, owner: UserId, id: FileId) -> Result<()> {
-        self.find(owner, id).await?;
+    /// Returns the file if it may have another version: nobody sends one in vain.
+    pub(super) async fn check_version(&self, owner: UserId, id: FileId) -> Result<File> {
+        let file = self.find(owner, id).await?;
         let mut connection = self.stores.db.acquire().await?;
-        self.limits.general().check_versions(&mut connection, id).await
+        self.limits.general().check_versions(&mut connection, id).await?;
+        Ok(file)
     }
 
     pub(super) fn limits(&self) -> &Limits {

@@ -146,7 +146,8 @@ impl Stripping {
             blobs::stages::note_taken_at(unit.connection(), id, taken_at.as_str()).await?;
         }
         let files = repository::files_with(unit.connection(), before.id, None).await?;
-        let content = Content { blob: id, media_type: received.content_type, size };
+        let content_type = received.detected.media_type;
+        let content = Content { blob: id, media_type: content_type, size };
         repository::replace_blob(unit.connection(), before.id, content, at).await?;
         let details = json!({ "size_before": before.size, "size": size });
         for (file, _) in &files {
@@ -168,7 +169,7 @@ impl Stripping {
         } else if let Some((file, _)) = files.first()
             && before.scan.state == ScanState::Unscanned
         {
-            let of = Derivable { file: *file, blob: id, owner, content_type: received.content_type };
+            let of = Derivable { file: *file, blob: id, owner, content_type };
             variants::begin(&mut unit, of, &self.presets).await?;
         }
         unit.commit().await?;

@@ -6,6 +6,7 @@ use plinth_domain::file::{File, FileName};
 use plinth_domain::id::{FileId, UserId};
 use plinth_domain::job::ScanBlob;
 use plinth_domain::preset::Presets;
+use plinth_platform::database::PgPool;
 use serde_json::json;
 
 use super::blobs::repository as blobs;
@@ -21,7 +22,25 @@ use crate::{Error, Result, Stores};
 #[derive(Debug, Clone)]
 pub(super) enum Purpose {
     File(FileName),
-    Version(FileId),
+    /// A version of a file, under the name of that file.
+    Version(FileId, FileName),
+}
+
+impl Purpose {
+    /// What an upload of this name becomes, perhaps a version of a file. If that file is gone the name stands, and the end of
+    /// the upload refuses it.
+    pub(super) async fn find(db: &PgPool, owner: UserId, name: &str, file: Option<FileId>) -> Result<Self> {
+        let name = FileName::stored(name.to_owned());
+        let Some(id) = file else { return Ok(Self::File(name)) };
+        let found = repository::find(db, id, Some(owner)).await?;
+        Ok(Self::Version(id, found.map_or(name, |file| FileName::stored(file.name))))
+    }
+
+    pub(super) fn name(&self) -> &FileName {
+        match self {
+            Self::File(name) | Self::Version(_, name) => name,
+        }
+    }
 }
 
 /// An upload under way. [`Upload::store`] and [`Upload::finish_all`] make the file; [`Upload::abandon`] leaves nothing of it. One that is
@@ -50,6 +69,7 @@ impl Upload {
         let bounds = files.limits().of_owner(&stores.db, owner).await?;
         let mut unit = Unit::begin_exempt(stores, origin, "the file that it becomes is audited").await?;
         let receiver = Receiver::begin(stores, files.transfers(), &mut unit, owner, &bounds).await?;
+        let receiver = receiver.named(purpose.name().clone());
         unit.commit().await?;
         let presets = files.presets().clone();
         Ok(Self {
@@ -132,7 +152,8 @@ pub(super) async fn keep(
     bounds: &Bounds,
     presets: &Presets,
 ) -> Result<FileId> {
-    bounds.check_type(received.content_type)?;
+    let media_type = received.detected.named(purpose.name().as_str());
+    bounds.check_type(media_type)?;
     let owner = received.owner;
     usage::hold(unit.connection(), owner).await?;
     let reserved = blobs::hold_received(unit.connection(), received.id).await?.ok_or(Error::Interrupted)?;
@@ -140,7 +161,7 @@ pub(super) async fn keep(
     let at = unit.at();
     let id = match purpose {
         Purpose::File(_) => FileId::mint(at),
-        Purpose::Version(file) => *file,
+        Purpose::Version(file, _) => *file,
     };
     let more = More {
         bytes: if same.is_some() { 0 } else { received.size },
@@ -153,15 +174,15 @@ pub(super) async fn keep(
     }
     let blob = same.unwrap_or(received.id);
     let size = i64::try_from(received.size).map_err(Error::internal)?;
-    let content = Content { blob, media_type: received.content_type, size };
-    let mut details = json!({ "size": size, "content_type": received.content_type });
+    let content = Content { blob, media_type, size };
+    let mut details = json!({ "size": size, "content_type": media_type });
     let action = match purpose {
         Purpose::File(name) => {
             let file = NewFile { id, owner, name: name.as_str(), content };
             repository::insert(unit.connection(), &file, at).await?;
             Action::FileUploaded
         }
-        Purpose::Version(file) => {
+        Purpose::Version(file, _) => {
             bounds.check_versions(unit.connection(), *file).await?;
             let number = repository::add_version(unit.connection(), *file, owner, content, at).await?;
             details["version"] = number.ok_or(Error::NotFound)?.into();
@@ -188,7 +209,8 @@ async fn store(
     presets: &Presets,
 ) -> Result<()> {
     let at = unit.at();
-    let Received { id, owner, content_type, .. } = *received;
+    let Received { id, owner, detected, .. } = *received;
+    let content_type = detected.media_type;
     let metadata = bounds.metadata(content_type);
     if unit.stores().antivirus.clamd().is_some() {
         // What comes next comes with the verdict.

@@ -198,7 +198,7 @@ settings! {
         concurrent_uploads_per_account: AtLeast<1> = Some("64"),
         /// Uploads that one API process receives at once; more get 503. Their parts take 96 MiB of memory at most, and each upload half a MiB more with its connection.
         concurrent_uploads: AtLeast<1> = Some("256"),
-        /// Which types a file may be of, as its first bytes show: `*/*` for any, or some like `image/*,application/pdf`.
+        /// Which types a file may be of, as its first bytes and, of a text, its name show: `*/*` for any, or some like `image/*,application/pdf`.
         allowed_types: MediaTypes = Some("*/*"),
         /// What holders of a role have instead: `role: size=20GiB quota=1TiB count=0 types=image/*,video/*`, several separated by semicolons. Each of the four may be left out. Who has several of the roles has the largest of what they say.
         role_limits: LimitsByRole = Some(""),

@@ -27,7 +27,7 @@ pub(super) use availability::{Available, Standing, is_available, passes_scan};
 pub(super) use direct::begin as begin_direct;
 pub(super) use part::{PART_CHUNKS, PartBuffer, seal_whole};
 pub use reader::{BrokenContent, Download};
-pub(super) use reader::{Source, content_type, open, read};
+pub(super) use reader::{Source, detect, open, read};
 pub(super) use receiver::{LARGEST, Received, Receiver};
 pub use removal::Purge;
 pub(crate) use removal::abandoned;

@@ -7,7 +7,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use plinth_object_store::{ByteRange, ObjectError, ObjectStore};
 use plinth_platform::crypto::{CHUNK, Chunks, Place, TAG, chunks_of, sealed_size};
 
-use crate::files::sniff;
+use crate::files::sniff::{self, Detected};
 use crate::{Error, Result};
 
 /// The bytes as they come.
@@ -70,15 +70,15 @@ pub(in crate::files) async fn open(
     }
 }
 
-/// The type that the first bytes show.
-pub(in crate::files) async fn content_type(
+/// Detects the type by the first bytes.
+pub(in crate::files) async fn detect(
     objects: &ObjectStore,
     source: Source,
-) -> Result<&'static str, BrokenContent> {
+) -> Result<Detected, BrokenContent> {
     let last = (sniff::ENOUGH as u64).min(source.size).saturating_sub(1);
     let beginning = open(objects, source, Some(ByteRange { first: 0, last })).await?;
     let beginning: Vec<Bytes> = beginning.try_collect().await?;
-    Ok(sniff::content_type(&beginning.concat()))
+    Ok(sniff::detect(&beginning.concat()))
 }
 
 /// All of the bytes, in memory.

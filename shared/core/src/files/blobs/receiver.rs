@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use plinth_domain::audit::Origin;
+use plinth_domain::file::FileName;
 use plinth_domain::id::{BlobId, UserId};
 use plinth_object_store::{ObjectError, Part};
 use plinth_platform::crypto::{Chunks, DataKey, Sha256};
@@ -13,7 +14,8 @@ use super::repository::{self, NewBlob};
 use super::transfers::{Transfer, Transfers};
 use super::usage;
 use super::{context, folder};
-use crate::files::{Bounds, sniff};
+use crate::files::Bounds;
+use crate::files::sniff::{self, Detected};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores};
 
@@ -28,7 +30,7 @@ const FIRST_SEGMENT: u32 = 1;
 pub(in crate::files) struct Received {
     pub(in crate::files) id: BlobId,
     pub(in crate::files) owner: UserId,
-    pub(in crate::files) content_type: &'static str,
+    pub(in crate::files) detected: Detected,
     pub(in crate::files) size: u64,
     pub(in crate::files) sha256: [u8; 32],
 }
@@ -40,6 +42,8 @@ pub(in crate::files) struct Receiver {
     transfer: Transfer,
     id: BlobId,
     owner: UserId,
+    /// Of the file that it becomes, if that is known.
+    name: Option<FileName>,
     object_key: String,
     chunks: Chunks,
     bounds: Bounds,
@@ -86,6 +90,7 @@ impl Receiver {
             transfer: transfers.begin(owner),
             id,
             owner,
+            name: None,
             object_key,
             chunks: Chunks::new(&key, *id.0.as_bytes()),
             bounds: Bounds { size: bounds.size.min(LARGEST), ..bounds.clone() },
@@ -97,6 +102,11 @@ impl Receiver {
             index: 0,
             parts: None,
         })
+    }
+
+    /// Takes the file's name into account when the type is checked.
+    pub(in crate::files) fn named(self, name: FileName) -> Self {
+        Self { name: Some(name), ..self }
     }
 
     pub(in crate::files) fn id(&self) -> BlobId {
@@ -149,7 +159,7 @@ impl Receiver {
         Ok(Received {
             id: self.id,
             owner: self.owner,
-            content_type: sniff::content_type(&self.beginning),
+            detected: sniff::detect(&self.beginning),
             size: self.size,
             sha256: std::mem::take(&mut self.hash).finish(),
         })
@@ -171,7 +181,9 @@ impl Receiver {
     async fn send_part(&mut self, is_last: bool) -> Result<()> {
         if self.parts.is_none() {
             // Here already, so that nobody sends gigabytes in vain.
-            self.bounds.check_type(sniff::content_type(&self.beginning))?;
+            let detected = sniff::detect(&self.beginning);
+            let name = self.name.as_ref().map_or("", FileName::as_str);
+            self.bounds.check_type(detected.named(name))?;
             let upload = self.stores.objects.begin_parts(&self.object_key).await?;
             repository::note_parts(&self.stores.db, self.id, &upload).await?;
             self.parts = Some(Parts { upload, sent: Vec::new(), sending: None, next: 1 });

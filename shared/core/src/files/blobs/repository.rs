@@ -150,7 +150,7 @@ pub(in crate::files) async fn set_stored(
              metadata = $7, multipart_upload_id = NULL, updated_at = $6
          WHERE id = $1",
         received.id.0,
-        received.content_type,
+        received.detected.media_type,
         i64::try_from(received.size).map_err(Error::internal)?,
         &received.sha256,
         scan_job.map(|job| job.0),

@@ -5,7 +5,6 @@
 
 use futures_util::TryStreamExt as _;
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
-use plinth_domain::file::FileName;
 use plinth_domain::id::{BlobId, UserId};
 use plinth_object_store::{ByteRange, ObjectError, StoredObject};
 use plinth_platform::crypto::ResumableSha256;
@@ -15,6 +14,7 @@ use super::repository::{self, Found, Object};
 use super::service::is_whole;
 use super::{DirectState, DirectUpload, MIB};
 use crate::files::blobs::{self, Received, Source, release, usage};
+use crate::files::sniff::Detected;
 use crate::files::upload::{Purpose, keep};
 use crate::files::{Files, reconcile};
 use crate::unit::Unit;
@@ -67,7 +67,7 @@ pub struct Verifying {
     upload: DirectUpload,
     owner: UserId,
     source: Source,
-    content_type: &'static str,
+    detected: Detected,
     hash: ResumableSha256,
     /// Bytes that were read back.
     position: u64,
@@ -111,8 +111,8 @@ impl DirectVerification {
             segments: vec![0],
             etag: Some(etag),
         };
-        let content_type = blobs::content_type(&self.stores.objects, source.clone()).await?;
-        Ok(Some(Verifying { door: self.clone(), upload, owner, source, content_type, hash, position }))
+        let detected = blobs::detect(&self.stores.objects, source.clone()).await?;
+        Ok(Some(Verifying { door: self.clone(), upload, owner, source, detected, hash, position }))
     }
 
     /// The object, made of its parts where it is not yet; `None` where it cannot be.
@@ -194,14 +194,11 @@ impl Verifying {
         let received = Received {
             id,
             owner: self.owner,
-            content_type: self.content_type,
+            detected: self.detected,
             size: self.upload.size,
             sha256: self.upload.sha256,
         };
-        let purpose = match self.upload.file {
-            Some(file) => Purpose::Version(file),
-            None => Purpose::File(FileName::stored(self.upload.name.clone())),
-        };
+        let purpose = Purpose::find(&stores.db, self.owner, &self.upload.name, self.upload.file).await?;
         let presets = self.door.files.presets();
         let bounds = self.door.files.limits().of_owner(&stores.db, self.owner).await?;
         let mut unit = Unit::begin(stores, &by(self.owner)).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use plinth_domain::audit::Origin;
-use plinth_domain::file::{File, FileName};
+use plinth_domain::file::File;
 use plinth_domain::id::UserId;
 use plinth_domain::job::FinishUpload;
 use plinth_domain::preset::Presets;
@@ -17,8 +17,9 @@ use super::Resumable;
 use super::repository::{self as uploads, Claimed, Progress};
 use crate::files::blobs::usage;
 use crate::files::blobs::{self, PART_CHUNKS, PartBuffer, Received, Source, Transfer};
+use crate::files::sniff::{self, Detected};
 use crate::files::upload::{Purpose, keep};
-use crate::files::{Bounds, Files, UploadSlot, reconcile, repository, sniff};
+use crate::files::{Bounds, Files, UploadSlot, reconcile, repository};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores, access};
 
@@ -34,6 +35,7 @@ pub struct Writer {
     owner: UserId,
     _slot: UploadSlot,
     upload: Resumable,
+    purpose: Purpose,
     /// Its number among those who wrote to the upload.
     number: i32,
     object_key: String,
@@ -76,6 +78,8 @@ impl Writer {
             }
             None => ResumableSha256::default(),
         };
+        let Resumable { name, file, .. } = &claimed.upload;
+        let purpose = Purpose::find(&stores.db, owner, name, *file).await?;
         let index = claimed.segments.last().copied().unwrap_or(0);
         let mut writer = Self {
             stores: stores.clone(),
@@ -86,6 +90,7 @@ impl Writer {
             chunks: Arc::new(Chunks::new(&key, *id.0.as_bytes())),
             key,
             upload: claimed.upload,
+            purpose,
             number: claimed.writer,
             object_key: claimed.object_key,
             multipart_upload_id: claimed.multipart_upload_id,
@@ -171,12 +176,8 @@ impl Writer {
 
     async fn try_finish(&mut self, origin: &Origin) -> Result<File> {
         let received = self.store(origin).await?;
-        let purpose = match self.upload.file {
-            Some(file) => Purpose::Version(file),
-            None => Purpose::File(FileName::stored(self.upload.name.clone())),
-        };
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let file = keep(&mut unit, &received, &purpose, &self.bounds, &self.presets).await?;
+        let file = keep(&mut unit, &received, &self.purpose, &self.bounds, &self.presets).await?;
         if !uploads::set_made(unit.connection(), self.upload.id, self.number, file).await? {
             return Err(taken_over());
         }
@@ -190,18 +191,18 @@ impl Writer {
     async fn store(&mut self, origin: &Origin) -> Result<Received> {
         if let Some(sha256) = self.sha256 {
             // Somebody came this far before.
-            let content_type = self.make_object().await?;
-            return Ok(self.received(sha256, content_type));
+            let detected = self.make_object().await?;
+            return Ok(self.received(sha256, detected));
         }
         if self.index == 0 {
             let part = self.part.take();
             part.chunks().for_each(|chunk| self.hash.update(chunk));
-            let content_type = sniff::content_type(part.chunks().next().unwrap_or_default());
+            let detected = sniff::detect(part.chunks().next().unwrap_or_default());
             let bytes = part.seal(&self.chunks, self.segment()?, 0, true);
             self.reserve().await?;
             self.stores.objects.put(&self.object_key, bytes, "application/octet-stream").await?;
             let sha256 = std::mem::take(&mut self.hash).finish();
-            return Ok(self.received(sha256, content_type));
+            return Ok(self.received(sha256, detected));
         }
         self.send_part(true).await?;
         let sha256 = self.hash.clone().finish();
@@ -216,12 +217,12 @@ impl Writer {
         access::require_standing(unit.connection(), origin, self.stores.clock.now()).await?;
         unit.commit().await?;
         self.sha256 = Some(sha256);
-        let content_type = self.make_object().await?;
-        Ok(self.received(sha256, content_type))
+        let detected = self.make_object().await?;
+        Ok(self.received(sha256, detected))
     }
 
     /// Makes the object of its parts, unless that was done before; the type that its first bytes show.
-    async fn make_object(&self) -> Result<&'static str> {
+    async fn make_object(&self) -> Result<Detected> {
         let upload =
             self.multipart_upload_id.as_deref().ok_or_else(|| Error::internal("no parts were begun"))?;
         let parts = uploads::parts(&self.stores.db, self.upload.id).await?;
@@ -239,7 +240,7 @@ impl Writer {
             segments: self.segments.clone(),
             etag: None,
         };
-        Ok(blobs::content_type(&self.stores.objects, source).await?)
+        Ok(blobs::detect(&self.stores.objects, source).await?)
     }
 
     /// Whether somebody made the object before.
@@ -262,8 +263,8 @@ impl Writer {
         Ok(Error::UploadOffset { offset: 0, detail })
     }
 
-    fn received(&self, sha256: [u8; 32], content_type: &'static str) -> Received {
-        Received { id: self.upload.id, owner: self.owner, content_type, size: self.upload.position, sha256 }
+    fn received(&self, sha256: [u8; 32], detected: Detected) -> Received {
+        Received { id: self.upload.id, owner: self.owner, detected, size: self.upload.position, sha256 }
     }
 
     fn segment(&self) -> Result<u32> {
@@ -274,7 +275,8 @@ impl Writer {
         let part = self.part.take();
         if self.index == 0 {
             // Here already, so that nobody sends gigabytes in vain.
-            self.bounds.check_type(sniff::content_type(part.chunks().next().unwrap_or_default()))?;
+            let detected = sniff::detect(part.chunks().next().unwrap_or_default());
+            self.bounds.check_type(detected.named(self.purpose.name().as_str()))?;
         }
         self.reserve().await?;
         let upload = self.parts_of_object().await?;
