@@ -29,8 +29,10 @@ pub enum MailError {
         "the part of the address before the @ is not ASCII, and the mail server does not support that (SMTPUTF8): {0}"
     )]
     LocalPart(#[source] lettre::transport::smtp::Error),
+    #[error("no conversation with the mail server was begun: {0}")]
+    Connection(#[source] lettre::transport::smtp::Error),
     #[error("the mail server did not take the mail: {0}")]
-    Server(#[from] lettre::transport::smtp::Error),
+    Server(#[source] lettre::transport::smtp::Error),
     #[error("the sending of the mail was interrupted: {0}")]
     Interrupted(#[from] tokio::task::JoinError),
 }
@@ -47,7 +49,7 @@ pub enum MailFailure {
     /// Of the server or of this mail: some servers give a reply about the service to one recipient only. The server has not
     /// got the mail.
     Unclear,
-    /// The conversation broke off: of the server or of this mail, and perhaps the server has the mail.
+    /// The conversation about the mail broke off: of the server or of this mail, and perhaps the server has the mail.
     BrokeOff,
 }
 
@@ -64,6 +66,11 @@ impl MailError {
         let error = match self {
             Self::Address(_) | Self::Message(_) | Self::LocalPart(_) => return MailFailure::Refused,
             Self::Interrupted(_) => return MailFailure::BrokeOff,
+            Self::Connection(error) => {
+                let code = error.status().map(|code| code.to_string());
+                let is_unclear = code.is_some_and(|code| UNCLEAR_REPLIES.contains(&code.as_str()));
+                return if is_unclear { MailFailure::Unclear } else { MailFailure::Server };
+            }
             Self::Server(error) => error,
         };
         if let Some(code) = error.status() {
@@ -76,7 +83,7 @@ impl MailError {
         }
         // The kinds of lettre's errors are private; their words are pinned by tests.
         let words = error.to_string();
-        if error.is_client() && (words.contains("SMTPUTF8") || words.contains("8BITMIME")) {
+        if error.is_client() && words.contains("8BITMIME") {
             return MailFailure::Refused;
         }
         if error.is_client() || error.is_tls() || words.starts_with("Connection error") {
@@ -115,8 +122,8 @@ pub struct Mailer {
 
 impl Mailer {
     pub fn new(settings: &SmtpSettings) -> Result<Self, MailError> {
-        let transport =
-            SmtpTransport::from_url(settings.url.expose())?.timeout(Some(settings.timeout)).build();
+        let transport = SmtpTransport::from_url(settings.url.expose()).map_err(MailError::Connection)?;
+        let transport = transport.timeout(Some(settings.timeout)).build();
         let mut from: Mailbox = settings.from.parse()?;
         // A domain as A-labels needs no SMTPUTF8.
         if let Ok(email) = Email::parse_known(from.email.as_ref()) {
@@ -127,7 +134,6 @@ impl Mailer {
 
     /// Hands the mail to the server; `Ok` once it has answered 250.
     pub async fn send(&self, mail: Mail) -> Result<(), MailError> {
-        let is_ascii = mail.to.is_ascii();
         let message = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, mail.to.parse()?))
@@ -135,12 +141,20 @@ impl Mailer {
             .header(AutoSubmitted)
             .message_id(Some(format!("<{}@{}>", mail.id, self.from.email.domain())))
             .multipart(MultiPart::alternative_plain_html(mail.text, mail.html))?;
-        match self.converse(move |transport| transport.send(&message)).await? {
-            Ok(_) => Ok(()),
-            // lettre itself refuses the envelope if the server has not announced SMTPUTF8 (RFC 6531, section 3.2).
-            Err(error) if error.is_client() && !is_ascii => Err(MailError::LocalPart(error)),
-            Err(error) => Err(error.into()),
-        }
+        self.converse(move |transport| {
+            // lettre gives the same errors for a connection that breaks and for a mail that may have gone. A connection
+            // that stands is kept, and the mail is sent by it.
+            transport.test_connection().map_err(MailError::Connection)?;
+            match transport.send(&message) {
+                Ok(_) => Ok(()),
+                // lettre itself refuses the envelope if the server has not announced SMTPUTF8 (RFC 6531, section 3.2).
+                Err(error) if error.is_client() && error.to_string().contains("SMTPUTF8") => {
+                    Err(MailError::LocalPart(error))
+                }
+                Err(error) => Err(MailError::Server(error)),
+            }
+        })
+        .await?
     }
 
     /// Whether the server takes a connection and answers on it.
@@ -183,7 +197,8 @@ mod tests {
         }
     }
 
-    /// A server that answers the first command that begins so with this reply, or goes away without one.
+    /// A server that answers a command that begins so with this reply, or goes away without one. It greets with the reply
+    /// if no command is named, and announces no extensions.
     fn server(command: &'static str, reply: Option<&'static str>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("smtp://{}", listener.local_addr().expect("is bound"));
@@ -208,18 +223,43 @@ mod tests {
         let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
         for (url, expected) in [
             (format!("smtp://{closed}"), MailFailure::Server),
-            (format!("smtp://{}", silent.local_addr().expect("is bound")), MailFailure::BrokeOff),
+            (format!("smtp://{}", silent.local_addr().expect("is bound")), MailFailure::Server),
             (server("", Some("421 closing")), MailFailure::Unclear),
+            (server("", Some("554 no service for you")), MailFailure::Server),
+            (server("EHLO", None), MailFailure::Server),
+            (server("EHLO", Some("502 what?")), MailFailure::Server),
+            (format!("{}?tls=required", server("STARTTLS", None)), MailFailure::Server),
             (server("RCPT", Some("421 closing")), MailFailure::Unclear),
             (server("RCPT", Some("454 not now")), MailFailure::Unclear),
             (server("MAIL", Some("530 log in first")), MailFailure::Server),
             (server("RCPT", Some("451 later")), MailFailure::NotYet),
             (server("RCPT", Some("452 full")), MailFailure::NotYet),
             (server("RCPT", Some("550 unknown")), MailFailure::Refused),
+            (server("DATA", Some("554 no")), MailFailure::Refused),
             (server("RCPT", None), MailFailure::BrokeOff),
+            (server("DATA", None), MailFailure::BrokeOff),
         ] {
             let error = mailer(&url).send(mail()).await.expect_err("is not taken");
             assert_eq!(error.failure(), expected, "{url} {error}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_internationalized_local_part_is_refused_by_a_relay_without_smtputf8() {
+        let to = || Mail { to: "grüße@example.org".to_owned(), ..mail() };
+        let error = mailer(&server("VRFY", None)).send(to()).await.expect_err("is not taken");
+        assert_eq!(error.failure(), MailFailure::Refused, "{error}");
+        assert!(error.to_string().contains("SMTPUTF8"), "{error}");
+        // What else is missing at the relay is no fault of the address.
+        let url = format!("{}?tls=required", server("VRFY", None));
+        let error = mailer(&url).send(to()).await.expect_err("is not taken");
+        assert_eq!(error.failure(), MailFailure::Server, "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_mail_in_any_script_needs_no_8bitmime() {
+        let text = "Grüße 🏭 ".repeat(300);
+        let mail = Mail { subject: text.clone(), text: text.clone(), html: text, ..mail() };
+        mailer(&server("VRFY", None)).send(mail).await.expect("the mail is ASCII on the wire");
     }
 }

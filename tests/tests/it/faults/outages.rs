@@ -217,6 +217,9 @@ async fn a_mail_server_that_takes_connections_and_says_nothing_pauses_the_queue_
         until("it was tried again", async || (count(&stores, PAUSED).await == 1).then_some(())).await;
     }
     assert_eq!(count(&stores, DEAD).await, 0);
+    // No mail was begun, so that no sending later is a repetition.
+    let uncertain = "SELECT count(*) FROM sent_mails WHERE accepted_at IS NULL";
+    until_none(&stores, "no mail may have gone", uncertain).await;
     server.speak();
     until("all are sent", async || {
         later(&stores, "5 minutes").await;
