@@ -25,6 +25,8 @@ pub(crate) struct Message {
     pub(crate) html: Option<String>,
     /// Whether a person wrote the message (RFC 3834).
     pub(crate) auto_submitted: Option<String>,
+    /// What a strict server would object to.
+    pub(crate) objections: Vec<String>,
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) received_at: OffsetDateTime,
 }
@@ -52,6 +54,7 @@ impl Message {
             auto_submitted: parsed
                 .and_then(|message| message.header_raw("Auto-Submitted"))
                 .map(|value| value.trim().to_owned()),
+            objections: Vec::new(),
             received_at,
         }
     }
@@ -59,7 +62,7 @@ impl Message {
     /// What it holds in memory, roughly.
     pub(crate) fn weight(&self) -> usize {
         let parts = [&self.text, &self.html];
-        let bodies: usize = parts.into_iter().flatten().map(String::len).sum();
+        let bodies: usize = parts.into_iter().flatten().chain(&self.objections).map(String::len).sum();
         512 + self.from.len() + self.to.len() + self.subject.len() + bodies
     }
 

@@ -1,6 +1,7 @@
 //! The mailbox: takes every message by SMTP, keeps the latest in memory, and
 //! shows them on a small page and as JSON.
 
+mod conformance;
 mod message;
 mod smtp;
 mod store;

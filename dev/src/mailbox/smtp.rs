@@ -3,15 +3,19 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mailin::{Action, Handler, Response, Session, SessionBuilder};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use super::conformance;
 use super::message::Envelope;
 use super::store::Store;
 
+/// The reply code after which the message comes (RFC 5321, section 4.3.2).
+const START_OF_DATA: u16 = 354;
 /// The largest message that is taken, headers and all.
 const LARGEST_MESSAGE: usize = 25 * 1024 * 1024;
 /// RFC 5321 asks for 1000; senders of long HTML lines are let through.
@@ -51,32 +55,47 @@ async fn talk(
     remote: IpAddr,
     store: Store,
 ) -> io::Result<()> {
-    let mut session = SessionBuilder::new("plinth-mailbox").build(remote, Receiver::new(store));
+    let raw = RawMessage::default();
+    let mut session = SessionBuilder::new("plinth-mailbox").build(remote, Receiver::new(store, raw.clone()));
     writer.write_all(&session.greeting().buffer()?).await?;
-    let mut line = Vec::new();
+    let (mut line, mut is_data) = (Vec::new(), false);
     while read_line(&mut reader, &mut line).await? {
-        if !answer(&mut session, &line, &mut writer).await? {
+        if is_data {
+            raw.push(&line);
+        }
+        end_with_crlf(&mut line);
+        let response = answer(&mut session, &line, &mut writer).await?;
+        if response.action == Action::Close {
             break;
         }
+        is_data = response.code == START_OF_DATA || (is_data && response.action == Action::NoReply);
     }
     writer.flush().await
 }
 
-/// Gives the session one line; false when the conversation is over.
+/// Gives the session one line.
 async fn answer(
     session: &mut Session<Receiver>,
     line: &[u8],
     writer: &mut (impl AsyncWrite + Unpin),
-) -> io::Result<bool> {
+) -> io::Result<Response> {
     let response = session.process(line);
     if response.action != Action::NoReply {
         writer.write_all(&response.buffer()?).await?;
     }
-    Ok(response.action != Action::Close)
+    Ok(response)
 }
 
-/// Reads one line with its CRLF; false at the end of the input. A bare LF is
-/// made a CRLF, because hand-typed mail has it.
+/// Makes a bare LF a CRLF, because hand-typed mail has it.
+fn end_with_crlf(line: &mut Vec<u8>) {
+    line.pop();
+    if line.last() == Some(&b'\r') {
+        line.pop();
+    }
+    line.extend_from_slice(b"\r\n");
+}
+
+/// Reads one line with its end; false at the end of the input.
 async fn read_line(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     loop {
@@ -92,33 +111,58 @@ async fn read_line(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>)
             return Err(io::Error::new(io::ErrorKind::InvalidData, "line too long"));
         }
         if end.is_some() {
-            if line.last() == Some(&b'\r') {
-                line.pop();
-            }
-            line.extend_from_slice(b"\r\n");
             return Ok(true);
         }
+    }
+}
+
+/// The lines after DATA as they came over the wire, which mailin does not give.
+#[derive(Clone, Default)]
+struct RawMessage(Arc<Mutex<Vec<u8>>>);
+
+impl RawMessage {
+    fn push(&self, line: &[u8]) {
+        let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is larger is refused at its end.
+        if bytes.len() <= LARGEST_MESSAGE {
+            bytes.extend_from_slice(line);
+        }
+    }
+
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// Collects one message at a time for the store.
 struct Receiver {
     store: Store,
+    raw: RawMessage,
     envelope: Envelope,
+    is_8bit: bool,
     bytes: Vec<u8>,
     too_large: bool,
 }
 
 impl Receiver {
-    fn new(store: Store) -> Self {
-        Self { store, envelope: Envelope::default(), bytes: Vec::new(), too_large: false }
+    fn new(store: Store, raw: RawMessage) -> Self {
+        Self {
+            store,
+            raw,
+            envelope: Envelope::default(),
+            is_8bit: false,
+            bytes: Vec::new(),
+            too_large: false,
+        }
     }
 }
 
 impl Handler for Receiver {
-    fn data_start(&mut self, _domain: &str, from: &str, _is8bit: bool, to: &[String]) -> Response {
+    fn data_start(&mut self, _domain: &str, from: &str, is_8bit: bool, to: &[String]) -> Response {
         self.envelope = Envelope { from: from.to_owned(), to: to.to_vec() };
+        self.is_8bit = is_8bit;
         self.bytes.clear();
+        self.raw.take();
         self.too_large = false;
         mailin::response::OK
     }
@@ -144,7 +188,10 @@ impl Handler for Receiver {
             refusal.action = Action::Close;
             return refusal;
         }
-        self.store.receive(&self.envelope, &self.bytes);
+        let raw = self.raw.take();
+        let message = raw.strip_suffix(b".\r\n").unwrap_or(&raw);
+        let objections = conformance::objections(message, self.is_8bit);
+        self.store.receive(&self.envelope, &self.bytes, objections);
         self.bytes.clear();
         mailin::response::OK
     }
@@ -183,6 +230,17 @@ mod tests {
         assert_eq!(messages[0].from, "a@x.org");
         assert_eq!(messages[0].subject, "hi");
         assert!(store.list(Some("c@y.org")).is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_a_strict_server_would_refuse_is_taken_and_objected_to() {
+        let store = Store::default();
+        let script = [HEAD, b"Subject: hi\r\n\r\n.body\n\r\n.\r\nQUIT\r\n"].concat();
+        assert_eq!(codes(&run(&script, &store).await), ["220", "250", "250", "250", "354", "250", "221"]);
+        let objections = &store.list(None)[0].objections;
+        for expected in ["CRLF: \".body", "not doubled", "exactly once: \"date\""] {
+            assert!(objections.iter().any(|found| found.contains(expected)), "{expected}: {objections:?}");
+        }
     }
 
     #[tokio::test]

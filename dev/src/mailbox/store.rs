@@ -27,8 +27,9 @@ struct Inner {
 impl Store {
     /// Takes a message that just arrived.
     #[expect(clippy::disallowed_methods, reason = "a caught message carries the real time of its arrival")]
-    pub(crate) fn receive(&self, envelope: &Envelope, bytes: &[u8]) {
-        let message = Message::read(envelope, bytes, OffsetDateTime::now_utc());
+    pub(crate) fn receive(&self, envelope: &Envelope, bytes: &[u8], objections: Vec<String>) {
+        let mut message = Message::read(envelope, bytes, OffsetDateTime::now_utc());
+        message.objections = objections;
         let mut inner = self.lock();
         inner.bytes += message.weight();
         inner.messages.push_front(message);

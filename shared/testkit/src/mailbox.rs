@@ -15,6 +15,8 @@ pub struct Mail {
     pub text: Option<String>,
     pub html: Option<String>,
     pub auto_submitted: Option<String>,
+    /// What a strict mail server would object to.
+    pub objections: Vec<String>,
 }
 
 impl Mail {
@@ -30,8 +32,8 @@ impl Mail {
 pub struct Mailbox;
 
 impl Mailbox {
-    /// The mails to this address, the newest first. Each says that no person wrote it, so that no vacation notice
-    /// answers it (RFC 3834).
+    /// The mails to this address, the newest first. A strict mail server takes each, and each says that no person wrote
+    /// it, so that no vacation notice answers it (RFC 3834).
     pub async fn to(address: &str) -> Vec<Mail> {
         // Addresses in tests have no character that a URL would need escaped.
         let answer =
@@ -40,6 +42,7 @@ impl Mailbox {
             answer.expect("the mailbox answers").json().await.expect("the mailbox lists mails");
         for mail in &mails {
             assert_eq!(mail.auto_submitted.as_deref(), Some("auto-generated"), "{mail:?}");
+            assert!(mail.objections.is_empty(), "{mail:?}");
         }
         mails
     }

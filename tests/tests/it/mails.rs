@@ -170,6 +170,44 @@ async fn no_mail_carries_a_strangers_text_or_link() {
     }
 }
 
+/// [`Mailbox`] objects to whatever a strict server would.
+#[tokio::test]
+async fn mails_with_unusual_names_are_what_a_strict_server_takes() {
+    let letters = "Größe & Söhne \u{1f3ed}, Łódź ".repeat(12);
+    for (product, from) in [
+        // It begins a line of the text.
+        (".hidden".to_owned(), "\"Dr. \\\"Ada\\\" L., Ltd.\" <no-reply@plinth.test>".to_owned()),
+        (letters.trim().to_owned(), format!("\"{}\" <no-reply@plinth.test>", letters.trim())),
+        ("W".repeat(1_200), format!("{} <no-reply@plinth.test>", "W".repeat(40))),
+        ("Plinth".to_owned(), "\u{1f3ed} <no-reply@plinth.test>".to_owned()),
+    ] {
+        let stage = Stage::open().await.with("PLINTH_PRODUCT_NAME", &product).with("PLINTH_SMTP_FROM", &from);
+        let (api, worker) = (Process::api(&stage).await, Process::worker(&stage).await);
+        let (door, stores) = (Door::of(&api), stage.stores());
+        let (email, next) = (fresh_email(), fresh_email());
+        let name = format!("{}\u{1f469}\u{200d}\u{1f4bb}", "Ørsted ".repeat(10));
+        let registration = json!({ "email": email, "password": PASSWORD, "display_name": name });
+        door.post("/v1/auth/register", &registration).await.expect(StatusCode::ACCEPTED);
+        door.verify(&Mailbox::first_to(&email).await.token()).await;
+        let person = door.log_in(&email).await;
+        let change = person.request(Method::POST, "/v1/me/email").json(&json!({ "email": next }));
+        Answer::of(change).await.expect(StatusCode::ACCEPTED);
+        let token = mail_about(&next, "Please confirm your new address").await.token();
+        let confirmation = json!({ "token": token, "password": PASSWORD });
+        door.post("/v1/auth/email/confirm", &confirmation).await.expect(StatusCode::NO_CONTENT);
+        door.post("/v1/auth/password/forgot", &json!({ "email": next })).await.expect(StatusCode::ACCEPTED);
+        let notice = mail_about(&email, "Your address was changed").await;
+        let mail = mail_about(&next, "Choose another password").await;
+        for mail in [&notice, &mail] {
+            assert_eq!(mail.from, "no-reply@plinth.test");
+            assert!(mail.text.as_deref().is_some_and(|text| text.contains(&product)), "{mail:?}");
+        }
+        assert!(notice.text.as_deref().is_some_and(|text| text.contains(name.trim())), "{notice:?}");
+        until_none(&stores, "every mail is dealt with", UNDONE).await;
+        assert!(worker.stop().await.success());
+    }
+}
+
 #[tokio::test]
 async fn an_internationalized_domain_gets_its_mail_and_a_local_part_is_refused_at_once() {
     let stage = Stage::open().await;
