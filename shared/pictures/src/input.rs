@@ -2,7 +2,7 @@
 
 use crate::Unreadable;
 
-/// What is left of it.
+/// What is left of it. What is longer than that is cut off.
 #[derive(Clone, Copy)]
 pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
 
@@ -12,13 +12,13 @@ impl<'a> Input<'a> {
     }
 
     pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], Unreadable> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(Unreadable::Damaged)?;
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(Unreadable::CutOff)?;
         self.0 = rest;
         Ok(taken)
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Unreadable> {
-        let (taken, rest) = self.0.split_first_chunk().ok_or(Unreadable::Damaged)?;
+        let (taken, rest) = self.0.split_first_chunk().ok_or(Unreadable::CutOff)?;
         self.0 = rest;
         Ok(*taken)
     }

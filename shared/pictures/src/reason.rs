@@ -31,24 +31,20 @@ pub enum Unreadable {
     TooLarge,
     #[error("The image is damaged.")]
     Damaged,
+    #[error("The file ends before the image does.")]
+    CutOff,
 }
 
 /// A feature of a known format that no decoder here has. A file that uses it is not damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Feature {
-    #[error("Arithmetic-coded JPEG")]
-    ArithmeticJpeg,
     #[error("Lossless JPEG")]
     LosslessJpeg,
     #[error("Hierarchical JPEG")]
     HierarchicalJpeg,
     #[error("JPEG with more than 8 bits a sample")]
     DeepJpeg,
-    #[error("BigTIFF")]
-    BigTiff,
-    #[error("TIFF with CCITT Group 3 compression")]
-    CcittGroup3,
     #[error("TIFF with old-style JPEG compression")]
     OldJpegTiff,
     #[error("TIFF with this compression")]

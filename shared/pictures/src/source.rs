@@ -1,17 +1,18 @@
 //! The file itself: what its header says, and its images once that was believed affordable.
 
-use std::io::Cursor;
-
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use crate::avif::Avif;
 use crate::colour::Profile;
 use crate::derive::{Target, scalable, scale};
+use crate::file_reader::{End, FileReader};
+use crate::gif::{self, Gif};
 use crate::inks::Inks;
 use crate::jpeg::segments::EXIF;
+use crate::png::{self, Png};
 use crate::tiff::{Tiff, is_tiff};
-use crate::{Unreadable, jpeg, png, sniff};
+use crate::{Unreadable, jpeg, sniff};
 
 /// What a decoder may allocate for one picture, in bytes.
 const MAX_ALLOCATION: u64 = 512 * 1024 * 1024;
@@ -34,6 +35,8 @@ enum Pixels<'a> {
         /// The ICC profile of a picture in inks.
         of_inks: Option<Vec<u8>>,
     },
+    Png(Box<Png<'a>>),
+    Gif(Box<Gif<'a>>),
     Tiff {
         tiff: Box<Tiff<'a>>,
         /// Bytes that decoding takes.
@@ -43,6 +46,7 @@ enum Pixels<'a> {
         decoder: Box<dyn ImageDecoder + 'a>,
         /// Bytes that decoding takes in any case.
         at_least: u64,
+        end: End,
     },
 }
 
@@ -61,25 +65,28 @@ impl<'a> Source<'a> {
         if sniff::is_avif(file) {
             let avif = Avif::open(file)?;
             let memory = avif.memory();
-            return Self::other(Box::new(avif), memory, max_pixels);
+            return Self::other(Box::new(avif), memory, End::default(), max_pixels);
         }
         if is_tiff(file) {
             return Self::tiff(file, max_pixels);
         }
-        let reader = ImageReader::new(Cursor::new(file)).with_guessed_format();
+        if file.starts_with(&png::SIGNATURE) {
+            return Self::png(file, max_pixels);
+        }
+        if file.starts_with(gif::MAGIC) {
+            return Self::gif(file, max_pixels);
+        }
+        let (reader, end) = FileReader::new(file);
+        let reader = ImageReader::new(reader).with_guessed_format();
         let mut reader = reader.map_err(|_| Unreadable::Unknown)?;
         let mut limits = Limits::default();
         limits.max_alloc = Some(MAX_ALLOCATION);
         reader.limits(limits);
-        let mut source = Self::other(Box::new(reader.into_decoder()?), 0, max_pixels)?;
+        let decoder = reader.into_decoder().map_err(|error| end.explain(error.into()))?;
+        let mut source = Self::other(Box::new(decoder), 0, end, max_pixels)?;
         // `image` expects no prefix before the TIFF header.
-        if let Some(exif) = &source.exif
-            && let Some(orientation) = Orientation::from_exif_chunk(exif)
-        {
+        if let Some(orientation) = source.exif.as_deref().and_then(Orientation::from_exif_chunk) {
             source.orientation = orientation;
-        }
-        if file.starts_with(&png::SIGNATURE) {
-            source.profile = png::profile(file, source.profile.take());
         }
         Ok(source)
     }
@@ -89,12 +96,42 @@ impl<'a> Source<'a> {
         let profile = header.profile.take();
         let (profile, of_inks) = if header.components == 4 { (None, profile) } else { (profile, None) };
         let orientation = header.exif.and_then(Orientation::from_exif_chunk);
+        let file = if header.is_in_one_scan { file } else { jpeg::without_torn_segment(file) };
         Ok(Self {
             max_pixels,
             orientation: orientation.unwrap_or(Orientation::NoTransforms),
             profile: profile.as_deref().and_then(Profile::read),
             exif: header.exif.map(<[u8]>::to_vec),
             pixels: Pixels::Jpeg { file, header, of_inks },
+        })
+    }
+
+    fn png(file: &'a [u8], max_pixels: u64) -> Result<Self, Unreadable> {
+        let png = Png::open(file, MAX_ALLOCATION)?;
+        within(png.size(), max_pixels)?;
+        if png.length() > MAX_ALLOCATION {
+            return Err(Unreadable::TooMuchMemory);
+        }
+        let exif = png.exif().map(<[u8]>::to_vec).map(without_prefix);
+        let orientation = exif.as_deref().and_then(Orientation::from_exif_chunk);
+        Ok(Self {
+            max_pixels,
+            orientation: orientation.unwrap_or(Orientation::NoTransforms),
+            profile: png::profile(file, png.icc_profile().and_then(Profile::read)),
+            exif,
+            pixels: Pixels::Png(Box::new(png)),
+        })
+    }
+
+    fn gif(file: &'a [u8], max_pixels: u64) -> Result<Self, Unreadable> {
+        let gif = Gif::open(file)?;
+        within(gif.size(), max_pixels)?;
+        Ok(Self {
+            max_pixels,
+            orientation: Orientation::NoTransforms,
+            profile: gif.icc_profile().and_then(Profile::read),
+            exif: None,
+            pixels: Pixels::Gif(Box::new(gif)),
         })
     }
 
@@ -117,6 +154,7 @@ impl<'a> Source<'a> {
     fn other(
         mut decoder: Box<dyn ImageDecoder + 'a>,
         at_least: u64,
+        end: End,
         max_pixels: u64,
     ) -> Result<Self, Unreadable> {
         within(decoder.dimensions(), max_pixels)?;
@@ -128,7 +166,7 @@ impl<'a> Source<'a> {
             orientation: decoder.orientation().unwrap_or(Orientation::NoTransforms),
             profile: decoder.icc_profile().unwrap_or_default().as_deref().and_then(Profile::read),
             exif: decoder.exif_metadata().unwrap_or_default().map(without_prefix),
-            pixels: Pixels::Other { decoder, at_least },
+            pixels: Pixels::Other { decoder, at_least, end },
         })
     }
 
@@ -136,6 +174,8 @@ impl<'a> Source<'a> {
     pub(crate) fn size(&self) -> (u32, u32) {
         match &self.pixels {
             Pixels::Jpeg { header, .. } => header.size,
+            Pixels::Png(png) => png.size(),
+            Pixels::Gif(gif) => gif.size(),
             Pixels::Tiff { tiff, .. } => tiff.size,
             Pixels::Other { decoder, .. } => decoder.dimensions(),
         }
@@ -146,8 +186,11 @@ impl<'a> Source<'a> {
         match &self.pixels {
             Pixels::Jpeg { header, .. } => header.memory(wanted, images),
             Pixels::Tiff { memory, .. } => *memory,
+            // Where rows are missing, the picture is copied to get transparency.
+            Pixels::Png(png) => png.length().saturating_mul(3),
+            Pixels::Gif(gif) => gif.length().saturating_mul(3),
             // Decoders hold about twice as much of their own: coefficients, planes, lines.
-            Pixels::Other { decoder, at_least } => decoder.total_bytes().saturating_mul(3).max(*at_least),
+            Pixels::Other { decoder, at_least, .. } => decoder.total_bytes().saturating_mul(3).max(*at_least),
         }
     }
 
@@ -163,7 +206,12 @@ impl<'a> Source<'a> {
                 jpeg::images(file, &inks, targets, wanted, self.max_pixels)
             }
             Pixels::Tiff { tiff, .. } => scaled(tiff.decode()?, targets),
-            Pixels::Other { decoder, .. } => scaled(DynamicImage::from_decoder(decoder)?, targets),
+            Pixels::Png(png) => scaled(png.decode()?, targets),
+            Pixels::Gif(gif) => scaled(gif.decode()?, targets),
+            Pixels::Other { decoder, end, .. } => {
+                let picture = DynamicImage::from_decoder(decoder);
+                scaled(picture.map_err(|error| end.explain(error.into()))?, targets)
+            }
         }
     }
 }
@@ -190,6 +238,8 @@ fn within((width, height): (u32, u32), max_pixels: u64) -> Result<(), Unreadable
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use image::{ImageFormat, RgbImage};
 
     use super::*;

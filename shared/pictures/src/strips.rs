@@ -117,7 +117,7 @@ impl<'a> Strips<'a> {
     }
 
     /// Bytes of a row.
-    fn stride(&self) -> usize {
+    pub(crate) fn stride(&self) -> usize {
         length(self.size.0) * self.pixel.kind().size()
     }
 }

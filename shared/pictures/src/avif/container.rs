@@ -193,7 +193,7 @@ fn meta(file: &[u8]) -> Result<Meta<'_>, Unreadable> {
             _ => {}
         }
     }
-    Err(Unreadable::Damaged)
+    Err(Unreadable::CutOff)
 }
 
 fn below(data: &[u8]) -> Result<Meta<'_>, Unreadable> {
@@ -327,10 +327,10 @@ fn location<'a>(list: &[u8], item: u32, file: &'a [u8], data: &'a [u8]) -> Resul
         for _ in 0..extents {
             sized(&mut input, index)?;
             let start = base.checked_add(sized(&mut input, offset)?).ok_or(Unreadable::Damaged)?;
-            let rest = whole.get(start..).ok_or(Unreadable::Damaged)?;
+            let rest = whole.get(start..).ok_or(Unreadable::CutOff)?;
             let piece = match sized(&mut input, length)? {
                 0 => rest,
-                length => rest.get(..length).ok_or(Unreadable::Damaged)?,
+                length => rest.get(..length).ok_or(Unreadable::CutOff)?,
             };
             total += piece.len();
             if total > file.len() {
@@ -411,8 +411,8 @@ mod tests {
         assert_eq!(bytes(&[(4, 2), (0, 3)]).as_deref(), Ok(&b"efabc"[..]));
         assert_eq!(bytes(&[(2, 0)]).as_deref(), Ok(&b"cdef"[..]), "the rest");
         assert_eq!(bytes(&[(0, 6), (0, 1)]), Err(Unreadable::Damaged), "more than there is");
-        assert_eq!(bytes(&[(5, 2)]), Err(Unreadable::Damaged), "beyond the end");
-        assert_eq!(bytes(&[(7, 0)]), Err(Unreadable::Damaged), "beyond the end");
+        assert_eq!(bytes(&[(5, 2)]), Err(Unreadable::CutOff), "beyond the end");
+        assert_eq!(bytes(&[(7, 0)]), Err(Unreadable::CutOff), "beyond the end");
         assert_eq!(bytes(&[(6, 0)]), Err(Unreadable::Damaged), "nothing");
         assert_eq!(bytes(&[]), Err(Unreadable::Damaged), "nothing");
     }
@@ -427,6 +427,6 @@ mod tests {
                 let _ = read(&file);
             }
         }
-        assert_eq!(read(&FILE[..meta]).err(), Some(Unreadable::Damaged));
+        assert_eq!(read(&FILE[..meta]).err(), Some(Unreadable::CutOff));
     }
 }

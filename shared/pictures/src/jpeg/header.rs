@@ -1,6 +1,6 @@
 //! What stands before the pixels of a JPEG: its size, its colours, its EXIF and its ICC profile.
 
-use super::segments::{APP1, APP2, END, EXIF, ICC, SCAN, START, payload};
+use super::segments::{APP1, APP2, END, EXIF, ICC, SCAN, next_marker, payload, stands_alone};
 use crate::input::Input;
 use crate::{Feature, Unreadable};
 
@@ -27,9 +27,8 @@ impl<'a> Header<'a> {
         let (mut header, mut chunks) = (None, Vec::new());
         let (mut exif, mut is_sequential) = (None, false);
         loop {
-            match marker(&mut input)? {
-                // They stand alone.
-                0x01 | 0xd0..=START => {}
+            match next_marker(&mut input)? {
+                marker if stands_alone(marker) => {}
                 END => return Err(Unreadable::Damaged),
                 marker => {
                     let payload = payload(&mut input)?;
@@ -42,7 +41,7 @@ impl<'a> Header<'a> {
                         }
                         0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf if header.is_none() => {
                             header = Some(frame(marker, payload)?);
-                            is_sequential = matches!(marker, 0xc0 | 0xc1);
+                            is_sequential = matches!(marker, 0xc0 | 0xc1 | 0xc9);
                         }
                         APP1 => exif = payload.strip_prefix(EXIF).or(exif),
                         APP2 => chunks.extend(payload.strip_prefix(ICC)),
@@ -54,35 +53,20 @@ impl<'a> Header<'a> {
     }
 }
 
-/// The next marker.
-fn marker(input: &mut Input<'_>) -> Result<u8, Unreadable> {
-    while input.byte()? != 0xff {}
-    loop {
-        match input.byte()? {
-            0xff => {}
-            0 => while input.byte()? != 0xff {},
-            marker => return Ok(marker),
-        }
-    }
-}
-
 /// Reads a frame header (T.81, B.2.2), whose marker tells the coding process (table B.1).
 fn frame(marker: u8, payload: &[u8]) -> Result<Header<'static>, Unreadable> {
-    let mut payload = Input(payload);
-    let precision = payload.byte()?;
+    let [precision, size @ .., components] = *payload.first_chunk::<6>().ok_or(Unreadable::Damaged)?;
     let unsupported = match marker {
-        0xc0..=0xc2 if precision <= 8 => None,
-        0xc0..=0xc2 => Some(Feature::DeepJpeg),
-        0xc3 => Some(Feature::LosslessJpeg),
+        0xc3 | 0xcb => Some(Feature::LosslessJpeg),
         0xc5..=0xc7 | 0xcd..=0xcf => Some(Feature::HierarchicalJpeg),
-        _ => Some(Feature::ArithmeticJpeg),
+        _ if precision > 8 => Some(Feature::DeepJpeg),
+        _ => None,
     };
     if let Some(feature) = unsupported {
         return Err(Unreadable::Unsupported(feature));
     }
-    let height = u16::from_be_bytes(payload.array()?).into();
-    let width = u16::from_be_bytes(payload.array()?).into();
-    Ok(Header { size: (width, height), components: payload.byte()?, ..Header::default() })
+    let [height, width] = [[size[0], size[1]], [size[2], size[3]]].map(u16::from_be_bytes);
+    Ok(Header { size: (width.into(), height.into()), components, ..Header::default() })
 }
 
 /// The profile whose parts these are, each behind its number and their count (ICC.1, B.4). `None` where one is missing.
@@ -97,6 +81,7 @@ fn joined(mut parts: Vec<&[u8]>) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::segments::START;
     use super::*;
 
     /// A segment with this payload.
@@ -116,16 +101,17 @@ mod tests {
             (0xc1, 12, Feature::DeepJpeg),
             (0xc3, 8, Feature::LosslessJpeg),
             (0xc5, 8, Feature::HierarchicalJpeg),
-            (0xc9, 8, Feature::ArithmeticJpeg),
-            (0xca, 8, Feature::ArithmeticJpeg),
+            (0xca, 12, Feature::DeepJpeg),
+            (0xcb, 8, Feature::LosslessJpeg),
+            (0xcd, 8, Feature::HierarchicalJpeg),
         ] {
             let mut file = file(&[frame(marker, 3), scan(3)]);
             file[6] = precision;
             let refusal = Header::read(&file);
             assert_eq!(refusal, Err(Unreadable::Unsupported(feature)), "{marker:x}");
         }
-        let words = Unreadable::Unsupported(Feature::ArithmeticJpeg).to_string();
-        assert_eq!(words, "Arithmetic-coded JPEG is not supported.");
+        let words = Unreadable::Unsupported(Feature::LosslessJpeg).to_string();
+        assert_eq!(words, "Lossless JPEG is not supported.");
     }
 
     fn frame(marker: u8, components: u8) -> Vec<u8> {
@@ -142,9 +128,13 @@ mod tests {
 
     #[test]
     fn size_and_colours_are_those_of_the_frame() {
-        for (marker, components, scanned, is_in_one_scan) in
-            [(0xc0, 3, 3, true), (0xc1, 1, 1, true), (0xc0, 3, 1, false), (0xc2, 3, 3, false)]
-        {
+        for (marker, components, scanned, is_in_one_scan) in [
+            (0xc0, 3, 3, true),
+            (0xc1, 1, 1, true),
+            (0xc9, 3, 3, true),
+            (0xc0, 3, 1, false),
+            (0xc2, 3, 3, false),
+        ] {
             let file = file(&[frame(marker, components), scan(scanned)]);
             let expected = Header { size: (40, 30), components, is_in_one_scan, ..Header::default() };
             assert_eq!(Header::read(&file), Ok(expected));
@@ -172,12 +162,13 @@ mod tests {
     fn without_a_frame_before_the_scan_it_is_no_picture() {
         for file in [
             file(&[scan(3), frame(0xc0, 3)]),
-            file(&[frame(0xc0, 3)]),
             file(&[frame(0xc0, 3), vec![0xff, END]]),
             file(&[segment(0xc0, &[8, 0, 30])]),
-            Vec::new(),
         ] {
             assert_eq!(Header::read(&file), Err(Unreadable::Damaged));
+        }
+        for file in [file(&[frame(0xc0, 3)]), file(&[frame(0xc0, 3)[..9].to_vec()]), Vec::new()] {
+            assert_eq!(Header::read(&file), Err(Unreadable::CutOff));
         }
         let junk = file(&[vec![0, 0xff, 0, 1, 0xff, 0xff], frame(0xc0, 3)[1..].to_vec(), scan(3)]);
         assert_eq!(Header::read(&junk).map(|header| header.size), Ok((40, 30)));

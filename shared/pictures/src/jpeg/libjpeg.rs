@@ -1,19 +1,20 @@
 //! Reads the pixels of any JPEG by libjpeg-turbo.
 
-use std::cell::Cell;
-use std::io::{self, BufRead, Read};
-
 use image::DynamicImage;
 use mozjpeg::{ColorSpace, Decompress};
 
 use super::{Header, broken, guarded};
 use crate::Unreadable;
 use crate::derive::Target;
+use crate::file_reader::{End, FileReader};
 use crate::inks::Inks;
 use crate::strips::{Pixel, Strips};
 
 /// Eighths at which the decoder is fast.
 const SCALES: [u8; 4] = [1, 2, 4, 8];
+
+/// What libjpeg makes of samples that a file does not have any more: grey.
+const FILL: u8 = 128;
 
 /// Bytes a pixel of the file that the decoder keeps of a picture in several scans.
 const COEFFICIENTS: u64 = 6;
@@ -33,7 +34,7 @@ impl Header<'_> {
 }
 
 /// Images of a picture, which is read no smaller than `wanted` where it is not smaller itself. `inks` converts a picture in
-/// four of them.
+/// four of them. What is missing of a file that is cut off is grey, or less sharp if it comes in several scans.
 pub(crate) fn images(
     file: &[u8],
     inks: &Inks,
@@ -41,18 +42,18 @@ pub(crate) fn images(
     wanted: (u32, u32),
     max_pixels: u64,
 ) -> Result<Vec<DynamicImage>, Unreadable> {
-    guarded(|| read(file, inks, targets, wanted, max_pixels))
+    let (reader, end) = FileReader::new(file);
+    guarded(|| read(reader, &end, inks, targets, wanted, max_pixels)).map_err(|reason| end.explain(reason))
 }
 
 fn read(
-    file: &[u8],
+    reader: FileReader<'_>,
+    end: &End,
     inks: &Inks,
     targets: &[Target],
     wanted: (u32, u32),
     max_pixels: u64,
 ) -> Result<Vec<DynamicImage>, Unreadable> {
-    let ran_dry = Cell::new(false);
-    let reader = Watched { rest: file, ran_dry: &ran_dry };
     let mut decoder = Decompress::new_reader(reader).map_err(|error| broken(&error))?;
     let edge = |edge: usize| u32::try_from(edge).map_err(|_| Unreadable::TooManyPixels);
     let size = (edge(decoder.width())?, edge(decoder.height())?);
@@ -71,12 +72,10 @@ fn read(
     let mut started = started.map_err(|error| broken(&error))?;
     let size = (edge(started.width())?, edge(started.height())?);
     let mut strips = Strips::new(size, pixel, targets.iter().map(|target| (*target, target.shows(size))));
+    let (stride, mut has_rows) = (strips.stride(), false);
     while let Some(rows) = strips.room() {
         started.read_scanlines_into(rows).map_err(|error| broken(&error))?;
-        // It fills with grey what is not there.
-        if ran_dry.get() {
-            return Err(Unreadable::Damaged);
-        }
+        has_rows = has_rows || !end.is_passed() || rows.chunks_exact(stride).any(is_decoded);
         if let Pixel::Inks(_) = pixel {
             // As Adobe's programs write them, and as browsers read them: how much of an ink is left out.
             for ink in rows {
@@ -85,7 +84,12 @@ fn read(
         }
         strips.develop()?;
     }
-    strips.images()
+    if has_rows { strips.images() } else { Err(Unreadable::CutOff) }
+}
+
+/// Whether there is data for all of a row, as far as its last sample shows it.
+fn is_decoded(row: &[u8]) -> bool {
+    row.last().is_some_and(|sample| sample.abs_diff(FILL) > 1)
 }
 
 /// The smallest scale, in eighths, at which nothing has to be enlarged.
@@ -96,31 +100,6 @@ fn scale((width, height): (u32, u32), wanted: (u32, u32)) -> u8 {
     let enough =
         |numerator: &u8| at_least(width, *numerator, wanted.0) && at_least(height, *numerator, wanted.1);
     SCALES.into_iter().find(enough).unwrap_or(8)
-}
-
-/// The file, and whether more of it was wanted than there is.
-struct Watched<'a> {
-    rest: &'a [u8],
-    ran_dry: &'a Cell<bool>,
-}
-
-impl Read for Watched<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.rest.read(buffer)
-    }
-}
-
-impl BufRead for Watched<'_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.rest.is_empty() {
-            self.ran_dry.set(true);
-        }
-        Ok(self.rest)
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.rest.consume(amount);
-    }
 }
 
 #[cfg(test)]

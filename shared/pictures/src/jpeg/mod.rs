@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(crate) use header::Header;
 pub(crate) use libjpeg::images;
+pub(crate) use segments::without_torn_segment;
 pub(crate) use write::encode;
 
 use crate::Unreadable;

@@ -30,6 +30,41 @@ pub(crate) fn marker(input: &mut Input<'_>) -> Result<u8, Unreadable> {
     }
 }
 
+/// The next marker, whatever stands before it: the data of a scan, or nonsense.
+pub(crate) fn next_marker(input: &mut Input<'_>) -> Result<u8, Unreadable> {
+    loop {
+        let before = input.0.iter().position(|byte| *byte == 0xff).unwrap_or(input.0.len());
+        input.take(before + 1)?;
+        loop {
+            match input.byte()? {
+                0xff => {}
+                0 => break,
+                marker => return Ok(marker),
+            }
+        }
+    }
+}
+
+/// Whether a marker has no payload.
+pub(crate) fn stands_alone(marker: u8) -> bool {
+    matches!(marker, 0x01 | 0xd0..=START)
+}
+
+/// Returns the file up to a segment that is cut off. libjpeg gives up at such a one, although it has earlier scans.
+pub(crate) fn without_torn_segment(file: &[u8]) -> &[u8] {
+    let mut input = Input(file);
+    while let Ok(marker) = next_marker(&mut input) {
+        let begin = file.len() - input.0.len() - 2;
+        match marker {
+            END => break,
+            marker if stands_alone(marker) => {}
+            _ if payload(&mut input).is_err() => return &file[..begin],
+            _ => {}
+        }
+    }
+    file
+}
+
 /// What a segment holds, behind its length.
 pub(crate) fn payload<'a>(input: &mut Input<'a>) -> Result<&'a [u8], Unreadable> {
     let length = usize::from(u16::from_be_bytes(input.array()?));

@@ -58,12 +58,8 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
     let colours = usize::try_from(header.colours).map_err(|_| Unreadable::Damaged)?;
     let between = input.take(colours.checked_mul(colour).ok_or(Unreadable::Damaged)? + masks)?;
     let begins = FILE + length + between.len();
-    let pixels = size_of_pixels(&header)?;
-    let pixels = offset
-        .checked_add(pixels)
-        .filter(|_| offset >= begins)
-        .and_then(|end| file.get(offset..end))
-        .ok_or(Unreadable::Damaged)?;
+    let end = offset.checked_add(size_of_pixels(&header)?).filter(|_| offset >= begins);
+    let pixels = file.get(offset..end.ok_or(Unreadable::Damaged)?).ok_or(Unreadable::CutOff)?;
     let profile = if length == V5 { profile(file, &mut picture, begins + pixels.len())? } else { &[] };
     let whole = begins + pixels.len() + profile.len();
     let number = |place: usize| u32::try_from(place).map_err(|_| Unreadable::Damaged);
@@ -135,7 +131,7 @@ fn profile<'a>(file: &'a [u8], picture: &mut [u8], will_be_at: usize) -> Result<
     let (at, size) = (u32::from_le_bytes(input.array()?), u32::from_le_bytes(input.array()?));
     let at = FILE.checked_add(place(at)?).ok_or(Unreadable::Damaged)?;
     let end = at.checked_add(place(size)?).ok_or(Unreadable::Damaged)?;
-    let profile = file.get(at..end).ok_or(Unreadable::Damaged)?;
+    let profile = file.get(at..end).ok_or(Unreadable::CutOff)?;
     let at = u32::try_from(will_be_at - FILE).map_err(|_| Unreadable::Damaged)?;
     picture[place_of][..4].copy_from_slice(&at.to_le_bytes());
     Ok(profile)

@@ -74,8 +74,8 @@ fn scan<'a>(input: &mut Input<'a>) -> Result<&'a [u8], Unreadable> {
     let bytes = input.0;
     let mut from = 0;
     loop {
-        let found = bytes[from..].iter().position(|byte| *byte == 0xff).ok_or(Unreadable::Damaged)? + from;
-        match bytes.get(found + 1).ok_or(Unreadable::Damaged)? {
+        let found = bytes[from..].iter().position(|byte| *byte == 0xff).ok_or(Unreadable::CutOff)? + from;
+        match bytes.get(found + 1).ok_or(Unreadable::CutOff)? {
             0 | 0xd0..=0xd7 => from = found + 2,
             _ => return input.take(found),
         }

@@ -43,7 +43,8 @@ pub fn weigh(file: &[u8]) -> u64 {
 /// The file with its pixels, its colours and its orientation, and nothing else.
 ///
 /// # Errors
-/// [`Unreadable::Unstrippable`] for what is not understood well enough, [`Unreadable::Damaged`] for what is not whole.
+/// [`Unreadable::Unstrippable`] for what is not understood well enough, [`Unreadable::CutOff`] for what is not whole, and
+/// [`Unreadable::Damaged`] for what does not fit together.
 pub fn strip(file: &[u8]) -> Result<Stripped, Unreadable> {
     let rewritten = match file {
         [0xff, 0xd8, ..] => jpeg::rewrite(file),

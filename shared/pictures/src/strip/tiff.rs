@@ -121,7 +121,7 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
 
 /// The fields of a directory, and where the next one is.
 fn directory(file: &[u8], order: Order, at: u32) -> Result<(Vec<Field<'_>>, u32), Unreadable> {
-    let mut input = Input(file.get(place(at)?..).ok_or(Unreadable::Damaged)?);
+    let mut input = Input(file.get(place(at)?..).ok_or(Unreadable::CutOff)?);
     let count = order.short(input.array()?);
     let mut fields = Vec::new();
     for _ in 0..count {
@@ -141,7 +141,7 @@ fn directory(file: &[u8], order: Order, at: u32) -> Result<(Vec<Field<'_>>, u32)
         } else {
             let at = place(order.long(Input(inline).array()?))?;
             let end = at.checked_add(length).ok_or(Unreadable::Damaged)?;
-            file.get(at..end).ok_or(Unreadable::Damaged)?
+            file.get(at..end).ok_or(Unreadable::CutOff)?
         };
         fields.push(Field { tag, kind, count, value });
     }
@@ -182,7 +182,7 @@ fn page<'a>(file: &'a [u8], order: Order, mut fields: Vec<Field<'a>>) -> Result<
     let pixels = places.into_iter().zip(sizes).map(|(at, size)| {
         let at = place(at)?;
         let end = at.checked_add(place(size)?).ok_or(Unreadable::Damaged)?;
-        file.get(at..end).ok_or(Unreadable::Damaged)
+        file.get(at..end).ok_or(Unreadable::CutOff)
     });
     let pixels = pixels.collect::<Result<_, _>>()?;
     // What is not pointed to by this page is not copied with it.

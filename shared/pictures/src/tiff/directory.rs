@@ -1,6 +1,6 @@
 //! The first directory of a TIFF file, as far as it must be known before `tiff` reads the file.
 
-use crate::input::{Input, place};
+use crate::input::Input;
 use crate::{Feature, Unreadable};
 
 const IMAGE_LENGTH: u16 = 257;
@@ -38,26 +38,32 @@ struct Field {
 
 /// Reads the directory. With the patches every picture is a grey one, so that the decoder returns all samples of a pixel as
 /// they are: it applies predictors wrongly once it drops samples. A predictor of another compression is ignored, as libtiff
-/// does. A strip is no higher than the picture, since the decoder of CCITT data counts lines in 16 bits.
+/// does. A strip is no higher than the picture, since the decoder allocates all of its rows.
 pub(super) fn read(file: &[u8]) -> Result<Directory, Unreadable> {
     let is_big_endian = file.starts_with(b"MM");
     let short = |bytes| if is_big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
     let long = |bytes| if is_big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) };
+    let longer = |bytes| if is_big_endian { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) };
     let mut input = Input(file);
     input.take(2)?;
-    if short(input.array()?) == 43 {
-        return Err(Unreadable::Unsupported(Feature::BigTiff));
-    }
-    let begin = place(long(input.array()?))?;
-    let mut input = Input(file.get(begin..).ok_or(Unreadable::Damaged)?);
-    let count = short(input.array()?);
-    let mut fields = Vec::new();
-    for number in 0..u64::from(count) {
-        let (tag, kind) = (short(input.array()?), short(input.array()?));
+    // BigTIFF, whose counts and places have 64 bits.
+    let is_big = short(input.array()?) == 43;
+    let wide = |input: &mut Input<'_>| -> Result<u64, Unreadable> {
+        Ok(if is_big { longer(input.array()?) } else { long(input.array()?).into() })
+    };
+    if is_big {
         input.take(4)?;
-        // Behind the count of fields, and behind the tag, the type and the count of values.
-        let at = u64::try_from(begin).unwrap_or(u64::MAX).saturating_add(2 + 12 * number + 8);
+    }
+    let begin = usize::try_from(wide(&mut input)?).map_err(|_| Unreadable::Damaged)?;
+    let mut input = Input(file.get(begin..).ok_or(Unreadable::CutOff)?);
+    let count = if is_big { longer(input.array()?) } else { short(input.array()?).into() };
+    let mut fields = Vec::new();
+    for _ in 0..count {
+        let (tag, kind) = (short(input.array()?), short(input.array()?));
+        wide(&mut input)?;
+        let at = u64::try_from(file.len() - input.0.len()).unwrap_or(u64::MAX);
         fields.push(Field { tag, kind, at, value: input.array()? });
+        input.take(if is_big { 4 } else { 0 })?;
     }
     let find = |tag| fields.iter().find(|field| field.tag == tag);
     let number = |field: &Field| match field.kind {

@@ -4,6 +4,7 @@ use tiff::decoder::Decoder;
 use tiff::tags::{SampleFormat, Tag};
 
 use super::directory::Directory;
+use super::fax::Fax;
 use super::reader::Reader;
 use crate::{Feature, Unreadable};
 
@@ -46,9 +47,20 @@ pub(super) struct Layout {
     pub(super) is_planar: bool,
     /// Whether the bits of each byte are stored in reverse.
     pub(super) is_reversed: bool,
+    /// How rows are written if the picture is a fax.
+    pub(super) fax: Option<Fax>,
 }
 
 const JPEG: u16 = 7;
+
+/// The compressions of fax (TIFF 6.0, sections 10 and 11).
+const HUFFMAN: u16 = 2;
+const GROUP_3: u16 = 3;
+const GROUP_4: u16 = 4;
+
+/// `T4Options`, and its bit for rows that are written as what differs from the row above.
+const T4_OPTIONS: Tag = Tag::Unknown(292);
+const TWO_DIMENSIONAL: u32 = 1;
 
 /// `InkSet`, for which the crate has no name.
 const INK_SET: Tag = Tag::Unknown(332);
@@ -68,6 +80,15 @@ impl Layout {
         let ink_set = first(INK_SET, 1)?;
         let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples)?;
         check_compression(compression)?;
+        let fax = match compression {
+            HUFFMAN => Some(Fax::Huffman),
+            GROUP_3 => {
+                let options = decoder.find_tag_unsigned::<u32>(T4_OPTIONS)?.unwrap_or_default();
+                Some(Fax::Group3 { is_two_dimensional: options & TWO_DIMENSIONAL != 0 })
+            }
+            GROUP_4 => Some(Fax::Group4),
+            _ => None,
+        };
         let depth = match (format, bits) {
             (Some(SampleFormat::Uint | SampleFormat::Void), 1 | 2 | 4 | 8) => {
                 Depth::Bits(u8::try_from(bits).unwrap_or(8))
@@ -96,10 +117,11 @@ impl Layout {
         };
         if samples > 1 && matches!(depth, Depth::Bits(1..=7))
             || matches!(&colours, Colours::Palette(_)) && others > 0
+            || fax.is_some() && (samples > 1 || depth != Depth::Bits(1))
         {
             return Err(Unreadable::Unsupported(Feature::TiffSamples));
         }
-        Ok(Self { colours, alpha, depth, samples, is_planar, is_reversed })
+        Ok(Self { colours, alpha, depth, samples, is_planar, is_reversed, fax })
     }
 
     /// Samples of a pixel that are kept.
@@ -136,11 +158,11 @@ impl Colours {
     }
 }
 
-/// Those that `tiff` decodes as it is built here: none, CCITT Group 4, LZW, JPEG, Deflate by both of its numbers, PackBits.
+/// Those of fax, and those that `tiff` decodes as it is built here: none, LZW, JPEG, Deflate by both of its numbers,
+/// PackBits.
 fn check_compression(compression: u16) -> Result<(), Unreadable> {
     let feature = match compression {
-        1 | 4 | 5 | JPEG | 8 | 32773 | 32946 => return Ok(()),
-        2 | 3 => Feature::CcittGroup3,
+        1 | HUFFMAN | GROUP_3 | GROUP_4 | 5 | JPEG | 8 | 32773 | 32946 => return Ok(()),
         6 => Feature::OldJpegTiff,
         _ => Feature::TiffCompression,
     };

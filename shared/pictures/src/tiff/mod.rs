@@ -1,23 +1,31 @@
-//! TIFF 6.0: the first page of a file. `tiff` undoes compression and predictors; what samples mean is decided here, since
-//! it returns wrong pixels for some files and refuses many others.
+//! TIFF 6.0 and BigTIFF: the first page of a file. `tiff` undoes compression and predictors; what samples mean is decided
+//! here, since it returns wrong pixels for some files and refuses many others.
 
 mod directory;
+mod fax;
 mod layout;
 mod pixels;
 mod reader;
+mod samples;
 #[cfg(test)]
 mod tests;
+
+use std::borrow::Cow;
 
 use image::DynamicImage;
 use image::metadata::Orientation;
 use tiff::TiffError;
-use tiff::decoder::{Decoder, DecodingResult, Limits};
+use tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 
+use crate::cut_off::without_rows;
+use crate::file_reader::End;
 use crate::inks::Inks;
 use crate::{Feature, Unreadable};
+use fax::Fax;
 use layout::{Colours, Depth, Layout};
 use reader::Reader;
+use samples::{Chunk, Samples};
 
 /// What a file begins with, in both byte orders, and the same of `BigTIFF`.
 const MAGICS: [[u8; 4]; 4] = [*b"II\x2a\0", *b"MM\0\x2a", *b"II\x2b\0", *b"MM\0\x2b"];
@@ -28,7 +36,9 @@ pub(crate) fn is_tiff(file: &[u8]) -> bool {
 
 /// A picture whose directory was read; nothing was allocated for its pixels.
 pub(crate) struct Tiff<'a> {
+    file: &'a [u8],
     decoder: Decoder<Reader<'a>>,
+    end: End,
     layout: Layout,
     /// Pixels.
     pub(crate) size: (u32, u32),
@@ -40,20 +50,23 @@ impl<'a> Tiff<'a> {
     /// Reads the first directory only.
     pub(crate) fn open(file: &'a [u8], max_allocation: u64) -> Result<Self, Unreadable> {
         let mut directory = directory::read(file)?;
-        let reader = Reader::new(file, std::mem::take(&mut directory.patches));
+        let (reader, end) = Reader::new(file, std::mem::take(&mut directory.patches));
         let mut limits = Limits::default();
         limits.decoding_buffer_size = usize::try_from(max_allocation).unwrap_or(usize::MAX);
         limits.intermediate_buffer_size = file.len();
         limits.ifd_value_size = file.len();
-        let mut decoder = Decoder::new(reader)?.with_limits(limits);
-        let layout = Layout::read(&mut decoder, &directory)?;
+        let decoder = Decoder::new(reader).map_err(|error| end.explain(error.into()))?;
+        let mut decoder = decoder.with_limits(limits);
+        let layout = Layout::read(&mut decoder, &directory).map_err(|reason| end.explain(reason))?;
         let orientation = decoder.find_tag_unsigned::<u8>(Tag::Orientation).unwrap_or_default();
         let orientation = orientation.and_then(Orientation::from_exif);
         Ok(Self {
             size: decoder.dimensions()?,
             orientation: orientation.unwrap_or(Orientation::NoTransforms),
             profile: decoder.get_tag_u8_vec(Tag::IccProfile).ok(),
+            file,
             decoder,
+            end,
             layout,
         })
     }
@@ -76,84 +89,81 @@ impl<'a> Tiff<'a> {
         Ok((picture.max(samples).max(chunk), all))
     }
 
+    /// Decodes the strips or tiles that the file has. Rows that are missing at its end are transparent.
     pub(crate) fn decode(mut self) -> Result<DynamicImage, Unreadable> {
-        self.decoder.inner().is_reversed = self.layout.is_reversed;
         let inks = Inks::new(self.profile.as_deref());
-        let picture = match self.layout.depth {
+        let (picture, rows) = match self.layout.depth {
             Depth::Bits(bits) => {
-                let samples = self.samples(|chunk, row| match chunk {
-                    DecodingResult::U8(bytes) if bits == 8 => Some(bytes),
-                    DecodingResult::U8(bytes) => Some(unpack(&bytes, row, bits)),
-                    _ => None,
-                })?;
-                pixels::of_bytes(self.size, &self.layout, samples, &inks)
+                let Samples { values, rows } =
+                    samples::read(&mut self, |tiff, index| tiff.bytes(index, bits))?;
+                (pixels::of_bytes(self.size, &self.layout, values, &inks), rows)
             }
             Depth::Sixteen => {
-                let shorts =
-                    |chunk, _| if let DecodingResult::U16(shorts) = chunk { Some(shorts) } else { None };
-                let samples = self.samples(shorts)?;
-                pixels::of_shorts(self.size, &self.layout, samples, &inks)
+                let Samples { values, rows } =
+                    samples::read(&mut self, |tiff, index| match tiff.chunk(index)? {
+                        DecodingResult::U16(shorts) => Ok(shorts.into()),
+                        _ => Err(Unreadable::Damaged),
+                    })?;
+                (pixels::of_shorts(self.size, &self.layout, values, &inks), rows)
             }
             Depth::Float => {
-                let floats =
-                    |chunk, _| if let DecodingResult::F32(floats) = chunk { Some(floats) } else { None };
-                let samples = self.samples(floats)?;
-                pixels::of_floats(self.size, &self.layout, &samples)
+                let Samples { values, rows } =
+                    samples::read(&mut self, |tiff, index| match tiff.chunk(index)? {
+                        DecodingResult::F32(floats) => Ok(floats.into()),
+                        _ => Err(Unreadable::Damaged),
+                    })?;
+                (pixels::of_floats(self.size, &self.layout, &values), rows)
             }
         };
-        picture.ok_or(Unreadable::Damaged)
+        picture.map(|picture| without_rows(picture, rows)).ok_or(Unreadable::Damaged)
     }
 
-    /// Reads the samples that are kept, pixel by pixel. `unwrap` takes a strip or tile and the samples of one of its rows.
-    fn samples<T: Copy + Default>(
-        &mut self,
-        unwrap: impl Fn(DecodingResult, usize) -> Option<Vec<T>>,
-    ) -> Result<Vec<T>, Unreadable> {
-        let (width, height) = (length(self.size.0)?, length(self.size.1)?);
-        let (chunk_width, chunk_height) = self.decoder.chunk_dimensions();
-        let (across, down) = (self.size.0.div_ceil(chunk_width), self.size.1.div_ceil(chunk_height));
-        let (chunk_width, chunk_height) = (length(chunk_width)?, length(chunk_height)?);
-        let kept = self.layout.kept();
-        let (planes, of_chunk) = if self.layout.is_planar { (kept, 1) } else { (1, self.layout.samples) };
-        let mut samples = vec![T::default(); width * height * kept];
-        let mut index = 0;
-        for plane in 0..planes {
-            for (row, column) in (0..length(down)?)
-                .flat_map(|row| (0..length(across).unwrap_or(0)).map(move |column| (row, column)))
-            {
-                let wide = length(self.decoder.chunk_data_dimensions(index).0)?;
-                let chunk = self.decoder.read_chunk(index)?;
-                let chunk = unwrap(chunk, wide * of_chunk).ok_or(Unreadable::Damaged)?;
-                let (top, left) = (row * chunk_height, column * chunk_width);
-                for (y, from) in (top..height).zip(chunk.chunks_exact(wide * of_chunk)) {
-                    let begin = (y * width + left) * kept;
-                    let into = samples[begin..begin + wide * kept].chunks_exact_mut(kept);
-                    for (pixel, from) in into.zip(from.chunks_exact(of_chunk)) {
-                        if self.layout.is_planar {
-                            pixel[plane] = from[0];
-                        } else {
-                            pixel.copy_from_slice(&from[..kept]);
-                        }
-                    }
-                }
-                index += 1;
-            }
+    /// Decodes a strip or tile.
+    fn chunk(&mut self, index: u32) -> Result<DecodingResult, Unreadable> {
+        self.decoder.read_chunk(index).map_err(|error| self.end.explain(error.into()))
+    }
+
+    /// The same, with a byte for each sample of this many bits.
+    fn bytes(&mut self, index: u32, bits: u8) -> Result<Chunk<u8>, Unreadable> {
+        if let Some(fax) = self.layout.fax {
+            return self.fax(fax, index);
         }
-        Ok(samples)
+        let (width, _) = self.decoder.chunk_data_dimensions(index);
+        let row = length(width)? * if self.layout.is_planar { 1 } else { self.layout.samples };
+        match self.chunk(index)? {
+            DecodingResult::U8(bytes) if bits == 8 => Ok(bytes.into()),
+            DecodingResult::U8(bytes) => Ok(samples::unpack(&bytes, row, bits).into()),
+            _ => Err(Unreadable::Damaged),
+        }
     }
-}
 
-/// Gives each sample of fewer than 8 bits a byte. Rows begin with a byte.
-fn unpack(bytes: &[u8], row: usize, bits: u8) -> Vec<u8> {
-    let of_byte = usize::from(8 / bits);
-    let mask = (1 << bits) - 1;
-    let rows = bytes.chunks_exact(row.div_ceil(of_byte).max(1));
-    let samples = rows.flat_map(|bytes| {
-        let samples =
-            bytes.iter().flat_map(|byte| (1..=8 / bits).map(move |place| byte >> (8 - place * bits) & mask));
-        samples.take(row)
-    });
-    samples.collect()
+    fn fax(&mut self, fax: Fax, index: u32) -> Result<Chunk<u8>, Unreadable> {
+        let (places, lengths) = match self.decoder.get_chunk_type() {
+            ChunkType::Strip => (Tag::StripOffsets, Tag::StripByteCounts),
+            ChunkType::Tile => (Tag::TileOffsets, Tag::TileByteCounts),
+        };
+        let mut number = |tag| -> Result<usize, Unreadable> {
+            let numbers = self.decoder.find_tag_unsigned_vec::<u64>(tag)?.unwrap_or_default();
+            let number = numbers.get(length(index)?).ok_or(Unreadable::Damaged)?;
+            usize::try_from(*number).map_err(|_| Unreadable::Damaged)
+        };
+        let (begin, count) = (number(places)?, number(lengths)?);
+        let rest = self.file.get(begin..).ok_or(Unreadable::CutOff)?;
+        let (data, is_cut) = (&rest[..count.min(rest.len())], count > rest.len());
+        let data = if self.layout.is_reversed {
+            Cow::Owned(data.iter().map(|byte| byte.reverse_bits()).collect())
+        } else {
+            Cow::Borrowed(data)
+        };
+        let (columns, _) = self.decoder.chunk_dimensions();
+        let (width, height) = self.decoder.chunk_data_dimensions(index);
+        let (values, rows) = fax::read(fax, &data, columns, length(width)?, length(height)?);
+        match rows {
+            0 => Err(if is_cut { Unreadable::CutOff } else { Unreadable::Damaged }),
+            rows if is_cut => Ok(Chunk { values, rows: Some(rows) }),
+            _ => Ok(values.into()),
+        }
+    }
 }
 
 fn length(edge: u32) -> Result<usize, Unreadable> {

@@ -1,19 +1,21 @@
 //! The file as the decoder shall see it.
 
-use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use super::directory::Patch;
+use crate::file_reader::{End, FileReader};
 
 pub(super) struct Reader<'a> {
-    file: Cursor<&'a [u8]>,
+    file: FileReader<'a>,
     patches: Vec<Patch>,
     /// Whether the bits of each byte are read in reverse: of pixels that are stored so (`FillOrder` 2).
     pub(super) is_reversed: bool,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(file: &'a [u8], patches: Vec<Patch>) -> Self {
-        Self { file: Cursor::new(file), patches, is_reversed: false }
+    pub(super) fn new(file: &'a [u8], patches: Vec<Patch>) -> (Self, End) {
+        let (file, end) = FileReader::new(file);
+        (Self { file, patches, is_reversed: false }, end)
     }
 }
 

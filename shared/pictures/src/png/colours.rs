@@ -3,12 +3,11 @@
 
 use moxcms::{Chromaticity, ColorPrimaries, ColorProfile, ToneReprCurve};
 
+use super::SIGNATURE;
 use crate::Unreadable;
 use crate::code_points;
 use crate::colour::Profile;
 use crate::input::{Input, place};
-
-pub(crate) const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
 /// Chunks have this many parts of 1.
 const UNIT: f32 = 100_000.0;

@@ -1,0 +1,71 @@
+//! Kinds of JPEG and TIFF that nothing here writes: see the README beside the fixtures.
+
+use plinth_domain::preset::Recipe;
+use plinth_pictures::{render, weigh};
+
+const MAX_PIXELS: u64 = 1_000_000;
+
+macro_rules! fixture {
+    ($name:literal) => {
+        ($name, include_bytes!(concat!("fixtures/", $name)).as_slice())
+    };
+}
+
+/// The picture of a file in full size.
+fn shown(name: &str, file: &[u8]) -> image::RgbImage {
+    let recipes: Vec<Recipe> = vec!["256x256 contain png".parse().expect("a recipe")];
+    weigh(file, &recipes, MAX_PIXELS).expect(name);
+    let developed = render(file, &recipes, MAX_PIXELS).expect(name);
+    image::load_from_memory(&developed.images[0].bytes).expect(name).into_rgb8()
+}
+
+/// Red and green above blue and white.
+#[track_caller]
+fn assert_quarters(name: &str, file: &[u8]) {
+    let picture = shown(name, file);
+    assert_eq!(picture.dimensions(), (64, 32), "{name}");
+    for (x, y, colour) in
+        [(16, 8, [255, 0, 0]), (48, 8, [0, 255, 0]), (16, 24, [0, 0, 255]), (48, 24, [255, 255, 255])]
+    {
+        let seen = picture.get_pixel(x, y).0;
+        assert!(seen.iter().zip(colour).all(|(one, other)| one.abs_diff(other) < 6), "{name}: {seen:?}");
+    }
+}
+
+#[test]
+fn arithmetic_coded_jpeg_is_rendered() {
+    for (name, file) in [fixture!("arithmetic.jpg"), fixture!("arithmetic-progressive.jpg")] {
+        assert_quarters(name, file);
+    }
+}
+
+#[test]
+fn big_tiff_is_rendered_in_both_byte_orders() {
+    for (name, file) in [fixture!("big.tif"), fixture!("big-be.tif")] {
+        assert_quarters(name, file);
+    }
+}
+
+#[test]
+fn every_compression_of_fax_is_rendered_pixel_by_pixel() {
+    for (name, file) in [
+        fixture!("huffman.tif"),
+        fixture!("g3.tif"),
+        fixture!("g3-2d.tif"),
+        fixture!("g3-fill.tif"),
+        fixture!("g3-2d-fill.tif"),
+        fixture!("g3-lsb.tif"),
+        fixture!("g4.tif"),
+        fixture!("g4-lsb.tif"),
+        fixture!("g4-tiled.tif"),
+        fixture!("big-g4.tif"),
+    ] {
+        let picture = shown(name, file);
+        assert_eq!(picture.dimensions(), (203, 64), "{name}");
+        for (x, y, pixel) in picture.enumerate_pixels() {
+            let from_middle = x.abs_diff(150).pow(2) + y.abs_diff(48).pow(2);
+            let is_black = (x >= 100) == (y < 32) || from_middle < 100;
+            assert_eq!(pixel.0, [if is_black { 0 } else { 255 }; 3], "{name}: {x} {y}");
+        }
+    }
+}
