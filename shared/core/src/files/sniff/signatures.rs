@@ -1,8 +1,14 @@
 //! Signatures of binary types. Where the signature that `infer` looks at is short, or could stand in other data by
 //! accident, more of the header has to fit.
 
+/// The first bytes of BigTIFF in both byte orders: the version 43, and offsets of 8 bytes. `infer` knows TIFF only.
+const BIG_TIFF: [&[u8; 8]; 2] = [b"II\x2b\0\x08\0\0\0", b"MM\0\x2b\0\x08\0\0"];
+
 /// The media type that the header of binary data shows.
 pub(super) fn media_type(bytes: &[u8]) -> Option<&'static str> {
+    if BIG_TIFF.iter().any(|magic| bytes.starts_with(*magic)) {
+        return Some("image/tiff");
+    }
     if let Some(kind) = infer::get(bytes)
         && fits(kind.extension(), bytes)
     {

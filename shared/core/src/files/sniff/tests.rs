@@ -51,6 +51,8 @@ fn a_header_shows_a_binary_type() {
         (b"GIF89a\x01\0\x01\0".to_vec(), "image/gif"),
         (b"RIFF\x20\0\0\0WEBPVP8L\0\0".to_vec(), "image/webp"),
         (b"II*\0\x08\0\0\0\0\0\0\0".to_vec(), "image/tiff"),
+        (b"II\x2b\0\x08\0\0\0\x10".to_vec(), "image/tiff"),
+        (b"MM\0\x2b\0\x08\0\0\0\0".to_vec(), "image/tiff"),
         (bitmap(), "image/bmp"),
         (header(26, &[(0, b"BM"), (14, &[12]), (22, &[1])]), "image/bmp"),
         (header(40, &[(2, &[1, 0, 1, 0]), (18, &[22])]), "image/vnd.microsoft.icon"),
