@@ -30,7 +30,7 @@ const AVIF: [&[u8]; 2] = [
 const MUTATIONS: u64 = 48;
 
 /// CRC-32 as PNG wants it.
-fn crc(bytes: &[u8]) -> u32 {
+pub(crate) fn crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(
             crc ^ u32::from(*byte),

@@ -2,6 +2,7 @@
 
 mod cleanup;
 mod clocks;
+mod corpus;
 mod crashes;
 mod darkroom;
 mod delivery;
