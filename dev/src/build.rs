@@ -48,11 +48,11 @@ pub(crate) async fn for_bench(layout: &Layout) -> Result<PathBuf> {
     folder(Profile::Release)
 }
 
-/// The debug build, with the programs that only `cargo dev chaos` runs.
-pub(crate) async fn with_examples(layout: &Layout) -> Result<()> {
-    let status = foreground::status(command(layout, Profile::Debug)?.args(["--example", "chaos"])).await?;
+/// The debug build, with a program that only one verb runs. Returns the folder of the binaries.
+pub(crate) async fn with_example(layout: &Layout, example: &str) -> Result<PathBuf> {
+    let status = foreground::status(command(layout, Profile::Debug)?.args(["--example", example])).await?;
     ensure!(status.success(), "the build failed");
-    Ok(())
+    folder(Profile::Debug)
 }
 
 /// Builds every binary, and what cargo says is heard only when it fails.

@@ -79,6 +79,14 @@ pub(crate) enum Verb {
     /// Prints the seed of what it does; the same seed does the same again, at
     /// other moments of the programs that it does it to.
     Chaos(Chaos),
+    /// Render the pictures of a folder as a worker does and compare them with libvips
+    ///
+    /// Every file under the folder goes through the sandboxed process by the
+    /// default presets. The result is compared with what libvips (or Pillow) makes
+    /// of it, by the means of 8 x 8 pixels. Prints a table by format, then each file
+    /// that differs by more than 5 levels of 255 and each that only the reference
+    /// shows. Fails if the process crashed on a file, or if there is none.
+    Corpus(Corpus),
     /// Regenerate .sqlx, the query data that lets the workspace build offline
     Sqlx(Sqlx),
     /// Make the list of breached and common passwords that the product refuses
@@ -154,6 +162,13 @@ pub(crate) struct Chaos {
     /// Everything is built already
     #[arg(long, hide = true)]
     pub(crate) built: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Corpus {
+    /// The folder with the pictures; nothing is downloaded
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
 }
 
 /// The bare server that `bench me` compares with.

@@ -11,6 +11,7 @@ mod chaos;
 mod check;
 mod cli;
 mod console;
+mod corpus;
 mod door;
 mod layout;
 mod mailbox;
@@ -62,6 +63,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Check => check::run(&layout).await,
         Verb::Bench(args) => bench::run(&layout, args).await,
         Verb::Chaos(args) => chaos::run(&layout, args).await,
+        Verb::Corpus(args) => corpus::run(&layout, &args).await,
         Verb::Sqlx(args) => sqlx::run(&layout, args).await,
         Verb::Breached(args) => breached::run(&layout, &args),
         Verb::Baseline(args) => bench::baseline::serve(&args.redis_url, args.bind).await,

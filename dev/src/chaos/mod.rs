@@ -45,7 +45,7 @@ pub(crate) async fn run(layout: &Layout, args: Chaos) -> Result<ExitCode> {
     let scratch = Scratch::new(layout, "chaos").await?;
     let preparations = async {
         if !args.built {
-            build::with_examples(layout).await?;
+            build::with_example(layout, "chaos").await?;
         }
         scratch.services(Durability::Full).await
     };
