@@ -77,9 +77,9 @@ class Pillow:
         image = ImageOps.exif_transpose(image)
         image.load()
         alpha = None
-        if image.mode == "LA":
-            image, alpha = image.split()
-        if "transparency" in image.info or image.mode in ("PA", "RGBa", "La"):
+        if image.mode in ("LA", "La"):
+            image, alpha = image.convert("LA").split()
+        if "transparency" in image.info or image.mode in ("PA", "RGBa"):
             image = image.convert("RGBA")
         if image.mode.startswith("I;16"):
             levels = numpy.asarray(image).astype("uint16") >> 8
