@@ -169,14 +169,11 @@ impl Pair {
             }
             Rendered::Refused(_) | Rendered::Crashed(_) => json!({ "path": name }),
         };
-        let compared = match self.reference.ask(&question.to_string()).await? {
-            Some(compared) => compared,
-            // The libraries of the reference crash, too.
-            None => {
-                self.reference = Answerer::start(&programs.python, &programs.script)?;
-                Compared::Unreadable("the reference crashed or took too long".to_owned())
-            }
-        };
-        Ok((rendered, compared))
+        if let Some(compared) = self.reference.ask(&question.to_string()).await? {
+            return Ok((rendered, compared));
+        }
+        // The libraries of the reference crash, too.
+        self.reference = Answerer::start(&programs.python, &programs.script)?;
+        Ok((rendered, Compared::Unreadable("the reference crashed or took too long".to_owned())))
     }
 }

@@ -49,7 +49,7 @@ class Vips:
             raise Unreadable("CMYK without a profile")
         if has_profile:
             try:
-                image = image.icc_transform("srgb", embedded=True, intent="relative")
+                image = image.icc_transform("srgb", embedded=True, intent="perceptual")
             except pyvips.Error:
                 # A profile for other pixels: browsers ignore it.
                 pass
@@ -101,14 +101,7 @@ class Pillow:
         if icc:
             try:
                 profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-                return ImageCms.profileToProfile(
-                    image,
-                    profile,
-                    ImageCms.createProfile("sRGB"),
-                    # Little CMS maps the darkest ink to black for other intents.
-                    renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                    outputMode="RGB",
-                )
+                return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
             except (ImageCms.PyCMSError, OSError, ValueError):
                 pass
         return image.convert("RGB")
