@@ -199,7 +199,8 @@ async fn others(house: &House, operation: &str) -> (String, Value) {
 
 /// A digest of each table as this connection sees it, without those that a process writes when no request asks it to.
 async fn contents(connection: &mut PgConnection) -> BTreeMap<String, String> {
-    let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'cache_trust'";
+    let tables =
+        "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'cache_trust'";
     let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut *connection).await.expect("lists");
     let mut contents = BTreeMap::new();
     for table in tables {
