@@ -239,32 +239,12 @@ fn is_public_tls(url: &str) -> bool {
     url.strip_prefix("https://").is_some_and(|rest| !rest.starts_with("localhost"))
 }
 
+/// Allows the origins that are set any request header: upload clients add their own (`Upload-Concat`, `Cache-Control`), and an
+/// origin that may send credentials gains nothing by a header.
 fn cors(origins: &[String]) -> Cors {
     Cors::new()
         .allow_origins(origins.iter().map(String::as_str))
         .allow_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
-        .allow_headers([
-            "authorization",
-            "content-type",
-            "range",
-            "if-match",
-            "if-modified-since",
-            "if-none-match",
-            "if-range",
-            "if-unmodified-since",
-            "last-event-id",
-            "plinth-resume-ticket",
-            "traceparent",
-            "tus-resumable",
-            "upload-checksum",
-            "upload-defer-length",
-            "upload-length",
-            "upload-metadata",
-            "upload-offset",
-            "x-csrf-token",
-            "x-http-method-override",
-            "x-request-id",
-        ])
         .expose_headers([
             "accept-ranges",
             "content-disposition",

@@ -44,11 +44,14 @@ async fn browsers_may_call_from_the_origins_that_are_set() {
         House::on(Stage::open().await.with("PLINTH_API_CORS_ORIGINS", "https://app.example.org")).await;
     let preflight = async |origin: &str| {
         let request = house.request(Method::OPTIONS, "/v1/me").header("origin", origin);
+        let request = request.header("access-control-request-headers", "authorization,cache-control,x-made-up");
         Answer::of(request.header("access-control-request-method", "PATCH")).await
     };
     let allowed = preflight("https://app.example.org").await;
     assert_eq!(allowed.status, StatusCode::OK);
     assert_eq!(allowed.header("access-control-allow-origin"), Some("https://app.example.org"));
+    let headers = allowed.header("access-control-allow-headers");
+    assert_eq!(headers, Some("authorization,cache-control,x-made-up"), "whatever a client of the page sends");
     preflight("https://evil.example").await.problem(403, "origin_not_allowed");
     let simple = house.request(Method::GET, "/v1/me").header("origin", "https://app.example.org");
     let simple = Answer::of(simple).await;
