@@ -33,7 +33,7 @@ pub enum Failure {
     /// The client means other bytes than there are.
     #[error("a precondition failed")]
     PreconditionFailed,
-    /// The client speaks another version of tus.
+    /// The client speaks another version of tus, or does not say which.
     #[error("another version of tus")]
     UnsupportedTusVersion,
     #[error("the range is not within {size} bytes")]

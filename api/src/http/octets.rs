@@ -6,7 +6,7 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::MetaRequest;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use super::failure::Result;
+use super::failure::{Failure, Result};
 use super::pace::{self, Paced};
 
 /// The media type of a stretch of an upload (tus 1.0).
@@ -22,6 +22,14 @@ impl Octets {
     /// Whether the client says that these are bytes of an upload.
     pub fn is_typed(&self) -> bool {
         self.is_typed
+    }
+
+    /// Refuses bytes that the client does not declare as bytes of an upload. A body without bytes needs no type.
+    pub async fn require_type(&mut self) -> Result<()> {
+        if self.is_typed || self.chunk().await?.is_none() {
+            return Ok(());
+        }
+        Err(Failure::UnsupportedMediaType { expected: MEDIA_TYPE })
     }
 
     /// The next bytes; `None` at the end.

@@ -186,7 +186,7 @@ fn judge_failure(failure: &Failure) -> Verdict {
         Failure::PreconditionFailed => Verdict::new(StatusCode::PRECONDITION_FAILED, "precondition_failed")
             .because("The content is not the one that If-Match or If-Unmodified-Since means."),
         Failure::UnsupportedTusVersion => Verdict::new(StatusCode::PRECONDITION_FAILED, "tus_version")
-            .because(format!("The version {} of tus is spoken.", tus::VERSION))
+            .because(format!("Expected Tus-Resumable: {}.", tus::VERSION))
             .with(HeaderName::from_static("tus-version"), tus::VERSION),
         Failure::RangeNotSatisfiable { size } => {
             Verdict::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable")

@@ -37,7 +37,9 @@ impl AppendToUpload {
         caller: Allowed<FilesWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
-        #[oai(name = "Tus-Resumable")] version: Header<Option<String>>,
+        /// `1.0.0`; without it, or with another version, the request is refused with 412.
+        #[oai(name = "Tus-Resumable")]
+        version: Header<Option<String>>,
         /// Where the bytes of this request begin.
         #[oai(name = "Upload-Offset")]
         offset: Header<String>,

@@ -40,7 +40,9 @@ impl CreateUpload {
         &self,
         caller: Allowed<FilesWrite>,
         origin: RequestOrigin,
-        #[oai(name = "Tus-Resumable")] version: Header<Option<String>>,
+        /// `1.0.0`; without it, or with another version, the request is refused with 412.
+        #[oai(name = "Tus-Resumable")]
+        version: Header<Option<String>>,
         /// Bytes of the whole.
         #[oai(name = "Upload-Length")]
         length: Header<Option<String>>,
@@ -55,7 +57,7 @@ impl CreateUpload {
         checksum: Header<Option<String>>,
         /// The file that it becomes another version of; a new file unless given.
         file_id: Query<Option<Uuid>>,
-        octets: Octets,
+        mut octets: Octets,
         request: &Request,
     ) -> Result<Bare<201>> {
         check_version(version.0.as_deref())?;
@@ -65,6 +67,7 @@ impl CreateUpload {
         let checksum = checksum.0.as_deref().map(Checksum::read).transpose()?;
         let owner = caller.user.id;
         // Before anything is begun that a refusal would leave behind.
+        octets.require_type().await?;
         let slot = self.uploads.slot(owner)?;
         let file = file_id.0.map(FileId);
         let mut upload = self.uploads.begin(&origin.0, owner, metadata.described(), file, length).await?;

@@ -20,8 +20,8 @@ impl TellUploadOptions {
     /// Ask what of the tus protocol is spoken
     #[oai(path = "/uploads", method = "options", operation_id = "tellUploadOptions")]
     #[expect(clippy::unused_async, reason = "every operation is asked asynchronously")]
-    async fn tell(&self) -> Result<Bare<204>> {
-        let mut response = empty(StatusCode::NO_CONTENT);
+    async fn tell(&self) -> Result<Bare<200>> {
+        let mut response = empty(StatusCode::OK);
         insert(&mut response, HeaderName::from_static("tus-version"), VERSION);
         insert(&mut response, HeaderName::from_static("tus-extension"), EXTENSIONS);
         insert(&mut response, HeaderName::from_static("tus-max-size"), &self.uploads.largest().to_string());

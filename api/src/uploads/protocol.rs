@@ -24,12 +24,9 @@ const EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
 /// Ours: the file that an upload has become.
 const FILE_ID: HeaderName = HeaderName::from_static("plinth-file-id");
 
-/// Refuses a client that speaks another version. One that names none is taken for one of ours.
+/// Refuses a client that speaks another version, or names none: every request must name it (tus 1.0, Tus-Resumable).
 pub(super) fn check_version(version: Option<&str>) -> Result<()> {
-    match version {
-        None | Some(VERSION) => Ok(()),
-        Some(_) => Err(Failure::UnsupportedTusVersion),
-    }
+    if version == Some(VERSION) { Ok(()) } else { Err(Failure::UnsupportedTusVersion) }
 }
 
 /// Refuses a part of an upload, or a whole made of such parts: taken for uploads of their own, the parts would become

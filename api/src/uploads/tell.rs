@@ -32,7 +32,9 @@ impl TellUpload {
         &self,
         caller: Allowed<FilesWrite>,
         id: Path<Uuid>,
-        #[oai(name = "Tus-Resumable")] version: Header<Option<String>>,
+        /// `1.0.0`; without it, or with another version, the request is refused with 412.
+        #[oai(name = "Tus-Resumable")]
+        version: Header<Option<String>>,
     ) -> Result<Bare<200>> {
         check_version(version.0.as_deref())?;
         let (owner, id) = (caller.user.id, BlobId(id.0));

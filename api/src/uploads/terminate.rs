@@ -29,7 +29,9 @@ impl TerminateUpload {
         caller: Allowed<FilesWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
-        #[oai(name = "Tus-Resumable")] version: Header<Option<String>>,
+        /// `1.0.0`; without it, or with another version, the request is refused with 412.
+        #[oai(name = "Tus-Resumable")]
+        version: Header<Option<String>>,
     ) -> Result<Bare<204>> {
         check_version(version.0.as_deref())?;
         self.uploads.abandon(&origin.0, caller.user.id, BlobId(id.0)).await?;

@@ -286,7 +286,7 @@ async fn ask(
     token: Option<&str>,
     body: Option<&Body>,
 ) -> Answer {
-    let mut request = house.request(operation.method.clone(), path);
+    let mut request = house.request(operation.method.clone(), path).header("tus-resumable", "1.0.0");
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }

@@ -97,8 +97,8 @@ async fn an_account_and_a_process_receive_only_so_many_uploads_at_once() {
     let refused = ada.try_upload(&house, "a.txt", b"text".to_vec()).await;
     refused.problem(429, "too_many_uploads");
     assert!(refused.header("retry-after").is_some());
-    let resumable = ada.request(&house, Method::POST, "/v1/uploads").header("upload-length", "4");
-    Answer::of(resumable).await.problem(429, "too_many_uploads");
+    let resumable = ada.request(&house, Method::POST, "/v1/uploads").header("tus-resumable", "1.0.0");
+    Answer::of(resumable.header("upload-length", "4")).await.problem(429, "too_many_uploads");
 
     let of_bob = raw::begin(&house.url, &raw::form(&bob.access_token, b"some")).await;
     until_begun(&house, 3).await;

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use plinth_core::files::{Files, Limits, Resumables};
 use plinth_domain::id::BlobId;
 use plinth_testkit::{Stage, Store, until};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use rstest::rstest;
 use serde_json::json;
 
@@ -13,6 +13,11 @@ use crate::files::{content, pattern};
 use crate::house::{Answer, House, PASSWORD, Person, text};
 
 const MIB: usize = 1024 * 1024;
+
+/// A request of the protocol.
+fn tus(house: &House, person: &Person, method: Method, path: &str) -> RequestBuilder {
+    person.request(house, method, path).header("tus-resumable", "1.0.0")
+}
 
 /// Asks for an upload of so many bytes; where it is.
 async fn create(house: &House, person: &Person, length: usize) -> String {
@@ -27,7 +32,7 @@ async fn try_create(
     headers: &[(&str, &str)],
     body: Option<Vec<u8>>,
 ) -> Answer {
-    let mut request = person.request(house, Method::POST, "/v1/uploads").header("tus-resumable", "1.0.0");
+    let mut request = tus(house, person, Method::POST, "/v1/uploads");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -45,9 +50,7 @@ async fn append(
     bytes: Vec<u8>,
     headers: &[(&str, &str)],
 ) -> Answer {
-    let mut request = person
-        .request(house, Method::PATCH, path)
-        .header("tus-resumable", "1.0.0")
+    let mut request = tus(house, person, Method::PATCH, path)
         .header("upload-offset", offset)
         .header("content-type", "application/offset+octet-stream");
     for (name, value) in headers {
@@ -57,7 +60,11 @@ async fn append(
 }
 
 async fn head(house: &House, person: &Person, path: &str) -> Answer {
-    Answer::of(person.request(house, Method::HEAD, path).header("tus-resumable", "1.0.0")).await
+    Answer::of(tus(house, person, Method::HEAD, path)).await
+}
+
+async fn terminate(house: &House, person: &Person, path: &str) -> Answer {
+    Answer::of(tus(house, person, Method::DELETE, path)).await
 }
 
 async fn offset(house: &House, person: &Person, path: &str) -> usize {
@@ -70,7 +77,7 @@ async fn offset(house: &House, person: &Person, path: &str) -> usize {
 async fn what_is_spoken_is_told_to_everybody() {
     let house = House::on(Stage::open().await.with("PLINTH_FILES_MAX_SIZE", "1GiB")).await;
     let answer = Answer::of(house.request(Method::OPTIONS, "/v1/uploads")).await;
-    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.header("tus-version"), Some("1.0.0"));
     assert_eq!(answer.header("tus-max-size"), Some("1073741824"));
     assert!(answer.header("tus-extension").is_some_and(|all| all.contains("creation-with-upload")));
@@ -144,6 +151,33 @@ async fn the_first_bytes_may_come_with_the_request_and_the_length_last() {
     assert_eq!(content(&house, &person, &id, &[]).await.bytes, b"abcdefg");
 }
 
+#[rstest]
+#[tokio::test]
+async fn a_request_of_another_version_or_of_none_changes_nothing(
+    #[values(None, Some("0.2.2"))] version: Option<&str>,
+) {
+    let house = House::open().await;
+    let ada = house.person("ada").await;
+    let path = create(&house, &ada, 10).await;
+    for (method, path) in [
+        (Method::POST, "/v1/uploads"),
+        (Method::HEAD, &*path),
+        (Method::PATCH, &path),
+        (Method::DELETE, &path),
+    ] {
+        let mut request = ada.request(&house, method.clone(), path);
+        if let Some(version) = version {
+            request = request.header("tus-resumable", version);
+        }
+        let request = request.header("upload-offset", 0).header("upload-length", 10);
+        let refused = Answer::of(request).await;
+        assert_eq!(refused.status, StatusCode::PRECONDITION_FAILED, "{method}");
+        assert_eq!(refused.header("tus-version"), Some("1.0.0"), "{method}");
+        assert_eq!(refused.header("tus-resumable"), Some("1.0.0"), "{method}");
+    }
+    assert_eq!((offset(&house, &ada, &path).await, house.count("uploads").await), (0, 1));
+}
+
 #[tokio::test]
 async fn what_does_not_fit_is_refused_and_changes_nothing() {
     let house = House::on(
@@ -158,16 +192,14 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() {
     assert_eq!(elsewhere.header("upload-offset"), Some("5"));
     append(&house, &ada, &path, 5, b"678901".to_vec(), &[]).await.problem(413, "too_large");
     append(&house, &bob, &path, 5, b"6".to_vec(), &[]).await.problem(404, "not_found");
-    let other = ada.request(&house, Method::PATCH, &path).header("tus-resumable", "0.2.2");
-    let other = Answer::of(other.header("upload-offset", 5).body("6")).await;
-    other.problem(412, "tus_version");
-    assert_eq!(other.header("tus-version"), Some("1.0.0"));
     append(&house, &ada, &path, 5, b"6".to_vec(), &[("upload-checksum", "md5 AAAA")])
         .await
         .problem(422, "validation_failed");
     let wrong = [("upload-checksum", "sha1 AAAA")];
     append(&house, &ada, &path, 5, b"6".to_vec(), &wrong).await.problem(460, "checksum_mismatch");
-    let untyped = ada.request(&house, Method::PATCH, &path).header("upload-offset", 5).body("6");
+    let untyped = tus(&house, &ada, Method::PATCH, &path).header("upload-offset", 5).body("6");
+    Answer::of(untyped).await.problem(415, "unsupported_media_type");
+    let untyped = tus(&house, &ada, Method::POST, "/v1/uploads").header("upload-length", 1).body("6");
     Answer::of(untyped).await.problem(415, "unsupported_media_type");
     assert_eq!(offset(&house, &ada, &path).await, 5);
     let right = STANDARD.encode(plinth_platform::crypto::sha256(b"6789"));
@@ -219,8 +251,7 @@ async fn what_came_before_the_line_broke_is_kept_and_gone_on_with_by_another_rep
     let path = create(&house, &person, bytes.len()).await;
     let (sender, mut receiver) = tokio::sync::mpsc::channel::<std::io::Result<Vec<u8>>>(1);
     let stream = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
-    let request = person
-        .request(&house, Method::PATCH, &path)
+    let request = tus(&house, &person, Method::PATCH, &path)
         .header("upload-offset", 0)
         .header("content-type", "application/offset+octet-stream")
         .body(reqwest::Body::wrap_stream(stream));
@@ -257,8 +288,7 @@ async fn whoever_goes_on_takes_over_from_whoever_hangs(#[values(Store::S3s, Stor
     append(&house, &person, &path, 0, bytes[..100].to_vec(), &[]).await.expect(StatusCode::NO_CONTENT);
     let (sender, mut receiver) = tokio::sync::mpsc::channel::<std::io::Result<Vec<u8>>>(1);
     let stream = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
-    let request = person
-        .request(&house, Method::PATCH, &path)
+    let request = tus(&house, &person, Method::PATCH, &path)
         .header("upload-offset", 100)
         .header("content-type", "application/offset+octet-stream")
         .body(reqwest::Body::wrap_stream(stream));
@@ -285,8 +315,8 @@ async fn an_upload_that_is_given_up_leaves_nothing(#[values(Store::S3s, Store::M
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let path = create(&house, &ada, 9 * MIB).await;
     append(&house, &ada, &path, 0, pattern(9 * MIB - 1), &[]).await.expect(StatusCode::NO_CONTENT);
-    bob.delete(&house, &path).await.problem(404, "not_found");
-    ada.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
+    terminate(&house, &bob, &path).await.problem(404, "not_found");
+    terminate(&house, &ada, &path).await.expect(StatusCode::NO_CONTENT);
     assert_eq!(head(&house, &ada, &path).await.status, StatusCode::NOT_FOUND);
     assert_eq!(
         house.count("blobs").await + house.count("uploads").await + house.count("upload_parts").await,
@@ -302,7 +332,7 @@ async fn a_client_without_patch_and_delete_says_what_it_means() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let meaning = |meant: &'static str, path: &str| {
-        person.request(&house, Method::POST, path).header("x-http-method-override", meant)
+        tus(&house, &person, Method::POST, path).header("x-http-method-override", meant)
     };
     let path = create(&house, &person, 10).await;
     let bytes = |offset: &'static str| {
@@ -353,8 +383,7 @@ async fn an_upload_may_become_a_version_and_equal_bytes_are_kept_once() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let file = text(&person.upload(&house, "a.txt", b"one".to_vec()).await["id"]);
-    let request = person
-        .request(&house, Method::POST, &format!("/v1/uploads?file_id={file}"))
+    let request = tus(&house, &person, Method::POST, &format!("/v1/uploads?file_id={file}"))
         .header("upload-length", 3)
         .header("content-type", "application/offset+octet-stream")
         .body("two");
@@ -378,9 +407,9 @@ async fn upload_goes_and_its_file_stays(house: &House, person: &Person, path: &s
     beyond.problem(409, "upload_offset");
     assert_eq!(beyond.header("upload-offset"), Some("3"));
     append(house, person, path, 3, vec![], &[]).await.expect(StatusCode::NO_CONTENT);
-    person.delete(house, path).await.expect(StatusCode::NO_CONTENT);
+    terminate(house, person, path).await.expect(StatusCode::NO_CONTENT);
     assert_eq!(head(house, person, path).await.status, StatusCode::NOT_FOUND);
-    person.delete(house, path).await.problem(404, "not_found");
+    terminate(house, person, path).await.problem(404, "not_found");
     person.get(house, file).await.expect(StatusCode::OK);
 }
 
@@ -450,7 +479,7 @@ async fn what_an_upload_is_going_to_take_is_reserved_before_it_comes_however_man
     assert_eq!(house.count("storage_usage WHERE reserved = 1024000 AND bytes = 0").await, 1);
     for answer in &begun[1..] {
         let path = answer.header("location").expect("a place");
-        person.delete(&house, path).await.expect(StatusCode::NO_CONTENT);
+        terminate(&house, &person, path).await.expect(StatusCode::NO_CONTENT);
     }
     assert_eq!(house.count("storage_usage WHERE reserved = 102400 AND bytes = 0").await, 1);
 

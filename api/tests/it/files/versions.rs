@@ -117,7 +117,8 @@ async fn a_file_has_only_so_many_versions() {
     let restored = person.post(&house, &format!("{path}/1/restore"), &json!({})).await;
     restored.problem(409, "too_many_versions");
     let resumable = person.request(&house, Method::POST, &format!("/v1/uploads?file_id={id}"));
-    Answer::of(resumable.header("upload-length", "4")).await.problem(409, "too_many_versions");
+    let resumable = resumable.header("tus-resumable", "1.0.0").header("upload-length", "4");
+    Answer::of(resumable).await.problem(409, "too_many_versions");
     person.delete(&house, &format!("{path}/1")).await.expect(StatusCode::NO_CONTENT);
     person.post(&house, &format!("{path}/2/restore"), &json!({})).await.expect(StatusCode::OK);
     assert_eq!(house.count("file_versions").await, 3);
