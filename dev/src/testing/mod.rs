@@ -125,7 +125,7 @@ async fn run_in(
         let chromium = provision::chromium()?;
         if chromium.is_none() {
             // The test itself passes, and the runner hides what it says.
-            console::note("SKIPPED: the passkey ceremony in a browser; chromium is not installed");
+            console::note("SKIPPED: passkeys and upload clients in a browser; chromium is not installed");
         }
         let faketime = provision::faketime()?;
         if faketime.is_none() {

@@ -1,8 +1,9 @@
-//! The whole ceremony of a passkey in a real browser with its virtual authenticator: enrolment, then a login in which
-//! nobody types anything.
+//! Pages in a real browser: upload clients; and the whole ceremony of a passkey with the virtual authenticator, which is
+//! enrolment, then a login in which nobody types anything.
 
 mod chromium;
 mod site;
+mod uploads;
 
 use plinth_testkit::{Process, Services, Stage};
 
