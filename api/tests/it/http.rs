@@ -44,7 +44,8 @@ async fn browsers_may_call_from_the_origins_that_are_set() {
         House::on(Stage::open().await.with("PLINTH_API_CORS_ORIGINS", "https://app.example.org")).await;
     let preflight = async |origin: &str| {
         let request = house.request(Method::OPTIONS, "/v1/me").header("origin", origin);
-        let request = request.header("access-control-request-headers", "authorization,cache-control,x-made-up");
+        let request =
+            request.header("access-control-request-headers", "authorization,cache-control,x-made-up");
         Answer::of(request.header("access-control-request-method", "PATCH")).await
     };
     let allowed = preflight("https://app.example.org").await;
