@@ -33,7 +33,7 @@ use crate::http::document;
 use crate::http::host::Host;
 use crate::http::limits::BodyLimits;
 use crate::http::middleware::{
-    Admission, AdmissionParts, ClientAddress, ContentOnly, Deadline, Observe, Published,
+    Admission, AdmissionParts, ClientAddress, ContentOnly, Deadline, Observe, Published, RenderErrors,
 };
 use crate::{
     administration, api_keys, audit, auth, direct_uploads, files, jobs, notifications, own_jobs, passkeys,
@@ -180,7 +180,7 @@ pub fn endpoint(
     // Two pipelines rather than a layer that may do nothing: each layer carries the request.
     Ok(match api.cors_origins.0.as_slice() {
         [] => admitted.with(address).with(observe).boxed(),
-        origins => admitted.with(cors(origins)).with(address).with(observe).boxed(),
+        origins => admitted.with(RenderErrors).with(cors(origins)).with(address).with(observe).boxed(),
     })
 }
 

@@ -57,6 +57,8 @@ async fn browsers_may_call_from_the_origins_that_are_set() {
     let simple = house.request(Method::GET, "/v1/me").header("origin", "https://app.example.org");
     let simple = Answer::of(simple).await;
     assert_eq!(simple.header("access-control-allow-origin"), Some("https://app.example.org"));
+    simple.problem(401, "authentication_required");
+    assert_eq!(simple.header("www-authenticate"), Some("Bearer"), "as without an origin");
 }
 
 #[tokio::test]
