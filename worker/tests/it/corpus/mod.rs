@@ -97,7 +97,7 @@ macro_rules! rows {
 fn of_png() -> Vec<Row> {
     use png::{COLOUR, COLOUR_ALPHA, GREY as IN_GREY, GREY_ALPHA, INDEXED};
     let palette = quarters::PALETTE.concat();
-    let indexed = |depth| png(INDEXED, depth, INDICES).with(b"PLTE", &palette);
+    let indexed = |depth| png(INDEXED, depth, INDICES).with(*b"PLTE", &palette);
     let numbers =
         |numbers: &[u32]| numbers.iter().flat_map(|number| number.to_be_bytes()).collect::<Vec<_>>();
     let mut rows = rows! {
@@ -109,21 +109,21 @@ fn of_png() -> Vec<Row> {
         "PNG, grey and alpha, 8 bits" => png(GREY_ALPHA, 8, GREY_SOFT).bytes(), "K 50505080 - W";
         "PNG, grey and alpha, 16 bits" => png(GREY_ALPHA, 16, GREY_SOFT_16).bytes(), "K 50505080 - W";
         "PNG, grey, one level of which is clear" =>
-            png(IN_GREY, 8, GREY).with(b"tRNS", &[0, 80]).bytes(), "K - 808080 W";
+            png(IN_GREY, 8, GREY).with(*b"tRNS", &[0, 80]).bytes(), "K - 808080 W";
         "PNG, RGB, 8 bits" => png(COLOUR, 8, RGB).bytes(), "R G B W";
         "PNG, RGB, 16 bits" => png(COLOUR, 16, RGB_16).bytes(), "R G B W";
         "PNG, RGB, one colour of which is clear" =>
-            png(COLOUR, 8, RGB).with(b"tRNS", &[0, 0, 0, 255, 0, 0]).bytes(), "R - B W";
+            png(COLOUR, 8, RGB).with(*b"tRNS", &[0, 0, 0, 255, 0, 0]).bytes(), "R - B W";
         "PNG, RGBA, 8 bits" => png(COLOUR_ALPHA, 8, SOFT).bytes(), "ff000080 G - W";
         "PNG, RGBA, 16 bits" => png(COLOUR_ALPHA, 16, SOFT_16).bytes(), "ff000080 G - W";
-        "PNG, palette, 1 bit" => png(INDEXED, 1, BILEVEL).with(b"PLTE", &palette[..6]).bytes(), "R G G R";
+        "PNG, palette, 1 bit" => png(INDEXED, 1, BILEVEL).with(*b"PLTE", &palette[..6]).bytes(), "R G G R";
         "PNG, palette, 2 bits" => indexed(2).bytes(), "R G B W";
         "PNG, palette, 4 bits" => indexed(4).bytes(), "R G B W";
         "PNG, palette, 8 bits" => indexed(8).bytes(), "R G B W";
-        "PNG, palette with alpha" => indexed(8).with(b"tRNS", &[128, 255, 0]).bytes(), "ff000080 G - W";
+        "PNG, palette with alpha" => indexed(8).with(*b"tRNS", &[128, 255, 0]).bytes(), "ff000080 G - W";
         "PNG, RGB, interlaced" => png(COLOUR, 8, RGB).interlaced().bytes(), "R G B W";
         "PNG, palette, 2 bits, interlaced" =>
-            png(INDEXED, 2, INDICES).with(b"PLTE", &palette).interlaced().bytes(), "R G B W";
+            png(INDEXED, 2, INDICES).with(*b"PLTE", &palette).interlaced().bytes(), "R G B W";
         "PNG, grey, 16 bits, interlaced" =>
             png(IN_GREY, 16, GREY_16).interlaced().bytes(), "K 505050 808080 W";
         "PNG, the first of two frames" =>
@@ -144,19 +144,19 @@ fn of_png() -> Vec<Row> {
         "PNG, grey, a profile for colours" =>
             png(IN_GREY, 8, GREY).with_profile(DISPLAY_P3).bytes(), "K 505050 808080 W";
         "PNG, grey, gAMA of linear light" =>
-            png(IN_GREY, 8, GREY).with(b"gAMA", &numbers(&[100_000])).bytes(), "K 989898 bcbcbc W";
+            png(IN_GREY, 8, GREY).with(*b"gAMA", &numbers(&[100_000])).bytes(), "K 989898 bcbcbc W";
         "PNG, gAMA and cHRM of Display P3" =>
-            png(COLOUR, 8, ORANGE).with(b"gAMA", &numbers(&[45_455])).with(b"cHRM", &numbers(&PRIMARIES_P3)).bytes(), "d57346";
+            png(COLOUR, 8, ORANGE).with(*b"gAMA", &numbers(&[45_455])).with(*b"cHRM", &numbers(&PRIMARIES_P3)).bytes(), "d57346";
         "PNG, cICP of Display P3" =>
-            png(COLOUR, 8, ORANGE).with(b"cICP", &[12, 13, 0, 1]).bytes(), "d57346";
+            png(COLOUR, 8, ORANGE).with(*b"cICP", &[12, 13, 0, 1]).bytes(), "d57346";
         "PNG, cICP of sRGB counts before a profile" =>
-            png(COLOUR, 8, RGB).with(b"cICP", &[1, 13, 0, 1]).with_profile(EXCHANGED).bytes(), "R G B W";
+            png(COLOUR, 8, RGB).with(*b"cICP", &[1, 13, 0, 1]).with_profile(EXCHANGED).bytes(), "R G B W";
     };
     for (orientation, colours) in TURNED {
-        let file = png(COLOUR, 8, RGB).with(b"eXIf", &exif(orientation));
+        let file = png(COLOUR, 8, RGB).with(*b"eXIf", &exif(orientation));
         rows.push(row(format!("PNG, orientation {orientation}"), file.bytes(), colours));
     }
-    let file = png(COLOUR, 8, RGB).with(b"eXIf", &prefixed(exif(6)));
+    let file = png(COLOUR, 8, RGB).with(*b"eXIf", &prefixed(exif(6)));
     rows.push(row("PNG, orientation 6 with JPEG's prefix", file.bytes(), "B R W G"));
     rows
 }

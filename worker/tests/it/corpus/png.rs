@@ -29,7 +29,7 @@ pub(super) fn png(colour_type: u8, depth: u8, quarters: Quarters) -> Png {
 
 impl Png {
     /// With a chunk before the pixels.
-    pub(super) fn with(mut self, name: &[u8; 4], data: &[u8]) -> Self {
+    pub(super) fn with(mut self, name: [u8; 4], data: &[u8]) -> Self {
         self.before.extend(chunk(name, data));
         self
     }
@@ -37,7 +37,7 @@ impl Png {
     /// With an ICC profile.
     pub(super) fn with_profile(self, icc: &[u8]) -> Self {
         let data = [b"icc\0\0", &deflated(icc)[..]].concat();
-        self.with(b"iCCP", &data)
+        self.with(*b"iCCP", &data)
     }
 
     pub(super) fn interlaced(mut self) -> Self {
@@ -51,11 +51,11 @@ impl Png {
             let size = [big_endian(WIDTH), big_endian(HEIGHT)].concat();
             [&big_endian(sequence), &size[..], &[0; 8], &[0, 1, 0, 10, 0, 0]].concat()
         };
-        self.before.extend(chunk(b"acTL", &[big_endian(2), big_endian(0)].concat()));
-        self.before.extend(chunk(b"fcTL", &control(0)));
+        self.before.extend(chunk(*b"acTL", &[big_endian(2), big_endian(0)].concat()));
+        self.before.extend(chunk(*b"fcTL", &control(0)));
         let pixels = png(self.colour_type, self.depth, other).pixels();
-        self.after.extend(chunk(b"fcTL", &control(1)));
-        self.after.extend(chunk(b"fdAT", &[&big_endian(2), &pixels[..]].concat()));
+        self.after.extend(chunk(*b"fcTL", &control(1)));
+        self.after.extend(chunk(*b"fdAT", &[&big_endian(2), &pixels[..]].concat()));
         self
     }
 
@@ -64,11 +64,11 @@ impl Png {
         header.extend([self.depth, self.colour_type, 0, 0, u8::from(self.is_interlaced)]);
         [
             b"\x89PNG\r\n\x1a\n",
-            &chunk(b"IHDR", &header)[..],
+            &chunk(*b"IHDR", &header)[..],
             &self.before,
-            &chunk(b"IDAT", &self.pixels()),
+            &chunk(*b"IDAT", &self.pixels()),
             &self.after,
-            &chunk(b"IEND", b""),
+            &chunk(*b"IEND", b""),
         ]
         .concat()
     }
@@ -88,7 +88,7 @@ impl Png {
     }
 }
 
-fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
-    let summed = [name, data].concat();
+fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
+    let summed = [&name, data].concat();
     [&big_endian(data.len()), &summed[..], &crc(&summed).to_be_bytes()].concat()
 }

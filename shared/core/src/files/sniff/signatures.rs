@@ -55,7 +55,7 @@ fn fits(extension: &str, bytes: &[u8]) -> bool {
         "mp3" => is_id3(bytes) || is_mpeg_audio(bytes),
         "m4a" => has(bytes, 4, b"ftyp"),
         "ogg" => bytes.get(4) == Some(&0),
-        "flac" => bytes.get(4).is_some_and(|kind| kind & 0x7f == 0) && has(bytes, 5, &[0, 0, 34]),
+        "flac" => matches!(bytes.get(4), Some(0 | 0x80)) && has(bytes, 5, &[0, 0, 34]),
         "aac" => is_adts(bytes),
         "dsf" => has(bytes, 4, &28_u64.to_le_bytes()),
         "ape" => matches!(le16(bytes, 4), Some(3_000..5_000)),
