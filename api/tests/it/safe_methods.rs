@@ -95,6 +95,8 @@ async fn a_safe_operation_works_on_a_database_that_takes_no_writes() {
         } else {
             asking.request(&reading, operation.method.clone(), &path)
         };
+        // Only uploads need it.
+        let request = request.header("tus-resumable", "1.0.0");
         // A stream of events goes on: its beginning is enough.
         let status = request.send().await.expect("the API answers").status();
         let is_exception = EXCEPTIONS.iter().any(|(name, _)| *name == operation.name());

@@ -104,9 +104,9 @@ async fn read_line(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>)
             return Ok(false);
         }
         let end = chunk.iter().position(|byte| *byte == b'\n');
-        let take = end.unwrap_or(chunk.len());
+        let take = end.map_or(chunk.len(), |end| end + 1);
         line.extend_from_slice(&chunk[..take]);
-        reader.consume(end.map_or(take, |end| end + 1));
+        reader.consume(take);
         if line.len() > LONGEST_LINE {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "line too long"));
         }
