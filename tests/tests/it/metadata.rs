@@ -202,7 +202,7 @@ async fn a_picture_that_cannot_be_stripped_is_given_to_nobody_and_says_why() {
     let half = photograph(400, 300)[..900].to_vec();
     for (name, bytes, reason) in [
         ("phone.heic", heic, "Metadata cannot be removed from images of this kind."),
-        ("half.jpg", half, "The image is damaged."),
+        ("half.jpg", half, "The file ends before the image does."),
     ] {
         let id = person.upload(name, bytes).await;
         let file = until_settled(&person, id).await;

@@ -71,7 +71,7 @@ async fn a_picture_of_which_none_can_be_made_says_why() {
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic\0\0\0\0".to_vec();
     for (name, bytes, reason) in [
         ("phone.heic", heic, "HEIC images cannot be shown. JPEG, PNG, GIF, WebP, AVIF, BMP and TIFF can."),
-        ("half.jpg", jpeg(400, 300)[..30].to_vec(), "The image is damaged."),
+        ("half.jpg", jpeg(400, 300)[..30].to_vec(), "The file ends before the image does."),
     ] {
         let file = person.upload(name, bytes).await;
         let failed = until("it has failed", async || {
