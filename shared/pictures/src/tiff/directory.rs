@@ -6,8 +6,13 @@ use crate::{Feature, Unreadable};
 const IMAGE_LENGTH: u16 = 257;
 const COMPRESSION: u16 = 259;
 const INTERPRETATION: u16 = 262;
+const STRIP_OFFSETS: u16 = 273;
 const ROWS_PER_STRIP: u16 = 278;
+const STRIP_BYTE_COUNTS: u16 = 279;
 const PREDICTOR: u16 = 317;
+const TILE_WIDTH: u16 = 322;
+const TILE_OFFSETS: u16 = 324;
+const TILE_BYTE_COUNTS: u16 = 325;
 
 /// The compressions that a predictor belongs to: LZW, and Deflate by both of its numbers.
 const PREDICTED: [u32; 3] = [5, 8, 32946];
@@ -31,14 +36,18 @@ pub(super) struct Directory {
 struct Field {
     tag: u16,
     kind: u16,
-    /// Where its value is.
+    /// Values of its kind.
+    count: u64,
+    /// Where the field begins, and where its value is.
+    begin: u64,
     at: u64,
     value: [u8; 4],
 }
 
 /// Reads the directory. With the patches every picture is a grey one, so that the decoder returns all samples of a pixel as
-/// they are: it applies predictors wrongly once it drops samples. A predictor of another compression is ignored, as libtiff
-/// does. A strip is no higher than the picture, since the decoder allocates all of its rows.
+/// they are: it applies predictors wrongly once it drops samples. As with libtiff, a predictor of another compression is
+/// ignored, tiles may be listed as strips, and the only strip may have no length. A strip is no higher than the picture, since
+/// the decoder allocates all of its rows. There are no further pages: the list of them may be a circle.
 pub(super) fn read(file: &[u8]) -> Result<Directory, Unreadable> {
     let is_big_endian = file.starts_with(b"MM");
     let short = |bytes| if is_big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
@@ -57,14 +66,17 @@ pub(super) fn read(file: &[u8]) -> Result<Directory, Unreadable> {
     let begin = usize::try_from(wide(&mut input)?).map_err(|_| Unreadable::Damaged)?;
     let mut input = Input(file.get(begin..).ok_or(Unreadable::CutOff)?);
     let count = if is_big { longer(input.array()?) } else { short(input.array()?).into() };
+    let place = |input: &Input<'_>| u64::try_from(file.len() - input.0.len()).unwrap_or(u64::MAX);
     let mut fields = Vec::new();
     for _ in 0..count {
+        let begin = place(&input);
         let (tag, kind) = (short(input.array()?), short(input.array()?));
-        wide(&mut input)?;
-        let at = u64::try_from(file.len() - input.0.len()).unwrap_or(u64::MAX);
-        fields.push(Field { tag, kind, at, value: input.array()? });
+        let count = wide(&mut input)?;
+        let at = place(&input);
+        fields.push(Field { tag, kind, count, begin, at, value: input.array()? });
         input.take(if is_big { 4 } else { 0 })?;
     }
+    let next_page = place(&input);
     let find = |tag| fields.iter().find(|field| field.tag == tag);
     let number = |field: &Field| match field.kind {
         SHORT => short([field.value[0], field.value[1]]).into(),
@@ -73,6 +85,11 @@ pub(super) fn read(file: &[u8]) -> Result<Directory, Unreadable> {
     let encode = |field: &Field, number: u32| match (field.kind, is_big_endian) {
         (SHORT, true) => number << 16,
         _ => number,
+    };
+    let encode_tag = |tag: u16, kind: u16| {
+        let bytes = |number: u16| if is_big_endian { number.to_be_bytes() } else { number.to_le_bytes() };
+        let ([first, second], [third, fourth]) = (bytes(tag), bytes(kind));
+        [first, second, third, fourth]
     };
     let patch = |field: &Field, number: u32| {
         let number = encode(field, number);
@@ -83,6 +100,26 @@ pub(super) fn read(file: &[u8]) -> Result<Directory, Unreadable> {
     let field = numeric(INTERPRETATION).ok_or(Unreadable::Unsupported(Feature::TiffColours))?;
     let interpretation = number(field).try_into().map_err(|_| Unreadable::Damaged)?;
     let mut patches = vec![patch(field, 1)];
+    // The place of the next page, of 4 bytes or 8.
+    patches.extend(
+        [0, 4]
+            .into_iter()
+            .take(if is_big { 2 } else { 1 })
+            .map(|half| Patch { at: next_page + half, bytes: [0; 4] }),
+    );
+    if find(TILE_WIDTH).is_some() && find(TILE_OFFSETS).is_none() {
+        for (strip, tile) in [(STRIP_OFFSETS, TILE_OFFSETS), (STRIP_BYTE_COUNTS, TILE_BYTE_COUNTS)] {
+            patches.extend(
+                find(strip).map(|field| Patch { at: field.begin, bytes: encode_tag(tile, field.kind) }),
+            );
+        }
+    }
+    if let (Some(offset), Some(length)) = (numeric(STRIP_OFFSETS), numeric(STRIP_BYTE_COUNTS))
+        && (offset.count, length.count, length.kind, number(length)) == (1, 1, LONG, 0)
+    {
+        let rest = file.len().saturating_sub(usize::try_from(number(offset)).unwrap_or(usize::MAX));
+        patches.push(patch(length, u32::try_from(rest).unwrap_or(u32::MAX)));
+    }
     if let (Some(rows), Some(height)) = (numeric(ROWS_PER_STRIP), numeric(IMAGE_LENGTH))
         && rows.kind == LONG
         && number(rows) > number(height)

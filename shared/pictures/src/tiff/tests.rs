@@ -29,6 +29,7 @@ struct File {
     fields: Vec<(u16, Vec<u16>)>,
     chunks: Vec<Vec<u8>>,
     profile: Vec<u8>,
+    lists_tiles_as_strips: bool,
 }
 
 impl File {
@@ -41,7 +42,7 @@ impl File {
             (INTERPRETATION, vec![interpretation]),
             (SAMPLES, vec![samples]),
         ];
-        Self { fields, chunks: vec![pixels.to_vec()], profile: Vec::new() }
+        Self { fields, chunks: vec![pixels.to_vec()], profile: Vec::new(), lists_tiles_as_strips: false }
     }
 
     fn with(mut self, tag: u16, values: &[u16]) -> Self {
@@ -63,7 +64,7 @@ impl File {
             })
             .collect();
         let sizes: Vec<u8> = self.chunks.iter().flat_map(|chunk| long(chunk.len())).collect();
-        let is_tiled = self.fields.iter().any(|(tag, _)| *tag == TILE_WIDTH);
+        let is_tiled = !self.lists_tiles_as_strips && self.fields.iter().any(|(tag, _)| *tag == TILE_WIDTH);
         let (at, length) = if is_tiled { (TILES, TILE_SIZES) } else { (STRIPS, SIZES) };
         let shorts =
             |values: &[u16]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
@@ -321,4 +322,33 @@ fn kinds_that_the_decoder_lacks_are_named() {
     for length in 0..whole.len() {
         assert!(Tiff::open(&whole[..length], 1 << 20).and_then(Tiff::decode).is_err(), "{length} bytes");
     }
+}
+
+#[test]
+fn the_first_page_of_a_file_whose_pages_are_a_circle_is_shown() {
+    let mut bytes = File::new(2, &[8, 8, 8], COLOURS.as_flattened()).bytes();
+    let begin: [u8; 4] = bytes[4..8].try_into().expect("four");
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&begin);
+    assert!(Tiff::open(&bytes, 1 << 20).and_then(Tiff::decode).is_ok());
+}
+
+#[test]
+fn tiles_may_be_listed_as_strips() {
+    let mut tile = vec![0; 16 * 16];
+    tile[..2].copy_from_slice(&[0, 80]);
+    tile[16..18].copy_from_slice(&[160, 255]);
+    let mut file = File::new(1, &[8], &tile).with(TILE_WIDTH, &[16]).with(TILE_HEIGHT, &[16]);
+    assert!(file.is_grey([0, 80, 160, 255]));
+    file.lists_tiles_as_strips = true;
+    assert!(file.is_grey([0, 80, 160, 255]));
+}
+
+#[test]
+fn the_only_strip_may_have_no_length() {
+    let mut bytes = File::new(1, &[8], &[0, 80, 160, 255]).bytes();
+    let field = bytes.windows(4).position(|four| four == [0x17, 1, 4, 0]).expect("StripByteCounts");
+    bytes[field + 8..field + 12].fill(0);
+    let picture = Tiff::open(&bytes, 1 << 20).and_then(Tiff::decode).expect("decodes");
+    assert_eq!(picture.to_luma8().into_raw(), [0, 80, 160, 255]);
 }
