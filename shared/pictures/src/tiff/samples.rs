@@ -31,7 +31,8 @@ pub(super) fn read<T: Copy + Default>(
     tiff: &mut Tiff<'_>,
     decode: impl Fn(&mut Tiff<'_>, u32) -> Result<Chunk<T>, Unreadable>,
 ) -> Result<Samples<T>, Unreadable> {
-    tiff.decoder.inner().is_reversed = tiff.layout.is_reversed;
+    // Only of pixels that the decoder reads: the bytes of a fax are reversed after they were found by tags.
+    tiff.decoder.inner().is_reversed = tiff.layout.is_reversed && tiff.layout.fax.is_none();
     let (width, height) = (length(tiff.size.0)?, length(tiff.size.1)?);
     let (chunk_width, chunk_height) = tiff.decoder.chunk_dimensions();
     let (across, down) = (tiff.size.0.div_ceil(chunk_width), tiff.size.1.div_ceil(chunk_height));

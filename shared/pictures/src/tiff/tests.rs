@@ -352,3 +352,13 @@ fn the_only_strip_may_have_no_length() {
     let picture = Tiff::open(&bytes, 1 << 20).and_then(Tiff::decode).expect("decodes");
     assert_eq!(picture.to_luma8().into_raw(), [0, 80, 160, 255]);
 }
+#[test]
+fn rows_of_a_fax_may_be_in_several_strips_whose_bits_are_reversed() {
+    // By T.4: white 1, black 1; white 0, black 1, white 1.
+    let rows = [vec![0b0001_1101, 0], vec![0b0011_0101, 0b0100_0011, 0b1000_0000]];
+    let mut file = File::new(0, &[1], &[]).with(COMPRESSION, &[2]).with(ROWS, &[1]);
+    file.chunks = rows.to_vec();
+    assert!(file.is_grey([255, 0, 0, 255]));
+    file.chunks.iter_mut().flatten().for_each(|byte| *byte = byte.reverse_bits());
+    assert!(file.with(FILL_ORDER, &[2]).is_grey([255, 0, 0, 255]));
+}
