@@ -32,6 +32,8 @@ LABEL org.opencontainers.image.vendor="Plinth" \
     org.opencontainers.image.version="${VERSION}" \
     org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /image /
+# Every licence that a binary distribution has to reproduce.
+COPY LICENSE THIRD-PARTY-NOTICES /licenses/
 # A number, because Kubernetes cannot tell whether a name is root.
 USER 65532:65532
 # Starts the drain; see PLINTH_API_SHUTDOWN_GRACE and PLINTH_WORKER_SHUTDOWN_GRACE.

@@ -89,6 +89,10 @@ pub(crate) enum Verb {
     Corpus(Corpus),
     /// Regenerate .sqlx, the query data that lets the workspace build offline
     Sqlx(Sqlx),
+    /// Write THIRD-PARTY-NOTICES, the licences of every crate in the binaries
+    ///
+    /// To be run after Cargo.lock was changed. `cargo dev check` compares the file.
+    Notices,
     /// Make the list of breached and common passwords that the product refuses
     ///
     /// Reads plain text lists, one password a line. What comes first is taken

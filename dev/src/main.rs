@@ -15,6 +15,7 @@ mod corpus;
 mod door;
 mod layout;
 mod mailbox;
+mod notices;
 mod ports;
 mod process;
 mod provision;
@@ -65,6 +66,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Chaos(args) => chaos::run(&layout, args).await,
         Verb::Corpus(args) => corpus::run(&layout, &args).await,
         Verb::Sqlx(args) => sqlx::run(&layout, args).await,
+        Verb::Notices => notices::run(&layout).await,
         Verb::Breached(args) => breached::run(&layout, &args),
         Verb::Baseline(args) => bench::baseline::serve(&args.redis_url, args.bind).await,
         Verb::Hash(args) => bench::baseline::hash(args.seconds),

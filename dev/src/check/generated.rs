@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::layout::Layout;
+use crate::notices;
 use crate::stack::one_shot;
 
 pub(super) async fn openapi(layout: &Layout, binaries: &Result<PathBuf>) -> Result<String> {
@@ -18,6 +19,16 @@ pub(super) async fn configuration(layout: &Layout, binaries: &Result<PathBuf>) -
 
 pub(super) async fn audit_actions(layout: &Layout, binaries: &Result<PathBuf>) -> Result<String> {
     same(layout, binaries, "docs/audit.md", &["audit", "--reference"]).await
+}
+
+/// Compares THIRD-PARTY-NOTICES with the licences of the packages in Cargo.lock.
+pub(super) async fn notices(layout: &Layout) -> Result<String> {
+    let written = notices::generate(layout).await?;
+    let committed = fs::read_to_string(layout.root.join(notices::FILE)).unwrap_or_default();
+    match first_difference(&committed, &written) {
+        None => Ok(String::new()),
+        Some(difference) => bail!("`cargo dev notices` brings it up to date\n{difference}"),
+    }
 }
 
 async fn same(layout: &Layout, binaries: &Result<PathBuf>, name: &str, args: &[&str]) -> Result<String> {

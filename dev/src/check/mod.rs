@@ -22,6 +22,7 @@ use anyhow::{Result, anyhow};
 use crate::backing::Durability;
 use crate::build::{self, Profile};
 use crate::layout::Layout;
+use crate::notices;
 use crate::scratch::Scratch;
 use crate::stack::Foundation;
 use crate::up::{Signals, interrupted};
@@ -62,6 +63,7 @@ async fn files(report: &mut Report, scratch: &Scratch, layout: &Layout) -> Resul
     report.check("deploy/nginx.conf", balancer::check(layout, scratch)).await;
     report.check("deployment policies", tools.checkov(scratch)).await;
     report.check("licences and sources", dependencies::check(layout, scratch)).await;
+    report.check(notices::FILE, generated::notices(layout)).await;
     let mut binaries = Err(anyhow!("the build failed"));
     report
         .check("build", async {
