@@ -10,6 +10,7 @@ pub mod backoff;
 pub mod client;
 pub mod cron;
 pub mod email;
+pub mod error_code;
 pub mod file;
 pub mod gcra;
 pub mod id;
