@@ -2,6 +2,7 @@
 
 use plinth_core::Error;
 use plinth_core::auth::Auth;
+use plinth_domain::error_code::ErrorCode;
 use poem::http::{HeaderMap, header};
 use poem::{IntoResponse, Response};
 use poem_openapi::registry::{MetaResponse, MetaResponses, Registry};
@@ -91,9 +92,10 @@ impl Logout {
             }
             Identity::Unproven => return Err(browser::foreign_page().into()),
             // It says which session is to end, but no longer proves it.
-            Identity::Refused { code: code @ ("token_expired" | "invalid_token"), detail }
-                if !has_refresh_token && !browser.has_session() =>
-            {
+            Identity::Refused {
+                code: code @ (ErrorCode::TokenExpired | ErrorCode::InvalidToken),
+                detail,
+            } if !has_refresh_token && !browser.has_session() => {
                 return Err(Error::Unauthenticated { code, detail }.into());
             }
             Identity::Nobody | Identity::Refused { .. } => {}

@@ -2,6 +2,7 @@
 
 use plinth_core::Error;
 use plinth_core::auth::Auth;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::password::Password;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
@@ -46,7 +47,7 @@ impl StepUp {
     ) -> Result<LoginResponse> {
         if caller.login().impersonator.is_some() {
             let detail = "Whoever acts in somebody's name cannot do this.".to_owned();
-            return Err(Error::Forbidden { code: "impersonation_forbidden", detail }.into());
+            return Err(Error::Forbidden { code: ErrorCode::ImpersonationForbidden, detail }.into());
         }
         let password = body.0.password.as_deref().map(Password::normalise);
         let answer = self.auth.step_up(&origin.0, caller.user.id, caller.login(), password).await?;

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cookie::{Cookie, SameSite};
 use plinth_core::Error;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::SessionId;
 use plinth_platform::crypto::{RootKey, Signer};
 use plinth_platform::settings::Settings;
@@ -122,7 +123,7 @@ impl Browser<'_> {
 /// The refusal of a request that a page of another site may have sent.
 pub(crate) fn foreign_page() -> Error {
     Error::Forbidden {
-        code: "csrf_failed",
+        code: ErrorCode::CsrfFailed,
         detail: "A request with a cookie needs X-CSRF-Token and comes from an allowed origin.".to_owned(),
     }
 }

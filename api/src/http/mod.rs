@@ -6,6 +6,7 @@ pub mod browser;
 pub mod conditions;
 pub mod digest;
 pub mod document;
+mod error_code;
 pub mod failure;
 pub mod host;
 pub mod json;

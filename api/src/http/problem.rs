@@ -2,6 +2,7 @@
 
 use plinth_core::Error;
 use plinth_core::error::FaultList;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::rejection::Rejection;
 use plinth_platform::causes;
 use poem::error::{CorsError, MethodNotAllowedError, NotFoundError};
@@ -11,6 +12,7 @@ use poem_openapi::Object;
 use poem_openapi::error::{ParseParamError, ParsePathError};
 use poem_openapi::types::ToJSON as _;
 
+use super::error_code::DocumentedCode;
 use super::failure::Failure;
 use super::tus;
 
@@ -23,8 +25,8 @@ const MAX_LISTED_BYTES: usize = 6 * 1024;
 const MAX_POINTER: usize = 200;
 const MAX_DETAIL: usize = 300;
 
-/// The code of a refusal because of a bound, which is expected and no failure.
-const BUSY: &str = "busy";
+/// The code of the last listed fault if there are more.
+const TOO_MANY_FAULTS: &str = "too_many_faults";
 
 /// A refusal or a failure.
 #[derive(Debug, Object)]
@@ -37,7 +39,7 @@ pub struct Problem {
     /// The HTTP status.
     status: u16,
     /// The stable, machine-readable name of the kind.
-    code: String,
+    code: DocumentedCode,
     /// What happened this time and what would help.
     #[oai(skip_serializing_if_is_none)]
     detail: Option<String>,
@@ -62,14 +64,23 @@ struct FieldProblem {
 /// What is said of an error.
 struct Verdict {
     status: StatusCode,
-    code: &'static str,
+    code: ErrorCode,
     detail: Option<String>,
     errors: Vec<FieldProblem>,
     headers: Vec<(HeaderName, String)>,
 }
 
 impl Verdict {
-    fn new(status: StatusCode, code: &'static str) -> Self {
+    /// The refusal of a code that has one status.
+    fn new(code: ErrorCode) -> Self {
+        debug_assert_eq!(code.statuses().len(), 1, "{code} has several statuses");
+        let status = StatusCode::from_u16(code.statuses()[0]).expect("statuses of codes have three digits");
+        Self { status, code, detail: None, errors: Vec::new(), headers: Vec::new() }
+    }
+
+    /// The refusal of a code by a variant of [`Error`] that stands for one status.
+    fn with_status(status: StatusCode, code: ErrorCode) -> Self {
+        debug_assert!(code.statuses().contains(&status.as_u16()), "{code} is not documented with {status}");
         Self { status, code, detail: None, errors: Vec::new(), headers: Vec::new() }
     }
 
@@ -95,17 +106,18 @@ pub(super) fn answer(error: &poem::Error, request_id: &str) -> Response {
     if verdict.status.is_server_error() {
         let failure = error.downcast_ref::<Failure>();
         let error = failure.map_or_else(|| error.to_string(), |failure| causes::told(failure));
-        if verdict.code == BUSY {
-            tracing::warn!(error, code = verdict.code, "request refused at a bound");
+        // A refusal because of a bound is expected and no failure.
+        if verdict.code == ErrorCode::Busy {
+            tracing::warn!(error, code = verdict.code.as_str(), "request refused at a bound");
         } else {
-            tracing::error!(error, code = verdict.code, "request failed");
+            tracing::error!(error, code = verdict.code.as_str(), "request failed");
         }
     }
     let problem = Problem {
         kind: format!("urn:plinth:problem:{}", verdict.code),
-        title: title(verdict.code, verdict.status),
+        title: verdict.code.title(),
         status: verdict.status.as_u16(),
-        code: verdict.code.to_owned(),
+        code: DocumentedCode(verdict.code),
         detail: verdict.detail.map(|detail| shortened(&detail, MAX_DETAIL)),
         request_id: request_id.to_owned(),
         errors: (!verdict.errors.is_empty()).then(|| listed(verdict.errors)),
@@ -135,23 +147,21 @@ fn judge(error: &poem::Error) -> Verdict {
     }
     // A path of the right shape with an id that cannot be one names nothing.
     if error.is::<ParsePathError>() {
-        return Verdict::new(StatusCode::NOT_FOUND, "not_found");
+        return Verdict::new(ErrorCode::NotFound);
     }
     if error.is::<NotFoundError>() {
-        return Verdict::new(StatusCode::NOT_FOUND, "not_found").because("There is nothing at this path.");
+        return Verdict::new(ErrorCode::NotFound).because("There is nothing at this path.");
     }
     if error.is::<MethodNotAllowedError>() {
-        return Verdict::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
+        return Verdict::new(ErrorCode::MethodNotAllowed);
     }
     if error.is::<CorsError>() {
-        return Verdict::new(StatusCode::FORBIDDEN, "origin_not_allowed")
-            .because("Browsers may not call from this origin.");
+        return Verdict::new(ErrorCode::OriginNotAllowed).because("Browsers may not call from this origin.");
     }
     match error.status() {
-        status if status.is_client_error() => {
-            Verdict::new(status, "bad_request").because("The request cannot be understood.")
-        }
-        _ => Verdict::new(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        status if status.is_client_error() => Verdict { status, ..Verdict::new(ErrorCode::BadRequest) }
+            .because("The request cannot be understood."),
+        _ => Verdict::new(ErrorCode::Internal),
     }
 }
 
@@ -160,40 +170,34 @@ fn judge_failure(failure: &Failure) -> Verdict {
         Failure::Core(error) => judge_core(error),
         Failure::MalformedJson(error) => {
             let what = if error.is_data() { "A name is there twice" } else { "The body is not JSON" };
-            Verdict::new(StatusCode::BAD_REQUEST, "malformed_json").because(format!(
+            Verdict::new(ErrorCode::MalformedJson).because(format!(
                 "{what}: line {}, column {}.",
                 error.line(),
                 error.column()
             ))
         }
-        Failure::MalformedForm(error) => Verdict::new(StatusCode::BAD_REQUEST, "malformed_form")
-            .because(format!("The form cannot be read: {error}.")),
+        Failure::MalformedForm(error) => {
+            Verdict::new(ErrorCode::MalformedForm).because(format!("The form cannot be read: {error}."))
+        }
         Failure::UnsupportedMediaType { expected } => {
-            Verdict::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
-                .because(format!("The body must be {expected}."))
+            Verdict::new(ErrorCode::UnsupportedMediaType).because(format!("The body must be {expected}."))
         }
-        Failure::BrokenBody(_) => {
-            Verdict::new(StatusCode::BAD_REQUEST, "broken_body").because("The body broke off.")
-        }
-        Failure::RepeatedField { name } => Verdict::new(StatusCode::BAD_REQUEST, "repeated_field")
+        Failure::BrokenBody(_) => Verdict::new(ErrorCode::BrokenBody).because("The body broke off."),
+        Failure::RepeatedField { name } => Verdict::new(ErrorCode::RepeatedField)
             .because(format!("The header field {name} is given more than once.")),
-        Failure::Timeout => {
-            Verdict::new(StatusCode::REQUEST_TIMEOUT, "timeout").because("The request took too long.")
-        }
-        Failure::DeadlineExceeded => Verdict::new(StatusCode::SERVICE_UNAVAILABLE, "deadline_exceeded")
+        Failure::Timeout => Verdict::new(ErrorCode::Timeout).because("The request took too long."),
+        Failure::DeadlineExceeded => Verdict::new(ErrorCode::DeadlineExceeded)
             .because("The service did not answer in time.")
             .with(header::RETRY_AFTER, &1),
-        Failure::PreconditionFailed => Verdict::new(StatusCode::PRECONDITION_FAILED, "precondition_failed")
+        Failure::PreconditionFailed => Verdict::new(ErrorCode::PreconditionFailed)
             .because("The content is not the one that If-Match or If-Unmodified-Since means."),
-        Failure::UnsupportedTusVersion => Verdict::new(StatusCode::PRECONDITION_FAILED, "tus_version")
+        Failure::UnsupportedTusVersion => Verdict::new(ErrorCode::TusVersion)
             .because(format!("Expected Tus-Resumable: {}.", tus::VERSION))
             .with(HeaderName::from_static("tus-version"), tus::VERSION),
-        Failure::RangeNotSatisfiable { size } => {
-            Verdict::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable")
-                .because(format!("The content has {size} bytes."))
-                .with(header::CONTENT_RANGE, &format!("bytes */{size}"))
-        }
-        Failure::Panicked => Verdict::new(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        Failure::RangeNotSatisfiable { size } => Verdict::new(ErrorCode::RangeNotSatisfiable)
+            .because(format!("The content has {size} bytes."))
+            .with(header::CONTENT_RANGE, &format!("bytes */{size}")),
+        Failure::Panicked => Verdict::new(ErrorCode::Internal),
     }
 }
 
@@ -203,51 +207,49 @@ fn judge_core(error: &Error) -> Verdict {
             let Rejection { code, detail } = &fault.rejection;
             verdict.fault(shortened(&fault.pointer, MAX_POINTER), code, shortened(detail, MAX_DETAIL))
         }),
-        Error::Unauthenticated { code, detail } => Verdict::new(StatusCode::UNAUTHORIZED, code)
+        Error::Unauthenticated { code, detail } => Verdict::with_status(StatusCode::UNAUTHORIZED, *code)
             .because(*detail)
-            .with(header::WWW_AUTHENTICATE, challenge(code)),
-        Error::Forbidden { code, detail } => Verdict::new(StatusCode::FORBIDDEN, code).because(detail),
-        Error::Conflict { code, detail } => Verdict::new(StatusCode::CONFLICT, code).because(detail),
-        Error::UploadOffset { offset, detail } => Verdict::new(StatusCode::CONFLICT, "upload_offset")
+            .with(header::WWW_AUTHENTICATE, challenge(*code)),
+        Error::Forbidden { code, detail } => {
+            Verdict::with_status(StatusCode::FORBIDDEN, *code).because(detail)
+        }
+        Error::Conflict { code, detail } => Verdict::with_status(StatusCode::CONFLICT, *code).because(detail),
+        Error::UploadOffset { offset, detail } => Verdict::new(ErrorCode::UploadOffset)
             .because(*detail)
             .with(HeaderName::from_static("upload-offset"), offset),
-        Error::NotAvailableYet { code, detail, retry_after } => Verdict::new(StatusCode::CONFLICT, code)
-            .because(*detail)
-            .with(header::RETRY_AFTER, &retry_after.as_secs().max(1)),
-        Error::NotFound => Verdict::new(StatusCode::NOT_FOUND, "not_found"),
-        Error::TooLarge { limit } => Verdict::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large")
-            .because(format!("At most {limit} bytes are taken.")),
-        Error::TypeNotAllowed { media_type, allowed } => {
-            Verdict::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "type_not_allowed")
-                .because(format!("The file is {media_type}, as its first bytes show; taken are {allowed}."))
+        Error::NotAvailableYet { code, detail, retry_after } => {
+            Verdict::with_status(StatusCode::CONFLICT, *code)
+                .because(*detail)
+                .with(header::RETRY_AFTER, &retry_after.as_secs().max(1))
         }
-        // The number is the tus protocol's.
-        Error::ChecksumMismatch => {
-            Verdict::new(StatusCode::from_u16(460).expect("it has three digits"), "checksum_mismatch")
-                .because("The bytes do not have the checksum that came with them; they are not kept.")
+        Error::NotFound => Verdict::new(ErrorCode::NotFound),
+        Error::TooLarge { limit } => {
+            Verdict::new(ErrorCode::TooLarge).because(format!("At most {limit} bytes are taken."))
         }
-        Error::DigestMismatch => Verdict::new(StatusCode::UNPROCESSABLE_ENTITY, "digest_mismatch")
+        Error::TypeNotAllowed { media_type, allowed } => Verdict::new(ErrorCode::TypeNotAllowed)
+            .because(format!("The file is {media_type}, as its first bytes show; taken are {allowed}.")),
+        Error::ChecksumMismatch => Verdict::new(ErrorCode::ChecksumMismatch)
+            .because("The bytes do not have the checksum that came with them; they are not kept."),
+        Error::DigestMismatch => Verdict::new(ErrorCode::DigestMismatch)
             .because("The bytes that came do not have the digest that came with them; nothing was stored."),
-        Error::Interrupted => {
-            Verdict::new(StatusCode::BAD_REQUEST, "interrupted").because("The content broke off.")
-        }
-        Error::RateLimited(verdict) => Verdict::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited")
+        Error::Interrupted => Verdict::new(ErrorCode::Interrupted).because("The content broke off."),
+        Error::RateLimited(verdict) => Verdict::new(ErrorCode::RateLimited)
             .because("Too many requests; wait as long as Retry-After says.")
             .with(header::RETRY_AFTER, &verdict.retry_after_ms.div_ceil(1000).max(1))
             .with(HeaderName::from_static("ratelimit-remaining"), &0)
             .with(HeaderName::from_static("ratelimit-reset"), &verdict.reset_ms.div_ceil(1000)),
         Error::TooManyAtOnce { code, detail, retry_after } => {
-            Verdict::new(StatusCode::TOO_MANY_REQUESTS, code)
+            Verdict::with_status(StatusCode::TOO_MANY_REQUESTS, *code)
                 .because(detail)
                 .with(header::RETRY_AFTER, &retry_after.as_secs().max(1))
         }
-        Error::Busy { retry_after } => Verdict::new(StatusCode::SERVICE_UNAVAILABLE, BUSY)
+        Error::Busy { retry_after } => Verdict::new(ErrorCode::Busy)
             .because("There is too much to do just now; try again.")
             .with(header::RETRY_AFTER, &retry_after.as_secs().max(1)),
-        Error::Unavailable { .. } => Verdict::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+        Error::Unavailable { .. } => Verdict::new(ErrorCode::Unavailable)
             .because("A part of the service does not answer; try again.")
             .with(header::RETRY_AFTER, &1),
-        Error::Internal(_) => Verdict::new(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        Error::Internal(_) => Verdict::new(ErrorCode::Internal),
     }
 }
 
@@ -265,7 +267,7 @@ fn listed(mut errors: Vec<FieldProblem>) -> Vec<FieldProblem> {
     let more = errors.len() - count;
     errors.truncate(count);
     let detail = format!("{more} more parts of the request are invalid.");
-    errors.push(FieldProblem { pointer: String::new(), code: "too_many_faults".to_owned(), detail });
+    errors.push(FieldProblem { pointer: String::new(), code: TOO_MANY_FAULTS.to_owned(), detail });
     errors
 }
 
@@ -278,27 +280,17 @@ fn shortened(text: &str, max: usize) -> String {
 }
 
 fn invalid() -> Verdict {
-    Verdict::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed")
-        .because("Parts of the request are invalid.")
+    Verdict::new(ErrorCode::ValidationFailed).because("Parts of the request are invalid.")
 }
 
 /// RFC 6750, section 3: a request without credentials is told no error.
-fn challenge(code: &str) -> &'static str {
+fn challenge(code: ErrorCode) -> &'static str {
     match code {
-        "authentication_required" | "invalid_credentials" | "invalid_refresh_token" => "Bearer",
+        ErrorCode::AuthenticationRequired
+        | ErrorCode::InvalidCredentials
+        | ErrorCode::InvalidRefreshToken => "Bearer",
         _ => "Bearer error=\"invalid_token\"",
     }
-}
-
-fn title(code: &str, status: StatusCode) -> String {
-    if code == "internal" {
-        return "Something went wrong on our side".to_owned();
-    }
-    let mut words = code.replace('_', " ");
-    if let Some(first) = words.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    if words.is_empty() { status.canonical_reason().unwrap_or_default().to_owned() } else { words }
 }
 
 #[cfg(test)]

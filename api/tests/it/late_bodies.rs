@@ -3,6 +3,7 @@
 use plinth_core::Error;
 use plinth_core::unit::Unit;
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::SessionId;
 use plinth_testkit::PATIENCE;
 use reqwest::{Method, StatusCode};
@@ -204,6 +205,9 @@ async fn no_change_is_committed_in_a_session_that_has_ended_unless_it_ends_it() 
     revoke.execute(end.connection()).await.expect("updates");
     end.commit().await.expect("it ends the session itself");
     let refused = open.commit().await;
-    assert!(matches!(refused, Err(Error::Unauthenticated { code: "session_ended", .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Unauthenticated { code: ErrorCode::SessionEnded, .. })),
+        "{refused:?}"
+    );
     assert_eq!(house.count("audit_events WHERE action = 'account.updated'").await, 2);
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::gcra::Verdict;
 use plinth_domain::rejection::Rejection;
 use plinth_object_store::ObjectError;
@@ -18,19 +19,19 @@ pub enum Error {
     Invalid(Vec<Fault>),
     /// Nobody is known to be asking; `code` says why.
     #[error("not authenticated: {code}")]
-    Unauthenticated { code: &'static str, detail: &'static str },
+    Unauthenticated { code: ErrorCode, detail: &'static str },
     /// Somebody known is asking for what he may not have.
     #[error("forbidden: {code}")]
-    Forbidden { code: &'static str, detail: String },
+    Forbidden { code: ErrorCode, detail: String },
     /// As things stand it cannot be done; `code` says what is in the way.
     #[error("conflict: {code}")]
-    Conflict { code: &'static str, detail: String },
+    Conflict { code: ErrorCode, detail: String },
     /// The upload is at another place than the client thinks, at `offset`.
     #[error("the upload is at {offset}")]
     UploadOffset { offset: u64, detail: &'static str },
     /// Something is still to be done to the bytes before anybody gets them; `code` says what.
     #[error("not available yet: {code}")]
-    NotAvailableYet { code: &'static str, detail: &'static str, retry_after: Duration },
+    NotAvailableYet { code: ErrorCode, detail: &'static str, retry_after: Duration },
     /// It does not exist, or not for who asks.
     #[error("not found")]
     NotFound,
@@ -53,7 +54,7 @@ pub enum Error {
     RateLimited(Verdict),
     /// The account has as many of something under way as it may; `code` says of what.
     #[error("too many at once: {code}")]
-    TooManyAtOnce { code: &'static str, detail: String, retry_after: Duration },
+    TooManyAtOnce { code: ErrorCode, detail: String, retry_after: Duration },
     /// There is too much to do just now.
     #[error("busy")]
     Busy { retry_after: Duration },

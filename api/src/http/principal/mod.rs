@@ -10,6 +10,7 @@ use std::sync::Arc;
 use plinth_core::Error;
 use plinth_core::access::{Caller, Login};
 use plinth_core::auth::SessionCaller;
+use plinth_domain::error_code::ErrorCode;
 use poem::{FromRequest, Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
@@ -28,7 +29,7 @@ pub enum Identity {
     Known(Known),
     /// Credentials were presented and refused: an operation that needs none goes on.
     Refused {
-        code: &'static str,
+        code: ErrorCode,
         detail: &'static str,
     },
     /// A browser sent its cookie, and nothing shows that the page that made it do so is ours.
@@ -73,7 +74,7 @@ impl Identity {
     fn known(&self) -> Result<&Known, Error> {
         match self {
             Self::Known(known) => Ok(known),
-            Self::Refused { code, detail } => Err(Error::Unauthenticated { code, detail }),
+            Self::Refused { code, detail } => Err(Error::Unauthenticated { code: *code, detail }),
             Self::Unproven => Err(browser::foreign_page()),
             Self::Nobody => Err(nobody()),
         }
@@ -82,7 +83,7 @@ impl Identity {
 
 fn nobody() -> Error {
     let detail = "An access token is needed.";
-    Error::Unauthenticated { code: "authentication_required", detail }
+    Error::Unauthenticated { code: ErrorCode::AuthenticationRequired, detail }
 }
 
 /// Who may use an operation, beside what the requirement says.
@@ -173,7 +174,7 @@ fn login(known: &Known) -> Result<&Login, Error> {
 
 /// The refusal of an API key where a session is needed.
 pub(crate) fn session_required() -> Error {
-    forbidden("session_required", "This needs a person who has logged in; an API key cannot do it.")
+    forbidden(ErrorCode::SessionRequired, "This needs a person who has logged in; an API key cannot do it.")
 }
 
 fn check_fresh(known: &Known) -> Result<(), Error> {
@@ -182,7 +183,7 @@ fn check_fresh(known: &Known) -> Result<(), Error> {
     if !known.is_fresh {
         let detail =
             "Prove again who you are (POST /v1/auth/step-up), then repeat the request with the new token.";
-        return Err(forbidden("step_up_required", detail));
+        return Err(forbidden(ErrorCode::StepUpRequired, detail));
     }
     Ok(())
 }
@@ -190,7 +191,7 @@ fn check_fresh(known: &Known) -> Result<(), Error> {
 fn refuse_impersonation(known: &Known) -> Result<(), Error> {
     if known.caller.login().is_some_and(|login| login.impersonator.is_some()) {
         let detail = "An administrator who acts in another person's name cannot do this.";
-        return Err(forbidden("impersonation_forbidden", detail));
+        return Err(forbidden(ErrorCode::ImpersonationForbidden, detail));
     }
     Ok(())
 }
@@ -205,12 +206,12 @@ fn check_factor(known: &Known) -> Result<(), Error> {
         } else {
             "A role of the account needs a second factor: enrol one, then refresh the tokens."
         };
-        return Err(forbidden("second_factor_required", detail));
+        return Err(forbidden(ErrorCode::SecondFactorRequired, detail));
     }
     Ok(())
 }
 
-fn forbidden(code: &'static str, detail: &str) -> Error {
+fn forbidden(code: ErrorCode, detail: &str) -> Error {
     Error::Forbidden { code, detail: detail.to_owned() }
 }
 
@@ -238,7 +239,7 @@ impl<R: Requirement, A: Audience> Admitted<R, A> {
         // What is missing for good is said before what a step-up would mend.
         if let Some(needed) = R::PERMISSION.filter(|needed| !known.caller.rights.permissions.allow(*needed)) {
             let detail = format!("The permission {needed} is needed.");
-            return Err(Error::Forbidden { code: "permission_denied", detail }.into());
+            return Err(Error::Forbidden { code: ErrorCode::PermissionDenied, detail }.into());
         }
         A::check(known)?;
         Ok(Self { caller: known.caller.clone(), requirement: PhantomData })

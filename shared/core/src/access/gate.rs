@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::gcra::{Limit, Verdict};
 use plinth_domain::id::{ApiKeyId, UserId};
 use plinth_domain::user::{User, UserStatus};
@@ -350,19 +351,22 @@ pub(super) fn shut_out(status: UserStatus) -> Error {
     match status {
         UserStatus::Deleting | UserStatus::Deleted => ended(),
         UserStatus::Active | UserStatus::Suspended => Error::Unauthenticated {
-            code: "account_suspended",
+            code: ErrorCode::AccountSuspended,
             detail: "The account of these credentials is suspended.",
         },
     }
 }
 
 pub(super) fn key_ended() -> Error {
-    Error::Unauthenticated { code: "invalid_token", detail: "The API key has expired or was revoked." }
+    Error::Unauthenticated {
+        code: ErrorCode::InvalidToken,
+        detail: "The API key has expired or was revoked.",
+    }
 }
 
 pub(super) fn ended() -> Error {
     Error::Unauthenticated {
-        code: "session_ended",
+        code: ErrorCode::SessionEnded,
         detail: "The session of this access token has ended; log in again.",
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::TokenId;
 use plinth_platform::crypto::{RootKey, sha256};
 use plinth_platform::settings::Settings;
@@ -105,7 +106,7 @@ impl AccessTokens {
         };
         if claims.exp <= now {
             return Err(Error::Unauthenticated {
-                code: "token_expired",
+                code: ErrorCode::TokenExpired,
                 detail: "The access token has expired; refresh it.",
             });
         }
@@ -153,7 +154,10 @@ pub fn longest_lifetime(settings: &Settings) -> Duration {
 }
 
 fn invalid() -> Error {
-    Error::Unauthenticated { code: "invalid_token", detail: "The access token is not one of this service." }
+    Error::Unauthenticated {
+        code: ErrorCode::InvalidToken,
+        detail: "The access token is not one of this service.",
+    }
 }
 
 #[cfg(test)]
@@ -210,7 +214,7 @@ mod tests {
         let later = now + time::Duration::minutes(6);
         assert!(matches!(
             tokens.verify(&token, later).await,
-            Err(Error::Unauthenticated { code: "token_expired", .. })
+            Err(Error::Unauthenticated { code: ErrorCode::TokenExpired, .. })
         ));
     }
 

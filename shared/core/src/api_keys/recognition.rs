@@ -1,5 +1,6 @@
 //! Which key a presented token is.
 
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{ApiKeyId, UserId};
 use plinth_platform::crypto::ApiKeyToken;
 use quick_cache::sync::Cache;
@@ -34,5 +35,5 @@ impl Recognition {
 }
 
 fn unknown() -> Error {
-    Error::Unauthenticated { code: "invalid_token", detail: "There is no such API key." }
+    Error::Unauthenticated { code: ErrorCode::InvalidToken, detail: "There is no such API key." }
 }

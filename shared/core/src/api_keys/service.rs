@@ -2,6 +2,7 @@
 
 use plinth_domain::api_key::{ApiKeyName, Expiry};
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{ApiKeyId, UserId};
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::SecurityNotice;
@@ -82,7 +83,7 @@ impl ApiKeys {
         })?;
         if repository::count_live(unit.connection(), owner, at).await? >= MOST_KEYS {
             let detail = format!("An account has at most {MOST_KEYS} keys; revoke one.");
-            return Err(Error::Conflict { code: "too_many_api_keys", detail });
+            return Err(Error::Conflict { code: ErrorCode::TooManyApiKeys, detail });
         }
         let token = ApiKeyToken::generate();
         let key = ApiKey {

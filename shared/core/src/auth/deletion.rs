@@ -1,6 +1,7 @@
 //! The end of an account: a grace period in which it can be restored, and then nothing personal of it stays.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::UserId;
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::SecurityNotice;
@@ -38,7 +39,7 @@ impl Auth {
     ) -> Result<()> {
         if caller.user_id() == user {
             let detail = "The own account is deleted at /v1/me.".to_owned();
-            return Err(Error::Conflict { code: "own_account", detail });
+            return Err(Error::Conflict { code: ErrorCode::OwnAccount, detail });
         }
         let mut unit = caller.begin_for(&self.stores, origin, user).await?;
         let account = users::hold(&mut unit, user).await?;
@@ -87,7 +88,7 @@ impl Auth {
         users::require_authority(&mut unit, &caller, &account).await?;
         if account.deletion_due_at.is_none() {
             let detail = "The account is not deleted.".to_owned();
-            return Err(Error::Conflict { code: "account_not_deleting", detail });
+            return Err(Error::Conflict { code: ErrorCode::AccountNotDeleting, detail });
         }
         restore(&mut unit, user).await?;
         let account = users::hold(&mut unit, user).await?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::email::Email;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::UserId;
 use plinth_domain::job::{SendEmailChangeMail, SendSecurityNotice};
 use plinth_domain::notice::SecurityNotice;
@@ -190,7 +191,7 @@ impl Auth {
 fn other_account() -> Error {
     let detail = "Another account asked for this change: log in to that one, or give its password. If you did not ask for \
                   it, ignore the mail.";
-    Error::Forbidden { code: "other_account", detail: detail.to_owned() }
+    Error::Forbidden { code: ErrorCode::OtherAccount, detail: detail.to_owned() }
 }
 
 /// A token about an address that was used up, in a change by the account's owner.

@@ -3,6 +3,7 @@
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::Methods;
 use plinth_domain::email::Email;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::job::{SendPasswordResetMail, SendSecurityNotice};
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::user::UserStatus;
@@ -148,14 +149,14 @@ impl Auth {
         let session = sessions::hold(unit.connection(), caller.session(), at).await?;
         if !session.is_some_and(|session| session.methods.are_multi_factor()) {
             let detail = "Log in, or step up, with a second factor first.".to_owned();
-            return Err(Error::Forbidden { code: "second_factor_required", detail });
+            return Err(Error::Forbidden { code: ErrorCode::SecondFactorRequired, detail });
         }
         let trusted_before = self.trusted_before(at);
         let factors = recovery::remaining(&mut unit, user).await?;
         if factors.is_empty() || factors.iter().any(|factor| factor.added_at >= trusted_before) {
             let detail =
                 "A second factor was added lately; until it is older, the change can be undone.".to_owned();
-            return Err(Error::Conflict { code: "second_factor_too_new", detail });
+            return Err(Error::Conflict { code: ErrorCode::SecondFactorTooNew, detail });
         }
         if users::waive_email_undos(&mut unit, user).await?.is_none() {
             return Err(Error::NotFound);

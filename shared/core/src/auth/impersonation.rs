@@ -1,6 +1,7 @@
 //! Impersonation: for a quarter of an hour an administrator acts in somebody's name, for a reason that is written down.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{SessionId, UserId};
 use plinth_domain::permission::Permission;
 use plinth_domain::text::Reason;
@@ -66,18 +67,18 @@ async fn require_subject(unit: &mut Unit, by: UserId, user: UserId) -> Result<()
     let subject = users::hold(unit, user).await?;
     if by == user {
         let detail = "Nobody needs to act in his own name by way of an impersonation.".to_owned();
-        return Err(Error::Conflict { code: "own_account", detail });
+        return Err(Error::Conflict { code: ErrorCode::OwnAccount, detail });
     }
     if subject.status != UserStatus::Active {
         let detail = "The account is suspended.".to_owned();
-        return Err(Error::Conflict { code: "account_suspended", detail });
+        return Err(Error::Conflict { code: ErrorCode::AccountSuspended, detail });
     }
     roles::stand_still(unit).await?;
     let administrator = users::hold(unit, by).await?;
     let own = roles::permissions_of(unit, &administrator.roles).await?;
     if !own.allow(Permission::UsersImpersonate) || administrator.status != UserStatus::Active {
         let detail = "The caller may not act in anybody's name any more.".to_owned();
-        return Err(Error::Forbidden { code: "permission_denied", detail });
+        return Err(Error::Forbidden { code: ErrorCode::PermissionDenied, detail });
     }
     let wanted = roles::permissions_of(unit, &subject.roles).await?;
     roles::require_within(&wanted, &own)

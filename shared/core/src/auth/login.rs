@@ -3,6 +3,7 @@
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::{Method, Methods};
 use plinth_domain::email::Email;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::UserId;
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::SecurityNotice;
@@ -118,17 +119,20 @@ impl Auth {
     pub(super) async fn admit(&self, origin: &Origin, known: &Credentials) -> Result<()> {
         let (code, detail) = match known.status {
             UserStatus::Active | UserStatus::Deleting if known.recovery_is_pending => (
-                "recovery_pending",
+                ErrorCode::RecoveryPending,
                 "The account is being recovered; open the link in the mail to choose a password.",
             ),
             UserStatus::Active | UserStatus::Deleting if known.email_verified => return Ok(()),
-            UserStatus::Active | UserStatus::Deleting => {
-                ("email_not_verified", "The e-mail address is not verified yet; open the link in the mail.")
+            UserStatus::Active | UserStatus::Deleting => (
+                ErrorCode::EmailNotVerified,
+                "The e-mail address is not verified yet; open the link in the mail.",
+            ),
+            UserStatus::Suspended | UserStatus::Deleted => {
+                (ErrorCode::AccountSuspended, "The account is suspended.")
             }
-            UserStatus::Suspended | UserStatus::Deleted => ("account_suspended", "The account is suspended."),
         };
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let details = json!({ "reason": code });
+        let details = json!({ "reason": code.as_str() });
         unit.audit_with(Action::SessionRefused, Target::User(known.id), Outcome::Refused, details).await?;
         unit.commit().await?;
         Err(Error::Forbidden { code, detail: detail.to_owned() })
@@ -167,7 +171,7 @@ impl Auth {
 
 fn wrong_credentials() -> Error {
     Error::Unauthenticated {
-        code: "invalid_credentials",
+        code: ErrorCode::InvalidCredentials,
         detail: "The e-mail address or the password is wrong.",
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::{Method, Methods};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{SessionId, TokenId, UserId};
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::SecurityNotice;
@@ -321,7 +322,7 @@ impl Auth {
         }
         unit.commit().await?;
         Ok(Error::Unauthenticated {
-            code: "invalid_second_factor",
+            code: ErrorCode::InvalidSecondFactor,
             detail: "The second factor is wrong, or was used before.",
         })
     }
@@ -330,14 +331,14 @@ impl Auth {
 /// The account has a second factor that cannot be asked for here: a passkey, without the domain that it belongs to.
 pub(super) fn factor_unavailable() -> Error {
     Error::Forbidden {
-        code: "second_factor_unavailable",
+        code: ErrorCode::SecondFactorUnavailable,
         detail: "The account's second factor cannot be asked for by this installation.".to_owned(),
     }
 }
 
 pub(super) fn unknown_challenge() -> Error {
     Error::Unauthenticated {
-        code: "invalid_challenge",
+        code: ErrorCode::InvalidChallenge,
         detail: "The challenge is unknown, used or expired; begin again.",
     }
 }

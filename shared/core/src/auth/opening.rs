@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::Methods;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{SessionId, UserId};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -106,7 +107,7 @@ impl Auth {
 
 fn account_changed() -> Error {
     Error::Unauthenticated {
-        code: "account_changed",
+        code: ErrorCode::AccountChanged,
         detail: "The account was changed meanwhile; log in again.",
     }
 }

@@ -2,6 +2,7 @@
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::{Method, Methods};
+use plinth_domain::error_code::ErrorCode;
 use serde_json::{Value, json};
 
 use super::opening::Opener;
@@ -76,7 +77,7 @@ impl Auth {
 
 fn wrong_passkey() -> Error {
     Error::Unauthenticated {
-        code: "invalid_passkey",
+        code: ErrorCode::InvalidPasskey,
         detail: "The passkey is not known here, or its answer is not one to this challenge.",
     }
 }

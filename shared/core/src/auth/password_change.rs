@@ -2,6 +2,7 @@
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::email::Email;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{SessionId, UserId};
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::SecurityNotice;
@@ -71,7 +72,7 @@ impl Auth {
         let mut unit = caller.begin(&self.stores, origin).await?;
         if !passkeys::has_any(&mut unit, user).await? {
             let detail = "The account has no passkey, and nobody could log in without one; add one first.";
-            return Err(Error::Conflict { code: "no_other_credential", detail: detail.to_owned() });
+            return Err(Error::Conflict { code: ErrorCode::NoOtherCredential, detail: detail.to_owned() });
         }
         let kept_since = self.trusted_before(unit.at());
         users::set_password(&mut unit, user, None, kept_since).await?;

@@ -2,6 +2,7 @@
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::email::Email;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::UserId;
 use plinth_domain::job::{SendPasswordResetMail, SendSecurityNotice};
 use plinth_domain::notice::SecurityNotice;
@@ -28,7 +29,7 @@ impl Auth {
     ) -> Result<Vec<RemainingFactor>> {
         if caller.user_id() == user {
             let detail = "The own password is changed at /v1/me/password.".to_owned();
-            return Err(Error::Conflict { code: "own_account", detail });
+            return Err(Error::Conflict { code: ErrorCode::OwnAccount, detail });
         }
         let mut unit = caller.begin_for(&self.stores, origin, user).await?;
         let account = users::hold(&mut unit, user).await?;

@@ -5,6 +5,7 @@
 //! was not used, for [`REPEATABLE`]: a client whose answer was lost has only the old token.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::SessionId;
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::SecurityNotice;
@@ -117,7 +118,7 @@ impl Held {
 
 fn refused() -> Error {
     Error::Unauthenticated {
-        code: "invalid_refresh_token",
+        code: ErrorCode::InvalidRefreshToken,
         detail: "The refresh token is unknown, used or expired; log in again.",
     }
 }

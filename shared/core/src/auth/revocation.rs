@@ -1,6 +1,7 @@
 //! The sessions of a user: seen, and ended at once.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{SessionId, UserId};
 use serde_json::json;
 
@@ -56,7 +57,7 @@ pub(super) async fn require_live(unit: &mut Unit, user: UserId, id: SessionId) -
 }
 
 pub(super) fn session_ended() -> Error {
-    Error::Unauthenticated { code: "session_ended", detail: "The session has ended; log in again." }
+    Error::Unauthenticated { code: ErrorCode::SessionEnded, detail: "The session has ended; log in again." }
 }
 
 /// Ends one session of the user, and those that the user may have begun from it, in which the user acts for others.

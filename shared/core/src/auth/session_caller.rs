@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use plinth_domain::audit::Origin;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{SessionId, UserId};
 use time::OffsetDateTime;
 
@@ -62,7 +63,7 @@ impl<'a> SessionCaller<'a> {
             return Ok(unit);
         }
         let detail = "The password was changed by another request; repeat this one.".to_owned();
-        Err(Error::Conflict { code: "account_changed", detail })
+        Err(Error::Conflict { code: ErrorCode::AccountChanged, detail })
     }
 
     /// Opens a change of the second factors of the caller's account: refuses as well if the account has one and the session
@@ -79,7 +80,7 @@ impl<'a> SessionCaller<'a> {
             return Ok(unit);
         }
         let detail = "The account has a second factor: log in, or step up, with it first.".to_owned();
-        Err(Error::Forbidden { code: "second_factor_required", detail })
+        Err(Error::Forbidden { code: ErrorCode::SecondFactorRequired, detail })
     }
 
     async fn begin_with(&self, stores: &Stores, origin: &Origin, subjects: &[UserId]) -> Result<Unit> {

@@ -2,6 +2,7 @@
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::{Method, Methods};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{SessionId, UserId};
 use plinth_domain::password::Password;
 use time::Duration;
@@ -36,7 +37,7 @@ impl Auth {
             if !self.is_password_of(known.as_ref(), password, &attempt).await? {
                 self.refuse_login(origin, Some(user), &attempt).await?;
                 return Err(Error::Unauthenticated {
-                    code: "invalid_credentials",
+                    code: ErrorCode::InvalidCredentials,
                     detail: "The password is wrong.",
                 });
             }
@@ -59,7 +60,7 @@ impl Auth {
         }
         if !has_password {
             let detail = "There is no passkey to prove it with; give the password.".to_owned();
-            return Err(Error::Conflict { code: "no_passkey", detail });
+            return Err(Error::Conflict { code: ErrorCode::NoPasskey, detail });
         }
         if known.as_ref().is_none_or(|known| known.has_second_factor) {
             return Err(factor_unavailable());

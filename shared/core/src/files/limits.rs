@@ -1,5 +1,6 @@
 //! What an owner of files may have: what the configuration says in general, and what it says of his roles.
 
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::file::MetadataState;
 use plinth_domain::id::{FileId, UserId};
 use plinth_domain::media_type::MediaTypes;
@@ -134,7 +135,7 @@ impl Bounds {
             return Ok(());
         }
         let detail = format!("A file has at most {} versions; delete one first.", self.versions);
-        Err(Error::Conflict { code: "too_many_versions", detail })
+        Err(Error::Conflict { code: ErrorCode::TooManyVersions, detail })
     }
 
     pub(super) fn check_type(&self, media_type: &str) -> Result<()> {

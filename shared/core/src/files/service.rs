@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::file::{File, FileName, FileState, Tag, Version};
 use plinth_domain::id::{BlobId, FileId, UserId};
 use plinth_domain::preset::{PresetName, Presets};
@@ -280,7 +281,7 @@ impl Files {
         let (current, _) = lock_version(&mut unit, owner, id, number).await?;
         if current == number {
             let detail = "The current version goes with the file, or when another one is current.".to_owned();
-            return Err(Error::Conflict { code: "current_version", detail });
+            return Err(Error::Conflict { code: ErrorCode::CurrentVersion, detail });
         }
         let blob = repository::remove_version(unit.connection(), id, number).await?.ok_or(Error::NotFound)?;
         release(&mut unit, blob).await?;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::UserId;
 
 use crate::{Error, Result};
@@ -49,7 +50,11 @@ impl Slots {
         let of_account = taken.accounts.get(&owner).copied().unwrap_or(0);
         if of_account >= self.max.of_account {
             let detail = format!("An account sends at most {} uploads at once.", self.max.of_account);
-            return Err(Error::TooManyAtOnce { code: "too_many_uploads", detail, retry_after: RETRY_AFTER });
+            return Err(Error::TooManyAtOnce {
+                code: ErrorCode::TooManyUploads,
+                detail,
+                retry_after: RETRY_AFTER,
+            });
         }
         if taken.all >= self.max.of_process {
             return Err(Error::Busy { retry_after: RETRY_AFTER });
@@ -95,7 +100,7 @@ mod tests {
         let (ada, bob) = (UserId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2)));
         let one = slots.take(ada).expect("is free");
         let _other = slots.take(ada).expect("is free");
-        assert!(matches!(slots.take(ada), Err(Error::TooManyAtOnce { code: "too_many_uploads", .. })));
+        assert!(matches!(slots.take(ada), Err(Error::TooManyAtOnce { code: ErrorCode::TooManyUploads, .. })));
         let _of_bob = slots.take(bob).expect("is free");
         assert!(matches!(slots.take(bob), Err(Error::Busy { .. })));
         drop(one);

@@ -1,5 +1,6 @@
 //! Uploads that an account has begun and not ended, resumable and direct ones.
 
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{BlobId, UserId};
 use plinth_platform::database::named;
 use sqlx::PgConnection;
@@ -22,7 +23,7 @@ pub(super) async fn check(connection: &mut PgConnection, owner: UserId, max: u32
         return Ok(());
     }
     let detail = format!("An account has at most {max} unfinished uploads: finish one, or end it by DELETE.");
-    Err(Error::Conflict { code: "too_many_unfinished_uploads", detail })
+    Err(Error::Conflict { code: ErrorCode::TooManyUnfinishedUploads, detail })
 }
 
 /// The kind of the upload that a blob is received by; `None` for a form.

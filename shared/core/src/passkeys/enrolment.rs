@@ -2,6 +2,7 @@
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::{Method, Methods};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::PasskeyId;
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::{FactorKind, SecurityNotice};
@@ -77,7 +78,7 @@ impl Passkeys {
         unit.changes_user(user.id).await;
         if !repository::insert(unit.connection(), user.id, &view, &passkey).await? {
             let detail = "This passkey has been added already.".to_owned();
-            return Err(Error::Conflict { code: "passkey_known", detail });
+            return Err(Error::Conflict { code: ErrorCode::PasskeyKnown, detail });
         }
         let proved = Methods::of(&[Method::Passkey, Method::MultiFactor]);
         auth::note_methods(&mut unit, session, &proved).await?;
@@ -95,7 +96,7 @@ fn check_number(passkeys: usize) -> Result<()> {
         return Ok(());
     }
     let detail = format!("An account has at most {MOST} passkeys; remove one first.");
-    Err(Error::Conflict { code: "too_many_passkeys", detail })
+    Err(Error::Conflict { code: ErrorCode::TooManyPasskeys, detail })
 }
 
 fn unknown_challenge() -> Error {

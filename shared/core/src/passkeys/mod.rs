@@ -9,6 +9,7 @@ mod service;
 use std::sync::Arc;
 use std::time::Duration;
 
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::PasskeyId;
 use plinth_domain::text::DisplayName;
 use plinth_platform::crypto::OpaqueToken;
@@ -84,7 +85,7 @@ impl Passkeys {
     fn relying_party(&self) -> Result<&RelyingParty> {
         self.relying_party.as_deref().ok_or_else(|| {
             let detail = "This installation has no domain that passkeys could belong to.".to_owned();
-            Error::Conflict { code: "passkeys_unavailable", detail }
+            Error::Conflict { code: ErrorCode::PasskeysUnavailable, detail }
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The passkeys that a person has: seen, renamed, removed.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{PasskeyId, UserId};
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::{FactorKind, SecurityNotice};
@@ -58,11 +59,11 @@ fn check_rest(owner: &Owner) -> Result<()> {
     }
     if !owner.has_password {
         let detail = "The account has no password: without its last passkey nobody could log in.".to_owned();
-        return Err(Error::Conflict { code: "no_other_credential", detail });
+        return Err(Error::Conflict { code: ErrorCode::NoOtherCredential, detail });
     }
     if owner.requires_factor && !owner.has_totp {
         let detail = "A role of the account needs a second factor; enrol another one first.".to_owned();
-        return Err(Error::Conflict { code: "second_factor_required", detail });
+        return Err(Error::Conflict { code: ErrorCode::SecondFactorRequired, detail });
     }
     Ok(())
 }

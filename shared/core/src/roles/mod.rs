@@ -3,6 +3,7 @@
 mod repository;
 mod service;
 
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::permission::Permissions;
 use plinth_domain::role::{Role, RoleName};
 
@@ -44,7 +45,7 @@ pub(crate) fn require_within(permissions: &Permissions, own: &Permissions) -> Re
         Some(missing) => {
             let detail =
                 format!("It reaches further than the caller's own permissions: {missing} is missing.");
-            Err(Error::Forbidden { code: "permission_denied", detail })
+            Err(Error::Forbidden { code: ErrorCode::PermissionDenied, detail })
         }
     }
 }

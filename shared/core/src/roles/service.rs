@@ -1,6 +1,7 @@
 //! The rules of roles: who may make, change and remove which.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::permission::Permissions;
 use plinth_domain::role::{Role, RoleDescription, RoleName};
 use serde_json::json;
@@ -59,11 +60,14 @@ impl Roles {
         require_within(&role.permissions, &caller.rights.permissions)?;
         let mut unit = caller.begin(&self.stores, origin).await?;
         if repository::count(unit.connection()).await? >= MOST_ROLES {
-            return Err(conflict("too_many_roles", "There are as many roles as there may be; remove one."));
+            return Err(conflict(
+                ErrorCode::TooManyRoles,
+                "There are as many roles as there may be; remove one.",
+            ));
         }
         unit.changes_roles().await;
         if !repository::insert(unit.connection(), &role).await? {
-            return Err(conflict("role_exists", "There is a role with this name."));
+            return Err(conflict(ErrorCode::RoleExists, "There is a role with this name."));
         }
         let permissions: Vec<String> = role.permissions.clone().into();
         let details =
@@ -93,7 +97,7 @@ impl Roles {
         let demands = change.requires_mfa == Some(true) && !old.requires_mfa;
         if demands && caller.user.roles.contains(&old.name) && !caller.user.has_second_factor {
             let detail = "It would lock the caller out: enrol a second factor first.";
-            return Err(conflict("second_factor_required", detail));
+            return Err(conflict(ErrorCode::SecondFactorRequired, detail));
         }
         unit.changes_roles().await;
         repository::change(unit.connection(), name, &change).await?;
@@ -126,7 +130,7 @@ impl Roles {
         }
         require_authority(&role, caller)?;
         if repository::is_in_use(unit.connection(), name).await? {
-            return Err(conflict("role_in_use", "Somebody has this role; take it away first."));
+            return Err(conflict(ErrorCode::RoleInUse, "Somebody has this role; take it away first."));
         }
         unit.changes_roles().await;
         repository::remove(unit.connection(), name).await?;
@@ -143,9 +147,9 @@ fn require_authority(role: &Role, caller: SessionCaller<'_>) -> Result<()> {
 }
 
 fn built_in() -> Error {
-    conflict("built_in_role", "What a role that comes with the product allows cannot be changed.")
+    conflict(ErrorCode::BuiltInRole, "What a role that comes with the product allows cannot be changed.")
 }
 
-fn conflict(code: &'static str, detail: &str) -> Error {
+fn conflict(code: ErrorCode, detail: &str) -> Error {
     Error::Conflict { code, detail: detail.to_owned() }
 }

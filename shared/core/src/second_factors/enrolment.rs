@@ -2,6 +2,7 @@
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::{Method, Methods};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{TotpFactorId, UserId};
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::{FactorKind, SecurityNotice};
@@ -52,7 +53,7 @@ impl SecondFactors {
         let at = unit.at();
         if repository::confirmed(unit.connection(), user.id, None).await?.len() >= MOST {
             let detail = format!("An account has at most {MOST} authenticator apps.");
-            return Err(Error::Conflict { code: "too_many_factors", detail });
+            return Err(Error::Conflict { code: ErrorCode::TooManyFactors, detail });
         }
         let id = TotpFactorId::mint(at);
         let secret = totp::fresh_secret();
@@ -124,7 +125,7 @@ impl SecondFactors {
         announce_removed(&mut unit, user, &[id]).await?;
         if is_required && repository::count_factors(unit.connection(), user).await? == 0 {
             let detail = "A role of the account needs a second factor; add another one first.".to_owned();
-            return Err(Error::Conflict { code: "second_factor_required", detail });
+            return Err(Error::Conflict { code: ErrorCode::SecondFactorRequired, detail });
         }
         drop_codes_with_last_factor(&mut unit, user).await?;
         unit.commit().await

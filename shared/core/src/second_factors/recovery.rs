@@ -1,6 +1,7 @@
 //! Recovery codes: given out, counted, used up.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::UserId;
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::{FactorKind, SecurityNotice};
@@ -31,7 +32,7 @@ impl SecondFactors {
         let mut unit = caller.begin_factor_change(&self.stores, origin).await?;
         if repository::count_factors(unit.connection(), user).await? == 0 {
             let detail = "Recovery codes go with a second factor; add one first.".to_owned();
-            return Err(Error::Conflict { code: "no_second_factor", detail });
+            return Err(Error::Conflict { code: ErrorCode::NoSecondFactor, detail });
         }
         let codes = issue(&mut unit, user).await?;
         let notice = SecurityNotice::FactorAdded { kind: FactorKind::RecoveryCodes };

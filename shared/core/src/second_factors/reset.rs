@@ -2,6 +2,7 @@
 //! undone takes with it what somebody else has added.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{TotpFactorId, UserId};
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::{FactorKind, SecurityNotice};
@@ -29,7 +30,7 @@ impl SecondFactors {
     ) -> Result<()> {
         if caller.user_id() == user {
             let detail = "You cannot reset your own factors; another administrator can.".to_owned();
-            return Err(Error::Conflict { code: "own_account", detail });
+            return Err(Error::Conflict { code: ErrorCode::OwnAccount, detail });
         }
         let mut unit = caller.begin_for(&self.stores, origin, user).await?;
         let held = users::hold(&mut unit, user).await?;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::email::Email;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{SessionId, UserId};
 use plinth_domain::permission::Permissions;
 use plinth_domain::rejection::Rejection;
@@ -89,7 +90,7 @@ impl Users {
         let user = hold(&mut unit, id).await?;
         if caller.user.id == id {
             let detail = "You cannot suspend your own account; another administrator can.".to_owned();
-            return Err(Error::Conflict { code: "own_account", detail });
+            return Err(Error::Conflict { code: ErrorCode::OwnAccount, detail });
         }
         require_authority(&mut unit, &caller, &user).await?;
         if user.status == UserStatus::Suspended {
@@ -111,7 +112,7 @@ impl Users {
         }
         if user.status == UserStatus::Deleting {
             let detail = "The account is not suspended but deleted; restore it.".to_owned();
-            return Err(Error::Conflict { code: "account_deleting", detail });
+            return Err(Error::Conflict { code: ErrorCode::AccountDeleting, detail });
         }
         change_status(unit, user, UserStatus::Active, Action::AccountReactivated, json!({})).await
     }

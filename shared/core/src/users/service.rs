@@ -2,6 +2,7 @@
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::email::Email;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::UserId;
 use plinth_domain::password::Password;
 use plinth_domain::permission::Permission;
@@ -262,7 +263,7 @@ pub(crate) async fn set_email(unit: &mut Unit, id: UserId, email: &Email) -> Res
 
 fn email_taken() -> Error {
     let detail = "Another account has this address by now, or can take it back.".to_owned();
-    Error::Conflict { code: "email_taken", detail }
+    Error::Conflict { code: ErrorCode::EmailTaken, detail }
 }
 
 /// Whether another account than `except` had this address and can still take it back.
@@ -380,7 +381,7 @@ pub(crate) async fn keep_an_administrator(unit: &mut Unit, leaving: UserId) -> R
     let administrators = repository::active_administrators(unit.connection()).await?;
     if administrators == [leaving] {
         let detail = "This is the last administrator; make another one first.".to_owned();
-        return Err(Error::Conflict { code: "last_administrator", detail });
+        return Err(Error::Conflict { code: ErrorCode::LastAdministrator, detail });
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::email::Email;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::UserId;
 use plinth_domain::password::Password;
 use plinth_domain::rejection::Rejection;
@@ -140,5 +141,5 @@ fn email_taken() -> Error {
     let detail =
         "The address has an account by now, or had one that can still take it back: log in, or reset its password."
             .to_owned();
-    Error::Conflict { code: "email_taken", detail }
+    Error::Conflict { code: ErrorCode::EmailTaken, detail }
 }

@@ -4,6 +4,7 @@
 use std::ops::Deref;
 use std::time::Duration;
 
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::file::{MetadataState, ScanState};
 use plinth_platform::antivirus::Antivirus;
 
@@ -73,14 +74,16 @@ fn check_scan(state: ScanState, antivirus: &Antivirus) -> Result<()> {
         ScanState::Pending => {
             let detail = "The file is being scanned for viruses; try again.";
             return Err(Error::NotAvailableYet {
-                code: "file_not_scanned",
+                code: ErrorCode::FileNotScanned,
                 detail,
                 retry_after: RETRY_AFTER,
             });
         }
-        ScanState::Infected => ("file_infected", "A virus was found in the file; nobody can download it."),
+        ScanState::Infected => {
+            (ErrorCode::FileInfected, "A virus was found in the file; nobody can download it.")
+        }
         ScanState::TooLarge => (
-            "file_too_large_to_scan",
+            ErrorCode::FileTooLargeToScan,
             "The file is too large to be scanned for viruses; nobody can download it.",
         ),
     };
@@ -91,13 +94,14 @@ fn check_metadata(state: MetadataState) -> Result<()> {
     match state {
         MetadataState::Kept | MetadataState::Stripped => Ok(()),
         MetadataState::Pending => {
-            let (code, detail) = ("metadata_not_removed", "Its metadata is being taken out; try again.");
+            let (code, detail) =
+                (ErrorCode::MetadataNotRemoved, "Its metadata is being taken out; try again.");
             Err(Error::NotAvailableYet { code, detail, retry_after: RETRY_AFTER })
         }
         MetadataState::Failed => {
             let detail =
                 "The metadata of the picture cannot be taken out; nobody can download it.".to_owned();
-            Err(Error::Forbidden { code: "metadata_not_removable", detail })
+            Err(Error::Forbidden { code: ErrorCode::MetadataNotRemovable, detail })
         }
     }
 }

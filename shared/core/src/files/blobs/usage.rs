@@ -1,6 +1,7 @@
 //! What an account takes and may take. Whoever adds to it holds the account's row to the end of the transaction, so that
 //! no two uploads share the last free byte.
 
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{BlobId, UserId};
 use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
@@ -170,5 +171,5 @@ fn full(quota: Quota) -> Error {
         "An account may have {} bytes in {} files, its trash and older versions too (0: no bound).",
         quota.bytes, quota.files
     );
-    Error::Conflict { code: "quota_exceeded", detail }
+    Error::Conflict { code: ErrorCode::QuotaExceeded, detail }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::file::FileName;
 use plinth_domain::id::{BlobId, FileId, UserId};
 use plinth_domain::job::VerifyDirectUpload;
@@ -195,7 +196,7 @@ impl DirectUploads {
             return Ok(());
         }
         let detail = "The object store has not got every part, each with its size.".to_owned();
-        Err(Error::Conflict { code: "not_uploaded", detail })
+        Err(Error::Conflict { code: ErrorCode::NotUploaded, detail })
     }
 
     /// Gives an upload up; nothing of it stays. A file that it has become is not touched.
@@ -211,7 +212,7 @@ impl DirectUploads {
             return Ok(());
         }
         let detail = "This deployment takes no direct uploads.".to_owned();
-        Err(Error::Forbidden { code: "direct_uploads_off", detail })
+        Err(Error::Forbidden { code: ErrorCode::DirectUploadsOff, detail })
     }
 }
 
@@ -223,5 +224,5 @@ pub(super) fn is_whole(upload: &DirectUpload, parts: &[ListedPart]) -> bool {
 
 fn over(upload: &DirectUpload) -> Error {
     let detail = format!("The upload is {}.", upload.state.as_str());
-    Error::Conflict { code: "upload_over", detail }
+    Error::Conflict { code: ErrorCode::UploadOver, detail }
 }

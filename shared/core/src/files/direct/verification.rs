@@ -5,6 +5,7 @@
 
 use futures_util::TryStreamExt as _;
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{BlobId, UserId};
 use plinth_object_store::{ByteRange, ObjectError, StoredObject};
 use plinth_platform::crypto::ResumableSha256;
@@ -215,8 +216,8 @@ impl Verifying {
             }
             Err(Error::NotFound) => Refusal::FileGone,
             Err(Error::TypeNotAllowed { .. }) => Refusal::TypeNotAllowed,
-            Err(Error::Conflict { code: "quota_exceeded", .. }) => Refusal::QuotaExceeded,
-            Err(Error::Conflict { code: "too_many_versions", .. }) => Refusal::TooManyVersions,
+            Err(Error::Conflict { code: ErrorCode::QuotaExceeded, .. }) => Refusal::QuotaExceeded,
+            Err(Error::Conflict { code: ErrorCode::TooManyVersions, .. }) => Refusal::TooManyVersions,
             Err(error) => return Err(error),
         };
         drop(unit);

@@ -1,6 +1,7 @@
 //! What the owner of a file does with its links. Links to a file of somebody else, or in the trash, do not exist.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{FileId, ShareLinkId, UserId};
 use plinth_platform::crypto::OpaqueToken;
 use serde_json::json;
@@ -45,7 +46,7 @@ impl ShareLinks {
         let current = files::hold(unit.connection(), file, owner).await?.ok_or(Error::NotFound)?;
         if repository::count_live(unit.connection(), file, at).await? >= MOST_LINKS {
             let detail = format!("A file has at most {MOST_LINKS} links; revoke one.");
-            return Err(Error::Conflict { code: "too_many_links", detail });
+            return Err(Error::Conflict { code: ErrorCode::TooManyLinks, detail });
         }
         let token = OpaqueToken::generate();
         let link = ShareLink {

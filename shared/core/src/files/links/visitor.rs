@@ -1,6 +1,7 @@
 //! What whoever has a link does with it.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::password::Password;
 use plinth_platform::crypto::{OpaqueToken, Verified};
 use serde_json::json;
@@ -52,7 +53,7 @@ impl ShareLinks {
         let Visit { link, .. } = self.visit(token, None).await?;
         let Some(hash) = link.password_hash.clone() else {
             let detail = "The link needs no password: there is nothing to give a ticket for.".to_owned();
-            return Err(Error::Conflict { code: "no_link_password", detail });
+            return Err(Error::Conflict { code: ErrorCode::NoLinkPassword, detail });
         };
         let attempt = Attempt::link_password(origin.ip, link.id);
         self.throttle.begin(&attempt).await?;
@@ -64,7 +65,7 @@ impl ShareLinks {
             Ok(Verified::No) => {
                 self.refuse(origin, &link).await?;
                 let detail = "The password of the link is wrong.".to_owned();
-                Err(Error::Forbidden { code: "wrong_link_password", detail })
+                Err(Error::Forbidden { code: ErrorCode::WrongLinkPassword, detail })
             }
             Err(error) => {
                 self.throttle.undecided(&attempt).await;
@@ -90,7 +91,7 @@ impl ShareLinks {
             || resumes || tickets.password.is_some_and(|ticket| self.tickets.admits(ticket, link.id, now));
         if link.password_hash.is_some() && !is_admitted() {
             let detail = "The link needs a ticket, which its password gets.".to_owned();
-            return Err(Error::Forbidden { code: "link_password_required", detail });
+            return Err(Error::Forbidden { code: ErrorCode::LinkPasswordRequired, detail });
         }
         let content = match link.version {
             None => self.files.content(link.owner, link.file).await?,

@@ -1,6 +1,7 @@
 //! The door to resumable uploads. One of somebody else does not exist.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::file::FileName;
 use plinth_domain::id::{BlobId, FileId, UserId};
 use serde_json::json;
@@ -97,7 +98,7 @@ impl Resumables {
         usage::hold(unit.connection(), owner).await?;
         if length < upload.position || !repository::set_length(unit.connection(), id, length).await? {
             let detail = "The length of the upload is known, and another one.".to_owned();
-            return Err(Error::Conflict { code: "upload_length", detail });
+            return Err(Error::Conflict { code: ErrorCode::UploadLength, detail });
         }
         usage::reserve_in(unit.connection(), owner, id, length, bounds.quota).await?;
         unit.commit().await

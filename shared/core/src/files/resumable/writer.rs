@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use plinth_domain::audit::Origin;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::file::File;
 use plinth_domain::id::UserId;
 use plinth_domain::job::FinishUpload;
@@ -384,5 +385,5 @@ impl Writer {
 
 fn taken_over() -> Error {
     let detail = "Somebody else goes on with the upload.".to_owned();
-    Error::Conflict { code: "upload_taken_over", detail }
+    Error::Conflict { code: ErrorCode::UploadTakenOver, detail }
 }

@@ -5,6 +5,7 @@ mod queues;
 mod repository;
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{JobId, UserId};
 use plinth_domain::job::Queue;
 use plinth_domain::job_state::JobState;
@@ -213,5 +214,5 @@ async fn redrive_these(unit: &mut Unit, filter: &JobFilter, dead: &[Uuid]) -> Re
 }
 
 fn unfit(state: JobState, detail: &str) -> Error {
-    Error::Conflict { code: "job_state", detail: format!("The job is {state}. {detail}") }
+    Error::Conflict { code: ErrorCode::JobState, detail: format!("The job is {state}. {detail}") }
 }

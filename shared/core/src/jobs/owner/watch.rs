@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{JobId, UserId};
 use plinth_platform::database::PgPool;
 use tokio::sync::watch;
@@ -83,7 +84,7 @@ impl Watchers {
         let streams = watched.streams.entry(user).or_default();
         if *streams >= STREAMS {
             let detail = format!("An account watches at most {STREAMS} jobs at once.");
-            return Err(Error::Conflict { code: "too_many_streams", detail });
+            return Err(Error::Conflict { code: ErrorCode::TooManyStreams, detail });
         }
         *streams += 1;
         let job = watched.jobs.entry(job.id).or_insert_with(|| watch::Sender::new(job)).subscribe();
