@@ -45,6 +45,12 @@ enum Command {
         #[arg(long, required = true)]
         reference: bool,
     },
+    /// The error codes.
+    Errors {
+        /// Print the reference page of every error code.
+        #[arg(long, required = true)]
+        reference: bool,
+    },
     /// Keys.
     #[command(subcommand)]
     Keys(Keys),
@@ -133,6 +139,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Config { json, .. } => commands::effective_settings(json)?,
         Command::Openapi => plinth_api::http::document::document(),
         Command::Audit { reference: _ } => commands::audit_reference::markdown(),
+        Command::Errors { reference: _ } => commands::error_reference::markdown(),
         // Both are 32 random bytes in base64.
         Command::Keys(Keys::Generate { signing: _ }) => plinth_platform::crypto::RootKey::generate() + "\n",
         Command::Keys(Keys::List { json }) => run(keys::list(commands::settings()?, json))?,

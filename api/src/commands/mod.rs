@@ -1,6 +1,7 @@
 //! The one-shot commands: each does its work and says what it did.
 
 pub mod audit_reference;
+pub mod error_reference;
 pub mod import;
 pub mod keys;
 

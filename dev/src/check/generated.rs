@@ -31,6 +31,10 @@ pub(super) async fn notices(layout: &Layout) -> Result<String> {
     }
 }
 
+pub(super) async fn error_codes(layout: &Layout, binaries: &Result<PathBuf>) -> Result<String> {
+    same(layout, binaries, "docs/errors.md", &["errors", "--reference"]).await
+}
+
 async fn same(layout: &Layout, binaries: &Result<PathBuf>, name: &str, args: &[&str]) -> Result<String> {
     let binaries = binaries.as_deref().map_err(|error| anyhow!("{error:#}"))?;
     let written = one_shot(&binaries.join("plinth-api"), args, &[], &layout.root, None).await?;

@@ -74,6 +74,7 @@ async fn files(report: &mut Report, scratch: &Scratch, layout: &Layout) -> Resul
     report.check("openapi.json", generated::openapi(layout, &binaries)).await;
     report.check("docs/configuration.md", generated::configuration(layout, &binaries)).await;
     report.check("docs/audit.md", generated::audit_actions(layout, &binaries)).await;
+    report.check("docs/errors.md", generated::error_codes(layout, &binaries)).await;
     Ok(binaries)
 }
 
