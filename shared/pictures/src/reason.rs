@@ -45,6 +45,8 @@ pub enum Feature {
     HierarchicalJpeg,
     #[error("JPEG with more than 8 bits a sample")]
     DeepJpeg,
+    #[error("BMP with a header of OS/2 2")]
+    Os2Bmp,
     #[error("TIFF with old-style JPEG compression")]
     OldJpegTiff,
     #[error("TIFF with this compression")]

@@ -1,6 +1,14 @@
-//! Kinds of pictures that `image` does not read, told by the brands in their first box (ISO/IEC 14496-12, section 4.3).
+//! Kinds of pictures that `image` does not read, by their headers: OS/2's BMP, and AVIF and HEIC by the brands in their first
+//! box (ISO/IEC 14496-12, section 4.3).
 
 use crate::Unreadable;
+
+/// Whether it is a BMP of OS/2 2, whose header has 16 to 64 bytes and none of the lengths of Windows.
+pub(crate) fn is_os2_bmp(file: &[u8]) -> bool {
+    let length = file.get(14..18).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+    file.starts_with(b"BM")
+        && length.is_some_and(|length| matches!(length, 16..=39 | 41..=51 | 53..=55 | 57..=64))
+}
 
 /// Whether a file says that it can be read as AVIF, be it for choice or as well.
 pub(crate) fn is_avif(source: &[u8]) -> bool {

@@ -12,7 +12,7 @@ use crate::inks::Inks;
 use crate::jpeg::segments::EXIF;
 use crate::png::{self, Png};
 use crate::tiff::{Tiff, is_tiff};
-use crate::{Unreadable, jpeg, sniff};
+use crate::{Feature, Unreadable, jpeg, sniff};
 
 /// What a decoder may allocate for one picture, in bytes.
 const MAX_ALLOCATION: u64 = 512 * 1024 * 1024;
@@ -82,7 +82,10 @@ impl<'a> Source<'a> {
         let mut limits = Limits::default();
         limits.max_alloc = Some(MAX_ALLOCATION);
         reader.limits(limits);
-        let decoder = reader.into_decoder().map_err(|error| end.explain(error.into()))?;
+        let decoder = reader.into_decoder().map_err(|error| match end.explain(error.into()) {
+            Unreadable::Unknown if sniff::is_os2_bmp(file) => Unreadable::Unsupported(Feature::Os2Bmp),
+            reason => reason,
+        })?;
         let mut source = Self::other(Box::new(decoder), 0, end, max_pixels)?;
         // `image` expects no prefix before the TIFF header.
         if let Some(orientation) = source.exif.as_deref().and_then(Orientation::from_exif_chunk) {

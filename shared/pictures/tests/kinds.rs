@@ -1,7 +1,7 @@
 //! Kinds of JPEG and TIFF that nothing here writes: see the README beside the fixtures.
 
 use plinth_domain::preset::Recipe;
-use plinth_pictures::{render, weigh};
+use plinth_pictures::{Feature, Unreadable, render, weigh};
 
 const MAX_PIXELS: u64 = 1_000_000;
 
@@ -67,5 +67,16 @@ fn every_compression_of_fax_is_rendered_pixel_by_pixel() {
             let is_black = (x >= 100) == (y < 32) || from_middle < 100;
             assert_eq!(pixel.0, [if is_black { 0 } else { 255 }; 3], "{name}: {x} {y}");
         }
+    }
+}
+
+#[test]
+fn a_bmp_of_os2_2_is_refused_by_name() {
+    for length in [16, 64] {
+        let mut file = vec![0; 256];
+        file[..2].copy_from_slice(b"BM");
+        file[14] = length;
+        let reason = weigh(&file, &["256x256 contain png".parse().expect("a recipe")], MAX_PIXELS).err();
+        assert_eq!(reason, Some(Unreadable::Unsupported(Feature::Os2Bmp)), "{length}");
     }
 }

@@ -21,7 +21,7 @@ use tiff::tags::Tag;
 use crate::cut_off::without_rows;
 use crate::file_reader::End;
 use crate::inks::Inks;
-use crate::{Feature, Unreadable};
+use crate::{Feature, Unreadable, jpeg};
 use fax::Fax;
 use layout::{Colours, Depth, Layout};
 use reader::Reader;
@@ -120,7 +120,32 @@ impl<'a> Tiff<'a> {
 
     /// Decodes a strip or tile.
     fn chunk(&mut self, index: u32) -> Result<DecodingResult, Unreadable> {
-        self.decoder.read_chunk(index).map_err(|error| self.end.explain(error.into()))
+        self.decoder.read_chunk(index).map_err(|error| match self.end.explain(error.into()) {
+            Unreadable::Damaged => self.unsupported_jpeg(index).unwrap_or(Unreadable::Damaged),
+            reason => reason,
+        })
+    }
+
+    /// Returns the reason if the strip or tile is a JPEG of a kind that is not supported.
+    fn unsupported_jpeg(&mut self, index: u32) -> Option<Unreadable> {
+        let (data, _) = self.data(index).ok()?;
+        jpeg::Header::read(data).err().filter(|reason| matches!(reason, Unreadable::Unsupported(_)))
+    }
+
+    /// Returns the compressed bytes of a strip or tile, and whether the file ends before they do.
+    fn data(&mut self, index: u32) -> Result<(&'a [u8], bool), Unreadable> {
+        let (places, lengths) = match self.decoder.get_chunk_type() {
+            ChunkType::Strip => (Tag::StripOffsets, Tag::StripByteCounts),
+            ChunkType::Tile => (Tag::TileOffsets, Tag::TileByteCounts),
+        };
+        let mut number = |tag| -> Result<usize, Unreadable> {
+            let numbers = self.decoder.find_tag_unsigned_vec::<u64>(tag)?.unwrap_or_default();
+            let number = numbers.get(length(index)?).ok_or(Unreadable::Damaged)?;
+            usize::try_from(*number).map_err(|_| Unreadable::Damaged)
+        };
+        let (begin, count) = (number(places)?, number(lengths)?);
+        let rest = self.file.get(begin..).ok_or(Unreadable::CutOff)?;
+        Ok((&rest[..count.min(rest.len())], count > rest.len()))
     }
 
     /// The same, with a byte for each sample of this many bits.
@@ -138,18 +163,7 @@ impl<'a> Tiff<'a> {
     }
 
     fn fax(&mut self, fax: Fax, index: u32) -> Result<Chunk<u8>, Unreadable> {
-        let (places, lengths) = match self.decoder.get_chunk_type() {
-            ChunkType::Strip => (Tag::StripOffsets, Tag::StripByteCounts),
-            ChunkType::Tile => (Tag::TileOffsets, Tag::TileByteCounts),
-        };
-        let mut number = |tag| -> Result<usize, Unreadable> {
-            let numbers = self.decoder.find_tag_unsigned_vec::<u64>(tag)?.unwrap_or_default();
-            let number = numbers.get(length(index)?).ok_or(Unreadable::Damaged)?;
-            usize::try_from(*number).map_err(|_| Unreadable::Damaged)
-        };
-        let (begin, count) = (number(places)?, number(lengths)?);
-        let rest = self.file.get(begin..).ok_or(Unreadable::CutOff)?;
-        let (data, is_cut) = (&rest[..count.min(rest.len())], count > rest.len());
+        let (data, is_cut) = self.data(index)?;
         let data = if self.layout.is_reversed {
             Cow::Owned(data.iter().map(|byte| byte.reverse_bits()).collect())
         } else {

@@ -362,3 +362,11 @@ fn rows_of_a_fax_may_be_in_several_strips_whose_bits_are_reversed() {
     file.chunks.iter_mut().flatten().for_each(|byte| *byte = byte.reverse_bits());
     assert!(file.with(FILL_ORDER, &[2]).is_grey([255, 0, 0, 255]));
 }
+
+#[test]
+fn a_lossless_jpeg_within_is_refused_by_name() {
+    // SOI, and a frame header of the lossless process (T.81, table B.1).
+    let jpeg = b"\xff\xd8\xff\xc3\0\x0b\x08\0\x02\0\x02\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\x01\0\0";
+    let file = File::new(1, &[8], jpeg).with(COMPRESSION, &[7]);
+    assert_eq!(file.picture().err(), Some(Unreadable::Unsupported(Feature::LosslessJpeg)));
+}
