@@ -33,11 +33,12 @@ use crate::http::document;
 use crate::http::host::Host;
 use crate::http::limits::BodyLimits;
 use crate::http::middleware::{
-    Admission, AdmissionParts, ClientAddress, ContentOnly, Deadline, Observe, Published, RenderErrors,
+    Admission, AdmissionParts, ClientAddress, ContentOnly, Deadline, Observe, Published,
+    RenderErrors,
 };
 use crate::{
-    administration, api_keys, audit, auth, direct_uploads, files, jobs, notifications, own_jobs, passkeys,
-    roles, second_factors, sessions, uploads, users,
+    administration, api_keys, audit, auth, direct_uploads, files, jobs, notifications, own_jobs,
+    passkeys, roles, second_factors, sessions, uploads, users,
 };
 
 const SERVICE: &str = "plinth-api";
@@ -128,7 +129,11 @@ pub fn endpoint(
 ) -> anyhow::Result<BoxEndpoint<'static, Response>> {
     let services = Services::new(settings, stores)?;
     let access_tokens = services.auth.access_tokens().clone();
-    tokio::spawn(draining.clone().run_until_cancelled_owned(services.auth.learn_stored_hashes()));
+    tokio::spawn(
+        draining
+            .clone()
+            .run_until_cancelled_owned(services.auth.learn_stored_hashes()),
+    );
     let lifetime = SessionLifetime::of(settings);
     let operations: Operations = (
         auth::operations(&services.auth, &services.pages, lifetime, &stores.clock),
@@ -158,8 +163,14 @@ pub fn endpoint(
         own_jobs::operations(&services.own_jobs, draining),
         audit::operations(&services.audit),
     );
-    let content = settings.general.content_url.as_ref().map(|url| ContentOnly(Host::of(url)));
-    let routes = document::service(operations).into_endpoint().with(Published);
+    let content = settings
+        .general
+        .content_url
+        .as_ref()
+        .map(|url| ContentOnly(Host::of(url)));
+    let routes = document::service(operations)
+        .into_endpoint()
+        .with(Published);
     let routes = match content {
         None => EitherEndpoint::A(routes),
         Some(content) => EitherEndpoint::B(routes.with(content)),
@@ -173,14 +184,25 @@ pub fn endpoint(
         clock: stores.clock.clone(),
     };
     let admission = Admission::new(parts, settings.auth.step_up_window);
-    let admitted =
-        routes.with(Deadline(BodyLimits { json: api.body_limit, idle: api.request_timeout })).with(admission);
+    let admitted = routes
+        .with(Deadline(BodyLimits {
+            json: api.body_limit,
+            idle: api.request_timeout,
+        }))
+        .with(admission);
     let address = ClientAddress::new(api.trusted_proxies.0.clone());
-    let observe = Observe { hsts: is_public_tls(&settings.general.public_url) };
+    let observe = Observe {
+        hsts: is_public_tls(&settings.general.public_url),
+    };
     // Two pipelines rather than a layer that may do nothing: each layer carries the request.
     Ok(match api.cors_origins.0.as_slice() {
         [] => admitted.with(address).with(observe).boxed(),
-        origins => admitted.with(RenderErrors).with(cors(origins)).with(address).with(observe).boxed(),
+        origins => admitted
+            .with(RenderErrors)
+            .with(cors(origins))
+            .with(address)
+            .with(observe)
+            .boxed(),
     })
 }
 
@@ -191,12 +213,15 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let draining = CancellationToken::new();
     let endpoint = endpoint(&settings, &stores, &draining)?;
     let readiness = readiness::of(&stores, &settings, SERVICE)?;
-    let readiness =
-        readiness::asking_objects(readiness, &stores).noting("antivirus", stores.antivirus.standing());
+    let readiness = readiness::asking_objects(readiness, &stores)
+        .noting("antivirus", stores.antivirus.standing());
 
     let gone = CancellationToken::new();
-    let internal =
-        internal::serve(settings.api.internal_bind, readiness.clone(), gone.clone().cancelled_owned());
+    let internal = internal::serve(
+        settings.api.internal_bind,
+        readiness.clone(),
+        gone.clone().cancelled_owned(),
+    );
     let mut internal = tokio::spawn(internal);
     let stop = async move {
         if let Err(error) = shutdown::requested().await {
@@ -236,7 +261,8 @@ pub fn server_limits(settings: &Settings) -> ServerLimits {
 
 /// A browser remembers HSTS for a host and all of its ports: not for everything that runs on localhost.
 fn is_public_tls(url: &str) -> bool {
-    url.strip_prefix("https://").is_some_and(|rest| !rest.starts_with("localhost"))
+    url.strip_prefix("https://")
+        .is_some_and(|rest| !rest.starts_with("localhost"))
 }
 
 /// Allows the origins that are set any request header: upload clients add their own (`Upload-Concat`, `Cache-Control`), and an

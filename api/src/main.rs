@@ -122,7 +122,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The last word of a process whose log may not have been set up.
-            let _ = writeln!(std::io::stderr(), "plinth-api: {}", causes::told(error.as_ref()));
+            let _ = writeln!(
+                std::io::stderr(),
+                "plinth-api: {}",
+                causes::told(error.as_ref())
+            );
             ExitCode::FAILURE
         }
     }
@@ -135,13 +139,17 @@ fn execute(command: Command) -> anyhow::Result<()> {
             return Ok(());
         }
         Command::Migrate => run(commands::migrate(commands::settings()?))?,
-        Command::Config { reference: true, .. } => plinth_platform::settings::markdown(),
+        Command::Config {
+            reference: true, ..
+        } => plinth_platform::settings::markdown(),
         Command::Config { json, .. } => commands::effective_settings(json)?,
         Command::Openapi => plinth_api::http::document::document(),
         Command::Audit { reference: _ } => commands::audit_reference::markdown(),
         Command::Errors { reference: _ } => commands::error_reference::markdown(),
         // Both are 32 random bytes in base64.
-        Command::Keys(Keys::Generate { signing: _ }) => plinth_platform::crypto::RootKey::generate() + "\n",
+        Command::Keys(Keys::Generate { signing: _ }) => {
+            plinth_platform::crypto::RootKey::generate() + "\n"
+        }
         Command::Keys(Keys::List { json }) => run(keys::list(commands::settings()?, json))?,
         Command::Keys(Keys::Rotate { activate_in, json }) => {
             run(keys::rotate(commands::settings()?, activate_in, json))?
@@ -150,13 +158,22 @@ fn execute(command: Command) -> anyhow::Result<()> {
             let before = std::io::read_to_string(std::io::stdin())?;
             run(keys::reseal(commands::settings()?, &before))?
         }
-        Command::Keys(Keys::Retire { kid, json }) => run(keys::retire(commands::settings()?, &kid, json))?,
-        Command::Admin(Admin::Create { email, .. }) => {
-            run(commands::create_administrator(commands::settings()?, &email))?
+        Command::Keys(Keys::Retire { kid, json }) => {
+            run(keys::retire(commands::settings()?, &kid, json))?
         }
-        Command::Admin(Admin::Import { firebase_parameters }) => {
+        Command::Admin(Admin::Create { email, .. }) => run(commands::create_administrator(
+            commands::settings()?,
+            &email,
+        ))?,
+        Command::Admin(Admin::Import {
+            firebase_parameters,
+        }) => {
             let lines = std::io::stdin().lock();
-            run(import::accounts(commands::settings()?, firebase_parameters.as_deref(), lines))?
+            run(import::accounts(
+                commands::settings()?,
+                firebase_parameters.as_deref(),
+                lines,
+            ))?
         }
     };
     std::io::stdout().write_all(answer.as_bytes())?;
@@ -164,5 +181,8 @@ fn execute(command: Command) -> anyhow::Result<()> {
 }
 
 fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
 }

@@ -33,12 +33,18 @@ pub(crate) fn run(layout: &Layout, args: &Breached) -> Result<ExitCode> {
     let bytes = list.bytes();
     let path = path(layout);
     fs::write(&path, &bytes).with_context(|| format!("writing {}", path.display()))?;
-    console::print(&format!("{} entries, {} bytes", bytes.len() / HASH_BYTES, bytes.len()));
+    console::print(&format!(
+        "{} entries, {} bytes",
+        bytes.len() / HASH_BYTES,
+        bytes.len()
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
 fn path(layout: &Layout) -> PathBuf {
-    layout.root.join("shared/core/src/auth/password_policy/breached.bin")
+    layout
+        .root
+        .join("shared/core/src/auth/password_policy/breached.bin")
 }
 
 /// The entries so far, as their truncated hashes.
@@ -49,7 +55,10 @@ struct List {
 
 impl List {
     fn new(most: usize) -> Self {
-        Self { hashes: BTreeSet::new(), most }
+        Self {
+            hashes: BTreeSet::new(),
+            most,
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -101,7 +110,10 @@ mod tests {
     fn a_length_that_is_refused_anyway_is_left_out() {
         let mut list = List::new(10);
         let long = "x".repeat(129);
-        assert_eq!(list.take(format!("1234567\n\n{long}\n12345678\n{}\n", &long[1..]).as_bytes()), 2);
+        assert_eq!(
+            list.take(format!("1234567\n\n{long}\n12345678\n{}\n", &long[1..]).as_bytes()),
+            2
+        );
     }
 
     #[test]
@@ -122,6 +134,9 @@ mod tests {
         let mut list = List::new(10);
         list.take(b"12345678\npassword\n");
         // sha256sum: ef797c8118f02dfb…, 5e884898da280471…
-        assert_eq!(list.bytes(), [0x5e, 0x88, 0x48, 0x98, 0xda, 0xef, 0x79, 0x7c, 0x81, 0x18]);
+        assert_eq!(
+            list.bytes(),
+            [0x5e, 0x88, 0x48, 0x98, 0xda, 0xef, 0x79, 0x7c, 0x81, 0x18]
+        );
     }
 }

@@ -50,7 +50,8 @@ pub(crate) async fn for_bench(layout: &Layout) -> Result<PathBuf> {
 
 /// The debug build, with a program that only one verb runs. Returns the folder of the binaries.
 pub(crate) async fn with_example(layout: &Layout, example: &str) -> Result<PathBuf> {
-    let status = foreground::status(command(layout, Profile::Debug)?.args(["--example", example])).await?;
+    let status =
+        foreground::status(command(layout, Profile::Debug)?.args(["--example", example])).await?;
     ensure!(status.success(), "the build failed");
     folder(Profile::Debug)
 }
@@ -58,7 +59,11 @@ pub(crate) async fn with_example(layout: &Layout, example: &str) -> Result<PathB
 /// Builds every binary, and what cargo says is heard only when it fails.
 pub(crate) async fn quietly(layout: &Layout, profile: Profile) -> Result<PathBuf> {
     let output = foreground::output(command(layout, profile)?.arg("--quiet")).await?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     folder(profile)
 }
 
@@ -84,7 +89,9 @@ pub(crate) fn cargo(layout: &Layout) -> Result<Command> {
             command.env_remove(&name);
         }
     }
-    command.env("SQLX_OFFLINE", "true").current_dir(&layout.root);
+    command
+        .env("SQLX_OFFLINE", "true")
+        .current_dir(&layout.root);
     Ok(command)
 }
 

@@ -14,7 +14,12 @@ use clap::{Args, Parser, Subcommand};
 /// service is started or touched. PLINTH_DATABASE_URL and PLINTH_REDIS_URL, when
 /// set, are used instead of private instances.
 #[derive(Debug, Parser)]
-#[command(name = "cargo dev", bin_name = "cargo dev", version, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "cargo dev",
+    bin_name = "cargo dev",
+    version,
+    args_conflicts_with_subcommands = true
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
@@ -110,7 +115,10 @@ pub(crate) enum Verb {
     Hash(Hash),
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Up {
     /// Run in the background; `cargo dev stop` ends it
@@ -141,7 +149,11 @@ pub(crate) struct Smoke {
 #[derive(Debug, Args)]
 pub(crate) struct Test {
     /// Passed to `cargo nextest run` (or `cargo test`) as they are
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGS"
+    )]
     pub(crate) args: Vec<OsString>,
 }
 

@@ -46,7 +46,11 @@ pub(crate) struct Logs {
 impl Logs {
     /// Writes to files in `folder`, and to stdout as well when `echo` is set.
     pub(crate) fn new(folder: &Path, echo: bool) -> Self {
-        Self { echo, colour: io::stdout().is_terminal(), folder: folder.into() }
+        Self {
+            echo,
+            colour: io::stdout().is_terminal(),
+            folder: folder.into(),
+        }
     }
 
     /// Opens `name`'s log; the previous run's is kept beside it as `name.log.1`.
@@ -57,7 +61,10 @@ impl Logs {
                 .with_context(|| format!("rotating {}", path.display()))?;
         }
         let file = File::create(&path).with_context(|| format!("making {}", path.display()))?;
-        Ok(Log { file: Arc::new(Mutex::new(file)), prefix: self.echo.then(|| self.prefix(name)) })
+        Ok(Log {
+            file: Arc::new(Mutex::new(file)),
+            prefix: self.echo.then(|| self.prefix(name)),
+        })
     }
 
     fn prefix(&self, name: &str) -> String {

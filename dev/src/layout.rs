@@ -31,7 +31,11 @@ impl Layout {
 
     /// The same checkout with its private data and its logs in other folders.
     pub(crate) fn with_data_in(&self, dev: PathBuf, logs: PathBuf) -> Self {
-        Self { root: self.root.clone(), dev, logs }
+        Self {
+            root: self.root.clone(),
+            dev,
+            logs,
+        }
     }
 
     /// Makes .dev/ and its log folder. Passing through .dev/ is allowed to other
@@ -129,8 +133,12 @@ pub(crate) fn write_private_json(path: &Path, value: &impl Serialize) -> Result<
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let fresh = path.with_extension("new");
     let write = || -> std::io::Result<()> {
-        let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&fresh)?;
         file.write_all(bytes)?;
         fs::rename(&fresh, path)
     };

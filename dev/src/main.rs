@@ -1,7 +1,10 @@
 //! `cargo dev`: the one command that runs, tries, tests and checks Plinth from
 //! a bare checkout. Each verb is a module; this file only picks one.
 
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "in a test it is an assertion"))]
+#![cfg_attr(
+    test,
+    expect(clippy::unwrap_used, reason = "in a test it is an assertion")
+)]
 
 mod backing;
 mod bench;

@@ -24,7 +24,11 @@ impl Ports {
     /// Starts from what an earlier start used. `owner` spreads checkouts over the
     /// range: two of them side by side do not even try the same numbers.
     pub(crate) fn new(owner: &Path, remembered: BTreeMap<String, u16>) -> Self {
-        Self { remembered, held: BTreeMap::new(), next: offset(owner) }
+        Self {
+            remembered,
+            held: BTreeMap::new(),
+            next: offset(owner),
+        }
     }
 
     /// Reserves a port for `name`.
@@ -87,9 +91,9 @@ fn offset(owner: &Path) -> u16 {
 
 /// A short stable hash for names that belong to one checkout.
 pub(crate) fn fnv(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]
@@ -113,7 +117,10 @@ mod tests {
 
     #[test]
     fn two_checkouts_start_at_different_places() {
-        assert_ne!(offset(Path::new("/home/a/plinth")), offset(Path::new("/home/b/plinth")));
+        assert_ne!(
+            offset(Path::new("/home/a/plinth")),
+            offset(Path::new("/home/b/plinth"))
+        );
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(crate) fn token(length: usize) -> Result<String> {
 
 pub(crate) fn bytes(length: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; length];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow!("the operating system gave no random bytes"))?;
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| anyhow!("the operating system gave no random bytes"))?;
     Ok(bytes)
 }

@@ -34,7 +34,11 @@ impl Scratch {
         let layout = checkout.with_data_in(dev, checkout.logs.join(verb));
         layout.prepare()?;
         match Lock::take(&layout)? {
-            Some(lock) => Ok(Self { checkout: checkout.clone(), layout, _lock: lock }),
+            Some(lock) => Ok(Self {
+                checkout: checkout.clone(),
+                layout,
+                _lock: lock,
+            }),
             None => bail!("{} is in use", layout.dev.display()),
         }
     }
@@ -125,7 +129,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let dev = dir.path().join(".dev");
         let logs = dev.join("logs");
-        let checkout = Layout { root: dir.path().to_owned(), dev: dev.clone(), logs };
+        let checkout = Layout {
+            root: dir.path().to_owned(),
+            dev: dev.clone(),
+            logs,
+        };
         fs::create_dir_all(dev.join("test-1")).unwrap();
         fs::create_dir_all(dev.join("tools-1")).unwrap();
 

@@ -74,7 +74,14 @@ async fn main() -> Result<()> {
     let ledger = Ledger::new(&settings.database, "chaos")?;
     match role.as_str() {
         "work" => work(settings, stores, ledger).await,
-        "accept" => accept(stores, ledger, &arguments.next().context("the file to write to")?).await,
+        "accept" => {
+            accept(
+                stores,
+                ledger,
+                &arguments.next().context("the file to write to")?,
+            )
+            .await
+        }
         other => bail!("there is no role {other}"),
     }
 }
@@ -82,10 +89,17 @@ async fn main() -> Result<()> {
 async fn work(settings: Settings, stores: Stores, ledger: Ledger) -> Result<()> {
     let traces = std::env::var("CHAOS_TRACES_URL");
     let url = traces.unwrap_or_else(|_| settings.database.url.expose().to_owned());
-    let registry = Registry::default().with(move |deed: Deed, attempt| perform(url.clone(), deed, attempt));
+    let registry =
+        Registry::default().with(move |deed: Deed, attempt| perform(url.clone(), deed, attempt));
     let queues = vec![(Queue::Notifications, CONCURRENCY)];
     let stop = CancellationToken::new();
-    let fleet = Fleet { stores, ledger, settings: settings.worker, queues, registry };
+    let fleet = Fleet {
+        stores,
+        ledger,
+        settings: settings.worker,
+        queues,
+        registry,
+    };
     let fleet = tokio::spawn(fleet.run(stop.clone()));
     shutdown::requested().await?;
     stop.cancel();
@@ -97,12 +111,18 @@ async fn work(settings: Settings, stores: Stores, ledger: Ledger) -> Result<()> 
 async fn perform(url: String, deed: Deed, attempt: Attempt) -> Done {
     let mut connection = PgConnection::connect(&url).await?;
     let job = attempt.job;
-    let alone: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended($1::text, 0))")
-        .bind(job.to_string())
-        .fetch_one(&mut connection)
-        .await?;
+    let alone: bool =
+        sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended($1::text, 0))")
+            .bind(job.to_string())
+            .fetch_one(&mut connection)
+            .await?;
     if !alone {
-        trace(&mut connection, "INSERT INTO doubles (job_id) VALUES ($1)", job).await?;
+        trace(
+            &mut connection,
+            "INSERT INTO doubles (job_id) VALUES ($1)",
+            job,
+        )
+        .await?;
     }
     sleep(Duration::from_millis(deed.ms)).await;
     match deed.manner {
@@ -114,8 +134,7 @@ async fn perform(url: String, deed: Deed, attempt: Attempt) -> Done {
         },
         Manner::Good | Manner::Moody => {}
     }
-    let done =
-        "INSERT INTO effects (job_id) VALUES ($1) ON CONFLICT (job_id) DO UPDATE SET runs = effects.runs + 1";
+    let done = "INSERT INTO effects (job_id) VALUES ($1) ON CONFLICT (job_id) DO UPDATE SET runs = effects.runs + 1";
     trace(&mut connection, done, job).await?;
     if matches!(deed.manner, Manner::Moody) && attempt.number % 2 == 1 {
         return Err(anyhow::anyhow!("not in the mood").into());
@@ -132,12 +151,19 @@ fn devour() -> ! {
 }
 
 async fn trace(connection: &mut PgConnection, sql: &'static str, job: JobId) -> sqlx::Result<()> {
-    sqlx::query(sql).bind(job.0).execute(connection).await.map(drop)
+    sqlx::query(sql)
+        .bind(job.0)
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 /// Accepts jobs for ever, through whatever happens to the stores.
 async fn accept(stores: Stores, ledger: Ledger, file: &str) -> Result<()> {
-    let file = std::fs::OpenOptions::new().append(true).create(true).open(file)?;
+    let file = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(file)?;
     let clients = (0..CLIENTS).map(|_| accept_as_one(&stores, &ledger, &file));
     futures_util::future::try_join_all(clients).await?;
     Ok(())
@@ -148,7 +174,10 @@ async fn accept_as_one(stores: &Stores, ledger: &Ledger, mut file: &std::fs::Fil
         while accepted.is_multiple_of(LOOK) && are_enough_due(ledger).await {
             sleep(Duration::from_millis(200)).await;
         }
-        let deed = Deed { ms: fastrand::u64(0..40), manner: manner() };
+        let deed = Deed {
+            ms: fastrand::u64(0..40),
+            manner: manner(),
+        };
         match commit(stores, &deed).await {
             // One write of one line: whole, or not there.
             Ok(job) => file.write_all(format!("{job}\n").as_bytes())?,
@@ -161,7 +190,10 @@ async fn accept_as_one(stores: &Stores, ledger: &Ledger, mut file: &std::fs::Fil
 
 /// Nobody knows while the ledger is away.
 async fn are_enough_due(ledger: &Ledger) -> bool {
-    ledger.backlog().await.is_ok_and(|backlog| backlog.due.iter().map(|due| due.jobs).sum::<i64>() > ENOUGH)
+    ledger
+        .backlog()
+        .await
+        .is_ok_and(|backlog| backlog.due.iter().map(|due| due.jobs).sum::<i64>() > ENOUGH)
 }
 
 async fn commit(stores: &Stores, deed: &Deed) -> plinth_core::Result<JobId> {

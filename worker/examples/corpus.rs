@@ -34,7 +34,12 @@ async fn main() -> Result<()> {
 }
 
 /// What becomes of one file.
-async fn answer(darkroom: &Darkroom, presets: &Presets, path: &Path, folder: &Path) -> Result<Value> {
+async fn answer(
+    darkroom: &Darkroom,
+    presets: &Presets,
+    path: &Path,
+    folder: &Path,
+) -> Result<Value> {
     let file = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
     if file.len() > MAX_SOURCE {
         return Ok(json!({ "refused": Unreadable::TooLarge.to_string() }));
@@ -50,7 +55,8 @@ async fn answer(darkroom: &Darkroom, presets: &Presets, path: &Path, folder: &Pa
     let mut written = BTreeMap::new();
     for (preset, image) in presets.iter().zip(images) {
         let path = folder.join(preset.name.as_str());
-        std::fs::write(&path, image.bytes).with_context(|| format!("writing {}", path.display()))?;
+        std::fs::write(&path, image.bytes)
+            .with_context(|| format!("writing {}", path.display()))?;
         written.insert(preset.name.as_str(), path);
     }
     Ok(json!({ "shown": { "size": [picture.width, picture.height], "images": written } }))
@@ -58,6 +64,11 @@ async fn answer(darkroom: &Darkroom, presets: &Presets, path: &Path, folder: &Pa
 
 /// What was built together with this program.
 fn program() -> Result<PathBuf> {
-    let folder = std::env::current_exe()?.parent().and_then(|folder| folder.parent()).map(PathBuf::from);
-    Ok(folder.context("this program lies in no target folder")?.join("plinth-darkroom"))
+    let folder = std::env::current_exe()?
+        .parent()
+        .and_then(|folder| folder.parent())
+        .map(PathBuf::from);
+    Ok(folder
+        .context("this program lies in no target folder")?
+        .join("plinth-darkroom"))
 }

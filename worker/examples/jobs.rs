@@ -142,7 +142,10 @@ impl Bed {
             queues: vec![(Queue::Notifications, CONCURRENCY)],
             registry: self.counter.registry(),
         };
-        Ok(Worker { fleet: tokio::spawn(fleet.run(stop.clone())), stop })
+        Ok(Worker {
+            fleet: tokio::spawn(fleet.run(stop.clone())),
+            stop,
+        })
     }
 
     /// One transaction with one job, and when it was committed.
@@ -167,12 +170,17 @@ impl Bed {
     }
 
     async fn empty(&self) -> Result<()> {
-        sqlx::query("TRUNCATE jobs CASCADE").execute(&self.stores.db).await?;
+        sqlx::query("TRUNCATE jobs CASCADE")
+            .execute(&self.stores.db)
+            .await?;
         sqlx::query("VACUUM jobs").execute(&self.stores.db).await?;
         for key in ["jobs:notifications", "jobs:notifications:deeper"] {
             let mut unlink = redis::cmd("UNLINK");
             unlink.arg(self.stores.redis.key(key));
-            self.stores.redis.command::<i64>("bench.empty", &unlink).await?;
+            self.stores
+                .redis
+                .command::<i64>("bench.empty", &unlink)
+                .await?;
         }
         Ok(())
     }
@@ -214,7 +222,11 @@ impl Bed {
         }
         self.until_none("state = 'running'").await?;
         let took = start.elapsed();
-        ensure!(self.counter.begun() == BACKLOG, "{} runs of {BACKLOG} jobs", self.counter.begun());
+        ensure!(
+            self.counter.begun() == BACKLOG,
+            "{} runs of {BACKLOG} jobs",
+            self.counter.begun()
+        );
         worker.stop().await?;
         Ok(json!({ "jobs_per_second": rate(BACKLOG, took) }))
     }
@@ -294,17 +306,29 @@ impl Bed {
         let quiet = self.waits(PICKUPS / 3).await?;
         let (stores, kept) = (self.stores.clone(), Kept::of(&self.settings));
         let removal = tokio::spawn(async move {
-            let request = Request { only: vec![Kind::FinishedJobs], ..Request::default() };
+            let request = Request {
+                only: vec![Kind::FinishedJobs],
+                ..Request::default()
+            };
             let start = Instant::now();
             let report = cleanup::run(&stores, &kept, &request, &CancellationToken::new()).await?;
-            Ok::<_, anyhow::Error>((usize::try_from(report.of(Kind::FinishedJobs))?, start.elapsed()))
+            Ok::<_, anyhow::Error>((
+                usize::try_from(report.of(Kind::FinishedJobs))?,
+                start.elapsed(),
+            ))
         });
         let meanwhile = self.waits(PICKUPS / 3).await?;
-        ensure!(!removal.is_finished(), "the removal ended before everybody had looked");
+        ensure!(
+            !removal.is_finished(),
+            "the removal ended before everybody had looked"
+        );
         let (removed, took) = removal.await??;
         worker.stop().await?;
         // Some more came of age while they were laid in.
-        ensure!(removed >= finished / 10, "{removed} jobs were removed of {finished}");
+        ensure!(
+            removed >= finished / 10,
+            "{removed} jobs were removed of {finished}"
+        );
         Ok(json!({
             "removed_per_second": rate(removed, took),
             "quiet_p50_ms": at(&quiet, 50),
@@ -317,7 +341,9 @@ impl Bed {
     /// Jobs that have ended, as evenly as they would have come; every tenth of them, the oldest, is kept no longer.
     async fn lay_in_finished(&self, jobs: usize) -> Result<()> {
         let mut connection = self.stores.db.acquire().await?;
-        sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await?;
+        sqlx::query("SET statement_timeout = 0")
+            .execute(&mut *connection)
+            .await?;
         sqlx::query(
             "INSERT INTO jobs (id, queue, kind, payload, payload_version, max_attempts, priority, run_at, created_at,
                  state, attempt, claim, started_at, lease_owner, finished_at)
@@ -335,7 +361,9 @@ impl Bed {
         .execute(&mut *connection)
         .await?;
         // As autovacuum and the checkpointer would do in the time in which so many come.
-        sqlx::query("VACUUM (ANALYZE) jobs").execute(&mut *connection).await?;
+        sqlx::query("VACUUM (ANALYZE) jobs")
+            .execute(&mut *connection)
+            .await?;
         sqlx::query("CHECKPOINT").execute(&mut *connection).await?;
         Ok(())
     }
@@ -351,15 +379,23 @@ impl Bed {
         self.empty().await?;
         let worker = self.start()?;
         sleep(Duration::from_secs(2)).await;
-        let (cpu, commands, statements) = (cpu_time()?, self.commands().await?, self.statements().await?);
+        let (cpu, commands, statements) = (
+            cpu_time()?,
+            self.commands().await?,
+            self.statements().await?,
+        );
         sleep(Duration::from_secs(seconds)).await;
         // Our own three questions are not the worker's.
         let commands = self.commands().await?.saturating_sub(commands + 1);
         let statements = self.statements().await?.saturating_sub(statements + 1);
         let cpu = cpu_time()?.saturating_sub(cpu);
         worker.stop().await?;
-        let each =
-            |count: u64| rate(usize::try_from(count).unwrap_or(usize::MAX), Duration::from_secs(seconds));
+        let each = |count: u64| {
+            rate(
+                usize::try_from(count).unwrap_or(usize::MAX),
+                Duration::from_secs(seconds),
+            )
+        };
         Ok(json!({
             "redis_commands_per_second": each(commands),
             "sql_statements_per_second": each(statements),
@@ -371,14 +407,18 @@ impl Bed {
         let mut info = redis::cmd("INFO");
         info.arg("stats");
         let text: String = self.stores.redis.command("bench.info", &info).await?;
-        let line = text.lines().find_map(|line| line.strip_prefix("total_commands_processed:"));
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("total_commands_processed:"));
         Ok(line.context("Redis counts its commands")?.trim().parse()?)
     }
 
     /// Transactions: every statement of an idle worker is one.
     async fn statements(&self) -> Result<u64> {
         // The counters of a connection are told at its next idle moment.
-        sqlx::query("SELECT pg_stat_clear_snapshot()").execute(&self.stores.db).await?;
+        sqlx::query("SELECT pg_stat_clear_snapshot()")
+            .execute(&self.stores.db)
+            .await?;
         let count: i64 = sqlx::query_scalar(
             "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()",
         )
@@ -409,13 +449,20 @@ async fn main() -> Result<()> {
     let settings = Settings::load()?;
     let _telemetry = telemetry::init("bench-jobs", &settings)?;
     let stores = Stores::new(&settings, "bench-jobs")?;
-    let bed = Bed { settings, stores, counter: Counter::default() };
+    let bed = Bed {
+        settings,
+        stores,
+        counter: Counter::default(),
+    };
     let figures = match scenario.as_str() {
         "backlog" => bed.backlog().await?,
         "throughput" => bed.throughput(number.unwrap_or(8)).await?,
         "pickup" => bed.pickup().await?,
         "depth" => bed.depth(usize::try_from(number.unwrap_or(1_000))?).await?,
-        "retention" => bed.retention(usize::try_from(number.unwrap_or(10_000_000))?).await?,
+        "retention" => {
+            bed.retention(usize::try_from(number.unwrap_or(10_000_000))?)
+                .await?
+        }
         "idle" => bed.idle(number.unwrap_or(20)).await?,
         other => bail!("there is no scenario {other}"),
     };

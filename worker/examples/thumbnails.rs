@@ -26,13 +26,19 @@ async fn main() -> Result<()> {
     };
     let (count, at_once): (u32, usize) = (count.parse()?, at_once.parse()?);
     let file = std::fs::read(picture).with_context(|| format!("reading {picture}"))?;
-    let recipes: Vec<Recipe> = RECIPES.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+    let recipes: Vec<Recipe> = RECIPES
+        .iter()
+        .map(|text| text.parse())
+        .collect::<Result<_, _>>()?;
     let darkroom = Darkroom::new(program()?);
     // The first of them finds no page of the program in memory.
     develop(&darkroom, &file, &recipes).await?;
     let began = Instant::now();
     let work = (0..count).map(|_| develop(&darkroom, &file, &recipes));
-    futures_util::stream::iter(work).buffer_unordered(at_once).try_collect::<()>().await?;
+    futures_util::stream::iter(work)
+        .buffer_unordered(at_once)
+        .try_collect::<()>()
+        .await?;
     let seconds = began.elapsed().as_secs_f64();
     let child = u64::try_from(getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss())?;
     let (own, children) = (peak()?, u64::try_from(at_once)?.saturating_mul(child));
@@ -45,19 +51,30 @@ async fn main() -> Result<()> {
 
 async fn develop(darkroom: &Darkroom, file: &[u8], recipes: &[Recipe]) -> Result<()> {
     let developed = darkroom.develop(file, recipes).await??;
-    ensure!(developed.images.len() == recipes.len(), "a picture is missing");
+    ensure!(
+        developed.images.len() == recipes.len(),
+        "a picture is missing"
+    );
     Ok(())
 }
 
 /// KiB that this program had at most. What `getrusage` tells of a process is at least what the one had that started it.
 fn peak() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .context("no VmHWM")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 /// What was built together with this program.
 fn program() -> Result<PathBuf> {
-    let folder = std::env::current_exe()?.parent().and_then(|folder| folder.parent()).map(PathBuf::from);
-    Ok(folder.context("this program lies in no target folder")?.join("plinth-darkroom"))
+    let folder = std::env::current_exe()?
+        .parent()
+        .and_then(|folder| folder.parent())
+        .map(PathBuf::from);
+    Ok(folder
+        .context("this program lies in no target folder")?
+        .join("plinth-darkroom"))
 }

@@ -37,10 +37,19 @@ pub async fn run(settings: Settings, run: Run) -> anyhow::Result<()> {
 
     let stop = CancellationToken::new();
     let gone = CancellationToken::new();
-    let internal =
-        internal::serve(settings.worker.internal_bind, readiness.clone(), gone.clone().cancelled_owned());
+    let internal = internal::serve(
+        settings.worker.internal_bind,
+        readiness.clone(),
+        gone.clone().cancelled_owned(),
+    );
     let mut internal = tokio::spawn(internal);
-    let fleet = Fleet { stores, ledger, settings: settings.worker, queues, registry };
+    let fleet = Fleet {
+        stores,
+        ledger,
+        settings: settings.worker,
+        queues,
+        registry,
+    };
     let fleet = tokio::spawn(fleet.run(stop.clone()));
     tokio::select! {
         asked = shutdown::requested() => asked?,
@@ -70,7 +79,11 @@ fn readiness(
     if serves(needs_objects) {
         checks = readiness::asking_objects(checks, stores);
     }
-    let clamd = stores.antivirus.clamd().filter(|_| serves(|queue| queue == Queue::Files)).cloned();
+    let clamd = stores
+        .antivirus
+        .clamd()
+        .filter(|_| serves(|queue| queue == Queue::Files))
+        .cloned();
     let Some(clamd) = clamd else {
         return Ok(checks.noting("antivirus", stores.antivirus.standing()));
     };
@@ -91,7 +104,11 @@ fn needs_objects(queue: Queue) -> bool {
 /// Each queue once, with how many of its jobs run at once: as the command line says, the settings, or the default.
 fn shares(settings: &WorkerSettings, run: Run) -> anyhow::Result<Vec<(Queue, usize)>> {
     let asked = List::<QueueConcurrency>::checked(run.concurrency).map_err(anyhow::Error::msg)?;
-    let mut queues = if run.queues.is_empty() { settings.queues.0.clone() } else { run.queues };
+    let mut queues = if run.queues.is_empty() {
+        settings.queues.0.clone()
+    } else {
+        run.queues
+    };
     queues.sort_unstable();
     queues.dedup();
     anyhow::ensure!(!queues.is_empty(), "there is no queue to serve");
@@ -99,8 +116,15 @@ fn shares(settings: &WorkerSettings, run: Run) -> anyhow::Result<Vec<(Queue, usi
         anyhow::bail!("--concurrency names {}, which is not served", stray.queue);
     }
     let share = |queue: Queue| {
-        let told = asked.0.iter().chain(&settings.queue_concurrency.0).find(|one| one.queue == queue);
-        (queue, told.map_or(settings.concurrency.count(), |one| one.jobs.get()))
+        let told = asked
+            .0
+            .iter()
+            .chain(&settings.queue_concurrency.0)
+            .find(|one| one.queue == queue);
+        (
+            queue,
+            told.map_or(settings.concurrency.count(), |one| one.jobs.get()),
+        )
     };
     Ok(queues.into_iter().map(share).collect())
 }
@@ -111,21 +135,34 @@ mod tests {
 
     fn settings(changes: &[(&str, &str)]) -> WorkerSettings {
         let needed = [
-            ("PLINTH_SECRET_KEY", "dGVzdHMgaGF2ZSBhIHJvb3Qga2V5IHRoYXQgaXMgbm8gc2VjcmV0"),
+            (
+                "PLINTH_SECRET_KEY",
+                "dGVzdHMgaGF2ZSBhIHJvb3Qga2V5IHRoYXQgaXMgbm8gc2VjcmV0",
+            ),
             ("PLINTH_DATABASE_URL", "postgres://plinth@localhost/plinth"),
             ("PLINTH_REDIS_URL", "redis://localhost"),
             ("PLINTH_S3_ACCESS_KEY_ID", "plinth"),
             ("PLINTH_S3_SECRET_ACCESS_KEY", "plinth"),
             ("PLINTH_SMTP_URL", "smtp://localhost"),
         ];
-        let variables =
-            needed.iter().chain(changes).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Settings::from_env(variables).expect("the settings are valid").worker
+        let variables = needed
+            .iter()
+            .chain(changes)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Settings::from_env(variables)
+            .expect("the settings are valid")
+            .worker
     }
 
     fn run(queues: &[Queue], concurrency: &[&str]) -> Run {
-        let concurrency = concurrency.iter().map(|text| text.parse().expect("is read")).collect();
-        Run { queues: queues.to_vec(), concurrency }
+        let concurrency = concurrency
+            .iter()
+            .map(|text| text.parse().expect("is read"))
+            .collect();
+        Run {
+            queues: queues.to_vec(),
+            concurrency,
+        }
     }
 
     #[test]
@@ -136,19 +173,31 @@ mod tests {
         ]);
         let queues = [Queue::Email, Queue::Files, Queue::Cleanup, Queue::Email];
         let shares = shares(&settings, run(&queues, &["email=16"])).expect("is sound");
-        assert_eq!(shares, [(Queue::Email, 16), (Queue::Files, 2), (Queue::Cleanup, 3)]);
+        assert_eq!(
+            shares,
+            [(Queue::Email, 16), (Queue::Files, 2), (Queue::Cleanup, 3)]
+        );
     }
 
     #[test]
     fn the_queues_are_those_of_the_settings_where_none_are_named() {
         let settings = settings(&[("PLINTH_WORKER_QUEUES", "files")]);
-        assert_eq!(shares(&settings, run(&[], &[])).expect("is sound"), [(Queue::Files, 4)]);
+        assert_eq!(
+            shares(&settings, run(&[], &[])).expect("is sound"),
+            [(Queue::Files, 4)]
+        );
     }
 
     #[test]
     fn a_command_line_that_cannot_be_meant_is_refused() {
         let settings = settings(&[]);
-        assert!(shares(&settings, run(&[Queue::Email], &["files=2"])).is_err(), "files are not served");
-        assert!(shares(&settings, run(&[], &["files=2", "files=3"])).is_err(), "which of them?");
+        assert!(
+            shares(&settings, run(&[Queue::Email], &["files=2"])).is_err(),
+            "files are not served"
+        );
+        assert!(
+            shares(&settings, run(&[], &["files=2", "files=3"])).is_err(),
+            "which of them?"
+        );
     }
 }

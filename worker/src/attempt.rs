@@ -26,7 +26,14 @@ pub struct Attempt {
 
 impl Attempt {
     pub(crate) fn new(claim: Claim, number: i16, ledger: Ledger, changes: Changes) -> Self {
-        Self { job: claim.job, number, claim, ledger, changes, told: Arc::default() }
+        Self {
+            job: claim.job,
+            number,
+            claim,
+            ledger,
+            changes,
+            told: Arc::default(),
+        }
     }
 
     /// Tells the owner how far the attempt has come, of 100. It may be called as often as one likes: what follows too
@@ -35,7 +42,11 @@ impl Attempt {
         if !self.is_worth_telling() {
             return;
         }
-        match self.ledger.progress(self.claim, i16::from(percent.min(100))).await {
+        match self
+            .ledger
+            .progress(self.claim, i16::from(percent.min(100)))
+            .await
+        {
             Ok(true) => self.changes.tell(self.job),
             // Whoever renews the lease finds out.
             Ok(false) => {}

@@ -15,7 +15,10 @@ pub struct Backoff {
 }
 
 /// Between the attempts of a job.
-pub const JOB: Backoff = Backoff { base: Duration::from_secs(2), cap: Duration::from_mins(15) };
+pub const JOB: Backoff = Backoff {
+    base: Duration::from_secs(2),
+    cap: Duration::from_mins(15),
+};
 
 /// How long a job waits for something that is away: as long as it has waited in all, so that waits double.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +30,16 @@ pub struct Aging {
 }
 
 /// For a store that is away.
-pub const OUTAGE: Aging = Aging { floor: Duration::from_secs(2), cap: Duration::from_mins(15) };
+pub const OUTAGE: Aging = Aging {
+    floor: Duration::from_secs(2),
+    cap: Duration::from_mins(15),
+};
 
 /// For a mail that its server does not take yet (RFC 5321, section 4.5.4.1: at least 30 minutes, later on).
-pub const MAIL: Aging = Aging { floor: Duration::from_secs(2), cap: Duration::from_mins(30) };
+pub const MAIL: Aging = Aging {
+    floor: Duration::from_secs(2),
+    cap: Duration::from_mins(30),
+};
 
 /// The part of a wait that is left to chance, so that jobs put off together do not come back together.
 const SPREAD: f64 = 0.25;
@@ -49,7 +58,10 @@ impl Aging {
 }
 
 /// Between attempts to reach a store that does not answer.
-pub const STORE: Backoff = Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(3) };
+pub const STORE: Backoff = Backoff {
+    base: Duration::from_millis(100),
+    cap: Duration::from_secs(3),
+};
 
 impl Backoff {
     /// The wait after failure number `failures` (from 1), for `draw` in 0..=1 from a random source.
@@ -77,17 +89,29 @@ mod tests {
 
     #[test]
     fn bounds_double_up_to_the_cap() {
-        let waits: Vec<u64> = [1, 2, 3, 9, 10, u32::MAX].map(|n| JOB.after(n, 1.0).as_secs()).to_vec();
+        let waits: Vec<u64> = [1, 2, 3, 9, 10, u32::MAX]
+            .map(|n| JOB.after(n, 1.0).as_secs())
+            .to_vec();
         assert_eq!(waits, [2, 4, 8, 512, 900, 900]);
-        assert_eq!(JOB.after(0, 1.0).as_secs(), 2, "no failure counts as the first");
+        assert_eq!(
+            JOB.after(0, 1.0).as_secs(),
+            2,
+            "no failure counts as the first"
+        );
     }
 
     #[test]
     fn a_job_that_is_put_off_waits_as_long_again_as_it_has_waited() {
         let hour = Duration::from_hours(1);
         assert_eq!(MAIL.after(Duration::ZERO, 0.0), MAIL.floor);
-        assert_eq!(MAIL.after(Duration::from_mins(4), 0.0), Duration::from_mins(4));
-        assert_eq!((MAIL.after(hour, 0.0), OUTAGE.after(hour, 0.0)), (MAIL.cap, OUTAGE.cap));
+        assert_eq!(
+            MAIL.after(Duration::from_mins(4), 0.0),
+            Duration::from_mins(4)
+        );
+        assert_eq!(
+            (MAIL.after(hour, 0.0), OUTAGE.after(hour, 0.0)),
+            (MAIL.cap, OUTAGE.cap)
+        );
         assert_eq!(MAIL.after(hour, 1.0), MAIL.cap.mul_f64(0.75));
     }
 

@@ -92,8 +92,13 @@ impl Dispatcher {
     /// Reads on where the window ends.
     async fn refill(&self, queue: Queue) -> anyhow::Result<()> {
         // Somebody else may have done it meanwhile.
-        let Some(gap) = Transport::new(&self.redis).gap(queue).await? else { return Ok(()) };
-        let found = self.ledger.due_from(queue, gap.from, i64::try_from(gap.room)?).await?;
+        let Some(gap) = Transport::new(&self.redis).gap(queue).await? else {
+            return Ok(());
+        };
+        let found = self
+            .ledger
+            .due_from(queue, gap.from, i64::try_from(gap.room)?)
+            .await?;
         self.fill(queue, &found).await
     }
 

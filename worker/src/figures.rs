@@ -45,7 +45,10 @@ impl Figures {
             match self.look().await {
                 Ok(backlog) => self.tell(&backlog),
                 Err(error) => {
-                    tracing::warn!(error = causes::told(error.as_ref()), "could not count what waits");
+                    tracing::warn!(
+                        error = causes::told(error.as_ref()),
+                        "could not count what waits"
+                    );
                 }
             }
         }
@@ -67,7 +70,10 @@ impl Figures {
         let backlog = self.ledger.backlog().await?;
         let mut set = redis::cmd("SET");
         let key = self.redis.key(COUNTED);
-        set.arg(key).arg(serde_json::to_string(&backlog)?).arg("EX").arg(KEPT.as_secs());
+        set.arg(key)
+            .arg(serde_json::to_string(&backlog)?)
+            .arg("EX")
+            .arg(KEPT.as_secs());
         if let Err(error) = self.redis.command::<()>("jobs.keep_backlog", &set).await {
             tracing::debug!(%error, "what was counted could not be kept for the other workers");
         }
@@ -81,7 +87,10 @@ impl Figures {
         }
         let mut get = redis::cmd("GET");
         get.arg(self.redis.key(COUNTED));
-        let text = self.redis.command::<Option<String>>("jobs.backlog", &get).await?;
+        let text = self
+            .redis
+            .command::<Option<String>>("jobs.backlog", &get)
+            .await?;
         Ok(text.as_deref().map(serde_json::from_str).transpose()?)
     }
 
@@ -94,7 +103,10 @@ impl Figures {
             metrics::others(&others.queue, &others.state, others.jobs);
         }
         for (queue, pace) in &self.queues {
-            metrics::paused(*queue, backlog.paused.iter().any(|paused| paused == queue.as_str()));
+            metrics::paused(
+                *queue,
+                backlog.paused.iter().any(|paused| paused == queue.as_str()),
+            );
             let of_queue = backlog.due.iter().filter(|due| due.queue == queue.as_str());
             let jobs = of_queue.map(|due| due.jobs).sum::<i64>();
             metrics::backlog_time(*queue, pace.time_for(u64::try_from(jobs).unwrap_or(0)));

@@ -48,7 +48,8 @@ impl Fleet {
         let ending = CancellationToken::new();
         let running = TaskTracker::new();
         let leases = Leases::new(ledger.clone(), self.settings.lease);
-        let (recorder, writing) = Recorder::new(ledger.clone(), Transport::new(redis), ending.clone());
+        let (recorder, writing) =
+            Recorder::new(ledger.clone(), Transport::new(redis), ending.clone());
         let runner = Arc::new(Runner {
             ledger: ledger.clone(),
             registry: self.registry,
@@ -84,13 +85,24 @@ impl Fleet {
         let mut keepers = JoinSet::new();
         keepers.spawn(leases.keep());
         keepers.spawn(writing);
-        let figures = Figures { ledger: ledger.clone(), redis: redis.clone(), queues: paces };
+        let figures = Figures {
+            ledger: ledger.clone(),
+            redis: redis.clone(),
+            queues: paces,
+        };
         services.spawn(figures.run(stop.clone()));
-        let dispatcher = Dispatcher { ledger, redis: redis.clone(), asked };
+        let dispatcher = Dispatcher {
+            ledger,
+            redis: redis.clone(),
+            asked,
+        };
         services.spawn(dispatcher.run(stop.clone()));
         let schedule = self.settings.schedule.of_queues(&queues);
         if !schedule.entries().is_empty() {
-            services.spawn(periodic::run(Periodic::new(&self.stores, schedule), stop.clone()));
+            services.spawn(periodic::run(
+                Periodic::new(&self.stores, schedule),
+                stop.clone(),
+            ));
         }
         tracing::info!(%owner, queues = ?queues.iter().map(|queue| queue.as_str()).collect::<Vec<_>>(), "taking jobs");
 
@@ -110,11 +122,21 @@ impl Fleet {
 async fn drain(running: &TaskTracker, ending: &CancellationToken, grace: Duration) {
     let end = Instant::now() + grace;
     running.close();
-    tracing::info!(jobs = running.len(), ?grace, "stopping: no more jobs are taken");
-    if timeout_at(end - HANDING_BACK.min(grace / 5), running.wait()).await.is_ok() {
+    tracing::info!(
+        jobs = running.len(),
+        ?grace,
+        "stopping: no more jobs are taken"
+    );
+    if timeout_at(end - HANDING_BACK.min(grace / 5), running.wait())
+        .await
+        .is_ok()
+    {
         return;
     }
-    tracing::warn!(jobs = running.len(), "the grace ends: handing back what still runs");
+    tracing::warn!(
+        jobs = running.len(),
+        "the grace ends: handing back what still runs"
+    );
     ending.cancel();
     if timeout_at(end, running.wait()).await.is_err() {
         tracing::error!(
@@ -126,7 +148,14 @@ async fn drain(running: &TaskTracker, ending: &CancellationToken, grace: Duratio
 
 /// A name that no other start of any worker has.
 fn owner() -> Arc<str> {
-    let host =
-        hostname::get().ok().and_then(|host| host.into_string().ok()).unwrap_or_else(|| "host".to_owned());
-    format!("{host}-{}-{}", std::process::id(), uuid::Uuid::new_v4().simple()).into()
+    let host = hostname::get()
+        .ok()
+        .and_then(|host| host.into_string().ok())
+        .unwrap_or_else(|| "host".to_owned());
+    format!(
+        "{host}-{}-{}",
+        std::process::id(),
+        uuid::Uuid::new_v4().simple()
+    )
+    .into()
 }

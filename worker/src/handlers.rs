@@ -13,7 +13,8 @@ use plinth_core::notifications::Inbox;
 use plinth_domain::job::{
     CleanUp, DeliverNotification, FinishUpload, MakeThumbnails, PurgeBlob, ReconcileFiles,
     RegenerateVariants, RemakeVariants, ResendVerificationMail, ScanBlob, SendEmailChangeMail,
-    SendPasswordResetMail, SendSecurityNotice, SendVerificationMail, StripMetadata, VerifyDirectUpload,
+    SendPasswordResetMail, SendSecurityNotice, SendVerificationMail, StripMetadata,
+    VerifyDirectUpload,
 };
 use plinth_platform::mailer::Mailer;
 use plinth_platform::settings::Settings;
@@ -38,8 +39,10 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
         },
     });
     let processing = Processing::new(stores, &settings.files.presets);
-    let share =
-        files::OwnerShare { owners: Owners::new(stores), per_owner: settings.worker.files_per_owner.0 };
+    let share = files::OwnerShare {
+        owners: Owners::new(stores),
+        per_owner: settings.worker.files_per_owner.0,
+    };
     let studio = files::Studio {
         processing: processing.clone(),
         darkroom: files::Darkroom::beside_this_program()?,
@@ -63,12 +66,18 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
     };
     let (stores, compared) = (stores.clone(), stores.clone());
     Ok(mails(Registry::default(), post)
-        .with(move |job: MakeThumbnails, attempt| files::thumbnails::make(studio.clone(), job, attempt))
-        .with(move |job: RemakeVariants, attempt| files::variants::remake(remaking.clone(), job, attempt))
+        .with(move |job: MakeThumbnails, attempt| {
+            files::thumbnails::make(studio.clone(), job, attempt)
+        })
+        .with(move |job: RemakeVariants, attempt| {
+            files::variants::remake(remaking.clone(), job, attempt)
+        })
         .with(move |job: RegenerateVariants, attempt| {
             files::regeneration::walk(processing.clone(), job, attempt, within)
         })
-        .with(move |job: ScanBlob, attempt| files::scan::ask(scans.clone(), scanning.clone(), job, attempt))
+        .with(move |job: ScanBlob, attempt| {
+            files::scan::ask(scans.clone(), scanning.clone(), job, attempt)
+        })
         .with(move |job: StripMetadata, attempt| {
             files::stripping::strip(stripping.clone(), cleaning.clone(), job, attempt)
         })
@@ -80,14 +89,18 @@ pub fn all(stores: &Stores, settings: &Settings) -> anyhow::Result<Registry> {
         })
         .with(move |job: PurgeBlob, _| files::purge::remove(purge.clone(), job))
         .with(move |job: DeliverNotification, _| notifications::deliver::put(inbox.clone(), job))
-        .with(move |job: ReconcileFiles, _| reconcile::files::compare(compared.clone(), job, ages, within))
+        .with(move |job: ReconcileFiles, _| {
+            reconcile::files::compare(compared.clone(), job, ages, within)
+        })
         .with(move |_: CleanUp, _| cleanup::expired::remove(stores.clone(), kept, within)))
 }
 
 fn mails(registry: Registry, post: Arc<email::Post>) -> Registry {
     let (again, reset, change, notice) = (post.clone(), post.clone(), post.clone(), post.clone());
     registry
-        .with(move |job: SendVerificationMail, attempt| email::verification::send(post.clone(), job, attempt))
+        .with(move |job: SendVerificationMail, attempt| {
+            email::verification::send(post.clone(), job, attempt)
+        })
         .with(move |job: ResendVerificationMail, attempt| {
             email::verification_again::send(again.clone(), job, attempt)
         })

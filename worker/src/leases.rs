@@ -68,7 +68,11 @@ impl Drop for Lease {
 
 impl Leases {
     pub fn new(ledger: Ledger, length: Duration) -> Self {
-        Self(Arc::new(Inner { ledger, length, held: Mutex::default() }))
+        Self(Arc::new(Inner {
+            ledger,
+            length,
+            held: Mutex::default(),
+        }))
     }
 
     /// How long a lease is.
@@ -80,7 +84,11 @@ impl Leases {
     pub fn hold(&self, claim: Claim, until: Instant) -> Lease {
         let (stop, stopped) = oneshot::channel();
         self.held().insert(claim, Entry { until, stop });
-        Lease { leases: self.clone(), claim, stopped }
+        Lease {
+            leases: self.clone(),
+            claim,
+            stopped,
+        }
     }
 
     /// Renews and gives up for as long as it is polled.
@@ -96,8 +104,12 @@ impl Leases {
             tick.tick().await;
             // Those of which a third is over.
             let from = Instant::now() + length * 2 / 3;
-            let claims: Vec<Claim> =
-                self.held().iter().filter(|(_, entry)| entry.until < from).map(|(claim, _)| *claim).collect();
+            let claims: Vec<Claim> = self
+                .held()
+                .iter()
+                .filter(|(_, entry)| entry.until < from)
+                .map(|(claim, _)| *claim)
+                .collect();
             for group in claims.chunks(500) {
                 self.renew(group).await;
             }
@@ -141,7 +153,9 @@ impl Leases {
 
     fn is_ending(&self, claim: Claim) -> bool {
         let from = Instant::now() + self.margin();
-        self.held().get(&claim).is_none_or(|entry| entry.until <= from)
+        self.held()
+            .get(&claim)
+            .is_none_or(|entry| entry.until <= from)
     }
 
     /// A lease is given up so long before it ends, since stopping takes a moment too.

@@ -58,7 +58,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The last word of a process whose log may not have been set up.
-            let _ = writeln!(std::io::stderr(), "plinth-worker: {}", causes::told(error.as_ref()));
+            let _ = writeln!(
+                std::io::stderr(),
+                "plinth-worker: {}",
+                causes::told(error.as_ref())
+            );
             ExitCode::FAILURE
         }
     }
@@ -66,7 +70,9 @@ fn main() -> ExitCode {
 
 fn execute(command: Command) -> anyhow::Result<()> {
     let settings = Settings::load()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let result = runtime.block_on(async {
         match command {
             Command::Run(run) => app::run(settings, run).await,

@@ -8,18 +8,30 @@ use plinth_platform::telemetry::metrics::{counter, gauge, histogram};
 use prometheus::{GaugeVec, HistogramVec, IntCounterVec};
 
 /// Buckets for jobs, from a row to a large picture, in seconds.
-const JOB_BUCKETS: &[f64] =
-    &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+const JOB_BUCKETS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
+];
 
 /// Buckets for how long a job waits, from a hand-over to a backlog, in seconds.
-const WAIT_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3_600.0];
+const WAIT_BUCKETS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0, 3_600.0,
+];
 
 static JOBS: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    counter("plinth_jobs_total", "Attempts that ended, by outcome.", &["queue", "kind", "outcome"])
+    counter(
+        "plinth_jobs_total",
+        "Attempts that ended, by outcome.",
+        &["queue", "kind", "outcome"],
+    )
 });
 
 static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
-    histogram("plinth_job_duration_seconds", "How long an attempt ran.", &["queue", "kind"], JOB_BUCKETS)
+    histogram(
+        "plinth_job_duration_seconds",
+        "How long an attempt ran.",
+        &["queue", "kind"],
+        JOB_BUCKETS,
+    )
 });
 
 static DELIVERIES: LazyLock<IntCounterVec> = LazyLock::new(|| {
@@ -31,23 +43,44 @@ static DELIVERIES: LazyLock<IntCounterVec> = LazyLock::new(|| {
 });
 
 static DISPATCHED: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    counter("plinth_jobs_dispatched_total", "Jobs that the dispatcher pushed to Redis.", &["queue"])
+    counter(
+        "plinth_jobs_dispatched_total",
+        "Jobs that the dispatcher pushed to Redis.",
+        &["queue"],
+    )
 });
 
 static WAITS: LazyLock<HistogramVec> = LazyLock::new(|| {
-    histogram("plinth_job_wait_seconds", "From when a job was due to its claim.", &["queue"], WAIT_BUCKETS)
+    histogram(
+        "plinth_job_wait_seconds",
+        "From when a job was due to its claim.",
+        &["queue"],
+        WAIT_BUCKETS,
+    )
 });
 
 static SOURCE_FAILURES: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    counter("plinth_worker_source_failures_total", "Times Redis gave no notes of a queue.", &["queue"])
+    counter(
+        "plinth_worker_source_failures_total",
+        "Times Redis gave no notes of a queue.",
+        &["queue"],
+    )
 });
 
 static DUE: LazyLock<GaugeVec> = LazyLock::new(|| {
-    gauge("plinth_jobs_due", "Jobs that are due and that nobody holds, up to 300,000.", &["queue", "kind"])
+    gauge(
+        "plinth_jobs_due",
+        "Jobs that are due and that nobody holds, up to 300,000.",
+        &["queue", "kind"],
+    )
 });
 
 static OLDEST: LazyLock<GaugeVec> = LazyLock::new(|| {
-    gauge("plinth_job_oldest_due_seconds", "Since the oldest of them was due.", &["queue", "kind"])
+    gauge(
+        "plinth_job_oldest_due_seconds",
+        "Since the oldest of them was due.",
+        &["queue", "kind"],
+    )
 });
 
 static OTHERS: LazyLock<GaugeVec> = LazyLock::new(|| {
@@ -107,17 +140,24 @@ pub fn register(queues: &[Queue]) {
 }
 
 pub fn attempt_ended(queue: Queue, kind: &str, outcome: &'static str, took: Duration) {
-    JOBS.with_label_values(&[queue.as_str(), kind, outcome]).inc();
-    DURATION.with_label_values(&[queue.as_str(), kind]).observe(took.as_secs_f64());
+    JOBS.with_label_values(&[queue.as_str(), kind, outcome])
+        .inc();
+    DURATION
+        .with_label_values(&[queue.as_str(), kind])
+        .observe(took.as_secs_f64());
 }
 
 pub fn delivered(queue: Queue, answer: &'static str, notes: usize) {
     let notes = u64::try_from(notes).unwrap_or(u64::MAX);
-    DELIVERIES.with_label_values(&[queue.as_str(), answer]).inc_by(notes);
+    DELIVERIES
+        .with_label_values(&[queue.as_str(), answer])
+        .inc_by(notes);
 }
 
 pub fn waited(queue: Queue, waited: Duration) {
-    WAITS.with_label_values(&[queue.as_str()]).observe(waited.as_secs_f64());
+    WAITS
+        .with_label_values(&[queue.as_str()])
+        .observe(waited.as_secs_f64());
 }
 
 pub fn dispatched(queue: Queue, jobs: u64) {
@@ -133,7 +173,9 @@ pub fn picture_process_crashed(signal: &str) {
 }
 
 pub fn paused(queue: Queue, is_paused: bool) {
-    PAUSED.with_label_values(&[queue.as_str()]).set(f64::from(u8::from(is_paused)));
+    PAUSED
+        .with_label_values(&[queue.as_str()])
+        .set(f64::from(u8::from(is_paused)));
 }
 
 pub fn passed_over(kind: &str, items: u64) {
@@ -147,13 +189,21 @@ pub fn forget_backlog() {
     OTHERS.reset();
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a metric is a double, and these are small")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a metric is a double, and these are small"
+)]
 pub fn due(queue: &str, kind: &str, jobs: i64, oldest: Duration) {
     DUE.with_label_values(&[queue, kind]).set(jobs as f64);
-    OLDEST.with_label_values(&[queue, kind]).set(oldest.as_secs_f64());
+    OLDEST
+        .with_label_values(&[queue, kind])
+        .set(oldest.as_secs_f64());
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a metric is a double, and these are small")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a metric is a double, and these are small"
+)]
 pub fn others(queue: &str, state: &str, jobs: i64) {
     OTHERS.with_label_values(&[queue, state]).set(jobs as f64);
 }
@@ -161,6 +211,8 @@ pub fn others(queue: &str, state: &str, jobs: i64) {
 /// Nothing is told while nobody knows how long a job takes and some wait.
 pub fn backlog_time(queue: Queue, time: Option<Duration>) {
     if let Some(time) = time {
-        BACKLOG.with_label_values(&[queue.as_str()]).set(time.as_secs_f64());
+        BACKLOG
+            .with_label_values(&[queue.as_str()])
+            .set(time.as_secs_f64());
     }
 }

@@ -11,7 +11,10 @@ pub enum Failure {
     Transient(anyhow::Error),
     /// Something that the job needs is away, or does not want it yet. The attempt is not counted: the job is tried again
     /// until the deadline of its kind.
-    PutOff { error: anyhow::Error, backoff: Aging },
+    PutOff {
+        error: anyhow::Error,
+        backoff: Aging,
+    },
     /// No attempt can succeed: straight to the dead letters.
     Permanent(anyhow::Error),
     /// What the job needs is taken by others; the ledger lets it go on when that is free.
@@ -27,7 +30,10 @@ impl Failure {
 
     /// Put off for as long as an outage takes.
     pub fn outage(error: impl Into<anyhow::Error>) -> Self {
-        Self::PutOff { error: error.into(), backoff: backoff::OUTAGE }
+        Self::PutOff {
+            error: error.into(),
+            backoff: backoff::OUTAGE,
+        }
     }
 }
 
@@ -35,7 +41,11 @@ impl Failure {
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
-        if is_outage(&error) { Self::outage(error) } else { Self::Transient(error) }
+        if is_outage(&error) {
+            Self::outage(error)
+        } else {
+            Self::Transient(error)
+        }
     }
 }
 
@@ -43,9 +53,14 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 /// one job only, the deadline of its kind ends it.
 fn is_outage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.downcast_ref().is_some_and(|error: &plinth_core::Error| {
-            matches!(error, plinth_core::Error::Unavailable { .. } | plinth_core::Error::Busy { .. })
-        })
+        cause
+            .downcast_ref()
+            .is_some_and(|error: &plinth_core::Error| {
+                matches!(
+                    error,
+                    plinth_core::Error::Unavailable { .. } | plinth_core::Error::Busy { .. }
+                )
+            })
     })
 }
 
@@ -99,12 +114,18 @@ mod tests {
     use super::*;
 
     fn away() -> Error {
-        Error::Unavailable { store: "object store", source: "connection refused".into() }
+        Error::Unavailable {
+            store: "object store",
+            source: "connection refused".into(),
+        }
     }
 
     #[test]
     fn an_outage_is_told_from_a_fault_of_the_job_however_deep_it_lies() {
-        for error in [anyhow::Error::from(away()), anyhow::Error::from(away()).context("while reading")] {
+        for error in [
+            anyhow::Error::from(away()),
+            anyhow::Error::from(away()).context("while reading"),
+        ] {
             assert!(matches!(Failure::from(error), Failure::PutOff { .. }));
         }
         let own: Failure = Error::internal("a hash that is none").into();

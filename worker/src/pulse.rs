@@ -30,17 +30,25 @@ impl Pulse {
             let answered = Arc::new(AtomicBool::new(true));
             let mut missed = 0;
             while missed < most {
-                missed = if answered.swap(false, Ordering::Relaxed) { 0 } else { missed + 1 };
+                missed = if answered.swap(false, Ordering::Relaxed) {
+                    0
+                } else {
+                    missed + 1
+                };
                 let answer = answered.clone();
                 runtime.spawn(async move { answer.store(true, Ordering::Relaxed) });
                 if stopped.recv_timeout(BEAT) != Err(RecvTimeoutError::Timeout) {
                     return;
                 }
             }
-            tracing::error!("handlers block every thread of this process: it ends, and its jobs run again");
+            tracing::error!(
+                "handlers block every thread of this process: it ends, and its jobs run again"
+            );
             std::process::abort();
         };
-        std::thread::Builder::new().name("pulse".to_owned()).spawn(beat)?;
+        std::thread::Builder::new()
+            .name("pulse".to_owned())
+            .spawn(beat)?;
         Ok(Self { _stop: stop })
     }
 }

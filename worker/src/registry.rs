@@ -12,7 +12,9 @@ use serde_json::Value;
 use crate::attempt::Attempt;
 use crate::outcome::{Done, Failure};
 
-type Run = Arc<dyn Fn(&Value, Attempt) -> Result<BoxFuture<'static, Done>, serde_json::Error> + Send + Sync>;
+type Run = Arc<
+    dyn Fn(&Value, Attempt) -> Result<BoxFuture<'static, Done>, serde_json::Error> + Send + Sync,
+>;
 
 struct Entry {
     version: i16,
@@ -51,7 +53,14 @@ impl Registry {
             let payload = serde_json::from_value(payload.clone())?;
             Ok(Box::pin(handler(payload, attempt)))
         });
-        self.handlers.insert(J::KIND, Entry { version: J::VERSION, limit: J::TIMEOUT, run });
+        self.handlers.insert(
+            J::KIND,
+            Entry {
+                version: J::VERSION,
+                limit: J::TIMEOUT,
+                run,
+            },
+        );
         self
     }
 
@@ -67,7 +76,10 @@ impl Registry {
             ));
         }
         match (entry.run)(&job.payload, attempt) {
-            Ok(work) => Found::Handler { work, limit: entry.limit },
+            Ok(work) => Found::Handler {
+                work,
+                limit: entry.limit,
+            },
             Err(error) => Found::Unreadable(Failure::permanent(error)),
         }
     }

@@ -99,20 +99,31 @@ impl Runner {
         if job.is_overdue {
             return dead("the time is over in which an attempt could begin");
         }
-        let attempt = Attempt::new(job.claim, job.attempt, self.ledger.clone(), self.changes.clone());
+        let attempt = Attempt::new(
+            job.claim,
+            job.attempt,
+            self.ledger.clone(),
+            self.changes.clone(),
+        );
         match self.registry.find(job, attempt) {
             Found::Unknown(reason) => Outcome::NotOurs(reason),
             Found::Unreadable(failure) => Outcome::Failed(failure),
             Found::Handler { work, limit } => {
                 tracing::debug!("job started");
                 let limit = limit.map_or(self.limit, |limit| limit.min(self.limit));
-                self.attend(tokio::spawn(work.in_current_span()), limit, lease).await
+                self.attend(tokio::spawn(work.in_current_span()), limit, lease)
+                    .await
             }
         }
     }
 
     /// Stays with a running handler until it ends, its time is up, it has to stop or the process ends.
-    async fn attend(&self, mut handler: JoinHandle<Done>, limit: Duration, mut lease: Lease) -> Outcome {
+    async fn attend(
+        &self,
+        mut handler: JoinHandle<Done>,
+        limit: Duration,
+        mut lease: Lease,
+    ) -> Outcome {
         let outcome = tokio::select! {
             biased;
             ended = &mut handler => return Outcome::of(ended),

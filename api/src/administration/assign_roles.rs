@@ -47,7 +47,11 @@ impl AssignRoles {
     ///
     /// Acts on the next request of the account. Nobody gives a role that allows more than he may do himself, or takes one
     /// from somebody who may do more.
-    #[oai(path = "/users/:id/roles", method = "put", operation_id = "assignRoles")]
+    #[oai(
+        path = "/users/:id/roles",
+        method = "put",
+        operation_id = "assignRoles"
+    )]
     async fn assign(
         &self,
         caller: Fresh<RolesWrite>,
@@ -56,6 +60,11 @@ impl AssignRoles {
         body: Body<AssignRolesRequest>,
     ) -> Result<Json<UserAccount>> {
         let names = body.0.parse()?;
-        Ok(Json(self.users.assign_roles(&origin.0, caller.in_session(), UserId(id.0), &names).await?.into()))
+        Ok(Json(
+            self.users
+                .assign_roles(&origin.0, caller.in_session(), UserId(id.0), &names)
+                .await?
+                .into(),
+        ))
     }
 }

@@ -42,7 +42,9 @@ impl DeleteUser {
             Some(true) => DeletionTime::Now,
             Some(false) | None => DeletionTime::AfterGrace,
         };
-        self.auth.delete_account_of(&origin.0, caller.in_session(), UserId(id.0), time).await?;
+        self.auth
+            .delete_account_of(&origin.0, caller.in_session(), UserId(id.0), time)
+            .await?;
         Ok(Deleted::Deleted)
     }
 }

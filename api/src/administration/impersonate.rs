@@ -37,7 +37,11 @@ impl Impersonate {
     ///
     /// Gives an access token of a session of the user, for 15 minutes and without a refresh token. It cannot do what needs
     /// a step-up; whatever is done with it stands under both names in the audit log. Logging out with it ends it.
-    #[oai(path = "/users/:id/impersonate", method = "post", operation_id = "impersonateUser")]
+    #[oai(
+        path = "/users/:id/impersonate",
+        method = "post",
+        operation_id = "impersonateUser"
+    )]
     async fn impersonate(
         &self,
         caller: Fresh<UsersImpersonate>,
@@ -46,10 +50,18 @@ impl Impersonate {
         id: Path<Uuid>,
         body: Body<ImpersonateRequest>,
     ) -> Result<SessionAnswer> {
-        let reason =
-            Reason::parse(&body.0.reason).map_err(|rejection| Error::invalid("/reason", rejection))?;
-        let tokens = self.auth.impersonate(&origin.0, caller.in_session(), UserId(id.0), &reason).await?;
+        let reason = Reason::parse(&body.0.reason)
+            .map_err(|rejection| Error::invalid("/reason", rejection))?;
+        let tokens = self
+            .auth
+            .impersonate(&origin.0, caller.in_session(), UserId(id.0), &reason)
+            .await?;
         // A browser's cookies stay those of the administrator.
-        Ok(SessionAnswer::new(tokens, Keeping::Bearer, &self.pages.browser(headers), self.lifetime))
+        Ok(SessionAnswer::new(
+            tokens,
+            Keeping::Bearer,
+            &self.pages.browser(headers),
+            self.lifetime,
+        ))
     }
 }

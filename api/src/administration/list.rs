@@ -60,8 +60,14 @@ impl ListUsers {
                 .transpose()
                 .map_err(|rejection| Error::invalid("/query/role", rejection))?,
         };
-        let page = self.users.list(&filter, PageRequest::parse(limit.0, cursor.0.as_deref())?).await?;
+        let page = self
+            .users
+            .list(&filter, PageRequest::parse(limit.0, cursor.0.as_deref())?)
+            .await?;
         let items = page.items.into_iter().map(UserAccount::from).collect();
-        Ok(Json(UserPage { items, next_cursor: page.next_cursor }))
+        Ok(Json(UserPage {
+            items,
+            next_cursor: page.next_cursor,
+        }))
     }
 }

@@ -24,7 +24,11 @@ impl ListUserSessions {
     /// List an account's sessions
     ///
     /// Where it is logged in, the newest first.
-    #[oai(path = "/users/:id/sessions", method = "get", operation_id = "listUserSessions")]
+    #[oai(
+        path = "/users/:id/sessions",
+        method = "get",
+        operation_id = "listUserSessions"
+    )]
     async fn list(
         &self,
         caller: Allowed<UsersRead>,
@@ -38,6 +42,9 @@ impl ListUserSessions {
         let page = PageRequest::parse(limit.0, cursor.0.as_deref())?;
         let user = self.users.read(UserId(id.0)).await?;
         let sessions = self.auth.list_sessions(user.id, page).await?;
-        Ok(Json(SessionPage::of(sessions, caller.login().map(|login| login.session))))
+        Ok(Json(SessionPage::of(
+            sessions,
+            caller.login().map(|login| login.session),
+        )))
     }
 }

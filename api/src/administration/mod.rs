@@ -46,18 +46,41 @@ pub(crate) fn operations(
     lifetime: SessionLifetime,
 ) -> Operations {
     (
-        list::ListUsers { users: users.clone() },
-        read::ReadUser { users: users.clone() },
-        assign_roles::AssignRoles { users: users.clone() },
-        suspend::SuspendUser { users: users.clone() },
-        reactivate::ReactivateUser { users: users.clone() },
-        list_sessions::ListUserSessions { users: users.clone(), auth: auth.clone() },
-        revoke_sessions::RevokeUserSessions { users: users.clone() },
-        revoke_session::RevokeUserSession { users: users.clone() },
-        reset_factors::ResetFactors { factors: factors.clone() },
+        list::ListUsers {
+            users: users.clone(),
+        },
+        read::ReadUser {
+            users: users.clone(),
+        },
+        assign_roles::AssignRoles {
+            users: users.clone(),
+        },
+        suspend::SuspendUser {
+            users: users.clone(),
+        },
+        reactivate::ReactivateUser {
+            users: users.clone(),
+        },
+        list_sessions::ListUserSessions {
+            users: users.clone(),
+            auth: auth.clone(),
+        },
+        revoke_sessions::RevokeUserSessions {
+            users: users.clone(),
+        },
+        revoke_session::RevokeUserSession {
+            users: users.clone(),
+        },
+        reset_factors::ResetFactors {
+            factors: factors.clone(),
+        },
         reset_account::ResetAccount { auth: auth.clone() },
         delete::DeleteUser { auth: auth.clone() },
         restore::RestoreUser { auth: auth.clone() },
-        impersonate::Impersonate { auth: auth.clone(), pages: pages.clone(), lifetime },
+        impersonate::Impersonate {
+            auth: auth.clone(),
+            pages: pages.clone(),
+            lifetime,
+        },
     )
 }

@@ -22,13 +22,22 @@ impl ReactivateUser {
     /// Reactivate a suspended account
     ///
     /// Its owner logs in anew: the sessions from before stay ended.
-    #[oai(path = "/users/:id/reactivate", method = "post", operation_id = "reactivateUser")]
+    #[oai(
+        path = "/users/:id/reactivate",
+        method = "post",
+        operation_id = "reactivateUser"
+    )]
     async fn reactivate(
         &self,
         caller: Fresh<UsersWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
     ) -> Result<Json<UserAccount>> {
-        Ok(Json(self.users.reactivate(&origin.0, caller.in_session(), UserId(id.0)).await?.into()))
+        Ok(Json(
+            self.users
+                .reactivate(&origin.0, caller.in_session(), UserId(id.0))
+                .await?
+                .into(),
+        ))
     }
 }

@@ -34,7 +34,11 @@ impl ResetAccount {
     ///
     /// For an account that an intruder is in: its password, sessions, API keys and all of its second factors end. Only the
     /// link that is mailed to its address lets the owner in again, who then chooses another password.
-    #[oai(path = "/users/:id/password/reset", method = "post", operation_id = "resetUserPassword")]
+    #[oai(
+        path = "/users/:id/password/reset",
+        method = "post",
+        operation_id = "resetUserPassword"
+    )]
     async fn reset(
         &self,
         caller: Fresh<UsersWrite>,
@@ -42,10 +46,13 @@ impl ResetAccount {
         id: Path<Uuid>,
         body: Body<ResetAccountRequest>,
     ) -> Result<Json<RecoveredAccount>> {
-        let reason =
-            Reason::parse(&body.0.reason).map_err(|rejection| Error::invalid("/reason", rejection))?;
+        let reason = Reason::parse(&body.0.reason)
+            .map_err(|rejection| Error::invalid("/reason", rejection))?;
         let caller = caller.in_session();
-        let remaining = self.auth.reset_account(&origin.0, caller, UserId(id.0), &reason).await?;
+        let remaining = self
+            .auth
+            .reset_account(&origin.0, caller, UserId(id.0), &reason)
+            .await?;
         Ok(Json(RecoveredAccount::with(remaining)))
     }
 }

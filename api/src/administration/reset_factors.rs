@@ -39,7 +39,11 @@ impl ResetFactors {
     ///
     /// For whoever has lost them: authenticator apps, recovery codes, and the passkeys of an account that has a
     /// password. The account's sessions end, and its owner is told.
-    #[oai(path = "/users/:id/mfa/reset", method = "post", operation_id = "resetFactors")]
+    #[oai(
+        path = "/users/:id/mfa/reset",
+        method = "post",
+        operation_id = "resetFactors"
+    )]
     async fn reset(
         &self,
         caller: Fresh<UsersWrite>,
@@ -47,9 +51,11 @@ impl ResetFactors {
         id: Path<Uuid>,
         body: Body<ResetFactorsRequest>,
     ) -> Result<Reset> {
-        let reason =
-            Reason::parse(&body.0.reason).map_err(|rejection| Error::invalid("/reason", rejection))?;
-        self.factors.reset(&origin.0, caller.in_session(), UserId(id.0), &reason).await?;
+        let reason = Reason::parse(&body.0.reason)
+            .map_err(|rejection| Error::invalid("/reason", rejection))?;
+        self.factors
+            .reset(&origin.0, caller.in_session(), UserId(id.0), &reason)
+            .await?;
         Ok(Reset::Reset)
     }
 }

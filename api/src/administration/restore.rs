@@ -23,14 +23,21 @@ impl RestoreUser {
     ///
     /// Takes the deletion back while the grace period lasts. Sessions, API keys and share links stay ended; a suspended
     /// account stays suspended.
-    #[oai(path = "/users/:id/restore", method = "post", operation_id = "restoreUser")]
+    #[oai(
+        path = "/users/:id/restore",
+        method = "post",
+        operation_id = "restoreUser"
+    )]
     async fn restore(
         &self,
         caller: Fresh<UsersWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
     ) -> Result<Json<UserAccount>> {
-        let restored = self.auth.restore_account_of(&origin.0, caller.in_session(), UserId(id.0)).await?;
+        let restored = self
+            .auth
+            .restore_account_of(&origin.0, caller.in_session(), UserId(id.0))
+            .await?;
         Ok(Json(restored.into()))
     }
 }

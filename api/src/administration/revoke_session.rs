@@ -28,7 +28,11 @@ impl RevokeUserSession {
     ///
     /// The very next request with its tokens is refused. So ends also an impersonation, which is a session of the account
     /// that is acted for.
-    #[oai(path = "/users/:id/sessions/:session_id", method = "delete", operation_id = "revokeUserSession")]
+    #[oai(
+        path = "/users/:id/sessions/:session_id",
+        method = "delete",
+        operation_id = "revokeUserSession"
+    )]
     async fn revoke(
         &self,
         caller: Fresh<UsersWrite>,
@@ -36,7 +40,14 @@ impl RevokeUserSession {
         id: Path<Uuid>,
         session_id: Path<Uuid>,
     ) -> Result<Revoked> {
-        self.users.end_session(&origin.0, caller.in_session(), UserId(id.0), SessionId(session_id.0)).await?;
+        self.users
+            .end_session(
+                &origin.0,
+                caller.in_session(),
+                UserId(id.0),
+                SessionId(session_id.0),
+            )
+            .await?;
         Ok(Revoked::Revoked)
     }
 }

@@ -22,14 +22,21 @@ impl RevokeUserSessions {
     /// End all sessions of an account
     ///
     /// The very next request with any of their tokens is refused.
-    #[oai(path = "/users/:id/sessions", method = "delete", operation_id = "revokeUserSessions")]
+    #[oai(
+        path = "/users/:id/sessions",
+        method = "delete",
+        operation_id = "revokeUserSessions"
+    )]
     async fn revoke(
         &self,
         caller: Fresh<UsersWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
     ) -> Result<Json<SessionsRevoked>> {
-        let revoked = self.users.end_sessions(&origin.0, caller.in_session(), UserId(id.0)).await?;
+        let revoked = self
+            .users
+            .end_sessions(&origin.0, caller.in_session(), UserId(id.0))
+            .await?;
         Ok(Json(SessionsRevoked::of(revoked)))
     }
 }

@@ -34,7 +34,11 @@ impl SuspendUser {
     ///
     /// It is shut out from the next request on, its sessions end for good, and its API keys are refused until it comes
     /// back.
-    #[oai(path = "/users/:id/suspend", method = "post", operation_id = "suspendUser")]
+    #[oai(
+        path = "/users/:id/suspend",
+        method = "post",
+        operation_id = "suspendUser"
+    )]
     async fn suspend(
         &self,
         caller: Fresh<UsersWrite>,
@@ -44,7 +48,15 @@ impl SuspendUser {
     ) -> Result<Json<UserAccount>> {
         let reason = body.0.reason.as_deref().map(Reason::parse).transpose();
         let reason = reason.map_err(|rejection| Error::invalid("/reason", rejection))?;
-        let user = self.users.suspend(&origin.0, caller.in_session(), UserId(id.0), reason.as_ref()).await?;
+        let user = self
+            .users
+            .suspend(
+                &origin.0,
+                caller.in_session(),
+                UserId(id.0),
+                reason.as_ref(),
+            )
+            .await?;
         Ok(Json(user.into()))
     }
 }

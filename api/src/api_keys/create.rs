@@ -44,13 +44,18 @@ impl CreateApiKeyRequest {
             (None, None) => Ok(Expiry::Usual),
             (Some(at), None) => Ok(Expiry::At(at.moment())),
             (None, Some(days)) => Ok(Expiry::InDays(days)),
-            (Some(_), Some(_)) => {
-                Err(Rejection::new("ambiguous", "Give expires_at or expires_in_days, not both."))
-            }
+            (Some(_), Some(_)) => Err(Rejection::new(
+                "ambiguous",
+                "Give expires_at or expires_in_days, not both.",
+            )),
         };
         let expiry = faults.keep("/expires_in_days", expiry);
         let whole = name.zip(scopes).zip(expiry);
-        faults.into_result(whole.map(|((name, scopes), expiry)| NewApiKey { name, scopes, expiry }))
+        faults.into_result(whole.map(|((name, scopes), expiry)| NewApiKey {
+            name,
+            scopes,
+            expiry,
+        }))
     }
 }
 
@@ -87,8 +92,14 @@ impl CreateApiKey {
         origin: RequestOrigin,
         body: Body<CreateApiKeyRequest>,
     ) -> Result<Created> {
-        let (key, token) = self.api_keys.create(&origin.0, caller.in_session(), body.0.parse()?).await?;
-        let created = CreatedApiKey { token: token.reveal().to_owned(), api_key: key.into() };
+        let (key, token) = self
+            .api_keys
+            .create(&origin.0, caller.in_session(), body.0.parse()?)
+            .await?;
+        let created = CreatedApiKey {
+            token: token.reveal().to_owned(),
+            api_key: key.into(),
+        };
         Ok(Created::Created(Json(created), "no-store".to_owned()))
     }
 }

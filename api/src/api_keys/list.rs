@@ -41,6 +41,9 @@ impl ListApiKeys {
         let page = PageRequest::parse(limit.0, cursor.0.as_deref())?;
         let keys = self.api_keys.list(caller.user.id, page).await?;
         let items = keys.items.into_iter().map(ApiKey::from).collect();
-        Ok(Json(ApiKeyPage { items, next_cursor: keys.next_cursor }))
+        Ok(Json(ApiKeyPage {
+            items,
+            next_cursor: keys.next_cursor,
+        }))
     }
 }

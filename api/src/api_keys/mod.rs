@@ -7,12 +7,22 @@ mod view;
 
 use plinth_core::api_keys::ApiKeys;
 
-pub(crate) type Operations = (list::ListApiKeys, create::CreateApiKey, revoke::RevokeApiKey);
+pub(crate) type Operations = (
+    list::ListApiKeys,
+    create::CreateApiKey,
+    revoke::RevokeApiKey,
+);
 
 pub(crate) fn operations(api_keys: &ApiKeys) -> Operations {
     (
-        list::ListApiKeys { api_keys: api_keys.clone() },
-        create::CreateApiKey { api_keys: api_keys.clone() },
-        revoke::RevokeApiKey { api_keys: api_keys.clone() },
+        list::ListApiKeys {
+            api_keys: api_keys.clone(),
+        },
+        create::CreateApiKey {
+            api_keys: api_keys.clone(),
+        },
+        revoke::RevokeApiKey {
+            api_keys: api_keys.clone(),
+        },
     )
 }

@@ -27,14 +27,20 @@ impl RevokeApiKey {
     /// Revoke one of the own API keys
     ///
     /// The very next request with it is refused.
-    #[oai(path = "/me/api-keys/:id", method = "delete", operation_id = "revokeApiKey")]
+    #[oai(
+        path = "/me/api-keys/:id",
+        method = "delete",
+        operation_id = "revokeApiKey"
+    )]
     async fn revoke(
         &self,
         caller: InSession<CredentialsWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
     ) -> Result<Revoked> {
-        self.api_keys.revoke(&origin.0, caller.user.id, ApiKeyId(id.0)).await?;
+        self.api_keys
+            .revoke(&origin.0, caller.user.id, ApiKeyId(id.0))
+            .await?;
         Ok(Revoked::Revoked)
     }
 }

@@ -80,7 +80,11 @@ impl ListAuditEvents {
     /// List audit events
     ///
     /// Needs the permission `audit:read`.
-    #[oai(path = "/audit-events", method = "get", operation_id = "listAuditEvents")]
+    #[oai(
+        path = "/audit-events",
+        method = "get",
+        operation_id = "listAuditEvents"
+    )]
     async fn list(
         &self,
         _caller: Allowed<AuditRead>,
@@ -97,18 +101,29 @@ impl ListAuditEvents {
         cursor: Query<Option<String>>,
     ) -> Result<Json<AuditEventPage>> {
         let action = action.0.as_deref().map(known_action).transpose()?;
-        let filter = Filter { actor_id: actor_id.0, action, target_id: target_id.0 };
-        let page = self.audit.list(&filter, PageRequest::parse(limit.0, cursor.0.as_deref())?).await?;
+        let filter = Filter {
+            actor_id: actor_id.0,
+            action,
+            target_id: target_id.0,
+        };
+        let page = self
+            .audit
+            .list(&filter, PageRequest::parse(limit.0, cursor.0.as_deref())?)
+            .await?;
         let items = page.items.into_iter().map(AuditEvent::from).collect();
-        Ok(Json(AuditEventPage { items, next_cursor: page.next_cursor }))
+        Ok(Json(AuditEventPage {
+            items,
+            next_cursor: page.next_cursor,
+        }))
     }
 }
 
 fn known_action(name: &str) -> std::result::Result<String, Error> {
     match Action::ALL.iter().find(|action| action.as_str() == name) {
         Some(action) => Ok(action.as_str().to_owned()),
-        None => {
-            Err(Error::invalid("/query/action", Rejection::new("unknown_action", "There is no such action.")))
-        }
+        None => Err(Error::invalid(
+            "/query/action",
+            Rejection::new("unknown_action", "There is no such action."),
+        )),
     }
 }

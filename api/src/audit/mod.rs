@@ -7,5 +7,7 @@ use plinth_core::audit::AuditLog;
 pub(crate) type Operations = list::ListAuditEvents;
 
 pub(crate) fn operations(audit: &AuditLog) -> Operations {
-    list::ListAuditEvents { audit: audit.clone() }
+    list::ListAuditEvents {
+        audit: audit.clone(),
+    }
 }

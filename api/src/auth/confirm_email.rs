@@ -40,7 +40,11 @@ impl ConfirmEmail {
     /// session of the account that asked for the change (another account: 403 `other_account`; no session: 401), or gives
     /// its password (a wrong one: 422 `wrong_password`, and the token stays valid). The old address gets a mail with a link that undoes the change for some days,
     /// unless the change goes back to an address that could undo an earlier one.
-    #[oai(path = "/email/confirm", method = "post", operation_id = "confirmEmail")]
+    #[oai(
+        path = "/email/confirm",
+        method = "post",
+        operation_id = "confirmEmail"
+    )]
     async fn confirm(
         &self,
         asking: Asking,
@@ -51,7 +55,9 @@ impl ConfirmEmail {
             Some(password) => AccountProof::Password(Password::normalise(password)),
             None => AccountProof::Session(asking.in_session()?),
         };
-        self.auth.confirm_email_change(&origin.0, &body.0.token, proof).await?;
+        self.auth
+            .confirm_email_change(&origin.0, &body.0.token, proof)
+            .await?;
         Ok(Changed::Changed)
     }
 }

@@ -33,13 +33,19 @@ impl DiscardRegistration {
     ///
     /// Removes the registration that the token was mailed for. The owner of a mailbox uses it if they did not make the
     /// registration. Other registrations of the address, and an account, stay as they are.
-    #[oai(path = "/registrations/discard", method = "post", operation_id = "discardRegistration")]
+    #[oai(
+        path = "/registrations/discard",
+        method = "post",
+        operation_id = "discardRegistration"
+    )]
     async fn discard(
         &self,
         origin: RequestOrigin,
         body: Body<DiscardRegistrationRequest>,
     ) -> Result<Discarded> {
-        self.auth.discard_registration(&origin.0, &body.0.token).await?;
+        self.auth
+            .discard_registration(&origin.0, &body.0.token)
+            .await?;
         Ok(Discarded::Discarded)
     }
 }

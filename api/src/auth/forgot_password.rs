@@ -34,10 +34,18 @@ impl ForgotPassword {
     /// Ask for another password
     ///
     /// A mail with a link goes to the address if an account has it. The answer is the same whether or not one has.
-    #[oai(path = "/password/forgot", method = "post", operation_id = "forgotPassword")]
-    async fn forgot(&self, origin: RequestOrigin, body: Body<ForgotPasswordRequest>) -> Result<Accepted> {
-        let email =
-            Email::parse_known(&body.0.email).map_err(|rejection| Error::invalid("/email", rejection))?;
+    #[oai(
+        path = "/password/forgot",
+        method = "post",
+        operation_id = "forgotPassword"
+    )]
+    async fn forgot(
+        &self,
+        origin: RequestOrigin,
+        body: Body<ForgotPasswordRequest>,
+    ) -> Result<Accepted> {
+        let email = Email::parse_known(&body.0.email)
+            .map_err(|rejection| Error::invalid("/email", rejection))?;
         self.auth.forget_password(&origin.0, &email).await?;
         Ok(Accepted::Accepted)
     }

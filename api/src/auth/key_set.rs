@@ -53,9 +53,17 @@ impl ReadKeySet {
     ///
     /// For services that take Plinth's access tokens. A new key is here before it signs, an old one for as long as
     /// anything that it signed is valid.
-    #[oai(path = "/.well-known/jwks.json", method = "get", operation_id = "readKeySet")]
+    #[oai(
+        path = "/.well-known/jwks.json",
+        method = "get",
+        operation_id = "readKeySet"
+    )]
     async fn read(&self) -> Result<KeySet> {
-        let keys = self.auth.access_tokens().published_keys(self.clock.now()).await?;
+        let keys = self
+            .auth
+            .access_tokens()
+            .published_keys(self.clock.now())
+            .await?;
         let keys = keys.into_iter().map(|key| JsonWebKey {
             kty: "OKP".to_owned(),
             crv: "Ed25519".to_owned(),
@@ -64,6 +72,11 @@ impl ReadKeySet {
             kid: key.kid,
             x: key.x,
         });
-        Ok(KeySet::Found(Json(JsonWebKeySet { keys: keys.collect() }), CACHE_CONTROL.to_owned()))
+        Ok(KeySet::Found(
+            Json(JsonWebKeySet {
+                keys: keys.collect(),
+            }),
+            CACHE_CONTROL.to_owned(),
+        ))
     }
 }

@@ -27,7 +27,12 @@ pub(crate) struct KnownDevice {
 impl KnownDevice {
     /// For a program, and for a page that has no session yet.
     pub(crate) fn in_body(token: String) -> Self {
-        Self { body: DeviceToken { device_token: Some(token) }, cookies: Vec::new() }
+        Self {
+            body: DeviceToken {
+                device_token: Some(token),
+            },
+            cookies: Vec::new(),
+        }
     }
 
     /// Kept where the session of the request is kept.
@@ -35,8 +40,14 @@ impl KnownDevice {
         if !browser.has_session() {
             return Self::in_body(token);
         }
-        let kept = Kept { device_token: Some((&token, DEVICE_LIFETIME.unsigned_abs())), ..Kept::default() };
-        Self { body: DeviceToken { device_token: None }, cookies: kept.cookies().collect() }
+        let kept = Kept {
+            device_token: Some((&token, DEVICE_LIFETIME.unsigned_abs())),
+            ..Kept::default()
+        };
+        Self {
+            body: DeviceToken { device_token: None },
+            cookies: kept.cookies().collect(),
+        }
     }
 }
 

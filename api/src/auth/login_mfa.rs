@@ -75,7 +75,10 @@ impl LoginMfa {
             browser.require_page_of_ours()?;
         }
         let proof = proof_of(request.code, request.recovery_code, request.credential)?;
-        let answer = self.auth.prove_second_factor(&origin.0, &request.challenge, proof).await?;
+        let answer = self
+            .auth
+            .prove_second_factor(&origin.0, &request.challenge, proof)
+            .await?;
         end_replaced(&self.auth, &origin.0, &browser, keeping, &answer).await?;
         Ok(LoginResponse::new(answer, keeping, &browser, self.lifetime))
     }

@@ -27,7 +27,9 @@ pub(crate) struct LoggedOut {
 
 impl IntoResponse for LoggedOut {
     fn into_response(self) -> Response {
-        let mut response = Response::builder().status(poem::http::StatusCode::NO_CONTENT).finish();
+        let mut response = Response::builder()
+            .status(poem::http::StatusCode::NO_CONTENT)
+            .finish();
         if self.forgets {
             for cookie in browser::forget() {
                 response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -46,7 +48,9 @@ impl ApiResponse for LoggedOut {
             content: vec![],
             headers: vec![],
         };
-        MetaResponses { responses: vec![response] }
+        MetaResponses {
+            responses: vec![response],
+        }
     }
 
     fn register(_registry: &mut Registry) {}
@@ -103,6 +107,8 @@ impl Logout {
         for token in given.iter().chain(&kept) {
             self.auth.end_session_of(&origin.0, token).await?;
         }
-        Ok(LoggedOut { forgets: browser.has_session() })
+        Ok(LoggedOut {
+            forgets: browser.has_session(),
+        })
     }
 }

@@ -36,7 +36,11 @@ pub(crate) type Operations = (
     discard_registration::DiscardRegistration,
     forgot_password::ForgotPassword,
     reset_password::ResetPassword,
-    (confirm_email::ConfirmEmail, undo_email::UndoEmail, undo_email_mfa::UndoEmailMfa),
+    (
+        confirm_email::ConfirmEmail,
+        undo_email::UndoEmail,
+        undo_email_mfa::UndoEmailMfa,
+    ),
     login::Login,
     login_mfa::LoginMfa,
     step_up::StepUp,
@@ -48,7 +52,12 @@ pub(crate) type Operations = (
     key_set::ReadKeySet,
 );
 
-pub(crate) fn operations(auth: &Auth, pages: &Pages, lifetime: SessionLifetime, clock: &Clock) -> Operations {
+pub(crate) fn operations(
+    auth: &Auth,
+    pages: &Pages,
+    lifetime: SessionLifetime,
+    clock: &Clock,
+) -> Operations {
     (
         register::Register { auth: auth.clone() },
         verify_email::VerifyEmail { auth: auth.clone() },
@@ -61,14 +70,44 @@ pub(crate) fn operations(auth: &Auth, pages: &Pages, lifetime: SessionLifetime, 
             undo_email::UndoEmail { auth: auth.clone() },
             undo_email_mfa::UndoEmailMfa { auth: auth.clone() },
         ),
-        login::Login { auth: auth.clone(), pages: pages.clone(), lifetime },
-        login_mfa::LoginMfa { auth: auth.clone(), pages: pages.clone(), lifetime },
-        step_up::StepUp { auth: auth.clone(), pages: pages.clone(), lifetime },
+        login::Login {
+            auth: auth.clone(),
+            pages: pages.clone(),
+            lifetime,
+        },
+        login_mfa::LoginMfa {
+            auth: auth.clone(),
+            pages: pages.clone(),
+            lifetime,
+        },
+        step_up::StepUp {
+            auth: auth.clone(),
+            pages: pages.clone(),
+            lifetime,
+        },
         passkey_login_start::StartPasskeyLogin { auth: auth.clone() },
-        passkey_login_finish::FinishPasskeyLogin { auth: auth.clone(), pages: pages.clone(), lifetime },
-        restore::Restore { auth: auth.clone(), pages: pages.clone(), lifetime },
-        refresh::Refresh { auth: auth.clone(), pages: pages.clone(), lifetime },
-        logout::Logout { auth: auth.clone(), pages: pages.clone() },
-        key_set::ReadKeySet { auth: auth.clone(), clock: clock.clone() },
+        passkey_login_finish::FinishPasskeyLogin {
+            auth: auth.clone(),
+            pages: pages.clone(),
+            lifetime,
+        },
+        restore::Restore {
+            auth: auth.clone(),
+            pages: pages.clone(),
+            lifetime,
+        },
+        refresh::Refresh {
+            auth: auth.clone(),
+            pages: pages.clone(),
+            lifetime,
+        },
+        logout::Logout {
+            auth: auth.clone(),
+            pages: pages.clone(),
+        },
+        key_set::ReadKeySet {
+            auth: auth.clone(),
+            clock: clock.clone(),
+        },
     )
 }

@@ -39,7 +39,11 @@ impl FinishPasskeyLogin {
     ///
     /// Opens a session. A passkey verifies its user, so that it counts as two factors. Whatever is wrong with the proof,
     /// the answer is the same.
-    #[oai(path = "/passkeys/login/finish", method = "post", operation_id = "finishPasskeyLogin")]
+    #[oai(
+        path = "/passkeys/login/finish",
+        method = "post",
+        operation_id = "finishPasskeyLogin"
+    )]
     async fn finish(
         &self,
         origin: RequestOrigin,

@@ -18,7 +18,11 @@ impl StartPasskeyLogin {
     /// Begin to log in with a passkey
     ///
     /// Gives what the browser is asked (`navigator.credentials.get`); the passkey itself will say whose it is.
-    #[oai(path = "/passkeys/login/start", method = "post", operation_id = "startPasskeyLogin")]
+    #[oai(
+        path = "/passkeys/login/start",
+        method = "post",
+        operation_id = "startPasskeyLogin"
+    )]
     async fn start(&self, origin: RequestOrigin) -> Result<Json<PasskeyCeremony>> {
         let ceremony = self.auth.start_passkey_login(&origin.0).await?;
         Ok(Json(ceremony.try_into()?))

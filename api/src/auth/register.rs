@@ -38,9 +38,20 @@ impl RegisterRequest {
         let mut faults = Faults::default();
         let email = faults.keep("/email", Email::parse(&self.email));
         let password = faults.keep("/password", Password::parse(&self.password));
-        let name =
-            faults.keep("/display_name", self.display_name.as_deref().map(DisplayName::parse).transpose());
-        let whole = (|| Some(Registration { email: email?, password: password?, display_name: name? }))();
+        let name = faults.keep(
+            "/display_name",
+            self.display_name
+                .as_deref()
+                .map(DisplayName::parse)
+                .transpose(),
+        );
+        let whole = (|| {
+            Some(Registration {
+                email: email?,
+                password: password?,
+                display_name: name?,
+            })
+        })();
         faults.into_result(whole)
     }
 }
@@ -67,8 +78,14 @@ impl Register {
     /// to `/v1/auth/verify-email`; until then nothing of the registration counts. Several registrations of one address
     /// do not affect each other. The answer is the same whether or not the address has an account already.
     #[oai(path = "/register", method = "post", operation_id = "register")]
-    async fn register(&self, origin: RequestOrigin, body: Body<RegisterRequest>) -> Result<Accepted> {
+    async fn register(
+        &self,
+        origin: RequestOrigin,
+        body: Body<RegisterRequest>,
+    ) -> Result<Accepted> {
         let id = self.auth.register(&origin.0, body.0.parse()?).await?;
-        Ok(Accepted::Accepted(Json(RegistrationView { registration_id: id.0 })))
+        Ok(Accepted::Accepted(Json(RegistrationView {
+            registration_id: id.0,
+        })))
     }
 }

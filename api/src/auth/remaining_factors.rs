@@ -54,6 +54,8 @@ pub(crate) struct RecoveredAccount {
 
 impl RecoveredAccount {
     pub(crate) fn with(factors: Vec<plinth_core::second_factors::RemainingFactor>) -> Self {
-        Self { remaining_factors: factors.into_iter().map(RemainingFactor::from).collect() }
+        Self {
+            remaining_factors: factors.into_iter().map(RemainingFactor::from).collect(),
+        }
     }
 }

@@ -33,9 +33,19 @@ impl ResendVerification {
     /// Send the verification mail again
     ///
     /// At most one mail in five minutes. The answer is the same whether or not the registration exists.
-    #[oai(path = "/verify-email/resend", method = "post", operation_id = "resendVerification")]
-    async fn resend(&self, origin: RequestOrigin, body: Body<ResendVerificationRequest>) -> Result<Accepted> {
-        self.auth.resend_verification(&origin.0, RegistrationId(body.0.registration_id)).await?;
+    #[oai(
+        path = "/verify-email/resend",
+        method = "post",
+        operation_id = "resendVerification"
+    )]
+    async fn resend(
+        &self,
+        origin: RequestOrigin,
+        body: Body<ResendVerificationRequest>,
+    ) -> Result<Accepted> {
+        self.auth
+            .resend_verification(&origin.0, RegistrationId(body.0.registration_id))
+            .await?;
         Ok(Accepted::Accepted)
     }
 }

@@ -45,18 +45,29 @@ impl ResetPassword {
     /// suspended until an older one is proved if there is one. No session is opened: log in with the new password, and
     /// the second factor if there is one. The password that the account has is refused (`password_unchanged`). 409
     /// `email_taken` if the account was never verified and another one can take its address back.
-    #[oai(path = "/password/reset", method = "post", operation_id = "resetPassword")]
+    #[oai(
+        path = "/password/reset",
+        method = "post",
+        operation_id = "resetPassword"
+    )]
     async fn reset(
         &self,
         origin: RequestOrigin,
         body: Body<ResetPasswordRequest>,
     ) -> Result<Json<PasswordReset>> {
-        let password =
-            Password::parse(&body.0.password).map_err(|rejection| Error::invalid("/password", rejection))?;
-        let reset = self.auth.reset_password(&origin.0, &body.0.token, password).await?;
+        let password = Password::parse(&body.0.password)
+            .map_err(|rejection| Error::invalid("/password", rejection))?;
+        let reset = self
+            .auth
+            .reset_password(&origin.0, &body.0.token, password)
+            .await?;
         Ok(Json(PasswordReset {
             device_token: reset.device_token,
-            remaining_factors: reset.remaining_factors.into_iter().map(RemainingFactor::from).collect(),
+            remaining_factors: reset
+                .remaining_factors
+                .into_iter()
+                .map(RemainingFactor::from)
+                .collect(),
         }))
     }
 }

@@ -94,15 +94,25 @@ impl SessionAnswer {
             Keeping::Cookie => {
                 let kept = Kept {
                     access_token: Some((&tokens.access_token, expires_in)),
-                    refresh_token: tokens.refresh_token.as_deref().map(|token| (token, lifetime.0)),
+                    refresh_token: tokens
+                        .refresh_token
+                        .as_deref()
+                        .map(|token| (token, lifetime.0)),
                     device_token: tokens
                         .device_token
                         .as_deref()
                         .map(|token| (token, DEVICE_LIFETIME.unsigned_abs())),
                 };
                 let csrf_token = Some(browser.csrf_token(session));
-                let body = SessionTokens { token_type: "Cookie".to_owned(), csrf_token, ..body };
-                Self { body, cookies: kept.cookies().collect() }
+                let body = SessionTokens {
+                    token_type: "Cookie".to_owned(),
+                    csrf_token,
+                    ..body
+                };
+                Self {
+                    body,
+                    cookies: kept.cookies().collect(),
+                }
             }
         }
     }

@@ -47,11 +47,23 @@ impl StepUp {
     ) -> Result<LoginResponse> {
         if caller.login().impersonator.is_some() {
             let detail = "Whoever acts in somebody's name cannot do this.".to_owned();
-            return Err(Error::Forbidden { code: ErrorCode::ImpersonationForbidden, detail }.into());
+            return Err(Error::Forbidden {
+                code: ErrorCode::ImpersonationForbidden,
+                detail,
+            }
+            .into());
         }
         let password = body.0.password.as_deref().map(Password::normalise);
-        let answer = self.auth.step_up(&origin.0, caller.user.id, caller.login(), password).await?;
+        let answer = self
+            .auth
+            .step_up(&origin.0, caller.user.id, caller.login(), password)
+            .await?;
         let browser = self.pages.browser(headers);
-        Ok(LoginResponse::new(answer, body.0.keep.unwrap_or_default(), &browser, self.lifetime))
+        Ok(LoginResponse::new(
+            answer,
+            body.0.keep.unwrap_or_default(),
+            &browser,
+            self.lifetime,
+        ))
     }
 }

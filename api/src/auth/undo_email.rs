@@ -44,9 +44,17 @@ impl UndoEmail {
         origin: RequestOrigin,
         body: Body<UndoEmailRequest>,
     ) -> Result<Json<UndoEmailAnswer>> {
-        Ok(Json(match self.auth.undo_email_change(&origin.0, &body.0.token).await? {
-            UndoAnswer::Undone(remaining) => UndoEmailAnswer::Undone(RecoveredAccount::with(remaining)),
-            UndoAnswer::Challenge(challenge) => UndoEmailAnswer::Challenge(challenge.into()),
-        }))
+        Ok(Json(
+            match self
+                .auth
+                .undo_email_change(&origin.0, &body.0.token)
+                .await?
+            {
+                UndoAnswer::Undone(remaining) => {
+                    UndoEmailAnswer::Undone(RecoveredAccount::with(remaining))
+                }
+                UndoAnswer::Challenge(challenge) => UndoEmailAnswer::Challenge(challenge.into()),
+            },
+        ))
     }
 }

@@ -38,7 +38,11 @@ impl UndoEmailMfa {
     ///
     /// Takes a factor that the account had before the change. A challenge is good for a few minutes and a few wrong answers;
     /// the mailed token works until one is completed.
-    #[oai(path = "/email/undo/mfa", method = "post", operation_id = "undoEmailMfa")]
+    #[oai(
+        path = "/email/undo/mfa",
+        method = "post",
+        operation_id = "undoEmailMfa"
+    )]
     async fn undo(
         &self,
         origin: RequestOrigin,
@@ -46,7 +50,10 @@ impl UndoEmailMfa {
     ) -> Result<Json<RecoveredAccount>> {
         let request = body.0;
         let proof = proof_of(request.code, request.recovery_code, request.credential)?;
-        let remaining = self.auth.prove_email_undo(&origin.0, &request.challenge, proof).await?;
+        let remaining = self
+            .auth
+            .prove_email_undo(&origin.0, &request.challenge, proof)
+            .await?;
         Ok(Json(RecoveredAccount::with(remaining)))
     }
 }

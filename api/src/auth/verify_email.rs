@@ -39,9 +39,15 @@ impl VerifyEmail {
     /// the one of that registration (422 `wrong_password` otherwise, which leaves the token valid): the link of a
     /// registration that another person made proves nothing. 409 `email_taken` if the address has got an account since.
     #[oai(path = "/verify-email", method = "post", operation_id = "verifyEmail")]
-    async fn verify_email(&self, origin: RequestOrigin, body: Body<VerifyEmailRequest>) -> Result<Verified> {
+    async fn verify_email(
+        &self,
+        origin: RequestOrigin,
+        body: Body<VerifyEmailRequest>,
+    ) -> Result<Verified> {
         let password = Password::normalise(&body.0.password);
-        self.auth.verify_email(&origin.0, &body.0.token, password).await?;
+        self.auth
+            .verify_email(&origin.0, &body.0.token, password)
+            .await?;
         Ok(Verified::Verified)
     }
 }

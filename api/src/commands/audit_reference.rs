@@ -36,7 +36,11 @@ Not there yet: seals that prove that nothing was altered, export, retention.
 pub fn markdown() -> String {
     let mut page = BEGINNING.to_owned();
     for action in Action::ALL {
-        let words = action.description().split_whitespace().collect::<Vec<_>>().join(" ");
+        let words = action
+            .description()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
         writeln!(page, "| `{action}` | {words} |").expect("a String takes every write");
     }
     page + END
@@ -50,9 +54,14 @@ mod tests {
     fn the_page_has_a_row_of_words_for_every_action() {
         let page = markdown();
         for action in Action::ALL {
-            let row = page.lines().find(|line| line.starts_with(&format!("| `{action}` | ")));
+            let row = page
+                .lines()
+                .find(|line| line.starts_with(&format!("| `{action}` | ")));
             let words = row.unwrap_or_else(|| panic!("{action} has no row"));
-            assert!(words.ends_with(". |") && words.matches('|').count() == 3, "{words}");
+            assert!(
+                words.ends_with(". |") && words.matches('|').count() == 3,
+                "{words}"
+            );
         }
         assert_eq!(
             page,

@@ -25,10 +25,18 @@ The shipped nginx itself answers with `malformed_request`, `too_many_connections
 pub fn markdown() -> String {
     let mut page = BEGINNING.to_owned();
     for code in ErrorCode::ALL {
-        let statuses = code.statuses().iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+        let statuses = code
+            .statuses()
+            .iter()
+            .map(u16::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
         let (meaning, remedy) = (code.meaning(), code.remedy());
-        writeln!(page, "| <a id=\"{code}\"></a>`{code}` | {statuses} | {meaning} | {remedy} |")
-            .expect("a String takes every write");
+        writeln!(
+            page,
+            "| <a id=\"{code}\"></a>`{code}` | {statuses} | {meaning} | {remedy} |"
+        )
+        .expect("a String takes every write");
     }
     page
 }
@@ -41,9 +49,14 @@ mod tests {
     fn the_committed_page_has_a_row_for_every_code() {
         let page = markdown();
         for code in ErrorCode::ALL {
-            let row = page.lines().find(|line| line.contains(&format!("<a id=\"{code}\"></a>")));
+            let row = page
+                .lines()
+                .find(|line| line.contains(&format!("<a id=\"{code}\"></a>")));
             let row = row.unwrap_or_else(|| panic!("{code} has no row"));
-            assert!(row.ends_with(". |") && row.matches('|').count() == 5, "{row}");
+            assert!(
+                row.ends_with(". |") && row.matches('|').count() == 5,
+                "{row}"
+            );
         }
         assert_eq!(
             page,

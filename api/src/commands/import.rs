@@ -10,7 +10,9 @@ use plinth_core::{Error, Stores};
 use plinth_domain::email::Email;
 use plinth_domain::role::RoleName;
 use plinth_domain::text::DisplayName;
-use plinth_platform::crypto::{FirebaseParameters, HashFailure, KeycloakCredential, RootKey, StoredHash};
+use plinth_platform::crypto::{
+    FirebaseParameters, HashFailure, KeycloakCredential, RootKey, StoredHash,
+};
 use plinth_platform::settings::Settings;
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -53,22 +55,41 @@ struct FirebaseFile {
 }
 
 impl Line {
-    fn parse(text: &[u8], firebase: Option<&FirebaseParameters>) -> anyhow::Result<ImportedAccount> {
+    fn parse(
+        text: &[u8],
+        firebase: Option<&FirebaseParameters>,
+    ) -> anyhow::Result<ImportedAccount> {
         let line: Self = serde_json::from_slice(text)?;
-        let roles: Result<Vec<RoleName>, _> = line.roles.iter().map(|name| RoleName::parse(name)).collect();
+        let roles: Result<Vec<RoleName>, _> = line
+            .roles
+            .iter()
+            .map(|name| RoleName::parse(name))
+            .collect();
         Ok(ImportedAccount {
             password_hash: line.stored_hash(firebase)?,
             email: Email::parse(&line.email)?,
-            display_name: line.display_name.as_deref().map(DisplayName::parse).transpose()?,
+            display_name: line
+                .display_name
+                .as_deref()
+                .map(DisplayName::parse)
+                .transpose()?,
             email_verified: line.email_verified,
             created_at: line.created_at,
             roles: roles?,
-            totp_secret: line.totp_secret.as_deref().map(TotpSecret::parse).transpose()?,
+            totp_secret: line
+                .totp_secret
+                .as_deref()
+                .map(TotpSecret::parse)
+                .transpose()?,
         })
     }
 
     fn stored_hash(&self, firebase: Option<&FirebaseParameters>) -> anyhow::Result<Option<String>> {
-        let stored = match (&self.password_hash, &self.keycloak_credential, &self.firebase_hash) {
+        let stored = match (
+            &self.password_hash,
+            &self.keycloak_credential,
+            &self.firebase_hash,
+        ) {
             (None, None, None) => return Ok(None),
             (Some(hash), None, None) => StoredHash::import(hash),
             (None, Some(credential), None) => StoredHash::import_keycloak(credential),
@@ -76,10 +97,13 @@ impl Line {
                 let parameters = firebase.context("firebase_hash needs --firebase-parameters")?;
                 StoredHash::import_firebase(parameters, salt, hash)
             }
-            _ => bail!("an account has one of password_hash, keycloak_credential and firebase_hash"),
+            _ => {
+                bail!("an account has one of password_hash, keycloak_credential and firebase_hash")
+            }
         };
-        let unreadable =
-            |_: HashFailure| anyhow!("the password hash is of no known form, or costs too much to check");
+        let unreadable = |_: HashFailure| {
+            anyhow!("the password hash is of no known form, or costs too much to check")
+        };
         stored.map(Some).map_err(unreadable)
     }
 }
@@ -103,7 +127,10 @@ pub async fn accounts(
     let firebase = firebase.map(firebase_parameters).transpose()?;
     let stores = Stores::new(&settings, APPLICATION)?;
     let root = RootKey::parse(&settings.general.secret_key)?;
-    let (users, factors) = (Users::new(&stores), SecondFactors::new(&stores, &settings, &root));
+    let (users, factors) = (
+        Users::new(&stores),
+        SecondFactors::new(&stores, &settings, &root),
+    );
     let mut summary = Summary::default();
     for (number, line) in lines.split(b'\n').enumerate() {
         let line = line?;
@@ -113,8 +140,9 @@ pub async fn accounts(
         let imported = match Line::parse(&line, firebase.as_ref()) {
             Ok(account) => match users.import(&factors, account).await {
                 Err(Error::Invalid(faults)) => {
-                    let details =
-                        faults.into_iter().map(|fault| format!("{}: {}", fault.pointer, fault.rejection));
+                    let details = faults
+                        .into_iter()
+                        .map(|fault| format!("{}: {}", fault.pointer, fault.rejection));
                     Err(anyhow!(details.collect::<Vec<_>>().join(" ")))
                 }
                 other => Ok(other.with_context(|| format!("line {}", number + 1))?),
@@ -130,7 +158,11 @@ pub async fn accounts(
             }
         }
     }
-    let Summary { created, known, refused } = summary;
+    let Summary {
+        created,
+        known,
+        refused,
+    } = summary;
     let told = format!("{created} accounts were created, {known} were there already");
     if refused > 0 {
         bail!("{told}, {refused} lines were refused");

@@ -27,15 +27,27 @@ pub async fn list(settings: Settings, json: bool) -> anyhow::Result<String> {
 }
 
 /// Makes a key that signs after `activate_in`.
-pub async fn rotate(settings: Settings, activate_in: Duration, json: bool) -> anyhow::Result<String> {
+pub async fn rotate(
+    settings: Settings,
+    activate_in: Duration,
+    json: bool,
+) -> anyhow::Result<String> {
     let key = signing_keys(&settings)?.rotate(activate_in).await?;
-    if json { Ok(object(&key)?.to_string() + "\n") } else { Ok(line(&key)?) }
+    if json {
+        Ok(object(&key)?.to_string() + "\n")
+    } else {
+        Ok(line(&key)?)
+    }
 }
 
 /// Ends a key at once; what takes its place.
 pub async fn retire(settings: Settings, kid: &str, json: bool) -> anyhow::Result<String> {
     let key = signing_keys(&settings)?.retire(kid).await?;
-    if json { Ok(object(&key)?.to_string() + "\n") } else { Ok(line(&key)?) }
+    if json {
+        Ok(object(&key)?.to_string() + "\n")
+    } else {
+        Ok(line(&key)?)
+    }
 }
 
 /// Seals under the root key of the settings what was sealed under `before`.
@@ -47,8 +59,12 @@ pub async fn reseal(settings: Settings, before: &str) -> anyhow::Result<String> 
     let before = RootKey::parse(&Secret::new(before.trim())).context("the root key that was")?;
     let root = RootKey::parse(&settings.general.secret_key)?;
     let stores = Stores::new(&settings, APPLICATION)?;
-    let signing_keys = SigningKeys::new(&stores, &root, longest_lifetime(&settings)).reseal(&before).await?;
-    let totp_secrets = SecondFactors::new(&stores, &settings, &root).reseal(&before).await?;
+    let signing_keys = SigningKeys::new(&stores, &root, longest_lifetime(&settings))
+        .reseal(&before)
+        .await?;
+    let totp_secrets = SecondFactors::new(&stores, &settings, &root)
+        .reseal(&before)
+        .await?;
     let told = json!({ "signing_keys": signing_keys, "totp_secrets": totp_secrets });
     ensure!(
         signing_keys.failed + totp_secrets.failed == 0,
@@ -72,7 +88,11 @@ fn line(key: &KeyStatus) -> Result<String, time::error::Format> {
         Some(at) => format!(", ends {}", at.format(&Rfc3339)?),
         None => String::new(),
     };
-    Ok(format!("{} signs from {}{retires}\n", key.kid, key.activates_at.format(&Rfc3339)?))
+    Ok(format!(
+        "{} signs from {}{retires}\n",
+        key.kid,
+        key.activates_at.format(&Rfc3339)?
+    ))
 }
 
 fn object(key: &KeyStatus) -> Result<serde_json::Value, time::error::Format> {

@@ -27,11 +27,16 @@ pub fn settings() -> anyhow::Result<Settings> {
 pub fn effective_settings(json: bool) -> anyhow::Result<String> {
     let effective = settings()?.effective();
     if json {
-        let object: serde_json::Map<String, serde_json::Value> =
-            effective.into_iter().map(|(name, value)| (name, value.into())).collect();
+        let object: serde_json::Map<String, serde_json::Value> = effective
+            .into_iter()
+            .map(|(name, value)| (name, value.into()))
+            .collect();
         return Ok(serde_json::to_string_pretty(&object)? + "\n");
     }
-    let lines: Vec<String> = effective.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let lines: Vec<String> = effective
+        .into_iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     Ok(lines.join("\n") + "\n")
 }
 
@@ -55,6 +60,13 @@ pub async fn create_administrator(settings: Settings, email: &str) -> anyhow::Re
     policy.judge(&password, &email)?;
     let stores = Stores::new(&settings, APPLICATION)?;
     let hasher = PasswordHasher::start(&settings.auth)?;
-    let created = Users::new(&stores).ensure_administrator(&hasher, email, password).await?;
-    Ok(if created { "the administrator was created\n" } else { "the administrator exists\n" }.to_owned())
+    let created = Users::new(&stores)
+        .ensure_administrator(&hasher, email, password)
+        .await?;
+    Ok(if created {
+        "the administrator was created\n"
+    } else {
+        "the administrator exists\n"
+    }
+    .to_owned())
 }

@@ -27,14 +27,20 @@ impl AbandonDirectUpload {
     /// Give a direct upload up
     ///
     /// A file that it has become is not touched; one that is over is not found.
-    #[oai(path = "/direct-uploads/:id", method = "delete", operation_id = "abandonDirectUpload")]
+    #[oai(
+        path = "/direct-uploads/:id",
+        method = "delete",
+        operation_id = "abandonDirectUpload"
+    )]
     async fn abandon(
         &self,
         caller: Allowed<FilesWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
     ) -> Result<Abandoned> {
-        self.uploads.abandon(&origin.0, caller.user.id, BlobId(id.0)).await?;
+        self.uploads
+            .abandon(&origin.0, caller.user.id, BlobId(id.0))
+            .await?;
         Ok(Abandoned::Abandoned)
     }
 }

@@ -34,14 +34,24 @@ impl CompleteDirectUpload {
     /// They are read back in the background, by the job `job_id`. Where size and SHA-256 are what was announced the file is
     /// there, and only then; otherwise the upload is `refused` and nothing of it stays. 409 `not_uploaded` where the object
     /// store has not got all of it: then the rest can be sent. Said again it changes nothing.
-    #[oai(path = "/direct-uploads/:id/complete", method = "post", operation_id = "completeDirectUpload")]
+    #[oai(
+        path = "/direct-uploads/:id/complete",
+        method = "post",
+        operation_id = "completeDirectUpload"
+    )]
     async fn complete(
         &self,
         caller: Allowed<FilesWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
     ) -> Result<Accepted> {
-        let upload = self.uploads.complete(&origin.0, caller.user.id, BlobId(id.0)).await?;
-        Ok(Accepted::Accepted(Json(DirectUpload::of(upload, self.abandoned_after))))
+        let upload = self
+            .uploads
+            .complete(&origin.0, caller.user.id, BlobId(id.0))
+            .await?;
+        Ok(Accepted::Accepted(Json(DirectUpload::of(
+            upload,
+            self.abandoned_after,
+        ))))
     }
 }

@@ -58,7 +58,11 @@ impl CreateDirectUpload {
     /// Up to 16 MiB are sent in one request, `put`; more in parts, each by a request that is to be signed. When all are sent
     /// the upload is to be completed. 403 `direct_uploads_off` where the deployment takes none. What is sent so is not
     /// sealed by a key of its own: it lies in the bucket as that encrypts it.
-    #[oai(path = "/direct-uploads", method = "post", operation_id = "createDirectUpload")]
+    #[oai(
+        path = "/direct-uploads",
+        method = "post",
+        operation_id = "createDirectUpload"
+    )]
     async fn create(
         &self,
         caller: Allowed<FilesWrite>,
@@ -66,16 +70,31 @@ impl CreateDirectUpload {
         body: Body<CreateDirectUploadRequest>,
     ) -> Result<Begun> {
         let owner = caller.user.id;
-        let Announced { name, file, size, sha256 } = parse(&body.0)?;
-        let upload = self.uploads.begin(&origin.0, owner, &name, file, size, sha256).await?;
+        let Announced {
+            name,
+            file,
+            size,
+            sha256,
+        } = parse(&body.0)?;
+        let upload = self
+            .uploads
+            .begin(&origin.0, owner, &name, file, size, sha256)
+            .await?;
         let put = if upload.part_count() == 1 {
-            self.uploads.sign(owner, upload.id, &[1]).await?.pop().map(PartRequest::from)
+            self.uploads
+                .sign(owner, upload.id, &[1])
+                .await?
+                .pop()
+                .map(PartRequest::from)
         } else {
             None
         };
         let location = format!("/v1/direct-uploads/{}", upload.id);
         let upload = DirectUpload::of(upload, self.abandoned_after);
-        Ok(Begun::Begun(Json(BegunDirectUpload { upload, put }), location))
+        Ok(Begun::Begun(
+            Json(BegunDirectUpload { upload, put }),
+            location,
+        ))
     }
 }
 
@@ -90,12 +109,19 @@ fn parse(asked: &CreateDirectUploadRequest) -> plinth_core::Result<Announced> {
     let mut faults = Faults::default();
     let name = faults.keep("/filename", FileName::clean(&asked.filename));
     let size = u64::try_from(asked.size);
-    let size = faults
-        .keep("/size", size.map_err(|_| Rejection::new("out_of_range", "A size is not below nothing.")));
+    let size = faults.keep(
+        "/size",
+        size.map_err(|_| Rejection::new("out_of_range", "A size is not below nothing.")),
+    );
     let sha256 = faults.keep("/sha256", digest(&asked.sha256));
     let file = asked.file_id.map(FileId);
     let whole = match (name, size, sha256) {
-        (Some(name), Some(size), Some(sha256)) => Some(Announced { name, file, size, sha256 }),
+        (Some(name), Some(size), Some(sha256)) => Some(Announced {
+            name,
+            file,
+            size,
+            sha256,
+        }),
         _ => None,
     };
     faults.into_result(whole)
@@ -121,7 +147,13 @@ mod tests {
     fn a_digest_is_sixty_four_hexadecimal_digits() {
         let text = format!("{}fF", "00".repeat(31));
         assert_eq!(digest(&text).expect("is read")[31], 255);
-        for wrong in [String::new(), "0".repeat(63), "g".repeat(64), "+1".repeat(32), "ü".repeat(32)] {
+        for wrong in [
+            String::new(),
+            "0".repeat(63),
+            "g".repeat(64),
+            "+1".repeat(32),
+            "ü".repeat(32),
+        ] {
             assert!(digest(&wrong).is_err(), "{wrong}");
         }
     }

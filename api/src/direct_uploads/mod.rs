@@ -22,10 +22,23 @@ pub(crate) type Operations = (
 /// Uploads that stand still are given up after `abandoned_after`.
 pub(crate) fn operations(uploads: &DirectUploads, abandoned_after: Duration) -> Operations {
     (
-        create::CreateDirectUpload { uploads: uploads.clone(), abandoned_after },
-        read::ReadDirectUpload { uploads: uploads.clone(), abandoned_after },
-        sign::SignDirectUploadParts { uploads: uploads.clone() },
-        complete::CompleteDirectUpload { uploads: uploads.clone(), abandoned_after },
-        abandon::AbandonDirectUpload { uploads: uploads.clone() },
+        create::CreateDirectUpload {
+            uploads: uploads.clone(),
+            abandoned_after,
+        },
+        read::ReadDirectUpload {
+            uploads: uploads.clone(),
+            abandoned_after,
+        },
+        sign::SignDirectUploadParts {
+            uploads: uploads.clone(),
+        },
+        complete::CompleteDirectUpload {
+            uploads: uploads.clone(),
+            abandoned_after,
+        },
+        abandon::AbandonDirectUpload {
+            uploads: uploads.clone(),
+        },
     )
 }

@@ -22,8 +22,16 @@ pub(crate) struct ReadDirectUpload {
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ReadDirectUpload {
     /// Ask how far a direct upload is
-    #[oai(path = "/direct-uploads/:id", method = "get", operation_id = "readDirectUpload")]
-    async fn read(&self, caller: Allowed<FilesWrite>, id: Path<Uuid>) -> Result<Json<DirectUpload>> {
+    #[oai(
+        path = "/direct-uploads/:id",
+        method = "get",
+        operation_id = "readDirectUpload"
+    )]
+    async fn read(
+        &self,
+        caller: Allowed<FilesWrite>,
+        id: Path<Uuid>,
+    ) -> Result<Json<DirectUpload>> {
         let upload = self.uploads.find(caller.user.id, BlobId(id.0)).await?;
         Ok(Json(DirectUpload::of(upload, self.abandoned_after)))
     }

@@ -37,14 +37,23 @@ impl SignDirectUploadParts {
     ///
     /// In any order and as often as one likes; a part that is sent again takes the place of the one before. Of an upload
     /// that is sent in one request, number 1 is the whole. 409 `upload_over` when the upload was completed.
-    #[oai(path = "/direct-uploads/:id/parts", method = "post", operation_id = "signDirectUploadParts")]
+    #[oai(
+        path = "/direct-uploads/:id/parts",
+        method = "post",
+        operation_id = "signDirectUploadParts"
+    )]
     async fn sign(
         &self,
         caller: Allowed<FilesWrite>,
         id: Path<Uuid>,
         body: Body<SignPartsRequest>,
     ) -> Result<Json<SignedParts>> {
-        let parts = self.uploads.sign(caller.user.id, BlobId(id.0), &body.0.numbers).await?;
-        Ok(Json(SignedParts { items: parts.into_iter().map(PartRequest::from).collect() }))
+        let parts = self
+            .uploads
+            .sign(caller.user.id, BlobId(id.0), &body.0.numbers)
+            .await?;
+        Ok(Json(SignedParts {
+            items: parts.into_iter().map(PartRequest::from).collect(),
+        }))
     }
 }

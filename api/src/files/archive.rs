@@ -31,7 +31,11 @@ pub(super) async fn archive(
     let outbox = Outbox::default();
     let packing = Packing {
         files: files.clone(),
-        waiting: names.into_iter().zip(contents).collect::<Vec<_>>().into_iter(),
+        waiting: names
+            .into_iter()
+            .zip(contents)
+            .collect::<Vec<_>>()
+            .into_iter(),
         open: None,
         zip: Some(ZipWriter::new_stream(outbox.clone())),
         outbox,
@@ -64,7 +68,9 @@ impl Packing {
     /// The next bytes of the archive; `None` at its end.
     async fn step(&mut self) -> Result<Option<Bytes>> {
         loop {
-            let Some(zip) = self.zip.as_mut() else { return Ok(None) };
+            let Some(zip) = self.zip.as_mut() else {
+                return Ok(None);
+            };
             if let Some(open) = &mut self.open {
                 if let Some(bytes) = open.next().await {
                     zip.write_all(&bytes.map_err(internal)?).map_err(internal)?;
@@ -93,8 +99,15 @@ fn options(content: &Content) -> SimpleFileOptions {
 /// In UTC: the format knows no offset. What is before its first year is its first moment.
 fn moment(at: OffsetDateTime) -> DateTime {
     let year = u16::try_from(at.year()).unwrap_or_default();
-    DateTime::from_date_and_time(year, at.month().into(), at.day(), at.hour(), at.minute(), at.second())
-        .unwrap_or_default()
+    DateTime::from_date_and_time(
+        year,
+        at.month().into(),
+        at.day(),
+        at.hour(),
+        at.minute(),
+        at.second(),
+    )
+    .unwrap_or_default()
 }
 
 fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
@@ -107,13 +120,20 @@ struct Outbox(Arc<Mutex<BytesMut>>);
 
 impl Outbox {
     fn take(&self) -> Bytes {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).split().freeze()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .split()
+            .freeze()
     }
 }
 
 impl Write for Outbox {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -140,20 +160,46 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
 
 /// Without what Windows takes for something else: separators, streams, wildcards, devices, endings that it drops.
 fn extractable(name: &str) -> String {
-    let plain: String =
-        name.chars().map(|c| if c.is_control() || r#"<>:"/\|?*"#.contains(c) { '_' } else { c }).collect();
+    let plain: String = name
+        .chars()
+        .map(|c| {
+            if c.is_control() || r#"<>:"/\|?*"#.contains(c) {
+                '_'
+            } else {
+                c
+            }
+        })
+        .collect();
     let plain = plain.trim_end_matches(['.', ' ']);
-    let stem = plain.split('.').next().unwrap_or_default().trim_end().to_uppercase();
+    let stem = plain
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .trim_end()
+        .to_uppercase();
     let is_device = matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL")
-        || stem.strip_prefix("COM").or(stem.strip_prefix("LPT")).is_some_and(|rest| {
-            rest.chars().count() == 1 && rest.chars().all(|c| c.is_ascii_digit() || "¹²³".contains(c))
-        });
-    if plain.is_empty() || is_device { format!("_{plain}") } else { plain.to_owned() }
+        || stem
+            .strip_prefix("COM")
+            .or(stem.strip_prefix("LPT"))
+            .is_some_and(|rest| {
+                rest.chars().count() == 1
+                    && rest
+                        .chars()
+                        .all(|c| c.is_ascii_digit() || "¹²³".contains(c))
+            });
+    if plain.is_empty() || is_device {
+        format!("_{plain}")
+    } else {
+        plain.to_owned()
+    }
 }
 
 /// `a (2).txt`: before the ending, where there is one.
 fn with_number(name: &str, number: u32) -> String {
-    let dot = name.rfind('.').filter(|dot| *dot > 0 && name.len() - dot <= 16).unwrap_or(name.len());
+    let dot = name
+        .rfind('.')
+        .filter(|dot| *dot > 0 && name.len() - dot <= 16)
+        .unwrap_or(name.len());
     let (stem, ending) = name.split_at(dot);
     let number = format!(" ({number})");
     let stem = cut(stem, LONGEST_NAME - number.len() - ending.len());
@@ -173,7 +219,18 @@ mod tests {
 
     #[test]
     fn names_that_are_alike_get_a_number() {
-        let names = ["a.txt", "A.TXT", "a.txt", "a (2).txt", "b", "b", ".x", ".x", "a.tar.gz", "a.tar.gz"];
+        let names = [
+            "a.txt",
+            "A.TXT",
+            "a.txt",
+            "a (2).txt",
+            "b",
+            "b",
+            ".x",
+            ".x",
+            "a.tar.gz",
+            "a.tar.gz",
+        ];
         let expected = [
             "a.txt",
             "A (2).TXT",

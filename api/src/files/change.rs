@@ -43,21 +43,29 @@ impl ChangeFile {
         body: Body<ChangeFileRequest>,
     ) -> Result<Json<File>> {
         let change = parse(body.0)?;
-        Ok(Json(self.files.change(&origin.0, caller.user.id, FileId(id.0), &change).await?.into()))
+        Ok(Json(
+            self.files
+                .change(&origin.0, caller.user.id, FileId(id.0), &change)
+                .await?
+                .into(),
+        ))
     }
 }
 
 fn parse(asked: ChangeFileRequest) -> plinth_core::Result<Change> {
     let mut faults = Faults::default();
-    let name = asked.name.and_then(|name| faults.keep("/name", FileName::parse(&name)));
+    let name = asked
+        .name
+        .and_then(|name| faults.keep("/name", FileName::parse(&name)));
     let tags = asked.tags.and_then(|tags| {
         if tags.len() > FileTag::MAX_COUNT {
             let detail = format!("A file has at most {} tags.", FileTag::MAX_COUNT);
             return faults.keep("/tags", Err(Rejection::new("too_many", detail)));
         }
         let tags = tags.iter().enumerate();
-        let tags: Vec<_> =
-            tags.map(|(index, tag)| faults.keep(&format!("/tags/{index}"), FileTag::parse(tag))).collect();
+        let tags: Vec<_> = tags
+            .map(|(index, tag)| faults.keep(&format!("/tags/{index}"), FileTag::parse(tag)))
+            .collect();
         tags.into_iter().collect()
     });
     faults.into_result(Some(Change { name, tags }))

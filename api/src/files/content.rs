@@ -22,11 +22,22 @@ impl ReadContent {
     /// Download a file
     ///
     /// Takes Range, with several ranges too, If-Range, If-Match, If-None-Match, If-Modified-Since and If-Unmodified-Since.
-    #[oai(path = "/files/:id/content", method = "get", operation_id = "readFileContent")]
-    async fn read(&self, request: &Request, caller: Allowed<FilesRead>, id: Path<Uuid>) -> Result<Served> {
+    #[oai(
+        path = "/files/:id/content",
+        method = "get",
+        operation_id = "readFileContent"
+    )]
+    async fn read(
+        &self,
+        request: &Request,
+        caller: Allowed<FilesRead>,
+        id: Path<Uuid>,
+    ) -> Result<Served> {
         let (owner, id) = (caller.user.id, FileId(id.0));
         let content = self.host.files().content(owner, id).await?;
-        self.host.give(content, (owner, id, Wanted::Current), request).await
+        self.host
+            .give(content, (owner, id, Wanted::Current), request)
+            .await
     }
 }
 
@@ -37,8 +48,17 @@ pub(crate) struct ReadContentHeaders {
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ReadContentHeaders {
     /// Read what a download of a file would be
-    #[oai(path = "/files/:id/content", method = "head", operation_id = "readFileContentHeaders")]
-    async fn read(&self, request: &Request, caller: Allowed<FilesRead>, id: Path<Uuid>) -> Result<Served> {
+    #[oai(
+        path = "/files/:id/content",
+        method = "head",
+        operation_id = "readFileContentHeaders"
+    )]
+    async fn read(
+        &self,
+        request: &Request,
+        caller: Allowed<FilesRead>,
+        id: Path<Uuid>,
+    ) -> Result<Served> {
         let content = self.files.content(caller.user.id, FileId(id.0)).await?;
         serve(&self.files, content, request).await
     }

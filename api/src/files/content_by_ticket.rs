@@ -19,7 +19,11 @@ impl ReadContentByTicket {
     ///
     /// Where a deployment gives users' files on a host of their own, downloads are sent on to here, with a ticket that is
     /// good for a minute.
-    #[oai(path = "/content/:ticket", method = "get", operation_id = "readContentByTicket")]
+    #[oai(
+        path = "/content/:ticket",
+        method = "get",
+        operation_id = "readContentByTicket"
+    )]
     async fn read(&self, request: &Request, ticket: Path<String>) -> Result<Served> {
         self.host.give_by_ticket(&ticket.0, request).await
     }
@@ -32,7 +36,11 @@ pub(crate) struct ReadContentHeadersByTicket {
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ReadContentHeadersByTicket {
     /// Read what a download by a ticket would be
-    #[oai(path = "/content/:ticket", method = "head", operation_id = "readContentHeadersByTicket")]
+    #[oai(
+        path = "/content/:ticket",
+        method = "head",
+        operation_id = "readContentHeadersByTicket"
+    )]
     async fn read(&self, request: &Request, ticket: Path<String>) -> Result<Served> {
         self.host.give_by_ticket(&ticket.0, request).await
     }

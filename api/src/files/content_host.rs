@@ -29,9 +29,16 @@ struct Elsewhere {
 impl ContentHost {
     pub(crate) fn new(files: &Files, tickets: ContentTickets, url: Option<&HttpUrl>) -> Self {
         let elsewhere = url.map(|url| {
-            Arc::new(Elsewhere { url: url.trim_end_matches('/').to_owned(), host: Host::of(url) })
+            Arc::new(Elsewhere {
+                url: url.trim_end_matches('/').to_owned(),
+                host: Host::of(url),
+            })
         });
-        Self { files: files.clone(), tickets, elsewhere }
+        Self {
+            files: files.clone(),
+            tickets,
+            elsewhere,
+        }
     }
 
     pub(super) fn files(&self) -> &Files {
@@ -48,7 +55,10 @@ impl ContentHost {
         match &self.elsewhere {
             Some(elsewhere) if request.method() == Method::GET => {
                 let ticket = self.tickets.issue(owner, file, wanted)?;
-                Ok(Served::elsewhere(&format!("{}/v1/content/{ticket}", elsewhere.url)))
+                Ok(Served::elsewhere(&format!(
+                    "{}/v1/content/{ticket}",
+                    elsewhere.url
+                )))
             }
             _ => serve(&self.files, content, request).await,
         }
@@ -64,7 +74,10 @@ impl ContentHost {
     pub(super) fn of_link(&self, request: &Request) -> Option<Served> {
         let is_here = |elsewhere: &Elsewhere| asked_for(request, &elsewhere.host);
         let is_download = request.method() == Method::GET;
-        let elsewhere = self.elsewhere.as_ref().filter(|elsewhere| is_download && !is_here(elsewhere))?;
+        let elsewhere = self
+            .elsewhere
+            .as_ref()
+            .filter(|elsewhere| is_download && !is_here(elsewhere))?;
         let path = request.uri().path_and_query()?;
         Some(Served::elsewhere(&format!("{}{path}", elsewhere.url)))
     }

@@ -62,7 +62,10 @@ impl ListFiles {
     /// a small one; of several, one is, and the others are compared. With `name_prefix` a list is in the order by name, with
     /// any other in the order by creation.
     #[oai(path = "/files", method = "get", operation_id = "listFiles")]
-    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the query")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a parameter of the query"
+    )]
     async fn list(
         &self,
         caller: Allowed<FilesRead>,
@@ -85,20 +88,27 @@ impl ListFiles {
         cursor: Query<Option<String>>,
     ) -> Result<Json<FilePage>> {
         let filter = filter(tag.0, r#type.0, name_prefix.0, trashed.0)?;
-        let usual = if filter.name_prefix.is_some() { Order::Name } else { Order::Created };
+        let usual = if filter.name_prefix.is_some() {
+            Order::Name
+        } else {
+            Order::Created
+        };
         let order = sort.0.map_or(usual, Into::into);
         let request = ListRequest {
             order,
-            ascending: direction
-                .0
-                .map_or(order == Order::Name, |direction| direction == Direction::Ascending),
+            ascending: direction.0.map_or(order == Order::Name, |direction| {
+                direction == Direction::Ascending
+            }),
             filter,
             limit: limit.0.unwrap_or(PageRequest::DEFAULT_LIMIT),
             cursor: cursor.0,
         };
         let page = self.files.list(caller.user.id, &request).await?;
         let items = page.items.into_iter().map(File::from).collect();
-        Ok(Json(FilePage { items, next_cursor: page.next_cursor }))
+        Ok(Json(FilePage {
+            items,
+            next_cursor: page.next_cursor,
+        }))
     }
 }
 
@@ -128,5 +138,9 @@ fn media_type(kind: &str) -> std::result::Result<MediaRange, Rejection> {
 
 fn no_nul(text: String) -> std::result::Result<String, Rejection> {
     let is_text = !text.contains('\0');
-    if is_text { Ok(text) } else { Err(Rejection::new("invalid_text", "No text has a NUL in it.")) }
+    if is_text {
+        Ok(text)
+    } else {
+        Err(Rejection::new("invalid_text", "No text has a NUL in it."))
+    }
 }

@@ -51,20 +51,40 @@ pub(crate) fn operations(
     public_url: &str,
 ) -> Operations {
     (
-        upload::UploadFile { files: files.clone() },
-        upload_several::UploadFiles { files: files.clone() },
-        list::ListFiles { files: files.clone() },
-        storage::ReadStorage { files: files.clone() },
-        read::ReadFile { files: files.clone() },
-        change::ChangeFile { files: files.clone() },
+        upload::UploadFile {
+            files: files.clone(),
+        },
+        upload_several::UploadFiles {
+            files: files.clone(),
+        },
+        list::ListFiles {
+            files: files.clone(),
+        },
+        storage::ReadStorage {
+            files: files.clone(),
+        },
+        read::ReadFile {
+            files: files.clone(),
+        },
+        change::ChangeFile {
+            files: files.clone(),
+        },
         content::ReadContent { host: host.clone() },
-        content::ReadContentHeaders { files: files.clone() },
+        content::ReadContentHeaders {
+            files: files.clone(),
+        },
         content_by_ticket::ReadContentByTicket { host: host.clone() },
         content_by_ticket::ReadContentHeadersByTicket { host: host.clone() },
         variant::ReadVariant { host: host.clone() },
-        delete::DeleteFile { files: files.clone() },
-        restore::RestoreFile { files: files.clone() },
-        zip::ZipFiles { files: files.clone() },
+        delete::DeleteFile {
+            files: files.clone(),
+        },
+        restore::RestoreFile {
+            files: files.clone(),
+        },
+        zip::ZipFiles {
+            files: files.clone(),
+        },
         versions::operations(files, host),
         links::operations(links, host, public_url),
     )

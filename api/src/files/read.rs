@@ -21,6 +21,8 @@ impl ReadFile {
     /// Read what is known of a file
     #[oai(path = "/files/:id", method = "get", operation_id = "readFile")]
     async fn read(&self, caller: Allowed<FilesRead>, id: Path<Uuid>) -> Result<Json<File>> {
-        Ok(Json(self.files.find(caller.user.id, FileId(id.0)).await?.into()))
+        Ok(Json(
+            self.files.find(caller.user.id, FileId(id.0)).await?.into(),
+        ))
     }
 }

@@ -25,9 +25,17 @@ pub(super) async fn receive(
     destination: Destination,
     form: FileForm,
 ) -> Result<File> {
-    let receiver = Reception { files: files.clone(), origin, owner, destination, most: 1 };
+    let receiver = Reception {
+        files: files.clone(),
+        origin,
+        owner,
+        destination,
+        most: 1,
+    };
     let mut made = receiver.run(form.0).await?;
-    Ok(made.pop().ok_or_else(|| Error::internal("a form with a file made none"))?)
+    Ok(made
+        .pop()
+        .ok_or_else(|| Error::internal("a form with a file made none"))?)
 }
 
 /// Stores the form's files, all or none.
@@ -38,7 +46,15 @@ pub(super) async fn receive_several(
     form: FilesForm,
 ) -> Result<Vec<File>> {
     let destination = Destination::NewFile;
-    Reception { files: files.clone(), origin, owner, destination, most: MAX_FILES }.run(form.0).await
+    Reception {
+        files: files.clone(),
+        origin,
+        owner,
+        destination,
+        most: MAX_FILES,
+    }
+    .run(form.0)
+    .await
 }
 
 struct Reception {
@@ -52,7 +68,9 @@ struct Reception {
 impl Reception {
     async fn run(self, form: Form) -> Result<Vec<File>> {
         // A task of its own: a client that goes away ends the request, not the tidying up behind it.
-        tokio::spawn(self.store(form).in_current_span()).await.map_err(Error::internal)?
+        tokio::spawn(self.store(form).in_current_span())
+            .await
+            .map_err(Error::internal)?
     }
 
     async fn store(self, mut form: Form) -> Result<Vec<File>> {
@@ -70,7 +88,12 @@ impl Reception {
     }
 
     /// Reads all of the form; every file in it is an upload of its own.
-    async fn read(&self, slot: &UploadSlot, form: &mut Form, uploads: &mut Vec<Upload>) -> Result<()> {
+    async fn read(
+        &self,
+        slot: &UploadSlot,
+        form: &mut Form,
+        uploads: &mut Vec<Upload>,
+    ) -> Result<()> {
         while let Some(part) = form.file().await? {
             if uploads.len() == self.most {
                 return Err(form.too_many(self.most));
@@ -80,7 +103,11 @@ impl Reception {
             let upload = uploads.last_mut().expect("it was just put there");
             write(upload, part).await?;
         }
-        if uploads.is_empty() { Err(form.missing()) } else { Ok(()) }
+        if uploads.is_empty() {
+            Err(form.missing())
+        } else {
+            Ok(())
+        }
     }
 
     async fn begin(&self, slot: &UploadSlot, form: &Form, part: &FilePart) -> Result<Upload> {

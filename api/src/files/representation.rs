@@ -67,13 +67,20 @@ struct Metadata {
 
 impl From<plinth_domain::file::Metadata> for Metadata {
     fn from(metadata: plinth_domain::file::Metadata) -> Self {
-        Self { state: metadata.state.as_str().to_owned(), reason: metadata.reason }
+        Self {
+            state: metadata.state.as_str().to_owned(),
+            reason: metadata.reason,
+        }
     }
 }
 
 impl From<plinth_domain::file::Scan> for Scan {
     fn from(scan: plinth_domain::file::Scan) -> Self {
-        Self { state: scan.state.as_str().to_owned(), scanned_at: scan.at, signature: scan.signature }
+        Self {
+            state: scan.state.as_str().to_owned(),
+            scanned_at: scan.at,
+            signature: scan.signature,
+        }
     }
 }
 
@@ -106,7 +113,11 @@ impl From<plinth_domain::file::File> for File {
         Self {
             id: file.id.0,
             name: file.name,
-            tags: file.tags.iter().map(|tag| tag.as_str().to_owned()).collect(),
+            tags: file
+                .tags
+                .iter()
+                .map(|tag| tag.as_str().to_owned())
+                .collect(),
             content_type: file.content_type,
             size: file.size,
             sha256,
@@ -117,8 +128,13 @@ impl From<plinth_domain::file::File> for File {
             job_id: file.job.map(|job| job.0),
             width: picture.as_ref().map(|picture| picture.width.into()),
             height: picture.as_ref().map(|picture| picture.height.into()),
-            taken_at: picture.as_ref().and_then(|picture| picture.taken_at.as_ref()).map(ToString::to_string),
-            blurhash: picture.and_then(|picture| picture.blurhash).map(|hash| hash.to_string()),
+            taken_at: picture
+                .as_ref()
+                .and_then(|picture| picture.taken_at.as_ref())
+                .map(ToString::to_string),
+            blurhash: picture
+                .and_then(|picture| picture.blurhash)
+                .map(|hash| hash.to_string()),
             variants: file.variants.into_iter().map(Variant::from).collect(),
             created_at: file.created_at,
             updated_at: file.updated_at,

@@ -22,13 +22,22 @@ impl RestoreFile {
     /// Take a file out of the trash
     ///
     /// It is as it was, with its tags and its versions.
-    #[oai(path = "/files/:id/restore", method = "post", operation_id = "restoreFile")]
+    #[oai(
+        path = "/files/:id/restore",
+        method = "post",
+        operation_id = "restoreFile"
+    )]
     async fn restore(
         &self,
         caller: Allowed<FilesWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
     ) -> Result<Json<File>> {
-        Ok(Json(self.files.restore(&origin.0, caller.user.id, FileId(id.0)).await?.into()))
+        Ok(Json(
+            self.files
+                .restore(&origin.0, caller.user.id, FileId(id.0))
+                .await?
+                .into(),
+        ))
     }
 }

@@ -48,7 +48,10 @@ impl Served {
 
     /// Sends the client on to where the bytes are given.
     pub(super) fn elsewhere(url: &str) -> Self {
-        Self { response: moved(url), gives: Gives::Nothing }
+        Self {
+            response: moved(url),
+            gives: Gives::Nothing,
+        }
     }
 }
 
@@ -69,13 +72,19 @@ pub(super) async fn serve(files: &Files, content: Content, request: &Request) ->
         Precondition::NotModified => {
             let mut response = StatusCode::NOT_MODIFIED.into_response();
             describe(response.headers_mut(), &content, &etag);
-            return Ok(Served { response, gives: Gives::Nothing });
+            return Ok(Served {
+                response,
+                gives: Gives::Nothing,
+            });
         }
         Precondition::Failed => {
             // The object store has tags and times of its own, and compares those.
             let redirect = sent_on(files, &content, request).await?;
             let response = redirect.ok_or(Failure::PreconditionFailed)?;
-            return Ok(Served { response, gives: Gives::Beginning });
+            return Ok(Served {
+                response,
+                gives: Gives::Beginning,
+            });
         }
     }
     let same = conditions::is_same_range(asked, &etag);
@@ -86,7 +95,10 @@ pub(super) async fn serve(files: &Files, content: Content, request: &Request) ->
         Wanted::Nothing => return Err(Failure::RangeNotSatisfiable { size: content.size }),
     };
     if let Some(response) = sent_on(files, &content, request).await? {
-        return Ok(Served { response, gives: answer.gives() });
+        return Ok(Served {
+            response,
+            gives: answer.gives(),
+        });
     }
     let mut response = Response::builder().finish();
     let headers = response.headers_mut();
@@ -100,7 +112,10 @@ pub(super) async fn serve(files: &Files, content: Content, request: &Request) ->
         }
         Answer::Range(Some(range)) => {
             headers.insert(header::CONTENT_LENGTH, length(*range).into());
-            headers.insert(header::CONTENT_RANGE, ascii(&content_range(*range, content.size)));
+            headers.insert(
+                header::CONTENT_RANGE,
+                ascii(&content_range(*range, content.size)),
+            );
             response.set_status(StatusCode::PARTIAL_CONTENT);
         }
         Answer::Parts(parts) => {
@@ -133,7 +148,10 @@ async fn sent_on(files: &Files, content: &Content, request: &Request) -> Result<
         content_disposition: &disposition(manner(content), &content.name),
         cache_control: PRIVATE,
     };
-    Ok(files.redirect(content, description).await?.map(|url| moved(&url)))
+    Ok(files
+        .redirect(content, description)
+        .await?
+        .map(|url| moved(&url)))
 }
 
 /// The content type to serve, with the charset by which text was told from anything else. A stylesheet is served as plain
@@ -150,7 +168,11 @@ fn media_type(content: &Content) -> &str {
 
 /// Whether it is shown in the page that links to it.
 fn manner(content: &Content) -> &'static str {
-    if SHOWN.contains(&content.content_type.as_str()) { "inline" } else { "attachment" }
+    if SHOWN.contains(&content.content_type.as_str()) {
+        "inline"
+    } else {
+        "attachment"
+    }
 }
 
 enum Answer {
@@ -166,7 +188,11 @@ impl Answer {
             Self::Range(Some(range)) => range.first == 0,
             Self::Parts(parts) => parts.ranges.iter().any(|(_, range)| range.first == 0),
         };
-        if begins { Gives::Beginning } else { Gives::Rest }
+        if begins {
+            Gives::Beginning
+        } else {
+            Gives::Rest
+        }
     }
 }
 
@@ -208,8 +234,16 @@ impl Parts {
             })
             .collect();
         let end = Bytes::from(format!("\r\n--{boundary}--\r\n"));
-        let length = ranges.iter().map(|(head, range)| head.len() as u64 + length(*range)).sum::<u64>();
-        Self { boundary, ranges, length: length + end.len() as u64, end }
+        let length = ranges
+            .iter()
+            .map(|(head, range)| head.len() as u64 + length(*range))
+            .sum::<u64>();
+        Self {
+            boundary,
+            ranges,
+            length: length + end.len() as u64,
+            end,
+        }
     }
 
     fn content_type(&self) -> String {
@@ -223,7 +257,10 @@ impl Parts {
             .then(move |(head, range)| {
                 let (files, content) = (files.clone(), content.clone());
                 async move {
-                    let bytes = files.open(content, Some(range)).await.map_err(Failure::from)?;
+                    let bytes = files
+                        .open(content, Some(range))
+                        .await
+                        .map_err(Failure::from)?;
                     let bytes = bytes.map_err(|error| Failure::from(Error::internal(error)));
                     Ok::<_, Failure>(stream::iter([Ok(head)]).chain(bytes))
                 }
@@ -235,14 +272,22 @@ impl Parts {
 
 fn describe(headers: &mut HeaderMap, content: &Content, etag: &str) {
     headers.insert(header::ETAG, ascii(etag));
-    headers.insert(header::LAST_MODIFIED, ascii(&httpdate::fmt_http_date(content.last_modified.into())));
+    headers.insert(
+        header::LAST_MODIFIED,
+        ascii(&httpdate::fmt_http_date(content.last_modified.into())),
+    );
     headers.insert(header::CONTENT_TYPE, ascii(media_type(content)));
-    headers.insert(header::CONTENT_DISPOSITION, ascii(&disposition(manner(content), &content.name)));
+    headers.insert(
+        header::CONTENT_DISPOSITION,
+        ascii(&disposition(manner(content), &content.name)),
+    );
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(PRIVATE));
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; base-uri 'none'; sandbox; frame-ancestors 'none'"),
+        HeaderValue::from_static(
+            "default-src 'none'; base-uri 'none'; sandbox; frame-ancestors 'none'",
+        ),
     );
 }
 
@@ -250,7 +295,13 @@ fn describe(headers: &mut HeaderMap, content: &Content, etag: &str) {
 fn disposition(how: &str, name: &str) -> String {
     let plain: String = name
         .chars()
-        .map(|c| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' ' { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' ' {
+                c
+            } else {
+                '_'
+            }
+        })
         .collect();
     let encoded: String = name
         .bytes()
@@ -299,9 +350,14 @@ impl ApiResponse for Served {
             content,
             headers: vec![],
         };
-        let binary = MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "binary")));
-        let bytes =
-            || vec![MetaMediaType { content_type: "application/octet-stream", schema: binary.clone() }];
+        let binary =
+            MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "binary")));
+        let bytes = || {
+            vec![MetaMediaType {
+                content_type: "application/octet-stream",
+                schema: binary.clone(),
+            }]
+        };
         let range = "The range is not within the content.";
         let problem = || Failure::meta().responses.remove(0).content;
         MetaResponses {

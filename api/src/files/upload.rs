@@ -37,8 +37,14 @@ impl UploadFile {
         origin: RequestOrigin,
         form: FileForm,
     ) -> Result<Uploaded> {
-        let file =
-            receive::receive(&self.files, origin.0, caller.user.id, Destination::NewFile, form).await?;
+        let file = receive::receive(
+            &self.files,
+            origin.0,
+            caller.user.id,
+            Destination::NewFile,
+            form,
+        )
+        .await?;
         let location = format!("/v1/files/{}", file.id);
         Ok(Uploaded::Uploaded(Json(file.into()), location))
     }

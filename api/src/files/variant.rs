@@ -24,7 +24,11 @@ impl ReadVariant {
     /// Download a derived image
     ///
     /// Not found while it is not made; the file's `variants` say how far it is.
-    #[oai(path = "/files/:id/variants/:preset", method = "get", operation_id = "readFileVariant")]
+    #[oai(
+        path = "/files/:id/variants/:preset",
+        method = "get",
+        operation_id = "readFileVariant"
+    )]
     async fn read(
         &self,
         request: &Request,
@@ -36,6 +40,8 @@ impl ReadVariant {
         let preset: PresetName = preset.0.parse().map_err(|_| Error::NotFound)?;
         let (owner, id) = (caller.user.id, FileId(id.0));
         let content = self.host.files().variant(owner, id, &preset).await?;
-        self.host.give(content, (owner, id, Wanted::Variant(preset)), request).await
+        self.host
+            .give(content, (owner, id, Wanted::Variant(preset)), request)
+            .await
     }
 }

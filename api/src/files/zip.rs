@@ -54,7 +54,10 @@ impl ZipRequest {
             }
         }
         if ids.is_empty() {
-            return Err(Error::invalid("/ids", Rejection::new("too_short", "Name a file at least.")));
+            return Err(Error::invalid(
+                "/ids",
+                Rejection::new("too_short", "Name a file at least."),
+            ));
         }
         Ok(ids)
     }
@@ -71,16 +74,22 @@ impl IntoResponse for Archive {
 
 impl ApiResponse for Archive {
     fn meta() -> MetaResponses {
-        let binary = MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "binary")));
+        let binary =
+            MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "binary")));
         let response = MetaResponse {
             description: "The archive.",
             status: Some(200),
             status_range: None,
             // As every download: generators of clients know no other type of bytes.
-            content: vec![MetaMediaType { content_type: "application/octet-stream", schema: binary }],
+            content: vec![MetaMediaType {
+                content_type: "application/octet-stream",
+                schema: binary,
+            }],
             headers: vec![],
         };
-        MetaResponses { responses: vec![response] }
+        MetaResponses {
+            responses: vec![response],
+        }
     }
 
     fn register(_registry: &mut Registry) {}
@@ -106,13 +115,18 @@ impl ZipFiles {
         origin: RequestOrigin,
         body: Body<ZipRequest>,
     ) -> Result<Archive> {
-        let contents = self.files.contents(&origin.0, caller.user.id, &body.0.parse()?).await?;
+        let contents = self
+            .files
+            .contents(&origin.0, caller.user.id, &body.0.parse()?)
+            .await?;
         let bytes = archive(&self.files, contents).await?;
         let mut response = Response::builder().content_type(MEDIA_TYPE).finish();
         let disposition = HeaderValue::from_static("attachment; filename=\"files.zip\"");
-        response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
-        let bytes =
-            bytes.map(|bytes| Ok::<_, io::Error>(bytes.unwrap_or_else(|failure| break_off(&failure))));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_DISPOSITION, disposition);
+        let bytes = bytes
+            .map(|bytes| Ok::<_, io::Error>(bytes.unwrap_or_else(|failure| break_off(&failure))));
         response.set_body(Bytes::from_bytes_stream(bytes));
         Ok(Archive(response))
     }

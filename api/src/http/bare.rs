@@ -22,7 +22,9 @@ impl<const STATUS: u16> ApiResponse for Bare<STATUS> {
             content: vec![],
             headers: vec![],
         };
-        MetaResponses { responses: vec![response] }
+        MetaResponses {
+            responses: vec![response],
+        }
     }
 
     fn register(_registry: &mut Registry) {}

@@ -32,7 +32,9 @@ pub struct OptionalBody<T>(pub Option<T>);
 impl<T: ParseFromJSON + 'static> Body<T> {
     async fn read(request: &Request, body: &mut RequestBody) -> Result<Self> {
         if !is_json(request.content_type()) {
-            return Err(Failure::UnsupportedMediaType { expected: MEDIA_TYPE });
+            return Err(Failure::UnsupportedMediaType {
+                expected: MEDIA_TYPE,
+            });
         }
         Self::parse(&read_bytes(request, body).await?)
     }
@@ -55,22 +57,32 @@ impl<T: ParseFromJSON + 'static> OptionalBody<T> {
         let is_json = is_json(request.content_type());
         // A body whose length is given need not be read to be refused.
         if !is_json && is_announced(request) {
-            return Err(Failure::UnsupportedMediaType { expected: MEDIA_TYPE });
+            return Err(Failure::UnsupportedMediaType {
+                expected: MEDIA_TYPE,
+            });
         }
         let bytes = read_bytes(request, body).await?;
         if bytes.is_empty() {
             return Ok(Self(None));
         }
         if !is_json {
-            return Err(Failure::UnsupportedMediaType { expected: MEDIA_TYPE });
+            return Err(Failure::UnsupportedMediaType {
+                expected: MEDIA_TYPE,
+            });
         }
         Body::parse(&bytes).map(|Body(parsed)| Self(Some(parsed)))
     }
 }
 
 async fn read_bytes(request: &Request, body: &mut RequestBody) -> Result<Bytes> {
-    let limit = request.data::<BodyLimits>().expect("every request carries its limits").json.0;
-    let body = body.take().map_err(|error| Error::internal(Box::new(error)))?;
+    let limit = request
+        .data::<BodyLimits>()
+        .expect("every request carries its limits")
+        .json
+        .0;
+    let body = body
+        .take()
+        .map_err(|error| Error::internal(Box::new(error)))?;
     let progress = request.data::<BodyProgress>().cloned().unwrap_or_default();
     let reading = body.into_bytes_limit(usize::try_from(limit).unwrap_or(usize::MAX));
     match progress.reading(reading).await {
@@ -83,7 +95,9 @@ async fn read_bytes(request: &Request, body: &mut RequestBody) -> Result<Bytes> 
 
 /// Whether the client gives a length that is not zero.
 fn is_announced(request: &Request) -> bool {
-    request.header(header::CONTENT_LENGTH).is_some_and(|length| length.trim() != "0")
+    request
+        .header(header::CONTENT_LENGTH)
+        .is_some_and(|length| length.trim() != "0")
 }
 
 fn is_json(content_type: Option<&str>) -> bool {
@@ -95,11 +109,18 @@ fn is_json(content_type: Option<&str>) -> bool {
 fn shape<T: Type + 'static>() -> Arc<Shape> {
     static KNOWN: LazyLock<RwLock<HashMap<TypeId, Arc<Shape>>>> = LazyLock::new(RwLock::default);
     let id = TypeId::of::<T>();
-    if let Some(shape) = KNOWN.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
+    if let Some(shape) = KNOWN
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&id)
+    {
         return shape.clone();
     }
     let shape = Arc::new(Shape::of::<T>());
-    KNOWN.write().unwrap_or_else(PoisonError::into_inner).insert(id, shape.clone());
+    KNOWN
+        .write()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(id, shape.clone());
     shape
 }
 
@@ -114,8 +135,15 @@ impl<'a, T: ParseFromJSON + Type + 'static> ApiExtractor<'a> for Body<T> {
     }
 
     fn request_meta() -> Option<MetaRequest> {
-        let content = vec![MetaMediaType { content_type: MEDIA_TYPE, schema: T::schema_ref() }];
-        Some(MetaRequest { description: None, content, required: true })
+        let content = vec![MetaMediaType {
+            content_type: MEDIA_TYPE,
+            schema: T::schema_ref(),
+        }];
+        Some(MetaRequest {
+            description: None,
+            content,
+            required: true,
+        })
     }
 
     async fn from_request(
@@ -138,7 +166,10 @@ impl<'a, T: ParseFromJSON + Type + 'static> ApiExtractor<'a> for OptionalBody<T>
     }
 
     fn request_meta() -> Option<MetaRequest> {
-        Body::<T>::request_meta().map(|request| MetaRequest { required: false, ..request })
+        Body::<T>::request_meta().map(|request| MetaRequest {
+            required: false,
+            ..request
+        })
     }
 
     async fn from_request(

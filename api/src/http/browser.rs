@@ -36,8 +36,13 @@ struct Inner {
 impl Pages {
     pub fn new(settings: &Settings, root: &RootKey) -> Self {
         let own = origin_of(&settings.general.public_url);
-        let origins = std::iter::once(own).chain(settings.api.cors_origins.0.iter().cloned()).collect();
-        Self(Arc::new(Inner { signer: Signer::new(&root.derive("csrf tokens v1")), origins }))
+        let origins = std::iter::once(own)
+            .chain(settings.api.cors_origins.0.iter().cloned())
+            .collect();
+        Self(Arc::new(Inner {
+            signer: Signer::new(&root.derive("csrf tokens v1")),
+            origins,
+        }))
     }
 
     /// What a page of ours has to send with every unsafe request of this session.
@@ -47,30 +52,48 @@ impl Pages {
 
     /// Whether a page of ours has sent this request of the session.
     pub fn have_sent(&self, headers: &HeaderMap, session: SessionId) -> bool {
-        let token = headers.get(CSRF_HEADER).and_then(|value| URL_SAFE_NO_PAD.decode(value.as_bytes()).ok());
+        let token = headers
+            .get(CSRF_HEADER)
+            .and_then(|value| URL_SAFE_NO_PAD.decode(value.as_bytes()).ok());
         self.is_from_ours(headers)
-            && token.is_some_and(|tag| self.0.signer.verify_tag(CSRF_CONTEXT, session.0.as_bytes(), &tag))
+            && token.is_some_and(|tag| {
+                self.0
+                    .signer
+                    .verify_tag(CSRF_CONTEXT, session.0.as_bytes(), &tag)
+            })
     }
 
     /// The browser that sent these headers.
     pub fn browser<'a>(&'a self, headers: &'a HeaderMap) -> Browser<'a> {
-        Browser { headers, pages: self }
+        Browser {
+            headers,
+            pages: self,
+        }
     }
 
     fn is_from_ours(&self, headers: &HeaderMap) -> bool {
-        let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
+        let origin = headers
+            .get(header::ORIGIN)
+            .and_then(|value| value.to_str().ok());
         origin.is_some_and(|origin| self.0.origins.iter().any(|known| known == origin))
     }
 }
 
 /// Scheme, host and port of a URL (RFC 6454, section 6.2).
 fn origin_of(url: &str) -> String {
-    url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/").to_ascii_lowercase()
+    url.splitn(4, '/')
+        .take(3)
+        .collect::<Vec<_>>()
+        .join("/")
+        .to_ascii_lowercase()
 }
 
 /// The cookie of this name.
 pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let values = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    let values = headers
+        .get_all(header::COOKIE)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(';')).find_map(|pair| {
         let (known, value) = pair.trim().split_once('=')?;
         (known == name).then_some(value)
@@ -86,7 +109,11 @@ pub struct Browser<'a> {
 impl Browser<'_> {
     /// Refuses to put a session into a browser for a page of somebody else: its user would act as another.
     pub fn require_page_of_ours(&self) -> Result<(), Error> {
-        if self.pages.is_from_ours(self.headers) { Ok(()) } else { Err(foreign_page()) }
+        if self.pages.is_from_ours(self.headers) {
+            Ok(())
+        } else {
+            Err(foreign_page())
+        }
     }
 
     /// The refresh token that the browser keeps; `session_of` tells whose it is.
@@ -94,7 +121,9 @@ impl Browser<'_> {
         &self,
         session_of: impl Fn(&str) -> Option<SessionId>,
     ) -> Result<Option<String>, Error> {
-        let Some(token) = cookie(self.headers, REFRESH) else { return Ok(None) };
+        let Some(token) = cookie(self.headers, REFRESH) else {
+            return Ok(None);
+        };
         match session_of(token) {
             Some(session) if !self.pages.have_sent(self.headers, session) => Err(foreign_page()),
             _ => Ok(Some(token.to_owned())),
@@ -124,7 +153,8 @@ impl Browser<'_> {
 pub(crate) fn foreign_page() -> Error {
     Error::Forbidden {
         code: ErrorCode::CsrfFailed,
-        detail: "A request with a cookie needs X-CSRF-Token and comes from an allowed origin.".to_owned(),
+        detail: "A request with a cookie needs X-CSRF-Token and comes from an allowed origin."
+            .to_owned(),
     }
 }
 
@@ -139,7 +169,11 @@ pub struct Kept<'a> {
 impl Kept<'_> {
     /// The Set-Cookie fields.
     pub fn cookies(&self) -> impl Iterator<Item = HeaderValue> {
-        let named = [(ACCESS, self.access_token), (REFRESH, self.refresh_token), (DEVICE, self.device_token)];
+        let named = [
+            (ACCESS, self.access_token),
+            (REFRESH, self.refresh_token),
+            (DEVICE, self.device_token),
+        ];
         named.into_iter().filter_map(|(name, kept)| {
             let (value, lifetime) = kept?;
             Some(set(name, value, lifetime))
@@ -149,7 +183,10 @@ impl Kept<'_> {
 
 /// The Set-Cookie fields that make a browser forget its session; the device stays known.
 pub fn forget() -> [HeaderValue; 2] {
-    [set(ACCESS, "", Duration::ZERO), set(REFRESH, "", Duration::ZERO)]
+    [
+        set(ACCESS, "", Duration::ZERO),
+        set(REFRESH, "", Duration::ZERO),
+    ]
 }
 
 fn set(name: &'static str, value: &str, lifetime: Duration) -> HeaderValue {
@@ -173,7 +210,10 @@ mod tests {
         for (url, origin) in [
             ("https://app.example.org/base/", "https://app.example.org"),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
-            ("https://App.Example.org:444/", "https://app.example.org:444"),
+            (
+                "https://App.Example.org:444/",
+                "https://app.example.org:444",
+            ),
         ] {
             assert_eq!(origin_of(url), origin);
         }
@@ -182,15 +222,24 @@ mod tests {
     #[test]
     fn a_cookie_is_found_among_others_by_its_whole_name() {
         let mut headers = HeaderMap::new();
-        headers.append(header::COOKIE, HeaderValue::from_static("a=1; x__Host-plinth_access=2"));
-        headers.append(header::COOKIE, HeaderValue::from_static("__Host-plinth_access=3=4"));
+        headers.append(
+            header::COOKIE,
+            HeaderValue::from_static("a=1; x__Host-plinth_access=2"),
+        );
+        headers.append(
+            header::COOKIE,
+            HeaderValue::from_static("__Host-plinth_access=3=4"),
+        );
         assert_eq!(cookie(&headers, ACCESS), Some("3=4"));
         assert_eq!(cookie(&headers, REFRESH), None);
     }
 
     #[test]
     fn cookies_are_closed_to_scripts_and_to_other_sites() {
-        let kept = Kept { access_token: Some(("abc", Duration::from_mins(5))), ..Kept::default() };
+        let kept = Kept {
+            access_token: Some(("abc", Duration::from_mins(5))),
+            ..Kept::default()
+        };
         let cookies: Vec<_> = kept.cookies().collect();
         assert_eq!(cookies.len(), 1);
         assert_eq!(

@@ -20,28 +20,41 @@ pub fn check(headers: &HeaderMap, etag: &str, modified: SystemTime) -> Precondit
     let is_meant = match tags(headers, header::IF_MATCH) {
         // Strongly: a weak tag matches nothing.
         Some(tags) => listed(&tags).any(|tag| tag == "*" || tag == etag),
-        None => time(headers, header::IF_UNMODIFIED_SINCE).is_none_or(|time| is_unmodified(modified, time)),
+        None => time(headers, header::IF_UNMODIFIED_SINCE)
+            .is_none_or(|time| is_unmodified(modified, time)),
     };
     if !is_meant {
         return Precondition::Failed;
     }
     let is_known = match tags(headers, header::IF_NONE_MATCH) {
-        Some(tags) => listed(&tags).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag),
-        None => time(headers, header::IF_MODIFIED_SINCE).is_some_and(|time| is_unmodified(modified, time)),
+        Some(tags) => {
+            listed(&tags).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+        }
+        None => time(headers, header::IF_MODIFIED_SINCE)
+            .is_some_and(|time| is_unmodified(modified, time)),
     };
-    if is_known { Precondition::NotModified } else { Precondition::Met }
+    if is_known {
+        Precondition::NotModified
+    } else {
+        Precondition::Met
+    }
 }
 
 /// Returns whether a Range header is one of this content (section 13.1.5). A date is not believed: two versions of one
 /// second have the same.
 pub fn is_same_range(headers: &HeaderMap, etag: &str) -> bool {
-    headers.get(header::IF_RANGE).is_none_or(|value| value == etag)
+    headers
+        .get(header::IF_RANGE)
+        .is_none_or(|value| value == etag)
 }
 
 /// A list that may come in several fields.
 fn tags(headers: &HeaderMap, name: HeaderName) -> Option<String> {
-    let values: Vec<_> =
-        headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default()).collect();
+    let values: Vec<_> = headers
+        .get_all(name)
+        .iter()
+        .map(|value| value.to_str().unwrap_or_default())
+        .collect();
     (!values.is_empty()).then(|| values.join(","))
 }
 
@@ -83,8 +96,14 @@ mod tests {
             (&[("if-unmodified-since", LATE)], Met),
             (&[("if-unmodified-since", EARLY)], Failed),
             (&[("if-unmodified-since", "nonsense")], Met),
-            (&[("if-match", "\"a\""), ("if-unmodified-since", EARLY)], Met),
-            (&[("if-match", "\"b\""), ("if-unmodified-since", LATE)], Failed),
+            (
+                &[("if-match", "\"a\""), ("if-unmodified-since", EARLY)],
+                Met,
+            ),
+            (
+                &[("if-match", "\"b\""), ("if-unmodified-since", LATE)],
+                Failed,
+            ),
             (&[("if-none-match", "\"a\"")], NotModified),
             (&[("if-none-match", "W/\"a\"")], NotModified),
             (&[("if-none-match", "\"b\", \"a\"")], NotModified),
@@ -92,13 +111,22 @@ mod tests {
             (&[("if-none-match", "\"ab\"")], Met),
             (&[("if-modified-since", LATE)], NotModified),
             (&[("if-modified-since", EARLY)], Met),
-            (&[("if-none-match", "\"b\""), ("if-modified-since", LATE)], Met),
-            (&[("if-match", "\"a\""), ("if-none-match", "\"a\"")], NotModified),
+            (
+                &[("if-none-match", "\"b\""), ("if-modified-since", LATE)],
+                Met,
+            ),
+            (
+                &[("if-match", "\"a\""), ("if-none-match", "\"a\"")],
+                NotModified,
+            ),
             (&[("if-match", "\"b\""), ("if-none-match", "\"a\"")], Failed),
         ] {
             let mut headers = HeaderMap::new();
             for (name, value) in fields {
-                headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+                headers.append(
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                );
             }
             assert_eq!(check(&headers, "\"a\"", modified), expected, "{fields:?}");
         }

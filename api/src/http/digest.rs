@@ -21,7 +21,10 @@ pub fn read(headers: &HeaderMap, names: &[HeaderName]) -> Result<Option<[u8; 32]
             let parsed = value.to_str().ok().map_or(Err(()), sha256_of);
             let malformed = || {
                 let detail = "A digest is written as sha-256=:base64: (RFC 9530).";
-                Error::invalid(&format!("/{name}"), Rejection::new("invalid_digest", detail))
+                Error::invalid(
+                    &format!("/{name}"),
+                    Rejection::new("invalid_digest", detail),
+                )
             };
             if let Some(digest) = parsed.map_err(|()| malformed())? {
                 return Ok(Some(digest));
@@ -38,8 +41,16 @@ fn sha256_of(field: &str) -> Result<Option<[u8; 32]>, ()> {
         if name != "sha-256" {
             continue;
         }
-        let base64 = value.strip_prefix(':').and_then(|value| value.strip_suffix(':')).ok_or(())?;
-        return STANDARD.decode(base64).map_err(|_| ())?.try_into().map(Some).map_err(|_| ());
+        let base64 = value
+            .strip_prefix(':')
+            .and_then(|value| value.strip_suffix(':'))
+            .ok_or(())?;
+        return STANDARD
+            .decode(base64)
+            .map_err(|_| ())?
+            .try_into()
+            .map(Some)
+            .map_err(|_| ());
     }
     Ok(None)
 }
@@ -59,7 +70,10 @@ mod tests {
         let digest = [7; 32];
         let written = write(&digest);
         assert_eq!(read_one(&written).expect("reads"), Some(digest));
-        assert_eq!(read_one(&format!("md5=:AAAA:, {written}")).expect("reads"), Some(digest));
+        assert_eq!(
+            read_one(&format!("md5=:AAAA:, {written}")).expect("reads"),
+            Some(digest)
+        );
         assert_eq!(read_one("sha-512=:AAAA:").expect("reads"), None);
         for wrong in ["sha-256=AAAA", "sha-256=:AAAA:", "sha-256=:!:", "nonsense"] {
             assert!(read_one(wrong).is_err(), "{wrong}");

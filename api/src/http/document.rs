@@ -37,8 +37,12 @@ pub(crate) enum Tag {
 
 /// The operations as a service.
 pub(crate) fn service<T: OpenApi>(operations: T) -> OpenApiService<DocumentedParameters<T>, ()> {
-    OpenApiService::new(DocumentedParameters(operations), "Plinth", env!("CARGO_PKG_VERSION"))
-        .description("Accounts, files, an audit trail, notifications and background jobs.")
+    OpenApiService::new(
+        DocumentedParameters(operations),
+        "Plinth",
+        env!("CARGO_PKG_VERSION"),
+    )
+    .description("Accounts, files, an audit trail, notifications and background jobs.")
 }
 
 /// The document in pretty JSON, ending in a line feed.
@@ -77,17 +81,23 @@ impl<T: OpenApi> OpenApi for Described<T> {
 /// Adds to each operation the refusals that it can answer with, and closes the schemas of bodies: unknown fields
 /// are refused.
 fn complete(document: &mut Value) {
-    let paths = document["paths"].as_object_mut().expect("a document has paths");
+    let paths = document["paths"]
+        .as_object_mut()
+        .expect("a document has paths");
     for (path, operations) in paths.iter_mut() {
         for (method, operation) in operations.as_object_mut().expect("a path has operations") {
-            let operation = operation.as_object_mut().expect("an operation is an object");
+            let operation = operation
+                .as_object_mut()
+                .expect("an operation is an object");
             refusals(path, method, operation);
             admission(method, operation);
         }
     }
     document["components"]["securitySchemes"] = security_schemes();
     let bodies = bodies(document);
-    let schemas = document["components"]["schemas"].as_object_mut().expect("a document has schemas");
+    let schemas = document["components"]["schemas"]
+        .as_object_mut()
+        .expect("a document has schemas");
     for (name, schema) in schemas {
         single_out_references(schema);
         if bodies.contains(name) {
@@ -107,16 +117,28 @@ fn admission(method: &str, operation: &mut Map<String, Value>) {
     }) else {
         return;
     };
-    let (audience, requirement) = name.split_once(' ').expect("a name says audience and requirement");
+    let (audience, requirement) = name
+        .split_once(' ')
+        .expect("a name says audience and requirement");
     let is_safe = matches!(method, "get" | "head");
-    let cookie = if is_safe { json!({ "cookie": [] }) } else { json!({ "cookie": [], "csrf": [] }) };
+    let cookie = if is_safe {
+        json!({ "cookie": [] })
+    } else {
+        json!({ "cookie": [], "csrf": [] })
+    };
     operation.insert("security".to_owned(), json!([{ "bearer": [] }, cookie]));
     let permission = principal::permission_of(requirement);
-    operation.insert("x-permission".to_owned(), json!(permission.map(Permission::as_str)));
+    operation.insert(
+        "x-permission".to_owned(),
+        json!(permission.map(Permission::as_str)),
+    );
     let takes_api_keys = matches!(audience, "allowed" | "in-own-name");
     let needs_step_up = matches!(audience, "fresh" | "enrolling");
     operation.insert("x-api-keys".to_owned(), json!(takes_api_keys));
-    operation.insert("x-impersonation".to_owned(), json!(!needs_step_up && audience != "in-own-name"));
+    operation.insert(
+        "x-impersonation".to_owned(),
+        json!(!needs_step_up && audience != "in-own-name"),
+    );
     operation.insert("x-step-up".to_owned(), json!(needs_step_up));
     let needs = [
         permission.map(|permission| format!("Needs the permission `{permission}`.")),
@@ -131,8 +153,15 @@ fn admission(method: &str, operation: &mut Map<String, Value>) {
     ];
     let needs = needs.into_iter().flatten().collect::<Vec<_>>().join(" ");
     if !needs.is_empty() {
-        let said = operation.get("description").and_then(Value::as_str).unwrap_or_default();
-        let description = if said.is_empty() { needs } else { format!("{said}\n\n{needs}") };
+        let said = operation
+            .get("description")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let description = if said.is_empty() {
+            needs
+        } else {
+            format!("{said}\n\n{needs}")
+        };
         operation.insert("description".to_owned(), json!(description));
     }
 }
@@ -207,19 +236,39 @@ fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
     let has_body = operation.contains_key("requestBody");
     let possible = [
         (400, has_body, "The body is malformed."),
-        (401, secured || takes_credentials, "The credentials are missing, wrong or expired."),
+        (
+            401,
+            secured || takes_credentials,
+            "The credentials are missing, wrong or expired.",
+        ),
         (
             403,
             secured || takes_credentials || by_link,
             "The caller lacks the permission, or the account may not act.",
         ),
-        (404, path.contains('{') || path == "/v1/files/zip", "It does not exist, or not for the caller."),
-        (409, may_conflict, "As things stand it cannot be done; `code` says why."),
+        (
+            404,
+            path.contains('{') || path == "/v1/files/zip",
+            "It does not exist, or not for the caller.",
+        ),
+        (
+            409,
+            may_conflict,
+            "As things stand it cannot be done; `code` says why.",
+        ),
         (408, has_body, "The body came too slowly."),
         (413, has_body, "The body is too long."),
         (415, has_body, "The body has the wrong media type."),
-        (422, true, "Parts of the request are invalid; `errors` lists them."),
-        (429, true, "Too many requests; `Retry-After` says how long to wait."),
+        (
+            422,
+            true,
+            "Parts of the request are invalid; `errors` lists them.",
+        ),
+        (
+            429,
+            true,
+            "Too many requests; `Retry-After` says how long to wait.",
+        ),
         (500, true, "A fault of the service."),
         (
             503,
@@ -227,10 +276,14 @@ fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
             "The service is busy or a part of it does not answer; `Retry-After` says how long to wait.",
         ),
     ];
-    let responses =
-        operation.get_mut("responses").and_then(Value::as_object_mut).expect("an operation has responses");
+    let responses = operation
+        .get_mut("responses")
+        .and_then(Value::as_object_mut)
+        .expect("an operation has responses");
     // The generic answer is replaced by the ones that are possible.
-    let Some(generic) = responses.remove("default") else { return };
+    let Some(generic) = responses.remove("default") else {
+        return;
+    };
     for (status, possible, description) in possible {
         if possible {
             let mut response = generic.clone();
@@ -242,12 +295,17 @@ fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
 
 /// The names of the schemas that are read from bodies.
 fn bodies(document: &Value) -> Vec<String> {
-    let operations =
-        document["paths"].as_object().into_iter().flat_map(Map::values).filter_map(Value::as_object);
+    let operations = document["paths"]
+        .as_object()
+        .into_iter()
+        .flat_map(Map::values)
+        .filter_map(Value::as_object);
     operations
         .flat_map(Map::values)
         .filter_map(|operation| {
-            operation.pointer("/requestBody/content/application~1json/schema/$ref")?.as_str()
+            operation
+                .pointer("/requestBody/content/application~1json/schema/$ref")?
+                .as_str()
         })
         .filter_map(|reference| reference.rsplit('/').next().map(str::to_owned))
         .collect()
@@ -307,17 +365,28 @@ mod tests {
                         .to_owned(),
                 );
                 assert!(
-                    operation["summary"].as_str().is_some_and(|text| !text.is_empty()),
+                    operation["summary"]
+                        .as_str()
+                        .is_some_and(|text| !text.is_empty()),
                     "{name} has no summary"
                 );
-                assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{name} has no tag");
+                assert_eq!(
+                    operation["tags"].as_array().map(Vec::len),
+                    Some(1),
+                    "{name} has no tag"
+                );
                 let is_open = operation.get("security").is_none();
                 let may_be_open = OPEN.contains(&path.as_str()) || method == OPTIONS;
                 assert_eq!(is_open, may_be_open, "{name}: security");
-                assert_eq!(is_open, operation.get("x-permission").is_none(), "{name}: permission");
+                assert_eq!(
+                    is_open,
+                    operation.get("x-permission").is_none(),
+                    "{name}: permission"
+                );
                 let responses = operation["responses"].as_object().expect("responses");
-                for (status, response) in
-                    responses.iter().filter(|(status, _)| status.starts_with(['4', '5']))
+                for (status, response) in responses
+                    .iter()
+                    .filter(|(status, _)| status.starts_with(['4', '5']))
                 {
                     let problem = &response["content"][problem::CONTENT_TYPE]["schema"]["$ref"];
                     assert_eq!(problem, "#/components/schemas/Problem", "{name}: {status}");

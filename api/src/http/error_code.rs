@@ -29,7 +29,10 @@ impl Type for DocumentedCode {
     fn register(registry: &mut Registry) {
         registry.create_schema::<Self, _>(Self::name().into_owned(), |_| MetaSchema {
             description: Some(&DESCRIPTION),
-            enum_items: ErrorCode::ALL.iter().map(|code| code.as_str().into()).collect(),
+            enum_items: ErrorCode::ALL
+                .iter()
+                .map(|code| code.as_str().into())
+                .collect(),
             ..MetaSchema::new("string")
         });
     }
@@ -53,7 +56,8 @@ impl ParseFromJSON for DocumentedCode {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         let value = value.unwrap_or_default();
         let code = value.as_str().and_then(|text| text.parse().ok());
-        code.map(Self).ok_or_else(|| ParseError::expected_type(value))
+        code.map(Self)
+            .ok_or_else(|| ParseError::expected_type(value))
     }
 }
 
@@ -97,9 +101,13 @@ mod tests {
     /// The problems that the shipped nginx answers with.
     fn problems_of_nginx() -> Vec<Value> {
         let configuration = include_str!("../../../deploy/nginx.conf");
-        let bodies = configuration.split('\'').filter(|text| text.starts_with("{\"type\":"));
+        let bodies = configuration
+            .split('\'')
+            .filter(|text| text.starts_with("{\"type\":"));
         bodies
-            .map(|body| serde_json::from_str(&body.replace("$status", "400")).expect("a problem is JSON"))
+            .map(|body| {
+                serde_json::from_str(&body.replace("$status", "400")).expect("a problem is JSON")
+            })
             .collect()
     }
 
@@ -114,7 +122,9 @@ mod tests {
         let of_nginx = problems_of_nginx();
         for code in ErrorCode::ALL {
             let is_used = names.contains(&format!("{code:?}").as_str())
-                || of_nginx.iter().any(|problem| problem["code"] == code.as_str());
+                || of_nginx
+                    .iter()
+                    .any(|problem| problem["code"] == code.as_str());
             assert!(is_used, "nothing answers with {code:?}");
         }
     }
@@ -124,10 +134,17 @@ mod tests {
         let problems = problems_of_nginx();
         assert_eq!(problems.len(), 3);
         for problem in problems {
-            let code = DocumentedCode::parse_from_json(Some(problem["code"].clone())).expect("a code").0;
+            let code = DocumentedCode::parse_from_json(Some(problem["code"].clone()))
+                .expect("a code")
+                .0;
             assert_eq!(problem["title"], code.title());
             assert_eq!(problem["type"], format!("urn:plinth:problem:{code}"));
-            assert!(code.statuses().iter().any(|status| problem["status"] == *status), "{problem}");
+            assert!(
+                code.statuses()
+                    .iter()
+                    .any(|status| problem["status"] == *status),
+                "{problem}"
+            );
         }
     }
 
@@ -141,7 +158,10 @@ mod tests {
     #[test]
     fn a_code_is_read_as_it_is_written() {
         for code in ErrorCode::ALL.iter().copied().map(DocumentedCode) {
-            assert_eq!(DocumentedCode::parse_from_json(code.to_json()).ok(), Some(code));
+            assert_eq!(
+                DocumentedCode::parse_from_json(code.to_json()).ok(),
+                Some(code)
+            );
         }
         assert!(DocumentedCode::parse_from_json(Some("no_such_code".into())).is_err());
     }

@@ -53,8 +53,10 @@ impl ResponseError for Failure {
 
 impl ApiResponse for Failure {
     fn meta() -> MetaResponses {
-        let content =
-            vec![MetaMediaType { content_type: problem::CONTENT_TYPE, schema: Problem::schema_ref() }];
+        let content = vec![MetaMediaType {
+            content_type: problem::CONTENT_TYPE,
+            schema: Problem::schema_ref(),
+        }];
         let default = MetaResponse {
             description: "A refusal or a failure.",
             status: None,
@@ -62,7 +64,9 @@ impl ApiResponse for Failure {
             content,
             headers: vec![],
         };
-        MetaResponses { responses: vec![default] }
+        MetaResponses {
+            responses: vec![default],
+        }
     }
 
     fn register(registry: &mut Registry) {

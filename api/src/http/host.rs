@@ -10,13 +10,21 @@ pub struct Host(String);
 impl Host {
     /// That of a URL like `https://host:port/path`.
     pub fn of(url: &str) -> Self {
-        Self(url.split('/').nth(2).unwrap_or_default().to_ascii_lowercase())
+        Self(
+            url.split('/')
+                .nth(2)
+                .unwrap_or_default()
+                .to_ascii_lowercase(),
+        )
     }
 }
 
 /// Whether the request asks for this host. HTTP/2 names it in the target, HTTP/1.1 in `Host`.
 pub fn asked_for(request: &Request, host: &Host) -> bool {
-    let named = request.uri().authority().map(poem::http::uri::Authority::as_str);
+    let named = request
+        .uri()
+        .authority()
+        .map(poem::http::uri::Authority::as_str);
     let named = named.or_else(|| request.headers().get(header::HOST)?.to_str().ok());
     named.is_some_and(|named| named.eq_ignore_ascii_case(&host.0))
 }

@@ -25,8 +25,11 @@ impl<T: Type> Payload for DirectJson<T> {
 
 impl<T: Serialize + Send> IntoResponse for DirectJson<T> {
     fn into_response(self) -> Response {
-        let body = serde_json::to_vec(&self.0).expect("an answer has no map with keys that are no text");
-        Response::builder().content_type("application/json; charset=utf-8").body(body)
+        let body =
+            serde_json::to_vec(&self.0).expect("an answer has no map with keys that are no text");
+        Response::builder()
+            .content_type("application/json; charset=utf-8")
+            .body(body)
     }
 }
 

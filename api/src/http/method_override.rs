@@ -10,7 +10,9 @@ const HEADER: HeaderName = HeaderName::from_static("x-http-method-override");
 /// Gives a request of the tus protocol the method that it means, before anything else looks at it: who may ask, and what
 /// a page has to prove, is that method's. The actual one is ignored, as the protocol says.
 pub fn apply(request: &mut Request) {
-    let Some(meant) = request.headers().get(HEADER) else { return };
+    let Some(meant) = request.headers().get(HEADER) else {
+        return;
+    };
     // Nobody else's operation is asked by another method than it says.
     if !tus::is_spoken_at(request.uri().path()) {
         return;
@@ -34,7 +36,10 @@ mod tests {
             ("/v1/uploadsome", "DELETE", Method::POST),
             ("/v1/files/1", "DELETE", Method::POST),
         ] {
-            let request = Request::builder().method(Method::POST).uri_str(path).header(HEADER, meant);
+            let request = Request::builder()
+                .method(Method::POST)
+                .uri_str(path)
+                .header(HEADER, meant);
             let mut request = request.finish();
             apply(&mut request);
             assert_eq!(request.method(), method, "{path} {meant}");

@@ -29,7 +29,9 @@ impl Octets {
         if self.is_typed || self.chunk().await?.is_none() {
             return Ok(());
         }
-        Err(Failure::UnsupportedMediaType { expected: MEDIA_TYPE })
+        Err(Failure::UnsupportedMediaType {
+            expected: MEDIA_TYPE,
+        })
     }
 
     /// The next bytes; `None` at the end.
@@ -54,7 +56,12 @@ impl<'a> ApiExtractor<'a> for Octets {
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let is_typed = request.content_type().is_some_and(|kind| kind == MEDIA_TYPE);
-        Ok(Self { bytes: Paced::take(request, body)?, is_typed })
+        let is_typed = request
+            .content_type()
+            .is_some_and(|kind| kind == MEDIA_TYPE);
+        Ok(Self {
+            bytes: Paced::take(request, body)?,
+            is_typed,
+        })
     }
 }

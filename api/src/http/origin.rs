@@ -31,8 +31,9 @@ impl<'a> FromRequest<'a> for RequestOrigin {
         let context = request.data::<RequestContext>();
         let caller = request.data::<Identity>().and_then(Identity::caller);
         let login = caller.and_then(|caller| caller.login());
-        let user_agent =
-            request.header("user-agent").map(|text| text.chars().take(USER_AGENT_CHARS).collect());
+        let user_agent = request
+            .header("user-agent")
+            .map(|text| text.chars().take(USER_AGENT_CHARS).collect());
         Ok(Self(Origin {
             actor: caller.map(|caller| caller.user.id),
             session: login.map(|login| login.session),

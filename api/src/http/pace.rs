@@ -45,15 +45,29 @@ impl Paced {
     /// Takes the body of a request, which is held to its rate from now on, and no longer to the deadline: an operation
     /// streams a body by this, whatever the client says of the body's type.
     pub(super) fn take(request: &Request, body: &mut RequestBody) -> Result<Self> {
-        let body = body.take().map_err(|error| Error::internal(Box::new(error)))?;
-        let limits = request.data::<BodyLimits>().expect("every request carries its limits");
-        request.data::<BodyProgress>().expect("every request carries its progress").stream();
+        let body = body
+            .take()
+            .map_err(|error| Error::internal(Box::new(error)))?;
+        let limits = request
+            .data::<BodyLimits>()
+            .expect("every request carries its limits");
+        request
+            .data::<BodyProgress>()
+            .expect("every request carries its progress")
+            .stream();
         Ok(Self::new(body.into_bytes_stream().boxed(), limits.idle))
     }
 
     fn new(bytes: BoxStream<'static, std::io::Result<Bytes>>, window: Duration) -> Self {
         let timer = Box::pin(sleep_until(Instant::now()));
-        Self { bytes, window, waited: Duration::ZERO, received: 0, waiting_since: None, timer }
+        Self {
+            bytes,
+            window,
+            waited: Duration::ZERO,
+            received: 0,
+            waiting_since: None,
+            timer,
+        }
     }
 
     /// Begins another window, unless too little came in the one that ends.

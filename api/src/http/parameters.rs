@@ -38,7 +38,10 @@ impl<T: OpenApi> OpenApi for DocumentedParameters<T> {
         for (path, methods) in unchecked {
             let shape = without_names(&path);
             let checked = methods.into_iter().map(|(method, inner)| {
-                let operation = documented.get(&(shape.clone(), method.clone())).cloned().unwrap_or_default();
+                let operation = documented
+                    .get(&(shape.clone(), method.clone()))
+                    .cloned()
+                    .unwrap_or_default();
                 (method, Checked { inner, operation }.boxed())
             });
             let checked: Vec<_> = checked.collect();
@@ -60,9 +63,15 @@ fn documented<T: OpenApi>() -> HashMap<(String, Method), Documented> {
     let operations = paths.flat_map(|path| {
         let shape = without_names(&path.path);
         path.operations.into_iter().map(move |operation| {
-            let of_query = operation.params.into_iter().filter(|one| one.in_type == MetaParamIn::Query);
+            let of_query = operation
+                .params
+                .into_iter()
+                .filter(|one| one.in_type == MetaParamIn::Query);
             let parameters = of_query.map(|parameter| parameter.name).collect();
-            let documented = Documented { id: operation.operation_id, parameters };
+            let documented = Documented {
+                id: operation.operation_id,
+                parameters,
+            };
             ((shape.clone(), operation.method), documented)
         })
     });
@@ -71,8 +80,13 @@ fn documented<T: OpenApi>() -> HashMap<(String, Method), Documented> {
 
 /// The path without the names of its parameters: the document writes `{id}` where the routes have `:param0`.
 fn without_names(path: &str) -> String {
-    let segments =
-        path.split('/').map(|segment| if segment.starts_with(['{', ':']) { "{}" } else { segment });
+    let segments = path.split('/').map(|segment| {
+        if segment.starts_with(['{', ':']) {
+            "{}"
+        } else {
+            segment
+        }
+    });
     segments.collect::<Vec<_>>().join("/")
 }
 
@@ -115,7 +129,10 @@ impl Documented {
             } else {
                 continue;
             };
-            let fault = Fault { pointer: format!("/query/{}", escape(name)), rejection };
+            let fault = Fault {
+                pointer: format!("/query/{}", escape(name)),
+                rejection,
+            };
             if !faults.contains(&fault) {
                 faults.push(fault);
             }
@@ -132,14 +149,25 @@ mod tests {
     use super::*;
 
     fn faults(query: &str) -> Vec<(String, &'static str)> {
-        let operation = Documented { id: None, parameters: vec!["limit".to_owned(), "cursor".to_owned()] };
-        let request = Request::builder().uri(format!("/v1/files{query}").parse().expect("a URI")).finish();
+        let operation = Documented {
+            id: None,
+            parameters: vec!["limit".to_owned(), "cursor".to_owned()],
+        };
+        let request = Request::builder()
+            .uri(format!("/v1/files{query}").parse().expect("a URI"))
+            .finish();
         let faults = operation.faults(&request);
-        faults.into_iter().map(|fault| (fault.pointer, fault.rejection.code)).collect()
+        faults
+            .into_iter()
+            .map(|fault| (fault.pointer, fault.rejection.code))
+            .collect()
     }
 
     fn expected(faults: &[(&str, &'static str)]) -> Vec<(String, &'static str)> {
-        faults.iter().map(|(pointer, code)| ((*pointer).to_owned(), *code)).collect()
+        faults
+            .iter()
+            .map(|(pointer, code)| ((*pointer).to_owned(), *code))
+            .collect()
     }
 
     #[test]
@@ -148,10 +176,19 @@ mod tests {
             assert_eq!(faults(query), [], "{query}");
         }
         let (unknown, twice) = ("unknown_parameter", "ambiguous");
-        assert_eq!(faults("?limit=1&limit=1"), expected(&[("/query/limit", twice)]));
+        assert_eq!(
+            faults("?limit=1&limit=1"),
+            expected(&[("/query/limit", twice)])
+        );
         assert_eq!(faults("?Limit=1"), expected(&[("/query/Limit", unknown)]));
-        assert_eq!(faults("?limit[]=1"), expected(&[("/query/limit[]", unknown)]));
-        assert_eq!(faults("?a/b~c=1&a/b~c=2"), expected(&[("/query/a~1b~0c", unknown)]));
+        assert_eq!(
+            faults("?limit[]=1"),
+            expected(&[("/query/limit[]", unknown)])
+        );
+        assert_eq!(
+            faults("?a/b~c=1&a/b~c=2"),
+            expected(&[("/query/a~1b~0c", unknown)])
+        );
         assert_eq!(faults("?=1"), expected(&[("/query/", unknown)]));
         assert_eq!(
             faults("?x&limit=1&cursor&limit=2"),
@@ -161,10 +198,15 @@ mod tests {
 
     #[test]
     fn a_refusal_stays_small_however_long_the_query_is() {
-        let many: Vec<_> = (0..500).map(|number| format!("{}{number}=1", "x".repeat(100))).collect();
+        let many: Vec<_> = (0..500)
+            .map(|number| format!("{}{number}=1", "x".repeat(100)))
+            .collect();
         let many = faults(&format!("?{}", many.join("&")));
         assert!(many.len() <= MAX_FAULTS && many.iter().all(|(pointer, _)| pointer.len() < 200));
         let different: Vec<_> = (0..1000).map(|number| format!("p{number}")).collect();
-        assert_eq!(faults(&format!("?{}", different.join("&"))).len(), MAX_FAULTS);
+        assert_eq!(
+            faults(&format!("?{}", different.join("&"))).len(),
+            MAX_FAULTS
+        );
     }
 }

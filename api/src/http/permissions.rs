@@ -11,7 +11,10 @@ pub fn parse(faults: &mut Faults, pointer: &str, names: &[String]) -> Option<Per
         .enumerate()
         .map(|(index, name)| {
             let known = name.parse().map_err(|_| {
-                Rejection::new("unknown_permission", "GET /v1/permissions lists what there is.")
+                Rejection::new(
+                    "unknown_permission",
+                    "GET /v1/permissions lists what there is.",
+                )
             });
             faults.keep(&format!("{pointer}/{index}"), known)
         })
@@ -21,5 +24,8 @@ pub fn parse(faults: &mut Faults, pointer: &str, names: &[String]) -> Option<Per
 
 /// The names of the permissions.
 pub fn names(permissions: &Permissions) -> Vec<String> {
-    permissions.iter().map(|permission| permission.as_str().to_owned()).collect()
+    permissions
+        .iter()
+        .map(|permission| permission.as_str().to_owned())
+        .collect()
 }

@@ -74,14 +74,30 @@ impl Verdict {
     /// The refusal of a code that has one status.
     fn new(code: ErrorCode) -> Self {
         debug_assert_eq!(code.statuses().len(), 1, "{code} has several statuses");
-        let status = StatusCode::from_u16(code.statuses()[0]).expect("statuses of codes have three digits");
-        Self { status, code, detail: None, errors: Vec::new(), headers: Vec::new() }
+        let status =
+            StatusCode::from_u16(code.statuses()[0]).expect("statuses of codes have three digits");
+        Self {
+            status,
+            code,
+            detail: None,
+            errors: Vec::new(),
+            headers: Vec::new(),
+        }
     }
 
     /// The refusal of a code by a variant of [`Error`] that stands for one status.
     fn with_status(status: StatusCode, code: ErrorCode) -> Self {
-        debug_assert!(code.statuses().contains(&status.as_u16()), "{code} is not documented with {status}");
-        Self { status, code, detail: None, errors: Vec::new(), headers: Vec::new() }
+        debug_assert!(
+            code.statuses().contains(&status.as_u16()),
+            "{code} is not documented with {status}"
+        );
+        Self {
+            status,
+            code,
+            detail: None,
+            errors: Vec::new(),
+            headers: Vec::new(),
+        }
     }
 
     fn because(mut self, detail: impl Into<String>) -> Self {
@@ -95,7 +111,11 @@ impl Verdict {
     }
 
     fn fault(mut self, pointer: String, code: &str, detail: String) -> Self {
-        self.errors.push(FieldProblem { pointer, code: code.to_owned(), detail });
+        self.errors.push(FieldProblem {
+            pointer,
+            code: code.to_owned(),
+            detail,
+        });
         self
     }
 }
@@ -108,7 +128,11 @@ pub(super) fn answer(error: &poem::Error, request_id: &str) -> Response {
         let error = failure.map_or_else(|| error.to_string(), |failure| causes::told(failure));
         // A refusal because of a bound is expected and no failure.
         if verdict.code == ErrorCode::Busy {
-            tracing::warn!(error, code = verdict.code.as_str(), "request refused at a bound");
+            tracing::warn!(
+                error,
+                code = verdict.code.as_str(),
+                "request refused at a bound"
+            );
         } else {
             tracing::error!(error, code = verdict.code.as_str(), "request failed");
         }
@@ -122,7 +146,10 @@ pub(super) fn answer(error: &poem::Error, request_id: &str) -> Response {
         request_id: request_id.to_owned(),
         errors: (!verdict.errors.is_empty()).then(|| listed(verdict.errors)),
     };
-    let mut response = problem.to_json_string().with_content_type(CONTENT_TYPE).into_response();
+    let mut response = problem
+        .to_json_string()
+        .with_content_type(CONTENT_TYPE)
+        .into_response();
     response.set_status(verdict.status);
     for (name, value) in verdict.headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -156,11 +183,15 @@ fn judge(error: &poem::Error) -> Verdict {
         return Verdict::new(ErrorCode::MethodNotAllowed);
     }
     if error.is::<CorsError>() {
-        return Verdict::new(ErrorCode::OriginNotAllowed).because("Browsers may not call from this origin.");
+        return Verdict::new(ErrorCode::OriginNotAllowed)
+            .because("Browsers may not call from this origin.");
     }
     match error.status() {
-        status if status.is_client_error() => Verdict { status, ..Verdict::new(ErrorCode::BadRequest) }
-            .because("The request cannot be understood."),
+        status if status.is_client_error() => Verdict {
+            status,
+            ..Verdict::new(ErrorCode::BadRequest)
+        }
+        .because("The request cannot be understood."),
         _ => Verdict::new(ErrorCode::Internal),
     }
 }
@@ -169,20 +200,24 @@ fn judge_failure(failure: &Failure) -> Verdict {
     match failure {
         Failure::Core(error) => judge_core(error),
         Failure::MalformedJson(error) => {
-            let what = if error.is_data() { "A name is there twice" } else { "The body is not JSON" };
+            let what = if error.is_data() {
+                "A name is there twice"
+            } else {
+                "The body is not JSON"
+            };
             Verdict::new(ErrorCode::MalformedJson).because(format!(
                 "{what}: line {}, column {}.",
                 error.line(),
                 error.column()
             ))
         }
-        Failure::MalformedForm(error) => {
-            Verdict::new(ErrorCode::MalformedForm).because(format!("The form cannot be read: {error}."))
+        Failure::MalformedForm(error) => Verdict::new(ErrorCode::MalformedForm)
+            .because(format!("The form cannot be read: {error}.")),
+        Failure::UnsupportedMediaType { expected } => Verdict::new(ErrorCode::UnsupportedMediaType)
+            .because(format!("The body must be {expected}.")),
+        Failure::BrokenBody(_) => {
+            Verdict::new(ErrorCode::BrokenBody).because("The body broke off.")
         }
-        Failure::UnsupportedMediaType { expected } => {
-            Verdict::new(ErrorCode::UnsupportedMediaType).because(format!("The body must be {expected}."))
-        }
-        Failure::BrokenBody(_) => Verdict::new(ErrorCode::BrokenBody).because("The body broke off."),
         Failure::RepeatedField { name } => Verdict::new(ErrorCode::RepeatedField)
             .because(format!("The header field {name} is given more than once.")),
         Failure::Timeout => Verdict::new(ErrorCode::Timeout).because("The request took too long."),
@@ -205,44 +240,69 @@ fn judge_core(error: &Error) -> Verdict {
     match error {
         Error::Invalid(faults) => faults.iter().fold(invalid(), |verdict, fault| {
             let Rejection { code, detail } = &fault.rejection;
-            verdict.fault(shortened(&fault.pointer, MAX_POINTER), code, shortened(detail, MAX_DETAIL))
+            verdict.fault(
+                shortened(&fault.pointer, MAX_POINTER),
+                code,
+                shortened(detail, MAX_DETAIL),
+            )
         }),
-        Error::Unauthenticated { code, detail } => Verdict::with_status(StatusCode::UNAUTHORIZED, *code)
-            .because(*detail)
-            .with(header::WWW_AUTHENTICATE, challenge(*code)),
+        Error::Unauthenticated { code, detail } => {
+            Verdict::with_status(StatusCode::UNAUTHORIZED, *code)
+                .because(*detail)
+                .with(header::WWW_AUTHENTICATE, challenge(*code))
+        }
         Error::Forbidden { code, detail } => {
             Verdict::with_status(StatusCode::FORBIDDEN, *code).because(detail)
         }
-        Error::Conflict { code, detail } => Verdict::with_status(StatusCode::CONFLICT, *code).because(detail),
+        Error::Conflict { code, detail } => {
+            Verdict::with_status(StatusCode::CONFLICT, *code).because(detail)
+        }
         Error::UploadOffset { offset, detail } => Verdict::new(ErrorCode::UploadOffset)
             .because(*detail)
             .with(HeaderName::from_static("upload-offset"), offset),
-        Error::NotAvailableYet { code, detail, retry_after } => {
-            Verdict::with_status(StatusCode::CONFLICT, *code)
-                .because(*detail)
-                .with(header::RETRY_AFTER, &retry_after.as_secs().max(1))
-        }
+        Error::NotAvailableYet {
+            code,
+            detail,
+            retry_after,
+        } => Verdict::with_status(StatusCode::CONFLICT, *code)
+            .because(*detail)
+            .with(header::RETRY_AFTER, &retry_after.as_secs().max(1)),
         Error::NotFound => Verdict::new(ErrorCode::NotFound),
         Error::TooLarge { limit } => {
             Verdict::new(ErrorCode::TooLarge).because(format!("At most {limit} bytes are taken."))
         }
-        Error::TypeNotAllowed { media_type, allowed } => Verdict::new(ErrorCode::TypeNotAllowed)
-            .because(format!("The file is {media_type}, as its first bytes show; taken are {allowed}.")),
+        Error::TypeNotAllowed {
+            media_type,
+            allowed,
+        } => Verdict::new(ErrorCode::TypeNotAllowed).because(format!(
+            "The file is {media_type}, as its first bytes show; taken are {allowed}."
+        )),
         Error::ChecksumMismatch => Verdict::new(ErrorCode::ChecksumMismatch)
             .because("The bytes do not have the checksum that came with them; they are not kept."),
-        Error::DigestMismatch => Verdict::new(ErrorCode::DigestMismatch)
-            .because("The bytes that came do not have the digest that came with them; nothing was stored."),
-        Error::Interrupted => Verdict::new(ErrorCode::Interrupted).because("The content broke off."),
+        Error::DigestMismatch => Verdict::new(ErrorCode::DigestMismatch).because(
+            "The bytes that came do not have the digest that came with them; nothing was stored.",
+        ),
+        Error::Interrupted => {
+            Verdict::new(ErrorCode::Interrupted).because("The content broke off.")
+        }
         Error::RateLimited(verdict) => Verdict::new(ErrorCode::RateLimited)
             .because("Too many requests; wait as long as Retry-After says.")
-            .with(header::RETRY_AFTER, &verdict.retry_after_ms.div_ceil(1000).max(1))
+            .with(
+                header::RETRY_AFTER,
+                &verdict.retry_after_ms.div_ceil(1000).max(1),
+            )
             .with(HeaderName::from_static("ratelimit-remaining"), &0)
-            .with(HeaderName::from_static("ratelimit-reset"), &verdict.reset_ms.div_ceil(1000)),
-        Error::TooManyAtOnce { code, detail, retry_after } => {
-            Verdict::with_status(StatusCode::TOO_MANY_REQUESTS, *code)
-                .because(detail)
-                .with(header::RETRY_AFTER, &retry_after.as_secs().max(1))
-        }
+            .with(
+                HeaderName::from_static("ratelimit-reset"),
+                &verdict.reset_ms.div_ceil(1000),
+            ),
+        Error::TooManyAtOnce {
+            code,
+            detail,
+            retry_after,
+        } => Verdict::with_status(StatusCode::TOO_MANY_REQUESTS, *code)
+            .because(detail)
+            .with(header::RETRY_AFTER, &retry_after.as_secs().max(1)),
         Error::Busy { retry_after } => Verdict::new(ErrorCode::Busy)
             .because("There is too much to do just now; try again.")
             .with(header::RETRY_AFTER, &retry_after.as_secs().max(1)),
@@ -267,7 +327,11 @@ fn listed(mut errors: Vec<FieldProblem>) -> Vec<FieldProblem> {
     let more = errors.len() - count;
     errors.truncate(count);
     let detail = format!("{more} more parts of the request are invalid.");
-    errors.push(FieldProblem { pointer: String::new(), code: TOO_MANY_FAULTS.to_owned(), detail });
+    errors.push(FieldProblem {
+        pointer: String::new(),
+        code: TOO_MANY_FAULTS.to_owned(),
+        detail,
+    });
     errors
 }
 
@@ -315,7 +379,10 @@ mod tests {
         fn record(&self, _: &tracing::Id, _: &tracing::span::Record<'_>) {}
         fn record_follows_from(&self, _: &tracing::Id, _: &tracing::Id) {}
         fn event(&self, event: &tracing::Event<'_>) {
-            self.0.lock().expect("no holder panics").push(*event.metadata().level());
+            self.0
+                .lock()
+                .expect("no holder panics")
+                .push(*event.metadata().level());
         }
         fn enter(&self, _: &tracing::Id) {}
         fn exit(&self, _: &tracing::Id) {}
@@ -326,13 +393,21 @@ mod tests {
         let logged = Arc::new(Mutex::default());
         tracing::subscriber::with_default(Levels(logged.clone()), || {
             for error in [
-                Error::Busy { retry_after: Duration::from_secs(1) },
-                Error::Unavailable { store: "redis", source: "connection refused".into() },
+                Error::Busy {
+                    retry_after: Duration::from_secs(1),
+                },
+                Error::Unavailable {
+                    store: "redis",
+                    source: "connection refused".into(),
+                },
                 Error::NotFound,
             ] {
                 answer(&Failure::Core(error).into(), "1");
             }
         });
-        assert_eq!(*logged.lock().expect("no holder panics"), [Level::WARN, Level::ERROR]);
+        assert_eq!(
+            *logged.lock().expect("no holder panics"),
+            [Level::WARN, Level::ERROR]
+        );
     }
 }

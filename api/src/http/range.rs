@@ -19,12 +19,20 @@ pub enum Wanted {
 /// Reads the header for content of `size` bytes. What is malformed, of another unit, too much or twice the same asks for
 /// the whole, as a server may answer (section 14.2).
 pub fn wanted(header: Option<&str>, size: u64) -> Wanted {
-    let Some(specs) = header.and_then(specs) else { return Wanted::Whole };
+    let Some(specs) = header.and_then(specs) else {
+        return Wanted::Whole;
+    };
     // A last position before the first one makes the whole header invalid.
-    if specs.iter().any(|spec| matches!(spec, (Some(first), Some(last)) if last < first)) {
+    if specs
+        .iter()
+        .any(|spec| matches!(spec, (Some(first), Some(last)) if last < first))
+    {
         return Wanted::Whole;
     }
-    let ranges: Vec<ByteRange> = specs.into_iter().filter_map(|spec| within(spec, size)).collect();
+    let ranges: Vec<ByteRange> = specs
+        .into_iter()
+        .filter_map(|spec| within(spec, size))
+        .collect();
     match ranges.as_slice() {
         [] => Wanted::Nothing,
         [one] => Wanted::Part(*one),
@@ -37,11 +45,15 @@ pub fn wanted(header: Option<&str>, size: u64) -> Wanted {
 fn within(spec: (Option<u64>, Option<u64>), size: u64) -> Option<ByteRange> {
     let end = size.checked_sub(1)?;
     match spec {
-        (Some(first), last) => {
-            (first <= end).then(|| ByteRange { first, last: last.unwrap_or(u64::MAX).min(end) })
-        }
+        (Some(first), last) => (first <= end).then(|| ByteRange {
+            first,
+            last: last.unwrap_or(u64::MAX).min(end),
+        }),
         (None, Some(0) | None) => None,
-        (None, Some(suffix)) => Some(ByteRange { first: size.saturating_sub(suffix), last: end }),
+        (None, Some(suffix)) => Some(ByteRange {
+            first: size.saturating_sub(suffix),
+            last: end,
+        }),
     }
 }
 
@@ -85,7 +97,15 @@ mod tests {
     }
 
     fn parts(ranges: &[(u64, u64)]) -> Wanted {
-        Wanted::Parts(ranges.iter().map(|(first, last)| ByteRange { first: *first, last: *last }).collect())
+        Wanted::Parts(
+            ranges
+                .iter()
+                .map(|(first, last)| ByteRange {
+                    first: *first,
+                    last: *last,
+                })
+                .collect(),
+        )
     }
 
     #[test]

@@ -16,12 +16,18 @@ impl Shape {
     pub fn of<T: Type>() -> Self {
         let mut registry = Registry::new();
         T::register(&mut registry);
-        Self { root: T::schema_ref(), registry }
+        Self {
+            root: T::schema_ref(),
+            registry,
+        }
     }
 
     /// The places where the value differs from the schema, as many as are listed.
     pub fn faults(&self, value: &Value) -> Vec<Fault> {
-        let mut search = Search { registry: &self.registry, faults: FaultList::default() };
+        let mut search = Search {
+            registry: &self.registry,
+            faults: FaultList::default(),
+        };
         search.compare(value, &self.root, "");
         search.faults.into_vec()
     }
@@ -34,7 +40,10 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn refuse(&mut self, pointer: &str, code: &'static str, detail: impl Into<String>) {
-        self.faults.push(|| Fault { pointer: pointer.to_owned(), rejection: Rejection::new(code, detail) });
+        self.faults.push(|| Fault {
+            pointer: pointer.to_owned(),
+            rejection: Rejection::new(code, detail),
+        });
     }
 
     fn compare(&mut self, value: &Value, schema: &MetaSchemaRef, pointer: &str) {
@@ -59,7 +68,9 @@ impl Search<'_> {
             "integer" if !(value.is_i64() || value.is_u64()) => {
                 self.refuse(pointer, "wrong_type", "A whole number is expected.");
             }
-            "number" if !value.is_number() => self.refuse(pointer, "wrong_type", "A number is expected."),
+            "number" if !value.is_number() => {
+                self.refuse(pointer, "wrong_type", "A number is expected.")
+            }
             "boolean" if !value.is_boolean() => {
                 self.refuse(pointer, "wrong_type", "true or false is expected.");
             }
@@ -73,13 +84,20 @@ impl Search<'_> {
         };
         for name in &schema.required {
             if !fields.contains_key(*name) {
-                self.refuse(&format!("{pointer}/{}", escape(name)), "missing", "This field must be given.");
+                self.refuse(
+                    &format!("{pointer}/{}", escape(name)),
+                    "missing",
+                    "This field must be given.",
+                );
             }
         }
         for (name, value) in fields {
             let place = format!("{pointer}/{}", escape(name));
             let known = schema.properties.iter().find(|(known, _)| known == name);
-            match known.map(|(_, schema)| schema).or(schema.additional_properties.as_deref()) {
+            match known
+                .map(|(_, schema)| schema)
+                .or(schema.additional_properties.as_deref())
+            {
                 Some(schema) => self.compare(value, schema, &place),
                 None => self.refuse(&place, "unknown_field", "There is no such field."),
             }
@@ -91,7 +109,11 @@ impl Search<'_> {
             return self.refuse(pointer, "wrong_type", "A list is expected.");
         };
         if let Some(max) = schema.max_items.filter(|max| items.len() > *max) {
-            return self.refuse(pointer, "too_many", format!("At most {max} items are taken."));
+            return self.refuse(
+                pointer,
+                "too_many",
+                format!("At most {max} items are taken."),
+            );
         }
         if let Some(schema) = &schema.items {
             for (index, item) in items.iter().enumerate() {
@@ -106,10 +128,18 @@ impl Search<'_> {
         };
         let length = text.chars().count();
         if let Some(max) = schema.max_length.filter(|max| length > *max) {
-            self.refuse(pointer, "too_long", format!("At most {max} characters are taken."));
+            self.refuse(
+                pointer,
+                "too_long",
+                format!("At most {max} characters are taken."),
+            );
         }
         if let Some(min) = schema.min_length.filter(|min| length < *min) {
-            self.refuse(pointer, "too_short", format!("At least {min} characters are needed."));
+            self.refuse(
+                pointer,
+                "too_short",
+                format!("At least {min} characters are needed."),
+            );
         }
     }
 }
@@ -151,7 +181,10 @@ mod tests {
     fn an_object_of_any_form_is_an_object() {
         let codes = |value: &Value| {
             let faults = Shape::of::<Open>().faults(value);
-            faults.into_iter().map(|fault| fault.rejection.code).collect::<Vec<_>>()
+            faults
+                .into_iter()
+                .map(|fault| fault.rejection.code)
+                .collect::<Vec<_>>()
         };
         assert!(codes(&json!({ "form": { "a": 1, "b": [{ "c": null }] } })).is_empty());
         assert_eq!(codes(&json!({ "form": [] })), ["wrong_type"]);
@@ -160,13 +193,20 @@ mod tests {
 
     fn found(value: &Value) -> Vec<(String, &'static str)> {
         let faults = Shape::of::<Outer>().faults(value);
-        faults.into_iter().map(|fault| (fault.pointer, fault.rejection.code)).collect()
+        faults
+            .into_iter()
+            .map(|fault| (fault.pointer, fault.rejection.code))
+            .collect()
     }
 
     #[test]
     fn every_fault_is_found_where_it_is() {
-        assert_eq!(found(&json!({ "name": "abc", "inner": [{ "count": 1 }] })), []);
-        let value = json!({ "name": "abcd", "flag": 1, "inner": [{ "count": "x" }, 7, {}], "a/b": 0 });
+        assert_eq!(
+            found(&json!({ "name": "abc", "inner": [{ "count": 1 }] })),
+            []
+        );
+        let value =
+            json!({ "name": "abcd", "flag": 1, "inner": [{ "count": "x" }, 7, {}], "a/b": 0 });
         let expected = [
             ("/a~1b", "unknown_field"),
             ("/flag", "wrong_type"),
@@ -177,7 +217,10 @@ mod tests {
         ];
         let mut seen = found(&value);
         seen.sort();
-        assert_eq!(seen, expected.map(|(pointer, code)| (pointer.to_owned(), code)));
+        assert_eq!(
+            seen,
+            expected.map(|(pointer, code)| (pointer.to_owned(), code))
+        );
         assert_eq!(found(&json!([])), [(String::new(), "wrong_type")]);
     }
 
@@ -189,8 +232,14 @@ mod tests {
         value["inner"] = json!([]);
         let faults = Shape::of::<Outer>().faults(&value);
         let last = faults.last().expect("there are some");
-        assert_eq!((faults.len(), last.rejection.code), (FaultList::MAX + 1, "too_many_faults"));
-        assert_eq!(last.rejection.detail, "950 more parts of the request are invalid.");
+        assert_eq!(
+            (faults.len(), last.rejection.code),
+            (FaultList::MAX + 1, "too_many_faults")
+        );
+        assert_eq!(
+            last.rejection.detail,
+            "950 more parts of the request are invalid."
+        );
     }
 
     proptest! {

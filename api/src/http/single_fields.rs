@@ -31,7 +31,10 @@ pub(super) fn check(headers: &HeaderMap) -> Result<()> {
     if headers.len() == headers.keys_len() {
         return Ok(());
     }
-    match SINGLE.iter().find(|name| headers.get_all(*name).iter().nth(1).is_some()) {
+    match SINGLE
+        .iter()
+        .find(|name| headers.get_all(*name).iter().nth(1).is_some())
+    {
         None => Ok(()),
         Some(name) => Err(Failure::RepeatedField { name: name.clone() }),
     }

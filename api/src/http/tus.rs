@@ -11,7 +11,8 @@ const UPLOADS: &str = "/v1/uploads";
 
 /// Returns whether a path belongs to the protocol.
 pub fn is_spoken_at(path: &str) -> bool {
-    path.strip_prefix(UPLOADS).is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    path.strip_prefix(UPLOADS)
+        .is_some_and(|below| below.is_empty() || below.starts_with('/'))
 }
 
 /// Adds the version that the answer is in.

@@ -89,7 +89,13 @@ mod tests {
             r#"{"a":1,"\u0061":2}"#,
             r#"[{"x":{"a":1,"a":2}}]"#,
         ] {
-            assert!(read(text).expect_err(text).to_string().starts_with("a name is there twice"), "{text}");
+            assert!(
+                read(text)
+                    .expect_err(text)
+                    .to_string()
+                    .starts_with("a name is there twice"),
+                "{text}"
+            );
         }
         assert!(read(r#"[{"a":1},{"a":{"a":2}}]"#).is_ok());
     }

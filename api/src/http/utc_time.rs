@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use poem_openapi::registry::MetaSchemaRef;
-use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
+use poem_openapi::types::{
+    ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type,
+};
 use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
@@ -60,7 +62,8 @@ impl ParseFromJSON for UtcTime {
 
 impl ParseFromParameter for UtcTime {
     fn parse_from_parameter(value: &str) -> ParseResult<Self> {
-        Self::parse(value).ok_or_else(|| ParseError::custom("Expected a date and time as in RFC 3339."))
+        Self::parse(value)
+            .ok_or_else(|| ParseError::custom("Expected a date and time as in RFC 3339."))
     }
 }
 
@@ -78,7 +81,11 @@ mod tests {
 
     #[test]
     fn a_moment_is_kept_in_utc_whatever_its_offset() {
-        for text in ["2026-08-01T12:00:00Z", "2026-08-02T02:00:00+14:00", "2026-08-01T00:00:00-12:00"] {
+        for text in [
+            "2026-08-01T12:00:00Z",
+            "2026-08-02T02:00:00+14:00",
+            "2026-08-01T00:00:00-12:00",
+        ] {
             let at = UtcTime::parse_from_parameter(text).expect(text);
             assert_eq!(at.moment(), datetime!(2026-08-01 12:00 UTC));
             assert_eq!(at.to_json(), Some("2026-08-01T12:00:00Z".into()), "{text}");
@@ -98,7 +105,10 @@ mod tests {
             "2026-08-01T12:00:00+24:00",
         ] {
             assert!(UtcTime::parse_from_parameter(text).is_err(), "{text}");
-            assert!(UtcTime::parse_from_json(Some(text.into())).is_err(), "{text}");
+            assert!(
+                UtcTime::parse_from_json(Some(text.into())).is_err(),
+                "{text}"
+            );
         }
         assert!(UtcTime::parse_from_json(Some(1.into())).is_err());
     }

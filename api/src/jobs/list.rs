@@ -30,7 +30,10 @@ struct JobPage {
 impl ListJobs {
     /// List and search the background jobs
     #[oai(path = "/jobs", method = "get", operation_id = "listJobs")]
-    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the query")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a parameter of the query"
+    )]
     async fn list(
         &self,
         _caller: Allowed<JobsRead>,
@@ -63,8 +66,14 @@ impl ListJobs {
             user: user_id.0.map(UserId),
             error: search("/query/error", error.0)?,
         };
-        let page = self.jobs.list(&filter, PageRequest::parse(limit.0, cursor.0.as_deref())?).await?;
+        let page = self
+            .jobs
+            .list(&filter, PageRequest::parse(limit.0, cursor.0.as_deref())?)
+            .await?;
         let items = page.items.into_iter().map(BackgroundJob::from).collect();
-        Ok(Json(JobPage { items, next_cursor: page.next_cursor }))
+        Ok(Json(JobPage {
+            items,
+            next_cursor: page.next_cursor,
+        }))
     }
 }

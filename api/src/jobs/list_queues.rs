@@ -24,7 +24,13 @@ impl ListQueues {
     /// See what waits in each queue
     #[oai(path = "/queues", method = "get", operation_id = "listQueues")]
     async fn list(&self, _caller: Allowed<JobsRead>) -> Result<Json<Queues>> {
-        let items = self.jobs.queues().await?.into_iter().map(QueueState::from).collect();
+        let items = self
+            .jobs
+            .queues()
+            .await?
+            .into_iter()
+            .map(QueueState::from)
+            .collect();
         Ok(Json(Queues { items }))
     }
 }

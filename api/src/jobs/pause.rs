@@ -26,7 +26,11 @@ impl PauseQueue {
     /// Pause a queue
     ///
     /// Nothing is taken from it any more, by any worker and across restarts, until it is resumed. Jobs that run go on.
-    #[oai(path = "/queues/:name/pause", method = "post", operation_id = "pauseQueue")]
+    #[oai(
+        path = "/queues/:name/pause",
+        method = "post",
+        operation_id = "pauseQueue"
+    )]
     async fn pause(
         &self,
         _caller: Allowed<JobsWrite>,

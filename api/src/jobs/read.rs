@@ -31,6 +31,9 @@ impl ReadJob {
     async fn read(&self, _caller: Allowed<JobsRead>, id: Path<Uuid>) -> Result<Json<JobHistory>> {
         let (job, attempts) = self.jobs.read(JobId(id.0)).await?;
         let failed_attempts = attempts.into_iter().map(JobAttempt::from).collect();
-        Ok(Json(JobHistory { job: job.into(), failed_attempts }))
+        Ok(Json(JobHistory {
+            job: job.into(),
+            failed_attempts,
+        }))
     }
 }

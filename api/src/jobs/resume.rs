@@ -26,7 +26,11 @@ impl ResumeQueue {
     /// Resume a queue
     ///
     /// Its jobs are taken again, within a second.
-    #[oai(path = "/queues/:name/resume", method = "post", operation_id = "resumeQueue")]
+    #[oai(
+        path = "/queues/:name/resume",
+        method = "post",
+        operation_id = "resumeQueue"
+    )]
     async fn resume(
         &self,
         _caller: Allowed<JobsWrite>,

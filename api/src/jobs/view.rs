@@ -186,8 +186,12 @@ impl From<QueueOverview> for QueueState {
 /// A text to look for; an empty one would find everything, and PostgreSQL knows no NUL.
 pub(super) fn search(pointer: &str, text: Option<String>) -> Result<Option<String>, Error> {
     let rejection = match &text {
-        Some(text) if text.is_empty() => Rejection::new("too_short", "There is nothing to look for."),
-        Some(text) if text.contains('\0') => Rejection::new("invalid_text", "No text has a NUL in it."),
+        Some(text) if text.is_empty() => {
+            Rejection::new("too_short", "There is nothing to look for.")
+        }
+        Some(text) if text.contains('\0') => {
+            Rejection::new("invalid_text", "No text has a NUL in it.")
+        }
         _ => return Ok(text),
     };
     Err(Error::invalid(pointer, rejection))

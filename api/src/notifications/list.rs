@@ -55,7 +55,11 @@ struct NotificationPage {
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Notifications")]
 impl ListNotifications {
     /// List the own notifications
-    #[oai(path = "/me/notifications", method = "get", operation_id = "listNotifications")]
+    #[oai(
+        path = "/me/notifications",
+        method = "get",
+        operation_id = "listNotifications"
+    )]
     async fn list(
         &self,
         caller: Allowed<NotificationsRead>,
@@ -65,8 +69,17 @@ impl ListNotifications {
         /// The `next_cursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Result<Json<NotificationPage>> {
-        let page = self.inbox.list(caller.user.id, PageRequest::parse(limit.0, cursor.0.as_deref())?).await?;
+        let page = self
+            .inbox
+            .list(
+                caller.user.id,
+                PageRequest::parse(limit.0, cursor.0.as_deref())?,
+            )
+            .await?;
         let items = page.items.into_iter().map(Notification::from).collect();
-        Ok(Json(NotificationPage { items, next_cursor: page.next_cursor }))
+        Ok(Json(NotificationPage {
+            items,
+            next_cursor: page.next_cursor,
+        }))
     }
 }

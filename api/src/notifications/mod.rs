@@ -7,5 +7,7 @@ use plinth_core::notifications::Inbox;
 pub(crate) type Operations = list::ListNotifications;
 
 pub(crate) fn operations(inbox: &Inbox) -> Operations {
-    list::ListNotifications { inbox: inbox.clone() }
+    list::ListNotifications {
+        inbox: inbox.clone(),
+    }
 }

@@ -48,7 +48,11 @@ impl WatchOwnJob {
     ///
     /// Server-sent events: the job as it stands, then each time it has changed, until it is over. A stream ends after five
     /// minutes at the latest and is then asked for again, as an EventSource does by itself.
-    #[oai(path = "/me/jobs/:id/events", method = "get", operation_id = "watchOwnJob")]
+    #[oai(
+        path = "/me/jobs/:id/events",
+        method = "get",
+        operation_id = "watchOwnJob"
+    )]
     async fn watch(
         &self,
         caller: Allowed<FilesRead>,
@@ -58,16 +62,22 @@ impl WatchOwnJob {
         last_event_id: Header<Option<String>>,
     ) -> Result<Watched> {
         let mut jobs = self.jobs.watch(caller.user.id, JobId(id.0)).await?;
-        let Some(first) = jobs.next().await else { return Ok(Watched::Over) };
+        let Some(first) = jobs.next().await else {
+            return Ok(Watched::Over);
+        };
         if first.is_over()
-            && last_event_id.0.is_some_and(|last| last == OwnJob::from(first.clone()).version())
+            && last_event_id
+                .0
+                .is_some_and(|last| last == OwnJob::from(first.clone()).version())
         {
             return Ok(Watched::Over);
         }
         let jobs = stream::iter([first]).chain(jobs).map(OwnJob::from);
         let jobs = jobs.take_until(self.draining.clone().cancelled_owned());
         let jobs = jobs.take_until(tokio::time::sleep(LONGEST)).boxed();
-        let events = EventStream::new(jobs).keep_alive(KEEP_ALIVE).to_event(event);
+        let events = EventStream::new(jobs)
+            .keep_alive(KEEP_ALIVE)
+            .to_event(event);
         // A proxy that collects what it passes on would hold it back: nginx asks for this.
         Ok(Watched::Events(events, "no".to_owned()))
     }
@@ -75,5 +85,7 @@ impl WatchOwnJob {
 
 #[expect(clippy::needless_pass_by_value, reason = "a stream gives what it has")]
 fn event(job: OwnJob) -> Event {
-    Event::message(job.to_json_string()).event_type("job").id(job.version())
+    Event::message(job.to_json_string())
+        .event_type("job")
+        .id(job.version())
 }

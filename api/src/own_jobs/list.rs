@@ -38,8 +38,17 @@ impl ListOwnJobs {
         /// The `next_cursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Result<Json<OwnJobPage>> {
-        let page = self.jobs.list(caller.user.id, PageRequest::parse(limit.0, cursor.0.as_deref())?).await?;
+        let page = self
+            .jobs
+            .list(
+                caller.user.id,
+                PageRequest::parse(limit.0, cursor.0.as_deref())?,
+            )
+            .await?;
         let items = page.items.into_iter().map(OwnJob::from).collect();
-        Ok(Json(OwnJobPage { items, next_cursor: page.next_cursor }))
+        Ok(Json(OwnJobPage {
+            items,
+            next_cursor: page.next_cursor,
+        }))
     }
 }

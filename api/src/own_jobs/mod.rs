@@ -15,6 +15,9 @@ pub(crate) fn operations(jobs: &OwnJobs, draining: &CancellationToken) -> Operat
     (
         list::ListOwnJobs { jobs: jobs.clone() },
         read::ReadOwnJob { jobs: jobs.clone() },
-        events::WatchOwnJob { jobs: jobs.clone(), draining: draining.clone() },
+        events::WatchOwnJob {
+            jobs: jobs.clone(),
+            draining: draining.clone(),
+        },
     )
 }

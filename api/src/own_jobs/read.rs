@@ -21,6 +21,8 @@ impl ReadOwnJob {
     /// Read how far an own job is
     #[oai(path = "/me/jobs/:id", method = "get", operation_id = "readOwnJob")]
     async fn read(&self, caller: Allowed<FilesRead>, id: Path<Uuid>) -> Result<Json<OwnJob>> {
-        Ok(Json(self.jobs.find(caller.user.id, JobId(id.0)).await?.into()))
+        Ok(Json(
+            self.jobs.find(caller.user.id, JobId(id.0)).await?.into(),
+        ))
     }
 }

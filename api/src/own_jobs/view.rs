@@ -59,7 +59,11 @@ impl OwnJob {
 
 impl From<jobs::OwnJob> for OwnJob {
     fn from(job: jobs::OwnJob) -> Self {
-        let progress = if job.state == JobState::Done { 100 } else { job.progress.unwrap_or(0) };
+        let progress = if job.state == JobState::Done {
+            100
+        } else {
+            job.progress.unwrap_or(0)
+        };
         Self {
             id: job.id.0,
             kind: job.kind,

@@ -50,7 +50,11 @@ impl FinishPasskey {
     ///
     /// From now on it logs in alone, and is a second factor of the password. The session counts as proved by it: refresh
     /// the tokens to have them say so.
-    #[oai(path = "/me/passkeys/finish", method = "post", operation_id = "finishPasskey")]
+    #[oai(
+        path = "/me/passkeys/finish",
+        method = "post",
+        operation_id = "finishPasskey"
+    )]
     async fn finish(
         &self,
         caller: Enrolling<CredentialsWrite>,
@@ -62,8 +66,14 @@ impl FinishPasskey {
             name: parse_name(&body.0.name)?,
             credential: body.0.credential.into_value(),
         };
-        let added = self.passkeys.finish_enrolment(&origin.0, caller.in_session(), request).await?;
+        let added = self
+            .passkeys
+            .finish_enrolment(&origin.0, caller.in_session(), request)
+            .await?;
         let recovery_codes = added.recovery_codes;
-        Ok(Finished::Added(Json(AddedPasskey { passkey: added.passkey.into(), recovery_codes })))
+        Ok(Finished::Added(Json(AddedPasskey {
+            passkey: added.passkey.into(),
+            recovery_codes,
+        })))
     }
 }

@@ -27,6 +27,8 @@ impl ListPasskeys {
     #[oai(path = "/me/passkeys", method = "get", operation_id = "listPasskeys")]
     async fn list(&self, caller: InSession<CredentialsRead>) -> Result<Json<PasskeyList>> {
         let passkeys = self.passkeys.list(caller.user.id).await?;
-        Ok(Json(PasskeyList { items: passkeys.into_iter().map(Passkey::from).collect() }))
+        Ok(Json(PasskeyList {
+            items: passkeys.into_iter().map(Passkey::from).collect(),
+        }))
     }
 }

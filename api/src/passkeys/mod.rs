@@ -19,10 +19,20 @@ pub(crate) type Operations = (
 
 pub(crate) fn operations(passkeys: &Passkeys) -> Operations {
     (
-        list::ListPasskeys { passkeys: passkeys.clone() },
-        start::StartPasskey { passkeys: passkeys.clone() },
-        finish::FinishPasskey { passkeys: passkeys.clone() },
-        rename::RenamePasskey { passkeys: passkeys.clone() },
-        remove::RemovePasskey { passkeys: passkeys.clone() },
+        list::ListPasskeys {
+            passkeys: passkeys.clone(),
+        },
+        start::StartPasskey {
+            passkeys: passkeys.clone(),
+        },
+        finish::FinishPasskey {
+            passkeys: passkeys.clone(),
+        },
+        rename::RenamePasskey {
+            passkeys: passkeys.clone(),
+        },
+        remove::RemovePasskey {
+            passkeys: passkeys.clone(),
+        },
     )
 }

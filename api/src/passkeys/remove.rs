@@ -28,14 +28,20 @@ impl RemovePasskey {
     ///
     /// It proves nothing any more; sessions go on. One that the account cannot do without stays (409). The session has proved a
     /// second factor that the account had before (403 `second_factor_required`).
-    #[oai(path = "/me/passkeys/:id", method = "delete", operation_id = "removePasskey")]
+    #[oai(
+        path = "/me/passkeys/:id",
+        method = "delete",
+        operation_id = "removePasskey"
+    )]
     async fn remove(
         &self,
         caller: Fresh<CredentialsWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
     ) -> Result<Removed> {
-        self.passkeys.remove(&origin.0, caller.in_session(), PasskeyId(id.0)).await?;
+        self.passkeys
+            .remove(&origin.0, caller.in_session(), PasskeyId(id.0))
+            .await?;
         Ok(Removed::Removed)
     }
 }

@@ -28,7 +28,11 @@ struct RenamePasskeyRequest {
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl RenamePasskey {
     /// Rename one of the own passkeys
-    #[oai(path = "/me/passkeys/:id", method = "patch", operation_id = "renamePasskey")]
+    #[oai(
+        path = "/me/passkeys/:id",
+        method = "patch",
+        operation_id = "renamePasskey"
+    )]
     async fn rename(
         &self,
         caller: InSession<CredentialsWrite>,
@@ -37,7 +41,10 @@ impl RenamePasskey {
         body: Body<RenamePasskeyRequest>,
     ) -> Result<Json<Passkey>> {
         let name = parse_name(&body.0.name)?;
-        let passkey = self.passkeys.rename(&origin.0, caller.user.id, PasskeyId(id.0), &name).await?;
+        let passkey = self
+            .passkeys
+            .rename(&origin.0, caller.user.id, PasskeyId(id.0), &name)
+            .await?;
         Ok(Json(passkey.into()))
     }
 }

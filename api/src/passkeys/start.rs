@@ -20,13 +20,20 @@ impl StartPasskey {
     ///
     /// Gives what the browser is asked (`navigator.credentials.create`). Its answer goes to `/v1/me/passkeys/finish`, in
     /// the same session.
-    #[oai(path = "/me/passkeys/start", method = "post", operation_id = "startPasskey")]
+    #[oai(
+        path = "/me/passkeys/start",
+        method = "post",
+        operation_id = "startPasskey"
+    )]
     async fn start(
         &self,
         caller: Enrolling<CredentialsWrite>,
         origin: RequestOrigin,
     ) -> Result<Json<PasskeyCeremony>> {
-        let ceremony = self.passkeys.start_enrolment(&origin.0, caller.in_session()).await?;
+        let ceremony = self
+            .passkeys
+            .start_enrolment(&origin.0, caller.in_session())
+            .await?;
         Ok(Json(ceremony.try_into()?))
     }
 }

@@ -46,7 +46,10 @@ impl TryFrom<Ceremony> for PasskeyCeremony {
     fn try_from(ceremony: Ceremony) -> Result<Self, Error> {
         let public_key = JsonObject::of(ceremony.public_key)
             .ok_or_else(|| Error::internal("the options of a ceremony are no object"))?;
-        Ok(Self { challenge: ceremony.challenge.reveal(), public_key })
+        Ok(Self {
+            challenge: ceremony.challenge.reveal(),
+            public_key,
+        })
     }
 }
 

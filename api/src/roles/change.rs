@@ -40,13 +40,18 @@ impl ChangeRoleRequest {
         let description = match self.description {
             MaybeUndefined::Undefined => None,
             MaybeUndefined::Null => Some(None),
-            MaybeUndefined::Value(text) => {
-                faults.keep("/description", RoleDescription::parse(&text)).map(Some)
-            }
+            MaybeUndefined::Value(text) => faults
+                .keep("/description", RoleDescription::parse(&text))
+                .map(Some),
         };
-        let permissions =
-            self.permissions.and_then(|names| permissions::parse(&mut faults, "/permissions", &names));
-        faults.into_result(Some(RoleChange { description, permissions, requires_mfa: self.requires_mfa }))
+        let permissions = self
+            .permissions
+            .and_then(|names| permissions::parse(&mut faults, "/permissions", &names));
+        faults.into_result(Some(RoleChange {
+            description,
+            permissions,
+            requires_mfa: self.requires_mfa,
+        }))
     }
 }
 
@@ -65,7 +70,10 @@ impl ChangeRole {
         body: Body<ChangeRoleRequest>,
     ) -> Result<Json<Role>> {
         let name = name_in_path(&name.0)?;
-        let role = self.roles.change(&origin.0, caller.in_session(), &name, body.0.parse()?).await?;
+        let role = self
+            .roles
+            .change(&origin.0, caller.in_session(), &name, body.0.parse()?)
+            .await?;
         Ok(Json(role.into()))
     }
 }

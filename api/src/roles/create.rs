@@ -38,11 +38,18 @@ impl CreateRoleRequest {
     fn parse(self) -> plinth_core::Result<(RoleName, RoleChange)> {
         let mut faults = Faults::default();
         let name = faults.keep("/name", RoleName::parse(&self.name));
-        let description = self.description.as_deref().map(RoleDescription::parse).transpose();
+        let description = self
+            .description
+            .as_deref()
+            .map(RoleDescription::parse)
+            .transpose();
         let description = faults.keep("/description", description).flatten();
         let permissions = permissions::parse(&mut faults, "/permissions", &self.permissions);
-        let content =
-            RoleChange { description: Some(description), permissions, requires_mfa: self.requires_mfa };
+        let content = RoleChange {
+            description: Some(description),
+            permissions,
+            requires_mfa: self.requires_mfa,
+        };
         faults.into_result(name.map(|name| (name, content)))
     }
 }
@@ -67,7 +74,10 @@ impl CreateRole {
         body: Body<CreateRoleRequest>,
     ) -> Result<Created> {
         let (name, content) = body.0.parse()?;
-        let role = self.roles.create(&origin.0, caller.in_session(), &name, content).await?;
+        let role = self
+            .roles
+            .create(&origin.0, caller.in_session(), &name, content)
+            .await?;
         Ok(Created::Created(Json(role.into())))
     }
 }

@@ -24,7 +24,13 @@ impl ListRoles {
     /// List the roles
     #[oai(path = "/roles", method = "get", operation_id = "listRoles")]
     async fn list(&self, _caller: Allowed<RolesRead>) -> Result<Json<RoleList>> {
-        let items = self.roles.list().await?.into_iter().map(Role::from).collect();
+        let items = self
+            .roles
+            .list()
+            .await?
+            .into_iter()
+            .map(Role::from)
+            .collect();
         Ok(Json(RoleList { items }))
     }
 }

@@ -31,7 +31,11 @@ impl ListPermissions {
     /// List the permissions
     ///
     /// What roles are made of.
-    #[oai(path = "/permissions", method = "get", operation_id = "listPermissions")]
+    #[oai(
+        path = "/permissions",
+        method = "get",
+        operation_id = "listPermissions"
+    )]
     #[expect(
         clippy::unused_async,
         reason = "an operation is async, also one whose caller was all that it needs"
@@ -42,6 +46,8 @@ impl ListPermissions {
             description: permission.description().to_owned(),
             api_keys: permission.suits_api_keys(),
         });
-        Ok(Json(PermissionList { items: items.collect() }))
+        Ok(Json(PermissionList {
+            items: items.collect(),
+        }))
     }
 }

@@ -23,11 +23,21 @@ pub(crate) type Operations = (
 pub(crate) fn operations(roles: &Roles) -> Operations {
     (
         list_permissions::ListPermissions,
-        list::ListRoles { roles: roles.clone() },
-        read::ReadRole { roles: roles.clone() },
-        create::CreateRole { roles: roles.clone() },
-        change::ChangeRole { roles: roles.clone() },
-        remove::RemoveRole { roles: roles.clone() },
+        list::ListRoles {
+            roles: roles.clone(),
+        },
+        read::ReadRole {
+            roles: roles.clone(),
+        },
+        create::CreateRole {
+            roles: roles.clone(),
+        },
+        change::ChangeRole {
+            roles: roles.clone(),
+        },
+        remove::RemoveRole {
+            roles: roles.clone(),
+        },
     )
 }
 

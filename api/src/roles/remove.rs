@@ -33,7 +33,9 @@ impl RemoveRole {
         origin: RequestOrigin,
         name: Path<String>,
     ) -> Result<Removed> {
-        self.roles.remove(&origin.0, caller.in_session(), &name_in_path(&name.0)?).await?;
+        self.roles
+            .remove(&origin.0, caller.in_session(), &name_in_path(&name.0)?)
+            .await?;
         Ok(Removed::Removed)
     }
 }

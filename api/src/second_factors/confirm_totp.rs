@@ -38,7 +38,11 @@ impl ConfirmTotp {
     /// Confirm an authenticator app by its first code
     ///
     /// From now on a login asks for a second factor. The next refresh gives this session tokens that count as such.
-    #[oai(path = "/me/mfa/totp/:id/confirm", method = "post", operation_id = "confirmTotp")]
+    #[oai(
+        path = "/me/mfa/totp/:id/confirm",
+        method = "post",
+        operation_id = "confirmTotp"
+    )]
     async fn confirm(
         &self,
         caller: Enrolling<CredentialsWrite>,
@@ -48,7 +52,12 @@ impl ConfirmTotp {
     ) -> Result<Json<TotpConfirmation>> {
         let code = OneTimeCode::normalise(&body.0.code);
         let (caller, id) = (caller.in_session(), TotpFactorId(id.0));
-        let confirmed = self.factors.confirm_totp(&origin.0, caller, id, &code).await?;
-        Ok(Json(TotpConfirmation { recovery_codes: confirmed.recovery_codes }))
+        let confirmed = self
+            .factors
+            .confirm_totp(&origin.0, caller, id, &code)
+            .await?;
+        Ok(Json(TotpConfirmation {
+            recovery_codes: confirmed.recovery_codes,
+        }))
     }
 }

@@ -33,7 +33,11 @@ struct TotpFactors {
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl ListTotpFactors {
     /// List the own authenticator apps
-    #[oai(path = "/me/mfa/totp", method = "get", operation_id = "listTotpFactors")]
+    #[oai(
+        path = "/me/mfa/totp",
+        method = "get",
+        operation_id = "listTotpFactors"
+    )]
     async fn list(&self, caller: InSession<CredentialsRead>) -> Result<Json<TotpFactors>> {
         let factors = self.factors.list(caller.user.id).await?;
         let items = factors.into_iter().map(|factor| TotpFactor {
@@ -43,6 +47,8 @@ impl ListTotpFactors {
             last_used_at: factor.last_used_at,
             created_at: factor.created_at,
         });
-        Ok(Json(TotpFactors { items: items.collect() }))
+        Ok(Json(TotpFactors {
+            items: items.collect(),
+        }))
     }
 }

@@ -20,11 +20,23 @@ pub(crate) type Operations = (
 
 pub(crate) fn operations(factors: &SecondFactors) -> Operations {
     (
-        list_totp::ListTotpFactors { factors: factors.clone() },
-        start_totp::StartTotp { factors: factors.clone() },
-        confirm_totp::ConfirmTotp { factors: factors.clone() },
-        remove_totp::RemoveTotp { factors: factors.clone() },
-        read_recovery_codes::ReadRecoveryCodes { factors: factors.clone() },
-        regenerate_recovery_codes::RegenerateRecoveryCodes { factors: factors.clone() },
+        list_totp::ListTotpFactors {
+            factors: factors.clone(),
+        },
+        start_totp::StartTotp {
+            factors: factors.clone(),
+        },
+        confirm_totp::ConfirmTotp {
+            factors: factors.clone(),
+        },
+        remove_totp::RemoveTotp {
+            factors: factors.clone(),
+        },
+        read_recovery_codes::ReadRecoveryCodes {
+            factors: factors.clone(),
+        },
+        regenerate_recovery_codes::RegenerateRecoveryCodes {
+            factors: factors.clone(),
+        },
     )
 }

@@ -22,7 +22,11 @@ struct RecoveryCodesLeft {
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl ReadRecoveryCodes {
     /// Count the own recovery codes
-    #[oai(path = "/me/mfa/recovery-codes", method = "get", operation_id = "readRecoveryCodes")]
+    #[oai(
+        path = "/me/mfa/recovery-codes",
+        method = "get",
+        operation_id = "readRecoveryCodes"
+    )]
     async fn read(&self, caller: InSession<CredentialsRead>) -> Result<Json<RecoveryCodesLeft>> {
         let left = self.factors.recovery_codes_left(caller.user.id).await?;
         Ok(Json(RecoveryCodesLeft { left }))

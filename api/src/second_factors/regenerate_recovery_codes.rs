@@ -25,13 +25,20 @@ impl RegenerateRecoveryCodes {
     /// Get new recovery codes
     ///
     /// The old ones end. The session has proved a second factor (403 `second_factor_required`).
-    #[oai(path = "/me/mfa/recovery-codes", method = "post", operation_id = "regenerateRecoveryCodes")]
+    #[oai(
+        path = "/me/mfa/recovery-codes",
+        method = "post",
+        operation_id = "regenerateRecoveryCodes"
+    )]
     async fn regenerate(
         &self,
         caller: Fresh<CredentialsWrite>,
         origin: RequestOrigin,
     ) -> Result<Json<RecoveryCodes>> {
-        let recovery_codes = self.factors.regenerate_recovery_codes(&origin.0, caller.in_session()).await?;
+        let recovery_codes = self
+            .factors
+            .regenerate_recovery_codes(&origin.0, caller.in_session())
+            .await?;
         Ok(Json(RecoveryCodes { recovery_codes }))
     }
 }

@@ -28,14 +28,20 @@ impl RemoveTotp {
     ///
     /// With the last second factor the recovery codes go as well. The session has proved a second factor
     /// (403 `second_factor_required`).
-    #[oai(path = "/me/mfa/totp/:id", method = "delete", operation_id = "removeTotp")]
+    #[oai(
+        path = "/me/mfa/totp/:id",
+        method = "delete",
+        operation_id = "removeTotp"
+    )]
     async fn remove(
         &self,
         caller: Fresh<CredentialsWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
     ) -> Result<Removed> {
-        self.factors.remove_totp(&origin.0, caller.in_session(), TotpFactorId(id.0)).await?;
+        self.factors
+            .remove_totp(&origin.0, caller.in_session(), TotpFactorId(id.0))
+            .await?;
         Ok(Removed::Removed)
     }
 }

@@ -56,9 +56,12 @@ impl StartTotp {
         origin: RequestOrigin,
         body: Body<StartTotpRequest>,
     ) -> Result<Started> {
-        let name =
-            DisplayName::parse(&body.0.name).map_err(|rejection| Error::invalid("/name", rejection))?;
-        let enrolment = self.factors.start_totp(&origin.0, caller.in_session(), &name).await?;
+        let name = DisplayName::parse(&body.0.name)
+            .map_err(|rejection| Error::invalid("/name", rejection))?;
+        let enrolment = self
+            .factors
+            .start_totp(&origin.0, caller.in_session(), &name)
+            .await?;
         Ok(Started::Started(Json(TotpEnrolment {
             id: enrolment.id.0,
             secret: enrolment.provisioning.secret,

@@ -32,6 +32,9 @@ impl ListSessions {
     ) -> Result<Json<SessionPage>> {
         let page = PageRequest::parse(limit.0, cursor.0.as_deref())?;
         let sessions = self.auth.list_sessions(caller.user.id, page).await?;
-        Ok(Json(SessionPage::of(sessions, Some(caller.login().session))))
+        Ok(Json(SessionPage::of(
+            sessions,
+            Some(caller.login().session),
+        )))
     }
 }

@@ -7,7 +7,11 @@ pub(crate) mod view;
 
 use plinth_core::auth::Auth;
 
-pub(crate) type Operations = (list::ListSessions, revoke::RevokeSession, revoke_others::RevokeOtherSessions);
+pub(crate) type Operations = (
+    list::ListSessions,
+    revoke::RevokeSession,
+    revoke_others::RevokeOtherSessions,
+);
 
 pub(crate) fn operations(auth: &Auth) -> Operations {
     (

@@ -27,14 +27,20 @@ impl RevokeSession {
     /// End one of the own sessions
     ///
     /// The very next request with its tokens is refused.
-    #[oai(path = "/me/sessions/:id", method = "delete", operation_id = "revokeSession")]
+    #[oai(
+        path = "/me/sessions/:id",
+        method = "delete",
+        operation_id = "revokeSession"
+    )]
     async fn revoke(
         &self,
         caller: Fresh<CredentialsWrite>,
         origin: RequestOrigin,
         id: Path<Uuid>,
     ) -> Result<Revoked> {
-        self.auth.revoke_session(&origin.0, caller.in_session(), SessionId(id.0)).await?;
+        self.auth
+            .revoke_session(&origin.0, caller.in_session(), SessionId(id.0))
+            .await?;
         Ok(Revoked::Revoked)
     }
 }

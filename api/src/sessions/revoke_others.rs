@@ -19,13 +19,20 @@ impl RevokeOtherSessions {
     /// End all other own sessions
     ///
     /// The one that the request comes with stays.
-    #[oai(path = "/me/sessions", method = "delete", operation_id = "revokeOtherSessions")]
+    #[oai(
+        path = "/me/sessions",
+        method = "delete",
+        operation_id = "revokeOtherSessions"
+    )]
     async fn revoke(
         &self,
         caller: Fresh<CredentialsWrite>,
         origin: RequestOrigin,
     ) -> Result<Json<SessionsRevoked>> {
-        let revoked = self.auth.revoke_other_sessions(&origin.0, caller.in_session()).await?;
+        let revoked = self
+            .auth
+            .revoke_other_sessions(&origin.0, caller.in_session())
+            .await?;
         Ok(Json(SessionsRevoked::of(revoked)))
     }
 }

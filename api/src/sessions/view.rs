@@ -37,7 +37,11 @@ impl Session {
         Self {
             id: session.id.0,
             current: current == Some(session.id),
-            client: session.user_agent.as_deref().and_then(Client::of).map(|client| client.to_string()),
+            client: session
+                .user_agent
+                .as_deref()
+                .and_then(Client::of)
+                .map(|client| client.to_string()),
             user_agent: session.user_agent,
             ip: session.ip.map(|ip| ip.to_string()),
             amr: session.methods.names(),
@@ -61,8 +65,15 @@ pub(crate) struct SessionPage {
 impl SessionPage {
     /// `current` is the session that the request came with.
     pub(crate) fn of(page: Page<SessionView>, current: Option<SessionId>) -> Self {
-        let items = page.items.into_iter().map(|session| Session::of(session, current)).collect();
-        Self { items, next_cursor: page.next_cursor }
+        let items = page
+            .items
+            .into_iter()
+            .map(|session| Session::of(session, current))
+            .collect();
+        Self {
+            items,
+            next_cursor: page.next_cursor,
+        }
     }
 }
 
@@ -75,6 +86,8 @@ pub(crate) struct SessionsRevoked {
 
 impl SessionsRevoked {
     pub(crate) fn of(count: usize) -> Self {
-        Self { revoked: u64::try_from(count).unwrap_or(u64::MAX) }
+        Self {
+            revoked: u64::try_from(count).unwrap_or(u64::MAX),
+        }
     }
 }

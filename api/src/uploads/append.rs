@@ -30,8 +30,15 @@ impl AppendToUpload {
     ///
     /// The bytes come as `application/offset+octet-stream`. What arrives is kept though the client breaks off, unless it has an `Upload-Checksum`. With the last byte the file is
     /// made, and `Plinth-File-Id` names it.
-    #[oai(path = "/uploads/:id", method = "patch", operation_id = "appendToUpload")]
-    #[expect(clippy::too_many_arguments, reason = "each is a header of the protocol")]
+    #[oai(
+        path = "/uploads/:id",
+        method = "patch",
+        operation_id = "appendToUpload"
+    )]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a header of the protocol"
+    )]
     async fn append(
         &self,
         caller: Allowed<FilesWrite>,
@@ -57,20 +64,35 @@ impl AppendToUpload {
         let checksum = checksum.0.as_deref().map(Checksum::read).transpose()?;
         let upload = self.uploads.find(owner, id).await?;
         if !octets.is_typed() {
-            return Err(Failure::UnsupportedMediaType { expected: MEDIA_TYPE });
+            return Err(Failure::UnsupportedMediaType {
+                expected: MEDIA_TYPE,
+            });
         }
         if let Some(length) = &length.0 {
             let length = number("/header/upload-length", length)?;
-            self.uploads.set_length(&origin.0, owner, id, length).await?;
+            self.uploads
+                .set_length(&origin.0, owner, id, length)
+                .await?;
         }
         // The answer to the last bytes may have been lost: who sends nothing more is told again.
         if upload.made.is_none() || upload.position != position {
             let uploads = self.uploads.clone();
             let slot = uploads.slot(owner)?;
-            let stretch = Stretch { uploads, origin: origin.0, slot, id, position, checksum };
+            let stretch = Stretch {
+                uploads,
+                origin: origin.0,
+                slot,
+                id,
+                position,
+                checksum,
+            };
             stretch.add(octets).await?;
         }
         let upload = self.uploads.find(owner, id).await?;
-        Ok(Bare(told(empty(StatusCode::NO_CONTENT), &upload, self.abandoned_after)))
+        Ok(Bare(told(
+            empty(StatusCode::NO_CONTENT),
+            &upload,
+            self.abandoned_after,
+        )))
     }
 }

@@ -17,17 +17,28 @@ pub(super) struct Checksum {
 
 impl Checksum {
     pub(super) fn read(header: &str) -> Result<Self> {
-        let rejected =
-            |detail| Error::invalid("/header/upload-checksum", Rejection::new("invalid_checksum", detail));
-        let (name, value) =
-            header.trim().split_once(' ').ok_or_else(|| rejected("An algorithm and base64 are expected."))?;
+        let rejected = |detail| {
+            Error::invalid(
+                "/header/upload-checksum",
+                Rejection::new("invalid_checksum", detail),
+            )
+        };
+        let (name, value) = header
+            .trim()
+            .split_once(' ')
+            .ok_or_else(|| rejected("An algorithm and base64 are expected."))?;
         let algorithm: &'static Algorithm = match name {
             "sha256" => &SHA256,
             "sha1" => &SHA1_FOR_LEGACY_USE_ONLY,
             _ => return Err(rejected("sha256 and sha1 are compared.")),
         };
-        let expected = STANDARD.decode(value.trim()).map_err(|_| rejected("The value is not base64."))?;
-        Ok(Self { context: Context::new(algorithm), expected })
+        let expected = STANDARD
+            .decode(value.trim())
+            .map_err(|_| rejected("The value is not base64."))?;
+        Ok(Self {
+            context: Context::new(algorithm),
+            expected,
+        })
     }
 
     pub(super) fn update(&mut self, bytes: &[u8]) {
@@ -52,7 +63,10 @@ mod tests {
     #[test]
     fn both_algorithms_are_compared() {
         assert!(is_met("sha1 qvTGHdzF6KLavt4PO0gs2a6pQ00=", b"hello"));
-        assert!(is_met("sha256 LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=", b"hello"));
+        assert!(is_met(
+            "sha256 LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=",
+            b"hello"
+        ));
         assert!(!is_met("sha1 qvTGHdzF6KLavt4PO0gs2a6pQ00=", b"hellO"));
         for wrong in ["", "sha1", "md5 AAAA", "sha1 !"] {
             assert!(Checksum::read(wrong).is_err(), "{wrong}");

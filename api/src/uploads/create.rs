@@ -35,7 +35,10 @@ impl CreateUpload {
     /// By the tus protocol 1.0, with its first bytes, as `application/offset+octet-stream`, or without any. `Location` names
     /// the upload.
     #[oai(path = "/uploads", method = "post", operation_id = "createUpload")]
-    #[expect(clippy::too_many_arguments, reason = "each is a header of the protocol")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a header of the protocol"
+    )]
     async fn create(
         &self,
         caller: Allowed<FilesWrite>,
@@ -70,16 +73,29 @@ impl CreateUpload {
         octets.require_type().await?;
         let slot = self.uploads.slot(owner)?;
         let file = file_id.0.map(FileId);
-        let mut upload = self.uploads.begin(&origin.0, owner, metadata.described(), file, length).await?;
+        let mut upload = self
+            .uploads
+            .begin(&origin.0, owner, metadata.described(), file, length)
+            .await?;
         let id = upload.id;
         if octets.is_typed() || upload.is_whole() {
-            let stretch =
-                Stretch { uploads: self.uploads.clone(), origin: origin.0, slot, id, position: 0, checksum };
+            let stretch = Stretch {
+                uploads: self.uploads.clone(),
+                origin: origin.0,
+                slot,
+                id,
+                position: 0,
+                checksum,
+            };
             stretch.add(octets).await?;
             upload = self.uploads.find(owner, id).await?;
         }
         let mut response = told(empty(StatusCode::CREATED), &upload, self.abandoned_after);
-        insert(&mut response, header::LOCATION, &format!("/v1/uploads/{id}"));
+        insert(
+            &mut response,
+            header::LOCATION,
+            &format!("/v1/uploads/{id}"),
+        );
         Ok(Bare(response))
     }
 }
@@ -90,7 +106,10 @@ fn expected_length(length: Option<&str>, defer: Option<&str>) -> plinth_core::Re
         (None, Some("1")) => Ok(None),
         _ => {
             let detail = "Either Upload-Length or Upload-Defer-Length: 1 is expected.";
-            Err(Error::invalid("/header/upload-length", Rejection::new("missing", detail)))
+            Err(Error::invalid(
+                "/header/upload-length",
+                Rejection::new("missing", detail),
+            ))
         }
     }
 }

@@ -25,7 +25,10 @@ impl Metadata {
             let detail = format!("At most {MAX_BYTES} bytes are taken.");
             return Err(Error::invalid(POINTER, Rejection::new("too_long", detail)));
         }
-        Ok(Self { name: name(text.as_deref())?, text })
+        Ok(Self {
+            name: name(text.as_deref())?,
+            text,
+        })
     }
 
     /// The name of the file, and the whole.
@@ -41,14 +44,21 @@ fn name(metadata: Option<&str>) -> Result<FileName> {
         Error::invalid(POINTER, Rejection::new("invalid_metadata", detail))
     };
     let mut name = None;
-    for pair in metadata.unwrap_or_default().split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+    for pair in metadata
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty())
+    {
         let (key, value) = pair.split_once(' ').unwrap_or((pair, ""));
         if matches!(key, "filename" | "name") && name.is_none() {
             let value = STANDARD.decode(value.trim()).map_err(|_| malformed())?;
             name = Some(String::from_utf8(value).map_err(|_| malformed())?);
         }
     }
-    let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "upload".to_owned());
+    let name = name
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "upload".to_owned());
     FileName::clean(&name).map_err(|rejection| Error::invalid(POINTER, rejection))
 }
 
@@ -62,10 +72,17 @@ mod tests {
             (None, "upload"),
             (Some(""), "upload"),
             (Some("is_confidential"), "upload"),
-            (Some("filetype aW1hZ2UvcG5n,filename d29ybGQucG5n"), "world.png"),
+            (
+                Some("filetype aW1hZ2UvcG5n,filename d29ybGQucG5n"),
+                "world.png",
+            ),
             (Some("name d29ybGQucG5n, filename Zm9v"), "world.png"),
         ] {
-            assert_eq!(name(metadata).expect("reads").as_str(), expected, "{metadata:?}");
+            assert_eq!(
+                name(metadata).expect("reads").as_str(),
+                expected,
+                "{metadata:?}"
+            );
         }
         for wrong in ["filename !", "filename Li4=", "filename /w=="] {
             assert!(name(Some(wrong)).is_err(), "{wrong}");

@@ -25,10 +25,23 @@ pub(crate) type Operations = (
 /// Uploads that nobody adds to are given up after `abandoned_after`.
 pub(crate) fn operations(uploads: &Resumables, abandoned_after: Duration) -> Operations {
     (
-        options::TellUploadOptions { uploads: uploads.clone() },
-        create::CreateUpload { uploads: uploads.clone(), abandoned_after },
-        tell::TellUpload { uploads: uploads.clone(), abandoned_after },
-        append::AppendToUpload { uploads: uploads.clone(), abandoned_after },
-        terminate::TerminateUpload { uploads: uploads.clone() },
+        options::TellUploadOptions {
+            uploads: uploads.clone(),
+        },
+        create::CreateUpload {
+            uploads: uploads.clone(),
+            abandoned_after,
+        },
+        tell::TellUpload {
+            uploads: uploads.clone(),
+            abandoned_after,
+        },
+        append::AppendToUpload {
+            uploads: uploads.clone(),
+            abandoned_after,
+        },
+        terminate::TerminateUpload {
+            uploads: uploads.clone(),
+        },
     )
 }

@@ -18,14 +18,37 @@ pub(crate) struct TellUploadOptions {
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl TellUploadOptions {
     /// Ask what of the tus protocol is spoken
-    #[oai(path = "/uploads", method = "options", operation_id = "tellUploadOptions")]
-    #[expect(clippy::unused_async, reason = "every operation is asked asynchronously")]
+    #[oai(
+        path = "/uploads",
+        method = "options",
+        operation_id = "tellUploadOptions"
+    )]
+    #[expect(
+        clippy::unused_async,
+        reason = "every operation is asked asynchronously"
+    )]
     async fn tell(&self) -> Result<Bare<200>> {
         let mut response = empty(StatusCode::OK);
-        insert(&mut response, HeaderName::from_static("tus-version"), VERSION);
-        insert(&mut response, HeaderName::from_static("tus-extension"), EXTENSIONS);
-        insert(&mut response, HeaderName::from_static("tus-max-size"), &self.uploads.largest().to_string());
-        insert(&mut response, HeaderName::from_static("tus-checksum-algorithm"), checksum::ALGORITHMS);
+        insert(
+            &mut response,
+            HeaderName::from_static("tus-version"),
+            VERSION,
+        );
+        insert(
+            &mut response,
+            HeaderName::from_static("tus-extension"),
+            EXTENSIONS,
+        );
+        insert(
+            &mut response,
+            HeaderName::from_static("tus-max-size"),
+            &self.uploads.largest().to_string(),
+        );
+        insert(
+            &mut response,
+            HeaderName::from_static("tus-checksum-algorithm"),
+            checksum::ALGORITHMS,
+        );
         Ok(Bare(response))
     }
 }

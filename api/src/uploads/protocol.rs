@@ -26,7 +26,11 @@ const FILE_ID: HeaderName = HeaderName::from_static("plinth-file-id");
 
 /// Refuses a client that speaks another version, or names none: every request must name it (tus 1.0, Tus-Resumable).
 pub(super) fn check_version(version: Option<&str>) -> Result<()> {
-    if version == Some(VERSION) { Ok(()) } else { Err(Failure::UnsupportedTusVersion) }
+    if version == Some(VERSION) {
+        Ok(())
+    } else {
+        Err(Failure::UnsupportedTusVersion)
+    }
 }
 
 /// Refuses a part of an upload, or a whole made of such parts: taken for uploads of their own, the parts would become
@@ -46,12 +50,19 @@ pub(super) fn number(pointer: &str, text: &str) -> CoreResult<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = digits.then(|| text.parse().ok()).flatten();
     number.ok_or_else(|| {
-        Error::invalid(pointer, Rejection::new("invalid_number", "A whole number of bytes is expected."))
+        Error::invalid(
+            pointer,
+            Rejection::new("invalid_number", "A whole number of bytes is expected."),
+        )
     })
 }
 
 /// An answer without a body that tells how far an upload is.
-pub(super) fn told(mut response: Response, upload: &Resumable, abandoned_after: Duration) -> Response {
+pub(super) fn told(
+    mut response: Response,
+    upload: &Resumable,
+    abandoned_after: Duration,
+) -> Response {
     let headers = response.headers_mut();
     headers.insert(OFFSET, upload.position.into());
     match upload.length {

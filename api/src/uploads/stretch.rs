@@ -30,8 +30,10 @@ impl Stretch {
 
     async fn run(mut self, mut octets: Octets) -> Result<()> {
         let is_checked = self.checksum.is_some();
-        let mut writer =
-            self.uploads.write(&self.origin, self.slot, self.id, self.position, is_checked).await?;
+        let mut writer = self
+            .uploads
+            .write(&self.origin, self.slot, self.id, self.position, is_checked)
+            .await?;
         let received = receive(&mut writer, &mut octets, self.checksum.as_mut()).await;
         if let Some(checksum) = self.checksum {
             // Nothing is kept of what did not come whole.
@@ -73,7 +75,11 @@ async fn end(writer: Writer, origin: &Origin, received: Result<()>) -> Result<()
         }
         Ok(()) => Ok(writer.pause().await.map(drop)?),
         // The fault of the client or its connection, or want of memory: what was good before is kept.
-        Err(failure @ (Failure::BrokenBody(_) | Failure::Timeout | Failure::Core(Error::Busy { .. }))) => {
+        Err(
+            failure @ (Failure::BrokenBody(_)
+            | Failure::Timeout
+            | Failure::Core(Error::Busy { .. })),
+        ) => {
             keep(writer.pause().await);
             Err(failure)
         }

@@ -23,7 +23,11 @@ impl TerminateUpload {
     /// Give a resumable upload up
     ///
     /// Nothing of it stays, and it is not found any more. A file that it has become is not touched.
-    #[oai(path = "/uploads/:id", method = "delete", operation_id = "terminateUpload")]
+    #[oai(
+        path = "/uploads/:id",
+        method = "delete",
+        operation_id = "terminateUpload"
+    )]
     async fn terminate(
         &self,
         caller: Allowed<FilesWrite>,
@@ -34,7 +38,9 @@ impl TerminateUpload {
         version: Header<Option<String>>,
     ) -> Result<Bare<204>> {
         check_version(version.0.as_deref())?;
-        self.uploads.abandon(&origin.0, caller.user.id, BlobId(id.0)).await?;
+        self.uploads
+            .abandon(&origin.0, caller.user.id, BlobId(id.0))
+            .await?;
         Ok(Bare(empty(StatusCode::NO_CONTENT)))
     }
 }

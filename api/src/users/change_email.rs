@@ -43,8 +43,11 @@ impl ChangeEmail {
         origin: RequestOrigin,
         body: Body<ChangeEmailRequest>,
     ) -> Result<Accepted> {
-        let email = Email::parse(&body.0.email).map_err(|rejection| Error::invalid("/email", rejection))?;
-        self.auth.request_email_change(&origin.0, caller.in_session(), &email).await?;
+        let email =
+            Email::parse(&body.0.email).map_err(|rejection| Error::invalid("/email", rejection))?;
+        self.auth
+            .request_email_change(&origin.0, caller.in_session(), &email)
+            .await?;
         Ok(Accepted::Accepted)
     }
 }

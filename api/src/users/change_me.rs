@@ -51,7 +51,10 @@ impl ChangeMe {
         origin: RequestOrigin,
         body: Body<ChangeMeRequest>,
     ) -> Result<Json<Account>> {
-        let user = self.users.change_profile(&origin.0, caller.user.id, body.0.parse()?).await?;
+        let user = self
+            .users
+            .change_profile(&origin.0, caller.user.id, body.0.parse()?)
+            .await?;
         Ok(Json(Account::of(&user, &caller.rights)))
     }
 }

@@ -58,7 +58,10 @@ impl ChangePassword {
             revoke_api_keys: body.0.revoke_api_keys.unwrap_or_default(),
             device_token: body.0.device_token.or_else(|| browser.device_token()),
         };
-        let token = self.auth.change_password(&origin.0, caller.in_session(), change).await?;
+        let token = self
+            .auth
+            .change_password(&origin.0, caller.in_session(), change)
+            .await?;
         Ok(KnownDevice::with_session(token, &browser))
     }
 }

@@ -30,7 +30,11 @@ impl DeleteMe {
         origin: RequestOrigin,
         headers: &HeaderMap,
     ) -> Result<LoggedOut> {
-        self.auth.delete_account(&origin.0, caller.in_session()).await?;
-        Ok(LoggedOut { forgets: self.pages.browser(headers).has_session() })
+        self.auth
+            .delete_account(&origin.0, caller.in_session())
+            .await?;
+        Ok(LoggedOut {
+            forgets: self.pages.browser(headers).has_session(),
+        })
     }
 }

@@ -41,7 +41,11 @@ impl Account {
             display_name: user.display_name.clone(),
             email_verified_at: user.email_verified_at,
             roles: user.roles.clone(),
-            permissions: rights.permissions.iter().map(|permission| permission.as_str().to_owned()).collect(),
+            permissions: rights
+                .permissions
+                .iter()
+                .map(|permission| permission.as_str().to_owned())
+                .collect(),
             has_second_factor: user.has_second_factor,
             created_at: user.created_at,
         }
@@ -72,7 +76,9 @@ mod tests {
     #[test]
     fn the_direct_answer_is_the_documented_one() {
         let verified = time::macros::datetime!(2026-08-01 12:00:00.123456 UTC);
-        for (display_name, email_verified_at) in [(None, None), (Some("Ada".to_owned()), Some(verified))] {
+        for (display_name, email_verified_at) in
+            [(None, None), (Some("Ada".to_owned()), Some(verified))]
+        {
             let user = User {
                 id: UserId(Uuid::nil()),
                 email: "ada@example.org".to_owned(),
@@ -84,7 +90,10 @@ mod tests {
                 created_at: verified,
                 deletion_due_at: None,
             };
-            let rights = Rights { permissions: vec!["profile:read".to_owned()].into(), requires_mfa: false };
+            let rights = Rights {
+                permissions: vec!["profile:read".to_owned()].into(),
+                requires_mfa: false,
+            };
             let account = Account::of(&user, &rights);
             assert_eq!(
                 serde_json::to_value(&account).expect("serialises"),

@@ -26,10 +26,18 @@ pub(crate) type Operations = (
 pub(crate) fn operations(users: &Users, auth: &Auth, pages: &Pages) -> Operations {
     (
         me::ReadMe,
-        change_me::ChangeMe { users: users.clone() },
-        delete_me::DeleteMe { auth: auth.clone(), pages: pages.clone() },
+        change_me::ChangeMe {
+            users: users.clone(),
+        },
+        delete_me::DeleteMe {
+            auth: auth.clone(),
+            pages: pages.clone(),
+        },
         change_email::ChangeEmail { auth: auth.clone() },
-        change_password::ChangePassword { auth: auth.clone(), pages: pages.clone() },
+        change_password::ChangePassword {
+            auth: auth.clone(),
+            pages: pages.clone(),
+        },
         remove_password::RemovePassword { auth: auth.clone() },
         waive_email_undo::WaiveEmailUndo { auth: auth.clone() },
     )

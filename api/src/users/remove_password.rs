@@ -25,9 +25,19 @@ impl RemovePassword {
     ///
     /// From then on only passkeys log in; an account without any keeps its password (409 `no_other_credential`). Every
     /// other session ends.
-    #[oai(path = "/me/password", method = "delete", operation_id = "removePassword")]
-    async fn remove(&self, caller: Fresh<CredentialsWrite>, origin: RequestOrigin) -> Result<Removed> {
-        self.auth.remove_password(&origin.0, caller.in_session()).await?;
+    #[oai(
+        path = "/me/password",
+        method = "delete",
+        operation_id = "removePassword"
+    )]
+    async fn remove(
+        &self,
+        caller: Fresh<CredentialsWrite>,
+        origin: RequestOrigin,
+    ) -> Result<Removed> {
+        self.auth
+            .remove_password(&origin.0, caller.in_session())
+            .await?;
         Ok(Removed::Removed)
     }
 }

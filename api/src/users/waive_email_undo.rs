@@ -25,9 +25,19 @@ impl WaiveEmailUndo {
     ///
     /// For an owner whose old mailbox is compromised: links that would take the old address back end. Needs a session of two
     /// factors (403 `second_factor_required`), and that the account's factors are not new (409 `second_factor_too_new`).
-    #[oai(path = "/me/email/undo", method = "delete", operation_id = "waiveEmailUndo")]
-    async fn waive(&self, caller: Fresh<CredentialsWrite>, origin: RequestOrigin) -> Result<Waived> {
-        self.auth.waive_email_undo(&origin.0, caller.in_session()).await?;
+    #[oai(
+        path = "/me/email/undo",
+        method = "delete",
+        operation_id = "waiveEmailUndo"
+    )]
+    async fn waive(
+        &self,
+        caller: Fresh<CredentialsWrite>,
+        origin: RequestOrigin,
+    ) -> Result<Waived> {
+        self.auth
+            .waive_email_undo(&origin.0, caller.in_session())
+            .await?;
         Ok(Waived::Waived)
     }
 }

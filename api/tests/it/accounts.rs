@@ -9,14 +9,28 @@ use crate::house::{Answer, House, PASSWORD, text};
 async fn an_account_is_registered_verified_and_logged_in() {
     let house = House::open().await;
     let email = house.register("ada").await;
-    house.log_in(&email, PASSWORD).await.problem(401, "invalid_credentials");
+    house
+        .log_in(&email, PASSWORD)
+        .await
+        .problem(401, "invalid_credentials");
     let token = house.verification_token(&email).await;
-    house.verify(&token, PASSWORD).await.expect(StatusCode::NO_CONTENT);
+    house
+        .verify(&token, PASSWORD)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let tokens = house.log_in(&email, PASSWORD).await.expect(StatusCode::OK);
-    assert_eq!((tokens["token_type"].as_str(), tokens["expires_in"].as_u64()), (Some("Bearer"), Some(300)));
-    let me = house.request(Method::GET, "/v1/me").bearer_auth(text(&tokens["access_token"]));
+    assert_eq!(
+        (tokens["token_type"].as_str(), tokens["expires_in"].as_u64()),
+        (Some("Bearer"), Some(300))
+    );
+    let me = house
+        .request(Method::GET, "/v1/me")
+        .bearer_auth(text(&tokens["access_token"]));
     let me = Answer::of(me).await.expect(StatusCode::OK);
-    assert_eq!((text(&me["email"]), text(&me["display_name"])), (email, "ada".to_owned()));
+    assert_eq!(
+        (text(&me["email"]), text(&me["display_name"])),
+        (email, "ada".to_owned())
+    );
     assert_eq!(me["roles"], json!(["member"]));
     let expected = [
         "registration.created:success",
@@ -51,7 +65,10 @@ async fn a_token_works_once_and_not_after_its_time() {
     let first = house.verification_token(&email).await;
     house.stores.clock.advance(time::Duration::minutes(6));
     let second = house.verification_token(&email).await;
-    house.verify(&first, PASSWORD).await.expect(StatusCode::NO_CONTENT);
+    house
+        .verify(&first, PASSWORD)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     for used in [&first, &second] {
         let again = house.verify(used, PASSWORD).await;
         again.problem(422, "validation_failed");
@@ -60,22 +77,38 @@ async fn a_token_works_once_and_not_after_its_time() {
     let late = house.register("late").await;
     let token = house.verification_token(&late).await;
     house.stores.clock.advance(time::Duration::hours(2));
-    house.verify(&token, PASSWORD).await.problem(422, "validation_failed");
+    house
+        .verify(&token, PASSWORD)
+        .await
+        .problem(422, "validation_failed");
 }
 
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_address_are_told_alike_and_audited() {
     let house = House::open().await;
     let person = house.person("ada").await;
-    let wrong = house.log_in(&person.email, "wrong password").await.problem(401, "invalid_credentials");
-    let unknown =
-        house.log_in("nobody@example.org", "wrong password").await.problem(401, "invalid_credentials");
-    let malformed = house.log_in("no address", "wrong password").await.problem(401, "invalid_credentials");
+    let wrong = house
+        .log_in(&person.email, "wrong password")
+        .await
+        .problem(401, "invalid_credentials");
+    let unknown = house
+        .log_in("nobody@example.org", "wrong password")
+        .await
+        .problem(401, "invalid_credentials");
+    let malformed = house
+        .log_in("no address", "wrong password")
+        .await
+        .problem(401, "invalid_credentials");
     for part in ["title", "detail", "code"] {
         assert_eq!(wrong[part], unknown[part]);
         assert_eq!(wrong[part], malformed[part]);
     }
-    let refused = house.actions().await.iter().filter(|action| *action == "session.refused:refused").count();
+    let refused = house
+        .actions()
+        .await
+        .iter()
+        .filter(|action| *action == "session.refused:refused")
+        .count();
     assert_eq!(refused, 3);
 }
 
@@ -91,8 +124,14 @@ async fn a_suspended_account_is_shut_out_at_once() {
         .await
         .expect("updates");
     house.forget_copies().await;
-    person.get(&house, "/v1/me").await.problem(401, "account_suspended");
-    house.log_in(&person.email, PASSWORD).await.problem(403, "account_suspended");
+    person
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "account_suspended");
+    house
+        .log_in(&person.email, PASSWORD)
+        .await
+        .problem(403, "account_suspended");
 }
 
 #[tokio::test]
@@ -103,12 +142,30 @@ async fn a_profile_changes_for_the_next_request() {
     let change = async |body: serde_json::Value| {
         Answer::of(person.request(&house, Method::PATCH, "/v1/me").json(&body)).await
     };
-    let changed = change(json!({ "display_name": "  Countess  " })).await.expect(StatusCode::OK);
+    let changed = change(json!({ "display_name": "  Countess  " }))
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(changed["display_name"], "Countess");
-    assert_eq!(person.get(&house, "/v1/me").await.expect(StatusCode::OK)["display_name"], "Countess");
-    assert_eq!(change(json!({})).await.expect(StatusCode::OK)["display_name"], "Countess");
-    assert!(change(json!({ "display_name": null })).await.expect(StatusCode::OK)["display_name"].is_null());
+    assert_eq!(
+        person.get(&house, "/v1/me").await.expect(StatusCode::OK)["display_name"],
+        "Countess"
+    );
+    assert_eq!(
+        change(json!({})).await.expect(StatusCode::OK)["display_name"],
+        "Countess"
+    );
+    assert!(
+        change(json!({ "display_name": null }))
+            .await
+            .expect(StatusCode::OK)["display_name"]
+            .is_null()
+    );
     assert!(house.user(person.id).await.display_name.is_none());
-    let told = house.actions().await.iter().filter(|action| *action == "account.updated:success").count();
+    let told = house
+        .actions()
+        .await
+        .iter()
+        .filter(|action| *action == "account.updated:success")
+        .count();
     assert_eq!(told, 2, "a request that changes nothing is no event");
 }

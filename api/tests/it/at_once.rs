@@ -20,8 +20,12 @@ const APPS: &str = "SELECT FROM totp_factors WHERE user_id = $1 FOR UPDATE";
 /// A house that has a domain.
 async fn open() -> House {
     let stage = Stage::open().await;
-    House::on(stage.with("PLINTH_AUTH_PASSKEY_DOMAIN", DOMAIN).with("PLINTH_AUTH_PASSKEY_ORIGINS", ORIGIN))
-        .await
+    House::on(
+        stage
+            .with("PLINTH_AUTH_PASSKEY_DOMAIN", DOMAIN)
+            .with("PLINTH_AUTH_PASSKEY_ORIGINS", ORIGIN),
+    )
+    .await
 }
 
 /// One where a deleted account goes at once.
@@ -32,7 +36,11 @@ async fn without_grace() -> House {
 /// Holds rows of somebody, so that whoever comes to them waits.
 async fn obstruct(house: &House, rows: &'static str, person: &Person) -> Transaction {
     let mut obstacle = house.stores.db.begin().await.expect("begins");
-    sqlx::query(rows).bind(person.id.0).execute(&mut *obstacle).await.expect("locks");
+    sqlx::query(rows)
+        .bind(person.id.0)
+        .execute(&mut *obstacle)
+        .await
+        .expect("locks");
     obstacle
 }
 
@@ -60,7 +68,10 @@ async fn until_waiting(house: &House, transactions: i64) {
     let waiting = "SELECT count(*) FROM pg_stat_activity
                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
     until("they wait for locks", async || {
-        let waits: i64 = sqlx::query_scalar(waiting).fetch_one(&house.stores.db).await.expect("counts");
+        let waits: i64 = sqlx::query_scalar(waiting)
+            .fetch_one(&house.stores.db)
+            .await
+            .expect("counts");
         (waits == transactions).then_some(())
     })
     .await;
@@ -68,7 +79,10 @@ async fn until_waiting(house: &House, transactions: i64) {
 
 /// Adds a passkey, up to its last request.
 async fn passkey(house: &House, person: &Person) -> Value {
-    let asked = person.post(house, "/v1/me/passkeys/start", &json!({})).await.expect(StatusCode::OK);
+    let asked = person
+        .post(house, "/v1/me/passkeys/start", &json!({}))
+        .await
+        .expect(StatusCode::OK);
     let credential = Authenticator::at(ORIGIN, DOMAIN).create(&asked["public_key"]);
     json!({ "challenge": asked["challenge"], "name": "phone", "credential": credential })
 }
@@ -79,26 +93,46 @@ async fn finish(house: &House, person: &Person, passkey: &Value) -> Answer {
 
 async fn passkeys_of(house: &House, person: &Person) -> i64 {
     let count = "SELECT count(*) FROM passkeys WHERE user_id = $1";
-    sqlx::query_scalar(count).bind(person.id.0).fetch_one(&house.stores.db).await.expect("counts")
+    sqlx::query_scalar(count)
+        .bind(person.id.0)
+        .fetch_one(&house.stores.db)
+        .await
+        .expect("counts")
 }
 
 #[tokio::test]
 async fn a_passkey_is_added_before_a_reset_of_the_password_or_not_at_all() {
     let house = open().await;
     let person = house.person("ada").await;
-    let (body, token) = (passkey(&house, &person).await, house.reset_token(&person.email).await);
+    let (body, token) = (
+        passkey(&house, &person).await,
+        house.reset_token(&person.email).await,
+    );
     let obstacle = obstruct(&house, ACCOUNT, &person).await;
-    let (reset, added) =
-        meet(&house, obstacle, house.present(RESET, &token), finish(&house, &person, &body)).await;
+    let (reset, added) = meet(
+        &house,
+        obstacle,
+        house.present(RESET, &token),
+        finish(&house, &person, &body),
+    )
+    .await;
     reset.expect(StatusCode::OK);
     added.problem(401, "session_ended");
     assert_eq!(passkeys_of(&house, &person).await, 0);
 
     let person = house.person("bob").await;
-    let (body, token) = (passkey(&house, &person).await, house.reset_token(&person.email).await);
+    let (body, token) = (
+        passkey(&house, &person).await,
+        house.reset_token(&person.email).await,
+    );
     let obstacle = obstruct(&house, ACCOUNT, &person).await;
-    let (added, reset) =
-        meet(&house, obstacle, finish(&house, &person, &body), house.present(RESET, &token)).await;
+    let (added, reset) = meet(
+        &house,
+        obstacle,
+        finish(&house, &person, &body),
+        house.present(RESET, &token),
+    )
+    .await;
     added.expect(StatusCode::CREATED);
     reset.expect(StatusCode::OK);
     // The reset does not trust what was added lately.
@@ -110,7 +144,10 @@ async fn whoever_of_a_passkey_and_a_reset_is_faster_both_are_answered() {
     let house = open().await;
     for round in 0..20 {
         let person = house.person("ada").await;
-        let (body, token) = (passkey(&house, &person).await, house.reset_token(&person.email).await);
+        let (body, token) = (
+            passkey(&house, &person).await,
+            house.reset_token(&person.email).await,
+        );
         let (reset, added) = (house.present(RESET, &token), finish(&house, &person, &body));
         // One is sent when the other one goes on.
         let obstacle = obstruct(&house, ACCOUNT, &person).await;
@@ -143,7 +180,14 @@ async fn whoever_of_a_passkey_and_a_reset_is_faster_both_are_answered() {
 #[tokio::test]
 async fn nothing_to_log_in_by_is_added_after_a_reset_that_it_meets() {
     let house = open().await;
-    for name in ["start a passkey", "start an app", "confirm an app", "new codes", "a key", "step up"] {
+    for name in [
+        "start a passkey",
+        "start an app",
+        "confirm an app",
+        "new codes",
+        "a key",
+        "step up",
+    ] {
         let person = house.person("ada").await;
         let (method, path, body) = addition(&house, &person, name).await;
         let token = house.reset_token(&person.email).await;
@@ -162,18 +206,30 @@ async fn addition(house: &House, person: &Person, name: &str) -> (Method, String
         "start a passkey" => ("/v1/me/passkeys/start".to_owned(), json!({})),
         "start an app" => ("/v1/me/mfa/totp".to_owned(), app),
         "confirm an app" => {
-            let started = person.post(house, "/v1/me/mfa/totp", &app).await.expect(StatusCode::CREATED);
+            let started = person
+                .post(house, "/v1/me/mfa/totp", &app)
+                .await
+                .expect(StatusCode::CREATED);
             let code = App::with(&text(&started["secret"])).code(house, 0);
-            (format!("/v1/me/mfa/totp/{}/confirm", text(&started["id"])), json!({ "code": code }))
+            (
+                format!("/v1/me/mfa/totp/{}/confirm", text(&started["id"])),
+                json!({ "code": code }),
+            )
         }
         "new codes" => {
             enrol(house, person).await;
             ("/v1/me/mfa/recovery-codes".to_owned(), json!({}))
         }
-        "a key" => ("/v1/me/api-keys".to_owned(), json!({ "name": "deploy", "scopes": ["profile:read"] })),
+        "a key" => (
+            "/v1/me/api-keys".to_owned(),
+            json!({ "name": "deploy", "scopes": ["profile:read"] }),
+        ),
         _ => {
             enrol(house, person).await;
-            ("/v1/auth/step-up".to_owned(), json!({ "password": PASSWORD }))
+            (
+                "/v1/auth/step-up".to_owned(),
+                json!({ "password": PASSWORD }),
+            )
         }
     };
     (Method::POST, path, body)
@@ -216,17 +272,24 @@ async fn a_login_that_has_proved_a_factor_opens_no_session_after_an_administrato
         let (app, codes) = enrol(&house, &person).await;
         let asked = challenge(&house, &person).await;
         let path = format!("/v1/users/{}/mfa/reset", person.id);
-        let (name, value) =
-            if by_app { ("code", app.code(&house, 0)) } else { ("recovery_code", codes[0].clone()) };
+        let (name, value) = if by_app {
+            ("code", app.code(&house, 0))
+        } else {
+            ("recovery_code", codes[0].clone())
+        };
         // Both wait for the account: the reset before all it does, the login when it has proved the factor.
         let obstacle = obstruct(&house, HELD_ACCOUNT, &person).await;
         let proof = prove(&house, &asked, name, &value);
-        let (reset, proved) = meet(&house, obstacle, admin.post(&house, &path, &reason), proof).await;
+        let (reset, proved) =
+            meet(&house, obstacle, admin.post(&house, &path, &reason), proof).await;
         reset.expect(StatusCode::NO_CONTENT);
         proved.problem(401, "account_changed");
         let live = "SELECT count(*) FROM sessions WHERE user_id = $1 AND revoked_at IS NULL";
-        let live: i64 =
-            sqlx::query_scalar(live).bind(person.id.0).fetch_one(&house.stores.db).await.expect("counts");
+        let live: i64 = sqlx::query_scalar(live)
+            .bind(person.id.0)
+            .fetch_one(&house.stores.db)
+            .await
+            .expect("counts");
         assert_eq!(live, 0);
     }
 }
@@ -253,11 +316,15 @@ async fn a_passkey_that_is_begun_meets_an_address_that_is_taken_back() {
     enrol(&house, &person).await;
     let (before, now) = (&person.email, "thief@example.org");
     let token = house.change_token(person.id, now).await;
-    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    house
+        .present(CONFIRM, &token)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let undo = house.undo_token(person.id, before).await;
     house.reset_token(now).await;
     // It goes when the account has its address back.
-    let token = "SELECT FROM one_time_tokens WHERE user_id = $1 AND purpose = 'reset_password' FOR UPDATE";
+    let token =
+        "SELECT FROM one_time_tokens WHERE user_id = $1 AND purpose = 'reset_password' FOR UPDATE";
     let obstacle = obstruct(&house, token, &person).await;
     let nothing = json!({});
     let begun = person.post(&house, "/v1/me/passkeys/start", &nothing);
@@ -272,7 +339,10 @@ async fn one_session_and_all_of_them_are_ended_at_once() {
     let (person, admin) = (house.person("ada").await, house.administrator().await);
     let body = json!({ "reason": "a question of hers" });
     let path = format!("/v1/users/{}/impersonate", person.id);
-    admin.post(&house, &path, &body).await.expect(StatusCode::OK);
+    admin
+        .post(&house, &path, &body)
+        .await
+        .expect(StatusCode::OK);
     // Its number is higher than that of the impersonation.
     let later = house.elsewhere(&admin).await;
     let impersonation = "SELECT FROM sessions WHERE impersonator_id = $1 FOR UPDATE";
@@ -289,11 +359,16 @@ async fn one_session_and_all_of_them_are_ended_at_once() {
 async fn an_upload_that_begins_as_its_account_ends_finds_no_account() {
     let house = without_grace().await;
     let (person, admin) = (house.person("ada").await, house.administrator().await);
-    person.upload(&house, "a.txt", b"what the account has".to_vec()).await;
+    person
+        .upload(&house, "a.txt", b"what the account has".to_vec())
+        .await;
     let path = format!("/v1/users/{}", person.id);
     // The end of the account asks for the removal of its bytes when it has forgotten what they took.
     let mut obstacle = house.stores.db.begin().await.expect("begins");
-    sqlx::query("LOCK TABLE jobs IN EXCLUSIVE MODE").execute(&mut *obstacle).await.expect("locks");
+    sqlx::query("LOCK TABLE jobs IN EXCLUSIVE MODE")
+        .execute(&mut *obstacle)
+        .await
+        .expect("locks");
     let upload = person.try_upload(&house, "b.txt", b"what is to come".to_vec());
     let (deleted, uploaded) = meet(&house, obstacle, admin.delete(&house, &path), upload).await;
     deleted.expect(StatusCode::NO_CONTENT);
@@ -306,10 +381,17 @@ async fn a_direct_upload_that_begins_as_its_account_ends_finds_no_account() {
     let stage = Stage::open().await.with("PLINTH_AUTH_DELETION_GRACE", "0s");
     let house = House::on(stage.with("PLINTH_FILES_DIRECT_UPLOADS", "true")).await;
     let (person, admin) = (house.person("ada").await, house.administrator().await);
-    person.upload(&house, "a.txt", b"what the account has".to_vec()).await;
+    person
+        .upload(&house, "a.txt", b"what the account has".to_vec())
+        .await;
     let path = format!("/v1/users/{}", person.id);
     // The end of the account holds what it takes when it comes to its files.
-    let obstacle = obstruct(&house, "SELECT FROM files WHERE owner_id = $1 FOR UPDATE", &person).await;
+    let obstacle = obstruct(
+        &house,
+        "SELECT FROM files WHERE owner_id = $1 FOR UPDATE",
+        &person,
+    )
+    .await;
     let body = json!({ "filename": "b.txt", "size": 5, "sha256": "00".repeat(32) });
     let upload = person.post(&house, "/v1/direct-uploads", &body);
     let (deleted, begun) = meet(&house, obstacle, admin.delete(&house, &path), upload).await;

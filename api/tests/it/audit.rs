@@ -9,18 +9,29 @@ use serde_json::{Value, json};
 use crate::house::{Answer, House, text};
 
 fn actions(page: &Value) -> Vec<String> {
-    page["items"].as_array().expect("items").iter().map(|event| text(&event["action"])).collect()
+    page["items"]
+        .as_array()
+        .expect("items")
+        .iter()
+        .map(|event| text(&event["action"]))
+        .collect()
 }
 
 #[tokio::test]
 async fn an_event_says_who_from_where_and_by_which_request() {
     let house = House::open().await;
     let (admin, person) = (house.administrator().await, house.person("ada").await);
-    let change =
-        person.request(&house, reqwest::Method::PATCH, "/v1/me").json(&json!({ "display_name": "Ada" }));
-    let change = change.header("user-agent", "audit-test/1").header("x-request-id", "req-42");
+    let change = person
+        .request(&house, reqwest::Method::PATCH, "/v1/me")
+        .json(&json!({ "display_name": "Ada" }));
+    let change = change
+        .header("user-agent", "audit-test/1")
+        .header("x-request-id", "req-42");
     Answer::of(change).await.expect(StatusCode::OK);
-    let path = format!("/v1/audit-events?actor_id={}&action=account.updated", person.id);
+    let path = format!(
+        "/v1/audit-events?actor_id={}&action=account.updated",
+        person.id
+    );
     let page = admin.get(&house, &path).await.expect(StatusCode::OK);
     let event = &page["items"][0];
     assert_eq!(event["actor_id"], person.id.to_string());
@@ -33,7 +44,10 @@ async fn an_event_says_who_from_where_and_by_which_request() {
         (event["ip"].as_str(), event["user_agent"].as_str()),
         (Some("127.0.0.1"), Some("audit-test/1"))
     );
-    assert_eq!((event["request_id"].as_str(), event["outcome"].as_str()), (Some("req-42"), Some("success")));
+    assert_eq!(
+        (event["request_id"].as_str(), event["outcome"].as_str()),
+        (Some("req-42"), Some("success"))
+    );
 }
 
 #[tokio::test]
@@ -45,8 +59,10 @@ async fn pages_follow_each_other_without_gap_or_repetition() {
     }
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page =
-            admin.get(&house, &format!("/v1/audit-events?limit=2{cursor}")).await.expect(StatusCode::OK);
+        let page = admin
+            .get(&house, &format!("/v1/audit-events?limit=2{cursor}"))
+            .await
+            .expect(StatusCode::OK);
         let items = page["items"].as_array().expect("items");
         assert!(items.len() <= 2);
         seen.extend(items.iter().map(|event| text(&event["id"])));
@@ -66,9 +82,17 @@ async fn pages_follow_each_other_without_gap_or_repetition() {
 async fn filters_narrow_and_unknown_actions_are_refused() {
     let house = House::open().await;
     let (admin, person) = (house.administrator().await, house.person("ada").await);
-    let created = admin.get(&house, "/v1/audit-events?action=session.created").await.expect(StatusCode::OK);
+    let created = admin
+        .get(&house, "/v1/audit-events?action=session.created")
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(actions(&created), ["session.created", "session.created"]);
-    let about = admin.get(&house, &format!("/v1/audit-events?target_id={}", person.session_id)).await;
+    let about = admin
+        .get(
+            &house,
+            &format!("/v1/audit-events?target_id={}", person.session_id),
+        )
+        .await;
     assert_eq!(actions(&about.expect(StatusCode::OK)), ["session.created"]);
     for query in [
         "action=nonsense",
@@ -81,10 +105,16 @@ async fn filters_narrow_and_unknown_actions_are_refused() {
         "limit=1&limit=2",
         "action=session.created&action=session.revoked",
     ] {
-        let refused = admin.get(&house, &format!("/v1/audit-events?{query}")).await;
+        let refused = admin
+            .get(&house, &format!("/v1/audit-events?{query}"))
+            .await;
         refused.problem(422, "validation_failed");
         let name = query.split('=').next().expect("a name");
-        assert!(refused.faults()[0].starts_with(&format!("/query/{name} ")), "{:?}", refused.faults());
+        assert!(
+            refused.faults()[0].starts_with(&format!("/query/{name} ")),
+            "{:?}",
+            refused.faults()
+        );
     }
 }
 
@@ -92,10 +122,15 @@ async fn filters_narrow_and_unknown_actions_are_refused() {
 async fn the_log_cannot_be_changed() {
     let house = House::open().await;
     house.administrator().await;
-    for statement in
-        ["UPDATE audit_events SET action = 'x'", "DELETE FROM audit_events", "TRUNCATE audit_events"]
-    {
-        let refused = sqlx::query(statement).execute(&house.stores.db).await.expect_err(statement);
+    for statement in [
+        "UPDATE audit_events SET action = 'x'",
+        "DELETE FROM audit_events",
+        "TRUNCATE audit_events",
+    ] {
+        let refused = sqlx::query(statement)
+            .execute(&house.stores.db)
+            .await
+            .expect_err(statement);
         assert!(refused.to_string().contains("append-only"), "{refused}");
     }
 }
@@ -105,7 +140,10 @@ async fn guesses_from_one_address_are_written_up_to_a_bound_and_what_succeeds_al
     let house = House::open().await;
     let refused = async || {
         let body = json!({ "challenge": "no such challenge", "credential": {} });
-        house.post("/v1/auth/passkeys/login/finish", &body).await.problem(401, "invalid_passkey");
+        house
+            .post("/v1/auth/passkeys/login/finish", &body)
+            .await
+            .problem(401, "invalid_passkey");
     };
     let written = "audit_events WHERE action = 'session.refused'";
     for _ in 0..120 {
@@ -113,17 +151,30 @@ async fn guesses_from_one_address_are_written_up_to_a_bound_and_what_succeeds_al
     }
     assert_eq!(house.count(written).await, 100);
     house.person("ada").await;
-    assert_eq!(house.count("audit_events WHERE action = 'session.created'").await, 1);
+    assert_eq!(
+        house
+            .count("audit_events WHERE action = 'session.created'")
+            .await,
+        1
+    );
     house.stores.clock.advance(time::Duration::minutes(1));
     refused().await;
     assert_eq!(house.count(written).await, 101);
     let told = "audit_events WHERE action = 'session.refused' AND details ->> 'unlisted' = '20'";
-    assert_eq!(house.count(told).await, 1, "the next one says how many were left out");
+    assert_eq!(
+        house.count(told).await,
+        1,
+        "the next one says how many were left out"
+    );
 }
 
 async fn rename(unit: &mut Unit, id: UserId) {
     let rename = "UPDATE users SET display_name = 'renamed' WHERE id = $1";
-    sqlx::query(rename).bind(id.0).execute(unit.connection()).await.expect("updates");
+    sqlx::query(rename)
+        .bind(id.0)
+        .execute(unit.connection())
+        .await
+        .expect("updates");
 }
 
 #[tokio::test]
@@ -131,7 +182,10 @@ async fn a_change_by_a_user_without_an_event_is_not_committed() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let name = async || house.user(person.id).await.display_name;
-    let request = Origin { request_id: Some("req-1".to_owned()), ..Origin::system() };
+    let request = Origin {
+        request_id: Some("req-1".to_owned()),
+        ..Origin::system()
+    };
     for origin in [Origin::system().by(person.id), request] {
         let mut unit = Unit::begin(&house.stores, &origin).await.expect("begins");
         rename(&mut unit, person.id).await;
@@ -144,9 +198,16 @@ async fn a_change_by_a_user_without_an_event_is_not_committed() {
     }
     let (origin, action) = (Origin::system().by(person.id), Action::AccountUpdated);
     let mut audited = Unit::begin(&house.stores, &origin).await.expect("begins");
-    audited.audit(action, Target::User(person.id), Outcome::Success).await.expect("writes");
-    let exempt = Unit::begin_exempt(&house.stores, &origin, "a test").await.expect("begins");
-    let of_system = Unit::begin(&house.stores, &Origin::system()).await.expect("begins");
+    audited
+        .audit(action, Target::User(person.id), Outcome::Success)
+        .await
+        .expect("writes");
+    let exempt = Unit::begin_exempt(&house.stores, &origin, "a test")
+        .await
+        .expect("begins");
+    let of_system = Unit::begin(&house.stores, &Origin::system())
+        .await
+        .expect("begins");
     for unit in [audited, exempt, of_system] {
         unit.commit().await.expect("commits");
     }
@@ -157,15 +218,30 @@ async fn what_is_begun_has_its_event_and_what_changes_nothing_has_none() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let app = json!({ "name": "Phone" });
-    person.post(&house, "/v1/me/mfa/totp", &app).await.expect(StatusCode::CREATED);
+    person
+        .post(&house, "/v1/me/mfa/totp", &app)
+        .await
+        .expect(StatusCode::CREATED);
     for _ in 0..2 {
         let body = json!({ "refresh_token": person.refresh_token });
-        house.post("/v1/auth/refresh", &body).await.expect(StatusCode::OK);
+        house
+            .post("/v1/auth/refresh", &body)
+            .await
+            .expect(StatusCode::OK);
     }
     let actions = house.actions().await;
     let last: Vec<_> = actions.iter().rev().take(2).map(String::as_str).collect();
-    assert_eq!(last, ["session.refreshed:success", "factor.enrolment_started:success"]);
+    assert_eq!(
+        last,
+        [
+            "session.refreshed:success",
+            "factor.enrolment_started:success"
+        ]
+    );
     let body = json!({});
-    person.send(&house, reqwest::Method::PATCH, "/v1/me", &body).await.expect(StatusCode::OK);
+    person
+        .send(&house, reqwest::Method::PATCH, "/v1/me", &body)
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(house.actions().await.len(), actions.len());
 }

@@ -98,7 +98,10 @@ impl Authenticator {
             "clientExtensionResults": {},
         });
         let id = key.id.clone();
-        self.keys.iter_mut().filter(|key| key.id == id).for_each(|key| key.counter += 1);
+        self.keys
+            .iter_mut()
+            .filter(|key| key.id == id)
+            .for_each(|key| key.counter += 1);
         credential
     }
 
@@ -139,7 +142,12 @@ fn cose_key(pair: &EcdsaKeyPair) -> Vec<u8> {
 /// `{"fmt": "none", "attStmt": {}, "authData": data}` in CBOR.
 fn attestation_object(data: &[u8]) -> Vec<u8> {
     let length = u8::try_from(data.len()).expect("data is short");
-    [b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x58", [length].as_slice(), data].concat()
+    [
+        b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x58",
+        [length].as_slice(),
+        data,
+    ]
+    .concat()
 }
 
 fn encode(bytes: &[u8]) -> String {
@@ -147,5 +155,7 @@ fn encode(bytes: &[u8]) -> String {
 }
 
 fn decode(value: &Value) -> Vec<u8> {
-    URL_SAFE_NO_PAD.decode(value.as_str().expect("a text")).expect("base64url")
+    URL_SAFE_NO_PAD
+        .decode(value.as_str().expect("a text"))
+        .expect("base64url")
 }

@@ -23,7 +23,10 @@ async fn a_head_that_does_not_end_ends_its_connection() {
         ("half a head", b"GET /v1/me HTTP/1.1\r\nhost: x\r\n"),
         ("half a preface", &PREFACE[..20]),
         ("a preface and no request", PREFACE),
-        ("half a frame of HTTP/2", &[PREFACE, b"\0\x01\0\x01\x04\0\0\0\x01"].concat()),
+        (
+            "half a frame of HTTP/2",
+            &[PREFACE, b"\0\x01\0\x01\x04\0\0\0\x01"].concat(),
+        ),
     ] {
         let mut stream = raw::begin(&house.url, bytes).await;
         let answer = raw::until_ended(&mut stream).await;
@@ -35,7 +38,9 @@ async fn a_head_that_does_not_end_ends_its_connection() {
 #[tokio::test]
 async fn a_head_that_trickles_ends_its_connection() {
     let house = House::on(Stage::open().await.with("PLINTH_API_REQUEST_TIMEOUT", "1s")).await;
-    let (mut from, mut to) = raw::begin(&house.url, b"GET /v1/me HTTP/1.1\r\nx: ").await.into_split();
+    let (mut from, mut to) = raw::begin(&house.url, b"GET /v1/me HTTP/1.1\r\nx: ")
+        .await
+        .into_split();
     let trickling = tokio::spawn(async move {
         while to.write_all(b"x").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -51,8 +56,12 @@ async fn a_download_that_is_not_read_makes_way_for_who_waits() {
     let ada = house.person("ada").await;
     let file = ada.upload(&house, "a.bin", vec![7; 32 * MIB]).await;
     // Room for one connection: as long as the download has it, there is no answer.
-    let small =
-        house.twin_with(&[("PLINTH_API_MAX_CONNECTIONS", "1"), ("PLINTH_API_REQUEST_TIMEOUT", "1s")]).await;
+    let small = house
+        .twin_with(&[
+            ("PLINTH_API_MAX_CONNECTIONS", "1"),
+            ("PLINTH_API_REQUEST_TIMEOUT", "1s"),
+        ])
+        .await;
     let request = format!(
         "GET /v1/files/{}/content HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n",
         text(&file["id"]),
@@ -61,10 +70,17 @@ async fn a_download_that_is_not_read_makes_way_for_who_waits() {
     let mut unread = raw::begin(&small.url, request.as_bytes()).await;
     ada.get(&small, "/v1/me").await.expect(StatusCode::OK);
     // The client's own connection is idle now, and makes way as well.
-    let answer = raw::talk(&small.url, b"GET /v1/me HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let answer = raw::talk(
+        &small.url,
+        b"GET /v1/me HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    )
+    .await;
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     let read = raw::until_ended(&mut unread).await;
-    assert!(read.len() < 32 * MIB, "the download was ended before its end");
+    assert!(
+        read.len() < 32 * MIB,
+        "the download was ended before its end"
+    );
 }
 
 #[tokio::test]
@@ -87,7 +103,10 @@ async fn a_server_that_stops_answers_what_is_under_way_and_ends_what_hangs() {
     })
     .await;
     draining.cancel();
-    under_way.write_all(&body.as_bytes()[1..]).await.expect("the API reads");
+    under_way
+        .write_all(&body.as_bytes()[1..])
+        .await
+        .expect("the API reads");
     let answer = raw::until_ended(&mut under_way).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     raw::until_ended(&mut half).await;
@@ -119,7 +138,11 @@ async fn a_connection_of_http_2_has_a_hundred_streams_at_most() {
         frame[5..9].copy_from_slice(&(2 * u32::from(number) + 1).to_be_bytes());
         frame
     });
-    let mut stream = raw::begin(&house.url, &[PREFACE, &streams.collect::<Vec<_>>()].concat()).await;
+    let mut stream = raw::begin(
+        &house.url,
+        &[PREFACE, &streams.collect::<Vec<_>>()].concat(),
+    )
+    .await;
     let refusal = async {
         let mut settings = Vec::new();
         loop {
@@ -130,16 +153,23 @@ async fn a_connection_of_http_2_has_a_hundred_streams_at_most() {
             }
         }
     };
-    let (settings, number, code) = tokio::time::timeout(PATIENCE, refusal).await.expect("one is refused");
+    let (settings, number, code) = tokio::time::timeout(PATIENCE, refusal)
+        .await
+        .expect("one is refused");
     // SETTINGS_MAX_CONCURRENT_STREAMS; the hundred and first stream; REFUSED_STREAM.
-    let most = settings.chunks(6).find(|setting| setting.starts_with(&[0, 3])).expect("it is told");
+    let most = settings
+        .chunks(6)
+        .find(|setting| setting.starts_with(&[0, 3]))
+        .expect("it is told");
     assert_eq!(most, [0, 3, 0, 0, 0, 100]);
     assert_eq!((number, &code[..]), (201, &[0, 0, 0, 7][..]));
 }
 
 /// A frame of HTTP/2.
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("it is short").to_be_bytes();
+    let length = u32::try_from(payload.len())
+        .expect("it is short")
+        .to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
@@ -176,7 +206,13 @@ async fn a_stream_that_is_not_read_is_reset_beside_one_that_is() {
     let path = hpack(&format!("/v1/files/{}/content", text(&file["id"])));
     let authorization = hpack(&format!("Bearer {}", ada.access_token));
     // GET, http, the path, the authority, the authorization.
-    let fields = [b"\x82\x86\x04", &path[..], b"\x01\x01x\x0f\x08", &authorization].concat();
+    let fields = [
+        b"\x82\x86\x04",
+        &path[..],
+        b"\x01\x01x\x0f\x08",
+        &authorization,
+    ]
+    .concat();
     // No window for a new stream (SETTINGS_INITIAL_WINDOW_SIZE).
     let begin = [
         &PREFACE[..24],
@@ -187,7 +223,11 @@ async fn a_stream_that_is_not_read_is_reset_beside_one_that_is() {
     let (mut from, mut to) = raw::begin(&house.url, &begin.concat()).await.into_split();
     let reading = tokio::spawn(async move {
         let more = (64 * 1024_u32).to_be_bytes();
-        let windows = [frame(WINDOW_UPDATE, 0, 0, &more), frame(WINDOW_UPDATE, 0, 3, &more)].concat();
+        let windows = [
+            frame(WINDOW_UPDATE, 0, 0, &more),
+            frame(WINDOW_UPDATE, 0, 3, &more),
+        ]
+        .concat();
         while to.write_all(&windows).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -205,6 +245,8 @@ async fn a_stream_that_is_not_read_is_reset_beside_one_that_is() {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, ended).await.expect("one is reset, the other one goes on");
+    tokio::time::timeout(PATIENCE, ended)
+        .await
+        .expect("one is reset, the other one goes on");
     reading.abort();
 }

@@ -16,7 +16,12 @@ struct Browser<'a> {
 impl<'a> Browser<'a> {
     async fn log_in(house: &'a House, email: &str) -> Self {
         let origin = "http://127.0.0.1:8080".to_owned();
-        let mut browser = Self { house, origin, cookies: Vec::new(), csrf_token: String::new() };
+        let mut browser = Self {
+            house,
+            origin,
+            cookies: Vec::new(),
+            csrf_token: String::new(),
+        };
         let answer = Answer::of(browser.login(email)).await;
         browser.keep(&answer);
         let body = answer.expect(StatusCode::OK);
@@ -31,10 +36,22 @@ impl<'a> Browser<'a> {
 
     /// With what a browser sends by itself.
     fn send(&self, method: &Method, path: &str) -> RequestBuilder {
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies: Vec<_> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         let request = self.house.request(method.clone(), path);
-        let request = if cookies.is_empty() { request } else { request.header("cookie", cookies.join("; ")) };
-        if *method == Method::GET { request } else { request.header("origin", &self.origin) }
+        let request = if cookies.is_empty() {
+            request
+        } else {
+            request.header("cookie", cookies.join("; "))
+        };
+        if *method == Method::GET {
+            request
+        } else {
+            request.header("origin", &self.origin)
+        }
     }
 
     /// With what the page adds.
@@ -60,13 +77,17 @@ impl<'a> Browser<'a> {
 
 fn set_cookies(answer: &Answer) -> Vec<String> {
     let values = answer.headers.get_all("set-cookie").into_iter();
-    values.map(|value| value.to_str().expect("text").to_owned()).collect()
+    values
+        .map(|value| value.to_str().expect("text").to_owned())
+        .collect()
 }
 
 const RENAME: &str = "/v1/me";
 
 fn rename(browser: &Browser<'_>) -> RequestBuilder {
-    browser.send(&Method::PATCH, RENAME).json(&json!({ "display_name": "Countess" }))
+    browser
+        .send(&Method::PATCH, RENAME)
+        .json(&json!({ "display_name": "Countess" }))
 }
 
 #[tokio::test]
@@ -81,10 +102,26 @@ async fn cookies_are_bound_to_the_host_and_hidden_from_scripts() {
     };
     let answer = Answer::of(browser.login(&person.email)).await;
     let cookies = set_cookies(&answer);
-    let names: Vec<_> = cookies.iter().map(|cookie| cookie.split('=').next().expect("a name")).collect();
-    assert_eq!(names, ["__Host-plinth_access", "__Host-plinth_refresh", "__Host-plinth_device"]);
+    let names: Vec<_> = cookies
+        .iter()
+        .map(|cookie| cookie.split('=').next().expect("a name"))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "__Host-plinth_access",
+            "__Host-plinth_refresh",
+            "__Host-plinth_device"
+        ]
+    );
     for cookie in &cookies {
-        for attribute in ["; HttpOnly", "; Secure", "; SameSite=Strict", "; Path=/", "; Max-Age="] {
+        for attribute in [
+            "; HttpOnly",
+            "; Secure",
+            "; SameSite=Strict",
+            "; Path=/",
+            "; Max-Age=",
+        ] {
             assert!(cookie.contains(attribute), "{attribute} is not in {cookie}");
         }
         assert!(!cookie.contains("Domain"), "{cookie}");
@@ -96,15 +133,23 @@ async fn in_cookie_mode_no_body_has_a_token() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let mut browser = Browser::log_in(&house, &person.email).await;
-    let answer =
-        Answer::of(browser.prove(browser.send(&Method::POST, "/v1/auth/refresh")).json(&json!({}))).await;
+    let answer = Answer::of(
+        browser
+            .prove(browser.send(&Method::POST, "/v1/auth/refresh"))
+            .json(&json!({})),
+    )
+    .await;
     browser.keep(&answer);
     let body: Value = answer.expect(StatusCode::OK);
     for token in ["access_token", "refresh_token", "device_token"] {
         assert!(body[token].is_null(), "{token} is in {body}");
     }
     assert_eq!(body["token_type"], "Cookie");
-    assert_eq!(text(&body["csrf_token"]), browser.csrf_token, "it is the session's");
+    assert_eq!(
+        text(&body["csrf_token"]),
+        browser.csrf_token,
+        "it is the session's"
+    );
     browser.me().await.expect(StatusCode::OK);
 }
 
@@ -112,18 +157,31 @@ async fn in_cookie_mode_no_body_has_a_token() {
 async fn a_cookie_request_without_the_csrf_token_is_refused() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
-    let (browser, other) =
-        (Browser::log_in(&house, &ada.email).await, Browser::log_in(&house, &bob.email).await);
-    Answer::of(rename(&browser)).await.problem(403, "csrf_failed");
+    let (browser, other) = (
+        Browser::log_in(&house, &ada.email).await,
+        Browser::log_in(&house, &bob.email).await,
+    );
+    Answer::of(rename(&browser))
+        .await
+        .problem(403, "csrf_failed");
     for wrong in ["", "x", other.csrf_token.as_str()] {
-        Answer::of(rename(&browser).header("x-csrf-token", wrong)).await.problem(403, "csrf_failed");
+        Answer::of(rename(&browser).header("x-csrf-token", wrong))
+            .await
+            .problem(403, "csrf_failed");
     }
-    let refresh = browser.send(&Method::POST, "/v1/auth/refresh").json(&json!({}));
+    let refresh = browser
+        .send(&Method::POST, "/v1/auth/refresh")
+        .json(&json!({}));
     Answer::of(refresh).await.problem(403, "csrf_failed");
     let logout = browser.send(&Method::POST, "/v1/auth/logout");
     Answer::of(logout).await.problem(403, "csrf_failed");
-    assert_eq!(browser.me().await.expect(StatusCode::OK)["display_name"], "ada");
-    Answer::of(browser.prove(rename(&browser))).await.expect(StatusCode::OK);
+    assert_eq!(
+        browser.me().await.expect(StatusCode::OK)["display_name"],
+        "ada"
+    );
+    Answer::of(browser.prove(rename(&browser)))
+        .await
+        .expect(StatusCode::OK);
 }
 
 #[tokio::test]
@@ -131,16 +189,25 @@ async fn a_foreign_origin_is_refused_with_cookies() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let mut browser = Browser::log_in(&house, &person.email).await;
-    for origin in ["https://evil.example", "http://127.0.0.1:8080.evil.example", "null"] {
+    for origin in [
+        "https://evil.example",
+        "http://127.0.0.1:8080.evil.example",
+        "null",
+    ] {
         origin.clone_into(&mut browser.origin);
-        Answer::of(browser.prove(rename(&browser))).await.problem(403, "csrf_failed");
+        Answer::of(browser.prove(rename(&browser)))
+            .await
+            .problem(403, "csrf_failed");
         // Nor can it log its visitor in as somebody else.
-        Answer::of(browser.login(&person.email)).await.problem(403, "csrf_failed");
+        Answer::of(browser.login(&person.email))
+            .await
+            .problem(403, "csrf_failed");
     }
     // A page that cannot be told has no business here either.
-    let silent = house
-        .request(Method::PATCH, RENAME)
-        .header("cookie", format!("__Host-plinth_access={}", person.access_token));
+    let silent = house.request(Method::PATCH, RENAME).header(
+        "cookie",
+        format!("__Host-plinth_access={}", person.access_token),
+    );
     let silent = browser.prove(silent).json(&json!({ "display_name": "x" }));
     Answer::of(silent).await.problem(403, "csrf_failed");
 }
@@ -150,7 +217,9 @@ async fn a_bearer_token_needs_no_proof_also_beside_a_cookie() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let browser = Browser::log_in(&house, &person.email).await;
-    Answer::of(rename(&browser).bearer_auth(&person.access_token)).await.expect(StatusCode::OK);
+    Answer::of(rename(&browser).bearer_auth(&person.access_token))
+        .await
+        .expect(StatusCode::OK);
 }
 
 #[tokio::test]
@@ -162,7 +231,11 @@ async fn a_logout_clears_the_cookies() {
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
     let stolen = browser.cookies.clone();
     browser.keep(&answer);
-    let names: Vec<_> = browser.cookies.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<_> = browser
+        .cookies
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
     assert_eq!(names, ["__Host-plinth_device"], "the device stays known");
     browser.cookies = stolen;
     browser.me().await.problem(401, "session_ended");
@@ -190,14 +263,29 @@ async fn a_browser_logs_out_after_its_access_token_has_expired() {
     let mut browser = Browser::log_in(&house, &person.email).await;
     house.stores.clock.advance(time::Duration::minutes(6));
     // As a browser does: it forgets the access token when it expires.
-    browser.cookies.retain(|(name, _)| name != "__Host-plinth_access");
+    browser
+        .cookies
+        .retain(|(name, _)| name != "__Host-plinth_access");
     let logout = || browser.send(&Method::POST, "/v1/auth/logout");
     Answer::of(logout()).await.problem(403, "csrf_failed");
     for _ in 0..2 {
         let answer = Answer::of(browser.prove(logout())).await;
-        assert_eq!(answer.status, StatusCode::NO_CONTENT, "also when there is nothing left to end");
-        assert!(answer.header("set-cookie").is_some_and(|cookie| cookie.contains("Max-Age=0")), "{answer:?}");
+        assert_eq!(
+            answer.status,
+            StatusCode::NO_CONTENT,
+            "also when there is nothing left to end"
+        );
+        assert!(
+            answer
+                .header("set-cookie")
+                .is_some_and(|cookie| cookie.contains("Max-Age=0")),
+            "{answer:?}"
+        );
     }
-    let refresh = browser.prove(browser.send(&Method::POST, "/v1/auth/refresh")).json(&json!({}));
-    Answer::of(refresh).await.problem(401, "invalid_refresh_token");
+    let refresh = browser
+        .prove(browser.send(&Method::POST, "/v1/auth/refresh"))
+        .json(&json!({}));
+    Answer::of(refresh)
+        .await
+        .problem(401, "invalid_refresh_token");
 }

@@ -14,25 +14,54 @@ use crate::mailed::{CONFIRM, RESET, UNDO, address};
 async fn an_address_is_changed_once_it_is_proved() {
     let house = House::open().await;
     let person = house.person("ada").await;
-    let asked = person.post(&house, "/v1/me/email", &json!({ "email": "Next@Example.org" })).await;
+    let asked = person
+        .post(
+            &house,
+            "/v1/me/email",
+            &json!({ "email": "Next@Example.org" }),
+        )
+        .await;
     asked.expect(StatusCode::ACCEPTED);
     let payload: serde_json::Value =
         sqlx::query_scalar("SELECT payload FROM jobs WHERE kind = 'email.change'")
             .fetch_one(&house.stores.db)
             .await
             .expect("a job");
-    assert_eq!(payload, json!({ "user_id": person.id, "email": "Next@Example.org" }));
-    assert_eq!(house.user(person.id).await.email, person.email, "it stays until then");
+    assert_eq!(
+        payload,
+        json!({ "user_id": person.id, "email": "Next@Example.org" })
+    );
+    assert_eq!(
+        house.user(person.id).await.email,
+        person.email,
+        "it stays until then"
+    );
     let link = house.reset_token(&person.email).await;
 
     let token = house.change_token(person.id, "Next@Example.org").await;
-    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    house
+        .present(CONFIRM, &token)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     assert_eq!(house.user(person.id).await.email, "Next@Example.org");
     let me = person.get(&house, "/v1/me").await.expect(StatusCode::OK);
-    assert_eq!(me["email"], "Next@Example.org", "the copies know it at once");
-    house.log_in(&person.email, PASSWORD).await.problem(401, "invalid_credentials");
-    house.log_in("next@example.org", PASSWORD).await.expect(StatusCode::OK);
-    assert_eq!(house.present(RESET, &link).await.faults(), ["/token invalid_token"], "of the old mailbox");
+    assert_eq!(
+        me["email"], "Next@Example.org",
+        "the copies know it at once"
+    );
+    house
+        .log_in(&person.email, PASSWORD)
+        .await
+        .problem(401, "invalid_credentials");
+    house
+        .log_in("next@example.org", PASSWORD)
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(
+        house.present(RESET, &link).await.faults(),
+        ["/token invalid_token"],
+        "of the old mailbox"
+    );
     assert_eq!(house.notices(person.id).await, ["email_changed"]);
 }
 
@@ -42,23 +71,33 @@ async fn a_changed_address_is_taken_back_by_the_old_one() {
     let person = house.person("ada").await;
     let key = house.api_key(person.id, "profile:read").await;
     let token = house.change_token(person.id, "thief@example.org").await;
-    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    house
+        .present(CONFIRM, &token)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let undo = house.undo_token(person.id, &person.email).await;
     // A change of the password by the thief leaves it in force.
     let change = json!({ "current_password": PASSWORD, "new_password": "quite another battery" });
-    person.put(&house, "/v1/me/password", &change).await.expect(StatusCode::OK);
+    person
+        .put(&house, "/v1/me/password", &change)
+        .await
+        .expect(StatusCode::OK);
 
     house.stores.clock.advance(time::Duration::days(6));
     house.present(UNDO, &undo).await.expect(StatusCode::OK);
     assert_eq!(house.user(person.id).await.email, person.email);
     house.try_api_key(&key).await.problem(401, "invalid_token");
     let refresh = json!({ "refresh_token": person.refresh_token });
-    house.post("/v1/auth/refresh", &refresh).await.problem(401, "invalid_refresh_token");
-    let mailed: String =
-        sqlx::query_scalar("SELECT payload ->> 'email' FROM jobs WHERE kind = 'email.password_reset'")
-            .fetch_one(&house.stores.db)
-            .await
-            .expect("the mail to choose another password");
+    house
+        .post("/v1/auth/refresh", &refresh)
+        .await
+        .problem(401, "invalid_refresh_token");
+    let mailed: String = sqlx::query_scalar(
+        "SELECT payload ->> 'email' FROM jobs WHERE kind = 'email.password_reset'",
+    )
+    .fetch_one(&house.stores.db)
+    .await
+    .expect("the mail to choose another password");
     assert_eq!(mailed, person.email);
     let removed: String = sqlx::query_scalar(
         "SELECT payload ->> 'email' FROM jobs WHERE payload ->> 'notice' = 'email_removed'",
@@ -67,7 +106,10 @@ async fn a_changed_address_is_taken_back_by_the_old_one() {
     .await
     .expect("the address that is taken away is told");
     assert_eq!(removed, "thief@example.org");
-    assert_eq!(house.present(UNDO, &undo).await.faults(), ["/token invalid_token"]);
+    assert_eq!(
+        house.present(UNDO, &undo).await.faults(),
+        ["/token invalid_token"]
+    );
 }
 
 #[tokio::test]
@@ -75,11 +117,16 @@ async fn what_was_added_since_goes_with_a_change_that_is_undone() {
     let house = House::open().await;
     let person = house.person("ada").await;
     house.passkey_row(person.id).await;
-    let own: uuid::Uuid =
-        sqlx::query_scalar("SELECT id FROM passkeys").fetch_one(&house.stores.db).await.expect("one");
+    let own: uuid::Uuid = sqlx::query_scalar("SELECT id FROM passkeys")
+        .fetch_one(&house.stores.db)
+        .await
+        .expect("one");
     house.stores.clock.advance(time::Duration::minutes(1));
     let token = house.change_token(person.id, "thief@example.org").await;
-    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    house
+        .present(CONFIRM, &token)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let undo = house.undo_token(person.id, &person.email).await;
     // All that a thief may have left behind, as it stands in the tables.
     house.stores.clock.advance(time::Duration::minutes(1));
@@ -90,23 +137,41 @@ async fn what_was_added_since_goes_with_a_change_that_is_undone() {
          VALUES (gen_random_uuid(), $1, 'his', 'x', $2, $2)",
         "INSERT INTO recovery_codes (code_hash, user_id, created_at) VALUES (sha256('his'), $1, $2)",
     ] {
-        let insert = sqlx::query(row).bind(person.id.0).bind(house.stores.clock.now());
+        let insert = sqlx::query(row)
+            .bind(person.id.0)
+            .bind(house.stores.clock.now());
         insert.execute(&house.stores.db).await.expect("inserts");
     }
     house.present(UNDO, &undo).await.expect(StatusCode::OK);
-    let left: Vec<uuid::Uuid> =
-        sqlx::query_scalar("SELECT id FROM passkeys").fetch_all(&house.stores.db).await.expect("reads");
+    let left: Vec<uuid::Uuid> = sqlx::query_scalar("SELECT id FROM passkeys")
+        .fetch_all(&house.stores.db)
+        .await
+        .expect("reads");
     assert_eq!(left, [own], "what was there before stays");
-    assert_eq!((house.count("totp_factors").await, house.count("recovery_codes").await), (0, 0));
+    assert_eq!(
+        (
+            house.count("totp_factors").await,
+            house.count("recovery_codes").await
+        ),
+        (0, 0)
+    );
     // Those of one change have no order.
     let mut notices = house.notices(person.id).await;
     notices.sort();
-    let expected =
-        ["email_change_undone", "email_changed", "email_removed", "factor_removed", "factor_removed"];
+    let expected = [
+        "email_change_undone",
+        "email_changed",
+        "email_removed",
+        "factor_removed",
+        "factor_removed",
+    ];
     assert_eq!(notices, expected);
     let actions = house.actions().await;
     for action in ["passkey.removed:success", "factor.removed:success"] {
-        assert!(actions.contains(&action.to_owned()), "{action} is not in {actions:?}");
+        assert!(
+            actions.contains(&action.to_owned()),
+            "{action} is not in {actions:?}"
+        );
     }
 }
 
@@ -118,23 +183,36 @@ async fn a_change_that_waits_to_be_mailed_ends_with_the_password_and_with_an_und
     let changes = EmailChanges::new(&house.stores, Duration::from_hours(1));
     let mailed = async |asked: Asked| {
         let next = address("thief@example.org");
-        changes.prepare(person.id, &next, asked).await.expect("answers").is_some()
+        changes
+            .prepare(person.id, &next, asked)
+            .await
+            .expect("answers")
+            .is_some()
     };
     for ends in [RESET, UNDO] {
         house.stores.clock.advance(time::Duration::minutes(10));
         // The mail server is away meanwhile.
         let asked = house.asked();
         house.stores.clock.advance(time::Duration::minutes(10));
-        let token = if ends == UNDO { undo.clone() } else { house.reset_token(&person.email).await };
-        assert!(house.present(ends, &token).await.status.is_success(), "{ends}");
+        let token = if ends == UNDO {
+            undo.clone()
+        } else {
+            house.reset_token(&person.email).await
+        };
+        assert!(
+            house.present(ends, &token).await.status.is_success(),
+            "{ends}"
+        );
         assert!(!mailed(asked).await, "{ends}");
     }
     // After an undo only the mailed link lets the owner in; then the address can be changed again.
-    let recovered =
-        json!({ "token": house.reset_token(&person.email).await, "password": "yet another battery" });
+    let recovered = json!({ "token": house.reset_token(&person.email).await, "password": "yet another battery" });
     house.post(RESET, &recovered).await.expect(StatusCode::OK);
     house.stores.clock.advance(time::Duration::minutes(1));
-    assert!(mailed(house.asked()).await, "one that is asked for later is mailed");
+    assert!(
+        mailed(house.asked()).await,
+        "one that is asked for later is mailed"
+    );
 }
 
 #[tokio::test]
@@ -145,7 +223,10 @@ async fn the_older_address_has_the_better_right() {
     let mut undo = Vec::new();
     for next in ["thief@example.org", "thief-too@example.org"] {
         let token = house.change_token(person.id, next).await;
-        house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+        house
+            .present(CONFIRM, &token)
+            .await
+            .expect(StatusCode::NO_CONTENT);
         undo.push(house.undo_token(person.id, &old).await);
         old = next.to_owned();
     }
@@ -162,7 +243,10 @@ async fn the_first_owner_ends_what_later_ones_could_take_back() {
     let first = house.undo_token(person.id, &person.email).await;
     let later = house.undo_token(person.id, "thief@example.org").await;
     house.present(UNDO, &first).await.expect(StatusCode::OK);
-    assert_eq!(house.present(UNDO, &later).await.faults(), ["/token invalid_token"]);
+    assert_eq!(
+        house.present(UNDO, &later).await.faults(),
+        ["/token invalid_token"]
+    );
 }
 
 #[tokio::test]
@@ -173,28 +257,48 @@ async fn an_address_that_is_left_for_an_earlier_one_gets_no_link() {
     let mut undo = Vec::new();
     for next in ["thief@example.org", "thief-too@example.org"] {
         let token = house.change_token(person.id, next).await;
-        house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+        house
+            .present(CONFIRM, &token)
+            .await
+            .expect(StatusCode::NO_CONTENT);
         undo.push(house.undo_token(person.id, &old).await);
         old = next.to_owned();
         house.stores.clock.advance(time::Duration::minutes(1));
     }
     // Its owner takes the address back without the link that undoes the change.
     let token = house.change_token(person.id, &person.email).await;
-    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    house
+        .present(CONFIRM, &token)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     assert_eq!(house.user(person.id).await.email, person.email);
     for undo in &undo {
-        assert_eq!(house.present(UNDO, undo).await.faults(), ["/token invalid_token"]);
+        assert_eq!(
+            house.present(UNDO, undo).await.faults(),
+            ["/token invalid_token"]
+        );
     }
     for left in ["thief@example.org", "thief-too@example.org"] {
-        assert!(house.try_undo_token(person.id, left).await.is_none(), "{left}");
+        assert!(
+            house.try_undo_token(person.id, left).await.is_none(),
+            "{left}"
+        );
     }
     // An address with no right to the account is free.
     house.stores.clock.advance(time::Duration::minutes(10));
     let bob = house.person("bob").await;
-    assert!(house.try_change_token(bob.id, "thief-too@example.org").await.is_some());
+    assert!(
+        house
+            .try_change_token(bob.id, "thief-too@example.org")
+            .await
+            .is_some()
+    );
     // The next change can be undone as any other.
     let token = house.change_token(person.id, "thief@example.org").await;
-    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    house
+        .present(CONFIRM, &token)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let undo = house.undo_token(person.id, &person.email).await;
     house.present(UNDO, &undo).await.expect(StatusCode::OK);
     assert_eq!(house.user(person.id).await.email, person.email);
@@ -205,17 +309,32 @@ async fn a_return_to_a_later_address_leaves_the_right_of_an_older_one() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let mut undo = None;
-    for next in ["thief@example.org", "thief-too@example.org", "thief@example.org"] {
+    for next in [
+        "thief@example.org",
+        "thief-too@example.org",
+        "thief@example.org",
+    ] {
         let token = house.change_token(person.id, next).await;
-        house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+        house
+            .present(CONFIRM, &token)
+            .await
+            .expect(StatusCode::NO_CONTENT);
         if undo.is_none() {
             undo = Some(house.undo_token(person.id, &person.email).await);
         }
         house.stores.clock.advance(time::Duration::minutes(6));
     }
-    house.present(UNDO, &undo.expect("the first change")).await.expect(StatusCode::OK);
+    house
+        .present(UNDO, &undo.expect("the first change"))
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(house.user(person.id).await.email, person.email);
-    assert!(house.try_undo_token(person.id, "thief-too@example.org").await.is_none());
+    assert!(
+        house
+            .try_undo_token(person.id, "thief-too@example.org")
+            .await
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -223,19 +342,41 @@ async fn a_notice_that_is_mailed_when_the_undo_is_over_has_no_link() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let token = house.change_token(person.id, "next@example.org").await;
-    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    house
+        .present(CONFIRM, &token)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let week = Duration::from_hours(7 * 24);
     let notices = SecurityNotices::new(&house.stores, week);
-    let notice = SecurityNotice::EmailChanged { old_email: person.email.clone() };
-    let asked = Asked { at: house.stores.clock.now(), again: true };
+    let notice = SecurityNotice::EmailChanged {
+        old_email: person.email.clone(),
+    };
+    let asked = Asked {
+        at: house.stores.clock.now(),
+        again: true,
+    };
     house.stores.clock.advance(time::Duration::days(6));
-    let late = notices.prepare(person.id, &notice, asked).await.expect("answers").expect("somebody to tell");
+    let late = notices
+        .prepare(person.id, &notice, asked)
+        .await
+        .expect("answers")
+        .expect("somebody to tell");
     assert!(late.undo.is_some());
     // The clean-up has removed what says whether the undo was closed.
-    sqlx::query("DELETE FROM email_undos").execute(&house.stores.db).await.expect("deletes");
+    sqlx::query("DELETE FROM email_undos")
+        .execute(&house.stores.db)
+        .await
+        .expect("deletes");
     house.stores.clock.advance(time::Duration::days(1));
-    let later = notices.prepare(person.id, &notice, asked).await.expect("answers").expect("somebody to tell");
-    assert_eq!((later.to.as_str(), later.undo.is_none()), (person.email.as_str(), true));
+    let later = notices
+        .prepare(person.id, &notice, asked)
+        .await
+        .expect("answers")
+        .expect("somebody to tell");
+    assert_eq!(
+        (later.to.as_str(), later.undo.is_none()),
+        (person.email.as_str(), true)
+    );
 }
 
 #[tokio::test]
@@ -247,25 +388,53 @@ async fn a_link_that_a_stranger_asked_for_changes_nothing_for_the_owner_of_the_m
     let token = house.change_token(thief.id, mailbox).await;
     let link = json!({ "token": token });
 
-    house.post(CONFIRM, &link).await.problem(401, "authentication_required");
-    victim.post(&house, CONFIRM, &link).await.problem(403, "other_account");
+    house
+        .post(CONFIRM, &link)
+        .await
+        .problem(401, "authentication_required");
+    victim
+        .post(&house, CONFIRM, &link)
+        .await
+        .problem(403, "other_account");
     let wrong = house.confirm_with(&token, "the victim's battery").await;
     assert_eq!(wrong.faults(), ["/password wrong_password"]);
     let key = house.api_key(thief.id, "profile:write").await;
-    let by_key = house.request(Method::POST, CONFIRM).bearer_auth(key).json(&link);
+    let by_key = house
+        .request(Method::POST, CONFIRM)
+        .bearer_auth(key)
+        .json(&link);
     Answer::of(by_key).await.problem(403, "session_required");
     let path = format!("/v1/users/{}/impersonate", thief.id);
-    let acting = admin.post(&house, &path, &json!({ "reason": "a look" })).await.expect(StatusCode::OK);
+    let acting = admin
+        .post(&house, &path, &json!({ "reason": "a look" }))
+        .await
+        .expect(StatusCode::OK);
     let acting = text(&acting["access_token"]);
-    let by_acting = house.request(Method::POST, CONFIRM).bearer_auth(acting).json(&link);
-    Answer::of(by_acting).await.problem(403, "impersonation_forbidden");
+    let by_acting = house
+        .request(Method::POST, CONFIRM)
+        .bearer_auth(acting)
+        .json(&link);
+    Answer::of(by_acting)
+        .await
+        .problem(403, "impersonation_forbidden");
     assert_eq!(house.user(thief.id).await.email, thief.email);
-    assert!(house.actions().await.contains(&"account.email_changed:refused".to_owned()));
+    assert!(
+        house
+            .actions()
+            .await
+            .contains(&"account.email_changed:refused".to_owned())
+    );
 
     // The link is still valid for the account that asked for it.
-    thief.post(&house, CONFIRM, &link).await.expect(StatusCode::NO_CONTENT);
+    thief
+        .post(&house, CONFIRM, &link)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     assert_eq!(house.user(thief.id).await.email, mailbox);
-    thief.post(&house, CONFIRM, &link).await.problem(422, "validation_failed");
+    thief
+        .post(&house, CONFIRM, &link)
+        .await
+        .problem(422, "validation_failed");
 }
 
 #[tokio::test]
@@ -273,15 +442,30 @@ async fn an_account_without_a_password_confirms_its_address_in_a_session() {
     let house = House::open().await;
     let person = house.person("ada").await;
     house.passkey_row(person.id).await;
-    person.delete(&house, "/v1/me/password").await.expect(StatusCode::NO_CONTENT);
+    person
+        .delete(&house, "/v1/me/password")
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let token = house.change_token(person.id, "next@example.org").await;
-    assert_eq!(house.confirm_with(&token, PASSWORD).await.faults(), ["/password wrong_password"]);
-    person.post(&house, CONFIRM, &json!({ "token": token })).await.expect(StatusCode::NO_CONTENT);
+    assert_eq!(
+        house.confirm_with(&token, PASSWORD).await.faults(),
+        ["/password wrong_password"]
+    );
+    person
+        .post(&house, CONFIRM, &json!({ "token": token }))
+        .await
+        .expect(StatusCode::NO_CONTENT);
     assert_eq!(house.user(person.id).await.email, "next@example.org");
 
     let token = house.change_token(person.id, "later@example.org").await;
-    person.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
-    person.post(&house, CONFIRM, &json!({ "token": token })).await.problem(401, "session_ended");
+    person
+        .post(&house, "/v1/auth/logout", &json!({}))
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    person
+        .post(&house, CONFIRM, &json!({ "token": token }))
+        .await
+        .problem(401, "session_ended");
     assert_eq!(house.user(person.id).await.email, "next@example.org");
 }
 
@@ -301,9 +485,15 @@ async fn guesses_at_the_password_of_a_change_are_slowed_down_and_leave_the_link_
         assert!(wrong < 20, "guesses are not slowed down");
     }
     // They count at the login as well.
-    assert_eq!(house.log_in(&person.email, PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(
+        house.log_in(&person.email, PASSWORD).await.status,
+        StatusCode::TOO_MANY_REQUESTS
+    );
     house.stores.clock.advance(time::Duration::minutes(15));
-    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    house
+        .present(CONFIRM, &token)
+        .await
+        .expect(StatusCode::NO_CONTENT);
 }
 
 #[tokio::test]
@@ -311,12 +501,30 @@ async fn a_taken_address_gets_the_same_answer_and_no_mail() {
     let house = House::open().await;
     let (person, other) = (house.person("ada").await, house.person("bob").await);
     for email in [other.email.as_str(), "free@example.org"] {
-        let asked = person.post(&house, "/v1/me/email", &json!({ "email": email })).await;
+        let asked = person
+            .post(&house, "/v1/me/email", &json!({ "email": email }))
+            .await;
         assert!(asked.expect(StatusCode::ACCEPTED).is_null());
     }
-    assert!(house.try_change_token(person.id, &other.email.to_uppercase()).await.is_none());
-    assert!(house.try_change_token(person.id, &person.email).await.is_none(), "it is the account's already");
-    assert!(house.try_change_token(person.id, &person.email.to_uppercase()).await.is_some());
+    assert!(
+        house
+            .try_change_token(person.id, &other.email.to_uppercase())
+            .await
+            .is_none()
+    );
+    assert!(
+        house
+            .try_change_token(person.id, &person.email)
+            .await
+            .is_none(),
+        "it is the account's already"
+    );
+    assert!(
+        house
+            .try_change_token(person.id, &person.email.to_uppercase())
+            .await
+            .is_some()
+    );
 }
 
 #[tokio::test]
@@ -327,8 +535,14 @@ async fn an_address_that_was_taken_meanwhile_is_a_conflict() {
         house.change_token(ada.id, "next@example.org").await,
         house.change_token(bob.id, "next@example.org").await,
     );
-    house.present(CONFIRM, &first).await.expect(StatusCode::NO_CONTENT);
-    house.present(CONFIRM, &second).await.problem(409, "email_taken");
+    house
+        .present(CONFIRM, &first)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    house
+        .present(CONFIRM, &second)
+        .await
+        .problem(409, "email_taken");
     assert_eq!(house.user(bob.id).await.email, bob.email);
     // Bob cannot get Ada's old one while she may take it back.
     assert!(house.try_change_token(bob.id, &ada.email).await.is_none());

@@ -28,7 +28,9 @@ fn operations_with_step_up() -> Vec<String> {
 fn changes_of_factors() -> Vec<String> {
     let of_factors = ["/v1/me/mfa", "/v1/me/passkeys"];
     operations(|method, path, _| {
-        of_factors.iter().any(|prefix| path.starts_with(prefix)) && method != "get" && method != "patch"
+        of_factors.iter().any(|prefix| path.starts_with(prefix))
+            && method != "get"
+            && method != "patch"
     })
 }
 
@@ -55,7 +57,9 @@ struct Prepared {
 
 impl Prepared {
     async fn send(&self, house: &House, person: &Person) -> Answer {
-        person.send(house, self.method.clone(), &self.path, &self.body).await
+        person
+            .send(house, self.method.clone(), &self.path, &self.body)
+            .await
     }
 }
 
@@ -63,9 +67,16 @@ impl Prepared {
 async fn prepare(house: &House, operation: &str, caller: &Person) -> Prepared {
     let (method, path) = operation.split_once(' ').expect("a method and a path");
     let of_account = path.starts_with("/v1/me");
-    let (path, body) =
-        if of_account { own(house, operation, caller).await } else { others(house, operation).await };
-    Prepared { method: method.parse().expect("a method"), path, body }
+    let (path, body) = if of_account {
+        own(house, operation, caller).await
+    } else {
+        others(house, operation).await
+    };
+    Prepared {
+        method: method.parse().expect("a method"),
+        path,
+        body,
+    }
 }
 
 /// The path and the body of an operation on the caller's own account.
@@ -73,7 +84,9 @@ async fn own(house: &House, operation: &str, caller: &Person) -> (String, Value)
     let (_, path) = operation.split_once(' ').expect("a method and a path");
     let plain = |body: Value| (path.to_owned(), body);
     match operation {
-        "DELETE /v1/me" | "DELETE /v1/me/sessions" | "POST /v1/me/passkeys/start" => plain(Value::Null),
+        "DELETE /v1/me" | "DELETE /v1/me/sessions" | "POST /v1/me/passkeys/start" => {
+            plain(Value::Null)
+        }
         "POST /v1/me/api-keys" => plain(json!({ "name": "deploy", "scopes": ["profile:read"] })),
         "POST /v1/me/email" => plain(json!({ "email": format!("{}@example.org", Uuid::new_v4()) })),
         "POST /v1/me/mfa/totp" => plain(json!({ "name": "Phone" })),
@@ -95,7 +108,11 @@ async fn own(house: &House, operation: &str, caller: &Person) -> (String, Value)
                 "INSERT INTO totp_factors (id, user_id, name, secret, confirmed_at, created_at)
                  VALUES (gen_random_uuid(), $1, 'Phone', 'x', now() - interval '30 days', now())",
             ] {
-                sqlx::query(row).bind(caller.id.0).execute(&house.stores.db).await.expect("writes");
+                sqlx::query(row)
+                    .bind(caller.id.0)
+                    .execute(&house.stores.db)
+                    .await
+                    .expect("writes");
             }
             plain(Value::Null)
         }
@@ -105,9 +122,14 @@ async fn own(house: &House, operation: &str, caller: &Person) -> (String, Value)
             (format!("/v1/me/passkeys/{id}"), Value::Null)
         }
         "POST /v1/me/passkeys/finish" => {
-            let asked = caller.post(house, "/v1/me/passkeys/start", &json!({})).await.expect(StatusCode::OK);
+            let asked = caller
+                .post(house, "/v1/me/passkeys/start", &json!({}))
+                .await
+                .expect(StatusCode::OK);
             let credential = Authenticator::at(ORIGIN, DOMAIN).create(&asked["public_key"]);
-            plain(json!({ "challenge": asked["challenge"], "name": "phone", "credential": credential }))
+            plain(
+                json!({ "challenge": asked["challenge"], "name": "phone", "credential": credential }),
+            )
         }
         "DELETE /v1/me/mfa/totp/{id}" => {
             let id = app_of(house, caller).await;
@@ -115,10 +137,15 @@ async fn own(house: &House, operation: &str, caller: &Person) -> (String, Value)
             (format!("/v1/me/mfa/totp/{id}"), Value::Null)
         }
         "POST /v1/me/mfa/totp/{id}/confirm" => {
-            let started = caller.post(house, "/v1/me/mfa/totp", &json!({ "name": "Phone" })).await;
+            let started = caller
+                .post(house, "/v1/me/mfa/totp", &json!({ "name": "Phone" }))
+                .await;
             let started = started.expect(StatusCode::CREATED);
             let code = App::with(&text(&started["secret"])).code(house, 0);
-            (format!("/v1/me/mfa/totp/{}/confirm", text(&started["id"])), json!({ "code": code }))
+            (
+                format!("/v1/me/mfa/totp/{}/confirm", text(&started["id"])),
+                json!({ "code": code }),
+            )
         }
         "DELETE /v1/me/sessions/{id}" => {
             let third = house.elsewhere(caller).await;
@@ -131,7 +158,11 @@ async fn own(house: &House, operation: &str, caller: &Person) -> (String, Value)
 /// Sets what the sessions of the account have proved.
 async fn set_methods(house: &House, person: &Person, methods: &[&str]) {
     let update = sqlx::query("UPDATE sessions SET amr = $2 WHERE user_id = $1").bind(person.id.0);
-    update.bind(methods).execute(&house.stores.db).await.expect("updates");
+    update
+        .bind(methods)
+        .execute(&house.stores.db)
+        .await
+        .expect("updates");
 }
 
 /// The id of an authenticator app of the caller that nobody has.
@@ -163,11 +194,19 @@ async fn others(house: &House, operation: &str) -> (String, Value) {
     if operation.contains("/v1/roles") {
         let name = format!("role-{}", Uuid::new_v4().simple());
         if operation == "POST /v1/roles" {
-            return ("/v1/roles".to_owned(), json!({ "name": name, "permissions": [] }));
+            return (
+                "/v1/roles".to_owned(),
+                json!({ "name": name, "permissions": [] }),
+            );
         }
-        let insert = sqlx::query("INSERT INTO roles (name, permissions) VALUES ($1, '{}')").bind(&name);
+        let insert =
+            sqlx::query("INSERT INTO roles (name, permissions) VALUES ($1, '{}')").bind(&name);
         insert.execute(&house.stores.db).await.expect("inserts");
-        let body = if operation.starts_with("PATCH") { json!({ "requires_mfa": true }) } else { Value::Null };
+        let body = if operation.starts_with("PATCH") {
+            json!({ "requires_mfa": true })
+        } else {
+            Value::Null
+        };
         return (format!("/v1/roles/{name}"), body);
     }
     let person = house.person("other").await;
@@ -176,20 +215,31 @@ async fn others(house: &House, operation: &str) -> (String, Value) {
         | "DELETE /v1/users/{id}/sessions"
         | "DELETE /v1/users/{id}/sessions/{session_id}" => Value::Null,
         "POST /v1/users/{id}/restore" => {
-            let delete = "UPDATE users SET status = 'deleting', deletion_due_at = now() WHERE id = $1";
-            sqlx::query(delete).bind(person.id.0).execute(&house.stores.db).await.expect("updates");
+            let delete =
+                "UPDATE users SET status = 'deleting', deletion_due_at = now() WHERE id = $1";
+            sqlx::query(delete)
+                .bind(person.id.0)
+                .execute(&house.stores.db)
+                .await
+                .expect("updates");
             Value::Null
         }
         "POST /v1/users/{id}/reactivate" => {
             let suspend = sqlx::query("UPDATE users SET status = 'suspended' WHERE id = $1");
-            suspend.bind(person.id.0).execute(&house.stores.db).await.expect("updates");
+            suspend
+                .bind(person.id.0)
+                .execute(&house.stores.db)
+                .await
+                .expect("updates");
             Value::Null
         }
         "PUT /v1/users/{id}/roles" => json!({ "roles": ["member", "admin"] }),
         "POST /v1/users/{id}/impersonate"
         | "POST /v1/users/{id}/mfa/reset"
         | "POST /v1/users/{id}/password/reset"
-        | "POST /v1/users/{id}/suspend" => json!({ "reason": "called back on the number that we have" }),
+        | "POST /v1/users/{id}/suspend" => {
+            json!({ "reason": "called back on the number that we have" })
+        }
         other => panic!("{other}: say here what it is asked"),
     };
     let (_, path) = operation.split_once(' ').expect("a method and a path");
@@ -199,15 +249,19 @@ async fn others(house: &House, operation: &str) -> (String, Value) {
 
 /// A digest of each table as this connection sees it, without those that a process writes when no request asks it to.
 async fn contents(connection: &mut PgConnection) -> BTreeMap<String, String> {
-    let tables =
-        "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'cache_trust'";
-    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut *connection).await.expect("lists");
+    let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'cache_trust'";
+    let tables: Vec<String> = sqlx::query_scalar(tables)
+        .fetch_all(&mut *connection)
+        .await
+        .expect("lists");
     let mut contents = BTreeMap::new();
     for table in tables {
         let digest = format!(
             "SELECT md5(coalesce(string_agg(one::text, ',' ORDER BY one::text), '')) FROM \"{table}\" AS one"
         );
-        let digest = sqlx::query_scalar(AssertSqlSafe(digest)).fetch_one(&mut *connection).await;
+        let digest = sqlx::query_scalar(AssertSqlSafe(digest))
+            .fetch_one(&mut *connection)
+            .await;
         contents.insert(table, digest.expect("reads"));
     }
     contents
@@ -222,11 +276,15 @@ async fn send_as_the_session_ends(house: &House, request: &Prepared, caller: &Pe
         let waiting = "SELECT count(*) FROM pg_stat_activity
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
         until("the change waits for the account", async || {
-            let waits: i64 = sqlx::query_scalar(waiting).fetch_one(&house.stores.db).await.expect("counts");
+            let waits: i64 = sqlx::query_scalar(waiting)
+                .fetch_one(&house.stores.db)
+                .await
+                .expect("counts");
             (waits == 1).then_some(())
         })
         .await;
-        let end = sqlx::query("UPDATE sessions SET revoked_at = now() WHERE id = $1").bind(caller.session_id);
+        let end = sqlx::query("UPDATE sessions SET revoked_at = now() WHERE id = $1")
+            .bind(caller.session_id);
         end.execute(&mut *obstacle).await.expect("ends the session");
         let before = contents(&mut obstacle).await;
         obstacle.commit().await.expect("commits");
@@ -234,12 +292,18 @@ async fn send_as_the_session_ends(house: &House, request: &Prepared, caller: &Pe
     };
     let (answer, before) = tokio::join!(request.send(house, caller), end);
     let mut connection = house.stores.db.acquire().await.expect("connects");
-    assert_eq!(contents(&mut connection).await, before, "nothing is changed");
+    assert_eq!(
+        contents(&mut connection).await,
+        before,
+        "nothing is changed"
+    );
     answer
 }
 
 async fn open() -> House {
-    let stage = Stage::open().await.with("PLINTH_AUTH_PASSKEY_DOMAIN", DOMAIN);
+    let stage = Stage::open()
+        .await
+        .with("PLINTH_AUTH_PASSKEY_DOMAIN", DOMAIN);
     House::on(stage.with("PLINTH_AUTH_PASSKEY_ORIGINS", ORIGIN)).await
 }
 
@@ -255,7 +319,10 @@ async fn no_second_factor_is_changed_in_a_session_that_has_proved_none() {
         // The account has got a factor since this session was opened.
         app_of(&house, &caller).await;
         set_methods(&house, &caller, ONE_FACTOR).await;
-        request.send(&house, &caller).await.problem(403, "second_factor_required");
+        request
+            .send(&house, &caller)
+            .await
+            .problem(403, "second_factor_required");
         set_methods(&house, &caller, MULTI_FACTOR).await;
         let answer = request.send(&house, &caller).await;
         assert!(answer.status.is_success(), "{operation}: {answer:?}");
@@ -274,7 +341,9 @@ async fn no_operation_with_a_step_up_is_done_by_a_session_that_ends_in_between()
         let caller = house.administrator().await;
         let later = house.elsewhere(&caller).await;
         let request = prepare(&house, &operation, &caller).await;
-        send_as_the_session_ends(&house, &request, &caller).await.problem(401, "session_ended");
+        send_as_the_session_ends(&house, &request, &caller)
+            .await
+            .problem(401, "session_ended");
         // The same with a session that lives, so that it was the session which refused it.
         house.stores.clock.advance(time::Duration::seconds(30));
         let request = prepare(&house, &operation, &later).await;
@@ -294,17 +363,27 @@ async fn a_password_that_was_replaced_since_it_was_checked_changes_nothing() {
         let waiting = "SELECT count(*) FROM pg_stat_activity
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
         until("the change waits for the account", async || {
-            let waits: i64 = sqlx::query_scalar(waiting).fetch_one(&house.stores.db).await.expect("counts");
+            let waits: i64 = sqlx::query_scalar(waiting)
+                .fetch_one(&house.stores.db)
+                .await
+                .expect("counts");
             (waits == 1).then_some(())
         })
         .await;
         let replace = sqlx::query("UPDATE users SET password_changed_at = now() WHERE id = $1");
-        replace.bind(person.id.0).execute(&mut *obstacle).await.expect("updates");
+        replace
+            .bind(person.id.0)
+            .execute(&mut *obstacle)
+            .await
+            .expect("updates");
         obstacle.commit().await.expect("commits");
     };
     let body = json!({ "current_password": PASSWORD, "new_password": "quite another battery" });
     let (changed, ()) = tokio::join!(person.put(&house, "/v1/me/password", &body), replace);
     changed.problem(409, "account_changed");
     assert!(house.notices(person.id).await.is_empty());
-    house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK);
+    house
+        .log_in(&person.email, PASSWORD)
+        .await
+        .expect(StatusCode::OK);
 }

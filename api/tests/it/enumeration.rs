@@ -18,7 +18,12 @@ fn told(answer: &Answer) -> (StatusCode, Vec<(String, String)>, Value) {
     let mut headers: Vec<_> = answer
         .headers
         .iter()
-        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .map(|(name, value)| {
+            (
+                name.to_string(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        })
         .filter(|(name, _)| name != "date" && name != "x-request-id")
         .collect();
     headers.sort();
@@ -80,7 +85,10 @@ async fn measure(
         for (which, body) in pair {
             // Many strangers, so that none has to wait for what the others guessed.
             let address = format!("203.0.113.{}", number + 1);
-            let request = house.request(Method::POST, path).header("x-forwarded-for", address).json(&body);
+            let request = house
+                .request(Method::POST, path)
+                .header("x-forwarded-for", address)
+                .json(&body);
             let begun = Instant::now();
             let answer = Answer::of(request).await;
             took[which].push(begun.elapsed());
@@ -94,7 +102,12 @@ async fn measure(
 
 #[tokio::test]
 async fn no_account_can_be_told_by_answer_or_time() {
-    let house = House::on(Stage::open().await.with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8")).await;
+    let house = House::on(
+        Stage::open()
+            .await
+            .with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8"),
+    )
+    .await;
     let verified = house.person("ada").await.email;
     let registration = |email: &str| json!({ "email": email, "password": "quite another battery" });
     let fresh = |number: usize| format!("fresh-{number}@example.org");
@@ -109,25 +122,44 @@ async fn no_account_can_be_told_by_answer_or_time() {
     }
     let known = |number: usize| accounts[number % PAIRS].clone();
     let guess = |email: String| json!({ "email": email, "password": "a wrong guess" });
-    compare(&house, "/v1/auth/login", |number| (guess(known(number)), guess(nobody(number)))).await;
+    compare(&house, "/v1/auth/login", |number| {
+        (guess(known(number)), guess(nobody(number)))
+    })
+    .await;
     // A hash of another system takes a time of its own to check: here a twentieth of ours.
     let imported = |number: usize| format!("imported-{}@example.org", number % PAIRS);
     for number in 0..PAIRS {
         import(&house, &imported(number), BCRYPT).await;
     }
     let no_one = |number: usize| format!("no-one-{number}@example.org");
-    compare(&house, "/v1/auth/login", |number| (guess(imported(number)), guess(no_one(number)))).await;
-    let address = |number: usize| (json!({ "email": known(number) }), json!({ "email": nobody(number) }));
+    compare(&house, "/v1/auth/login", |number| {
+        (guess(imported(number)), guess(no_one(number)))
+    })
+    .await;
+    let address = |number: usize| {
+        (
+            json!({ "email": known(number) }),
+            json!({ "email": nobody(number) }),
+        )
+    };
     compare(&house, "/v1/auth/password/forgot", address).await;
 
     let mut registrations = Vec::new();
     for (number, account) in accounts.iter().enumerate().take(PAIRS) {
         let taken = house.register_as(account, "quite another battery").await;
-        registrations.push((taken, house.register_as(&nobody(number), "quite another battery").await));
+        registrations.push((
+            taken,
+            house
+                .register_as(&nobody(number), "quite another battery")
+                .await,
+        ));
     }
     let resend = |number: usize| {
         let (taken, free) = registrations[number % PAIRS];
-        (json!({ "registration_id": taken }), json!({ "registration_id": free }))
+        (
+            json!({ "registration_id": taken }),
+            json!({ "registration_id": free }),
+        )
     };
     compare(&house, "/v1/auth/verify-email/resend", resend).await;
 }

@@ -60,7 +60,11 @@ const SENSITIVE: &[&str] = &[
 ];
 
 /// What outlives an impersonation: no administrator leaves it behind in another person's name.
-const LASTING: &[&str] = &["POST /v1/files/{id}/links", "POST /v1/me/api-keys", "POST /v1/me/passkeys/start"];
+const LASTING: &[&str] = &[
+    "POST /v1/files/{id}/links",
+    "POST /v1/me/api-keys",
+    "POST /v1/me/passkeys/start",
+];
 
 /// What belongs to nobody, so that no owner can be asked about.
 const COMMON: &[&str] = &["/v1/jobs/", "/v1/queues/", "/v1/roles/", "/v1/users/"];
@@ -93,7 +97,9 @@ impl Operation {
 
     fn says(&self, extension: &str) -> bool {
         let value = &self.said[extension];
-        value.as_bool().unwrap_or_else(|| panic!("{} says nothing of {extension}", self.name()))
+        value
+            .as_bool()
+            .unwrap_or_else(|| panic!("{} says nothing of {extension}", self.name()))
     }
 
     fn has_parameters(&self) -> bool {
@@ -103,7 +109,9 @@ impl Operation {
     /// The path with each parameter replaced.
     pub(crate) fn path_with(&self, value: impl Fn(&str) -> String) -> String {
         let parts = self.path.split('/').map(|part| {
-            let name = part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+            let name = part
+                .strip_prefix('{')
+                .and_then(|rest| rest.strip_suffix('}'));
             name.map_or_else(|| part.to_owned(), &value)
         });
         parts.collect::<Vec<_>>().join("/")
@@ -127,9 +135,14 @@ impl Operation {
         let content = self.said.pointer("/requestBody/content")?.as_object()?;
         let (kind, described) = content.iter().next()?;
         Some(match kind.as_str() {
-            "application/json" => Body::Json(smallest(document, &described["schema"], &self.name())),
+            "application/json" => {
+                Body::Json(smallest(document, &described["schema"], &self.name()))
+            }
             "multipart/form-data" => Body::Form,
-            other => panic!("{}: a body of type {other} is to be given a place in this test", self.name()),
+            other => panic!(
+                "{}: a body of type {other} is to be given a place in this test",
+                self.name()
+            ),
         })
     }
 }
@@ -137,7 +150,9 @@ impl Operation {
 /// A value that the schema admits.
 fn smallest(document: &Value, schema: &Value, name: &str) -> Value {
     if let Some(reference) = schema["$ref"].as_str() {
-        let schema = document.pointer(&reference[1..]).expect("a reference leads somewhere");
+        let schema = document
+            .pointer(&reference[1..])
+            .expect("a reference leads somewhere");
         return smallest(document, schema, name);
     }
     if let Some(first) = schema["enum"].get(0) {
@@ -167,7 +182,11 @@ pub(crate) fn operations(document: &Value) -> Vec<Operation> {
     for (path, operations) in document["paths"].as_object().expect("paths") {
         for (method, said) in operations.as_object().expect("operations") {
             let method = method.to_uppercase().parse().expect("a method");
-            all.push(Operation { method, path: path.clone(), said: said.clone() });
+            all.push(Operation {
+                method,
+                path: path.clone(),
+                said: said.clone(),
+            });
         }
     }
     all
@@ -182,7 +201,11 @@ async fn person_without_permissions(house: &House) -> Person {
         .await
         .expect("inserts");
     let replace = "UPDATE user_roles SET role = 'nothing' WHERE user_id = $1";
-    sqlx::query(replace).bind(person.id.0).execute(database).await.expect("updates");
+    sqlx::query(replace)
+        .bind(person.id.0)
+        .execute(database)
+        .await
+        .expect("updates");
     house.forget_copies().await;
     person
 }
@@ -190,7 +213,10 @@ async fn person_without_permissions(house: &House) -> Person {
 /// A key with every permission, also those that the API gives to none.
 async fn almighty_key(house: &House, owner: &Person) -> String {
     let token = ApiKeyToken::generate();
-    let scopes: Vec<_> = Permission::ALL.iter().map(|permission| permission.as_str()).collect();
+    let scopes: Vec<_> = Permission::ALL
+        .iter()
+        .map(|permission| permission.as_str())
+        .collect();
     sqlx::query(
         "INSERT INTO api_keys (id, user_id, name, token_hash, hint, scopes, created_at)
          VALUES (gen_random_uuid(), $1, 'almighty', $2, '', $3, now())",
@@ -209,24 +235,47 @@ pub(crate) type Things = Vec<(&'static str, Vec<(&'static str, String)>)>;
 
 pub(crate) async fn things_of(house: &House, other: &Person) -> Things {
     // Enough of a picture that a job is asked for.
-    let file = other.upload(house, "a.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF".to_vec()).await;
+    let file = other
+        .upload(house, "a.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF".to_vec())
+        .await;
     let links = format!("/v1/files/{}/links", text(&file["id"]));
-    other.post(house, &links, &json!({})).await.expect(StatusCode::CREATED);
+    other
+        .post(house, &links, &json!({}))
+        .await
+        .expect(StatusCode::CREATED);
     let link = text(&other.get(house, &links).await.expect(StatusCode::OK)["items"][0]["id"]);
     let key = json!({ "name": "theirs", "scopes": ["files:read"] });
-    let key = other.post(house, "/v1/me/api-keys", &key).await.expect(StatusCode::CREATED);
-    let upload = other.request(house, Method::POST, "/v1/uploads").header("tus-resumable", "1.0.0");
+    let key = other
+        .post(house, "/v1/me/api-keys", &key)
+        .await
+        .expect(StatusCode::CREATED);
+    let upload = other
+        .request(house, Method::POST, "/v1/uploads")
+        .header("tus-resumable", "1.0.0");
     let upload = Answer::of(upload.header("upload-length", "4")).await;
-    let upload = upload.header("location").and_then(|place| place.rsplit('/').next()).expect("a place");
+    let upload = upload
+        .header("location")
+        .and_then(|place| place.rsplit('/').next())
+        .expect("a place");
     let direct = json!({ "filename": "b.txt", "size": 4, "sha256": "0".repeat(64) });
-    let direct = other.post(house, "/v1/direct-uploads", &direct).await.expect(StatusCode::CREATED);
-    let app = other.post(house, "/v1/me/mfa/totp", &json!({ "name": "Phone" })).await;
+    let direct = other
+        .post(house, "/v1/direct-uploads", &direct)
+        .await
+        .expect(StatusCode::CREATED);
+    let app = other
+        .post(house, "/v1/me/mfa/totp", &json!({ "name": "Phone" }))
+        .await;
     let app = text(&app.expect(StatusCode::CREATED)["id"]);
     house.passkey_row(other.id).await;
-    let passkey: Uuid =
-        sqlx::query_scalar("SELECT id FROM passkeys").fetch_one(&house.stores.db).await.expect("one");
+    let passkey: Uuid = sqlx::query_scalar("SELECT id FROM passkeys")
+        .fetch_one(&house.stores.db)
+        .await
+        .expect("one");
     let of_file = ["id", "link_id", "number", "preset"];
-    let of_file = of_file.into_iter().zip([text(&file["id"]), link, "1".to_owned(), "small".to_owned()]);
+    let of_file =
+        of_file
+            .into_iter()
+            .zip([text(&file["id"]), link, "1".to_owned(), "small".to_owned()]);
     let one = |id: String| vec![("id", id)];
     vec![
         ("/v1/files/", of_file.collect()),
@@ -242,7 +291,12 @@ pub(crate) async fn things_of(house: &House, other: &Person) -> Things {
 
 #[tokio::test]
 async fn no_operation_takes_a_parameter_that_it_does_not_document() {
-    let house = House::on(Stage::open().await.with("PLINTH_FILES_DIRECT_UPLOADS", "true")).await;
+    let house = House::on(
+        Stage::open()
+            .await
+            .with("PLINTH_FILES_DIRECT_UPLOADS", "true"),
+    )
+    .await;
     let document: Value = serde_json::from_str(&document::document()).expect("JSON");
     let admin = house.administrator().await;
     for operation in operations(&document) {
@@ -254,14 +308,29 @@ async fn no_operation_takes_a_parameter_that_it_does_not_document() {
             assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
         } else {
             answer.problem(422, "validation_failed");
-            assert_eq!(answer.faults(), ["/query/no_such_parameter unknown_parameter"]);
+            assert_eq!(
+                answer.faults(),
+                ["/query/no_such_parameter unknown_parameter"]
+            );
         }
-        let parameters = operation.said["parameters"].as_array().cloned().unwrap_or_default();
-        for parameter in parameters.iter().filter(|parameter| parameter["in"] == "query") {
+        let parameters = operation.said["parameters"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        for parameter in parameters
+            .iter()
+            .filter(|parameter| parameter["in"] == "query")
+        {
             let name = text(&parameter["name"]);
             let documented = format!("{path}?{name}=x");
             let answer = ask(&house, &operation, &documented, token, body.as_ref()).await;
-            assert!(!answer.faults().iter().any(|fault| fault.ends_with(" unknown_parameter")), "{name}");
+            assert!(
+                !answer
+                    .faults()
+                    .iter()
+                    .any(|fault| fault.ends_with(" unknown_parameter")),
+                "{name}"
+            );
             let twice = format!("{path}?{name}=x&{name}=x");
             let answer = ask(&house, &operation, &twice, token, body.as_ref()).await;
             if operation.method != Method::HEAD {
@@ -274,7 +343,8 @@ async fn no_operation_takes_a_parameter_that_it_does_not_document() {
 /// A browser that keeps the token, and a page of nobody knows whom.
 async fn ask_by_cookie(house: &House, operation: &Operation, token: &str) -> Answer {
     let request = house.request(operation.method.clone(), &operation.nowhere());
-    let answer = Answer::of(request.header("cookie", format!("__Host-plinth_access={token}"))).await;
+    let answer =
+        Answer::of(request.header("cookie", format!("__Host-plinth_access={token}"))).await;
     eprintln!("{} by cookie: {}", operation.name(), answer.status);
     answer
 }
@@ -286,7 +356,9 @@ async fn ask(
     token: Option<&str>,
     body: Option<&Body>,
 ) -> Answer {
-    let mut request = house.request(operation.method.clone(), path).header("tus-resumable", "1.0.0");
+    let mut request = house
+        .request(operation.method.clone(), path)
+        .header("tus-resumable", "1.0.0");
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }
@@ -301,7 +373,12 @@ async fn ask(
     };
     let answer = Answer::of(request).await;
     // Shown where an assertion fails, which cannot know which operation it was about.
-    eprintln!("{} {path}: {} {}", operation.name(), answer.status, String::from_utf8_lossy(&answer.bytes));
+    eprintln!(
+        "{} {path}: {} {}",
+        operation.name(),
+        answer.status,
+        String::from_utf8_lossy(&answer.bytes)
+    );
     answer
 }
 
@@ -317,15 +394,25 @@ fn refused(operation: &Operation, answer: &Answer, status: u16, code: &str) -> O
 #[tokio::test]
 async fn every_operation_is_closed_to_whom_it_should_be() {
     // So long that a token outlives the time in which it counts as a fresh proof.
-    let stage = Stage::open().await.with("PLINTH_AUTH_ACCESS_TOKEN_LIFETIME", "30m");
+    let stage = Stage::open()
+        .await
+        .with("PLINTH_AUTH_ACCESS_TOKEN_LIFETIME", "30m");
     let house = House::on(stage.with("PLINTH_FILES_DIRECT_UPLOADS", "true")).await;
     let document: Value = serde_json::from_str(&document::document()).expect("JSON");
-    let (open, closed): (Vec<_>, Vec<_>) =
-        operations(&document).into_iter().partition(|operation| operation.said.get("x-permission").is_none());
+    let (open, closed): (Vec<_>, Vec<_>) = operations(&document)
+        .into_iter()
+        .partition(|operation| operation.said.get("x-permission").is_none());
     let mut names: Vec<_> = open.iter().map(Operation::name).collect();
     names.sort_unstable();
-    assert_eq!(names, OPEN, "an operation that is open to everybody is listed here on purpose");
-    assert!(closed.len() > 20, "only {} operations were found", closed.len());
+    assert_eq!(
+        names, OPEN,
+        "an operation that is open to everybody is listed here on purpose"
+    );
+    assert!(
+        closed.len() > 20,
+        "only {} operations were found",
+        closed.len()
+    );
 
     let admin = house.administrator().await;
     let nobody = person_without_permissions(&house).await;
@@ -339,16 +426,27 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
             Some(permission) => {
                 let answer = ask(&house, operation, &path, Some(&nobody.access_token), None).await;
                 if let Some(problem) = refused(operation, &answer, 403, "permission_denied") {
-                    assert_eq!(problem["detail"], format!("The permission {permission} is needed."));
+                    assert_eq!(
+                        problem["detail"],
+                        format!("The permission {permission} is needed.")
+                    );
                 }
             }
-            None => assert!(!operation.says("x-api-keys"), "{} needs a login at least", operation.name()),
+            None => assert!(
+                !operation.says("x-api-keys"),
+                "{} needs a login at least",
+                operation.name()
+            ),
         }
         if !operation.says("x-api-keys") {
-            ask(&house, operation, &path, Some(&key), None).await.problem(403, "session_required");
+            ask(&house, operation, &path, Some(&key), None)
+                .await
+                .problem(403, "session_required");
         }
         if !operation.method.is_safe() {
-            ask_by_cookie(&house, operation, &admin.access_token).await.problem(403, "csrf_failed");
+            ask_by_cookie(&house, operation, &admin.access_token)
+                .await
+                .problem(403, "csrf_failed");
         }
     }
 
@@ -357,46 +455,88 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
     for operation in closed.iter().filter(|operation| operation.has_parameters()) {
         let body = operation.body(&document);
         let mut paths = vec![operation.nowhere()];
-        match things.iter().find(|(prefix, _)| operation.path.starts_with(prefix)) {
+        match things
+            .iter()
+            .find(|(prefix, _)| operation.path.starts_with(prefix))
+        {
             Some((_, values)) => paths.push(operation.path_with(|wanted| {
                 let value = values.iter().find(|(name, _)| *name == wanted);
-                value.unwrap_or_else(|| panic!("{}: give it a {wanted}", operation.name())).1.clone()
+                value
+                    .unwrap_or_else(|| panic!("{}: give it a {wanted}", operation.name()))
+                    .1
+                    .clone()
             })),
             None => assert!(
-                COMMON.iter().any(|prefix| operation.path.starts_with(prefix)),
+                COMMON
+                    .iter()
+                    .any(|prefix| operation.path.starts_with(prefix)),
                 "{}: let somebody else own one, or say that nobody does",
                 operation.name()
             ),
         }
         for path in paths {
-            let answer = ask(&house, operation, &path, Some(&admin.access_token), body.as_ref()).await;
+            let answer = ask(
+                &house,
+                operation,
+                &path,
+                Some(&admin.access_token),
+                body.as_ref(),
+            )
+            .await;
             refused(operation, &answer, 404, "not_found");
         }
     }
     other.get(&house, "/v1/me").await.expect(StatusCode::OK);
-    other.get(&house, &format!("/v1/files/{}", things[0].1[0].1)).await.expect(StatusCode::OK);
+    other
+        .get(&house, &format!("/v1/files/{}", things[0].1[0].1))
+        .await
+        .expect(StatusCode::OK);
 
-    let sensitive: Vec<_> = closed.iter().filter(|operation| operation.says("x-step-up")).collect();
+    let sensitive: Vec<_> = closed
+        .iter()
+        .filter(|operation| operation.says("x-step-up"))
+        .collect();
     for name in SENSITIVE {
-        assert!(sensitive.iter().any(|operation| operation.name() == *name), "{name} needs no step-up");
+        assert!(
+            sensitive.iter().any(|operation| operation.name() == *name),
+            "{name} needs no step-up"
+        );
     }
     let chief = house.administrator().await;
     let path = format!("/v1/users/{}/impersonate", admin.id);
-    let acting = chief.post(&house, &path, &json!({ "reason": "a look" })).await.expect(StatusCode::OK);
+    let acting = chief
+        .post(&house, &path, &json!({ "reason": "a look" }))
+        .await
+        .expect(StatusCode::OK);
     let acting = text(&acting["access_token"]);
-    let in_own_name: Vec<_> = closed.iter().filter(|operation| !operation.says("x-impersonation")).collect();
+    let in_own_name: Vec<_> = closed
+        .iter()
+        .filter(|operation| !operation.says("x-impersonation"))
+        .collect();
     for name in SENSITIVE.iter().chain(LASTING) {
-        assert!(in_own_name.iter().any(|operation| operation.name() == *name), "{name}: impersonation");
+        assert!(
+            in_own_name
+                .iter()
+                .any(|operation| operation.name() == *name),
+            "{name}: impersonation"
+        );
     }
     for operation in &in_own_name {
         let answer = ask(&house, operation, &operation.nowhere(), Some(&acting), None).await;
         answer.problem(403, "impersonation_forbidden");
     }
     for operation in &sensitive {
-        assert!(!operation.says("x-impersonation"), "{} is open to impersonation", operation.name());
+        assert!(
+            !operation.says("x-impersonation"),
+            "{} is open to impersonation",
+            operation.name()
+        );
     }
 
-    house.stores.clock.advance(Duration::minutes(5) + Duration::seconds(1));
+    house
+        .stores
+        .clock
+        .advance(Duration::minutes(5) + Duration::seconds(1));
     for operation in sensitive {
         let path = operation.nowhere();
         let late = ask(&house, operation, &path, Some(&admin.access_token), None).await;
@@ -414,7 +554,12 @@ const STREAMED: &[&str] = &[
 ];
 
 /// Asks with a body that is announced, or comes in chunks, and never comes; the status of the answer.
-async fn answer_without_body(house: &House, operation: &Operation, kind: &str, head: &str) -> String {
+async fn answer_without_body(
+    house: &House,
+    operation: &Operation,
+    kind: &str,
+    head: &str,
+) -> String {
     let head = format!(
         "{} {} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\n{head}\r\n\r\n",
         operation.method,
@@ -434,30 +579,50 @@ async fn no_type_of_a_body_lifts_the_deadline_of_an_operation_that_takes_no_file
     let document: Value = serde_json::from_str(&document::document()).expect("JSON");
     let all = operations(&document);
     for name in STREAMED {
-        assert!(all.iter().any(|operation| operation.name() == *name), "{name} does not exist");
+        assert!(
+            all.iter().any(|operation| operation.name() == *name),
+            "{name} does not exist"
+        );
     }
     let admin = house.administrator().await;
     let authorization = format!("authorization: Bearer {}\r\n", admin.access_token);
-    for kind in ["multipart/form-data", "multipart/form-data; boundary=b", "application/offset+octet-stream"]
-    {
+    for kind in [
+        "multipart/form-data",
+        "multipart/form-data; boundary=b",
+        "application/offset+octet-stream",
+    ] {
         for length in ["content-length: 60000", "transfer-encoding: chunked"] {
             for head in [length.to_owned(), format!("{authorization}{length}")] {
-                let plain = all.iter().filter(|operation| !STREAMED.contains(&operation.name().as_str()));
-                let answers = plain.map(|operation| answer_without_body(&house, operation, kind, &head));
+                let plain = all
+                    .iter()
+                    .filter(|operation| !STREAMED.contains(&operation.name().as_str()));
+                let answers =
+                    plain.map(|operation| answer_without_body(&house, operation, kind, &head));
                 join_all(answers).await;
             }
         }
     }
-    let logout = all.iter().find(|operation| operation.name() == "POST /v1/auth/logout").expect("exists");
+    let logout = all
+        .iter()
+        .find(|operation| operation.name() == "POST /v1/auth/logout")
+        .expect("exists");
     let kind = "multipart/form-data";
-    assert_eq!(answer_without_body(&house, logout, kind, "content-length: 60000").await, "415");
-    assert_eq!(answer_without_body(&house, logout, kind, "transfer-encoding: chunked").await, "408");
+    assert_eq!(
+        answer_without_body(&house, logout, kind, "content-length: 60000").await,
+        "415"
+    );
+    assert_eq!(
+        answer_without_body(&house, logout, kind, "transfer-encoding: chunked").await,
+        "408"
+    );
 }
 
 /// Every list in a schema, by where it is.
 fn lists(document: &Value, schema: &Value, place: &str, found: &mut Vec<(String, Value)>) {
     if let Some(reference) = schema["$ref"].as_str() {
-        let schema = document.pointer(&reference[1..]).expect("a reference leads somewhere");
+        let schema = document
+            .pointer(&reference[1..])
+            .expect("a reference leads somewhere");
         return lists(document, schema, place, found);
     }
     if schema["type"] == "array" {
@@ -467,7 +632,11 @@ fn lists(document: &Value, schema: &Value, place: &str, found: &mut Vec<(String,
     for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
         lists(document, schema, &format!("{place}/{name}"), found);
     }
-    for schema in ["allOf", "anyOf", "oneOf"].into_iter().filter_map(|of| schema[of].as_array()).flatten() {
+    for schema in ["allOf", "anyOf", "oneOf"]
+        .into_iter()
+        .filter_map(|of| schema[of].as_array())
+        .flatten()
+    {
         lists(document, schema, place, found);
     }
 }
@@ -475,13 +644,25 @@ fn lists(document: &Value, schema: &Value, place: &str, found: &mut Vec<(String,
 /// The lists in what an operation is sent.
 fn lists_of(document: &Value, operation: &Operation) -> Vec<(String, Value)> {
     let mut found = Vec::new();
-    let content = operation.said.pointer("/requestBody/content").and_then(Value::as_object);
+    let content = operation
+        .said
+        .pointer("/requestBody/content")
+        .and_then(Value::as_object);
     for described in content.into_iter().flat_map(Map::values) {
         lists(document, &described["schema"], "", &mut found);
     }
-    for parameter in operation.said["parameters"].as_array().into_iter().flatten() {
+    for parameter in operation.said["parameters"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
         let name = text(&parameter["name"]);
-        lists(document, &parameter["schema"], &format!("/query/{name}"), &mut found);
+        lists(
+            document,
+            &parameter["schema"],
+            &format!("/query/{name}"),
+            &mut found,
+        );
     }
     found
 }
@@ -492,7 +673,11 @@ fn every_list_in_a_request_has_a_bound_that_is_documented() {
     let mut count = 0;
     for operation in operations(&document) {
         for (place, list) in lists_of(&document, &operation) {
-            assert!(list["maxItems"].is_u64(), "{} {place}: max_items is missing", operation.name());
+            assert!(
+                list["maxItems"].is_u64(),
+                "{} {place}: max_items is missing",
+                operation.name()
+            );
             count += 1;
         }
     }
@@ -501,8 +686,12 @@ fn every_list_in_a_request_has_a_bound_that_is_documented() {
 
 /// Bodies with as much wrong as fits into what is read of one.
 fn wrong_bodies(document: &Value, operation: &Operation) -> Vec<Value> {
-    let many = (0..5_000).map(|number| (number.to_string(), Value::Null)).collect();
-    let long = (0..100).map(|number| (format!("{number}{}", "\u{1}".repeat(64)), Value::Null)).collect();
+    let many = (0..5_000)
+        .map(|number| (number.to_string(), Value::Null))
+        .collect();
+    let long = (0..100)
+        .map(|number| (format!("{number}{}", "\u{1}".repeat(64)), Value::Null))
+        .collect();
     let mut bodies = vec![Value::Object(many), Value::Object(long), json!([])];
     for (place, _) in lists_of(document, operation) {
         let mut body = json!({});
@@ -526,23 +715,38 @@ async fn a_refusal_is_small_whatever_the_request() {
     let mut largest = (0, String::new());
     for operation in operations(&document) {
         let path = operation.nowhere();
-        let ask =
-            |path: String| house.request(operation.method.clone(), &path).bearer_auth(&admin.access_token);
+        let ask = |path: String| {
+            house
+                .request(operation.method.clone(), &path)
+                .bearer_auth(&admin.access_token)
+        };
         let mut answers = vec![
             Answer::of(ask(format!("{path}?{long}=x"))).await,
             Answer::of(ask(format!("{path}?limit={long}"))).await,
             Answer::of(ask(format!("{path}?{}", parameters.join("&")))).await,
-            Answer::of(ask(path.clone()).header("idempotency-key", &long).header("upload-length", &long))
-                .await,
+            Answer::of(
+                ask(path.clone())
+                    .header("idempotency-key", &long)
+                    .header("upload-length", &long),
+            )
+            .await,
         ];
         if let Some(Body::Json(_)) = operation.body(&document) {
             for body in wrong_bodies(&document, &operation) {
                 answers.push(Answer::of(ask(path.clone()).json(&body)).await);
             }
         }
-        for answer in answers.into_iter().filter(|answer| !answer.status.is_success()) {
+        for answer in answers
+            .into_iter()
+            .filter(|answer| !answer.status.is_success())
+        {
             let size = answer.bytes.len();
-            assert!(size < 8 * 1024, "{}: {size} bytes of {}", operation.name(), answer.status);
+            assert!(
+                size < 8 * 1024,
+                "{}: {size} bytes of {}",
+                operation.name(),
+                answer.status
+            );
             if size > largest.0 {
                 largest = (size, operation.name());
             }

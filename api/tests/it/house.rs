@@ -61,8 +61,16 @@ impl House {
 
     /// The same with other settings.
     pub(crate) async fn twin_with(&self, changes: &[(&str, &str)]) -> Self {
-        let stores = Stores { clock: self.stores.clock.clone(), ..self.stage.stores() };
-        Self::with(self.stage.clone(), self.stage.settings_with(changes), stores).await
+        let stores = Stores {
+            clock: self.stores.clock.clone(),
+            ..self.stage.stores()
+        };
+        Self::with(
+            self.stage.clone(),
+            self.stage.settings_with(changes),
+            stores,
+        )
+        .await
     }
 
     /// The same where the stores themselves are set otherwise.
@@ -90,15 +98,25 @@ impl House {
     ) -> Self {
         let (url, server) = serve(&settings, &stores, draining).await;
         let client = Client::builder().no_proxy().build().expect("a client");
-        Self { stage, stores, url, client, server }
+        Self {
+            stage,
+            stores,
+            url,
+            client,
+            server,
+        }
     }
 
     /// Ends the API and starts another one on the same stores.
     pub(crate) async fn restart(&mut self) {
         self.server.abort();
         self.stores = self.stage.stores();
-        (self.url, self.server) =
-            serve(&self.stage.settings(), &self.stores, &CancellationToken::new()).await;
+        (self.url, self.server) = serve(
+            &self.stage.settings(),
+            &self.stores,
+            &CancellationToken::new(),
+        )
+        .await;
     }
 
     /// Ends when the API does, which is draining.
@@ -123,14 +141,19 @@ impl House {
     pub(crate) async fn register(&self, name: &str) -> String {
         let email = format!("{name}-{}@example.org", Uuid::new_v4().simple());
         let body = json!({ "email": email, "password": PASSWORD, "display_name": name });
-        self.post("/v1/auth/register", &body).await.expect(StatusCode::ACCEPTED);
+        self.post("/v1/auth/register", &body)
+            .await
+            .expect(StatusCode::ACCEPTED);
         email
     }
 
     /// Registers this address with this password; the registration's id.
     pub(crate) async fn register_as(&self, email: &str, password: &str) -> RegistrationId {
         let body = json!({ "email": email, "password": password });
-        let answer = self.post("/v1/auth/register", &body).await.expect(StatusCode::ACCEPTED);
+        let answer = self
+            .post("/v1/auth/register", &body)
+            .await
+            .expect(StatusCode::ACCEPTED);
         text(&answer["registration_id"]).parse().expect("an id")
     }
 
@@ -148,26 +171,41 @@ impl House {
     /// A token of the newest registration of this address, as the worker would mail it.
     pub(crate) async fn verification_token(&self, email: &str) -> String {
         let id = self.registration_of(email).await;
-        self.try_verification_token(id).await.expect("there is something to verify")
+        self.try_verification_token(id)
+            .await
+            .expect("there is something to verify")
     }
 
     /// A token of this registration, unless its mail is not sent.
     pub(crate) async fn try_verification_token(&self, id: RegistrationId) -> Option<String> {
         let verification = Verification::new(&self.stores, std::time::Duration::from_hours(1));
-        let asked = Asked { at: self.stores.clock.now(), again: false };
-        verification.prepare(id, asked).await.expect("answers").map(|mail| mail.token.reveal())
+        let asked = Asked {
+            at: self.stores.clock.now(),
+            again: false,
+        };
+        verification
+            .prepare(id, asked)
+            .await
+            .expect("answers")
+            .map(|mail| mail.token.reveal())
     }
 
     /// Presents a mailed token with the password of a registration.
     pub(crate) async fn verify(&self, token: &str, password: &str) -> Answer {
-        self.post("/v1/auth/verify-email", &json!({ "token": token, "password": password })).await
+        self.post(
+            "/v1/auth/verify-email",
+            &json!({ "token": token, "password": password }),
+        )
+        .await
     }
 
     /// Registers an address and proves it.
     pub(crate) async fn verified(&self, name: &str) -> String {
         let email = self.register(name).await;
         let token = self.verification_token(&email).await;
-        self.verify(&token, PASSWORD).await.expect(StatusCode::NO_CONTENT);
+        self.verify(&token, PASSWORD)
+            .await
+            .expect(StatusCode::NO_CONTENT);
         email
     }
 
@@ -181,7 +219,11 @@ impl House {
     }
 
     pub(crate) async fn log_in(&self, email: &str, password: &str) -> Answer {
-        self.post("/v1/auth/login", &json!({ "email": email, "password": password })).await
+        self.post(
+            "/v1/auth/login",
+            &json!({ "email": email, "password": password }),
+        )
+        .await
     }
 
     /// Registered, verified and logged in.
@@ -196,7 +238,10 @@ impl House {
         let hasher = PasswordHasher::start(&self.stage.settings().auth).expect("starts");
         let address = Email::parse(&email).expect("an address");
         let password = Password::parse(PASSWORD).expect("a password");
-        Users::new(&self.stores).ensure_administrator(&hasher, address, password).await.expect("creates");
+        Users::new(&self.stores)
+            .ensure_administrator(&hasher, address, password)
+            .await
+            .expect("creates");
         self.person_of(email).await
     }
 
@@ -209,7 +254,11 @@ impl House {
     pub(crate) async fn notices(&self, id: UserId) -> Vec<String> {
         let notices = "SELECT payload ->> 'notice' FROM jobs
                        WHERE kind = 'email.security_notice' AND payload ->> 'user_id' = $1 ORDER BY id";
-        sqlx::query_scalar(notices).bind(id.to_string()).fetch_all(&self.stores.db).await.expect("reads")
+        sqlx::query_scalar(notices)
+            .bind(id.to_string())
+            .fetch_all(&self.stores.db)
+            .await
+            .expect("reads")
     }
 
     async fn person_of(&self, email: String) -> Person {
@@ -226,14 +275,29 @@ impl House {
     /// Gives somebody these roles and no others, which exist already.
     pub(crate) async fn assign(&self, admin: &Person, person: &Person, roles: &[&str]) {
         let path = format!("/v1/users/{}/roles", person.id);
-        let assigned = admin.send(self, Method::PUT, &path, &json!({ "roles": roles })).await;
-        assert_eq!(assigned.expect(StatusCode::OK)["roles"].as_array().map(Vec::len), Some(roles.len()));
+        let assigned = admin
+            .send(self, Method::PUT, &path, &json!({ "roles": roles }))
+            .await;
+        assert_eq!(
+            assigned.expect(StatusCode::OK)["roles"]
+                .as_array()
+                .map(Vec::len),
+            Some(roles.len())
+        );
     }
 
     /// Somebody who is a member and has a role of his own with these permissions.
-    pub(crate) async fn official(&self, admin: &Person, role: &str, permissions: &[&str]) -> Person {
+    pub(crate) async fn official(
+        &self,
+        admin: &Person,
+        role: &str,
+        permissions: &[&str],
+    ) -> Person {
         let body = json!({ "name": role, "permissions": permissions });
-        admin.post(self, "/v1/roles", &body).await.expect(StatusCode::CREATED);
+        admin
+            .post(self, "/v1/roles", &body)
+            .await
+            .expect(StatusCode::CREATED);
         let person = self.person(role).await;
         self.assign(admin, &person, &["member", role]).await;
         person
@@ -241,7 +305,10 @@ impl House {
 
     /// The person as the truth has it.
     pub(crate) async fn user(&self, id: UserId) -> plinth_domain::user::User {
-        users::find(&self.stores, id).await.expect("answers").expect("exists")
+        users::find(&self.stores, id)
+            .await
+            .expect("answers")
+            .expect("exists")
     }
 
     /// The names of the actions in the audit log, the oldest first; without the first signing key's, which may be
@@ -249,7 +316,10 @@ impl House {
     pub(crate) async fn actions(&self) -> Vec<String> {
         let actions = "SELECT action || ':' || outcome FROM audit_events
                        WHERE action <> 'signing_key.created' ORDER BY id";
-        sqlx::query_scalar(actions).fetch_all(&self.stores.db).await.expect("reads")
+        sqlx::query_scalar(actions)
+            .fetch_all(&self.stores.db)
+            .await
+            .expect("reads")
     }
 
     /// As if every hot copy had expired.
@@ -261,17 +331,29 @@ impl House {
             .await
             .expect("lists");
         for key in keys {
-            let _: () = redis::cmd("UNLINK").arg(key).query_async(&mut connection).await.expect("unlinks");
+            let _: () = redis::cmd("UNLINK")
+                .arg(key)
+                .query_async(&mut connection)
+                .await
+                .expect("unlinks");
         }
     }
 
     pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
-        self.stores.redis.client().get_multiplexed_async_connection().await.expect("Redis answers")
+        self.stores
+            .redis
+            .client()
+            .get_multiplexed_async_connection()
+            .await
+            .expect("Redis answers")
     }
 
     pub(crate) async fn count(&self, table: &'static str) -> i64 {
         let query = format!("SELECT count(*) FROM {table}");
-        sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(&self.stores.db).await.expect("counts")
+        sqlx::query_scalar(sqlx::AssertSqlSafe(query))
+            .fetch_one(&self.stores.db)
+            .await
+            .expect("counts")
     }
 }
 
@@ -281,7 +363,9 @@ async fn serve(
     draining: &CancellationToken,
 ) -> (String, tokio::task::JoinHandle<()>) {
     let endpoint = app::endpoint(settings, stores, draining).expect("the settings are enough");
-    let listener = server::listen(([127, 0, 0, 1], 0).into()).await.expect("a free port");
+    let listener = server::listen(([127, 0, 0, 1], 0).into())
+        .await
+        .expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("a TCP port"));
     let (limits, draining) = (app::server_limits(settings), draining.clone());
     let server = tokio::spawn(async move {
@@ -310,7 +394,13 @@ impl Person {
         self.send(house, Method::POST, path, body).await
     }
 
-    pub(crate) async fn send(&self, house: &House, method: Method, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn send(
+        &self,
+        house: &House,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Answer {
         Answer::of(self.request(house, method, path).json(body)).await
     }
 
@@ -324,12 +414,18 @@ impl Person {
 
     /// Uploads and gives the file as the API describes it.
     pub(crate) async fn upload(&self, house: &House, name: &str, bytes: Vec<u8>) -> Value {
-        self.try_upload(house, name, bytes).await.expect(StatusCode::CREATED)
+        self.try_upload(house, name, bytes)
+            .await
+            .expect(StatusCode::CREATED)
     }
 
     pub(crate) async fn try_upload(&self, house: &House, name: &str, bytes: Vec<u8>) -> Answer {
         let part = reqwest::multipart::Part::bytes(bytes).file_name(name.to_owned());
         let form = reqwest::multipart::Form::new().part("file", part);
-        Answer::of(self.request(house, Method::POST, "/v1/files").multipart(form)).await
+        Answer::of(
+            self.request(house, Method::POST, "/v1/files")
+                .multipart(form),
+        )
+        .await
     }
 }

@@ -7,19 +7,43 @@ use crate::house::{Answer, House};
 
 #[tokio::test]
 async fn every_answer_has_the_headers_that_keep_browsers_safe() {
-    let house = House::on(Stage::open().await.with("PLINTH_PUBLIC_URL", "https://api.example.org")).await;
+    let house = House::on(
+        Stage::open()
+            .await
+            .with("PLINTH_PUBLIC_URL", "https://api.example.org"),
+    )
+    .await;
     for path in ["/openapi.json", "/v1/me", "/nowhere"] {
         let answer = house.get(path).await;
-        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(
+            answer.header("x-content-type-options"),
+            Some("nosniff"),
+            "{path}"
+        );
         assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{path}");
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
-        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
+        assert_eq!(
+            answer.header("referrer-policy"),
+            Some("no-referrer"),
+            "{path}"
+        );
         let policy = answer.header("content-security-policy").expect("a policy");
-        for directive in ["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"] {
-            assert!(policy.split("; ").any(|part| part == directive), "{path}: {policy}");
+        for directive in [
+            "default-src 'none'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        ] {
+            assert!(
+                policy.split("; ").any(|part| part == directive),
+                "{path}: {policy}"
+            );
         }
         let transport = answer.header("strict-transport-security");
-        assert_eq!(transport, Some("max-age=31536000; includeSubDomains"), "{path}");
+        assert_eq!(
+            transport,
+            Some("max-age=31536000; includeSubDomains"),
+            "{path}"
+        );
         assert!(answer.header("x-request-id").is_some(), "{path}");
     }
 }
@@ -28,7 +52,12 @@ async fn every_answer_has_the_headers_that_keep_browsers_safe() {
 async fn a_request_keeps_an_id_that_can_stand_in_a_log_and_no_other() {
     let house = House::open().await;
     let with = async |id: &str| {
-        let answer = Answer::of(house.request(Method::GET, "/nowhere").header("x-request-id", id)).await;
+        let answer = Answer::of(
+            house
+                .request(Method::GET, "/nowhere")
+                .header("x-request-id", id),
+        )
+        .await;
         answer.header("x-request-id").expect("an id").to_owned()
     };
     assert_eq!(with("abc-123_x.y").await, "abc-123_x.y");
@@ -40,32 +69,62 @@ async fn a_request_keeps_an_id_that_can_stand_in_a_log_and_no_other() {
 
 #[tokio::test]
 async fn browsers_may_call_from_the_origins_that_are_set() {
-    let house =
-        House::on(Stage::open().await.with("PLINTH_API_CORS_ORIGINS", "https://app.example.org")).await;
+    let house = House::on(
+        Stage::open()
+            .await
+            .with("PLINTH_API_CORS_ORIGINS", "https://app.example.org"),
+    )
+    .await;
     let preflight = async |origin: &str| {
-        let request = house.request(Method::OPTIONS, "/v1/me").header("origin", origin);
-        let request =
-            request.header("access-control-request-headers", "authorization,cache-control,x-made-up");
+        let request = house
+            .request(Method::OPTIONS, "/v1/me")
+            .header("origin", origin);
+        let request = request.header(
+            "access-control-request-headers",
+            "authorization,cache-control,x-made-up",
+        );
         Answer::of(request.header("access-control-request-method", "PATCH")).await
     };
     let allowed = preflight("https://app.example.org").await;
     assert_eq!(allowed.status, StatusCode::OK);
-    assert_eq!(allowed.header("access-control-allow-origin"), Some("https://app.example.org"));
+    assert_eq!(
+        allowed.header("access-control-allow-origin"),
+        Some("https://app.example.org")
+    );
     let headers = allowed.header("access-control-allow-headers");
-    assert_eq!(headers, Some("authorization,cache-control,x-made-up"), "whatever a client of the page sends");
-    preflight("https://evil.example").await.problem(403, "origin_not_allowed");
-    let simple = house.request(Method::GET, "/v1/me").header("origin", "https://app.example.org");
+    assert_eq!(
+        headers,
+        Some("authorization,cache-control,x-made-up"),
+        "whatever a client of the page sends"
+    );
+    preflight("https://evil.example")
+        .await
+        .problem(403, "origin_not_allowed");
+    let simple = house
+        .request(Method::GET, "/v1/me")
+        .header("origin", "https://app.example.org");
     let simple = Answer::of(simple).await;
-    assert_eq!(simple.header("access-control-allow-origin"), Some("https://app.example.org"));
+    assert_eq!(
+        simple.header("access-control-allow-origin"),
+        Some("https://app.example.org")
+    );
     simple.problem(401, "authentication_required");
-    assert_eq!(simple.header("www-authenticate"), Some("Bearer"), "as without an origin");
+    assert_eq!(
+        simple.header("www-authenticate"),
+        Some("Bearer"),
+        "as without an origin"
+    );
 }
 
 #[tokio::test]
 async fn without_a_list_no_origin_is_told_that_it_may() {
     let house = House::open().await;
-    let answer =
-        Answer::of(house.request(Method::GET, "/v1/me").header("origin", "https://evil.example")).await;
+    let answer = Answer::of(
+        house
+            .request(Method::GET, "/v1/me")
+            .header("origin", "https://evil.example"),
+    )
+    .await;
     answer.problem(401, "authentication_required");
     assert_eq!(answer.header("access-control-allow-origin"), None);
 }

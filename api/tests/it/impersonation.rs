@@ -11,14 +11,21 @@ use crate::house::{Answer, House, Person, text};
 
 async fn try_to_act(house: &House, admin: &Person, subject: &Person) -> Answer {
     let path = format!("/v1/users/{}/impersonate", subject.id);
-    admin.post(house, &path, &json!({ "reason": "Ticket 42" })).await
+    admin
+        .post(house, &path, &json!({ "reason": "Ticket 42" }))
+        .await
 }
 
 /// The administrator in the name of the subject.
 async fn act(house: &House, admin: &Person, subject: &Person) -> Person {
-    let tokens = try_to_act(house, admin, subject).await.expect(StatusCode::OK);
+    let tokens = try_to_act(house, admin, subject)
+        .await
+        .expect(StatusCode::OK);
     assert!(tokens["refresh_token"].is_null() && tokens["device_token"].is_null());
-    assert_eq!((tokens["expires_in"].as_u64(), tokens["token_type"].as_str()), (Some(900), Some("Bearer")));
+    assert_eq!(
+        (tokens["expires_in"].as_u64(), tokens["token_type"].as_str()),
+        (Some(900), Some("Bearer"))
+    );
     Person {
         id: subject.id,
         email: subject.email.clone(),
@@ -44,11 +51,20 @@ async fn an_administrator_acts_in_somebodys_name_for_a_quarter_of_an_hour() {
     assert_eq!(said["amr"], json!(["pwd"]));
     let me = acting.get(&house, "/v1/me").await.expect(StatusCode::OK);
     assert_eq!(text(&me["email"]), subject.email);
-    acting.get(&house, "/v1/audit-events").await.problem(403, "permission_denied");
-    house.stores.clock.advance(Duration::minutes(14) + Duration::seconds(30));
+    acting
+        .get(&house, "/v1/audit-events")
+        .await
+        .problem(403, "permission_denied");
+    house
+        .stores
+        .clock
+        .advance(Duration::minutes(14) + Duration::seconds(30));
     acting.get(&house, "/v1/me").await.expect(StatusCode::OK);
     house.stores.clock.advance(Duration::seconds(31));
-    acting.get(&house, "/v1/me").await.problem(401, "token_expired");
+    acting
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "token_expired");
 }
 
 #[tokio::test]
@@ -56,21 +72,37 @@ async fn what_is_done_in_somebodys_name_stands_under_both_names() {
     let house = House::open().await;
     let (admin, subject) = (house.administrator().await, house.person("ada").await);
     let acting = act(&house, &admin, &subject).await;
-    let change = acting.send(&house, Method::PATCH, "/v1/me", &json!({ "display_name": "Countess" })).await;
+    let change = acting
+        .send(
+            &house,
+            Method::PATCH,
+            "/v1/me",
+            &json!({ "display_name": "Countess" }),
+        )
+        .await;
     change.expect(StatusCode::OK);
     acting.upload(&house, "a.txt", b"hello".to_vec()).await;
     let path = format!("/v1/audit-events?actor_id={}", subject.id);
     let done = admin.get(&house, &path).await.expect(StatusCode::OK);
     for action in ["account.updated", "file.uploaded"] {
-        let event = done["items"].as_array().expect("items").iter().find(|event| event["action"] == action);
+        let event = done["items"]
+            .as_array()
+            .expect("items")
+            .iter()
+            .find(|event| event["action"] == action);
         let event = event.expect("is there");
         assert_eq!(event["impersonator_id"], admin.id.to_string());
         assert_eq!(event["session_id"], acting.session_id.to_string());
     }
-    let started = admin.get(&house, "/v1/audit-events?action=impersonation.started").await;
+    let started = admin
+        .get(&house, "/v1/audit-events?action=impersonation.started")
+        .await;
     let started = started.expect(StatusCode::OK)["items"][0].clone();
     assert_eq!(started["actor_id"], admin.id.to_string());
-    assert_eq!((&started["target_kind"], &started["target_id"]), (&json!("user"), &json!(subject.id)));
+    assert_eq!(
+        (&started["target_kind"], &started["target_id"]),
+        (&json!("user"), &json!(subject.id))
+    );
     assert_eq!(started["details"]["reason"], "Ticket 42");
     assert_eq!(started["details"]["session"], acting.session_id.to_string());
 }
@@ -81,13 +113,27 @@ async fn an_impersonation_cannot_do_what_is_sensitive() {
     let (admin, subject) = (house.administrator().await, house.administrator().await);
     let acting = act(&house, &admin, &subject).await;
     let key = json!({ "name": "mine", "scopes": ["files:read"] });
-    acting.post(&house, "/v1/me/api-keys", &key).await.problem(403, "impersonation_forbidden");
-    try_to_act(&house, &acting, &house.person("eve").await).await.problem(403, "impersonation_forbidden");
+    acting
+        .post(&house, "/v1/me/api-keys", &key)
+        .await
+        .problem(403, "impersonation_forbidden");
+    try_to_act(&house, &acting, &house.person("eve").await)
+        .await
+        .problem(403, "impersonation_forbidden");
     let role = json!({ "name": "mine", "permissions": [] });
-    acting.post(&house, "/v1/roles", &role).await.problem(403, "impersonation_forbidden");
-    acting.delete(&house, "/v1/me/sessions").await.problem(403, "impersonation_forbidden");
+    acting
+        .post(&house, "/v1/roles", &role)
+        .await
+        .problem(403, "impersonation_forbidden");
+    acting
+        .delete(&house, "/v1/me/sessions")
+        .await
+        .problem(403, "impersonation_forbidden");
     let own = format!("/v1/me/sessions/{}", subject.session_id);
-    acting.delete(&house, &own).await.problem(403, "impersonation_forbidden");
+    acting
+        .delete(&house, &own)
+        .await
+        .problem(403, "impersonation_forbidden");
 }
 
 #[tokio::test]
@@ -102,16 +148,31 @@ async fn an_impersonation_ends_on_demand() {
     for acting in [&one, &two, &three] {
         acting.get(&house, "/v1/me").await.expect(StatusCode::OK);
     }
-    one.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
-    one.get(&house, "/v1/me").await.problem(401, "session_ended");
+    one.post(&house, "/v1/auth/logout", &json!({}))
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    one.get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
     let path = format!("/v1/users/{}/sessions/{}", subject.id, two.session_id);
-    admin.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
-    two.get(&house, "/v1/me").await.problem(401, "session_ended");
+    admin
+        .delete(&house, &path)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    two.get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
     // The user need not put up with it either.
     three.get(&house, "/v1/me").await.expect(StatusCode::OK);
     let path = format!("/v1/me/sessions/{}", three.session_id);
-    subject.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
-    three.get(&house, "/v1/me").await.problem(401, "session_ended");
+    subject
+        .delete(&house, &path)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    three
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
     for person in [&admin, &subject] {
         person.get(&house, "/v1/me").await.expect(StatusCode::OK);
     }
@@ -121,7 +182,9 @@ async fn an_impersonation_ends_on_demand() {
 async fn the_end_of_an_impersonation_ends_nothing_else() {
     let house = House::open().await;
     let chief = house.administrator().await;
-    let deputy = house.official(&chief, "support", &["users:read", "users:impersonate"]).await;
+    let deputy = house
+        .official(&chief, "support", &["users:read", "users:impersonate"])
+        .await;
     let subject = house.person("ada").await;
     let for_deputy = [
         act(&house, &chief, &deputy).await,
@@ -130,65 +193,121 @@ async fn the_end_of_an_impersonation_ends_nothing_else() {
     ];
     let by_deputy = act(&house, &deputy, &subject).await;
 
-    for_deputy[0].post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
+    for_deputy[0]
+        .post(&house, "/v1/auth/logout", &json!({}))
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let path = format!("/v1/me/sessions/{}", for_deputy[1].session_id);
-    deputy.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
-    let path = format!("/v1/users/{}/sessions/{}", deputy.id, for_deputy[2].session_id);
-    chief.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
+    deputy
+        .delete(&house, &path)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    let path = format!(
+        "/v1/users/{}/sessions/{}",
+        deputy.id, for_deputy[2].session_id
+    );
+    chief
+        .delete(&house, &path)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     for ended in &for_deputy {
-        ended.get(&house, "/v1/me").await.problem(401, "session_ended");
+        ended
+            .get(&house, "/v1/me")
+            .await
+            .problem(401, "session_ended");
     }
     for alive in [&chief, &deputy, &subject, &by_deputy] {
         alive.get(&house, "/v1/me").await.expect(StatusCode::OK);
     }
     // The deputy's own session may be the one that the impersonation was begun from.
-    deputy.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
-    by_deputy.get(&house, "/v1/me").await.problem(401, "session_ended");
+    deputy
+        .post(&house, "/v1/auth/logout", &json!({}))
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    by_deputy
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
 }
 
 #[tokio::test]
 async fn an_impersonation_ends_with_whatever_it_stands_on() {
     let house = House::open().await;
     let chief = house.administrator().await;
-    let deputy = house.official(&chief, "support", &["users:read", "users:impersonate"]).await;
+    let deputy = house
+        .official(&chief, "support", &["users:read", "users:impersonate"])
+        .await;
     let subject = house.person("ada").await;
     let acting = act(&house, &deputy, &subject).await;
     let assign = async |roles: &[&str]| house.assign(&chief, &deputy, roles).await;
     assign(&["member"]).await;
-    acting.get(&house, "/v1/me").await.problem(401, "session_ended");
-    try_to_act(&house, &deputy, &subject).await.problem(403, "permission_denied");
+    acting
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
+    try_to_act(&house, &deputy, &subject)
+        .await
+        .problem(403, "permission_denied");
     assign(&["member", "support"]).await;
 
     let acting = act(&house, &deputy, &subject).await;
     let change = json!({ "permissions": ["users:impersonate"] });
-    chief.send(&house, Method::PATCH, "/v1/roles/support", &change).await.expect(StatusCode::OK);
-    acting.get(&house, "/v1/me").await.problem(401, "session_ended");
+    chief
+        .send(&house, Method::PATCH, "/v1/roles/support", &change)
+        .await
+        .expect(StatusCode::OK);
+    acting
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
 
     // What the subject may do counts as well.
     let acting = act(&house, &deputy, &subject).await;
     chief
-        .post(&house, "/v1/roles", &json!({ "name": "auditor", "permissions": ["audit:read"] }))
+        .post(
+            &house,
+            "/v1/roles",
+            &json!({ "name": "auditor", "permissions": ["audit:read"] }),
+        )
         .await
         .expect(StatusCode::CREATED);
     house.assign(&chief, &subject, &["member", "auditor"]).await;
-    acting.get(&house, "/v1/me").await.problem(401, "session_ended");
+    acting
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
     house.assign(&chief, &subject, &["member"]).await;
 
     let acting = act(&house, &deputy, &subject).await;
     let sessions = format!("/v1/users/{}/sessions", deputy.id);
     chief.delete(&house, &sessions).await.expect(StatusCode::OK);
-    acting.get(&house, "/v1/me").await.problem(401, "session_ended");
+    acting
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
 
     let deputy = house.elsewhere(&deputy).await;
     let acting = act(&house, &deputy, &subject).await;
-    deputy.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
-    acting.get(&house, "/v1/me").await.problem(401, "session_ended");
+    deputy
+        .post(&house, "/v1/auth/logout", &json!({}))
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    acting
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
 
     let deputy = house.elsewhere(&deputy).await;
     let acting = act(&house, &deputy, &subject).await;
     let suspend = format!("/v1/users/{}/suspend", deputy.id);
-    chief.post(&house, &suspend, &json!({})).await.expect(StatusCode::OK);
-    acting.get(&house, "/v1/me").await.problem(401, "session_ended");
+    chief
+        .post(&house, &suspend, &json!({}))
+        .await
+        .expect(StatusCode::OK);
+    acting
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
     subject.get(&house, "/v1/me").await.expect(StatusCode::OK);
 }
 
@@ -208,14 +327,20 @@ async fn an_impersonation_leaves_the_users_own_sessions_alone_and_he_sees_it() {
     let acting = act(&house, &admin, &subject).await;
     acting.get(&house, "/v1/me").await.expect(StatusCode::OK);
     assert_eq!(own().await, before);
-    let list = subject.get(&house, "/v1/me/sessions").await.expect(StatusCode::OK);
+    let list = subject
+        .get(&house, "/v1/me/sessions")
+        .await
+        .expect(StatusCode::OK);
     let shown: Vec<_> = list["items"]
         .as_array()
         .expect("items")
         .iter()
         .map(|session| (session["id"].clone(), session["impersonator_id"].clone()))
         .collect();
-    let expected = [(json!(acting.session_id), json!(admin.id)), (json!(subject.session_id), Value::Null)];
+    let expected = [
+        (json!(acting.session_id), json!(admin.id)),
+        (json!(subject.session_id), Value::Null),
+    ];
     assert_eq!(shown, expected);
 }
 
@@ -223,9 +348,15 @@ async fn an_impersonation_leaves_the_users_own_sessions_alone_and_he_sees_it() {
 async fn nobody_acts_for_himself_for_the_suspended_or_for_who_may_do_more() {
     let house = House::open().await;
     let admin = house.administrator().await;
-    let support = house.official(&admin, "support", &["users:impersonate"]).await;
-    try_to_act(&house, &admin, &admin).await.problem(409, "own_account");
-    try_to_act(&house, &support, &admin).await.problem(403, "permission_denied");
+    let support = house
+        .official(&admin, "support", &["users:impersonate"])
+        .await;
+    try_to_act(&house, &admin, &admin)
+        .await
+        .problem(409, "own_account");
+    try_to_act(&house, &support, &admin)
+        .await
+        .problem(403, "permission_denied");
     let subject = house.person("ada").await;
     for (body, fault) in [
         (json!({}), "/reason missing"),
@@ -233,14 +364,34 @@ async fn nobody_acts_for_himself_for_the_suspended_or_for_who_may_do_more() {
         (json!({ "reason": "x".repeat(501) }), "/reason too_long"),
         (json!({ "reason": null }), "/reason wrong_type"),
     ] {
-        let refused = support.post(&house, &format!("/v1/users/{}/impersonate", subject.id), &body).await;
+        let refused = support
+            .post(
+                &house,
+                &format!("/v1/users/{}/impersonate", subject.id),
+                &body,
+            )
+            .await;
         refused.problem(422, "validation_failed");
         assert_eq!(refused.faults(), [fault]);
     }
     let suspend = format!("/v1/users/{}/suspend", subject.id);
-    admin.post(&house, &suspend, &json!({})).await.expect(StatusCode::OK);
-    try_to_act(&house, &support, &subject).await.problem(409, "account_suspended");
+    admin
+        .post(&house, &suspend, &json!({}))
+        .await
+        .expect(StatusCode::OK);
+    try_to_act(&house, &support, &subject)
+        .await
+        .problem(409, "account_suspended");
     let nobody = format!("/v1/users/{}/impersonate", Uuid::new_v4());
-    support.post(&house, &nobody, &json!({ "reason": "x" })).await.problem(404, "not_found");
-    assert!(!house.actions().await.iter().any(|action| action.starts_with("impersonation.")));
+    support
+        .post(&house, &nobody, &json!({ "reason": "x" }))
+        .await
+        .problem(404, "not_found");
+    assert!(
+        !house
+            .actions()
+            .await
+            .iter()
+            .any(|action| action.starts_with("impersonation."))
+    );
 }

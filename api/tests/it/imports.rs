@@ -28,7 +28,11 @@ impl House {
 
     async fn password_hash(&self, email: &str) -> Option<String> {
         let hash = "SELECT password_hash FROM users WHERE email = $1";
-        sqlx::query_scalar(hash).bind(email).fetch_one(&self.stores.db).await.expect("one account")
+        sqlx::query_scalar(hash)
+            .bind(email)
+            .fetch_one(&self.stores.db)
+            .await
+            .expect("one account")
     }
 }
 
@@ -48,13 +52,31 @@ pub(crate) fn account(email: &str, password_hash: Option<&str>) -> ImportedAccou
 /// Imports an account, logs in twice, and sees that the hash was renewed once.
 async fn logs_in(house: &House, number: usize, hash: &str, password: &str) {
     let email = format!("imported-{number}@example.org");
-    assert!(house.import(account(&email, Some(hash))).await.expect("imports"));
-    house.log_in(&email, "a wrong guess").await.problem(401, "invalid_credentials");
+    assert!(
+        house
+            .import(account(&email, Some(hash)))
+            .await
+            .expect("imports")
+    );
+    house
+        .log_in(&email, "a wrong guess")
+        .await
+        .problem(401, "invalid_credentials");
     house.log_in(&email, password).await.expect(StatusCode::OK);
-    let renewed = house.password_hash(&email).await.expect("it has a password");
-    assert!(renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$") && renewed != hash, "{hash}: {renewed}");
+    let renewed = house
+        .password_hash(&email)
+        .await
+        .expect("it has a password");
+    assert!(
+        renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$") && renewed != hash,
+        "{hash}: {renewed}"
+    );
     house.log_in(&email, password).await.expect(StatusCode::OK);
-    assert_eq!(house.password_hash(&email).await.as_deref(), Some(renewed.as_str()), "renewed once");
+    assert_eq!(
+        house.password_hash(&email).await.as_deref(),
+        Some(renewed.as_str()),
+        "renewed once"
+    );
 }
 
 // Made by Python's bcrypt and argon2-cffi of the password as typed; the last has the costs of this product.
@@ -62,11 +84,26 @@ async fn logs_in(house: &House, number: usize, hash: &str, password: &str) {
 async fn an_imported_password_logs_in_as_it_was_typed() {
     let house = House::open().await;
     let cases = [
-        ("Passwort² 77 xyz", "$2b$04$zfwZf5MicB9iwBPnl54DieMGqRIT2ysk/pHbDC8.TkE7RTS0rANM."),
-        ("Gru\u{308}ße aus Kiel", "$2b$04$zfwZf5MicB9iwBPnl54Die8FmPmzQ7.P2vzruF3Pwq/HmHnVM8gEi"),
-        ("eﬃcient…№5 horses", "$2b$04$zfwZf5MicB9iwBPnl54DiemRTQVrOG/F4MKQzhFGe/o6ZSJBjgn52"),
-        ("ｆｕｌｌｗｉｄｔｈ pass", "$2b$04$zfwZf5MicB9iwBPnl54DieWlLsZbip/ToGaG9kSzoDsjrZKeB0FRi"),
-        ("no\u{a0}break\u{a0}space", "$2b$04$zfwZf5MicB9iwBPnl54DiejCOHLWkq6Kv5A5d.pSGYrY1l9zWU5cy"),
+        (
+            "Passwort² 77 xyz",
+            "$2b$04$zfwZf5MicB9iwBPnl54DieMGqRIT2ysk/pHbDC8.TkE7RTS0rANM.",
+        ),
+        (
+            "Gru\u{308}ße aus Kiel",
+            "$2b$04$zfwZf5MicB9iwBPnl54Die8FmPmzQ7.P2vzruF3Pwq/HmHnVM8gEi",
+        ),
+        (
+            "eﬃcient…№5 horses",
+            "$2b$04$zfwZf5MicB9iwBPnl54DiemRTQVrOG/F4MKQzhFGe/o6ZSJBjgn52",
+        ),
+        (
+            "ｆｕｌｌｗｉｄｔｈ pass",
+            "$2b$04$zfwZf5MicB9iwBPnl54DieWlLsZbip/ToGaG9kSzoDsjrZKeB0FRi",
+        ),
+        (
+            "no\u{a0}break\u{a0}space",
+            "$2b$04$zfwZf5MicB9iwBPnl54DiejCOHLWkq6Kv5A5d.pSGYrY1l9zWU5cy",
+        ),
         (
             "Passwort² 77 xyz",
             "$argon2id$v=19$m=19456,t=2,p=1$c2l4dGVlbiBieXRlIHNsdA$4/m5uyZXeHQPbRaRUNPibusqf+CjNFoAhCbfTqN6yGU",
@@ -76,7 +113,10 @@ async fn an_imported_password_logs_in_as_it_was_typed() {
         logs_in(&house, number, hash, password).await;
     }
     // From now on any spelling of the same normal form does, as for every password that was chosen here.
-    house.log_in("imported-0@example.org", "Passwort2 77 xyz").await.expect(StatusCode::OK);
+    house
+        .log_in("imported-0@example.org", "Passwort2 77 xyz")
+        .await
+        .expect(StatusCode::OK);
 }
 
 // Made by Django 5.2.19, passlib 1.7.4 and Python's hashlib.
@@ -84,8 +124,14 @@ async fn an_imported_password_logs_in_as_it_was_typed() {
 async fn every_form_of_another_system_logs_in() {
     let house = House::open().await;
     let cases = [
-        ("pbkdf2_sha256$1500$saltsalt12$tPKW0Rd/Qxt1MPw0bDcabnklTOH6uVNEOdUpHRoGJ20=", UNICODE),
-        ("bcrypt_sha256$$2b$04$zfwZf5MicB9iwBPnl54DieWzOGky8vaYxzzZWLaGyZGAZOW7dnsiG", UNICODE),
+        (
+            "pbkdf2_sha256$1500$saltsalt12$tPKW0Rd/Qxt1MPw0bDcabnklTOH6uVNEOdUpHRoGJ20=",
+            UNICODE,
+        ),
+        (
+            "bcrypt_sha256$$2b$04$zfwZf5MicB9iwBPnl54DieWzOGky8vaYxzzZWLaGyZGAZOW7dnsiG",
+            UNICODE,
+        ),
         (
             "scrypt$16$saltsalt12$8$1$Zv8VlgU3zDAzw7N2rn0w/hA6CTcI0Ys8M9VN/8j9qCnBfjxyQ1pi8lOiS90gBXz2ZfiYti2uE9EWoqU2TRhUgw==",
             ASCII,
@@ -109,9 +155,15 @@ async fn every_form_of_another_system_logs_in() {
 async fn an_account_without_a_password_is_opened_by_mail() {
     let house = House::open().await;
     let email = "nopass@example.org";
-    let imported = ImportedAccount { email_verified: false, ..account(email, None) };
+    let imported = ImportedAccount {
+        email_verified: false,
+        ..account(email, None)
+    };
     assert!(house.import(imported).await.expect("imports"));
-    house.log_in(email, ASCII).await.problem(401, "invalid_credentials");
+    house
+        .log_in(email, ASCII)
+        .await
+        .problem(401, "invalid_credentials");
     let token = house.reset_token(email).await;
     let reset = json!({ "token": token, "password": ASCII });
     house.post(RESET, &reset).await.expect(StatusCode::OK);
@@ -123,7 +175,10 @@ async fn the_command_creates_accounts_with_their_age_roles_and_authenticator_app
     let house = House::open().await;
     let admin = house.administrator().await;
     let role = json!({ "name": "auditor", "permissions": ["audit:read"] });
-    admin.post(&house, "/v1/roles", &role).await.expect(StatusCode::CREATED);
+    admin
+        .post(&house, "/v1/roles", &role)
+        .await
+        .expect(StatusCode::CREATED);
     let future = house.stores.clock.now() + time::Duration::days(1);
     let lines = [
         json!({
@@ -151,16 +206,31 @@ async fn the_command_creates_accounts_with_their_age_roles_and_authenticator_app
     let lines = lines.map(|line| line.to_string()).join("\n");
     let told = import::accounts(house.stage.settings(), None, lines.as_bytes()).await;
     let told = told.expect_err("two lines are refused").to_string();
-    assert_eq!(told, "3 accounts were created, 0 were there already, 2 lines were refused");
-    assert_eq!(house.count("users").await, 4, "nothing of a refused one stays");
+    assert_eq!(
+        told,
+        "3 accounts were created, 0 were there already, 2 lines were refused"
+    );
+    assert_eq!(
+        house.count("users").await,
+        4,
+        "nothing of a refused one stays"
+    );
 
     let user = house.user(house.id_of("full@example.org").await).await;
-    assert_eq!((user.created_at, user.has_second_factor), (datetime!(2019-05-04 12:00 UTC), true));
+    assert_eq!(
+        (user.created_at, user.has_second_factor),
+        (datetime!(2019-05-04 12:00 UTC), true)
+    );
     assert_eq!(user.roles, ["auditor", "member"]);
-    let asked = house.log_in("full@example.org", crate::house::PASSWORD).await.expect(StatusCode::OK);
+    let asked = house
+        .log_in("full@example.org", crate::house::PASSWORD)
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(asked["methods"], json!(["totp"]), "{asked}");
     let app = App::with("GEZDGNBVGY3TQOJQ");
-    prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
+    prove(&house, &asked, "code", &app.code(&house, 0))
+        .await
+        .expect(StatusCode::OK);
     for email in ["keycloak@example.org", "better-auth@example.org"] {
         let login = house.log_in(email, ASCII).await.expect(StatusCode::OK);
         assert!(login["access_token"].is_string(), "{email}: {login}");
@@ -172,7 +242,10 @@ async fn a_proof_of_the_address_keeps_the_imported_factor_with_the_imported_role
     let house = House::open().await;
     let admin = house.administrator().await;
     let role = json!({ "name": "auditor", "permissions": ["audit:read"] });
-    admin.post(&house, "/v1/roles", &role).await.expect(StatusCode::CREATED);
+    admin
+        .post(&house, "/v1/roles", &role)
+        .await
+        .expect(StatusCode::CREATED);
     let email = "unproved@example.org";
     let imported = ImportedAccount {
         email_verified: false,
@@ -183,16 +256,30 @@ async fn a_proof_of_the_address_keeps_the_imported_factor_with_the_imported_role
     assert!(house.import(imported).await.expect("imports"));
     let id = house.id_of(email).await;
     let registration = house.register_as(email, ASCII).await;
-    let link = house.try_verification_token(registration).await.expect("its mail is sent");
-    house.verify(&link, ASCII).await.expect(StatusCode::NO_CONTENT);
+    let link = house
+        .try_verification_token(registration)
+        .await
+        .expect("its mail is sent");
+    house
+        .verify(&link, ASCII)
+        .await
+        .expect(StatusCode::NO_CONTENT);
 
     let user = house.user(id).await;
-    assert_eq!((user.roles, user.has_second_factor), (vec!["auditor".to_owned(), "member".to_owned()], true));
-    house.log_in(email, crate::house::PASSWORD).await.problem(401, "invalid_credentials");
+    assert_eq!(
+        (user.roles, user.has_second_factor),
+        (vec!["auditor".to_owned(), "member".to_owned()], true)
+    );
+    house
+        .log_in(email, crate::house::PASSWORD)
+        .await
+        .problem(401, "invalid_credentials");
     let asked = house.log_in(email, ASCII).await.expect(StatusCode::OK);
     assert_eq!(asked["methods"], json!(["totp"]), "{asked}");
     let app = App::with("GEZDGNBVGY3TQOJQ");
-    prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
+    prove(&house, &asked, "code", &app.code(&house, 0))
+        .await
+        .expect(StatusCode::OK);
 }
 
 #[tokio::test]
@@ -200,13 +287,30 @@ async fn an_address_that_another_account_can_take_back_is_not_imported() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let token = house.change_token(ada.id, "next@example.org").await;
-    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    house
+        .present(CONFIRM, &token)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let undo = house.undo_token(ada.id, &ada.email).await;
-    bob.delete(&house, "/v1/me").await.expect(StatusCode::NO_CONTENT);
+    bob.delete(&house, "/v1/me")
+        .await
+        .expect(StatusCode::NO_CONTENT);
     for reserved in [&ada.email, &bob.email] {
-        assert!(!house.import(account(reserved, None)).await.expect("answers"), "{reserved}");
+        assert!(
+            !house
+                .import(account(reserved, None))
+                .await
+                .expect("answers"),
+            "{reserved}"
+        );
     }
     house.present(UNDO, &undo).await.expect(StatusCode::OK);
     assert_eq!(house.user(ada.id).await.email, ada.email);
-    assert!(house.import(account("next@example.org", None)).await.expect("answers"), "it is free again");
+    assert!(
+        house
+            .import(account("next@example.org", None))
+            .await
+            .expect("answers"),
+        "it is free again"
+    );
 }

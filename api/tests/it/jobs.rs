@@ -31,21 +31,41 @@ async fn job(house: &House, kind: &str, state: &str, error: Option<&str>) -> Uui
 }
 
 async fn found(house: &House, admin: &Person, query: &str) -> Vec<String> {
-    let page = admin.get(house, &format!("/v1/jobs?{query}")).await.expect(StatusCode::OK);
-    page["items"].as_array().expect("jobs").iter().map(|job| text(&job["id"])).collect()
+    let page = admin
+        .get(house, &format!("/v1/jobs?{query}"))
+        .await
+        .expect(StatusCode::OK);
+    page["items"]
+        .as_array()
+        .expect("jobs")
+        .iter()
+        .map(|job| text(&job["id"]))
+        .collect()
 }
 
 async fn state(house: &House, admin: &Person, id: Uuid) -> Value {
-    admin.get(house, &format!("/v1/jobs/{id}")).await.expect(StatusCode::OK)["job"].clone()
+    admin
+        .get(house, &format!("/v1/jobs/{id}"))
+        .await
+        .expect(StatusCode::OK)["job"]
+        .clone()
 }
 
 #[tokio::test]
 async fn jobs_are_found_by_everything_that_is_known_of_them() {
     let house = House::open().await;
     let admin = house.administrator().await;
-    sqlx::query("DELETE FROM jobs").execute(&house.stores.db).await.expect("deletes");
-    let refused =
-        job(&house, "email.verification", "dead", Some("the mail was refused: 550 No such User")).await;
+    sqlx::query("DELETE FROM jobs")
+        .execute(&house.stores.db)
+        .await
+        .expect("deletes");
+    let refused = job(
+        &house,
+        "email.verification",
+        "dead",
+        Some("the mail was refused: 550 No such User"),
+    )
+    .await;
     let broken = job(&house, "files.thumbnails", "dead", Some("it is no picture")).await;
     let waiting = job(&house, "files.thumbnails", "queued", None).await;
     let all = [waiting, broken, refused].map(|id| id.to_string());
@@ -61,12 +81,24 @@ async fn jobs_are_found_by_everything_that_is_known_of_them() {
     ] {
         assert_eq!(found(&house, &admin, query).await, expected, "{query}");
     }
-    let first = admin.get(&house, "/v1/jobs?limit=2").await.expect(StatusCode::OK);
+    let first = admin
+        .get(&house, "/v1/jobs?limit=2")
+        .await
+        .expect(StatusCode::OK);
     let cursor = text(&first["next_cursor"]);
-    assert_eq!(found(&house, &admin, &format!("limit=2&cursor={cursor}")).await, all[2..]);
-    admin.get(&house, "/v1/jobs?state=lost").await.problem(422, "validation_failed");
+    assert_eq!(
+        found(&house, &admin, &format!("limit=2&cursor={cursor}")).await,
+        all[2..]
+    );
+    admin
+        .get(&house, "/v1/jobs?state=lost")
+        .await
+        .problem(422, "validation_failed");
     for wrong in ["error=", "error=%00", "kind=%00"] {
-        admin.get(&house, &format!("/v1/jobs?{wrong}")).await.problem(422, "validation_failed");
+        admin
+            .get(&house, &format!("/v1/jobs?{wrong}"))
+            .await
+            .problem(422, "validation_failed");
     }
 }
 
@@ -74,7 +106,13 @@ async fn jobs_are_found_by_everything_that_is_known_of_them() {
 async fn a_job_is_read_with_its_attempts_and_without_what_it_carries() {
     let house = House::open().await;
     let admin = house.administrator().await;
-    let id = job(&house, "email.verification", "dead", Some("550 no <ada@example.org>")).await;
+    let id = job(
+        &house,
+        "email.verification",
+        "dead",
+        Some("550 no <ada@example.org>"),
+    )
+    .await;
     sqlx::query(
         "INSERT INTO job_attempts (job_id, claim, attempt, worker, started_at, ended_at, outcome, error)
          VALUES ($1, 1, 1, 'worker-1', now(), now(), 'lost', 'gone'), ($1, 2, 2, 'worker-2', now(), now(), 'dead', '550 no <ada@example.org>')",
@@ -83,9 +121,18 @@ async fn a_job_is_read_with_its_attempts_and_without_what_it_carries() {
     .execute(&house.stores.db)
     .await
     .expect("inserts");
-    let answer = admin.get(&house, &format!("/v1/jobs/{id}")).await.expect(StatusCode::OK);
-    assert_eq!(answer["job"]["trace_id"], "0af7651916cd43dd8448eb211c80319c");
-    assert_eq!((&answer["job"]["attempts"], &answer["job"]["priority"]), (&json!(3), &json!("normal")));
+    let answer = admin
+        .get(&house, &format!("/v1/jobs/{id}"))
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(
+        answer["job"]["trace_id"],
+        "0af7651916cd43dd8448eb211c80319c"
+    );
+    assert_eq!(
+        (&answer["job"]["attempts"], &answer["job"]["priority"]),
+        (&json!(3), &json!("normal"))
+    );
     let outcomes: Vec<_> = answer["failed_attempts"]
         .as_array()
         .expect("attempts")
@@ -95,7 +142,10 @@ async fn a_job_is_read_with_its_attempts_and_without_what_it_carries() {
     assert_eq!(outcomes, ["lost", "dead"]);
     assert_eq!(answer["job"]["last_error"], "550 no <***@example.org>");
     assert!(!answer.to_string().contains("ada@"), "{answer}");
-    admin.get(&house, &format!("/v1/jobs/{}", Uuid::new_v4())).await.problem(404, "not_found");
+    admin
+        .get(&house, &format!("/v1/jobs/{}", Uuid::new_v4()))
+        .await
+        .problem(404, "not_found");
 }
 
 #[tokio::test]
@@ -104,10 +154,19 @@ async fn what_is_over_is_tried_again_and_what_waits_is_cancelled() {
     let admin = house.administrator().await;
     let dead = job(&house, "email.verification", "dead", Some("550 no")).await;
     let retry = format!("/v1/jobs/{dead}/retry");
-    let again = admin.post(&house, &retry, &json!({})).await.expect(StatusCode::OK);
-    assert_eq!((&again["state"], &again["attempts"]), (&json!("queued"), &json!(0)));
+    let again = admin
+        .post(&house, &retry, &json!({}))
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(
+        (&again["state"], &again["attempts"]),
+        (&json!("queued"), &json!(0))
+    );
     assert!(again["finished_at"].is_null(), "{again}");
-    admin.post(&house, &retry, &json!({})).await.problem(409, "job_state");
+    admin
+        .post(&house, &retry, &json!({}))
+        .await
+        .problem(409, "job_state");
     // Whoever held it once cannot take it for his own.
     let claim: i32 = sqlx::query_scalar("SELECT claim FROM jobs WHERE id = $1")
         .bind(dead)
@@ -117,20 +176,47 @@ async fn what_is_over_is_tried_again_and_what_waits_is_cancelled() {
     assert_eq!(claim, 4);
 
     let cancel = format!("/v1/jobs/{dead}/cancel");
-    let cancelled = admin.post(&house, &cancel, &json!({})).await.expect(StatusCode::OK);
+    let cancelled = admin
+        .post(&house, &cancel, &json!({}))
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(cancelled["state"], "cancelled");
-    admin.post(&house, &cancel, &json!({})).await.problem(409, "job_state");
-    admin.post(&house, &retry, &json!({})).await.expect(StatusCode::OK);
+    admin
+        .post(&house, &cancel, &json!({}))
+        .await
+        .problem(409, "job_state");
+    admin
+        .post(&house, &retry, &json!({}))
+        .await
+        .expect(StatusCode::OK);
 
     let running = job(&house, "files.thumbnails", "running", None).await;
     let path = format!("/v1/jobs/{running}/cancel");
-    let asked = admin.post(&house, &path, &json!({})).await.expect(StatusCode::OK);
+    let asked = admin
+        .post(&house, &path, &json!({}))
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(asked["state"], "running", "its worker stops it");
-    admin.post(&house, &path, &json!({})).await.expect(StatusCode::OK);
-    admin.post(&house, &format!("/v1/jobs/{running}/retry"), &json!({})).await.problem(409, "job_state");
-    let told: Vec<_> =
-        house.actions().await.into_iter().filter(|action| action.starts_with("job.")).collect();
-    let expected = ["job.retried", "job.cancelled", "job.retried", "job.cancelled"];
+    admin
+        .post(&house, &path, &json!({}))
+        .await
+        .expect(StatusCode::OK);
+    admin
+        .post(&house, &format!("/v1/jobs/{running}/retry"), &json!({}))
+        .await
+        .problem(409, "job_state");
+    let told: Vec<_> = house
+        .actions()
+        .await
+        .into_iter()
+        .filter(|action| action.starts_with("job."))
+        .collect();
+    let expected = [
+        "job.retried",
+        "job.cancelled",
+        "job.retried",
+        "job.cancelled",
+    ];
     assert_eq!(told, expected.map(|action| format!("{action}:success")));
 }
 
@@ -149,14 +235,28 @@ async fn dead_letters_are_redriven_by_filter_however_many() {
     .await
     .expect("inserts");
     let filter = json!({ "queue": "email", "error": "timed out" });
-    let answer = admin.post(&house, "/v1/jobs/redrive", &filter).await.expect(StatusCode::OK);
+    let answer = admin
+        .post(&house, "/v1/jobs/redrive", &filter)
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(answer["count"], 2500);
-    assert_eq!(house.count("jobs WHERE state = 'queued' AND kind = 'email.verification'").await, 2500);
+    assert_eq!(
+        house
+            .count("jobs WHERE state = 'queued' AND kind = 'email.verification'")
+            .await,
+        2500
+    );
     assert_eq!(state(&house, &admin, other).await["state"], "dead");
-    let answer = admin.post(&house, "/v1/jobs/redrive", &filter).await.expect(StatusCode::OK);
+    let answer = admin
+        .post(&house, "/v1/jobs/redrive", &filter)
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(answer["count"], 0);
     let wrong = json!({ "queue": "letters" });
-    admin.post(&house, "/v1/jobs/redrive", &wrong).await.problem(422, "validation_failed");
+    admin
+        .post(&house, "/v1/jobs/redrive", &wrong)
+        .await
+        .problem(422, "validation_failed");
 }
 
 #[tokio::test]
@@ -175,7 +275,10 @@ async fn a_dead_letter_that_cannot_be_revived_keeps_no_others() {
     ] {
         sqlx::query(statement).execute(&house.stores.db).await.expect("executes");
     }
-    let answer = admin.post(&house, "/v1/jobs/redrive", &json!({})).await.expect(StatusCode::OK);
+    let answer = admin
+        .post(&house, "/v1/jobs/redrive", &json!({}))
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(answer, json!({ "count": 1498, "passed_over": 2 }));
     let told: i64 = sqlx::query_scalar(
         "SELECT sum((details ->> 'count')::bigint)::bigint FROM audit_events WHERE action = 'job.redriven'",
@@ -184,8 +287,14 @@ async fn a_dead_letter_that_cannot_be_revived_keeps_no_others() {
     .await
     .expect("reads");
     assert_eq!(told, 1498);
-    sqlx::query("DROP TRIGGER poison ON jobs").execute(&house.stores.db).await.expect("drops");
-    let answer = admin.post(&house, "/v1/jobs/redrive", &json!({})).await.expect(StatusCode::OK);
+    sqlx::query("DROP TRIGGER poison ON jobs")
+        .execute(&house.stores.db)
+        .await
+        .expect("drops");
+    let answer = admin
+        .post(&house, "/v1/jobs/redrive", &json!({}))
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(answer, json!({ "count": 2, "passed_over": 0 }));
 }
 
@@ -193,26 +302,51 @@ async fn a_dead_letter_that_cannot_be_revived_keeps_no_others() {
 async fn a_queue_is_paused_until_it_is_resumed() {
     let house = House::open().await;
     let admin = house.administrator().await;
-    sqlx::query("DELETE FROM jobs").execute(&house.stores.db).await.expect("deletes");
+    sqlx::query("DELETE FROM jobs")
+        .execute(&house.stores.db)
+        .await
+        .expect("deletes");
     job(&house, "files.thumbnails", "queued", None).await;
     job(&house, "files.thumbnails", "dead", None).await;
     let queue = async || {
         let list = admin.get(&house, "/v1/queues").await.expect(StatusCode::OK);
-        list["items"].as_array().expect("queues").iter().find(|queue| queue["name"] == "files").cloned()
+        list["items"]
+            .as_array()
+            .expect("queues")
+            .iter()
+            .find(|queue| queue["name"] == "files")
+            .cloned()
     };
     let open = queue().await.expect("it is there");
-    assert_eq!((&open["paused"], &open["due"], &open["dead"]), (&json!(false), &json!(1), &json!(1)));
+    assert_eq!(
+        (&open["paused"], &open["due"], &open["dead"]),
+        (&json!(false), &json!(1), &json!(1))
+    );
     for _ in 0..2 {
-        admin.post(&house, "/v1/queues/files/pause", &json!({})).await.expect(StatusCode::NO_CONTENT);
+        admin
+            .post(&house, "/v1/queues/files/pause", &json!({}))
+            .await
+            .expect(StatusCode::NO_CONTENT);
     }
     let paused = queue().await.expect("it is there");
     assert_eq!(paused["paused"], true);
     assert!(paused["paused_by"].is_string(), "{paused}");
     for _ in 0..2 {
-        admin.post(&house, "/v1/queues/files/resume", &json!({})).await.expect(StatusCode::NO_CONTENT);
+        admin
+            .post(&house, "/v1/queues/files/resume", &json!({}))
+            .await
+            .expect(StatusCode::NO_CONTENT);
     }
     assert_eq!(queue().await.expect("it is there")["paused"], false);
-    let told: Vec<_> =
-        house.actions().await.into_iter().filter(|action| action.starts_with("queue.")).collect();
-    assert_eq!(told, ["queue.paused:success", "queue.resumed:success"], "only what changed something");
+    let told: Vec<_> = house
+        .actions()
+        .await
+        .into_iter()
+        .filter(|action| action.starts_with("queue."))
+        .collect();
+    assert_eq!(
+        told,
+        ["queue.paused:success", "queue.resumed:success"],
+        "only what changed something"
+    );
 }

@@ -24,40 +24,60 @@ pub(crate) fn address(text: &str) -> Email {
 impl House {
     /// A mail that is asked for now.
     pub(crate) fn asked(&self) -> Asked {
-        Asked { at: self.stores.clock.now(), again: false }
+        Asked {
+            at: self.stores.clock.now(),
+            again: false,
+        }
     }
 
     pub(crate) async fn try_reset_token(&self, email: &str, asked: Asked) -> Option<String> {
         let resets = PasswordResets::new(&self.stores, Duration::from_hours(1));
-        let due = resets.prepare(&address(email), asked).await.expect("answers")?;
+        let due = resets
+            .prepare(&address(email), asked)
+            .await
+            .expect("answers")?;
         assert_eq!(due.to, email);
         Some(due.token.reveal())
     }
 
     pub(crate) async fn reset_token(&self, email: &str) -> String {
-        self.try_reset_token(email, self.asked()).await.expect("an active account has the address")
+        self.try_reset_token(email, self.asked())
+            .await
+            .expect("an active account has the address")
     }
 
     pub(crate) async fn try_change_token(&self, id: UserId, email: &str) -> Option<String> {
         let changes = EmailChanges::new(&self.stores, Duration::from_hours(24));
-        let due = changes.prepare(id, &address(email), self.asked()).await.expect("answers")?;
+        let due = changes
+            .prepare(id, &address(email), self.asked())
+            .await
+            .expect("answers")?;
         assert_eq!(due.to, email, "it goes to the new address");
         Some(due.token.reveal())
     }
 
     pub(crate) async fn change_token(&self, id: UserId, email: &str) -> String {
-        self.try_change_token(id, email).await.expect("the address is free")
+        self.try_change_token(id, email)
+            .await
+            .expect("the address is free")
     }
 
     pub(crate) async fn undo_token(&self, id: UserId, old_email: &str) -> String {
-        self.try_undo_token(id, old_email).await.expect("it can be undone")
+        self.try_undo_token(id, old_email)
+            .await
+            .expect("it can be undone")
     }
 
     pub(crate) async fn try_undo_token(&self, id: UserId, old_email: &str) -> Option<String> {
         let notices = SecurityNotices::new(&self.stores, Duration::from_hours(7 * 24));
-        let notice = SecurityNotice::EmailChanged { old_email: old_email.to_owned() };
-        let due =
-            notices.prepare(id, &notice, self.asked()).await.expect("answers").expect("somebody to tell");
+        let notice = SecurityNotice::EmailChanged {
+            old_email: old_email.to_owned(),
+        };
+        let due = notices
+            .prepare(id, &notice, self.asked())
+            .await
+            .expect("answers")
+            .expect("somebody to tell");
         assert_eq!(due.to, old_email, "it goes to the address that was left");
         due.undo.map(|(token, _)| token.reveal())
     }
@@ -75,7 +95,8 @@ impl House {
 
     /// Confirms a change of address with the password of its account.
     pub(crate) async fn confirm_with(&self, token: &str, password: &str) -> Answer {
-        self.post(CONFIRM, &json!({ "token": token, "password": password })).await
+        self.post(CONFIRM, &json!({ "token": token, "password": password }))
+            .await
     }
 
     /// A key of this user with this scope.

@@ -22,16 +22,36 @@ async fn a_message_is_delivered_once_however_often_it_is_asked_for() {
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let inbox = Inbox::new(&house.stores);
     for _ in 0..3 {
-        inbox.deliver(&message(&ada, "one")).await.expect("delivers");
+        inbox
+            .deliver(&message(&ada, "one"))
+            .await
+            .expect("delivers");
     }
-    inbox.deliver(&message(&ada, "two")).await.expect("delivers");
-    let page = ada.get(&house, "/v1/me/notifications").await.expect(StatusCode::OK);
-    let subjects: Vec<_> =
-        page["items"].as_array().expect("items").iter().map(|item| &item["subject"]).collect();
+    inbox
+        .deliver(&message(&ada, "two"))
+        .await
+        .expect("delivers");
+    let page = ada
+        .get(&house, "/v1/me/notifications")
+        .await
+        .expect(StatusCode::OK);
+    let subjects: Vec<_> = page["items"]
+        .as_array()
+        .expect("items")
+        .iter()
+        .map(|item| &item["subject"])
+        .collect();
     assert_eq!(subjects, ["two", "one"]);
-    let none = bob.get(&house, "/v1/me/notifications").await.expect(StatusCode::OK);
+    let none = bob
+        .get(&house, "/v1/me/notifications")
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(none["items"], serde_json::json!([]));
-    let told =
-        house.actions().await.iter().filter(|action| *action == "notification.delivered:success").count();
+    let told = house
+        .actions()
+        .await
+        .iter()
+        .filter(|action| *action == "notification.delivered:success")
+        .count();
     assert_eq!(told, 2);
 }

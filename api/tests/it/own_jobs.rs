@@ -17,10 +17,17 @@ const LEASE: Duration = Duration::from_mins(1);
 
 /// Uploads what is enough of a JPEG for thumbnails to be asked for, and no other; the job that makes them.
 async fn job_of_photo(house: &House, person: &Person) -> JobId {
-    let photo = [b"\xff\xd8\xff\xe0\0\x10JFIF", Uuid::new_v4().as_bytes().as_slice()].concat();
+    let photo = [
+        b"\xff\xd8\xff\xe0\0\x10JFIF",
+        Uuid::new_v4().as_bytes().as_slice(),
+    ]
+    .concat();
     let file = person.upload(house, "photo.jpg", photo).await;
     let job: Uuid = text(&file["job_id"]).parse().expect("a uuid");
-    let told = person.get(house, &format!("/v1/me/jobs/{job}")).await.expect(StatusCode::OK);
+    let told = person
+        .get(house, &format!("/v1/me/jobs/{job}"))
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(told["file_id"], file["id"]);
     JobId(job)
 }
@@ -38,18 +45,33 @@ impl Hand {
         let ledger = Ledger::new(&house.stage.settings().database, "test").expect("the URL is one");
         let claimed = ledger.claim(&[job], "hand", LEASE).await.expect("claims");
         let changes = (!is_mute).then(|| Changes::new(&house.stores.redis));
-        let hand = Self { ledger, changes, claim: claimed.first().expect("it was free").claim };
+        let hand = Self {
+            ledger,
+            changes,
+            claim: claimed.first().expect("it was free").claim,
+        };
         hand.tell();
         hand
     }
 
     async fn progress(&self, percent: i16) {
-        assert!(self.ledger.progress(self.claim, percent).await.expect("writes"));
+        assert!(
+            self.ledger
+                .progress(self.claim, percent)
+                .await
+                .expect("writes")
+        );
         self.tell();
     }
 
     async fn end(self, how: HowItEnded) {
-        self.ledger.record(&[Ended { claim: self.claim, how }]).await.expect("writes");
+        self.ledger
+            .record(&[Ended {
+                claim: self.claim,
+                how,
+            }])
+            .await
+            .expect("writes");
         self.tell();
     }
 
@@ -73,7 +95,10 @@ impl Events {
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["x-accel-buffering"], "no");
-        Self { response, text: String::new() }
+        Self {
+            response,
+            text: String::new(),
+        }
     }
 
     /// The id and the job of the next event; `None` at the end of the stream.
@@ -82,7 +107,12 @@ impl Events {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| {
                     let line = event.lines().find_map(|line| line.strip_prefix(name));
-                    line.map(|value| value.trim_start_matches(": ").trim_start_matches(':').to_owned())
+                    line.map(|value| {
+                        value
+                            .trim_start_matches(": ")
+                            .trim_start_matches(':')
+                            .to_owned()
+                    })
                 };
                 let (name, id, data) = (field("event"), field("id"), field("data"));
                 self.text = String::from(rest);
@@ -95,15 +125,22 @@ impl Events {
                 continue;
             }
             let chunk = tokio::time::timeout(Duration::from_secs(20), self.response.chunk());
-            let chunk = chunk.await.expect("something comes in time").expect("the stream is whole")?;
-            self.text.push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
+            let chunk = chunk
+                .await
+                .expect("something comes in time")
+                .expect("the stream is whole")?;
+            self.text
+                .push_str(std::str::from_utf8(&chunk).expect("UTF-8"));
         }
     }
 
     /// The state and the progress of the next event.
     async fn told(&mut self) -> (String, i64) {
         let (_, job) = self.next().await.expect("an event");
-        (text(&job["state"]), job["progress"].as_i64().expect("a number"))
+        (
+            text(&job["state"]),
+            job["progress"].as_i64().expect("a number"),
+        )
     }
 }
 
@@ -117,24 +154,42 @@ async fn an_owner_sees_his_jobs_and_nobody_elses() {
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let older = job_of_photo(&house, &ada).await;
     let newer = job_of_photo(&house, &ada).await;
-    let page = ada.get(&house, "/v1/me/jobs?limit=1").await.expect(StatusCode::OK);
-    assert_eq!(page["items"][0]["id"], json!(newer.0), "mails and notices are not among them");
+    let page = ada
+        .get(&house, "/v1/me/jobs?limit=1")
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(
+        page["items"][0]["id"],
+        json!(newer.0),
+        "mails and notices are not among them"
+    );
     let cursor = text(&page["next_cursor"]);
-    let rest = ada.get(&house, &format!("/v1/me/jobs?limit=5&cursor={cursor}")).await.expect(StatusCode::OK);
+    let rest = ada
+        .get(&house, &format!("/v1/me/jobs?limit=5&cursor={cursor}"))
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(rest["items"].as_array().map(Vec::len), Some(1));
     assert_eq!(rest["items"][0]["id"], json!(older.0));
-    assert_eq!((&rest["items"][0]["state"], &rest["items"][0]["progress"]), (&json!("waiting"), &json!(0)));
+    assert_eq!(
+        (&rest["items"][0]["state"], &rest["items"][0]["progress"]),
+        (&json!("waiting"), &json!(0))
+    );
 
     let none = bob.get(&house, "/v1/me/jobs").await.expect(StatusCode::OK);
     assert_eq!(none["items"], json!([]));
-    for path in [format!("/v1/me/jobs/{newer}"), format!("/v1/me/jobs/{newer}/events")] {
+    for path in [
+        format!("/v1/me/jobs/{newer}"),
+        format!("/v1/me/jobs/{newer}/events"),
+    ] {
         bob.get(&house, &path).await.problem(404, "not_found");
     }
     let mail: Uuid = sqlx::query_scalar("SELECT id FROM jobs WHERE queue = 'email' LIMIT 1")
         .fetch_one(&house.stores.db)
         .await
         .expect("reads");
-    ada.get(&house, &format!("/v1/me/jobs/{mail}")).await.problem(404, "not_found");
+    ada.get(&house, &format!("/v1/me/jobs/{mail}"))
+        .await
+        .problem(404, "not_found");
 }
 
 #[tokio::test]
@@ -148,22 +203,37 @@ async fn a_job_is_watched_from_its_waiting_to_its_end() {
     assert_eq!(events.told().await, told("running", 0));
     hand.progress(40).await;
     assert_eq!(events.told().await, told("running", 40));
-    let again = HowItEnded::Retried { error: "not yet".to_owned(), wait: Duration::ZERO, panicked: false };
+    let again = HowItEnded::Retried {
+        error: "not yet".to_owned(),
+        wait: Duration::ZERO,
+        panicked: false,
+    };
     hand.end(again).await;
     assert_eq!(events.told().await, told("waiting", 0));
     let hand = Hand::begin(&house, job, false).await;
     assert_eq!(events.told().await, told("running", 0));
     hand.end(HowItEnded::Done).await;
     let (id, last) = events.next().await.expect("an event");
-    assert_eq!((&last["state"], &last["progress"]), (&json!("done"), &json!(100)));
+    assert_eq!(
+        (&last["state"], &last["progress"]),
+        (&json!("done"), &json!(100))
+    );
     assert!(events.next().await.is_none(), "nothing follows the end");
 
     let mut late = Events::open(&house, &ada, job).await;
     assert_eq!(late.told().await, told("done", 100));
     assert!(late.next().await.is_none());
     let again = ada.request(&house, Method::GET, &format!("/v1/me/jobs/{job}/events"));
-    let answer = again.header("last-event-id", id).send().await.expect("an answer");
-    assert_eq!(answer.status(), StatusCode::NO_CONTENT, "an EventSource asks no more");
+    let answer = again
+        .header("last-event-id", id)
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(
+        answer.status(),
+        StatusCode::NO_CONTENT,
+        "an EventSource asks no more"
+    );
 }
 
 #[tokio::test]
@@ -175,10 +245,16 @@ async fn what_redis_does_not_tell_is_seen_a_moment_later() {
     assert_eq!(events.told().await, told("waiting", 0));
     let hand = Hand::begin(&house, job, true).await;
     assert_eq!(events.told().await, told("running", 0));
-    hand.end(HowItEnded::Dead { error: "as always".to_owned() }).await;
+    hand.end(HowItEnded::Dead {
+        error: "as always".to_owned(),
+    })
+    .await;
     let (_, last) = events.next().await.expect("an event");
     assert_eq!(last["state"], "failed");
-    assert!(!last.to_string().contains("as always"), "errors are the operators'");
+    assert!(
+        !last.to_string().contains("as always"),
+        "errors are the operators'"
+    );
     assert!(events.next().await.is_none());
 }
 
@@ -186,13 +262,18 @@ async fn what_redis_does_not_tell_is_seen_a_moment_later() {
 async fn an_account_watches_so_many_at_once_and_others_may_go_on() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
-    let (job, other) = (job_of_photo(&house, &ada).await, job_of_photo(&house, &bob).await);
+    let (job, other) = (
+        job_of_photo(&house, &ada).await,
+        job_of_photo(&house, &bob).await,
+    );
     let mut streams = Vec::new();
     for _ in 0..16 {
         streams.push(Events::open(&house, &ada, job).await);
     }
     let path = format!("/v1/me/jobs/{job}/events");
-    ada.get(&house, &path).await.problem(409, "too_many_streams");
+    ada.get(&house, &path)
+        .await
+        .problem(409, "too_many_streams");
     Events::open(&house, &bob, other).await;
     let hand = Hand::begin(&house, job, false).await;
     for events in &mut streams {
@@ -203,9 +284,17 @@ async fn an_account_watches_so_many_at_once_and_others_may_go_on() {
     // The server notices that they went when it has something to say.
     let percents = AtomicI16::new(0);
     let mut again = until("there is room again", async || {
-        hand.progress(percents.fetch_add(1, Ordering::Relaxed)).await;
-        let response = ada.request(&house, Method::GET, &path).send().await.expect("an answer");
-        (response.status() == StatusCode::OK).then_some(Events { response, text: String::new() })
+        hand.progress(percents.fetch_add(1, Ordering::Relaxed))
+            .await;
+        let response = ada
+            .request(&house, Method::GET, &path)
+            .send()
+            .await
+            .expect("an answer");
+        (response.status() == StatusCode::OK).then_some(Events {
+            response,
+            text: String::new(),
+        })
     })
     .await;
     assert_eq!(again.told().await.0, "running");

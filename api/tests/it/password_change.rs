@@ -21,20 +21,41 @@ async fn change(house: &House, person: &Person, current: Option<&str>) -> Answer
 async fn a_password_is_changed_by_who_knows_the_old_one() {
     let house = House::open().await;
     let person = house.person("ada").await;
-    assert_eq!(change(&house, &person, None).await.faults(), ["/current_password missing"]);
+    assert_eq!(
+        change(&house, &person, None).await.faults(),
+        ["/current_password missing"]
+    );
     let wrong = change(&house, &person, Some("not my password")).await;
     wrong.problem(422, "validation_failed");
     assert_eq!(wrong.faults(), ["/current_password wrong_password"]);
-    house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK);
+    house
+        .log_in(&person.email, PASSWORD)
+        .await
+        .expect(StatusCode::OK);
 
-    let changed = change(&house, &person, Some(PASSWORD)).await.expect(StatusCode::OK);
-    assert!(changed["device_token"].is_string() && changed.get("access_token").is_none(), "{changed}");
-    house.log_in(&person.email, PASSWORD).await.problem(401, "invalid_credentials");
-    house.log_in(&person.email, NEW).await.expect(StatusCode::OK);
+    let changed = change(&house, &person, Some(PASSWORD))
+        .await
+        .expect(StatusCode::OK);
+    assert!(
+        changed["device_token"].is_string() && changed.get("access_token").is_none(),
+        "{changed}"
+    );
+    house
+        .log_in(&person.email, PASSWORD)
+        .await
+        .problem(401, "invalid_credentials");
+    house
+        .log_in(&person.email, NEW)
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(house.notices(person.id).await, ["password_changed"]);
     let actions = house.actions().await;
     for action in ["password.changed:refused", "password.changed:success"] {
-        assert_eq!(actions.iter().filter(|known| *known == action).count(), 1, "{actions:?}");
+        assert_eq!(
+            actions.iter().filter(|known| *known == action).count(),
+            1,
+            "{actions:?}"
+        );
     }
 }
 
@@ -43,9 +64,13 @@ async fn guesses_at_the_current_password_are_slowed() {
     let house = House::open().await;
     let person = house.person("ada").await;
     for _ in 0..11 {
-        change(&house, &person, Some("not my password")).await.problem(422, "validation_failed");
+        change(&house, &person, Some("not my password"))
+            .await
+            .problem(422, "validation_failed");
     }
-    change(&house, &person, Some(PASSWORD)).await.problem(429, "rate_limited");
+    change(&house, &person, Some(PASSWORD))
+        .await
+        .problem(429, "rate_limited");
 }
 
 #[tokio::test]
@@ -57,16 +82,29 @@ async fn a_changed_password_ends_every_other_session() {
     let link = house.reset_token(&person.email).await;
     assert!(person.is_in(&house).await && elsewhere.is_in(&house).await);
 
-    change(&house, &person, Some(PASSWORD)).await.expect(StatusCode::OK);
-    assert!(person.is_in(&house).await, "the session of the change stays");
-    elsewhere.get(&house, "/v1/me").await.problem(401, "session_ended");
+    change(&house, &person, Some(PASSWORD))
+        .await
+        .expect(StatusCode::OK);
+    assert!(
+        person.is_in(&house).await,
+        "the session of the change stays"
+    );
+    elsewhere
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
     let refresh = json!({ "refresh_token": elsewhere.refresh_token });
-    house.post("/v1/auth/refresh", &refresh).await.problem(401, "invalid_refresh_token");
+    house
+        .post("/v1/auth/refresh", &refresh)
+        .await
+        .problem(401, "invalid_refresh_token");
     house.try_api_key(&key).await.expect(StatusCode::OK);
 
-    let with_keys =
-        json!({ "current_password": NEW, "new_password": "and a third battery", "revoke_api_keys": true });
-    person.put(&house, PATH, &with_keys).await.expect(StatusCode::OK);
+    let with_keys = json!({ "current_password": NEW, "new_password": "and a third battery", "revoke_api_keys": true });
+    person
+        .put(&house, PATH, &with_keys)
+        .await
+        .expect(StatusCode::OK);
     house.try_api_key(&key).await.problem(401, "invalid_token");
     // Whoever reads the mailbox can still choose another one.
     let reset = json!({ "token": link, "password": "and a fourth battery" });
@@ -77,15 +115,25 @@ async fn a_changed_password_ends_every_other_session() {
 async fn a_device_of_before_the_change_is_a_stranger() {
     let house = House::open().await;
     let person = house.person("ada").await;
-    let before = text(&house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK)["device_token"]);
-    let after = change(&house, &person, Some(PASSWORD)).await.expect(StatusCode::OK);
+    let before = text(
+        &house
+            .log_in(&person.email, PASSWORD)
+            .await
+            .expect(StatusCode::OK)["device_token"],
+    );
+    let after = change(&house, &person, Some(PASSWORD))
+        .await
+        .expect(StatusCode::OK);
     // Guesses until strangers have to wait for minutes.
     let guess = json!({ "email": person.email, "password": "not my password" });
     let mut wait = 0;
     while wait < 120 {
         let guessed = house.post("/v1/auth/login", &guess).await;
         if guessed.status == StatusCode::TOO_MANY_REQUESTS {
-            wait = guessed.header("retry-after").and_then(|text| text.parse().ok()).expect("seconds");
+            wait = guessed
+                .header("retry-after")
+                .and_then(|text| text.parse().ok())
+                .expect("seconds");
             let passes = if wait < 120 { wait } else { 0 };
             house.stores.clock.advance(time::Duration::seconds(passes));
         }
@@ -95,7 +143,9 @@ async fn a_device_of_before_the_change_is_a_stranger() {
         house.post("/v1/auth/login", &body).await
     };
     log_in(&before).await.problem(429, "rate_limited");
-    log_in(&text(&after["device_token"])).await.expect(StatusCode::OK);
+    log_in(&text(&after["device_token"]))
+        .await
+        .expect(StatusCode::OK);
 }
 
 #[tokio::test]
@@ -103,11 +153,23 @@ async fn a_password_goes_only_where_a_passkey_stays() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let elsewhere = house.elsewhere(&person).await;
-    person.delete(&house, PATH).await.problem(409, "no_other_credential");
+    person
+        .delete(&house, PATH)
+        .await
+        .problem(409, "no_other_credential");
     house.passkey_row(person.id).await;
-    person.delete(&house, PATH).await.expect(StatusCode::NO_CONTENT);
-    house.log_in(&person.email, PASSWORD).await.problem(401, "invalid_credentials");
-    elsewhere.get(&house, "/v1/me").await.problem(401, "session_ended");
+    person
+        .delete(&house, PATH)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    house
+        .log_in(&person.email, PASSWORD)
+        .await
+        .problem(401, "invalid_credentials");
+    elsewhere
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
     assert_eq!(house.notices(person.id).await, ["password_removed"]);
     // One that has none gives none.
     change(&house, &person, None).await.expect(StatusCode::OK);
@@ -120,14 +182,25 @@ async fn a_browser_keeps_its_next_device_token_in_its_cookie() {
     let origin = house.stage.settings().general.public_url.to_string();
     let login = json!({ "email": person.email, "password": PASSWORD, "keep": "cookie" });
     let opened = Answer::of(
-        house.request(reqwest::Method::POST, "/v1/auth/login").header("origin", &origin).json(&login),
+        house
+            .request(reqwest::Method::POST, "/v1/auth/login")
+            .header("origin", &origin)
+            .json(&login),
     )
     .await;
     let cookies: Vec<_> = opened
         .headers
         .get_all("set-cookie")
         .iter()
-        .map(|value| value.to_str().expect("text").split(';').next().expect("a pair").to_owned())
+        .map(|value| {
+            value
+                .to_str()
+                .expect("text")
+                .split(';')
+                .next()
+                .expect("a pair")
+                .to_owned()
+        })
         .collect();
     let csrf = text(&opened.expect(StatusCode::OK)["csrf_token"]);
     let body = json!({ "current_password": PASSWORD, "new_password": NEW });
@@ -139,7 +212,10 @@ async fn a_browser_keeps_its_next_device_token_in_its_cookie() {
         .json(&body);
     let changed = Answer::of(changed).await;
     let kept = changed.header("set-cookie").expect("a cookie").to_owned();
-    assert!(kept.contains("device=") && kept.contains("HttpOnly"), "{kept}");
+    assert!(
+        kept.contains("device=") && kept.contains("HttpOnly"),
+        "{kept}"
+    );
     assert_eq!(changed.expect(StatusCode::OK)["device_token"], Value::Null);
 }
 
@@ -149,12 +225,29 @@ async fn sensitive_changes_need_a_proof_of_a_moment_ago() {
     let person = house.person("ada").await;
     house.stores.clock.advance(time::Duration::minutes(6));
     let refresh = json!({ "refresh_token": person.refresh_token });
-    let tokens = house.post("/v1/auth/refresh", &refresh).await.expect(StatusCode::OK);
-    let person = Person { access_token: text(&tokens["access_token"]), ..person };
-    change(&house, &person, Some(PASSWORD)).await.problem(403, "step_up_required");
-    person.delete(&house, PATH).await.problem(403, "step_up_required");
-    person.delete(&house, "/v1/me").await.problem(403, "step_up_required");
+    let tokens = house
+        .post("/v1/auth/refresh", &refresh)
+        .await
+        .expect(StatusCode::OK);
+    let person = Person {
+        access_token: text(&tokens["access_token"]),
+        ..person
+    };
+    change(&house, &person, Some(PASSWORD))
+        .await
+        .problem(403, "step_up_required");
+    person
+        .delete(&house, PATH)
+        .await
+        .problem(403, "step_up_required");
+    person
+        .delete(&house, "/v1/me")
+        .await
+        .problem(403, "step_up_required");
     let email = json!({ "email": "new@example.org" });
-    person.post(&house, "/v1/me/email", &email).await.problem(403, "step_up_required");
+    person
+        .post(&house, "/v1/me/email", &email)
+        .await
+        .problem(403, "step_up_required");
     assert!(person.is_in(&house).await, "the rest goes on");
 }

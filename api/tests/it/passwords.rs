@@ -15,7 +15,12 @@ use crate::house::{Answer, House, PASSWORD};
 
 async fn register(house: &House, password: &str) -> (String, Answer) {
     let email = format!("ada-{}@example.org", uuid::Uuid::new_v4().simple());
-    let answer = house.post("/v1/auth/register", &json!({ "email": email, "password": password })).await;
+    let answer = house
+        .post(
+            "/v1/auth/register",
+            &json!({ "email": email, "password": password }),
+        )
+        .await;
     (email, answer)
 }
 
@@ -24,7 +29,10 @@ async fn with_password(house: &House, password: &str) -> String {
     let (email, answer) = register(house, password).await;
     answer.expect(StatusCode::ACCEPTED);
     let token = house.verification_token(&email).await;
-    house.verify(&token, password).await.expect(StatusCode::NO_CONTENT);
+    house
+        .verify(&token, password)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     email
 }
 
@@ -32,7 +40,11 @@ async fn with_password(house: &House, password: &str) -> String {
 fn refused(answer: &Answer, pointer: &str) -> (String, String) {
     let problem = answer.problem(422, "validation_failed");
     let errors = problem["errors"].as_array().expect("errors");
-    assert_eq!((errors.len(), &errors[0]["pointer"]), (1, &json!(pointer)), "{problem}");
+    assert_eq!(
+        (errors.len(), &errors[0]["pointer"]),
+        (1, &json!(pointer)),
+        "{problem}"
+    );
     let part = |name: &str| errors[0][name].as_str().expect("a text").to_owned();
     (part("code"), part("detail"))
 }
@@ -41,7 +53,10 @@ fn refused(answer: &Answer, pointer: &str) -> (String, String) {
 async fn a_breached_password_is_refused_wherever_one_is_chosen() {
     let house = House::open().await;
     let breached = "PassWord1";
-    assert_eq!(refused(&register(&house, breached).await.1, "/password").0, "breached_password");
+    assert_eq!(
+        refused(&register(&house, breached).await.1, "/password").0,
+        "breached_password"
+    );
     assert_eq!(house.count("users").await, 0);
 
     let person = house.person("ada").await;
@@ -50,15 +65,32 @@ async fn a_breached_password_is_refused_wherever_one_is_chosen() {
     assert_eq!(refused(&changed, "/new_password").0, "breached_password");
 
     let token = house.reset_token(&person.email).await;
-    let reset = house.post("/v1/auth/password/reset", &json!({ "token": token, "password": breached })).await;
+    let reset = house
+        .post(
+            "/v1/auth/password/reset",
+            &json!({ "token": token, "password": breached }),
+        )
+        .await;
     assert_eq!(refused(&reset, "/password").0, "breached_password");
     // The token is not used up by it.
-    house.present(crate::mailed::RESET, &token).await.expect(StatusCode::OK);
+    house
+        .present(crate::mailed::RESET, &token)
+        .await
+        .expect(StatusCode::OK);
 
-    let arguments = ["admin", "create", "--email", "root@example.org", "--password-stdin"];
+    let arguments = [
+        "admin",
+        "create",
+        "--email",
+        "root@example.org",
+        "--password-stdin",
+    ];
     let made = Process::run_reading("plinth-api", &arguments, &house.stage, breached).await;
     assert!(!made.status.success(), "{made:?}");
-    assert!(String::from_utf8_lossy(&made.stderr).contains("breached"), "{made:?}");
+    assert!(
+        String::from_utf8_lossy(&made.stderr).contains("breached"),
+        "{made:?}"
+    );
 }
 
 #[tokio::test]
@@ -69,14 +101,28 @@ async fn a_common_password_is_refused_with_its_reason() {
     assert!(detail.contains("breached and common"), "{detail}");
     let (code, detail) = refused(&register(&house, "2019-03-17").await.1, "/password");
     assert_eq!(code, "weak_password");
-    assert!(detail.contains("Dates are often easy to guess."), "{detail}");
+    assert!(
+        detail.contains("Dates are often easy to guess."),
+        "{detail}"
+    );
 }
 
 #[tokio::test]
 async fn a_word_of_this_product_makes_no_password() {
-    let house = House::on(Stage::open().await.with("PLINTH_PRODUCT_NAME", "Difference Engine")).await;
-    assert_eq!(refused(&register(&house, "difference ENGINE").await.1, "/password").0, "password_is_product");
-    assert_eq!(refused(&register(&house, "difference1").await.1, "/password").0, "weak_password");
+    let house = House::on(
+        Stage::open()
+            .await
+            .with("PLINTH_PRODUCT_NAME", "Difference Engine"),
+    )
+    .await;
+    assert_eq!(
+        refused(&register(&house, "difference ENGINE").await.1, "/password").0,
+        "password_is_product"
+    );
+    assert_eq!(
+        refused(&register(&house, "difference1").await.1, "/password").0,
+        "weak_password"
+    );
     let own = json!({ "email": "countess.lovelace@example.org", "password": "Countess.Lovelace" });
     let answer = house.post("/v1/auth/register", &own).await;
     assert_eq!(refused(&answer, "/password").0, "password_is_email");
@@ -97,7 +143,10 @@ async fn any_characters_make_a_password() {
         house.log_in(&email, password).await.expect(StatusCode::OK);
     }
     let accented = with_password(&house, "u\u{308}ber alle Gipfel").await;
-    house.log_in(&accented, "\u{fc}ber alle Gipfel").await.expect(StatusCode::OK);
+    house
+        .log_in(&accented, "\u{fc}ber alle Gipfel")
+        .await
+        .expect(StatusCode::OK);
 }
 
 #[tokio::test]
@@ -108,7 +157,10 @@ async fn a_password_is_taken_as_it_was_typed() {
     let email = with_password(&house, &password).await;
     let cut = &password[..password.len() - 1];
     for other in [password.trim(), &password.to_lowercase(), cut] {
-        house.log_in(&email, other).await.problem(401, "invalid_credentials");
+        house
+            .log_in(&email, other)
+            .await
+            .problem(401, "invalid_credentials");
     }
     house.log_in(&email, &password).await.expect(StatusCode::OK);
 }
@@ -118,7 +170,10 @@ async fn a_password_of_years_ago_still_works() {
     let house = House::open().await;
     let person = house.person("ada").await;
     house.stores.clock.advance(time::Duration::days(5 * 365));
-    house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK);
+    house
+        .log_in(&person.email, PASSWORD)
+        .await
+        .expect(StatusCode::OK);
 }
 
 /// The body with an address, a token and a password.
@@ -135,7 +190,11 @@ async fn a_password_of_a_megabyte_is_refused_unread() {
             "/password",
             |email, _, password| json!({ "email": email, "password": password }),
         ),
-        ("/v1/auth/login", "/password", |email, _, password| json!({ "email": email, "password": password })),
+        (
+            "/v1/auth/login",
+            "/password",
+            |email, _, password| json!({ "email": email, "password": password }),
+        ),
         (
             "/v1/auth/password/reset",
             "/password",
@@ -143,16 +202,29 @@ async fn a_password_of_a_megabyte_is_refused_unread() {
         ),
     ];
     for (path, pointer, body) in bodies {
-        let huge = house.post(path, &body(&person.email, &token, "x".repeat(1024 * 1024))).await;
+        let huge = house
+            .post(path, &body(&person.email, &token, "x".repeat(1024 * 1024)))
+            .await;
         huge.problem(413, "too_large");
-        let long = house.post(path, &body(&person.email, &token, "x".repeat(1025))).await;
+        let long = house
+            .post(path, &body(&person.email, &token, "x".repeat(1025)))
+            .await;
         assert_eq!(refused(&long, pointer).0, "too_long", "{path}");
     }
-    let change = |password: String| json!({ "current_password": password, "new_password": "x".repeat(129) });
-    person.put(&house, "/v1/me/password", &change("x".repeat(1024 * 1024))).await.problem(413, "too_large");
-    let long = person.put(&house, "/v1/me/password", &change(PASSWORD.to_owned())).await;
+    let change =
+        |password: String| json!({ "current_password": password, "new_password": "x".repeat(129) });
+    person
+        .put(&house, "/v1/me/password", &change("x".repeat(1024 * 1024)))
+        .await
+        .problem(413, "too_large");
+    let long = person
+        .put(&house, "/v1/me/password", &change(PASSWORD.to_owned()))
+        .await;
     assert_eq!(refused(&long, "/new_password").0, "too_long");
-    house.present(crate::mailed::RESET, &token).await.expect(StatusCode::OK);
+    house
+        .present(crate::mailed::RESET, &token)
+        .await
+        .expect(StatusCode::OK);
 }
 
 /// "correct horse battery" by Python's bcrypt, cost 4.
@@ -168,17 +240,30 @@ pub(crate) async fn import(house: &House, email: &str, password_hash: &str) {
 async fn a_hash_with_other_parameters_is_renewed_at_the_next_login() {
     let house = House::open().await;
     import(&house, "imported@example.org", BCRYPT).await;
-    house.log_in("imported@example.org", "a wrong guess").await.problem(401, "invalid_credentials");
+    house
+        .log_in("imported@example.org", "a wrong guess")
+        .await
+        .problem(401, "invalid_credentials");
     for _ in 0..2 {
-        house.log_in("imported@example.org", PASSWORD).await.expect(StatusCode::OK);
+        house
+            .log_in("imported@example.org", PASSWORD)
+            .await
+            .expect(StatusCode::OK);
         let hash: String = sqlx::query_scalar("SELECT password_hash FROM users")
             .fetch_one(&house.stores.db)
             .await
             .expect("one account");
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(
+            hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{hash}"
+        );
     }
-    let rehashed =
-        house.actions().await.iter().filter(|action| *action == "password.rehashed:success").count();
+    let rehashed = house
+        .actions()
+        .await
+        .iter()
+        .filter(|action| *action == "password.rehashed:success")
+        .count();
     assert_eq!(rehashed, 1);
 }
 
@@ -187,25 +272,40 @@ async fn a_process_knows_what_imported_hashes_cost_before_anybody_logs_in() {
     let house = House::open().await;
     let owner = house.person("Owner").await;
     // Of cost 12: ten times a hash of ours.
-    import(&house, "imported@example.org", &BCRYPT.replace("$04$", "$12$")).await;
+    import(
+        &house,
+        "imported@example.org",
+        &BCRYPT.replace("$04$", "$12$"),
+    )
+    .await;
     let twin = house.twin().await;
     let guess = async || {
         let nobody = format!("nobody-{}@example.org", uuid::Uuid::new_v4().simple());
         let begun = Instant::now();
-        twin.log_in(&nobody, "a wrong guess").await.problem(401, "invalid_credentials");
+        twin.log_in(&nobody, "a wrong guess")
+            .await
+            .problem(401, "invalid_credentials");
         begun.elapsed()
     };
     // It computes one hash of ours.
     let success = async || {
         let begun = Instant::now();
-        twin.log_in(&owner.email, PASSWORD).await.expect(StatusCode::OK);
+        twin.log_in(&owner.email, PASSWORD)
+            .await
+            .expect(StatusCode::OK);
         begun.elapsed()
     };
     // Of each the one that the machine has disturbed less.
-    until("a guess at nobody costs as much as one at the imported account", async || {
-        let (guessed, succeeded) = (guess().await.min(guess().await), success().await.min(success().await));
-        (guessed > succeeded * 3).then_some(())
-    })
+    until(
+        "a guess at nobody costs as much as one at the imported account",
+        async || {
+            let (guessed, succeeded) = (
+                guess().await.min(guess().await),
+                success().await.min(success().await),
+            );
+            (guessed > succeeded * 3).then_some(())
+        },
+    )
     .await;
 }
 
@@ -241,6 +341,10 @@ async fn an_api_that_drains_learns_no_more_of_imported_hashes() {
     }
     draining.cancel();
     // At once: in a few seconds another one ends by itself.
-    let ended = until("the task has ended", async || (tasks() < before).then_some(()));
-    tokio::time::timeout(Duration::from_secs(2), ended).await.expect("it ends");
+    let ended = until("the task has ended", async || {
+        (tasks() < before).then_some(())
+    });
+    tokio::time::timeout(Duration::from_secs(2), ended)
+        .await
+        .expect("it ends");
 }

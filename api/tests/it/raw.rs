@@ -8,7 +8,10 @@ use tokio::net::TcpStream;
 /// Sends the bytes and reads what comes until the API closes or has said something and falls silent.
 pub(crate) async fn talk(url: &str, bytes: &[u8]) -> String {
     let address = url.trim_start_matches("http://");
-    let (mut from, mut to) = TcpStream::connect(address).await.expect("the API listens").into_split();
+    let (mut from, mut to) = TcpStream::connect(address)
+        .await
+        .expect("the API listens")
+        .into_split();
     let bytes = bytes.to_vec();
     // The API may answer, and close, before it has read everything.
     let sending = tokio::spawn(async move {
@@ -18,7 +21,11 @@ pub(crate) async fn talk(url: &str, bytes: &[u8]) -> String {
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
     loop {
-        let patience = if answer.is_empty() { Duration::from_secs(20) } else { Duration::from_millis(300) };
+        let patience = if answer.is_empty() {
+            Duration::from_secs(20)
+        } else {
+            Duration::from_millis(300)
+        };
         match tokio::time::timeout(patience, from.read(&mut buffer)).await {
             Ok(Ok(length)) if length > 0 => answer.extend_from_slice(&buffer[..length]),
             _ => break,
@@ -39,7 +46,8 @@ pub(crate) async fn begin(url: &str, bytes: &[u8]) -> TcpStream {
 /// What comes until the API ends the connection, which it has to.
 pub(crate) async fn until_ended(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     let mut answer = Vec::new();
-    let read = tokio::time::timeout(plinth_testkit::PATIENCE, stream.read_to_end(&mut answer)).await;
+    let read =
+        tokio::time::timeout(plinth_testkit::PATIENCE, stream.read_to_end(&mut answer)).await;
     // A connection that is reset has ended, too.
     let _ = read.expect("the API ends the connection");
     String::from_utf8_lossy(&answer).into_owned()

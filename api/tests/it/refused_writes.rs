@@ -33,8 +33,11 @@ impl Refusal {
             Self::NoPermission => obey(house, "ACL", &["SETUSER", "default", "-@write"]).await,
             Self::Misconfigured => server.fail_to_save().await,
         }
-        let write: redis::RedisResult<()> =
-            redis::cmd("SET").arg("x").arg(1).query_async(&mut house.redis().await).await;
+        let write: redis::RedisResult<()> = redis::cmd("SET")
+            .arg("x")
+            .arg(1)
+            .query_async(&mut house.redis().await)
+            .await;
         write.expect_err("writes are refused");
     }
 
@@ -50,20 +53,31 @@ impl Refusal {
 
 async fn obey(house: &House, command: &str, arguments: &[&str]) {
     let mut command = redis::cmd(command);
-    let () = command.arg(arguments).query_async(&mut house.redis().await).await.expect("obeys");
+    let () = command
+        .arg(arguments)
+        .query_async(&mut house.redis().await)
+        .await
+        .expect("obeys");
 }
 
 /// Waits until the session and the account are answered from copies.
 pub(crate) async fn warm(house: &House, person: &Person) {
     until("copies are there and believed", async || {
         person.get(house, "/v1/me").await.expect(StatusCode::OK);
-        let keys = [format!("session:{}", person.session_id), format!("user:{}", person.id)];
+        let keys = [
+            format!("session:{}", person.session_id),
+            format!("user:{}", person.id),
+        ];
         let mut copies = redis::cmd("MGET");
         for key in keys {
             copies.arg(house.stores.redis.key(&key));
         }
-        let held: Vec<Option<String>> = copies.query_async(&mut house.redis().await).await.expect("reads");
-        let is_copy = |held: &Option<String>| held.as_deref().is_some_and(|text| text.starts_with('{'));
+        let held: Vec<Option<String>> = copies
+            .query_async(&mut house.redis().await)
+            .await
+            .expect("reads");
+        let is_copy =
+            |held: &Option<String>| held.as_deref().is_some_and(|text| text.starts_with('{'));
         held.iter().all(is_copy).then_some(())
     })
     .await;
@@ -81,11 +95,16 @@ async fn on_own_redis() -> (RedisServer, House) {
 #[case(Refusal::NoPermission)]
 #[case(Refusal::Misconfigured)]
 #[tokio::test]
-async fn a_logout_that_redis_refuses_to_note_acts_on_the_next_request_everywhere(#[case] refusal: Refusal) {
+async fn a_logout_that_redis_refuses_to_note_acts_on_the_next_request_everywhere(
+    #[case] refusal: Refusal,
+) {
     let (redis, house) = on_own_redis().await;
     let twin = house.twin().await;
-    let (goes, stays, later) =
-        (house.person("ada").await, house.person("bob").await, house.person("eve").await);
+    let (goes, stays, later) = (
+        house.person("ada").await,
+        house.person("bob").await,
+        house.person("eve").await,
+    );
     // The doubts of their registrations have faded.
     house.forget_copies().await;
     for person in [&goes, &stays, &later] {
@@ -94,23 +113,45 @@ async fn a_logout_that_redis_refuses_to_note_acts_on_the_next_request_everywhere
     }
     refusal.begin(&redis, &house).await;
     let asked = Instant::now();
-    goes.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
+    goes.post(&house, "/v1/auth/logout", &json!({}))
+        .await
+        .expect(StatusCode::NO_CONTENT);
     assert!(asked.elapsed() < LONGEST, "{:?}", asked.elapsed());
     for replica in [&twin, &house] {
-        goes.get(replica, "/v1/me").await.problem(401, "session_ended");
+        goes.get(replica, "/v1/me")
+            .await
+            .problem(401, "session_ended");
         stays.get(replica, "/v1/me").await.expect(StatusCode::OK);
     }
     // By now copies are hardly believed any more, and nobody is waited for long.
     let asked = Instant::now();
-    later.post(&twin, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
-    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+    later
+        .post(&twin, "/v1/auth/logout", &json!({}))
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    assert!(
+        asked.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        asked.elapsed()
+    );
     for replica in [&house, &twin] {
-        later.get(replica, "/v1/me").await.problem(401, "session_ended");
+        later
+            .get(replica, "/v1/me")
+            .await
+            .problem(401, "session_ended");
     }
     refusal.end(&redis, &house).await;
     for _ in 0..20 {
-        for (person, replica) in [(&goes, &house), (&goes, &twin), (&later, &house), (&later, &twin)] {
-            person.get(replica, "/v1/me").await.problem(401, "session_ended");
+        for (person, replica) in [
+            (&goes, &house),
+            (&goes, &twin),
+            (&later, &house),
+            (&later, &twin),
+        ] {
+            person
+                .get(replica, "/v1/me")
+                .await
+                .problem(401, "session_ended");
         }
         stays.get(&twin, "/v1/me").await.expect(StatusCode::OK);
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -124,8 +165,13 @@ async fn suspensions_roles_and_keys_act_at_once_though_redis_refuses_to_note_the
     let admin = house.administrator().await;
     let auditor = house.official(&admin, "auditor", &["audit:read"]).await;
     let (suspended, keyed) = (house.person("ada").await, house.person("bob").await);
-    let made =
-        keyed.post(&house, "/v1/me/api-keys", &json!({ "name": "ci", "scopes": ["profile:read"] })).await;
+    let made = keyed
+        .post(
+            &house,
+            "/v1/me/api-keys",
+            &json!({ "name": "ci", "scopes": ["profile:read"] }),
+        )
+        .await;
     let made: Value = made.expect(StatusCode::CREATED);
     let bearer = text(&made["token"]);
     let by_key = async |replica: &House| {
@@ -139,7 +185,10 @@ async fn suspensions_roles_and_keys_act_at_once_though_redis_refuses_to_note_the
     }
     for replica in [&house, &twin, &twin] {
         by_key(replica).await.expect(StatusCode::OK);
-        auditor.get(replica, "/v1/audit-events").await.expect(StatusCode::OK);
+        auditor
+            .get(replica, "/v1/audit-events")
+            .await
+            .expect(StatusCode::OK);
     }
     Refusal::ReadOnly.begin(&redis, &house).await;
     let path = format!("/v1/users/{}/suspend", suspended.id);
@@ -154,9 +203,15 @@ async fn suspensions_roles_and_keys_act_at_once_though_redis_refuses_to_note_the
         assert!(answer.status.is_success(), "{answer:?}");
     }
     for replica in [&twin, &house] {
-        assert_eq!(suspended.get(replica, "/v1/me").await.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            suspended.get(replica, "/v1/me").await.status,
+            StatusCode::UNAUTHORIZED
+        );
         assert_eq!(by_key(replica).await.status, StatusCode::UNAUTHORIZED);
-        auditor.get(replica, "/v1/audit-events").await.problem(403, "permission_denied");
+        auditor
+            .get(replica, "/v1/audit-events")
+            .await
+            .problem(403, "permission_denied");
     }
 }
 
@@ -167,16 +222,30 @@ async fn a_replica_that_alone_is_cut_off_from_redis_waits_for_the_others() {
     let wire = stage.wire_redis().await;
     let house = House::on(stage).await;
     // The other one reaches Redis all the while.
-    let twin = house.twin_with_stores(&[("PLINTH_REDIS_URL", whole.redis.url.expose())]).await;
+    let twin = house
+        .twin_with_stores(&[("PLINTH_REDIS_URL", whole.redis.url.expose())])
+        .await;
     for break_it in [Wire::tear, Wire::hold] {
         let person = house.person("ada").await;
         house.forget_copies().await;
         warm(&twin, &person).await;
         break_it(&wire);
-        person.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
-        person.get(&twin, "/v1/me").await.problem(401, "session_ended");
+        person
+            .post(&house, "/v1/auth/logout", &json!({}))
+            .await
+            .expect(StatusCode::NO_CONTENT);
+        person
+            .get(&twin, "/v1/me")
+            .await
+            .problem(401, "session_ended");
         wire.mend();
-        until("Redis is reached again", async || house.stores.redis.ping().await.ok()).await;
-        person.get(&house, "/v1/me").await.problem(401, "session_ended");
+        until("Redis is reached again", async || {
+            house.stores.redis.ping().await.ok()
+        })
+        .await;
+        person
+            .get(&house, "/v1/me")
+            .await
+            .problem(401, "session_ended");
     }
 }

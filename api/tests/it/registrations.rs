@@ -18,12 +18,17 @@ const STRANGERS: &str = "a password of a stranger";
 impl House {
     async fn register_named(&self, email: &str, password: &str, name: &str) -> RegistrationId {
         let body = json!({ "email": email, "password": password, "display_name": name });
-        let answer = self.post("/v1/auth/register", &body).await.expect(StatusCode::ACCEPTED);
+        let answer = self
+            .post("/v1/auth/register", &body)
+            .await
+            .expect(StatusCode::ACCEPTED);
         text(&answer["registration_id"]).parse().expect("an id")
     }
 
     async fn token_of(&self, id: RegistrationId) -> String {
-        self.try_verification_token(id).await.expect("its mail is sent")
+        self.try_verification_token(id)
+            .await
+            .expect("its mail is sent")
     }
 
     /// An account as a release without registrations created it before the proof, with all that can log in.
@@ -67,26 +72,48 @@ async fn of_two_registrations_of_one_address_only_the_proved_one_counts() {
     let email = "victim@example.org";
     let strangers = house.register_named(email, STRANGERS, "Mallory").await;
     let owners = house.register_named(email, PASSWORD, "Vic").await;
-    let (strangers_link, owners_link) = (house.token_of(strangers).await, house.token_of(owners).await);
-    assert_ne!(strangers_link, owners_link, "each registration has its own mail and link");
+    let (strangers_link, owners_link) = (
+        house.token_of(strangers).await,
+        house.token_of(owners).await,
+    );
+    assert_ne!(
+        strangers_link, owners_link,
+        "each registration has its own mail and link"
+    );
 
     // The owner opens the wrong link with their own password: nothing happens, and the link stays valid.
     let refused = house.verify(&strangers_link, PASSWORD).await;
     refused.problem(422, "validation_failed");
     assert_eq!(refused.faults(), ["/password wrong_password"]);
     let said = String::from_utf8_lossy(&refused.bytes);
-    assert!(said.contains(DISCARD) && said.contains("register again"), "{said}");
+    assert!(
+        said.contains(DISCARD) && said.contains("register again"),
+        "{said}"
+    );
     assert_eq!(house.count("users").await, 0);
 
-    house.verify(&owners_link, PASSWORD).await.expect(StatusCode::NO_CONTENT);
-    house.log_in(email, STRANGERS).await.problem(401, "invalid_credentials");
+    house
+        .verify(&owners_link, PASSWORD)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    house
+        .log_in(email, STRANGERS)
+        .await
+        .problem(401, "invalid_credentials");
     house.log_in(email, PASSWORD).await.expect(StatusCode::OK);
     let user = house.user(house.id_of(email).await).await;
     assert_eq!(user.display_name.as_deref(), Some("Vic"));
     for link in [&strangers_link, &owners_link] {
-        assert_eq!(house.verify(link, STRANGERS).await.faults(), ["/token invalid_token"]);
+        assert_eq!(
+            house.verify(link, STRANGERS).await.faults(),
+            ["/token invalid_token"]
+        );
     }
-    assert_eq!(house.count("registrations").await, 0, "the others of the address went with the proof");
+    assert_eq!(
+        house.count("registrations").await,
+        0,
+        "the others of the address went with the proof"
+    );
 }
 
 #[tokio::test]
@@ -94,7 +121,10 @@ async fn before_the_proof_there_is_no_account() {
     let house = House::open().await;
     let email = house.register("ada").await;
     assert_eq!(house.count("users").await, 0);
-    house.log_in(&email, PASSWORD).await.problem(401, "invalid_credentials");
+    house
+        .log_in(&email, PASSWORD)
+        .await
+        .problem(401, "invalid_credentials");
     assert!(house.try_reset_token(&email, house.asked()).await.is_none());
 }
 
@@ -105,14 +135,32 @@ async fn a_proof_takes_an_unverified_account_over_and_leaves_nothing_of_it() {
     let unverified = house.unverified_account(email, STRANGERS).await;
     let id = house.register_named(email, PASSWORD, "Vic").await;
     let link = house.token_of(id).await;
-    house.verify(&link, PASSWORD).await.expect(StatusCode::NO_CONTENT);
+    house
+        .verify(&link, PASSWORD)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let tokens = house.log_in(email, PASSWORD).await.expect(StatusCode::OK);
-    assert_eq!(tokens["token_type"], "Bearer", "no second factor is asked for");
-    house.log_in(email, STRANGERS).await.problem(401, "invalid_credentials");
+    assert_eq!(
+        tokens["token_type"], "Bearer",
+        "no second factor is asked for"
+    );
+    house
+        .log_in(email, STRANGERS)
+        .await
+        .problem(401, "invalid_credentials");
     let user = house.user(unverified).await;
-    assert_eq!((user.display_name.as_deref(), user.has_second_factor), (Some("Vic"), false));
+    assert_eq!(
+        (user.display_name.as_deref(), user.has_second_factor),
+        (Some("Vic"), false)
+    );
     assert_eq!(user.roles, ["member"]);
-    for table in ["totp_factors", "passkeys", "api_keys", "recovery_codes", "one_time_tokens"] {
+    for table in [
+        "totp_factors",
+        "passkeys",
+        "api_keys",
+        "recovery_codes",
+        "one_time_tokens",
+    ] {
         assert_eq!(house.count(table).await, 0, "{table}");
     }
 }
@@ -120,7 +168,9 @@ async fn a_proof_takes_an_unverified_account_over_and_leaves_nothing_of_it() {
 #[tokio::test]
 async fn a_reset_of_an_unverified_account_keeps_no_name_of_before() {
     let house = House::open().await;
-    let unverified = house.unverified_account("victim@example.org", STRANGERS).await;
+    let unverified = house
+        .unverified_account("victim@example.org", STRANGERS)
+        .await;
     let token = house.reset_token("victim@example.org").await;
     let reset = json!({ "token": token, "password": PASSWORD });
     house.post(RESET, &reset).await.expect(StatusCode::OK);
@@ -133,34 +183,57 @@ async fn a_link_of_an_earlier_release_needs_the_password_of_its_account() {
     let email = "early@example.org";
     let unverified = house.unverified_account(email, PASSWORD).await;
     let verification = Verification::new(&house.stores, std::time::Duration::from_hours(1));
-    let mail = verification.prepare_for_account(unverified).await.expect("answers").expect("a mail");
+    let mail = verification
+        .prepare_for_account(unverified)
+        .await
+        .expect("answers")
+        .expect("a mail");
     let link = mail.token.reveal();
     let refused = house.verify(&link, "another password").await;
     assert_eq!(refused.faults(), ["/password wrong_password"]);
-    house.verify(&link, PASSWORD).await.expect(StatusCode::NO_CONTENT);
+    house
+        .verify(&link, PASSWORD)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     assert!(house.user(unverified).await.email_verified_at.is_some());
-    assert_eq!(house.verify(&link, PASSWORD).await.faults(), ["/token invalid_token"]);
+    assert_eq!(
+        house.verify(&link, PASSWORD).await.faults(),
+        ["/token invalid_token"]
+    );
 }
 
 #[tokio::test]
 async fn unproved_registrations_and_unverified_accounts_block_no_change_of_address() {
     let house = House::open().await;
     let person = house.person("ada").await;
-    for (number, email) in ["registered@example.org", "unverified@example.org"].into_iter().enumerate() {
+    for (number, email) in ["registered@example.org", "unverified@example.org"]
+        .into_iter()
+        .enumerate()
+    {
         if number == 0 {
             house.register_as(email, STRANGERS).await;
         } else {
             house.unverified_account(email, STRANGERS).await;
         }
         let token = house.change_token(person.id, email).await;
-        house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+        house
+            .present(CONFIRM, &token)
+            .await
+            .expect(StatusCode::NO_CONTENT);
         assert_eq!(house.user(person.id).await.email, email);
-        house.log_in(email, STRANGERS).await.problem(401, "invalid_credentials");
+        house
+            .log_in(email, STRANGERS)
+            .await
+            .problem(401, "invalid_credentials");
         house.log_in(email, PASSWORD).await.expect(StatusCode::OK);
         house.stores.clock.advance(time::Duration::minutes(6));
     }
     let given_way = "users WHERE status = 'deleted' AND email LIKE 'deleted-%'";
-    assert_eq!(house.count(given_way).await, 1, "the unverified account gave way");
+    assert_eq!(
+        house.count(given_way).await,
+        1,
+        "the unverified account gave way"
+    );
 }
 
 #[tokio::test]
@@ -169,7 +242,10 @@ async fn an_undo_takes_the_address_back_from_registrations_and_unverified_accoun
     let person = house.person("ada").await;
     let undo = house.undo_token(person.id, &person.email).await;
     let token = house.change_token(person.id, "next@example.org").await;
-    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    house
+        .present(CONFIRM, &token)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     house.register_as(&person.email, STRANGERS).await;
     house.unverified_account(&person.email, STRANGERS).await;
     house.present(UNDO, &undo).await.expect(StatusCode::OK);
@@ -181,15 +257,28 @@ async fn an_unverified_account_of_an_address_that_can_be_taken_back_is_not_prove
     let house = House::open().await;
     let person = house.person("ada").await;
     let token = house.change_token(person.id, "next@example.org").await;
-    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
+    house
+        .present(CONFIRM, &token)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let undo = house.undo_token(person.id, &person.email).await;
     // As an earlier release may have left it.
     let unverified = house.unverified_account(&person.email, STRANGERS).await;
     let reset = house.reset_token(&person.email).await;
-    house.present(RESET, &reset).await.problem(409, "email_taken");
+    house
+        .present(RESET, &reset)
+        .await
+        .problem(409, "email_taken");
     let verification = Verification::new(&house.stores, std::time::Duration::from_hours(1));
-    let mail = verification.prepare_for_account(unverified).await.expect("answers").expect("a mail");
-    house.verify(&mail.token.reveal(), STRANGERS).await.problem(409, "email_taken");
+    let mail = verification
+        .prepare_for_account(unverified)
+        .await
+        .expect("answers")
+        .expect("a mail");
+    house
+        .verify(&mail.token.reveal(), STRANGERS)
+        .await
+        .problem(409, "email_taken");
     assert!(house.user(unverified).await.email_verified_at.is_none());
 
     house.present(UNDO, &undo).await.expect(StatusCode::OK);
@@ -200,12 +289,20 @@ async fn an_unverified_account_of_an_address_that_can_be_taken_back_is_not_prove
 async fn a_verified_address_gets_a_notice_and_no_link() {
     let house = House::open().await;
     let person = house.person("ada").await;
-    let id = house.register_as(&person.email.to_uppercase(), STRANGERS).await;
+    let id = house
+        .register_as(&person.email.to_uppercase(), STRANGERS)
+        .await;
     assert!(house.try_verification_token(id).await.is_none());
     assert_eq!(house.notices(person.id).await, ["registration_attempted"]);
     assert_eq!(house.count("users").await, 1);
-    house.log_in(&person.email, STRANGERS).await.problem(401, "invalid_credentials");
-    house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK);
+    house
+        .log_in(&person.email, STRANGERS)
+        .await
+        .problem(401, "invalid_credentials");
+    house
+        .log_in(&person.email, PASSWORD)
+        .await
+        .expect(StatusCode::OK);
 }
 
 #[tokio::test]
@@ -215,9 +312,18 @@ async fn an_address_that_got_an_account_meanwhile_is_refused_clearly() {
     let link = house.token_of(id).await;
     let person = house.person("ada").await;
     let token = house.change_token(person.id, "next@example.org").await;
-    house.present(CONFIRM, &token).await.expect(StatusCode::NO_CONTENT);
-    house.verify(&link, PASSWORD).await.problem(409, "email_taken");
-    assert_eq!(house.verify(&link, PASSWORD).await.faults(), ["/token invalid_token"]);
+    house
+        .present(CONFIRM, &token)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    house
+        .verify(&link, PASSWORD)
+        .await
+        .problem(409, "email_taken");
+    assert_eq!(
+        house.verify(&link, PASSWORD).await.faults(),
+        ["/token invalid_token"]
+    );
     assert_eq!(house.count("users").await, 1);
 }
 
@@ -232,10 +338,19 @@ async fn proofs_of_one_address_at_once_create_one_account() {
     links.push(links[0].clone());
     let proofs = links.iter().map(|link| house.verify(link, PASSWORD));
     let answers = futures_util::future::join_all(proofs).await;
-    let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    let mut statuses: Vec<_> = answers
+        .iter()
+        .map(|answer| answer.status.as_u16())
+        .collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [204, 422, 422]);
-    assert_eq!((house.count("users").await, house.count("registrations").await), (1, 0));
+    assert_eq!(
+        (
+            house.count("users").await,
+            house.count("registrations").await
+        ),
+        (1, 0)
+    );
 }
 
 #[tokio::test]
@@ -258,7 +373,10 @@ async fn guesses_at_a_link_are_slowed_down_and_end_its_registration() {
     }
     assert!(slowed >= 3, "slowed down {slowed} times");
     house.stores.clock.advance(time::Duration::minutes(1));
-    assert_eq!(house.verify(&link, PASSWORD).await.faults(), ["/token invalid_token"]);
+    assert_eq!(
+        house.verify(&link, PASSWORD).await.faults(),
+        ["/token invalid_token"]
+    );
     assert_eq!(house.count("registrations").await, 0);
 }
 
@@ -268,13 +386,30 @@ async fn the_owner_of_the_mailbox_discards_a_registration() {
     let email = "victim@example.org";
     let strangers = house.register_as(email, STRANGERS).await;
     let owners = house.register_as(email, PASSWORD).await;
-    let (strangers_link, owners_link) = (house.token_of(strangers).await, house.token_of(owners).await);
+    let (strangers_link, owners_link) = (
+        house.token_of(strangers).await,
+        house.token_of(owners).await,
+    );
     let discard = async |link: &str| house.post(DISCARD, &json!({ "token": link })).await;
-    discard(&strangers_link).await.expect(StatusCode::NO_CONTENT);
-    assert_eq!(discard(&strangers_link).await.faults(), ["/token invalid_token"]);
-    assert_eq!(house.verify(&strangers_link, STRANGERS).await.faults(), ["/token invalid_token"]);
-    assert!(house.try_verification_token(strangers).await.is_none(), "no other mail of it is sent");
-    house.verify(&owners_link, PASSWORD).await.expect(StatusCode::NO_CONTENT);
+    discard(&strangers_link)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    assert_eq!(
+        discard(&strangers_link).await.faults(),
+        ["/token invalid_token"]
+    );
+    assert_eq!(
+        house.verify(&strangers_link, STRANGERS).await.faults(),
+        ["/token invalid_token"]
+    );
+    assert!(
+        house.try_verification_token(strangers).await.is_none(),
+        "no other mail of it is sent"
+    );
+    house
+        .verify(&owners_link, PASSWORD)
+        .await
+        .expect(StatusCode::NO_CONTENT);
 }
 
 #[tokio::test]
@@ -282,25 +417,58 @@ async fn the_mail_is_asked_for_again_by_the_registration_and_the_answer_says_not
     let house = House::open().await;
     let id = house.register_as("ada@example.org", PASSWORD).await;
     for asked in [id.0, Uuid::new_v4()] {
-        let answer = house.post(RESEND, &json!({ "registration_id": asked })).await;
+        let answer = house
+            .post(RESEND, &json!({ "registration_id": asked }))
+            .await;
         assert!(answer.expect(StatusCode::ACCEPTED).is_null());
     }
-    assert_eq!(house.count("jobs WHERE kind = 'email.verification'").await, 3);
-    assert!(house.try_verification_token(RegistrationId(Uuid::new_v4())).await.is_none());
+    assert_eq!(
+        house.count("jobs WHERE kind = 'email.verification'").await,
+        3
+    );
+    assert!(
+        house
+            .try_verification_token(RegistrationId(Uuid::new_v4()))
+            .await
+            .is_none()
+    );
     let verification = Verification::new(&house.stores, std::time::Duration::from_hours(1));
     let first = house.asked();
-    assert!(verification.prepare(id, first).await.expect("answers").is_some());
-    assert!(house.try_verification_token(id).await.is_none(), "no second mail in five minutes");
+    assert!(
+        verification
+            .prepare(id, first)
+            .await
+            .expect("answers")
+            .is_some()
+    );
+    assert!(
+        house.try_verification_token(id).await.is_none(),
+        "no second mail in five minutes"
+    );
     // A repetition of the job that has minted the first one is no second mail.
-    let again = Asked { again: true, ..first };
-    assert!(verification.prepare(id, again).await.expect("answers").is_some());
+    let again = Asked {
+        again: true,
+        ..first
+    };
+    assert!(
+        verification
+            .prepare(id, again)
+            .await
+            .expect("answers")
+            .is_some()
+    );
     house.stores.clock.advance(time::Duration::minutes(6));
     house.token_of(id).await;
 }
 
 #[tokio::test]
 async fn a_mailbox_is_not_flooded_and_no_network_keeps_the_owners_mail_away() {
-    let house = House::on(Stage::open().await.with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8")).await;
+    let house = House::on(
+        Stage::open()
+            .await
+            .with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8"),
+    )
+    .await;
     let email = "victim@example.org";
     let register = async |from: &str| {
         let body = json!({ "email": email, "password": STRANGERS });
@@ -322,7 +490,10 @@ async fn a_mailbox_is_not_flooded_and_no_network_keeps_the_owners_mail_away() {
     }
     assert_eq!(sent, 12, "of four networks");
     assert!(register("203.0.113.1").await.is_none());
-    assert!(register("198.51.100.1").await.is_some(), "the owner's own mail comes all the same");
+    assert!(
+        register("198.51.100.1").await.is_some(),
+        "the owner's own mail comes all the same"
+    );
     assert!(register("198.51.100.1").await.is_none());
     for network in 4..=60 {
         sent += usize::from(register(&format!("203.0.113.{network}")).await.is_some());
@@ -337,11 +508,23 @@ async fn both_forms_of_an_internationalized_domain_are_one_account() {
     let house = House::open().await;
     let (unicode, ascii) = ("Ada@Müller.example", "ada@xn--mller-kva.example");
     let id = house.register_as(unicode, PASSWORD).await;
-    house.verify(&house.token_of(id).await, PASSWORD).await.expect(StatusCode::NO_CONTENT);
+    house
+        .verify(&house.token_of(id).await, PASSWORD)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     house.log_in(ascii, PASSWORD).await.expect(StatusCode::OK);
     let again = house.register_as(ascii, STRANGERS).await;
-    assert!(house.try_verification_token(again).await.is_none(), "it is the same address");
-    assert_eq!(house.user(house.id_of("Ada@müller.example").await).await.email, "Ada@müller.example");
+    assert!(
+        house.try_verification_token(again).await.is_none(),
+        "it is the same address"
+    );
+    assert_eq!(
+        house
+            .user(house.id_of("Ada@müller.example").await)
+            .await
+            .email,
+        "Ada@müller.example"
+    );
     for domain in ["हिन्दी.example", "نامه\u{200c}ای.example"] {
         house.register_as(&format!("u@{domain}"), PASSWORD).await;
     }
@@ -356,8 +539,14 @@ async fn an_account_whose_key_an_earlier_release_wrote_is_still_found() {
         .execute(&house.stores.db)
         .await
         .expect("updates");
-    sqlx::query("DELETE FROM totp_factors").execute(&house.stores.db).await.expect("removes");
-    sqlx::query("DELETE FROM passkeys").execute(&house.stores.db).await.expect("removes");
+    sqlx::query("DELETE FROM totp_factors")
+        .execute(&house.stores.db)
+        .await
+        .expect("removes");
+    sqlx::query("DELETE FROM passkeys")
+        .execute(&house.stores.db)
+        .await
+        .expect("removes");
     for form in [email, "ada@xn--mller-kva.example"] {
         house.log_in(form, PASSWORD).await.expect(StatusCode::OK);
         let id = house.register_as(form, STRANGERS).await;
@@ -365,7 +554,12 @@ async fn an_account_whose_key_an_earlier_release_wrote_is_still_found() {
         house.stores.clock.advance(time::Duration::minutes(6));
     }
     let other = house.person("bob").await;
-    assert!(house.try_change_token(other.id, "ada@xn--mller-kva.example").await.is_none());
+    assert!(
+        house
+            .try_change_token(other.id, "ada@xn--mller-kva.example")
+            .await
+            .is_none()
+    );
     assert_eq!(house.id_of(email).await, user);
 }
 
@@ -379,20 +573,34 @@ async fn a_compatibility_spelling_takes_no_address() {
     }
     let person = house.person("ada").await;
     let change = json!({ "email": "ⓑⓞⓢⓢ@example.org" });
-    assert_eq!(person.post(&house, "/v1/me/email", &change).await.faults(), ["/email invalid_email"]);
+    assert_eq!(
+        person.post(&house, "/v1/me/email", &change).await.faults(),
+        ["/email invalid_email"]
+    );
     assert_eq!(house.count("registrations").await, 0);
 
     // An account that an earlier release created so gives way to the owner of the plain address, or logs in if it was proved.
-    let early = house.unverified_account("ⓑⓞⓢⓢ@example.org", STRANGERS).await;
+    let early = house
+        .unverified_account("ⓑⓞⓢⓢ@example.org", STRANGERS)
+        .await;
     sqlx::query("UPDATE users SET email_key = 'boss@example.org' WHERE id = $1")
         .bind(early.0)
         .execute(&house.stores.db)
         .await
         .expect("updates");
-    house.log_in("ⓑⓞⓢⓢ@example.org", STRANGERS).await.problem(403, "email_not_verified");
+    house
+        .log_in("ⓑⓞⓢⓢ@example.org", STRANGERS)
+        .await
+        .problem(403, "email_not_verified");
     let id = house.register_as("boss@example.org", PASSWORD).await;
-    house.verify(&house.token_of(id).await, PASSWORD).await.expect(StatusCode::NO_CONTENT);
-    house.log_in("boss@example.org", PASSWORD).await.expect(StatusCode::OK);
+    house
+        .verify(&house.token_of(id).await, PASSWORD)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    house
+        .log_in("boss@example.org", PASSWORD)
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(house.user(early).await.email, "boss@example.org");
 }
 
@@ -409,17 +617,33 @@ async fn every_name_that_people_see_is_visible() {
         ("\u{E0041}", "invisible_character"),
         (piled.as_str(), "too_many_marks"),
     ] {
-        let registration = json!({ "email": "x@example.org", "password": PASSWORD, "display_name": name });
+        let registration =
+            json!({ "email": "x@example.org", "password": PASSWORD, "display_name": name });
         let role = json!({ "name": "auditor", "permissions": ["audit:read"], "description": name });
         let key = json!({ "name": name, "scopes": ["files:read"], "expires_in_days": 1 });
         for (answer, field) in [
-            (house.post("/v1/auth/register", &registration).await, "display_name"),
             (
-                person.send(&house, Method::PATCH, "/v1/me", &json!({ "display_name": name })).await,
+                house.post("/v1/auth/register", &registration).await,
+                "display_name",
+            ),
+            (
+                person
+                    .send(
+                        &house,
+                        Method::PATCH,
+                        "/v1/me",
+                        &json!({ "display_name": name }),
+                    )
+                    .await,
                 "display_name",
             ),
             (person.post(&house, "/v1/me/api-keys", &key).await, "name"),
-            (person.post(&house, "/v1/me/mfa/totp", &json!({ "name": name })).await, "name"),
+            (
+                person
+                    .post(&house, "/v1/me/mfa/totp", &json!({ "name": name }))
+                    .await,
+                "name",
+            ),
             (admin.post(&house, "/v1/roles", &role).await, "description"),
         ] {
             assert_eq!(answer.faults(), [format!("/{field} {code}")], "{name:?}");

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use crate::house::{House, Person, text};
 
 async fn patch(house: &House, person: &Person, role: &str, body: &Value) -> crate::house::Answer {
-    person.send(house, Method::PATCH, &format!("/v1/roles/{role}"), body).await
+    person
+        .send(house, Method::PATCH, &format!("/v1/roles/{role}"), body)
+        .await
 }
 
 #[tokio::test]
@@ -14,42 +16,92 @@ async fn a_role_is_made_changed_and_removed() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let body = json!({ "name": "auditor", "description": " Reads the log ", "permissions": ["audit:read"] });
-    let made = admin.post(&house, "/v1/roles", &body).await.expect(StatusCode::CREATED);
+    let made = admin
+        .post(&house, "/v1/roles", &body)
+        .await
+        .expect(StatusCode::CREATED);
     let expected = json!({
         "name": "auditor", "description": "Reads the log", "permissions": ["audit:read"],
         "requires_mfa": false, "built_in": false,
     });
     assert_eq!(made, expected);
-    let change =
-        json!({ "description": null, "permissions": ["users:read", "audit:read"], "requires_mfa": true });
-    let changed = patch(&house, &admin, "auditor", &change).await.expect(StatusCode::OK);
-    assert_eq!(admin.get(&house, "/v1/roles/auditor").await.expect(StatusCode::OK), changed);
+    let change = json!({ "description": null, "permissions": ["users:read", "audit:read"], "requires_mfa": true });
+    let changed = patch(&house, &admin, "auditor", &change)
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(
+        admin
+            .get(&house, "/v1/roles/auditor")
+            .await
+            .expect(StatusCode::OK),
+        changed
+    );
     assert_eq!(changed["permissions"], json!(["users:read", "audit:read"]));
-    assert_eq!((changed["description"].is_null(), changed["requires_mfa"].as_bool()), (true, Some(true)));
-    assert_eq!(patch(&house, &admin, "auditor", &json!({})).await.expect(StatusCode::OK), changed);
+    assert_eq!(
+        (
+            changed["description"].is_null(),
+            changed["requires_mfa"].as_bool()
+        ),
+        (true, Some(true))
+    );
+    assert_eq!(
+        patch(&house, &admin, "auditor", &json!({}))
+            .await
+            .expect(StatusCode::OK),
+        changed
+    );
     let list = admin.get(&house, "/v1/roles").await.expect(StatusCode::OK);
-    let names: Vec<_> =
-        list["items"].as_array().expect("roles").iter().map(|role| text(&role["name"])).collect();
+    let names: Vec<_> = list["items"]
+        .as_array()
+        .expect("roles")
+        .iter()
+        .map(|role| text(&role["name"]))
+        .collect();
     assert_eq!(names, ["admin", "auditor", "member"]);
-    admin.delete(&house, "/v1/roles/auditor").await.expect(StatusCode::NO_CONTENT);
-    admin.get(&house, "/v1/roles/auditor").await.problem(404, "not_found");
-    let told: Vec<_> =
-        house.actions().await.into_iter().filter(|action| action.starts_with("role.")).collect();
-    assert_eq!(told, ["role.created:success", "role.changed:success", "role.removed:success"]);
+    admin
+        .delete(&house, "/v1/roles/auditor")
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    admin
+        .get(&house, "/v1/roles/auditor")
+        .await
+        .problem(404, "not_found");
+    let told: Vec<_> = house
+        .actions()
+        .await
+        .into_iter()
+        .filter(|action| action.starts_with("role."))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "role.created:success",
+            "role.changed:success",
+            "role.removed:success"
+        ]
+    );
 }
 
 #[tokio::test]
 async fn permissions_are_listed_with_what_they_allow() {
     let house = House::open().await;
     let admin = house.administrator().await;
-    let list = admin.get(&house, "/v1/permissions").await.expect(StatusCode::OK);
+    let list = admin
+        .get(&house, "/v1/permissions")
+        .await
+        .expect(StatusCode::OK);
     let items = list["items"].as_array().expect("permissions");
     let own = admin.get(&house, "/v1/me").await.expect(StatusCode::OK)["permissions"].clone();
-    let names: Vec<_> = items.iter().map(|permission| permission["name"].clone()).collect();
+    let names: Vec<_> = items
+        .iter()
+        .map(|permission| permission["name"].clone())
+        .collect();
     assert_eq!(Value::Array(names), own, "an administrator has them all");
-    let roles_write = items.iter().find(|permission| permission["name"] == "roles:write").expect("is there");
-    let expected =
-        json!({ "name": "roles:write", "description": "Make, change and remove roles.", "api_keys": false });
+    let roles_write = items
+        .iter()
+        .find(|permission| permission["name"] == "roles:write")
+        .expect("is there");
+    let expected = json!({ "name": "roles:write", "description": "Make, change and remove roles.", "api_keys": false });
     assert_eq!(*roles_write, expected);
 }
 
@@ -67,18 +119,33 @@ async fn what_a_role_cannot_be_is_told() {
                 "/permissions/2 unknown_permission",
             ],
         ),
-        (json!({ "name": "ops", "permissions": [], "built_in": true }), vec!["/built_in unknown_field"]),
-        (json!({ "name": "ops", "permissions": "files:read" }), vec!["/permissions wrong_type"]),
+        (
+            json!({ "name": "ops", "permissions": [], "built_in": true }),
+            vec!["/built_in unknown_field"],
+        ),
+        (
+            json!({ "name": "ops", "permissions": "files:read" }),
+            vec!["/permissions wrong_type"],
+        ),
     ] {
         let refused = admin.post(&house, "/v1/roles", &body).await;
         refused.problem(422, "validation_failed");
         assert_eq!(refused.faults(), faults);
     }
-    let refused = patch(&house, &admin, "member", &json!({ "permissions": ["nothing"], "name": "x" })).await;
+    let refused = patch(
+        &house,
+        &admin,
+        "member",
+        &json!({ "permissions": ["nothing"], "name": "x" }),
+    )
+    .await;
     refused.problem(422, "validation_failed");
     assert_eq!(refused.faults(), ["/name unknown_field"]);
     let taken = json!({ "name": "member", "permissions": [] });
-    admin.post(&house, "/v1/roles", &taken).await.problem(409, "role_exists");
+    admin
+        .post(&house, "/v1/roles", &taken)
+        .await
+        .problem(409, "role_exists");
     for path in ["/v1/roles/nothing", "/v1/roles/NOT%20ONE"] {
         admin.get(&house, path).await.problem(404, "not_found");
     }
@@ -94,9 +161,18 @@ async fn there_are_not_more_roles_than_every_process_can_keep() {
         .await
         .expect("inserts");
     let one_more = json!({ "name": "one-more", "permissions": [] });
-    admin.post(&house, "/v1/roles", &one_more).await.problem(409, "too_many_roles");
-    admin.delete(&house, "/v1/roles/r7").await.expect(StatusCode::NO_CONTENT);
-    admin.post(&house, "/v1/roles", &one_more).await.expect(StatusCode::CREATED);
+    admin
+        .post(&house, "/v1/roles", &one_more)
+        .await
+        .problem(409, "too_many_roles");
+    admin
+        .delete(&house, "/v1/roles/r7")
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    admin
+        .post(&house, "/v1/roles", &one_more)
+        .await
+        .expect(StatusCode::CREATED);
 }
 
 #[tokio::test]
@@ -104,16 +180,28 @@ async fn a_built_in_role_stays_what_it_is() {
     let house = House::open().await;
     let admin = house.administrator().await;
     for role in ["admin", "member"] {
-        patch(&house, &admin, role, &json!({ "permissions": ["files:read"] }))
+        patch(
+            &house,
+            &admin,
+            role,
+            &json!({ "permissions": ["files:read"] }),
+        )
+        .await
+        .problem(409, "built_in_role");
+        admin
+            .delete(&house, &format!("/v1/roles/{role}"))
             .await
             .problem(409, "built_in_role");
-        admin.delete(&house, &format!("/v1/roles/{role}")).await.problem(409, "built_in_role");
     }
     // Whoever has no second factor would be the first to be locked out.
     let demand = json!({ "requires_mfa": true });
-    patch(&house, &admin, "admin", &demand).await.problem(409, "second_factor_required");
+    patch(&house, &admin, "admin", &demand)
+        .await
+        .problem(409, "second_factor_required");
     admin.get(&house, "/v1/roles").await.expect(StatusCode::OK);
-    let changed = patch(&house, &admin, "member", &demand).await.expect(StatusCode::OK);
+    let changed = patch(&house, &admin, "member", &demand)
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(changed["requires_mfa"], true);
 }
 
@@ -123,9 +211,17 @@ async fn a_role_that_asks_for_a_second_factor_does_so_on_the_next_request() {
     let admin = house.administrator().await;
     let auditor = house.official(&admin, "auditor", &["audit:read"]).await;
     auditor.get(&house, "/v1/me").await.expect(StatusCode::OK);
-    patch(&house, &admin, "auditor", &json!({ "requires_mfa": true })).await.expect(StatusCode::OK);
-    auditor.get(&house, "/v1/me").await.problem(403, "second_factor_required");
-    auditor.get(&house, "/v1/audit-events").await.problem(403, "second_factor_required");
+    patch(&house, &admin, "auditor", &json!({ "requires_mfa": true }))
+        .await
+        .expect(StatusCode::OK);
+    auditor
+        .get(&house, "/v1/me")
+        .await
+        .problem(403, "second_factor_required");
+    auditor
+        .get(&house, "/v1/audit-events")
+        .await
+        .problem(403, "second_factor_required");
     house.assign(&admin, &auditor, &["member"]).await;
     auditor.get(&house, "/v1/me").await.expect(StatusCode::OK);
 }
@@ -136,13 +232,22 @@ async fn a_change_of_roles_acts_on_the_next_request() {
     let other = house.twin().await;
     let (admin, person) = (house.administrator().await, house.person("ada").await);
     let body = json!({ "name": "auditor", "permissions": [] });
-    admin.post(&house, "/v1/roles", &body).await.expect(StatusCode::CREATED);
+    admin
+        .post(&house, "/v1/roles", &body)
+        .await
+        .expect(StatusCode::CREATED);
     let path = "/v1/audit-events";
     // Each replica has copies of its own by the time of a change.
     let refused = async || {
         for _ in 0..2 {
-            person.get(&house, path).await.problem(403, "permission_denied");
-            person.get(&other, path).await.problem(403, "permission_denied");
+            person
+                .get(&house, path)
+                .await
+                .problem(403, "permission_denied");
+            person
+                .get(&other, path)
+                .await
+                .problem(403, "permission_denied");
         }
     };
     let admitted = async || {
@@ -154,11 +259,32 @@ async fn a_change_of_roles_acts_on_the_next_request() {
     refused().await;
     house.assign(&admin, &person, &["member", "auditor"]).await;
     refused().await;
-    patch(&house, &admin, "auditor", &json!({ "permissions": ["audit:read"] })).await.expect(StatusCode::OK);
+    patch(
+        &house,
+        &admin,
+        "auditor",
+        &json!({ "permissions": ["audit:read"] }),
+    )
+    .await
+    .expect(StatusCode::OK);
     admitted().await;
-    patch(&house, &admin, "auditor", &json!({ "permissions": ["files:read"] })).await.expect(StatusCode::OK);
+    patch(
+        &house,
+        &admin,
+        "auditor",
+        &json!({ "permissions": ["files:read"] }),
+    )
+    .await
+    .expect(StatusCode::OK);
     refused().await;
-    patch(&house, &admin, "auditor", &json!({ "permissions": ["audit:read"] })).await.expect(StatusCode::OK);
+    patch(
+        &house,
+        &admin,
+        "auditor",
+        &json!({ "permissions": ["audit:read"] }),
+    )
+    .await
+    .expect(StatusCode::OK);
     admitted().await;
     house.assign(&admin, &person, &["member"]).await;
     refused().await;
@@ -170,12 +296,28 @@ async fn a_role_in_use_cannot_be_removed() {
     let house = House::open().await;
     let admin = house.administrator().await;
     let auditor = house.official(&admin, "auditor", &["audit:read"]).await;
-    admin.delete(&house, "/v1/roles/auditor").await.problem(409, "role_in_use");
-    auditor.get(&house, "/v1/audit-events").await.expect(StatusCode::OK);
+    admin
+        .delete(&house, "/v1/roles/auditor")
+        .await
+        .problem(409, "role_in_use");
+    auditor
+        .get(&house, "/v1/audit-events")
+        .await
+        .expect(StatusCode::OK);
     house.assign(&admin, &auditor, &["member"]).await;
-    admin.delete(&house, "/v1/roles/auditor").await.expect(StatusCode::NO_CONTENT);
+    admin
+        .delete(&house, "/v1/roles/auditor")
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let path = format!("/v1/users/{}/roles", auditor.id);
-    let late = admin.send(&house, Method::PUT, &path, &json!({ "roles": ["member", "auditor"] })).await;
+    let late = admin
+        .send(
+            &house,
+            Method::PUT,
+            &path,
+            &json!({ "roles": ["member", "auditor"] }),
+        )
+        .await;
     late.problem(422, "validation_failed");
     assert_eq!(late.faults(), ["/roles/1 unknown_role"]);
 }
@@ -184,45 +326,86 @@ async fn a_role_in_use_cannot_be_removed() {
 async fn nobody_grants_what_he_does_not_hold() {
     let house = House::open().await;
     let admin = house.administrator().await;
-    let clerk = house.official(&admin, "clerk", &["roles:read", "roles:write", "users:read"]).await;
+    let clerk = house
+        .official(
+            &admin,
+            "clerk",
+            &["roles:read", "roles:write", "users:read"],
+        )
+        .await;
     let auditor = house.official(&admin, "auditor", &["audit:read"]).await;
     let target = house.person("eve").await;
 
     let made = json!({ "name": "mine", "permissions": ["users:read", "audit:read"] });
-    clerk.post(&house, "/v1/roles", &made).await.problem(403, "permission_denied");
+    clerk
+        .post(&house, "/v1/roles", &made)
+        .await
+        .problem(403, "permission_denied");
     // Neither into a role nor out of one.
     let more = json!({ "permissions": ["roles:read", "roles:write", "users:read", "users:write"] });
-    patch(&house, &clerk, "clerk", &more).await.problem(403, "permission_denied");
-    patch(&house, &clerk, "auditor", &json!({ "permissions": [] })).await.problem(403, "permission_denied");
+    patch(&house, &clerk, "clerk", &more)
+        .await
+        .problem(403, "permission_denied");
+    patch(&house, &clerk, "auditor", &json!({ "permissions": [] }))
+        .await
+        .problem(403, "permission_denied");
     let more = json!({ "permissions": ["audit:read", "users:read"] });
-    patch(&house, &clerk, "auditor", &more).await.problem(403, "permission_denied");
+    patch(&house, &clerk, "auditor", &more)
+        .await
+        .problem(403, "permission_denied");
 
     let assign = async |to: &Person, roles: Value| {
         let path = format!("/v1/users/{}/roles", to.id);
-        clerk.send(&house, Method::PUT, &path, &json!({ "roles": roles })).await
+        clerk
+            .send(&house, Method::PUT, &path, &json!({ "roles": roles }))
+            .await
     };
     for role in ["admin", "auditor"] {
-        assign(&clerk, json!(["member", "clerk", role])).await.problem(403, "permission_denied");
-        assign(&target, json!(["member", role])).await.problem(403, "permission_denied");
+        assign(&clerk, json!(["member", "clerk", role]))
+            .await
+            .problem(403, "permission_denied");
+        assign(&target, json!(["member", role]))
+            .await
+            .problem(403, "permission_denied");
     }
-    assign(&auditor, json!(["member"])).await.problem(403, "permission_denied");
-    assign(&admin, json!([])).await.problem(403, "permission_denied");
+    assign(&auditor, json!(["member"]))
+        .await
+        .problem(403, "permission_denied");
+    assign(&admin, json!([]))
+        .await
+        .problem(403, "permission_denied");
     assert_eq!(house.user(admin.id).await.roles, ["admin"]);
     // What he holds he may give and take.
-    assign(&target, json!(["member", "clerk"])).await.expect(StatusCode::OK);
-    assign(&target, json!(["member"])).await.expect(StatusCode::OK);
+    assign(&target, json!(["member", "clerk"]))
+        .await
+        .expect(StatusCode::OK);
+    assign(&target, json!(["member"]))
+        .await
+        .expect(StatusCode::OK);
 
     let key = json!({ "name": "x", "scopes": ["audit:read"] });
-    clerk.post(&house, "/v1/me/api-keys", &key).await.problem(403, "permission_denied");
+    clerk
+        .post(&house, "/v1/me/api-keys", &key)
+        .await
+        .problem(403, "permission_denied");
 }
 
 #[tokio::test]
 async fn a_role_that_reaches_further_than_the_caller_is_not_touched_at_all() {
     let house = House::open().await;
     let admin = house.administrator().await;
-    let clerk = house.official(&admin, "clerk", &["roles:read", "roles:write", "users:read"]).await;
+    let clerk = house
+        .official(
+            &admin,
+            "clerk",
+            &["roles:read", "roles:write", "users:read"],
+        )
+        .await;
     let further = json!({ "name": "auditor", "permissions": ["users:read", "audit:read"] });
-    let before = admin.post(&house, "/v1/roles", &further).await.expect(StatusCode::CREATED);
+    let before = admin
+        .post(&house, "/v1/roles", &further)
+        .await
+        .expect(StatusCode::CREATED);
     for (role, change) in [
         ("auditor", json!({ "requires_mfa": true })),
         ("auditor", json!({ "requires_mfa": false })),
@@ -233,14 +416,33 @@ async fn a_role_that_reaches_further_than_the_caller_is_not_touched_at_all() {
         ("admin", json!({ "requires_mfa": true })),
         ("admin", json!({ "description": "mine" })),
     ] {
-        patch(&house, &clerk, role, &change).await.problem(403, "permission_denied");
+        patch(&house, &clerk, role, &change)
+            .await
+            .problem(403, "permission_denied");
     }
-    clerk.delete(&house, "/v1/roles/auditor").await.problem(403, "permission_denied");
-    assert_eq!(admin.get(&house, "/v1/roles/auditor").await.expect(StatusCode::OK), before);
+    clerk
+        .delete(&house, "/v1/roles/auditor")
+        .await
+        .problem(403, "permission_denied");
+    assert_eq!(
+        admin
+            .get(&house, "/v1/roles/auditor")
+            .await
+            .expect(StatusCode::OK),
+        before
+    );
 
     // A role within the caller's own permissions is changed and removed.
     let within = json!({ "name": "reader", "permissions": ["users:read"] });
-    clerk.post(&house, "/v1/roles", &within).await.expect(StatusCode::CREATED);
-    patch(&house, &clerk, "reader", &json!({ "requires_mfa": true })).await.expect(StatusCode::OK);
-    clerk.delete(&house, "/v1/roles/reader").await.expect(StatusCode::NO_CONTENT);
+    clerk
+        .post(&house, "/v1/roles", &within)
+        .await
+        .expect(StatusCode::CREATED);
+    patch(&house, &clerk, "reader", &json!({ "requires_mfa": true }))
+        .await
+        .expect(StatusCode::OK);
+    clerk
+        .delete(&house, "/v1/roles/reader")
+        .await
+        .expect(StatusCode::NO_CONTENT);
 }

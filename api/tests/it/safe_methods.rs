@@ -9,21 +9,31 @@ use crate::every_operation::{Operation, Things, operations, things_of};
 use crate::house::{Answer, House, Person, text};
 
 /// What changes something all the same, and why.
-const EXCEPTIONS: &[(&str, &str)] =
-    &[("GET /v1/links/{token}/content", "a download by a link is counted, with its audit event")];
+const EXCEPTIONS: &[(&str, &str)] = &[(
+    "GET /v1/links/{token}/content",
+    "a download by a link is counted, with its audit event",
+)];
 
 /// Any operation that is asked with an API key.
-const BY_API_KEY: &str = "a key's last use is noted in the statement that reads whether it is in force";
+const BY_API_KEY: &str =
+    "a key's last use is noted in the statement that reads whether it is in force";
 
 /// What an operation of this path is asked for: of the person's own things, or of what everybody shares.
 fn path_of(operation: &Operation, things: &Things, shared: &[(&str, &str, String)]) -> String {
     operation.path_with(|wanted| {
-        let own = things.iter().find(|(prefix, _)| operation.path.starts_with(prefix));
+        let own = things
+            .iter()
+            .find(|(prefix, _)| operation.path.starts_with(prefix));
         let own = own.and_then(|(_, values)| values.iter().find(|(name, _)| *name == wanted));
-        let shared =
-            shared.iter().find(|(prefix, name, _)| operation.path.starts_with(prefix) && *name == wanted);
-        let value = own.map(|(_, value)| value).or(shared.map(|(_, _, value)| value));
-        value.unwrap_or_else(|| panic!("{}: give it a {wanted}", operation.name())).clone()
+        let shared = shared
+            .iter()
+            .find(|(prefix, name, _)| operation.path.starts_with(prefix) && *name == wanted);
+        let value = own
+            .map(|(_, value)| value)
+            .or(shared.map(|(_, _, value)| value));
+        value
+            .unwrap_or_else(|| panic!("{}: give it a {wanted}", operation.name()))
+            .clone()
     })
 }
 
@@ -34,7 +44,9 @@ async fn shared_things(
     things: &Things,
 ) -> Vec<(&'static str, &'static str, String)> {
     let file = &things[0].1[0].1;
-    let link = person.post(house, &format!("/v1/files/{file}/links"), &json!({})).await;
+    let link = person
+        .post(house, &format!("/v1/files/{file}/links"), &json!({}))
+        .await;
     let token = text(&link.expect(StatusCode::CREATED)["token"]);
     let job: uuid::Uuid = sqlx::query_scalar("SELECT id FROM jobs LIMIT 1")
         .fetch_one(&house.stores.db)
@@ -50,48 +62,90 @@ async fn shared_things(
 
 /// The ticket of a download of this file that is sent on to the host of users' files.
 async fn ticket(house: &House, person: &Person, file: &str) -> String {
-    let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).build().expect("a client");
+    let client = Client::builder()
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .build()
+        .expect("a client");
     let path = format!("{}/v1/files/{file}/content", house.url);
     let answer = Answer::of(client.get(path).bearer_auth(&person.access_token)).await;
     let place = answer.header("location").expect("it is sent on");
-    place.strip_prefix("https://content.example.org/v1/content/").expect("on that host").to_owned()
+    place
+        .strip_prefix("https://content.example.org/v1/content/")
+        .expect("on that host")
+        .to_owned()
 }
 
 #[tokio::test]
 async fn a_safe_operation_works_on_a_database_that_takes_no_writes() {
-    let stage = Stage::open().await.with("PLINTH_FILES_DIRECT_UPLOADS", "true");
+    let stage = Stage::open()
+        .await
+        .with("PLINTH_FILES_DIRECT_UPLOADS", "true");
     let house = House::on(stage).await;
     let (admin, person) = (house.administrator().await, house.person("ada").await);
     let things = things_of(&house, &person).await;
     let mut shared = shared_things(&house, &person, &things).await;
     let key = json!({ "name": "reader", "scopes": ["files:read"] });
-    let key = person.post(&house, "/v1/me/api-keys", &key).await.expect(StatusCode::CREATED);
+    let key = person
+        .post(&house, "/v1/me/api-keys", &key)
+        .await
+        .expect(StatusCode::CREATED);
     for token in [&admin.access_token, &person.access_token] {
         // What is read once and kept, as the account is, is there before the writes end.
-        house.request(Method::GET, "/v1/me").bearer_auth(token).send().await.expect("answers");
+        house
+            .request(Method::GET, "/v1/me")
+            .bearer_auth(token)
+            .send()
+            .await
+            .expect("answers");
     }
-    let database: String =
-        sqlx::query_scalar("SELECT current_database()").fetch_one(&house.stores.db).await.expect("answers");
+    let database: String = sqlx::query_scalar("SELECT current_database()")
+        .fetch_one(&house.stores.db)
+        .await
+        .expect("answers");
     let read_only = format!("ALTER DATABASE \"{database}\" SET default_transaction_read_only = on");
-    sqlx::query(sqlx::AssertSqlSafe(read_only)).execute(&house.stores.db).await.expect("alters");
+    sqlx::query(sqlx::AssertSqlSafe(read_only))
+        .execute(&house.stores.db)
+        .await
+        .expect("alters");
     let reading = house.twin().await;
     // A deployment that has a host of its own for users' files: only that host answers a ticket.
-    let sending_on = house.twin_with(&[("PLINTH_CONTENT_URL", "https://content.example.org/")]).await;
-    shared.push(("/v1/content/", "ticket", ticket(&sending_on, &person, &things[0].1[0].1).await));
+    let sending_on = house
+        .twin_with(&[("PLINTH_CONTENT_URL", "https://content.example.org/")])
+        .await;
+    shared.push((
+        "/v1/content/",
+        "ticket",
+        ticket(&sending_on, &person, &things[0].1[0].1).await,
+    ));
 
     let document: Value = serde_json::from_str(&document::document()).expect("JSON");
-    let safe: Vec<_> =
-        operations(&document).into_iter().filter(|operation| operation.method.is_safe()).collect();
+    let safe: Vec<_> = operations(&document)
+        .into_iter()
+        .filter(|operation| operation.method.is_safe())
+        .collect();
     assert!(safe.len() > 30, "only {} operations were found", safe.len());
     for operation in &safe {
         let path = path_of(operation, &things, &shared);
-        let is_of_administrators =
-            ["/v1/users", "/v1/roles", "/v1/jobs", "/v1/queues", "/v1/audit", "/v1/permissions"]
-                .iter()
-                .any(|prefix| operation.path.starts_with(prefix));
-        let asking = if is_of_administrators { &admin } else { &person };
+        let is_of_administrators = [
+            "/v1/users",
+            "/v1/roles",
+            "/v1/jobs",
+            "/v1/queues",
+            "/v1/audit",
+            "/v1/permissions",
+        ]
+        .iter()
+        .any(|prefix| operation.path.starts_with(prefix));
+        let asking = if is_of_administrators {
+            &admin
+        } else {
+            &person
+        };
         let request = if operation.path.starts_with("/v1/content/") {
-            sending_on.request(operation.method.clone(), &path).header("host", "content.example.org")
+            sending_on
+                .request(operation.method.clone(), &path)
+                .header("host", "content.example.org")
         } else {
             asking.request(&reading, operation.method.clone(), &path)
         };
@@ -104,9 +158,16 @@ async fn a_safe_operation_works_on_a_database_that_takes_no_writes() {
         let is_fine = status.is_success()
             || status.is_redirection()
             || status == StatusCode::NOT_FOUND && path.contains("/variants/");
-        assert_eq!(is_fine, !is_exception, "{} {path}: {status}", operation.name());
+        assert_eq!(
+            is_fine,
+            !is_exception,
+            "{} {path}: {status}",
+            operation.name()
+        );
     }
-    let by_key = reading.request(Method::GET, "/v1/files").bearer_auth(text(&key["token"]));
+    let by_key = reading
+        .request(Method::GET, "/v1/files")
+        .bearer_auth(text(&key["token"]));
     let status = by_key.send().await.expect("the API answers").status();
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{BY_API_KEY}");
 }

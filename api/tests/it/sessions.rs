@@ -7,21 +7,32 @@ use serde_json::{Value, json};
 use crate::house::{Answer, House, PASSWORD, Person, text};
 
 async fn refresh(house: &House, token: &str) -> crate::house::Answer {
-    house.post("/v1/auth/refresh", &json!({ "refresh_token": token })).await
+    house
+        .post("/v1/auth/refresh", &json!({ "refresh_token": token }))
+        .await
 }
 
 async fn rotated(house: &House, person: &Person) -> String {
-    text(&refresh(house, &person.refresh_token).await.expect(StatusCode::OK)["refresh_token"])
+    text(
+        &refresh(house, &person.refresh_token)
+            .await
+            .expect(StatusCode::OK)["refresh_token"],
+    )
 }
 
 #[tokio::test]
 async fn a_refresh_gives_new_tokens_of_the_same_session() {
     let house = House::open().await;
     let person = house.person("ada").await;
-    let tokens = refresh(&house, &person.refresh_token).await.expect(StatusCode::OK);
+    let tokens = refresh(&house, &person.refresh_token)
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(text(&tokens["session_id"]), person.session_id.to_string());
     assert_ne!(text(&tokens["refresh_token"]), person.refresh_token);
-    let next = Person { access_token: text(&tokens["access_token"]), ..person };
+    let next = Person {
+        access_token: text(&tokens["access_token"]),
+        ..person
+    };
     next.get(&house, "/v1/me").await.expect(StatusCode::OK);
 }
 
@@ -30,13 +41,18 @@ async fn a_hundred_repetitions_at_once_get_the_same_successor() {
     let house = House::open().await;
     let twin = house.twin().await;
     let person = house.person("ada").await;
-    let many = (0..100).map(|number| rotated(if number % 2 == 0 { &house } else { &twin }, &person));
+    let many =
+        (0..100).map(|number| rotated(if number % 2 == 0 { &house } else { &twin }, &person));
     let mut successors = futures_util::future::join_all(many).await;
     assert_eq!(successors.len(), 100);
     successors.dedup();
     assert_eq!(successors.len(), 1, "a hundred at once got {successors:?}");
-    let rotations =
-        house.actions().await.iter().filter(|action| *action == "session.refreshed:success").count();
+    let rotations = house
+        .actions()
+        .await
+        .iter()
+        .filter(|action| *action == "session.refreshed:success")
+        .count();
     assert_eq!(rotations, 1);
     refresh(&house, &successors[0]).await.expect(StatusCode::OK);
 }
@@ -59,7 +75,10 @@ async fn a_refresh_whose_answer_was_lost_is_repeated_within_two_minutes() {
     person.get(&house, "/v1/me").await.expect(StatusCode::OK);
     assert!(house.notices(person.id).await.is_empty(), "no alarm");
     let actions = house.actions().await;
-    assert!(actions.iter().all(|action| !action.contains("reused")), "{actions:?}");
+    assert!(
+        actions.iter().all(|action| !action.contains("reused")),
+        "{actions:?}"
+    );
 }
 
 #[tokio::test]
@@ -67,11 +86,26 @@ async fn a_repeated_token_after_two_minutes_ends_the_session_for_both() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let next = rotated(&house, &person).await;
-    house.stores.clock.advance(time::Duration::minutes(2) + time::Duration::milliseconds(1));
-    refresh(&house, &person.refresh_token).await.problem(401, "invalid_refresh_token");
-    refresh(&house, &next).await.problem(401, "invalid_refresh_token");
-    person.get(&house, "/v1/me").await.problem(401, "session_ended");
-    assert!(house.actions().await.contains(&"session.refresh_reused:refused".to_owned()));
+    house
+        .stores
+        .clock
+        .advance(time::Duration::minutes(2) + time::Duration::milliseconds(1));
+    refresh(&house, &person.refresh_token)
+        .await
+        .problem(401, "invalid_refresh_token");
+    refresh(&house, &next)
+        .await
+        .problem(401, "invalid_refresh_token");
+    person
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
+    assert!(
+        house
+            .actions()
+            .await
+            .contains(&"session.refresh_reused:refused".to_owned())
+    );
     assert_eq!(house.notices(person.id).await, ["refresh_reused"]);
 }
 
@@ -81,8 +115,12 @@ async fn a_token_whose_successor_was_used_ends_the_session_at_once() {
     let person = house.person("ada").await;
     let used = rotated(&house, &person).await;
     let last = text(&refresh(&house, &used).await.expect(StatusCode::OK)["refresh_token"]);
-    refresh(&house, &person.refresh_token).await.problem(401, "invalid_refresh_token");
-    refresh(&house, &last).await.problem(401, "invalid_refresh_token");
+    refresh(&house, &person.refresh_token)
+        .await
+        .problem(401, "invalid_refresh_token");
+    refresh(&house, &last)
+        .await
+        .problem(401, "invalid_refresh_token");
     assert_eq!(house.notices(person.id).await, ["refresh_reused"]);
 }
 
@@ -92,16 +130,25 @@ async fn a_token_that_a_step_up_replaced_gets_nothing_and_ends_nothing() {
     let person = house.person("ada").await;
     let older = person.refresh_token.clone();
     let token = rotated(&house, &person).await;
-    let stepped = person.post(&house, "/v1/auth/step-up", &json!({ "password": PASSWORD })).await;
+    let stepped = person
+        .post(&house, "/v1/auth/step-up", &json!({ "password": PASSWORD }))
+        .await;
     let stepped = person.with(&stepped.expect(StatusCode::OK));
     // The answer of the step-up was lost, or another tab has not heard of it.
     house.stores.clock.advance(time::Duration::seconds(100));
-    refresh(&house, &token).await.problem(401, "invalid_refresh_token");
+    refresh(&house, &token)
+        .await
+        .problem(401, "invalid_refresh_token");
     stepped.get(&house, "/v1/me").await.expect(StatusCode::OK);
     assert!(house.notices(person.id).await.is_empty(), "no alarm");
     // A copy of an older one is a theft all the same.
-    refresh(&house, &older).await.problem(401, "invalid_refresh_token");
-    stepped.get(&house, "/v1/me").await.problem(401, "session_ended");
+    refresh(&house, &older)
+        .await
+        .problem(401, "invalid_refresh_token");
+    stepped
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
     assert_eq!(house.notices(person.id).await, ["refresh_reused"]);
 }
 
@@ -115,9 +162,16 @@ async fn a_token_of_any_age_ends_the_session_and_its_owner_is_told() {
         token = text(&refresh(&house, &token).await.expect(StatusCode::OK)["refresh_token"]);
     }
     let other = house.elsewhere(&person).await;
-    refresh(&house, &person.refresh_token).await.problem(401, "invalid_refresh_token");
-    refresh(&house, &token).await.problem(401, "invalid_refresh_token");
-    person.get(&house, "/v1/me").await.problem(401, "session_ended");
+    refresh(&house, &person.refresh_token)
+        .await
+        .problem(401, "invalid_refresh_token");
+    refresh(&house, &token)
+        .await
+        .problem(401, "invalid_refresh_token");
+    person
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
     assert_eq!(house.notices(person.id).await, ["refresh_reused"]);
     other.get(&house, "/v1/me").await.expect(StatusCode::OK);
 }
@@ -129,8 +183,12 @@ async fn a_token_that_nobody_gave_out_ends_nothing() {
     // The session's id is no secret; without the tag nobody can speak in its name.
     let forged = [&person.session_id.as_bytes()[..], &[7; 48]].concat();
     let forged = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, forged);
-    refresh(&house, &forged).await.problem(401, "invalid_refresh_token");
-    refresh(&house, &person.refresh_token).await.expect(StatusCode::OK);
+    refresh(&house, &forged)
+        .await
+        .problem(401, "invalid_refresh_token");
+    refresh(&house, &person.refresh_token)
+        .await
+        .expect(StatusCode::OK);
 }
 
 #[tokio::test]
@@ -140,13 +198,27 @@ async fn own_sessions_are_listed_and_ended() {
     let phone = house.elsewhere(&laptop).await;
     let tablet = house.elsewhere(&laptop).await;
     let stranger = house.person("bob").await;
-    let sessions = phone.get(&house, "/v1/me/sessions?limit=2").await.expect(StatusCode::OK);
+    let sessions = phone
+        .get(&house, "/v1/me/sessions?limit=2")
+        .await
+        .expect(StatusCode::OK);
     let ids = |page: &serde_json::Value| -> Vec<String> {
-        page["items"].as_array().expect("items").iter().map(|item| text(&item["id"])).collect()
+        page["items"]
+            .as_array()
+            .expect("items")
+            .iter()
+            .map(|item| text(&item["id"]))
+            .collect()
     };
-    assert_eq!(ids(&sessions), [tablet.session_id.to_string(), phone.session_id.to_string()]);
     assert_eq!(
-        (&sessions["items"][0]["current"], &sessions["items"][1]["current"]),
+        ids(&sessions),
+        [tablet.session_id.to_string(), phone.session_id.to_string()]
+    );
+    assert_eq!(
+        (
+            &sessions["items"][0]["current"],
+            &sessions["items"][1]["current"]
+        ),
         (&json!(false), &json!(true))
     );
     assert_eq!(sessions["items"][0]["amr"], json!(["pwd"]));
@@ -157,15 +229,32 @@ async fn own_sessions_are_listed_and_ended() {
 
     laptop.get(&house, "/v1/me").await.expect(StatusCode::OK);
     let path = format!("/v1/me/sessions/{}", laptop.session_id);
-    stranger.delete(&house, &path).await.problem(404, "not_found");
-    phone.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
-    laptop.get(&house, "/v1/me").await.problem(401, "session_ended");
+    stranger
+        .delete(&house, &path)
+        .await
+        .problem(404, "not_found");
+    phone
+        .delete(&house, &path)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    laptop
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
     phone.delete(&house, &path).await.problem(404, "not_found");
 
-    let ended = phone.delete(&house, "/v1/me/sessions").await.expect(StatusCode::OK);
+    let ended = phone
+        .delete(&house, "/v1/me/sessions")
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(ended["revoked"], 1);
-    tablet.get(&house, "/v1/me").await.problem(401, "session_ended");
-    refresh(&house, &tablet.refresh_token).await.problem(401, "invalid_refresh_token");
+    tablet
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
+    refresh(&house, &tablet.refresh_token)
+        .await
+        .problem(401, "invalid_refresh_token");
     phone.get(&house, "/v1/me").await.expect(StatusCode::OK);
     stranger.get(&house, "/v1/me").await.expect(StatusCode::OK);
 }
@@ -175,20 +264,37 @@ async fn a_session_says_what_it_runs_on_and_when_it_was_used() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
-    let login = house.request(Method::POST, "/v1/auth/login").header("user-agent", agent);
-    let login = Answer::of(login.json(&json!({ "email": person.email, "password": PASSWORD }))).await;
+    let login = house
+        .request(Method::POST, "/v1/auth/login")
+        .header("user-agent", agent);
+    let login =
+        Answer::of(login.json(&json!({ "email": person.email, "password": PASSWORD }))).await;
     let person = person.with(&login.expect(StatusCode::OK));
     house.stores.clock.advance(time::Duration::minutes(4));
-    let person = person.with(&refresh(&house, &person.refresh_token).await.expect(StatusCode::OK));
-    let sessions = person.get(&house, "/v1/me/sessions?limit=1").await.expect(StatusCode::OK);
+    let person = person.with(
+        &refresh(&house, &person.refresh_token)
+            .await
+            .expect(StatusCode::OK),
+    );
+    let sessions = person
+        .get(&house, "/v1/me/sessions?limit=1")
+        .await
+        .expect(StatusCode::OK);
     let session = &sessions["items"][0];
-    assert_eq!((&session["client"], &session["user_agent"]), (&json!("Firefox on Linux"), &json!(agent)));
+    assert_eq!(
+        (&session["client"], &session["user_agent"]),
+        (&json!("Firefox on Linux"), &json!(agent))
+    );
     let moment = |field: &str| {
         let format = &time::format_description::well_known::Rfc3339;
-        time::OffsetDateTime::parse(session[field].as_str().expect("a time"), format).expect("a time")
+        time::OffsetDateTime::parse(session[field].as_str().expect("a time"), format)
+            .expect("a time")
     };
     assert_eq!(moment("authenticated_at"), moment("created_at"));
-    assert!(moment("last_seen_at") - moment("created_at") >= time::Duration::minutes(4), "{session}");
+    assert!(
+        moment("last_seen_at") - moment("created_at") >= time::Duration::minutes(4),
+        "{session}"
+    );
     assert!(moment("expires_at") > moment("last_seen_at"), "{session}");
 }
 
@@ -205,18 +311,26 @@ async fn a_session_ended_on_one_replica_is_refused_by_the_next_request_on_anothe
         laptop.get(&twin, "/v1/me").await.expect(StatusCode::OK);
     }
     let path = format!("/v1/me/sessions/{}", laptop.session_id);
-    phone.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
-    laptop.get(&twin, "/v1/me").await.problem(401, "session_ended");
+    phone
+        .delete(&house, &path)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    laptop
+        .get(&twin, "/v1/me")
+        .await
+        .problem(401, "session_ended");
 }
 
 #[tokio::test]
 async fn a_login_is_audited_with_its_methods() {
     let house = House::open().await;
     let person = house.person("ada").await;
-    let details =
-        "SELECT details -> 'amr' FROM audit_events WHERE action = 'session.created' AND target_id = $1";
-    let amr: serde_json::Value =
-        sqlx::query_scalar(details).bind(person.session_id).fetch_one(&house.stores.db).await.expect("one");
+    let details = "SELECT details -> 'amr' FROM audit_events WHERE action = 'session.created' AND target_id = $1";
+    let amr: serde_json::Value = sqlx::query_scalar(details)
+        .bind(person.session_id)
+        .fetch_one(&house.stores.db)
+        .await
+        .expect("one");
     assert_eq!(amr, json!(["pwd"]));
 }
 
@@ -225,21 +339,46 @@ async fn a_logout_is_felt_by_the_next_request_and_every_token() {
     let house = House::open().await;
     let person = house.person("ada").await;
     person.get(&house, "/v1/me").await.expect(StatusCode::OK);
-    person.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
-    person.get(&house, "/v1/me").await.problem(401, "session_ended");
-    refresh(&house, &person.refresh_token).await.problem(401, "invalid_refresh_token");
+    person
+        .post(&house, "/v1/auth/logout", &json!({}))
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    person
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
+    refresh(&house, &person.refresh_token)
+        .await
+        .problem(401, "invalid_refresh_token");
     house.forget_copies().await;
-    person.get(&house, "/v1/me").await.problem(401, "session_ended");
-    assert!(house.actions().await.contains(&"session.revoked:success".to_owned()));
+    person
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
+    assert!(
+        house
+            .actions()
+            .await
+            .contains(&"session.revoked:success".to_owned())
+    );
 }
 
 #[tokio::test]
 async fn a_logout_ends_one_session_and_no_other() {
     let house = House::open().await;
     let person = house.person("ada").await;
-    let other = house.log_in(&person.email, crate::house::PASSWORD).await.expect(StatusCode::OK);
-    person.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
-    let other = Person { access_token: text(&other["access_token"]), ..person };
+    let other = house
+        .log_in(&person.email, crate::house::PASSWORD)
+        .await
+        .expect(StatusCode::OK);
+    person
+        .post(&house, "/v1/auth/logout", &json!({}))
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    let other = Person {
+        access_token: text(&other["access_token"]),
+        ..person
+    };
     other.get(&house, "/v1/me").await.expect(StatusCode::OK);
 }
 
@@ -248,10 +387,14 @@ async fn redis_wiped_logs_nobody_out_and_revives_nothing() {
     let house = House::open().await;
     let (stays, goes) = (house.person("ada").await, house.person("bob").await);
     stays.get(&house, "/v1/me").await.expect(StatusCode::OK);
-    goes.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
+    goes.post(&house, "/v1/auth/logout", &json!({}))
+        .await
+        .expect(StatusCode::NO_CONTENT);
     house.forget_copies().await;
     stays.get(&house, "/v1/me").await.expect(StatusCode::OK);
-    goes.get(&house, "/v1/me").await.problem(401, "session_ended");
+    goes.get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
 }
 
 #[tokio::test]
@@ -259,7 +402,9 @@ async fn a_session_ends_when_it_is_idle_and_when_it_is_old() {
     let house = House::open().await;
     let person = house.person("ada").await;
     house.stores.clock.advance(time::Duration::days(15));
-    refresh(&house, &person.refresh_token).await.problem(401, "invalid_refresh_token");
+    refresh(&house, &person.refresh_token)
+        .await
+        .problem(401, "invalid_refresh_token");
 
     let person = house.person("bob").await;
     let mut token = person.refresh_token.clone();
@@ -268,7 +413,9 @@ async fn a_session_ends_when_it_is_idle_and_when_it_is_old() {
         token = text(&refresh(&house, &token).await.expect(StatusCode::OK)["refresh_token"]);
     }
     house.stores.clock.advance(time::Duration::days(11));
-    refresh(&house, &token).await.problem(401, "invalid_refresh_token");
+    refresh(&house, &token)
+        .await
+        .problem(401, "invalid_refresh_token");
 }
 
 #[tokio::test]
@@ -276,7 +423,10 @@ async fn an_access_token_expires_by_itself() {
     let house = House::open().await;
     let person = house.person("ada").await;
     house.stores.clock.advance(time::Duration::minutes(6));
-    person.get(&house, "/v1/me").await.problem(401, "token_expired");
+    person
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "token_expired");
 }
 
 #[tokio::test]
@@ -286,7 +436,12 @@ async fn a_token_that_a_step_up_has_replaced_stays_dead_whatever_redis_forgets()
     let house = House::on(stage).await;
     let step_up = async |person: &Person| {
         let body = json!({ "password": PASSWORD });
-        person.with(&person.post(&house, "/v1/auth/step-up", &body).await.expect(StatusCode::OK))
+        person.with(
+            &person
+                .post(&house, "/v1/auth/step-up", &body)
+                .await
+                .expect(StatusCode::OK),
+        )
     };
     let first = house.person("ada").await;
     first.get(&house, "/v1/me").await.expect(StatusCode::OK);
@@ -296,23 +451,39 @@ async fn a_token_that_a_step_up_has_replaced_stays_dead_whatever_redis_forgets()
     for _ in 0..2 {
         second.get(&house, "/v1/me").await.expect(StatusCode::OK);
     }
-    first.get(&house, "/v1/me").await.problem(401, "session_ended");
+    first
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
 
     wire.tear();
     let third = step_up(&second).await;
-    second.get(&house, "/v1/me").await.problem(401, "session_ended");
+    second
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
     wire.mend();
     until("the copies are believed again", async || {
         third.get(&house, "/v1/me").await.expect(StatusCode::OK);
-        second.get(&house, "/v1/me").await.problem(401, "session_ended");
+        second
+            .get(&house, "/v1/me")
+            .await
+            .problem(401, "session_ended");
         (house.count("stale_copies").await == 0).then_some(())
     })
     .await;
     for _ in 0..2 {
         third.get(&house, "/v1/me").await.expect(StatusCode::OK);
     }
-    second.get(&house, "/v1/me").await.problem(401, "session_ended");
-    let stays = third.with(&refresh(&house, &third.refresh_token).await.expect(StatusCode::OK));
+    second
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
+    let stays = third.with(
+        &refresh(&house, &third.refresh_token)
+            .await
+            .expect(StatusCode::OK),
+    );
     stays.get(&house, "/v1/me").await.expect(StatusCode::OK);
 }
 
@@ -321,21 +492,46 @@ async fn a_logout_needs_only_possession_of_a_token() {
     let house = House::open().await;
     let logout = async |body: &Value| house.post("/v1/auth/logout", body).await;
     // Without anything there is nothing to end.
-    Answer::of(house.request(Method::POST, "/v1/auth/logout")).await.expect(StatusCode::NO_CONTENT);
-    logout(&json!({ "refresh_token": "text" })).await.expect(StatusCode::NO_CONTENT);
+    Answer::of(house.request(Method::POST, "/v1/auth/logout"))
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    logout(&json!({ "refresh_token": "text" }))
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let person = house.person("ada").await;
     let other = house.elsewhere(&person).await;
     house.stores.clock.advance(time::Duration::minutes(6));
-    person.post(&house, "/v1/auth/logout", &json!({})).await.problem(401, "token_expired");
+    person
+        .post(&house, "/v1/auth/logout", &json!({}))
+        .await
+        .problem(401, "token_expired");
     let body = json!({ "refresh_token": person.refresh_token });
-    person.post(&house, "/v1/auth/logout", &body).await.expect(StatusCode::NO_CONTENT);
-    refresh(&house, &person.refresh_token).await.problem(401, "invalid_refresh_token");
+    person
+        .post(&house, "/v1/auth/logout", &body)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    refresh(&house, &person.refresh_token)
+        .await
+        .problem(401, "invalid_refresh_token");
     logout(&body).await.expect(StatusCode::NO_CONTENT);
     // A token that was used up is one of the session all the same.
-    let next = text(&refresh(&house, &other.refresh_token).await.expect(StatusCode::OK)["refresh_token"]);
-    logout(&json!({ "refresh_token": other.refresh_token })).await.expect(StatusCode::NO_CONTENT);
-    refresh(&house, &next).await.problem(401, "invalid_refresh_token");
-    let revoked = house.actions().await.iter().filter(|action| *action == "session.revoked:success").count();
+    let next = text(
+        &refresh(&house, &other.refresh_token)
+            .await
+            .expect(StatusCode::OK)["refresh_token"],
+    );
+    logout(&json!({ "refresh_token": other.refresh_token }))
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    refresh(&house, &next)
+        .await
+        .problem(401, "invalid_refresh_token");
+    let revoked = house
+        .actions()
+        .await
+        .iter()
+        .filter(|action| *action == "session.revoked:success")
+        .count();
     assert_eq!(revoked, 2);
 }
 
@@ -344,6 +540,9 @@ async fn a_second_logout_with_an_access_token_is_no_error() {
     let house = House::open().await;
     let person = house.person("ada").await;
     for _ in 0..2 {
-        person.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
+        person
+            .post(&house, "/v1/auth/logout", &json!({}))
+            .await
+            .expect(StatusCode::NO_CONTENT);
     }
 }

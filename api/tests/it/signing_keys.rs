@@ -28,20 +28,28 @@ async fn published(house: &House) -> Vec<String> {
         );
         assert!(key["d"].is_null(), "the private half is told");
     }
-    set["keys"].as_array().expect("keys").iter().map(|key| text(&key["kid"])).collect()
+    set["keys"]
+        .as_array()
+        .expect("keys")
+        .iter()
+        .map(|key| text(&key["kid"]))
+        .collect()
 }
 
 /// The name of the key that signed a token.
 fn kid(token: &str) -> String {
     let header = token.split('.').next().expect("a header");
-    let header =
-        base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, header).expect("base64");
+    let header = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, header)
+        .expect("base64");
     text(&serde_json::from_slice::<serde_json::Value>(&header).expect("JSON")["kid"])
 }
 
 async fn refreshed(house: &House, person: Person) -> Person {
     let body = json!({ "refresh_token": person.refresh_token });
-    let tokens = house.post("/v1/auth/refresh", &body).await.expect(StatusCode::OK);
+    let tokens = house
+        .post("/v1/auth/refresh", &body)
+        .await
+        .expect(StatusCode::OK);
     Person {
         access_token: text(&tokens["access_token"]),
         refresh_token: text(&tokens["refresh_token"]),
@@ -57,14 +65,22 @@ async fn no_valid_token_is_refused_while_keys_rotate() {
     let first = kid(&person.access_token);
     assert_eq!(published(&house).await, std::slice::from_ref(&first));
 
-    let second = keys(&house).rotate(Duration::from_secs(30)).await.expect("rotates").kid;
+    let second = keys(&house)
+        .rotate(Duration::from_secs(30))
+        .await
+        .expect("rotates")
+        .kid;
     until("both replicas publish the new key", async || {
         let both = [published(&house).await, published(&twin).await];
         both.iter().all(|keys| keys.contains(&second)).then_some(())
     })
     .await;
     let person = refreshed(&house, person).await;
-    assert_eq!(kid(&person.access_token), first, "the new key does not sign yet");
+    assert_eq!(
+        kid(&person.access_token),
+        first,
+        "the new key does not sign yet"
+    );
     house.stores.clock.advance(time::Duration::seconds(31));
     for house in [&house, &twin] {
         person.get(house, "/v1/me").await.expect(StatusCode::OK);
@@ -100,14 +116,24 @@ async fn what_a_retired_key_has_signed_is_refused() {
     let house = House::open().await;
     let person = house.person("ada").await;
     person.get(&house, "/v1/me").await.expect(StatusCode::OK);
-    keys(&house).retire(&kid(&person.access_token)).await.expect("retires");
+    keys(&house)
+        .retire(&kid(&person.access_token))
+        .await
+        .expect("retires");
     until("the key is known to have retired", async || {
         (person.get(&house, "/v1/me").await.status == StatusCode::UNAUTHORIZED).then_some(())
     })
     .await;
-    person.get(&house, "/v1/me").await.problem(401, "invalid_token");
+    person
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "invalid_token");
     // The session lives: it goes on with a token of the next key.
-    refreshed(&house, person).await.get(&house, "/v1/me").await.expect(StatusCode::OK);
+    refreshed(&house, person)
+        .await
+        .get(&house, "/v1/me")
+        .await
+        .expect(StatusCode::OK);
 }
 
 #[tokio::test]
@@ -122,12 +148,20 @@ async fn replicas_that_start_at_once_make_one_key() {
 
 #[tokio::test]
 async fn keys_can_be_given_and_a_second_one_checks() {
-    let (first, second) = (format!("{}=", "A".repeat(43)), format!("{}=", "B".repeat(42) + "A"));
-    let stage = Stage::open().await.with("PLINTH_AUTH_SIGNING_KEYS", &format!("{first},{second}"));
+    let (first, second) = (
+        format!("{}=", "A".repeat(43)),
+        format!("{}=", "B".repeat(42) + "A"),
+    );
+    let stage = Stage::open()
+        .await
+        .with("PLINTH_AUTH_SIGNING_KEYS", &format!("{first},{second}"));
     let house = House::on(stage).await;
     let person = house.person("ada").await;
     let published = published(&house).await;
-    assert_eq!((published.len(), &kid(&person.access_token)), (2, &published[0]));
+    assert_eq!(
+        (published.len(), &kid(&person.access_token)),
+        (2, &published[0])
+    );
     assert_eq!(house.count("signing_keys").await, 0);
 }
 
@@ -141,7 +175,9 @@ async fn a_private_key_is_sealed_in_the_database() {
         .expect("one key");
     let root = RootKey::parse(&house.stage.settings().general.secret_key).expect("a root key");
     let sealer = Sealer::new(&root.derive("signing keys at rest v1"));
-    let seed = sealer.open(&format!("signing key:{first}"), &kept).expect("the root key opens it");
+    let seed = sealer
+        .open(&format!("signing key:{first}"), &kept)
+        .expect("the root key opens it");
     assert!(seed.len() == 32 && !kept.windows(32).any(|part| part == seed.as_slice()));
     assert!(sealer.open("signing key:another", &kept).is_none());
 }

@@ -15,12 +15,18 @@ const SLOTS: usize = 5;
 
 /// Every connection that the pool can give, all at once.
 async fn every_slot(db: &PgPool) -> Vec<Connection> {
-    join_all((0..SLOTS).map(|_| db.acquire())).await.into_iter().map(|slot| slot.expect("is free")).collect()
+    join_all((0..SLOTS).map(|_| db.acquire()))
+        .await
+        .into_iter()
+        .map(|slot| slot.expect("is free"))
+        .collect()
 }
 
 #[tokio::test]
 async fn every_slot_of_the_pool_is_usable_after_postgresql_was_silent_twice() {
-    let mut stage = Stage::open().await.with("PLINTH_DATABASE_STATEMENT_TIMEOUT", "2s");
+    let mut stage = Stage::open()
+        .await
+        .with("PLINTH_DATABASE_STATEMENT_TIMEOUT", "2s");
     let direct = stage.stores();
     let wire = stage.wire_database().await;
     let house = House::on(stage).await;
@@ -35,7 +41,11 @@ async fn every_slot_of_the_pool_is_usable_after_postgresql_was_silent_twice() {
         let returned = db.acquire().await.expect("is free");
         let sleeping = db.clone();
         let in_flight = tokio::spawn(async move {
-            named("test.sleep", sqlx::query("SELECT pg_sleep(1.5)").execute(&sleeping)).await
+            named(
+                "test.sleep",
+                sqlx::query("SELECT pg_sleep(1.5)").execute(&sleeping),
+            )
+            .await
         });
         until("the statement runs", async || {
             let active = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(1.5)' AND state = 'active'
@@ -51,7 +61,11 @@ async fn every_slot_of_the_pool_is_usable_after_postgresql_was_silent_twice() {
         let (committed, slept) = tokio::join!(commits.commit(), in_flight);
         committed.expect_err("nobody answers");
         slept.expect("no panic").expect_err("nobody answers");
-        assert!(silent.elapsed() < Duration::from_secs(8), "{:?}", silent.elapsed());
+        assert!(
+            silent.elapsed() < Duration::from_secs(8),
+            "{:?}",
+            silent.elapsed()
+        );
 
         let mut slots = until("every slot is free", async || {
             let slots = join_all((0..SLOTS).map(|_| db.acquire())).await;
@@ -59,7 +73,10 @@ async fn every_slot_of_the_pool_is_usable_after_postgresql_was_silent_twice() {
         })
         .await;
         for slot in &mut slots {
-            sqlx::query("SELECT 1").execute(&mut **slot).await.expect("answers");
+            sqlx::query("SELECT 1")
+                .execute(&mut **slot)
+                .await
+                .expect("answers");
         }
         drop(slots);
         person.get(&house, "/v1/files").await.expect(StatusCode::OK);
@@ -68,26 +85,38 @@ async fn every_slot_of_the_pool_is_usable_after_postgresql_was_silent_twice() {
 
 #[tokio::test]
 async fn requests_in_flight_are_refused_in_time_when_postgresql_falls_silent() {
-    let mut stage = Stage::open().await.with("PLINTH_DATABASE_STATEMENT_TIMEOUT", "1s");
+    let mut stage = Stage::open()
+        .await
+        .with("PLINTH_DATABASE_STATEMENT_TIMEOUT", "1s");
     let direct = stage.stores();
     let wire = stage.wire_database().await;
     let house = House::on(stage).await;
     let person = house.person("ada").await;
     let mut obstacle = direct.db.begin().await.expect("begins");
-    sqlx::query("LOCK TABLE files IN ACCESS EXCLUSIVE MODE").execute(&mut *obstacle).await.expect("locks");
+    sqlx::query("LOCK TABLE files IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *obstacle)
+        .await
+        .expect("locks");
     let requests = (0..SLOTS).map(|_| person.get(&house, "/v1/files"));
     let falls_silent = async {
         until("they are in flight", async || {
             let waiting = "SELECT count(*) FROM pg_stat_activity
                            WHERE datname = current_database() AND wait_event_type = 'Lock'";
-            let count: i64 = sqlx::query_scalar(waiting).fetch_one(&direct.db).await.expect("counts");
+            let count: i64 = sqlx::query_scalar(waiting)
+                .fetch_one(&direct.db)
+                .await
+                .expect("counts");
             (count > 0).then_some(())
         })
         .await;
         wire.silence();
     };
     let (answers, ()) = tokio::join!(join_all(requests), falls_silent);
-    assert!(answers.iter().any(|answer| answer.status == StatusCode::SERVICE_UNAVAILABLE));
+    assert!(
+        answers
+            .iter()
+            .any(|answer| answer.status == StatusCode::SERVICE_UNAVAILABLE)
+    );
     obstacle.rollback().await.expect("ends");
     until("requests are served", async || {
         (person.get(&house, "/v1/files").await.status == StatusCode::OK).then_some(())
@@ -98,25 +127,46 @@ async fn requests_in_flight_are_refused_in_time_when_postgresql_falls_silent() {
 
 #[tokio::test]
 async fn locks_of_a_client_that_was_cut_off_are_released_in_time() {
-    let mut stage = Stage::open().await.with("PLINTH_DATABASE_LOCK_TIMEOUT", "500ms");
+    let mut stage = Stage::open()
+        .await
+        .with("PLINTH_DATABASE_LOCK_TIMEOUT", "500ms");
     let direct = stage.stores();
     let wire = stage.wire_database().await;
     let house = House::on(stage).await;
     let person = house.person("ada").await;
     let mut orphan = house.stores.db.begin().await.expect("begins");
     let lock = "SELECT FROM users WHERE id = $1 FOR UPDATE";
-    sqlx::query(lock).bind(person.id.0).execute(&mut *orphan).await.expect("locks");
+    sqlx::query(lock)
+        .bind(person.id.0)
+        .execute(&mut *orphan)
+        .await
+        .expect("locks");
     // The server does not hear that its client is gone.
     wire.silence();
     drop(orphan);
-    let rename =
-        async || person.send(&house, Method::PATCH, "/v1/me", &json!({ "display_name": "Ada" })).await;
+    let rename = async || {
+        person
+            .send(
+                &house,
+                Method::PATCH,
+                "/v1/me",
+                &json!({ "display_name": "Ada" }),
+            )
+            .await
+    };
     let refused = rename().await;
     refused.problem(503, "busy");
     assert!(refused.header("retry-after").is_some());
     let held = Instant::now();
-    until("the lock is released", async || (rename().await.status == StatusCode::OK).then_some(())).await;
-    assert!(held.elapsed() < Duration::from_secs(40), "{:?}", held.elapsed());
+    until("the lock is released", async || {
+        (rename().await.status == StatusCode::OK).then_some(())
+    })
+    .await;
+    assert!(
+        held.elapsed() < Duration::from_secs(40),
+        "{:?}",
+        held.elapsed()
+    );
     drop(direct);
 }
 
@@ -130,7 +180,10 @@ async fn a_redis_connection_that_falls_silent_is_replaced() {
         person.get(&house, "/v1/me").await.expect(StatusCode::OK);
         wire.silence();
         person.get(&house, "/v1/me").await.expect(StatusCode::OK);
-        until("Redis answers", async || house.stores.redis.ping().await.ok()).await;
+        until("Redis answers", async || {
+            house.stores.redis.ping().await.ok()
+        })
+        .await;
     }
 }
 
@@ -144,14 +197,22 @@ async fn an_upload_ends_in_time_when_s3_falls_silent_and_the_next_one_is_taken()
     for name in ["b.txt", "c.txt"] {
         wire.silence();
         let silent = Instant::now();
-        let answer = person.try_upload(&house, name, b"other bytes".to_vec()).await;
+        let answer = person
+            .try_upload(&house, name, b"other bytes".to_vec())
+            .await;
         assert!(
             [StatusCode::CREATED, StatusCode::SERVICE_UNAVAILABLE].contains(&answer.status),
             "{answer:?}"
         );
-        assert!(silent.elapsed() < Duration::from_secs(15), "{:?}", silent.elapsed());
+        assert!(
+            silent.elapsed() < Duration::from_secs(15),
+            "{:?}",
+            silent.elapsed()
+        );
         until("uploads are taken", async || {
-            let answer = person.try_upload(&house, name, b"third bytes".to_vec()).await;
+            let answer = person
+                .try_upload(&house, name, b"third bytes".to_vec())
+                .await;
             (answer.status == StatusCode::CREATED).then_some(())
         })
         .await;

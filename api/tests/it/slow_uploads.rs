@@ -49,16 +49,24 @@ fn stretch(person: &Person, path: &str, bytes: &[u8]) -> Vec<u8> {
 }
 
 async fn begin_upload(house: &House, person: &Person) -> String {
-    let request = person.request(house, Method::POST, "/v1/uploads").header("tus-resumable", "1.0.0");
+    let request = person
+        .request(house, Method::POST, "/v1/uploads")
+        .header("tus-resumable", "1.0.0");
     let answer = Answer::of(request.header("upload-length", "10000000")).await;
     assert_eq!(answer.status, StatusCode::CREATED);
     answer.header("location").expect("a place").to_owned()
 }
 
 async fn offset(house: &House, person: &Person, path: &str) -> usize {
-    let request = person.request(house, Method::HEAD, path).header("tus-resumable", "1.0.0");
+    let request = person
+        .request(house, Method::HEAD, path)
+        .header("tus-resumable", "1.0.0");
     let answer = Answer::of(request).await;
-    answer.header("upload-offset").expect("an offset").parse().expect("a number")
+    answer
+        .header("upload-offset")
+        .expect("an offset")
+        .parse()
+        .expect("a number")
 }
 
 async fn until_begun(house: &House, uploads: i64) {
@@ -75,12 +83,20 @@ async fn an_upload_that_trickles_is_ended_and_a_resumable_one_keeps_what_came() 
     let path = begin_upload(&house, &person).await;
     let form = raw::form(&person.access_token, b"some");
     let stretch = stretch(&person, &path, &vec![7; 100 * KIB]);
-    let streams = join_all([raw::begin(&house.url, &form), raw::begin(&house.url, &stretch)]).await;
-    let (mut readers, writers): (Vec<_>, Vec<_>) = streams.into_iter().map(TcpStream::into_split).unzip();
+    let streams = join_all([
+        raw::begin(&house.url, &form),
+        raw::begin(&house.url, &stretch),
+    ])
+    .await;
+    let (mut readers, writers): (Vec<_>, Vec<_>) =
+        streams.into_iter().map(TcpStream::into_split).unzip();
     let _trickle = Trickle::of(writers);
     for reader in &mut readers {
         let answer = raw::until_ended(reader).await;
-        assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("\"code\":\"timeout\""), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 408") && answer.contains("\"code\":\"timeout\""),
+            "{answer}"
+        );
     }
     assert!(offset(&house, &person, &path).await >= 100 * KIB);
     assert_eq!(house.count("files").await, 0);
@@ -88,7 +104,9 @@ async fn an_upload_that_trickles_is_ended_and_a_resumable_one_keeps_what_came() 
 
 #[tokio::test]
 async fn an_account_and_a_process_receive_only_so_many_uploads_at_once() {
-    let stage = Stage::open().await.with("PLINTH_FILES_CONCURRENT_UPLOADS_PER_ACCOUNT", "2");
+    let stage = Stage::open()
+        .await
+        .with("PLINTH_FILES_CONCURRENT_UPLOADS_PER_ACCOUNT", "2");
     let house = House::on(stage.with("PLINTH_FILES_CONCURRENT_UPLOADS", "3")).await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
     let form = raw::form(&ada.access_token, b"some");
@@ -97,8 +115,12 @@ async fn an_account_and_a_process_receive_only_so_many_uploads_at_once() {
     let refused = ada.try_upload(&house, "a.txt", b"text".to_vec()).await;
     refused.problem(429, "too_many_uploads");
     assert!(refused.header("retry-after").is_some());
-    let resumable = ada.request(&house, Method::POST, "/v1/uploads").header("tus-resumable", "1.0.0");
-    Answer::of(resumable.header("upload-length", "4")).await.problem(429, "too_many_uploads");
+    let resumable = ada
+        .request(&house, Method::POST, "/v1/uploads")
+        .header("tus-resumable", "1.0.0");
+    Answer::of(resumable.header("upload-length", "4"))
+        .await
+        .problem(429, "too_many_uploads");
 
     let of_bob = raw::begin(&house.url, &raw::form(&bob.access_token, b"some")).await;
     until_begun(&house, 3).await;
@@ -116,7 +138,11 @@ async fn an_account_and_a_process_receive_only_so_many_uploads_at_once() {
 #[tokio::test]
 async fn slow_uploads_give_their_memory_up_to_an_honest_one() {
     let house = House::open().await;
-    let (ada, bob, eve) = (house.person("ada").await, house.person("bob").await, house.person("eve").await);
+    let (ada, bob, eve) = (
+        house.person("ada").await,
+        house.person("bob").await,
+        house.person("eve").await,
+    );
     // Each fills more than a small buffer, and none a part: together they ask for more memory than there is.
     let mut requests = Vec::new();
     let mut paths = Vec::new();
@@ -138,14 +164,20 @@ async fn slow_uploads_give_their_memory_up_to_an_honest_one() {
     let mut quickest = Duration::MAX;
     for number in 1..=3 {
         let begun = Instant::now();
-        eve.upload(&house, "honest.bin", vec![number; MIB + 1]).await;
+        eve.upload(&house, "honest.bin", vec![number; MIB + 1])
+            .await;
         quickest = quickest.min(begun.elapsed());
     }
     assert!(quickest < Duration::from_secs(1), "{quickest:?}");
     // A refused one is told when to come again, and goes on with what is kept of it.
-    let ended = readers.iter_mut().map(|reader| Box::pin(raw::until_ended(reader)));
+    let ended = readers
+        .iter_mut()
+        .map(|reader| Box::pin(raw::until_ended(reader)));
     let (answer, index, _) = futures_util::future::select_all(ended).await;
-    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\"code\":\"busy\""), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 503") && answer.contains("\"code\":\"busy\""),
+        "{answer}"
+    );
     assert!(answer.to_lowercase().contains("retry-after: "), "{answer}");
     let (person, path) = &paths[index];
     assert!(offset(&house, person, path).await > 0);

@@ -8,25 +8,46 @@ use plinth_testkit::Stage;
 
 /// A house whose clients are told apart by X-Forwarded-For.
 async fn house() -> House {
-    House::on(Stage::open().await.with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8")).await
+    House::on(
+        Stage::open()
+            .await
+            .with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8"),
+    )
+    .await
 }
 
 async fn try_from(house: &House, address: &str, body: &Value) -> Answer {
-    let login = house.request(Method::POST, "/v1/auth/login").header("x-forwarded-for", address).json(body);
+    let login = house
+        .request(Method::POST, "/v1/auth/login")
+        .header("x-forwarded-for", address)
+        .json(body);
     Answer::of(login).await
 }
 
 async fn guess_from(house: &House, address: &str, email: &str) -> Answer {
-    try_from(house, address, &json!({ "email": email, "password": "a wrong guess" })).await
+    try_from(
+        house,
+        address,
+        &json!({ "email": email, "password": "a wrong guess" }),
+    )
+    .await
 }
 
 fn wait_of(answer: &Answer) -> u64 {
-    answer.header("retry-after").and_then(|text| text.parse().ok()).expect("seconds to wait")
+    answer
+        .header("retry-after")
+        .and_then(|text| text.parse().ok())
+        .expect("seconds to wait")
 }
 
 /// What a login on a device is given.
 async fn device_token(house: &House, person: &Person) -> String {
-    text(&house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK)["device_token"])
+    text(
+        &house
+            .log_in(&person.email, PASSWORD)
+            .await
+            .expect(StatusCode::OK)["device_token"],
+    )
 }
 
 #[tokio::test]
@@ -34,7 +55,9 @@ async fn the_delay_of_guesses_grows_up_to_its_bound() {
     let house = house().await;
     let person = house.person("ada").await;
     for _ in 0..6 {
-        guess_from(&house, "203.0.113.1", &person.email).await.problem(401, "invalid_credentials");
+        guess_from(&house, "203.0.113.1", &person.email)
+            .await
+            .problem(401, "invalid_credentials");
     }
     let mut waits = Vec::new();
     for _ in 0..12 {
@@ -42,8 +65,12 @@ async fn the_delay_of_guesses_grows_up_to_its_bound() {
         refused.problem(429, "rate_limited");
         let wait = wait_of(&refused);
         waits.push(wait);
-        house.stores.clock.advance(time::Duration::seconds(i64::try_from(wait).expect("a short wait")));
-        guess_from(&house, "203.0.113.1", &person.email).await.problem(401, "invalid_credentials");
+        house.stores.clock.advance(time::Duration::seconds(
+            i64::try_from(wait).expect("a short wait"),
+        ));
+        guess_from(&house, "203.0.113.1", &person.email)
+            .await
+            .problem(401, "invalid_credentials");
     }
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
 }
@@ -53,10 +80,16 @@ async fn guesses_at_many_accounts_from_one_address_are_slowed() {
     let house = house().await;
     for number in 0..101 {
         let email = format!("nobody-{number}@example.org");
-        guess_from(&house, "203.0.113.1", &email).await.problem(401, "invalid_credentials");
+        guess_from(&house, "203.0.113.1", &email)
+            .await
+            .problem(401, "invalid_credentials");
     }
-    guess_from(&house, "203.0.113.1", "nobody-last@example.org").await.problem(429, "rate_limited");
-    guess_from(&house, "203.0.113.2", "nobody-last@example.org").await.problem(401, "invalid_credentials");
+    guess_from(&house, "203.0.113.1", "nobody-last@example.org")
+        .await
+        .problem(429, "rate_limited");
+    guess_from(&house, "203.0.113.2", "nobody-last@example.org")
+        .await
+        .problem(401, "invalid_credentials");
 }
 
 #[tokio::test]
@@ -64,16 +97,22 @@ async fn guesses_at_one_account_from_many_addresses_are_slowed() {
     let house = house().await;
     let email = house.person("ada").await.email;
     for number in 0..21 {
-        guess_from(&house, &format!("203.0.113.{number}"), &email).await.problem(401, "invalid_credentials");
+        guess_from(&house, &format!("203.0.113.{number}"), &email)
+            .await
+            .problem(401, "invalid_credentials");
     }
-    guess_from(&house, "203.0.113.99", &email).await.problem(429, "rate_limited");
+    guess_from(&house, "203.0.113.99", &email)
+        .await
+        .problem(429, "rate_limited");
     // An account that does not exist is slowed down alike.
     for number in 0..21 {
         guess_from(&house, &format!("203.0.113.{number}"), "nobody@example.org")
             .await
             .problem(401, "invalid_credentials");
     }
-    guess_from(&house, "203.0.113.99", "nobody@example.org").await.problem(429, "rate_limited");
+    guess_from(&house, "203.0.113.99", "nobody@example.org")
+        .await
+        .problem(429, "rate_limited");
 }
 
 #[tokio::test]
@@ -83,26 +122,48 @@ async fn a_flood_of_guesses_does_not_shut_out_the_known_device() {
     let device_token = device_token(&house, &person).await;
     let guesses = (0..1_000).map(|number| {
         let (house, email) = (&house, &person.email);
-        async move { guess_from(house, &format!("198.51.100.{}", number % 100), email).await.status }
+        async move {
+            guess_from(house, &format!("198.51.100.{}", number % 100), email)
+                .await
+                .status
+        }
     });
     let statuses: Vec<StatusCode> = futures_util::StreamExt::collect(
         futures_util::StreamExt::buffer_unordered(futures_util::stream::iter(guesses), 16),
     )
     .await;
-    let looked_at = statuses.iter().filter(|status| **status == StatusCode::UNAUTHORIZED).count();
-    assert!(looked_at < 40, "{looked_at} of 1,000 guesses were looked at");
+    let looked_at = statuses
+        .iter()
+        .filter(|status| **status == StatusCode::UNAUTHORIZED)
+        .count();
+    assert!(
+        looked_at < 40,
+        "{looked_at} of 1,000 guesses were looked at"
+    );
     assert_eq!(
-        statuses.iter().filter(|status| **status == StatusCode::TOO_MANY_REQUESTS).count(),
+        statuses
+            .iter()
+            .filter(|status| **status == StatusCode::TOO_MANY_REQUESTS)
+            .count(),
         1_000 - looked_at
     );
 
     let login = json!({ "email": person.email, "password": PASSWORD });
-    try_from(&house, "192.0.2.7", &login).await.problem(429, "rate_limited");
-    let known = json!({ "email": person.email, "password": PASSWORD, "device_token": device_token });
-    try_from(&house, "192.0.2.7", &known).await.expect(StatusCode::OK);
-    let browser = house.request(Method::POST, "/v1/auth/login").header("x-forwarded-for", "192.0.2.8");
+    try_from(&house, "192.0.2.7", &login)
+        .await
+        .problem(429, "rate_limited");
+    let known =
+        json!({ "email": person.email, "password": PASSWORD, "device_token": device_token });
+    try_from(&house, "192.0.2.7", &known)
+        .await
+        .expect(StatusCode::OK);
+    let browser = house
+        .request(Method::POST, "/v1/auth/login")
+        .header("x-forwarded-for", "192.0.2.8");
     let browser = browser.header("cookie", format!("__Host-plinth_device={device_token}"));
-    Answer::of(browser.json(&login)).await.expect(StatusCode::OK);
+    Answer::of(browser.json(&login))
+        .await
+        .expect(StatusCode::OK);
     // The owner hears of it, once.
     assert_eq!(house.notices(person.id).await, ["logins_failed"]);
 }
@@ -113,10 +174,14 @@ async fn replicas_count_guesses_together() {
     let twin = house.twin().await;
     for number in 0..6 {
         let replica = if number % 2 == 0 { &house } else { &twin };
-        guess_from(replica, "203.0.113.1", "nobody@example.org").await.problem(401, "invalid_credentials");
+        guess_from(replica, "203.0.113.1", "nobody@example.org")
+            .await
+            .problem(401, "invalid_credentials");
     }
     for replica in [&house, &twin] {
-        guess_from(replica, "203.0.113.1", "nobody@example.org").await.problem(429, "rate_limited");
+        guess_from(replica, "203.0.113.1", "nobody@example.org")
+            .await
+            .problem(429, "rate_limited");
     }
 }
 
@@ -129,7 +194,9 @@ async fn a_device_is_known_to_its_own_account_only() {
         guess_from(&house, &format!("203.0.113.{number}"), &ada.email).await;
     }
     let login = json!({ "email": ada.email, "password": PASSWORD, "device_token": of_bob });
-    try_from(&house, "192.0.2.7", &login).await.problem(429, "rate_limited");
+    try_from(&house, "192.0.2.7", &login)
+        .await
+        .problem(429, "rate_limited");
 }
 
 #[tokio::test]
@@ -137,13 +204,20 @@ async fn a_known_device_that_guesses_is_slowed_down_itself() {
     let house = house().await;
     let person = house.person("ada").await;
     let device_token = device_token(&house, &person).await;
-    let guess = json!({ "email": person.email, "password": "a wrong guess", "device_token": device_token });
+    let guess =
+        json!({ "email": person.email, "password": "a wrong guess", "device_token": device_token });
     for _ in 0..11 {
-        try_from(&house, "192.0.2.7", &guess).await.problem(401, "invalid_credentials");
+        try_from(&house, "192.0.2.7", &guess)
+            .await
+            .problem(401, "invalid_credentials");
     }
-    try_from(&house, "192.0.2.7", &guess).await.problem(429, "rate_limited");
+    try_from(&house, "192.0.2.7", &guess)
+        .await
+        .problem(429, "rate_limited");
     let elsewhere = json!({ "email": person.email, "password": PASSWORD });
-    try_from(&house, "192.0.2.8", &elsewhere).await.expect(StatusCode::OK);
+    try_from(&house, "192.0.2.8", &elsewhere)
+        .await
+        .expect(StatusCode::OK);
 }
 
 #[tokio::test]
@@ -152,7 +226,9 @@ async fn logins_that_succeed_are_not_counted() {
     let person = house.person("ada").await;
     let login = json!({ "email": person.email, "password": PASSWORD });
     for _ in 0..12 {
-        try_from(&house, "203.0.113.1", &login).await.expect(StatusCode::OK);
+        try_from(&house, "203.0.113.1", &login)
+            .await
+            .expect(StatusCode::OK);
     }
 }
 
@@ -164,9 +240,15 @@ async fn guesses_are_slowed_while_redis_is_away() {
     let person = house.person("ada").await;
     wire.tear();
     for _ in 0..6 {
-        house.log_in(&person.email, "a wrong guess").await.problem(401, "invalid_credentials");
+        house
+            .log_in(&person.email, "a wrong guess")
+            .await
+            .problem(401, "invalid_credentials");
     }
-    house.log_in(&person.email, "a wrong guess").await.problem(429, "rate_limited");
+    house
+        .log_in(&person.email, "a wrong guess")
+        .await
+        .problem(429, "rate_limited");
 }
 
 #[tokio::test]
@@ -183,11 +265,16 @@ async fn twenty_right_logins_of_one_account_at_once_all_succeed() {
             try_from(replica, "203.0.113.1", body).await.status
         });
         let statuses = futures_util::future::join_all(logins).await;
-        assert!(statuses.iter().all(|status| *status == StatusCode::OK), "{statuses:?}");
+        assert!(
+            statuses.iter().all(|status| *status == StatusCode::OK),
+            "{statuses:?}"
+        );
     }
     // Nothing of them is left to slow down whoever comes next.
     for _ in 0..6 {
-        guess_from(&house, "203.0.113.1", &person.email).await.problem(401, "invalid_credentials");
+        guess_from(&house, "203.0.113.1", &person.email)
+            .await
+            .problem(401, "invalid_credentials");
     }
 }
 
@@ -198,15 +285,25 @@ async fn twenty_wrong_logins_at_once_are_bounded_as_if_they_came_one_by_one() {
     let person = house.person("ada").await;
     let guesses = (0..20).map(async |number| {
         let replica = if number % 2 == 0 { &house } else { &twin };
-        guess_from(replica, "203.0.113.1", &person.email).await.status
+        guess_from(replica, "203.0.113.1", &person.email)
+            .await
+            .status
     });
     let begun = house.stores.clock.now();
     let statuses = futures_util::future::join_all(guesses).await;
     let took = house.stores.clock.now() - begun;
     let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
-    let (looked_at, refused) = (count(StatusCode::UNAUTHORIZED), count(StatusCode::TOO_MANY_REQUESTS));
+    let (looked_at, refused) = (
+        count(StatusCode::UNAUTHORIZED),
+        count(StatusCode::TOO_MANY_REQUESTS),
+    );
     assert_eq!(looked_at + refused, 20, "{statuses:?}");
     // Six, and one more after a second, two more seconds, four more: as many as one by one in that time.
-    let later = (1_u32..=32).take_while(|n| took >= time::Duration::seconds((1_i64 << *n) - 1)).count();
-    assert!((6..=6 + later).contains(&looked_at), "{looked_at} in {took}: {statuses:?}");
+    let later = (1_u32..=32)
+        .take_while(|n| took >= time::Duration::seconds((1_i64 << *n) - 1))
+        .count();
+    assert!(
+        (6..=6 + later).contains(&looked_at),
+        "{looked_at} in {took}: {statuses:?}"
+    );
 }

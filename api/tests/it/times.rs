@@ -24,7 +24,9 @@ fn times(document: &Value, schema: &Value, found: &mut Vec<String>) {
     if let Some(reference) = schema["$ref"].as_str() {
         return times(
             document,
-            document.pointer(&reference[1..]).expect("a reference leads somewhere"),
+            document
+                .pointer(&reference[1..])
+                .expect("a reference leads somewhere"),
             found,
         );
     }
@@ -45,13 +47,21 @@ fn given(document: &Value) -> Vec<String> {
     for (path, operations) in document["paths"].as_object().expect("paths") {
         for (method, operation) in operations.as_object().expect("operations") {
             let mut names = Vec::new();
-            times(document, &operation["requestBody"]["content"]["application/json"]["schema"], &mut names);
+            times(
+                document,
+                &operation["requestBody"]["content"]["application/json"]["schema"],
+                &mut names,
+            );
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 if parameter["schema"]["format"] == "date-time" {
                     names.push(text(&parameter["name"]));
                 }
             }
-            given.extend(names.into_iter().map(|name| format!("{method} {path} {name}")));
+            given.extend(
+                names
+                    .into_iter()
+                    .map(|name| format!("{method} {path} {name}")),
+            );
         }
     }
     given.sort();
@@ -61,35 +71,67 @@ fn given(document: &Value) -> Vec<String> {
 #[tokio::test]
 async fn a_time_is_given_in_any_offset_and_answered_in_utc() {
     let document: Value = serde_json::from_str(&document::document()).expect("JSON");
-    assert_eq!(given(&document), GIVEN, "a time that can be given is tried here");
+    assert_eq!(
+        given(&document),
+        GIVEN,
+        "a time that can be given is tried here"
+    );
 
     let house = House::open().await;
     let person = house.person("ada").await;
     let file = person.upload(&house, "a.txt", b"text".to_vec()).await;
-    let soon = (house.stores.clock.now() + Duration::days(2)).replace_nanosecond(0).expect("in range");
+    let soon = (house.stores.clock.now() + Duration::days(2))
+        .replace_nanosecond(0)
+        .expect("in range");
     let in_utc = soon.format(&Rfc3339).expect("a time");
-    let elsewhere = soon.to_offset(offset!(+14)).format(&Rfc3339).expect("a time");
+    let elsewhere = soon
+        .to_offset(offset!(+14))
+        .format(&Rfc3339)
+        .expect("a time");
     assert!(elsewhere.ends_with("+14:00"));
 
     let key = json!({ "name": "key", "scopes": ["files:read"], "expires_at": elsewhere });
-    let key = person.post(&house, "/v1/me/api-keys", &key).await.expect(StatusCode::CREATED);
+    let key = person
+        .post(&house, "/v1/me/api-keys", &key)
+        .await
+        .expect(StatusCode::CREATED);
     assert_eq!(key["api_key"]["expires_at"], in_utc);
-    let keys = person.get(&house, "/v1/me/api-keys").await.expect(StatusCode::OK);
+    let keys = person
+        .get(&house, "/v1/me/api-keys")
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(keys["items"][0]["expires_at"], in_utc);
 
     let links = format!("/v1/files/{}/links", text(&file["id"]));
-    let link = person.post(&house, &links, &json!({ "expires_at": elsewhere })).await;
-    assert_eq!(link.expect(StatusCode::CREATED)["link"]["expires_at"], in_utc);
+    let link = person
+        .post(&house, &links, &json!({ "expires_at": elsewhere }))
+        .await;
+    assert_eq!(
+        link.expect(StatusCode::CREATED)["link"]["expires_at"],
+        in_utc
+    );
     let links = person.get(&house, &links).await.expect(StatusCode::OK);
     assert_eq!(links["items"][0]["expires_at"], in_utc);
 
     let admin = house.administrator().await;
     let found = async |from: OffsetDateTime| {
-        let text = from.to_offset(offset!(-9)).format(&Rfc3339).expect("a time");
-        let jobs = admin.get(&house, &format!("/v1/jobs?from={text}")).await.expect(StatusCode::OK);
-        let before = admin.get(&house, &format!("/v1/jobs?until={text}")).await.expect(StatusCode::OK);
+        let text = from
+            .to_offset(offset!(-9))
+            .format(&Rfc3339)
+            .expect("a time");
+        let jobs = admin
+            .get(&house, &format!("/v1/jobs?from={text}"))
+            .await
+            .expect(StatusCode::OK);
+        let before = admin
+            .get(&house, &format!("/v1/jobs?until={text}"))
+            .await
+            .expect(StatusCode::OK);
         let body = json!({ "from": text, "until": text });
-        admin.post(&house, "/v1/jobs/redrive", &body).await.expect(StatusCode::OK);
+        admin
+            .post(&house, "/v1/jobs/redrive", &body)
+            .await
+            .expect(StatusCode::OK);
         [jobs, before].map(|page| page["items"].as_array().map_or(0, Vec::len))
     };
     let now = house.stores.clock.now();

@@ -35,7 +35,12 @@ impl UserValidationMethod for Holder {
         Self: 'future,
     {
         // Nobody is verified who need not be, so that the options have to ask for it.
-        Box::pin(async move { Ok(UserCheck { presence: true, verification }) })
+        Box::pin(async move {
+            Ok(UserCheck {
+                presence: true,
+                verification,
+            })
+        })
     }
 
     fn is_presence_enabled(&self) -> bool {
@@ -56,28 +61,43 @@ struct Browser {
 
 impl Browser {
     fn new(counts: bool) -> Self {
-        Self { counts, passkey: None }
+        Self {
+            counts,
+            passkey: None,
+        }
     }
 
     fn authenticator(&self) -> Authenticator<Option<Passkey>, Holder, AwsLcRsBackend> {
-        let mut authenticator =
-            Authenticator::new(Aaguid::new_empty(), self.passkey.clone(), Holder, AwsLcRsBackend);
+        let mut authenticator = Authenticator::new(
+            Aaguid::new_empty(),
+            self.passkey.clone(),
+            Holder,
+            AwsLcRsBackend,
+        );
         authenticator.set_make_credentials_with_signature_counter(self.counts);
         authenticator
     }
 
     async fn create(&mut self, options: &Value) -> Value {
-        let options = serde_json::from_value(json!({ "publicKey": options })).expect("creation options");
+        let options =
+            serde_json::from_value(json!({ "publicKey": options })).expect("creation options");
         let mut client = Client::new(self.authenticator()).allows_insecure_localhost(true);
-        let created = client.register(&origin(), options, DefaultClientData).await.expect("makes a passkey");
+        let created = client
+            .register(&origin(), options, DefaultClientData)
+            .await
+            .expect("makes a passkey");
         self.passkey.clone_from(client.authenticator().store());
         serde_json::to_value(&created).expect("an answer")
     }
 
     async fn get(&mut self, options: &Value) -> Value {
-        let options = serde_json::from_value(json!({ "publicKey": options })).expect("request options");
+        let options =
+            serde_json::from_value(json!({ "publicKey": options })).expect("request options");
         let mut client = Client::new(self.authenticator()).allows_insecure_localhost(true);
-        let proof = client.authenticate(&origin(), options, DefaultClientData).await.expect("proves");
+        let proof = client
+            .authenticate(&origin(), options, DefaultClientData)
+            .await
+            .expect("proves");
         self.passkey.clone_from(client.authenticator().store());
         serde_json::to_value(&proof).expect("an answer")
     }
@@ -94,25 +114,45 @@ async fn open() -> House {
 }
 
 async fn enrol(house: &House, person: &Person, browser: &mut Browser) {
-    let asked = person.post(house, "/v1/me/passkeys/start", &json!({})).await.expect(StatusCode::OK);
+    let asked = person
+        .post(house, "/v1/me/passkeys/start", &json!({}))
+        .await
+        .expect(StatusCode::OK);
     let credential = browser.create(&asked["public_key"]).await;
-    let body = json!({ "challenge": asked["challenge"], "name": "browser", "credential": credential });
-    person.post(house, "/v1/me/passkeys/finish", &body).await.expect(StatusCode::CREATED);
+    let body =
+        json!({ "challenge": asked["challenge"], "name": "browser", "credential": credential });
+    person
+        .post(house, "/v1/me/passkeys/finish", &body)
+        .await
+        .expect(StatusCode::CREATED);
 }
 
 /// Logs in by the passkey alone, without a name.
 async fn log_in(house: &House, browser: &mut Browser) -> Value {
-    let asked = house.post("/v1/auth/passkeys/login/start", &json!({})).await.expect(StatusCode::OK);
+    let asked = house
+        .post("/v1/auth/passkeys/login/start", &json!({}))
+        .await
+        .expect(StatusCode::OK);
     let credential = browser.get(&asked["public_key"]).await;
     let body = json!({ "challenge": asked["challenge"], "credential": credential });
-    house.post("/v1/auth/passkeys/login/finish", &body).await.expect(StatusCode::OK)
+    house
+        .post("/v1/auth/passkeys/login/finish", &body)
+        .await
+        .expect(StatusCode::OK)
 }
 
 /// How the person of these tokens has proved who he is.
 async fn methods(house: &House, person: &Person, tokens: &Value) -> Value {
     let person = person.with(tokens);
-    let sessions = person.get(house, "/v1/me/sessions").await.expect(StatusCode::OK);
-    let current = sessions["items"].as_array().expect("a list").iter().find(|item| item["current"] == true);
+    let sessions = person
+        .get(house, "/v1/me/sessions")
+        .await
+        .expect(StatusCode::OK);
+    let current = sessions["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|item| item["current"] == true);
     current.expect("the session of the tokens")["amr"].clone()
 }
 
@@ -126,7 +166,10 @@ async fn a_virtual_authenticator_enrols_and_logs_in() {
     for (person, browser) in [(&person, &mut counting), (&other, &mut synchronised)] {
         for _ in 0..2 {
             let tokens = log_in(&house, browser).await;
-            assert_eq!(methods(&house, person, &tokens).await, json!(["pop", "mfa"]));
+            assert_eq!(
+                methods(&house, person, &tokens).await,
+                json!(["pop", "mfa"])
+            );
         }
     }
 }
@@ -137,9 +180,18 @@ async fn a_virtual_authenticator_is_the_second_factor_of_a_password() {
     let person = house.person("ada").await;
     let mut browser = Browser::new(true);
     enrol(&house, &person, &mut browser).await;
-    let asked = house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK);
+    let asked = house
+        .log_in(&person.email, PASSWORD)
+        .await
+        .expect(StatusCode::OK);
     let credential = browser.get(&asked["passkey_options"]).await;
     let body = json!({ "challenge": asked["challenge"], "credential": credential });
-    let tokens = house.post("/v1/auth/login/mfa", &body).await.expect(StatusCode::OK);
-    assert_eq!(methods(&house, &person, &tokens).await, json!(["pwd", "pop", "mfa"]));
+    let tokens = house
+        .post("/v1/auth/login/mfa", &body)
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(
+        methods(&house, &person, &tokens).await,
+        json!(["pwd", "pop", "mfa"])
+    );
 }

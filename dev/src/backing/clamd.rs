@@ -31,7 +31,9 @@ pub(crate) fn program(layout: &Layout, port: u16) -> Result<Program> {
     );
     let file = folder.join("clamd.conf");
     write_private(&file, conf.as_bytes())?;
-    Ok(Program::new("clamd", &provision::clamd()?, &folder).args(["--config-file"]).args([file]))
+    Ok(Program::new("clamd", &provision::clamd()?, &folder)
+        .args(["--config-file"])
+        .args([file]))
 }
 
 /// Asks until it answers.

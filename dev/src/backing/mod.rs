@@ -97,17 +97,20 @@ impl Backing {
     ) -> Result<Self> {
         let mut processes = Vec::new();
         let mut cluster = None;
-        let (database_url, maintenance_url) = if let Some(url) = services.given("PLINTH_DATABASE_URL") {
-            (url.clone(), url)
-        } else {
-            let port = ports.reserve("postgres")?;
-            let (made, process) =
-                Cluster::start(layout, facts, port, durability, logs, ledger, || ports.release("postgres"))?;
-            processes.push(process);
-            let urls = (made.url("plinth"), made.url("postgres"));
-            cluster = Some(made);
-            urls
-        };
+        let (database_url, maintenance_url) =
+            if let Some(url) = services.given("PLINTH_DATABASE_URL") {
+                (url.clone(), url)
+            } else {
+                let port = ports.reserve("postgres")?;
+                let (made, process) =
+                    Cluster::start(layout, facts, port, durability, logs, ledger, || {
+                        ports.release("postgres")
+                    })?;
+                processes.push(process);
+                let urls = (made.url("plinth"), made.url("postgres"));
+                cluster = Some(made);
+                urls
+            };
         let redis_url = if let Some(url) = services.given("PLINTH_REDIS_URL") {
             url
         } else {
@@ -153,7 +156,8 @@ impl Backing {
         let port = ports.reserve("clamd")?;
         let program = clamd::program(layout, port)?;
         ports.release("clamd");
-        self.processes.push(program.start(&logs.open("clamd")?, ledger)?);
+        self.processes
+            .push(program.start(&logs.open("clamd")?, ledger)?);
         let address = format!("127.0.0.1:{port}");
         clamd::wait_until_ready(&address, &mut self.processes).await?;
         Ok(address)
@@ -171,13 +175,19 @@ impl Backing {
 
     /// Runs a file of SQL against a database of the private cluster.
     pub(crate) fn run_sql(&self, database: &str, file: &Path) -> Result<()> {
-        let cluster = self.cluster.as_ref().context("SQL files need a private PostgreSQL")?;
+        let cluster = self
+            .cluster
+            .as_ref()
+            .context("SQL files need a private PostgreSQL")?;
         cluster.run_sql(database, file)
     }
 
     /// Asks a database of the private cluster; one line a row.
     pub(crate) fn ask_sql(&self, database: &str, query: &str) -> Result<String> {
-        let cluster = self.cluster.as_ref().context("this needs a private PostgreSQL")?;
+        let cluster = self
+            .cluster
+            .as_ref()
+            .context("this needs a private PostgreSQL")?;
         cluster.ask_sql(database, query)
     }
 
@@ -192,11 +202,19 @@ impl Backing {
     /// Stops what was started, all at once.
     pub(crate) async fn stop(self) {
         self.in_process.cancel();
-        futures_util::future::join_all(self.processes.into_iter().map(|process| process.stop(GRACE))).await;
+        futures_util::future::join_all(
+            self.processes
+                .into_iter()
+                .map(|process| process.stop(GRACE)),
+        )
+        .await;
     }
 }
 
 /// A path as it is shown to people: relative to the checkout where it is inside.
 pub(crate) fn shown(layout: &Layout, path: &Path) -> String {
-    path.strip_prefix(&layout.root).unwrap_or(path).display().to_string()
+    path.strip_prefix(&layout.root)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }

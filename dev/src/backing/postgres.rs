@@ -65,7 +65,14 @@ impl Cluster {
         // but after a reboot its id may belong to somebody else.
         let _ = fs::remove_file(data.join("postmaster.pid"));
         let password = facts.postgres_password.clone();
-        let cluster = Self { programs, home, port, password, account, durability };
+        let cluster = Self {
+            programs,
+            home,
+            port,
+            password,
+            account,
+            durability,
+        };
         let log = logs.open("postgres")?;
         free_port();
         let process = cluster.program().start(&log, ledger)?;
@@ -83,7 +90,10 @@ impl Cluster {
     }
 
     pub(crate) fn url(&self, database: &str) -> String {
-        format!("postgres://{OWNER}:{}@127.0.0.1:{}/{database}", self.password, self.port)
+        format!(
+            "postgres://{OWNER}:{}@127.0.0.1:{}/{database}",
+            self.password, self.port
+        )
     }
 
     /// PostgreSQL itself says in postmaster.pid when it takes connections; that
@@ -93,11 +103,18 @@ impl Cluster {
         let file = self.home.join("data/postmaster.pid");
         loop {
             let status = fs::read_to_string(&file).unwrap_or_default();
-            if status.lines().nth(7).is_some_and(|line| line.trim() == "ready") {
+            if status
+                .lines()
+                .nth(7)
+                .is_some_and(|line| line.trim() == "ready")
+            {
                 return Ok(());
             }
             still_running(processes, "postgres")?;
-            ensure!(Instant::now() < end, "PostgreSQL did not become ready in 60 s");
+            ensure!(
+                Instant::now() < end,
+                "PostgreSQL did not become ready in 60 s"
+            );
             sleep(Duration::from_millis(20)).await;
         }
     }
@@ -111,9 +128,17 @@ impl Cluster {
     /// Runs a file in one transaction, as sqlx runs a migration.
     pub(crate) fn run_sql(&self, database: &str, file: &Path) -> Result<()> {
         let mut psql = self.client("psql");
-        psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname", database, "--file"])
-            .arg(file);
-        let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        psql.args([
+            "--no-psqlrc",
+            "--quiet",
+            "--set=ON_ERROR_STOP=1",
+            "--dbname",
+            database,
+            "--file",
+        ])
+        .arg(file);
+        let text =
+            fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
         if !text.starts_with("-- no-transaction") {
             psql.arg("--single-transaction");
         }
@@ -122,7 +147,15 @@ impl Cluster {
 
     pub(crate) fn ask_sql(&self, database: &str, query: &str) -> Result<String> {
         let mut psql = self.client("psql");
-        psql.args(["--no-psqlrc", "--no-align", "--tuples-only", "--dbname", database, "--command", query]);
+        psql.args([
+            "--no-psqlrc",
+            "--no-align",
+            "--tuples-only",
+            "--dbname",
+            database,
+            "--command",
+            query,
+        ]);
         finish(psql)
     }
 
@@ -150,8 +183,14 @@ impl Cluster {
 /// Runs a client program to its end and returns what it printed.
 fn finish(mut client: Command) -> Result<String> {
     let name = client.get_program().display().to_string();
-    let output = client.output().with_context(|| format!("starting {name}"))?;
-    ensure!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    let output = client
+        .output()
+        .with_context(|| format!("starting {name}"))?;
+    ensure!(
+        output.status.success(),
+        "{name}: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
@@ -177,10 +216,19 @@ fn arguments(data: &Path, port: u16, durability: Durability) -> Vec<String> {
         "logging_collector=off".to_owned(),
     ];
     if durability == Durability::None {
-        settings.extend(["fsync=off", "full_page_writes=off", "synchronous_commit=off"].map(str::to_owned));
+        settings.extend(
+            [
+                "fsync=off",
+                "full_page_writes=off",
+                "synchronous_commit=off",
+            ]
+            .map(str::to_owned),
+        );
     }
     let data = ["-D".to_owned(), data.display().to_string()];
-    let settings = settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]);
+    let settings = settings
+        .into_iter()
+        .flat_map(|setting| ["-c".to_owned(), setting]);
     data.into_iter().chain(settings).collect()
 }
 
@@ -260,7 +308,12 @@ fn remove_own(folder: &Path) -> Result<()> {
     fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))
 }
 
-fn initialise(programs: &Postgres, home: &Path, account: Option<Account>, password: &str) -> Result<()> {
+fn initialise(
+    programs: &Postgres,
+    home: &Path,
+    account: Option<Account>,
+    password: &str,
+) -> Result<()> {
     let data = home.join("data");
     if data.exists() {
         fs::remove_dir_all(&data).context("removing what an interrupted initdb left")?;
@@ -271,7 +324,13 @@ fn initialise(programs: &Postgres, home: &Path, account: Option<Account>, passwo
     initdb
         .arg("-D")
         .arg(&data)
-        .args(["--username", OWNER, "--encoding=UTF8", "--locale=C", "--no-sync"])
+        .args([
+            "--username",
+            OWNER,
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+        ])
         // The password crosses loopback only, and a client in a debug build need
         // not compute SCRAM for every connection.
         .args(["--auth=password", "--pwfile"])
@@ -284,6 +343,10 @@ fn initialise(programs: &Postgres, home: &Path, account: Option<Account>, passwo
     let output = initdb.output().context("starting initdb");
     let _ = fs::remove_file(&password_file);
     let output = output?;
-    ensure!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr).trim());
+    ensure!(
+        output.status.success(),
+        "initdb: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
     fs::write(home.join(COMPLETED), b"").context("noting that the cluster is complete")
 }

@@ -38,7 +38,9 @@ pub(crate) fn program(layout: &Layout, port: u16) -> Result<Program> {
 /// Asks until Redis answers. A server given from outside is asked as well, by
 /// connecting only: it may want a password.
 pub(crate) async fn wait_until_ready(url: &str, processes: &mut [Supervised]) -> Result<()> {
-    let Some(address) = url.strip_prefix("redis://127.0.0.1:").and_then(|rest| rest.strip_suffix("/0"))
+    let Some(address) = url
+        .strip_prefix("redis://127.0.0.1:")
+        .and_then(|rest| rest.strip_suffix("/0"))
     else {
         return Ok(());
     };

@@ -21,7 +21,10 @@ pub(super) async fn measure(board: &mut Board) -> Result<()> {
     let mut command = foreground::through_shim(program.as_os_str(), Signal::SIGTERM, None)?;
     let output = foreground::output(&mut command).await?;
     let cost: Cost = serde_json::from_slice(&output.stdout).with_context(|| {
-        format!("the example authz said something else: {}", String::from_utf8_lossy(&output.stderr))
+        format!(
+            "the example authz said something else: {}",
+            String::from_utf8_lossy(&output.stderr)
+        )
     })?;
     let first = "JWT and permission, CPU, token seen first";
     board.judge("authz", first, cost.first, "us", Goal::Below(60.0));

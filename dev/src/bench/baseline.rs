@@ -24,7 +24,9 @@ const KEY: &str = "bench:baseline";
 /// A handler that does one Redis round trip and nothing else.
 pub(crate) async fn serve(redis_url: &str, bind: SocketAddr) -> Result<ExitCode> {
     let client = redis::Client::open(redis_url)?;
-    let mut redis = ConnectionManager::new(client).await.context("connecting to Redis")?;
+    let mut redis = ConnectionManager::new(client)
+        .await
+        .context("connecting to Redis")?;
     redis.set::<_, _, ()>(KEY, "x".repeat(200)).await?;
     let app = Route::new().at("/", get(answer)).data(redis);
     Server::new(TcpListener::bind(bind)).run(app).await?;
@@ -78,7 +80,9 @@ fn params() -> Result<Params> {
 pub(super) fn hash_of(password: &str, salt: &[u8]) -> Result<String> {
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params()?);
     let mut hash = [0; 32];
-    argon2.hash_password_into(password.as_bytes(), salt, &mut hash).map_err(|error| anyhow!("{error}"))?;
+    argon2
+        .hash_password_into(password.as_bytes(), salt, &mut hash)
+        .map_err(|error| anyhow!("{error}"))?;
     let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash));
     Ok(format!("$argon2id$v=19$m=19456,t=2,p=1${salt}${hash}"))
 }

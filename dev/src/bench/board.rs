@@ -59,7 +59,14 @@ impl Board {
         value: f64,
         unit: &'static str,
     ) {
-        self.add(Figure { scenario, name, value: round(value), unit, goal: None, met: None });
+        self.add(Figure {
+            scenario,
+            name,
+            value: round(value),
+            unit,
+            goal: None,
+            met: None,
+        });
     }
 
     /// A figure with a goal.
@@ -72,7 +79,14 @@ impl Board {
         goal: Goal,
     ) {
         let (text, met) = (goal.text(), goal.is_met(value));
-        self.add(Figure { scenario, name, value: round(value), unit, goal: Some(text), met: Some(met) });
+        self.add(Figure {
+            scenario,
+            name,
+            value: round(value),
+            unit,
+            goal: Some(text),
+            met: Some(met),
+        });
     }
 
     /// The table.
@@ -126,7 +140,10 @@ pub(super) fn median(values: &[f64]) -> f64 {
 pub(super) fn p99(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
-    values.get((values.len() * 99).div_ceil(100).saturating_sub(1)).copied().unwrap_or(f64::NAN)
+    values
+        .get((values.len() * 99).div_ceil(100).saturating_sub(1))
+        .copied()
+        .unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]

@@ -37,7 +37,11 @@ async fn gigabytes(bed: &Bed, api: &FreshApi, board: &mut Board) -> Result<()> {
         // Neither always has the warmer machine.
         if round % 2 == 0 {
             let product = one(api, &file).await?;
-            rounds.add(product, storage.rate("open").await?, storage.rate("get").await?);
+            rounds.add(
+                product,
+                storage.rate("open").await?,
+                storage.rate("get").await?,
+            );
         } else {
             let (plain, sealing) = (storage.rate("get").await?, storage.rate("open").await?);
             rounds.add(one(api, &file).await?, sealing, plain);
@@ -45,18 +49,39 @@ async fn gigabytes(bed: &Bed, api: &FreshApi, board: &mut Board) -> Result<()> {
     }
     storage.delete().await?;
     let peak = api.peak()?;
-    bed.door.remove_file(&file.id, &api.tokens.access_token).await?;
+    bed.door
+        .remove_file(&file.id, &api.tokens.access_token)
+        .await?;
     rounds.tell(&NAMES, board);
-    board.note("download", "resident memory of the idle API, after one login", api.idle, "MiB");
-    board.note("download", "peak resident memory of these downloads", peak, "MiB");
-    board.judge("download", "peak above idle", peak - api.idle, "MiB", Goal::Below(64.0));
+    board.note(
+        "download",
+        "resident memory of the idle API, after one login",
+        api.idle,
+        "MiB",
+    );
+    board.note(
+        "download",
+        "peak resident memory of these downloads",
+        peak,
+        "MiB",
+    );
+    board.judge(
+        "download",
+        "peak above idle",
+        peak - api.idle,
+        "MiB",
+        Goal::Below(64.0),
+    );
     Ok(())
 }
 
 /// Millions of bytes a second of one download.
 async fn one(api: &FreshApi, file: &FileView) -> Result<f64> {
     let start = Instant::now();
-    let size = api.door.drain(file, &api.tokens.access_token, LIMIT).await?;
+    let size = api
+        .door
+        .drain(file, &api.tokens.access_token, LIMIT)
+        .await?;
     ensure!(size == SIZE, "{size} bytes came instead of {SIZE}");
     Ok(rate(start.elapsed().as_secs_f64()))
 }

@@ -25,16 +25,30 @@ impl FreshApi {
     pub(super) async fn start(bed: &mut Bed) -> Result<Self> {
         let (account, _) = bed.door.newcomer().await?;
         let name = "api-fresh".to_owned();
-        let replica = Replica { name, bind: free_address()?, internal_bind: free_address()? };
+        let replica = Replica {
+            name,
+            bind: free_address()?,
+            internal_bind: free_address()?,
+        };
         let env = bed.stack.environment.api(&bed.stack.manifest, &replica);
         let path = build::folder(Profile::Release)?.join("plinth-api");
-        let program = Program::new(&replica.name, &path, &bed.layout.root).args(["serve"]).env(env);
+        let program = Program::new(&replica.name, &path, &bed.layout.root)
+            .args(["serve"])
+            .env(env);
         let process = bed.stack.start_beside(program)?;
         let url = format!("http://{}/readyz", replica.internal_bind);
         let limit = Duration::from_secs(10);
-        until(limit, Duration::from_millis(20), "the fresh API was not ready", async || {
-            Ok(reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()).then_some(()))
-        })
+        until(
+            limit,
+            Duration::from_millis(20),
+            "the fresh API was not ready",
+            async || {
+                Ok(reqwest::get(&url)
+                    .await
+                    .is_ok_and(|answer| answer.status().is_success())
+                    .then_some(()))
+            },
+        )
         .await?;
         let door = bed.door.at(format!("http://{}", replica.bind));
         let tokens = door.log_in(&account.email, &account.password).await?;
@@ -42,7 +56,12 @@ impl FreshApi {
         sleep(Duration::from_secs(8)).await;
         memory::reset_peak(process.pid())?;
         let idle = memory::resident(process.pid())?;
-        Ok(Self { door, tokens, idle, process })
+        Ok(Self {
+            door,
+            tokens,
+            idle,
+            process,
+        })
     }
 
     /// The most that was resident since it was idle, in MiB.

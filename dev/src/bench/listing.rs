@@ -98,13 +98,22 @@ struct Pages {
 }
 
 pub(super) async fn measure(bed: &Bed, board: &mut Board) -> Result<()> {
-    let large = Owner { account: bed.door.newcomer().await?.0, files: LARGE };
-    let small = Owner { account: bed.door.newcomer().await?.0, files: SMALL };
+    let large = Owner {
+        account: bed.door.newcomer().await?.0,
+        files: LARGE,
+    };
+    let small = Owner {
+        account: bed.door.newcomer().await?.0,
+        files: SMALL,
+    };
     accounts::import(bed, OTHERS).await?;
     console::note("laying in the rows of 1,200,000 files");
     lay_in(bed, &large, &small).await?;
     for list in &LISTS {
-        let first = (pages(&bed.door, list, &large, 0).await?, pages(&bed.door, list, &small, 0).await?);
+        let first = (
+            pages(&bed.door, list, &large, 0).await?,
+            pages(&bed.door, list, &small, 0).await?,
+        );
         compare(&bed.door, &first, &list.first, board).await?;
         let (of_large, of_small) = (LARGE / list.one_of / 2, SMALL / list.one_of / 2);
         let deep = (
@@ -126,8 +135,15 @@ async fn lay_in(bed: &Bed, large: &Owner, small: &Owner) -> Result<()> {
     bed.stack.ask_sql("CHECKPOINT")?;
     for owner in [large, small] {
         let id = id(&bed.door, &owner.account).await?;
-        let count = bed.stack.ask_sql(&format!("SELECT count(*) FROM files WHERE owner_id = '{id}'"))?;
-        ensure!(count.trim() == owner.files.to_string(), "{} files instead of {}", count.trim(), owner.files);
+        let count = bed.stack.ask_sql(&format!(
+            "SELECT count(*) FROM files WHERE owner_id = '{id}'"
+        ))?;
+        ensure!(
+            count.trim() == owner.files.to_string(),
+            "{} files instead of {}",
+            count.trim(),
+            owner.files
+        );
     }
     Ok(())
 }
@@ -135,16 +151,23 @@ async fn lay_in(bed: &Bed, large: &Owner, small: &Owner) -> Result<()> {
 async fn id(door: &Door, account: &Account) -> Result<String> {
     let tokens = door.log_in(&account.email, &account.password).await?;
     let me = door.get("/v1/me", &tokens.access_token).await?;
-    me["id"].as_str().map(str::to_owned).context("the profile has no id")
+    me["id"]
+        .as_str()
+        .map(str::to_owned)
+        .context("the profile has no id")
 }
 
 /// The first page, or after so many files those that follow.
 async fn pages(door: &Door, list: &List, owner: &Owner, after: usize) -> Result<Pages> {
-    let tokens = door.log_in(&owner.account.email, &owner.account.password).await?;
+    let tokens = door
+        .log_in(&owner.account.email, &owner.account.password)
+        .await?;
     let (mut cursor, mut seen) = (None, 0);
     while seen < after {
         let limit = (after - seen).min(200);
-        let page = door.get(&path(list, limit, cursor.as_deref()), &tokens.access_token).await?;
+        let page = door
+            .get(&path(list, limit, cursor.as_deref()), &tokens.access_token)
+            .await?;
         seen += page["items"].as_array().map_or(0, Vec::len);
         cursor = Some(next(&page).context("the list ends before its middle")?);
     }
@@ -158,12 +181,20 @@ async fn pages(door: &Door, list: &List, owner: &Owner, after: usize) -> Result<
         paths.push(here);
         cursor = Some(following);
     }
-    ensure!(!paths.is_empty(), "there is no full page after {after} files");
-    Ok(Pages { access_token: tokens.access_token, paths })
+    ensure!(
+        !paths.is_empty(),
+        "there is no full page after {after} files"
+    );
+    Ok(Pages {
+        access_token: tokens.access_token,
+        paths,
+    })
 }
 
 fn path(list: &List, limit: usize, cursor: Option<&str>) -> String {
-    let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+    let cursor = cursor
+        .map(|cursor| format!("&cursor={cursor}"))
+        .unwrap_or_default();
     format!("/v1/files?{}&limit={limit}{cursor}", list.query)
 }
 
@@ -196,7 +227,13 @@ async fn compare(
     }
     board.note("listing", names.large, median(&larges), "ms");
     board.note("listing", names.small, median(&smalls), "ms");
-    board.judge("listing", names.ratio, median(&ratios), "", Goal::AtMost(2.0));
+    board.judge(
+        "listing",
+        names.ratio,
+        median(&ratios),
+        "",
+        Goal::AtMost(2.0),
+    );
     Ok(())
 }
 

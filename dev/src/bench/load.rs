@@ -34,8 +34,12 @@ pub(super) struct Outcome {
 impl Load<'_> {
     pub(super) async fn run(self) -> Result<Outcome> {
         let program = provision::wrk()?;
-        let mut args: Vec<OsString> =
-            vec!["-t1".into(), "--latency".into(), "--timeout".into(), "20s".into()];
+        let mut args: Vec<OsString> = vec![
+            "-t1".into(),
+            "--latency".into(),
+            "--timeout".into(),
+            "20s".into(),
+        ];
         args.push(format!("-c{}", self.connections).into());
         args.push(format!("-d{}s", self.seconds).into());
         if let Some(header) = self.header {
@@ -48,20 +52,36 @@ impl Load<'_> {
         let mut wrk = foreground::through_shim(program.as_os_str(), Signal::SIGTERM, None)?;
         let output = foreground::output(wrk.args(args)).await?;
         let report = String::from_utf8_lossy(&output.stdout);
-        ensure!(output.status.success(), "wrk: {report}{}", String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "wrk: {report}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         parse(&report).with_context(|| format!("wrk said something else: {report}"))
     }
 }
 
 fn parse(report: &str) -> Option<Outcome> {
-    let after = |label: &str| report.lines().find_map(|line| line.trim().strip_prefix(label));
+    let after = |label: &str| {
+        report
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(label))
+    };
     let per_second: f64 = after("Requests/sec:")?.trim().parse().ok()?;
     let p99 = milliseconds(after("99%")?.trim())?;
-    let refused: u64 = after("Non-2xx or 3xx responses:").map_or(Some(0), |text| text.trim().parse().ok())?;
+    let refused: u64 =
+        after("Non-2xx or 3xx responses:").map_or(Some(0), |text| text.trim().parse().ok())?;
     // `connect 0, read 0, write 0, timeout 0`
     let broken = after("Socket errors:").unwrap_or_default();
-    let broken: u64 = broken.split([' ', ',']).filter_map(|word| word.parse::<u64>().ok()).sum();
-    Some(Outcome { per_second, p99, failures: refused + broken })
+    let broken: u64 = broken
+        .split([' ', ','])
+        .filter_map(|word| word.parse::<u64>().ok())
+        .sum();
+    Some(Outcome {
+        per_second,
+        p99,
+        failures: refused + broken,
+    })
 }
 
 /// A span of time as wrk writes it, e.g. `635.91us`.
@@ -86,10 +106,24 @@ mod tests {
     fn a_report_is_read_with_and_without_failures() {
         let good = "Running 4s test\n  Latency Distribution\n     50%  635.91us\n     99%    2.87ms\n  \
                     8 requests in 4.00s, 1MB read\nRequests/sec:  12345.67\nTransfer/sec: 1MB\n";
-        assert_eq!(parse(good), Some(Outcome { per_second: 12345.67, p99: 2.87, failures: 0 }));
+        assert_eq!(
+            parse(good),
+            Some(Outcome {
+                per_second: 12345.67,
+                p99: 2.87,
+                failures: 0
+            })
+        );
         let bad = "     99%    1.50s \n  Socket errors: connect 0, read 1, write 0, timeout 2\n  \
                    Non-2xx or 3xx responses: 7\nRequests/sec: 1.5\n";
-        assert_eq!(parse(bad), Some(Outcome { per_second: 1.5, p99: 1_500.0, failures: 10 }));
+        assert_eq!(
+            parse(bad),
+            Some(Outcome {
+                per_second: 1.5,
+                p99: 1_500.0,
+                failures: 10
+            })
+        );
         assert_eq!(parse("unable to connect"), None);
     }
 }

@@ -29,10 +29,20 @@ pub(super) async fn measure(bed: &mut Bed, board: &mut Board) -> Result<()> {
     let accounts = accounts::import(bed, ACCOUNTS).await?;
     let script = script(&bed.layout.dev, &accounts)?;
     let url = format!("{}/v1/auth/login", bed.stack.manifest.api_url);
-    let load = Load { url: &url, connections: 0, seconds: SECONDS, header: None, script: Some(&script) };
-    let load = Load { connections: sustainable(load).await?, ..load };
+    let load = Load {
+        url: &url,
+        connections: 0,
+        seconds: SECONDS,
+        header: None,
+        script: Some(&script),
+    };
+    let load = Load {
+        connections: sustainable(load).await?,
+        ..load
+    };
 
-    let (mut logins, mut tails, mut hashes, mut ratios) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut logins, mut tails, mut hashes, mut ratios) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let outcome = run(load).await?;
         let of_hashes = raw_rate().await?;
@@ -41,30 +51,72 @@ pub(super) async fn measure(bed: &mut Bed, board: &mut Board) -> Result<()> {
         hashes.push(of_hashes);
         ratios.push(outcome.per_second / of_hashes);
     }
-    board.note("login", "logins, argon2id of 19 MiB, 2 passes, 1 lane", median(&logins), "1/s");
-    board.note("login", "argon2id alone, same parameters and cores", median(&hashes), "1/s");
-    board.judge("login", "ratio of the two, median of 5 rounds", median(&ratios), "", Goal::AtLeast(0.9));
+    board.note(
+        "login",
+        "logins, argon2id of 19 MiB, 2 passes, 1 lane",
+        median(&logins),
+        "1/s",
+    );
+    board.note(
+        "login",
+        "argon2id alone, same parameters and cores",
+        median(&hashes),
+        "1/s",
+    );
+    board.judge(
+        "login",
+        "ratio of the two, median of 5 rounds",
+        median(&ratios),
+        "",
+        Goal::AtLeast(0.9),
+    );
     board.note("login", "p99 of those logins", median(&tails), "ms");
     board.note("login", "connections", f64::from(load.connections), "");
 
     let probe = probe(bed, &tokens.access_token);
-    let (outcome, waits) = tokio::join!(run(Load { seconds: SATURATED, ..load }), probe);
+    let (outcome, waits) = tokio::join!(
+        run(Load {
+            seconds: SATURATED,
+            ..load
+        }),
+        probe
+    );
     outcome?;
     let waits = waits?;
-    board.note("login", "GET /v1/me meanwhile, median", median(&waits), "ms");
-    board.judge("login", "GET /v1/me meanwhile, p99", p99(&waits), "ms", Goal::Below(50.0));
+    board.note(
+        "login",
+        "GET /v1/me meanwhile, median",
+        median(&waits),
+        "ms",
+    );
+    board.judge(
+        "login",
+        "GET /v1/me meanwhile, p99",
+        p99(&waits),
+        "ms",
+        Goal::Below(50.0),
+    );
     flood::measure(bed, &accounts, board).await
 }
 
 /// The most connections with which no login is refused.
 async fn sustainable(load: Load<'_>) -> Result<u32> {
     for connections in CONNECTIONS {
-        let outcome = Load { connections, seconds: 2, ..load }.run().await?;
+        let outcome = Load {
+            connections,
+            seconds: 2,
+            ..load
+        }
+        .run()
+        .await?;
         if outcome.failures == 0 {
             return Ok(connections);
         }
     }
-    bail!("logins are refused even with {} connections", CONNECTIONS[CONNECTIONS.len() - 1])
+    bail!(
+        "logins are refused even with {} connections",
+        CONNECTIONS[CONNECTIONS.len() - 1]
+    )
 }
 
 async fn run(load: Load<'_>) -> Result<Outcome> {
@@ -77,9 +129,12 @@ async fn run(load: Load<'_>) -> Result<Outcome> {
 async fn raw_rate() -> Result<f64> {
     let me = std::env::current_exe()?;
     let mut command = foreground::through_shim(me.as_os_str(), Signal::SIGTERM, None)?;
-    let output = foreground::output(command.args(["__hash", "--seconds", &SECONDS.to_string()])).await?;
+    let output =
+        foreground::output(command.args(["__hash", "--seconds", &SECONDS.to_string()])).await?;
     let text = String::from_utf8_lossy(&output.stdout);
-    text.trim().parse().with_context(|| format!("the hash rate came as {text}"))
+    text.trim()
+        .parse()
+        .with_context(|| format!("the hash rate came as {text}"))
 }
 
 /// Milliseconds of one request after the other, for nearly as long as the logins
@@ -95,7 +150,11 @@ async fn probe(bed: &Bed, access_token: &str) -> Result<Vec<f64>> {
         waits.push(start.elapsed().as_secs_f64() * 1000.0);
         sleep(Duration::from_millis(5)).await;
     }
-    ensure!(waits.len() >= 100, "only {} requests got through", waits.len());
+    ensure!(
+        waits.len() >= 100,
+        "only {} requests got through",
+        waits.len()
+    );
     Ok(waits)
 }
 

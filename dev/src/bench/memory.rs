@@ -16,11 +16,13 @@ pub(super) fn peak(pid: i32) -> Result<f64> {
 
 /// Forgets the peak, so that the next one belongs to what is measured.
 pub(super) fn reset_peak(pid: i32) -> Result<()> {
-    fs::write(format!("/proc/{pid}/clear_refs"), "5").context("resetting the peak of a process's memory")
+    fs::write(format!("/proc/{pid}/clear_refs"), "5")
+        .context("resetting the peak of a process's memory")
 }
 
 fn field(pid: i32, name: &str) -> Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).context("reading a process's memory")?;
+    let status =
+        fs::read_to_string(format!("/proc/{pid}/status")).context("reading a process's memory")?;
     parse(&status, name).with_context(|| format!("the kernel does not tell {name}"))
 }
 

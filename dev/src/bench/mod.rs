@@ -77,7 +77,11 @@ struct Bed {
 pub(crate) async fn run(layout: &Layout, args: Bench) -> Result<ExitCode> {
     for scenario in &args.scenarios {
         let known = SCENARIOS.contains(&scenario.as_str());
-        ensure!(known, "there is no scenario {scenario}; there are {}", SCENARIOS.join(", "));
+        ensure!(
+            known,
+            "there is no scenario {scenario}; there are {}",
+            SCENARIOS.join(", ")
+        );
     }
     let mut signals = Signals::listen()?;
     if !args.built {
@@ -89,7 +93,10 @@ pub(crate) async fn run(layout: &Layout, args: Bench) -> Result<ExitCode> {
         };
         // The endpoints inside this process shall be as fast as the rest.
         let mut release = Command::new(binaries.join("plinth-dev"));
-        let error = release.args(["bench", "--built"]).args(&args.scenarios).exec();
+        let error = release
+            .args(["bench", "--built"])
+            .args(&args.scenarios)
+            .exec();
         return Err(error).context("starting the release build of cargo dev");
     }
     let scratch = Scratch::new(layout, "bench").await?;
@@ -98,8 +105,14 @@ pub(crate) async fn run(layout: &Layout, args: Bench) -> Result<ExitCode> {
     };
     let mut board = Board::default();
     let door = Door::of(&stack.manifest)?;
-    let mut bed = Bed { layout: scratch.layout().clone(), stack, door };
-    let measured = signals.unless_told(measure(&mut bed, &args.scenarios, &mut board)).await;
+    let mut bed = Bed {
+        layout: scratch.layout().clone(),
+        stack,
+        door,
+    };
+    let measured = signals
+        .unless_told(measure(&mut bed, &args.scenarios, &mut board))
+        .await;
     bed.stack.stop(scratch.layout()).await;
     board.show();
     if measured.is_err() {
@@ -113,9 +126,15 @@ async fn start(scratch: &Scratch) -> Result<Stack> {
         binaries: build::folder(Profile::Release)?,
         replicas: 1,
         clamd: false,
-        settings: SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        settings: SETTINGS
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec(),
     };
-    scratch.services(Durability::Full).await?.raise(&options).await
+    scratch
+        .services(Durability::Full)
+        .await?
+        .raise(&options)
+        .await
 }
 
 async fn measure(bed: &mut Bed, wanted: &[String], board: &mut Board) -> Result<()> {

@@ -30,7 +30,12 @@ pub(super) async fn measure(bed: &mut Bed, board: &mut Board) -> Result<()> {
     }
     let rate = "32 sessions, the load generator on the same cores, median of 3 rounds";
     board.note("refresh", rate, median(&rates), "1/s");
-    board.note("refresh", "p99 of that, median of 3 rounds", median(&tails), "ms");
+    board.note(
+        "refresh",
+        "p99 of that, median of 3 rounds",
+        median(&tails),
+        "ms",
+    );
     Ok(())
 }
 

@@ -54,11 +54,17 @@ impl Storage {
     }
 
     async fn run(&self, work: &str) -> Result<Vec<u8>> {
-        let mut command = foreground::through_shim(self.program.as_os_str(), Signal::SIGTERM, None)?;
-        command.arg(work).envs(self.env.iter().map(|(name, value)| (name, value)));
+        let mut command =
+            foreground::through_shim(self.program.as_os_str(), Signal::SIGTERM, None)?;
+        command
+            .arg(work)
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
         let output = foreground::output(&mut command).await?;
         let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "the example storage, {work}: {said}");
+        ensure!(
+            output.status.success(),
+            "the example storage, {work}: {said}"
+        );
         Ok(output.stdout)
     }
 }
@@ -92,13 +98,27 @@ impl Rounds {
         board.note(scenario, names.sealing, median(&self.sealing), "MB/s");
         board.note(scenario, names.plain, median(&self.plain), "MB/s");
         let ratio = median(&self.ratios());
-        board.judge(scenario, "ratio to the slower of the two, median of 3", ratio, "", Goal::AtLeast(0.6));
+        board.judge(
+            scenario,
+            "ratio to the slower of the two, median of 3",
+            ratio,
+            "",
+            Goal::AtLeast(0.6),
+        );
     }
 
     /// Of each round, to the slower of the two.
     fn ratios(&self) -> Vec<f64> {
-        let bounds = self.sealing.iter().zip(&self.plain).map(|(sealing, plain)| sealing.min(*plain));
-        self.product.iter().zip(bounds).map(|(product, bound)| product / bound).collect()
+        let bounds = self
+            .sealing
+            .iter()
+            .zip(&self.plain)
+            .map(|(sealing, plain)| sealing.min(*plain));
+        self.product
+            .iter()
+            .zip(bounds)
+            .map(|(product, bound)| product / bound)
+            .collect()
     }
 }
 

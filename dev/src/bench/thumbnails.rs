@@ -33,8 +33,10 @@ pub(super) async fn measure(bed: &Bed, board: &mut Board) -> Result<()> {
     std::fs::write(&picture, photograph()?).context("writing the photograph")?;
     let folder = bed.layout.root.join("bench/peers");
     let node = provision::on_path("node").filter(|_| folder.join("node_modules/sharp").exists());
-    let ours =
-        Program { program: build::folder(Profile::Release)?.join("examples/thumbnails"), script: None };
+    let ours = Program {
+        program: build::folder(Profile::Release)?.join("examples/thumbnails"),
+        script: None,
+    };
     let Some(node) = node else {
         console::note("no sharp: run `npm ci` in bench/peers to compare with it");
         let mut runs = Vec::new();
@@ -44,17 +46,42 @@ pub(super) async fn measure(bed: &Bed, board: &mut Board) -> Result<()> {
         tell(board, Figures::of(&runs));
         return Ok(());
     };
-    let sharp = Program { program: node.clone(), script: Some(folder.join("sharp.js")) };
+    let sharp = Program {
+        program: node.clone(),
+        script: Some(folder.join("sharp.js")),
+    };
     let (of_ours, of_sharp) = compare(&ours, &sharp, &picture).await?;
     tell(board, of_ours);
     board.note("thumbnails", "the same, sharp", of_sharp.rate, "1/s");
-    board.judge("thumbnails", "ratio to sharp", of_ours.rate / of_sharp.rate, "", Goal::AtLeast(1.6));
-    board.note("thumbnails", "memory of sharp's process at most", of_sharp.peak, "MiB");
-    board.judge("thumbnails", "memory by sharp's", of_ours.peak / of_sharp.peak, "", Goal::Below(1.0));
+    board.judge(
+        "thumbnails",
+        "ratio to sharp",
+        of_ours.rate / of_sharp.rate,
+        "",
+        Goal::AtLeast(1.6),
+    );
+    board.note(
+        "thumbnails",
+        "memory of sharp's process at most",
+        of_sharp.peak,
+        "MiB",
+    );
+    board.judge(
+        "thumbnails",
+        "memory by sharp's",
+        of_ours.peak / of_sharp.peak,
+        "",
+        Goal::Below(1.0),
+    );
     let coarse = bed.layout.dev.join("photograph-420.jpg");
     write_coarse(&node, &folder, &picture, &coarse).await?;
     let (of_ours, of_sharp) = compare(&ours, &sharp, &coarse).await?;
-    board.note("thumbnails", "the same picture in 4:2:0", of_ours.rate, "1/s");
+    board.note(
+        "thumbnails",
+        "the same picture in 4:2:0",
+        of_ours.rate,
+        "1/s",
+    );
     board.note("thumbnails", "the same, sharp", of_sharp.rate, "1/s");
     board.judge(
         "thumbnails",
@@ -69,7 +96,12 @@ pub(super) async fn measure(bed: &Bed, board: &mut Board) -> Result<()> {
 fn tell(board: &mut Board, figures: Figures) {
     let name = "12 million pixels in 4:4:4 to 256 WebP and 1024 JPEG, median of 3";
     board.note("thumbnails", name, figures.rate, "1/s");
-    board.note("thumbnails", "memory of the worker and its children at most", figures.peak, "MiB");
+    board.note(
+        "thumbnails",
+        "memory of the worker and its children at most",
+        figures.peak,
+        "MiB",
+    );
 }
 
 /// Both in turns.
@@ -87,7 +119,10 @@ async fn write_coarse(node: &Path, folder: &Path, picture: &Path, into: &Path) -
     command.arg(folder.join("coarse.js")).arg(picture).arg(into);
     let output = foreground::output(&mut command).await?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "sharp writes no other picture: {said}");
+    ensure!(
+        output.status.success(),
+        "sharp writes no other picture: {said}"
+    );
     Ok(())
 }
 
@@ -101,12 +136,20 @@ struct Program {
 impl Program {
     async fn run(&self, picture: &Path) -> Result<Run> {
         let at_once = std::thread::available_parallelism()?.to_string();
-        let mut command = foreground::through_shim(self.program.as_os_str(), Signal::SIGTERM, None)?;
-        command.args(&self.script).arg(picture).args([PICTURES, &at_once]);
+        let mut command =
+            foreground::through_shim(self.program.as_os_str(), Signal::SIGTERM, None)?;
+        command
+            .args(&self.script)
+            .arg(picture)
+            .args([PICTURES, &at_once]);
         let output = foreground::output(&mut command).await?;
-        let (name, said) = (self.program.display(), String::from_utf8_lossy(&output.stderr));
+        let (name, said) = (
+            self.program.display(),
+            String::from_utf8_lossy(&output.stderr),
+        );
         ensure!(output.status.success(), "{name}: {said}");
-        serde_json::from_slice(&output.stdout).with_context(|| format!("{name} said something else: {said}"))
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("{name} said something else: {said}"))
     }
 }
 
@@ -121,7 +164,10 @@ struct Figures {
 impl Figures {
     fn of(runs: &[Run]) -> Self {
         let rates: Vec<_> = runs.iter().map(|run| run.images_per_second).collect();
-        Self { rate: median(&rates), peak: runs.iter().map(|run| run.peak_mib).fold(0.0, f64::max) }
+        Self {
+            rate: median(&rates),
+            peak: runs.iter().map(|run| run.peak_mib).fold(0.0, f64::max),
+        }
     }
 }
 

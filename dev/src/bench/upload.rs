@@ -47,7 +47,11 @@ async fn gigabytes(bed: &Bed, api: &FreshApi, board: &mut Board) -> Result<()> {
         // Neither always has the warmer machine.
         if round % 2 == 0 {
             let product = one(api, round).await?;
-            rounds.add(product, storage.rate("seal").await?, storage.rate("put").await?);
+            rounds.add(
+                product,
+                storage.rate("seal").await?,
+                storage.rate("put").await?,
+            );
         } else {
             let (plain, sealing) = (storage.rate("put").await?, storage.rate("seal").await?);
             rounds.add(one(api, round).await?, sealing, plain);
@@ -56,9 +60,25 @@ async fn gigabytes(bed: &Bed, api: &FreshApi, board: &mut Board) -> Result<()> {
     }
     rounds.tell(&NAMES, board);
     let peak = api.peak()?;
-    board.note("upload", "resident memory of the idle API, after one login", api.idle, "MiB");
-    board.note("upload", "peak resident memory of these uploads", peak, "MiB");
-    board.judge("upload", "peak above idle", peak - api.idle, "MiB", Goal::Below(64.0));
+    board.note(
+        "upload",
+        "resident memory of the idle API, after one login",
+        api.idle,
+        "MiB",
+    );
+    board.note(
+        "upload",
+        "peak resident memory of these uploads",
+        peak,
+        "MiB",
+    );
+    board.judge(
+        "upload",
+        "peak above idle",
+        peak - api.idle,
+        "MiB",
+        Goal::Below(64.0),
+    );
     Ok(())
 }
 
@@ -67,7 +87,9 @@ async fn one(api: &FreshApi, seed: usize) -> Result<f64> {
     let start = Instant::now();
     let file = send(&api.door, SIZE, seed, &api.tokens.access_token).await?;
     let seconds = start.elapsed().as_secs_f64();
-    api.door.remove_file(&file.id, &api.tokens.access_token).await?;
+    api.door
+        .remove_file(&file.id, &api.tokens.access_token)
+        .await?;
     Ok(rate(seconds))
 }
 
@@ -86,26 +108,50 @@ async fn crowd(api: &FreshApi, board: &mut Board) -> Result<()> {
     let peak = api.peak()?;
     #[expect(clippy::cast_precision_loss, reason = "some gigabytes")]
     let megabytes = (CROWD_SIZE * CROWD as u64) as f64 / 1e6;
-    board.note("upload", "50 uploads of 100 MiB at once, all together", megabytes / seconds, "MB/s");
-    board.judge("upload", "peak resident memory of the API meanwhile", peak, "MiB", Goal::Below(300.0));
+    board.note(
+        "upload",
+        "50 uploads of 100 MiB at once, all together",
+        megabytes / seconds,
+        "MB/s",
+    );
+    board.judge(
+        "upload",
+        "peak resident memory of the API meanwhile",
+        peak,
+        "MiB",
+        Goal::Below(300.0),
+    );
     for file in files {
-        api.door.remove_file(&file.id, &api.tokens.access_token).await?;
+        api.door
+            .remove_file(&file.id, &api.tokens.access_token)
+            .await?;
     }
     Ok(())
 }
 
 /// Uploads so many bytes; another seed gives others.
-pub(super) async fn send(door: &Door, size: u64, seed: usize, access_token: &str) -> Result<FileView> {
+pub(super) async fn send(
+    door: &Door,
+    size: u64,
+    seed: usize,
+    access_token: &str,
+) -> Result<FileView> {
     let part = Part::stream_with_length(pattern(size, seed), size).file_name("large.bin");
     let part = part.mime_str("application/octet-stream")?;
     let file = door.upload(part, access_token, LIMIT).await?;
-    ensure!(file.size == size, "{} bytes arrived instead of {size}", file.size);
+    ensure!(
+        file.size == size,
+        "{} bytes arrived instead of {size}",
+        file.size
+    );
     Ok(file)
 }
 
 /// Bytes that are never in memory together: the same few again and again, each time from another place.
 fn pattern(size: u64, seed: usize) -> Body {
-    let block: Vec<u8> = (0..4 * CHUNK).map(|place| (place * 31 % 251).to_le_bytes()[0]).collect();
+    let block: Vec<u8> = (0..4 * CHUNK)
+        .map(|place| (place * 31 % 251).to_le_bytes()[0])
+        .collect();
     let block = Bytes::from(block);
     let chunks = (0..size / CHUNK as u64).map(move |number| {
         let from = usize::try_from(number % 1000).unwrap_or_default() + seed;

@@ -19,7 +19,8 @@ pub(super) const DATABASE: &str = "chaos";
 const GRACE: Duration = Duration::from_secs(8);
 
 /// What handlers leave behind.
-const TRACES: &str = "CREATE TABLE effects (job_id uuid PRIMARY KEY, runs integer NOT NULL DEFAULT 1);
+const TRACES: &str =
+    "CREATE TABLE effects (job_id uuid PRIMARY KEY, runs integer NOT NULL DEFAULT 1);
 CREATE TABLE doubles (job_id uuid NOT NULL);
 ";
 
@@ -37,8 +38,12 @@ pub(super) enum Role {
 }
 
 /// How many there are of each.
-const COMPANY: [(Role, usize); 4] =
-    [(Role::TraceWorker, 4), (Role::TraceClient, 2), (Role::Worker, 2), (Role::Api, 1)];
+const COMPANY: [(Role, usize); 4] = [
+    (Role::TraceWorker, 4),
+    (Role::TraceClient, 2),
+    (Role::Worker, 2),
+    (Role::Api, 1),
+];
 
 struct Actor {
     role: Role,
@@ -79,8 +84,13 @@ impl Cast {
     ) -> Result<Self> {
         let url = foundation.backing().create_database(DATABASE)?;
         foundation.migrate(binaries, &url).await?;
-        let uploader = Uploader { email: "uploader@example.org".to_owned(), password: random::token(18)? };
-        foundation.create_administrator(binaries, &url, &uploader.email, &uploader.password).await?;
+        let uploader = Uploader {
+            email: "uploader@example.org".to_owned(),
+            password: random::token(18)?,
+        };
+        foundation
+            .create_administrator(binaries, &url, &uploader.email, &uploader.password)
+            .await?;
         let folder = scratch.layout().dev.join("chaos");
         make_dir(&folder, 0o700)?;
         let traces = folder.join("traces.sql");
@@ -96,9 +106,18 @@ impl Cast {
         let mut env = foundation.variables();
         let mut set = |name: &str, value: &str| env.push((name.to_owned(), value.to_owned()));
         set("PLINTH_DATABASE_URL", &proxies.postgres.through(&url));
-        set("PLINTH_REDIS_URL", &proxies.redis.through(&addresses.redis_url));
-        set("PLINTH_S3_ENDPOINT", &proxies.s3.through(&addresses.s3_endpoint));
-        set("PLINTH_SMTP_URL", &proxies.smtp.through(&addresses.smtp_url));
+        set(
+            "PLINTH_REDIS_URL",
+            &proxies.redis.through(&addresses.redis_url),
+        );
+        set(
+            "PLINTH_S3_ENDPOINT",
+            &proxies.s3.through(&addresses.s3_endpoint),
+        );
+        set(
+            "PLINTH_SMTP_URL",
+            &proxies.smtp.through(&addresses.smtp_url),
+        );
         // What measures must not depend on what is measured.
         set("CHAOS_TRACES_URL", &url);
         set("PLINTH_LOG_FORMAT", "json");
@@ -130,9 +149,16 @@ impl Cast {
     }
 
     fn fill(&mut self, foundation: &mut Foundation, company: &[(Role, usize)]) -> Result<()> {
-        self.actors.retain_mut(|actor| actor.process.has_ended().is_none());
+        self.actors
+            .retain_mut(|actor| actor.process.has_ended().is_none());
         for (role, count) in company {
-            while self.actors.iter().filter(|actor| actor.role == *role).count() < *count {
+            while self
+                .actors
+                .iter()
+                .filter(|actor| actor.role == *role)
+                .count()
+                < *count
+            {
                 let actor = self.start(foundation, *role)?;
                 self.actors.push(actor);
             }
@@ -143,17 +169,28 @@ impl Cast {
     fn start(&mut self, foundation: &mut Foundation, role: Role) -> Result<Actor> {
         self.started += 1;
         let is_free = |port: &&u16| self.actors.iter().all(|actor| actor.port != Some(**port));
-        let port = (role == Role::Worker).then(|| self.worker_ports.iter().find(is_free).copied()).flatten();
+        let port = (role == Role::Worker)
+            .then(|| self.worker_ports.iter().find(is_free).copied())
+            .flatten();
         let mut env = self.env.clone();
-        let mut bind = |name: &str, port: u16| env.push((name.to_owned(), format!("127.0.0.1:{port}")));
+        let mut bind =
+            |name: &str, port: u16| env.push((name.to_owned(), format!("127.0.0.1:{port}")));
         let traces = "examples/chaos";
         let (program, name, args): (_, _, Vec<PathBuf>) = match role {
             Role::TraceWorker => (traces, "worker", vec!["work".into()]),
-            Role::TraceClient => (traces, "client", vec!["accept".into(), self.accepted.clone()]),
+            Role::TraceClient => (
+                traces,
+                "client",
+                vec!["accept".into(), self.accepted.clone()],
+            ),
             Role::Worker => {
                 bind("PLINTH_WORKER_INTERNAL_BIND", port.unwrap_or_default());
                 let args = ["run", "--queues", "email,files"];
-                ("plinth-worker", "plinth-worker", args.map(PathBuf::from).to_vec())
+                (
+                    "plinth-worker",
+                    "plinth-worker",
+                    args.map(PathBuf::from).to_vec(),
+                )
             }
             Role::Api => {
                 bind("PLINTH_API_BIND", self.api_ports[0]);
@@ -168,13 +205,18 @@ impl Cast {
         let name = format!("{name}-{}", self.started);
         let program = Program::new(&name, &self.binaries.join(program), &self.folder);
         let process = foundation.start_beside(program.args(args).env(env))?;
-        Ok(Actor { role, port, process })
+        Ok(Actor {
+            role,
+            port,
+            process,
+        })
     }
 
     /// One of these roles leaves, by any number.
     pub(super) fn leaver(&mut self, roles: &[Role], number: usize) -> Option<Supervised> {
-        let places: Vec<_> =
-            (0..self.actors.len()).filter(|place| roles.contains(&self.actors[*place].role)).collect();
+        let places: Vec<_> = (0..self.actors.len())
+            .filter(|place| roles.contains(&self.actors[*place].role))
+            .collect();
         let place = places.get(number % places.len().max(1))?;
         Some(self.actors.swap_remove(*place).process)
     }
@@ -185,7 +227,10 @@ impl Cast {
         while let Some(client) = self.leaver(&[Role::TraceClient], 0) {
             client.stop(Duration::ZERO).await;
         }
-        let company: Vec<_> = COMPANY.into_iter().filter(|(role, _)| *role != Role::TraceClient).collect();
+        let company: Vec<_> = COMPANY
+            .into_iter()
+            .filter(|(role, _)| *role != Role::TraceClient)
+            .collect();
         self.fill(foundation, &company)
     }
 

@@ -39,7 +39,9 @@ pub(crate) async fn run(layout: &Layout, args: Chaos) -> Result<ExitCode> {
     orphans::adopt();
     let seed = match args.seed {
         Some(seed) => seed,
-        None => random::bytes(4)?.into_iter().fold(0, |seed, byte| seed << 8 | u64::from(byte)),
+        None => random::bytes(4)?
+            .into_iter()
+            .fold(0, |seed, byte| seed << 8 | u64::from(byte)),
     };
     console::note(&format!("seed {seed}"));
     let scratch = Scratch::new(layout, "chaos").await?;
@@ -52,21 +54,30 @@ pub(crate) async fn run(layout: &Layout, args: Chaos) -> Result<ExitCode> {
     let Some(mut foundation) = signals.unless_told(preparations).await? else {
         return Ok(interrupted());
     };
-    let outcome = signals.unless_told(play(&scratch, &mut foundation, &args, seed)).await;
+    let outcome = signals
+        .unless_told(play(&scratch, &mut foundation, &args, seed))
+        .await;
     foundation.stop().await;
     orphans::end().await;
     match outcome? {
         None => Ok(interrupted()),
         Some(true) => Ok(ExitCode::SUCCESS),
         Some(false) => {
-            console::complain(&format!("repeat it with --seed {seed}; the logs are in .dev/logs/chaos"));
+            console::complain(&format!(
+                "repeat it with --seed {seed}; the logs are in .dev/logs/chaos"
+            ));
             Ok(ExitCode::FAILURE)
         }
     }
 }
 
 /// Whether everything held.
-async fn play(scratch: &Scratch, foundation: &mut Foundation, args: &Chaos, seed: u64) -> Result<bool> {
+async fn play(
+    scratch: &Scratch,
+    foundation: &mut Foundation,
+    args: &Chaos,
+    seed: u64,
+) -> Result<bool> {
     let binaries = build::folder(Profile::Debug)?;
     let mut cast = Cast::prepare(scratch, foundation, &binaries).await?;
     cast.enter(foundation)?;
@@ -78,5 +89,12 @@ async fn play(scratch: &Scratch, foundation: &mut Foundation, args: &Chaos, seed
     }
     cast.leave(foundation).await?;
     let all_faults = args.minutes >= MINUTES_FOR_ALL_FAULTS;
-    verdict::reach(&cast, &monkey, foundation, Instant::now() + SETTLING, all_faults).await
+    verdict::reach(
+        &cast,
+        &monkey,
+        foundation,
+        Instant::now() + SETTLING,
+        all_faults,
+    )
+    .await
 }

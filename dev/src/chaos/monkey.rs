@@ -96,7 +96,10 @@ impl Fault {
 
     /// Whether one of hundreds, which need no line of their own.
     fn is_frequent(self) -> bool {
-        matches!(self, Self::WorkerKilled | Self::ClientKilled | Self::WorkerStopped)
+        matches!(
+            self,
+            Self::WorkerKilled | Self::ClientKilled | Self::WorkerStopped
+        )
     }
 }
 
@@ -111,7 +114,11 @@ pub(super) struct Monkey {
 impl Monkey {
     pub(super) fn new(seed: u64) -> Self {
         let met = Fault::DECK.iter().map(|(fault, _)| (*fault, 0)).collect();
-        Self { dice: fastrand::Rng::with_seed(seed), deck: Vec::new(), met }
+        Self {
+            dice: fastrand::Rng::with_seed(seed),
+            deck: Vec::new(),
+            met,
+        }
     }
 
     /// Until the next one.
@@ -126,7 +133,9 @@ impl Monkey {
 
     fn draw(&mut self) -> Fault {
         if self.deck.is_empty() {
-            let cards = Fault::DECK.iter().flat_map(|(fault, count)| vec![*fault; *count]);
+            let cards = Fault::DECK
+                .iter()
+                .flat_map(|(fault, count)| vec![*fault; *count]);
             self.deck = cards.collect();
             self.dice.shuffle(&mut self.deck);
         }
@@ -172,7 +181,10 @@ async fn strike(
             foundation.set_redis_read_only(true).await?;
             sleep(lasts).await;
             foundation.set_redis_read_only(false).await?;
-            return Ok(foundation.redis_refused_writes().await?.saturating_sub(before));
+            return Ok(foundation
+                .redis_refused_writes()
+                .await?
+                .saturating_sub(before));
         }
         Fault::RedisWiped => foundation.wipe_redis().await?,
         _ => foundation.crash_postgres().await?,

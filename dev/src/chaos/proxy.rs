@@ -30,8 +30,9 @@ pub(super) struct Proxy {
 impl Proxy {
     /// Lays a proxy before the service that the URL names.
     pub(super) async fn before(url: &str) -> Result<Self> {
-        let server =
-            host_and_port(url).with_context(|| format!("{url} names no private service"))?.to_owned();
+        let server = host_and_port(url)
+            .with_context(|| format!("{url} names no private service"))?
+            .to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (condition, state) = watch::channel(Condition::Whole);
@@ -39,10 +40,20 @@ impl Proxy {
         let (upstream, counted) = (server.clone(), met.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, upstream.clone(), state.clone(), counted.clone()));
+                tokio::spawn(carry(
+                    client,
+                    upstream.clone(),
+                    state.clone(),
+                    counted.clone(),
+                ));
             }
         });
-        Ok(Self { address, server, condition, met })
+        Ok(Self {
+            address,
+            server,
+            condition,
+            met,
+        })
     }
 
     /// The URL that leads through the proxy.
@@ -82,7 +93,9 @@ async fn carry(
         Condition::Silent => return swallow(&mut client).await,
         Condition::Whole => {}
     }
-    let Ok(mut server) = TcpStream::connect(server).await else { return };
+    let Ok(mut server) = TcpStream::connect(server).await else {
+        return;
+    };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let carried = tokio::select! {
         _ = copy_bidirectional(&mut client, &mut server) => return,
@@ -98,7 +111,11 @@ async fn carry(
 /// Reads until the client gives up.
 async fn swallow(client: &mut (impl AsyncRead + Unpin)) {
     let mut buffer = vec![0; 16 * 1024];
-    while client.read(&mut buffer).await.is_ok_and(|length| length > 0) {}
+    while client
+        .read(&mut buffer)
+        .await
+        .is_ok_and(|length| length > 0)
+    {}
 }
 
 #[cfg(test)]
@@ -127,7 +144,10 @@ mod tests {
     async fn answers(socket: &mut TcpStream) -> bool {
         let mut byte = [0];
         socket.write_all(b"x").await.is_ok()
-            && matches!(timeout(Duration::from_millis(200), socket.read(&mut byte)).await, Ok(Ok(1)))
+            && matches!(
+                timeout(Duration::from_millis(200), socket.read(&mut byte)).await,
+                Ok(Ok(1))
+            )
     }
 
     #[tokio::test]
@@ -144,15 +164,23 @@ mod tests {
         assert!(answers(&mut first).await);
         proxy.set(Condition::Silent);
         assert!(!answers(&mut first).await, "nothing comes back");
-        assert!(!answers(&mut connect().await.unwrap()).await, "nor for a new one");
+        assert!(
+            !answers(&mut connect().await.unwrap()).await,
+            "nor for a new one"
+        );
         proxy.set(Condition::Whole);
         assert!(!answers(&mut first).await, "what was lost stays lost");
-        assert!(first.write_all(b"x").await.is_ok(), "and no connection breaks");
+        assert!(
+            first.write_all(b"x").await.is_ok(),
+            "and no connection breaks"
+        );
         let mut second = connect().await.unwrap();
         assert!(answers(&mut second).await);
         proxy.set(Condition::Away);
         let mut byte = [0];
-        let ended = timeout(Duration::from_secs(5), second.read(&mut byte)).await.unwrap();
+        let ended = timeout(Duration::from_secs(5), second.read(&mut byte))
+            .await
+            .unwrap();
         assert!(!matches!(ended, Ok(1..)), "a connection breaks");
         assert!(!answers(&mut connect().await.unwrap()).await);
         assert!(proxy.met() >= 4, "{}", proxy.met());

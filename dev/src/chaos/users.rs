@@ -57,13 +57,25 @@ struct Api {
 
 impl Users {
     pub(super) fn start(api_url: String, uploader: Uploader) -> Result<Self> {
-        let http = Client::builder().no_proxy().timeout(REQUEST_TIMEOUT).build()?;
+        let http = Client::builder()
+            .no_proxy()
+            .timeout(REQUEST_TIMEOUT)
+            .build()?;
         let api = Api { http, url: api_url };
         let promises = Arc::new(Mutex::new(Promises::default()));
         let mut tasks = JoinSet::new();
         tasks.spawn(register(api.clone(), promises.clone()));
-        tasks.spawn(upload_and_remove(api.clone(), uploader.clone(), promises.clone()));
-        Ok(Self { api, uploader, promises, tasks })
+        tasks.spawn(upload_and_remove(
+            api.clone(),
+            uploader.clone(),
+            promises.clone(),
+        ));
+        Ok(Self {
+            api,
+            uploader,
+            promises,
+            tasks,
+        })
     }
 
     /// No more is asked for. A removal under way is not judged: its file was taken out before.
@@ -77,11 +89,20 @@ impl Users {
 
     /// Counts the registered addresses that no mail has reached.
     pub(super) async fn without_mail(&self, mailbox_url: &str) -> Result<u64> {
-        let mails = self.api.http.get(format!("{mailbox_url}/messages")).send().await?.error_for_status()?;
+        let mails = self
+            .api
+            .http
+            .get(format!("{mailbox_url}/messages"))
+            .send()
+            .await?
+            .error_for_status()?;
         let mails: Vec<CaughtMail> = mails.json().await.context("the mails of the mailbox")?;
         let reached: HashSet<&str> = mails.iter().flat_map(|mail| mail.to.split(", ")).collect();
         let promises = self.promises();
-        let missing = promises.registered.iter().filter(|address| !reached.contains(address.as_str()));
+        let missing = promises
+            .registered
+            .iter()
+            .filter(|address| !reached.contains(address.as_str()));
         Ok(u64::try_from(missing.count())?)
     }
 
@@ -91,7 +112,9 @@ impl Users {
         let token = loop {
             match self.api.log_in(&self.uploader).await {
                 Ok(token) => break token,
-                Err(error) if Instant::now() >= until => return Err(error.context("the API did not recover")),
+                Err(error) if Instant::now() >= until => {
+                    return Err(error.context("the API did not recover"));
+                }
                 Err(_) => sleep(Duration::from_millis(500)).await,
             }
         };
@@ -101,9 +124,13 @@ impl Users {
         };
         let (mut lost, mut left) = (0, 0);
         for (id, content) in stored {
-            let answer = self.api.file(Method::GET, &format!("{id}/content"), &token).send().await?;
-            let is_whole =
-                answer.status() == StatusCode::OK && answer.bytes().await.is_ok_and(|bytes| bytes == content);
+            let answer = self
+                .api
+                .file(Method::GET, &format!("{id}/content"), &token)
+                .send()
+                .await?;
+            let is_whole = answer.status() == StatusCode::OK
+                && answer.bytes().await.is_ok_and(|bytes| bytes == content);
             lost += u64::from(!is_whole);
         }
         for id in removed {
@@ -122,20 +149,34 @@ struct CaughtMail {
 
 impl Api {
     fn file(&self, method: Method, path: &str, token: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}/v1/files/{path}", self.url)).bearer_auth(token)
+        self.http
+            .request(method, format!("{}/v1/files/{path}", self.url))
+            .bearer_auth(token)
     }
 
     async fn log_in(&self, uploader: &Uploader) -> Result<String> {
         let body = json!({ "email": uploader.email, "password": uploader.password });
-        let answer = self.http.post(format!("{}/v1/auth/login", self.url)).json(&body).send().await?;
+        let answer = self
+            .http
+            .post(format!("{}/v1/auth/login", self.url))
+            .json(&body)
+            .send()
+            .await?;
         let tokens: Value = answer.error_for_status()?.json().await?;
-        Ok(tokens["access_token"].as_str().context("a login gives an access token")?.to_owned())
+        Ok(tokens["access_token"]
+            .as_str()
+            .context("a login gives an access token")?
+            .to_owned())
     }
 
     /// The id of the new file, if the API took it.
     async fn upload(&self, token: &str, content: Vec<u8>) -> Result<String, Option<StatusCode>> {
         let form = Form::new().part("file", Part::bytes(content).file_name("chaos.bin"));
-        let request = self.http.post(format!("{}/v1/files", self.url)).bearer_auth(token).multipart(form);
+        let request = self
+            .http
+            .post(format!("{}/v1/files", self.url))
+            .bearer_auth(token)
+            .multipart(form);
         let answer = request.send().await.map_err(|_| None)?;
         if answer.status() != StatusCode::CREATED {
             return Err(Some(answer.status()));
@@ -152,9 +193,16 @@ fn lock(promises: &Mutex<Promises>) -> MutexGuard<'_, Promises> {
 async fn register(api: Api, promises: Arc<Mutex<Promises>>) {
     for number in 0..MAX_REGISTRATIONS {
         let email = format!("chaos-{number}@example.org");
-        let Ok(password) = random::token(18) else { return };
+        let Ok(password) = random::token(18) else {
+            return;
+        };
         let body = json!({ "email": email, "password": password });
-        let answer = api.http.post(format!("{}/v1/auth/register", api.url)).json(&body).send().await;
+        let answer = api
+            .http
+            .post(format!("{}/v1/auth/register", api.url))
+            .json(&body)
+            .send()
+            .await;
         if answer.is_ok_and(|answer| answer.status() == StatusCode::ACCEPTED) {
             lock(&promises).registered.push(email);
         }
@@ -166,12 +214,16 @@ async fn upload_and_remove(api: Api, uploader: Uploader, promises: Arc<Mutex<Pro
     let mut token = String::new();
     for number in 0_usize.. {
         sleep(Duration::from_millis(100)).await;
-        let Ok(content) = random::bytes(FILE_BYTES) else { return };
+        let Ok(content) = random::bytes(FILE_BYTES) else {
+            return;
+        };
         match api.upload(&token, content.clone()).await {
             Ok(id) => {
                 lock(&promises).stored.insert(id, content);
             }
-            Err(Some(StatusCode::UNAUTHORIZED)) => token = api.log_in(&uploader).await.unwrap_or(token),
+            Err(Some(StatusCode::UNAUTHORIZED)) => {
+                token = api.log_in(&uploader).await.unwrap_or(token)
+            }
             Err(_) => {}
         }
         if number.is_multiple_of(3) {
@@ -179,7 +231,11 @@ async fn upload_and_remove(api: Api, uploader: Uploader, promises: Arc<Mutex<Pro
             let oldest = lock(&promises).stored.pop_first();
             if let Some((id, _)) = oldest {
                 let request = api.file(Method::DELETE, &format!("{id}?permanently=true"), &token);
-                if request.send().await.is_ok_and(|answer| answer.status() == StatusCode::NO_CONTENT) {
+                if request
+                    .send()
+                    .await
+                    .is_ok_and(|answer| answer.status() == StatusCode::NO_CONTENT)
+                {
                     lock(&promises).removed.push(id);
                 }
             }

@@ -39,7 +39,8 @@ const UNFINISHED: &str =
     AND state NOT IN ('done', 'dead')";
 
 /// Retries shall not be waited for longer than it takes to see that they come.
-const HURRY: &str = "UPDATE jobs SET run_at = now() WHERE state = 'retrying' AND run_at > now() RETURNING id";
+const HURRY: &str =
+    "UPDATE jobs SET run_at = now() WHERE state = 'retrying' AND run_at > now() RETURNING id";
 
 /// Waits until everything has ended, and says what held. `all_faults` were to be met.
 pub(super) async fn reach(
@@ -52,7 +53,10 @@ pub(super) async fn reach(
     let backing = foundation.backing();
     let ask = |query: &str| -> Result<u64> {
         let answer = backing.ask_sql(DATABASE, query)?;
-        answer.trim().parse().with_context(|| format!("PostgreSQL said {answer}"))
+        answer
+            .trim()
+            .parse()
+            .with_context(|| format!("PostgreSQL said {answer}"))
     };
     let mut unfinished = ask(UNFINISHED)?;
     while unfinished > 0 && Instant::now() < until {
@@ -61,18 +65,30 @@ pub(super) async fn reach(
         unfinished = ask(UNFINISHED)?;
     }
     let told = std::fs::read_to_string(&cast.accepted).unwrap_or_default();
-    let known: HashSet<String> =
-        backing.ask_sql(DATABASE, "SELECT id FROM jobs")?.lines().map(str::to_owned).collect();
+    let known: HashSet<String> = backing
+        .ask_sql(DATABASE, "SELECT id FROM jobs")?
+        .lines()
+        .map(str::to_owned)
+        .collect();
     let lost = told.lines().filter(|job| !known.contains(*job)).count();
     let files = cast.users.broken_files(until).await;
-    let unmailed = cast.users.without_mail(&backing.addresses.mailbox_url).await?;
+    let unmailed = cast
+        .users
+        .without_mail(&backing.addresses.mailbox_url)
+        .await?;
     let mut held = true;
     let mut judge = |what: &str, count: u64| {
         held &= count == 0;
-        console::print(&format!("{}  {count} {what}", if count == 0 { "ok    " } else { "BROKEN" }));
+        console::print(&format!(
+            "{}  {count} {what}",
+            if count == 0 { "ok    " } else { "BROKEN" }
+        ));
     };
     judge("jobs neither done nor dead", unfinished);
-    judge("accepted jobs that the ledger does not know", u64::try_from(lost)?);
+    judge(
+        "accepted jobs that the ledger does not know",
+        u64::try_from(lost)?,
+    );
     for (what, query) in BROKEN {
         judge(what, ask(query)?);
     }
@@ -86,7 +102,10 @@ pub(super) async fn reach(
     }
     if all_faults {
         let unmet = monkey.met().filter(|(_, count)| *count == 0);
-        judge("kinds of faults that nothing met", u64::try_from(unmet.count())?);
+        judge(
+            "kinds of faults that nothing met",
+            u64::try_from(unmet.count())?,
+        );
     }
     console::print(&format!(
         "        {} jobs accepted ({} told to a client), {} effects, {} runs, {} dead, {} attempts lost with their worker",

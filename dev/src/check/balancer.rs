@@ -26,7 +26,11 @@ pub(super) async fn check(layout: &Layout, scratch: &Scratch) -> Result<String> 
     fs::write(&conf, adapt(&text, &folder))?;
     let nginx = provision::nginx()?;
     let mut command = foreground::through_shim(nginx.as_os_str(), Signal::SIGTERM, None)?;
-    command.args(["-t", "-q", "-e", "stderr", "-p"]).arg(&folder).arg("-c").arg(&conf);
+    command
+        .args(["-t", "-q", "-e", "stderr", "-p"])
+        .arg(&folder)
+        .arg("-c")
+        .arg(&conf);
     demand(&mut command).await?;
     Ok(String::new())
 }
@@ -48,14 +52,19 @@ fn adapt(text: &str, folder: &Path) -> String {
         match (words.next(), words.next()) {
             (Some("user"), _) => String::new(),
             (Some("pid"), _) => format!("{indent}pid {folder}/nginx.pid;"),
-            (Some(name), _) if name.ends_with("_temp_path") => format!("{indent}{name} {folder}/{name};"),
-            (Some("ssl_certificate" | "ssl_trusted_certificate" | "ssl_client_certificate"), _) => line
-                .replacen(
+            (Some(name), _) if name.ends_with("_temp_path") => {
+                format!("{indent}{name} {folder}/{name};")
+            }
+            (Some("ssl_certificate" | "ssl_trusted_certificate" | "ssl_client_certificate"), _) => {
+                line.replacen(
                     line.split_whitespace().nth(1).unwrap_or_default(),
                     &format!("{folder}/cert.pem;"),
                     1,
-                ),
-            (Some("ssl_certificate_key"), _) => format!("{indent}ssl_certificate_key {folder}/key.pem;"),
+                )
+            }
+            (Some("ssl_certificate_key"), _) => {
+                format!("{indent}ssl_certificate_key {folder}/key.pem;")
+            }
             (Some("server"), Some(address)) if address != "{" => {
                 let port = address.rsplit_once(':').map_or("80", |(_, port)| port);
                 let rest: Vec<_> = words.collect();
@@ -73,7 +82,9 @@ fn adapt(text: &str, folder: &Path) -> String {
 
 /// An address whose port needs no privileges.
 fn high_port(address: &str) -> String {
-    let (host, port) = address.rsplit_once(':').map_or(("", address), |(host, port)| (host, port));
+    let (host, port) = address
+        .rsplit_once(':')
+        .map_or(("", address), |(host, port)| (host, port));
     let separator = if host.is_empty() { "" } else { ":" };
     match port.parse::<u16>() {
         Ok(low) if low < 1024 => format!("{host}{separator}{}", low + 40_000),
@@ -101,7 +112,10 @@ mod tests {
             "    ssl_certificate /x/cert.pem;",
             "    server_name _;",
         ] {
-            assert!(adapted.lines().any(|line| line == expected), "{expected}\n{adapted}");
+            assert!(
+                adapted.lines().any(|line| line == expected),
+                "{expected}\n{adapted}"
+            );
         }
         assert!(!adapted.contains("user"));
     }

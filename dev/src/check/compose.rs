@@ -13,9 +13,14 @@ const FILE: &str = "docker-compose.yml";
 pub(super) async fn check(tools: &Tools<'_>) -> Result<String> {
     tools.needs(FILE)?;
     let args = ["--builtin-schema", "vendor.compose-spec", FILE];
-    tools.linter("check-jsonschema", args.map(Into::into).to_vec()).await?;
+    tools
+        .linter("check-jsonschema", args.map(Into::into).to_vec())
+        .await?;
     let documents = tools.yaml(&[PathBuf::from(FILE)]).await?;
-    let document = documents.first().and_then(|documents| documents.first()).context("it is empty")?;
+    let document = documents
+        .first()
+        .and_then(|documents| documents.first())
+        .context("it is empty")?;
     let unknown = unknown_names(document);
     ensure!(unknown.is_empty(), "{}", unknown.join("\n"));
     Ok(String::new())
@@ -37,7 +42,9 @@ fn unknown_names(document: &Value) -> Vec<String> {
                 let is_path = field == "volumes" && name.starts_with(['.', '/', '~', '$']);
                 let implied = field == "networks" && name == "default";
                 if !defined && !is_path && !implied {
-                    unknown.push(format!("{service}: {field} names {name}, which is not in {section}"));
+                    unknown.push(format!(
+                        "{service}: {field} names {name}, which is not in {section}"
+                    ));
                 }
             }
         }

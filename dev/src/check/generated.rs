@@ -14,7 +14,13 @@ pub(super) async fn openapi(layout: &Layout, binaries: &Result<PathBuf>) -> Resu
 }
 
 pub(super) async fn configuration(layout: &Layout, binaries: &Result<PathBuf>) -> Result<String> {
-    same(layout, binaries, "docs/configuration.md", &["config", "--reference"]).await
+    same(
+        layout,
+        binaries,
+        "docs/configuration.md",
+        &["config", "--reference"],
+    )
+    .await
 }
 
 pub(super) async fn audit_actions(layout: &Layout, binaries: &Result<PathBuf>) -> Result<String> {
@@ -32,13 +38,25 @@ pub(super) async fn notices(layout: &Layout) -> Result<String> {
 }
 
 pub(super) async fn error_codes(layout: &Layout, binaries: &Result<PathBuf>) -> Result<String> {
-    same(layout, binaries, "docs/errors.md", &["errors", "--reference"]).await
+    same(
+        layout,
+        binaries,
+        "docs/errors.md",
+        &["errors", "--reference"],
+    )
+    .await
 }
 
-async fn same(layout: &Layout, binaries: &Result<PathBuf>, name: &str, args: &[&str]) -> Result<String> {
+async fn same(
+    layout: &Layout,
+    binaries: &Result<PathBuf>,
+    name: &str,
+    args: &[&str],
+) -> Result<String> {
     let binaries = binaries.as_deref().map_err(|error| anyhow!("{error:#}"))?;
     let written = one_shot(&binaries.join("plinth-api"), args, &[], &layout.root, None).await?;
-    let written = String::from_utf8(written).context("plinth-api wrote something else than UTF-8")?;
+    let written =
+        String::from_utf8(written).context("plinth-api wrote something else than UTF-8")?;
     let committed = fs::read_to_string(layout.root.join(name)).unwrap_or_default();
     match first_difference(&committed, &written) {
         None => Ok(String::new()),
@@ -77,8 +95,17 @@ mod tests {
     #[test]
     fn the_first_difference_is_shown_with_its_line() {
         assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
-        assert_eq!(first_difference("a\nb\n", "a\nc\n").unwrap(), "line 2\n- b\n+ c");
-        assert_eq!(first_difference("a\n", "a\nb\n").unwrap(), "line 2\n- (nothing)\n+ b");
-        assert_eq!(first_difference("a", "a\n").unwrap(), "only the ends of lines differ");
+        assert_eq!(
+            first_difference("a\nb\n", "a\nc\n").unwrap(),
+            "line 2\n- b\n+ c"
+        );
+        assert_eq!(
+            first_difference("a\n", "a\nb\n").unwrap(),
+            "line 2\n- (nothing)\n+ b"
+        );
+        assert_eq!(
+            first_difference("a", "a\n").unwrap(),
+            "only the ends of lines differ"
+        );
     }
 }

@@ -17,13 +17,24 @@ pub(super) fn check(migrations: &Path) -> Result<String> {
     let mut faults = Vec::new();
     for entry in std::fs::read_dir(migrations)? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         let is_sql = path.extension().is_some_and(|extension| extension == "sql");
-        let Some((number, _)) = name.split_once('_').filter(|_| is_sql) else { continue };
-        let number: u32 = number.parse().with_context(|| format!("the number of {name}"))?;
+        let Some((number, _)) = name.split_once('_').filter(|_| is_sql) else {
+            continue;
+        };
+        let number: u32 = number
+            .parse()
+            .with_context(|| format!("the number of {name}"))?;
         if number > LAST_EXEMPT {
             let sql = std::fs::read_to_string(&path)?;
-            faults.extend(self::faults(&sql).into_iter().map(|fault| format!("{name}: {fault}")));
+            faults.extend(
+                self::faults(&sql)
+                    .into_iter()
+                    .map(|fault| format!("{name}: {fault}")),
+            );
         }
     }
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
@@ -32,23 +43,34 @@ pub(super) fn check(migrations: &Path) -> Result<String> {
 
 fn faults(sql: &str) -> Vec<String> {
     let statements = statements(sql);
-    let made: Vec<&str> = statements.iter().filter_map(|words| created_table(words)).collect();
+    let made: Vec<&str> = statements
+        .iter()
+        .filter_map(|words| created_table(words))
+        .collect();
     let mut faults = Vec::new();
     for words in &statements {
         if let Some((table, actions)) = altered_table(words)
             && !made.contains(&table)
         {
             if actions.iter().any(|action| checks_rows(action)) {
-                faults.push(format!("a constraint on {table} is checked under a lock: add it as NOT VALID"));
+                faults.push(format!(
+                    "a constraint on {table} is checked under a lock: add it as NOT VALID"
+                ));
             }
-            if statements.iter().any(|words| ["update", "delete"].contains(&words[0].as_str())) {
+            if statements
+                .iter()
+                .any(|words| ["update", "delete"].contains(&words[0].as_str()))
+            {
                 faults.push(format!(
                     "rows are changed while {table} is locked: do it in a migration of its own"
                 ));
             }
         }
-        let Some(index) = created_index(words) else { continue };
-        let is_retried = sql.starts_with(NO_TRANSACTION) && statements.len() == 1 && index.if_not_exists;
+        let Some(index) = created_index(words) else {
+            continue;
+        };
+        let is_retried =
+            sql.starts_with(NO_TRANSACTION) && statements.len() == 1 && index.if_not_exists;
         if !index.is_concurrent && !made.contains(&index.table.as_str()) {
             faults.push(format!(
                 "the index on {} locks out writes: CREATE INDEX CONCURRENTLY, in a migration of its own that begins with \
@@ -68,27 +90,45 @@ fn faults(sql: &str) -> Vec<String> {
 
 /// The statements as words in lower case, without comments. No migration has a semicolon or a comment in a literal.
 fn statements(sql: &str) -> Vec<Vec<String>> {
-    let code: String =
-        sql.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    let code: String = sql
+        .lines()
+        .map(|line| line.split("--").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n");
     let spaced = code.to_lowercase().replace('(', " ( ");
-    let words = |statement: &str| statement.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    spaced.split(';').map(words).filter(|words| !words.is_empty()).collect()
+    let words = |statement: &str| {
+        statement
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    spaced
+        .split(';')
+        .map(words)
+        .filter(|words| !words.is_empty())
+        .collect()
 }
 
 fn created_table(words: &[String]) -> Option<&str> {
     match words {
-        [create, table, rest @ ..] if create == "create" && table == "table" => {
-            rest.iter().map(String::as_str).find(|word| !["if", "not", "exists"].contains(word))
-        }
+        [create, table, rest @ ..] if create == "create" && table == "table" => rest
+            .iter()
+            .map(String::as_str)
+            .find(|word| !["if", "not", "exists"].contains(word)),
         _ => None,
     }
 }
 
 /// The table that the statement alters, and what it does to it.
 fn altered_table(words: &[String]) -> Option<(&str, Vec<String>)> {
-    let [alter, table, rest @ ..] = words else { return None };
+    let [alter, table, rest @ ..] = words else {
+        return None;
+    };
     let is_name = |word: &String| !["if", "exists", "only"].contains(&word.as_str());
-    let name = rest.iter().position(is_name).filter(|_| alter == "alter" && table == "table")?;
+    let name = rest
+        .iter()
+        .position(is_name)
+        .filter(|_| alter == "alter" && table == "table")?;
     Some((&rest[name], actions(&rest[name + 1..].join(" "))))
 }
 
@@ -111,9 +151,11 @@ fn checks_rows(action: &str) -> bool {
     let words: Vec<&str> = action.split_whitespace().collect();
     let has = |phrase: &[&str]| words.windows(phrase.len()).any(|some| some == phrase);
     match words.as_slice() {
-        ["add", "constraint" | "check" | "foreign" | "unique" | "primary" | "exclude", ..] => {
-            !has(&["not", "valid"])
-        }
+        [
+            "add",
+            "constraint" | "check" | "foreign" | "unique" | "primary" | "exclude",
+            ..,
+        ] => !has(&["not", "valid"]),
         ["add", ..] => has(&["default"]) && has(&["references"]),
         ["alter", ..] => has(&["set", "not", "null"]),
         _ => false,
@@ -145,9 +187,14 @@ mod tests {
 
     #[test]
     fn an_index_on_an_existing_table_has_to_be_built_concurrently() {
-        assert_eq!(faults("ALTER TABLE a ADD b int;\n-- why\nCREATE UNIQUE INDEX a_b ON a (b);").len(), 1);
+        assert_eq!(
+            faults("ALTER TABLE a ADD b int;\n-- why\nCREATE UNIQUE INDEX a_b ON a (b);").len(),
+            1
+        );
         assert_eq!(faults("create index on ONLY a(b) where b > 1").len(), 1);
-        assert!(faults("CREATE TABLE IF NOT EXISTS a (b int);\nCREATE INDEX a_b ON a (b);").is_empty());
+        assert!(
+            faults("CREATE TABLE IF NOT EXISTS a (b int);\nCREATE INDEX a_b ON a (b);").is_empty()
+        );
         assert!(faults("-- CREATE INDEX a_b ON a (b);\nSELECT 1").is_empty());
     }
 
@@ -157,19 +204,31 @@ mod tests {
         assert_eq!(faults(constraint).len(), 1);
         assert!(faults(&format!("{constraint} NOT VALID;")).is_empty());
         assert!(faults(&format!("CREATE TABLE a (b int); {constraint}")).is_empty());
-        assert!(faults("ALTER TABLE a VALIDATE CONSTRAINT c; ALTER TABLE a DROP CONSTRAINT e").is_empty());
+        assert!(
+            faults("ALTER TABLE a VALIDATE CONSTRAINT c; ALTER TABLE a DROP CONSTRAINT e")
+                .is_empty()
+        );
         let second = "ALTER TABLE a ADD CONSTRAINT c CHECK (b IN (1, 2)) NOT VALID";
         assert!(faults(second).is_empty());
         assert_eq!(faults(&format!("{second}, ADD CHECK (b > 1)")).len(), 1);
         assert_eq!(faults("ALTER TABLE a ALTER COLUMN b SET NOT NULL").len(), 1);
-        assert_eq!(faults("ALTER TABLE a ADD COLUMN b int DEFAULT 1 REFERENCES c").len(), 1);
+        assert_eq!(
+            faults("ALTER TABLE a ADD COLUMN b int DEFAULT 1 REFERENCES c").len(),
+            1
+        );
         assert!(faults("ALTER TABLE a ADD COLUMN b int REFERENCES c").is_empty());
     }
 
     #[test]
     fn rows_are_changed_where_no_table_is_locked() {
-        assert_eq!(faults("ALTER TABLE a ADD COLUMN b int; UPDATE a SET b = 1").len(), 1);
-        assert!(faults("CREATE TABLE a (b int); ALTER TABLE a ADD c int; UPDATE a SET b = 1").is_empty());
+        assert_eq!(
+            faults("ALTER TABLE a ADD COLUMN b int; UPDATE a SET b = 1").len(),
+            1
+        );
+        assert!(
+            faults("CREATE TABLE a (b int); ALTER TABLE a ADD c int; UPDATE a SET b = 1")
+                .is_empty()
+        );
         assert!(faults("UPDATE a SET b = 1").is_empty());
     }
 
@@ -178,7 +237,13 @@ mod tests {
         let index = "CREATE INDEX CONCURRENTLY IF NOT EXISTS a_b ON a (b);";
         assert!(faults(&format!("-- no-transaction\n{index}\n")).is_empty());
         assert_eq!(faults(index).len(), 1, "sqlx would begin a transaction");
-        assert_eq!(faults(&format!("-- no-transaction\n{index}\nSELECT 1;")).len(), 1);
-        assert_eq!(faults("-- no-transaction\nCREATE INDEX CONCURRENTLY a_b ON a (b);").len(), 1);
+        assert_eq!(
+            faults(&format!("-- no-transaction\n{index}\nSELECT 1;")).len(),
+            1
+        );
+        assert_eq!(
+            faults("-- no-transaction\nCREATE INDEX CONCURRENTLY a_b ON a (b);").len(),
+            1
+        );
     }
 }

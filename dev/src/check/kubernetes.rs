@@ -11,15 +11,23 @@ use serde_json::Value;
 use super::tools::Tools;
 
 /// The lists of a kustomization whose entries are files or folders.
-const LISTS: [&str; 5] = ["resources", "bases", "components", "patchesStrategicMerge", "crds"];
+const LISTS: [&str; 5] = [
+    "resources",
+    "bases",
+    "components",
+    "patchesStrategicMerge",
+    "crds",
+];
 
 pub(super) async fn check(tools: &Tools<'_>) -> Result<String> {
     tools.needs("k8s")?;
     let root = &tools.layout.root;
     let mut files = Vec::new();
     collect(&root.join("k8s"), &mut files)?;
-    let (kustomizations, mut manifests): (Vec<_>, Vec<_>) =
-        files.into_iter().partition(|file| file.file_name().is_some_and(|name| name == "kustomization.yaml"));
+    let (kustomizations, mut manifests): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| {
+        file.file_name()
+            .is_some_and(|name| name == "kustomization.yaml")
+    });
     let documents = tools.yaml(&kustomizations).await?;
     let mut problems = Vec::new();
     for (file, documents) in kustomizations.iter().zip(&documents) {
@@ -40,11 +48,18 @@ pub(super) async fn check(tools: &Tools<'_>) -> Result<String> {
                 .filter_map(|manifest| manifest.file_name()?.to_str())
                 // An example shows what an overlay or an operator has to add.
                 .filter(|name| !name.ends_with(".example.yaml"))
-                .filter(|name| !named.iter().any(|named| named.trim_start_matches("./") == *name))
+                .filter(|name| {
+                    !named
+                        .iter()
+                        .any(|named| named.trim_start_matches("./") == *name)
+                })
                 .map(|name| format!("{shown} does not name {name}")),
         );
         // A patch is a part of a manifest and no schema fits it.
-        let patches: Vec<_> = patches(document).into_iter().map(|name| folder.join(name)).collect();
+        let patches: Vec<_> = patches(document)
+            .into_iter()
+            .map(|name| folder.join(name))
+            .collect();
         manifests.retain(|manifest| !patches.contains(manifest));
     }
     ensure!(!kustomizations.is_empty(), "no kustomization.yaml in k8s/");
@@ -74,11 +89,19 @@ fn named(document: &Value) -> Vec<String> {
 fn patches(document: &Value) -> Vec<String> {
     let patches = document["patches"].as_array().into_iter().flatten();
     let merged = strings(&document["patchesStrategicMerge"]);
-    patches.filter_map(|patch| patch["path"].as_str()).chain(merged).map(str::to_owned).collect()
+    patches
+        .filter_map(|patch| patch["path"].as_str())
+        .chain(merged)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn strings(value: &Value) -> impl Iterator<Item = &str> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str)
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
 }
 
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
@@ -87,7 +110,10 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
         let path = entry?.path();
         if path.is_dir() {
             collect(&path, found)?;
-        } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml")
+        {
             found.push(path);
         }
     }
@@ -108,7 +134,10 @@ mod tests {
             "patches": [{"path": "more.yaml", "target": {"kind": "Deployment"}}, {"patch": "inline"}],
             "configMapGenerator": [{"name": "x", "files": ["nginx.conf", "key=file.txt"], "literals": ["A=b"]}],
         });
-        assert_eq!(named(&document), ["api.yaml", "../base", "more.yaml", "nginx.conf", "file.txt"]);
+        assert_eq!(
+            named(&document),
+            ["api.yaml", "../base", "more.yaml", "nginx.conf", "file.txt"]
+        );
         assert_eq!(patches(&document), ["more.yaml"]);
     }
 }

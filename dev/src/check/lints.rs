@@ -25,9 +25,19 @@ pub(super) async fn clippy(
     queries: &mut Option<Queries>,
 ) -> Result<String> {
     let mut cargo = build::cargo(layout)?;
-    cargo.args(["clippy", "--workspace", "--all-targets", "--quiet", "--color=never"]);
+    cargo.args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+        "--color=never",
+    ]);
     let fresh = match database_url {
-        Some(url) => Some(Queries::begin(layout, &scratch.layout().dev.join("queries"), url)?),
+        Some(url) => Some(Queries::begin(
+            layout,
+            &scratch.layout().dev.join("queries"),
+            url,
+        )?),
         None => None,
     };
     if let Some(fresh) = &fresh {
@@ -38,7 +48,8 @@ pub(super) async fn clippy(
     ensure!(output.status.success(), "{said}");
     *queries = fresh;
     // What dependencies do is not ours to mend.
-    let ours = |line: &&str| line.starts_with("warning") && !line.contains("future version of Rust");
+    let ours =
+        |line: &&str| line.starts_with("warning") && !line.contains("future version of Rust");
     ensure!(said.lines().filter(ours).count() == 0, "{said}");
     Ok(String::new())
 }
@@ -49,7 +60,10 @@ pub(super) fn queries(layout: &Layout, queries: &Queries) -> Result<String> {
     if differences.is_empty() {
         return Ok(String::new());
     }
-    bail!("`cargo dev sqlx` brings it up to date:\n{}", differences.join("\n"))
+    bail!(
+        "`cargo dev sqlx` brings it up to date:\n{}",
+        differences.join("\n")
+    )
 }
 
 /// Runs a command that must succeed; what it said is the reason when it does not.

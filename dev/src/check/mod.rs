@@ -34,11 +34,15 @@ pub(crate) async fn run(layout: &Layout) -> Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let scratch = Scratch::new(layout, "check").await?;
     let mut report = Report::default();
-    let Some(binaries) = signals.unless_told(files(&mut report, &scratch, layout)).await? else {
+    let Some(binaries) = signals
+        .unless_told(files(&mut report, &scratch, layout))
+        .await?
+    else {
         return Ok(interrupted());
     };
-    let Some(foundation) =
-        signals.unless_told(async { Ok(scratch.services(Durability::None).await) }).await?
+    let Some(foundation) = signals
+        .unless_told(async { Ok(scratch.services(Durability::None).await) })
+        .await?
     else {
         return Ok(interrupted());
     };
@@ -47,34 +51,72 @@ pub(crate) async fn run(layout: &Layout) -> Result<ExitCode> {
     if let Ok(foundation) = foundation {
         foundation.stop().await;
     }
-    Ok(if outcome?.is_none() { interrupted() } else { report.close() })
+    Ok(if outcome?.is_none() {
+        interrupted()
+    } else {
+        report.close()
+    })
 }
 
 /// What needs no database; hands on the folder of the built binaries.
 async fn files(report: &mut Report, scratch: &Scratch, layout: &Layout) -> Result<Result<PathBuf>> {
     report.check("rustfmt", lints::rustfmt(layout)).await;
-    report.check("docs/security.md", async { security::check(layout) }).await;
-    report.check("indexes in migrations/", async { indexes::check(&layout.root.join("migrations")) }).await;
-    report.check("statement deadlines", async { statements::check(&layout.root) }).await;
+    report
+        .check("docs/security.md", async { security::check(layout) })
+        .await;
+    report
+        .check("indexes in migrations/", async {
+            indexes::check(&layout.root.join("migrations"))
+        })
+        .await;
+    report
+        .check("statement deadlines", async {
+            statements::check(&layout.root)
+        })
+        .await;
     let tools = Tools::new(layout);
     report.check("Dockerfile", tools.hadolint()).await;
-    report.check("docker-compose.yml", compose::check(&tools)).await;
+    report
+        .check("docker-compose.yml", compose::check(&tools))
+        .await;
     report.check("k8s/", kubernetes::check(&tools)).await;
-    report.check("deploy/nginx.conf", balancer::check(layout, scratch)).await;
-    report.check("deployment policies", tools.checkov(scratch)).await;
-    report.check("licences and sources", dependencies::check(layout, scratch)).await;
-    report.check(notices::FILE, generated::notices(layout)).await;
+    report
+        .check("deploy/nginx.conf", balancer::check(layout, scratch))
+        .await;
+    report
+        .check("deployment policies", tools.checkov(scratch))
+        .await;
+    report
+        .check("licences and sources", dependencies::check(layout, scratch))
+        .await;
+    report
+        .check(notices::FILE, generated::notices(layout))
+        .await;
     let mut binaries = Err(anyhow!("the build failed"));
     report
         .check("build", async {
             binaries = build::quietly(layout, Profile::Debug).await;
-            binaries.as_ref().map(|_| String::new()).map_err(|error| anyhow!("{error:#}"))
+            binaries
+                .as_ref()
+                .map(|_| String::new())
+                .map_err(|error| anyhow!("{error:#}"))
         })
         .await;
-    report.check("openapi.json", generated::openapi(layout, &binaries)).await;
-    report.check("docs/configuration.md", generated::configuration(layout, &binaries)).await;
-    report.check("docs/audit.md", generated::audit_actions(layout, &binaries)).await;
-    report.check("docs/errors.md", generated::error_codes(layout, &binaries)).await;
+    report
+        .check("openapi.json", generated::openapi(layout, &binaries))
+        .await;
+    report
+        .check(
+            "docs/configuration.md",
+            generated::configuration(layout, &binaries),
+        )
+        .await;
+    report
+        .check("docs/audit.md", generated::audit_actions(layout, &binaries))
+        .await;
+    report
+        .check("docs/errors.md", generated::error_codes(layout, &binaries))
+        .await;
     Ok(binaries)
 }
 
@@ -96,12 +138,19 @@ async fn code(
         })
         .await;
     let mut queries = None;
-    report.check("clippy", lints::clippy(layout, scratch, database.as_deref(), &mut queries)).await;
+    report
+        .check(
+            "clippy",
+            lints::clippy(layout, scratch, database.as_deref(), &mut queries),
+        )
+        .await;
     report
         .check(".sqlx", async {
             match queries {
                 Some(queries) => lints::queries(layout, &queries),
-                None => Err(anyhow!("not compared, because no database or clippy failed")),
+                None => Err(anyhow!(
+                    "not compared, because no database or clippy failed"
+                )),
             }
         })
         .await;

@@ -42,7 +42,11 @@ impl Report {
     /// The last line, and the exit status.
     pub(super) fn close(&self) -> ExitCode {
         console::print(&format!("{} passed, {} failed", self.passed, self.failed));
-        if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if self.failed == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -50,16 +54,27 @@ impl Report {
 fn progress(name: &str) {
     let mut stderr = std::io::stderr().lock();
     if stderr.is_terminal() {
-        let _ = write!(stderr, "\r\x1b[K{name}{}", if name.is_empty() { "" } else { " ..." });
+        let _ = write!(
+            stderr,
+            "\r\x1b[K{name}{}",
+            if name.is_empty() { "" } else { " ..." }
+        );
         let _ = stderr.flush();
     }
 }
 
 fn indent(text: &str) -> String {
     let lines: Vec<_> = text.trim_end().lines().collect();
-    let mut indented: Vec<_> = lines.iter().take(MOST_LINES).map(|line| format!("        {line}")).collect();
+    let mut indented: Vec<_> = lines
+        .iter()
+        .take(MOST_LINES)
+        .map(|line| format!("        {line}"))
+        .collect();
     if lines.len() > MOST_LINES {
-        indented.push(format!("        ... and {} lines more", lines.len() - MOST_LINES));
+        indented.push(format!(
+            "        ... and {} lines more",
+            lines.len() - MOST_LINES
+        ));
     }
     indented.join("\n")
 }

@@ -7,7 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 
 /// What runs a query.
-const CALLS: [&str; 4] = [".execute(", ".fetch_one(", ".fetch_all(", ".fetch_optional("];
+const CALLS: [&str; 4] = [
+    ".execute(",
+    ".fetch_one(",
+    ".fetch_all(",
+    ".fetch_optional(",
+];
 
 /// What gives a deadline to the future that it is handed.
 const DEADLINES: [&str; 3] = ["named", "within", "timeout"];
@@ -25,9 +30,21 @@ const SOURCES: [&str; 7] = [
 
 /// Lines that may have such a call without a deadline, by file and a part of the line, with the reason.
 const EXEMPT: [(&str, &str, &str); 3] = [
-    ("shared/platform/src/database/pool.rs", "pool.acquire().await?", "the pool runs what its callers bound"),
-    ("shared/platform/src/database/migration.rs", "drop_index.execute(", "it waits for old transactions"),
-    ("worker/src/runner.rs", "self.execute(&job", "this is a job and no statement"),
+    (
+        "shared/platform/src/database/pool.rs",
+        "pool.acquire().await?",
+        "the pool runs what its callers bound",
+    ),
+    (
+        "shared/platform/src/database/migration.rs",
+        "drop_index.execute(",
+        "it waits for old transactions",
+    ),
+    (
+        "worker/src/runner.rs",
+        "self.execute(&job",
+        "this is a job and no statement",
+    ),
 ];
 
 /// Checks every source.
@@ -39,12 +56,17 @@ pub(super) fn check(root: &Path) -> Result<String> {
             faults.extend(self::faults(&name, &std::fs::read_to_string(&path)?));
         }
     }
-    ensure!(faults.is_empty(), "run within named(..), which has a deadline:\n{}", faults.join("\n"));
+    ensure!(
+        faults.is_empty(),
+        "run within named(..), which has a deadline:\n{}",
+        faults.join("\n")
+    );
     Ok(String::new())
 }
 
 fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
     let mut found = Vec::new();
     for entry in entries {
         let path = entry?.path();
@@ -64,12 +86,20 @@ fn faults(name: &str, source: &str) -> Vec<String> {
     let bare = calls.filter(|(at, _)| !has_deadline(&code[..*at]));
     let lines = bare.map(|(at, _)| {
         let number = code[..at].matches('\n').count();
-        (number + 1, code.lines().nth(number).unwrap_or_default().trim())
+        (
+            number + 1,
+            code.lines().nth(number).unwrap_or_default().trim(),
+        )
     });
     let refused = lines.filter(|(_, line)| {
-        !EXEMPT.iter().any(|(file, part, _)| *file == name && line.contains(part)) && !line.starts_with("//")
+        !EXEMPT
+            .iter()
+            .any(|(file, part, _)| *file == name && line.contains(part))
+            && !line.starts_with("//")
     });
-    refused.map(|(number, line)| format!("{name}:{number}: {line}")).collect()
+    refused
+        .map(|(number, line)| format!("{name}:{number}: {line}"))
+        .collect()
 }
 
 /// Whether a deadline's parenthesis is open at the end of this text. Looks back to the beginning of the statement.
@@ -79,7 +109,12 @@ fn has_deadline(before: &str) -> bool {
         match character {
             ')' => closed += 1,
             '(' if closed > 0 => closed -= 1,
-            '(' if DEADLINES.iter().any(|deadline| before[..at].ends_with(deadline)) => return true,
+            '(' if DEADLINES
+                .iter()
+                .any(|deadline| before[..at].ends_with(deadline)) =>
+            {
+                return true;
+            }
             ';' | '{' | '}' if closed == 0 => return false,
             _ => {}
         }

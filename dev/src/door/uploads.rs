@@ -19,7 +19,9 @@ const PIECE: usize = 64 * 1024;
 impl Door {
     /// Begins an upload of so many bytes: its path.
     pub(crate) async fn begin_upload(&self, size: usize, access_token: &str) -> Result<String> {
-        let request = self.tus(Method::POST, "/v1/uploads", access_token).header("Upload-Length", size);
+        let request = self
+            .tus(Method::POST, "/v1/uploads", access_token)
+            .header("Upload-Length", size);
         let answer = expect(request, StatusCode::CREATED).await?;
         told(&answer, LOCATION.as_str()).map(str::to_owned)
     }
@@ -51,10 +53,16 @@ impl Door {
         sent: &Bytes,
         access_token: &str,
     ) -> Result<()> {
-        let pieces: Vec<_> = sent.chunks(PIECE).map(|piece| Ok(sent.slice_ref(piece))).collect();
+        let pieces: Vec<_> = sent
+            .chunks(PIECE)
+            .map(|piece| Ok(sent.slice_ref(piece)))
+            .collect();
         let broken = Err(io::Error::from(io::ErrorKind::ConnectionAborted));
         let body = Body::wrap_stream(stream::iter(pieces.into_iter().chain([broken])));
-        let request = self.append(upload, 0, access_token).header(CONTENT_LENGTH, announced).body(body);
+        let request = self
+            .append(upload, 0, access_token)
+            .header(CONTENT_LENGTH, announced)
+            .body(body);
         let answer = request.send().await;
         ensure!(answer.is_err(), "an answer came to half a request");
         Ok(())
@@ -67,11 +75,17 @@ impl Door {
     }
 
     fn tus(&self, method: Method, path: &str, access_token: &str) -> RequestBuilder {
-        self.request(method, path, access_token).header(VERSION.0, VERSION.1)
+        self.request(method, path, access_token)
+            .header(VERSION.0, VERSION.1)
     }
 }
 
 fn told<'a>(answer: &'a Response, name: &str) -> Result<&'a str> {
-    let value = answer.headers().get(name).with_context(|| format!("the answer has no {name}"))?;
-    value.to_str().with_context(|| format!("the answer's {name}"))
+    let value = answer
+        .headers()
+        .get(name)
+        .with_context(|| format!("the answer has no {name}"))?;
+    value
+        .to_str()
+        .with_context(|| format!("the answer's {name}"))
 }

@@ -18,8 +18,16 @@ const MAX_ENCODED_LINE: usize = 76;
 const MAX_BOUNDARY: usize = 70;
 
 /// Fields that every mail has exactly once. `Auto-Submitted` says that no person wrote it (RFC 3834, section 5).
-const REQUIRED: [&str; 8] =
-    ["date", "from", "to", "subject", "message-id", "mime-version", "content-type", "auto-submitted"];
+const REQUIRED: [&str; 8] = [
+    "date",
+    "from",
+    "to",
+    "subject",
+    "message-id",
+    "mime-version",
+    "content-type",
+    "auto-submitted",
+];
 
 /// Returns the objections to a message as it came after DATA, with its dots stuffed and without the last line.
 /// `is_8bit` tells whether the client said `BODY=8BITMIME`.
@@ -29,7 +37,10 @@ pub(super) fn objections(received: &[u8], is_8bit: bool) -> Vec<String> {
     for line in received.split_inclusive(|byte| *byte == b'\n') {
         lines.push(found.check_line(line, is_8bit));
     }
-    let text: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line)).collect();
+    let text: Vec<_> = lines
+        .iter()
+        .map(|line| String::from_utf8_lossy(line))
+        .collect();
     let lines: Vec<&str> = text.iter().map(AsRef::as_ref).collect();
     let (headers, body) = split_headers(&lines);
     found.check_message_headers(headers);
@@ -57,12 +68,18 @@ impl Objections {
             self.object("has a bare CR or LF, or a NUL", &shown);
         }
         if !is_8bit && !content.is_ascii() {
-            self.object("has octets above 127 without BODY=8BITMIME (RFC 6152)", &shown);
+            self.object(
+                "has octets above 127 without BODY=8BITMIME (RFC 6152)",
+                &shown,
+            );
         }
         let content = match content {
             [b'.', b'.', ..] => &content[1..],
             [b'.', ..] => {
-                self.object("begins with a dot that was not doubled (RFC 5321, section 4.5.2)", &shown);
+                self.object(
+                    "begins with a dot that was not doubled (RFC 5321, section 4.5.2)",
+                    &shown,
+                );
                 content
             }
             _ => content,
@@ -103,7 +120,10 @@ impl Objections {
             self.object("is no header line", line);
         }
         // White space after the name, or at the start of a folded line, is no place to fold at.
-        let value = line.split_once(": ").map_or(line, |(_, value)| value).trim();
+        let value = line
+            .split_once(": ")
+            .map_or(line, |(_, value)| value)
+            .trim();
         if line.len() > MAX_FOLDED_LINE && value.contains([' ', '\t']) {
             self.object("could be folded at 78 characters", line);
         }
@@ -132,8 +152,10 @@ impl Objections {
     }
 
     fn check_address(&mut self, value: &str) {
-        let address =
-            value.rsplit_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or(value, |(it, _)| it);
+        let address = value
+            .rsplit_once('<')
+            .and_then(|(_, rest)| rest.split_once('>'))
+            .map_or(value, |(it, _)| it);
         if !address.contains('@') || address.contains([' ', '?']) {
             self.object("has no plain address", value);
         }
@@ -142,11 +164,15 @@ impl Objections {
     /// Checks the body of the message, or of one of its parts.
     fn check_entity(&mut self, headers: &[&str], body: &[&str]) {
         let fields: HashMap<_, _> = fields(headers).collect();
-        let kind = fields.get("content-type").map_or("text/plain", String::as_str);
+        let kind = fields
+            .get("content-type")
+            .map_or("text/plain", String::as_str);
         if kind.starts_with("multipart/") {
             return self.check_parts(kind, body);
         }
-        let encoding = fields.get("content-transfer-encoding").map_or("7bit", String::as_str);
+        let encoding = fields
+            .get("content-transfer-encoding")
+            .map_or("7bit", String::as_str);
         let is_right: fn(&str) -> bool = match encoding.to_ascii_lowercase().as_str() {
             "7bit" => str::is_ascii,
             "8bit" => |_| true,
@@ -161,7 +187,12 @@ impl Objections {
 
     fn check_parts(&mut self, kind: &str, body: &[&str]) {
         let boundary = kind.split_once("boundary=").map_or("", |(_, rest)| rest);
-        let boundary = boundary.split(';').next().unwrap_or_default().trim().trim_matches('"');
+        let boundary = boundary
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .trim_matches('"');
         if boundary.is_empty() || boundary.len() > MAX_BOUNDARY {
             return self.object("has no usable boundary", kind);
         }
@@ -201,7 +232,9 @@ fn fields(headers: &[&str]) -> impl Iterator<Item = (String, String)> {
     for line in headers {
         match (line.split_once(':'), fields.last_mut()) {
             (_, Some((_, value))) if line.starts_with([' ', '\t']) => value.push_str(line),
-            (Some((name, value)), _) => fields.push((name.to_ascii_lowercase(), value.trim().to_owned())),
+            (Some((name, value)), _) => {
+                fields.push((name.to_ascii_lowercase(), value.trim().to_owned()))
+            }
             _ => {}
         }
     }
@@ -211,18 +244,24 @@ fn fields(headers: &[&str]) -> impl Iterator<Item = (String, String)> {
 /// RFC 2045, section 6.7: `=` stands before two hexadecimal digits in upper case or at the end, which is no white space.
 fn is_quoted_printable(line: &str) -> bool {
     let is_hexadecimal = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
-    let (encoded, is_soft) = line.strip_suffix('=').map_or((line, false), |encoded| (encoded, true));
+    let (encoded, is_soft) = line
+        .strip_suffix('=')
+        .map_or((line, false), |encoded| (encoded, true));
     line.len() <= MAX_ENCODED_LINE
         && line.is_ascii()
         && (is_soft || !line.ends_with([' ', '\t']))
         && encoded.split('=').skip(1).all(|rest| {
-            rest.as_bytes().first_chunk::<2>().is_some_and(|digits| digits.iter().all(is_hexadecimal))
+            rest.as_bytes()
+                .first_chunk::<2>()
+                .is_some_and(|digits| digits.iter().all(is_hexadecimal))
         })
 }
 
 fn is_base64(line: &str) -> bool {
     line.len() <= MAX_ENCODED_LINE
-        && line.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
+        && line
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
 }
 
 #[cfg(test)]
@@ -260,21 +299,44 @@ mod tests {
             ("..dot", ".dot", "doubled"),
             ("..dot", "Grüße", "8BITMIME"),
             ("..dot", "Grüße", "7bit"),
-            ("Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=", "Subject: Grüße", "not ASCII"),
+            (
+                "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=",
+                "Subject: Grüße",
+                "not ASCII",
+            ),
             ("Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=", &words, "folded"),
             ("=?utf-8?q?Gr=C3=BC=C3=9Fe?=", &long_word, "75 characters"),
-            ("=?utf-8?q?Gr=C3=BC=C3=9Fe?=", "\"a =?utf-8?q?a?= b\"", "stand for itself"),
-            ("=?utf-8?q?Gr=C3=BC=C3=9Fe?=", "a=?utf-8?q?a?=", "stand for itself"),
-            ("<no-reply@plinth.test>", "<=?utf-8?q?a?=@plinth.test>", "plain address"),
+            (
+                "=?utf-8?q?Gr=C3=BC=C3=9Fe?=",
+                "\"a =?utf-8?q?a?= b\"",
+                "stand for itself",
+            ),
+            (
+                "=?utf-8?q?Gr=C3=BC=C3=9Fe?=",
+                "a=?utf-8?q?a?=",
+                "stand for itself",
+            ),
+            (
+                "<no-reply@plinth.test>",
+                "<=?utf-8?q?a?=@plinth.test>",
+                "plain address",
+            ),
             ("Auto-Submitted: auto-generated\r\n", "", "auto-submitted"),
-            ("MIME-Version: 1.0\r\n", "MIME-Version: 1.0\r\nMIME-Version: 1.0\r\n", "mime-version"),
+            (
+                "MIME-Version: 1.0\r\n",
+                "MIME-Version: 1.0\r\nMIME-Version: 1.0\r\n",
+                "mime-version",
+            ),
             ("--b--", "--b", "closing delimiter"),
             ("Gr=C3=BC=C3=9F=\r\n", "Gr=c3=bc\r\n", "quoted-printable"),
             ("<p>Gr", &"a".repeat(77), "quoted-printable"),
         ] {
             assert!(GOOD.contains(right), "{right}");
             let found = objections(GOOD.replacen(right, wrong, 1).as_bytes(), false);
-            assert!(found.iter().any(|found| found.contains(objection)), "{wrong:?}: {found:?}");
+            assert!(
+                found.iter().any(|found| found.contains(objection)),
+                "{wrong:?}: {found:?}"
+            );
         }
     }
 }

@@ -48,8 +48,15 @@ impl Message {
                 .and_then(|address| address.address())
                 .map_or_else(|| envelope.from.clone(), str::to_owned),
             to: envelope.to.join(", "),
-            subject: parsed.and_then(Parsed::subject).unwrap_or_default().to_owned(),
-            text: if nothing { Some(String::from_utf8_lossy(bytes).into_owned()) } else { text },
+            subject: parsed
+                .and_then(Parsed::subject)
+                .unwrap_or_default()
+                .to_owned(),
+            text: if nothing {
+                Some(String::from_utf8_lossy(bytes).into_owned())
+            } else {
+                text
+            },
             html,
             auto_submitted: parsed
                 .and_then(|message| message.header_raw("Auto-Submitted"))
@@ -62,29 +69,44 @@ impl Message {
     /// What it holds in memory, roughly.
     pub(crate) fn weight(&self) -> usize {
         let parts = [&self.text, &self.html];
-        let bodies: usize = parts.into_iter().flatten().chain(&self.objections).map(String::len).sum();
+        let bodies: usize = parts
+            .into_iter()
+            .flatten()
+            .chain(&self.objections)
+            .map(String::len)
+            .sum();
         512 + self.from.len() + self.to.len() + self.subject.len() + bodies
     }
 
     /// Whether it went to this address.
     pub(crate) fn is_for(&self, address: &str) -> bool {
-        self.to.split(", ").any(|recipient| recipient.eq_ignore_ascii_case(address))
+        self.to
+            .split(", ")
+            .any(|recipient| recipient.eq_ignore_ascii_case(address))
     }
 }
 
 /// The first part that was sent as plain text; never one made from HTML.
 fn plain_text(message: &Parsed<'_>) -> Option<String> {
-    message.parts.iter().filter(|part| part.attachment_name().is_none()).find_map(|part| match &part.body {
-        PartType::Text(text) => Some(text.clone().into_owned()),
-        _ => None,
-    })
+    message
+        .parts
+        .iter()
+        .filter(|part| part.attachment_name().is_none())
+        .find_map(|part| match &part.body {
+            PartType::Text(text) => Some(text.clone().into_owned()),
+            _ => None,
+        })
 }
 
 fn html_text(message: &Parsed<'_>) -> Option<String> {
-    message.parts.iter().filter(|part| part.attachment_name().is_none()).find_map(|part| match &part.body {
-        PartType::Html(html) => Some(html.clone().into_owned()),
-        _ => None,
-    })
+    message
+        .parts
+        .iter()
+        .filter(|part| part.attachment_name().is_none())
+        .find_map(|part| match &part.body {
+            PartType::Html(html) => Some(html.clone().into_owned()),
+            _ => None,
+        })
 }
 
 #[cfg(test)]
@@ -112,7 +134,10 @@ mod tests {
         assert_eq!(message.from, "no-reply@plinth.test");
         assert_eq!(message.to, "ada@example.org, bob@example.org");
         assert_eq!(message.subject, "Gr\u{fc}\u{df}e");
-        assert_eq!(message.text.as_deref().map(str::trim), Some("link: http://x/?a=b"));
+        assert_eq!(
+            message.text.as_deref().map(str::trim),
+            Some("link: http://x/?a=b")
+        );
         assert_eq!(message.html.as_deref().map(str::trim), Some("<p>link</p>"));
         assert_eq!(message.auto_submitted.as_deref(), Some("auto-generated"));
     }

@@ -56,7 +56,8 @@ async fn talk(
     store: Store,
 ) -> io::Result<()> {
     let raw = RawMessage::default();
-    let mut session = SessionBuilder::new("plinth-mailbox").build(remote, Receiver::new(store, raw.clone()));
+    let mut session =
+        SessionBuilder::new("plinth-mailbox").build(remote, Receiver::new(store, raw.clone()));
     writer.write_all(&session.greeting().buffer()?).await?;
     let (mut line, mut is_data) = (Vec::new(), false);
     while read_line(&mut reader, &mut line).await? {
@@ -96,7 +97,10 @@ fn end_with_crlf(line: &mut Vec<u8>) {
 }
 
 /// Reads one line with its end; false at the end of the input.
-async fn read_line(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
+async fn read_line(
+    reader: &mut (impl AsyncBufRead + Unpin),
+    line: &mut Vec<u8>,
+) -> io::Result<bool> {
     line.clear();
     loop {
         let chunk = reader.fill_buf().await?;
@@ -159,7 +163,10 @@ impl Receiver {
 
 impl Handler for Receiver {
     fn data_start(&mut self, _domain: &str, from: &str, is_8bit: bool, to: &[String]) -> Response {
-        self.envelope = Envelope { from: from.to_owned(), to: to.to_vec() };
+        self.envelope = Envelope {
+            from: from.to_owned(),
+            to: to.to_vec(),
+        };
         self.is_8bit = is_8bit;
         self.bytes.clear();
         self.raw.take();
@@ -214,7 +221,10 @@ mod tests {
     }
 
     fn codes(seen: &str) -> Vec<&str> {
-        seen.lines().filter(|line| line.as_bytes()[3] == b' ').map(|line| &line[..3]).collect()
+        seen.lines()
+            .filter(|line| line.as_bytes()[3] == b' ')
+            .map(|line| &line[..3])
+            .collect()
     }
 
     const HEAD: &[u8] = b"EHLO test\r\nMAIL FROM:<a@x.org>\r\nRCPT TO:<b@y.org>\r\nDATA\r\n";
@@ -222,9 +232,18 @@ mod tests {
     #[tokio::test]
     async fn a_message_is_taken_with_its_envelope() {
         let store = Store::default();
-        let script = [HEAD, b"Subject: hi\r\n\r\nbody\r\n.\r\nNOOP\r\nRSET\r\nQUIT\r\n"].concat();
+        let script = [
+            HEAD,
+            b"Subject: hi\r\n\r\nbody\r\n.\r\nNOOP\r\nRSET\r\nQUIT\r\n",
+        ]
+        .concat();
         let seen = run(&script, &store).await;
-        assert_eq!(codes(&seen), ["220", "250", "250", "250", "354", "250", "250", "250", "221"]);
+        assert_eq!(
+            codes(&seen),
+            [
+                "220", "250", "250", "250", "354", "250", "250", "250", "221"
+            ]
+        );
         let messages = store.list(Some("b@y.org"));
         assert_eq!(messages.len(), 1);
         assert_eq!(messages[0].from, "a@x.org");
@@ -236,10 +255,16 @@ mod tests {
     async fn what_a_strict_server_would_refuse_is_taken_and_objected_to() {
         let store = Store::default();
         let script = [HEAD, b"Subject: hi\r\n\r\n.body\n\r\n.\r\nQUIT\r\n"].concat();
-        assert_eq!(codes(&run(&script, &store).await), ["220", "250", "250", "250", "354", "250", "221"]);
+        assert_eq!(
+            codes(&run(&script, &store).await),
+            ["220", "250", "250", "250", "354", "250", "221"]
+        );
         let objections = &store.list(None)[0].objections;
         for expected in ["CRLF: \".body", "not doubled", "exactly once: \"date\""] {
-            assert!(objections.iter().any(|found| found.contains(expected)), "{expected}: {objections:?}");
+            assert!(
+                objections.iter().any(|found| found.contains(expected)),
+                "{expected}: {objections:?}"
+            );
         }
     }
 
@@ -256,7 +281,11 @@ mod tests {
         let mail = [&HEAD[11..], b"Subject: one\r\n\r\n1\r\n.\r\n"].concat();
         let next = [&HEAD[11..], b"Subject: two\r\n\r\n2\r\n.\r\n"].concat();
         run(&[b"EHLO test\r\n", mail.as_slice(), &next].concat(), &store).await;
-        let subjects: Vec<_> = store.list(None).into_iter().map(|message| message.subject).collect();
+        let subjects: Vec<_> = store
+            .list(None)
+            .into_iter()
+            .map(|message| message.subject)
+            .collect();
         assert_eq!(subjects, ["two", "one"]);
     }
 

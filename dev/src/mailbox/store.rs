@@ -26,7 +26,10 @@ struct Inner {
 
 impl Store {
     /// Takes a message that just arrived.
-    #[expect(clippy::disallowed_methods, reason = "a caught message carries the real time of its arrival")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a caught message carries the real time of its arrival"
+    )]
     pub(crate) fn receive(&self, envelope: &Envelope, bytes: &[u8], objections: Vec<String>) {
         let mut message = Message::read(envelope, bytes, OffsetDateTime::now_utc());
         message.objections = objections;
@@ -34,7 +37,9 @@ impl Store {
         inner.bytes += message.weight();
         inner.messages.push_front(message);
         while inner.messages.len() > MOST_MESSAGES || inner.bytes > MOST_BYTES {
-            let Some(oldest) = inner.messages.pop_back() else { break };
+            let Some(oldest) = inner.messages.pop_back() else {
+                break;
+            };
             inner.bytes -= oldest.weight();
         }
     }
@@ -50,7 +55,11 @@ impl Store {
     }
 
     pub(crate) fn get(&self, id: Uuid) -> Option<Message> {
-        self.lock().messages.iter().find(|message| message.id == id).cloned()
+        self.lock()
+            .messages
+            .iter()
+            .find(|message| message.id == id)
+            .cloned()
     }
 
     pub(crate) fn clear(&self) {

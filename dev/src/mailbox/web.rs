@@ -28,7 +28,9 @@ pub(crate) async fn serve(listener: TcpListener, store: Store, stop: Cancellatio
         return;
     };
     let server = Server::new_with_acceptor(acceptor);
-    let _ = server.run_with_graceful_shutdown(app, stop.cancelled(), Some(std::time::Duration::ZERO)).await;
+    let _ = server
+        .run_with_graceful_shutdown(app, stop.cancelled(), Some(std::time::Duration::ZERO))
+        .await;
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,7 +58,10 @@ fn one(Data(store): Data<&Store>, Path(id): Path<Uuid>) -> Result<Json<Message>,
 /// anything loaded from elsewhere, also when opened by itself.
 #[handler]
 fn html_part(Data(store): Data<&Store>, Path(id): Path<Uuid>) -> poem::Result<poem::Response> {
-    let html = store.get(id).and_then(|message| message.html).ok_or(StatusCode::NOT_FOUND)?;
+    let html = store
+        .get(id)
+        .and_then(|message| message.html)
+        .ok_or(StatusCode::NOT_FOUND)?;
     Ok(poem::Response::builder()
         .content_type("text/html; charset=utf-8")
         .header(

@@ -7,7 +7,15 @@ use anyhow::{Context as _, Result};
 
 /// Folders whose contents are not compiled into the package.
 const NOT_LINKED: [&str; 5] = ["tests", "test", "benches", "examples", "fuzz"];
-const NAMES: [&str; 7] = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE", "README.IJG"];
+const NAMES: [&str; 7] = [
+    "LICENSE",
+    "LICENCE",
+    "COPYING",
+    "COPYRIGHT",
+    "NOTICE",
+    "UNLICENSE",
+    "README.IJG",
+];
 /// Extensions of programs that are named like a licence.
 const PROGRAMS: [&str; 6] = ["rs", "c", "h", "go", "py", "sh"];
 
@@ -49,9 +57,13 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 fn is_licence(path: &Path) -> bool {
-    let is_program =
-        path.extension().is_some_and(|extension| PROGRAMS.iter().any(|known| extension == *known));
-    !is_program && NAMES.iter().any(|prefix| upper_name(path).starts_with(prefix))
+    let is_program = path
+        .extension()
+        .is_some_and(|extension| PROGRAMS.iter().any(|known| extension == *known));
+    !is_program
+        && NAMES
+            .iter()
+            .any(|prefix| upper_name(path).starts_with(prefix))
 }
 
 fn is_notice(path: &Path) -> bool {
@@ -60,7 +72,10 @@ fn is_notice(path: &Path) -> bool {
 }
 
 fn upper_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().to_uppercase()
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_uppercase()
 }
 
 #[cfg(test)]
@@ -69,10 +84,19 @@ mod tests {
 
     #[test]
     fn apache_is_chosen_only_where_it_is_an_alternative() {
-        for offered in ["Apache-2.0", "MIT OR Apache-2.0", "MIT/Apache-2.0", "Apache-2.0 / MIT"] {
+        for offered in [
+            "Apache-2.0",
+            "MIT OR Apache-2.0",
+            "MIT/Apache-2.0",
+            "Apache-2.0 / MIT",
+        ] {
             assert!(offers_apache(offered), "{offered}");
         }
-        for other in ["MIT", "Apache-2.0 WITH LLVM-exception", "(MIT OR Apache-2.0) AND Unicode-3.0"] {
+        for other in [
+            "MIT",
+            "Apache-2.0 WITH LLVM-exception",
+            "(MIT OR Apache-2.0) AND Unicode-3.0",
+        ] {
             assert!(!offers_apache(other), "{other}");
         }
     }
@@ -83,7 +107,14 @@ mod tests {
         let root = package.path();
         fs::create_dir_all(root.join("vendor")).unwrap();
         fs::create_dir_all(root.join("tests")).unwrap();
-        for name in ["LICENSE-MIT", "NOTICE", "license.rs", "vendor/COPYING", "tests/LICENSE", "Cargo.toml"] {
+        for name in [
+            "LICENSE-MIT",
+            "NOTICE",
+            "license.rs",
+            "vendor/COPYING",
+            "tests/LICENSE",
+            "Cargo.toml",
+        ] {
             fs::write(root.join(name), name).unwrap();
         }
         let names = |under_apache| {

@@ -16,7 +16,8 @@ pub(crate) const FILE: &str = "THIRD-PARTY-NOTICES";
 
 pub(crate) async fn run(layout: &Layout) -> Result<ExitCode> {
     let path = layout.root.join(FILE);
-    fs::write(&path, generate(layout).await?).with_context(|| format!("writing {}", path.display()))?;
+    fs::write(&path, generate(layout).await?)
+        .with_context(|| format!("writing {}", path.display()))?;
     console::note(&format!("wrote {FILE}"));
     Ok(ExitCode::SUCCESS)
 }

@@ -46,13 +46,23 @@ pub(super) async fn linked(layout: &Layout) -> Result<Vec<Package>> {
         .map(|package| ((package.name.clone(), package.version.clone()), package))
         .collect();
     ids.into_iter()
-        .map(|id| known.remove(&id).with_context(|| format!("cargo metadata lacks {} {}", id.0, id.1)))
+        .map(|id| {
+            known
+                .remove(&id)
+                .with_context(|| format!("cargo metadata lacks {} {}", id.0, id.1))
+        })
         .collect()
 }
 
 /// Proc macros and build scripts run on the build machine only.
 fn tree_arguments(target: &str) -> Vec<&str> {
-    let mut args = vec!["tree", "--locked", "--edges=normal,no-proc-macro", "--prefix=none", "--format={p}"];
+    let mut args = vec![
+        "tree",
+        "--locked",
+        "--edges=normal,no-proc-macro",
+        "--prefix=none",
+        "--format={p}",
+    ];
     args.extend(["--target", target]);
     args.extend(RELEASED.iter().flat_map(|package| ["--package", package]));
     args
@@ -60,7 +70,11 @@ fn tree_arguments(target: &str) -> Vec<&str> {
 
 fn metadata_arguments() -> Vec<&'static str> {
     let mut args = vec!["metadata", "--locked", "--format-version=1"];
-    args.extend(TARGETS.iter().flat_map(|target| ["--filter-platform", target]));
+    args.extend(
+        TARGETS
+            .iter()
+            .flat_map(|target| ["--filter-platform", target]),
+    );
     args
 }
 
@@ -76,7 +90,11 @@ fn third_party(line: &str) -> Option<(String, String)> {
 async fn cargo(layout: &Layout, args: &[&str]) -> Result<String> {
     let mut command = build::cargo(layout)?;
     let output = foreground::output(command.args(args)).await?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).context("cargo printed invalid UTF-8")
 }
 
@@ -88,7 +106,13 @@ mod tests {
     fn members_of_the_workspace_are_not_third_party() {
         assert_eq!(third_party("plinth-api v0.1.0 (/src/api)"), None);
         assert_eq!(third_party(""), None);
-        assert_eq!(third_party("bytes v1.11.0"), Some(("bytes".to_owned(), "1.11.0".to_owned())));
-        assert_eq!(third_party("bytes v1.11.0 (*)"), Some(("bytes".to_owned(), "1.11.0".to_owned())));
+        assert_eq!(
+            third_party("bytes v1.11.0"),
+            Some(("bytes".to_owned(), "1.11.0".to_owned()))
+        );
+        assert_eq!(
+            third_party("bytes v1.11.0 (*)"),
+            Some(("bytes".to_owned(), "1.11.0".to_owned()))
+        );
     }
 }

@@ -31,7 +31,8 @@ Beyond these packages:
   (GPL-3.0-or-later WITH GCC-exception-3.1) and the certificates of Mozilla
   (MPL-2.0), unmodified, from Debian.
 ";
-const RULE: &str = "================================================================================";
+const RULE: &str =
+    "================================================================================";
 
 /// Returns the whole file. Reads the licence files of the packages.
 pub(super) fn render(packages: &[Package]) -> Result<String> {
@@ -39,22 +40,37 @@ pub(super) fn render(packages: &[Package]) -> Result<String> {
     let mut bare = String::new();
     let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for package in packages {
-        let expression =
-            package.license.as_deref().with_context(|| format!("{} has no licence", package.name))?;
-        let _ = writeln!(table, "{:<34} {:<20} {expression}", package.name, package.version);
-        let folder = package.manifest_path.parent().context("a manifest is in a folder")?;
+        let expression = package
+            .license
+            .as_deref()
+            .with_context(|| format!("{} has no licence", package.name))?;
+        let _ = writeln!(
+            table,
+            "{:<34} {:<20} {expression}",
+            package.name, package.version
+        );
+        let folder = package
+            .manifest_path
+            .parent()
+            .context("a manifest is in a folder")?;
         let under_apache = licence::offers_apache(expression);
         let files = licence::files(folder, under_apache)?;
         if files.is_empty() && !under_apache {
             bare.push_str(&without_file(package, expression));
         }
         for file in files {
-            let source = format!("{} {}: {}", package.name, package.version, relative(&file, folder));
+            let source = format!(
+                "{} {}: {}",
+                package.name,
+                package.version,
+                relative(&file, folder)
+            );
             texts.entry(read(&file)?).or_default().push(source);
         }
     }
-    let mut whole =
-        format!("{HEADER}\n{RULE}\nPackages\n\n{table}\n{RULE}\nPackages without a licence file\n\n{bare}");
+    let mut whole = format!(
+        "{HEADER}\n{RULE}\nPackages\n\n{table}\n{RULE}\nPackages without a licence file\n\n{bare}"
+    );
     let mut texts: Vec<_> = texts.into_iter().collect();
     texts.sort_by(|one, other| one.1.cmp(&other.1));
     for (text, sources) in texts {
@@ -64,22 +80,34 @@ pub(super) fn render(packages: &[Package]) -> Result<String> {
 }
 
 fn without_file(package: &Package, expression: &str) -> String {
-    let authors =
-        if package.authors.is_empty() { "its authors".to_owned() } else { package.authors.join(", ") };
+    let authors = if package.authors.is_empty() {
+        "its authors".to_owned()
+    } else {
+        package.authors.join(", ")
+    };
     let repository = package.repository.as_deref().unwrap_or("no address");
-    format!("{} {}: {expression}\n    {authors}\n    {repository}\n", package.name, package.version)
+    format!(
+        "{} {}: {expression}\n    {authors}\n    {repository}\n",
+        package.name, package.version
+    )
 }
 
 /// Reads a licence in one form: line feeds, no trailing blanks and no blank lines around it.
 fn read(path: &Path) -> Result<String> {
     let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
     let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<_> = text.lines().map(|line| line.replace('\u{c}', "").trim_end().to_owned()).collect();
+    let lines: Vec<_> = text
+        .lines()
+        .map(|line| line.replace('\u{c}', "").trim_end().to_owned())
+        .collect();
     Ok(lines.join("\n").trim_matches('\n').to_owned())
 }
 
 fn relative(file: &Path, folder: &Path) -> String {
-    file.strip_prefix(folder).unwrap_or(file).display().to_string()
+    file.strip_prefix(folder)
+        .unwrap_or(file)
+        .display()
+        .to_string()
 }
 
 #[cfg(test)]
@@ -108,13 +136,21 @@ mod tests {
         let packages = [
             package(root.path(), "one", "MIT", Some("Copyright Ada  \r\n")),
             package(root.path(), "two", "MIT", Some("\nCopyright Ada\n")),
-            package(root.path(), "three", "MIT OR Apache-2.0", Some("Copyright Grace")),
+            package(
+                root.path(),
+                "three",
+                "MIT OR Apache-2.0",
+                Some("Copyright Grace"),
+            ),
             package(root.path(), "four", "MPL-2.0", None),
         ];
         let text = render(&packages).unwrap();
         assert_eq!(text.matches("Copyright Ada").count(), 1);
         assert!(text.contains("one 1.0.0: LICENSE\ntwo 1.0.0: LICENSE\n\nCopyright Ada\n"));
-        assert!(!text.contains("Copyright Grace"), "it is used under Apache-2.0");
+        assert!(
+            !text.contains("Copyright Grace"),
+            "it is used under Apache-2.0"
+        );
         assert!(text.contains("four 1.0.0: MPL-2.0\n    Ada\n    https://example.org/source\n"));
     }
 }

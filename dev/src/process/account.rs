@@ -23,10 +23,15 @@ impl Account {
         }
         for name in ["postgres", "nobody"] {
             if let Some(user) = User::from_name(name).context("reading the account database")? {
-                return Ok(Some(Self { uid: user.uid, gid: user.gid }));
+                return Ok(Some(Self {
+                    uid: user.uid,
+                    gid: user.gid,
+                }));
             }
         }
-        bail!("PostgreSQL refuses to run as root and there is neither a postgres nor a nobody account")
+        bail!(
+            "PostgreSQL refuses to run as root and there is neither a postgres nor a nobody account"
+        )
     }
 
     /// Makes the account the owner of a file or folder.

@@ -20,7 +20,11 @@ const GRACE: Duration = Duration::from_secs(3);
 
 /// The command line of a program that starts through the shim. Must be spawned
 /// on the main thread.
-pub(crate) fn through_shim(program: &OsStr, death: Signal, account: Option<Account>) -> Result<Command> {
+pub(crate) fn through_shim(
+    program: &OsStr,
+    death: Signal,
+    account: Option<Account>,
+) -> Result<Command> {
     let mut command = Command::new(myself()?);
     command
         .arg("__child")
@@ -30,7 +34,12 @@ pub(crate) fn through_shim(program: &OsStr, death: Signal, account: Option<Accou
         command.args(["--uid", &account.uid.to_string()]);
         command.args(["--gid", &account.gid.to_string()]);
     }
-    command.arg("--").arg(program).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+    command
+        .arg("--")
+        .arg(program)
+        .stdin(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true);
     Ok(command)
 }
 
@@ -46,12 +55,19 @@ pub(crate) async fn output(command: &mut Command) -> Result<Output> {
     let mut group = Group::start(command)?;
     let (stdout, stderr) = (group.child.stdout.take(), group.child.stderr.take());
     let (stdout, stderr, status) = tokio::try_join!(read(stdout), read(stderr), group.ended())?;
-    Ok(Output { status, stdout, stderr })
+    Ok(Output {
+        status,
+        stdout,
+        stderr,
+    })
 }
 
 /// Runs to the end, or until a signal comes, which is passed on politely before
 /// force is used. None when there was a signal.
-pub(crate) async fn until_told(command: &mut Command, signals: &mut Signals) -> Result<Option<ExitStatus>> {
+pub(crate) async fn until_told(
+    command: &mut Command,
+    signals: &mut Signals,
+) -> Result<Option<ExitStatus>> {
     let mut group = Group::start(command)?;
     if let Some(status) = signals.unless_told(group.ended()).await? {
         return Ok(Some(status));
@@ -69,7 +85,9 @@ pub(crate) async fn until_told(command: &mut Command, signals: &mut Signals) -> 
 async fn read(pipe: Option<impl tokio::io::AsyncRead + Unpin>) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if let Some(mut pipe) = pipe {
-        tokio::io::AsyncReadExt::read_to_end(&mut pipe, &mut bytes).await.context("reading what it says")?;
+        tokio::io::AsyncReadExt::read_to_end(&mut pipe, &mut bytes)
+            .await
+            .context("reading what it says")?;
     }
     Ok(bytes)
 }
@@ -85,8 +103,15 @@ struct Group {
 impl Group {
     fn start(command: &mut Command) -> Result<Self> {
         let child = command.spawn().context("starting a command")?;
-        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).context("a command ended at once")?;
-        Ok(Self { child, pid: Pid::from_raw(pid), over: false })
+        let pid = child
+            .id()
+            .and_then(|pid| i32::try_from(pid).ok())
+            .context("a command ended at once")?;
+        Ok(Self {
+            child,
+            pid: Pid::from_raw(pid),
+            over: false,
+        })
     }
 
     async fn ended(&mut self) -> Result<ExitStatus> {

@@ -69,7 +69,10 @@ impl Ledger {
 
     /// Starts a new list.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, entries: BTreeMap::new() }
+        Self {
+            path,
+            entries: BTreeMap::new(),
+        }
     }
 
     /// Adds a process that was just started.
@@ -82,7 +85,10 @@ impl Ledger {
 
     /// Every process of this list by name.
     pub(crate) fn pids(&self) -> BTreeMap<String, i32> {
-        self.entries.iter().map(|(name, identity)| (name.clone(), identity.pid)).collect()
+        self.entries
+            .iter()
+            .map(|(name, identity)| (name.clone(), identity.pid))
+            .collect()
     }
 
     /// Forgets everything: all have ended.
@@ -94,7 +100,10 @@ impl Ledger {
 
 /// The supervisor that the file at `path` names, when it runs.
 pub(crate) fn running_supervisor(path: &Path) -> Option<Identity> {
-    read(path).ok()?.remove(Ledger::SUPERVISOR).filter(Identity::is_alive)
+    read(path)
+        .ok()?
+        .remove(Ledger::SUPERVISOR)
+        .filter(Identity::is_alive)
 }
 
 /// Ends whatever a dead supervisor left behind.
@@ -103,7 +112,10 @@ pub(crate) async fn end_strays(path: &Path) -> Result<()> {
     strays.remove(Ledger::SUPERVISOR);
     strays.retain(|_, identity| identity.is_alive());
     for (name, stray) in &strays {
-        console::note(&format!("ending {name} (pid {}), left by an earlier run", stray.pid));
+        console::note(&format!(
+            "ending {name} (pid {}), left by an earlier run",
+            stray.pid
+        ));
         stray.signal(Signal::SIGINT);
     }
     for stray in strays.values() {
@@ -164,7 +176,10 @@ mod tests {
     fn a_process_is_itself_and_nobody_else() {
         let me = Identity::of(i32::try_from(std::process::id()).unwrap()).unwrap();
         assert!(me.is_alive());
-        let other = Identity { started: "0".to_owned(), ..me };
+        let other = Identity {
+            started: "0".to_owned(),
+            ..me
+        };
         assert!(!other.is_alive());
     }
 
@@ -172,15 +187,28 @@ mod tests {
     async fn strays_are_ended_and_reused_ids_are_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("processes.json");
-        let mut stray = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let mut innocent = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut stray = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let mut innocent = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
         let mut ledger = Ledger::new(path.clone());
-        ledger.enter("stray", i32::try_from(stray.id()).unwrap()).unwrap();
+        ledger
+            .enter("stray", i32::try_from(stray.id()).unwrap())
+            .unwrap();
         ledger.entries.insert(
             "reused".to_owned(),
-            Identity { pid: i32::try_from(innocent.id()).unwrap(), started: "1".to_owned() },
+            Identity {
+                pid: i32::try_from(innocent.id()).unwrap(),
+                started: "1".to_owned(),
+            },
         );
-        ledger.enter("stray", i32::try_from(stray.id()).unwrap()).unwrap();
+        ledger
+            .enter("stray", i32::try_from(stray.id()).unwrap())
+            .unwrap();
 
         end_strays(&path).await.unwrap();
 

@@ -41,7 +41,12 @@ fn descendants(ancestor: u32) -> Vec<i32> {
     let mut family = vec![i32::try_from(ancestor).unwrap_or_default()];
     let mut next = 0;
     while let Some(ancestor) = family.get(next).copied() {
-        family.extend(parents.iter().filter(|(_, parent)| *parent == ancestor).map(|(pid, _)| pid));
+        family.extend(
+            parents
+                .iter()
+                .filter(|(_, parent)| *parent == ancestor)
+                .map(|(pid, _)| pid),
+        );
         next += 1;
     }
     family.split_off(1)
@@ -63,7 +68,10 @@ mod tests {
 
     #[test]
     fn children_and_grandchildren_are_found() {
-        let mut child = std::process::Command::new("sh").args(["-c", "sleep 60 & wait"]).spawn().unwrap();
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "sleep 60 & wait"])
+            .spawn()
+            .unwrap();
         let shell = i32::try_from(child.id()).unwrap();
         let grandchildren = loop {
             let found = descendants(child.id());
@@ -73,7 +81,10 @@ mod tests {
             std::thread::sleep(Duration::from_millis(5));
         };
         let family = descendants(std::process::id());
-        assert!(family.contains(&shell) && family.contains(&grandchildren[0]), "{family:?}");
+        assert!(
+            family.contains(&shell) && family.contains(&grandchildren[0]),
+            "{family:?}"
+        );
         for pid in [shell, grandchildren[0]] {
             kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
         }

@@ -17,7 +17,10 @@ pub(crate) fn become_child(child: &Child) -> Error {
     if let Err(error) = prepare(child) {
         return error;
     }
-    let (program, args) = child.command.split_first().expect("the command line demands a command");
+    let (program, args) = child
+        .command
+        .split_first()
+        .expect("the command line demands a command");
     let error = Command::new(program).args(args).exec();
     Error::new(error).context(format!("starting {}", program.display()))
 }

@@ -77,7 +77,9 @@ impl Program {
             Some(file) => command.stdout(file.try_clone()?).stderr(file),
             None => command.stdout(Stdio::piped()).stderr(Stdio::piped()),
         };
-        let mut child = command.spawn().with_context(|| format!("starting {}", self.name))?;
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("starting {}", self.name))?;
         let pid = child
             .id()
             .and_then(|pid| i32::try_from(pid).ok())
@@ -102,14 +104,17 @@ impl Program {
     /// The shim's command line. The environment is ours less every PLINTH_*
     /// variable: a program gets exactly those that were given to it.
     fn command(&self) -> Result<Command> {
-        let mut command = foreground::through_shim(self.path.as_os_str(), self.stop_signal, self.account)?;
+        let mut command =
+            foreground::through_shim(self.path.as_os_str(), self.stop_signal, self.account)?;
         command.args(&self.args);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("PLINTH_") {
                 command.env_remove(name);
             }
         }
-        command.envs(self.env.iter().map(|(name, value)| (name, value))).current_dir(&self.folder);
+        command
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .current_dir(&self.folder);
         Ok(command)
     }
 }
@@ -176,7 +181,9 @@ async fn copy_lines(pipe: impl AsyncRead + Unpin, log: Log) {
     let mut pipe = BufReader::new(pipe);
     let mut line = Vec::new();
     loop {
-        let Ok(chunk) = pipe.fill_buf().await else { return };
+        let Ok(chunk) = pipe.fill_buf().await else {
+            return;
+        };
         if chunk.is_empty() {
             break;
         }

@@ -30,8 +30,13 @@ const POSTGRES_HOMES: [&str; 6] = [
 ];
 
 /// Folders that are not on everybody's PATH.
-const MORE_PLACES: [&str; 5] =
-    ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin", "/usr/bin"];
+const MORE_PLACES: [&str; 5] = [
+    "/usr/sbin",
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/opt/homebrew/bin",
+    "/usr/bin",
+];
 
 /// The newest PostgreSQL from 14 on, or exactly this release.
 pub(crate) fn postgres(major: Option<u32>) -> Option<Postgres> {
@@ -46,7 +51,11 @@ pub(crate) fn postgres(major: Option<u32>) -> Option<Postgres> {
         .filter_map(|entry| Some(entry.ok()?.path().join("bin")));
     let mut found: Vec<Postgres> = on_path
         .chain(packaged)
-        .filter(|bin| ["postgres", "initdb", "createdb"].iter().all(|name| bin.join(name).is_file()))
+        .filter(|bin| {
+            ["postgres", "initdb", "createdb"]
+                .iter()
+                .all(|name| bin.join(name).is_file())
+        })
         .filter_map(|bin| {
             let (found, _) = version(&bin.join("postgres"))?;
             Some(Postgres { bin, major: found })
@@ -59,7 +68,9 @@ pub(crate) fn postgres(major: Option<u32>) -> Option<Postgres> {
 
 /// A redis-server from 6.2 on.
 pub(crate) fn redis() -> Option<PathBuf> {
-    places("redis-server").into_iter().find(|path| version(path).is_some_and(|version| version >= (6, 2)))
+    places("redis-server")
+        .into_iter()
+        .find(|path| version(path).is_some_and(|version| version >= (6, 2)))
 }
 
 pub(crate) fn nginx() -> Option<PathBuf> {
@@ -68,8 +79,12 @@ pub(crate) fn nginx() -> Option<PathBuf> {
 
 /// libfaketime for programs with several threads. Debian keeps it in a folder that is named after the machine.
 pub(crate) fn faketime() -> Option<PathBuf> {
-    let libraries = fs::read_dir("/usr/lib").ok()?.filter_map(|entry| Some(entry.ok()?.path()));
-    libraries.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|library| library.is_file())
+    let libraries = fs::read_dir("/usr/lib")
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()));
+    libraries
+        .map(|folder| folder.join("faketime/libfaketimeMT.so.1"))
+        .find(|library| library.is_file())
 }
 
 /// A Python that can make virtual environments. Debian's can only with the
@@ -107,7 +122,10 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
         let word = word.strip_prefix("v=").unwrap_or(word);
         let mut numbers = word.split(|symbol: char| !symbol.is_ascii_digit());
         let major = numbers.next()?.parse().ok()?;
-        let minor = numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or(0);
+        let minor = numbers
+            .next()
+            .and_then(|minor| minor.parse().ok())
+            .unwrap_or(0);
         Some((major, minor))
     })
 }
@@ -119,9 +137,15 @@ mod tests {
     #[test]
     fn versions_are_read_as_the_programs_print_them() {
         let seen = [
-            ("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", (15, 18)),
+            (
+                "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)",
+                (15, 18),
+            ),
             ("postgres (PostgreSQL) 18beta1", (18, 0)),
-            ("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64", (7, 0)),
+            (
+                "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64",
+                (7, 0),
+            ),
             ("Redis server v=6.2.1", (6, 2)),
         ];
         for (text, version) in seen {

@@ -28,7 +28,16 @@ pub(crate) fn install(tools: &[Tool]) -> Result<()> {
 /// The packages by the names of this machine's package manager.
 pub(crate) fn packages(tools: &[Tool]) -> Vec<&'static str> {
     let brew = !has("apt-get") && has("brew");
-    tools.iter().map(|tool| if brew { tool.brew_formula() } else { tool.apt_package() }).collect()
+    tools
+        .iter()
+        .map(|tool| {
+            if brew {
+                tool.brew_formula()
+            } else {
+                tool.apt_package()
+            }
+        })
+        .collect()
 }
 
 fn apt(packages: &[&str]) -> Result<()> {
@@ -45,21 +54,35 @@ fn apt(packages: &[&str]) -> Result<()> {
     } else {
         bail!("apt-get needs root and there is no sudo");
     };
-    console::note(&format!("installing {} with apt-get; no service is started", packages.join(", ")));
-    command.args(["-c", APT_SCRIPT, "plinth-apt-install"]).args(packages);
+    console::note(&format!(
+        "installing {} with apt-get; no service is started",
+        packages.join(", ")
+    ));
+    command
+        .args(["-c", APT_SCRIPT, "plinth-apt-install"])
+        .args(packages);
     run(command, "apt-get")
 }
 
 fn brew(packages: &[&str]) -> Result<()> {
-    console::note(&format!("installing {} with brew; no service is started", packages.join(", ")));
+    console::note(&format!(
+        "installing {} with brew; no service is started",
+        packages.join(", ")
+    ));
     let mut command = Command::new("brew");
-    command.arg("install").args(packages).env("HOMEBREW_NO_AUTO_UPDATE", "1");
+    command
+        .arg("install")
+        .args(packages)
+        .env("HOMEBREW_NO_AUTO_UPDATE", "1");
     run(command, "brew")
 }
 
 /// Runs quietly, and shows what was said when it fails.
 fn run(mut command: Command, name: &str) -> Result<()> {
-    let output = command.stdin(Stdio::inherit()).output().with_context(|| format!("starting {name}"))?;
+    let output = command
+        .stdin(Stdio::inherit())
+        .output()
+        .with_context(|| format!("starting {name}"))?;
     if !output.status.success() {
         let mut stderr = std::io::stderr().lock();
         let _ = stderr.write_all(&output.stdout);

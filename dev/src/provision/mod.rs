@@ -129,12 +129,20 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
         "{} missing ({why}): please install {}{}",
         names.join(" and "),
         install::packages(&missing).join(" "),
-        if missing.len() == 1 { first.advice() } else { "" },
+        if missing.len() == 1 {
+            first.advice()
+        } else {
+            ""
+        },
     );
 }
 
 fn absent(tools: &[Tool]) -> Vec<Tool> {
-    tools.iter().copied().filter(|tool| !tool.is_present()).collect()
+    tools
+        .iter()
+        .copied()
+        .filter(|tool| !tool.is_present())
+        .collect()
 }
 
 /// PostgreSQL's programs; `major` asks for the release that made existing data.
@@ -167,7 +175,9 @@ pub(crate) fn nginx() -> Result<PathBuf> {
 /// The path of Chromium; one that is not here is installed in continuous integration, where no test is skipped.
 pub(crate) fn chromium() -> Result<Option<PathBuf>> {
     match chromium_here() {
-        None if std::env::var_os("CI").is_some() => required(Tool::Chromium, chromium_here).map(Some),
+        None if std::env::var_os("CI").is_some() => {
+            required(Tool::Chromium, chromium_here).map(Some)
+        }
         here => Ok(here),
     }
 }
@@ -179,7 +189,9 @@ fn chromium_here() -> Option<PathBuf> {
 /// The library that gives a process another time of day; installed as Chromium is.
 pub(crate) fn faketime() -> Result<Option<PathBuf>> {
     match find::faketime() {
-        None if std::env::var_os("CI").is_some() => required(Tool::Faketime, find::faketime).map(Some),
+        None if std::env::var_os("CI").is_some() => {
+            required(Tool::Faketime, find::faketime).map(Some)
+        }
         here => Ok(here),
     }
 }
@@ -204,7 +216,11 @@ pub(crate) fn wrk() -> Result<PathBuf> {
 
 /// What the decoder of JPEGs needs where it is built to be fast; without it the build goes well all the same.
 pub(crate) fn assembler() -> Result<()> {
-    if cfg!(target_arch = "x86_64") { ensure(&[Tool::Nasm]) } else { Ok(()) }
+    if cfg!(target_arch = "x86_64") {
+        ensure(&[Tool::Nasm])
+    } else {
+        Ok(())
+    }
 }
 
 fn required(tool: Tool, find: impl Fn() -> Option<PathBuf>) -> Result<PathBuf> {

@@ -13,23 +13,39 @@ use crate::layout::Layout;
 const FILES: [&str; 3] = ["package.json", "package-lock.json", ".npmrc"];
 
 /// Node and the folder of the modules that `source` locks.
-pub(crate) async fn modules(layout: &Layout, name: &str, source: &Path) -> Result<(PathBuf, PathBuf)> {
+pub(crate) async fn modules(
+    layout: &Layout,
+    name: &str,
+    source: &Path,
+) -> Result<(PathBuf, PathBuf)> {
     let node = required(Tool::Node, || super::on_path("node"))?;
     let npm = required(Tool::Node, || super::on_path("npm"))?;
     let folder = Folder::of(layout, name)?;
     let mut wish = String::new();
     for file in FILES {
         let file = source.join(file);
-        wish += &fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+        wish +=
+            &fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
     }
     let modules = folder.path.join("node_modules");
     if !(modules.is_dir() && folder.has(&wish)) {
-        folder.announce(&source.strip_prefix(&layout.root).unwrap_or(source).display().to_string());
+        folder.announce(
+            &source
+                .strip_prefix(&layout.root)
+                .unwrap_or(source)
+                .display()
+                .to_string(),
+        );
         fs::create_dir_all(&folder.path).context("making a folder of modules")?;
         for file in FILES {
-            fs::copy(source.join(file), folder.path.join(file)).context("copying what npm reads")?;
+            fs::copy(source.join(file), folder.path.join(file))
+                .context("copying what npm reads")?;
         }
-        quietly(&npm, &["ci", "--silent", "--prefix", &folder.path.to_string_lossy()]).await?;
+        quietly(
+            &npm,
+            &["ci", "--silent", "--prefix", &folder.path.to_string_lossy()],
+        )
+        .await?;
         folder.fulfilled(&wish)?;
     }
     Ok((node, modules))

@@ -28,7 +28,11 @@ impl Folder {
         turn.lock().context("waiting for another verb")?;
         let path = layout.tools().join(name);
         let shown = path.strip_prefix(&layout.root).unwrap_or(&path).to_owned();
-        Ok(Self { path, shown, _turn: turn })
+        Ok(Self {
+            path,
+            shown,
+            _turn: turn,
+        })
     }
 
     /// Whether this wish was fulfilled by an earlier run.

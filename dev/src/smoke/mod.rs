@@ -35,7 +35,9 @@ pub(crate) async fn run(layout: &Layout, args: Smoke) -> Result<ExitCode> {
     let Some(stack) = signals.unless_told(start(&scratch, layout)).await? else {
         return Ok(interrupted());
     };
-    let walked = signals.unless_told(journey::walk(&stack.manifest, &mut report)).await;
+    let walked = signals
+        .unless_told(journey::walk(&stack.manifest, &mut report))
+        .await;
     stack.stop(scratch.layout()).await;
     if report.has_failures() {
         console::note("the logs are in .dev/logs/smoke");
@@ -52,6 +54,15 @@ fn running(layout: &Layout) -> Option<Manifest> {
 
 async fn start(scratch: &Scratch, layout: &Layout) -> Result<Stack> {
     let binaries = build::binaries(layout, Profile::Debug).await?;
-    let options = Options { binaries, replicas: 1, clamd: false, settings: Vec::new() };
-    scratch.services(Durability::None).await?.raise(&options).await
+    let options = Options {
+        binaries,
+        replicas: 1,
+        clamd: false,
+        settings: Vec::new(),
+    };
+    scratch
+        .services(Durability::None)
+        .await?
+        .raise(&options)
+        .await
 }

@@ -22,8 +22,14 @@ pub(super) fn inspect(bytes: &[u8], variant: &Variant) -> Result<()> {
         variant.width,
         variant.height
     );
-    let edge = EDGES.iter().find(|(preset, _)| *preset == variant.preset).map(|(_, edge)| *edge);
-    ensure!(edge == Some(height), "its longest edge is {height} instead of {edge:?}");
+    let edge = EDGES
+        .iter()
+        .find(|(preset, _)| *preset == variant.preset)
+        .map(|(_, edge)| *edge);
+    ensure!(
+        edge == Some(height),
+        "its longest edge is {height} instead of {edge:?}"
+    );
     ensure!(width < height, "it lies on its side: {width} x {height}");
     ensure!(is_upright(&image.to_rgb8()), "it stands on its head");
     Ok(())

@@ -54,7 +54,11 @@ struct Line<'a> {
 
 impl Report {
     pub(super) fn new(json: bool) -> Self {
-        Self { json, passed: 0, failed: 0 }
+        Self {
+            json,
+            passed: 0,
+            failed: 0,
+        }
     }
 
     /// Takes a step, or skips it because one that it needs has failed.
@@ -97,11 +101,19 @@ impl Report {
         } else {
             format!("{} passed, {} failed", self.passed, self.failed)
         });
-        if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if self.failed == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
     }
 
     fn line(&mut self, name: &str, milliseconds: u128, outcome: &str, reason: &str) {
-        *(if outcome == "ok" { &mut self.passed } else { &mut self.failed }) += 1;
+        *(if outcome == "ok" {
+            &mut self.passed
+        } else {
+            &mut self.failed
+        }) += 1;
         console::print(&if self.json {
             let line = Line {
                 step: name,
@@ -127,8 +139,12 @@ mod tests {
     async fn what_needs_a_failed_step_is_skipped_and_counted_as_failed() {
         let mut report = Report::new(false);
         let first = report.step("first", Step::Done(()), async |()| Ok(1)).await;
-        let second: Step<u8> = report.step("second", first.done(), async |_| bail!("no")).await;
-        let third = report.step("third", first.and(&second), async |_| Ok(())).await;
+        let second: Step<u8> = report
+            .step("second", first.done(), async |_| bail!("no"))
+            .await;
+        let third = report
+            .step("third", first.and(&second), async |_| Ok(()))
+            .await;
         let fourth = report.step("fourth", third.done(), async |()| Ok(())).await;
         assert_eq!(fourth, Step::Failed("second"));
         assert_eq!((report.passed, report.failed), (1, 3));

@@ -16,7 +16,9 @@ pub(super) fn compare(fresh: &Path, committed: &Path) -> Result<Vec<String>> {
         .filter_map(|name| match (fresh.get(name), committed.get(name)) {
             (Some(fresh), None) => Some(line("missing", name, fresh)),
             (None, Some(committed)) => Some(line("stale", name, committed)),
-            (Some(fresh), Some(committed)) if fresh != committed => Some(line("changed", name, fresh)),
+            (Some(fresh), Some(committed)) if fresh != committed => {
+                Some(line("changed", name, fresh))
+            }
             _ => None,
         })
         .collect())
@@ -26,7 +28,10 @@ pub(super) fn compare(fresh: &Path, committed: &Path) -> Result<Vec<String>> {
 pub(super) fn replace(fresh: &Path, committed: &Path) -> Result<()> {
     fs::create_dir_all(committed).context("making .sqlx")?;
     let fresh = read(fresh)?;
-    for name in read(committed)?.keys().filter(|name| !fresh.contains_key(*name)) {
+    for name in read(committed)?
+        .keys()
+        .filter(|name| !fresh.contains_key(*name))
+    {
         fs::remove_file(committed.join(name)).with_context(|| format!("removing {name}"))?;
     }
     for (name, bytes) in fresh {
@@ -46,7 +51,11 @@ fn read(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
         let entry = entry?;
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with("query-") && path.extension().is_some_and(|extension| extension == "json") {
+        if name.starts_with("query-")
+            && path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+        {
             files.insert(name, fs::read(path)?);
         }
     }
@@ -56,7 +65,10 @@ fn read(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
 /// `missing query-0123….json: SELECT id FROM …`
 fn line(what: &str, name: &str, bytes: &[u8]) -> String {
     let data: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
-    let query = data.get("query").and_then(|query| query.as_str()).unwrap_or_default();
+    let query = data
+        .get("query")
+        .and_then(|query| query.as_str())
+        .unwrap_or_default();
     let words: Vec<_> = query.split_whitespace().collect();
     let short: String = words.join(" ").chars().take(80).collect();
     format!("{what} {}: {short}", name.get(..18).unwrap_or(name))
@@ -80,7 +92,11 @@ mod tests {
         let found = compare(&fresh, &committed).unwrap();
         assert_eq!(
             found,
-            ["missing query-1.json: SELECT 1", "changed query-2.json: ", "stale query-3.json: "]
+            [
+                "missing query-1.json: SELECT 1",
+                "changed query-2.json: ",
+                "stale query-3.json: "
+            ]
         );
         replace(&fresh, &committed).unwrap();
         assert!(compare(&fresh, &committed).unwrap().is_empty());

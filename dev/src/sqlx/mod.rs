@@ -24,10 +24,15 @@ use crate::up::{Signals, interrupted};
 pub(crate) async fn run(layout: &Layout, args: Sqlx) -> Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let scratch = Scratch::new(layout, "sqlx").await?;
-    let Some(foundation) = signals.unless_told(scratch.services(Durability::None)).await? else {
+    let Some(foundation) = signals
+        .unless_told(scratch.services(Durability::None))
+        .await?
+    else {
         return Ok(interrupted());
     };
-    let regenerated = signals.unless_told(regenerate(&scratch, &foundation, layout)).await;
+    let regenerated = signals
+        .unless_told(regenerate(&scratch, &foundation, layout))
+        .await;
     foundation.stop().await;
     let Some(fresh) = regenerated? else {
         return Ok(interrupted());
@@ -52,7 +57,11 @@ pub(crate) async fn run(layout: &Layout, args: Sqlx) -> Result<ExitCode> {
 
 /// Compiles every query against a new database and returns the folder of the
 /// query data.
-async fn regenerate(scratch: &Scratch, foundation: &Foundation, layout: &Layout) -> Result<PathBuf> {
+async fn regenerate(
+    scratch: &Scratch,
+    foundation: &Foundation,
+    layout: &Layout,
+) -> Result<PathBuf> {
     let url = foundation.backing().create_database("queries")?;
     for file in migrations(&layout.root.join("migrations"))? {
         foundation.backing().run_sql("queries", &file)?;
@@ -64,7 +73,10 @@ async fn regenerate(scratch: &Scratch, foundation: &Foundation, layout: &Layout)
         cargo.arg("--tests");
     }
     queries.check_against_database(&mut cargo);
-    ensure!(foreground::status(&mut cargo).await?.success(), "the build failed; .sqlx is as it was");
+    ensure!(
+        foreground::status(&mut cargo).await?.success(),
+        "the build failed; .sqlx is as it was"
+    );
     Ok(queries.fresh)
 }
 
@@ -82,7 +94,11 @@ impl Queries {
     pub(crate) fn begin(layout: &Layout, fresh: &Path, url: &str) -> Result<Self> {
         make_dir(fresh, 0o700)?;
         let touched = sources::touch(&layout.root)?;
-        Ok(Self { fresh: fresh.to_owned(), url: url.to_owned(), touched })
+        Ok(Self {
+            fresh: fresh.to_owned(),
+            url: url.to_owned(),
+            touched,
+        })
     }
 
     /// Whether tests have queries of their own.

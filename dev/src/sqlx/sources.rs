@@ -10,8 +10,14 @@ use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 
 /// The macros that ask the database, without their exclamation marks.
-const MACROS: [&str; 6] =
-    ["query!", "query_as!", "query_scalar!", "query_file!", "query_file_as!", "query_file_scalar!"];
+const MACROS: [&str; 6] = [
+    "query!",
+    "query_as!",
+    "query_scalar!",
+    "query_file!",
+    "query_file_as!",
+    "query_file_scalar!",
+];
 
 /// Folders that hold no source with queries; this crate only talks about them.
 const SKIPPED: [&str; 3] = ["target", "node_modules", "dev"];
@@ -34,9 +40,17 @@ impl Touched {
     /// Whether tests have queries of their own.
     pub(super) fn in_tests(&self) -> bool {
         self.files.iter().any(|file| {
-            let in_folder = file.path.components().any(|part| part.as_os_str() == "tests");
-            let in_kit = file.path.components().any(|part| part.as_os_str() == "testkit");
-            in_folder || in_kit || fs::read_to_string(&file.path).is_ok_and(|text| asks_in_unit_test(&text))
+            let in_folder = file
+                .path
+                .components()
+                .any(|part| part.as_os_str() == "tests");
+            let in_kit = file
+                .path
+                .components()
+                .any(|part| part.as_os_str() == "testkit");
+            in_folder
+                || in_kit
+                || fs::read_to_string(&file.path).is_ok_and(|text| asks_in_unit_test(&text))
         })
     }
 }
@@ -69,7 +83,11 @@ pub(super) fn touch(root: &Path) -> Result<Touched> {
         )
         .with_context(|| format!("touching {}", path.display()))?;
         let now = modified(&path)?;
-        touched.files.push(Source { path, before, touched: now });
+        touched.files.push(Source {
+            path,
+            before,
+            touched: now,
+        });
     }
     Ok(touched)
 }
@@ -97,7 +115,8 @@ fn asks(text: &str) -> bool {
 }
 
 fn asks_in_unit_test(text: &str) -> bool {
-    text.split_once("#[cfg(test)]").is_some_and(|(_, tests)| asks(tests))
+    text.split_once("#[cfg(test)]")
+        .is_some_and(|(_, tests)| asks(tests))
 }
 
 fn modified(path: &Path) -> Result<SystemTime> {
@@ -119,7 +138,12 @@ mod tests {
         fs::write(&without, "sqlx::query(\"SELECT 1\")").unwrap();
         let old = SystemTime::UNIX_EPOCH;
         for path in [&with, &without] {
-            File::options().append(true).open(path).unwrap().set_modified(old).unwrap();
+            File::options()
+                .append(true)
+                .open(path)
+                .unwrap()
+                .set_modified(old)
+                .unwrap();
         }
 
         let touched = touch(dir.path()).unwrap();

@@ -90,10 +90,12 @@ impl Environment {
 /// The developer's own PLINTH_* variables, which may tune anything but where
 /// things are.
 fn inherited(fixed: &[(String, String)]) -> impl Iterator<Item = (String, String)> {
-    std::env::vars().filter(|(name, _)| name.starts_with("PLINTH_")).filter(|(name, _)| {
-        let plain = name.strip_suffix("_FILE").unwrap_or(name);
-        fixed.iter().all(|(fixed, _)| fixed != plain)
-    })
+    std::env::vars()
+        .filter(|(name, _)| name.starts_with("PLINTH_"))
+        .filter(|(name, _)| {
+            let plain = name.strip_suffix("_FILE").unwrap_or(name);
+            fixed.iter().all(|(fixed, _)| fixed != plain)
+        })
 }
 
 pub(super) fn pair(name: &str, value: &str) -> (String, String) {

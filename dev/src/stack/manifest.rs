@@ -53,7 +53,11 @@ impl Manifest {
         let ports = &mut foundation.ports;
         let mut replicas = Vec::new();
         for number in 1..=options.replicas {
-            let name = if options.replicas == 1 { "api".to_owned() } else { format!("api-{number}") };
+            let name = if options.replicas == 1 {
+                "api".to_owned()
+            } else {
+                format!("api-{number}")
+            };
             let port = ports.reserve(&name)?;
             let internal = ports.reserve(&format!("{name}-internal"))?;
             replicas.push(Replica {
@@ -116,10 +120,16 @@ impl Manifest {
 
     /// The one table that a person gets to see.
     pub(crate) fn table(&self, layout: &Layout) -> String {
-        let mut rows =
-            vec![("API", self.api_url.clone()), ("API document", format!("{}/openapi.json", self.api_url))];
+        let mut rows = vec![
+            ("API", self.api_url.clone()),
+            ("API document", format!("{}/openapi.json", self.api_url)),
+        ];
         for replica in &self.replicas {
-            let title = if self.replicas.len() == 1 { "API internal" } else { "API replica" };
+            let title = if self.replicas.len() == 1 {
+                "API internal"
+            } else {
+                "API replica"
+            };
             let direct = if self.replicas.len() == 1 {
                 String::new()
             } else {
@@ -127,19 +137,31 @@ impl Manifest {
             };
             rows.push((
                 title,
-                format!("{direct}http://{} (/healthz /readyz /metrics)", replica.internal_bind),
+                format!(
+                    "{direct}http://{} (/healthz /readyz /metrics)",
+                    replica.internal_bind
+                ),
             ));
         }
-        rows.push(("Worker internal", format!("{} (/healthz /readyz /metrics)", self.worker_internal_url)));
+        rows.push((
+            "Worker internal",
+            format!("{} (/healthz /readyz /metrics)", self.worker_internal_url),
+        ));
         rows.push(("Mailbox", self.mailbox_url.clone()));
         rows.push(("SMTP", self.smtp_url.clone()));
-        rows.push(("S3", format!("{} (bucket {})", self.s3_endpoint, self.s3_bucket)));
+        rows.push((
+            "S3",
+            format!("{} (bucket {})", self.s3_endpoint, self.s3_bucket),
+        ));
         rows.push(("PostgreSQL", self.database_url.clone()));
         rows.push(("Redis", self.redis_url.clone()));
         if let Some(address) = &self.clamav_address {
             rows.push(("clamd", format!("{address} (knows the EICAR test file)")));
         }
-        rows.push(("Administrator", format!("{}  {}", self.admin_email, self.admin_password)));
+        rows.push((
+            "Administrator",
+            format!("{}  {}", self.admin_email, self.admin_password),
+        ));
         if let Some(ca) = &self.ca_file {
             rows.push(("CA certificate", relative(layout, ca)));
         }
@@ -150,12 +172,19 @@ impl Manifest {
 }
 
 fn relative(layout: &Layout, path: &std::path::Path) -> String {
-    path.strip_prefix(&layout.root).unwrap_or(path).display().to_string()
+    path.strip_prefix(&layout.root)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 fn draw(rows: &[(&str, String)]) -> String {
     let left = rows.iter().map(|(title, _)| title.len()).max().unwrap_or(0);
-    let right = rows.iter().map(|(_, value)| value.chars().count()).max().unwrap_or(0);
+    let right = rows
+        .iter()
+        .map(|(_, value)| value.chars().count())
+        .max()
+        .unwrap_or(0);
     let line = format!("+{}+{}+", "-".repeat(left + 2), "-".repeat(right + 2));
     let mut table = line.clone();
     for (title, value) in rows {
@@ -172,7 +201,10 @@ mod tests {
 
     #[test]
     fn the_table_is_straight() {
-        let table = draw(&[("API", "http://127.0.0.1:1".to_owned()), ("Mailbox", "x".to_owned())]);
+        let table = draw(&[
+            ("API", "http://127.0.0.1:1".to_owned()),
+            ("Mailbox", "x".to_owned()),
+        ]);
         let widths: Vec<_> = table.lines().map(str::len).collect();
         assert_eq!(widths.len(), 4);
         assert!(widths.iter().all(|width| *width == widths[0]), "{table}");

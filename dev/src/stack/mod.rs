@@ -81,9 +81,25 @@ impl Foundation {
         let me = i32::try_from(std::process::id()).context("our own process id")?;
         ledger.enter(Ledger::SUPERVISOR, me)?;
         layout.keep(&facts)?;
-        let backing =
-            Backing::start(layout, &mut facts, &mut ports, services, durability, &logs, &mut ledger).await?;
-        Ok(Self { layout: layout.clone(), services, facts, ports, backing, logs, ledger })
+        let backing = Backing::start(
+            layout,
+            &mut facts,
+            &mut ports,
+            services,
+            durability,
+            &logs,
+            &mut ledger,
+        )
+        .await?;
+        Ok(Self {
+            layout: layout.clone(),
+            services,
+            facts,
+            ports,
+            backing,
+            logs,
+            ledger,
+        })
     }
 
     pub(crate) fn backing(&self) -> &Backing {
@@ -116,11 +132,18 @@ impl Foundation {
         env.push(pair("PLINTH_DATABASE_URL", database_url));
         let create = ["admin", "create", "--email", email, "--password-stdin"];
         let api = binaries.join("plinth-api");
-        one_shot(&api, &create, &env, &self.layout.root, Some(password)).await.map(drop)
+        one_shot(&api, &create, &env, &self.layout.root, Some(password))
+            .await
+            .map(drop)
     }
 
     fn environment(&self, settings: &[(String, String)]) -> Environment {
-        Environment::new(self.services, &self.backing.addresses, &self.facts, settings)
+        Environment::new(
+            self.services,
+            &self.backing.addresses,
+            &self.facts,
+            settings,
+        )
     }
 
     /// The settings of a program that works with these services alone.
@@ -156,7 +179,9 @@ impl Foundation {
     }
 
     pub(crate) async fn crash_postgres(&mut self) -> Result<()> {
-        self.backing.crash_postgres(&self.logs, &mut self.ledger).await
+        self.backing
+            .crash_postgres(&self.logs, &mut self.ledger)
+            .await
     }
 
     pub(crate) async fn stop(mut self) {
@@ -194,13 +219,27 @@ impl Foundation {
         processes: &mut Vec<Supervised>,
     ) -> Result<(Manifest, Environment)> {
         let clamav_address = if options.clamd {
-            let Self { layout, ports, logs, ledger, .. } = self;
-            Some(self.backing.start_clamd(layout, ports, logs, ledger).await?)
+            let Self {
+                layout,
+                ports,
+                logs,
+                ledger,
+                ..
+            } = self;
+            Some(
+                self.backing
+                    .start_clamd(layout, ports, logs, ledger)
+                    .await?,
+            )
         } else {
             None
         };
         let mut settings = options.settings.clone();
-        settings.extend(clamav_address.as_deref().map(|address| pair("PLINTH_CLAMAV_ADDRESS", address)));
+        settings.extend(
+            clamav_address
+                .as_deref()
+                .map(|address| pair("PLINTH_CLAMAV_ADDRESS", address)),
+        );
         let environment = self.environment(&settings);
         let api = options.binaries.join("plinth-api");
         let worker = options.binaries.join("plinth-worker");
@@ -211,7 +250,13 @@ impl Foundation {
 
         let env = environment.shared(&manifest.api_url);
         one_shot(&api, &["migrate"], &env, &self.layout.root, None).await?;
-        let admin = ["admin", "create", "--email", ADMIN_EMAIL, "--password-stdin"];
+        let admin = [
+            "admin",
+            "create",
+            "--email",
+            ADMIN_EMAIL,
+            "--password-stdin",
+        ];
         let password = Some(self.facts.admin_password.as_str());
         one_shot(&api, &admin, &env, &self.layout.root, password).await?;
 
@@ -247,7 +292,10 @@ impl Foundation {
 impl Stack {
     /// Waits until a process ends that should not, and says which.
     pub(crate) async fn failure(&mut self) -> String {
-        let all = self.processes.iter_mut().chain(self.backing.processes.iter_mut());
+        let all = self
+            .processes
+            .iter_mut()
+            .chain(self.backing.processes.iter_mut());
         let ends = all.map(|process| {
             Box::pin(async move {
                 let status = process.ended().await;
@@ -315,7 +363,11 @@ pub(crate) async fn one_shot(
         .args(args)
         .envs(env.iter().map(|(name, value)| (name, value)))
         .current_dir(folder)
-        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdin(if input.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)

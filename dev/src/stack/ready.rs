@@ -13,7 +13,9 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 /// Waits for every api and the worker.
 pub(crate) async fn wait(manifest: &Manifest, processes: &mut [Supervised]) -> Result<()> {
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build()?;
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(5))
+        .build()?;
     for replica in &manifest.replicas {
         let url = format!("http://{}/readyz", replica.internal_bind);
         until_ok(&client, &replica.name, &url, &manifest.logs, processes).await?;
@@ -23,7 +25,10 @@ pub(crate) async fn wait(manifest: &Manifest, processes: &mut [Supervised]) -> R
 }
 
 /// Waits until a request comes through nginx, TLS and all.
-pub(crate) async fn wait_for_balancer(manifest: &Manifest, processes: &mut [Supervised]) -> Result<()> {
+pub(crate) async fn wait_for_balancer(
+    manifest: &Manifest,
+    processes: &mut [Supervised],
+) -> Result<()> {
     let client = client_for(manifest)?;
     let url = format!("{}/openapi.json", manifest.api_url);
     until_ok(&client, "nginx", &url, &manifest.logs, processes).await
@@ -31,7 +36,9 @@ pub(crate) async fn wait_for_balancer(manifest: &Manifest, processes: &mut [Supe
 
 /// A client that trusts this stack's certificate and no proxy.
 pub(crate) fn client_for(manifest: &Manifest) -> Result<reqwest::Client> {
-    let mut builder = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30));
+    let mut builder = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(30));
     if let Some(ca) = &manifest.ca_file {
         let pem = std::fs::read(ca).with_context(|| format!("reading {}", ca.display()))?;
         builder = builder.tls_certs_only([reqwest::Certificate::from_pem(&pem)?]);
@@ -66,7 +73,10 @@ async fn until_ok(
             }
         }
         if Instant::now() >= end {
-            bail!("{name} is not ready after {} s; {url} says {answer}", LIMIT.as_secs());
+            bail!(
+                "{name} is not ready after {} s; {url} says {answer}",
+                LIMIT.as_secs()
+            );
         }
         sleep(Duration::from_millis(20)).await;
     }

@@ -28,8 +28,12 @@ const TEMPLATE: &str = "plinth_template";
 
 /// What the test of a generated Python client needs: the generator, and what the
 /// client that it writes imports.
-const CLIENT_TOOLS: [&str; 4] =
-    ["openapi-python-client==0.29.1", "httpx==0.28.1", "attrs==26.1.0", "python-dateutil==2.9.0.post0"];
+const CLIENT_TOOLS: [&str; 4] = [
+    "openapi-python-client==0.29.1",
+    "httpx==0.28.1",
+    "attrs==26.1.0",
+    "python-dateutil==2.9.0.post0",
+];
 
 /// What the test kit learns about this run, as JSON in the file that
 /// `PLINTH_TEST_SERVICES` names.
@@ -96,8 +100,12 @@ struct Postgres {
 
 impl Postgres {
     fn here() -> Result<Self> {
-        let account = Account::for_postgres()?.map(|account| (account.uid.as_raw(), account.gid.as_raw()));
-        Ok(Self { folder: provision::postgres(None)?.bin, account })
+        let account =
+            Account::for_postgres()?.map(|account| (account.uid.as_raw(), account.gid.as_raw()));
+        Ok(Self {
+            folder: provision::postgres(None)?.bin,
+            account,
+        })
     }
 }
 
@@ -125,11 +133,15 @@ async fn run_in(
         let chromium = provision::chromium()?;
         if chromium.is_none() {
             // The test itself passes, and the runner hides what it says.
-            console::note("SKIPPED: passkeys and upload clients in a browser; chromium is not installed");
+            console::note(
+                "SKIPPED: passkeys and upload clients in a browser; chromium is not installed",
+            );
         }
         let faketime = provision::faketime()?;
         if faketime.is_none() {
-            console::note("SKIPPED: worker processes with a wrong clock; libfaketime is not installed");
+            console::note(
+                "SKIPPED: worker processes with a wrong clock; libfaketime is not installed",
+            );
         }
         let clamd = provision::clamd_for_tests()?;
         if clamd.is_none() {
@@ -140,13 +152,30 @@ async fn run_in(
         let tests = layout.root.join("tests/tests");
         let python_clients =
             python::locked(layout, "clients", &tests.join("python/requirements.txt")).await?;
-        let (node, node_modules) = node::modules(layout, "node-clients", &tests.join("node")).await?;
+        let (node, node_modules) =
+            node::modules(layout, "node-clients", &tests.join("node")).await?;
         let mut foundation = scratch.services(Durability::None).await?;
         let moto = Moto::start(&python_clients, &mut foundation)?;
-        let languages = Languages { python, python_clients, node, node_modules };
-        Ok((binaries, languages, Optional { chromium, faketime, clamd }, foundation, moto))
+        let languages = Languages {
+            python,
+            python_clients,
+            node,
+            node_modules,
+        };
+        Ok((
+            binaries,
+            languages,
+            Optional {
+                chromium,
+                faketime,
+                clamd,
+            },
+            foundation,
+            moto,
+        ))
     };
-    let Some((binaries, languages, optional, foundation, moto)) = signals.unless_told(preparations).await?
+    let Some((binaries, languages, optional, foundation, moto)) =
+        signals.unless_told(preparations).await?
     else {
         return Ok(None);
     };
@@ -210,7 +239,9 @@ fn describe(
 /// The runner's own exit status; of one that a signal ended, what a shell says.
 fn code_of(status: ExitStatus) -> Result<ExitCode> {
     use std::os::unix::process::ExitStatusExt as _;
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
     let code = code.context("the test runner ended without a status")?;
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
 }

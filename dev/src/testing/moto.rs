@@ -24,7 +24,10 @@ impl Moto {
         let program = Program::new("moto", &python.with_file_name("moto_server"), folder);
         let program = program.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
         let process = foundation.start_beside(program)?;
-        Ok(Self { url: format!("http://127.0.0.1:{port}"), process })
+        Ok(Self {
+            url: format!("http://127.0.0.1:{port}"),
+            process,
+        })
     }
 
     pub(super) async fn stop(self) {

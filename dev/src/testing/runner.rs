@@ -12,10 +12,15 @@ use crate::process::foreground;
 
 pub(crate) async fn command(layout: &Layout, args: &[OsString]) -> Result<Command> {
     let mut version = build::cargo(layout)?;
-    let has_nextest = foreground::output(version.args(["nextest", "--version"])).await?.status.success();
+    let has_nextest = foreground::output(version.args(["nextest", "--version"]))
+        .await?
+        .status
+        .success();
     let mut command = build::cargo(layout)?;
     if has_nextest {
-        command.args(["nextest", "run", "--workspace"]).args(for_nextest(args));
+        command
+            .args(["nextest", "run", "--workspace"])
+            .args(for_nextest(args));
     } else {
         command.arg("test");
         // Cargo ignores -p beside --workspace.
@@ -30,8 +35,15 @@ pub(crate) async fn command(layout: &Layout, args: &[OsString]) -> Result<Comman
 /// `-p` becomes a filter: the workspace stays selected, so that dependencies keep
 /// the features they were compiled with, and only those packages' tests run.
 fn for_nextest(args: &[OsString]) -> Vec<OsString> {
-    let Selection { packages, filters, rest } = selection(args);
-    let packages: Vec<_> = packages.iter().map(|name| format!("package(={name})")).collect();
+    let Selection {
+        packages,
+        filters,
+        rest,
+    } = selection(args);
+    let packages: Vec<_> = packages
+        .iter()
+        .map(|name| format!("package(={name})"))
+        .collect();
     let packages = packages.join(" | ");
     let filter = match (packages.is_empty(), filters.is_empty()) {
         (true, true) => return rest,
@@ -64,7 +76,10 @@ fn selection(args: &[OsString]) -> Selection {
             selection.rest.push(arg.clone());
             continue;
         };
-        match joined.or_else(|| args.next().and_then(|value| value.to_str().map(str::to_owned))) {
+        match joined.or_else(|| {
+            args.next()
+                .and_then(|value| value.to_str().map(str::to_owned))
+        }) {
             Some(value) => list.push(value),
             None => selection.rest.push(arg.clone()),
         }
@@ -77,14 +92,19 @@ impl Selection {
     /// The list that this option adds to, and its value where it is joined to it.
     fn list_of(&mut self, arg: &OsStr) -> Option<(&mut Vec<String>, Option<String>)> {
         let arg = arg.to_str()?;
-        let options = [(&mut self.packages, ["--package", "-p"]), (&mut self.filters, ["--filterset", "-E"])];
+        let options = [
+            (&mut self.packages, ["--package", "-p"]),
+            (&mut self.filters, ["--filterset", "-E"]),
+        ];
         options.into_iter().find_map(|(list, [long, short])| {
             if arg == long || arg == short {
                 return Some((list, None));
             }
             let joined = match arg.strip_prefix(long) {
                 Some(rest) => rest.strip_prefix('=')?,
-                None => arg.strip_prefix(short).map(|rest| rest.strip_prefix('=').unwrap_or(rest))?,
+                None => arg
+                    .strip_prefix(short)
+                    .map(|rest| rest.strip_prefix('=').unwrap_or(rest))?,
             };
             Some((list, Some(joined.to_owned())))
         })
@@ -97,19 +117,28 @@ mod tests {
 
     fn nextest(args: &[&str]) -> Vec<String> {
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-        for_nextest(&args).into_iter().map(|arg| arg.into_string().unwrap()).collect()
+        for_nextest(&args)
+            .into_iter()
+            .map(|arg| arg.into_string().unwrap())
+            .collect()
     }
 
     #[test]
     fn packages_become_a_filter_and_the_rest_is_left_alone() {
-        assert_eq!(nextest(&["login", "--no-capture"]), ["login", "--no-capture"]);
+        assert_eq!(
+            nextest(&["login", "--no-capture"]),
+            ["login", "--no-capture"]
+        );
         assert_eq!(
             nextest(&["-p", "plinth-api", "login", "--", "-p"]),
             ["--filterset", "package(=plinth-api)", "login", "--", "-p"]
         );
         assert_eq!(
             nextest(&["-pplinth-api", "--package=plinth-core", "-E", "test(a)"]),
-            ["--filterset", "(package(=plinth-api) | package(=plinth-core)) & (test(a))"]
+            [
+                "--filterset",
+                "(package(=plinth-api) | package(=plinth-core)) & (test(a))"
+            ]
         );
     }
 }

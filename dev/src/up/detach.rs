@@ -28,7 +28,12 @@ pub(crate) async fn run(layout: &Layout, args: &Up, lock: Lock) -> Result<ExitCo
     drop(lock);
     let mut command = Command::new(foreground::myself()?);
     command
-        .args(["up", "--background", "--replicas", &args.replicas.to_string()])
+        .args([
+            "up",
+            "--background",
+            "--replicas",
+            &args.replicas.to_string(),
+        ])
         .args(args.release.then_some("--release"))
         .args(args.clamd.then_some("--clamd"))
         .current_dir(&layout.root)
@@ -60,5 +65,7 @@ pub(crate) async fn run(layout: &Layout, args: &Up, lock: Lock) -> Result<ExitCo
 /// The background half leaves the terminal's session, so that closing the
 /// terminal does not reach it.
 pub(crate) fn leave_the_terminal() -> Result<()> {
-    nix::unistd::setsid().map(drop).context("leaving the terminal's session")
+    nix::unistd::setsid()
+        .map(drop)
+        .context("leaving the terminal's session")
 }

@@ -38,7 +38,11 @@ mod tests {
     fn only_one_holds_it_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().to_owned();
-        let layout = Layout { root: path.clone(), dev: path.clone(), logs: path };
+        let layout = Layout {
+            root: path.clone(),
+            dev: path.clone(),
+            logs: path,
+        };
         let first = Lock::take(&layout).unwrap();
         assert!(first.is_some());
         assert!(Lock::take(&layout).unwrap().is_none());

@@ -70,7 +70,9 @@ async fn start(layout: &Layout, args: &Up, signals: &mut Signals) -> Result<Opti
     let Some(foundation) = signals.unless_told(foundation).await? else {
         return Ok(None);
     };
-    let built = signals.unless_told(build::binaries(layout, Profile::of(args.release))).await;
+    let built = signals
+        .unless_told(build::binaries(layout, Profile::of(args.release)))
+        .await;
     let binaries = match built {
         Ok(Some(binaries)) => binaries,
         otherwise => {
@@ -78,7 +80,12 @@ async fn start(layout: &Layout, args: &Up, signals: &mut Signals) -> Result<Opti
             return otherwise.map(|_| None);
         }
     };
-    let options = Options { binaries, replicas: args.replicas, clamd: args.clamd, settings: Vec::new() };
+    let options = Options {
+        binaries,
+        replicas: args.replicas,
+        clamd: args.clamd,
+        settings: Vec::new(),
+    };
     signals.unless_told(foundation.raise(&options)).await
 }
 

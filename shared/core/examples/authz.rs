@@ -32,8 +32,12 @@ async fn main() -> Result<()> {
     let now = Clock::default().now();
     let verifier = verifier()?;
     let texts = tokens(now)?;
-    let permissions: Permissions =
-        serde_json::from_value(json!(["profile:read", "profile:write", "files:read", "files:write"]))?;
+    let permissions: Permissions = serde_json::from_value(json!([
+        "profile:read",
+        "profile:write",
+        "files:read",
+        "files:write"
+    ]))?;
 
     let first = cost(&verifier, &texts, &permissions, now).await?;
     let known = &texts[..KNOWN];
@@ -54,7 +58,10 @@ async fn cost(
     let start = thread_time()?;
     for token in tokens {
         let claims = verifier.verify(black_box(token), now).await?;
-        ensure!(black_box(permissions).allow(Permission::FilesRead), "the permission is missing");
+        ensure!(
+            black_box(permissions).allow(Permission::FilesRead),
+            "the permission is missing"
+        );
         black_box(claims);
     }
     let spent = thread_time()?.saturating_sub(start);
@@ -62,7 +69,9 @@ async fn cost(
 }
 
 fn thread_time() -> Result<Duration> {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).context("reading the thread's clock")
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map(Duration::from)
+        .context("reading the thread's clock")
 }
 
 /// As a process has it whose keys are configured; its stores are named and never reached.
@@ -78,9 +87,14 @@ fn verifier() -> Result<AccessTokens> {
         ("PLINTH_S3_SECRET_ACCESS_KEY", "none"),
         ("PLINTH_SMTP_URL", "smtp://127.0.0.1:1"),
     ];
-    let settings = Settings::from_env(variables.map(|(name, value)| (name.to_owned(), value.to_owned())))?;
+    let settings =
+        Settings::from_env(variables.map(|(name, value)| (name.to_owned(), value.to_owned())))?;
     let root = RootKey::parse(&settings.general.secret_key)?;
-    Ok(AccessTokens::new(&Stores::new(&settings, "authz")?, &settings, &root))
+    Ok(AccessTokens::new(
+        &Stores::new(&settings, "authz")?,
+        &settings,
+        &root,
+    ))
 }
 
 /// Distinct tokens such as a login gives.

@@ -24,7 +24,9 @@ const KEY: &str = "bench/plain";
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let work = std::env::args().nth(1).context("one of seal, open, put, get and delete")?;
+    let work = std::env::args()
+        .nth(1)
+        .context("one of seal, open, put, get and delete")?;
     let spent = match work.as_str() {
         "seal" => seal(),
         "open" => open()?,
@@ -73,7 +75,10 @@ fn open() -> Result<Duration> {
             text.copy_from_slice(chunk);
             tag.copy_from_slice(&chunks.seal(place, text));
             let start = Instant::now();
-            ensure!(chunks.open(place, &mut sealed) == Some(CHUNK), "a chunk does not open");
+            ensure!(
+                chunks.open(place, &mut sealed) == Some(CHUNK),
+                "a chunk does not open"
+            );
             hash.update(&sealed[..CHUNK]);
             spent += start.elapsed();
         }
@@ -89,7 +94,11 @@ async fn put(objects: &ObjectStore) -> Result<Duration> {
     let upload = objects.begin_parts(KEY).await?;
     let mut parts = Vec::new();
     for number in 1..=i32::try_from(PARTS)? {
-        parts.push(objects.put_part(KEY, &upload, number, bytes.clone()).await?);
+        parts.push(
+            objects
+                .put_part(KEY, &upload, number, bytes.clone())
+                .await?,
+        );
     }
     objects.finish_parts(KEY, &upload, parts).await?;
     Ok(start.elapsed())
@@ -108,9 +117,15 @@ async fn get(objects: &ObjectStore) -> Result<Duration> {
 /// The places of the chunks of a part.
 fn places(part: u32) -> impl Iterator<Item = Place> {
     let of_part = u32::try_from(PART / CHUNK).unwrap_or_default();
-    (part * of_part..).map(|index| Place { segment: 1, index, is_last: false })
+    (part * of_part..).map(|index| Place {
+        segment: 1,
+        index,
+        is_last: false,
+    })
 }
 
 fn part() -> Vec<u8> {
-    (0..PART).map(|place| (place * 31 % 251).to_le_bytes()[0]).collect()
+    (0..PART)
+        .map(|place| (place * 31 % 251).to_le_bytes()[0])
+        .collect()
 }

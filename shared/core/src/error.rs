@@ -19,7 +19,10 @@ pub enum Error {
     Invalid(Vec<Fault>),
     /// Nobody is known to be asking; `code` says why.
     #[error("not authenticated: {code}")]
-    Unauthenticated { code: ErrorCode, detail: &'static str },
+    Unauthenticated {
+        code: ErrorCode,
+        detail: &'static str,
+    },
     /// Somebody known is asking for what he may not have.
     #[error("forbidden: {code}")]
     Forbidden { code: ErrorCode, detail: String },
@@ -31,7 +34,11 @@ pub enum Error {
     UploadOffset { offset: u64, detail: &'static str },
     /// Something is still to be done to the bytes before anybody gets them; `code` says what.
     #[error("not available yet: {code}")]
-    NotAvailableYet { code: ErrorCode, detail: &'static str, retry_after: Duration },
+    NotAvailableYet {
+        code: ErrorCode,
+        detail: &'static str,
+        retry_after: Duration,
+    },
     /// It does not exist, or not for who asks.
     #[error("not found")]
     NotFound,
@@ -54,13 +61,20 @@ pub enum Error {
     RateLimited(Verdict),
     /// The account has as many of something under way as it may; `code` says of what.
     #[error("too many at once: {code}")]
-    TooManyAtOnce { code: ErrorCode, detail: String, retry_after: Duration },
+    TooManyAtOnce {
+        code: ErrorCode,
+        detail: String,
+        retry_after: Duration,
+    },
     /// There is too much to do just now.
     #[error("busy")]
     Busy { retry_after: Duration },
     /// A store does not answer.
     #[error("{store} is unavailable")]
-    Unavailable { store: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    Unavailable {
+        store: &'static str,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A fault of ours.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -77,16 +91,20 @@ pub struct Fault {
 impl Error {
     /// An input of one wrong part.
     pub fn invalid(pointer: &str, rejection: Rejection) -> Self {
-        Self::Invalid(vec![Fault { pointer: pointer.to_owned(), rejection }])
+        Self::Invalid(vec![Fault {
+            pointer: pointer.to_owned(),
+            rejection,
+        }])
     }
 
     /// Whether a store is away or overloaded: then nothing is wrong with what was asked of it, and everything else that
     /// needs this store fails alike.
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Unavailable { source, .. } => {
-                !matches!(source.downcast_ref::<ObjectError>(), Some(ObjectError::Refused { .. }))
-            }
+            Self::Unavailable { source, .. } => !matches!(
+                source.downcast_ref::<ObjectError>(),
+                Some(ObjectError::Refused { .. })
+            ),
             Self::Busy { .. } => true,
             _ => false,
         }
@@ -99,7 +117,9 @@ impl Error {
             Self::Unavailable { source, .. } => source.downcast_ref::<sqlx::Error>(),
             _ => None,
         };
-        let code = cause.and_then(sqlx::Error::as_database_error).and_then(sqlx::error::DatabaseError::code);
+        let code = cause
+            .and_then(sqlx::Error::as_database_error)
+            .and_then(sqlx::error::DatabaseError::code);
         code.is_some_and(|code| code == "57014")
     }
 
@@ -111,7 +131,10 @@ impl Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(String::from);
+        let state = error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code)
+            .map(String::from);
         let is_away = match error {
             // A server, or a pooler before it, that breaks off in mid-message breaches the protocol.
             sqlx::Error::PoolTimedOut
@@ -122,9 +145,14 @@ impl From<sqlx::Error> for Error {
             _ => state.as_deref().is_some_and(is_server_away),
         };
         match state.as_deref() {
-            _ if is_away => Self::Unavailable { store: "postgresql", source: error.into() },
+            _ if is_away => Self::Unavailable {
+                store: "postgresql",
+                source: error.into(),
+            },
             // A lock was not granted in time: another transaction is stuck, or many want the same row.
-            Some("55P03") => Self::Busy { retry_after: Duration::from_secs(1) },
+            Some("55P03") => Self::Busy {
+                retry_after: Duration::from_secs(1),
+            },
             _ => Self::Internal(error.into()),
         }
     }
@@ -134,14 +162,19 @@ impl From<sqlx::Error> for Error {
 /// connections, memory or disk, 57P a server that stops or starts, 58 its operating system; 25006 is a standby, 57014 a
 /// statement that took longer than it may, 25P03 a transaction whose client was gone for too long.
 fn is_server_away(code: &str) -> bool {
-    ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
+    ["08", "53", "57P", "58"]
+        .iter()
+        .any(|class| code.starts_with(class))
         || ["25006", "57014", "25P03"].contains(&code)
 }
 
 impl From<RedisFailure> for Error {
     fn from(error: RedisFailure) -> Self {
         match error {
-            RedisFailure::Unavailable => Self::Unavailable { store: "redis", source: error.into() },
+            RedisFailure::Unavailable => Self::Unavailable {
+                store: "redis",
+                source: error.into(),
+            },
             RedisFailure::Command(_) => Self::Internal(error.into()),
         }
     }
@@ -154,7 +187,10 @@ impl From<ObjectError> for Error {
                 Self::Internal(error.into())
             }
             ObjectError::Failed { .. } | ObjectError::Refused { .. } | ObjectError::Broken(_) => {
-                Self::Unavailable { store: "object store", source: error.into() }
+                Self::Unavailable {
+                    store: "object store",
+                    source: error.into(),
+                }
             }
         }
     }
@@ -172,7 +208,9 @@ impl From<BrokenContent> for Error {
 impl From<HashFailure> for Error {
     fn from(error: HashFailure) -> Self {
         match error {
-            HashFailure::Busy => Self::Busy { retry_after: Duration::from_secs(2) },
+            HashFailure::Busy => Self::Busy {
+                retry_after: Duration::from_secs(2),
+            },
             HashFailure::Unreadable | HashFailure::Parameters(_) => Self::Internal(error.into()),
         }
     }
@@ -201,7 +239,8 @@ impl FaultList {
             return;
         }
         let fault = fault();
-        let escaped = |text: &str| serde_json::to_string(text).map_or(text.len(), |text| text.len());
+        let escaped =
+            |text: &str| serde_json::to_string(text).map_or(text.len(), |text| text.len());
         self.bytes += escaped(&fault.pointer) + escaped(&fault.rejection.detail);
         if self.bytes > Self::MAX_BYTES {
             self.more += 1;
@@ -215,7 +254,10 @@ impl FaultList {
         if self.more > 0 {
             let detail = format!("{} more parts of the request are invalid.", self.more);
             let rejection = Rejection::new("too_many_faults", detail);
-            self.listed.push(Fault { pointer: String::new(), rejection });
+            self.listed.push(Fault {
+                pointer: String::new(),
+                rejection,
+            });
         }
         self.listed
     }
@@ -230,10 +272,17 @@ pub struct Faults {
 
 impl Faults {
     /// Keeps the rejection of the part at `pointer`, if it is one.
-    pub fn keep<T>(&mut self, pointer: &str, parsed: std::result::Result<T, Rejection>) -> Option<T> {
+    pub fn keep<T>(
+        &mut self,
+        pointer: &str,
+        parsed: std::result::Result<T, Rejection>,
+    ) -> Option<T> {
         let keep = |rejection| {
             self.has_any = true;
-            self.list.push(|| Fault { pointer: pointer.to_owned(), rejection });
+            self.list.push(|| Fault {
+                pointer: pointer.to_owned(),
+                rejection,
+            });
         };
         parsed.map_err(keep).ok()
     }

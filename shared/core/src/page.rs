@@ -21,7 +21,10 @@ impl PageRequest {
     /// Reads what a client sent; the document bounds the limit, and the door has compared it.
     pub fn parse(limit: Option<u16>, cursor: Option<&str>) -> Result<Self> {
         let after = cursor.map(parse_cursor).transpose()?;
-        Ok(Self { limit: limit.unwrap_or(Self::DEFAULT_LIMIT), after })
+        Ok(Self {
+            limit: limit.unwrap_or(Self::DEFAULT_LIMIT),
+            after,
+        })
     }
 
     /// One more than the page holds, to learn whether another follows.
@@ -49,16 +52,22 @@ impl<T> Page<T> {
         let limit = usize::from(request.limit);
         let more = items.len() > limit;
         items.truncate(limit);
-        let next_cursor =
-            items.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(id(last).as_bytes()));
+        let next_cursor = items
+            .last()
+            .filter(|_| more)
+            .map(|last| URL_SAFE_NO_PAD.encode(id(last).as_bytes()));
         Self { items, next_cursor }
     }
 }
 
 fn parse_cursor(text: &str) -> Result<Uuid> {
-    let bytes = (text.len() == 22).then(|| URL_SAFE_NO_PAD.decode(text).ok()).flatten();
-    bytes.and_then(|bytes| Uuid::from_slice(&bytes).ok()).ok_or_else(|| {
-        let detail = "The cursor is not one that a list of this API gave.";
-        Error::invalid("/query/cursor", Rejection::new("invalid_cursor", detail))
-    })
+    let bytes = (text.len() == 22)
+        .then(|| URL_SAFE_NO_PAD.decode(text).ok())
+        .flatten();
+    bytes
+        .and_then(|bytes| Uuid::from_slice(&bytes).ok())
+        .ok_or_else(|| {
+            let detail = "The cursor is not one that a list of this API gave.";
+            Error::invalid("/query/cursor", Rejection::new("invalid_cursor", detail))
+        })
 }

@@ -23,12 +23,18 @@ pub fn of(stores: &Stores, settings: &Settings, application: &str) -> Result<Rea
     let probe = Arc::new(Probe::new(&settings.database, application)?);
     let root = RootKey::parse(&settings.general.secret_key).map_err(Error::internal)?;
     // Keys that are given in the settings are sealed by nothing.
-    let sealer = settings.auth.signing_keys.is_none().then(|| access_tokens::sealer(&root));
+    let sealer = settings
+        .auth
+        .signing_keys
+        .is_none()
+        .then(|| access_tokens::sealer(&root));
     let (schema, keys, redis) = (probe.clone(), probe.clone(), stores.redis.clone());
     let readiness = Readiness::default()
         .with("postgresql", move || answers(probe.clone()))
         .then("schema", move || has_schema(schema.clone()))
-        .then("root_key", move || has_root_key(keys.clone(), sealer.clone()))
+        .then("root_key", move || {
+            has_root_key(keys.clone(), sealer.clone())
+        })
         .asking("redis", move || {
             let redis = redis.clone();
             async move { redis.ping().await }
@@ -44,17 +50,26 @@ pub fn watching(readiness: Readiness, stores: &Stores, stuck_after: Duration) ->
 }
 
 async fn answers(probe: Arc<Probe>) -> Result<(), String> {
-    probe.run(|_| Box::pin(async { Ok(()) })).await.map_err(|error| causes::told(&error))
+    probe
+        .run(|_| Box::pin(async { Ok(()) }))
+        .await
+        .map_err(|error| causes::told(&error))
 }
 
 async fn has_schema(probe: Arc<Probe>) -> Result<(), String> {
-    let checked = probe.run(|connection| Box::pin(database::check_schema(connection))).await;
-    checked.map_err(|error| causes::told(&error))?.map_err(|error| error.to_string())
+    let checked = probe
+        .run(|connection| Box::pin(database::check_schema(connection)))
+        .await;
+    checked
+        .map_err(|error| causes::told(&error))?
+        .map_err(|error| error.to_string())
 }
 
 async fn has_root_key(probe: Arc<Probe>, sealer: Option<Sealer>) -> Result<(), String> {
     let Some(sealer) = sealer else { return Ok(()) };
-    let newest = probe.run(|connection| Box::pin(access_tokens::newest(connection))).await;
+    let newest = probe
+        .run(|connection| Box::pin(access_tokens::newest(connection)))
+        .await;
     let newest = newest.map_err(|error| causes::told(&error))?;
     access_tokens::check_newest(&sealer, newest).map_err(|error| causes::told(&error))
 }

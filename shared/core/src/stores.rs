@@ -37,7 +37,10 @@ pub struct Stores {
 impl Stores {
     /// Each pool of connections to PostgreSQL, with the name that the liveness probe has for it.
     pub fn pools(&self) -> [(&'static str, &PgPool); 2] {
-        [("database pool", &self.db), ("cache trust pool", &self.trust_db)]
+        [
+            ("database pool", &self.db),
+            ("cache trust pool", &self.trust_db),
+        ]
     }
 
     /// Connects lazily: each store is first asked when it is first needed.
@@ -59,19 +62,27 @@ impl Stores {
 }
 
 fn connection(settings: &S3Settings) -> Connection<'_> {
-    let key = settings.access_key_id.as_deref().zip(settings.secret_access_key.as_ref());
+    let key = settings
+        .access_key_id
+        .as_deref()
+        .zip(settings.secret_access_key.as_ref());
     Connection {
         endpoint: settings.endpoint.as_deref(),
         public_endpoint: settings.public_endpoint.as_deref(),
         region: &settings.region,
         bucket: &settings.bucket,
         prefix: &settings.prefix,
-        access_key: key.map(|(id, secret)| AccessKey { id, secret: secret.expose() }),
+        access_key: key.map(|(id, secret)| AccessKey {
+            id,
+            secret: secret.expose(),
+        }),
         path_style: settings.path_style,
         encryption: match settings.encryption {
             ServerSideEncryption::None => Encryption::Bucket,
             ServerSideEncryption::Aes256 => Encryption::Aes256,
-            ServerSideEncryption::Kms => Encryption::Kms { key_id: settings.kms_key_id.clone() },
+            ServerSideEncryption::Kms => Encryption::Kms {
+                key_id: settings.kms_key_id.clone(),
+            },
         },
         timeout: settings.timeout,
     }

@@ -66,7 +66,12 @@ impl Unit {
             origin: origin.clone(),
             at: stores.clock.now(),
             pushes: Vec::new(),
-            doubt: Doubt { nonce: unique_name(), raised: Vec::new(), since: None, missed: Vec::new() },
+            doubt: Doubt {
+                nonce: unique_name(),
+                raised: Vec::new(),
+                since: None,
+                missed: Vec::new(),
+            },
             audit: Audit::Missing,
             events: 0,
             credential: Credential::Unchecked,
@@ -75,13 +80,20 @@ impl Unit {
 
     /// Opens a change that needs no audit event, for this reason: the state that users can see stays as it is, or the
     /// event is written by the change that this one prepares.
-    pub async fn begin_exempt(stores: &Stores, origin: &Origin, reason: &'static str) -> Result<Self> {
+    pub async fn begin_exempt(
+        stores: &Stores,
+        origin: &Origin,
+        reason: &'static str,
+    ) -> Result<Self> {
         Ok(Self::begin(stores, origin).await?.exempt(reason))
     }
 
     /// The same for a change that is open already.
     pub(crate) fn exempt(self, reason: &'static str) -> Self {
-        Self { audit: Audit::Exempt(reason), ..self }
+        Self {
+            audit: Audit::Exempt(reason),
+            ..self
+        }
     }
 
     /// The moment of this change: every row and event of it carries the same.
@@ -106,7 +118,8 @@ impl Unit {
 
     /// Writes an event to the audit log.
     pub async fn audit(&mut self, action: Action, target: Target, outcome: Outcome) -> Result<()> {
-        self.audit_with(action, target, outcome, serde_json::json!({})).await
+        self.audit_with(action, target, outcome, serde_json::json!({}))
+            .await
     }
 
     /// Writes an event with details, which hold no secret and no more personal data than needed. Of refusals of callers
@@ -133,7 +146,14 @@ impl Unit {
             }
         }
         let id = AuditEventId::of_change(self.at, self.events);
-        let event = audit::NewEvent { id, action, target, outcome, details, at: self.at };
+        let event = audit::NewEvent {
+            id,
+            action,
+            target,
+            outcome,
+            details,
+            at: self.at,
+        };
         audit::repository::insert(&mut self.transaction, &self.origin, &event).await?;
         self.events = self.events.saturating_add(1);
         self.audit = Audit::Written;
@@ -150,18 +170,33 @@ impl Unit {
     }
 
     /// Asks for a job that is due after this time. Redis is not told: the dispatcher finds it when it is due.
-    pub(crate) async fn enqueue_later<J: JobPayload>(&mut self, job: &J, delay: Duration) -> Result<()> {
+    pub(crate) async fn enqueue_later<J: JobPayload>(
+        &mut self,
+        job: &J,
+        delay: Duration,
+    ) -> Result<()> {
         let traceparent = self.traceparent();
         let new = self.new_job::<J>(traceparent.as_deref());
-        let new = NewJob { delay, deadline: new.deadline + delay, ..new };
+        let new = NewJob {
+            delay,
+            deadline: new.deadline + delay,
+            ..new
+        };
         jobs::repository::insert(&mut self.transaction, job, new).await?;
         Ok(())
     }
 
     /// Asks for a job that somebody else than the actor may watch.
-    pub(crate) async fn enqueue_for<J: JobPayload>(&mut self, user: UserId, job: &J) -> Result<JobId> {
+    pub(crate) async fn enqueue_for<J: JobPayload>(
+        &mut self,
+        user: UserId,
+        job: &J,
+    ) -> Result<JobId> {
         let traceparent = self.traceparent();
-        let new = NewJob { user: Some(user), ..self.new_job::<J>(traceparent.as_deref()) };
+        let new = NewJob {
+            user: Some(user),
+            ..self.new_job::<J>(traceparent.as_deref())
+        };
         let note = jobs::repository::insert(&mut self.transaction, job, new).await?;
         self.pushes.push(note);
         Ok(note.job)
@@ -191,12 +226,19 @@ impl Unit {
             Queue::Files | Queue::Notifications | Queue::Cleanup => J::DEADLINE,
         };
         let delay = Duration::ZERO;
-        NewJob { at: self.at, deadline, traceparent, user: self.origin.actor, delay }
+        NewJob {
+            at: self.at,
+            deadline,
+            traceparent,
+            user: self.origin.actor,
+            delay,
+        }
     }
 
     /// The account, or what it may do, changes: its hot copy is not to be trusted.
     pub async fn changes_user(&mut self, id: UserId) {
-        self.raise_doubt(vec![access::user_key(&self.stores.redis, id)]).await;
+        self.raise_doubt(vec![access::user_key(&self.stores.redis, id)])
+            .await;
     }
 
     /// The session or API key of the request is not asked for again, for this reason.
@@ -216,7 +258,10 @@ impl Unit {
             self.settle_credential("the change holds the session locked, and may be its end");
         }
         let redis = &self.stores.redis;
-        let keys = ids.iter().map(|id| access::session_key(redis, *id)).collect();
+        let keys = ids
+            .iter()
+            .map(|id| access::session_key(redis, *id))
+            .collect();
         self.raise_doubt(keys).await;
     }
 
@@ -227,13 +272,17 @@ impl Unit {
             self.settle_credential("the change holds the API key locked, and may be its end");
         }
         let redis = &self.stores.redis;
-        let keys = ids.iter().map(|id| access::api_key_key(redis, *id)).collect();
+        let keys = ids
+            .iter()
+            .map(|id| access::api_key_key(redis, *id))
+            .collect();
         self.raise_doubt(keys).await;
     }
 
     /// What a role lets its holders do changes.
     pub async fn changes_roles(&mut self) {
-        self.raise_doubt(vec![access::roles_key(&self.stores.redis)]).await;
+        self.raise_doubt(vec![access::roles_key(&self.stores.redis)])
+            .await;
     }
 
     async fn raise_doubt(&mut self, keys: Vec<String>) {
@@ -280,7 +329,11 @@ impl Unit {
         if let Audit::Exempt(reason) = self.audit {
             tracing::trace!(reason, "a change without an audit event");
         }
-        if self.doubt.since.is_some_and(|since| since.elapsed() > hot::DOUBT / 2) {
+        if self
+            .doubt
+            .since
+            .is_some_and(|since| since.elapsed() > hot::DOUBT / 2)
+        {
             // Doubts fade: these may be gone before the commit is seen.
             self.doubt.missed.append(&mut self.doubt.raised);
         }
@@ -293,7 +346,9 @@ impl Unit {
                 let now = self.stores.clock.now();
                 access::require_standing(&mut *self.transaction, &self.origin, now).await?;
             }
-            Credential::Settled(reason) => tracing::trace!(reason, "a change that asks for no credential"),
+            Credential::Settled(reason) => {
+                tracing::trace!(reason, "a change that asks for no credential")
+            }
         }
         self.transaction.commit().await?;
         if !self.pushes.is_empty()

@@ -43,7 +43,10 @@ impl Expiry {
             Self::InDays(days) => now + Duration::days(days.into()),
         };
         if at <= now {
-            return Err(Rejection::new("not_in_the_future", "A key ends in the future."));
+            return Err(Rejection::new(
+                "not_in_the_future",
+                "A key ends in the future.",
+            ));
         }
         if at > now + Self::LONGEST {
             return Err(Rejection::new("too_late", "A key ends within 365 days."));
@@ -61,17 +64,30 @@ mod tests {
     #[test]
     fn a_key_ends_in_the_future_and_within_a_year() {
         let now = datetime!(2026-08-01 12:00 UTC);
-        assert_eq!(Expiry::default().resolve(now), Ok(datetime!(2026-10-30 12:00 UTC)));
-        assert_eq!(Expiry::InDays(365).resolve(now), Ok(datetime!(2027-08-01 12:00 UTC)));
+        assert_eq!(
+            Expiry::default().resolve(now),
+            Ok(datetime!(2026-10-30 12:00 UTC))
+        );
+        assert_eq!(
+            Expiry::InDays(365).resolve(now),
+            Ok(datetime!(2027-08-01 12:00 UTC))
+        );
         let at = datetime!(2026-08-02 00:00:00.123456789 UTC);
-        assert_eq!(Expiry::At(at).resolve(now), Ok(datetime!(2026-08-02 00:00:00.123456 UTC)));
+        assert_eq!(
+            Expiry::At(at).resolve(now),
+            Ok(datetime!(2026-08-02 00:00:00.123456 UTC))
+        );
         for (expiry, code) in [
             (Expiry::InDays(0), "not_in_the_future"),
             (Expiry::At(now), "not_in_the_future"),
             (Expiry::InDays(366), "too_late"),
             (Expiry::At(datetime!(9999-12-31 23:59 UTC)), "too_late"),
         ] {
-            assert_eq!(expiry.resolve(now).expect_err("refused").code, code, "{expiry:?}");
+            assert_eq!(
+                expiry.resolve(now).expect_err("refused").code,
+                code,
+                "{expiry:?}"
+            );
         }
     }
 }

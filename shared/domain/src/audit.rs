@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::id::{
-    ApiKeyId, BlobId, FileId, JobId, PasskeyId, RegistrationId, SessionId, ShareLinkId, TotpFactorId, UserId,
+    ApiKeyId, BlobId, FileId, JobId, PasskeyId, RegistrationId, SessionId, ShareLinkId,
+    TotpFactorId, UserId,
 };
 
 macro_rules! actions {
@@ -321,6 +322,9 @@ impl Origin {
     /// The same place, with the actor known.
     #[must_use]
     pub fn by(&self, actor: UserId) -> Self {
-        Self { actor: Some(actor), ..self.clone() }
+        Self {
+            actor: Some(actor),
+            ..self.clone()
+        }
     }
 }

@@ -71,13 +71,21 @@ impl Methods {
 
     /// The names, as rows and tokens carry them.
     pub fn names(&self) -> Vec<String> {
-        self.0.iter().map(|method| method.as_str().to_owned()).collect()
+        self.0
+            .iter()
+            .map(|method| method.as_str().to_owned())
+            .collect()
     }
 }
 
 impl From<Vec<String>> for Methods {
     fn from(names: Vec<String>) -> Self {
-        Self(names.iter().filter_map(|name| Method::parse(name)).collect())
+        Self(
+            names
+                .iter()
+                .filter_map(|name| Method::parse(name))
+                .collect(),
+        )
     }
 }
 

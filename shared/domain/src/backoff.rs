@@ -36,21 +36,59 @@ mod tests {
 
     #[test]
     fn the_delay_doubles_after_the_free_failures_up_to_the_cap() {
-        let backoff = Backoff { free: 3, first: Duration::from_secs(1), cap: Duration::from_mins(1) };
-        for (failures, seconds) in
-            [(0, 0), (3, 0), (4, 1), (5, 2), (6, 4), (9, 32), (10, 60), (11, 60), (u32::MAX, 60)]
-        {
-            assert_eq!(backoff.delay(failures), Duration::from_secs(seconds), "after {failures}");
+        let backoff = Backoff {
+            free: 3,
+            first: Duration::from_secs(1),
+            cap: Duration::from_mins(1),
+        };
+        for (failures, seconds) in [
+            (0, 0),
+            (3, 0),
+            (4, 1),
+            (5, 2),
+            (6, 4),
+            (9, 32),
+            (10, 60),
+            (11, 60),
+            (u32::MAX, 60),
+        ] {
+            assert_eq!(
+                backoff.delay(failures),
+                Duration::from_secs(seconds),
+                "after {failures}"
+            );
         }
     }
 
     #[test]
     fn extremes_neither_overflow_nor_stall() {
-        let endless = Backoff { free: 0, first: Duration::from_nanos(1), cap: Duration::MAX };
+        let endless = Backoff {
+            free: 0,
+            first: Duration::from_nanos(1),
+            cap: Duration::MAX,
+        };
         assert_eq!(endless.delay(u32::MAX), Duration::MAX);
-        assert_eq!(Backoff { first: Duration::ZERO, ..endless }.delay(u32::MAX), Duration::ZERO);
-        assert_eq!(Backoff { free: u32::MAX, ..endless }.delay(u32::MAX), Duration::ZERO);
-        let short = Backoff { first: Duration::from_secs(9), cap: Duration::from_secs(5), ..endless };
+        assert_eq!(
+            Backoff {
+                first: Duration::ZERO,
+                ..endless
+            }
+            .delay(u32::MAX),
+            Duration::ZERO
+        );
+        assert_eq!(
+            Backoff {
+                free: u32::MAX,
+                ..endless
+            }
+            .delay(u32::MAX),
+            Duration::ZERO
+        );
+        let short = Backoff {
+            first: Duration::from_secs(9),
+            cap: Duration::from_secs(5),
+            ..endless
+        };
         assert_eq!(short.delay(1), Duration::from_secs(5));
     }
 

@@ -40,16 +40,23 @@ impl Client {
     /// `None` where nothing is recognised.
     pub fn of(user_agent: &str) -> Option<Self> {
         let find = |marks: &[(&str, &'static str)]| {
-            marks.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
+            marks
+                .iter()
+                .find(|(mark, _)| user_agent.contains(mark))
+                .map(|(_, name)| *name)
         };
-        Some(Self { program: find(PROGRAMS)?, system: find(SYSTEMS) })
+        Some(Self {
+            program: find(PROGRAMS)?,
+            system: find(SYSTEMS),
+        })
     }
 }
 
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.program)?;
-        self.system.map_or(Ok(()), |system| write!(f, " on {system}"))
+        self.system
+            .map_or(Ok(()), |system| write!(f, " on {system}"))
     }
 }
 
@@ -60,7 +67,10 @@ mod tests {
     #[test]
     fn common_clients_are_recognised_and_others_are_not_guessed_at() {
         for (user_agent, client) in [
-            ("Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0", "Firefox on Linux"),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0",
+                "Firefox on Linux",
+            ),
             (
                 "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36 Edg/142.0",
                 "Edge on Windows",
@@ -71,7 +81,12 @@ mod tests {
             ),
             ("curl/8.9.1", "curl"),
         ] {
-            assert_eq!(Client::of(user_agent).map(|client| client.to_string()).as_deref(), Some(client));
+            assert_eq!(
+                Client::of(user_agent)
+                    .map(|client| client.to_string())
+                    .as_deref(),
+                Some(client)
+            );
         }
         assert_eq!(Client::of("something else"), None);
     }

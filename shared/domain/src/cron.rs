@@ -29,12 +29,19 @@ pub struct Cron {
 /// Why a text is no such expression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CronError {
-    #[error("five fields are expected (minute, hour, day of the month, month, day of the week), not {0}")]
+    #[error(
+        "five fields are expected (minute, hour, day of the month, month, day of the week), not {0}"
+    )]
     Fields(usize),
     #[error(
         "{text:?} is no {name}: values from {from} to {to}, ranges and lists of them, and `*/step` are expected"
     )]
-    Field { text: String, name: &'static str, from: u8, to: u8 },
+    Field {
+        text: String,
+        name: &'static str,
+        from: u8,
+        to: u8,
+    },
     #[error("no day is one of these")]
     Never,
 }
@@ -48,14 +55,31 @@ struct Field {
     names: &'static [&'static str],
 }
 
-const MINUTE: Field = Field { name: "minute", from: 0, to: 59, names: &[] };
-const HOUR: Field = Field { name: "hour", from: 0, to: 23, names: &[] };
-const DAY: Field = Field { name: "day of the month", from: 1, to: 31, names: &[] };
+const MINUTE: Field = Field {
+    name: "minute",
+    from: 0,
+    to: 59,
+    names: &[],
+};
+const HOUR: Field = Field {
+    name: "hour",
+    from: 0,
+    to: 23,
+    names: &[],
+};
+const DAY: Field = Field {
+    name: "day of the month",
+    from: 1,
+    to: 31,
+    names: &[],
+};
 const MONTH: Field = Field {
     name: "month",
     from: 1,
     to: 12,
-    names: &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
+    names: &[
+        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+    ],
 };
 const WEEKDAY: Field = Field {
     name: "day of the week",
@@ -130,36 +154,60 @@ impl Cron {
     fn is_day(&self, date: Date) -> bool {
         let day = has(self.days, date.day());
         let weekday = has(self.weekdays, date.weekday().number_days_from_sunday());
-        has(self.months, date.month().into()) && if self.either_day { day || weekday } else { day && weekday }
+        has(self.months, date.month().into())
+            && if self.either_day {
+                day || weekday
+            } else {
+                day && weekday
+            }
     }
 
     /// The first time of a day that is not before this one.
     fn first_time(&self, hour: u8, minute: u8) -> Option<Time> {
-        let now = has(self.hours, hour).then(|| first_from(self.minutes, minute)).flatten();
+        let now = has(self.hours, hour)
+            .then(|| first_from(self.minutes, minute))
+            .flatten();
         match now {
             Some(minute) => time(hour, minute),
-            None => time(first_from(self.hours, hour + 1)?, first_from(self.minutes, 0)?),
+            None => time(
+                first_from(self.hours, hour + 1)?,
+                first_from(self.minutes, 0)?,
+            ),
         }
     }
 
     /// The last time of a day that is not after this one.
     fn last_time(&self, hour: u8, minute: u8) -> Option<Time> {
-        let now = has(self.hours, hour).then(|| last_to(self.minutes, minute)).flatten();
+        let now = has(self.hours, hour)
+            .then(|| last_to(self.minutes, minute))
+            .flatten();
         match now {
             Some(minute) => time(hour, minute),
-            None => time(last_to(self.hours, hour.checked_sub(1)?)?, last_to(self.minutes, 59)?),
+            None => time(
+                last_to(self.hours, hour.checked_sub(1)?)?,
+                last_to(self.minutes, 59)?,
+            ),
         }
     }
 }
 
 impl Field {
     fn parse(&self, text: &str) -> Result<u64, CronError> {
-        let bits = text.split(',').try_fold(0, |bits, item| Some(bits | self.item(item)?));
-        bits.ok_or(CronError::Field { text: text.to_owned(), name: self.name, from: self.from, to: self.to })
+        let bits = text
+            .split(',')
+            .try_fold(0, |bits, item| Some(bits | self.item(item)?));
+        bits.ok_or(CronError::Field {
+            text: text.to_owned(),
+            name: self.name,
+            from: self.from,
+            to: self.to,
+        })
     }
 
     fn item(&self, text: &str) -> Option<u64> {
-        let (range, step) = text.split_once('/').map_or((text, None), |(range, step)| (range, Some(step)));
+        let (range, step) = text
+            .split_once('/')
+            .map_or((text, None), |(range, step)| (range, Some(step)));
         let (from, to) = match range.split_once('-') {
             _ if range == "*" => (self.from, self.to),
             Some((from, to)) => (self.value(from)?, self.value(to)?),
@@ -168,19 +216,26 @@ impl Field {
             None => (self.value(range)?, self.value(range)?),
         };
         let step = step.map_or(Some(1), |step| number(step).filter(|step| *step > 0))?;
-        let bits = (from..=to).step_by(step.into()).fold(0, |bits, value| bits | 1 << value);
+        let bits = (from..=to)
+            .step_by(step.into())
+            .fold(0, |bits, value| bits | 1 << value);
         (bits != 0).then_some(bits)
     }
 
     fn value(&self, text: &str) -> Option<u8> {
-        let named = (self.from..).zip(self.names).find(|(_, name)| name.eq_ignore_ascii_case(text));
+        let named = (self.from..)
+            .zip(self.names)
+            .find(|(_, name)| name.eq_ignore_ascii_case(text));
         let value = named.map_or_else(|| number(text), |(value, _)| Some(value));
         value.filter(|value| (self.from..=self.to).contains(value))
     }
 }
 
 fn number(text: &str) -> Option<u8> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
 }
 
 /// The begun minute, in UTC.
@@ -220,23 +275,79 @@ mod tests {
     fn ticks_are_those_of_crontab() {
         let at = datetime!(2026-11-25 12:34:56 UTC);
         for (text, last, next) in [
-            ("* * * * *", datetime!(2026-11-25 12:34 UTC), datetime!(2026-11-25 12:35 UTC)),
-            ("0 * * * *", datetime!(2026-11-25 12:00 UTC), datetime!(2026-11-25 13:00 UTC)),
-            ("*/15 * * * *", datetime!(2026-11-25 12:30 UTC), datetime!(2026-11-25 12:45 UTC)),
-            ("34 12 * * *", datetime!(2026-11-25 12:34 UTC), datetime!(2026-11-26 12:34 UTC)),
-            ("30 3 * * *", datetime!(2026-11-25 03:30 UTC), datetime!(2026-11-26 03:30 UTC)),
-            ("0 9-17/4 * * mon-fri", datetime!(2026-11-25 09:00 UTC), datetime!(2026-11-25 13:00 UTC)),
-            ("0 0 * * 7", datetime!(2026-11-22 00:00 UTC), datetime!(2026-11-29 00:00 UTC)),
-            ("0 0 * * SUN", datetime!(2026-11-22 00:00 UTC), datetime!(2026-11-29 00:00 UTC)),
-            ("0 0 1 jan,jul *", datetime!(2026-07-01 00:00 UTC), datetime!(2027-01-01 00:00 UTC)),
-            ("59 23 31 12 *", datetime!(2025-12-31 23:59 UTC), datetime!(2026-12-31 23:59 UTC)),
-            ("0 0 29 2 *", datetime!(2024-02-29 00:00 UTC), datetime!(2028-02-29 00:00 UTC)),
+            (
+                "* * * * *",
+                datetime!(2026-11-25 12:34 UTC),
+                datetime!(2026-11-25 12:35 UTC),
+            ),
+            (
+                "0 * * * *",
+                datetime!(2026-11-25 12:00 UTC),
+                datetime!(2026-11-25 13:00 UTC),
+            ),
+            (
+                "*/15 * * * *",
+                datetime!(2026-11-25 12:30 UTC),
+                datetime!(2026-11-25 12:45 UTC),
+            ),
+            (
+                "34 12 * * *",
+                datetime!(2026-11-25 12:34 UTC),
+                datetime!(2026-11-26 12:34 UTC),
+            ),
+            (
+                "30 3 * * *",
+                datetime!(2026-11-25 03:30 UTC),
+                datetime!(2026-11-26 03:30 UTC),
+            ),
+            (
+                "0 9-17/4 * * mon-fri",
+                datetime!(2026-11-25 09:00 UTC),
+                datetime!(2026-11-25 13:00 UTC),
+            ),
+            (
+                "0 0 * * 7",
+                datetime!(2026-11-22 00:00 UTC),
+                datetime!(2026-11-29 00:00 UTC),
+            ),
+            (
+                "0 0 * * SUN",
+                datetime!(2026-11-22 00:00 UTC),
+                datetime!(2026-11-29 00:00 UTC),
+            ),
+            (
+                "0 0 1 jan,jul *",
+                datetime!(2026-07-01 00:00 UTC),
+                datetime!(2027-01-01 00:00 UTC),
+            ),
+            (
+                "59 23 31 12 *",
+                datetime!(2025-12-31 23:59 UTC),
+                datetime!(2026-12-31 23:59 UTC),
+            ),
+            (
+                "0 0 29 2 *",
+                datetime!(2024-02-29 00:00 UTC),
+                datetime!(2028-02-29 00:00 UTC),
+            ),
             // Either of the days; with a star both.
-            ("0 0 13 * fri", datetime!(2026-11-20 00:00 UTC), datetime!(2026-11-27 00:00 UTC)),
-            ("0 0 13 * */5", datetime!(2026-11-13 00:00 UTC), datetime!(2026-12-13 00:00 UTC)),
+            (
+                "0 0 13 * fri",
+                datetime!(2026-11-20 00:00 UTC),
+                datetime!(2026-11-27 00:00 UTC),
+            ),
+            (
+                "0 0 13 * */5",
+                datetime!(2026-11-13 00:00 UTC),
+                datetime!(2026-12-13 00:00 UTC),
+            ),
         ] {
             let cron = cron(text);
-            assert_eq!((cron.last_by(at), cron.next_after(at)), (Some(last), Some(next)), "{text}");
+            assert_eq!(
+                (cron.last_by(at), cron.next_after(at)),
+                (Some(last), Some(next)),
+                "{text}"
+            );
         }
     }
 
@@ -288,7 +399,10 @@ mod tests {
     fn the_ends_of_the_calendar_have_no_tick_beyond() {
         let yearly = cron("0 0 1 1 *");
         assert_eq!(yearly.next_after(datetime!(9999-06-01 0:00 UTC)), None);
-        assert_eq!(yearly.last_by(datetime!(-9999-01-01 0:00 UTC)), Some(datetime!(-9999-01-01 0:00 UTC)));
+        assert_eq!(
+            yearly.last_by(datetime!(-9999-01-01 0:00 UTC)),
+            Some(datetime!(-9999-01-01 0:00 UTC))
+        );
     }
 
     proptest! {

@@ -53,7 +53,9 @@ impl Email {
             return Err(refusal("An e-mail address has the shape name@domain."));
         };
         if local.is_empty() || local.len() > 64 || !local.split('.').all(is_atom) {
-            return Err(refusal("The part before the @ is not a valid mailbox name."));
+            return Err(refusal(
+                "The part before the @ is not a valid mailbox name.",
+            ));
         }
         let Some(domain) = Domain::parse(domain) else {
             return Err(refusal("The part after the @ is not a valid domain."));
@@ -65,8 +67,14 @@ impl Email {
         let written = format!("{local}@{}", domain.shown);
         let key_local = local.nfkc().collect::<String>().to_lowercase();
         let key = format!("{key_local}@{}", domain.ascii);
-        let earlier_key = (!domain.unicode.is_ascii()).then(|| format!("{key_local}@{}", domain.unicode));
-        Ok(Self { written, key, earlier_key, envelope })
+        let earlier_key =
+            (!domain.unicode.is_ascii()).then(|| format!("{key_local}@{}", domain.unicode));
+        Ok(Self {
+            written,
+            key,
+            earlier_key,
+            envelope,
+        })
     }
 
     /// The address as people see it: the local part as written, the domain in Unicode.
@@ -82,7 +90,10 @@ impl Email {
     /// Every key that an account of this address can have: [`Self::key`], and the one with the domain in Unicode that
     /// earlier releases wrote.
     pub fn keys(&self) -> Vec<String> {
-        std::iter::once(&self.key).chain(&self.earlier_key).cloned().collect()
+        std::iter::once(&self.key)
+            .chain(&self.earlier_key)
+            .cloned()
+            .collect()
     }
 
     /// The address for the SMTP envelope: the domain as A-labels, so that a relay needs no SMTPUTF8 for it.
@@ -99,7 +110,10 @@ impl Email {
 /// Personal data stays out of logs: only the domain is shown.
 impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let domain = self.written.rsplit_once('@').map_or("", |(_, domain)| domain);
+        let domain = self
+            .written
+            .rsplit_once('@')
+            .map_or("", |(_, domain)| domain);
         write!(f, "Email(…@{domain})")
     }
 }
@@ -119,7 +133,9 @@ fn is_atom(part: &str) -> bool {
         && part.chars().all(|c| {
             c.is_ascii_alphanumeric()
                 || "!#$%&'*+/=?^_`{|}~-".contains(c)
-                || (!c.is_ascii() && (c.is_alphanumeric() || is_combining_mark(c)) && !is_invisible(c))
+                || (!c.is_ascii()
+                    && (c.is_alphanumeric() || is_combining_mark(c))
+                    && !is_invisible(c))
         })
 }
 
@@ -137,7 +153,10 @@ impl Domain {
     fn parse(text: &str) -> Option<Self> {
         let (deny, hyphens) = (AsciiDenyList::STD3, Hyphens::CheckFirstLast);
         let uts46 = Uts46::new();
-        let ascii = uts46.to_ascii(text.as_bytes(), deny, hyphens, DnsLength::Verify).ok()?.into_owned();
+        let ascii = uts46
+            .to_ascii(text.as_bytes(), deny, hyphens, DnsLength::Verify)
+            .ok()?
+            .into_owned();
         if !ascii.contains('.') {
             return None;
         }
@@ -145,8 +164,16 @@ impl Domain {
         processed.ok()?;
         let unicode = unicode.into_owned();
         let is_plain = text.is_ascii() && unicode.is_ascii();
-        let shown = if is_plain { text.to_owned() } else { unicode.clone() };
-        Some(Self { ascii, unicode, shown })
+        let shown = if is_plain {
+            text.to_owned()
+        } else {
+            unicode.clone()
+        };
+        Some(Self {
+            ascii,
+            unicode,
+            shown,
+        })
     }
 }
 
@@ -206,10 +233,19 @@ mod tests {
     fn both_forms_of_an_internationalized_domain_are_one_address() {
         let unicode = Email::parse("Ada@Müller.example").expect("valid");
         let ascii = Email::parse("ada@XN--mller-kva.example").expect("valid");
-        assert_eq!((unicode.key(), ascii.key()), ("ada@xn--mller-kva.example", "ada@xn--mller-kva.example"));
-        assert_eq!((unicode.as_str(), ascii.as_str()), ("Ada@müller.example", "ada@müller.example"));
+        assert_eq!(
+            (unicode.key(), ascii.key()),
+            ("ada@xn--mller-kva.example", "ada@xn--mller-kva.example")
+        );
+        assert_eq!(
+            (unicode.as_str(), ascii.as_str()),
+            ("Ada@müller.example", "ada@müller.example")
+        );
         assert_eq!(unicode.envelope(), "Ada@xn--mller-kva.example");
-        assert_eq!(unicode.keys(), ["ada@xn--mller-kva.example", "ada@müller.example"]);
+        assert_eq!(
+            unicode.keys(),
+            ["ada@xn--mller-kva.example", "ada@müller.example"]
+        );
         // An ideographic full stop, full-width letters and a decomposed letter are mapped by UTS 46.
         assert_eq!(key("a@ｍüller。example"), key("a@mu\u{308}ller.example"));
     }
@@ -230,7 +266,10 @@ mod tests {
         ] {
             let email = Email::parse(&format!("u@{domain}"))
                 .unwrap_or_else(|refused| panic!("{domain}: {refused:?}"));
-            assert!(email.envelope().is_ascii() && email.as_str().ends_with(domain), "{email:?}");
+            assert!(
+                email.envelope().is_ascii() && email.as_str().ends_with(domain),
+                "{email:?}"
+            );
         }
         // A joiner where UTS 46 does not allow one.
         assert!(Email::parse("u@a\u{200d}b.example").is_err());
@@ -242,10 +281,17 @@ mod tests {
         for spelling in ["ⓑⓞⓢⓢ", "ﬁona", "ſara", "ａnna", "anna²", "Ⅳ"] {
             let refused = Email::parse(&format!("{spelling}@example.org")).expect_err(spelling);
             assert_eq!(refused.code, "invalid_email");
-            assert!(refused.detail.contains("compatibility"), "{spelling}: {}", refused.detail);
+            assert!(
+                refused.detail.contains("compatibility"),
+                "{spelling}: {}",
+                refused.detail
+            );
             assert!(Email::parse_known(&format!("{spelling}@example.org")).is_ok());
         }
-        assert_eq!(Email::parse_known("ⓑⓞⓢⓢ@example.org").expect("known").key(), key("boss@example.org"));
+        assert_eq!(
+            Email::parse_known("ⓑⓞⓢⓢ@example.org").expect("known").key(),
+            key("boss@example.org")
+        );
         // A composed letter is only another encoding.
         assert_eq!(key("Zoe\u{308}@example.org"), key("zoë@example.org"));
         assert!(Email::parse("हिन्दी@example.org").is_ok());
@@ -273,7 +319,11 @@ mod tests {
         for parse in [Email::parse, Email::parse_known] {
             if let Ok(email) = parse(text) {
                 let again = parse(email.as_str());
-                prop_assert!(again.is_ok(), "its own form {:?} is refused", email.as_str());
+                prop_assert!(
+                    again.is_ok(),
+                    "its own form {:?} is refused",
+                    email.as_str()
+                );
                 let again = again.expect("checked");
                 prop_assert_eq!(again.key(), email.key());
                 prop_assert_eq!(again.envelope(), email.envelope());

@@ -32,8 +32,14 @@ impl FileName {
         let path = text.trim_end_matches(['/', '\\']);
         let name = visible_line(path.rsplit(['/', '\\']).next().unwrap_or(path));
         match name.as_str() {
-            "" => Err(Rejection::new("too_short", "A file name has at least one visible character.")),
-            "." | ".." => Err(Rejection::new("invalid_file_name", "A file name is not . or ..")),
+            "" => Err(Rejection::new(
+                "too_short",
+                "A file name has at least one visible character.",
+            )),
+            "." | ".." => Err(Rejection::new(
+                "invalid_file_name",
+                "A file name is not . or ..",
+            )),
             _ => Ok(Self(Self::cut(name))),
         }
     }
@@ -54,7 +60,10 @@ impl FileName {
     pub fn parse(text: &str) -> Result<Self, Rejection> {
         let name = single_line(text)?;
         if name.is_empty() {
-            return Err(Rejection::new("too_short", "A file name has at least one character."));
+            return Err(Rejection::new(
+                "too_short",
+                "A file name has at least one character.",
+            ));
         }
         if name.len() > Self::MAX_BYTES {
             return Err(Rejection::new(
@@ -63,7 +72,10 @@ impl FileName {
             ));
         }
         if name.contains(['/', '\\']) || name == "." || name == ".." {
-            return Err(Rejection::new("invalid_file_name", "A file name is not a path: it has no / or \\."));
+            return Err(Rejection::new(
+                "invalid_file_name",
+                "A file name is not a path: it has no / or \\.",
+            ));
         }
         Ok(Self(name))
     }
@@ -91,7 +103,10 @@ impl Tag {
     pub fn parse(text: &str) -> Result<Self, Rejection> {
         let tag = single_line(text)?.to_lowercase();
         if tag.is_empty() {
-            return Err(Rejection::new("too_short", "A tag has at least one character."));
+            return Err(Rejection::new(
+                "too_short",
+                "A tag has at least one character.",
+            ));
         }
         if tag.chars().count() > Self::MAX_CHARS {
             return Err(Rejection::new(
@@ -234,10 +249,12 @@ impl Version {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// An image derived from a file.
@@ -275,7 +292,10 @@ mod tests {
 
     #[test]
     fn a_tag_is_the_same_in_any_case() {
-        assert_eq!(Tag::parse(" Urlaub ").expect("ok"), Tag::parse("urlaub").expect("ok"));
+        assert_eq!(
+            Tag::parse(" Urlaub ").expect("ok"),
+            Tag::parse("urlaub").expect("ok")
+        );
         for bad in ["", " ", "a\nb", &"x".repeat(65)] {
             assert!(Tag::parse(bad).is_err(), "{bad:?} was taken");
         }
@@ -283,8 +303,21 @@ mod tests {
 
     #[test]
     fn a_file_name_is_never_a_path() {
-        assert_eq!(FileName::parse(" holiday (1).jpg ").expect("ok").as_str(), "holiday (1).jpg");
-        for bad in ["", "..", ".", "../../x", "a/b", "a\\b", "a\0b", "a\r\nb", &"x".repeat(256)] {
+        assert_eq!(
+            FileName::parse(" holiday (1).jpg ").expect("ok").as_str(),
+            "holiday (1).jpg"
+        );
+        for bad in [
+            "",
+            "..",
+            ".",
+            "../../x",
+            "a/b",
+            "a\\b",
+            "a\0b",
+            "a\r\nb",
+            &"x".repeat(256),
+        ] {
             assert!(FileName::parse(bad).is_err(), "{bad:?} was taken");
         }
     }
@@ -300,12 +333,28 @@ mod tests {
             ("a\r\nb.txt", "a  b.txt"),
             ("e\u{200B}\u{301}", "é"),
             ("👩‍💻 علی‌رضا ❤️.png", "👩‍💻 علی‌رضا ❤️.png"),
-            ("🏴\u{E0067}\u{E0062}\u{E007F}a\u{E0041}", "🏴\u{E0067}\u{E0062}\u{E007F}a"),
+            (
+                "🏴\u{E0067}\u{E0062}\u{E007F}a\u{E0041}",
+                "🏴\u{E0067}\u{E0062}\u{E007F}a",
+            ),
             ("\u{200D}a", "a"),
         ] {
-            assert_eq!(FileName::clean(text).map(|name| name.0).as_deref(), Ok(expected), "{text:?}");
+            assert_eq!(
+                FileName::clean(text).map(|name| name.0).as_deref(),
+                Ok(expected),
+                "{text:?}"
+            );
         }
-        for nothing in ["", " ", "/", "a/..", ".", "\u{200B}", ".\u{200B}.", "\u{E0041}"] {
+        for nothing in [
+            "",
+            " ",
+            "/",
+            "a/..",
+            ".",
+            "\u{200B}",
+            ".\u{200B}.",
+            "\u{E0041}",
+        ] {
             assert!(FileName::clean(nothing).is_err(), "{nothing:?} was taken");
         }
     }
@@ -313,10 +362,19 @@ mod tests {
     #[test]
     fn a_long_name_is_cut_before_its_extension() {
         for (text, expected) in [
-            (format!("{}.txt", "中".repeat(85)), format!("{}.txt", "中".repeat(83))),
+            (
+                format!("{}.txt", "中".repeat(85)),
+                format!("{}.txt", "中".repeat(83)),
+            ),
             ("x".repeat(300), "x".repeat(255)),
-            (format!("{}👩\u{200D}👩.png", "x".repeat(244)), format!("{}👩.png", "x".repeat(244))),
-            (format!("a.{}", "x".repeat(300)), format!("a.{}", "x".repeat(253))),
+            (
+                format!("{}👩\u{200D}👩.png", "x".repeat(244)),
+                format!("{}👩.png", "x".repeat(244)),
+            ),
+            (
+                format!("a.{}", "x".repeat(300)),
+                format!("a.{}", "x".repeat(253)),
+            ),
         ] {
             assert_eq!(FileName::clean(&text).map(|name| name.0), Ok(expected));
         }

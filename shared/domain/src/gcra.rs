@@ -23,7 +23,10 @@ impl Limit {
 
     fn with_burst(count: u32, burst: u32) -> Option<Self> {
         let interval_ms = 60_000_u64.checked_div(u64::from(count))?.max(1);
-        Some(Self { burst: burst.max(1), interval_ms })
+        Some(Self {
+            burst: burst.max(1),
+            interval_ms,
+        })
     }
 }
 
@@ -54,8 +57,17 @@ pub fn decide(limit: Limit, kept_tat_ms: Option<u64>, now_ms: u64) -> (Verdict, 
         };
         return (verdict, tat);
     }
-    let remaining = u32::try_from((now_ms + tolerance - next) / limit.interval_ms).unwrap_or(u32::MAX);
-    (Verdict { allowed: true, remaining, retry_after_ms: 0, reset_ms: next - now_ms }, next)
+    let remaining =
+        u32::try_from((now_ms + tolerance - next) / limit.interval_ms).unwrap_or(u32::MAX);
+    (
+        Verdict {
+            allowed: true,
+            remaining,
+            retry_after_ms: 0,
+            reset_ms: next - now_ms,
+        },
+        next,
+    )
 }
 
 #[cfg(test)]
@@ -66,7 +78,10 @@ mod tests {
 
     #[test]
     fn a_burst_passes_and_the_next_waits_one_interval() {
-        let limit = Limit { burst: 3, interval_ms: 1000 };
+        let limit = Limit {
+            burst: 3,
+            interval_ms: 1000,
+        };
         let mut tat = None;
         for remaining in [2, 1, 0] {
             let (verdict, next) = decide(limit, tat, 50_000);

@@ -74,7 +74,9 @@ impl AuditEventId {
     pub fn of_change(at: OffsetDateTime, nth: u16) -> Self {
         const RANDOM_BITS_AFTER: u32 = 64;
         let random = uuid_v7(at).as_u128() & !(0xfff << RANDOM_BITS_AFTER);
-        Self(Uuid::from_u128(random | u128::from(nth.min(0xfff)) << RANDOM_BITS_AFTER))
+        Self(Uuid::from_u128(
+            random | u128::from(nth.min(0xfff)) << RANDOM_BITS_AFTER,
+        ))
     }
 }
 
@@ -93,9 +95,13 @@ pub fn first_uuid_of(at: OffsetDateTime) -> Uuid {
 /// The first 48 bits of a UUIDv7 are milliseconds of Unix time.
 fn moment_of(id: Uuid) -> OffsetDateTime {
     let nanoseconds = (id.as_u128() >> 80) * 1_000_000;
-    let moment = i128::try_from(nanoseconds).ok().map(OffsetDateTime::from_unix_timestamp_nanos);
+    let moment = i128::try_from(nanoseconds)
+        .ok()
+        .map(OffsetDateTime::from_unix_timestamp_nanos);
     // Only what was not minted here can lie beyond the years that there are.
-    moment.and_then(Result::ok).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    moment
+        .and_then(Result::ok)
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]
@@ -107,14 +113,19 @@ mod tests {
     #[test]
     fn an_id_tells_when_it_was_minted() {
         let at = datetime!(2026-11-25 12:34:56.789 UTC);
-        assert_eq!(JobId::mint(at + time::Duration::microseconds(12)).minted_at(), at);
+        assert_eq!(
+            JobId::mint(at + time::Duration::microseconds(12)).minted_at(),
+            at
+        );
         assert_eq!(JobId(Uuid::max()).minted_at(), OffsetDateTime::UNIX_EPOCH);
     }
 
     #[test]
     fn the_events_of_a_change_sort_in_the_order_of_their_writing() {
         let at = datetime!(2026-11-25 12:34:56.789 UTC);
-        let ids: Vec<_> = (0..100).map(|nth| AuditEventId::of_change(at, nth)).collect();
+        let ids: Vec<_> = (0..100)
+            .map(|nth| AuditEventId::of_change(at, nth))
+            .collect();
         assert!(ids.is_sorted());
         for id in ids {
             assert_eq!((id.minted_at(), id.0.get_version_num()), (at, 7));

@@ -77,7 +77,9 @@ impl Priority {
 
     /// The priority of a rank.
     pub fn of_rank(rank: i16) -> Option<Self> {
-        Self::ALL.into_iter().find(|priority| priority.rank() == rank)
+        Self::ALL
+            .into_iter()
+            .find(|priority| priority.rank() == rank)
     }
 }
 

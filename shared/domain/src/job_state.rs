@@ -21,8 +21,14 @@ pub enum JobState {
 }
 
 impl JobState {
-    pub const ALL: [Self; 6] =
-        [Self::Queued, Self::Running, Self::Retrying, Self::Done, Self::Dead, Self::Cancelled];
+    pub const ALL: [Self; 6] = [
+        Self::Queued,
+        Self::Running,
+        Self::Retrying,
+        Self::Done,
+        Self::Dead,
+        Self::Cancelled,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {

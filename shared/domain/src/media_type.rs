@@ -36,7 +36,9 @@ impl MediaTypes {
     pub fn contains(&self, media_type: &str) -> bool {
         self.0.iter().any(|range| match range {
             MediaRange::All => true,
-            MediaRange::Of(top) => media_type.split_once('/').is_some_and(|(own, _)| own == top),
+            MediaRange::Of(top) => media_type
+                .split_once('/')
+                .is_some_and(|(own, _)| own == top),
             MediaRange::One(one) => one == media_type,
         })
     }
@@ -52,19 +54,39 @@ impl MediaTypes {
 }
 
 /// The top-level types that are registered (IANA, as of 2025).
-const TOP_LEVEL: [&str; 10] =
-    ["application", "audio", "font", "haptics", "image", "message", "model", "multipart", "text", "video"];
+const TOP_LEVEL: [&str; 10] = [
+    "application",
+    "audio",
+    "font",
+    "haptics",
+    "image",
+    "message",
+    "model",
+    "multipart",
+    "text",
+    "video",
+];
 
 impl MediaRange {
     /// Parses what a list is filtered by: a range of a registered top-level type, or that type alone (`image`).
     pub fn parse_filter(text: &str) -> Result<Self, MediaTypesError> {
-        let range = if text.contains('/') { text.parse() } else { format!("{text}/*").parse() }?;
+        let range = if text.contains('/') {
+            text.parse()
+        } else {
+            format!("{text}/*").parse()
+        }?;
         let is_known = match &range {
             Self::All => true,
             Self::Of(top) => TOP_LEVEL.contains(&top.as_str()),
-            Self::One(one) => one.split_once('/').is_some_and(|(top, _)| TOP_LEVEL.contains(&top)),
+            Self::One(one) => one
+                .split_once('/')
+                .is_some_and(|(top, _)| TOP_LEVEL.contains(&top)),
         };
-        if is_known { Ok(range) } else { Err(MediaTypesError::Shape(text.to_owned())) }
+        if is_known {
+            Ok(range)
+        } else {
+            Err(MediaTypesError::Shape(text.to_owned()))
+        }
     }
 }
 
@@ -72,9 +94,16 @@ impl FromStr for MediaTypes {
     type Err = MediaTypesError;
 
     fn from_str(text: &str) -> Result<Self, MediaTypesError> {
-        let ranges = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        let ranges = text
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty());
         let ranges: Vec<MediaRange> = ranges.map(str::parse).collect::<Result<_, _>>()?;
-        if ranges.is_empty() { Err(MediaTypesError::None) } else { Ok(Self(ranges.into())) }
+        if ranges.is_empty() {
+            Err(MediaTypesError::None)
+        } else {
+            Ok(Self(ranges.into()))
+        }
     }
 }
 
@@ -95,7 +124,9 @@ impl FromStr for MediaRange {
 /// A restricted name of RFC 6838, section 4.2.
 fn is_token(text: &str) -> bool {
     let is_inner = |c: char| c.is_ascii_alphanumeric() || "!#$&-^_.+".contains(c);
-    text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.len() <= 127 && text.chars().all(is_inner)
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.len() <= 127
+        && text.chars().all(is_inner)
 }
 
 impl fmt::Display for MediaTypes {
@@ -137,11 +168,20 @@ mod tests {
         let image = Ok(MediaRange::Of("image".to_owned()));
         assert_eq!(MediaRange::parse_filter("image"), image);
         assert_eq!(MediaRange::parse_filter("Image/*"), image);
-        assert_eq!(MediaRange::parse_filter("image/PNG"), Ok(MediaRange::One("image/png".to_owned())));
+        assert_eq!(
+            MediaRange::parse_filter("image/PNG"),
+            Ok(MediaRange::One("image/png".to_owned()))
+        );
         assert_eq!(MediaRange::parse_filter("*/*"), Ok(MediaRange::All));
-        for text in
-            ["", "imgae", "imgae/png", "image/", "image/png,image/gif", "text/plain; charset=utf-8", "\0"]
-        {
+        for text in [
+            "",
+            "imgae",
+            "imgae/png",
+            "image/",
+            "image/png,image/gif",
+            "text/plain; charset=utf-8",
+            "\0",
+        ] {
             assert!(MediaRange::parse_filter(text).is_err(), "{text:?}");
         }
     }
@@ -159,7 +199,16 @@ mod tests {
 
     #[test]
     fn what_is_no_media_type_is_refused() {
-        for text in ["", "image", "*/png", "image/", "/png", "image/p ng", "text/html;charset=utf-8", "**"] {
+        for text in [
+            "",
+            "image",
+            "*/png",
+            "image/",
+            "/png",
+            "image/p ng",
+            "text/html;charset=utf-8",
+            "**",
+        ] {
             assert!(text.parse::<MediaTypes>().is_err(), "{text:?}");
         }
     }

@@ -99,9 +99,17 @@ mod tests {
 
     #[test]
     fn a_notice_is_read_back_as_it_was_written() {
-        let notice = SecurityNotice::FactorAdded { kind: FactorKind::Totp };
+        let notice = SecurityNotice::FactorAdded {
+            kind: FactorKind::Totp,
+        };
         let written = serde_json::to_value(&notice).expect("serialises");
-        assert_eq!(written, serde_json::json!({ "notice": notice.name(), "kind": "totp" }));
-        assert_eq!(serde_json::from_value::<SecurityNotice>(written).expect("reads"), notice);
+        assert_eq!(
+            written,
+            serde_json::json!({ "notice": notice.name(), "kind": "totp" })
+        );
+        assert_eq!(
+            serde_json::from_value::<SecurityNotice>(written).expect("reads"),
+            notice
+        );
     }
 }

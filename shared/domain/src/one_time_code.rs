@@ -46,11 +46,23 @@ mod tests {
             "123\u{2013}456",
             "\u{200e}123456",
         ] {
-            assert_eq!(OneTimeCode::normalise(typed).as_str(), "123456", "{typed:?}");
+            assert_eq!(
+                OneTimeCode::normalise(typed).as_str(),
+                "123456",
+                "{typed:?}"
+            );
         }
-        for (typed, kept) in [("", ""), ("12.456", "12.456"), ("123_456", "123_456"), ("28708a", "28708a")] {
+        for (typed, kept) in [
+            ("", ""),
+            ("12.456", "12.456"),
+            ("123_456", "123_456"),
+            ("28708a", "28708a"),
+        ] {
             assert_eq!(OneTimeCode::normalise(typed).as_str(), kept);
         }
-        assert_eq!(format!("{:?}", OneTimeCode::normalise("123456")), "OneTimeCode(…)");
+        assert_eq!(
+            format!("{:?}", OneTimeCode::normalise("123456")),
+            "OneTimeCode(…)"
+        );
     }
 }

@@ -33,7 +33,10 @@ impl Password {
                 format!("A password has at most {} characters.", Self::MAX_CHARS),
             )),
             // One that is chosen is hashed in its normal form, and in no other.
-            _ => Ok(Self { typed: None, ..normalised }),
+            _ => Ok(Self {
+                typed: None,
+                ..normalised
+            }),
         }
     }
 
@@ -46,7 +49,9 @@ impl Password {
 
     /// The forms in which another system may have hashed the password: as typed, in NFKC, in NFC. Each once.
     pub fn forms(&self) -> Vec<String> {
-        let Some(typed) = &self.typed else { return vec![self.normal.clone()] };
+        let Some(typed) = &self.typed else {
+            return vec![self.normal.clone()];
+        };
         let mut forms = vec![typed.clone(), self.normal.clone()];
         let composed: String = typed.nfc().collect();
         if !forms.contains(&composed) {
@@ -87,7 +92,10 @@ mod tests {
         assert!(Password::parse("12345678").is_ok());
         assert!(Password::parse(&"ü".repeat(128)).is_ok());
         assert!(Password::parse(&"ü".repeat(129)).is_err());
-        assert_eq!(Password::parse("u\u{308}berlang").expect("ok").as_bytes(), "überlang".as_bytes());
+        assert_eq!(
+            Password::parse("u\u{308}berlang").expect("ok").as_bytes(),
+            "überlang".as_bytes()
+        );
     }
 
     #[test]
@@ -97,6 +105,9 @@ mod tests {
         assert_eq!(forms("Passwort²"), ["Passwort²", "Passwort2"]);
         assert_eq!(forms("u\u{308}ber"), ["u\u{308}ber", "über"]);
         assert_eq!(forms("u\u{308}ber²"), ["u\u{308}ber²", "über2", "über²"]);
-        assert_eq!(Password::parse("Passwort²").expect("ok").forms(), ["Passwort2"]);
+        assert_eq!(
+            Password::parse("Passwort²").expect("ok").forms(),
+            ["Passwort2"]
+        );
     }
 }

@@ -60,7 +60,10 @@ pub enum ScheduleError {
     #[error("{0} stands there twice")]
     Twice(PeriodicTask),
     #[error("{task}: {error}")]
-    Cron { task: PeriodicTask, error: CronError },
+    Cron {
+        task: PeriodicTask,
+        error: CronError,
+    },
 }
 
 impl Schedule {
@@ -71,7 +74,13 @@ impl Schedule {
     /// The part of it whose jobs wait in these queues.
     #[must_use]
     pub fn of_queues(&self, queues: &[Queue]) -> Self {
-        Self(self.0.iter().filter(|entry| queues.contains(&entry.task.queue())).cloned().collect())
+        Self(
+            self.0
+                .iter()
+                .filter(|entry| queues.contains(&entry.task.queue()))
+                .cloned()
+                .collect(),
+        )
     }
 }
 
@@ -80,15 +89,25 @@ impl FromStr for Schedule {
 
     fn from_str(text: &str) -> Result<Self, ScheduleError> {
         let mut entries: Vec<Entry> = Vec::new();
-        for item in text.split(';').map(str::trim).filter(|item| !item.is_empty()) {
-            let (name, cron) = item.split_once('=').ok_or_else(|| ScheduleError::Shape(item.to_owned()))?;
+        for item in text
+            .split(';')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+        {
+            let (name, cron) = item
+                .split_once('=')
+                .ok_or_else(|| ScheduleError::Shape(item.to_owned()))?;
             let name = name.trim();
-            let task = PeriodicTask::ALL.into_iter().find(|task| task.as_str() == name);
+            let task = PeriodicTask::ALL
+                .into_iter()
+                .find(|task| task.as_str() == name);
             let task = task.ok_or_else(|| ScheduleError::UnknownTask(name.to_owned()))?;
             if entries.iter().any(|entry| entry.task == task) {
                 return Err(ScheduleError::Twice(task));
             }
-            let cron = cron.parse().map_err(|error| ScheduleError::Cron { task, error })?;
+            let cron = cron
+                .parse()
+                .map_err(|error| ScheduleError::Cron { task, error })?;
             entries.push(Entry { task, cron });
         }
         Ok(Self(entries))
@@ -97,7 +116,11 @@ impl FromStr for Schedule {
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let entries: Vec<_> = self.0.iter().map(|entry| format!("{}={}", entry.task, entry.cron)).collect();
+        let entries: Vec<_> = self
+            .0
+            .iter()
+            .map(|entry| format!("{}={}", entry.task, entry.cron))
+            .collect();
         f.write_str(&entries.join(";"))
     }
 }
@@ -116,7 +139,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        let refusal = |text: &str| text.parse::<Schedule>().expect_err("it is refused").to_string();
+        let refusal = |text: &str| {
+            text.parse::<Schedule>()
+                .expect_err("it is refused")
+                .to_string()
+        };
         assert!(refusal("cleanup").contains("`name=cron expression` is expected"));
         assert!(
             refusal("tidy=0 * * * *")

@@ -75,7 +75,10 @@ impl Permission {
     pub const fn suits_api_keys(self) -> bool {
         !matches!(
             self,
-            Self::CredentialsRead | Self::CredentialsWrite | Self::UsersImpersonate | Self::RolesWrite
+            Self::CredentialsRead
+                | Self::CredentialsWrite
+                | Self::UsersImpersonate
+                | Self::RolesWrite
         )
     }
 }
@@ -150,7 +153,9 @@ impl From<Vec<String>> for Permissions {
 
 impl From<Permissions> for Vec<String> {
     fn from(set: Permissions) -> Self {
-        set.iter().map(|permission| permission.as_str().to_owned()).collect()
+        set.iter()
+            .map(|permission| permission.as_str().to_owned())
+            .collect()
     }
 }
 
@@ -161,7 +166,10 @@ mod tests {
     #[test]
     fn names_round_trip_and_unknown_ones_allow_nothing() {
         for permission in Permission::ALL {
-            assert_eq!(permission.as_str().parse::<Permission>().ok(), Some(*permission));
+            assert_eq!(
+                permission.as_str().parse::<Permission>().ok(),
+                Some(*permission)
+            );
         }
         let set = Permissions::from(vec!["files:read".to_owned(), "root:everything".to_owned()]);
         assert!(set.allow(Permission::FilesRead));
@@ -171,7 +179,10 @@ mod tests {
 
     #[test]
     fn a_description_is_a_sentence() {
-        assert_eq!(Permission::RolesWrite.description(), "Make, change and remove roles.");
+        assert_eq!(
+            Permission::RolesWrite.description(),
+            "Make, change and remove roles."
+        );
         for permission in Permission::ALL {
             let said = permission.description();
             assert!(said.ends_with('.') && !said.starts_with(' '), "{said:?}");
@@ -185,7 +196,10 @@ mod tests {
             set(&[Permission::FilesRead, Permission::FilesWrite]),
             set(&[Permission::FilesRead, Permission::AuditRead]),
         );
-        assert_eq!(old.differing_from(&new), set(&[Permission::FilesWrite, Permission::AuditRead]));
+        assert_eq!(
+            old.differing_from(&new),
+            set(&[Permission::FilesWrite, Permission::AuditRead])
+        );
         assert!(old.differing_from(&old).is_empty());
     }
 }

@@ -36,19 +36,27 @@ impl FromStr for TakenAt {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let (clock, offset) = text.split_at_checked(19).ok_or(Malformed)?;
-        let shape = clock.bytes().zip(*b"0000-00-00T00:00:00").all(|(byte, shape)| match shape {
-            b'0' => byte.is_ascii_digit(),
-            other => byte == other,
-        });
+        let shape = clock
+            .bytes()
+            .zip(*b"0000-00-00T00:00:00")
+            .all(|(byte, shape)| match shape {
+                b'0' => byte.is_ascii_digit(),
+                other => byte == other,
+            });
         if !shape {
             return Err(Malformed);
         }
-        let number = |range: std::ops::Range<usize>| clock[range].parse::<u8>().map_err(|_| Malformed);
+        let number =
+            |range: std::ops::Range<usize>| clock[range].parse::<u8>().map_err(|_| Malformed);
         let year = clock[..4].parse().map_err(|_| Malformed)?;
         let month = Month::try_from(number(5..7)?).map_err(|_| Malformed)?;
         Date::from_calendar_date(year, month, number(8..10)?).map_err(|_| Malformed)?;
         Time::from_hms(number(11..13)?, number(14..16)?, number(17..19)?).map_err(|_| Malformed)?;
-        if is_offset(offset) { Ok(Self(text.to_owned())) } else { Err(Malformed) }
+        if is_offset(offset) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Malformed)
+        }
     }
 }
 
@@ -69,10 +77,15 @@ impl FromStr for Blurhash {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let letters =
-            text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"#$%*+,-.:;=?@[]^_{|}~".contains(&byte));
+        let letters = text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"#$%*+,-.:;=?@[]^_{|}~".contains(&byte));
         // Of 1 to 9 by 9 components: six letters and two for each component after the first.
-        if letters && (6..=166).contains(&text.len()) { Ok(Self(text.to_owned())) } else { Err(Malformed) }
+        if letters && (6..=166).contains(&text.len()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Malformed)
+        }
     }
 }
 

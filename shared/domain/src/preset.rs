@@ -55,11 +55,17 @@ pub struct Presets(Arc<[Preset]>);
 pub enum PresetError {
     #[error("{0:?}: `name=WIDTHxHEIGHT fit format` is expected, several separated by semicolons")]
     Shape(String),
-    #[error("{0:?} is no name: up to 32 lower-case letters, digits and dashes are expected, first a letter")]
+    #[error(
+        "{0:?} is no name: up to 32 lower-case letters, digits and dashes are expected, first a letter"
+    )]
     Name(String),
-    #[error("{0:?} is no recipe: `WIDTHxHEIGHT fit format` is expected, like `256x256 contain webp q75`")]
+    #[error(
+        "{0:?} is no recipe: `WIDTHxHEIGHT fit format` is expected, like `256x256 contain webp q75`"
+    )]
     Recipe(String),
-    #[error("{0:?} is no size: two numbers of pixels from 1 to {MAX_EDGE} are expected, like 256x256")]
+    #[error(
+        "{0:?} is no size: two numbers of pixels from 1 to {MAX_EDGE} are expected, like 256x256"
+    )]
     Size(String),
     #[error("{0:?} is no fit; there are contain and cover")]
     Fit(String),
@@ -119,22 +125,37 @@ impl FromStr for Presets {
 
     fn from_str(text: &str) -> Result<Self, PresetError> {
         let mut presets: Vec<Preset> = Vec::new();
-        for item in text.split(';').map(str::trim).filter(|item| !item.is_empty()) {
-            let (name, recipe) = item.split_once('=').ok_or_else(|| PresetError::Shape(item.to_owned()))?;
-            let preset = Preset { name: name.trim().parse()?, recipe: recipe.parse()? };
+        for item in text
+            .split(';')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+        {
+            let (name, recipe) = item
+                .split_once('=')
+                .ok_or_else(|| PresetError::Shape(item.to_owned()))?;
+            let preset = Preset {
+                name: name.trim().parse()?,
+                recipe: recipe.parse()?,
+            };
             if presets.iter().any(|other| other.name == preset.name) {
                 return Err(PresetError::Twice(preset.name));
             }
             presets.push(preset);
         }
-        if presets.len() > MAX_PRESETS { Err(PresetError::TooMany) } else { Ok(Self(presets.into())) }
+        if presets.len() > MAX_PRESETS {
+            Err(PresetError::TooMany)
+        } else {
+            Ok(Self(presets.into()))
+        }
     }
 }
 
 impl fmt::Display for Presets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let presets: Vec<_> =
-            self.iter().map(|preset| format!("{}={}", preset.name, preset.recipe)).collect();
+        let presets: Vec<_> = self
+            .iter()
+            .map(|preset| format!("{}={}", preset.name, preset.recipe))
+            .collect();
         f.write_str(&presets.join(";"))
     }
 }
@@ -149,9 +170,13 @@ impl FromStr for PresetName {
     type Err = PresetError;
 
     fn from_str(text: &str) -> Result<Self, PresetError> {
-        let plain =
-            text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+        let plain = text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        let first = text
+            .bytes()
+            .next()
+            .is_some_and(|byte| byte.is_ascii_lowercase());
         if plain && first && text.len() <= 32 {
             Ok(Self(text.to_owned()))
         } else {
@@ -175,7 +200,8 @@ impl FromStr for Recipe {
             [size, fit, rest @ ..] if !rest.is_empty() => (size, fit, rest),
             _ => return Err(PresetError::Recipe(text.trim().to_owned())),
         };
-        let (width, height) = read_size(size).ok_or_else(|| PresetError::Size((*size).to_owned()))?;
+        let (width, height) =
+            read_size(size).ok_or_else(|| PresetError::Size((*size).to_owned()))?;
         let fit = match *fit {
             "contain" => Fit::Contain,
             "cover" => Fit::Cover,
@@ -187,14 +213,23 @@ impl FromStr for Recipe {
             ["png"] => Format::Png,
             other => return Err(PresetError::Format(other.join(" "))),
         };
-        Ok(Self { width, height, fit, format })
+        Ok(Self {
+            width,
+            height,
+            fit,
+            format,
+        })
     }
 }
 
 fn read_size(text: &str) -> Option<(u32, u32)> {
     let (width, height) = text.split_once('x')?;
     let edge = |text: &str| {
-        let edge = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+        let edge = text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| text.parse().ok())
+            .flatten();
         edge.filter(|edge| (1..=MAX_EDGE).contains(edge))
     };
     Some((edge(width)?, edge(height)?))
@@ -228,9 +263,12 @@ impl FromStr for Quality {
         let digits = text
             .strip_prefix('q')
             .filter(|digits| digits.len() <= 3 && digits.bytes().all(|byte| byte.is_ascii_digit()));
-        let quality =
-            digits.and_then(|digits| digits.parse().ok()).filter(|quality| (1..=100).contains(quality));
-        quality.map(Self).ok_or_else(|| PresetError::Quality(text.to_owned()))
+        let quality = digits
+            .and_then(|digits| digits.parse().ok())
+            .filter(|quality| (1..=100).contains(quality));
+        quality
+            .map(Self)
+            .ok_or_else(|| PresetError::Quality(text.to_owned()))
     }
 }
 
@@ -270,14 +308,27 @@ mod tests {
 
     #[test]
     fn a_table_is_read_and_shown() {
-        let text =
-            " small=256x256 cover  webp q75 ;large = 1024x768 contain jpeg q100; tiny=1x4096 cover png;";
+        let text = " small=256x256 cover  webp q75 ;large = 1024x768 contain jpeg q100; tiny=1x4096 cover png;";
         let presets: Presets = text.parse().expect("a table");
-        let shown = "small=256x256 cover webp q75;large=1024x768 contain jpeg q100;tiny=1x4096 cover png";
+        let shown =
+            "small=256x256 cover webp q75;large=1024x768 contain jpeg q100;tiny=1x4096 cover png";
         assert_eq!(presets.to_string(), shown);
-        assert_eq!(presets.find(&"large".parse().expect("a name")).expect("is there").recipe.width, 1024);
+        assert_eq!(
+            presets
+                .find(&"large".parse().expect("a name"))
+                .expect("is there")
+                .recipe
+                .width,
+            1024
+        );
         assert_eq!(presets.find(&"huge".parse().expect("a name")), None);
-        assert_eq!("".parse::<Presets>().expect("an empty table").iter().count(), 0);
+        assert_eq!(
+            "".parse::<Presets>()
+                .expect("an empty table")
+                .iter()
+                .count(),
+            0
+        );
     }
 
     #[test]
@@ -295,7 +346,10 @@ mod tests {
             ("a=0x256 cover png", "\"0x256\" is no size"),
             ("a=256x4097 cover png", "from 1 to 4096"),
             ("a=+1x256 cover png", "is no size"),
-            ("a=256x256 crop png", "\"crop\" is no fit; there are contain and cover"),
+            (
+                "a=256x256 crop png",
+                "\"crop\" is no fit; there are contain and cover",
+            ),
             ("a=256x256 cover gif", "\"gif\" is no format"),
             ("a=256x256 cover png q75", "\"png q75\" is no format"),
             ("a=256x256 cover webp", "\"webp\" is no format"),
@@ -307,7 +361,9 @@ mod tests {
             let refusal = text.parse::<Presets>().expect_err(text).to_string();
             assert!(refusal.contains(told), "{text}: {refusal}");
         }
-        let many: Vec<_> = (0..17).map(|number| format!("p{number}=1x1 cover png")).collect();
+        let many: Vec<_> = (0..17)
+            .map(|number| format!("p{number}=1x1 cover png"))
+            .collect();
         assert_eq!(many.join(";").parse::<Presets>(), Err(PresetError::TooMany));
     }
 

@@ -12,6 +12,9 @@ pub struct Rejection {
 
 impl Rejection {
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self {
+            code,
+            detail: detail.into(),
+        }
     }
 }

@@ -22,10 +22,12 @@ impl RoleName {
     pub const MAX_CHARS: usize = 64;
 
     pub fn parse(text: &str) -> Result<Self, Rejection> {
-        let plain =
-            text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        let shaped =
-            plain && text.starts_with(|first: char| first.is_ascii_lowercase()) && !text.ends_with('-');
+        let plain = text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        let shaped = plain
+            && text.starts_with(|first: char| first.is_ascii_lowercase())
+            && !text.ends_with('-');
         if !shaped || text.len() > Self::MAX_CHARS {
             return Err(Rejection::new(
                 "invalid_role_name",
@@ -81,7 +83,16 @@ mod tests {
     #[test]
     fn a_name_is_plain() {
         assert!(RoleName::parse("support-2").is_ok());
-        for bad in ["", "Support", "2nd", "-a", "a-", "a b", "ä", &"a".repeat(65)] {
+        for bad in [
+            "",
+            "Support",
+            "2nd",
+            "-a",
+            "a-",
+            "a b",
+            "ä",
+            &"a".repeat(65),
+        ] {
             assert!(RoleName::parse(bad).is_err(), "{bad:?} was taken");
         }
     }

@@ -49,10 +49,16 @@ const MAX_MARKS: usize = 6;
 pub(crate) fn bounded_line(what: &str, text: &str, max: usize) -> Result<String, Rejection> {
     let line = single_line(text)?;
     if line.is_empty() {
-        return Err(Rejection::new("too_short", format!("{what} has at least one visible character.")));
+        return Err(Rejection::new(
+            "too_short",
+            format!("{what} has at least one visible character."),
+        ));
     }
     if line.chars().count() > max {
-        return Err(Rejection::new("too_long", format!("{what} has at most {max} characters.")));
+        return Err(Rejection::new(
+            "too_long",
+            format!("{what} has at most {max} characters."),
+        ));
     }
     if line.chars().any(is_invisible) || has_stray_joiner(&line) {
         return Err(Rejection::new(
@@ -112,7 +118,8 @@ fn has_stray_joiner(line: &str) -> bool {
 
 fn may_follow(previous: char, joiner: char) -> bool {
     !previous.is_whitespace()
-        && (!is_joiner(previous) || (joiner == '\u{200D}' && matches!(previous, '\u{FE00}'..='\u{FE0F}')))
+        && (!is_joiner(previous)
+            || (joiner == '\u{200D}' && matches!(previous, '\u{FE00}'..='\u{FE0F}')))
 }
 
 /// Makes one trimmed line in NFC of any text: what breaks lines becomes a space, and characters that show nothing or
@@ -121,7 +128,8 @@ pub(crate) fn visible_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     let mut previous = ' ';
     for c in text.chars() {
-        let is_dropped = c.is_control() || is_deceptive(c) || is_invisible(c) && !is_tag_of_flag(previous, c);
+        let is_dropped =
+            c.is_control() || is_deceptive(c) || is_invisible(c) && !is_tag_of_flag(previous, c);
         let shown = match c {
             _ if is_dropped && c.is_whitespace() => ' ',
             _ if is_dropped || is_joiner(c) && !may_follow(previous, c) => continue,
@@ -153,14 +161,19 @@ const MAX_DIGITS: usize = 4;
 /// Returns whether a text that a person chose may stand in a mail: it contains nothing that mail programs make a link of,
 /// such as a scheme, a host name, an address or a telephone number.
 pub fn is_plain_in_mail(text: &str) -> bool {
-    let text: Vec<char> = text.nfkc().filter(|c| !is_joiner(*c) && !is_invisible(*c)).collect();
+    let text: Vec<char> = text
+        .nfkc()
+        .filter(|c| !is_joiner(*c) && !is_invisible(*c))
+        .collect();
     if text.iter().filter(|c| c.is_numeric()).count() > MAX_DIGITS {
         return false;
     }
     text.iter().enumerate().all(|(place, c)| match c {
         '@' | '/' | '\\' | '<' | '>' | '[' | ']' | '(' | ')' => false,
         // `www.example`, `https:x`, and full stops of other scripts that browsers take for a dot.
-        '.' | ':' | '\u{3002}' | '\u{FF61}' => text.get(place + 1).is_none_or(|next| next.is_whitespace()),
+        '.' | ':' | '\u{3002}' | '\u{FF61}' => {
+            text.get(place + 1).is_none_or(|next| next.is_whitespace())
+        }
         _ => true,
     })
 }
@@ -171,7 +184,10 @@ mod tests {
 
     #[test]
     fn names_are_trimmed_lines_without_tricks() {
-        assert_eq!(DisplayName::parse("  Ada 👩‍💻 ").expect("ok").as_str(), "Ada 👩‍💻");
+        assert_eq!(
+            DisplayName::parse("  Ada 👩‍💻 ").expect("ok").as_str(),
+            "Ada 👩‍💻"
+        );
         for bad in ["", "   ", "a\0b", "a\nb", "a\u{202E}b", "\u{1b}[31m"] {
             assert!(DisplayName::parse(bad).is_err(), "{bad:?} was taken");
         }
@@ -194,7 +210,11 @@ mod tests {
             "❤️‍🔥 Ada",
             "O'Neill, J. R.",
         ] {
-            assert!(DisplayName::parse(name).is_ok(), "{name} was refused: {:?}", DisplayName::parse(name));
+            assert!(
+                DisplayName::parse(name).is_ok(),
+                "{name} was refused: {:?}",
+                DisplayName::parse(name)
+            );
         }
     }
 
@@ -225,7 +245,10 @@ mod tests {
     #[test]
     fn a_pile_of_marks_is_refused() {
         let piled = format!("a{}", "\u{301}".repeat(99));
-        assert_eq!(DisplayName::parse(&piled).expect_err("a pile").code, "too_many_marks");
+        assert_eq!(
+            DisplayName::parse(&piled).expect_err("a pile").code,
+            "too_many_marks"
+        );
         assert!(DisplayName::parse(&format!("a{}", "\u{301}".repeat(6))).is_ok());
     }
 

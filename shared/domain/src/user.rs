@@ -62,7 +62,10 @@ impl User {
     /// Returns the name by which a mail may address the user: only if the address is proved, and only if the name contains
     /// nothing that mail programs make a link of.
     pub fn name_in_mail(&self) -> Option<&str> {
-        let name = self.display_name.as_deref().filter(|_| self.email_verified_at.is_some());
+        let name = self
+            .display_name
+            .as_deref()
+            .filter(|_| self.email_verified_at.is_some());
         name.filter(|name| is_plain_in_mail(name))
     }
 }

@@ -14,14 +14,18 @@ pub(crate) struct DefaultChain {
 
 impl DefaultChain {
     pub(crate) fn new(region: Region) -> Self {
-        Self { region, chain: OnceCell::new() }
+        Self {
+            region,
+            chain: OnceCell::new(),
+        }
     }
 
     async fn credentials(&self) -> provider::Result {
         let chain = self
             .chain
             .get_or_init(async || {
-                let config = aws_config::defaults(BehaviorVersion::latest()).region(self.region.clone());
+                let config =
+                    aws_config::defaults(BehaviorVersion::latest()).region(self.region.clone());
                 config.load().await.credentials_provider()
             })
             .await;

@@ -11,7 +11,9 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::config::{
+    Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+};
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -59,10 +61,16 @@ pub enum ObjectError {
     #[error("there is another object in its place")]
     Replaced,
     #[error("the object store failed at {operation}: {message}")]
-    Failed { operation: &'static str, message: String },
+    Failed {
+        operation: &'static str,
+        message: String,
+    },
     /// The store answered that it will not do this, for example because of its policy. Others may go well.
     #[error("the object store refused {operation}: {message}")]
-    Refused { operation: &'static str, message: String },
+    Refused {
+        operation: &'static str,
+        message: String,
+    },
     #[error("the object's bytes broke off: {0}")]
     Broken(#[source] aws_sdk_s3::primitives::ByteStreamError),
 }
@@ -191,11 +199,22 @@ impl ObjectStore {
 
     /// Whether the bucket answers.
     pub async fn ping(&self) -> Result<(), ObjectError> {
-        self.client.head_bucket().bucket(&self.bucket).send().await.map(drop).map_err(failed("head_bucket"))
+        self.client
+            .head_bucket()
+            .bucket(&self.bucket)
+            .send()
+            .await
+            .map(drop)
+            .map_err(failed("head_bucket"))
     }
 
     /// Stores a whole object.
-    pub async fn put(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<(), ObjectError> {
+    pub async fn put(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        content_type: &str,
+    ) -> Result<(), ObjectError> {
         let (algorithm, kms_key) = self.encryption.asked();
         let request = self
             .client
@@ -205,7 +224,10 @@ impl ObjectStore {
             .content_type(content_type)
             .set_server_side_encryption(algorithm)
             .set_ssekms_key_id(kms_key);
-        let sent = request.body(ByteStream::from(bytes)).send().instrument(span("put_object"));
+        let sent = request
+            .body(ByteStream::from(bytes))
+            .send()
+            .instrument(span("put_object"));
         sent.await.map(drop).map_err(failed("put_object"))
     }
 
@@ -245,19 +267,34 @@ impl ObjectStore {
             .key(self.full(key))
             .upload_id(upload)
             .part_number(number);
-        let sent = request.body(ByteStream::from(bytes)).send().instrument(span("upload_part"));
-        let etag = sent.await.map_err(failed("upload_part"))?.e_tag.unwrap_or_default();
+        let sent = request
+            .body(ByteStream::from(bytes))
+            .send()
+            .instrument(span("upload_part"));
+        let etag = sent
+            .await
+            .map_err(failed("upload_part"))?
+            .e_tag
+            .unwrap_or_default();
         Ok(Part { number, etag })
     }
 
     /// Makes the object out of its parts.
-    pub async fn finish_parts(&self, key: &str, upload: &str, parts: Vec<Part>) -> Result<(), ObjectError> {
+    pub async fn finish_parts(
+        &self,
+        key: &str,
+        upload: &str,
+        parts: Vec<Part>,
+    ) -> Result<(), ObjectError> {
         let parts = parts
             .into_iter()
             .map(|part| {
                 // There are stores that list parts without their tags.
                 let etag = (!part.etag.is_empty()).then_some(part.etag);
-                CompletedPart::builder().part_number(part.number).set_e_tag(etag).build()
+                CompletedPart::builder()
+                    .part_number(part.number)
+                    .set_e_tag(etag)
+                    .build()
             })
             .collect();
         let request = self
@@ -266,16 +303,30 @@ impl ObjectStore {
             .bucket(&self.bucket)
             .key(self.full(key))
             .upload_id(upload)
-            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build());
+            .multipart_upload(
+                CompletedMultipartUpload::builder()
+                    .set_parts(Some(parts))
+                    .build(),
+            );
         let sent = request.send().instrument(span("complete_multipart_upload"));
-        sent.await.map(drop).map_err(failed("complete_multipart_upload"))
+        sent.await
+            .map(drop)
+            .map_err(failed("complete_multipart_upload"))
     }
 
     /// Gives up an object in parts and frees them; fine when there is none.
     pub async fn abort_parts(&self, key: &str, upload: &str) -> Result<(), ObjectError> {
-        let request =
-            self.client.abort_multipart_upload().bucket(&self.bucket).key(self.full(key)).upload_id(upload);
-        match request.send().instrument(span("abort_multipart_upload")).await {
+        let request = self
+            .client
+            .abort_multipart_upload()
+            .bucket(&self.bucket)
+            .key(self.full(key))
+            .upload_id(upload);
+        match request
+            .send()
+            .instrument(span("abort_multipart_upload"))
+            .await
+        {
             Err(error) if error.code() == Some("NoSuchUpload") => Ok(()),
             other => other.map(drop).map_err(failed("abort_multipart_upload")),
         }
@@ -286,7 +337,8 @@ impl ObjectStore {
         &self,
         key: &str,
         range: Option<ByteRange>,
-    ) -> Result<impl Stream<Item = Result<Bytes, ObjectError>> + Send + Unpin + use<>, ObjectError> {
+    ) -> Result<impl Stream<Item = Result<Bytes, ObjectError>> + Send + Unpin + use<>, ObjectError>
+    {
         self.get_tagged(key, range, None).await
     }
 
@@ -296,8 +348,13 @@ impl ObjectStore {
         key: &str,
         range: Option<ByteRange>,
         etag: Option<&str>,
-    ) -> Result<impl Stream<Item = Result<Bytes, ObjectError>> + Send + Unpin + use<>, ObjectError> {
-        let mut request = self.client.get_object().bucket(&self.bucket).key(self.full(key));
+    ) -> Result<impl Stream<Item = Result<Bytes, ObjectError>> + Send + Unpin + use<>, ObjectError>
+    {
+        let mut request = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(self.full(key));
         request = request.set_if_match(etag.map(|etag| format!("\"{etag}\"")));
         if let Some(ByteRange { first, last }) = range {
             request = request.range(format!("bytes={first}-{last}"));
@@ -310,7 +367,9 @@ impl ObjectStore {
         }
         let mut body = object.body;
         Ok(futures_util::stream::poll_fn(move |context| {
-            std::pin::Pin::new(&mut body).poll_next(context).map_err(ObjectError::Broken)
+            std::pin::Pin::new(&mut body)
+                .poll_next(context)
+                .map_err(ObjectError::Broken)
         }))
     }
 
@@ -329,14 +388,27 @@ impl ObjectStore {
                 .prefix(self.full(prefix))
                 .set_key_marker(key)
                 .set_upload_id_marker(upload);
-            let page = match request.send().instrument(span("list_multipart_uploads")).await {
+            let page = match request
+                .send()
+                .instrument(span("list_multipart_uploads"))
+                .await
+            {
                 Err(error) if error.code() == Some("NotImplemented") => return Ok(None),
                 other => other.map_err(failed("list_multipart_uploads"))?,
             };
-            found.extend(page.uploads.unwrap_or_default().into_iter().filter_map(|upload| {
-                let begun = upload.initiated.and_then(|at| at.try_into().ok());
-                Some(UnfinishedParts { key: self.own(&upload.key?)?, upload: upload.upload_id?, begun })
-            }));
+            found.extend(
+                page.uploads
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|upload| {
+                        let begun = upload.initiated.and_then(|at| at.try_into().ok());
+                        Some(UnfinishedParts {
+                            key: self.own(&upload.key?)?,
+                            upload: upload.upload_id?,
+                            begun,
+                        })
+                    }),
+            );
             (key, upload) = (page.next_key_marker, page.next_upload_id_marker);
             // Without a marker the next page would be the first again.
             if page.is_truncated != Some(true) || key.is_none() {
@@ -346,16 +418,37 @@ impl ObjectStore {
     }
 
     /// The parts that have come of an object, in their order.
-    pub async fn list_parts(&self, key: &str, upload: &str) -> Result<Vec<ListedPart>, ObjectError> {
-        let request = self.client.list_parts().bucket(&self.bucket).key(self.full(key)).upload_id(upload);
+    pub async fn list_parts(
+        &self,
+        key: &str,
+        upload: &str,
+    ) -> Result<Vec<ListedPart>, ObjectError> {
+        let request = self
+            .client
+            .list_parts()
+            .bucket(&self.bucket)
+            .key(self.full(key))
+            .upload_id(upload);
         let (mut parts, mut after) = (Vec::new(), None);
         loop {
-            let sent = request.clone().set_part_number_marker(after).send().instrument(span("list_parts"));
+            let sent = request
+                .clone()
+                .set_part_number_marker(after)
+                .send()
+                .instrument(span("list_parts"));
             let page = sent.await.map_err(failed("list_parts"))?;
-            parts.extend(page.parts.unwrap_or_default().into_iter().filter_map(|part| {
-                let size = u64::try_from(part.size?).ok()?;
-                Some(ListedPart { part: Part::new(part.part_number?, part.e_tag.unwrap_or_default()), size })
-            }));
+            parts.extend(
+                page.parts
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|part| {
+                        let size = u64::try_from(part.size?).ok()?;
+                        Some(ListedPart {
+                            part: Part::new(part.part_number?, part.e_tag.unwrap_or_default()),
+                            size,
+                        })
+                    }),
+            );
             after = page.next_part_number_marker;
             if !page.is_truncated.unwrap_or(false) || after.is_none() {
                 break;
@@ -367,8 +460,17 @@ impl ObjectStore {
 
     /// What is known of an object; `None` where there is none.
     pub async fn head(&self, key: &str) -> Result<Option<StoredObject>, ObjectError> {
-        let sent = self.client.head_object().bucket(&self.bucket).key(self.full(key)).send();
-        match sent.instrument(span("head_object")).await.map_err(failed("head_object")) {
+        let sent = self
+            .client
+            .head_object()
+            .bucket(&self.bucket)
+            .key(self.full(key))
+            .send();
+        match sent
+            .instrument(span("head_object"))
+            .await
+            .map_err(failed("head_object"))
+        {
             Ok(object) => Ok(Some(StoredObject {
                 key: key.to_owned(),
                 size: u64::try_from(object.content_length.unwrap_or_default()).unwrap_or_default(),
@@ -387,28 +489,47 @@ impl ObjectStore {
 
     /// A page of the objects whose keys begin with `prefix`, in the order of their keys, from after `after` on.
     pub async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Listing, ObjectError> {
-        let mut request = self.client.list_objects_v2().bucket(&self.bucket).prefix(self.full(prefix));
+        let mut request = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .prefix(self.full(prefix));
         if let Some(after) = after {
             request = request.start_after(self.full(after));
         }
         let sent = request.send().instrument(span("list_objects_v2"));
         let page = sent.await.map_err(failed("list_objects_v2"))?;
         let is_more = page.is_truncated.unwrap_or(false);
-        let objects = page.contents.unwrap_or_default().into_iter().filter_map(|object| {
-            Some(StoredObject {
-                key: self.own(&object.key?)?,
-                size: u64::try_from(object.size.unwrap_or_default()).unwrap_or_default(),
-                modified: object.last_modified.and_then(|at| at.try_into().ok()),
-                etag: object.e_tag.as_deref().map(bare).map(str::to_owned),
-            })
-        });
-        Ok(Listing { objects: objects.collect(), is_more })
+        let objects = page
+            .contents
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|object| {
+                Some(StoredObject {
+                    key: self.own(&object.key?)?,
+                    size: u64::try_from(object.size.unwrap_or_default()).unwrap_or_default(),
+                    modified: object.last_modified.and_then(|at| at.try_into().ok()),
+                    etag: object.e_tag.as_deref().map(bare).map(str::to_owned),
+                })
+            });
+        Ok(Listing {
+            objects: objects.collect(),
+            is_more,
+        })
     }
 
     /// Removes an object; fine when there is none.
     pub async fn delete(&self, key: &str) -> Result<(), ObjectError> {
-        let sent = self.client.delete_object().bucket(&self.bucket).key(self.full(key)).send();
-        sent.instrument(span("delete_object")).await.map(drop).map_err(failed("delete_object"))
+        let sent = self
+            .client
+            .delete_object()
+            .bucket(&self.bucket)
+            .key(self.full(key))
+            .send();
+        sent.instrument(span("delete_object"))
+            .await
+            .map(drop)
+            .map_err(failed("delete_object"))
     }
 }
 
@@ -418,7 +539,12 @@ fn bare(etag: &str) -> &str {
 }
 
 fn span(operation: &'static str) -> tracing::Span {
-    tracing::debug_span!("s3", otel.name = operation, otel.kind = "client", rpc.system = "aws-api")
+    tracing::debug_span!(
+        "s3",
+        otel.name = operation,
+        otel.kind = "client",
+        rpc.system = "aws-api"
+    )
 }
 
 fn failed<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> ObjectError
@@ -431,7 +557,9 @@ where
         Some("PreconditionFailed") => ObjectError::Replaced,
         _ => {
             let message = DisplayErrorContext(&error).to_string();
-            let status = error.raw_response().map(|response| response.status().as_u16());
+            let status = error
+                .raw_response()
+                .map(|response| response.status().as_u16());
             match status {
                 Some(400..=499) if !matches!(status, Some(408 | 429)) => {
                     ObjectError::Refused { operation, message }

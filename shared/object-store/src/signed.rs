@@ -43,7 +43,10 @@ impl ObjectStore {
             .if_none_match("*")
             .set_server_side_encryption(algorithm)
             .set_ssekms_key_id(kms_key);
-        let presigned = request.presigned(lasting(valid)?).await.map_err(failed("sign_put"))?;
+        let presigned = request
+            .presigned(lasting(valid)?)
+            .await
+            .map_err(failed("sign_put"))?;
         Ok(presigned.into())
     }
 
@@ -64,7 +67,10 @@ impl ObjectStore {
             .upload_id(upload)
             .part_number(number)
             .content_length(signed(size));
-        let presigned = request.presigned(lasting(valid)?).await.map_err(failed("sign_part"))?;
+        let presigned = request
+            .presigned(lasting(valid)?)
+            .await
+            .map_err(failed("sign_part"))?;
         Ok(presigned.into())
     }
 
@@ -83,7 +89,10 @@ impl ObjectStore {
             .response_content_type(description.content_type)
             .response_content_disposition(description.content_disposition)
             .response_cache_control(description.cache_control);
-        let presigned = request.presigned(lasting(valid)?).await.map_err(failed("sign_get"))?;
+        let presigned = request
+            .presigned(lasting(valid)?)
+            .await
+            .map_err(failed("sign_get"))?;
         Ok(presigned.uri().to_owned())
     }
 }
@@ -91,11 +100,16 @@ impl ObjectStore {
 impl From<PresignedRequest> for SignedRequest {
     fn from(request: PresignedRequest) -> Self {
         // Of a body that is empty, some clients say no length.
-        let is_said = |name: &str, value: &str| name != "host" && (name != "content-length" || value == "0");
-        let headers = request.headers().filter(|(name, value)| is_said(name, value));
+        let is_said =
+            |name: &str, value: &str| name != "host" && (name != "content-length" || value == "0");
+        let headers = request
+            .headers()
+            .filter(|(name, value)| is_said(name, value));
         Self {
             url: request.uri().to_owned(),
-            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
         }
     }
 }
@@ -105,6 +119,8 @@ fn signed(size: u64) -> i64 {
 }
 
 fn lasting(valid: Duration) -> Result<PresigningConfig, ObjectError> {
-    PresigningConfig::expires_in(valid)
-        .map_err(|error| ObjectError::Failed { operation: "presign", message: error.to_string() })
+    PresigningConfig::expires_in(valid).map_err(|error| ObjectError::Failed {
+        operation: "presign",
+        message: error.to_string(),
+    })
 }

@@ -1,6 +1,8 @@
 //! Colours that a file names by numbers (ITU-T H.273), as AVIF and PNG do.
 
-use moxcms::{CicpProfile, ColorProfile, MatrixCoefficients, ToneReprCurve, TransferCharacteristics};
+use moxcms::{
+    CicpProfile, ColorProfile, MatrixCoefficients, ToneReprCurve, TransferCharacteristics,
+};
 
 /// Transfer functions (table 3).
 pub(crate) const SRGB: u16 = 13;
@@ -29,7 +31,9 @@ pub(crate) fn profile(primaries: u16, transfer: u16) -> Option<ColorProfile> {
         HLG => Some(table(|signal| hlg(signal) * HLG_PEAK / WHITE)),
         _ => return None,
     };
-    let primaries = u8::try_from(primaries).ok().filter(|primaries| !matches!(primaries, 0 | 2 | 3))?;
+    let primaries = u8::try_from(primaries)
+        .ok()
+        .filter(|primaries| !matches!(primaries, 0 | 2 | 3))?;
     let mut profile = ColorProfile::new_from_cicp(CicpProfile {
         color_primaries: primaries.try_into().ok()?,
         transfer_characteristics: TransferCharacteristics::Srgb,

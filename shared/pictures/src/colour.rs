@@ -14,7 +14,11 @@ impl Profile {
     /// are a little off are no reason to refuse a picture.
     pub(crate) fn read(icc: &[u8]) -> Option<Self> {
         let profile = read(icc)?;
-        matches!(profile.color_space, DataColorSpace::Rgb | DataColorSpace::Gray).then_some(Self(profile))
+        matches!(
+            profile.color_space,
+            DataColorSpace::Rgb | DataColorSpace::Gray
+        )
+        .then_some(Self(profile))
     }
 
     /// Converts a picture to sRGB, with the depth that it has. Returns `None` if the profile does not fit: one for grey
@@ -29,20 +33,29 @@ impl Profile {
         let (width, height) = (picture.width(), picture.height());
         match (colour.has_alpha(), is_deep) {
             (false, false) => {
-                let pixels =
-                    if is_grey { picture.to_luma8().into_raw() } else { picture.to_rgb8().into_raw() };
+                let pixels = if is_grey {
+                    picture.to_luma8().into_raw()
+                } else {
+                    picture.to_rgb8().into_raw()
+                };
                 let pixels = self.convert(&pixels, is_grey, false)?;
                 ImageBuffer::from_raw(width, height, pixels).map(DynamicImage::ImageRgb8)
             }
             (true, false) => {
-                let pixels =
-                    if is_grey { picture.to_luma_alpha8().into_raw() } else { picture.to_rgba8().into_raw() };
+                let pixels = if is_grey {
+                    picture.to_luma_alpha8().into_raw()
+                } else {
+                    picture.to_rgba8().into_raw()
+                };
                 let pixels = self.convert(&pixels, is_grey, true)?;
                 ImageBuffer::from_raw(width, height, pixels).map(DynamicImage::ImageRgba8)
             }
             (false, true) => {
-                let pixels =
-                    if is_grey { picture.to_luma16().into_raw() } else { picture.to_rgb16().into_raw() };
+                let pixels = if is_grey {
+                    picture.to_luma16().into_raw()
+                } else {
+                    picture.to_rgb16().into_raw()
+                };
                 let pixels = self.convert_deep(&pixels, is_grey, false)?;
                 ImageBuffer::from_raw(width, height, pixels).map(DynamicImage::ImageRgb16)
             }
@@ -61,7 +74,10 @@ impl Profile {
     fn convert(&self, pixels: &[u8], is_grey: bool, has_alpha: bool) -> Option<Vec<u8>> {
         let (from, to) = layouts(is_grey, has_alpha);
         let srgb = ColorProfile::new_srgb();
-        let transform = self.0.create_transform_8bit(from, &srgb, to, TransformOptions::default()).ok()?;
+        let transform = self
+            .0
+            .create_transform_8bit(from, &srgb, to, TransformOptions::default())
+            .ok()?;
         let mut converted = vec![0; pixels.len() / from.channels() * to.channels()];
         transform.transform(pixels, &mut converted).ok()?;
         Some(converted)
@@ -70,7 +86,10 @@ impl Profile {
     fn convert_deep(&self, pixels: &[u16], is_grey: bool, has_alpha: bool) -> Option<Vec<u16>> {
         let (from, to) = layouts(is_grey, has_alpha);
         let srgb = ColorProfile::new_srgb();
-        let transform = self.0.create_transform_16bit(from, &srgb, to, TransformOptions::default()).ok()?;
+        let transform = self
+            .0
+            .create_transform_16bit(from, &srgb, to, TransformOptions::default())
+            .ok()?;
         let mut converted = vec![0; pixels.len() / from.channels() * to.channels()];
         transform.transform(pixels, &mut converted).ok()?;
         Some(converted)
@@ -114,13 +133,20 @@ mod tests {
 
     /// The sRGB level of a share of light (IEC 61966-2-1).
     fn srgb(light: f64) -> f64 {
-        255.0 * if light <= 0.003_130_8 { 12.92 * light } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 }
+        255.0
+            * if light <= 0.003_130_8 {
+                12.92 * light
+            } else {
+                1.055 * light.powf(1.0 / 2.4) - 0.055
+            }
     }
 
     #[test]
     fn grey_is_converted_by_a_profile_for_grey() {
         for gamma in [1.0, 1.8, 2.2_f32] {
-            let icc = ColorProfile::new_gray_with_gamma(gamma).encode().expect("is written");
+            let icc = ColorProfile::new_gray_with_gamma(gamma)
+                .encode()
+                .expect("is written");
             let profile = Profile::read(&icc).expect("is read");
             for level in [20_u8, 90, 128, 200, 255] {
                 let expected = srgb((f64::from(level) / 255.0).powf(gamma.into()));
@@ -128,17 +154,30 @@ mod tests {
                     DynamicImage::from(GrayImage::from_pixel(2, 2, Luma([level]))),
                     GrayAlphaImage::from_pixel(2, 2, LumaA([level, 77])).into(),
                     RgbImage::from_pixel(2, 2, image::Rgb([level; 3])).into(),
-                    DynamicImage::from(GrayImage::from_pixel(2, 2, Luma([level]))).into_luma16().into(),
+                    DynamicImage::from(GrayImage::from_pixel(2, 2, Luma([level])))
+                        .into_luma16()
+                        .into(),
                 ] {
-                    let seen = profile.to_srgb(&picture).expect("fits").to_rgba8().get_pixel(1, 1).0;
+                    let seen = profile
+                        .to_srgb(&picture)
+                        .expect("fits")
+                        .to_rgba8()
+                        .get_pixel(1, 1)
+                        .0;
                     for channel in &seen[..3] {
-                        assert!((f64::from(*channel) - expected).abs() < 1.5, "{gamma} {level}: {seen:?}");
+                        assert!(
+                            (f64::from(*channel) - expected).abs() < 1.5,
+                            "{gamma} {level}: {seen:?}"
+                        );
                     }
                     assert_eq!(seen[3], if picture.color().has_alpha() { 77 } else { 255 });
                 }
             }
             let red = RgbImage::from_pixel(2, 2, image::Rgb([200, 0, 0])).into();
-            assert!(profile.to_srgb(&red).is_none(), "a profile for grey says nothing of red");
+            assert!(
+                profile.to_srgb(&red).is_none(),
+                "a profile for grey says nothing of red"
+            );
         }
     }
 }

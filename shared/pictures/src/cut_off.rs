@@ -27,7 +27,10 @@ pub(crate) fn without_rows(picture: DynamicImage, first: u32) -> DynamicImage {
 }
 
 fn clear<P: Pixel>(pixels: &mut ImageBuffer<P, Vec<P::Subpixel>>, first: u32) {
-    for row in pixels.rows_mut().skip(usize::try_from(first).unwrap_or(usize::MAX)) {
+    for row in pixels
+        .rows_mut()
+        .skip(usize::try_from(first).unwrap_or(usize::MAX))
+    {
         for pixel in row {
             for channel in pixel.channels_mut() {
                 *channel = P::Subpixel::DEFAULT_MIN_VALUE;

@@ -3,7 +3,9 @@
 use std::cmp::Reverse;
 use std::f64::consts::PI;
 
-use fast_image_resize::{CropBox, Filter, FilterType, IntoImageView as _, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{
+    CropBox, Filter, FilterType, IntoImageView as _, ResizeAlg, ResizeOptions, Resizer,
+};
 use image::DynamicImage;
 use image::metadata::Orientation;
 use plinth_domain::preset::{Fit, Recipe};
@@ -12,7 +14,11 @@ use crate::Unreadable;
 
 /// Pixels of a kind that the scaler understands.
 pub(crate) fn scalable(picture: DynamicImage) -> DynamicImage {
-    if picture.pixel_type().is_some() { picture } else { picture.into_rgba8().into() }
+    if picture.pixel_type().is_some() {
+        picture
+    } else {
+        picture.into_rgba8().into()
+    }
 }
 
 /// How many times the pixels of a line, and of a column, a smaller copy must have to be as good as the picture: what was
@@ -31,14 +37,25 @@ pub(crate) struct Target {
 impl Target {
     fn new(size: (u32, u32), orientation: Orientation, recipe: &Recipe) -> Self {
         let (width, height) = target(size, orientation, recipe);
-        Self { width, height, fit: recipe.fit }
+        Self {
+            width,
+            height,
+            fit: recipe.fit,
+        }
     }
 
     /// What it shows of a picture of this size.
     pub(crate) fn shows(self, (width, height): (u32, u32)) -> CropBox {
         match self.fit {
-            Fit::Contain => CropBox { left: 0.0, top: 0.0, width: width.into(), height: height.into() },
-            Fit::Cover => CropBox::fit_src_into_dst_size(width, height, self.width, self.height, None),
+            Fit::Contain => CropBox {
+                left: 0.0,
+                top: 0.0,
+                width: width.into(),
+                height: height.into(),
+            },
+            Fit::Cover => {
+                CropBox::fit_src_into_dst_size(width, height, self.width, self.height, None)
+            }
         }
     }
 
@@ -60,14 +77,23 @@ pub(crate) struct Step {
 /// How images of a picture of this size are made by these recipes: the largest first, since smaller ones are cheapest
 /// made of it.
 pub(crate) fn plan(size: (u32, u32), orientation: Orientation, recipes: &[Recipe]) -> Vec<Step> {
-    let step =
-        |(place, recipe)| Step { recipe: place, target: Target::new(size, orientation, recipe), of: None };
+    let step = |(place, recipe)| Step {
+        recipe: place,
+        target: Target::new(size, orientation, recipe),
+        of: None,
+    };
     let mut steps: Vec<Step> = recipes.iter().enumerate().map(step).collect();
     steps.sort_by_key(|step| Reverse(step.target.pixels()));
     let mut copy: Option<(usize, Target)> = None;
     for (place, step) in steps.iter_mut().enumerate() {
-        let wanted = wanted(size, orientation, std::slice::from_ref(&recipes[step.recipe]));
-        step.of = copy.filter(|(_, copy)| suffices(*copy, wanted)).map(|(place, _)| place);
+        let wanted = wanted(
+            size,
+            orientation,
+            std::slice::from_ref(&recipes[step.recipe]),
+        );
+        step.of = copy
+            .filter(|(_, copy)| suffices(*copy, wanted))
+            .map(|(place, _)| place);
         if step.target.fit == Fit::Contain {
             copy = Some((place, step.target));
         }
@@ -82,9 +108,16 @@ fn suffices(copy: Target, (width, height): (u32, u32)) -> bool {
 /// An image of a picture, or of a copy of it.
 pub(crate) fn scale(picture: &DynamicImage, target: Target) -> Result<DynamicImage, Unreadable> {
     let mut small = DynamicImage::new(target.width, target.height, picture.color());
-    let CropBox { left, top, width, height } = target.shows((picture.width(), picture.height()));
+    let CropBox {
+        left,
+        top,
+        width,
+        height,
+    } = target.shows((picture.width(), picture.height()));
     let options = filter().crop(left, top, width, height);
-    Resizer::new().resize(picture, &mut small, &options).map_err(|_| Unreadable::Unknown)?;
+    Resizer::new()
+        .resize(picture, &mut small, &options)
+        .map_err(|_| Unreadable::Unknown)?;
     Ok(small)
 }
 
@@ -136,7 +169,9 @@ pub(crate) fn wanted(size: (u32, u32), orientation: Orientation, recipes: &[Reci
             ),
         }
     });
-    whole.fold((1, 1), |(wide, high), (width, height)| (wide.max(width), high.max(height)))
+    whole.fold((1, 1), |(wide, high), (width, height)| {
+        (wide.max(width), high.max(height))
+    })
 }
 
 /// `side * numerator / denominator`, rounded up.
@@ -162,11 +197,16 @@ fn within((width, height): (u32, u32), (most_wide, most_high): (u32, u32)) -> (u
         return (width, height);
     }
     // Which side meets its bound first: width / most_wide against height / most_high.
-    let by_width = u64::from(width) * u64::from(most_high) >= u64::from(height) * u64::from(most_wide);
-    let (numerator, denominator) = if by_width { (most_wide, width) } else { (most_high, height) };
+    let by_width =
+        u64::from(width) * u64::from(most_high) >= u64::from(height) * u64::from(most_wide);
+    let (numerator, denominator) = if by_width {
+        (most_wide, width)
+    } else {
+        (most_high, height)
+    };
     let scale = |side: u32, most: u32| {
-        let scaled =
-            (u64::from(side) * u64::from(numerator) + u64::from(denominator) / 2) / u64::from(denominator);
+        let scaled = (u64::from(side) * u64::from(numerator) + u64::from(denominator) / 2)
+            / u64::from(denominator);
         u32::try_from(scaled).unwrap_or(most).clamp(1, most)
     };
     (scale(width, most_wide), scale(height, most_high))
@@ -177,7 +217,11 @@ mod tests {
     use super::*;
 
     fn size(picture: (u32, u32), orientation: Orientation, recipe: &str) -> (u32, u32) {
-        target(picture, orientation, &format!("{recipe} png").parse().expect("a recipe"))
+        target(
+            picture,
+            orientation,
+            &format!("{recipe} png").parse().expect("a recipe"),
+        )
     }
 
     #[test]
@@ -198,16 +242,30 @@ mod tests {
             ((200, 100), "300x100 cover", (200, 67)),
             ((1, 1), "256x256 cover", (1, 1)),
         ] {
-            assert_eq!(size(picture, Orientation::NoTransforms, recipe), fitted, "{picture:?} {recipe}");
+            assert_eq!(
+                size(picture, Orientation::NoTransforms, recipe),
+                fitted,
+                "{picture:?} {recipe}"
+            );
         }
     }
 
     #[test]
     fn the_filter_is_lanczos_with_three_lobes() {
-        let sinc = |x: f64| if x == 0.0 { 1.0 } else { (PI * x).sin() / (PI * x) };
+        let sinc = |x: f64| {
+            if x == 0.0 {
+                1.0
+            } else {
+                (PI * x).sin() / (PI * x)
+            }
+        };
         for place in -350..=350 {
             let x = f64::from(place) / 100.0;
-            let expected = if x.abs() < 3.0 { sinc(x) * sinc(x / 3.0) } else { 0.0 };
+            let expected = if x.abs() < 3.0 {
+                sinc(x) * sinc(x / 3.0)
+            } else {
+                0.0
+            };
             assert!((lanczos(x) - expected).abs() < 1e-12, "{x}");
         }
     }
@@ -215,20 +273,35 @@ mod tests {
     #[test]
     fn what_is_wanted_of_a_picture_is_enough_for_every_recipe() {
         let of = |texts: &[&str]| {
-            let recipes: Vec<Recipe> = texts.iter().map(|text| text.parse().expect("a recipe")).collect();
+            let recipes: Vec<Recipe> = texts
+                .iter()
+                .map(|text| text.parse().expect("a recipe"))
+                .collect();
             wanted((4000, 3000), Orientation::NoTransforms, &recipes)
         };
         assert_eq!(of(&["256x256 contain png"]), (256, 192));
         assert_eq!(of(&["256x256 cover png"]), (342, 256));
         assert_eq!(of(&["300x10 cover png"]), (300, 225));
-        assert_eq!(of(&["256x256 cover png", "1024x1024 contain png"]), (1024, 768));
+        assert_eq!(
+            of(&["256x256 cover png", "1024x1024 contain png"]),
+            (1024, 768)
+        );
         assert_eq!(of(&[]), (1, 1));
     }
 
     #[test]
     fn the_box_is_that_of_the_upright_picture() {
-        assert_eq!(size((4000, 3000), Orientation::Rotate90, "300x100 cover"), (100, 300));
-        assert_eq!(size((4000, 3000), Orientation::Rotate270FlipH, "300x100 contain"), (100, 75));
-        assert_eq!(size((4000, 3000), Orientation::Rotate180, "300x100 cover"), (300, 100));
+        assert_eq!(
+            size((4000, 3000), Orientation::Rotate90, "300x100 cover"),
+            (100, 300)
+        );
+        assert_eq!(
+            size((4000, 3000), Orientation::Rotate270FlipH, "300x100 contain"),
+            (100, 75)
+        );
+        assert_eq!(
+            size((4000, 3000), Orientation::Rotate180, "300x100 cover"),
+            (300, 100)
+        );
     }
 }

@@ -24,7 +24,9 @@ fn webp(picture: &DynamicImage, quality: Quality) -> Result<Vec<u8>, Unreadable>
         _ => return Err(Unreadable::Unknown),
     };
     // libwebp refuses nothing else of a picture of this size than to do it without memory.
-    let bytes = encoder.encode_simple(false, quality.get().into()).map_err(|_| Unreadable::TooMuchMemory)?;
+    let bytes = encoder
+        .encode_simple(false, quality.get().into())
+        .map_err(|_| Unreadable::TooMuchMemory)?;
     Ok(bytes.to_vec())
 }
 
@@ -45,14 +47,18 @@ pub(crate) fn flatten(picture: &DynamicImage) -> Cow<'_, RgbImage> {
         return Cow::Borrowed(picture);
     }
     let picture = picture.to_rgba8();
-    Cow::Owned(RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
-        let [red, green, blue, alpha] = picture.get_pixel(x, y).0.map(u32::from);
-        let over_white = |channel: u32| {
-            let mixed = (channel * alpha + 255 * (255 - alpha) + 127) / 255;
-            u8::try_from(mixed).unwrap_or(u8::MAX)
-        };
-        image::Rgb([over_white(red), over_white(green), over_white(blue)])
-    }))
+    Cow::Owned(RgbImage::from_fn(
+        picture.width(),
+        picture.height(),
+        |x, y| {
+            let [red, green, blue, alpha] = picture.get_pixel(x, y).0.map(u32::from);
+            let over_white = |channel: u32| {
+                let mixed = (channel * alpha + 255 * (255 - alpha) + 127) / 255;
+                u8::try_from(mixed).unwrap_or(u8::MAX)
+            };
+            image::Rgb([over_white(red), over_white(green), over_white(blue)])
+        },
+    ))
 }
 
 #[cfg(test)]

@@ -17,7 +17,11 @@ impl End {
 
     /// Returns the reason of a failure: what the decoder takes for damage is a cut if the file ended too early.
     pub(crate) fn explain(&self, reason: Unreadable) -> Unreadable {
-        if reason == Unreadable::Damaged && self.is_passed() { Unreadable::CutOff } else { reason }
+        if reason == Unreadable::Damaged && self.is_passed() {
+            Unreadable::CutOff
+        } else {
+            reason
+        }
     }
 }
 
@@ -30,7 +34,13 @@ pub(crate) struct FileReader<'a> {
 impl<'a> FileReader<'a> {
     pub(crate) fn new(file: &'a [u8]) -> (Self, End) {
         let end = End::default();
-        (Self { file: Cursor::new(file), end: end.clone() }, end)
+        (
+            Self {
+                file: Cursor::new(file),
+                end: end.clone(),
+            },
+            end,
+        )
     }
 
     pub(crate) fn position(&self) -> u64 {

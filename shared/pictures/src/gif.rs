@@ -30,7 +30,9 @@ impl<'a> Gif<'a> {
         let (reader, end) = FileReader::new(file);
         let mut options = DecodeOptions::new();
         options.set_color_output(ColorOutput::RGBA);
-        let decoder = options.read_info(reader).map_err(|error| end.explain(error.into()))?;
+        let decoder = options
+            .read_info(reader)
+            .map_err(|error| end.explain(error.into()))?;
         Ok(Self { decoder, end })
     }
 
@@ -54,9 +56,15 @@ impl<'a> Gif<'a> {
     /// # Errors
     /// There is not a single row.
     pub(crate) fn decode(mut self) -> Result<DynamicImage, Unreadable> {
-        let (width, height) = (usize::from(self.decoder.width()), usize::from(self.decoder.height()));
+        let (width, height) = (
+            usize::from(self.decoder.width()),
+            usize::from(self.decoder.height()),
+        );
         let mut picture = vec![0; PIXEL * width * height];
-        let frame = self.decoder.next_frame_info().map_err(|error| self.end.explain(error.into()))?;
+        let frame = self
+            .decoder
+            .next_frame_info()
+            .map_err(|error| self.end.explain(error.into()))?;
         let frame = frame.ok_or(Unreadable::Damaged)?;
         let (left, top) = (usize::from(frame.left), usize::from(frame.top));
         let (wide, high) = (usize::from(frame.width), usize::from(frame.height));
@@ -65,7 +73,9 @@ impl<'a> Gif<'a> {
         let mut row = vec![0; PIXEL * wide];
         let mut has_rows = false;
         let order = passes.iter().flat_map(|(first, step, stands_for)| {
-            (*first..high).step_by(*step).map(|place| (place, *stands_for))
+            (*first..high)
+                .step_by(*step)
+                .map(|place| (place, *stands_for))
         });
         for (place, stands_for) in order {
             row.fill(0);
@@ -83,7 +93,9 @@ impl<'a> Gif<'a> {
             return Err(self.end.explain(Unreadable::Damaged));
         }
         let (width, height) = self.size();
-        RgbaImage::from_raw(width, height, picture).map(DynamicImage::from).ok_or(Unreadable::Damaged)
+        RgbaImage::from_raw(width, height, picture)
+            .map(DynamicImage::from)
+            .ok_or(Unreadable::Damaged)
     }
 }
 

@@ -19,7 +19,9 @@ impl Inks {
         Self(profile.and_then(|profile| {
             let (srgb, options) = (ColorProfile::new_srgb(), TransformOptions::default());
             // The crate's name for four channels.
-            profile.create_transform_8bit(Layout::Rgba, &srgb, Layout::Rgb, options).ok()
+            profile
+                .create_transform_8bit(Layout::Rgba, &srgb, Layout::Rgb, options)
+                .ok()
         }))
     }
 
@@ -34,7 +36,9 @@ impl Inks {
         }
         pixels
             .iter()
-            .flat_map(|[cyan, magenta, yellow, black]| [cyan, magenta, yellow].map(|ink| left(*ink, *black)))
+            .flat_map(|[cyan, magenta, yellow, black]| {
+                [cyan, magenta, yellow].map(|ink| left(*ink, *black))
+            })
             .collect()
     }
 }
@@ -85,7 +89,9 @@ pub(crate) mod tests {
         encoder.set_size(16, 16);
         encoder.set_quality(95.0);
         let mut started = encoder.start_compress(Vec::new()).expect("starts");
-        started.write_scanlines(&[0, 255, 255, 255].repeat(16 * 16)).expect("encodes");
+        started
+            .write_scanlines(&[0, 255, 255, 255].repeat(16 * 16))
+            .expect("encodes");
         let file = started.finish().expect("encodes");
         let segment = icc.map(|icc| {
             let length = u16::try_from(icc.len() + 16).expect("short").to_be_bytes();
@@ -98,10 +104,18 @@ pub(crate) mod tests {
     fn inks_are_converted_by_their_profile_and_otherwise_by_what_they_leave() {
         for (icc, expected) in [(Some(grey_cyan()), [HALF; 3]), (None, [0, 255, 255])] {
             let recipe = "8x8 contain png".parse().expect("a recipe");
-            let developed = crate::render(&cyan(icc.as_deref()), &[recipe], 1_000).expect("renders");
-            let picture = image::load_from_memory(&developed.images[0].bytes).expect("an image").into_rgb8();
+            let developed =
+                crate::render(&cyan(icc.as_deref()), &[recipe], 1_000).expect("renders");
+            let picture = image::load_from_memory(&developed.images[0].bytes)
+                .expect("an image")
+                .into_rgb8();
             let seen = picture.get_pixel(4, 4).0;
-            assert!(seen.iter().zip(expected).all(|(one, other)| one.abs_diff(other) < 3), "{seen:?}");
+            assert!(
+                seen.iter()
+                    .zip(expected)
+                    .all(|(one, other)| one.abs_diff(other) < 3),
+                "{seen:?}"
+            );
         }
     }
 }

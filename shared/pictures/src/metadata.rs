@@ -14,7 +14,10 @@ pub fn taken_at(exif: Vec<u8>) -> Option<TakenAt> {
     let text = format!("{}T{time}", date.replace(':', "-"));
     let offset = ascii(&exif, Tag::OffsetTimeOriginal).unwrap_or_default();
     // A time is worth having also where the offset makes no sense.
-    format!("{text}{}", offset.trim()).parse().or_else(|_| text.parse()).ok()
+    format!("{text}{}", offset.trim())
+        .parse()
+        .or_else(|_| text.parse())
+        .ok()
 }
 
 fn ascii(exif: &Exif, tag: Tag) -> Option<&str> {
@@ -30,7 +33,8 @@ mod tests {
 
     /// EXIF with nothing but these fields of the camera's directory, in big-endian order.
     fn exif(fields: &[(u16, &str)]) -> Vec<u8> {
-        let mut bytes = b"MM\0\x2a\0\0\0\x08\0\x01\x87\x69\0\x04\0\0\0\x01\0\0\0\x1a\0\0\0\0".to_vec();
+        let mut bytes =
+            b"MM\0\x2a\0\0\0\x08\0\x01\x87\x69\0\x04\0\0\0\x01\0\0\0\x1a\0\0\0\0".to_vec();
         let count = u16::try_from(fields.len()).expect("few");
         bytes.extend(count.to_be_bytes());
         let mut place = 26 + 2 + 12 * u32::from(count) + 4;
@@ -55,8 +59,14 @@ mod tests {
         let told = |fields: &[(u16, &str)]| taken_at(exif(fields)).map(|time| time.to_string());
         let said = (time, "2024:05:01 12:33:00");
         assert_eq!(told(&[said]).as_deref(), Some("2024-05-01T12:33:00"));
-        assert_eq!(told(&[said, (offset, "+02:00")]).as_deref(), Some("2024-05-01T12:33:00+02:00"));
-        assert_eq!(told(&[said, (offset, "   :  ")]).as_deref(), Some("2024-05-01T12:33:00"));
+        assert_eq!(
+            told(&[said, (offset, "+02:00")]).as_deref(),
+            Some("2024-05-01T12:33:00+02:00")
+        );
+        assert_eq!(
+            told(&[said, (offset, "   :  ")]).as_deref(),
+            Some("2024-05-01T12:33:00")
+        );
         assert_eq!(told(&[(time, "0000:00:00 00:00:00")]), None);
         assert_eq!(told(&[(time, "    :  :     :  :  ")]), None);
         assert_eq!(told(&[(offset, "+02:00")]), None);

@@ -104,7 +104,9 @@ pub fn length(head: [u8; 4], limit: usize) -> Result<usize, ProtocolError> {
 /// # Errors
 /// They are more than a length can tell.
 pub fn head(bytes: &[u8]) -> io::Result<[u8; 4]> {
-    u32::try_from(bytes.len()).map(u32::to_be_bytes).map_err(io::Error::other)
+    u32::try_from(bytes.len())
+        .map(u32::to_be_bytes)
+        .map_err(io::Error::other)
 }
 
 /// Reads a message.
@@ -147,15 +149,24 @@ mod tests {
     #[test]
     fn a_length_that_lies_is_an_error() {
         let mut endless = &b"\xff\xff\xff\xff"[..];
-        assert!(matches!(read_frame(&mut endless, MAX_SOURCE), Err(ProtocolError::TooLong { .. })));
+        assert!(matches!(
+            read_frame(&mut endless, MAX_SOURCE),
+            Err(ProtocolError::TooLong { .. })
+        ));
         let mut cut = &b"\x00\x40\x00\x00abc"[..];
-        assert!(matches!(read_frame(&mut cut, MAX_SOURCE), Err(ProtocolError::Io(_))));
+        assert!(matches!(
+            read_frame(&mut cut, MAX_SOURCE),
+            Err(ProtocolError::Io(_))
+        ));
     }
 
     #[test]
     fn messages_are_read_as_they_were_written_and_nothing_else_is() {
         let recipes = vec!["256x128 cover webp q75".parse().expect("a recipe")];
-        let request = Request::Render { recipes, max_pixels: 100 };
+        let request = Request::Render {
+            recipes,
+            max_pixels: 100,
+        };
         let frame = frame_of(&request).expect("is written");
         assert_eq!(message::<Request>(&frame).expect("is read"), request);
         assert!(message::<Answer>(&frame).is_err());

@@ -48,13 +48,26 @@ pub fn weigh(file: &[u8], recipes: &[Recipe], max_pixels: u64) -> Result<u64, Un
     let source = Source::open(file, max_pixels)?;
     let steps = plan(source.size(), source.orientation, recipes);
     let pixels = steps.iter().map(|step| step.target.pixels());
-    let largest = pixels.clone().max().unwrap_or(0).saturating_mul(PER_PIXEL_IN_WORK);
-    let all = pixels.fold(0, u64::saturating_add).saturating_mul(PER_PIXEL);
+    let largest = pixels
+        .clone()
+        .max()
+        .unwrap_or(0)
+        .saturating_mul(PER_PIXEL_IN_WORK);
+    let all = pixels
+        .fold(0, u64::saturating_add)
+        .saturating_mul(PER_PIXEL);
     // Decoders may take the file twice.
-    let file = u64::try_from(file.len()).unwrap_or(u64::MAX).saturating_mul(2);
+    let file = u64::try_from(file.len())
+        .unwrap_or(u64::MAX)
+        .saturating_mul(2);
     let of_the_file = steps.iter().map(|step| u64::from(step.of.is_none())).sum();
-    let decoding = source.memory(wanted(source.size(), source.orientation, recipes), of_the_file);
-    Ok([file, decoding, largest, all].into_iter().fold(OWN, u64::saturating_add))
+    let decoding = source.memory(
+        wanted(source.size(), source.orientation, recipes),
+        of_the_file,
+    );
+    Ok([file, decoding, largest, all]
+        .into_iter()
+        .fold(OWN, u64::saturating_add))
 }
 
 /// The derived images, and what is known of the picture.
@@ -67,15 +80,23 @@ pub fn render(file: &[u8], recipes: &[Recipe], max_pixels: u64) -> Result<Develo
     let size = source.size();
     let taken_at = source.exif.take().and_then(taken_at);
     let steps = plan(size, orientation, recipes);
-    let of_the_file: Vec<_> = steps.iter().filter(|step| step.of.is_none()).map(|step| step.target).collect();
-    let mut of_the_file = source.images(&of_the_file, wanted(size, orientation, recipes))?.into_iter();
+    let of_the_file: Vec<_> = steps
+        .iter()
+        .filter(|step| step.of.is_none())
+        .map(|step| step.target)
+        .collect();
+    let mut of_the_file = source
+        .images(&of_the_file, wanted(size, orientation, recipes))?
+        .into_iter();
     let mut scaled: Vec<Rc<DynamicImage>> = Vec::with_capacity(steps.len());
     let mut smallest: Option<Rc<DynamicImage>> = None;
     let mut images = Vec::with_capacity(steps.len());
     for step in &steps {
         let image = match step.of {
             Some(earlier) => scale(&scaled[earlier], step.target)?,
-            None => of_the_file.next().expect("there is one for each step that is of the file"),
+            None => of_the_file
+                .next()
+                .expect("there is one for each step that is of the file"),
         };
         let mut image = Rc::new(image);
         scaled.push(Rc::clone(&image));
@@ -88,13 +109,29 @@ pub fn render(file: &[u8], recipes: &[Recipe], max_pixels: u64) -> Result<Develo
         let image = eight_bits(image);
         let (width, height) = (image.width(), image.height());
         let bytes = encode(&image, recipes[step.recipe].format)?;
-        images.push((step.recipe, Rendered { width, height, bytes }));
+        images.push((
+            step.recipe,
+            Rendered {
+                width,
+                height,
+                bytes,
+            },
+        ));
         smallest = Some(image);
     }
     images.sort_by_key(|(recipe, _)| *recipe);
     let images = images.into_iter().map(|(_, image)| image).collect();
-    let (width, height) = if lies_on_its_side(orientation) { (size.1, size.0) } else { size };
-    let picture = Picture { width, height, taken_at, blurhash: smallest.as_deref().and_then(blurhash) };
+    let (width, height) = if lies_on_its_side(orientation) {
+        (size.1, size.0)
+    } else {
+        size
+    };
+    let picture = Picture {
+        width,
+        height,
+        taken_at,
+        blurhash: smallest.as_deref().and_then(blurhash),
+    };
     Ok(Developed { picture, images })
 }
 

@@ -6,8 +6,8 @@ use plinth_domain::preset::Recipe;
 
 use crate::contain::{self, ContainError};
 use crate::protocol::{
-    Answer, Grant, MAX_MESSAGE, MAX_SOURCE, ProtocolError, Request, Size, Weighed, frame_of, message,
-    read_frame, write_frame,
+    Answer, Grant, MAX_MESSAGE, MAX_SOURCE, ProtocolError, Request, Size, Weighed, frame_of,
+    message, read_frame, write_frame,
 };
 use crate::render::{Developed, render, weigh};
 use crate::strip::{self, Stripped};
@@ -31,7 +31,10 @@ pub fn serve(mut input: impl Read, mut output: impl Write) -> Result<(), ServeEr
     let request: Request = message(&read_frame(&mut input, MAX_MESSAGE)?)?;
     let file = read_frame(&mut input, MAX_SOURCE)?;
     let weighed = match &request {
-        Request::Render { recipes, max_pixels } => weigh(&file, recipes, *max_pixels),
+        Request::Render {
+            recipes,
+            max_pixels,
+        } => weigh(&file, recipes, *max_pixels),
         Request::Strip => Ok(strip::weigh(&file)),
     };
     let weighed = weighed.map_or_else(Weighed::Unreadable, Weighed::Needs);
@@ -42,9 +45,10 @@ pub fn serve(mut input: impl Read, mut output: impl Write) -> Result<(), ServeEr
     let grant: Grant = message(&read_frame(&mut input, MAX_MESSAGE)?)?;
     contain::limit_memory(grant.memory)?;
     match request {
-        Request::Render { recipes, max_pixels } => {
-            answer_with_images(&mut output, &file, &recipes, max_pixels)
-        }
+        Request::Render {
+            recipes,
+            max_pixels,
+        } => answer_with_images(&mut output, &file, &recipes, max_pixels),
         Request::Strip => answer_with_file(&mut output, &file),
     }
 }
@@ -57,7 +61,13 @@ fn answer_with_images(
 ) -> Result<(), ServeError> {
     match render(file, recipes, max_pixels) {
         Ok(Developed { picture, images }) => {
-            let sizes = images.iter().map(|one| Size { width: one.width, height: one.height }).collect();
+            let sizes = images
+                .iter()
+                .map(|one| Size {
+                    width: one.width,
+                    height: one.height,
+                })
+                .collect();
             write_frame(output, &frame_of(&Answer::Made { picture, sizes })?)?;
             for image in &images {
                 write_frame(output, &image.bytes)?;
@@ -72,7 +82,13 @@ fn answer_with_file(output: &mut impl Write, file: &[u8]) -> Result<(), ServeErr
     match strip::strip(file) {
         Ok(Stripped { bytes, taken_at }) => {
             let is_changed = bytes.is_some();
-            write_frame(output, &frame_of(&Answer::Stripped { is_changed, taken_at })?)?;
+            write_frame(
+                output,
+                &frame_of(&Answer::Stripped {
+                    is_changed,
+                    taken_at,
+                })?,
+            )?;
             if let Some(bytes) = bytes {
                 write_frame(output, &bytes)?;
             }

@@ -5,7 +5,10 @@ use crate::Unreadable;
 
 /// Whether it is a BMP of OS/2 2, whose header has 16 to 64 bytes and none of the lengths of Windows.
 pub(crate) fn is_os2_bmp(file: &[u8]) -> bool {
-    let length = file.get(14..18).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+    let length = file
+        .get(14..18)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map(u32::from_le_bytes);
     file.starts_with(b"BM")
         && length.is_some_and(|length| matches!(length, 16..=39 | 41..=51 | 53..=55 | 57..=64))
 }
@@ -18,8 +21,10 @@ pub(crate) fn is_avif(source: &[u8]) -> bool {
 /// The refusal of a kind that is known and cannot be read: HEIC. Its owner is told so by name.
 pub fn refusal(source: &[u8]) -> Option<Unreadable> {
     let first = brands(source)?.next()?;
-    let is_heic =
-        matches!(first, b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1");
+    let is_heic = matches!(
+        first,
+        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1"
+    );
     (is_heic && !is_avif(source)).then_some(Unreadable::Heic)
 }
 
@@ -31,7 +36,11 @@ fn brands(source: &[u8]) -> Option<impl Iterator<Item = &[u8; 4]>> {
     let rest = rest.get(..length.saturating_sub(8)).unwrap_or(rest);
     // Between them is a version.
     let brands = rest.as_chunks().0.iter().enumerate();
-    Some(brands.filter(|(place, _)| *place != 1).map(|(_, brand)| brand))
+    Some(
+        brands
+            .filter(|(place, _)| *place != 1)
+            .map(|(_, brand)| brand),
+    )
 }
 
 #[cfg(test)]
@@ -40,11 +49,19 @@ mod tests {
 
     #[test]
     fn the_brands_decide() {
-        assert_eq!(refusal(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), Some(Unreadable::Heic));
-        assert_eq!(refusal(b"\0\0\0\x10ftypmif1\0\0\0\0"), Some(Unreadable::Heic));
-        for avif in
-            [&b"\0\0\0\x18ftypavif"[..], b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", b"\0\0\0\x10ftypavis\0\0\0\0"]
-        {
+        assert_eq!(
+            refusal(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"),
+            Some(Unreadable::Heic)
+        );
+        assert_eq!(
+            refusal(b"\0\0\0\x10ftypmif1\0\0\0\0"),
+            Some(Unreadable::Heic)
+        );
+        for avif in [
+            &b"\0\0\0\x18ftypavif"[..],
+            b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif",
+            b"\0\0\0\x10ftypavis\0\0\0\0",
+        ] {
             assert!(is_avif(avif) && refusal(avif).is_none(), "{avif:?}");
         }
         for neither in [
@@ -54,7 +71,10 @@ mod tests {
             b"\0\0\0\x18ftypisomavif",
             b"\xff\xd8\xff\xe0",
         ] {
-            assert!(!is_avif(neither) && refusal(neither).is_none(), "{neither:?}");
+            assert!(
+                !is_avif(neither) && refusal(neither).is_none(),
+                "{neither:?}"
+            );
         }
     }
 }

@@ -82,30 +82,54 @@ impl<'a> Source<'a> {
         let mut limits = Limits::default();
         limits.max_alloc = Some(MAX_ALLOCATION);
         reader.limits(limits);
-        let decoder = reader.into_decoder().map_err(|error| match end.explain(error.into()) {
-            Unreadable::Unknown if sniff::is_os2_bmp(file) => Unreadable::Unsupported(Feature::Os2Bmp),
-            reason => reason,
-        })?;
+        let decoder = reader
+            .into_decoder()
+            .map_err(|error| match end.explain(error.into()) {
+                Unreadable::Unknown if sniff::is_os2_bmp(file) => {
+                    Unreadable::Unsupported(Feature::Os2Bmp)
+                }
+                reason => reason,
+            })?;
         let mut source = Self::other(Box::new(decoder), 0, end, max_pixels)?;
         // `image` expects no prefix before the TIFF header.
-        if let Some(orientation) = source.exif.as_deref().and_then(Orientation::from_exif_chunk) {
+        if let Some(orientation) = source
+            .exif
+            .as_deref()
+            .and_then(Orientation::from_exif_chunk)
+        {
             source.orientation = orientation;
         }
         Ok(source)
     }
 
-    fn jpeg(file: &'a [u8], mut header: jpeg::Header<'a>, max_pixels: u64) -> Result<Self, Unreadable> {
+    fn jpeg(
+        file: &'a [u8],
+        mut header: jpeg::Header<'a>,
+        max_pixels: u64,
+    ) -> Result<Self, Unreadable> {
         within(header.size, max_pixels)?;
         let profile = header.profile.take();
-        let (profile, of_inks) = if header.components == 4 { (None, profile) } else { (profile, None) };
+        let (profile, of_inks) = if header.components == 4 {
+            (None, profile)
+        } else {
+            (profile, None)
+        };
         let orientation = header.exif.and_then(Orientation::from_exif_chunk);
-        let file = if header.is_in_one_scan { file } else { jpeg::without_torn_segment(file) };
+        let file = if header.is_in_one_scan {
+            file
+        } else {
+            jpeg::without_torn_segment(file)
+        };
         Ok(Self {
             max_pixels,
             orientation: orientation.unwrap_or(Orientation::NoTransforms),
             profile: profile.as_deref().and_then(Profile::read),
             exif: header.exif.map(<[u8]>::to_vec),
-            pixels: Pixels::Jpeg { file, header, of_inks },
+            pixels: Pixels::Jpeg {
+                file,
+                header,
+                of_inks,
+            },
         })
     }
 
@@ -150,7 +174,10 @@ impl<'a> Source<'a> {
             orientation: tiff.orientation,
             profile: tiff.take_profile().as_deref().and_then(Profile::read),
             exif: None,
-            pixels: Pixels::Tiff { tiff: Box::new(tiff), memory },
+            pixels: Pixels::Tiff {
+                tiff: Box::new(tiff),
+                memory,
+            },
         })
     }
 
@@ -167,9 +194,20 @@ impl<'a> Source<'a> {
         Ok(Self {
             max_pixels,
             orientation: decoder.orientation().unwrap_or(Orientation::NoTransforms),
-            profile: decoder.icc_profile().unwrap_or_default().as_deref().and_then(Profile::read),
-            exif: decoder.exif_metadata().unwrap_or_default().map(without_prefix),
-            pixels: Pixels::Other { decoder, at_least, end },
+            profile: decoder
+                .icc_profile()
+                .unwrap_or_default()
+                .as_deref()
+                .and_then(Profile::read),
+            exif: decoder
+                .exif_metadata()
+                .unwrap_or_default()
+                .map(without_prefix),
+            pixels: Pixels::Other {
+                decoder,
+                at_least,
+                end,
+            },
         })
     }
 
@@ -193,7 +231,9 @@ impl<'a> Source<'a> {
             Pixels::Png(png) => png.length().saturating_mul(3),
             Pixels::Gif(gif) => gif.length().saturating_mul(3),
             // Decoders hold about twice as much of their own: coefficients, planes, lines.
-            Pixels::Other { decoder, at_least, .. } => decoder.total_bytes().saturating_mul(3).max(*at_least),
+            Pixels::Other {
+                decoder, at_least, ..
+            } => decoder.total_bytes().saturating_mul(3).max(*at_least),
         }
     }
 
@@ -221,7 +261,10 @@ impl<'a> Source<'a> {
 
 fn scaled(picture: DynamicImage, targets: &[Target]) -> Result<Vec<DynamicImage>, Unreadable> {
     let picture = scalable(picture);
-    targets.iter().map(|target| scale(&picture, *target)).collect()
+    targets
+        .iter()
+        .map(|target| scale(&picture, *target))
+        .collect()
 }
 
 /// Removes what EXIF begins with in a JPEG. Some programs write it into PNG, WebP and AVIF, too, where it does not belong.
@@ -236,7 +279,11 @@ fn within((width, height): (u32, u32), max_pixels: u64) -> Result<(), Unreadable
     if width == 0 || height == 0 {
         return Err(Unreadable::Damaged);
     }
-    if u64::from(width) * u64::from(height) > max_pixels { Err(Unreadable::TooManyPixels) } else { Ok(()) }
+    if u64::from(width) * u64::from(height) > max_pixels {
+        Err(Unreadable::TooManyPixels)
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -252,7 +299,9 @@ mod tests {
 
     fn encode(format: ImageFormat) -> Vec<u8> {
         let mut file = Cursor::new(Vec::new());
-        RgbImage::new(4, 2).write_to(&mut file, format).expect("encodes");
+        RgbImage::new(4, 2)
+            .write_to(&mut file, format)
+            .expect("encodes");
         file.into_inner()
     }
 
@@ -260,14 +309,29 @@ mod tests {
         let file = encode(ImageFormat::Png);
         let summed = [b"eXIf", exif].concat();
         let length = u32::try_from(exif.len()).expect("short").to_be_bytes();
-        [&file[..33], &length, &summed, &crc32fast::hash(&summed).to_be_bytes(), &file[33..]].concat()
+        [
+            &file[..33],
+            &length,
+            &summed,
+            &crc32fast::hash(&summed).to_be_bytes(),
+            &file[33..],
+        ]
+        .concat()
     }
 
     fn webp(exif: &[u8]) -> Vec<u8> {
         let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("short").to_le_bytes();
         let extended = b"VP8X\x0a\0\0\0\x08\0\0\0\x03\0\0\x01\0\0";
         let file = encode(ImageFormat::WebP);
-        let body = [b"WEBP", &extended[..], &file[12..], b"EXIF", &length(exif), exif].concat();
+        let body = [
+            b"WEBP",
+            &extended[..],
+            &file[12..],
+            b"EXIF",
+            &length(exif),
+            exif,
+        ]
+        .concat();
         [b"RIFF", &length(&body)[..], &body].concat()
     }
 

@@ -34,11 +34,14 @@ impl Pixel<'_> {
     fn image(self, image: Image<'_>) -> Option<DynamicImage> {
         let (width, height) = (image.width(), image.height());
         match self {
-            Self::Grey => GrayImage::from_raw(width, height, image.into_vec()).map(DynamicImage::from),
-            Self::Rgb => RgbImage::from_raw(width, height, image.into_vec()).map(DynamicImage::from),
-            Self::Inks(inks) => {
-                RgbImage::from_raw(width, height, inks.to_rgb(image.buffer())).map(DynamicImage::from)
+            Self::Grey => {
+                GrayImage::from_raw(width, height, image.into_vec()).map(DynamicImage::from)
             }
+            Self::Rgb => {
+                RgbImage::from_raw(width, height, image.into_vec()).map(DynamicImage::from)
+            }
+            Self::Inks(inks) => RgbImage::from_raw(width, height, inks.to_rgb(image.buffer()))
+                .map(DynamicImage::from),
         }
     }
 }
@@ -62,9 +65,18 @@ impl<'a> Strips<'a> {
         pixel: Pixel<'a>,
         images: impl IntoIterator<Item = (Target, CropBox)>,
     ) -> Self {
-        let images =
-            images.into_iter().map(|(target, shown)| Growing::new(size, pixel, target, shown)).collect();
-        Self { size, pixel, rows: 0..0, window: Vec::new(), images, resizer: Resizer::new() }
+        let images = images
+            .into_iter()
+            .map(|(target, shown)| Growing::new(size, pixel, target, shown))
+            .collect();
+        Self {
+            size,
+            pixel,
+            rows: 0..0,
+            window: Vec::new(),
+            images,
+            resizer: Resizer::new(),
+        }
     }
 
     /// As many rows as make a strip.
@@ -95,25 +107,38 @@ impl<'a> Strips<'a> {
         let (rows, stride) = (self.rows.clone(), self.stride());
         let filled = length(rows.end - rows.start) * stride;
         let window = &self.window[..filled];
-        let window = ImageRef::new(self.size.0, rows.end - rows.start, window, self.pixel.kind());
+        let window = ImageRef::new(
+            self.size.0,
+            rows.end - rows.start,
+            window,
+            self.pixel.kind(),
+        );
         let window = window.map_err(|_| Unreadable::Unknown)?;
         let mut first = rows.end;
         for image in &mut self.images {
-            let until = if rows.end == self.size.1 { image.target.height } else { image.ready(rows.end) };
+            let until = if rows.end == self.size.1 {
+                image.target.height
+            } else {
+                image.ready(rows.end)
+            };
             image.grow(&window, rows.start, until, &mut self.resizer)?;
             if until < image.target.height {
                 first = first.min(image.needs());
             }
         }
         self.rows.start = first.max(rows.start);
-        self.window.copy_within(length(self.rows.start - rows.start) * stride..filled, 0);
+        self.window
+            .copy_within(length(self.rows.start - rows.start) * stride..filled, 0);
         Ok(())
     }
 
     /// The images, in the order of their targets.
     pub(crate) fn images(self) -> Result<Vec<DynamicImage>, Unreadable> {
         let mut resizer = self.resizer;
-        self.images.into_iter().map(|image| image.finish(self.pixel, &mut resizer)).collect()
+        self.images
+            .into_iter()
+            .map(|image| image.finish(self.pixel, &mut resizer))
+            .collect()
     }
 
     /// Bytes of a row.
@@ -136,7 +161,13 @@ struct Growing {
 impl Growing {
     fn new(size: (u32, u32), pixel: Pixel<'_>, target: Target, shown: CropBox) -> Self {
         let step = shown.height / f64::from(target.height);
-        Self { target, shown, step, done: 0, rows: Image::new(size.0, target.height, pixel.kind()) }
+        Self {
+            target,
+            shown,
+            step,
+            done: 0,
+            rows: Image::new(size.0, target.height, pixel.kind()),
+        }
     }
 
     /// Rows of the picture, beside those that a row lies on, that it is made of, and one for rounding.
@@ -170,11 +201,16 @@ impl Growing {
         let top = self.shown.top + f64::from(self.done) * self.step - f64::from(first);
         // What rounding adds must not lie below the last row.
         let height = (f64::from(count) * self.step).min(f64::from(window.height()) - top);
-        let options = filter().use_alpha(false).crop(0.0, top, width.into(), height);
+        let options = filter()
+            .use_alpha(false)
+            .crop(0.0, top, width.into(), height);
         let stride = length(width) * kind.size();
         let rows = &mut self.rows.buffer_mut()[length(self.done) * stride..length(until) * stride];
-        let mut rows = Image::from_slice_u8(width, count, rows, kind).map_err(|_| Unreadable::Unknown)?;
-        resizer.resize(window, &mut rows, &options).map_err(|_| Unreadable::Unknown)?;
+        let mut rows =
+            Image::from_slice_u8(width, count, rows, kind).map_err(|_| Unreadable::Unknown)?;
+        resizer
+            .resize(window, &mut rows, &options)
+            .map_err(|_| Unreadable::Unknown)?;
         self.done = until;
         Ok(())
     }
@@ -183,14 +219,23 @@ impl Growing {
     fn finish(self, pixel: Pixel<'_>, resizer: &mut Resizer) -> Result<DynamicImage, Unreadable> {
         let (Target { width, height, .. }, kind) = (self.target, self.rows.pixel_type());
         let mut image = Image::new(width, height, kind);
-        let options = filter().use_alpha(false).crop(self.shown.left, 0.0, self.shown.width, height.into());
-        resizer.resize(&self.rows, &mut image, &options).map_err(|_| Unreadable::Unknown)?;
+        let options =
+            filter()
+                .use_alpha(false)
+                .crop(self.shown.left, 0.0, self.shown.width, height.into());
+        resizer
+            .resize(&self.rows, &mut image, &options)
+            .map_err(|_| Unreadable::Unknown)?;
         pixel.image(image).ok_or(Unreadable::Unknown)
     }
 }
 
 /// The row that a place lies on; the first one for what is above it.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pictures have fewer rows")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "pictures have fewer rows"
+)]
 fn row(place: f64) -> u32 {
     place.max(0.0) as u32
 }

@@ -25,12 +25,16 @@ fn picture() -> RgbImage {
 
 /// Darker from above to below.
 fn smooth() -> RgbImage {
-    RgbImage::from_fn(WIDTH, HEIGHT, |_, y| Rgb([230, 200 - u8::try_from(2 * y).expect("a byte"), 30]))
+    RgbImage::from_fn(WIDTH, HEIGHT, |_, y| {
+        Rgb([230, 200 - u8::try_from(2 * y).expect("a byte"), 30])
+    })
 }
 
 fn encode(format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    DynamicImage::from(picture()).write_to(&mut bytes, format).expect("encodes");
+    DynamicImage::from(picture())
+        .write_to(&mut bytes, format)
+        .expect("encodes");
     bytes.into_inner()
 }
 
@@ -51,27 +55,49 @@ fn jpeg(picture: &RgbImage, is_progressive: bool) -> Vec<u8> {
 fn chunk(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
     let summed = [&kind, data].concat();
     let length = u32::try_from(data.len()).expect("short").to_be_bytes();
-    [&length[..], &summed, &crc32fast::hash(&summed).to_be_bytes()].concat()
+    [
+        &length[..],
+        &summed,
+        &crc32fast::hash(&summed).to_be_bytes(),
+    ]
+    .concat()
 }
 
 /// Zlib's format (RFC 1950) with blocks that are stored as they are (RFC 1951, section 3.2.4), without the sum at its end.
 fn stored(bytes: &[u8]) -> Vec<u8> {
     let blocks = bytes.chunks(1000).flat_map(|block| {
         let length = u16::try_from(block.len()).expect("short");
-        [&[0][..], &length.to_le_bytes(), &(!length).to_le_bytes(), block].concat()
+        [
+            &[0][..],
+            &length.to_le_bytes(),
+            &(!length).to_le_bytes(),
+            block,
+        ]
+        .concat()
     });
     [0x78, 0x01].into_iter().chain(blocks).collect()
 }
 
 /// The first and the next of the pixels of a pass, across and down (PNG, section 8).
-const ADAM7: [[usize; 4]; 7] =
-    [[0, 8, 0, 8], [4, 8, 0, 8], [0, 4, 4, 8], [2, 4, 0, 4], [0, 2, 2, 4], [1, 2, 0, 2], [0, 1, 1, 2]];
+const ADAM7: [[usize; 4]; 7] = [
+    [0, 8, 0, 8],
+    [4, 8, 0, 8],
+    [0, 4, 4, 8],
+    [2, 4, 0, 4],
+    [0, 2, 2, 4],
+    [1, 2, 0, 2],
+    [0, 1, 1, 2],
+];
 
 /// A PNG whose pixels are in several chunks.
 fn png_of(picture: &RgbImage, is_interlaced: bool) -> Vec<u8> {
     let (width, height) = picture.dimensions();
     let mut rows = Vec::new();
-    let passes = if is_interlaced { &ADAM7[..] } else { &[[0, 1, 0, 1]] };
+    let passes = if is_interlaced {
+        &ADAM7[..]
+    } else {
+        &[[0, 1, 0, 1]]
+    };
     for [left, across, top, down] in passes {
         for y in (0..height).skip(*top).step_by(*down) {
             rows.push(0);
@@ -80,8 +106,12 @@ fn png_of(picture: &RgbImage, is_interlaced: bool) -> Vec<u8> {
             }
         }
     }
-    let header =
-        [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, u8::from(is_interlaced)]].concat();
+    let header = [
+        &width.to_be_bytes()[..],
+        &height.to_be_bytes(),
+        &[8, 2, 0, 0, u8::from(is_interlaced)],
+    ]
+    .concat();
     let mut file = [b"\x89PNG\r\n\x1a\n", chunk(*b"IHDR", &header).as_slice()].concat();
     for data in stored(&rows).chunks(1500) {
         file.extend(chunk(*b"IDAT", data));
@@ -102,14 +132,19 @@ fn gif(is_interlaced: bool) -> Vec<u8> {
         u8::try_from(palette.binary_search(&pixel.0).expect("it is in it")).expect("there are few")
     };
     let rows: Vec<Vec<u8>> = pixels.rows().map(|row| row.map(number).collect()).collect();
-    let passes: &[(usize, usize)] = if is_interlaced { &[(0, 8), (4, 8), (2, 4), (1, 2)] } else { &[(0, 1)] };
+    let passes: &[(usize, usize)] = if is_interlaced {
+        &[(0, 8), (4, 8), (2, 4), (1, 2)]
+    } else {
+        &[(0, 1)]
+    };
     let rows: Vec<u8> = passes
         .iter()
         .flat_map(|(first, step)| rows[*first..].iter().step_by(*step).flatten())
         .copied()
         .collect();
     let mut file = Vec::new();
-    let mut encoder = gif::Encoder::new(&mut file, 48, 64, palette.as_flattened()).expect("encodes");
+    let mut encoder =
+        gif::Encoder::new(&mut file, 48, 64, palette.as_flattened()).expect("encodes");
     let frame = gif::Frame {
         width: 48,
         height: 64,
@@ -123,7 +158,10 @@ fn gif(is_interlaced: bool) -> Vec<u8> {
 }
 
 fn recipes(texts: &[&str]) -> Vec<Recipe> {
-    texts.iter().map(|text| text.parse().expect("a recipe")).collect()
+    texts
+        .iter()
+        .map(|text| text.parse().expect("a recipe"))
+        .collect()
 }
 
 fn rendered(file: &[u8], recipe: &str) -> Result<Rendered, Unreadable> {
@@ -132,7 +170,9 @@ fn rendered(file: &[u8], recipe: &str) -> Result<Rendered, Unreadable> {
 
 fn shown(file: &[u8], recipe: &str) -> RgbaImage {
     let rendered = rendered(file, recipe).expect("renders");
-    image::load_from_memory(&rendered.bytes).expect("an image").into_rgba8()
+    image::load_from_memory(&rendered.bytes)
+        .expect("an image")
+        .into_rgba8()
 }
 
 /// The number of rows from above that are as they were, all others being transparent.
@@ -147,14 +187,24 @@ fn rows_shown(cut: &RgbaImage) -> u32 {
         })
     };
     let count = (0..HEIGHT).take_while(|y| is_there(*y)).count();
-    assert!(cut.rows().skip(count).flatten().all(|pixel| pixel.0[3] == 0), "{count} rows");
+    assert!(
+        cut.rows()
+            .skip(count)
+            .flatten()
+            .all(|pixel| pixel.0[3] == 0),
+        "{count} rows"
+    );
     u32::try_from(count).expect("few")
 }
 
 #[test]
 fn a_png_shows_the_rows_that_came() {
     let file = png(false);
-    assert_eq!(rows_shown(&shown(&file, FULL)), HEIGHT, "its end is missing");
+    assert_eq!(
+        rows_shown(&shown(&file, FULL)),
+        HEIGHT,
+        "its end is missing"
+    );
     let mut fewer = HEIGHT;
     for tenths in [8, 5, 2] {
         let cut = &file[..file.len() * tenths / 10];
@@ -163,7 +213,12 @@ fn a_png_shows_the_rows_that_came() {
         fewer = rows;
         // JPEG has no transparency.
         let flat = shown(cut, "64x64 contain jpeg q90");
-        assert!(flat.get_pixel(9, HEIGHT - 1).0.iter().all(|channel| *channel > 245));
+        assert!(
+            flat.get_pixel(9, HEIGHT - 1)
+                .0
+                .iter()
+                .all(|channel| *channel > 245)
+        );
     }
 }
 
@@ -184,12 +239,23 @@ fn a_png_shows_rows_before_what_is_damaged() {
     for (what, file) in [("sum", wrong_sum), ("data", wrong_data)] {
         let cut = shown(&file, "256x256 contain png");
         assert_eq!(cut.dimensions(), large.dimensions(), "{what}");
-        let rows = cut.rows().take_while(|row| row.clone().all(|pixel| pixel.0[3] == 255)).count();
+        let rows = cut
+            .rows()
+            .take_while(|row| row.clone().all(|pixel| pixel.0[3] == 255))
+            .count();
         assert!((60..140).contains(&rows), "{what}: {rows}");
         for (x, y, pixel) in cut.enumerate_pixels() {
             let [red, green, blue] = large.get_pixel(x, y).0;
             let is_there = usize::try_from(y).is_ok_and(|y| y < rows);
-            assert_eq!(pixel.0, if is_there { [red, green, blue, 255] } else { [0; 4] }, "{what}: {x} {y}");
+            assert_eq!(
+                pixel.0,
+                if is_there {
+                    [red, green, blue, 255]
+                } else {
+                    [0; 4]
+                },
+                "{what}: {x} {y}"
+            );
         }
     }
 }
@@ -207,13 +273,20 @@ fn an_interlaced_png_shows_the_passes_that_came() {
     }
     // Within the first pass, rows of its squares.
     let cut = shown(&file[..33 + 8 + 7 + 40], FULL);
-    assert_eq!([7, 8, 15, 16].map(|y| cut.get_pixel(0, y).0[3]), [255, 255, 255, 0]);
+    assert_eq!(
+        [7, 8, 15, 16].map(|y| cut.get_pixel(0, y).0[3]),
+        [255, 255, 255, 0]
+    );
 }
 
 #[test]
 fn a_gif_shows_the_rows_that_came() {
     let file = gif(false);
-    assert_eq!(rows_shown(&shown(&file[..file.len() - 1], FULL)), HEIGHT, "its end is missing");
+    assert_eq!(
+        rows_shown(&shown(&file[..file.len() - 1], FULL)),
+        HEIGHT,
+        "its end is missing"
+    );
     let half = rows_shown(&shown(&file[..file.len() / 2], FULL));
     assert!((HEIGHT / 4..HEIGHT * 3 / 4).contains(&half), "{half}");
     let file = gif(true);
@@ -230,10 +303,13 @@ fn a_gif_shows_the_rows_that_came() {
 }
 
 fn is_close(one: &RgbaImage, other: &RgbaImage, rows: std::ops::Range<u32>, most: u8) -> bool {
-    rows.flat_map(|y| (0..WIDTH).map(move |x| (x, y))).all(|(x, y)| {
-        let (one, other) = (one.get_pixel(x, y).0, other.get_pixel(x, y).0);
-        one.iter().zip(other).all(|(one, other)| one.abs_diff(other) <= most)
-    })
+    rows.flat_map(|y| (0..WIDTH).map(move |x| (x, y)))
+        .all(|(x, y)| {
+            let (one, other) = (one.get_pixel(x, y).0, other.get_pixel(x, y).0);
+            one.iter()
+                .zip(other)
+                .all(|(one, other)| one.abs_diff(other) <= most)
+        })
 }
 
 #[test]
@@ -246,7 +322,10 @@ fn a_jpeg_without_its_end_is_shown_as_with_it() {
 #[test]
 fn a_jpeg_shows_the_rows_that_came_above_grey() {
     let file = jpeg(&picture(), false);
-    let (whole, cut) = (shown(&file, FULL), shown(&file[..file.len() * 6 / 10], FULL));
+    let (whole, cut) = (
+        shown(&file, FULL),
+        shown(&file[..file.len() * 6 / 10], FULL),
+    );
     assert!(is_close(&whole, &cut, 0..HEIGHT / 4, 0));
     assert_eq!(cut.get_pixel(WIDTH - 1, HEIGHT - 1).0, [128, 128, 128, 255]);
 }
@@ -254,28 +333,42 @@ fn a_jpeg_shows_the_rows_that_came_above_grey() {
 #[test]
 fn a_progressive_jpeg_shows_all_rows_after_its_first_scans() {
     let file = jpeg(&smooth(), true);
-    let scans: Vec<usize> = (0..file.len() - 1).filter(|at| file[*at..*at + 2] == [0xff, 0xda]).collect();
+    let scans: Vec<usize> = (0..file.len() - 1)
+        .filter(|at| file[*at..*at + 2] == [0xff, 0xda])
+        .collect();
     assert!(scans.len() > 2, "{scans:?}");
     let whole = shown(&file, FULL);
     // In the middle of a scan, of the header of one, and of the tables before one.
     let last = scans[scans.len() - 1];
     for length in [file.len() - 10, last + 5, last - 3] {
-        assert!(is_close(&whole, &shown(&file[..length], FULL), 0..HEIGHT, 40), "{length} bytes");
+        assert!(
+            is_close(&whole, &shown(&file[..length], FULL), 0..HEIGHT, 40),
+            "{length} bytes"
+        );
     }
 }
 
 #[test]
 fn a_file_without_a_single_row_says_that_it_is_cut_off() {
     let start_of_scan = |file: &[u8]| {
-        let at = file.windows(2).position(|two| two == [0xff, 0xda]).expect("it has one");
+        let at = file
+            .windows(2)
+            .position(|two| two == [0xff, 0xda])
+            .expect("it has one");
         at + 2 + usize::from(file[at + 3])
     };
     let (baseline, progressive) = (jpeg(&picture(), false), jpeg(&picture(), true));
-    let first_frame = gif(false).windows(2).position(|two| two == [0x2c, 0]).expect("it has one");
+    let first_frame = gif(false)
+        .windows(2)
+        .position(|two| two == [0x2c, 0])
+        .expect("it has one");
     for (what, cut) in [
         ("tables of a JPEG", &baseline[..30]),
         ("a JPEG without data", &baseline[..start_of_scan(&baseline)]),
-        ("a progressive JPEG without data", &progressive[..start_of_scan(&progressive)]),
+        (
+            "a progressive JPEG without data",
+            &progressive[..start_of_scan(&progressive)],
+        ),
         ("a PNG's header", &png(false)[..40]),
         ("a PNG's first pixels", &png(false)[..100]),
         ("a GIF's header", &gif(false)[..10]),
@@ -283,11 +376,17 @@ fn a_file_without_a_single_row_says_that_it_is_cut_off() {
         ("half a WebP", &encode(ImageFormat::WebP)[..300]),
         ("half a BMP", &encode(ImageFormat::Bmp)[..300]),
         ("half a TIFF", &encode(ImageFormat::Tiff)[..300]),
-        ("half an AVIF", &include_bytes!("fixtures/camera.avif")[..200]),
+        (
+            "half an AVIF",
+            &include_bytes!("fixtures/camera.avif")[..200],
+        ),
     ] {
         assert_eq!(rendered(cut, FULL), Err(Unreadable::CutOff), "{what}");
     }
-    assert_eq!(Unreadable::CutOff.to_string(), "The file ends before the image does.");
+    assert_eq!(
+        Unreadable::CutOff.to_string(),
+        "The file ends before the image does."
+    );
 }
 
 static ALL: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {

@@ -7,7 +7,10 @@ const MAX_PIXELS: u64 = 1_000_000;
 
 macro_rules! fixture {
     ($name:literal) => {
-        ($name, include_bytes!(concat!("fixtures/", $name)).as_slice())
+        (
+            $name,
+            include_bytes!(concat!("fixtures/", $name)).as_slice(),
+        )
     };
 }
 
@@ -16,7 +19,9 @@ fn shown(name: &str, file: &[u8]) -> image::RgbImage {
     let recipes: Vec<Recipe> = vec!["256x256 contain png".parse().expect("a recipe")];
     weigh(file, &recipes, MAX_PIXELS).expect(name);
     let developed = render(file, &recipes, MAX_PIXELS).expect(name);
-    image::load_from_memory(&developed.images[0].bytes).expect(name).into_rgb8()
+    image::load_from_memory(&developed.images[0].bytes)
+        .expect(name)
+        .into_rgb8()
 }
 
 /// Red and green above blue and white.
@@ -24,17 +29,28 @@ fn shown(name: &str, file: &[u8]) -> image::RgbImage {
 fn assert_quarters(name: &str, file: &[u8]) {
     let picture = shown(name, file);
     assert_eq!(picture.dimensions(), (64, 32), "{name}");
-    for (x, y, colour) in
-        [(16, 8, [255, 0, 0]), (48, 8, [0, 255, 0]), (16, 24, [0, 0, 255]), (48, 24, [255, 255, 255])]
-    {
+    for (x, y, colour) in [
+        (16, 8, [255, 0, 0]),
+        (48, 8, [0, 255, 0]),
+        (16, 24, [0, 0, 255]),
+        (48, 24, [255, 255, 255]),
+    ] {
         let seen = picture.get_pixel(x, y).0;
-        assert!(seen.iter().zip(colour).all(|(one, other)| one.abs_diff(other) < 6), "{name}: {seen:?}");
+        assert!(
+            seen.iter()
+                .zip(colour)
+                .all(|(one, other)| one.abs_diff(other) < 6),
+            "{name}: {seen:?}"
+        );
     }
 }
 
 #[test]
 fn arithmetic_coded_jpeg_is_rendered() {
-    for (name, file) in [fixture!("arithmetic.jpg"), fixture!("arithmetic-progressive.jpg")] {
+    for (name, file) in [
+        fixture!("arithmetic.jpg"),
+        fixture!("arithmetic-progressive.jpg"),
+    ] {
         assert_quarters(name, file);
     }
 }
@@ -65,7 +81,11 @@ fn every_compression_of_fax_is_rendered_pixel_by_pixel() {
         for (x, y, pixel) in picture.enumerate_pixels() {
             let from_middle = x.abs_diff(150).pow(2) + y.abs_diff(48).pow(2);
             let is_black = (x >= 100) == (y < 32) || from_middle < 100;
-            assert_eq!(pixel.0, [if is_black { 0 } else { 255 }; 3], "{name}: {x} {y}");
+            assert_eq!(
+                pixel.0,
+                [if is_black { 0 } else { 255 }; 3],
+                "{name}: {x} {y}"
+            );
         }
     }
 }
@@ -76,7 +96,16 @@ fn a_bmp_of_os2_2_is_refused_by_name() {
         let mut file = vec![0; 256];
         file[..2].copy_from_slice(b"BM");
         file[14] = length;
-        let reason = weigh(&file, &["256x256 contain png".parse().expect("a recipe")], MAX_PIXELS).err();
-        assert_eq!(reason, Some(Unreadable::Unsupported(Feature::Os2Bmp)), "{length}");
+        let reason = weigh(
+            &file,
+            &["256x256 contain png".parse().expect("a recipe")],
+            MAX_PIXELS,
+        )
+        .err();
+        assert_eq!(
+            reason,
+            Some(Unreadable::Unsupported(Feature::Os2Bmp)),
+            "{length}"
+        );
     }
 }

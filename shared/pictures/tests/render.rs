@@ -32,13 +32,17 @@ macro_rules! avif {
 
 fn encode(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    picture.into().write_to(&mut bytes, format).expect("encodes");
+    picture
+        .into()
+        .write_to(&mut bytes, format)
+        .expect("encodes");
     bytes.into_inner()
 }
 
 /// Puts an EXIF segment with nothing but the orientation behind a JPEG's first marker.
 fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
-    let mut exif = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    let mut exif =
+        b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
     exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
     [&jpeg[..2], &exif, &jpeg[2..]].concat()
 }
@@ -55,8 +59,13 @@ fn name(pixel: Rgb<u8>) -> char {
 
 /// The colours of the corners: above left and right, below left and right.
 fn corners(rendered: &Rendered) -> String {
-    let picture = image::load_from_memory(&rendered.bytes).expect("an image").into_rgb8();
-    assert_eq!((picture.width(), picture.height()), (rendered.width, rendered.height));
+    let picture = image::load_from_memory(&rendered.bytes)
+        .expect("an image")
+        .into_rgb8();
+    assert_eq!(
+        (picture.width(), picture.height()),
+        (rendered.width, rendered.height)
+    );
     let (right, below) = (picture.width() - 4, picture.height() - 4);
     [(3, 3), (right, 3), (3, below), (right, below)]
         .map(|(x, y)| name(*picture.get_pixel(x, y)))
@@ -68,11 +77,16 @@ const SMALL: &str = "256x256 contain webp q75";
 const LARGE: &str = "1024x1024 contain jpeg q82";
 
 fn recipes(texts: &[&str]) -> Vec<Recipe> {
-    texts.iter().map(|text| text.parse().expect("a recipe")).collect()
+    texts
+        .iter()
+        .map(|text| text.parse().expect("a recipe"))
+        .collect()
 }
 
 fn all(file: &[u8], texts: &[&str]) -> Vec<Rendered> {
-    render(file, &recipes(texts), MAX_PIXELS).expect("renders").images
+    render(file, &recipes(texts), MAX_PIXELS)
+        .expect("renders")
+        .images
 }
 
 fn one(file: &[u8], recipe: &str) -> Rendered {
@@ -97,17 +111,33 @@ fn every_orientation_comes_out_upright() {
     for (orientation, seen, size) in expected {
         let rendered = one(&with_orientation(&jpeg, orientation), SMALL);
         assert_eq!(corners(&rendered), seen, "orientation {orientation}");
-        assert_eq!((rendered.width, rendered.height), size, "orientation {orientation}");
-        assert!(!rendered.bytes.windows(4).any(|four| four == b"Exif"), "metadata is left behind");
+        assert_eq!(
+            (rendered.width, rendered.height),
+            size,
+            "orientation {orientation}"
+        );
+        assert!(
+            !rendered.bytes.windows(4).any(|four| four == b"Exif"),
+            "metadata is left behind"
+        );
     }
 }
 
 #[test]
 fn every_format_and_pixel_kind_is_rendered() {
     let rgb = quarters();
-    let large = DynamicImage::from(rgb.clone()).resize_exact(1300, 650, image::imageops::FilterType::Nearest);
-    for format in [ImageFormat::Png, ImageFormat::Gif, ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Tiff]
-    {
+    let large = DynamicImage::from(rgb.clone()).resize_exact(
+        1300,
+        650,
+        image::imageops::FilterType::Nearest,
+    );
+    for format in [
+        ImageFormat::Png,
+        ImageFormat::Gif,
+        ImageFormat::WebP,
+        ImageFormat::Bmp,
+        ImageFormat::Tiff,
+    ] {
         let sizes: Vec<_> = all(&encode(large.clone(), format), &[SMALL, LARGE])
             .iter()
             .map(|rendered| {
@@ -135,14 +165,20 @@ fn every_format_and_pixel_kind_is_rendered() {
 /// The colours in the middle of the quarters, of a PNG that was made of a file in full size.
 fn middles(file: &[u8]) -> [[u8; 4]; 4] {
     let rendered = one(file, "64x64 contain png");
-    let picture = image::load_from_memory(&rendered.bytes).expect("an image").into_rgba8();
+    let picture = image::load_from_memory(&rendered.bytes)
+        .expect("an image")
+        .into_rgba8();
     let (width, height) = picture.dimensions();
-    [(1, 1), (3, 1), (1, 3), (3, 3)].map(|(x, y)| picture.get_pixel(width * x / 4, height * y / 4).0)
+    [(1, 1), (3, 1), (1, 3), (3, 3)]
+        .map(|(x, y)| picture.get_pixel(width * x / 4, height * y / 4).0)
 }
 
 fn assert_close(what: &str, seen: [[u8; 4]; 4], wanted: [[u8; 4]; 4]) {
-    let is_close =
-        seen.iter().flatten().zip(wanted.iter().flatten()).all(|(one, other)| one.abs_diff(*other) < 6);
+    let is_close = seen
+        .iter()
+        .flatten()
+        .zip(wanted.iter().flatten())
+        .all(|(one, other)| one.abs_diff(*other) < 6);
     assert!(is_close, "{what}: {seen:?} {wanted:?}");
 }
 
@@ -159,29 +195,57 @@ fn avif_is_rendered_at_every_depth_and_by_every_way_to_write_colours() {
     ] {
         assert_close(what, middles(file), [RED, GREEN, BLUE, WHITE].map(opaque));
         let sizes = all(file, &[SMALL, LARGE]);
-        assert!(sizes.iter().all(|rendered| (rendered.width, rendered.height) == (63, 31)), "{what}");
+        assert!(
+            sizes
+                .iter()
+                .all(|rendered| (rendered.width, rendered.height) == (63, 31)),
+            "{what}"
+        );
         assert_eq!(corners(&sizes[0]), "RGBW", "{what}");
     }
     // As bright as BT.601 has them.
-    assert_close("grey", middles(avif!("grey")), [76, 150, 29, 255].map(|grey| [grey, grey, grey, 255]));
+    assert_close(
+        "grey",
+        middles(avif!("grey")),
+        [76, 150, 29, 255].map(|grey| [grey, grey, grey, 255]),
+    );
     // The picture that stands for the moving ones.
     assert_close("moving", middles(avif!("moving")), [[255, 0, 0, 255]; 4]);
 }
 
 #[test]
 fn avif_is_as_transparent_as_its_second_picture_says() {
-    for (what, file) in [("alpha", avif!("alpha")), ("premultiplied", avif!("premultiplied"))] {
+    for (what, file) in [
+        ("alpha", avif!("alpha")),
+        ("premultiplied", avif!("premultiplied")),
+    ] {
         let mut seen = middles(file);
         // What is clear has no colour.
         seen[0] = [0, 0, 0, seen[0][3]];
-        assert_close(what, seen, [[0, 0, 0, 0], [0, 255, 0, 128], [0, 0, 255, 255], [255, 255, 255, 255]]);
-        assert_eq!(corners(&one(file, "64x64 contain jpeg q90")).chars().nth(2), Some('B'), "{what}");
+        assert_close(
+            what,
+            seen,
+            [
+                [0, 0, 0, 0],
+                [0, 255, 0, 128],
+                [0, 0, 255, 255],
+                [255, 255, 255, 255],
+            ],
+        );
+        assert_eq!(
+            corners(&one(file, "64x64 contain jpeg q90")).chars().nth(2),
+            Some('B'),
+            "{what}"
+        );
     }
 }
 
 /// The place behind a box's name.
 fn behind(file: &[u8], name: &[u8]) -> usize {
-    file.windows(4).position(|four| four == name).expect("the box is there") + 4
+    file.windows(4)
+        .position(|four| four == name)
+        .expect("the box is there")
+        + 4
 }
 
 #[test]
@@ -189,13 +253,23 @@ fn avif_is_turned_by_its_container_and_by_nothing_else() {
     let camera = avif!("camera");
     let developed = render(camera, &recipes(&[SMALL]), MAX_PIXELS).expect("renders");
     assert_eq!(corners(&developed.images[0]), "RGBW");
-    assert_eq!((developed.picture.width, developed.picture.height), (64, 32), "as it is seen");
-    assert_eq!(developed.picture.taken_at.expect("it says so").as_str(), "2024-05-01T12:33:00");
+    assert_eq!(
+        (developed.picture.width, developed.picture.height),
+        (64, 32),
+        "as it is seen"
+    );
+    assert_eq!(
+        developed.picture.taken_at.expect("it says so").as_str(),
+        "2024-05-01T12:33:00"
+    );
     // As it is stored, and turned by quarters against the clock; then above and below change places, or left and right.
     let (turns, side) = (behind(camera, b"irot"), behind(camera, b"imir"));
-    for (turn, upside_down, left_right) in
-        [(0, "GWRB", "BRWG"), (1, "RGBW", "WBGR"), (2, "BRWG", "GWRB"), (3, "WBGR", "RGBW")]
-    {
+    for (turn, upside_down, left_right) in [
+        (0, "GWRB", "BRWG"),
+        (1, "RGBW", "WBGR"),
+        (2, "BRWG", "GWRB"),
+        (3, "WBGR", "RGBW"),
+    ] {
         for (mirror, seen) in [(0, upside_down), (1, left_right)] {
             let mut file = camera.to_vec();
             (file[turns], file[side]) = (turn, mirror);
@@ -220,8 +294,16 @@ fn avif_of_other_kinds_is_refused_by_name() {
     let mut alone = avif!("moving").to_vec();
     let place = behind(&alone, b"meta");
     alone[place - 4..place].copy_from_slice(b"free");
-    for (what, file) in [("tiles", avif!("tiles")), ("cropped", &cropped), ("only moving", &alone)] {
-        assert_eq!(weigh(file, &recipes(&[SMALL]), MAX_PIXELS), Err(Unreadable::Avif), "{what}");
+    for (what, file) in [
+        ("tiles", avif!("tiles")),
+        ("cropped", &cropped),
+        ("only moving", &alone),
+    ] {
+        assert_eq!(
+            weigh(file, &recipes(&[SMALL]), MAX_PIXELS),
+            Err(Unreadable::Avif),
+            "{what}"
+        );
     }
 }
 
@@ -231,7 +313,9 @@ fn transparency_is_kept_and_becomes_white_where_there_is_none() {
     let clear = encode(clear, ImageFormat::Png);
     assert_eq!(corners(&one(&clear, LARGE)), "WWWW");
     for recipe in [SMALL, "256x256 contain png"] {
-        let kept = image::load_from_memory(&one(&clear, recipe).bytes).expect("an image").into_rgba8();
+        let kept = image::load_from_memory(&one(&clear, recipe).bytes)
+            .expect("an image")
+            .into_rgba8();
         assert_eq!(kept.get_pixel(9, 9).0[3], 0, "{recipe}");
     }
 }
@@ -239,10 +323,13 @@ fn transparency_is_kept_and_becomes_white_where_there_is_none() {
 /// CRC-32 as PNG wants it.
 fn crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(
-            crc ^ u32::from(*byte),
-            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
-        )
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 {
+                crc >> 1 ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            }
+        })
     })
 }
 
@@ -258,8 +345,11 @@ fn png_bomb(width: u32, height: u32) -> Vec<u8> {
 
 #[test]
 fn bombs_are_refused_by_their_header() {
-    let gif =
-        [&b"GIF89a\xff\xff\xff\xff\0\0\0"[..], b"\x2c\0\0\0\0\xff\xff\xff\xff\0\x02\x01\0\0\x3b"].concat();
+    let gif = [
+        &b"GIF89a\xff\xff\xff\xff\0\0\0"[..],
+        b"\x2c\0\0\0\0\xff\xff\xff\xff\0\x02\x01\0\0\x3b",
+    ]
+    .concat();
     let mut bmp = encode(RgbImage::new(1, 1), ImageFormat::Bmp);
     bmp[18..22].copy_from_slice(&60_000_i32.to_le_bytes());
     bmp[22..26].copy_from_slice(&60_000_i32.to_le_bytes());
@@ -267,38 +357,61 @@ fn bombs_are_refused_by_their_header() {
     let mut avif = avif!("alpha").to_vec();
     let size = behind(&avif, b"ispe") + 4;
     avif[size..size + 8].copy_from_slice(&[0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff]);
-    for (kind, bomb) in [("png", png_bomb(50_000, 50_000)), ("gif", gif), ("bmp", bmp), ("avif", avif)] {
+    for (kind, bomb) in [
+        ("png", png_bomb(50_000, 50_000)),
+        ("gif", gif),
+        ("bmp", bmp),
+        ("avif", avif),
+    ] {
         let start = std::time::Instant::now();
-        for refused in
-            [weigh(&bomb, &small, MAX_PIXELS).map(drop), render(&bomb, &small, MAX_PIXELS).map(drop)]
-        {
+        for refused in [
+            weigh(&bomb, &small, MAX_PIXELS).map(drop),
+            render(&bomb, &small, MAX_PIXELS).map(drop),
+        ] {
             let reason = refused.expect_err(kind);
             assert!(
-                matches!(reason, Unreadable::TooManyPixels | Unreadable::TooMuchMemory),
+                matches!(
+                    reason,
+                    Unreadable::TooManyPixels | Unreadable::TooMuchMemory
+                ),
                 "{kind}: {reason:?}"
             );
         }
-        assert!(start.elapsed().as_millis() < 500, "{kind} took {:?}", start.elapsed());
+        assert!(
+            start.elapsed().as_millis() < 500,
+            "{kind} took {:?}",
+            start.elapsed()
+        );
     }
     assert!(
-        weigh(&png_bomb(9_000, 9_000), &small, MAX_PIXELS).expect("81 million pixels pass") > 400_000_000
+        weigh(&png_bomb(9_000, 9_000), &small, MAX_PIXELS).expect("81 million pixels pass")
+            > 400_000_000
     );
 }
 
 #[test]
 fn grey_pictures_and_those_of_printers_are_read() {
-    let grey = encode(image::GrayImage::from_pixel(400, 300, image::Luma([200])), ImageFormat::Jpeg);
+    let grey = encode(
+        image::GrayImage::from_pixel(400, 300, image::Luma([200])),
+        ImageFormat::Jpeg,
+    );
     let mut encoder = mozjpeg::Compress::new(mozjpeg::ColorSpace::JCS_CMYK);
     encoder.set_size(64, 64);
     let mut started = encoder.start_compress(Vec::new()).expect("starts");
     // No ink but yellow; Adobe, whose marker says that it was here, stores how much of an ink is left out.
-    started.write_scanlines(&[255, 255, 0, 255].repeat(64 * 64)).expect("encodes");
+    started
+        .write_scanlines(&[255, 255, 0, 255].repeat(64 * 64))
+        .expect("encodes");
     let inks = started.finish().expect("encodes");
     for (file, colour) in [(grey, [200, 200, 200]), (inks, [255, 255, 0])] {
-        let seen = image::load_from_memory(&one(&file, SMALL).bytes).expect("an image").into_rgb8();
+        let seen = image::load_from_memory(&one(&file, SMALL).bytes)
+            .expect("an image")
+            .into_rgb8();
         let seen = seen.get_pixel(9, 9).0;
         assert!(
-            seen.iter().zip(colour).all(|(seen, wanted)| seen.abs_diff(wanted) < 12),
+            seen.iter()
+                .zip(colour)
+                .all(|(seen, wanted)| seen.abs_diff(wanted) < 12),
             "{seen:?} {colour:?}"
         );
     }
@@ -310,7 +423,10 @@ fn what_is_no_image_has_a_reason() {
     for (what, bytes) in [
         ("empty", Vec::new()),
         ("text", b"hello, I am a text".to_vec()),
-        ("half a PNG", encode(quarters(), ImageFormat::Png)[..60].to_vec()),
+        (
+            "half a PNG",
+            encode(quarters(), ImageFormat::Png)[..60].to_vec(),
+        ),
         ("only a JPEG's start", jpeg[..20].to_vec()),
         ("a size of nothing", png_bomb(0, 0)),
         (
@@ -322,7 +438,9 @@ fn what_is_no_image_has_a_reason() {
     ] {
         let recipes = recipes(&[SMALL, "64x64 cover webp q75"]);
         let _ = weigh(&bytes, &recipes, MAX_PIXELS);
-        let reason = render(&bytes, &recipes, MAX_PIXELS).expect_err(what).to_string();
+        let reason = render(&bytes, &recipes, MAX_PIXELS)
+            .expect_err(what)
+            .to_string();
         assert!(reason.ends_with('.'), "{what}: {reason}");
     }
 }
@@ -336,7 +454,10 @@ fn the_box_is_filled_by_what_is_in_the_middle() {
     }
     // A wide box of an upright picture: half of each of its colours is left.
     let rendered = one(&with_orientation(&jpeg, 6), "32x16 cover png");
-    assert_eq!(((rendered.width, rendered.height), corners(&rendered)), ((32, 16), "BRWG".to_owned()));
+    assert_eq!(
+        ((rendered.width, rendered.height), corners(&rendered)),
+        ((32, 16), "BRWG".to_owned())
+    );
 }
 
 #[test]
@@ -355,9 +476,19 @@ fn what_is_known_of_a_picture_is_told_and_nothing_of_it_is_in_the_images() {
     let developed = render(&file, &recipes, MAX_PIXELS).expect("renders");
     let picture = developed.picture;
     assert_eq!((picture.width, picture.height), (32, 64), "as it is seen");
-    assert_eq!(picture.taken_at.expect("it says so").as_str(), "2024-05-01T12:33:00");
+    assert_eq!(
+        picture.taken_at.expect("it says so").as_str(),
+        "2024-05-01T12:33:00"
+    );
     // 3 x 4 components of a picture that stands upright: 6 letters, and two for each but the first.
-    assert_eq!(picture.blurhash.expect("every picture has one").as_str().len(), 6 + 2 * 11);
+    assert_eq!(
+        picture
+            .blurhash
+            .expect("every picture has one")
+            .as_str()
+            .len(),
+        6 + 2 * 11
+    );
     for image in developed.images {
         for trace in [&b"Exif"[..], b"2024", b"eXIf", b"EXIF"] {
             assert!(!image.bytes.windows(trace.len()).any(|part| part == trace));
@@ -369,9 +500,13 @@ fn what_is_known_of_a_picture_is_told_and_nothing_of_it_is_in_the_images() {
 fn with_profile(picture: &RgbImage, profile: &moxcms::ColorProfile) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = image::codecs::png::PngEncoder::new(&mut bytes);
-    encoder.set_icc_profile(profile.encode().expect("is written")).expect("fits");
+    encoder
+        .set_icc_profile(profile.encode().expect("is written"))
+        .expect("fits");
     let (width, height) = picture.dimensions();
-    encoder.write_image(picture, width, height, image::ExtendedColorType::Rgb8).expect("encodes");
+    encoder
+        .write_image(picture, width, height, image::ExtendedColorType::Rgb8)
+        .expect("encodes");
     bytes
 }
 
@@ -380,17 +515,28 @@ fn colours_are_converted_by_the_profile_that_came_with_them() {
     let orange = RgbImage::from_pixel(8, 8, Rgb([200, 120, 80]));
     let seen = |profile: &moxcms::ColorProfile| {
         let rendered = one(&with_profile(&orange, profile), "8x8 contain png");
-        assert!(!rendered.bytes.windows(4).any(|four| four == b"iCCP"), "the profile is not needed any more");
-        image::load_from_memory(&rendered.bytes).expect("an image").into_rgb8().get_pixel(4, 4).0
+        assert!(
+            !rendered.bytes.windows(4).any(|four| four == b"iCCP"),
+            "the profile is not needed any more"
+        );
+        image::load_from_memory(&rendered.bytes)
+            .expect("an image")
+            .into_rgb8()
+            .get_pixel(4, 4)
+            .0
     };
     assert_eq!(seen(&moxcms::ColorProfile::new_srgb()), [200, 120, 80]);
     let wide = |[red, green, blue]: [u8; 3]| {
-        assert!(red > 205 && green < 120 && blue < 80, "{red} {green} {blue}");
+        assert!(
+            red > 205 && green < 120 && blue < 80,
+            "{red} {green} {blue}"
+        );
     };
     wide(seen(&moxcms::ColorProfile::new_display_p3()));
     // AVIF says the same in a few numbers, too.
     for file in [avif!("icc"), avif!("wide")] {
-        let picture = image::load_from_memory(&one(file, "8x8 contain png").bytes).expect("an image");
+        let picture =
+            image::load_from_memory(&one(file, "8x8 contain png").bytes).expect("an image");
         wide(picture.into_rgb8().get_pixel(4, 4).0);
     }
 }

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use image::codecs::gif::{GifDecoder, GifEncoder, Repeat};
 use image::metadata::Orientation;
 use image::{
-    AnimationDecoder as _, DynamicImage, Frame, ImageDecoder as _, ImageFormat, ImageReader, Rgb, RgbImage,
+    AnimationDecoder as _, DynamicImage, Frame, ImageDecoder as _, ImageFormat, ImageReader, Rgb,
+    RgbImage,
 };
 use plinth_pictures::strip::strip;
 use plinth_pictures::{Stripped, Unreadable};
@@ -17,12 +18,16 @@ const SECRET: &[u8] = b"SECRET";
 const LATITUDE: &[u8; 24] = b"SECRET-51-30-26-NORTHERN";
 
 fn picture() -> RgbImage {
-    RgbImage::from_fn(61, 33, |x, y| Rgb([x, y, x * y].map(|n| u8::try_from(n % 256).expect("a byte"))))
+    RgbImage::from_fn(61, 33, |x, y| {
+        Rgb([x, y, x * y].map(|n| u8::try_from(n % 256).expect("a byte")))
+    })
 }
 
 fn encode(format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    DynamicImage::from(picture()).write_to(&mut bytes, format).expect("encodes");
+    DynamicImage::from(picture())
+        .write_to(&mut bytes, format)
+        .expect("encodes");
     bytes.into_inner()
 }
 
@@ -51,7 +56,10 @@ fn jpeg() -> Vec<u8> {
     let plain = encode(ImageFormat::Jpeg);
     let mut bytes = plain[..2].to_vec();
     bytes.extend(segment(0xe1, &[b"Exif\0\0", &exif(6)]));
-    bytes.extend(segment(0xe1, &[b"http://ns.adobe.com/xap/1.0/\0<gps>SECRET</gps>"]));
+    bytes.extend(segment(
+        0xe1,
+        &[b"http://ns.adobe.com/xap/1.0/\0<gps>SECRET</gps>"],
+    ));
     bytes.extend(segment(0xe2, &[b"MPF\0SECRET"]));
     bytes.extend(segment(0xe2, &[b"ICC_PROFILE\0\x01\x01 colours"]));
     bytes.extend(segment(0xed, &[b"Photoshop 3.0\0SECRET"]));
@@ -64,7 +72,12 @@ fn jpeg() -> Vec<u8> {
 fn chunk(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
     let summed = [&kind, data].concat();
     let length = u32::try_from(data.len()).expect("short");
-    [&length.to_be_bytes()[..], &summed, &crc32fast::hash(&summed).to_be_bytes()].concat()
+    [
+        &length.to_be_bytes()[..],
+        &summed,
+        &crc32fast::hash(&summed).to_be_bytes(),
+    ]
+    .concat()
 }
 
 fn png() -> Vec<u8> {
@@ -99,7 +112,11 @@ fn webp() -> Vec<u8> {
         riff(*b"XMP ", b"<gps>SECRET</gps>"),
         riff(*b"SECR", SECRET),
     ];
-    [riff(*b"RIFF", &body.concat()), b"behind the end, SECRET".to_vec()].concat()
+    [
+        riff(*b"RIFF", &body.concat()),
+        b"behind the end, SECRET".to_vec(),
+    ]
+    .concat()
 }
 
 /// Of two frames.
@@ -108,11 +125,17 @@ fn gif() -> Vec<u8> {
     let mut encoder = GifEncoder::new(&mut plain);
     encoder.set_repeat(Repeat::Infinite).expect("encodes");
     for turned in [picture(), image::imageops::rotate180(&picture())] {
-        encoder.encode_frame(Frame::new(DynamicImage::from(turned).into_rgba8())).expect("encodes");
+        encoder
+            .encode_frame(Frame::new(DynamicImage::from(turned).into_rgba8()))
+            .expect("encodes");
     }
     drop(encoder);
     // The screen, and its colours.
-    let colours = if plain[10] & 0x80 == 0 { 0 } else { 3 << ((plain[10] & 7) + 1) };
+    let colours = if plain[10] & 0x80 == 0 {
+        0
+    } else {
+        3 << ((plain[10] & 7) + 1)
+    };
     let (screen, rest) = plain.split_at(13 + colours);
     let mut bytes = screen.to_vec();
     bytes.extend(b"\x21\xfe\x06SECRET\0");
@@ -148,7 +171,12 @@ fn tiff() -> Vec<u8> {
     let bits = put(&[8, 0, 8, 0, 8, 0]);
     let text = put(b"SECRET\0\0");
     let latitude = put(LATITUDE);
-    let gps = put(&[&[1, 0, 2, 0, 5, 0, 3, 0, 0, 0][..], &latitude.to_le_bytes(), &[0; 4]].concat());
+    let gps = put(&[
+        &[1, 0, 2, 0, 5, 0, 3, 0, 0, 0][..],
+        &latitude.to_le_bytes(),
+        &[0; 4],
+    ]
+    .concat());
     let fields: [(u16, u16, u32, u32); 15] = [
         (256, 3, 1, 61),
         (257, 3, 1, 33),
@@ -180,7 +208,14 @@ fn tiff() -> Vec<u8> {
 }
 
 fn all() -> [(&'static str, Vec<u8>); 6] {
-    [("JPEG", jpeg()), ("PNG", png()), ("WebP", webp()), ("GIF", gif()), ("BMP", bmp()), ("TIFF", tiff())]
+    [
+        ("JPEG", jpeg()),
+        ("PNG", png()),
+        ("WebP", webp()),
+        ("GIF", gif()),
+        ("BMP", bmp()),
+        ("TIFF", tiff()),
+    ]
 }
 
 static ALL: LazyLock<[(&'static str, Vec<u8>); 6]> = LazyLock::new(all);
@@ -190,10 +225,15 @@ fn stripped(name: &str, file: &[u8]) -> Vec<u8> {
 }
 
 fn decoded(name: &str, file: &[u8]) -> (DynamicImage, Orientation) {
-    let reader = ImageReader::new(Cursor::new(file)).with_guessed_format().expect(name);
+    let reader = ImageReader::new(Cursor::new(file))
+        .with_guessed_format()
+        .expect(name);
     let mut decoder = reader.into_decoder().expect(name);
     let orientation = decoder.orientation().expect(name);
-    (DynamicImage::from_decoder(decoder).expect(name), orientation)
+    (
+        DynamicImage::from_decoder(decoder).expect(name),
+        orientation,
+    )
 }
 
 fn holds(file: &[u8], what: &[u8]) -> bool {
@@ -205,18 +245,30 @@ fn nothing_of_it_is_left_and_every_pixel_and_the_orientation_are_what_they_were(
     for (name, file) in all() {
         assert!(holds(&file, SECRET), "{name}");
         let clean = stripped(name, &file);
-        assert!(!holds(&clean, SECRET) && !holds(&clean, b"2024:05:01"), "{name}");
+        assert!(
+            !holds(&clean, SECRET) && !holds(&clean, b"2024:05:01"),
+            "{name}"
+        );
         assert!(clean.len() < file.len(), "{name}");
         assert!(decoded(name, &file) == decoded(name, &clean), "{name}");
     }
-    let turned = [("JPEG", jpeg()), ("PNG", png()), ("WebP", webp()), ("TIFF", tiff())];
+    let turned = [
+        ("JPEG", jpeg()),
+        ("PNG", png()),
+        ("WebP", webp()),
+        ("TIFF", tiff()),
+    ];
     for ((name, file), orientation) in turned.into_iter().zip([
         Orientation::Rotate90,
         Orientation::Rotate270,
         Orientation::Rotate180,
         Orientation::Rotate90,
     ]) {
-        assert_eq!(decoded(name, &stripped(name, &file)).1, orientation, "{name}");
+        assert_eq!(
+            decoded(name, &stripped(name, &file)).1,
+            orientation,
+            "{name}"
+        );
     }
 }
 
@@ -224,14 +276,30 @@ fn nothing_of_it_is_left_and_every_pixel_and_the_orientation_are_what_they_were(
 fn what_was_stripped_has_nothing_more_to_take_out() {
     for (name, file) in all() {
         let again = strip(&stripped(name, &file)).expect(name);
-        assert_eq!(again, Stripped { bytes: None, taken_at: None }, "{name}");
+        assert_eq!(
+            again,
+            Stripped {
+                bytes: None,
+                taken_at: None
+            },
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn what_has_no_metadata_is_left_as_it_is() {
-    for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp] {
-        assert_eq!(strip(&encode(format)).expect("strips").bytes, None, "{format:?}");
+    for format in [
+        ImageFormat::Jpeg,
+        ImageFormat::Png,
+        ImageFormat::WebP,
+        ImageFormat::Bmp,
+    ] {
+        assert_eq!(
+            strip(&encode(format)).expect("strips").bytes,
+            None,
+            "{format:?}"
+        );
     }
 }
 
@@ -245,7 +313,10 @@ fn the_time_is_told_beside_the_picture() {
 
 #[test]
 fn what_is_needed_to_show_the_picture_stays() {
-    assert!(holds(&stripped("JPEG", &jpeg()), b"ICC_PROFILE\0\x01\x01 colours"));
+    assert!(holds(
+        &stripped("JPEG", &jpeg()),
+        b"ICC_PROFILE\0\x01\x01 colours"
+    ));
     assert!(holds(&stripped("JPEG", &jpeg()), b"JFIF\0"));
     assert!(holds(&stripped("PNG", &png()), b"gAMA"));
     let clean = stripped("GIF", &gif());
@@ -294,16 +365,29 @@ fn what_is_not_understood_is_refused() {
 
 #[test]
 fn what_is_not_whole_is_refused() {
-    for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif, ImageFormat::Bmp]
-    {
+    for format in [
+        ImageFormat::Jpeg,
+        ImageFormat::Png,
+        ImageFormat::WebP,
+        ImageFormat::Gif,
+        ImageFormat::Bmp,
+    ] {
         let file = encode(format);
         for length in 16..file.len() {
-            assert_eq!(strip(&file[..length]), Err(Unreadable::CutOff), "{format:?} of {length} bytes");
+            assert_eq!(
+                strip(&file[..length]),
+                Err(Unreadable::CutOff),
+                "{format:?} of {length} bytes"
+            );
         }
     }
     let file = tiff();
     for length in 4..file.len() {
-        assert_eq!(strip(&file[..length]), Err(Unreadable::CutOff), "TIFF of {length} bytes");
+        assert_eq!(
+            strip(&file[..length]),
+            Err(Unreadable::CutOff),
+            "TIFF of {length} bytes"
+        );
     }
 }
 

@@ -12,7 +12,10 @@ pub struct Antivirus {
 
 impl Antivirus {
     pub fn new(settings: &ClamavSettings) -> Self {
-        Self { clamd: settings.address.clone().map(Clamd::new), too_large: settings.too_large }
+        Self {
+            clamd: settings.address.clone().map(Clamd::new),
+            too_large: settings.too_large,
+        }
     }
 
     /// `None` where nobody scans.
@@ -22,7 +25,11 @@ impl Antivirus {
 
     /// What a process that does not scan itself says of it.
     pub fn standing(&self) -> &'static str {
-        if self.clamd.is_some() { "configured" } else { "not configured" }
+        if self.clamd.is_some() {
+            "configured"
+        } else {
+            "not configured"
+        }
     }
 
     /// Whether what is too large for it is available all the same.

@@ -128,7 +128,9 @@ impl Clamd {
                 Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
             })
         };
-        let connected = timeout(CONNECT, connecting).await.map_err(|_| ClamdError::TimedOut)?;
+        let connected = timeout(CONNECT, connecting)
+            .await
+            .map_err(|_| ClamdError::TimedOut)?;
         connected.map_err(ClamdError::Connect)
     }
 }
@@ -160,7 +162,8 @@ where
         if bytes.is_empty() {
             continue;
         }
-        let length = u32::try_from(bytes.len()).map_err(|error| ClamdError::Content(error.into()))?;
+        let length =
+            u32::try_from(bytes.len()).map_err(|error| ClamdError::Content(error.into()))?;
         in_time(STALL, socket.write_all(&length.to_be_bytes())).await?;
         in_time(STALL, socket.write_all(&bytes)).await?;
     }
@@ -173,7 +176,10 @@ async fn in_time<T, E: Into<ClamdError>>(
     limit: Duration,
     step: impl Future<Output = Result<T, E>>,
 ) -> Result<T, ClamdError> {
-    timeout(limit, step).await.map_err(|_| ClamdError::TimedOut)?.map_err(Into::into)
+    timeout(limit, step)
+        .await
+        .map_err(|_| ClamdError::TimedOut)?
+        .map_err(Into::into)
 }
 
 /// What stands before the NUL that ends a reply.
@@ -186,7 +192,11 @@ async fn reply(socket: &mut (impl AsyncRead + Unpin)) -> Result<String, ClamdErr
                 return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
             }
             // One that ends without its NUL is not whole.
-            0 => return Err(ClamdError::Unexpected(String::from_utf8_lossy(&said).into_owned())),
+            0 => {
+                return Err(ClamdError::Unexpected(
+                    String::from_utf8_lossy(&said).into_owned(),
+                ));
+            }
             _ => {}
         }
         if let Some(end) = said.iter().position(|byte| *byte == 0) {
@@ -206,9 +216,12 @@ fn verdict(reply: &str) -> Result<Verdict, ClamdError> {
     }
     match said.and_then(|found| found.strip_suffix(" FOUND")) {
         Some(name) if name.starts_with(LIMITS_EXCEEDED) => Ok(Verdict::TooLarge),
-        Some(name) if !name.is_empty() => {
-            Ok(Verdict::Infected(name.chars().filter(char::is_ascii_graphic).take(LONGEST_NAME).collect()))
-        }
+        Some(name) if !name.is_empty() => Ok(Verdict::Infected(
+            name.chars()
+                .filter(char::is_ascii_graphic)
+                .take(LONGEST_NAME)
+                .collect(),
+        )),
         _ => Err(ClamdError::Unexpected(reply.to_owned())),
     }
 }
@@ -221,7 +234,9 @@ mod tests {
     use super::*;
 
     fn content(bytes: usize) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
-        let chunks = vec![64 * 1024; bytes / (64 * 1024)].into_iter().chain([bytes % (64 * 1024)]);
+        let chunks = vec![64 * 1024; bytes / (64 * 1024)]
+            .into_iter()
+            .chain([bytes % (64 * 1024)]);
         stream::iter(chunks.map(|length| Ok(Bytes::from(vec![7; length]))))
     }
 
@@ -243,11 +258,20 @@ mod tests {
     fn replies_are_read_as_clamd_means_them() {
         for (reply, expected) in [
             ("stream: OK", Verdict::Clean),
-            ("stream: Eicar-Test-Signature FOUND", Verdict::Infected("Eicar-Test-Signature".to_owned())),
+            (
+                "stream: Eicar-Test-Signature FOUND",
+                Verdict::Infected("Eicar-Test-Signature".to_owned()),
+            ),
             ("stream: FOUND FOUND", Verdict::Infected("FOUND".to_owned())),
-            ("stream: A\u{7}\nB FOUND", Verdict::Infected("AB".to_owned())),
+            (
+                "stream: A\u{7}\nB FOUND",
+                Verdict::Infected("AB".to_owned()),
+            ),
             ("INSTREAM size limit exceeded. ERROR", Verdict::TooLarge),
-            ("stream: Heuristics.Limits.Exceeded.MaxFileSize FOUND", Verdict::TooLarge),
+            (
+                "stream: Heuristics.Limits.Exceeded.MaxFileSize FOUND",
+                Verdict::TooLarge,
+            ),
         ] {
             assert_eq!(verdict(reply).expect("it is one"), expected, "{reply}");
         }
@@ -278,12 +302,18 @@ mod tests {
     #[tokio::test]
     async fn a_content_is_sent_in_chunks_with_their_lengths_and_an_end() {
         let (clamd, heard) = told(10 + 4 + 65_536 + 4 + 4 + 4, b"stream: OK\0").await;
-        assert_eq!(clamd.scan(content(65_540)).await.expect("a verdict"), Verdict::Clean);
+        assert_eq!(
+            clamd.scan(content(65_540)).await.expect("a verdict"),
+            Verdict::Clean
+        );
         let heard = heard.await.expect("it ended");
         assert_eq!(heard[..14], *b"zINSTREAM\0\0\x01\0\0");
         assert_eq!(heard[14 + 65_536..], [0, 0, 0, 4, 7, 7, 7, 7, 0, 0, 0, 0]);
         let (clamd, heard) = told(10 + 4, b"stream: OK\0").await;
-        assert_eq!(clamd.scan(content(0)).await.expect("a verdict"), Verdict::Clean);
+        assert_eq!(
+            clamd.scan(content(0)).await.expect("a verdict"),
+            Verdict::Clean
+        );
         assert_eq!(heard.await.expect("it ended"), *b"zINSTREAM\0\0\0\0\0");
     }
 
@@ -292,7 +322,10 @@ mod tests {
         let (clamd, _heard) = told(100_000, b"INSTREAM size limit exceeded. ERROR\0").await;
         let chunk = Bytes::from(vec![7; 65_536]);
         let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(chunk.clone()));
-        assert_eq!(clamd.scan(endless).await.expect("a verdict"), Verdict::TooLarge);
+        assert_eq!(
+            clamd.scan(endless).await.expect("a verdict"),
+            Verdict::TooLarge
+        );
     }
 
     #[tokio::test]
@@ -309,7 +342,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_reply_that_is_cut_or_endless_is_no_verdict() {
-        for says in [&b""[..], b"stream: OK", b"stream: OKstream: OK\0", &[b'x'; 5_000]] {
+        for says in [
+            &b""[..],
+            b"stream: OK",
+            b"stream: OKstream: OK\0",
+            &[b'x'; 5_000],
+        ] {
             let (clamd, _heard) = told(14, says).await;
             assert!(clamd.scan(content(0)).await.is_err(), "{says:?}");
         }
@@ -322,6 +360,9 @@ mod tests {
             Ok(Bytes::from_static(b"abc")),
             Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),
         ]);
-        assert!(matches!(clamd.scan(broken).await, Err(ClamdError::Content(_))));
+        assert!(matches!(
+            clamd.scan(broken).await,
+            Err(ClamdError::Content(_))
+        ));
     }
 }

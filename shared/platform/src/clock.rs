@@ -13,10 +13,15 @@ pub struct Clock {
 
 impl Clock {
     /// Now, in UTC, to the microsecond: what PostgreSQL keeps.
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else asks")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the clock that everybody else asks"
+    )]
     pub fn now(&self) -> OffsetDateTime {
-        let now = OffsetDateTime::now_utc() + Duration::milliseconds(self.ahead_ms.load(Ordering::Relaxed));
-        now.replace_nanosecond(now.microsecond() * 1000).expect("microseconds are under a second")
+        let now = OffsetDateTime::now_utc()
+            + Duration::milliseconds(self.ahead_ms.load(Ordering::Relaxed));
+        now.replace_nanosecond(now.microsecond() * 1000)
+            .expect("microseconds are under a second")
     }
 
     /// Moves this clock, and every clone of it, forward.

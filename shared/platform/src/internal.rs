@@ -73,7 +73,11 @@ struct Check {
 impl Readiness {
     /// Adds a dependency. The text of its error goes to the log, not to who asks.
     #[must_use]
-    pub fn with<F, E>(mut self, name: &'static str, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
+    pub fn with<F, E>(
+        mut self,
+        name: &'static str,
+        ask: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display,
@@ -84,7 +88,11 @@ impl Readiness {
 
     /// Adds a dependency that is asked only if all others answer.
     #[must_use]
-    pub fn then<F, E>(mut self, name: &'static str, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
+    pub fn then<F, E>(
+        mut self,
+        name: &'static str,
+        ask: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display,
@@ -102,7 +110,11 @@ impl Readiness {
 
     /// Adds what is asked as a dependency is, without being one.
     #[must_use]
-    pub fn asking<F, E>(mut self, name: &'static str, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
+    pub fn asking<F, E>(
+        mut self,
+        name: &'static str,
+        ask: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display,
@@ -113,7 +125,11 @@ impl Readiness {
 
     /// Adds a check that fails only if nothing but a restart helps. It runs in the background, and may take its time.
     #[must_use]
-    pub fn vital<F, E>(mut self, name: &'static str, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
+    pub fn vital<F, E>(
+        mut self,
+        name: &'static str,
+        ask: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display,
@@ -142,7 +158,11 @@ impl Readiness {
             true => "ready",
             false => "unready",
         };
-        Report { status, checks, asides: asides.into_iter().collect() }
+        Report {
+            status,
+            checks,
+            asides: asides.into_iter().collect(),
+        }
     }
 
     /// Runs the checks, up to the first of the dependent ones that fails.
@@ -192,7 +212,10 @@ where
 }
 
 async fn run(name: &'static str, ask: &Ask, end: Instant) -> Check {
-    Check { name, ok: answers(name, ask, end.saturating_duration_since(Instant::now())).await }
+    Check {
+        name,
+        ok: answers(name, ask, end.saturating_duration_since(Instant::now())).await,
+    }
 }
 
 async fn answers(name: &str, ask: &Ask, limit: Duration) -> bool {
@@ -218,7 +241,11 @@ fn healthz(Data(readiness): Data<&Readiness>) -> impl IntoResponse + use<> {
 #[handler]
 async fn readyz(readiness: Data<&Readiness>) -> impl IntoResponse + use<> {
     let report = readiness.report().await;
-    let status = if report.status == "ready" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if report.status == "ready" {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     Json(report).with_status(status)
 }
 

@@ -64,12 +64,18 @@ impl MailError {
     /// Whose fault it is.
     pub fn failure(&self) -> MailFailure {
         let error = match self {
-            Self::Address(_) | Self::Message(_) | Self::LocalPart(_) => return MailFailure::Refused,
+            Self::Address(_) | Self::Message(_) | Self::LocalPart(_) => {
+                return MailFailure::Refused;
+            }
             Self::Interrupted(_) => return MailFailure::BrokeOff,
             Self::Connection(error) => {
                 let code = error.status().map(|code| code.to_string());
                 let is_unclear = code.is_some_and(|code| UNCLEAR_REPLIES.contains(&code.as_str()));
-                return if is_unclear { MailFailure::Unclear } else { MailFailure::Server };
+                return if is_unclear {
+                    MailFailure::Unclear
+                } else {
+                    MailFailure::Server
+                };
             }
             Self::Server(error) => error,
         };
@@ -122,7 +128,8 @@ pub struct Mailer {
 
 impl Mailer {
     pub fn new(settings: &SmtpSettings) -> Result<Self, MailError> {
-        let transport = SmtpTransport::from_url(settings.url.expose()).map_err(MailError::Connection)?;
+        let transport =
+            SmtpTransport::from_url(settings.url.expose()).map_err(MailError::Connection)?;
         let transport = transport.timeout(Some(settings.timeout)).build();
         let mut from: Mailbox = settings.from.parse()?;
         // A domain as A-labels needs no SMTPUTF8.
@@ -159,7 +166,10 @@ impl Mailer {
 
     /// Whether the server takes a connection and answers on it.
     pub async fn answers(&self) -> bool {
-        matches!(self.converse(SmtpTransport::test_connection).await, Ok(Ok(true)))
+        matches!(
+            self.converse(SmtpTransport::test_connection).await,
+            Ok(Ok(true))
+        )
     }
 
     /// A conversation that has begun goes on if nobody waits for its end any more.
@@ -183,7 +193,10 @@ mod tests {
     fn mailer(url: &str) -> Mailer {
         let transport = SmtpTransport::from_url(url).expect("a URL");
         let transport = transport.timeout(Some(Duration::from_millis(300))).build();
-        Mailer { transport, from: "a@example.org".parse().expect("an address") }
+        Mailer {
+            transport,
+            from: "a@example.org".parse().expect("an address"),
+        }
     }
 
     fn mail() -> Mail {
@@ -205,10 +218,21 @@ mod tests {
         std::thread::spawn(move || {
             let (mut socket, _) = listener.accept().expect("a client");
             let mut lines = BufReader::new(socket.try_clone().expect("a copy")).lines();
-            let _ =
-                write!(socket, "{}\r\n", if command.is_empty() { reply.unwrap_or("") } else { "220 test" });
+            let _ = write!(
+                socket,
+                "{}\r\n",
+                if command.is_empty() {
+                    reply.unwrap_or("")
+                } else {
+                    "220 test"
+                }
+            );
             while let Some(Ok(line)) = lines.next() {
-                let reply = if line.starts_with(command) { reply } else { Some("250 ok") };
+                let reply = if line.starts_with(command) {
+                    reply
+                } else {
+                    Some("250 ok")
+                };
                 let Some(reply) = reply else { return };
                 let _ = write!(socket, "{reply}\r\n");
             }
@@ -218,20 +242,35 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_is_charged_to_the_mail_or_to_the_server() {
-        let closed = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("is bound");
+        let closed = TcpListener::bind("127.0.0.1:0")
+            .expect("a free port")
+            .local_addr()
+            .expect("is bound");
         // It takes connections and says nothing.
         let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
         for (url, expected) in [
             (format!("smtp://{closed}"), MailFailure::Server),
-            (format!("smtp://{}", silent.local_addr().expect("is bound")), MailFailure::Server),
+            (
+                format!("smtp://{}", silent.local_addr().expect("is bound")),
+                MailFailure::Server,
+            ),
             (server("", Some("421 closing")), MailFailure::Unclear),
-            (server("", Some("554 no service for you")), MailFailure::Server),
+            (
+                server("", Some("554 no service for you")),
+                MailFailure::Server,
+            ),
             (server("EHLO", None), MailFailure::Server),
             (server("EHLO", Some("502 what?")), MailFailure::Server),
-            (format!("{}?tls=required", server("STARTTLS", None)), MailFailure::Server),
+            (
+                format!("{}?tls=required", server("STARTTLS", None)),
+                MailFailure::Server,
+            ),
             (server("RCPT", Some("421 closing")), MailFailure::Unclear),
             (server("RCPT", Some("454 not now")), MailFailure::Unclear),
-            (server("MAIL", Some("530 log in first")), MailFailure::Server),
+            (
+                server("MAIL", Some("530 log in first")),
+                MailFailure::Server,
+            ),
             (server("RCPT", Some("451 later")), MailFailure::NotYet),
             (server("RCPT", Some("452 full")), MailFailure::NotYet),
             (server("RCPT", Some("550 unknown")), MailFailure::Refused),
@@ -246,8 +285,14 @@ mod tests {
 
     #[tokio::test]
     async fn an_internationalized_local_part_is_refused_by_a_relay_without_smtputf8() {
-        let to = || Mail { to: "grüße@example.org".to_owned(), ..mail() };
-        let error = mailer(&server("VRFY", None)).send(to()).await.expect_err("is not taken");
+        let to = || Mail {
+            to: "grüße@example.org".to_owned(),
+            ..mail()
+        };
+        let error = mailer(&server("VRFY", None))
+            .send(to())
+            .await
+            .expect_err("is not taken");
         assert_eq!(error.failure(), MailFailure::Refused, "{error}");
         assert!(error.to_string().contains("SMTPUTF8"), "{error}");
         // What else is missing at the relay is no fault of the address.
@@ -259,7 +304,15 @@ mod tests {
     #[tokio::test]
     async fn a_mail_in_any_script_needs_no_8bitmime() {
         let text = "Grüße 🏭 ".repeat(300);
-        let mail = Mail { subject: text.clone(), text: text.clone(), html: text, ..mail() };
-        mailer(&server("VRFY", None)).send(mail).await.expect("the mail is ASCII on the wire");
+        let mail = Mail {
+            subject: text.clone(),
+            text: text.clone(),
+            html: text,
+            ..mail()
+        };
+        mailer(&server("VRFY", None))
+            .send(mail)
+            .await
+            .expect("the mail is ASCII on the wire");
     }
 }

@@ -24,8 +24,15 @@ impl Answer {
     pub async fn try_of(request: RequestBuilder) -> reqwest::Result<Self> {
         let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let answer = Self { status, headers, bytes: response.bytes().await?.to_vec() };
-        if answer.header("content-type").is_some_and(|kind| kind.contains("json")) {
+        let answer = Self {
+            status,
+            headers,
+            bytes: response.bytes().await?.to_vec(),
+        };
+        if answer
+            .header("content-type")
+            .is_some_and(|kind| kind.contains("json"))
+        {
             times_are_utc(&answer.json());
         }
         Ok(answer)
@@ -42,7 +49,12 @@ impl Answer {
     /// The body, where the status is the expected one.
     #[track_caller]
     pub fn expect(self, status: StatusCode) -> Value {
-        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
+        assert_eq!(
+            self.status,
+            status,
+            "{}",
+            String::from_utf8_lossy(&self.bytes)
+        );
         self.json()
     }
 
@@ -51,14 +63,28 @@ impl Answer {
     pub fn problem(&self, status: u16, code: &str) -> Value {
         let shown = String::from_utf8_lossy(&self.bytes);
         assert_eq!(self.status.as_u16(), status, "{shown}");
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{shown}");
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{shown}"
+        );
         let problem = self.json();
         assert_eq!(problem["status"], status, "{shown}");
         assert_eq!(problem["code"], code, "{shown}");
-        assert_eq!(problem["type"], format!("urn:plinth:problem:{code}"), "{shown}");
+        assert_eq!(
+            problem["type"],
+            format!("urn:plinth:problem:{code}"),
+            "{shown}"
+        );
         assert!(problem["title"].is_string(), "{shown}");
-        assert_eq!(problem["request_id"].as_str(), self.header("x-request-id"), "{shown}");
-        for leak in ["sqlx", "postgres", "SELECT", "panicked", "src/", ".rs", "redis://"] {
+        assert_eq!(
+            problem["request_id"].as_str(),
+            self.header("x-request-id"),
+            "{shown}"
+        );
+        for leak in [
+            "sqlx", "postgres", "SELECT", "panicked", "src/", ".rs", "redis://",
+        ] {
             assert!(!shown.contains(leak), "{leak} leaks: {shown}");
         }
         problem
@@ -82,7 +108,10 @@ fn times_are_utc(value: &Value) {
     match value {
         Value::String(text) => {
             let is_time = OffsetDateTime::parse(text, &Rfc3339).is_ok();
-            assert!(!is_time || text.ends_with('Z'), "the time {text} is not in UTC");
+            assert!(
+                !is_time || text.ends_with('Z'),
+                "the time {text} is not in UTC"
+            );
         }
         Value::Array(items) => items.iter().for_each(times_are_utc),
         Value::Object(members) => members.values().for_each(times_are_utc),
@@ -93,5 +122,8 @@ fn times_are_utc(value: &Value) {
 /// The text that a value is.
 #[track_caller]
 pub fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("{value} is no text"))
+        .to_owned()
 }

@@ -46,7 +46,11 @@ impl ClamdServer {
         std::fs::write(folder.path().join("clamd.conf"), conf).expect("writes");
         std::fs::write(folder.path().join("eicar.ndb"), SIGNATURES).expect("writes");
         std::fs::write(folder.path().join("infection.ndb"), INFECTIONS).expect("writes");
-        Some(Self { address, folder, child: None })
+        Some(Self {
+            address,
+            folder,
+            child: None,
+        })
     }
 
     /// One that answers.
@@ -68,15 +72,29 @@ impl ClamdServer {
 
     /// As `kill -9`.
     pub async fn kill(&mut self) {
-        self.child.take().expect("it runs").kill().await.expect("it can be killed");
+        self.child
+            .take()
+            .expect("it runs")
+            .kill()
+            .await
+            .expect("it can be killed");
     }
 
     /// Starts one where the last one was.
     pub async fn start_again(&mut self) {
-        let program = Services::get().clamd.as_ref().expect("it was there when this was prepared");
+        let program = Services::get()
+            .clamd
+            .as_ref()
+            .expect("it was there when this was prepared");
         let mut command = Command::new(program);
-        command.arg("--config-file").arg(self.folder.path().join("clamd.conf"));
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn();
+        command
+            .arg("--config-file")
+            .arg(self.folder.path().join("clamd.conf"));
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn();
         self.child = Some(child.expect("clamd starts"));
         let clamd = Clamd::new(Address::Tcp(self.address.clone()));
         until("clamd answers", async || clamd.ping().await.ok()).await;
@@ -84,6 +102,11 @@ impl ClamdServer {
 
     /// The file that every scanner takes for a virus by agreement, in two parts, so that none takes this one for it.
     pub fn eicar() -> Vec<u8> {
-        [r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-", "ANTIVIRUS-TEST-FILE!$H+H*"].concat().into_bytes()
+        [
+            r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-",
+            "ANTIVIRUS-TEST-FILE!$H+H*",
+        ]
+        .concat()
+        .into_bytes()
     }
 }

@@ -18,18 +18,27 @@ impl Database {
     pub(crate) async fn create(name: String) -> Self {
         let services = Services::get();
         let mut connection = connect(&services.maintenance_url).await;
-        let create = format!("CREATE DATABASE {name} TEMPLATE {}", services.template_database);
+        let create = format!(
+            "CREATE DATABASE {name} TEMPLATE {}",
+            services.template_database
+        );
         sqlx::raw_sql(AssertSqlSafe(create))
             .execute(&mut connection)
             .await
             .expect("the template can be copied");
         let _ = connection.close().await;
-        Self { name, maintenance_url: services.maintenance_url.clone() }
+        Self {
+            name,
+            maintenance_url: services.maintenance_url.clone(),
+        }
     }
 
     /// The URL under which the database is reached.
     pub(crate) fn url(&self) -> String {
-        let (server, _) = self.maintenance_url.rsplit_once('/').expect("a database's URL has a path");
+        let (server, _) = self
+            .maintenance_url
+            .rsplit_once('/')
+            .expect("a database's URL has a path");
         format!("{server}/{}", self.name)
     }
 }
@@ -39,12 +48,16 @@ impl Drop for Database {
         let (url, name) = (self.maintenance_url.clone(), self.name.clone());
         // A thread with a runtime of its own: the test's may be the one that is ending.
         let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
             runtime.expect("a runtime").block_on(async {
                 let drop = async {
                     let mut connection = connect(&url).await;
                     let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-                    let _ = sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut connection).await;
+                    let _ = sqlx::raw_sql(AssertSqlSafe(drop))
+                        .execute(&mut connection)
+                        .await;
                 };
                 // The whole cluster goes soon: it is no failure of the test.
                 let _ = tokio::time::timeout(Duration::from_secs(5), drop).await;
@@ -56,5 +69,8 @@ impl Drop for Database {
 
 async fn connect(url: &str) -> PgConnection {
     let options: PgConnectOptions = url.parse().expect("the maintenance URL is one");
-    options.connect().await.expect("the test's PostgreSQL answers")
+    options
+        .connect()
+        .await
+        .expect("the test's PostgreSQL answers")
 }

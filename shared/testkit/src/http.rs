@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 pub(crate) fn client() -> &'static reqwest::Client {
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
     CLIENT.get_or_init(|| {
-        let builder = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
+        let builder = reqwest::Client::builder()
+            .no_proxy()
+            .pool_max_idle_per_host(0);
         builder.build().expect("a client without TLS of its own")
     })
 }

@@ -23,8 +23,13 @@ impl Mail {
     /// The `token` of the link in the text.
     pub fn token(&self) -> String {
         let text = self.text.as_deref().expect("the mail has a text part");
-        let (_, rest) = text.split_once("token=").expect("the text has a link with a token");
-        rest.split_whitespace().next().expect("the token is not empty").to_owned()
+        let (_, rest) = text
+            .split_once("token=")
+            .expect("the text has a link with a token");
+        rest.split_whitespace()
+            .next()
+            .expect("the token is not empty")
+            .to_owned()
     }
 }
 
@@ -36,12 +41,24 @@ impl Mailbox {
     /// it, so that no vacation notice answers it (RFC 3834).
     pub async fn to(address: &str) -> Vec<Mail> {
         // Addresses in tests have no character that a URL would need escaped.
-        let answer =
-            client().get(format!("{}/messages?to={address}", Services::get().mailbox_url)).send().await;
-        let mails: Vec<Mail> =
-            answer.expect("the mailbox answers").json().await.expect("the mailbox lists mails");
+        let answer = client()
+            .get(format!(
+                "{}/messages?to={address}",
+                Services::get().mailbox_url
+            ))
+            .send()
+            .await;
+        let mails: Vec<Mail> = answer
+            .expect("the mailbox answers")
+            .json()
+            .await
+            .expect("the mailbox lists mails");
         for mail in &mails {
-            assert_eq!(mail.auto_submitted.as_deref(), Some("auto-generated"), "{mail:?}");
+            assert_eq!(
+                mail.auto_submitted.as_deref(),
+                Some("auto-generated"),
+                "{mail:?}"
+            );
             assert!(mail.objections.is_empty(), "{mail:?}");
         }
         mails
@@ -49,6 +66,9 @@ impl Mailbox {
 
     /// The first mail to this address, once it is there.
     pub async fn first_to(address: &str) -> Mail {
-        until(&format!("a mail to {address} arrives"), async || Self::to(address).await.pop()).await
+        until(&format!("a mail to {address} arrives"), async || {
+            Self::to(address).await.pop()
+        })
+        .await
     }
 }

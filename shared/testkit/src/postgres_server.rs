@@ -30,11 +30,23 @@ impl PostgresServer {
     pub async fn start() -> Self {
         let folder = TempDir::new().expect("a folder");
         if let Some((user, group)) = Services::get().postgres.account {
-            std::os::unix::fs::chown(folder.path(), Some(user), Some(group)).expect("we may give it away");
+            std::os::unix::fs::chown(folder.path(), Some(user), Some(group))
+                .expect("we may give it away");
         }
-        let mut server = Self { address: free_address(), folder, child: None };
+        let mut server = Self {
+            address: free_address(),
+            folder,
+            child: None,
+        };
         let mut initdb = server.program("initdb");
-        initdb.args(["--username", OWNER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]);
+        initdb.args([
+            "--username",
+            OWNER,
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+        ]);
         let output = initdb.output().await.expect("initdb starts");
         assert!(output.status.success(), "{output:?}");
         server.start_again().await;
@@ -76,7 +88,11 @@ impl PostgresServer {
     fn program(&self, name: &str) -> Command {
         let postgres = &Services::get().postgres;
         let mut command = Command::new(postgres.folder.join(name));
-        command.arg("-D").arg(self.data()).current_dir("/").kill_on_drop(true);
+        command
+            .arg("-D")
+            .arg(self.data())
+            .current_dir("/")
+            .kill_on_drop(true);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         if let Some((user, group)) = postgres.account {
             command.uid(user).gid(group);

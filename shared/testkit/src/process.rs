@@ -28,17 +28,28 @@ impl Process {
     /// `plinth-api serve`, ready.
     pub async fn api(stage: &Stage) -> Self {
         let (public, internal) = (free_address(), free_address());
-        let binds = [("PLINTH_API_BIND", public.as_str()), ("PLINTH_API_INTERNAL_BIND", &internal)];
+        let binds = [
+            ("PLINTH_API_BIND", public.as_str()),
+            ("PLINTH_API_INTERNAL_BIND", &internal),
+        ];
         Self::start("plinth-api", &["serve"], stage, &binds, &public, &internal).await
     }
 
     /// The same that has no more than so many file descriptors.
     pub async fn api_with_descriptors(stage: &Stage, descriptors: u32) -> Self {
         let (public, internal) = (free_address(), free_address());
-        let binds = [("PLINTH_API_BIND", public.as_str()), ("PLINTH_API_INTERNAL_BIND", &internal)];
+        let binds = [
+            ("PLINTH_API_BIND", public.as_str()),
+            ("PLINTH_API_INTERNAL_BIND", &internal),
+        ];
         let mut command = Self::command("/bin/sh", stage);
         let program = Services::get().binaries.join("plinth-api");
-        command.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" serve")]).arg(program);
+        command
+            .args([
+                "-c",
+                &format!("ulimit -n {descriptors} && exec \"$0\" serve"),
+            ])
+            .arg(program);
         command.envs(binds);
         Self::spawn("plinth-api", command, &public, &internal).await
     }
@@ -52,8 +63,15 @@ impl Process {
     pub async fn worker_with(stage: &Stage, arguments: &[&str]) -> Self {
         let internal = free_address();
         let binds = [("PLINTH_WORKER_INTERNAL_BIND", internal.as_str())];
-        Self::start("plinth-worker", &[&["run"], arguments].concat(), stage, &binds, &internal, &internal)
-            .await
+        Self::start(
+            "plinth-worker",
+            &[&["run"], arguments].concat(),
+            stage,
+            &binds,
+            &internal,
+            &internal,
+        )
+        .await
     }
 
     async fn start(
@@ -78,7 +96,11 @@ impl Process {
             ended = child.wait() => panic!("{program} ended before it was ready: {ended:?}"),
             _ = until(&what, async || client().get(&ready).send().await.ok().filter(|answer| answer.status().is_success())) => {}
         }
-        Self { child, url, internal_url }
+        Self {
+            child,
+            url,
+            internal_url,
+        }
     }
 
     /// The program as it is started on this stage, alive but perhaps not ready, with its standard error as `stderr`.
@@ -89,15 +111,26 @@ impl Process {
             ("PLINTH_API_INTERNAL_BIND", &internal),
             ("PLINTH_WORKER_INTERNAL_BIND", &internal),
         ];
-        let command = if program == "plinth-api" { "serve" } else { "run" };
-        let child = Self::command(program, stage).arg(command).envs(binds).stderr(stderr).spawn();
+        let command = if program == "plinth-api" {
+            "serve"
+        } else {
+            "run"
+        };
+        let child = Self::command(program, stage)
+            .arg(command)
+            .envs(binds)
+            .stderr(stderr)
+            .spawn();
         let process = Self {
             child: child.expect("the binary starts"),
             url: format!("http://{public}"),
             internal_url: format!("http://{internal}"),
         };
         let alive = format!("{}/healthz", process.internal_url);
-        until("the process is alive", async || client().get(&alive).send().await.ok()).await;
+        until("the process is alive", async || {
+            client().get(&alive).send().await.ok()
+        })
+        .await;
         process
     }
 
@@ -108,26 +141,45 @@ impl Process {
 
     /// As SIGTERM; how it ended.
     pub async fn stop(mut self) -> ExitStatus {
-        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).expect("it runs");
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM)
-            .expect("it is ours");
+        let pid = self
+            .child
+            .id()
+            .and_then(|pid| i32::try_from(pid).ok())
+            .expect("it runs");
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(pid),
+            nix::sys::signal::Signal::SIGTERM,
+        )
+        .expect("it is ours");
         let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
-        ended.expect("it ends in time").expect("it can be waited for")
+        ended
+            .expect("it ends in time")
+            .expect("it can be waited for")
     }
 
     /// The largest memory that was resident, in MiB.
     pub fn peak_memory(&self) -> u64 {
         let pid = self.child.id().expect("it runs");
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it can be read");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux has it");
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        let status =
+            std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it can be read");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .expect("Linux has it");
+        let kib: u64 = line
+            .trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .expect("a number");
         kib / 1024
     }
 
     /// How many file descriptors it has open.
     pub fn descriptors(&self) -> usize {
         let pid = self.child.id().expect("it runs");
-        std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it can be read").count()
+        std::fs::read_dir(format!("/proc/{pid}/fd"))
+            .expect("it can be read")
+            .count()
     }
 
     /// The processor time that it has used.
@@ -137,14 +189,19 @@ impl Process {
         // The name, which may contain spaces, ends with the last parenthesis; the state is the field after it.
         let (_, fields) = stat.rsplit_once(')').expect("Linux has a name");
         let fields = fields.split_whitespace().skip(11).take(2);
-        let ticks: u64 = fields.map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+        let ticks: u64 = fields
+            .map(|ticks| ticks.parse::<u64>().expect("a number"))
+            .sum();
         // Linux tells every program a hundred ticks a second (USER_HZ).
         Duration::from_millis(ticks * 10)
     }
 
     /// The page of its metrics.
     pub async fn metrics(&self) -> String {
-        let answer = client().get(format!("{}/metrics", self.internal_url)).send().await;
+        let answer = client()
+            .get(format!("{}/metrics", self.internal_url))
+            .send()
+            .await;
         answer.expect("it answers").text().await.expect("a text")
     }
 
@@ -153,11 +210,15 @@ impl Process {
     pub fn command(program: &str, stage: &Stage) -> Command {
         let mut command = Command::new(Services::get().binaries.join(program));
         // What stands in the environment of the tests is not for the product: it refuses settings that it does not know.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PLINTH_"))
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PLINTH_"))
         {
             command.env_remove(name);
         }
-        command.env("PLINTH_LOG_LEVEL", "warn").envs(stage.variables().iter().cloned()).kill_on_drop(true);
+        command
+            .env("PLINTH_LOG_LEVEL", "warn")
+            .envs(stage.variables().iter().cloned())
+            .kill_on_drop(true);
         command
     }
 
@@ -167,9 +228,18 @@ impl Process {
     }
 
     /// The same with a text on its standard input.
-    pub async fn run_reading(program: &str, arguments: &[&str], stage: &Stage, input: &str) -> Output {
+    pub async fn run_reading(
+        program: &str,
+        arguments: &[&str],
+        stage: &Stage,
+        input: &str,
+    ) -> Output {
         let mut command = Self::command(program, stage);
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let mut stdin = child.stdin.take().expect("it is piped");
         // Whoever does not read it may be gone by now.

@@ -25,7 +25,11 @@ impl RedisServer {
     /// A server that answers.
     pub async fn start() -> Self {
         let folder = TempDir::new().expect("a folder");
-        let mut server = Self { address: free_address(), folder, child: None };
+        let mut server = Self {
+            address: free_address(),
+            folder,
+            child: None,
+        };
         server.start_again().await;
         server
     }
@@ -36,7 +40,12 @@ impl RedisServer {
 
     /// As `kill -9`: it forgets everything.
     pub async fn kill(&mut self) {
-        self.child.take().expect("it runs").kill().await.expect("it can be killed");
+        self.child
+            .take()
+            .expect("it runs")
+            .kill()
+            .await
+            .expect("it can be killed");
     }
 
     /// Stops it without closing a connection (SIGSTOP), until [`RedisServer::thaw`].
@@ -71,7 +80,9 @@ impl RedisServer {
         until("a snapshot was tried", async || {
             self.ask("BGSAVE").await;
             let answer = self.ask("SET saved 1").await;
-            answer.is_some_and(|answer| answer.starts_with(expected)).then_some(())
+            answer
+                .is_some_and(|answer| answer.starts_with(expected))
+                .then_some(())
         })
         .await;
     }
@@ -80,13 +91,20 @@ impl RedisServer {
     async fn ask(&self, command: &str) -> Option<String> {
         let mut socket = BufReader::new(TcpStream::connect(&self.address).await.ok()?);
         let mut answer = String::new();
-        socket.write_all(format!("{command}\r\n").as_bytes()).await.ok()?;
+        socket
+            .write_all(format!("{command}\r\n").as_bytes())
+            .await
+            .ok()?;
         socket.read_line(&mut answer).await.ok()?;
         Some(answer)
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = self.child.as_ref().and_then(Child::id).and_then(|pid| i32::try_from(pid).ok());
+        let pid = self
+            .child
+            .as_ref()
+            .and_then(Child::id)
+            .and_then(|pid| i32::try_from(pid).ok());
         kill(Pid::from_raw(pid.expect("it runs")), signal).expect("it is ours");
     }
 
@@ -106,10 +124,17 @@ impl RedisServer {
             "--loglevel",
             "warning",
         ]);
-        let child = command.current_dir(self.folder.path()).stdout(Stdio::null()).kill_on_drop(true).spawn();
+        let child = command
+            .current_dir(self.folder.path())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn();
         self.child = Some(child.expect("Redis starts"));
         until("Redis answers", async || {
-            self.ask("PING").await.filter(|answer| answer == "+PONG\r\n").map(drop)
+            self.ask("PING")
+                .await
+                .filter(|answer| answer == "+PONG\r\n")
+                .map(drop)
         })
         .await;
     }

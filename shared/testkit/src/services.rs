@@ -52,9 +52,12 @@ impl Services {
     pub fn get() -> &'static Self {
         static SERVICES: OnceLock<Services> = OnceLock::new();
         SERVICES.get_or_init(|| {
-            let file = std::env::var_os("PLINTH_TEST_SERVICES").expect("run the tests with `cargo dev test`");
-            let bytes = std::fs::read(&file).expect("the file that PLINTH_TEST_SERVICES names can be read");
-            serde_json::from_slice(&bytes).expect("`cargo dev test` and the test kit agree on the services")
+            let file = std::env::var_os("PLINTH_TEST_SERVICES")
+                .expect("run the tests with `cargo dev test`");
+            let bytes =
+                std::fs::read(&file).expect("the file that PLINTH_TEST_SERVICES names can be read");
+            serde_json::from_slice(&bytes)
+                .expect("`cargo dev test` and the test kit agree on the services")
         })
     }
 }

@@ -33,7 +33,10 @@ impl Stage {
         let database = Database::create(name.clone()).await;
         let prefix = format!("{name}/");
         let variables = [
-            ("PLINTH_SECRET_KEY", "dGVzdHMgaGF2ZSBhIHJvb3Qga2V5IHRoYXQgaXMgbm8gc2VjcmV0"),
+            (
+                "PLINTH_SECRET_KEY",
+                "dGVzdHMgaGF2ZSBhIHJvb3Qga2V5IHRoYXQgaXMgbm8gc2VjcmV0",
+            ),
             ("PLINTH_DATABASE_URL", &database.url()),
             ("PLINTH_DATABASE_MAX_CONNECTIONS", "5"),
             // Locks that tests hold, on a machine that does other things.
@@ -44,7 +47,10 @@ impl Stage {
             ("PLINTH_S3_BUCKET", &services.s3_bucket),
             ("PLINTH_S3_PREFIX", &prefix),
             ("PLINTH_S3_ACCESS_KEY_ID", &services.s3_access_key_id),
-            ("PLINTH_S3_SECRET_ACCESS_KEY", &services.s3_secret_access_key),
+            (
+                "PLINTH_S3_SECRET_ACCESS_KEY",
+                &services.s3_secret_access_key,
+            ),
             ("PLINTH_SMTP_URL", &services.smtp_url),
             ("PLINTH_LIMITS_IP_PER_MINUTE", "0"),
             ("PLINTH_LIMITS_USER_PER_MINUTE", "0"),
@@ -52,8 +58,13 @@ impl Stage {
             ("PLINTH_LIMITS_AUTH_PER_MINUTE", "0"),
             ("PLINTH_LIMITS_REFRESH_PER_MINUTE", "0"),
         ];
-        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        Self { variables, _database: database }
+        let variables = variables
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec();
+        Self {
+            variables,
+            _database: database,
+        }
     }
 
     /// One whose objects are in this store.
@@ -65,7 +76,12 @@ impl Stage {
                 let services = Services::get();
                 let bucket = format!("{}/{}", services.moto_url, services.s3_bucket);
                 until("moto answers and has the bucket", async || {
-                    client().put(&bucket).send().await.ok().filter(|made| made.status().is_success())
+                    client()
+                        .put(&bucket)
+                        .send()
+                        .await
+                        .ok()
+                        .filter(|made| made.status().is_success())
                 })
                 .await;
                 stage.with("PLINTH_S3_ENDPOINT", &services.moto_url)
@@ -106,7 +122,10 @@ impl Stage {
 
     /// Reaches Redis by a wire that can be cut.
     pub async fn wire_redis(&mut self) -> Wire {
-        let server = Services::get().redis_url.trim_start_matches("redis://").trim_end_matches("/0");
+        let server = Services::get()
+            .redis_url
+            .trim_start_matches("redis://")
+            .trim_end_matches("/0");
         let wire = Wire::to(server.to_owned()).await;
         self.set("PLINTH_REDIS_URL", &format!("redis://{}", wire.address));
         wire
@@ -118,14 +137,23 @@ impl Stage {
         let (credentials, rest) = url.split_once('@').expect("the URL has credentials");
         let (server, database) = rest.split_once('/').expect("the URL has a path");
         let wire = Wire::to(server.to_owned()).await;
-        self.set("PLINTH_DATABASE_URL", &format!("{credentials}@{}/{database}", wire.address));
+        self.set(
+            "PLINTH_DATABASE_URL",
+            &format!("{credentials}@{}/{database}", wire.address),
+        );
         wire
     }
 
     /// Reaches S3 by a wire that can be cut.
     pub async fn wire_s3(&mut self) -> Wire {
         let server = self.value("PLINTH_S3_ENDPOINT");
-        let wire = Wire::to(server.trim_start_matches("http://").trim_end_matches('/').to_owned()).await;
+        let wire = Wire::to(
+            server
+                .trim_start_matches("http://")
+                .trim_end_matches('/')
+                .to_owned(),
+        )
+        .await;
         self.set("PLINTH_S3_ENDPOINT", &format!("http://{}", wire.address));
         wire
     }
@@ -133,14 +161,22 @@ impl Stage {
     /// Reaches the mail server by a wire that can be cut.
     pub async fn wire_smtp(&mut self) -> Wire {
         let server = self.value("PLINTH_SMTP_URL");
-        let wire = Wire::to(server.trim_start_matches("smtp://").trim_end_matches('/').to_owned()).await;
+        let wire = Wire::to(
+            server
+                .trim_start_matches("smtp://")
+                .trim_end_matches('/')
+                .to_owned(),
+        )
+        .await;
         self.set("PLINTH_SMTP_URL", &format!("smtp://{}", wire.address));
         wire
     }
 
     fn value(&self, name: &str) -> String {
         let found = self.variables.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.clone()).expect("the stage sets it")
+        found
+            .map(|(_, value)| value.clone())
+            .expect("the stage sets it")
     }
 
     /// The settings as environment variables.
@@ -154,8 +190,13 @@ impl Stage {
 
     /// The settings with some changed.
     pub fn settings_with(&self, changes: &[(&str, &str)]) -> Settings {
-        let kept = self.variables.iter().filter(|(name, _)| changes.iter().all(|(other, _)| other != name));
-        let added = changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let kept = self
+            .variables
+            .iter()
+            .filter(|(name, _)| changes.iter().all(|(other, _)| other != name));
+        let added = changes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Settings::from_env(kept.cloned().chain(added)).expect("a stage's settings are valid")
     }
 

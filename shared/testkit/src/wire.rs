@@ -33,7 +33,12 @@ impl Wire {
     pub async fn to(server: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let state = Arc::new(watch::Sender::new(State { cuts: 0, whole: true, held: false, silences: 0 }));
+        let state = Arc::new(watch::Sender::new(State {
+            cuts: 0,
+            whole: true,
+            held: false,
+            silences: 0,
+        }));
         let seen = state.subscribe();
         let requests = Arc::new(AtomicU64::new(0));
         let counted = requests.clone();
@@ -42,7 +47,11 @@ impl Wire {
                 tokio::spawn(carry(client, server.clone(), seen.clone(), counted.clone()));
             }
         });
-        Self { address, state, requests }
+        Self {
+            address,
+            state,
+            requests,
+        }
     }
 
     /// Breaks every connection; new ones are taken.
@@ -88,12 +97,22 @@ async fn carry(
     mut state: watch::Receiver<State>,
     requests: Arc<AtomicU64>,
 ) {
-    let State { cuts, whole, silences, .. } = *state.borrow_and_update();
+    let State {
+        cuts,
+        whole,
+        silences,
+        ..
+    } = *state.borrow_and_update();
     if !whole {
         return;
     }
-    let Ok(server) = TcpStream::connect(server).await else { return };
-    let flow = Flow { state: state.clone(), silences };
+    let Ok(server) = TcpStream::connect(server).await else {
+        return;
+    };
+    let flow = Flow {
+        state: state.clone(),
+        silences,
+    };
     tokio::select! {
         _ = both_ways(client, server, &requests, flow) => {}
         _ = state.wait_for(|now| now.cuts != cuts) => {}

@@ -38,15 +38,30 @@ impl Balancer {
         let folder = tempfile::tempdir().expect("a folder");
         let address = free_address();
         let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
-        let conf = adapted(&fs::read_to_string(conf).expect("it is there"), &address, folder.path());
+        let conf = adapted(
+            &fs::read_to_string(conf).expect("it is there"),
+            &address,
+            folder.path(),
+        );
         let path = folder.path().join("nginx.conf");
         fs::write(&path, conf).expect("is written");
         let log = fs::File::create(folder.path().join("error.log")).expect("is made");
         let mut command = Command::new(nginx);
-        command.args(["-e", "stderr", "-c"]).arg(path).stderr(log).kill_on_drop(true);
+        command
+            .args(["-e", "stderr", "-c"])
+            .arg(path)
+            .stderr(log)
+            .kill_on_drop(true);
         let nginx = command.spawn().expect("nginx starts");
-        until("nginx listens", async || TcpStream::connect(&address).await.ok()).await;
-        Self { address, folder, _nginx: nginx }
+        until("nginx listens", async || {
+            TcpStream::connect(&address).await.ok()
+        })
+        .await;
+        Self {
+            address,
+            folder,
+            _nginx: nginx,
+        }
     }
 
     fn log(&self, name: &str) -> String {
@@ -69,19 +84,27 @@ fn adapted(conf: &str, address: &str, folder: &Path) -> String {
                 Some(line.replace("/dev/stdout", &format!("{folder_name}/access.log")))
             }
             [name, ..] if name.starts_with("ssl_") => None,
-            _ => Some(line.replace("/tmp/", &format!("{folder_name}/")).replace("@FOLDER@", &folder_name)),
+            _ => Some(
+                line.replace("/tmp/", &format!("{folder_name}/"))
+                    .replace("@FOLDER@", &folder_name),
+            ),
         }
     });
     // Workers of a root nginx change to an account that cannot enter the folder.
     let is_root = fs::metadata(folder).is_ok_and(|data| data.uid() == 0);
     let user = if is_root { "user root;\n" } else { "" };
-    format!("{user}daemon off;\n{}\n", lines.collect::<Vec<_>>().join("\n"))
+    format!(
+        "{user}daemon off;\n{}\n",
+        lines.collect::<Vec<_>>().join("\n")
+    )
 }
 
 fn nginx() -> Option<PathBuf> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&folders).chain(["/usr/sbin".into()]);
-    folders.map(|folder| folder.join("nginx")).find(|program| program.exists())
+    folders
+        .map(|folder| folder.join("nginx"))
+        .find(|program| program.exists())
 }
 
 #[rstest]
@@ -97,7 +120,10 @@ async fn no_log_of_nginx_holds_a_token_whatever_fails(
     let balancer = Balancer::start(&nginx, file).await;
     let client = Client::builder().no_proxy().build().expect("a client");
     let ask = async |path: &str| {
-        let answer = client.get(format!("http://{}{path}", balancer.address)).send().await;
+        let answer = client
+            .get(format!("http://{}{path}", balancer.address))
+            .send()
+            .await;
         answer.expect("nginx answers").status()
     };
     for path in SECRET_PATHS {
@@ -106,7 +132,13 @@ async fn no_log_of_nginx_holds_a_token_whatever_fails(
     }
     // The log does have what may stand in it, and this after all of the others.
     let status = ask("/v1/me?last=1").await;
-    assert!(matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY), "{status}");
+    assert!(
+        matches!(
+            status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY
+        ),
+        "{status}"
+    );
     let errors = until("the failure is logged", async || {
         Some(balancer.log("error.log")).filter(|log| log.contains("GET /v1/me?last=1"))
     })

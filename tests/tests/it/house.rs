@@ -20,14 +20,23 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn of(api: &Process) -> Self {
-        let client =
-            Client::builder().no_proxy().pool_max_idle_per_host(0).user_agent("plinth-tests").build();
-        Self { url: api.url.clone(), client: client.expect("a client") }
+        let client = Client::builder()
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .user_agent("plinth-tests")
+            .build();
+        Self {
+            url: api.url.clone(),
+            client: client.expect("a client"),
+        }
     }
 
     /// By another way and with a client of its own.
     pub(crate) fn at(url: &str, client: Client) -> Self {
-        Self { url: url.to_owned(), client }
+        Self {
+            url: url.to_owned(),
+            client,
+        }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -45,17 +54,25 @@ impl Door {
     }
 
     pub(crate) async fn register(&self, email: &str) {
-        self.try_register(email).await.expect("the API answers").expect(StatusCode::ACCEPTED);
+        self.try_register(email)
+            .await
+            .expect("the API answers")
+            .expect(StatusCode::ACCEPTED);
     }
 
     pub(crate) async fn verify(&self, token: &str) {
         let proof = json!({ "token": token, "password": PASSWORD });
-        self.post("/v1/auth/verify-email", &proof).await.expect(StatusCode::NO_CONTENT);
+        self.post("/v1/auth/verify-email", &proof)
+            .await
+            .expect(StatusCode::NO_CONTENT);
     }
 
     pub(crate) async fn log_in(&self, email: &str) -> Person {
         let credentials = json!({ "email": email, "password": PASSWORD });
-        let tokens = self.post("/v1/auth/login", &credentials).await.expect(StatusCode::OK);
+        let tokens = self
+            .post("/v1/auth/login", &credentials)
+            .await
+            .expect(StatusCode::OK);
         Person {
             door: self.clone(),
             email: email.to_owned(),
@@ -98,7 +115,9 @@ pub(crate) struct Person {
 
 impl Person {
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.door.request(method, path).bearer_auth(&self.access_token)
+        self.door
+            .request(method, path)
+            .bearer_auth(&self.access_token)
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -106,7 +125,9 @@ impl Person {
     }
 
     pub(crate) async fn log_out(&self) {
-        Answer::of(self.request(Method::POST, "/v1/auth/logout")).await.expect(StatusCode::NO_CONTENT);
+        Answer::of(self.request(Method::POST, "/v1/auth/logout"))
+            .await
+            .expect(StatusCode::NO_CONTENT);
     }
 
     pub(crate) fn uploading(&self, name: &str, bytes: Vec<u8>) -> RequestBuilder {
@@ -116,7 +137,9 @@ impl Person {
 
     /// Uploads; the file's id.
     pub(crate) async fn upload(&self, name: &str, bytes: Vec<u8>) -> Uuid {
-        let file = Answer::of(self.uploading(name, bytes)).await.expect(StatusCode::CREATED);
+        let file = Answer::of(self.uploading(name, bytes))
+            .await
+            .expect(StatusCode::CREATED);
         text(&file["id"]).parse().expect("an id")
     }
 
@@ -130,17 +153,30 @@ impl Person {
             .body(bytes);
         let answer = Answer::of(upload).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
-        answer.header("plinth-file-id").expect("it is whole").parse().expect("an id")
+        answer
+            .header("plinth-file-id")
+            .expect("it is whole")
+            .parse()
+            .expect("an id")
     }
 
     /// The file, once all of its variants are ready.
     pub(crate) async fn until_ready(&self, file: Uuid) -> Value {
         until("the thumbnails are ready", async || {
-            let file = self.get(&format!("/v1/files/{file}")).await.expect(StatusCode::OK);
+            let file = self
+                .get(&format!("/v1/files/{file}"))
+                .await
+                .expect(StatusCode::OK);
             let variants = file["variants"].as_array().expect("a list");
             assert_eq!(variants.len(), 2, "{file}");
-            assert!(variants.iter().all(|variant| variant["state"] != "failed"), "{file}");
-            variants.iter().all(|variant| variant["state"] == "ready").then_some(file)
+            assert!(
+                variants.iter().all(|variant| variant["state"] != "failed"),
+                "{file}"
+            );
+            variants
+                .iter()
+                .all(|variant| variant["state"] == "ready")
+                .then_some(file)
         })
         .await
     }
@@ -148,28 +184,46 @@ impl Person {
 
 /// What `/readyz` of a process says: its status, and the stores that do not answer.
 pub(crate) async fn readiness(internal_url: &str) -> (StatusCode, String, Vec<String>) {
-    let answer = reqwest::get(format!("{internal_url}/readyz")).await.expect("the internal port answers");
+    let answer = reqwest::get(format!("{internal_url}/readyz"))
+        .await
+        .expect("the internal port answers");
     let status = answer.status();
     let report: Value = answer.json().await.expect("it is JSON");
-    let failed =
-        report["checks"].as_array().expect("a list of checks").iter().filter(|check| check["ok"] == false);
-    (status, text(&report["status"]), failed.map(|check| text(&check["name"])).collect())
+    let failed = report["checks"]
+        .as_array()
+        .expect("a list of checks")
+        .iter()
+        .filter(|check| check["ok"] == false);
+    (
+        status,
+        text(&report["status"]),
+        failed.map(|check| text(&check["name"])).collect(),
+    )
 }
 
 /// Waits until a process says that it can serve.
 pub(crate) async fn until_ready(internal_url: &str) {
-    until("it is ready", async || (readiness(internal_url).await.0 == StatusCode::OK).then_some(())).await;
+    until("it is ready", async || {
+        (readiness(internal_url).await.0 == StatusCode::OK).then_some(())
+    })
+    .await;
 }
 
 /// It cannot serve, and says what is to blame.
 pub(crate) async fn blames(internal_url: &str, check: &str) {
-    let unready = (StatusCode::SERVICE_UNAVAILABLE, "unready".to_owned(), vec![check.to_owned()]);
+    let unready = (
+        StatusCode::SERVICE_UNAVAILABLE,
+        "unready".to_owned(),
+        vec![check.to_owned()],
+    );
     assert_eq!(readiness(internal_url).await, unready);
 }
 
 /// What a process that is ready says of a store that it can serve without.
 pub(crate) async fn standing(internal_url: &str, store: &str) -> String {
-    let answer = reqwest::get(format!("{internal_url}/readyz")).await.expect("the internal port answers");
+    let answer = reqwest::get(format!("{internal_url}/readyz"))
+        .await
+        .expect("the internal port answers");
     assert_eq!(answer.status(), StatusCode::OK);
     let report: Value = answer.json().await.expect("it is JSON");
     text(&report[store])
@@ -183,10 +237,16 @@ pub(crate) async fn lift_idle_timeout(transaction: &mut PgConnection) {
 
 /// One number that the database knows.
 pub(crate) async fn count(stores: &Stores, query: &'static str) -> i64 {
-    sqlx::query_scalar(query).fetch_one(&stores.db).await.expect("counts")
+    sqlx::query_scalar(query)
+        .fetch_one(&stores.db)
+        .await
+        .expect("counts")
 }
 
 /// Waits until the database counts nothing.
 pub(crate) async fn until_none(stores: &Stores, what: &str, query: &'static str) {
-    until(what, async || (count(stores, query).await == 0).then_some(())).await;
+    until(what, async || {
+        (count(stores, query).await == 0).then_some(())
+    })
+    .await;
 }

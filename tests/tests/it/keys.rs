@@ -8,12 +8,16 @@ use serde_json::{Value, json};
 use crate::house::{Answer, Door, count, text};
 
 const OLD: &str = "2025:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-const BOTH: &str =
-    "2026:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=,2025:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+const BOTH: &str = "2026:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=,2025:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 const NEW: &str = "2026:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 
 async fn rewrap(stage: &Stage, arguments: &[&str]) -> (bool, Value) {
-    let output = Process::run("plinth-worker", &[&["keys", "rewrap"], arguments].concat(), stage).await;
+    let output = Process::run(
+        "plinth-worker",
+        &[&["keys", "rewrap"], arguments].concat(),
+        stage,
+    )
+    .await;
     let line = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
     (output.status.success(), line)
 }
@@ -27,18 +31,48 @@ async fn a_master_key_is_replaced_and_no_object_is_touched() {
     let stores = stage.stores();
     let mut files = Vec::new();
     for n in 0..3 {
-        files.push(person.upload("a.txt", format!("text {n}").into_bytes()).await);
+        files.push(
+            person
+                .upload("a.txt", format!("text {n}").into_bytes())
+                .await,
+        );
     }
-    let before = stores.objects.list("blobs/", None).await.expect("lists").objects;
+    let before = stores
+        .objects
+        .list("blobs/", None)
+        .await
+        .expect("lists")
+        .objects;
     assert!(api.stop().await.success());
 
     let stage = stage.with("PLINTH_FILES_MASTER_KEYS", BOTH);
     let (_, counted) = rewrap(&stage, &["--dry-run"]).await;
-    assert_eq!((&counted["rewrapped"], &counted["master_key"]), (&json!(3), &json!("2026")));
+    assert_eq!(
+        (&counted["rewrapped"], &counted["master_key"]),
+        (&json!(3), &json!("2026"))
+    );
     let (is_well, done) = rewrap(&stage, &[]).await;
-    assert_eq!((is_well, &done["rewrapped"], &done["failed"]), (true, &json!(3), &json!(0)));
-    assert_eq!(count(&stores, "SELECT count(*) FROM blobs WHERE master_key <> '2026'").await, 0);
-    assert_eq!(stores.objects.list("blobs/", None).await.expect("lists").objects, before);
+    assert_eq!(
+        (is_well, &done["rewrapped"], &done["failed"]),
+        (true, &json!(3), &json!(0))
+    );
+    assert_eq!(
+        count(
+            &stores,
+            "SELECT count(*) FROM blobs WHERE master_key <> '2026'"
+        )
+        .await,
+        0
+    );
+    assert_eq!(
+        stores
+            .objects
+            .list("blobs/", None)
+            .await
+            .expect("lists")
+            .objects,
+        before
+    );
     let (_, again) = rewrap(&stage, &[]).await;
     assert_eq!(again["rewrapped"], 0);
 
@@ -47,13 +81,31 @@ async fn a_master_key_is_replaced_and_no_object_is_touched() {
     let api = Process::api(&stage).await;
     let person = Door::of(&api).log_in(&person.email).await;
     for (n, file) in files.iter().enumerate() {
-        let read = Answer::of(person.request(Method::GET, &format!("/v1/files/{file}/content"))).await;
-        assert_eq!((read.status, read.bytes), (StatusCode::OK, format!("text {n}").into_bytes()));
+        let read =
+            Answer::of(person.request(Method::GET, &format!("/v1/files/{file}/content"))).await;
+        assert_eq!(
+            (read.status, read.bytes),
+            (StatusCode::OK, format!("text {n}").into_bytes())
+        );
     }
-    let stage = stage.with("PLINTH_FILES_MASTER_KEYS", "2027:AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=");
+    let stage = stage.with(
+        "PLINTH_FILES_MASTER_KEYS",
+        "2027:AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=",
+    );
     let (is_well, failed) = rewrap(&stage, &[]).await;
-    assert_eq!((is_well, &failed["failed"]), (false, &json!(3)), "what does not open is left as it was");
-    assert_eq!(count(&stores, "SELECT count(*) FROM blobs WHERE master_key = '2026'").await, 3);
+    assert_eq!(
+        (is_well, &failed["failed"]),
+        (false, &json!(3)),
+        "what does not open is left as it was"
+    );
+    assert_eq!(
+        count(
+            &stores,
+            "SELECT count(*) FROM blobs WHERE master_key = '2026'"
+        )
+        .await,
+        3
+    );
     assert!(api.stop().await.success());
     assert!(mails.stop().await.success());
 }
@@ -66,7 +118,9 @@ async fn data_keys_that_cannot_be_rewrapped_hold_up_no_other() {
     let person = Door::of(&api).person().await;
     let stores = stage.stores();
     for n in 0..4 {
-        person.upload("a.txt", format!("text {n}").into_bytes()).await;
+        person
+            .upload("a.txt", format!("text {n}").into_bytes())
+            .await;
     }
     assert!(api.stop().await.success());
     assert!(mails.stop().await.success());
@@ -82,11 +136,27 @@ async fn data_keys_that_cannot_be_rewrapped_hold_up_no_other() {
     }
     let stage = stage.with("PLINTH_FILES_MASTER_KEYS", BOTH);
     let (is_well, done) = rewrap(&stage, &[]).await;
-    assert_eq!((is_well, &done["rewrapped"], &done["failed"]), (false, &json!(2), &json!(2)));
-    assert_eq!(count(&stores, "SELECT count(*) FROM blobs WHERE master_key = '2026'").await, 2);
-    sqlx::query("DROP TRIGGER poison ON blobs").execute(&stores.db).await.expect("executes");
+    assert_eq!(
+        (is_well, &done["rewrapped"], &done["failed"]),
+        (false, &json!(2), &json!(2))
+    );
+    assert_eq!(
+        count(
+            &stores,
+            "SELECT count(*) FROM blobs WHERE master_key = '2026'"
+        )
+        .await,
+        2
+    );
+    sqlx::query("DROP TRIGGER poison ON blobs")
+        .execute(&stores.db)
+        .await
+        .expect("executes");
     let (is_well, done) = rewrap(&stage, &[]).await;
-    assert_eq!((is_well, &done["rewrapped"], &done["failed"]), (false, &json!(1), &json!(1)));
+    assert_eq!(
+        (is_well, &done["rewrapped"], &done["failed"]),
+        (false, &json!(1), &json!(1))
+    );
 }
 
 #[tokio::test]
@@ -95,7 +165,9 @@ async fn what_the_root_key_seals_is_sealed_anew_under_another_one() {
     let old = stage.settings().general.secret_key.expose().to_owned();
     let api = Process::api(&stage).await;
     let admin = Door::of(&api).administrator(&stage).await;
-    let app = admin.request(Method::POST, "/v1/me/mfa/totp").json(&json!({ "name": "Phone" }));
+    let app = admin
+        .request(Method::POST, "/v1/me/mfa/totp")
+        .json(&json!({ "name": "Phone" }));
     Answer::of(app).await.expect(StatusCode::CREATED);
     assert!(api.stop().await.success());
 
@@ -107,12 +179,19 @@ async fn what_the_root_key_seals_is_sealed_anew_under_another_one() {
     let wrong = reseal(&stage, new).await;
     assert!(!wrong.status.success(), "{wrong:?}");
     let told = String::from_utf8_lossy(&wrong.stderr);
-    assert!(told.contains("not everything is sealed anew") && told.contains("\"failed\":1"), "{told}");
+    assert!(
+        told.contains("not everything is sealed anew") && told.contains("\"failed\":1"),
+        "{told}"
+    );
     for expected in [1, 0] {
         let done = reseal(&stage, &format!("{old}\n")).await;
-        let line: Value = serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{done:?}"));
+        let line: Value =
+            serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{done:?}"));
         let counts = json!({ "resealed": expected, "failed": 0 });
-        assert_eq!(line, json!({ "signing_keys": counts, "totp_secrets": counts }));
+        assert_eq!(
+            line,
+            json!({ "signing_keys": counts, "totp_secrets": counts })
+        );
     }
     let api = Process::api(&stage).await;
     let admin = Door::of(&api).log_in(&admin.email).await;
@@ -134,9 +213,15 @@ async fn a_signing_key_is_rotated_from_the_command_line_and_no_token_is_refused(
     let header = |token: &str| token.split('.').next().expect("a header").to_owned();
     let next = text(&keys(&["rotate", "--activate-in", "1s", "--json"]).await["kid"]);
     until("the next key is published", async || {
-        let set =
-            Answer::of(door.request(Method::GET, "/.well-known/jwks.json")).await.expect(StatusCode::OK);
-        set["keys"].as_array().expect("keys").iter().any(|key| key["kid"] == next.as_str()).then_some(())
+        let set = Answer::of(door.request(Method::GET, "/.well-known/jwks.json"))
+            .await
+            .expect(StatusCode::OK);
+        set["keys"]
+            .as_array()
+            .expect("keys")
+            .iter()
+            .any(|key| key["kid"] == next.as_str())
+            .then_some(())
     })
     .await;
     until("the next key signs", async || {
@@ -148,6 +233,9 @@ async fn a_signing_key_is_rotated_from_the_command_line_and_no_token_is_refused(
     admin.get("/v1/me").await.expect(StatusCode::OK);
     let listed = keys(&["list", "--json"]).await;
     assert_eq!(listed.as_array().map(Vec::len), Some(2), "{listed}");
-    assert!(listed[0]["retires_at"].is_string() && listed[1]["kid"] == next.as_str(), "{listed}");
+    assert!(
+        listed[0]["retires_at"].is_string() && listed[1]["kid"] == next.as_str(),
+        "{listed}"
+    );
     assert!(api.stop().await.success());
 }

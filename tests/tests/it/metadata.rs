@@ -16,7 +16,10 @@ const DIRECT: &str = "PLINTH_FILES_DIRECT_UPLOADS";
 const NOT_DONE: &str = "SELECT count(*) FROM jobs WHERE state NOT IN ('done', 'cancelled')";
 
 async fn file(person: &Person, id: Uuid) -> Value {
-    person.get(&format!("/v1/files/{id}")).await.expect(StatusCode::OK)
+    person
+        .get(&format!("/v1/files/{id}"))
+        .await
+        .expect(StatusCode::OK)
 }
 
 /// The file, once it is known what comes of its metadata.
@@ -38,46 +41,77 @@ async fn by_every_way(person: &Person) -> Vec<(Uuid, Vec<u8>)> {
     let by_form = person.upload("form.jpg", pictures[0].clone()).await;
     let part = |bytes: &Vec<u8>| Part::bytes(bytes.clone()).file_name("batch.jpg");
     let form = Form::new().part("files", part(&pictures[1]));
-    let batch = Answer::of(person.request(Method::POST, "/v1/files/batch").multipart(form)).await;
+    let batch = Answer::of(
+        person
+            .request(Method::POST, "/v1/files/batch")
+            .multipart(form),
+    )
+    .await;
     let by_batch = id(&batch.expect(StatusCode::CREATED)["items"][0]);
     let by_tus = person.upload_by_tus(pictures[2].clone()).await;
     let directly = directly(person, &pictures[3]).await;
-    let with_versions = person.upload("plain.txt", b"nothing is in it".to_vec()).await;
+    let with_versions = person
+        .upload("plain.txt", b"nothing is in it".to_vec())
+        .await;
     let form = Form::new().part("file", part(&pictures[4]));
     let path = format!("/v1/files/{with_versions}/versions");
-    Answer::of(person.request(Method::POST, &path).multipart(form)).await.expect(StatusCode::CREATED);
-    [by_form, by_batch, by_tus, directly, with_versions].into_iter().zip(pictures).collect()
+    Answer::of(person.request(Method::POST, &path).multipart(form))
+        .await
+        .expect(StatusCode::CREATED);
+    [by_form, by_batch, by_tus, directly, with_versions]
+        .into_iter()
+        .zip(pictures)
+        .collect()
 }
 
 /// To S3 itself; a file once a worker has read it back.
 async fn directly(person: &Person, bytes: &[u8]) -> Uuid {
     let body = json!({ "filename": "direct.jpg", "size": bytes.len(), "sha256": sha256(bytes) });
-    let begun = Answer::of(person.request(Method::POST, "/v1/direct-uploads").json(&body)).await;
+    let begun = Answer::of(
+        person
+            .request(Method::POST, "/v1/direct-uploads")
+            .json(&body),
+    )
+    .await;
     let begun = begun.expect(StatusCode::CREATED);
     let put = &begun["put"];
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .expect("a client");
     let mut request = client.put(text(&put["url"])).body(bytes.to_vec());
     for (name, value) in put["headers"].as_object().expect("headers") {
         request = request.header(name, text(value));
     }
-    assert_eq!(request.send().await.expect("S3 answers").status(), StatusCode::OK);
+    assert_eq!(
+        request.send().await.expect("S3 answers").status(),
+        StatusCode::OK
+    );
     let path = format!("/v1/direct-uploads/{}", text(&begun["upload"]["id"]));
-    let complete = person.request(Method::POST, &format!("{path}/complete")).json(&json!({}));
+    let complete = person
+        .request(Method::POST, &format!("{path}/complete"))
+        .json(&json!({}));
     Answer::of(complete).await.expect(StatusCode::ACCEPTED);
     until("it is verified", async || {
         let upload = person.get(&path).await.expect(StatusCode::OK);
-        upload["file_id"].as_str().map(|id| id.parse().expect("an id"))
+        upload["file_id"]
+            .as_str()
+            .map(|id| id.parse().expect("an id"))
     })
     .await
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 /// A link to the file; its path.
 async fn share(person: &Person, file: Uuid) -> String {
-    let link = person.request(Method::POST, &format!("/v1/files/{file}/links")).json(&json!({}));
+    let link = person
+        .request(Method::POST, &format!("/v1/files/{file}/links"))
+        .json(&json!({}));
     let url = text(&Answer::of(link).await.expect(StatusCode::CREATED)["url"]);
     url[url.find("/v1/links/").expect("a link")..].to_owned()
 }
@@ -86,12 +120,19 @@ async fn share(person: &Person, file: Uuid) -> String {
 async fn refused(person: &Person, file: Uuid, version: i64, status: u16, code: &str) {
     let version = format!("versions/{version}/content");
     for path in ["content", version.as_str(), "variants/small"] {
-        person.get(&format!("/v1/files/{file}/{path}")).await.problem(status, code);
+        person
+            .get(&format!("/v1/files/{file}/{path}"))
+            .await
+            .problem(status, code);
     }
     let path = format!("/v1/files/{file}/content");
-    let ranged = person.request(Method::GET, &path).header("range", "bytes=0-0");
+    let ranged = person
+        .request(Method::GET, &path)
+        .header("range", "bytes=0-0");
     Answer::of(ranged).await.problem(status, code);
-    let zip = person.request(Method::POST, "/v1/files/zip").json(&json!({ "ids": [file] }));
+    let zip = person
+        .request(Method::POST, "/v1/files/zip")
+        .json(&json!({ "ids": [file] }));
     Answer::of(zip).await.problem(status, code);
     let link = share(person, file).await;
     let shared = Answer::of(person.door.request(Method::GET, &format!("{link}/content"))).await;
@@ -116,9 +157,15 @@ async fn assert_clean(person: &Person, id: Uuid, before: &[u8]) {
     assert_eq!(look(&variant.bytes).1, UPRIGHT, "its orientation is kept");
     assert_eq!(file["size"], json!(bytes.len()));
     assert_eq!(text(&file["sha256"]), sha256(bytes));
-    assert_eq!(content.header("etag"), Some(format!("\"{}\"", sha256(bytes)).as_str()));
+    assert_eq!(
+        content.header("etag"),
+        Some(format!("\"{}\"", sha256(bytes)).as_str())
+    );
     assert_eq!(file["taken_at"], "2024-05-01T12:33:00", "it is known still");
-    let versions = person.get(&format!("/v1/files/{id}/versions")).await.expect(StatusCode::OK);
+    let versions = person
+        .get(&format!("/v1/files/{id}/versions"))
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(versions["items"][0]["size"], file["size"]);
 }
 
@@ -136,8 +183,18 @@ async fn assert_in_order(stage: &Stage, stores: &Stores) {
     ] {
         assert_eq!(report[found], 0, "{report}");
     }
-    assert_eq!(count(stores, "SELECT count(*) FROM blobs WHERE state <> 'stored'").await, 0);
-    assert_eq!(count(stores, "SELECT count(*) FROM storage_usage WHERE reserved <> 0").await, 0);
+    assert_eq!(
+        count(stores, "SELECT count(*) FROM blobs WHERE state <> 'stored'").await,
+        0
+    );
+    assert_eq!(
+        count(
+            stores,
+            "SELECT count(*) FROM storage_usage WHERE reserved <> 0"
+        )
+        .await,
+        0
+    );
 }
 
 async fn reconcile(stage: &Stage) -> Value {
@@ -148,7 +205,10 @@ async fn reconcile(stage: &Stage) -> Value {
 
 #[tokio::test]
 async fn a_picture_loses_its_metadata_by_whatever_way_it_comes() {
-    let stage = Stage::open().await.with(POLICY, "true").with(DIRECT, "true");
+    let stage = Stage::open()
+        .await
+        .with(POLICY, "true")
+        .with(DIRECT, "true");
     let (api, stores) = (Process::api(&stage).await, stage.stores());
     let _worker = Process::worker(&stage).await;
     let person = Door::of(&api).person().await;
@@ -174,15 +234,26 @@ async fn nobody_gets_a_picture_before_its_metadata_is_gone() {
     let api = Process::api(&stage).await;
     let person = Door::of(&api).administrator(&stage).await;
     let picture = person.upload("photo.jpg", photograph(400, 300)).await;
-    let text = person.upload("notes.txt", b"nothing is in it".to_vec()).await;
+    let text = person
+        .upload("notes.txt", b"nothing is in it".to_vec())
+        .await;
     assert_eq!(file(&person, picture).await["metadata"]["state"], "pending");
     refused(&person, picture, 1, 409, "metadata_not_removed").await;
     let early = person.get(&format!("/v1/files/{picture}/content")).await;
     assert_eq!(early.header("retry-after"), Some("5"));
-    assert_eq!(person.get(&format!("/v1/files/{text}/content")).await.status, StatusCode::OK);
+    assert_eq!(
+        person
+            .get(&format!("/v1/files/{text}/content"))
+            .await
+            .status,
+        StatusCode::OK
+    );
     // One that is deleted meanwhile.
     let gone = person.upload("gone.jpg", photograph(300, 200)).await;
-    let delete = person.request(Method::DELETE, &format!("/v1/files/{gone}?permanently=true"));
+    let delete = person.request(
+        Method::DELETE,
+        &format!("/v1/files/{gone}?permanently=true"),
+    );
     Answer::of(delete).await.expect(StatusCode::NO_CONTENT);
 
     let _worker = Process::worker(&stage).await;
@@ -201,20 +272,30 @@ async fn a_picture_that_cannot_be_stripped_is_given_to_nobody_and_says_why() {
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic\0\0\0\0".to_vec();
     let half = photograph(400, 300)[..900].to_vec();
     for (name, bytes, reason) in [
-        ("phone.heic", heic, "Metadata cannot be removed from images of this kind."),
+        (
+            "phone.heic",
+            heic,
+            "Metadata cannot be removed from images of this kind.",
+        ),
         ("half.jpg", half, "The file ends before the image does."),
     ] {
         let id = person.upload(name, bytes).await;
         let file = until_settled(&person, id).await;
         assert_eq!(file["metadata"]["state"], "failed", "{file}");
-        assert!(text(&file["metadata"]["reason"]).starts_with(reason), "{file}");
+        assert!(
+            text(&file["metadata"]["reason"]).starts_with(reason),
+            "{file}"
+        );
         refused(&person, id, 1, 403, "metadata_not_removable").await;
         until("its owner is told", async || {
-            let inbox = person.get("/v1/me/notifications").await.expect(StatusCode::OK);
+            let inbox = person
+                .get("/v1/me/notifications")
+                .await
+                .expect(StatusCode::OK);
             let messages = inbox["items"].as_array().expect("a list").clone();
-            messages
-                .into_iter()
-                .find(|message| message["kind"] == "file.unavailable" && message["subject"] == id.to_string())
+            messages.into_iter().find(|message| {
+                message["kind"] == "file.unavailable" && message["subject"] == id.to_string()
+            })
         })
         .await;
     }
@@ -231,7 +312,10 @@ async fn pictures_of_before_the_policy_are_as_they_came_until_somebody_asks() {
     person.until_ready(first).await;
     assert_eq!(file(&person, first).await["metadata"]["state"], "kept");
     let content = format!("/v1/files/{first}/content");
-    assert!(person.get(&content).await.bytes == bytes, "not a byte is another");
+    assert!(
+        person.get(&content).await.bytes == bytes,
+        "not a byte is another"
+    );
     let other = person.upload("other.jpg", photograph(200, 100)).await;
     person.until_ready(other).await;
     assert!(worker.stop().await.success());
@@ -239,16 +323,27 @@ async fn pictures_of_before_the_policy_are_as_they_came_until_somebody_asks() {
     let stage = stage.with(POLICY, "true");
     let (api, stores) = (Process::api(&stage).await, stage.stores());
     let person = Door::of(&api).log_in(&person.email).await;
-    assert!(person.get(&content).await.bytes == bytes, "nobody has asked yet");
+    assert!(
+        person.get(&content).await.bytes == bytes,
+        "nobody has asked yet"
+    );
     // The same bytes once more: under the policy nobody gets them, by no file.
     let second = person.upload("again.jpg", bytes.clone()).await;
     for id in [first, second] {
         refused(&person, id, 1, 409, "metadata_not_removed").await;
     }
     let asked = Process::run("plinth-worker", &["strip", "--kept"], &stage).await;
-    assert_eq!(String::from_utf8_lossy(&asked.stdout), "{\"asked_again\":0,\"kept\":1}\n", "{asked:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&asked.stdout),
+        "{\"asked_again\":0,\"kept\":1}\n",
+        "{asked:?}"
+    );
     let _worker = Process::worker(&stage).await;
-    for (id, before) in [(first, &bytes), (second, &bytes), (other, &photograph(200, 100))] {
+    for (id, before) in [
+        (first, &bytes),
+        (second, &bytes),
+        (other, &photograph(200, 100)),
+    ] {
         until("it is stripped", async || {
             (file(&person, id).await["metadata"]["state"] == "stripped").then_some(())
         })
@@ -272,7 +367,10 @@ async fn a_worker_killed_before_the_stripped_picture_takes_its_place_leaves_noth
     // The new object is stored, and its transaction does not come to its end.
     let mut obstacle = stores.db.begin().await.expect("begins");
     lift_idle_timeout(&mut obstacle).await;
-    sqlx::query("LOCK TABLE audit_events IN EXCLUSIVE MODE").execute(&mut *obstacle).await.expect("locks");
+    sqlx::query("LOCK TABLE audit_events IN EXCLUSIVE MODE")
+        .execute(&mut *obstacle)
+        .await
+        .expect("locks");
     let worker = Process::worker(&stage).await;
     until("the new object is stored", async || {
         let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
@@ -280,11 +378,21 @@ async fn a_worker_killed_before_the_stripped_picture_takes_its_place_leaves_noth
         (count(&stores, waits).await == 1).then_some(())
     })
     .await;
-    assert_eq!(count(&stores, "SELECT count(*) FROM blobs WHERE state = 'receiving'").await, 1);
+    assert_eq!(
+        count(
+            &stores,
+            "SELECT count(*) FROM blobs WHERE state = 'receiving'"
+        )
+        .await,
+        1
+    );
     worker.kill().await;
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE datname = current_database() AND application_name = 'plinth-worker'";
-    sqlx::query(end).execute(&stores.db).await.expect("terminates");
+    sqlx::query(end)
+        .execute(&stores.db)
+        .await
+        .expect("terminates");
     obstacle.rollback().await.expect("ends");
     refused(&person, id, 1, 409, "metadata_not_removed").await;
 
@@ -301,6 +409,10 @@ async fn a_worker_killed_before_the_stripped_picture_takes_its_place_leaves_noth
         .execute(&stores.db)
         .await
         .expect("updates");
-    assert_eq!(reconcile(&stage).await["stuck_uploads"], 1, "what the dead one was about to keep");
+    assert_eq!(
+        reconcile(&stage).await["stuck_uploads"],
+        1,
+        "what the dead one was about to keep"
+    );
     assert_in_order(&stage, &stores).await;
 }

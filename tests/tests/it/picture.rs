@@ -11,18 +11,22 @@ const WHITE: Rgb<u8> = Rgb([255, 255, 255]);
 
 /// As a sensor sees it: red and green above blue and white.
 fn sensor(width: u32, height: u32) -> RgbImage {
-    RgbImage::from_fn(width, height, |x, y| match (x < width / 2, y < height / 2) {
-        (true, true) => RED,
-        (false, true) => GREEN,
-        (true, false) => BLUE,
-        (false, false) => WHITE,
+    RgbImage::from_fn(width, height, |x, y| {
+        match (x < width / 2, y < height / 2) {
+            (true, true) => RED,
+            (false, true) => GREEN,
+            (true, false) => BLUE,
+            (false, false) => WHITE,
+        }
     })
 }
 
 /// A JPEG of this size.
 pub(crate) fn jpeg(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    sensor(width, height).write_to(&mut bytes, ImageFormat::Jpeg).expect("encodes");
+    sensor(width, height)
+        .write_to(&mut bytes, ImageFormat::Jpeg)
+        .expect("encodes");
     bytes.into_inner()
 }
 
@@ -51,17 +55,32 @@ pub(crate) fn photograph(width: u32, height: u32) -> Vec<u8> {
     exif.extend(b"\0\x02\0\x01\0\x02\0\0\0\x02N\0\0\0\0\x02\0\x05\0\0\0\x03\0\0\0\x90\0\0\0\0");
     exif.extend(PLACE);
     let length = u16::try_from(exif.len() + 2).expect("short");
-    [&jpeg[..2], &b"\xff\xe1"[..], &length.to_be_bytes(), &exif, &jpeg[2..]].concat()
+    [
+        &jpeg[..2],
+        &b"\xff\xe1"[..],
+        &length.to_be_bytes(),
+        &exif,
+        &jpeg[2..],
+    ]
+    .concat()
 }
 
 pub(crate) const UPRIGHT: &str = "BRWG";
 
 /// The size of a picture and the colours of its corners: above left and right, below left and right.
 pub(crate) fn look(bytes: &[u8]) -> ((u32, u32), String) {
-    let picture = image::load_from_memory(bytes).expect("a picture").into_rgb8();
+    let picture = image::load_from_memory(bytes)
+        .expect("a picture")
+        .into_rgb8();
     let (right, below) = (picture.width() - 4, picture.height() - 4);
     let corners = [(3, 3), (right, 3), (3, below), (right, below)];
-    (picture.dimensions(), corners.map(|(x, y)| name(*picture.get_pixel(x, y))).iter().collect())
+    (
+        picture.dimensions(),
+        corners
+            .map(|(x, y)| name(*picture.get_pixel(x, y)))
+            .iter()
+            .collect(),
+    )
 }
 
 fn name(pixel: Rgb<u8>) -> char {

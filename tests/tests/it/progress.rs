@@ -18,7 +18,11 @@ async fn until_told(events: &mut Response, seen: &mut String, what: &str) {
 
 async fn watch(person: &Person, file: &Value) -> Response {
     let path = format!("/v1/me/jobs/{}/events", text(&file["job_id"]));
-    let events = person.request(Method::GET, &path).send().await.expect("the API answers");
+    let events = person
+        .request(Method::GET, &path)
+        .send()
+        .await
+        .expect("the API answers");
     assert_eq!(events.status(), StatusCode::OK);
     events
 }
@@ -31,19 +35,28 @@ async fn an_owner_watches_his_thumbnails_being_made() {
     let person = Door::of(&api).person().await;
     let stores = stage.stores();
     let id = person.upload("photo.jpg", jpeg(400, 300)).await;
-    let file = person.get(&format!("/v1/files/{id}")).await.expect(StatusCode::OK);
+    let file = person
+        .get(&format!("/v1/files/{id}"))
+        .await
+        .expect(StatusCode::OK);
     let (mut events, mut seen) = (watch(&person, &file).await, String::new());
     until_told(&mut events, &mut seen, "\"state\":\"waiting\"").await;
 
     // For as long as this transaction lasts the thumbnails are made and cannot be noted.
     let mut obstacle = stores.db.begin().await.expect("begins");
     lift_idle_timeout(&mut obstacle).await;
-    sqlx::query("SELECT FROM file_variants FOR UPDATE").execute(&mut *obstacle).await.expect("locks");
+    sqlx::query("SELECT FROM file_variants FOR UPDATE")
+        .execute(&mut *obstacle)
+        .await
+        .expect("locks");
     let worker = Process::worker(&stage).await;
     until_told(&mut events, &mut seen, "\"progress\":80").await;
     obstacle.rollback().await.expect("ends");
     until_told(&mut events, &mut seen, "\"state\":\"done\"").await;
-    assert!(events.chunk().await.expect("the stream is whole").is_none(), "the stream ends with the job");
+    assert!(
+        events.chunk().await.expect("the stream is whole").is_none(),
+        "the stream ends with the job"
+    );
     assert!(worker.stop().await.success());
     assert!(mails.stop().await.success());
 }
@@ -55,18 +68,31 @@ async fn an_api_that_is_told_to_stop_does_not_wait_for_those_who_watch() {
     let mails = Process::worker_with(&stage, &["--queues", "email"]).await;
     let person = Door::of(&api).person().await;
     let id = person.upload("photo.jpg", jpeg(40, 30)).await;
-    let file = person.get(&format!("/v1/files/{id}")).await.expect(StatusCode::OK);
+    let file = person
+        .get(&format!("/v1/files/{id}"))
+        .await
+        .expect(StatusCode::OK);
     let (mut events, mut seen) = (watch(&person, &file).await, String::new());
     until_told(&mut events, &mut seen, "\"state\":\"waiting\"").await;
     let asked = std::time::Instant::now();
     assert!(api.stop().await.success());
-    assert!(asked.elapsed().as_secs() < 5, "it took {:?}", asked.elapsed());
-    assert!(events.chunk().await.expect("the stream is whole").is_none(), "it ends, and does not break off");
+    assert!(
+        asked.elapsed().as_secs() < 5,
+        "it took {:?}",
+        asked.elapsed()
+    );
+    assert!(
+        events.chunk().await.expect("the stream is whole").is_none(),
+        "it ends, and does not break off"
+    );
 
     let stores = stage.stores();
     let worker = Process::worker(&stage).await;
     let waiting = "SELECT count(*) FROM jobs WHERE kind = 'files.thumbnails' AND state <> 'done'";
-    until("it is done all the same", async || (count(&stores, waiting).await == 0).then_some(())).await;
+    until("it is done all the same", async || {
+        (count(&stores, waiting).await == 0).then_some(())
+    })
+    .await;
     assert!(worker.stop().await.success());
     assert!(mails.stop().await.success());
 }

@@ -20,7 +20,10 @@ const SIGNATURE: &str = "Eicar-Test-Signature.UNOFFICIAL";
 /// The file, once the scanner has answered.
 async fn until_scanned(person: &Person, file: Uuid) -> Value {
     until("it is scanned", async || {
-        let file = person.get(&format!("/v1/files/{file}")).await.expect(StatusCode::OK);
+        let file = person
+            .get(&format!("/v1/files/{file}"))
+            .await
+            .expect(StatusCode::OK);
         (file["scan"]["state"] != "pending").then_some(file)
     })
     .await
@@ -29,20 +32,29 @@ async fn until_scanned(person: &Person, file: Uuid) -> Value {
 /// The file's bytes by every path that there is for its owner: none gives any, and each says why.
 async fn refused(person: &Person, file: Uuid, status: u16, code: &str) {
     for path in ["content", "versions/1/content", "variants/small"] {
-        person.get(&format!("/v1/files/{file}/{path}")).await.problem(status, code);
+        person
+            .get(&format!("/v1/files/{file}/{path}"))
+            .await
+            .problem(status, code);
     }
     let path = format!("/v1/files/{file}/content");
-    let ranged = person.request(Method::GET, &path).header("range", "bytes=0-0");
+    let ranged = person
+        .request(Method::GET, &path)
+        .header("range", "bytes=0-0");
     Answer::of(ranged).await.problem(status, code);
     let head = Answer::of(person.request(Method::HEAD, &path)).await;
     assert_eq!((head.status.as_u16(), head.bytes.len()), (status, 0));
-    let zip = person.request(Method::POST, "/v1/files/zip").json(&json!({ "ids": [file] }));
+    let zip = person
+        .request(Method::POST, "/v1/files/zip")
+        .json(&json!({ "ids": [file] }));
     Answer::of(zip).await.problem(status, code);
 }
 
 /// A link to the file; its path.
 async fn share(person: &Person, file: Uuid) -> String {
-    let link = person.request(Method::POST, &format!("/v1/files/{file}/links")).json(&json!({}));
+    let link = person
+        .request(Method::POST, &format!("/v1/files/{file}/links"))
+        .json(&json!({}));
     let link = Answer::of(link).await.expect(StatusCode::CREATED);
     let url = text(&link["url"]);
     url[url.find("/v1/links/").expect("a link")..].to_owned()
@@ -54,23 +66,34 @@ async fn refused_by_link(door: &Door, link: &str) {
         (Method::GET, format!("{link}/content")),
         (Method::HEAD, format!("{link}/content")),
     ] {
-        assert_eq!(Answer::of(door.request(method, &path)).await.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(
+            Answer::of(door.request(method, &path)).await.status,
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
     }
 }
 
 /// What an inbox has of a kind about a file.
 async fn told(person: &Person, kind: &str, file: Uuid) -> Value {
     until(&format!("{kind} is delivered"), async || {
-        let inbox = person.get("/v1/me/notifications").await.expect(StatusCode::OK);
+        let inbox = person
+            .get("/v1/me/notifications")
+            .await
+            .expect(StatusCode::OK);
         let messages = inbox["items"].as_array().expect("a list").clone();
-        messages.into_iter().find(|message| message["kind"] == kind && message["subject"] == file.to_string())
+        messages
+            .into_iter()
+            .find(|message| message["kind"] == kind && message["subject"] == file.to_string())
     })
     .await
 }
 
 #[tokio::test]
 async fn an_infected_file_is_quarantined_and_its_owner_and_administrators_are_told() {
-    let Some(clamd) = ClamdServer::start().await else { return };
+    let Some(clamd) = ClamdServer::start().await else {
+        return;
+    };
     let stage = Stage::open().await.with(ADDRESS, clamd.address());
     let (api, _worker) = (Process::api(&stage).await, Process::worker(&stage).await);
     let door = Door::of(&api);
@@ -78,7 +101,10 @@ async fn an_infected_file_is_quarantined_and_its_owner_and_administrators_are_to
     let person = door.person().await;
     let by_form = person.upload("invoice.txt", ClamdServer::eicar()).await;
     let file = until_scanned(&person, by_form).await;
-    assert_eq!((&file["scan"]["state"], &file["scan"]["signature"]), (&json!("infected"), &json!(SIGNATURE)));
+    assert_eq!(
+        (&file["scan"]["state"], &file["scan"]["signature"]),
+        (&json!("infected"), &json!(SIGNATURE))
+    );
     // The same bytes again, which were scanned before, and by the other way in.
     let by_tus = person.upload_by_tus(ClamdServer::eicar()).await;
     let link = share(&person, by_tus).await;
@@ -88,26 +114,50 @@ async fn an_infected_file_is_quarantined_and_its_owner_and_administrators_are_to
         assert!(text(&message["body"]).contains(SIGNATURE), "{message}");
         let message = told(&admin, "quarantine.reported", id).await;
         let body = text(&message["body"]);
-        assert!(body.contains(SIGNATURE) && !body.contains("invoice"), "{body}");
+        assert!(
+            body.contains(SIGNATURE) && !body.contains("invoice"),
+            "{body}"
+        );
         let path = format!("/v1/audit-events?action=file.quarantined&target_id={id}");
         let events = admin.get(&path).await.expect(StatusCode::OK);
         let events = events["items"].as_array().expect("a list").clone();
-        let of_file: Vec<_> = events.iter().filter(|event| event["target_id"] == id.to_string()).collect();
+        let of_file: Vec<_> = events
+            .iter()
+            .filter(|event| event["target_id"] == id.to_string())
+            .collect();
         assert_eq!(of_file.len(), 1, "{events:?}");
         assert_eq!(of_file[0]["details"]["signature"], SIGNATURE);
     }
     refused_by_link(&door, &link).await;
 
     // As a version of what was clean, it takes the place of that, and goes with it.
-    let clean = person.upload("clean.txt", b"nothing is in it".to_vec()).await;
-    assert_eq!(until_scanned(&person, clean).await["scan"]["state"], "clean");
+    let clean = person
+        .upload("clean.txt", b"nothing is in it".to_vec())
+        .await;
+    assert_eq!(
+        until_scanned(&person, clean).await["scan"]["state"],
+        "clean"
+    );
     let form = Form::new().part("file", Part::bytes(ClamdServer::eicar()).file_name("a.txt"));
-    let version = person.request(Method::POST, &format!("/v1/files/{clean}/versions")).multipart(form);
+    let version = person
+        .request(Method::POST, &format!("/v1/files/{clean}/versions"))
+        .multipart(form);
     Answer::of(version).await.expect(StatusCode::CREATED);
-    person.get(&format!("/v1/files/{clean}/content")).await.problem(403, "file_infected");
-    person.get(&format!("/v1/files/{clean}/versions/2/content")).await.problem(403, "file_infected");
-    let before = person.get(&format!("/v1/files/{clean}/versions/1/content")).await;
-    assert_eq!((before.status, &before.bytes[..]), (StatusCode::OK, &b"nothing is in it"[..]));
+    person
+        .get(&format!("/v1/files/{clean}/content"))
+        .await
+        .problem(403, "file_infected");
+    person
+        .get(&format!("/v1/files/{clean}/versions/2/content"))
+        .await
+        .problem(403, "file_infected");
+    let before = person
+        .get(&format!("/v1/files/{clean}/versions/1/content"))
+        .await;
+    assert_eq!(
+        (before.status, &before.bytes[..]),
+        (StatusCode::OK, &b"nothing is in it"[..])
+    );
 
     let stores = stage.stores();
     for id in [by_form, by_tus, clean] {
@@ -122,7 +172,9 @@ async fn an_infected_file_is_quarantined_and_its_owner_and_administrators_are_to
 
 #[tokio::test]
 async fn a_file_waits_for_its_verdict_while_the_scanner_is_away_and_is_then_available() {
-    let Some(mut clamd) = ClamdServer::prepare() else { return };
+    let Some(mut clamd) = ClamdServer::prepare() else {
+        return;
+    };
     let stage = Stage::open().await.with(ADDRESS, clamd.address());
     let (api, _worker) = (Process::api(&stage).await, Process::worker(&stage).await);
     let door = Door::of(&api);
@@ -141,7 +193,11 @@ async fn a_file_waits_for_its_verdict_while_the_scanner_is_away_and_is_then_avai
     assert_eq!(early.header("retry-after"), Some("5"));
     let link = share(&person, file).await;
     refused_by_link(&door, &link).await;
-    assert_eq!(count(&stores, "SELECT count(*) FROM file_variants").await, 0, "nothing is made of it");
+    assert_eq!(
+        count(&stores, "SELECT count(*) FROM file_variants").await,
+        0,
+        "nothing is made of it"
+    );
 
     clamd.start_again().await;
     sqlx::query("UPDATE jobs SET run_at = now() WHERE kind = 'files.scan' AND state = 'retrying'")
@@ -151,7 +207,10 @@ async fn a_file_waits_for_its_verdict_while_the_scanner_is_away_and_is_then_avai
     let scanned = until_scanned(&person, file).await;
     assert_eq!(scanned["scan"]["state"], "clean");
     let ready = person.until_ready(file).await;
-    assert!(ready["job_id"].is_string(), "its owner can watch the job: {ready}");
+    assert!(
+        ready["job_id"].is_string(),
+        "its owner can watch the job: {ready}"
+    );
     let answer = person.get(&format!("/v1/files/{file}/content")).await;
     assert!(answer.status == StatusCode::OK && answer.bytes == bytes);
     let shared = Answer::of(door.request(Method::GET, &format!("{link}/content"))).await;
@@ -160,31 +219,48 @@ async fn a_file_waits_for_its_verdict_while_the_scanner_is_away_and_is_then_avai
 
 #[tokio::test]
 async fn what_is_too_large_for_the_scanner_is_refused_unless_the_settings_allow_it() {
-    let Some(clamd) = ClamdServer::start().await else { return };
+    let Some(clamd) = ClamdServer::start().await else {
+        return;
+    };
     // By its socket, for once.
     let stage = Stage::open().await.with(ADDRESS, &clamd.socket());
     let worker = Process::worker(&stage).await;
     let api = Process::api(&stage).await;
     let person = Door::of(&api).person().await;
-    let fits = person.upload("fits.bin", vec![0; ClamdServer::TAKES - 1]).await;
+    let fits = person
+        .upload("fits.bin", vec![0; ClamdServer::TAKES - 1])
+        .await;
     assert_eq!(until_scanned(&person, fits).await["scan"]["state"], "clean");
-    let large = person.upload("large.bin", vec![0; 12 * ClamdServer::TAKES]).await;
+    let large = person
+        .upload("large.bin", vec![0; 12 * ClamdServer::TAKES])
+        .await;
     let file = until_scanned(&person, large).await;
-    assert_eq!((&file["scan"]["state"], &file["scan"]["signature"]), (&json!("too_large"), &Value::Null));
+    assert_eq!(
+        (&file["scan"]["state"], &file["scan"]["signature"]),
+        (&json!("too_large"), &Value::Null)
+    );
     let path = format!("/v1/files/{large}/content");
-    person.get(&path).await.problem(403, "file_too_large_to_scan");
+    person
+        .get(&path)
+        .await
+        .problem(403, "file_too_large_to_scan");
     assert!(worker.stop().await.success());
 
     let stage = stage.with("PLINTH_CLAMAV_TOO_LARGE", "allow");
     let lenient = Process::api(&stage).await;
     let person = Door::of(&lenient).log_in(&person.email).await;
     let answer = person.get(&path).await;
-    assert_eq!((answer.status, answer.bytes.len()), (StatusCode::OK, 12 * ClamdServer::TAKES));
+    assert_eq!(
+        (answer.status, answer.bytes.len()),
+        (StatusCode::OK, 12 * ClamdServer::TAKES)
+    );
 }
 
 #[tokio::test]
 async fn files_of_before_there_was_a_scanner_stay_available_until_something_is_found_in_them() {
-    let Some(clamd) = ClamdServer::start().await else { return };
+    let Some(clamd) = ClamdServer::start().await else {
+        return;
+    };
     let stage = Stage::open().await;
     let api = Process::api(&stage).await;
     let worker = Process::worker(&stage).await;
@@ -192,8 +268,13 @@ async fn files_of_before_there_was_a_scanner_stay_available_until_something_is_f
     assert_eq!(antivirus(&api).await, "not configured");
     assert_eq!(antivirus(&worker).await, "not configured");
     let virus = person.upload("virus.txt", ClamdServer::eicar()).await;
-    let clean = person.upload("clean.txt", b"nothing is in it".to_vec()).await;
-    assert_eq!(until_scanned(&person, virus).await["scan"]["state"], "unscanned");
+    let clean = person
+        .upload("clean.txt", b"nothing is in it".to_vec())
+        .await;
+    assert_eq!(
+        until_scanned(&person, virus).await["scan"]["state"],
+        "unscanned"
+    );
     assert!(worker.stop().await.success());
 
     let stage = stage.with(ADDRESS, clamd.address());
@@ -208,7 +289,11 @@ async fn files_of_before_there_was_a_scanner_stay_available_until_something_is_f
         "{\"asked_again\":0,\"unscanned\":2,\"waived\":0}\n",
         "{asked:?}"
     );
-    assert_eq!(person.get(&content(virus)).await.status, StatusCode::OK, "nobody has found anything yet");
+    assert_eq!(
+        person.get(&content(virus)).await.status,
+        StatusCode::OK,
+        "nobody has found anything yet"
+    );
     // Whoever asks again finds the jobs that there are.
     let again = Process::run("plinth-worker", &["scan", "--unscanned"], &stage).await;
     assert_eq!(
@@ -221,12 +306,18 @@ async fn files_of_before_there_was_a_scanner_stay_available_until_something_is_f
     assert_eq!(antivirus(&worker).await, "answers");
     for (id, state) in [(virus, "infected"), (clean, "clean")] {
         until("it is scanned", async || {
-            let file = person.get(&format!("/v1/files/{id}")).await.expect(StatusCode::OK);
+            let file = person
+                .get(&format!("/v1/files/{id}"))
+                .await
+                .expect(StatusCode::OK);
             (file["scan"]["state"] == state).then_some(())
         })
         .await;
     }
-    person.get(&content(virus)).await.problem(403, "file_infected");
+    person
+        .get(&content(virus))
+        .await
+        .problem(403, "file_infected");
     assert_eq!(person.get(&content(clean)).await.status, StatusCode::OK);
     drop(clamd);
     assert_eq!(antivirus(&worker).await, "does not answer");
@@ -234,7 +325,9 @@ async fn files_of_before_there_was_a_scanner_stay_available_until_something_is_f
 
 #[tokio::test]
 async fn images_that_were_asked_for_before_there_was_a_scanner_are_made_after_its_verdict() {
-    let Some(mut clamd) = ClamdServer::prepare() else { return };
+    let Some(mut clamd) = ClamdServer::prepare() else {
+        return;
+    };
     let stage = Stage::open().await;
     let api = Process::api(&stage).await;
     let person = Door::of(&api).administrator(&stage).await;
@@ -250,11 +343,19 @@ async fn images_that_were_asked_for_before_there_was_a_scanner_are_made_after_it
     }
     let _worker = Process::worker(&stage).await;
     let made = "SELECT count(*) FROM jobs WHERE kind = 'files.thumbnails' AND state = 'done'";
-    until("the job of before finds nothing that it may read", async || {
-        (count(&stores, made).await == 1).then_some(())
-    })
+    until(
+        "the job of before finds nothing that it may read",
+        async || (count(&stores, made).await == 1).then_some(()),
+    )
     .await;
-    assert_eq!(count(&stores, "SELECT count(*) FROM file_variants WHERE state <> 'pending'").await, 0);
+    assert_eq!(
+        count(
+            &stores,
+            "SELECT count(*) FROM file_variants WHERE state <> 'pending'"
+        )
+        .await,
+        0
+    );
 
     clamd.start_again().await;
     sqlx::query("UPDATE jobs SET run_at = now() WHERE kind = 'files.scan' AND state = 'retrying'")
@@ -277,8 +378,14 @@ async fn scans_of_a_scanner_that_was_taken_away_are_given_up_by_command() {
     refused(&person, file, 409, "file_not_scanned").await;
 
     let waived = Process::run("plinth-worker", &["scan", "--waive"], &stage).await;
-    assert_eq!(String::from_utf8_lossy(&waived.stdout), "{\"asked_again\":0,\"unscanned\":0,\"waived\":1}\n");
-    assert_eq!(until_scanned(&person, file).await["scan"]["state"], "unscanned");
+    assert_eq!(
+        String::from_utf8_lossy(&waived.stdout),
+        "{\"asked_again\":0,\"unscanned\":0,\"waived\":1}\n"
+    );
+    assert_eq!(
+        until_scanned(&person, file).await["scan"]["state"],
+        "unscanned"
+    );
     person.until_ready(file).await;
     let content = person.get(&format!("/v1/files/{file}/content")).await;
     assert_eq!(content.status, StatusCode::OK);
@@ -286,8 +393,13 @@ async fn scans_of_a_scanner_that_was_taken_away_are_given_up_by_command() {
 
 #[tokio::test]
 async fn a_picture_that_is_scanned_and_stripped_becomes_available_once() {
-    let Some(clamd) = ClamdServer::start().await else { return };
-    let stage = Stage::open().await.with(ADDRESS, clamd.address()).with(STRIP, "true");
+    let Some(clamd) = ClamdServer::start().await else {
+        return;
+    };
+    let stage = Stage::open()
+        .await
+        .with(ADDRESS, clamd.address())
+        .with(STRIP, "true");
     let (api, stores) = (Process::api(&stage).await, stage.stores());
     let person = Door::of(&api).administrator(&stage).await;
     let file = person.upload("photo.jpg", photograph(400, 300)).await;
@@ -299,10 +411,17 @@ async fn a_picture_that_is_scanned_and_stripped_becomes_available_once() {
         let answer = person.get(&content).await;
         if answer.status == StatusCode::OK {
             // From then on these bytes and no others.
-            let first = given.borrow_mut().get_or_insert(answer.bytes.clone()).clone();
+            let first = given
+                .borrow_mut()
+                .get_or_insert(answer.bytes.clone())
+                .clone();
             assert!(first == answer.bytes);
         } else {
-            assert!(answer.status == StatusCode::CONFLICT && given.borrow().is_none(), "{}", answer.status);
+            assert!(
+                answer.status == StatusCode::CONFLICT && given.borrow().is_none(),
+                "{}",
+                answer.status
+            );
         }
         (count(&stores, NOT_DONE).await == 0).then_some(())
     })
@@ -311,26 +430,49 @@ async fn a_picture_that_is_scanned_and_stripped_becomes_available_once() {
     assert!(!bytes.windows(PLACE.len()).any(|window| window == PLACE));
     assert!(given.into_inner().is_none_or(|given| given == bytes));
     let file = person.until_ready(file).await;
-    assert_eq!((&file["scan"]["state"], &file["metadata"]["state"]), (&json!("clean"), &json!("stripped")));
+    assert_eq!(
+        (&file["scan"]["state"], &file["metadata"]["state"]),
+        (&json!("clean"), &json!("stripped"))
+    );
     // The picture as it came, and the one without metadata, which is another one.
-    assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE kind = 'files.scan'").await, 2);
+    assert_eq!(
+        count(
+            &stores,
+            "SELECT count(*) FROM jobs WHERE kind = 'files.scan'"
+        )
+        .await,
+        2
+    );
     assert_eq!(count(&stores, "SELECT count(*) FROM blobs").await, 1);
 }
 
 #[tokio::test]
 async fn a_picture_with_an_infection_in_its_metadata_is_not_stripped_into_a_clean_one() {
-    let Some(clamd) = ClamdServer::start().await else { return };
-    let stage = Stage::open().await.with(ADDRESS, clamd.address()).with(STRIP, "true");
+    let Some(clamd) = ClamdServer::start().await else {
+        return;
+    };
+    let stage = Stage::open()
+        .await
+        .with(ADDRESS, clamd.address())
+        .with(STRIP, "true");
     let (api, stores) = (Process::api(&stage).await, stage.stores());
     let person = Door::of(&api).administrator(&stage).await;
     let picture = photograph(400, 300);
     // A comment behind the first marker, which no stripped picture has.
     let comment = [&b"\xff\xfe\x00\x14"[..], ClamdServer::INFECTION].concat();
-    let id = person.upload("photo.jpg", [&picture[..2], &comment, &picture[2..]].concat()).await;
+    let id = person
+        .upload(
+            "photo.jpg",
+            [&picture[..2], &comment, &picture[2..]].concat(),
+        )
+        .await;
     refused(&person, id, 409, "file_not_scanned").await;
     let _worker = Process::worker(&stage).await;
     let file = until_scanned(&person, id).await;
-    assert_eq!((&file["scan"]["state"], &file["metadata"]["state"]), (&json!("infected"), &json!("pending")));
+    assert_eq!(
+        (&file["scan"]["state"], &file["metadata"]["state"]),
+        (&json!("infected"), &json!("pending"))
+    );
     told(&person, "file.quarantined", id).await;
     refused(&person, id, 403, "file_infected").await;
     // Nor where an operator asks for what is not stripped.
@@ -351,7 +493,9 @@ async fn a_picture_with_an_infection_in_its_metadata_is_not_stripped_into_a_clea
 
 #[tokio::test]
 async fn pictures_of_before_the_policy_that_wait_for_their_verdict_are_stripped_after_it() {
-    let Some(mut clamd) = ClamdServer::prepare() else { return };
+    let Some(mut clamd) = ClamdServer::prepare() else {
+        return;
+    };
     let stage = Stage::open().await;
     let api = Process::api(&stage).await;
     let person = Door::of(&api).administrator(&stage).await;
@@ -367,7 +511,12 @@ async fn pictures_of_before_the_policy_that_wait_for_their_verdict_are_stripped_
     assert_eq!(strip_kept(&stage).await, 1);
     let _worker = Process::worker(&stage).await;
     let not_met = "SELECT 2 - count(*) FROM jobs WHERE kind = 'files.strip' AND state = 'done'";
-    until_none(&stores, "both jobs have met a picture without its verdict", not_met).await;
+    until_none(
+        &stores,
+        "both jobs have met a picture without its verdict",
+        not_met,
+    )
+    .await;
     for file in [first, again, other] {
         refused(&person, file, 409, "file_not_scanned").await;
     }
@@ -379,13 +528,22 @@ async fn pictures_of_before_the_policy_that_wait_for_their_verdict_are_stripped_
         .expect("updates");
     for file in [first, again, other] {
         until("it is stripped", async || {
-            let file = person.get(&format!("/v1/files/{file}")).await.expect(StatusCode::OK);
-            (file["metadata"]["state"] == "stripped" && file["scan"]["state"] == "clean").then_some(())
+            let file = person
+                .get(&format!("/v1/files/{file}"))
+                .await
+                .expect(StatusCode::OK);
+            (file["metadata"]["state"] == "stripped" && file["scan"]["state"] == "clean")
+                .then_some(())
         })
         .await;
         let content = person.get(&format!("/v1/files/{file}/content")).await;
         assert_eq!(content.status, StatusCode::OK);
-        assert!(!content.bytes.windows(PLACE.len()).any(|window| window == PLACE));
+        assert!(
+            !content
+                .bytes
+                .windows(PLACE.len())
+                .any(|window| window == PLACE)
+        );
     }
 }
 
@@ -399,7 +557,9 @@ async fn strip_kept(stage: &Stage) -> Value {
 
 /// What a process that is ready says of the scanner.
 async fn antivirus(process: &Process) -> String {
-    let answer = reqwest::get(format!("{}/readyz", process.internal_url)).await.expect("it answers");
+    let answer = reqwest::get(format!("{}/readyz", process.internal_url))
+        .await
+        .expect("it answers");
     assert_eq!(answer.status(), StatusCode::OK);
     let report: Value = answer.json().await.expect("it is JSON");
     text(&report["antivirus"])

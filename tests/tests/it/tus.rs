@@ -33,8 +33,9 @@ struct Desk {
 impl Desk {
     fn with(size: usize) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let bytes: Vec<u8> =
-            (0..size).map(|n| u8::try_from((n ^ (n >> 8) ^ (n >> 16)) & 255).expect("a byte")).collect();
+        let bytes: Vec<u8> = (0..size)
+            .map(|n| u8::try_from((n ^ (n >> 8) ^ (n >> 16)) & 255).expect("a byte"))
+            .collect();
         std::fs::write(folder.path().join("file"), &bytes).expect("writes");
         Self { folder, bytes }
     }
@@ -75,7 +76,10 @@ impl Tus {
         options: &Value,
         enough: impl Fn(&str) -> bool,
     ) -> Vec<String> {
-        let mut client = self.command(api, person, desk, options).spawn().expect("it starts");
+        let mut client = self
+            .command(api, person, desk, options)
+            .spawn()
+            .expect("it starts");
         let mut lines = BufReader::new(client.stdout.take().expect("it is piped")).lines();
         let mut said = Vec::new();
         let listening = async {
@@ -88,14 +92,18 @@ impl Tus {
             }
             client.wait().await.expect("it ended")
         };
-        tokio::time::timeout(PATIENCE, listening).await.expect("it does not hang");
+        tokio::time::timeout(PATIENCE, listening)
+            .await
+            .expect("it does not hang");
         said
     }
 }
 
 /// The bytes that a line says were accepted.
 fn accepted(line: &str) -> usize {
-    line.strip_prefix("accepted ").and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
+    line.strip_prefix("accepted ")
+        .and_then(|bytes| bytes.parse().ok())
+        .unwrap_or(0)
 }
 
 fn never(_: &str) -> bool {
@@ -103,8 +111,14 @@ fn never(_: &str) -> bool {
 }
 
 async fn content(person: &Person, said: &[String]) -> Vec<u8> {
-    let file = said.last().and_then(|line| line.strip_prefix("done ")).expect("it has become a file");
-    let told = person.get(&format!("/v1/files/{file}")).await.expect(StatusCode::OK);
+    let file = said
+        .last()
+        .and_then(|line| line.strip_prefix("done "))
+        .expect("it has become a file");
+    let told = person
+        .get(&format!("/v1/files/{file}"))
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(told["name"], "Grüße.bin");
     let read = Answer::of(person.request(Method::GET, &format!("/v1/files/{file}/content"))).await;
     assert_eq!(read.status, StatusCode::OK);
@@ -113,7 +127,10 @@ async fn content(person: &Person, said: &[String]) -> Vec<u8> {
 
 /// An API, a worker that sends its mails, and somebody who is logged in.
 async fn open(stage: &Stage) -> (Process, Process, Person) {
-    let (api, mails) = tokio::join!(Process::api(stage), Process::worker_with(stage, &["--queues", "email"]));
+    let (api, mails) = tokio::join!(
+        Process::api(stage),
+        Process::worker_with(stage, &["--queues", "email"])
+    );
     let person = Door::of(&api).person().await;
     (api, mails, person)
 }
@@ -135,11 +152,24 @@ async fn a_killed_client_goes_on_where_it_was_and_no_byte_is_changed(
     let half = |line: &str| accepted(line) > SIZE / 2;
     let first = tus.run(&api, &person, &desk, &options, half).await;
     let kept = first.last().map_or(0, |line| accepted(line));
-    assert!(kept > SIZE / 2 && kept < SIZE, "it was killed on its way: {first:?}");
+    assert!(
+        kept > SIZE / 2 && kept < SIZE,
+        "it was killed on its way: {first:?}"
+    );
     let second = tus.run(&api, &person, &desk, &options, never).await;
-    assert_eq!(second.first().map(String::as_str), Some("resumed"), "{second:?}");
-    let went_on = second.iter().map(|line| accepted(line)).find(|bytes| *bytes > 0);
-    assert!(went_on.is_some_and(|bytes| bytes > kept), "what was accepted is not sent again: {second:?}");
+    assert_eq!(
+        second.first().map(String::as_str),
+        Some("resumed"),
+        "{second:?}"
+    );
+    let went_on = second
+        .iter()
+        .map(|line| accepted(line))
+        .find(|bytes| *bytes > 0);
+    assert!(
+        went_on.is_some_and(|bytes| bytes > kept),
+        "what was accepted is not sent again: {second:?}"
+    );
     assert!(content(&person, &second).await == desk.bytes);
     let files = person.get("/v1/files").await.expect(StatusCode::OK);
     assert_eq!(files["items"].as_array().map(Vec::len), Some(1), "{files}");
@@ -152,7 +182,15 @@ async fn a_client_that_wants_to_join_uploads_is_told_at_once_and_leaves_nothing(
     let stage = Stage::open().await;
     let (api, mails, person) = open(&stage).await;
     let desk = Desk::with(1000);
-    let said = Tus::Js.run(&api, &person, &desk, &json!({ "parallelUploads": 2 }), never).await;
+    let said = Tus::Js
+        .run(
+            &api,
+            &person,
+            &desk,
+            &json!({ "parallelUploads": 2 }),
+            never,
+        )
+        .await;
     assert_eq!(said, ["refused 422"]);
     let files = person.get("/v1/files").await.expect(StatusCode::OK);
     assert_eq!(files["items"], json!([]));

@@ -11,7 +11,11 @@ fn main() -> ExitCode {
     match plinth_pictures::serve(std::io::stdin().lock(), std::io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "plinth-darkroom: {:#}", anyhow::Error::from(error));
+            let _ = writeln!(
+                std::io::stderr(),
+                "plinth-darkroom: {:#}",
+                anyhow::Error::from(error)
+            );
             ExitCode::FAILURE
         }
     }

@@ -34,15 +34,29 @@ pub struct Arguments {
 pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(SERVICE, settings)?;
     let stores = Stores::new(settings, SERVICE)?;
-    let Arguments { dry_run, older_than, only } = arguments;
-    let request = Request { only, older_than, dry_run };
+    let Arguments {
+        dry_run,
+        older_than,
+        only,
+    } = arguments;
+    let request = Request {
+        only,
+        older_than,
+        dry_run,
+    };
     let (kept, stop) = (Kept::of(settings), CancellationToken::new());
-    let report =
-        early::until(early::asked(), &stop, Box::pin(cleanup::run(&stores, &kept, &request, &stop))).await?;
+    let report = early::until(
+        early::asked(),
+        &stop,
+        Box::pin(cleanup::run(&stores, &kept, &request, &stop)),
+    )
+    .await?;
     writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
     anyhow::ensure!(!report.stopped, "ended before it was through");
     match report.failures() {
-        Some(failures) => Err(anyhow::anyhow!("not everything could be removed: {failures}")),
+        Some(failures) => Err(anyhow::anyhow!(
+            "not everything could be removed: {failures}"
+        )),
         None => Ok(()),
     }
 }

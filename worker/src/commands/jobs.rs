@@ -102,22 +102,32 @@ pub async fn run(settings: Settings, command: Jobs) -> anyhow::Result<String> {
     let jobs = administration(&settings)?;
     let origin = Origin::system();
     match command {
-        Jobs::List { filter, state, limit, json } => {
-            list(&jobs, &filter.with_state(state), limit, json).await
-        }
+        Jobs::List {
+            filter,
+            state,
+            limit,
+            json,
+        } => list(&jobs, &filter.with_state(state), limit, json).await,
         Jobs::Show { id, json } => show(&jobs, id, json).await,
         Jobs::Retry { id } => {
             jobs.retry(&origin, id).await.map_err(told_to_people)?;
             Ok(format!("{id} is due\n"))
         }
-        Jobs::Cancel { id } => Ok(match jobs.cancel(&origin, id).await.map_err(told_to_people)? {
-            Cancellation::Done => format!("{id} is cancelled\n"),
-            Cancellation::Asked => format!("{id} runs, and will be stopped when its lease is renewed\n"),
-        }),
+        Jobs::Cancel { id } => Ok(
+            match jobs.cancel(&origin, id).await.map_err(told_to_people)? {
+                Cancellation::Done => format!("{id} is cancelled\n"),
+                Cancellation::Asked => {
+                    format!("{id} runs, and will be stopped when its lease is renewed\n")
+                }
+            },
+        ),
         Jobs::Redrive { filter, all: _ } => {
             let _telemetry = telemetry::init(SERVICE, &settings)?;
             let done = jobs.redrive(&origin, &filter.with_state(None)).await?;
-            line_unless(done.passed_over, format!("{} dead letters are due again\n", done.count))
+            line_unless(
+                done.passed_over,
+                format!("{} dead letters are due again\n", done.count),
+            )
         }
     }
 }
@@ -137,8 +147,16 @@ async fn list(
     limit: u16,
     json: bool,
 ) -> anyhow::Result<String> {
-    let page = jobs.list(filter, PageRequest { limit, after: None }).await?;
-    let lines = page.items.iter().map(|job| if json { object(job).to_string() } else { line(job) });
+    let page = jobs
+        .list(filter, PageRequest { limit, after: None })
+        .await?;
+    let lines = page.items.iter().map(|job| {
+        if json {
+            object(job).to_string()
+        } else {
+            line(job)
+        }
+    });
     Ok(lines.map(|line| line + "\n").collect())
 }
 
@@ -149,14 +167,27 @@ async fn show(jobs: &JobAdministration, id: JobId, json: bool) -> anyhow::Result
         value["failed_attempts"] = attempts.iter().map(attempt_object).collect();
         return Ok(serde_json::to_string_pretty(&value)? + "\n");
     }
-    let facts = [("worker", &job.worker), ("trace id", &job.trace_id), ("last error", &job.last_error)];
-    let facts =
-        facts.into_iter().filter_map(|(name, value)| Some(format!("  {name}: {}\n", value.as_ref()?)));
+    let facts = [
+        ("worker", &job.worker),
+        ("trace id", &job.trace_id),
+        ("last error", &job.last_error),
+    ];
+    let facts = facts
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("  {name}: {}\n", value.as_ref()?)));
     let history = attempts.iter().map(|one| {
         let error = one.error.as_deref().unwrap_or_default();
-        format!("  attempt {} {} {} {error}\n", one.attempt, told(one.ended_at), one.outcome)
+        format!(
+            "  attempt {} {} {} {error}\n",
+            one.attempt,
+            told(one.ended_at),
+            one.outcome
+        )
     });
-    let text: String = std::iter::once(line(&job) + "\n").chain(facts).chain(history).collect();
+    let text: String = std::iter::once(line(&job) + "\n")
+        .chain(facts)
+        .chain(history)
+        .collect();
     // An error repeats what somebody else has said: no terminal shall obey it.
     Ok(text.replace(|c: char| c.is_control() && c != '\n', " "))
 }

@@ -31,6 +31,14 @@ pub async fn run(settings: &Settings, command: &Keys) -> anyhow::Result<(String,
     let _telemetry = telemetry::init(SERVICE, settings)?;
     let stores = Stores::new(settings, APPLICATION)?;
     let stop = CancellationToken::new();
-    let done = early::until(early::asked(), &stop, Box::pin(files::rewrap(&stores, *dry_run, &stop))).await?;
-    Ok((serde_json::to_string(&done)? + "\n", done.failed == 0 && !done.stopped))
+    let done = early::until(
+        early::asked(),
+        &stop,
+        Box::pin(files::rewrap(&stores, *dry_run, &stop)),
+    )
+    .await?;
+    Ok((
+        serde_json::to_string(&done)? + "\n",
+        done.failed == 0 && !done.stopped,
+    ))
 }

@@ -31,23 +31,45 @@ pub async fn run(settings: Settings, command: Queues) -> anyhow::Result<String> 
     match command {
         Queues::List { json } => {
             let queues = jobs.queues().await?;
-            let lines = queues.iter().map(|queue| if json { object(queue).to_string() } else { line(queue) });
+            let lines = queues.iter().map(|queue| {
+                if json {
+                    object(queue).to_string()
+                } else {
+                    line(queue)
+                }
+            });
             Ok(lines.map(|line| line + "\n").collect())
         }
         Queues::Pause { queue } => {
             let changed = jobs.pause(&origin, queue).await?;
-            Ok(format!("{queue} {}\n", if changed { "is paused" } else { "was paused already" }))
+            Ok(format!(
+                "{queue} {}\n",
+                if changed {
+                    "is paused"
+                } else {
+                    "was paused already"
+                }
+            ))
         }
         Queues::Resume { queue } => {
             let changed = jobs.resume(&origin, queue).await?;
-            Ok(format!("{queue} {}\n", if changed { "goes on" } else { "was not paused" }))
+            Ok(format!(
+                "{queue} {}\n",
+                if changed { "goes on" } else { "was not paused" }
+            ))
         }
     }
 }
 
 fn line(queue: &QueueOverview) -> String {
-    let paused = queue.paused.map(|(at, _)| format!(" paused since {}", told(at))).unwrap_or_default();
-    let outage = queue.outage.as_ref().map(|(until, reason)| format!(" until {}: {reason}", told(*until)));
+    let paused = queue
+        .paused
+        .map(|(at, _)| format!(" paused since {}", told(at)))
+        .unwrap_or_default();
+    let outage = queue
+        .outage
+        .as_ref()
+        .map(|(until, reason)| format!(" until {}: {reason}", told(*until)));
     let outage = outage.unwrap_or_default();
     format!(
         "{}: {} due, the oldest for {} s, {} retrying, {} running, {} parked, {} dead{paused}{outage}",

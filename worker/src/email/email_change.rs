@@ -14,7 +14,10 @@ use crate::outcome::{Done, Failure};
 
 /// Mails a token to the new address, unless it is somebody else's.
 pub async fn send(post: Arc<Post>, job: SendEmailChangeMail, attempt: Attempt) -> Done {
-    let due = post.email_changes.prepare(job.user_id, &address(&job.email)?, asked(&attempt)).await?;
+    let due = post
+        .email_changes
+        .prepare(job.user_id, &address(&job.email)?, asked(&attempt))
+        .await?;
     let Some(due) = due else {
         tracing::info!("the address is taken, or it was mailed to a moment ago");
         return Ok(());
@@ -31,7 +34,13 @@ fn write(product: &Product, job: JobId, due: &MailedToken) -> Result<Mail, minij
         product => product.name.as_str(),
         valid_hours => due.valid.as_secs().div_ceil(3600),
     };
-    compose("email_change", job, &due.to, "Please confirm your new address", &values)
+    compose(
+        "email_change",
+        job,
+        &due.to,
+        "Please confirm your new address",
+        &values,
+    )
 }
 
 #[cfg(test)]
@@ -53,16 +62,27 @@ mod tests {
             token: OpaqueToken::generate(),
             valid: Duration::from_hours(1),
         };
-        let mail = write(&specimens::product(), specimens::job(), &due).expect("every name is given");
-        let link = format!("https://plinth.example/confirm-email?token={}", due.token.reveal());
+        let mail =
+            write(&specimens::product(), specimens::job(), &due).expect("every name is given");
+        let link = format!(
+            "https://plinth.example/confirm-email?token={}",
+            due.token.reveal()
+        );
         specimens::assert_link(&mail, &link);
-        assert!(mail.text.starts_with("Hello,\n\nPlease "), "no name goes to an address that is not proved");
+        assert!(
+            mail.text.starts_with("Hello,\n\nPlease "),
+            "no name goes to an address that is not proved"
+        );
         assert!(!mail.html.contains("Ada"), "{}", mail.html);
         assert!(
             mail.text.contains("for 1 hour.") && mail.text.contains("Difference & Engine"),
             "{}",
             mail.text
         );
-        assert!(mail.html.contains("Difference &amp; Engine"), "{}", mail.html);
+        assert!(
+            mail.html.contains("Difference &amp; Engine"),
+            "{}",
+            mail.html
+        );
     }
 }

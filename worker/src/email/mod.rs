@@ -41,7 +41,9 @@ impl Post {
     async fn deliver(&self, attempt: &Attempt, mut mail: Mail) -> Done {
         // What the server does with the mail of a domain takes as long as that domain does.
         let to = address(&mail.to)?;
-        attempt.hold(&format!("mail:{}", to.ascii_domain()), self.per_domain).await?;
+        attempt
+            .hold(&format!("mail:{}", to.ascii_domain()), self.per_domain)
+            .await?;
         to.envelope().clone_into(&mut mail.to);
         match self.sent.begin(attempt.job).await? {
             Standing::Accepted => return Ok(()),
@@ -67,7 +69,9 @@ impl Post {
             MailFailure::Refused => Failure::permanent(error),
             MailFailure::NotYet => later(error),
             // A recipient whose server is slow, or limited, fails its own mails only.
-            MailFailure::BrokeOff | MailFailure::Unclear if self.mailer.answers().await => later(error),
+            MailFailure::BrokeOff | MailFailure::Unclear if self.mailer.answers().await => {
+                later(error)
+            }
             MailFailure::BrokeOff | MailFailure::Unclear | MailFailure::Server => {
                 self.pause(&error).await?;
                 later(error)
@@ -78,7 +82,9 @@ impl Post {
     /// The server takes nothing from anybody: mails wait for it in the queue, and are not tried one after the other.
     async fn pause(&self, error: &MailError) -> plinth_core::Result<()> {
         let reason = causes::told(error);
-        if let Some(OutagePause { number, length }) = self.pauses.begin(Queue::Email, &reason).await? {
+        if let Some(OutagePause { number, length }) =
+            self.pauses.begin(Queue::Email, &reason).await?
+        {
             tracing::error!(
                 error = reason,
                 number,
@@ -93,7 +99,9 @@ impl Post {
     /// again; whoever runs the handler ends it with the lease.
     async fn write_down(&self, job: JobId) {
         for failures in 1.. {
-            let Err(error) = self.sent.accepted(job).await else { return };
+            let Err(error) = self.sent.accepted(job).await else {
+                return;
+            };
             let wait = backoff::STORE.draw(failures);
             tracing::warn!(%error, ?wait, "it cannot be written down yet that the server has the mail");
             tokio::time::sleep(wait).await;
@@ -133,7 +141,9 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut templates = Environment::new();
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
     for (name, text) in templates!["verification", "password_reset", "email_change", "notice"] {
-        templates.add_template(name, text).expect("a test renders every template");
+        templates
+            .add_template(name, text)
+            .expect("a test renders every template");
     }
     templates
 });
@@ -146,7 +156,11 @@ fn compose(
     subject: &str,
     values: &Value,
 ) -> Result<Mail, minijinja::Error> {
-    let part = |ending: &str| TEMPLATES.get_template(&format!("{template}.{ending}"))?.render(values);
+    let part = |ending: &str| {
+        TEMPLATES
+            .get_template(&format!("{template}.{ending}"))?
+            .render(values)
+    };
     Ok(Mail {
         to: to.to_owned(),
         subject: subject.to_owned(),
@@ -158,12 +172,18 @@ fn compose(
 
 /// Tried again until the deadline of mails; the attempt is not counted.
 fn later(error: MailError) -> Failure {
-    Failure::PutOff { error: error.into(), backoff: backoff::MAIL }
+    Failure::PutOff {
+        error: error.into(),
+        backoff: backoff::MAIL,
+    }
 }
 
 /// The mail as core knows it.
 fn asked(attempt: &Attempt) -> Asked {
-    Asked { at: attempt.job.minted_at(), again: attempt.is_repetition() }
+    Asked {
+        at: attempt.job.minted_at(),
+        again: attempt.is_repetition(),
+    }
 }
 
 /// The address in a job.
@@ -178,11 +198,18 @@ mod specimens {
     use super::*;
 
     pub(super) fn job() -> JobId {
-        JobId("01937b1e-0000-7000-8000-000000000001".parse().expect("a uuid"))
+        JobId(
+            "01937b1e-0000-7000-8000-000000000001"
+                .parse()
+                .expect("a uuid"),
+        )
     }
 
     pub(super) fn product() -> Product {
-        Product { name: "Difference & Engine".to_owned(), public_url: "https://plinth.example/".to_owned() }
+        Product {
+            name: "Difference & Engine".to_owned(),
+            public_url: "https://plinth.example/".to_owned(),
+        }
     }
 
     /// Both parts have the link; the HTML one as often as a reader needs it, and escaped.

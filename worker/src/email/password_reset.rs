@@ -14,7 +14,10 @@ use crate::outcome::{Done, Failure};
 
 /// Finds out who is meant, and mails him a token unless he got one a moment ago.
 pub async fn send(post: Arc<Post>, job: SendPasswordResetMail, attempt: Attempt) -> Done {
-    let due = post.password_resets.prepare(&address(&job.email)?, asked(&attempt)).await?;
+    let due = post
+        .password_resets
+        .prepare(&address(&job.email)?, asked(&attempt))
+        .await?;
     let Some(due) = due else {
         tracing::info!("no account has this address, or it was mailed to a moment ago");
         return Ok(());
@@ -32,7 +35,13 @@ fn write(product: &Product, job: JobId, due: &MailedToken) -> Result<Mail, minij
         product => product.name.as_str(),
         valid_hours => due.valid.as_secs().div_ceil(3600),
     };
-    compose("password_reset", job, &due.to, "Choose another password", &values)
+    compose(
+        "password_reset",
+        job,
+        &due.to,
+        "Choose another password",
+        &values,
+    )
 }
 
 #[cfg(test)]
@@ -58,10 +67,12 @@ mod tests {
     #[test]
     fn a_name_cannot_smuggle_markup() {
         let due = due("<b onclick='x'>&\"Ada\"{{ link }}");
-        let mail = write(&specimens::product(), specimens::job(), &due).expect("every name is given");
+        let mail =
+            write(&specimens::product(), specimens::job(), &due).expect("every name is given");
         assert!(!mail.html.contains("<b "), "{}", mail.html);
         assert!(
-            mail.html.contains("&lt;b onclick=&#x27;x&#x27;&gt;&amp;&quot;Ada&quot;{{ link }}"),
+            mail.html
+                .contains("&lt;b onclick=&#x27;x&#x27;&gt;&amp;&quot;Ada&quot;{{ link }}"),
             "{}",
             mail.html
         );
@@ -71,16 +82,28 @@ mod tests {
     #[test]
     fn both_parts_carry_the_link() {
         let due = due("<b>Ada");
-        let mail = write(&specimens::product(), specimens::job(), &due).expect("every name is given");
-        let link = format!("https://plinth.example/reset-password?token={}", due.token.reveal());
+        let mail =
+            write(&specimens::product(), specimens::job(), &due).expect("every name is given");
+        let link = format!(
+            "https://plinth.example/reset-password?token={}",
+            due.token.reveal()
+        );
         specimens::assert_link(&mail, &link);
         assert!(mail.text.starts_with("Hello <b>Ada,\n"), "{}", mail.text);
-        assert!(mail.html.contains("&lt;b&gt;Ada") && !mail.html.contains("<b>"), "{}", mail.html);
+        assert!(
+            mail.html.contains("&lt;b&gt;Ada") && !mail.html.contains("<b>"),
+            "{}",
+            mail.html
+        );
         assert!(
             mail.text.contains("for 1 hour.") && mail.text.contains("Difference & Engine"),
             "{}",
             mail.text
         );
-        assert!(mail.html.contains("Difference &amp; Engine"), "{}", mail.html);
+        assert!(
+            mail.html.contains("Difference &amp; Engine"),
+            "{}",
+            mail.html
+        );
     }
 }

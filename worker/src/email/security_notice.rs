@@ -18,13 +18,18 @@ use super::{Post, Product, asked, compose};
 use crate::attempt::Attempt;
 use crate::outcome::{Done, Failure};
 
-const DAY: &[BorrowedFormatItem<'_>] = format_description!("[day padding:none] [month repr:long] [year]");
+const DAY: &[BorrowedFormatItem<'_>] =
+    format_description!("[day padding:none] [month repr:long] [year]");
 const MOMENT: &[BorrowedFormatItem<'_>] =
     format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute]");
 
 /// Mails the notice to the address that it is for.
 pub async fn send(post: Arc<Post>, job: SendSecurityNotice, attempt: Attempt) -> Done {
-    let Some(due) = post.notices.prepare(job.user_id, &job.notice, asked(&attempt)).await? else {
+    let Some(due) = post
+        .notices
+        .prepare(job.user_id, &job.notice, asked(&attempt))
+        .await?
+    else {
         tracing::info!("nobody to tell any more, or told a moment ago");
         return Ok(());
     };
@@ -34,14 +39,26 @@ pub async fn send(post: Arc<Post>, job: SendSecurityNotice, attempt: Attempt) ->
     Ok(())
 }
 
-fn write(product: &Product, job: JobId, notice: &SecurityNotice, due: &NoticeMail) -> Result<Mail, Failure> {
+fn write(
+    product: &Product,
+    job: JobId,
+    notice: &SecurityNotice,
+    due: &NoticeMail,
+) -> Result<Mail, Failure> {
     let (title, what) = told(notice, &product.name);
     let way_out = WayOut::of(notice, due, product);
     let mut paragraphs = vec![what];
-    paragraphs.extend(due.remaining_factors.as_deref().map(remaining).transpose()?);
+    paragraphs.extend(
+        due.remaining_factors
+            .as_deref()
+            .map(remaining)
+            .transpose()?,
+    );
     if let (SecurityNotice::DeletionScheduled, Some(due_at)) = (notice, due.deletion_due_at) {
         let due_at = due_at.format(MOMENT).map_err(Failure::permanent)?;
-        paragraphs.push(format!("It goes for good on {due_at} (UTC). Until then, log in to restore it."));
+        paragraphs.push(format!(
+            "It goes for good on {due_at} (UTC). Until then, log in to restore it."
+        ));
     }
     paragraphs.push(way_out.advice);
     let values = context! {
@@ -70,11 +87,20 @@ fn remaining(factors: &[RemainingFactor]) -> Result<String, Failure> {
         };
         let added_at = factor.added_at.format(DAY).map_err(Failure::permanent)?;
         let name = factor.name.as_deref().filter(|name| is_plain_in_mail(name));
-        let name = name.map(|name| format!(" \u{201c}{name}\u{201d}")).unwrap_or_default();
-        let state = if factor.is_suspended { ", not usable until you log in with an older one" } else { "" };
+        let name = name
+            .map(|name| format!(" \u{201c}{name}\u{201d}"))
+            .unwrap_or_default();
+        let state = if factor.is_suspended {
+            ", not usable until you log in with an older one"
+        } else {
+            ""
+        };
         listed.push(format!("{kind}{name} (added {added_at}{state})"));
     }
-    Ok(format!("The account has these second factors: {}. Remove any that is not yours.", listed.join(", ")))
+    Ok(format!(
+        "The account has these second factors: {}. Remove any that is not yours.",
+        listed.join(", ")
+    ))
 }
 
 /// What happened: in a line, and in a paragraph.
@@ -140,27 +166,37 @@ fn told(notice: &SecurityNotice, product: &str) -> (&'static str, String) {
              copy, so the session was ended.",
         ),
         SecurityNotice::FactorAdded { kind } => match kind {
-            FactorKind::Totp => {
-                ("An authenticator app was added", "an authenticator app was added to your account.")
-            }
-            FactorKind::Passkey => ("A passkey was added", "a passkey was added to your account."),
+            FactorKind::Totp => (
+                "An authenticator app was added",
+                "an authenticator app was added to your account.",
+            ),
+            FactorKind::Passkey => (
+                "A passkey was added",
+                "a passkey was added to your account.",
+            ),
             FactorKind::RecoveryCodes => (
                 "New recovery codes were issued",
                 "new recovery codes were issued for your account. Earlier ones no longer work.",
             ),
         },
         SecurityNotice::FactorRemoved { kind } => match kind {
-            FactorKind::Totp => {
-                ("An authenticator app was removed", "an authenticator app was removed from your account.")
-            }
-            FactorKind::Passkey => ("A passkey was removed", "a passkey was removed from your account."),
+            FactorKind::Totp => (
+                "An authenticator app was removed",
+                "an authenticator app was removed from your account.",
+            ),
+            FactorKind::Passkey => (
+                "A passkey was removed",
+                "a passkey was removed from your account.",
+            ),
             FactorKind::RecoveryCodes => (
                 "Your recovery codes were removed",
                 "the recovery codes of your account were removed and no longer work.",
             ),
         },
         SecurityNotice::RecoveryCodeUsed { left } => {
-            let what = format!("somebody logged in to your account with a recovery code; {left} are left.");
+            let what = format!(
+                "somebody logged in to your account with a recovery code; {left} are left."
+            );
             return ("A recovery code was used", what);
         }
         SecurityNotice::FactorsReset => (
@@ -170,7 +206,9 @@ fn told(notice: &SecurityNotice, product: &str) -> (&'static str, String) {
         ),
         SecurityNotice::ApiKeyCreated { name } => {
             let what = if is_plain_in_mail(name) {
-                format!("an API key with the name \u{201c}{name}\u{201d} was created for your account.")
+                format!(
+                    "an API key with the name \u{201c}{name}\u{201d} was created for your account."
+                )
             } else {
                 "an API key was created for your account.".to_owned()
             };
@@ -237,7 +275,11 @@ impl WayOut {
                 "forgot-password",
             ),
         };
-        Self { advice: advice.to_owned(), action, link: product.link(page) }
+        Self {
+            advice: advice.to_owned(),
+            action,
+            link: product.link(page),
+        }
     }
 }
 
@@ -264,7 +306,11 @@ mod tests {
     #[test]
     fn every_notice_says_what_when_and_what_to_do() {
         let (email, name) = ("old@example.org".to_owned(), "<i>deploy".to_owned());
-        let kinds = [FactorKind::Totp, FactorKind::Passkey, FactorKind::RecoveryCodes];
+        let kinds = [
+            FactorKind::Totp,
+            FactorKind::Passkey,
+            FactorKind::RecoveryCodes,
+        ];
         let notices = [
             SecurityNotice::RegistrationAttempted,
             SecurityNotice::PasswordChanged,
@@ -281,14 +327,21 @@ mod tests {
             SecurityNotice::AccountRestored,
             SecurityNotice::ApiKeyCreated { name },
         ];
-        let factors = kinds
-            .into_iter()
-            .flat_map(|kind| [SecurityNotice::FactorAdded { kind }, SecurityNotice::FactorRemoved { kind }]);
+        let factors = kinds.into_iter().flat_map(|kind| {
+            [
+                SecurityNotice::FactorAdded { kind },
+                SecurityNotice::FactorRemoved { kind },
+            ]
+        });
         let mut subjects = Vec::new();
         for notice in notices.into_iter().chain(factors) {
             let mail = written(&notice, None);
             specimens::assert_link(&mail, "https://plinth.example/forgot-password");
-            assert!(mail.text.contains("30 November 2024, 03:29 (UTC)"), "{}", mail.text);
+            assert!(
+                mail.text.contains("30 November 2024, 03:29 (UTC)"),
+                "{}",
+                mail.text
+            );
             assert!(mail.text.starts_with("Hello Ada,\n\n"), "{}", mail.text);
             assert!(!mail.html.contains("<i>"), "{}", mail.html);
             subjects.push(mail.subject);
@@ -298,10 +351,18 @@ mod tests {
         subjects.dedup();
         assert_eq!(subjects.len(), all, "each has a subject of its own");
         let scheduled = written(&SecurityNotice::DeletionScheduled, None);
-        assert!(scheduled.text.contains("on 31 December 2026, 12:00 (UTC)"), "{}", scheduled.text);
+        assert!(
+            scheduled.text.contains("on 31 December 2026, 12:00 (UTC)"),
+            "{}",
+            scheduled.text
+        );
         for notice in [
-            SecurityNotice::AccountDeleted { email: email.clone() },
-            SecurityNotice::EmailRemoved { email: email.clone() },
+            SecurityNotice::AccountDeleted {
+                email: email.clone(),
+            },
+            SecurityNotice::EmailRemoved {
+                email: email.clone(),
+            },
             SecurityNotice::EmailChanged { old_email: email },
         ] {
             specimens::assert_link(&written(&notice, None), "https://plinth.example/register");
@@ -330,7 +391,9 @@ mod tests {
         };
         let write = |due: &NoticeMail| {
             let notice = SecurityNotice::PasswordReset;
-            write(&specimens::product(), specimens::job(), &notice, due).expect("every name is given").text
+            write(&specimens::product(), specimens::job(), &notice, due)
+                .expect("every name is given")
+                .text
         };
         let text = write(&due);
         assert!(
@@ -341,23 +404,42 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("evil"), "{text}");
-        let none = write(&NoticeMail { remaining_factors: Some(Vec::new()), ..due });
+        let none = write(&NoticeMail {
+            remaining_factors: Some(Vec::new()),
+            ..due
+        });
         assert!(none.contains("no second factor"), "{none}");
     }
 
     #[test]
     fn no_name_of_a_key_becomes_a_link() {
-        let named = |name: &str| written(&SecurityNotice::ApiKeyCreated { name: name.to_owned() }, None);
+        let named = |name: &str| {
+            written(
+                &SecurityNotice::ApiKeyCreated {
+                    name: name.to_owned(),
+                },
+                None,
+            )
+        };
         assert!(named("deploy").text.contains("deploy"));
         let mail = named("log in at evil.example/now");
-        assert!(!mail.text.contains("evil") && !mail.html.contains("evil"), "{}", mail.text);
+        assert!(
+            !mail.text.contains("evil") && !mail.html.contains("evil"),
+            "{}",
+            mail.text
+        );
     }
 
     #[test]
     fn a_changed_address_can_be_taken_back() {
         let token = OpaqueToken::generate();
-        let link = format!("https://plinth.example/undo-email-change?token={}", token.reveal());
-        let notice = SecurityNotice::EmailChanged { old_email: "old@example.org".to_owned() };
+        let link = format!(
+            "https://plinth.example/undo-email-change?token={}",
+            token.reveal()
+        );
+        let notice = SecurityNotice::EmailChanged {
+            old_email: "old@example.org".to_owned(),
+        };
         let mail = written(&notice, Some((token, Duration::from_hours(7 * 24))));
         specimens::assert_link(&mail, &link);
         assert!(mail.text.contains("for 7 days"), "{}", mail.text);

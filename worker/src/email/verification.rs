@@ -16,9 +16,13 @@ use crate::outcome::{Done, Failure};
 pub async fn send(post: Arc<Post>, job: SendVerificationMail, attempt: Attempt) -> Done {
     let due = match job {
         SendVerificationMail::Registration { registration_id } => {
-            post.verification.prepare(registration_id, asked(&attempt)).await?
+            post.verification
+                .prepare(registration_id, asked(&attempt))
+                .await?
         }
-        SendVerificationMail::Account { user_id } => post.verification.prepare_for_account(user_id).await?,
+        SendVerificationMail::Account { user_id } => {
+            post.verification.prepare_for_account(user_id).await?
+        }
     };
     mail(&post, due, attempt).await
 }
@@ -41,7 +45,13 @@ fn write(product: &Product, job: JobId, due: &VerificationMail) -> Result<Mail, 
         product => product.name.as_str(),
         valid_hours => due.valid.as_secs().div_ceil(3600),
     };
-    compose("verification", job, &due.to, "Please confirm your address", &values)
+    compose(
+        "verification",
+        job,
+        &due.to,
+        "Please confirm your address",
+        &values,
+    )
 }
 
 #[cfg(test)]
@@ -62,12 +72,24 @@ mod tests {
             valid: Duration::from_hours(24),
             target: Target::None,
         };
-        let mail = write(&specimens::product(), specimens::job(), &due).expect("every name is given");
-        let link = format!("https://plinth.example/verify-email?token={}", due.token.reveal());
+        let mail =
+            write(&specimens::product(), specimens::job(), &due).expect("every name is given");
+        let link = format!(
+            "https://plinth.example/verify-email?token={}",
+            due.token.reveal()
+        );
         specimens::assert_link(&mail, &link);
         assert!(mail.text.starts_with("Hello,\n\nPlease "), "{}", mail.text);
-        assert!(mail.text.contains("24 hours") && mail.text.contains("Difference & Engine"), "{}", mail.text);
-        assert!(mail.html.contains("Difference &amp; Engine"), "{}", mail.html);
+        assert!(
+            mail.text.contains("24 hours") && mail.text.contains("Difference & Engine"),
+            "{}",
+            mail.text
+        );
+        assert!(
+            mail.html.contains("Difference &amp; Engine"),
+            "{}",
+            mail.html
+        );
         assert_eq!(mail.id, "01937b1e-0000-7000-8000-000000000001");
     }
 }

@@ -10,6 +10,9 @@ use crate::outcome::Done;
 
 /// Mails a token to the unverified account of the address, unless one was mailed a moment ago.
 pub async fn send(post: Arc<Post>, job: ResendVerificationMail, attempt: Attempt) -> Done {
-    let due = post.verification.prepare_for_address(&address(&job.email)?, asked(&attempt)).await?;
+    let due = post
+        .verification
+        .prepare_for_address(&address(&job.email)?, asked(&attempt))
+        .await?;
     verification::mail(&post, due, attempt).await
 }

@@ -23,11 +23,17 @@ pub enum Variants {
 /// Does it; what there is to print.
 pub async fn run(settings: Settings, command: Variants) -> anyhow::Result<String> {
     let Variants::Regenerate { preset } = command;
-    let processing = Processing::new(&Stores::new(&settings, APPLICATION)?, &settings.files.presets);
+    let processing = Processing::new(
+        &Stores::new(&settings, APPLICATION)?,
+        &settings.files.presets,
+    );
     match processing.ask_for_all(preset).await {
         Ok(job) => Ok(format!("job {job} walks along all pictures\n")),
         Err(Error::NotFound) => {
-            anyhow::bail!("there is no such preset; there are {}", settings.files.presets)
+            anyhow::bail!(
+                "there is no such preset; there are {}",
+                settings.files.presets
+            )
         }
         Err(error) => Err(error.into()),
     }

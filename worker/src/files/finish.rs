@@ -7,7 +7,12 @@ use super::OwnerShare;
 use crate::attempt::Attempt;
 use crate::outcome::Done;
 
-pub async fn finish(uploads: Resumables, share: OwnerShare, job: FinishUpload, attempt: Attempt) -> Done {
+pub async fn finish(
+    uploads: Resumables,
+    share: OwnerShare,
+    job: FinishUpload,
+    attempt: Attempt,
+) -> Done {
     share.take_for_blob(&attempt, job.upload).await?;
     uploads.finish_whole(job.upload).await?;
     Ok(())

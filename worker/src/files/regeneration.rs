@@ -25,7 +25,9 @@ pub async fn walk(
         looked_at += step.looked_at;
         asked += step.asked;
         passed_over += step.passed_over;
-        attempt.progress(percent(before + looked_at as u64, all)).await;
+        attempt
+            .progress(percent(before + looked_at as u64, all))
+            .await;
         after = step.next;
         let Some(last) = after else { break };
         if began.elapsed() >= within {
@@ -33,13 +35,22 @@ pub async fn walk(
             break;
         }
     }
-    tracing::info!(looked_at, asked, passed_over, finished = after.is_none(), "asked for derived images");
+    tracing::info!(
+        looked_at,
+        asked,
+        passed_over,
+        finished = after.is_none(),
+        "asked for derived images"
+    );
     Ok(())
 }
 
 /// Pictures may have come since they were counted.
 fn percent(looked_at: u64, all: u64) -> u8 {
-    let percent = looked_at.saturating_mul(100).checked_div(all).unwrap_or(100);
+    let percent = looked_at
+        .saturating_mul(100)
+        .checked_div(all)
+        .unwrap_or(100);
     u8::try_from(percent).map_or(100, |percent| percent.min(100))
 }
 
@@ -50,7 +61,8 @@ mod tests {
     #[test]
     fn progress_is_the_part_that_was_looked_at_and_never_more_than_all() {
         assert_eq!(
-            [(0, 8), (500, 1_000), (1_000, 1_000), (1_200, 1_000), (0, 0)].map(|(n, all)| percent(n, all)),
+            [(0, 8), (500, 1_000), (1_000, 1_000), (1_200, 1_000), (0, 0)]
+                .map(|(n, all)| percent(n, all)),
             [0, 50, 100, 100, 100]
         );
     }

@@ -33,6 +33,8 @@ impl OwnerShare {
     async fn take(&self, attempt: &Attempt, owner: Option<UserId>) -> Result<(), Failure> {
         // Of what is gone nothing is left to do, which takes no time.
         let Some(owner) = owner else { return Ok(()) };
-        attempt.hold(&format!("files:{owner}"), self.per_owner).await
+        attempt
+            .hold(&format!("files:{owner}"), self.per_owner)
+            .await
     }
 }

@@ -35,7 +35,11 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<S
     let stores = Stores::new(settings, APPLICATION)?;
     let stripping = Stripping::new(&stores, &settings.files.presets);
     let again = stripping.ask_again().await?;
-    let mut report = Report { asked_again: again.done, kept: 0, passed_over: again.passed_over };
+    let mut report = Report {
+        asked_again: again.done,
+        kept: 0,
+        passed_over: again.passed_over,
+    };
     if arguments.kept {
         let kept = stripping.ask_for_kept().await?;
         report.kept = kept.done;

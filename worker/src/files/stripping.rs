@@ -17,12 +17,16 @@ const CRASHES: i16 = 3;
 /// process itself crashes, the fault is ours: the picture waits, and the job is a dead letter.
 pub async fn strip(
     stripping: Stripping,
-    Studio { darkroom, share, .. }: Studio,
+    Studio {
+        darkroom, share, ..
+    }: Studio,
     job: StripMetadata,
     attempt: Attempt,
 ) -> Done {
     share.take_for_blob(&attempt, job.blob_id).await?;
-    let Some(picture) = stripping.find(job.blob_id).await? else { return Ok(()) };
+    let Some(picture) = stripping.find(job.blob_id).await? else {
+        return Ok(());
+    };
     let stripped = match develop(&stripping, &darkroom, &picture).await? {
         Err(Breakdown::Killed(_)) if attempt.number >= StripMetadata::MAX_ATTEMPTS => {
             Err(Unreadable::TooMuchMemory)
@@ -35,8 +39,13 @@ pub async fn strip(
     };
     match stripped {
         Ok(Stripped { bytes: None, .. }) => stripping.pass(&picture).await?,
-        Ok(Stripped { bytes: Some(bytes), taken_at }) => {
-            stripping.replace(&picture, bytes.into(), taken_at.as_ref()).await?;
+        Ok(Stripped {
+            bytes: Some(bytes),
+            taken_at,
+        }) => {
+            stripping
+                .replace(&picture, bytes.into(), taken_at.as_ref())
+                .await?;
         }
         Err(reason) => {
             tracing::info!(?reason, "the metadata of a picture cannot be taken out");

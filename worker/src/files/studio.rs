@@ -42,28 +42,45 @@ impl Studio {
             return Ok(());
         }
         let developed = match self.develop(source, due).await? {
-            Err((due, Breakdown::Killed(_))) if attempt.number >= attempts => {
-                Results { refused: with(&due, Unreadable::TooMuchMemory), ..Results::default() }
-            }
+            Err((due, Breakdown::Killed(_))) if attempt.number >= attempts => Results {
+                refused: with(&due, Unreadable::TooMuchMemory),
+                ..Results::default()
+            },
             Err((_, breakdown)) => return Err(breakdown.into()),
             Ok(results) => results,
         };
         attempt.progress(DEVELOPED).await;
-        let Results { made, refused, crashed } = developed;
-        let tell_made = if crashed.is_empty() { tell } else { Tell::Nobody };
+        let Results {
+            made,
+            refused,
+            crashed,
+        } = developed;
+        let tell_made = if crashed.is_empty() {
+            tell
+        } else {
+            Tell::Nobody
+        };
         if let Some((picture, images)) = made {
-            self.processing.keep(source, &picture, images, tell_made).await?;
+            self.processing
+                .keep(source, &picture, images, tell_made)
+                .await?;
         }
         for (reason, presets) in by_reason(refused) {
             tracing::info!(?reason, "no image can be made of the file");
             let reason = Reason::Unreadable(reason.to_string());
-            self.processing.give_up(source, &presets, &reason, tell).await?;
+            self.processing
+                .give_up(source, &presets, &reason, tell)
+                .await?;
         }
-        let Some((presets, crash)) = crashed.split() else { return Ok(()) };
+        let Some((presets, crash)) = crashed.split() else {
+            return Ok(());
+        };
         if attempt.number < CRASHES {
             return Err(Breakdown::Crashed(crash).into());
         }
-        self.processing.give_up(source, &presets, &Reason::Internal, tell).await?;
+        self.processing
+            .give_up(source, &presets, &Reason::Internal, tell)
+            .await?;
         Err(Failure::permanent(Breakdown::Crashed(crash)))
     }
 
@@ -74,17 +91,24 @@ impl Studio {
         due: Vec<Preset>,
     ) -> plinth_core::Result<Result<Results, (Vec<Preset>, Breakdown)>> {
         if usize::try_from(source.size()).is_ok_and(|size| size > MAX_SOURCE) {
-            return Ok(Ok(Results { refused: with(&due, Unreadable::TooLarge), ..Results::default() }));
+            return Ok(Ok(Results {
+                refused: with(&due, Unreadable::TooLarge),
+                ..Results::default()
+            }));
         }
         let bytes = self.processing.read(source).await?;
         let recipes: Vec<Recipe> = due.iter().map(|preset| preset.recipe).collect();
         let together = self.darkroom.develop(&bytes, &recipes).await;
-        let one_to_blame =
-            matches!(together, Err(Breakdown::Crashed(_)) | Ok(Err(Unreadable::TooMuchMemory)));
+        let one_to_blame = matches!(
+            together,
+            Err(Breakdown::Crashed(_)) | Ok(Err(Unreadable::TooMuchMemory))
+        );
         let mut results = Results::default();
         if due.len() == 1 || !one_to_blame {
             let added = results.add(&due, together);
-            return Ok(added.map(|()| results).map_err(|breakdown| (due, breakdown)));
+            return Ok(added
+                .map(|()| results)
+                .map_err(|breakdown| (due, breakdown)));
         }
         for preset in &due {
             let alone = self.darkroom.develop(&bytes, &[preset.recipe]).await;
@@ -132,7 +156,9 @@ impl Results {
             }
             Ok(Err(reason)) => self.refused.extend(with(presets, reason)),
             Err(Breakdown::Crashed(crash)) => {
-                self.crashed.0.extend(presets.iter().map(|preset| (preset.clone(), crash.clone())));
+                self.crashed
+                    .0
+                    .extend(presets.iter().map(|preset| (preset.clone(), crash.clone())));
             }
             Err(breakdown) => return Err(breakdown),
         }
@@ -141,7 +167,10 @@ impl Results {
 }
 
 fn with(presets: &[Preset], reason: Unreadable) -> Vec<(Preset, Unreadable)> {
-    presets.iter().map(|preset| (preset.clone(), reason)).collect()
+    presets
+        .iter()
+        .map(|preset| (preset.clone(), reason))
+        .collect()
 }
 
 /// The owner is told of each reason once.

@@ -9,9 +9,21 @@ use crate::outcome::Done;
 
 pub async fn make(studio: Studio, job: MakeThumbnails, attempt: Attempt) -> Done {
     studio.share.take_for_file(&attempt, job.file_id).await?;
-    let Some(source) = studio.processing.find(job.file_id, Some(job.blob())).await? else {
+    let Some(source) = studio
+        .processing
+        .find(job.file_id, Some(job.blob()))
+        .await?
+    else {
         tracing::info!("the file was deleted before its images were made");
         return Ok(());
     };
-    studio.make(&source, None, Tell::Owner, &attempt, MakeThumbnails::MAX_ATTEMPTS).await
+    studio
+        .make(
+            &source,
+            None,
+            Tell::Owner,
+            &attempt,
+            MakeThumbnails::MAX_ATTEMPTS,
+        )
+        .await
 }

@@ -13,6 +13,14 @@ pub async fn remake(studio: Studio, job: RemakeVariants, attempt: Attempt) -> Do
         return Ok(());
     };
     let again = job.again.as_ref();
-    studio.make(&source, again, Tell::Nobody, &attempt, RemakeVariants::MAX_ATTEMPTS).await?;
+    studio
+        .make(
+            &source,
+            again,
+            Tell::Nobody,
+            &attempt,
+            RemakeVariants::MAX_ATTEMPTS,
+        )
+        .await?;
     Ok(studio.processing.remove_strays(&source).await?)
 }

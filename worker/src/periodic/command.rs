@@ -26,8 +26,14 @@ pub struct Arguments {
 pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(SERVICE, settings)?;
     let stores = Stores::new(settings, SERVICE)?;
-    let lines = Periodic::new(&stores, settings.worker.schedule.clone()).lines().await?;
-    let shown = if arguments.json { as_json(&lines)? } else { as_table(&lines)? };
+    let lines = Periodic::new(&stores, settings.worker.schedule.clone())
+        .lines()
+        .await?;
+    let shown = if arguments.json {
+        as_json(&lines)?
+    } else {
+        as_table(&lines)?
+    };
     Ok(std::io::stdout().write_all(shown.as_bytes())?)
 }
 
@@ -45,12 +51,22 @@ fn as_json(lines: &[Line]) -> anyhow::Result<String> {
 }
 
 fn as_table(lines: &[Line]) -> anyhow::Result<String> {
-    let mut table = format!("{:<12}{:<20}{:<22}{}\n", "task", "cron (UTC)", "last tick", "next tick");
+    let mut table = format!(
+        "{:<12}{:<20}{:<22}{}\n",
+        "task", "cron (UTC)", "last tick", "next tick"
+    );
     for line in lines {
         let never = || "never".to_owned();
-        let (last, next) =
-            (told(line.last_tick)?.unwrap_or_else(never), told(line.next_tick)?.unwrap_or_else(never));
-        writeln!(table, "{:<12}{:<20}{last:<22}{next}", line.task.as_str(), line.cron)?;
+        let (last, next) = (
+            told(line.last_tick)?.unwrap_or_else(never),
+            told(line.next_tick)?.unwrap_or_else(never),
+        );
+        writeln!(
+            table,
+            "{:<12}{:<20}{last:<22}{next}",
+            line.task.as_str(),
+            line.cron
+        )?;
     }
     Ok(table)
 }

@@ -22,7 +22,10 @@ pub async fn run(periodic: Periodic, stop: CancellationToken) {
                 look.next.map_or(LOOK, |next| next.min(LOOK))
             }
             Err(error) => {
-                tracing::warn!(error = causes::told(&error), "could not look which periodic tasks are due");
+                tracing::warn!(
+                    error = causes::told(&error),
+                    "could not look which periodic tasks are due"
+                );
                 LOOK
             }
         };

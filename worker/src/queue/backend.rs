@@ -33,7 +33,10 @@ pub(super) struct Claimed {
 
 impl Claimed {
     pub(super) fn new(jobs: UnboundedReceiver<Held>) -> Self {
-        Self { jobs, waiting: Default::default() }
+        Self {
+            jobs,
+            waiting: Default::default(),
+        }
     }
 
     /// Takes what has come; whether more may come.
@@ -56,7 +59,11 @@ impl Backend for Claimed {
     type Task = Task<Held>;
     type Error = Infallible;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(
+        &mut self,
+        _: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
@@ -77,7 +84,11 @@ impl Backend for Claimed {
         Poll::Ready(None)
     }
 
-    fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+    fn poll_close(
+        &mut self,
+        _: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 }

@@ -55,7 +55,13 @@ impl Desk {
         stop: CancellationToken,
     ) -> Self {
         let slots = PollSemaphore::new(Arc::new(Semaphore::new(concurrency)));
-        Self { slots, free: None, stopping: Box::pin(stop.cancelled_owned()), pace, runner }
+        Self {
+            slots,
+            free: None,
+            stopping: Box::pin(stop.cancelled_owned()),
+            pace,
+            runner,
+        }
     }
 }
 
@@ -66,7 +72,8 @@ impl Service<Task<Held>> for Desk {
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         if self.free.is_none() && self.stopping.as_mut().poll(cx).is_pending() {
-            let permit = when_ready!(self.slots.poll_acquire(cx)).expect("the semaphore is never closed");
+            let permit =
+                when_ready!(self.slots.poll_acquire(cx)).expect("the semaphore is never closed");
             self.free = Some(permit);
         }
         Poll::Ready(Ok(()))
@@ -74,7 +81,10 @@ impl Service<Task<Held>> for Desk {
 
     fn call(&mut self, task: Task<Held>) -> Self::Future {
         self.pace.began();
-        let slot = Slot { _permit: self.free.take(), pace: self.pace.clone() };
+        let slot = Slot {
+            _permit: self.free.take(),
+            pace: self.pace.clone(),
+        };
         self.runner.start(task.args, slot);
         ready(Ok(()))
     }

@@ -58,7 +58,9 @@ impl Service {
         };
         let desk = Desk::new(self.concurrency, pace, self.runner, stop.clone());
         let name = format!("{}-{}", self.owner, self.queue);
-        let worker = WorkerBuilder::new(name).backend(Claimed::new(claimed)).build(desk);
+        let worker = WorkerBuilder::new(name)
+            .backend(Claimed::new(claimed))
+            .build(desk);
         // The worker ends when the source has: nothing that it does can fail.
         let (ended, ()) = tokio::join!(worker.run(), source.run(stop));
         if let Err(error) = ended {

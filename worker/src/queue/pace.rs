@@ -46,7 +46,11 @@ impl Counts {
 
 impl Pace {
     pub fn new(concurrency: usize) -> Self {
-        Self { concurrency, counts: Mutex::default(), changed: Notify::new() }
+        Self {
+            concurrency,
+            counts: Mutex::default(),
+            changed: Notify::new(),
+        }
     }
 
     /// How many jobs may be claimed now; waits until it is one at least.
@@ -68,7 +72,9 @@ impl Pace {
         }
         let concurrency = u64::try_from(self.concurrency).unwrap_or(u64::MAX);
         let mean = self.change(|counts| counts.mean)?;
-        Some(Duration::from_micros(mean.saturating_mul(jobs) / concurrency))
+        Some(Duration::from_micros(
+            mean.saturating_mul(jobs) / concurrency,
+        ))
     }
 
     /// So many were claimed.
@@ -89,7 +95,11 @@ impl Pace {
     pub(super) fn took(&self, took: Duration) {
         let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX / MEMORY);
         self.change(|counts| {
-            counts.mean = Some(counts.mean.map_or(took, |mean| (mean * (MEMORY - 1) + took) / MEMORY));
+            counts.mean = Some(
+                counts
+                    .mean
+                    .map_or(took, |mean| (mean * (MEMORY - 1) + took) / MEMORY),
+            );
         });
     }
 

@@ -51,7 +51,9 @@ impl Source {
         let mut failures = 0;
         let mut claimed_at = None;
         // Only the wait for notes is broken off: a claim that was sent may be granted, and must be heard of.
-        while let Some(jobs) = stop.run_until_cancelled(self.next(&mut ear, &mut failures, claimed_at)).await
+        while let Some(jobs) = stop
+            .run_until_cancelled(self.next(&mut ear, &mut failures, claimed_at))
+            .await
         {
             self.claim(&jobs, &stop).await;
             claimed_at = Some(Instant::now());
@@ -87,20 +89,39 @@ impl Source {
     }
 
     /// The next notes: those that wait, or else the first that comes.
-    async fn take(&self, room: usize, ear: &mut Option<MultiplexedConnection>) -> Result<Vec<JobId>, String> {
-        let popped = self.transport.pop(self.queue, room).await.map_err(|error| causes::told(&error))?;
+    async fn take(
+        &self,
+        room: usize,
+        ear: &mut Option<MultiplexedConnection>,
+    ) -> Result<Vec<JobId>, String> {
+        let popped = self
+            .transport
+            .pop(self.queue, room)
+            .await
+            .map_err(|error| causes::told(&error))?;
         if popped.wants_more {
             self.refills.ask(self.queue);
         }
         if !popped.jobs.is_empty() {
             return Ok(popped.jobs);
         }
-        self.listen(ear).await.map(Vec::from_iter).map_err(|error| error.to_string())
+        self.listen(ear)
+            .await
+            .map(Vec::from_iter)
+            .map_err(|error| error.to_string())
     }
 
     /// Adds what comes within a moment, where the last claim was just now. The first job after a silence waits for nobody.
-    async fn gather(&self, mut jobs: Vec<JobId>, room: usize, claimed_at: Option<Instant>) -> Vec<JobId> {
-        let Some(until) = claimed_at.map(|at| at + GATHER).filter(|until| *until > Instant::now()) else {
+    async fn gather(
+        &self,
+        mut jobs: Vec<JobId>,
+        room: usize,
+        claimed_at: Option<Instant>,
+    ) -> Vec<JobId> {
+        let Some(until) = claimed_at
+            .map(|at| at + GATHER)
+            .filter(|until| *until > Instant::now())
+        else {
             return jobs;
         };
         if jobs.len() < room.min(ENOUGH) {
@@ -120,7 +141,9 @@ impl Source {
             None => ear.insert(connect(&self.client).await?),
         };
         let mut command = redis::cmd("BZPOPMIN");
-        command.arg(self.transport.window(self.queue)).arg(LISTEN.as_secs());
+        command
+            .arg(self.transport.window(self.queue))
+            .arg(LISTEN.as_secs());
         let answer = timeout(LISTEN + PATIENCE, command.query_async(connection)).await;
         let note: Option<(String, String, f64)> = answer.map_err(|_| silence())??;
         Ok(note.and_then(|(_, job, _)| read_note(&job)))
@@ -131,7 +154,11 @@ impl Source {
     async fn claim(&self, jobs: &[JobId], stop: &CancellationToken) {
         for failures in 1.. {
             let asked = Instant::now();
-            match self.ledger.claim(jobs, &self.owner, self.leases.length()).await {
+            match self
+                .ledger
+                .claim(jobs, &self.owner, self.leases.length())
+                .await
+            {
                 Ok(claimed) => {
                     metrics::delivered(self.queue, metrics::CLAIMED, claimed.len());
                     metrics::delivered(self.queue, metrics::NOT_DUE, jobs.len() - claimed.len());
@@ -148,7 +175,11 @@ impl Source {
                 Err(error) => {
                     let wait = backoff::STORE.draw(failures);
                     tracing::warn!(queue = %self.queue, %error, ?wait, "the ledger does not answer a claim");
-                    if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+                    if stop
+                        .run_until_cancelled(tokio::time::sleep(wait))
+                        .await
+                        .is_none()
+                    {
                         return;
                     }
                 }
@@ -159,9 +190,12 @@ impl Source {
 
 async fn connect(client: &Client) -> RedisResult<MultiplexedConnection> {
     // The answer to a question that waits has no bound of its own.
-    let config =
-        AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(None);
-    client.get_multiplexed_async_connection_with_config(&config).await
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(None);
+    client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
 }
 
 fn silence() -> RedisError {

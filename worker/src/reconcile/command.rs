@@ -50,8 +50,12 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<(
         reconcile::adopt(&stores).await?;
     }
     let stop = CancellationToken::new();
-    let report =
-        early::until(early::asked(), &stop, Box::pin(reconcile::run(&stores, &request, &stop))).await?;
+    let report = early::until(
+        early::asked(),
+        &stop,
+        Box::pin(reconcile::run(&stores, &request, &stop)),
+    )
+    .await?;
     writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
     anyhow::ensure!(!report.stopped, "ended before it was through");
     if let Some(reason) = report.held_back_because {
@@ -60,7 +64,14 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<(
              --adopt says so; --remove-many removes many"
         );
     }
-    anyhow::ensure!(report.passed_over == 0, "{} items failed and were passed over", report.passed_over);
-    anyhow::ensure!(!report.has_losses(), "bytes are lost; the report names the first blobs");
+    anyhow::ensure!(
+        report.passed_over == 0,
+        "{} items failed and were passed over",
+        report.passed_over
+    );
+    anyhow::ensure!(
+        !report.has_losses(),
+        "bytes are lost; the report names the first blobs"
+    );
     Ok(())
 }

@@ -20,7 +20,10 @@ pub struct Ages {
 pub async fn compare(
     stores: Stores,
     job: ReconcileFiles,
-    Ages { abandoned_after, orphans_kept }: Ages,
+    Ages {
+        abandoned_after,
+        orphans_kept,
+    }: Ages,
     within: Duration,
 ) -> Done {
     let stop = CancellationToken::new();
@@ -32,11 +35,18 @@ pub async fn compare(
         orphans_kept,
         after: job.after,
     };
-    let report =
-        early::until(early::after(within), &stop, Box::pin(reconcile::run(&stores, &request, &stop))).await?;
+    let report = early::until(
+        early::after(within),
+        &stop,
+        Box::pin(reconcile::run(&stores, &request, &stop)),
+    )
+    .await?;
     if report.passed_over > 0 {
         metrics::passed_over("reconcile", report.passed_over);
-        tracing::error!(items = report.passed_over, "the reconciliation has passed over items that failed");
+        tracing::error!(
+            items = report.passed_over,
+            "the reconciliation has passed over items that failed"
+        );
     }
     tracing::info!(?report, "reconciled");
     Ok(())

@@ -49,7 +49,15 @@ impl Recorder {
         ending: CancellationToken,
     ) -> (Self, impl Future<Output = ()> + Send) {
         let (entries, handed_in) = unbounded_channel();
-        (Self(entries), Writer { ledger, transport, ending }.run(handed_in))
+        (
+            Self(entries),
+            Writer {
+                ledger,
+                transport,
+                ending,
+            }
+            .run(handed_in),
+        )
     }
 
     /// Writes down what an attempt came to, however long the ledger is away, unless the process has to end.
@@ -62,21 +70,42 @@ impl Recorder {
         tell(&how, took);
         let name = how.name();
         let (answer, answered) = oneshot::channel();
-        if self.0.send(Entry { ended: Ended { claim: job.claim, how }, answer }).is_err() {
+        if self
+            .0
+            .send(Entry {
+                ended: Ended {
+                    claim: job.claim,
+                    how,
+                },
+                answer,
+            })
+            .is_err()
+        {
             return;
         }
         match answered.await {
-            Ok(Answer::Written(written)) => metrics::attempt_ended(job.queue, &job.kind, written, took),
+            Ok(Answer::Written(written)) => {
+                metrics::attempt_ended(job.queue, &job.kind, written, took)
+            }
             Ok(Answer::NotOurs) => {
-                tracing::error!(outcome = name, "the outcome comes too late: the job is not ours any more");
+                tracing::error!(
+                    outcome = name,
+                    "the outcome comes too late: the job is not ours any more"
+                );
                 metrics::attempt_ended(job.queue, &job.kind, "lost", took);
             }
             Ok(Answer::Refused) => {
-                tracing::error!(outcome = name, "the outcome cannot be written; the job runs again");
+                tracing::error!(
+                    outcome = name,
+                    "the outcome cannot be written; the job runs again"
+                );
                 metrics::attempt_ended(job.queue, &job.kind, "lost", took);
             }
             Err(_) => {
-                tracing::error!(outcome = name, "the outcome is lost with this process; the job runs again");
+                tracing::error!(
+                    outcome = name,
+                    "the outcome is lost with this process; the job runs again"
+                );
             }
         }
     }
@@ -89,13 +118,15 @@ fn conclude(job: &ClaimedJob, outcome: Outcome) -> Result<HowItEnded, &'static s
         Outcome::Done => HowItEnded::Done,
         Outcome::HandBack => HowItEnded::HandedBack,
         Outcome::Cancelled => HowItEnded::Cancelled,
-        Outcome::NotOurs(reason) => {
-            HowItEnded::Postponed { reason: causes::storable(&reason), wait: ELSEWHERE }
-        }
+        Outcome::NotOurs(reason) => HowItEnded::Postponed {
+            reason: causes::storable(&reason),
+            wait: ELSEWHERE,
+        },
         Outcome::Failed(Failure::Transient(error)) => again(job, told(error), false),
-        Outcome::Failed(Failure::PutOff { error, backoff }) => {
-            HowItEnded::PutOff { error: told(error), wait: backoff.draw(job.age) }
-        }
+        Outcome::Failed(Failure::PutOff { error, backoff }) => HowItEnded::PutOff {
+            error: told(error),
+            wait: backoff.draw(job.age),
+        },
         Outcome::Failed(Failure::Permanent(error)) => HowItEnded::Dead { error: told(error) },
         Outcome::Panicked(error) => again(job, causes::storable(&error), true),
         Outcome::Failed(Failure::Parked) => {
@@ -114,7 +145,11 @@ fn again(job: &ClaimedJob, error: String, panicked: bool) -> HowItEnded {
     if job.attempt >= job.max_attempts || panicked && job.panics + 1 >= PANICS {
         return HowItEnded::Dead { error };
     }
-    HowItEnded::Retried { error, wait: backoff::JOB.draw(job.attempt.unsigned_abs().into()), panicked }
+    HowItEnded::Retried {
+        error,
+        wait: backoff::JOB.draw(job.attempt.unsigned_abs().into()),
+        panicked,
+    }
 }
 
 fn tell(how: &HowItEnded, took: Duration) {
@@ -125,11 +160,18 @@ fn tell(how: &HowItEnded, took: Duration) {
             tracing::warn!(ms, error, ?wait, "job failed and will be tried again");
         }
         HowItEnded::PutOff { error, wait } => {
-            tracing::warn!(ms, error, ?wait, "job put off: something that it needs is away");
+            tracing::warn!(
+                ms,
+                error,
+                ?wait,
+                "job put off: something that it needs is away"
+            );
         }
         HowItEnded::Dead { error } => tracing::error!(ms, error, "job is dead"),
         HowItEnded::HandedBack => tracing::info!(ms, "job handed back: this worker stops"),
-        HowItEnded::Postponed { reason, .. } => tracing::warn!(reason, "job left for another worker"),
+        HowItEnded::Postponed { reason, .. } => {
+            tracing::warn!(reason, "job left for another worker")
+        }
         HowItEnded::Cancelled => tracing::info!(ms, "job cancelled"),
     }
 }

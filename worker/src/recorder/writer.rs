@@ -74,7 +74,11 @@ impl Writer {
             Written::All(recorded) => self.answer(group.drain(..), recorded).await,
             Written::Refused(error) => {
                 let error = causes::told(&error);
-                tracing::warn!(error, outcomes = ended.len(), "outcomes are refused and written one by one");
+                tracing::warn!(
+                    error,
+                    outcomes = ended.len(),
+                    "outcomes are refused and written one by one"
+                );
                 for entry in group.drain(..) {
                     self.write_one(entry).await;
                 }
@@ -91,7 +95,9 @@ impl Writer {
             let error = causes::told(error);
             tracing::error!(error, job.id = %claim.job, outcome = how.name(), "an outcome is refused: its job is dead");
             metrics::passed_over("outcomes", 1);
-            *how = HowItEnded::Dead { error: REFUSED.to_owned() };
+            *how = HowItEnded::Dead {
+                error: REFUSED.to_owned(),
+            };
             written = self.persist(slice::from_ref(&entry.ended), TRIES).await;
         }
         match written {
@@ -121,7 +127,10 @@ impl Writer {
                 Ok(Err(error)) => {
                     tracing::warn!(%error, outcomes = ended.len(), "the ledger does not take outcomes yet");
                 }
-                Err(_) => tracing::warn!(outcomes = ended.len(), "the ledger does not answer outcomes"),
+                Err(_) => tracing::warn!(
+                    outcomes = ended.len(),
+                    "the ledger does not answer outcomes"
+                ),
             }
             if self.ending.is_cancelled() {
                 last_tries += 1;
@@ -137,11 +146,13 @@ impl Writer {
     async fn answer(&self, written: impl IntoIterator<Item = Entry>, recorded: Recorded) {
         for entry in written {
             // Nobody waits for it only where the process is ending.
-            let _ = entry.answer.send(if recorded.ours.contains(&entry.ended.claim.job) {
-                Answer::Written(entry.ended.how.name())
-            } else {
-                Answer::NotOurs
-            });
+            let _ = entry
+                .answer
+                .send(if recorded.ours.contains(&entry.ended.claim.job) {
+                    Answer::Written(entry.ended.how.name())
+                } else {
+                    Answer::NotOurs
+                });
         }
         if !recorded.released.is_empty()
             && let Err(error) = self.transport.push(&recorded.released).await

@@ -146,14 +146,24 @@ const MORE: &[Case] = &[
         over: DAY,
         kept: 0,
     },
-    Case { kind: Kind::UnverifiedAccounts, row: NEVER_VERIFIED, over: 8 * DAY, kept: 6 * DAY },
-    Case { kind: Kind::DeletedAccounts, row: DELETED, over: HOUR, kept: 0 },
+    Case {
+        kind: Kind::UnverifiedAccounts,
+        row: NEVER_VERIFIED,
+        over: 8 * DAY,
+        kept: 6 * DAY,
+    },
+    Case {
+        kind: Kind::DeletedAccounts,
+        row: DELETED,
+        over: HOUR,
+        kept: 0,
+    },
 ];
 
-const NEVER_VERIFIED: &str =
-    "users (id, email, email_key, created_at, updated_at) SELECT id, id::text, id::text, at, at FROM given";
+const NEVER_VERIFIED: &str = "users (id, email, email_key, created_at, updated_at) SELECT id, id::text, id::text, at, at FROM given";
 
-const DELETED: &str = "users (id, email, email_key, status, deletion_due_at, created_at, updated_at)
+const DELETED: &str =
+    "users (id, email, email_key, status, deletion_due_at, created_at, updated_at)
     SELECT id, id::text, id::text, 'deleting', at, at, at FROM given";
 
 struct House {
@@ -194,7 +204,12 @@ impl House {
         .execute(&stores.db)
         .await
         .expect("inserts");
-        Self { stores, kept: Kept::of(&settings), user, _stage: stage }
+        Self {
+            stores,
+            kept: Kept::of(&settings),
+            user,
+            _stage: stage,
+        }
     }
 
     /// A row of that age.
@@ -204,7 +219,10 @@ impl House {
         let sql = format!(
             "WITH given AS (SELECT $1::uuid AS who, $2::timestamptz AS at, $3::uuid AS id) INSERT INTO {row}"
         );
-        let insert = sqlx::query(AssertSqlSafe(sql)).bind(self.user).bind(at).bind(id);
+        let insert = sqlx::query(AssertSqlSafe(sql))
+            .bind(self.user)
+            .bind(at)
+            .bind(id);
         insert.execute(&self.stores.db).await.expect("inserts");
         id
     }
@@ -214,7 +232,11 @@ impl House {
             self.insert(case.row, case.over).await;
             self.insert(case.row, case.kept).await;
         }
-        self.insert("stale_copies (key, changed_at) SELECT id, at FROM given", DAY).await;
+        self.insert(
+            "stale_copies (key, changed_at) SELECT id, at FROM given",
+            DAY,
+        )
+        .await;
         self.insert(DELETED, HOUR).await;
         self.insert_never_verified(8 * DAY).await;
     }
@@ -245,7 +267,9 @@ impl House {
     }
 
     async fn run_until(&self, request: &Request, stop: &CancellationToken) -> Report {
-        cleanup::run(&self.stores, &self.kept, request, stop).await.expect("runs")
+        cleanup::run(&self.stores, &self.kept, request, stop)
+            .await
+            .expect("runs")
     }
 
     /// The rows of every table that is cleaned.
@@ -268,20 +292,26 @@ impl House {
             "stale_copies",
             "registrations",
         ] {
-            rows += self.count(AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).await;
+            rows += self
+                .count(AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+                .await;
         }
         rows
     }
 
     async fn count(&self, sql: impl sqlx::SqlSafeStr) -> i64 {
-        sqlx::query_scalar(sql).fetch_one(&self.stores.db).await.expect("counts")
+        sqlx::query_scalar(sql)
+            .fetch_one(&self.stores.db)
+            .await
+            .expect("counts")
     }
 
     /// Done jobs of that age, each a millisecond after the one before.
     async fn finish_jobs(&self, jobs: i64, seconds: u64) {
         let at = self.stores.clock.now() - Duration::from_secs(seconds);
-        let ids: Vec<_> =
-            (0..jobs).map(|number| JobId::mint(at + time::Duration::milliseconds(number)).0).collect();
+        let ids: Vec<_> = (0..jobs)
+            .map(|number| JobId::mint(at + time::Duration::milliseconds(number)).0)
+            .collect();
         sqlx::query(
             "INSERT INTO jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at, state,
                  finished_at)
@@ -296,7 +326,10 @@ impl House {
 }
 
 fn only(kind: Kind) -> Request {
-    Request { only: vec![kind], ..Request::default() }
+    Request {
+        only: vec![kind],
+        ..Request::default()
+    }
 }
 
 fn one_of_each() -> BTreeMap<Kind, u64> {
@@ -338,8 +371,17 @@ async fn of_unverified_accounts_only_those_that_registered_themselves_go() {
     account("created", 8, "account.administrator_created", false).await;
     let report = house.run(&only(Kind::UnverifiedAccounts)).await;
     assert_eq!(report.of(Kind::UnverifiedAccounts), 1);
-    assert_eq!(house.count("SELECT count(*) FROM users WHERE email = 'registered'").await, 0);
-    assert_eq!(house.count("SELECT count(*) FROM users").await, 4, "and the one of the fixture");
+    assert_eq!(
+        house
+            .count("SELECT count(*) FROM users WHERE email = 'registered'")
+            .await,
+        0
+    );
+    assert_eq!(
+        house.count("SELECT count(*) FROM users").await,
+        4,
+        "and the one of the fixture"
+    );
 }
 
 #[tokio::test]
@@ -352,7 +394,10 @@ async fn of_every_kind_what_is_over_goes_and_what_is_not_stays() {
     assert!(!report.stopped && report.failed.is_empty(), "{report:?}");
     assert_eq!(house.rows().await, before - 17);
     let again = house.run(&Request::default()).await;
-    assert!(again.removed.values().all(|removed| *removed == 0), "{again:?}");
+    assert!(
+        again.removed.values().all(|removed| *removed == 0),
+        "{again:?}"
+    );
     // What stays goes when its time has come: it was the younger one of each that stayed.
     house.stores.clock.advance(time::Duration::days(3));
     let later = house.run(&Request::default()).await;
@@ -372,13 +417,21 @@ async fn a_dry_run_counts_and_changes_nothing() {
     house.litter().await;
     let before = house.rows().await;
     let events = "SELECT count(*) FROM audit_events WHERE action <> 'account.registered'";
-    let report = house.run(&Request { dry_run: true, ..Request::default() }).await;
+    let report = house
+        .run(&Request {
+            dry_run: true,
+            ..Request::default()
+        })
+        .await;
     assert_eq!(report.removed, one_of_each(), "{report:?}");
     assert!(report.dry_run);
     assert_eq!((house.rows().await, house.count(events).await), (before, 0));
     house.run(&Request::default()).await;
     // The clean-up, the file that it removed from the trash, and the account.
-    assert_eq!((house.rows().await, house.count(events).await), (before - 17, 3));
+    assert_eq!(
+        (house.rows().await, house.count(events).await),
+        (before - 17, 3)
+    );
 }
 
 #[tokio::test]
@@ -388,7 +441,11 @@ async fn only_what_is_named_is_removed() {
     let before = house.rows().await;
     for case in CASES {
         let report = house.run(&only(case.kind)).await;
-        assert_eq!(report.removed, BTreeMap::from([(case.kind, 1)]), "{report:?}");
+        assert_eq!(
+            report.removed,
+            BTreeMap::from([(case.kind, 1)]),
+            "{report:?}"
+        );
     }
     assert_eq!(house.rows().await, before - 16);
 }
@@ -399,7 +456,10 @@ async fn an_age_takes_the_place_of_the_settings_but_ends_nothing_that_goes_on() 
     for case in CASES {
         house.insert(case.row, case.kept).await;
     }
-    let request = Request { older_than: Some(Duration::from_mins(10)), ..Request::default() };
+    let request = Request {
+        older_than: Some(Duration::from_mins(10)),
+        ..Request::default()
+    };
     let report = house.run(&request).await;
     for case in CASES {
         let goes_on = matches!(
@@ -411,24 +471,42 @@ async fn an_age_takes_the_place_of_the_settings_but_ends_nothing_that_goes_on() 
                 | Kind::TrashedFiles
                 | Kind::UnreadNotifications
         );
-        assert_eq!(report.of(case.kind), u64::from(!goes_on), "{} {report:?}", case.kind);
+        assert_eq!(
+            report.of(case.kind),
+            u64::from(!goes_on),
+            "{} {report:?}",
+            case.kind
+        );
     }
-    let long = Request { older_than: Some(Duration::from_hours(24 * 1_000)), ..Request::default() };
+    let long = Request {
+        older_than: Some(Duration::from_hours(24 * 1_000)),
+        ..Request::default()
+    };
     house.litter().await;
     house.insert(CASES[0].row, 999 * DAY).await;
     let report = house.run(&long).await;
-    assert_eq!(report.removed.values().sum::<u64>(), report.of(Kind::StaleCopies), "{report:?}");
+    assert_eq!(
+        report.removed.values().sum::<u64>(),
+        report.of(Kind::StaleCopies),
+        "{report:?}"
+    );
 }
 
 #[tokio::test]
 async fn jobs_that_have_not_ended_stay_however_old() {
     let house = House::open().await;
     for state in ["queued", "retrying", "running"] {
-        let row = "jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at)
+        let row =
+            "jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at)
             SELECT id, 'email', 'x', '{}', 1, 1, at, at FROM given";
         let id = house.insert(row, 400 * DAY).await;
         let update = sqlx::query("UPDATE jobs SET state = $2, lease_until = now() WHERE id = $1");
-        update.bind(id).bind(state).execute(&house.stores.db).await.expect("updates");
+        update
+            .bind(id)
+            .bind(state)
+            .execute(&house.stores.db)
+            .await
+            .expect("updates");
     }
     // Asked for long ago, ended lately.
     let late = "jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at, state, finished_at)
@@ -442,11 +520,23 @@ async fn jobs_that_have_not_ended_stay_however_old() {
          VALUES ($1, 1, 1, 'w', now(), now(), 'cancelled')",
         "INSERT INTO sent_mails (job_id, begun_at) VALUES ($1, now())",
     ] {
-        sqlx::query(child).bind(id).execute(&house.stores.db).await.expect("inserts");
+        sqlx::query(child)
+            .bind(id)
+            .execute(&house.stores.db)
+            .await
+            .expect("inserts");
     }
     let report = house.run(&Request::default()).await;
-    assert_eq!((report.of(Kind::FinishedJobs), report.of(Kind::DeadJobs)), (1, 0));
-    assert_eq!(house.count("SELECT count(*) FROM jobs WHERE state <> 'cancelled'").await, 4);
+    assert_eq!(
+        (report.of(Kind::FinishedJobs), report.of(Kind::DeadJobs)),
+        (1, 0)
+    );
+    assert_eq!(
+        house
+            .count("SELECT count(*) FROM jobs WHERE state <> 'cancelled'")
+            .await,
+        4
+    );
     let children = "SELECT (SELECT count(*) FROM job_attempts) + (SELECT count(*) FROM sent_mails)";
     assert_eq!(house.count(children).await, 0);
 }
@@ -457,7 +547,12 @@ async fn two_at_once_remove_every_job_once_in_steps() {
     house.finish_jobs(9_000, 30 * DAY).await;
     house.finish_jobs(500, DAY).await;
     let request = only(Kind::FinishedJobs);
-    let counted = house.run(&Request { dry_run: true, ..request.clone() }).await;
+    let counted = house
+        .run(&Request {
+            dry_run: true,
+            ..request.clone()
+        })
+        .await;
     assert_eq!(counted.of(Kind::FinishedJobs), 9_000);
     let (one, other) = tokio::join!(house.run(&request), house.run(&request));
     let removed = [one.of(Kind::FinishedJobs), other.of(Kind::FinishedJobs)];
@@ -477,10 +572,27 @@ async fn a_job_that_is_brought_back_meanwhile_stays() {
     .await
     .expect("updates");
     // Nothing waits for the row that is being changed.
-    assert_eq!(house.run(&only(Kind::FinishedJobs)).await.of(Kind::FinishedJobs), 1);
+    assert_eq!(
+        house
+            .run(&only(Kind::FinishedJobs))
+            .await
+            .of(Kind::FinishedJobs),
+        1
+    );
     redrive.commit().await.expect("commits");
-    assert_eq!(house.run(&only(Kind::FinishedJobs)).await.of(Kind::FinishedJobs), 0);
-    assert_eq!(house.count("SELECT count(*) FROM jobs WHERE state = 'queued'").await, 1);
+    assert_eq!(
+        house
+            .run(&only(Kind::FinishedJobs))
+            .await
+            .of(Kind::FinishedJobs),
+        0
+    );
+    assert_eq!(
+        house
+            .count("SELECT count(*) FROM jobs WHERE state = 'queued'")
+            .await,
+        1
+    );
 }
 
 #[tokio::test]
@@ -500,11 +612,18 @@ async fn a_row_that_cannot_be_removed_is_passed_over_in_every_kind() {
         kinds.insert(case.kind);
         let table = case.row.split(' ').next().expect("a table");
         // The row of an account that is deleted stays.
-        let events = if table == "users" { "DELETE OR UPDATE" } else { "DELETE" };
+        let events = if table == "users" {
+            "DELETE OR UPDATE"
+        } else {
+            "DELETE"
+        };
         let trigger = format!(
             "CREATE OR REPLACE TRIGGER poison BEFORE {events} ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_poison()"
         );
-        sqlx::query(AssertSqlSafe(trigger)).execute(&house.stores.db).await.expect("executes");
+        sqlx::query(AssertSqlSafe(trigger))
+            .execute(&house.stores.db)
+            .await
+            .expect("executes");
         // The oldest of all: it comes first in every order.
         let poison = house.insert_case(case, case.over + HOUR).await;
         sqlx::query("INSERT INTO poison VALUES ($1), (encode(sha256($1::bytea), 'hex'))")
@@ -516,13 +635,25 @@ async fn a_row_that_cannot_be_removed_is_passed_over_in_every_kind() {
             house.insert_case(case, case.over).await;
         }
         let report = house.run(&only(case.kind)).await;
-        assert_eq!((report.of(case.kind), report.passed_over.get(&case.kind)), (3, Some(&1)), "{report:?}");
-        assert!(report.failures().is_some_and(|failures| failures.contains("poison")), "{report:?}");
+        assert_eq!(
+            (report.of(case.kind), report.passed_over.get(&case.kind)),
+            (3, Some(&1)),
+            "{report:?}"
+        );
+        assert!(
+            report
+                .failures()
+                .is_some_and(|failures| failures.contains("poison")),
+            "{report:?}"
+        );
         assert_eq!(report.ended_early, None, "{report:?}");
     }
     assert_eq!(kinds, Kind::ALL.iter().copied().collect());
     let report = house.run(&Request::default()).await;
-    assert!(report.removed.values().all(|removed| *removed == 0), "{report:?}");
+    assert!(
+        report.removed.values().all(|removed| *removed == 0),
+        "{report:?}"
+    );
 }
 
 #[tokio::test]
@@ -540,18 +671,30 @@ async fn registrations_and_accounts_that_cannot_be_removed_do_not_hide_each_othe
         sqlx::query(statement).execute(&house.stores.db).await.expect("executes");
     }
     for days in [10, 9, 8] {
-        let made =
-            [house.insert(registration, days * DAY).await, house.insert_never_verified(days * DAY).await];
+        let made = [
+            house.insert(registration, days * DAY).await,
+            house.insert_never_verified(days * DAY).await,
+        ];
         // The oldest of each.
         if days == 10 {
-            let poison = sqlx::query("INSERT INTO poison SELECT unnest($1::uuid[])").bind(made.to_vec());
+            let poison =
+                sqlx::query("INSERT INTO poison SELECT unnest($1::uuid[])").bind(made.to_vec());
             poison.execute(&house.stores.db).await.expect("inserts");
         }
     }
     let kinds = [Kind::UnverifiedRegistrations, Kind::UnverifiedAccounts];
-    let report = house.run(&Request { only: kinds.to_vec(), ..Request::default() }).await;
+    let report = house
+        .run(&Request {
+            only: kinds.to_vec(),
+            ..Request::default()
+        })
+        .await;
     for kind in kinds {
-        assert_eq!((report.of(kind), report.passed_over.get(&kind)), (2, Some(&1)), "{report:?}");
+        assert_eq!(
+            (report.of(kind), report.passed_over.get(&kind)),
+            (2, Some(&1)),
+            "{report:?}"
+        );
     }
     assert_eq!(house.count("SELECT count(*) FROM registrations").await, 1);
 }
@@ -573,10 +716,24 @@ async fn an_account_that_cannot_be_deleted_is_passed_over() {
     }
     let report = house.run(&only(Kind::DeletedAccounts)).await;
     let kind = Kind::DeletedAccounts;
-    assert_eq!((report.of(kind), report.passed_over.get(&kind)), (3, Some(&1)), "{report:?}");
+    assert_eq!(
+        (report.of(kind), report.passed_over.get(&kind)),
+        (3, Some(&1)),
+        "{report:?}"
+    );
     assert_eq!(report.ended_early, None, "{report:?}");
-    assert_eq!(house.count("SELECT count(*) FROM users WHERE status = 'deleted'").await, 3);
-    assert_eq!(house.count("SELECT count(*) FROM users WHERE status = 'deleting'").await, 1);
+    assert_eq!(
+        house
+            .count("SELECT count(*) FROM users WHERE status = 'deleted'")
+            .await,
+        3
+    );
+    assert_eq!(
+        house
+            .count("SELECT count(*) FROM users WHERE status = 'deleting'")
+            .await,
+        1
+    );
 }
 
 #[tokio::test]
@@ -586,13 +743,22 @@ async fn a_kind_of_which_no_row_can_be_removed_is_given_up() {
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$",
         "CREATE TRIGGER poison BEFORE DELETE ON jobs FOR EACH ROW EXECUTE FUNCTION refuse()",
     ] {
-        sqlx::query(statement).execute(&house.stores.db).await.expect("executes");
+        sqlx::query(statement)
+            .execute(&house.stores.db)
+            .await
+            .expect("executes");
     }
     house.finish_jobs(300, 30 * DAY).await;
     house.insert(CASES[0].row, CASES[0].over).await;
     let report = house.run(&Request::default()).await;
-    assert_eq!((report.of(Kind::FinishedJobs), report.of(Kind::Sessions)), (0, 1));
-    assert!(report.ended_early.is_some() && report.passed_over[&Kind::FinishedJobs] < 300, "{report:?}");
+    assert_eq!(
+        (report.of(Kind::FinishedJobs), report.of(Kind::Sessions)),
+        (0, 1)
+    );
+    assert!(
+        report.ended_early.is_some() && report.passed_over[&Kind::FinishedJobs] < 300,
+        "{report:?}"
+    );
 }
 
 #[tokio::test]
@@ -613,10 +779,23 @@ async fn a_kind_that_fails_does_not_keep_the_others() {
     house.litter().await;
     let report = house.run(&Request::default()).await;
     // The marker of the bucket cannot be read.
-    let with_objects = [Kind::DeletedAccounts, Kind::TrashedFiles, Kind::AbandonedUploads];
-    assert_eq!(report.failed.keys().copied().collect::<Vec<_>>(), with_objects);
+    let with_objects = [
+        Kind::DeletedAccounts,
+        Kind::TrashedFiles,
+        Kind::AbandonedUploads,
+    ];
+    assert_eq!(
+        report.failed.keys().copied().collect::<Vec<_>>(),
+        with_objects
+    );
     let mut expected = one_of_each();
     expected.extend(with_objects.map(|kind| (kind, 0)));
     assert_eq!(report.removed, expected);
-    assert!(report.failures().expect("it failed").starts_with("deleted_accounts: "), "{report:?}");
+    assert!(
+        report
+            .failures()
+            .expect("it failed")
+            .starts_with("deleted_accounts: "),
+        "{report:?}"
+    );
 }

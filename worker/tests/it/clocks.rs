@@ -15,8 +15,11 @@ use serde::{Deserialize, Serialize};
 use crate::house::{House, Log};
 
 /// Behind, right and ahead.
-const CLOCKS: [time::Duration; 3] =
-    [time::Duration::minutes(-5), time::Duration::ZERO, time::Duration::minutes(5)];
+const CLOCKS: [time::Duration; 3] = [
+    time::Duration::minutes(-5),
+    time::Duration::ZERO,
+    time::Duration::minutes(5),
+];
 
 const LEASE: Duration = Duration::from_millis(900);
 
@@ -55,7 +58,11 @@ fn registry(log: &Log, early: &Early, db: &PgPool) -> Registry {
             let fails = job.fails_first && attempt.number == 1;
             tokio::time::sleep(if fails { Duration::ZERO } else { LEASE * 2 }).await;
             log.end(attempt.job);
-            if fails { Err(anyhow::anyhow!("at first").into()) } else { Ok(()) }
+            if fails {
+                Err(anyhow::anyhow!("at first").into())
+            } else {
+                Ok(())
+            }
         }
     })
 }
@@ -70,10 +77,23 @@ async fn clocks_that_are_five_minutes_wrong_begin_nothing_early_and_nothing_twic
     for ahead in CLOCKS {
         let stores = house.stores_at(ahead);
         for _ in 0..4 {
-            let mut unit = Unit::begin(&stores, &Origin::system()).await.expect("begins");
-            at_once.push(unit.enqueue(&Long { fails_first: false }).await.expect("inserts"));
-            again.push(unit.enqueue(&Long { fails_first: true }).await.expect("inserts"));
-            let job = unit.enqueue(&Long { fails_first: false }).await.expect("inserts");
+            let mut unit = Unit::begin(&stores, &Origin::system())
+                .await
+                .expect("begins");
+            at_once.push(
+                unit.enqueue(&Long { fails_first: false })
+                    .await
+                    .expect("inserts"),
+            );
+            again.push(
+                unit.enqueue(&Long { fails_first: true })
+                    .await
+                    .expect("inserts"),
+            );
+            let job = unit
+                .enqueue(&Long { fails_first: false })
+                .await
+                .expect("inserts");
             sqlx::query("UPDATE jobs SET run_at = now() + interval '2 seconds' WHERE id = $1")
                 .bind(job.0)
                 .execute(unit.connection())
@@ -83,12 +103,26 @@ async fn clocks_that_are_five_minutes_wrong_begin_nothing_early_and_nothing_twic
             unit.commit().await.expect("commits");
         }
     }
-    let workers =
-        CLOCKS.map(|ahead| house.start_at(ahead, settings.clone(), registry(&log, &early, &house.stores.db)));
-    house.until_all_are("done", at_once.len() + again.len() + later.len()).await;
-    assert!(at_once.iter().chain(&later).all(|job| log.runs(*job) == 1), "{log:?}");
+    let workers = CLOCKS.map(|ahead| {
+        house.start_at(
+            ahead,
+            settings.clone(),
+            registry(&log, &early, &house.stores.db),
+        )
+    });
+    house
+        .until_all_are("done", at_once.len() + again.len() + later.len())
+        .await;
+    assert!(
+        at_once.iter().chain(&later).all(|job| log.runs(*job) == 1),
+        "{log:?}"
+    );
     assert!(again.iter().all(|job| log.runs(*job) == 2), "{log:?}");
-    assert_eq!((log.overlaps(), early.0.load(Ordering::Relaxed)), (0, 0), "twice at once, early");
+    assert_eq!(
+        (log.overlaps(), early.0.load(Ordering::Relaxed)),
+        (0, 0),
+        "twice at once, early"
+    );
     for worker in workers {
         worker.stop().await;
     }

@@ -48,24 +48,33 @@ async fn upload(stage: &Stage, stores: &Stores, bytes: Vec<u8>) {
     let mut upload = files.upload(&origin, &slot, &name).await.expect("begins");
     upload.write(bytes.into()).await.expect("writes");
     upload.store().await.expect("is stored");
-    Upload::finish_all(vec![upload], &origin).await.expect("becomes a file");
+    Upload::finish_all(vec![upload], &origin)
+        .await
+        .expect("becomes a file");
 }
 
 /// Each variant: preset, state, whose fault it is, and the words for the owner.
 async fn variants(stores: &Stores) -> Vec<(String, String, Option<String>, Option<String>)> {
-    let query = sqlx::query("SELECT preset, state, failure, reason FROM file_variants ORDER BY preset");
+    let query =
+        sqlx::query("SELECT preset, state, failure, reason FROM file_variants ORDER BY preset");
     let rows = query.fetch_all(&stores.db).await.expect("answers");
-    rows.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect()
+    rows.iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3)))
+        .collect()
 }
 
 async fn job(stores: &Stores) -> (String, i16, Option<String>) {
-    let query = sqlx::query("SELECT state, attempt, last_error FROM jobs WHERE kind = 'files.thumbnails'");
+    let query =
+        sqlx::query("SELECT state, attempt, last_error FROM jobs WHERE kind = 'files.thumbnails'");
     let row = query.fetch_one(&stores.db).await.expect("there is one");
     (row.get(0), row.get(1), row.get(2))
 }
 
 async fn until_job_is(stores: &Stores, state: &str) {
-    until(&format!("the job is {state}"), async || (job(stores).await.0 == state).then_some(())).await;
+    until(&format!("the job is {state}"), async || {
+        (job(stores).await.0 == state).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -77,26 +86,52 @@ async fn a_crash_is_tried_again_then_a_dead_letter_and_fails_no_other_preset() {
     let studio = Studio {
         processing: Processing::new(&stores, &settings.files.presets),
         darkroom: crashing_at(folder.path(), "1|3|4|5"),
-        share: OwnerShare { owners: Owners::new(&stores), per_owner: 2 },
+        share: OwnerShare {
+            owners: Owners::new(&stores),
+            per_owner: 2,
+        },
     };
     let registry = Registry::default()
         .with(move |job: MakeThumbnails, attempt| thumbnails::make(studio.clone(), job, attempt));
     let ledger = Ledger::new(&settings.database, "test").expect("the URL is one");
     let (queues, stop) = (vec![(Queue::Files, 2)], CancellationToken::new());
-    let fleet = Fleet { stores: stores.clone(), ledger, settings: settings.worker, queues, registry };
+    let fleet = Fleet {
+        stores: stores.clone(),
+        ledger,
+        settings: settings.worker,
+        queues,
+        registry,
+    };
     let fleet = tokio::spawn(fleet.run(stop.clone()));
 
     until_job_is(&stores, "dead").await;
     let (_, attempts, error) = job(&stores).await;
     assert_eq!(attempts, 3);
-    assert!(error.as_deref().is_some_and(|error| error.contains("SIGSYS")), "{error:?}");
+    assert!(
+        error
+            .as_deref()
+            .is_some_and(|error| error.contains("SIGSYS")),
+        "{error:?}"
+    );
     let after = variants(&stores).await;
-    let [made, failed] = &after[..] else { panic!("{after:?}") };
-    let (made, failed) = if made.1 == "ready" { (made, failed) } else { (failed, made) };
+    let [made, failed] = &after[..] else {
+        panic!("{after:?}")
+    };
+    let (made, failed) = if made.1 == "ready" {
+        (made, failed)
+    } else {
+        (failed, made)
+    };
     assert_eq!((made.1.as_str(), &made.2), ("ready", &None));
-    assert_eq!((failed.1.as_str(), failed.2.as_deref()), ("failed", Some("internal")));
+    assert_eq!(
+        (failed.1.as_str(), failed.2.as_deref()),
+        ("failed", Some("internal"))
+    );
     let reason = failed.3.as_deref().expect("a reason");
-    assert!(reason.contains("error on our side") && !reason.contains("damaged"), "{reason}");
+    assert!(
+        reason.contains("error on our side") && !reason.contains("damaged"),
+        "{reason}"
+    );
 
     // What an operator does after the fault was fixed: the sixth call does not crash.
     sqlx::query("UPDATE jobs SET state = 'queued', attempt = 0, run_at = now(), finished_at = NULL WHERE state = 'dead'")
@@ -105,7 +140,10 @@ async fn a_crash_is_tried_again_then_a_dead_letter_and_fails_no_other_preset() {
         .expect("updates");
     until_job_is(&stores, "done").await;
     assert!(
-        variants(&stores).await.iter().all(|(_, state, failure, _)| state == "ready" && failure.is_none())
+        variants(&stores)
+            .await
+            .iter()
+            .all(|(_, state, failure, _)| state == "ready" && failure.is_none())
     );
     stop.cancel();
     fleet.await.expect("the fleet does not panic");

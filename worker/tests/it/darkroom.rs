@@ -34,7 +34,10 @@ pub(crate) fn recipes() -> Vec<Recipe> {
 /// What no encoder makes small: every pixel is another.
 pub(crate) fn noise(width: u32, height: u32) -> DynamicImage {
     let mut random = fastrand::Rng::with_seed(7);
-    RgbImage::from_fn(width, height, |_, _| Rgb([random.u8(..), random.u8(..), random.u8(..)])).into()
+    RgbImage::from_fn(width, height, |_, _| {
+        Rgb([random.u8(..), random.u8(..), random.u8(..)])
+    })
+    .into()
 }
 
 pub(crate) fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
@@ -91,15 +94,28 @@ async fn memory_that_was_not_granted_is_not_had() {
     let mut input = child.stdin.take().expect("is piped");
     let mut output = child.stdout.take().expect("is piped");
     let file = encoded(&noise(2_000, 1_500), ImageFormat::Png);
-    let request = Request::Render { recipes: recipes(), max_pixels: MAX_PIXELS };
+    let request = Request::Render {
+        recipes: recipes(),
+        max_pixels: MAX_PIXELS,
+    };
     write_frame(&mut input, &frame_of(&request).expect("is written")).expect("is read");
     write_frame(&mut input, &file).expect("is read");
-    let weighed = message(&read_frame(&mut output, MAX_MESSAGE).expect("answers")).expect("a message");
-    let Weighed::Needs(needs) = weighed else { panic!("{weighed:?}") };
+    let weighed =
+        message(&read_frame(&mut output, MAX_MESSAGE).expect("answers")).expect("a message");
+    let Weighed::Needs(needs) = weighed else {
+        panic!("{weighed:?}")
+    };
     let (pixels, file) = (2_000 * 1_500 * 3, u64::try_from(file.len()).expect("fits"));
-    assert!(needs > pixels + file && needs < 5 * (pixels + file) + (64 << 20), "{needs}");
+    assert!(
+        needs > pixels + file && needs < 5 * (pixels + file) + (64 << 20),
+        "{needs}"
+    );
     let memory = file + (12 << 20);
-    write_frame(&mut input, &frame_of(&Grant { memory }).expect("is written")).expect("is read");
+    write_frame(
+        &mut input,
+        &frame_of(&Grant { memory }).expect("is written"),
+    )
+    .expect("is read");
     let answer = read_frame(&mut output, MAX_MESSAGE);
     let end = child.wait_with_output().expect("it ends");
     match answer {
@@ -112,18 +128,26 @@ async fn memory_that_was_not_granted_is_not_had() {
 async fn a_child_dies_with_its_worker() {
     // The shell is the worker; the child's input stays open in this process.
     let script = format!("exec 3<&0; '{}' <&3 & echo $!; wait", program().display());
-    let shell = Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let shell = Command::new("sh")
+        .args(["-c", &script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
     let mut shell = shell.expect("sh starts");
     let _input = shell.stdin.take().expect("is piped");
     let mut line = String::new();
-    BufReader::new(shell.stdout.take().expect("is piped")).read_line(&mut line).expect("a line");
+    BufReader::new(shell.stdout.take().expect("is piped"))
+        .read_line(&mut line)
+        .expect("a line");
     let child: u32 = line.trim().parse().expect("an id");
     told(child, "status", "Seccomp: 2").await;
     shell.kill().expect("it runs");
     shell.wait().expect("it can be waited for");
     until("the child is gone", async || {
         let state = std::fs::read_to_string(format!("/proc/{child}/status"));
-        state.map_or(true, |status| status.contains("State:\tZ")).then_some(())
+        state
+            .map_or(true, |status| status.contains("State:\tZ"))
+            .then_some(())
     })
     .await;
 }
@@ -132,20 +156,43 @@ async fn a_child_dies_with_its_worker() {
 async fn pictures_are_made_by_every_recipe_in_turn() {
     let darkroom = Darkroom::new(program());
     let jpeg = encoded(&noise(1_600, 900), ImageFormat::Jpeg);
-    let made = darkroom.develop(&jpeg, &recipes()).await.expect("no breakdown").expect("is read");
-    assert_eq!((made.picture.width, made.picture.height, &made.picture.taken_at), (1_600, 900, &None));
+    let made = darkroom
+        .develop(&jpeg, &recipes())
+        .await
+        .expect("no breakdown")
+        .expect("is read");
+    assert_eq!(
+        (
+            made.picture.width,
+            made.picture.height,
+            &made.picture.taken_at
+        ),
+        (1_600, 900, &None)
+    );
     assert!(made.picture.blurhash.is_some());
     let looks: Vec<_> = made
         .images
         .iter()
-        .map(|Rendered { width, height, bytes }| {
-            let format = image::guess_format(bytes).expect("an image");
-            let picture = image::load_from_memory(bytes).expect("is read");
-            assert_eq!((picture.width(), picture.height()), (*width, *height));
-            (format, *width, *height)
-        })
+        .map(
+            |Rendered {
+                 width,
+                 height,
+                 bytes,
+             }| {
+                let format = image::guess_format(bytes).expect("an image");
+                let picture = image::load_from_memory(bytes).expect("is read");
+                assert_eq!((picture.width(), picture.height()), (*width, *height));
+                (format, *width, *height)
+            },
+        )
         .collect();
-    assert_eq!(looks, [(ImageFormat::WebP, 256, 256), (ImageFormat::Jpeg, 1024, 576)]);
+    assert_eq!(
+        looks,
+        [
+            (ImageFormat::WebP, 256, 256),
+            (ImageFormat::Jpeg, 1024, 576)
+        ]
+    );
 }
 
 /// What takes the most memory for each pixel that any file does: three planes of twelve bits.
@@ -155,7 +202,11 @@ async fn an_avif_of_a_camera_is_made_within_what_was_granted() {
     let made = Darkroom::new(program()).develop(avif, &recipes()).await;
     let made = made.expect("no breakdown").expect("is read");
     assert_eq!((made.picture.width, made.picture.height), (4_000, 3_000));
-    let sizes: Vec<_> = made.images.iter().map(|Rendered { width, height, .. }| (*width, *height)).collect();
+    let sizes: Vec<_> = made
+        .images
+        .iter()
+        .map(|Rendered { width, height, .. }| (*width, *height))
+        .collect();
     assert_eq!(sizes, [(256, 256), (1_024, 768)]);
 }
 
@@ -164,22 +215,42 @@ async fn an_avif_of_a_camera_is_made_within_what_was_granted() {
 #[tokio::test]
 async fn soft_transparency_is_made_with_whatever_the_c_library_calls() {
     let darkroom = Darkroom::new(program());
-    let soft =
-        RgbaImage::from_fn(64, 64, |x, y| Rgba([200, 100, 50, u8::try_from(x * 4 + y % 4).unwrap_or(255)]));
+    let soft = RgbaImage::from_fn(64, 64, |x, y| {
+        Rgba([200, 100, 50, u8::try_from(x * 4 + y % 4).unwrap_or(255)])
+    });
     let soft = encoded(&soft.into(), ImageFormat::Png);
     let files: [(&str, &[u8]); 3] = [
-        ("min-alpha-16", include_bytes!("../../../shared/pictures/tests/fixtures/min-alpha-16.png")),
-        ("png-pal-trns", include_bytes!("../../../shared/pictures/tests/fixtures/png-pal-trns.png")),
+        (
+            "min-alpha-16",
+            include_bytes!("../../../shared/pictures/tests/fixtures/min-alpha-16.png"),
+        ),
+        (
+            "png-pal-trns",
+            include_bytes!("../../../shared/pictures/tests/fixtures/png-pal-trns.png"),
+        ),
         ("every level", &soft),
     ];
-    let recipes: Vec<Recipe> =
-        ["256x256 contain webp q75", "256x256 contain webp q100", "256x256 contain png"]
-            .map(|text| text.parse().expect("a recipe"))
-            .to_vec();
+    let recipes: Vec<Recipe> = [
+        "256x256 contain webp q75",
+        "256x256 contain webp q100",
+        "256x256 contain png",
+    ]
+    .map(|text| text.parse().expect("a recipe"))
+    .to_vec();
     for (name, file) in files {
-        let made = darkroom.develop(file, &recipes).await.expect(name).expect(name);
+        let made = darkroom
+            .develop(file, &recipes)
+            .await
+            .expect(name)
+            .expect(name);
         for Rendered { bytes, .. } in &made.images {
-            assert!(image::load_from_memory(bytes).expect(name).color().has_alpha(), "{name}");
+            assert!(
+                image::load_from_memory(bytes)
+                    .expect(name)
+                    .color()
+                    .has_alpha(),
+                "{name}"
+            );
         }
     }
 }
@@ -225,9 +296,11 @@ impl tracing::Subscriber for Errors {
 
     fn event(&self, event: &tracing::Event<'_>) {
         let mut line = String::new();
-        event.record(&mut |field: &tracing::field::Field, value: &dyn fmt::Debug| {
-            write!(line, "{field}={value:?} ").expect("writing to a string cannot fail");
-        });
+        event.record(
+            &mut |field: &tracing::field::Field, value: &dyn fmt::Debug| {
+                write!(line, "{field}={value:?} ").expect("writing to a string cannot fail");
+            },
+        );
         self.0.lock().expect("no holder panics").push(line);
     }
 
@@ -239,8 +312,15 @@ impl tracing::Subscriber for Errors {
 #[tokio::test]
 async fn an_end_that_is_not_the_files_fault_is_told_from_one_that_is() {
     let folder = tempfile::tempdir().expect("a folder");
-    let end = async |line: &str| double(folder.path(), line).develop(b"file", &recipes()).await;
-    assert!(matches!(end("kill -9 $$").await, Err(Breakdown::Killed(Signal::SIGKILL))));
+    let end = async |line: &str| {
+        double(folder.path(), line)
+            .develop(b"file", &recipes())
+            .await
+    };
+    assert!(matches!(
+        end("kill -9 $$").await,
+        Err(Breakdown::Killed(Signal::SIGKILL))
+    ));
     assert!(
         matches!(end("echo no seccomp >&2; exit 1").await, Err(Breakdown::GaveUp(words)) if words == "no seccomp")
     );
@@ -252,17 +332,32 @@ async fn an_end_that_is_not_the_files_fault_is_told_from_one_that_is() {
     ] {
         let (errors, before) = (Errors::default(), crashes(crash.name()));
         let logging = tracing::subscriber::set_default(errors.clone());
-        assert!(matches!(end(line).await, Err(Breakdown::Crashed(of)) if of == crash), "{line}");
+        assert!(
+            matches!(end(line).await, Err(Breakdown::Crashed(of)) if of == crash),
+            "{line}"
+        );
         drop(logging);
         assert!(crashes(crash.name()) > before, "{line} is counted");
         let logged = errors.lines();
         let signal = format!("signal={:?}", crash.name());
-        assert!(logged.len() == 1 && logged[0].contains(&signal), "{line}: {logged:?}");
-        assert!(logged[0].contains("a process that makes pictures crashed"), "{line}: {logged:?}");
+        assert!(
+            logged.len() == 1 && logged[0].contains(&signal),
+            "{line}: {logged:?}"
+        );
+        assert!(
+            logged[0].contains("a process that makes pictures crashed"),
+            "{line}: {logged:?}"
+        );
     }
-    assert_eq!(end("kill -XCPU $$").await.expect("no breakdown"), Err(Unreadable::TooMuchTime));
+    assert_eq!(
+        end("kill -XCPU $$").await.expect("no breakdown"),
+        Err(Unreadable::TooMuchTime)
+    );
     let absent = Darkroom::new(folder.path().join("absent"));
-    assert!(matches!(absent.develop(b"file", &recipes()).await, Err(Breakdown::Start(_))));
+    assert!(matches!(
+        absent.develop(b"file", &recipes()).await,
+        Err(Breakdown::Start(_))
+    ));
 }
 
 #[tokio::test]
@@ -282,18 +377,41 @@ async fn a_child_that_was_taken_over_is_not_believed() {
         ("no message", frame("hello")),
         ("more fields", frame(r#"{"needs":1,"please":2}"#)),
         ("fewer pictures", made(size)),
-        ("a larger one", made(&format!(r#"{size},{{"width":1025,"height":9}}"#))),
-        ("one of nothing", made(&format!(r#"{size},{{"width":0,"height":9}}"#))),
-        ("a picture of nothing", made_of(&picture.replace('9', "0"), &format!("{size},{size}"))),
+        (
+            "a larger one",
+            made(&format!(r#"{size},{{"width":1025,"height":9}}"#)),
+        ),
+        (
+            "one of nothing",
+            made(&format!(r#"{size},{{"width":0,"height":9}}"#)),
+        ),
+        (
+            "a picture of nothing",
+            made_of(&picture.replace('9', "0"), &format!("{size},{size}")),
+        ),
         (
             "a time that is none",
-            made_of(&picture.replacen("null", "\"<script>\"", 1), &format!("{size},{size}")),
+            made_of(
+                &picture.replacen("null", "\"<script>\"", 1),
+                &format!("{size},{size}"),
+            ),
         ),
-        ("too many bytes", format!(r"{}; printf '\377\000\000\000'", made(&format!("{size},{size}")))),
+        (
+            "too many bytes",
+            format!(
+                r"{}; printf '\377\000\000\000'",
+                made(&format!("{size},{size}"))
+            ),
+        ),
     ] {
         let line = format!("{line}; cat >/dev/null");
-        let told = double(folder.path(), &line).develop(b"file", &recipes()).await;
-        assert!(matches!(told, Err(Breakdown::Crashed(Crash::Nonsense))), "{what}: {told:?}");
+        let told = double(folder.path(), &line)
+            .develop(b"file", &recipes())
+            .await;
+        assert!(
+            matches!(told, Err(Breakdown::Crashed(Crash::Nonsense))),
+            "{what}: {told:?}"
+        );
     }
 }
 
@@ -301,12 +419,25 @@ async fn a_child_that_was_taken_over_is_not_believed() {
 async fn a_child_learns_nothing_of_the_workers_environment() {
     let folder = tempfile::tempdir().expect("a folder");
     let seen = folder.path().join("seen");
-    let darkroom = double(folder.path(), &format!("env > {}; pwd >> {0}; exit 1", seen.display()));
-    darkroom.develop(b"file", &recipes()).await.expect_err("it gives up");
+    let darkroom = double(
+        folder.path(),
+        &format!("env > {}; pwd >> {0}; exit 1", seen.display()),
+    );
+    darkroom
+        .develop(b"file", &recipes())
+        .await
+        .expect_err("it gives up");
     let seen = std::fs::read_to_string(&seen).expect("was written");
     // What the shell itself adds, and what the allocator is told.
     for line in seen.lines() {
-        let known = ["PWD=/", "OLDPWD=", "SHLVL=", "_=", "GLIBC_TUNABLES=glibc.malloc.", "/"];
+        let known = [
+            "PWD=/",
+            "OLDPWD=",
+            "SHLVL=",
+            "_=",
+            "GLIBC_TUNABLES=glibc.malloc.",
+            "/",
+        ];
         assert!(known.iter().any(|known| line.starts_with(known)), "{line}");
     }
 }
@@ -314,8 +445,13 @@ async fn a_child_learns_nothing_of_the_workers_environment() {
 #[test]
 fn without_the_program_beside_it_a_worker_says_so_at_once() {
     // This test's own program lies in another folder than those that it tests.
-    let told = Darkroom::beside_this_program().expect_err("it is not there").to_string();
-    assert!(told.ends_with("plinth-darkroom cannot be read; it belongs beside plinth-worker"), "{told}");
+    let told = Darkroom::beside_this_program()
+        .expect_err("it is not there")
+        .to_string();
+    assert!(
+        told.ends_with("plinth-darkroom cannot be read; it belongs beside plinth-worker"),
+        "{told}"
+    );
 }
 
 #[tokio::test]
@@ -328,8 +464,14 @@ async fn memory_is_given_back_however_a_picture_ends() {
         let work = darkroom.develop(&jpeg, &recipes);
         let _ = tokio::time::timeout(std::time::Duration::from_millis(wait), work).await;
     }
-    darkroom.develop(b"no image", &recipes).await.expect("no breakdown").expect_err("it is none");
+    darkroom
+        .develop(b"no image", &recipes)
+        .await
+        .expect("no breakdown")
+        .expect_err("it is none");
     // One that needs all there is, and has no pixels: it waits until it is alone.
-    let told = darkroom.develop(&super::hostile::png_bomb(9_900, 9_900), &recipes).await;
+    let told = darkroom
+        .develop(&super::hostile::png_bomb(9_900, 9_900), &recipes)
+        .await;
     assert_eq!(told.expect("no breakdown"), Err(Unreadable::Damaged));
 }

@@ -70,7 +70,13 @@ async fn a_failure_is_tried_again_until_it_succeeds() {
     let seen = log.clone();
     let worker = house.start(Registry::default().with(move |_: Tally, attempt| {
         seen.begin(attempt.job);
-        async move { if attempt.number < 3 { Err(anyhow::anyhow!("not yet").into()) } else { Ok(()) } }
+        async move {
+            if attempt.number < 3 {
+                Err(anyhow::anyhow!("not yet").into())
+            } else {
+                Ok(())
+            }
+        }
     }));
     let job = house.enqueue(&Tally::default()).await;
     house.push(&[job]).await;
@@ -92,7 +98,10 @@ async fn a_panic_is_tried_again_and_then_dead() {
     house.push(&[job]).await;
     house.until_all_are("dead", 1).await;
     assert_eq!(log.runs(job), 3, "as many attempts as the kind has");
-    assert_eq!(house.job(job).await.last_error.as_deref(), Some("panicked: out of cheese"));
+    assert_eq!(
+        house.job(job).await.last_error.as_deref(),
+        Some("panicked: out of cheese")
+    );
     // The worker is none the worse for it.
     let other = house.enqueue(&Unheard {}).await;
     house.push(&[other]).await;
@@ -104,13 +113,18 @@ async fn a_panic_is_tried_again_and_then_dead() {
 async fn a_permanent_failure_is_dead_at_once_with_its_causes() {
     let house = House::open().await;
     let worker = house.start(Registry::default().with(|_: Tally, _| async {
-        Err(Failure::permanent(anyhow::anyhow!("550 no such user").context("the mail was refused")))
+        Err(Failure::permanent(
+            anyhow::anyhow!("550 no such user").context("the mail was refused"),
+        ))
     }));
     let job = house.enqueue(&Tally::default()).await;
     house.push(&[job]).await;
     house.until_all_are("dead", 1).await;
     let row = house.job(job).await;
-    assert_eq!((row.attempt, row.last_error.as_deref()), (1, Some("the mail was refused: 550 no such user")));
+    assert_eq!(
+        (row.attempt, row.last_error.as_deref()),
+        (1, Some("the mail was refused: 550 no such user"))
+    );
     worker.stop().await;
 }
 
@@ -124,7 +138,10 @@ async fn words_with_a_nul_character_are_written_down() {
     let job = house.enqueue(&Tally::default()).await;
     house.push(&[job]).await;
     house.until_all_are("dead", 1).await;
-    assert_eq!(house.job(job).await.last_error.as_deref(), Some("550 no\u{fffd}such user"));
+    assert_eq!(
+        house.job(job).await.last_error.as_deref(),
+        Some("550 no\u{fffd}such user")
+    );
     assert_eq!(house.attempts(job).await, ["retried", "dead"]);
     worker.stop().await;
 }
@@ -141,14 +158,23 @@ async fn an_outcome_that_the_ledger_refuses_holds_up_no_other() {
     }
     let jobs = house.enqueue_many(30).await;
     let poison = jobs[0];
-    let worker = house.start(Registry::default().with(move |_: Tally, attempt| async move {
-        if attempt.job == poison { Err(Failure::permanent(anyhow::anyhow!("poison"))) } else { Ok(()) }
-    }));
+    let worker = house.start(
+        Registry::default().with(move |_: Tally, attempt| async move {
+            if attempt.job == poison {
+                Err(Failure::permanent(anyhow::anyhow!("poison")))
+            } else {
+                Ok(())
+            }
+        }),
+    );
     house.push(&jobs).await;
     house.until_all_are("dead", 1).await;
     house.until_all_are("done", 29).await;
     let error = house.job(poison).await.last_error;
-    assert_eq!(error.as_deref(), Some("the outcome of the attempt could not be written down"));
+    assert_eq!(
+        error.as_deref(),
+        Some("the outcome of the attempt could not be written down")
+    );
     assert_eq!(house.attempts(poison).await, ["dead"]);
     worker.stop().await;
 }
@@ -170,7 +196,10 @@ async fn an_attempt_that_never_ends_is_stopped() {
     let job = house.enqueue(&Tally::default()).await;
     house.push(&[job]).await;
     house.until_all_are("dead", 1).await;
-    assert_eq!(house.job(job).await.last_error.as_deref(), Some("not done within 200ms"));
+    assert_eq!(
+        house.job(job).await.last_error.as_deref(),
+        Some("not done within 200ms")
+    );
     assert_eq!(log.runs(job), 3);
     worker.stop().await;
 }
@@ -181,7 +210,8 @@ async fn a_job_longer_than_its_lease_keeps_it() {
     let log = Log::default();
     let mut settings = house.settings();
     settings.lease = Duration::from_millis(900);
-    let workers = [0, 1].map(|_| house.start_with(settings.clone(), log.tallying(Duration::from_secs(3))));
+    let workers =
+        [0, 1].map(|_| house.start_with(settings.clone(), log.tallying(Duration::from_secs(3))));
     let job = house.enqueue(&Tally::default()).await;
     house.push(&[job]).await;
     house.until_all_are("done", 1).await;
@@ -204,7 +234,11 @@ async fn jobs_claimed_ahead_of_long_ones_are_held_until_they_begin() {
             let (log, takes_long) = (log.clone(), takes_long.clone());
             async move {
                 log.begin(attempt.job);
-                let takes = if takes_long.load(Ordering::Relaxed) { 500 } else { 0 };
+                let takes = if takes_long.load(Ordering::Relaxed) {
+                    500
+                } else {
+                    0
+                };
                 tokio::time::sleep(Duration::from_millis(takes)).await;
                 log.end(attempt.job);
                 Ok(())
@@ -220,7 +254,10 @@ async fn jobs_claimed_ahead_of_long_ones_are_held_until_they_begin() {
     let jobs = house.enqueue_many(12).await;
     house.push(&jobs).await;
     house.until_all_are("done", short.len() + jobs.len()).await;
-    assert!(jobs.iter().all(|job| log.runs(*job) == 1), "none is taken over while it waits");
+    assert!(
+        jobs.iter().all(|job| log.runs(*job) == 1),
+        "none is taken over while it waits"
+    );
     assert_eq!(log.overlaps(), 0);
     for worker in workers {
         worker.stop().await;
@@ -233,12 +270,25 @@ async fn a_lease_that_ran_out_is_taken_over() {
     let log = Log::default();
     let job = house.enqueue(&Tally::default()).await;
     // A worker that is killed right after its claim.
-    let claim = house.claim_and_die(job, Duration::from_millis(500)).await.expect("it is due");
+    let claim = house
+        .claim_and_die(job, Duration::from_millis(500))
+        .await
+        .expect("it is due");
     let worker = house.start(log.tallying(Duration::ZERO));
     house.until_all_are("done", 1).await;
     assert_eq!((log.runs(job), house.job(job).await.attempt), (1, 2));
-    let late = house.ledger.record(&[Ended { claim, how: HowItEnded::Done }]).await.expect("answers");
-    assert!(late.ours.is_empty(), "the dead one changes nothing any more");
+    let late = house
+        .ledger
+        .record(&[Ended {
+            claim,
+            how: HowItEnded::Done,
+        }])
+        .await
+        .expect("answers");
+    assert!(
+        late.ours.is_empty(),
+        "the dead one changes nothing any more"
+    );
     worker.stop().await;
 }
 
@@ -248,7 +298,10 @@ async fn a_job_that_kills_its_workers_ends_as_dead() {
     let log = Log::default();
     let job = house.enqueue(&Tally::default()).await;
     for _ in 0..3 {
-        house.claim_and_die(job, Duration::ZERO).await.expect("it is due");
+        house
+            .claim_and_die(job, Duration::ZERO)
+            .await
+            .expect("it is due");
     }
     let worker = house.start(log.tallying(Duration::ZERO));
     house.until_all_are("dead", 1).await;
@@ -267,7 +320,10 @@ async fn a_job_of_a_newer_version_is_left_alone() {
     house.until_all_are("retrying", 1).await;
     let row = house.job(job).await;
     assert_eq!((row.attempt, log.runs(job)), (0, 0));
-    assert!(row.last_error.is_some_and(|error| error.contains("up to version 1")));
+    assert!(
+        row.last_error
+            .is_some_and(|error| error.contains("up to version 1"))
+    );
     worker.stop().await;
 }
 
@@ -289,7 +345,10 @@ async fn nonsense_in_redis_is_dropped_and_the_queue_goes_on() {
     let log = Log::default();
     let worker = house.start(log.tallying(Duration::ZERO));
     let unknown = JobId(uuid::Uuid::from_u128(7));
-    Transport::new(&house.stores.redis).push(&[email_note(unknown)]).await.expect("pushes");
+    Transport::new(&house.stores.redis)
+        .push(&[email_note(unknown)])
+        .await
+        .expect("pushes");
     house.raw_note("garbage \u{1}{]").await;
     house.raw_note("").await;
     let job = house.enqueue(&Tally::default()).await;

@@ -30,14 +30,22 @@ async fn what_does_not_end_is_handed_back_and_taken_by_the_next() {
     log.until_begun(job).await;
     let asked = Instant::now();
     worker.stop().await;
-    assert!(asked.elapsed() < Duration::from_secs(3), "stopped after {:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() < Duration::from_secs(3),
+        "stopped after {:?}",
+        asked.elapsed()
+    );
     let row = house.job(job).await;
     assert_eq!((row.state.as_str(), row.attempt), ("queued", 0));
 
     let began = Instant::now();
     let next = house.start(log.tallying(Duration::ZERO));
     house.until_all_are("done", 1).await;
-    assert!(began.elapsed() < Duration::from_secs(5), "taken after {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "taken after {:?}",
+        began.elapsed()
+    );
     next.stop().await;
 }
 
@@ -64,7 +72,10 @@ async fn a_job_whose_claim_is_under_way_is_handed_back() {
     obstacle.rollback().await.expect("ends");
     stopping.await.expect("does not panic");
     let row = house.job(job).await;
-    assert_eq!((row.state.as_str(), row.attempt, log.total()), ("queued", 0, 0));
+    assert_eq!(
+        (row.state.as_str(), row.attempt, log.total()),
+        ("queued", 0, 0)
+    );
 }
 
 #[tokio::test]

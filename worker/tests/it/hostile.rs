@@ -32,10 +32,13 @@ const MUTATIONS: u64 = 48;
 /// CRC-32 as PNG wants it.
 pub(crate) fn crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(
-            crc ^ u32::from(*byte),
-            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
-        )
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            if crc & 1 == 1 {
+                crc >> 1 ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            }
+        })
     })
 }
 
@@ -55,7 +58,11 @@ fn mutated(file: &[u8], seed: u64) -> Vec<u8> {
     let mut file = file.to_vec();
     // Headers are where the harm is: half of the changes are there.
     let place = |random: &mut fastrand::Rng, length: usize| {
-        if random.bool() { random.usize(..length.min(64)) } else { random.usize(..length) }
+        if random.bool() {
+            random.usize(..length.min(64))
+        } else {
+            random.usize(..length)
+        }
     };
     match seed % 6 {
         0 => file.truncate(random.usize(..file.len())),
@@ -85,8 +92,14 @@ fn mutated(file: &[u8], seed: u64) -> Vec<u8> {
         // A number in the header becomes a large one.
         _ => {
             let at = random.usize(..file.len().min(64) - 4);
-            let large = random.choice([u32::MAX, 0x7fff_ffff, 0x0001_0000, 60_000]).expect("there are some");
-            let bytes = if random.bool() { large.to_be_bytes() } else { large.to_le_bytes() };
+            let large = random
+                .choice([u32::MAX, 0x7fff_ffff, 0x0001_0000, 60_000])
+                .expect("there are some");
+            let bytes = if random.bool() {
+                large.to_be_bytes()
+            } else {
+                large.to_le_bytes()
+            };
             file[at..at + 4].copy_from_slice(&bytes);
         }
     }
@@ -95,21 +108,31 @@ fn mutated(file: &[u8], seed: u64) -> Vec<u8> {
 
 #[tokio::test]
 async fn hundreds_of_mutated_files_end_as_pictures_or_a_reason() {
-    let before = getrusage(UsageWho::RUSAGE_SELF).expect("is known").max_rss();
+    let before = getrusage(UsageWho::RUSAGE_SELF)
+        .expect("is known")
+        .max_rss();
     let picture = noise(160, 120);
     let encoded = FORMATS.map(|format| (format, encoded(&picture, format)));
-    let sound: Vec<_> =
-        encoded.into_iter().chain(AVIF.map(|file| (ImageFormat::Avif, file.to_vec()))).collect();
+    let sound: Vec<_> = encoded
+        .into_iter()
+        .chain(AVIF.map(|file| (ImageFormat::Avif, file.to_vec())))
+        .collect();
     let files: Vec<_> = sound
         .iter()
-        .flat_map(|(format, file)| (0..MUTATIONS).map(move |seed| (format, seed, mutated(file, seed))))
+        .flat_map(|(format, file)| {
+            (0..MUTATIONS).map(move |seed| (format, seed, mutated(file, seed)))
+        })
         .collect();
     assert!(files.len() >= 200);
     let darkroom = Darkroom::new(program());
     let recipes = recipes();
     for (format, file) in &sound {
         let made = darkroom.develop(file, &recipes).await;
-        assert_eq!(made.expect("no breakdown").expect("is read").images.len(), recipes.len(), "{format:?}");
+        assert_eq!(
+            made.expect("no breakdown").expect("is read").images.len(),
+            recipes.len(),
+            "{format:?}"
+        );
     }
     let ends: Vec<_> = futures_util::stream::iter(files)
         .map(|(format, seed, file)| {
@@ -130,34 +153,59 @@ async fn hundreds_of_mutated_files_end_as_pictures_or_a_reason() {
         .await;
     let mut tally: BTreeMap<String, usize> = BTreeMap::new();
     for end in &ends {
-        *tally.entry(end.clone().err().unwrap_or_else(|| "pictures".to_owned())).or_default() += 1;
+        *tally
+            .entry(end.clone().err().unwrap_or_else(|| "pictures".to_owned()))
+            .or_default() += 1;
     }
     // Both happen, or the mutations are none.
     assert!(tally["pictures"] > 20 && tally["Damaged"] > 50, "{tally:?}");
     // Kilobytes, of the largest child that has ended: they are small pictures whatever they claim.
-    let child = getrusage(UsageWho::RUSAGE_CHILDREN).expect("is known").max_rss();
+    let child = getrusage(UsageWho::RUSAGE_CHILDREN)
+        .expect("is known")
+        .max_rss();
     assert!(child < 700 * 1024, "a child had {child} KiB");
-    let own = getrusage(UsageWho::RUSAGE_SELF).expect("is known").max_rss();
-    assert!(own - before < 64 * 1024, "this process grew by {} KiB", own - before);
+    let own = getrusage(UsageWho::RUSAGE_SELF)
+        .expect("is known")
+        .max_rss();
+    assert!(
+        own - before < 64 * 1024,
+        "this process grew by {} KiB",
+        own - before
+    );
 }
 
 #[tokio::test]
 async fn bombs_end_with_a_reason_and_within_the_memory() {
     let darkroom = Darkroom::new(program());
-    let told = async |file: &[u8]| darkroom.develop(file, &recipes()).await.expect("no breakdown").map(drop);
-    let zeros =
-        |width: u32, height: u32, format| encoded(&DynamicImage::from(RgbImage::new(width, height)), format);
+    let told = async |file: &[u8]| {
+        darkroom
+            .develop(file, &recipes())
+            .await
+            .expect("no breakdown")
+            .map(drop)
+    };
+    let zeros = |width: u32, height: u32, format| {
+        encoded(&DynamicImage::from(RgbImage::new(width, height)), format)
+    };
     // They claim a size and have no pixels.
-    assert_eq!(told(&png_bomb(50_000, 50_000)).await, Err(Unreadable::TooManyPixels));
+    assert_eq!(
+        told(&png_bomb(50_000, 50_000)).await,
+        Err(Unreadable::TooManyPixels)
+    );
     let gif = b"GIF89a\xff\xff\xff\xff\0\0\0\x2c\0\0\0\0\xff\xff\xff\xff\0\x02\x01\0\0\x3b";
     assert_eq!(told(gif).await, Err(Unreadable::TooManyPixels));
     // They have them: 25 million in less than half a megabyte.
     let small = zeros(5_000, 5_000, ImageFormat::Png);
     assert!(small.len() < 500_000, "{}", small.len());
     assert_eq!(told(&small).await, Ok(()));
-    let child = getrusage(UsageWho::RUSAGE_CHILDREN).expect("is known").max_rss();
+    let child = getrusage(UsageWho::RUSAGE_CHILDREN)
+        .expect("is known")
+        .max_rss();
     assert!(child < 300 * 1024, "a child had {child} KiB");
     assert!(told(&vec![0; 1 << 20]).await.is_err());
     assert!(told(b"").await.is_err());
-    assert_eq!(told(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").await, Err(Unreadable::Heic));
+    assert_eq!(
+        told(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").await,
+        Err(Unreadable::Heic)
+    );
 }

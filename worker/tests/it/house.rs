@@ -91,11 +91,17 @@ impl Log {
     }
 
     pub(crate) async fn until_begun(&self, job: JobId) {
-        until("the job begins", async || (self.runs(job) > 0).then_some(())).await;
+        until("the job begins", async || {
+            (self.runs(job) > 0).then_some(())
+        })
+        .await;
     }
 
     pub(crate) async fn until_begun_some(&self, jobs: usize) {
-        until("some jobs begin", async || (self.total() >= jobs).then_some(())).await;
+        until("some jobs begin", async || {
+            (self.total() >= jobs).then_some(())
+        })
+        .await;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
@@ -139,7 +145,12 @@ impl House {
         let wire = stage.wire_redis().await;
         let stores = stage.stores();
         let ledger = Ledger::new(&stage.settings().database, "test").expect("the URL is one");
-        Self { stores, ledger, wire, stage }
+        Self {
+            stores,
+            ledger,
+            wire,
+            stage,
+        }
     }
 
     pub(crate) fn settings(&self) -> WorkerSettings {
@@ -194,8 +205,17 @@ impl House {
     fn start_on(&self, stores: Stores, settings: WorkerSettings, registry: Registry) -> Worker {
         let stop = CancellationToken::new();
         let queues = vec![(Queue::Email, settings.concurrency.count())];
-        let fleet = Fleet { stores, ledger: self.ledger.clone(), settings, queues, registry };
-        Worker { fleet: tokio::spawn(fleet.run(stop.clone())), stop }
+        let fleet = Fleet {
+            stores,
+            ledger: self.ledger.clone(),
+            settings,
+            queues,
+            registry,
+        };
+        Worker {
+            fleet: tokio::spawn(fleet.run(stop.clone())),
+            stop,
+        }
     }
 
     /// As many as asked for, in one statement.
@@ -217,7 +237,10 @@ impl House {
     pub(crate) async fn push(&self, jobs: &[JobId]) {
         let jobs: Vec<_> = jobs.iter().map(|job| email_note(*job)).collect();
         // A wire that was just mended is tried again after a moment.
-        until("the push is taken", async || Transport::new(&self.stores.redis).push(&jobs).await.ok()).await;
+        until("the push is taken", async || {
+            Transport::new(&self.stores.redis).push(&jobs).await.ok()
+        })
+        .await;
     }
 
     pub(crate) async fn job(&self, id: JobId) -> Job {
@@ -226,7 +249,11 @@ impl House {
             .fetch_one(&self.stores.db)
             .await
             .expect("the job is in the ledger");
-        Job { state: row.get(0), attempt: row.get(1), last_error: row.get(2) }
+        Job {
+            state: row.get(0),
+            attempt: row.get(1),
+            last_error: row.get(2),
+        }
     }
 
     pub(crate) async fn count(&self, state: &str) -> usize {
@@ -239,12 +266,19 @@ impl House {
     }
 
     pub(crate) async fn until_all_are(&self, state: &str, jobs: usize) {
-        until(&format!("{jobs} jobs are {state}"), async || (self.count(state).await >= jobs).then_some(()))
-            .await;
+        until(&format!("{jobs} jobs are {state}"), async || {
+            (self.count(state).await >= jobs).then_some(())
+        })
+        .await;
     }
 
     pub(crate) async fn set_version(&self, id: JobId, version: i16) {
-        self.update("UPDATE jobs SET payload_version = $2 WHERE id = $1", id, version).await;
+        self.update(
+            "UPDATE jobs SET payload_version = $2 WHERE id = $1",
+            id,
+            version,
+        )
+        .await;
     }
 
     pub(crate) async fn spoil_payload(&self, id: JobId) {
@@ -259,7 +293,12 @@ impl House {
     /// From now on, as PostgreSQL writes an interval.
     pub(crate) async fn set_deadline(&self, id: JobId, interval: &str) {
         let query = sqlx::query("UPDATE jobs SET deadline = now() + $2::interval WHERE id = $1");
-        query.bind(id.0).bind(interval).execute(&self.stores.db).await.expect("updates");
+        query
+            .bind(id.0)
+            .bind(interval)
+            .execute(&self.stores.db)
+            .await
+            .expect("updates");
     }
 
     /// How the attempts ended that did not succeed.
@@ -272,18 +311,32 @@ impl House {
     }
 
     async fn update(&self, sql: &'static str, id: JobId, value: i16) {
-        sqlx::query(sql).bind(id.0).bind(value).execute(&self.stores.db).await.expect("updates");
+        sqlx::query(sql)
+            .bind(id.0)
+            .bind(value)
+            .execute(&self.stores.db)
+            .await
+            .expect("updates");
     }
 
     async fn ask<T: redis::FromRedisValue>(&self, command: &mut redis::Cmd) -> T {
-        let mut connection =
-            self.stores.redis.client().get_multiplexed_async_connection().await.expect("Redis answers");
-        command.query_async(&mut connection).await.expect("Redis obeys")
+        let mut connection = self
+            .stores
+            .redis
+            .client()
+            .get_multiplexed_async_connection()
+            .await
+            .expect("Redis answers");
+        command
+            .query_async(&mut connection)
+            .await
+            .expect("Redis obeys")
     }
 
     /// Every key of this test.
     pub(crate) async fn redis_keys(&self) -> Vec<String> {
-        self.ask(redis::cmd("KEYS").arg(format!("{}*", self.stores.redis.prefix()))).await
+        self.ask(redis::cmd("KEYS").arg(format!("{}*", self.stores.redis.prefix())))
+            .await
     }
 
     /// As FLUSHALL, for this test only.
@@ -296,7 +349,9 @@ impl House {
     /// What no transport of ours puts into a window.
     pub(crate) async fn raw_note(&self, text: &str) {
         let window = Transport::new(&self.stores.redis).window(Queue::Email);
-        let _: i64 = self.ask(redis::cmd("ZADD").arg(window).arg(0).arg(text)).await;
+        let _: i64 = self
+            .ask(redis::cmd("ZADD").arg(window).arg(0).arg(text))
+            .await;
     }
 
     /// How many notes wait in Redis.
@@ -307,12 +362,21 @@ impl House {
 
     /// A claim by a worker that is killed right after it.
     pub(crate) async fn claim_and_die(&self, job: JobId, lease: Duration) -> Option<Claim> {
-        let claimed = self.ledger.claim(&[job], "the dead", lease).await.expect("claims");
+        let claimed = self
+            .ledger
+            .claim(&[job], "the dead", lease)
+            .await
+            .expect("claims");
         claimed.first().map(|job| job.claim)
     }
 }
 
 /// A note as whoever commits a job pushes it.
 pub(crate) fn email_note(job: JobId) -> Note {
-    Note { queue: Queue::Email, job, rank: 1, due: plinth_platform::clock::Clock::default().now() }
+    Note {
+        queue: Queue::Email,
+        job,
+        rank: 1,
+        due: plinth_platform::clock::Clock::default().now(),
+    }
 }

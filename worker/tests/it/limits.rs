@@ -44,7 +44,12 @@ impl Traffic {
             async move {
                 attempt.hold(&job.name, limit).await?;
                 traffic.begin(&job.name);
-                tokio::time::sleep(Duration::from_millis(if job.name == "slow" { 100 } else { 1 })).await;
+                tokio::time::sleep(Duration::from_millis(if job.name == "slow" {
+                    100
+                } else {
+                    1
+                }))
+                .await;
                 traffic.end(job.name);
                 Ok(())
             }
@@ -70,10 +75,18 @@ async fn a_slow_domain_holds_up_itself_only() {
     let house = House::open().await;
     let traffic = Traffic::default();
     for _ in 0..20 {
-        house.enqueue(&Needy { name: "slow".to_owned() }).await;
+        house
+            .enqueue(&Needy {
+                name: "slow".to_owned(),
+            })
+            .await;
     }
     for n in 0..5 {
-        house.enqueue(&Needy { name: format!("quick {n}") }).await;
+        house
+            .enqueue(&Needy {
+                name: format!("quick {n}"),
+            })
+            .await;
     }
     let mut settings = house.settings();
     settings.concurrency = AtLeast(2);
@@ -83,7 +96,10 @@ async fn a_slow_domain_holds_up_itself_only() {
     {
         let Seen { ended, most, .. } = &*traffic.0.lock().expect("no holder panics");
         assert_eq!(*most, 1, "one of a name at once, in both workers together");
-        let last_quick = ended.iter().rposition(|name| name != "slow").expect("they ended");
+        let last_quick = ended
+            .iter()
+            .rposition(|name| name != "slow")
+            .expect("they ended");
         assert!(last_quick < 12, "{ended:?}");
     }
     for worker in workers {
@@ -95,15 +111,30 @@ async fn a_slow_domain_holds_up_itself_only() {
 async fn a_parked_job_goes_on_when_its_holder_was_killed() {
     let house = House::open().await;
     let traffic = Traffic::default();
-    let [first, second] = [0, 1].map(|_| Needy { name: "slow".to_owned() });
+    let [first, second] = [0, 1].map(|_| Needy {
+        name: "slow".to_owned(),
+    });
     let first = house.enqueue(&first).await;
-    let claim = house.claim_and_die(first, Duration::from_secs(2)).await.expect("it is due");
-    assert_eq!(house.ledger.hold(claim, "slow", 1).await.expect("answers"), Hold::Granted);
+    let claim = house
+        .claim_and_die(first, Duration::from_secs(2))
+        .await
+        .expect("it is due");
+    assert_eq!(
+        house.ledger.hold(claim, "slow", 1).await.expect("answers"),
+        Hold::Granted
+    );
     let second = house.enqueue(&second).await;
     let worker = house.start(traffic.registry(1));
     house.until_all_are("done", 2).await;
-    assert_eq!(house.job(second).await.attempt, 1, "the attempt that was parked does not count");
-    assert_eq!(house.ledger.hold(claim, "slow", 1).await.expect("answers"), Hold::Lost);
+    assert_eq!(
+        house.job(second).await.attempt,
+        1,
+        "the attempt that was parked does not count"
+    );
+    assert_eq!(
+        house.ledger.hold(claim, "slow", 1).await.expect("answers"),
+        Hold::Lost
+    );
     worker.stop().await;
 }
 

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use plinth_core::jobs::{Cancellation, Ended, HowItEnded, JobAdministration, Note, Transport, WINDOW};
+use plinth_core::jobs::{
+    Cancellation, Ended, HowItEnded, JobAdministration, Note, Transport, WINDOW,
+};
 use plinth_domain::audit::Origin;
 use plinth_domain::id::JobId;
 use plinth_domain::job::{JobPayload, Priority, Queue};
@@ -78,7 +80,13 @@ async fn a_job_whose_time_is_over_is_dead_and_never_runs() {
     let worker = house.start(log.tallying(Duration::ZERO));
     house.until_all_are("dead", 1).await;
     assert_eq!(log.runs(job), 0);
-    assert!(house.job(job).await.last_error.is_some_and(|error| error.contains("the time is over")));
+    assert!(
+        house
+            .job(job)
+            .await
+            .last_error
+            .is_some_and(|error| error.contains("the time is over"))
+    );
     worker.stop().await;
 }
 
@@ -104,7 +112,10 @@ async fn a_kind_may_have_less_time_than_the_settings_allow() {
     let worker = house.start(Registry::default().with(|_: Hasty, _| std::future::pending()));
     let job = house.enqueue(&Hasty::default()).await;
     house.until_all_are("dead", 1).await;
-    assert_eq!(house.job(job).await.last_error.as_deref(), Some("not done within 100ms"));
+    assert_eq!(
+        house.job(job).await.last_error.as_deref(),
+        Some("not done within 100ms")
+    );
     worker.stop().await;
 }
 
@@ -112,16 +123,54 @@ async fn a_kind_may_have_less_time_than_the_settings_allow() {
 async fn a_job_that_was_handed_back_is_not_taken_away_by_the_same_word_said_twice() {
     let house = House::open().await;
     let job = house.enqueue(&Tally::default()).await;
-    let first = house.claim_and_die(job, Duration::from_secs(30)).await.expect("it is due");
-    let back = [Ended { claim: first, how: HowItEnded::HandedBack }];
-    assert_eq!(house.ledger.record(&back).await.expect("answers").ours.len(), 1);
+    let first = house
+        .claim_and_die(job, Duration::from_secs(30))
+        .await
+        .expect("it is due");
+    let back = [Ended {
+        claim: first,
+        how: HowItEnded::HandedBack,
+    }];
+    assert_eq!(
+        house
+            .ledger
+            .record(&back)
+            .await
+            .expect("answers")
+            .ours
+            .len(),
+        1
+    );
     // The next holder has the same attempt, and another claim.
-    let second = house.claim_and_die(job, Duration::from_secs(30)).await.expect("it is due again");
+    let second = house
+        .claim_and_die(job, Duration::from_secs(30))
+        .await
+        .expect("it is due again");
     assert_eq!(house.job(job).await.attempt, 1);
-    assert!(house.ledger.record(&back).await.expect("answers").ours.is_empty());
+    assert!(
+        house
+            .ledger
+            .record(&back)
+            .await
+            .expect("answers")
+            .ours
+            .is_empty()
+    );
     assert_eq!(house.job(job).await.state, "running");
-    let done = [Ended { claim: second, how: HowItEnded::Done }];
-    assert_eq!(house.ledger.record(&done).await.expect("answers").ours.len(), 1);
+    let done = [Ended {
+        claim: second,
+        how: HowItEnded::Done,
+    }];
+    assert_eq!(
+        house
+            .ledger
+            .record(&done)
+            .await
+            .expect("answers")
+            .ours
+            .len(),
+        1
+    );
     assert_eq!(house.attempts(job).await, ["handed_back"]);
 }
 
@@ -130,27 +179,57 @@ async fn one_transaction_takes_every_kind_of_end() {
     let house = House::open().await;
     let ends = [
         HowItEnded::Done,
-        HowItEnded::Retried { error: "no".to_owned(), wait: Duration::from_hours(1), panicked: false },
-        HowItEnded::Dead { error: "never".to_owned() },
+        HowItEnded::Retried {
+            error: "no".to_owned(),
+            wait: Duration::from_hours(1),
+            panicked: false,
+        },
+        HowItEnded::Dead {
+            error: "never".to_owned(),
+        },
         HowItEnded::HandedBack,
-        HowItEnded::Postponed { reason: "newer".to_owned(), wait: Duration::from_mins(1) },
+        HowItEnded::Postponed {
+            reason: "newer".to_owned(),
+            wait: Duration::from_mins(1),
+        },
         HowItEnded::Cancelled,
     ];
     let mut ended = Vec::new();
     for how in ends {
         let job = house.enqueue(&Tally::default()).await;
-        let claim = house.claim_and_die(job, Duration::from_secs(30)).await.expect("it is due");
+        let claim = house
+            .claim_and_die(job, Duration::from_secs(30))
+            .await
+            .expect("it is due");
         ended.push(Ended { claim, how });
     }
-    assert_eq!(house.ledger.record(&ended).await.expect("answers").ours.len(), ended.len());
+    assert_eq!(
+        house
+            .ledger
+            .record(&ended)
+            .await
+            .expect("answers")
+            .ours
+            .len(),
+        ended.len()
+    );
     let mut states = Vec::new();
     for one in &ended {
         let job = house.job(one.claim.job).await;
         states.push((job.state, job.attempt));
     }
-    let expected =
-        [("done", 1), ("retrying", 1), ("dead", 1), ("queued", 0), ("retrying", 0), ("cancelled", 1)];
-    assert_eq!(states, expected.map(|(state, attempt)| (state.to_owned(), attempt)));
+    let expected = [
+        ("done", 1),
+        ("retrying", 1),
+        ("dead", 1),
+        ("queued", 0),
+        ("retrying", 0),
+        ("cancelled", 1),
+    ];
+    assert_eq!(
+        states,
+        expected.map(|(state, attempt)| (state.to_owned(), attempt))
+    );
 }
 
 #[tokio::test]
@@ -180,13 +259,24 @@ async fn a_backlog_comes_through_the_window_whole_though_others_push_in() {
     let transport = Transport::new(&house.stores.redis);
     let window = i64::try_from(WINDOW).expect("fits");
     let mut first = house.ledger.due(window).await.expect("reads");
-    transport.refill(Queue::Email, &first.remove(&Queue::Email).expect("jobs are due")).await.expect("fills");
+    transport
+        .refill(
+            Queue::Email,
+            &first.remove(&Queue::Email).expect("jobs are due"),
+        )
+        .await
+        .expect("fills");
     let mut urgent = Vec::new();
     let mut seen = HashSet::new();
     loop {
         // Before the rest, which falls out.
         let now = house.stores.clock.now();
-        let note = || Note { queue: Queue::Email, job: JobId::mint(now), rank: 0, due: now };
+        let note = || Note {
+            queue: Queue::Email,
+            job: JobId::mint(now),
+            rank: 0,
+            due: now,
+        };
         let pushed: Vec<_> = (0..300).map(|_| note()).collect();
         transport.push(&pushed).await.expect("pushes");
         urgent.extend(pushed.iter().map(|note| note.job));
@@ -201,14 +291,30 @@ async fn a_backlog_comes_through_the_window_whole_though_others_push_in() {
         .await
         .expect("holds");
         seen.extend(popped);
-        let Some(gap) = transport.gap(Queue::Email).await.expect("looks") else { break };
+        let Some(gap) = transport.gap(Queue::Email).await.expect("looks") else {
+            break;
+        };
         assert!(house.notes().await + gap.room == WINDOW);
         let room = i64::try_from(gap.room).expect("fits");
-        let found = house.ledger.due_from(Queue::Email, gap.from, room).await.expect("reads");
+        let found = house
+            .ledger
+            .due_from(Queue::Email, gap.from, room)
+            .await
+            .expect("reads");
         transport.refill(Queue::Email, &found).await.expect("fills");
     }
-    seen.extend(transport.pop(Queue::Email, WINDOW).await.expect("pops").jobs);
-    let missing = jobs.iter().chain(&urgent).filter(|job| !seen.contains(job)).count();
+    seen.extend(
+        transport
+            .pop(Queue::Email, WINDOW)
+            .await
+            .expect("pops")
+            .jobs,
+    );
+    let missing = jobs
+        .iter()
+        .chain(&urgent)
+        .filter(|job| !seen.contains(job))
+        .count();
     assert_eq!(missing, 0);
 }
 
@@ -217,19 +323,35 @@ async fn nothing_is_taken_from_a_paused_queue() {
     let house = House::open().await;
     let log = Log::default();
     let operators = JobAdministration::new(&house.stores);
-    assert!(operators.pause(&Origin::system(), Queue::Email).await.expect("pauses"));
+    assert!(
+        operators
+            .pause(&Origin::system(), Queue::Email)
+            .await
+            .expect("pauses")
+    );
     let worker = house.start(log.tallying(Duration::ZERO));
     let job = house.enqueue(&Tally::default()).await;
     house.push(&[job]).await;
     // The note is taken and the ledger says no.
-    until("the note is gone", async || (house.notes().await == 0).then_some(())).await;
+    until("the note is gone", async || {
+        (house.notes().await == 0).then_some(())
+    })
+    .await;
     worker.stop().await;
     // And after a restart.
     let worker = house.start(log.tallying(Duration::ZERO));
     house.push(&[job]).await;
-    until("the note is gone", async || (house.notes().await == 0).then_some(())).await;
+    until("the note is gone", async || {
+        (house.notes().await == 0).then_some(())
+    })
+    .await;
     assert_eq!((log.runs(job), house.job(job).await.attempt), (0, 0));
-    assert!(operators.resume(&Origin::system(), Queue::Email).await.expect("resumes"));
+    assert!(
+        operators
+            .resume(&Origin::system(), Queue::Email)
+            .await
+            .expect("resumes")
+    );
     house.until_all_are("done", 1).await;
     worker.stop().await;
 }
@@ -245,12 +367,24 @@ async fn a_job_that_runs_is_stopped_when_somebody_cancels_it() {
     house.push(&[job]).await;
     log.until_begun(job).await;
     let operators = JobAdministration::new(&house.stores);
-    let said = operators.cancel(&Origin::system(), job).await.expect("cancels");
+    let said = operators
+        .cancel(&Origin::system(), job)
+        .await
+        .expect("cancels");
     assert_eq!(said, Cancellation::Asked);
     house.until_all_are("cancelled", 1).await;
-    operators.retry(&Origin::system(), job).await.expect("it can be tried again");
-    until("it begins anew", async || (log.runs(job) == 2).then_some(())).await;
-    operators.cancel(&Origin::system(), job).await.expect("cancels");
+    operators
+        .retry(&Origin::system(), job)
+        .await
+        .expect("it can be tried again");
+    until("it begins anew", async || {
+        (log.runs(job) == 2).then_some(())
+    })
+    .await;
+    operators
+        .cancel(&Origin::system(), job)
+        .await
+        .expect("cancels");
     house.until_all_are("cancelled", 1).await;
     worker.stop().await;
 }

@@ -31,7 +31,10 @@ async fn redis_wiped_with_a_thousand_jobs_queued() {
     log.until_begun_some(50).await;
     house.wipe_redis().await;
     house.until_all_are("done", jobs.len()).await;
-    assert!(jobs.iter().all(|job| log.runs(*job) == 1), "a wipe makes nothing run twice");
+    assert!(
+        jobs.iter().all(|job| log.runs(*job) == 1),
+        "a wipe makes nothing run twice"
+    );
     worker.stop().await;
 }
 
@@ -91,8 +94,15 @@ async fn redis_away_for_seconds_under_load() {
     let meanwhile = house.enqueue_many(50).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
     house.wire.mend();
-    house.until_all_are("done", before.len() + meanwhile.len()).await;
-    assert!(before.iter().chain(&meanwhile).all(|job| log.runs(*job) == 1));
+    house
+        .until_all_are("done", before.len() + meanwhile.len())
+        .await;
+    assert!(
+        before
+            .iter()
+            .chain(&meanwhile)
+            .all(|job| log.runs(*job) == 1)
+    );
     assert_eq!(log.overlaps(), 0);
     worker.stop().await;
 }

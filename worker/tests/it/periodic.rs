@@ -15,8 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 /// A clean-up each hour, so many minutes from now as PostgreSQL has it: no test lasts until then.
 async fn hourly(stores: &Stores, minutes_ahead: i64) -> String {
-    let now: OffsetDateTime = sqlx::query_scalar("SELECT now()").fetch_one(&stores.db).await.expect("reads");
-    format!("cleanup={} * * * *", (now + time::Duration::minutes(minutes_ahead)).minute())
+    let now: OffsetDateTime = sqlx::query_scalar("SELECT now()")
+        .fetch_one(&stores.db)
+        .await
+        .expect("reads");
+    format!(
+        "cleanup={} * * * *",
+        (now + time::Duration::minutes(minutes_ahead)).minute()
+    )
 }
 
 fn periodic(stores: &Stores, schedule: &str) -> Periodic {
@@ -29,7 +35,10 @@ async fn asked(periodic: &Periodic) -> usize {
 
 async fn jobs(stores: &Stores) -> i64 {
     let count = "SELECT count(*) FROM jobs WHERE kind = 'cleanup.expired'";
-    sqlx::query_scalar(count).fetch_one(&stores.db).await.expect("counts")
+    sqlx::query_scalar(count)
+        .fetch_one(&stores.db)
+        .await
+        .expect("counts")
 }
 
 async fn set_last_tick(stores: &Stores, ago: &str) {
@@ -47,10 +56,19 @@ async fn a_tick_is_turned_into_one_job_by_four_at_once() {
     let stage = Stage::open().await;
     let stores: Vec<_> = (0..4).map(|_| stage.stores()).collect();
     let table = hourly(&stores[0], 30).await;
-    let schedulers: Vec<_> = stores.iter().map(|stores| periodic(stores, &table)).collect();
-    let total: usize = join_all(schedulers.iter().map(asked)).await.into_iter().sum();
+    let schedulers: Vec<_> = stores
+        .iter()
+        .map(|stores| periodic(stores, &table))
+        .collect();
+    let total: usize = join_all(schedulers.iter().map(asked))
+        .await
+        .into_iter()
+        .sum();
     assert_eq!((total, jobs(&stores[0]).await), (1, 1));
-    let total: usize = join_all(schedulers.iter().map(asked)).await.into_iter().sum();
+    let total: usize = join_all(schedulers.iter().map(asked))
+        .await
+        .into_iter()
+        .sum();
     assert_eq!((total, jobs(&stores[0]).await), (0, 1));
 }
 
@@ -76,9 +94,17 @@ async fn of_the_ticks_that_were_missed_the_last_is_made_up_for() {
     assert_eq!(asked(&periodic).await, 1);
     assert_eq!(asked(&periodic).await, 0);
     assert_eq!(jobs(&stores).await, 1);
-    let line = periodic.lines().await.expect("reads").pop().expect("a line");
+    let line = periodic
+        .lines()
+        .await
+        .expect("reads")
+        .pop()
+        .expect("a line");
     let (last, next) = (line.last_tick.expect("was"), line.next_tick.expect("comes"));
-    assert_eq!((line.task, next - last), (PeriodicTask::CleanUp, time::Duration::HOUR));
+    assert_eq!(
+        (line.task, next - last),
+        (PeriodicTask::CleanUp, time::Duration::HOUR)
+    );
 }
 
 #[tokio::test]
@@ -87,10 +113,16 @@ async fn what_is_not_due_is_waited_for() {
     let stores = stage.stores();
     // Half an hour after the last tick: nothing was missed since.
     set_last_tick(&stores, "0 seconds").await;
-    let look = periodic(&stores, &hourly(&stores, 30).await).ask().await.expect("looks");
+    let look = periodic(&stores, &hourly(&stores, 30).await)
+        .ask()
+        .await
+        .expect("looks");
     assert!(look.asked.is_empty());
     let next = look.next.expect("a tick comes");
-    assert!(next > Duration::from_mins(28) && next <= Duration::from_mins(30), "{next:?}");
+    assert!(
+        next > Duration::from_mins(28) && next <= Duration::from_mins(30),
+        "{next:?}"
+    );
     assert_eq!(jobs(&stores).await, 0);
 }
 
@@ -110,17 +142,28 @@ async fn four_workers_clean_up_once_a_tick() {
     let table = hourly(&stores, 30).await;
     let stop = CancellationToken::new();
     let fleets = (0..4).map(|_| {
-        let settings = stage.settings_with(&[("PLINTH_WORKER_SCHEDULE", &table)]).worker;
+        let settings = stage
+            .settings_with(&[("PLINTH_WORKER_SCHEDULE", &table)])
+            .worker;
         let registry = Registry::default().with(|_: CleanUp, _| async { Ok(()) });
         let ledger = Ledger::new(&stage.settings().database, "test").expect("the URL is one");
         let queues = vec![(Queue::Cleanup, 1)];
-        let fleet = Fleet { stores: stage.stores(), ledger, settings, queues, registry };
+        let fleet = Fleet {
+            stores: stage.stores(),
+            ledger,
+            settings,
+            queues,
+            registry,
+        };
         tokio::spawn(fleet.run(stop.clone()))
     });
     let fleets: Vec<_> = fleets.collect();
     let done = "SELECT count(*) FROM jobs WHERE kind = 'cleanup.expired' AND state = 'done'";
     until("it is done", async || {
-        let count: i64 = sqlx::query_scalar(done).fetch_one(&stores.db).await.expect("counts");
+        let count: i64 = sqlx::query_scalar(done)
+            .fetch_one(&stores.db)
+            .await
+            .expect("counts");
         (count > 0).then_some(())
     })
     .await;

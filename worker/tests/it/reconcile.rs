@@ -55,31 +55,64 @@ impl House {
             .execute(&stores.db)
             .await
             .expect("inserts");
-        let files = Files::new(&stores, Limits::of(&settings.files), &settings.files.presets);
+        let files = Files::new(
+            &stores,
+            Limits::of(&settings.files),
+            &settings.files.presets,
+        );
         let kept = Kept::of(&settings);
-        Self { stores, files, owner, presets: settings.files.presets, kept, _stage: stage }
+        Self {
+            stores,
+            files,
+            owner,
+            presets: settings.files.presets,
+            kept,
+            _stage: stage,
+        }
     }
 
     async fn upload(&self, bytes: Vec<u8>) -> File {
         let name = FileName::parse("a.bin").expect("a name");
         let origin = Origin::system();
         let slot = self.files.upload_slot(self.owner).expect("a slot is free");
-        let mut upload = self.files.upload(&origin, &slot, &name).await.expect("begins");
+        let mut upload = self
+            .files
+            .upload(&origin, &slot, &name)
+            .await
+            .expect("begins");
         upload.write(bytes.into()).await.expect("writes");
         upload.store().await.expect("is stored");
-        let made = Upload::finish_all(vec![upload], &origin).await.expect("becomes a file");
+        let made = Upload::finish_all(vec![upload], &origin)
+            .await
+            .expect("becomes a file");
         made.into_iter().next().expect("one upload, one file")
     }
 
     async fn run(&self, request: Request) -> Report {
-        reconcile::run(&self.stores, &request, &CancellationToken::new()).await.expect("runs")
+        reconcile::run(&self.stores, &request, &CancellationToken::new())
+            .await
+            .expect("runs")
     }
 
     /// Clean-up of the kinds that have objects.
     async fn clean_up(&self) -> cleanup::Report {
-        let only = vec![Kind::DeletedAccounts, Kind::TrashedFiles, Kind::AbandonedUploads];
-        let request = cleanup::Request { only, ..cleanup::Request::default() };
-        cleanup::run(&self.stores, &self.kept, &request, &CancellationToken::new()).await.expect("runs")
+        let only = vec![
+            Kind::DeletedAccounts,
+            Kind::TrashedFiles,
+            Kind::AbandonedUploads,
+        ];
+        let request = cleanup::Request {
+            only,
+            ..cleanup::Request::default()
+        };
+        cleanup::run(
+            &self.stores,
+            &self.kept,
+            &request,
+            &CancellationToken::new(),
+        )
+        .await
+        .expect("runs")
     }
 
     /// The bucket is marked as that of this database.
@@ -91,7 +124,10 @@ impl House {
     async fn dump(&self) {
         for table in ["files", "file_versions", "blobs", "installation", "jobs"] {
             let sql = format!("CREATE TABLE dump_{table} AS TABLE {table}");
-            sqlx::query(AssertSqlSafe(sql)).execute(&self.stores.db).await.expect("executes");
+            sqlx::query(AssertSqlSafe(sql))
+                .execute(&self.stores.db)
+                .await
+                .expect("executes");
         }
     }
 
@@ -99,28 +135,54 @@ impl House {
     async fn restore(&self) {
         let mut sql = "BEGIN; SET LOCAL session_replication_role = replica;".to_owned();
         for table in ["files", "file_versions", "blobs", "installation", "jobs"] {
-            for part in ["DELETE FROM ", table, "; INSERT INTO ", table, " SELECT * FROM dump_", table, ";"] {
+            for part in [
+                "DELETE FROM ",
+                table,
+                "; INSERT INTO ",
+                table,
+                " SELECT * FROM dump_",
+                table,
+                ";",
+            ] {
                 sql.push_str(part);
             }
         }
         sql += "COMMIT";
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.stores.db).await.expect("executes");
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&self.stores.db)
+            .await
+            .expect("executes");
     }
 
     async fn put(&self, key: &str) {
-        self.stores.objects.put(key, vec![7; 10].into(), "text/plain").await.expect("is written");
+        self.stores
+            .objects
+            .put(key, vec![7; 10].into(), "text/plain")
+            .await
+            .expect("is written");
     }
 
     async fn is_there(&self, key: &str) -> bool {
-        self.stores.objects.size(key).await.expect("answers").is_some()
+        self.stores
+            .objects
+            .size(key)
+            .await
+            .expect("answers")
+            .is_some()
     }
 
     async fn execute(&self, sql: &'static str) {
-        sqlx::query(sql).execute(&self.stores.db).await.expect("executes");
+        sqlx::query(sql)
+            .execute(&self.stores.db)
+            .await
+            .expect("executes");
     }
 
     async fn count(&self, sql: &'static str) -> i64 {
-        sqlx::query_scalar(sql).fetch_one(&self.stores.db).await.expect("counts")
+        sqlx::query_scalar(sql)
+            .fetch_one(&self.stores.db)
+            .await
+            .expect("counts")
     }
 }
 
@@ -132,11 +194,20 @@ fn content(blob: BlobId) -> String {
 #[tokio::test]
 async fn where_both_agree_nothing_is_found(#[values(Store::S3s, Store::Moto)] store: Store) {
     let house = House::at(store).await;
-    assert_eq!(house.run(REQUEST).await, quiet(store, 0, 0), "nothing at all");
+    assert_eq!(
+        house.run(REQUEST).await,
+        quiet(store, 0, 0),
+        "nothing at all"
+    );
     for n in 0..3 {
         house.upload(vec![n; 100_000]).await;
     }
-    let report = house.run(Request { read_contents: true, ..REQUEST }).await;
+    let report = house
+        .run(Request {
+            read_contents: true,
+            ..REQUEST
+        })
+        .await;
     assert_eq!(report, quiet(store, 3, 3));
 }
 
@@ -144,7 +215,12 @@ async fn where_both_agree_nothing_is_found(#[values(Store::S3s, Store::Moto)] st
 fn quiet(store: Store, blobs: u64, objects: u64) -> Report {
     // s3s cannot list parts.
     let orphan_parts = (store == Store::Moto).then_some(0);
-    Report { blobs, objects, orphan_parts, ..Report::default() }
+    Report {
+        blobs,
+        objects,
+        orphan_parts,
+        ..Report::default()
+    }
 }
 
 #[tokio::test]
@@ -152,7 +228,10 @@ async fn parts_that_nobody_goes_on_with_go_where_the_store_lists_them() {
     let house = House::at(Store::Moto).await;
     let objects = &house.stores.objects;
     let key = |n: u8| content(BlobId(uuid::Uuid::from_u128(n.into())));
-    let (left, known) = (objects.begin_parts(&key(1)).await, objects.begin_parts(&key(2)).await);
+    let (left, known) = (
+        objects.begin_parts(&key(1)).await,
+        objects.begin_parts(&key(2)).await,
+    );
     let (left, known) = (left.expect("begins"), known.expect("begins"));
     sqlx::query(
         "INSERT INTO blobs (id, owner_id, state, object_key, multipart_upload_id, created_at, updated_at)
@@ -163,14 +242,34 @@ async fn parts_that_nobody_goes_on_with_go_where_the_store_lists_them() {
     .await
     .expect("inserts");
     let listed = async || {
-        let listed = objects.list_parts_uploads("blobs/").await.expect("answers").expect("moto has a list");
-        listed.into_iter().map(|begun| begun.upload).collect::<Vec<_>>()
+        let listed = objects
+            .list_parts_uploads("blobs/")
+            .await
+            .expect("answers")
+            .expect("moto has a list");
+        listed
+            .into_iter()
+            .map(|begun| begun.upload)
+            .collect::<Vec<_>>()
     };
     // moto says of all that they were begun in 2010.
-    assert_eq!(house.run(Request { dry_run: true, ..REQUEST }).await.orphan_parts, Some(1));
+    assert_eq!(
+        house
+            .run(Request {
+                dry_run: true,
+                ..REQUEST
+            })
+            .await
+            .orphan_parts,
+        Some(1)
+    );
     assert_eq!(listed().await.len(), 2, "counted, not removed");
     assert_eq!(house.run(REQUEST).await.orphan_parts, Some(1));
-    assert_eq!(listed().await.len(), 2, "the bucket was not marked as that of this database before");
+    assert_eq!(
+        listed().await.len(),
+        2,
+        "the bucket was not marked as that of this database before"
+    );
     assert_eq!(house.run(REQUEST).await.orphan_parts, Some(1));
     assert_eq!(listed().await, [known]);
     let lost = objects.put_part(&key(1), &left, 1, vec![1].into()).await;
@@ -179,7 +278,9 @@ async fn parts_that_nobody_goes_on_with_go_where_the_store_lists_them() {
 
 #[rstest]
 #[tokio::test]
-async fn objects_that_nobody_has_go_and_all_others_stay(#[values(Store::S3s, Store::Moto)] store: Store) {
+async fn objects_that_nobody_has_go_and_all_others_stay(
+    #[values(Store::S3s, Store::Moto)] store: Store,
+) {
     let house = House::at(store).await;
     let file = house.upload(b"kept".to_vec()).await;
     let strays = [
@@ -198,13 +299,39 @@ async fn objects_that_nobody_has_go_and_all_others_stay(#[values(Store::S3s, Sto
     house.put("elsewhere/of-somebody-else").await;
 
     let report = house.run(REQUEST).await;
-    assert_eq!((report.orphan_objects, report.young_orphans, report.removed_objects), (4, 4, 0));
+    assert_eq!(
+        (
+            report.orphan_objects,
+            report.young_orphans,
+            report.removed_objects
+        ),
+        (4, 4, 0)
+    );
     house.stores.clock.advance(LONG);
-    let counted = house.run(Request { dry_run: true, ..REQUEST }).await;
-    assert_eq!((counted.orphan_objects, counted.young_orphans, counted.removed_objects), (5, 0, 0));
+    let counted = house
+        .run(Request {
+            dry_run: true,
+            ..REQUEST
+        })
+        .await;
+    assert_eq!(
+        (
+            counted.orphan_objects,
+            counted.young_orphans,
+            counted.removed_objects
+        ),
+        (5, 0, 0)
+    );
     assert!(house.is_there(&strays[0]).await);
     let report = house.run(REQUEST).await;
-    assert_eq!((report.orphan_objects, report.removed_objects, report.held_back), (5, 5, false));
+    assert_eq!(
+        (
+            report.orphan_objects,
+            report.removed_objects,
+            report.held_back
+        ),
+        (5, 5, false)
+    );
     for key in strays.iter().chain([&young]) {
         assert!(!house.is_there(key).await, "{key}");
     }
@@ -217,10 +344,17 @@ async fn objects_that_nobody_has_go_and_all_others_stay(#[values(Store::S3s, Sto
 async fn a_database_that_knows_nothing_of_the_bucket_removes_nothing() {
     let house = House::open().await;
     for _ in 0..101 {
-        house.put(&format!("blobs/{}/content", uuid::Uuid::new_v4())).await;
+        house
+            .put(&format!("blobs/{}/content", uuid::Uuid::new_v4()))
+            .await;
     }
     house.stores.clock.advance(LONG);
-    let report = house.run(Request { remove_many: true, ..REQUEST }).await;
+    let report = house
+        .run(Request {
+            remove_many: true,
+            ..REQUEST
+        })
+        .await;
     assert_eq!(
         (report.removed_objects, report.held_back),
         (0, true),
@@ -228,8 +362,20 @@ async fn a_database_that_knows_nothing_of_the_bucket_removes_nothing() {
     );
     house.adopt().await;
     let report = house.run(REQUEST).await;
-    assert_eq!((report.orphan_objects, report.removed_objects, report.held_back), (101, 0, true));
-    let report = house.run(Request { remove_many: true, ..REQUEST }).await;
+    assert_eq!(
+        (
+            report.orphan_objects,
+            report.removed_objects,
+            report.held_back
+        ),
+        (101, 0, true)
+    );
+    let report = house
+        .run(Request {
+            remove_many: true,
+            ..REQUEST
+        })
+        .await;
     assert_eq!((report.removed_objects, report.held_back), (101, false));
 }
 
@@ -243,20 +389,55 @@ async fn bytes_that_are_lost_are_told_by_the_blobs_that_had_them(
     for n in 0..4 {
         blobs.push(house.upload(vec![n; 1_000]).await.blob);
     }
-    let [gone, short, changed, _whole] = blobs[..] else { panic!("four were uploaded") };
-    house.stores.objects.delete(&content(gone)).await.expect("removes");
+    let [gone, short, changed, _whole] = blobs[..] else {
+        panic!("four were uploaded")
+    };
+    house
+        .stores
+        .objects
+        .delete(&content(gone))
+        .await
+        .expect("removes");
     house.put(&content(short)).await;
     let other = vec![1; 1_016];
-    house.stores.objects.put(&content(changed), other.into(), "text/plain").await.expect("is written");
+    house
+        .stores
+        .objects
+        .put(&content(changed), other.into(), "text/plain")
+        .await
+        .expect("is written");
 
     let report = house.run(REQUEST).await;
-    assert_eq!((report.missing_objects, report.wrong_sizes, report.broken_contents), (1, 1, 0));
+    assert_eq!(
+        (
+            report.missing_objects,
+            report.wrong_sizes,
+            report.broken_contents
+        ),
+        (1, 1, 0)
+    );
     assert_eq!(report.lost, [gone, short]);
     assert!(report.has_losses());
-    let report = house.run(Request { read_contents: true, ..REQUEST }).await;
-    assert_eq!((report.missing_objects, report.wrong_sizes, report.broken_contents), (1, 1, 1));
+    let report = house
+        .run(Request {
+            read_contents: true,
+            ..REQUEST
+        })
+        .await;
+    assert_eq!(
+        (
+            report.missing_objects,
+            report.wrong_sizes,
+            report.broken_contents
+        ),
+        (1, 1, 1)
+    );
     assert_eq!(report.lost, [gone, short, changed]);
-    assert_eq!(house.count("SELECT count(*) FROM files").await, 4, "nothing is taken away");
+    assert_eq!(
+        house.count("SELECT count(*) FROM files").await,
+        4,
+        "nothing is taken away"
+    );
 }
 
 #[tokio::test]
@@ -264,21 +445,48 @@ async fn bytes_that_came_directly_are_those_that_were_verified() {
     let house = House::open().await;
     let blob = house.upload(vec![1; 1_000]).await.blob;
     let store = async |bytes: Vec<u8>| {
-        house.stores.objects.put(&content(blob), bytes.into(), "text/plain").await.expect("is written");
+        house
+            .stores
+            .objects
+            .put(&content(blob), bytes.into(), "text/plain")
+            .await
+            .expect("is written");
     };
     store(vec![1; 1_000]).await;
-    let verified = house.stores.objects.head(&content(blob)).await.expect("answers").expect("is there");
+    let verified = house
+        .stores
+        .objects
+        .head(&content(blob))
+        .await
+        .expect("answers")
+        .expect("is there");
     sqlx::query("UPDATE blobs SET data_key = NULL, master_key = NULL, etag = $1")
         .bind(verified.etag.expect("a tag"))
         .execute(&house.stores.db)
         .await
         .expect("updates");
-    let report = house.run(Request { read_contents: true, ..REQUEST }).await;
-    assert!(!report.has_losses() && report.orphan_objects == 0, "{report:?}");
+    let report = house
+        .run(Request {
+            read_contents: true,
+            ..REQUEST
+        })
+        .await;
+    assert!(
+        !report.has_losses() && report.orphan_objects == 0,
+        "{report:?}"
+    );
     store(vec![2; 1_000]).await;
     let report = house.run(REQUEST).await;
-    assert_eq!((report.replaced_objects, &report.lost[..]), (1, &[blob][..]));
-    let report = house.run(Request { read_contents: true, ..REQUEST }).await;
+    assert_eq!(
+        (report.replaced_objects, &report.lost[..]),
+        (1, &[blob][..])
+    );
+    let report = house
+        .run(Request {
+            read_contents: true,
+            ..REQUEST
+        })
+        .await;
     assert_eq!((report.replaced_objects, report.copied_objects), (1, 0));
     store(vec![1; 999]).await;
     assert_eq!(house.run(REQUEST).await.wrong_sizes, 1);
@@ -287,8 +495,16 @@ async fn bytes_that_came_directly_are_those_that_were_verified() {
     store(vec![1; 1_000]).await;
     house.execute("UPDATE blobs SET etag = 'of before'").await;
     assert_eq!(house.run(REQUEST).await.replaced_objects, 1);
-    let report = house.run(Request { read_contents: true, ..REQUEST }).await;
-    assert!(!report.has_losses() && report.copied_objects == 1, "{report:?}");
+    let report = house
+        .run(Request {
+            read_contents: true,
+            ..REQUEST
+        })
+        .await;
+    assert!(
+        !report.has_losses() && report.copied_objects == 1,
+        "{report:?}"
+    );
     assert_eq!(house.run(REQUEST).await.replaced_objects, 0);
 }
 
@@ -302,14 +518,26 @@ async fn a_derived_image_that_is_gone_is_made_anew() {
              width = 1, height = 1, content_type = 'image/jpeg', size = 10",
         )
         .await;
-    house.put(&format!("blobs/{}/variants/small", file.blob)).await;
+    house
+        .put(&format!("blobs/{}/variants/small", file.blob))
+        .await;
     house.execute("DELETE FROM jobs").await;
     let report = house.run(REQUEST).await;
     assert_eq!(report.missing_variants, 1);
-    assert_eq!(house.count("SELECT count(*) FROM jobs WHERE kind = 'files.thumbnails'").await, 1);
-    let job = plinth_domain::job::MakeThumbnails { file_id: file.id, blob_id: Some(file.blob) };
-    let found =
-        Processing::new(&house.stores, &house.presets).find(job.file_id, job.blob_id).await.expect("answers");
+    assert_eq!(
+        house
+            .count("SELECT count(*) FROM jobs WHERE kind = 'files.thumbnails'")
+            .await,
+        1
+    );
+    let job = plinth_domain::job::MakeThumbnails {
+        file_id: file.id,
+        blob_id: Some(file.blob),
+    };
+    let found = Processing::new(&house.stores, &house.presets)
+        .find(job.file_id, job.blob_id)
+        .await
+        .expect("answers");
     assert!(found.is_some(), "the job finds what it needs");
 }
 
@@ -319,31 +547,65 @@ async fn scans_that_no_job_is_about_to_do_are_asked_for_again() {
     let house = House::open().await;
     house.upload(vec![7; 100]).await;
     house.execute("UPDATE blobs SET scan = 'pending'").await;
-    let dry = house.run(Request { dry_run: true, ..REQUEST }).await;
+    let dry = house
+        .run(Request {
+            dry_run: true,
+            ..REQUEST
+        })
+        .await;
     assert_eq!((dry.missing_scans, house.count(SCANS).await), (1, 0));
-    assert_eq!((house.run(REQUEST).await.missing_scans, house.count(SCANS).await), (1, 1));
-    assert_eq!((house.run(REQUEST).await.missing_scans, house.count(SCANS).await), (0, 1), "it is asked for");
+    assert_eq!(
+        (
+            house.run(REQUEST).await.missing_scans,
+            house.count(SCANS).await
+        ),
+        (1, 1)
+    );
+    assert_eq!(
+        (
+            house.run(REQUEST).await.missing_scans,
+            house.count(SCANS).await
+        ),
+        (0, 1),
+        "it is asked for"
+    );
     // As where the scanner was away for longer than a job tries.
-    house.execute("UPDATE jobs SET state = 'dead', finished_at = now() WHERE kind = 'files.scan'").await;
-    assert_eq!((house.run(REQUEST).await.missing_scans, house.count(SCANS).await), (1, 2));
+    house
+        .execute("UPDATE jobs SET state = 'dead', finished_at = now() WHERE kind = 'files.scan'")
+        .await;
+    assert_eq!(
+        (
+            house.run(REQUEST).await.missing_scans,
+            house.count(SCANS).await
+        ),
+        (1, 2)
+    );
 }
 
 #[tokio::test]
 async fn what_stands_still_goes_and_accounts_are_counted_anew() {
     let house = House::open().await;
     house.upload(vec![1; 1_000]).await;
-    house.execute("UPDATE storage_usage SET bytes = 5, reserved = -3, files = 9").await;
+    house
+        .execute("UPDATE storage_usage SET bytes = 5, reserved = -3, files = 9")
+        .await;
     house
         .execute(
             "INSERT INTO blobs (id, owner_id, state, object_key, reserved, created_at, updated_at)
              SELECT gen_random_uuid(), id, 'receiving', 'x', 100, now(), now() - interval '2 days' FROM users",
         )
         .await;
-    let counted = house.run(Request { dry_run: true, ..REQUEST }).await;
+    let counted = house
+        .run(Request {
+            dry_run: true,
+            ..REQUEST
+        })
+        .await;
     assert_eq!((counted.stuck_uploads, counted.quota_drift), (1, 1));
     let report = house.run(REQUEST).await;
     assert_eq!((report.stuck_uploads, report.quota_drift), (1, 1));
-    let right = "SELECT count(*) FROM storage_usage WHERE bytes = 1000 AND reserved = 0 AND files = 1";
+    let right =
+        "SELECT count(*) FROM storage_usage WHERE bytes = 1000 AND reserved = 0 AND files = 1";
     assert_eq!(house.count(right).await, 1);
     let again = house.run(REQUEST).await;
     assert_eq!((again.stuck_uploads, again.quota_drift), (0, 0));
@@ -361,7 +623,9 @@ async fn a_walk_that_is_stopped_is_gone_on_with_by_a_job() {
         .await;
     let stop = CancellationToken::new();
     stop.cancel();
-    let report = reconcile::run(&house.stores, &REQUEST, &stop).await.expect("runs");
+    let report = reconcile::run(&house.stores, &REQUEST, &stop)
+        .await
+        .expect("runs");
     assert_eq!((report.stopped, report.blobs), (true, 500));
     let after: String =
         sqlx::query_scalar("SELECT payload ->> 'after' FROM jobs WHERE kind = 'files.reconcile'")
@@ -369,7 +633,12 @@ async fn a_walk_that_is_stopped_is_gone_on_with_by_a_job() {
             .await
             .expect("a job");
     assert_eq!(report.after.map(|blob| blob.to_string()), Some(after));
-    let rest = house.run(Request { after: report.after, ..REQUEST }).await;
+    let rest = house
+        .run(Request {
+            after: report.after,
+            ..REQUEST
+        })
+        .await;
     assert_eq!((rest.stopped, rest.blobs), (false, 700));
 }
 
@@ -377,20 +646,47 @@ async fn a_walk_that_is_stopped_is_gone_on_with_by_a_job() {
 async fn yesterdays_dump_removes_nothing_of_the_live_bucket() {
     let house = House::open().await;
     house.upload(vec![0; 100]).await;
-    assert!(!house.run(REQUEST).await.held_back, "a bucket in which all is known is marked");
-    assert!(reconcile::renew(&house.stores).await.expect("answers"), "it is ours");
+    assert!(
+        !house.run(REQUEST).await.held_back,
+        "a bucket in which all is known is marked"
+    );
+    assert!(
+        reconcile::renew(&house.stores).await.expect("answers"),
+        "it is ours"
+    );
     house.dump().await;
     let mut live = Vec::new();
     for n in 1..=5 {
         live.push(house.upload(vec![n; 100]).await.blob);
     }
-    assert!(reconcile::renew(&house.stores).await.expect("answers"), "the hour's generation");
+    assert!(
+        reconcile::renew(&house.stores).await.expect("answers"),
+        "the hour's generation"
+    );
     house.restore().await;
     house.stores.clock.advance(LONG);
-    for request in [REQUEST, Request { remove_many: true, ..REQUEST }] {
+    for request in [
+        REQUEST,
+        Request {
+            remove_many: true,
+            ..REQUEST
+        },
+    ] {
         let report = house.run(request).await;
-        assert_eq!((report.orphan_objects, report.removed_objects, report.held_back), (5, 0, true));
-        assert!(report.held_back_because.is_some_and(|why| why.contains("restored")), "{report:?}");
+        assert_eq!(
+            (
+                report.orphan_objects,
+                report.removed_objects,
+                report.held_back
+            ),
+            (5, 0, true)
+        );
+        assert!(
+            report
+                .held_back_because
+                .is_some_and(|why| why.contains("restored")),
+            "{report:?}"
+        );
     }
     assert!(
         !reconcile::renew(&house.stores).await.expect("answers"),
@@ -404,7 +700,16 @@ async fn yesterdays_dump_removes_nothing_of_the_live_bucket() {
     }
     // An operator says that these are lost.
     house.adopt().await;
-    assert_eq!(house.run(Request { dry_run: true, ..REQUEST }).await.removed_objects, 0);
+    assert_eq!(
+        house
+            .run(Request {
+                dry_run: true,
+                ..REQUEST
+            })
+            .await
+            .removed_objects,
+        0
+    );
     let report = house.run(REQUEST).await;
     assert_eq!((report.removed_objects, report.held_back), (5, false));
 }
@@ -416,7 +721,9 @@ async fn yesterdays_dump_removes_nothing_that_it_knows_to_be_over() {
     for n in 0..3 {
         blobs.push(house.upload(vec![n; 100]).await.blob);
     }
-    let [trashed, stalled, purged] = blobs[..] else { panic!("three were uploaded") };
+    let [trashed, stalled, purged] = blobs[..] else {
+        panic!("three were uploaded")
+    };
     house.run(REQUEST).await;
     // Yesterday a file was in the trash, an upload under way, and a removal. The live database went on with all three.
     let forget = sqlx::query("DELETE FROM files WHERE blob_id <> $1").bind(trashed.0);
@@ -431,9 +738,14 @@ async fn yesterdays_dump_removes_nothing_that_it_knows_to_be_over() {
     .execute(&house.stores.db)
     .await
     .expect("updates");
-    house.execute("UPDATE files SET trashed_at = now() - interval '31 days'").await;
+    house
+        .execute("UPDATE files SET trashed_at = now() - interval '31 days'")
+        .await;
     house.dump().await;
-    assert!(reconcile::renew(&house.stores).await.expect("answers"), "the hour's generation");
+    assert!(
+        reconcile::renew(&house.stores).await.expect("answers"),
+        "the hour's generation"
+    );
     house.restore().await;
     // Its owner may have restored the account since.
     house
@@ -446,16 +758,31 @@ async fn yesterdays_dump_removes_nothing_that_it_knows_to_be_over() {
     let report = house.clean_up().await;
     let reasons: Vec<_> = report.held_back.into_iter().collect();
     let reason = "the database or the bucket was restored: their generations differ";
-    let kinds = [Kind::DeletedAccounts, Kind::TrashedFiles, Kind::AbandonedUploads];
+    let kinds = [
+        Kind::DeletedAccounts,
+        Kind::TrashedFiles,
+        Kind::AbandonedUploads,
+    ];
     assert_eq!(reasons, kinds.map(|kind| (kind, reason)));
-    assert!(report.removed.values().all(|removed| *removed == 0), "{:?}", report.removed);
-    Purge::new(&house.stores).run(purged).await.expect("the job does not fail");
+    assert!(
+        report.removed.values().all(|removed| *removed == 0),
+        "{:?}",
+        report.removed
+    );
+    Purge::new(&house.stores)
+        .run(purged)
+        .await
+        .expect("the job does not fail");
     let report = house.run(REQUEST).await;
     assert_eq!((report.stuck_uploads, report.held_back), (2, true));
     for blob in [trashed, stalled, purged] {
         assert!(house.is_there(&content(blob)).await, "{blob}");
     }
-    assert_eq!(house.count("SELECT count(*) FROM blobs").await, 3, "the rows wait for a later clean-up");
+    assert_eq!(
+        house.count("SELECT count(*) FROM blobs").await,
+        3,
+        "the rows wait for a later clean-up"
+    );
 
     house.adopt().await;
     let report = house.clean_up().await;
@@ -477,7 +804,12 @@ async fn a_dump_of_the_same_hour_is_found_to_be_older_by_the_ids_in_the_bucket()
     house.stores.clock.advance(LONG);
     let report = house.run(REQUEST).await;
     assert_eq!((report.removed_objects, report.held_back), (0, true));
-    assert!(report.held_back_because.is_some_and(|why| why.contains("newer")), "{report:?}");
+    assert!(
+        report
+            .held_back_because
+            .is_some_and(|why| why.contains("newer")),
+        "{report:?}"
+    );
     assert!(house.is_there(&content(live)).await);
 }
 
@@ -490,11 +822,18 @@ async fn a_copy_of_the_database_that_was_given_the_bucket_is_noticed_by_both() {
     // The copy is adopted by mistake; then the original looks again.
     house.adopt().await;
     house.restore().await;
-    house.put(&format!("blobs/{}/content", uuid::Uuid::nil())).await;
+    house
+        .put(&format!("blobs/{}/content", uuid::Uuid::nil()))
+        .await;
     house.stores.clock.advance(LONG);
     let report = house.run(REQUEST).await;
     assert_eq!((report.removed_objects, report.held_back), (0, true));
-    assert!(report.held_back_because.is_some_and(|why| why.contains("another database")), "{report:?}");
+    assert!(
+        report
+            .held_back_because
+            .is_some_and(|why| why.contains("another database")),
+        "{report:?}"
+    );
 }
 
 #[tokio::test]
@@ -514,10 +853,17 @@ async fn an_item_that_fails_is_passed_over() {
         house.execute(statement).await;
     }
     let report = house.run(REQUEST).await;
-    assert_eq!((report.missing_scans, report.passed_over), (2, 1), "{report:?}");
+    assert_eq!(
+        (report.missing_scans, report.passed_over),
+        (2, 1),
+        "{report:?}"
+    );
     let scans = "SELECT count(*) FROM jobs WHERE kind = 'files.scan'";
     assert_eq!(house.count(scans).await, 2);
-    let waived = Scans::new(&house.stores, &house.presets).waive().await.expect("waives");
+    let waived = Scans::new(&house.stores, &house.presets)
+        .waive()
+        .await
+        .expect("waives");
     assert_eq!((waived.done, waived.passed_over), (2, 1));
     for statement in [
         "ALTER TABLE blobs DISABLE TRIGGER poison",
@@ -526,7 +872,10 @@ async fn an_item_that_fails_is_passed_over() {
     ] {
         house.execute(statement).await;
     }
-    let stripped = Stripping::new(&house.stores, &house.presets).ask_again().await.expect("asks");
+    let stripped = Stripping::new(&house.stores, &house.presets)
+        .ask_again()
+        .await
+        .expect("asks");
     assert_eq!((stripped.done, stripped.passed_over), (2, 1));
     // An account whose usage cannot be written does not keep the others from being counted.
     house
@@ -540,7 +889,11 @@ async fn an_item_that_fails_is_passed_over() {
         .await;
     let report = house.run(REQUEST).await;
     // The account, and the picture whose metadata still cannot be asked to go.
-    assert_eq!((report.quota_drift, report.passed_over), (0, 2), "{report:?}");
+    assert_eq!(
+        (report.quota_drift, report.passed_over),
+        (0, 2),
+        "{report:?}"
+    );
 }
 
 #[tokio::test]
@@ -559,16 +912,28 @@ async fn a_picture_whose_images_cannot_be_asked_for_keeps_no_others() {
     ] {
         house.execute(statement).await;
     }
-    let step = Processing::new(&house.stores, &house.presets).step(None, None).await.expect("answers");
+    let step = Processing::new(&house.stores, &house.presets)
+        .step(None, None)
+        .await
+        .expect("answers");
     assert_eq!((step.looked_at, step.asked, step.passed_over), (3, 2, 1));
-    assert_eq!(house.count("SELECT count(*) FROM jobs WHERE kind = 'files.variants'").await, 2);
+    assert_eq!(
+        house
+            .count("SELECT count(*) FROM jobs WHERE kind = 'files.variants'")
+            .await,
+        2
+    );
 }
 
 #[tokio::test]
 async fn an_object_that_cannot_be_removed_keeps_no_others() {
     let stage = Stage::open().await;
     let [poison, others @ ..] = [0, 1, 2].map(|n| content(BlobId(uuid::Uuid::from_u128(n))));
-    let endpoint = stage.settings().s3.endpoint.expect("a stage has an endpoint");
+    let endpoint = stage
+        .settings()
+        .s3
+        .endpoint
+        .expect("a stage has an endpoint");
     let refusing = refusing_store::without_delete(&endpoint, &poison).await;
     let house = House::on(stage.with("PLINTH_S3_ENDPOINT", &refusing)).await;
     house.upload(b"kept".to_vec()).await;
@@ -578,7 +943,15 @@ async fn an_object_that_cannot_be_removed_keeps_no_others() {
     }
     house.stores.clock.advance(LONG);
     let report = house.run(REQUEST).await;
-    assert_eq!((report.orphan_objects, report.removed_objects, report.passed_over), (3, 2, 1), "{report:?}");
+    assert_eq!(
+        (
+            report.orphan_objects,
+            report.removed_objects,
+            report.passed_over
+        ),
+        (3, 2, 1),
+        "{report:?}"
+    );
     assert!(house.is_there(&poison).await);
     for key in &others {
         assert!(!house.is_there(key).await, "{key}");
@@ -587,7 +960,9 @@ async fn an_object_that_cannot_be_removed_keeps_no_others() {
 
 #[rstest]
 #[tokio::test]
-async fn the_same_large_bytes_twice_leave_one_object(#[values(Store::S3s, Store::Moto)] store: Store) {
+async fn the_same_large_bytes_twice_leave_one_object(
+    #[values(Store::S3s, Store::Moto)] store: Store,
+) {
     let house = House::at(store).await;
     let bytes: Vec<u8> = (0..9 << 20).map(|n: u32| n.to_le_bytes()[1]).collect();
     let kept = house.upload(bytes.clone()).await.blob;
@@ -596,7 +971,10 @@ async fn the_same_large_bytes_twice_leave_one_object(#[values(Store::S3s, Store:
         .fetch_one(&house.stores.db)
         .await
         .expect("the second one goes");
-    Purge::new(&house.stores).run(BlobId(removed)).await.expect("is removed");
+    Purge::new(&house.stores)
+        .run(BlobId(removed))
+        .await
+        .expect("is removed");
     assert_eq!(house.count("SELECT count(*) FROM blobs").await, 1);
     assert!(!house.is_there(&content(BlobId(removed))).await);
     assert!(house.is_there(&content(kept)).await);

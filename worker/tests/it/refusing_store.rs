@@ -9,7 +9,10 @@ const REFUSAL: &[u8] =
 
 /// Returns an endpoint that passes everything on to `endpoint` but the removal of this key. It ends with the test.
 pub(crate) async fn without_delete(endpoint: &str, key: &str) -> String {
-    let server = endpoint.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let server = endpoint
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned();
     let key = key.to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");

@@ -33,7 +33,10 @@ impl SharedContents {
             return Ok(served);
         }
         let resume = resume.or_else(|| resume::from_cookie(request.headers()));
-        let shared = self.links.content(token, DownloadTickets { password, resume }).await?;
+        let shared = self
+            .links
+            .content(token, DownloadTickets { password, resume })
+            .await?;
         // Its first bytes are there before it counts: no fault of the store uses a link up.
         let mut served = serve(self.links.files(), shared.content.clone(), request).await?;
         let counted = match served.gives {
@@ -61,7 +64,11 @@ impl ReadSharedContent {
     /// path. A client that presents the ticket within a day, in the same header or in the cookie, gets ranges that leave
     /// out the first byte without being counted again, also when the link is used up. A ticket is good for the link and
     /// the bytes that it was given for.
-    #[oai(path = "/links/:token/content", method = "get", operation_id = "readSharedContent")]
+    #[oai(
+        path = "/links/:token/content",
+        method = "get",
+        operation_id = "readSharedContent"
+    )]
     async fn read(
         &self,
         request: &Request,
@@ -74,7 +81,9 @@ impl ReadSharedContent {
         resume: Header<Option<String>>,
     ) -> Result<Served> {
         let tickets = (ticket.0.as_deref(), resume.0.as_deref());
-        self.contents.give(&origin.0, &token.0, tickets, request).await
+        self.contents
+            .give(&origin.0, &token.0, tickets, request)
+            .await
     }
 }
 
@@ -87,7 +96,11 @@ impl ReadSharedContentHeaders {
     /// Read what a download by a link would be
     ///
     /// It counts as none.
-    #[oai(path = "/links/:token/content", method = "head", operation_id = "readSharedContentHeaders")]
+    #[oai(
+        path = "/links/:token/content",
+        method = "head",
+        operation_id = "readSharedContentHeaders"
+    )]
     async fn read(
         &self,
         request: &Request,
@@ -100,6 +113,8 @@ impl ReadSharedContentHeaders {
         resume: Header<Option<String>>,
     ) -> Result<Served> {
         let tickets = (ticket.0.as_deref(), resume.0.as_deref());
-        self.contents.give(&origin.0, &token.0, tickets, request).await
+        self.contents
+            .give(&origin.0, &token.0, tickets, request)
+            .await
     }
 }

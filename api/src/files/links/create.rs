@@ -45,7 +45,9 @@ impl CreateShareLinkRequest {
         let password = faults.keep("/password", password);
         let max_downloads = self.max_downloads.map(DownloadLimit::parse).transpose();
         let max_downloads = faults.keep("/max_downloads", max_downloads);
-        let expiry = self.expires_at.map_or(LinkExpiry::Usual, |at| LinkExpiry::At(at.moment()));
+        let expiry = self
+            .expires_at
+            .map_or(LinkExpiry::Usual, |at| LinkExpiry::At(at.moment()));
         let whole = password.zip(max_downloads);
         faults.into_result(whole.map(|(password, max_downloads)| NewShareLink {
             expiry,
@@ -86,7 +88,11 @@ impl CreateShareLink {
     /// Whoever has the link downloads the file's current version, or the version that the link is pinned to, without an
     /// account, until the link expires, is revoked or is used up. A link that an API key made ends with the key. A file has
     /// at most 100 links that have not expired.
-    #[oai(path = "/files/:id/links", method = "post", operation_id = "createShareLink")]
+    #[oai(
+        path = "/files/:id/links",
+        method = "post",
+        operation_id = "createShareLink"
+    )]
     async fn create(
         &self,
         caller: InOwnName<FilesWrite>,
@@ -95,10 +101,17 @@ impl CreateShareLink {
         body: Body<CreateShareLinkRequest>,
     ) -> Result<Created> {
         let wanted = body.0.parse()?;
-        let (link, token) = self.links.create(&origin.0, &caller, FileId(id.0), wanted).await?;
+        let (link, token) = self
+            .links
+            .create(&origin.0, &caller, FileId(id.0), wanted)
+            .await?;
         let token = token.reveal();
         let url = format!("{}/v1/links/{token}", self.public_url.trim_end_matches('/'));
-        let created = CreatedShareLink { url, token, link: link.into() };
+        let created = CreatedShareLink {
+            url,
+            token,
+            link: link.into(),
+        };
         Ok(Created::Created(Json(created), "no-store".to_owned()))
     }
 }

@@ -31,7 +31,11 @@ impl ListShareLinks {
     ///
     /// The newest first, without their tokens. Those that have expired or are used up are among them for 30 days; those
     /// that were revoked are not.
-    #[oai(path = "/files/:id/links", method = "get", operation_id = "listShareLinks")]
+    #[oai(
+        path = "/files/:id/links",
+        method = "get",
+        operation_id = "listShareLinks"
+    )]
     async fn list(
         &self,
         caller: Allowed<FilesRead>,
@@ -45,6 +49,9 @@ impl ListShareLinks {
         let page = PageRequest::parse(limit.0, cursor.0.as_deref())?;
         let links = self.links.list(caller.user.id, FileId(id.0), page).await?;
         let items = links.items.into_iter().map(ShareLink::from).collect();
-        Ok(Json(ShareLinkPage { items, next_cursor: links.next_cursor }))
+        Ok(Json(ShareLinkPage {
+            items,
+            next_cursor: links.next_cursor,
+        }))
     }
 }

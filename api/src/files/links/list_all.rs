@@ -64,6 +64,9 @@ impl ListOwnLinks {
         let page = PageRequest::parse(limit.0, cursor.0.as_deref())?;
         let links = self.links.list_all(caller.user.id, page).await?;
         let items = links.items.into_iter().map(OwnShareLink::from).collect();
-        Ok(Json(OwnShareLinkPage { items, next_cursor: links.next_cursor }))
+        Ok(Json(OwnShareLinkPage {
+            items,
+            next_cursor: links.next_cursor,
+        }))
     }
 }

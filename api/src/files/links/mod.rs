@@ -28,16 +28,36 @@ pub(crate) type Operations = (
 );
 
 pub(crate) fn operations(links: &ShareLinks, host: &ContentHost, public_url: &str) -> Operations {
-    let contents = content::SharedContents { links: links.clone(), host: host.clone() };
+    let contents = content::SharedContents {
+        links: links.clone(),
+        host: host.clone(),
+    };
     (
-        create::CreateShareLink { links: links.clone(), public_url: public_url.to_owned() },
-        list::ListShareLinks { links: links.clone() },
-        revoke::RevokeShareLink { links: links.clone() },
-        list_all::ListOwnLinks { links: links.clone() },
-        revoke_all::RevokeOwnLinks { links: links.clone() },
-        read::ReadSharedFile { links: links.clone() },
-        ticket::CreateTicket { links: links.clone() },
-        content::ReadSharedContent { contents: contents.clone() },
+        create::CreateShareLink {
+            links: links.clone(),
+            public_url: public_url.to_owned(),
+        },
+        list::ListShareLinks {
+            links: links.clone(),
+        },
+        revoke::RevokeShareLink {
+            links: links.clone(),
+        },
+        list_all::ListOwnLinks {
+            links: links.clone(),
+        },
+        revoke_all::RevokeOwnLinks {
+            links: links.clone(),
+        },
+        read::ReadSharedFile {
+            links: links.clone(),
+        },
+        ticket::CreateTicket {
+            links: links.clone(),
+        },
+        content::ReadSharedContent {
+            contents: contents.clone(),
+        },
         content::ReadSharedContentHeaders { contents },
     )
 }

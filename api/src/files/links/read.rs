@@ -44,7 +44,11 @@ impl ReadSharedFile {
     ///
     /// Open to whoever has the link. One that is unknown, expired, revoked or used up, and one to a file that was deleted,
     /// is not found.
-    #[oai(path = "/links/:token", method = "get", operation_id = "readSharedFile")]
+    #[oai(
+        path = "/links/:token",
+        method = "get",
+        operation_id = "readSharedFile"
+    )]
     async fn read(&self, token: Path<String>) -> Result<Json<SharedFile>> {
         Ok(Json(self.links.describe(&token.0).await?.into()))
     }

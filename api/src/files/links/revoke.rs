@@ -27,7 +27,11 @@ impl RevokeShareLink {
     /// Revoke a link to a file
     ///
     /// The very next request with it finds nothing. A download that has begun goes on to its end.
-    #[oai(path = "/files/:id/links/:link_id", method = "delete", operation_id = "revokeShareLink")]
+    #[oai(
+        path = "/files/:id/links/:link_id",
+        method = "delete",
+        operation_id = "revokeShareLink"
+    )]
     async fn revoke(
         &self,
         caller: Allowed<FilesWrite>,
@@ -36,7 +40,9 @@ impl RevokeShareLink {
         link_id: Path<Uuid>,
     ) -> Result<Revoked> {
         let (file, link) = (FileId(id.0), ShareLinkId(link_id.0));
-        self.links.revoke(&origin.0, caller.user.id, file, link).await?;
+        self.links
+            .revoke(&origin.0, caller.user.id, file, link)
+            .await?;
         Ok(Revoked::Revoked)
     }
 }

@@ -32,6 +32,8 @@ impl RevokeOwnLinks {
         origin: RequestOrigin,
     ) -> Result<Json<ShareLinksRevoked>> {
         let revoked = self.links.revoke_all(&origin.0, caller.user.id).await?;
-        Ok(Json(ShareLinksRevoked { revoked: u64::try_from(revoked).unwrap_or(u64::MAX) }))
+        Ok(Json(ShareLinksRevoked {
+            revoked: u64::try_from(revoked).unwrap_or(u64::MAX),
+        }))
     }
 }

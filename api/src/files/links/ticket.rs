@@ -45,7 +45,11 @@ impl CreateTicket {
     /// Get a ticket for a link with a password
     ///
     /// For a quarter of an hour. After several wrong passwords the next attempt has to wait, as long as `Retry-After` says.
-    #[oai(path = "/links/:token/tickets", method = "post", operation_id = "createShareLinkTicket")]
+    #[oai(
+        path = "/links/:token/tickets",
+        method = "post",
+        operation_id = "createShareLinkTicket"
+    )]
     async fn create(
         &self,
         origin: RequestOrigin,
@@ -54,6 +58,9 @@ impl CreateTicket {
     ) -> Result<Created> {
         let password = Password::normalise(&body.0.password);
         let ticket = self.links.ticket(&origin.0, &token.0, password).await?;
-        Ok(Created::Created(Json(Ticket { ticket: ticket.text, expires_at: ticket.expires_at })))
+        Ok(Created::Created(Json(Ticket {
+            ticket: ticket.text,
+            expires_at: ticket.expires_at,
+        })))
     }
 }

@@ -31,7 +31,11 @@ impl AddVersion {
     /// Upload another version of a file
     ///
     /// The form's field `file` is streamed to the store; the file keeps its name and its tags.
-    #[oai(path = "/files/:id/versions", method = "post", operation_id = "addFileVersion")]
+    #[oai(
+        path = "/files/:id/versions",
+        method = "post",
+        operation_id = "addFileVersion"
+    )]
     async fn add(
         &self,
         caller: Allowed<FilesWrite>,
@@ -40,7 +44,8 @@ impl AddVersion {
         form: FileForm,
     ) -> Result<VersionAdded> {
         let destination = Destination::Version(FileId(id.0));
-        let file = receive::receive(&self.files, origin.0, caller.user.id, destination, form).await?;
+        let file =
+            receive::receive(&self.files, origin.0, caller.user.id, destination, form).await?;
         Ok(VersionAdded::Added(Json(file.into())))
     }
 }

@@ -33,7 +33,13 @@ impl ReadVersionContent {
         number: Path<i32>,
     ) -> Result<Served> {
         let (owner, id) = (caller.user.id, FileId(id.0));
-        let content = self.host.files().version_content(owner, id, number.0).await?;
-        self.host.give(content, (owner, id, Wanted::Version(number.0)), request).await
+        let content = self
+            .host
+            .files()
+            .version_content(owner, id, number.0)
+            .await?;
+        self.host
+            .give(content, (owner, id, Wanted::Version(number.0)), request)
+            .await
     }
 }

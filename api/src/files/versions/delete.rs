@@ -27,7 +27,11 @@ impl DeleteVersion {
     /// Delete an older version of a file
     ///
     /// For good; the current one cannot be deleted.
-    #[oai(path = "/files/:id/versions/:number", method = "delete", operation_id = "deleteFileVersion")]
+    #[oai(
+        path = "/files/:id/versions/:number",
+        method = "delete",
+        operation_id = "deleteFileVersion"
+    )]
     async fn delete(
         &self,
         caller: Allowed<FilesWrite>,
@@ -35,7 +39,9 @@ impl DeleteVersion {
         id: Path<Uuid>,
         number: Path<i32>,
     ) -> Result<VersionDeleted> {
-        self.files.delete_version(&origin.0, caller.user.id, FileId(id.0), number.0).await?;
+        self.files
+            .delete_version(&origin.0, caller.user.id, FileId(id.0), number.0)
+            .await?;
         Ok(VersionDeleted::Deleted)
     }
 }

@@ -25,7 +25,11 @@ struct FileVersions {
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ListVersions {
     /// List the versions of a file
-    #[oai(path = "/files/:id/versions", method = "get", operation_id = "listFileVersions")]
+    #[oai(
+        path = "/files/:id/versions",
+        method = "get",
+        operation_id = "listFileVersions"
+    )]
     async fn list(
         &self,
         caller: Allowed<FilesRead>,
@@ -37,7 +41,12 @@ impl ListVersions {
         limit: Query<Option<u16>>,
     ) -> Result<Json<FileVersions>> {
         let limit = limit.0.unwrap_or(50);
-        let versions = self.files.versions(caller.user.id, FileId(id.0), before.0, limit).await?;
-        Ok(Json(FileVersions { items: versions.into_iter().map(FileVersion::from).collect() }))
+        let versions = self
+            .files
+            .versions(caller.user.id, FileId(id.0), before.0, limit)
+            .await?;
+        Ok(Json(FileVersions {
+            items: versions.into_iter().map(FileVersion::from).collect(),
+        }))
     }
 }

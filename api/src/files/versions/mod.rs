@@ -20,10 +20,18 @@ pub(crate) type Operations = (
 
 pub(crate) fn operations(files: &Files, host: &ContentHost) -> Operations {
     (
-        list::ListVersions { files: files.clone() },
-        add::AddVersion { files: files.clone() },
+        list::ListVersions {
+            files: files.clone(),
+        },
+        add::AddVersion {
+            files: files.clone(),
+        },
         content::ReadVersionContent { host: host.clone() },
-        restore::RestoreVersion { files: files.clone() },
-        delete::DeleteVersion { files: files.clone() },
+        restore::RestoreVersion {
+            files: files.clone(),
+        },
+        delete::DeleteVersion {
+            files: files.clone(),
+        },
     )
 }

@@ -22,7 +22,11 @@ impl RestoreVersion {
     /// Make an older version the current one
     ///
     /// It becomes the newest version, with a number of its own; what came between stays.
-    #[oai(path = "/files/:id/versions/:number/restore", method = "post", operation_id = "restoreFileVersion")]
+    #[oai(
+        path = "/files/:id/versions/:number/restore",
+        method = "post",
+        operation_id = "restoreFileVersion"
+    )]
     async fn restore(
         &self,
         caller: Allowed<FilesWrite>,
@@ -30,7 +34,10 @@ impl RestoreVersion {
         id: Path<Uuid>,
         number: Path<i32>,
     ) -> Result<Json<File>> {
-        let file = self.files.restore_version(&origin.0, caller.user.id, FileId(id.0), number.0).await?;
+        let file = self
+            .files
+            .restore_version(&origin.0, caller.user.id, FileId(id.0), number.0)
+            .await?;
         Ok(Json(file.into()))
     }
 }

@@ -67,7 +67,10 @@ impl Admission {
     /// `step_up_window` is how long a proof of who one is counts as one of a moment ago.
     pub fn new(parts: Parts, step_up_window: Duration) -> Self {
         let step_up_window = step_up_window.try_into().unwrap_or(time::Duration::MAX);
-        Self(Arc::new(Inner { parts, step_up_window }))
+        Self(Arc::new(Inner {
+            parts,
+            step_up_window,
+        }))
     }
 }
 
@@ -84,10 +87,15 @@ impl Inner {
             Some(Carried::Header(token)) if ApiKeyToken::looks_like(token) => {
                 Box::pin(self.ask_with_api_key(ip, purpose, token)).await
             }
-            Some(carried) => self.ask_with_access_token(ip, purpose, request, carried).await,
+            Some(carried) => {
+                self.ask_with_access_token(ip, purpose, request, carried)
+                    .await
+            }
         };
         match asked {
-            Err(Error::Unauthenticated { code, detail }) => Ok((Identity::Refused { code, detail }, None)),
+            Err(Error::Unauthenticated { code, detail }) => {
+                Ok((Identity::Refused { code, detail }, None))
+            }
             other => other,
         }
     }
@@ -103,18 +111,27 @@ impl Inner {
             Carried::Header(token) => (token, false),
             Carried::Cookie(token) => (token, true),
         };
-        let claims = match self.parts.access_tokens.verify(token, self.parts.clock.now()).await {
+        let claims = match self
+            .parts
+            .access_tokens
+            .verify(token, self.parts.clock.now())
+            .await
+        {
             Ok(claims) => claims,
             Err(refused) => return self.refuse(ip, purpose, refused).await,
         };
         if by_cookie
             && !request.method().is_safe()
-            && !self.parts.pages.have_sent(request.headers(), claims.session())
+            && !self
+                .parts
+                .pages
+                .have_sent(request.headers(), claims.session())
         {
             let (_, limit) = self.ask(ip, purpose, None).await?;
             return Ok((Identity::Unproven, limit));
         }
-        self.ask(ip, purpose, Some(Presented::AccessToken(&claims))).await
+        self.ask(ip, purpose, Some(Presented::AccessToken(&claims)))
+            .await
     }
 
     async fn ask_with_api_key(
@@ -124,14 +141,24 @@ impl Inner {
         token: &str,
     ) -> plinth_core::Result<Admitted> {
         match self.parts.api_keys.recognise(token).await {
-            Ok((key, user)) => self.ask(ip, purpose, Some(Presented::ApiKey { key, user })).await,
+            Ok((key, user)) => {
+                self.ask(ip, purpose, Some(Presented::ApiKey { key, user }))
+                    .await
+            }
             Err(refused) => self.refuse(ip, purpose, refused).await,
         }
     }
 
     /// Whoever presents what is refused counts as nobody.
-    async fn refuse(&self, ip: IpAddr, purpose: Purpose, refused: Error) -> plinth_core::Result<Admitted> {
-        let Error::Unauthenticated { code, detail } = refused else { return Err(refused) };
+    async fn refuse(
+        &self,
+        ip: IpAddr,
+        purpose: Purpose,
+        refused: Error,
+    ) -> plinth_core::Result<Admitted> {
+        let Error::Unauthenticated { code, detail } = refused else {
+            return Err(refused);
+        };
         let (_, limit) = self.ask(ip, purpose, None).await?;
         Ok((Identity::Refused { code, detail }, limit))
     }
@@ -145,14 +172,19 @@ impl Inner {
         let admission = self.parts.gate.admit(ip, purpose, presented).await?;
         let identity = admission.caller.map_or(Identity::Nobody, |caller| {
             let is_fresh = self.is_fresh(&caller);
-            Identity::Known(Known { caller: Arc::new(caller), is_fresh })
+            Identity::Known(Known {
+                caller: Arc::new(caller),
+                is_fresh,
+            })
         });
         Ok((identity, admission.limit))
     }
 
     fn is_fresh(&self, caller: &Caller) -> bool {
         let now = self.parts.clock.now();
-        caller.login().is_some_and(|login| now - login.authenticated_at <= self.step_up_window)
+        caller
+            .login()
+            .is_some_and(|login| now - login.authenticated_at <= self.step_up_window)
     }
 }
 
@@ -173,7 +205,9 @@ fn carried(headers: &HeaderMap) -> Option<Carried<'_>> {
         return browser::cookie(headers, browser::ACCESS).map(Carried::Cookie);
     };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| Carried::Header(token.trim()))
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| Carried::Header(token.trim()))
 }
 
 pub struct Admitting<E> {
@@ -185,7 +219,10 @@ impl<E: Endpoint> Middleware<E> for Admission {
     type Output = Admitting<E>;
 
     fn transform(&self, inner: E) -> Admitting<E> {
-        Admitting { inner, admission: self.clone() }
+        Admitting {
+            inner,
+            admission: self.clone(),
+        }
     }
 }
 
@@ -194,7 +231,12 @@ impl<E: Endpoint> Endpoint for Admitting<E> {
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         single_fields::check(request.headers())?;
-        let (identity, limit) = self.admission.0.admit(&request).await.map_err(Failure::from)?;
+        let (identity, limit) = self
+            .admission
+            .0
+            .admit(&request)
+            .await
+            .map_err(Failure::from)?;
         request.set_data(identity.clone());
         let record = Record { identity, limit };
         match self.inner.call(request).await {
@@ -225,11 +267,22 @@ impl Record {
 
     /// The RateLimit fields of draft-ietf-httpapi-ratelimit-headers-06, in requests and seconds.
     pub(super) fn tell(&self, headers: &mut HeaderMap) {
-        let Some((limit, verdict)) = self.limit else { return };
+        let Some((limit, verdict)) = self.limit else {
+            return;
+        };
         let fields = [
-            (HeaderName::from_static("ratelimit-limit"), u64::from(limit.burst)),
-            (HeaderName::from_static("ratelimit-remaining"), u64::from(verdict.remaining)),
-            (HeaderName::from_static("ratelimit-reset"), verdict.reset_ms.div_ceil(1000)),
+            (
+                HeaderName::from_static("ratelimit-limit"),
+                u64::from(limit.burst),
+            ),
+            (
+                HeaderName::from_static("ratelimit-remaining"),
+                u64::from(verdict.remaining),
+            ),
+            (
+                HeaderName::from_static("ratelimit-reset"),
+                verdict.reset_ms.div_ceil(1000),
+            ),
         ];
         for (name, value) in fields {
             headers.insert(name, HeaderValue::from(value));

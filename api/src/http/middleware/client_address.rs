@@ -20,11 +20,16 @@ pub struct ClientAddress {
 
 impl ClientAddress {
     pub fn new(trusted: Vec<IpNet>) -> Self {
-        Self { trusted, is_logged: Arc::default() }
+        Self {
+            trusted,
+            is_logged: Arc::default(),
+        }
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
-        self.trusted.iter().any(|network| network.contains(&address.to_canonical()))
+        self.trusted
+            .iter()
+            .any(|network| network.contains(&address.to_canonical()))
     }
 
     /// From the peer outwards, the first address that no proxy of ours has.
@@ -37,7 +42,11 @@ impl ClientAddress {
             .map(|line| String::from_utf8_lossy(line.as_bytes()))
             .collect();
         // Empty elements of a list are ignored (RFC 9110, section 5.6.1).
-        let hops = lines.iter().rev().flat_map(|line| line.rsplit(',')).map(str::trim);
+        let hops = lines
+            .iter()
+            .rev()
+            .flat_map(|line| line.rsplit(','))
+            .map(str::trim);
         for hop in hops.filter(|hop| !hop.is_empty()) {
             if !self.trusts(nearest) {
                 break;
@@ -65,7 +74,13 @@ impl ClientAddress {
 
 /// The address of an entry: `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:4711`.
 fn address_of(hop: &str) -> Option<IpAddr> {
-    let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+    let bracketed = || {
+        hop.strip_prefix('[')?
+            .strip_suffix(']')?
+            .parse::<Ipv6Addr>()
+            .ok()
+            .map(IpAddr::V6)
+    };
     let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());
     hop.parse().ok().or_else(with_port).or_else(bracketed)
 }
@@ -79,7 +94,10 @@ impl<E: Endpoint> Middleware<E> for ClientAddress {
     type Output = Addressed<E>;
 
     fn transform(&self, inner: E) -> Addressed<E> {
-        Addressed { inner, addresses: self.clone() }
+        Addressed {
+            inner,
+            addresses: self.clone(),
+        }
     }
 }
 
@@ -110,22 +128,45 @@ mod tests {
     fn behind(trusted: &[&str], peer: &str, forwarded: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for line in forwarded {
-            headers.append("x-forwarded-for", HeaderValue::from_str(line).expect("a header"));
+            headers.append(
+                "x-forwarded-for",
+                HeaderValue::from_str(line).expect("a header"),
+            );
         }
-        let trusted = trusted.iter().map(|network| network.parse().expect("a network")).collect();
-        ClientAddress::new(trusted).behind(peer.parse().expect("an address"), &headers).to_string()
+        let trusted = trusted
+            .iter()
+            .map(|network| network.parse().expect("a network"))
+            .collect();
+        ClientAddress::new(trusted)
+            .behind(peer.parse().expect("an address"), &headers)
+            .to_string()
     }
 
     #[test]
     fn only_what_trusted_proxies_wrote_is_believed() {
         let proxies = ["10.0.0.0/8", "::1/128"];
         assert_eq!(behind(&[], "203.0.113.9", &["198.51.100.1"]), "203.0.113.9");
-        assert_eq!(behind(&proxies, "203.0.113.9", &["198.51.100.1"]), "203.0.113.9");
-        assert_eq!(behind(&proxies, "10.0.0.1", &["198.51.100.1"]), "198.51.100.1");
-        assert_eq!(behind(&proxies, "10.0.0.1", &["1.1.1.1, 198.51.100.1, 10.9.9.9"]), "198.51.100.1");
-        assert_eq!(behind(&proxies, "10.0.0.1", &["1.1.1.1", "198.51.100.1"]), "198.51.100.1");
+        assert_eq!(
+            behind(&proxies, "203.0.113.9", &["198.51.100.1"]),
+            "203.0.113.9"
+        );
+        assert_eq!(
+            behind(&proxies, "10.0.0.1", &["198.51.100.1"]),
+            "198.51.100.1"
+        );
+        assert_eq!(
+            behind(&proxies, "10.0.0.1", &["1.1.1.1, 198.51.100.1, 10.9.9.9"]),
+            "198.51.100.1"
+        );
+        assert_eq!(
+            behind(&proxies, "10.0.0.1", &["1.1.1.1", "198.51.100.1"]),
+            "198.51.100.1"
+        );
         assert_eq!(behind(&proxies, "::1", &["2001:db8::7"]), "2001:db8::7");
-        assert_eq!(behind(&proxies, "10.0.0.1", &["198.51.100.1, nonsense"]), "10.0.0.1");
+        assert_eq!(
+            behind(&proxies, "10.0.0.1", &["198.51.100.1, nonsense"]),
+            "10.0.0.1"
+        );
         assert_eq!(behind(&proxies, "10.0.0.1", &[]), "10.0.0.1");
     }
 
@@ -142,9 +183,14 @@ mod tests {
         ] {
             assert_eq!(behind(&proxies, "10.0.0.1", &[entry]), address, "{entry}");
         }
-        for entry in
-            ["unknown", "_hidden", "198.51.100.1:99999", "198.51.100.256", "[198.51.100.1]", "::1]:80"]
-        {
+        for entry in [
+            "unknown",
+            "_hidden",
+            "198.51.100.1:99999",
+            "198.51.100.256",
+            "[198.51.100.1]",
+            "::1]:80",
+        ] {
             assert_eq!(
                 behind(&proxies, "10.0.0.1", &[&format!("203.0.113.9, {entry}")]),
                 "10.0.0.1",
@@ -191,7 +237,11 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.append("x-forwarded-for", HeaderValue::from_static("unknown"));
             addresses.behind("203.0.113.9".parse().expect("an address"), &headers);
-            assert_eq!(logged.load(Ordering::Relaxed), 0, "a stranger's header is no fault of a proxy");
+            assert_eq!(
+                logged.load(Ordering::Relaxed),
+                0,
+                "a stranger's header is no fault of a proxy"
+            );
             for proxy in ["10.0.0.1", "10.0.0.2", "10.0.0.1"] {
                 addresses.behind(proxy.parse().expect("an address"), &headers);
             }

@@ -24,7 +24,10 @@ impl<E: Endpoint> Middleware<E> for ContentOnly {
     type Output = Separated<E>;
 
     fn transform(&self, inner: E) -> Separated<E> {
-        Separated { content: self.0.clone(), inner }
+        Separated {
+            content: self.0.clone(),
+            inner,
+        }
     }
 }
 

@@ -19,7 +19,10 @@ impl<E: Endpoint> Middleware<E> for Deadline {
     type Output = Limited<E>;
 
     fn transform(&self, inner: E) -> Limited<E> {
-        Limited { inner, limits: self.0 }
+        Limited {
+            inner,
+            limits: self.0,
+        }
     }
 }
 

@@ -26,8 +26,12 @@ static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
 /// Counts one answered request. The operation is one of the document's, so that nobody can invent labels.
 pub(super) fn answered(operation: &'static str, status: u16, took: Duration) {
     let mut digits = [0; 3];
-    REQUESTS.with_label_values(&[operation, decimal(status, &mut digits)]).inc();
-    DURATION.with_label_values(&[operation]).observe(took.as_secs_f64());
+    REQUESTS
+        .with_label_values(&[operation, decimal(status, &mut digits)])
+        .inc();
+    DURATION
+        .with_label_values(&[operation])
+        .observe(took.as_secs_f64());
 }
 
 /// A three-digit status without an allocation.

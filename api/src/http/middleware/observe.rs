@@ -27,9 +27,15 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_FRAME_OPTIONS, "DENY"),
-    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+    ),
     (header::CACHE_CONTROL, "no-store"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
 ];
 
 /// The layer; `hsts` where clients reach the API by TLS only.
@@ -46,7 +52,10 @@ impl<E: Endpoint> Middleware<E> for Observe {
     type Output = Observed<E>;
 
     fn transform(&self, inner: E) -> Observed<E> {
-        Observed { inner, hsts: self.hsts }
+        Observed {
+            inner,
+            hsts: self.hsts,
+        }
     }
 }
 
@@ -70,20 +79,29 @@ impl<E: Endpoint> Endpoint for Observed<E> {
         if let Some(trace_id) = trace::trace_id(&span) {
             span.record("trace_id", trace_id);
         }
-        request.set_data(RequestContext { request_id: request_id.clone(), traceparent });
+        request.set_data(RequestContext {
+            request_id: request_id.clone(),
+            traceparent,
+        });
         async {
-            let result = AssertUnwindSafe(Box::pin(self.inner.call(request))).catch_unwind().await;
+            let result = AssertUnwindSafe(Box::pin(self.inner.call(request)))
+                .catch_unwind()
+                .await;
             let result = result.unwrap_or_else(|_| Err(Failure::Panicked.into()));
             let (mut response, operation, record) = match result {
                 Ok(response) => {
                     let response = response.into_response();
-                    let (operation, record) =
-                        (response.data::<OperationId>().copied(), response.data::<Record>().cloned());
+                    let (operation, record) = (
+                        response.data::<OperationId>().copied(),
+                        response.data::<Record>().cloned(),
+                    );
                     (response, operation, record)
                 }
                 Err(error) => {
-                    let (operation, record) =
-                        (error.data::<OperationId>().copied(), error.data::<Record>().cloned());
+                    let (operation, record) = (
+                        error.data::<OperationId>().copied(),
+                        error.data::<Record>().cloned(),
+                    );
                     (problem::answer(&error, &request_id), operation, record)
                 }
             };
@@ -102,7 +120,9 @@ impl<E: Endpoint> Endpoint for Observed<E> {
                 path,
                 status,
                 us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-                user = record.and_then(|record| record.user()).map(tracing::field::display),
+                user = record
+                    .and_then(|record| record.user())
+                    .map(tracing::field::display),
                 "answered"
             );
             Ok(response)
@@ -116,7 +136,9 @@ impl<E> Observed<E> {
     fn complete(&self, response: &mut Response, path: &str, request_id: &str) {
         let headers = response.headers_mut();
         for (name, value) in HEADERS {
-            headers.entry(name).or_insert(HeaderValue::from_static(value));
+            headers
+                .entry(name)
+                .or_insert(HeaderValue::from_static(value));
         }
         if tus::is_spoken_at(path) {
             tus::complete(headers);
@@ -138,8 +160,12 @@ const SECRETS: [&str; 2] = ["/v1/links/", "/v1/content/"];
 
 /// The path as it may stand in a log.
 fn loggable(path: &str) -> Cow<'_, str> {
-    let found = SECRETS.iter().find_map(|before| Some((before, path.strip_prefix(before)?)));
-    let Some((before, secret)) = found else { return Cow::Borrowed(path) };
+    let found = SECRETS
+        .iter()
+        .find_map(|before| Some((before, path.strip_prefix(before)?)));
+    let Some((before, secret)) = found else {
+        return Cow::Borrowed(path);
+    };
     let rest = secret.find('/').map_or("", |end| &secret[end..]);
     Cow::Owned(format!("{before}…{rest}"))
 }
@@ -148,7 +174,9 @@ fn loggable(path: &str) -> Cow<'_, str> {
 fn request_id(request: &Request) -> Arc<str> {
     let plain = |text: &&str| {
         (1..=64).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
     match request.header(REQUEST_ID).filter(plain) {
         Some(given) => given.into(),
@@ -174,12 +202,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_answered_like_any_failure_and_says_nothing() {
-        let layer =
-            Observe { hsts: false }.transform(make(|_| async { panic!("secret {}", 7) as &'static str }));
+        let layer = Observe { hsts: false }
+            .transform(make(|_| async { panic!("secret {}", 7) as &'static str }));
         let response = layer.call(Request::default()).await.expect("an answer");
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.content_type(), Some(problem::CONTENT_TYPE));
         let body = response.into_body().into_string().await.expect("a text");
-        assert!(body.contains("\"code\":\"internal\"") && !body.contains("secret"), "{body}");
+        assert!(
+            body.contains("\"code\":\"internal\"") && !body.contains("secret"),
+            "{body}"
+        );
     }
 }

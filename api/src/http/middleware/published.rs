@@ -43,9 +43,10 @@ impl<E: Endpoint> Endpoint for WithDocument<E> {
 
 fn document(method: &Method) -> poem::Result<Response> {
     match *method {
-        Method::GET | Method::HEAD => {
-            Ok(DOCUMENT.as_str().with_content_type("application/json").into_response())
-        }
+        Method::GET | Method::HEAD => Ok(DOCUMENT
+            .as_str()
+            .with_content_type("application/json")
+            .into_response()),
         _ => Err(MethodNotAllowedError.into()),
     }
 }

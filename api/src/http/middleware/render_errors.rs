@@ -25,7 +25,9 @@ impl<E: Endpoint> Endpoint for Rendered<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let context = request.data::<RequestContext>().expect("Observe gives every request one");
+        let context = request
+            .data::<RequestContext>()
+            .expect("Observe gives every request one");
         let request_id = context.request_id.clone();
         let error = match Box::pin(self.0.call(request)).await {
             Ok(response) => return Ok(response.into_response()),

@@ -54,7 +54,9 @@ impl HashedBody {
     }
 
     /// What multer reads: it must be driven by [`Self::next_field`] and [`Self::chunk`].
-    pub(super) fn stream(&self) -> impl Stream<Item = std::io::Result<Bytes>> + Send + Unpin + 'static {
+    pub(super) fn stream(
+        &self,
+    ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + Unpin + 'static {
         let body = self.clone();
         stream::poll_fn(move |context| body.passing().poll(context))
     }
@@ -69,7 +71,8 @@ impl HashedBody {
 
     /// The next bytes of a field.
     pub(super) async fn chunk(&self, field: &mut Field<'static>) -> multer::Result<Option<Bytes>> {
-        self.parse(|context| field.poll_next_unpin(context).map(Option::transpose)).await
+        self.parse(|context| field.poll_next_unpin(context).map(Option::transpose))
+            .await
     }
 
     /// Reads what follows the form.
@@ -157,10 +160,17 @@ mod tests {
     async fn no_more_than_a_piece_is_read_at_once_however_fast_it_comes() {
         let head = "--x\r\ncontent-disposition: form-data; name=\"file\"\r\n\r\n";
         let pieces = (0..50).map(|_| Bytes::from(vec![7; 100_000]));
-        let body = [head.into()].into_iter().chain(pieces).chain(["\r\n--x--\r\n".into()]);
+        let body = [head.into()]
+            .into_iter()
+            .chain(pieces)
+            .chain(["\r\n--x--\r\n".into()]);
         let body = HashedBody::new(stream::iter(body.map(Ok)).boxed(), false);
         let mut form = Multipart::new(body.stream(), "x");
-        let mut file = body.next_field(&mut form).await.expect("is a form").expect("has a field");
+        let mut file = body
+            .next_field(&mut form)
+            .await
+            .expect("is a form")
+            .expect("has a field");
         let (mut size, mut largest) = (0, 0);
         while let Some(bytes) = body.chunk(&mut file).await.expect("is read") {
             size += bytes.len();
@@ -190,7 +200,10 @@ mod tests {
         let body = HashedBody::new(stream::iter(pieces).boxed(), false);
         let mut form = Multipart::new(body.stream(), "x");
         for _ in 0..10 {
-            body.next_field(&mut form).await.expect("is a form").expect("has a field");
+            body.next_field(&mut form)
+                .await
+                .expect("is a form")
+                .expect("has a field");
         }
         let left = body.passing().bytes.size_hint().0;
         assert!(left >= 85, "{left} of 100 pieces are left");

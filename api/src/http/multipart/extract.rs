@@ -24,8 +24,15 @@ fn meta(field: &'static str, schema: MetaSchema) -> MetaRequest {
     form.required = vec![field];
     form.properties = vec![(field, MetaSchemaRef::Inline(Box::new(schema)))];
     let schema = MetaSchemaRef::Inline(Box::new(form));
-    let content = vec![MetaMediaType { content_type: MEDIA_TYPE, schema }];
-    MetaRequest { description: None, content, required: true }
+    let content = vec![MetaMediaType {
+        content_type: MEDIA_TYPE,
+        schema,
+    }];
+    MetaRequest {
+        description: None,
+        content,
+        required: true,
+    }
 }
 
 fn file() -> MetaSchema {

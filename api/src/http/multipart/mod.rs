@@ -46,7 +46,9 @@ pub struct Form {
 impl Form {
     fn open(field: &'static str, request: &Request, body: &mut RequestBody) -> Result<Self> {
         let content_type = request.content_type().unwrap_or_default();
-        let unsupported = |_| Failure::UnsupportedMediaType { expected: MEDIA_TYPE };
+        let unsupported = |_| Failure::UnsupportedMediaType {
+            expected: MEDIA_TYPE,
+        };
         let boundary = multer::parse_boundary(content_type).map_err(unsupported)?;
         let digest = digest::read(request.headers(), &part::DIGESTS)?;
         let bytes = Paced::take(request, body)?;
@@ -54,7 +56,15 @@ impl Form {
         // The file's own size is bounded as it is stored; whatever else comes with it is not read.
         let constraints = Constraints::new().size_limit(SizeLimit::new());
         let parts = Multipart::with_constraints(body.stream(), boundary, constraints);
-        Ok(Self { field, parts, unnamed: None, has_named: false, ignored: 0, body, digest })
+        Ok(Self {
+            field,
+            parts,
+            unnamed: None,
+            has_named: false,
+            ignored: 0,
+            body,
+            digest,
+        })
     }
 
     /// The next file; none at the end of the form, where the body must have its digest.
@@ -107,10 +117,16 @@ impl Form {
     }
 
     async fn end(&mut self) -> Result<()> {
-        let Some(expected) = self.digest else { return Ok(()) };
+        let Some(expected) = self.digest else {
+            return Ok(());
+        };
         // What follows the form belongs to the body.
         self.body.finish().await.map_err(malformed)?;
-        if self.body.hash() == Some(expected) { Ok(()) } else { Err(Error::DigestMismatch.into()) }
+        if self.body.hash() == Some(expected) {
+            Ok(())
+        } else {
+            Err(Error::DigestMismatch.into())
+        }
     }
 
     async fn ignore(&mut self, mut field: Field<'static>) -> Result<()> {
@@ -129,7 +145,10 @@ impl Form {
     }
 
     async fn next(&mut self) -> Result<Option<Field<'static>>> {
-        self.body.next_field(&mut self.parts).await.map_err(malformed)
+        self.body
+            .next_field(&mut self.parts)
+            .await
+            .map_err(malformed)
     }
 }
 

@@ -30,7 +30,13 @@ impl FilePart {
     pub(super) fn named(field: Field<'static>, body: HashedBody) -> Result<Self> {
         let name = field.file_name().map(decoded);
         let digest = digest::read(field.headers(), &DIGESTS)?;
-        Ok(Self { name, digest, head: Bytes::new(), rest: Some(field), body })
+        Ok(Self {
+            name,
+            digest,
+            head: Bytes::new(),
+            rest: Some(field),
+            body,
+        })
     }
 
     /// Reads a part without a name, all of it if it is small.
@@ -40,10 +46,22 @@ impl FilePart {
         while let Some(bytes) = body.chunk(&mut field).await.map_err(malformed)? {
             head.extend_from_slice(&bytes);
             if head.len() > MAX_WAITING_BYTES {
-                return Ok(Self { name: None, digest, head: head.freeze(), rest: Some(field), body });
+                return Ok(Self {
+                    name: None,
+                    digest,
+                    head: head.freeze(),
+                    rest: Some(field),
+                    body,
+                });
             }
         }
-        Ok(Self { name: None, digest, head: head.freeze(), rest: None, body })
+        Ok(Self {
+            name: None,
+            digest,
+            head: head.freeze(),
+            rest: None,
+            body,
+        })
     }
 
     /// Whether there is more to read before the next part of the form.
@@ -75,5 +93,7 @@ impl FilePart {
 
 /// What browsers write for characters that cannot stand in the header, and for no others (HTML, section 4.10.21.8).
 fn decoded(name: &str) -> String {
-    name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n")
+    name.replace("%22", "\"")
+        .replace("%0D", "\r")
+        .replace("%0A", "\n")
 }

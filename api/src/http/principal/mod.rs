@@ -42,7 +42,12 @@ pub struct Asking(pub Identity);
 
 impl<'a> FromRequest<'a> for Asking {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
-        Ok(Self(request.data::<Identity>().cloned().unwrap_or(Identity::Nobody)))
+        Ok(Self(
+            request
+                .data::<Identity>()
+                .cloned()
+                .unwrap_or(Identity::Nobody),
+        ))
     }
 }
 
@@ -74,7 +79,10 @@ impl Identity {
     fn known(&self) -> Result<&Known, Error> {
         match self {
             Self::Known(known) => Ok(known),
-            Self::Refused { code, detail } => Err(Error::Unauthenticated { code: *code, detail }),
+            Self::Refused { code, detail } => Err(Error::Unauthenticated {
+                code: *code,
+                detail,
+            }),
             Self::Unproven => Err(browser::foreign_page()),
             Self::Nobody => Err(nobody()),
         }
@@ -83,7 +91,10 @@ impl Identity {
 
 fn nobody() -> Error {
     let detail = "An access token is needed.";
-    Error::Unauthenticated { code: ErrorCode::AuthenticationRequired, detail }
+    Error::Unauthenticated {
+        code: ErrorCode::AuthenticationRequired,
+        detail,
+    }
 }
 
 /// Who may use an operation, beside what the requirement says.
@@ -174,22 +185,28 @@ fn login(known: &Known) -> Result<&Login, Error> {
 
 /// The refusal of an API key where a session is needed.
 pub(crate) fn session_required() -> Error {
-    forbidden(ErrorCode::SessionRequired, "This needs a person who has logged in; an API key cannot do it.")
+    forbidden(
+        ErrorCode::SessionRequired,
+        "This needs a person who has logged in; an API key cannot do it.",
+    )
 }
 
 fn check_fresh(known: &Known) -> Result<(), Error> {
     login(known)?;
     refuse_impersonation(known)?;
     if !known.is_fresh {
-        let detail =
-            "Prove again who you are (POST /v1/auth/step-up), then repeat the request with the new token.";
+        let detail = "Prove again who you are (POST /v1/auth/step-up), then repeat the request with the new token.";
         return Err(forbidden(ErrorCode::StepUpRequired, detail));
     }
     Ok(())
 }
 
 fn refuse_impersonation(known: &Known) -> Result<(), Error> {
-    if known.caller.login().is_some_and(|login| login.impersonator.is_some()) {
+    if known
+        .caller
+        .login()
+        .is_some_and(|login| login.impersonator.is_some())
+    {
         let detail = "An administrator who acts in another person's name cannot do this.";
         return Err(forbidden(ErrorCode::ImpersonationForbidden, detail));
     }
@@ -212,7 +229,10 @@ fn check_factor(known: &Known) -> Result<(), Error> {
 }
 
 fn forbidden(code: ErrorCode, detail: &str) -> Error {
-    Error::Forbidden { code, detail: detail.to_owned() }
+    Error::Forbidden {
+        code,
+        detail: detail.to_owned(),
+    }
 }
 
 /// Somebody who may do what the operation needs.
@@ -237,12 +257,21 @@ impl<R: Requirement, A: Audience> Admitted<R, A> {
     fn check(request: &Request) -> Result<Self, Failure> {
         let known = request.data::<Identity>().ok_or_else(nobody)?.known()?;
         // What is missing for good is said before what a step-up would mend.
-        if let Some(needed) = R::PERMISSION.filter(|needed| !known.caller.rights.permissions.allow(*needed)) {
+        if let Some(needed) =
+            R::PERMISSION.filter(|needed| !known.caller.rights.permissions.allow(*needed))
+        {
             let detail = format!("The permission {needed} is needed.");
-            return Err(Error::Forbidden { code: ErrorCode::PermissionDenied, detail }.into());
+            return Err(Error::Forbidden {
+                code: ErrorCode::PermissionDenied,
+                detail,
+            }
+            .into());
         }
         A::check(known)?;
-        Ok(Self { caller: known.caller.clone(), requirement: PhantomData })
+        Ok(Self {
+            caller: known.caller.clone(),
+            requirement: PhantomData,
+        })
     }
 }
 

@@ -17,7 +17,10 @@ fn wishes() -> Vec<(&'static str, Value)> {
         ("status", json!("active")),
         ("has_second_factor", json!(true)),
         ("user_id", json!("01937b1e-0000-7000-8000-000000000001")),
-        ("impersonator_id", json!("01937b1e-0000-7000-8000-000000000001")),
+        (
+            "impersonator_id",
+            json!("01937b1e-0000-7000-8000-000000000001"),
+        ),
     ]
 }
 
@@ -27,12 +30,32 @@ async fn nobody_gives_himself_a_role_or_a_verification() {
     let person = house.person("ada").await;
     let before = house.user(person.id).await;
     let bodies = [
-        (Method::POST, "/v1/auth/register", json!({ "email": "eve@example.org", "password": PASSWORD })),
-        (Method::POST, "/v1/auth/login", json!({ "email": person.email, "password": PASSWORD })),
-        (Method::POST, "/v1/auth/refresh", json!({ "refresh_token": person.refresh_token })),
-        (Method::POST, "/v1/auth/verify-email", json!({ "token": "x", "password": PASSWORD })),
+        (
+            Method::POST,
+            "/v1/auth/register",
+            json!({ "email": "eve@example.org", "password": PASSWORD }),
+        ),
+        (
+            Method::POST,
+            "/v1/auth/login",
+            json!({ "email": person.email, "password": PASSWORD }),
+        ),
+        (
+            Method::POST,
+            "/v1/auth/refresh",
+            json!({ "refresh_token": person.refresh_token }),
+        ),
+        (
+            Method::POST,
+            "/v1/auth/verify-email",
+            json!({ "token": "x", "password": PASSWORD }),
+        ),
         (Method::PATCH, "/v1/me", json!({ "display_name": "Ada" })),
-        (Method::POST, "/v1/me/api-keys", json!({ "name": "x", "scopes": ["files:read"] })),
+        (
+            Method::POST,
+            "/v1/me/api-keys",
+            json!({ "name": "x", "scopes": ["files:read"] }),
+        ),
     ];
     for (method, path, body) in bodies {
         for (field, value) in wishes() {
@@ -40,11 +63,18 @@ async fn nobody_gives_himself_a_role_or_a_verification() {
             body[field] = value;
             let refused = person.send(&house, method.clone(), path, &body).await;
             refused.problem(422, "validation_failed");
-            assert_eq!(refused.faults(), [format!("/{field} unknown_field")], "{method} {path}");
+            assert_eq!(
+                refused.faults(),
+                [format!("/{field} unknown_field")],
+                "{method} {path}"
+            );
         }
     }
     assert_eq!(house.user(person.id).await, before);
-    assert_eq!((house.count("users").await, house.count("api_keys").await), (1, 0));
+    assert_eq!(
+        (house.count("users").await, house.count("api_keys").await),
+        (1, 0)
+    );
     let me = person.get(&house, "/v1/me").await.expect(StatusCode::OK);
     assert_eq!(me["roles"], json!(["member"]));
 }

@@ -25,7 +25,16 @@ fn json_case(
     faults: &'static [&'static str],
 ) -> Case {
     let content_type = Some("application/json");
-    Case { name, method: Method::POST, path, content_type, body: body.into(), status, code, faults }
+    Case {
+        name,
+        method: Method::POST,
+        path,
+        content_type,
+        body: body.into(),
+        status,
+        code,
+        faults,
+    }
 }
 
 const MALFORMED: (u16, &str) = (400, "malformed_json");
@@ -35,7 +44,8 @@ const LOGIN: &str = "/v1/auth/login";
 
 #[expect(clippy::too_many_lines, reason = "it is a table")]
 fn cases() -> Vec<Case> {
-    let registration = |part: &str| format!("{{\"email\":\"a@b.cd\",\"password\":\"long enough\",{part}}}");
+    let registration =
+        |part: &str| format!("{{\"email\":\"a@b.cd\",\"password\":\"long enough\",{part}}}");
     let deep = "[".repeat(100_000 / 4);
     vec![
         json_case("no body", REGISTER, "", MALFORMED, &[]),
@@ -48,18 +58,40 @@ fn cases() -> Vec<Case> {
             &[],
         ),
         json_case("two values", REGISTER, "{} {}", MALFORMED, &[]),
-        json_case("invalid UTF-8", REGISTER, b"{\"email\":\"\xff\xfe\"}".to_vec(), MALFORMED, &[]),
+        json_case(
+            "invalid UTF-8",
+            REGISTER,
+            b"{\"email\":\"\xff\xfe\"}".to_vec(),
+            MALFORMED,
+            &[],
+        ),
         json_case("endless nesting", REGISTER, deep, MALFORMED, &[]),
-        json_case("a number beyond all", LOGIN, "{\"email\":1e999}", MALFORMED, &[]),
+        json_case(
+            "a number beyond all",
+            LOGIN,
+            "{\"email\":1e999}",
+            MALFORMED,
+            &[],
+        ),
         json_case("no object", REGISTER, "[1,2]", INVALID, &[" wrong_type"]),
         json_case("null", REGISTER, "null", INVALID, &[" wrong_type"]),
-        json_case("nothing given", REGISTER, "{}", INVALID, &["/email missing", "/password missing"]),
+        json_case(
+            "nothing given",
+            REGISTER,
+            "{}",
+            INVALID,
+            &["/email missing", "/password missing"],
+        ),
         json_case(
             "wrong types, all of them told",
             REGISTER,
             "{\"email\":7,\"password\":[],\"display_name\":{}}",
             INVALID,
-            &["/display_name wrong_type", "/email wrong_type", "/password wrong_type"],
+            &[
+                "/display_name wrong_type",
+                "/email wrong_type",
+                "/password wrong_type",
+            ],
         ),
         json_case(
             "an extra field",
@@ -99,7 +131,8 @@ fn cases() -> Vec<Case> {
         json_case(
             "an over-long address",
             REGISTER,
-            json!({ "email": format!("{}@b.cd", "x".repeat(300)), "password": "long enough" }).to_string(),
+            json!({ "email": format!("{}@b.cd", "x".repeat(300)), "password": "long enough" })
+                .to_string(),
             INVALID,
             &["/email too_long"],
         ),
@@ -145,7 +178,13 @@ fn cases() -> Vec<Case> {
             INVALID,
             &["/display_name too_long"],
         ),
-        json_case("a lone surrogate", REGISTER, registration("\"display_name\":\"\\ud800\""), MALFORMED, &[]),
+        json_case(
+            "a lone surrogate",
+            REGISTER,
+            registration("\"display_name\":\"\\ud800\""),
+            MALFORMED,
+            &[],
+        ),
         json_case(
             "a token of nothing",
             "/v1/auth/verify-email",
@@ -174,7 +213,13 @@ fn cases() -> Vec<Case> {
             (401, "invalid_credentials"),
             &[],
         ),
-        json_case("an oversized body", REGISTER, vec![b' '; 64 * 1024 + 1], (413, "too_large"), &[]),
+        json_case(
+            "an oversized body",
+            REGISTER,
+            vec![b' '; 64 * 1024 + 1],
+            (413, "too_large"),
+            &[],
+        ),
         json_case(
             "an oversized value",
             LOGIN,
@@ -188,32 +233,86 @@ fn cases() -> Vec<Case> {
         },
         Case {
             content_type: Some("application/xml"),
-            ..json_case("XML", REGISTER, "<a/>", (415, "unsupported_media_type"), &[])
+            ..json_case(
+                "XML",
+                REGISTER,
+                "<a/>",
+                (415, "unsupported_media_type"),
+                &[],
+            )
         },
         Case {
             content_type: Some("nonsense"),
-            ..json_case("no media type", REGISTER, "{}", (415, "unsupported_media_type"), &[])
+            ..json_case(
+                "no media type",
+                REGISTER,
+                "{}",
+                (415, "unsupported_media_type"),
+                &[],
+            )
         },
         Case {
             content_type: None,
-            ..json_case("none at all", REGISTER, "{}", (415, "unsupported_media_type"), &[])
+            ..json_case(
+                "none at all",
+                REGISTER,
+                "{}",
+                (415, "unsupported_media_type"),
+                &[],
+            )
         },
         Case {
             method: Method::GET,
-            ..json_case("a wrong method", REGISTER, "", (405, "method_not_allowed"), &[])
+            ..json_case(
+                "a wrong method",
+                REGISTER,
+                "",
+                (405, "method_not_allowed"),
+                &[],
+            )
         },
         Case {
             method: Method::DELETE,
-            ..json_case("another", "/v1/me/notifications", "", (405, "method_not_allowed"), &[])
+            ..json_case(
+                "another",
+                "/v1/me/notifications",
+                "",
+                (405, "method_not_allowed"),
+                &[],
+            )
         },
         Case {
             method: Method::TRACE,
             ..json_case("an echo", "/v1/me", "", (405, "method_not_allowed"), &[])
         },
-        json_case("an unknown path", "/v1/nothing", "{}", (404, "not_found"), &[]),
-        json_case("a path out of the house", "/v1/../../etc/passwd", "{}", (404, "not_found"), &[]),
-        json_case("a path with NUL", "/v1/files/%00", "{}", (405, "method_not_allowed"), &[]),
-        json_case("a path that is not UTF-8", "/v1/%ff", "{}", (404, "not_found"), &[]),
+        json_case(
+            "an unknown path",
+            "/v1/nothing",
+            "{}",
+            (404, "not_found"),
+            &[],
+        ),
+        json_case(
+            "a path out of the house",
+            "/v1/../../etc/passwd",
+            "{}",
+            (404, "not_found"),
+            &[],
+        ),
+        json_case(
+            "a path with NUL",
+            "/v1/files/%00",
+            "{}",
+            (405, "method_not_allowed"),
+            &[],
+        ),
+        json_case(
+            "a path that is not UTF-8",
+            "/v1/%ff",
+            "{}",
+            (404, "not_found"),
+            &[],
+        ),
     ]
 }
 
@@ -221,17 +320,28 @@ fn cases() -> Vec<Case> {
 async fn each_gets_a_clear_problem_and_nothing_is_stored() {
     let house = House::open().await;
     for case in cases() {
-        let mut request = house.request(case.method.clone(), case.path).body(case.body.clone());
+        let mut request = house
+            .request(case.method.clone(), case.path)
+            .body(case.body.clone());
         if let Some(content_type) = case.content_type {
             request = request.header("content-type", content_type);
         }
         let answer = Answer::of(request).await;
-        eprintln!("{}: {} {}", case.name, answer.status, String::from_utf8_lossy(&answer.bytes));
+        eprintln!(
+            "{}: {} {}",
+            case.name,
+            answer.status,
+            String::from_utf8_lossy(&answer.bytes)
+        );
         answer.problem(case.status, case.code);
         assert_eq!(answer.faults(), case.faults, "{}", case.name);
     }
     assert_eq!(
-        (house.count("users").await, house.count("jobs").await, house.count("files").await),
+        (
+            house.count("users").await,
+            house.count("jobs").await,
+            house.count("files").await
+        ),
         (0, 0, 0)
     );
     house.person("ada").await;
@@ -240,8 +350,10 @@ async fn each_gets_a_clear_problem_and_nothing_is_stored() {
 #[tokio::test]
 async fn every_field_that_is_wrong_is_named_in_a_sentence() {
     let house = House::open().await;
-    let problem =
-        house.post(REGISTER, &json!({ "email": 1, "x": 2 })).await.problem(422, "validation_failed");
+    let problem = house
+        .post(REGISTER, &json!({ "email": 1, "x": 2 }))
+        .await
+        .problem(422, "validation_failed");
     for error in problem["errors"].as_array().expect("errors") {
         let detail = error["detail"].as_str().expect("a sentence");
         assert!(detail.ends_with('.') && detail.len() > 10, "{detail}");

@@ -8,13 +8,21 @@ use crate::raw;
 
 /// A form as a client's library would never write it.
 async fn raw_form(house: &House, person: &Person, content_type: &str, body: Vec<u8>) -> Answer {
-    let request =
-        person.request(house, Method::POST, "/v1/files").header("content-type", content_type).body(body);
+    let request = person
+        .request(house, Method::POST, "/v1/files")
+        .header("content-type", content_type)
+        .body(body);
     Answer::of(request).await
 }
 
 /// Name, content type, body; then what it is answered with: status and code, faults.
-type Case = (&'static str, &'static str, Vec<u8>, (u16, &'static str), &'static [&'static str]);
+type Case = (
+    &'static str,
+    &'static str,
+    Vec<u8>,
+    (u16, &'static str),
+    &'static [&'static str],
+);
 
 #[tokio::test]
 async fn broken_forms_are_refused_and_leave_nothing() {
@@ -22,14 +30,33 @@ async fn broken_forms_are_refused_and_leave_nothing() {
     let person = house.person("ada").await;
     let form = "multipart/form-data; boundary=b";
     let part = |disposition: &str, end: &str| {
-        format!("--b\r\nContent-Disposition: form-data; {disposition}\r\n\r\nbytes{end}").into_bytes()
+        format!("--b\r\nContent-Disposition: form-data; {disposition}\r\n\r\nbytes{end}")
+            .into_bytes()
     };
     let whole = "\r\n--b--\r\n";
     let cases: Vec<Case> = vec![
-        ("JSON", "application/json", b"{}".to_vec(), (415, "unsupported_media_type"), &[]),
-        ("no boundary", "multipart/form-data", b"x".to_vec(), (415, "unsupported_media_type"), &[]),
+        (
+            "JSON",
+            "application/json",
+            b"{}".to_vec(),
+            (415, "unsupported_media_type"),
+            &[],
+        ),
+        (
+            "no boundary",
+            "multipart/form-data",
+            b"x".to_vec(),
+            (415, "unsupported_media_type"),
+            &[],
+        ),
         ("nothing", form, Vec::new(), (400, "malformed_form"), &[]),
-        ("an empty form", form, b"--b--\r\n".to_vec(), (422, "validation_failed"), &["/file missing"]),
+        (
+            "an empty form",
+            form,
+            b"--b--\r\n".to_vec(),
+            (422, "validation_failed"),
+            &["/file missing"],
+        ),
         (
             "another boundary",
             "multipart/form-data; boundary=c",
@@ -73,8 +100,11 @@ async fn broken_forms_are_refused_and_leave_nothing() {
         (
             "two files",
             form,
-            [part("name=\"file\"; filename=\"a\"", "\r\n"), part("name=\"file\"; filename=\"b\"", whole)]
-                .concat(),
+            [
+                part("name=\"file\"; filename=\"a\"", "\r\n"),
+                part("name=\"file\"; filename=\"b\"", whole),
+            ]
+            .concat(),
             (422, "validation_failed"),
             &["/file too_many"],
         ),
@@ -109,7 +139,11 @@ async fn broken_forms_are_refused_and_leave_nothing() {
     ];
     for (name, content_type, body, (status, code), faults) in cases {
         let answer = raw_form(&house, &person, content_type, body).await;
-        eprintln!("{name}: {} {}", answer.status, String::from_utf8_lossy(&answer.bytes));
+        eprintln!(
+            "{name}: {} {}",
+            answer.status,
+            String::from_utf8_lossy(&answer.bytes)
+        );
         answer.problem(status, code);
         assert_eq!(answer.faults(), faults, "{name}");
     }
@@ -126,20 +160,40 @@ async fn a_form_without_data_is_given_up() {
         "POST /v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 1000000000\r\n\r\n",
         person.access_token
     );
-    let part = |disposition: &str| format!("--b\r\nContent-Disposition: form-data; {disposition}\r\n");
+    let part =
+        |disposition: &str| format!("--b\r\nContent-Disposition: form-data; {disposition}\r\n");
     let text = format!("{}\r\ntext\r\n", part("name=\"a\""));
     for (name, begin, rest) in [
         ("before the first boundary", String::new(), "x"),
-        ("before the first boundary, which seems to come", String::new(), "\r\n--c"),
+        (
+            "before the first boundary, which seems to come",
+            String::new(),
+            "\r\n--c",
+        ),
         ("after a boundary", "--b".to_owned(), " "),
-        ("in the head of the first part", format!("{}x: ", part("name=\"file\"; filename=\"a\"")), "x"),
-        ("in many headers", part("name=\"file\"; filename=\"a\""), "x: x\r\n"),
+        (
+            "in the head of the first part",
+            format!("{}x: ", part("name=\"file\"; filename=\"a\"")),
+            "x",
+        ),
+        (
+            "in many headers",
+            part("name=\"file\"; filename=\"a\""),
+            "x: x\r\n",
+        ),
         ("between parts", format!("{text}--b"), "\t"),
-        ("in the head of another part", format!("{text}{}x: ", part("name=\"file\"; filename=\"a\"")), "x"),
+        (
+            "in the head of another part",
+            format!("{text}{}x: ", part("name=\"file\"; filename=\"a\"")),
+            "x",
+        ),
     ] {
         let bytes = format!("{request}{begin}{}", rest.repeat(256 * 1024 / rest.len()));
         let answer = raw::talk(&house.url, bytes.as_bytes()).await;
-        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("malformed_form"), "{name}: {answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 400") && answer.contains("malformed_form"),
+            "{name}: {answer}"
+        );
     }
     assert_eq!(house.count("files").await, 0);
 }
@@ -152,16 +206,26 @@ async fn a_form_may_have_much_data_and_many_small_parts() {
         format!("--b\r\nContent-Disposition: form-data; {disposition}\r\n\r\n{body}\r\n")
     };
     let size = 5 * 1024 * 1024;
-    let file = part("name=\"file\"; filename=\"a.txt\"", &"\r\n--c".repeat(size / 5));
+    let file = part(
+        "name=\"file\"; filename=\"a.txt\"",
+        &"\r\n--c".repeat(size / 5),
+    );
     let texts = part("name=\"a\"", "text").repeat(500);
     let body = format!("{}\r\n{texts}{file}{texts}--b--\r\n", "x".repeat(8_000)).into_bytes();
     let made = raw_form(&house, &person, "multipart/form-data; boundary=b", body).await;
-    assert_eq!(made.expect(StatusCode::CREATED)["size"].as_u64(), Some(size as u64));
+    assert_eq!(
+        made.expect(StatusCode::CREATED)["size"].as_u64(),
+        Some(size as u64)
+    );
 
-    let files: String = (0..100).map(|_| part("name=\"files\"; filename=\"a\"", "bytes")).collect();
+    let files: String = (0..100)
+        .map(|_| part("name=\"files\"; filename=\"a\"", "bytes"))
+        .collect();
     let request = person.request(&house, Method::POST, "/v1/files/batch");
     let request = request.header("content-type", "multipart/form-data; boundary=b");
-    let made = Answer::of(request.body(format!("{files}--b--\r\n"))).await.expect(StatusCode::CREATED);
+    let made = Answer::of(request.body(format!("{files}--b--\r\n")))
+        .await
+        .expect(StatusCode::CREATED);
     assert_eq!(made["items"].as_array().map(Vec::len), Some(100));
 }
 
@@ -186,8 +250,14 @@ async fn forms_with_more_than_the_file_are_taken() {
             .concat(),
         ),
         ("Uppy, bundled", file("files[]")),
-        ("FilePond", [part("name=\"filepond\"", "{}"), file("filepond")].concat()),
-        ("FilePond, named", [part("name=\"file\"", "{}"), file("file")].concat()),
+        (
+            "FilePond",
+            [part("name=\"filepond\"", "{}"), file("filepond")].concat(),
+        ),
+        (
+            "FilePond, named",
+            [part("name=\"file\"", "{}"), file("file")].concat(),
+        ),
         (
             "a page",
             [
@@ -202,14 +272,28 @@ async fn forms_with_more_than_the_file_are_taken() {
         let body = format!("{parts}--b--\r\n").into_bytes();
         let made = raw_form(&house, &person, "multipart/form-data; boundary=b", body).await;
         let made = made.expect(StatusCode::CREATED);
-        assert_eq!((text(&made["name"]).as_str(), made["size"].as_i64()), ("a.txt", Some(5)), "{client}");
+        assert_eq!(
+            (text(&made["name"]).as_str(), made["size"].as_i64()),
+            ("a.txt", Some(5)),
+            "{client}"
+        );
     }
     // Without any name a part of the form's own field is the file, however large.
     for size in [5, 100_000] {
-        let form = Form::new().text("a", "b").part("file", Part::bytes(vec![b'x'; size]));
-        let made = Answer::of(person.request(&house, Method::POST, "/v1/files").multipart(form)).await;
+        let form = Form::new()
+            .text("a", "b")
+            .part("file", Part::bytes(vec![b'x'; size]));
+        let made = Answer::of(
+            person
+                .request(&house, Method::POST, "/v1/files")
+                .multipart(form),
+        )
+        .await;
         let made = made.expect(StatusCode::CREATED);
-        assert_eq!((text(&made["name"]).as_str(), made["size"].as_u64()), ("upload", Some(size as u64)));
+        assert_eq!(
+            (text(&made["name"]).as_str(), made["size"].as_u64()),
+            ("upload", Some(size as u64))
+        );
     }
 }
 
@@ -233,7 +317,11 @@ async fn names_are_cleaned_as_far_as_they_can_be() {
     let request = request.header("content-type", "multipart/form-data; boundary=b");
     let made = Answer::of(request.body(format!("{}--b--\r\n", parts.concat()))).await;
     let made = made.expect(StatusCode::CREATED);
-    let made: Vec<_> =
-        made["items"].as_array().expect("files").iter().map(|file| text(&file["name"])).collect();
+    let made: Vec<_> = made["items"]
+        .as_array()
+        .expect("files")
+        .iter()
+        .map(|file| text(&file["name"]))
+        .collect();
     assert_eq!(made, names.map(|(_, expected)| expected));
 }

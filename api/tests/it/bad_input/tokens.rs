@@ -26,24 +26,43 @@ async fn forged_tokens_are_refused() {
     let person = house.person("ada").await;
     let token = &person.access_token;
     let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
-    let header = URL_SAFE_NO_PAD.decode(token.split('.').next().expect("a header")).expect("base64");
+    let header = URL_SAFE_NO_PAD
+        .decode(token.split('.').next().expect("a header"))
+        .expect("base64");
     let header = String::from_utf8(header).expect("JSON");
     let claims = encode("{\"sub\":\"01937b1e-0000-7000-8000-000000000001\",\"exp\":99999999999}");
     let forged = [
         (
             "alg none",
-            with_part(&with_part(token, 0, &encode("{\"alg\":\"none\",\"typ\":\"at+jwt\"}")), 2, ""),
+            with_part(
+                &with_part(token, 0, &encode("{\"alg\":\"none\",\"typ\":\"at+jwt\"}")),
+                2,
+                "",
+            ),
         ),
-        ("alg none, signed", with_part(token, 0, &encode(&header.replace("EdDSA", "none")))),
-        ("alg HS256", with_part(token, 0, &encode(&header.replace("EdDSA", "HS256")))),
+        (
+            "alg none, signed",
+            with_part(token, 0, &encode(&header.replace("EdDSA", "none"))),
+        ),
+        (
+            "alg HS256",
+            with_part(token, 0, &encode(&header.replace("EdDSA", "HS256"))),
+        ),
         (
             "a wrong kid",
-            with_part(token, 0, &encode("{\"alg\":\"EdDSA\",\"typ\":\"at+jwt\",\"kid\":\"../../dev/null\"}")),
+            with_part(
+                token,
+                0,
+                &encode("{\"alg\":\"EdDSA\",\"typ\":\"at+jwt\",\"kid\":\"../../dev/null\"}"),
+            ),
         ),
         ("other claims", with_part(token, 1, &claims)),
         ("no signature", with_part(token, 2, "")),
         ("another signature", with_part(token, 2, &"A".repeat(86))),
-        ("two parts", token.rsplit_once('.').expect("three").0.to_owned()),
+        (
+            "two parts",
+            token.rsplit_once('.').expect("three").0.to_owned(),
+        ),
         ("four parts", format!("{token}.x")),
         ("a refresh token", person.refresh_token.clone()),
         ("endless", "a".repeat(5_000)),
@@ -52,12 +71,22 @@ async fn forged_tokens_are_refused() {
         let answer = Answer::of(house.request(Method::GET, "/v1/me").bearer_auth(&token)).await;
         eprintln!("{name}: {}", answer.status);
         answer.problem(401, "invalid_token");
-        assert_eq!(answer.header("www-authenticate"), Some("Bearer error=\"invalid_token\""), "{name}");
+        assert_eq!(
+            answer.header("www-authenticate"),
+            Some("Bearer error=\"invalid_token\""),
+            "{name}"
+        );
     }
-    let empty = house.request(Method::GET, "/v1/me").header("authorization", "Bearer ");
+    let empty = house
+        .request(Method::GET, "/v1/me")
+        .header("authorization", "Bearer ");
     assert_eq!(Answer::of(empty).await.status, StatusCode::UNAUTHORIZED);
-    let basic = house.request(Method::GET, "/v1/me").basic_auth("ada", Some(PASSWORD));
-    Answer::of(basic).await.problem(401, "authentication_required");
+    let basic = house
+        .request(Method::GET, "/v1/me")
+        .basic_auth("ada", Some(PASSWORD));
+    Answer::of(basic)
+        .await
+        .problem(401, "authentication_required");
 }
 
 /// An address, and how often somebody has connected to it.
@@ -79,10 +108,17 @@ async fn a_token_signed_with_a_key_that_it_brings_or_names_is_refused() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let mut parts = person.access_token.split('.');
-    let (header, claims) = (parts.next().expect("a header"), parts.next().expect("claims"));
+    let (header, claims) = (
+        parts.next().expect("a header"),
+        parts.next().expect("claims"),
+    );
     let header: Value =
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).expect("base64")).expect("JSON");
-    let ours = house.get("/.well-known/jwks.json").await.expect(StatusCode::OK)["keys"][0].clone();
+    let ours = house
+        .get("/.well-known/jwks.json")
+        .await
+        .expect(StatusCode::OK)["keys"][0]
+        .clone();
     assert_eq!(ours["kid"], header["kid"]);
 
     let attacker = Ed25519KeyPair::generate().expect("a key");
@@ -97,7 +133,12 @@ async fn a_token_signed_with_a_key_that_it_brings_or_names_is_refused() {
             header[name] = value.clone();
         }
         let header = header.as_object().expect("an object").clone();
-        Value::Object(header.into_iter().filter(|(_, value)| !value.is_null()).collect())
+        Value::Object(
+            header
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .collect(),
+        )
     };
     let (own, known) = (json!("attacker"), header["kid"].clone());
     let headers = [
@@ -115,26 +156,50 @@ async fn a_token_signed_with_a_key_that_it_brings_or_names_is_refused() {
         with(json!({ "kid": "" })),
         with(json!({ "kid": jwk(&own) })),
     ];
-    let ask = async |token: &str| Answer::of(house.request(Method::GET, "/v1/me").bearer_auth(token)).await;
+    let ask = async |token: &str| {
+        Answer::of(house.request(Method::GET, "/v1/me").bearer_auth(token)).await
+    };
     for header in headers {
         let signed = format!("{}.{claims}", URL_SAFE_NO_PAD.encode(header.to_string()));
         let signature = attacker.sign(signed.as_bytes());
-        let checked = UnparsedPublicKey::new(&ED25519, &public).verify(signed.as_bytes(), signature.as_ref());
+        let checked =
+            UnparsedPublicKey::new(&ED25519, &public).verify(signed.as_bytes(), signature.as_ref());
         assert!(checked.is_ok(), "by the attacker's key it is right");
-        let answer = ask(&format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))).await;
+        let answer = ask(&format!(
+            "{signed}.{}",
+            URL_SAFE_NO_PAD.encode(signature.as_ref())
+        ))
+        .await;
         eprintln!("{header}: {}", answer.status);
         answer.problem(401, "invalid_token");
     }
 
     // Another algorithm, whose secret would be our public key.
-    let public = URL_SAFE_NO_PAD.decode(ours["x"].as_str().expect("a text")).expect("base64");
-    for secret in [public, ours["x"].to_string().into_bytes(), ours.to_string().into_bytes()] {
+    let public = URL_SAFE_NO_PAD
+        .decode(ours["x"].as_str().expect("a text"))
+        .expect("base64");
+    for secret in [
+        public,
+        ours["x"].to_string().into_bytes(),
+        ours.to_string().into_bytes(),
+    ] {
         let header = with(json!({ "alg": "HS256" }));
         let signed = format!("{}.{claims}", URL_SAFE_NO_PAD.encode(header.to_string()));
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), signed.as_bytes());
-        let answer = ask(&format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag.as_ref()))).await;
+        let tag = hmac::sign(
+            &hmac::Key::new(hmac::HMAC_SHA256, &secret),
+            signed.as_bytes(),
+        );
+        let answer = ask(&format!(
+            "{signed}.{}",
+            URL_SAFE_NO_PAD.encode(tag.as_ref())
+        ))
+        .await;
         answer.problem(401, "invalid_token");
     }
-    assert_eq!(fetched.load(Ordering::SeqCst), 0, "no key is fetched from where a token says");
+    assert_eq!(
+        fetched.load(Ordering::SeqCst),
+        0,
+        "no key is fetched from where a token says"
+    );
     ask(&person.access_token).await.expect(StatusCode::OK);
 }

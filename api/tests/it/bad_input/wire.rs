@@ -6,8 +6,14 @@ use crate::raw;
 #[tokio::test]
 async fn what_is_no_http_ends_its_connection_and_nothing_else() {
     let house = House::open().await;
-    let huge = format!("GET /v1/me HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "a".repeat(10 * 1024 * 1024));
-    let many = format!("GET /v1/me HTTP/1.1\r\nhost: x\r\n{}\r\n", "x: y\r\n".repeat(5_000));
+    let huge = format!(
+        "GET /v1/me HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
+        "a".repeat(10 * 1024 * 1024)
+    );
+    let many = format!(
+        "GET /v1/me HTTP/1.1\r\nhost: x\r\n{}\r\n",
+        "x: y\r\n".repeat(5_000)
+    );
     for (name, bytes, expected) in [
         ("10 MB of headers", huge.into_bytes(), "HTTP/1.1 431"),
         ("5,000 headers", many.into_bytes(), "HTTP/1.1 431"),
@@ -43,7 +49,9 @@ async fn a_length_beside_a_transfer_encoding_does_not_count() {
 
 #[tokio::test]
 async fn a_body_that_stops_is_given_up() {
-    let stage = plinth_testkit::Stage::open().await.with("PLINTH_API_REQUEST_TIMEOUT", "500ms");
+    let stage = plinth_testkit::Stage::open()
+        .await
+        .with("PLINTH_API_REQUEST_TIMEOUT", "500ms");
     let house = House::on(stage).await;
     let stopped = b"POST /v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"em";
     let answer = raw::talk(&house.url, stopped).await;

@@ -21,7 +21,12 @@ const PART: usize = 16 * 1024 * 1024;
 const DIRECT: &str = "/v1/direct-uploads";
 
 async fn open() -> House {
-    House::on(Stage::open().await.with("PLINTH_FILES_DIRECT_UPLOADS", "true")).await
+    House::on(
+        Stage::open()
+            .await
+            .with("PLINTH_FILES_DIRECT_UPLOADS", "true"),
+    )
+    .await
 }
 
 fn announced(name: &str, bytes: &[u8]) -> Value {
@@ -29,7 +34,10 @@ fn announced(name: &str, bytes: &[u8]) -> Value {
 }
 
 async fn begin(house: &House, person: &Person, name: &str, bytes: &[u8]) -> Value {
-    person.post(house, DIRECT, &announced(name, bytes)).await.expect(StatusCode::CREATED)
+    person
+        .post(house, DIRECT, &announced(name, bytes))
+        .await
+        .expect(StatusCode::CREATED)
 }
 
 fn path(begun: &Value) -> String {
@@ -39,7 +47,10 @@ fn path(begun: &Value) -> String {
 /// Sends what was signed, as any HTTP client does.
 async fn send(house: &House, signed: &Value, bytes: Vec<u8>) -> StatusCode {
     let method: Method = text(&signed["method"]).parse().expect("a method");
-    let mut request = house.client.request(method, text(&signed["url"])).body(bytes);
+    let mut request = house
+        .client
+        .request(method, text(&signed["url"]))
+        .body(bytes);
     for (name, value) in signed["headers"].as_object().expect("headers") {
         request = request.header(name, text(value));
     }
@@ -67,33 +78,52 @@ async fn purge(house: &House) {
 
 async fn jobs(house: &House, kind: &str, field: &str) -> Vec<BlobId> {
     let query = "SELECT (payload->>$2)::uuid FROM jobs WHERE kind = $1 ORDER BY id";
-    let found: Vec<Uuid> =
-        sqlx::query_scalar(query).bind(kind).bind(field).fetch_all(&house.stores.db).await.expect("reads");
+    let found: Vec<Uuid> = sqlx::query_scalar(query)
+        .bind(kind)
+        .bind(field)
+        .fetch_all(&house.stores.db)
+        .await
+        .expect("reads");
     found.into_iter().map(BlobId).collect()
 }
 
 /// A file that came directly, and its upload.
 async fn uploaded(house: &House, person: &Person, name: &str, bytes: &[u8]) -> Value {
     let begun = begin(house, person, name, bytes).await;
-    assert_eq!(send(house, &begun["put"], bytes.to_vec()).await, StatusCode::OK);
+    assert_eq!(
+        send(house, &begun["put"], bytes.to_vec()).await,
+        StatusCode::OK
+    );
     let complete = format!("{}/complete", path(&begun));
-    person.post(house, &complete, &json!({})).await.expect(StatusCode::ACCEPTED);
+    person
+        .post(house, &complete, &json!({}))
+        .await
+        .expect(StatusCode::ACCEPTED);
     verify(house).await;
-    let upload = person.get(house, &path(&begun)).await.expect(StatusCode::OK);
+    let upload = person
+        .get(house, &path(&begun))
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(upload["state"], "done", "{upload}");
     upload
 }
 
 async fn is_counted(house: &House, bytes: usize, reserved: usize, files: usize) {
     let query = "SELECT bytes, reserved, files FROM storage_usage";
-    let row: (i64, i64, i64) = sqlx::query_as(query).fetch_one(&house.stores.db).await.expect("reads");
+    let row: (i64, i64, i64) = sqlx::query_as(query)
+        .fetch_one(&house.stores.db)
+        .await
+        .expect("reads");
     let expected = [bytes, reserved, files].map(|number| i64::try_from(number).expect("fits"));
     assert_eq!([row.0, row.1, row.2], expected);
 }
 
 /// How many abandoned uploads went.
 async fn clean_up(house: &House) -> u64 {
-    let request = cleanup::Request { only: vec![Kind::AbandonedUploads], ..cleanup::Request::default() };
+    let request = cleanup::Request {
+        only: vec![Kind::AbandonedUploads],
+        ..cleanup::Request::default()
+    };
     let kept = Kept::of(&house.stage.settings());
     let report = cleanup::run(&house.stores, &kept, &request, &CancellationToken::new()).await;
     report.expect("runs").of(Kind::AbandonedUploads)

@@ -8,17 +8,31 @@ use super::content;
 use crate::house::{Answer, House, Person, text};
 
 fn digest(bytes: &[u8]) -> String {
-    format!("sha-256=:{}:", STANDARD.encode(plinth_platform::crypto::sha256(bytes)))
+    format!(
+        "sha-256=:{}:",
+        STANDARD.encode(plinth_platform::crypto::sha256(bytes))
+    )
 }
 
 /// A form with one file; `part` stands among the headers of the part, `header` among those of the request.
-async fn upload(house: &House, person: &Person, bytes: &str, part: &str, header: Option<&str>) -> Answer {
+async fn upload(
+    house: &House,
+    person: &Person,
+    bytes: &str,
+    part: &str,
+    header: Option<&str>,
+) -> Answer {
     let form = form(bytes, part);
     let mut request = person.request(house, Method::POST, "/v1/files");
     if let Some(header) = header {
         request = request.header("content-digest", header);
     }
-    Answer::of(request.header("content-type", "multipart/form-data; boundary=x").body(form)).await
+    Answer::of(
+        request
+            .header("content-type", "multipart/form-data; boundary=x")
+            .body(form),
+    )
+    .await
 }
 
 fn form(bytes: &str, part: &str) -> String {
@@ -32,13 +46,27 @@ async fn a_file_is_stored_only_with_the_digest_that_came_with_it() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let right = format!("Repr-Digest: {}\r\n", digest(b"text"));
-    let file = upload(&house, &person, "text", &right, None).await.expect(StatusCode::CREATED);
-    assert_eq!(file["size"], 4);
-    upload(&house, &person, "TEXT", &right, None).await.problem(422, "digest_mismatch");
-    upload(&house, &person, "text", "Content-Digest: sha-256=:AAAA:\r\n", None)
+    let file = upload(&house, &person, "text", &right, None)
         .await
-        .problem(422, "validation_failed");
-    assert_eq!(house.count("blobs").await, 1, "nothing is left of the others");
+        .expect(StatusCode::CREATED);
+    assert_eq!(file["size"], 4);
+    upload(&house, &person, "TEXT", &right, None)
+        .await
+        .problem(422, "digest_mismatch");
+    upload(
+        &house,
+        &person,
+        "text",
+        "Content-Digest: sha-256=:AAAA:\r\n",
+        None,
+    )
+    .await
+    .problem(422, "validation_failed");
+    assert_eq!(
+        house.count("blobs").await,
+        1,
+        "nothing is left of the others"
+    );
 }
 
 #[tokio::test]
@@ -46,9 +74,15 @@ async fn the_digest_of_the_whole_form_is_compared_too() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let whole = digest(form("text", "").as_bytes());
-    upload(&house, &person, "text", "", Some(&whole)).await.expect(StatusCode::CREATED);
-    upload(&house, &person, "TEXT", "", Some(&whole)).await.problem(422, "digest_mismatch");
-    upload(&house, &person, "text", "", Some("nonsense")).await.problem(422, "validation_failed");
+    upload(&house, &person, "text", "", Some(&whole))
+        .await
+        .expect(StatusCode::CREATED);
+    upload(&house, &person, "TEXT", "", Some(&whole))
+        .await
+        .problem(422, "digest_mismatch");
+    upload(&house, &person, "text", "", Some("nonsense"))
+        .await
+        .problem(422, "validation_failed");
     assert_eq!(house.count("files").await, 1);
 }
 

@@ -17,13 +17,25 @@ async fn head_tells_what_a_download_would_be() {
     let path = format!("/v1/files/{id}/content");
     let head = Answer::of(person.request(&house, Method::HEAD, &path)).await;
     assert_eq!((head.status, head.bytes.len()), (StatusCode::OK, 0));
-    for name in ["content-length", "content-type", "etag", "last-modified", "repr-digest", "accept-ranges"] {
+    for name in [
+        "content-length",
+        "content-type",
+        "etag",
+        "last-modified",
+        "repr-digest",
+        "accept-ranges",
+    ] {
         assert!(head.header(name).is_some(), "{name}");
         assert_eq!(head.header(name), whole.header(name), "{name}");
     }
-    let part = person.request(&house, Method::HEAD, &path).header("range", "bytes=0-9");
+    let part = person
+        .request(&house, Method::HEAD, &path)
+        .header("range", "bytes=0-9");
     let part = Answer::of(part).await;
-    assert_eq!((part.status, part.header("content-length")), (StatusCode::PARTIAL_CONTENT, Some("10")));
+    assert_eq!(
+        (part.status, part.header("content-length")),
+        (StatusCode::PARTIAL_CONTENT, Some("10"))
+    );
 }
 
 #[rstest]
@@ -35,12 +47,27 @@ async fn several_ranges_come_in_one_answer_in_the_order_asked_for(
     let person = house.person("ada").await;
     let bytes = pattern(200_000);
     let id = text(&person.upload(&house, "data.bin", bytes.clone()).await["id"]);
-    let answer = content(&house, &person, &id, &[("range", "bytes=150000-150009, 0-4,-3")]).await;
+    let answer = content(
+        &house,
+        &person,
+        &id,
+        &[("range", "bytes=150000-150009, 0-4,-3")],
+    )
+    .await;
     assert_eq!(answer.status, StatusCode::PARTIAL_CONTENT);
-    assert_eq!(answer.header("content-length"), Some(answer.bytes.len().to_string().as_str()));
-    assert_eq!(answer.header("content-range"), None, "each part has its own");
+    assert_eq!(
+        answer.header("content-length"),
+        Some(answer.bytes.len().to_string().as_str())
+    );
+    assert_eq!(
+        answer.header("content-range"),
+        None,
+        "each part has its own"
+    );
     let kind = answer.header("content-type").expect("a type");
-    let boundary = kind.strip_prefix("multipart/byteranges; boundary=").expect("parts");
+    let boundary = kind
+        .strip_prefix("multipart/byteranges; boundary=")
+        .expect("parts");
     let part = |range: &str, bytes: &[u8]| {
         let head = format!(
             "\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes {range}/200000\r\n\r\n"
@@ -54,7 +81,11 @@ async fn several_ranges_come_in_one_answer_in_the_order_asked_for(
         format!("\r\n--{boundary}--\r\n").into_bytes(),
     ]
     .concat();
-    assert!(answer.bytes == expected, "{}", String::from_utf8_lossy(&answer.bytes));
+    assert!(
+        answer.bytes == expected,
+        "{}",
+        String::from_utf8_lossy(&answer.bytes)
+    );
 }
 
 #[tokio::test]
@@ -65,15 +96,25 @@ async fn a_client_that_has_the_bytes_since_a_time_is_sent_none() {
     let whole = content(&house, &person, &id, &[]).await;
     let modified = whole.header("last-modified").expect("a time").to_owned();
     let known = content(&house, &person, &id, &[("if-modified-since", &modified)]).await;
-    assert_eq!((known.status, known.bytes.len()), (StatusCode::NOT_MODIFIED, 0));
+    assert_eq!(
+        (known.status, known.bytes.len()),
+        (StatusCode::NOT_MODIFIED, 0)
+    );
     let early = "Mon, 01 Jan 2024 00:00:00 GMT";
     for headers in [
         &[("if-modified-since", early)][..],
         &[("if-modified-since", "nonsense")],
         // A tag is believed before a time.
-        &[("if-modified-since", &*modified), ("if-none-match", "\"other\"")],
+        &[
+            ("if-modified-since", &*modified),
+            ("if-none-match", "\"other\""),
+        ],
     ] {
-        assert_eq!(content(&house, &person, &id, headers).await.status, StatusCode::OK, "{headers:?}");
+        assert_eq!(
+            content(&house, &person, &id, headers).await.status,
+            StatusCode::OK,
+            "{headers:?}"
+        );
     }
 }
 
@@ -83,22 +124,42 @@ async fn a_client_that_means_another_version_is_given_none_of_this_one() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = text(&person.upload(&house, "data.bin", pattern(1000)).await["id"]);
-    let first = content(&house, &person, &id, &[]).await.header("etag").expect("a tag").to_owned();
+    let first = content(&house, &person, &id, &[])
+        .await
+        .header("etag")
+        .expect("a tag")
+        .to_owned();
     let part = reqwest::multipart::Part::bytes(pattern(2000)).file_name("data.bin");
     let form = reqwest::multipart::Form::new().part("file", part);
     let versions = format!("/v1/files/{id}/versions");
-    let request = person.request(&house, Method::POST, &versions).multipart(form);
+    let request = person
+        .request(&house, Method::POST, &versions)
+        .multipart(form);
     Answer::of(request).await.expect(StatusCode::CREATED);
-    let link = person.post(&house, &format!("/v1/files/{id}/links"), &json!({ "max_downloads": 1 })).await;
+    let link = person
+        .post(
+            &house,
+            &format!("/v1/files/{id}/links"),
+            &json!({ "max_downloads": 1 }),
+        )
+        .await;
     let link = text(&link.expect(StatusCode::CREATED)["url"]);
-    let shared = format!("/v1/links/{}/content", link.rsplit('/').next().expect("a token"));
+    let shared = format!(
+        "/v1/links/{}/content",
+        link.rsplit('/').next().expect("a token")
+    );
     let whole = content(&house, &person, &id, &[]).await;
     let second = whole.header("etag").expect("a tag").to_owned();
     let early = "Mon, 01 Jan 2024 00:00:00 GMT";
 
     let ask = async |method: &Method, path: &str, headers: &[(&str, &str)]| {
-        let request = person.request(&house, method.clone(), path).header("range", "bytes=10-19");
-        Answer::of(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+        let request = person
+            .request(&house, method.clone(), path)
+            .header("range", "bytes=10-19");
+        Answer::of(headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        }))
+        .await
     };
     let current = format!("/v1/files/{id}/content");
     for (path, tag, other) in [
@@ -108,15 +169,28 @@ async fn a_client_that_means_another_version_is_given_none_of_this_one() {
         (&shared, &second, &first),
     ] {
         for condition in [("if-match", other.as_str()), ("if-unmodified-since", early)] {
-            ask(&Method::GET, path, &[condition]).await.problem(412, "precondition_failed");
+            ask(&Method::GET, path, &[condition])
+                .await
+                .problem(412, "precondition_failed");
         }
-        let given = ask(&Method::GET, path, &[("if-match", tag), ("if-unmodified-since", early)]).await;
-        assert_eq!((given.status, given.bytes.len()), (StatusCode::PARTIAL_CONTENT, 10), "{path}");
+        let given = ask(
+            &Method::GET,
+            path,
+            &[("if-match", tag), ("if-unmodified-since", early)],
+        )
+        .await;
+        assert_eq!(
+            (given.status, given.bytes.len()),
+            (StatusCode::PARTIAL_CONTENT, 10),
+            "{path}"
+        );
     }
     let head = ask(&Method::HEAD, &current, &[("if-match", &first)]).await;
     assert_eq!(head.status, StatusCode::PRECONDITION_FAILED);
     let beyond = [("if-match", first.as_str()), ("range", "bytes=5000-")];
-    content(&house, &person, &id, &beyond).await.problem(412, "precondition_failed");
+    content(&house, &person, &id, &beyond)
+        .await
+        .problem(412, "precondition_failed");
     let twice = ask(&Method::GET, &current, &[("if-unmodified-since", early); 2]).await;
     twice.problem(400, "repeated_field");
 }

@@ -33,16 +33,27 @@ impl Link {
 
 /// A house whose clients are told apart by X-Forwarded-For.
 pub(super) async fn house() -> House {
-    House::on(Stage::open().await.with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8")).await
+    House::on(
+        Stage::open()
+            .await
+            .with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8"),
+    )
+    .await
 }
 
 pub(super) async fn share(house: &House, person: &Person, file: &str, wanted: &Value) -> Link {
-    let made = person.post(house, &format!("/v1/files/{file}/links"), wanted).await;
+    let made = person
+        .post(house, &format!("/v1/files/{file}/links"), wanted)
+        .await;
     assert_eq!(made.header("cache-control"), Some("no-store"));
     let made = made.expect(StatusCode::CREATED);
     let path = format!("/v1/links/{}", text(&made["token"]));
     assert!(text(&made["url"]).ends_with(&path), "{made}");
-    Link { id: text(&made["link"]["id"]), file: file.to_owned(), path }
+    Link {
+        id: text(&made["link"]["id"]),
+        file: file.to_owned(),
+        path,
+    }
 }
 
 pub(super) async fn file(house: &House, person: &Person, bytes: Vec<u8>) -> String {
@@ -61,7 +72,10 @@ pub(super) async fn downloads(house: &House, person: &Person, link: &Link) -> Va
     let path = format!("/v1/files/{}/links", link.file);
     let links = person.get(house, &path).await.expect(StatusCode::OK);
     let items = links["items"].as_array().cloned().unwrap_or_default();
-    let found = items.into_iter().find(|item| item["id"] == link.id).expect("it is listed");
+    let found = items
+        .into_iter()
+        .find(|item| item["id"] == link.id)
+        .expect("it is listed");
     found["downloads"].clone()
 }
 
@@ -76,9 +90,19 @@ pub(super) async fn assert_is_nowhere(house: &House, path: &str) {
     let unknown = told(&house.get(&format!("/v1/links/{}", "A".repeat(43))).await);
     assert_eq!(told(&house.get(path).await), unknown);
     assert_eq!(told(&house.get(&format!("{path}/content")).await), unknown);
-    assert_eq!(told(&fetch(house, &format!("{path}/content"), &[("range", "bytes=99-")]).await), unknown);
+    assert_eq!(
+        told(&fetch(house, &format!("{path}/content"), &[("range", "bytes=99-")]).await),
+        unknown
+    );
     let tickets = format!("{path}/tickets");
-    assert_eq!(told(&house.post(&tickets, &json!({ "password": LINK_PASSWORD })).await), unknown);
+    assert_eq!(
+        told(
+            &house
+                .post(&tickets, &json!({ "password": LINK_PASSWORD }))
+                .await
+        ),
+        unknown
+    );
     let head = Answer::of(house.request(Method::HEAD, &format!("{path}/content"))).await;
     assert_eq!(head.status, StatusCode::NOT_FOUND);
 }
@@ -91,9 +115,23 @@ async fn whoever_has_the_link_gets_the_current_version_and_learns_nothing_of_the
     let link = share(&house, &person, &id, &json!({})).await;
 
     let shared = house.get(&link.path).await.expect(StatusCode::OK);
-    let mut fields: Vec<_> = shared.as_object().expect("an object").keys().cloned().collect();
+    let mut fields: Vec<_> = shared
+        .as_object()
+        .expect("an object")
+        .keys()
+        .cloned()
+        .collect();
     fields.sort();
-    assert_eq!(fields, ["content_type", "expires_at", "name", "needs_password", "size"]);
+    assert_eq!(
+        fields,
+        [
+            "content_type",
+            "expires_at",
+            "name",
+            "needs_password",
+            "size"
+        ]
+    );
     assert_eq!(
         (&shared["name"], &shared["size"], &shared["needs_password"]),
         (&json!("plan.txt"), &json!(200_000), &json!(false))
@@ -101,20 +139,46 @@ async fn whoever_has_the_link_gets_the_current_version_and_learns_nothing_of_the
     let whole = house.get(&link.content()).await;
     assert_eq!(whole.status, StatusCode::OK);
     assert!(whole.bytes == pattern(200_000));
-    assert!(whole.header("content-disposition").is_some_and(|text| text.contains("plan.txt")));
-    assert!(whole.header("content-security-policy").is_some_and(|policy| policy.contains("sandbox")));
+    assert!(
+        whole
+            .header("content-disposition")
+            .is_some_and(|text| text.contains("plan.txt"))
+    );
+    assert!(
+        whole
+            .header("content-security-policy")
+            .is_some_and(|policy| policy.contains("sandbox"))
+    );
     let part = fetch(&house, &link.content(), &[("range", "bytes=100000-100009")]).await;
-    assert_eq!((part.status, &part.bytes[..]), (StatusCode::PARTIAL_CONTENT, &pattern(100_010)[100_000..]));
+    assert_eq!(
+        (part.status, &part.bytes[..]),
+        (StatusCode::PARTIAL_CONTENT, &pattern(100_010)[100_000..])
+    );
     let head = Answer::of(house.request(Method::HEAD, &link.content())).await;
-    assert_eq!((head.status, head.header("content-length")), (StatusCode::OK, Some("200000")));
+    assert_eq!(
+        (head.status, head.header("content-length")),
+        (StatusCode::OK, Some("200000"))
+    );
 
     let form = reqwest::multipart::Form::new().text("file", "another version");
-    let version = person.request(&house, Method::POST, &format!("/v1/files/{id}/versions")).multipart(form);
+    let version = person
+        .request(&house, Method::POST, &format!("/v1/files/{id}/versions"))
+        .multipart(form);
     Answer::of(version).await.expect(StatusCode::CREATED);
     assert_eq!(house.get(&link.content()).await.bytes, b"another version");
-    for answer in [house.get(&link.path).await, house.get(&link.content()).await] {
-        let shown = format!("{:?} {}", answer.headers, String::from_utf8_lossy(&answer.bytes));
-        assert!(!shown.contains(&person.id.to_string()) && !shown.contains(&person.email), "{shown}");
+    for answer in [
+        house.get(&link.path).await,
+        house.get(&link.content()).await,
+    ] {
+        let shown = format!(
+            "{:?} {}",
+            answer.headers,
+            String::from_utf8_lossy(&answer.bytes)
+        );
+        assert!(
+            !shown.contains(&person.id.to_string()) && !shown.contains(&person.email),
+            "{shown}"
+        );
     }
 }
 
@@ -124,7 +188,11 @@ async fn the_owner_lists_his_links_in_pages_and_never_sees_a_token_again() {
     let person = house.person("ada").await;
     let id = file(&house, &person, b"text".to_vec()).await;
     let mut made = Vec::new();
-    for wanted in [json!({}), json!({ "max_downloads": 3 }), json!({ "password": LINK_PASSWORD })] {
+    for wanted in [
+        json!({}),
+        json!({ "max_downloads": 3 }),
+        json!({ "password": LINK_PASSWORD }),
+    ] {
         made.insert(0, share(&house, &person, &id, &wanted).await);
     }
     let list = format!("/v1/files/{id}/links");
@@ -133,23 +201,40 @@ async fn the_owner_lists_his_links_in_pages_and_never_sees_a_token_again() {
         let page = person.get(&house, &format!("{list}?limit=2{cursor}")).await;
         let shown = String::from_utf8_lossy(&page.bytes).into_owned();
         for link in &made {
-            assert!(!shown.contains(link.path.rsplit('/').next().expect("a token")), "{shown}");
+            assert!(
+                !shown.contains(link.path.rsplit('/').next().expect("a token")),
+                "{shown}"
+            );
         }
         let page = page.expect(StatusCode::OK);
         seen.extend(page["items"].as_array().expect("items").clone());
-        let Some(next) = page["next_cursor"].as_str() else { break };
+        let Some(next) = page["next_cursor"].as_str() else {
+            break;
+        };
         cursor = format!("&cursor={next}");
     }
     let ids: Vec<_> = seen.iter().map(|link| text(&link["id"])).collect();
-    assert_eq!(ids, made.iter().map(|link| link.id.clone()).collect::<Vec<_>>());
+    assert_eq!(
+        ids,
+        made.iter().map(|link| link.id.clone()).collect::<Vec<_>>()
+    );
     let passwords: Vec<_> = seen.iter().map(|link| &link["has_password"]).collect();
     assert_eq!(passwords, [true, false, false]);
-    assert_eq!((&seen[1]["max_downloads"], &seen[2]["max_downloads"]), (&json!(3), &Value::Null));
-    let kept: Vec<Option<String>> = sqlx::query_scalar("SELECT password_hash FROM share_links ORDER BY id")
-        .fetch_all(&house.stores.db)
-        .await
-        .expect("reads");
-    assert!(kept[2].as_ref().is_some_and(|hash| hash.starts_with("$argon2id$")), "{kept:?}");
+    assert_eq!(
+        (&seen[1]["max_downloads"], &seen[2]["max_downloads"]),
+        (&json!(3), &Value::Null)
+    );
+    let kept: Vec<Option<String>> =
+        sqlx::query_scalar("SELECT password_hash FROM share_links ORDER BY id")
+            .fetch_all(&house.stores.db)
+            .await
+            .expect("reads");
+    assert!(
+        kept[2]
+            .as_ref()
+            .is_some_and(|hash| hash.starts_with("$argon2id$")),
+        "{kept:?}"
+    );
 }
 
 #[tokio::test]
@@ -157,36 +242,72 @@ async fn links_that_ended_in_whatever_way_and_those_that_never_were_are_answered
     let house = House::open().await;
     let (admin, person) = (house.administrator().await, house.person("ada").await);
     let id = file(&house, &person, b"text".to_vec()).await;
-    for never in ["x", "%00", &"A".repeat(43), &"A".repeat(44), &Uuid::new_v4().to_string()] {
+    for never in [
+        "x",
+        "%00",
+        &"A".repeat(43),
+        &"A".repeat(44),
+        &Uuid::new_v4().to_string(),
+    ] {
         assert_is_nowhere(&house, &format!("/v1/links/{never}")).await;
     }
 
     let revoked = share(&house, &person, &id, &json!({})).await;
     house.get(&revoked.content()).await.expect(StatusCode::OK);
-    person.delete(&house, &revoked.revocation()).await.expect(StatusCode::NO_CONTENT);
+    person
+        .delete(&house, &revoked.revocation())
+        .await
+        .expect(StatusCode::NO_CONTENT);
     assert_is_nowhere(&house, &revoked.path).await;
-    person.delete(&house, &revoked.revocation()).await.problem(404, "not_found");
+    person
+        .delete(&house, &revoked.revocation())
+        .await
+        .problem(404, "not_found");
 
     let used_up = share(&house, &person, &id, &json!({ "max_downloads": 1 })).await;
-    fetch(&house, &used_up.content(), &[("user-agent", "somebody")]).await.expect(StatusCode::OK);
+    fetch(&house, &used_up.content(), &[("user-agent", "somebody")])
+        .await
+        .expect(StatusCode::OK);
     assert_is_nowhere(&house, &used_up.path).await;
 
     let link = share(&house, &person, &id, &json!({ "password": LINK_PASSWORD })).await;
     let trash = format!("/v1/files/{id}");
-    person.delete(&house, &trash).await.expect(StatusCode::NO_CONTENT);
+    person
+        .delete(&house, &trash)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     assert_is_nowhere(&house, &link.path).await;
-    person.get(&house, &format!("{trash}/links")).await.problem(404, "not_found");
-    person.post(&house, &format!("{trash}/links"), &json!({})).await.problem(404, "not_found");
-    person.post(&house, &format!("{trash}/restore"), &json!({})).await.expect(StatusCode::OK);
+    person
+        .get(&house, &format!("{trash}/links"))
+        .await
+        .problem(404, "not_found");
+    person
+        .post(&house, &format!("{trash}/links"), &json!({}))
+        .await
+        .problem(404, "not_found");
+    person
+        .post(&house, &format!("{trash}/restore"), &json!({}))
+        .await
+        .expect(StatusCode::OK);
     house.get(&link.path).await.expect(StatusCode::OK);
 
     let suspend = format!("/v1/users/{}/suspend", person.id);
-    admin.post(&house, &suspend, &json!({ "reason": "spam" })).await;
+    admin
+        .post(&house, &suspend, &json!({ "reason": "spam" }))
+        .await;
     assert_is_nowhere(&house, &link.path).await;
-    admin.post(&house, &format!("/v1/users/{}/reactivate", person.id), &json!({})).await;
+    admin
+        .post(
+            &house,
+            &format!("/v1/users/{}/reactivate", person.id),
+            &json!({}),
+        )
+        .await;
     house.get(&link.path).await.expect(StatusCode::OK);
 
-    let soon = (house.stores.clock.now() + Duration::hours(1)).format(&Rfc3339).expect("a time");
+    let soon = (house.stores.clock.now() + Duration::hours(1))
+        .format(&Rfc3339)
+        .expect("a time");
     let person = house.elsewhere(&person).await;
     let expired = share(&house, &person, &id, &json!({ "expires_at": soon })).await;
     house.stores.clock.advance(Duration::minutes(59));
@@ -195,7 +316,10 @@ async fn links_that_ended_in_whatever_way_and_those_that_never_were_are_answered
     assert_is_nowhere(&house, &expired.path).await;
 
     let person = house.elsewhere(&person).await;
-    person.delete(&house, &format!("{trash}?permanently=true")).await.expect(StatusCode::NO_CONTENT);
+    person
+        .delete(&house, &format!("{trash}?permanently=true"))
+        .await
+        .expect(StatusCode::NO_CONTENT);
     assert_is_nowhere(&house, &link.path).await;
     assert_eq!(house.count("share_links").await, 0);
 }
@@ -215,17 +339,33 @@ async fn of_fifty_downloads_at_once_as_many_succeed_as_the_link_is_good_for() {
         if number.is_multiple_of(3) {
             headers.push(("range", "bytes=1-"));
         }
-        fetch(if number.is_multiple_of(2) { &house } else { &twin }, &path, &headers).await
+        fetch(
+            if number.is_multiple_of(2) {
+                &house
+            } else {
+                &twin
+            },
+            &path,
+            &headers,
+        )
+        .await
     });
     let answers = join_all(asked).await;
-    let (good, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status.is_success());
+    let (good, refused): (Vec<_>, Vec<_>) = answers
+        .iter()
+        .partition(|answer| answer.status.is_success());
     assert_eq!((good.len(), refused.len()), (10, 40));
     assert!(good.iter().all(|answer| answer.bytes.len() >= 99_999));
     for answer in refused {
         answer.problem(404, "not_found");
     }
     assert_eq!(downloads(&house, &person, &link).await, 10);
-    assert_eq!(house.count("audit_events WHERE action = 'share_link.downloaded'").await, 10);
+    assert_eq!(
+        house
+            .count("audit_events WHERE action = 'share_link.downloaded'")
+            .await,
+        10
+    );
 }
 
 #[tokio::test]
@@ -235,7 +375,10 @@ async fn a_store_that_gives_no_bytes_uses_no_link_up() {
     let id = file(&house, &person, b"text".to_vec()).await;
     let link = share(&house, &person, &id, &json!({ "max_downloads": 1 })).await;
     let lose = "UPDATE blobs SET object_key = 'nowhere/' || object_key";
-    sqlx::query(lose).execute(&house.stores.db).await.expect("updates");
+    sqlx::query(lose)
+        .execute(&house.stores.db)
+        .await
+        .expect("updates");
     house.get(&link.content()).await.problem(500, "internal");
     assert_eq!(downloads(&house, &person, &link).await, 0);
 }
@@ -249,36 +392,79 @@ async fn a_password_gets_a_ticket_that_opens_its_link_and_no_other_for_a_while()
     let other = share(&house, &person, &id, &json!({ "password": LINK_PASSWORD })).await;
     let open = share(&house, &person, &id, &json!({})).await;
 
-    assert_eq!(house.get(&link.path).await.expect(StatusCode::OK)["needs_password"], true);
-    house.get(&link.content()).await.problem(403, "link_password_required");
-    house.get(&format!("{}?ticket=nonsense", link.content())).await.problem(403, "link_password_required");
+    assert_eq!(
+        house.get(&link.path).await.expect(StatusCode::OK)["needs_password"],
+        true
+    );
+    house
+        .get(&link.content())
+        .await
+        .problem(403, "link_password_required");
+    house
+        .get(&format!("{}?ticket=nonsense", link.content()))
+        .await
+        .problem(403, "link_password_required");
     let head = Answer::of(house.request(Method::HEAD, &link.content())).await;
     assert_eq!(head.status, StatusCode::FORBIDDEN);
     // A password is none of the things that a URL may hold.
-    let in_url = format!("{}?ticket=open%20sesame&password=open%20sesame", link.content());
+    let in_url = format!(
+        "{}?ticket=open%20sesame&password=open%20sesame",
+        link.content()
+    );
     let refused = house.get(&in_url).await;
     refused.problem(422, "validation_failed");
     assert_eq!(refused.faults(), ["/query/password unknown_parameter"]);
 
     let tickets = format!("{}/tickets", link.path);
-    let wrong = house.post(&tickets, &json!({ "password": "open barley" })).await;
+    let wrong = house
+        .post(&tickets, &json!({ "password": "open barley" }))
+        .await;
     wrong.problem(403, "wrong_link_password");
-    let given = house.post(&tickets, &json!({ "password": LINK_PASSWORD })).await.expect(StatusCode::CREATED);
+    let given = house
+        .post(&tickets, &json!({ "password": LINK_PASSWORD }))
+        .await
+        .expect(StatusCode::CREATED);
     let query = format!("?ticket={}", text(&given["ticket"]));
-    assert_eq!(house.get(&format!("{}{query}", link.content())).await.bytes, b"text");
-    house.get(&format!("{}{query}", other.content())).await.problem(403, "link_password_required");
+    assert_eq!(
+        house.get(&format!("{}{query}", link.content())).await.bytes,
+        b"text"
+    );
     house
-        .post(&format!("{}/tickets", open.path), &json!({ "password": LINK_PASSWORD }))
+        .get(&format!("{}{query}", other.content()))
+        .await
+        .problem(403, "link_password_required");
+    house
+        .post(
+            &format!("{}/tickets", open.path),
+            &json!({ "password": LINK_PASSWORD }),
+        )
         .await
         .problem(409, "no_link_password");
     assert_eq!(downloads(&house, &person, &link).await, 1);
 
     house.stores.clock.advance(Duration::minutes(15));
-    house.get(&format!("{}{query}", link.content())).await.problem(403, "link_password_required");
-    let given = house.post(&tickets, &json!({ "password": LINK_PASSWORD })).await.expect(StatusCode::CREATED);
+    house
+        .get(&format!("{}{query}", link.content()))
+        .await
+        .problem(403, "link_password_required");
+    let given = house
+        .post(&tickets, &json!({ "password": LINK_PASSWORD }))
+        .await
+        .expect(StatusCode::CREATED);
     let person = house.elsewhere(&person).await;
-    person.delete(&house, &link.revocation()).await.expect(StatusCode::NO_CONTENT);
-    told(&house.get(&format!("{}?ticket={}", link.content(), text(&given["ticket"]))).await);
+    person
+        .delete(&house, &link.revocation())
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    told(
+        &house
+            .get(&format!(
+                "{}?ticket={}",
+                link.content(),
+                text(&given["ticket"])
+            ))
+            .await,
+    );
 }
 
 #[tokio::test]
@@ -289,31 +475,49 @@ async fn guesses_at_a_links_password_are_slowed_down_for_who_guesses() {
     let link = share(&house, &person, &id, &json!({ "password": LINK_PASSWORD })).await;
     let tickets = format!("{}/tickets", link.path);
     let guess = async |address: &str, password: &str| {
-        let request = house.request(Method::POST, &tickets).header("x-forwarded-for", address);
+        let request = house
+            .request(Method::POST, &tickets)
+            .header("x-forwarded-for", address);
         Answer::of(request.json(&json!({ "password": password }))).await
     };
     // Five are free, the sixth begins the delay.
     for _ in 0..6 {
-        guess("203.0.113.1", "a wrong guess").await.problem(403, "wrong_link_password");
+        guess("203.0.113.1", "a wrong guess")
+            .await
+            .problem(403, "wrong_link_password");
     }
     let slowed = guess("203.0.113.1", LINK_PASSWORD).await;
     slowed.problem(429, "rate_limited");
     assert!(slowed.header("retry-after").is_some());
-    guess("203.0.113.2", LINK_PASSWORD).await.expect(StatusCode::CREATED);
-    assert_eq!(house.count("audit_events WHERE action = 'share_link.refused'").await, 6);
+    guess("203.0.113.2", LINK_PASSWORD)
+        .await
+        .expect(StatusCode::CREATED);
+    assert_eq!(
+        house
+            .count("audit_events WHERE action = 'share_link.refused'")
+            .await,
+        6
+    );
     house.stores.clock.advance(Duration::seconds(1));
-    guess("203.0.113.1", LINK_PASSWORD).await.expect(StatusCode::CREATED);
+    guess("203.0.113.1", LINK_PASSWORD)
+        .await
+        .expect(StatusCode::CREATED);
 }
 
 #[tokio::test]
 async fn strangers_with_links_are_limited_as_strangers_are() {
-    let mut stage = Stage::open().await.with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8");
+    let mut stage = Stage::open()
+        .await
+        .with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8");
     stage.set_limits("6");
     let house = House::on(stage).await;
     for path in ["/v1/links/x", "/v1/links/x/content"] {
         let ask = async || fetch(&house, path, &[("x-forwarded-for", "203.0.113.9")]).await;
         let answers = join_all((0..20).map(async |_| ask().await.status)).await;
-        assert!(answers.contains(&StatusCode::TOO_MANY_REQUESTS), "{answers:?}");
+        assert!(
+            answers.contains(&StatusCode::TOO_MANY_REQUESTS),
+            "{answers:?}"
+        );
     }
 }
 
@@ -321,13 +525,19 @@ async fn strangers_with_links_are_limited_as_strangers_are() {
 async fn links_to_files_of_somebody_else_do_not_exist() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
-    let (adas, bobs) =
-        (file(&house, &ada, b"mine".to_vec()).await, file(&house, &bob, b"his".to_vec()).await);
+    let (adas, bobs) = (
+        file(&house, &ada, b"mine".to_vec()).await,
+        file(&house, &bob, b"his".to_vec()).await,
+    );
     let link = share(&house, &ada, &adas, &json!({})).await;
     let links = format!("/v1/files/{adas}/links");
     bob.get(&house, &links).await.problem(404, "not_found");
-    bob.post(&house, &links, &json!({})).await.problem(404, "not_found");
-    bob.delete(&house, &link.revocation()).await.problem(404, "not_found");
+    bob.post(&house, &links, &json!({}))
+        .await
+        .problem(404, "not_found");
+    bob.delete(&house, &link.revocation())
+        .await
+        .problem(404, "not_found");
     // Nor by a file of his own.
     let crossed = format!("/v1/files/{bobs}/links/{}", link.id);
     bob.delete(&house, &crossed).await.problem(404, "not_found");
@@ -341,16 +551,31 @@ async fn what_a_link_cannot_be_is_refused_and_there_are_at_most_a_hundred() {
     let id = file(&house, &person, b"text".to_vec()).await;
     let links = format!("/v1/files/{id}/links");
     for (body, faults) in [
-        (json!({ "expires_at": "2020-01-01T00:00:00Z" }), &["/expires_at not_in_the_future"][..]),
-        (json!({ "expires_at": "9999-01-01T00:00:00Z" }), &["/expires_at too_late"]),
+        (
+            json!({ "expires_at": "2020-01-01T00:00:00Z" }),
+            &["/expires_at not_in_the_future"][..],
+        ),
+        (
+            json!({ "expires_at": "9999-01-01T00:00:00Z" }),
+            &["/expires_at too_late"],
+        ),
         (json!({ "password": "1234567" }), &["/password too_short"]),
-        (json!({ "password": "x".repeat(129) }), &["/password too_long"]),
+        (
+            json!({ "password": "x".repeat(129) }),
+            &["/password too_long"],
+        ),
         (
             json!({ "password": "", "max_downloads": 0 }),
             &["/max_downloads out_of_range", "/password too_short"],
         ),
-        (json!({ "max_downloads": 1_000_001 }), &["/max_downloads out_of_range"]),
-        (json!({ "max_downloads": 1.5 }), &["/max_downloads wrong_type"]),
+        (
+            json!({ "max_downloads": 1_000_001 }),
+            &["/max_downloads out_of_range"],
+        ),
+        (
+            json!({ "max_downloads": 1.5 }),
+            &["/max_downloads wrong_type"],
+        ),
         (json!({ "downloads": 1 }), &["/downloads unknown_field"]),
     ] {
         let answer = person.post(&house, &links, &body).await;
@@ -367,9 +592,16 @@ async fn what_a_link_cannot_be_is_refused_and_there_are_at_most_a_hundred() {
     .execute(&house.stores.db)
     .await
     .expect("inserts");
-    let two = join_all((0..2).map(async |_| person.post(&house, &links, &json!({})).await.status)).await;
-    assert!(two.contains(&StatusCode::CREATED) && two.contains(&StatusCode::CONFLICT), "{two:?}");
-    person.post(&house, &links, &json!({})).await.problem(409, "too_many_links");
+    let two =
+        join_all((0..2).map(async |_| person.post(&house, &links, &json!({})).await.status)).await;
+    assert!(
+        two.contains(&StatusCode::CREATED) && two.contains(&StatusCode::CONFLICT),
+        "{two:?}"
+    );
+    person
+        .post(&house, &links, &json!({}))
+        .await
+        .problem(409, "too_many_links");
 }
 
 #[tokio::test]
@@ -378,8 +610,17 @@ async fn the_audit_log_names_the_link_that_was_made_used_and_revoked() {
     let person = house.person("ada").await;
     let id = file(&house, &person, b"text".to_vec()).await;
     let link = share(&house, &person, &id, &json!({})).await;
-    fetch(&house, &link.content(), &[("x-forwarded-for", "203.0.113.1")]).await.expect(StatusCode::OK);
-    person.delete(&house, &link.revocation()).await.expect(StatusCode::NO_CONTENT);
+    fetch(
+        &house,
+        &link.content(),
+        &[("x-forwarded-for", "203.0.113.1")],
+    )
+    .await
+    .expect(StatusCode::OK);
+    person
+        .delete(&house, &link.revocation())
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let events: Vec<(String, Option<Uuid>, Option<String>, Value)> = sqlx::query_as(
         "SELECT action, actor_id, host(ip), details FROM audit_events
          WHERE target_kind = 'share_link' AND target_id = $1 ORDER BY id",
@@ -388,12 +629,22 @@ async fn the_audit_log_names_the_link_that_was_made_used_and_revoked() {
     .fetch_all(&house.stores.db)
     .await
     .expect("reads");
-    let named: Vec<_> = events.iter().map(|(action, actor, ..)| (action.as_str(), *actor)).collect();
+    let named: Vec<_> = events
+        .iter()
+        .map(|(action, actor, ..)| (action.as_str(), *actor))
+        .collect();
     let owner = Some(person.id.0);
     assert_eq!(
         named,
-        [("share_link.created", owner), ("share_link.downloaded", None), ("share_link.revoked", owner)]
+        [
+            ("share_link.created", owner),
+            ("share_link.downloaded", None),
+            ("share_link.revoked", owner)
+        ]
     );
     assert_eq!(events[1].2.as_deref(), Some("203.0.113.1"));
-    assert!(events.iter().all(|event| event.3["file_id"] == id), "{events:?}");
+    assert!(
+        events.iter().all(|event| event.3["file_id"] == id),
+        "{events:?}"
+    );
 }

@@ -25,17 +25,27 @@ use crate::house::{Answer, House, Person, text};
 
 /// Bytes that no two places of a file have alike.
 pub(crate) fn pattern(size: usize) -> Vec<u8> {
-    (0..size).map(|n| u8::try_from((n ^ (n >> 8) ^ (n >> 16)) & 255).expect("a byte")).collect()
+    (0..size)
+        .map(|n| u8::try_from((n ^ (n >> 8) ^ (n >> 16)) & 255).expect("a byte"))
+        .collect()
 }
 
 fn png() -> Vec<u8> {
     // 1 x 1, the smallest that is whole.
     let hex = "89504e470d0a1a0a0000000d4948445200000001000000010806000000 1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082";
     let hex = hex.replace(' ', "");
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex")).collect()
+    (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex"))
+        .collect()
 }
 
-pub(crate) async fn content(house: &House, person: &Person, id: &str, headers: &[(&str, &str)]) -> Answer {
+pub(crate) async fn content(
+    house: &House,
+    person: &Person,
+    id: &str,
+    headers: &[(&str, &str)],
+) -> Answer {
     let mut request = person.request(house, Method::GET, &format!("/v1/files/{id}/content"));
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -45,7 +55,9 @@ pub(crate) async fn content(house: &House, person: &Person, id: &str, headers: &
 
 #[rstest]
 #[tokio::test]
-async fn small_and_large_files_come_back_as_they_were(#[values(Store::S3s, Store::Moto)] store: Store) {
+async fn small_and_large_files_come_back_as_they_were(
+    #[values(Store::S3s, Store::Moto)] store: Store,
+) {
     let house = House::at(store).await;
     let person = house.person("ada").await;
     // Nothing, one byte, one part but one byte, one part, one and a bit, several.
@@ -53,12 +65,21 @@ async fn small_and_large_files_come_back_as_they_were(#[values(Store::S3s, Store
     for size in [0, 1, part - 1, part, part + 1, 2 * part + 12_345] {
         let bytes = pattern(size);
         let file = person.upload(&house, "data.bin", bytes.clone()).await;
-        assert_eq!((file["size"].as_u64(), file["state"].as_str()), (Some(size as u64), Some("ready")));
+        assert_eq!(
+            (file["size"].as_u64(), file["state"].as_str()),
+            (Some(size as u64), Some("ready"))
+        );
         let sha256 = plinth_platform::crypto::sha256(&bytes);
-        assert_eq!(text(&file["sha256"]), sha256.map(|byte| format!("{byte:02x}")).concat());
+        assert_eq!(
+            text(&file["sha256"]),
+            sha256.map(|byte| format!("{byte:02x}")).concat()
+        );
         let answer = content(&house, &person, &text(&file["id"]), &[]).await;
         assert_eq!(answer.status, StatusCode::OK);
-        assert_eq!(answer.header("content-length"), Some(size.to_string().as_str()));
+        assert_eq!(
+            answer.header("content-length"),
+            Some(size.to_string().as_str())
+        );
         assert!(answer.bytes == bytes, "{size} bytes came back changed");
     }
 }
@@ -69,31 +90,58 @@ async fn an_image_is_an_image_whatever_its_name_says_and_waits_for_its_thumbnail
     let person = house.person("ada").await;
     let file = person.upload(&house, "notes.txt", png()).await;
     assert_eq!(file["content_type"], "image/png");
-    let states: Vec<_> =
-        file["variants"].as_array().expect("variants").iter().map(|made| &made["state"]).collect();
+    let states: Vec<_> = file["variants"]
+        .as_array()
+        .expect("variants")
+        .iter()
+        .map(|made| &made["state"])
+        .collect();
     assert_eq!(states, ["pending", "pending"]);
-    let blob: uuid::Uuid =
-        sqlx::query_scalar("SELECT blob_id FROM files").fetch_one(&house.stores.db).await.expect("reads");
-    let job: (String, Value) = sqlx::query_as("SELECT kind, payload FROM jobs WHERE queue = 'files'")
+    let blob: uuid::Uuid = sqlx::query_scalar("SELECT blob_id FROM files")
         .fetch_one(&house.stores.db)
         .await
-        .expect("one job");
-    assert_eq!(job, ("files.thumbnails".to_owned(), json!({ "file_id": file["id"], "blob_id": blob })));
+        .expect("reads");
+    let job: (String, Value) =
+        sqlx::query_as("SELECT kind, payload FROM jobs WHERE queue = 'files'")
+            .fetch_one(&house.stores.db)
+            .await
+            .expect("one job");
+    assert_eq!(
+        job,
+        (
+            "files.thumbnails".to_owned(),
+            json!({ "file_id": file["id"], "blob_id": blob })
+        )
+    );
     person
-        .get(&house, &format!("/v1/files/{}/variants/small", text(&file["id"])))
+        .get(
+            &house,
+            &format!("/v1/files/{}/variants/small", text(&file["id"])),
+        )
         .await
         .problem(404, "not_found");
     person
-        .get(&house, &format!("/v1/files/{}/variants/huge", text(&file["id"])))
+        .get(
+            &house,
+            &format!("/v1/files/{}/variants/huge", text(&file["id"])),
+        )
         .await
         .problem(404, "not_found");
-    let script =
-        person.upload(&house, "page.png", b"<!doctype html><script>alert(1)</script>".to_vec()).await;
+    let script = person
+        .upload(
+            &house,
+            "page.png",
+            b"<!doctype html><script>alert(1)</script>".to_vec(),
+        )
+        .await;
     assert_eq!(script["content_type"], "text/plain");
     let shown = content(&house, &person, &text(&file["id"]), &[]).await;
     assert_eq!(shown.header("content-type"), Some("image/png"));
     let harmless = content(&house, &person, &text(&script["id"]), &[]).await;
-    assert_eq!(harmless.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(
+        harmless.header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
 }
 
 #[rstest]
@@ -102,18 +150,30 @@ async fn ranges_and_validators_are_honoured(#[values(Store::S3s, Store::Moto)] s
     let house = House::at(store).await;
     let person = house.person("ada").await;
     let bytes = pattern(1000);
-    let file = person.upload(&house, "Grüße \"1\".bin", bytes.clone()).await;
+    let file = person
+        .upload(&house, "Grüße \"1\".bin", bytes.clone())
+        .await;
     let id = text(&file["id"]);
     let whole = content(&house, &person, &id, &[]).await;
     let etag = whole.header("etag").expect("a tag").to_owned();
     assert_eq!(whole.header("accept-ranges"), Some("bytes"));
     assert_eq!(
         whole.header("content-disposition"),
-        Some("attachment; filename=\"Gr__e _1_.bin\"; filename*=UTF-8''Gr%C3%BC%C3%9Fe%20%221%22.bin")
+        Some(
+            "attachment; filename=\"Gr__e _1_.bin\"; filename*=UTF-8''Gr%C3%BC%C3%9Fe%20%221%22.bin"
+        )
     );
-    assert_eq!(whole.header("content-type"), Some("application/octet-stream"));
+    assert_eq!(
+        whole.header("content-type"),
+        Some("application/octet-stream")
+    );
     let policy = whole.header("content-security-policy").expect("a policy");
-    for directive in ["default-src 'none'", "base-uri 'none'", "sandbox", "frame-ancestors 'none'"] {
+    for directive in [
+        "default-src 'none'",
+        "base-uri 'none'",
+        "sandbox",
+        "frame-ancestors 'none'",
+    ] {
         assert!(policy.split("; ").any(|part| part == directive), "{policy}");
     }
 
@@ -123,7 +183,10 @@ async fn ranges_and_validators_are_honoured(#[values(Store::S3s, Store::Moto)] s
         ("bytes=-1", "bytes 999-999/1000", &bytes[999..]),
     ] {
         let part = content(&house, &person, &id, &[("range", range)]).await;
-        assert_eq!((part.status, part.header("content-range")), (StatusCode::PARTIAL_CONTENT, Some(shown)));
+        assert_eq!(
+            (part.status, part.header("content-range")),
+            (StatusCode::PARTIAL_CONTENT, Some(shown))
+        );
         assert_eq!(part.bytes, expected, "{range}");
     }
     let beyond = content(&house, &person, &id, &[("range", "bytes=1000-")]).await;
@@ -135,10 +198,25 @@ async fn ranges_and_validators_are_honoured(#[values(Store::S3s, Store::Moto)] s
         (known.status, known.bytes.len(), known.header("etag")),
         (StatusCode::NOT_MODIFIED, 0, Some(etag.as_str()))
     );
-    let same = content(&house, &person, &id, &[("range", "bytes=0-0"), ("if-range", &etag)]).await;
+    let same = content(
+        &house,
+        &person,
+        &id,
+        &[("range", "bytes=0-0"), ("if-range", &etag)],
+    )
+    .await;
     assert_eq!(same.status, StatusCode::PARTIAL_CONTENT);
-    let changed = content(&house, &person, &id, &[("range", "bytes=0-0"), ("if-range", "\"other\"")]).await;
-    assert_eq!((changed.status, changed.bytes.len()), (StatusCode::OK, 1000));
+    let changed = content(
+        &house,
+        &person,
+        &id,
+        &[("range", "bytes=0-0"), ("if-range", "\"other\"")],
+    )
+    .await;
+    assert_eq!(
+        (changed.status, changed.bytes.len()),
+        (StatusCode::OK, 1000)
+    );
 }
 
 #[tokio::test]
@@ -167,12 +245,21 @@ async fn a_file_of_somebody_else_does_not_exist() {
         }
     }
     let change = json!({ "name": "bobs.txt" });
-    bob.send(&house, Method::PATCH, &format!("/v1/files/{id}"), &change).await.problem(404, "not_found");
+    bob.send(&house, Method::PATCH, &format!("/v1/files/{id}"), &change)
+        .await
+        .problem(404, "not_found");
     let form = reqwest::multipart::Form::new().text("file", "bobs");
-    let version = bob.request(&house, Method::POST, &format!("/v1/files/{id}/versions")).multipart(form);
+    let version = bob
+        .request(&house, Method::POST, &format!("/v1/files/{id}/versions"))
+        .multipart(form);
     Answer::of(version).await.problem(404, "not_found");
-    assert_eq!(bob.get(&house, "/v1/files").await.expect(StatusCode::OK)["items"], json!([]));
-    ada.get(&house, &format!("/v1/files/{id}")).await.expect(StatusCode::OK);
+    assert_eq!(
+        bob.get(&house, "/v1/files").await.expect(StatusCode::OK)["items"],
+        json!([])
+    );
+    ada.get(&house, &format!("/v1/files/{id}"))
+        .await
+        .expect(StatusCode::OK);
 }
 
 #[tokio::test]
@@ -182,10 +269,19 @@ async fn a_file_that_is_deleted_permanently_is_gone_at_once() {
     let id = text(&person.upload(&house, "a.txt", b"text".to_vec()).await["id"]);
     let path = format!("/v1/files/{id}");
     let permanently = format!("{path}?permanently=true");
-    person.delete(&house, &permanently).await.expect(StatusCode::NO_CONTENT);
+    person
+        .delete(&house, &permanently)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     person.get(&house, &path).await.problem(404, "not_found");
-    person.get(&house, &format!("{path}/content")).await.problem(404, "not_found");
-    person.delete(&house, &permanently).await.problem(404, "not_found");
+    person
+        .get(&house, &format!("{path}/content"))
+        .await
+        .problem(404, "not_found");
+    person
+        .delete(&house, &permanently)
+        .await
+        .problem(404, "not_found");
     person.delete(&house, &path).await.problem(404, "not_found");
     let asked: i64 = sqlx::query_scalar("SELECT count(*) FROM jobs WHERE kind = 'files.purge'")
         .fetch_one(&house.stores.db)
@@ -201,13 +297,26 @@ async fn the_list_is_the_callers_and_in_pages() {
     let mut names = Vec::new();
     for n in 0..5 {
         names.insert(0, format!("{n}.txt"));
-        person.upload(&house, &format!("{n}.txt"), vec![b'x'; n]).await;
+        person
+            .upload(&house, &format!("{n}.txt"), vec![b'x'; n])
+            .await;
     }
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = person.get(&house, &format!("/v1/files?limit=2{cursor}")).await.expect(StatusCode::OK);
-        seen.extend(page["items"].as_array().expect("items").iter().map(|file| text(&file["name"])));
-        let Some(next) = page["next_cursor"].as_str() else { break };
+        let page = person
+            .get(&house, &format!("/v1/files?limit=2{cursor}"))
+            .await
+            .expect(StatusCode::OK);
+        seen.extend(
+            page["items"]
+                .as_array()
+                .expect("items")
+                .iter()
+                .map(|file| text(&file["name"])),
+        );
+        let Some(next) = page["next_cursor"].as_str() else {
+            break;
+        };
         cursor = format!("&cursor={next}");
     }
     assert_eq!(seen, names);
@@ -217,9 +326,14 @@ async fn the_list_is_the_callers_and_in_pages() {
 async fn a_file_over_the_limit_is_refused_and_leaves_nothing() {
     let house = House::on(Stage::open().await.with("PLINTH_FILES_MAX_SIZE", "10MiB")).await;
     let person = house.person("ada").await;
-    person.try_upload(&house, "big.bin", pattern(10 * 1024 * 1024 + 1)).await.problem(413, "too_large");
+    person
+        .try_upload(&house, "big.bin", pattern(10 * 1024 * 1024 + 1))
+        .await
+        .problem(413, "too_large");
     assert_eq!(house.count("blobs").await, 0);
-    person.upload(&house, "fits.bin", pattern(10 * 1024 * 1024)).await;
+    person
+        .upload(&house, "fits.bin", pattern(10 * 1024 * 1024))
+        .await;
 }
 
 #[rstest]
@@ -231,19 +345,29 @@ async fn a_client_that_goes_away_leaves_nothing(#[values(Store::S3s, Store::Moto
     let stream = reqwest::Body::wrap_stream(tokio_stream(body));
     let part = reqwest::multipart::Part::stream(stream).file_name("broken.bin");
     let form = reqwest::multipart::Form::new().part("file", part);
-    let request = person.request(&house, Method::POST, "/v1/files").multipart(form);
+    let request = person
+        .request(&house, Method::POST, "/v1/files")
+        .multipart(form);
     let upload = tokio::spawn(request.send());
     // More than one part, so that S3 holds some of it.
     for _ in 0..20 {
-        sender.send(Ok(pattern(1024 * 1024))).await.expect("the client sends");
+        sender
+            .send(Ok(pattern(1024 * 1024)))
+            .await
+            .expect("the client sends");
     }
-    until("S3 has some of it", async || (house.count("blobs WHERE reserved > 0").await == 1).then_some(()))
-        .await;
+    until("S3 has some of it", async || {
+        (house.count("blobs WHERE reserved > 0").await == 1).then_some(())
+    })
+    .await;
     upload.abort();
     // Gone before its stream ends: an ended stream would be a whole form.
     assert!(upload.await.is_err_and(|error| error.is_cancelled()));
     drop(sender);
-    until("nothing is left of it", async || (house.count("blobs").await == 0).then_some(())).await;
+    until("nothing is left of it", async || {
+        (house.count("blobs").await == 0).then_some(())
+    })
+    .await;
 }
 
 fn tokio_stream(

@@ -9,13 +9,19 @@ use crate::house::{Answer, House, Person, text};
 use crate::mailed::{CONFIRM, RESET, UNDO};
 
 async fn own_links(house: &House, person: &Person) -> Vec<Value> {
-    let page = person.get(house, "/v1/me/links").await.expect(StatusCode::OK);
+    let page = person
+        .get(house, "/v1/me/links")
+        .await
+        .expect(StatusCode::OK);
     page["items"].as_array().expect("items").clone()
 }
 
 /// A key of the person with which links are made, and its id.
 async fn key_for_links(house: &House, person: &Person, body: &Value) -> (Person, String) {
-    let made = person.post(house, "/v1/me/api-keys", body).await.expect(StatusCode::CREATED);
+    let made = person
+        .post(house, "/v1/me/api-keys", body)
+        .await
+        .expect(StatusCode::CREATED);
     let program = Person {
         id: person.id,
         email: person.email.clone(),
@@ -37,7 +43,10 @@ async fn add_version(house: &House, person: &Person, file: &str, content: &'stat
 async fn all_links_of_an_account_are_listed_in_pages_and_revoked_together() {
     let house = House::open().await;
     let (ada, bob) = (house.person("ada").await, house.person("bob").await);
-    let files = [file(&house, &ada, b"one".to_vec()).await, file(&house, &ada, b"two".to_vec()).await];
+    let files = [
+        file(&house, &ada, b"one".to_vec()).await,
+        file(&house, &ada, b"two".to_vec()).await,
+    ];
     let bobs = file(&house, &bob, b"mine".to_vec()).await;
     let kept = share(&house, &bob, &bobs, &json!({})).await;
     let mut links = Vec::new();
@@ -46,17 +55,34 @@ async fn all_links_of_an_account_are_listed_in_pages_and_revoked_together() {
     }
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = ada.get(&house, &format!("/v1/me/links?limit=2{cursor}")).await.expect(StatusCode::OK);
+        let page = ada
+            .get(&house, &format!("/v1/me/links?limit=2{cursor}"))
+            .await
+            .expect(StatusCode::OK);
         for item in page["items"].as_array().expect("items") {
-            assert_eq!((&item["file_name"], &item["file_trashed"]), (&json!("plan.txt"), &json!(false)));
+            assert_eq!(
+                (&item["file_name"], &item["file_trashed"]),
+                (&json!("plan.txt"), &json!(false))
+            );
             seen.push((text(&item["link"]["id"]), text(&item["file_id"])));
         }
-        let Some(next) = page["next_cursor"].as_str() else { break };
+        let Some(next) = page["next_cursor"].as_str() else {
+            break;
+        };
         cursor = format!("&cursor={next}");
     }
-    assert_eq!(seen, links.iter().map(|link| (link.id.clone(), link.file.clone())).collect::<Vec<_>>());
+    assert_eq!(
+        seen,
+        links
+            .iter()
+            .map(|link| (link.id.clone(), link.file.clone()))
+            .collect::<Vec<_>>()
+    );
 
-    let revoked = ada.delete(&house, "/v1/me/links").await.expect(StatusCode::OK);
+    let revoked = ada
+        .delete(&house, "/v1/me/links")
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(revoked, json!({ "revoked": 3 }));
     for link in &links {
         assert_is_nowhere(&house, &link.path).await;
@@ -64,10 +90,15 @@ async fn all_links_of_an_account_are_listed_in_pages_and_revoked_together() {
     assert!(own_links(&house, &ada).await.is_empty());
     house.get(&kept.content()).await.expect(StatusCode::OK);
     assert_eq!(own_links(&house, &bob).await.len(), 1);
-    let again = ada.delete(&house, "/v1/me/links").await.expect(StatusCode::OK);
+    let again = ada
+        .delete(&house, "/v1/me/links")
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(again, json!({ "revoked": 0 }));
     let actions = house.actions().await;
-    let revocations = actions.iter().filter(|action| *action == "share_link.revoked:success");
+    let revocations = actions
+        .iter()
+        .filter(|action| *action == "share_link.revoked:success");
     assert_eq!(revocations.count(), 1, "{actions:?}");
 }
 
@@ -80,14 +111,23 @@ async fn a_pinned_link_shows_the_version_that_it_was_made_for_and_ends_with_it()
     let current = share(&house, &person, &id, &json!({ "pinned": false })).await;
     add_version(&house, &person, &id, "the second version").await;
     assert_eq!(house.get(&pinned.content()).await.bytes, b"first");
-    assert_eq!(house.get(&current.content()).await.bytes, b"the second version");
+    assert_eq!(
+        house.get(&current.content()).await.bytes,
+        b"the second version"
+    );
     let shared = house.get(&pinned.path).await.expect(StatusCode::OK);
     assert_eq!(shared["size"], 5);
-    let versions: Vec<_> =
-        own_links(&house, &person).await.into_iter().map(|own| own["link"]["version"].clone()).collect();
+    let versions: Vec<_> = own_links(&house, &person)
+        .await
+        .into_iter()
+        .map(|own| own["link"]["version"].clone())
+        .collect();
     assert_eq!(versions, [Value::Null, json!(1)]);
     let path = format!("/v1/files/{id}/versions/1");
-    person.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
+    person
+        .delete(&house, &path)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     assert_is_nowhere(&house, &pinned.path).await;
     house.get(&current.content()).await.expect(StatusCode::OK);
 }
@@ -111,20 +151,33 @@ async fn a_link_made_by_an_api_key_ends_with_the_key() {
     // The link says when its key ends.
     let listed = own_links(&house, &person).await;
     let ends = |link: &str| {
-        let item = listed.iter().find(|own| own["link"]["id"] == *link).expect("it is listed");
+        let item = listed
+            .iter()
+            .find(|own| own["link"]["id"] == *link)
+            .expect("it is listed");
         text(&item["link"]["expires_at"])
     };
     assert!(ends(&by_short.id) < ends(&by_person.id), "{listed:?}");
 
-    person.delete(&house, &format!("/v1/me/api-keys/{revoked_id}")).await.expect(StatusCode::NO_CONTENT);
+    person
+        .delete(&house, &format!("/v1/me/api-keys/{revoked_id}"))
+        .await
+        .expect(StatusCode::NO_CONTENT);
     assert_is_nowhere(&house, &by_revoked.path).await;
     house.get(&by_short.content()).await.expect(StatusCode::OK);
-    house.stores.clock.advance(Duration::days(1) + Duration::seconds(1));
+    house
+        .stores
+        .clock
+        .advance(Duration::days(1) + Duration::seconds(1));
     assert_is_nowhere(&house, &by_short.path).await;
     house.get(&by_person.content()).await.expect(StatusCode::OK);
     // Ended links do not count among the hundred of a file, and a revoked one is not listed.
     let person = house.elsewhere(&person).await;
-    let ids: Vec<_> = own_links(&house, &person).await.iter().map(|own| text(&own["link"]["id"])).collect();
+    let ids: Vec<_> = own_links(&house, &person)
+        .await
+        .iter()
+        .map(|own| text(&own["link"]["id"]))
+        .collect();
     assert_eq!(ids, [by_person.id, by_short.id]);
 }
 
@@ -134,10 +187,17 @@ async fn an_administrator_who_acts_for_a_person_makes_no_link() {
     let (admin, person) = (house.administrator().await, house.person("ada").await);
     let id = file(&house, &person, b"text".to_vec()).await;
     let path = format!("/v1/users/{}/impersonate", person.id);
-    let tokens = admin.post(&house, &path, &json!({ "reason": "Ticket 42" })).await.expect(StatusCode::OK);
+    let tokens = admin
+        .post(&house, &path, &json!({ "reason": "Ticket 42" }))
+        .await
+        .expect(StatusCode::OK);
     let links = format!("/v1/files/{id}/links");
-    let made = house.request(Method::POST, &links).bearer_auth(text(&tokens["access_token"]));
-    Answer::of(made.json(&json!({}))).await.problem(403, "impersonation_forbidden");
+    let made = house
+        .request(Method::POST, &links)
+        .bearer_auth(text(&tokens["access_token"]));
+    Answer::of(made.json(&json!({})))
+        .await
+        .problem(403, "impersonation_forbidden");
     assert_eq!(house.count("share_links").await, 0);
 }
 
@@ -147,7 +207,10 @@ async fn a_reset_ends_the_links_of_the_sessions_and_keys_that_it_ends() {
     let person = house.person("ada").await;
     let id = file(&house, &person, b"text".to_vec()).await;
     let old = share(&house, &person, &id, &json!({})).await;
-    person.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
+    person
+        .post(&house, "/v1/auth/logout", &json!({}))
+        .await
+        .expect(StatusCode::NO_CONTENT);
     house.stores.clock.advance(Duration::days(8));
 
     let person = house.elsewhere(&person).await;
@@ -158,7 +221,10 @@ async fn a_reset_ends_the_links_of_the_sessions_and_keys_that_it_ends() {
     // An intruder who logs out leaves nothing either.
     let thief = house.elsewhere(&person).await;
     let left = share(&house, &thief, &id, &json!({})).await;
-    thief.post(&house, "/v1/auth/logout", &json!({})).await.expect(StatusCode::NO_CONTENT);
+    thief
+        .post(&house, "/v1/auth/logout", &json!({}))
+        .await
+        .expect(StatusCode::NO_CONTENT);
 
     let token = house.reset_token(&person.email).await;
     house.present(RESET, &token).await.expect(StatusCode::OK);
@@ -176,7 +242,10 @@ async fn an_undo_ends_the_links_of_the_sessions_that_it_ends() {
     let id = file(&house, &person, b"text".to_vec()).await;
     let thief = house.elsewhere(&person).await;
     let change = house.change_token(person.id, "thief@example.net").await;
-    house.present(CONFIRM, &change).await.expect(StatusCode::NO_CONTENT);
+    house
+        .present(CONFIRM, &change)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     let left = share(&house, &thief, &id, &json!({})).await;
     let undo = house.undo_token(person.id, &person.email).await;
     house.present(UNDO, &undo).await.expect(StatusCode::OK);

@@ -38,7 +38,13 @@ async fn a_download_is_resumed_with_its_ticket_and_counted_once() {
     for range in ["bytes=500-", "bytes=1-", "bytes=10-19,30-39"] {
         // From another network, by another program: what counts is the ticket.
         let elsewhere = [("x-forwarded-for", "198.51.100.9"), ("user-agent", "curl")];
-        let resumed = ask(&[elsewhere[0], elsewhere[1], (TICKET, &ticket), ("range", range)]).await;
+        let resumed = ask(&[
+            elsewhere[0],
+            elsewhere[1],
+            (TICKET, &ticket),
+            ("range", range),
+        ])
+        .await;
         assert_eq!(resumed.status, StatusCode::PARTIAL_CONTENT, "{range}");
         assert_eq!(resumed.header(TICKET), None, "nothing was counted");
     }
@@ -49,7 +55,9 @@ async fn a_download_is_resumed_with_its_ticket_and_counted_once() {
     assert_eq!(known.status, StatusCode::NOT_MODIFIED);
     let beyond = ask(&[ada, (TICKET, &ticket), ("range", "bytes=1000-")]).await;
     beyond.problem(416, "range_not_satisfiable");
-    let head = house.request(Method::HEAD, &link.content()).header(TICKET, &ticket);
+    let head = house
+        .request(Method::HEAD, &link.content())
+        .header(TICKET, &ticket);
     assert_eq!(Answer::of(head).await.status, StatusCode::OK);
     assert_eq!(downloads(&house, &person, &link).await, 1);
 
@@ -72,13 +80,27 @@ async fn a_browser_resumes_with_the_cookie_of_its_download() {
     assert_eq!(first.status, StatusCode::PARTIAL_CONTENT);
     let cookie = first.header("set-cookie").expect("a cookie").to_owned();
     let (pair, attributes) = cookie.split_once("; ").expect("attributes");
-    assert_eq!(pair, format!("__Secure-plinth_resume={}", ticket_of(&first)));
+    assert_eq!(
+        pair,
+        format!("__Secure-plinth_resume={}", ticket_of(&first))
+    );
     let path = format!("Path={}", link.content());
     for attribute in ["HttpOnly", "Secure", "SameSite=Lax", "Max-Age=86400", &path] {
-        assert!(attributes.split("; ").any(|known| known == attribute), "{attribute}: {attributes}");
+        assert!(
+            attributes.split("; ").any(|known| known == attribute),
+            "{attribute}: {attributes}"
+        );
     }
-    let rest = fetch(&house, &link.content(), &[("cookie", pair), ("range", "bytes=100-")]).await;
-    assert_eq!((rest.status, &rest.bytes[..]), (StatusCode::PARTIAL_CONTENT, &pattern(1000)[100..]));
+    let rest = fetch(
+        &house,
+        &link.content(),
+        &[("cookie", pair), ("range", "bytes=100-")],
+    )
+    .await;
+    assert_eq!(
+        (rest.status, &rest.bytes[..]),
+        (StatusCode::PARTIAL_CONTENT, &pattern(1000)[100..])
+    );
     assert_eq!(downloads(&house, &person, &link).await, 1);
 }
 
@@ -99,7 +121,10 @@ async fn a_resume_ticket_is_good_for_its_link_its_bytes_and_a_day() {
     for bad in ["nonsense", &ticket[..ticket.len() - 1], ""] {
         told(&resume(&link.content(), bad).await);
     }
-    assert_eq!(resume(&link.content(), &ticket).await.status, StatusCode::PARTIAL_CONTENT);
+    assert_eq!(
+        resume(&link.content(), &ticket).await.status,
+        StatusCode::PARTIAL_CONTENT
+    );
 
     // A pinned link shows the same bytes for longer than a day.
     let mut pinned = once.clone();
@@ -108,7 +133,10 @@ async fn a_resume_ticket_is_good_for_its_link_its_bytes_and_a_day() {
     let of_pinned = ticket_of(&house.get(&pinned.content()).await);
     add_version(&house, &person, &id).await;
     told(&resume(&link.content(), &ticket).await);
-    assert_eq!(resume(&pinned.content(), &of_pinned).await.status, StatusCode::PARTIAL_CONTENT);
+    assert_eq!(
+        resume(&pinned.content(), &of_pinned).await.status,
+        StatusCode::PARTIAL_CONTENT
+    );
     house.stores.clock.advance(Duration::hours(24));
     told(&resume(&pinned.content(), &of_pinned).await);
 }
@@ -118,17 +146,42 @@ async fn a_resumed_download_needs_the_password_no_second_time_and_ends_with_the_
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = file(&house, &person, pattern(1000)).await;
-    let link = share(&house, &person, &id, &json!({ "password": LINK_PASSWORD, "max_downloads": 1 })).await;
+    let link = share(
+        &house,
+        &person,
+        &id,
+        &json!({ "password": LINK_PASSWORD, "max_downloads": 1 }),
+    )
+    .await;
     let tickets = format!("{}/tickets", link.path);
-    let given = house.post(&tickets, &json!({ "password": LINK_PASSWORD })).await.expect(StatusCode::CREATED);
-    let first = house.get(&format!("{}?ticket={}", link.content(), text(&given["ticket"]))).await;
+    let given = house
+        .post(&tickets, &json!({ "password": LINK_PASSWORD }))
+        .await
+        .expect(StatusCode::CREATED);
+    let first = house
+        .get(&format!(
+            "{}?ticket={}",
+            link.content(),
+            text(&given["ticket"])
+        ))
+        .await;
     let ticket = ticket_of(&first);
     // The ticket of the password ends before a long download does.
     house.stores.clock.advance(Duration::minutes(20));
-    let resume = async || fetch(&house, &link.content(), &[(TICKET, &ticket), ("range", "bytes=500-")]).await;
+    let resume = async || {
+        fetch(
+            &house,
+            &link.content(),
+            &[(TICKET, &ticket), ("range", "bytes=500-")],
+        )
+        .await
+    };
     assert_eq!(resume().await.status, StatusCode::PARTIAL_CONTENT);
     let person = house.elsewhere(&person).await;
-    person.delete(&house, &link.revocation()).await.expect(StatusCode::NO_CONTENT);
+    person
+        .delete(&house, &link.revocation())
+        .await
+        .expect(StatusCode::NO_CONTENT);
     told(&resume().await);
 }
 
@@ -144,7 +197,12 @@ async fn while_redis_is_away_a_link_opens_is_counted_and_is_resumed() {
     let first = house.get(&link.content()).await;
     assert_eq!(first.status, StatusCode::OK);
     let ticket = ticket_of(&first);
-    let on = fetch(&house, &link.content(), &[(TICKET, &ticket), ("range", "bytes=500-")]).await;
+    let on = fetch(
+        &house,
+        &link.content(),
+        &[(TICKET, &ticket), ("range", "bytes=500-")],
+    )
+    .await;
     assert_eq!(on.status, StatusCode::PARTIAL_CONTENT);
     told(&fetch(&house, &link.content(), &[("range", "bytes=500-")]).await);
 }

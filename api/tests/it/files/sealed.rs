@@ -32,7 +32,12 @@ async fn object(house: &House, key: &str) -> Vec<u8> {
 }
 
 async fn put(house: &House, key: &str, bytes: Vec<u8>) {
-    house.stores.objects.put(key, bytes.into(), "application/octet-stream").await.expect("is written");
+    house
+        .stores
+        .objects
+        .put(key, bytes.into(), "application/octet-stream")
+        .await
+        .expect("is written");
 }
 
 /// Reads a download to its end or until it breaks off.
@@ -57,16 +62,27 @@ async fn an_object_is_as_long_as_the_format_says_and_shows_nothing_of_its_bytes(
         let bytes = vec![b'a'; size];
         let (_, key) = stored(&house, &person, bytes).await;
         let object = object(&house, &key).await;
-        assert_eq!(object.len(), size + size.div_ceil(CHUNK).max(1) * TAG, "{size}");
-        assert!(!object.windows(8).any(|eight| eight == b"aaaaaaaa"), "{size}");
+        assert_eq!(
+            object.len(),
+            size + size.div_ceil(CHUNK).max(1) * TAG,
+            "{size}"
+        );
+        assert!(
+            !object.windows(8).any(|eight| eight == b"aaaaaaaa"),
+            "{size}"
+        );
     }
-    let keys: i64 = house.count("blobs WHERE master_key = 'root' AND octet_length(data_key) = 61").await;
+    let keys: i64 = house
+        .count("blobs WHERE master_key = 'root' AND octet_length(data_key) = 61")
+        .await;
     assert_eq!(keys, 6, "each has a wrapped key of its own");
 }
 
 #[rstest]
 #[tokio::test]
-async fn every_range_is_read_from_the_chunks_that_hold_it(#[values(Store::S3s, Store::Moto)] store: Store) {
+async fn every_range_is_read_from_the_chunks_that_hold_it(
+    #[values(Store::S3s, Store::Moto)] store: Store,
+) {
     let house = House::at(store).await;
     let person = house.person("ada").await;
     let size = 3 * CHUNK + 100;
@@ -123,19 +139,40 @@ async fn a_changed_moved_or_cut_object_gives_nothing_of_what_is_wrong(
         assert!(answer.bytes.len() < 1000, "{what}");
     }
     for (what, changed, good) in [
-        ("a bit of the third chunk", flipped(2 * SEALED_CHUNK + 7), 2 * CHUNK),
+        (
+            "a bit of the third chunk",
+            flipped(2 * SEALED_CHUNK + 7),
+            2 * CHUNK,
+        ),
         ("a bit of the last", flipped(whole.len() - 1), 3 * CHUNK),
-        ("cut after the third chunk", whole[..3 * SEALED_CHUNK].to_vec(), 3 * CHUNK),
-        ("cut in the last chunk", whole[..whole.len() - 1].to_vec(), 3 * CHUNK),
+        (
+            "cut after the third chunk",
+            whole[..3 * SEALED_CHUNK].to_vec(),
+            3 * CHUNK,
+        ),
+        (
+            "cut in the last chunk",
+            whole[..whole.len() - 1].to_vec(),
+            3 * CHUNK,
+        ),
     ] {
         put(&house, &key, changed).await;
         let (_, read, is_whole) = try_read(&house, &person, &id).await;
-        assert!(!is_whole, "{what}: the client sees that the answer is not whole");
+        assert!(
+            !is_whole,
+            "{what}: the client sees that the answer is not whole"
+        );
         assert!(read.len() <= good && read == bytes[..read.len()], "{what}");
     }
     put(&house, &key, whole).await;
-    assert!(content(&house, &person, &id, &[]).await.bytes == bytes, "put back it is read again");
-    assert_eq!(content(&house, &person, &other_id, &[]).await.status, StatusCode::OK);
+    assert!(
+        content(&house, &person, &id, &[]).await.bytes == bytes,
+        "put back it is read again"
+    );
+    assert_eq!(
+        content(&house, &person, &other_id, &[]).await.status,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -144,10 +181,14 @@ async fn another_master_key_wraps_what_comes_and_the_old_one_still_unwraps() {
     let person = house.person("ada").await;
     let (old, _) = stored(&house, &person, b"old bytes".to_vec()).await;
     let key = "2026:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
-    let twin = house.twin_with_stores(&[("PLINTH_FILES_MASTER_KEYS", key)]).await;
+    let twin = house
+        .twin_with_stores(&[("PLINTH_FILES_MASTER_KEYS", key)])
+        .await;
     assert_eq!(content(&twin, &person, &old, &[]).await.bytes, b"old bytes");
     let (new, _) = stored(&twin, &person, b"new bytes".to_vec()).await;
     assert_eq!(content(&twin, &person, &new, &[]).await.bytes, b"new bytes");
     assert_eq!(house.count("blobs WHERE master_key = '2026'").await, 1);
-    content(&house, &person, &new, &[]).await.problem(500, "internal");
+    content(&house, &person, &new, &[])
+        .await
+        .problem(500, "internal");
 }

@@ -11,11 +11,19 @@ use crate::house::{Answer, House, Person, text};
 async fn add(house: &House, person: &Person, id: &str, bytes: &[u8]) -> Answer {
     let part = reqwest::multipart::Part::bytes(bytes.to_vec()).file_name("other.bin");
     let form = reqwest::multipart::Form::new().part("file", part);
-    Answer::of(person.request(house, Method::POST, &format!("/v1/files/{id}/versions")).multipart(form)).await
+    Answer::of(
+        person
+            .request(house, Method::POST, &format!("/v1/files/{id}/versions"))
+            .multipart(form),
+    )
+    .await
 }
 
 async fn versions(house: &House, person: &Person, id: &str) -> Vec<(i64, i64)> {
-    let listed = person.get(house, &format!("/v1/files/{id}/versions")).await.expect(StatusCode::OK);
+    let listed = person
+        .get(house, &format!("/v1/files/{id}/versions"))
+        .await
+        .expect(StatusCode::OK);
     let numbers = |version: &Value| Some((version["number"].as_i64()?, version["size"].as_i64()?));
     listed["items"]
         .as_array()
@@ -30,7 +38,9 @@ async fn every_version_keeps_its_bytes_and_an_old_one_comes_back() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let id = text(&person.upload(&house, "a.txt", b"one".to_vec()).await["id"]);
-    let second = add(&house, &person, &id, b"second").await.expect(StatusCode::CREATED);
+    let second = add(&house, &person, &id, b"second")
+        .await
+        .expect(StatusCode::CREATED);
     assert_eq!(
         (&second["version"], &second["name"], &second["size"]),
         (&json!(2), &json!("a.txt"), &json!(6))
@@ -38,24 +48,64 @@ async fn every_version_keeps_its_bytes_and_an_old_one_comes_back() {
     assert_eq!(content(&house, &person, &id, &[]).await.bytes, b"second");
     assert_eq!(versions(&house, &person, &id).await, [(2, 6), (1, 3)]);
     let path = format!("/v1/files/{id}/versions");
-    assert_eq!(person.get(&house, &format!("{path}/1/content")).await.bytes, b"one");
+    assert_eq!(
+        person.get(&house, &format!("{path}/1/content")).await.bytes,
+        b"one"
+    );
 
-    let restored = person.post(&house, &format!("{path}/1/restore"), &json!({})).await.expect(StatusCode::OK);
-    assert_eq!((&restored["version"], &restored["size"]), (&json!(3), &json!(3)));
+    let restored = person
+        .post(&house, &format!("{path}/1/restore"), &json!({}))
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(
+        (&restored["version"], &restored["size"]),
+        (&json!(3), &json!(3))
+    );
     assert_eq!(content(&house, &person, &id, &[]).await.bytes, b"one");
-    assert_eq!(versions(&house, &person, &id).await, [(3, 3), (2, 6), (1, 3)]);
-    assert_eq!(house.count("blobs").await, 2, "a restored version has the bytes of the old one");
+    assert_eq!(
+        versions(&house, &person, &id).await,
+        [(3, 3), (2, 6), (1, 3)]
+    );
+    assert_eq!(
+        house.count("blobs").await,
+        2,
+        "a restored version has the bytes of the old one"
+    );
 
-    person.delete(&house, &format!("{path}/3")).await.problem(409, "current_version");
-    person.delete(&house, &format!("{path}/1")).await.expect(StatusCode::NO_CONTENT);
-    assert_eq!(content(&house, &person, &id, &[]).await.bytes, b"one", "the third one still has them");
-    person.delete(&house, &format!("{path}/2")).await.expect(StatusCode::NO_CONTENT);
+    person
+        .delete(&house, &format!("{path}/3"))
+        .await
+        .problem(409, "current_version");
+    person
+        .delete(&house, &format!("{path}/1"))
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    assert_eq!(
+        content(&house, &person, &id, &[]).await.bytes,
+        b"one",
+        "the third one still has them"
+    );
+    person
+        .delete(&house, &format!("{path}/2"))
+        .await
+        .expect(StatusCode::NO_CONTENT);
     assert_eq!(house.count("blobs WHERE state = 'removing'").await, 1);
-    assert_eq!(house.count("storage_usage WHERE bytes = 3 AND reserved = 0 AND files = 1").await, 1);
+    assert_eq!(
+        house
+            .count("storage_usage WHERE bytes = 3 AND reserved = 0 AND files = 1")
+            .await,
+        1
+    );
     for number in ["2", "4", "0", "-1", "2147483647"] {
-        person.get(&house, &format!("{path}/{number}/content")).await.problem(404, "not_found");
+        person
+            .get(&house, &format!("{path}/{number}/content"))
+            .await
+            .problem(404, "not_found");
     }
-    let page = person.get(&house, &format!("{path}?before=3&limit=1")).await.expect(StatusCode::OK);
+    let page = person
+        .get(&house, &format!("{path}?before=3&limit=1"))
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(page["items"], json!([]));
 }
 
@@ -67,13 +117,32 @@ async fn equal_bytes_of_one_account_are_kept_once_and_those_of_two_are_not() {
     let first = text(&ada.upload(&house, "a.bin", bytes.clone()).await["id"]);
     let second = text(&ada.upload(&house, "b.bin", bytes.clone()).await["id"]);
     bob.upload(&house, "c.bin", bytes.clone()).await;
-    assert_eq!(house.count("blobs WHERE state = 'stored'").await, 2, "one each");
-    assert_eq!(house.count("blobs WHERE state = 'removing'").await, 1, "what came again goes");
+    assert_eq!(
+        house.count("blobs WHERE state = 'stored'").await,
+        2,
+        "one each"
+    );
+    assert_eq!(
+        house.count("blobs WHERE state = 'removing'").await,
+        1,
+        "what came again goes"
+    );
     assert_eq!(house.count("storage_usage WHERE bytes = 100000").await, 2);
-    ada.delete(&house, &format!("/v1/files/{first}?permanently=true")).await.expect(StatusCode::NO_CONTENT);
-    assert!(content(&house, &ada, &second, &[]).await.bytes == bytes, "the other file still has them");
-    ada.delete(&house, &format!("/v1/files/{second}?permanently=true")).await.expect(StatusCode::NO_CONTENT);
-    assert_eq!(house.count("blobs WHERE state = 'stored'").await, 1, "bob's");
+    ada.delete(&house, &format!("/v1/files/{first}?permanently=true"))
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    assert!(
+        content(&house, &ada, &second, &[]).await.bytes == bytes,
+        "the other file still has them"
+    );
+    ada.delete(&house, &format!("/v1/files/{second}?permanently=true"))
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    assert_eq!(
+        house.count("blobs WHERE state = 'stored'").await,
+        1,
+        "bob's"
+    );
 }
 
 #[tokio::test]
@@ -84,49 +153,89 @@ async fn twenty_at_once_of_the_same_bytes_keep_one_and_lose_none() {
     let files = futures_util::future::join_all(uploads).await;
     assert_eq!(house.count("blobs WHERE state = 'stored'").await, 2);
     assert_eq!(house.count("files").await, 20);
-    assert_eq!(house.count("storage_usage WHERE bytes = 10000 AND reserved = 0 AND files = 20").await, 1);
+    assert_eq!(
+        house
+            .count("storage_usage WHERE bytes = 10000 AND reserved = 0 AND files = 20")
+            .await,
+        1
+    );
     let deletions = files.iter().map(|file| {
         let path = format!("/v1/files/{}?permanently=true", text(&file["id"]));
         let (house, person) = (&house, &person);
-        async move { person.delete(house, &path).await.expect(StatusCode::NO_CONTENT) }
+        async move {
+            person
+                .delete(house, &path)
+                .await
+                .expect(StatusCode::NO_CONTENT)
+        }
     });
     futures_util::future::join_all(deletions).await;
     assert_eq!(house.count("blobs WHERE state = 'stored'").await, 0);
-    assert_eq!(house.count("storage_usage WHERE bytes = 0 AND reserved = 0 AND files = 0").await, 1);
+    assert_eq!(
+        house
+            .count("storage_usage WHERE bytes = 0 AND reserved = 0 AND files = 0")
+            .await,
+        1
+    );
 }
 
 #[tokio::test]
 async fn a_file_has_only_so_many_versions() {
-    let house = House::on(plinth_testkit::Stage::open().await.with("PLINTH_FILES_MAX_VERSIONS", "3")).await;
+    let house = House::on(
+        plinth_testkit::Stage::open()
+            .await
+            .with("PLINTH_FILES_MAX_VERSIONS", "3"),
+    )
+    .await;
     let person = house.person("ada").await;
     let id = text(&person.upload(&house, "a.txt", b"one".to_vec()).await["id"]);
-    add(&house, &person, &id, b"second").await.expect(StatusCode::CREATED);
+    add(&house, &person, &id, b"second")
+        .await
+        .expect(StatusCode::CREATED);
     // Many at once share what is left.
     let adding = (0..8_u8).map(|number| {
         let (house, person, id) = (&house, &person, &id);
         async move { add(house, person, id, &[number]).await }
     });
     let answers = futures_util::future::join_all(adding).await;
-    let (added, refused): (Vec<_>, Vec<_>) =
-        answers.into_iter().partition(|answer| answer.status == StatusCode::CREATED);
+    let (added, refused): (Vec<_>, Vec<_>) = answers
+        .into_iter()
+        .partition(|answer| answer.status == StatusCode::CREATED);
     assert_eq!(added.len(), 1);
     for answer in &refused {
         answer.problem(409, "too_many_versions");
     }
     let path = format!("/v1/files/{id}/versions");
-    let restored = person.post(&house, &format!("{path}/1/restore"), &json!({})).await;
+    let restored = person
+        .post(&house, &format!("{path}/1/restore"), &json!({}))
+        .await;
     restored.problem(409, "too_many_versions");
     let resumable = person.request(&house, Method::POST, &format!("/v1/uploads?file_id={id}"));
-    let resumable = resumable.header("tus-resumable", "1.0.0").header("upload-length", "4");
-    Answer::of(resumable).await.problem(409, "too_many_versions");
-    person.delete(&house, &format!("{path}/1")).await.expect(StatusCode::NO_CONTENT);
-    person.post(&house, &format!("{path}/2/restore"), &json!({})).await.expect(StatusCode::OK);
+    let resumable = resumable
+        .header("tus-resumable", "1.0.0")
+        .header("upload-length", "4");
+    Answer::of(resumable)
+        .await
+        .problem(409, "too_many_versions");
+    person
+        .delete(&house, &format!("{path}/1"))
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    person
+        .post(&house, &format!("{path}/2/restore"), &json!({}))
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(house.count("file_versions").await, 3);
 }
 
 #[tokio::test]
 async fn versions_restored_and_deleted_at_once_need_one_connection_each() {
-    let house = House::on(Stage::open().await.with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "2s")).await;
+    let house = House::on(
+        Stage::open()
+            .await
+            .with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "2s"),
+    )
+    .await;
     let person = house.person("ada").await;
     let id = text(&person.upload(&house, "a.txt", b"one".to_vec()).await["id"]);
     let path = format!("/v1/files/{id}/versions");
@@ -135,9 +244,15 @@ async fn versions_restored_and_deleted_at_once_need_one_connection_each() {
         let (house, person, path) = (&house, &person, &path);
         async move {
             if number % 2 == 0 {
-                person.post(house, &format!("{path}/1/restore"), &json!({})).await.expect(StatusCode::OK);
+                person
+                    .post(house, &format!("{path}/1/restore"), &json!({}))
+                    .await
+                    .expect(StatusCode::OK);
             } else {
-                person.delete(house, &format!("{path}/90")).await.problem(404, "not_found");
+                person
+                    .delete(house, &format!("{path}/90"))
+                    .await
+                    .problem(404, "not_found");
             }
         }
     }));

@@ -40,9 +40,22 @@ async fn pack(house: &House, person: &Person, ids: &[&str]) -> Answer {
 async fn files_come_in_one_archive_as_they_are_each_under_a_name_of_its_own() {
     let house = House::open().await;
     let person = house.person("ada").await;
-    let contents =
-        [pattern(3 * CHUNK + 17), vec![], b"one".to_vec(), b"two".to_vec(), pattern(1), pattern(CHUNK)];
-    let names = ["large.bin", "empty", "a.txt", "A.txt", "Grüße:*.txt", "a.txt"];
+    let contents = [
+        pattern(3 * CHUNK + 17),
+        vec![],
+        b"one".to_vec(),
+        b"two".to_vec(),
+        pattern(1),
+        pattern(CHUNK),
+    ];
+    let names = [
+        "large.bin",
+        "empty",
+        "a.txt",
+        "A.txt",
+        "Grüße:*.txt",
+        "a.txt",
+    ];
     let mut ids = Vec::new();
     for (name, bytes) in names.iter().zip(&contents) {
         ids.push(upload(&house, &person, name, bytes.clone()).await);
@@ -53,11 +66,27 @@ async fn files_come_in_one_archive_as_they_are_each_under_a_name_of_its_own() {
     let answer = pack(&house, &person, &asked).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.header("content-type"), Some("application/zip"));
-    assert_eq!(answer.header("content-disposition"), Some("attachment; filename=\"files.zip\""));
+    assert_eq!(
+        answer.header("content-disposition"),
+        Some("attachment; filename=\"files.zip\"")
+    );
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let packed = unpacked(answer.bytes);
-    let expected = ["large.bin", "empty", "a.txt", "A (2).txt", "Grüße__.txt", "a (3).txt"];
-    assert_eq!(packed.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), expected);
+    let expected = [
+        "large.bin",
+        "empty",
+        "a.txt",
+        "A (2).txt",
+        "Grüße__.txt",
+        "a (3).txt",
+    ];
+    assert_eq!(
+        packed
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect::<Vec<_>>(),
+        expected
+    );
     for ((name, bytes), content) in packed.iter().zip(&contents) {
         assert!(bytes == content, "{name} came changed");
     }
@@ -70,24 +99,40 @@ async fn where_one_file_is_not_the_callers_nothing_is_sent() {
     let own = upload(&house, &ada, "a.txt", b"mine".to_vec()).await;
     let his = upload(&house, &bob, "b.txt", b"his".to_vec()).await;
     let trashed = upload(&house, &ada, "c.txt", b"gone".to_vec()).await;
-    ada.delete(&house, &format!("/v1/files/{trashed}")).await.expect(StatusCode::NO_CONTENT);
+    ada.delete(&house, &format!("/v1/files/{trashed}"))
+        .await
+        .expect(StatusCode::NO_CONTENT);
     for other in [&his, &trashed, &Uuid::new_v4().to_string()] {
-        pack(&house, &ada, &[&own, other]).await.problem(404, "not_found");
+        pack(&house, &ada, &[&own, other])
+            .await
+            .problem(404, "not_found");
     }
-    assert_eq!(unpacked(pack(&house, &ada, &[&own]).await.bytes), [("a.txt".to_owned(), b"mine".to_vec())]);
+    assert_eq!(
+        unpacked(pack(&house, &ada, &[&own]).await.bytes),
+        [("a.txt".to_owned(), b"mine".to_vec())]
+    );
 }
 
 #[tokio::test]
 async fn an_archive_has_a_file_at_least_and_a_hundred_at_most() {
     let house = House::open().await;
     let person = house.person("ada").await;
-    let ids = |count: usize| (0..count).map(|_| json!(Uuid::new_v4())).collect::<Vec<Value>>();
+    let ids = |count: usize| {
+        (0..count)
+            .map(|_| json!(Uuid::new_v4()))
+            .collect::<Vec<Value>>()
+    };
     for (count, fault) in [(0, "/ids too_short"), (101, "/ids too_many")] {
-        let answer = person.post(&house, ZIP, &json!({ "ids": ids(count) })).await;
+        let answer = person
+            .post(&house, ZIP, &json!({ "ids": ids(count) }))
+            .await;
         answer.problem(422, "validation_failed");
         assert_eq!(answer.faults(), [fault]);
     }
-    person.post(&house, ZIP, &json!({ "ids": ids(100) })).await.problem(404, "not_found");
+    person
+        .post(&house, ZIP, &json!({ "ids": ids(100) }))
+        .await
+        .problem(404, "not_found");
 }
 
 #[tokio::test]
@@ -96,14 +141,21 @@ async fn a_file_that_turns_out_broken_breaks_the_archive_off() {
     let person = house.person("ada").await;
     let whole = upload(&house, &person, "whole.bin", pattern(10 * CHUNK)).await;
     let broken = upload(&house, &person, "broken.bin", pattern(4 * CHUNK)).await;
-    let take_away =
-        "UPDATE blobs SET object_key = 'nowhere' WHERE id = (SELECT blob_id FROM files WHERE id = $1)";
+    let take_away = "UPDATE blobs SET object_key = 'nowhere' WHERE id = (SELECT blob_id FROM files WHERE id = $1)";
     let lost = broken.parse::<Uuid>().expect("a uuid");
-    sqlx::query(take_away).bind(lost).execute(&house.stores.db).await.expect("updates");
+    sqlx::query(take_away)
+        .bind(lost)
+        .execute(&house.stores.db)
+        .await
+        .expect("updates");
 
     // The first one: told before anything is sent.
-    pack(&house, &person, &[&broken, &whole]).await.problem(500, "internal");
-    let request = person.request(&house, Method::POST, ZIP).json(&json!({ "ids": [whole, broken] }));
+    pack(&house, &person, &[&broken, &whole])
+        .await
+        .problem(500, "internal");
+    let request = person
+        .request(&house, Method::POST, ZIP)
+        .json(&json!({ "ids": [whole, broken] }));
     let mut response = request.send().await.expect("an answer");
     assert_eq!(response.status(), StatusCode::OK);
     let headers = format!("{:?} {:?}", response.version(), response.headers());
@@ -115,6 +167,13 @@ async fn a_file_that_turns_out_broken_breaks_the_archive_off() {
             Err(_) => break true,
         }
     };
-    assert!(broke_off, "{} bytes came as if they were all: {headers}", bytes.len());
-    assert!(ZipArchive::new(Cursor::new(bytes)).is_err(), "no directory ends it");
+    assert!(
+        broke_off,
+        "{} bytes came as if they were all: {headers}",
+        bytes.len()
+    );
+    assert!(
+        ZipArchive::new(Cursor::new(bytes)).is_err(),
+        "no directory ends it"
+    );
 }

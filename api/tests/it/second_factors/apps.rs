@@ -20,13 +20,20 @@ async fn a_login_with_an_app_needs_its_code() {
     let (app, _) = enrol(&house, &person).await;
     let asked = challenge(&house, &person).await;
     assert_eq!(asked["methods"], json!(["totp", "recovery_code"]));
-    prove(&house, &asked, "code", "000000").await.problem(401, "invalid_second_factor");
-    let tokens = prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
+    prove(&house, &asked, "code", "000000")
+        .await
+        .problem(401, "invalid_second_factor");
+    let tokens = prove(&house, &asked, "code", &app.code(&house, 0))
+        .await
+        .expect(StatusCode::OK);
     let strong = person.with(&tokens);
     assert_eq!(amr(&house, &strong).await, json!(["pwd", "otp", "mfa"]));
     let me = strong.get(&house, "/v1/me").await.expect(StatusCode::OK);
     assert_eq!(me["has_second_factor"], true);
-    let listed = strong.get(&house, "/v1/me/mfa/totp").await.expect(StatusCode::OK);
+    let listed = strong
+        .get(&house, "/v1/me/mfa/totp")
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(listed["items"][0]["name"], "Phone");
     assert!(listed["items"][0]["last_used_at"].is_string());
     assert!(listed["items"][0]["secret"].is_null());
@@ -38,15 +45,28 @@ async fn a_totp_code_is_accepted_once() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let (app, _) = enrol(&house, &person).await;
-    let (first, second) = (challenge(&house, &person).await, challenge(&house, &person).await);
+    let (first, second) = (
+        challenge(&house, &person).await,
+        challenge(&house, &person).await,
+    );
     let code = app.code(&house, 0);
-    let both = tokio::join!(prove(&house, &first, "code", &code), prove(&house, &second, "code", &code));
+    let both = tokio::join!(
+        prove(&house, &first, "code", &code),
+        prove(&house, &second, "code", &code)
+    );
     let statuses = [both.0.status.as_u16(), both.1.status.as_u16()];
-    assert!(statuses.contains(&200) && statuses.contains(&401), "{statuses:?}");
+    assert!(
+        statuses.contains(&200) && statuses.contains(&401),
+        "{statuses:?}"
+    );
     // Nor is one of a step before the last that was used.
     let asked = challenge(&house, &person).await;
-    prove(&house, &asked, "code", &app.code(&house, -1)).await.problem(401, "invalid_second_factor");
-    prove(&house, &asked, "code", &app.code(&house, 1)).await.expect(StatusCode::OK);
+    prove(&house, &asked, "code", &app.code(&house, -1))
+        .await
+        .problem(401, "invalid_second_factor");
+    prove(&house, &asked, "code", &app.code(&house, 1))
+        .await
+        .expect(StatusCode::OK);
 }
 
 #[tokio::test]
@@ -58,7 +78,12 @@ async fn a_totp_code_is_good_in_its_step_and_beside_it() {
     for (steps, is_good) in [(-2, false), (2, false), (-1, true), (0, true), (1, true)] {
         let asked = challenge(&house, &person).await;
         let answer = prove(&house, &asked, "code", &app.code(&house, steps)).await;
-        assert_eq!(answer.status == StatusCode::OK, is_good, "{steps} steps away: {}", answer.status);
+        assert_eq!(
+            answer.status == StatusCode::OK,
+            is_good,
+            "{steps} steps away: {}",
+            answer.status
+        );
     }
 }
 
@@ -70,31 +95,60 @@ async fn several_apps_stand_side_by_side_and_the_last_takes_the_codes_with_it() 
     let (second, path) = enrol_another(&house, &person, "Tablet").await;
     for app in [&first, &second] {
         let asked = challenge(&house, &person).await;
-        prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
+        prove(&house, &asked, "code", &app.code(&house, 0))
+            .await
+            .expect(StatusCode::OK);
     }
-    person.delete(&house, &path).await.expect(StatusCode::NO_CONTENT);
+    person
+        .delete(&house, &path)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     person.delete(&house, &path).await.problem(404, "not_found");
     assert_eq!(house.count("recovery_codes").await, 10);
-    let listed = person.get(&house, "/v1/me/mfa/totp").await.expect(StatusCode::OK);
+    let listed = person
+        .get(&house, "/v1/me/mfa/totp")
+        .await
+        .expect(StatusCode::OK);
     let last = format!("/v1/me/mfa/totp/{}", text(&listed["items"][0]["id"]));
-    person.delete(&house, &last).await.expect(StatusCode::NO_CONTENT);
+    person
+        .delete(&house, &last)
+        .await
+        .expect(StatusCode::NO_CONTENT);
     assert_eq!(house.count("recovery_codes").await, 0);
-    assert!(house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK)["access_token"].is_string());
+    assert!(
+        house
+            .log_in(&person.email, PASSWORD)
+            .await
+            .expect(StatusCode::OK)["access_token"]
+            .is_string()
+    );
 }
 
 #[tokio::test]
 async fn a_secret_is_sealed_and_an_app_without_a_first_code_asks_for_nothing() {
     let house = House::open().await;
     let person = house.person("ada").await;
-    let started = person.post(&house, "/v1/me/mfa/totp", &json!({ "name": "Phone" })).await;
+    let started = person
+        .post(&house, "/v1/me/mfa/totp", &json!({ "name": "Phone" }))
+        .await;
     let secret = text(&started.expect(StatusCode::CREATED)["secret"]);
     let raw = Secret::try_from_base32(&secret).expect("base32");
     let kept: Vec<u8> = sqlx::query_scalar("SELECT secret FROM totp_factors")
         .fetch_one(&house.stores.db)
         .await
         .expect("reads");
-    assert!(!kept.windows(raw.as_bytes().len()).any(|part| part == raw.as_bytes()));
-    assert!(house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK)["access_token"].is_string());
+    assert!(
+        !kept
+            .windows(raw.as_bytes().len())
+            .any(|part| part == raw.as_bytes())
+    );
+    assert!(
+        house
+            .log_in(&person.email, PASSWORD)
+            .await
+            .expect(StatusCode::OK)["access_token"]
+            .is_string()
+    );
 }
 
 #[tokio::test]
@@ -104,9 +158,14 @@ async fn another_factor_is_added_with_the_first_and_not_with_the_password_alone(
     let person = house.elsewhere(&early).await;
     enrol(&house, &person).await;
     // The session that was opened before, by the password.
-    let refused = early.post(&house, "/v1/me/mfa/totp", &json!({ "name": "Intruder" })).await;
+    let refused = early
+        .post(&house, "/v1/me/mfa/totp", &json!({ "name": "Intruder" }))
+        .await;
     refused.problem(403, "second_factor_required");
-    early.post(&house, "/v1/me/passkeys/start", &json!({})).await.problem(409, "passkeys_unavailable");
+    early
+        .post(&house, "/v1/me/passkeys/start", &json!({}))
+        .await
+        .problem(409, "passkeys_unavailable");
     enrol_another(&house, &person, "Tablet").await;
 }
 
@@ -120,7 +179,9 @@ async fn an_app_and_a_signing_key_go_on_under_another_root_key() {
     let (before, settings) = (house.stage.settings(), house.stage.settings_with(&changes));
     let next = house.twin_with(&changes).await;
     let asked = challenge(&next, &person).await;
-    prove(&next, &asked, "code", &app.code(&house, 0)).await.problem(500, "internal");
+    prove(&next, &asked, "code", &app.code(&house, 0))
+        .await
+        .problem(500, "internal");
 
     let [before, root] = [&before, &settings]
         .map(|settings| RootKey::parse(&settings.general.secret_key).expect("a root key"));
@@ -128,10 +189,15 @@ async fn an_app_and_a_signing_key_go_on_under_another_root_key() {
     let apps = SecondFactors::new(&house.stores, &settings, &root);
     for (resealed, failed) in [(1, 0), (0, 0)] {
         let expected = Resealed { resealed, failed };
-        assert_eq!(signing_keys.reseal(&before).await.expect("answers"), expected);
+        assert_eq!(
+            signing_keys.reseal(&before).await.expect("answers"),
+            expected
+        );
         assert_eq!(apps.reseal(&before).await.expect("answers"), expected);
     }
-    let tokens = prove(&next, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
+    let tokens = prove(&next, &asked, "code", &app.code(&house, 0))
+        .await
+        .expect(StatusCode::OK);
     // The key is the same, so that what the old process has signed is taken by the new one.
     for token in [&person.access_token, &text(&tokens["access_token"])] {
         let me = next.request(Method::GET, "/v1/me").bearer_auth(token);
@@ -143,15 +209,22 @@ async fn an_app_and_a_signing_key_go_on_under_another_root_key() {
 async fn secrets_that_cannot_be_sealed_anew_keep_no_others() {
     let house = House::open().await;
     let (before, secret) = (house.stage.settings(), RootKey::generate());
-    let settings = house.stage.settings_with(&[("PLINTH_SECRET_KEY", secret.as_str())]);
+    let settings = house
+        .stage
+        .settings_with(&[("PLINTH_SECRET_KEY", secret.as_str())]);
     let [before, root] = [&before, &settings]
         .map(|settings| RootKey::parse(&settings.general.secret_key).expect("a root key"));
     let old_keys = SigningKeys::new(&house.stores, &before, longest_lifetime(&settings));
     for (name, minutes) in [("ada", 1), ("bob", 2), ("eve", 3), ("joe", 4)] {
         let person = house.person(name).await;
-        let added = person.post(&house, "/v1/me/mfa/totp", &json!({ "name": "Phone" })).await;
+        let added = person
+            .post(&house, "/v1/me/mfa/totp", &json!({ "name": "Phone" }))
+            .await;
         added.expect(StatusCode::CREATED);
-        old_keys.rotate(Duration::from_mins(minutes)).await.expect("makes a key");
+        old_keys
+            .rotate(Duration::from_mins(minutes))
+            .await
+            .expect("makes a key");
     }
     // Of the apps and of the keys the first does not open, and the second cannot be written.
     for statement in [
@@ -171,11 +244,38 @@ async fn secrets_that_cannot_be_sealed_anew_keep_no_others() {
     let signing_keys = SigningKeys::new(&house.stores, &root, longest_lifetime(&settings));
     let apps = SecondFactors::new(&house.stores, &settings, &root);
     // There are four apps, and five keys with the one that was there.
-    let resealed = (signing_keys.reseal(&before).await, apps.reseal(&before).await);
-    assert_eq!(resealed.0.expect("answers"), Resealed { resealed: 3, failed: 2 });
-    assert_eq!(resealed.1.expect("answers"), Resealed { resealed: 2, failed: 2 });
-    sqlx::query("DELETE FROM poison").execute(&house.stores.db).await.expect("deletes");
-    for reseal in [signing_keys.reseal(&before).await, apps.reseal(&before).await] {
-        assert_eq!(reseal.expect("answers"), Resealed { resealed: 1, failed: 1 });
+    let resealed = (
+        signing_keys.reseal(&before).await,
+        apps.reseal(&before).await,
+    );
+    assert_eq!(
+        resealed.0.expect("answers"),
+        Resealed {
+            resealed: 3,
+            failed: 2
+        }
+    );
+    assert_eq!(
+        resealed.1.expect("answers"),
+        Resealed {
+            resealed: 2,
+            failed: 2
+        }
+    );
+    sqlx::query("DELETE FROM poison")
+        .execute(&house.stores.db)
+        .await
+        .expect("deletes");
+    for reseal in [
+        signing_keys.reseal(&before).await,
+        apps.reseal(&before).await,
+    ] {
+        assert_eq!(
+            reseal.expect("answers"),
+            Resealed {
+                resealed: 1,
+                failed: 1
+            }
+        );
     }
 }

@@ -13,8 +13,12 @@ async fn a_challenge_of_one_user_takes_no_code_of_another() {
     let (_, _) = enrol(&house, &ada).await;
     let (app, codes) = enrol(&house, &bob).await;
     let asked = challenge(&house, &ada).await;
-    prove(&house, &asked, "code", &app.code(&house, 0)).await.problem(401, "invalid_second_factor");
-    prove(&house, &asked, "recovery_code", &codes[0]).await.problem(401, "invalid_second_factor");
+    prove(&house, &asked, "code", &app.code(&house, 0))
+        .await
+        .problem(401, "invalid_second_factor");
+    prove(&house, &asked, "recovery_code", &codes[0])
+        .await
+        .problem(401, "invalid_second_factor");
 }
 
 #[tokio::test]
@@ -26,11 +30,17 @@ async fn a_challenge_is_no_access_token() {
     let token = text(&asked["challenge"]);
     let me = house.request(Method::GET, "/v1/me").bearer_auth(&token);
     Answer::of(me).await.problem(401, "invalid_token");
-    let refresh = house.post("/v1/auth/refresh", &json!({ "refresh_token": token })).await;
+    let refresh = house
+        .post("/v1/auth/refresh", &json!({ "refresh_token": token }))
+        .await;
     refresh.problem(401, "invalid_refresh_token");
     // And it is good once.
-    prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
-    prove(&house, &asked, "code", &app.code(&house, 1)).await.problem(401, "invalid_challenge");
+    prove(&house, &asked, "code", &app.code(&house, 0))
+        .await
+        .expect(StatusCode::OK);
+    prove(&house, &asked, "code", &app.code(&house, 1))
+        .await
+        .problem(401, "invalid_challenge");
 }
 
 #[tokio::test]
@@ -40,7 +50,9 @@ async fn an_mfa_challenge_ends_after_its_time() {
     let (app, _) = enrol(&house, &person).await;
     let asked = challenge(&house, &person).await;
     house.stores.clock.advance(time::Duration::seconds(301));
-    prove(&house, &asked, "code", &app.code(&house, 0)).await.problem(401, "invalid_challenge");
+    prove(&house, &asked, "code", &app.code(&house, 0))
+        .await
+        .problem(401, "invalid_challenge");
 }
 
 #[tokio::test]
@@ -50,16 +62,24 @@ async fn guesses_at_a_second_factor_run_out() {
     let (app, _) = enrol(&house, &person).await;
     let asked = challenge(&house, &person).await;
     for _ in 0..5 {
-        prove(&house, &asked, "code", "000000").await.problem(401, "invalid_second_factor");
+        prove(&house, &asked, "code", "000000")
+            .await
+            .problem(401, "invalid_second_factor");
     }
-    prove(&house, &asked, "code", &app.code(&house, 0)).await.problem(401, "invalid_challenge");
+    prove(&house, &asked, "code", &app.code(&house, 0))
+        .await
+        .problem(401, "invalid_challenge");
     // Another challenge is no way around: the account's own count goes on, and grows.
     let mut waits = Vec::new();
     for _ in 0..6 {
         let asked = challenge(&house, &person).await;
         let answer = prove(&house, &asked, "code", "000000").await;
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
-            let wait: i64 = answer.header("retry-after").expect("seconds").parse().expect("a number");
+            let wait: i64 = answer
+                .header("retry-after")
+                .expect("seconds")
+                .parse()
+                .expect("a number");
             waits.push(wait);
             house.stores.clock.advance(time::Duration::seconds(wait));
         }
@@ -67,15 +87,23 @@ async fn guesses_at_a_second_factor_run_out() {
     assert!(waits.starts_with(&[60]) && waits.is_sorted(), "{waits:?}");
     house.stores.clock.advance(time::Duration::hours(1));
     let asked = challenge(&house, &person).await;
-    prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
+    prove(&house, &asked, "code", &app.code(&house, 0))
+        .await
+        .expect(StatusCode::OK);
 }
 
 #[tokio::test]
 async fn exactly_one_proof_is_taken() {
     let house = House::open().await;
     let body = json!({ "challenge": "x", "code": "123456", "recovery_code": "y" });
-    house.post("/v1/auth/login/mfa", &body).await.problem(422, "validation_failed");
-    house.post("/v1/auth/login/mfa", &json!({ "challenge": "x" })).await.problem(422, "validation_failed");
+    house
+        .post("/v1/auth/login/mfa", &body)
+        .await
+        .problem(422, "validation_failed");
+    house
+        .post("/v1/auth/login/mfa", &json!({ "challenge": "x" }))
+        .await
+        .problem(422, "validation_failed");
 }
 
 #[tokio::test]
@@ -86,10 +114,14 @@ async fn no_way_in_passes_by_the_second_factor() {
     challenge(&house, &person).await;
     // A known device is one factor less to guess at, and no factor.
     let asked = challenge(&house, &person).await;
-    let tokens = prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
-    let known =
-        json!({ "email": person.email, "password": PASSWORD, "device_token": tokens["device_token"] });
-    let answer = house.post("/v1/auth/login", &known).await.expect(StatusCode::OK);
+    let tokens = prove(&house, &asked, "code", &app.code(&house, 0))
+        .await
+        .expect(StatusCode::OK);
+    let known = json!({ "email": person.email, "password": PASSWORD, "device_token": tokens["device_token"] });
+    let answer = house
+        .post("/v1/auth/login", &known)
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(answer["mfa_required"], true);
     // Suspended between the two proofs.
     let asked = challenge(&house, &person).await;
@@ -98,5 +130,7 @@ async fn no_way_in_passes_by_the_second_factor() {
         .execute(&house.stores.db)
         .await
         .expect("updates");
-    prove(&house, &asked, "code", &app.code(&house, 1)).await.problem(403, "account_suspended");
+    prove(&house, &asked, "code", &app.code(&house, 1))
+        .await
+        .problem(403, "account_suspended");
 }

@@ -26,55 +26,97 @@ impl App {
     /// The code of so many steps from now.
     pub(crate) fn code(&self, house: &House, steps: i64) -> String {
         let now = house.stores.clock.now().unix_timestamp() + 30 * steps;
-        self.0.generate(u64::try_from(now).expect("after 1970")).to_string()
+        self.0
+            .generate(u64::try_from(now).expect("after 1970"))
+            .to_string()
     }
 }
 
 /// Enrols an app with the code of the step before, so that the one of now is still good.
 pub(crate) async fn enrol(house: &House, person: &Person) -> (App, Vec<String>) {
-    let started = person.post(house, "/v1/me/mfa/totp", &json!({ "name": "Phone" })).await;
+    let started = person
+        .post(house, "/v1/me/mfa/totp", &json!({ "name": "Phone" }))
+        .await;
     let started = started.expect(StatusCode::CREATED);
-    assert!(text(&started["otpauth_uri"]).starts_with("otpauth://totp/Plinth:"), "{started}");
+    assert!(
+        text(&started["otpauth_uri"]).starts_with("otpauth://totp/Plinth:"),
+        "{started}"
+    );
     assert!(text(&started["qr_svg"]).contains("<svg"));
     let app = App::with(&text(&started["secret"]));
     let path = format!("/v1/me/mfa/totp/{}/confirm", text(&started["id"]));
-    person.post(house, &path, &json!({ "code": "000000" })).await.problem(422, "validation_failed");
-    let confirmed = person.post(house, &path, &json!({ "code": app.code(house, -1) })).await;
+    person
+        .post(house, &path, &json!({ "code": "000000" }))
+        .await
+        .problem(422, "validation_failed");
+    let confirmed = person
+        .post(house, &path, &json!({ "code": app.code(house, -1) }))
+        .await;
     let codes = confirmed.expect(StatusCode::OK)["recovery_codes"].clone();
     (app, serde_json::from_value(codes).expect("codes"))
 }
 
 /// Enrols one more, with its path.
 async fn enrol_another(house: &House, person: &Person, name: &str) -> (App, String) {
-    let started = person.post(house, "/v1/me/mfa/totp", &json!({ "name": name })).await;
+    let started = person
+        .post(house, "/v1/me/mfa/totp", &json!({ "name": name }))
+        .await;
     let started = started.expect(StatusCode::CREATED);
     let app = App::with(&text(&started["secret"]));
     let path = format!("/v1/me/mfa/totp/{}", text(&started["id"]));
-    let confirmed =
-        person.post(house, &format!("{path}/confirm"), &json!({ "code": app.code(house, -1) })).await;
-    assert!(confirmed.expect(StatusCode::OK)["recovery_codes"].is_null(), "there are some already");
+    let confirmed = person
+        .post(
+            house,
+            &format!("{path}/confirm"),
+            &json!({ "code": app.code(house, -1) }),
+        )
+        .await;
+    assert!(
+        confirmed.expect(StatusCode::OK)["recovery_codes"].is_null(),
+        "there are some already"
+    );
     (app, path)
 }
 
 /// Logs in up to the challenge.
 pub(crate) async fn challenge(house: &House, person: &Person) -> Value {
-    let challenge = house.log_in(&person.email, PASSWORD).await.expect(StatusCode::OK);
+    let challenge = house
+        .log_in(&person.email, PASSWORD)
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(challenge["mfa_required"], true, "{challenge}");
     assert!(challenge["access_token"].is_null(), "{challenge}");
     challenge
 }
 
 pub(crate) async fn prove(house: &House, challenge: &Value, name: &str, value: &str) -> Answer {
-    house.post("/v1/auth/login/mfa", &json!({ "challenge": challenge["challenge"], name: value })).await
+    house
+        .post(
+            "/v1/auth/login/mfa",
+            &json!({ "challenge": challenge["challenge"], name: value }),
+        )
+        .await
 }
 
 async fn refreshed(house: &House, person: &Person) -> Person {
     let body = json!({ "refresh_token": person.refresh_token });
-    person.with(&house.post("/v1/auth/refresh", &body).await.expect(StatusCode::OK))
+    person.with(
+        &house
+            .post("/v1/auth/refresh", &body)
+            .await
+            .expect(StatusCode::OK),
+    )
 }
 
 async fn amr(house: &House, person: &Person) -> Value {
-    let sessions = person.get(house, "/v1/me/sessions").await.expect(StatusCode::OK);
+    let sessions = person
+        .get(house, "/v1/me/sessions")
+        .await
+        .expect(StatusCode::OK);
     let items = sessions["items"].as_array().expect("items").clone();
-    items.into_iter().find(|item| item["current"] == true).expect("the own session")["amr"].clone()
+    items
+        .into_iter()
+        .find(|item| item["current"] == true)
+        .expect("the own session")["amr"]
+        .clone()
 }

@@ -10,7 +10,10 @@ use crate::house::{House, Person, text};
 /// A role that asks for a second factor, given to somebody.
 async fn require_factor(house: &House, person: &Person) {
     let role = "INSERT INTO roles (name, permissions, requires_mfa) VALUES ('guarded', '{}', true)";
-    sqlx::query(role).execute(&house.stores.db).await.expect("inserts");
+    sqlx::query(role)
+        .execute(&house.stores.db)
+        .await
+        .expect("inserts");
     sqlx::query("INSERT INTO user_roles (user_id, role) VALUES ($1, 'guarded')")
         .bind(person.id.0)
         .execute(&house.stores.db)
@@ -24,19 +27,39 @@ async fn who_must_have_a_second_factor_can_only_enrol() {
     let house = House::open().await;
     let person = house.person("ada").await;
     require_factor(&house, &person).await;
-    for path in ["/v1/me", "/v1/files", "/v1/me/sessions", "/v1/me/notifications"] {
-        person.get(&house, path).await.problem(403, "second_factor_required");
+    for path in [
+        "/v1/me",
+        "/v1/files",
+        "/v1/me/sessions",
+        "/v1/me/notifications",
+    ] {
+        person
+            .get(&house, path)
+            .await
+            .problem(403, "second_factor_required");
     }
-    person.delete(&house, "/v1/me/sessions").await.problem(403, "second_factor_required");
+    person
+        .delete(&house, "/v1/me/sessions")
+        .await
+        .problem(403, "second_factor_required");
     enrol(&house, &person).await;
-    person.get(&house, "/v1/me").await.problem(403, "second_factor_required");
+    person
+        .get(&house, "/v1/me")
+        .await
+        .problem(403, "second_factor_required");
     let person = refreshed(&house, &person).await;
     let me = person.get(&house, "/v1/me").await.expect(StatusCode::OK);
     assert_eq!(me["has_second_factor"], true);
     // The last one stays while the role asks for it.
-    let listed = person.get(&house, "/v1/me/mfa/totp").await.expect(StatusCode::OK);
+    let listed = person
+        .get(&house, "/v1/me/mfa/totp")
+        .await
+        .expect(StatusCode::OK);
     let last = format!("/v1/me/mfa/totp/{}", text(&listed["items"][0]["id"]));
-    person.delete(&house, &last).await.problem(409, "second_factor_required");
+    person
+        .delete(&house, &last)
+        .await
+        .problem(409, "second_factor_required");
 }
 
 #[tokio::test]
@@ -47,10 +70,16 @@ async fn of_two_removals_at_once_one_keeps_the_last_factor() {
     enrol_another(&house, &person, "Tablet").await;
     let person = refreshed(&house, &person).await;
     require_factor(&house, &person).await;
-    let listed = person.get(&house, "/v1/me/mfa/totp").await.expect(StatusCode::OK);
+    let listed = person
+        .get(&house, "/v1/me/mfa/totp")
+        .await
+        .expect(StatusCode::OK);
     let path = |place: usize| format!("/v1/me/mfa/totp/{}", text(&listed["items"][place]["id"]));
     let (first, second) = (path(0), path(1));
-    let both = tokio::join!(person.delete(&house, &first), person.delete(&house, &second));
+    let both = tokio::join!(
+        person.delete(&house, &first),
+        person.delete(&house, &second)
+    );
     let mut statuses = [both.0.status.as_u16(), both.1.status.as_u16()];
     statuses.sort_unstable();
     assert_eq!(statuses, [204, 409]);
@@ -58,7 +87,10 @@ async fn of_two_removals_at_once_one_keeps_the_last_factor() {
 
 async fn key_of(house: &House, person: &Person) -> Value {
     let body = json!({ "name": "ci", "scopes": ["profile:read"] });
-    person.post(house, "/v1/me/api-keys", &body).await.expect(StatusCode::CREATED)
+    person
+        .post(house, "/v1/me/api-keys", &body)
+        .await
+        .expect(StatusCode::CREATED)
 }
 
 #[tokio::test]
@@ -71,7 +103,10 @@ async fn an_api_key_made_without_a_second_factor_does_not_satisfy_a_role_that_re
     let person = refreshed(&house, &person).await;
     let strong = key_of(&house, &person).await;
     assert_eq!(
-        (&weak["api_key"]["multi_factor"], &strong["api_key"]["multi_factor"]),
+        (
+            &weak["api_key"]["multi_factor"],
+            &strong["api_key"]["multi_factor"]
+        ),
         (&json!(false), &json!(true))
     );
     let (weak, strong) = (text(&weak["token"]), text(&strong["token"]));
@@ -82,15 +117,24 @@ async fn an_api_key_made_without_a_second_factor_does_not_satisfy_a_role_that_re
 
     // The role asks for it later, by way of either replica.
     let body = json!({ "name": "guarded", "permissions": [] });
-    admin.post(&house, "/v1/roles", &body).await.expect(StatusCode::CREATED);
+    admin
+        .post(&house, "/v1/roles", &body)
+        .await
+        .expect(StatusCode::CREATED);
     house.assign(&admin, &person, &["member", "guarded"]).await;
     house.try_api_key(&weak).await.expect(StatusCode::OK);
     let demand = json!({ "requires_mfa": true });
     let path = "/v1/roles/guarded";
-    admin.send(&house, reqwest::Method::PATCH, path, &demand).await.expect(StatusCode::OK);
+    admin
+        .send(&house, reqwest::Method::PATCH, path, &demand)
+        .await
+        .expect(StatusCode::OK);
     for replica in [&house, &other] {
         for _ in 0..2 {
-            replica.try_api_key(&weak).await.problem(403, "second_factor_required");
+            replica
+                .try_api_key(&weak)
+                .await
+                .problem(403, "second_factor_required");
             replica.try_api_key(&strong).await.expect(StatusCode::OK);
         }
     }
@@ -99,7 +143,10 @@ async fn an_api_key_made_without_a_second_factor_does_not_satisfy_a_role_that_re
 
     // Nor does a role that is given later and has always asked for it.
     house.assign(&admin, &person, &["member", "guarded"]).await;
-    other.try_api_key(&weak).await.problem(403, "second_factor_required");
+    other
+        .try_api_key(&weak)
+        .await
+        .problem(403, "second_factor_required");
     other.try_api_key(&strong).await.expect(StatusCode::OK);
 }
 
@@ -111,13 +158,24 @@ async fn a_copy_of_an_api_key_that_an_earlier_release_wrote_is_not_believed() {
     let person = refreshed(&house, &person).await;
     let key = key_of(&house, &person).await;
     require_factor(&house, &person).await;
-    let name = house.stores.redis.key(&format!("api-key:{}", text(&key["api_key"]["id"])));
+    let name = house
+        .stores
+        .redis
+        .key(&format!("api-key:{}", text(&key["api_key"]["id"])));
     // What the release before this one keeps, for a key of everything.
-    let copy = json!({ "user": person.id, "scopes": ["audit:read", "profile:read"], "expires_at": null });
+    let copy =
+        json!({ "user": person.id, "scopes": ["audit:read", "profile:read"], "expires_at": null });
     let mut connection = house.redis().await;
-    let _: () =
-        redis::cmd("SET").arg(&name).arg(copy.to_string()).query_async(&mut connection).await.expect("sets");
-    let me = house.try_api_key(&text(&key["token"])).await.expect(StatusCode::OK);
+    let _: () = redis::cmd("SET")
+        .arg(&name)
+        .arg(copy.to_string())
+        .query_async(&mut connection)
+        .await
+        .expect("sets");
+    let me = house
+        .try_api_key(&text(&key["token"]))
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(me["permissions"], json!(["profile:read"]));
 }
 
@@ -136,7 +194,10 @@ async fn keys_of_before_count_as_made_with_a_factor_that_is_an_hour_older() {
     house.stores.clock.advance(time::Duration::minutes(31));
     let after = house.api_key(ada.id, "profile:read").await;
     let without = house.api_key(bob.id, "profile:read").await;
-    sqlx::raw_sql(BACKFILL).execute(&house.stores.db).await.expect("updates");
+    sqlx::raw_sql(BACKFILL)
+        .execute(&house.stores.db)
+        .await
+        .expect("updates");
     require_factor(&house, &ada).await;
     sqlx::query("INSERT INTO user_roles (user_id, role) VALUES ($1, 'guarded')")
         .bind(bob.id.0)
@@ -145,7 +206,10 @@ async fn keys_of_before_count_as_made_with_a_factor_that_is_an_hour_older() {
         .expect("inserts");
     house.forget_copies().await;
     for key in [&before, &soon, &without] {
-        house.try_api_key(key).await.problem(403, "second_factor_required");
+        house
+            .try_api_key(key)
+            .await
+            .problem(403, "second_factor_required");
     }
     house.try_api_key(&after).await.expect(StatusCode::OK);
 }

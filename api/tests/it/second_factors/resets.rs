@@ -13,17 +13,37 @@ async fn an_administrator_resets_a_lost_factor_and_its_owner_is_told() {
     enrol(&house, &person).await;
     challenge(&house, &person).await;
     let path = format!("/v1/users/{}/mfa/reset", person.id);
-    admin.post(&house, &path, &json!({ "reason": "" })).await.problem(422, "validation_failed");
+    admin
+        .post(&house, &path, &json!({ "reason": "" }))
+        .await
+        .problem(422, "validation_failed");
     let reason = json!({ "reason": "called back on the number that we have" });
-    admin.post(&house, &path, &reason).await.expect(StatusCode::NO_CONTENT);
-    person.get(&house, "/v1/me").await.problem(401, "session_ended");
+    admin
+        .post(&house, &path, &reason)
+        .await
+        .expect(StatusCode::NO_CONTENT);
+    person
+        .get(&house, "/v1/me")
+        .await
+        .problem(401, "session_ended");
     let person = house.elsewhere(&person).await;
-    assert_eq!(person.get(&house, "/v1/me").await.expect(StatusCode::OK)["has_second_factor"], false);
+    assert_eq!(
+        person.get(&house, "/v1/me").await.expect(StatusCode::OK)["has_second_factor"],
+        false
+    );
     for table in ["totp_factors", "recovery_codes", "challenges"] {
         assert_eq!(house.count(table).await, 0, "{table}");
     }
-    assert_eq!(house.notices(person.id).await, ["factor_added", "factors_reset"]);
-    assert!(house.actions().await.contains(&"factor.reset:success".to_owned()));
+    assert_eq!(
+        house.notices(person.id).await,
+        ["factor_added", "factors_reset"]
+    );
+    assert!(
+        house
+            .actions()
+            .await
+            .contains(&"factor.reset:success".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -35,13 +55,22 @@ async fn a_reset_password_still_needs_the_second_factor() {
     let token = house.reset_token(&person.email).await;
     let new = "another staple for the battery";
     let reset = json!({ "token": token, "password": new });
-    let answer = house.post("/v1/auth/password/reset", &reset).await.expect(StatusCode::OK);
+    let answer = house
+        .post("/v1/auth/password/reset", &reset)
+        .await
+        .expect(StatusCode::OK);
     assert!(answer["access_token"].is_null(), "{answer}");
     // Nor does the device that the reset made known pass by it.
-    let known = json!({ "email": person.email, "password": new, "device_token": answer["device_token"] });
-    let asked = house.post("/v1/auth/login", &known).await.expect(StatusCode::OK);
+    let known =
+        json!({ "email": person.email, "password": new, "device_token": answer["device_token"] });
+    let asked = house
+        .post("/v1/auth/login", &known)
+        .await
+        .expect(StatusCode::OK);
     assert_eq!(asked["mfa_required"], true);
-    prove(&house, &asked, "code", &app.code(&house, 0)).await.expect(StatusCode::OK);
+    prove(&house, &asked, "code", &app.code(&house, 0))
+        .await
+        .expect(StatusCode::OK);
 }
 
 #[tokio::test]
@@ -50,7 +79,10 @@ async fn an_administrator_does_not_reset_their_own_factors() {
     let admin = house.administrator().await;
     enrol(&house, &admin).await;
     let path = format!("/v1/users/{}/mfa/reset", admin.id);
-    admin.post(&house, &path, &json!({ "reason": "mine" })).await.problem(409, "own_account");
+    admin
+        .post(&house, &path, &json!({ "reason": "mine" }))
+        .await
+        .problem(409, "own_account");
     let me = admin.get(&house, "/v1/me").await.expect(StatusCode::OK);
     assert_eq!(me["has_second_factor"], true);
 }

@@ -25,9 +25,18 @@ impl Limit {
 
     /// Transactions a second with 16 clients.
     pub(super) async fn measure(&self) -> Result<f64> {
-        let args = ["--skip-some-updates", "--client", CLIENTS, "--jobs=2", "--time", SECONDS];
+        let args = [
+            "--skip-some-updates",
+            "--client",
+            CLIENTS,
+            "--jobs=2",
+            "--time",
+            SECONDS,
+        ];
         let report = run(&self.url, &args).await?;
-        let rate = report.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next());
+        let rate = report
+            .lines()
+            .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next());
         rate.and_then(|text| text.parse().ok())
             .with_context(|| format!("pgbench said something else: {report}"))
     }
@@ -37,6 +46,10 @@ async fn run(url: &str, args: &[&str]) -> Result<String> {
     let program = provision::postgres(None)?.program("pgbench");
     let mut command = foreground::through_shim(program.as_os_str(), Signal::SIGTERM, None)?;
     let output = foreground::output(command.args(args).arg(url)).await?;
-    ensure!(output.status.success(), "pgbench: {}", String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "pgbench: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

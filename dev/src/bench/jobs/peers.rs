@@ -42,7 +42,12 @@ impl<'a> Peers<'a> {
     pub(super) fn find(bed: &'a Bed) -> Option<Self> {
         let folder = bed.layout.root.join("bench/peers");
         let node = provision::on_path("node").filter(|_| folder.join("node_modules").exists())?;
-        Some(Self { bed, node, folder, runs: AtomicUsize::new(0) })
+        Some(Self {
+            bed,
+            node,
+            folder,
+            runs: AtomicUsize::new(0),
+        })
     }
 
     /// Runs a scenario, as bench/peers/README.md describes it.
@@ -50,11 +55,20 @@ impl<'a> Peers<'a> {
         let run = self.runs.fetch_add(1, Ordering::Relaxed);
         let database = self.bed.stack.create_database(&format!("peer_{run}"))?;
         let mut command = foreground::through_shim(self.node.as_os_str(), Signal::SIGTERM, None)?;
-        command.arg(self.folder.join(peer.script())).arg(scenario).current_dir(&self.folder);
-        command.env("PEERS_DATABASE_URL", database).env("PEERS_REDIS_URL", self.bed.stack.redis_url());
+        command
+            .arg(self.folder.join(peer.script()))
+            .arg(scenario)
+            .current_dir(&self.folder);
+        command
+            .env("PEERS_DATABASE_URL", database)
+            .env("PEERS_REDIS_URL", self.bed.stack.redis_url());
         let output = foreground::output(&mut command).await?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        ensure!(output.status.success(), "{} {scenario}: {said}", peer.script());
+        ensure!(
+            output.status.success(),
+            "{} {scenario}: {said}",
+            peer.script()
+        );
         serde_json::from_slice(&output.stdout)
             .with_context(|| format!("{} {scenario} said something else: {said}", peer.script()))
     }

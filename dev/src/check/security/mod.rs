@@ -23,7 +23,8 @@ const OTHER_CHECK: &str = "cargo dev check";
 const SHORTEST_REASON: usize = 20;
 
 pub(super) fn check(layout: &Layout) -> Result<String> {
-    let text = fs::read_to_string(layout.root.join(FILE)).with_context(|| format!("reading {FILE}"))?;
+    let text =
+        fs::read_to_string(layout.root.join(FILE)).with_context(|| format!("reading {FILE}"))?;
     let tests = Tests::below(&layout.root)?;
     let (rows, broken) = table::rows(&text);
     let mut problems: Vec<_> = broken
@@ -31,11 +32,15 @@ pub(super) fn check(layout: &Layout) -> Result<String> {
         .map(|line| format!("{FILE}:{line}: a row is | id | subject | status | proof or reason |"))
         .collect();
     problems.extend(rows.iter().flat_map(|row| {
-        complaints(row, &tests).into_iter().map(|told| format!("{FILE}:{}: {} {told}", row.line, row.id))
+        complaints(row, &tests)
+            .into_iter()
+            .map(|told| format!("{FILE}:{}: {} {told}", row.line, row.id))
     }));
     problems.extend(miscounted(&rows));
     problems.extend(left_open(&text, &rows));
-    problems.extend(dead_links(&text, |file| layout.root.join("docs").join(file).is_file()));
+    problems.extend(dead_links(&text, |file| {
+        layout.root.join("docs").join(file).is_file()
+    }));
     ensure!(problems.is_empty(), "{}", problems.join("\n"));
     Ok(summary(&rows))
 }
@@ -43,12 +48,18 @@ pub(super) fn check(layout: &Layout) -> Result<String> {
 /// What is wrong with a row by itself.
 fn complaints(row: &Row<'_>, tests: &Tests) -> Vec<String> {
     let Some(status) = Status::parse(row.status) else {
-        return vec![format!("has the status {:?}, which is none of the documented ones", row.status)];
+        return vec![format!(
+            "has the status {:?}, which is none of the documented ones",
+            row.status
+        )];
     };
     let mut complaints = Vec::new();
     let absent: Vec<_> = named(row.proof).filter(|name| !tests.has(name)).collect();
     if !absent.is_empty() {
-        complaints.push(format!("names tests that are nowhere: {}", absent.join(", ")));
+        complaints.push(format!(
+            "names tests that are nowhere: {}",
+            absent.join(", ")
+        ));
     } else if row.proof.contains("TODO") {
         complaints.push("says TODO, but every test that it names is there".to_owned());
     }
@@ -62,7 +73,10 @@ fn complaints(row: &Row<'_>, tests: &Tests) -> Vec<String> {
             complaints.push(format!("names neither a test nor a part of {OTHER_CHECK}"));
         }
         Status::Issue | Status::Later | Status::Operator if complete => {
-            complaints.push(format!("cannot be \"{}\": V6 to V9 are complete", row.status));
+            complaints.push(format!(
+                "cannot be \"{}\": V6 to V9 are complete",
+                row.status
+            ));
         }
         Status::Operator if !row.proof.contains(".md") => {
             complaints.push("does not say which page tells the operator what to do".to_owned());
@@ -70,7 +84,9 @@ fn complaints(row: &Row<'_>, tests: &Tests) -> Vec<String> {
         Status::NotApplicable | Status::Issue | Status::Later
             if row.proof.chars().count() < SHORTEST_REASON =>
         {
-            complaints.push(format!("needs a reason of at least {SHORTEST_REASON} characters"));
+            complaints.push(format!(
+                "needs a reason of at least {SHORTEST_REASON} characters"
+            ));
         }
         _ => {}
     }
@@ -85,12 +101,19 @@ fn miscounted(rows: &[Row<'_>]) -> Vec<String> {
     let mut problems = Vec::new();
     for row in rows {
         if !known.contains(row.id) {
-            problems.push(format!("{FILE}:{}: {} is no requirement of levels 1 and 2", row.line, row.id));
+            problems.push(format!(
+                "{FILE}:{}: {} is no requirement of levels 1 and 2",
+                row.line, row.id
+            ));
         } else if !seen.insert(row.id) {
             problems.push(format!("{FILE}:{}: {} has a row already", row.line, row.id));
         }
     }
-    let missing: Vec<_> = expected.iter().map(String::as_str).filter(|id| !seen.contains(id)).collect();
+    let missing: Vec<_> = expected
+        .iter()
+        .map(String::as_str)
+        .filter(|id| !seen.contains(id))
+        .collect();
     if !missing.is_empty() {
         problems.push(format!("{FILE}: no row for {}", missing.join(", ")));
     }
@@ -99,17 +122,27 @@ fn miscounted(rows: &[Row<'_>]) -> Vec<String> {
 
 /// Lines outside of the rows that somebody still has to write.
 fn left_open(text: &str, rows: &[Row<'_>]) -> Vec<String> {
-    let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line));
+    let lines = text
+        .lines()
+        .enumerate()
+        .map(|(number, line)| (number + 1, line));
     lines
-        .filter(|(number, line)| line.contains("TODO") && rows.iter().all(|row| row.line != *number))
+        .filter(|(number, line)| {
+            line.contains("TODO") && rows.iter().all(|row| row.line != *number)
+        })
         .map(|(number, _)| format!("{FILE}:{number}: says TODO"))
         .collect()
 }
 
 /// Links to files, relative to the page, that are not there.
 fn dead_links(text: &str, is_there: impl Fn(&str) -> bool) -> Vec<String> {
-    let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
-    let files: BTreeSet<_> = targets.filter(|target| !target.is_empty() && !target.contains("://")).collect();
+    let targets = text
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split([')', '#']).next());
+    let files: BTreeSet<_> = targets
+        .filter(|target| !target.is_empty() && !target.contains("://"))
+        .collect();
     files
         .into_iter()
         .filter(|file| !is_there(file))
@@ -122,8 +155,10 @@ fn summary(rows: &[Row<'_>]) -> String {
     for status in rows.iter().filter_map(|row| Status::parse(row.status)) {
         *counts.entry(status).or_default() += 1;
     }
-    let counts: Vec<_> =
-        counts.into_iter().map(|(status, count)| format!("{count} {}", status.as_str())).collect();
+    let counts: Vec<_> = counts
+        .into_iter()
+        .map(|(status, count)| format!("{count} {}", status.as_str()))
+        .collect();
     counts.join(", ")
 }
 
@@ -135,7 +170,10 @@ mod tests {
 
     fn complaints_of(row: &str) -> Vec<String> {
         let mut tests = Tests::default();
-        tests.read(Path::new("api/tests/it/sessions.rs"), "#[test]\nfn a_session_ends() {}");
+        tests.read(
+            Path::new("api/tests/it/sessions.rs"),
+            "#[test]\nfn a_session_ends() {}",
+        );
         let (rows, broken) = table::rows(row);
         assert!(broken.is_empty(), "{row}");
         complaints(&rows[0], &tests)
@@ -158,16 +196,34 @@ mod tests {
     #[test]
     fn a_row_that_breaks_a_rule_is_told_which() {
         for (row, expected) in [
-            ("| V7.1.1 | x | done | `a_session_ends` |", "has the status \"done\""),
-            ("| V7.1.1 | x | met | TODO `a_dream`, `a_session_ends` |", "are nowhere: a_dream"),
+            (
+                "| V7.1.1 | x | done | `a_session_ends` |",
+                "has the status \"done\"",
+            ),
+            (
+                "| V7.1.1 | x | met | TODO `a_dream`, `a_session_ends` |",
+                "are nowhere: a_dream",
+            ),
             ("| V7.1.1 | x | met | TODO `a_session_ends` |", "says TODO"),
             ("| V7.1.1 | x | met | everybody knows |", "names no test"),
-            ("| V7.1.1 | x | met | cargo dev check (clippy) |", "names no test"),
-            ("| V1.1.1 | x | partly | everybody knows |", "names neither a test nor"),
-            ("| V7.1.1 | x | later | when there is time for it |", "cannot be \"later\""),
+            (
+                "| V7.1.1 | x | met | cargo dev check (clippy) |",
+                "names no test",
+            ),
+            (
+                "| V1.1.1 | x | partly | everybody knows |",
+                "names neither a test nor",
+            ),
+            (
+                "| V7.1.1 | x | later | when there is time for it |",
+                "cannot be \"later\"",
+            ),
             ("| V7.1.1 | x | not applicable | no |", "needs a reason"),
             ("| V5.4.3 | x | issue 6 | |", "needs a reason"),
-            ("| V12.1.1 | x | operator | somebody will know |", "does not say which page"),
+            (
+                "| V12.1.1 | x | operator | somebody will know |",
+                "does not say which page",
+            ),
         ] {
             let complaints = complaints_of(row);
             assert_eq!(complaints.len(), 1, "{row}: {complaints:?}");
@@ -195,13 +251,19 @@ mod tests {
     #[test]
     fn what_is_left_open_is_told_once() {
         let text = "one\nTODO: two\n| V7.1.1 | x | met | TODO `a_dream` |\n";
-        assert_eq!(left_open(text, &table::rows(text).0), ["docs/security.md:2: says TODO"]);
+        assert_eq!(
+            left_open(text, &table::rows(text).0),
+            ["docs/security.md:2: says TODO"]
+        );
     }
 
     #[test]
     fn a_link_to_what_is_not_there_is_told() {
         let text = "[a](there.md#x), [b](gone.md), [c](https://example.org/x), [d](#here)";
         let dead = dead_links(text, |file| file == "there.md");
-        assert_eq!(dead, ["docs/security.md: links to gone.md, which is not there"]);
+        assert_eq!(
+            dead,
+            ["docs/security.md: links to gone.md, which is not there"]
+        );
     }
 }

@@ -9,7 +9,10 @@ const CHAPTERS: [(u8, &[(u8, u8)]); 15] = [
     (3, &[(2, 2), (3, 4), (4, 6), (5, 5), (7, 2)]),
     (4, &[(1, 3), (2, 1), (3, 2), (4, 4)]),
     (5, &[(1, 1), (2, 3), (3, 2), (4, 3)]),
-    (6, &[(1, 3), (2, 12), (3, 4), (4, 4), (5, 5), (6, 3), (8, 4)]),
+    (
+        6,
+        &[(1, 3), (2, 12), (3, 4), (4, 4), (5, 5), (6, 3), (8, 4)],
+    ),
     (7, &[(1, 3), (2, 4), (3, 2), (4, 5), (5, 2), (6, 2)]),
     (8, &[(1, 2), (2, 3), (3, 1), (4, 1)]),
     (9, &[(1, 3), (2, 4)]),
@@ -28,7 +31,9 @@ const COMPLETE: [&str; 4] = ["V6.", "V7.", "V8.", "V9."];
 /// Every id, in the standard's order.
 pub(super) fn expected() -> Vec<String> {
     let sections = CHAPTERS.iter().flat_map(|(chapter, sections)| {
-        sections.iter().map(move |(section, count)| (chapter, section, count))
+        sections
+            .iter()
+            .map(move |(section, count)| (chapter, section, count))
     });
     sections
         .flat_map(|(chapter, section, count)| {

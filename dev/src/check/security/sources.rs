@@ -27,7 +27,9 @@ impl Tests {
     pub(super) fn has(&self, path: &str) -> bool {
         let mut places: Vec<_> = path.split("::").collect();
         let name = places.pop().unwrap_or_default();
-        self.0.get(name).is_some_and(|files| files.iter().any(|file| is_at(file, &places)))
+        self.0
+            .get(name)
+            .is_some_and(|files| files.iter().any(|file| is_at(file, &places)))
     }
 
     fn collect(&mut self, root: &Path, folder: &Path) -> Result<()> {
@@ -59,7 +61,10 @@ impl Tests {
             } else if let Some(name) = function(line).filter(|_| is_test) {
                 // Between the attribute and the function stand only more attributes.
                 is_test = false;
-                self.0.entry(name.to_owned()).or_default().push(file.to_owned());
+                self.0
+                    .entry(name.to_owned())
+                    .or_default()
+                    .push(file.to_owned());
             }
         }
     }
@@ -68,15 +73,21 @@ impl Tests {
 /// The name of the function that begins in this line.
 fn function(line: &str) -> Option<&str> {
     let (before, after) = line.split_once("fn ")?;
-    let begins = before.split_whitespace().all(|word| word == "async" || word.starts_with("pub"));
-    let name = after.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+    let begins = before
+        .split_whitespace()
+        .all(|word| word == "async" || word.starts_with("pub"));
+    let name = after
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .next()?;
     (begins && !name.is_empty()).then_some(name)
 }
 
 /// Whether the places occur in this order among the parts of the path.
 fn is_at(file: &Path, places: &[&str]) -> bool {
     let file = file.with_extension("");
-    let mut parts = file.iter().map(|part| part.to_string_lossy().replace('-', "_"));
+    let mut parts = file
+        .iter()
+        .map(|part| part.to_string_lossy().replace('-', "_"));
     places.iter().all(|place| parts.any(|part| part == *place))
 }
 
@@ -91,17 +102,34 @@ mod tests {
                     #[expect(\n        clippy::too_many_lines,\n        reason = \"a table\"\n    )]\n    \
                     async fn long() {}\nfn after() {}\nproptest! {\n    #[test]\n    fn any(text in \".*\") {\n";
         tests.read(Path::new("shared/object-store/tests/it/parts.rs"), text);
-        for there in ["plain", "long", "any", "shared::plain", "object_store::parts::long", "it::any"] {
+        for there in [
+            "plain",
+            "long",
+            "any",
+            "shared::plain",
+            "object_store::parts::long",
+            "it::any",
+        ] {
             assert!(tests.has(there), "{there}");
         }
-        for absent in ["", "helper", "after", "worker::plain", "parts::it::plain", "plai", "parts::"] {
+        for absent in [
+            "",
+            "helper",
+            "after",
+            "worker::plain",
+            "parts::it::plain",
+            "plai",
+            "parts::",
+        ] {
             assert!(!tests.has(absent), "{absent}");
         }
     }
 
     #[test]
     fn the_tests_of_this_checkout_are_found() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the checkout");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .expect("the crate lies in the checkout");
         let tests = Tests::below(root).unwrap();
         assert!(tests.has("dev::check::security::sources::the_tests_of_this_checkout_are_found"));
         assert!(!tests.has("dev::check::security::sources::below"));

@@ -32,7 +32,11 @@ impl Status {
             "later" => Some(Self::Later),
             "operator" => Some(Self::Operator),
             "not applicable" => Some(Self::NotApplicable),
-            other => other.strip_prefix("issue ")?.parse::<u32>().ok().map(|_| Self::Issue),
+            other => other
+                .strip_prefix("issue ")?
+                .parse::<u32>()
+                .ok()
+                .map(|_| Self::Issue),
         }
     }
 
@@ -56,7 +60,12 @@ pub(super) fn rows(text: &str) -> (Vec<Row<'_>>, Vec<usize>) {
         let Some(cells) = cells(line) else { continue };
         match cells[..] {
             [id, subject, status, proof] if !subject.is_empty() => {
-                rows.push(Row { line: number + 1, id, status, proof });
+                rows.push(Row {
+                    line: number + 1,
+                    id,
+                    status,
+                    proof,
+                });
             }
             _ => broken.push(number + 1),
         }
@@ -67,9 +76,16 @@ pub(super) fn rows(text: &str) -> (Vec<Row<'_>>, Vec<usize>) {
 /// The trimmed cells, if the first one begins as an id.
 fn cells(line: &str) -> Option<Vec<&str>> {
     let line = line.trim().strip_prefix('|')?;
-    let cells: Vec<_> = line.strip_suffix('|').unwrap_or(line).split('|').map(str::trim).collect();
+    let cells: Vec<_> = line
+        .strip_suffix('|')
+        .unwrap_or(line)
+        .split('|')
+        .map(str::trim)
+        .collect();
     let number = cells.first()?.strip_prefix('V')?;
-    number.starts_with(|c: char| c.is_ascii_digit()).then_some(cells)
+    number
+        .starts_with(|c: char| c.is_ascii_digit())
+        .then_some(cells)
 }
 
 /// The tests that a proof names: in the last column backticks are for nothing else.
@@ -88,14 +104,26 @@ mod tests {
         let (rows, broken) = rows(text);
         assert_eq!(broken, [0; 0]);
         let proof = "`a_test`, and `another_one`";
-        assert_eq!(rows, [Row { line: 3, id: "V1.2.3", status: "met", proof }]);
-        assert_eq!(named(rows[0].proof).collect::<Vec<_>>(), ["a_test", "another_one"]);
+        assert_eq!(
+            rows,
+            [Row {
+                line: 3,
+                id: "V1.2.3",
+                status: "met",
+                proof
+            }]
+        );
+        assert_eq!(
+            named(rows[0].proof).collect::<Vec<_>>(),
+            ["a_test", "another_one"]
+        );
         assert_eq!(named("no backticks").count(), 0);
     }
 
     #[test]
     fn a_row_without_its_four_cells_is_handed_back() {
-        let text = "| V1.1.1 | subject | met |\n| V1.1.2 | a | b | c | d |\n| V1.2.1 |  | met | x |\n";
+        let text =
+            "| V1.1.1 | subject | met |\n| V1.1.2 | a | b | c | d |\n| V1.2.1 |  | met | x |\n";
         assert_eq!(rows(text), (vec![], vec![1, 2, 3]));
     }
 

@@ -20,7 +20,9 @@ use super::fallback::{self, ApiKeyCopy, SessionCopy};
 use super::limits::{self, Counted, Limits, Payment, Purpose, Standing};
 use super::question::{self, Answer, Known};
 use super::rights::RoleTable;
-use super::{Caller, Credential, Login, Presented, Rights, api_key_key, roles_key, session_key, user_key};
+use super::{
+    Caller, Credential, Login, Presented, Rights, api_key_key, roles_key, session_key, user_key,
+};
 use crate::access_tokens::Claims;
 use crate::hot::{self, Copy};
 use crate::{Error, Result, Stores};
@@ -143,7 +145,9 @@ impl Gate {
     ) -> Result<(Standing, Option<Copies>), RedisFailure> {
         let redis = &self.stores.redis;
         if counted.is_empty() {
-            let Some(presented) = presented else { return Ok((spent, None)) };
+            let Some(presented) = presented else {
+                return Ok((spent, None));
+            };
             let known = question::read(redis, presented).await?;
             if known.credential.is_some() && known.user.is_some() && known.roles.is_some() {
                 return Ok((spent, Some(self.copies(presented, known, String::new()))));
@@ -163,17 +167,33 @@ impl Gate {
         let now_ms = unix_ms(self.stores.clock.now());
         let answer = question::ask(&self.stores.redis, counted, presented, &nonce, now_ms).await?;
         let keep = |payments: Vec<Payment>| {
-            counted.iter().zip(payments).fold(spent, |standing, (one, payment)| {
-                limits::tighter(standing, self.limits.keep(one, payment))
-            })
+            counted
+                .iter()
+                .zip(payments)
+                .fold(spent, |standing, (one, payment)| {
+                    limits::tighter(standing, self.limits.keep(one, payment))
+                })
         };
         match answer {
-            Answer::Admitted { payments, known } => {
-                Ok((keep(payments), presented.map(|presented| self.copies(presented, known, nonce))))
-            }
-            Answer::Refused { payments, retry_after_ms, reset_ms } => {
+            Answer::Admitted { payments, known } => Ok((
+                keep(payments),
+                presented.map(|presented| self.copies(presented, known, nonce)),
+            )),
+            Answer::Refused {
+                payments,
+                retry_after_ms,
+                reset_ms,
+            } => {
                 let refusing = counted.get(payments.len()).map(|one| {
-                    (one.limit, Verdict { allowed: false, remaining: 0, retry_after_ms, reset_ms })
+                    (
+                        one.limit,
+                        Verdict {
+                            allowed: false,
+                            remaining: 0,
+                            retry_after_ms,
+                            reset_ms,
+                        },
+                    )
                 });
                 keep(payments);
                 Ok((refusing, None))
@@ -193,7 +213,9 @@ impl Gate {
 
     /// Reads the copy of an account; one that is as it was last time is not read again.
     fn read_user(&self, id: UserId, text: Option<String>) -> Copy<Arc<User>> {
-        let Some(text) = text else { return Copy::Doubtful };
+        let Some(text) = text else {
+            return Copy::Doubtful;
+        };
         if let Some((known, user)) = self.read.get(&id)
             && *known == *text
         {
@@ -211,37 +233,62 @@ impl Gate {
         let copies = copies
             .filter(|_| self.stores.trust.holds(self.stores.redis.outages()))
             .unwrap_or_else(Copies::none);
-        let Copies { revoked, credential, user, roles, nonce } = copies;
+        let Copies {
+            revoked,
+            credential,
+            user,
+            roles,
+            nonce,
+        } = copies;
         USER_READS.observe(matches!(user, Copy::Fresh(_)));
         if revoked {
             return Err(ended());
         }
         let (credential, scopes) = match presented {
             Presented::AccessToken(claims) => {
-                self.check_session(claims, credential.as_deref(), &nonce).await?;
+                self.check_session(claims, credential.as_deref(), &nonce)
+                    .await?;
                 (Credential::Session(Login::of(claims)), None)
             }
             Presented::ApiKey { key, user } => {
                 let copy = Box::pin(self.find_api_key(key, credential.as_deref(), &nonce)).await?;
-                let copy = copy.filter(|copy| copy.user == user).ok_or_else(key_ended)?;
-                (Credential::ApiKey { key, multi_factor: copy.multi_factor }, Some(copy.scopes))
+                let copy = copy
+                    .filter(|copy| copy.user == user)
+                    .ok_or_else(key_ended)?;
+                (
+                    Credential::ApiKey {
+                        key,
+                        multi_factor: copy.multi_factor,
+                    },
+                    Some(copy.scopes),
+                )
             }
         };
         let user = match user {
             Copy::Fresh(user) => user,
-            stale => Box::pin(self.find_user(presented.user(), stale == Copy::Leased, &nonce)).await?,
+            stale => {
+                Box::pin(self.find_user(presented.user(), stale == Copy::Leased, &nonce)).await?
+            }
         };
         if user.status != UserStatus::Active {
             return Err(shut_out(user.status));
         }
-        let known = self.roles.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self
+            .roles
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let table = match (roles, known) {
             (Copy::Fresh(version), Some(table)) if table.version == version => table,
             (stale, _) => Box::pin(self.read_roles(stale == Copy::Leased, &nonce)).await?,
         };
         let rights = self.rights(&user, &table);
         let rights = scopes.map_or(rights.clone(), |scopes| Arc::new(rights.within(&scopes)));
-        Ok(Caller { user, rights, credential })
+        Ok(Caller {
+            user,
+            rights,
+            credential,
+        })
     }
 
     /// What the account may do; found once for an account and a version of the roles.
@@ -253,8 +300,11 @@ impl Gate {
             return known.rights.clone();
         }
         let rights = table.rights(&user.roles);
-        let resolved =
-            Resolved { version: table.version.clone(), user: user.clone(), rights: rights.clone() };
+        let resolved = Resolved {
+            version: table.version.clone(),
+            user: user.clone(),
+            rights: rights.clone(),
+        };
         self.rights.insert(user.id, Arc::new(resolved));
         rights
     }
@@ -269,7 +319,10 @@ impl Gate {
             Copy::Fresh(session) if session.expires_at > now => session,
             stale => Box::pin(self.read_session(claims, stale == Copy::Leased, nonce, now)).await?,
         };
-        if session.user != claims.user() || session.expires_at <= now || is_replaced(claims, &session) {
+        if session.user != claims.user()
+            || session.expires_at <= now
+            || is_replaced(claims, &session)
+        {
             return Err(ended());
         }
         Ok(())
@@ -319,7 +372,9 @@ impl Gate {
 
     /// The account from PostgreSQL; fills its key where this reader has the lease.
     async fn find_user(&self, id: UserId, leased: bool, nonce: &str) -> Result<Arc<User>> {
-        let user = crate::users::find(&self.stores, id).await?.ok_or_else(ended)?;
+        let user = crate::users::find(&self.stores, id)
+            .await?
+            .ok_or_else(ended)?;
         if leased {
             let redis = &self.stores.redis;
             hot::fill(redis, &user_key(redis, id), nonce, &user, USER_TTL).await;

@@ -106,38 +106,60 @@ impl Limits {
     }
 
     /// What a request counts against.
-    pub(super) fn of(&self, ip: IpAddr, purpose: Purpose, presented: Option<Presented<'_>>) -> Vec<Counted> {
+    pub(super) fn of(
+        &self,
+        ip: IpAddr,
+        purpose: Purpose,
+        presented: Option<Presented<'_>>,
+    ) -> Vec<Counted> {
         let network = network_of(ip);
         let (caller, per_caller) = match presented {
             None => (None, None),
-            Some(Presented::AccessToken(claims)) => (Some(Subject::User(claims.user())), self.per_user),
+            Some(Presented::AccessToken(claims)) => {
+                (Some(Subject::User(claims.user())), self.per_user)
+            }
             Some(Presented::ApiKey { key, .. }) => (Some(Subject::ApiKey(key)), self.per_api_key),
         };
         let address = (Some(Subject::Address(network)), self.per_address);
         let limits = match purpose {
             Purpose::Other => [address, (None, None), (caller, per_caller)],
-            Purpose::Guess => {
-                [address, (Some(Subject::Guesses(network)), self.guesses), (caller, per_caller)]
-            }
-            Purpose::Refresh => {
-                [(None, None), (Some(Subject::Refreshes(network)), self.refreshes), (caller, per_caller)]
-            }
+            Purpose::Guess => [
+                address,
+                (Some(Subject::Guesses(network)), self.guesses),
+                (caller, per_caller),
+            ],
+            Purpose::Refresh => [
+                (None, None),
+                (Some(Subject::Refreshes(network)), self.refreshes),
+                (caller, per_caller),
+            ],
         };
         limits
             .into_iter()
-            .filter_map(|(subject, limit)| Some(Counted { subject: subject?, limit: limit? }))
+            .filter_map(|(subject, limit)| {
+                Some(Counted {
+                    subject: subject?,
+                    limit: limit?,
+                })
+            })
             .collect()
     }
 
     /// Spends what is paid for: takes those limits out of the list and says how the request stands with them.
     pub(super) fn spend(&self, counted: &mut Vec<Counted>) -> Standing {
         let mut standing = None;
-        counted.retain(|one| match self.purses.get(&one.subject).and_then(|purse| purse.spend(one.limit)) {
-            Some(verdict) => {
-                standing = tighter(standing, (one.limit, verdict));
-                false
+        counted.retain(|one| {
+            match self
+                .purses
+                .get(&one.subject)
+                .and_then(|purse| purse.spend(one.limit))
+            {
+                Some(verdict) => {
+                    standing = tighter(standing, (one.limit, verdict));
+                    false
+                }
+                None => true,
             }
-            None => true,
         });
         standing
     }
@@ -154,7 +176,15 @@ impl Limits {
             purse.fill(beyond, payment);
         }
         let remaining = (payment.remaining + beyond).min(one.limit.burst);
-        (one.limit, Verdict { allowed: true, remaining, retry_after_ms: 0, reset_ms: payment.reset_ms })
+        (
+            one.limit,
+            Verdict {
+                allowed: true,
+                remaining,
+                retry_after_ms: 0,
+                reset_ms: payment.reset_ms,
+            },
+        )
     }
 
     /// Counts without Redis until one refuses: that one, or the one that is nearest to it.
@@ -183,7 +213,11 @@ pub(super) fn tighter(standing: Standing, other: (Limit, Verdict)) -> Standing {
 
 impl Default for Purse {
     fn default() -> Self {
-        Self { requests: AtomicU32::new(0), remaining: AtomicU32::new(0), reset_ms: AtomicU64::new(0) }
+        Self {
+            requests: AtomicU32::new(0),
+            remaining: AtomicU32::new(0),
+            reset_ms: AtomicU64::new(0),
+        }
     }
 }
 
@@ -191,7 +225,10 @@ impl Purse {
     /// Two payments of one client at once can leave more than the limit: what remained is what the later one saw.
     fn spend(&self, limit: Limit) -> Option<Verdict> {
         let less_one = |requests: u32| requests.checked_sub(1);
-        let before = self.requests.fetch_update(Ordering::AcqRel, Ordering::Acquire, less_one).ok()?;
+        let before = self
+            .requests
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, less_one)
+            .ok()?;
         Some(Verdict {
             allowed: true,
             remaining: (self.remaining.load(Ordering::Relaxed) + before - 1).min(limit.burst),
@@ -256,7 +293,14 @@ mod tests {
         let limits = limits();
         let ip = "192.0.2.1".parse().expect("an address");
         let one = limits.of(ip, Purpose::Other, None)[0];
-        let (_, verdict) = limits.keep(&one, Payment { requests: 3, remaining: 97, reset_ms: 300 });
+        let (_, verdict) = limits.keep(
+            &one,
+            Payment {
+                requests: 3,
+                remaining: 97,
+                reset_ms: 300,
+            },
+        );
         assert_eq!(verdict.remaining, 99);
         for remaining in [98, 97] {
             let mut counted = limits.of(ip, Purpose::Other, None);
@@ -276,7 +320,14 @@ mod tests {
         let one = limits.of(ip, Purpose::Other, None)[0];
         // Two payments at once, kept in the other order than Redis made them.
         for remaining in [36, 68] {
-            limits.keep(&one, Payment { requests: 32, remaining, reset_ms: 300 });
+            limits.keep(
+                &one,
+                Payment {
+                    requests: 32,
+                    remaining,
+                    reset_ms: 300,
+                },
+            );
         }
         let mut spent = 0;
         while let Some((limit, verdict)) = limits.spend(&mut limits.of(ip, Purpose::Other, None)) {
@@ -284,7 +335,14 @@ mod tests {
             spent += 1;
         }
         assert_eq!(spent, 62);
-        let (limit, verdict) = limits.keep(&one, Payment { requests: 32, remaining: 100, reset_ms: 300 });
+        let (limit, verdict) = limits.keep(
+            &one,
+            Payment {
+                requests: 32,
+                remaining: 100,
+                reset_ms: 300,
+            },
+        );
         assert_eq!(verdict.remaining, limit.burst);
     }
 
@@ -293,8 +351,17 @@ mod tests {
         let ip = "192.0.2.1".parse().expect("an address");
         assert_eq!(limits().of(ip, Purpose::Guess, None).len(), 2);
         let refresh = limits().of(ip, Purpose::Refresh, None);
-        assert_eq!(refresh.iter().map(|one| one.limit.burst).collect::<Vec<_>>(), [600]);
-        let key = Presented::ApiKey { key: ApiKeyId(uuid::Uuid::nil()), user: UserId(uuid::Uuid::nil()) };
+        assert_eq!(
+            refresh
+                .iter()
+                .map(|one| one.limit.burst)
+                .collect::<Vec<_>>(),
+            [600]
+        );
+        let key = Presented::ApiKey {
+            key: ApiKeyId(uuid::Uuid::nil()),
+            user: UserId(uuid::Uuid::nil()),
+        };
         assert_eq!(limits().of(ip, Purpose::Other, Some(key)).len(), 2);
     }
 }

@@ -59,7 +59,10 @@ pub(crate) async fn blacklist(stores: &Stores, token: TokenId, valid_for: Durati
             .arg(1)
             .arg("PX")
             .arg(u64::try_from(millis).unwrap_or(u64::MAX));
-        if let Err(error) = redis.pipe::<()>("access.blacklist", pipeline.ignore()).await {
+        if let Err(error) = redis
+            .pipe::<()>("access.blacklist", pipeline.ignore())
+            .await
+        {
             stores.trust.lose();
             tracing::warn!(%error, "a token that was taken back is not on the blacklist");
         }

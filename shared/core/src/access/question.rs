@@ -25,7 +25,15 @@ pub(super) struct Known {
 }
 
 /// What the script answers, as it says itself.
-type Said = (u64, u64, u8, Option<String>, Option<String>, Option<String>, Vec<u64>);
+type Said = (
+    u64,
+    u64,
+    u8,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Vec<u64>,
+);
 
 /// What stands under the four keys of a caller.
 type Held = (Option<u8>, Option<String>, Option<String>, Option<String>);
@@ -34,9 +42,16 @@ type Held = (Option<u8>, Option<String>, Option<String>, Option<String>);
 #[derive(Debug)]
 pub(super) enum Answer {
     /// One payment a limit, in the order asked.
-    Admitted { payments: Vec<Payment>, known: Known },
+    Admitted {
+        payments: Vec<Payment>,
+        known: Known,
+    },
     /// The limit after those that were paid.
-    Refused { payments: Vec<Payment>, retry_after_ms: u64, reset_ms: u64 },
+    Refused {
+        payments: Vec<Payment>,
+        retry_after_ms: u64,
+        reset_ms: u64,
+    },
 }
 
 /// Blacklist, credential, account, roles. A key is never on the blacklist: it is revoked where it stands.
@@ -45,7 +60,12 @@ fn keys(redis: &Redis, presented: Presented<'_>) -> [String; 4] {
         Presented::AccessToken(claims) => (claims.token(), session_key(redis, claims.session())),
         Presented::ApiKey { key, .. } => (TokenId(key.0), api_key_key(redis, key)),
     };
-    [revoked_key(redis, blacklist), credential, user_key(redis, presented.user()), roles_key(redis)]
+    [
+        revoked_key(redis, blacklist),
+        credential,
+        user_key(redis, presented.user()),
+        roles_key(redis),
+    ]
 }
 
 /// Reads what is known of a caller, where every limit is paid for: one plain command.
@@ -55,7 +75,12 @@ pub(super) async fn read(redis: &Redis, presented: Presented<'_>) -> Result<Know
         command.arg(key);
     }
     let (revoked, credential, user, roles): Held = redis.command("gate.read", &command).await?;
-    Ok(Known { revoked: revoked.is_some(), credential, user, roles })
+    Ok(Known {
+        revoked: revoked.is_some(),
+        credential,
+        user,
+        roles,
+    })
 }
 
 /// Pays for the limits, reads what is known of a caller, and leases under `nonce` what is absent.
@@ -70,7 +95,9 @@ pub(super) async fn ask(
     // Replicas' clocks differ by less than a limit's interval matters; asking Redis for its own would cost a call.
     call.arg(counted.len()).arg(now_ms);
     for one in counted {
-        call.key(one.key(redis)).arg(one.limit.burst).arg(one.limit.interval_ms);
+        call.key(one.key(redis))
+            .arg(one.limit.burst)
+            .arg(one.limit.interval_ms);
     }
     if let Some(presented) = presented {
         call.arg(nonce).arg(LEASE_MS);
@@ -82,13 +109,29 @@ pub(super) async fn ask(
         redis.run("gate", &call).await?;
     let payments = paid.chunks_exact(3).map(payment).collect();
     Ok(if retry_after_ms > 0 {
-        Answer::Refused { payments, retry_after_ms, reset_ms }
+        Answer::Refused {
+            payments,
+            retry_after_ms,
+            reset_ms,
+        }
     } else {
-        Answer::Admitted { payments, known: Known { revoked: revoked == 1, credential, user, roles } }
+        Answer::Admitted {
+            payments,
+            known: Known {
+                revoked: revoked == 1,
+                credential,
+                user,
+                roles,
+            },
+        }
     })
 }
 
 fn payment(said: &[u64]) -> Payment {
     let number = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
-    Payment { requests: number(said[0]).max(1), remaining: number(said[1]), reset_ms: said[2] }
+    Payment {
+        requests: number(said[0]).max(1),
+        remaining: number(said[1]),
+        reset_ms: said[2],
+    }
 }

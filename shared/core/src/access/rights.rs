@@ -21,7 +21,10 @@ pub struct Rights {
 impl Rights {
     /// What is left of them where a key has these scopes.
     pub(super) fn within(&self, scopes: &Permissions) -> Self {
-        Self { permissions: self.permissions.and(scopes), requires_mfa: self.requires_mfa }
+        Self {
+            permissions: self.permissions.and(scopes),
+            requires_mfa: self.requires_mfa,
+        }
     }
 }
 
@@ -38,11 +41,27 @@ impl RoleTable {
         let mut text = String::new();
         for role in &roles {
             let names: Vec<String> = role.permissions.clone().into();
-            text.extend([&role.name, " ", &names.join(","), " ", &role.requires_mfa.to_string(), "\n"]);
+            text.extend([
+                &role.name,
+                " ",
+                &names.join(","),
+                " ",
+                &role.requires_mfa.to_string(),
+                "\n",
+            ]);
         }
         let version = hex(&sha256(text.as_bytes())[..16]);
-        let rights = |role: Role| Rights { permissions: role.permissions, requires_mfa: role.requires_mfa };
-        Self { version, roles: roles.into_iter().map(|role| (role.name.clone(), rights(role))).collect() }
+        let rights = |role: Role| Rights {
+            permissions: role.permissions,
+            requires_mfa: role.requires_mfa,
+        };
+        Self {
+            version,
+            roles: roles
+                .into_iter()
+                .map(|role| (role.name.clone(), rights(role)))
+                .collect(),
+        }
     }
 
     /// What somebody with these roles may do.
@@ -86,9 +105,17 @@ mod tests {
 
     #[test]
     fn whatever_counts_changes_the_version() {
-        let of = |permissions: &[Permission], mfa| RoleTable::of(vec![role("a", permissions, mfa)]).version;
-        let versions = [of(&[], false), of(&[], true), of(&[Permission::FilesRead], false)];
+        let of = |permissions: &[Permission], mfa| {
+            RoleTable::of(vec![role("a", permissions, mfa)]).version
+        };
+        let versions = [
+            of(&[], false),
+            of(&[], true),
+            of(&[Permission::FilesRead], false),
+        ];
         assert_eq!(versions[0], of(&[], false));
-        assert!(versions[0] != versions[1] && versions[0] != versions[2] && versions[1] != versions[2]);
+        assert!(
+            versions[0] != versions[1] && versions[0] != versions[2] && versions[1] != versions[2]
+        );
     }
 }

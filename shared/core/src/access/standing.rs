@@ -38,8 +38,14 @@ pub(crate) async fn require_standing(
 
 fn check(standing: Option<Standing>, ended: fn() -> Error) -> Result<()> {
     match standing {
-        Some(Standing { is_live: true, status: UserStatus::Active }) => Ok(()),
-        Some(Standing { is_live: true, status }) => Err(shut_out(status)),
+        Some(Standing {
+            is_live: true,
+            status: UserStatus::Active,
+        }) => Ok(()),
+        Some(Standing {
+            is_live: true,
+            status,
+        }) => Err(shut_out(status)),
         Some(Standing { is_live: false, .. }) | None => Err(ended()),
     }
 }

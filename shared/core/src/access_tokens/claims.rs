@@ -21,7 +21,11 @@ pub struct Claims {
     #[serde(with = "time::serde::timestamp")]
     pub(super) iat: OffsetDateTime,
     /// Never written; whoever writes it is heeded.
-    #[serde(with = "time::serde::timestamp::option", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        with = "time::serde::timestamp::option",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) nbf: Option<OffsetDateTime>,
     #[serde(with = "time::serde::timestamp")]
     pub(super) exp: OffsetDateTime,

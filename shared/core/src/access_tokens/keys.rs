@@ -26,7 +26,11 @@ impl Key {
         retires_at: Option<OffsetDateTime>,
     ) -> Self {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).expect("32 bytes are an Ed25519 seed");
-        let public: [u8; 32] = pair.public_key().as_ref().try_into().expect("a public key has 32 bytes");
+        let public: [u8; 32] = pair
+            .public_key()
+            .as_ref()
+            .try_into()
+            .expect("a public key has 32 bytes");
         let pkcs8 = pair.to_pkcs8().expect("a key pair has a PKCS#8 form");
         Self {
             kid: URL_SAFE_NO_PAD.encode(&sha256(&public)[..12]),
@@ -62,7 +66,9 @@ impl Keys {
 
     /// The one of this name, if its tokens are still taken.
     pub(super) fn verifying(&self, kid: &str, now: OffsetDateTime) -> Option<&Key> {
-        self.0.iter().find(|key| key.kid == kid && key.is_valid(now))
+        self.0
+            .iter()
+            .find(|key| key.kid == kid && key.is_valid(now))
     }
 
     /// Those whose tokens are taken, or will be: what `jwks.json` shows.

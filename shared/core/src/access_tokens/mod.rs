@@ -60,7 +60,11 @@ struct Checked {
 impl AccessTokens {
     /// Call inside the Tokio runtime: keys of the database are read in a task of their own.
     pub fn new(stores: &Stores, settings: &Settings, root: &RootKey) -> Self {
-        let given = settings.auth.signing_keys.as_ref().and_then(|given| ring::configured(&given.seeds()));
+        let given = settings
+            .auth
+            .signing_keys
+            .as_ref()
+            .and_then(|given| ring::configured(&given.seeds()));
         let ring = match given {
             Some(keys) => Ring::fixed(keys),
             None => Ring::start(SigningKeys::new(stores, root, longest_lifetime(settings))),
@@ -75,14 +79,32 @@ impl AccessTokens {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         // Times are checked here, by the clock that tests can set.
         validation.validate_exp = false;
-        Self(Arc::new(Inner { issuer: issuer.into(), ring, validation, checked: Cache::new(REMEMBERED) }))
+        Self(Arc::new(Inner {
+            issuer: issuer.into(),
+            ring,
+            validation,
+            checked: Cache::new(REMEMBERED),
+        }))
     }
 
     /// A token that says what was granted, valid from now on.
-    pub(crate) async fn sign(&self, grant: Grant, now: OffsetDateTime, lifetime: Duration) -> Result<String> {
-        let claims = Claims::new(&self.0.issuer, grant, TokenId::mint(now), now, now + lifetime);
+    pub(crate) async fn sign(
+        &self,
+        grant: Grant,
+        now: OffsetDateTime,
+        lifetime: Duration,
+    ) -> Result<String> {
+        let claims = Claims::new(
+            &self.0.issuer,
+            grant,
+            TokenId::mint(now),
+            now,
+            now + lifetime,
+        );
         let keys = self.0.ring.keys().await?;
-        let key = keys.signing(now).ok_or_else(|| Error::internal("no signing key is active"))?;
+        let key = keys
+            .signing(now)
+            .ok_or_else(|| Error::internal("no signing key is active"))?;
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(TYPE.to_owned());
         header.kid = Some(key.kid.clone());
@@ -96,7 +118,11 @@ impl AccessTokens {
         }
         let digest = sha256(token.as_bytes());
         let keys = self.0.ring.keys().await?;
-        let known = self.0.checked.get(&digest).filter(|checked| keys.verifying(&checked.kid, now).is_some());
+        let known = self
+            .0
+            .checked
+            .get(&digest)
+            .filter(|checked| keys.verifying(&checked.kid, now).is_some());
         let claims = if let Some(checked) = known {
             checked.claims.clone()
         } else {
@@ -116,10 +142,16 @@ impl AccessTokens {
         Ok(claims)
     }
 
-    async fn check(&self, mut keys: Arc<Keys>, token: &str, now: OffsetDateTime) -> Result<Checked> {
+    async fn check(
+        &self,
+        mut keys: Arc<Keys>,
+        token: &str,
+        now: OffsetDateTime,
+    ) -> Result<Checked> {
         let header = decode_header(token).map_err(|_| invalid())?;
-        let Some(kid) =
-            header.kid.filter(|_| header.alg == Algorithm::EdDSA && header.typ.as_deref() == Some(TYPE))
+        let Some(kid) = header
+            .kid
+            .filter(|_| header.alg == Algorithm::EdDSA && header.typ.as_deref() == Some(TYPE))
         else {
             return Err(invalid());
         };
@@ -127,15 +159,21 @@ impl AccessTokens {
             keys = self.0.ring.look_again().await?;
         }
         let key = keys.verifying(&kid, now).ok_or_else(invalid)?;
-        let read = decode::<Claims>(token, &key.verifying, &self.0.validation).map_err(|_| invalid())?;
-        Ok(Checked { kid, claims: Arc::new(read.claims) })
+        let read =
+            decode::<Claims>(token, &key.verifying, &self.0.validation).map_err(|_| invalid())?;
+        Ok(Checked {
+            kid,
+            claims: Arc::new(read.claims),
+        })
     }
 
     /// The public halves of the keys that are in force or will be.
     pub async fn published_keys(&self, now: OffsetDateTime) -> Result<Vec<PublicKey>> {
         let keys = self.0.ring.keys().await?;
-        let public =
-            |key: &keys::Key| PublicKey { kid: key.kid.clone(), x: URL_SAFE_NO_PAD.encode(key.public) };
+        let public = |key: &keys::Key| PublicKey {
+            kid: key.kid.clone(),
+            x: URL_SAFE_NO_PAD.encode(key.public),
+        };
         Ok(keys.published(now).map(public).collect())
     }
 }
@@ -150,7 +188,10 @@ pub struct PublicKey {
 
 /// How long the longest access token is valid.
 pub fn longest_lifetime(settings: &Settings) -> Duration {
-    settings.auth.access_token_lifetime.max(crate::auth::IMPERSONATION)
+    settings
+        .auth
+        .access_token_lifetime
+        .max(crate::auth::IMPERSONATION)
 }
 
 fn invalid() -> Error {
@@ -177,7 +218,10 @@ mod tests {
     type Change = fn(&mut Claims, time::Duration);
 
     fn tokens(issuer: &str, seed: u8) -> AccessTokens {
-        AccessTokens::of(Ring::fixed(ring::configured(&[[seed; 32]]).expect("a key")), issuer)
+        AccessTokens::of(
+            Ring::fixed(ring::configured(&[[seed; 32]]).expect("a key")),
+            issuer,
+        )
     }
 
     fn grant(now: OffsetDateTime) -> Grant {
@@ -207,22 +251,40 @@ mod tests {
         let now = Clock::default().now();
         let tokens = tokens("https://a", 1);
         let granted = grant(now);
-        let token = tokens.sign(granted.clone(), now, LIFETIME).await.expect("signs");
+        let token = tokens
+            .sign(granted.clone(), now, LIFETIME)
+            .await
+            .expect("signs");
         let read = tokens.verify(&token, now).await.expect("valid");
-        assert_eq!((read.user(), read.session()), (granted.user, granted.session));
-        assert_eq!((read.methods(), read.impersonator()), (&granted.methods, None));
+        assert_eq!(
+            (read.user(), read.session()),
+            (granted.user, granted.session)
+        );
+        assert_eq!(
+            (read.methods(), read.impersonator()),
+            (&granted.methods, None)
+        );
         let later = now + time::Duration::minutes(6);
         assert!(matches!(
             tokens.verify(&token, later).await,
-            Err(Error::Unauthenticated { code: ErrorCode::TokenExpired, .. })
+            Err(Error::Unauthenticated {
+                code: ErrorCode::TokenExpired,
+                ..
+            })
         ));
     }
 
     #[tokio::test]
     async fn another_issuer_audience_key_algorithm_type_or_time_is_refused() {
-        let now = Clock::default().now().replace_nanosecond(0).expect("whole seconds");
-        let (ours, theirs, stranger) =
-            (tokens("https://a", 1), tokens("https://b", 1), tokens("https://a", 2));
+        let now = Clock::default()
+            .now()
+            .replace_nanosecond(0)
+            .expect("whole seconds");
+        let (ours, theirs, stranger) = (
+            tokens("https://a", 1),
+            tokens("https://b", 1),
+            tokens("https://a", 2),
+        );
         let of = |tokens: AccessTokens| async move {
             tokens.sign(grant(now), now, LIFETIME).await.expect("signs")
         };
@@ -236,13 +298,18 @@ mod tests {
         let mut header = Header::new(Algorithm::EdDSA);
         (header.typ, header.kid) = (Some(TYPE.to_owned()), Some(key.kid.clone()));
         let good = forged(&ours, &header, &body, None).await;
-        assert!(ours.verify(&good, now).await.is_ok(), "the rest of this test would show nothing");
+        assert!(
+            ours.verify(&good, now).await.is_ok(),
+            "the rest of this test would show nothing"
+        );
 
         let minute = time::Duration::minutes(1);
         let changes: [(&str, Change); 4] = [
             ("audience", |claims, _| claims.aud = "other".into()),
             ("future", |claims, minute| claims.iat += minute),
-            ("not yet valid", |claims, minute| claims.nbf = Some(claims.iat + minute)),
+            ("not yet valid", |claims, minute| {
+                claims.nbf = Some(claims.iat + minute)
+            }),
             ("expired", |claims, _| claims.exp = claims.iat),
         ];
         for (what, change) in changes {
@@ -263,19 +330,32 @@ mod tests {
         }
 
         let payload = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&body).expect("json"));
-        let none = URL_SAFE_NO_PAD
-            .encode(format!("{{\"alg\":\"none\",\"typ\":\"{TYPE}\",\"kid\":\"{}\"}}", key.kid));
-        assert!(ours.verify(&format!("{none}.{payload}."), now).await.is_err(), "alg none");
+        let none = URL_SAFE_NO_PAD.encode(format!(
+            "{{\"alg\":\"none\",\"typ\":\"{TYPE}\",\"kid\":\"{}\"}}",
+            key.kid
+        ));
+        assert!(
+            ours.verify(&format!("{none}.{payload}."), now)
+                .await
+                .is_err(),
+            "alg none"
+        );
         let mut confused = Header::new(Algorithm::HS256);
         (confused.typ, confused.kid) = (Some(TYPE.to_owned()), Some(key.kid.clone()));
         let public = EncodingKey::from_secret(&key.public);
         let token = forged(&ours, &confused, &body, Some(&public)).await;
-        assert!(ours.verify(&token, now).await.is_err(), "HS256 with the public key");
+        assert!(
+            ours.verify(&token, now).await.is_err(),
+            "HS256 with the public key"
+        );
     }
 
     /// Runs a case of a property that has to wait.
     fn wait<T>(work: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(work)
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime")
+            .block_on(work)
     }
 
     proptest! {

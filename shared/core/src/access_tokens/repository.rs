@@ -33,8 +33,11 @@ pub(super) async fn list(db: impl PgExecutor<'_>, now: OffsetDateTime) -> sqlx::
 }
 
 /// Returns the name and the sealed private half of the key that was made last.
-pub(super) async fn newest(connection: &mut PgConnection) -> sqlx::Result<Option<(String, Vec<u8>)>> {
-    let query = sqlx::query!("SELECT kid, private_key FROM signing_keys ORDER BY created_at DESC LIMIT 1");
+pub(super) async fn newest(
+    connection: &mut PgConnection,
+) -> sqlx::Result<Option<(String, Vec<u8>)>> {
+    let query =
+        sqlx::query!("SELECT kid, private_key FROM signing_keys ORDER BY created_at DESC LIMIT 1");
     let row = named("signing_keys.newest", query.fetch_optional(connection)).await?;
     Ok(row.map(|row| (row.kid, row.private_key)))
 }
@@ -42,7 +45,9 @@ pub(super) async fn newest(connection: &mut PgConnection) -> sqlx::Result<Option
 /// Whoever makes or retires a key does so alone.
 pub(super) async fn lock(connection: &mut PgConnection) -> sqlx::Result<()> {
     let query = sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('plinth signing keys'))");
-    named("signing_keys.lock", query.execute(connection)).await.map(drop)
+    named("signing_keys.lock", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 pub(super) async fn insert(
@@ -58,7 +63,9 @@ pub(super) async fn insert(
         key.activates_at,
         at,
     );
-    named("signing_keys.insert", query.execute(connection)).await.map(drop)
+    named("signing_keys.insert", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Ends every other key that was to go on.
@@ -72,18 +79,26 @@ pub(super) async fn retire_others(
         kid,
         retires_at,
     );
-    named("signing_keys.retire_others", query.execute(connection)).await.map(drop)
+    named("signing_keys.retire_others", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// The same private half, sealed otherwise; only if no other process was faster.
-pub(super) async fn replace_private_key(db: &PgPool, key: &Row, private_key: &[u8]) -> sqlx::Result<u64> {
+pub(super) async fn replace_private_key(
+    db: &PgPool,
+    key: &Row,
+    private_key: &[u8],
+) -> sqlx::Result<u64> {
     let query = sqlx::query!(
         "UPDATE signing_keys SET private_key = $3 WHERE kid = $1 AND private_key = $2",
         key.kid,
         key.private_key,
         private_key,
     );
-    Ok(named("signing_keys.replace_private_key", query.execute(db)).await?.rows_affected())
+    Ok(named("signing_keys.replace_private_key", query.execute(db))
+        .await?
+        .rows_affected())
 }
 
 /// Ends one key; false where there is none of that name, or it has ended.
@@ -97,7 +112,10 @@ pub(super) async fn retire(
         kid,
         at,
     );
-    Ok(named("signing_keys.retire", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("signing_keys.retire", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 expired_rows! {

@@ -16,10 +16,14 @@ impl SigningKeys {
         let before = sealer(before);
         let mut done = Resealed::default();
         for row in repository::list(&self.stores.db, self.stores.clock.now()).await? {
-            let replaced = match self.sealer.reseal(&before, &context(&row.kid), &row.private_key) {
+            let replaced = match self
+                .sealer
+                .reseal(&before, &context(&row.kid), &row.private_key)
+            {
                 Resealing::Current => Ok(0),
                 Resealing::Anew(private_key) => {
-                    let replaced = repository::replace_private_key(&self.stores.db, &row, &private_key).await;
+                    let replaced =
+                        repository::replace_private_key(&self.stores.db, &row, &private_key).await;
                     replaced.map_err(Error::from)
                 }
                 Resealing::Unreadable => Err(unreadable()),
@@ -28,7 +32,13 @@ impl SigningKeys {
         }
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let details = done.told("signing_keys");
-        unit.audit_with(Action::SecretsResealed, Target::None, Outcome::Success, details).await?;
+        unit.audit_with(
+            Action::SecretsResealed,
+            Target::None,
+            Outcome::Success,
+            details,
+        )
+        .await?;
         unit.commit().await?;
         Ok(done)
     }

@@ -27,13 +27,20 @@ pub(super) struct Ring {
 impl Ring {
     /// Keys that were given in the settings.
     pub(super) fn fixed(keys: Keys) -> Arc<Self> {
-        Arc::new(Self { known: RwLock::new(Some(Arc::new(keys))), source: None, read_at: Mutex::default() })
+        Arc::new(Self {
+            known: RwLock::new(Some(Arc::new(keys))),
+            source: None,
+            read_at: Mutex::default(),
+        })
     }
 
     /// Keys of the database. The task that reads them again ends with the ring.
     pub(super) fn start(source: SigningKeys) -> Arc<Self> {
-        let ring =
-            Arc::new(Self { known: RwLock::default(), source: Some(source), read_at: Mutex::default() });
+        let ring = Arc::new(Self {
+            known: RwLock::default(),
+            source: Some(source),
+            read_at: Mutex::default(),
+        });
         tokio::spawn(keep(Arc::downgrade(&ring)));
         ring
     }
@@ -53,7 +60,10 @@ impl Ring {
     }
 
     fn known(&self) -> Option<Arc<Keys>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     async fn read(&self, pause: Duration) -> Result<Arc<Keys>> {
@@ -63,7 +73,10 @@ impl Ring {
         {
             return Ok(keys);
         }
-        let source = self.source.as_ref().expect("a ring without a source was given its keys");
+        let source = self
+            .source
+            .as_ref()
+            .expect("a ring without a source was given its keys");
         let keys = Arc::new(source.load().await?);
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(keys.clone());
         *read_at = Some(Instant::now());
@@ -86,9 +99,8 @@ async fn keep(ring: Weak<Ring>) {
 pub(super) fn configured(seeds: &[[u8; 32]]) -> Option<Keys> {
     let long_ago = time::OffsetDateTime::UNIX_EPOCH;
     let last = i64::try_from(seeds.len()).unwrap_or(i64::MAX);
-    let keys = seeds
-        .iter()
-        .zip(0..)
-        .map(|(seed, place)| Key::from_seed(seed, long_ago + time::Duration::seconds(last - place), None));
+    let keys = seeds.iter().zip(0..).map(|(seed, place)| {
+        Key::from_seed(seed, long_ago + time::Duration::seconds(last - place), None)
+    });
     Keys::of(keys.collect())
 }

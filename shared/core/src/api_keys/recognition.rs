@@ -19,7 +19,10 @@ pub struct Recognition {
 
 impl Recognition {
     pub fn new(stores: &Stores) -> Self {
-        Self { stores: stores.clone(), known: Cache::new(REMEMBERED) }
+        Self {
+            stores: stores.clone(),
+            known: Cache::new(REMEMBERED),
+        }
     }
 
     /// The key and its owner.
@@ -28,12 +31,17 @@ impl Recognition {
         if let Some(known) = self.known.get(&hash) {
             return Ok(known);
         }
-        let found = repository::find_by_hash(&self.stores.db, &hash).await?.ok_or_else(unknown)?;
+        let found = repository::find_by_hash(&self.stores.db, &hash)
+            .await?
+            .ok_or_else(unknown)?;
         self.known.insert(hash, found);
         Ok(found)
     }
 }
 
 fn unknown() -> Error {
-    Error::Unauthenticated { code: ErrorCode::InvalidToken, detail: "There is no such API key." }
+    Error::Unauthenticated {
+        code: ErrorCode::InvalidToken,
+        detail: "There is no such API key.",
+    }
 }

@@ -58,7 +58,9 @@ pub(super) async fn insert(
         key.created_at,
         key.multi_factor,
     );
-    named("api_keys.insert", query.execute(connection)).await.map(drop)
+    named("api_keys.insert", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Those that were not revoked, the newest first.
@@ -77,7 +79,11 @@ pub(super) async fn list(
         page.before(),
         page.fetch(),
     );
-    Ok(named("api_keys.list", query.fetch_all(db)).await?.into_iter().map(ApiKey::from).collect())
+    Ok(named("api_keys.list", query.fetch_all(db))
+        .await?
+        .into_iter()
+        .map(ApiKey::from)
+        .collect())
 }
 
 pub(super) async fn count_live(
@@ -95,13 +101,19 @@ pub(super) async fn count_live(
 }
 
 /// Whether the user has this key and has not revoked it; locks it.
-pub(super) async fn hold(connection: &mut PgConnection, owner: UserId, id: ApiKeyId) -> sqlx::Result<bool> {
+pub(super) async fn hold(
+    connection: &mut PgConnection,
+    owner: UserId,
+    id: ApiKeyId,
+) -> sqlx::Result<bool> {
     let query = sqlx::query_scalar!(
         "SELECT id FROM api_keys WHERE id = $2 AND user_id = $1 AND revoked_at IS NULL FOR UPDATE",
         owner.0,
         id.0,
     );
-    Ok(named("api_keys.hold", query.fetch_optional(connection)).await?.is_some())
+    Ok(named("api_keys.hold", query.fetch_optional(connection))
+        .await?
+        .is_some())
 }
 
 pub(super) async fn revoke(
@@ -109,8 +121,14 @@ pub(super) async fn revoke(
     id: ApiKeyId,
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    let query = sqlx::query!("UPDATE api_keys SET revoked_at = $2 WHERE id = $1", id.0, at);
-    named("api_keys.revoke", query.execute(connection)).await.map(drop)
+    let query = sqlx::query!(
+        "UPDATE api_keys SET revoked_at = $2 WHERE id = $1",
+        id.0,
+        at
+    );
+    named("api_keys.revoke", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Which key a token is, and whose: neither ever changes, and whether it lives is another question.
@@ -118,7 +136,10 @@ pub(super) async fn find_by_hash(
     db: &PgPool,
     token_hash: &[u8; 32],
 ) -> sqlx::Result<Option<(ApiKeyId, UserId)>> {
-    let query = sqlx::query!("SELECT id, user_id FROM api_keys WHERE token_hash = $1", token_hash);
+    let query = sqlx::query!(
+        "SELECT id, user_id FROM api_keys WHERE token_hash = $1",
+        token_hash
+    );
     let row = named("api_keys.find_by_hash", query.fetch_optional(db)).await?;
     Ok(row.map(|row| (ApiKeyId(row.id), UserId(row.user_id))))
 }
@@ -177,7 +198,11 @@ pub(super) async fn live_of(
         user.0,
         now,
     );
-    Ok(named("api_keys.live_of", query.fetch_all(connection)).await?.into_iter().map(ApiKeyId).collect())
+    Ok(named("api_keys.live_of", query.fetch_all(connection))
+        .await?
+        .into_iter()
+        .map(ApiKeyId)
+        .collect())
 }
 
 pub(super) async fn revoke_all(
@@ -186,13 +211,21 @@ pub(super) async fn revoke_all(
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
     let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
-    let query = sqlx::query!("UPDATE api_keys SET revoked_at = $2 WHERE id = ANY($1)", &ids, at);
-    named("api_keys.revoke_all", query.execute(connection)).await.map(drop)
+    let query = sqlx::query!(
+        "UPDATE api_keys SET revoked_at = $2 WHERE id = ANY($1)",
+        &ids,
+        at
+    );
+    named("api_keys.revoke_all", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
     let query = sqlx::query!("DELETE FROM api_keys WHERE user_id = $1", user.0);
-    named("api_keys.remove_all_of", query.execute(connection)).await.map(drop)
+    named("api_keys.remove_all_of", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 expired_rows! {

@@ -18,7 +18,13 @@ pub(crate) async fn revoke_all_of(unit: &mut Unit, user: UserId) -> Result<Vec<A
     unit.changes_api_keys(&ids).await;
     repository::revoke_all(unit.connection(), &ids, at).await?;
     let details = json!({ "api_keys": ids.len() });
-    unit.audit_with(Action::ApiKeyRevoked, Target::User(user), Outcome::Success, details).await?;
+    unit.audit_with(
+        Action::ApiKeyRevoked,
+        Target::User(user),
+        Outcome::Success,
+        details,
+    )
+    .await?;
     Ok(ids)
 }
 

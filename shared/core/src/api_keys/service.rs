@@ -54,7 +54,9 @@ pub struct ApiKeys {
 
 impl ApiKeys {
     pub fn new(stores: &Stores) -> Self {
-        Self { stores: stores.clone() }
+        Self {
+            stores: stores.clone(),
+        }
     }
 
     /// The user's keys, the newest first; those that have expired are among them, those that were revoked are not.
@@ -77,13 +79,19 @@ impl ApiKeys {
         let mut unit = caller.begin(&self.stores, origin).await?;
         let at = unit.at();
         let expires_at = wanted.expiry.resolve(at).map_err(|rejection| {
-            let pointer =
-                if matches!(wanted.expiry, Expiry::At(_)) { "/expires_at" } else { "/expires_in_days" };
+            let pointer = if matches!(wanted.expiry, Expiry::At(_)) {
+                "/expires_at"
+            } else {
+                "/expires_in_days"
+            };
             Error::invalid(pointer, rejection)
         })?;
         if repository::count_live(unit.connection(), owner, at).await? >= MOST_KEYS {
             let detail = format!("An account has at most {MOST_KEYS} keys; revoke one.");
-            return Err(Error::Conflict { code: ErrorCode::TooManyApiKeys, detail });
+            return Err(Error::Conflict {
+                code: ErrorCode::TooManyApiKeys,
+                detail,
+            });
         }
         let token = ApiKeyToken::generate();
         let key = ApiKey {
@@ -99,9 +107,21 @@ impl ApiKeys {
         repository::insert(unit.connection(), owner, &key, &token.hash()).await?;
         let scopes: Vec<String> = key.scopes.clone().into();
         let details = json!({ "scopes": scopes, "multi_factor": key.multi_factor });
-        unit.audit_with(Action::ApiKeyCreated, Target::ApiKey(key.id), Outcome::Success, details).await?;
-        let notice = SecurityNotice::ApiKeyCreated { name: key.name.clone() };
-        unit.enqueue(&SendSecurityNotice { user_id: owner, notice }).await?;
+        unit.audit_with(
+            Action::ApiKeyCreated,
+            Target::ApiKey(key.id),
+            Outcome::Success,
+            details,
+        )
+        .await?;
+        let notice = SecurityNotice::ApiKeyCreated {
+            name: key.name.clone(),
+        };
+        unit.enqueue(&SendSecurityNotice {
+            user_id: owner,
+            notice,
+        })
+        .await?;
         unit.commit().await?;
         Ok((key, token))
     }
@@ -115,7 +135,8 @@ impl ApiKeys {
         }
         unit.changes_api_keys(&[id]).await;
         repository::revoke(unit.connection(), id, at).await?;
-        unit.audit(Action::ApiKeyRevoked, Target::ApiKey(id), Outcome::Success).await?;
+        unit.audit(Action::ApiKeyRevoked, Target::ApiKey(id), Outcome::Success)
+            .await?;
         unit.commit().await
     }
 }
@@ -123,14 +144,23 @@ impl ApiKeys {
 /// A key carries something, and nothing that needs a person.
 fn check_scopes(scopes: &Permissions) -> Result<()> {
     if scopes.is_empty() {
-        let rejection = Rejection::new("too_short", "A key that may do nothing is of no use: name a scope.");
+        let rejection = Rejection::new(
+            "too_short",
+            "A key that may do nothing is of no use: name a scope.",
+        );
         return Err(Error::invalid("/scopes", rejection));
     }
-    let unsuited: Vec<&str> =
-        scopes.iter().filter(|scope| !scope.suits_api_keys()).map(Permission::as_str).collect();
+    let unsuited: Vec<&str> = scopes
+        .iter()
+        .filter(|scope| !scope.suits_api_keys())
+        .map(Permission::as_str)
+        .collect();
     if !unsuited.is_empty() {
         let detail = format!("Only a person may do this: {}.", unsuited.join(", "));
-        return Err(Error::invalid("/scopes", Rejection::new("unsuited_permission", detail)));
+        return Err(Error::invalid(
+            "/scopes",
+            Rejection::new("unsuited_permission", detail),
+        ));
     }
     Ok(())
 }

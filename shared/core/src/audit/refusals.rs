@@ -12,7 +12,10 @@ use time::OffsetDateTime;
 use crate::access::network_of;
 
 /// A hundred at once, and then a hundred an hour.
-const LIMIT: Limit = Limit { burst: 100, interval_ms: 36_000 };
+const LIMIT: Limit = Limit {
+    burst: 100,
+    interval_ms: 36_000,
+};
 
 /// Addresses that are remembered.
 const ADDRESSES: usize = 10_000;
@@ -38,7 +41,9 @@ impl AnonymousRefusals {
     /// Whether one of this address is written: with how many before it were not.
     pub(crate) fn admit(&self, address: IpAddr, at: OffsetDateTime) -> Option<u64> {
         let network = network_of(address);
-        let made = self.0.get_or_insert_with(&network, || Ok::<_, std::convert::Infallible>(Arc::default()));
+        let made = self.0.get_or_insert_with(&network, || {
+            Ok::<_, std::convert::Infallible>(Arc::default())
+        });
         let Ok(counted) = made;
         let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
         let now_ms = u64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
@@ -64,7 +69,9 @@ mod tests {
         let refusals = AnonymousRefusals::default();
         let (one, other) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
         let at = OffsetDateTime::UNIX_EPOCH + Duration::from_hours(1);
-        let written = (0..1_000).filter(|_| refusals.admit(one, at).is_some()).count();
+        let written = (0..1_000)
+            .filter(|_| refusals.admit(one, at).is_some())
+            .count();
         assert_eq!(written, 100);
         assert_eq!(refusals.admit(other, at), Some(0));
         assert_eq!(refusals.admit(one, at + Duration::from_mins(1)), Some(900));

@@ -54,7 +54,9 @@ pub(crate) async fn insert(
         origin.impersonator.map(|id| id.0),
         origin.api_key.map(|id| id.0),
     );
-    named("audit.insert", query.execute(connection)).await.map(drop)
+    named("audit.insert", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 pub(super) async fn has_any(db: &PgPool, action: &str) -> sqlx::Result<bool> {
@@ -65,7 +67,11 @@ pub(super) async fn has_any(db: &PgPool, action: &str) -> sqlx::Result<bool> {
     named("audit.has_any", query.fetch_one(db)).await
 }
 
-pub(super) async fn list(db: &PgPool, filter: &Filter, page: PageRequest) -> sqlx::Result<Vec<Event>> {
+pub(super) async fn list(
+    db: &PgPool,
+    filter: &Filter,
+    page: PageRequest,
+) -> sqlx::Result<Vec<Event>> {
     let query = sqlx::query_as!(
         Event,
         r#"SELECT id, occurred_at, actor_id, session_id, impersonator_id, api_key_id, action, target_kind, target_id,

@@ -28,7 +28,9 @@ pub struct AuditLog {
 
 impl AuditLog {
     pub fn new(stores: &Stores) -> Self {
-        Self { stores: stores.clone() }
+        Self {
+            stores: stores.clone(),
+        }
     }
 
     /// Events, the newest first.

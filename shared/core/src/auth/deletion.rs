@@ -14,7 +14,9 @@ use super::tokens::KeptResets;
 use super::{Auth, SessionCaller, recovery, tokens};
 use crate::cleanup::{Batch, Pass, PassedOver};
 use crate::unit::Unit;
-use crate::{Error, Result, Stores, api_keys, files, notifications, passkeys, second_factors, users};
+use crate::{
+    Error, Result, Stores, api_keys, files, notifications, passkeys, second_factors, users,
+};
 
 /// Accounts that a step of a clean-up deletes.
 const BATCH_SIZE: i64 = 50;
@@ -39,7 +41,10 @@ impl Auth {
     ) -> Result<()> {
         if caller.user_id() == user {
             let detail = "The own account is deleted at /v1/me.".to_owned();
-            return Err(Error::Conflict { code: ErrorCode::OwnAccount, detail });
+            return Err(Error::Conflict {
+                code: ErrorCode::OwnAccount,
+                detail,
+            });
         }
         let mut unit = caller.begin_for(&self.stores, origin, user).await?;
         let account = users::hold(&mut unit, user).await?;
@@ -70,9 +75,17 @@ impl Auth {
         recovery::end_access(&mut unit, user, KeptResets::All, at).await?;
         files::remove_links_of(&mut unit, user).await?;
         users::begin_deletion(&mut unit, user, due_at).await?;
-        unit.audit(Action::AccountDeletionScheduled, Target::User(user), Outcome::Success).await?;
-        unit.enqueue(&SendSecurityNotice { user_id: user, notice: SecurityNotice::DeletionScheduled })
-            .await?;
+        unit.audit(
+            Action::AccountDeletionScheduled,
+            Target::User(user),
+            Outcome::Success,
+        )
+        .await?;
+        unit.enqueue(&SendSecurityNotice {
+            user_id: user,
+            notice: SecurityNotice::DeletionScheduled,
+        })
+        .await?;
         unit.commit().await
     }
 
@@ -88,7 +101,10 @@ impl Auth {
         users::require_authority(&mut unit, &caller, &account).await?;
         if account.deletion_due_at.is_none() {
             let detail = "The account is not deleted.".to_owned();
-            return Err(Error::Conflict { code: ErrorCode::AccountNotDeleting, detail });
+            return Err(Error::Conflict {
+                code: ErrorCode::AccountNotDeleting,
+                detail,
+            });
         }
         restore(&mut unit, user).await?;
         let account = users::hold(&mut unit, user).await?;
@@ -100,8 +116,17 @@ impl Auth {
 /// Takes the deletion of an account back. The caller holds it.
 pub(super) async fn restore(unit: &mut Unit, user: UserId) -> Result<()> {
     users::cancel_deletion(unit, user).await?;
-    unit.audit(Action::AccountRestored, Target::User(user), Outcome::Success).await?;
-    unit.enqueue(&SendSecurityNotice { user_id: user, notice: SecurityNotice::AccountRestored }).await?;
+    unit.audit(
+        Action::AccountRestored,
+        Target::User(user),
+        Outcome::Success,
+    )
+    .await?;
+    unit.enqueue(&SendSecurityNotice {
+        user_id: user,
+        notice: SecurityNotice::AccountRestored,
+    })
+    .await?;
     Ok(())
 }
 
@@ -120,9 +145,21 @@ async fn delete_for_good(mut unit: Unit, account: User) -> Result<()> {
     let files = files::delete_all_of(&mut unit, user).await?;
     users::bury(&mut unit, user).await?;
     let details = json!({ "files": files });
-    unit.audit_with(Action::AccountDeleted, Target::User(user), Outcome::Success, details).await?;
-    let notice = SecurityNotice::AccountDeleted { email: account.email };
-    unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+    unit.audit_with(
+        Action::AccountDeleted,
+        Target::User(user),
+        Outcome::Success,
+        details,
+    )
+    .await?;
+    let notice = SecurityNotice::AccountDeleted {
+        email: account.email,
+    };
+    unit.enqueue(&SendSecurityNotice {
+        user_id: user,
+        notice,
+    })
+    .await?;
     unit.commit().await
 }
 
@@ -135,7 +172,9 @@ pub(crate) async fn due_deletions(
     pass: Pass,
 ) -> Result<Batch> {
     if pass == Pass::Count {
-        return Ok(Batch::whole(users::count_due_deletions(stores, before).await?));
+        return Ok(Batch::whole(
+            users::count_due_deletions(stores, before).await?,
+        ));
     }
     let due = users::due_deletions(stores, before, after, BATCH_SIZE).await?;
     // A database that was restored does not know which accounts their owners have restored since.
@@ -152,7 +191,11 @@ pub(crate) async fn due_deletions(
             Err(error) => passed_over.note(format_args!("account {user}"), error)?,
         }
     }
-    Ok(Batch::walk(deleted, due.last().map(|last| last.0), passed_over))
+    Ok(Batch::walk(
+        deleted,
+        due.last().map(|last| last.0),
+        passed_over,
+    ))
 }
 
 /// False if the account was restored or deleted since it was found.
@@ -161,7 +204,9 @@ async fn delete_due(stores: &Stores, user: UserId, before: OffsetDateTime) -> Re
     let account = users::find_locked(&mut unit, user).await?;
     let is_due = |account: &User| {
         matches!(account.status, UserStatus::Deleting | UserStatus::Suspended)
-            && account.deletion_due_at.is_some_and(|due_at| due_at < before)
+            && account
+                .deletion_due_at
+                .is_some_and(|due_at| due_at < before)
     };
     match account.filter(is_due) {
         Some(account) => delete_for_good(unit, account).await.map(|()| true),

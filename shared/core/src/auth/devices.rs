@@ -54,7 +54,10 @@ impl Devices {
         let device = known.unwrap_or_else(|| DeviceId(random()));
         let seconds = now.unix_timestamp().to_be_bytes();
         let end: &[u8] = if multi_factor { &[MULTI_FACTOR] } else { &[] };
-        self.0.sign(CONTEXT, &[&user.0.as_bytes()[..], &device.0, &seconds, end].concat())
+        self.0.sign(
+            CONTEXT,
+            &[&user.0.as_bytes()[..], &device.0, &seconds, end].concat(),
+        )
     }
 
     /// The device, if `user` logged in on it after `since`, his last change of password.
@@ -78,8 +81,12 @@ impl Devices {
         let issued_at = OffsetDateTime::from_unix_timestamp(issued_at).ok()?;
         // Seconds are all that a token tells: one of the same second as the change may be older than it.
         let is_later = since.is_none_or(|since| issued_at > since);
-        (owner == user.0.as_bytes() && is_later && issued_at + DEVICE_LIFETIME > now)
-            .then_some(KnownDevice { id: DeviceId(*device), multi_factor })
+        (owner == user.0.as_bytes() && is_later && issued_at + DEVICE_LIFETIME > now).then_some(
+            KnownDevice {
+                id: DeviceId(*device),
+                multi_factor,
+            },
+        )
     }
 }
 
@@ -92,18 +99,34 @@ mod tests {
     #[test]
     fn a_device_is_known_to_its_user_for_a_while_and_until_the_password_changes() {
         let devices = Devices::new(&[1; 32]);
-        let (ada, bob) = (UserId(uuid::Uuid::from_u128(1)), UserId(uuid::Uuid::from_u128(2)));
+        let (ada, bob) = (
+            UserId(uuid::Uuid::from_u128(1)),
+            UserId(uuid::Uuid::from_u128(2)),
+        );
         let now = datetime!(2026-11-25 12:00 UTC);
         let token = devices.issue(ada, None, false, now);
         let known = devices.recognise(&token, ada, None, now).expect("known");
         assert!(!known.multi_factor);
         let again = devices.issue(ada, Some(known.id), true, now);
-        let stronger = KnownDevice { multi_factor: true, ..known };
+        let stronger = KnownDevice {
+            multi_factor: true,
+            ..known
+        };
         assert_eq!(devices.recognise(&again, ada, None, now), Some(stronger));
         assert_eq!(devices.recognise(&token, bob, None, now), None);
         assert_eq!(devices.recognise(&token, ada, Some(now), now), None);
-        assert!(devices.recognise(&token, ada, Some(now - Duration::seconds(1)), now).is_some());
-        assert_eq!(devices.recognise(&token, ada, None, now + DEVICE_LIFETIME), None);
-        assert_eq!(Devices::new(&[2; 32]).recognise(&token, ada, None, now), None);
+        assert!(
+            devices
+                .recognise(&token, ada, Some(now - Duration::seconds(1)), now)
+                .is_some()
+        );
+        assert_eq!(
+            devices.recognise(&token, ada, None, now + DEVICE_LIFETIME),
+            None
+        );
+        assert_eq!(
+            Devices::new(&[2; 32]).recognise(&token, ada, None, now),
+            None
+        );
     }
 }

@@ -30,12 +30,20 @@ pub struct EmailChanges {
 
 impl EmailChanges {
     pub fn new(stores: &Stores, lifetime: Duration) -> Self {
-        Self { stores: stores.clone(), lifetime }
+        Self {
+            stores: stores.clone(),
+            lifetime,
+        }
     }
 
     /// A token for the account's new address; `None` when somebody else has it, when too much was mailed already, or when
     /// the account has got another password or address since it was asked for: that voids what is under way.
-    pub async fn prepare(&self, user: UserId, email: &Email, asked: Asked) -> Result<Option<MailedToken>> {
+    pub async fn prepare(
+        &self,
+        user: UserId,
+        email: &Email,
+        asked: Asked,
+    ) -> Result<Option<MailedToken>> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let account = users::find_locked(&mut unit, user).await?;
         let Some(account) = account.filter(|account| account.status == UserStatus::Active) else {
@@ -53,21 +61,34 @@ impl EmailChanges {
         {
             return Ok(None);
         }
-        let wanted =
-            Wanted { user, purpose: Purpose::ChangeEmail, email: Some(email.as_str()), valid: self.lifetime };
+        let wanted = Wanted {
+            user,
+            purpose: Purpose::ChangeEmail,
+            email: Some(email.as_str()),
+            valid: self.lifetime,
+        };
         if !mailed_token::may_write_to_strangers(&mut unit, &wanted, asked).await? {
             return Ok(None);
         }
         let token = mailed_token::mint_sparingly(&mut unit, &wanted, asked).await?;
         unit.commit().await?;
-        let account = User { email: email.as_str().to_owned(), display_name: None, ..account };
+        let account = User {
+            email: email.as_str().to_owned(),
+            display_name: None,
+            ..account
+        };
         Ok(token.map(|token| MailedToken::to(account, token, self.lifetime)))
     }
 
     /// Notes that the mail server has taken the mail.
     pub async fn sent(&self, user: UserId) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        unit.audit(Action::EmailChangeSent, Target::User(user), Outcome::Success).await?;
+        unit.audit(
+            Action::EmailChangeSent,
+            Target::User(user),
+            Outcome::Success,
+        )
+        .await?;
         unit.commit().await
     }
 }
@@ -91,8 +112,17 @@ impl Auth {
     ) -> Result<()> {
         let user = caller.user_id();
         let mut unit = caller.begin(&self.stores, origin).await?;
-        unit.audit(Action::EmailChangeRequested, Target::User(user), Outcome::Success).await?;
-        unit.enqueue(&SendEmailChangeMail { user_id: user, email: email.as_str().to_owned() }).await?;
+        unit.audit(
+            Action::EmailChangeRequested,
+            Target::User(user),
+            Outcome::Success,
+        )
+        .await?;
+        unit.enqueue(&SendEmailChangeMail {
+            user_id: user,
+            email: email.as_str().to_owned(),
+        })
+        .await?;
         unit.commit().await
     }
 
@@ -112,40 +142,81 @@ impl Auth {
                 caller.begin(&self.stores, origin).await?
             }
             AccountProof::Session(_) => return Err(other_account()),
-            AccountProof::Password(password) => self.begin_by_password(origin, user, password).await?,
+            AccountProof::Password(password) => {
+                self.begin_by_password(origin, user, password).await?
+            }
         };
-        let Redeemed { mut unit, account, email, .. } =
-            self.redeem_for_address(unit, user, &token.hash(), Purpose::ChangeEmail).await?;
+        let Redeemed {
+            mut unit,
+            account,
+            email,
+            ..
+        } = self
+            .redeem_for_address(unit, user, &token.hash(), Purpose::ChangeEmail)
+            .await?;
         if account.status != UserStatus::Active
             || users::recovery_from(&mut unit, account.id).await?.is_some()
         {
             return Err(unknown_token());
         }
         users::set_email(&mut unit, account.id, &email).await?;
-        unit.audit(Action::EmailChanged, Target::User(account.id), Outcome::Success).await?;
+        unit.audit(
+            Action::EmailChanged,
+            Target::User(account.id),
+            Outcome::Success,
+        )
+        .await?;
         let old = Email::parse_known(&account.email).map_err(Error::internal)?;
-        self.settle_undos(&mut unit, account.id, &old, &email).await?;
+        self.settle_undos(&mut unit, account.id, &old, &email)
+            .await?;
         // A link to choose another password stays: it works for the address that it was mailed to, which an undo may bring
         // back.
         tokens::void(unit.connection(), account.id, KeptResets::All).await?;
-        let notice = SecurityNotice::EmailChanged { old_email: account.email };
-        unit.enqueue(&SendSecurityNotice { user_id: account.id, notice }).await?;
+        let notice = SecurityNotice::EmailChanged {
+            old_email: account.email,
+        };
+        unit.enqueue(&SendSecurityNotice {
+            user_id: account.id,
+            notice,
+        })
+        .await?;
         unit.commit().await
     }
 
     /// Opens a change of the account for a person who knows its password, and locks it.
-    async fn begin_by_password(&self, origin: &Origin, user: UserId, password: Password) -> Result<Unit> {
-        let account = users::find(&self.stores, user).await?.ok_or_else(unknown_token)?;
+    async fn begin_by_password(
+        &self,
+        origin: &Origin,
+        user: UserId,
+        password: Password,
+    ) -> Result<Unit> {
+        let account = users::find(&self.stores, user)
+            .await?
+            .ok_or_else(unknown_token)?;
         let email = Email::parse_known(&account.email).map_err(Error::internal)?;
-        let known = users::credentials_of(&self.stores, user).await?.ok_or_else(unknown_token)?;
+        let known = users::credentials_of(&self.stores, user)
+            .await?
+            .ok_or_else(unknown_token)?;
         // A guess here counts as one at the login.
         let attempt = Attempt::password(origin.ip, Some(&email), None);
         self.throttle.begin(&attempt).await?;
-        if !self.is_password_of(Some(&known), password, &attempt).await? {
-            self.record_wrong_password(origin, Action::EmailChanged, Some(user), WRONG_PASSWORD, &attempt)
-                .await?;
+        if !self
+            .is_password_of(Some(&known), password, &attempt)
+            .await?
+        {
+            self.record_wrong_password(
+                origin,
+                Action::EmailChanged,
+                Some(user),
+                WRONG_PASSWORD,
+                &attempt,
+            )
+            .await?;
             let detail = "This is not the password of the account that asked for the change.";
-            return Err(Error::invalid("/password", Rejection::new(WRONG_PASSWORD, detail)));
+            return Err(Error::invalid(
+                "/password",
+                Rejection::new(WRONG_PASSWORD, detail),
+            ));
         }
         self.throttle.succeeded(&attempt).await;
         let mut unit = Unit::begin(&self.stores, &origin.by(user)).await?;
@@ -160,7 +231,13 @@ impl Auth {
     ///
     /// A change to an address that can still take the account back is the undo of every change since: the addresses that the
     /// account had meanwhile may be an intruder's, and none of them can take it back.
-    async fn settle_undos(&self, unit: &mut Unit, user: UserId, old: &Email, new: &Email) -> Result<()> {
+    async fn settle_undos(
+        &self,
+        unit: &mut Unit,
+        user: UserId,
+        old: &Email,
+        new: &Email,
+    ) -> Result<()> {
         let expires_at = unit.at() + self.lifetimes.email_undo;
         let Some(since) = users::email_undo_open_since(unit, user, new).await? else {
             return users::open_email_undo(unit, user, old, expires_at).await;
@@ -178,20 +255,32 @@ impl Auth {
         hash: &[u8; 32],
         purpose: Purpose,
     ) -> Result<Redeemed> {
-        let account = users::find_locked(&mut unit, user).await?.ok_or_else(unknown_token)?;
+        let account = users::find_locked(&mut unit, user)
+            .await?
+            .ok_or_else(unknown_token)?;
         let at = unit.at();
         let redeemed = tokens::redeem(unit.connection(), hash, purpose, at).await?;
         let redeemed = redeemed.ok_or_else(unknown_token)?;
-        let email = redeemed.email.ok_or_else(|| Error::internal("a token about an address has none"))?;
+        let email = redeemed
+            .email
+            .ok_or_else(|| Error::internal("a token about an address has none"))?;
         let email = Email::parse_known(&email).map_err(Error::internal)?;
-        Ok(Redeemed { unit, account, email, asked_at: redeemed.created_at })
+        Ok(Redeemed {
+            unit,
+            account,
+            email,
+            asked_at: redeemed.created_at,
+        })
     }
 }
 
 fn other_account() -> Error {
     let detail = "Another account asked for this change: log in to that one, or give its password. If you did not ask for \
                   it, ignore the mail.";
-    Error::Forbidden { code: ErrorCode::OtherAccount, detail: detail.to_owned() }
+    Error::Forbidden {
+        code: ErrorCode::OtherAccount,
+        detail: detail.to_owned(),
+    }
 }
 
 /// A token about an address that was used up, in a change by the account's owner.

@@ -39,15 +39,26 @@ impl Auth {
     pub async fn undo_email_change(&self, origin: &Origin, token: &str) -> Result<UndoAnswer> {
         let token = OpaqueToken::parse(token).ok_or_else(unknown_token)?;
         let now = self.stores.clock.now();
-        let found = tokens::find(&self.stores.db, &token.hash(), Purpose::UndoEmailChange, now).await?;
+        let found = tokens::find(
+            &self.stores.db,
+            &token.hash(),
+            Purpose::UndoEmailChange,
+            now,
+        )
+        .await?;
         let (user, changed_at) = found.ok_or_else(unknown_token)?;
         let before = self.trusted_before(changed_at);
         let passkey = self.passkeys.request_for(user, Some(before)).await?;
         let mut unit = Unit::begin(&self.stores, &origin.by(user)).await?;
         users::lock(&mut unit, &[user]).await?;
         if recovery::has_factor_before(&mut unit, user, before).await? {
-            let FactorQuestion { factors, request, ceremony } =
-                self.ask_for_factors(&mut unit, user, passkey, true, Some(before)).await?;
+            let FactorQuestion {
+                factors,
+                request,
+                ceremony,
+            } = self
+                .ask_for_factors(&mut unit, user, passkey, true, Some(before))
+                .await?;
             if factors.is_empty() {
                 return Err(factor_unavailable());
             }
@@ -66,10 +77,16 @@ impl Auth {
                 lifetime: self.lifetimes.challenge,
             };
             let token = challenges::begin(&mut unit, &challenge).await?;
-            unit.exempt("a challenge changes nothing; what answers it is audited").commit().await?;
-            return Ok(UndoAnswer::Challenge(self.mfa_challenge(&token, factors, request)));
+            unit.exempt("a challenge changes nothing; what answers it is audited")
+                .commit()
+                .await?;
+            return Ok(UndoAnswer::Challenge(
+                self.mfa_challenge(&token, factors, request),
+            ));
         }
-        let redeemed = self.redeem_for_address(unit, user, &token.hash(), Purpose::UndoEmailChange).await?;
+        let redeemed = self
+            .redeem_for_address(unit, user, &token.hash(), Purpose::UndoEmailChange)
+            .await?;
         self.undo(redeemed).await.map(UndoAnswer::Undone)
     }
 
@@ -88,14 +105,20 @@ impl Auth {
         users::lock(&mut unit, &[user]).await?;
         let challenge = challenges::hold(&mut unit, challenge_token, purpose).await?;
         let challenge = challenge.ok_or_else(unknown_challenge)?;
-        let state: State = serde_json::from_value(challenge.state.clone()).map_err(Error::internal)?;
+        let state: State =
+            serde_json::from_value(challenge.state.clone()).map_err(Error::internal)?;
         let mailed = state.mailed_token.ok_or_else(unknown_challenge)?;
         let attempt = Attempt::second_factor(user, Guesser::UndoLink);
         self.throttle.begin(&attempt).await?;
         match self.prove(&mut unit, user, &state, proof).await {
             Ok(Ok(_)) => {}
             Ok(Err(reason)) => {
-                let refused = Refused { token: challenge_token, purpose, challenge: &challenge, reason };
+                let refused = Refused {
+                    token: challenge_token,
+                    purpose,
+                    challenge: &challenge,
+                    reason,
+                };
                 return Err(self.refuse_factor(unit, refused, &attempt).await?);
             }
             Err(error) => {
@@ -104,18 +127,30 @@ impl Auth {
             }
         }
         challenges::take(&mut unit, challenge_token, purpose).await?;
-        let redeemed = self.redeem_for_address(unit, user, &mailed, Purpose::UndoEmailChange).await?;
+        let redeemed = self
+            .redeem_for_address(unit, user, &mailed, Purpose::UndoEmailChange)
+            .await?;
         let remaining = self.undo(redeemed).await?;
         self.throttle.succeeded(&attempt).await;
         Ok(remaining)
     }
 
     async fn undo(&self, redeemed: Redeemed) -> Result<Vec<RemainingFactor>> {
-        let Redeemed { mut unit, account, email, asked_at: changed_at } = redeemed;
+        let Redeemed {
+            mut unit,
+            account,
+            email,
+            asked_at: changed_at,
+        } = redeemed;
         let user = account.id;
         let removed = Email::parse_known(&account.email).map_err(Error::internal)?;
         users::set_email(&mut unit, user, &email).await?;
-        unit.audit(Action::EmailChangeUndone, Target::User(user), Outcome::Success).await?;
+        unit.audit(
+            Action::EmailChangeUndone,
+            Target::User(user),
+            Outcome::Success,
+        )
+        .await?;
         // An intruder may have deleted the account as well.
         if account.status == UserStatus::Deleting {
             deletion::restore(&mut unit, user).await?;
@@ -125,12 +160,24 @@ impl Auth {
         recovery::end_access(&mut unit, user, KeptResets::To(&email), since).await?;
         recovery::remove_added_since(&mut unit, user, changed_at).await?;
         users::close_email_undos(&mut unit, user, &email, changed_at).await?;
-        unit.enqueue(&SendPasswordResetMail { email: email.as_str().to_owned() }).await?;
-        unit.enqueue(&SendSecurityNotice { user_id: user, notice: SecurityNotice::EmailChangeUndone })
-            .await?;
+        unit.enqueue(&SendPasswordResetMail {
+            email: email.as_str().to_owned(),
+        })
+        .await?;
+        unit.enqueue(&SendSecurityNotice {
+            user_id: user,
+            notice: SecurityNotice::EmailChangeUndone,
+        })
+        .await?;
         if removed.key() != email.key() {
-            let notice = SecurityNotice::EmailRemoved { email: account.email };
-            unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+            let notice = SecurityNotice::EmailRemoved {
+                email: account.email,
+            };
+            unit.enqueue(&SendSecurityNotice {
+                user_id: user,
+                notice,
+            })
+            .await?;
         }
         let remaining = recovery::remaining(&mut unit, user).await?;
         unit.commit().await?;
@@ -149,21 +196,41 @@ impl Auth {
         let session = sessions::hold(unit.connection(), caller.session(), at).await?;
         if !session.is_some_and(|session| session.methods.are_multi_factor()) {
             let detail = "Log in, or step up, with a second factor first.".to_owned();
-            return Err(Error::Forbidden { code: ErrorCode::SecondFactorRequired, detail });
+            return Err(Error::Forbidden {
+                code: ErrorCode::SecondFactorRequired,
+                detail,
+            });
         }
         let trusted_before = self.trusted_before(at);
         let factors = recovery::remaining(&mut unit, user).await?;
-        if factors.is_empty() || factors.iter().any(|factor| factor.added_at >= trusted_before) {
+        if factors.is_empty()
+            || factors
+                .iter()
+                .any(|factor| factor.added_at >= trusted_before)
+        {
             let detail =
-                "A second factor was added lately; until it is older, the change can be undone.".to_owned();
-            return Err(Error::Conflict { code: ErrorCode::SecondFactorTooNew, detail });
+                "A second factor was added lately; until it is older, the change can be undone."
+                    .to_owned();
+            return Err(Error::Conflict {
+                code: ErrorCode::SecondFactorTooNew,
+                detail,
+            });
         }
         if users::waive_email_undos(&mut unit, user).await?.is_none() {
             return Err(Error::NotFound);
         }
         tokens::void_undos(unit.connection(), user).await?;
-        unit.audit(Action::EmailUndoWaived, Target::User(user), Outcome::Success).await?;
-        unit.enqueue(&SendSecurityNotice { user_id: user, notice: SecurityNotice::EmailUndoWaived }).await?;
+        unit.audit(
+            Action::EmailUndoWaived,
+            Target::User(user),
+            Outcome::Success,
+        )
+        .await?;
+        unit.enqueue(&SendSecurityNotice {
+            user_id: user,
+            notice: SecurityNotice::EmailUndoWaived,
+        })
+        .await?;
         unit.commit().await
     }
 

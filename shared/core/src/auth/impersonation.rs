@@ -37,11 +37,20 @@ impl Auth {
             methods: &login.methods,
             idle_expires_at: at + IMPERSONATION,
             expires_at: at + IMPERSONATION,
-            impersonation: Some(Impersonation { by, reason: reason.as_str() }),
+            impersonation: Some(Impersonation {
+                by,
+                reason: reason.as_str(),
+            }),
         };
         sessions::insert(unit.connection(), &session, origin, at).await?;
         let details = json!({ "reason": reason.as_str(), "session": id });
-        unit.audit_with(Action::ImpersonationStarted, Target::User(user), Outcome::Success, details).await?;
+        unit.audit_with(
+            Action::ImpersonationStarted,
+            Target::User(user),
+            Outcome::Success,
+            details,
+        )
+        .await?;
         unit.commit().await?;
         let grant = Grant {
             user,
@@ -67,18 +76,27 @@ async fn require_subject(unit: &mut Unit, by: UserId, user: UserId) -> Result<()
     let subject = users::hold(unit, user).await?;
     if by == user {
         let detail = "Nobody needs to act in his own name by way of an impersonation.".to_owned();
-        return Err(Error::Conflict { code: ErrorCode::OwnAccount, detail });
+        return Err(Error::Conflict {
+            code: ErrorCode::OwnAccount,
+            detail,
+        });
     }
     if subject.status != UserStatus::Active {
         let detail = "The account is suspended.".to_owned();
-        return Err(Error::Conflict { code: ErrorCode::AccountSuspended, detail });
+        return Err(Error::Conflict {
+            code: ErrorCode::AccountSuspended,
+            detail,
+        });
     }
     roles::stand_still(unit).await?;
     let administrator = users::hold(unit, by).await?;
     let own = roles::permissions_of(unit, &administrator.roles).await?;
     if !own.allow(Permission::UsersImpersonate) || administrator.status != UserStatus::Active {
         let detail = "The caller may not act in anybody's name any more.".to_owned();
-        return Err(Error::Forbidden { code: ErrorCode::PermissionDenied, detail });
+        return Err(Error::Forbidden {
+            code: ErrorCode::PermissionDenied,
+            detail,
+        });
     }
     let wanted = roles::permissions_of(unit, &subject.roles).await?;
     roles::require_within(&wanted, &own)

@@ -39,10 +39,18 @@ impl Auth {
             None => None,
         };
         let device = self.known_device(known.as_ref(), request.device_token.as_deref());
-        let attempt = Attempt::password(origin.ip, request.email.as_ref(), device.map(|device| device.id));
+        let attempt = Attempt::password(
+            origin.ip,
+            request.email.as_ref(),
+            device.map(|device| device.id),
+        );
         self.throttle.begin(&attempt).await?;
-        if !self.is_password_of(known.as_ref(), request.password, &attempt).await? {
-            self.refuse_login(origin, known.as_ref().map(|known| known.id), &attempt).await?;
+        if !self
+            .is_password_of(known.as_ref(), request.password, &attempt)
+            .await?
+        {
+            self.refuse_login(origin, known.as_ref().map(|known| known.id), &attempt)
+                .await?;
             return Err(wrong_credentials());
         }
         let known = known.ok_or_else(|| Error::internal("a password matched no account"))?;
@@ -58,9 +66,12 @@ impl Auth {
         };
         if known.has_second_factor {
             let challenge = self.challenge(origin, begun).await?;
-            return challenge.map(LoginAnswer::Challenge).ok_or_else(factor_unavailable);
+            return challenge
+                .map(LoginAnswer::Challenge)
+                .ok_or_else(factor_unavailable);
         }
-        self.open_or_ask(origin, (&known).into(), methods, device).await
+        self.open_or_ask(origin, (&known).into(), methods, device)
+            .await
     }
 
     /// The device that this token was given to, if the account has been used on it since its last change of password.
@@ -70,7 +81,12 @@ impl Auth {
         token: Option<&str>,
     ) -> Option<KnownDevice> {
         let (known, token) = known.zip(token)?;
-        self.devices.recognise(token, known.id, known.password_changed_at, self.stores.clock.now())
+        self.devices.recognise(
+            token,
+            known.id,
+            known.password_changed_at,
+            self.stores.clock.now(),
+        )
     }
 
     /// Whether it is the account's password; one kept under other parameters is hashed anew.
@@ -80,7 +96,13 @@ impl Auth {
         password: Password,
         attempt: &Attempt,
     ) -> Result<bool> {
-        match self.hasher.verify_stored(password.clone(), known.and_then(Credentials::stored_password)).await
+        match self
+            .hasher
+            .verify_stored(
+                password.clone(),
+                known.and_then(Credentials::stored_password),
+            )
+            .await
         {
             Ok(Verified::No) => Ok(false),
             Ok(Verified::Yes) => Ok(true),
@@ -110,7 +132,12 @@ impl Auth {
         };
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         if users::replace_password_hash(&mut unit, known, &hash).await? {
-            unit.audit(Action::PasswordRehashed, Target::User(known.id), Outcome::Success).await?;
+            unit.audit(
+                Action::PasswordRehashed,
+                Target::User(known.id),
+                Outcome::Success,
+            )
+            .await?;
         }
         unit.commit().await
     }
@@ -133,9 +160,18 @@ impl Auth {
         };
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let details = json!({ "reason": code.as_str() });
-        unit.audit_with(Action::SessionRefused, Target::User(known.id), Outcome::Refused, details).await?;
+        unit.audit_with(
+            Action::SessionRefused,
+            Target::User(known.id),
+            Outcome::Refused,
+            details,
+        )
+        .await?;
         unit.commit().await?;
-        Err(Error::Forbidden { code, detail: detail.to_owned() })
+        Err(Error::Forbidden {
+            code,
+            detail: detail.to_owned(),
+        })
     }
 
     /// Records a login that was refused because of the password.
@@ -145,7 +181,14 @@ impl Auth {
         user: Option<UserId>,
         attempt: &Attempt,
     ) -> Result<()> {
-        self.record_wrong_password(origin, Action::SessionRefused, user, "invalid_credentials", attempt).await
+        self.record_wrong_password(
+            origin,
+            Action::SessionRefused,
+            user,
+            "invalid_credentials",
+            attempt,
+        )
+        .await
     }
 
     /// Counts a wrong password, audits the refusal of `action`, and notifies the owner after many.
@@ -160,10 +203,19 @@ impl Auth {
         let failures = self.throttle.failed(attempt).await;
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let target = user.map_or(Target::None, Target::User);
-        unit.audit_with(action, target, Outcome::Refused, json!({ "reason": reason })).await?;
+        unit.audit_with(
+            action,
+            target,
+            Outcome::Refused,
+            json!({ "reason": reason }),
+        )
+        .await?;
         if let Some((user_id, failures)) = user.zip(failures) {
-            unit.enqueue(&SendSecurityNotice { user_id, notice: SecurityNotice::LoginsFailed { failures } })
-                .await?;
+            unit.enqueue(&SendSecurityNotice {
+                user_id,
+                notice: SecurityNotice::LoginsFailed { failures },
+            })
+            .await?;
         }
         unit.commit().await
     }

@@ -16,7 +16,12 @@ impl Auth {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let at = unit.at();
         if end_one(&mut unit, user, login.session).await? {
-            unit.audit(Action::SessionRevoked, Target::Session(login.session), Outcome::Success).await?;
+            unit.audit(
+                Action::SessionRevoked,
+                Target::Session(login.session),
+                Outcome::Success,
+            )
+            .await?;
         }
         tokens::take_back(unit.connection(), login.token, login.token_expires_at).await?;
         unit.commit_if_audited().await?;

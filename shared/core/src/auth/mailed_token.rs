@@ -35,7 +35,13 @@ pub struct MailedToken {
 impl MailedToken {
     pub(super) fn to(user: User, token: OpaqueToken, valid: Duration) -> Self {
         let display_name = user.name_in_mail().map(str::to_owned);
-        Self { user: user.id, to: user.email, display_name, token, valid }
+        Self {
+            user: user.id,
+            to: user.email,
+            display_name,
+            token,
+            valid,
+        }
     }
 }
 
@@ -106,9 +112,19 @@ pub(super) async fn mint(
 
 impl Auth {
     /// Reads a presented token, and whose it is. It is not used up: what it is for may yet be refused.
-    pub(super) async fn mailed_token(&self, text: &str, purpose: Purpose) -> Result<(OpaqueToken, UserId)> {
+    pub(super) async fn mailed_token(
+        &self,
+        text: &str,
+        purpose: Purpose,
+    ) -> Result<(OpaqueToken, UserId)> {
         let token = OpaqueToken::parse(text).ok_or_else(unknown_token)?;
-        let found = tokens::find(&self.stores.db, &token.hash(), purpose, self.stores.clock.now()).await?;
+        let found = tokens::find(
+            &self.stores.db,
+            &token.hash(),
+            purpose,
+            self.stores.clock.now(),
+        )
+        .await?;
         let (owner, _) = found.ok_or_else(unknown_token)?;
         Ok((token, owner))
     }

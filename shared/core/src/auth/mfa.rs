@@ -101,7 +101,10 @@ impl State {
     }
 
     pub(super) fn known_device(&self) -> Option<KnownDevice> {
-        self.device.map(|id| KnownDevice { id, multi_factor: self.device_is_multi_factor })
+        self.device.map(|id| KnownDevice {
+            id,
+            multi_factor: self.device_is_multi_factor,
+        })
     }
 
     /// By what wrong codes are counted: those of a session to be stepped up, or of a device on which a second factor was
@@ -153,7 +156,11 @@ pub(super) struct Beginning {
 
 impl Auth {
     /// A challenge for the user's second factors; `None` for whoever has none.
-    pub(super) async fn challenge(&self, origin: &Origin, begun: Beginning) -> Result<Option<MfaChallenge>> {
+    pub(super) async fn challenge(
+        &self,
+        origin: &Origin,
+        begun: Beginning,
+    ) -> Result<Option<MfaChallenge>> {
         let user = begun.opener.user;
         let passkey = self.passkeys.request_for(user, None).await?;
         let reason = "a challenge changes nothing; what answers it is audited";
@@ -161,8 +168,13 @@ impl Auth {
         if let Some((session, _)) = begun.step_up {
             lock_in_session(&mut unit, user, session).await?;
         }
-        let FactorQuestion { factors, request, ceremony } =
-            self.ask_for_factors(&mut unit, user, passkey, !begun.passkey_only, None).await?;
+        let FactorQuestion {
+            factors,
+            request,
+            ceremony,
+        } = self
+            .ask_for_factors(&mut unit, user, passkey, !begun.passkey_only, None)
+            .await?;
         if factors.is_empty() {
             return Ok(None);
         }
@@ -178,7 +190,11 @@ impl Auth {
             ..State::default()
         };
         let challenge = NewChallenge {
-            purpose: if session.is_some() { Purpose::StepUp } else { Purpose::SecondFactor },
+            purpose: if session.is_some() {
+                Purpose::StepUp
+            } else {
+                Purpose::SecondFactor
+            },
             user: Some(user),
             session,
             methods: begun.methods,
@@ -205,9 +221,16 @@ impl Auth {
             (by_code && available.recovery_codes, Factor::RecoveryCode),
             (passkey.is_some(), Factor::Passkey),
         ];
-        let factors = factors.into_iter().filter_map(|(has, factor)| has.then_some(factor)).collect();
+        let factors = factors
+            .into_iter()
+            .filter_map(|(has, factor)| has.then_some(factor))
+            .collect();
         let (request, ceremony) = passkey.map(|asked| (asked.public_key, asked.state)).unzip();
-        Ok(FactorQuestion { factors, request, ceremony })
+        Ok(FactorQuestion {
+            factors,
+            request,
+            ceremony,
+        })
     }
 
     /// A challenge as its client is given it.
@@ -217,7 +240,12 @@ impl Auth {
         factors: Vec<Factor>,
         passkey_request: Option<Value>,
     ) -> MfaChallenge {
-        MfaChallenge { token: token.reveal(), factors, passkey_request, expires_in: self.lifetimes.challenge }
+        MfaChallenge {
+            token: token.reveal(),
+            factors,
+            passkey_request,
+            expires_in: self.lifetimes.challenge,
+        }
     }
 
     /// Completes a login, or a step-up, with a second factor.
@@ -238,13 +266,19 @@ impl Auth {
             },
         };
         let user = challenge.user.ok_or_else(unknown_challenge)?;
-        let state: State = serde_json::from_value(challenge.state.clone()).map_err(Error::internal)?;
+        let state: State =
+            serde_json::from_value(challenge.state.clone()).map_err(Error::internal)?;
         let attempt = Attempt::second_factor(user, state.guesser(challenge.session));
         self.throttle.begin(&attempt).await?;
         let proved = match self.prove(&mut unit, user, &state, proof).await {
             Ok(Ok(method)) => method,
             Ok(Err(reason)) => {
-                let refused = Refused { token, purpose, challenge: &challenge, reason };
+                let refused = Refused {
+                    token,
+                    purpose,
+                    challenge: &challenge,
+                    reason,
+                };
                 return Err(self.refuse_factor(unit, refused, &attempt).await?);
             }
             Err(error) => {
@@ -259,14 +293,24 @@ impl Auth {
         unit.commit().await?;
         self.throttle.succeeded(&attempt).await;
         // What was so at the password may not be so any more.
-        let known = users::credentials_of(&self.stores, user).await?.ok_or_else(unknown_challenge)?;
+        let known = users::credentials_of(&self.stores, user)
+            .await?
+            .ok_or_else(unknown_challenge)?;
         self.admit(origin, &known).await?;
         let methods = challenge.methods.with(proved).with(Method::MultiFactor);
-        let opener = Opener { user, password_changed_at: state.password_changed_at, by_factor };
+        let opener = Opener {
+            user,
+            password_changed_at: state.password_changed_at,
+            by_factor,
+        };
         if let (Some(session), Some(replaced)) = (challenge.session, state.replaced) {
-            return self.renew(origin, opener, session, &methods, replaced).await.map(LoginAnswer::Tokens);
+            return self
+                .renew(origin, opener, session, &methods, replaced)
+                .await
+                .map(LoginAnswer::Tokens);
         }
-        self.open_or_ask(origin, opener, methods, state.known_device()).await
+        self.open_or_ask(origin, opener, methods, state.known_device())
+            .await
     }
 
     /// By what the user has proved who he is, or why he has not.
@@ -282,16 +326,22 @@ impl Auth {
                 return Ok(Err("factor_not_asked_for"));
             }
             (Proof::Totp(code), _) => (
-                self.second_factors.verify_totp(unit, user, &code, state.added_before).await?,
+                self.second_factors
+                    .verify_totp(unit, user, &code, state.added_before)
+                    .await?,
                 Method::OneTimeCode,
             ),
             (Proof::RecoveryCode(code), _) => (
-                self.second_factors.use_recovery_code(unit, user, &code, state.added_before).await?,
+                self.second_factors
+                    .use_recovery_code(unit, user, &code, state.added_before)
+                    .await?,
                 Method::RecoveryCode,
             ),
             (Proof::Passkey(credential), Some(ceremony)) => {
-                let checked =
-                    self.passkeys.verify_for(unit, user, ceremony, &credential, state.added_before).await?;
+                let checked = self
+                    .passkeys
+                    .verify_for(unit, user, ceremony, &credential, state.added_before)
+                    .await?;
                 return Ok(checked.map(|()| Method::Passkey).map_err(Refusal::reason));
             }
             (Proof::Passkey(_), None) => return Ok(Err("factor_not_asked_for")),
@@ -306,7 +356,12 @@ impl Auth {
         refused: Refused<'_>,
         attempt: &Attempt,
     ) -> Result<Error> {
-        let Refused { token, purpose, challenge, reason } = refused;
+        let Refused {
+            token,
+            purpose,
+            challenge,
+            reason,
+        } = refused;
         let failures = self.throttle.failed(attempt).await;
         if challenge.failures + 1 >= MOST_FAILURES {
             challenges::take(&mut unit, token, purpose).await?;
@@ -315,10 +370,17 @@ impl Auth {
         }
         let target = challenge.user.map_or(Target::None, Target::User);
         let details = json!({ "failures": challenge.failures + 1, "reason": reason });
-        unit.audit_with(Action::SecondFactorRefused, target, Outcome::Refused, details).await?;
+        unit.audit_with(
+            Action::SecondFactorRefused,
+            target,
+            Outcome::Refused,
+            details,
+        )
+        .await?;
         if let Some((user_id, failures)) = challenge.user.zip(failures) {
             let notice = SecurityNotice::LoginsFailed { failures };
-            unit.enqueue(&SendSecurityNotice { user_id, notice }).await?;
+            unit.enqueue(&SendSecurityNotice { user_id, notice })
+                .await?;
         }
         unit.commit().await?;
         Ok(Error::Unauthenticated {

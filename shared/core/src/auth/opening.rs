@@ -42,7 +42,11 @@ pub(super) struct Opener {
 
 impl From<&Credentials> for Opener {
     fn from(known: &Credentials) -> Self {
-        Self { user: known.id, password_changed_at: known.password_changed_at, by_factor: false }
+        Self {
+            user: known.id,
+            password_changed_at: known.password_changed_at,
+            by_factor: false,
+        }
     }
 }
 
@@ -79,11 +83,25 @@ impl Auth {
         };
         sessions::insert(unit.connection(), &session, origin, at).await?;
         let details = json!({ "amr": methods.names() });
-        unit.audit_with(Action::SessionCreated, Target::Session(id), Outcome::Success, details).await?;
+        unit.audit_with(
+            Action::SessionCreated,
+            Target::Session(id),
+            Outcome::Success,
+            details,
+        )
+        .await?;
         unit.commit().await?;
         let multi_factor = methods.are_multi_factor();
-        let device_token = self.devices.issue(user, device.map(|device| device.id), multi_factor, at);
-        let grant = Grant { user, session: id, authenticated_at: at, methods, impersonator: None };
+        let device_token =
+            self.devices
+                .issue(user, device.map(|device| device.id), multi_factor, at);
+        let grant = Grant {
+            user,
+            session: id,
+            authenticated_at: at,
+            methods,
+            impersonator: None,
+        };
         Ok(SessionTokens {
             refresh_token: Some(refresh_token.reveal(&self.refresh_signer)),
             device_token: Some(device_token),
@@ -94,7 +112,10 @@ impl Auth {
     /// An access token, and nothing else.
     pub(super) async fn tokens(&self, grant: Grant) -> Result<SessionTokens> {
         let (session, lifetime) = (grant.session, self.lifetimes.access_token);
-        let access_token = self.access_tokens.sign(grant, self.stores.clock.now(), lifetime).await?;
+        let access_token = self
+            .access_tokens
+            .sign(grant, self.stores.clock.now(), lifetime)
+            .await?;
         Ok(SessionTokens {
             session,
             access_token,

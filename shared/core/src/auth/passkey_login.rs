@@ -39,17 +39,30 @@ impl Auth {
         };
         let challenge = challenges::begin(&mut unit, &challenge).await?;
         unit.commit().await?;
-        Ok(Ceremony { challenge, public_key: request.public_key })
+        Ok(Ceremony {
+            challenge,
+            public_key: request.public_key,
+        })
     }
 
     /// Opens a session. Whatever is wrong with the proof, the answer is the same; the audit log knows more.
-    pub async fn finish_passkey_login(&self, origin: &Origin, request: PasskeyLogin) -> Result<LoginAnswer> {
+    pub async fn finish_passkey_login(
+        &self,
+        origin: &Origin,
+        request: PasskeyLogin,
+    ) -> Result<LoginAnswer> {
         let reason = "the session that a right answer opens is audited by its own change";
         let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
-        let proved = match challenges::take(&mut unit, &request.challenge, Purpose::PasskeyLogin).await? {
+        let proved = match challenges::take(&mut unit, &request.challenge, Purpose::PasskeyLogin)
+            .await?
+        {
             Some(challenge) => {
-                let proof = self.passkeys.verify_anybody(&mut unit, &challenge.state, &request.credential);
-                proof.await?.map_err(|(refusal, user)| (refusal.reason(), user))
+                let proof =
+                    self.passkeys
+                        .verify_anybody(&mut unit, &challenge.state, &request.credential);
+                proof
+                    .await?
+                    .map_err(|(refusal, user)| (refusal.reason(), user))
             }
             None => Err(("unknown_challenge", None)),
         };
@@ -61,7 +74,8 @@ impl Auth {
         } else if let Err((reason, user)) = proved {
             let details = json!({ "reason": reason });
             let target = user.map_or(Target::None, Target::User);
-            unit.audit_with(Action::SessionRefused, target, Outcome::Refused, details).await?;
+            unit.audit_with(Action::SessionRefused, target, Outcome::Refused, details)
+                .await?;
         }
         // In any case: a challenge is answered once, rightly or not.
         unit.commit().await?;
@@ -70,7 +84,10 @@ impl Auth {
         let device = self.known_device(Some(&known), request.device_token.as_deref());
         // A passkey verifies its user, so that it is two factors at once.
         let methods = Methods::of(&[Method::Passkey, Method::MultiFactor]);
-        let opener = Opener { by_factor: true, ..(&known).into() };
+        let opener = Opener {
+            by_factor: true,
+            ..(&known).into()
+        };
         self.open_or_ask(origin, opener, methods, device).await
     }
 }

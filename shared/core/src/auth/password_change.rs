@@ -40,11 +40,17 @@ impl Auth {
         change: PasswordChange,
     ) -> Result<String> {
         let (user, stays) = (&*caller.user, caller.session());
-        let known = users::credentials_of(&self.stores, user.id).await?.ok_or(Error::NotFound)?;
+        let known = users::credentials_of(&self.stores, user.id)
+            .await?
+            .ok_or(Error::NotFound)?;
         let device = self.known_device(Some(&known), change.device_token.as_deref());
         if known.password_hash.is_some() {
-            let is_unchanged = change.current.as_ref().is_some_and(|current| current.is(&change.new));
-            self.check_current(origin, &known, stays, change.current).await?;
+            let is_unchanged = change
+                .current
+                .as_ref()
+                .is_some_and(|current| current.is(&change.new));
+            self.check_current(origin, &known, stays, change.current)
+                .await?;
             if is_unchanged {
                 return Err(password_unchanged("/new_password"));
             }
@@ -52,16 +58,27 @@ impl Auth {
         self.judge("/new_password", &change.new, &user.email)?;
         let hash = self.hasher.hash(change.new).await?;
 
-        let mut unit = caller.begin_with_password(&self.stores, origin, known.password_changed_at).await?;
+        let mut unit = caller
+            .begin_with_password(&self.stores, origin, known.password_changed_at)
+            .await?;
         let at = unit.at();
         users::set_password(&mut unit, user.id, Some(&hash), self.trusted_before(at)).await?;
-        unit.audit(Action::PasswordChanged, Target::User(user.id), Outcome::Success).await?;
+        unit.audit(
+            Action::PasswordChanged,
+            Target::User(user.id),
+            Outcome::Success,
+        )
+        .await?;
         self.end_what_it_opened(&mut unit, user.id, stays).await?;
         if change.revoke_api_keys {
             api_keys::revoke_all_of(&mut unit, user.id).await?;
         }
         let notice = SecurityNotice::PasswordChanged;
-        unit.enqueue(&SendSecurityNotice { user_id: user.id, notice }).await?;
+        unit.enqueue(&SendSecurityNotice {
+            user_id: user.id,
+            notice,
+        })
+        .await?;
         unit.commit().await?;
         Ok(self.device_after_change(user.id, device, at))
     }
@@ -71,15 +88,28 @@ impl Auth {
         let (user, stays) = (caller.user_id(), caller.session());
         let mut unit = caller.begin(&self.stores, origin).await?;
         if !passkeys::has_any(&mut unit, user).await? {
-            let detail = "The account has no passkey, and nobody could log in without one; add one first.";
-            return Err(Error::Conflict { code: ErrorCode::NoOtherCredential, detail: detail.to_owned() });
+            let detail =
+                "The account has no passkey, and nobody could log in without one; add one first.";
+            return Err(Error::Conflict {
+                code: ErrorCode::NoOtherCredential,
+                detail: detail.to_owned(),
+            });
         }
         let kept_since = self.trusted_before(unit.at());
         users::set_password(&mut unit, user, None, kept_since).await?;
-        unit.audit(Action::PasswordRemoved, Target::User(user), Outcome::Success).await?;
+        unit.audit(
+            Action::PasswordRemoved,
+            Target::User(user),
+            Outcome::Success,
+        )
+        .await?;
         self.end_what_it_opened(&mut unit, user, stays).await?;
         let notice = SecurityNotice::PasswordRemoved;
-        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+        unit.enqueue(&SendSecurityNotice {
+            user_id: user,
+            notice,
+        })
+        .await?;
         unit.commit().await
     }
 
@@ -92,7 +122,10 @@ impl Auth {
     ) -> Result<()> {
         let pointer = "/current_password";
         let current = current.ok_or_else(|| {
-            Error::invalid(pointer, Rejection::new("missing", "The account has a password; give it."))
+            Error::invalid(
+                pointer,
+                Rejection::new("missing", "The account has a password; give it."),
+            )
         })?;
         // Whoever is here has logged in: guesses of strangers at the login do not slow him down.
         let attempt = Attempt::in_session(session);
@@ -101,23 +134,41 @@ impl Auth {
             self.throttle.succeeded(&attempt).await;
             return Ok(());
         }
-        self.record_wrong_password(origin, Action::PasswordChanged, Some(known.id), WRONG_PASSWORD, &attempt)
-            .await?;
-        Err(Error::invalid(pointer, Rejection::new(WRONG_PASSWORD, "This is not the account's password.")))
+        self.record_wrong_password(
+            origin,
+            Action::PasswordChanged,
+            Some(known.id),
+            WRONG_PASSWORD,
+            &attempt,
+        )
+        .await?;
+        Err(Error::invalid(
+            pointer,
+            Rejection::new(WRONG_PASSWORD, "This is not the account's password."),
+        ))
     }
 
-    async fn end_what_it_opened(&self, unit: &mut Unit, user: UserId, stays: SessionId) -> Result<()> {
+    async fn end_what_it_opened(
+        &self,
+        unit: &mut Unit,
+        user: UserId,
+        stays: SessionId,
+    ) -> Result<()> {
         // Whoever reads the mailbox can still choose another password: the session may be an intruder's.
         tokens::void(unit.connection(), user, KeptResets::All).await?;
         // The old address undoes a change of address against whoever is in this session.
         challenges::remove_all_of(unit, user, Some(Purpose::UndoEmailChange)).await?;
-        revocation::end_sessions(unit, user, Some(stays)).await.map(drop)
+        revocation::end_sessions(unit, user, Some(stays))
+            .await
+            .map(drop)
     }
 
     /// A new password: `pointer` names it where it is refused.
     pub(super) fn judge(&self, pointer: &str, password: &Password, email: &str) -> Result<()> {
         let email = Email::parse_known(email).map_err(Error::internal)?;
-        self.policy.judge(password, &email).map_err(|rejection| Error::invalid(pointer, rejection))
+        self.policy
+            .judge(password, &email)
+            .map_err(|rejection| Error::invalid(pointer, rejection))
     }
 
     /// A token for a device, in force although the password was changed `at` this moment.
@@ -129,7 +180,12 @@ impl Auth {
     ) -> String {
         // It tells whole seconds, and must be later than the change.
         let multi_factor = device.is_some_and(|device| device.multi_factor);
-        self.devices.issue(user, device.map(|device| device.id), multi_factor, at + Duration::SECOND)
+        self.devices.issue(
+            user,
+            device.map(|device| device.id),
+            multi_factor,
+            at + Duration::SECOND,
+        )
     }
 }
 

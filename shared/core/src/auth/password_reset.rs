@@ -37,7 +37,10 @@ pub struct PasswordResets {
 
 impl PasswordResets {
     pub fn new(stores: &Stores, lifetime: Duration) -> Self {
-        Self { stores: stores.clone(), lifetime }
+        Self {
+            stores: stores.clone(),
+            lifetime,
+        }
     }
 
     /// A token for whoever has this address; `None` when no active account has it, or when one was mailed a moment
@@ -49,7 +52,12 @@ impl PasswordResets {
             return Ok(None);
         };
         let (user, purpose) = (account.id, Purpose::ResetPassword);
-        let wanted = Wanted { user, purpose, email: Some(email.key()), valid: self.lifetime };
+        let wanted = Wanted {
+            user,
+            purpose,
+            email: Some(email.key()),
+            valid: self.lifetime,
+        };
         let token = mailed_token::mint_sparingly(&mut unit, &wanted, asked).await?;
         unit.commit().await?;
         Ok(token.map(|token| MailedToken::to(account, token, self.lifetime)))
@@ -58,7 +66,12 @@ impl PasswordResets {
     /// Notes that the mail server has taken the mail.
     pub async fn sent(&self, user: UserId) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        unit.audit(Action::PasswordResetSent, Target::User(user), Outcome::Success).await?;
+        unit.audit(
+            Action::PasswordResetSent,
+            Target::User(user),
+            Outcome::Success,
+        )
+        .await?;
         unit.commit().await
     }
 }
@@ -73,8 +86,16 @@ impl Auth {
     /// duration tells it.
     pub async fn forget_password(&self, origin: &Origin, email: &Email) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        unit.audit(Action::PasswordResetRequested, Target::None, Outcome::Success).await?;
-        unit.enqueue(&SendPasswordResetMail { email: email.as_str().to_owned() }).await?;
+        unit.audit(
+            Action::PasswordResetRequested,
+            Target::None,
+            Outcome::Success,
+        )
+        .await?;
+        unit.enqueue(&SendPasswordResetMail {
+            email: email.as_str().to_owned(),
+        })
+        .await?;
         unit.commit().await
     }
 
@@ -88,7 +109,9 @@ impl Auth {
         password: Password,
     ) -> Result<PasswordReset> {
         let (token, user) = self.mailed_token(token, Purpose::ResetPassword).await?;
-        let account = users::find(&self.stores, user).await?.ok_or_else(unknown_token)?;
+        let account = users::find(&self.stores, user)
+            .await?
+            .ok_or_else(unknown_token)?;
         // A password that is refused leaves the token as it was.
         self.judge("/password", &password, &account.email)?;
         self.require_other_password(user, &password).await?;
@@ -99,27 +122,40 @@ impl Auth {
         let account = users::find_locked(&mut unit, user).await?;
         let account = account.filter(may_reset).ok_or_else(unknown_token)?;
         let email = Email::parse_known(&account.email).map_err(Error::internal)?;
-        let redeemed = tokens::redeem(unit.connection(), &token.hash(), Purpose::ResetPassword, at).await?;
+        let redeemed =
+            tokens::redeem(unit.connection(), &token.hash(), Purpose::ResetPassword, at).await?;
         let redeemed = redeemed.ok_or_else(unknown_token)?;
         // It works for the address that it was mailed to.
-        if redeemed.email.is_some_and(|mailed_to| mailed_to != email.key()) {
+        if redeemed
+            .email
+            .is_some_and(|mailed_to| mailed_to != email.key())
+        {
             return Err(unknown_token());
         }
         let trusted_before = self.trusted_before(at);
         let pending_from = users::recovery_from(&mut unit, user).await?;
         users::set_password(&mut unit, user, Some(&hash), trusted_before).await?;
-        unit.audit(Action::PasswordReset, Target::User(user), Outcome::Success).await?;
+        unit.audit(Action::PasswordReset, Target::User(user), Outcome::Success)
+            .await?;
         // Whoever reads the mail has proved the mailbox.
         if users::mark_email_verified(&mut unit, &account).await? {
-            unit.audit(Action::EmailVerified, Target::User(user), Outcome::Success).await?;
+            unit.audit(Action::EmailVerified, Target::User(user), Outcome::Success)
+                .await?;
         }
         recovery::end_access(&mut unit, user, KeptResets::None, trusted_before).await?;
         let since = pending_from.map_or(trusted_before, |from| from.min(trusted_before));
         recovery::distrust_added_since(&mut unit, user, since).await?;
-        unit.enqueue(&SendSecurityNotice { user_id: user, notice: SecurityNotice::PasswordReset }).await?;
+        unit.enqueue(&SendSecurityNotice {
+            user_id: user,
+            notice: SecurityNotice::PasswordReset,
+        })
+        .await?;
         let remaining_factors = recovery::remaining(&mut unit, user).await?;
         unit.commit().await?;
-        Ok(PasswordReset { device_token: self.device_after_change(user, None, at), remaining_factors })
+        Ok(PasswordReset {
+            device_token: self.device_after_change(user, None, at),
+            remaining_factors,
+        })
     }
 
     /// Refuses the password that the account has, and those that it had in the recovery window: an intruder may know them.
@@ -128,7 +164,9 @@ impl Auth {
         for hash in users::refused_hashes(&self.stores, user, since).await? {
             match self.hasher.verify(password.clone(), Some(hash)).await {
                 Ok(Verified::No) | Err(HashFailure::Unreadable) => {}
-                Ok(Verified::Yes | Verified::YesOutdated) => return Err(password_unchanged("/password")),
+                Ok(Verified::Yes | Verified::YesOutdated) => {
+                    return Err(password_unchanged("/password"));
+                }
                 Err(failure) => return Err(failure.into()),
             }
         }

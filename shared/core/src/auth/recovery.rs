@@ -29,7 +29,10 @@ impl Auth {
     ) -> Result<Vec<RemainingFactor>> {
         if caller.user_id() == user {
             let detail = "The own password is changed at /v1/me/password.".to_owned();
-            return Err(Error::Conflict { code: ErrorCode::OwnAccount, detail });
+            return Err(Error::Conflict {
+                code: ErrorCode::OwnAccount,
+                detail,
+            });
         }
         let mut unit = caller.begin_for(&self.stores, origin, user).await?;
         let account = users::hold(&mut unit, user).await?;
@@ -38,12 +41,31 @@ impl Auth {
         let at = unit.at();
         users::begin_recovery(&mut unit, user, at).await?;
         let details = json!({ "reason": reason.as_str() });
-        unit.audit_with(Action::AccountReset, Target::User(user), Outcome::Success, details).await?;
-        end_access(&mut unit, user, KeptResets::To(&email), self.trusted_before(at)).await?;
+        unit.audit_with(
+            Action::AccountReset,
+            Target::User(user),
+            Outcome::Success,
+            details,
+        )
+        .await?;
+        end_access(
+            &mut unit,
+            user,
+            KeptResets::To(&email),
+            self.trusted_before(at),
+        )
+        .await?;
         second_factors::remove_all_of(&mut unit, user).await?;
         passkeys::remove_all_of(&mut unit, user).await?;
-        unit.enqueue(&SendPasswordResetMail { email: account.email }).await?;
-        unit.enqueue(&SendSecurityNotice { user_id: user, notice: SecurityNotice::AccountReset }).await?;
+        unit.enqueue(&SendPasswordResetMail {
+            email: account.email,
+        })
+        .await?;
+        unit.enqueue(&SendSecurityNotice {
+            user_id: user,
+            notice: SecurityNotice::AccountReset,
+        })
+        .await?;
         let remaining = remaining(&mut unit, user).await?;
         unit.commit().await?;
         Ok(remaining)
@@ -64,18 +86,30 @@ pub(super) async fn end_access(
     challenges::remove_all_of(unit, user, None).await?;
     revocation::end_sessions(unit, user, None).await?;
     api_keys::revoke_all_of(unit, user).await?;
-    files::end_links_made_by_ended(unit, user, since).await.map(drop)
+    files::end_links_made_by_ended(unit, user, since)
+        .await
+        .map(drop)
 }
 
 /// Whether the user has a second factor that was added before then.
-pub(super) async fn has_factor_before(unit: &mut Unit, user: UserId, before: OffsetDateTime) -> Result<bool> {
+pub(super) async fn has_factor_before(
+    unit: &mut Unit,
+    user: UserId,
+    before: OffsetDateTime,
+) -> Result<bool> {
     let available = second_factors::available(unit, user, Some(before)).await?;
-    Ok(available.totp || available.recovery_codes || passkeys::has_one_before(unit, user, before).await?)
+    Ok(available.totp
+        || available.recovery_codes
+        || passkeys::has_one_before(unit, user, before).await?)
 }
 
 /// Distrusts the factors that were added from then on: removes them, or suspends them until an older one is proved if there
 /// is an older one. The caller holds the account.
-pub(super) async fn distrust_added_since(unit: &mut Unit, user: UserId, since: OffsetDateTime) -> Result<()> {
+pub(super) async fn distrust_added_since(
+    unit: &mut Unit,
+    user: UserId,
+    since: OffsetDateTime,
+) -> Result<()> {
     if has_factor_before(unit, user, since).await? {
         passkeys::suspend_added_since(unit, user, since).await?;
         return second_factors::suspend_added_since(unit, user, since).await;
@@ -84,7 +118,11 @@ pub(super) async fn distrust_added_since(unit: &mut Unit, user: UserId, since: O
 }
 
 /// Removes the factors that were added from then on. The caller holds the account.
-pub(super) async fn remove_added_since(unit: &mut Unit, user: UserId, since: OffsetDateTime) -> Result<()> {
+pub(super) async fn remove_added_since(
+    unit: &mut Unit,
+    user: UserId,
+    since: OffsetDateTime,
+) -> Result<()> {
     passkeys::remove_added_since(unit, user, since).await?;
     second_factors::remove_added_since(unit, user, since).await
 }

@@ -64,8 +64,20 @@ impl Auth {
             Age::Current => {
                 let idle_expires_at = (at + self.lifetimes.session_idle).min(held.expires_at);
                 // No hot copy goes stale: it knows the session's end before this, and past it PostgreSQL is asked.
-                sessions::rotate(unit.connection(), held.id, &next.hash(), idle_expires_at, at).await?;
-                unit.audit(Action::SessionRefreshed, Target::Session(held.id), Outcome::Success).await?;
+                sessions::rotate(
+                    unit.connection(),
+                    held.id,
+                    &next.hash(),
+                    idle_expires_at,
+                    at,
+                )
+                .await?;
+                unit.audit(
+                    Action::SessionRefreshed,
+                    Target::Session(held.id),
+                    Outcome::Success,
+                )
+                .await?;
             }
         }
         unit.commit_if_audited().await?;
@@ -77,7 +89,10 @@ impl Auth {
             impersonator: held.impersonator,
         };
         let refresh_token = Some(next.reveal(&self.refresh_signer));
-        Ok(SessionTokens { refresh_token, ..self.tokens(grant).await? })
+        Ok(SessionTokens {
+            refresh_token,
+            ..self.tokens(grant).await?
+        })
     }
 
     /// Two hold the session's tokens and nobody can say which is its owner: it ends for both, and the owner is told.
@@ -86,9 +101,17 @@ impl Auth {
         if !end_one(&mut unit, held.user, held.id).await? {
             return Err(refused());
         }
-        unit.audit(Action::RefreshReused, Target::Session(held.id), Outcome::Refused).await?;
-        unit.enqueue(&SendSecurityNotice { user_id: held.user, notice: SecurityNotice::RefreshReused })
-            .await?;
+        unit.audit(
+            Action::RefreshReused,
+            Target::Session(held.id),
+            Outcome::Refused,
+        )
+        .await?;
+        unit.enqueue(&SendSecurityNotice {
+            user_id: held.user,
+            notice: SecurityNotice::RefreshReused,
+        })
+        .await?;
         unit.commit().await?;
         Err(refused())
     }
@@ -101,7 +124,9 @@ impl Held {
         if self.refresh_hash.ct_eq(&hash).into() {
             return Age::Current;
         }
-        let is_recent = self.rotated_at.is_some_and(|rotated_at| now - rotated_at <= REPEATABLE);
+        let is_recent = self
+            .rotated_at
+            .is_some_and(|rotated_at| now - rotated_at <= REPEATABLE);
         // A step-up by an earlier release keeps no hash of the token that it replaces.
         let is_previous = match &self.previous_refresh_hash {
             Some(known) => known.ct_eq(&hash).into(),

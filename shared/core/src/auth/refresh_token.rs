@@ -25,7 +25,10 @@ pub(super) struct RefreshToken {
 impl RefreshToken {
     /// The first of a session.
     pub(super) fn first(session: SessionId) -> Self {
-        Self { session, secret: random() }
+        Self {
+            session,
+            secret: random(),
+        }
     }
 
     /// Reads a presented token; `None` for what did not come from here.
@@ -35,13 +38,19 @@ impl RefreshToken {
         let bytes: [u8; BYTES] = bytes.try_into().ok()?;
         let (id, rest) = bytes.split_first_chunk::<16>()?;
         let (secret, tag) = rest.split_first_chunk::<32>()?;
-        let token = Self { session: SessionId(Uuid::from_bytes(*id)), secret: *secret };
+        let token = Self {
+            session: SessionId(Uuid::from_bytes(*id)),
+            secret: *secret,
+        };
         token.is_tagged(signer, tag).then_some(token)
     }
 
     /// The one that follows: who holds this one and the key can compute it again, nobody else.
     pub(super) fn next(&self, signer: &Signer) -> Self {
-        Self { session: self.session, secret: signer.tag("next", &self.secret) }
+        Self {
+            session: self.session,
+            secret: signer.tag("next", &self.secret),
+        }
     }
 
     pub(super) fn session(&self) -> SessionId {
@@ -65,7 +74,9 @@ impl RefreshToken {
 
     fn is_tagged(&self, signer: &Signer, presented: &[u8]) -> bool {
         use subtle::ConstantTimeEq as _;
-        signer.tag("tag", &self.tagged())[..TAG].ct_eq(presented).into()
+        signer.tag("tag", &self.tagged())[..TAG]
+            .ct_eq(presented)
+            .into()
     }
 }
 

@@ -11,7 +11,12 @@ use crate::unit::Unit;
 impl Auth {
     /// Ends the session of a refresh token that its browser is about to forget for `next`: nobody would ever end it
     /// otherwise.
-    pub async fn end_replaced(&self, origin: &Origin, refresh_token: &str, next: SessionId) -> Result<()> {
+    pub async fn end_replaced(
+        &self,
+        origin: &Origin,
+        refresh_token: &str,
+        next: SessionId,
+    ) -> Result<()> {
         match self.session_of_refresh_token(refresh_token) {
             Some(session) if session != next => self.end_session_of(origin, refresh_token).await,
             _ => Ok(()),
@@ -20,13 +25,22 @@ impl Auth {
 
     /// Ends the session of a refresh token, of whatever age. Nothing happens if it has ended or is none of ours.
     pub async fn end_session_of(&self, origin: &Origin, refresh_token: &str) -> Result<()> {
-        let Some(session) = self.session_of_refresh_token(refresh_token) else { return Ok(()) };
+        let Some(session) = self.session_of_refresh_token(refresh_token) else {
+            return Ok(());
+        };
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let Some(user) = sessions::owner(unit.connection(), session).await? else { return Ok(()) };
+        let Some(user) = sessions::owner(unit.connection(), session).await? else {
+            return Ok(());
+        };
         unit.act_as(user);
         unit.settle_credential("a refresh token is enough to end its session");
         if end_one(&mut unit, user, session).await? {
-            unit.audit(Action::SessionRevoked, Target::Session(session), Outcome::Success).await?;
+            unit.audit(
+                Action::SessionRevoked,
+                Target::Session(session),
+                Outcome::Success,
+            )
+            .await?;
         }
         unit.commit_if_audited().await
     }

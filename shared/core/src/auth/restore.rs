@@ -40,7 +40,10 @@ impl Auth {
         let account = users::find(&self.stores, user).await?;
         let due_at = account.filter(|account| account.status == UserStatus::Deleting);
         let Some(due_at) = due_at.and_then(|account| account.deletion_due_at) else {
-            return self.open(origin, opener, methods, device).await.map(LoginAnswer::Tokens);
+            return self
+                .open(origin, opener, methods, device)
+                .await
+                .map(LoginAnswer::Tokens);
         };
         let state = State {
             password_changed_at: opener.password_changed_at,
@@ -78,13 +81,20 @@ impl Auth {
         let state: State = serde_json::from_value(challenge.state).map_err(Error::internal)?;
         let is_deleting = account.is_some_and(|account| account.status == UserStatus::Deleting);
         // Whatever changes the password ends what is under way.
-        if !is_deleting || users::password_changed_at(&mut unit, user).await? != state.password_changed_at {
+        if !is_deleting
+            || users::password_changed_at(&mut unit, user).await? != state.password_changed_at
+        {
             return Err(unknown_challenge());
         }
         restore(&mut unit, user).await?;
         unit.commit().await?;
         let (password_changed_at, by_factor) = (state.password_changed_at, state.by_factor);
-        let opener = Opener { user, password_changed_at, by_factor };
-        self.open(origin, opener, challenge.methods, state.known_device()).await
+        let opener = Opener {
+            user,
+            password_changed_at,
+            by_factor,
+        };
+        self.open(origin, opener, challenge.methods, state.known_device())
+            .await
     }
 }

@@ -13,7 +13,11 @@ use crate::{Error, Result, users};
 
 impl Auth {
     /// The user's live sessions, the newest first.
-    pub async fn list_sessions(&self, user: UserId, page: PageRequest) -> Result<Page<SessionView>> {
+    pub async fn list_sessions(
+        &self,
+        user: UserId,
+        page: PageRequest,
+    ) -> Result<Page<SessionView>> {
         let found = sessions::list(&self.stores.db, user, self.stores.clock.now(), page).await?;
         Ok(Page::cut(found, page, |session| session.id.0))
     }
@@ -31,7 +35,11 @@ impl Auth {
     }
 
     /// Ends every session of the caller but the present one; returns how many were ended.
-    pub async fn revoke_other_sessions(&self, origin: &Origin, caller: SessionCaller<'_>) -> Result<usize> {
+    pub async fn revoke_other_sessions(
+        &self,
+        origin: &Origin,
+        caller: SessionCaller<'_>,
+    ) -> Result<usize> {
         // An impersonation that begins just now is over before this, or begins after and finds its session ended.
         let mut unit = caller.begin(&self.stores, origin).await?;
         let ended = end_sessions(&mut unit, caller.user_id(), Some(caller.session())).await?;
@@ -41,7 +49,11 @@ impl Auth {
 }
 
 /// Locks the account for a step of a login that needs a live session: see [`require_live`].
-pub(super) async fn lock_in_session(unit: &mut Unit, user: UserId, session: SessionId) -> Result<()> {
+pub(super) async fn lock_in_session(
+    unit: &mut Unit,
+    user: UserId,
+    session: SessionId,
+) -> Result<()> {
     users::lock(unit, &[user]).await?;
     require_live(unit, user, session).await
 }
@@ -57,7 +69,10 @@ pub(super) async fn require_live(unit: &mut Unit, user: UserId, id: SessionId) -
 }
 
 pub(super) fn session_ended() -> Error {
-    Error::Unauthenticated { code: ErrorCode::SessionEnded, detail: "The session has ended; log in again." }
+    Error::Unauthenticated {
+        code: ErrorCode::SessionEnded,
+        detail: "The session has ended; log in again.",
+    }
 }
 
 /// Ends one session of the user, and those that the user may have begun from it, in which the user acts for others.
@@ -69,7 +84,12 @@ pub(crate) async fn end_session(unit: &mut Unit, user: UserId, id: SessionId) ->
     if !end_one(unit, user, id).await? {
         return Err(Error::NotFound);
     }
-    unit.audit(Action::SessionRevoked, Target::Session(id), Outcome::Success).await
+    unit.audit(
+        Action::SessionRevoked,
+        Target::Session(id),
+        Outcome::Success,
+    )
+    .await
 }
 
 /// Ends this session of the user, and those in which the user acts for others: it may be the one that began them. An
@@ -78,7 +98,8 @@ pub(super) async fn end_one(unit: &mut Unit, user: UserId, id: SessionId) -> Res
     let at = unit.at();
     // An impersonation that begins just now is over before this, or begins after and finds its session ended.
     users::lock(unit, &[user]).await?;
-    let impersonations = sessions::hold_with_impersonations(unit.connection(), user, id, at).await?;
+    let impersonations =
+        sessions::hold_with_impersonations(unit.connection(), user, id, at).await?;
     unit.changes_session(id).await;
     let ended = sessions::revoke(unit.connection(), id, at).await?;
     end(unit, &impersonations, Target::Session(id)).await?;
@@ -87,7 +108,11 @@ pub(super) async fn end_one(unit: &mut Unit, user: UserId, id: SessionId) -> Res
 
 /// Ends the user's sessions but the one that is to stay, and those in which he acts for others. Part of every change
 /// after which whoever is logged in may be somebody else.
-pub(crate) async fn end_sessions(unit: &mut Unit, user: UserId, stays: Option<SessionId>) -> Result<usize> {
+pub(crate) async fn end_sessions(
+    unit: &mut Unit,
+    user: UserId,
+    stays: Option<SessionId>,
+) -> Result<usize> {
     let at = unit.at();
     let mut ids = sessions::live_of(unit.connection(), user, at).await?;
     ids.retain(|id| Some(*id) != stays);
@@ -117,6 +142,7 @@ async fn end(unit: &mut Unit, ids: &[SessionId], target: Target) -> Result<usize
     unit.changes_sessions(ids).await;
     sessions::revoke_all(unit.connection(), ids, at).await?;
     let details = json!({ "sessions": ids.len() });
-    unit.audit_with(Action::SessionRevoked, target, Outcome::Success, details).await?;
+    unit.audit_with(Action::SessionRevoked, target, Outcome::Success, details)
+        .await?;
     Ok(ids.len())
 }

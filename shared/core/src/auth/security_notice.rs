@@ -44,7 +44,10 @@ pub struct SecurityNotices {
 impl SecurityNotices {
     /// `undo_lifetime` is how long a change of address can be undone.
     pub fn new(stores: &Stores, undo_lifetime: Duration) -> Self {
-        Self { stores: stores.clone(), undo_lifetime }
+        Self {
+            stores: stores.clone(),
+            undo_lifetime,
+        }
     }
 
     /// Where the mail goes; `None` when there is nobody to tell any more, or when he was told a moment ago.
@@ -55,7 +58,9 @@ impl SecurityNotices {
         asked: Asked,
     ) -> Result<Option<NoticeMail>> {
         // To an address that has no account any more.
-        if let SecurityNotice::AccountDeleted { email } | SecurityNotice::EmailRemoved { email } = notice {
+        if let SecurityNotice::AccountDeleted { email } | SecurityNotice::EmailRemoved { email } =
+            notice
+        {
             return Ok(Some(NoticeMail {
                 to: email.clone(),
                 display_name: None,
@@ -89,17 +94,29 @@ impl SecurityNotices {
                 // So late the change stands, and the row that would say that it was closed may be gone.
                 let is_over = unit.at() >= asked.at + self.undo_lifetime;
                 if is_over || !users::prolong_email_undo(&mut unit, user, &address, times).await? {
-                    return Ok(Some(NoticeMail { to: old_email.clone(), display_name: None, ..present }));
+                    return Ok(Some(NoticeMail {
+                        to: old_email.clone(),
+                        display_name: None,
+                        ..present
+                    }));
                 }
                 let token = mailed_token::mint(&mut unit, &wanted, asked.at).await?;
                 unit.commit().await?;
                 let undo = Some((token, self.undo_lifetime));
-                Ok(Some(NoticeMail { to: old_email.clone(), undo, ..present }))
+                Ok(Some(NoticeMail {
+                    to: old_email.clone(),
+                    undo,
+                    ..present
+                }))
             }
             // Anybody can ask for this one, as often as he likes.
             SecurityNotice::RegistrationAttempted => {
-                let wanted =
-                    Wanted { user, purpose: Purpose::TellOfRegistration, email: None, valid: MARK_KEPT };
+                let wanted = Wanted {
+                    user,
+                    purpose: Purpose::TellOfRegistration,
+                    email: None,
+                    valid: MARK_KEPT,
+                };
                 let mark = mailed_token::mint_sparingly(&mut unit, &wanted, asked).await?;
                 unit.commit().await?;
                 Ok(mark.map(|_| present))
@@ -108,7 +125,10 @@ impl SecurityNotices {
             | SecurityNotice::EmailChangeUndone
             | SecurityNotice::AccountReset => {
                 let remaining_factors = Some(recovery::remaining(&mut unit, user).await?);
-                Ok(Some(NoticeMail { remaining_factors, ..present }))
+                Ok(Some(NoticeMail {
+                    remaining_factors,
+                    ..present
+                }))
             }
             _ => Ok(Some(present)),
         }
@@ -118,7 +138,13 @@ impl SecurityNotices {
     pub async fn sent(&self, user: UserId, notice: &SecurityNotice) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let details = json!({ "notice": notice.name() });
-        unit.audit_with(Action::SecurityNoticeSent, Target::User(user), Outcome::Success, details).await?;
+        unit.audit_with(
+            Action::SecurityNoticeSent,
+            Target::User(user),
+            Outcome::Success,
+            details,
+        )
+        .await?;
         unit.commit().await
     }
 }

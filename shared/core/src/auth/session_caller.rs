@@ -47,7 +47,12 @@ impl<'a> SessionCaller<'a> {
     }
 
     /// Opens a change of another account. Both are locked in the order that all changes keep.
-    pub(crate) async fn begin_for(&self, stores: &Stores, origin: &Origin, subject: UserId) -> Result<Unit> {
+    pub(crate) async fn begin_for(
+        &self,
+        stores: &Stores,
+        origin: &Origin,
+        subject: UserId,
+    ) -> Result<Unit> {
         self.begin_with(stores, origin, &[subject]).await
     }
 
@@ -63,15 +68,25 @@ impl<'a> SessionCaller<'a> {
             return Ok(unit);
         }
         let detail = "The password was changed by another request; repeat this one.".to_owned();
-        Err(Error::Conflict { code: ErrorCode::AccountChanged, detail })
+        Err(Error::Conflict {
+            code: ErrorCode::AccountChanged,
+            detail,
+        })
     }
 
     /// Opens a change of the second factors of the caller's account: refuses as well if the account has one and the session
     /// has proved none. A session that was opened before the first factor was added neither adds nor removes any.
-    pub(crate) async fn begin_factor_change(&self, stores: &Stores, origin: &Origin) -> Result<Unit> {
+    pub(crate) async fn begin_factor_change(
+        &self,
+        stores: &Stores,
+        origin: &Origin,
+    ) -> Result<Unit> {
         let mut unit = self.begin(stores, origin).await?;
         // Read under the lock: a factor may have been added since the caller was admitted.
-        if !users::hold(&mut unit, self.user_id()).await?.has_second_factor {
+        if !users::hold(&mut unit, self.user_id())
+            .await?
+            .has_second_factor
+        {
             return Ok(unit);
         }
         let at = unit.at();
@@ -79,11 +94,20 @@ impl<'a> SessionCaller<'a> {
         if session.is_some_and(|session| session.methods.are_multi_factor()) {
             return Ok(unit);
         }
-        let detail = "The account has a second factor: log in, or step up, with it first.".to_owned();
-        Err(Error::Forbidden { code: ErrorCode::SecondFactorRequired, detail })
+        let detail =
+            "The account has a second factor: log in, or step up, with it first.".to_owned();
+        Err(Error::Forbidden {
+            code: ErrorCode::SecondFactorRequired,
+            detail,
+        })
     }
 
-    async fn begin_with(&self, stores: &Stores, origin: &Origin, subjects: &[UserId]) -> Result<Unit> {
+    async fn begin_with(
+        &self,
+        stores: &Stores,
+        origin: &Origin,
+        subjects: &[UserId],
+    ) -> Result<Unit> {
         let mut unit = Unit::begin(stores, origin).await?;
         let accounts: Vec<UserId> = subjects.iter().copied().chain([self.user_id()]).collect();
         users::lock(&mut unit, &accounts).await?;

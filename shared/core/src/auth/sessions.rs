@@ -83,7 +83,9 @@ pub(super) async fn insert(
         session.impersonation.as_ref().map(|impersonation| impersonation.by.0),
         session.impersonation.as_ref().map(|impersonation| impersonation.reason),
     );
-    named("sessions.insert", query.execute(connection)).await.map(drop)
+    named("sessions.insert", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// The session, locked: two refreshes of one session follow each other.
@@ -116,9 +118,14 @@ pub(super) async fn hold(
 }
 
 /// Whose it is, which never changes.
-pub(super) async fn owner(connection: &mut PgConnection, id: SessionId) -> sqlx::Result<Option<UserId>> {
+pub(super) async fn owner(
+    connection: &mut PgConnection,
+    id: SessionId,
+) -> sqlx::Result<Option<UserId>> {
     let query = sqlx::query_scalar!("SELECT user_id FROM sessions WHERE id = $1", id.0);
-    Ok(named("sessions.owner", query.fetch_optional(connection)).await?.map(UserId))
+    Ok(named("sessions.owner", query.fetch_optional(connection))
+        .await?
+        .map(UserId))
 }
 
 pub(super) async fn rotate(
@@ -138,7 +145,9 @@ pub(super) async fn rotate(
         at,
         idle_expires_at,
     );
-    named("sessions.rotate", query.execute(connection)).await.map(drop)
+    named("sessions.rotate", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Gives the session another refresh token, which is not the successor of the one before.
@@ -154,7 +163,9 @@ pub(super) async fn replace_refresh(
         hash,
         at,
     );
-    named("sessions.replace_refresh", query.execute(connection)).await.map(drop)
+    named("sessions.replace_refresh", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Notes that the person at the session has proved again who he is, and by what.
@@ -170,7 +181,9 @@ pub(super) async fn reauthenticate(
         at,
         &methods.names(),
     );
-    named("sessions.reauthenticate", query.execute(connection)).await.map(drop)
+    named("sessions.reauthenticate", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Notes that more was proved at the session; when its owner last proved who he is stays as it was.
@@ -179,8 +192,14 @@ pub(super) async fn set_methods(
     id: SessionId,
     methods: &Methods,
 ) -> sqlx::Result<()> {
-    let query = sqlx::query!("UPDATE sessions SET amr = $2 WHERE id = $1", id.0, &methods.names());
-    named("sessions.set_methods", query.execute(connection)).await.map(drop)
+    let query = sqlx::query!(
+        "UPDATE sessions SET amr = $2 WHERE id = $1",
+        id.0,
+        &methods.names()
+    );
+    named("sessions.set_methods", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// False when it had ended already.
@@ -189,9 +208,15 @@ pub(super) async fn revoke(
     id: SessionId,
     at: OffsetDateTime,
 ) -> sqlx::Result<bool> {
-    let query =
-        sqlx::query!("UPDATE sessions SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", id.0, at);
-    Ok(named("sessions.revoke", query.execute(connection)).await?.rows_affected() == 1)
+    let query = sqlx::query!(
+        "UPDATE sessions SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
+        id.0,
+        at
+    );
+    Ok(named("sessions.revoke", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// Those of a user that have not ended, and those in which he acts for others.
@@ -208,7 +233,11 @@ pub(super) async fn live_of(
         user.0,
         now,
     );
-    Ok(named("sessions.live_of", query.fetch_all(connection)).await?.into_iter().map(SessionId).collect())
+    Ok(named("sessions.live_of", query.fetch_all(connection))
+        .await?
+        .into_iter()
+        .map(SessionId)
+        .collect())
 }
 
 /// Those in which the user acts for others, or others for him.
@@ -225,7 +254,11 @@ pub(super) async fn impersonations_around(
         user.0,
         now,
     );
-    let ids = named("sessions.impersonations_around", query.fetch_all(connection)).await?;
+    let ids = named(
+        "sessions.impersonations_around",
+        query.fetch_all(connection),
+    )
+    .await?;
     Ok(ids.into_iter().map(SessionId).collect())
 }
 
@@ -243,7 +276,11 @@ pub(super) async fn impersonations_around_role(
         role,
         now,
     );
-    let ids = named("sessions.impersonations_around_role", query.fetch_all(connection)).await?;
+    let ids = named(
+        "sessions.impersonations_around_role",
+        query.fetch_all(connection),
+    )
+    .await?;
     Ok(ids.into_iter().map(SessionId).collect())
 }
 
@@ -265,8 +302,16 @@ pub(super) async fn hold_with_impersonations(
         session.0,
         now,
     );
-    let ids = named("sessions.hold_with_impersonations", query.fetch_all(connection)).await?;
-    Ok(ids.into_iter().map(SessionId).filter(|id| *id != session).collect())
+    let ids = named(
+        "sessions.hold_with_impersonations",
+        query.fetch_all(connection),
+    )
+    .await?;
+    Ok(ids
+        .into_iter()
+        .map(SessionId)
+        .filter(|id| *id != session)
+        .collect())
 }
 
 pub(super) async fn revoke_all(
@@ -280,7 +325,9 @@ pub(super) async fn revoke_all(
         &ids,
         at
     );
-    named("sessions.revoke_all", query.execute(connection)).await.map(drop)
+    named("sessions.revoke_all", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Whether the user has this session and it has not ended.

@@ -28,13 +28,19 @@ impl Auth {
         login: &Login,
         password: Option<Password>,
     ) -> Result<LoginAnswer> {
-        let replaced = Replaced { token: login.token, expires_at: login.token_expires_at };
+        let replaced = Replaced {
+            token: login.token,
+            expires_at: login.token_expires_at,
+        };
         let has_password = password.is_some();
         let known = users::credentials_of(&self.stores, user).await?;
         let methods = if let Some(password) = password {
             let attempt = Attempt::in_session(login.session);
             self.throttle.begin(&attempt).await?;
-            if !self.is_password_of(known.as_ref(), password, &attempt).await? {
+            if !self
+                .is_password_of(known.as_ref(), password, &attempt)
+                .await?
+            {
                 self.refuse_login(origin, Some(user), &attempt).await?;
                 return Err(Error::Unauthenticated {
                     code: ErrorCode::InvalidCredentials,
@@ -47,7 +53,11 @@ impl Auth {
             Methods::default()
         };
         let password_changed_at = known.as_ref().and_then(|known| known.password_changed_at);
-        let opener = Opener { user, password_changed_at, by_factor: false };
+        let opener = Opener {
+            user,
+            password_changed_at,
+            by_factor: false,
+        };
         let begun = Beginning {
             opener,
             methods: methods.clone(),
@@ -60,12 +70,17 @@ impl Auth {
         }
         if !has_password {
             let detail = "There is no passkey to prove it with; give the password.".to_owned();
-            return Err(Error::Conflict { code: ErrorCode::NoPasskey, detail });
+            return Err(Error::Conflict {
+                code: ErrorCode::NoPasskey,
+                detail,
+            });
         }
         if known.as_ref().is_none_or(|known| known.has_second_factor) {
             return Err(factor_unavailable());
         }
-        self.renew(origin, opener, login.session, &methods, replaced).await.map(LoginAnswer::Tokens)
+        self.renew(origin, opener, login.session, &methods, replaced)
+            .await
+            .map(LoginAnswer::Tokens)
     }
 
     /// New tokens for the session; the old ones end (ASVS 7.2.4). Refused if another password is in force than the one that
@@ -94,20 +109,39 @@ impl Auth {
         let refresh_token = RefreshToken::first(session);
         sessions::replace_refresh(unit.connection(), session, &refresh_token.hash(), at).await?;
         tokens::take_back(unit.connection(), replaced.token, replaced.expires_at).await?;
-        unit.audit(Action::SessionSteppedUp, Target::Session(session), Outcome::Success).await?;
+        unit.audit(
+            Action::SessionSteppedUp,
+            Target::Session(session),
+            Outcome::Success,
+        )
+        .await?;
         unit.commit().await?;
         access::blacklist(&self.stores, replaced.token, replaced.expires_at - at).await;
-        let grant =
-            Grant { user: held.user, session, authenticated_at, methods, impersonator: held.impersonator };
+        let grant = Grant {
+            user: held.user,
+            session,
+            authenticated_at,
+            methods,
+            impersonator: held.impersonator,
+        };
         let refresh_token = Some(refresh_token.reveal(&self.refresh_signer));
-        Ok(SessionTokens { refresh_token, ..self.tokens(grant).await? })
+        Ok(SessionTokens {
+            refresh_token,
+            ..self.tokens(grant).await?
+        })
     }
 }
 
 /// The person at the session has proved this as well; its next tokens say so.
-pub(crate) async fn note_methods(unit: &mut Unit, session: SessionId, proved: &Methods) -> Result<()> {
+pub(crate) async fn note_methods(
+    unit: &mut Unit,
+    session: SessionId,
+    proved: &Methods,
+) -> Result<()> {
     let at = unit.at();
-    let Some(held) = sessions::hold(unit.connection(), session, at).await? else { return Ok(()) };
+    let Some(held) = sessions::hold(unit.connection(), session, at).await? else {
+        return Ok(());
+    };
     let methods = held.methods.and(proved);
     Ok(sessions::set_methods(unit.connection(), session, &methods).await?)
 }

@@ -42,7 +42,10 @@ pub(super) struct NewToken<'a> {
     pub(super) created_at: OffsetDateTime,
 }
 
-pub(super) async fn insert(connection: &mut PgConnection, token: &NewToken<'_>) -> sqlx::Result<()> {
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    token: &NewToken<'_>,
+) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "INSERT INTO one_time_tokens (token_hash, user_id, purpose, email, expires_at, created_at)
          VALUES ($1, $2, $3, $4, $5, $6)",
@@ -53,7 +56,9 @@ pub(super) async fn insert(connection: &mut PgConnection, token: &NewToken<'_>) 
         token.expires_at,
         token.created_at,
     );
-    named("one_time_tokens.insert", query.execute(connection)).await.map(drop)
+    named("one_time_tokens.insert", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Whose token it is and when it was asked for, if it is valid for this purpose.
@@ -97,7 +102,12 @@ pub(super) async fn redeem(
         purpose.as_str(),
         now,
     );
-    let Some(used) = named("one_time_tokens.redeem", query.fetch_optional(&mut *connection)).await? else {
+    let Some(used) = named(
+        "one_time_tokens.redeem",
+        query.fetch_optional(&mut *connection),
+    )
+    .await?
+    else {
         return Ok(None);
     };
     let rest = sqlx::query!(
@@ -108,7 +118,10 @@ pub(super) async fn redeem(
         used.created_at,
     );
     named("one_time_tokens.void_rest", rest.execute(connection)).await?;
-    Ok(Some(Redeemed { email: used.email, created_at: used.created_at }))
+    Ok(Some(Redeemed {
+        email: used.email,
+        created_at: used.created_at,
+    }))
 }
 
 /// Which links to choose another password stay when the user's other tokens are voided.
@@ -143,7 +156,9 @@ pub(super) async fn void(
         all,
         key,
     );
-    named("one_time_tokens.void", query.execute(connection)).await.map(drop)
+    named("one_time_tokens.void", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Voids the links that take an address of the user back.
@@ -153,7 +168,9 @@ pub(super) async fn void_undos(connection: &mut PgConnection, user: UserId) -> s
         user.0,
         Purpose::UndoEmailChange.as_str(),
     );
-    named("one_time_tokens.void_undos", query.execute(connection)).await.map(drop)
+    named("one_time_tokens.void_undos", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Voids the links that undo changes of the user's address from then on. Those of a change are of the millisecond in which
@@ -170,13 +187,20 @@ pub(super) async fn void_undos_since(
         Purpose::UndoEmailChange.as_str(),
         since,
     );
-    named("one_time_tokens.void_undos_since", query.execute(connection)).await.map(drop)
+    named(
+        "one_time_tokens.void_undos_since",
+        query.execute(connection),
+    )
+    .await
+    .map(drop)
 }
 
 /// Removes every token of the user.
 pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
     let query = sqlx::query!("DELETE FROM one_time_tokens WHERE user_id = $1", user.0);
-    named("one_time_tokens.remove_all_of", query.execute(connection)).await.map(drop)
+    named("one_time_tokens.remove_all_of", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// How many valid tokens of this purpose the user was mailed since then, for one address where one is given, by
@@ -212,5 +236,7 @@ pub(super) async fn take_back(
         id.0,
         expires_at
     );
-    named("revoked_tokens.insert", query.execute(connection)).await.map(drop)
+    named("revoked_tokens.insert", query.execute(connection))
+        .await
+        .map(drop)
 }

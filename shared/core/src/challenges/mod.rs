@@ -79,32 +79,56 @@ pub(crate) async fn begin(unit: &mut Unit, challenge: &NewChallenge) -> Result<O
 }
 
 /// The challenge, used up: it is answered once, rightly or not.
-pub(crate) async fn take(unit: &mut Unit, token: &str, purpose: Purpose) -> Result<Option<Challenge>> {
-    let Some(token) = OpaqueToken::parse(token) else { return Ok(None) };
+pub(crate) async fn take(
+    unit: &mut Unit,
+    token: &str,
+    purpose: Purpose,
+) -> Result<Option<Challenge>> {
+    let Some(token) = OpaqueToken::parse(token) else {
+        return Ok(None);
+    };
     let at = unit.at();
     Ok(repository::take(unit.connection(), &token.hash(), purpose, at).await?)
 }
 
 /// The challenge, which stays; locked, so that two answers follow each other.
-pub(crate) async fn hold(unit: &mut Unit, token: &str, purpose: Purpose) -> Result<Option<Challenge>> {
-    let Some(token) = OpaqueToken::parse(token) else { return Ok(None) };
+pub(crate) async fn hold(
+    unit: &mut Unit,
+    token: &str,
+    purpose: Purpose,
+) -> Result<Option<Challenge>> {
+    let Some(token) = OpaqueToken::parse(token) else {
+        return Ok(None);
+    };
     let at = unit.at();
     Ok(repository::hold(unit.connection(), &token.hash(), purpose, at).await?)
 }
 
 /// Whose the challenge is; nothing is locked.
-pub(crate) async fn owner(stores: &Stores, token: &str, purpose: Purpose) -> Result<Option<UserId>> {
-    let Some(token) = OpaqueToken::parse(token) else { return Ok(None) };
+pub(crate) async fn owner(
+    stores: &Stores,
+    token: &str,
+    purpose: Purpose,
+) -> Result<Option<UserId>> {
+    let Some(token) = OpaqueToken::parse(token) else {
+        return Ok(None);
+    };
     Ok(repository::owner(&stores.db, &token.hash(), purpose, stores.clock.now()).await?)
 }
 
 /// Notes a wrong answer.
 pub(crate) async fn fail(unit: &mut Unit, token: &str) -> Result<()> {
-    let Some(token) = OpaqueToken::parse(token) else { return Ok(()) };
+    let Some(token) = OpaqueToken::parse(token) else {
+        return Ok(());
+    };
     Ok(repository::fail(unit.connection(), &token.hash()).await?)
 }
 
 /// Ends every challenge of a user.
-pub(crate) async fn remove_all_of(unit: &mut Unit, user: UserId, kept: Option<Purpose>) -> Result<()> {
+pub(crate) async fn remove_all_of(
+    unit: &mut Unit,
+    user: UserId,
+    kept: Option<Purpose>,
+) -> Result<()> {
     Ok(repository::remove_all_of(unit.connection(), user, kept).await?)
 }

@@ -48,7 +48,9 @@ pub(super) async fn insert(
         at + challenge.lifetime,
         at,
     );
-    named("challenges.insert", query.execute(connection)).await.map(drop)
+    named("challenges.insert", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 pub(super) async fn take(
@@ -65,7 +67,9 @@ pub(super) async fn take(
         purpose.as_str(),
         now,
     );
-    Ok(named("challenges.take", query.fetch_optional(connection)).await?.map(Challenge::from))
+    Ok(named("challenges.take", query.fetch_optional(connection))
+        .await?
+        .map(Challenge::from))
 }
 
 pub(super) async fn hold(
@@ -83,7 +87,9 @@ pub(super) async fn hold(
         purpose.as_str(),
         now,
     );
-    Ok(named("challenges.hold", query.fetch_optional(connection)).await?.map(Challenge::from))
+    Ok(named("challenges.hold", query.fetch_optional(connection))
+        .await?
+        .map(Challenge::from))
 }
 
 pub(super) async fn owner(
@@ -98,12 +104,20 @@ pub(super) async fn owner(
         purpose.as_str(),
         now,
     );
-    Ok(named("challenges.owner", query.fetch_optional(db)).await?.flatten().map(UserId))
+    Ok(named("challenges.owner", query.fetch_optional(db))
+        .await?
+        .flatten()
+        .map(UserId))
 }
 
 pub(super) async fn fail(connection: &mut PgConnection, hash: &[u8; 32]) -> sqlx::Result<()> {
-    let query = sqlx::query!("UPDATE challenges SET failures = failures + 1 WHERE token_hash = $1", hash);
-    named("challenges.fail", query.execute(connection)).await.map(drop)
+    let query = sqlx::query!(
+        "UPDATE challenges SET failures = failures + 1 WHERE token_hash = $1",
+        hash
+    );
+    named("challenges.fail", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 pub(super) async fn remove_all_of(
@@ -116,7 +130,9 @@ pub(super) async fn remove_all_of(
         user.0,
         kept.map(Purpose::as_str),
     );
-    named("challenges.remove_all_of", query.execute(connection)).await.map(drop)
+    named("challenges.remove_all_of", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 expired_rows! {

@@ -37,7 +37,10 @@ pub(crate) struct Slice {
 
 impl Default for Slice {
     fn default() -> Self {
-        Self { divisor: 1, skip: 0 }
+        Self {
+            divisor: 1,
+            skip: 0,
+        }
     }
 }
 
@@ -165,27 +168,46 @@ impl Batch {
 
     /// A step of a walk along ids whose items are removed one by one: the next step is behind those that failed.
     pub(crate) fn walk(rows: i64, next: Option<Uuid>, passed_over: PassedOver) -> Self {
-        Self { passed_over, ..Self::step(rows, next) }
+        Self {
+            passed_over,
+            ..Self::step(rows, next)
+        }
     }
 
     fn done(rows: u64, next: Option<Uuid>) -> Self {
-        Self { rows, next, passed_over: PassedOver::default(), stay_first: 0, held_back: None }
+        Self {
+            rows,
+            next,
+            passed_over: PassedOver::default(),
+            stay_first: 0,
+            held_back: None,
+        }
     }
 
     /// Nothing may be removed, for this reason; a later clean-up goes on.
     pub(crate) fn held_back(reason: &'static str) -> Self {
-        Self { held_back: Some(reason), ..Self::done(0, None) }
+        Self {
+            held_back: Some(reason),
+            ..Self::done(0, None)
+        }
     }
 
     /// Of items that are removed one by one: those that failed are not counted, and the next step would find them again.
     pub(crate) fn of_items(found: usize, limit: i64, passed_over: PassedOver) -> Self {
-        Self { stay_first: passed_over.rows, ..Self::of_claimed(found, limit, passed_over) }
+        Self {
+            stay_first: passed_over.rows,
+            ..Self::of_claimed(found, limit, passed_over)
+        }
     }
 
     /// Of items that no other step finds again for a while, whatever became of them.
     pub(crate) fn of_claimed(found: usize, limit: i64, passed_over: PassedOver) -> Self {
         let found = found as u64;
-        Self { rows: found - passed_over.rows, passed_over, ..Self::of(found, limit) }
+        Self {
+            rows: found - passed_over.rows,
+            passed_over,
+            ..Self::of(found, limit)
+        }
     }
 
     /// How many it was.
@@ -238,8 +260,15 @@ where
                 // A walk that has gone on is behind what it passed over; what begins anew each time is not.
                 let walked = next.is_some_and(|next| !next.is_nil());
                 let skipped = i64::try_from(batch.stay_first).unwrap_or(i64::MAX);
-                let skip = if walked { 0 } else { slice.skip.saturating_add(skipped) };
-                slice = Slice { divisor: (slice.divisor / NARROWING).max(1), skip };
+                let skip = if walked {
+                    0
+                } else {
+                    slice.skip.saturating_add(skipped)
+                };
+                slice = Slice {
+                    divisor: (slice.divisor / NARROWING).max(1),
+                    skip,
+                };
                 total.passed_over.add(batch.passed_over);
                 total.held_back = batch.held_back.or(total.held_back);
             }
@@ -249,7 +278,9 @@ where
                     return Err(error);
                 }
                 if slice.is_one_row() {
-                    total.passed_over.note(format_args!("row after {from}"), error)?;
+                    total
+                        .passed_over
+                        .note(format_args!("row after {from}"), error)?;
                     slice.skip += 1;
                 } else {
                     slice.divisor *= NARROWING;

@@ -82,7 +82,11 @@ impl Serialize for Kind {
 pub struct UnknownKind(String);
 
 fn names() -> String {
-    Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
+    Kind::ALL
+        .iter()
+        .map(|kind| kind.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 impl FromStr for Kind {
@@ -102,7 +106,10 @@ mod tests {
         for kind in Kind::ALL {
             assert_eq!(kind.as_str().parse::<Kind>().expect("a kind"), *kind);
         }
-        let refusal = "pigeons".parse::<Kind>().expect_err("is refused").to_string();
+        let refusal = "pigeons"
+            .parse::<Kind>()
+            .expect_err("is refused")
+            .to_string();
         assert!(refusal.contains("sessions, one_time_tokens"), "{refusal}");
     }
 }

@@ -71,8 +71,14 @@ impl Report {
 
     /// What failed or may not be removed, in a line; `None` when nothing did.
     pub fn failures(&self) -> Option<String> {
-        let failed = self.failed.iter().map(|(kind, error)| format!("{kind}: {error}"));
-        let held_back = self.held_back.iter().map(|(kind, reason)| format!("{kind}: {reason}"));
+        let failed = self
+            .failed
+            .iter()
+            .map(|(kind, error)| format!("{kind}: {error}"));
+        let held_back = self
+            .held_back
+            .iter()
+            .map(|(kind, reason)| format!("{kind}: {reason}"));
         let failures: Vec<_> = failed.chain(held_back).collect();
         (!failures.is_empty()).then(|| failures.join("; "))
     }

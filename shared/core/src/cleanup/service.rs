@@ -78,15 +78,28 @@ pub async fn run(
 ) -> Result<Report> {
     database::ping(&stores.db).await?;
     let now = stores.clock.now();
-    let mut report = Report { dry_run: request.dry_run, ..Report::default() };
-    for kind in
-        Kind::ALL.iter().copied().filter(|kind| request.only.is_empty() || request.only.contains(kind))
+    let mut report = Report {
+        dry_run: request.dry_run,
+        ..Report::default()
+    };
+    for kind in Kind::ALL
+        .iter()
+        .copied()
+        .filter(|kind| request.only.is_empty() || request.only.contains(kind))
     {
         let before = before(now, age(kind, kept, request.older_than));
         let mut total = Total::default();
-        let pass = |slice: Slice| if request.dry_run { Pass::Count } else { Pass::Remove(slice) };
-        let ended =
-            in_steps(stop, &mut total, |from, slice| step(stores, kind, before, from, pass(slice))).await;
+        let pass = |slice: Slice| {
+            if request.dry_run {
+                Pass::Count
+            } else {
+                Pass::Remove(slice)
+            }
+        };
+        let ended = in_steps(stop, &mut total, |from, slice| {
+            step(stores, kind, before, from, pass(slice))
+        })
+        .await;
         report.add(kind, total, ended.as_ref().err());
         if let Ok(false) = ended {
             report.stopped = true;
@@ -96,7 +109,8 @@ pub async fn run(
     if !request.dry_run {
         let mut unit = Unit::begin(stores, &Origin::system()).await?;
         let details = serde_json::to_value(&report.removed).map_err(Error::internal)?;
-        unit.audit_with(Action::CleanedUp, Target::None, Outcome::Success, details).await?;
+        unit.audit_with(Action::CleanedUp, Target::None, Outcome::Success, details)
+            .await?;
         unit.commit().await?;
     }
     Ok(report)
@@ -106,7 +120,9 @@ pub async fn run(
 fn age(kind: Kind, kept: &Kept, older_than: Option<Duration>) -> Duration {
     let kept = match kind {
         Kind::Sessions | Kind::ApiKeys | Kind::ShareLinks | Kind::SigningKeys => ENDED_KEPT,
-        Kind::OneTimeTokens | Kind::EmailUndos | Kind::RevokedTokens | Kind::Challenges => EXPIRED_KEPT,
+        Kind::OneTimeTokens | Kind::EmailUndos | Kind::RevokedTokens | Kind::Challenges => {
+            EXPIRED_KEPT
+        }
         Kind::UnconfirmedFactors => second_factors::WAITING,
         Kind::StaleCopies | Kind::DeletedAccounts => Duration::ZERO,
         Kind::UnverifiedRegistrations | Kind::UnverifiedAccounts => kept.unverified_registrations,
@@ -137,7 +153,13 @@ fn before(now: OffsetDateTime, age: Duration) -> OffsetDateTime {
     before.unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-async fn step(stores: &Stores, kind: Kind, before: OffsetDateTime, from: Uuid, pass: Pass) -> Result<Batch> {
+async fn step(
+    stores: &Stores,
+    kind: Kind,
+    before: OffsetDateTime,
+    from: Uuid,
+    pass: Pass,
+) -> Result<Batch> {
     match kind {
         Kind::Sessions => auth::ended_sessions(stores, before, pass).await,
         Kind::OneTimeTokens => auth::expired_one_time_tokens(stores, before, pass).await,
@@ -156,7 +178,9 @@ async fn step(stores: &Stores, kind: Kind, before: OffsetDateTime, from: Uuid, p
         Kind::AbandonedUploads => files::abandoned(stores, before, pass).await,
         Kind::ReadNotifications => notifications::read(stores, before, from, pass).await,
         Kind::UnreadNotifications => notifications::unread(stores, before, from, pass).await,
-        Kind::FinishedJobs => retention::ended(stores, Ending::DoneOrCancelled, before, from, pass).await,
+        Kind::FinishedJobs => {
+            retention::ended(stores, Ending::DoneOrCancelled, before, from, pass).await
+        }
         Kind::DeadJobs => retention::ended(stores, Ending::Dead, before, from, pass).await,
     }
 }
@@ -179,7 +203,12 @@ mod tests {
     #[test]
     fn an_age_that_is_asked_for_takes_the_place_of_what_is_kept() {
         let minute = Duration::from_mins(1);
-        for kind in [Kind::Sessions, Kind::RevokedTokens, Kind::FinishedJobs, Kind::ReadNotifications] {
+        for kind in [
+            Kind::Sessions,
+            Kind::RevokedTokens,
+            Kind::FinishedJobs,
+            Kind::ReadNotifications,
+        ] {
             assert_eq!(age(kind, &KEPT, Some(minute)), minute);
             assert_eq!(age(kind, &KEPT, Some(DAY * 99)), DAY * 99);
         }
@@ -201,6 +230,9 @@ mod tests {
 
     #[test]
     fn an_age_beyond_the_calendar_is_an_early_time() {
-        assert_eq!(before(OffsetDateTime::UNIX_EPOCH, Duration::MAX), OffsetDateTime::UNIX_EPOCH);
+        assert_eq!(
+            before(OffsetDateTime::UNIX_EPOCH, Duration::MAX),
+            OffsetDateTime::UNIX_EPOCH
+        );
     }
 }

@@ -46,13 +46,22 @@ pub struct ContentTickets {
 impl ContentTickets {
     pub fn new(stores: &Stores, files: &Files, root: &RootKey) -> Self {
         let signer = Signer::new(&root.derive("content tickets v1"));
-        Self { stores: stores.clone(), files: files.clone(), signer }
+        Self {
+            stores: stores.clone(),
+            files: files.clone(),
+            signer,
+        }
     }
 
     /// A ticket for what was found to be this owner's.
     pub fn issue(&self, owner: UserId, file: FileId, wanted: Wanted) -> Result<String> {
         let until = (self.stores.clock.now() + LIFETIME).unix_timestamp();
-        let payload = Payload { owner, file, wanted, until };
+        let payload = Payload {
+            owner,
+            file,
+            wanted,
+            until,
+        };
         let payload = serde_json::to_vec(&payload).map_err(Error::internal)?;
         Ok(self.signer.sign(CONTEXT, &payload))
     }
@@ -67,7 +76,12 @@ impl ContentTickets {
         if self.stores.clock.now().unix_timestamp() >= payload.until {
             return Err(Error::NotFound);
         }
-        let Payload { owner, file, wanted, .. } = payload;
+        let Payload {
+            owner,
+            file,
+            wanted,
+            ..
+        } = payload;
         let account = users::find(&self.stores, owner).await?;
         if account.is_none_or(|account| account.status != UserStatus::Active) {
             return Err(Error::NotFound);

@@ -74,9 +74,13 @@ impl Content {
 
     /// Not found while the variant is not made.
     pub(super) fn of_variant(file: &File, blob: Available, preset: &PresetName) -> Result<Self> {
-        let variant = file.variants.iter().find(|variant| variant.preset == *preset);
-        let rendition =
-            variant.and_then(|Variant { rendition, .. }| rendition.clone()).ok_or(Error::NotFound)?;
+        let variant = file
+            .variants
+            .iter()
+            .find(|variant| variant.preset == *preset);
+        let rendition = variant
+            .and_then(|Variant { rendition, .. }| rendition.clone())
+            .ok_or(Error::NotFound)?;
         let size = u64::try_from(rendition.size).map_err(Error::internal)?;
         let etag = match &rendition.sha256 {
             Some(sha256) => hex(sha256),
@@ -89,9 +93,18 @@ impl Content {
             etag,
             sha256,
             last_modified: file.updated_at,
-            name: format!("{}-{preset}.{}", file.name, extension(&rendition.content_type)),
+            name: format!(
+                "{}-{preset}.{}",
+                file.name,
+                extension(&rendition.content_type)
+            ),
             content_type: rendition.content_type,
-            stored: Stored::Variant(StoredVariant { blob, object_key, size, sha256 }),
+            stored: Stored::Variant(StoredVariant {
+                blob,
+                object_key,
+                size,
+                sha256,
+            }),
         })
     }
 
@@ -116,13 +129,20 @@ impl StoredVariant {
         let chunks = match &self.sha256 {
             Some(sha256) => {
                 let key = self.blob.variant_key(stores, sha256).await?;
-                let key = key.ok_or_else(|| Error::internal("a sealed variant of a blob without a key"))?;
+                let key =
+                    key.ok_or_else(|| Error::internal("a sealed variant of a blob without a key"))?;
                 Some(Arc::new(Chunks::new(&key, variant_name(sha256))))
             }
             None => None,
         };
         let object_key = self.object_key.clone();
-        Ok(Source { object_key, size: self.size, chunks, segments: vec![0], etag: None })
+        Ok(Source {
+            object_key,
+            size: self.size,
+            chunks,
+            segments: vec![0],
+            etag: None,
+        })
     }
 }
 

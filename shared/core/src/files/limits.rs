@@ -37,10 +37,19 @@ pub struct Bounds {
 
 impl Limits {
     pub fn of(settings: &FilesSettings) -> Self {
-        let quota = Quota { bytes: settings.quota.0, files: settings.max_count.into() };
+        let quota = Quota {
+            bytes: settings.quota.0,
+            files: settings.max_count.into(),
+        };
         let (types, strips_metadata) = (settings.allowed_types.clone(), settings.strip_metadata);
         let versions = settings.max_versions.0;
-        let general = Bounds { size: settings.max_size.0, quota, versions, types, strips_metadata };
+        let general = Bounds {
+            size: settings.max_size.0,
+            quota,
+            versions,
+            types,
+            strips_metadata,
+        };
         let uploads = MaxUploads {
             of_account: settings.concurrent_uploads_per_account.count(),
             of_process: settings.concurrent_uploads.count(),
@@ -71,7 +80,9 @@ impl Limits {
     /// The largest file that anybody may have, in bytes.
     pub fn largest(&self) -> u64 {
         let of_roles = self.by_role.0.values().filter_map(|role| role.size);
-        of_roles.map(|size| size.0).fold(self.general.size, u64::max)
+        of_roles
+            .map(|size| size.0)
+            .fold(self.general.size, u64::max)
     }
 
     /// Those of an owner, as his roles are now.
@@ -86,7 +97,11 @@ impl Limits {
             &named_roles,
         );
         let held = named("user_roles.limiting", query.fetch_all(db)).await?;
-        let roles = self.by_role.0.iter().filter(|(role, _)| held.iter().any(|held| held == role.as_str()));
+        let roles = self
+            .by_role
+            .0
+            .iter()
+            .filter(|(role, _)| held.iter().any(|held| held == role.as_str()));
         let roles: Vec<&RoleLimits> = roles.map(|(_, limits)| limits).collect();
         Ok(self.general.with(&roles))
     }
@@ -95,15 +110,25 @@ impl Limits {
 impl Bounds {
     /// What the roles say instead: of several, the largest.
     fn with(&self, roles: &[&RoleLimits]) -> Self {
-        let size = roles.iter().filter_map(|role| role.size).map(|size| size.0).max();
+        let size = roles
+            .iter()
+            .filter_map(|role| role.size)
+            .map(|size| size.0)
+            .max();
         let bytes = roles
             .iter()
             .filter_map(|role| role.quota)
             .map(|ByteSize(bytes)| bytes)
             .max_by_key(|bound| unbound(*bound));
-        let files =
-            roles.iter().filter_map(|role| role.count).map(u64::from).max_by_key(|bound| unbound(*bound));
-        let types = roles.iter().filter_map(|role| role.types.clone()).reduce(|one, other| one.and(&other));
+        let files = roles
+            .iter()
+            .filter_map(|role| role.count)
+            .map(u64::from)
+            .max_by_key(|bound| unbound(*bound));
+        let types = roles
+            .iter()
+            .filter_map(|role| role.types.clone())
+            .reduce(|one, other| one.and(&other));
         Self {
             size: size.unwrap_or(self.size),
             quota: Quota {
@@ -119,30 +144,53 @@ impl Bounds {
     /// Those of bytes that take the place of others, which were within their bounds.
     pub(super) fn none() -> Self {
         let quota = Quota { bytes: 0, files: 0 };
-        Self { size: u64::MAX, quota, versions: u32::MAX, types: MediaTypes::all(), strips_metadata: false }
+        Self {
+            size: u64::MAX,
+            quota,
+            versions: u32::MAX,
+            types: MediaTypes::all(),
+            strips_metadata: false,
+        }
     }
 
     /// What is done about the metadata of bytes of this type. What is a picture is told by its type alone: one that is not
     /// understood is not taken for something else.
     pub(super) fn metadata(&self, media_type: &str) -> MetadataState {
         let strips = self.strips_metadata && media_type.starts_with("image/");
-        if strips { MetadataState::Pending } else { MetadataState::Kept }
+        if strips {
+            MetadataState::Pending
+        } else {
+            MetadataState::Kept
+        }
     }
 
     /// Refuses another version of a file that has as many as it may. Whoever adds one holds the owner's usage row.
-    pub(super) async fn check_versions(&self, connection: &mut PgConnection, file: FileId) -> Result<()> {
+    pub(super) async fn check_versions(
+        &self,
+        connection: &mut PgConnection,
+        file: FileId,
+    ) -> Result<()> {
         if repository::count_versions(connection, file).await? < i64::from(self.versions) {
             return Ok(());
         }
-        let detail = format!("A file has at most {} versions; delete one first.", self.versions);
-        Err(Error::Conflict { code: ErrorCode::TooManyVersions, detail })
+        let detail = format!(
+            "A file has at most {} versions; delete one first.",
+            self.versions
+        );
+        Err(Error::Conflict {
+            code: ErrorCode::TooManyVersions,
+            detail,
+        })
     }
 
     pub(super) fn check_type(&self, media_type: &str) -> Result<()> {
         if self.types.contains(media_type) {
             return Ok(());
         }
-        Err(Error::TypeNotAllowed { media_type: media_type.to_owned(), allowed: self.types.to_string() })
+        Err(Error::TypeNotAllowed {
+            media_type: media_type.to_owned(),
+            allowed: self.types.to_string(),
+        })
     }
 }
 
@@ -162,17 +210,24 @@ mod tests {
         let types = "image/*".parse().expect("a media type");
         let general = Bounds {
             size: 10,
-            quota: Quota { bytes: 100, files: 5 },
+            quota: Quota {
+                bytes: 100,
+                files: 5,
+            },
             versions: 3,
             types,
             strips_metadata: true,
         };
-        let roles =
-            LimitsByRole::parse("a: size=5 quota=200 types=text/plain; b: quota=0 types=application/pdf")
-                .expect("they are limits");
+        let roles = LimitsByRole::parse(
+            "a: size=5 quota=200 types=text/plain; b: quota=0 types=application/pdf",
+        )
+        .expect("they are limits");
         let roles: Vec<_> = roles.0.values().collect();
         let bounds = general.with(&roles);
-        assert_eq!((bounds.size, bounds.quota), (5, Quota { bytes: 0, files: 5 }));
+        assert_eq!(
+            (bounds.size, bounds.quota),
+            (5, Quota { bytes: 0, files: 5 })
+        );
         assert_eq!(bounds.types.to_string(), "application/pdf,text/plain");
         assert_eq!(general.with(&[]).quota, general.quota);
         assert!(bounds.strips_metadata, "no role is excepted");

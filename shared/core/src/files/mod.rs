@@ -27,7 +27,8 @@ pub use blobs::usage::{Quota, Usage};
 pub use blobs::{BrokenContent, Download, Purge, Rewrapped, rewrap};
 pub use content_tickets::{ContentTickets, Wanted};
 pub use direct::{
-    DirectState, DirectUpload, DirectUploads, DirectVerification, MOST_SIGNED, SignedPart, Verifying,
+    DirectState, DirectUpload, DirectUploads, DirectVerification, MOST_SIGNED, SignedPart,
+    Verifying,
 };
 pub use download::{Content, Unlocked};
 pub use limits::{Bounds, Limits};

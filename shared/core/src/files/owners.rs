@@ -13,7 +13,9 @@ pub struct Owners {
 
 impl Owners {
     pub fn new(stores: &Stores) -> Self {
-        Self { stores: stores.clone() }
+        Self {
+            stores: stores.clone(),
+        }
     }
 
     /// Returns the owner of a blob; `None` if it is gone.

@@ -101,26 +101,44 @@ pub struct Processing {
 
 impl Processing {
     pub fn new(stores: &Stores, presets: &Presets) -> Self {
-        Self { stores: stores.clone(), presets: presets.clone() }
+        Self {
+            stores: stores.clone(),
+            presets: presets.clone(),
+        }
     }
 
     /// A file's bytes, those of its current version unless others are named; `None` when they have gone meanwhile, or are kept back by
     /// a stage: of those that become available later the images are asked for then.
     pub async fn find(&self, file: FileId, blob: Option<BlobId>) -> Result<Option<Source>> {
-        let Some(file) = repository::find(&self.stores.db, file, None).await? else { return Ok(None) };
+        let Some(file) = repository::find(&self.stores.db, file, None).await? else {
+            return Ok(None);
+        };
         let id = blob.unwrap_or(file.blob);
-        let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else { return Ok(None) };
+        let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else {
+            return Ok(None);
+        };
         if !is_available(blob.standing(), &self.stores.antivirus) {
             return Ok(None);
         }
         let blob = blob.available(&self.stores.antivirus)?;
-        let derived = variants::of_blobs(&self.stores.db, &[id.0]).await?.remove(&id).unwrap_or_default();
-        Ok(Some(Source { file, blob, variants: derived.variants }))
+        let derived = variants::of_blobs(&self.stores.db, &[id.0])
+            .await?
+            .remove(&id)
+            .unwrap_or_default();
+        Ok(Some(Source {
+            file,
+            blob,
+            variants: derived.variants,
+        }))
     }
 
     /// All of its bytes, in memory.
     pub async fn read(&self, source: &Source) -> Result<Bytes> {
-        blobs::read(&self.stores.objects, source.blob.source(&self.stores).await?).await
+        blobs::read(
+            &self.stores.objects,
+            source.blob.source(&self.stores).await?,
+        )
+        .await
     }
 
     /// The presets by whose recipes nothing has been made of this, nor tried; the one named `again` in any case.
@@ -157,23 +175,36 @@ impl Processing {
         let at = unit.at();
         variants::set_picture(unit.connection(), source.blob.id, picture).await?;
         for (preset, rendition) in &renditions {
-            if !variants::set_ready(unit.connection(), source.blob.id, preset, rendition, at).await? {
+            if !variants::set_ready(unit.connection(), source.blob.id, preset, rendition, at)
+                .await?
+            {
                 drop(unit);
                 return self.discard(&renditions).await;
             }
         }
         let file = &source.file;
-        unit.audit(Action::FileProcessed, Target::File(file.id), Outcome::Success).await?;
+        unit.audit(
+            Action::FileProcessed,
+            Target::File(file.id),
+            Outcome::Success,
+        )
+        .await?;
         if tell == Tell::Owner {
             let body = format!("The previews of {} are there.", file.name);
-            unit.enqueue(&told(file, "file.processed", "Your image is ready", body)).await?;
+            unit.enqueue(&told(file, "file.processed", "Your image is ready", body))
+                .await?;
         }
         unit.commit().await?;
         self.remove_replaced(source, &renditions).await
     }
 
     async fn store(&self, blob: &Blob, image: Made) -> Result<(Preset, Rendition)> {
-        let Made { preset, width, height, bytes } = image;
+        let Made {
+            preset,
+            width,
+            height,
+            bytes,
+        } = image;
         let sha256 = sha256(&bytes);
         let key = blob.variant_key(&self.stores, &sha256).await?;
         let size = i64::try_from(bytes.len()).map_err(Error::internal)?;
@@ -182,7 +213,10 @@ impl Processing {
             None => bytes,
         };
         let object_key = variant_key(blob.id, &preset.name, &sha256);
-        self.stores.objects.put(&object_key, bytes, "application/octet-stream").await?;
+        self.stores
+            .objects
+            .put(&object_key, bytes, "application/octet-stream")
+            .await?;
         let rendition = Rendition {
             width: i32::try_from(width).map_err(Error::internal)?,
             height: i32::try_from(height).map_err(Error::internal)?,
@@ -195,9 +229,16 @@ impl Processing {
     }
 
     /// Removes the images in whose place others have come.
-    async fn remove_replaced(&self, source: &Source, renditions: &[(Preset, Rendition)]) -> Result<()> {
+    async fn remove_replaced(
+        &self,
+        source: &Source,
+        renditions: &[(Preset, Rendition)],
+    ) -> Result<()> {
         let replaced = renditions.iter().filter_map(|(preset, rendition)| {
-            let before = source.variants.iter().find(|variant| variant.preset == preset.name)?;
+            let before = source
+                .variants
+                .iter()
+                .find(|variant| variant.preset == preset.name)?;
             let before = before.rendition.as_ref()?;
             (before.object_key != rendition.object_key).then_some(before.object_key.as_str())
         });
@@ -228,14 +269,33 @@ impl Processing {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let at = unit.at();
         for preset in presets {
-            variants::set_failed(unit.connection(), source.blob.id, preset, (failure, reason), at).await?;
+            variants::set_failed(
+                unit.connection(),
+                source.blob.id,
+                preset,
+                (failure, reason),
+                at,
+            )
+            .await?;
         }
         let file = &source.file;
         let details = json!({ "reason": reason, "code": failure.as_str() });
-        unit.audit_with(Action::FileProcessed, Target::File(file.id), Outcome::Refused, details).await?;
+        unit.audit_with(
+            Action::FileProcessed,
+            Target::File(file.id),
+            Outcome::Refused,
+            details,
+        )
+        .await?;
         if tell == Tell::Owner {
             let body = format!("There are no previews of {}: {reason}", file.name);
-            unit.enqueue(&told(file, "file.unprocessable", "Your image cannot be shown", body)).await?;
+            unit.enqueue(&told(
+                file,
+                "file.unprocessable",
+                "Your image cannot be shown",
+                body,
+            ))
+            .await?;
         }
         unit.commit().await
     }
@@ -246,13 +306,24 @@ impl Processing {
     /// # Errors
     /// [`Error::NotFound`] where there is no such preset.
     pub async fn ask_for_all(&self, again: Option<PresetName>) -> Result<JobId> {
-        if again.as_ref().is_some_and(|name| self.presets.find(name).is_none()) {
+        if again
+            .as_ref()
+            .is_some_and(|name| self.presets.find(name).is_none())
+        {
             return Err(Error::NotFound);
         }
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let details = json!({ "preset": again });
-        unit.audit_with(Action::VariantsRegenerated, Target::None, Outcome::Success, details).await?;
-        let job = unit.enqueue(&RegenerateVariants { again, after: None }).await?;
+        unit.audit_with(
+            Action::VariantsRegenerated,
+            Target::None,
+            Outcome::Success,
+            details,
+        )
+        .await?;
+        let job = unit
+            .enqueue(&RegenerateVariants { again, after: None })
+            .await?;
         unit.commit().await?;
         Ok(job)
     }
@@ -261,13 +332,22 @@ impl Processing {
     /// harm: what has been made meanwhile is not due.
     pub async fn step(&self, after: Option<FileId>, again: Option<&PresetName>) -> Result<Step> {
         let files = repository::pictures(&self.stores.db, after, STEP).await?;
-        let is_due =
-            |file: &&File| !self.due_of(&file.variants, again).is_empty() || self.has_strays(&file.variants);
+        let is_due = |file: &&File| {
+            !self.due_of(&file.variants, again).is_empty() || self.has_strays(&file.variants)
+        };
         let is_available = |file: &&File| {
-            let standing = Standing { scan: file.scan.state, metadata: file.metadata.state };
+            let standing = Standing {
+                scan: file.scan.state,
+                metadata: file.metadata.state,
+            };
             is_available(standing, &self.stores.antivirus)
         };
-        let due: Vec<_> = files.iter().filter(is_available).filter(is_due).map(|file| file.id).collect();
+        let due: Vec<_> = files
+            .iter()
+            .filter(is_available)
+            .filter(is_due)
+            .map(|file| file.id)
+            .collect();
         let mut asked = Tally::default();
         if !due.is_empty() {
             let passed_over = all_or_each(&due, |some| self.ask_for_some(some, again)).await?;
@@ -275,11 +355,19 @@ impl Processing {
         }
         let whole = i64::try_from(files.len()).is_ok_and(|count| count == STEP);
         let next = files.last().filter(|_| whole).map(|file| file.id);
-        Ok(Step { next, looked_at: files.len(), asked: asked.done, passed_over: asked.passed_over })
+        Ok(Step {
+            next,
+            looked_at: files.len(),
+            asked: asked.done,
+            passed_over: asked.passed_over,
+        })
     }
 
     async fn ask_for_some(&self, files: Vec<FileId>, again: Option<&PresetName>) -> Result<()> {
-        let job = |file_id| RemakeVariants { file_id, again: again.cloned() };
+        let job = |file_id| RemakeVariants {
+            file_id,
+            again: again.cloned(),
+        };
         let jobs: Vec<_> = files.into_iter().map(job).collect();
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         unit.enqueue_all(&jobs).await?;
@@ -295,18 +383,27 @@ impl Processing {
     /// Asks for the rest of a walk.
     pub async fn go_on(&self, after: FileId, again: Option<PresetName>) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        unit.enqueue(&RegenerateVariants { again, after: Some(after) }).await?;
+        unit.enqueue(&RegenerateVariants {
+            again,
+            after: Some(after),
+        })
+        .await?;
         unit.commit().await
     }
 
     /// Removes images of a file that was deleted while they were made: whoever deletes it may not know of them.
     async fn discard(&self, renditions: &[(Preset, Rendition)]) -> Result<()> {
-        let keys: Vec<_> = renditions.iter().map(|(_, rendition)| rendition.object_key.as_str()).collect();
+        let keys: Vec<_> = renditions
+            .iter()
+            .map(|(_, rendition)| rendition.object_key.as_str())
+            .collect();
         self.remove_objects(&keys).await
     }
 
     fn has_strays(&self, variants: &[Variant]) -> bool {
-        variants.iter().any(|variant| self.presets.find(&variant.preset).is_none())
+        variants
+            .iter()
+            .any(|variant| self.presets.find(&variant.preset).is_none())
     }
 
     /// Removes the images of presets that there are no more: first the bytes, then what is known of them. If the bucket does
@@ -315,7 +412,10 @@ impl Processing {
         if !self.has_strays(&source.variants) || !reconcile::may_remove(&self.stores).await? {
             return Ok(());
         }
-        let strays = source.variants.iter().filter(|variant| self.presets.find(&variant.preset).is_none());
+        let strays = source
+            .variants
+            .iter()
+            .filter(|variant| self.presets.find(&variant.preset).is_none());
         for stray in strays {
             if let Some(rendition) = &stray.rendition {
                 self.stores.objects.delete(&rendition.object_key).await?;
@@ -328,7 +428,12 @@ impl Processing {
 
 /// Where a variant lies. Its bytes are in the name, so that none is ever written over by another.
 fn variant_key(blob: BlobId, preset: &PresetName, sha256: &[u8; 32]) -> String {
-    format!("{}variants/{}-{}", blobs::folder(blob), preset.as_str(), hex(&sha256[..8]))
+    format!(
+        "{}variants/{}-{}",
+        blobs::folder(blob),
+        preset.as_str(),
+        hex(&sha256[..8])
+    )
 }
 
 fn told(file: &File, kind: &str, title: &str, body: String) -> DeliverNotification {

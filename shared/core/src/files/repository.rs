@@ -61,7 +61,11 @@ impl FileRow {
             content_type: self.content_type,
             size: self.size,
             sha256: hash(self.sha256)?,
-            state: if self.trashed_at.is_some() { FileState::Trashed } else { FileState::Ready },
+            state: if self.trashed_at.is_some() {
+                FileState::Trashed
+            } else {
+                FileState::Ready
+            },
             version: self.version,
             blob: BlobId(self.blob_id),
             scan: blobs::scan(&self.scan, self.scanned_at, self.signature)?,
@@ -115,7 +119,9 @@ async fn insert_version(
         blob.0,
         at,
     );
-    named("file_versions.insert", query.execute(connection)).await.map(drop)
+    named("file_versions.insert", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Adds a version, which is the current one from now on; its number. `None` when the owner has no such file.
@@ -139,7 +145,8 @@ pub(super) async fn add_version(
         content.size,
         at,
     );
-    let Some(number) = named("files.add_version", query.fetch_optional(&mut *connection)).await? else {
+    let Some(number) = named("files.add_version", query.fetch_optional(&mut *connection)).await?
+    else {
         return Ok(None);
     };
     insert_version(connection, id, number, content.blob, at).await?;
@@ -148,8 +155,10 @@ pub(super) async fn add_version(
 
 /// How many versions a file has.
 pub(super) async fn count_versions(connection: &mut PgConnection, id: FileId) -> sqlx::Result<i64> {
-    let query =
-        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM file_versions WHERE file_id = $1"#, id.0);
+    let query = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM file_versions WHERE file_id = $1"#,
+        id.0
+    );
     named("file_versions.count", query.fetch_one(connection)).await
 }
 
@@ -165,8 +174,12 @@ pub(super) async fn find(db: &PgPool, id: FileId, owner: Option<UserId>) -> Resu
         id.0,
         owner.map(|owner| owner.0),
     );
-    let Some(row) = named("files.find", query.fetch_optional(db)).await? else { return Ok(None) };
-    with_variants(db, vec![row]).await.map(|mut files| files.pop())
+    let Some(row) = named("files.find", query.fetch_optional(db)).await? else {
+        return Ok(None);
+    };
+    with_variants(db, vec![row])
+        .await
+        .map(|mut files| files.pop())
 }
 
 /// Those of the files that are the owner's, trashed or not, in the order of their ids here.
@@ -221,7 +234,10 @@ pub(super) async fn with_variants(db: &PgPool, rows: Vec<FileRow>) -> Result<Vec
     rows.into_iter()
         .map(|row| {
             // Two files may have the same bytes.
-            let own = derived.get(&BlobId(row.blob_id)).cloned().unwrap_or_default();
+            let own = derived
+                .get(&BlobId(row.blob_id))
+                .cloned()
+                .unwrap_or_default();
             row.into_file(own)
         })
         .collect()
@@ -257,7 +273,10 @@ pub(super) async fn rename(
         name,
         at,
     );
-    Ok(named("files.rename", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("files.rename", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// These tags and no others; false when the owner has no such file.
@@ -274,10 +293,18 @@ pub(super) async fn set_tags(
         owner.0,
         at,
     );
-    if named("files.touch", query.execute(&mut *connection)).await?.rows_affected() == 0 {
+    if named("files.touch", query.execute(&mut *connection))
+        .await?
+        .rows_affected()
+        == 0
+    {
         return Ok(false);
     }
-    let query = sqlx::query!("DELETE FROM file_tags WHERE file_id = $1 AND tag <> ALL($2)", id.0, tags);
+    let query = sqlx::query!(
+        "DELETE FROM file_tags WHERE file_id = $1 AND tag <> ALL($2)",
+        id.0,
+        tags
+    );
     named("file_tags.remove", query.execute(&mut *connection)).await?;
     let query = sqlx::query!(
         "INSERT INTO file_tags (owner_id, tag, file_id) SELECT $2, tag, $1 FROM unnest($3::text[]) AS tag
@@ -303,23 +330,43 @@ pub(super) async fn trash(
         owner.0,
         at,
     );
-    Ok(named("files.trash", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("files.trash", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// Out of the trash; false when the owner has no such file in it.
-pub(super) async fn restore(connection: &mut PgConnection, id: FileId, owner: UserId) -> sqlx::Result<bool> {
+pub(super) async fn restore(
+    connection: &mut PgConnection,
+    id: FileId,
+    owner: UserId,
+) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE files SET trashed_at = NULL WHERE id = $1 AND owner_id = $2 AND trashed_at IS NOT NULL",
         id.0,
         owner.0,
     );
-    Ok(named("files.restore", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("files.restore", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// The blobs of all versions of a file.
-pub(super) async fn blobs_of(connection: &mut PgConnection, id: FileId) -> sqlx::Result<Vec<BlobId>> {
-    let query = sqlx::query_scalar!("SELECT DISTINCT blob_id FROM file_versions WHERE file_id = $1", id.0);
-    Ok(named("file_versions.blobs", query.fetch_all(connection)).await?.into_iter().map(BlobId).collect())
+pub(super) async fn blobs_of(
+    connection: &mut PgConnection,
+    id: FileId,
+) -> sqlx::Result<Vec<BlobId>> {
+    let query = sqlx::query_scalar!(
+        "SELECT DISTINCT blob_id FROM file_versions WHERE file_id = $1",
+        id.0
+    );
+    Ok(named("file_versions.blobs", query.fetch_all(connection))
+        .await?
+        .into_iter()
+        .map(BlobId)
+        .collect())
 }
 
 /// The files that have a blob in one of their versions, with their names, or the one of them that is named.
@@ -335,7 +382,10 @@ pub(super) async fn files_with(
         file.map(|file| file.0),
     );
     let rows = named("file_versions.files_with", query.fetch_all(connection)).await?;
-    Ok(rows.into_iter().map(|row| (FileId(row.id), row.name)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (FileId(row.id), row.name))
+        .collect())
 }
 
 /// Every version that has a blob has these bytes from now on.
@@ -355,27 +405,50 @@ pub(super) async fn replace_blob(
         at,
     );
     named("files.replace_blob", query.execute(&mut *connection)).await?;
-    let query =
-        sqlx::query!("UPDATE file_versions SET blob_id = $2 WHERE blob_id = $1", before.0, content.blob.0);
-    named("file_versions.replace_blob", query.execute(connection)).await.map(drop)
+    let query = sqlx::query!(
+        "UPDATE file_versions SET blob_id = $2 WHERE blob_id = $1",
+        before.0,
+        content.blob.0
+    );
+    named("file_versions.replace_blob", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Removes the row, with its versions and tags; false when the owner has no such file.
-pub(super) async fn remove(connection: &mut PgConnection, id: FileId, owner: UserId) -> sqlx::Result<bool> {
-    let query = sqlx::query!("DELETE FROM files WHERE id = $1 AND owner_id = $2", id.0, owner.0);
-    Ok(named("files.remove", query.execute(connection)).await?.rows_affected() == 1)
+pub(super) async fn remove(
+    connection: &mut PgConnection,
+    id: FileId,
+    owner: UserId,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query!(
+        "DELETE FROM files WHERE id = $1 AND owner_id = $2",
+        id.0,
+        owner.0
+    );
+    Ok(named("files.remove", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// Removes every file of an owner; how many there were.
-pub(super) async fn remove_all_of(connection: &mut PgConnection, owner: UserId) -> sqlx::Result<u64> {
+pub(super) async fn remove_all_of(
+    connection: &mut PgConnection,
+    owner: UserId,
+) -> sqlx::Result<u64> {
     let query = sqlx::query!("DELETE FROM files WHERE owner_id = $1", owner.0);
-    Ok(named("files.remove_all_of", query.execute(connection)).await?.rows_affected())
+    Ok(named("files.remove_all_of", query.execute(connection))
+        .await?
+        .rows_affected())
 }
 
 /// What has been in the trash since `before`.
 pub(super) async fn count_trashed(db: &PgPool, before: OffsetDateTime) -> sqlx::Result<i64> {
-    let query =
-        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM files WHERE trashed_at < $1"#, before);
+    let query = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM files WHERE trashed_at < $1"#,
+        before
+    );
     named("files.count_trashed", query.fetch_one(db)).await
 }
 
@@ -393,13 +466,18 @@ pub(super) async fn trashed(
         skip,
     );
     let rows = named("files.trashed", query.fetch_all(db)).await?;
-    Ok(rows.into_iter().map(|row| (FileId(row.id), UserId(row.owner_id))).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (FileId(row.id), UserId(row.owner_id)))
+        .collect())
 }
 
 /// Of whom a file is.
 pub(super) async fn owner(db: &PgPool, id: FileId) -> sqlx::Result<Option<UserId>> {
     let query = sqlx::query_scalar!("SELECT owner_id FROM files WHERE id = $1", id.0);
-    Ok(named("files.owner", query.fetch_optional(db)).await?.map(UserId))
+    Ok(named("files.owner", query.fetch_optional(db))
+        .await?
+        .map(UserId))
 }
 
 /// The versions of a file, the newest first, from before `before` on.
@@ -436,9 +514,18 @@ pub(super) async fn versions(
 }
 
 /// The version of a file that has this number.
-pub(super) async fn version(db: impl PgExecutor<'_>, id: FileId, number: i32) -> Result<Option<Version>> {
-    let Some(before) = number.checked_add(1) else { return Ok(None) };
-    Ok(versions(db, id, before, 1).await?.pop().filter(|version| version.number == number))
+pub(super) async fn version(
+    db: impl PgExecutor<'_>,
+    id: FileId,
+    number: i32,
+) -> Result<Option<Version>> {
+    let Some(before) = number.checked_add(1) else {
+        return Ok(None);
+    };
+    Ok(versions(db, id, before, 1)
+        .await?
+        .pop()
+        .filter(|version| version.number == number))
 }
 
 /// Removes a version that is not the current one; its blob. `None` when there is no such one.
@@ -454,5 +541,9 @@ pub(super) async fn remove_version(
         id.0,
         number,
     );
-    Ok(named("file_versions.remove", query.fetch_optional(connection)).await?.map(BlobId))
+    Ok(
+        named("file_versions.remove", query.fetch_optional(connection))
+            .await?
+            .map(BlobId),
+    )
 }

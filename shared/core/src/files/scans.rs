@@ -33,7 +33,10 @@ pub struct Scans {
 
 impl Scans {
     pub fn new(stores: &Stores, presets: &Presets) -> Self {
-        Self { stores: stores.clone(), presets: presets.clone() }
+        Self {
+            stores: stores.clone(),
+            presets: presets.clone(),
+        }
     }
 
     /// Asks the scanner about these bytes, and does what its verdict says; fine when that was done before.
@@ -41,17 +44,24 @@ impl Scans {
     /// # Errors
     /// [`Error::Unavailable`] where the scanner gives no verdict: the bytes stay where they are.
     pub async fn run(&self, id: BlobId) -> Result<()> {
-        let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else { return Ok(()) };
+        let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else {
+            return Ok(());
+        };
         if !matches!(blob.scan.state, ScanState::Unscanned | ScanState::Pending) {
             return Ok(());
         }
         let Some(clamd) = self.stores.antivirus.clamd() else {
-            return Err(Error::internal("this worker knows no scanner: PLINTH_CLAMAV_ADDRESS is not set"));
+            return Err(Error::internal(
+                "this worker knows no scanner: PLINTH_CLAMAV_ADDRESS is not set",
+            ));
         };
         let source = blob.internal_source(&self.stores).await?;
         let bytes = blobs::open(&self.stores.objects, source, None).await?;
         let verdict = clamd.scan(bytes).await;
-        let verdict = verdict.map_err(|error| Error::Unavailable { store: "clamd", source: error.into() })?;
+        let verdict = verdict.map_err(|error| Error::Unavailable {
+            store: "clamd",
+            source: error.into(),
+        })?;
         self.record(&blob, verdict).await
     }
 
@@ -61,7 +71,11 @@ impl Scans {
             Verdict::Infected(signature) => (ScanState::Infected, Some(signature)),
             Verdict::TooLarge => (ScanState::TooLarge, None),
         };
-        let scan = Scan { state, at: Some(self.stores.clock.now()), signature };
+        let scan = Scan {
+            state,
+            at: Some(self.stores.clock.now()),
+            signature,
+        };
         tracing::info!(blob.id = %blob.id, verdict = state.as_str(), "scanned");
         self.settle(blob, &scan).await
     }
@@ -70,7 +84,8 @@ impl Scans {
     async fn settle(&self, blob: &Blob, scan: &Scan) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         usage::hold(unit.connection(), blob.owner).await?;
-        let Some(scanned) = blobs::stages::set_scanned(unit.connection(), blob.id, scan).await? else {
+        let Some(scanned) = blobs::stages::set_scanned(unit.connection(), blob.id, scan).await?
+        else {
             return Ok(());
         };
         let files = repository::files_with(unit.connection(), blob.id, None).await?;
@@ -81,7 +96,12 @@ impl Scans {
             && (scanned.are_variants_due || scanned.metadata == MetadataState::Pending)
         {
             let content_type = scanned.content_type.as_str();
-            let of = Derivable { file: *file, blob: blob.id, owner: blob.owner, content_type };
+            let of = Derivable {
+                file: *file,
+                blob: blob.id,
+                owner: blob.owner,
+                content_type,
+            };
             stripping::go_on(&mut unit, of, scanned.metadata, &self.presets).await?;
         }
         unit.commit().await
@@ -104,23 +124,40 @@ impl Scans {
         }
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let details = json!({ "blobs": waived.done });
-        unit.audit_with(Action::ScansWaived, Target::None, Outcome::Success, details).await?;
+        unit.audit_with(Action::ScansWaived, Target::None, Outcome::Success, details)
+            .await?;
         unit.commit().await?;
         Ok(waived)
     }
 
     async fn waive_one(&self, id: BlobId) -> Result<()> {
-        let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else { return Ok(()) };
-        self.settle(&blob, &Scan { state: ScanState::Unscanned, at: None, signature: None }).await
+        let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else {
+            return Ok(());
+        };
+        self.settle(
+            &blob,
+            &Scan {
+                state: ScanState::Unscanned,
+                at: None,
+                signature: None,
+            },
+        )
+        .await
     }
 
     /// Asks for scans of everything that nobody has scanned; how many were asked for. What is available stays so until
     /// something is found in it.
     pub async fn ask_for_unscanned(&self) -> Result<Tally> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        unit.audit(Action::ScansRequested, Target::None, Outcome::Success).await?;
+        unit.audit(Action::ScansRequested, Target::None, Outcome::Success)
+            .await?;
         unit.commit().await?;
-        ask_for(&self.stores, ScanState::Unscanned, Pass::Remove(Slice::default())).await
+        ask_for(
+            &self.stores,
+            ScanState::Unscanned,
+            Pass::Remove(Slice::default()),
+        )
+        .await
     }
 
     /// Asks again for the scans that are waited for and that nobody is about to do; how many there were.
@@ -139,7 +176,9 @@ async fn ask_for(stores: &Stores, state: ScanState, pass: Pass) -> Result<Tally>
     let (mut asked, mut after) = (Tally::default(), None);
     loop {
         let found = blobs::stages::not_asked_for(&stores.db, state, after, BATCH).await?;
-        let Some(last) = found.last() else { return Ok(asked) };
+        let Some(last) = found.last() else {
+            return Ok(asked);
+        };
         after = Some(*last);
         let passed_over = match pass {
             Pass::Count => PassedOver::default(),
@@ -160,7 +199,12 @@ async fn ask(stores: &Stores, blobs: Vec<BlobId>) -> Result<()> {
 }
 
 /// A file has got bytes that were there before. Whoever calls holds the owner's usage row.
-pub(super) async fn joined(unit: &mut Unit, blob: BlobId, owner: UserId, file: FileId) -> Result<()> {
+pub(super) async fn joined(
+    unit: &mut Unit,
+    blob: BlobId,
+    owner: UserId,
+    file: FileId,
+) -> Result<()> {
     let scan = blobs::stages::scan_of(unit.connection(), blob).await?;
     if let Some(signature) = &scan.signature {
         let files = repository::files_with(unit.connection(), blob, Some(file)).await?;
@@ -185,12 +229,26 @@ async fn quarantine(
     let mut told = Vec::new();
     for (id, name) in files {
         let (action, target) = (Action::FileQuarantined, Target::File(*id));
-        unit.audit_with(action, target, Outcome::Success, details.clone()).await?;
+        unit.audit_with(action, target, Outcome::Success, details.clone())
+            .await?;
         let body = format!("A virus ({signature}) was found in {name}. Nobody can download it.");
-        told.push(message(owner, "file.quarantined", "A virus was found in your file", body, *id));
+        told.push(message(
+            owner,
+            "file.quarantined",
+            "A virus was found in your file",
+            body,
+            *id,
+        ));
         for reader in readers.iter().filter(|reader| **reader != owner) {
-            let body = format!("A virus ({signature}) was found in the file {id} of the account {owner}.");
-            told.push(message(*reader, "quarantine.reported", "A file was quarantined", body, *id));
+            let body =
+                format!("A virus ({signature}) was found in the file {id} of the account {owner}.");
+            told.push(message(
+                *reader,
+                "quarantine.reported",
+                "A file was quarantined",
+                body,
+                *id,
+            ));
         }
     }
     unit.enqueue_all(&told).await

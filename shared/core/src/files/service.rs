@@ -16,8 +16,8 @@ use super::blobs::{self, Available, Transfers, release};
 use super::slots::Slots;
 use super::upload::Purpose;
 use super::{
-    Bounds, Content, Download, Limits, ListRequest, Unlocked, Upload, UploadSlot, Usage, listing, repository,
-    trash,
+    Bounds, Content, Download, Limits, ListRequest, Unlocked, Upload, UploadSlot, Usage, listing,
+    repository, trash,
 };
 use crate::page::Page;
 use crate::unit::Unit;
@@ -35,7 +35,10 @@ pub struct DirectTransfers {
 
 impl DirectTransfers {
     pub fn of(settings: &FilesSettings) -> Self {
-        Self { uploads: settings.direct_uploads, downloads: settings.direct_downloads }
+        Self {
+            uploads: settings.direct_uploads,
+            downloads: settings.direct_downloads,
+        }
     }
 }
 
@@ -63,7 +66,14 @@ impl Files {
         let presets = presets.clone();
         let (stores, transfers) = (stores.clone(), Transfers::default());
         let slots = Slots::new(limits.uploads());
-        Self { stores, limits, presets, transfers, slots, direct: DirectTransfers::default() }
+        Self {
+            stores,
+            limits,
+            presets,
+            transfers,
+            slots,
+            direct: DirectTransfers::default(),
+        }
     }
 
     /// The same where clients may use the object store themselves; without, they may not.
@@ -81,21 +91,40 @@ impl Files {
     }
 
     /// Begins the upload of a new file.
-    pub async fn upload(&self, origin: &Origin, slot: &UploadSlot, name: &FileName) -> Result<Upload> {
-        self.begin(origin, slot.owner(), Purpose::File(name.clone())).await
+    pub async fn upload(
+        &self,
+        origin: &Origin,
+        slot: &UploadSlot,
+        name: &FileName,
+    ) -> Result<Upload> {
+        self.begin(origin, slot.owner(), Purpose::File(name.clone()))
+            .await
     }
 
     /// Begins the upload of another version of a file.
-    pub async fn upload_version(&self, origin: &Origin, slot: &UploadSlot, id: FileId) -> Result<Upload> {
+    pub async fn upload_version(
+        &self,
+        origin: &Origin,
+        slot: &UploadSlot,
+        id: FileId,
+    ) -> Result<Upload> {
         let file = self.check_version(slot.owner(), id).await?;
-        self.begin(origin, slot.owner(), Purpose::Version(id, FileName::stored(file.name))).await
+        self.begin(
+            origin,
+            slot.owner(),
+            Purpose::Version(id, FileName::stored(file.name)),
+        )
+        .await
     }
 
     /// Returns the file if it may have another version: nobody sends one in vain.
     pub(super) async fn check_version(&self, owner: UserId, id: FileId) -> Result<File> {
         let file = self.find(owner, id).await?;
         let mut connection = self.stores.db.acquire().await?;
-        self.limits.general().check_versions(&mut connection, id).await?;
+        self.limits
+            .general()
+            .check_versions(&mut connection, id)
+            .await?;
         Ok(file)
     }
 
@@ -131,7 +160,9 @@ impl Files {
     }
 
     pub async fn find(&self, owner: UserId, id: FileId) -> Result<File> {
-        let file = repository::find(&self.stores.db, id, Some(owner)).await?.ok_or(Error::NotFound)?;
+        let file = repository::find(&self.stores.db, id, Some(owner))
+            .await?
+            .ok_or(Error::NotFound)?;
         if file.state == FileState::Trashed {
             return Err(Error::NotFound);
         }
@@ -139,7 +170,13 @@ impl Files {
     }
 
     /// Another name, other tags.
-    pub async fn change(&self, origin: &Origin, owner: UserId, id: FileId, change: &Change) -> Result<File> {
+    pub async fn change(
+        &self,
+        origin: &Origin,
+        owner: UserId,
+        id: FileId,
+        change: &Change,
+    ) -> Result<File> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let at = unit.at();
         let mut details = json!({});
@@ -156,7 +193,13 @@ impl Files {
             }
             details["tags"] = tags.len().into();
         }
-        unit.audit_with(Action::FileChanged, Target::File(id), Outcome::Success, details).await?;
+        unit.audit_with(
+            Action::FileChanged,
+            Target::File(id),
+            Outcome::Success,
+            details,
+        )
+        .await?;
         unit.commit().await?;
         self.find(owner, id).await
     }
@@ -169,7 +212,12 @@ impl Files {
 
     /// What an archive of these files has, in their order. Refused if the session or API key of the request has ended
     /// since it was admitted.
-    pub async fn contents(&self, origin: &Origin, owner: UserId, ids: &[FileId]) -> Result<Vec<Content>> {
+    pub async fn contents(
+        &self,
+        origin: &Origin,
+        owner: UserId,
+        ids: &[FileId],
+    ) -> Result<Vec<Content>> {
         access::require_standing(&self.stores.db, origin, self.stores.clock.now()).await?;
         let mut contents = Vec::with_capacity(ids.len());
         for id in ids {
@@ -196,7 +244,9 @@ impl Files {
     }
 
     async fn blob(&self, id: BlobId) -> Result<Available> {
-        let blob = blobs::repository::find(&self.stores.db, id).await?.ok_or(Error::NotFound)?;
+        let blob = blobs::repository::find(&self.stores.db, id)
+            .await?
+            .ok_or(Error::NotFound)?;
         blob.available(&self.stores.antivirus)
     }
 
@@ -207,16 +257,25 @@ impl Files {
 
     /// The bytes of a download. What is wrong with the first of them is told at once.
     pub async fn open(&self, content: Unlocked, range: Option<ByteRange>) -> Result<Download> {
-        blobs::open(&self.stores.objects, content.0, range).await.map_err(Error::from)
+        blobs::open(&self.stores.objects, content.0, range)
+            .await
+            .map_err(Error::from)
     }
 
     /// Where the object store itself gives these bytes, described so, for a minute. `None` where they are sealed, or are
     /// to be served from here.
-    pub async fn redirect(&self, content: &Content, description: Description<'_>) -> Result<Option<String>> {
+    pub async fn redirect(
+        &self,
+        content: &Content,
+        description: Description<'_>,
+    ) -> Result<Option<String>> {
         match content.plain_object() {
-            Some(key) if self.direct.downloads => {
-                Ok(Some(self.stores.objects.sign_get(key, description, REDIRECTED).await?))
-            }
+            Some(key) if self.direct.downloads => Ok(Some(
+                self.stores
+                    .objects
+                    .sign_get(key, description, REDIRECTED)
+                    .await?,
+            )),
             _ => Ok(None),
         }
     }
@@ -230,13 +289,26 @@ impl Files {
         limit: u16,
     ) -> Result<Vec<Version>> {
         self.find(owner, id).await?;
-        repository::versions(&self.stores.db, id, before.unwrap_or(i32::MAX), limit.into()).await
+        repository::versions(
+            &self.stores.db,
+            id,
+            before.unwrap_or(i32::MAX),
+            limit.into(),
+        )
+        .await
     }
 
     /// A version of a file, with the file.
-    pub(super) async fn version(&self, owner: UserId, id: FileId, number: i32) -> Result<(File, Version)> {
+    pub(super) async fn version(
+        &self,
+        owner: UserId,
+        id: FileId,
+        number: i32,
+    ) -> Result<(File, Version)> {
         let file = self.find(owner, id).await?;
-        let version = repository::version(&self.stores.db, id, number).await?.ok_or(Error::NotFound)?;
+        let version = repository::version(&self.stores.db, id, number)
+            .await?
+            .ok_or(Error::NotFound)?;
         Ok((file, version))
     }
 
@@ -257,14 +329,26 @@ impl Files {
     ) -> Result<File> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let (_, version) = lock_version(&mut unit, owner, id, number).await?;
-        self.limits.general().check_versions(unit.connection(), id).await?;
+        self.limits
+            .general()
+            .check_versions(unit.connection(), id)
+            .await?;
         let at = unit.at();
-        let content =
-            repository::Content { blob: version.blob, media_type: &version.content_type, size: version.size };
+        let content = repository::Content {
+            blob: version.blob,
+            media_type: &version.content_type,
+            size: version.size,
+        };
         let made = repository::add_version(unit.connection(), id, owner, content, at).await?;
         let made = made.ok_or(Error::NotFound)?;
         let details = json!({ "of": number, "version": made });
-        unit.audit_with(Action::FileVersionRestored, Target::File(id), Outcome::Success, details).await?;
+        unit.audit_with(
+            Action::FileVersionRestored,
+            Target::File(id),
+            Outcome::Success,
+            details,
+        )
+        .await?;
         unit.commit().await?;
         self.find(owner, id).await
     }
@@ -280,13 +364,25 @@ impl Files {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let (current, _) = lock_version(&mut unit, owner, id, number).await?;
         if current == number {
-            let detail = "The current version goes with the file, or when another one is current.".to_owned();
-            return Err(Error::Conflict { code: ErrorCode::CurrentVersion, detail });
+            let detail = "The current version goes with the file, or when another one is current."
+                .to_owned();
+            return Err(Error::Conflict {
+                code: ErrorCode::CurrentVersion,
+                detail,
+            });
         }
-        let blob = repository::remove_version(unit.connection(), id, number).await?.ok_or(Error::NotFound)?;
+        let blob = repository::remove_version(unit.connection(), id, number)
+            .await?
+            .ok_or(Error::NotFound)?;
         release(&mut unit, blob).await?;
         let details = json!({ "version": number });
-        unit.audit_with(Action::FileDeleted, Target::File(id), Outcome::Success, details).await?;
+        unit.audit_with(
+            Action::FileDeleted,
+            Target::File(id),
+            Outcome::Success,
+            details,
+        )
+        .await?;
         unit.commit().await
     }
 
@@ -309,9 +405,18 @@ impl Files {
 
 /// Locks the owner's storage and the file, and returns the number of the current version and the version that is asked for.
 /// Until the unit ends no version of the owner is removed, and no blob.
-async fn lock_version(unit: &mut Unit, owner: UserId, id: FileId, number: i32) -> Result<(i32, Version)> {
+async fn lock_version(
+    unit: &mut Unit,
+    owner: UserId,
+    id: FileId,
+    number: i32,
+) -> Result<(i32, Version)> {
     usage::hold(unit.connection(), owner).await?;
-    let current = repository::hold(unit.connection(), id, owner).await?.ok_or(Error::NotFound)?;
-    let version = repository::version(unit.connection(), id, number).await?.ok_or(Error::NotFound)?;
+    let current = repository::hold(unit.connection(), id, owner)
+        .await?
+        .ok_or(Error::NotFound)?;
+    let version = repository::version(unit.connection(), id, number)
+        .await?
+        .ok_or(Error::NotFound)?;
     Ok((current, version))
 }

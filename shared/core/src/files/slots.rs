@@ -40,7 +40,10 @@ pub struct UploadSlot {
 
 impl Slots {
     pub(super) fn new(max: MaxUploads) -> Self {
-        Self { max, taken: Arc::default() }
+        Self {
+            max,
+            taken: Arc::default(),
+        }
     }
 
     /// # Errors
@@ -49,7 +52,10 @@ impl Slots {
         let mut taken = locked(&self.taken);
         let of_account = taken.accounts.get(&owner).copied().unwrap_or(0);
         if of_account >= self.max.of_account {
-            let detail = format!("An account sends at most {} uploads at once.", self.max.of_account);
+            let detail = format!(
+                "An account sends at most {} uploads at once.",
+                self.max.of_account
+            );
             return Err(Error::TooManyAtOnce {
                 code: ErrorCode::TooManyUploads,
                 detail,
@@ -57,11 +63,16 @@ impl Slots {
             });
         }
         if taken.all >= self.max.of_process {
-            return Err(Error::Busy { retry_after: RETRY_AFTER });
+            return Err(Error::Busy {
+                retry_after: RETRY_AFTER,
+            });
         }
         taken.all += 1;
         *taken.accounts.entry(owner).or_default() += 1;
-        Ok(UploadSlot { owner, taken: self.taken.clone() })
+        Ok(UploadSlot {
+            owner,
+            taken: self.taken.clone(),
+        })
     }
 }
 
@@ -96,11 +107,20 @@ mod tests {
 
     #[test]
     fn a_slot_is_free_again_when_its_upload_has_ended() {
-        let slots = Slots::new(MaxUploads { of_account: 2, of_process: 3 });
+        let slots = Slots::new(MaxUploads {
+            of_account: 2,
+            of_process: 3,
+        });
         let (ada, bob) = (UserId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2)));
         let one = slots.take(ada).expect("is free");
         let _other = slots.take(ada).expect("is free");
-        assert!(matches!(slots.take(ada), Err(Error::TooManyAtOnce { code: ErrorCode::TooManyUploads, .. })));
+        assert!(matches!(
+            slots.take(ada),
+            Err(Error::TooManyAtOnce {
+                code: ErrorCode::TooManyUploads,
+                ..
+            })
+        ));
         let _of_bob = slots.take(bob).expect("is free");
         assert!(matches!(slots.take(bob), Err(Error::Busy { .. })));
         drop(one);

@@ -47,13 +47,19 @@ pub struct Stripping {
 
 impl Stripping {
     pub fn new(stores: &Stores, presets: &Presets) -> Self {
-        Self { stores: stores.clone(), presets: presets.clone(), transfers: Transfers::default() }
+        Self {
+            stores: stores.clone(),
+            presets: presets.clone(),
+            transfers: Transfers::default(),
+        }
     }
 
     /// `None` where nothing is to be done any more, or the scanner keeps it back: of what it lets pass later it is asked
     /// for then.
     pub async fn find(&self, id: BlobId) -> Result<Option<Unstripped>> {
-        let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else { return Ok(None) };
+        let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else {
+            return Ok(None);
+        };
         let is_due = self.hold(&blob).await?.is_some();
         Ok(is_due.then_some(Unstripped(blob)))
     }
@@ -66,13 +72,24 @@ impl Stripping {
 
     /// There is nothing in it: it is available as it is.
     pub async fn pass(&self, picture: &Unstripped) -> Result<()> {
-        let Some(mut unit) = self.hold(&picture.0).await? else { return Ok(()) };
+        let Some(mut unit) = self.hold(&picture.0).await? else {
+            return Ok(());
+        };
         let (id, owner) = (picture.0.id, picture.0.owner);
-        let stripped = Metadata { state: MetadataState::Stripped, reason: None };
-        let (are_due, content_type) = blobs::stages::set_stripped(unit.connection(), id, &stripped).await?;
+        let stripped = Metadata {
+            state: MetadataState::Stripped,
+            reason: None,
+        };
+        let (are_due, content_type) =
+            blobs::stages::set_stripped(unit.connection(), id, &stripped).await?;
         let files = repository::files_with(unit.connection(), id, None).await?;
         if let (Some((file, _)), true) = (files.first(), are_due) {
-            let of = Derivable { file: *file, blob: id, owner, content_type: &content_type };
+            let of = Derivable {
+                file: *file,
+                blob: id,
+                owner,
+                content_type: &content_type,
+            };
             variants::begin(&mut unit, of, &self.presets).await?;
         }
         unit.commit().await
@@ -80,9 +97,14 @@ impl Stripping {
 
     /// It cannot be taken out: nobody gets the picture, and its owner is told why.
     pub async fn refuse(&self, picture: &Unstripped, reason: &str) -> Result<()> {
-        let Some(mut unit) = self.hold(&picture.0).await? else { return Ok(()) };
+        let Some(mut unit) = self.hold(&picture.0).await? else {
+            return Ok(());
+        };
         let (id, owner) = (picture.0.id, picture.0.owner);
-        let failed = Metadata { state: MetadataState::Failed, reason: Some(reason.to_owned()) };
+        let failed = Metadata {
+            state: MetadataState::Failed,
+            reason: Some(reason.to_owned()),
+        };
         blobs::stages::set_stripped(unit.connection(), id, &failed).await?;
         let files = repository::files_with(unit.connection(), id, None).await?;
         tell(&mut unit, owner, &files, reason).await?;
@@ -121,8 +143,15 @@ impl Stripping {
     }
 
     /// False where the picture has gone meanwhile, or has lost its metadata, or the scanner keeps it back.
-    async fn swap(&self, before: &Blob, received: &Received, taken_at: Option<&TakenAt>) -> Result<bool> {
-        let Some(mut unit) = self.hold(before).await? else { return Ok(false) };
+    async fn swap(
+        &self,
+        before: &Blob,
+        received: &Received,
+        taken_at: Option<&TakenAt>,
+    ) -> Result<bool> {
+        let Some(mut unit) = self.hold(before).await? else {
+            return Ok(false);
+        };
         let (owner, at) = (before.owner, unit.at());
         let reserved = blobs::repository::hold_received(unit.connection(), received.id).await?;
         let reserved = reserved.ok_or(Error::Interrupted)?;
@@ -130,14 +159,24 @@ impl Stripping {
         let id = same.unwrap_or(received.id);
         let size = i64::try_from(received.size).map_err(Error::internal)?;
         if same.is_none() {
-            let more = More { bytes: received.size, reserved, files: 0 };
+            let more = More {
+                bytes: received.size,
+                reserved,
+                files: 0,
+            };
             usage::take(unit.connection(), owner, &more, Bounds::none().quota).await?;
             // A verdict is on bytes, and these are others.
-            let scan = if before.scan.state == ScanState::Unscanned || self.stores.antivirus.clamd().is_none()
+            let scan = if before.scan.state == ScanState::Unscanned
+                || self.stores.antivirus.clamd().is_none()
             {
                 None
             } else {
-                Some(unit.enqueue(&ScanBlob { blob_id: received.id }).await?)
+                Some(
+                    unit.enqueue(&ScanBlob {
+                        blob_id: received.id,
+                    })
+                    .await?,
+                )
             };
             let stripped = MetadataState::Stripped;
             blobs::repository::set_stored(unit.connection(), received, scan, stripped, at).await?;
@@ -147,12 +186,17 @@ impl Stripping {
         }
         let files = repository::files_with(unit.connection(), before.id, None).await?;
         let content_type = received.detected.media_type;
-        let content = Content { blob: id, media_type: content_type, size };
+        let content = Content {
+            blob: id,
+            media_type: content_type,
+            size,
+        };
         repository::replace_blob(unit.connection(), before.id, content, at).await?;
         let details = json!({ "size_before": before.size, "size": size });
         for (file, _) in &files {
             let (action, target) = (Action::FileStripped, Target::File(*file));
-            unit.audit_with(action, target, Outcome::Success, details.clone()).await?;
+            unit.audit_with(action, target, Outcome::Success, details.clone())
+                .await?;
         }
         release(&mut unit, before.id).await?;
         if let Some(same) = same {
@@ -160,7 +204,10 @@ impl Stripping {
             // They came before the policy without any, or wait to be found so.
             let standing = blobs::stages::hold_stored(unit.connection(), same).await?;
             if standing.is_some_and(|standing| standing.metadata == MetadataState::Kept) {
-                let stripped = Metadata { state: MetadataState::Stripped, reason: None };
+                let stripped = Metadata {
+                    state: MetadataState::Stripped,
+                    reason: None,
+                };
                 blobs::stages::set_stripped(unit.connection(), same, &stripped).await?;
             }
             for (file, _) in &files {
@@ -169,7 +216,12 @@ impl Stripping {
         } else if let Some((file, _)) = files.first()
             && before.scan.state == ScanState::Unscanned
         {
-            let of = Derivable { file: *file, blob: id, owner, content_type };
+            let of = Derivable {
+                file: *file,
+                blob: id,
+                owner,
+                content_type,
+            };
             variants::begin(&mut unit, of, &self.presets).await?;
         }
         unit.commit().await?;
@@ -197,9 +249,15 @@ impl Stripping {
     /// available stays so until that is done.
     pub async fn ask_for_kept(&self) -> Result<Tally> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        unit.audit(Action::StrippingRequested, Target::None, Outcome::Success).await?;
+        unit.audit(Action::StrippingRequested, Target::None, Outcome::Success)
+            .await?;
         unit.commit().await?;
-        ask_for(&self.stores, MetadataState::Kept, Pass::Remove(Slice::default())).await
+        ask_for(
+            &self.stores,
+            MetadataState::Kept,
+            Pass::Remove(Slice::default()),
+        )
+        .await
     }
 
     /// Asks again for what is waited for and nobody is about to do; how many there were.
@@ -223,9 +281,17 @@ async fn ask_for(stores: &Stores, state: MetadataState, pass: Pass) -> Result<Ta
     let too_large_pass = stores.antivirus.lets_too_large_pass();
     let (mut asked, mut after) = (Tally::default(), None);
     loop {
-        let found =
-            blobs::stages::not_about_to_be_stripped(&stores.db, state, too_large_pass, after, BATCH).await?;
-        let Some(last) = found.last() else { return Ok(asked) };
+        let found = blobs::stages::not_about_to_be_stripped(
+            &stores.db,
+            state,
+            too_large_pass,
+            after,
+            BATCH,
+        )
+        .await?;
+        let Some(last) = found.last() else {
+            return Ok(asked);
+        };
         after = Some(*last);
         let passed_over = match pass {
             Pass::Count => PassedOver::default(),
@@ -267,7 +333,12 @@ async fn ask(unit: &mut Unit, blob: BlobId) -> Result<()> {
 
 /// Under the policy, a file has got bytes that were there before, perhaps since before the policy. Whoever calls holds the
 /// owner's usage row.
-pub(super) async fn joined(unit: &mut Unit, blob: BlobId, owner: UserId, file: FileId) -> Result<()> {
+pub(super) async fn joined(
+    unit: &mut Unit,
+    blob: BlobId,
+    owner: UserId,
+    file: FileId,
+) -> Result<()> {
     if let Some(scan) = blobs::stages::set_unstripped(unit.connection(), blob).await? {
         // With its verdict it is asked for otherwise.
         if passes_scan(scan, &unit.stores().antivirus) {
@@ -281,11 +352,22 @@ pub(super) async fn joined(unit: &mut Unit, blob: BlobId, owner: UserId, file: F
 }
 
 /// Writes down that nobody gets the files, and tells their owner.
-async fn tell(unit: &mut Unit, owner: UserId, files: &[(FileId, String)], reason: &str) -> Result<()> {
+async fn tell(
+    unit: &mut Unit,
+    owner: UserId,
+    files: &[(FileId, String)],
+    reason: &str,
+) -> Result<()> {
     let mut told = Vec::new();
     for (id, name) in files {
         let details = json!({ "reason": reason });
-        unit.audit_with(Action::FileStripped, Target::File(*id), Outcome::Refused, details).await?;
+        unit.audit_with(
+            Action::FileStripped,
+            Target::File(*id),
+            Outcome::Refused,
+            details,
+        )
+        .await?;
         told.push(DeliverNotification {
             notification: NewNotification {
                 user_id: owner,

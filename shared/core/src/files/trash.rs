@@ -14,32 +14,50 @@ use crate::{Error, Result, Stores};
 const BATCH: i64 = 100;
 
 /// Puts a file into the trash.
-pub(super) async fn trash(stores: &Stores, origin: &Origin, owner: UserId, id: FileId) -> Result<()> {
+pub(super) async fn trash(
+    stores: &Stores,
+    origin: &Origin,
+    owner: UserId,
+    id: FileId,
+) -> Result<()> {
     let mut unit = Unit::begin(stores, origin).await?;
     let at = unit.at();
     if !repository::trash(unit.connection(), id, owner, at).await? {
         return Err(Error::NotFound);
     }
-    unit.audit(Action::FileTrashed, Target::File(id), Outcome::Success).await?;
+    unit.audit(Action::FileTrashed, Target::File(id), Outcome::Success)
+        .await?;
     unit.commit().await
 }
 
 /// Takes a file out of the trash.
-pub(super) async fn restore(stores: &Stores, origin: &Origin, owner: UserId, id: FileId) -> Result<()> {
+pub(super) async fn restore(
+    stores: &Stores,
+    origin: &Origin,
+    owner: UserId,
+    id: FileId,
+) -> Result<()> {
     let mut unit = Unit::begin(stores, origin).await?;
     if !repository::restore(unit.connection(), id, owner).await? {
         return Err(Error::NotFound);
     }
-    unit.audit(Action::FileRestored, Target::File(id), Outcome::Success).await?;
+    unit.audit(Action::FileRestored, Target::File(id), Outcome::Success)
+        .await?;
     unit.commit().await
 }
 
 /// Removes a file for good, trashed or not: gone at once, its bytes as soon as a worker gets to it.
-pub(super) async fn delete(stores: &Stores, origin: &Origin, owner: UserId, id: FileId) -> Result<()> {
+pub(super) async fn delete(
+    stores: &Stores,
+    origin: &Origin,
+    owner: UserId,
+    id: FileId,
+) -> Result<()> {
     let mut unit = Unit::begin(stores, origin).await?;
     usage::hold(unit.connection(), owner).await?;
     remove(&mut unit, owner, id).await?;
-    unit.audit(Action::FileDeleted, Target::File(id), Outcome::Success).await?;
+    unit.audit(Action::FileDeleted, Target::File(id), Outcome::Success)
+        .await?;
     unit.commit().await
 }
 
@@ -67,7 +85,9 @@ pub(crate) async fn delete_all_of(unit: &mut Unit, owner: UserId) -> Result<u64>
 /// What has been in the trash since this time, for the clean-up.
 pub(crate) async fn trashed(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
     let Pass::Remove(slice) = pass else {
-        return Ok(Batch::whole(repository::count_trashed(&stores.db, before).await?));
+        return Ok(Batch::whole(
+            repository::count_trashed(&stores.db, before).await?,
+        ));
     };
     let limit = slice.limit(BATCH);
     let found = repository::trashed(&stores.db, before, limit, slice.skip()).await?;

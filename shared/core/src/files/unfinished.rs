@@ -22,12 +22,20 @@ pub(super) async fn check(connection: &mut PgConnection, owner: UserId, max: u32
     if named("uploads.count_unfinished", query.fetch_one(connection)).await? <= i64::from(max) {
         return Ok(());
     }
-    let detail = format!("An account has at most {max} unfinished uploads: finish one, or end it by DELETE.");
-    Err(Error::Conflict { code: ErrorCode::TooManyUnfinishedUploads, detail })
+    let detail = format!(
+        "An account has at most {max} unfinished uploads: finish one, or end it by DELETE."
+    );
+    Err(Error::Conflict {
+        code: ErrorCode::TooManyUnfinishedUploads,
+        detail,
+    })
 }
 
 /// The kind of the upload that a blob is received by; `None` for a form.
-pub(super) async fn kind(connection: &mut PgConnection, id: BlobId) -> sqlx::Result<Option<&'static str>> {
+pub(super) async fn kind(
+    connection: &mut PgConnection,
+    id: BlobId,
+) -> sqlx::Result<Option<&'static str>> {
     let query = sqlx::query_scalar!(
         r#"SELECT 'resumable' AS "kind!" FROM uploads WHERE blob_id = $1
            UNION ALL
@@ -35,5 +43,11 @@ pub(super) async fn kind(connection: &mut PgConnection, id: BlobId) -> sqlx::Res
         id.0,
     );
     let kind = named("uploads.kind", query.fetch_optional(connection)).await?;
-    Ok(kind.map(|kind| if kind == "direct" { "direct" } else { "resumable" }))
+    Ok(kind.map(|kind| {
+        if kind == "direct" {
+            "direct"
+        } else {
+            "resumable"
+        }
+    }))
 }

@@ -29,11 +29,21 @@ pub(super) enum Purpose {
 impl Purpose {
     /// What an upload of this name becomes, perhaps a version of a file. If that file is gone the name stands, and the end of
     /// the upload refuses it.
-    pub(super) async fn find(db: &PgPool, owner: UserId, name: &str, file: Option<FileId>) -> Result<Self> {
+    pub(super) async fn find(
+        db: &PgPool,
+        owner: UserId,
+        name: &str,
+        file: Option<FileId>,
+    ) -> Result<Self> {
         let name = FileName::stored(name.to_owned());
-        let Some(id) = file else { return Ok(Self::File(name)) };
+        let Some(id) = file else {
+            return Ok(Self::File(name));
+        };
         let found = repository::find(db, id, Some(owner)).await?;
-        Ok(Self::Version(id, found.map_or(name, |file| FileName::stored(file.name))))
+        Ok(Self::Version(
+            id,
+            found.map_or(name, |file| FileName::stored(file.name)),
+        ))
     }
 
     pub(super) fn name(&self) -> &FileName {
@@ -67,8 +77,10 @@ impl Upload {
         purpose: Purpose,
     ) -> Result<Self> {
         let bounds = files.limits().of_owner(&stores.db, owner).await?;
-        let mut unit = Unit::begin_exempt(stores, origin, "the file that it becomes is audited").await?;
-        let receiver = Receiver::begin(stores, files.transfers(), &mut unit, owner, &bounds).await?;
+        let mut unit =
+            Unit::begin_exempt(stores, origin, "the file that it becomes is audited").await?;
+        let receiver =
+            Receiver::begin(stores, files.transfers(), &mut unit, owner, &bounds).await?;
         let receiver = receiver.named(purpose.name().clone());
         unit.commit().await?;
         let presets = files.presets().clone();
@@ -105,7 +117,10 @@ impl Upload {
     /// Stores the last of the bytes; no more come.
     pub async fn store(&mut self) -> Result<()> {
         let received = self.receiver.store().await?;
-        if self.expected.is_some_and(|expected| expected != received.sha256) {
+        if self
+            .expected
+            .is_some_and(|expected| expected != received.sha256)
+        {
             return Err(Error::DigestMismatch);
         }
         self.received = Some(received);
@@ -126,16 +141,31 @@ impl Upload {
     }
 
     async fn try_finish(uploads: &[Self], origin: &Origin) -> Result<Vec<File>> {
-        let Some(first) = uploads.first() else { return Ok(Vec::new()) };
+        let Some(first) = uploads.first() else {
+            return Ok(Vec::new());
+        };
         let mut unit = Unit::begin(&first.stores, origin).await?;
         let mut made = Vec::with_capacity(uploads.len());
         for upload in uploads {
             let received = upload.received.as_ref().ok_or(Error::Interrupted)?;
-            made.push(keep(&mut unit, received, &upload.purpose, &upload.bounds, &upload.presets).await?);
+            made.push(
+                keep(
+                    &mut unit,
+                    received,
+                    &upload.purpose,
+                    &upload.bounds,
+                    &upload.presets,
+                )
+                .await?,
+            );
         }
         unit.commit().await?;
         let files = repository::find_all(&first.stores.db, &made, first.owner).await?;
-        if files.len() == made.len() { Ok(files) } else { Err(Error::NotFound) }
+        if files.len() == made.len() {
+            Ok(files)
+        } else {
+            Err(Error::NotFound)
+        }
     }
 
     /// Frees what was stored. What fails here is left to the clean-up.
@@ -156,7 +186,9 @@ pub(super) async fn keep(
     bounds.check_type(media_type)?;
     let owner = received.owner;
     usage::hold(unit.connection(), owner).await?;
-    let reserved = blobs::hold_received(unit.connection(), received.id).await?.ok_or(Error::Interrupted)?;
+    let reserved = blobs::hold_received(unit.connection(), received.id)
+        .await?
+        .ok_or(Error::Interrupted)?;
     let same = blobs::same(unit.connection(), owner, &received.sha256).await?;
     let at = unit.at();
     let id = match purpose {
@@ -174,22 +206,33 @@ pub(super) async fn keep(
     }
     let blob = same.unwrap_or(received.id);
     let size = i64::try_from(received.size).map_err(Error::internal)?;
-    let content = Content { blob, media_type, size };
+    let content = Content {
+        blob,
+        media_type,
+        size,
+    };
     let mut details = json!({ "size": size, "content_type": media_type });
     let action = match purpose {
         Purpose::File(name) => {
-            let file = NewFile { id, owner, name: name.as_str(), content };
+            let file = NewFile {
+                id,
+                owner,
+                name: name.as_str(),
+                content,
+            };
             repository::insert(unit.connection(), &file, at).await?;
             Action::FileUploaded
         }
         Purpose::Version(file, _) => {
             bounds.check_versions(unit.connection(), *file).await?;
-            let number = repository::add_version(unit.connection(), *file, owner, content, at).await?;
+            let number =
+                repository::add_version(unit.connection(), *file, owner, content, at).await?;
             details["version"] = number.ok_or(Error::NotFound)?.into();
             Action::FileVersionAdded
         }
     };
-    unit.audit_with(action, Target::File(id), Outcome::Success, details).await?;
+    unit.audit_with(action, Target::File(id), Outcome::Success, details)
+        .await?;
     if let Some(same) = same {
         // What came is given up, with what was set aside for it.
         release(unit, received.id).await?;
@@ -209,7 +252,12 @@ async fn store(
     presets: &Presets,
 ) -> Result<()> {
     let at = unit.at();
-    let Received { id, owner, detected, .. } = *received;
+    let Received {
+        id,
+        owner,
+        detected,
+        ..
+    } = *received;
     let content_type = detected.media_type;
     let metadata = bounds.metadata(content_type);
     if unit.stores().antivirus.clamd().is_some() {
@@ -218,5 +266,16 @@ async fn store(
         return blobs::set_stored(unit.connection(), received, Some(job), metadata, at).await;
     }
     blobs::set_stored(unit.connection(), received, None, metadata, at).await?;
-    stripping::go_on(unit, Derivable { file, blob: id, owner, content_type }, metadata, presets).await
+    stripping::go_on(
+        unit,
+        Derivable {
+            file,
+            blob: id,
+            owner,
+            content_type,
+        },
+        metadata,
+        presets,
+    )
+    .await
 }

@@ -93,7 +93,10 @@ pub(super) async fn begin(unit: &mut Unit, of: Derivable<'_>, presets: &Presets)
         return Ok(());
     }
     let at = unit.at();
-    let job = MakeThumbnails { file_id: of.file, blob_id: Some(of.blob) };
+    let job = MakeThumbnails {
+        file_id: of.file,
+        blob_id: Some(of.blob),
+    };
     let job = unit.enqueue_for(of.owner, &job).await?;
     blobs::set_job(unit.connection(), of.blob, job).await?;
     Ok(expect(unit.connection(), of.blob, presets, at).await?)
@@ -106,7 +109,10 @@ async fn expect(
     presets: &Presets,
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    let presets: Vec<String> = presets.iter().map(|preset| preset.name.as_str().to_owned()).collect();
+    let presets: Vec<String> = presets
+        .iter()
+        .map(|preset| preset.name.as_str().to_owned())
+        .collect();
     let query = sqlx::query!(
         "INSERT INTO file_variants (blob_id, preset, state, updated_at)
          SELECT $1, preset, 'pending', $3 FROM unnest($2::text[]) AS preset ON CONFLICT DO NOTHING",
@@ -114,7 +120,9 @@ async fn expect(
         &presets,
         at,
     );
-    named("file_variants.expect", query.execute(connection)).await.map(drop)
+    named("file_variants.expect", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 pub(super) async fn set_picture(
@@ -164,7 +172,10 @@ pub(super) async fn set_ready(
         at,
         preset.recipe.to_string(),
     );
-    Ok(named("file_variants.ready", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("file_variants.ready", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 pub(super) async fn set_failed(
@@ -187,7 +198,9 @@ pub(super) async fn set_failed(
         preset.recipe.to_string(),
         failure.as_str(),
     );
-    named("file_variants.failed", query.execute(connection)).await.map(drop)
+    named("file_variants.failed", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// They are to be made anew.
@@ -201,17 +214,27 @@ pub(super) async fn set_pending(
         blob.0,
         at,
     );
-    named("file_variants.pending", query.execute(connection)).await.map(drop)
+    named("file_variants.pending", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 pub(super) async fn remove(db: &PgPool, blob: BlobId, preset: &PresetName) -> sqlx::Result<()> {
-    let query =
-        sqlx::query!("DELETE FROM file_variants WHERE blob_id = $1 AND preset = $2", blob.0, preset.as_str());
-    named("file_variants.remove", query.execute(db)).await.map(drop)
+    let query = sqlx::query!(
+        "DELETE FROM file_variants WHERE blob_id = $1 AND preset = $2",
+        blob.0,
+        preset.as_str()
+    );
+    named("file_variants.remove", query.execute(db))
+        .await
+        .map(drop)
 }
 
 /// In one statement: whoever sees that the variants are ready knows the picture.
-pub(super) async fn of_blobs(db: &PgPool, blobs: &[Uuid]) -> sqlx::Result<HashMap<BlobId, Derived>> {
+pub(super) async fn of_blobs(
+    db: &PgPool,
+    blobs: &[Uuid],
+) -> sqlx::Result<HashMap<BlobId, Derived>> {
     let query = sqlx::query_as!(
         Row,
         r#"SELECT blobs.id AS blob_id, blobs.width AS picture_width, blobs.height AS picture_height, taken_at, blurhash,

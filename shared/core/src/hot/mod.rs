@@ -89,8 +89,16 @@ impl<T: DeserializeOwned> Copy<T> {
 }
 
 /// Fills a key that was leased under `nonce`.
-pub(crate) async fn fill<T: Serialize>(redis: &Redis, key: &str, nonce: &str, value: &T, ttl: Duration) {
-    let Ok(text) = serde_json::to_string(value) else { return };
+pub(crate) async fn fill<T: Serialize>(
+    redis: &Redis,
+    key: &str,
+    nonce: &str,
+    value: &T,
+    ttl: Duration,
+) {
+    let Ok(text) = serde_json::to_string(value) else {
+        return;
+    };
     let mut call = FILL.key(key);
     call.arg(nonce).arg(text).arg(millis(ttl));
     // Without the copy the next request asks PostgreSQL again: slower, not wrong.
@@ -129,7 +137,13 @@ mod tests {
     fn what_is_no_copy_of_this_build_is_in_doubt() {
         assert_eq!(Copy::<u8>::read(Some("7")), Copy::Fresh(7));
         assert_eq!(Copy::<u8>::read(Some("")), Copy::Leased);
-        for doubtful in [Some("?a.1"), Some("?a.1,b.2"), Some("~a.1"), Some("{\"newer\":1}"), None] {
+        for doubtful in [
+            Some("?a.1"),
+            Some("?a.1,b.2"),
+            Some("~a.1"),
+            Some("{\"newer\":1}"),
+            None,
+        ] {
             assert_eq!(Copy::<u8>::read(doubtful), Copy::Doubtful);
         }
     }

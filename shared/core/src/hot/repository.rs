@@ -15,14 +15,20 @@ pub(super) struct StaleCopy {
     pub(super) changed_at: OffsetDateTime,
 }
 
-pub(crate) async fn note(db: impl PgExecutor<'_>, keys: &[String], at: OffsetDateTime) -> sqlx::Result<()> {
+pub(crate) async fn note(
+    db: impl PgExecutor<'_>,
+    keys: &[String],
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "INSERT INTO stale_copies (key, changed_at) SELECT DISTINCT key, $2::timestamptz FROM unnest($1::text[]) AS key
          ON CONFLICT (key) DO UPDATE SET changed_at = GREATEST(stale_copies.changed_at, EXCLUDED.changed_at)",
         keys,
         at,
     );
-    named("stale_copies.note", query.execute(db)).await.map(drop)
+    named("stale_copies.note", query.execute(db))
+        .await
+        .map(drop)
 }
 
 /// Returns a batch of the notes after this key, in the order of their keys, without the first `skip`.
@@ -49,7 +55,9 @@ pub(super) async fn settle(db: &PgPool, copy: &StaleCopy) -> sqlx::Result<()> {
         copy.key,
         copy.changed_at
     );
-    named("stale_copies.settle", query.execute(db)).await.map(drop)
+    named("stale_copies.settle", query.execute(db))
+        .await
+        .map(drop)
 }
 
 /// Enters that a process believes copies for so long from now on, and removes entries that ended long ago.
@@ -61,7 +69,9 @@ pub(super) async fn enter(db: &PgPool, process: &str, lease: Duration) -> sqlx::
         process,
         lease.as_secs_f64(),
     );
-    named("cache_trust.enter", query.execute(db)).await.map(drop)
+    named("cache_trust.enter", query.execute(db))
+        .await
+        .map(drop)
 }
 
 /// Returns for how long a process other than this one may believe a copy under these keys; `None` if none does, or every

@@ -73,7 +73,12 @@ impl Default for Trust {
 impl Trust {
     /// Returns whether copies may be believed. `outages` is what Redis counts now.
     pub(crate) fn holds(&self, outages: u64) -> bool {
-        let State { started, believes_until_ms, outages: seen, .. } = &*self.0;
+        let State {
+            started,
+            believes_until_ms,
+            outages: seen,
+            ..
+        } = &*self.0;
         seen.load(Ordering::Acquire) == outages
             && millis(started.elapsed()) < believes_until_ms.load(Ordering::Acquire)
     }
@@ -87,7 +92,11 @@ impl Trust {
 
     fn attempt(&self, stores: &Stores) -> Attempt {
         let losses = *self.0.losses.lock().unwrap_or_else(PoisonError::into_inner);
-        Attempt { began: Instant::now(), outages: stores.redis.outages(), losses }
+        Attempt {
+            began: Instant::now(),
+            outages: stores.redis.outages(),
+            losses,
+        }
     }
 
     fn renewed(&self, attempt: &Attempt) {
@@ -95,7 +104,9 @@ impl Trust {
         if *losses == attempt.losses {
             let until = attempt.began + LEASE - self.0.started;
             self.0.outages.store(attempt.outages, Ordering::Release);
-            self.0.believes_until_ms.store(millis(until), Ordering::Release);
+            self.0
+                .believes_until_ms
+                .store(millis(until), Ordering::Release);
         }
     }
 }
@@ -123,7 +134,11 @@ async fn keep(stores: Stores) {
             Ok(PassedOver { rows, last_error }) => {
                 if let Some(error) = last_error.filter(|_| rows != logged) {
                     let error = causes::told(&error);
-                    tracing::error!(notes = rows, error, "notes of stale copies cannot be settled");
+                    tracing::error!(
+                        notes = rows,
+                        error,
+                        "notes of stale copies cannot be settled"
+                    );
                 }
                 logged = rows;
             }
@@ -136,11 +151,17 @@ async fn renew(stores: &Stores, holds: bool) -> Result<PassedOver> {
     let trust = &stores.trust;
     let attempt = trust.attempt(stores);
     let mut mark = redis::cmd("SET");
-    mark.arg(stores.redis.key("cache-trust")).arg(&trust.0.process).arg("PX").arg(MARK_MS);
+    mark.arg(stores.redis.key("cache-trust"))
+        .arg(&trust.0.process)
+        .arg("PX")
+        .arg(MARK_MS);
     stores.redis.command::<()>("hot.mark", &mark).await?;
     let passed_over = match enter_and_settle(stores).await {
         // Nothing can be revoked without PostgreSQL, and what Redis has is still served.
-        Err(Error::Unavailable { store: "postgresql", .. }) if holds => PassedOver::default(),
+        Err(Error::Unavailable {
+            store: "postgresql",
+            ..
+        }) if holds => PassedOver::default(),
         done => done?,
     };
     trust.renewed(&attempt);
@@ -163,7 +184,9 @@ async fn settle(stores: &Stores) -> Result<PassedOver> {
     let mut after = String::new();
     loop {
         let notes = repository::list(&stores.trust_db, &after, 0).await?;
-        let Some(last) = notes.last() else { return Ok(passed_over) };
+        let Some(last) = notes.last() else {
+            return Ok(passed_over);
+        };
         after.clone_from(&last.key);
         for copy in &notes {
             if let Err(error) = settle_one(stores, &stores.trust_db, copy).await {
@@ -175,7 +198,13 @@ async fn settle(stores: &Stores) -> Result<PassedOver> {
 }
 
 async fn settle_one(stores: &Stores, db: &PgPool, copy: &repository::StaleCopy) -> Result<()> {
-    if let Err(error) = lift(&stores.redis, &unique_name(), std::slice::from_ref(&copy.key)).await {
+    if let Err(error) = lift(
+        &stores.redis,
+        &unique_name(),
+        std::slice::from_ref(&copy.key),
+    )
+    .await
+    {
         stores.trust.lose();
         return Err(error.into());
     }

@@ -34,7 +34,9 @@ pub(super) enum Heard {
 
 impl Changes {
     pub fn new(redis: &Redis) -> Self {
-        Self { redis: redis.clone() }
+        Self {
+            redis: redis.clone(),
+        }
     }
 
     fn channel(&self) -> String {
@@ -71,7 +73,12 @@ impl Changes {
                     Err(_) if self.stands(&mut line).await => continue,
                     Ok(None) | Err(_) => break,
                 };
-                if let Some(job) = message.get_payload::<String>().ok().as_deref().and_then(read_note) {
+                if let Some(job) = message
+                    .get_payload::<String>()
+                    .ok()
+                    .as_deref()
+                    .and_then(read_note)
+                {
                     return (Heard::Changed(job), line);
                 }
             }
@@ -87,7 +94,10 @@ impl Changes {
 
     /// Returns whether Redis answers on the line; one that has gone silent is replaced.
     async fn stands(&self, line: &mut PubSub) -> bool {
-        matches!(timeout(self.redis.timeout(), line.ping::<redis::Value>()).await, Ok(Ok(_)))
+        matches!(
+            timeout(self.redis.timeout(), line.ping::<redis::Value>()).await,
+            Ok(Ok(_))
+        )
     }
 
     async fn connect(&self) -> redis::RedisResult<PubSub> {
@@ -96,7 +106,9 @@ impl Changes {
             line.subscribe(self.channel()).await?;
             Ok(line)
         };
-        timeout(self.redis.timeout(), connecting).await.map_err(|_| silent())?
+        timeout(self.redis.timeout(), connecting)
+            .await
+            .map_err(|_| silent())?
     }
 }
 

@@ -35,7 +35,9 @@ pub struct OutagePauses {
 
 impl OutagePauses {
     pub fn new(stores: &Stores) -> Self {
-        Self { stores: stores.clone() }
+        Self {
+            stores: stores.clone(),
+        }
     }
 
     /// Pauses the queue for a while. `None` if it is paused already.
@@ -57,7 +59,11 @@ impl OutagePauses {
             LONGEST_PAUSE.as_secs_f64(),
             FORGOTTEN_AFTER.as_secs_f64(),
         );
-        let row = named("queues.pause_for_outage", query.fetch_optional(&self.stores.db)).await?;
+        let row = named(
+            "queues.pause_for_outage",
+            query.fetch_optional(&self.stores.db),
+        )
+        .await?;
         Ok(row.map(|row| OutagePause {
             number: row.number,
             length: Duration::try_from_secs_f64(row.length).unwrap_or_default(),

@@ -45,7 +45,10 @@ pub struct Line {
 
 impl Periodic {
     pub fn new(stores: &Stores, schedule: Schedule) -> Self {
-        Self { stores: stores.clone(), schedule }
+        Self {
+            stores: stores.clone(),
+            schedule,
+        }
     }
 
     /// Asks for every task that is due. However many call it, one job comes of a tick.
@@ -59,15 +62,21 @@ impl Periodic {
                 asked.push(line.task);
             }
         }
-        let waits = lines.iter().filter_map(|line| (line.next_tick? - line.now).try_into().ok());
-        Ok(Look { asked, next: waits.min() })
+        let waits = lines
+            .iter()
+            .filter_map(|line| (line.next_tick? - line.now).try_into().ok());
+        Ok(Look {
+            asked,
+            next: waits.min(),
+        })
     }
 
     /// The table, with what was and what comes.
     pub async fn lines(&self) -> Result<Vec<Line>> {
         let mut lines = Vec::new();
         for entry in self.schedule.entries() {
-            let (last_tick, now) = repository::last_tick(&self.stores.db, entry.task.as_str()).await?;
+            let (last_tick, now) =
+                repository::last_tick(&self.stores.db, entry.task.as_str()).await?;
             let due = entry.cron.last_by(now);
             lines.push(Line {
                 task: entry.task,

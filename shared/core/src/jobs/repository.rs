@@ -26,7 +26,12 @@ pub(crate) struct NewJob<'a> {
 
 /// The note of a job of this kind. When it is due is PostgreSQL's word, as all that the window is ordered by.
 fn note<J: JobPayload>(job: JobId, due: OffsetDateTime) -> Note {
-    Note { queue: J::QUEUE, job, rank: J::PRIORITY.rank(), due }
+    Note {
+        queue: J::QUEUE,
+        job,
+        rank: J::PRIORITY.rank(),
+        due,
+    }
 }
 
 pub(crate) async fn insert<J: JobPayload>(
@@ -67,7 +72,10 @@ pub(crate) async fn insert_all<J: JobPayload>(
     new: NewJob<'_>,
 ) -> Result<Vec<Note>> {
     let ids: Vec<_> = jobs.iter().map(|_| JobId::mint(new.at).0).collect();
-    let payloads = jobs.iter().map(serde_json::to_value).collect::<serde_json::Result<Vec<_>>>();
+    let payloads = jobs
+        .iter()
+        .map(serde_json::to_value)
+        .collect::<serde_json::Result<Vec<_>>>();
     let query = sqlx::query!(
         "INSERT INTO jobs
              (id, queue, kind, payload, payload_version, max_attempts, priority, run_at, deadline, traceparent, user_id,
@@ -88,7 +96,10 @@ pub(crate) async fn insert_all<J: JobPayload>(
         new.at,
     );
     let rows = named("jobs.insert_all", query.fetch_all(connection)).await?;
-    Ok(rows.into_iter().map(|row| note::<J>(JobId(row.id), row.run_at)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| note::<J>(JobId(row.id), row.run_at))
+        .collect())
 }
 
 /// Whether this tick of a periodic task is still to be turned into a job; until the transaction ends nobody else gets
@@ -105,7 +116,10 @@ pub(crate) async fn claim_tick(
         task,
         tick,
     );
-    Ok(named("jobs.claim_tick", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("jobs.claim_tick", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// The last tick of a periodic task that was turned into a job, and the time as PostgreSQL has it.

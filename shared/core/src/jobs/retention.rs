@@ -76,10 +76,16 @@ async fn remove(
     );
     let mut step = StepTransaction::begin(stores).await?;
     let row = named("jobs.remove_ended", query.fetch_one(step.connection())).await;
-    step.end(row.map(|row| Batch::step(row.removed, row.last.filter(|_| row.walked == limit)))).await
+    step.end(row.map(|row| Batch::step(row.removed, row.last.filter(|_| row.walked == limit))))
+        .await
 }
 
-async fn count(stores: &Stores, ending: Ending, before: OffsetDateTime, after: Uuid) -> Result<Batch> {
+async fn count(
+    stores: &Stores,
+    ending: Ending,
+    before: OffsetDateTime,
+    after: Uuid,
+) -> Result<Batch> {
     let query = sqlx::query!(
         r#"WITH step AS MATERIALIZED (
              SELECT id, state, finished_at FROM jobs WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3)
@@ -92,5 +98,8 @@ async fn count(stores: &Stores, ending: Ending, before: OffsetDateTime, after: U
         before,
     );
     let row = named("jobs.count_ended", query.fetch_one(&stores.db)).await?;
-    Ok(Batch::step(row.ended, row.last.filter(|_| row.walked == STEP)))
+    Ok(Batch::step(
+        row.ended,
+        row.last.filter(|_| row.walked == STEP),
+    ))
 }

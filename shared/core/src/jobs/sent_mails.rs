@@ -25,7 +25,9 @@ pub struct SentMails {
 
 impl SentMails {
     pub fn new(stores: &Stores) -> Self {
-        Self { stores: stores.clone() }
+        Self {
+            stores: stores.clone(),
+        }
     }
 
     /// Notes that a conversation about the job's mail begins, unless the server has that mail; says what was known.
@@ -48,7 +50,10 @@ impl SentMails {
 
     /// The server has not taken the mail, and has said so or was not reached.
     pub async fn refused(&self, job: JobId) -> Result<()> {
-        let query = sqlx::query!("DELETE FROM sent_mails WHERE job_id = $1 AND accepted_at IS NULL", job.0);
+        let query = sqlx::query!(
+            "DELETE FROM sent_mails WHERE job_id = $1 AND accepted_at IS NULL",
+            job.0
+        );
         named("sent_mails.refused", query.execute(&self.stores.db)).await?;
         Ok(())
     }

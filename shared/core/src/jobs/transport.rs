@@ -75,18 +75,27 @@ pub struct Place {
 impl Place {
     /// The rank, then the milliseconds: exact in the double that Redis sorts by.
     fn score(self) -> i64 {
-        i64::from(self.rank) * RANK + i64::try_from(unix_ms(self.due)).unwrap_or(RANK - 1).min(RANK - 1)
+        i64::from(self.rank) * RANK
+            + i64::try_from(unix_ms(self.due))
+                .unwrap_or(RANK - 1)
+                .min(RANK - 1)
     }
 
     fn at(score: i64) -> Self {
         let rank = i16::try_from(score.div_euclid(RANK)).unwrap_or(i16::MAX);
-        Self { rank, due: OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(score.rem_euclid(RANK)) }
+        Self {
+            rank,
+            due: OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(score.rem_euclid(RANK)),
+        }
     }
 }
 
 impl Note {
     pub(super) fn place(&self) -> Place {
-        Place { rank: self.rank, due: self.due }
+        Place {
+            rank: self.rank,
+            due: self.due,
+        }
     }
 }
 
@@ -121,7 +130,9 @@ pub struct Transport {
 
 impl Transport {
     pub fn new(redis: &Redis) -> Self {
-        Self { redis: redis.clone() }
+        Self {
+            redis: redis.clone(),
+        }
     }
 
     /// The key of a queue's window.
@@ -150,16 +161,27 @@ impl Transport {
         ask.zcard(self.window(queue)).get(self.deeper(queue));
         let (notes, deeper): (usize, Option<i64>) = self.redis.pipe("jobs.gap", &ask).await?;
         let room = WINDOW.saturating_sub(notes);
-        Ok(deeper.filter(|_| room > 0).map(|score| Gap { room, from: Place::at(score) }))
+        Ok(deeper.filter(|_| room > 0).map(|score| Gap {
+            room,
+            from: Place::at(score),
+        }))
     }
 
     /// Puts what was read of the ledger into a queue's window.
     pub async fn refill(&self, queue: Queue, found: &Found) -> Result<(), RedisFailure> {
-        let deeper = found.deeper.map_or("end".to_owned(), |place| place.score().to_string());
-        self.call_push(queue, &found.notes.iter().collect::<Vec<_>>(), &deeper).await
+        let deeper = found
+            .deeper
+            .map_or("end".to_owned(), |place| place.score().to_string());
+        self.call_push(queue, &found.notes.iter().collect::<Vec<_>>(), &deeper)
+            .await
     }
 
-    async fn call_push(&self, queue: Queue, notes: &[&Note], deeper: &str) -> Result<(), RedisFailure> {
+    async fn call_push(
+        &self,
+        queue: Queue,
+        notes: &[&Note],
+        deeper: &str,
+    ) -> Result<(), RedisFailure> {
         let mut call = PUSH.key(self.window(queue));
         call.key(self.deeper(queue)).arg(WINDOW).arg(deeper);
         for note in notes {
@@ -172,9 +194,13 @@ impl Transport {
     pub async fn pop(&self, queue: Queue, limit: usize) -> Result<Popped, RedisFailure> {
         let mut call = POP.key(self.window(queue));
         call.key(self.deeper(queue)).arg(limit);
-        let (deeper, left, jobs): (bool, usize, Vec<String>) = self.redis.run("jobs.pop", &call).await?;
+        let (deeper, left, jobs): (bool, usize, Vec<String>) =
+            self.redis.run("jobs.pop", &call).await?;
         let jobs = jobs.iter().filter_map(|text| read_note(text)).collect();
-        Ok(Popped { jobs, wants_more: deeper && left < WINDOW / 2 })
+        Ok(Popped {
+            jobs,
+            wants_more: deeper && left < WINDOW / 2,
+        })
     }
 }
 
@@ -197,7 +223,10 @@ mod tests {
     fn a_score_tells_the_rank_and_the_millisecond_again() {
         let due = OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(1_795_000_000_123);
         for priority in Priority::ALL {
-            let place = Place { rank: priority.rank(), due };
+            let place = Place {
+                rank: priority.rank(),
+                due,
+            };
             assert_eq!(Place::at(place.score()), place);
         }
     }

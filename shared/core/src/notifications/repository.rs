@@ -26,10 +26,17 @@ pub(super) async fn insert(
         message.subject,
         at,
     );
-    Ok(named("notifications.insert", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("notifications.insert", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
-pub(super) async fn list(db: &PgPool, user: UserId, page: PageRequest) -> sqlx::Result<Vec<Notification>> {
+pub(super) async fn list(
+    db: &PgPool,
+    user: UserId,
+    page: PageRequest,
+) -> sqlx::Result<Vec<Notification>> {
     let query = sqlx::query!(
         "SELECT id, kind, title, body, subject, read_at, created_at
          FROM notifications WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
@@ -54,5 +61,7 @@ pub(super) async fn list(db: &PgPool, user: UserId, page: PageRequest) -> sqlx::
 
 pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
     let query = sqlx::query!("DELETE FROM notifications WHERE user_id = $1", user.0);
-    named("notifications.remove_all_of", query.execute(connection)).await.map(drop)
+    named("notifications.remove_all_of", query.execute(connection))
+        .await
+        .map(drop)
 }

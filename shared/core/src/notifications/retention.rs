@@ -11,7 +11,12 @@ use crate::cleanup::{BATCH, Batch, Pass, StepTransaction};
 use crate::{Result, Stores};
 
 /// A step of the walk from `after` on: those that were read before this time.
-pub(crate) async fn read(stores: &Stores, before: OffsetDateTime, after: Uuid, pass: Pass) -> Result<Batch> {
+pub(crate) async fn read(
+    stores: &Stores,
+    before: OffsetDateTime,
+    after: Uuid,
+    pass: Pass,
+) -> Result<Batch> {
     old(stores, before, Some(before), after, pass).await
 }
 
@@ -47,7 +52,10 @@ async fn old(
             read,
         );
         let row = named("notifications.count_old", query.fetch_one(&stores.db)).await?;
-        return Ok(Batch::step(row.old, row.last.filter(|_| row.walked == BATCH)));
+        return Ok(Batch::step(
+            row.old,
+            row.last.filter(|_| row.walked == BATCH),
+        ));
     };
     let limit = slice.limit(BATCH);
     let query = sqlx::query!(
@@ -68,6 +76,11 @@ async fn old(
         slice.skip(),
     );
     let mut step = StepTransaction::begin(stores).await?;
-    let row = named("notifications.remove_old", query.fetch_one(step.connection())).await;
-    step.end(row.map(|row| Batch::step(row.removed, row.last.filter(|_| row.walked == limit)))).await
+    let row = named(
+        "notifications.remove_old",
+        query.fetch_one(step.connection()),
+    )
+    .await;
+    step.end(row.map(|row| Batch::step(row.removed, row.last.filter(|_| row.walked == limit))))
+        .await
 }

@@ -23,7 +23,9 @@ pub struct Inbox {
 
 impl Inbox {
     pub fn new(stores: &Stores) -> Self {
-        Self { stores: stores.clone() }
+        Self {
+            stores: stores.clone(),
+        }
     }
 
     /// Delivers the message once, however often it is asked for.
@@ -33,7 +35,13 @@ impl Inbox {
         if repository::insert(unit.connection(), message, at).await? {
             let details = json!({ "kind": message.kind, "subject": message.subject });
             let target = Target::User(message.user_id);
-            unit.audit_with(Action::NotificationDelivered, target, Outcome::Success, details).await?;
+            unit.audit_with(
+                Action::NotificationDelivered,
+                target,
+                Outcome::Success,
+                details,
+            )
+            .await?;
         }
         unit.commit().await
     }

@@ -20,14 +20,21 @@ const MOST: usize = 20;
 
 impl Passkeys {
     /// Asks the person at this session to make a passkey.
-    pub async fn start_enrolment(&self, origin: &Origin, caller: SessionCaller<'_>) -> Result<Ceremony> {
+    pub async fn start_enrolment(
+        &self,
+        origin: &Origin,
+        caller: SessionCaller<'_>,
+    ) -> Result<Ceremony> {
         let (user, session) = (&*caller.user, caller.session());
         let relying_party = self.relying_party()?;
         let existing = repository::credential_ids(&self.stores.db, user.id).await?;
         check_number(existing.len())?;
         let asked = relying_party.ask_for_new(user, existing)?;
         let reason = "a challenge changes nothing; the passkey that answers it is audited";
-        let mut unit = caller.begin_factor_change(&self.stores, origin).await?.exempt(reason);
+        let mut unit = caller
+            .begin_factor_change(&self.stores, origin)
+            .await?
+            .exempt(reason);
         let challenge = NewChallenge {
             purpose: Purpose::PasskeyEnrolment,
             user: Some(user.id),
@@ -38,7 +45,10 @@ impl Passkeys {
         };
         let challenge = challenges::begin(&mut unit, &challenge).await?;
         unit.commit().await?;
-        Ok(Ceremony { challenge, public_key: asked.public_key })
+        Ok(Ceremony {
+            challenge,
+            public_key: asked.public_key,
+        })
     }
 
     /// Keeps the passkey that was made. The session then counts as proved by it, since making one verifies the user.
@@ -54,20 +64,31 @@ impl Passkeys {
         let mut unit = caller.begin_factor_change(&self.stores, origin).await?;
         let challenge = challenges::take(&mut unit, &request.challenge, Purpose::PasskeyEnrolment)
             .await?
-            .filter(|challenge| challenge.user == Some(user.id) && challenge.session == Some(session))
+            .filter(|challenge| {
+                challenge.user == Some(user.id) && challenge.session == Some(session)
+            })
             .ok_or_else(unknown_challenge)?;
         let passkey = match relying_party.new_passkey(&credential, challenge.state) {
             Ok(passkey) => passkey,
             Err(refusal) => {
                 // A challenge is answered once, rightly or not.
                 let details = json!({ "reason": "wrong_passkey" });
-                unit.audit_with(Action::PasskeyAdded, Target::User(user.id), Outcome::Refused, details)
-                    .await?;
+                unit.audit_with(
+                    Action::PasskeyAdded,
+                    Target::User(user.id),
+                    Outcome::Refused,
+                    details,
+                )
+                .await?;
                 unit.commit().await?;
                 return Err(refusal);
             }
         };
-        check_number(repository::credential_ids(unit.connection(), user.id).await?.len())?;
+        check_number(
+            repository::credential_ids(unit.connection(), user.id)
+                .await?
+                .len(),
+        )?;
         let at = unit.at();
         let view = PasskeyView {
             id: PasskeyId::mint(at),
@@ -78,16 +99,33 @@ impl Passkeys {
         unit.changes_user(user.id).await;
         if !repository::insert(unit.connection(), user.id, &view, &passkey).await? {
             let detail = "This passkey has been added already.".to_owned();
-            return Err(Error::Conflict { code: ErrorCode::PasskeyKnown, detail });
+            return Err(Error::Conflict {
+                code: ErrorCode::PasskeyKnown,
+                detail,
+            });
         }
         let proved = Methods::of(&[Method::Passkey, Method::MultiFactor]);
         auth::note_methods(&mut unit, session, &proved).await?;
-        unit.audit(Action::PasskeyAdded, Target::Passkey(view.id), Outcome::Success).await?;
-        let notice = SecurityNotice::FactorAdded { kind: FactorKind::Passkey };
-        unit.enqueue(&SendSecurityNotice { user_id: user.id, notice }).await?;
+        unit.audit(
+            Action::PasskeyAdded,
+            Target::Passkey(view.id),
+            Outcome::Success,
+        )
+        .await?;
+        let notice = SecurityNotice::FactorAdded {
+            kind: FactorKind::Passkey,
+        };
+        unit.enqueue(&SendSecurityNotice {
+            user_id: user.id,
+            notice,
+        })
+        .await?;
         let recovery_codes = second_factors::first_codes(&mut unit, user.id).await?;
         unit.commit().await?;
-        Ok(AddedPasskey { passkey: view, recovery_codes })
+        Ok(AddedPasskey {
+            passkey: view,
+            recovery_codes,
+        })
     }
 }
 
@@ -96,7 +134,10 @@ fn check_number(passkeys: usize) -> Result<()> {
         return Ok(());
     }
     let detail = format!("An account has at most {MOST} passkeys; remove one first.");
-    Err(Error::Conflict { code: ErrorCode::TooManyPasskeys, detail })
+    Err(Error::Conflict {
+        code: ErrorCode::TooManyPasskeys,
+        detail,
+    })
 }
 
 fn unknown_challenge() -> Error {

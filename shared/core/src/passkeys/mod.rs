@@ -84,8 +84,12 @@ impl Passkeys {
 
     fn relying_party(&self) -> Result<&RelyingParty> {
         self.relying_party.as_deref().ok_or_else(|| {
-            let detail = "This installation has no domain that passkeys could belong to.".to_owned();
-            Error::Conflict { code: ErrorCode::PasskeysUnavailable, detail }
+            let detail =
+                "This installation has no domain that passkeys could belong to.".to_owned();
+            Error::Conflict {
+                code: ErrorCode::PasskeysUnavailable,
+                detail,
+            }
         })
     }
 }

@@ -21,7 +21,10 @@ pub(crate) struct PasskeyRequest {
 
 impl From<Asked> for PasskeyRequest {
     fn from(asked: Asked) -> Self {
-        Self { public_key: asked.public_key, state: asked.state }
+        Self {
+            public_key: asked.public_key,
+            state: asked.state,
+        }
     }
 }
 
@@ -33,7 +36,9 @@ impl Passkeys {
         user: UserId,
         before: Option<OffsetDateTime>,
     ) -> Result<Option<PasskeyRequest>> {
-        let Some(relying_party) = self.relying_party.as_deref() else { return Ok(None) };
+        let Some(relying_party) = self.relying_party.as_deref() else {
+            return Ok(None);
+        };
         let ids = repository::usable(&self.stores.db, user, before).await?;
         if ids.is_empty() {
             return Ok(None);
@@ -52,7 +57,9 @@ impl Passkeys {
     ) -> Result<Result<(), Refusal>> {
         let credential: PublicKeyCredential = read(credential)?;
         // An authenticator that was told which passkeys it may use need not say whose they are.
-        let is_of_other = credential.get_user_unique_id().is_some_and(|handle| handle != user.0.as_bytes());
+        let is_of_other = credential
+            .get_user_unique_id()
+            .is_some_and(|handle| handle != user.0.as_bytes());
         let held = repository::hold(unit.connection(), credential.get_credential_id()).await?;
         match held {
             Some(held) if held.user == user && !is_of_other && held.is_usable(before) => {
@@ -84,7 +91,9 @@ impl Passkeys {
         };
         let user = held.user;
         let checked = self.verify(unit, held, state, &credential).await?;
-        Ok(checked.map(|()| user).map_err(|refusal| (refusal, Some(user))))
+        Ok(checked
+            .map(|()| user)
+            .map_err(|refusal| (refusal, Some(user))))
     }
 
     async fn verify(
@@ -94,7 +103,9 @@ impl Passkeys {
         state: &Value,
         credential: &PublicKeyCredential,
     ) -> Result<Result<(), Refusal>> {
-        let checked = self.relying_party()?.check(credential, state, &mut held.passkey)?;
+        let checked = self
+            .relying_party()?
+            .check(credential, state, &mut held.passkey)?;
         if checked.is_ok() {
             let at = unit.at();
             repository::note_use(unit.connection(), held.id, &held.passkey, at).await?;

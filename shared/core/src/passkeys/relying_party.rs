@@ -62,7 +62,9 @@ impl RelyingParty {
             Ok(Some(relying_party)) => return Some(relying_party),
             // An address instead of a name is how a computer of a developer is reached.
             Ok(None) => tracing::info!("there are no passkeys: the public URL has no domain"),
-            Err(error) => tracing::error!(%error, "there are no passkeys: the settings of them do not fit"),
+            Err(error) => {
+                tracing::error!(%error, "there are no passkeys: the settings of them do not fit")
+            }
         }
         None
     }
@@ -71,14 +73,25 @@ impl RelyingParty {
         let public_url = Url::parse(&settings.general.public_url)?;
         let origins = match settings.auth.passkey_origins.0.as_slice() {
             [] => vec![public_url.clone()],
-            given => given.iter().map(|origin| Url::parse(origin)).collect::<Result<_, _>>()?,
+            given => given
+                .iter()
+                .map(|origin| Url::parse(origin))
+                .collect::<Result<_, _>>()?,
         };
-        let domain = settings.auth.passkey_domain.as_deref().or_else(|| public_url.domain());
-        let (Some(domain), [first, others @ ..]) = (domain, origins.as_slice()) else { return Ok(None) };
+        let domain = settings
+            .auth
+            .passkey_domain
+            .as_deref()
+            .or_else(|| public_url.domain());
+        let (Some(domain), [first, others @ ..]) = (domain, origins.as_slice()) else {
+            return Ok(None);
+        };
         let builder = WebauthnBuilder::new(domain, first)?
             .rp_name(&settings.general.product_name)
             .timeout(settings.auth.challenge_lifetime);
-        let builder = others.iter().fold(builder, WebauthnBuilder::append_allowed_origin);
+        let builder = others
+            .iter()
+            .fold(builder, WebauthnBuilder::append_allowed_origin);
         Ok(Some(Self(builder.build()?)))
     }
 
@@ -94,7 +107,10 @@ impl RelyingParty {
         // one cannot be checked, so that the state need not know.
         public_key["authenticatorSelection"]["residentKey"] = json!("required");
         public_key["authenticatorSelection"]["requireResidentKey"] = json!(true);
-        Ok(Asked { public_key, state: to_value(&state)? })
+        Ok(Asked {
+            public_key,
+            state: to_value(&state)?,
+        })
     }
 
     /// The new passkey, if that is what was asked for.
@@ -104,22 +120,30 @@ impl RelyingParty {
         state: Value,
     ) -> Result<Passkey, Error> {
         let state: PasskeyRegistration = from_value(state)?;
-        self.0.finish_passkey_registration(credential, &state).map_err(|error| {
-            tracing::debug!(%error, "a new passkey is refused");
-            invalid("The passkey was not made for this challenge, here and by a verified user.")
-        })
+        self.0
+            .finish_passkey_registration(credential, &state)
+            .map_err(|error| {
+                tracing::debug!(%error, "a new passkey is refused");
+                invalid("The passkey was not made for this challenge, here and by a verified user.")
+            })
     }
 
     /// Asks for a proof by one of these; by any passkey of anybody where there are none.
     pub(super) fn ask(&self, allowed: &[Vec<u8>]) -> Result<Asked> {
         // Not the ceremony for known passkeys: its state has copies of them, whose counters may be old by the answer.
-        let (options, state) = self.0.start_discoverable_authentication().map_err(Error::internal)?;
+        let (options, state) = self
+            .0
+            .start_discoverable_authentication()
+            .map_err(Error::internal)?;
         let mut public_key = to_value(&options.public_key)?;
         public_key["allowCredentials"] = allowed
             .iter()
             .map(|id| json!({ "type": "public-key", "id": URL_SAFE_NO_PAD.encode(id) }))
             .collect();
-        Ok(Asked { public_key, state: to_value(&state)? })
+        Ok(Asked {
+            public_key,
+            state: to_value(&state)?,
+        })
     }
 
     /// Checks the proof by this passkey, which then knows its counter.
@@ -130,7 +154,10 @@ impl RelyingParty {
         passkey: &mut Passkey,
     ) -> Result<Result<(), Refusal>> {
         let state: DiscoverableAuthentication = from_value(state.clone())?;
-        match self.0.finish_discoverable_authentication_v2(credential, state, &*passkey) {
+        match self
+            .0
+            .finish_discoverable_authentication_v2(credential, state, &*passkey)
+        {
             Ok(proved) => {
                 passkey.update_credential(&proved);
                 Ok(Ok(()))

@@ -55,18 +55,30 @@ pub(super) async fn list(db: impl PgExecutor<'_>, user: UserId) -> sqlx::Result<
         "SELECT id, name, created_at, last_used_at FROM passkeys WHERE user_id = $1 ORDER BY id",
         user.0,
     );
-    Ok(named("passkeys.list", query.fetch_all(db)).await?.into_iter().map(PasskeyView::from).collect())
+    Ok(named("passkeys.list", query.fetch_all(db))
+        .await?
+        .into_iter()
+        .map(PasskeyView::from)
+        .collect())
 }
 
 /// The names by which authenticators know those of the user.
-pub(super) async fn credential_ids(db: impl PgExecutor<'_>, user: UserId) -> sqlx::Result<Vec<Vec<u8>>> {
-    let query =
-        sqlx::query_scalar!("SELECT credential_id FROM passkeys WHERE user_id = $1 ORDER BY id", user.0);
+pub(super) async fn credential_ids(
+    db: impl PgExecutor<'_>,
+    user: UserId,
+) -> sqlx::Result<Vec<Vec<u8>>> {
+    let query = sqlx::query_scalar!(
+        "SELECT credential_id FROM passkeys WHERE user_id = $1 ORDER BY id",
+        user.0
+    );
     named("passkeys.credential_ids", query.fetch_all(db)).await
 }
 
 /// The passkey, locked: of two proofs the second finds the counter of the first.
-pub(super) async fn hold(connection: &mut PgConnection, credential_id: &[u8]) -> sqlx::Result<Option<Held>> {
+pub(super) async fn hold(
+    connection: &mut PgConnection,
+    credential_id: &[u8],
+) -> sqlx::Result<Option<Held>> {
     let query = sqlx::query!(
         r#"SELECT id, user_id, credential AS "credential: Json<Passkey>", created_at,
                   suspended_at IS NOT NULL AS "is_suspended!"
@@ -119,7 +131,10 @@ pub(super) async fn insert(
         Json(passkey) as _,
         view.created_at,
     );
-    Ok(named("passkeys.insert", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("passkeys.insert", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// Keeps the counter and the flags of a proof.
@@ -135,7 +150,9 @@ pub(super) async fn note_use(
         Json(passkey) as _,
         at,
     );
-    named("passkeys.note_use", query.execute(connection)).await.map(drop)
+    named("passkeys.note_use", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 pub(super) async fn rename(
@@ -152,13 +169,26 @@ pub(super) async fn rename(
         id.0,
         name,
     );
-    Ok(named("passkeys.rename", query.fetch_optional(connection)).await?.map(PasskeyView::from))
+    Ok(named("passkeys.rename", query.fetch_optional(connection))
+        .await?
+        .map(PasskeyView::from))
 }
 
 /// False when the user has no such passkey.
-pub(super) async fn remove(connection: &mut PgConnection, user: UserId, id: PasskeyId) -> sqlx::Result<bool> {
-    let query = sqlx::query!("DELETE FROM passkeys WHERE user_id = $1 AND id = $2", user.0, id.0);
-    Ok(named("passkeys.remove", query.execute(connection)).await?.rows_affected() == 1)
+pub(super) async fn remove(
+    connection: &mut PgConnection,
+    user: UserId,
+    id: PasskeyId,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query!(
+        "DELETE FROM passkeys WHERE user_id = $1 AND id = $2",
+        user.0,
+        id.0
+    );
+    Ok(named("passkeys.remove", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 pub(super) async fn owner(connection: &mut PgConnection, user: UserId) -> sqlx::Result<Owner> {
@@ -204,7 +234,9 @@ pub(super) async fn suspend_added_since(
         since,
         at,
     );
-    named("passkeys.suspend", query.execute(connection)).await.map(drop)
+    named("passkeys.suspend", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Removes those that were suspended; which there were.
@@ -242,5 +274,7 @@ pub(super) async fn remaining(
 
 pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
     let query = sqlx::query!("DELETE FROM passkeys WHERE user_id = $1", user.0);
-    named("passkeys.remove_all_of", query.execute(connection)).await.map(drop)
+    named("passkeys.remove_all_of", query.execute(connection))
+        .await
+        .map(drop)
 }

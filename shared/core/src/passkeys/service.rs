@@ -31,13 +31,23 @@ impl Passkeys {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let renamed = repository::rename(unit.connection(), user, id, name.as_str()).await?;
         let view = renamed.ok_or(Error::NotFound)?;
-        unit.audit(Action::PasskeyRenamed, Target::Passkey(id), Outcome::Success).await?;
+        unit.audit(
+            Action::PasskeyRenamed,
+            Target::Passkey(id),
+            Outcome::Success,
+        )
+        .await?;
         unit.commit().await?;
         Ok(view)
     }
 
     /// Removes a passkey, unless the account could then not be used any more. Sessions that it opened go on.
-    pub async fn remove(&self, origin: &Origin, caller: SessionCaller<'_>, id: PasskeyId) -> Result<()> {
+    pub async fn remove(
+        &self,
+        origin: &Origin,
+        caller: SessionCaller<'_>,
+        id: PasskeyId,
+    ) -> Result<()> {
         let user = caller.user_id();
         // What it has is counted by one change at a time.
         let mut unit = caller.begin_factor_change(&self.stores, origin).await?;
@@ -58,23 +68,37 @@ fn check_rest(owner: &Owner) -> Result<()> {
         return Ok(());
     }
     if !owner.has_password {
-        let detail = "The account has no password: without its last passkey nobody could log in.".to_owned();
-        return Err(Error::Conflict { code: ErrorCode::NoOtherCredential, detail });
+        let detail =
+            "The account has no password: without its last passkey nobody could log in.".to_owned();
+        return Err(Error::Conflict {
+            code: ErrorCode::NoOtherCredential,
+            detail,
+        });
     }
     if owner.requires_factor && !owner.has_totp {
-        let detail = "A role of the account needs a second factor; enrol another one first.".to_owned();
-        return Err(Error::Conflict { code: ErrorCode::SecondFactorRequired, detail });
+        let detail =
+            "A role of the account needs a second factor; enrol another one first.".to_owned();
+        return Err(Error::Conflict {
+            code: ErrorCode::SecondFactorRequired,
+            detail,
+        });
     }
     Ok(())
 }
 
 /// Whether the user could log in without a password. The caller holds the account.
 pub(crate) async fn has_any(unit: &mut Unit, user: UserId) -> Result<bool> {
-    Ok(!repository::credential_ids(unit.connection(), user).await?.is_empty())
+    Ok(!repository::credential_ids(unit.connection(), user)
+        .await?
+        .is_empty())
 }
 
 /// Removes the passkeys that were added from then on, which may not be their owner's. The caller holds the account.
-pub(crate) async fn remove_added_since(unit: &mut Unit, user: UserId, since: OffsetDateTime) -> Result<()> {
+pub(crate) async fn remove_added_since(
+    unit: &mut Unit,
+    user: UserId,
+    since: OffsetDateTime,
+) -> Result<()> {
     let removed = repository::remove_added_since(unit.connection(), user, since).await?;
     announce_removed(unit, user, &removed).await
 }
@@ -86,15 +110,30 @@ async fn announce_removed(unit: &mut Unit, user: UserId, removed: &[PasskeyId]) 
     }
     unit.changes_user(user).await;
     for id in removed {
-        unit.audit(Action::PasskeyRemoved, Target::Passkey(*id), Outcome::Success).await?;
-        let notice = SecurityNotice::FactorRemoved { kind: FactorKind::Passkey };
-        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+        unit.audit(
+            Action::PasskeyRemoved,
+            Target::Passkey(*id),
+            Outcome::Success,
+        )
+        .await?;
+        let notice = SecurityNotice::FactorRemoved {
+            kind: FactorKind::Passkey,
+        };
+        unit.enqueue(&SendSecurityNotice {
+            user_id: user,
+            notice,
+        })
+        .await?;
     }
     Ok(())
 }
 
 /// Suspends those that were added from then on: they prove nothing any more. The caller holds the account.
-pub(crate) async fn suspend_added_since(unit: &mut Unit, user: UserId, since: OffsetDateTime) -> Result<()> {
+pub(crate) async fn suspend_added_since(
+    unit: &mut Unit,
+    user: UserId,
+    since: OffsetDateTime,
+) -> Result<()> {
     let at = unit.at();
     Ok(repository::suspend_added_since(unit.connection(), user, since, at).await?)
 }
@@ -106,8 +145,16 @@ pub(crate) async fn remove_suspended(unit: &mut Unit, user: UserId) -> Result<()
 }
 
 /// Whether the user has one that can prove something and was added before then.
-pub(crate) async fn has_one_before(unit: &mut Unit, user: UserId, before: OffsetDateTime) -> Result<bool> {
-    Ok(!repository::usable(&mut *unit.connection(), user, Some(before)).await?.is_empty())
+pub(crate) async fn has_one_before(
+    unit: &mut Unit,
+    user: UserId,
+    before: OffsetDateTime,
+) -> Result<bool> {
+    Ok(
+        !repository::usable(&mut *unit.connection(), user, Some(before))
+            .await?
+            .is_empty(),
+    )
 }
 
 /// The passkeys that the user has.
@@ -122,7 +169,10 @@ pub(crate) async fn remove_all_of(unit: &mut Unit, user: UserId) -> Result<()> {
 
 /// The same, where he has a password to log in with.
 pub(crate) async fn remove_beside_password(unit: &mut Unit, user: UserId) -> Result<()> {
-    if repository::owner(unit.connection(), user).await?.has_password {
+    if repository::owner(unit.connection(), user)
+        .await?
+        .has_password
+    {
         repository::remove_all_of(unit.connection(), user).await?;
     }
     Ok(())

@@ -40,12 +40,19 @@ pub(crate) async fn stand_still(unit: &mut Unit) -> Result<()> {
 
 /// Nobody gives, takes or touches more than he may do himself.
 pub(crate) fn require_within(permissions: &Permissions, own: &Permissions) -> Result<()> {
-    match permissions.iter().find(|permission| !own.allow(*permission)) {
+    match permissions
+        .iter()
+        .find(|permission| !own.allow(*permission))
+    {
         None => Ok(()),
         Some(missing) => {
-            let detail =
-                format!("It reaches further than the caller's own permissions: {missing} is missing.");
-            Err(Error::Forbidden { code: ErrorCode::PermissionDenied, detail })
+            let detail = format!(
+                "It reaches further than the caller's own permissions: {missing} is missing."
+            );
+            Err(Error::Forbidden {
+                code: ErrorCode::PermissionDenied,
+                detail,
+            })
         }
     }
 }

@@ -31,7 +31,11 @@ pub(super) async fn all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Role>> {
         Row,
         "SELECT name, description, permissions, requires_mfa, built_in FROM roles ORDER BY name"
     );
-    Ok(named("roles.all", query.fetch_all(db)).await?.into_iter().map(Role::from).collect())
+    Ok(named("roles.all", query.fetch_all(db))
+        .await?
+        .into_iter()
+        .map(Role::from)
+        .collect())
 }
 
 pub(super) async fn find(db: impl PgExecutor<'_>, name: &RoleName) -> sqlx::Result<Option<Role>> {
@@ -40,21 +44,31 @@ pub(super) async fn find(db: impl PgExecutor<'_>, name: &RoleName) -> sqlx::Resu
         "SELECT name, description, permissions, requires_mfa, built_in FROM roles WHERE name = $1",
         name.as_str(),
     );
-    Ok(named("roles.find", query.fetch_optional(db)).await?.map(Role::from))
+    Ok(named("roles.find", query.fetch_optional(db))
+        .await?
+        .map(Role::from))
 }
 
 /// The role, locked: nobody else changes it, is given it or reads it for an impersonation meanwhile.
-pub(super) async fn hold(connection: &mut PgConnection, name: &RoleName) -> sqlx::Result<Option<Role>> {
+pub(super) async fn hold(
+    connection: &mut PgConnection,
+    name: &RoleName,
+) -> sqlx::Result<Option<Role>> {
     let query = sqlx::query_as!(
         Row,
         "SELECT name, description, permissions, requires_mfa, built_in FROM roles WHERE name = $1 FOR UPDATE",
         name.as_str(),
     );
-    Ok(named("roles.hold", query.fetch_optional(connection)).await?.map(Role::from))
+    Ok(named("roles.hold", query.fetch_optional(connection))
+        .await?
+        .map(Role::from))
 }
 
 /// Those of the names that there are; they stay until the transaction ends.
-pub(super) async fn keep(connection: &mut PgConnection, names: &[RoleName]) -> sqlx::Result<Vec<Role>> {
+pub(super) async fn keep(
+    connection: &mut PgConnection,
+    names: &[RoleName],
+) -> sqlx::Result<Vec<Role>> {
     let names: Vec<String> = names.iter().map(|name| name.as_str().to_owned()).collect();
     let query = sqlx::query_as!(
         Row,
@@ -62,12 +76,18 @@ pub(super) async fn keep(connection: &mut PgConnection, names: &[RoleName]) -> s
          WHERE name = ANY($1) ORDER BY name FOR KEY SHARE",
         &names,
     );
-    Ok(named("roles.keep", query.fetch_all(connection)).await?.into_iter().map(Role::from).collect())
+    Ok(named("roles.keep", query.fetch_all(connection))
+        .await?
+        .into_iter()
+        .map(Role::from)
+        .collect())
 }
 
 pub(super) async fn stand_still(connection: &mut PgConnection) -> sqlx::Result<()> {
     let query = sqlx::query_scalar!("SELECT name FROM roles ORDER BY name FOR SHARE");
-    named("roles.stand_still", query.fetch_all(connection)).await.map(drop)
+    named("roles.stand_still", query.fetch_all(connection))
+        .await
+        .map(drop)
 }
 
 /// False when the name is taken.
@@ -82,7 +102,10 @@ pub(super) async fn insert(connection: &mut PgConnection, role: &Role) -> sqlx::
         role.requires_mfa,
         role.built_in,
     );
-    Ok(named("roles.insert", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("roles.insert", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// What the change does not name stays as it is, permissions that only a newer build knows among it.
@@ -102,7 +125,9 @@ pub(super) async fn change(
         permissions.as_deref(),
         change.requires_mfa,
     );
-    named("roles.change", query.execute(connection)).await.map(drop)
+    named("roles.change", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 pub(super) async fn count(connection: &mut PgConnection) -> sqlx::Result<i64> {
@@ -110,7 +135,10 @@ pub(super) async fn count(connection: &mut PgConnection) -> sqlx::Result<i64> {
     named("roles.count", query.fetch_one(connection)).await
 }
 
-pub(super) async fn is_in_use(connection: &mut PgConnection, name: &RoleName) -> sqlx::Result<bool> {
+pub(super) async fn is_in_use(
+    connection: &mut PgConnection,
+    name: &RoleName,
+) -> sqlx::Result<bool> {
     let query = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM user_roles WHERE role = $1) AS "in_use!""#,
         name.as_str(),
@@ -120,5 +148,7 @@ pub(super) async fn is_in_use(connection: &mut PgConnection, name: &RoleName) ->
 
 pub(super) async fn remove(connection: &mut PgConnection, name: &RoleName) -> sqlx::Result<()> {
     let query = sqlx::query!("DELETE FROM roles WHERE name = $1", name.as_str());
-    named("roles.remove", query.execute(connection)).await.map(drop)
+    named("roles.remove", query.execute(connection))
+        .await
+        .map(drop)
 }

@@ -30,7 +30,9 @@ pub struct Roles {
 
 impl Roles {
     pub fn new(stores: &Stores) -> Self {
-        Self { stores: stores.clone() }
+        Self {
+            stores: stores.clone(),
+        }
     }
 
     /// Every role, by name.
@@ -39,7 +41,9 @@ impl Roles {
     }
 
     pub async fn find(&self, name: &RoleName) -> Result<Role> {
-        repository::find(&self.stores.db, name).await?.ok_or(Error::NotFound)
+        repository::find(&self.stores.db, name)
+            .await?
+            .ok_or(Error::NotFound)
     }
 
     /// Makes a role, which nobody has yet.
@@ -52,7 +56,10 @@ impl Roles {
     ) -> Result<Role> {
         let role = Role {
             name: name.as_str().to_owned(),
-            description: content.description.flatten().map(|text| text.as_str().to_owned()),
+            description: content
+                .description
+                .flatten()
+                .map(|text| text.as_str().to_owned()),
             permissions: content.permissions.unwrap_or_default(),
             requires_mfa: content.requires_mfa.unwrap_or_default(),
             built_in: false,
@@ -67,12 +74,15 @@ impl Roles {
         }
         unit.changes_roles().await;
         if !repository::insert(unit.connection(), &role).await? {
-            return Err(conflict(ErrorCode::RoleExists, "There is a role with this name."));
+            return Err(conflict(
+                ErrorCode::RoleExists,
+                "There is a role with this name.",
+            ));
         }
         let permissions: Vec<String> = role.permissions.clone().into();
-        let details =
-            json!({ "role": role.name, "permissions": permissions, "requires_mfa": role.requires_mfa });
-        unit.audit_with(Action::RoleCreated, Target::Role, Outcome::Success, details).await?;
+        let details = json!({ "role": role.name, "permissions": permissions, "requires_mfa": role.requires_mfa });
+        unit.audit_with(Action::RoleCreated, Target::Role, Outcome::Success, details)
+            .await?;
         unit.commit().await?;
         Ok(role)
     }
@@ -86,9 +96,14 @@ impl Roles {
         change: RoleChange,
     ) -> Result<Role> {
         let mut unit = caller.begin(&self.stores, origin).await?;
-        let old = repository::hold(unit.connection(), name).await?.ok_or(Error::NotFound)?;
-        let differing =
-            change.permissions.as_ref().map(|new| old.permissions.differing_from(new)).unwrap_or_default();
+        let old = repository::hold(unit.connection(), name)
+            .await?
+            .ok_or(Error::NotFound)?;
+        let differing = change
+            .permissions
+            .as_ref()
+            .map(|new| old.permissions.differing_from(new))
+            .unwrap_or_default();
         if old.built_in && !differing.is_empty() {
             return Err(built_in());
         }
@@ -101,12 +116,17 @@ impl Roles {
         }
         unit.changes_roles().await;
         repository::change(unit.connection(), name, &change).await?;
-        let new = repository::find(&mut *unit.connection(), name).await?.ok_or(Error::NotFound)?;
+        let new = repository::find(&mut *unit.connection(), name)
+            .await?
+            .ok_or(Error::NotFound)?;
         if new == old {
             return Ok(old);
         }
         let gone = |one: &Role, other: &Role| -> Vec<String> {
-            let missing = one.permissions.iter().filter(|permission| !other.permissions.allow(*permission));
+            let missing = one
+                .permissions
+                .iter()
+                .filter(|permission| !other.permissions.allow(*permission));
             missing.map(|permission| permission.to_string()).collect()
         };
         let details = json!({
@@ -115,27 +135,39 @@ impl Roles {
             "removed": gone(&old, &new),
             "requires_mfa": new.requires_mfa,
         });
-        unit.audit_with(Action::RoleChanged, Target::Role, Outcome::Success, details).await?;
+        unit.audit_with(Action::RoleChanged, Target::Role, Outcome::Success, details)
+            .await?;
         auth::end_impersonations_around_role(&mut unit, &new.name).await?;
         unit.commit().await?;
         Ok(new)
     }
 
     /// Removes a role that no account has.
-    pub async fn remove(&self, origin: &Origin, caller: SessionCaller<'_>, name: &RoleName) -> Result<()> {
+    pub async fn remove(
+        &self,
+        origin: &Origin,
+        caller: SessionCaller<'_>,
+        name: &RoleName,
+    ) -> Result<()> {
         let mut unit = caller.begin(&self.stores, origin).await?;
-        let role = repository::hold(unit.connection(), name).await?.ok_or(Error::NotFound)?;
+        let role = repository::hold(unit.connection(), name)
+            .await?
+            .ok_or(Error::NotFound)?;
         if role.built_in {
             return Err(built_in());
         }
         require_authority(&role, caller)?;
         if repository::is_in_use(unit.connection(), name).await? {
-            return Err(conflict(ErrorCode::RoleInUse, "Somebody has this role; take it away first."));
+            return Err(conflict(
+                ErrorCode::RoleInUse,
+                "Somebody has this role; take it away first.",
+            ));
         }
         unit.changes_roles().await;
         repository::remove(unit.connection(), name).await?;
         let details = json!({ "role": role.name });
-        unit.audit_with(Action::RoleRemoved, Target::Role, Outcome::Success, details).await?;
+        unit.audit_with(Action::RoleRemoved, Target::Role, Outcome::Success, details)
+            .await?;
         unit.commit().await
     }
 }
@@ -147,9 +179,15 @@ fn require_authority(role: &Role, caller: SessionCaller<'_>) -> Result<()> {
 }
 
 fn built_in() -> Error {
-    conflict(ErrorCode::BuiltInRole, "What a role that comes with the product allows cannot be changed.")
+    conflict(
+        ErrorCode::BuiltInRole,
+        "What a role that comes with the product allows cannot be changed.",
+    )
 }
 
 fn conflict(code: ErrorCode, detail: &str) -> Error {
-    Error::Conflict { code, detail: detail.to_owned() }
+    Error::Conflict {
+        code,
+        detail: detail.to_owned(),
+    }
 }

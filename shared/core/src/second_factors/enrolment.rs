@@ -51,31 +51,63 @@ impl SecondFactors {
         let user = &*caller.user;
         let mut unit = caller.begin_factor_change(&self.stores, origin).await?;
         let at = unit.at();
-        if repository::confirmed(unit.connection(), user.id, None).await?.len() >= MOST {
+        if repository::confirmed(unit.connection(), user.id, None)
+            .await?
+            .len()
+            >= MOST
+        {
             let detail = format!("An account has at most {MOST} authenticator apps.");
-            return Err(Error::Conflict { code: ErrorCode::TooManyFactors, detail });
+            return Err(Error::Conflict {
+                code: ErrorCode::TooManyFactors,
+                detail,
+            });
         }
         let id = TotpFactorId::mint(at);
         let secret = totp::fresh_secret();
         let provisioning = totp::provision(secret, &user.email, &self.product)?;
         let sealed = self.sealer.seal(&context(user.id, id), &secret);
-        let factor = NewFactor { id, user: user.id, name: name.as_str(), secret: &sealed };
+        let factor = NewFactor {
+            id,
+            user: user.id,
+            name: name.as_str(),
+            secret: &sealed,
+        };
         repository::insert(unit.connection(), &factor, at).await?;
-        unit.audit(Action::FactorEnrolmentStarted, Target::TotpFactor(id), Outcome::Success).await?;
+        unit.audit(
+            Action::FactorEnrolmentStarted,
+            Target::TotpFactor(id),
+            Outcome::Success,
+        )
+        .await?;
         unit.commit().await?;
         Ok(Enrolment { id, provisioning })
     }
 
     /// Adds an app whose codes another system has asked for. It counts as added long ago: an operator vouches for it, and a
     /// password reset, with which an imported account often begins, must not distrust it.
-    pub(crate) async fn import(&self, unit: &mut Unit, user: UserId, secret: &TotpSecret) -> Result<()> {
+    pub(crate) async fn import(
+        &self,
+        unit: &mut Unit,
+        user: UserId,
+        secret: &TotpSecret,
+    ) -> Result<()> {
         let at = unit.at();
         let id = TotpFactorId::mint(at);
         let sealed = self.sealer.seal(&context(user, id), secret.as_bytes());
-        let factor = NewFactor { id, user, name: IMPORTED_NAME, secret: &sealed };
+        let factor = NewFactor {
+            id,
+            user,
+            name: IMPORTED_NAME,
+            secret: &sealed,
+        };
         repository::insert(unit.connection(), &factor, OffsetDateTime::UNIX_EPOCH).await?;
         repository::confirm(unit.connection(), id, 0, OffsetDateTime::UNIX_EPOCH).await?;
-        unit.audit(Action::FactorEnrolled, Target::TotpFactor(id), Outcome::Success).await
+        unit.audit(
+            Action::FactorEnrolled,
+            Target::TotpFactor(id),
+            Outcome::Success,
+        )
+        .await
     }
 
     /// Takes the first code as the proof that the app has the secret. From the next refresh on the session counts as
@@ -90,7 +122,9 @@ impl SecondFactors {
         let (user, session) = (caller.user_id(), caller.session());
         let mut unit = caller.begin_factor_change(&self.stores, origin).await?;
         let at = unit.at();
-        let waiting = repository::hold_waiting(unit.connection(), user, id).await?.ok_or(Error::NotFound)?;
+        let waiting = repository::hold_waiting(unit.connection(), user, id)
+            .await?
+            .ok_or(Error::NotFound)?;
         let step = totp::step_of(&self.open(user, &waiting)?, code, at).ok_or_else(|| {
             Error::invalid(
                 "/code",
@@ -101,9 +135,20 @@ impl SecondFactors {
         repository::confirm(unit.connection(), id, step, at).await?;
         let proved = Methods::of(&[Method::OneTimeCode, Method::MultiFactor]);
         auth::note_methods(&mut unit, session, &proved).await?;
-        unit.audit(Action::FactorEnrolled, Target::TotpFactor(id), Outcome::Success).await?;
-        let notice = SecurityNotice::FactorAdded { kind: FactorKind::Totp };
-        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+        unit.audit(
+            Action::FactorEnrolled,
+            Target::TotpFactor(id),
+            Outcome::Success,
+        )
+        .await?;
+        let notice = SecurityNotice::FactorAdded {
+            kind: FactorKind::Totp,
+        };
+        unit.enqueue(&SendSecurityNotice {
+            user_id: user,
+            notice,
+        })
+        .await?;
         let recovery_codes = first_codes(&mut unit, user).await?;
         unit.commit().await?;
         Ok(Confirmation { recovery_codes })
@@ -124,8 +169,12 @@ impl SecondFactors {
         }
         announce_removed(&mut unit, user, &[id]).await?;
         if is_required && repository::count_factors(unit.connection(), user).await? == 0 {
-            let detail = "A role of the account needs a second factor; add another one first.".to_owned();
-            return Err(Error::Conflict { code: ErrorCode::SecondFactorRequired, detail });
+            let detail =
+                "A role of the account needs a second factor; add another one first.".to_owned();
+            return Err(Error::Conflict {
+                code: ErrorCode::SecondFactorRequired,
+                detail,
+            });
         }
         drop_codes_with_last_factor(&mut unit, user).await?;
         unit.commit().await

@@ -24,7 +24,9 @@ use crate::{Error, Result, Stores};
 pub use enrolment::{Confirmation, Enrolment};
 pub(crate) use recovery::{drop_codes_with_last_factor, first_codes};
 pub(crate) use repository::waiting_since;
-pub(crate) use reset::{remaining, remove_added_since, remove_all_of, remove_suspended, suspend_added_since};
+pub(crate) use reset::{
+    remaining, remove_added_since, remove_all_of, remove_suspended, suspend_added_since,
+};
 pub use totp::{Provisioning, TotpSecret};
 
 /// An app that was never confirmed is forgotten after so long.
@@ -69,7 +71,11 @@ pub struct SecondFactors {
 
 impl SecondFactors {
     pub fn new(stores: &Stores, settings: &Settings, root: &RootKey) -> Self {
-        Self { stores: stores.clone(), sealer: sealer(root), product: settings.general.product_name.clone() }
+        Self {
+            stores: stores.clone(),
+            sealer: sealer(root),
+            product: settings.general.product_name.clone(),
+        }
     }
 
     /// The user's authenticator apps, the oldest first.
@@ -97,9 +103,15 @@ impl SecondFactors {
         Ok(false)
     }
 
-    fn open(&self, user: UserId, factor: &repository::SealedFactor) -> Result<impl Deref<Target = Vec<u8>>> {
+    fn open(
+        &self,
+        user: UserId,
+        factor: &repository::SealedFactor,
+    ) -> Result<impl Deref<Target = Vec<u8>>> {
         let secret = self.sealer.open(&context(user, factor.id), &factor.secret);
-        secret.ok_or_else(|| Error::internal("the secret of an app was sealed under another root key"))
+        secret.ok_or_else(|| {
+            Error::internal("the secret of an app was sealed under another root key")
+        })
     }
 }
 
@@ -109,9 +121,14 @@ pub(crate) async fn available(
     user: UserId,
     before: Option<OffsetDateTime>,
 ) -> Result<Available> {
-    let totp = !repository::confirmed(unit.connection(), user, before).await?.is_empty();
+    let totp = !repository::confirmed(unit.connection(), user, before)
+        .await?
+        .is_empty();
     let codes = repository::count_codes(&mut *unit.connection(), user, before).await?;
-    Ok(Available { totp, recovery_codes: codes > 0 })
+    Ok(Available {
+        totp,
+        recovery_codes: codes > 0,
+    })
 }
 
 /// What seals the secrets of apps.

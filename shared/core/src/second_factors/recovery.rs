@@ -32,11 +32,20 @@ impl SecondFactors {
         let mut unit = caller.begin_factor_change(&self.stores, origin).await?;
         if repository::count_factors(unit.connection(), user).await? == 0 {
             let detail = "Recovery codes go with a second factor; add one first.".to_owned();
-            return Err(Error::Conflict { code: ErrorCode::NoSecondFactor, detail });
+            return Err(Error::Conflict {
+                code: ErrorCode::NoSecondFactor,
+                detail,
+            });
         }
         let codes = issue(&mut unit, user).await?;
-        let notice = SecurityNotice::FactorAdded { kind: FactorKind::RecoveryCodes };
-        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+        let notice = SecurityNotice::FactorAdded {
+            kind: FactorKind::RecoveryCodes,
+        };
+        unit.enqueue(&SendSecurityNotice {
+            user_id: user,
+            notice,
+        })
+        .await?;
         unit.commit().await?;
         Ok(codes)
     }
@@ -49,16 +58,27 @@ impl SecondFactors {
         code: &str,
         before: Option<OffsetDateTime>,
     ) -> Result<bool> {
-        let Some(code) = RecoveryCode::parse(code) else { return Ok(false) };
+        let Some(code) = RecoveryCode::parse(code) else {
+            return Ok(false);
+        };
         if !repository::use_code(unit.connection(), user, &code.hash(user), before).await? {
             return Ok(false);
         }
         unit.act_as(user);
         let left = repository::count_codes(&mut *unit.connection(), user, None).await?;
         let left = u32::try_from(left).unwrap_or(u32::MAX);
-        unit.audit(Action::RecoveryCodeUsed, Target::User(user), Outcome::Success).await?;
+        unit.audit(
+            Action::RecoveryCodeUsed,
+            Target::User(user),
+            Outcome::Success,
+        )
+        .await?;
         let notice = SecurityNotice::RecoveryCodeUsed { left };
-        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+        unit.enqueue(&SendSecurityNotice {
+            user_id: user,
+            notice,
+        })
+        .await?;
         Ok(true)
     }
 }
@@ -84,6 +104,11 @@ async fn issue(unit: &mut Unit, user: UserId) -> Result<Vec<String>> {
     let codes: Vec<_> = (0..CODES).map(|_| RecoveryCode::generate()).collect();
     let hashes: Vec<_> = codes.iter().map(|code| code.hash(user).to_vec()).collect();
     repository::replace_codes(unit.connection(), user, &hashes, at).await?;
-    unit.audit(Action::RecoveryCodesIssued, Target::User(user), Outcome::Success).await?;
+    unit.audit(
+        Action::RecoveryCodesIssued,
+        Target::User(user),
+        Outcome::Success,
+    )
+    .await?;
     Ok(codes.iter().map(RecoveryCode::reveal).collect())
 }

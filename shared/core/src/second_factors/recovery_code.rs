@@ -41,7 +41,10 @@ impl RecoveryCode {
 
     /// In groups, for writing down.
     pub(super) fn reveal(&self) -> String {
-        let groups = self.0.chunks(GROUP).map(|group| group.iter().map(|byte| char::from(*byte)).collect());
+        let groups = self
+            .0
+            .chunks(GROUP)
+            .map(|group| group.iter().map(|byte| char::from(*byte)).collect());
         groups.collect::<Vec<String>>().join("-")
     }
 }
@@ -57,13 +60,28 @@ mod tests {
         let code = RecoveryCode::generate();
         let text = code.reveal();
         assert_eq!((text.len(), text.matches('-').count()), (27, 3));
-        for typed in [text.clone(), text.to_lowercase(), text.replace('-', ""), text.replace('-', " ")] {
+        for typed in [
+            text.clone(),
+            text.to_lowercase(),
+            text.replace('-', ""),
+            text.replace('-', " "),
+        ] {
             assert!(RecoveryCode::parse(&typed) == Some(code.clone()), "{typed}");
         }
-        assert!(RecoveryCode::parse(&text.replace('0', "o").replace('1', "l")) == Some(code.clone()));
-        let (ada, bob) = (UserId(uuid::Uuid::from_u128(1)), UserId(uuid::Uuid::from_u128(2)));
+        assert!(
+            RecoveryCode::parse(&text.replace('0', "o").replace('1', "l")) == Some(code.clone())
+        );
+        let (ada, bob) = (
+            UserId(uuid::Uuid::from_u128(1)),
+            UserId(uuid::Uuid::from_u128(2)),
+        );
         assert_ne!(code.hash(ada), code.hash(bob));
-        for bad in [&text[1..], &format!("{text}A"), "", "UUUUUU-UUUUUU-UUUUUU-UUUUUU"] {
+        for bad in [
+            &text[1..],
+            &format!("{text}A"),
+            "",
+            "UUUUUU-UUUUUU-UUUUUU-UUUUUU",
+        ] {
             assert!(RecoveryCode::parse(bad).is_none(), "{bad}");
         }
     }

@@ -51,19 +51,31 @@ pub(super) async fn page(db: &PgPool, after: Uuid) -> sqlx::Result<Vec<(UserId, 
         PAGE,
     );
     let rows = named("totp_factors.page", query.fetch_all(db)).await?;
-    let factor = |id, secret| SealedFactor { id: TotpFactorId(id), secret };
-    Ok(rows.into_iter().map(|row| (UserId(row.user_id), factor(row.id, row.secret))).collect())
+    let factor = |id, secret| SealedFactor {
+        id: TotpFactorId(id),
+        secret,
+    };
+    Ok(rows
+        .into_iter()
+        .map(|row| (UserId(row.user_id), factor(row.id, row.secret)))
+        .collect())
 }
 
 /// The same secret, sealed otherwise; only where nobody was faster.
-pub(super) async fn replace_secret(db: &PgPool, factor: &SealedFactor, secret: &[u8]) -> sqlx::Result<u64> {
+pub(super) async fn replace_secret(
+    db: &PgPool,
+    factor: &SealedFactor,
+    secret: &[u8],
+) -> sqlx::Result<u64> {
     let query = sqlx::query!(
         "UPDATE totp_factors SET secret = $3 WHERE id = $1 AND secret = $2",
         factor.id.0,
         factor.secret,
         secret,
     );
-    Ok(named("totp_factors.replace_secret", query.execute(db)).await?.rows_affected())
+    Ok(named("totp_factors.replace_secret", query.execute(db))
+        .await?
+        .rows_affected())
 }
 
 /// Adds one that waits for its first code; those that waited before go.
@@ -72,9 +84,15 @@ pub(super) async fn insert(
     factor: &NewFactor<'_>,
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    let waiting =
-        sqlx::query!("DELETE FROM totp_factors WHERE user_id = $1 AND confirmed_at IS NULL", factor.user.0);
-    named("totp_factors.remove_waiting", waiting.execute(&mut *connection)).await?;
+    let waiting = sqlx::query!(
+        "DELETE FROM totp_factors WHERE user_id = $1 AND confirmed_at IS NULL",
+        factor.user.0
+    );
+    named(
+        "totp_factors.remove_waiting",
+        waiting.execute(&mut *connection),
+    )
+    .await?;
     let query = sqlx::query!(
         "INSERT INTO totp_factors (id, user_id, name, secret, created_at) VALUES ($1, $2, $3, $4, $5)",
         factor.id.0,
@@ -83,7 +101,9 @@ pub(super) async fn insert(
         factor.secret,
         at,
     );
-    named("totp_factors.insert", query.execute(connection)).await.map(drop)
+    named("totp_factors.insert", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// The one that waits, locked.
@@ -97,8 +117,15 @@ pub(super) async fn hold_waiting(
         id.0,
         user.0,
     );
-    let row = named("totp_factors.hold_waiting", query.fetch_optional(connection)).await?;
-    Ok(row.map(|row| SealedFactor { id: TotpFactorId(row.id), secret: row.secret }))
+    let row = named(
+        "totp_factors.hold_waiting",
+        query.fetch_optional(connection),
+    )
+    .await?;
+    Ok(row.map(|row| SealedFactor {
+        id: TotpFactorId(row.id),
+        secret: row.secret,
+    }))
 }
 
 pub(super) async fn confirm(
@@ -113,7 +140,9 @@ pub(super) async fn confirm(
         at,
         step,
     );
-    named("totp_factors.confirm", query.execute(connection)).await.map(drop)
+    named("totp_factors.confirm", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Those that can prove something; of those added before `before`, where it is given.
@@ -131,7 +160,13 @@ pub(super) async fn confirmed(
         before,
     );
     let rows = named("totp_factors.confirmed", query.fetch_all(connection)).await?;
-    Ok(rows.into_iter().map(|row| SealedFactor { id: TotpFactorId(row.id), secret: row.secret }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| SealedFactor {
+            id: TotpFactorId(row.id),
+            secret: row.secret,
+        })
+        .collect())
 }
 
 /// Uses up the code of a time step; false when it, or a later one, was used before.
@@ -147,7 +182,10 @@ pub(super) async fn use_step(
         step,
         at,
     );
-    Ok(named("totp_factors.use_step", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("totp_factors.use_step", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 pub(super) async fn remove(
@@ -160,7 +198,10 @@ pub(super) async fn remove(
         id.0,
         user.0,
     );
-    Ok(named("totp_factors.remove", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("totp_factors.remove", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// Which there were of those that were added from then on.
@@ -174,13 +215,19 @@ pub(super) async fn remove_added_since(
         user.0,
         since,
     );
-    let ids = named("totp_factors.remove_added_since", query.fetch_all(connection)).await?;
+    let ids = named(
+        "totp_factors.remove_added_since",
+        query.fetch_all(connection),
+    )
+    .await?;
     Ok(ids.into_iter().map(TotpFactorId).collect())
 }
 
 pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
     let query = sqlx::query!("DELETE FROM totp_factors WHERE user_id = $1", user.0);
-    named("totp_factors.remove_all_of", query.execute(connection)).await.map(drop)
+    named("totp_factors.remove_all_of", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 expired_rows! {
@@ -189,7 +236,10 @@ expired_rows! {
 }
 
 /// How many second factors the user has, whichever: apps and passkeys.
-pub(super) async fn count_factors(connection: &mut PgConnection, user: UserId) -> sqlx::Result<i64> {
+pub(super) async fn count_factors(
+    connection: &mut PgConnection,
+    user: UserId,
+) -> sqlx::Result<i64> {
     let query = sqlx::query_scalar!(
         r#"SELECT (SELECT count(*) FROM totp_factors WHERE user_id = $1 AND confirmed_at IS NOT NULL)
                   + (SELECT count(*) FROM passkeys WHERE user_id = $1) AS "count!""#,
@@ -212,12 +262,16 @@ pub(super) async fn replace_codes(
         user.0,
         at,
     );
-    named("recovery_codes.insert", query.execute(connection)).await.map(drop)
+    named("recovery_codes.insert", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 pub(super) async fn remove_codes(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
     let query = sqlx::query!("DELETE FROM recovery_codes WHERE user_id = $1", user.0);
-    named("recovery_codes.remove", query.execute(connection)).await.map(drop)
+    named("recovery_codes.remove", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 pub(super) async fn remove_codes_issued_since(
@@ -225,9 +279,17 @@ pub(super) async fn remove_codes_issued_since(
     user: UserId,
     since: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    let query =
-        sqlx::query!("DELETE FROM recovery_codes WHERE user_id = $1 AND created_at >= $2", user.0, since);
-    named("recovery_codes.remove_issued_since", query.execute(connection)).await.map(drop)
+    let query = sqlx::query!(
+        "DELETE FROM recovery_codes WHERE user_id = $1 AND created_at >= $2",
+        user.0,
+        since
+    );
+    named(
+        "recovery_codes.remove_issued_since",
+        query.execute(connection),
+    )
+    .await
+    .map(drop)
 }
 
 /// Uses a code up that was issued before `before`, where it is given; false where there is none such.
@@ -245,7 +307,10 @@ pub(super) async fn use_code(
         user.0,
         before,
     );
-    Ok(named("recovery_codes.use", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("recovery_codes.use", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// Those that can be used; of those issued before `before`, where it is given.
@@ -285,7 +350,9 @@ pub(super) async fn suspend_added_since(
         since,
         at,
     );
-    named("recovery_codes.suspend", codes.execute(connection)).await.map(drop)
+    named("recovery_codes.suspend", codes.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Removes what was suspended; which apps there were.
@@ -293,9 +360,15 @@ pub(super) async fn remove_suspended(
     connection: &mut PgConnection,
     user: UserId,
 ) -> sqlx::Result<Vec<TotpFactorId>> {
-    let codes =
-        sqlx::query!("DELETE FROM recovery_codes WHERE user_id = $1 AND suspended_at IS NOT NULL", user.0,);
-    named("recovery_codes.remove_suspended", codes.execute(&mut *connection)).await?;
+    let codes = sqlx::query!(
+        "DELETE FROM recovery_codes WHERE user_id = $1 AND suspended_at IS NOT NULL",
+        user.0,
+    );
+    named(
+        "recovery_codes.remove_suspended",
+        codes.execute(&mut *connection),
+    )
+    .await?;
     let apps = sqlx::query_scalar!(
         "DELETE FROM totp_factors WHERE user_id = $1 AND suspended_at IS NOT NULL RETURNING id",
         user.0,
@@ -322,7 +395,11 @@ pub(super) async fn remaining(
     );
     let rows = named("second_factors.remaining", query.fetch_all(connection)).await?;
     let factor = rows.into_iter().map(|row| RemainingFactor {
-        kind: if row.is_app { FactorKind::Totp } else { FactorKind::RecoveryCodes },
+        kind: if row.is_app {
+            FactorKind::Totp
+        } else {
+            FactorKind::RecoveryCodes
+        },
         name: row.name,
         added_at: row.added_at,
         is_suspended: row.is_suspended,

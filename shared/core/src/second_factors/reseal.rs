@@ -21,20 +21,31 @@ impl SecondFactors {
             let Some((_, last)) = page.last() else { break };
             after = last.id.0;
             for (user, factor) in page {
-                let replaced = match self.sealer.reseal(&before, &context(user, factor.id), &factor.secret) {
-                    Resealing::Current => Ok(0),
-                    Resealing::Anew(secret) => {
-                        let replaced = repository::replace_secret(&self.stores.db, &factor, &secret).await;
-                        replaced.map_err(Error::from)
-                    }
-                    Resealing::Unreadable => Err(unreadable()),
-                };
+                let replaced =
+                    match self
+                        .sealer
+                        .reseal(&before, &context(user, factor.id), &factor.secret)
+                    {
+                        Resealing::Current => Ok(0),
+                        Resealing::Anew(secret) => {
+                            let replaced =
+                                repository::replace_secret(&self.stores.db, &factor, &secret).await;
+                            replaced.map_err(Error::from)
+                        }
+                        Resealing::Unreadable => Err(unreadable()),
+                    };
                 done.count(format_args!("authenticator app {}", factor.id), replaced)?;
             }
         }
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let details = done.told("totp_secrets");
-        unit.audit_with(Action::SecretsResealed, Target::None, Outcome::Success, details).await?;
+        unit.audit_with(
+            Action::SecretsResealed,
+            Target::None,
+            Outcome::Success,
+            details,
+        )
+        .await?;
         unit.commit().await?;
         Ok(done)
     }

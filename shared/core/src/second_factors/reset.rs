@@ -30,7 +30,10 @@ impl SecondFactors {
     ) -> Result<()> {
         if caller.user_id() == user {
             let detail = "You cannot reset your own factors; another administrator can.".to_owned();
-            return Err(Error::Conflict { code: ErrorCode::OwnAccount, detail });
+            return Err(Error::Conflict {
+                code: ErrorCode::OwnAccount,
+                detail,
+            });
         }
         let mut unit = caller.begin_for(&self.stores, origin, user).await?;
         let held = users::hold(&mut unit, user).await?;
@@ -41,15 +44,29 @@ impl SecondFactors {
         passkeys::remove_beside_password(&mut unit, user).await?;
         auth::end_sessions(&mut unit, user, None).await?;
         let details = json!({ "reason": reason.as_str() });
-        unit.audit_with(Action::FactorsReset, Target::User(user), Outcome::Success, details).await?;
-        unit.enqueue(&SendSecurityNotice { user_id: user, notice: SecurityNotice::FactorsReset }).await?;
+        unit.audit_with(
+            Action::FactorsReset,
+            Target::User(user),
+            Outcome::Success,
+            details,
+        )
+        .await?;
+        unit.enqueue(&SendSecurityNotice {
+            user_id: user,
+            notice: SecurityNotice::FactorsReset,
+        })
+        .await?;
         unit.commit().await
     }
 }
 
 /// Removes the apps that were added, and the recovery codes that were issued, from then on, which may not be their owner's.
 /// The caller holds the account, and has removed the passkeys of that time.
-pub(crate) async fn remove_added_since(unit: &mut Unit, user: UserId, since: OffsetDateTime) -> Result<()> {
+pub(crate) async fn remove_added_since(
+    unit: &mut Unit,
+    user: UserId,
+    since: OffsetDateTime,
+) -> Result<()> {
     let removed = repository::remove_added_since(unit.connection(), user, since).await?;
     announce_removed(unit, user, &removed).await?;
     repository::remove_codes_issued_since(unit.connection(), user, since).await?;
@@ -58,7 +75,11 @@ pub(crate) async fn remove_added_since(unit: &mut Unit, user: UserId, since: Off
 
 /// Suspends the apps and the recovery codes that were added from then on: they prove nothing any more. The caller holds the
 /// account.
-pub(crate) async fn suspend_added_since(unit: &mut Unit, user: UserId, since: OffsetDateTime) -> Result<()> {
+pub(crate) async fn suspend_added_since(
+    unit: &mut Unit,
+    user: UserId,
+    since: OffsetDateTime,
+) -> Result<()> {
     let at = unit.at();
     Ok(repository::suspend_added_since(unit.connection(), user, since, at).await?)
 }
@@ -71,15 +92,30 @@ pub(crate) async fn remove_suspended(unit: &mut Unit, user: UserId) -> Result<()
 }
 
 /// Records that these apps were removed, and tells their owner of each.
-pub(super) async fn announce_removed(unit: &mut Unit, user: UserId, removed: &[TotpFactorId]) -> Result<()> {
+pub(super) async fn announce_removed(
+    unit: &mut Unit,
+    user: UserId,
+    removed: &[TotpFactorId],
+) -> Result<()> {
     if removed.is_empty() {
         return Ok(());
     }
     unit.changes_user(user).await;
     for id in removed {
-        unit.audit(Action::FactorRemoved, Target::TotpFactor(*id), Outcome::Success).await?;
-        let notice = SecurityNotice::FactorRemoved { kind: FactorKind::Totp };
-        unit.enqueue(&SendSecurityNotice { user_id: user, notice }).await?;
+        unit.audit(
+            Action::FactorRemoved,
+            Target::TotpFactor(*id),
+            Outcome::Success,
+        )
+        .await?;
+        let notice = SecurityNotice::FactorRemoved {
+            kind: FactorKind::Totp,
+        };
+        unit.enqueue(&SendSecurityNotice {
+            user_id: user,
+            notice,
+        })
+        .await?;
     }
     Ok(())
 }

@@ -27,12 +27,21 @@ pub struct TotpSecret(Vec<u8>);
 impl TotpSecret {
     /// Parses base32 (RFC 4648) as apps take it: without regard to case, blanks, dashes and padding.
     pub fn parse(text: &str) -> Result<Self, Rejection> {
-        let plain: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '=')).collect();
+        let plain: String = text
+            .chars()
+            .filter(|c| !matches!(c, ' ' | '-' | '='))
+            .collect();
         let secret = Secret::try_from_base32(plain.to_ascii_uppercase()).ok();
         let bytes = secret.map(|secret| secret.as_bytes().to_vec());
-        bytes.filter(|bytes| IMPORTED_BYTES.contains(&bytes.len())).map(Self).ok_or_else(|| {
-            Rejection::new("invalid_totp_secret", "A TOTP secret is base32 of 10 to 64 bytes.")
-        })
+        bytes
+            .filter(|bytes| IMPORTED_BYTES.contains(&bytes.len()))
+            .map(Self)
+            .ok_or_else(|| {
+                Rejection::new(
+                    "invalid_totp_secret",
+                    "A TOTP secret is base32 of 10 to 64 bytes.",
+                )
+            })
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
@@ -63,28 +72,46 @@ pub(super) fn fresh_secret() -> [u8; SECRET_BYTES] {
 }
 
 /// What an app is told of `secret`, for the account `email` of `product`.
-pub(super) fn provision(secret: [u8; SECRET_BYTES], email: &str, product: &str) -> Result<Provisioning> {
+pub(super) fn provision(
+    secret: [u8; SECRET_BYTES],
+    email: &str,
+    product: &str,
+) -> Result<Provisioning> {
     let totp = builder(Secret::new_stack(secret))
         .with_account_name(email)
         // A colon parts the issuer from the account.
         .with_issuer(Some(product.replace(':', " ")))
         .build()
         .map_err(|error| Error::internal(error.to_string()))?;
-    let otpauth_uri = totp.to_url().map_err(|error| Error::internal(error.to_string()))?;
+    let otpauth_uri = totp
+        .to_url()
+        .map_err(|error| Error::internal(error.to_string()))?;
     let picture = QrCode::new(&otpauth_uri).map_err(Error::internal)?;
-    let qr_svg = picture.render::<svg::Color<'_>>().min_dimensions(240, 240).build();
-    Ok(Provisioning { secret: totp.secret().to_base32(), otpauth_uri, qr_svg })
+    let qr_svg = picture
+        .render::<svg::Color<'_>>()
+        .min_dimensions(240, 240)
+        .build();
+    Ok(Provisioning {
+        secret: totp.secret().to_base32(),
+        otpauth_uri,
+        qr_svg,
+    })
 }
 
 /// The time step that `code` is of, if it is one of now; compared in constant time.
 pub(super) fn step_of(secret: &[u8], code: &OneTimeCode, now: OffsetDateTime) -> Option<i64> {
     let now = u64::try_from(now.unix_timestamp()).ok()?;
-    let step = builder(Secret::from(secret.to_vec())).build_noncompliant().check(code.as_str(), now)?;
+    let step = builder(Secret::from(secret.to_vec()))
+        .build_noncompliant()
+        .check(code.as_str(), now)?;
     i64::try_from(step).ok()
 }
 
 fn builder(secret: Secret) -> Builder {
-    Builder::new().with_algorithm(Algorithm::SHA1).with_skew(SKEW).with_secret(secret)
+    Builder::new()
+        .with_algorithm(Algorithm::SHA1)
+        .with_skew(SKEW)
+        .with_secret(secret)
 }
 
 #[cfg(test)]
@@ -118,8 +145,18 @@ mod tests {
 
     #[test]
     fn a_code_is_good_in_its_step_and_in_the_ones_beside_it() {
-        for (seconds, is_good) in [(-60, false), (-30, true), (0, true), (30, true), (60, false)] {
-            assert_eq!(step("287082", 45 + seconds), is_good.then_some(1), "{seconds} seconds away");
+        for (seconds, is_good) in [
+            (-60, false),
+            (-30, true),
+            (0, true),
+            (30, true),
+            (60, false),
+        ] {
+            assert_eq!(
+                step("287082", 45 + seconds),
+                is_good.then_some(1),
+                "{seconds} seconds away"
+            );
         }
         for bad in ["", "28708", "2870820", "28708a", "٢٨٧٠٨٢"] {
             assert_eq!(step(bad, 45), None, "{bad}");
@@ -136,9 +173,15 @@ mod tests {
             assert_eq!(TotpSecret::parse(text).expect("reads").as_bytes(), &SECRET);
         }
         let short = TotpSecret::parse("GEZDGNBVGY3TQOJQ").expect("ten bytes");
-        assert_eq!(step_of(short.as_bytes(), &OneTimeCode::normalise("000000"), at(59)), None);
+        assert_eq!(
+            step_of(short.as_bytes(), &OneTimeCode::normalise("000000"), at(59)),
+            None
+        );
         for bad in ["", "GEZDGNBV", "0189", "ü", &"A".repeat(200)] {
-            assert_eq!(TotpSecret::parse(bad).expect_err(bad).code, "invalid_totp_secret");
+            assert_eq!(
+                TotpSecret::parse(bad).expect_err(bad).code,
+                "invalid_totp_secret"
+            );
         }
     }
 
@@ -147,8 +190,14 @@ mod tests {
         let told = provision(SECRET, "ada@example.org", "Plinth: test").expect("provisions");
         assert_eq!(told.secret, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
         let uri = &told.otpauth_uri;
-        assert!(uri.starts_with("otpauth://totp/Plinth%20%20test:ada%40example.org?"), "{uri}");
-        assert!(uri.contains("secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ") && uri.contains("issuer="), "{uri}");
+        assert!(
+            uri.starts_with("otpauth://totp/Plinth%20%20test:ada%40example.org?"),
+            "{uri}"
+        );
+        assert!(
+            uri.contains("secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ") && uri.contains("issuer="),
+            "{uri}"
+        );
         assert!(told.qr_svg.contains("<svg"), "a picture");
     }
 }

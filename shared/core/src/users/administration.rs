@@ -39,7 +39,8 @@ impl Users {
     /// An account that was not deleted.
     pub async fn read(&self, id: UserId) -> Result<User> {
         let user = repository::find(&self.stores.db, id).await?;
-        user.filter(|user| user.status != UserStatus::Deleted).ok_or(Error::NotFound)
+        user.filter(|user| user.status != UserStatus::Deleted)
+            .ok_or(Error::NotFound)
     }
 
     /// Gives the account these roles and no others, from its next request on.
@@ -53,13 +54,23 @@ impl Users {
         let mut unit = caller.begin_for(&self.stores, origin, id).await?;
         let user = hold(&mut unit, id).await?;
         let wanted = known_roles(&mut unit, names).await?;
-        let added: Vec<&Role> = wanted.iter().filter(|role| !user.roles.contains(&role.name)).collect();
+        let added: Vec<&Role> = wanted
+            .iter()
+            .filter(|role| !user.roles.contains(&role.name))
+            .collect();
         let kept: BTreeSet<&str> = wanted.iter().map(|role| role.name.as_str()).collect();
-        let removed: Vec<&String> = user.roles.iter().filter(|name| !kept.contains(name.as_str())).collect();
+        let removed: Vec<&String> = user
+            .roles
+            .iter()
+            .filter(|name| !kept.contains(name.as_str()))
+            .collect();
         if added.is_empty() && removed.is_empty() {
             return Ok(user);
         }
-        let given: Permissions = added.iter().flat_map(|role| role.permissions.iter()).collect();
+        let given: Permissions = added
+            .iter()
+            .flat_map(|role| role.permissions.iter())
+            .collect();
         roles::require_within(&given, &caller.rights.permissions)?;
         if !removed.is_empty() {
             require_authority(&mut unit, &caller, &user).await?;
@@ -72,7 +83,13 @@ impl Users {
         auth::end_impersonations_around(&mut unit, id).await?;
         let added: Vec<&str> = added.iter().map(|role| role.name.as_str()).collect();
         let details = json!({ "added": added, "removed": removed });
-        unit.audit_with(Action::RolesAssigned, Target::User(id), Outcome::Success, details).await?;
+        unit.audit_with(
+            Action::RolesAssigned,
+            Target::User(id),
+            Outcome::Success,
+            details,
+        )
+        .await?;
         let user = hold(&mut unit, id).await?;
         unit.commit().await?;
         Ok(user)
@@ -89,8 +106,12 @@ impl Users {
         let mut unit = caller.begin_for(&self.stores, origin, id).await?;
         let user = hold(&mut unit, id).await?;
         if caller.user.id == id {
-            let detail = "You cannot suspend your own account; another administrator can.".to_owned();
-            return Err(Error::Conflict { code: ErrorCode::OwnAccount, detail });
+            let detail =
+                "You cannot suspend your own account; another administrator can.".to_owned();
+            return Err(Error::Conflict {
+                code: ErrorCode::OwnAccount,
+                detail,
+            });
         }
         require_authority(&mut unit, &caller, &user).await?;
         if user.status == UserStatus::Suspended {
@@ -99,11 +120,23 @@ impl Users {
         // Of an account that is deleting the grace period goes on, in which its owner can no longer restore it.
         keep_an_administrator(&mut unit, id).await?;
         let details = json!({ "reason": reason.map(Reason::as_str) });
-        change_status(unit, user, UserStatus::Suspended, Action::AccountSuspended, details).await
+        change_status(
+            unit,
+            user,
+            UserStatus::Suspended,
+            Action::AccountSuspended,
+            details,
+        )
+        .await
     }
 
     /// Lets the account in again. Its sessions stay ended: its owner logs in anew.
-    pub async fn reactivate(&self, origin: &Origin, caller: SessionCaller<'_>, id: UserId) -> Result<User> {
+    pub async fn reactivate(
+        &self,
+        origin: &Origin,
+        caller: SessionCaller<'_>,
+        id: UserId,
+    ) -> Result<User> {
         let mut unit = caller.begin_for(&self.stores, origin, id).await?;
         let user = hold(&mut unit, id).await?;
         require_authority(&mut unit, &caller, &user).await?;
@@ -112,9 +145,19 @@ impl Users {
         }
         if user.status == UserStatus::Deleting {
             let detail = "The account is not suspended but deleted; restore it.".to_owned();
-            return Err(Error::Conflict { code: ErrorCode::AccountDeleting, detail });
+            return Err(Error::Conflict {
+                code: ErrorCode::AccountDeleting,
+                detail,
+            });
         }
-        change_status(unit, user, UserStatus::Active, Action::AccountReactivated, json!({})).await
+        change_status(
+            unit,
+            user,
+            UserStatus::Active,
+            Action::AccountReactivated,
+            json!({}),
+        )
+        .await
     }
 
     /// Ends every session of the account, and those in which it acts for others; how many there were.
@@ -160,10 +203,17 @@ async fn change_status(
     repository::set_status(unit.connection(), user.id, status, at).await?;
     // Also when the account comes back: a login that was under way while it was suspended may have opened one since.
     auth::end_sessions(&mut unit, user.id, None).await?;
-    unit.audit_with(action, Target::User(user.id), Outcome::Success, details).await?;
+    unit.audit_with(action, Target::User(user.id), Outcome::Success, details)
+        .await?;
     unit.commit().await?;
-    let deletion_due_at = user.deletion_due_at.filter(|_| status != UserStatus::Active);
-    Ok(User { status, deletion_due_at, ..user })
+    let deletion_due_at = user
+        .deletion_due_at
+        .filter(|_| status != UserStatus::Active);
+    Ok(User {
+        status,
+        deletion_due_at,
+        ..user
+    })
 }
 
 /// Refuses to touch an account that may do more than the caller.
@@ -177,12 +227,20 @@ pub(super) async fn known_roles(unit: &mut Unit, names: &[RoleName]) -> Result<V
     let known = roles::keep(unit, names).await?;
     let is_unknown = |name: &RoleName| known.iter().all(|role| role.name != name.as_str());
     let mut faults = FaultList::default();
-    for (index, _) in names.iter().enumerate().filter(|(_, name)| is_unknown(name)) {
+    for (index, _) in names
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| is_unknown(name))
+    {
         faults.push(|| Fault {
             pointer: format!("/roles/{index}"),
             rejection: Rejection::new("unknown_role", "There is no role with this name."),
         });
     }
     let faults = faults.into_vec();
-    if faults.is_empty() { Ok(known) } else { Err(Error::Invalid(faults)) }
+    if faults.is_empty() {
+        Ok(known)
+    } else {
+        Err(Error::Invalid(faults))
+    }
 }

@@ -32,7 +32,9 @@ pub(super) async fn insert(connection: &mut PgConnection, new: &NewUndo<'_>) -> 
         new.expires_at,
         new.waived_at,
     );
-    named("email_undos.insert", query.execute(connection)).await.map(drop)
+    named("email_undos.insert", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Returns when the account left the address, if it can take it back. The earliest time if it left several spellings.
@@ -107,7 +109,9 @@ pub(super) async fn close_since(
         since,
         at,
     );
-    named("email_undos.close_since", query.execute(connection)).await.map(drop)
+    named("email_undos.close_since", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Waives those that are open; when the earliest of their changes was.
@@ -122,12 +126,17 @@ pub(super) async fn waive(
         user.0,
         at,
     );
-    Ok(named("email_undos.waive", query.fetch_all(connection)).await?.into_iter().min())
+    Ok(named("email_undos.waive", query.fetch_all(connection))
+        .await?
+        .into_iter()
+        .min())
 }
 
 pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
     let query = sqlx::query!("DELETE FROM email_undos WHERE user_id = $1", user.0);
-    named("email_undos.remove_all_of", query.execute(connection)).await.map(drop)
+    named("email_undos.remove_all_of", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 expired_rows! {

@@ -37,9 +37,15 @@ impl Users {
     pub async fn import(&self, factors: &SecondFactors, imported: ImportedAccount) -> Result<bool> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let at = unit.at();
-        if imported.created_at.is_some_and(|created_at| created_at > at) {
+        if imported
+            .created_at
+            .is_some_and(|created_at| created_at > at)
+        {
             let detail = "An account was not created in the future.";
-            return Err(Error::invalid("/created_at", Rejection::new("in_the_future", detail)));
+            return Err(Error::invalid(
+                "/created_at",
+                Rejection::new("in_the_future", detail),
+            ));
         }
         known_roles(&mut unit, &imported.roles).await?;
         let account = NewAccount {
@@ -60,7 +66,12 @@ impl Users {
         if let Some(secret) = &imported.totp_secret {
             factors.import(&mut unit, account.id, secret).await?;
         }
-        unit.audit(Action::AccountImported, Target::User(account.id), Outcome::Success).await?;
+        unit.audit(
+            Action::AccountImported,
+            Target::User(account.id),
+            Outcome::Success,
+        )
+        .await?;
         unit.commit().await?;
         Ok(true)
     }

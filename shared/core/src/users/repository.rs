@@ -54,7 +54,9 @@ pub(super) async fn find(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Op
            FROM users WHERE id = $1"#,
         id.0,
     );
-    Ok(named("users.find", query.fetch_optional(db)).await?.map(User::from))
+    Ok(named("users.find", query.fetch_optional(db))
+        .await?
+        .map(User::from))
 }
 
 struct CredentialsRow {
@@ -86,9 +88,13 @@ impl From<CredentialsRow> for Credentials {
 /// Locks the rows, in an order that all agree on; what refers to them can still be written.
 pub(super) async fn lock(connection: &mut PgConnection, ids: &[UserId]) -> sqlx::Result<()> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    let query =
-        sqlx::query_scalar!("SELECT id FROM users WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE", &ids,);
-    named("users.lock", query.fetch_all(connection)).await.map(drop)
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM users WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
+        &ids,
+    );
+    named("users.lock", query.fetch_all(connection))
+        .await
+        .map(drop)
 }
 
 /// Accounts that were not deleted, the newest first.
@@ -116,10 +122,17 @@ pub(super) async fn list(
         filter.role.as_ref().map(RoleName::as_str),
         page.fetch(),
     );
-    Ok(named("users.list", query.fetch_all(db)).await?.into_iter().map(User::from).collect())
+    Ok(named("users.list", query.fetch_all(db))
+        .await?
+        .into_iter()
+        .map(User::from)
+        .collect())
 }
 
-pub(super) async fn credentials(db: impl PgExecutor<'_>, email: &Email) -> sqlx::Result<Option<Credentials>> {
+pub(super) async fn credentials(
+    db: impl PgExecutor<'_>,
+    email: &Email,
+) -> sqlx::Result<Option<Credentials>> {
     let query = sqlx::query_as!(
         CredentialsRow,
         r#"SELECT id, password_hash, password_changed_at, email_verified_at, status,
@@ -131,10 +144,15 @@ pub(super) async fn credentials(db: impl PgExecutor<'_>, email: &Email) -> sqlx:
            ORDER BY email_verified_at NULLS LAST LIMIT 1"#,
         &email.keys(),
     );
-    Ok(named("users.credentials", query.fetch_optional(db)).await?.map(Credentials::from))
+    Ok(named("users.credentials", query.fetch_optional(db))
+        .await?
+        .map(Credentials::from))
 }
 
-pub(super) async fn credentials_of(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Option<Credentials>> {
+pub(super) async fn credentials_of(
+    db: impl PgExecutor<'_>,
+    id: UserId,
+) -> sqlx::Result<Option<Credentials>> {
     let query = sqlx::query_as!(
         CredentialsRow,
         r#"SELECT id, password_hash, password_changed_at, email_verified_at, status,
@@ -145,7 +163,9 @@ pub(super) async fn credentials_of(db: impl PgExecutor<'_>, id: UserId) -> sqlx:
            FROM users WHERE id = $1"#,
         id.0,
     );
-    Ok(named("users.credentials_of", query.fetch_optional(db)).await?.map(Credentials::from))
+    Ok(named("users.credentials_of", query.fetch_optional(db))
+        .await?
+        .map(Credentials::from))
 }
 
 pub(super) async fn has_changed_since(
@@ -158,7 +178,12 @@ pub(super) async fn has_changed_since(
         id.0,
         since,
     );
-    Ok(named("users.has_changed_since", query.fetch_optional(connection)).await?.flatten().unwrap_or(false))
+    Ok(
+        named("users.has_changed_since", query.fetch_optional(connection))
+            .await?
+            .flatten()
+            .unwrap_or(false),
+    )
 }
 
 pub(super) async fn password_hash_unlike(
@@ -198,7 +223,10 @@ pub(super) async fn insert(
         &account.email.keys(),
         at,
     );
-    Ok(named("users.insert", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("users.insert", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// Records that an operator imported the account.
@@ -208,7 +236,9 @@ pub(super) async fn mark_imported(
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
     let query = sqlx::query!("UPDATE users SET imported_at = $2 WHERE id = $1", id.0, at);
-    named("users.mark_imported", query.execute(connection)).await.map(drop)
+    named("users.mark_imported", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 pub(super) async fn is_imported(connection: &mut PgConnection, id: UserId) -> sqlx::Result<bool> {
@@ -219,13 +249,19 @@ pub(super) async fn is_imported(connection: &mut PgConnection, id: UserId) -> sq
     named("users.is_imported", query.fetch_one(connection)).await
 }
 
-pub(super) async fn add_role(connection: &mut PgConnection, id: UserId, role: &str) -> sqlx::Result<()> {
+pub(super) async fn add_role(
+    connection: &mut PgConnection,
+    id: UserId,
+    role: &str,
+) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "INSERT INTO user_roles (user_id, role) VALUES ($1, $2) ON CONFLICT DO NOTHING",
         id.0,
         role
     );
-    named("users.add_role", query.execute(connection)).await.map(drop)
+    named("users.add_role", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// From now on the account has these roles and no others.
@@ -235,14 +271,20 @@ pub(super) async fn set_roles(
     roles: &[RoleName],
 ) -> sqlx::Result<()> {
     let roles: Vec<String> = roles.iter().map(|role| role.as_str().to_owned()).collect();
-    let removal = sqlx::query!("DELETE FROM user_roles WHERE user_id = $1 AND role <> ALL($2)", id.0, &roles);
+    let removal = sqlx::query!(
+        "DELETE FROM user_roles WHERE user_id = $1 AND role <> ALL($2)",
+        id.0,
+        &roles
+    );
     named("users.remove_roles", removal.execute(&mut *connection)).await?;
     let addition = sqlx::query!(
         "INSERT INTO user_roles (user_id, role) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING",
         id.0,
         &roles,
     );
-    named("users.add_roles", addition.execute(connection)).await.map(drop)
+    named("users.add_roles", addition.execute(connection))
+        .await
+        .map(drop)
 }
 
 pub(super) async fn set_status(
@@ -260,7 +302,9 @@ pub(super) async fn set_status(
         status.as_str(),
         at,
     );
-    named("users.set_status", query.execute(connection)).await.map(drop)
+    named("users.set_status", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Shuts the account out until it is restored or deleted for good. One that is suspended stays suspended.
@@ -279,7 +323,9 @@ pub(super) async fn begin_deletion(
         due_at,
         at,
     );
-    named("users.begin_deletion", query.execute(connection)).await.map(drop)
+    named("users.begin_deletion", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Takes the deletion back. One that is suspended stays suspended.
@@ -296,7 +342,9 @@ pub(super) async fn cancel_deletion(
         id.0,
         at,
     );
-    named("users.cancel_deletion", query.execute(connection)).await.map(drop)
+    named("users.cancel_deletion", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 pub(super) async fn count_due_deletions(
@@ -326,7 +374,11 @@ pub(super) async fn due_deletions(
         from,
         limit,
     );
-    Ok(named("users.due_deletions", query.fetch_all(db)).await?.into_iter().map(UserId).collect())
+    Ok(named("users.due_deletions", query.fetch_all(db))
+        .await?
+        .into_iter()
+        .map(UserId)
+        .collect())
 }
 
 /// False when it was verified already. Drops a name that was given before the proof.
@@ -343,7 +395,10 @@ pub(super) async fn verify_email(
         id.0,
         at,
     );
-    Ok(named("users.verify_email", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("users.verify_email", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 pub(super) async fn set_display_name(
@@ -358,7 +413,9 @@ pub(super) async fn set_display_name(
         display_name,
         at
     );
-    named("users.set_display_name", query.execute(connection)).await.map(drop)
+    named("users.set_display_name", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Sets another password, or takes it away; devices that were known by the one before are strangers again. The hashes of
@@ -380,7 +437,9 @@ pub(super) async fn set_password(
         at,
         kept_since,
     );
-    named("users.set_password", query.execute(connection)).await.map(drop)
+    named("users.set_password", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Takes the password away until a mailed link sets another one; factors added from `from` on are not trusted then.
@@ -399,7 +458,9 @@ pub(super) async fn begin_recovery(
         from,
         at,
     );
-    named("users.begin_recovery", query.execute(connection)).await.map(drop)
+    named("users.begin_recovery", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// From when on factors are not trusted by the recovery that is pending.
@@ -408,7 +469,11 @@ pub(super) async fn recovery_from(
     id: UserId,
 ) -> sqlx::Result<Option<OffsetDateTime>> {
     let query = sqlx::query_scalar!("SELECT recovery_from FROM users WHERE id = $1", id.0);
-    Ok(named("users.recovery_from", query.fetch_optional(connection)).await?.flatten())
+    Ok(
+        named("users.recovery_from", query.fetch_optional(connection))
+            .await?
+            .flatten(),
+    )
 }
 
 /// The hashes that the next password must not have: of the present one, and of earlier ones if the last change was after
@@ -425,7 +490,9 @@ pub(super) async fn refused_hashes(
         id.0,
         since,
     );
-    Ok(named("users.refused_hashes", query.fetch_optional(db)).await?.unwrap_or_default())
+    Ok(named("users.refused_hashes", query.fetch_optional(db))
+        .await?
+        .unwrap_or_default())
 }
 
 /// The same for the account that has this address.
@@ -438,7 +505,11 @@ pub(super) async fn lock_by_email(
          ORDER BY email_verified_at NULLS LAST LIMIT 1 FOR NO KEY UPDATE",
         &email.keys(),
     );
-    Ok(named("users.lock_by_email", query.fetch_optional(connection)).await?.map(UserId))
+    Ok(
+        named("users.lock_by_email", query.fetch_optional(connection))
+            .await?
+            .map(UserId),
+    )
 }
 
 /// Gives the account another address; false if another account has it or can take it back. One statement checks both, as
@@ -487,7 +558,9 @@ pub(super) async fn take_over(
         at,
         proved.email.key(),
     );
-    named("users.take_over", query.execute(connection)).await.map(drop)
+    named("users.take_over", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 pub(super) async fn hold_unverified(
@@ -501,7 +574,11 @@ pub(super) async fn hold_unverified(
         &email.keys(),
         except.0,
     );
-    Ok(named("users.hold_unverified", query.fetch_optional(connection)).await?.map(UserId))
+    Ok(
+        named("users.hold_unverified", query.fetch_optional(connection))
+            .await?
+            .map(UserId),
+    )
 }
 
 expired_rows! {
@@ -514,7 +591,11 @@ expired_rows! {
 }
 
 /// Leaves of the account what the audit log's ids name, and nothing personal. Its address is free again.
-pub(super) async fn bury(connection: &mut PgConnection, id: UserId, at: OffsetDateTime) -> sqlx::Result<()> {
+pub(super) async fn bury(
+    connection: &mut PgConnection,
+    id: UserId,
+    at: OffsetDateTime,
+) -> sqlx::Result<()> {
     let address = format!("deleted-{id}@deleted.invalid");
     let query = sqlx::query!(
         "UPDATE users
@@ -528,7 +609,9 @@ pub(super) async fn bury(connection: &mut PgConnection, id: UserId, at: OffsetDa
     );
     named("users.bury", query.execute(&mut *connection)).await?;
     let roles = sqlx::query!("DELETE FROM user_roles WHERE user_id = $1", id.0);
-    named("user_roles.remove_all_of", roles.execute(connection)).await.map(drop)
+    named("user_roles.remove_all_of", roles.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// The same password under another hash; false when the row has another one than `old` by now.
@@ -544,16 +627,31 @@ pub(super) async fn replace_password_hash(
         old,
         hash,
     );
-    Ok(named("users.replace_password_hash", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(
+        named("users.replace_password_hash", query.execute(connection))
+            .await?
+            .rows_affected()
+            == 1,
+    )
 }
 
 pub(super) async fn lock_administrators(connection: &mut PgConnection) -> sqlx::Result<()> {
-    let query = sqlx::query_scalar!("SELECT name FROM roles WHERE name = $1 FOR UPDATE", role::ADMIN);
-    named("roles.lock_administrators", query.fetch_optional(connection)).await.map(drop)
+    let query = sqlx::query_scalar!(
+        "SELECT name FROM roles WHERE name = $1 FOR UPDATE",
+        role::ADMIN
+    );
+    named(
+        "roles.lock_administrators",
+        query.fetch_optional(connection),
+    )
+    .await
+    .map(drop)
 }
 
 /// Up to two of them: more are not asked for.
-pub(super) async fn active_administrators(connection: &mut PgConnection) -> sqlx::Result<Vec<UserId>> {
+pub(super) async fn active_administrators(
+    connection: &mut PgConnection,
+) -> sqlx::Result<Vec<UserId>> {
     let query = sqlx::query_scalar!(
         "SELECT users.id FROM users JOIN user_roles ON user_id = users.id
          WHERE role = $1 AND status = 'active' LIMIT 2",
@@ -591,5 +689,9 @@ pub(super) async fn hold_unchanged(
         id.0,
         password_changed_at,
     );
-    Ok(named("users.hold_unchanged", query.fetch_optional(connection)).await?.is_some())
+    Ok(
+        named("users.hold_unchanged", query.fetch_optional(connection))
+            .await?
+            .is_some(),
+    )
 }

@@ -44,7 +44,10 @@ pub(crate) async fn has_second_factor(unit: &mut Unit, id: UserId) -> Result<boo
 }
 
 /// What a login is decided on.
-#[expect(clippy::struct_excessive_bools, reason = "a login asks for each of them by itself")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a login asks for each of them by itself"
+)]
 pub(crate) struct Credentials {
     pub(crate) id: UserId,
     /// None of an account that logs in with passkeys alone.
@@ -63,7 +66,10 @@ impl Credentials {
     /// What a presented password is compared with; `None` if the account has no password.
     pub(crate) fn stored_password(&self) -> Option<StoredPassword> {
         let hash = self.password_hash.clone()?;
-        Some(StoredPassword { hash, imported: self.password_imported })
+        Some(StoredPassword {
+            hash,
+            imported: self.password_imported,
+        })
     }
 }
 
@@ -92,7 +98,8 @@ pub(crate) async fn lock(unit: &mut Unit, ids: &[UserId]) -> Result<()> {
 pub(crate) async fn hold(unit: &mut Unit, id: UserId) -> Result<User> {
     lock(unit, &[id]).await?;
     let user = repository::find(&mut *unit.connection(), id).await?;
-    user.filter(|user| user.status != UserStatus::Deleted).ok_or(Error::NotFound)
+    user.filter(|user| user.status != UserStatus::Deleted)
+        .ok_or(Error::NotFound)
 }
 
 pub(crate) async fn credentials(stores: &Stores, email: &Email) -> Result<Option<Credentials>> {
@@ -110,12 +117,19 @@ pub(crate) async fn credentials_in(unit: &mut Unit, id: UserId) -> Result<Option
 }
 
 /// Whether the account has got another password, or another address, since then.
-pub(crate) async fn has_changed_since(unit: &mut Unit, id: UserId, since: OffsetDateTime) -> Result<bool> {
+pub(crate) async fn has_changed_since(
+    unit: &mut Unit,
+    id: UserId,
+    since: OffsetDateTime,
+) -> Result<bool> {
     Ok(repository::has_changed_since(unit.connection(), id, since).await?)
 }
 
 /// The hash of some account's password that begins like none of these.
-pub(crate) async fn password_hash_unlike(stores: &Stores, beginnings: &[String]) -> Result<Option<String>> {
+pub(crate) async fn password_hash_unlike(
+    stores: &Stores,
+    beginnings: &[String],
+) -> Result<Option<String>> {
     Ok(repository::password_hash_unlike(&stores.db, beginnings).await?)
 }
 
@@ -143,7 +157,14 @@ pub(super) async fn insert(
     created_at: OffsetDateTime,
 ) -> Result<Creation> {
     let at = unit.at();
-    if repository::insert(unit.connection(), account, (email_verified_at, created_at), at).await? {
+    if repository::insert(
+        unit.connection(),
+        account,
+        (email_verified_at, created_at),
+        at,
+    )
+    .await?
+    {
         repository::add_role(unit.connection(), account.id, role::MEMBER).await?;
         return Ok(Creation::Created);
     }
@@ -190,7 +211,11 @@ pub(crate) async fn mark_email_verified(unit: &mut Unit, account: &User) -> Resu
 }
 
 /// Keeps the same password under another hash, unless it was changed meanwhile; false when it was.
-pub(crate) async fn replace_password_hash(unit: &mut Unit, known: &Credentials, hash: &str) -> Result<bool> {
+pub(crate) async fn replace_password_hash(
+    unit: &mut Unit,
+    known: &Credentials,
+    hash: &str,
+) -> Result<bool> {
     let old = known.password_hash.as_deref();
     Ok(repository::replace_password_hash(unit.connection(), known.id, old, hash).await?)
 }
@@ -222,7 +247,11 @@ pub(crate) async fn set_password(
 }
 
 /// Takes the password away until a mailed link sets another one; factors added from `from` on are not trusted then.
-pub(crate) async fn begin_recovery(unit: &mut Unit, id: UserId, from: OffsetDateTime) -> Result<()> {
+pub(crate) async fn begin_recovery(
+    unit: &mut Unit,
+    id: UserId,
+    from: OffsetDateTime,
+) -> Result<()> {
     let at = unit.at();
     unit.changes_user(id).await;
     Ok(repository::begin_recovery(unit.connection(), id, from, at).await?)
@@ -234,7 +263,10 @@ pub(crate) async fn recovery_from(unit: &mut Unit, id: UserId) -> Result<Option<
 }
 
 /// When the account's password was last changed.
-pub(crate) async fn password_changed_at(unit: &mut Unit, id: UserId) -> Result<Option<OffsetDateTime>> {
+pub(crate) async fn password_changed_at(
+    unit: &mut Unit,
+    id: UserId,
+) -> Result<Option<OffsetDateTime>> {
     let known = repository::credentials_of(unit.connection(), id).await?;
     Ok(known.and_then(|known| known.password_changed_at))
 }
@@ -263,7 +295,10 @@ pub(crate) async fn set_email(unit: &mut Unit, id: UserId, email: &Email) -> Res
 
 fn email_taken() -> Error {
     let detail = "Another account has this address by now, or can take it back.".to_owned();
-    Error::Conflict { code: ErrorCode::EmailTaken, detail }
+    Error::Conflict {
+        code: ErrorCode::EmailTaken,
+        detail,
+    }
 }
 
 /// Whether another account than `except` had this address and can still take it back.
@@ -283,7 +318,13 @@ pub(crate) async fn open_email_undo(
     email: &Email,
     expires_at: OffsetDateTime,
 ) -> Result<()> {
-    let new = NewUndo { user, email, changed_at: unit.at(), expires_at, waived_at: None };
+    let new = NewUndo {
+        user,
+        email,
+        changed_at: unit.at(),
+        expires_at,
+        waived_at: None,
+    };
     Ok(email_undos::insert(unit.connection(), &new).await?)
 }
 
@@ -296,7 +337,13 @@ pub(crate) async fn refuse_email_undo(
     expires_at: OffsetDateTime,
 ) -> Result<()> {
     let at = unit.at();
-    let new = NewUndo { user, email, changed_at: at, expires_at, waived_at: Some(at) };
+    let new = NewUndo {
+        user,
+        email,
+        changed_at: at,
+        expires_at,
+        waived_at: Some(at),
+    };
     Ok(email_undos::insert(unit.connection(), &new).await?)
 }
 
@@ -333,13 +380,20 @@ pub(crate) async fn close_email_undos(
 }
 
 /// Gives up every way to take an address back; returns when the earliest change was, or `None` if there is none.
-pub(crate) async fn waive_email_undos(unit: &mut Unit, id: UserId) -> Result<Option<OffsetDateTime>> {
+pub(crate) async fn waive_email_undos(
+    unit: &mut Unit,
+    id: UserId,
+) -> Result<Option<OffsetDateTime>> {
     let at = unit.at();
     Ok(email_undos::waive(unit.connection(), id, at).await?)
 }
 
 /// Shuts the account out until it is restored or `due_at` deletes it for good. One that is suspended stays suspended.
-pub(crate) async fn begin_deletion(unit: &mut Unit, id: UserId, due_at: OffsetDateTime) -> Result<()> {
+pub(crate) async fn begin_deletion(
+    unit: &mut Unit,
+    id: UserId,
+    due_at: OffsetDateTime,
+) -> Result<()> {
     let at = unit.at();
     unit.changes_user(id).await;
     Ok(repository::begin_deletion(unit.connection(), id, due_at, at).await?)
@@ -381,13 +435,19 @@ pub(crate) async fn keep_an_administrator(unit: &mut Unit, leaving: UserId) -> R
     let administrators = repository::active_administrators(unit.connection()).await?;
     if administrators == [leaving] {
         let detail = "This is the last administrator; make another one first.".to_owned();
-        return Err(Error::Conflict { code: ErrorCode::LastAdministrator, detail });
+        return Err(Error::Conflict {
+            code: ErrorCode::LastAdministrator,
+            detail,
+        });
     }
     Ok(())
 }
 
 /// Everybody who may act and has this permission by one of his roles.
-pub(crate) async fn with_permission(unit: &mut Unit, permission: Permission) -> Result<Vec<UserId>> {
+pub(crate) async fn with_permission(
+    unit: &mut Unit,
+    permission: Permission,
+) -> Result<Vec<UserId>> {
     Ok(repository::with_permission(unit.connection(), permission).await?)
 }
 
@@ -404,11 +464,18 @@ pub struct Users {
 
 impl Users {
     pub fn new(stores: &Stores) -> Self {
-        Self { stores: stores.clone() }
+        Self {
+            stores: stores.clone(),
+        }
     }
 
     /// Changes what an account says of itself.
-    pub async fn change_profile(&self, origin: &Origin, id: UserId, change: ProfileChange) -> Result<User> {
+    pub async fn change_profile(
+        &self,
+        origin: &Origin,
+        id: UserId,
+        change: ProfileChange,
+    ) -> Result<User> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let at = unit.at();
         if let Some(name) = &change.display_name {
@@ -416,9 +483,17 @@ impl Users {
             let name = name.as_ref().map(DisplayName::as_str);
             repository::set_display_name(unit.connection(), id, name, at).await?;
             let details = json!({ "changed": ["display_name"] });
-            unit.audit_with(Action::AccountUpdated, Target::User(id), Outcome::Success, details).await?;
+            unit.audit_with(
+                Action::AccountUpdated,
+                Target::User(id),
+                Outcome::Success,
+                details,
+            )
+            .await?;
         }
-        let user = repository::find(&mut *unit.connection(), id).await?.ok_or(Error::NotFound)?;
+        let user = repository::find(&mut *unit.connection(), id)
+            .await?
+            .ok_or(Error::NotFound)?;
         unit.commit_if_audited().await?;
         Ok(user)
     }
@@ -434,7 +509,10 @@ impl Users {
         password: Password,
     ) -> Result<bool> {
         if let Some(known) = repository::credentials(&self.stores.db, &email).await?
-            && hasher.verify_stored(password.clone(), known.stored_password()).await? == Verified::Yes
+            && hasher
+                .verify_stored(password.clone(), known.stored_password())
+                .await?
+                == Verified::Yes
             && find(&self.stores, known.id)
                 .await?
                 .is_some_and(|user| user.roles.iter().any(|held| held == role::ADMIN))
@@ -454,18 +532,29 @@ impl Users {
         let id = if created {
             account.id
         } else {
-            let known =
-                repository::credentials(unit.connection(), &account.email).await?.ok_or_else(email_taken)?;
+            let known = repository::credentials(unit.connection(), &account.email)
+                .await?
+                .ok_or_else(email_taken)?;
             unit.changes_user(known.id).await;
             let hash = account.password_hash.as_deref();
-            repository::set_password(unit.connection(), known.id, hash, (at, OffsetDateTime::UNIX_EPOCH))
-                .await?;
+            repository::set_password(
+                unit.connection(),
+                known.id,
+                hash,
+                (at, OffsetDateTime::UNIX_EPOCH),
+            )
+            .await?;
             repository::verify_email(unit.connection(), known.id, at).await?;
             auth::end_sessions(&mut unit, known.id, None).await?;
             known.id
         };
         repository::add_role(unit.connection(), id, role::ADMIN).await?;
-        unit.audit(Action::AdministratorCreated, Target::User(id), Outcome::Success).await?;
+        unit.audit(
+            Action::AdministratorCreated,
+            Target::User(id),
+            Outcome::Success,
+        )
+        .await?;
         unit.commit().await?;
         Ok(created)
     }

@@ -10,9 +10,10 @@ pub(super) const fn of(code: ErrorCode) -> (&'static str, &'static str) {
             "The request cannot be understood; the status may be another 4xx that says it more exactly.",
             "Correct the request; repeating it unchanged fails again.",
         ),
-        ErrorCode::BrokenBody => {
-            ("The connection ended before the whole body arrived.", "Send the request again.")
-        }
+        ErrorCode::BrokenBody => (
+            "The connection ended before the whole body arrived.",
+            "Send the request again.",
+        ),
         ErrorCode::Interrupted => (
             "The content of an upload ended before its declared length.",
             "Send the content again, or continue a resumable upload at its offset.",
@@ -49,14 +50,18 @@ pub(super) const fn of(code: ErrorCode) -> (&'static str, &'static str) {
             "The challenge is unknown, used, expired, or ended after too many wrong proofs.",
             "Start the login or the step-up again.",
         ),
-        ErrorCode::InvalidCredentials => {
-            ("The e-mail address or the password is wrong.", "Ask the user for the credentials again.")
-        }
+        ErrorCode::InvalidCredentials => (
+            "The e-mail address or the password is wrong.",
+            "Ask the user for the credentials again.",
+        ),
         ErrorCode::InvalidPasskey => (
             "The passkey is unknown, or its signature does not verify.",
             "Start the login again with another passkey or the password.",
         ),
-        ErrorCode::InvalidRefreshToken => ("The refresh token is unknown, expired or used.", "Log in again."),
+        ErrorCode::InvalidRefreshToken => (
+            "The refresh token is unknown, expired or used.",
+            "Log in again.",
+        ),
         ErrorCode::InvalidSecondFactor => (
             "The second factor is wrong, or was used before.",
             "Ask the user for a new code; a challenge allows a few wrong ones.",
@@ -69,9 +74,10 @@ pub(super) const fn of(code: ErrorCode) -> (&'static str, &'static str) {
             "The session of the token has ended: by logout, by revocation, or with the account.",
             "Log in again.",
         ),
-        ErrorCode::TokenExpired => {
-            ("The access token has expired.", "Refresh the tokens, then repeat the request.")
-        }
+        ErrorCode::TokenExpired => (
+            "The access token has expired.",
+            "Refresh the tokens, then repeat the request.",
+        ),
         ErrorCode::CsrfFailed => (
             "A request with a session cookie lacks a valid `X-CSRF-Token`, or comes from a page of another origin.",
             "Send the `csrf_token` of the session from an allowed origin.",
@@ -136,9 +142,10 @@ pub(super) const fn of(code: ErrorCode) -> (&'static str, &'static str) {
             "The operation needs a recent proof of identity.",
             "Call `POST /v1/auth/step-up`, then repeat the request with the new token.",
         ),
-        ErrorCode::WrongLinkPassword => {
-            ("The password of the share link is wrong.", "Ask the user for the password again.")
-        }
+        ErrorCode::WrongLinkPassword => (
+            "The password of the share link is wrong.",
+            "Ask the user for the password again.",
+        ),
         ErrorCode::NotFound => (
             "Nothing exists at this path or with this id, or the caller may not know of it.",
             "Check the path and the ids.",
@@ -147,16 +154,18 @@ pub(super) const fn of(code: ErrorCode) -> (&'static str, &'static str) {
             "The path exists, but not with this method.",
             "Use a method that openapi.json lists for the path.",
         ),
-        ErrorCode::Timeout => {
-            ("The client sent the request too slowly.", "Send the request again over a faster connection.")
-        }
+        ErrorCode::Timeout => (
+            "The client sent the request too slowly.",
+            "Send the request again over a faster connection.",
+        ),
         ErrorCode::AccountDeleting => (
             "The account is scheduled for deletion, not suspended.",
             "Restore the account instead of reactivating it.",
         ),
-        ErrorCode::AccountNotDeleting => {
-            ("The account is not scheduled for deletion, so it cannot be restored.", "Nothing is left to do.")
-        }
+        ErrorCode::AccountNotDeleting => (
+            "The account is not scheduled for deletion, so it cannot be restored.",
+            "Nothing is left to do.",
+        ),
         ErrorCode::BuiltInRole => (
             "The permissions of a built-in role cannot change, and it cannot be removed.",
             "Create a role of your own.",
@@ -169,28 +178,34 @@ pub(super) const fn of(code: ErrorCode) -> (&'static str, &'static str) {
             "Another account has this address, or can still take it back.",
             "Use another address, or log in to that account.",
         ),
-        ErrorCode::FileNotScanned => {
-            ("The virus scan of the file has not finished.", "Repeat the request after `Retry-After`.")
-        }
+        ErrorCode::FileNotScanned => (
+            "The virus scan of the file has not finished.",
+            "Repeat the request after `Retry-After`.",
+        ),
         ErrorCode::JobState => (
             "The job is in a state in which the operation is not possible.",
             "Read the job and act on its state.",
         ),
-        ErrorCode::LastAdministrator => {
-            ("The change would leave no active administrator.", "Make another user an administrator first.")
-        }
+        ErrorCode::LastAdministrator => (
+            "The change would leave no active administrator.",
+            "Make another user an administrator first.",
+        ),
         ErrorCode::MetadataNotRemoved => (
             "The removal of the image's metadata has not finished.",
             "Repeat the request after `Retry-After`.",
         ),
-        ErrorCode::NoLinkPassword => {
-            ("The share link has no password, so there is no ticket to get.", "Download without a ticket.")
-        }
+        ErrorCode::NoLinkPassword => (
+            "The share link has no password, so there is no ticket to get.",
+            "Download without a ticket.",
+        ),
         ErrorCode::NoOtherCredential => (
             "The change would leave the account without a way to log in.",
             "Add a passkey or a password first.",
         ),
-        ErrorCode::NoPasskey => ("The account has no passkey to step up with.", "Step up with the password."),
+        ErrorCode::NoPasskey => (
+            "The account has no passkey to step up with.",
+            "Step up with the password.",
+        ),
         ErrorCode::NoSecondFactor => (
             "Recovery codes exist only beside a second factor, and the account has none.",
             "Add a second factor first.",
@@ -203,40 +218,59 @@ pub(super) const fn of(code: ErrorCode) -> (&'static str, &'static str) {
             "An administrator cannot do this to the own account.",
             "Ask another administrator, or use the operations under `/v1/me`.",
         ),
-        ErrorCode::PasskeyKnown => {
-            ("The passkey was added before.", "Use the passkey as it is, or add another one.")
-        }
-        ErrorCode::PasskeysUnavailable => {
-            ("This deployment has no domain for passkeys.", "Use a password and an authenticator app.")
-        }
+        ErrorCode::PasskeyKnown => (
+            "The passkey was added before.",
+            "Use the passkey as it is, or add another one.",
+        ),
+        ErrorCode::PasskeysUnavailable => (
+            "This deployment has no domain for passkeys.",
+            "Use a password and an authenticator app.",
+        ),
         ErrorCode::QuotaExceeded => (
             "The account would exceed its storage quota in bytes or in files.",
             "Delete files, empty the trash, or ask for a larger quota.",
         ),
-        ErrorCode::RoleExists => {
-            ("A role with this name exists.", "Use another name, or change the existing role.")
-        }
-        ErrorCode::RoleInUse => {
-            ("Accounts have the role, so it cannot be removed.", "Take the role from its accounts first.")
-        }
+        ErrorCode::RoleExists => (
+            "A role with this name exists.",
+            "Use another name, or change the existing role.",
+        ),
+        ErrorCode::RoleInUse => (
+            "Accounts have the role, so it cannot be removed.",
+            "Take the role from its accounts first.",
+        ),
         ErrorCode::SecondFactorTooNew => (
             "A change of address can be waived only after every second factor has been in place for the recovery window.",
             "Wait until the newest factor is old enough.",
         ),
-        ErrorCode::TooManyApiKeys => ("The account has as many API keys as allowed.", "Revoke one first."),
-        ErrorCode::TooManyFactors => {
-            ("The account has as many authenticator apps as allowed.", "Remove one first.")
-        }
-        ErrorCode::TooManyLinks => ("The file has as many share links as allowed.", "Revoke one first."),
-        ErrorCode::TooManyPasskeys => ("The account has as many passkeys as allowed.", "Remove one first."),
+        ErrorCode::TooManyApiKeys => (
+            "The account has as many API keys as allowed.",
+            "Revoke one first.",
+        ),
+        ErrorCode::TooManyFactors => (
+            "The account has as many authenticator apps as allowed.",
+            "Remove one first.",
+        ),
+        ErrorCode::TooManyLinks => (
+            "The file has as many share links as allowed.",
+            "Revoke one first.",
+        ),
+        ErrorCode::TooManyPasskeys => (
+            "The account has as many passkeys as allowed.",
+            "Remove one first.",
+        ),
         ErrorCode::TooManyRoles => ("There are as many roles as allowed.", "Remove one first."),
-        ErrorCode::TooManyStreams => {
-            ("The account has as many event streams open as allowed.", "Close one first.")
-        }
-        ErrorCode::TooManyUnfinishedUploads => {
-            ("The account has as many unfinished uploads as allowed.", "Finish or delete one first.")
-        }
-        ErrorCode::TooManyVersions => ("The file has as many versions as allowed.", "Delete one first."),
+        ErrorCode::TooManyStreams => (
+            "The account has as many event streams open as allowed.",
+            "Close one first.",
+        ),
+        ErrorCode::TooManyUnfinishedUploads => (
+            "The account has as many unfinished uploads as allowed.",
+            "Finish or delete one first.",
+        ),
+        ErrorCode::TooManyVersions => (
+            "The file has as many versions as allowed.",
+            "Delete one first.",
+        ),
         ErrorCode::UploadLength => (
             "The length of the upload was declared before with another value, or is below its offset.",
             "Send the length that was declared first.",
@@ -261,9 +295,10 @@ pub(super) const fn of(code: ErrorCode) -> (&'static str, &'static str) {
             "`Tus-Resumable` is missing or names another version of tus.",
             "Send the version that `Tus-Version` lists.",
         ),
-        ErrorCode::TooLarge => {
-            ("The body is longer than allowed.", "Send at most as many bytes as `detail` says.")
-        }
+        ErrorCode::TooLarge => (
+            "The body is longer than allowed.",
+            "Send at most as many bytes as `detail` says.",
+        ),
         ErrorCode::TypeNotAllowed => (
             "The first bytes of the file show a media type that is not allowed.",
             "Upload one of the types in `detail`.",
@@ -272,19 +307,22 @@ pub(super) const fn of(code: ErrorCode) -> (&'static str, &'static str) {
             "The `Content-Type` of the body is not the one that the operation takes.",
             "Send the media type in `detail`.",
         ),
-        ErrorCode::RangeNotSatisfiable => {
-            ("No byte of the requested range is in the content.", "Use the size in `Content-Range`.")
-        }
+        ErrorCode::RangeNotSatisfiable => (
+            "No byte of the requested range is in the content.",
+            "Use the size in `Content-Range`.",
+        ),
         ErrorCode::DigestMismatch => (
             "The content does not have the digest that came with it; nothing was stored.",
             "Send the content again.",
         ),
-        ErrorCode::ValidationFailed => {
-            ("Parts of the request are invalid.", "Correct the parts that `errors` lists.")
-        }
-        ErrorCode::RateLimited => {
-            ("The client has sent too many requests.", "Wait as long as `Retry-After` says.")
-        }
+        ErrorCode::ValidationFailed => (
+            "Parts of the request are invalid.",
+            "Correct the parts that `errors` lists.",
+        ),
+        ErrorCode::RateLimited => (
+            "The client has sent too many requests.",
+            "Wait as long as `Retry-After` says.",
+        ),
         ErrorCode::TooManyConnections => (
             "The address of the client has as many requests under way as allowed.",
             "Wait for one to finish, or as long as `Retry-After` says.",
@@ -301,15 +339,17 @@ pub(super) const fn of(code: ErrorCode) -> (&'static str, &'static str) {
             "The service failed; its log names the cause under `request_id`.",
             "Report the `request_id` to the operator.",
         ),
-        ErrorCode::Busy => {
-            ("The service has too much to do at this moment.", "Repeat the request after `Retry-After`.")
-        }
+        ErrorCode::Busy => (
+            "The service has too much to do at this moment.",
+            "Repeat the request after `Retry-After`.",
+        ),
         ErrorCode::DeadlineExceeded => (
             "The service did not answer within the deadline.",
             "Repeat the request after `Retry-After`; a change may have been made.",
         ),
-        ErrorCode::Unavailable => {
-            ("A store that the service needs does not answer.", "Repeat the request after `Retry-After`.")
-        }
+        ErrorCode::Unavailable => (
+            "A store that the service needs does not answer.",
+            "Repeat the request after `Retry-After`.",
+        ),
     }
 }

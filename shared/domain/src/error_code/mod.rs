@@ -234,12 +234,18 @@ mod tests {
     #[test]
     fn a_title_is_the_code_in_words() {
         assert_eq!(ErrorCode::ValidationFailed.title(), "Validation failed");
-        assert_eq!(ErrorCode::Internal.title(), "Something went wrong on our side");
+        assert_eq!(
+            ErrorCode::Internal.title(),
+            "Something went wrong on our side"
+        );
     }
 
     #[test]
     fn codes_are_sorted_by_status_and_name() {
-        let keys: Vec<_> = ErrorCode::ALL.iter().map(|code| (code.statuses()[0], code.as_str())).collect();
+        let keys: Vec<_> = ErrorCode::ALL
+            .iter()
+            .map(|code| (code.statuses()[0], code.as_str()))
+            .collect();
         assert!(keys.is_sorted(), "{keys:?}");
     }
 
@@ -247,7 +253,10 @@ mod tests {
     fn statuses_are_errors_in_ascending_order() {
         for code in ErrorCode::ALL {
             let statuses = code.statuses();
-            assert!(statuses.iter().all(|status| (400..600).contains(status)), "{code}: {statuses:?}");
+            assert!(
+                statuses.iter().all(|status| (400..600).contains(status)),
+                "{code}: {statuses:?}"
+            );
             assert!(statuses.is_sorted(), "{code}: {statuses:?}");
         }
     }

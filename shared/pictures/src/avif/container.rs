@@ -10,7 +10,10 @@ use crate::input::{Input, place};
 const MAX_REFERENCES: usize = 16;
 
 /// What an auxiliary item is called that holds transparency.
-const ALPHA: [&[u8]; 2] = [b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0", b"urn:mpeg:hevc:2015:auxid:1\0"];
+const ALPHA: [&[u8]; 2] = [
+    b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0",
+    b"urn:mpeg:hevc:2015:auxid:1\0",
+];
 
 /// The item that is shown, and what belongs to it.
 pub(super) struct Container<'a> {
@@ -85,10 +88,18 @@ pub(super) fn read(file: &[u8]) -> Result<Container<'_>, Unreadable> {
         _ => return Err(Unreadable::Avif),
     }
     let references = references(meta.references, primary)?;
-    let about = |kind| references.iter().filter(move |one| one.kind == kind && one.to == primary);
+    let about = |kind| {
+        references
+            .iter()
+            .filter(move |one| one.kind == kind && one.to == primary)
+    };
     let (mut alpha, mut exif) = (None, None);
     for Reference { from, .. } in about(*b"auxl") {
-        if alpha.is_none() && properties(meta.properties, *from)?.iter().any(Property::is_alpha) {
+        if alpha.is_none()
+            && properties(meta.properties, *from)?
+                .iter()
+                .any(Property::is_alpha)
+        {
             alpha = Some(*from);
         }
     }
@@ -102,8 +113,9 @@ pub(super) fn read(file: &[u8]) -> Result<Container<'_>, Unreadable> {
     {
         return Err(Unreadable::Avif);
     }
-    let is_premultiplied =
-        references.iter().any(|one| one.kind == *b"prem" && one.from == primary && Some(one.to) == alpha);
+    let is_premultiplied = references
+        .iter()
+        .any(|one| one.kind == *b"prem" && one.from == primary && Some(one.to) == alpha);
     let locate = |item| location(meta.locations, item, file, meta.data);
     let mut container = Container {
         size: (0, 0),
@@ -122,7 +134,12 @@ pub(super) fn read(file: &[u8]) -> Result<Container<'_>, Unreadable> {
 impl<'a> Container<'a> {
     fn describe(&mut self, properties: &[Property<'a>]) -> Result<(), Unreadable> {
         let (mut turns, mut mirror) = (0, None);
-        for Property { kind, data, is_essential } in properties {
+        for Property {
+            kind,
+            data,
+            is_essential,
+        } in properties
+        {
             let mut data = Input(data);
             match kind {
                 b"ispe" => {
@@ -162,10 +179,12 @@ impl Property<'_> {
 fn orientation(turns: u8, mirror: Option<u8>) -> Orientation {
     let clockwise = (4 - turns) % 4;
     match mirror {
-        None => {
-            [Orientation::NoTransforms, Orientation::Rotate90, Orientation::Rotate180, Orientation::Rotate270]
-                [usize::from(clockwise)]
-        }
+        None => [
+            Orientation::NoTransforms,
+            Orientation::Rotate90,
+            Orientation::Rotate180,
+            Orientation::Rotate270,
+        ][usize::from(clockwise)],
         // To mirror upside down is to mirror left and right, and half a turn.
         Some(side) => [
             Orientation::FlipHorizontal,
@@ -179,7 +198,12 @@ fn orientation(turns: u8, mirror: Option<u8>) -> Orientation {
 fn code_points(data: &mut Input<'_>) -> Result<CodePoints, Unreadable> {
     let mut next = || data.array().map(u16::from_be_bytes);
     let (primaries, transfer, matrix) = (next()?, next()?, next()?);
-    Ok(CodePoints { primaries, transfer, matrix, is_full_range: data.byte()? & 0x80 != 0 })
+    Ok(CodePoints {
+        primaries,
+        transfer,
+        matrix,
+        is_full_range: data.byte()? & 0x80 != 0,
+    })
 }
 
 /// The first box `meta` of the file; what comes after it is pointed to and not searched for.
@@ -237,7 +261,9 @@ fn kind(list: &[u8], item: u32) -> Result<Option<[u8; 4]>, Unreadable> {
 /// The first references to and from an item.
 fn references(list: Option<&[u8]>, item: u32) -> Result<Vec<Reference>, Unreadable> {
     let mut references = Vec::new();
-    let Some(list) = list else { return Ok(references) };
+    let Some(list) = list else {
+        return Ok(references);
+    };
     let mut input = Input(list);
     let is_wide = full(&mut input)? > 0;
     while !input.is_empty() {
@@ -269,7 +295,11 @@ fn properties(boxes: &[u8], item: u32) -> Result<Vec<Property<'_>>, Unreadable> 
             }
             b"ipma" => associations(&mut data, item, |place, is_essential| {
                 if let Some((kind, data)) = place.checked_sub(1).and_then(|place| all.get(place)) {
-                    found.push(Property { kind: *kind, data, is_essential });
+                    found.push(Property {
+                        kind: *kind,
+                        data,
+                        is_essential,
+                    });
                 }
             })?,
             _ => {}
@@ -302,7 +332,12 @@ fn associations(
 }
 
 /// Where an item's data is: in the file, or in a box of its own.
-fn location<'a>(list: &[u8], item: u32, file: &'a [u8], data: &'a [u8]) -> Result<Item<'a>, Unreadable> {
+fn location<'a>(
+    list: &[u8],
+    item: u32,
+    file: &'a [u8],
+    data: &'a [u8],
+) -> Result<Item<'a>, Unreadable> {
     let mut input = Input(list);
     let version = full(&mut input)?;
     let [sizes, more] = input.array()?;
@@ -310,7 +345,11 @@ fn location<'a>(list: &[u8], item: u32, file: &'a [u8], data: &'a [u8]) -> Resul
     let index = if version > 0 { more & 15 } else { 0 };
     for _ in 0..number(&mut input, version > 1)? {
         let id = number(&mut input, version > 1)?;
-        let method = if version > 0 { number(&mut input, false)? & 15 } else { 0 };
+        let method = if version > 0 {
+            number(&mut input, false)? & 15
+        } else {
+            0
+        };
         let is_elsewhere = number(&mut input, false)? != 0;
         let base = sized(&mut input, base)?;
         let extents = number(&mut input, false)?;
@@ -326,7 +365,9 @@ fn location<'a>(list: &[u8], item: u32, file: &'a [u8], data: &'a [u8]) -> Resul
         let (mut pieces, mut total) = (Vec::new(), 0);
         for _ in 0..extents {
             sized(&mut input, index)?;
-            let start = base.checked_add(sized(&mut input, offset)?).ok_or(Unreadable::Damaged)?;
+            let start = base
+                .checked_add(sized(&mut input, offset)?)
+                .ok_or(Unreadable::Damaged)?;
             let rest = whole.get(start..).ok_or(Unreadable::CutOff)?;
             let piece = match sized(&mut input, length)? {
                 0 => rest,
@@ -338,7 +379,11 @@ fn location<'a>(list: &[u8], item: u32, file: &'a [u8], data: &'a [u8]) -> Resul
             }
             pieces.push(piece);
         }
-        return if total > 0 { Ok(Item(pieces)) } else { Err(Unreadable::Damaged) };
+        return if total > 0 {
+            Ok(Item(pieces))
+        } else {
+            Err(Unreadable::Damaged)
+        };
     }
     Err(Unreadable::Damaged)
 }
@@ -349,7 +394,9 @@ fn next<'a>(input: &mut Input<'a>) -> Result<([u8; 4], &'a [u8]), Unreadable> {
     let kind = input.array()?;
     let length = match length {
         0 => input.0.len(),
-        1 => sized(input, 8)?.checked_sub(16).ok_or(Unreadable::Damaged)?,
+        1 => sized(input, 8)?
+            .checked_sub(16)
+            .ok_or(Unreadable::Damaged)?,
         length => place(length)?.checked_sub(8).ok_or(Unreadable::Damaged)?,
     };
     Ok((kind, input.take(length)?))
@@ -388,29 +435,46 @@ mod tests {
     const FILE: &[u8] = include_bytes!("../../tests/fixtures/alpha.avif");
 
     fn behind(file: &[u8], name: &[u8]) -> usize {
-        file.windows(4).position(|four| four == name).expect("the box is there") + 4
+        file.windows(4)
+            .position(|four| four == name)
+            .expect("the box is there")
+            + 4
     }
 
     #[test]
     fn what_is_in_pieces_is_put_together_and_grows_no_larger_than_the_file() {
         let found = read(FILE).expect("is understood");
-        assert_eq!((found.size, found.orientation), ((64, 32), Orientation::NoTransforms));
-        let (whole, alpha) = (found.picture.bytes(), found.alpha.expect("it has one").bytes());
-        assert!(!whole.is_empty() && whole != alpha && FILE.ends_with(&alpha) | FILE.ends_with(&whole));
+        assert_eq!(
+            (found.size, found.orientation),
+            ((64, 32), Orientation::NoTransforms)
+        );
+        let (whole, alpha) = (
+            found.picture.bytes(),
+            found.alpha.expect("it has one").bytes(),
+        );
+        assert!(
+            !whole.is_empty() && whole != alpha && FILE.ends_with(&alpha) | FILE.ends_with(&whole)
+        );
         // One item whose data is this file, in as many pieces as are said here.
-        let list = |pieces: &[(u32, u32)]| {
-            let mut list = vec![0, 0, 0, 0, 0x44, 0, 0, 1, 0, 7, 0, 0];
-            list.extend(u16::try_from(pieces.len()).expect("few").to_be_bytes());
-            list.extend(
-                pieces.iter().flat_map(|(from, length)| [from.to_be_bytes(), length.to_be_bytes()].concat()),
-            );
-            list
+        let list =
+            |pieces: &[(u32, u32)]| {
+                let mut list = vec![0, 0, 0, 0, 0x44, 0, 0, 1, 0, 7, 0, 0];
+                list.extend(u16::try_from(pieces.len()).expect("few").to_be_bytes());
+                list.extend(pieces.iter().flat_map(|(from, length)| {
+                    [from.to_be_bytes(), length.to_be_bytes()].concat()
+                }));
+                list
+            };
+        let bytes = |pieces: &[(u32, u32)]| {
+            location(&list(pieces), 7, b"abcdef", b"").map(|item| item.bytes())
         };
-        let bytes =
-            |pieces: &[(u32, u32)]| location(&list(pieces), 7, b"abcdef", b"").map(|item| item.bytes());
         assert_eq!(bytes(&[(4, 2), (0, 3)]).as_deref(), Ok(&b"efabc"[..]));
         assert_eq!(bytes(&[(2, 0)]).as_deref(), Ok(&b"cdef"[..]), "the rest");
-        assert_eq!(bytes(&[(0, 6), (0, 1)]), Err(Unreadable::Damaged), "more than there is");
+        assert_eq!(
+            bytes(&[(0, 6), (0, 1)]),
+            Err(Unreadable::Damaged),
+            "more than there is"
+        );
         assert_eq!(bytes(&[(5, 2)]), Err(Unreadable::CutOff), "beyond the end");
         assert_eq!(bytes(&[(7, 0)]), Err(Unreadable::CutOff), "beyond the end");
         assert_eq!(bytes(&[(6, 0)]), Err(Unreadable::Damaged), "nothing");

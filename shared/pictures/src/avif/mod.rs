@@ -34,7 +34,8 @@ impl<'a> Avif<'a> {
     pub(crate) fn memory(&self) -> u64 {
         let (width, height) = self.0.size;
         let pixels = u64::from(width) * u64::from(height);
-        self.total_bytes().saturating_add(pixels.saturating_mul(PER_PIXEL))
+        self.total_bytes()
+            .saturating_add(pixels.saturating_mul(PER_PIXEL))
     }
 
     /// The picture, or its transparency, which is as large.
@@ -54,7 +55,11 @@ impl<'a> Avif<'a> {
             Err(error) => return Err(meaning(error)),
         }
         let picture = decoder.get_picture().map_err(meaning)?;
-        if (picture.width(), picture.height()) == self.0.size { Ok(picture) } else { Err(damaged()) }
+        if (picture.width(), picture.height()) == self.0.size {
+            Ok(picture)
+        } else {
+            Err(damaged())
+        }
     }
 }
 
@@ -64,11 +69,19 @@ impl ImageDecoder for Avif<'_> {
     }
 
     fn color_type(&self) -> ColorType {
-        if self.0.alpha.is_some() { ColorType::Rgba8 } else { ColorType::Rgb8 }
+        if self.0.alpha.is_some() {
+            ColorType::Rgba8
+        } else {
+            ColorType::Rgb8
+        }
     }
 
     fn icc_profile(&mut self) -> ImageResult<Option<Vec<u8>>> {
-        Ok(self.0.profile.map(<[u8]>::to_vec).or_else(|| self.0.colours.and_then(profile)))
+        Ok(self
+            .0
+            .profile
+            .map(<[u8]>::to_vec)
+            .or_else(|| self.0.colours.and_then(profile)))
     }
 
     fn exif_metadata(&mut self) -> ImageResult<Option<Vec<u8>>> {
@@ -76,7 +89,8 @@ impl ImageDecoder for Avif<'_> {
         Ok(exif.and_then(|exif| {
             let (head, rest) = exif.split_first_chunk()?;
             // How far it is to the TIFF header.
-            rest.get(usize::try_from(u32::from_be_bytes(*head)).ok()?..).map(<[u8]>::to_vec)
+            rest.get(usize::try_from(u32::from_be_bytes(*head)).ok()?..)
+                .map(<[u8]>::to_vec)
         }))
     }
 
@@ -108,8 +122,14 @@ fn profile(colours: CodePoints) -> Option<Vec<u8>> {
     if !is_high && !WIDE.contains(&colours.primaries) {
         return None;
     }
-    let transfer = if is_high { colours.transfer } else { code_points::SRGB };
-    code_points::profile(colours.primaries, transfer)?.encode().ok()
+    let transfer = if is_high {
+        colours.transfer
+    } else {
+        code_points::SRGB
+    };
+    code_points::profile(colours.primaries, transfer)?
+        .encode()
+        .ok()
 }
 
 fn meaning(error: Error) -> ImageError {
@@ -122,5 +142,7 @@ fn meaning(error: Error) -> ImageError {
 }
 
 fn damaged() -> ImageError {
-    ImageError::Decoding(DecodingError::from_format_hint(ImageFormatHint::Exact(ImageFormat::Avif)))
+    ImageError::Decoding(DecodingError::from_format_hint(ImageFormatHint::Exact(
+        ImageFormat::Avif,
+    )))
 }

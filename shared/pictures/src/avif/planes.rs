@@ -33,7 +33,12 @@ struct Channel {
 
 impl Channel {
     /// `is_signed` where samples stand for more and for less than nothing.
-    fn new(picture: &Picture, component: PlanarImageComponent, is_full: bool, is_signed: bool) -> Self {
+    fn new(
+        picture: &Picture,
+        component: PlanarImageComponent,
+        is_full: bool,
+        is_signed: bool,
+    ) -> Self {
         let bits = picture.bit_depth();
         let unit = f32::from(1_u16 << bits.clamp(8, 12).saturating_sub(8));
         let (zero, span) = match (is_full, is_signed) {
@@ -48,7 +53,14 @@ impl Channel {
             (_, PixelLayout::I420) => (1, 1),
         };
         let stride = usize::try_from(picture.stride(component)).expect("of a picture in memory");
-        Self { plane: picture.plane(component), stride, is_deep: bits > 8, shifts, zero, span }
+        Self {
+            plane: picture.plane(component),
+            stride,
+            is_deep: bits > 8,
+            shifts,
+            zero,
+            span,
+        }
     }
 
     /// A line of the picture.
@@ -76,14 +88,24 @@ pub(super) fn paint(
 ) {
     // The container has the last word.
     let (matrix, is_full) = said.map_or_else(
-        || (picture.matrix_coefficients() as u16, picture.color_range() == YUVRange::Full),
+        || {
+            (
+                picture.matrix_coefficients() as u16,
+                picture.color_range() == YUVRange::Full,
+            )
+        },
         |said| (said.matrix, said.is_full_range),
     );
     let is_grey = picture.pixel_layout() == PixelLayout::I400;
     // Where each plane is a colour none of them goes below nothing.
     let is_signed = matrix != IDENTITY;
     let matrix = weights(if is_grey { BT_709 } else { matrix });
-    let mut channels = vec![Channel::new(picture, PlanarImageComponent::Y, is_full, false)];
+    let mut channels = vec![Channel::new(
+        picture,
+        PlanarImageComponent::Y,
+        is_full,
+        false,
+    )];
     if !is_grey {
         for component in [PlanarImageComponent::U, PlanarImageComponent::V] {
             channels.push(Channel::new(picture, component, is_full, is_signed));
@@ -135,10 +157,18 @@ fn weights(matrix: u16) -> Matrix {
     };
     let green = 1.0 - red - blue;
     let (of_red, of_blue) = (2.0 * (1.0 - red), 2.0 * (1.0 - blue));
-    [[1.0, 0.0, of_red], [1.0, -of_blue * blue / green, -of_red * red / green], [1.0, of_blue, 0.0]]
+    [
+        [1.0, 0.0, of_red],
+        [1.0, -of_blue * blue / green, -of_red * red / green],
+        [1.0, of_blue, 0.0],
+    ]
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and 255")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is between 0 and 255"
+)]
 fn byte(part: f32) -> u8 {
     (part * 255.0 + 0.5).clamp(0.0, 255.0) as u8
 }

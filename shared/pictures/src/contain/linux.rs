@@ -6,8 +6,8 @@ use std::io::Write as _;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-    TargetArch,
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
 };
 
 use super::ContainError;
@@ -55,7 +55,13 @@ const ALLOWED: [libc::c_long; 32] = [
 const REFUSED: [(libc::c_int, &[libc::c_long]); 4] = [
     (
         libc::EACCES,
-        &[libc::SYS_openat, libc::SYS_newfstatat, libc::SYS_statx, libc::SYS_fstat, libc::SYS_readlinkat],
+        &[
+            libc::SYS_openat,
+            libc::SYS_newfstatat,
+            libc::SYS_statx,
+            libc::SYS_fstat,
+            libc::SYS_readlinkat,
+        ],
     ),
     (libc::ENOTTY, &[libc::SYS_ioctl]),
     (libc::ESPIPE, &[libc::SYS_lseek]),
@@ -67,7 +73,10 @@ pub(super) fn prepare() -> Result<(), ContainError> {
     prctl::set_no_new_privs()?;
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     // Where memory runs out, this process goes and not the worker; a system that does not let it say so kills as it likes.
-    if let Ok(mut file) = std::fs::OpenOptions::new().write(true).open("/proc/self/oom_score_adj") {
+    if let Ok(mut file) = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/proc/self/oom_score_adj")
+    {
         let _ = file.write_all(b"1000");
     }
     Ok(())
@@ -78,17 +87,30 @@ pub(super) fn allow_little() -> Result<(), ContainError> {
     // The kernel takes the strictest answer of all filters, and the last filter no longer allows another one.
     for (errno, calls) in REFUSED {
         let errno = SeccompAction::Errno(errno.unsigned_abs());
-        apply(calls.iter().map(|call| (*call, vec![])).collect(), SeccompAction::Allow, errno)?;
+        apply(
+            calls.iter().map(|call| (*call, vec![])).collect(),
+            SeccompAction::Allow,
+            errno,
+        )?;
     }
     let refused = REFUSED.iter().flat_map(|(_, calls)| *calls).copied();
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
-        ALLOWED.into_iter().chain(refused).map(|call| (call, vec![])).collect();
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED
+        .into_iter()
+        .chain(refused)
+        .map(|call| (call, vec![]))
+        .collect();
     // Memory that others see would not count as this process's data.
     rules.insert(
         libc::SYS_mmap,
-        vec![SeccompRule::new(vec![without(2, libc::PROT_EXEC)?, without(3, libc::MAP_SHARED)?])?],
+        vec![SeccompRule::new(vec![
+            without(2, libc::PROT_EXEC)?,
+            without(3, libc::MAP_SHARED)?,
+        ])?],
     );
-    rules.insert(libc::SYS_mprotect, vec![SeccompRule::new(vec![without(2, libc::PROT_EXEC)?])?]);
+    rules.insert(
+        libc::SYS_mprotect,
+        vec![SeccompRule::new(vec![without(2, libc::PROT_EXEC)?])?],
+    );
     // To end itself by a signal, as abort does: glibc by the one, musl by the other.
     let own = u64::from(std::process::id());
     rules.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![is(0, own)?])?]);
@@ -98,7 +120,10 @@ pub(super) fn allow_little() -> Result<(), ContainError> {
     let reading = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)?;
     rules.insert(
         libc::SYS_prlimit64,
-        vec![SeccompRule::new(vec![is(0, 0)?, is(1, data)?])?, SeccompRule::new(vec![is(0, 0)?, reading])?],
+        vec![
+            SeccompRule::new(vec![is(0, 0)?, is(1, data)?])?,
+            SeccompRule::new(vec![is(0, 0)?, reading])?,
+        ],
     );
     apply(rules, SeccompAction::KillProcess, SeccompAction::Allow)
 }
@@ -110,18 +135,29 @@ fn apply(
     matching: SeccompAction,
 ) -> Result<(), ContainError> {
     let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
-    let program: BpfProgram = SeccompFilter::new(rules, otherwise, matching, architecture)?.try_into()?;
+    let program: BpfProgram =
+        SeccompFilter::new(rules, otherwise, matching, architecture)?.try_into()?;
     Ok(seccompiler::apply_filter(&program)?)
 }
 
 /// The argument has none of these bits.
 fn without(argument: u8, bits: libc::c_int) -> Result<SeccompCondition, ContainError> {
     let bits = u64::from(bits.unsigned_abs());
-    Ok(SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(bits), 0)?)
+    Ok(SeccompCondition::new(
+        argument,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::MaskedEq(bits),
+        0,
+    )?)
 }
 
 fn is(argument: u8, value: u64) -> Result<SeccompCondition, ContainError> {
-    Ok(SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?)
+    Ok(SeccompCondition::new(
+        argument,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::Eq,
+        value,
+    )?)
 }
 
 #[cfg(test)]
@@ -135,10 +171,16 @@ mod tests {
     fn a_c_library_may_ask_for_the_memory_of_the_machine() {
         let contained = std::thread::spawn(|| {
             allow_little().expect("the filter is applied");
-            (std::fs::File::open("/").map(drop), nix::sys::sysinfo::sysinfo())
+            (
+                std::fs::File::open("/").map(drop),
+                nix::sys::sysinfo::sysinfo(),
+            )
         });
         let (opened, memory) = contained.join().expect("the thread does not panic");
-        assert_eq!(opened.expect_err("the filter is in force").kind(), ErrorKind::PermissionDenied);
+        assert_eq!(
+            opened.expect_err("the filter is in force").kind(),
+            ErrorKind::PermissionDenied
+        );
         assert!(memory.expect("the kernel answers").ram_total() > 0);
     }
 }

@@ -37,9 +37,15 @@ impl<'a> Header<'a> {
                             let mut header: Self = header.ok_or(Unreadable::Damaged)?;
                             header.is_in_one_scan =
                                 is_sequential && payload.first() == Some(&header.components);
-                            return Ok(Self { exif, profile: joined(chunks), ..header });
+                            return Ok(Self {
+                                exif,
+                                profile: joined(chunks),
+                                ..header
+                            });
                         }
-                        0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf if header.is_none() => {
+                        0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf
+                            if header.is_none() =>
+                        {
                             header = Some(frame(marker, payload)?);
                             is_sequential = matches!(marker, 0xc0 | 0xc1 | 0xc9);
                         }
@@ -55,7 +61,8 @@ impl<'a> Header<'a> {
 
 /// Reads a frame header (T.81, B.2.2), whose marker tells the coding process (table B.1).
 fn frame(marker: u8, payload: &[u8]) -> Result<Header<'static>, Unreadable> {
-    let [precision, size @ .., components] = *payload.first_chunk::<6>().ok_or(Unreadable::Damaged)?;
+    let [precision, size @ .., components] =
+        *payload.first_chunk::<6>().ok_or(Unreadable::Damaged)?;
     let unsupported = match marker {
         0xc3 | 0xcb => Some(Feature::LosslessJpeg),
         0xc5..=0xc7 | 0xcd..=0xcf => Some(Feature::HierarchicalJpeg),
@@ -66,7 +73,11 @@ fn frame(marker: u8, payload: &[u8]) -> Result<Header<'static>, Unreadable> {
         return Err(Unreadable::Unsupported(feature));
     }
     let [height, width] = [[size[0], size[1]], [size[2], size[3]]].map(u16::from_be_bytes);
-    Ok(Header { size: (width.into(), height.into()), components, ..Header::default() })
+    Ok(Header {
+        size: (width.into(), height.into()),
+        components,
+        ..Header::default()
+    })
 }
 
 /// The profile whose parts these are, each behind its number and their count (ICC.1, B.4). `None` where one is missing.
@@ -86,7 +97,9 @@ mod tests {
 
     /// A segment with this payload.
     fn segment(marker: u8, payload: &[u8]) -> Vec<u8> {
-        let length = u16::try_from(payload.len() + 2).expect("short").to_be_bytes();
+        let length = u16::try_from(payload.len() + 2)
+            .expect("short")
+            .to_be_bytes();
         [&[0xff, marker][..], &length, payload].concat()
     }
 
@@ -136,14 +149,20 @@ mod tests {
             (0xc2, 3, 3, false),
         ] {
             let file = file(&[frame(marker, components), scan(scanned)]);
-            let expected = Header { size: (40, 30), components, is_in_one_scan, ..Header::default() };
+            let expected = Header {
+                size: (40, 30),
+                components,
+                is_in_one_scan,
+                ..Header::default()
+            };
             assert_eq!(Header::read(&file), Ok(expected));
         }
     }
 
     #[test]
     fn the_last_exif_counts_and_a_profile_only_if_it_is_whole() {
-        let profile = |number: u8, of: u8, bytes: &[u8]| segment(APP2, &[ICC, &[number, of], bytes].concat());
+        let profile =
+            |number: u8, of: u8, bytes: &[u8]| segment(APP2, &[ICC, &[number, of], bytes].concat());
         let exif = |bytes: &[u8]| segment(APP1, &[EXIF, bytes].concat());
         let with = |segments: &[Vec<u8>]| {
             let file = file(&[segments.concat(), frame(0xc0, 3), scan(3)]);
@@ -151,9 +170,15 @@ mod tests {
             (header.exif.map(<[u8]>::to_vec), header.profile)
         };
         assert_eq!(with(&[]), (None, None));
-        assert_eq!(with(&[exif(b"a"), exif(b"b"), segment(APP1, b"http")]), (Some(b"b".to_vec()), None));
+        assert_eq!(
+            with(&[exif(b"a"), exif(b"b"), segment(APP1, b"http")]),
+            (Some(b"b".to_vec()), None)
+        );
         let (first, second) = (profile(1, 2, b"ab"), profile(2, 2, b"cd"));
-        assert_eq!(with(&[second.clone(), first.clone()]).1.as_deref(), Some(&b"abcd"[..]));
+        assert_eq!(
+            with(&[second.clone(), first.clone()]).1.as_deref(),
+            Some(&b"abcd"[..])
+        );
         assert_eq!(with(std::slice::from_ref(&first)).1, None);
         assert_eq!(with(&[first.clone(), first, second]).1, None);
     }
@@ -167,10 +192,18 @@ mod tests {
         ] {
             assert_eq!(Header::read(&file), Err(Unreadable::Damaged));
         }
-        for file in [file(&[frame(0xc0, 3)]), file(&[frame(0xc0, 3)[..9].to_vec()]), Vec::new()] {
+        for file in [
+            file(&[frame(0xc0, 3)]),
+            file(&[frame(0xc0, 3)[..9].to_vec()]),
+            Vec::new(),
+        ] {
             assert_eq!(Header::read(&file), Err(Unreadable::CutOff));
         }
-        let junk = file(&[vec![0, 0xff, 0, 1, 0xff, 0xff], frame(0xc0, 3)[1..].to_vec(), scan(3)]);
+        let junk = file(&[
+            vec![0, 0xff, 0, 1, 0xff, 0xff],
+            frame(0xc0, 3)[1..].to_vec(),
+            scan(3),
+        ]);
         assert_eq!(Header::read(&junk).map(|header| header.size), Ok((40, 30)));
     }
 }

@@ -23,7 +23,11 @@ impl Header<'_> {
     /// The memory for so many images of a picture of which no less than this is wanted, in bytes.
     pub(crate) fn memory(&self, wanted: (u32, u32), images: u64) -> u64 {
         let pixels = u64::from(self.size.0) * u64::from(self.size.1);
-        let kept = if self.is_in_one_scan { 0 } else { pixels.saturating_mul(COEFFICIENTS) };
+        let kept = if self.is_in_one_scan {
+            0
+        } else {
+            pixels.saturating_mul(COEFFICIENTS)
+        };
         let numerator = u64::from(scale(self.size, wanted));
         let decoded = pixels.saturating_mul(numerator * numerator) / 64;
         // Its rows, where an image is so small that each of its own is made of all of them; and each image is as wide as
@@ -43,7 +47,8 @@ pub(crate) fn images(
     max_pixels: u64,
 ) -> Result<Vec<DynamicImage>, Unreadable> {
     let (reader, end) = FileReader::new(file);
-    guarded(|| read(reader, &end, inks, targets, wanted, max_pixels)).map_err(|reason| end.explain(reason))
+    guarded(|| read(reader, &end, inks, targets, wanted, max_pixels))
+        .map_err(|reason| end.explain(reason))
 }
 
 fn read(
@@ -64,17 +69,24 @@ fn read(
     let (pixel, started) = match decoder.color_space() {
         ColorSpace::JCS_GRAYSCALE => (Pixel::Grey, decoder.grayscale()),
         ColorSpace::JCS_YCbCr | ColorSpace::JCS_RGB => (Pixel::Rgb, decoder.rgb()),
-        ColorSpace::JCS_CMYK | ColorSpace::JCS_YCCK => {
-            (Pixel::Inks(inks), decoder.to_colorspace(ColorSpace::JCS_CMYK))
-        }
+        ColorSpace::JCS_CMYK | ColorSpace::JCS_YCCK => (
+            Pixel::Inks(inks),
+            decoder.to_colorspace(ColorSpace::JCS_CMYK),
+        ),
         _ => return Err(Unreadable::Unknown),
     };
     let mut started = started.map_err(|error| broken(&error))?;
     let size = (edge(started.width())?, edge(started.height())?);
-    let mut strips = Strips::new(size, pixel, targets.iter().map(|target| (*target, target.shows(size))));
+    let mut strips = Strips::new(
+        size,
+        pixel,
+        targets.iter().map(|target| (*target, target.shows(size))),
+    );
     let (stride, mut has_rows) = (strips.stride(), false);
     while let Some(rows) = strips.room() {
-        started.read_scanlines_into(rows).map_err(|error| broken(&error))?;
+        started
+            .read_scanlines_into(rows)
+            .map_err(|error| broken(&error))?;
         has_rows = has_rows || !end.is_passed() || rows.chunks_exact(stride).any(is_decoded);
         if let Pixel::Inks(_) = pixel {
             // As Adobe's programs write them, and as browsers read them: how much of an ink is left out.
@@ -84,7 +96,11 @@ fn read(
         }
         strips.develop()?;
     }
-    if has_rows { strips.images() } else { Err(Unreadable::CutOff) }
+    if has_rows {
+        strips.images()
+    } else {
+        Err(Unreadable::CutOff)
+    }
 }
 
 /// Whether there is data for all of a row, as far as its last sample shows it.
@@ -97,8 +113,9 @@ fn scale((width, height): (u32, u32), wanted: (u32, u32)) -> u8 {
     let at_least = |side: u32, numerator: u8, wanted: u32| {
         u64::from(side) * u64::from(numerator) >= u64::from(wanted) * 8
     };
-    let enough =
-        |numerator: &u8| at_least(width, *numerator, wanted.0) && at_least(height, *numerator, wanted.1);
+    let enough = |numerator: &u8| {
+        at_least(width, *numerator, wanted.0) && at_least(height, *numerator, wanted.1)
+    };
     SCALES.into_iter().find(enough).unwrap_or(8)
 }
 

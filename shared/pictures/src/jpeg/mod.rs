@@ -34,5 +34,9 @@ fn meaning(words: &(dyn Any + Send)) -> Unreadable {
 }
 
 fn broken(error: &io::Error) -> Unreadable {
-    if error.kind() == io::ErrorKind::OutOfMemory { Unreadable::TooMuchMemory } else { Unreadable::Damaged }
+    if error.kind() == io::ErrorKind::OutOfMemory {
+        Unreadable::TooMuchMemory
+    } else {
+        Unreadable::Damaged
+    }
 }

@@ -33,7 +33,11 @@ pub(crate) fn marker(input: &mut Input<'_>) -> Result<u8, Unreadable> {
 /// The next marker, whatever stands before it: the data of a scan, or nonsense.
 pub(crate) fn next_marker(input: &mut Input<'_>) -> Result<u8, Unreadable> {
     loop {
-        let before = input.0.iter().position(|byte| *byte == 0xff).unwrap_or(input.0.len());
+        let before = input
+            .0
+            .iter()
+            .position(|byte| *byte == 0xff)
+            .unwrap_or(input.0.len());
         input.take(before + 1)?;
         loop {
             match input.byte()? {

@@ -2,7 +2,9 @@
 
 mod colours;
 
-use ::png::{BitDepth, ColorType, Decoder, DecodingError, InterlaceInfo, Limits, Reader, Transformations};
+use ::png::{
+    BitDepth, ColorType, Decoder, DecodingError, InterlaceInfo, Limits, Reader, Transformations,
+};
 use image::{DynamicImage, ImageBuffer};
 
 use crate::Unreadable;
@@ -31,9 +33,17 @@ impl<'a> Png<'a> {
         let mut decoder = Decoder::new_with_limits(reader, Limits { bytes });
         decoder.set_ignore_text_chunk(true);
         decoder.set_transformations(Transformations::EXPAND);
-        let reader = decoder.read_info().map_err(|error| end.explain(error.into()))?;
-        let length = reader.output_buffer_size().ok_or(Unreadable::TooMuchMemory)?;
-        Ok(Self { reader, end, length })
+        let reader = decoder
+            .read_info()
+            .map_err(|error| end.explain(error.into()))?;
+        let length = reader
+            .output_buffer_size()
+            .ok_or(Unreadable::TooMuchMemory)?;
+        Ok(Self {
+            reader,
+            end,
+            length,
+        })
     }
 
     /// Pixels.
@@ -77,7 +87,9 @@ impl<'a> Png<'a> {
     /// Returns how many rows there are, and why there are no more.
     fn read_rows(&mut self, bytes: &mut [u8]) -> (u32, Option<DecodingError>) {
         let (width, _) = self.size();
-        let Some(stride) = self.reader.output_line_size(width) else { return (0, None) };
+        let Some(stride) = self.reader.output_line_size(width) else {
+            return (0, None);
+        };
         let mut rows = 0;
         for row in bytes.chunks_exact_mut(stride) {
             if let Err(error) = self.reader.read_row(row) {
@@ -91,7 +103,9 @@ impl<'a> Png<'a> {
     /// The same of a picture in passes. A pixel fills the square that the next ones divide, as browsers show it.
     fn read_passes(&mut self, bytes: &mut [u8]) -> (u32, Option<DecodingError>) {
         let (width, _) = self.size();
-        let Some(stride) = self.reader.output_line_size(width) else { return (0, None) };
+        let Some(stride) = self.reader.output_line_size(width) else {
+            return (0, None);
+        };
         let (colour, depth) = self.reader.output_color_type();
         let bits = if depth == BitDepth::Sixteen { 16 } else { 8 };
         let bits = bits * u8::try_from(colour.samples()).unwrap_or(4);
@@ -112,34 +126,40 @@ impl<'a> Png<'a> {
 
     fn picture(&self, bytes: Vec<u8>) -> Result<DynamicImage, Unreadable> {
         let (width, height) = self.size();
-        let shorts = |bytes: &[u8]| bytes.as_chunks().0.iter().map(|two| u16::from_be_bytes(*two)).collect();
-        let picture = match self.reader.output_color_type() {
-            (ColorType::Grayscale, BitDepth::Eight) => {
-                ImageBuffer::from_raw(width, height, bytes).map(DynamicImage::ImageLuma8)
-            }
-            (ColorType::GrayscaleAlpha, BitDepth::Eight) => {
-                ImageBuffer::from_raw(width, height, bytes).map(DynamicImage::ImageLumaA8)
-            }
-            (ColorType::Rgb, BitDepth::Eight) => {
-                ImageBuffer::from_raw(width, height, bytes).map(DynamicImage::ImageRgb8)
-            }
-            (ColorType::Rgba, BitDepth::Eight) => {
-                ImageBuffer::from_raw(width, height, bytes).map(DynamicImage::ImageRgba8)
-            }
-            (ColorType::Grayscale, _) => {
-                ImageBuffer::from_raw(width, height, shorts(&bytes)).map(DynamicImage::ImageLuma16)
-            }
-            (ColorType::GrayscaleAlpha, _) => {
-                ImageBuffer::from_raw(width, height, shorts(&bytes)).map(DynamicImage::ImageLumaA16)
-            }
-            (ColorType::Rgb, _) => {
-                ImageBuffer::from_raw(width, height, shorts(&bytes)).map(DynamicImage::ImageRgb16)
-            }
-            (ColorType::Rgba, _) => {
-                ImageBuffer::from_raw(width, height, shorts(&bytes)).map(DynamicImage::ImageRgba16)
-            }
-            (ColorType::Indexed, _) => None,
+        let shorts = |bytes: &[u8]| {
+            bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|two| u16::from_be_bytes(*two))
+                .collect()
         };
+        let picture =
+            match self.reader.output_color_type() {
+                (ColorType::Grayscale, BitDepth::Eight) => {
+                    ImageBuffer::from_raw(width, height, bytes).map(DynamicImage::ImageLuma8)
+                }
+                (ColorType::GrayscaleAlpha, BitDepth::Eight) => {
+                    ImageBuffer::from_raw(width, height, bytes).map(DynamicImage::ImageLumaA8)
+                }
+                (ColorType::Rgb, BitDepth::Eight) => {
+                    ImageBuffer::from_raw(width, height, bytes).map(DynamicImage::ImageRgb8)
+                }
+                (ColorType::Rgba, BitDepth::Eight) => {
+                    ImageBuffer::from_raw(width, height, bytes).map(DynamicImage::ImageRgba8)
+                }
+                (ColorType::Grayscale, _) => ImageBuffer::from_raw(width, height, shorts(&bytes))
+                    .map(DynamicImage::ImageLuma16),
+                (ColorType::GrayscaleAlpha, _) => {
+                    ImageBuffer::from_raw(width, height, shorts(&bytes))
+                        .map(DynamicImage::ImageLumaA16)
+                }
+                (ColorType::Rgb, _) => ImageBuffer::from_raw(width, height, shorts(&bytes))
+                    .map(DynamicImage::ImageRgb16),
+                (ColorType::Rgba, _) => ImageBuffer::from_raw(width, height, shorts(&bytes))
+                    .map(DynamicImage::ImageRgba16),
+                (ColorType::Indexed, _) => None,
+            };
         picture.ok_or(Unreadable::Damaged)
     }
 }

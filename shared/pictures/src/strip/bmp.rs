@@ -41,8 +41,12 @@ struct Header {
 pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
     let mut input = Input(file);
     let file_header: [u8; FILE] = input.array()?;
-    let offset =
-        place(u32::from_le_bytes([file_header[10], file_header[11], file_header[12], file_header[13]]))?;
+    let offset = place(u32::from_le_bytes([
+        file_header[10],
+        file_header[11],
+        file_header[12],
+        file_header[13],
+    ]))?;
     let length = place(u32::from_le_bytes(Input(input.0).array()?))?;
     if ![CORE, INFO, 52, 56, V4, V5].contains(&length) {
         return Err(Unreadable::Unstrippable);
@@ -58,9 +62,17 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
     let colours = usize::try_from(header.colours).map_err(|_| Unreadable::Damaged)?;
     let between = input.take(colours.checked_mul(colour).ok_or(Unreadable::Damaged)? + masks)?;
     let begins = FILE + length + between.len();
-    let end = offset.checked_add(size_of_pixels(&header)?).filter(|_| offset >= begins);
-    let pixels = file.get(offset..end.ok_or(Unreadable::Damaged)?).ok_or(Unreadable::CutOff)?;
-    let profile = if length == V5 { profile(file, &mut picture, begins + pixels.len())? } else { &[] };
+    let end = offset
+        .checked_add(size_of_pixels(&header)?)
+        .filter(|_| offset >= begins);
+    let pixels = file
+        .get(offset..end.ok_or(Unreadable::Damaged)?)
+        .ok_or(Unreadable::CutOff)?;
+    let profile = if length == V5 {
+        profile(file, &mut picture, begins + pixels.len())?
+    } else {
+        &[]
+    };
     let whole = begins + pixels.len() + profile.len();
     let number = |place: usize| u32::try_from(place).map_err(|_| Unreadable::Damaged);
     let mut bytes = Vec::with_capacity(whole);
@@ -82,9 +94,19 @@ fn header(picture: &[u8]) -> Result<Header, Unreadable> {
         let (width, height, bits) = (width?, height?, bits?);
         let colours = if bits <= 8 { 1 << bits } else { 0 };
         let (width, height, bits) = (width.into(), height.into(), bits.into());
-        return Ok(Header { width, height, bits, compression: PLAIN, pixels: 0, colours });
+        return Ok(Header {
+            width,
+            height,
+            bits,
+            compression: PLAIN,
+            pixels: 0,
+            colours,
+        });
     }
-    let (width, height) = (i32::from_le_bytes(input.array()?), i32::from_le_bytes(input.array()?));
+    let (width, height) = (
+        i32::from_le_bytes(input.array()?),
+        i32::from_le_bytes(input.array()?),
+    );
     input.take(2)?;
     let bits = u16::from_le_bytes(input.array()?);
     let [compression, pixels, _, _, used] = [(); 5].map(|()| input.array().map(u32::from_le_bytes));
@@ -108,7 +130,9 @@ fn size_of_pixels(header: &Header) -> Result<usize, Unreadable> {
         PLAIN | MASKS | ALPHA_MASKS if header.bits > 0 => {
             // Lines are padded to four bytes. No factor has more than 32 bits.
             let line = (header.width * header.bits).div_ceil(32).checked_mul(4);
-            let size = line.and_then(|line| line.checked_mul(header.height)).ok_or(Unreadable::Damaged)?;
+            let size = line
+                .and_then(|line| line.checked_mul(header.height))
+                .ok_or(Unreadable::Damaged)?;
             usize::try_from(size).map_err(|_| Unreadable::Damaged)
         }
         compression if RUNS.contains(&compression) && header.pixels > 0 => Ok(header.pixels),
@@ -118,7 +142,11 @@ fn size_of_pixels(header: &Header) -> Result<usize, Unreadable> {
 }
 
 /// The profile that is embedded, which will be at this place. A name of a file is taken out of the header.
-fn profile<'a>(file: &'a [u8], picture: &mut [u8], will_be_at: usize) -> Result<&'a [u8], Unreadable> {
+fn profile<'a>(
+    file: &'a [u8],
+    picture: &mut [u8],
+    will_be_at: usize,
+) -> Result<&'a [u8], Unreadable> {
     let (kind, place_of) = (COLOURS..COLOURS + 4, PROFILE..PROFILE + 8);
     if picture[kind.clone()] != *EMBEDDED {
         if picture[kind.clone()] == *LINKED {
@@ -128,7 +156,10 @@ fn profile<'a>(file: &'a [u8], picture: &mut [u8], will_be_at: usize) -> Result<
         return Ok(&[]);
     }
     let mut input = Input(&picture[place_of.clone()]);
-    let (at, size) = (u32::from_le_bytes(input.array()?), u32::from_le_bytes(input.array()?));
+    let (at, size) = (
+        u32::from_le_bytes(input.array()?),
+        u32::from_le_bytes(input.array()?),
+    );
     let at = FILE.checked_add(place(at)?).ok_or(Unreadable::Damaged)?;
     let end = at.checked_add(place(size)?).ok_or(Unreadable::Damaged)?;
     let profile = file.get(at..end).ok_or(Unreadable::CutOff)?;

@@ -75,7 +75,11 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
 
 /// Bytes of the table of colours that these flags announce.
 fn colours(packed: u8) -> usize {
-    if packed & 0x80 == 0 { 0 } else { 3 << ((packed & 7) + 1) }
+    if packed & 0x80 == 0 {
+        0
+    } else {
+        3 << ((packed & 7) + 1)
+    }
 }
 
 /// Blocks, each behind its length, up to the empty one and with it.

@@ -4,7 +4,9 @@
 use super::{Rewritten, orientation_only};
 use crate::Unreadable;
 use crate::input::Input;
-use crate::jpeg::segments::{APP0, APP1, APP2, APP14, END, EXIF, ICC, SCAN, START, marker, payload};
+use crate::jpeg::segments::{
+    APP0, APP1, APP2, APP14, END, EXIF, ICC, SCAN, START, marker, payload,
+};
 
 /// Of JFIF's segment what comes before the thumbnail: the name, the version and the density.
 const JFIF: usize = 12;
@@ -28,7 +30,11 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
         match marker {
             SCAN => {
                 has_scan = true;
-                check(payload.first().is_some_and(|count| payload.len() == 4 + 2 * usize::from(*count)))?;
+                check(
+                    payload
+                        .first()
+                        .is_some_and(|count| payload.len() == 4 + 2 * usize::from(*count)),
+                )?;
                 write(&mut rest, marker, payload)?;
                 rest.extend_from_slice(scan(&mut input)?);
             }
@@ -43,7 +49,11 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
             APP1 if payload.starts_with(EXIF) => exif = payload.strip_prefix(EXIF),
             APP2 if payload.starts_with(ICC) => write(&mut rest, marker, payload)?,
             APP14 if payload.starts_with(b"Adobe") => {
-                write(&mut rest, marker, payload.get(..ADOBE).ok_or(Unreadable::Damaged)?)?;
+                write(
+                    &mut rest,
+                    marker,
+                    payload.get(..ADOBE).ok_or(Unreadable::Damaged)?,
+                )?;
             }
             // Applications' segments, and the comment.
             0xe0..=0xef | 0xfe => {}
@@ -66,7 +76,11 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
 }
 
 fn check(fits: bool) -> Result<(), Unreadable> {
-    if fits { Ok(()) } else { Err(Unreadable::Damaged) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Unreadable::Damaged)
+    }
 }
 
 /// The bytes of a scan: up to the next marker that is neither a stuffed `ff` nor a restart.
@@ -74,7 +88,11 @@ fn scan<'a>(input: &mut Input<'a>) -> Result<&'a [u8], Unreadable> {
     let bytes = input.0;
     let mut from = 0;
     loop {
-        let found = bytes[from..].iter().position(|byte| *byte == 0xff).ok_or(Unreadable::CutOff)? + from;
+        let found = bytes[from..]
+            .iter()
+            .position(|byte| *byte == 0xff)
+            .ok_or(Unreadable::CutOff)?
+            + from;
         match bytes.get(found + 1).ok_or(Unreadable::CutOff)? {
             0 | 0xd0..=0xd7 => from = found + 2,
             _ => return input.take(found),
@@ -94,7 +112,9 @@ fn is_exact(marker: u8, payload: &[u8]) -> bool {
         0xcc => payload.len().is_multiple_of(2),
         0xdb => are_quantization_tables(payload),
         0xdc | 0xdd => payload.len() == 2,
-        _ => payload.get(5).is_some_and(|count| payload.len() == 6 + 3 * usize::from(*count)),
+        _ => payload
+            .get(5)
+            .is_some_and(|count| payload.len() == 6 + 3 * usize::from(*count)),
     }
 }
 

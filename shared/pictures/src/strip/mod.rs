@@ -50,13 +50,30 @@ pub fn strip(file: &[u8]) -> Result<Stripped, Unreadable> {
         [0xff, 0xd8, ..] => jpeg::rewrite(file),
         [0x89, b'P', b'N', b'G', ..] => png::rewrite(file),
         [b'G', b'I', b'F', b'8', ..] => gif::rewrite(file),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => webp::rewrite(file),
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            ..,
+        ] => webp::rewrite(file),
         [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => tiff::rewrite(file),
         [b'B', b'M', ..] => bmp::rewrite(file),
         _ => Err(Unreadable::Unstrippable),
     }?;
     let taken_at = rewritten.exif.and_then(|exif| taken_at(exif.to_vec()));
-    Ok(Stripped { bytes: (rewritten.bytes != file).then_some(rewritten.bytes), taken_at })
+    Ok(Stripped {
+        bytes: (rewritten.bytes != file).then_some(rewritten.bytes),
+        taken_at,
+    })
 }
 
 /// Bytes of [`orientation_only`].

@@ -9,8 +9,8 @@ use crate::jpeg::segments::EXIF;
 const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
 const KEPT: [&[u8; 4]; 17] = [
-    b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP",
-    b"mDCV", b"cLLI", b"bKGD", b"pHYs", b"acTL", b"fcTL",
+    b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB",
+    b"cICP", b"mDCV", b"cLLI", b"bKGD", b"pHYs", b"acTL", b"fcTL",
 ];
 
 /// Pixels of an animation's frame; not among the others for its length alone.
@@ -29,7 +29,10 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
         let (kind, whole) = {
             let mut ahead = input;
             let kind: [u8; 4] = ahead.array()?;
-            (kind, input.take(length.checked_add(8).ok_or(Unreadable::Damaged)?)?)
+            (
+                kind,
+                input.take(length.checked_add(8).ok_or(Unreadable::Damaged)?)?,
+            )
         };
         let (summed, sum) = whole.split_last_chunk().ok_or(Unreadable::Damaged)?;
         if header.is_none() && kind != *b"IHDR" || header.is_some() && kind == *b"IHDR" {
@@ -67,7 +70,11 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
 }
 
 fn write(bytes: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) -> Result<(), Unreadable> {
-    bytes.extend(u32::try_from(data.len()).map_err(|_| Unreadable::Damaged)?.to_be_bytes());
+    bytes.extend(
+        u32::try_from(data.len())
+            .map_err(|_| Unreadable::Damaged)?
+            .to_be_bytes(),
+    );
     let summed = bytes.len();
     bytes.extend(kind);
     bytes.extend_from_slice(data);

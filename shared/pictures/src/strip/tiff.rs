@@ -20,9 +20,9 @@ const TILES: (u16, u16) = (324, 325);
 /// Fields that are copied as they are: what pixels are and how they are written (254 to 341), how colours are meant (529
 /// to 532), the ICC profile.
 const KEPT: [u16; 42] = [
-    254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 274, 277, 278, 279, 280, 281, 282, 283, 284, 290,
-    291, 292, 293, 296, 297, 301, 317, 318, 319, 320, 322, 323, 325, 332, 334, 336, 338, 339, 340, 341,
-    34675,
+    254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 274, 277, 278, 279, 280, 281, 282, 283,
+    284, 290, 291, 292, 293, 296, 297, 301, 317, 318, 319, 320, 322, 323, 325, 332, 334, 336, 338,
+    339, 340, 341, 34675,
 ];
 const KEPT_OF_COLOURS: std::ops::RangeInclusive<u16> = 529..=532;
 
@@ -89,7 +89,11 @@ struct Page<'a> {
 }
 
 pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
-    let order = if file[0] == b'I' { Order::Little } else { Order::Big };
+    let order = if file[0] == b'I' {
+        Order::Little
+    } else {
+        Order::Big
+    };
     let mut input = Input(file);
     let mut bytes = input.take(4)?.to_vec();
     bytes.reserve(file.len());
@@ -116,7 +120,10 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
     if is_first {
         return Err(Unreadable::Damaged);
     }
-    Ok(Rewritten { bytes, exif: Some(file) })
+    Ok(Rewritten {
+        bytes,
+        exif: Some(file),
+    })
 }
 
 /// The fields of a directory, and where the next one is.
@@ -135,7 +142,9 @@ fn directory(file: &[u8], order: Order, at: u32) -> Result<(Vec<Field<'_>>, u32)
         if !is_copied && tag != STRIPS.0 && tag != TILES.0 {
             continue;
         }
-        let length = place(count)?.checked_mul(width(kind)?).ok_or(Unreadable::Damaged)?;
+        let length = place(count)?
+            .checked_mul(width(kind)?)
+            .ok_or(Unreadable::Damaged)?;
         let value = if let Some(inline) = inline.get(..length) {
             inline
         } else {
@@ -143,7 +152,12 @@ fn directory(file: &[u8], order: Order, at: u32) -> Result<(Vec<Field<'_>>, u32)
             let end = at.checked_add(length).ok_or(Unreadable::Damaged)?;
             file.get(at..end).ok_or(Unreadable::CutOff)?
         };
-        fields.push(Field { tag, kind, count, value });
+        fields.push(Field {
+            tag,
+            kind,
+            count,
+            value,
+        });
     }
     let following = order.long(input.array()?);
     fields.sort_by_key(|field| field.tag);
@@ -164,7 +178,11 @@ fn width(kind: u16) -> Result<usize, Unreadable> {
     }
 }
 
-fn page<'a>(file: &'a [u8], order: Order, mut fields: Vec<Field<'a>>) -> Result<Page<'a>, Unreadable> {
+fn page<'a>(
+    file: &'a [u8],
+    order: Order,
+    mut fields: Vec<Field<'a>>,
+) -> Result<Page<'a>, Unreadable> {
     let compression = number(&fields, COMPRESSION, order).unwrap_or(1);
     if !COMPRESSIONS.contains(&compression) {
         return Err(Unreadable::Unstrippable);
@@ -175,7 +193,10 @@ fn page<'a>(file: &'a [u8], order: Order, mut fields: Vec<Field<'a>>) -> Result<
         (false, true) => TILES,
         _ => return Err(Unreadable::Damaged),
     };
-    let (places, sizes) = (numbers(&fields, pointing, order)?, numbers(&fields, counting, order)?);
+    let (places, sizes) = (
+        numbers(&fields, pointing, order)?,
+        numbers(&fields, counting, order)?,
+    );
     if places.len() != sizes.len() {
         return Err(Unreadable::Damaged);
     }
@@ -186,8 +207,14 @@ fn page<'a>(file: &'a [u8], order: Order, mut fields: Vec<Field<'a>>) -> Result<
     });
     let pixels = pixels.collect::<Result<_, _>>()?;
     // What is not pointed to by this page is not copied with it.
-    fields.retain(|field| field.tag == pointing || field.tag == counting || ![279, 325].contains(&field.tag));
-    Ok(Page { fields, pointing, pixels })
+    fields.retain(|field| {
+        field.tag == pointing || field.tag == counting || ![279, 325].contains(&field.tag)
+    });
+    Ok(Page {
+        fields,
+        pointing,
+        pixels,
+    })
 }
 
 fn number(fields: &[Field<'_>], tag: u16, order: Order) -> Option<u32> {
@@ -195,10 +222,25 @@ fn number(fields: &[Field<'_>], tag: u16, order: Order) -> Option<u32> {
 }
 
 fn numbers(fields: &[Field<'_>], tag: u16, order: Order) -> Result<Vec<u32>, Unreadable> {
-    let field = fields.iter().find(|field| field.tag == tag).ok_or(Unreadable::Damaged)?;
+    let field = fields
+        .iter()
+        .find(|field| field.tag == tag)
+        .ok_or(Unreadable::Damaged)?;
     match field.kind {
-        SHORT => Ok(field.value.as_chunks().0.iter().map(|bytes| order.short(*bytes).into()).collect()),
-        LONG => Ok(field.value.as_chunks().0.iter().map(|bytes| order.long(*bytes)).collect()),
+        SHORT => Ok(field
+            .value
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| order.short(*bytes).into())
+            .collect()),
+        LONG => Ok(field
+            .value
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| order.long(*bytes))
+            .collect()),
         _ => Err(Unreadable::Damaged),
     }
 }
@@ -220,7 +262,11 @@ fn write(
     let mut directory = Vec::with_capacity(12 * page.fields.len());
     for field in &page.fields {
         let points = field.tag == page.pointing;
-        let (kind, value) = if points { (LONG, places.as_slice()) } else { (field.kind, field.value) };
+        let (kind, value) = if points {
+            (LONG, places.as_slice())
+        } else {
+            (field.kind, field.value)
+        };
         directory.extend(order.short_bytes(field.tag));
         directory.extend(order.short_bytes(kind));
         directory.extend(order.long_bytes(field.count));

@@ -89,7 +89,11 @@ fn frame(data: &[u8]) -> Result<Vec<u8>, Unreadable> {
 
 fn write(bytes: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) -> Result<(), Unreadable> {
     bytes.extend(kind);
-    bytes.extend(u32::try_from(data.len()).map_err(|_| Unreadable::Damaged)?.to_le_bytes());
+    bytes.extend(
+        u32::try_from(data.len())
+            .map_err(|_| Unreadable::Damaged)?
+            .to_le_bytes(),
+    );
     bytes.extend_from_slice(data);
     if !data.len().is_multiple_of(2) {
         bytes.push(0);

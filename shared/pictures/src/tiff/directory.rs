@@ -50,22 +50,48 @@ struct Field {
 /// the decoder allocates all of its rows. There are no further pages: the list of them may be a circle.
 pub(super) fn read(file: &[u8]) -> Result<Directory, Unreadable> {
     let is_big_endian = file.starts_with(b"MM");
-    let short = |bytes| if is_big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
-    let long = |bytes| if is_big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) };
-    let longer = |bytes| if is_big_endian { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) };
+    let short = |bytes| {
+        if is_big_endian {
+            u16::from_be_bytes(bytes)
+        } else {
+            u16::from_le_bytes(bytes)
+        }
+    };
+    let long = |bytes| {
+        if is_big_endian {
+            u32::from_be_bytes(bytes)
+        } else {
+            u32::from_le_bytes(bytes)
+        }
+    };
+    let longer = |bytes| {
+        if is_big_endian {
+            u64::from_be_bytes(bytes)
+        } else {
+            u64::from_le_bytes(bytes)
+        }
+    };
     let mut input = Input(file);
     input.take(2)?;
     // BigTIFF, whose counts and places have 64 bits.
     let is_big = short(input.array()?) == 43;
     let wide = |input: &mut Input<'_>| -> Result<u64, Unreadable> {
-        Ok(if is_big { longer(input.array()?) } else { long(input.array()?).into() })
+        Ok(if is_big {
+            longer(input.array()?)
+        } else {
+            long(input.array()?).into()
+        })
     };
     if is_big {
         input.take(4)?;
     }
     let begin = usize::try_from(wide(&mut input)?).map_err(|_| Unreadable::Damaged)?;
     let mut input = Input(file.get(begin..).ok_or(Unreadable::CutOff)?);
-    let count = if is_big { longer(input.array()?) } else { short(input.array()?).into() };
+    let count = if is_big {
+        longer(input.array()?)
+    } else {
+        short(input.array()?).into()
+    };
     let place = |input: &Input<'_>| u64::try_from(file.len() - input.0.len()).unwrap_or(u64::MAX);
     let mut fields = Vec::new();
     for _ in 0..count {
@@ -73,7 +99,14 @@ pub(super) fn read(file: &[u8]) -> Result<Directory, Unreadable> {
         let (tag, kind) = (short(input.array()?), short(input.array()?));
         let count = wide(&mut input)?;
         let at = place(&input);
-        fields.push(Field { tag, kind, count, begin, at, value: input.array()? });
+        fields.push(Field {
+            tag,
+            kind,
+            count,
+            begin,
+            at,
+            value: input.array()?,
+        });
         input.take(if is_big { 4 } else { 0 })?;
     }
     let next_page = place(&input);
@@ -87,14 +120,27 @@ pub(super) fn read(file: &[u8]) -> Result<Directory, Unreadable> {
         _ => number,
     };
     let encode_tag = |tag: u16, kind: u16| {
-        let bytes = |number: u16| if is_big_endian { number.to_be_bytes() } else { number.to_le_bytes() };
+        let bytes = |number: u16| {
+            if is_big_endian {
+                number.to_be_bytes()
+            } else {
+                number.to_le_bytes()
+            }
+        };
         let ([first, second], [third, fourth]) = (bytes(tag), bytes(kind));
         [first, second, third, fourth]
     };
     let patch = |field: &Field, number: u32| {
         let number = encode(field, number);
-        let bytes = if is_big_endian { number.to_be_bytes() } else { number.to_le_bytes() };
-        Patch { at: field.at, bytes }
+        let bytes = if is_big_endian {
+            number.to_be_bytes()
+        } else {
+            number.to_le_bytes()
+        };
+        Patch {
+            at: field.at,
+            bytes,
+        }
     };
     let numeric = |tag| find(tag).filter(|field| matches!(field.kind, SHORT | LONG));
     let field = numeric(INTERPRETATION).ok_or(Unreadable::Unsupported(Feature::TiffColours))?;
@@ -105,19 +151,28 @@ pub(super) fn read(file: &[u8]) -> Result<Directory, Unreadable> {
         [0, 4]
             .into_iter()
             .take(if is_big { 2 } else { 1 })
-            .map(|half| Patch { at: next_page + half, bytes: [0; 4] }),
+            .map(|half| Patch {
+                at: next_page + half,
+                bytes: [0; 4],
+            }),
     );
     if find(TILE_WIDTH).is_some() && find(TILE_OFFSETS).is_none() {
-        for (strip, tile) in [(STRIP_OFFSETS, TILE_OFFSETS), (STRIP_BYTE_COUNTS, TILE_BYTE_COUNTS)] {
-            patches.extend(
-                find(strip).map(|field| Patch { at: field.begin, bytes: encode_tag(tile, field.kind) }),
-            );
+        for (strip, tile) in [
+            (STRIP_OFFSETS, TILE_OFFSETS),
+            (STRIP_BYTE_COUNTS, TILE_BYTE_COUNTS),
+        ] {
+            patches.extend(find(strip).map(|field| Patch {
+                at: field.begin,
+                bytes: encode_tag(tile, field.kind),
+            }));
         }
     }
     if let (Some(offset), Some(length)) = (numeric(STRIP_OFFSETS), numeric(STRIP_BYTE_COUNTS))
         && (offset.count, length.count, length.kind, number(length)) == (1, 1, LONG, 0)
     {
-        let rest = file.len().saturating_sub(usize::try_from(number(offset)).unwrap_or(usize::MAX));
+        let rest = file
+            .len()
+            .saturating_sub(usize::try_from(number(offset)).unwrap_or(usize::MAX));
         patches.push(patch(length, u32::try_from(rest).unwrap_or(u32::MAX)));
     }
     if let (Some(rows), Some(height)) = (numeric(ROWS_PER_STRIP), numeric(IMAGE_LENGTH))
@@ -132,5 +187,8 @@ pub(super) fn read(file: &[u8]) -> Result<Directory, Unreadable> {
     {
         patches.push(patch(predictor, 1));
     }
-    Ok(Directory { interpretation, patches })
+    Ok(Directory {
+        interpretation,
+        patches,
+    })
 }

@@ -15,7 +15,13 @@ pub(super) enum Fax {
 
 /// Decodes rows of `columns` pixels to a sample for each of the first `width` and `height` of them: 0 for white, 1 for
 /// black. Rows from what is damaged on are white, as libtiff leaves them. Returns the number of the others, too.
-pub(super) fn read(fax: Fax, data: &[u8], columns: u32, width: usize, height: usize) -> (Vec<u8>, usize) {
+pub(super) fn read(
+    fax: Fax,
+    data: &[u8],
+    columns: u32,
+    width: usize,
+    height: usize,
+) -> (Vec<u8>, usize) {
     let mut context = DecoderContext::new(DecodeSettings {
         columns,
         rows: u32::try_from(height).unwrap_or(u32::MAX),
@@ -23,13 +29,22 @@ pub(super) fn read(fax: Fax, data: &[u8], columns: u32, width: usize, height: us
         end_of_line: matches!(fax, Fax::Group3 { .. }),
         rows_are_byte_aligned: fax == Fax::Huffman,
         encoding: match fax {
-            Fax::Huffman | Fax::Group3 { is_two_dimensional: false } => EncodingMode::Group3_1D,
-            Fax::Group3 { is_two_dimensional: true } => EncodingMode::Group3_2D,
+            Fax::Huffman
+            | Fax::Group3 {
+                is_two_dimensional: false,
+            } => EncodingMode::Group3_1D,
+            Fax::Group3 {
+                is_two_dimensional: true,
+            } => EncodingMode::Group3_2D,
             Fax::Group4 => EncodingMode::Group4,
         },
         strict: false,
     });
-    let mut rows = Rows { width, samples: vec![0; width * height], decoded: 0 };
+    let mut rows = Rows {
+        width,
+        samples: vec![0; width * height],
+        decoded: 0,
+    };
     // What is wrong ends the data, and the rows before it are there.
     let _ = decode(data, &mut rows, &mut context);
     (rows.samples, rows.decoded)
@@ -44,7 +59,9 @@ struct Rows {
 impl Decoder for Rows {
     fn push_row(&mut self, changes: &[u32]) {
         let begin = self.decoded * self.width;
-        let Some(row) = self.samples.get_mut(begin..begin + self.width) else { return };
+        let Some(row) = self.samples.get_mut(begin..begin + self.width) else {
+            return;
+        };
         for black in changes.chunks(2) {
             let edge = |place: Option<&u32>| {
                 let place = place.and_then(|place| usize::try_from(*place).ok());

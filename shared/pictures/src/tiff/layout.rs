@@ -66,10 +66,15 @@ const TWO_DIMENSIONAL: u32 = 1;
 const INK_SET: Tag = Tag::Unknown(332);
 
 impl Layout {
-    pub(super) fn read(decoder: &mut Decoder<Reader<'_>>, directory: &Directory) -> Result<Self, Unreadable> {
+    pub(super) fn read(
+        decoder: &mut Decoder<Reader<'_>>,
+        directory: &Directory,
+    ) -> Result<Self, Unreadable> {
         let mut first = |tag, default: u16| -> Result<u16, Unreadable> {
             let values = decoder.find_tag_unsigned_vec(tag)?;
-            Ok(values.and_then(|values| values.first().copied()).unwrap_or(default))
+            Ok(values
+                .and_then(|values| values.first().copied())
+                .unwrap_or(default))
         };
         let compression = first(Tag::Compression, 1)?;
         let samples = first(Tag::SamplesPerPixel, 1)?;
@@ -83,8 +88,12 @@ impl Layout {
         let fax = match compression {
             HUFFMAN => Some(Fax::Huffman),
             GROUP_3 => {
-                let options = decoder.find_tag_unsigned::<u32>(T4_OPTIONS)?.unwrap_or_default();
-                Some(Fax::Group3 { is_two_dimensional: options & TWO_DIMENSIONAL != 0 })
+                let options = decoder
+                    .find_tag_unsigned::<u32>(T4_OPTIONS)?
+                    .unwrap_or_default();
+                Some(Fax::Group3 {
+                    is_two_dimensional: options & TWO_DIMENSIONAL != 0,
+                })
             }
             GROUP_4 => Some(Fax::Group4),
             _ => None,
@@ -99,7 +108,9 @@ impl Layout {
         };
         let is_whole = depth != Depth::Float && depth != Depth::Sixteen;
         let colours = match directory.interpretation {
-            0 | 1 => Colours::Grey { is_white_zero: directory.interpretation == 0 },
+            0 | 1 => Colours::Grey {
+                is_white_zero: directory.interpretation == 0,
+            },
             2 => Colours::Rgb,
             3 if is_whole => Colours::Palette(palette(decoder, bits)?),
             5 if ink_set == 1 && depth != Depth::Float => Colours::Inks,
@@ -108,7 +119,9 @@ impl Layout {
         };
         let samples = usize::from(samples);
         let colour_samples = colours.samples();
-        let others = samples.checked_sub(colour_samples).ok_or(Unreadable::Damaged)?;
+        let others = samples
+            .checked_sub(colour_samples)
+            .ok_or(Unreadable::Damaged)?;
         let alpha = match extra.as_deref() {
             Some([1, ..]) if others > 0 => Alpha::Associated,
             Some([2, ..]) if others > 0 => Alpha::Straight,
@@ -121,7 +134,15 @@ impl Layout {
         {
             return Err(Unreadable::Unsupported(Feature::TiffSamples));
         }
-        Ok(Self { colours, alpha, depth, samples, is_planar, is_reversed, fax })
+        Ok(Self {
+            colours,
+            alpha,
+            depth,
+            samples,
+            is_planar,
+            is_reversed,
+            fax,
+        })
     }
 
     /// Samples of a pixel that are kept.
@@ -136,7 +157,12 @@ impl Layout {
             _ => 3,
         };
         let channels = colours + u64::from(self.alpha != Alpha::None);
-        channels * if let Colours::Inks = self.colours { 1 } else { self.sample_bytes() }
+        channels
+            * if let Colours::Inks = self.colours {
+                1
+            } else {
+                self.sample_bytes()
+            }
     }
 
     pub(super) fn sample_bytes(&self) -> u64 {
@@ -172,11 +198,19 @@ fn check_compression(compression: u16) -> Result<(), Unreadable> {
 /// Reads the table of colours: all reds, all greens, all blues. Some programs write values of 8 bits into its 16.
 fn palette(decoder: &mut Decoder<Reader<'_>>, bits: u16) -> Result<Vec<[u8; 3]>, Unreadable> {
     let values = decoder.find_tag_unsigned_vec::<u16>(Tag::ColorMap)?;
-    let values = values.filter(|values| values.len() == 3 << bits).ok_or(Unreadable::Damaged)?;
-    let shift = if values.iter().any(|value| *value > 255) { 8 } else { 0 };
+    let values = values
+        .filter(|values| values.len() == 3 << bits)
+        .ok_or(Unreadable::Damaged)?;
+    let shift = if values.iter().any(|value| *value > 255) {
+        8
+    } else {
+        0
+    };
     let byte = |value: u16| u8::try_from(value >> shift).unwrap_or(u8::MAX);
     let (reds, rest) = values.split_at(1 << bits);
     let (greens, blues) = rest.split_at(1 << bits);
     let colours = reds.iter().zip(greens).zip(blues);
-    Ok(colours.map(|((red, green), blue)| [*red, *green, *blue].map(byte)).collect())
+    Ok(colours
+        .map(|((red, green), blue)| [*red, *green, *blue].map(byte))
+        .collect())
 }

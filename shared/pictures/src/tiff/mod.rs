@@ -57,8 +57,11 @@ impl<'a> Tiff<'a> {
         limits.ifd_value_size = file.len();
         let decoder = Decoder::new(reader).map_err(|error| end.explain(error.into()))?;
         let mut decoder = decoder.with_limits(limits);
-        let layout = Layout::read(&mut decoder, &directory).map_err(|reason| end.explain(reason))?;
-        let orientation = decoder.find_tag_unsigned::<u8>(Tag::Orientation).unwrap_or_default();
+        let layout =
+            Layout::read(&mut decoder, &directory).map_err(|reason| end.explain(reason))?;
+        let orientation = decoder
+            .find_tag_unsigned::<u8>(Tag::Orientation)
+            .unwrap_or_default();
         let orientation = orientation.and_then(Orientation::from_exif);
         Ok(Self {
             size: decoder.dimensions()?,
@@ -73,7 +76,11 @@ impl<'a> Tiff<'a> {
 
     /// Takes the ICC profile, unless it is one for inks: decoding applies that.
     pub(crate) fn take_profile(&mut self) -> Option<Vec<u8>> {
-        if let Colours::Inks = self.layout.colours { None } else { self.profile.take() }
+        if let Colours::Inks = self.layout.colours {
+            None
+        } else {
+            self.profile.take()
+        }
     }
 
     /// Returns the bytes of the picture, and those that decoding takes: samples, the picture that is made of them, copies
@@ -81,11 +88,15 @@ impl<'a> Tiff<'a> {
     pub(crate) fn memory(&mut self) -> Result<(u64, u64), Unreadable> {
         let pixels = u64::from(self.size.0) * u64::from(self.size.1);
         let picture = pixels.saturating_mul(self.layout.bytes());
-        let samples = u64::try_from(self.layout.kept()).unwrap_or(u64::MAX) * self.layout.sample_bytes();
+        let samples =
+            u64::try_from(self.layout.kept()).unwrap_or(u64::MAX) * self.layout.sample_bytes();
         let samples = pixels.saturating_mul(samples);
         let chunk = self.decoder.image_chunk_buffer_layout(0)?.len;
         let chunk = u64::try_from(chunk).unwrap_or(u64::MAX);
-        let all = picture.saturating_mul(3).saturating_add(samples).saturating_add(chunk.saturating_mul(3));
+        let all = picture
+            .saturating_mul(3)
+            .saturating_add(samples)
+            .saturating_add(chunk.saturating_mul(3));
         Ok((picture.max(samples).max(chunk), all))
     }
 
@@ -96,7 +107,10 @@ impl<'a> Tiff<'a> {
             Depth::Bits(bits) => {
                 let Samples { values, rows } =
                     samples::read(&mut self, |tiff, index| tiff.bytes(index, bits))?;
-                (pixels::of_bytes(self.size, &self.layout, values, &inks), rows)
+                (
+                    pixels::of_bytes(self.size, &self.layout, values, &inks),
+                    rows,
+                )
             }
             Depth::Sixteen => {
                 let Samples { values, rows } =
@@ -104,7 +118,10 @@ impl<'a> Tiff<'a> {
                         DecodingResult::U16(shorts) => Ok(shorts.into()),
                         _ => Err(Unreadable::Damaged),
                     })?;
-                (pixels::of_shorts(self.size, &self.layout, values, &inks), rows)
+                (
+                    pixels::of_shorts(self.size, &self.layout, values, &inks),
+                    rows,
+                )
             }
             Depth::Float => {
                 let Samples { values, rows } =
@@ -115,21 +132,27 @@ impl<'a> Tiff<'a> {
                 (pixels::of_floats(self.size, &self.layout, &values), rows)
             }
         };
-        picture.map(|picture| without_rows(picture, rows)).ok_or(Unreadable::Damaged)
+        picture
+            .map(|picture| without_rows(picture, rows))
+            .ok_or(Unreadable::Damaged)
     }
 
     /// Decodes a strip or tile.
     fn chunk(&mut self, index: u32) -> Result<DecodingResult, Unreadable> {
-        self.decoder.read_chunk(index).map_err(|error| match self.end.explain(error.into()) {
-            Unreadable::Damaged => self.unsupported_jpeg(index).unwrap_or(Unreadable::Damaged),
-            reason => reason,
-        })
+        self.decoder
+            .read_chunk(index)
+            .map_err(|error| match self.end.explain(error.into()) {
+                Unreadable::Damaged => self.unsupported_jpeg(index).unwrap_or(Unreadable::Damaged),
+                reason => reason,
+            })
     }
 
     /// Returns the reason if the strip or tile is a JPEG of a kind that is not supported.
     fn unsupported_jpeg(&mut self, index: u32) -> Option<Unreadable> {
         let (data, _) = self.data(index).ok()?;
-        jpeg::Header::read(data).err().filter(|reason| matches!(reason, Unreadable::Unsupported(_)))
+        jpeg::Header::read(data)
+            .err()
+            .filter(|reason| matches!(reason, Unreadable::Unsupported(_)))
     }
 
     /// Returns the compressed bytes of a strip or tile, and whether the file ends before they do.
@@ -139,7 +162,10 @@ impl<'a> Tiff<'a> {
             ChunkType::Tile => (Tag::TileOffsets, Tag::TileByteCounts),
         };
         let mut number = |tag| -> Result<usize, Unreadable> {
-            let numbers = self.decoder.find_tag_unsigned_vec::<u64>(tag)?.unwrap_or_default();
+            let numbers = self
+                .decoder
+                .find_tag_unsigned_vec::<u64>(tag)?
+                .unwrap_or_default();
             let number = numbers.get(length(index)?).ok_or(Unreadable::Damaged)?;
             usize::try_from(*number).map_err(|_| Unreadable::Damaged)
         };
@@ -154,7 +180,12 @@ impl<'a> Tiff<'a> {
             return self.fax(fax, index);
         }
         let (width, _) = self.decoder.chunk_data_dimensions(index);
-        let row = length(width)? * if self.layout.is_planar { 1 } else { self.layout.samples };
+        let row = length(width)?
+            * if self.layout.is_planar {
+                1
+            } else {
+                self.layout.samples
+            };
         match self.chunk(index)? {
             DecodingResult::U8(bytes) if bits == 8 => Ok(bytes.into()),
             DecodingResult::U8(bytes) => Ok(samples::unpack(&bytes, row, bits).into()),
@@ -173,8 +204,15 @@ impl<'a> Tiff<'a> {
         let (width, height) = self.decoder.chunk_data_dimensions(index);
         let (values, rows) = fax::read(fax, &data, columns, length(width)?, length(height)?);
         match rows {
-            0 => Err(if is_cut { Unreadable::CutOff } else { Unreadable::Damaged }),
-            rows if is_cut => Ok(Chunk { values, rows: Some(rows) }),
+            0 => Err(if is_cut {
+                Unreadable::CutOff
+            } else {
+                Unreadable::Damaged
+            }),
+            rows if is_cut => Ok(Chunk {
+                values,
+                rows: Some(rows),
+            }),
             _ => Ok(values.into()),
         }
     }

@@ -14,12 +14,18 @@ pub(super) fn of_bytes(
 ) -> Option<DynamicImage> {
     let kept = layout.kept();
     if layout.alpha == Alpha::Associated {
-        divide(&mut samples, kept, u8::MAX.into(), |value| u8::try_from(value).unwrap_or(u8::MAX));
+        divide(&mut samples, kept, u8::MAX.into(), |value| {
+            u8::try_from(value).unwrap_or(u8::MAX)
+        });
     }
     let colours = kept - usize::from(layout.alpha != Alpha::None);
     match &layout.colours {
         Colours::Grey { is_white_zero } => {
-            let steps = if let Depth::Bits(bits @ 1..=7) = layout.depth { (1 << bits) - 1 } else { 255_u8 };
+            let steps = if let Depth::Bits(bits @ 1..=7) = layout.depth {
+                (1 << bits) - 1
+            } else {
+                255_u8
+            };
             for pixel in samples.chunks_exact_mut(kept) {
                 let level = pixel[0].min(steps) * (255 / steps);
                 pixel[0] = if *is_white_zero { 255 - level } else { level };
@@ -28,7 +34,12 @@ pub(super) fn of_bytes(
         }
         Colours::Rgb => bytes_image(size, kept, samples),
         Colours::Palette(palette) => {
-            let of = |number: &u8| palette.get(usize::from(*number)).copied().unwrap_or_default();
+            let of = |number: &u8| {
+                palette
+                    .get(usize::from(*number))
+                    .copied()
+                    .unwrap_or_default()
+            };
             bytes_image(size, 3, samples.iter().flat_map(of).collect())
         }
         Colours::YCbCr => {
@@ -40,12 +51,16 @@ pub(super) fn of_bytes(
         }
         Colours::Inks if kept == INKS => bytes_image(size, 3, inks.to_rgb(&samples)),
         Colours::Inks => {
-            let only: Vec<u8> =
-                samples.chunks_exact(kept).flat_map(|pixel| &pixel[..colours]).copied().collect();
+            let only: Vec<u8> = samples
+                .chunks_exact(kept)
+                .flat_map(|pixel| &pixel[..colours])
+                .copied()
+                .collect();
             let rgb = inks.to_rgb(&only);
             let alpha = samples.iter().skip(colours).step_by(kept);
             let pixels = rgb.as_chunks().0.iter().zip(alpha);
-            let pixels = pixels.flat_map(|([red, green, blue], alpha)| [*red, *green, *blue, *alpha]);
+            let pixels =
+                pixels.flat_map(|([red, green, blue], alpha)| [*red, *green, *blue, *alpha]);
             bytes_image(size, 4, pixels.collect())
         }
     }
@@ -64,9 +79,14 @@ pub(super) fn of_shorts(
         return of_bytes(size, layout, samples.iter().map(byte).collect(), inks);
     }
     if layout.alpha == Alpha::Associated {
-        divide(&mut samples, kept, u16::MAX.into(), |value| u16::try_from(value).unwrap_or(u16::MAX));
+        divide(&mut samples, kept, u16::MAX.into(), |value| {
+            u16::try_from(value).unwrap_or(u16::MAX)
+        });
     }
-    if let Colours::Grey { is_white_zero: true } = layout.colours {
+    if let Colours::Grey {
+        is_white_zero: true,
+    } = layout.colours
+    {
         for pixel in samples.chunks_exact_mut(kept) {
             pixel[0] = !pixel[0];
         }
@@ -81,17 +101,27 @@ pub(super) fn of_shorts(
 }
 
 /// The same of floating-point samples, where 0 is black and 1 is white.
-pub(super) fn of_floats(size: (u32, u32), layout: &Layout, samples: &[f32]) -> Option<DynamicImage> {
+pub(super) fn of_floats(
+    size: (u32, u32),
+    layout: &Layout,
+    samples: &[f32],
+) -> Option<DynamicImage> {
     let has_alpha = layout.alpha != Alpha::None;
     let pixels = samples.chunks_exact(layout.kept()).flat_map(|pixel| {
         let (first, second, third) = match layout.colours {
-            Colours::Grey { is_white_zero: true } => (1.0 - pixel[0], 1.0 - pixel[0], 1.0 - pixel[0]),
+            Colours::Grey {
+                is_white_zero: true,
+            } => (1.0 - pixel[0], 1.0 - pixel[0], 1.0 - pixel[0]),
             Colours::Grey { .. } => (pixel[0], pixel[0], pixel[0]),
             _ => (pixel[0], pixel[1], pixel[2]),
         };
         let alpha = pixel.last().copied().filter(|_| has_alpha);
-        let divisor = alpha.filter(|alpha| layout.alpha == Alpha::Associated && *alpha > 0.0).unwrap_or(1.0);
-        [first / divisor, second / divisor, third / divisor].into_iter().chain(alpha)
+        let divisor = alpha
+            .filter(|alpha| layout.alpha == Alpha::Associated && *alpha > 0.0)
+            .unwrap_or(1.0);
+        [first / divisor, second / divisor, third / divisor]
+            .into_iter()
+            .chain(alpha)
     });
     let (pixels, (width, height)) = (pixels.collect(), size);
     if has_alpha {
@@ -102,14 +132,22 @@ pub(super) fn of_floats(size: (u32, u32), layout: &Layout, samples: &[f32]) -> O
 }
 
 /// Divides colours by the alpha that they were multiplied by.
-fn divide<T: Copy + Into<u32>>(samples: &mut [T], kept: usize, max: u32, narrow: impl Fn(u32) -> T) {
+fn divide<T: Copy + Into<u32>>(
+    samples: &mut [T],
+    kept: usize,
+    max: u32,
+    narrow: impl Fn(u32) -> T,
+) {
     for pixel in samples.chunks_exact_mut(kept) {
-        let Some((alpha, colours)) = pixel.split_last_mut() else { continue };
+        let Some((alpha, colours)) = pixel.split_last_mut() else {
+            continue;
+        };
         let alpha: u32 = (*alpha).into();
         if alpha > 0 {
             for colour in colours {
                 let stored: u32 = (*colour).into();
-                let whole = (u64::from(stored) * u64::from(max) + u64::from(alpha / 2)) / u64::from(alpha);
+                let whole =
+                    (u64::from(stored) * u64::from(max) + u64::from(alpha / 2)) / u64::from(alpha);
                 *colour = narrow(u32::try_from(whole).unwrap_or(max).min(max));
             }
         }
@@ -118,15 +156,32 @@ fn divide<T: Copy + Into<u32>>(samples: &mut [T], kept: usize, max: u32, narrow:
 
 /// Red, green and blue by the matrix that JPEG and TIFF have in common (TIFF 6.0, section 21).
 fn rgb([luma, blue, red]: [u8; 3]) -> [u8; 3] {
-    let (luma, blue, red) = (f32::from(luma), f32::from(blue) - 128.0, f32::from(red) - 128.0);
-    [luma + 1.402 * red, luma - 0.344_136 * blue - 0.714_136 * red, luma + 1.772 * blue].map(|value| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 255")]
+    let (luma, blue, red) = (
+        f32::from(luma),
+        f32::from(blue) - 128.0,
+        f32::from(red) - 128.0,
+    );
+    [
+        luma + 1.402 * red,
+        luma - 0.344_136 * blue - 0.714_136 * red,
+        luma + 1.772 * blue,
+    ]
+    .map(|value| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 0 and 255"
+        )]
         let byte = (value + 0.5).clamp(0.0, 255.0) as u8;
         byte
     })
 }
 
-fn bytes_image((width, height): (u32, u32), channels: usize, pixels: Vec<u8>) -> Option<DynamicImage> {
+fn bytes_image(
+    (width, height): (u32, u32),
+    channels: usize,
+    pixels: Vec<u8>,
+) -> Option<DynamicImage> {
     match channels {
         1 => ImageBuffer::from_raw(width, height, pixels).map(DynamicImage::ImageLuma8),
         2 => ImageBuffer::from_raw(width, height, pixels).map(DynamicImage::ImageLumaA8),

@@ -15,7 +15,14 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(file: &'a [u8], patches: Vec<Patch>) -> (Self, End) {
         let (file, end) = FileReader::new(file);
-        (Self { file, patches, is_reversed: false }, end)
+        (
+            Self {
+                file,
+                patches,
+                is_reversed: false,
+            },
+            end,
+        )
     }
 }
 
@@ -26,7 +33,9 @@ impl Read for Reader<'_> {
         let read = &mut buffer[..count];
         for Patch { at, bytes } in &self.patches {
             for (place, byte) in (*at..).zip(bytes) {
-                let place = place.checked_sub(begin).and_then(|place| usize::try_from(place).ok());
+                let place = place
+                    .checked_sub(begin)
+                    .and_then(|place| usize::try_from(place).ok());
                 if let Some(target) = place.and_then(|place| read.get_mut(place)) {
                     *target = *byte;
                 }

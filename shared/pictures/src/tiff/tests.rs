@@ -42,7 +42,12 @@ impl File {
             (INTERPRETATION, vec![interpretation]),
             (SAMPLES, vec![samples]),
         ];
-        Self { fields, chunks: vec![pixels.to_vec()], profile: Vec::new(), lists_tiles_as_strips: false }
+        Self {
+            fields,
+            chunks: vec![pixels.to_vec()],
+            profile: Vec::new(),
+            lists_tiles_as_strips: false,
+        }
     }
 
     fn with(mut self, tag: u16, values: &[u16]) -> Self {
@@ -63,18 +68,39 @@ impl File {
                 place
             })
             .collect();
-        let sizes: Vec<u8> = self.chunks.iter().flat_map(|chunk| long(chunk.len())).collect();
-        let is_tiled = !self.lists_tiles_as_strips && self.fields.iter().any(|(tag, _)| *tag == TILE_WIDTH);
-        let (at, length) = if is_tiled { (TILES, TILE_SIZES) } else { (STRIPS, SIZES) };
-        let shorts =
-            |values: &[u16]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-        let mut fields: Vec<(u16, u8, usize, Vec<u8>)> = vec![(at, 4, 4, places), (length, 4, 4, sizes)];
-        fields.extend(self.fields.iter().map(|(tag, values)| (*tag, 3, 2, shorts(values))));
+        let sizes: Vec<u8> = self
+            .chunks
+            .iter()
+            .flat_map(|chunk| long(chunk.len()))
+            .collect();
+        let is_tiled =
+            !self.lists_tiles_as_strips && self.fields.iter().any(|(tag, _)| *tag == TILE_WIDTH);
+        let (at, length) = if is_tiled {
+            (TILES, TILE_SIZES)
+        } else {
+            (STRIPS, SIZES)
+        };
+        let shorts = |values: &[u16]| {
+            values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect::<Vec<u8>>()
+        };
+        let mut fields: Vec<(u16, u8, usize, Vec<u8>)> =
+            vec![(at, 4, 4, places), (length, 4, 4, sizes)];
+        fields.extend(
+            self.fields
+                .iter()
+                .map(|(tag, values)| (*tag, 3, 2, shorts(values))),
+        );
         if !self.profile.is_empty() {
             fields.push((PROFILE, 7, 1, self.profile.clone()));
         }
         fields.sort();
-        let mut directory = u16::try_from(fields.len()).expect("few").to_le_bytes().to_vec();
+        let mut directory = u16::try_from(fields.len())
+            .expect("few")
+            .to_le_bytes()
+            .to_vec();
         for (tag, kind, width, mut value) in fields {
             directory.extend(tag.to_le_bytes());
             directory.extend([kind, 0]);
@@ -120,7 +146,10 @@ fn opaque() -> [[u8; 4]; 4] {
 fn predicted(rows: &[u8], samples: usize) -> Vec<u8> {
     let row = |row: &[u8]| {
         let left = [vec![0; samples], row.to_vec()].concat();
-        row.iter().zip(left).map(|(sample, left)| sample.wrapping_sub(left)).collect::<Vec<u8>>()
+        row.iter()
+            .zip(left)
+            .map(|(sample, left)| sample.wrapping_sub(left))
+            .collect::<Vec<u8>>()
     };
     rows.chunks_exact(2 * samples).flat_map(row).collect()
 }
@@ -134,13 +163,26 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
         high = (high + low) % 65_521;
     }
     let sum = (high << 16 | low).to_be_bytes();
-    [&b"\x78\x01\x01"[..], &length.to_le_bytes(), &(!length).to_le_bytes(), bytes, &sum].concat()
+    [
+        &b"\x78\x01\x01"[..],
+        &length.to_le_bytes(),
+        &(!length).to_le_bytes(),
+        bytes,
+        &sum,
+    ]
+    .concat()
 }
 
 /// A file of this kind whose rows are predicted and compressed.
 fn predicted_file(interpretation: u16, samples: usize, pixels: &[u8]) -> File {
-    let file = File::new(interpretation, &vec![8; samples], &deflated(&predicted(pixels, samples)));
-    file.with(EXTRA, &[0]).with(COMPRESSION, &[8]).with(PREDICTOR, &[2])
+    let file = File::new(
+        interpretation,
+        &vec![8; samples],
+        &deflated(&predicted(pixels, samples)),
+    );
+    file.with(EXTRA, &[0])
+        .with(COMPRESSION, &[8])
+        .with(PREDICTOR, &[2])
 }
 
 #[test]
@@ -155,45 +197,95 @@ fn samples_without_a_meaning_are_dropped_after_the_predictor() {
     assert_eq!(predicted_file(2, 4, &pixels).pixels(), opaque());
     // Grey, and inks with a spot colour.
     assert!(predicted_file(1, 2, &[10, 1, 60, 2, 200, 3, 250, 4]).is_grey([10, 60, 200, 250]));
-    assert_eq!(predicted_file(5, 5, &[255, 0, 0, 0, 9].repeat(4)).pixels(), [[0, 255, 255, 255]; 4]);
+    assert_eq!(
+        predicted_file(5, 5, &[255, 0, 0, 0, 9].repeat(4)).pixels(),
+        [[0, 255, 255, 255]; 4]
+    );
     // Without such a compression there is no predictor, whatever the field says.
-    assert!(File::new(1, &[8], &[1, 2, 3, 4]).with(PREDICTOR, &[2]).is_grey([1, 2, 3, 4]));
+    assert!(
+        File::new(1, &[8], &[1, 2, 3, 4])
+            .with(PREDICTOR, &[2])
+            .is_grey([1, 2, 3, 4])
+    );
 }
 
 #[test]
 fn bits_in_reverse_are_read_at_every_depth() {
-    let deep: Vec<u8> =
-        [0x1234_u16, 0x8001, 0xfe7f, 0x0200].iter().flat_map(|sample| sample.to_le_bytes()).collect();
-    let reversed = |bytes: &[u8]| bytes.iter().map(|byte| byte.reverse_bits()).collect::<Vec<u8>>();
+    let deep: Vec<u8> = [0x1234_u16, 0x8001, 0xfe7f, 0x0200]
+        .iter()
+        .flat_map(|sample| sample.to_le_bytes())
+        .collect();
+    let reversed = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| byte.reverse_bits())
+            .collect::<Vec<u8>>()
+    };
     let file = File::new(1, &[16], &reversed(&deep)).with(FILL_ORDER, &[2]);
     let picture = file.picture().expect("decodes").into_luma16();
     assert_eq!(picture.as_raw(), &[0x1234, 0x8001, 0xfe7f, 0x0200]);
-    assert!(File::new(1, &[8], &reversed(&[1, 2, 3, 200])).with(FILL_ORDER, &[2]).is_grey([1, 2, 3, 200]));
-    assert!(File::new(1, &[1], &reversed(&[0x80, 0x40])).with(FILL_ORDER, &[2]).is_grey([255, 0, 0, 255]));
+    assert!(
+        File::new(1, &[8], &reversed(&[1, 2, 3, 200]))
+            .with(FILL_ORDER, &[2])
+            .is_grey([1, 2, 3, 200])
+    );
+    assert!(
+        File::new(1, &[1], &reversed(&[0x80, 0x40]))
+            .with(FILL_ORDER, &[2])
+            .is_grey([255, 0, 0, 255])
+    );
 }
 
 #[test]
 fn colours_are_divided_by_an_associated_alpha_only() {
-    let pixels = [[100, 50, 0, 128], [100, 50, 0, 255], [0, 0, 0, 0], [200, 9, 9, 100]];
+    let pixels = [
+        [100, 50, 0, 128],
+        [100, 50, 0, 255],
+        [0, 0, 0, 0],
+        [200, 9, 9, 100],
+    ];
     let file = |extra: &[u16]| File::new(2, &[8; 4], pixels.as_flattened()).with(EXTRA, extra);
     // 100 * 255 / 128 is 199.2, 50 * 255 / 128 is 99.6, 9 * 255 / 100 is 22.95; nothing is lighter than white.
-    let straight = [[199, 100, 0, 128], [100, 50, 0, 255], [0, 0, 0, 0], [255, 23, 23, 100]];
+    let straight = [
+        [199, 100, 0, 128],
+        [100, 50, 0, 255],
+        [0, 0, 0, 0],
+        [255, 23, 23, 100],
+    ];
     assert_eq!(file(&[1]).pixels(), straight);
     assert_eq!(file(&[2]).pixels(), pixels);
-    assert_eq!(File::new(2, &[8; 4], pixels.as_flattened()).pixels(), pixels);
-    assert_eq!(file(&[0]).pixels(), pixels.map(|[red, green, blue, _]| [red, green, blue, 255]));
-    let deep: Vec<u8> =
-        [[0x4000_u16, 0x8000]; 4].iter().flatten().flat_map(|sample| sample.to_le_bytes()).collect();
-    let picture = File::new(1, &[16; 2], &deep).with(EXTRA, &[1]).picture().expect("decodes");
-    assert_eq!(picture.into_luma_alpha16().get_pixel(1, 1).0, [0x8000, 0x8000]);
+    assert_eq!(
+        File::new(2, &[8; 4], pixels.as_flattened()).pixels(),
+        pixels
+    );
+    assert_eq!(
+        file(&[0]).pixels(),
+        pixels.map(|[red, green, blue, _]| [red, green, blue, 255])
+    );
+    let deep: Vec<u8> = [[0x4000_u16, 0x8000]; 4]
+        .iter()
+        .flatten()
+        .flat_map(|sample| sample.to_le_bytes())
+        .collect();
+    let picture = File::new(1, &[16; 2], &deep)
+        .with(EXTRA, &[1])
+        .picture()
+        .expect("decodes");
+    assert_eq!(
+        picture.into_luma_alpha16().get_pixel(1, 1).0,
+        [0x8000, 0x8000]
+    );
 }
 
 #[test]
 fn few_bits_palettes_and_planes_are_expanded() {
     assert!(File::new(1, &[2], &[0b0001_0000, 0b1011_0000]).is_grey([0, 85, 170, 255]));
     assert!(File::new(0, &[4], &[0x0f, 0x3c]).is_grey([255, 0, 204, 51]));
-    for (bits, pixels) in [(2, vec![0b0001_0000, 0b1011_0000]), (4, vec![0x01, 0x23]), (8, vec![0, 1, 2, 3])]
-    {
+    for (bits, pixels) in [
+        (2, vec![0b0001_0000, 0b1011_0000]),
+        (4, vec![0x01, 0x23]),
+        (8, vec![0, 1, 2, 3]),
+    ] {
         for unit in [257, 1] {
             let mut palette = Vec::new();
             for channel in 0..3 {
@@ -206,15 +298,24 @@ fn few_bits_palettes_and_planes_are_expanded() {
     }
     // Each plane in two strips, and in one tile that is larger than the picture.
     let plane = |channel: usize| COLOURS.map(|colour| colour[channel]);
-    let mut file = File::new(2, &[8; 3], &[]).with(PLANAR, &[2]).with(ROWS, &[1]);
+    let mut file = File::new(2, &[8; 3], &[])
+        .with(PLANAR, &[2])
+        .with(ROWS, &[1]);
     file.chunks = (0..3)
         .flat_map(|channel| {
-            plane(channel).as_chunks::<2>().0.iter().map(|row| row.to_vec()).collect::<Vec<_>>()
+            plane(channel)
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .map(|row| row.to_vec())
+                .collect::<Vec<_>>()
         })
         .collect();
     assert_eq!(file.pixels(), opaque());
-    let mut file =
-        File::new(2, &[8; 3], &[]).with(PLANAR, &[2]).with(TILE_WIDTH, &[16]).with(TILE_HEIGHT, &[16]);
+    let mut file = File::new(2, &[8; 3], &[])
+        .with(PLANAR, &[2])
+        .with(TILE_WIDTH, &[16])
+        .with(TILE_HEIGHT, &[16]);
     file.chunks = (0..3)
         .map(|channel| {
             let mut tile = vec![0; 256];
@@ -233,31 +334,59 @@ const GROUP_4: u16 = 4;
 #[test]
 fn rows_that_are_missing_at_the_end_of_a_file_are_transparent() {
     let mut file = File::new(2, &[8; 3], &[]).with(ROWS, &[1]);
-    file.chunks = COLOURS.as_chunks::<2>().0.iter().map(|row| row.as_flattened().to_vec()).collect();
+    file.chunks = COLOURS
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|row| row.as_flattened().to_vec())
+        .collect();
     assert_eq!(file.pixels(), opaque());
     let places = [8_u32, 14].map(u32::to_le_bytes).concat();
     let mut cut = file.bytes();
-    let at = cut.windows(8).position(|eight| eight == places).expect("it points to its strips");
+    let at = cut
+        .windows(8)
+        .position(|eight| eight == places)
+        .expect("it points to its strips");
     let beyond = u32::try_from(cut.len() - 3).expect("short").to_le_bytes();
     cut[at + 4..at + 8].copy_from_slice(&beyond);
-    let picture = Tiff::open(&cut, 1 << 20).and_then(Tiff::decode).expect("decodes").to_rgba8();
+    let picture = Tiff::open(&cut, 1 << 20)
+        .and_then(Tiff::decode)
+        .expect("decodes")
+        .to_rgba8();
     let [first, second, ..] = opaque();
-    assert_eq!([(0, 0), (1, 0)].map(|(x, y)| picture.get_pixel(x, y).0), [first, second]);
-    assert_eq!([(0, 1), (1, 1)].map(|(x, y)| picture.get_pixel(x, y).0[3]), [0, 0]);
+    assert_eq!(
+        [(0, 0), (1, 0)].map(|(x, y)| picture.get_pixel(x, y).0),
+        [first, second]
+    );
+    assert_eq!(
+        [(0, 1), (1, 1)].map(|(x, y)| picture.get_pixel(x, y).0[3]),
+        [0, 0]
+    );
     cut[at..at + 4].copy_from_slice(&beyond);
-    assert_eq!(Tiff::open(&cut, 1 << 20).and_then(Tiff::decode).err(), Some(Unreadable::CutOff));
+    assert_eq!(
+        Tiff::open(&cut, 1 << 20).and_then(Tiff::decode).err(),
+        Some(Unreadable::CutOff)
+    );
 }
 
 #[test]
 fn a_fax_that_is_cut_off_within_a_strip_shows_the_rows_that_came() {
-    let fax = File::new(0, &[1], &[0xff, 0xff]).with(COMPRESSION, &[GROUP_4]).with(HEIGHT, &[16]);
+    let fax = File::new(0, &[1], &[0xff, 0xff])
+        .with(COMPRESSION, &[GROUP_4])
+        .with(HEIGHT, &[16]);
     let levels = |bytes: &[u8]| {
-        let picture = Tiff::open(bytes, 1 << 20).and_then(Tiff::decode).expect("decodes").to_rgba8();
+        let picture = Tiff::open(bytes, 1 << 20)
+            .and_then(Tiff::decode)
+            .expect("decodes")
+            .to_rgba8();
         [0, 7, 8, 15].map(|y| picture.get_pixel(1, y).0)
     };
     assert_eq!(levels(&fax.bytes()), [[255; 4]; 4]);
     let mut cut = fax.bytes();
-    let at = cut.windows(4).rposition(|four| four == 8_u32.to_le_bytes()).expect("it points to its strip");
+    let at = cut
+        .windows(4)
+        .rposition(|four| four == 8_u32.to_le_bytes())
+        .expect("it points to its strip");
     cut.push(0xff);
     let last = u32::try_from(cut.len() - 1).expect("short").to_le_bytes();
     cut[at..at + 4].copy_from_slice(&last);
@@ -269,12 +398,18 @@ fn a_fax_that_is_cut_off_within_a_strip_shows_the_rows_that_came() {
 
 #[test]
 fn inks_are_converted_by_their_profile() {
-    for (bits, cyan) in [(8, vec![255, 0, 0, 0]), (16, vec![255, 255, 0, 0, 0, 0, 0, 0])] {
+    for (bits, cyan) in [
+        (8, vec![255, 0, 0, 0]),
+        (16, vec![255, 255, 0, 0, 0, 0, 0, 0]),
+    ] {
         let mut file = File::new(5, &[bits; 4], &cyan.repeat(4));
         assert_eq!(file.pixels(), [[0, 255, 255, 255]; 4]);
         file.profile = grey_cyan();
         for pixel in file.pixels() {
-            assert!(pixel[..3].iter().all(|channel| channel.abs_diff(HALF) < 3), "{pixel:?}");
+            assert!(
+                pixel[..3].iter().all(|channel| channel.abs_diff(HALF) < 3),
+                "{pixel:?}"
+            );
         }
     }
 }
@@ -286,11 +421,19 @@ fn jpeg_within_a_page_is_converted_from_its_colours() {
     encoder.set_quality(100.0);
     encoder.set_chroma_sampling_pixel_sizes((1, 1), (1, 1));
     let mut started = encoder.start_compress(Vec::new()).expect("starts");
-    started.write_scanlines(&[200, 120, 80].repeat(4)).expect("encodes");
+    started
+        .write_scanlines(&[200, 120, 80].repeat(4))
+        .expect("encodes");
     let jpeg = started.finish().expect("encodes");
-    for pixel in File::new(6, &[8; 3], &jpeg).with(COMPRESSION, &[7]).pixels() {
+    for pixel in File::new(6, &[8; 3], &jpeg)
+        .with(COMPRESSION, &[7])
+        .pixels()
+    {
         assert!(
-            pixel.iter().zip([200, 120, 80, 255]).all(|(one, other)| one.abs_diff(other) < 4),
+            pixel
+                .iter()
+                .zip([200, 120, 80, 255])
+                .all(|(one, other)| one.abs_diff(other) < 4),
             "{pixel:?}"
         );
     }
@@ -312,15 +455,27 @@ fn kinds_that_the_decoder_lacks_are_named() {
         (File::new(1, &[64], &[0; 32]), Feature::TiffSamples),
         (File::new(2, &[5, 6, 5], &[0; 8]), Feature::TiffSamples),
         (
-            File::new(1, &[4], &deflated(&[0; 2])).with(COMPRESSION, &[8]).with(PREDICTOR, &[2]),
+            File::new(1, &[4], &deflated(&[0; 2]))
+                .with(COMPRESSION, &[8])
+                .with(PREDICTOR, &[2]),
             Feature::TiffSamples,
         ),
     ] {
-        assert_eq!(file.picture().err(), Some(Unreadable::Unsupported(feature)), "{:?}", file.fields);
+        assert_eq!(
+            file.picture().err(),
+            Some(Unreadable::Unsupported(feature)),
+            "{:?}",
+            file.fields
+        );
     }
     let whole = rgb(2).bytes();
     for length in 0..whole.len() {
-        assert!(Tiff::open(&whole[..length], 1 << 20).and_then(Tiff::decode).is_err(), "{length} bytes");
+        assert!(
+            Tiff::open(&whole[..length], 1 << 20)
+                .and_then(Tiff::decode)
+                .is_err(),
+            "{length} bytes"
+        );
     }
 }
 
@@ -338,7 +493,9 @@ fn tiles_may_be_listed_as_strips() {
     let mut tile = vec![0; 16 * 16];
     tile[..2].copy_from_slice(&[0, 80]);
     tile[16..18].copy_from_slice(&[160, 255]);
-    let mut file = File::new(1, &[8], &tile).with(TILE_WIDTH, &[16]).with(TILE_HEIGHT, &[16]);
+    let mut file = File::new(1, &[8], &tile)
+        .with(TILE_WIDTH, &[16])
+        .with(TILE_HEIGHT, &[16]);
     assert!(file.is_grey([0, 80, 160, 255]));
     file.lists_tiles_as_strips = true;
     assert!(file.is_grey([0, 80, 160, 255]));
@@ -347,26 +504,43 @@ fn tiles_may_be_listed_as_strips() {
 #[test]
 fn the_only_strip_may_have_no_length() {
     let mut bytes = File::new(1, &[8], &[0, 80, 160, 255]).bytes();
-    let field = bytes.windows(4).position(|four| four == [0x17, 1, 4, 0]).expect("StripByteCounts");
+    let field = bytes
+        .windows(4)
+        .position(|four| four == [0x17, 1, 4, 0])
+        .expect("StripByteCounts");
     bytes[field + 8..field + 12].fill(0);
-    let picture = Tiff::open(&bytes, 1 << 20).and_then(Tiff::decode).expect("decodes");
+    let picture = Tiff::open(&bytes, 1 << 20)
+        .and_then(Tiff::decode)
+        .expect("decodes");
     assert_eq!(picture.to_luma8().into_raw(), [0, 80, 160, 255]);
 }
 #[test]
 fn rows_of_a_fax_may_be_in_several_strips_whose_bits_are_reversed() {
     // By T.4: white 1, black 1; white 0, black 1, white 1.
-    let rows = [vec![0b0001_1101, 0], vec![0b0011_0101, 0b0100_0011, 0b1000_0000]];
-    let mut file = File::new(0, &[1], &[]).with(COMPRESSION, &[2]).with(ROWS, &[1]);
+    let rows = [
+        vec![0b0001_1101, 0],
+        vec![0b0011_0101, 0b0100_0011, 0b1000_0000],
+    ];
+    let mut file = File::new(0, &[1], &[])
+        .with(COMPRESSION, &[2])
+        .with(ROWS, &[1]);
     file.chunks = rows.to_vec();
     assert!(file.is_grey([255, 0, 0, 255]));
-    file.chunks.iter_mut().flatten().for_each(|byte| *byte = byte.reverse_bits());
+    file.chunks
+        .iter_mut()
+        .flatten()
+        .for_each(|byte| *byte = byte.reverse_bits());
     assert!(file.with(FILL_ORDER, &[2]).is_grey([255, 0, 0, 255]));
 }
 
 #[test]
 fn a_lossless_jpeg_within_is_refused_by_name() {
     // SOI, and a frame header of the lossless process (T.81, table B.1).
-    let jpeg = b"\xff\xd8\xff\xc3\0\x0b\x08\0\x02\0\x02\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\x01\0\0";
+    let jpeg =
+        b"\xff\xd8\xff\xc3\0\x0b\x08\0\x02\0\x02\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\x01\0\0";
     let file = File::new(1, &[8], jpeg).with(COMPRESSION, &[7]);
-    assert_eq!(file.picture().err(), Some(Unreadable::Unsupported(Feature::LosslessJpeg)));
+    assert_eq!(
+        file.picture().err(),
+        Some(Unreadable::Unsupported(Feature::LosslessJpeg))
+    );
 }

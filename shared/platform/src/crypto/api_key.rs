@@ -118,11 +118,17 @@ mod tests {
 
     #[test]
     fn every_character_is_drawn() {
-        let drawn: String = (0..100).map(|_| ApiKeyToken::generate().0[4..44].to_owned()).collect();
+        let drawn: String = (0..100)
+            .map(|_| ApiKeyToken::generate().0[4..44].to_owned())
+            .collect();
         for char in BASE62 {
             let count = drawn.bytes().filter(|byte| byte == char).count();
             // 64 are expected of 4,000; outside of these bounds is eight standard deviations away.
-            assert!((10..130).contains(&count), "{} was drawn {count} times", char::from(*char));
+            assert!(
+                (10..130).contains(&count),
+                "{} was drawn {count} times",
+                char::from(*char)
+            );
         }
     }
 

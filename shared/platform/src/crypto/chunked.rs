@@ -88,20 +88,31 @@ impl Chunks {
         let unbound = UnboundKey::new(&AES_256_GCM, key.expose()).expect("AES-256 takes 32 bytes");
         let mut additional = [FORMAT; 17];
         additional[1..].copy_from_slice(&content);
-        Self { key: LessSafeKey::new(unbound), additional }
+        Self {
+            key: LessSafeKey::new(unbound),
+            additional,
+        }
     }
 
     /// Seals a chunk in place; its tag follows it.
     pub fn seal(&self, place: Place, chunk: &mut [u8]) -> [u8; TAG] {
         debug_assert!(chunk.len() <= CHUNK, "a chunk has at most {CHUNK} bytes");
-        let tag = self.key.seal_in_place_separate_tag(place.nonce(), Aad::from(self.additional), chunk);
-        tag.expect("a chunk is under 64 GiB").as_ref().try_into().expect("GCM's tag has 16 bytes")
+        let tag =
+            self.key
+                .seal_in_place_separate_tag(place.nonce(), Aad::from(self.additional), chunk);
+        tag.expect("a chunk is under 64 GiB")
+            .as_ref()
+            .try_into()
+            .expect("GCM's tag has 16 bytes")
     }
 
     /// Opens a chunk with its tag in place; how many bytes of plaintext it has. `None` where it is not what was sealed
     /// for this place.
     pub fn open(&self, place: Place, sealed: &mut [u8]) -> Option<usize> {
-        let opened = self.key.open_in_place(place.nonce(), Aad::from(self.additional), sealed).ok()?;
+        let opened = self
+            .key
+            .open_in_place(place.nonce(), Aad::from(self.additional), sealed)
+            .ok()?;
         Some(opened.len())
     }
 }
@@ -114,7 +125,11 @@ impl fmt::Debug for Chunks {
 
 /// How many chunks a content of so many bytes has: at least one, so that an empty one is sealed too.
 pub const fn chunks_of(size: u64) -> u64 {
-    if size == 0 { 1 } else { size.div_ceil(CHUNK as u64) }
+    if size == 0 {
+        1
+    } else {
+        size.div_ceil(CHUNK as u64)
+    }
 }
 
 /// How many bytes a content of so many bytes has when it is sealed.
@@ -131,7 +146,11 @@ mod tests {
     const CONTENT: [u8; 16] = *b"0123456789abcdef";
 
     fn place(segment: u32, index: u32, is_last: bool) -> Place {
-        Place { segment, index, is_last }
+        Place {
+            segment,
+            index,
+            is_last,
+        }
     }
 
     fn chunks(key: u8) -> Chunks {
@@ -155,9 +174,13 @@ mod tests {
     #[test]
     fn sizes_are_those_of_the_format() {
         let chunk = CHUNK as u64;
-        for (size, expected) in
-            [(0, 16), (1, 17), (chunk, chunk + 16), (chunk + 1, chunk + 33), (2 * chunk, 2 * chunk + 32)]
-        {
+        for (size, expected) in [
+            (0, 16),
+            (1, 17),
+            (chunk, chunk + 16),
+            (chunk + 1, chunk + 33),
+            (2 * chunk, 2 * chunk + 32),
+        ] {
             assert_eq!(sealed_size(size), expected, "{size}");
         }
     }
@@ -166,10 +189,13 @@ mod tests {
     fn what_another_implementation_sealed_opens() {
         // Made by Python's cryptography: the third chunk, and the last, of the first segment.
         let sealed = [
-            0x18, 0x80, 0xa8, 0x5f, 0x62, 0x4d, 0xe7, 0x99, 0xe0, 0x6b, 0x20, 0xcb, 0x05, 0x42, 0x71, 0x18,
-            0x0d, 0xd1, 0xc8, 0xea, 0x36, 0x14,
+            0x18, 0x80, 0xa8, 0x5f, 0x62, 0x4d, 0xe7, 0x99, 0xe0, 0x6b, 0x20, 0xcb, 0x05, 0x42,
+            0x71, 0x18, 0x0d, 0xd1, 0xc8, 0xea, 0x36, 0x14,
         ];
-        assert_eq!(opened(&chunks(7), place(1, 2, true), &sealed).as_deref(), Some(&b"plinth"[..]));
+        assert_eq!(
+            opened(&chunks(7), place(1, 2, true), &sealed).as_deref(),
+            Some(&b"plinth"[..])
+        );
     }
 
     proptest! {

@@ -23,11 +23,15 @@ pub struct RootKey(Prk);
 
 impl RootKey {
     pub fn parse(secret: &Secret) -> Result<Self, RootKeyError> {
-        let bytes = STANDARD.decode(secret.expose().trim()).map_err(|_| RootKeyError::Encoding)?;
+        let bytes = STANDARD
+            .decode(secret.expose().trim())
+            .map_err(|_| RootKeyError::Encoding)?;
         if bytes.len() < 32 {
             return Err(RootKeyError::Short(bytes.len()));
         }
-        Ok(Self(Salt::new(HKDF_SHA256, b"plinth root key v1").extract(&bytes)))
+        Ok(Self(
+            Salt::new(HKDF_SHA256, b"plinth root key v1").extract(&bytes),
+        ))
     }
 
     /// A fresh root key in the form that the setting takes.
@@ -54,7 +58,10 @@ mod tests {
     #[test]
     fn a_purpose_always_gives_its_own_key() {
         let secret = Secret::new(RootKey::generate());
-        let (first, second) = (RootKey::parse(&secret).expect("ok"), RootKey::parse(&secret).expect("ok"));
+        let (first, second) = (
+            RootKey::parse(&secret).expect("ok"),
+            RootKey::parse(&secret).expect("ok"),
+        );
         assert_eq!(first.derive("a"), second.derive("a"));
         assert_ne!(first.derive("a"), first.derive("b"));
         assert!(RootKey::parse(&Secret::new("c2hvcnQ=")).is_err());

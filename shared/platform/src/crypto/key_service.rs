@@ -57,8 +57,14 @@ impl LocalKeys {
     /// Those of the list, of which the first one wraps; the one derived from the root key follows, or stands alone.
     pub fn service(list: Option<&MasterKeyList>, root: &RootKey) -> Arc<dyn KeyService> {
         let listed = list.map(MasterKeyList::keys).unwrap_or_default();
-        let mut keys: Vec<_> = listed.into_iter().map(|(name, key)| (name, Sealer::new(&key))).collect();
-        keys.push((DERIVED_KEY.to_owned(), Sealer::new(&root.derive("files master key"))));
+        let mut keys: Vec<_> = listed
+            .into_iter()
+            .map(|(name, key)| (name, Sealer::new(&key)))
+            .collect();
+        keys.push((
+            DERIVED_KEY.to_owned(),
+            Sealer::new(&root.derive("files master key")),
+        ));
         Arc::new(Self(keys))
     }
 
@@ -69,7 +75,9 @@ impl LocalKeys {
             .iter()
             .find(|(known, _)| known == name)
             .ok_or_else(|| KeyFailure::UnknownMasterKey(name.clone()))?;
-        let opened = sealer.open(context, &wrapped.bytes).and_then(|bytes| DataKey::from_bytes(&bytes));
+        let opened = sealer
+            .open(context, &wrapped.bytes)
+            .and_then(|bytes| DataKey::from_bytes(&bytes));
         opened.ok_or_else(|| KeyFailure::DoesNotOpen(name.clone()))
     }
 }
@@ -85,7 +93,10 @@ impl KeyService for LocalKeys {
         key: &'a DataKey,
     ) -> BoxFuture<'a, Result<WrappedKey, KeyFailure>> {
         let (name, sealer) = self.0.first().expect("the derived key is always there");
-        let wrapped = WrappedKey { master_key: name.clone(), bytes: sealer.seal(context, key.expose()) };
+        let wrapped = WrappedKey {
+            master_key: name.clone(),
+            bytes: sealer.seal(context, key.expose()),
+        };
         Box::pin(std::future::ready(Ok(wrapped)))
     }
 
@@ -119,8 +130,18 @@ mod tests {
         let rotated = keys(&format!("{NEW},{OLD}"));
         let opened = rotated.unwrap("blob:1", &wrapped).await.expect("unwraps");
         assert_eq!(opened.expose(), key.expose());
-        assert_eq!(rotated.wrap("blob:1", &opened).await.expect("wraps").master_key, "2026");
-        assert!(rotated.unwrap("blob:2", &wrapped).await.is_err(), "of another content");
+        assert_eq!(
+            rotated
+                .wrap("blob:1", &opened)
+                .await
+                .expect("wraps")
+                .master_key,
+            "2026"
+        );
+        assert!(
+            rotated.unwrap("blob:2", &wrapped).await.is_err(),
+            "of another content"
+        );
         assert!(matches!(
             keys(NEW).unwrap("blob:1", &wrapped).await,
             Err(KeyFailure::UnknownMasterKey(name)) if name == "2025"
@@ -131,10 +152,17 @@ mod tests {
     async fn without_a_list_the_key_comes_from_the_root() {
         let root = RootKey::parse(&Secret::new(RootKey::generate())).expect("a key");
         let key = DataKey::generate();
-        let wrapped = LocalKeys::service(None, &root).wrap("blob:1", &key).await.expect("wraps");
+        let wrapped = LocalKeys::service(None, &root)
+            .wrap("blob:1", &key)
+            .await
+            .expect("wraps");
         let opened = LocalKeys::service(Some(&Value::parse(NEW).expect("a list")), &root)
             .unwrap("blob:1", &wrapped)
             .await;
-        assert_eq!(opened.expect("unwraps").expose(), key.expose(), "also when a list is given later");
+        assert_eq!(
+            opened.expect("unwraps").expose(),
+            key.expose(),
+            "also when a list is given later"
+        );
     }
 }

@@ -33,7 +33,9 @@ use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 /// Fresh random bytes.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).expect("the operating system gives randomness");
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .expect("the operating system gives randomness");
     bytes
 }
 
@@ -58,7 +60,10 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// Bytes as pairs of hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(nibble.into(), 16).expect("four bits are one digit");
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 /// SHA-256 over bytes that arrive in pieces.
@@ -76,7 +81,11 @@ impl Sha256 {
     }
 
     pub fn finish(self) -> [u8; 32] {
-        self.0.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
+        self.0
+            .finish()
+            .as_ref()
+            .try_into()
+            .expect("SHA-256 has 32 bytes")
     }
 }
 

@@ -18,14 +18,19 @@ pub struct Sealer(Arc<RandomizedNonceKey>);
 
 impl Sealer {
     pub fn new(key: &[u8; 32]) -> Self {
-        Self(Arc::new(RandomizedNonceKey::new(&AES_256_GCM, key).expect("AES-256 takes 32 bytes")))
+        Self(Arc::new(
+            RandomizedNonceKey::new(&AES_256_GCM, key).expect("AES-256 takes 32 bytes"),
+        ))
     }
 
     /// Version, nonce, ciphertext, tag. It opens only in the same context, which says what it is and whose,
     /// e.g. `totp:<user id>`: a row's secret is of no use in another row.
     pub fn seal(&self, context: &str, plaintext: &[u8]) -> Vec<u8> {
         let mut text = plaintext.to_vec();
-        let nonce = self.0.seal_in_place_append_tag(aad(context), &mut text).expect("it is under 64 GiB");
+        let nonce = self
+            .0
+            .seal_in_place_append_tag(aad(context), &mut text)
+            .expect("it is under 64 GiB");
         let mut sealed = vec![VERSION];
         sealed.extend_from_slice(nonce.as_ref());
         sealed.extend_from_slice(&text);
@@ -39,15 +44,23 @@ impl Sealer {
         }
         before
             .open(context, sealed)
-            .map_or(Resealing::Unreadable, |secret| Resealing::Anew(self.seal(context, &secret)))
+            .map_or(Resealing::Unreadable, |secret| {
+                Resealing::Anew(self.seal(context, &secret))
+            })
     }
 
     /// What was sealed in this context with this key; `None` for everything else. Erased when dropped.
     pub fn open(&self, context: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let (nonce, text) = sealed.strip_prefix(&[VERSION])?.split_at_checked(NONCE_LEN)?;
+        let (nonce, text) = sealed
+            .strip_prefix(&[VERSION])?
+            .split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut text = Zeroizing::new(text.to_vec());
-        let length = self.0.open_in_place(nonce, aad(context), &mut text).ok()?.len();
+        let length = self
+            .0
+            .open_in_place(nonce, aad(context), &mut text)
+            .ok()?
+            .len();
         text.truncate(length);
         Some(text)
     }
@@ -83,30 +96,43 @@ mod tests {
     #[test]
     fn no_two_seals_are_alike() {
         let sealer = Sealer::new(&[7; 32]);
-        assert_ne!(sealer.seal("totp:1", b"secret"), sealer.seal("totp:1", b"secret"));
+        assert_ne!(
+            sealer.seal("totp:1", b"secret"),
+            sealer.seal("totp:1", b"secret")
+        );
     }
 
     #[test]
     fn what_another_key_sealed_is_sealed_anew_once() {
         let (before, now) = (Sealer::new(&[7; 32]), Sealer::new(&[8; 32]));
-        let Resealing::Anew(anew) = now.reseal(&before, "totp:1", &before.seal("totp:1", b"secret")) else {
+        let Resealing::Anew(anew) =
+            now.reseal(&before, "totp:1", &before.seal("totp:1", b"secret"))
+        else {
             panic!("it was not sealed anew");
         };
-        assert_eq!(now.open("totp:1", &anew).expect("opens").as_slice(), b"secret");
+        assert_eq!(
+            now.open("totp:1", &anew).expect("opens").as_slice(),
+            b"secret"
+        );
         assert_eq!(now.reseal(&before, "totp:1", &anew), Resealing::Current);
         assert_eq!(now.reseal(&before, "totp:2", &anew), Resealing::Unreadable);
-        assert_eq!(before.reseal(&before, "totp:1", &anew), Resealing::Unreadable);
+        assert_eq!(
+            before.reseal(&before, "totp:1", &anew),
+            Resealing::Unreadable
+        );
     }
 
     #[test]
     fn what_another_implementation_sealed_opens() {
         // Made by Python's cryptography: nonce 0..12, key of sevens, additional data "\x01totp:1".
         let sealed = [
-            0x01, 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x6b, 0xe4, 0x8a,
-            0x02, 0x78, 0x7d, 0xd3, 0xcb, 0x2e, 0x48, 0x0d, 0x9c, 0xc2, 0xab, 0x48, 0xe4, 0xc6, 0x60, 0xa2,
-            0xe4, 0xb1, 0xe2,
+            0x01, 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x6b,
+            0xe4, 0x8a, 0x02, 0x78, 0x7d, 0xd3, 0xcb, 0x2e, 0x48, 0x0d, 0x9c, 0xc2, 0xab, 0x48,
+            0xe4, 0xc6, 0x60, 0xa2, 0xe4, 0xb1, 0xe2,
         ];
-        let opened = Sealer::new(&[7; 32]).open("totp:1", &sealed).expect("opens");
+        let opened = Sealer::new(&[7; 32])
+            .open("totp:1", &sealed)
+            .expect("opens");
         assert_eq!(opened.as_slice(), b"secret");
     }
 

@@ -25,7 +25,11 @@ impl Signer {
     /// Payload and tag in base64url. The payload is not secret; it is taken back in the same context only, which
     /// says what it is for. Panics over [`Self::MAX_PAYLOAD`], which no verification would take back.
     pub fn sign(&self, context: &str, payload: &[u8]) -> String {
-        assert!(payload.len() <= Self::MAX_PAYLOAD, "a payload of {} bytes is too long", payload.len());
+        assert!(
+            payload.len() <= Self::MAX_PAYLOAD,
+            "a payload of {} bytes is too long",
+            payload.len()
+        );
         URL_SAFE_NO_PAD.encode([payload, self.sum(context, payload).as_ref()].concat())
     }
 
@@ -41,7 +45,10 @@ impl Signer {
 
     /// The tag alone, where the payload is kept elsewhere.
     pub fn tag(&self, context: &str, payload: &[u8]) -> [u8; TAG_BYTES] {
-        self.sum(context, payload).as_ref().try_into().expect("HMAC-SHA256 has 32 bytes")
+        self.sum(context, payload)
+            .as_ref()
+            .try_into()
+            .expect("HMAC-SHA256 has 32 bytes")
     }
 
     /// Whether the tag is this payload's in this context; compared in constant time.
@@ -56,7 +63,12 @@ impl Signer {
 
 /// The context's length stands first, so that no context can reach into a payload.
 fn message(context: &str, payload: &[u8]) -> Vec<u8> {
-    [&(context.len() as u64).to_be_bytes(), context.as_bytes(), payload].concat()
+    [
+        &(context.len() as u64).to_be_bytes(),
+        context.as_bytes(),
+        payload,
+    ]
+    .concat()
 }
 
 impl fmt::Debug for Signer {
@@ -77,7 +89,10 @@ mod tests {
         let signer = Signer::new(&[7; 32]);
         let text = "cGF5bG9hZK9KKAHRqUkImMjQo7FGnAsepZElA6-e2I-hkpckALnI";
         assert_eq!(signer.sign("device", b"payload"), text);
-        assert_eq!(signer.verify("device", text).as_deref(), Some(b"payload".as_slice()));
+        assert_eq!(
+            signer.verify("device", text).as_deref(),
+            Some(b"payload".as_slice())
+        );
     }
 
     #[test]
@@ -96,9 +111,23 @@ mod tests {
         // 33 bytes fill 44 characters; of 34 bytes the last character holds four spare bits.
         let text = signer.sign("device", &[0; 2]);
         let respelt = |last| format!("{}{last}", &text[..text.len() - 1]);
-        let readings = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['-', '_']);
-        assert_eq!(readings.filter(|last| signer.verify("device", &respelt(*last)).is_some()).count(), 1);
-        for bad in ["", "x", &format!("{text}=="), &format!(" {text}"), &"A".repeat(MAX_CHARS + 1)] {
+        let readings = ('A'..='Z')
+            .chain('a'..='z')
+            .chain('0'..='9')
+            .chain(['-', '_']);
+        assert_eq!(
+            readings
+                .filter(|last| signer.verify("device", &respelt(*last)).is_some())
+                .count(),
+            1
+        );
+        for bad in [
+            "",
+            "x",
+            &format!("{text}=="),
+            &format!(" {text}"),
+            &"A".repeat(MAX_CHARS + 1),
+        ] {
             assert!(signer.verify("device", bad).is_none(), "{bad:?} was taken");
         }
     }

@@ -20,7 +20,11 @@ impl OpaqueToken {
     /// Reads a presented token; `None` for what cannot be one.
     pub fn parse(text: &str) -> Option<Self> {
         // 43 characters are 32 bytes; anything longer is not worth decoding.
-        (text.len() == 43).then(|| URL_SAFE_NO_PAD.decode(text).ok())??.try_into().ok().map(Self)
+        (text.len() == 43)
+            .then(|| URL_SAFE_NO_PAD.decode(text).ok())??
+            .try_into()
+            .ok()
+            .map(Self)
     }
 
     /// The token that follows this one: who holds this one and the key can compute it again, nobody else.
@@ -56,8 +60,14 @@ mod tests {
         let token = OpaqueToken::generate();
         let read = OpaqueToken::parse(&token.reveal()).expect("its own text");
         assert_eq!(read.hash(), token.hash());
-        assert_eq!(token.successor(&[1; 32]).hash(), token.successor(&[1; 32]).hash());
-        assert_ne!(token.successor(&[1; 32]).hash(), token.successor(&[2; 32]).hash());
+        assert_eq!(
+            token.successor(&[1; 32]).hash(),
+            token.successor(&[1; 32]).hash()
+        );
+        assert_ne!(
+            token.successor(&[1; 32]).hash(),
+            token.successor(&[2; 32]).hash()
+        );
         for bad in ["", "x", &"!".repeat(43), &"A".repeat(44)] {
             assert!(OpaqueToken::parse(bad).is_none());
         }

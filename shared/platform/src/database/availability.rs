@@ -46,25 +46,38 @@ impl Availability {
     /// Waits until a probe has failed.
     pub(super) async fn lost(&self) {
         // The sender lives as long as this borrow.
-        let _ = self.reachable.subscribe().wait_for(|reachable| !reachable).await;
+        let _ = self
+            .reachable
+            .subscribe()
+            .wait_for(|reachable| !reachable)
+            .await;
     }
 
     /// Records that the pool gave out a connection that answers.
     pub(super) fn succeeded(&self) {
         self.acquired.fetch_add(1, Ordering::Relaxed);
-        let mut since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut since = self
+            .failing_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *since = None;
     }
 
     /// Records that the pool gave out none.
     pub(super) fn failed(&self) {
-        let mut since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut since = self
+            .failing_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         since.get_or_insert_with(Instant::now);
     }
 
     /// Returns for how long the pool has given out no connection although it was asked.
     pub(super) fn failing_for(&self) -> Option<Duration> {
-        let since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = self
+            .failing_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         since.map(|since| since.elapsed())
     }
 
@@ -79,10 +92,13 @@ impl Availability {
 async fn probe_until_reachable(availability: Weak<Availability>, options: Arc<PgConnectOptions>) {
     let mut pause = FIRST_PAUSE;
     loop {
-        let Some(availability) = availability.upgrade() else { return };
+        let Some(availability) = availability.upgrade() else {
+            return;
+        };
         let before = availability.acquired.load(Ordering::Relaxed);
         // A server that refuses new connections but serves those it has is not away.
-        let reachable = answers(&options).await || availability.acquired.load(Ordering::Relaxed) != before;
+        let reachable =
+            answers(&options).await || availability.acquired.load(Ordering::Relaxed) != before;
         if availability.reachable.send_replace(reachable) != reachable {
             if reachable {
                 tracing::info!("PostgreSQL answers again");
@@ -115,10 +131,15 @@ pub(super) async fn answers(options: &PgConnectOptions) -> bool {
             Err(_) => false,
         }
     };
-    tokio::time::timeout(PROBE_TIMEOUT, connect).await.unwrap_or(false)
+    tokio::time::timeout(PROBE_TIMEOUT, connect)
+        .await
+        .unwrap_or(false)
 }
 
 /// The error of a request while PostgreSQL is away.
 pub(super) fn unreachable() -> sqlx::Error {
-    sqlx::Error::Io(Error::new(ErrorKind::NotConnected, "PostgreSQL does not answer"))
+    sqlx::Error::Io(Error::new(
+        ErrorKind::NotConnected,
+        "PostgreSQL does not answer",
+    ))
 }

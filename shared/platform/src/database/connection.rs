@@ -28,7 +28,10 @@ pub struct Connection {
 
 impl Connection {
     pub(super) fn new(inner: PoolConnection<Postgres>) -> Self {
-        Self { inner: Some(inner), in_transaction: false }
+        Self {
+            inner: Some(inner),
+            in_transaction: false,
+        }
     }
 }
 
@@ -36,19 +39,25 @@ impl Deref for Connection {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        self.inner.as_ref().expect("a connection is taken only by its drop")
+        self.inner
+            .as_ref()
+            .expect("a connection is taken only by its drop")
     }
 }
 
 impl DerefMut for Connection {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        self.inner.as_mut().expect("a connection is taken only by its drop")
+        self.inner
+            .as_mut()
+            .expect("a connection is taken only by its drop")
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let Some(inner) = self.inner.take() else { return };
+        let Some(inner) = self.inner.take() else {
+            return;
+        };
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(give_back(inner, self.in_transaction))),
             // The runtime has ended, and the pool with it: only the socket is left to close.
@@ -58,14 +67,22 @@ impl Drop for Connection {
 }
 
 async fn give_back(mut inner: PoolConnection<Postgres>, in_transaction: bool) {
-    if in_transaction && !matches!(timeout(RETURN_TIMEOUT, inner.execute("ROLLBACK")).await, Ok(Ok(_))) {
+    if in_transaction
+        && !matches!(
+            timeout(RETURN_TIMEOUT, inner.execute("ROLLBACK")).await,
+            Ok(Ok(_))
+        )
+    {
         // Not dropped as it is: that would return it.
         drop(inner.detach());
         tracing::warn!("closed a connection to PostgreSQL that did not roll back");
         return;
     }
     // The public way back is the drop of `PoolConnection`, which has no bound.
-    if timeout(RETURN_TIMEOUT, inner.return_to_pool()).await.is_err() {
+    if timeout(RETURN_TIMEOUT, inner.return_to_pool())
+        .await
+        .is_err()
+    {
         tracing::warn!("closed a connection to PostgreSQL that did not answer");
     }
 }
@@ -85,11 +102,17 @@ pub struct Transaction {
 
 impl Transaction {
     /// Begins a transaction on the connection.
-    pub(super) async fn begin(mut connection: Connection, open: OpenTransaction) -> sqlx::Result<Self> {
+    pub(super) async fn begin(
+        mut connection: Connection,
+        open: OpenTransaction,
+    ) -> sqlx::Result<Self> {
         // Before the statement: whoever gives up in the middle may have begun one.
         connection.in_transaction = true;
         deadline::within(connection.execute("BEGIN")).await?;
-        Ok(Self { connection, _open: open })
+        Ok(Self {
+            connection,
+            _open: open,
+        })
     }
 
     /// Commits. After an error it is unknown whether the server has committed.

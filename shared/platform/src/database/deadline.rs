@@ -19,7 +19,9 @@ pub(super) fn set(statement_timeout: Duration) {
 }
 
 /// Runs a statement within the deadline.
-pub(super) async fn within<T, E: From<sqlx::Error>>(run: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+pub(super) async fn within<T, E: From<sqlx::Error>>(
+    run: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     match DEADLINE_MS.load(Ordering::Relaxed) {
         0 => run.await,
         ms => {
@@ -31,5 +33,8 @@ pub(super) async fn within<T, E: From<sqlx::Error>>(run: impl Future<Output = Re
 
 /// The error of a statement without an answer.
 pub(super) fn silent() -> sqlx::Error {
-    sqlx::Error::Io(Error::new(ErrorKind::TimedOut, "PostgreSQL did not answer a statement in time"))
+    sqlx::Error::Io(Error::new(
+        ErrorKind::TimedOut,
+        "PostgreSQL did not answer a statement in time",
+    ))
 }

@@ -65,7 +65,10 @@ async fn run(
         return Err(MigrateError::Dirty(version));
     }
     let applied = within(connection.list_applied_migrations(table)).await?;
-    for step in migrator.iter().filter(|step| step.migration_type.is_up_migration()) {
+    for step in migrator
+        .iter()
+        .filter(|step| step.migration_type.is_up_migration())
+    {
         match applied.iter().find(|one| one.version == step.version) {
             Some(one) if one.checksum != step.checksum => {
                 return Err(MigrateError::VersionMismatch(step.version));
@@ -84,7 +87,12 @@ async fn run(
             "the database is at version {theirs}, newer than this build's {ours}; nothing is undone"
         ));
     }
-    within(sqlx::query("SELECT pg_advisory_unlock($1)").bind(lock).execute(connection)).await?;
+    within(
+        sqlx::query("SELECT pg_advisory_unlock($1)")
+            .bind(lock)
+            .execute(connection),
+    )
+    .await?;
     Ok(ours.max(theirs))
 }
 
@@ -124,19 +132,31 @@ async fn apply(
 /// A step over a large table takes as long as it takes. One that builds an index concurrently waits for old transactions
 /// without being in anybody's way, and would have to begin again after a timeout.
 async fn set_timeouts(connection: &mut PgConnection, step: &Migration) -> sqlx::Result<()> {
-    let lock_timeout = if step.no_tx { 0 } else { LOCK_TIMEOUT.as_millis() };
+    let lock_timeout = if step.no_tx {
+        0
+    } else {
+        LOCK_TIMEOUT.as_millis()
+    };
     let sql = format!("SET statement_timeout = 0; SET lock_timeout = {lock_timeout}");
-    within(sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection)).await.map(drop)
+    within(sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Removes what an earlier attempt of the step has left half-built.
-async fn drop_unfinished_indexes(connection: &mut PgConnection, step: &Migration) -> sqlx::Result<()> {
+async fn drop_unfinished_indexes(
+    connection: &mut PgConnection,
+    step: &Migration,
+) -> sqlx::Result<()> {
     let query = sqlx::query_scalar(
         "SELECT relname::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
          WHERE NOT indisvalid AND relnamespace = current_schema()::regnamespace",
     );
     let unfinished: Vec<String> = within(query.fetch_all(&mut *connection)).await?;
-    for name in unfinished.iter().filter(|name| step.sql.as_str().contains(name.as_str())) {
+    for name in unfinished
+        .iter()
+        .filter(|name| step.sql.as_str().contains(name.as_str()))
+    {
         // Without a deadline: it waits for old transactions, as the migration does.
         let drop_index = sqlx::raw_sql(AssertSqlSafe(format!("DROP INDEX CONCURRENTLY {name}")));
         drop_index.execute(&mut *connection).await?;
@@ -169,6 +189,8 @@ fn is_lock_timeout(error: &MigrateError) -> bool {
         return false;
     };
     // 55P03: lock_not_available; 40P01: deadlock_detected, which another order may not meet again.
-    let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    let code = cause
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| code == "55P03" || code == "40P01")
 }

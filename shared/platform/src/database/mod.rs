@@ -39,16 +39,28 @@ pub fn single(settings: &DatabaseSettings, application: &str) -> sqlx::Result<Pg
 /// A small pool beside the other one, for statements that find rows by their keys and are planned once for all: with a
 /// plan for the values at hand PostgreSQL reads a whole table that it believes to be small.
 pub fn pool_by_key(settings: &DatabaseSettings, application: &str) -> sqlx::Result<PgPool> {
-    PgPool::lazy(settings, application, BY_KEY, &[("plan_cache_mode", "force_generic_plan")])
+    PgPool::lazy(
+        settings,
+        application,
+        BY_KEY,
+        &[("plan_cache_mode", "force_generic_plan")],
+    )
 }
 
 /// Runs a query under a constant name that traces and metrics show.
 ///
 /// A statement that outlives the server's `statement_timeout` has lost its connection: it fails after that time and a
 /// grace, and its connection is closed instead of reused.
-pub async fn named<T>(query: &'static str, run: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    let span =
-        tracing::debug_span!("sql", otel.name = query, otel.kind = "client", db.system.name = "postgresql");
+pub async fn named<T>(
+    query: &'static str,
+    run: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
+    let span = tracing::debug_span!(
+        "sql",
+        otel.name = query,
+        otel.kind = "client",
+        db.system.name = "postgresql"
+    );
     let start = Instant::now();
     let result = deadline::within(run).instrument(span).await;
     metrics::observe_store("postgresql", query, result.is_ok(), start.elapsed());
@@ -57,5 +69,7 @@ pub async fn named<T>(query: &'static str, run: impl Future<Output = sqlx::Resul
 
 /// Whether PostgreSQL answers.
 pub async fn ping(pool: &PgPool) -> sqlx::Result<()> {
-    named("database.ping", sqlx::query("SELECT 1").execute(pool)).await.map(drop)
+    named("database.ping", sqlx::query("SELECT 1").execute(pool))
+        .await
+        .map(drop)
 }

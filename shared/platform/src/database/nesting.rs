@@ -22,7 +22,9 @@ impl OpenTransaction {
     pub(super) fn mark(pool: usize) -> Self {
         let holder = holder(pool);
         if let Some(holder) = holder {
-            OPEN.lock().unwrap_or_else(PoisonError::into_inner).push(holder);
+            OPEN.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(holder);
         }
         Self(holder)
     }
@@ -41,7 +43,10 @@ impl Drop for OpenTransaction {
 /// Panics if the present task has a transaction open on a connection of this pool.
 pub(super) fn refuse_second_connection(pool: usize) {
     let Some(holder) = holder(pool) else { return };
-    let is_second = OPEN.lock().unwrap_or_else(PoisonError::into_inner).contains(&holder);
+    let is_second = OPEN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .contains(&holder);
     assert!(
         !is_second,
         "a task takes a second connection from a pool while it has a transaction open: read through the transaction, or \
@@ -51,5 +56,9 @@ pub(super) fn refuse_second_connection(pool: usize) {
 
 /// The present task, in builds for development.
 fn holder(pool: usize) -> Option<Holder> {
-    if cfg!(debug_assertions) { task::try_id().map(|task| (task, pool)) } else { None }
+    if cfg!(debug_assertions) {
+        task::try_id().map(|task| (task, pool))
+    } else {
+        None
+    }
 }

@@ -61,7 +61,11 @@ impl PgPool {
                 })
             })
             .connect_lazy_with(options.clone());
-        Ok(Self { inner, options: Arc::new(options), availability: Arc::default() })
+        Ok(Self {
+            inner,
+            options: Arc::new(options),
+            availability: Arc::default(),
+        })
     }
 
     /// Returns a connection that answers.
@@ -120,7 +124,10 @@ impl PgPool {
     pub async fn is_stuck(&self, patience: Duration) -> bool {
         // While the breaker is open a probe is under way, and the pool is not asked.
         if !self.availability.is_reachable()
-            || self.availability.failing_for().is_none_or(|time| time < patience)
+            || self
+                .availability
+                .failing_for()
+                .is_none_or(|time| time < patience)
         {
             return false;
         }
@@ -132,7 +139,9 @@ impl PgPool {
 /// Without the options, which hold the password.
 impl fmt::Debug for PgPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PgPool").field("availability", &self.availability).finish_non_exhaustive()
+        f.debug_struct("PgPool")
+            .field("availability", &self.availability)
+            .finish_non_exhaustive()
     }
 }
 
@@ -175,7 +184,10 @@ impl<'p> Executor<'p> for &PgPool {
     }
 
     /// Reads every row before the first is seen: a connection is never held while a caller is slow.
-    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, sqlx::Result<Either<PgQueryResult, PgRow>>>
+    fn fetch_many<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxStream<'e, sqlx::Result<Either<PgQueryResult, PgRow>>>
     where
         'p: 'e,
         E: 'q + Execute<'q, Postgres>,

@@ -22,7 +22,10 @@ pub struct Probe {
 impl Probe {
     /// Connects when it is first used.
     pub fn new(settings: &DatabaseSettings, application: &str) -> sqlx::Result<Self> {
-        Ok(Self { options: session::options(settings, application)?, kept: Mutex::new(None) })
+        Ok(Self {
+            options: session::options(settings, application)?,
+            kept: Mutex::new(None),
+        })
     }
 
     /// Runs `ask` on a connection that answers. The caller bounds the time.

@@ -21,16 +21,23 @@ pub struct OlderSchema(pub i64);
 /// The outer error is the database's, the inner one names the first migration that is missing.
 pub async fn check(connection: &mut PgConnection) -> sqlx::Result<Result<(), OlderSchema>> {
     let query = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success");
-    let applied: sqlx::Result<Vec<i64>> = named("schema.applied", query.fetch_all(connection)).await;
+    let applied: sqlx::Result<Vec<i64>> =
+        named("schema.applied", query.fetch_all(connection)).await;
     let applied: HashSet<i64> = match applied {
         Ok(applied) => applied.into_iter().collect(),
         Err(error) if is_undefined_table(&error) => HashSet::new(),
         Err(error) => return Err(error),
     };
-    let missing = MIGRATIONS.iter().map(|step| step.version).find(|version| !applied.contains(version));
+    let missing = MIGRATIONS
+        .iter()
+        .map(|step| step.version)
+        .find(|version| !applied.contains(version));
     Ok(missing.map_or(Ok(()), |version| Err(OlderSchema(version))))
 }
 
 fn is_undefined_table(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "42P01")
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| code == "42P01")
 }

@@ -26,7 +26,10 @@ const TCP: [(&str, &str); 4] = [
 const CLIENT_CHECK: (&str, &str) = ("client_connection_check_interval", "'2s'");
 
 /// Returns how to connect.
-pub(super) fn options(settings: &DatabaseSettings, application: &str) -> sqlx::Result<PgConnectOptions> {
+pub(super) fn options(
+    settings: &DatabaseSettings,
+    application: &str,
+) -> sqlx::Result<PgConnectOptions> {
     Ok(PgConnectOptions::from_str(settings.url.expose())?.application_name(application))
 }
 
@@ -36,12 +39,17 @@ pub(super) fn setup(settings: &DatabaseSettings, more: &[(&str, &str)]) -> Strin
     let timeouts = [
         ("statement_timeout", ms(settings.statement_timeout)),
         ("lock_timeout", ms(settings.lock_timeout)),
-        ("idle_in_transaction_session_timeout", ms(IDLE_IN_TRANSACTION_TIMEOUT)),
+        (
+            "idle_in_transaction_session_timeout",
+            ms(IDLE_IN_TRANSACTION_TIMEOUT),
+        ),
     ];
     let timeouts = timeouts.iter().map(|(name, value)| (*name, value.as_str()));
     let rest = TCP.iter().chain([&CLIENT_CHECK]).chain(more).copied();
-    timeouts.chain(rest).fold(String::new(), |mut sql, (name, value)| {
-        write!(sql, "SET {name} = {value};").expect("writing to a string cannot fail");
-        sql
-    })
+    timeouts
+        .chain(rest)
+        .fold(String::new(), |mut sql, (name, value)| {
+            write!(sql, "SET {name} = {value};").expect("writing to a string cannot fail");
+            sql
+        })
 }

@@ -32,8 +32,17 @@ pub(super) struct Numbered {
 
 impl Link {
     pub(super) fn new(client: Client, timeout: Duration) -> Result<Self, RedisError> {
-        let current = RwLock::new(Numbered { connection: connect(&client, timeout)?, generation: 0 });
-        Ok(Self { client, timeout, current, is_open: AtomicBool::new(false), outages: AtomicU64::new(0) })
+        let current = RwLock::new(Numbered {
+            connection: connect(&client, timeout)?,
+            generation: 0,
+        });
+        Ok(Self {
+            client,
+            timeout,
+            current,
+            is_open: AtomicBool::new(false),
+            outages: AtomicU64::new(0),
+        })
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -46,7 +55,10 @@ impl Link {
     }
 
     pub(super) fn current(&self) -> Numbered {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Returns whether commands are refused at once.
@@ -70,7 +82,9 @@ impl Link {
 
     /// Replaces the connection by a fresh one if that answers, and closes the breaker.
     async fn renew(&self) -> bool {
-        let Ok(mut fresh) = connect(&self.client, self.timeout) else { return false };
+        let Ok(mut fresh) = connect(&self.client, self.timeout) else {
+            return false;
+        };
         let ping = ::redis::cmd("PING");
         let answer = tokio::time::timeout(self.timeout, ping.query_async::<()>(&mut fresh)).await;
         let answers = match answer {
@@ -81,7 +95,10 @@ impl Link {
         };
         if answers {
             let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-            *current = Numbered { connection: fresh, generation: current.generation + 1 };
+            *current = Numbered {
+                connection: fresh,
+                generation: current.generation + 1,
+            };
             self.is_open.store(false, Ordering::Release);
         }
         answers
@@ -159,7 +176,11 @@ mod tests {
         // A command that was under way on the old connection fails late.
         Link::failed(&link, before);
         assert!(!link.is_open());
-        assert_eq!(link.outages(), 2, "what it wanted may be missing all the same");
+        assert_eq!(
+            link.outages(),
+            2,
+            "what it wanted may be missing all the same"
+        );
         Link::failed(&link, link.current().generation);
         assert!(link.is_open());
     }

@@ -34,7 +34,10 @@ impl Redis {
     pub fn new(settings: &RedisSettings) -> Result<Self, RedisFailure> {
         let client = Client::open(settings.url.expose()).map_err(RedisFailure::Command)?;
         let link = Link::new(client, settings.timeout).map_err(RedisFailure::Command)?;
-        Ok(Self { link: Arc::new(link), prefix: (*settings.prefix).into() })
+        Ok(Self {
+            link: Arc::new(link),
+            prefix: (*settings.prefix).into(),
+        })
     }
 
     /// The full name of a key.
@@ -68,7 +71,10 @@ impl Redis {
         name: &'static str,
         script: &ScriptInvocation<'_>,
     ) -> Result<T, RedisFailure> {
-        self.guarded(name, |mut connection| async move { script.invoke_async(&mut connection).await }).await
+        self.guarded(name, |mut connection| async move {
+            script.invoke_async(&mut connection).await
+        })
+        .await
     }
 
     /// Runs a command under a constant name.
@@ -77,7 +83,10 @@ impl Redis {
         name: &'static str,
         command: &Cmd,
     ) -> Result<T, RedisFailure> {
-        self.guarded(name, |mut connection| async move { command.query_async(&mut connection).await }).await
+        self.guarded(name, |mut connection| async move {
+            command.query_async(&mut connection).await
+        })
+        .await
     }
 
     /// Runs a pipeline, one round trip, under a constant name.
@@ -86,7 +95,10 @@ impl Redis {
         name: &'static str,
         pipeline: &Pipeline,
     ) -> Result<T, RedisFailure> {
-        self.guarded(name, |mut connection| async move { pipeline.query_async(&mut connection).await }).await
+        self.guarded(name, |mut connection| async move {
+            pipeline.query_async(&mut connection).await
+        })
+        .await
     }
 
     /// Whether Redis answers.
@@ -107,12 +119,21 @@ impl Redis {
         if self.link.is_open() {
             return Err(RedisFailure::Unavailable);
         }
-        let span =
-            tracing::debug_span!("redis", otel.name = name, otel.kind = "client", db.system.name = "redis");
+        let span = tracing::debug_span!(
+            "redis",
+            otel.name = name,
+            otel.kind = "client",
+            db.system.name = "redis"
+        );
         let start = Instant::now();
-        let Numbered { connection, generation } = self.link.current();
+        let Numbered {
+            connection,
+            generation,
+        } = self.link.current();
         let running = run(connection);
-        let result = tokio::time::timeout(self.link.timeout(), running).instrument(span).await;
+        let result = tokio::time::timeout(self.link.timeout(), running)
+            .instrument(span)
+            .await;
         let result = match result {
             Err(_) => Err(RedisFailure::Unavailable),
             Ok(Err(error)) if link::is_outage(&error) => {
@@ -131,6 +152,8 @@ impl Redis {
 
 impl std::fmt::Debug for Redis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Redis").field("prefix", &self.prefix).finish_non_exhaustive()
+        f.debug_struct("Redis")
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
     }
 }

@@ -102,7 +102,11 @@ impl Activity {
         state.in_flight += 1;
         state.head_since = None;
         state.last_body += 1;
-        InFlight { activity: self.clone(), body: state.last_body, reset: None }
+        InFlight {
+            activity: self.clone(),
+            body: state.last_body,
+            reset: None,
+        }
     }
 
     /// No new request is taken any more.
@@ -127,14 +131,26 @@ impl Activity {
                 state.blocked_since.map(|since| since + limits.stall),
                 Verdict::Abort("the client takes no bytes"),
             ),
-            (unread.map(|since| since + limits.stall), Verdict::Abort("the client takes no bytes")),
+            (
+                unread.map(|since| since + limits.stall),
+                Verdict::Abort("the client takes no bytes"),
+            ),
         ];
         if state.in_flight == 0 {
-            let at_limit = |limit: Duration, bound: Duration| if is_full { limit.min(bound) } else { limit };
-            let (idle, head) = (at_limit(limits.idle, IDLE_AT_LIMIT), at_limit(limits.head, HEAD_AT_LIMIT));
-            let closing = state.closing_since.map(|since| since.max(state.idle_since) + CLOSE_GRACE);
+            let at_limit =
+                |limit: Duration, bound: Duration| if is_full { limit.min(bound) } else { limit };
+            let (idle, head) = (
+                at_limit(limits.idle, IDLE_AT_LIMIT),
+                at_limit(limits.head, HEAD_AT_LIMIT),
+            );
+            let closing = state
+                .closing_since
+                .map(|since| since.max(state.idle_since) + CLOSE_GRACE);
             deadlines.extend([
-                (state.head_since.map(|since| since + head), Verdict::Abort("the head did not end")),
+                (
+                    state.head_since.map(|since| since + head),
+                    Verdict::Abort("the head did not end"),
+                ),
                 (closing, Verdict::Abort("it did not close")),
             ]);
             if closing.is_none() && state.head_since.is_none() {
@@ -142,13 +158,20 @@ impl Activity {
             }
         }
         let due = |(deadline, verdict): &(Option<Instant>, Verdict)| {
-            deadline.filter(|deadline| *deadline <= now).map(|_| *verdict)
+            deadline
+                .filter(|deadline| *deadline <= now)
+                .map(|_| *verdict)
         };
         if let Some(verdict) = deadlines.iter().find_map(due) {
             return verdict;
         }
         // A deadline may come up meanwhile that is earlier than those there are.
-        let shortest = limits.head.min(limits.stall).min(limits.idle).min(CLOSE_GRACE) / 4;
+        let shortest = limits
+            .head
+            .min(limits.stall)
+            .min(limits.idle)
+            .min(CLOSE_GRACE)
+            / 4;
         let next = deadlines.iter().filter_map(|(deadline, _)| *deadline).min();
         Verdict::Wait(next.map_or(now + shortest, |next| next.min(now + shortest)))
     }
@@ -167,7 +190,10 @@ impl InFlight {
 
     /// The body gave bytes, which are to be taken before it is asked again.
     pub(super) fn gave(&self) {
-        self.activity.state().unread.insert(self.body, (Instant::now(), self.reset.clone()));
+        self.activity
+            .state()
+            .unread
+            .insert(self.body, (Instant::now(), self.reset.clone()));
     }
 }
 
@@ -195,7 +221,11 @@ mod tests {
     };
 
     fn judged(activity: &Activity, seconds: u64) -> Verdict {
-        activity.judge(&LIMITS, false, Instant::now() + Duration::from_secs(seconds))
+        activity.judge(
+            &LIMITS,
+            false,
+            Instant::now() + Duration::from_secs(seconds),
+        )
     }
 
     #[test]
@@ -204,14 +234,27 @@ mod tests {
         assert!(matches!(judged(&activity, 70), Verdict::Wait(_)));
         assert_eq!(judged(&activity, 76), Verdict::Close);
         let later = Instant::now() + Duration::from_secs(2);
-        assert_eq!(activity.judge(&LIMITS, true, later), Verdict::Close, "others wait for it");
+        assert_eq!(
+            activity.judge(&LIMITS, true, later),
+            Verdict::Close,
+            "others wait for it"
+        );
         activity.received();
         assert!(matches!(judged(&activity, 14), Verdict::Wait(_)));
         let later = Instant::now() + Duration::from_secs(4);
-        assert_eq!(activity.judge(&LIMITS, true, later), Verdict::Abort("the head did not end"));
-        assert_eq!(judged(&activity, 16), Verdict::Abort("the head did not end"));
+        assert_eq!(
+            activity.judge(&LIMITS, true, later),
+            Verdict::Abort("the head did not end")
+        );
+        assert_eq!(
+            judged(&activity, 16),
+            Verdict::Abort("the head did not end")
+        );
         let request = activity.begin_request(Version::HTTP_11);
-        assert!(matches!(judged(&activity, 1_000), Verdict::Wait(_)), "an operation has its own deadline");
+        assert!(
+            matches!(judged(&activity, 1_000), Verdict::Wait(_)),
+            "an operation has its own deadline"
+        );
         drop(request);
         assert_eq!(judged(&activity, 76), Verdict::Close);
     }
@@ -222,11 +265,20 @@ mod tests {
         let request = activity.begin_request(Version::HTTP_11);
         request.gave();
         assert!(matches!(judged(&activity, 19), Verdict::Wait(_)));
-        assert_eq!(judged(&activity, 21), Verdict::Abort("the client takes no bytes"));
+        assert_eq!(
+            judged(&activity, 21),
+            Verdict::Abort("the client takes no bytes")
+        );
         request.asked();
-        assert!(matches!(judged(&activity, 1_000), Verdict::Wait(_)), "an event may come late");
+        assert!(
+            matches!(judged(&activity, 1_000), Verdict::Wait(_)),
+            "an event may come late"
+        );
         activity.wrote(true);
-        assert_eq!(judged(&activity, 21), Verdict::Abort("the client takes no bytes"));
+        assert_eq!(
+            judged(&activity, 21),
+            Verdict::Abort("the client takes no bytes")
+        );
         activity.wrote(false);
         assert!(matches!(judged(&activity, 1_000), Verdict::Wait(_)));
     }
@@ -243,9 +295,15 @@ mod tests {
         });
         streams[1].asked();
         assert!(matches!(judged(&activity, 19), Verdict::Wait(_)));
-        assert_eq!(tokens.each_ref().map(CancellationToken::is_cancelled), [false, false]);
+        assert_eq!(
+            tokens.each_ref().map(CancellationToken::is_cancelled),
+            [false, false]
+        );
         assert!(matches!(judged(&activity, 21), Verdict::Wait(_)));
-        assert_eq!(tokens.each_ref().map(CancellationToken::is_cancelled), [true, false]);
+        assert_eq!(
+            tokens.each_ref().map(CancellationToken::is_cancelled),
+            [true, false]
+        );
         drop(streams);
         assert_eq!(judged(&activity, 76), Verdict::Close);
     }

@@ -71,10 +71,20 @@ impl Connection {
     /// Answers requests until the connection ends or a deadline ends it.
     pub(super) async fn serve(self, inner: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let activity = Activity::new();
-        let watched = stream::Watched { inner, activity: activity.clone(), is_blocked: false };
+        let watched = stream::Watched {
+            inner,
+            activity: activity.clone(),
+            is_blocked: false,
+        };
         let service = hyper::service::service_fn(|request: hyper::Request<Incoming>| {
             let mut under_way = activity.begin_request(request.version());
-            let request = (request, self.local_addr(), self.remote_addr(), self.scheme.clone()).into();
+            let request = (
+                request,
+                self.local_addr(),
+                self.remote_addr(),
+                self.scheme.clone(),
+            )
+                .into();
             let endpoint = self.endpoint.clone();
             async move {
                 under_way.reset_by(RESET.try_with(Clone::clone).ok());
@@ -83,11 +93,15 @@ impl Connection {
                     Err(error) => error.into_response(),
                 };
                 let response: hyper::Response<_> = response.into();
-                Ok::<_, Infallible>(response.map(|inner| body::Watched { inner, request: under_way }))
+                Ok::<_, Infallible>(response.map(|inner| body::Watched {
+                    inner,
+                    request: under_way,
+                }))
             }
         });
         let builder = builder();
-        let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(watched), service));
+        let mut serving =
+            pin!(builder.serve_connection_with_upgrades(TokioIo::new(watched), service));
         let mut is_closing = false;
         loop {
             let is_full = self.is_full.load(Ordering::Relaxed);
@@ -122,7 +136,10 @@ impl Connection {
     }
 
     fn local_addr(&self) -> LocalAddr {
-        LocalAddr(self.local.map_or_else(|| Addr::Custom("unknown", "".into()), Addr::SocketAddr))
+        LocalAddr(
+            self.local
+                .map_or_else(|| Addr::Custom("unknown", "".into()), Addr::SocketAddr),
+        )
     }
 
     fn remote_addr(&self) -> RemoteAddr {

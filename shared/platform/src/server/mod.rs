@@ -47,7 +47,10 @@ pub trait Handshake: Clone + Send + Sync + 'static {
 
     fn scheme(&self) -> Scheme;
 
-    fn shake_hands(&self, stream: TcpStream) -> impl Future<Output = std::io::Result<Self::Stream>> + Send;
+    fn shake_hands(
+        &self,
+        stream: TcpStream,
+    ) -> impl Future<Output = std::io::Result<Self::Stream>> + Send;
 }
 
 /// HTTP on TCP as it is.
@@ -76,7 +79,10 @@ struct Slots {
 impl Slots {
     fn new(connections: usize) -> Self {
         let free = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
-        Self { free, is_full: Arc::default() }
+        Self {
+            free,
+            is_full: Arc::default(),
+        }
     }
 
     async fn take(&self) -> OwnedSemaphorePermit {
@@ -84,7 +90,12 @@ impl Slots {
             return slot;
         }
         self.is_full.store(true, Ordering::Relaxed);
-        let slot = self.free.clone().acquire_owned().await.expect("the semaphore is never closed");
+        let slot = self
+            .free
+            .clone()
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
         self.is_full.store(false, Ordering::Relaxed);
         slot
     }
@@ -92,9 +103,12 @@ impl Slots {
 
 /// Takes a port; the error names it.
 pub async fn listen(bind: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(bind)
-        .await
-        .map_err(|error| std::io::Error::new(error.kind(), format!("{bind} cannot be listened on: {error}")))
+    TcpListener::bind(bind).await.map_err(|error| {
+        std::io::Error::new(
+            error.kind(),
+            format!("{bind} cannot be listened on: {error}"),
+        )
+    })
 }
 
 /// Serves until `stop` ends, then lets requests end within the time to drain.
@@ -112,8 +126,11 @@ pub async fn serve<H, E>(
     let endpoint: Arc<dyn DynEndpoint<Output = Response>> =
         Arc::new(ToDynEndpoint(endpoint.map_to_response()));
     let slots = Slots::new(limits.connections);
-    let (connections, draining, ended) =
-        (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+    let (connections, draining, ended) = (
+        TaskTracker::new(),
+        CancellationToken::new(),
+        CancellationToken::new(),
+    );
     let accepting = async {
         loop {
             let (stream, peer, slot) = accept(&listener, &slots).await;
@@ -167,7 +184,10 @@ impl Accept for TcpListener {
 }
 
 /// The next connection, once there is a slot for it.
-async fn accept(listener: &impl Accept, slots: &Slots) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+async fn accept(
+    listener: &impl Accept,
+    slots: &Slots,
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     let slot = slots.take().await;
     let mut last_warning: Option<Instant> = None;
     loop {
@@ -192,7 +212,10 @@ async fn accept(listener: &impl Accept, slots: &Slots) -> (TcpStream, SocketAddr
 /// Whether the client went away before its connection was accepted.
 fn is_of_client(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
 }
 
 #[cfg(test)]
@@ -223,9 +246,17 @@ mod tests {
 
     #[tokio::test]
     async fn accepting_pauses_after_each_failure_and_goes_on() {
-        let listener = listen(([127, 0, 0, 1], 0).into()).await.expect("a free port");
-        let client = TcpStream::connect(listener.local_addr().expect("a TCP port")).await.expect("connects");
-        let exhausted = Exhausted { listener, failures: 3, accepts: AtomicU32::new(0) };
+        let listener = listen(([127, 0, 0, 1], 0).into())
+            .await
+            .expect("a free port");
+        let client = TcpStream::connect(listener.local_addr().expect("a TCP port"))
+            .await
+            .expect("connects");
+        let exhausted = Exhausted {
+            listener,
+            failures: 3,
+            accepts: AtomicU32::new(0),
+        };
         let begun = Instant::now();
         let (_, peer, _) = accept(&exhausted, &Slots::new(1)).await;
         assert_eq!(peer, client.local_addr().expect("a TCP port"));

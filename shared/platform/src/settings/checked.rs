@@ -134,7 +134,9 @@ fn named_keys_of(text: &str) -> Option<Vec<(String, [u8; 32])>> {
     for part in text.split(',') {
         let (name, key) = part.trim().split_once(':')?;
         let is_name = (1..=40).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && name != crate::crypto::DERIVED_KEY;
         if !is_name || keys.iter().any(|(known, _)| known == name) {
             return None;
@@ -152,7 +154,9 @@ impl Value for Strength {
     const KIND: &'static str = "0 to 4";
     fn parse(text: &str) -> Result<Self, String> {
         let score = text.trim().parse().ok().filter(|score| *score <= 4);
-        score.map(Self).ok_or_else(|| "a whole number from 0 to 4 is expected".to_owned())
+        score
+            .map(Self)
+            .ok_or_else(|| "a whole number from 0 to 4 is expected".to_owned())
     }
     fn show(&self) -> String {
         self.0.to_string()
@@ -160,7 +164,11 @@ impl Value for Strength {
 }
 
 fn expect(met: bool, expected: &str) -> Result<(), String> {
-    if met { Ok(()) } else { Err(expected.to_owned()) }
+    if met {
+        Ok(())
+    } else {
+        Err(expected.to_owned())
+    }
 }
 
 /// What the keys of objects begin with; empty for nothing.
@@ -177,9 +185,14 @@ impl Deref for ObjectPrefix {
 impl Value for ObjectPrefix {
     const KIND: &'static str = "text";
     fn parse(text: &str) -> Result<Self, String> {
-        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_/".contains(&byte));
+        let plain = text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_/".contains(&byte));
         let fits = text.len() <= 64 && plain && !text.starts_with('/');
-        expect(fits, "up to 64 letters, digits, dashes, underscores and slashes are expected")?;
+        expect(
+            fits,
+            "up to 64 letters, digits, dashes, underscores and slashes are expected",
+        )?;
         Ok(Self(text.to_owned()))
     }
     fn show(&self) -> String {
@@ -202,7 +215,9 @@ impl<const MIN: u32> Value for AtLeast<MIN> {
     const KIND: &'static str = "number";
     fn parse(text: &str) -> Result<Self, String> {
         let number = text.trim().parse().ok().filter(|number| *number >= MIN);
-        number.map(Self).ok_or_else(|| format!("a whole number from {MIN} on is expected"))
+        number
+            .map(Self)
+            .ok_or_else(|| format!("a whole number from {MIN} on is expected"))
     }
     fn show(&self) -> String {
         self.0.to_string()
@@ -216,8 +231,14 @@ pub struct Between<const MIN: u32, const MAX: u32>(pub u32);
 impl<const MIN: u32, const MAX: u32> Value for Between<MIN, MAX> {
     const KIND: &'static str = "number";
     fn parse(text: &str) -> Result<Self, String> {
-        let number = text.trim().parse().ok().filter(|number| (MIN..=MAX).contains(number));
-        number.map(Self).ok_or_else(|| format!("a whole number from {MIN} to {MAX} is expected"))
+        let number = text
+            .trim()
+            .parse()
+            .ok()
+            .filter(|number| (MIN..=MAX).contains(number));
+        number
+            .map(Self)
+            .ok_or_else(|| format!("a whole number from {MIN} to {MAX} is expected"))
     }
     fn show(&self) -> String {
         self.0.to_string()
@@ -234,7 +255,13 @@ impl<const MIN: u64, const MAX: u64> Value for DurationBetween<MIN, MAX> {
         let (min, max) = (Duration::from_secs(MIN), Duration::from_secs(MAX));
         let duration = Duration::parse(text)?;
         let fits = (min..=max).contains(&duration);
-        let expected = || format!("a duration from {} to {} is expected", min.show(), max.show());
+        let expected = || {
+            format!(
+                "a duration from {} to {} is expected",
+                min.show(),
+                max.show()
+            )
+        };
         fits.then_some(Self(duration)).ok_or_else(expected)
     }
     fn show(&self) -> String {
@@ -250,7 +277,11 @@ impl Value for DurationOrZero {
     const KIND: &'static str = Duration::KIND;
     fn parse(text: &str) -> Result<Self, String> {
         let is_zero = humantime::parse_duration(text).is_ok_and(|duration| duration.is_zero());
-        if is_zero { Ok(Self(Duration::ZERO)) } else { Duration::parse(text).map(Self) }
+        if is_zero {
+            Ok(Self(Duration::ZERO))
+        } else {
+            Duration::parse(text).map(Self)
+        }
     }
     fn show(&self) -> String {
         self.0.show()
@@ -276,7 +307,11 @@ impl Value for Argon2Memory {
     fn parse(text: &str) -> Result<Self, String> {
         let size = ByteSize::parse(text)?;
         let affordable = (Self::FLOOR..=Self::CEILING).contains(&size.0);
-        if affordable { Ok(Self(size)) } else { Err("a size from 19MiB to 1GiB is expected".to_owned()) }
+        if affordable {
+            Ok(Self(size))
+        } else {
+            Err("a size from 19MiB to 1GiB is expected".to_owned())
+        }
     }
     fn show(&self) -> String {
         self.0.show()

@@ -6,12 +6,14 @@ use crate::clamd::Address;
 impl Value for Address {
     const KIND: &'static str = "host:port or unix:/path";
     fn parse(text: &str) -> Result<Self, String> {
-        let socket =
-            text.strip_prefix("unix:").map(|path| path.starts_with('/').then(|| Self::Unix(path.into())));
+        let socket = text
+            .strip_prefix("unix:")
+            .map(|path| path.starts_with('/').then(|| Self::Unix(path.into())));
         let address = socket.unwrap_or_else(|| {
             let (host, port) = text.rsplit_once(':')?;
-            let is_host =
-                !host.is_empty() && !host.contains(['/', '@']) && !host.contains(char::is_whitespace);
+            let is_host = !host.is_empty()
+                && !host.contains(['/', '@'])
+                && !host.contains(char::is_whitespace);
             let port: u16 = port.parse().ok()?;
             (is_host && port > 0).then(|| Self::Tcp(text.to_owned()))
         });
@@ -60,7 +62,12 @@ mod tests {
 
     #[test]
     fn a_scanner_is_at_a_port_or_at_a_socket() {
-        for text in ["clamd:3310", "127.0.0.1:3310", "[::1]:3310", "unix:/run/clamav/clamd.ctl"] {
+        for text in [
+            "clamd:3310",
+            "127.0.0.1:3310",
+            "[::1]:3310",
+            "unix:/run/clamav/clamd.ctl",
+        ] {
             assert_eq!(Address::parse(text).expect("is read").show(), text);
         }
         for text in [

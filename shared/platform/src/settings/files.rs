@@ -18,7 +18,8 @@ impl Value for Presets {
 impl Value for MediaTypes {
     const KIND: &'static str = "list of media types";
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|error: MediaTypesError| error.to_string())
+        text.parse()
+            .map_err(|error: MediaTypesError| error.to_string())
     }
     fn show(&self) -> String {
         self.to_string()

@@ -38,9 +38,13 @@ impl Settings {
     }
 
     /// Reads the settings from the given environment and from the file that it names.
-    pub fn from_env(env: impl IntoIterator<Item = (String, String)>) -> Result<Self, SettingsError> {
-        let env: BTreeMap<String, String> =
-            env.into_iter().filter(|(name, _)| name.starts_with("PLINTH_")).collect();
+    pub fn from_env(
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, SettingsError> {
+        let env: BTreeMap<String, String> = env
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("PLINTH_"))
+            .collect();
         let mut layers = Layers::default();
         if let Some(path) = env.get(FILE_VARIABLE) {
             layers.add_file(path);
@@ -59,22 +63,35 @@ impl Layers {
     fn add_file(&mut self, path: &str) {
         let table = match fs::read_to_string(path)
             .map_err(|e| e.to_string())
-            .and_then(|text| text.parse::<toml::Table>().map_err(|e| e.message().to_owned()))
-        {
+            .and_then(|text| {
+                text.parse::<toml::Table>()
+                    .map_err(|e| e.message().to_owned())
+            }) {
             Ok(table) => table,
             Err(problem) => {
-                self.problems.push(format!("{FILE_VARIABLE}: {path} cannot be read: {problem}"));
+                self.problems
+                    .push(format!("{FILE_VARIABLE}: {path} cannot be read: {problem}"));
                 return;
             }
         };
-        let known: BTreeMap<String, String> =
-            Settings::variables().into_iter().map(|v| (v.key, v.env)).collect();
+        let known: BTreeMap<String, String> = Settings::variables()
+            .into_iter()
+            .map(|v| (v.key, v.env))
+            .collect();
         for (key, text) in flatten(&table) {
             match known.get(&key) {
                 Some(env) => {
-                    self.given.insert(env.clone(), Given { text, source: format!("{key} in {path}") });
+                    self.given.insert(
+                        env.clone(),
+                        Given {
+                            text,
+                            source: format!("{key} in {path}"),
+                        },
+                    );
                 }
-                None => self.problems.push(format!("{key} in {path}: there is no such setting")),
+                None => self
+                    .problems
+                    .push(format!("{key} in {path}: there is no such setting")),
             }
         }
     }
@@ -82,23 +99,41 @@ impl Layers {
     fn add_env(&mut self, env: &BTreeMap<String, String>) {
         let variables = Settings::variables();
         let mut known: BTreeSet<String> = BTreeSet::from([FILE_VARIABLE.to_owned()]);
-        for Variable { env: name, secret, .. } in variables {
+        for Variable {
+            env: name, secret, ..
+        } in variables
+        {
             let file_name = format!("{name}_FILE");
             match (env.get(&name), env.get(&file_name).filter(|_| secret)) {
                 (Some(_), Some(_)) => {
-                    self.problems.push(format!("{name} and {file_name}: only one of them can be given"));
+                    self.problems.push(format!(
+                        "{name} and {file_name}: only one of them can be given"
+                    ));
                     self.unreadable.insert(name.clone());
                 }
                 (Some(text), None) => {
-                    self.given.insert(name.clone(), Given { text: text.clone(), source: name.clone() });
+                    self.given.insert(
+                        name.clone(),
+                        Given {
+                            text: text.clone(),
+                            source: name.clone(),
+                        },
+                    );
                 }
                 (None, Some(path)) => match fs::read_to_string(path) {
                     Ok(text) => {
                         let text = text.trim_end_matches(['\r', '\n']).to_owned();
-                        self.given.insert(name.clone(), Given { text, source: file_name.clone() });
+                        self.given.insert(
+                            name.clone(),
+                            Given {
+                                text,
+                                source: file_name.clone(),
+                            },
+                        );
                     }
                     Err(error) => {
-                        self.problems.push(format!("{file_name}: {path} cannot be read: {error}"));
+                        self.problems
+                            .push(format!("{file_name}: {path} cannot be read: {error}"));
                         self.unreadable.insert(name.clone());
                     }
                 },
@@ -110,15 +145,20 @@ impl Layers {
             known.insert(name);
         }
         for name in env.keys().filter(|name| !known.contains(*name)) {
-            let hint =
-                nearest(name, &known).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-            self.problems.push(format!("{name}: there is no such setting{hint}"));
+            let hint = nearest(name, &known)
+                .map(|near| format!("; did you mean {near}?"))
+                .unwrap_or_default();
+            self.problems
+                .push(format!("{name}: there is no such setting{hint}"));
         }
     }
 
     /// What a variable has been given, before anything is taken; empty texts are as good as none.
     pub(super) fn text(&self, env: &str) -> Option<&str> {
-        self.given.get(env).map(|given| given.text.as_str()).filter(|text| !text.is_empty())
+        self.given
+            .get(env)
+            .map(|given| given.text.as_str())
+            .filter(|text| !text.is_empty())
     }
 
     /// Whether a variable was meant to be given: one that cannot be read was.
@@ -131,7 +171,12 @@ impl Layers {
     }
 
     /// Takes one setting, falling back to its default; a problem is kept and gives `None`.
-    pub(super) fn take<T: Value>(&mut self, group: &str, field: &str, default: Option<&str>) -> Option<T> {
+    pub(super) fn take<T: Value>(
+        &mut self,
+        group: &str,
+        field: &str,
+        default: Option<&str>,
+    ) -> Option<T> {
         let env = env_name(group, field);
         if self.unreadable.contains(&env) {
             return None;
@@ -147,7 +192,11 @@ impl Layers {
         match T::parse(&text) {
             Ok(value) => Some(value),
             Err(problem) => {
-                let shown = if T::SECRET { String::new() } else { format!(" (it is {text:?})") };
+                let shown = if T::SECRET {
+                    String::new()
+                } else {
+                    format!(" (it is {text:?})")
+                };
                 self.problems.push(format!("{source}: {problem}{shown}"));
                 None
             }
@@ -167,9 +216,10 @@ fn flatten(table: &toml::Table) -> Vec<(String, String)> {
     table
         .iter()
         .flat_map(|(key, value)| match value {
-            toml::Value::Table(inner) => {
-                inner.iter().map(|(field, value)| (format!("{key}.{field}"), text(value))).collect()
-            }
+            toml::Value::Table(inner) => inner
+                .iter()
+                .map(|(field, value)| (format!("{key}.{field}"), text(value)))
+                .collect(),
             leaf => vec![(key.clone(), text(leaf))],
         })
         .collect()
@@ -196,14 +246,20 @@ mod tests {
 
     fn env(extra: &[(&str, &str)]) -> Vec<(String, String)> {
         let base = [
-            ("PLINTH_SECRET_KEY", "aHVudGVyMSBodW50ZXIxIGh1bnRlcjEgaHVudGVyMSE="),
+            (
+                "PLINTH_SECRET_KEY",
+                "aHVudGVyMSBodW50ZXIxIGh1bnRlcjEgaHVudGVyMSE=",
+            ),
             ("PLINTH_DATABASE_URL", "postgres://u:hunter2@h/d"),
             ("PLINTH_REDIS_URL", "redis://h"),
             ("PLINTH_S3_ACCESS_KEY_ID", "id"),
             ("PLINTH_S3_SECRET_ACCESS_KEY", "hunter3"),
             ("PLINTH_SMTP_URL", "smtp://h:25"),
         ];
-        base.iter().chain(extra).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        base.iter()
+            .chain(extra)
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -239,7 +295,10 @@ mod tests {
 
     #[test]
     fn half_an_access_key_and_a_kms_key_for_nothing_are_problems() {
-        let mut given = env(&[("PLINTH_S3_KMS_KEY_ID", "alias/plinth"), ("PLINTH_S3_ENCRYPTION", "AES256")]);
+        let mut given = env(&[
+            ("PLINTH_S3_KMS_KEY_ID", "alias/plinth"),
+            ("PLINTH_S3_ENCRYPTION", "AES256"),
+        ]);
         given.retain(|(name, _)| name != "PLINTH_S3_SECRET_ACCESS_KEY");
         let SettingsError(problems) = Settings::from_env(given).expect_err("two problems");
         assert_eq!(
@@ -249,8 +308,12 @@ mod tests {
                 "PLINTH_S3_KMS_KEY_ID: makes sense with PLINTH_S3_ENCRYPTION=aws:kms only",
             ]
         );
-        let emptied = [("PLINTH_S3_ACCESS_KEY_ID", ""), ("PLINTH_S3_SECRET_ACCESS_KEY", "")];
-        let settings = Settings::from_env(env(&emptied)).expect("no key at all is the default chain");
+        let emptied = [
+            ("PLINTH_S3_ACCESS_KEY_ID", ""),
+            ("PLINTH_S3_SECRET_ACCESS_KEY", ""),
+        ];
+        let settings =
+            Settings::from_env(env(&emptied)).expect("no key at all is the default chain");
         assert!(settings.s3.access_key_id.is_none() && settings.s3.secret_access_key.is_none());
     }
 
@@ -271,16 +334,26 @@ mod tests {
             "[api]\nbind = \"127.0.0.1:1\"\ninternal_bind = \"127.0.0.1:2\"\n[limits]\nip_per_minute = 7\n",
         )
         .expect("written");
-        fs::write(&secret, "ZnJvbSB0aGUgZmlsZSwgZnJvbSB0aGUgZmlsZSwgZnJvbQ==\n").expect("written");
+        fs::write(
+            &secret,
+            "ZnJvbSB0aGUgZmlsZSwgZnJvbSB0aGUgZmlsZSwgZnJvbQ==\n",
+        )
+        .expect("written");
         let mut given = env(&[("PLINTH_API_BIND", "127.0.0.1:9")]);
         given.retain(|(name, _)| name != "PLINTH_SECRET_KEY");
         given.push((FILE_VARIABLE.to_owned(), file.display().to_string()));
-        given.push(("PLINTH_SECRET_KEY_FILE".to_owned(), secret.display().to_string()));
+        given.push((
+            "PLINTH_SECRET_KEY_FILE".to_owned(),
+            secret.display().to_string(),
+        ));
         let settings = Settings::from_env(given).expect("valid");
         assert_eq!(settings.api.bind.port(), 9);
         assert_eq!(settings.api.internal_bind.port(), 2);
         assert_eq!(settings.limits.ip_per_minute, 7);
-        assert_eq!(settings.general.secret_key.expose(), "ZnJvbSB0aGUgZmlsZSwgZnJvbSB0aGUgZmlsZSwgZnJvbQ==");
+        assert_eq!(
+            settings.general.secret_key.expose(),
+            "ZnJvbSB0aGUgZmlsZSwgZnJvbSB0aGUgZmlsZSwgZnJvbQ=="
+        );
     }
 
     #[test]

@@ -16,8 +16,9 @@ mod value;
 mod worker;
 
 pub use checked::{
-    Argon2Memory, AtLeast, Between, DatabaseUrl, DurationBetween, DurationOrZero, HttpUrl, KeyPrefix,
-    LogFilter, MasterKeyList, ObjectPrefix, RedisUrl, RootSecret, Sender, SigningSeeds, SmtpUrl, Strength,
+    Argon2Memory, AtLeast, Between, DatabaseUrl, DurationBetween, DurationOrZero, HttpUrl,
+    KeyPrefix, LogFilter, MasterKeyList, ObjectPrefix, RedisUrl, RootSecret, Sender, SigningSeeds,
+    SmtpUrl, Strength,
 };
 pub use clamav::TooLargeToScan;
 pub use layers::{Layers, SettingsError};
@@ -26,8 +27,8 @@ pub use role_limits::{LimitsByRole, RoleLimits};
 pub use s3::ServerSideEncryption;
 pub use schema::{
     ApiSettings, AuthSettings, ClamavSettings, DatabaseSettings, FilesSettings, GeneralSettings,
-    LimitsSettings, LogSettings, RedisSettings, S3Settings, Settings, SmtpSettings, TelemetrySettings,
-    WorkerSettings,
+    LimitsSettings, LogSettings, RedisSettings, S3Settings, Settings, SmtpSettings,
+    TelemetrySettings, WorkerSettings,
 };
 pub use value::{ByteSize, List, LogFormat, Secret, Value};
 pub use worker::QueueConcurrency;
@@ -47,10 +48,19 @@ pub struct Variable {
 }
 
 impl Variable {
-    fn of<T: Value>(group: &str, field: &str, default: Option<&'static str>, doc: &'static str) -> Self {
+    fn of<T: Value>(
+        group: &str,
+        field: &str,
+        default: Option<&'static str>,
+        doc: &'static str,
+    ) -> Self {
         Self {
             env: env_name(group, field),
-            key: if group.is_empty() { field.to_owned() } else { format!("{group}.{field}") },
+            key: if group.is_empty() {
+                field.to_owned()
+            } else {
+                format!("{group}.{field}")
+            },
             kind: T::KIND,
             default,
             secret: T::SECRET,

@@ -22,9 +22,17 @@ pub fn markdown() -> String {
             Some("") => "none".to_owned(),
             Some(text) => format!("`{text}`"),
         };
-        let doc = variable.doc.split_whitespace().collect::<Vec<_>>().join(" ");
-        writeln!(page, "| `{}` | `{}` | {} | {default} | {doc} |", variable.env, variable.key, variable.kind)
-            .expect("a String takes every write");
+        let doc = variable
+            .doc
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        writeln!(
+            page,
+            "| `{}` | `{}` | {} | {default} | {doc} |",
+            variable.env, variable.key, variable.kind
+        )
+        .expect("a String takes every write");
     }
     page
 }

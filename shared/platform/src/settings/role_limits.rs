@@ -32,9 +32,16 @@ impl Value for LimitsByRole {
 
     fn parse(text: &str) -> Result<Self, String> {
         let mut roles = BTreeMap::new();
-        for item in text.split(';').map(str::trim).filter(|item| !item.is_empty()) {
-            let (role, limits) = item.split_once(':').ok_or_else(|| format!("{item:?}: {SHAPE}"))?;
-            let role = RoleName::parse(role.trim()).map_err(|rejection| rejection.detail.clone())?;
+        for item in text
+            .split(';')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+        {
+            let (role, limits) = item
+                .split_once(':')
+                .ok_or_else(|| format!("{item:?}: {SHAPE}"))?;
+            let role =
+                RoleName::parse(role.trim()).map_err(|rejection| rejection.detail.clone())?;
             let limits = RoleLimits::parse(limits)?;
             if roles.insert(role.clone(), limits).is_some() {
                 return Err(format!("{role} stands there twice"));
@@ -44,8 +51,11 @@ impl Value for LimitsByRole {
     }
 
     fn show(&self) -> String {
-        let roles: Vec<_> =
-            self.0.iter().map(|(role, limits)| format!("{role}: {}", limits.show())).collect();
+        let roles: Vec<_> = self
+            .0
+            .iter()
+            .map(|(role, limits)| format!("{role}: {}", limits.show()))
+            .collect();
         roles.join("; ")
     }
 }
@@ -54,7 +64,9 @@ impl RoleLimits {
     fn parse(text: &str) -> Result<Self, String> {
         let mut limits = Self::default();
         for word in text.split_whitespace() {
-            let (name, value) = word.split_once('=').ok_or_else(|| format!("{word:?}: {SHAPE}"))?;
+            let (name, value) = word
+                .split_once('=')
+                .ok_or_else(|| format!("{word:?}: {SHAPE}"))?;
             let is_new = match name {
                 "size" => limits.size.replace(ByteSize::parse(value)?).is_none(),
                 "quota" => limits.quota.replace(ByteSize::parse(value)?).is_none(),
@@ -66,7 +78,11 @@ impl RoleLimits {
                 return Err(format!("{word:?}: {SHAPE}"));
             }
         }
-        if limits == Self::default() { Err(SHAPE.to_owned()) } else { Ok(limits) }
+        if limits == Self::default() {
+            Err(SHAPE.to_owned())
+        } else {
+            Ok(limits)
+        }
     }
 
     fn show(&self) -> String {

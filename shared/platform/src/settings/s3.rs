@@ -39,8 +39,12 @@ impl Layers {
     pub(super) fn check_object_store(&mut self) {
         let (id, secret) = ("PLINTH_S3_ACCESS_KEY_ID", "PLINTH_S3_SECRET_ACCESS_KEY");
         match (self.is_given(id), self.is_given(secret)) {
-            (true, false) => self.complain(format!("{secret}: must be given with {id}, or neither")),
-            (false, true) => self.complain(format!("{id}: must be given with {secret}, or neither")),
+            (true, false) => {
+                self.complain(format!("{secret}: must be given with {id}, or neither"))
+            }
+            (false, true) => {
+                self.complain(format!("{id}: must be given with {secret}, or neither"))
+            }
             _ => {}
         }
         let (key, encryption) = ("PLINTH_S3_KMS_KEY_ID", "PLINTH_S3_ENCRYPTION");

@@ -11,8 +11,9 @@ use plinth_domain::periodic::Schedule;
 use plinth_domain::preset::Presets;
 
 use super::checked::{
-    Argon2Memory, AtLeast, Between, DatabaseUrl, DurationBetween, DurationOrZero, HttpUrl, KeyPrefix,
-    LogFilter, MasterKeyList, ObjectPrefix, RedisUrl, RootSecret, Sender, SigningSeeds, SmtpUrl, Strength,
+    Argon2Memory, AtLeast, Between, DatabaseUrl, DurationBetween, DurationOrZero, HttpUrl,
+    KeyPrefix, LogFilter, MasterKeyList, ObjectPrefix, RedisUrl, RootSecret, Sender, SigningSeeds,
+    SmtpUrl, Strength,
 };
 use super::clamav::TooLargeToScan;
 use super::declare::settings;

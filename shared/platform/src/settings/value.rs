@@ -47,7 +47,11 @@ from_str_value! {
 impl Value for String {
     const KIND: &'static str = "text";
     fn parse(text: &str) -> Result<Self, String> {
-        if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
+        if text.is_empty() {
+            Err("must not be empty".to_owned())
+        } else {
+            Ok(text.to_owned())
+        }
     }
     fn show(&self) -> String {
         self.clone()
@@ -69,7 +73,11 @@ impl<T: Value> Value for Option<T> {
     const KIND: &'static str = T::KIND;
     const SECRET: bool = T::SECRET;
     fn parse(text: &str) -> Result<Self, String> {
-        if text.is_empty() { Ok(None) } else { T::parse(text).map(Some) }
+        if text.is_empty() {
+            Ok(None)
+        } else {
+            T::parse(text).map(Some)
+        }
     }
     fn show(&self) -> String {
         self.as_ref().map(T::show).unwrap_or_default()
@@ -79,13 +87,17 @@ impl<T: Value> Value for Option<T> {
 impl Value for Duration {
     const KIND: &'static str = "duration";
     fn parse(text: &str) -> Result<Self, String> {
-        let duration = humantime::parse_duration(text).ok().filter(|duration| !duration.is_zero());
+        let duration = humantime::parse_duration(text)
+            .ok()
+            .filter(|duration| !duration.is_zero());
         duration.ok_or_else(|| "a duration like 250ms, 30s, 5m or 14d is expected".to_owned())
     }
     fn show(&self) -> String {
         // As people write it: 90d, not two months and some hours.
         let whole = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-        let unit = whole.into_iter().find(|(unit, _)| self.as_secs().is_multiple_of(*unit));
+        let unit = whole
+            .into_iter()
+            .find(|(unit, _)| self.as_secs().is_multiple_of(*unit));
         match unit.filter(|_| self.subsec_nanos() == 0) {
             Some((unit, name)) => format!("{}{name}", self.as_secs() / unit),
             None => humantime::format_duration(*self).to_string(),
@@ -108,7 +120,10 @@ impl Value for ByteSize {
         [(1u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
             .into_iter()
             .find(|(unit, _)| self.0 >= *unit && self.0.is_multiple_of(*unit))
-            .map_or_else(|| self.0.to_string(), |(unit, name)| format!("{}{name}", self.0 / unit))
+            .map_or_else(
+                || self.0.to_string(),
+                |(unit, name)| format!("{}{name}", self.0 / unit),
+            )
     }
 }
 
@@ -184,7 +199,11 @@ impl Value for Secret {
     const KIND: &'static str = "secret";
     const SECRET: bool = true;
     fn parse(text: &str) -> Result<Self, String> {
-        if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(Self::new(text)) }
+        if text.is_empty() {
+            Err("must not be empty".to_owned())
+        } else {
+            Ok(Self::new(text))
+        }
     }
     fn show(&self) -> String {
         "[redacted]".to_owned()

@@ -11,7 +11,8 @@ use super::value::{List, Value, parse_list, show_list};
 impl Value for Schedule {
     const KIND: &'static str = "list of name=cron";
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|error: plinth_domain::periodic::ScheduleError| error.to_string())
+        text.parse()
+            .map_err(|error: plinth_domain::periodic::ScheduleError| error.to_string())
     }
     fn show(&self) -> String {
         self.to_string()
@@ -28,10 +29,17 @@ pub struct QueueConcurrency {
 impl FromStr for QueueConcurrency {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let (queue, jobs) = text.split_once('=').ok_or("a queue and a number are expected, like files=2")?;
-        let queue =
-            queue.trim().parse().map_err(|error: plinth_domain::job::UnknownQueue| error.to_string())?;
-        let jobs = jobs.trim().parse().map_err(|_| "a whole number from 1 on is expected".to_owned())?;
+        let (queue, jobs) = text
+            .split_once('=')
+            .ok_or("a queue and a number are expected, like files=2")?;
+        let queue = queue
+            .trim()
+            .parse()
+            .map_err(|error: plinth_domain::job::UnknownQueue| error.to_string())?;
+        let jobs = jobs
+            .trim()
+            .parse()
+            .map_err(|_| "a whole number from 1 on is expected".to_owned())?;
         Ok(Self { queue, jobs })
     }
 }
@@ -50,11 +58,11 @@ impl List<QueueConcurrency> {
     /// Each queue at most once.
     pub fn checked(items: Vec<QueueConcurrency>) -> Result<Self, String> {
         let list = Self(items);
-        let twice = list
-            .0
-            .iter()
-            .enumerate()
-            .find(|(before, one)| list.0[..*before].iter().any(|other| other.queue == one.queue));
+        let twice = list.0.iter().enumerate().find(|(before, one)| {
+            list.0[..*before]
+                .iter()
+                .any(|other| other.queue == one.queue)
+        });
         match twice {
             Some((_, one)) => Err(format!("{} stands there twice", one.queue)),
             None => Ok(list),
@@ -87,7 +95,15 @@ mod tests {
 
     #[test]
     fn an_unknown_queue_a_zero_and_a_contradiction_are_refused() {
-        for text in ["pigeons=2", "files=0", "files=many", "files", "files=-1", "2", "files=2,files=3"] {
+        for text in [
+            "pigeons=2",
+            "files=0",
+            "files=many",
+            "files",
+            "files=-1",
+            "2",
+            "files=2,files=3",
+        ] {
             assert!(Shares::parse(text).is_err(), "{text:?}");
         }
     }

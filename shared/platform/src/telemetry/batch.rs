@@ -69,23 +69,31 @@ impl Batch {
     pub(super) fn start(mut target: impl Write + Send + 'static) -> io::Result<(Self, BatchGuard)> {
         let shared = Arc::new(Shared::default());
         let writing = shared.clone();
-        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || {
-            let mut batch = Vec::new();
-            while next(&writing, &mut batch) {
-                // A log that cannot be written is no reason to stop serving.
-                let _ = target.write_all(&batch);
-                batch.clear();
-                let dropped = std::mem::take(&mut writing.lock().dropped);
-                if dropped > 0 {
-                    tracing::warn!(dropped, "log lines were dropped");
+        let thread = std::thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || {
+                let mut batch = Vec::new();
+                while next(&writing, &mut batch) {
+                    // A log that cannot be written is no reason to stop serving.
+                    let _ = target.write_all(&batch);
+                    batch.clear();
+                    let dropped = std::mem::take(&mut writing.lock().dropped);
+                    if dropped > 0 {
+                        tracing::warn!(dropped, "log lines were dropped");
+                    }
                 }
-            }
-            writing.lock().is_written = true;
-            writing.changed.notify_all();
-        })?;
+                writing.lock().is_written = true;
+                writing.changed.notify_all();
+            })?;
         // A counter that was never touched is not on the page.
         LazyLock::force(&DROPPED);
-        Ok((Self(shared.clone()), BatchGuard { shared, thread: Some(thread) }))
+        Ok((
+            Self(shared.clone()),
+            BatchGuard {
+                shared,
+                thread: Some(thread),
+            },
+        ))
     }
 }
 
@@ -93,7 +101,10 @@ impl Batch {
 fn next(shared: &Shared, batch: &mut Vec<u8>) -> bool {
     let state = shared.lock();
     let idle = |state: &mut State| state.waiting.is_empty() && !state.ended;
-    let state = shared.changed.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
+    let state = shared
+        .changed
+        .wait_while(state, idle)
+        .unwrap_or_else(PoisonError::into_inner);
     let gathering = |state: &mut State| state.waiting.len() < CAPACITY && !state.ended;
     let waited = shared.changed.wait_timeout_while(state, MOMENT, gathering);
     let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -108,7 +119,10 @@ impl Write for Batch {
         let full = |state: &mut State| {
             state.waiting.len() + line.len() > CAPACITY && !state.is_stuck && !state.ended
         };
-        let waited = self.0.changed.wait_timeout_while(self.0.lock(), PATIENCE, full);
+        let waited = self
+            .0
+            .changed
+            .wait_timeout_while(self.0.lock(), PATIENCE, full);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if state.waiting.len() + line.len() > CAPACITY {
             state.is_stuck = true;
@@ -143,7 +157,10 @@ impl Drop for BatchGuard {
         self.shared.lock().ended = true;
         self.shared.changed.notify_all();
         let writing = |state: &mut State| !state.is_written;
-        let waited = self.shared.changed.wait_timeout_while(self.shared.lock(), LAST_LINES, writing);
+        let waited =
+            self.shared
+                .changed
+                .wait_timeout_while(self.shared.lock(), LAST_LINES, writing);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         // A thread whose target takes nothing goes with the process.
         if state.is_written
@@ -166,7 +183,10 @@ mod tests {
 
     impl Write for Kept {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no holder panics").push(bytes.to_vec());
+            self.0
+                .lock()
+                .expect("no holder panics")
+                .push(bytes.to_vec());
             Ok(bytes.len())
         }
 
@@ -222,7 +242,9 @@ mod tests {
                 let mut batch = batch.clone();
                 scope.spawn(move || {
                     for line in 0..50_000 {
-                        batch.write_all(format!("{thread} {line}\n").as_bytes()).expect("it never fails");
+                        batch
+                            .write_all(format!("{thread} {line}\n").as_bytes())
+                            .expect("it never fails");
                     }
                 });
             }
@@ -235,7 +257,11 @@ mod tests {
                 .lines()
                 .filter_map(|line| line.strip_prefix(&format!("{thread} "))?.parse().ok())
                 .collect();
-            assert_eq!(own, (0..50_000).collect::<Vec<_>>(), "the lines of a thread, in their order");
+            assert_eq!(
+                own,
+                (0..50_000).collect::<Vec<_>>(),
+                "the lines of a thread, in their order"
+            );
         }
         assert!(writes.len() < 2_000, "{} writes", writes.len());
     }

@@ -29,17 +29,28 @@ where
         let metadata = event.metadata();
         writer.write_str("{\"timestamp\":\"")?;
         SystemTime.format_time(&mut writer)?;
-        write!(writer, "\",\"level\":\"{}\",\"target\":\"{}\"", metadata.level(), metadata.target())?;
-        let mut fields = Fields { writer: writer.by_ref(), result: Ok(()) };
+        write!(
+            writer,
+            "\",\"level\":\"{}\",\"target\":\"{}\"",
+            metadata.level(),
+            metadata.target()
+        )?;
+        let mut fields = Fields {
+            writer: writer.by_ref(),
+            result: Ok(()),
+        };
         event.record(&mut fields);
         fields.result?;
-        if let Some(span) =
-            event.parent().and_then(|id| context.span(id)).or_else(|| context.lookup_current())
+        if let Some(span) = event
+            .parent()
+            .and_then(|id| context.span(id))
+            .or_else(|| context.lookup_current())
         {
             write!(writer, ",\"span\":{{\"name\":\"{}\"", span.name())?;
             let extensions = span.extensions();
-            let fields =
-                extensions.get::<FormattedFields<Self>>().map_or("", |fields| fields.fields.as_str());
+            let fields = extensions
+                .get::<FormattedFields<Self>>()
+                .map_or("", |fields| fields.fields.as_str());
             writer.write_str(fields)?;
             writer.write_char('}')?;
         }
@@ -50,7 +61,10 @@ where
 /// A span's fields are kept as the members that follow its name.
 impl<'a> FormatFields<'a> for JsonLines {
     fn format_fields<R: RecordFields>(&self, writer: Writer<'a>, fields: R) -> fmt::Result {
-        let mut members = Fields { writer, result: Ok(()) };
+        let mut members = Fields {
+            writer,
+            result: Ok(()),
+        };
         fields.record(&mut members);
         members.result
     }
@@ -85,11 +99,17 @@ impl Visit for Fields<'_> {
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         // JSON has no number for what is none.
-        if value.is_finite() { self.member(field, value) } else { self.record_str(field, &value.to_string()) }
+        if value.is_finite() {
+            self.member(field, value)
+        } else {
+            self.record_str(field, &value.to_string())
+        }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        let plain = value.bytes().all(|byte| byte >= b' ' && !matches!(byte, b'"' | b'\\'));
+        let plain = value
+            .bytes()
+            .all(|byte| byte >= b' ' && !matches!(byte, b'"' | b'\\'));
         if plain {
             self.member(field, format_args!("\"{value}\""));
         } else {
@@ -118,7 +138,10 @@ mod tests {
 
     impl io::Write for Kept {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no holder panics").extend_from_slice(bytes);
+            self.0
+                .lock()
+                .expect("no holder panics")
+                .extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -143,13 +166,15 @@ mod tests {
             .event_format(JsonLines)
             .with_writer(kept.clone());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-            let span = tracing::info_span!("request", path = "/\"}\n", trace_id = tracing::field::Empty);
+            let span =
+                tracing::info_span!("request", path = "/\"}\n", trace_id = tracing::field::Empty);
             span.record("trace_id", "abc");
             let _inside = span.enter();
             tracing::info!(count = 3, share = f64::NAN, error = %"\"quoted\"\u{1b}[31m", odd = ?Some("x"), "it's \"done\"");
         });
         tracing::subscriber::with_default(tracing_subscriber::registry(), || {});
-        let text = String::from_utf8(kept.0.lock().expect("no holder panics").clone()).expect("UTF-8");
+        let text =
+            String::from_utf8(kept.0.lock().expect("no holder panics").clone()).expect("UTF-8");
         assert_eq!(text.matches('\n').count(), 1, "{text}");
         let line: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(line["message"], "it's \"done\"");
@@ -159,6 +184,9 @@ mod tests {
         );
         assert_eq!(line["error"], "\"quoted\"\u{1b}[31m");
         assert_eq!(line["odd"], "Some(\"x\")");
-        assert_eq!(line["span"], json!({ "name": "request", "path": "/\"}\n", "trace_id": "abc" }));
+        assert_eq!(
+            line["span"],
+            json!({ "name": "request", "path": "/\"}\n", "trace_id": "abc" })
+        );
     }
 }

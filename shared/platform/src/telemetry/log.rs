@@ -33,7 +33,10 @@ where
     let (batch, guard) = Batch::start(stderr())?;
     if text {
         let colour = stderr().is_terminal();
-        let lines = tracing_subscriber::fmt::layer().compact().with_ansi(colour).with_writer(batch);
+        let lines = tracing_subscriber::fmt::layer()
+            .compact()
+            .with_ansi(colour)
+            .with_writer(batch);
         Ok((Box::new(lines), guard))
     } else {
         Ok((Box::new(json().with_writer(batch)), guard))
@@ -41,13 +44,23 @@ where
 }
 
 /// Lines in a rotating file, if one is named; the guard flushes it.
-pub(super) fn file<S>(path: Option<&Path>) -> Result<(Option<Lines<S>>, Option<WorkerGuard>), TelemetryError>
+pub(super) fn file<S>(
+    path: Option<&Path>,
+) -> Result<(Option<Lines<S>>, Option<WorkerGuard>), TelemetryError>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let Some(path) = path else { return Ok((None, None)) };
-    let name = path.file_name().and_then(|name| name.to_str()).ok_or(TelemetryError::LogFileName)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Some(path) = path else {
+        return Ok((None, None));
+    };
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or(TelemetryError::LogFileName)?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let appender = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix(name)
@@ -61,5 +74,7 @@ fn json<S>() -> tracing_subscriber::fmt::Layer<S, JsonLines, JsonLines>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    tracing_subscriber::fmt::layer().fmt_fields(JsonLines).event_format(JsonLines)
+    tracing_subscriber::fmt::layer()
+        .fmt_fields(JsonLines)
+        .event_format(JsonLines)
 }

@@ -4,13 +4,14 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use prometheus::{
-    Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, TextEncoder,
-    default_registry, gather,
+    Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts,
+    TextEncoder, default_registry, gather,
 };
 
 /// Buckets for what answers in microseconds to seconds, in seconds.
-pub const LATENCY_BUCKETS: &[f64] =
-    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+pub const LATENCY_BUCKETS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 
 static STORE_DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
     histogram(
@@ -21,8 +22,13 @@ static STORE_DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
     )
 });
 
-static CACHE_READS: LazyLock<IntCounterVec> =
-    LazyLock::new(|| counter("plinth_cache_reads_total", "Reads of the cache.", &["cache", "outcome"]));
+static CACHE_READS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter(
+        "plinth_cache_reads_total",
+        "Reads of the cache.",
+        &["cache", "outcome"],
+    )
+});
 
 static UNLISTED_REFUSALS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counter(
@@ -34,9 +40,14 @@ static UNLISTED_REFUSALS: LazyLock<IntCounterVec> = LazyLock::new(|| {
 
 /// A histogram in the process's registry.
 pub fn histogram(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
-    let metric = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)
-        .expect("names and labels are constants that Prometheus takes");
-    default_registry().register(Box::new(metric.clone())).expect("each metric is registered once");
+    let metric = HistogramVec::new(
+        HistogramOpts::new(name, help).buckets(buckets.to_vec()),
+        labels,
+    )
+    .expect("names and labels are constants that Prometheus takes");
+    default_registry()
+        .register(Box::new(metric.clone()))
+        .expect("each metric is registered once");
     metric
 }
 
@@ -44,7 +55,9 @@ pub fn histogram(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Hi
 pub fn counter(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     let metric = IntCounterVec::new(Opts::new(name, help), labels)
         .expect("names and labels are constants that Prometheus takes");
-    default_registry().register(Box::new(metric.clone())).expect("each metric is registered once");
+    default_registry()
+        .register(Box::new(metric.clone()))
+        .expect("each metric is registered once");
     metric
 }
 
@@ -52,7 +65,9 @@ pub fn counter(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
 pub fn gauge(name: &str, help: &str, labels: &[&str]) -> GaugeVec {
     let metric = GaugeVec::new(Opts::new(name, help), labels)
         .expect("names and labels are constants that Prometheus takes");
-    default_registry().register(Box::new(metric.clone())).expect("each metric is registered once");
+    default_registry()
+        .register(Box::new(metric.clone()))
+        .expect("each metric is registered once");
     metric
 }
 
@@ -77,17 +92,26 @@ pub struct CacheReads {
 impl CacheReads {
     pub fn of(cache: &'static str) -> Self {
         let reads = |outcome| CACHE_READS.with_label_values(&[cache, outcome]);
-        Self { hits: reads("hit"), misses: reads("miss") }
+        Self {
+            hits: reads("hit"),
+            misses: reads("miss"),
+        }
     }
 
     pub fn observe(&self, hit: bool) {
-        if hit { self.hits.inc() } else { self.misses.inc() }
+        if hit {
+            self.hits.inc()
+        } else {
+            self.misses.inc()
+        }
     }
 }
 
 /// Every metric in Prometheus's text format.
 pub fn page() -> String {
     let mut page = Vec::new();
-    TextEncoder::new().encode(&gather(), &mut page).expect("gathered metrics encode");
+    TextEncoder::new()
+        .encode(&gather(), &mut page)
+        .expect("gathered metrics encode");
     String::from_utf8(page).expect("the text format is UTF-8")
 }

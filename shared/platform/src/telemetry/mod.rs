@@ -55,8 +55,12 @@ pub fn init(service: &'static str, settings: &Settings) -> Result<Telemetry, Tel
     let (file_layer, log_file) = log::file(settings.log.file.as_deref())?;
     let (error_layer, error_log) =
         log::standard_error(settings.log.format).map_err(TelemetryError::Thread)?;
-    let tracer =
-        settings.telemetry.otlp_endpoint.as_deref().map(|url| trace::provider(service, url)).transpose()?;
+    let tracer = settings
+        .telemetry
+        .otlp_endpoint
+        .as_deref()
+        .map(|url| trace::provider(service, url))
+        .transpose()?;
     let otel_layer = tracer.as_ref().map(|provider| {
         tracing_opentelemetry::layer()
             .with_tracer(provider.tracer("plinth"))
@@ -69,7 +73,11 @@ pub fn init(service: &'static str, settings: &Settings) -> Result<Telemetry, Tel
         .with(error_layer.with_filter(filter.clone()))
         .with(file_layer.map(|layer| layer.with_filter(filter)))
         .try_init()?;
-    Ok(Telemetry { tracer, _error_log: error_log, _log_file: log_file })
+    Ok(Telemetry {
+        tracer,
+        _error_log: error_log,
+        _log_file: log_file,
+    })
 }
 
 impl Drop for Telemetry {

@@ -18,8 +18,14 @@ use super::TelemetryError;
 /// The header and the ledger's column: <https://www.w3.org/TR/trace-context/>.
 pub const TRACEPARENT: &str = "traceparent";
 
-pub(super) fn provider(service: &'static str, url: &str) -> Result<SdkTracerProvider, TelemetryError> {
-    let exporter = SpanExporter::builder().with_tonic().with_endpoint(url).build()?;
+pub(super) fn provider(
+    service: &'static str,
+    url: &str,
+) -> Result<SdkTracerProvider, TelemetryError> {
+    let exporter = SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(url)
+        .build()?;
     Ok(SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
         .with_resource(Resource::builder().with_service_name(service).build())
@@ -28,7 +34,9 @@ pub(super) fn provider(service: &'static str, url: &str) -> Result<SdkTracerProv
 
 /// Makes `span` a child of the span that `traceparent` names; a malformed one is as none.
 pub fn continue_from(span: &Span, traceparent: Option<&str>) {
-    let Some(traceparent) = traceparent else { return };
+    let Some(traceparent) = traceparent else {
+        return;
+    };
     let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
     let parent = TraceContextPropagator::new().extract(&carrier);
     if parent.span().span_context().is_valid() {
@@ -55,7 +63,10 @@ pub fn answered(span: &Span, operation: &'static str, status: u16, method: &Meth
     span.update_name(operation);
     span.set_attribute(KeyValue::new("http.request.method", method.to_string()));
     span.set_attribute(KeyValue::new("url.path", path.to_owned()));
-    span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
+    span.set_attribute(KeyValue::new(
+        "http.response.status_code",
+        i64::from(status),
+    ));
     if status >= 500 {
         span.set_status(Status::error(""));
     }

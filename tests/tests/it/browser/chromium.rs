@@ -45,7 +45,10 @@ impl Chromium {
         let mut command = Command::new("sh");
         command.args(["-c", PIPES]).arg(program).args(FLAGS);
         command.arg(format!("--user-data-dir={}", profile.path().display()));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
         let mut child = command.spawn().expect("a shell starts");
         let commands = child.stdin.take().expect("it is piped");
         let answers = BufReader::new(child.stdout.take().expect("it is piped"));
@@ -58,7 +61,9 @@ impl Chromium {
             last_id: 0,
             session: None,
         };
-        let target = browser.ask("Target.createTarget", json!({ "url": "about:blank" })).await;
+        let target = browser
+            .ask("Target.createTarget", json!({ "url": "about:blank" }))
+            .await;
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let session = browser.ask("Target.attachToTarget", attach).await;
         browser.session = session["sessionId"].as_str().map(str::to_owned);
@@ -72,7 +77,11 @@ impl Chromium {
             "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
             "isUserVerified": true, "automaticPresenceSimulation": true,
         });
-        self.ask("WebAuthn.addVirtualAuthenticator", json!({ "options": options })).await;
+        self.ask(
+            "WebAuthn.addVirtualAuthenticator",
+            json!({ "options": options }),
+        )
+        .await;
     }
 
     /// Goes to a page and waits until it is there.
@@ -104,14 +113,18 @@ impl Chromium {
         }
         let mut text = message.to_string().into_bytes();
         text.push(0);
-        self.commands.write_all(&text).await.expect("Chromium takes commands");
+        self.commands
+            .write_all(&text)
+            .await
+            .expect("Chromium takes commands");
         loop {
             let answer = self.next(method).await;
             if answer["id"] == self.last_id {
                 assert!(answer.get("error").is_none(), "{method}: {answer}");
                 return answer["result"].clone();
             }
-            self.events.extend(answer["method"].as_str().map(str::to_owned));
+            self.events
+                .extend(answer["method"].as_str().map(str::to_owned));
         }
     }
 
@@ -124,7 +137,9 @@ impl Chromium {
     async fn next(&mut self, awaited: &str) -> Value {
         let mut text = Vec::new();
         let read = tokio::time::timeout(PATIENCE, self.answers.read_until(0, &mut text)).await;
-        let read = read.unwrap_or_else(|_| panic!("{awaited} does not come")).expect("a pipe is read");
+        let read = read
+            .unwrap_or_else(|_| panic!("{awaited} does not come"))
+            .expect("a pipe is read");
         assert!(read > 0, "Chromium has ended before {awaited}");
         text.pop();
         serde_json::from_slice(&text).expect("JSON")

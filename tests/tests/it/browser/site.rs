@@ -15,7 +15,10 @@ pub(super) struct Site {
 impl Site {
     pub(super) async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let origin = format!("http://localhost:{}", listener.local_addr().expect("bound").port());
+        let origin = format!(
+            "http://localhost:{}",
+            listener.local_addr().expect("bound").port()
+        );
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(answer(stream));

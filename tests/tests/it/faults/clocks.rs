@@ -13,7 +13,9 @@ const LEASE: Duration = Duration::from_secs(3);
 
 #[tokio::test]
 async fn worker_processes_five_minutes_apart_take_nothing_from_each_other() {
-    let Some(faketime) = &Services::get().faketime else { return };
+    let Some(faketime) = &Services::get().faketime else {
+        return;
+    };
     let (server, url) = MailServer::start().await;
     let mut stage = Stage::open()
         .await
@@ -36,18 +38,32 @@ async fn worker_processes_five_minutes_apart_take_nothing_from_each_other() {
     let door = Door::of(&api);
     let emails: Vec<String> = (0..6).map(|n| format!("ada-{n}@example.org")).collect();
     join_all(emails.iter().map(|email| door.register(email))).await;
-    until("both are full", async || (server.taken() == 6).then_some(())).await;
+    until("both are full", async || {
+        (server.taken() == 6).then_some(())
+    })
+    .await;
     // For some leases each holds what the other one would take for over.
     tokio::time::sleep(LEASE * 2).await;
     server.answer();
     // One that fails at first comes again when PostgreSQL says so.
     door.register("bob@busy.example").await;
-    until_none(&stores, "everything is done", "SELECT count(*) FROM jobs WHERE state <> 'done'").await;
-    let apart =
-        "SELECT extract(epoch FROM max(expires_at) - min(expires_at))::bigint FROM registration_tokens";
-    assert!(count(&stores, apart).await > 500, "the tokens that they mint show it");
+    until_none(
+        &stores,
+        "everything is done",
+        "SELECT count(*) FROM jobs WHERE state <> 'done'",
+    )
+    .await;
+    let apart = "SELECT extract(epoch FROM max(expires_at) - min(expires_at))::bigint FROM registration_tokens";
+    assert!(
+        count(&stores, apart).await > 500,
+        "the tokens that they mint show it"
+    );
     let attempts = "SELECT sum(attempt) FROM jobs";
-    assert_eq!((server.taken(), count(&stores, attempts).await), (7, 7), "each once");
+    assert_eq!(
+        (server.taken(), count(&stores, attempts).await),
+        (7, 7),
+        "each once"
+    );
     let put_off = "SELECT count(*) FROM job_attempts WHERE outcome = 'postponed'";
     assert_eq!(count(&stores, put_off).await, 1, "bob's again");
     for worker in workers {

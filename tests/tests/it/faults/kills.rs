@@ -30,13 +30,19 @@ async fn a_second_worker_finishes_what_a_killed_one_held() {
     // Equal ones would be kept, and made small, once.
     let uploads = (0..8).map(|n| person.uploading("photo.jpg", jpeg(400 + n, 300)).send());
     for answer in join_all(uploads).await {
-        assert_eq!(answer.expect("the API answers").status(), StatusCode::CREATED);
+        assert_eq!(
+            answer.expect("the API answers").status(),
+            StatusCode::CREATED
+        );
     }
 
     // For as long as this transaction lasts nobody can note a thumbnail: whoever makes one holds on to its job.
     let mut obstacle = stores.db.begin().await.expect("begins");
     lift_idle_timeout(&mut obstacle).await;
-    sqlx::query("SELECT FROM file_variants FOR UPDATE").execute(&mut *obstacle).await.expect("locks");
+    sqlx::query("SELECT FROM file_variants FOR UPDATE")
+        .execute(&mut *obstacle)
+        .await
+        .expect("locks");
     let worker = Process::worker(&stage).await;
     let held = until("the worker is full", async || {
         // A job without a share of its owner's limit may still be parked, and its attempt would not count.
@@ -53,7 +59,11 @@ async fn a_second_worker_finishes_what_a_killed_one_held() {
     let second = Process::worker(&stage).await;
     until_none(&stores, "everything is done", NOT_DONE).await;
     // The leases of two seconds, and the ten after which a note counts as lost.
-    assert!(killed.elapsed() < Duration::from_secs(25), "it took {:?}", killed.elapsed());
+    assert!(
+        killed.elapsed() < Duration::from_secs(25),
+        "it took {:?}",
+        killed.elapsed()
+    );
     let attempts: Vec<(Uuid, i16)> =
         sqlx::query_as("SELECT id, attempt FROM jobs WHERE kind = 'files.thumbnails'")
             .fetch_all(&stores.db)
@@ -63,8 +73,19 @@ async fn a_second_worker_finishes_what_a_killed_one_held() {
     for (job, attempt) in attempts {
         assert_eq!(attempt, if held.contains(&job) { 2 } else { 1 }, "{job}");
     }
-    assert_eq!(count(&stores, "SELECT count(*) FROM file_variants WHERE state = 'ready'").await, 16);
-    assert_eq!(count(&stores, "SELECT count(*) FROM notifications").await, 8, "each is told of once");
+    assert_eq!(
+        count(
+            &stores,
+            "SELECT count(*) FROM file_variants WHERE state = 'ready'"
+        )
+        .await,
+        16
+    );
+    assert_eq!(
+        count(&stores, "SELECT count(*) FROM notifications").await,
+        8,
+        "each is told of once"
+    );
     assert!(second.stop().await.success());
     assert!(post.stop().await.success());
 }
@@ -80,7 +101,15 @@ async fn every_answered_registration_has_its_mail_though_the_api_is_killed() {
         .iter()
         .map(|email| {
             let door = &door;
-            async move { (email, door.try_register(email).await.ok().map(|answer| answer.status)) }
+            async move {
+                (
+                    email,
+                    door.try_register(email)
+                        .await
+                        .ok()
+                        .map(|answer| answer.status),
+                )
+            }
         })
         .collect();
     let mut answered = Vec::new();
@@ -97,8 +126,17 @@ async fn every_answered_registration_has_its_mail_though_the_api_is_killed() {
     for email in &answered {
         assert!(Mailbox::first_to(email).await.html.is_some());
     }
-    assert_eq!(count(&stage.stores(), HALF_REGISTERED).await, 0, "a registration is whole or not there");
-    until_none(&stage.stores(), "those without an answer have their mail too", NOT_DONE).await;
+    assert_eq!(
+        count(&stage.stores(), HALF_REGISTERED).await,
+        0,
+        "a registration is whole or not there"
+    );
+    until_none(
+        &stage.stores(),
+        "those without an answer have their mail too",
+        NOT_DONE,
+    )
+    .await;
     assert!(worker.stop().await.success());
 }
 
@@ -128,25 +166,39 @@ async fn a_job_is_done_though_the_api_is_killed_between_its_commit_and_its_push(
     // The request stands still right before it inserts the job.
     let mut obstacle = stores.db.begin().await.expect("begins");
     lift_idle_timeout(&mut obstacle).await;
-    sqlx::query("LOCK TABLE jobs IN EXCLUSIVE MODE").execute(&mut *obstacle).await.expect("locks");
+    sqlx::query("LOCK TABLE jobs IN EXCLUSIVE MODE")
+        .execute(&mut *obstacle)
+        .await
+        .expect("locks");
     let asked = tokio::spawn({
         let email = email.clone();
         async move { door.try_register(&email).await }
     });
     let inserting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
         AND application_name = 'plinth-api' AND wait_event_type = 'Lock'";
-    until("it waits", async || (count(&stores, inserting).await == 1).then_some(())).await;
+    until("it waits", async || {
+        (count(&stores, inserting).await == 1).then_some(())
+    })
+    .await;
     wire.hold();
     obstacle.rollback().await.expect("ends");
-    until("it is committed", async || (count(&stores, "SELECT count(*) FROM jobs").await == 1).then_some(()))
-        .await;
+    until("it is committed", async || {
+        (count(&stores, "SELECT count(*) FROM jobs").await == 1).then_some(())
+    })
+    .await;
     api.kill().await;
-    assert!(asked.await.expect("no panic").is_err(), "nobody was answered");
+    assert!(
+        asked.await.expect("no panic").is_err(),
+        "nobody was answered"
+    );
 
     assert!(Mailbox::first_to(&email).await.html.is_some());
     until_none(&stores, "it is done", NOT_DONE).await;
     assert_eq!(count(&stores, "SELECT attempt::bigint FROM jobs").await, 1);
     let dispatched = worker.metrics().await;
-    assert!(!dispatched.contains("plinth_jobs_dispatched_total{queue=\"email\"} 0\n"), "{dispatched}");
+    assert!(
+        !dispatched.contains("plinth_jobs_dispatched_total{queue=\"email\"} 0\n"),
+        "{dispatched}"
+    );
     assert!(worker.stop().await.success());
 }

@@ -28,7 +28,11 @@ impl Load {
         for _ in 0..CLIENTS {
             clients.spawn(register(door.clone(), accepted.clone(), ends.clone()));
         }
-        Self { accepted, ends, clients }
+        Self {
+            accepted,
+            ends,
+            clients,
+        }
     }
 
     /// How many were accepted so far.
@@ -39,7 +43,10 @@ impl Load {
     /// Waits until so many more are accepted.
     pub(super) async fn until_more(&self, more: usize) {
         let goal = self.accepted() + more;
-        until("more people are accepted", async || (self.accepted() >= goal).then_some(())).await;
+        until("more people are accepted", async || {
+            (self.accepted() >= goal).then_some(())
+        })
+        .await;
     }
 
     /// Ends it; who was told that he is accepted.
@@ -54,7 +61,11 @@ async fn register(door: Door, accepted: Arc<AtomicUsize>, ends: Arc<AtomicBool>)
     while !ends.load(Ordering::Relaxed) {
         let email = fresh_email();
         // Whoever is refused, or hears nothing, goes away.
-        if door.try_register(&email).await.is_ok_and(|answer| answer.status == StatusCode::ACCEPTED) {
+        if door
+            .try_register(&email)
+            .await
+            .is_ok_and(|answer| answer.status == StatusCode::ACCEPTED)
+        {
             emails.push(email);
             accepted.fetch_add(1, Ordering::Relaxed);
         }

@@ -89,7 +89,11 @@ impl MailServer {
     /// The Message-IDs of the mails to this address that it took.
     pub(super) fn taken_for(&self, address: &str) -> Vec<String> {
         let seen = self.seen();
-        seen.taken.iter().filter(|mail| mail.to == address).map(|mail| mail.message_id.clone()).collect()
+        seen.taken
+            .iter()
+            .filter(|mail| mail.to == address)
+            .map(|mail| mail.message_id.clone())
+            .collect()
     }
 
     /// How many mails it took.
@@ -126,7 +130,10 @@ impl MailServer {
                 "DATA" => {
                     socket.write_all(b"354 go on\r\n").await?;
                     let message_id = read_mail(&mut socket).await?;
-                    self.seen().taken.push(Taken { to: recipient.clone(), message_id });
+                    self.seen().taken.push(Taken {
+                        to: recipient.clone(),
+                        message_id,
+                    });
                     // The server goes with the test, and this conversation with it.
                     let _ = self.answers.subscribe().wait_for(|answers| *answers).await;
                     "250 taken\r\n"

@@ -18,7 +18,12 @@ use crate::picture::jpeg;
 /// As if so much time had gone by, as PostgreSQL writes an interval. What runs is awaited first: when its outcome is
 /// written, the next try is set by the real time.
 async fn later(stores: &Stores, interval: &str) {
-    until_none(stores, "nothing runs", "SELECT count(*) FROM jobs WHERE state = 'running'").await;
+    until_none(
+        stores,
+        "nothing runs",
+        "SELECT count(*) FROM jobs WHERE state = 'running'",
+    )
+    .await;
     for (table, columns) in [
         ("jobs", &["run_at", "created_at", "deadline"][..]),
         ("paused_queues", &["until", "paused_at"]),
@@ -26,10 +31,15 @@ async fn later(stores: &Stores, interval: &str) {
         ("one_time_tokens", &["expires_at", "created_at"]),
         ("email_undos", &["expires_at", "changed_at"]),
     ] {
-        let columns: Vec<_> =
-            columns.iter().map(|one| format!("{one} = {one} - interval '{interval}'")).collect();
+        let columns: Vec<_> = columns
+            .iter()
+            .map(|one| format!("{one} = {one} - interval '{interval}'"))
+            .collect();
         let sql = format!("UPDATE {table} SET {}", columns.join(", "));
-        sqlx::query(AssertSqlSafe(sql)).execute(&stores.db).await.expect("updates");
+        sqlx::query(AssertSqlSafe(sql))
+            .execute(&stores.db)
+            .await
+            .expect("updates");
     }
 }
 
@@ -64,7 +74,10 @@ async fn a_mail_server_that_is_away_for_days_costs_no_mail() {
     // Three days and eight hours.
     for _ in 0..20 {
         later(&stores, "4 hours").await;
-        until("it was tried again", async || (count(&stores, PAUSED).await == 1).then_some(())).await;
+        until("it was tried again", async || {
+            (count(&stores, PAUSED).await == 1).then_some(())
+        })
+        .await;
     }
     assert_eq!(count(&stores, DEAD).await, 0);
     assert_eq!(
@@ -73,11 +86,18 @@ async fn a_mail_server_that_is_away_for_days_costs_no_mail() {
         "nothing was charged to a mail"
     );
     let tokens = "SELECT count(*) FROM registration_tokens WHERE expires_at < now()";
-    assert!(count(&stores, tokens).await > 0, "links have expired meanwhile");
+    assert!(
+        count(&stores, tokens).await > 0,
+        "links have expired meanwhile"
+    );
     smtp.mend();
     later(&stores, "4 hours").await;
     until_none(&stores, "all are sent", NOT_DONE).await;
-    assert_eq!(count(&stores, "SELECT count(*) FROM paused_queues").await, 0, "the queue goes on");
+    assert_eq!(
+        count(&stores, "SELECT count(*) FROM paused_queues").await,
+        0,
+        "the queue goes on"
+    );
     for email in &emails {
         let mail = Mailbox::first_to(email).await;
         door.verify(&mail.token()).await;
@@ -87,26 +107,38 @@ async fn a_mail_server_that_is_away_for_days_costs_no_mail() {
 
 #[tokio::test]
 async fn every_link_that_expires_while_the_mail_server_is_away_is_replaced() {
-    let mut stage = Stage::open().await.with("PLINTH_AUTH_EMAIL_UNDO_LIFETIME", "24h");
+    let mut stage = Stage::open()
+        .await
+        .with("PLINTH_AUTH_EMAIL_UNDO_LIFETIME", "24h");
     let smtp = stage.wire_smtp().await;
     let api = Process::api(&stage).await;
     let worker = Process::worker_with(&stage, &["--queues", "email"]).await;
     let (door, stores) = (Door::of(&api), stage.stores());
-    let (forgetful, moving, moved) = (door.person().await, door.person().await, door.person().await);
+    let (forgetful, moving, moved) = (
+        door.person().await,
+        door.person().await,
+        door.person().await,
+    );
     let (next, left) = (fresh_email(), fresh_email());
     let change = async |person: &Person, email: &str| {
-        let change = person.request(Method::POST, "/v1/me/email").json(&json!({ "email": email }));
+        let change = person
+            .request(Method::POST, "/v1/me/email")
+            .json(&json!({ "email": email }));
         Answer::of(change).await.expect(StatusCode::ACCEPTED);
     };
     let confirm = async |token: String| {
         let proof = json!({ "token": token, "password": PASSWORD });
-        door.post("/v1/auth/email/confirm", &proof).await.expect(StatusCode::NO_CONTENT);
+        door.post("/v1/auth/email/confirm", &proof)
+            .await
+            .expect(StatusCode::NO_CONTENT);
     };
     change(&moved, &left).await;
     let token = Mailbox::first_to(&left).await.token();
     smtp.tear();
     let forgot = json!({ "email": forgetful.email });
-    door.post("/v1/auth/password/forgot", &forgot).await.expect(StatusCode::ACCEPTED);
+    door.post("/v1/auth/password/forgot", &forgot)
+        .await
+        .expect(StatusCode::ACCEPTED);
     change(&moving, &next).await;
     confirm(token).await;
     let minted = "SELECT count(DISTINCT purpose) FROM one_time_tokens";
@@ -126,10 +158,15 @@ async fn every_link_that_expires_while_the_mail_server_is_away_is_replaced() {
 
     let mail = mail_about(&forgetful.email, "Choose another password").await;
     let reset = json!({ "token": mail.token(), "password": "quite another battery" });
-    door.post("/v1/auth/password/reset", &reset).await.expect(StatusCode::OK);
+    door.post("/v1/auth/password/reset", &reset)
+        .await
+        .expect(StatusCode::OK);
     confirm(Mailbox::first_to(&next).await.token()).await;
-    let undo = json!({ "token": mail_about(&moved.email, "Your address was changed").await.token() });
-    door.post("/v1/auth/email/undo", &undo).await.expect(StatusCode::OK);
+    let undo =
+        json!({ "token": mail_about(&moved.email, "Your address was changed").await.token() });
+    door.post("/v1/auth/email/undo", &undo)
+        .await
+        .expect(StatusCode::OK);
     assert!(worker.stop().await.success());
 }
 
@@ -142,12 +179,21 @@ async fn a_mail_that_is_never_taken_is_a_dead_letter_after_its_time() {
     let stores = stage.stores();
     smtp.tear();
     Door::of(&api).register(&fresh_email()).await;
-    until("the queue is paused", async || (count(&stores, PAUSED).await == 1).then_some(())).await;
+    until("the queue is paused", async || {
+        (count(&stores, PAUSED).await == 1).then_some(())
+    })
+    .await;
     later(&stores, "47 hours").await;
-    until("it was tried again", async || (count(&stores, PAUSED).await == 1).then_some(())).await;
+    until("it was tried again", async || {
+        (count(&stores, PAUSED).await == 1).then_some(())
+    })
+    .await;
     assert_eq!(count(&stores, DEAD).await, 0);
     later(&stores, "2 hours").await;
-    until("it is dead", async || (count(&stores, DEAD).await == 1).then_some(())).await;
+    until("it is dead", async || {
+        (count(&stores, DEAD).await == 1).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -159,11 +205,19 @@ async fn a_mail_that_is_not_taken_yet_holds_up_no_other_and_is_charged_nothing()
     let (door, stores) = (Door::of(&api), stage.stores());
     door.register("ada@busy.example").await;
     until("it is put off", async || {
-        (count(&stores, "SELECT count(*) FROM job_attempts WHERE outcome = 'postponed'").await == 1)
+        (count(
+            &stores,
+            "SELECT count(*) FROM job_attempts WHERE outcome = 'postponed'",
+        )
+        .await
+            == 1)
             .then_some(())
     })
     .await;
-    assert_eq!(count(&stores, "SELECT count(*) FROM paused_queues").await, 0);
+    assert_eq!(
+        count(&stores, "SELECT count(*) FROM paused_queues").await,
+        0
+    );
     // The server has said that it has not got it: its next sending is no repetition.
     assert_eq!(count(&stores, "SELECT count(*) FROM sent_mails").await, 0);
     until_none(&stores, "it is sent", NOT_DONE).await;
@@ -185,19 +239,31 @@ async fn a_reply_about_the_service_to_one_recipient_does_not_pause_the_queue() {
             (count(&stores, query).await == put_off).then_some(())
         })
         .await;
-        assert_eq!(count(&stores, "SELECT count(*) FROM paused_queues").await, 0, "{email}");
+        assert_eq!(
+            count(&stores, "SELECT count(*) FROM paused_queues").await,
+            0,
+            "{email}"
+        );
     }
     until_none(&stores, "both are sent", NOT_DONE).await;
     for email in recipients {
         assert_eq!(server.taken_for(email).len(), 1, "{email}");
     }
-    assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE attempt > 1").await, 0, "charged to no mail");
+    assert_eq!(
+        count(&stores, "SELECT count(*) FROM jobs WHERE attempt > 1").await,
+        0,
+        "charged to no mail"
+    );
 }
 
 #[tokio::test]
-async fn a_mail_server_that_takes_connections_and_says_nothing_pauses_the_queue_and_costs_no_mail() {
+async fn a_mail_server_that_takes_connections_and_says_nothing_pauses_the_queue_and_costs_no_mail()
+{
     let (server, url) = MailServer::start().await;
-    let stage = Stage::open().await.with("PLINTH_SMTP_URL", &url).with("PLINTH_SMTP_TIMEOUT", "1s");
+    let stage = Stage::open()
+        .await
+        .with("PLINTH_SMTP_URL", &url)
+        .with("PLINTH_SMTP_TIMEOUT", "1s");
     let api = Process::api(&stage).await;
     let worker = Process::worker_with(&stage, &["--queues", "email"]).await;
     let (door, stores) = (Door::of(&api), stage.stores());
@@ -209,12 +275,22 @@ async fn a_mail_server_that_takes_connections_and_says_nothing_pauses_the_queue_
     for email in ["bob@example.org", "cyn@example.org"] {
         door.register(email).await;
     }
-    until("the queue is paused", async || (count(&stores, PAUSED).await == 1).then_some(())).await;
+    until("the queue is paused", async || {
+        (count(&stores, PAUSED).await == 1).then_some(())
+    })
+    .await;
     // A step of the conversation, the question whether the server answers at all, and room for a slow machine.
-    assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        asked.elapsed()
+    );
     for _ in 0..3 {
         later(&stores, "4 hours").await;
-        until("it was tried again", async || (count(&stores, PAUSED).await == 1).then_some(())).await;
+        until("it was tried again", async || {
+            (count(&stores, PAUSED).await == 1).then_some(())
+        })
+        .await;
     }
     assert_eq!(count(&stores, DEAD).await, 0);
     // No mail was begun, so that no sending later is a repetition.
@@ -230,7 +306,11 @@ async fn a_mail_server_that_takes_connections_and_says_nothing_pauses_the_queue_
     for email in ["ada@example.org", "bob@example.org", "cyn@example.org"] {
         assert_eq!(server.taken_for(email).len(), 1, "{email}");
     }
-    assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE attempt > 1").await, 0, "charged to no mail");
+    assert_eq!(
+        count(&stores, "SELECT count(*) FROM jobs WHERE attempt > 1").await,
+        0,
+        "charged to no mail"
+    );
     assert!(worker.stop().await.success());
 }
 
@@ -264,7 +344,9 @@ async fn an_object_store_that_is_away_makes_no_dead_letters() {
 async fn a_scanner_that_is_away_makes_no_dead_letters() {
     let (_scanner, address) = Scanner::start().await;
     let clamd = Wire::to(address).await;
-    let stage = Stage::open().await.with("PLINTH_CLAMAV_ADDRESS", &clamd.address.to_string());
+    let stage = Stage::open()
+        .await
+        .with("PLINTH_CLAMAV_ADDRESS", &clamd.address.to_string());
     let (api, worker) = (Process::api(&stage).await, Process::worker(&stage).await);
     let stores = stage.stores();
     let person = Door::of(&api).person().await;
@@ -280,7 +362,10 @@ async fn a_scanner_that_is_away_makes_no_dead_letters() {
         later(&stores, "1 hour").await;
     }
     assert_eq!(count(&stores, DEAD).await, 0);
-    person.get(&format!("{path}/content")).await.problem(409, "file_not_scanned");
+    person
+        .get(&format!("{path}/content"))
+        .await
+        .problem(409, "file_not_scanned");
     clamd.mend();
     later(&stores, "1 hour").await;
     until("it is scanned", async || {
@@ -308,7 +393,9 @@ async fn figures_go_on_while_redis_is_away() {
     until("they are counted", async || {
         let metrics = worker.metrics().await;
         let counted = |line: &str| {
-            line.starts_with("plinth_jobs_due{") && line.contains("files.variants") && line.ends_with(" 5")
+            line.starts_with("plinth_jobs_due{")
+                && line.contains("files.variants")
+                && line.ends_with(" 5")
         };
         metrics.lines().any(counted).then_some(())
     })

@@ -35,11 +35,18 @@ async fn an_owner_with_many_files_holds_up_their_own_only() {
     }
     let stores = stage.stores();
     let parked = "SELECT count(*) FROM jobs WHERE queue = 'files' AND parked";
-    until("the others wait", async || (count(&stores, parked).await == 5).then_some(())).await;
+    until("the others wait", async || {
+        (count(&stores, parked).await == 5).then_some(())
+    })
+    .await;
     one.upload("b.bin", vec![9; 100]).await;
-    let running = "SELECT count(DISTINCT blobs.owner_id) FROM jobs JOIN blobs ON blobs.scan_job_id = jobs.id
+    let running =
+        "SELECT count(DISTINCT blobs.owner_id) FROM jobs JOIN blobs ON blobs.scan_job_id = jobs.id
                    WHERE jobs.state = 'running'";
-    until("both have a job that runs", async || (count(&stores, running).await == 2).then_some(())).await;
+    until("both have a job that runs", async || {
+        (count(&stores, running).await == 2).then_some(())
+    })
+    .await;
     assert_eq!(count(&stores, parked).await, 5);
     worker.kill().await;
 }

@@ -10,9 +10,10 @@ use plinth_core::unit::Unit;
 use plinth_domain::audit::Origin;
 use plinth_domain::id::{BlobId, FileId, JobId, UserId};
 use plinth_domain::job::{
-    CleanUp, DeliverNotification, FinishUpload, JobPayload, MakeThumbnails, PurgeBlob, Queue, ReconcileFiles,
-    RegenerateVariants, RemakeVariants, ResendVerificationMail, ScanBlob, SendEmailChangeMail,
-    SendPasswordResetMail, SendSecurityNotice, SendVerificationMail, StripMetadata, VerifyDirectUpload,
+    CleanUp, DeliverNotification, FinishUpload, JobPayload, MakeThumbnails, PurgeBlob, Queue,
+    ReconcileFiles, RegenerateVariants, RemakeVariants, ResendVerificationMail, ScanBlob,
+    SendEmailChangeMail, SendPasswordResetMail, SendSecurityNotice, SendVerificationMail,
+    StripMetadata, VerifyDirectUpload,
 };
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::notification::NewNotification;
@@ -98,15 +99,30 @@ impl Scene {
         insert_opaque(&stores, owner, opaque, file_id).await;
         let tokens = "INSERT INTO revoked_tokens (id, expires_at) VALUES
             (gen_random_uuid(), now() - interval '2 hours'), (gen_random_uuid(), now() + interval '2 hours')";
-        sqlx::query(tokens).execute(&stores.db).await.expect("inserts");
+        sqlx::query(tokens)
+            .execute(&stores.db)
+            .await
+            .expect("inserts");
         // Counted wrong: the file is missing.
         let usage = "INSERT INTO storage_usage (owner_id) SELECT owner_id FROM files";
-        sqlx::query(usage).execute(&stores.db).await.expect("inserts");
+        sqlx::query(usage)
+            .execute(&stores.db)
+            .await
+            .expect("inserts");
 
         let sent = insert_direct_upload(&stores, sender).await;
 
         let (jobs, mails) = (Vec::new(), Vec::new());
-        let mut scene = Self { stage, stores, server, _scanner: scanner, jobs, mails, picture, purged };
+        let mut scene = Self {
+            stage,
+            stores,
+            server,
+            _scanner: scanner,
+            jobs,
+            mails,
+            picture,
+            purged,
+        };
         let moved = format!("moved-{}", address(moving));
         let notification = NewNotification {
             user_id: UserId(owner),
@@ -116,21 +132,63 @@ impl Scene {
             subject: "a test".to_owned(),
         };
         let notice = SecurityNotice::RegistrationAttempted;
-        scene.accept_mail(&SendVerificationMail::Account { user_id: UserId(new) }, address(new)).await;
-        scene.accept_mail(&ResendVerificationMail { email: address(waiting) }, address(waiting)).await;
-        scene.accept_mail(&SendPasswordResetMail { email: address(forgetful) }, address(forgetful)).await;
         scene
-            .accept_mail(&SendEmailChangeMail { user_id: UserId(moving), email: moved.clone() }, moved)
+            .accept_mail(
+                &SendVerificationMail::Account {
+                    user_id: UserId(new),
+                },
+                address(new),
+            )
             .await;
-        scene.accept_mail(&SendSecurityNotice { user_id: UserId(owner), notice }, address(owner)).await;
-        scene.accept(&MakeThumbnails { file_id, blob_id: Some(picture) }).await;
+        scene
+            .accept_mail(
+                &ResendVerificationMail {
+                    email: address(waiting),
+                },
+                address(waiting),
+            )
+            .await;
+        scene
+            .accept_mail(
+                &SendPasswordResetMail {
+                    email: address(forgetful),
+                },
+                address(forgetful),
+            )
+            .await;
+        scene
+            .accept_mail(
+                &SendEmailChangeMail {
+                    user_id: UserId(moving),
+                    email: moved.clone(),
+                },
+                moved,
+            )
+            .await;
+        scene
+            .accept_mail(
+                &SendSecurityNotice {
+                    user_id: UserId(owner),
+                    notice,
+                },
+                address(owner),
+            )
+            .await;
+        scene
+            .accept(&MakeThumbnails {
+                file_id,
+                blob_id: Some(picture),
+            })
+            .await;
         let scan = scene.accept(&ScanBlob { blob_id: suspect }).await;
-        let noted =
-            sqlx::query("UPDATE blobs SET scan_job_id = $2 WHERE id = $1").bind(suspect.0).bind(scan.0);
+        let noted = sqlx::query("UPDATE blobs SET scan_job_id = $2 WHERE id = $1")
+            .bind(suspect.0)
+            .bind(scan.0);
         noted.execute(&scene.stores.db).await.expect("updates");
         let strip = scene.accept(&StripMetadata { blob_id: opaque }).await;
-        let noted =
-            sqlx::query("UPDATE blobs SET strip_job_id = $2 WHERE id = $1").bind(opaque.0).bind(strip.0);
+        let noted = sqlx::query("UPDATE blobs SET strip_job_id = $2 WHERE id = $1")
+            .bind(opaque.0)
+            .bind(strip.0);
         noted.execute(&scene.stores.db).await.expect("updates");
         scene.accept(&VerifyDirectUpload { upload: sent }).await;
         scene.accept(&PurgeBlob { blob_id: purged }).await;
@@ -145,7 +203,9 @@ impl Scene {
 
     /// As a request does it: committed, and pushed.
     async fn accept<J: JobPayload>(&mut self, job: &J) -> JobId {
-        let mut unit = Unit::begin(&self.stores, &Origin::system()).await.expect("begins");
+        let mut unit = Unit::begin(&self.stores, &Origin::system())
+            .await
+            .expect("begins");
         let id = unit.enqueue(job).await.expect("inserts");
         unit.commit().await.expect("commits");
         self.jobs.push((J::KIND, id));
@@ -161,13 +221,19 @@ impl Scene {
     async fn hold(&self, lock: &'static str) -> Transaction {
         let mut obstacle = self.stores.db.begin().await.expect("begins");
         lift_idle_timeout(&mut obstacle).await;
-        sqlx::query(lock).execute(&mut *obstacle).await.expect("locks");
+        sqlx::query(lock)
+            .execute(&mut *obstacle)
+            .await
+            .expect("locks");
         obstacle
     }
 
     /// A worker that has begun every job, and cannot go on with those of files, nor with the others, before a lock goes.
     async fn worker_held_before_any_effect(&self) -> (Process, [Transaction; 2]) {
-        let obstacles = [self.hold(BEFORE_FILES).await, self.hold(BEFORE_THE_REST).await];
+        let obstacles = [
+            self.hold(BEFORE_FILES).await,
+            self.hold(BEFORE_THE_REST).await,
+        ];
         let worker = Process::worker(&self.stage).await;
         self.until_waiting(self.jobs.len()).await;
         assert_eq!(self.count(RUNNING).await, self.jobs.len());
@@ -186,17 +252,27 @@ impl Scene {
         worker.kill().await;
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
             WHERE datname = current_database() AND application_name = 'plinth-worker'";
-        sqlx::query(end).execute(&self.stores.db).await.expect("terminates");
+        sqlx::query(end)
+            .execute(&self.stores.db)
+            .await
+            .expect("terminates");
         until_none(&self.stores, "its connections are gone", CONNECTIONS).await;
     }
 
     /// Another worker does all of it, once the leases of the dead one have run out, which is not waited for here.
     async fn finish(&self) {
         let over = "UPDATE jobs SET lease_until = now() WHERE lease_until IS NOT NULL";
-        sqlx::query(over).execute(&self.stores.db).await.expect("updates");
+        sqlx::query(over)
+            .execute(&self.stores.db)
+            .await
+            .expect("updates");
         let second = Process::worker(&self.stage).await;
-        until_none(&self.stores, "everything is done", "SELECT count(*) FROM jobs WHERE state <> 'done'")
-            .await;
+        until_none(
+            &self.stores,
+            "everything is done",
+            "SELECT count(*) FROM jobs WHERE state <> 'done'",
+        )
+        .await;
         assert!(second.stop().await.success());
     }
 
@@ -206,9 +282,16 @@ impl Scene {
             let query = "SELECT state, attempt,
                 (SELECT count(*) FROM job_attempts WHERE job_id = jobs.id AND outcome = 'lost')
                 FROM jobs WHERE id = $1";
-            let row: (String, i16, i64) =
-                sqlx::query_as(query).bind(job.0).fetch_one(&self.stores.db).await.expect("reads");
-            assert_eq!(row, ("done".to_owned(), expected, i64::from(expected) - 1), "{kind}");
+            let row: (String, i16, i64) = sqlx::query_as(query)
+                .bind(job.0)
+                .fetch_one(&self.stores.db)
+                .await
+                .expect("reads");
+            assert_eq!(
+                row,
+                ("done".to_owned(), expected, i64::from(expected) - 1),
+                "{kind}"
+            );
         }
     }
 
@@ -217,23 +300,50 @@ impl Scene {
         for (job, to) in &self.mails {
             let taken = self.server.taken_for(to);
             assert_eq!(taken.len(), mails, "{to}: {taken:?}");
-            assert!(taken.iter().all(|id| id.starts_with(&format!("<{job}@"))), "{job}: {taken:?}");
+            assert!(
+                taken.iter().all(|id| id.starts_with(&format!("<{job}@"))),
+                "{job}: {taken:?}"
+            );
         }
-        assert_eq!(self.server.taken(), mails * self.mails.len(), "nobody else is written to");
-        let keys: Vec<String> =
-            sqlx::query_scalar("SELECT object_key FROM file_variants WHERE blob_id = $1 AND state = 'ready'")
-                .bind(self.picture.0)
-                .fetch_all(&self.stores.db)
-                .await
-                .expect("reads");
+        assert_eq!(
+            self.server.taken(),
+            mails * self.mails.len(),
+            "nobody else is written to"
+        );
+        let keys: Vec<String> = sqlx::query_scalar(
+            "SELECT object_key FROM file_variants WHERE blob_id = $1 AND state = 'ready'",
+        )
+        .bind(self.picture.0)
+        .fetch_all(&self.stores.db)
+        .await
+        .expect("reads");
         assert_eq!(keys.len(), PRESETS.len());
         for key in keys {
             assert!(self.stores.objects.get(&key, None).await.is_ok(), "{key}");
         }
-        assert_eq!(self.count("SELECT count(*) FROM blobs").await, 4, "the purged one is gone");
-        assert_eq!(self.count(SENT).await, 1, "what was sent directly is a file");
-        assert!(self.stores.objects.get(&original(self.purged), None).await.is_err(), "and its bytes");
-        assert_eq!(self.count("SELECT count(*) FROM notifications WHERE kind = 'test'").await, 1);
+        assert_eq!(
+            self.count("SELECT count(*) FROM blobs").await,
+            4,
+            "the purged one is gone"
+        );
+        assert_eq!(
+            self.count(SENT).await,
+            1,
+            "what was sent directly is a file"
+        );
+        assert!(
+            self.stores
+                .objects
+                .get(&original(self.purged), None)
+                .await
+                .is_err(),
+            "and its bytes"
+        );
+        assert_eq!(
+            self.count("SELECT count(*) FROM notifications WHERE kind = 'test'")
+                .await,
+            1
+        );
         assert_eq!(
             self.count("SELECT count(*) FROM notifications").await,
             4,
@@ -243,15 +353,24 @@ impl Scene {
         assert_eq!(self.count(told).await, 4);
         let refused = "SELECT count(*) FROM audit_events WHERE action = 'file.metadata_stripped'";
         assert_eq!(self.count(refused).await, 1);
-        let found: Vec<String> = sqlx::query_scalar("SELECT signature FROM blobs WHERE scan = 'infected'")
-            .fetch_all(&self.stores.db)
-            .await
-            .expect("reads");
+        let found: Vec<String> =
+            sqlx::query_scalar("SELECT signature FROM blobs WHERE scan = 'infected'")
+                .fetch_all(&self.stores.db)
+                .await
+                .expect("reads");
         assert_eq!(found, [FOUND]);
         let quarantined = "SELECT count(*) FROM audit_events WHERE action = 'file.quarantined'";
         assert_eq!(self.count(quarantined).await, 1);
-        assert_eq!(self.count("SELECT count(*) FROM revoked_tokens").await, 1, "the one that is not over");
-        assert_eq!(self.count(RECOUNTED).await, 2, "it is counted anew, and what was sent is counted");
+        assert_eq!(
+            self.count("SELECT count(*) FROM revoked_tokens").await,
+            1,
+            "the one that is not over"
+        );
+        assert_eq!(
+            self.count(RECOUNTED).await,
+            2,
+            "it is counted anew, and what was sent is counted"
+        );
     }
 
     async fn count(&self, query: &'static str) -> usize {
@@ -261,12 +380,20 @@ impl Scene {
 
 /// Kinds that are not held up here: one makes the same images in the same way as thumbnails are made, the other one asks
 /// for jobs of that one, in one transaction.
-const ELSEWHERE: [&str; 3] = [RemakeVariants::KIND, RegenerateVariants::KIND, FinishUpload::KIND];
+const ELSEWHERE: [&str; 3] = [
+    RemakeVariants::KIND,
+    RegenerateVariants::KIND,
+    FinishUpload::KIND,
+];
 
 fn kinds_of_the_product() -> BTreeSet<&'static str> {
     KINDS
         .lines()
-        .filter_map(|line| line.trim().strip_prefix("const KIND: &'static str = \"")?.strip_suffix("\";"))
+        .filter_map(|line| {
+            line.trim()
+                .strip_prefix("const KIND: &'static str = \"")?
+                .strip_suffix("\";")
+        })
         .filter(|kind| !ELSEWHERE.contains(kind))
         .collect()
 }
@@ -281,26 +408,43 @@ fn original(blob: BlobId) -> String {
 
 /// Somebody who has not proved his address.
 async fn insert_user(stores: &Stores, id: Uuid) {
-    let insert =
-        "INSERT INTO users (id, email, email_key, created_at, updated_at) VALUES ($1, $2, $2, now(), now())";
-    sqlx::query(insert).bind(id).bind(address(id)).execute(&stores.db).await.expect("inserts");
+    let insert = "INSERT INTO users (id, email, email_key, created_at, updated_at) VALUES ($1, $2, $2, now(), now())";
+    sqlx::query(insert)
+        .bind(id)
+        .bind(address(id))
+        .execute(&stores.db)
+        .await
+        .expect("inserts");
 }
 
 /// The bytes of a photograph, not sealed, whose thumbnails are not made.
 async fn insert_blob(stores: &Stores, owner: Uuid, id: BlobId, state: &str) {
     let bytes = jpeg(120, 80);
     let size = i64::try_from(bytes.len()).expect("it is small");
-    stores.objects.put(&original(id), bytes.into(), "image/jpeg").await.expect("S3 takes it");
+    stores
+        .objects
+        .put(&original(id), bytes.into(), "image/jpeg")
+        .await
+        .expect("S3 takes it");
     let insert =
         "INSERT INTO blobs (id, owner_id, content_type, size, sha256, state, object_key, created_at, updated_at)
          VALUES ($1, $2, 'image/jpeg', $3, sha256('x'), $4, $5, now(), now())";
-    let insert = sqlx::query(insert).bind(id.0).bind(owner).bind(size).bind(state).bind(original(id));
+    let insert = sqlx::query(insert)
+        .bind(id.0)
+        .bind(owner)
+        .bind(size)
+        .bind(state)
+        .bind(original(id));
     insert.execute(&stores.db).await.expect("inserts");
     for preset in PRESETS {
         let insert = format!(
             "INSERT INTO file_variants (blob_id, preset, state, updated_at) VALUES ($1, '{preset}', 'pending', now())"
         );
-        sqlx::query(AssertSqlSafe(insert)).bind(id.0).execute(&stores.db).await.expect("inserts");
+        sqlx::query(AssertSqlSafe(insert))
+            .bind(id.0)
+            .execute(&stores.db)
+            .await
+            .expect("inserts");
     }
 }
 
@@ -317,25 +461,45 @@ async fn insert_suspect(stores: &Stores, owner: Uuid, id: BlobId, file: FileId) 
 /// Another version of the file, whose metadata is to be taken out and cannot be.
 async fn insert_opaque(stores: &Stores, owner: Uuid, id: BlobId, file: FileId) {
     insert_blob(stores, owner, id, "stored").await;
-    stores.objects.put(&original(id), "not a picture".into(), "image/heif").await.expect("S3 takes it");
-    let pending =
-        "UPDATE blobs SET metadata = 'pending', content_type = 'image/heif', size = 13 WHERE id = $1";
-    sqlx::query(pending).bind(id.0).execute(&stores.db).await.expect("updates");
+    stores
+        .objects
+        .put(&original(id), "not a picture".into(), "image/heif")
+        .await
+        .expect("S3 takes it");
+    let pending = "UPDATE blobs SET metadata = 'pending', content_type = 'image/heif', size = 13 WHERE id = $1";
+    sqlx::query(pending)
+        .bind(id.0)
+        .execute(&stores.db)
+        .await
+        .expect("updates");
     let insert = "INSERT INTO file_versions (file_id, number, blob_id, created_at) VALUES ($1, 3, $2, now())";
-    sqlx::query(insert).bind(file.0).bind(id.0).execute(&stores.db).await.expect("inserts");
+    sqlx::query(insert)
+        .bind(file.0)
+        .bind(id.0)
+        .execute(&stores.db)
+        .await
+        .expect("inserts");
 }
 
 /// Bytes that a client has sent to S3 itself, and says so.
 async fn insert_direct_upload(stores: &Stores, owner: Uuid) -> BlobId {
     let (id, bytes) = (BlobId(Uuid::new_v4()), CLEAN);
-    stores.objects.put(&original(id), bytes.into(), "text/plain").await.expect("S3 takes it");
+    stores
+        .objects
+        .put(&original(id), bytes.into(), "text/plain")
+        .await
+        .expect("S3 takes it");
     let insert = "WITH blob AS (
              INSERT INTO blobs (id, owner_id, state, reserved, object_key, created_at, updated_at)
              VALUES ($1, $2, 'receiving', length($4::text), $3, now(), now())),
          usage AS (INSERT INTO storage_usage (owner_id, reserved) VALUES ($2, length($4::text)))
          INSERT INTO direct_uploads (blob_id, owner_id, name, size, sha256, part_size, job_id)
          VALUES ($1, $2, 'sent.txt', length($4::text), sha256($4::text::bytea), 1000, gen_random_uuid())";
-    let insert = sqlx::query(insert).bind(id.0).bind(owner).bind(original(id)).bind(bytes);
+    let insert = sqlx::query(insert)
+        .bind(id.0)
+        .bind(owner)
+        .bind(original(id))
+        .bind(bytes);
     insert.execute(&stores.db).await.expect("inserts");
     id
 }
@@ -404,8 +568,10 @@ async fn a_worker_killed_half_way_repeats_a_mail_under_the_same_id_and_nothing_e
     scene.server.keep_silent();
     let half_way = scene.hold(HALF_WAY).await;
     let worker = Process::worker(&scene.stage).await;
-    until("the server has every mail", async || (scene.server.taken() == scene.mails.len()).then_some(()))
-        .await;
+    until("the server has every mail", async || {
+        (scene.server.taken() == scene.mails.len()).then_some(())
+    })
+    .await;
     let not_written_down = scene.hold(MAILS_NOT_WRITTEN_DOWN).await;
     scene.server.answer();
     scene.until_waiting(scene.jobs.len()).await;
@@ -433,10 +599,18 @@ async fn a_worker_killed_before_its_outcomes_are_written_repeats_nothing_that_an
         + (SELECT 5 - count(*) FROM blobs) + (SELECT count(*) FROM blobs WHERE scan = 'infected')
         + (SELECT count(*) FROM blobs WHERE metadata = 'failed') + (SELECT 2 - count(*) FROM revoked_tokens)
         + (SELECT count(*) FROM storage_usage WHERE files = 1)";
-    until("all is done", async || (scene.count(done).await == scene.jobs.len()).then_some(())).await;
+    until("all is done", async || {
+        (scene.count(done).await == scene.jobs.len()).then_some(())
+    })
+    .await;
     scene.kill(worker).await;
     no_outcome.rollback().await.expect("ends");
-    assert_eq!(scene.count("SELECT count(*) FROM jobs WHERE state = 'done'").await, 0);
+    assert_eq!(
+        scene
+            .count("SELECT count(*) FROM jobs WHERE state = 'done'")
+            .await,
+        0
+    );
     scene.finish().await;
     scene.assert_attempts(2).await;
     scene.assert_effects(1).await;

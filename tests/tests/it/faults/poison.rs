@@ -11,7 +11,8 @@ use uuid::Uuid;
 use crate::house::{count, until_none};
 
 /// What the handlers of `examples/chaos` leave behind.
-const TRACES: &str = "CREATE TABLE effects (job_id uuid PRIMARY KEY, runs integer NOT NULL DEFAULT 1);
+const TRACES: &str =
+    "CREATE TABLE effects (job_id uuid PRIMARY KEY, runs integer NOT NULL DEFAULT 1);
     CREATE TABLE doubles (job_id uuid NOT NULL)";
 
 /// As few as any kind has.
@@ -28,7 +29,10 @@ struct Colony {
 impl Colony {
     async fn settle(stage: Stage) -> Self {
         let stores = stage.stores();
-        sqlx::raw_sql(TRACES).execute(&stores.db).await.expect("makes the tables");
+        sqlx::raw_sql(TRACES)
+            .execute(&stores.db)
+            .await
+            .expect("makes the tables");
         Self { stage, stores }
     }
 
@@ -39,20 +43,27 @@ impl Colony {
             VALUES (gen_random_uuid(), 'notifications', 'chaos.deed',
                 jsonb_build_object('ms', $1::integer, 'manner', $2::text), 1, $3, now(), now())
             RETURNING id";
-        let insert = sqlx::query_scalar(insert).bind(ms).bind(manner).bind(attempts);
+        let insert = sqlx::query_scalar(insert)
+            .bind(ms)
+            .bind(manner)
+            .bind(attempts);
         insert.fetch_one(&self.stores.db).await.expect("inserts")
     }
 
     /// How a job ended: state, attempt, and what the ledger says of its last error.
     async fn end_of(&self, job: Uuid) -> (String, i16, Option<String>) {
-        let query = sqlx::query_as("SELECT state, attempt, last_error FROM jobs WHERE id = $1").bind(job);
+        let query =
+            sqlx::query_as("SELECT state, attempt, last_error FROM jobs WHERE id = $1").bind(job);
         query.fetch_one(&self.stores.db).await.expect("reads")
     }
 
     async fn assert_dead(&self, job: Uuid, reason: &str) {
         let (state, _, error) = self.end_of(job).await;
         let error = error.unwrap_or_default();
-        assert!(state == "dead" && error.contains(reason), "{state}: {error}");
+        assert!(
+            state == "dead" && error.contains(reason),
+            "{state}: {error}"
+        );
     }
 
     /// A worker that gets no more than so many KiB of memory for its data.
@@ -97,9 +108,14 @@ async fn a_job_that_takes_all_memory_ends_as_dead_and_takes_nobody_with_it() {
             deaths += 1;
         }
     };
-    tokio::time::timeout(PATIENCE, finished).await.expect("it comes to an end");
+    tokio::time::timeout(PATIENCE, finished)
+        .await
+        .expect("it comes to an end");
 
-    assert_eq!(deaths, ATTEMPTS, "it is not tried more often than its kind says");
+    assert_eq!(
+        deaths, ATTEMPTS,
+        "it is not tried more often than its kind says"
+    );
     colony.assert_dead(poison, "its workers died").await;
     let mut beside = 0;
     for job in &long {
@@ -108,9 +124,16 @@ async fn a_job_that_takes_all_memory_ends_as_dead_and_takes_nobody_with_it() {
     assert!(beside > 0, "some were beside the poison");
     for job in long.into_iter().chain(others) {
         let (state, attempt, error) = colony.end_of(job).await;
-        assert!(state == "done" && attempt <= ATTEMPTS, "{state} at attempt {attempt}: {error:?}");
+        assert!(
+            state == "done" && attempt <= ATTEMPTS,
+            "{state} at attempt {attempt}: {error:?}"
+        );
     }
-    assert_eq!(count(&colony.stores, "SELECT count(*) FROM doubles").await, 0, "none ran twice at once");
+    assert_eq!(
+        count(&colony.stores, "SELECT count(*) FROM doubles").await,
+        0,
+        "none ran twice at once"
+    );
 }
 
 #[tokio::test]
@@ -118,8 +141,10 @@ async fn jobs_that_never_end_are_stopped_and_their_worker_goes_on() {
     let colony = Colony::settle(Stage::open().await.with("PLINTH_WORKER_JOB_TIMEOUT", "1s")).await;
     let endless = colony.accept("good", i32::MAX, 1).await;
     let blocking = colony.accept("blocks", 0, 1).await;
-    let mut worker =
-        Process::command("examples/chaos", &colony.stage).arg("work").spawn().expect("it starts");
+    let mut worker = Process::command("examples/chaos", &colony.stage)
+        .arg("work")
+        .spawn()
+        .expect("it starts");
     until_none(&colony.stores, "both are stopped", UNFINISHED).await;
     colony.assert_dead(endless, "not done within 1s").await;
     colony.assert_dead(blocking, "not done within 1s").await;
@@ -131,7 +156,10 @@ async fn jobs_that_never_end_are_stopped_and_their_worker_goes_on() {
     for job in others {
         assert_eq!(colony.end_of(job).await.0, "done");
     }
-    assert!(worker.try_wait().expect("it can be asked").is_none(), "it is the same process");
+    assert!(
+        worker.try_wait().expect("it can be asked").is_none(),
+        "it is the same process"
+    );
 }
 
 #[tokio::test]
@@ -141,10 +169,18 @@ async fn a_worker_whose_threads_are_all_blocked_ends_by_itself() {
         colony.accept("blocks", 0, 1).await;
     }
     let mut worker = Process::command("examples/chaos", &colony.stage);
-    let mut worker = worker.arg("work").env("TOKIO_WORKER_THREADS", "2").spawn().expect("it starts");
-    let ended = tokio::time::timeout(PATIENCE, worker.wait()).await.expect("it does not hang for ever");
+    let mut worker = worker
+        .arg("work")
+        .env("TOKIO_WORKER_THREADS", "2")
+        .spawn()
+        .expect("it starts");
+    let ended = tokio::time::timeout(PATIENCE, worker.wait())
+        .await
+        .expect("it does not hang for ever");
     assert!(!ended.expect("it can be waited for").success());
-    let next = Process::command("examples/chaos", &colony.stage).arg("work").spawn();
+    let next = Process::command("examples/chaos", &colony.stage)
+        .arg("work")
+        .spawn();
     let other = colony.accept("good", 5, 1).await;
     until_none(&colony.stores, "the next one does the rest", UNFINISHED).await;
     assert_eq!(colony.end_of(other).await.0, "done");

@@ -9,7 +9,9 @@ use crate::picture::jpeg;
 
 #[tokio::test]
 async fn requests_are_refused_with_503_until_postgresql_is_back() {
-    let mut stage = Stage::open().await.with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "1s");
+    let mut stage = Stage::open()
+        .await
+        .with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "1s");
     let wire = stage.wire_database().await;
     let api = Process::api(&stage).await;
     let worker = Process::worker(&stage).await;
@@ -49,17 +51,31 @@ async fn everything_is_refused(person: &Person) {
     let requests = [
         person.request(Method::GET, "/v1/files"),
         person.request(Method::GET, "/v1/me/notifications"),
-        person.request(Method::PATCH, "/v1/me").json(&json!({ "display_name": "Eve" })),
+        person
+            .request(Method::PATCH, "/v1/me")
+            .json(&json!({ "display_name": "Eve" })),
         person.uploading("photo.jpg", jpeg(200, 100)),
         person.request(Method::POST, "/v1/auth/logout"),
-        person.door.request(Method::POST, "/v1/auth/login").json(&credentials),
-        person.door.request(Method::POST, "/v1/auth/register").json(&registration),
-        person.door.request(Method::POST, "/v1/auth/refresh").json(&refresh),
+        person
+            .door
+            .request(Method::POST, "/v1/auth/login")
+            .json(&credentials),
+        person
+            .door
+            .request(Method::POST, "/v1/auth/register")
+            .json(&registration),
+        person
+            .door
+            .request(Method::POST, "/v1/auth/refresh")
+            .json(&refresh),
     ];
     for answer in futures_util::future::join_all(requests.map(Answer::of)).await {
         answer.problem(503, "unavailable");
-        let wait: u32 =
-            answer.header("retry-after").expect("it says when to come again").parse().expect("seconds");
+        let wait: u32 = answer
+            .header("retry-after")
+            .expect("it says when to come again")
+            .parse()
+            .expect("seconds");
         assert!(wait >= 1);
     }
 }

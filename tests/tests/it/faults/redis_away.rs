@@ -25,14 +25,21 @@ async fn work_goes_on_without_redis() {
     let file = person.upload("photo.jpg", jpeg(200, 100)).await;
     let email = fresh_email();
     door.register(&email).await;
-    door.log_in(&person.email).await.get("/v1/me").await.expect(StatusCode::OK);
+    door.log_in(&person.email)
+        .await
+        .get("/v1/me")
+        .await
+        .expect(StatusCode::OK);
     for process in [&api.internal_url, &worker.internal_url] {
         assert_eq!(standing(process, "redis").await, "does not answer");
     }
 
     wire.mend();
     for process in [&api.internal_url, &worker.internal_url] {
-        until("Redis answers", async || (standing(process, "redis").await == "answers").then_some(())).await;
+        until("Redis answers", async || {
+            (standing(process, "redis").await == "answers").then_some(())
+        })
+        .await;
     }
     person.until_ready(file).await;
     assert!(Mailbox::first_to(&email).await.html.is_some());
@@ -72,6 +79,9 @@ async fn a_logout_without_redis_holds_though_the_api_is_killed_before_redis_is_b
     api.kill().await;
     wire.mend();
     let next = Process::api(&stage).await;
-    let person = Person { door: Door::of(&next), ..person };
+    let person = Person {
+        door: Door::of(&next),
+        ..person
+    };
     person.get("/v1/me").await.problem(401, "session_ended");
 }

@@ -10,11 +10,24 @@ use crate::picture::jpeg;
 
 /// As FLUSHALL, for this stage only: every key begins with its prefix.
 async fn wipe(stores: &Stores) -> usize {
-    let mut redis = stores.redis.client().get_multiplexed_async_connection().await.expect("Redis answers");
+    let mut redis = stores
+        .redis
+        .client()
+        .get_multiplexed_async_connection()
+        .await
+        .expect("Redis answers");
     let pattern = format!("{}*", stores.redis.prefix());
-    let keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query_async(&mut redis).await.expect("lists");
+    let keys: Vec<String> = redis::cmd("KEYS")
+        .arg(pattern)
+        .query_async(&mut redis)
+        .await
+        .expect("lists");
     if !keys.is_empty() {
-        let _: i64 = redis::cmd("UNLINK").arg(&keys).query_async(&mut redis).await.expect("unlinks");
+        let _: i64 = redis::cmd("UNLINK")
+            .arg(&keys)
+            .query_async(&mut redis)
+            .await
+            .expect("unlinks");
     }
     keys.len()
 }
@@ -33,15 +46,22 @@ async fn nobody_is_logged_out_and_nobody_comes_back() {
     gone.log_out().await;
     gone.get("/v1/me").await.problem(401, "session_ended");
 
-    assert!(wipe(&stage.stores()).await > 0, "there was something to forget");
+    assert!(
+        wipe(&stage.stores()).await > 0,
+        "there was something to forget"
+    );
     // Twice: what the first request puts back must be right as well.
     for _ in 0..2 {
         gone.get("/v1/me").await.problem(401, "session_ended");
         stays.get("/v1/me").await.expect(StatusCode::OK);
     }
     let refresh = |token: &str| json!({ "refresh_token": token });
-    door.post("/v1/auth/refresh", &refresh(&stays.refresh_token)).await.expect(StatusCode::OK);
-    let refused = door.post("/v1/auth/refresh", &refresh(&gone.refresh_token)).await;
+    door.post("/v1/auth/refresh", &refresh(&stays.refresh_token))
+        .await
+        .expect(StatusCode::OK);
+    let refused = door
+        .post("/v1/auth/refresh", &refresh(&gone.refresh_token))
+        .await;
     refused.problem(401, "invalid_refresh_token");
     stays.get("/v1/me").await.expect(StatusCode::OK);
 }
@@ -63,7 +83,12 @@ async fn waiting_jobs_are_done() {
     // And once more while it works.
     person.until_ready(files[0]).await;
     wipe(&stores).await;
-    until_none(&stores, "everything is done", "SELECT count(*) FROM jobs WHERE state <> 'done'").await;
+    until_none(
+        &stores,
+        "everything is done",
+        "SELECT count(*) FROM jobs WHERE state <> 'done'",
+    )
+    .await;
     for file in files {
         person.until_ready(file).await;
     }

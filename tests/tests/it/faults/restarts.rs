@@ -36,18 +36,28 @@ async fn accept_notification(stores: &Stores) -> JobId {
         body: "It is one.".to_owned(),
         subject: "a test".to_owned(),
     };
-    let mut unit = Unit::begin(stores, &Origin::system()).await.expect("begins");
-    let job = unit.enqueue(&DeliverNotification { notification }).await.expect("inserts");
+    let mut unit = Unit::begin(stores, &Origin::system())
+        .await
+        .expect("begins");
+    let job = unit
+        .enqueue(&DeliverNotification { notification })
+        .await
+        .expect("inserts");
     unit.commit().await.expect("commits");
     job
 }
 
 /// Whoever was accepted is there, and whoever is there has one mail.
 async fn assert_one_mail_each(stores: &Stores, server: &MailServer, accepted: &[String]) {
-    let registered: Vec<String> =
-        sqlx::query_scalar("SELECT email FROM registrations").fetch_all(&stores.db).await.expect("reads");
+    let registered: Vec<String> = sqlx::query_scalar("SELECT email FROM registrations")
+        .fetch_all(&stores.db)
+        .await
+        .expect("reads");
     for email in accepted {
-        assert!(registered.contains(email), "{email} was accepted and is not there");
+        assert!(
+            registered.contains(email),
+            "{email} was accepted and is not there"
+        );
     }
     for email in &registered {
         assert_eq!(server.taken_for(email).len(), 1, "{email}");
@@ -74,15 +84,24 @@ async fn redis_dead_for_twenty_seconds_under_load() {
     load.until_more(5).await;
     let mut obstacle = stores.db.begin().await.expect("begins");
     lift_idle_timeout(&mut obstacle).await;
-    sqlx::query("LOCK TABLE notifications IN EXCLUSIVE MODE").execute(&mut *obstacle).await.expect("locks");
+    sqlx::query("LOCK TABLE notifications IN EXCLUSIVE MODE")
+        .execute(&mut *obstacle)
+        .await
+        .expect("locks");
     let long = accept_notification(&stores).await;
     let running = "SELECT count(*) FROM jobs WHERE queue = 'notifications' AND state = 'running'";
-    until("it runs", async || (count(&stores, running).await == 1).then_some(())).await;
+    until("it runs", async || {
+        (count(&stores, running).await == 1).then_some(())
+    })
+    .await;
 
     redis.kill().await;
     let before = load.accepted();
     tokio::time::sleep(OUTAGE).await;
-    assert!(load.accepted() > before + 10, "people are accepted without Redis");
+    assert!(
+        load.accepted() > before + 10,
+        "people are accepted without Redis"
+    );
     redis.start_again().await;
     load.until_more(10).await;
     obstacle.rollback().await.expect("ends");
@@ -90,8 +109,16 @@ async fn redis_dead_for_twenty_seconds_under_load() {
     let accepted = load.end().await;
     until_none(&stores, "everything is done", UNFINISHED).await;
     assert_one_mail_each(&stores, &server, &accepted).await;
-    assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE attempt <> 1").await, 0, "each ran once");
-    assert_eq!(count(&stores, "SELECT count(*) FROM notifications").await, 1, "{long}");
+    assert_eq!(
+        count(&stores, "SELECT count(*) FROM jobs WHERE attempt <> 1").await,
+        0,
+        "each ran once"
+    );
+    assert_eq!(
+        count(&stores, "SELECT count(*) FROM notifications").await,
+        1,
+        "{long}"
+    );
     assert!(worker.stop().await.success());
     assert!(api.stop().await.success());
 }
@@ -123,7 +150,11 @@ async fn postgresql_crashes_again_and_again_under_load() {
     assert_one_mail_each(&stores, &server, &accepted).await;
     let half = "SELECT count(*) FROM registrations WHERE NOT EXISTS
         (SELECT FROM jobs WHERE payload ->> 'registration_id' = registrations.id::text)";
-    assert_eq!(count(&stores, half).await, 0, "a registration is whole or not there");
+    assert_eq!(
+        count(&stores, half).await,
+        0,
+        "a registration is whole or not there"
+    );
     assert!(worker.stop().await.success());
     assert!(api.stop().await.success());
 }

@@ -46,7 +46,11 @@ async fn answer(mut socket: TcpStream) -> std::io::Result<()> {
     loop {
         match socket.read_u32().await? {
             0 if content == CLEAN.as_bytes() => return socket.write_all(b"stream: OK\0").await,
-            0 => return socket.write_all(format!("stream: {FOUND} FOUND\0").as_bytes()).await,
+            0 => {
+                return socket
+                    .write_all(format!("stream: {FOUND} FOUND\0").as_bytes())
+                    .await;
+            }
             length => {
                 let mut chunk = vec![0; length.try_into().expect("it is small")];
                 socket.read_exact(&mut chunk).await?;

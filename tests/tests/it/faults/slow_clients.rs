@@ -27,21 +27,41 @@ const DESCRIPTORS: usize = 100;
 #[tokio::test]
 async fn half_sent_requests_at_the_limit_of_descriptors_keep_no_client_out_and_no_processor_busy() {
     let stage = Stage::open().await.with("PLINTH_API_REQUEST_TIMEOUT", "5s");
-    let api = Process::api_with_descriptors(&stage, u32::try_from(DESCRIPTORS).expect("they are few")).await;
+    let api =
+        Process::api_with_descriptors(&stage, u32::try_from(DESCRIPTORS).expect("they are few"))
+            .await;
     let address = api.url.trim_start_matches("http://");
     let mut half = Vec::new();
     for _ in 0..DESCRIPTORS + 20 {
-        let mut stream = TcpStream::connect(address).await.expect("the system takes it");
-        stream.write_all(b"GET /v1/me HTTP/1.1\r\nhost: x\r\n").await.expect("is sent");
+        let mut stream = TcpStream::connect(address)
+            .await
+            .expect("the system takes it");
+        stream
+            .write_all(b"GET /v1/me HTTP/1.1\r\nhost: x\r\n")
+            .await
+            .expect("is sent");
         half.push(stream);
     }
-    until("no descriptor is left", async || (api.descriptors() >= DESCRIPTORS).then_some(())).await;
+    until("no descriptor is left", async || {
+        (api.descriptors() >= DESCRIPTORS).then_some(())
+    })
+    .await;
     let (begun, before) = (Instant::now(), api.processor_time());
-    let answer = Door::of(&api).request(Method::GET, "/v1/me").timeout(Duration::from_secs(30)).send().await;
-    assert_eq!(answer.expect("the API answers").status(), StatusCode::UNAUTHORIZED);
+    let answer = Door::of(&api)
+        .request(Method::GET, "/v1/me")
+        .timeout(Duration::from_secs(30))
+        .send()
+        .await;
+    assert_eq!(
+        answer.expect("the API answers").status(),
+        StatusCode::UNAUTHORIZED
+    );
     // An accept that fails and is repeated at once would take all the time of a processor.
     let (waited, used) = (begun.elapsed(), api.processor_time().saturating_sub(before));
-    assert!(waited > Duration::from_secs(2), "it was at the limit for {waited:?} only");
+    assert!(
+        waited > Duration::from_secs(2),
+        "it was at the limit for {waited:?} only"
+    );
     assert!(used < waited / 4, "{used:?} of {waited:?}");
 }
 
@@ -58,7 +78,10 @@ impl Balancer {
         let address = free_address();
         let deployed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/nginx.conf");
         let deployed = std::fs::read_to_string(deployed).expect("it is there");
-        let upstream = format!("server {} max_fails=0;", api.url.trim_start_matches("http://"));
+        let upstream = format!(
+            "server {} max_fails=0;",
+            api.url.trim_start_matches("http://")
+        );
         let lines = deployed.lines().filter_map(|line| {
             let words: Vec<_> = line.split_whitespace().collect();
             match words.as_slice() {
@@ -69,31 +92,55 @@ impl Balancer {
                 _ => Some(line.replace("/tmp/", &format!("{}/", folder.path().display()))),
             }
         });
-        let user = if nix::unistd::geteuid().is_root() { "user root;\n" } else { "" };
-        let conf =
-            format!("{user}daemon off;\nmaster_process off;\n{}\n", lines.collect::<Vec<_>>().join("\n"));
+        let user = if nix::unistd::geteuid().is_root() {
+            "user root;\n"
+        } else {
+            ""
+        };
+        let conf = format!(
+            "{user}daemon off;\nmaster_process off;\n{}\n",
+            lines.collect::<Vec<_>>().join("\n")
+        );
         let file = folder.path().join("nginx.conf");
         std::fs::write(&file, conf).expect("is written");
         let mut command = Command::new(nginx);
-        command.args(["-e", "stderr", "-c"]).arg(file).kill_on_drop(true);
+        command
+            .args(["-e", "stderr", "-c"])
+            .arg(file)
+            .kill_on_drop(true);
         let nginx = command.spawn().expect("nginx starts");
-        until("nginx listens", async || TcpStream::connect(&address).await.ok()).await;
-        Self { url: format!("http://{address}"), _folder: folder, _nginx: nginx }
+        until("nginx listens", async || {
+            TcpStream::connect(&address).await.ok()
+        })
+        .await;
+        Self {
+            url: format!("http://{address}"),
+            _folder: folder,
+            _nginx: nginx,
+        }
     }
 }
 
 fn nginx() -> Option<PathBuf> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&folders).chain(["/usr/sbin".into()]);
-    folders.map(|folder| folder.join("nginx")).find(|program| program.exists())
+    folders
+        .map(|folder| folder.join("nginx"))
+        .find(|program| program.exists())
 }
 
 /// Sends more than a chunk of a file, and then a byte now and then until the API ends it.
 async fn trickle(url: String, from: String, person: Person, first: usize) {
     let socket = TcpSocket::new_v4().expect("a socket");
-    socket.bind(from.parse().expect("an address")).expect("is ours");
+    socket
+        .bind(from.parse().expect("an address"))
+        .expect("is ours");
     let mut stream = socket
-        .connect(url.trim_start_matches("http://").parse().expect("an address"))
+        .connect(
+            url.trim_start_matches("http://")
+                .parse()
+                .expect("an address"),
+        )
         .await
         .expect("connects");
     let head = format!(
@@ -117,30 +164,53 @@ async fn two_hundred_uploads_that_trickle_through_the_balancer_take_bounded_memo
         eprintln!("SKIPPED: nginx is not installed");
         return;
     };
-    let stage = Stage::open().await.with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.1/32");
+    let stage = Stage::open()
+        .await
+        .with("PLINTH_API_TRUSTED_PROXIES", "127.0.0.1/32");
     let (api, _worker) = tokio::join!(Process::api(&stage), Process::worker(&stage));
     let balancer = Balancer::before(&api, &nginx).await;
     let door = Door::of(&api);
-    let people = [door.person().await, door.person().await, door.person().await, door.person().await];
+    let people = [
+        door.person().await,
+        door.person().await,
+        door.person().await,
+        door.person().await,
+    ];
     let honest = door.person().await;
     let idle = api.peak_memory();
     let trickling: Vec<_> = (0..TRICKLING)
         .map(|number| {
             let from = format!("127.0.0.{}:0", 2 + number % 10);
             // Half of them ask for a part's buffer.
-            let first = if number % 8 < 4 { 1100 * KIB } else { 100 * KIB };
-            tokio::spawn(trickle(balancer.url.clone(), from, people[number % 4].clone(), first))
+            let first = if number % 8 < 4 {
+                1100 * KIB
+            } else {
+                100 * KIB
+            };
+            tokio::spawn(trickle(
+                balancer.url.clone(),
+                from,
+                people[number % 4].clone(),
+                first,
+            ))
         })
         .collect();
     let stores = stage.stores();
     until("the uploads have begun", async || {
-        let begun = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM blobs WHERE state = 'receiving'");
+        let begun =
+            sqlx::query_scalar::<_, i64>("SELECT count(*) FROM blobs WHERE state = 'receiving'");
         let begun = begun.fetch_one(&stores.db).await.expect("counts");
         (begun >= 100).then_some(())
     })
     .await;
-    let client = Client::builder().no_proxy().local_address(Some([127, 0, 0, 99].into())).build();
-    let through = Person { door: Door::at(&balancer.url, client.expect("a client")), ..honest };
+    let client = Client::builder()
+        .no_proxy()
+        .local_address(Some([127, 0, 0, 99].into()))
+        .build();
+    let through = Person {
+        door: Door::at(&balancer.url, client.expect("a client")),
+        ..honest
+    };
     let mut quickest = Duration::MAX;
     for number in 1..=5 {
         let begun = Instant::now();

@@ -18,10 +18,23 @@ async fn a_busy_server_gets_the_mail_once_and_a_refusal_is_a_dead_letter() {
     let unfinished = "SELECT count(*) FROM jobs WHERE state NOT IN ('done', 'dead')";
     until_none(&stores, "both have ended", unfinished).await;
     assert_eq!(server.taken_for("ada@busy.example").len(), 1);
-    assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE state = 'done' AND attempt = 1").await, 1);
-    assert_eq!(count(&stores, "SELECT count(*) FROM job_attempts WHERE outcome = 'postponed'").await, 1);
-    let refused =
-        "SELECT count(*) FROM jobs WHERE state = 'dead' AND attempt = 1 AND last_error LIKE '%550%'";
+    assert_eq!(
+        count(
+            &stores,
+            "SELECT count(*) FROM jobs WHERE state = 'done' AND attempt = 1"
+        )
+        .await,
+        1
+    );
+    assert_eq!(
+        count(
+            &stores,
+            "SELECT count(*) FROM job_attempts WHERE outcome = 'postponed'"
+        )
+        .await,
+        1
+    );
+    let refused = "SELECT count(*) FROM jobs WHERE state = 'dead' AND attempt = 1 AND last_error LIKE '%550%'";
     assert_eq!(count(&stores, refused).await, 1);
     let accepted = "SELECT count(*) FROM sent_mails WHERE accepted_at IS NOT NULL";
     assert_eq!(count(&stores, accepted).await, 1);
@@ -49,15 +62,24 @@ async fn a_domain_that_says_nothing_holds_up_its_own_mails_only() {
     let quick = "SELECT 4 - count(*) FROM sent_mails WHERE accepted_at IS NOT NULL";
     until_none(&stores, "the others have their mails", quick).await;
     // Of four one is held, and none of the others has a slot.
-    assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE state = 'running'").await, 1);
-    assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE parked").await, 3);
+    assert_eq!(
+        count(&stores, "SELECT count(*) FROM jobs WHERE state = 'running'").await,
+        1
+    );
+    assert_eq!(
+        count(&stores, "SELECT count(*) FROM jobs WHERE parked").await,
+        3
+    );
     worker.kill().await;
 }
 
 #[tokio::test]
 async fn a_mail_that_waits_for_its_domain_is_sent_though_its_token_is_minted_already() {
     let (server, url) = MailServer::start().await;
-    let stage = Stage::open().await.with("PLINTH_SMTP_URL", &url).with("PLINTH_SMTP_PER_DOMAIN", "1");
+    let stage = Stage::open()
+        .await
+        .with("PLINTH_SMTP_URL", &url)
+        .with("PLINTH_SMTP_PER_DOMAIN", "1");
     let api = Process::api(&stage).await;
     let worker = Process::worker_with(&stage, &["--queues", "email"]).await;
     let (door, stores) = (Door::of(&api), stage.stores());
@@ -88,8 +110,10 @@ async fn a_mail_that_waits_for_its_domain_is_sent_though_its_token_is_minted_alr
 #[tokio::test]
 async fn a_mail_that_the_server_took_while_postgresql_was_away_is_not_sent_again() {
     let (server, url) = MailServer::start().await;
-    let mut stage =
-        Stage::open().await.with("PLINTH_SMTP_URL", &url).with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "1s");
+    let mut stage = Stage::open()
+        .await
+        .with("PLINTH_SMTP_URL", &url)
+        .with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "1s");
     let api = Process::api(&stage).await;
     // The worker alone reaches PostgreSQL by the wire.
     let stores = stage.stores();
@@ -97,17 +121,26 @@ async fn a_mail_that_the_server_took_while_postgresql_was_away_is_not_sent_again
     let worker = Process::worker_with(&stage, &["--queues", "email"]).await;
     server.keep_silent();
     Door::of(&api).register("ada@example.org").await;
-    until("the server has the mail", async || (server.taken() == 1).then_some(())).await;
+    until("the server has the mail", async || {
+        (server.taken() == 1).then_some(())
+    })
+    .await;
     wire.tear();
     server.answer();
     until("that cannot be written down", async || {
         let metrics = worker.metrics().await;
-        let failed = |line: &str| line.contains("\"sent_mails.accepted\"") && line.contains("\"error\"");
+        let failed =
+            |line: &str| line.contains("\"sent_mails.accepted\"") && line.contains("\"error\"");
         metrics.lines().any(failed).then_some(())
     })
     .await;
     wire.mend();
-    until_none(&stores, "it is done", "SELECT count(*) FROM jobs WHERE state <> 'done'").await;
+    until_none(
+        &stores,
+        "it is done",
+        "SELECT count(*) FROM jobs WHERE state <> 'done'",
+    )
+    .await;
     assert_eq!(server.taken(), 1);
     assert_eq!(count(&stores, "SELECT attempt::bigint FROM jobs").await, 1);
     assert!(worker.stop().await.success());

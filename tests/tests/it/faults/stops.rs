@@ -32,23 +32,34 @@ async fn an_api_that_is_told_to_stop_answers_what_it_has_taken() {
     let api = Process::api(&stage).await;
     let worker = Process::worker(&stage).await;
     let stores = stage.stores();
-    let people: Vec<_> = (0..6).map(|_| tokio::spawn(register_on_and_on(Door::of(&api)))).collect();
+    let people: Vec<_> = (0..6)
+        .map(|_| tokio::spawn(register_on_and_on(Door::of(&api))))
+        .collect();
     until("there is some load", async || {
         (count(&stores, "SELECT count(*) FROM registrations").await > 12).then_some(())
     })
     .await;
     let asked = Instant::now();
     assert!(api.stop().await.success());
-    assert!(asked.elapsed() < Duration::from_secs(12), "it took {:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() < Duration::from_secs(12),
+        "it took {:?}",
+        asked.elapsed()
+    );
     let mut answered = Vec::new();
     for person in people {
         answered.extend(person.await.expect("no answer was a wrong one"));
     }
-    let mut registered: Vec<String> =
-        sqlx::query_scalar("SELECT email FROM registrations").fetch_all(&stores.db).await.expect("reads");
+    let mut registered: Vec<String> = sqlx::query_scalar("SELECT email FROM registrations")
+        .fetch_all(&stores.db)
+        .await
+        .expect("reads");
     answered.sort();
     registered.sort();
-    assert_eq!(registered, answered, "whoever was registered was told so, and the other way round");
+    assert_eq!(
+        registered, answered,
+        "whoever was registered was told so, and the other way round"
+    );
     for email in &answered {
         Mailbox::first_to(email).await;
     }
@@ -64,18 +75,40 @@ async fn an_upload_under_way_is_finished() {
     let photo = jpeg(400, 300);
     let (beginning, end) = photo.split_at(photo.len() / 2);
     let (sender, receiver) = tokio::sync::mpsc::channel::<io::Result<Vec<u8>>>(1);
-    let bytes = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
-    let form = Form::new().part("file", Part::stream(Body::wrap_stream(bytes)).file_name("photo.jpg"));
-    let upload = tokio::spawn(person.request(Method::POST, "/v1/files").multipart(form).send());
-    sender.send(Ok(beginning.to_vec())).await.expect("it is read");
+    let bytes = stream::unfold(receiver, async |mut receiver| {
+        Some((receiver.recv().await?, receiver))
+    });
+    let form = Form::new().part(
+        "file",
+        Part::stream(Body::wrap_stream(bytes)).file_name("photo.jpg"),
+    );
+    let upload = tokio::spawn(
+        person
+            .request(Method::POST, "/v1/files")
+            .multipart(form)
+            .send(),
+    );
+    sender
+        .send(Ok(beginning.to_vec()))
+        .await
+        .expect("it is read");
     let stores = stage.stores();
     let begun = "SELECT count(*) FROM blobs WHERE state = 'receiving'";
-    until("the upload is under way", async || (count(&stores, begun).await == 1).then_some(())).await;
+    until("the upload is under way", async || {
+        (count(&stores, begun).await == 1).then_some(())
+    })
+    .await;
 
     let internal_url = api.internal_url.clone();
     let stopping = tokio::spawn(api.stop());
-    until("it drains", async || (readiness(&internal_url).await.1 == "draining").then_some(())).await;
-    sender.send(Ok(end.to_vec())).await.expect("it is still read");
+    until("it drains", async || {
+        (readiness(&internal_url).await.1 == "draining").then_some(())
+    })
+    .await;
+    sender
+        .send(Ok(end.to_vec()))
+        .await
+        .expect("it is still read");
     drop(sender);
     let answer = upload.await.expect("no panic").expect("there is an answer");
     assert_eq!(answer.status(), StatusCode::CREATED);
@@ -96,12 +129,19 @@ async fn a_worker_that_is_told_to_stop_leaves_the_rest_to_the_next() {
     let stores = stage.stores();
     let door = Door::of(&api);
     let emails: Vec<String> = (0..40).map(|_| fresh_email()).collect();
-    for answer in futures_util::future::join_all(emails.iter().map(|email| door.try_register(email))).await {
-        answer.expect("the API answers").expect(StatusCode::ACCEPTED);
+    for answer in
+        futures_util::future::join_all(emails.iter().map(|email| door.try_register(email))).await
+    {
+        answer
+            .expect("the API answers")
+            .expect(StatusCode::ACCEPTED);
     }
     let worker = Process::worker(&stage).await;
     let done = "SELECT count(*) FROM jobs WHERE queue = 'email' AND state = 'done'";
-    until("it has begun", async || (count(&stores, done).await > 0).then_some(())).await;
+    until("it has begun", async || {
+        (count(&stores, done).await > 0).then_some(())
+    })
+    .await;
     assert!(worker.stop().await.success());
     assert_eq!(
         count(&stores, "SELECT count(*) FROM jobs WHERE state = 'running'").await,
@@ -110,7 +150,12 @@ async fn a_worker_that_is_told_to_stop_leaves_the_rest_to_the_next() {
     );
 
     let second = Process::worker(&stage).await;
-    until_none(&stores, "everything is done", "SELECT count(*) FROM jobs WHERE state <> 'done'").await;
+    until_none(
+        &stores,
+        "everything is done",
+        "SELECT count(*) FROM jobs WHERE state <> 'done'",
+    )
+    .await;
     for email in &emails {
         assert_eq!(Mailbox::to(email).await.len(), 1, "a stop repeats nothing");
     }
@@ -119,26 +164,41 @@ async fn a_worker_that_is_told_to_stop_leaves_the_rest_to_the_next() {
 
 #[tokio::test]
 async fn a_job_that_does_not_end_is_handed_back() {
-    let stage = Stage::open().await.with("PLINTH_WORKER_SHUTDOWN_GRACE", "2s");
+    let stage = Stage::open()
+        .await
+        .with("PLINTH_WORKER_SHUTDOWN_GRACE", "2s");
     let api = Process::api(&stage).await;
     let worker = Process::worker(&stage).await;
     let person = Door::of(&api).person().await;
     let stores = stage.stores();
     let mut obstacle = stores.db.begin().await.expect("begins");
     lift_idle_timeout(&mut obstacle).await;
-    sqlx::query("LOCK TABLE notifications IN EXCLUSIVE MODE").execute(&mut *obstacle).await.expect("locks");
+    sqlx::query("LOCK TABLE notifications IN EXCLUSIVE MODE")
+        .execute(&mut *obstacle)
+        .await
+        .expect("locks");
     let file = person.upload("photo.jpg", jpeg(200, 100)).await;
     let held = "SELECT count(*) FROM jobs WHERE queue = 'notifications' AND state = 'running'";
-    until("the job is held up", async || (count(&stores, held).await == 1).then_some(())).await;
+    until("the job is held up", async || {
+        (count(&stores, held).await == 1).then_some(())
+    })
+    .await;
     assert!(worker.stop().await.success());
-    let handed_back =
-        "SELECT count(*) FROM jobs WHERE queue = 'notifications' AND state = 'queued' AND attempt = 0";
+    let handed_back = "SELECT count(*) FROM jobs WHERE queue = 'notifications' AND state = 'queued' AND attempt = 0";
     assert_eq!(count(&stores, handed_back).await, 1);
     obstacle.rollback().await.expect("ends");
 
     let second = Process::worker(&stage).await;
-    until_none(&stores, "everything is done", "SELECT count(*) FROM jobs WHERE state <> 'done'").await;
+    until_none(
+        &stores,
+        "everything is done",
+        "SELECT count(*) FROM jobs WHERE state <> 'done'",
+    )
+    .await;
     person.until_ready(file).await;
-    assert_eq!(count(&stores, "SELECT count(*) FROM notifications").await, 1);
+    assert_eq!(
+        count(&stores, "SELECT count(*) FROM notifications").await,
+        1
+    );
     assert!(second.stop().await.success());
 }

@@ -26,7 +26,10 @@ async fn two_migrations_of_an_empty_database_make_one_schema() {
     }
     let api = Process::api(&stage).await;
     Door::of(&api).register("ada@example.org").await;
-    assert_eq!(count(&stores, "SELECT count(*) FROM registrations").await, 1);
+    assert_eq!(
+        count(&stores, "SELECT count(*) FROM registrations").await,
+        1
+    );
     assert!(api.stop().await.success());
 }
 
@@ -42,17 +45,28 @@ async fn two_cleanups_share_what_there_is() {
     let (kept, upload) = litter(&stage, &stores).await;
     // Neither begins before both are there.
     let mut gate = stores.db.begin().await.expect("begins");
-    sqlx::query("LOCK TABLE sessions IN EXCLUSIVE MODE").execute(&mut *gate).await.expect("locks");
+    sqlx::query("LOCK TABLE sessions IN EXCLUSIVE MODE")
+        .execute(&mut *gate)
+        .await
+        .expect("locks");
     let cleanup = || Process::run("plinth-worker", &["cleanup"], &stage);
     let open = async {
         let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database =
             (SELECT oid FROM pg_database WHERE datname = current_database())";
-        until("both wait", async || (count(&stores, waiting).await == 2).then_some(())).await;
+        until("both wait", async || {
+            (count(&stores, waiting).await == 2).then_some(())
+        })
+        .await;
         gate.rollback().await.expect("ends");
     };
     let (one, other, ()) = tokio::join!(cleanup(), cleanup(), open);
     let reports = [report(&one), report(&other)];
-    let sum = |name: &str| reports.iter().filter_map(|report| report[name].as_i64()).sum::<i64>();
+    let sum = |name: &str| {
+        reports
+            .iter()
+            .filter_map(|report| report[name].as_i64())
+            .sum::<i64>()
+    };
     assert_eq!(sum("sessions"), SESSIONS, "{reports:?}");
     assert_eq!(sum("one_time_tokens"), ONE_TIME_TOKENS, "{reports:?}");
     assert_eq!(sum("revoked_tokens"), REVOKED_TOKENS, "{reports:?}");
@@ -61,8 +75,17 @@ async fn two_cleanups_share_what_there_is() {
     let left = "SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM one_time_tokens)
         + (SELECT count(*) FROM revoked_tokens) + (SELECT count(*) FROM blobs)";
     assert_eq!(count(&stores, left).await, 4, "one of each is not over yet");
-    assert!(sqlx::query("SELECT FROM blobs WHERE id = $1").bind(kept).fetch_one(&stores.db).await.is_ok());
-    let late = stores.objects.put_part(&upload.key, &upload.id, 2, vec![0; 16].into()).await;
+    assert!(
+        sqlx::query("SELECT FROM blobs WHERE id = $1")
+            .bind(kept)
+            .fetch_one(&stores.db)
+            .await
+            .is_ok()
+    );
+    let late = stores
+        .objects
+        .put_part(&upload.key, &upload.id, 2, vec![0; 16].into())
+        .await;
     assert!(late.is_err(), "the parts in S3 are freed");
     let again = report(&cleanup().await);
     assert!(again.values().all(|removed| *removed == 0), "{again:?}");
@@ -72,7 +95,11 @@ async fn two_cleanups_share_what_there_is() {
 fn report(output: &std::process::Output) -> Map<String, Value> {
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8_lossy(&output.stdout);
-    assert_eq!((text.lines().count(), text.ends_with('\n')), (1, true), "{text:?}");
+    assert_eq!(
+        (text.lines().count(), text.ends_with('\n')),
+        (1, true),
+        "{text:?}"
+    );
     serde_json::from_str(&text).expect("a JSON object")
 }
 
@@ -86,13 +113,22 @@ struct InParts {
 async fn litter(stage: &Stage, stores: &Stores) -> (Uuid, InParts) {
     let made = Process::run_reading(
         "plinth-api",
-        &["admin", "create", "--email", "ada@example.org", "--password-stdin"],
+        &[
+            "admin",
+            "create",
+            "--email",
+            "ada@example.org",
+            "--password-stdin",
+        ],
         stage,
         crate::house::PASSWORD,
     )
     .await;
     assert!(made.status.success(), "{made:?}");
-    let user: Uuid = sqlx::query_scalar("SELECT id FROM users").fetch_one(&stores.db).await.expect("reads");
+    let user: Uuid = sqlx::query_scalar("SELECT id FROM users")
+        .fetch_one(&stores.db)
+        .await
+        .expect("reads");
     let bound = [
         ("INSERT INTO sessions (id, user_id, refresh_hash, authenticated_at, last_seen_at, idle_expires_at, expires_at, created_at)
           SELECT gen_random_uuid(), $2, sha256(n::text::bytea), now(), now(), at, at, now()
@@ -114,12 +150,25 @@ async fn litter(stage: &Stage, stores: &Stores) -> (Uuid, InParts) {
          UPLOADS),
     ];
     for (insert, items) in bound {
-        sqlx::query(insert).bind(items).bind(user).execute(&stores.db).await.expect("inserts");
+        sqlx::query(insert)
+            .bind(items)
+            .bind(user)
+            .execute(&stores.db)
+            .await
+            .expect("inserts");
     }
-    let of_age = "SELECT object_key FROM blobs WHERE updated_at < now() - interval '24 hours' LIMIT 1";
-    let key: String = sqlx::query_scalar(of_age).fetch_one(&stores.db).await.expect("reads");
+    let of_age =
+        "SELECT object_key FROM blobs WHERE updated_at < now() - interval '24 hours' LIMIT 1";
+    let key: String = sqlx::query_scalar(of_age)
+        .fetch_one(&stores.db)
+        .await
+        .expect("reads");
     let id = stores.objects.begin_parts(&key).await.expect("begins");
-    stores.objects.put_part(&key, &id, 1, vec![0; 5 << 20].into()).await.expect("takes a part");
+    stores
+        .objects
+        .put_part(&key, &id, 1, vec![0; 5 << 20].into())
+        .await
+        .expect("takes a part");
     sqlx::query("UPDATE blobs SET multipart_upload_id = $2 WHERE object_key = $1")
         .bind(&key)
         .bind(&id)
@@ -127,6 +176,9 @@ async fn litter(stage: &Stage, stores: &Stores) -> (Uuid, InParts) {
         .await
         .expect("notes it");
     let young = "SELECT id FROM blobs WHERE updated_at > now() - interval '24 hours'";
-    let kept = sqlx::query_scalar(young).fetch_one(&stores.db).await.expect("reads");
+    let kept = sqlx::query_scalar(young)
+        .fetch_one(&stores.db)
+        .await
+        .expect("reads");
     (kept, InParts { key, id })
 }

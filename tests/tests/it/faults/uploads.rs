@@ -15,7 +15,9 @@ use crate::house::{Answer, Door, Person};
 const MIB: usize = 1024 * 1024;
 
 fn pattern(size: usize) -> Vec<u8> {
-    (0..size).map(|n| u8::try_from((n ^ (n >> 8) ^ (n >> 16)) & 255).expect("a byte")).collect()
+    (0..size)
+        .map(|n| u8::try_from((n ^ (n >> 8) ^ (n >> 16)) & 255).expect("a byte"))
+        .collect()
 }
 
 /// The bytes, MiB by MiB, and how many of them were taken by the client's connection.
@@ -26,18 +28,27 @@ fn counted(bytes: &[u8]) -> (Body, Arc<AtomicUsize>) {
     let pieces = pieces.into_iter().inspect(move |piece| {
         count.fetch_add(piece.len(), Ordering::Relaxed);
     });
-    (Body::wrap_stream(stream::iter(pieces.map(Ok::<_, io::Error>))), sent)
+    (
+        Body::wrap_stream(stream::iter(pieces.map(Ok::<_, io::Error>))),
+        sent,
+    )
 }
 
 fn tus(person: &Person, method: Method, path: &str) -> RequestBuilder {
-    person.request(method, path).header("tus-resumable", "1.0.0")
+    person
+        .request(method, path)
+        .header("tus-resumable", "1.0.0")
 }
 
 /// How far it is, and the file that it has become.
 async fn standing(person: &Person, path: &str) -> (usize, Option<String>) {
     let answer = Answer::of(tus(person, Method::HEAD, path)).await;
     assert_eq!(answer.status, StatusCode::OK);
-    let offset = answer.header("upload-offset").expect("an offset").parse().expect("a number");
+    let offset = answer
+        .header("upload-offset")
+        .expect("an offset")
+        .parse()
+        .expect("a number");
     (offset, answer.header("plinth-file-id").map(str::to_owned))
 }
 
@@ -50,7 +61,9 @@ async fn reconcile(stage: &Stage) -> Value {
 
 #[tokio::test]
 async fn an_upload_goes_on_though_its_api_is_killed_again_and_again() {
-    let stage = Stage::open().await.with("PLINTH_FILES_ABANDONED_AFTER", "1s");
+    let stage = Stage::open()
+        .await
+        .with("PLINTH_FILES_ABANDONED_AFTER", "1s");
     let mut api = Process::api(&stage).await;
     let mails = Process::worker_with(&stage, &["--queues", "email"]).await;
     let mut person = Door::of(&api).person().await;
@@ -111,7 +124,9 @@ async fn an_upload_goes_on_though_its_api_is_killed_again_and_again() {
 
 #[tokio::test]
 async fn what_a_killed_api_leaves_of_a_form_is_removed() {
-    let stage = Stage::open().await.with("PLINTH_FILES_ABANDONED_AFTER", "1s");
+    let stage = Stage::open()
+        .await
+        .with("PLINTH_FILES_ABANDONED_AFTER", "1s");
     let mails = Process::worker_with(&stage, &["--queues", "email"]).await;
     let mut api = Process::api(&stage).await;
     let person = Door::of(&api).person().await;
@@ -120,8 +135,16 @@ async fn what_a_killed_api_leaves_of_a_form_is_removed() {
         let person = Door::of(&api).log_in(&person.email).await;
         let (body, sent) = counted(&bytes);
         let form = Form::new().part("file", Part::stream(body).file_name("a.bin"));
-        let sending = tokio::spawn(person.request(Method::POST, "/v1/files").multipart(form).send());
-        until("it has sent so much", async || (sent.load(Ordering::Relaxed) >= enough).then_some(())).await;
+        let sending = tokio::spawn(
+            person
+                .request(Method::POST, "/v1/files")
+                .multipart(form)
+                .send(),
+        );
+        until("it has sent so much", async || {
+            (sent.load(Ordering::Relaxed) >= enough).then_some(())
+        })
+        .await;
         api.kill().await;
         sending.abort();
         api = Process::api(&stage).await;
@@ -140,8 +163,17 @@ async fn what_a_killed_api_leaves_of_a_form_is_removed() {
     })
     .await;
     let blobs = crate::house::count(&stores, "SELECT count(*) FROM blobs").await;
-    let objects = stores.objects.list("blobs/", None).await.expect("lists").objects;
-    assert_eq!(i64::try_from(objects.len()).expect("few"), blobs, "{objects:?}");
+    let objects = stores
+        .objects
+        .list("blobs/", None)
+        .await
+        .expect("lists")
+        .objects;
+    assert_eq!(
+        i64::try_from(objects.len()).expect("few"),
+        blobs,
+        "{objects:?}"
+    );
     let person = Door::of(&api).log_in(&person.email).await;
     let files = person.get("/v1/files").await.expect(StatusCode::OK);
     for file in files["items"].as_array().expect("items") {

@@ -6,7 +6,9 @@ use super::script;
 
 /// A stage that brings no key and on which no machine is asked for one.
 fn without_key(stage: Stage) -> Stage {
-    let stage = stage.without("PLINTH_S3_ACCESS_KEY_ID").without("PLINTH_S3_SECRET_ACCESS_KEY");
+    let stage = stage
+        .without("PLINTH_S3_ACCESS_KEY_ID")
+        .without("PLINTH_S3_SECRET_ACCESS_KEY");
     // What a developer's own account has is not meant here.
     stage
         .with("AWS_EC2_METADATA_DISABLED", "true")
@@ -17,7 +19,11 @@ fn without_key(stage: Stage) -> Stage {
 /// Walks the bucket; what it complained of where it could not.
 async fn walk(stage: &Stage) -> Result<(), String> {
     let output = Process::run("plinth-worker", &["reconcile", "--dry-run"], stage).await;
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
 }
 
 #[tokio::test]
@@ -25,12 +31,20 @@ async fn a_key_is_taken_from_the_environment_and_a_wrong_one_is_refused_by_the_s
     let services = Services::get();
     let stage = without_key(Stage::open().await);
     let helpless = walk(&stage).await.expect_err("nobody gives it a key");
-    assert!(helpless.contains("no credentials found in chain"), "{helpless}");
+    assert!(
+        helpless.contains("no credentials found in chain"),
+        "{helpless}"
+    );
     let stage = stage.with("AWS_ACCESS_KEY_ID", &services.s3_access_key_id);
     let stage = stage.with("AWS_SECRET_ACCESS_KEY", &services.s3_secret_access_key);
     assert_eq!(walk(&stage).await, Ok(()));
-    let refused = walk(&stage.with("AWS_SECRET_ACCESS_KEY", "hush-hush")).await.expect_err("it is checked");
-    assert!(refused.contains("SignatureDoesNotMatch") && !refused.contains("hush-hush"), "{refused}");
+    let refused = walk(&stage.with("AWS_SECRET_ACCESS_KEY", "hush-hush"))
+        .await
+        .expect_err("it is checked");
+    assert!(
+        refused.contains("SignatureDoesNotMatch") && !refused.contains("hush-hush"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -44,9 +58,13 @@ async fn a_key_is_taken_from_the_profile_that_is_named() {
          [plinth]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n"
     );
     std::fs::write(&file, profiles).expect("writes");
-    let stage =
-        without_key(Stage::open().await).with("AWS_SHARED_CREDENTIALS_FILE", file.to_str().expect("a text"));
-    walk(&stage).await.expect_err("the default profile's key is none of the store's");
+    let stage = without_key(Stage::open().await).with(
+        "AWS_SHARED_CREDENTIALS_FILE",
+        file.to_str().expect("a text"),
+    );
+    walk(&stage)
+        .await
+        .expect_err("the default profile's key is none of the store's");
     assert_eq!(walk(&stage.with("AWS_PROFILE", "plinth")).await, Ok(()));
 }
 
@@ -59,11 +77,17 @@ async fn a_key_is_taken_from_what_a_container_is_served() {
     );
     let (address, serving) = script::serve("200 OK", "application/json", vec![body]).await;
     let stage = without_key(Stage::open().await)
-        .with("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("http://{address}/credentials"))
+        .with(
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            &format!("http://{address}/credentials"),
+        )
         .with("AWS_CONTAINER_AUTHORIZATION_TOKEN", "of-the-pod");
     assert_eq!(walk(&stage).await, Ok(()));
     let request = serving.await.expect("no panic").concat().to_lowercase();
-    assert!(request.starts_with("get /credentials ") && request.contains("of-the-pod"), "{request}");
+    assert!(
+        request.starts_with("get /credentials ") && request.contains("of-the-pod"),
+        "{request}"
+    );
 }
 
 #[tokio::test]
@@ -75,7 +99,12 @@ async fn a_service_accounts_token_is_exchanged_for_a_key() {
     let stage = without_key(Stage::at(Store::Moto).await)
         .with("AWS_ENDPOINT_URL_STS", &Services::get().moto_url)
         .with("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/plinth");
-    walk(&stage).await.expect_err("a role without a token is nobody's");
-    let stage = stage.with("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().expect("a text"));
+    walk(&stage)
+        .await
+        .expect_err("a role without a token is nobody's");
+    let stage = stage.with(
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        token.to_str().expect("a text"),
+    );
     assert_eq!(walk(&stage).await, Ok(()));
 }

@@ -17,23 +17,41 @@ async fn every_object_is_encrypted_as_set_whether_whole_or_in_parts(
     #[case] settings: &[(&str, &str)],
     #[case] expected: [Option<&str>; 2],
 ) {
-    let stage =
-        settings.iter().fold(Stage::at(Store::Moto).await, |stage, (name, value)| stage.with(name, value));
+    let stage = settings
+        .iter()
+        .fold(Stage::at(Store::Moto).await, |stage, (name, value)| {
+            stage.with(name, value)
+        });
     let objects = stage.stores().objects;
-    objects.put("whole", Bytes::from_static(b"x"), "text/plain").await.expect("is stored");
+    objects
+        .put("whole", Bytes::from_static(b"x"), "text/plain")
+        .await
+        .expect("is stored");
     let upload = objects.begin_parts("parts").await.expect("begins");
-    let part = objects.put_part("parts", &upload, 1, Bytes::from_static(b"x")).await.expect("is taken");
-    objects.finish_parts("parts", &upload, vec![part]).await.expect("is made");
+    let part = objects
+        .put_part("parts", &upload, 1, Bytes::from_static(b"x"))
+        .await
+        .expect("is taken");
+    objects
+        .finish_parts("parts", &upload, vec![part])
+        .await
+        .expect("is made");
     let bucket = format!("{}/{}", Services::get().moto_url, Services::get().s3_bucket);
     let prefix = stage.settings().s3.prefix;
     for key in ["whole", "parts"] {
         // moto wants to know who asks, and believes it.
         let head = reqwest::Client::new()
             .head(format!("{bucket}/{}{key}", &*prefix))
-            .header("authorization", "AWS4-HMAC-SHA256 Credential=any/20260101/us-east-1/s3/aws4_request");
+            .header(
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=any/20260101/us-east-1/s3/aws4_request",
+            );
         let head = Answer::of(head).await;
         assert!(head.status.is_success(), "{key}: {head:?}");
-        let told = ["x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"];
+        let told = [
+            "x-amz-server-side-encryption",
+            "x-amz-server-side-encryption-aws-kms-key-id",
+        ];
         assert_eq!(told.map(|name| head.header(name)), expected, "{key}");
     }
 }

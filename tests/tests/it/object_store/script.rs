@@ -25,7 +25,10 @@ pub(super) async fn serve(
             let head = format!(
                 "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
             );
-            socket.write_all((head + &body).as_bytes()).await.expect("it reads");
+            socket
+                .write_all((head + &body).as_bytes())
+                .await
+                .expect("it reads");
         }
         requests
     });

@@ -18,7 +18,10 @@ impl Page {
     /// Reads a page by the rules of the format: help and type before samples, each series once, numbers as values.
     #[track_caller]
     fn read(text: &str) -> Self {
-        let mut page = Self { types: BTreeMap::new(), samples: BTreeMap::new() };
+        let mut page = Self {
+            types: BTreeMap::new(),
+            samples: BTreeMap::new(),
+        };
         assert!(text.ends_with('\n'), "the last line ends");
         let mut helped = "";
         for line in text.lines() {
@@ -28,20 +31,30 @@ impl Page {
                 let (name, kind) = kind.split_once(' ').expect("a type has a name");
                 assert_eq!(name, helped, "the help comes first");
                 assert!(
-                    page.types.insert(name.to_owned(), kind.to_owned()).is_none(),
+                    page.types
+                        .insert(name.to_owned(), kind.to_owned())
+                        .is_none(),
                     "{name} is there twice"
                 );
             } else {
                 let (series, value) = line.rsplit_once(' ').expect("a sample has a value");
                 let name = series.split('{').next().expect("there is always a first");
                 let suffixes = ["_bucket", "_sum", "_count"];
-                let family = suffixes.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+                let family = suffixes
+                    .iter()
+                    .find_map(|end| name.strip_suffix(end))
+                    .unwrap_or(name);
                 assert!(
                     page.types.contains_key(name) || page.types.contains_key(family),
                     "{line} has no type"
                 );
-                let value = value.parse().unwrap_or_else(|_| panic!("{line} has no number"));
-                assert!(page.samples.insert(series.to_owned(), value).is_none(), "{series} is there twice");
+                let value = value
+                    .parse()
+                    .unwrap_or_else(|_| panic!("{line} has no number"));
+                assert!(
+                    page.samples.insert(series.to_owned(), value).is_none(),
+                    "{series} is there twice"
+                );
             }
         }
         page
@@ -50,7 +63,12 @@ impl Page {
     #[track_caller]
     fn promises(&self, families: &[(&str, &str)]) {
         for (name, kind) in families {
-            assert_eq!(self.types.get(*name).map(String::as_str), Some(*kind), "{name} in {:?}", self.types);
+            assert_eq!(
+                self.types.get(*name).map(String::as_str),
+                Some(*kind),
+                "{name} in {:?}",
+                self.types
+            );
             assert!(*kind != "counter" || name.ends_with("_total"), "{name}");
         }
     }
@@ -58,9 +76,14 @@ impl Page {
     /// The sum of the samples of a family whose labels hold all of these.
     fn sum(&self, name: &str, labels: &[&str]) -> f64 {
         let wanted = |series: &str| {
-            series.split('{').next() == Some(name) && labels.iter().all(|label| series.contains(label))
+            series.split('{').next() == Some(name)
+                && labels.iter().all(|label| series.contains(label))
         };
-        self.samples.iter().filter(|(series, _)| wanted(series)).map(|(_, value)| value).sum()
+        self.samples
+            .iter()
+            .filter(|(series, _)| wanted(series))
+            .map(|(_, value)| value)
+            .sum()
     }
 }
 
@@ -79,10 +102,19 @@ async fn what_runs_tells_how_it_is() {
     let client = Client::builder().no_proxy().build().expect("a client");
     for process in [&api.internal_url, &worker.internal_url] {
         let alive = Answer::of(client.get(format!("{process}/healthz"))).await;
-        assert_eq!((alive.status, alive.bytes.as_slice()), (StatusCode::OK, &b"ok"[..]));
-        assert_eq!(readiness(process).await, (StatusCode::OK, "ready".to_owned(), vec![]));
+        assert_eq!(
+            (alive.status, alive.bytes.as_slice()),
+            (StatusCode::OK, &b"ok"[..])
+        );
+        assert_eq!(
+            readiness(process).await,
+            (StatusCode::OK, "ready".to_owned(), vec![])
+        );
         let page = Answer::of(client.get(format!("{process}/metrics"))).await;
-        assert_eq!(page.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+        assert_eq!(
+            page.header("content-type"),
+            Some("text/plain; version=0.0.4; charset=utf-8")
+        );
     }
     for private in ["/healthz", "/readyz", "/metrics"] {
         let answer = Answer::of(door.request(Method::GET, private)).await;
@@ -99,7 +131,10 @@ async fn what_runs_tells_how_it_is() {
     let answered = |operation: &str, status: &str| {
         page.sum(
             "plinth_http_requests_total",
-            &[&format!("operation=\"{operation}\""), &format!("status=\"{status}\"")],
+            &[
+                &format!("operation=\"{operation}\""),
+                &format!("status=\"{status}\""),
+            ],
         )
     };
     assert!((answered("register", "202") - 1.0).abs() < f64::EPSILON);
@@ -107,22 +142,35 @@ async fn what_runs_tells_how_it_is() {
     assert!((answered("none", "404") - 3.0).abs() < f64::EPSILON);
     for store in ["postgresql", "redis"] {
         assert!(
-            page.sum("plinth_store_duration_seconds_count", &[&format!("store=\"{store}\"")]) > 0.0,
+            page.sum(
+                "plinth_store_duration_seconds_count",
+                &[&format!("store=\"{store}\"")]
+            ) > 0.0,
             "{store}"
         );
     }
     for outcome in ["hit", "miss"] {
         assert!(
-            page.sum("plinth_cache_reads_total", &[&format!("outcome=\"{outcome}\"")]) > 0.0,
+            page.sum(
+                "plinth_cache_reads_total",
+                &[&format!("outcome=\"{outcome}\"")]
+            ) > 0.0,
             "{outcome}"
         );
     }
 
     until("the worker has counted its jobs", async || {
         let page = Page::read(&worker.metrics().await);
-        page.promises(&[("plinth_jobs_total", "counter"), ("plinth_store_duration_seconds", "histogram")]);
-        let done =
-            |queue: &str| page.sum("plinth_jobs_total", &[&format!("queue=\"{queue}\""), "outcome=\"done\""]);
+        page.promises(&[
+            ("plinth_jobs_total", "counter"),
+            ("plinth_store_duration_seconds", "histogram"),
+        ]);
+        let done = |queue: &str| {
+            page.sum(
+                "plinth_jobs_total",
+                &[&format!("queue=\"{queue}\""), "outcome=\"done\""],
+            )
+        };
         ["email", "files", "notifications"]
             .iter()
             .all(|queue| (done(queue) - 1.0).abs() < f64::EPSILON)

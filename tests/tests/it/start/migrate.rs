@@ -20,36 +20,75 @@ const UNDO: &str = "
 async fn a_long_reader_makes_a_migration_wait_and_nobody_else() {
     let stage = Stage::open().await;
     let stores = stage.stores();
-    sqlx::raw_sql(UNDO).execute(&stores.db).await.expect("undoes");
+    sqlx::raw_sql(UNDO)
+        .execute(&stores.db)
+        .await
+        .expect("undoes");
     // As a dump of the database does it.
     let mut reader = stores.db.begin().await.expect("begins");
     lift_idle_timeout(&mut reader).await;
-    sqlx::query("SELECT count(*) FROM blobs").execute(&mut *reader).await.expect("reads");
+    sqlx::query("SELECT count(*) FROM blobs")
+        .execute(&mut *reader)
+        .await
+        .expect("reads");
 
     let mut command = Process::command("plinth-api", &stage);
-    let mut migrating =
-        command.arg("migrate").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut migrating = command
+        .arg("migrate")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
     let waiting = "SELECT count(*) FROM pg_stat_activity
                    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%ALTER TABLE blobs%'";
     let mut longest = Duration::ZERO;
     for _ in 0..2 {
-        until("the migration waits", async || (count(&stores, waiting).await == 1).then_some(())).await;
+        until("the migration waits", async || {
+            (count(&stores, waiting).await == 1).then_some(())
+        })
+        .await;
         let asked = Instant::now();
         count(&stores, "SELECT count(*) FROM blobs").await;
         longest = longest.max(asked.elapsed());
-        until("it has left the queue", async || (count(&stores, waiting).await == 0).then_some(())).await;
+        until("it has left the queue", async || {
+            (count(&stores, waiting).await == 0).then_some(())
+        })
+        .await;
     }
-    assert!(longest < Duration::from_secs(4), "a read behind the migration took {longest:?}");
-    assert!(migrating.try_wait().expect("can be asked").is_none(), "it tries again");
+    assert!(
+        longest < Duration::from_secs(4),
+        "a read behind the migration took {longest:?}"
+    );
+    assert!(
+        migrating.try_wait().expect("can be asked").is_none(),
+        "it tries again"
+    );
     reader.rollback().await.expect("ends");
 
     let ended = tokio::time::timeout(Duration::from_secs(40), migrating.wait()).await;
-    assert!(ended.expect("it ends").expect("can be waited for").success());
+    assert!(
+        ended
+            .expect("it ends")
+            .expect("can be waited for")
+            .success()
+    );
     let mut told = String::new();
-    migrating.stderr.take().expect("it is piped").read_to_string(&mut told).await.expect("reads");
-    assert!(told.contains("migration 16 (stripped metadata): applying"), "{told}");
+    migrating
+        .stderr
+        .take()
+        .expect("it is piped")
+        .read_to_string(&mut told)
+        .await
+        .expect("reads");
+    assert!(
+        told.contains("migration 16 (stripped metadata): applying"),
+        "{told}"
+    );
     assert!(told.contains("trying again in"), "{told}");
-    assert!(told.contains("migration 16 (stripped metadata): applied in"), "{told}");
+    assert!(
+        told.contains("migration 16 (stripped metadata): applied in"),
+        "{told}"
+    );
     count(&stores, "SELECT count(metadata) FROM blobs").await;
 }
 
@@ -89,25 +128,41 @@ async fn rows_of_an_earlier_release_are_brought_up_to_date() {
     let stage = Stage::open().await;
     let stores = stage.stores();
     let empty = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
-    sqlx::raw_sql(empty).execute(&stores.db).await.expect("empties");
+    sqlx::raw_sql(empty)
+        .execute(&stores.db)
+        .await
+        .expect("empties");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
     let migrations = Migrator::new(folder).await.expect("reads the folder");
     let mut connection = stores.db.acquire().await.expect("is free");
-    migrations.run_to(16, &mut *connection).await.expect("applies");
+    migrations
+        .run_to(16, &mut *connection)
+        .await
+        .expect("applies");
     drop(connection);
-    sqlx::raw_sql(ROWS).execute(&stores.db).await.expect("inserts");
+    sqlx::raw_sql(ROWS)
+        .execute(&stores.db)
+        .await
+        .expect("inserts");
 
     let migrated = Process::run("plinth-api", &["migrate"], &stage).await;
     assert!(migrated.status.success(), "{migrated:?}");
     let texts = async |query: &'static str| -> Vec<String> {
-        sqlx::query_scalar(query).fetch_all(&stores.db).await.expect("answers")
+        sqlx::query_scalar(query)
+            .fetch_all(&stores.db)
+            .await
+            .expect("answers")
     };
     let imported = "SELECT email FROM users WHERE imported_at = created_at";
     assert_eq!(texts(imported).await, ["ada@example.org"]);
-    assert_eq!(texts("SELECT name FROM api_keys WHERE multi_factor").await, ["after"]);
+    assert_eq!(
+        texts("SELECT name FROM api_keys WHERE multi_factor").await,
+        ["after"]
+    );
     let undos = "SELECT email_key FROM email_undos WHERE waived_at IS NULL";
     assert_eq!(texts(undos).await, ["old@example.org"]);
-    let owners = "SELECT users.email FROM share_links JOIN users ON users.id = share_links.owner_id";
+    let owners =
+        "SELECT users.email FROM share_links JOIN users ON users.id = share_links.owner_id";
     assert_eq!(texts(owners).await, ["bob@example.org"]);
 }
 
@@ -115,13 +170,23 @@ async fn rows_of_an_earlier_release_are_brought_up_to_date() {
 async fn an_older_build_leaves_a_newer_schema_as_it_is() {
     let stage = Stage::open().await;
     let stores = stage.stores();
-    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+    let newer =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
                  VALUES (99999, 'of the next release', true, 'x', 0)";
-    sqlx::query(newer).execute(&stores.db).await.expect("inserts");
+    sqlx::query(newer)
+        .execute(&stores.db)
+        .await
+        .expect("inserts");
     let migrated = Process::run("plinth-api", &["migrate"], &stage).await;
     assert!(migrated.status.success(), "{migrated:?}");
-    assert_eq!(String::from_utf8_lossy(&migrated.stdout), "the schema is at version 99999\n");
-    assert_eq!(count(&stores, "SELECT max(version) FROM _sqlx_migrations").await, 99_999);
+    assert_eq!(
+        String::from_utf8_lossy(&migrated.stdout),
+        "the schema is at version 99999\n"
+    );
+    assert_eq!(
+        count(&stores, "SELECT max(version) FROM _sqlx_migrations").await,
+        99_999
+    );
 }
 
 #[tokio::test]
@@ -129,36 +194,65 @@ async fn a_migration_that_was_changed_after_it_had_been_applied_is_refused() {
     let stage = Stage::open().await;
     let stores = stage.stores();
     let change = "UPDATE _sqlx_migrations SET checksum = 'x' WHERE version = 1";
-    sqlx::query(change).execute(&stores.db).await.expect("updates");
+    sqlx::query(change)
+        .execute(&stores.db)
+        .await
+        .expect("updates");
     let refused = Process::run("plinth-api", &["migrate"], &stage).await;
     assert!(!refused.status.success(), "{refused:?}");
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("migration 1"), "{refused:?}");
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("migration 1"),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
 async fn two_runs_at_once_apply_each_migration_once() {
     let stage = Stage::open().await;
     let stores = stage.stores();
-    sqlx::raw_sql(UNDO).execute(&stores.db).await.expect("undoes");
-    let runs =
-        [Process::run("plinth-api", &["migrate"], &stage), Process::run("plinth-api", &["migrate"], &stage)];
+    sqlx::raw_sql(UNDO)
+        .execute(&stores.db)
+        .await
+        .expect("undoes");
+    let runs = [
+        Process::run("plinth-api", &["migrate"], &stage),
+        Process::run("plinth-api", &["migrate"], &stage),
+    ];
     for run in futures_util::future::join_all(runs).await {
         assert!(run.status.success(), "{run:?}");
     }
-    assert_eq!(count(&stores, "SELECT count(*) FROM _sqlx_migrations WHERE version = 16").await, 1);
+    assert_eq!(
+        count(
+            &stores,
+            "SELECT count(*) FROM _sqlx_migrations WHERE version = 16"
+        )
+        .await,
+        1
+    );
 }
 
 #[tokio::test]
 async fn a_statement_beside_the_migrations_has_a_deadline() {
-    let stage = Stage::open().await.with("PLINTH_DATABASE_STATEMENT_TIMEOUT", "1s");
+    let stage = Stage::open()
+        .await
+        .with("PLINTH_DATABASE_STATEMENT_TIMEOUT", "1s");
     let stores = stage.stores();
     let mut obstacle = stores.db.begin().await.expect("begins");
     let lock = "LOCK TABLE _sqlx_migrations IN ACCESS EXCLUSIVE MODE";
-    sqlx::query(lock).execute(&mut *obstacle).await.expect("locks");
+    sqlx::query(lock)
+        .execute(&mut *obstacle)
+        .await
+        .expect("locks");
     let begun = Instant::now();
     let failed = Process::run("plinth-api", &["migrate"], &stage).await;
-    assert!(!failed.status.success() && begun.elapsed() < Duration::from_secs(15), "{failed:?}");
+    assert!(
+        !failed.status.success() && begun.elapsed() < Duration::from_secs(15),
+        "{failed:?}"
+    );
     let told = String::from_utf8_lossy(&failed.stderr);
-    assert!(told.contains("did not answer a statement in time"), "{told}");
+    assert!(
+        told.contains("did not answer a statement in time"),
+        "{told}"
+    );
     obstacle.rollback().await.expect("ends");
 }

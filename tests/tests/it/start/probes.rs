@@ -14,7 +14,9 @@ use crate::house::{Answer, Door, blames, count, lift_idle_timeout, readiness as 
 const PROGRAMS: [&str; 2] = ["plinth-api", "plinth-worker"];
 
 async fn health(internal_url: &str) -> (StatusCode, String) {
-    let answer = reqwest::get(format!("{internal_url}/healthz")).await.expect("it answers");
+    let answer = reqwest::get(format!("{internal_url}/healthz"))
+        .await
+        .expect("it answers");
     (answer.status(), answer.text().await.expect("it is text"))
 }
 
@@ -32,7 +34,10 @@ async fn a_process_is_ready_without_redis_and_s3_and_names_them() {
     s3.tear();
     for process in [&api, &worker] {
         for store in ["redis", "s3"] {
-            assert_eq!(standing(&process.internal_url, store).await, "does not answer");
+            assert_eq!(
+                standing(&process.internal_url, store).await,
+                "does not answer"
+            );
         }
     }
     // One that gives no answer at all does not hold up the probe, either.
@@ -40,8 +45,15 @@ async fn a_process_is_ready_without_redis_and_s3_and_names_them() {
     redis.hold();
     for process in [&api, &worker] {
         let asked = Instant::now();
-        assert_eq!(standing(&process.internal_url, "redis").await, "does not answer");
-        assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+        assert_eq!(
+            standing(&process.internal_url, "redis").await,
+            "does not answer"
+        );
+        assert!(
+            asked.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            asked.elapsed()
+        );
     }
 }
 
@@ -53,12 +65,18 @@ async fn a_process_whose_pool_is_in_full_use_is_ready() {
     let person = Door::of(&api).person().await;
     let stores = stage.stores();
     let mut obstacle = stores.db.begin().await.expect("begins");
-    sqlx::query("LOCK TABLE files IN ACCESS EXCLUSIVE MODE").execute(&mut *obstacle).await.expect("locks");
+    sqlx::query("LOCK TABLE files IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *obstacle)
+        .await
+        .expect("locks");
     let lists = join_all((0..20).map(|_| person.get("/v1/files")));
     let probe = async {
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
                        AND application_name = 'plinth-api' AND wait_event_type = 'Lock'";
-        until("the pool is in full use", async || (count(&stores, waiting).await == 5).then_some(())).await;
+        until("the pool is in full use", async || {
+            (count(&stores, waiting).await == 5).then_some(())
+        })
+        .await;
         for _ in 0..5 {
             assert_eq!(report(&api.internal_url).await.0, StatusCode::OK);
         }
@@ -77,9 +95,13 @@ async fn a_process_on_an_older_schema_is_not_ready_and_on_a_newer_one_it_is() {
     let stores = stage.stores();
     let newest = "SELECT max(version) FROM _sqlx_migrations";
     let newest = count(&stores, newest).await;
-    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+    let newer =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
                  VALUES (99999, 'of the next release', true, 'x', 0)";
-    sqlx::query(newer).execute(&stores.db).await.expect("inserts");
+    sqlx::query(newer)
+        .execute(&stores.db)
+        .await
+        .expect("inserts");
     for program in PROGRAMS {
         let process = Process::alive(program, &stage, Stdio::inherit()).await;
         until("it is ready", async || {
@@ -88,13 +110,24 @@ async fn a_process_on_an_older_schema_is_not_ready_and_on_a_newer_one_it_is() {
         .await;
     }
     let undo = "DELETE FROM _sqlx_migrations WHERE version = $1";
-    sqlx::query(undo).bind(newest).execute(&stores.db).await.expect("deletes");
+    sqlx::query(undo)
+        .bind(newest)
+        .execute(&stores.db)
+        .await
+        .expect("deletes");
     for program in PROGRAMS {
         let process = Process::alive(program, &stage, Stdio::inherit()).await;
         blames(&process.internal_url, "schema").await;
-        assert_eq!(health(&process.internal_url).await.0, StatusCode::OK, "a restart does not help");
+        assert_eq!(
+            health(&process.internal_url).await.0,
+            StatusCode::OK,
+            "a restart does not help"
+        );
     }
-    sqlx::query("DROP TABLE _sqlx_migrations").execute(&stores.db).await.expect("drops");
+    sqlx::query("DROP TABLE _sqlx_migrations")
+        .execute(&stores.db)
+        .await
+        .expect("drops");
     let process = Process::alive("plinth-api", &stage, Stdio::inherit()).await;
     blames(&process.internal_url, "schema").await;
 }
@@ -108,7 +141,10 @@ async fn a_process_with_another_root_key_is_not_ready() {
         (count(&stage.stores(), "SELECT count(*) FROM signing_keys").await > 0).then_some(())
     })
     .await;
-    let stage = stage.with("PLINTH_SECRET_KEY", "dGVzdHMgaGF2ZSBhbm90aGVyIGtleSB0aGF0IGlzIG5vIHNlY3JldA==");
+    let stage = stage.with(
+        "PLINTH_SECRET_KEY",
+        "dGVzdHMgaGF2ZSBhbm90aGVyIGtleSB0aGF0IGlzIG5vIHNlY3JldA==",
+    );
     for program in PROGRAMS {
         let process = Process::alive(program, &stage, Stdio::inherit()).await;
         blames(&process.internal_url, "root_key").await;
@@ -121,28 +157,52 @@ async fn liveness_fails_while_a_check_says_that_only_a_restart_helps() {
     let (verdict, seen) = tokio::sync::watch::channel(false);
     let readiness = Readiness::default().vital("database pool", move || {
         let is_stuck = *seen.borrow();
-        async move { if is_stuck { Err("it gives out nothing") } else { Ok(()) } }
+        async move {
+            if is_stuck {
+                Err("it gives out nothing")
+            } else {
+                Ok(())
+            }
+        }
     });
-    let bind = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
+    let bind = std::net::TcpListener::bind("127.0.0.1:0")
+        .expect("a free port")
+        .local_addr()
+        .expect("bound");
     let serving = tokio::spawn(internal::serve(bind, readiness, std::future::pending()));
     let url = format!("http://{bind}");
     let ok = (StatusCode::OK, "ok".to_owned());
-    until("it answers", async || reqwest::get(format!("{url}/healthz")).await.ok()).await;
+    until("it answers", async || {
+        reqwest::get(format!("{url}/healthz")).await.ok()
+    })
+    .await;
     assert_eq!(health(&url).await, ok);
     verdict.send_replace(true);
     let stuck = (StatusCode::SERVICE_UNAVAILABLE, "database pool".to_owned());
-    until("it is noticed", async || (health(&url).await == stuck).then_some(())).await;
+    until("it is noticed", async || {
+        (health(&url).await == stuck).then_some(())
+    })
+    .await;
     verdict.send_replace(false);
-    until("it has recovered", async || (health(&url).await == ok).then_some(())).await;
+    until("it has recovered", async || {
+        (health(&url).await == ok).then_some(())
+    })
+    .await;
     serving.abort();
 }
 
 #[tokio::test]
 async fn liveness_fails_once_the_pool_has_given_out_nothing_for_a_minute() {
-    let mut stage = Stage::open().await.with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "1s");
+    let mut stage = Stage::open()
+        .await
+        .with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "1s");
     let worker = Process::worker(&stage).await;
     // No deadline frees a connection before a restart is asked for.
-    for name in ["DATABASE_LOCK_TIMEOUT", "DATABASE_STATEMENT_TIMEOUT", "API_REQUEST_TIMEOUT"] {
+    for name in [
+        "DATABASE_LOCK_TIMEOUT",
+        "DATABASE_STATEMENT_TIMEOUT",
+        "API_REQUEST_TIMEOUT",
+    ] {
         stage = stage.with(&format!("PLINTH_{name}"), "3m");
     }
     let api = Process::api(&stage).await;
@@ -151,12 +211,19 @@ async fn liveness_fails_once_the_pool_has_given_out_nothing_for_a_minute() {
     let stores = stage.stores();
     let mut obstacle = stores.db.begin().await.expect("begins");
     lift_idle_timeout(&mut obstacle).await;
-    sqlx::query("LOCK TABLE files IN ACCESS EXCLUSIVE MODE").execute(&mut *obstacle).await.expect("locks");
+    sqlx::query("LOCK TABLE files IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *obstacle)
+        .await
+        .expect("locks");
     let reader = person.clone();
-    let lists = tokio::spawn(async move { join_all((0..8).map(|_| reader.get("/v1/files"))).await });
+    let lists =
+        tokio::spawn(async move { join_all((0..8).map(|_| reader.get("/v1/files"))).await });
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
                    AND application_name = 'plinth-api' AND wait_event_type = 'Lock'";
-    until("the pool is in full use", async || (count(&stores, waiting).await == 5).then_some(())).await;
+    until("the pool is in full use", async || {
+        (count(&stores, waiting).await == 5).then_some(())
+    })
+    .await;
 
     let ok = (StatusCode::OK, "ok".to_owned());
     let stuck = (StatusCode::SERVICE_UNAVAILABLE, "database pool".to_owned());
@@ -171,34 +238,65 @@ async fn liveness_fails_once_the_pool_has_given_out_nothing_for_a_minute() {
         assert!(begun.elapsed() < 2 * PATIENCE, "it is not noticed");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    assert!(begun.elapsed() > Duration::from_secs(50), "{:?}", begun.elapsed());
-    assert_eq!(report(&api.internal_url).await.0, StatusCode::OK, "PostgreSQL takes new connections");
+    assert!(
+        begun.elapsed() > Duration::from_secs(50),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(
+        report(&api.internal_url).await.0,
+        StatusCode::OK,
+        "PostgreSQL takes new connections"
+    );
 
     obstacle.rollback().await.expect("ends");
     let answers = lists.await.expect("it does not panic");
-    assert_eq!(answers.iter().filter(|answer| answer.status == StatusCode::OK).count(), 5);
-    until("it has recovered", async || (health(&api.internal_url).await == ok).then_some(())).await;
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|answer| answer.status == StatusCode::OK)
+            .count(),
+        5
+    );
+    until("it has recovered", async || {
+        (health(&api.internal_url).await == ok).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn liveness_watches_every_pool() {
-    let stage = Stage::open().await.with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "300ms");
+    let stage = Stage::open()
+        .await
+        .with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "300ms");
     let stores = stage.stores();
     let readiness = readiness::watching(Readiness::default(), &stores, Duration::from_millis(100));
-    let bind = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
+    let bind = std::net::TcpListener::bind("127.0.0.1:0")
+        .expect("a free port")
+        .local_addr()
+        .expect("bound");
     let serving = tokio::spawn(internal::serve(bind, readiness, std::future::pending()));
     let url = format!("http://{bind}");
-    until("it answers", async || reqwest::get(format!("{url}/healthz")).await.ok()).await;
+    until("it answers", async || {
+        reqwest::get(format!("{url}/healthz")).await.ok()
+    })
+    .await;
     for (name, pool) in stores.pools() {
         let mut held = Vec::new();
         while let Ok(connection) = pool.acquire().await {
             held.push(connection);
         }
         let stuck = (StatusCode::SERVICE_UNAVAILABLE, name.to_owned());
-        until("it is noticed", async || (health(&url).await == stuck).then_some(())).await;
+        until("it is noticed", async || {
+            (health(&url).await == stuck).then_some(())
+        })
+        .await;
         drop(held);
         let ok = (StatusCode::OK, "ok".to_owned());
-        until("it has recovered", async || (health(&url).await == ok).then_some(())).await;
+        until("it has recovered", async || {
+            (health(&url).await == ok).then_some(())
+        })
+        .await;
     }
     serving.abort();
 }
@@ -209,7 +307,9 @@ async fn a_log_that_nobody_reads_stops_no_request_and_no_stop() {
     let api = Process::alive("plinth-api", &stage, Stdio::piped()).await;
     let dropped = async || {
         let page = api.metrics().await;
-        let line = page.lines().find_map(|line| line.strip_prefix("plinth_log_lines_dropped_total "));
+        let line = page
+            .lines()
+            .find_map(|line| line.strip_prefix("plinth_log_lines_dropped_total "));
         line.expect("a sample").parse::<f64>().expect("a number")
     };
     let door = Door::of(&api);
@@ -218,7 +318,9 @@ async fn a_log_that_nobody_reads_stops_no_request_and_no_stop() {
         (dropped().await > 100.0).then_some(())
     })
     .await;
-    Answer::of(door.request(Method::GET, "/v1/me")).await.problem(401, "authentication_required");
+    Answer::of(door.request(Method::GET, "/v1/me"))
+        .await
+        .problem(401, "authentication_required");
     assert_eq!(health(&api.internal_url).await.0, StatusCode::OK);
     assert!(api.stop().await.success());
 }

@@ -24,16 +24,29 @@ async fn a_worker_for_mails_does_not_touch_files() {
     let untouched = "SELECT count(*) FROM jobs
         WHERE queue = 'files' AND state = 'queued' AND claim = 0";
     assert_eq!(count(&stores, untouched).await, 1);
-    assert_eq!(count(&stores, "SELECT count(*) FROM jobs WHERE queue = 'cleanup'").await, 0);
+    assert_eq!(
+        count(&stores, "SELECT count(*) FROM jobs WHERE queue = 'cleanup'").await,
+        0
+    );
     let metrics = post.metrics().await;
-    let mut deliveries = metrics.lines().filter(|line| line.starts_with("plinth_job_deliveries_total"));
-    assert!(deliveries.all(|line| !line.contains("queue=\"files\"")), "{metrics}");
+    let mut deliveries = metrics
+        .lines()
+        .filter(|line| line.starts_with("plinth_job_deliveries_total"));
+    assert!(
+        deliveries.all(|line| !line.contains("queue=\"files\"")),
+        "{metrics}"
+    );
 
     let darkroom = Process::worker_with(&stage, &["--queues", "files,notifications"]).await;
     person.until_ready(file).await;
     let metrics = darkroom.metrics().await;
-    let mut deliveries = metrics.lines().filter(|line| line.starts_with("plinth_job_deliveries_total"));
-    assert!(deliveries.all(|line| !line.contains("queue=\"email\"")), "{metrics}");
+    let mut deliveries = metrics
+        .lines()
+        .filter(|line| line.starts_with("plinth_job_deliveries_total"));
+    assert!(
+        deliveries.all(|line| !line.contains("queue=\"email\"")),
+        "{metrics}"
+    );
     for process in [api, post, darkroom] {
         assert!(process.stop().await.success());
     }
@@ -47,10 +60,15 @@ async fn a_worker_names_s3_where_its_queues_need_it_and_is_ready_without() {
     let cleanup = Process::worker_with(&stage, &["--queues", "email,cleanup"]).await;
     wire.tear();
     for worker in [&files, &cleanup] {
-        assert_eq!(standing(&worker.internal_url, "s3").await, "does not answer");
+        assert_eq!(
+            standing(&worker.internal_url, "s3").await,
+            "does not answer"
+        );
     }
     let post = Process::worker_with(&stage, &["--queues", "email,notifications"]).await;
-    let report = reqwest::get(format!("{}/readyz", post.internal_url)).await.expect("it answers");
+    let report = reqwest::get(format!("{}/readyz", post.internal_url))
+        .await
+        .expect("it answers");
     let report: Value = report.json().await.expect("it is JSON");
     assert_eq!(report.get("s3"), None, "nothing of it is in S3");
     assert!(post.stop().await.success());

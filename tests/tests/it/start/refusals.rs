@@ -33,7 +33,11 @@ async fn one_message_lists_every_wrong_setting() {
         .with("PLINTH_WORKER_QUEUES", "email,pigeons")
         .with("PLINTH_LOG_FORMAT", "xml")
         .with("PLINTH_WORKER_CONCURENCY", "4");
-    for (program, command) in [("plinth-api", "serve"), ("plinth-api", "config"), ("plinth-worker", "run")] {
+    for (program, command) in [
+        ("plinth-api", "serve"),
+        ("plinth-api", "config"),
+        ("plinth-worker", "run"),
+    ] {
         let said = refusal(&Process::run(program, &[command], &stage).await);
         for expected in [
             "8 problem(s)",
@@ -74,11 +78,25 @@ const IMPOSSIBLE: [(&str, &str); 17] = [
 
 #[tokio::test]
 async fn values_of_the_right_type_that_cannot_work_are_listed_too() {
-    let stage = IMPOSSIBLE.iter().fold(Stage::open().await, |stage, (name, value)| stage.with(name, value));
-    for (program, command) in [("plinth-api", "serve"), ("plinth-api", "config"), ("plinth-worker", "run")] {
+    let stage = IMPOSSIBLE
+        .iter()
+        .fold(Stage::open().await, |stage, (name, value)| {
+            stage.with(name, value)
+        });
+    for (program, command) in [
+        ("plinth-api", "serve"),
+        ("plinth-api", "config"),
+        ("plinth-worker", "run"),
+    ] {
         let said = refusal(&Process::run(program, &[command], &stage).await);
-        let missing: Vec<_> = IMPOSSIBLE.iter().filter(|(name, _)| !said.contains(name)).collect();
-        assert!(missing.is_empty(), "{program} does not complain of {missing:?}: {said}");
+        let missing: Vec<_> = IMPOSSIBLE
+            .iter()
+            .filter(|(name, _)| !said.contains(name))
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "{program} does not complain of {missing:?}: {said}"
+        );
     }
 }
 
@@ -95,7 +113,9 @@ async fn the_effective_settings_show_no_secret() {
         assert!(said.contains("127.0.0.1:1234"), "{said}");
         let settings = stage.variables().iter();
         let secret = |name: &str| {
-            name.ends_with("SECRET_KEY") || name.ends_with("SECRET_ACCESS_KEY") || name.ends_with("_URL")
+            name.ends_with("SECRET_KEY")
+                || name.ends_with("SECRET_ACCESS_KEY")
+                || name.ends_with("_URL")
         };
         let secrets: Vec<_> = settings.filter(|(name, _)| secret(name)).collect();
         assert_eq!(secrets.len(), 5);
@@ -112,8 +132,18 @@ async fn a_taken_port_ends_the_start_and_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let taken = listener.local_addr().expect("bound").to_string();
     for (program, command, taken_by, other) in [
-        ("plinth-api", "serve", "PLINTH_API_BIND", Some("PLINTH_API_INTERNAL_BIND")),
-        ("plinth-api", "serve", "PLINTH_API_INTERNAL_BIND", Some("PLINTH_API_BIND")),
+        (
+            "plinth-api",
+            "serve",
+            "PLINTH_API_BIND",
+            Some("PLINTH_API_INTERNAL_BIND"),
+        ),
+        (
+            "plinth-api",
+            "serve",
+            "PLINTH_API_INTERNAL_BIND",
+            Some("PLINTH_API_BIND"),
+        ),
         ("plinth-worker", "run", "PLINTH_WORKER_INTERNAL_BIND", None),
     ] {
         let mut stage = Stage::open().await.with(taken_by, &taken);
@@ -121,13 +151,26 @@ async fn a_taken_port_ends_the_start_and_is_named() {
             stage = stage.with(other, "127.0.0.1:0");
         }
         let said = refusal(&Process::run(program, &[command], &stage).await);
-        assert!(said.contains(&taken) && said.contains("in use"), "{taken_by} = {taken}: {said}");
+        assert!(
+            said.contains(&taken) && said.contains("in use"),
+            "{taken_by} = {taken}: {said}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_queue_that_is_not_one_is_refused() {
     let stage = Stage::open().await;
-    let said = refusal(&Process::run("plinth-worker", &["run", "--queues", "email,pigeons"], &stage).await);
-    assert!(said.contains("pigeons") && said.contains("email, files, notifications and cleanup"), "{said}");
+    let said = refusal(
+        &Process::run(
+            "plinth-worker",
+            &["run", "--queues", "email,pigeons"],
+            &stage,
+        )
+        .await,
+    );
+    assert!(
+        said.contains("pigeons") && said.contains("email, files, notifications and cleanup"),
+        "{said}"
+    );
 }

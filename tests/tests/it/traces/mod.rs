@@ -31,13 +31,19 @@ impl Trace {
     #[track_caller]
     fn request(&self) -> &Span {
         let request = self.only(|span| span.kind == Kind::Server);
-        assert_eq!((request.service.as_str(), request.parent.as_str()), (API, CALLER));
+        assert_eq!(
+            (request.service.as_str(), request.parent.as_str()),
+            (API, CALLER)
+        );
         request
     }
 
     /// The spans of this process for a store.
     fn of_store(&self, service: &str, attribute: &str, value: &str) -> Vec<&Span> {
-        self.0.iter().filter(|span| span.service == service && span.has(attribute, value)).collect()
+        self.0
+            .iter()
+            .filter(|span| span.service == service && span.has(attribute, value))
+            .collect()
     }
 
     fn descends(&self, span: &Span, ancestor: &Span) -> bool {
@@ -61,7 +67,10 @@ impl Trace {
             ancestor.name,
             self.0
         );
-        assert!(asked.iter().all(|span| span.kind == Kind::Client), "{asked:#?}");
+        assert!(
+            asked.iter().all(|span| span.kind == Kind::Client),
+            "{asked:#?}"
+        );
     }
 
     /// The job's span, a child of what the other process did for `request`.
@@ -69,8 +78,11 @@ impl Trace {
     fn job(&self, kind: &str, service: &str, request: &Span) -> &Span {
         let job = self.only(|span| span.kind == Kind::Consumer && span.name == kind);
         assert_eq!(job.service, WORKER);
-        let parent =
-            self.0.iter().find(|span| span.id == job.parent).expect("the job's parent is in the trace");
+        let parent = self
+            .0
+            .iter()
+            .find(|span| span.id == job.parent)
+            .expect("the job's parent is in the trace");
         assert_eq!(parent.service, service);
         assert!(
             parent.id == request.id || self.descends(parent, request),
@@ -83,7 +95,9 @@ impl Trace {
 #[tokio::test]
 async fn a_registration_is_one_trace_through_both_processes() {
     let receiver = Receiver::listen().await;
-    let stage = Stage::open().await.with("PLINTH_TELEMETRY_OTLP_ENDPOINT", &receiver.url);
+    let stage = Stage::open()
+        .await
+        .with("PLINTH_TELEMETRY_OTLP_ENDPOINT", &receiver.url);
     let api = Process::api(&stage).await;
     let worker = Process::worker(&stage).await;
     let door = Door::of(&api);
@@ -105,22 +119,31 @@ async fn a_registration_is_one_trace_through_both_processes() {
     trace.asks(request, "db.system.name", "redis");
     let job = trace.job("email.verification", API, request);
     trace.asks(job, "db.system.name", "postgresql");
-    assert_eq!(request.name, "register", "a request is named after its operation");
+    assert_eq!(
+        request.name, "register",
+        "a request is named after its operation"
+    );
 }
 
 #[tokio::test]
 async fn an_upload_is_one_trace_to_the_notification() {
     let receiver = Receiver::listen().await;
-    let stage = Stage::open().await.with("PLINTH_TELEMETRY_OTLP_ENDPOINT", &receiver.url);
+    let stage = Stage::open()
+        .await
+        .with("PLINTH_TELEMETRY_OTLP_ENDPOINT", &receiver.url);
     let api = Process::api(&stage).await;
     let worker = Process::worker(&stage).await;
     let person = Door::of(&api).person().await;
     let id = "0af7651916cd43dd8448eb211c80319c";
-    let upload =
-        person.uploading("photo.jpg", jpeg(200, 100)).header("traceparent", format!("00-{id}-{CALLER}-01"));
+    let upload = person
+        .uploading("photo.jpg", jpeg(200, 100))
+        .header("traceparent", format!("00-{id}-{CALLER}-01"));
     Answer::of(upload).await.expect(StatusCode::CREATED);
     let (stores, told) = (stage.stores(), "SELECT count(*) FROM notifications");
-    until("the notification is delivered", async || (count(&stores, told).await == 1).then_some(())).await;
+    until("the notification is delivered", async || {
+        (count(&stores, told).await == 1).then_some(())
+    })
+    .await;
     assert!(worker.stop().await.success());
     assert!(api.stop().await.success());
 
@@ -135,5 +158,8 @@ async fn an_upload_is_one_trace_to_the_notification() {
     trace.asks(thumbnails, "db.system.name", "redis");
     let notification = trace.job("notifications.deliver", WORKER, thumbnails);
     trace.asks(notification, "db.system.name", "postgresql");
-    assert_eq!(request.name, "uploadFile", "a request is named after its operation");
+    assert_eq!(
+        request.name, "uploadFile",
+        "a request is named after its operation"
+    );
 }

@@ -45,7 +45,9 @@ impl Span {
     }
 
     pub(super) fn has(&self, attribute: &str, value: &str) -> bool {
-        self.attributes.iter().any(|(key, text)| key == attribute && text == value)
+        self.attributes
+            .iter()
+            .any(|(key, text)| key == attribute && text == value)
     }
 }
 
@@ -80,7 +82,10 @@ impl TraceService for Spans {
             let service = resource.iter().find(|(key, _)| key == "service.name");
             let service = service.map(|(_, name)| name.as_str()).unwrap_or_default();
             spans.extend(
-                sent.scope_spans.iter().flat_map(|scope| &scope.spans).map(|span| Span::of(service, span)),
+                sent.scope_spans
+                    .iter()
+                    .flat_map(|scope| &scope.spans)
+                    .map(|span| Span::of(service, span)),
             );
         }
         Ok(Response::new(ExportTraceServiceResponse::default()))

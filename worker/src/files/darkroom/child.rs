@@ -72,7 +72,9 @@ impl fmt::Display for Crash {
         match self {
             Self::UnnamedSignal(number) => write!(f, "signal {number}"),
             // The kernel ends a child so that makes a system call that is not allowed to it.
-            Self::Signal(Signal::SIGSYS) => f.write_str("SIGSYS: a system call that it may not make"),
+            Self::Signal(Signal::SIGSYS) => {
+                f.write_str("SIGSYS: a system call that it may not make")
+            }
             named => f.write_str(named.name()),
         }
     }
@@ -102,12 +104,21 @@ impl Child {
             .kill_on_drop(true)
             .spawn();
         let mut process = spawned.map_err(Breakdown::Start)?;
-        let (input, output, errors) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
+        let (input, output, errors) = (
+            process.stdin.take(),
+            process.stdout.take(),
+            process.stderr.take(),
+        );
         let pipes = (|| Some((input?, output?, errors?)))();
         let (input, output, errors) = pipes.expect("each was asked for");
         #[cfg(target_os = "linux")]
         widen(&input);
-        Ok(Self { process, input, output, errors })
+        Ok(Self {
+            process,
+            input,
+            output,
+            errors,
+        })
     }
 
     pub(super) async fn tell(&mut self, message: &impl Serialize) -> Result<(), ProtocolError> {
@@ -129,7 +140,10 @@ impl Child {
         self.output.read_exact(&mut head).await?;
         let length = protocol::length(head, limit)?;
         let mut frame = Vec::new();
-        (&mut self.output).take(length as u64).read_to_end(&mut frame).await?;
+        (&mut self.output)
+            .take(length as u64)
+            .read_to_end(&mut frame)
+            .await?;
         if frame.len() < length {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
@@ -143,7 +157,10 @@ impl Child {
     }
 
     /// What it means that the child stopped making sense: something about the file, or about the machine.
-    pub(super) async fn cause_of_death(mut self, error: &ProtocolError) -> Result<Unreadable, Breakdown> {
+    pub(super) async fn cause_of_death(
+        mut self,
+        error: &ProtocolError,
+    ) -> Result<Unreadable, Breakdown> {
         if !matches!(error, ProtocolError::Io(_)) {
             self.kill().await;
             return Err(crashed(Crash::Nonsense, &error.to_string()));
@@ -170,11 +187,14 @@ fn meaning(status: ExitStatus, words: String) -> Result<Unreadable, Breakdown> {
     match signal {
         Some(Ok(Signal::SIGXCPU)) => Ok(Unreadable::TooMuchTime),
         Some(Ok(Signal::SIGABRT)) if words.contains(NO_MEMORY) => Ok(Unreadable::TooMuchMemory),
-        Some(Ok(signal @ (Signal::SIGKILL | Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP))) => {
-            Err(Breakdown::Killed(signal))
-        }
+        Some(Ok(
+            signal @ (Signal::SIGKILL | Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP),
+        )) => Err(Breakdown::Killed(signal)),
         Some(Ok(signal)) => Err(crashed(Crash::Signal(signal), &words)),
-        Some(Err(_)) => Err(crashed(Crash::UnnamedSignal(status.signal().unwrap_or_default()), &words)),
+        Some(Err(_)) => Err(crashed(
+            Crash::UnnamedSignal(status.signal().unwrap_or_default()),
+            &words,
+        )),
         None if status.code() == Some(PANICKED) => Err(crashed(Crash::Panic, &words)),
         None => Err(Breakdown::GaveUp(words)),
     }
@@ -183,7 +203,11 @@ fn meaning(status: ExitStatus, words: String) -> Result<Unreadable, Breakdown> {
 /// Counts and logs a crash.
 fn crashed(crash: Crash, words: &str) -> Breakdown {
     metrics::picture_process_crashed(crash.name());
-    tracing::error!(signal = crash.name(), words, "a process that makes pictures crashed");
+    tracing::error!(
+        signal = crash.name(),
+        words,
+        "a process that makes pictures crashed"
+    );
     Breakdown::Crashed(crash)
 }
 
@@ -208,7 +232,10 @@ mod tests {
             Signal::SIGKILL as i32,
         );
         let no_memory = "memory allocation of 99 bytes failed";
-        assert_eq!(end(abort, no_memory).expect("its fault"), Unreadable::TooMuchMemory);
+        assert_eq!(
+            end(abort, no_memory).expect("its fault"),
+            Unreadable::TooMuchMemory
+        );
         assert_eq!(end(time, "").expect("its fault"), Unreadable::TooMuchTime);
         for (raw, words, expected) in [
             (abort, "", Crash::Signal(Signal::SIGABRT)),
@@ -218,7 +245,12 @@ mod tests {
         ] {
             assert!(matches!(end(raw, words), Err(Breakdown::Crashed(crash)) if crash == expected));
         }
-        assert!(matches!(end(kill, ""), Err(Breakdown::Killed(Signal::SIGKILL))));
-        assert!(matches!(end(1 << 8, "no seccomp"), Err(Breakdown::GaveUp(words)) if words == "no seccomp"));
+        assert!(matches!(
+            end(kill, ""),
+            Err(Breakdown::Killed(Signal::SIGKILL))
+        ));
+        assert!(
+            matches!(end(1 << 8, "no seccomp"), Err(Breakdown::GaveUp(words)) if words == "no seccomp")
+        );
     }
 }

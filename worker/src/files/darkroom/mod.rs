@@ -86,18 +86,29 @@ impl Darkroom {
     /// # Errors
     /// It is not there.
     pub fn beside_this_program() -> Result<Self, NoDarkroom> {
-        let path = std::env::current_exe().map_err(NoDarkroom::Nowhere)?.with_file_name(PROGRAM);
-        let file = File::open(&path).map_err(|source| NoDarkroom::Absent { path: path.clone(), source })?;
+        let path = std::env::current_exe()
+            .map_err(NoDarkroom::Nowhere)?
+            .with_file_name(PROGRAM);
+        let file = File::open(&path).map_err(|source| NoDarkroom::Absent {
+            path: path.clone(),
+            source,
+        })?;
         let held = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
         if held.exists() {
-            return Ok(Self::of(Program { path: held, _file: Some(file) }));
+            return Ok(Self::of(Program {
+                path: held,
+                _file: Some(file),
+            }));
         }
         Ok(Self::new(path))
     }
 
     fn of(program: Program) -> Self {
         let budget = usize::try_from(BUDGET).expect("32 bits fit");
-        Self { program: Arc::new(program), budget: Arc::new(Semaphore::new(budget)) }
+        Self {
+            program: Arc::new(program),
+            budget: Arc::new(Semaphore::new(budget)),
+        }
     }
 
     /// Makes an image by each recipe, in their order, or says for the owner of the file why there is none.
@@ -109,8 +120,12 @@ impl Darkroom {
         file: &[u8],
         recipes: &[Recipe],
     ) -> Result<Result<Developed, Unreadable>, Breakdown> {
-        let request = Request::Render { recipes: recipes.to_vec(), max_pixels: MAX_PIXELS };
-        self.ask(file, &request, async |child| images(child, recipes).await).await
+        let request = Request::Render {
+            recipes: recipes.to_vec(),
+            max_pixels: MAX_PIXELS,
+        };
+        self.ask(file, &request, async |child| images(child, recipes).await)
+            .await
     }
 
     /// Takes the metadata out of a file, or says for its owner why it cannot.
@@ -147,23 +162,35 @@ impl Darkroom {
         request: &Request,
         hear: impl AsyncFnOnce(&mut Child) -> Result<T, Trouble>,
     ) -> Result<T, Trouble> {
-        let weighed = timeout(PATIENCE, weigh(child, file, request)).await.map_err(|_| Trouble::Timeout)?;
+        let weighed = timeout(PATIENCE, weigh(child, file, request))
+            .await
+            .map_err(|_| Trouble::Timeout)?;
         let needs = match weighed? {
             Weighed::Needs(memory) => memory.min(MAX_MEMORY),
             Weighed::Unreadable(reason) => return Err(Trouble::Unreadable(reason)),
         };
         let weight = needs.div_ceil(MEBIBYTE).clamp(1, BUDGET.into());
         let weight = u32::try_from(weight).expect("clamped");
-        let _share = self.budget.acquire_many(weight).await.expect("the semaphore is never closed");
+        let _share = self
+            .budget
+            .acquire_many(weight)
+            .await
+            .expect("the semaphore is never closed");
         let answer = async {
             child.tell(&Grant { memory: needs }).await?;
             hear(child).await
         };
-        timeout(PATIENCE, answer).await.map_err(|_| Trouble::Timeout)?
+        timeout(PATIENCE, answer)
+            .await
+            .map_err(|_| Trouble::Timeout)?
     }
 }
 
-async fn weigh(child: &mut Child, file: &[u8], request: &Request) -> Result<Weighed, ProtocolError> {
+async fn weigh(
+    child: &mut Child,
+    file: &[u8],
+    request: &Request,
+) -> Result<Weighed, ProtocolError> {
     child.tell(request).await?;
     child.send(file).await?;
     child.hear().await
@@ -171,11 +198,18 @@ async fn weigh(child: &mut Child, file: &[u8], request: &Request) -> Result<Weig
 
 async fn stripped(child: &mut Child) -> Result<Stripped, Trouble> {
     let (is_changed, taken_at) = match child.hear().await? {
-        Answer::Stripped { is_changed, taken_at } => (is_changed, taken_at),
+        Answer::Stripped {
+            is_changed,
+            taken_at,
+        } => (is_changed, taken_at),
         Answer::Unreadable(reason) => return Err(Trouble::Unreadable(reason)),
         Answer::Made { .. } => return Err(ProtocolError::Unasked.into()),
     };
-    let bytes = if is_changed { Some(child.receive(MAX_SOURCE).await?) } else { None };
+    let bytes = if is_changed {
+        Some(child.receive(MAX_SOURCE).await?)
+    } else {
+        None
+    };
     Ok(Stripped { bytes, taken_at })
 }
 
@@ -188,7 +222,10 @@ async fn images(child: &mut Child, recipes: &[Recipe]) -> Result<Developed, Trou
     let pixels = u64::from(picture.width) * u64::from(picture.height);
     if !(1..=MAX_PIXELS).contains(&pixels)
         || sizes.len() != recipes.len()
-        || !sizes.iter().zip(recipes).all(|(size, recipe)| fits(*size, recipe))
+        || !sizes
+            .iter()
+            .zip(recipes)
+            .all(|(size, recipe)| fits(*size, recipe))
     {
         return Err(ProtocolError::Unasked.into());
     }
@@ -196,7 +233,11 @@ async fn images(child: &mut Child, recipes: &[Recipe]) -> Result<Developed, Trou
     for Size { width, height } in sizes {
         let bytes = child.receive(room).await?;
         room -= bytes.len();
-        images.push(Rendered { width, height, bytes });
+        images.push(Rendered {
+            width,
+            height,
+            bytes,
+        });
     }
     Ok(Developed { picture, images })
 }

@@ -1,6 +1,8 @@
 //! BMP, as Windows and OS/2 have written it.
 
-use super::quarters::{HEIGHT, INDICES, PALETTE, Quarters, RGB, WIDTH, at, little_endian, pack, row};
+use super::quarters::{
+    HEIGHT, INDICES, PALETTE, Quarters, RGB, WIDTH, at, little_endian, pack, row,
+};
 
 /// Ways to store pixels (BITMAPINFOHEADER, biCompression).
 const PLAIN: u8 = 0;
@@ -16,9 +18,22 @@ fn file(bits: u8, compression: u8, height: i32, more: &[u8], pixels: &[u8]) -> V
 }
 
 /// A file whose header begins as BITMAPINFOHEADER does; `more` is the rest of the header and what is behind it.
-fn with_header(header: usize, bits: u8, compression: u8, height: i32, more: &[u8], pixels: &[u8]) -> Vec<u8> {
+fn with_header(
+    header: usize,
+    bits: u8,
+    compression: u8,
+    height: i32,
+    more: &[u8],
+    pixels: &[u8],
+) -> Vec<u8> {
     let width = u32::try_from(WIDTH).expect("short").to_le_bytes();
-    let mut info = [&little_endian(header), &width[..], &height.to_le_bytes(), &[1, 0, bits, 0]].concat();
+    let mut info = [
+        &little_endian(header),
+        &width[..],
+        &height.to_le_bytes(),
+        &[1, 0, bits, 0],
+    ]
+    .concat();
     info.extend([compression, 0, 0, 0]);
     info.extend([0; 20]);
     info.extend(more);
@@ -28,7 +43,15 @@ fn with_header(header: usize, bits: u8, compression: u8, height: i32, more: &[u8
 fn with_file_header(info: &[u8], pixels: &[u8]) -> Vec<u8> {
     let begin = FILE_HEADER + info.len();
     let length = little_endian(begin + pixels.len());
-    [b"BM", &length[..], &[0; 4], &little_endian(begin), info, pixels].concat()
+    [
+        b"BM",
+        &length[..],
+        &[0; 4],
+        &little_endian(begin),
+        info,
+        pixels,
+    ]
+    .concat()
 }
 
 fn upwards() -> i32 {
@@ -36,7 +59,9 @@ fn upwards() -> i32 {
 }
 
 fn palette(entry: usize) -> Vec<u8> {
-    let entries = PALETTE.iter().flat_map(|[red, green, blue]| [*blue, *green, *red, 0][..entry].to_vec());
+    let entries = PALETTE
+        .iter()
+        .flat_map(|[red, green, blue]| [*blue, *green, *red, 0][..entry].to_vec());
     entries.collect()
 }
 
@@ -47,18 +72,29 @@ fn bottom_up(row: impl Fn(usize) -> Vec<u8>) -> Vec<u8> {
 
 /// Pixels that are an entry of a palette of four, or of two where there is one bit.
 pub(super) fn indexed(bits: u8) -> Vec<u8> {
-    let (colours, quarters): (_, Quarters) =
-        if bits == 1 { (2, [&[0], &[1], &[1], &[0]]) } else { (4, INDICES) };
+    let (colours, quarters): (_, Quarters) = if bits == 1 {
+        (2, [&[0], &[1], &[1], &[0]])
+    } else {
+        (4, INDICES)
+    };
     let mut palette = palette(4);
     palette.resize(4 << bits, 0);
     palette[4 * colours..].fill(0);
-    file(bits, PLAIN, upwards(), &palette, &bottom_up(|y| pack(row(&quarters, y), bits.into())))
+    file(
+        bits,
+        PLAIN,
+        upwards(),
+        &palette,
+        &bottom_up(|y| pack(row(&quarters, y), bits.into())),
+    )
 }
 
 /// Runs of equal pixels.
 pub(super) fn run_length(bits: u8) -> Vec<u8> {
     let half = u8::try_from(WIDTH / 2).expect("short");
-    let code = |index: u16| u8::try_from(if bits == 4 { index << 4 | index } else { index }).expect("small");
+    let code = |index: u16| {
+        u8::try_from(if bits == 4 { index << 4 | index } else { index }).expect("small")
+    };
     let row = |y| {
         let (left, right) = (at(&INDICES, 0, y)[0], at(&INDICES, WIDTH - 1, y)[0]);
         // The last two end the row.
@@ -67,7 +103,13 @@ pub(super) fn run_length(bits: u8) -> Vec<u8> {
     let pixels = [bottom_up(row), vec![0, 1]].concat();
     let mut palette = palette(4);
     palette.resize(4 << bits, 0);
-    file(bits, if bits == 4 { RLE4 } else { RLE8 }, upwards(), &palette, &pixels)
+    file(
+        bits,
+        if bits == 4 { RLE4 } else { RLE8 },
+        upwards(),
+        &palette,
+        &pixels,
+    )
 }
 
 /// Sixteen bits by these masks of red, green and blue; without masks five bits each.
@@ -76,18 +118,30 @@ pub(super) fn sixteen(masks: Option<[u32; 3]>) -> Vec<u8> {
     let row = |y| {
         let pixels = (0..WIDTH).flat_map(|x| {
             let samples = at(&RGB, x, y).iter().zip([red, green, blue]);
-            let pixel = samples.map(|(sample, mask)| if *sample == 0 { 0 } else { mask }).sum::<u32>();
-            u16::try_from(pixel).expect("the masks are short").to_le_bytes()
+            let pixel = samples
+                .map(|(sample, mask)| if *sample == 0 { 0 } else { mask })
+                .sum::<u32>();
+            u16::try_from(pixel)
+                .expect("the masks are short")
+                .to_le_bytes()
         });
         pixels.collect()
     };
-    let (compression, masks) =
-        masks.map_or((PLAIN, Vec::new()), |masks| (BIT_FIELDS, masks.map(u32::to_le_bytes).concat()));
+    let (compression, masks) = masks.map_or((PLAIN, Vec::new()), |masks| {
+        (BIT_FIELDS, masks.map(u32::to_le_bytes).concat())
+    });
     file(16, compression, upwards(), &masks, &bottom_up(row))
 }
 
 fn blue_green_red(y: usize) -> Vec<u8> {
-    (0..WIDTH).flat_map(|x| at(&RGB, x, y).iter().rev().map(|sample| pack([*sample], 8)[0])).collect()
+    (0..WIDTH)
+        .flat_map(|x| {
+            at(&RGB, x, y)
+                .iter()
+                .rev()
+                .map(|sample| pack([*sample], 8)[0])
+        })
+        .collect()
 }
 
 pub(super) fn twenty_four() -> Vec<u8> {
@@ -102,15 +156,30 @@ pub(super) fn top_down() -> Vec<u8> {
 
 /// OS/2's short header (BITMAPCOREHEADER) and a palette of three bytes an entry.
 pub(super) fn os2() -> Vec<u8> {
-    let size = [WIDTH, HEIGHT].map(|side| u16::try_from(side).expect("short").to_le_bytes()).concat();
-    let info = [&little_endian(12), &size[..], &[1, 0, 8, 0], &palette(3), &[0; 3 * 252]].concat();
+    let size = [WIDTH, HEIGHT]
+        .map(|side| u16::try_from(side).expect("short").to_le_bytes())
+        .concat();
+    let info = [
+        &little_endian(12),
+        &size[..],
+        &[1, 0, 8, 0],
+        &palette(3),
+        &[0; 3 * 252],
+    ]
+    .concat();
     with_file_header(&info, &bottom_up(|y| pack(row(&INDICES, y), 8)))
 }
 
 /// Thirty-two bits, of which the last eight mean nothing.
 pub(super) fn thirty_two() -> Vec<u8> {
-    let row =
-        |y| blue_green_red(y).as_chunks::<3>().0.iter().flat_map(|bgr| [&bgr[..], &[0]].concat()).collect();
+    let row = |y| {
+        blue_green_red(y)
+            .as_chunks::<3>()
+            .0
+            .iter()
+            .flat_map(|bgr| [&bgr[..], &[0]].concat())
+            .collect()
+    };
     file(32, PLAIN, upwards(), &[], &bottom_up(row))
 }
 
@@ -119,10 +188,21 @@ pub(super) fn with_alpha() -> Vec<u8> {
     let row = |y| {
         let row = blue_green_red(y);
         let pixels = row.as_chunks::<3>().0.iter().enumerate();
-        pixels.flat_map(|(x, bgr)| [&bgr[..], &[if x < WIDTH / 2 { 128 } else { 255 }]].concat()).collect()
+        pixels
+            .flat_map(|(x, bgr)| [&bgr[..], &[if x < WIDTH / 2 { 128 } else { 255 }]].concat())
+            .collect()
     };
-    let mut more = [0x00ff_0000_u32, 0xff00, 0xff, 0xff00_0000].map(u32::to_le_bytes).concat();
+    let mut more = [0x00ff_0000_u32, 0xff00, 0xff, 0xff00_0000]
+        .map(u32::to_le_bytes)
+        .concat();
     // The colours are those of the device.
     more.resize(68, 0);
-    with_header(40 + more.len(), 32, BIT_FIELDS, upwards(), &more, &bottom_up(row))
+    with_header(
+        40 + more.len(),
+        32,
+        BIT_FIELDS,
+        upwards(),
+        &more,
+        &bottom_up(row),
+    )
 }

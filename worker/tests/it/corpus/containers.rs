@@ -5,7 +5,14 @@ use super::quarters::{HEIGHT, WIDTH, little_endian};
 /// A JPEG with a segment of an application (APP1 is 1) behind its first marker.
 pub(super) fn jpeg(file: &[u8], application: u8, data: &[u8]) -> Vec<u8> {
     let length = u16::try_from(data.len() + 2).expect("short").to_be_bytes();
-    [&file[..2], &[0xff, 0xe0 + application], &length, data, &file[2..]].concat()
+    [
+        &file[..2],
+        &[0xff, 0xe0 + application],
+        &length,
+        data,
+        &file[2..],
+    ]
+    .concat()
 }
 
 /// A JPEG with an ICC profile (ICC.1:2022, annex B.4) in so many segments.
@@ -13,9 +20,16 @@ pub(super) fn jpeg_with_profile(file: &[u8], icc: &[u8], segments: usize) -> Vec
     let count = u8::try_from(segments).expect("few");
     let parts = icc.chunks(icc.len().div_ceil(segments));
     // The last is put in first, so that it is behind the others.
-    (1..=count).zip(parts).rev().fold(file.to_vec(), |file, (number, part)| {
-        jpeg(&file, 2, &[b"ICC_PROFILE\0", &[number, count][..], part].concat())
-    })
+    (1..=count)
+        .zip(parts)
+        .rev()
+        .fold(file.to_vec(), |file, (number, part)| {
+            jpeg(
+                &file,
+                2,
+                &[b"ICC_PROFILE\0", &[number, count][..], part].concat(),
+            )
+        })
 }
 
 /// What VP8X says that a file has.
@@ -29,12 +43,18 @@ pub(super) fn webp_with_exif(file: &[u8], exif: &[u8]) -> Vec<u8> {
 
 /// The same with an ICC profile before it.
 pub(super) fn webp_with_profile(file: &[u8], icc: &[u8]) -> Vec<u8> {
-    webp(ICC_PROFILE, &[chunk(*b"ICCP", icc), file[12..].to_vec()].concat())
+    webp(
+        ICC_PROFILE,
+        &[chunk(*b"ICCP", icc), file[12..].to_vec()].concat(),
+    )
 }
 
 fn webp(features: u8, chunks: &[u8]) -> Vec<u8> {
     let size = |side: usize| little_endian(side - 1)[..3].to_vec();
-    let header = chunk(*b"VP8X", &[vec![features, 0, 0, 0], size(WIDTH), size(HEIGHT)].concat());
+    let header = chunk(
+        *b"VP8X",
+        &[vec![features, 0, 0, 0], size(WIDTH), size(HEIGHT)].concat(),
+    );
     let body = [b"WEBP", &header[..], chunks].concat();
     [b"RIFF", &little_endian(body.len())[..], &body].concat()
 }

@@ -36,11 +36,17 @@ impl Gif {
         bytes.extend(palette);
         let left = if self.is_half { WIDTH / 2 } else { 0 };
         let order: Vec<usize> = if self.is_interlaced {
-            PASSES.iter().flat_map(|(first, step)| (*first..HEIGHT).step_by(*step)).collect()
+            PASSES
+                .iter()
+                .flat_map(|(first, step)| (*first..HEIGHT).step_by(*step))
+                .collect()
         } else {
             (0..HEIGHT).collect()
         };
-        let pixels: Vec<u16> = order.iter().flat_map(|y| row(&INDICES, *y).split_off(left)).collect();
+        let pixels: Vec<u16> = order
+            .iter()
+            .flat_map(|y| row(&INDICES, *y).split_off(left))
+            .collect();
         bytes.extend(self.frame(left, &pixels));
         if self.is_animated {
             bytes.extend(self.frame(0, &[3; WIDTH * HEIGHT]));
@@ -51,10 +57,23 @@ impl Gif {
 
     fn frame(&self, left: usize, pixels: &[u16]) -> Vec<u8> {
         let is_clear = u8::from(self.clear.is_some());
-        let mut bytes = vec![0x21, 0xf9, 4, is_clear, 10, 0, self.clear.unwrap_or(0), 0, 0x2c];
+        let mut bytes = vec![
+            0x21,
+            0xf9,
+            4,
+            is_clear,
+            10,
+            0,
+            self.clear.unwrap_or(0),
+            0,
+            0x2c,
+        ];
         bytes.extend([short(left), [0; 2], short(WIDTH - left), short(HEIGHT)].concat());
         bytes.extend([if self.is_interlaced { 0x40 } else { 0 }, 8]);
-        let codes = pixels.chunks(CODES).flat_map(|some| [&[CLEAR], some].concat()).chain([END]);
+        let codes = pixels
+            .chunks(CODES)
+            .flat_map(|some| [&[CLEAR], some].concat())
+            .chain([END]);
         for block in lowest_bit_first(codes).chunks(255) {
             bytes.push(u8::try_from(block.len()).expect("at most 255"));
             bytes.extend(block);

@@ -32,7 +32,12 @@ macro_rules! made {
 /// Files of the tests of the crate that decodes.
 macro_rules! avif {
     ($name:literal) => {
-        include_bytes!(concat!("../../../../shared/pictures/tests/fixtures/", $name, ".avif")).as_slice()
+        include_bytes!(concat!(
+            "../../../../shared/pictures/tests/fixtures/",
+            $name,
+            ".avif"
+        ))
+        .as_slice()
     };
 }
 
@@ -56,17 +61,41 @@ const GREY: Quarters = [&[0], &[80], &[128], &[255]];
 const GREY_16: Quarters = [&[0], &[0x5050], &[0x8080], &[0xffff]];
 /// Grey and alpha.
 const GREY_SOFT: Quarters = [&[0, 255], &[80, 128], &[128, 0], &[255, 255]];
-const GREY_SOFT_16: Quarters = [&[0, 0xffff], &[0x5050, 0x8080], &[0x8080, 0], &[0xffff, 0xffff]];
+const GREY_SOFT_16: Quarters = [
+    &[0, 0xffff],
+    &[0x5050, 0x8080],
+    &[0x8080, 0],
+    &[0xffff, 0xffff],
+];
 /// A colour that is not at the edge of any gamut.
 const ORANGE: Quarters = [&[200, 120, 80]; 4];
 const ORANGE_16: Quarters = [&[200 * 257, 120 * 257, 80 * 257]; 4];
 /// Half clear, opaque, clear, opaque.
-const SOFT: Quarters = [&[255, 0, 0, 128], &[0, 255, 0, 255], &[0, 0, 255, 0], &[255, 255, 255, 255]];
-const SOFT_16: Quarters =
-    [&[0xffff, 0, 0, 0x8080], &[0, 0xffff, 0, 0xffff], &[0, 0, 0xffff, 0], &[0xffff; 4]];
+const SOFT: Quarters = [
+    &[255, 0, 0, 128],
+    &[0, 255, 0, 255],
+    &[0, 0, 255, 0],
+    &[255, 255, 255, 255],
+];
+const SOFT_16: Quarters = [
+    &[0xffff, 0, 0, 0x8080],
+    &[0, 0xffff, 0, 0xffff],
+    &[0, 0, 0xffff, 0],
+    &[0xffff; 4],
+];
 /// Colours that were multiplied with alpha.
-const ASSOCIATED: Quarters = [&[128, 0, 0, 128], &[0, 255, 0, 255], &[0, 0, 0, 0], &[255, 255, 255, 255]];
-const INKS: Quarters = [&[255, 0, 0, 0], &[0, 255, 0, 0], &[0, 0, 255, 0], &[0, 0, 0, 255]];
+const ASSOCIATED: Quarters = [
+    &[128, 0, 0, 128],
+    &[0, 255, 0, 255],
+    &[0, 0, 0, 0],
+    &[255, 255, 255, 255],
+];
+const INKS: Quarters = [
+    &[255, 0, 0, 0],
+    &[0, 255, 0, 0],
+    &[0, 0, 255, 0],
+    &[0, 0, 0, 255],
+];
 
 const EXCHANGED: &[u8] = made!("exchanged.icc");
 const DISPLAY_P3: &[u8] = made!("p3.icc");
@@ -74,7 +103,9 @@ const GREY_PROFILE: &[u8] = made!("grey-1.8.icc");
 const CYAN_ONLY: &[u8] = made!("cyan.icc");
 
 /// The chromaticities of Display P3, in parts of 100,000: white, red, green, blue.
-const PRIMARIES_P3: [u32; 8] = [31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000];
+const PRIMARIES_P3: [u32; 8] = [
+    31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000,
+];
 
 /// A file, and the colours of its quarters: above left, above right, below left, below right, or one for all of them.
 struct Row {
@@ -84,7 +115,11 @@ struct Row {
 }
 
 fn row(file: impl Into<String>, bytes: impl Into<Vec<u8>>, colours: &'static str) -> Row {
-    Row { file: file.into(), bytes: bytes.into(), colours }
+    Row {
+        file: file.into(),
+        bytes: bytes.into(),
+        colours,
+    }
 }
 
 /// A table of files, the bytes of which are made only here.
@@ -98,8 +133,12 @@ fn of_png() -> Vec<Row> {
     use png::{COLOUR, COLOUR_ALPHA, GREY as IN_GREY, GREY_ALPHA, INDEXED};
     let palette = quarters::PALETTE.concat();
     let indexed = |depth| png(INDEXED, depth, INDICES).with(*b"PLTE", &palette);
-    let numbers =
-        |numbers: &[u32]| numbers.iter().flat_map(|number| number.to_be_bytes()).collect::<Vec<_>>();
+    let numbers = |numbers: &[u32]| {
+        numbers
+            .iter()
+            .flat_map(|number| number.to_be_bytes())
+            .collect::<Vec<_>>()
+    };
     let mut rows = rows! {
         "PNG, grey, 1 bit" => png(IN_GREY, 1, BILEVEL).bytes(), "K W W K";
         "PNG, grey, 2 bits" => png(IN_GREY, 2, INDICES).bytes(), "K 555555 aaaaaa W";
@@ -154,10 +193,18 @@ fn of_png() -> Vec<Row> {
     };
     for (orientation, colours) in TURNED {
         let file = png(COLOUR, 8, RGB).with(*b"eXIf", &exif(orientation));
-        rows.push(row(format!("PNG, orientation {orientation}"), file.bytes(), colours));
+        rows.push(row(
+            format!("PNG, orientation {orientation}"),
+            file.bytes(),
+            colours,
+        ));
     }
     let file = png(COLOUR, 8, RGB).with(*b"eXIf", &prefixed(exif(6)));
-    rows.push(row("PNG, orientation 6 with JPEG's prefix", file.bytes(), "B R W G"));
+    rows.push(row(
+        "PNG, orientation 6 with JPEG's prefix",
+        file.bytes(),
+        "B R W G",
+    ));
     rows
 }
 
@@ -188,9 +235,16 @@ fn of_jpeg() -> Vec<Row> {
         "JPEG, bytes after its end" => [rgb, b"and more"].concat(), "R G B W";
     };
     for (orientation, colours) in TURNED {
-        for (kind, file) in [("", rgb), (", progressive", made!("rgb-420-progressive.jpg"))] {
+        for (kind, file) in [
+            ("", rgb),
+            (", progressive", made!("rgb-420-progressive.jpg")),
+        ] {
             let file = jpeg(file, 1, &prefixed(exif(orientation)));
-            rows.push(row(format!("JPEG{kind}, orientation {orientation}"), file, colours));
+            rows.push(row(
+                format!("JPEG{kind}, orientation {orientation}"),
+                file,
+                colours,
+            ));
         }
     }
     rows
@@ -219,9 +273,16 @@ fn of_webp() -> Vec<Row> {
         "WebP, lossy, the same profile" => webp_with_profile(made!("lossy.webp"), EXCHANGED), "G R B W";
     };
     for (orientation, colours) in TURNED {
-        for (kind, exif) in [("", exif(orientation)), (" with JPEG's prefix", prefixed(exif(orientation)))] {
+        for (kind, exif) in [
+            ("", exif(orientation)),
+            (" with JPEG's prefix", prefixed(exif(orientation))),
+        ] {
             let file = webp_with_exif(&lossless, &exif);
-            rows.push(row(format!("WebP, orientation {orientation}{kind}"), file, colours));
+            rows.push(row(
+                format!("WebP, orientation {orientation}{kind}"),
+                file,
+                colours,
+            ));
         }
     }
     rows
@@ -293,7 +354,11 @@ fn of_tiff() -> Vec<Row> {
     };
     for (orientation, colours) in TURNED {
         let file = rgb().turned(orientation.into()).bytes();
-        rows.push(row(format!("TIFF, orientation {orientation}"), file, colours));
+        rows.push(row(
+            format!("TIFF, orientation {orientation}"),
+            file,
+            colours,
+        ));
     }
     rows
 }
@@ -318,15 +383,24 @@ fn of_avif() -> Vec<Row> {
 
 fn encoded_webp(quarters: &Quarters, has_alpha: bool) -> Vec<u8> {
     let samples = (0..HEIGHT).flat_map(|y| quarters::row(quarters, y));
-    let bytes = samples.map(|sample| u8::try_from(sample).expect("a byte")).collect();
-    let (width, height) = (u32::try_from(WIDTH).expect("short"), u32::try_from(HEIGHT).expect("short"));
+    let bytes = samples
+        .map(|sample| u8::try_from(sample).expect("a byte"))
+        .collect();
+    let (width, height) = (
+        u32::try_from(WIDTH).expect("short"),
+        u32::try_from(HEIGHT).expect("short"),
+    );
     let mut file = Cursor::new(Vec::new());
     if has_alpha {
         let picture = RgbaImage::from_raw(width, height, bytes).expect("all pixels are there");
-        picture.write_to(&mut file, ImageFormat::WebP).expect("encodes");
+        picture
+            .write_to(&mut file, ImageFormat::WebP)
+            .expect("encodes");
     } else {
         let picture = RgbImage::from_raw(width, height, bytes).expect("all pixels are there");
-        picture.write_to(&mut file, ImageFormat::WebP).expect("encodes");
+        picture
+            .write_to(&mut file, ImageFormat::WebP)
+            .expect("encodes");
     }
     file.into_inner()
 }
@@ -342,14 +416,21 @@ fn colour(name: &str) -> [u8; 4] {
         "-" => [0; 4],
         digits => {
             let number = u32::from_str_radix(digits, 16).expect("a name or digits");
-            (if digits.len() == 6 { number << 8 | 255 } else { number }).to_be_bytes()
+            (if digits.len() == 6 {
+                number << 8 | 255
+            } else {
+                number
+            })
+            .to_be_bytes()
         }
     }
 }
 
 /// The pixels in the middle of the quarters. What is clear has no colour.
 fn middles(image: &[u8]) -> [[u8; 4]; 4] {
-    let picture = image::load_from_memory(image).expect("an image").into_rgba8();
+    let picture = image::load_from_memory(image)
+        .expect("an image")
+        .into_rgba8();
     let (width, height) = picture.dimensions();
     [(1, 1), (3, 1), (1, 3), (3, 3)].map(|(x, y)| {
         let pixel = picture.get_pixel(width * x / 4, height * y / 4).0;
@@ -358,20 +439,36 @@ fn middles(image: &[u8]) -> [[u8; 4]; 4] {
 }
 
 fn is_close(seen: [[u8; 4]; 4], expected: &[[u8; 4]]) -> bool {
-    seen.as_flattened().iter().zip(expected.as_flattened()).all(|(one, other)| one.abs_diff(*other) < 6)
+    seen.as_flattened()
+        .iter()
+        .zip(expected.as_flattened())
+        .all(|(one, other)| one.abs_diff(*other) < 6)
 }
 
 #[tokio::test]
 async fn every_kind_of_file_is_shown_in_its_colours() {
-    let rows = [of_png(), of_jpeg(), of_gif(), of_webp(), of_bmp(), of_tiff(), of_avif()];
+    let rows = [
+        of_png(),
+        of_jpeg(),
+        of_gif(),
+        of_webp(),
+        of_bmp(),
+        of_tiff(),
+        of_avif(),
+    ];
     let rows: Vec<Row> = rows.into_iter().flatten().collect();
     let names: HashSet<_> = rows.iter().map(|row| &row.file).collect();
     assert_eq!(names.len(), rows.len(), "a name stands for two files");
-    let recipes: [Recipe; 2] =
-        ["64x64 contain png", "256x256 contain webp q75"].map(|text| text.parse().expect("a recipe"));
+    let recipes: [Recipe; 2] = ["64x64 contain png", "256x256 contain webp q75"]
+        .map(|text| text.parse().expect("a recipe"));
     let darkroom = Darkroom::new(program());
     let mut wrong = Vec::new();
-    for Row { file, bytes, colours } in rows {
+    for Row {
+        file,
+        bytes,
+        colours,
+    } in rows
+    {
         let expected: Vec<_> = colours.split(' ').map(colour).cycle().take(4).collect();
         match darkroom.develop(&bytes, &recipes).await {
             Ok(Ok(developed)) => {

@@ -11,8 +11,15 @@ pub(super) const GREY_ALPHA: u8 = 4;
 pub(super) const COLOUR_ALPHA: u8 = 6;
 
 /// First column and row, and the steps to the next ones, of each pass of Adam7 (section 8.2).
-const PASSES: [[usize; 4]; 7] =
-    [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
+const PASSES: [[usize; 4]; 7] = [
+    [0, 0, 8, 8],
+    [4, 0, 8, 8],
+    [0, 4, 4, 8],
+    [2, 0, 4, 4],
+    [0, 2, 2, 4],
+    [1, 0, 2, 2],
+    [0, 1, 1, 2],
+];
 
 pub(super) struct Png {
     colour_type: u8,
@@ -24,7 +31,14 @@ pub(super) struct Png {
 }
 
 pub(super) fn png(colour_type: u8, depth: u8, quarters: Quarters) -> Png {
-    Png { colour_type, depth, quarters, is_interlaced: false, before: Vec::new(), after: Vec::new() }
+    Png {
+        colour_type,
+        depth,
+        quarters,
+        is_interlaced: false,
+        before: Vec::new(),
+        after: Vec::new(),
+    }
 }
 
 impl Png {
@@ -49,19 +63,33 @@ impl Png {
     pub(super) fn animated(mut self, other: Quarters) -> Self {
         let control = |sequence: usize| {
             let size = [big_endian(WIDTH), big_endian(HEIGHT)].concat();
-            [&big_endian(sequence), &size[..], &[0; 8], &[0, 1, 0, 10, 0, 0]].concat()
+            [
+                &big_endian(sequence),
+                &size[..],
+                &[0; 8],
+                &[0, 1, 0, 10, 0, 0],
+            ]
+            .concat()
         };
-        self.before.extend(chunk(*b"acTL", &[big_endian(2), big_endian(0)].concat()));
+        self.before
+            .extend(chunk(*b"acTL", &[big_endian(2), big_endian(0)].concat()));
         self.before.extend(chunk(*b"fcTL", &control(0)));
         let pixels = png(self.colour_type, self.depth, other).pixels();
         self.after.extend(chunk(*b"fcTL", &control(1)));
-        self.after.extend(chunk(*b"fdAT", &[&big_endian(2), &pixels[..]].concat()));
+        self.after
+            .extend(chunk(*b"fdAT", &[&big_endian(2), &pixels[..]].concat()));
         self
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut header = [big_endian(WIDTH), big_endian(HEIGHT)].concat();
-        header.extend([self.depth, self.colour_type, 0, 0, u8::from(self.is_interlaced)]);
+        header.extend([
+            self.depth,
+            self.colour_type,
+            0,
+            0,
+            u8::from(self.is_interlaced),
+        ]);
         [
             b"\x89PNG\r\n\x1a\n",
             &chunk(*b"IHDR", &header)[..],
@@ -74,11 +102,17 @@ impl Png {
     }
 
     fn pixels(&self) -> Vec<u8> {
-        let passes = if self.is_interlaced { &PASSES[..] } else { &[[0, 0, 1, 1]] };
+        let passes = if self.is_interlaced {
+            &PASSES[..]
+        } else {
+            &[[0, 0, 1, 1]]
+        };
         let mut rows = Vec::new();
         for [left, top, right, down] in passes {
             for y in (*top..HEIGHT).step_by(*down) {
-                let samples = (*left..WIDTH).step_by(*right).flat_map(|x| at(&self.quarters, x, y));
+                let samples = (*left..WIDTH)
+                    .step_by(*right)
+                    .flat_map(|x| at(&self.quarters, x, y));
                 // No filter.
                 rows.push(0);
                 rows.extend(pack(samples.copied(), self.depth.into()));
@@ -90,5 +124,10 @@ impl Png {
 
 fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
     let summed = [&name, data].concat();
-    [&big_endian(data.len()), &summed[..], &crc(&summed).to_be_bytes()].concat()
+    [
+        &big_endian(data.len()),
+        &summed[..],
+        &crc(&summed).to_be_bytes(),
+    ]
+    .concat()
 }

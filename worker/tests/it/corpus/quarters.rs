@@ -8,8 +8,12 @@ pub(super) const HEIGHT: usize = 16;
 pub(super) type Quarters = [&'static [u16]; 4];
 
 pub(super) const RGB: Quarters = [&[255, 0, 0], &[0, 255, 0], &[0, 0, 255], &[255, 255, 255]];
-pub(super) const RGB_16: Quarters =
-    [&[0xffff, 0, 0], &[0, 0xffff, 0], &[0, 0, 0xffff], &[0xffff, 0xffff, 0xffff]];
+pub(super) const RGB_16: Quarters = [
+    &[0xffff, 0, 0],
+    &[0, 0xffff, 0],
+    &[0, 0, 0xffff],
+    &[0xffff, 0xffff, 0xffff],
+];
 /// Four entries of a palette.
 pub(super) const INDICES: Quarters = [&[0], &[1], &[2], &[3]];
 pub(super) const PALETTE: [[u8; 3]; 4] = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]];
@@ -21,7 +25,10 @@ pub(super) fn at(quarters: &Quarters, x: usize, y: usize) -> &'static [u16] {
 
 /// The samples of a row.
 pub(super) fn row(quarters: &Quarters, y: usize) -> Vec<u16> {
-    (0..WIDTH).flat_map(|x| at(quarters, x, y)).copied().collect()
+    (0..WIDTH)
+        .flat_map(|x| at(quarters, x, y))
+        .copied()
+        .collect()
 }
 
 /// Writes samples of so many bits one after the other, the highest bit first, and fills the last byte with zeros.
@@ -71,5 +78,12 @@ pub(super) fn deflated(bytes: &[u8]) -> Vec<u8> {
         high = (high + low) % 65_521;
     }
     let sum = (high << 16 | low).to_be_bytes();
-    [&b"\x78\x01\x01"[..], &length.to_le_bytes(), &(!length).to_le_bytes(), bytes, &sum].concat()
+    [
+        &b"\x78\x01\x01"[..],
+        &length.to_le_bytes(),
+        &(!length).to_le_bytes(),
+        bytes,
+        &sum,
+    ]
+    .concat()
 }

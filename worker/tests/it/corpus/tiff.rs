@@ -37,7 +37,9 @@ pub(super) struct Tiff {
 /// A file of one strip.
 pub(super) fn tiff(interpretation: u16, bits: u16, quarters: Quarters) -> Tiff {
     let samples = quarters[0].len();
-    let pixels = (0..HEIGHT).flat_map(|y| pack(row(&quarters, y), bits.into())).collect();
+    let pixels = (0..HEIGHT)
+        .flat_map(|y| pack(row(&quarters, y), bits.into()))
+        .collect();
     let mut fields = vec![
         (256, vec![short(WIDTH)]),
         (257, vec![short(HEIGHT)]),
@@ -53,7 +55,11 @@ pub(super) fn tiff(interpretation: u16, bits: u16, quarters: Quarters) -> Tiff {
         }
         fields.push((COLOUR_MAP, map));
     }
-    Tiff { fields, chunks: vec![pixels], profile: Vec::new() }
+    Tiff {
+        fields,
+        chunks: vec![pixels],
+        profile: Vec::new(),
+    }
 }
 
 fn short(number: usize) -> u16 {
@@ -82,7 +88,10 @@ impl Tiff {
 
     /// The lowest bit of each byte first.
     pub(super) fn reversed(mut self) -> Self {
-        self.chunks.iter_mut().flatten().for_each(|byte| *byte = byte.reverse_bits());
+        self.chunks
+            .iter_mut()
+            .flatten()
+            .for_each(|byte| *byte = byte.reverse_bits());
         self.with(FILL_ORDER, 2)
     }
 
@@ -94,11 +103,13 @@ impl Tiff {
                 for place in (samples..WIDTH * samples).rev() {
                     let sample = |row: &[u8], place: usize| {
                         let from = &row[place * bytes..(place + 1) * bytes];
-                        from.iter().fold(0_u16, |number, byte| number << 8 | u16::from(*byte))
+                        from.iter()
+                            .fold(0_u16, |number, byte| number << 8 | u16::from(*byte))
                     };
                     let difference = sample(row, place).wrapping_sub(sample(row, place - samples));
                     let difference = difference.to_be_bytes();
-                    row[place * bytes..(place + 1) * bytes].copy_from_slice(&difference[2 - bytes..]);
+                    row[place * bytes..(place + 1) * bytes]
+                        .copy_from_slice(&difference[2 - bytes..]);
                 }
             }
         }
@@ -106,7 +117,9 @@ impl Tiff {
     }
 
     pub(super) fn deflated(mut self) -> Self {
-        self.chunks.iter_mut().for_each(|chunk| *chunk = deflated(chunk));
+        self.chunks
+            .iter_mut()
+            .for_each(|chunk| *chunk = deflated(chunk));
         self.with(COMPRESSION, 8)
     }
 
@@ -116,7 +129,9 @@ impl Tiff {
         let pixels = self.chunks.concat();
         let plane = |channel: usize| {
             let pixels = pixels.chunks_exact(samples * bytes);
-            pixels.flat_map(|pixel| pixel[channel * bytes..(channel + 1) * bytes].to_vec()).collect()
+            pixels
+                .flat_map(|pixel| pixel[channel * bytes..(channel + 1) * bytes].to_vec())
+                .collect()
         };
         self.chunks = (0..samples).map(plane).collect();
         self.with(PLANAR, 2)
@@ -129,14 +144,21 @@ impl Tiff {
             let pixel = plane.len() / WIDTH / HEIGHT;
             for left in (0..WIDTH).step_by(TILE) {
                 let rows = plane.chunks_exact(WIDTH * pixel);
-                self.chunks.push(rows.flat_map(|row| row[left * pixel..][..TILE * pixel].to_vec()).collect());
+                self.chunks.push(
+                    rows.flat_map(|row| row[left * pixel..][..TILE * pixel].to_vec())
+                        .collect(),
+                );
             }
         }
-        self.with(TILE_WIDTH, short(TILE)).with(TILE_HEIGHT, short(TILE))
+        self.with(TILE_WIDTH, short(TILE))
+            .with(TILE_HEIGHT, short(TILE))
     }
 
     fn field(&self, tag: u16) -> &[u16] {
-        self.fields.iter().find(|(other, _)| *other == tag).map_or(&[], |(_, values)| values)
+        self.fields
+            .iter()
+            .find(|(other, _)| *other == tag)
+            .map_or(&[], |(_, values)| values)
     }
 
     fn samples(&self) -> usize {
@@ -154,13 +176,29 @@ impl Tiff {
             places.extend(big_endian(bytes.len()));
             bytes.extend(chunk);
         }
-        let sizes: Vec<u8> = self.chunks.iter().flat_map(|chunk| big_endian(chunk.len())).collect();
-        let (at, length) =
-            if self.field(TILE_WIDTH).is_empty() { (STRIPS, STRIP_SIZES) } else { (TILES, TILE_SIZES) };
+        let sizes: Vec<u8> = self
+            .chunks
+            .iter()
+            .flat_map(|chunk| big_endian(chunk.len()))
+            .collect();
+        let (at, length) = if self.field(TILE_WIDTH).is_empty() {
+            (STRIPS, STRIP_SIZES)
+        } else {
+            (TILES, TILE_SIZES)
+        };
         // Tag, type, bytes of one value, values.
         let mut fields = vec![(at, 4, 4, places), (length, 4, 4, sizes)];
-        let shorts = |values: &[u16]| values.iter().flat_map(|value| value.to_be_bytes()).collect();
-        fields.extend(self.fields.iter().map(|(tag, values)| (*tag, 3, 2, shorts(values))));
+        let shorts = |values: &[u16]| {
+            values
+                .iter()
+                .flat_map(|value| value.to_be_bytes())
+                .collect()
+        };
+        fields.extend(
+            self.fields
+                .iter()
+                .map(|(tag, values)| (*tag, 3, 2, shorts(values))),
+        );
         if !self.profile.is_empty() {
             fields.push((ICC_PROFILE, 7, 1, self.profile.clone()));
         }

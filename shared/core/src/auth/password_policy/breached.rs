@@ -28,7 +28,11 @@ mod tests {
 
     #[test]
     fn the_list_is_long_small_and_in_order() {
-        assert!(HASHES.len() >= 100_000 && BYTES.len() < 2_000_000, "{} entries", HASHES.len());
+        assert!(
+            HASHES.len() >= 100_000 && BYTES.len() < 2_000_000,
+            "{} entries",
+            HASHES.len()
+        );
         assert!(HASHES.is_sorted_by(|one, next| one < next));
     }
 }

@@ -27,7 +27,10 @@ impl PasswordPolicy {
     /// `bar` is the lowest score of zxcvbn that is taken: 0 (any) to 4 (over 10^10 guesses); `words` are the
     /// product's name and others that belong to who runs it.
     fn new<'a>(bar: u8, words: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { bar, words: words.into_iter().map(folded).collect() }
+        Self {
+            bar,
+            words: words.into_iter().map(folded).collect(),
+        }
     }
 
     /// The rules that the settings ask for.
@@ -74,7 +77,11 @@ impl PasswordPolicy {
         [email.key(), mailbox(email)]
             .into_iter()
             .chain(words(email.key()))
-            .chain(self.words.iter().flat_map(|word| std::iter::once(word.as_str()).chain(words(word))))
+            .chain(
+                self.words
+                    .iter()
+                    .flat_map(|word| std::iter::once(word.as_str()).chain(words(word))),
+            )
             .filter(|name| name.chars().count() >= MIN_NAME_CHARS)
             .collect()
     }
@@ -87,7 +94,10 @@ fn folded(text: &str) -> String {
 
 /// The part before the @, folded.
 fn mailbox(email: &Email) -> &str {
-    email.key().rsplit_once('@').map_or("", |(mailbox, _)| mailbox)
+    email
+        .key()
+        .rsplit_once('@')
+        .map_or("", |(mailbox, _)| mailbox)
 }
 
 #[cfg(test)]
@@ -108,15 +118,23 @@ mod tests {
 
     #[test]
     fn a_breached_password_is_refused_in_any_case() {
-        for password in ["password1", "PassWord1", "ＰＡＳＳＷＯＲＤ１", "1q2w3e4r5t6y", "Александр"]
-        {
+        for password in [
+            "password1",
+            "PassWord1",
+            "ＰＡＳＳＷＯＲＤ１",
+            "1q2w3e4r5t6y",
+            "Александр",
+        ] {
             assert_eq!(code(password), "breached_password", "{password}");
         }
     }
 
     #[test]
     fn a_breached_password_is_refused_however_low_the_bar() {
-        assert_eq!(judge(0, "password1").expect_err("breached").code, "breached_password");
+        assert_eq!(
+            judge(0, "password1").expect_err("breached").code,
+            "breached_password"
+        );
         assert_eq!(judge(0, "xyxyxyxyxyxyxy"), Ok(()));
     }
 
@@ -133,8 +151,14 @@ mod tests {
 
     #[test]
     fn the_address_of_the_account_is_refused_in_any_case() {
-        assert_eq!(code("countess.lovelace@analytical-engines.example"), "password_is_email");
-        assert_eq!(code("COUNTESS.lovelace@analytical-engines.EXAMPLE"), "password_is_email");
+        assert_eq!(
+            code("countess.lovelace@analytical-engines.example"),
+            "password_is_email"
+        );
+        assert_eq!(
+            code("COUNTESS.lovelace@analytical-engines.EXAMPLE"),
+            "password_is_email"
+        );
     }
 
     #[test]
@@ -163,28 +187,44 @@ mod tests {
 
     #[test]
     fn a_name_around_the_account_adds_no_strength() {
-        for password in
-            ["Lovelace1815", "Countess.Lovelace!", "analytical!", "difference1", "c0untess.l0velace"]
-        {
+        for password in [
+            "Lovelace1815",
+            "Countess.Lovelace!",
+            "analytical!",
+            "difference1",
+            "c0untess.l0velace",
+        ] {
             assert_eq!(code(password), "weak_password", "{password}");
         }
     }
 
     #[test]
     fn the_bar_decides_how_weak_a_password_may_be() {
-        let by_score =
-            ["xyxyxyxyxyxyxy", "2019-03-17", "horsebattery", "another password", "correct horse battery"];
+        let by_score = [
+            "xyxyxyxyxyxyxy",
+            "2019-03-17",
+            "horsebattery",
+            "another password",
+            "correct horse battery",
+        ];
         for (score, password) in (0..).zip(by_score) {
             for bar in 0..=4 {
-                assert_eq!(judge(bar, password).is_ok(), bar <= score, "{password} at {bar}");
+                assert_eq!(
+                    judge(bar, password).is_ok(),
+                    bar <= score,
+                    "{password} at {bar}"
+                );
             }
         }
     }
 
     #[test]
     fn several_words_in_any_script_are_taken() {
-        for password in ["correct horse battery", "träge Möwen über Kiel", "紫陽花と蝸牛と梅雨の午後"]
-        {
+        for password in [
+            "correct horse battery",
+            "träge Möwen über Kiel",
+            "紫陽花と蝸牛と梅雨の午後",
+        ] {
             assert_eq!(judge(2, password), Ok(()), "{password}");
         }
     }

@@ -32,13 +32,19 @@ impl Strength {
         let feedback = self.0.feedback();
         let warning = feedback.and_then(zxcvbn::feedback::Feedback::warning);
         let suggestions = feedback.map_or(&[][..], |feedback| feedback.suggestions());
-        warning.iter().map(ToString::to_string).chain(suggestions.iter().map(ToString::to_string)).collect()
+        warning
+            .iter()
+            .map(ToString::to_string)
+            .chain(suggestions.iter().map(ToString::to_string))
+            .collect()
     }
 }
 
 /// The beginning of a password, as much of it as can be estimated in a few milliseconds.
 fn affordable(password: &str) -> &str {
-    let ends = password.char_indices().map(|(at, char)| at + char.len_utf8());
+    let ends = password
+        .char_indices()
+        .map(|(at, char)| at + char.len_utf8());
     let length = (1..=MAX_CHARS)
         .zip(ends)
         .take_while(|&(chars, end)| {
@@ -50,8 +56,17 @@ fn affordable(password: &str) -> &str {
 
 /// In how many ways its symbols can be read as letters.
 fn readings(text: &str) -> usize {
-    let present = |symbols: &&str| symbols.chars().filter(|symbol| text.contains(*symbol)).count();
-    SYMBOLS_OF_A_LETTER.iter().map(present).map(|symbols| symbols.max(1)).product()
+    let present = |symbols: &&str| {
+        symbols
+            .chars()
+            .filter(|symbol| text.contains(*symbol))
+            .count()
+    };
+    SYMBOLS_OF_A_LETTER
+        .iter()
+        .map(present)
+        .map(|symbols| symbols.max(1))
+        .product()
 }
 
 #[cfg(test)]
@@ -62,8 +77,13 @@ mod tests {
 
     #[test]
     fn ordinary_passwords_are_read_whole() {
-        for password in ["", "p4$$w0rd", "correct horse battery", "!@#$%^&*()_+|", "träge Möwen über Kiel"]
-        {
+        for password in [
+            "",
+            "p4$$w0rd",
+            "correct horse battery",
+            "!@#$%^&*()_+|",
+            "träge Möwen über Kiel",
+        ] {
             assert_eq!(affordable(password), password);
         }
     }

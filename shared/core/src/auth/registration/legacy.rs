@@ -21,7 +21,10 @@ impl Verification {
     /// Mints a token for the address of an account that is not verified.
     pub async fn prepare_for_account(&self, user: UserId) -> Result<Option<VerificationMail>> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        let Some(account) = users::find_locked(&mut unit, user).await?.filter(waits_for_proof) else {
+        let Some(account) = users::find_locked(&mut unit, user)
+            .await?
+            .filter(waits_for_proof)
+        else {
             return Ok(None);
         };
         let at = unit.at();
@@ -31,23 +34,41 @@ impl Verification {
     }
 
     /// The same by the account's address, at most once in a while.
-    pub async fn prepare_for_address(&self, email: &Email, asked: Asked) -> Result<Option<VerificationMail>> {
+    pub async fn prepare_for_address(
+        &self,
+        email: &Email,
+        asked: Asked,
+    ) -> Result<Option<VerificationMail>> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        let Some(account) = users::hold_by_email(&mut unit, email).await?.filter(waits_for_proof) else {
+        let Some(account) = users::hold_by_email(&mut unit, email)
+            .await?
+            .filter(waits_for_proof)
+        else {
             return Ok(None);
         };
-        let token = mailed_token::mint_sparingly(&mut unit, &self.wanted(account.id), asked).await?;
+        let token =
+            mailed_token::mint_sparingly(&mut unit, &self.wanted(account.id), asked).await?;
         unit.commit().await?;
         Ok(token.map(|token| self.mail_to(account, token)))
     }
 
     fn wanted(&self, user: UserId) -> Wanted<'static> {
-        Wanted { user, purpose: Purpose::VerifyEmail, email: None, valid: self.lifetime }
+        Wanted {
+            user,
+            purpose: Purpose::VerifyEmail,
+            email: None,
+            valid: self.lifetime,
+        }
     }
 
     fn mail_to(&self, account: User, token: OpaqueToken) -> VerificationMail {
         let target = Target::User(account.id);
-        VerificationMail { to: account.email, token, valid: self.lifetime, target }
+        VerificationMail {
+            to: account.email,
+            token,
+            valid: self.lifetime,
+            target,
+        }
     }
 }
 
@@ -66,20 +87,29 @@ impl Auth {
         let now = self.stores.clock.now();
         let found = tokens::find(&self.stores.db, &token.hash(), Purpose::VerifyEmail, now).await?;
         let (user, _) = found.ok_or_else(unknown_token)?;
-        let known = users::credentials_of(&self.stores, user).await?.ok_or_else(unknown_token)?;
+        let known = users::credentials_of(&self.stores, user)
+            .await?
+            .ok_or_else(unknown_token)?;
         let attempt = Attempt::registration(origin.ip, RegistrationId(user.0));
         self.throttle.begin(&attempt).await?;
-        if !self.is_password_of(Some(&known), password, &attempt).await? {
+        if !self
+            .is_password_of(Some(&known), password, &attempt)
+            .await?
+        {
             return Err(wrong_password());
         }
         self.throttle.succeeded(&attempt).await;
         let mut unit = Unit::begin(&self.stores, &origin.by(user)).await?;
-        let account = users::find_locked(&mut unit, user).await?.ok_or_else(unknown_token)?;
+        let account = users::find_locked(&mut unit, user)
+            .await?
+            .ok_or_else(unknown_token)?;
         let at = unit.at();
-        let redeemed = tokens::redeem(unit.connection(), &token.hash(), Purpose::VerifyEmail, at).await?;
+        let redeemed =
+            tokens::redeem(unit.connection(), &token.hash(), Purpose::VerifyEmail, at).await?;
         redeemed.ok_or_else(unknown_token)?;
         users::mark_email_verified(&mut unit, &account).await?;
-        unit.audit(Action::EmailVerified, Target::User(user), Outcome::Success).await?;
+        unit.audit(Action::EmailVerified, Target::User(user), Outcome::Success)
+            .await?;
         unit.commit().await
     }
 }

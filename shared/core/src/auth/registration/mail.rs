@@ -46,7 +46,10 @@ pub struct Verification {
 
 impl Verification {
     pub fn new(stores: &Stores, lifetime: Duration) -> Self {
-        Self { stores: stores.clone(), lifetime }
+        Self {
+            stores: stores.clone(),
+            lifetime,
+        }
     }
 
     /// Mints a token for the registration. Returns `None` if the registration is gone, if the address has an account
@@ -54,19 +57,38 @@ impl Verification {
     ///
     /// A registration is never answered with the link of another one: their bounds are counted together, their tokens
     /// are their own.
-    pub async fn prepare(&self, id: RegistrationId, asked: Asked) -> Result<Option<VerificationMail>> {
+    pub async fn prepare(
+        &self,
+        id: RegistrationId,
+        asked: Asked,
+    ) -> Result<Option<VerificationMail>> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        let Some(pending) = repository::find(&mut *unit.connection(), id).await? else { return Ok(None) };
+        let Some(pending) = repository::find(&mut *unit.connection(), id).await? else {
+            return Ok(None);
+        };
         repository::lock_address(unit.connection(), &pending.email_key).await?;
-        let Some(pending) = repository::find(&mut *unit.connection(), id).await? else { return Ok(None) };
+        let Some(pending) = repository::find(&mut *unit.connection(), id).await? else {
+            return Ok(None);
+        };
         let email = Email::parse(&pending.email).map_err(Error::internal)?;
-        let owner = users::owner_of(&mut unit, &email).await?.filter(|owner| owner.email_verified);
+        let owner = users::owner_of(&mut unit, &email)
+            .await?
+            .filter(|owner| owner.email_verified);
         if let Some(owner) = owner {
             let details = json!({ "reason": "address_taken", "registration_id": id });
-            unit.audit_with(Action::AccountRegistered, Target::User(owner.id), Outcome::Refused, details)
-                .await?;
+            unit.audit_with(
+                Action::AccountRegistered,
+                Target::User(owner.id),
+                Outcome::Refused,
+                details,
+            )
+            .await?;
             let notice = SecurityNotice::RegistrationAttempted;
-            unit.enqueue(&SendSecurityNotice { user_id: owner.id, notice }).await?;
+            unit.enqueue(&SendSecurityNotice {
+                user_id: owner.id,
+                notice,
+            })
+            .await?;
             unit.commit().await?;
             return Ok(None);
         }
@@ -83,13 +105,19 @@ impl Verification {
         repository::insert_token(unit.connection(), &new).await?;
         unit.commit().await?;
         let target = Target::Registration(id);
-        Ok(Some(VerificationMail { to: pending.email, token, valid: self.lifetime, target }))
+        Ok(Some(VerificationMail {
+            to: pending.email,
+            token,
+            valid: self.lifetime,
+            target,
+        }))
     }
 
     /// Records that the mail server has accepted the mail.
     pub async fn sent(&self, target: Target) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        unit.audit(Action::VerificationSent, target, Outcome::Success).await?;
+        unit.audit(Action::VerificationSent, target, Outcome::Success)
+            .await?;
         unit.commit().await
     }
 }
@@ -97,9 +125,18 @@ impl Verification {
 /// Returns whether another mail may go to the address of the registration. The caller holds the lock of the address.
 async fn may_mail(unit: &mut Unit, pending: &Pending, asked: Asked) -> Result<bool> {
     let except = asked.again.then_some(asked.at);
-    let mailed =
-        repository::count_mails(unit.connection(), pending, asked.at - QUIET, asked.at - MAIL_PERIOD, except)
-            .await?;
-    let most = if mailed.by_network == 0 { MAX_MAILS_WITH_NEW_NETWORK } else { MAX_MAILS };
+    let mailed = repository::count_mails(
+        unit.connection(),
+        pending,
+        asked.at - QUIET,
+        asked.at - MAIL_PERIOD,
+        except,
+    )
+    .await?;
+    let most = if mailed.by_network == 0 {
+        MAX_MAILS_WITH_NEW_NETWORK
+    } else {
+        MAX_MAILS
+    };
     Ok(mailed.own == 0 && mailed.by_network < MAX_MAILS_BY_NETWORK && mailed.all < most)
 }

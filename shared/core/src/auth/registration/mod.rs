@@ -36,8 +36,16 @@ pub struct Registration {
 impl Auth {
     /// Accepts a registration and asks for its mail. Does the same whether or not the address has an account: the worker
     /// finds that out, so that neither the answer nor its duration shows it.
-    pub async fn register(&self, origin: &Origin, registration: Registration) -> Result<RegistrationId> {
-        self.judge("/password", &registration.password, registration.email.as_str())?;
+    pub async fn register(
+        &self,
+        origin: &Origin,
+        registration: Registration,
+    ) -> Result<RegistrationId> {
+        self.judge(
+            "/password",
+            &registration.password,
+            registration.email.as_str(),
+        )?;
         let password_hash = self.hasher.hash(registration.password).await?;
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let new = NewRegistration {
@@ -49,8 +57,16 @@ impl Auth {
         };
         let at = unit.at();
         repository::insert(unit.connection(), &new, at).await?;
-        unit.audit(Action::RegistrationCreated, Target::Registration(new.id), Outcome::Success).await?;
-        unit.enqueue(&SendVerificationMail::Registration { registration_id: new.id }).await?;
+        unit.audit(
+            Action::RegistrationCreated,
+            Target::Registration(new.id),
+            Outcome::Success,
+        )
+        .await?;
+        unit.enqueue(&SendVerificationMail::Registration {
+            registration_id: new.id,
+        })
+        .await?;
         unit.commit().await?;
         Ok(new.id)
     }
@@ -58,8 +74,16 @@ impl Auth {
     /// Asks for the mail of a registration again. Does the same whether or not the registration exists.
     pub async fn resend_verification(&self, origin: &Origin, id: RegistrationId) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        unit.audit(Action::VerificationRequested, Target::Registration(id), Outcome::Success).await?;
-        unit.enqueue(&SendVerificationMail::Registration { registration_id: id }).await?;
+        unit.audit(
+            Action::VerificationRequested,
+            Target::Registration(id),
+            Outcome::Success,
+        )
+        .await?;
+        unit.enqueue(&SendVerificationMail::Registration {
+            registration_id: id,
+        })
+        .await?;
         unit.commit().await
     }
 }

@@ -24,10 +24,16 @@ const MAX_FAILURES: i16 = 10;
 
 impl Auth {
     /// Creates the account of the registration that the token was mailed for. A wrong password leaves the token valid.
-    pub async fn verify_email(&self, origin: &Origin, token: &str, password: Password) -> Result<()> {
+    pub async fn verify_email(
+        &self,
+        origin: &Origin,
+        token: &str,
+        password: Password,
+    ) -> Result<()> {
         let token = OpaqueToken::parse(token).ok_or_else(unknown_token)?;
         let now = self.stores.clock.now();
-        let Some(pending) = repository::find_by_token(&self.stores.db, &token.hash(), now).await? else {
+        let Some(pending) = repository::find_by_token(&self.stores.db, &token.hash(), now).await?
+        else {
             return self.verify_account(origin, &token, password).await;
         };
         self.check_password(origin, &pending, password).await?;
@@ -35,7 +41,8 @@ impl Auth {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         repository::lock_address(unit.connection(), &pending.email_key).await?;
         let at = unit.at();
-        let Some(pending) = repository::find_by_token(&mut *unit.connection(), &token.hash(), at).await?
+        let Some(pending) =
+            repository::find_by_token(&mut *unit.connection(), &token.hash(), at).await?
         else {
             return Err(unknown_token());
         };
@@ -61,14 +68,24 @@ impl Auth {
             return Err(unknown_token());
         }
         let target = Target::Registration(pending.id);
-        unit.audit(Action::RegistrationDiscarded, target, Outcome::Success).await?;
+        unit.audit(Action::RegistrationDiscarded, target, Outcome::Success)
+            .await?;
         unit.commit().await
     }
 
-    async fn check_password(&self, origin: &Origin, pending: &Pending, password: Password) -> Result<()> {
+    async fn check_password(
+        &self,
+        origin: &Origin,
+        pending: &Pending,
+        password: Password,
+    ) -> Result<()> {
         let attempt = Attempt::registration(origin.ip, pending.id);
         self.throttle.begin(&attempt).await?;
-        match self.hasher.verify(password, Some(pending.password_hash.clone())).await {
+        match self
+            .hasher
+            .verify(password, Some(pending.password_hash.clone()))
+            .await
+        {
             Ok(Verified::Yes | Verified::YesOutdated) => {
                 self.throttle.succeeded(&attempt).await;
                 return Ok(());
@@ -86,7 +103,13 @@ impl Auth {
         }
         let details = json!({ "reason": "wrong_password", "failures": failures });
         let target = Target::Registration(pending.id);
-        unit.audit_with(Action::RegistrationRefused, target, Outcome::Refused, details).await?;
+        unit.audit_with(
+            Action::RegistrationRefused,
+            target,
+            Outcome::Refused,
+            details,
+        )
+        .await?;
         unit.commit().await?;
         Err(wrong_password())
     }
@@ -95,7 +118,11 @@ impl Auth {
 /// Creates the account, or takes over an unverified one of the address. False if a verified account has the address, or can
 /// take it back.
 async fn create(unit: &mut Unit, pending: &Pending) -> Result<bool> {
-    let name = pending.display_name.as_deref().map(DisplayName::parse).transpose();
+    let name = pending
+        .display_name
+        .as_deref()
+        .map(DisplayName::parse)
+        .transpose();
     let account = NewAccount {
         id: UserId::mint(unit.at()),
         email: Email::parse(&pending.email).map_err(Error::internal)?,
@@ -112,19 +139,34 @@ async fn create(unit: &mut Unit, pending: &Pending) -> Result<bool> {
     let Some(id) = holder else {
         let details = json!({ "reason": "email_taken", "registration_id": pending.id });
         let target = Target::Registration(pending.id);
-        unit.audit_with(Action::RegistrationRefused, target, Outcome::Refused, details).await?;
+        unit.audit_with(
+            Action::RegistrationRefused,
+            target,
+            Outcome::Refused,
+            details,
+        )
+        .await?;
         return Ok(false);
     };
     unit.act_as(id);
-    unit.audit_with(Action::AccountRegistered, Target::User(id), Outcome::Success, details).await?;
-    unit.audit(Action::EmailVerified, Target::User(id), Outcome::Success).await?;
+    unit.audit_with(
+        Action::AccountRegistered,
+        Target::User(id),
+        Outcome::Success,
+        details,
+    )
+    .await?;
+    unit.audit(Action::EmailVerified, Target::User(id), Outcome::Success)
+        .await?;
     Ok(true)
 }
 
 /// Returns the account that has the address if it was not verified: it is the person's who proved the address from now on.
 async fn take_over_unverified(unit: &mut Unit, proved: &NewAccount) -> Result<Option<UserId>> {
     let holder = users::hold_by_email(unit, &proved.email).await?;
-    let Some(holder) = holder.filter(|holder| holder.email_verified_at.is_none()) else { return Ok(None) };
+    let Some(holder) = holder.filter(|holder| holder.email_verified_at.is_none()) else {
+        return Ok(None);
+    };
     takeover::take_over(unit, holder.id, proved).await?;
     Ok(Some(holder.id))
 }
@@ -141,5 +183,8 @@ fn email_taken() -> Error {
     let detail =
         "The address has an account by now, or had one that can still take it back: log in, or reset its password."
             .to_owned();
-    Error::Conflict { code: ErrorCode::EmailTaken, detail }
+    Error::Conflict {
+        code: ErrorCode::EmailTaken,
+        detail,
+    }
 }

@@ -53,10 +53,18 @@ impl From<Row> for Pending {
 
 /// Serializes what happens to the registrations of one address until the end of the transaction. An account is locked
 /// after it.
-pub(super) async fn lock_address(connection: &mut PgConnection, email_key: &str) -> sqlx::Result<()> {
+pub(super) async fn lock_address(
+    connection: &mut PgConnection,
+    email_key: &str,
+) -> sqlx::Result<()> {
     let name = format!("registrations:{email_key}");
-    let query = sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name);
-    named("registrations.lock_address", query.execute(connection)).await.map(drop)
+    let query = sqlx::query!(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
+        name
+    );
+    named("registrations.lock_address", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 pub(super) async fn insert(
@@ -75,17 +83,24 @@ pub(super) async fn insert(
         new.network.map(IpNet::from) as _,
         at,
     );
-    named("registrations.insert", query.execute(connection)).await.map(drop)
+    named("registrations.insert", query.execute(connection))
+        .await
+        .map(drop)
 }
 
-pub(super) async fn find(db: impl PgExecutor<'_>, id: RegistrationId) -> sqlx::Result<Option<Pending>> {
+pub(super) async fn find(
+    db: impl PgExecutor<'_>,
+    id: RegistrationId,
+) -> sqlx::Result<Option<Pending>> {
     let query = sqlx::query_as!(
         Row,
         r#"SELECT id, email, email_key, display_name, password_hash, network AS "network: IpNet"
            FROM registrations WHERE id = $1"#,
         id.0,
     );
-    Ok(named("registrations.find", query.fetch_optional(db)).await?.map(Pending::from))
+    Ok(named("registrations.find", query.fetch_optional(db))
+        .await?
+        .map(Pending::from))
 }
 
 /// Returns the registration that a valid token was mailed for.
@@ -103,23 +118,41 @@ pub(super) async fn find_by_token(
         hash,
         now,
     );
-    Ok(named("registrations.find_by_token", query.fetch_optional(db)).await?.map(Pending::from))
+    Ok(
+        named("registrations.find_by_token", query.fetch_optional(db))
+            .await?
+            .map(Pending::from),
+    )
 }
 
 /// Removes the registration with its links; false if it was gone.
-pub(super) async fn remove(connection: &mut PgConnection, id: RegistrationId) -> sqlx::Result<bool> {
+pub(super) async fn remove(
+    connection: &mut PgConnection,
+    id: RegistrationId,
+) -> sqlx::Result<bool> {
     let query = sqlx::query!("DELETE FROM registrations WHERE id = $1", id.0);
-    Ok(named("registrations.remove", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("registrations.remove", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// Removes every registration of the address.
-pub(super) async fn remove_all_of(connection: &mut PgConnection, email_key: &str) -> sqlx::Result<()> {
+pub(super) async fn remove_all_of(
+    connection: &mut PgConnection,
+    email_key: &str,
+) -> sqlx::Result<()> {
     let query = sqlx::query!("DELETE FROM registrations WHERE email_key = $1", email_key);
-    named("registrations.remove_all_of", query.execute(connection)).await.map(drop)
+    named("registrations.remove_all_of", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Counts a wrong password; returns how many there were, or `None` if the registration is gone.
-pub(super) async fn fail(connection: &mut PgConnection, id: RegistrationId) -> sqlx::Result<Option<i16>> {
+pub(super) async fn fail(
+    connection: &mut PgConnection,
+    id: RegistrationId,
+) -> sqlx::Result<Option<i16>> {
     let query = sqlx::query_scalar!(
         "UPDATE registrations SET failures = failures + 1 WHERE id = $1 RETURNING failures",
         id.0
@@ -136,7 +169,10 @@ pub(super) struct NewToken {
     pub(super) created_at: OffsetDateTime,
 }
 
-pub(super) async fn insert_token(connection: &mut PgConnection, token: &NewToken) -> sqlx::Result<()> {
+pub(super) async fn insert_token(
+    connection: &mut PgConnection,
+    token: &NewToken,
+) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "INSERT INTO registration_tokens (token_hash, registration_id, expires_at, created_at)
          VALUES ($1, $2, $3, $4)",
@@ -145,7 +181,9 @@ pub(super) async fn insert_token(connection: &mut PgConnection, token: &NewToken
         token.expires_at,
         token.created_at,
     );
-    named("registration_tokens.insert", query.execute(connection)).await.map(drop)
+    named("registration_tokens.insert", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Mails of registrations to one address.
@@ -182,5 +220,9 @@ pub(super) async fn count_mails(
         since,
         except,
     );
-    named("registration_tokens.count_mails", query.fetch_one(connection)).await
+    named(
+        "registration_tokens.count_mails",
+        query.fetch_one(connection),
+    )
+    .await
 }

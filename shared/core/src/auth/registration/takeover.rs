@@ -23,13 +23,25 @@ pub(super) async fn take_over(unit: &mut Unit, user: UserId, proved: &NewAccount
 
 /// Removes the unverified account that has the address, if it is another one than `except`. One that another change
 /// holds at this moment stays.
-pub(crate) async fn release_unverified(unit: &mut Unit, email: &Email, except: UserId) -> Result<()> {
-    let Some(user) = users::hold_unverified(unit, email, except).await? else { return Ok(()) };
+pub(crate) async fn release_unverified(
+    unit: &mut Unit,
+    email: &Email,
+    except: UserId,
+) -> Result<()> {
+    let Some(user) = users::hold_unverified(unit, email, except).await? else {
+        return Ok(());
+    };
     end_access(unit, user).await?;
     remove_factors(unit, user).await?;
     users::bury(unit, user).await?;
     let details = json!({ "reason": "address_proved_by_another_account" });
-    unit.audit_with(Action::AccountDeleted, Target::User(user), Outcome::Success, details).await
+    unit.audit_with(
+        Action::AccountDeleted,
+        Target::User(user),
+        Outcome::Success,
+        details,
+    )
+    .await
 }
 
 async fn end_access(unit: &mut Unit, user: UserId) -> Result<()> {

@@ -37,7 +37,10 @@ pub(super) struct InFlight {
 
 impl InFlight {
     pub(super) fn new(throttle: &Throttle, attempt: &Attempt) -> Self {
-        Self { throttle: throttle.clone(), counters: attempt.counters.clone() }
+        Self {
+            throttle: throttle.clone(),
+            counters: attempt.counters.clone(),
+        }
     }
 }
 

@@ -29,7 +29,10 @@ pub(super) struct Local {
 
 impl Local {
     pub(super) fn new() -> Self {
-        Self { states: Cache::new(REMEMBERED), turn: Mutex::default() }
+        Self {
+            states: Cache::new(REMEMBERED),
+            turn: Mutex::default(),
+        }
     }
 
     /// Takes the attempt, or returns why not.
@@ -37,18 +40,37 @@ impl Local {
         let now_ms = unix_ms(now);
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let state = |counter: &Counter| self.states.get(&counter.name).unwrap_or_default();
-        let refusing: Vec<State> =
-            attempt.counters.iter().map(state).filter(|state| state.until_ms > now_ms).collect();
+        let refusing: Vec<State> = attempt
+            .counters
+            .iter()
+            .map(state)
+            .filter(|state| state.until_ms > now_ms)
+            .collect();
         if let Some(until_ms) = refusing.iter().map(|state| state.until_ms).max() {
             let is_open = refusing.iter().all(|state| state.undecided > 0);
-            return Some(Refusal { wait_ms: until_ms - now_ms, is_open });
+            return Some(Refusal {
+                wait_ms: until_ms - now_ms,
+                is_open,
+            });
         }
         for counter in &attempt.counters {
-            let State { failures, undecided, .. } = state(counter);
+            let State {
+                failures,
+                undecided,
+                ..
+            } = state(counter);
             let (failures, undecided) = (failures.saturating_add(1), undecided.saturating_add(1));
-            let delay = u64::try_from(counter.backoff.delay(failures).as_millis()).unwrap_or(u64::MAX);
+            let delay =
+                u64::try_from(counter.backoff.delay(failures).as_millis()).unwrap_or(u64::MAX);
             let until_ms = now_ms.saturating_add(delay);
-            self.states.insert(counter.name.clone(), State { failures, until_ms, undecided });
+            self.states.insert(
+                counter.name.clone(),
+                State {
+                    failures,
+                    until_ms,
+                    undecided,
+                },
+            );
         }
         None
     }
@@ -56,13 +78,26 @@ impl Local {
     /// An attempt did not fail: the counter forgets it, or is wiped out.
     pub(super) fn settle(&self, counter: &Counter, wiped: bool) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(state) = self.states.get(&counter.name) else { return };
-        let failures = if wiped { 0 } else { state.failures.saturating_sub(1) };
+        let Some(state) = self.states.get(&counter.name) else {
+            return;
+        };
+        let failures = if wiped {
+            0
+        } else {
+            state.failures.saturating_sub(1)
+        };
         let undecided = state.undecided.saturating_sub(1);
         if failures == 0 && undecided == 0 {
             self.states.remove(&counter.name);
         } else {
-            self.states.insert(counter.name.clone(), State { failures, until_ms: 0, undecided });
+            self.states.insert(
+                counter.name.clone(),
+                State {
+                    failures,
+                    until_ms: 0,
+                    undecided,
+                },
+            );
         }
     }
 
@@ -71,7 +106,8 @@ impl Local {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(state) = self.states.get(&counter.name) {
             let undecided = state.undecided.saturating_sub(1);
-            self.states.insert(counter.name.clone(), State { undecided, ..state });
+            self.states
+                .insert(counter.name.clone(), State { undecided, ..state });
         }
     }
 }
@@ -93,15 +129,31 @@ mod tests {
         for _ in 0..6 {
             assert_eq!(local.begin(&attempt, now), None);
         }
-        let open = Refusal { wait_ms: 60_000, is_open: true };
-        assert_eq!(local.begin(&attempt, now), Some(open), "six may still succeed");
+        let open = Refusal {
+            wait_ms: 60_000,
+            is_open: true,
+        };
+        assert_eq!(
+            local.begin(&attempt, now),
+            Some(open),
+            "six may still succeed"
+        );
         for _ in 0..6 {
             local.fail(counter);
         }
-        assert_eq!(local.begin(&attempt, now), Some(Refusal { is_open: false, ..open }));
+        assert_eq!(
+            local.begin(&attempt, now),
+            Some(Refusal {
+                is_open: false,
+                ..open
+            })
+        );
         let later = now + time::Duration::minutes(1);
         assert_eq!(local.begin(&attempt, later), None);
-        let longer = Refusal { wait_ms: 120_000, is_open: true };
+        let longer = Refusal {
+            wait_ms: 120_000,
+            is_open: true,
+        };
         assert_eq!(local.begin(&attempt, later), Some(longer));
         local.settle(counter, true);
         assert_eq!(local.begin(&attempt, later), None);

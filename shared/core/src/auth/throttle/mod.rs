@@ -96,7 +96,10 @@ impl Throttle {
         let now = self.stores.clock.now();
         match self.ask_begin(attempt, unix_ms(now)).await {
             Ok((0, _)) => None,
-            Ok((wait_ms, open)) => Some(Refusal { wait_ms, is_open: open == 1 }),
+            Ok((wait_ms, open)) => Some(Refusal {
+                wait_ms,
+                is_open: open == 1,
+            }),
             Err(error) => {
                 tracing::debug!(%error, "attempts are counted in this process alone");
                 self.local.begin(attempt, now)
@@ -120,7 +123,8 @@ impl Throttle {
 
     /// The attempt has succeeded: what was counted by it alone is wiped out, the rest forgets this attempt.
     pub(crate) async fn succeeded(&self, attempt: &Attempt) {
-        self.settle(attempt, |place| attempt.wiped.contains(&place)).await;
+        self.settle(attempt, |place| attempt.wiped.contains(&place))
+            .await;
     }
 
     /// The attempt was not decided: it does not count.
@@ -134,7 +138,8 @@ impl Throttle {
         for (place, counter) in attempt.counters.iter().enumerate() {
             let wiped = is_wiped(place);
             self.local.settle(counter, wiped);
-            call.key(self.stores.redis.key(&counter.name)).arg(u8::from(wiped));
+            call.key(self.stores.redis.key(&counter.name))
+                .arg(u8::from(wiped));
         }
         // A counter that stays slows its own device or pair down a little.
         let _ = self.stores.redis.run::<()>("throttle.settle", &call).await;
@@ -148,7 +153,8 @@ impl Throttle {
 
     async fn fail(&self, counters: &[Counter], told_by: Option<usize>) -> Option<u32> {
         let mut call = FAIL.prepare_invoke();
-        call.arg(told_by.map_or(0, |place| place + 1)).arg(TOLD_FROM);
+        call.arg(told_by.map_or(0, |place| place + 1))
+            .arg(TOLD_FROM);
         for counter in counters {
             self.local.fail(counter);
             call.key(self.stores.redis.key(&counter.name));

@@ -48,7 +48,10 @@ impl Blob {
     }
 
     pub(in crate::files) fn standing(&self) -> Standing {
-        Standing { scan: self.scan.state, metadata: self.metadata }
+        Standing {
+            scan: self.scan.state,
+            metadata: self.metadata,
+        }
     }
 }
 
@@ -79,29 +82,42 @@ fn check_scan(state: ScanState, antivirus: &Antivirus) -> Result<()> {
                 retry_after: RETRY_AFTER,
             });
         }
-        ScanState::Infected => {
-            (ErrorCode::FileInfected, "A virus was found in the file; nobody can download it.")
-        }
+        ScanState::Infected => (
+            ErrorCode::FileInfected,
+            "A virus was found in the file; nobody can download it.",
+        ),
         ScanState::TooLarge => (
             ErrorCode::FileTooLargeToScan,
             "The file is too large to be scanned for viruses; nobody can download it.",
         ),
     };
-    Err(Error::Forbidden { code, detail: detail.to_owned() })
+    Err(Error::Forbidden {
+        code,
+        detail: detail.to_owned(),
+    })
 }
 
 fn check_metadata(state: MetadataState) -> Result<()> {
     match state {
         MetadataState::Kept | MetadataState::Stripped => Ok(()),
         MetadataState::Pending => {
-            let (code, detail) =
-                (ErrorCode::MetadataNotRemoved, "Its metadata is being taken out; try again.");
-            Err(Error::NotAvailableYet { code, detail, retry_after: RETRY_AFTER })
+            let (code, detail) = (
+                ErrorCode::MetadataNotRemoved,
+                "Its metadata is being taken out; try again.",
+            );
+            Err(Error::NotAvailableYet {
+                code,
+                detail,
+                retry_after: RETRY_AFTER,
+            })
         }
         MetadataState::Failed => {
-            let detail =
-                "The metadata of the picture cannot be taken out; nobody can download it.".to_owned();
-            Err(Error::Forbidden { code: ErrorCode::MetadataNotRemovable, detail })
+            let detail = "The metadata of the picture cannot be taken out; nobody can download it."
+                .to_owned();
+            Err(Error::Forbidden {
+                code: ErrorCode::MetadataNotRemovable,
+                detail,
+            })
         }
     }
 }

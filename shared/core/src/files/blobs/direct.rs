@@ -18,7 +18,12 @@ pub(in crate::files) async fn begin(
     let at = unit.at();
     let id = BlobId::mint(at);
     let object_key = format!("{}content", folder(id));
-    let blob = NewBlob { id, owner, object_key: &object_key, key: None };
+    let blob = NewBlob {
+        id,
+        owner,
+        object_key: &object_key,
+        key: None,
+    };
     usage::hold(unit.connection(), owner).await?;
     if !repository::begin(unit.connection(), &blob, at).await? {
         return Err(Error::NotFound);

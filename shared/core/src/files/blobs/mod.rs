@@ -73,8 +73,14 @@ impl Blob {
     }
 
     /// The key of a variant with these bytes. `None` where the blob has none.
-    pub(super) async fn variant_key(&self, stores: &Stores, sha256: &[u8; 32]) -> Result<Option<DataKey>> {
-        let Some(wrapped) = &self.key else { return Ok(None) };
+    pub(super) async fn variant_key(
+        &self,
+        stores: &Stores,
+        sha256: &[u8; 32],
+    ) -> Result<Option<DataKey>> {
+        let Some(wrapped) = &self.key else {
+            return Ok(None);
+        };
         let key = unwrap(stores, self.id, wrapped).await?;
         Ok(Some(key.derive(&[b"plinth variant v1", sha256])))
     }
@@ -86,7 +92,11 @@ pub(super) fn context(id: BlobId) -> String {
 }
 
 async fn unwrap(stores: &Stores, id: BlobId, wrapped: &WrappedKey) -> Result<DataKey> {
-    stores.keys.unwrap(&context(id), wrapped).await.map_err(Error::internal)
+    stores
+        .keys
+        .unwrap(&context(id), wrapped)
+        .await
+        .map_err(Error::internal)
 }
 
 /// Everything of a blob is below this in S3.

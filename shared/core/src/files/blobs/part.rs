@@ -54,7 +54,11 @@ impl PartBuffer {
     ///
     /// # Errors
     /// [`crate::Error::Busy`] if others keep it.
-    pub(in crate::files) async fn make_room(&mut self, transfer: &Transfer, more: usize) -> Result<()> {
+    pub(in crate::files) async fn make_room(
+        &mut self,
+        transfer: &Transfer,
+        more: usize,
+    ) -> Result<()> {
         let chunks = PART.min(self.plain + more).div_ceil(CHUNK);
         if RoomSize::of_chunks(chunks) <= self.memory.size {
             return Ok(());
@@ -118,7 +122,11 @@ impl PartBuffer {
         for (number, chunk) in self.memory.bytes.chunks_mut(SEALED_CHUNK).enumerate() {
             let index = first + u32::try_from(number).expect("a part has 128 chunks");
             let (text, tag) = chunk.split_at_mut(chunk.len() - TAG);
-            let place = Place { segment, index, is_last: is_last && number + 1 == count };
+            let place = Place {
+                segment,
+                index,
+                is_last: is_last && number + 1 == count,
+            };
             tag.copy_from_slice(&chunks.seal(place, text));
         }
         Bytes::from_owner(self.memory)
@@ -138,7 +146,11 @@ mod tests {
         for (number, chunk) in sealed.chunks(SEALED_CHUNK).enumerate() {
             let mut chunk = chunk.to_vec();
             let index = first + u32::try_from(number).expect("few");
-            let place = Place { segment: 3, index, is_last: is_last && number + 1 == count };
+            let place = Place {
+                segment: 3,
+                index,
+                is_last: is_last && number + 1 == count,
+            };
             let length = chunks.open(place, &mut chunk).expect("opens");
             text.extend_from_slice(&chunk[..length]);
         }

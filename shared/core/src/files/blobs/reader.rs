@@ -48,10 +48,17 @@ pub(in crate::files) async fn open(
         return Ok(stream::empty().boxed());
     }
     let Some(chunks) = source.chunks else {
-        let stream = objects.get_tagged(&source.object_key, range, source.etag.as_deref()).await?;
-        return Ok(stream.map(|bytes| bytes.map_err(BrokenContent::from)).boxed());
+        let stream = objects
+            .get_tagged(&source.object_key, range, source.etag.as_deref())
+            .await?;
+        return Ok(stream
+            .map(|bytes| bytes.map_err(BrokenContent::from))
+            .boxed());
     };
-    let wanted = range.unwrap_or(ByteRange { first: 0, last: source.size - 1 });
+    let wanted = range.unwrap_or(ByteRange {
+        first: 0,
+        last: source.size - 1,
+    });
     let sealed = sealed_range(wanted, source.size);
     let bytes = objects.get(&source.object_key, Some(sealed)).await?.boxed();
     let opening = Opening {
@@ -95,7 +102,10 @@ pub(in crate::files) async fn read(objects: &ObjectStore, source: Source) -> Res
 fn sealed_range(wanted: ByteRange, size: u64) -> ByteRange {
     let (chunk, sealed) = (CHUNK as u64, (CHUNK + TAG) as u64);
     let end = ((wanted.last / chunk + 1) * sealed).min(sealed_size(size));
-    ByteRange { first: wanted.first / chunk * sealed, last: end - 1 }
+    ByteRange {
+        first: wanted.first / chunk * sealed,
+        last: end - 1,
+    }
 }
 
 fn index(chunk: u64) -> u32 {
@@ -132,7 +142,11 @@ impl Opening {
             return Ok(None);
         }
         let is_last = u64::from(index) + 1 == chunks_of(self.size);
-        let length = if is_last { usize::try_from(self.size - begins).unwrap_or(CHUNK) } else { CHUNK };
+        let length = if is_last {
+            usize::try_from(self.size - begins).unwrap_or(CHUNK)
+        } else {
+            CHUNK
+        };
         while self.sealed.len() < length + TAG {
             match self.bytes.next().await {
                 Some(bytes) => self.sealed.extend_from_slice(&bytes?),
@@ -140,8 +154,15 @@ impl Opening {
             }
         }
         let mut text = self.sealed.split_to(length + TAG);
-        let place = Place { segment: segment(&self.segments, index), index, is_last };
-        let opened = self.chunks.open(place, &mut text).ok_or(BrokenContent::Tampered(index))?;
+        let place = Place {
+            segment: segment(&self.segments, index),
+            index,
+            is_last,
+        };
+        let opened = self
+            .chunks
+            .open(place, &mut text)
+            .ok_or(BrokenContent::Tampered(index))?;
         text.truncate(opened);
         self.next += 1;
         let within = |at: u64| usize::try_from(at.saturating_sub(begins)).unwrap_or(usize::MAX);
@@ -181,6 +202,9 @@ mod tests {
         assert_eq!(segment(&[0], 70_000), 1);
         // The second writer died before it wrote anything.
         let segments = [0, 128, 128, 256];
-        assert_eq!([0, 127, 128, 255, 256].map(|index| segment(&segments, index)), [1, 1, 3, 3, 4]);
+        assert_eq!(
+            [0, 127, 128, 255, 256].map(|index| segment(&segments, index)),
+            [1, 1, 3, 3, 4]
+        );
     }
 }

@@ -80,8 +80,17 @@ impl Receiver {
         let id = BlobId::mint(at);
         let object_key = format!("{}content", folder(id));
         let key = DataKey::generate();
-        let wrapped = stores.keys.wrap(&context(id), &key).await.map_err(Error::internal)?;
-        let blob = NewBlob { id, owner, object_key: &object_key, key: Some(&wrapped) };
+        let wrapped = stores
+            .keys
+            .wrap(&context(id), &key)
+            .await
+            .map_err(Error::internal)?;
+        let blob = NewBlob {
+            id,
+            owner,
+            object_key: &object_key,
+            key: Some(&wrapped),
+        };
         if !repository::begin(unit.connection(), &blob, at).await? {
             return Err(Error::NotFound);
         }
@@ -93,7 +102,10 @@ impl Receiver {
             name: None,
             object_key,
             chunks: Chunks::new(&key, *id.0.as_bytes()),
-            bounds: Bounds { size: bounds.size.min(LARGEST), ..bounds.clone() },
+            bounds: Bounds {
+                size: bounds.size.min(LARGEST),
+                ..bounds.clone()
+            },
             size: 0,
             sent: 0,
             hash: Sha256::default(),
@@ -106,7 +118,10 @@ impl Receiver {
 
     /// Takes the file's name into account when the type is checked.
     pub(in crate::files) fn named(self, name: FileName) -> Self {
-        Self { name: Some(name), ..self }
+        Self {
+            name: Some(name),
+            ..self
+        }
     }
 
     pub(in crate::files) fn id(&self) -> BlobId {
@@ -120,10 +135,14 @@ impl Receiver {
     pub(in crate::files) async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
         self.size += bytes.len() as u64;
         if self.size > self.bounds.size {
-            return Err(Error::TooLarge { limit: self.bounds.size });
+            return Err(Error::TooLarge {
+                limit: self.bounds.size,
+            });
         }
         self.hash.update(&bytes);
-        let wanted = sniff::ENOUGH.saturating_sub(self.beginning.len()).min(bytes.len());
+        let wanted = sniff::ENOUGH
+            .saturating_sub(self.beginning.len())
+            .min(bytes.len());
         self.beginning.extend_from_slice(&bytes[..wanted]);
         while !bytes.is_empty() {
             // Only now is it known that the full part is not the last.
@@ -147,14 +166,20 @@ impl Receiver {
     pub(in crate::files) async fn store(&mut self) -> Result<Received> {
         if self.parts.is_none() {
             let bytes = self.part.take().seal(&self.chunks, FIRST_SEGMENT, 0, true);
-            self.stores.objects.put(&self.object_key, bytes, "application/octet-stream").await?;
+            self.stores
+                .objects
+                .put(&self.object_key, bytes, "application/octet-stream")
+                .await?;
         } else {
             self.send_part(true).await?;
         }
         if let Some(parts) = &mut self.parts {
             parts.settle().await?;
             let sent = std::mem::take(&mut parts.sent);
-            self.stores.objects.finish_parts(&self.object_key, &parts.upload, sent).await?;
+            self.stores
+                .objects
+                .finish_parts(&self.object_key, &parts.upload, sent)
+                .await?;
         }
         Ok(Received {
             id: self.id,
@@ -186,17 +211,32 @@ impl Receiver {
             self.bounds.check_type(detected.named(name))?;
             let upload = self.stores.objects.begin_parts(&self.object_key).await?;
             repository::note_parts(&self.stores.db, self.id, &upload).await?;
-            self.parts = Some(Parts { upload, sent: Vec::new(), sending: None, next: 1 });
+            self.parts = Some(Parts {
+                upload,
+                sent: Vec::new(),
+                sending: None,
+                next: 1,
+            });
         }
         let part = self.part.take();
         self.sent += part.len() as u64;
-        usage::reserve(&self.stores, self.owner, self.id, self.sent, self.bounds.quota).await?;
+        usage::reserve(
+            &self.stores,
+            self.owner,
+            self.id,
+            self.sent,
+            self.bounds.quota,
+        )
+        .await?;
         let parts = self.parts.as_mut().expect("it was just set");
         parts.settle().await?;
         let bytes = part.seal(&self.chunks, FIRST_SEGMENT, self.index, is_last);
         self.index += PART_CHUNKS;
-        let (objects, key, upload) =
-            (self.stores.objects.clone(), self.object_key.clone(), parts.upload.clone());
+        let (objects, key, upload) = (
+            self.stores.objects.clone(),
+            self.object_key.clone(),
+            parts.upload.clone(),
+        );
         let number = parts.next;
         parts.next += 1;
         let send = async move { objects.put_part(&key, &upload, number, bytes).await };

@@ -29,7 +29,9 @@ pub struct Purge {
 
 impl Purge {
     pub fn new(stores: &Stores) -> Self {
-        Self { stores: stores.clone() }
+        Self {
+            stores: stores.clone(),
+        }
     }
 
     /// Removes every object of a blob that is nobody's, then its row; fine when that was done before. If the bucket does not
@@ -46,7 +48,9 @@ impl Purge {
 /// whoever gives a blob to a version does.
 pub(in crate::files) async fn release(unit: &mut Unit, id: BlobId) -> Result<()> {
     let at = unit.at();
-    if let Some((owner, bytes, reserved)) = repository::set_removing(unit.connection(), id, at).await? {
+    if let Some((owner, bytes, reserved)) =
+        repository::set_removing(unit.connection(), id, at).await?
+    {
         usage::give_back(unit.connection(), owner, bytes, reserved, 0).await?;
         unit.enqueue(&PurgeBlob { blob_id: id }).await?;
     }
@@ -58,7 +62,10 @@ pub(in crate::files) async fn release_all_of(unit: &mut Unit, owner: UserId) -> 
     let at = unit.at();
     let blobs = repository::set_all_removing(unit.connection(), owner, at).await?;
     usage::forget(unit.connection(), owner).await?;
-    let jobs: Vec<_> = blobs.into_iter().map(|blob_id| PurgeBlob { blob_id }).collect();
+    let jobs: Vec<_> = blobs
+        .into_iter()
+        .map(|blob_id| PurgeBlob { blob_id })
+        .collect();
     for some in jobs.chunks(JOBS) {
         unit.enqueue_all(some).await?;
     }
@@ -66,11 +73,17 @@ pub(in crate::files) async fn release_all_of(unit: &mut Unit, owner: UserId) -> 
 }
 
 /// Blobs on their way, and removals that broke off, that have stood still since this time, for the clean-up.
-pub(crate) async fn abandoned(stores: &Stores, before: OffsetDateTime, pass: Pass) -> Result<Batch> {
+pub(crate) async fn abandoned(
+    stores: &Stores,
+    before: OffsetDateTime,
+    pass: Pass,
+) -> Result<Batch> {
     // What waits for its verification is not its client's to go on with: it stays as long as that may begin.
     let verified = before.min(stores.clock.now() - VerifyDirectUpload::DEADLINE);
     let Pass::Remove(slice) = pass else {
-        return Ok(Batch::whole(repository::count_abandoned(&stores.db, before, verified).await?));
+        return Ok(Batch::whole(
+            repository::count_abandoned(&stores.db, before, verified).await?,
+        ));
     };
     repository::forget_made(&stores.db, before, FORGOTTEN).await?;
     if let Some(reason) = reconcile::objection_to_removal(stores).await? {
@@ -79,7 +92,8 @@ pub(crate) async fn abandoned(stores: &Stores, before: OffsetDateTime, pass: Pas
     let (limit, at) = (slice.limit(BATCH), stores.clock.now());
     let window = (limit, slice.skip());
     let mut step = StepTransaction::begin(stores).await?;
-    let claimed = repository::claim_abandoned(step.connection(), before, verified, at, window).await;
+    let claimed =
+        repository::claim_abandoned(step.connection(), before, verified, at, window).await;
     let claimed = step.end(claimed).await?;
     let mut passed_over = PassedOver::default();
     for id in &claimed {
@@ -93,16 +107,26 @@ pub(crate) async fn abandoned(stores: &Stores, before: OffsetDateTime, pass: Pas
 /// Removes a blob that did not become anybody's, with whatever of it may have reached S3; fine when that was done before. If
 /// the bucket does not belong to this database, the objects and the row stay for a later clean-up.
 pub(in crate::files) async fn discard(stores: &Stores, origin: &Origin, id: BlobId) -> Result<()> {
-    let Some(owner) = repository::owner_of_unfinished(&stores.db, id).await? else { return Ok(()) };
+    let Some(owner) = repository::owner_of_unfinished(&stores.db, id).await? else {
+        return Ok(());
+    };
     let reason = "bytes of a form are no file yet; the end of an upload has its event";
     let mut unit = Unit::begin_exempt(stores, origin, reason).await?;
     usage::hold(unit.connection(), owner).await?;
     let at = unit.at();
-    if let Some((owner, bytes, reserved)) = repository::set_removing(unit.connection(), id, at).await? {
+    if let Some((owner, bytes, reserved)) =
+        repository::set_removing(unit.connection(), id, at).await?
+    {
         usage::give_back(unit.connection(), owner, bytes, reserved, 0).await?;
         if let Some(kind) = unfinished::kind(unit.connection(), id).await? {
             let details = serde_json::json!({ "kind": kind, "owner": owner });
-            unit.audit_with(Action::UploadAbandoned, Target::Upload(id), Outcome::Success, details).await?;
+            unit.audit_with(
+                Action::UploadAbandoned,
+                Target::Upload(id),
+                Outcome::Success,
+                details,
+            )
+            .await?;
         }
     }
     unit.commit().await?;
@@ -118,7 +142,12 @@ async fn remove(stores: &Stores, remains: &Remains) -> Result<()> {
     }
     // Needless if the upload was completed, which the store alone knows: the objects go whatever it says.
     let freed = match &remains.multipart_upload_id {
-        Some(upload) => stores.objects.abort_parts(&remains.object_key, upload).await,
+        Some(upload) => {
+            stores
+                .objects
+                .abort_parts(&remains.object_key, upload)
+                .await
+        }
         None => Ok(()),
     };
     stores.objects.delete(&remains.object_key).await?;
@@ -134,8 +163,8 @@ async fn remove(stores: &Stores, remains: &Remains) -> Result<()> {
     }
     if let (Err(error), Some(upload)) = (freed, &remains.multipart_upload_id) {
         let unfinished = stores.objects.list_parts_uploads(&folder).await;
-        let holds_parts =
-            unfinished.is_ok_and(|all| all.is_some_and(|all| all.iter().any(|one| one.upload == *upload)));
+        let holds_parts = unfinished
+            .is_ok_and(|all| all.is_some_and(|all| all.iter().any(|one| one.upload == *upload)));
         if holds_parts {
             return Err(error.into());
         }

@@ -45,13 +45,20 @@ struct Row {
 impl TryFrom<Row> for Blob {
     type Error = Error;
     fn try_from(row: Row) -> Result<Self> {
-        let segments = row.segments.into_iter().map(u32::try_from).collect::<Result<_, _>>();
+        let segments = row
+            .segments
+            .into_iter()
+            .map(u32::try_from)
+            .collect::<Result<_, _>>();
         Ok(Self {
             id: BlobId(row.id),
             owner: UserId(row.owner_id),
             object_key: row.object_key,
             size: u64::try_from(row.size).map_err(Error::internal)?,
-            key: row.master_key.zip(row.data_key).map(|(master_key, bytes)| WrappedKey { master_key, bytes }),
+            key: row
+                .master_key
+                .zip(row.data_key)
+                .map(|(master_key, bytes)| WrappedKey { master_key, bytes }),
             segments: segments.map_err(Error::internal)?,
             scan: scan(&row.scan, row.scanned_at, row.signature)?,
             metadata: metadata_state(&row.metadata)?,
@@ -67,12 +74,19 @@ pub(in crate::files) fn scan(
     signature: Option<String>,
 ) -> Result<Scan> {
     let state = ScanState::parse(state).ok_or_else(|| Error::internal("a scan's state is none"))?;
-    Ok(Scan { state, at, signature })
+    Ok(Scan {
+        state,
+        at,
+        signature,
+    })
 }
 
 /// What is known of metadata in a blob, as its row has it.
 pub(in crate::files) fn metadata(state: &str, reason: Option<String>) -> Result<Metadata> {
-    Ok(Metadata { state: metadata_state(state)?, reason })
+    Ok(Metadata {
+        state: metadata_state(state)?,
+        reason,
+    })
 }
 
 pub(super) fn metadata_state(state: &str) -> Result<MetadataState> {
@@ -87,8 +101,10 @@ pub(super) async fn begin(
     at: OffsetDateTime,
 ) -> sqlx::Result<bool> {
     // Before the account, as whoever holds that row: it may be about to go.
-    let query =
-        sqlx::query!("INSERT INTO storage_usage (owner_id) VALUES ($1) ON CONFLICT DO NOTHING", blob.owner.0);
+    let query = sqlx::query!(
+        "INSERT INTO storage_usage (owner_id) VALUES ($1) ON CONFLICT DO NOTHING",
+        blob.owner.0
+    );
     named("storage_usage.begin", query.execute(&mut *connection)).await?;
     let query = sqlx::query!(
         "INSERT INTO blobs (id, owner_id, state, object_key, data_key, master_key, created_at, updated_at)
@@ -100,11 +116,22 @@ pub(super) async fn begin(
         blob.key.map(|key| key.master_key.as_str()),
         at,
     );
-    Ok(named("blobs.begin", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("blobs.begin", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
-pub(in crate::files) async fn note_parts(db: &PgPool, id: BlobId, upload: &str) -> sqlx::Result<()> {
-    let query = sqlx::query!("UPDATE blobs SET multipart_upload_id = $2 WHERE id = $1", id.0, upload);
+pub(in crate::files) async fn note_parts(
+    db: &PgPool,
+    id: BlobId,
+    upload: &str,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE blobs SET multipart_upload_id = $2 WHERE id = $1",
+        id.0,
+        upload
+    );
     named("blobs.note_parts", query.execute(db)).await.map(drop)
 }
 
@@ -132,7 +159,9 @@ pub(in crate::files) async fn same(
         owner.0,
         sha256,
     );
-    Ok(named("blobs.same", query.fetch_optional(connection)).await?.map(BlobId))
+    Ok(named("blobs.same", query.fetch_optional(connection))
+        .await?
+        .map(BlobId))
 }
 
 /// Whole; with a job that asks the scanner its verdict is waited for.
@@ -157,7 +186,9 @@ pub(in crate::files) async fn set_stored(
         at,
         metadata.as_str(),
     );
-    Ok(named("blobs.set_stored", query.execute(connection)).await.map(drop)?)
+    Ok(named("blobs.set_stored", query.execute(connection))
+        .await
+        .map(drop)?)
 }
 
 /// The job that makes its variants.
@@ -167,7 +198,9 @@ pub(in crate::files) async fn set_job(
     job: JobId,
 ) -> sqlx::Result<()> {
     let query = sqlx::query!("UPDATE blobs SET job_id = $2 WHERE id = $1", id.0, job.0);
-    named("blobs.set_job", query.execute(connection)).await.map(drop)
+    named("blobs.set_job", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// A stored blob.
@@ -178,7 +211,10 @@ pub(in crate::files) async fn find(db: &PgPool, id: BlobId) -> Result<Option<Blo
          FROM blobs WHERE id = $1 AND state = 'stored'",
         id.0,
     );
-    named("blobs.find", query.fetch_optional(db)).await?.map(Blob::try_from).transpose()
+    named("blobs.find", query.fetch_optional(db))
+        .await?
+        .map(Blob::try_from)
+        .transpose()
 }
 
 /// Nobody's any more; what of the owner's quota it had. `None` when it was so before, or a version has it.
@@ -216,19 +252,30 @@ pub(super) async fn set_all_removing(
         owner.0,
         at,
     );
-    Ok(named("blobs.set_all_removing", query.fetch_all(connection)).await?.into_iter().map(BlobId).collect())
+    Ok(named("blobs.set_all_removing", query.fetch_all(connection))
+        .await?
+        .into_iter()
+        .map(BlobId)
+        .collect())
 }
 
 /// Of whom a blob is that is not stored.
 pub(super) async fn owner_of_unfinished(db: &PgPool, id: BlobId) -> sqlx::Result<Option<UserId>> {
-    let query = sqlx::query_scalar!("SELECT owner_id FROM blobs WHERE id = $1 AND state <> 'stored'", id.0);
-    Ok(named("blobs.owner_of_unfinished", query.fetch_optional(db)).await?.map(UserId))
+    let query = sqlx::query_scalar!(
+        "SELECT owner_id FROM blobs WHERE id = $1 AND state <> 'stored'",
+        id.0
+    );
+    Ok(named("blobs.owner_of_unfinished", query.fetch_optional(db))
+        .await?
+        .map(UserId))
 }
 
 /// Of whom a blob is, in whatever state.
 pub(in crate::files) async fn owner(db: &PgPool, id: BlobId) -> sqlx::Result<Option<UserId>> {
     let query = sqlx::query_scalar!("SELECT owner_id FROM blobs WHERE id = $1", id.0);
-    Ok(named("blobs.owner", query.fetch_optional(db)).await?.map(UserId))
+    Ok(named("blobs.owner", query.fetch_optional(db))
+        .await?
+        .map(UserId))
 }
 
 /// What is to be removed of a blob.
@@ -284,7 +331,11 @@ pub(super) async fn claim_abandoned(
         verified,
         skip,
     );
-    Ok(named("blobs.claim_abandoned", query.fetch_all(connection)).await?.into_iter().map(BlobId).collect())
+    Ok(named("blobs.claim_abandoned", query.fetch_all(connection))
+        .await?
+        .into_iter()
+        .map(BlobId)
+        .collect())
 }
 
 pub(super) async fn remove(db: &PgPool, id: BlobId) -> sqlx::Result<()> {
@@ -299,7 +350,11 @@ pub(super) async fn remove(db: &PgPool, id: BlobId) -> sqlx::Result<()> {
 }
 
 /// Forgets uploads that have become files, or were refused, since before `before`: nobody asks any more what became of them.
-pub(super) async fn forget_made(db: &PgPool, before: OffsetDateTime, limit: i64) -> sqlx::Result<()> {
+pub(super) async fn forget_made(
+    db: &PgPool,
+    before: OffsetDateTime,
+    limit: i64,
+) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "DELETE FROM uploads WHERE blob_id IN
              (SELECT blob_id FROM uploads WHERE made_file IS NOT NULL AND updated_at < $1 LIMIT $2)",
@@ -314,5 +369,7 @@ pub(super) async fn forget_made(db: &PgPool, before: OffsetDateTime, limit: i64)
         before,
         limit,
     );
-    named("direct_uploads.forget_over", query.execute(db)).await.map(drop)
+    named("direct_uploads.forget_over", query.execute(db))
+        .await
+        .map(drop)
 }

@@ -33,8 +33,13 @@ pub struct Rewrapped {
 /// Wraps every data key anew that another master key wraps, until `stop`. Two at once share the work.
 pub async fn rewrap(stores: &Stores, dry_run: bool, stop: &CancellationToken) -> Result<Rewrapped> {
     let current = stores.keys.current().to_owned();
-    let mut done =
-        Rewrapped { dry_run, master_key: current.clone(), rewrapped: 0, failed: 0, stopped: false };
+    let mut done = Rewrapped {
+        dry_run,
+        master_key: current.clone(),
+        rewrapped: 0,
+        failed: 0,
+        stopped: false,
+    };
     let mut after = Uuid::nil();
     loop {
         let page = page(stores, &current, after).await?;
@@ -48,8 +53,15 @@ pub async fn rewrap(stores: &Stores, dry_run: bool, stop: &CancellationToken) ->
             match stores.keys.unwrap(&context(*blob), wrapped).await {
                 Ok(_) if dry_run => done.rewrapped += 1,
                 Ok(key) => {
-                    let anew = stores.keys.wrap(&context(*blob), &key).await.map_err(Error::internal)?;
-                    match replace(stores, *blob, wrapped, &anew).await.map_err(Error::from) {
+                    let anew = stores
+                        .keys
+                        .wrap(&context(*blob), &key)
+                        .await
+                        .map_err(Error::internal)?;
+                    match replace(stores, *blob, wrapped, &anew)
+                        .await
+                        .map_err(Error::from)
+                    {
                         Ok(replaced) => done.rewrapped += replaced,
                         Err(error) if error.is_outage() => return Err(error),
                         Err(error) => {
@@ -70,14 +82,25 @@ pub async fn rewrap(stores: &Stores, dry_run: bool, stop: &CancellationToken) ->
     }
     if !dry_run {
         let mut unit = Unit::begin(stores, &Origin::system()).await?;
-        let details = json!({ "master_key": current, "rewrapped": done.rewrapped, "failed": done.failed });
-        unit.audit_with(Action::KeysRewrapped, Target::None, Outcome::Success, details).await?;
+        let details =
+            json!({ "master_key": current, "rewrapped": done.rewrapped, "failed": done.failed });
+        unit.audit_with(
+            Action::KeysRewrapped,
+            Target::None,
+            Outcome::Success,
+            details,
+        )
+        .await?;
         unit.commit().await?;
     }
     Ok(done)
 }
 
-async fn page(stores: &Stores, current: &str, after: Uuid) -> sqlx::Result<Vec<(BlobId, WrappedKey)>> {
+async fn page(
+    stores: &Stores,
+    current: &str,
+    after: Uuid,
+) -> sqlx::Result<Vec<(BlobId, WrappedKey)>> {
     let query = sqlx::query!(
         r#"SELECT id, master_key AS "master_key!", data_key AS "data_key!" FROM blobs
          WHERE master_key IS NOT NULL AND master_key <> $1 AND id > $2 ORDER BY id LIMIT $3"#,
@@ -88,12 +111,25 @@ async fn page(stores: &Stores, current: &str, after: Uuid) -> sqlx::Result<Vec<(
     let rows = named("blobs.to_rewrap", query.fetch_all(&stores.db)).await?;
     Ok(rows
         .into_iter()
-        .map(|row| (BlobId(row.id), WrappedKey { master_key: row.master_key, bytes: row.data_key }))
+        .map(|row| {
+            (
+                BlobId(row.id),
+                WrappedKey {
+                    master_key: row.master_key,
+                    bytes: row.data_key,
+                },
+            )
+        })
         .collect())
 }
 
 /// Only where nobody was faster.
-async fn replace(stores: &Stores, id: BlobId, old: &WrappedKey, new: &WrappedKey) -> sqlx::Result<u64> {
+async fn replace(
+    stores: &Stores,
+    id: BlobId,
+    old: &WrappedKey,
+    new: &WrappedKey,
+) -> sqlx::Result<u64> {
     let query = sqlx::query!(
         "UPDATE blobs SET data_key = $3, master_key = $4 WHERE id = $1 AND data_key = $2",
         id.0,
@@ -101,5 +137,7 @@ async fn replace(stores: &Stores, id: BlobId, old: &WrappedKey, new: &WrappedKey
         new.bytes,
         new.master_key,
     );
-    Ok(named("blobs.rewrap", query.execute(&stores.db)).await?.rows_affected())
+    Ok(named("blobs.rewrap", query.execute(&stores.db))
+        .await?
+        .rows_affected())
 }

@@ -37,7 +37,11 @@ pub(in crate::files) async fn set_scanned(
     let row = named("blobs.set_scanned", query.fetch_optional(connection)).await?;
     row.map(|row| {
         let (content_type, metadata) = (row.content_type, metadata_state(&row.metadata)?);
-        Ok(Scanned { content_type, metadata, are_variants_due: row.are_due })
+        Ok(Scanned {
+            content_type,
+            metadata,
+            are_variants_due: row.are_due,
+        })
     })
     .transpose()
 }
@@ -53,7 +57,9 @@ pub(in crate::files) async fn set_pending(
         id.0,
         job.0,
     );
-    named("blobs.set_pending", query.execute(connection)).await.map(drop)
+    named("blobs.set_pending", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// The jobs that ask for these, which are as available as before.
@@ -70,11 +76,16 @@ pub(in crate::files) async fn set_asked(
         &ids,
         &jobs,
     );
-    named("blobs.set_asked", query.execute(connection)).await.map(drop)
+    named("blobs.set_asked", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 pub(in crate::files) async fn scan_of(connection: &mut PgConnection, id: BlobId) -> Result<Scan> {
-    let query = sqlx::query!("SELECT scan, scanned_at, signature FROM blobs WHERE id = $1", id.0);
+    let query = sqlx::query!(
+        "SELECT scan, scanned_at, signature FROM blobs WHERE id = $1",
+        id.0
+    );
     let row = named("blobs.scan_of", query.fetch_one(connection)).await?;
     scan(&row.scan, row.scanned_at, row.signature)
 }
@@ -90,7 +101,11 @@ pub(in crate::files) async fn waiting(
         after.map_or(Uuid::nil(), |after| after.0),
         limit,
     );
-    Ok(named("blobs.waiting", query.fetch_all(db)).await?.into_iter().map(BlobId).collect())
+    Ok(named("blobs.waiting", query.fetch_all(db))
+        .await?
+        .into_iter()
+        .map(BlobId)
+        .collect())
 }
 
 /// Stored blobs in this state for which no job is about to ask the scanner.
@@ -109,7 +124,11 @@ pub(in crate::files) async fn not_asked_for(
         after.map_or(Uuid::nil(), |after| after.0),
         limit,
     );
-    Ok(named("blobs.not_asked_for", query.fetch_all(db)).await?.into_iter().map(BlobId).collect())
+    Ok(named("blobs.not_asked_for", query.fetch_all(db))
+        .await?
+        .into_iter()
+        .map(BlobId)
+        .collect())
 }
 
 /// A picture with the metadata that it came with is to lose it, where it is none of which that was asked before; what the
@@ -124,7 +143,8 @@ pub(in crate::files) async fn set_unstripped(
         id.0,
     );
     let row = named("blobs.set_unstripped", query.fetch_optional(connection)).await?;
-    row.map(|row| scan(&row.scan, None, None).map(|scan| scan.state)).transpose()
+    row.map(|row| scan(&row.scan, None, None).map(|scan| scan.state))
+        .transpose()
 }
 
 /// Why the metadata of a blob cannot be taken out, where it cannot.
@@ -150,7 +170,9 @@ pub(in crate::files) async fn set_strip_jobs(
         &ids,
         &jobs,
     );
-    named("blobs.set_strip_jobs", query.execute(connection)).await.map(drop)
+    named("blobs.set_strip_jobs", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Stored pictures in this state which no job is about to strip. Those that wait for it and that the scanner keeps back are
@@ -173,7 +195,11 @@ pub(in crate::files) async fn not_about_to_be_stripped(
         too_large_pass,
         limit,
     );
-    Ok(named("blobs.not_about_to_be_stripped", query.fetch_all(db)).await?.into_iter().map(BlobId).collect())
+    Ok(named("blobs.not_about_to_be_stripped", query.fetch_all(db))
+        .await?
+        .into_iter()
+        .map(BlobId)
+        .collect())
 }
 
 /// How far a stored blob has come; nobody changes that until the transaction ends.
@@ -181,12 +207,17 @@ pub(in crate::files) async fn hold_stored(
     connection: &mut PgConnection,
     id: BlobId,
 ) -> Result<Option<Standing>> {
-    let query =
-        sqlx::query!("SELECT scan, metadata FROM blobs WHERE id = $1 AND state = 'stored' FOR UPDATE", id.0);
+    let query = sqlx::query!(
+        "SELECT scan, metadata FROM blobs WHERE id = $1 AND state = 'stored' FOR UPDATE",
+        id.0
+    );
     let row = named("blobs.hold_stored", query.fetch_optional(connection)).await?;
     row.map(|row| {
         let scan = scan(&row.scan, None, None)?.state;
-        Ok(Standing { scan, metadata: metadata_state(&row.metadata)? })
+        Ok(Standing {
+            scan,
+            metadata: metadata_state(&row.metadata)?,
+        })
     })
     .transpose()
 }
@@ -216,7 +247,12 @@ pub(in crate::files) async fn note_taken_at(
     id: BlobId,
     taken_at: &str,
 ) -> sqlx::Result<()> {
-    let query =
-        sqlx::query!("UPDATE blobs SET taken_at = coalesce(taken_at, $2) WHERE id = $1", id.0, taken_at);
-    named("blobs.note_taken_at", query.execute(connection)).await.map(drop)
+    let query = sqlx::query!(
+        "UPDATE blobs SET taken_at = coalesce(taken_at, $2) WHERE id = $1",
+        id.0,
+        taken_at
+    );
+    named("blobs.note_taken_at", query.execute(connection))
+        .await
+        .map(drop)
 }

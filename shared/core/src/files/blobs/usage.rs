@@ -40,14 +40,21 @@ pub(in crate::files) async fn of(db: &PgPool, owner: UserId) -> Result<Usage> {
         "SELECT bytes, reserved, files FROM storage_usage WHERE owner_id = $1",
         owner.0
     );
-    Ok(named("storage_usage.of", query.fetch_optional(db)).await?.unwrap_or_default())
+    Ok(named("storage_usage.of", query.fetch_optional(db))
+        .await?
+        .unwrap_or_default())
 }
 
 /// Holds the account's row; there is one from its first upload on. Before anything is written that refers to the account:
 /// the end of one holds this row, and then waits for whoever does.
 pub(in crate::files) async fn hold(connection: &mut PgConnection, owner: UserId) -> Result<()> {
-    let query = sqlx::query!("SELECT FROM storage_usage WHERE owner_id = $1 FOR UPDATE", owner.0);
-    Ok(named("storage_usage.hold", query.execute(connection)).await.map(drop)?)
+    let query = sqlx::query!(
+        "SELECT FROM storage_usage WHERE owner_id = $1 FOR UPDATE",
+        owner.0
+    );
+    Ok(named("storage_usage.hold", query.execute(connection))
+        .await
+        .map(drop)?)
 }
 
 /// Sets aside as many bytes as a blob that grows has by now.
@@ -91,7 +98,11 @@ pub(in crate::files) async fn reserve_in(
         more,
         signed(quota.bytes)?,
     );
-    if named("storage_usage.reserve", query.execute(connection)).await?.rows_affected() == 0 {
+    if named("storage_usage.reserve", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 0
+    {
         return Err(full(quota));
     }
     Ok(())
@@ -108,8 +119,16 @@ pub(in crate::files) async fn check_count(
         owner.0,
         signed(quota.files)?,
     );
-    let fits = named("storage_usage.check_count", query.fetch_optional(connection)).await?;
-    if quota.files == 0 || fits.unwrap_or(true) { Ok(()) } else { Err(full(quota)) }
+    let fits = named(
+        "storage_usage.check_count",
+        query.fetch_optional(connection),
+    )
+    .await?;
+    if quota.files == 0 || fits.unwrap_or(true) {
+        Ok(())
+    } else {
+        Err(full(quota))
+    }
 }
 
 /// Takes more of the quota, for good.
@@ -132,7 +151,11 @@ pub(in crate::files) async fn take(
         signed(quota.bytes)?,
         signed(quota.files)?,
     );
-    if named("storage_usage.take", query.execute(connection)).await?.rows_affected() == 0 {
+    if named("storage_usage.take", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 0
+    {
         return Err(full(quota));
     }
     Ok(())
@@ -153,13 +176,17 @@ pub(in crate::files) async fn give_back(
         reserved,
         files,
     );
-    Ok(named("storage_usage.give_back", query.execute(connection)).await.map(drop)?)
+    Ok(named("storage_usage.give_back", query.execute(connection))
+        .await
+        .map(drop)?)
 }
 
 /// The account has nothing any more.
 pub(in crate::files) async fn forget(connection: &mut PgConnection, owner: UserId) -> Result<()> {
     let query = sqlx::query!("DELETE FROM storage_usage WHERE owner_id = $1", owner.0);
-    Ok(named("storage_usage.forget", query.execute(connection)).await.map(drop)?)
+    Ok(named("storage_usage.forget", query.execute(connection))
+        .await
+        .map(drop)?)
 }
 
 fn signed(number: u64) -> Result<i64> {
@@ -171,5 +198,8 @@ fn full(quota: Quota) -> Error {
         "An account may have {} bytes in {} files, its trash and older versions too (0: no bound).",
         quota.bytes, quota.files
     );
-    Error::Conflict { code: ErrorCode::QuotaExceeded, detail }
+    Error::Conflict {
+        code: ErrorCode::QuotaExceeded,
+        detail,
+    }
 }

@@ -68,13 +68,17 @@ impl DirectUpload {
 
     /// Bytes of the part of this number, which is from 1 to the count.
     fn size_of(&self, number: u64) -> u64 {
-        self.part_size.min(self.size - (number - 1) * self.part_size)
+        self.part_size
+            .min(self.size - (number - 1) * self.part_size)
     }
 
     /// When the clean-up takes it for abandoned.
     pub fn expires_at(&self, abandoned_after: Duration) -> OffsetDateTime {
-        let verified =
-            if self.state == DirectState::Verifying { VerifyDirectUpload::DEADLINE } else { Duration::ZERO };
+        let verified = if self.state == DirectState::Verifying {
+            VerifyDirectUpload::DEADLINE
+        } else {
+            Duration::ZERO
+        };
         self.updated_at + abandoned_after.max(verified)
     }
 }
@@ -114,7 +118,13 @@ mod tests {
 
     #[test]
     fn what_fits_into_a_part_is_one_request() {
-        for (size, parts) in [(0, 1), (1, 1), (PART, 1), (PART + 1, 2), (1024 * 1024 * MIB, 9_987)] {
+        for (size, parts) in [
+            (0, 1),
+            (1, 1),
+            (PART, 1),
+            (PART + 1, 2),
+            (1024 * 1024 * MIB, 9_987),
+        ] {
             assert_eq!(upload(size).part_count(), parts, "{size}");
         }
     }

@@ -64,7 +64,10 @@ impl TryFrom<Row> for Found {
                 name: row.name,
                 file: row.file_id.map(FileId),
                 size: unsigned(row.size)?,
-                sha256: row.sha256.try_into().map_err(|_| Error::internal("a digest has 32 bytes"))?,
+                sha256: row
+                    .sha256
+                    .try_into()
+                    .map_err(|_| Error::internal("a digest has 32 bytes"))?,
                 part_size: unsigned(row.part_size)?,
                 state,
                 job: row.job_id.map(JobId),
@@ -94,7 +97,9 @@ pub(super) async fn insert(
         i64::try_from(upload.part_size).map_err(Error::internal)?,
         upload.updated_at,
     );
-    Ok(named("direct_uploads.insert", query.execute(connection)).await.map(drop)?)
+    Ok(named("direct_uploads.insert", query.execute(connection))
+        .await
+        .map(drop)?)
 }
 
 /// An upload, and its owner's only where one is named; one that is over as long as it is remembered.
@@ -109,7 +114,10 @@ pub(super) async fn find(db: &PgPool, id: BlobId, owner: Option<UserId>) -> Resu
         id.0,
         owner.map(|owner| owner.0),
     );
-    named("direct_uploads.find", query.fetch_optional(db)).await?.map(Found::try_from).transpose()
+    named("direct_uploads.find", query.fetch_optional(db))
+        .await?
+        .map(Found::try_from)
+        .transpose()
 }
 
 /// This job verifies it; false where another one does, or it is not received any more.
@@ -125,7 +133,14 @@ pub(super) async fn set_verifying(
         job.0,
         at,
     );
-    if named("direct_uploads.set_verifying", query.execute(&mut *connection)).await?.rows_affected() == 0 {
+    if named(
+        "direct_uploads.set_verifying",
+        query.execute(&mut *connection),
+    )
+    .await?
+    .rows_affected()
+        == 0
+    {
         return Ok(false);
     }
     touch(connection, id).await
@@ -133,25 +148,40 @@ pub(super) async fn set_verifying(
 
 /// It is not abandoned; false where it is not received any more.
 async fn touch(connection: &mut PgConnection, id: BlobId) -> sqlx::Result<bool> {
-    let query =
-        sqlx::query!("UPDATE blobs SET updated_at = now() WHERE id = $1 AND state = 'receiving'", id.0);
-    Ok(named("blobs.touch_direct", query.execute(connection)).await?.rows_affected() == 1)
+    let query = sqlx::query!(
+        "UPDATE blobs SET updated_at = now() WHERE id = $1 AND state = 'receiving'",
+        id.0
+    );
+    Ok(named("blobs.touch_direct", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// The object is whole and has this tag: nothing but it is read from now on, from its beginning. False where it is not
 /// received any more.
-pub(super) async fn note_object(connection: &mut PgConnection, id: BlobId, etag: &str) -> sqlx::Result<bool> {
+pub(super) async fn note_object(
+    connection: &mut PgConnection,
+    id: BlobId,
+    etag: &str,
+) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE blobs SET etag = $2, multipart_upload_id = NULL, updated_at = now()
          WHERE id = $1 AND state = 'receiving'",
         id.0,
         etag,
     );
-    if named("blobs.note_object", query.execute(&mut *connection)).await?.rows_affected() == 0 {
+    if named("blobs.note_object", query.execute(&mut *connection))
+        .await?
+        .rows_affected()
+        == 0
+    {
         return Ok(false);
     }
-    let query =
-        sqlx::query!("UPDATE direct_uploads SET position = 0, hash_state = NULL WHERE blob_id = $1", id.0);
+    let query = sqlx::query!(
+        "UPDATE direct_uploads SET position = 0, hash_state = NULL WHERE blob_id = $1",
+        id.0
+    );
     named("direct_uploads.begin_reading", query.execute(connection)).await?;
     Ok(true)
 }
@@ -186,7 +216,9 @@ pub(super) async fn set_made(
         file.0,
         at,
     );
-    named("direct_uploads.set_made", query.execute(connection)).await.map(drop)
+    named("direct_uploads.set_made", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// It becomes nothing, for this reason; false where that is settled already.
@@ -203,5 +235,10 @@ pub(super) async fn set_refused(
         reason,
         at,
     );
-    Ok(named("direct_uploads.set_refused", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(
+        named("direct_uploads.set_refused", query.execute(connection))
+            .await?
+            .rows_affected()
+            == 1,
+    )
 }

@@ -76,23 +76,41 @@ pub struct Verifying {
 
 impl DirectVerification {
     pub fn new(stores: &Stores, files: &Files) -> Self {
-        Self { stores: stores.clone(), files: files.clone() }
+        Self {
+            stores: stores.clone(),
+            files: files.clone(),
+        }
     }
 
     /// Makes the object of its parts, and begins to read it or goes on. `None` where nothing is to be done any more.
     pub async fn begin(&self, id: BlobId) -> Result<Option<Verifying>> {
-        let Some(found) = repository::find(&self.stores.db, id, None).await? else { return Ok(None) };
-        let Found { upload, owner, object, read: (position, state) } = found;
-        let Some(object) = object.filter(|_| upload.state == DirectState::Verifying) else { return Ok(None) };
+        let Some(found) = repository::find(&self.stores.db, id, None).await? else {
+            return Ok(None);
+        };
+        let Found {
+            upload,
+            owner,
+            object,
+            read: (position, state),
+        } = found;
+        let Some(object) = object.filter(|_| upload.state == DirectState::Verifying) else {
+            return Ok(None);
+        };
         let made = match self.made(&upload, &object).await? {
             Some(made) if made.size == upload.size => made,
             other => {
-                let refusal = if other.is_some() { Refusal::WrongSize } else { Refusal::Incomplete };
+                let refusal = if other.is_some() {
+                    Refusal::WrongSize
+                } else {
+                    Refusal::Incomplete
+                };
                 self.refuse(owner, id, refusal).await?;
                 return Ok(None);
             }
         };
-        let etag = made.etag.ok_or_else(|| Error::internal("the object store gives no ETag"))?;
+        let etag = made
+            .etag
+            .ok_or_else(|| Error::internal("the object store gives no ETag"))?;
         let read = match state.filter(|_| object.etag.as_ref() == Some(&etag)) {
             Some(state) => ResumableSha256::restore(&state).map(|hash| (position, hash)),
             None => None,
@@ -113,7 +131,15 @@ impl DirectVerification {
             etag: Some(etag),
         };
         let detected = blobs::detect(&self.stores.objects, source.clone()).await?;
-        Ok(Some(Verifying { door: self.clone(), upload, owner, source, detected, hash, position }))
+        Ok(Some(Verifying {
+            door: self.clone(),
+            upload,
+            owner,
+            source,
+            detected,
+            hash,
+            position,
+        }))
     }
 
     /// The object, made of its parts where it is not yet; `None` where it cannot be.
@@ -121,7 +147,9 @@ impl DirectVerification {
         let objects = &self.stores.objects;
         // Nobody but a verification makes the object of parts: one that died may have.
         let there = objects.head(&object.key).await?;
-        let (None, Some(parts)) = (&there, &object.parts) else { return Ok(there) };
+        let (None, Some(parts)) = (&there, &object.parts) else {
+            return Ok(there);
+        };
         let listed = match objects.list_parts(&object.key, parts).await {
             Err(ObjectError::PartsLost) => return Ok(objects.head(&object.key).await?),
             listed => listed?,
@@ -148,7 +176,13 @@ impl DirectVerification {
         }
         release(&mut unit, id).await?;
         let details = json!({ "upload": id, "reason": refusal.code() });
-        unit.audit_with(Action::DirectUploadRefused, Target::None, Outcome::Refused, details).await?;
+        unit.audit_with(
+            Action::DirectUploadRefused,
+            Target::None,
+            Outcome::Refused,
+            details,
+        )
+        .await?;
         unit.commit().await
     }
 }
@@ -161,7 +195,10 @@ impl Verifying {
             return Ok(None);
         }
         let end = size.min(self.position + STEP);
-        let range = ByteRange { first: self.position, last: end - 1 };
+        let range = ByteRange {
+            first: self.position,
+            last: end - 1,
+        };
         let objects = &self.door.stores.objects;
         let mut bytes = blobs::open(objects, self.source.clone(), Some(range)).await?;
         while let Some(some) = bytes.try_next().await? {
@@ -169,18 +206,29 @@ impl Verifying {
             self.position += some.len() as u64;
         }
         if self.position != end {
-            return Err(Error::internal("the object store gave another range than it was asked for"));
+            return Err(Error::internal(
+                "the object store gave another range than it was asked for",
+            ));
         }
         if end < size {
             let position = i64::try_from(end).map_err(Error::internal)?;
             let mut unit = Unit::begin(&self.door.stores, &Origin::system()).await?;
             // One that is given up is not read to its end.
-            if !repository::record(unit.connection(), self.upload.id, position, &self.hash.save()).await? {
+            if !repository::record(
+                unit.connection(),
+                self.upload.id,
+                position,
+                &self.hash.save(),
+            )
+            .await?
+            {
                 return Ok(None);
             }
             unit.commit().await?;
         }
-        Ok(Some(u8::try_from(end.saturating_mul(100) / size).unwrap_or(100)))
+        Ok(Some(
+            u8::try_from(end.saturating_mul(100) / size).unwrap_or(100),
+        ))
     }
 
     /// Makes the file, where the bytes are those that were announced.
@@ -190,7 +238,10 @@ impl Verifying {
             return self.clear_away().await;
         }
         if self.hash.clone().finish() != self.upload.sha256 {
-            return self.door.refuse(self.owner, id, Refusal::WrongChecksum).await;
+            return self
+                .door
+                .refuse(self.owner, id, Refusal::WrongChecksum)
+                .await;
         }
         let received = Received {
             id,
@@ -199,9 +250,15 @@ impl Verifying {
             size: self.upload.size,
             sha256: self.upload.sha256,
         };
-        let purpose = Purpose::find(&stores.db, self.owner, &self.upload.name, self.upload.file).await?;
+        let purpose =
+            Purpose::find(&stores.db, self.owner, &self.upload.name, self.upload.file).await?;
         let presets = self.door.files.presets();
-        let bounds = self.door.files.limits().of_owner(&stores.db, self.owner).await?;
+        let bounds = self
+            .door
+            .files
+            .limits()
+            .of_owner(&stores.db, self.owner)
+            .await?;
         let mut unit = Unit::begin(stores, &by(self.owner)).await?;
         let at = unit.at();
         let kept = keep(&mut unit, &received, &purpose, &bounds, presets).await;
@@ -216,8 +273,14 @@ impl Verifying {
             }
             Err(Error::NotFound) => Refusal::FileGone,
             Err(Error::TypeNotAllowed { .. }) => Refusal::TypeNotAllowed,
-            Err(Error::Conflict { code: ErrorCode::QuotaExceeded, .. }) => Refusal::QuotaExceeded,
-            Err(Error::Conflict { code: ErrorCode::TooManyVersions, .. }) => Refusal::TooManyVersions,
+            Err(Error::Conflict {
+                code: ErrorCode::QuotaExceeded,
+                ..
+            }) => Refusal::QuotaExceeded,
+            Err(Error::Conflict {
+                code: ErrorCode::TooManyVersions,
+                ..
+            }) => Refusal::TooManyVersions,
             Err(error) => return Err(error),
         };
         drop(unit);
@@ -228,7 +291,9 @@ impl Verifying {
     /// which took this one for dead, was faster: then the object is a file's.
     async fn clear_away(&self) -> Result<()> {
         let stores = &self.door.stores;
-        let is_known = blobs::repository::find(&stores.db, self.upload.id).await?.is_some();
+        let is_known = blobs::repository::find(&stores.db, self.upload.id)
+            .await?
+            .is_some();
         if !is_known && reconcile::may_remove(stores).await? {
             stores.objects.delete(&self.source.object_key).await?;
         }

@@ -80,8 +80,14 @@ struct MadeBy {
 impl From<&Credential> for MadeBy {
     fn from(credential: &Credential) -> Self {
         match credential {
-            Credential::Session(login) => Self { session: Some(login.session), api_key: None },
-            Credential::ApiKey { key, .. } => Self { session: None, api_key: Some(*key) },
+            Credential::Session(login) => Self {
+                session: Some(login.session),
+                api_key: None,
+            },
+            Credential::ApiKey { key, .. } => Self {
+                session: None,
+                api_key: Some(*key),
+            },
         }
     }
 }
@@ -154,10 +160,18 @@ impl ShareLinks {
 
 /// Ends every link to a file of this owner.
 pub(crate) async fn remove_all_of(unit: &mut Unit, owner: UserId) -> Result<()> {
-    let removed = repository::remove_all(unit.connection(), owner).await?.len();
+    let removed = repository::remove_all(unit.connection(), owner)
+        .await?
+        .len();
     if removed > 0 {
         let details = json!({ "share_links": removed });
-        unit.audit_with(Action::ShareLinkRevoked, Target::User(owner), Outcome::Success, details).await?;
+        unit.audit_with(
+            Action::ShareLinkRevoked,
+            Target::User(owner),
+            Outcome::Success,
+            details,
+        )
+        .await?;
     }
     Ok(())
 }

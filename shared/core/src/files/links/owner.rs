@@ -40,19 +40,28 @@ impl ShareLinks {
             None => Unit::begin(&self.stores, origin).await?,
         };
         let at = unit.at();
-        let expires_at =
-            wanted.expiry.resolve(at).map_err(|rejection| Error::invalid("/expires_at", rejection))?;
+        let expires_at = wanted
+            .expiry
+            .resolve(at)
+            .map_err(|rejection| Error::invalid("/expires_at", rejection))?;
         // Two at once are counted one after the other.
-        let current = files::hold(unit.connection(), file, owner).await?.ok_or(Error::NotFound)?;
+        let current = files::hold(unit.connection(), file, owner)
+            .await?
+            .ok_or(Error::NotFound)?;
         if repository::count_live(unit.connection(), file, at).await? >= MOST_LINKS {
             let detail = format!("A file has at most {MOST_LINKS} links; revoke one.");
-            return Err(Error::Conflict { code: ErrorCode::TooManyLinks, detail });
+            return Err(Error::Conflict {
+                code: ErrorCode::TooManyLinks,
+                detail,
+            });
         }
         let token = OpaqueToken::generate();
         let link = ShareLink {
             id: ShareLinkId::mint(at),
             has_password: password_hash.is_some(),
-            max_downloads: wanted.max_downloads.map(plinth_domain::share_link::DownloadLimit::count),
+            max_downloads: wanted
+                .max_downloads
+                .map(plinth_domain::share_link::DownloadLimit::count),
             downloads: 0,
             expires_at,
             created_at: at,
@@ -73,14 +82,24 @@ impl ShareLinks {
             "max_downloads": link.max_downloads,
             "version": link.version,
         });
-        unit.audit_with(Action::ShareLinkCreated, Target::ShareLink(link.id), Outcome::Success, details)
-            .await?;
+        unit.audit_with(
+            Action::ShareLinkCreated,
+            Target::ShareLink(link.id),
+            Outcome::Success,
+            details,
+        )
+        .await?;
         unit.commit().await?;
         Ok((link, token))
     }
 
     /// The links of a file, the newest first; those that have expired or are used up are among them.
-    pub async fn list(&self, owner: UserId, file: FileId, page: PageRequest) -> Result<Page<ShareLink>> {
+    pub async fn list(
+        &self,
+        owner: UserId,
+        file: FileId,
+        page: PageRequest,
+    ) -> Result<Page<ShareLink>> {
         self.files.find(owner, file).await?;
         let links = repository::list(&self.stores.db, file, self.stores.clock.now(), page).await?;
         Ok(Page::cut(links, page, |link| link.id.0))
@@ -88,7 +107,8 @@ impl ShareLinks {
 
     /// Every link of the account, the newest first.
     pub async fn list_all(&self, owner: UserId, page: PageRequest) -> Result<Page<OwnLink>> {
-        let links = repository::list_all(&self.stores.db, owner, self.stores.clock.now(), page).await?;
+        let links =
+            repository::list_all(&self.stores.db, owner, self.stores.clock.now(), page).await?;
         Ok(Page::cut(links, page, |own| own.link.id.0))
     }
 
@@ -100,7 +120,13 @@ impl ShareLinks {
             return Ok(0);
         }
         let details = json!({ "links": ended.len() });
-        unit.audit_with(Action::ShareLinkRevoked, Target::User(owner), Outcome::Success, details).await?;
+        unit.audit_with(
+            Action::ShareLinkRevoked,
+            Target::User(owner),
+            Outcome::Success,
+            details,
+        )
+        .await?;
         unit.commit().await?;
         Ok(ended.len())
     }
@@ -119,7 +145,13 @@ impl ShareLinks {
             return Err(Error::NotFound);
         }
         let details = json!({ "file_id": file });
-        unit.audit_with(Action::ShareLinkRevoked, Target::ShareLink(link), Outcome::Success, details).await?;
+        unit.audit_with(
+            Action::ShareLinkRevoked,
+            Target::ShareLink(link),
+            Outcome::Success,
+            details,
+        )
+        .await?;
         unit.commit().await
     }
 }

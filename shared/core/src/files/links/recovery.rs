@@ -22,7 +22,13 @@ pub(crate) async fn end_made_by_ended(
     let ended = repository::remove_made_by_ended(unit.connection(), owner, since, at).await?;
     if !ended.is_empty() {
         let details = json!({ "links": ended.len() });
-        unit.audit_with(Action::ShareLinkRevoked, Target::User(owner), Outcome::Success, details).await?;
+        unit.audit_with(
+            Action::ShareLinkRevoked,
+            Target::User(owner),
+            Outcome::Success,
+            details,
+        )
+        .await?;
     }
     Ok(ended.len())
 }

@@ -23,7 +23,14 @@ pub(super) struct NewLink<'a> {
 }
 
 pub(super) async fn insert(connection: &mut PgConnection, new: NewLink<'_>) -> sqlx::Result<()> {
-    let NewLink { link, file, owner, made_by, token_hash, password_hash } = new;
+    let NewLink {
+        link,
+        file,
+        owner,
+        made_by,
+        token_hash,
+        password_hash,
+    } = new;
     let query = sqlx::query!(
         "INSERT INTO share_links
              (id, file_id, token_hash, password_hash, max_downloads, expires_at, created_at, owner_id, session_id,
@@ -41,7 +48,9 @@ pub(super) async fn insert(connection: &mut PgConnection, new: NewLink<'_>) -> s
         made_by.api_key.map(|key| key.0),
         link.version,
     );
-    named("share_links.insert", query.execute(connection)).await.map(drop)
+    named("share_links.insert", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// How many of a file have not expired, and neither has the API key that made them.
@@ -149,7 +158,10 @@ pub(super) async fn remove_all(
     connection: &mut PgConnection,
     owner: UserId,
 ) -> sqlx::Result<Vec<ShareLinkId>> {
-    let query = sqlx::query_scalar!("DELETE FROM share_links WHERE owner_id = $1 RETURNING id", owner.0);
+    let query = sqlx::query_scalar!(
+        "DELETE FROM share_links WHERE owner_id = $1 RETURNING id",
+        owner.0
+    );
     let ids = named("share_links.remove_all", query.fetch_all(connection)).await?;
     Ok(ids.into_iter().map(ShareLinkId).collect())
 }
@@ -177,7 +189,11 @@ pub(super) async fn remove_made_by_ended(
         since,
         at,
     );
-    let ids = named("share_links.remove_made_by_ended", query.fetch_all(connection)).await?;
+    let ids = named(
+        "share_links.remove_made_by_ended",
+        query.fetch_all(connection),
+    )
+    .await?;
     Ok(ids.into_iter().map(ShareLinkId).collect())
 }
 
@@ -187,8 +203,15 @@ pub(super) async fn remove(
     file: FileId,
     id: ShareLinkId,
 ) -> sqlx::Result<bool> {
-    let query = sqlx::query!("DELETE FROM share_links WHERE id = $1 AND file_id = $2", id.0, file.0);
-    Ok(named("share_links.remove", query.execute(connection)).await?.rows_affected() == 1)
+    let query = sqlx::query!(
+        "DELETE FROM share_links WHERE id = $1 AND file_id = $2",
+        id.0,
+        file.0
+    );
+    Ok(named("share_links.remove", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 struct LiveRow {
@@ -259,7 +282,12 @@ pub(super) async fn count_download(
         id.0,
         now,
     );
-    Ok(named("share_links.count_download", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(
+        named("share_links.count_download", query.execute(connection))
+            .await?
+            .rows_affected()
+            == 1,
+    )
 }
 
 expired_rows! {

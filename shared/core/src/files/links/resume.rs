@@ -23,14 +23,34 @@ impl ResumeTickets {
     /// Returns the ticket of a download of these bytes by the link, which was counted now.
     pub(super) fn issue(&self, link: ShareLinkId, blob: BlobId, now: OffsetDateTime) -> String {
         let end = (now + RESUME_LIFETIME).unix_timestamp();
-        self.0.sign(CONTEXT, &[&link.0.as_bytes()[..], blob.0.as_bytes(), &end.to_be_bytes()].concat())
+        self.0.sign(
+            CONTEXT,
+            &[
+                &link.0.as_bytes()[..],
+                blob.0.as_bytes(),
+                &end.to_be_bytes(),
+            ]
+            .concat(),
+        )
     }
 
     /// Whether it is the ticket of a download of these bytes by the link that may still be resumed.
-    pub(super) fn admits(&self, ticket: &str, link: ShareLinkId, blob: BlobId, now: OffsetDateTime) -> bool {
-        let Some(payload) = self.0.verify(CONTEXT, ticket) else { return false };
-        let Some((of_link, rest)) = payload.split_first_chunk::<16>() else { return false };
-        let Some((of_blob, end)) = rest.split_first_chunk::<16>() else { return false };
+    pub(super) fn admits(
+        &self,
+        ticket: &str,
+        link: ShareLinkId,
+        blob: BlobId,
+        now: OffsetDateTime,
+    ) -> bool {
+        let Some(payload) = self.0.verify(CONTEXT, ticket) else {
+            return false;
+        };
+        let Some((of_link, rest)) = payload.split_first_chunk::<16>() else {
+            return false;
+        };
+        let Some((of_blob, end)) = rest.split_first_chunk::<16>() else {
+            return false;
+        };
         let end = <[u8; 8]>::try_from(end).map(i64::from_be_bytes);
         of_link == link.0.as_bytes()
             && of_blob == blob.0.as_bytes()
@@ -52,7 +72,12 @@ mod tests {
         let now = datetime!(2026-11-27 12:00 UTC);
         let ticket = tickets.issue(link, blob, now);
         assert!(tickets.admits(&ticket, link, blob, now));
-        assert!(tickets.admits(&ticket, link, blob, now + RESUME_LIFETIME - Duration::seconds(1)));
+        assert!(tickets.admits(
+            &ticket,
+            link,
+            blob,
+            now + RESUME_LIFETIME - Duration::seconds(1)
+        ));
         assert!(!tickets.admits(&ticket, link, blob, now + RESUME_LIFETIME));
         assert!(!tickets.admits(&ticket, ShareLinkId(blob.0), blob, now));
         assert!(!tickets.admits(&ticket, link, BlobId(link.0), now));

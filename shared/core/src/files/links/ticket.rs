@@ -30,15 +30,23 @@ impl Tickets {
         let seconds = (now + LIFETIME).unix_timestamp();
         let payload = [&link.0.as_bytes()[..], &seconds.to_be_bytes()].concat();
         let expires_at = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(now);
-        Ticket { text: self.0.sign(CONTEXT, &payload), expires_at }
+        Ticket {
+            text: self.0.sign(CONTEXT, &payload),
+            expires_at,
+        }
     }
 
     /// Whether it is a ticket for this link that has not expired.
     pub(super) fn admits(&self, ticket: &str, link: ShareLinkId, now: OffsetDateTime) -> bool {
-        let Some(payload) = self.0.verify(CONTEXT, ticket) else { return false };
-        let Some((issued_for, seconds)) = payload.split_first_chunk::<16>() else { return false };
+        let Some(payload) = self.0.verify(CONTEXT, ticket) else {
+            return false;
+        };
+        let Some((issued_for, seconds)) = payload.split_first_chunk::<16>() else {
+            return false;
+        };
         let seconds = <[u8; 8]>::try_from(seconds).map(i64::from_be_bytes);
-        issued_for == link.0.as_bytes() && seconds.is_ok_and(|seconds| now.unix_timestamp() < seconds)
+        issued_for == link.0.as_bytes()
+            && seconds.is_ok_and(|seconds| now.unix_timestamp() < seconds)
     }
 }
 
@@ -52,12 +60,19 @@ mod tests {
     #[test]
     fn a_ticket_is_for_its_link_and_its_quarter_of_an_hour() {
         let tickets = Tickets::new(&[1; 32]);
-        let (link, other) = (ShareLinkId(Uuid::from_u128(1)), ShareLinkId(Uuid::from_u128(2)));
+        let (link, other) = (
+            ShareLinkId(Uuid::from_u128(1)),
+            ShareLinkId(Uuid::from_u128(2)),
+        );
         let now = datetime!(2026-11-27 12:00:00.5 UTC);
         let ticket = tickets.issue(link, now);
         assert_eq!(ticket.expires_at, datetime!(2026-11-27 12:15 UTC));
         assert!(tickets.admits(&ticket.text, link, now));
-        assert!(tickets.admits(&ticket.text, link, ticket.expires_at - Duration::milliseconds(1)));
+        assert!(tickets.admits(
+            &ticket.text,
+            link,
+            ticket.expires_at - Duration::milliseconds(1)
+        ));
         assert!(!tickets.admits(&ticket.text, link, ticket.expires_at));
         assert!(!tickets.admits(&ticket.text, other, now));
         assert!(!Tickets::new(&[2; 32]).admits(&ticket.text, link, now));

@@ -52,8 +52,12 @@ impl ShareLinks {
     pub async fn ticket(&self, origin: &Origin, token: &str, password: Password) -> Result<Ticket> {
         let Visit { link, .. } = self.visit(token, None).await?;
         let Some(hash) = link.password_hash.clone() else {
-            let detail = "The link needs no password: there is nothing to give a ticket for.".to_owned();
-            return Err(Error::Conflict { code: ErrorCode::NoLinkPassword, detail });
+            let detail =
+                "The link needs no password: there is nothing to give a ticket for.".to_owned();
+            return Err(Error::Conflict {
+                code: ErrorCode::NoLinkPassword,
+                detail,
+            });
         };
         let attempt = Attempt::link_password(origin.ip, link.id);
         self.throttle.begin(&attempt).await?;
@@ -65,7 +69,10 @@ impl ShareLinks {
             Ok(Verified::No) => {
                 self.refuse(origin, &link).await?;
                 let detail = "The password of the link is wrong.".to_owned();
-                Err(Error::Forbidden { code: ErrorCode::WrongLinkPassword, detail })
+                Err(Error::Forbidden {
+                    code: ErrorCode::WrongLinkPassword,
+                    detail,
+                })
             }
             Err(error) => {
                 self.throttle.undecided(&attempt).await;
@@ -77,27 +84,51 @@ impl ShareLinks {
     async fn refuse(&self, origin: &Origin, link: &LiveLink) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let details = json!({ "file_id": link.file, "reason": "wrong_link_password" });
-        unit.audit_with(Action::ShareLinkRefused, Target::ShareLink(link.id), Outcome::Refused, details)
-            .await?;
+        unit.audit_with(
+            Action::ShareLinkRefused,
+            Target::ShareLink(link.id),
+            Outcome::Refused,
+            details,
+        )
+        .await?;
         unit.commit().await
     }
 
     /// Returns what a download by the link is. It is not counted yet.
-    pub async fn content(&self, token: &str, tickets: DownloadTickets<'_>) -> Result<SharedContent> {
+    pub async fn content(
+        &self,
+        token: &str,
+        tickets: DownloadTickets<'_>,
+    ) -> Result<SharedContent> {
         let Visit { link, resumes } = self.visit(token, tickets.resume).await?;
         let now = self.stores.clock.now();
         // A download that was counted has shown the password's ticket.
-        let is_admitted =
-            || resumes || tickets.password.is_some_and(|ticket| self.tickets.admits(ticket, link.id, now));
+        let is_admitted = || {
+            resumes
+                || tickets
+                    .password
+                    .is_some_and(|ticket| self.tickets.admits(ticket, link.id, now))
+        };
         if link.password_hash.is_some() && !is_admitted() {
             let detail = "The link needs a ticket, which its password gets.".to_owned();
-            return Err(Error::Forbidden { code: ErrorCode::LinkPasswordRequired, detail });
+            return Err(Error::Forbidden {
+                code: ErrorCode::LinkPasswordRequired,
+                detail,
+            });
         }
         let content = match link.version {
             None => self.files.content(link.owner, link.file).await?,
-            Some(number) => self.files.version_content(link.owner, link.file, number).await?,
+            Some(number) => {
+                self.files
+                    .version_content(link.owner, link.file, number)
+                    .await?
+            }
         };
-        Ok(SharedContent { content, link, resumes })
+        Ok(SharedContent {
+            content,
+            link,
+            resumes,
+        })
     }
 
     /// Counts what is about to be sent as a download, and returns the ticket by which it is resumed. Not counted, and
@@ -119,18 +150,30 @@ impl ShareLinks {
         }
         let details = json!({ "file_id": shared.link.file });
         let target = Target::ShareLink(shared.link.id);
-        unit.audit_with(Action::ShareLinkDownloaded, target, Outcome::Success, details).await?;
+        unit.audit_with(
+            Action::ShareLinkDownloaded,
+            target,
+            Outcome::Success,
+            details,
+        )
+        .await?;
         unit.commit().await?;
-        Ok(Some(self.resume_tickets.issue(shared.link.id, shared.link.blob, at)))
+        Ok(Some(self.resume_tickets.issue(
+            shared.link.id,
+            shared.link.blob,
+            at,
+        )))
     }
 
     /// A link that is used up is still there for the downloads that have used it up.
     async fn visit(&self, token: &str, resume: Option<&str>) -> Result<Visit> {
         let token_hash = OpaqueToken::parse(token).ok_or(Error::NotFound)?.hash();
         let now = self.stores.clock.now();
-        let link = repository::find_live(&self.stores.db, &token_hash, now).await?.ok_or(Error::NotFound)?;
-        let resumes =
-            resume.is_some_and(|ticket| self.resume_tickets.admits(ticket, link.id, link.blob, now));
+        let link = repository::find_live(&self.stores.db, &token_hash, now)
+            .await?
+            .ok_or(Error::NotFound)?;
+        let resumes = resume
+            .is_some_and(|ticket| self.resume_tickets.admits(ticket, link.id, link.blob, now));
         let is_kept_back = !is_available(link.standing, &self.stores.antivirus);
         if is_kept_back || link.is_used_up && !resumes {
             return Err(Error::NotFound);

@@ -57,7 +57,9 @@ impl Custody {
                 Some("the bucket has no marker and holds objects that this database does not know")
             }
             Self::Foreign => Some("the bucket is marked as that of another database"),
-            Self::OutOfStep => Some("the database or the bucket was restored: their generations differ"),
+            Self::OutOfStep => {
+                Some("the database or the bucket was restored: their generations differ")
+            }
         }
     }
 }
@@ -95,8 +97,13 @@ pub(crate) async fn objection_to_removal(stores: &Stores) -> Result<Option<&'sta
 
 /// Returns whether objects that a row of this database knows may be removed from the bucket, and logs why not.
 pub(in crate::files) async fn may_remove(stores: &Stores) -> Result<bool> {
-    let Some(reason) = objection_to_removal(stores).await? else { return Ok(true) };
-    tracing::warn!(reason, "objects are not removed: is this the database of this bucket?");
+    let Some(reason) = objection_to_removal(stores).await? else {
+        return Ok(true);
+    };
+    tracing::warn!(
+        reason,
+        "objects are not removed: is this the database of this bucket?"
+    );
     Ok(false)
 }
 
@@ -110,7 +117,11 @@ pub(super) async fn newest_known(stores: &Stores) -> Result<OffsetDateTime> {
     );
     let ids = named("reconcile.newest", query.fetch_all(&stores.db)).await?;
     let adopted_at = installation(stores).await?.adopted_at;
-    let newest = ids.into_iter().filter_map(minted_at).chain(adopted_at).max();
+    let newest = ids
+        .into_iter()
+        .filter_map(minted_at)
+        .chain(adopted_at)
+        .max();
     Ok(newest.unwrap_or(OffsetDateTime::UNIX_EPOCH) + SLACK)
 }
 
@@ -141,20 +152,31 @@ pub async fn renew(stores: &Stores) -> Result<bool> {
 pub async fn adopt(stores: &Stores) -> Result<()> {
     let mut unit = Unit::begin(stores, &Origin::system()).await?;
     let at = unit.at();
-    let query = sqlx::query!("UPDATE installation SET id = gen_random_uuid(), adopted_at = $1", at);
+    let query = sqlx::query!(
+        "UPDATE installation SET id = gen_random_uuid(), adopted_at = $1",
+        at
+    );
     named("installation.adopt", query.execute(unit.connection())).await?;
-    unit.audit(Action::BucketAdopted, Target::None, Outcome::Success).await?;
+    unit.audit(Action::BucketAdopted, Target::None, Outcome::Success)
+        .await?;
     unit.commit().await?;
     claim(stores).await
 }
 
 /// Marks a bucket that nobody has marked and in which there is nothing that this database does not know.
 pub(super) async fn claim(stores: &Stores) -> Result<()> {
-    let query = sqlx::query!("UPDATE installation SET pending = generation + 1 RETURNING id, pending");
+    let query =
+        sqlx::query!("UPDATE installation SET pending = generation + 1 RETURNING id, pending");
     let row = named("installation.begin_generation", query.fetch_one(&stores.db)).await?;
-    let marker = Marker { installation: row.id, generation: row.pending };
+    let marker = Marker {
+        installation: row.id,
+        generation: row.pending,
+    };
     let bytes = serde_json::to_vec(&marker).map_err(Error::internal)?;
-    stores.objects.put(MARKER, bytes.into(), "application/json").await?;
+    stores
+        .objects
+        .put(MARKER, bytes.into(), "application/json")
+        .await?;
     let query = sqlx::query!(
         "UPDATE installation SET generation = $2 WHERE id = $1 AND generation < $2",
         row.id,
@@ -165,7 +187,10 @@ pub(super) async fn claim(stores: &Stores) -> Result<()> {
 }
 
 async fn installation(stores: &Stores) -> Result<Installation> {
-    let query = sqlx::query_as!(Installation, "SELECT id, generation, pending, adopted_at FROM installation");
+    let query = sqlx::query_as!(
+        Installation,
+        "SELECT id, generation, pending, adopted_at FROM installation"
+    );
     Ok(named("installation.find", query.fetch_one(&stores.db)).await?)
 }
 
@@ -178,5 +203,7 @@ async fn read(stores: &Stores) -> Result<Option<Marker>> {
     while let Some(chunk) = chunks.try_next().await? {
         bytes.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&bytes).map(Some).map_err(Error::internal)
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(Error::internal)
 }

@@ -129,9 +129,16 @@ impl Report {
 
 /// Compares, and mends, until `stop`.
 pub async fn run(stores: &Stores, request: &Request, stop: &CancellationToken) -> Result<Report> {
-    let mut report = Report { dry_run: request.dry_run, ..Report::default() };
+    let mut report = Report {
+        dry_run: request.dry_run,
+        ..Report::default()
+    };
     let custody = custody::inspect(stores).await?;
-    let mut walk = Walk::new(stores, *request, request.after.map_or(Uuid::nil(), |blob| blob.0));
+    let mut walk = Walk::new(
+        stores,
+        *request,
+        request.after.map_or(Uuid::nil(), |blob| blob.0),
+    );
     while walk.step(&mut report).await? {
         if stop.is_cancelled() {
             report.stopped = true;
@@ -153,7 +160,8 @@ pub async fn run(stores: &Stores, request: &Request, stop: &CancellationToken) -
     if !request.dry_run {
         let mut unit = Unit::begin(stores, &Origin::system()).await?;
         let details = serde_json::to_value(&report).map_err(Error::internal)?;
-        unit.audit_with(Action::Reconciled, Target::None, Outcome::Success, details).await?;
+        unit.audit_with(Action::Reconciled, Target::None, Outcome::Success, details)
+            .await?;
         if let (true, after) = (report.stopped, report.after) {
             unit.enqueue(&ReconcileFiles { after }).await?;
         }
@@ -219,11 +227,24 @@ async fn remove_orphans(
 }
 
 /// What does not lie along the blobs.
-async fn finish(stores: &Stores, request: &Request, custody: Custody, report: &mut Report) -> Result<()> {
+async fn finish(
+    stores: &Stores,
+    request: &Request,
+    custody: Custody,
+    report: &mut Report,
+) -> Result<()> {
     let before = stores.clock.now() - request.abandoned_after;
-    let pass = if request.dry_run { Pass::Count } else { Pass::Remove(Slice::default()) };
+    let pass = if request.dry_run {
+        Pass::Count
+    } else {
+        Pass::Remove(Slice::default())
+    };
     // Where nothing is removed, what stands still is only counted.
-    let removal = if report.held_back_because.is_some() { Pass::Count } else { pass };
+    let removal = if report.held_back_because.is_some() {
+        Pass::Count
+    } else {
+        pass
+    };
     loop {
         let batch = super::abandoned(stores, before, removal).await?;
         report.stuck_uploads += batch.rows();

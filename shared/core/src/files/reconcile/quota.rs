@@ -14,11 +14,17 @@ pub(super) async fn mend(stores: &Stores, dry_run: bool, report: &mut Report) ->
     let (mut after, mut drifted) = (Uuid::nil(), 0);
     loop {
         let owners = page(stores, after).await?;
-        let Some(last) = owners.last() else { return Ok(drifted) };
+        let Some(last) = owners.last() else {
+            return Ok(drifted);
+        };
         after = last.owner;
         for account in owners.iter().filter(|account| account.has_drifted) {
             // Whatever the account does meanwhile is seen when its row is held.
-            let counted = if dry_run { Ok(true) } else { recount(stores, account.owner).await };
+            let counted = if dry_run {
+                Ok(true)
+            } else {
+                recount(stores, account.owner).await
+            };
             match counted {
                 Ok(changed) => drifted += u64::from(changed),
                 Err(error) => report.pass_over(format_args!("account {}", account.owner), error)?,
@@ -51,7 +57,10 @@ async fn page(stores: &Stores, after: Uuid) -> sqlx::Result<Vec<Account>> {
 /// True where it was wrong.
 async fn recount(stores: &Stores, owner: Uuid) -> Result<bool> {
     let mut transaction = stores.db.begin().await?;
-    let query = sqlx::query!("SELECT FROM storage_usage WHERE owner_id = $1 FOR UPDATE", owner);
+    let query = sqlx::query!(
+        "SELECT FROM storage_usage WHERE owner_id = $1 FOR UPDATE",
+        owner
+    );
     named("reconcile.hold_usage", query.execute(&mut *transaction)).await?;
     let query = sqlx::query!(
         "UPDATE storage_usage SET bytes = counted.bytes, reserved = counted.reserved, files = counted.files
@@ -65,7 +74,10 @@ async fn recount(stores: &Stores, owner: Uuid) -> Result<bool> {
                IS DISTINCT FROM (counted.bytes, counted.reserved, counted.files)",
         owner,
     );
-    let changed = named("reconcile.recount", query.execute(&mut *transaction)).await?.rows_affected() == 1;
+    let changed = named("reconcile.recount", query.execute(&mut *transaction))
+        .await?
+        .rows_affected()
+        == 1;
     transaction.commit().await?;
     Ok(changed)
 }

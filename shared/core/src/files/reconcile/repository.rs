@@ -51,7 +51,10 @@ pub(super) async fn page(db: &PgPool, after: Uuid, limit: i64) -> Result<Vec<Row
 /// Those of the blobs that there are.
 pub(super) async fn known(db: &PgPool, ids: &[Uuid]) -> sqlx::Result<HashSet<Uuid>> {
     let query = sqlx::query_scalar!("SELECT id FROM blobs WHERE id = ANY($1)", ids);
-    Ok(named("reconcile.known", query.fetch_all(db)).await?.into_iter().collect())
+    Ok(named("reconcile.known", query.fetch_all(db))
+        .await?
+        .into_iter()
+        .collect())
 }
 
 /// Those of the uploads in parts that a blob knows of.
@@ -61,23 +64,45 @@ pub(super) async fn known_parts(db: &PgPool, uploads: &[String]) -> sqlx::Result
          WHERE state <> 'stored' AND multipart_upload_id = ANY($1)"#,
         uploads,
     );
-    Ok(named("reconcile.known_parts", query.fetch_all(db)).await?.into_iter().collect())
+    Ok(named("reconcile.known_parts", query.fetch_all(db))
+        .await?
+        .into_iter()
+        .collect())
 }
 
 pub(super) async fn is_stored(db: &PgPool, id: BlobId) -> sqlx::Result<bool> {
-    let query = sqlx::query_scalar!("SELECT id FROM blobs WHERE id = $1 AND state = 'stored'", id.0);
-    Ok(named("reconcile.is_stored", query.fetch_optional(db)).await?.is_some())
+    let query = sqlx::query_scalar!(
+        "SELECT id FROM blobs WHERE id = $1 AND state = 'stored'",
+        id.0
+    );
+    Ok(named("reconcile.is_stored", query.fetch_optional(db))
+        .await?
+        .is_some())
 }
 
 pub(super) async fn sha256(db: &PgPool, id: BlobId) -> sqlx::Result<Option<Vec<u8>>> {
     let query = sqlx::query_scalar!("SELECT sha256 FROM blobs WHERE id = $1", id.0);
-    Ok(named("reconcile.sha256", query.fetch_optional(db)).await?.flatten())
+    Ok(named("reconcile.sha256", query.fetch_optional(db))
+        .await?
+        .flatten())
 }
 
 /// From now on the object with this tag is meant, where it was the one with another.
-pub(super) async fn set_etag(db: &PgPool, id: BlobId, before: &str, etag: &str) -> sqlx::Result<()> {
-    let query = sqlx::query!("UPDATE blobs SET etag = $3 WHERE id = $1 AND etag = $2", id.0, before, etag);
-    named("reconcile.set_etag", query.execute(db)).await.map(drop)
+pub(super) async fn set_etag(
+    db: &PgPool,
+    id: BlobId,
+    before: &str,
+    etag: &str,
+) -> sqlx::Result<()> {
+    let query = sqlx::query!(
+        "UPDATE blobs SET etag = $3 WHERE id = $1 AND etag = $2",
+        id.0,
+        before,
+        etag
+    );
+    named("reconcile.set_etag", query.execute(db))
+        .await
+        .map(drop)
 }
 
 /// The objects of a blob's derived images as they are by now.
@@ -95,5 +120,7 @@ pub(super) async fn file_of(db: &PgPool, id: BlobId) -> sqlx::Result<Option<File
         "SELECT file_id FROM file_versions WHERE blob_id = $1 ORDER BY file_id DESC LIMIT 1",
         id.0
     );
-    Ok(named("reconcile.file_of", query.fetch_optional(db)).await?.map(FileId))
+    Ok(named("reconcile.file_of", query.fetch_optional(db))
+        .await?
+        .map(FileId))
 }

@@ -50,7 +50,12 @@ pub(super) struct Orphans {
 
 impl Walk {
     pub(super) fn new(stores: &Stores, request: Request, after: Uuid) -> Self {
-        Self { stores: stores.clone(), request, after, orphans: Orphans::default() }
+        Self {
+            stores: stores.clone(),
+            request,
+            after,
+            orphans: Orphans::default(),
+        }
     }
 
     pub(super) fn after(&self) -> Uuid {
@@ -79,7 +84,9 @@ impl Walk {
             let page = self.stores.objects.list(ROOT, Some(&after)).await?;
             let mut strays = Vec::new();
             let mut is_beyond = false;
-            let Some(next) = page.objects.last().map(|object| object.key.clone()) else { break };
+            let Some(next) = page.objects.last().map(|object| object.key.clone()) else {
+                break;
+            };
             for object in page.objects {
                 if end.as_ref().is_some_and(|end| object.key > *end) {
                     is_beyond = true;
@@ -112,7 +119,10 @@ impl Walk {
 
     /// Objects that had no row when the rows were read: those that still have none are nobody's.
     async fn find_orphans(&mut self, strays: Vec<StoredObject>, report: &mut Report) -> Result<()> {
-        let ids: Vec<Uuid> = strays.iter().filter_map(|object| blob_of(&object.key)).collect();
+        let ids: Vec<Uuid> = strays
+            .iter()
+            .filter_map(|object| blob_of(&object.key))
+            .collect();
         let known = repository::known(&self.stores.db, &ids).await?;
         for object in strays {
             if blob_of(&object.key).is_none_or(|blob| !known.contains(&blob)) {
@@ -124,11 +134,19 @@ impl Walk {
 
     fn note_orphan(&mut self, object: StoredObject, report: &mut Report) {
         report.orphan_objects += 1;
-        self.orphans.newest = self.orphans.newest.max(blob_of(&object.key).and_then(minted_at));
+        self.orphans.newest = self
+            .orphans
+            .newest
+            .max(blob_of(&object.key).and_then(minted_at));
         let now = SystemTime::from(self.stores.clock.now());
         // What an unfinished upload may still need is never an orphan's age.
-        let kept = self.request.orphans_kept.max(self.request.abandoned_after + YOUNG);
-        let is_old = object.modified.is_some_and(|at| now.duration_since(at).is_ok_and(|age| age > kept));
+        let kept = self
+            .request
+            .orphans_kept
+            .max(self.request.abandoned_after + YOUNG);
+        let is_old = object
+            .modified
+            .is_some_and(|at| now.duration_since(at).is_ok_and(|age| age > kept));
         if !is_old {
             report.young_orphans += 1;
         } else if self.orphans.old.len() < REMOVED {
@@ -136,19 +154,31 @@ impl Walk {
         }
     }
 
-    async fn compare(&mut self, row: &Row, objects: Vec<StoredObject>, report: &mut Report) -> Result<()> {
+    async fn compare(
+        &mut self,
+        row: &Row,
+        objects: Vec<StoredObject>,
+        report: &mut Report,
+    ) -> Result<()> {
         // What is received or removed is looked after by the clean-up.
         if !row.is_stored {
             return Ok(());
         }
-        let content = objects.iter().find(|object| object.key == row.object_key).cloned();
+        let content = objects
+            .iter()
+            .find(|object| object.key == row.object_key)
+            .cloned();
         let content = match content {
             // There are stores that list objects without their tags.
             Some(object) if row.etag.is_none() || object.etag.is_some() => Some(object),
             // One of before there were blobs lies elsewhere.
             _ => self.stores.objects.head(&row.object_key).await?,
         };
-        let expected = if row.is_sealed { sealed_size(row.size) } else { row.size };
+        let expected = if row.is_sealed {
+            sealed_size(row.size)
+        } else {
+            row.size
+        };
         match content {
             None if repository::is_stored(&self.stores.db, row.id).await? => {
                 report.missing_objects += 1;
@@ -167,9 +197,14 @@ impl Walk {
                     report.lose(row.id, "its object is another one than was verified");
                 }
             }
-            Some(_) if self.request.read_contents && !self.reads_as_it_should(row.id, None).await? => {
+            Some(_)
+                if self.request.read_contents && !self.reads_as_it_should(row.id, None).await? =>
+            {
                 report.broken_contents += 1;
-                report.lose(row.id, "its object does not open or hashes to something else");
+                report.lose(
+                    row.id,
+                    "its object does not open or hashes to something else",
+                );
             }
             Some(_) => {}
         }
@@ -185,8 +220,9 @@ impl Walk {
         let keys: HashSet<String> = objects.iter().map(|object| object.key.clone()).collect();
         let now = SystemTime::from(self.stores.clock.now());
         for object in objects {
-            let is_young =
-                object.modified.is_some_and(|at| now.duration_since(at).is_ok_and(|age| age < YOUNG));
+            let is_young = object
+                .modified
+                .is_some_and(|at| now.duration_since(at).is_ok_and(|age| age < YOUNG));
             let is_known = object.key == row.object_key || row.variants.contains(&object.key);
             if !is_known && !is_young {
                 self.note_orphan(object, report);
@@ -211,17 +247,25 @@ impl Walk {
     }
 
     async fn make_anew(&self, blob: BlobId) -> Result<()> {
-        let Some(file) = repository::file_of(&self.stores.db, blob).await? else { return Ok(()) };
+        let Some(file) = repository::file_of(&self.stores.db, blob).await? else {
+            return Ok(());
+        };
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
         let at = unit.at();
         variants::set_pending(unit.connection(), blob, at).await?;
-        unit.enqueue(&MakeThumbnails { file_id: file, blob_id: Some(blob) }).await?;
+        unit.enqueue(&MakeThumbnails {
+            file_id: file,
+            blob_id: Some(blob),
+        })
+        .await?;
         unit.commit().await
     }
 
     /// Whether the object that is in the place of the one that was verified has the same bytes; then it is taken for it.
     async fn is_a_copy(&self, row: &Row, etag: Option<String>) -> Result<bool> {
-        let (Some(before), Some(etag)) = (&row.etag, etag) else { return Ok(false) };
+        let (Some(before), Some(etag)) = (&row.etag, etag) else {
+            return Ok(false);
+        };
         if !self.request.read_contents || !self.reads_as_it_should(row.id, Some(&etag)).await? {
             return Ok(false);
         }
@@ -233,7 +277,9 @@ impl Walk {
 
     /// Reads the object, or the one with this tag.
     async fn reads_as_it_should(&self, id: BlobId, etag: Option<&str>) -> Result<bool> {
-        let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else { return Ok(true) };
+        let Some(blob) = blobs::repository::find(&self.stores.db, id).await? else {
+            return Ok(true);
+        };
         let expected = repository::sha256(&self.stores.db, id).await?;
         let mut source = blob.internal_source(&self.stores).await?;
         source.etag = etag.map(str::to_owned).or(source.etag);
@@ -268,7 +314,9 @@ pub(super) async fn orphan_parts(
     custody: Custody,
     report: &mut Report,
 ) -> Result<Option<u64>> {
-    let Some(uploads) = stores.objects.list_parts_uploads(ROOT).await? else { return Ok(None) };
+    let Some(uploads) = stores.objects.list_parts_uploads(ROOT).await? else {
+        return Ok(None);
+    };
     let ids: Vec<String> = uploads.iter().map(|one| one.upload.clone()).collect();
     let known = repository::known_parts(&stores.db, &ids).await?;
     let now = SystemTime::from(stores.clock.now());
@@ -276,11 +324,15 @@ pub(super) async fn orphan_parts(
     let are_removed = custody == Custody::Ours && !report.held_back && !request.dry_run;
     let mut orphans = 0;
     for one in uploads {
-        let is_old =
-            one.begun.is_none_or(|at| now.duration_since(at).is_ok_and(|age| age > request.abandoned_after));
+        let is_old = one.begun.is_none_or(|at| {
+            now.duration_since(at)
+                .is_ok_and(|age| age > request.abandoned_after)
+        });
         if is_old && !known.contains(&one.upload) {
             orphans += 1;
-            if are_removed && let Err(error) = stores.objects.abort_parts(&one.key, &one.upload).await {
+            if are_removed
+                && let Err(error) = stores.objects.abort_parts(&one.key, &one.upload).await
+            {
                 report.pass_over(format_args!("parts of {}", one.key), error.into())?;
             }
         }

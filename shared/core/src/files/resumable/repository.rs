@@ -30,7 +30,11 @@ impl TryFrom<Row> for Resumable {
             name: row.name,
             metadata: row.metadata,
             file: row.file_id.map(FileId),
-            length: row.length.map(u64::try_from).transpose().map_err(Error::internal)?,
+            length: row
+                .length
+                .map(u64::try_from)
+                .transpose()
+                .map_err(Error::internal)?,
             position: u64::try_from(row.position).map_err(Error::internal)?,
             made: row.made_file.map(FileId),
             updated_at: row.updated_at,
@@ -71,7 +75,10 @@ pub(super) async fn insert(
     file: Option<FileId>,
     length: Option<u64>,
 ) -> Result<()> {
-    let length = length.map(i64::try_from).transpose().map_err(Error::internal)?;
+    let length = length
+        .map(i64::try_from)
+        .transpose()
+        .map_err(Error::internal)?;
     let query = sqlx::query!(
         "INSERT INTO uploads (blob_id, owner_id, name, metadata, file_id, length) VALUES ($1, $2, $3, $4, $5, $6)",
         id.0,
@@ -84,7 +91,9 @@ pub(super) async fn insert(
     named("uploads.insert", query.execute(&mut *connection)).await?;
     // Each writer adds where he began.
     let query = sqlx::query!("UPDATE blobs SET segments = '{}' WHERE id = $1", id.0);
-    Ok(named("blobs.clear_segments", query.execute(connection)).await.map(drop)?)
+    Ok(named("blobs.clear_segments", query.execute(connection))
+        .await
+        .map(drop)?)
 }
 
 pub(super) async fn find(db: &PgPool, id: BlobId, owner: UserId) -> Result<Option<Resumable>> {
@@ -97,25 +106,46 @@ pub(super) async fn find(db: &PgPool, id: BlobId, owner: UserId) -> Result<Optio
         id.0,
         owner.0,
     );
-    named("uploads.find", query.fetch_optional(db)).await?.map(Resumable::try_from).transpose()
+    named("uploads.find", query.fetch_optional(db))
+        .await?
+        .map(Resumable::try_from)
+        .transpose()
 }
 
 /// An upload that has not become a file, with its owner.
 pub(super) async fn find_unmade(db: &PgPool, id: BlobId) -> Result<Option<(UserId, Resumable)>> {
-    let query =
-        sqlx::query_scalar!("SELECT owner_id FROM uploads WHERE blob_id = $1 AND made_file IS NULL", id.0);
-    let Some(owner) = named("uploads.owner_of_unmade", query.fetch_optional(db)).await?.map(UserId) else {
+    let query = sqlx::query_scalar!(
+        "SELECT owner_id FROM uploads WHERE blob_id = $1 AND made_file IS NULL",
+        id.0
+    );
+    let Some(owner) = named("uploads.owner_of_unmade", query.fetch_optional(db))
+        .await?
+        .map(UserId)
+    else {
         return Ok(None);
     };
-    Ok(find(db, id, owner).await?.filter(|upload| upload.made.is_none()).map(|upload| (owner, upload)))
+    Ok(find(db, id, owner)
+        .await?
+        .filter(|upload| upload.made.is_none())
+        .map(|upload| (owner, upload)))
 }
 
 /// From now on it has this length; false where it has one already.
-pub(super) async fn set_length(connection: &mut PgConnection, id: BlobId, length: u64) -> Result<bool> {
+pub(super) async fn set_length(
+    connection: &mut PgConnection,
+    id: BlobId,
+    length: u64,
+) -> Result<bool> {
     let length = i64::try_from(length).map_err(Error::internal)?;
-    let query =
-        sqlx::query!("UPDATE uploads SET length = $2 WHERE blob_id = $1 AND length IS NULL", id.0, length);
-    Ok(named("uploads.set_length", query.execute(connection)).await?.rows_affected() == 1)
+    let query = sqlx::query!(
+        "UPDATE uploads SET length = $2 WHERE blob_id = $1 AND length IS NULL",
+        id.0,
+        length
+    );
+    Ok(named("uploads.set_length", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// Takes the next writer's number, if the upload is this far. `None` where it is not, or there is none.
@@ -149,9 +179,14 @@ pub(super) async fn claim(
         part_chunks,
     );
     let segments = named("blobs.add_segment", query.fetch_one(connection)).await?;
-    let segments = segments.into_iter().map(u32::try_from).collect::<Result<_, _>>();
-    let (bytes, master_key) =
-        row.data_key.zip(row.master_key).ok_or_else(|| Error::internal("an upload has no key"))?;
+    let segments = segments
+        .into_iter()
+        .map(u32::try_from)
+        .collect::<Result<_, _>>();
+    let (bytes, master_key) = row
+        .data_key
+        .zip(row.master_key)
+        .ok_or_else(|| Error::internal("an upload has no key"))?;
     let upload = Row {
         blob_id: row.blob_id,
         name: row.name,
@@ -183,18 +218,29 @@ pub(super) async fn is_of(db: &PgPool, id: BlobId, writer: i32) -> sqlx::Result<
         id.0,
         writer
     );
-    Ok(named("uploads.is_of", query.execute(db)).await?.rows_affected() == 1)
+    Ok(named("uploads.is_of", query.execute(db))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// Begins anew: nothing that was kept can be used. Numbers of writers go on rising, so that no nonce comes again.
-pub(super) async fn reset(connection: &mut PgConnection, id: BlobId, writer: i32) -> sqlx::Result<()> {
+pub(super) async fn reset(
+    connection: &mut PgConnection,
+    id: BlobId,
+    writer: i32,
+) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE uploads SET position = 0, tail_writer = 0, hash_state = NULL, sha256 = NULL, writer = writer + 1
          WHERE blob_id = $1 AND writer = $2",
         id.0,
         writer,
     );
-    if named("uploads.reset", query.execute(&mut *connection)).await?.rows_affected() == 0 {
+    if named("uploads.reset", query.execute(&mut *connection))
+        .await?
+        .rows_affected()
+        == 0
+    {
         return Ok(());
     }
     let query = sqlx::query!("DELETE FROM upload_parts WHERE blob_id = $1", id.0);
@@ -204,7 +250,9 @@ pub(super) async fn reset(connection: &mut PgConnection, id: BlobId, writer: i32
         id.0,
         writer,
     );
-    named("blobs.reset_parts", query.execute(connection)).await.map(drop)
+    named("blobs.reset_parts", query.execute(connection))
+        .await
+        .map(drop)
 }
 
 /// Writes down how far it is; false where somebody else writes by now.
@@ -223,11 +271,19 @@ pub(super) async fn record(
         progress.tail_writer,
         progress.hash_state,
     );
-    if named("uploads.record", query.execute(&mut *connection)).await?.rows_affected() == 0 {
+    if named("uploads.record", query.execute(&mut *connection))
+        .await?
+        .rows_affected()
+        == 0
+    {
         return Ok(false);
     }
     let numbers: Vec<i32> = progress.parts.iter().map(Part::number).collect();
-    let etags: Vec<String> = progress.parts.iter().map(|part| part.etag().to_owned()).collect();
+    let etags: Vec<String> = progress
+        .parts
+        .iter()
+        .map(|part| part.etag().to_owned())
+        .collect();
     let query = sqlx::query!(
         "INSERT INTO upload_parts (blob_id, number, etag) SELECT $1, number, etag
          FROM unnest($2::integer[], $3::text[]) AS part (number, etag)",
@@ -254,15 +310,23 @@ pub(super) async fn set_whole(
         writer,
         sha256,
     );
-    Ok(named("uploads.set_whole", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("uploads.set_whole", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// The parts that S3 has, in order.
 pub(super) async fn parts(db: &PgPool, id: BlobId) -> sqlx::Result<Vec<Part>> {
-    let query =
-        sqlx::query!("SELECT number, etag FROM upload_parts WHERE blob_id = $1 ORDER BY number", id.0);
+    let query = sqlx::query!(
+        "SELECT number, etag FROM upload_parts WHERE blob_id = $1 ORDER BY number",
+        id.0
+    );
     let rows = named("upload_parts.list", query.fetch_all(db)).await?;
-    Ok(rows.into_iter().map(|row| Part::new(row.number, row.etag)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| Part::new(row.number, row.etag))
+        .collect())
 }
 
 /// It has become this file. False where somebody else writes by now.
@@ -278,7 +342,10 @@ pub(super) async fn set_made(
         writer,
         file.0,
     );
-    Ok(named("uploads.set_made", query.execute(connection)).await?.rows_affected() == 1)
+    Ok(named("uploads.set_made", query.execute(connection))
+        .await?
+        .rows_affected()
+        == 1)
 }
 
 /// Forgets an upload that has become a file.
@@ -292,5 +359,7 @@ pub(super) async fn forget_made(
         id.0,
         owner.0,
     );
-    named("uploads.forget", query.execute(connection)).await.map(drop)
+    named("uploads.forget", query.execute(connection))
+        .await
+        .map(drop)
 }

@@ -22,7 +22,10 @@ pub struct Resumables {
 
 impl Resumables {
     pub fn new(stores: &Stores, files: &Files) -> Self {
-        Self { stores: stores.clone(), files: files.clone() }
+        Self {
+            stores: stores.clone(),
+            files: files.clone(),
+        }
     }
 
     /// The largest file that anybody may have, in bytes.
@@ -32,7 +35,10 @@ impl Resumables {
 
     async fn bounds(&self, owner: UserId) -> Result<Bounds> {
         let bounds = self.files.limits().of_owner(&self.stores.db, owner).await?;
-        Ok(Bounds { size: bounds.size.min(blobs::LARGEST), ..bounds })
+        Ok(Bounds {
+            size: bounds.size.min(blobs::LARGEST),
+            ..bounds
+        })
     }
 
     /// Takes the slot that one request with bytes of this account needs.
@@ -65,28 +71,51 @@ impl Resumables {
         }
         let mut unit = Unit::begin(&self.stores, origin).await?;
         usage::hold(unit.connection(), owner).await?;
-        let blob = Receiver::begin(&self.stores, self.transfers(), &mut unit, owner, &bounds).await?.id();
+        let blob = Receiver::begin(&self.stores, self.transfers(), &mut unit, owner, &bounds)
+            .await?
+            .id();
         let described = (name.as_str(), metadata);
         repository::insert(unit.connection(), blob, owner, described, file, length).await?;
         // A length that is not known yet is reserved as it comes.
-        usage::reserve_in(unit.connection(), owner, blob, length.unwrap_or(0), bounds.quota).await?;
+        usage::reserve_in(
+            unit.connection(),
+            owner,
+            blob,
+            length.unwrap_or(0),
+            bounds.quota,
+        )
+        .await?;
         unfinished::check(unit.connection(), owner, self.files.limits().unfinished()).await?;
         if file.is_none() {
             usage::check_count(unit.connection(), owner, bounds.quota).await?;
         }
         let details = json!({ "kind": "resumable", "size": length });
-        unit.audit_with(Action::UploadBegun, Target::Upload(blob), Outcome::Success, details).await?;
+        unit.audit_with(
+            Action::UploadBegun,
+            Target::Upload(blob),
+            Outcome::Success,
+            details,
+        )
+        .await?;
         unit.commit().await?;
         self.find(owner, blob).await
     }
 
     /// How far an upload is.
     pub async fn find(&self, owner: UserId, id: BlobId) -> Result<Resumable> {
-        repository::find(&self.stores.db, id, owner).await?.ok_or(Error::NotFound)
+        repository::find(&self.stores.db, id, owner)
+            .await?
+            .ok_or(Error::NotFound)
     }
 
     /// Says how long an upload will be that was begun without.
-    pub async fn set_length(&self, origin: &Origin, owner: UserId, id: BlobId, length: u64) -> Result<()> {
+    pub async fn set_length(
+        &self,
+        origin: &Origin,
+        owner: UserId,
+        id: BlobId,
+        length: u64,
+    ) -> Result<()> {
         let upload = self.find(owner, id).await?;
         if upload.length == Some(length) {
             return Ok(());
@@ -96,9 +125,14 @@ impl Resumables {
         let reason = "the length is part of an upload under way";
         let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
         usage::hold(unit.connection(), owner).await?;
-        if length < upload.position || !repository::set_length(unit.connection(), id, length).await? {
+        if length < upload.position
+            || !repository::set_length(unit.connection(), id, length).await?
+        {
             let detail = "The length of the upload is known, and another one.".to_owned();
-            return Err(Error::Conflict { code: ErrorCode::UploadLength, detail });
+            return Err(Error::Conflict {
+                code: ErrorCode::UploadLength,
+                detail,
+            });
         }
         usage::reserve_in(unit.connection(), owner, id, length, bounds.quota).await?;
         unit.commit().await
@@ -133,10 +167,21 @@ impl Resumables {
         let Some(claimed) = claimed else {
             // It may have gone on since.
             let offset = self.find(owner, id).await?.position;
-            return Err(Error::UploadOffset { offset, detail: "Upload-Offset is not where the upload is." });
+            return Err(Error::UploadOffset {
+                offset,
+                detail: "Upload-Offset is not where the upload is.",
+            });
         };
         let bounds = self.bounds(owner).await?;
-        Writer::resume(&self.stores, &self.files, slot, claimed, bounds, whole_or_nothing).await
+        Writer::resume(
+            &self.stores,
+            &self.files,
+            slot,
+            claimed,
+            bounds,
+            whole_or_nothing,
+        )
+        .await
     }
 
     /// Makes the file of an upload that has all of its bytes and whose process ended before it had made it, if it is
@@ -149,7 +194,10 @@ impl Resumables {
             return Ok(());
         }
         let origin = Origin::system().by(owner);
-        let finished = match self.write(&origin, self.slot(owner)?, id, upload.position, false).await {
+        let finished = match self
+            .write(&origin, self.slot(owner)?, id, upload.position, false)
+            .await
+        {
             Ok(writer) => writer.finish(&origin).await.map(drop),
             Err(error) => Err(error),
         };
@@ -182,5 +230,9 @@ impl Resumables {
 }
 
 fn check(length: u64, bounds: &Bounds) -> Result<()> {
-    if length > bounds.size { Err(Error::TooLarge { limit: bounds.size }) } else { Ok(()) }
+    if length > bounds.size {
+        Err(Error::TooLarge { limit: bounds.size })
+    } else {
+        Ok(())
+    }
 }

@@ -72,11 +72,14 @@ impl Writer {
         whole_or_nothing: bool,
     ) -> Result<Self> {
         let (id, owner) = (claimed.upload.id, slot.owner());
-        let key = stores.keys.unwrap(&blobs::context(id), &claimed.key).await.map_err(Error::internal)?;
+        let key = stores
+            .keys
+            .unwrap(&blobs::context(id), &claimed.key)
+            .await
+            .map_err(Error::internal)?;
         let hash = match &claimed.hash_state {
-            Some(state) => {
-                ResumableSha256::restore(state).ok_or_else(|| Error::internal("a hash's state is none"))?
-            }
+            Some(state) => ResumableSha256::restore(state)
+                .ok_or_else(|| Error::internal("a hash's state is none"))?,
             None => ResumableSha256::default(),
         };
         let Resumable { name, file, .. } = &claimed.upload;
@@ -168,7 +171,8 @@ impl Writer {
         let finished = self.try_finish(origin).await;
         // A worker would make the file of an upload that is whole.
         if let Err(Error::Unauthenticated { .. }) = &finished
-            && let Err(error) = blobs::discard(&self.stores, &Origin::system(), self.upload.id).await
+            && let Err(error) =
+                blobs::discard(&self.stores, &Origin::system(), self.upload.id).await
         {
             tracing::warn!(%error, blob.id = %self.upload.id, "a refused upload waits for the clean-up");
         }
@@ -178,7 +182,14 @@ impl Writer {
     async fn try_finish(&mut self, origin: &Origin) -> Result<File> {
         let received = self.store(origin).await?;
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let file = keep(&mut unit, &received, &self.purpose, &self.bounds, &self.presets).await?;
+        let file = keep(
+            &mut unit,
+            &received,
+            &self.purpose,
+            &self.bounds,
+            &self.presets,
+        )
+        .await?;
         if !uploads::set_made(unit.connection(), self.upload.id, self.number, file).await? {
             return Err(taken_over());
         }
@@ -186,7 +197,9 @@ impl Writer {
         if self.tail_of > 0 {
             self.remove_tail(self.tail_of).await;
         }
-        repository::find(&self.stores.db, file, Some(self.owner)).await?.ok_or(Error::NotFound)
+        repository::find(&self.stores.db, file, Some(self.owner))
+            .await?
+            .ok_or(Error::NotFound)
     }
 
     async fn store(&mut self, origin: &Origin) -> Result<Received> {
@@ -201,7 +214,10 @@ impl Writer {
             let detected = sniff::detect(part.chunks().next().unwrap_or_default());
             let bytes = part.seal(&self.chunks, self.segment()?, 0, true);
             self.reserve().await?;
-            self.stores.objects.put(&self.object_key, bytes, "application/octet-stream").await?;
+            self.stores
+                .objects
+                .put(&self.object_key, bytes, "application/octet-stream")
+                .await?;
             let sha256 = std::mem::take(&mut self.hash).finish();
             return Ok(self.received(sha256, detected));
         }
@@ -214,7 +230,13 @@ impl Writer {
             return Err(taken_over());
         }
         // A client that sees all bytes kept sends no more: if this process dies, a worker makes the file.
-        unit.enqueue_later(&FinishUpload { upload: self.upload.id }, FINISHED_BY_WORKER_AFTER).await?;
+        unit.enqueue_later(
+            &FinishUpload {
+                upload: self.upload.id,
+            },
+            FINISHED_BY_WORKER_AFTER,
+        )
+        .await?;
         access::require_standing(unit.connection(), origin, self.stores.clock.now()).await?;
         unit.commit().await?;
         self.sha256 = Some(sha256);
@@ -224,10 +246,16 @@ impl Writer {
 
     /// Makes the object of its parts, unless that was done before; the type that its first bytes show.
     async fn make_object(&self) -> Result<Detected> {
-        let upload =
-            self.multipart_upload_id.as_deref().ok_or_else(|| Error::internal("no parts were begun"))?;
+        let upload = self
+            .multipart_upload_id
+            .as_deref()
+            .ok_or_else(|| Error::internal("no parts were begun"))?;
         let parts = uploads::parts(&self.stores.db, self.upload.id).await?;
-        let made = self.stores.objects.finish_parts(&self.object_key, upload, parts).await;
+        let made = self
+            .stores
+            .objects
+            .finish_parts(&self.object_key, upload, parts)
+            .await;
         match made {
             Ok(()) => {}
             Err(ObjectError::PartsLost) if self.is_made().await? => {}
@@ -258,14 +286,23 @@ impl Writer {
         uploads::reset(unit.connection(), self.upload.id, self.number).await?;
         unit.commit().await?;
         if reconcile::may_remove(&self.stores).await? {
-            self.stores.objects.abort_parts(&self.object_key, parts).await?;
+            self.stores
+                .objects
+                .abort_parts(&self.object_key, parts)
+                .await?;
         }
         let detail = "The upload begins anew: what was kept of it cannot be used.";
         Ok(Error::UploadOffset { offset: 0, detail })
     }
 
     fn received(&self, sha256: [u8; 32], detected: Detected) -> Received {
-        Received { id: self.upload.id, owner: self.owner, detected, size: self.upload.position, sha256 }
+        Received {
+            id: self.upload.id,
+            owner: self.owner,
+            detected,
+            size: self.upload.position,
+            sha256,
+        }
     }
 
     fn segment(&self) -> Result<u32> {
@@ -277,7 +314,8 @@ impl Writer {
         if self.index == 0 {
             // Here already, so that nobody sends gigabytes in vain.
             let detected = sniff::detect(part.chunks().next().unwrap_or_default());
-            self.bounds.check_type(detected.named(self.purpose.name().as_str()))?;
+            self.bounds
+                .check_type(detected.named(self.purpose.name().as_str()))?;
         }
         self.reserve().await?;
         let upload = self.parts_of_object().await?;
@@ -287,7 +325,11 @@ impl Writer {
         let number = i32::try_from(self.index / PART_CHUNKS).map_err(Error::internal)? + 1;
         part.chunks().for_each(|chunk| self.hash.update(chunk));
         let bytes = part.seal(&self.chunks, self.segment()?, self.index, is_last);
-        let sent = self.stores.objects.put_part(&self.object_key, &upload, number, bytes).await?;
+        let sent = self
+            .stores
+            .objects
+            .put_part(&self.object_key, &upload, number, bytes)
+            .await?;
         self.index += PART_CHUNKS;
         self.unrecorded.push(sent);
         if self.whole_or_nothing || is_last {
@@ -301,7 +343,14 @@ impl Writer {
     async fn reserve(&mut self) -> Result<()> {
         let position = self.upload.position;
         if self.reserved < position {
-            usage::reserve(&self.stores, self.owner, self.upload.id, position, self.bounds.quota).await?;
+            usage::reserve(
+                &self.stores,
+                self.owner,
+                self.upload.id,
+                position,
+                self.bounds.quota,
+            )
+            .await?;
             self.reserved = position;
         }
         Ok(())
@@ -331,8 +380,12 @@ impl Writer {
     }
 
     async fn record_in(&self, unit: &mut Unit, position: u64, tail_writer: i32) -> Result<()> {
-        let progress =
-            Progress { position, tail_writer, hash_state: &self.hash.save(), parts: &self.unrecorded };
+        let progress = Progress {
+            position,
+            tail_writer,
+            hash_state: &self.hash.save(),
+            parts: &self.unrecorded,
+        };
         if uploads::record(unit.connection(), self.upload.id, self.number, &progress).await? {
             Ok(())
         } else {
@@ -342,7 +395,9 @@ impl Writer {
 
     /// Each writer's tail has a key and a name of its own.
     fn tail(&self, writer: i32) -> (String, Chunks) {
-        let key = self.key.derive(&[b"plinth upload tail v1", &writer.to_be_bytes()]);
+        let key = self
+            .key
+            .derive(&[b"plinth upload tail v1", &writer.to_be_bytes()]);
         let name = format!("{}tail-{writer}", blobs::folder(self.upload.id));
         (name, Chunks::new(&key, *self.upload.id.0.as_bytes()))
     }
@@ -350,7 +405,11 @@ impl Writer {
     async fn store_tail(&mut self) -> Result<()> {
         let (name, chunks) = self.tail(self.number);
         let bytes = self.part.take().seal(&chunks, 1, 0, true);
-        Ok(self.stores.objects.put(&name, bytes, "application/octet-stream").await?)
+        Ok(self
+            .stores
+            .objects
+            .put(&name, bytes, "application/octet-stream")
+            .await?)
     }
 
     async fn read_tail(&mut self) -> Result<()> {
@@ -359,8 +418,13 @@ impl Writer {
         }
         let (name, chunks) = self.tail(self.tail_of);
         let size = self.upload.position - self.in_parts();
-        let source =
-            Source { object_key: name, size, chunks: Some(Arc::new(chunks)), segments: vec![0], etag: None };
+        let source = Source {
+            object_key: name,
+            size,
+            chunks: Some(Arc::new(chunks)),
+            segments: vec![0],
+            etag: None,
+        };
         let mut stream = blobs::open(&self.stores.objects, source, None).await?;
         let tail = usize::try_from(size).map_err(Error::internal)?;
         self.part.make_room(&self.transfer, tail).await?;
@@ -385,5 +449,8 @@ impl Writer {
 
 fn taken_over() -> Error {
     let detail = "Somebody else goes on with the upload.".to_owned();
-    Error::Conflict { code: ErrorCode::UploadTakenOver, detail }
+    Error::Conflict {
+        code: ErrorCode::UploadTakenOver,
+        detail,
+    }
 }

@@ -31,13 +31,22 @@ pub(super) fn detect(beginning: &[u8]) -> Detected {
     let beginning = &beginning[..beginning.len().min(ENOUGH)];
     let Some(text) = text::of(beginning) else {
         let media_type = signatures::media_type(beginning).unwrap_or("application/octet-stream");
-        return Detected { media_type, form: text::Form::default() };
+        return Detected {
+            media_type,
+            form: text::Form::default(),
+        };
     };
     // Only with fewer bytes than asked for is it known that these are all.
     let is_cut = beginning.len() == ENOUGH;
     match text::document(text) {
-        Some(media_type) => Detected { media_type, form: text::Form::default() },
-        None => Detected { media_type: text::PLAIN, form: text::Form::of(text, is_cut) },
+        Some(media_type) => Detected {
+            media_type,
+            form: text::Form::default(),
+        },
+        None => Detected {
+            media_type: text::PLAIN,
+            form: text::Form::of(text, is_cut),
+        },
     }
 }
 

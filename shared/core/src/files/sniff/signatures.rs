@@ -69,13 +69,19 @@ fn fits(extension: &str, bytes: &[u8]) -> bool {
         "sqlite" => bytes.starts_with(b"SQLite format 3\0"),
         "crx" => matches!(le32(bytes, 4), Some(2 | 3)),
         "cab" => {
-            has(bytes, 4, &[0; 4]) || (bytes.starts_with(b"ISc(") && matches!(bytes.get(7), Some(1 | 2 | 4)))
+            has(bytes, 4, &[0; 4])
+                || (bytes.starts_with(b"ISc(") && matches!(bytes.get(7), Some(1 | 2 | 4)))
         }
         // The other magic of `infer`, 1F A0, has nothing after it to check.
-        "Z" => bytes.starts_with(&[0x1f, 0x9d]) && bytes.get(2).is_some_and(|bits| is_compress_flags(*bits)),
+        "Z" => {
+            bytes.starts_with(&[0x1f, 0x9d])
+                && bytes.get(2).is_some_and(|bits| is_compress_flags(*bits))
+        }
         "lz" => {
             matches!(bytes.get(4), Some(0 | 1))
-                && bytes.get(5).is_some_and(|size| (12..=29).contains(&(size & 0x1f)))
+                && bytes
+                    .get(5)
+                    .is_some_and(|size| (12..=29).contains(&(size & 0x1f)))
         }
         "dcm" => has(bytes, 132, &[2, 0]),
         "cpio" => is_cpio(bytes),
@@ -87,10 +93,14 @@ fn fits(extension: &str, bytes: &[u8]) -> bool {
 
 /// A Windows program, or one for DOS whose header makes sense.
 fn is_program(bytes: &[u8]) -> bool {
-    let Some(header) = bytes.get(..28) else { return false };
+    let Some(header) = bytes.get(..28) else {
+        return false;
+    };
     let newer = le32(bytes, 0x3c).and_then(|at| bytes.get(usize::try_from(at).ok()?..));
     if newer.is_some_and(|newer| {
-        [&b"PE\0\0"[..], b"NE", b"LE", b"LX"].iter().any(|magic| newer.starts_with(magic))
+        [&b"PE\0\0"[..], b"NE", b"LE", b"LX"]
+            .iter()
+            .any(|magic| newer.starts_with(magic))
     }) {
         return true;
     }
@@ -132,7 +142,8 @@ fn is_bmp(bytes: &[u8]) -> bool {
 
 /// The first image of the directory is after the directory.
 fn is_icon(bytes: &[u8]) -> bool {
-    let (Some(images @ 1..), Some(0), Some(at)) = (le16(bytes, 4), bytes.get(9), le32(bytes, 18)) else {
+    let (Some(images @ 1..), Some(0), Some(at)) = (le16(bytes, 4), bytes.get(9), le32(bytes, 18))
+    else {
         return false;
     };
     at >= 6 + 16 * u32::from(images)
@@ -141,7 +152,9 @@ fn is_icon(bytes: &[u8]) -> bool {
 /// An atom of a size that is possible: at least its own header, or 0 and 1, which have meanings.
 fn is_quicktime(bytes: &[u8]) -> bool {
     let is_movie = has(bytes, 4, b"ftyp") || has(bytes, 4, b"moov") || has(bytes, 4, b"mdat");
-    let has_padding = [b"wide", b"skip", b"free"].iter().any(|padding| has(bytes, 4, *padding));
+    let has_padding = [b"wide", b"skip", b"free"]
+        .iter()
+        .any(|padding| has(bytes, 4, *padding));
     let is_sized = matches!(be32(bytes, 0), Some(0 | 1 | 8..));
     is_sized && (is_movie || has_padding)
 }
@@ -158,29 +171,40 @@ fn is_mpeg(bytes: &[u8]) -> bool {
 
 /// An `ID3v2` tag: a version, and a size of four bytes of seven bits (`ID3v2.4.0`, section 3.1).
 fn is_id3(bytes: &[u8]) -> bool {
-    let Some([b'I', b'D', b'3', major, revision, _, size @ ..]) = bytes.get(..10) else { return false };
+    let Some([b'I', b'D', b'3', major, revision, _, size @ ..]) = bytes.get(..10) else {
+        return false;
+    };
     (2..=4).contains(major) && *revision != 0xff && size.iter().all(|byte| byte & 0x80 == 0)
 }
 
 /// A frame of MPEG audio, layer III, that the next one, or the end, follows.
 fn is_mpeg_audio(bytes: &[u8]) -> bool {
-    frame_length(bytes)
-        .is_some_and(|length| bytes.len() == length || bytes.get(length..).and_then(frame_length).is_some())
+    frame_length(bytes).is_some_and(|length| {
+        bytes.len() == length || bytes.get(length..).and_then(frame_length).is_some()
+    })
 }
 
 /// Bytes of the frame at the beginning (ISO/IEC 11172-3, section 2.4.2.3).
 fn frame_length(bytes: &[u8]) -> Option<usize> {
-    const KBIT_MPEG1: [usize; 15] = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
+    const KBIT_MPEG1: [usize; 15] = [
+        0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320,
+    ];
     const KBIT_MPEG2: [usize; 15] = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
     const RATES: [usize; 3] = [44_100, 48_000, 32_000];
-    let [0xff, version, settings, _] = bytes.get(..4)? else { return None };
+    let [0xff, version, settings, _] = bytes.get(..4)? else {
+        return None;
+    };
     let is_mpeg1 = match version & 0xfe {
         0xfa => true,
         0xf2 => false,
         _ => return None,
     };
     let index = usize::from(settings >> 4);
-    let kbit = if is_mpeg1 { KBIT_MPEG1.get(index)? } else { KBIT_MPEG2.get(index)? };
+    let kbit = if is_mpeg1 {
+        KBIT_MPEG1.get(index)?
+    } else {
+        KBIT_MPEG2.get(index)?
+    };
     let rate = RATES.get(usize::from(settings >> 2 & 3))? / if is_mpeg1 { 1 } else { 2 };
     let padding = usize::from(settings >> 1 & 1);
     let samples_by_8 = if is_mpeg1 { 144 } else { 72 };
@@ -190,20 +214,27 @@ fn frame_length(bytes: &[u8]) -> Option<usize> {
 
 /// A frame of AAC that the next one, or the end, follows (ISO/IEC 13818-7, section 6.2).
 fn is_adts(bytes: &[u8]) -> bool {
-    let Some([0xff, sync, rate, high, middle, low, _]) = bytes.get(..7) else { return false };
+    let Some([0xff, sync, rate, high, middle, low, _]) = bytes.get(..7) else {
+        return false;
+    };
     let length = usize::from(high & 3) << 11 | usize::from(*middle) << 3 | usize::from(low >> 5);
-    rate >> 2 & 15 < 13 && length >= 7 && (bytes.len() == length || has(bytes, length, &[0xff, *sync]))
+    rate >> 2 & 15 < 13
+        && length >= 7
+        && (bytes.len() == length || has(bytes, length, &[0xff, *sync]))
 }
 
 /// The number of tables, and the greatest power of two in it times 16 (OpenType, table directory).
 fn is_font(bytes: &[u8]) -> bool {
-    let (Some(tables @ 1..=0x0fff), Some(range)) = (be16(bytes, 4), be16(bytes, 6)) else { return false };
+    let (Some(tables @ 1..=0x0fff), Some(range)) = (be16(bytes, 4), be16(bytes, 6)) else {
+        return false;
+    };
     range == 16 << tables.ilog2()
 }
 
 /// A block, or the end of a stream without any.
 fn is_bzip2(bytes: &[u8]) -> bool {
-    let is_block = has(bytes, 4, b"\x31\x41\x59\x26\x53\x59") || has(bytes, 4, b"\x17\x72\x45\x38\x50\x90");
+    let is_block =
+        has(bytes, 4, b"\x31\x41\x59\x26\x53\x59") || has(bytes, 4, b"\x17\x72\x45\x38\x50\x90");
     matches!(bytes.get(3), Some(b'1'..=b'9')) && is_block
 }
 
@@ -220,13 +251,18 @@ fn is_pdf(bytes: &[u8]) -> bool {
 
 /// `%!PS-Adobe-3.0`, or a first line that is `%!PS` (PostScript Document Structuring Conventions, section 5.1).
 pub(super) fn is_postscript(bytes: &[u8]) -> bool {
-    let Some(rest) = bytes.strip_prefix(b"%!PS") else { return false };
+    let Some(rest) = bytes.strip_prefix(b"%!PS") else {
+        return false;
+    };
     rest.starts_with(b"-Adobe") || matches!(rest.first(), Some(b'\r' | b'\n'))
 }
 
 /// A version, a length that a Flash film can have and, where it is compressed, the stream.
 fn is_flash(bytes: &[u8]) -> bool {
-    let is_sized = matches!((bytes.get(3), le32(bytes, 4)), (Some(1..=60), Some(21..0x1000_0000)));
+    let is_sized = matches!(
+        (bytes.get(3), le32(bytes, 4)),
+        (Some(1..=60), Some(21..0x1000_0000))
+    );
     is_sized && (bytes[0] == b'F' || bytes.get(8) == Some(&0x78))
 }
 
@@ -238,17 +274,27 @@ fn is_compress_flags(flags: u8) -> bool {
 /// The old binary header with a name that ends where it should, or the new one, which is of digits.
 fn is_cpio(bytes: &[u8]) -> bool {
     if bytes.starts_with(b"070701") {
-        return bytes.get(6..110).is_some_and(|fields| fields.iter().all(u8::is_ascii_hexdigit));
+        return bytes
+            .get(6..110)
+            .is_some_and(|fields| fields.iter().all(u8::is_ascii_hexdigit));
     }
-    let size = if bytes.starts_with(&[0xc7, 0x71]) { le16(bytes, 20) } else { be16(bytes, 20) };
-    let Some(size @ 2..=4096) = size else { return false };
+    let size = if bytes.starts_with(&[0xc7, 0x71]) {
+        le16(bytes, 20)
+    } else {
+        be16(bytes, 20)
+    };
+    let Some(size @ 2..=4096) = size else {
+        return false;
+    };
     bytes
         .get(26..26 + usize::from(size))
         .is_some_and(|name| name.iter().position(|byte| *byte == 0) == Some(name.len() - 1))
 }
 
 fn has(bytes: &[u8], at: usize, expected: &[u8]) -> bool {
-    bytes.get(at..).is_some_and(|rest| rest.starts_with(expected))
+    bytes
+        .get(at..)
+        .is_some_and(|rest| rest.starts_with(expected))
 }
 
 fn le16(bytes: &[u8], at: usize) -> Option<u16> {

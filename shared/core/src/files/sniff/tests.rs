@@ -23,11 +23,31 @@ fn windows_program() -> Vec<u8> {
 }
 
 fn dos_program() -> Vec<u8> {
-    header(64, &[(0, b"MZ"), (2, &[0x90]), (4, &[3]), (8, &[4]), (24, &[0x40])])
+    header(
+        64,
+        &[
+            (0, b"MZ"),
+            (2, &[0x90]),
+            (4, &[3]),
+            (8, &[4]),
+            (24, &[0x40]),
+        ],
+    )
 }
 
 fn bitmap() -> Vec<u8> {
-    header(58, &[(0, b"BM"), (2, &[58]), (10, &[54]), (14, &[40]), (18, &[1]), (22, &[1]), (26, &[1, 0, 24])])
+    header(
+        58,
+        &[
+            (0, b"BM"),
+            (2, &[58]),
+            (10, &[54]),
+            (14, &[40]),
+            (18, &[1]),
+            (22, &[1]),
+            (26, &[1, 0, 24]),
+        ],
+    )
 }
 
 fn tar_of(first: &str) -> Vec<u8> {
@@ -54,20 +74,38 @@ fn a_header_shows_a_binary_type() {
         (b"II\x2b\0\x08\0\0\0\x10".to_vec(), "image/tiff"),
         (b"MM\0\x2b\0\x08\0\0\0\0".to_vec(), "image/tiff"),
         (bitmap(), "image/bmp"),
-        (header(26, &[(0, b"BM"), (14, &[12]), (22, &[1])]), "image/bmp"),
-        (header(40, &[(2, &[1, 0, 1, 0]), (18, &[22])]), "image/vnd.microsoft.icon"),
+        (
+            header(26, &[(0, b"BM"), (14, &[12]), (22, &[1])]),
+            "image/bmp",
+        ),
+        (
+            header(40, &[(2, &[1, 0, 1, 0]), (18, &[22])]),
+            "image/vnd.microsoft.icon",
+        ),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec(), "image/heif"),
-        (windows_program(), "application/vnd.microsoft.portable-executable"),
-        (dos_program(), "application/vnd.microsoft.portable-executable"),
+        (
+            windows_program(),
+            "application/vnd.microsoft.portable-executable",
+        ),
+        (
+            dos_program(),
+            "application/vnd.microsoft.portable-executable",
+        ),
         (b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec(), "application/gzip"),
         (b"BZh91AY&SY\0\0".to_vec(), "application/x-bzip2"),
         (b"\x1f\x9d\x90\0".to_vec(), "application/x-compress"),
         (b"LZIP\x01\x0c\0".to_vec(), "application/x-lzip"),
         (b"PK\x03\x04\x14\0".to_vec(), "application/zip"),
         (tar_of("notes.txt"), "application/x-tar"),
-        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj".to_vec(), "application/pdf"),
+        (
+            b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj".to_vec(),
+            "application/pdf",
+        ),
         (b"\0junk\xff%PDF-1.4\n".to_vec(), "application/pdf"),
-        (b"SQLite format 3\0\x10\0".to_vec(), "application/vnd.sqlite3"),
+        (
+            b"SQLite format 3\0\x10\0".to_vec(),
+            "application/vnd.sqlite3",
+        ),
         (b"ID3\x04\0\0\0\0\x02\x01TIT2".to_vec(), "audio/mpeg"),
         (mp3(2), "audio/mpeg"),
         (mp3(1), "audio/mpeg"),
@@ -76,10 +114,22 @@ fn a_header_shows_a_binary_type() {
         (b"OggS\0\x02\0\0".to_vec(), "audio/ogg"),
         (b"fLaC\0\0\0\x22".to_vec(), "audio/x-flac"),
         (b"\0\0\0\x14ftypqt  \0\0\0\0".to_vec(), "video/quicktime"),
-        (b"\0\0\x01\xba\x44\0\x04\0\x04\x01\0\0".to_vec(), "video/mpeg"),
-        (b"\0\x01\0\0\0\x0a\0\x80\0\x03\0\x20".to_vec(), "application/font-sfnt"),
-        (b"\x30\x82\x03\x05\x30\x82\x01\xed".to_vec(), "application/x-x509-ca-cert"),
-        (header(60, &[(0, &[0x64, 0x86, 3]), (20, b".text")]), "application/x-executable"),
+        (
+            b"\0\0\x01\xba\x44\0\x04\0\x04\x01\0\0".to_vec(),
+            "video/mpeg",
+        ),
+        (
+            b"\0\x01\0\0\0\x0a\0\x80\0\x03\0\x20".to_vec(),
+            "application/font-sfnt",
+        ),
+        (
+            b"\x30\x82\x03\x05\x30\x82\x01\xed".to_vec(),
+            "application/x-x509-ca-cert",
+        ),
+        (
+            header(60, &[(0, &[0x64, 0x86, 3]), (20, b".text")]),
+            "application/x-executable",
+        ),
         (b"BC\xc0\xde\x35\x14".to_vec(), "application/x-llvm"),
     ] {
         assert_eq!(by_bytes(&bytes), expected, "{}", bytes.escape_ascii());
@@ -130,7 +180,15 @@ fn a_short_signature_alone_shows_nothing() {
 
 #[test]
 fn an_archive_is_one_whatever_its_first_file_is_called() {
-    for name in ["BMW.txt", "MZ.txt", "GIF", "BZh", "ID3.md", "CWS", "note-mdat.txt"] {
+    for name in [
+        "BMW.txt",
+        "MZ.txt",
+        "GIF",
+        "BZh",
+        "ID3.md",
+        "CWS",
+        "note-mdat.txt",
+    ] {
         assert_eq!(by_bytes(&tar_of(name)), "application/x-tar", "{name}");
     }
 }
@@ -173,7 +231,11 @@ fn a_text_is_no_binary_type_whatever_it_begins_with() {
         "\u{feff}BMW fährt",
     ] {
         assert_eq!(by_bytes(text.as_bytes()), "text/plain", "{text}");
-        assert_eq!(detect(text.as_bytes()).named("a.bmp"), "text/plain", "{text}");
+        assert_eq!(
+            detect(text.as_bytes()).named("a.bmp"),
+            "text/plain",
+            "{text}"
+        );
     }
 }
 
@@ -192,8 +254,7 @@ fn a_document_written_in_text_has_its_type() {
 
 #[test]
 fn the_extension_tells_forms_of_text_apart_if_the_content_allows_it() {
-    let svg =
-        "<?xml version=\"1.0\"?>\n<!-- <html> -->\n<!DOCTYPE svg [<!ENTITY a \"b\">]>\n<svg xmlns=\"x\"/>";
+    let svg = "<?xml version=\"1.0\"?>\n<!-- <html> -->\n<!DOCTYPE svg [<!ENTITY a \"b\">]>\n<svg xmlns=\"x\"/>";
     for (text, name, expected) in [
         ("a,b\n1,2\n", "table.csv", "text/csv"),
         ("a,b\n1,2\n", "TABLE.CSV", "text/csv"),
@@ -209,7 +270,11 @@ fn the_extension_tells_forms_of_text_apart_if_the_content_allows_it() {
         ("BMW is a car", "data.json", "text/plain"),
         ("{\"a\": [1, 2]}", "data.txt", "text/plain"),
         (svg, "logo.svg", "image/svg+xml"),
-        ("\u{feff} <s:svg xmlns:s=\"x\">", "logo.svg", "image/svg+xml"),
+        (
+            "\u{feff} <s:svg xmlns:s=\"x\">",
+            "logo.svg",
+            "image/svg+xml",
+        ),
         (svg, "logo.xml", "text/plain"),
         ("<html><svg/></html>", "logo.svg", "text/plain"),
         ("<!-- <svg/>", "logo.svg", "text/plain"),
@@ -219,16 +284,27 @@ fn the_extension_tells_forms_of_text_apart_if_the_content_allows_it() {
         ("alert(1)", "code.js", "text/plain"),
         ("alert(1)", "code.mjs", "text/plain"),
         ("<?xml version=\"1.0\"?><a/>", "data.xml", "text/plain"),
-        ("<a xmlns=\"http://www.w3.org/1999/xhtml\"/>", "page.xhtml", "text/plain"),
+        (
+            "<a xmlns=\"http://www.w3.org/1999/xhtml\"/>",
+            "page.xhtml",
+            "text/plain",
+        ),
     ] {
-        assert_eq!(detect(text.as_bytes()).named(name), expected, "{name}: {text}");
+        assert_eq!(
+            detect(text.as_bytes()).named(name),
+            expected,
+            "{name}: {text}"
+        );
     }
 }
 
 #[test]
 fn json_is_judged_by_what_is_seen_of_it() {
     let numbers = format!("[{}1]", "1, ".repeat(ENOUGH));
-    assert_eq!(detect(numbers.as_bytes()).named("a.json"), "application/json");
+    assert_eq!(
+        detect(numbers.as_bytes()).named("a.json"),
+        "application/json"
+    );
     let broken = numbers.replacen("1, 1", "1; 1", 1);
     assert_eq!(detect(broken.as_bytes()).named("a.json"), "text/plain");
     // The cut may be within a character.
@@ -240,8 +316,14 @@ fn json_is_judged_by_what_is_seen_of_it() {
 
 #[test]
 fn a_name_changes_no_binary_type() {
-    for name in ["a.svg", "a.json", "a.csv", "a.css", "a.md", "a.html", "a.txt", ""] {
-        assert_eq!(detect(b"\x89PNG\r\n\x1a\n").named(name), "image/png", "{name}");
+    for name in [
+        "a.svg", "a.json", "a.csv", "a.css", "a.md", "a.html", "a.txt", "",
+    ] {
+        assert_eq!(
+            detect(b"\x89PNG\r\n\x1a\n").named(name),
+            "image/png",
+            "{name}"
+        );
         assert_eq!(detect(b"\0\x01\x02").named(name), OCTETS, "{name}");
     }
 }

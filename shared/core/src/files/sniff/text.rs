@@ -16,7 +16,9 @@ pub(super) fn of(beginning: &[u8]) -> Option<&str> {
         Err(_) => return None,
     };
     let is_text = !text.is_empty()
-        && !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{c}'));
+        && !text
+            .chars()
+            .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{c}'));
     is_text.then_some(text)
 }
 
@@ -25,7 +27,10 @@ pub(super) fn document(text: &str) -> Option<&'static str> {
     let text = without_mark(text);
     if is_pdf_header(text) {
         Some("application/pdf")
-    } else if text.strip_prefix("{\\rtf").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+    } else if text
+        .strip_prefix("{\\rtf")
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    {
         Some("application/rtf")
     } else if signatures::is_postscript(text.as_bytes()) {
         Some("application/postscript")
@@ -36,11 +41,18 @@ pub(super) fn document(text: &str) -> Option<&'static str> {
 
 /// `%PDF-1.7` on a line of its own (ISO 32000-1, section 7.5.2).
 fn is_pdf_header(text: &str) -> bool {
-    let Some(version) = text.strip_prefix("%PDF-").and_then(|rest| rest.lines().next()) else { return false };
+    let Some(version) = text
+        .strip_prefix("%PDF-")
+        .and_then(|rest| rest.lines().next())
+    else {
+        return false;
+    };
     let version = version.trim_end();
     version.len() == 3
         && version.split_once('.').is_some_and(|(major, minor)| {
-            [major, minor].iter().all(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+            [major, minor]
+                .iter()
+                .all(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
         })
 }
 
@@ -55,12 +67,17 @@ pub(super) struct Form {
 
 impl Form {
     pub(super) fn of(text: &str, is_cut: bool) -> Self {
-        Self { is_json: is_json(text, is_cut), is_svg: root_element(text) == Some("svg") }
+        Self {
+            is_json: is_json(text, is_cut),
+            is_svg: root_element(text) == Some("svg"),
+        }
     }
 
     /// The media type of a text of this form and name. Pages and scripts have none of their own, and so stay plain text.
     pub(super) fn media_type(self, name: &str) -> &'static str {
-        let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+        let extension = name
+            .rsplit_once('.')
+            .map(|(_, extension)| extension.to_ascii_lowercase());
         match extension.as_deref() {
             Some("csv") => "text/csv",
             Some("md" | "markdown") => "text/markdown",
@@ -105,7 +122,11 @@ fn root_element(text: &str) -> Option<&str> {
 fn after_document_type(declaration: &str) -> Option<&str> {
     let end = declaration.find(['[', '>'])?;
     let rest = &declaration[end..];
-    if rest.starts_with('[') { after(after(rest, "]")?, ">") } else { after(rest, ">") }
+    if rest.starts_with('[') {
+        after(after(rest, "]")?, ">")
+    } else {
+        after(rest, ">")
+    }
 }
 
 fn after<'a>(text: &'a str, end: &str) -> Option<&'a str> {

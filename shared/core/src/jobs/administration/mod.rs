@@ -119,7 +119,9 @@ pub struct JobAdministration {
 
 impl JobAdministration {
     pub fn new(stores: &Stores) -> Self {
-        Self { stores: stores.clone() }
+        Self {
+            stores: stores.clone(),
+        }
     }
 
     /// Jobs, the newest first.
@@ -130,7 +132,9 @@ impl JobAdministration {
 
     /// A job and the attempts that did not succeed, the first of them first.
     pub async fn read(&self, id: JobId) -> Result<(Job, Vec<FailedAttempt>)> {
-        let job = repository::find(&self.stores.db, id).await?.ok_or(Error::NotFound)?;
+        let job = repository::find(&self.stores.db, id)
+            .await?
+            .ok_or(Error::NotFound)?;
         let attempts = repository::attempts(&self.stores.db, id).await?;
         Ok((job, attempts))
     }
@@ -138,20 +142,31 @@ impl JobAdministration {
     /// Makes a job due now, with all of its attempts before it, that is dead, cancelled, or waits for another attempt.
     pub async fn retry(&self, origin: &Origin, id: JobId) -> Result<()> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let (state, _) = repository::lock(unit.connection(), id).await?.ok_or(Error::NotFound)?;
-        if !matches!(state, JobState::Dead | JobState::Cancelled | JobState::Retrying) {
-            return Err(unfit(state, "Only a job that is dead, cancelled or retrying is tried again."));
+        let (state, _) = repository::lock(unit.connection(), id)
+            .await?
+            .ok_or(Error::NotFound)?;
+        if !matches!(
+            state,
+            JobState::Dead | JobState::Cancelled | JobState::Retrying
+        ) {
+            return Err(unfit(
+                state,
+                "Only a job that is dead, cancelled or retrying is tried again.",
+            ));
         }
         let notes = repository::revive(unit.connection(), &[id.0]).await?;
         unit.push(notes);
-        unit.audit(Action::JobRetried, Target::Job(id), Outcome::Success).await?;
+        unit.audit(Action::JobRetried, Target::Job(id), Outcome::Success)
+            .await?;
         unit.commit().await
     }
 
     /// Stops a job: at once where it does not run, soon where it does.
     pub async fn cancel(&self, origin: &Origin, id: JobId) -> Result<Cancellation> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let (state, asked) = repository::lock(unit.connection(), id).await?.ok_or(Error::NotFound)?;
+        let (state, asked) = repository::lock(unit.connection(), id)
+            .await?
+            .ok_or(Error::NotFound)?;
         let cancellation = match state {
             JobState::Queued | JobState::Retrying => Cancellation::Done,
             JobState::Running if asked => return Ok(Cancellation::Asked),
@@ -159,7 +174,8 @@ impl JobAdministration {
             over => return Err(unfit(over, "A job that is over is not cancelled.")),
         };
         repository::cancel(unit.connection(), id).await?;
-        unit.audit(Action::JobCancelled, Target::Job(id), Outcome::Success).await?;
+        unit.audit(Action::JobCancelled, Target::Job(id), Outcome::Success)
+            .await?;
         unit.commit().await?;
         Ok(cancellation)
     }
@@ -177,7 +193,10 @@ impl JobAdministration {
             let mut unit = Unit::begin(&self.stores, origin).await?;
             let dead = repository::lock_dead(unit.connection(), filter, after, limit).await?;
             let Some(last) = dead.last() else {
-                return Ok(Redriven { count, passed_over: passed_over.rows });
+                return Ok(Redriven {
+                    count,
+                    passed_over: passed_over.rows,
+                });
             };
             match redrive_these(&mut unit, filter, &dead).await {
                 Ok(revived) => {
@@ -209,10 +228,19 @@ async fn redrive_these(unit: &mut Unit, filter: &JobFilter, dead: &[Uuid]) -> Re
     let count = u64::try_from(notes.len()).unwrap_or(u64::MAX);
     unit.push(notes);
     let details = json!({ "filter": filter.told(), "count": count });
-    unit.audit_with(Action::JobsRedriven, Target::None, Outcome::Success, details).await?;
+    unit.audit_with(
+        Action::JobsRedriven,
+        Target::None,
+        Outcome::Success,
+        details,
+    )
+    .await?;
     Ok(count)
 }
 
 fn unfit(state: JobState, detail: &str) -> Error {
-    Error::Conflict { code: ErrorCode::JobState, detail: format!("The job is {state}. {detail}") }
+    Error::Conflict {
+        code: ErrorCode::JobState,
+        detail: format!("The job is {state}. {detail}"),
+    }
 }

@@ -44,14 +44,18 @@ impl JobAdministration {
                 let name = queue.as_str();
                 let due = || backlog.due.iter().filter(|due| due.queue == name);
                 let others = |state: &str| {
-                    let found = backlog.others.iter().find(|one| one.queue == name && one.state == state);
+                    let found = backlog
+                        .others
+                        .iter()
+                        .find(|one| one.queue == name && one.state == state);
                     found.map_or(0, |one| one.jobs)
                 };
                 let paused = paused.iter().find(|row| row.queue == name);
                 QueueOverview {
                     queue,
                     paused: paused.map(|row| (row.paused_at, row.paused_by.map(UserId))),
-                    outage: paused.and_then(|row| Some((row.until?, row.reason.clone().unwrap_or_default()))),
+                    outage: paused
+                        .and_then(|row| Some((row.until?, row.reason.clone().unwrap_or_default()))),
                     due: due().map(|due| due.jobs).sum(),
                     oldest: due().map(|due| due.oldest).max().unwrap_or_default(),
                     retrying: others("retrying"),
@@ -76,7 +80,10 @@ impl JobAdministration {
             unit.at(),
             origin.actor.map(|user| user.0),
         );
-        let changed = named("queues.pause", query.execute(unit.connection())).await?.rows_affected() == 1;
+        let changed = named("queues.pause", query.execute(unit.connection()))
+            .await?
+            .rows_affected()
+            == 1;
         finish(unit, changed, Action::QueuePaused, queue).await
     }
 
@@ -84,7 +91,10 @@ impl JobAdministration {
     pub async fn resume(&self, origin: &Origin, queue: Queue) -> Result<bool> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
         let query = sqlx::query!("DELETE FROM paused_queues WHERE queue = $1", queue.as_str());
-        let changed = named("queues.resume", query.execute(unit.connection())).await?.rows_affected() == 1;
+        let changed = named("queues.resume", query.execute(unit.connection()))
+            .await?
+            .rows_affected()
+            == 1;
         finish(unit, changed, Action::QueueResumed, queue).await
     }
 }
@@ -92,7 +102,8 @@ impl JobAdministration {
 async fn finish(mut unit: Unit, changed: bool, action: Action, queue: Queue) -> Result<bool> {
     if changed {
         let details = json!({ "queue": queue.as_str() });
-        unit.audit_with(action, Target::None, Outcome::Success, details).await?;
+        unit.audit_with(action, Target::None, Outcome::Success, details)
+            .await?;
         unit.commit().await?;
     }
     Ok(changed)

@@ -38,7 +38,9 @@ impl TryFrom<Row> for Job {
     type Error = Error;
     fn try_from(row: Row) -> Result<Self> {
         // 00-<trace id>-<span id>-<flags>
-        let trace_id = row.traceparent.and_then(|text| text.split('-').nth(1).map(str::to_owned));
+        let trace_id = row
+            .traceparent
+            .and_then(|text| text.split('-').nth(1).map(str::to_owned));
         Ok(Self {
             id: JobId(row.id),
             queue: row.queue,
@@ -97,7 +99,10 @@ pub(super) async fn find(db: &PgPool, id: JobId) -> Result<Option<Job>> {
          FROM jobs WHERE id = $1",
         id.0,
     );
-    named("jobs.find", query.fetch_optional(db)).await?.map(Job::try_from).transpose()
+    named("jobs.find", query.fetch_optional(db))
+        .await?
+        .map(Job::try_from)
+        .transpose()
 }
 
 pub(super) async fn attempts(db: &PgPool, id: JobId) -> Result<Vec<FailedAttempt>> {
@@ -115,10 +120,22 @@ pub(super) async fn attempts(db: &PgPool, id: JobId) -> Result<Vec<FailedAttempt
 }
 
 /// The state of a job that nobody else changes until the transaction ends, and whether somebody wants it stopped.
-pub(super) async fn lock(connection: &mut PgConnection, id: JobId) -> Result<Option<(JobState, bool)>> {
-    let query = sqlx::query!("SELECT state, cancel_asked FROM jobs WHERE id = $1 FOR UPDATE", id.0);
+pub(super) async fn lock(
+    connection: &mut PgConnection,
+    id: JobId,
+) -> Result<Option<(JobState, bool)>> {
+    let query = sqlx::query!(
+        "SELECT state, cancel_asked FROM jobs WHERE id = $1 FOR UPDATE",
+        id.0
+    );
     let row = named("jobs.lock", query.fetch_optional(connection)).await?;
-    row.map(|row| Ok((row.state.parse().map_err(Error::internal)?, row.cancel_asked))).transpose()
+    row.map(|row| {
+        Ok((
+            row.state.parse().map_err(Error::internal)?,
+            row.cancel_asked,
+        ))
+    })
+    .transpose()
 }
 
 /// Dead letters that the filter lets through, the oldest first, but those that somebody else is at.
@@ -163,7 +180,9 @@ pub(super) async fn revive(connection: &mut PgConnection, ids: &[Uuid]) -> Resul
         DEADLINE.as_secs_f64(),
     );
     let rows = named("jobs.revive", query.fetch_all(connection)).await?;
-    rows.into_iter().map(|row| note(row.id, &row.queue, row.priority, row.run_at)).collect()
+    rows.into_iter()
+        .map(|row| note(row.id, &row.queue, row.priority, row.run_at))
+        .collect()
 }
 
 /// One that runs keeps its state: its holder reads the wish.

@@ -81,8 +81,17 @@ pub(in crate::jobs) async fn backlog(db: &PgPool) -> Result<Backlog> {
         COUNTED,
     );
     let others = named("jobs.count_others", query.fetch_all(db)).await?;
-    let others = others.into_iter().map(|row| Others { queue: row.queue, state: row.state, jobs: row.jobs });
-    let query = sqlx::query_scalar!("SELECT queue FROM paused_queues WHERE until IS NULL OR until > now()");
+    let others = others.into_iter().map(|row| Others {
+        queue: row.queue,
+        state: row.state,
+        jobs: row.jobs,
+    });
+    let query =
+        sqlx::query_scalar!("SELECT queue FROM paused_queues WHERE until IS NULL OR until > now()");
     let paused = named("queues.count_paused", query.fetch_all(db)).await?;
-    Ok(Backlog { due: due.collect(), others: others.collect(), paused })
+    Ok(Backlog {
+        due: due.collect(),
+        others: others.collect(),
+        paused,
+    })
 }

@@ -66,7 +66,10 @@ impl TryFrom<Row> for ClaimedJob {
     type Error = Error;
     fn try_from(row: Row) -> Result<Self> {
         Ok(Self {
-            claim: Claim { job: JobId(row.id), number: row.claim },
+            claim: Claim {
+                job: JobId(row.id),
+                number: row.claim,
+            },
             queue: row.queue.parse().map_err(Error::internal)?,
             rank: row.priority,
             kind: row.kind,
@@ -96,7 +99,12 @@ pub struct Renewed {
 impl Ledger {
     /// Takes those of the jobs that are due, that nobody holds and whose queue is not paused. Of those that lost one
     /// worker after the other it takes one at a time.
-    pub async fn claim(&self, jobs: &[JobId], owner: &str, lease: Duration) -> Result<Vec<ClaimedJob>> {
+    pub async fn claim(
+        &self,
+        jobs: &[JobId],
+        owner: &str,
+        lease: Duration,
+    ) -> Result<Vec<ClaimedJob>> {
         let mut ids: Vec<_> = jobs.iter().map(|job| job.0).collect();
         // In order, as everything that takes several: two that take the same ones cannot wait for each other.
         ids.sort_unstable();
@@ -111,7 +119,12 @@ impl Ledger {
 
     /// Those that nobody holds. No state is named where ids are given: PostgreSQL would walk a small index by state, with
     /// all the entries in it that died since its last vacuum, for every group.
-    async fn claim_waiting(&self, ids: &[Uuid], owner: &str, lease: Duration) -> Result<Vec<ClaimedJob>> {
+    async fn claim_waiting(
+        &self,
+        ids: &[Uuid],
+        owner: &str,
+        lease: Duration,
+    ) -> Result<Vec<ClaimedJob>> {
         let query = sqlx::query_as!(
             Row,
             r#"UPDATE jobs
@@ -133,7 +146,12 @@ impl Ledger {
     }
 
     /// Those whose holder died, which is told of their last attempt.
-    async fn take_over(&self, ids: &[Uuid], owner: &str, lease: Duration) -> Result<Vec<ClaimedJob>> {
+    async fn take_over(
+        &self,
+        ids: &[Uuid],
+        owner: &str,
+        lease: Duration,
+    ) -> Result<Vec<ClaimedJob>> {
         let query = sqlx::query_as!(
             Row,
             r#"WITH due AS (
@@ -186,7 +204,10 @@ impl Ledger {
         let rows = named("jobs.renew", query.fetch_all(&self.db)).await?;
         let mut renewed = Renewed::default();
         for row in rows {
-            let claim = Claim { job: JobId(row.id), number: row.claim };
+            let claim = Claim {
+                job: JobId(row.id),
+                number: row.claim,
+            };
             renewed.held.push(claim);
             if row.cancel_asked {
                 renewed.cancel_asked.push(claim);
@@ -203,11 +224,17 @@ impl Ledger {
             claim.number,
             percent,
         );
-        Ok(named("jobs.progress", query.execute(&self.db)).await?.rows_affected() == 1)
+        Ok(named("jobs.progress", query.execute(&self.db))
+            .await?
+            .rows_affected()
+            == 1)
     }
 }
 
 /// As two arrays for a statement.
 pub(super) fn columns(claims: &[Claim]) -> (Vec<uuid::Uuid>, Vec<i32>) {
-    claims.iter().map(|claim| (claim.job.0, claim.number)).unzip()
+    claims
+        .iter()
+        .map(|claim| (claim.job.0, claim.number))
+        .unzip()
 }

@@ -68,7 +68,9 @@ impl HowItEnded {
 
     fn error(&self) -> Option<&str> {
         match self {
-            Self::Retried { error, .. } | Self::PutOff { error, .. } | Self::Dead { error } => Some(error),
+            Self::Retried { error, .. } | Self::PutOff { error, .. } | Self::Dead { error } => {
+                Some(error)
+            }
             Self::Postponed { reason, .. } => Some(reason),
             Self::Done | Self::HandedBack | Self::Cancelled => None,
         }
@@ -76,13 +78,18 @@ impl HowItEnded {
 
     fn wait(&self) -> Duration {
         match self {
-            Self::Retried { wait, .. } | Self::Postponed { wait, .. } | Self::PutOff { wait, .. } => *wait,
+            Self::Retried { wait, .. }
+            | Self::Postponed { wait, .. }
+            | Self::PutOff { wait, .. } => *wait,
             _ => Duration::ZERO,
         }
     }
 
     fn counts(&self) -> bool {
-        !matches!(self, Self::HandedBack | Self::Postponed { .. } | Self::PutOff { .. })
+        !matches!(
+            self,
+            Self::HandedBack | Self::Postponed { .. } | Self::PutOff { .. }
+        )
     }
 }
 
@@ -105,9 +112,15 @@ pub struct Recorded {
 impl Ledger {
     /// Writes down how attempts ended, all or none.
     pub async fn record(&self, ended: &[Ended]) -> Result<Recorded> {
-        let done: Vec<Claim> =
-            ended.iter().filter(|one| one.how == HowItEnded::Done).map(|one| one.claim).collect();
-        let others: Vec<&Ended> = ended.iter().filter(|one| one.how != HowItEnded::Done).collect();
+        let done: Vec<Claim> = ended
+            .iter()
+            .filter(|one| one.how == HowItEnded::Done)
+            .map(|one| one.claim)
+            .collect();
+        let others: Vec<&Ended> = ended
+            .iter()
+            .filter(|one| one.how != HowItEnded::Done)
+            .collect();
         let mut recorded = Recorded::default();
         let mut keys = Vec::new();
         if others.is_empty() {
@@ -159,15 +172,28 @@ async fn fail(
     recorded: &mut Recorded,
     keys: &mut Vec<String>,
 ) -> Result<()> {
-    let (ids, numbers): (Vec<_>, Vec<_>) =
-        ended.iter().map(|one| (one.claim.job.0, one.claim.number)).unzip();
+    let (ids, numbers): (Vec<_>, Vec<_>) = ended
+        .iter()
+        .map(|one| (one.claim.job.0, one.claim.number))
+        .unzip();
     let outcomes: Vec<_> = ended.iter().map(|one| one.how.name().to_owned()).collect();
     let states: Vec<_> = ended.iter().map(|one| one.how.state().to_owned()).collect();
-    let errors: Vec<_> = ended.iter().map(|one| one.how.error().map(str::to_owned)).collect();
-    let waits: Vec<_> = ended.iter().map(|one| one.how.wait().as_secs_f64()).collect();
-    let counted: Vec<_> = ended.iter().map(|one| i16::from(one.how.counts())).collect();
-    let panicked: Vec<_> =
-        ended.iter().map(|one| matches!(one.how, HowItEnded::Retried { panicked: true, .. })).collect();
+    let errors: Vec<_> = ended
+        .iter()
+        .map(|one| one.how.error().map(str::to_owned))
+        .collect();
+    let waits: Vec<_> = ended
+        .iter()
+        .map(|one| one.how.wait().as_secs_f64())
+        .collect();
+    let counted: Vec<_> = ended
+        .iter()
+        .map(|one| i16::from(one.how.counts()))
+        .collect();
+    let panicked: Vec<_> = ended
+        .iter()
+        .map(|one| matches!(one.how, HowItEnded::Retried { panicked: true, .. }))
+        .collect();
     let query = sqlx::query!(
         r#"WITH ended AS (
              SELECT jobs.id, jobs.claim, jobs.attempt, jobs.lease_owner, jobs.started_at, jobs.limit_key AS key,

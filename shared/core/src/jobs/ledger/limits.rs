@@ -79,7 +79,11 @@ impl Ledger {
                  WHERE others.limit_key = keys.limit_key AND others.state = 'running' AND others.lease_until >= now())"#,
         );
         let keys = named("jobs.forgotten_keys", query.fetch_all(&self.db)).await?;
-        if keys.is_empty() { Ok(Vec::new()) } else { release(&self.db, &keys).await }
+        if keys.is_empty() {
+            Ok(Vec::new())
+        } else {
+            release(&self.db, &keys).await
+        }
     }
 }
 
@@ -100,5 +104,7 @@ pub(super) async fn release(db: &PgPool, keys: &[String]) -> Result<Vec<Note>> {
         keys,
     );
     let rows = named("jobs.release", query.fetch_all(db)).await?;
-    rows.into_iter().map(|row| note(row.id, &row.queue, row.priority, row.run_at)).collect()
+    rows.into_iter()
+        .map(|row| note(row.id, &row.queue, row.priority, row.run_at))
+        .collect()
 }

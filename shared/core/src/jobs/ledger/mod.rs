@@ -32,7 +32,9 @@ pub struct Ledger {
 
 impl Ledger {
     pub fn new(settings: &DatabaseSettings, application: &str) -> Result<Self> {
-        Ok(Self { db: database::pool_by_key(settings, application)? })
+        Ok(Self {
+            db: database::pool_by_key(settings, application)?,
+        })
     }
 
     /// Adds that the process has to be restarted once the ledger's connections cannot recover.

@@ -19,9 +19,15 @@ const KEY: &str = "suspects";
 impl Ledger {
     /// Leaves out of what was claimed the suspects that have to wait for another one: they are parked, and the attempt
     /// does not count.
-    pub(super) async fn one_suspect_at_a_time(&self, claimed: Vec<ClaimedJob>) -> Result<Vec<ClaimedJob>> {
-        let tried: Vec<JobId> =
-            claimed.iter().filter(|job| job.attempt > LOST).map(|job| job.claim.job).collect();
+    pub(super) async fn one_suspect_at_a_time(
+        &self,
+        claimed: Vec<ClaimedJob>,
+    ) -> Result<Vec<ClaimedJob>> {
+        let tried: Vec<JobId> = claimed
+            .iter()
+            .filter(|job| job.attempt > LOST)
+            .map(|job| job.claim.job)
+            .collect();
         if tried.is_empty() {
             return Ok(claimed);
         }

@@ -46,7 +46,9 @@ impl Ledger {
         for row in rows {
             let note = note(row.id, &row.queue, row.priority, row.run_at)?;
             if !row.lost {
-                let (count, last) = ranks.entry((note.queue, note.rank)).or_insert((0, note.place()));
+                let (count, last) = ranks
+                    .entry((note.queue, note.rank))
+                    .or_insert((0, note.place()));
                 *count += 1;
                 *last = note.place().max(*last);
             }
@@ -85,14 +87,32 @@ impl Ledger {
             limit,
         );
         let rows = named("jobs.due_from", query.fetch_all(&self.db)).await?;
-        let note = |id, rank, due| Note { queue, job: JobId(id), rank, due };
-        let notes: Vec<_> = rows.into_iter().map(|row| note(row.id, row.priority, row.run_at)).collect();
+        let note = |id, rank, due| Note {
+            queue,
+            job: JobId(id),
+            rank,
+            due,
+        };
+        let notes: Vec<_> = rows
+            .into_iter()
+            .map(|row| note(row.id, row.priority, row.run_at))
+            .collect();
         let is_all = i64::try_from(notes.len()).is_ok_and(|count| count < limit);
         let deeper = notes.last().filter(|_| !is_all).map(Note::place);
         Ok(Found { notes, deeper })
     }
 }
 
-pub(in crate::jobs) fn note(id: Uuid, queue: &str, priority: i16, run_at: OffsetDateTime) -> Result<Note> {
-    Ok(Note { queue: queue.parse().map_err(Error::internal)?, job: JobId(id), rank: priority, due: run_at })
+pub(in crate::jobs) fn note(
+    id: Uuid,
+    queue: &str,
+    priority: i16,
+    run_at: OffsetDateTime,
+) -> Result<Note> {
+    Ok(Note {
+        queue: queue.parse().map_err(Error::internal)?,
+        job: JobId(id),
+        rank: priority,
+        due: run_at,
+    })
 }

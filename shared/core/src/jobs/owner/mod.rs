@@ -46,7 +46,10 @@ pub struct OwnJobs {
 
 impl OwnJobs {
     pub fn new(stores: &Stores) -> Self {
-        Self { stores: stores.clone(), watchers: Watchers::new(stores) }
+        Self {
+            stores: stores.clone(),
+            watchers: Watchers::new(stores),
+        }
     }
 
     /// The jobs that this account asked for and may know of, the newest first.
@@ -56,7 +59,9 @@ impl OwnJobs {
     }
 
     pub async fn find(&self, user: UserId, id: JobId) -> Result<OwnJob> {
-        repository::find(&self.stores.db, user, id).await?.ok_or(Error::NotFound)
+        repository::find(&self.stores.db, user, id)
+            .await?
+            .ok_or(Error::NotFound)
     }
 
     /// The job as it stands, then each time it has changed, until it is over.

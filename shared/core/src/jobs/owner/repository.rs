@@ -66,7 +66,10 @@ pub(super) async fn find(db: &PgPool, user: UserId, id: JobId) -> Result<Option<
         user.0,
         &kinds(),
     );
-    named("jobs.own.find", query.fetch_optional(db)).await?.map(OwnJob::try_from).transpose()
+    named("jobs.own.find", query.fetch_optional(db))
+        .await?
+        .map(OwnJob::try_from)
+        .transpose()
 }
 
 /// As many of the jobs as there are, whoever asked for them.

@@ -76,7 +76,11 @@ impl Drop for Watching {
 impl Watchers {
     pub(super) fn new(stores: &Stores) -> Self {
         let changes = Changes::new(&stores.redis);
-        Self(Arc::new(Inner { db: stores.db.clone(), changes, watched: Mutex::default() }))
+        Self(Arc::new(Inner {
+            db: stores.db.clone(),
+            changes,
+            watched: Mutex::default(),
+        }))
     }
 
     pub(super) fn watch(&self, user: UserId, job: OwnJob) -> Result<Watching> {
@@ -84,15 +88,27 @@ impl Watchers {
         let streams = watched.streams.entry(user).or_default();
         if *streams >= STREAMS {
             let detail = format!("An account watches at most {STREAMS} jobs at once.");
-            return Err(Error::Conflict { code: ErrorCode::TooManyStreams, detail });
+            return Err(Error::Conflict {
+                code: ErrorCode::TooManyStreams,
+                detail,
+            });
         }
         *streams += 1;
-        let job = watched.jobs.entry(job.id).or_insert_with(|| watch::Sender::new(job)).subscribe();
+        let job = watched
+            .jobs
+            .entry(job.id)
+            .or_insert_with(|| watch::Sender::new(job))
+            .subscribe();
         if !std::mem::replace(&mut watched.is_kept, true) {
             tokio::spawn(self.clone().keep());
         }
         drop(watched);
-        Ok(Watching { job, is_new: true, watchers: self.clone(), user })
+        Ok(Watching {
+            job,
+            is_new: true,
+            watchers: self.clone(),
+            user,
+        })
     }
 
     /// Reads jobs again and tells those who watch them what has changed.
@@ -121,7 +137,9 @@ impl Watchers {
                 heard = heard.next() => heard,
                 _ = tick.tick() => None,
             };
-            let Some(watched) = self.still_watched() else { return };
+            let Some(watched) = self.still_watched() else {
+                return;
+            };
             let changed = |id: &Uuid| {
                 heard.as_ref().is_none_or(|heard| {
                     heard.contains(&Heard::Changed(JobId(*id))) || heard.contains(&Heard::Gap)
@@ -137,11 +155,16 @@ impl Watchers {
         let mut watched = self.watched();
         watched.jobs.retain(|_, job| job.receiver_count() > 0);
         watched.is_kept = !watched.jobs.is_empty();
-        watched.is_kept.then(|| watched.jobs.keys().map(|job| job.0).collect())
+        watched
+            .is_kept
+            .then(|| watched.jobs.keys().map(|job| job.0).collect())
     }
 
     fn watched(&self) -> MutexGuard<'_, Watched> {
-        self.0.watched.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .watched
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -55,7 +55,11 @@ impl Function {
     pub(super) fn ours(memory_kib: u32, iterations: u32, lanes: u32) -> Result<Self, HashFailure> {
         let params = Params::new(memory_kib, iterations, lanes, Some(OUR_HASH_BYTES));
         let params = params.map_err(HashFailure::Parameters)?;
-        Ok(Self { algorithm: Algorithm::Argon2id, version: Version::V0x13, params })
+        Ok(Self {
+            algorithm: Algorithm::Argon2id,
+            version: Version::V0x13,
+            params,
+        })
     }
 
     fn compute(&self, password: &[u8], salt: &[u8], memory: &mut Memory) -> Result<Vec<u8>, Error> {
@@ -82,8 +86,14 @@ impl Argon2Hash {
         memory: &mut Memory,
     ) -> Result<Self, HashFailure> {
         let salt = random::<OUR_SALT_BYTES>().to_vec();
-        let hash = function.compute(password, &salt, memory).map_err(HashFailure::Parameters)?;
-        Ok(Self { function: function.clone(), salt, hash })
+        let hash = function
+            .compute(password, &salt, memory)
+            .map_err(HashFailure::Parameters)?;
+        Ok(Self {
+            function: function.clone(),
+            salt,
+            hash,
+        })
     }
 
     /// Reads what follows the name, e.g. `v=19$m=19456,t=2,p=1$salt$hash`. Without `v`, which argon2 had
@@ -104,11 +114,26 @@ impl Argon2Hash {
         let salt = base64(salt, &(::argon2::MIN_SALT_LEN..=*SALT_BYTES.end()))?;
         let hash = base64(hash, &HASH_BYTES)?;
         let params = Params::new(memory_kib, iterations, lanes, Some(hash.len())).ok()?;
-        Some(Self { function: Function { algorithm: name.parse().ok()?, version, params }, salt, hash })
+        Some(Self {
+            function: Function {
+                algorithm: name.parse().ok()?,
+                version,
+                params,
+            },
+            salt,
+            hash,
+        })
     }
 
-    pub(super) fn matches(&self, password: &[u8], memory: &mut Memory) -> Result<bool, HashFailure> {
-        let actual = self.function.compute(password, &self.salt, memory).map_err(HashFailure::Parameters)?;
+    pub(super) fn matches(
+        &self,
+        password: &[u8],
+        memory: &mut Memory,
+    ) -> Result<bool, HashFailure> {
+        let actual = self
+            .function
+            .compute(password, &self.salt, memory)
+            .map_err(HashFailure::Parameters)?;
         Ok(actual.ct_eq(&self.hash).into())
     }
 
@@ -145,7 +170,11 @@ impl Argon2Hash {
 /// The PHC string.
 impl fmt::Display for Argon2Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Function { algorithm, version, params } = &self.function;
+        let Function {
+            algorithm,
+            version,
+            params,
+        } = &self.function;
         write!(
             f,
             "${algorithm}$v={}$m={},t={},p={}${}${}",

@@ -21,8 +21,10 @@ const HASH_CHARS: usize = 31;
 const KEY_BYTES: usize = 72;
 
 /// Some implementations left the salt's spare bits set.
-const BASE64: GeneralPurpose =
-    GeneralPurpose::new(&alphabet::BCRYPT, NO_PAD.with_decode_allow_trailing_bits(true));
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::BCRYPT,
+    NO_PAD.with_decode_allow_trailing_bits(true),
+);
 
 /// One stored hash.
 pub struct BcryptHash {
@@ -38,7 +40,9 @@ impl BcryptHash {
     pub(super) fn parse(rest: &str) -> Option<Self> {
         let (cost, encoded) = rest.split_once('$')?;
         let digits = cost.len() == 2 && cost.bytes().all(|byte| byte.is_ascii_digit());
-        let cost = digits.then(|| cost.parse().ok())?.filter(|cost| COSTS.contains(cost))?;
+        let cost = digits
+            .then(|| cost.parse().ok())?
+            .filter(|cost| COSTS.contains(cost))?;
         if encoded.len() != SALT_CHARS + HASH_CHARS {
             return None;
         }
@@ -53,12 +57,20 @@ impl BcryptHash {
 
     /// Reads what follows `$django-bcrypt-sha256$`.
     pub(super) fn parse_of_digest(rest: &str) -> Option<Self> {
-        Some(Self { of_digest: true, ..Self::parse(rest.strip_prefix("2b$")?)? })
+        Some(Self {
+            of_digest: true,
+            ..Self::parse(rest.strip_prefix("2b$")?)?
+        })
     }
 
     /// One that costs the same, and is no password's.
     pub(super) fn blank(&self) -> Self {
-        Self { of_digest: self.of_digest, cost: self.cost, salt: [0; 16], hash: [0; 23] }
+        Self {
+            of_digest: self.of_digest,
+            cost: self.cost,
+            salt: [0; 16],
+            hash: [0; 23],
+        }
     }
 
     pub(super) fn costs_as(&self, other: &Self) -> bool {
@@ -86,10 +98,22 @@ mod tests {
     #[test]
     fn every_sound_variant_verifies() {
         for (hash, password) in [
-            ("$2a$04$zfwZf5MicB9iwBPnl54DieMASobWrlYdKhOrwF4.uilm0raFkac3C", "correct horse battery staple"),
-            ("$2b$04$zfwZf5MicB9iwBPnl54DieMASobWrlYdKhOrwF4.uilm0raFkac3C", "correct horse battery staple"),
-            ("$2y$04$zfwZf5MicB9iwBPnl54DieMASobWrlYdKhOrwF4.uilm0raFkac3C", "correct horse battery staple"),
-            ("$2b$04$ebmeleKhjq50/63vydWL3eDJ0GScwVyXvnButlPKrndbo.6HJ7o1q", "Grüße, Jürgen 🐎"),
+            (
+                "$2a$04$zfwZf5MicB9iwBPnl54DieMASobWrlYdKhOrwF4.uilm0raFkac3C",
+                "correct horse battery staple",
+            ),
+            (
+                "$2b$04$zfwZf5MicB9iwBPnl54DieMASobWrlYdKhOrwF4.uilm0raFkac3C",
+                "correct horse battery staple",
+            ),
+            (
+                "$2y$04$zfwZf5MicB9iwBPnl54DieMASobWrlYdKhOrwF4.uilm0raFkac3C",
+                "correct horse battery staple",
+            ),
+            (
+                "$2b$04$ebmeleKhjq50/63vydWL3eDJ0GScwVyXvnButlPKrndbo.6HJ7o1q",
+                "Grüße, Jürgen 🐎",
+            ),
         ] {
             verifies(hash, password);
         }
@@ -109,7 +133,10 @@ mod tests {
     fn a_password_is_cut_where_the_original_cut_it() {
         let of_72 = "$2b$04$abcdefghijklmnopqrstuuBzzIgyKkz7xMWYSzkIjUSnxEQFQ0WNe";
         assert!(matches(of_72, &"a".repeat(72)));
-        assert!(matches(of_72, &"a".repeat(73)), "the 73rd byte was never part of it");
+        assert!(
+            matches(of_72, &"a".repeat(73)),
+            "the 73rd byte was never part of it"
+        );
         assert!(!matches(of_72, &"a".repeat(71)));
         let within_a_character = "$2b$04$abcdefghijklmnopqrstuuBQHqZaO/dlDRZ.TvJ67we2MtFVZUvA2";
         verifies(within_a_character, &format!("{}ü", "x".repeat(71)));
@@ -118,8 +145,9 @@ mod tests {
     #[test]
     fn what_costs_too_much_or_is_broken_is_refused() {
         const END: &str = "$zfwZf5MicB9iwBPnl54DieMASobWrlYdKhOrwF4.uilm0raFkac3C";
-        for start in ["$2b$17", "$2b$31", "$2b$03", "$2b$4", "$2b$004", "$2b$+4", "$2x$04", "$2$04", "$2c$04"]
-        {
+        for start in [
+            "$2b$17", "$2b$31", "$2b$03", "$2b$4", "$2b$004", "$2b$+4", "$2x$04", "$2$04", "$2c$04",
+        ] {
             refuses(&format!("{start}{END}"));
         }
         for hash in [

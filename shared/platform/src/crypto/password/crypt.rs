@@ -19,13 +19,13 @@ const LOG_ROUNDS: RangeInclusive<u32> = 7..=23;
 
 /// The order in which crypt(3) writes the bytes of SHA-256 and SHA-512 (Drepper, "Unix crypt using SHA-256 and SHA-512").
 const SHA256_ORDER: [usize; 32] = [
-    20, 10, 0, 11, 1, 21, 2, 22, 12, 23, 13, 3, 14, 4, 24, 5, 25, 15, 26, 16, 6, 17, 7, 27, 8, 28, 18, 29,
-    19, 9, 30, 31,
+    20, 10, 0, 11, 1, 21, 2, 22, 12, 23, 13, 3, 14, 4, 24, 5, 25, 15, 26, 16, 6, 17, 7, 27, 8, 28,
+    18, 29, 19, 9, 30, 31,
 ];
 const SHA512_ORDER: [usize; 64] = [
-    42, 21, 0, 1, 43, 22, 23, 2, 44, 45, 24, 3, 4, 46, 25, 26, 5, 47, 48, 27, 6, 7, 49, 28, 29, 8, 50, 51,
-    30, 9, 10, 52, 31, 32, 11, 53, 54, 33, 12, 13, 55, 34, 35, 14, 56, 57, 36, 15, 16, 58, 37, 38, 17, 59,
-    60, 39, 18, 19, 61, 40, 41, 20, 62, 63,
+    42, 21, 0, 1, 43, 22, 23, 2, 44, 45, 24, 3, 4, 46, 25, 26, 5, 47, 48, 27, 6, 7, 49, 28, 29, 8,
+    50, 51, 30, 9, 10, 52, 31, 32, 11, 53, 54, 33, 12, 13, 55, 34, 35, 14, 56, 57, 36, 15, 16, 58,
+    37, 38, 17, 59, 60, 39, 18, 19, 61, 40, 41, 20, 62, 63,
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,12 +69,22 @@ impl ShaCryptHash {
         for (byte, place) in written.into_iter().zip(order) {
             hash[*place] = byte;
         }
-        Some(Self { sha, params: Params::new(rounds).ok()?, salt: salt.as_bytes().to_vec(), hash })
+        Some(Self {
+            sha,
+            params: Params::new(rounds).ok()?,
+            salt: salt.as_bytes().to_vec(),
+            hash,
+        })
     }
 
     /// A hash of the same cost that no password has.
     pub(super) fn blank(&self) -> Self {
-        Self { sha: self.sha, params: self.params, salt: vec![b'.'; 8], hash: vec![0; self.hash.len()] }
+        Self {
+            sha: self.sha,
+            params: self.params,
+            salt: vec![b'.'; 8],
+            hash: vec![0; self.hash.len()],
+        }
     }
 
     pub(super) fn costs_as(&self, other: &Self) -> bool {
@@ -83,8 +93,12 @@ impl ShaCryptHash {
 
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         match self.sha {
-            Sha::Sha256 => sha256_crypt(password, &self.salt, self.params).ct_eq(&self.hash).into(),
-            Sha::Sha512 => sha512_crypt(password, &self.salt, self.params).ct_eq(&self.hash).into(),
+            Sha::Sha256 => sha256_crypt(password, &self.salt, self.params)
+                .ct_eq(&self.hash)
+                .into(),
+            Sha::Sha512 => sha512_crypt(password, &self.salt, self.params)
+                .ct_eq(&self.hash)
+                .into(),
         }
     }
 }
@@ -103,12 +117,20 @@ impl PhpassHash {
         let log_rounds = crypt_number(rest.get(..1)?)?;
         let salt = rest.get(1..9)?.try_into().ok()?;
         let hash = crypt_bytes(rest.get(9..)?)?;
-        (rest.len() == 31 && LOG_ROUNDS.contains(&log_rounds)).then_some(Self { log_rounds, salt, hash })
+        (rest.len() == 31 && LOG_ROUNDS.contains(&log_rounds)).then_some(Self {
+            log_rounds,
+            salt,
+            hash,
+        })
     }
 
     /// A hash of the same cost that no password has.
     pub(super) fn blank(&self) -> Self {
-        Self { log_rounds: self.log_rounds, salt: [b'.'; 8], hash: vec![0; 16] }
+        Self {
+            log_rounds: self.log_rounds,
+            salt: [b'.'; 8],
+            hash: vec![0; 16],
+        }
     }
 
     pub(super) fn costs_as(&self, other: &Self) -> bool {
@@ -116,9 +138,15 @@ impl PhpassHash {
     }
 
     pub(super) fn matches(&self, password: &[u8]) -> bool {
-        let mut hash = Md5::new().chain_update(self.salt).chain_update(password).finalize();
+        let mut hash = Md5::new()
+            .chain_update(self.salt)
+            .chain_update(password)
+            .finalize();
         for _ in 0..1u32 << self.log_rounds {
-            hash = Md5::new().chain_update(hash).chain_update(password).finalize();
+            hash = Md5::new()
+                .chain_update(hash)
+                .chain_update(password)
+                .finalize();
         }
         hash.as_slice().ct_eq(&self.hash).into()
     }
@@ -150,7 +178,10 @@ mod tests {
                 "$6$rounds=1000$saltstring$mRSmFjanKjjSBrLZtOth5mMs/Go3dA2.TwHW2pGvSDe7AuGAYNLfrvhJfMRkEvRNjgdFDGzYZ.iDNVIWImMsy1",
                 UNICODE,
             ),
-            ("$5$rounds=1000$saltstring$MGHTVAK1OdWrxoC7LJKeycAtdF/rZJH8EE46Glj/aT6", ASCII),
+            (
+                "$5$rounds=1000$saltstring$MGHTVAK1OdWrxoC7LJKeycAtdF/rZJH8EE46Glj/aT6",
+                ASCII,
+            ),
         ] {
             verifies(hash, password);
         }

@@ -57,5 +57,11 @@ pub(super) fn crypt_bytes(chars: &[u8]) -> Option<Vec<u8>> {
         let bytes = crypt_number(group)?.to_le_bytes();
         Some(bytes.into_iter().take(group.len() * 6 / 8))
     });
-    Some(groups.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
+    Some(
+        groups
+            .collect::<Option<Vec<_>>>()?
+            .into_iter()
+            .flatten()
+            .collect(),
+    )
 }

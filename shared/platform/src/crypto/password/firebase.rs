@@ -32,7 +32,12 @@ pub struct FirebaseParameters {
 
 impl FirebaseParameters {
     /// Reads the parameters as Firebase's console shows them: the key and the separator are base64.
-    pub fn parse(signer_key: &str, salt_separator: &str, rounds: u32, mem_cost: u32) -> Option<Self> {
+    pub fn parse(
+        signer_key: &str,
+        salt_separator: &str,
+        rounds: u32,
+        mem_cost: u32,
+    ) -> Option<Self> {
         Some(Self {
             signer_key: decode(signer_key)?,
             salt_separator: decode(salt_separator)?,
@@ -47,9 +52,19 @@ impl FirebaseParameters {
             return None;
         }
         let salt = [salt, &self.salt_separator].concat();
-        let key_stream: Vec<u8> = hash.iter().zip(&self.signer_key).map(|(hash, key)| hash ^ key).collect();
-        let (salt, key_stream) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(key_stream));
-        Some(format!("$firebase-scrypt$ln={},r={},p=1${salt}${key_stream}", self.mem_cost, self.rounds))
+        let key_stream: Vec<u8> = hash
+            .iter()
+            .zip(&self.signer_key)
+            .map(|(hash, key)| hash ^ key)
+            .collect();
+        let (salt, key_stream) = (
+            STANDARD_NO_PAD.encode(salt),
+            STANDARD_NO_PAD.encode(key_stream),
+        );
+        Some(format!(
+            "$firebase-scrypt$ln={},r={},p=1${salt}${key_stream}",
+            self.mem_cost, self.rounds
+        ))
     }
 }
 
@@ -58,7 +73,11 @@ impl FirebaseHash {
     pub(super) fn parse(rest: &str) -> Option<Self> {
         let [costs, salt, key_stream] = split(rest)?;
         let (salt, key_stream) = (base64(salt, &SALT_BYTES)?, base64(key_stream, &HASH_BYTES)?);
-        Some(Self { cost: cost(costs)?, salt, key_stream })
+        Some(Self {
+            cost: cost(costs)?,
+            salt,
+            key_stream,
+        })
     }
 
     pub(super) fn is_affordable(&self) -> bool {
@@ -67,7 +86,11 @@ impl FirebaseHash {
 
     /// A hash of the same cost that no password has.
     pub(super) fn blank(&self) -> Self {
-        Self { cost: self.cost, salt: vec![0; 16], key_stream: vec![0; self.key_stream.len()] }
+        Self {
+            cost: self.cost,
+            salt: vec![0; 16],
+            key_stream: vec![0; self.key_stream.len()],
+        }
     }
 
     pub(super) fn costs_as(&self, other: &Self) -> bool {
@@ -81,7 +104,8 @@ impl FirebaseHash {
         let key = UnboundCipherKey::new(&AES_256, &key).expect("AES-256 has a key of 32 bytes");
         let key = EncryptingKey::ctr(key).expect("AES-256 has a counter mode");
         let context = EncryptionContext::Iv128(FixedLength::from([0; 16]));
-        key.less_safe_encrypt(&mut actual, context).expect("a counter mode encrypts any length");
+        key.less_safe_encrypt(&mut actual, context)
+            .expect("a counter mode encrypts any length");
         actual.ct_eq(&self.key_stream).into()
     }
 }

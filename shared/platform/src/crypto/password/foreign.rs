@@ -44,12 +44,16 @@ impl StoredHash {
     /// Returns the form in which a hash of another system is stored. Reads what [`Self::parse`] reads, and the forms of
     /// Django, better-auth (`salt:hash`), phpass and SHA-crypt. Refuses what would take more than some seconds to check.
     pub fn import(text: &str) -> Result<String, HashFailure> {
-        stored(text).and_then(affordable).ok_or(HashFailure::Unreadable)
+        stored(text)
+            .and_then(affordable)
+            .ok_or(HashFailure::Unreadable)
     }
 
     /// The same for a credential of Keycloak: PBKDF2 and argon2.
     pub fn import_keycloak(credential: &KeycloakCredential) -> Result<String, HashFailure> {
-        keycloak(credential).and_then(affordable).ok_or(HashFailure::Unreadable)
+        keycloak(credential)
+            .and_then(affordable)
+            .ok_or(HashFailure::Unreadable)
     }
 
     /// The same for a hash of a Firebase project; `salt` and `hash` are base64, in either alphabet.
@@ -66,7 +70,9 @@ impl StoredHash {
 
 /// Decodes base64 of either alphabet.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
-    LENIENT.decode(text.trim().replace('-', "+").replace('_', "/")).ok()
+    LENIENT
+        .decode(text.trim().replace('-', "+").replace('_', "/"))
+        .ok()
 }
 
 fn affordable(text: String) -> Option<String> {
@@ -79,7 +85,10 @@ fn stored(text: &str) -> Option<String> {
     }
     // The costs stand at the beginning: see `StoredHash::costs_of`.
     for name in ["$5$", "$6$"] {
-        if let Some(rest) = text.strip_prefix(name).filter(|rest| !rest.starts_with("rounds=")) {
+        if let Some(rest) = text
+            .strip_prefix(name)
+            .filter(|rest| !rest.starts_with("rounds="))
+        {
             return Some(format!("{name}rounds=5000${rest}"));
         }
     }
@@ -99,12 +108,18 @@ fn django(name: &str, rest: &str) -> Option<String> {
         ("pbkdf2_sha256", [iterations, salt, hash]) => {
             pbkdf2("pbkdf2-sha256", iterations, salt.as_bytes(), hash)
         }
-        ("pbkdf2_sha1", [iterations, salt, hash]) => pbkdf2("pbkdf2", iterations, salt.as_bytes(), hash),
+        ("pbkdf2_sha1", [iterations, salt, hash]) => {
+            pbkdf2("pbkdf2", iterations, salt.as_bytes(), hash)
+        }
         ("argon2" | "bcrypt", _) => Some(format!("${}", rest.trim_start_matches('$'))),
         ("bcrypt_sha256", _) => Some(format!("$django-bcrypt-sha256{rest}")),
         ("scrypt", [n, salt, r, p, hash]) => {
             let n: u32 = n.parse().ok().filter(|n: &u32| n.is_power_of_two())?;
-            Some(scrypt(&format!("ln={},r={r},p={p}", n.ilog2()), salt.as_bytes(), &decode(hash)?))
+            Some(scrypt(
+                &format!("ln={},r={r},p={p}", n.ilog2()),
+                salt.as_bytes(),
+                &decode(hash)?,
+            ))
         }
         _ => None,
     }
@@ -139,8 +154,13 @@ fn keycloak(credential: &KeycloakCredential) -> Option<String> {
             };
             let (kind, memory) = (parameter("type")?, parameter("memory")?);
             let (iterations, lanes) = (function.hash_iterations, parameter("parallelism")?);
-            let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(decode(&secret.value)?));
-            Some(format!("$argon2{kind}$v={version}$m={memory},t={iterations},p={lanes}${salt}${hash}"))
+            let (salt, hash) = (
+                STANDARD_NO_PAD.encode(salt),
+                STANDARD_NO_PAD.encode(decode(&secret.value)?),
+            );
+            Some(format!(
+                "$argon2{kind}$v={version}$m={memory},t={iterations},p={lanes}${salt}${hash}"
+            ))
         }
         _ => None,
     }
@@ -155,7 +175,10 @@ fn document<T: serde::de::DeserializeOwned>(value: &Value) -> Option<T> {
 }
 
 fn pbkdf2(name: &str, iterations: &str, salt: &[u8], hash: &str) -> Option<String> {
-    let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(decode(hash)?));
+    let (salt, hash) = (
+        STANDARD_NO_PAD.encode(salt),
+        STANDARD_NO_PAD.encode(decode(hash)?),
+    );
     Some(format!("${name}$i={iterations}${salt}${hash}"))
 }
 
@@ -179,12 +202,30 @@ mod tests {
     #[test]
     fn every_text_form_verifies() {
         for (text, password) in [
-            ("pbkdf2_sha256$1500$saltsalt12$k78yH/VFWYegfkcmjqc0F9l2vc8jZ3srX47xZLLpXVQ=", ASCII),
-            ("pbkdf2_sha256$1500$saltsalt12$tPKW0Rd/Qxt1MPw0bDcabnklTOH6uVNEOdUpHRoGJ20=", UNICODE),
-            ("pbkdf2_sha1$1500$saltsalt12$pzb9ySHj23Dyb2yDVKOuv2y2R10=", ASCII),
-            ("bcrypt_sha256$$2b$04$zfwZf5MicB9iwBPnl54Diewn6OFQ.ATH9xuk3cC2OfH0ikh3aM4jq", ASCII),
-            ("bcrypt_sha256$$2b$04$zfwZf5MicB9iwBPnl54DieWzOGky8vaYxzzZWLaGyZGAZOW7dnsiG", UNICODE),
-            ("bcrypt$$2b$04$zfwZf5MicB9iwBPnl54DieMASobWrlYdKhOrwF4.uilm0raFkac3C", ASCII),
+            (
+                "pbkdf2_sha256$1500$saltsalt12$k78yH/VFWYegfkcmjqc0F9l2vc8jZ3srX47xZLLpXVQ=",
+                ASCII,
+            ),
+            (
+                "pbkdf2_sha256$1500$saltsalt12$tPKW0Rd/Qxt1MPw0bDcabnklTOH6uVNEOdUpHRoGJ20=",
+                UNICODE,
+            ),
+            (
+                "pbkdf2_sha1$1500$saltsalt12$pzb9ySHj23Dyb2yDVKOuv2y2R10=",
+                ASCII,
+            ),
+            (
+                "bcrypt_sha256$$2b$04$zfwZf5MicB9iwBPnl54Diewn6OFQ.ATH9xuk3cC2OfH0ikh3aM4jq",
+                ASCII,
+            ),
+            (
+                "bcrypt_sha256$$2b$04$zfwZf5MicB9iwBPnl54DieWzOGky8vaYxzzZWLaGyZGAZOW7dnsiG",
+                UNICODE,
+            ),
+            (
+                "bcrypt$$2b$04$zfwZf5MicB9iwBPnl54DieMASobWrlYdKhOrwF4.uilm0raFkac3C",
+                ASCII,
+            ),
             (
                 "scrypt$16$saltsalt12$8$1$Zv8VlgU3zDAzw7N2rn0w/hA6CTcI0Ys8M9VN/8j9qCnBfjxyQ1pi8lOiS90gBXz2ZfiYti2uE9EWoqU2TRhUgw==",
                 ASCII,
@@ -205,7 +246,11 @@ mod tests {
         ] {
             let stored = StoredHash::import(text).unwrap_or_else(|_| panic!("{text} was refused"));
             verifies(&stored, password);
-            assert_eq!(StoredHash::import(&stored).ok(), Some(stored), "what is stored stays");
+            assert_eq!(
+                StoredHash::import(&stored).ok(),
+                Some(stored),
+                "what is stored stays"
+            );
         }
     }
 
@@ -240,7 +285,10 @@ mod tests {
             argon2,
         ] {
             let credential = serde_json::from_value(credential).expect("a credential");
-            verifies(&StoredHash::import_keycloak(&credential).expect("reads"), ASCII);
+            verifies(
+                &StoredHash::import_keycloak(&credential).expect("reads"),
+                ASCII,
+            );
         }
         let unknown = serde_json::from_value(pbkdf2("md5", "AAAA")).expect("a credential");
         assert!(StoredHash::import_keycloak(&unknown).is_err());
@@ -249,7 +297,8 @@ mod tests {
     // The first is the sample of github.com/firebase/scrypt, the other one was made by Python's hashlib and cryptography.
     #[test]
     fn hashes_of_firebase_verify() {
-        let parameters = |mem_cost| FirebaseParameters {
+        let parameters = |mem_cost| {
+            FirebaseParameters {
             signer_key: decode(
                 "jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==",
             )
@@ -257,6 +306,7 @@ mod tests {
             salt_separator: decode("Bw==").expect("base64"),
             rounds: 8,
             mem_cost,
+        }
         };
         let salt = "42xEC+ixf3L2lw==";
         for (mem_cost, hash, password) in [
@@ -271,10 +321,14 @@ mod tests {
                 UNICODE,
             ),
         ] {
-            let stored = StoredHash::import_firebase(&parameters(mem_cost), salt, hash).expect("reads");
+            let stored =
+                StoredHash::import_firebase(&parameters(mem_cost), salt, hash).expect("reads");
             verifies(&stored, password);
             let urls = hash.replace('+', "-").replace('/', "_");
-            assert_eq!(StoredHash::import_firebase(&parameters(mem_cost), salt, &urls).ok(), Some(stored));
+            assert_eq!(
+                StoredHash::import_firebase(&parameters(mem_cost), salt, &urls).ok(),
+                Some(stored)
+            );
         }
         assert!(StoredHash::import_firebase(&parameters(14), salt, "AAAA").is_err());
         assert!(StoredHash::import_firebase(&parameters(63), salt, "AAAA").is_err());

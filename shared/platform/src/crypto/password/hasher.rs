@@ -42,7 +42,11 @@ pub struct StoredPassword {
 
 enum Task {
     Hash(Password, oneshot::Sender<Result<String, HashFailure>>),
-    Verify(Password, Option<StoredPassword>, oneshot::Sender<Result<Verified, HashFailure>>),
+    Verify(
+        Password,
+        Option<StoredPassword>,
+        oneshot::Sender<Result<Verified, HashFailure>>,
+    ),
 }
 
 /// Hashes and verifies passwords. Clones share the pool.
@@ -70,7 +74,10 @@ impl Kinds {
     }
 
     fn all(&self) -> Vec<Arc<StoredHash>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn add_ours(&self) {
@@ -99,13 +106,21 @@ impl PasswordHasher {
         let kinds = Kinds::default();
         for number in 0..threads {
             let tasks = Arc::clone(&tasks);
-            let lane = Lane { function: function.clone(), memory: Memory::default(), kinds: kinds.clone() };
+            let lane = Lane {
+                function: function.clone(),
+                memory: Memory::default(),
+                kinds: kinds.clone(),
+            };
             std::thread::Builder::new()
                 .name(format!("password-{number}"))
                 .spawn(move || lane.work(&tasks))
                 .expect("a process can start its few threads");
         }
-        Ok(Self { queue, function, kinds })
+        Ok(Self {
+            queue,
+            function,
+            kinds,
+        })
     }
 
     /// Says that some account has such a hash: from now on a wrong password costs as much as one of it, too. One that is
@@ -132,8 +147,19 @@ impl PasswordHasher {
     /// Whether the password has the stored hash, of whichever scheme. `None`, for an account that does not
     /// exist, takes the time of a wrong password and is never true; so does one that cannot be read, which is an
     /// error after it.
-    pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<Verified, HashFailure> {
-        self.verify_stored(password, stored.map(|hash| StoredPassword { hash, imported: false })).await
+    pub async fn verify(
+        &self,
+        password: Password,
+        stored: Option<String>,
+    ) -> Result<Verified, HashFailure> {
+        self.verify_stored(
+            password,
+            stored.map(|hash| StoredPassword {
+                hash,
+                imported: false,
+            }),
+        )
+        .await
     }
 
     /// The same for a hash that may have been imported: the password is compared in each form that the other system may
@@ -165,7 +191,10 @@ struct Lane {
 impl Lane {
     fn work(mut self, tasks: &Mutex<Receiver<Task>>) {
         loop {
-            let next = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(IDLE);
+            let next = tasks
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .recv_timeout(IDLE);
             match next {
                 Ok(Task::Hash(password, answer)) if !answer.is_closed() => {
                     let _ = answer.send(self.hash(&password));
@@ -191,24 +220,35 @@ impl Lane {
         password: &Password,
         stored: Option<&StoredPassword>,
     ) -> Result<Verified, HashFailure> {
-        let (read, imported) = match stored.map(|stored| (StoredHash::parse(&stored.hash), stored.imported)) {
-            Some((Ok(read), imported)) => (read, imported),
-            nothing_to_compare => {
-                self.even_out(password, None)?;
-                return nothing_to_compare.map_or(Ok(()), |(read, _)| read.map(drop)).map(|()| Verified::No);
-            }
-        };
+        let (read, imported) =
+            match stored.map(|stored| (StoredHash::parse(&stored.hash), stored.imported)) {
+                Some((Ok(read), imported)) => (read, imported),
+                nothing_to_compare => {
+                    self.even_out(password, None)?;
+                    return nothing_to_compare
+                        .map_or(Ok(()), |(read, _)| read.map(drop))
+                        .map(|()| Verified::No);
+                }
+            };
         let is_ours = read.costs_as_of(&self.function);
         match (is_ours, imported) {
             (false, _) => self.kinds.add(&read),
             (true, true) => self.kinds.add_ours(),
             (true, false) => {}
         }
-        let forms = if imported || !is_ours { password.forms() } else { vec![password.as_str().to_owned()] };
+        let forms = if imported || !is_ours {
+            password.forms()
+        } else {
+            vec![password.as_str().to_owned()]
+        };
         for form in &forms {
             if self.matches(&read, form)? {
                 let is_current = read.is_of(&self.function) && form == password.as_str();
-                return Ok(if is_current { Verified::Yes } else { Verified::YesOutdated });
+                return Ok(if is_current {
+                    Verified::Yes
+                } else {
+                    Verified::YesOutdated
+                });
             }
         }
         self.even_out(password, Some((&read, forms.len())))?;
@@ -223,13 +263,21 @@ impl Lane {
         computed: Option<(&StoredHash, usize)>,
     ) -> Result<(), HashFailure> {
         let forms = password.forms();
-        let ours = if self.kinds.imports_ours() { forms.len() } else { 1 };
-        let done = computed.filter(|(read, _)| read.costs_as_of(&self.function)).map_or(0, |(_, done)| done);
+        let ours = if self.kinds.imports_ours() {
+            forms.len()
+        } else {
+            1
+        };
+        let done = computed
+            .filter(|(read, _)| read.costs_as_of(&self.function))
+            .map_or(0, |(_, done)| done);
         for _ in done..ours {
             self.hash(password)?;
         }
         for kind in self.kinds.all() {
-            let done = computed.filter(|(read, _)| read.costs_as(&kind)).map_or(0, |(_, done)| done);
+            let done = computed
+                .filter(|(read, _)| read.costs_as(&kind))
+                .map_or(0, |(_, done)| done);
             for form in forms.iter().skip(done) {
                 self.matches(&kind, form)?;
             }
@@ -253,14 +301,19 @@ mod tests {
     /// The costs of the pool, far under what may be configured.
     fn pool(memory_kib: u64, queue: u32) -> PasswordHasher {
         let required = [
-            ("PLINTH_SECRET_KEY", "aHVudGVyMSBodW50ZXIxIGh1bnRlcjEgaHVudGVyMSE="),
+            (
+                "PLINTH_SECRET_KEY",
+                "aHVudGVyMSBodW50ZXIxIGh1bnRlcjEgaHVudGVyMSE=",
+            ),
             ("PLINTH_DATABASE_URL", "postgres://u@h/d"),
             ("PLINTH_REDIS_URL", "redis://h"),
             ("PLINTH_S3_ACCESS_KEY_ID", "id"),
             ("PLINTH_S3_SECRET_ACCESS_KEY", "key"),
             ("PLINTH_SMTP_URL", "smtp://h:25"),
         ];
-        let given = required.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let given = required
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec();
         let mut auth = Settings::from_env(given).expect("valid").auth;
         auth.argon2_memory = Argon2Memory(ByteSize(memory_kib << 10));
         auth.hash_threads = 1;
@@ -277,10 +330,18 @@ mod tests {
         let pool = pool(64, 8);
         let hash = pool.hash(password("correct horse")).await.expect("hashes");
         assert!(hash.starts_with("$argon2id$v=19$m=64,t=2,p=1$"), "{hash}");
-        let verify = async |text| pool.verify(password(text), Some(hash.clone())).await.expect("verifies");
+        let verify = async |text| {
+            pool.verify(password(text), Some(hash.clone()))
+                .await
+                .expect("verifies")
+        };
         assert_eq!(verify("correct horse").await, Verified::Yes);
         assert_eq!(verify("correct horsE").await, Verified::No);
-        assert_ne!(pool.hash(password("correct horse")).await.expect("hashes"), hash, "the salt is fresh");
+        assert_ne!(
+            pool.hash(password("correct horse")).await.expect("hashes"),
+            hash,
+            "the salt is fresh"
+        );
     }
 
     #[tokio::test]
@@ -299,19 +360,40 @@ mod tests {
             "$argon2id$v=16$m=64,t=2,p=1$c2l4dGVlbiBieXRlIHNsdA$ZVlXpEpwMIqM1XkWGsIYd7A34Uni/yVvdIlielabe28",
             "$2b$04$zfwZf5MicB9iwBPnl54DieMASobWrlYdKhOrwF4.uilm0raFkac3C",
         ] {
-            let verify =
-                async |text| pool.verify(password(text), Some(hash.to_owned())).await.expect("verifies");
-            assert_eq!(verify("correct horse battery staple").await, Verified::YesOutdated, "{hash}");
-            assert_eq!(verify("correct horse battery stable").await, Verified::No, "{hash}");
+            let verify = async |text| {
+                pool.verify(password(text), Some(hash.to_owned()))
+                    .await
+                    .expect("verifies")
+            };
+            assert_eq!(
+                verify("correct horse battery staple").await,
+                Verified::YesOutdated,
+                "{hash}"
+            );
+            assert_eq!(
+                verify("correct horse battery stable").await,
+                Verified::No,
+                "{hash}"
+            );
         }
     }
 
     #[tokio::test]
     async fn an_unknown_account_is_never_verified_and_an_unreadable_hash_is_an_error() {
         let pool = pool(64, 8);
-        assert_eq!(pool.verify(password("anything"), None).await.expect("verifies"), Verified::No);
-        let unreadable = pool.verify(password("anything"), Some("plain text".to_owned())).await;
-        assert!(matches!(unreadable, Err(HashFailure::Unreadable)), "{unreadable:?}");
+        assert_eq!(
+            pool.verify(password("anything"), None)
+                .await
+                .expect("verifies"),
+            Verified::No
+        );
+        let unreadable = pool
+            .verify(password("anything"), Some("plain text".to_owned()))
+            .await;
+        assert!(
+            matches!(unreadable, Err(HashFailure::Unreadable)),
+            "{unreadable:?}"
+        );
     }
 
     #[tokio::test]
@@ -325,7 +407,11 @@ mod tests {
             .collect();
         let outcomes = futures_util::future::join_all(waiting).await;
         assert!(outcomes.iter().any(Result::is_ok));
-        assert!(outcomes.iter().any(|outcome| matches!(outcome, Err(HashFailure::Busy))));
+        assert!(
+            outcomes
+                .iter()
+                .any(|outcome| matches!(outcome, Err(HashFailure::Busy)))
+        );
         assert!(pool.hash(password("correct horse")).await.is_ok());
     }
 }

@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
-use aws_lc_rs::pbkdf2::{self, Algorithm, PBKDF2_HMAC_SHA1, PBKDF2_HMAC_SHA256, PBKDF2_HMAC_SHA512};
+use aws_lc_rs::pbkdf2::{
+    self, Algorithm, PBKDF2_HMAC_SHA1, PBKDF2_HMAC_SHA256, PBKDF2_HMAC_SHA512,
+};
 
 use super::fields::{HASH_BYTES, SALT_BYTES, base64, decimal, numbers, split};
 
@@ -39,7 +41,12 @@ impl Pbkdf2Hash {
             return None;
         }
         let salt = base64(salt, &SALT_BYTES)?;
-        Some(Self { algorithm, iterations: NonZeroU32::new(iterations)?, salt, hash })
+        Some(Self {
+            algorithm,
+            iterations: NonZeroU32::new(iterations)?,
+            salt,
+            hash,
+        })
     }
 
     /// One that costs the same, and is no password's.
@@ -59,7 +66,14 @@ impl Pbkdf2Hash {
     }
 
     pub(super) fn matches(&self, password: &[u8]) -> bool {
-        pbkdf2::verify(self.algorithm, self.iterations, &self.salt, password, &self.hash).is_ok()
+        pbkdf2::verify(
+            self.algorithm,
+            self.iterations,
+            &self.salt,
+            password,
+            &self.hash,
+        )
+        .is_ok()
     }
 }
 

@@ -46,7 +46,11 @@ impl ScryptHash {
     /// Reads what follows `$scrypt$`, e.g. `ln=17,r=8,p=1$salt$hash`.
     pub(super) fn parse_phc(rest: &str) -> Option<Self> {
         let [costs, salt, hash] = split(rest)?;
-        Some(Self { cost: cost(costs)?, salt: base64(salt, &SALT_BYTES)?, hash: base64(hash, &HASH_BYTES)? })
+        Some(Self {
+            cost: cost(costs)?,
+            salt: base64(salt, &SALT_BYTES)?,
+            hash: base64(hash, &HASH_BYTES)?,
+        })
     }
 
     /// Reads what follows `$7$`: a character of log N, five of r, five of p, the salt as it is, `$` and the hash.
@@ -58,9 +62,16 @@ impl ScryptHash {
         if !SALT_BYTES.contains(&salt.len()) || !HASH_BYTES.contains(&hash.len()) {
             return None;
         }
-        let cost =
-            params(crypt_number(&costs[..1])?, crypt_number(&costs[1..6])?, crypt_number(&costs[6..])?)?;
-        Some(Self { cost, salt: salt.to_vec(), hash })
+        let cost = params(
+            crypt_number(&costs[..1])?,
+            crypt_number(&costs[1..6])?,
+            crypt_number(&costs[6..])?,
+        )?;
+        Some(Self {
+            cost,
+            salt: salt.to_vec(),
+            hash,
+        })
     }
 
     /// Whether it may come from another system.
@@ -70,7 +81,11 @@ impl ScryptHash {
 
     /// One that costs the same, and is no password's.
     pub(super) fn blank(&self) -> Self {
-        Self { cost: self.cost, salt: vec![0; 16], hash: vec![0; self.hash.len()] }
+        Self {
+            cost: self.cost,
+            salt: vec![0; 16],
+            hash: vec![0; self.hash.len()],
+        }
     }
 
     pub(super) fn costs_as(&self, other: &Self) -> bool {
@@ -85,12 +100,18 @@ impl ScryptHash {
 }
 
 fn params(log_n: u32, block_size: u32, parallelism: u32) -> Option<Cost> {
-    let memory = 1u64.checked_shl(log_n)?.checked_mul(u64::from(block_size) * 128)?;
+    let memory = 1u64
+        .checked_shl(log_n)?
+        .checked_mul(u64::from(block_size) * 128)?;
     let bounded = log_n > 0
         && memory <= MAX_MEMORY_BYTES
         && block_size <= MAX_BLOCK_SIZE
         && parallelism <= MAX_PARALLELISM;
-    bounded.then(|| Params::new(u8::try_from(log_n).ok()?, block_size, parallelism).ok().map(Cost))?
+    bounded.then(|| {
+        Params::new(u8::try_from(log_n).ok()?, block_size, parallelism)
+            .ok()
+            .map(Cost)
+    })?
 }
 
 #[cfg(test)]

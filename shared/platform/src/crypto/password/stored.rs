@@ -36,7 +36,11 @@ impl StoredHash {
     /// The same for a hash of another system, which must not take longer to check than some seconds.
     pub fn parse_foreign(text: &str) -> Result<Self, HashFailure> {
         let stored = Self::parse(text)?;
-        if stored.is_affordable() { Ok(stored) } else { Err(HashFailure::Unreadable) }
+        if stored.is_affordable() {
+            Ok(stored)
+        } else {
+            Err(HashFailure::Unreadable)
+        }
     }
 
     /// What the text of a hash begins with that says what it costs.
@@ -116,7 +120,11 @@ impl StoredHash {
     }
 
     /// Whether it is this password's; the hashes are compared in constant time.
-    pub(super) fn matches(&self, password: &[u8], memory: &mut Memory) -> Result<bool, HashFailure> {
+    pub(super) fn matches(
+        &self,
+        password: &[u8],
+        memory: &mut Memory,
+    ) -> Result<bool, HashFailure> {
         match self {
             Self::Argon2(hash) => hash.matches(password, memory),
             Self::Bcrypt(hash) => Ok(hash.matches(password)),
@@ -157,49 +165,88 @@ pub(super) mod tests {
 
     pub(in super::super) fn matches(hash: &str, password: &str) -> bool {
         let stored = StoredHash::parse(hash).unwrap_or_else(|_| panic!("{hash} was refused"));
-        stored.matches(password.as_bytes(), &mut Memory::default()).expect("computes")
+        stored
+            .matches(password.as_bytes(), &mut Memory::default())
+            .expect("computes")
     }
 
     /// The right password does, and one that differs in its first or last byte does not.
     pub(in super::super) fn verifies(hash: &str, password: &str) {
         assert!(matches(hash, password), "{hash} refuses its password");
-        assert!(!matches(hash, &format!("{password}x")) || password.len() > 72, "{hash} takes a longer one");
-        assert!(!matches(hash, &format!("X{}", &password[1..])), "{hash} takes another one");
+        assert!(
+            !matches(hash, &format!("{password}x")) || password.len() > 72,
+            "{hash} takes a longer one"
+        );
+        assert!(
+            !matches(hash, &format!("X{}", &password[1..])),
+            "{hash} takes another one"
+        );
         assert!(!matches(hash, ""), "{hash} takes none");
     }
 
     pub(in super::super) fn refuses(hash: &str) {
         let refused = StoredHash::parse(hash);
-        assert!(matches!(refused, Err(HashFailure::Unreadable)), "{hash} was read");
+        assert!(
+            matches!(refused, Err(HashFailure::Unreadable)),
+            "{hash} was read"
+        );
     }
 
     #[test]
     fn what_another_system_made_is_bounded_as_a_whole() {
-        let of = |costs: &str| StoredHash::parse_foreign(&format!("${costs}${SALT}${HASH}")).is_ok();
+        let of =
+            |costs: &str| StoredHash::parse_foreign(&format!("${costs}${SALT}${HASH}")).is_ok();
         for (affordable, costly) in [
-            ("argon2id$v=19$m=1048576,t=4,p=4", "argon2id$v=19$m=1048576,t=5,p=4"),
-            ("argon2id$v=19$m=65536,t=64,p=1", "argon2id$v=19$m=66560,t=64,p=1"),
+            (
+                "argon2id$v=19$m=1048576,t=4,p=4",
+                "argon2id$v=19$m=1048576,t=5,p=4",
+            ),
+            (
+                "argon2id$v=19$m=65536,t=64,p=1",
+                "argon2id$v=19$m=66560,t=64,p=1",
+            ),
             ("scrypt$ln=20,r=8,p=1", "scrypt$ln=20,r=8,p=2"),
             ("scrypt$ln=16,r=8,p=16", "scrypt$ln=17,r=8,p=16"),
         ] {
             assert!(of(affordable), "{affordable}");
             assert!(!of(costly), "{costly}");
-            assert!(StoredHash::parse(&format!("${costly}${SALT}${HASH}")).is_ok(), "{costly} is read");
+            assert!(
+                StoredHash::parse(&format!("${costly}${SALT}${HASH}")).is_ok(),
+                "{costly} is read"
+            );
         }
     }
 
     #[test]
     fn what_says_the_costs_is_what_a_hash_begins_with() {
         for (hash, costs) in [
-            ("$argon2id$v=19$m=64,t=2,p=1$c2FsdA$aGFzaA", "$argon2id$v=19$m=64,t=2,p=1$"),
-            ("$2b$04$zfwZf5MicB9iwBPnl54DieMASobWrlYdKhOrwF4.uilm0raFkac3C", "$2b$04$"),
-            ("$scrypt$ln=4,r=8,p=1$c2FsdA$aGFzaA", "$scrypt$ln=4,r=8,p=1$"),
-            ("$7$26..../....ZywlZKyVkjJGCEEoxRgDwA$R27qKSmX8OKX", "$7$26..../...."),
+            (
+                "$argon2id$v=19$m=64,t=2,p=1$c2FsdA$aGFzaA",
+                "$argon2id$v=19$m=64,t=2,p=1$",
+            ),
+            (
+                "$2b$04$zfwZf5MicB9iwBPnl54DieMASobWrlYdKhOrwF4.uilm0raFkac3C",
+                "$2b$04$",
+            ),
+            (
+                "$scrypt$ln=4,r=8,p=1$c2FsdA$aGFzaA",
+                "$scrypt$ln=4,r=8,p=1$",
+            ),
+            (
+                "$7$26..../....ZywlZKyVkjJGCEEoxRgDwA$R27qKSmX8OKX",
+                "$7$26..../....",
+            ),
             ("$pbkdf2-sha256$1000$c2FsdA$aGFzaA", "$pbkdf2-sha256$1000$"),
             ("$6$rounds=5000$salt$hash", "$6$rounds=5000$"),
             ("$P$5saltsalt9hJCA5XQHb5HNaayqAQyz/", "$P$5"),
-            ("$django-bcrypt-sha256$2b$04$zfwZf5MicB9iwBPnl54Die", "$django-bcrypt-sha256$2b$04$"),
-            ("$firebase-scrypt$ln=4,r=8,p=1$c2FsdA$aGFzaA", "$firebase-scrypt$ln=4,r=8,p=1$"),
+            (
+                "$django-bcrypt-sha256$2b$04$zfwZf5MicB9iwBPnl54Die",
+                "$django-bcrypt-sha256$2b$04$",
+            ),
+            (
+                "$firebase-scrypt$ln=4,r=8,p=1$c2FsdA$aGFzaA",
+                "$firebase-scrypt$ln=4,r=8,p=1$",
+            ),
             ("$2b", "$2b"),
             ("none", "none"),
         ] {
@@ -212,12 +259,16 @@ pub(super) mod tests {
 
     /// A number of any magnitude, often a small one.
     fn number() -> impl Strategy<Value = u32> {
-        prop_oneof![0u32..70, (any::<u32>(), 0u32..32).prop_map(|(number, shift)| number >> shift)]
+        prop_oneof![
+            0u32..70,
+            (any::<u32>(), 0u32..32).prop_map(|(number, shift)| number >> shift)
+        ]
     }
 
     #[test]
     fn debug_shows_no_hash() {
-        let stored = StoredHash::parse(&format!("$argon2id$v=19$m=64,t=1,p=1${SALT}${HASH}")).expect("reads");
+        let stored = StoredHash::parse(&format!("$argon2id$v=19$m=64,t=1,p=1${SALT}${HASH}"))
+            .expect("reads");
         assert_eq!(format!("{stored:?}"), "Argon2(…)");
     }
 

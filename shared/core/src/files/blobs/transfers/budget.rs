@@ -76,7 +76,10 @@ impl Budget {
     /// Queues for units; the id of the place.
     pub(super) fn wait(&mut self, grant: Grant, notify: Arc<Notify>) -> u64 {
         self.last_id += 1;
-        let grant = Grant { id: self.last_id, ..grant };
+        let grant = Grant {
+            id: self.last_id,
+            ..grant
+        };
         self.waiting.push(Waiter { grant, notify });
         self.last_id
     }
@@ -113,8 +116,13 @@ impl Budget {
             self.of(account) + units <= MAX_OF_ACCOUNT && (units > 1 || self.small < MAX_SMALL)
         };
         let candidates = self.waiting.iter().filter(may_have);
-        let next = candidates.min_by_key(|waiter| (self.of(waiter.grant.account), waiter.grant.id))?.grant.id;
-        self.waiting.iter().position(|waiter| waiter.grant.id == next)
+        let next = candidates
+            .min_by_key(|waiter| (self.of(waiter.grant.account), waiter.grant.id))?
+            .grant
+            .id;
+        self.waiting
+            .iter()
+            .position(|waiter| waiter.grant.id == next)
     }
 
     fn of(&self, account: UserId) -> usize {
@@ -123,8 +131,11 @@ impl Budget {
 
     /// Makes uploads give up this many units for an account, those first that fill most slowly.
     fn preempt(&self, account: UserId, units: usize, missing: usize, now: Instant) {
-        let accounts: HashSet<_> =
-            self.accounts.keys().chain(self.waiting.iter().map(|waiter| &waiter.grant.account)).collect();
+        let accounts: HashSet<_> = self
+            .accounts
+            .keys()
+            .chain(self.waiting.iter().map(|waiter| &waiter.grant.account))
+            .collect();
         let share = MAX_UNITS / accounts.len().max(1);
         let is_under = self.of(account) + units <= share;
         let limit = |holder: &Holder| {
@@ -133,7 +144,10 @@ impl Budget {
         };
         let given_up = self.filling.values().filter(|holder| holder.is_preempted());
         let mut freed: usize = given_up.map(|holder| holder.units).sum();
-        let candidates = self.filling.values().filter(|holder| !holder.is_preempted());
+        let candidates = self
+            .filling
+            .values()
+            .filter(|holder| !holder.is_preempted());
         let mut slow: Vec<_> = candidates
             .filter_map(|holder| Some((holder.rate(now)?, holder)))
             .filter(|(rate, holder)| *rate < limit(holder))

@@ -18,7 +18,11 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn new(now: Instant) -> Self {
-        Self { start: now, current: 0, previous: None }
+        Self {
+            start: now,
+            current: 0,
+            previous: None,
+        }
     }
 
     pub(super) fn add(&mut self, bytes: usize, now: Instant) {
@@ -43,7 +47,11 @@ impl Meter {
             self.previous = Some(std::mem::take(&mut self.current));
             self.start += WINDOW;
         } else {
-            *self = Self { start: now, current: 0, previous: Some(0) };
+            *self = Self {
+                start: now,
+                current: 0,
+                previous: Some(0),
+            };
         }
     }
 }

@@ -100,7 +100,11 @@ struct Lease {
 impl Transfers {
     pub(in crate::files) fn begin(&self, account: UserId) -> Transfer {
         self.budget().transfers += 1;
-        Transfer { transfers: self.clone(), account, has_parts: AtomicBool::new(false) }
+        Transfer {
+            transfers: self.clone(),
+            account,
+            has_parts: AtomicBool::new(false),
+        }
     }
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
@@ -111,13 +115,24 @@ impl Transfers {
         let grant = self.grant(account, size).await?;
         let mut budget = self.budget();
         let bytes = match size {
-            RoomSize::Part => budget.spare.pop().unwrap_or_else(|| Vec::with_capacity(SEALED_PART)),
+            RoomSize::Part => budget
+                .spare
+                .pop()
+                .unwrap_or_else(|| Vec::with_capacity(SEALED_PART)),
             _ => Vec::with_capacity(UNIT * SEALED_CHUNK),
         };
         budget.trim_spare();
         let holder = budget.hold(&grant);
         drop(budget);
-        Ok(Room { bytes, size, lease: Some(Lease { budget: self.0.clone(), grant, holder }) })
+        Ok(Room {
+            bytes,
+            size,
+            lease: Some(Lease {
+                budget: self.0.clone(),
+                grant,
+                holder,
+            }),
+        })
     }
 
     /// Waits for units.
@@ -149,9 +164,18 @@ impl Transfers {
 
     fn wait(&self, account: UserId, size: RoomSize) -> Waiting {
         let notify = Arc::new(Notify::new());
-        let grant = Grant { id: 0, account, units: size.units() };
+        let grant = Grant {
+            id: 0,
+            account,
+            units: size.units(),
+        };
         let id = self.budget().wait(grant, notify.clone());
-        Waiting { budget: self.0.clone(), grant: Grant { id, ..grant }, notify, is_taken: false }
+        Waiting {
+            budget: self.0.clone(),
+            grant: Grant { id, ..grant },
+            notify,
+            is_taken: false,
+        }
     }
 }
 
@@ -186,9 +210,14 @@ impl Transfer {
     /// An empty buffer that holds this many chunks at least.
     pub(super) async fn room(&self, chunks: usize) -> Result<Room> {
         let had_parts = self.has_parts.load(Ordering::Relaxed);
-        let size = if had_parts { RoomSize::Part } else { RoomSize::of_chunks(chunks) };
+        let size = if had_parts {
+            RoomSize::Part
+        } else {
+            RoomSize::of_chunks(chunks)
+        };
         let room = self.transfers.room(self.account, size).await?;
-        self.has_parts.store(had_parts || size == RoomSize::Part, Ordering::Relaxed);
+        self.has_parts
+            .store(had_parts || size == RoomSize::Part, Ordering::Relaxed);
         Ok(room)
     }
 }
@@ -207,9 +236,15 @@ impl Room {
     /// # Errors
     /// [`Error::Busy`] if it is to be given up for uploads that are faster.
     pub(super) fn count(&self, bytes: usize) -> Result<()> {
-        let Some(lease) = &self.lease else { return Ok(()) };
+        let Some(lease) = &self.lease else {
+            return Ok(());
+        };
         lease.holder.count(bytes, Instant::now());
-        if lease.holder.is_preempted() { Err(busy()) } else { Ok(()) }
+        if lease.holder.is_preempted() {
+            Err(busy())
+        } else {
+            Ok(())
+        }
     }
 
     /// Nothing fills it now that the client could be too slow for: from here on it is not given up.
@@ -252,7 +287,9 @@ impl Drop for Room {
 }
 
 fn busy() -> Error {
-    Error::Busy { retry_after: RETRY_AFTER }
+    Error::Busy {
+        retry_after: RETRY_AFTER,
+    }
 }
 
 fn locked(budget: &Mutex<Budget>) -> MutexGuard<'_, Budget> {

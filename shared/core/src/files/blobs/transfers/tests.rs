@@ -68,7 +68,11 @@ async fn a_small_upload_takes_a_unit_and_a_large_one_a_part() {
     assert_eq!(transfers.budget().used(), PART_UNITS);
     drop(large);
     let next = transfer.room(2).await.expect("there is room");
-    assert_eq!(next.size, RoomSize::Part, "an upload of several parts gets a whole one at once");
+    assert_eq!(
+        next.size,
+        RoomSize::Part,
+        "an upload of several parts gets a whole one at once"
+    );
 }
 
 #[tokio::test]
@@ -113,7 +117,9 @@ async fn the_slowest_upload_gives_its_memory_up_while_another_one_waits() {
     let honest = transfers.begin(account(7));
     let mut taken: Vec<_> = taken.into_iter().map(Some).collect();
     let giving_up = async {
-        let preempted = taken.iter().map(|each| Box::pin(each.as_ref().expect("is there").1.preempted()));
+        let preempted = taken
+            .iter()
+            .map(|each| Box::pin(each.as_ref().expect("is there").1.preempted()));
         let (error, index, _) = futures_util::future::select_all(preempted).await;
         assert!(matches!(error, Error::Busy { .. }));
         assert!(index > 0, "the fastest keeps it");
@@ -122,8 +128,16 @@ async fn the_slowest_upload_gives_its_memory_up_while_another_one_waits() {
     let begun = Instant::now();
     let (room, ()) = tokio::join!(honest.room(2), giving_up);
     room.expect("there is room");
-    assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
-    let kept = taken.iter().flatten().filter(|(_, room)| room.count(1).is_ok()).count();
+    assert!(
+        begun.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        begun.elapsed()
+    );
+    let kept = taken
+        .iter()
+        .flatten()
+        .filter(|(_, room)| room.count(1).is_ok())
+        .count();
     assert_eq!(kept, MAX_UNITS / PART_UNITS - 1, "one was enough");
 }
 
