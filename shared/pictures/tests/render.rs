@@ -291,12 +291,21 @@ fn avif_of_other_kinds_is_refused_by_name() {
     let mut cropped = avif!("camera").to_vec();
     let place = behind(&cropped, b"irot");
     cropped[place - 4..place].copy_from_slice(b"clap");
+    // The same, not marked as essential. Behind the version, the flags, the number of items and
+    // the id of the first one are the number of its properties, and a byte for each.
+    let mut optional = cropped.clone();
+    let count = behind(&optional, b"ipma") + 10;
+    let properties = count + 1..=count + usize::from(optional[count]);
+    for property in &mut optional[properties] {
+        *property &= 0x7f;
+    }
     let mut alone = avif!("moving").to_vec();
     let place = behind(&alone, b"meta");
     alone[place - 4..place].copy_from_slice(b"free");
     for (what, file) in [
         ("tiles", avif!("tiles")),
         ("cropped", &cropped),
+        ("cropped, not essential", &optional),
         ("only moving", &alone),
     ] {
         assert_eq!(

@@ -154,7 +154,10 @@ impl<'a> Container<'a> {
                     _ => {}
                 },
                 b"av1C" | b"pixi" | b"pasp" => {}
-                // Cropping, layers, and what nobody has thought of yet.
+                // A crop always counts, also if the file does not mark it as essential, as the
+                // standard demands of it (MIAF, ISO/IEC 23000-22, 7.3.9).
+                b"clap" => return Err(Unreadable::Avif),
+                // Layers, and properties that are not known here.
                 _ if *is_essential => return Err(Unreadable::Avif),
                 _ => {}
             }

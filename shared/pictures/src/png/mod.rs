@@ -5,7 +5,7 @@ mod colours;
 use ::png::{
     BitDepth, ColorType, Decoder, DecodingError, InterlaceInfo, Limits, Reader, Transformations,
 };
-use image::{DynamicImage, ImageBuffer};
+use image::{DynamicImage, ImageBuffer, LumaA};
 
 use crate::Unreadable;
 use crate::cut_off::without_rows;
@@ -81,7 +81,28 @@ impl<'a> Png<'a> {
             Some(error) if rows == 0 => return Err(self.end.explain(error.into())),
             _ => {}
         }
-        Ok(without_rows(self.picture(bytes)?, rows.min(height)))
+        let mut picture = self.picture(bytes)?;
+        if let (Some(level), DynamicImage::ImageLumaA8(pixels)) =
+            (self.transparent_level(), &mut picture)
+        {
+            for LumaA([_, alpha]) in pixels.pixels_mut().filter(|pixel| pixel.0[0] == level) {
+                *alpha = 0;
+            }
+        }
+        Ok(without_rows(picture, rows.min(height)))
+    }
+
+    /// Returns the transparent level of an image with 1, 2 or 4 bits of grey, in 8 bits. Only the
+    /// bits that a pixel has count in `tRNS` (section 11.3.1.1); the decoder compares all of them.
+    fn transparent_level(&self) -> Option<u8> {
+        let info = self.reader.info();
+        let depth = info.bit_depth as u32;
+        if info.color_type != ColorType::Grayscale || depth >= 8 {
+            return None;
+        }
+        let max = u8::MAX >> (8 - depth);
+        let level = info.trns.as_deref()?.first()? & max;
+        Some(level * (u8::MAX / max))
     }
 
     /// Returns how many rows there are, and why there are no more.

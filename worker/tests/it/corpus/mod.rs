@@ -149,6 +149,8 @@ fn of_png() -> Vec<Row> {
         "PNG, grey and alpha, 16 bits" => png(GREY_ALPHA, 16, GREY_SOFT_16).bytes(), "K 50505080 - W";
         "PNG, grey, one level of which is clear" =>
             png(IN_GREY, 8, GREY).with(*b"tRNS", &[0, 80]).bytes(), "K - 808080 W";
+        "PNG, grey, 1 bit, white is clear, with bits that do not count" =>
+            png(IN_GREY, 1, BILEVEL).with(*b"tRNS", &[0, 0xff]).bytes(), "K - - K";
         "PNG, RGB, 8 bits" => png(COLOUR, 8, RGB).bytes(), "R G B W";
         "PNG, RGB, 16 bits" => png(COLOUR, 16, RGB_16).bytes(), "R G B W";
         "PNG, RGB, one colour of which is clear" =>
