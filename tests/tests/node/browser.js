@@ -1,5 +1,7 @@
-// Clients that pages use, with their stock settings: an address, a token, and nothing else unless a comment says why.
-// Each resolves to the id of the file that the upload became, and throws what it shows to its user.
+// Clients that pages use, with their stock settings: an address, credentials, and nothing else unless a comment says
+// why. Each resolves to the id of the file that the upload became, and throws what it shows to its user.
+//
+// Credentials are `{ token }`, an access token, or `{ csrf }`, the CSRF token of a session in cookies.
 
 import Uppy from '@uppy/core'
 import UppyTus from '@uppy/tus'
@@ -7,7 +9,14 @@ import UppyXhr from '@uppy/xhr-upload'
 import * as FilePond from 'filepond'
 import * as tus from 'tus-js-client'
 
-const bearer = (token) => ({ authorization: `Bearer ${token}` })
+const headers = ({ token, csrf }) =>
+  token ? { authorization: `Bearer ${token}` } : { 'x-csrf-token': csrf }
+
+// Another origin gets cookies only if a client asks the browser for it.
+const withCredentials = ({ csrf }) => csrf !== undefined
+const sendCookies = (credentials) => (request) => {
+  request.getUnderlyingObject().withCredentials = withCredentials(credentials)
+}
 
 async function withUppy(uppy, file) {
   uppy.addFile({ name: file.name, type: file.type, data: file })
@@ -16,47 +25,61 @@ async function withUppy(uppy, file) {
   return successful[0].response.body
 }
 
-async function uppyXhr(api, token, file) {
-  const uppy = new Uppy().use(UppyXhr, { endpoint: `${api}/v1/files`, headers: bearer(token) })
+async function uppyXhr(api, credentials, file) {
+  const uppy = new Uppy().use(UppyXhr, {
+    endpoint: `${api}/v1/files`,
+    headers: headers(credentials),
+    withCredentials: withCredentials(credentials),
+  })
   return (await withUppy(uppy, file)).id
 }
 
-async function uppyTus(api, token, file) {
+async function uppyTus(api, credentials, file) {
   let id
   const uppy = new Uppy().use(UppyTus, {
     endpoint: `${api}/v1/uploads`,
-    headers: bearer(token),
+    headers: headers(credentials),
+    onBeforeRequest: sendCookies(credentials),
     onAfterResponse: (_request, response) => (id = response.getHeader('Plinth-File-Id')),
   })
   await withUppy(uppy, file)
   return id
 }
 
-function tusJs(api, token, file, options) {
-  return new Promise((resolve, reject) =>
-    new tus.Upload(file, {
-      endpoint: `${api}/v1/uploads`,
-      headers: bearer(token),
-      metadata: { filename: file.name },
+const tusUpload = (api, credentials, file, options) =>
+  new tus.Upload(file, {
+    endpoint: `${api}/v1/uploads`,
+    headers: headers(credentials),
+    onBeforeRequest: sendCookies(credentials),
+    metadata: { filename: file.name },
+    ...options,
+  })
+
+const tusJs = (api, credentials, file, options) =>
+  new Promise((resolve, reject) =>
+    tusUpload(api, credentials, file, {
       onSuccess: ({ lastResponse }) => resolve(lastResponse.getHeader('Plinth-File-Id')),
       onError: reject,
       ...options,
     }).start(),
   )
-}
 
 // A stream that is read once needs to be told how much of it the client keeps.
-const tusJsStream = (api, token, file) =>
-  tusJs(api, token, Object.assign(file.stream().getReader(), { name: file.name }), {
+const tusJsStream = (api, credentials, file) =>
+  tusJs(api, credentials, Object.assign(file.stream().getReader(), { name: file.name }), {
     uploadLengthDeferred: true,
     chunkSize: 100_000,
   })
 
-const tusJsParallel = (api, token, file) => tusJs(api, token, file, { parallelUploads: 2 })
+const tusJsParallel = (api, credentials, file) =>
+  tusJs(api, credentials, file, { parallelUploads: 2 })
 
-function filePond(api, token, file) {
+function filePond(api, credentials, file) {
   const pond = FilePond.create({
-    server: { url: `${api}/v1/files`, headers: bearer(token) },
+    server: {
+      url: `${api}/v1/files`,
+      process: { headers: headers(credentials), withCredentials: withCredentials(credentials) },
+    },
   })
   return new Promise((resolve, reject) => {
     // It keeps the answer as it is: its hidden field has the whole JSON.
@@ -67,20 +90,76 @@ function filePond(api, token, file) {
 }
 
 // What a page sends of its own form; the form's own submission cannot carry a token.
-async function form(api, token, file) {
+async function form(api, credentials, file) {
   document.body.innerHTML = `<form>
     <input type="hidden" name="_token" value="x"><input name="title" value="Grüße"><input type="file" name="photo">
   </form>`
   const chosen = new DataTransfer()
   chosen.items.add(file)
   document.querySelector('input[type=file]').files = chosen.files
-  const body = new FormData(document.querySelector('form'))
-  const answer = await fetch(`${api}/v1/files`, { method: 'POST', headers: bearer(token), body })
+  const answer = await fetch(`${api}/v1/files`, {
+    method: 'POST',
+    headers: headers(credentials),
+    credentials: withCredentials(credentials) ? 'include' : 'omit',
+    body: new FormData(document.querySelector('form')),
+  })
   return (await answer.json()).id
 }
 
 const clients = { uppyXhr, uppyTus, tusJs, tusJsStream, tusJsParallel, filePond, form }
 
-// Uploads so many bytes, each the lowest byte of its place.
-window.upload = (client, api, token, name, size) =>
-  clients[client](api, token, new File([Uint8Array.from({ length: size }, (_, place) => place)], name))
+// A file of this many bytes, each the lowest byte of its place. It is the same file after a reload.
+const sample = (name, size) =>
+  new File([Uint8Array.from({ length: size }, (_, place) => place)], name, { lastModified: 0 })
+
+// Uploads a sample.
+window.upload = (client, api, credentials, name, size) =>
+  clients[client](api, credentials, sample(name, size))
+
+// Logs in with the session in cookies and returns its credentials.
+window.logIn = async (api, email, password) => {
+  const answer = await fetch(`${api}/v1/auth/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    credentials: 'include',
+    body: JSON.stringify({ email, password, keep: 'cookie' }),
+  })
+  const { csrf_token: csrf, access_token: token } = await answer.json()
+  if (!csrf || token) throw new Error(`the session is not in cookies: ${answer.status}`)
+  return { csrf }
+}
+
+const CHUNK = { chunkSize: 100_000 }
+
+// Begins an upload and resolves as soon as the server has accepted some of it, and less than the whole.
+window.begin = (api, credentials, name, size) =>
+  new Promise((resolve, reject) => {
+    const upload = tusUpload(api, credentials, sample(name, size), {
+      ...CHUNK,
+      onChunkComplete: (_size, accepted) => {
+        upload.abort()
+        resolve(accepted)
+      },
+      onError: reject,
+    })
+    upload.start()
+  })
+
+// Goes on with the upload that the page before left in the browser's storage. Resolves to the bytes that were
+// accepted after the first chunk of this page, and the id of the file.
+window.resume = async (api, credentials, name, size) => {
+  let first
+  return new Promise(async (resolve, reject) => {
+    const upload = tusUpload(api, credentials, sample(name, size), {
+      ...CHUNK,
+      onChunkComplete: (_size, accepted) => (first ??= accepted),
+      onSuccess: ({ lastResponse }) =>
+        resolve({ first, id: lastResponse.getHeader('Plinth-File-Id') }),
+      onError: reject,
+    })
+    const [previous] = await upload.findPreviousUploads()
+    if (!previous) return reject(new Error('nothing to resume is stored'))
+    upload.resumeFromPreviousUpload(previous)
+    upload.start()
+  })
+}
