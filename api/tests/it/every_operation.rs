@@ -2,7 +2,6 @@
 //! it is for fails here.
 
 use futures_util::future::join_all;
-use plinth_api::http::document;
 use plinth_domain::permission::Permission;
 use plinth_platform::crypto::ApiKeyToken;
 use plinth_testkit::{PATIENCE, Stage};
@@ -13,6 +12,7 @@ use tokio::io::AsyncReadExt as _;
 use uuid::Uuid;
 
 use crate::house::{Answer, House, Person, text};
+use crate::operations::{Operation, operations, present_document};
 use crate::raw;
 
 /// What is open to everybody: the doors by which one comes in, and what somebody has a link to.
@@ -78,73 +78,26 @@ enum Body {
     Bytes,
 }
 
-/// An operation as the document has it.
-pub(crate) struct Operation {
-    pub(crate) method: Method,
-    pub(crate) path: String,
-    /// What it says of itself.
-    said: Value,
-}
-
-impl Operation {
-    pub(crate) fn name(&self) -> String {
-        format!("{} {}", self.method, self.path)
+/// The smallest body that the schema admits, if the operation takes one.
+fn body_of(operation: &Operation, document: &Value) -> Option<Body> {
+    if operation.method == Method::PATCH && operation.path.starts_with("/v1/uploads") {
+        return Some(Body::Bytes);
     }
-
-    fn permission(&self) -> Option<&str> {
-        self.said["x-permission"].as_str()
-    }
-
-    fn says(&self, extension: &str) -> bool {
-        let value = &self.said[extension];
-        value
-            .as_bool()
-            .unwrap_or_else(|| panic!("{} says nothing of {extension}", self.name()))
-    }
-
-    fn has_parameters(&self) -> bool {
-        self.path.contains('{')
-    }
-
-    /// The path with each parameter replaced.
-    pub(crate) fn path_with(&self, value: impl Fn(&str) -> String) -> String {
-        let parts = self.path.split('/').map(|part| {
-            let name = part
-                .strip_prefix('{')
-                .and_then(|rest| rest.strip_suffix('}'));
-            name.map_or_else(|| part.to_owned(), &value)
-        });
-        parts.collect::<Vec<_>>().join("/")
-    }
-
-    /// The path of nothing that there is.
-    fn nowhere(&self) -> String {
-        self.path_with(|name| match name {
-            "preset" => "small".to_owned(),
-            "name" => "no-such-thing".to_owned(),
-            "number" => "1".to_owned(),
-            _ => Uuid::new_v4().to_string(),
-        })
-    }
-
-    /// The smallest body that the schema admits, if the operation takes one.
-    fn body(&self, document: &Value) -> Option<Body> {
-        if self.method == Method::PATCH && self.path.starts_with("/v1/uploads") {
-            return Some(Body::Bytes);
+    let content = operation
+        .description
+        .pointer("/requestBody/content")?
+        .as_object()?;
+    let (kind, described) = content.iter().next()?;
+    Some(match kind.as_str() {
+        "application/json" => {
+            Body::Json(smallest(document, &described["schema"], &operation.name()))
         }
-        let content = self.said.pointer("/requestBody/content")?.as_object()?;
-        let (kind, described) = content.iter().next()?;
-        Some(match kind.as_str() {
-            "application/json" => {
-                Body::Json(smallest(document, &described["schema"], &self.name()))
-            }
-            "multipart/form-data" => Body::Form,
-            other => panic!(
-                "{}: a body of type {other} is to be given a place in this test",
-                self.name()
-            ),
-        })
-    }
+        "multipart/form-data" => Body::Form,
+        other => panic!(
+            "{}: a body of type {other} is to be given a place in this test",
+            operation.name()
+        ),
+    })
 }
 
 /// A value that the schema admits.
@@ -175,21 +128,6 @@ fn smallest(document: &Value, schema: &Value, name: &str) -> Value {
         (Some("string"), _) => json!("text"),
         other => panic!("{name}: no body can be made up of {other:?}; teach this test how"),
     }
-}
-
-pub(crate) fn operations(document: &Value) -> Vec<Operation> {
-    let mut all = Vec::new();
-    for (path, operations) in document["paths"].as_object().expect("paths") {
-        for (method, said) in operations.as_object().expect("operations") {
-            let method = method.to_uppercase().parse().expect("a method");
-            all.push(Operation {
-                method,
-                path: path.clone(),
-                said: said.clone(),
-            });
-        }
-    }
-    all
 }
 
 /// Somebody who may do nothing at all.
@@ -297,10 +235,10 @@ async fn no_operation_takes_a_parameter_that_it_does_not_document() {
             .with("PLINTH_FILES_DIRECT_UPLOADS", "true"),
     )
     .await;
-    let document: Value = serde_json::from_str(&document::document()).expect("JSON");
+    let document = present_document();
     let admin = house.administrator().await;
     for operation in operations(&document) {
-        let (path, body) = (operation.nowhere(), operation.body(&document));
+        let (path, body) = (operation.nowhere(), body_of(&operation, &document));
         let token = Some(admin.access_token.as_str());
         let misspelt = format!("{path}?no_such_parameter=1");
         let answer = ask(&house, &operation, &misspelt, token, body.as_ref()).await;
@@ -313,7 +251,7 @@ async fn no_operation_takes_a_parameter_that_it_does_not_document() {
                 ["/query/no_such_parameter unknown_parameter"]
             );
         }
-        let parameters = operation.said["parameters"]
+        let parameters = operation.description["parameters"]
             .as_array()
             .cloned()
             .unwrap_or_default();
@@ -398,10 +336,10 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
         .await
         .with("PLINTH_AUTH_ACCESS_TOKEN_LIFETIME", "30m");
     let house = House::on(stage.with("PLINTH_FILES_DIRECT_UPLOADS", "true")).await;
-    let document: Value = serde_json::from_str(&document::document()).expect("JSON");
+    let document = present_document();
     let (open, closed): (Vec<_>, Vec<_>) = operations(&document)
         .into_iter()
-        .partition(|operation| operation.said.get("x-permission").is_none());
+        .partition(Operation::is_open);
     let mut names: Vec<_> = open.iter().map(Operation::name).collect();
     names.sort_unstable();
     assert_eq!(
@@ -453,7 +391,7 @@ async fn every_operation_is_closed_to_whom_it_should_be() {
     let other = house.person("other").await;
     let things = things_of(&house, &other).await;
     for operation in closed.iter().filter(|operation| operation.has_parameters()) {
-        let body = operation.body(&document);
+        let body = body_of(operation, &document);
         let mut paths = vec![operation.nowhere()];
         match things
             .iter()
@@ -576,7 +514,7 @@ async fn answer_without_body(
 #[tokio::test]
 async fn no_type_of_a_body_lifts_the_deadline_of_an_operation_that_takes_no_file() {
     let house = House::on(Stage::open().await.with("PLINTH_API_REQUEST_TIMEOUT", "1s")).await;
-    let document: Value = serde_json::from_str(&document::document()).expect("JSON");
+    let document = present_document();
     let all = operations(&document);
     for name in STREAMED {
         assert!(
@@ -645,13 +583,13 @@ fn lists(document: &Value, schema: &Value, place: &str, found: &mut Vec<(String,
 fn lists_of(document: &Value, operation: &Operation) -> Vec<(String, Value)> {
     let mut found = Vec::new();
     let content = operation
-        .said
+        .description
         .pointer("/requestBody/content")
         .and_then(Value::as_object);
     for described in content.into_iter().flat_map(Map::values) {
         lists(document, &described["schema"], "", &mut found);
     }
-    for parameter in operation.said["parameters"]
+    for parameter in operation.description["parameters"]
         .as_array()
         .into_iter()
         .flatten()
@@ -669,7 +607,7 @@ fn lists_of(document: &Value, operation: &Operation) -> Vec<(String, Value)> {
 
 #[test]
 fn every_list_in_a_request_has_a_bound_that_is_documented() {
-    let document: Value = serde_json::from_str(&document::document()).expect("JSON");
+    let document = present_document();
     let mut count = 0;
     for operation in operations(&document) {
         for (place, list) in lists_of(&document, &operation) {
@@ -708,7 +646,7 @@ fn wrong_bodies(document: &Value, operation: &Operation) -> Vec<Value> {
 #[tokio::test]
 async fn a_refusal_is_small_whatever_the_request() {
     let house = House::open().await;
-    let document: Value = serde_json::from_str(&document::document()).expect("JSON");
+    let document = present_document();
     let mut admin = house.administrator().await;
     let long = "x".repeat(6_000);
     let parameters: Vec<_> = (0..500).map(|number| format!("p{number}=x")).collect();
@@ -731,7 +669,7 @@ async fn a_refusal_is_small_whatever_the_request() {
             )
             .await,
         ];
-        if let Some(Body::Json(_)) = operation.body(&document) {
+        if let Some(Body::Json(_)) = body_of(&operation, &document) {
             for body in wrong_bodies(&document, &operation) {
                 answers.push(Answer::of(ask(path.clone()).json(&body)).await);
             }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::house::{House, Person, text};
 
 /// A job in this state, whose last error this was.
-async fn job(house: &House, kind: &str, state: &str, error: Option<&str>) -> Uuid {
+pub(crate) async fn job(house: &House, kind: &str, state: &str, error: Option<&str>) -> Uuid {
     let id = JobId::mint(house.stores.clock.now()).0;
     let finished = matches!(state, "done" | "dead" | "cancelled");
     sqlx::query(

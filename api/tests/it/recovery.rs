@@ -9,10 +9,9 @@ use time::Duration;
 use crate::authenticator::Authenticator;
 use crate::house::{Answer, House, PASSWORD, Person, text};
 use crate::mailed::{CONFIRM, RESET, UNDO};
+use crate::requests::{DOMAIN, ORIGIN};
 use crate::second_factors::{App, challenge, enrol, prove};
 
-const ORIGIN: &str = "http://localhost:8080";
-const DOMAIN: &str = "localhost";
 const NEW: &str = "quite another battery";
 const UNDO_MFA: &str = "/v1/auth/email/undo/mfa";
 
@@ -24,7 +23,7 @@ async fn open() -> House {
 }
 
 /// Adds a passkey to the account of the session.
-async fn add_passkey(house: &House, person: &Person, name: &str) -> Authenticator {
+pub(crate) async fn add_passkey(house: &House, person: &Person, name: &str) -> Authenticator {
     let mut key = Authenticator::at(ORIGIN, DOMAIN);
     let asked = person
         .post(house, "/v1/me/passkeys/start", &json!({}))
@@ -60,7 +59,7 @@ async fn log_in_with_app(house: &House, person: &Person, app: &App) -> Person {
 }
 
 /// Changes the account's address, and gives the token that undoes it.
-async fn change_address(house: &House, person: &Person, next: &str) -> String {
+pub(crate) async fn change_address(house: &House, person: &Person, next: &str) -> String {
     change_address_with(house, person, next, PASSWORD).await
 }
 

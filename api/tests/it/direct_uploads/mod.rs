@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::house::{House, Person, text};
 
-const PART: usize = 16 * 1024 * 1024;
+pub(crate) const PART: usize = 16 * 1024 * 1024;
 const DIRECT: &str = "/v1/direct-uploads";
 
 async fn open() -> House {
@@ -33,7 +33,7 @@ fn announced(name: &str, bytes: &[u8]) -> Value {
     json!({ "filename": name, "size": bytes.len(), "sha256": hex(&sha256(bytes)) })
 }
 
-async fn begin(house: &House, person: &Person, name: &str, bytes: &[u8]) -> Value {
+pub(crate) async fn begin(house: &House, person: &Person, name: &str, bytes: &[u8]) -> Value {
     person
         .post(house, DIRECT, &announced(name, bytes))
         .await
@@ -45,7 +45,7 @@ fn path(begun: &Value) -> String {
 }
 
 /// Sends what was signed, as any HTTP client does.
-async fn send(house: &House, signed: &Value, bytes: Vec<u8>) -> StatusCode {
+pub(crate) async fn send(house: &House, signed: &Value, bytes: Vec<u8>) -> StatusCode {
     let method: Method = text(&signed["method"]).parse().expect("a method");
     let mut request = house
         .client

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::pattern;
 use crate::house::{Answer, House, Person, text};
 
-pub(super) const LINK_PASSWORD: &str = "open sesame";
+pub(crate) const LINK_PASSWORD: &str = "open sesame";
 
 /// A link as its maker gets it.
 pub(super) struct Link {

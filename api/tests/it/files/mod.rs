@@ -23,6 +23,9 @@ use serde_json::{Value, json};
 
 use crate::house::{Answer, House, Person, text};
 
+pub(crate) use links::LINK_PASSWORD;
+pub(crate) use zip::unpacked;
+
 /// Bytes that no two places of a file have alike.
 pub(crate) fn pattern(size: usize) -> Vec<u8> {
     (0..size)
@@ -30,7 +33,8 @@ pub(crate) fn pattern(size: usize) -> Vec<u8> {
         .collect()
 }
 
-fn png() -> Vec<u8> {
+/// A picture of one pixel.
+pub(crate) fn png() -> Vec<u8> {
     // 1 x 1, the smallest that is whole.
     let hex = "89504e470d0a1a0a0000000d4948445200000001000000010806000000 1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082";
     let hex = hex.replace(' ', "");

@@ -14,7 +14,7 @@ use crate::house::{Answer, House, Person, text};
 const ZIP: &str = "/v1/files/zip";
 
 /// Names and bytes, in the order of the archive. Reading checks the CRC of each.
-fn unpacked(bytes: Vec<u8>) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn unpacked(bytes: Vec<u8>) -> Vec<(String, Vec<u8>)> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).expect("an archive");
     (0..archive.len())
         .map(|index| {
