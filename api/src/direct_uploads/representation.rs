@@ -1,6 +1,6 @@
 //! A direct upload, and the requests that it is sent in, as clients see them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use plinth_core::files::{DirectState, SignedPart};
@@ -69,7 +69,7 @@ pub(super) struct PartRequest {
     method: String,
     url: String,
     /// Headers that it must have.
-    headers: HashMap<String, String>,
+    headers: BTreeMap<String, String>,
     /// It is taken until then; afterwards another one can be asked for.
     expires_at: OffsetDateTime,
 }
