@@ -3,21 +3,8 @@
 use std::time::Duration;
 
 use plinth_core::access::Gate;
-use plinth_core::access_tokens::AccessTokens;
-use plinth_core::api_keys::{ApiKeys, Recognition};
-use plinth_core::audit::AuditLog;
-use plinth_core::auth::Auth;
-use plinth_core::files::{
-    ContentTickets, DirectTransfers, DirectUploads, Files, Limits, Resumables, ShareLinks,
-};
-use plinth_core::jobs::{JobAdministration, OwnJobs};
-use plinth_core::notifications::Inbox;
-use plinth_core::passkeys::Passkeys;
-use plinth_core::roles::Roles;
-use plinth_core::second_factors::SecondFactors;
-use plinth_core::users::Users;
+use plinth_core::api_keys::Recognition;
 use plinth_core::{Stores, readiness};
-use plinth_platform::crypto::{PasswordHasher, RootKey};
 use plinth_platform::server::{self, Plain, ServerLimits};
 use plinth_platform::settings::Settings;
 use plinth_platform::{internal, shutdown, telemetry};
@@ -26,9 +13,6 @@ use poem::middleware::Cors;
 use poem::{EndpointExt as _, IntoEndpoint as _, Response};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::session_tokens::SessionLifetime;
-use crate::files::ContentHost;
-use crate::http::browser::Pages;
 use crate::http::document;
 use crate::http::host::Host;
 use crate::http::limits::BodyLimits;
@@ -36,6 +20,9 @@ use crate::http::middleware::{
     Admission, AdmissionParts, ClientAddress, ContentOnly, Deadline, Observe, Published,
     RenderErrors,
 };
+use crate::http::operation::Declared as _;
+use crate::http::route_table::RouteTable;
+use crate::services::Services;
 use crate::{
     administration, api_keys, audit, auth, direct_uploads, files, jobs, notifications, own_jobs,
     passkeys, roles, second_factors, sessions, uploads, users,
@@ -50,76 +37,49 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(75);
 /// Browsers may keep the answer to a preflight for so long, in seconds.
 const PREFLIGHT_MAX_AGE: i32 = 600;
 
-/// The services of every capability.
-pub struct Services {
-    pub auth: Auth,
-    pub passkeys: Passkeys,
-    pub users: Users,
-    pub second_factors: SecondFactors,
-    pub roles: Roles,
-    pub api_keys: ApiKeys,
-    pub files: Files,
-    pub links: ShareLinks,
-    pub(crate) content_host: ContentHost,
-    pub uploads: Resumables,
-    pub direct_uploads: DirectUploads,
-    pub inbox: Inbox,
-    pub jobs: JobAdministration,
-    pub own_jobs: OwnJobs,
-    pub audit: AuditLog,
-    pub pages: Pages,
+/// Lists the capabilities: their operations as one type and one value.
+macro_rules! capabilities {
+    (@types) => { () };
+    (@types $($name:ident)::+, $($rest:tt)*) => {
+        ($($name)::+::Operations, capabilities!(@types $($rest)*))
+    };
+    (@values $services:ident) => { () };
+    (@values $services:ident $($name:ident)::+, $($rest:tt)*) => {
+        ($($name)::+::operations($services), capabilities!(@values $services $($rest)*))
+    };
+    ($first:ident $($list:tt)*) => {
+        type Operations = capabilities!(@types $first $($list)*);
+
+        fn operations(services: &Services) -> Operations {
+            capabilities!(@values services $first $($list)*)
+        }
+    };
 }
 
-impl Services {
-    pub fn new(settings: &Settings, stores: &Stores) -> anyhow::Result<Self> {
-        let root = RootKey::parse(&settings.general.secret_key)?;
-        let hasher = PasswordHasher::start(&settings.auth)?;
-        let files = Files::new(stores, Limits::of(&settings.files), &settings.files.presets)
-            .with_direct(DirectTransfers::of(&settings.files));
-        let links = ShareLinks::new(stores, &files, &root, hasher.clone());
-        let tickets = ContentTickets::new(stores, &files, &root);
-        let content_host = ContentHost::new(&files, tickets, settings.general.content_url.as_ref());
-        let access_tokens = AccessTokens::new(stores, settings, &root);
-        let auth = Auth::new(stores, settings, &root, hasher, access_tokens);
-        Ok(Self {
-            passkeys: auth.passkeys().clone(),
-            auth,
-            users: Users::new(stores),
-            second_factors: SecondFactors::new(stores, settings, &root),
-            roles: Roles::new(stores),
-            api_keys: ApiKeys::new(stores),
-            uploads: Resumables::new(stores, &files),
-            direct_uploads: DirectUploads::new(stores, &files),
-            files,
-            links,
-            content_host,
-            inbox: Inbox::new(stores),
-            jobs: JobAdministration::new(stores),
-            own_jobs: OwnJobs::new(stores),
-            audit: AuditLog::new(stores),
-            pages: Pages::new(settings, &root),
-        })
-    }
+capabilities! {
+    auth,
+    users,
+    sessions,
+    second_factors,
+    api_keys,
+    administration,
+    roles,
+    passkeys,
+    files,
+    files::versions,
+    files::links,
+    uploads,
+    direct_uploads,
+    notifications,
+    jobs,
+    own_jobs,
+    audit,
 }
 
-/// Every operation, as it is served and documented.
-pub(crate) type Operations = (
-    auth::Operations,
-    users::Operations,
-    sessions::Operations,
-    second_factors::Operations,
-    api_keys::Operations,
-    administration::Operations,
-    roles::Operations,
-    passkeys::Operations,
-    files::Operations,
-    uploads::Operations,
-    direct_uploads::Operations,
-    notifications::Operations,
-    jobs::Operations,
-    own_jobs::Operations,
-    audit::Operations,
-);
+/// Returns the OpenAPI document in pretty JSON, ending in a line feed.
+pub fn document() -> String {
+    document::document::<Operations>()
+}
 
 /// What answers a client's requests. What goes on for long ends when it is `draining`.
 pub fn endpoint(
@@ -127,50 +87,24 @@ pub fn endpoint(
     stores: &Stores,
     draining: &CancellationToken,
 ) -> anyhow::Result<BoxEndpoint<'static, Response>> {
-    let services = Services::new(settings, stores)?;
-    let access_tokens = services.auth.access_tokens().clone();
+    let services = Services::new(settings, stores, draining)?;
     tokio::spawn(
         draining
             .clone()
-            .run_until_cancelled_owned(services.auth.learn_stored_hashes()),
+            .run_until_cancelled_owned(services.auth.clone().learn_stored_hashes()),
     );
-    let lifetime = SessionLifetime::of(settings);
-    let operations: Operations = (
-        auth::operations(&services.auth, &services.pages, lifetime, &stores.clock),
-        users::operations(&services.users, &services.auth, &services.pages),
-        sessions::operations(&services.auth),
-        second_factors::operations(&services.second_factors),
-        api_keys::operations(&services.api_keys),
-        administration::operations(
-            &services.users,
-            &services.second_factors,
-            &services.auth,
-            &services.pages,
-            lifetime,
-        ),
-        roles::operations(&services.roles),
-        passkeys::operations(&services.passkeys),
-        files::operations(
-            &services.files,
-            &services.links,
-            &services.content_host,
-            &settings.general.public_url,
-        ),
-        uploads::operations(&services.uploads, settings.files.abandoned_after),
-        direct_uploads::operations(&services.direct_uploads, settings.files.abandoned_after),
-        notifications::operations(&services.inbox),
-        jobs::operations(&services.jobs),
-        own_jobs::operations(&services.own_jobs, draining),
-        audit::operations(&services.audit),
-    );
+    let table = RouteTable::of(&Operations::declarations());
     let content = settings
         .general
         .content_url
         .as_ref()
-        .map(|url| ContentOnly(Host::of(url)));
-    let routes = document::service(operations)
+        .map(|url| ContentOnly {
+            content: Host::of(url),
+            table: table.clone(),
+        });
+    let routes = document::service(operations(&services))
         .into_endpoint()
-        .with(Published);
+        .with(Published::new(document));
     let routes = match content {
         None => EitherEndpoint::A(routes),
         Some(content) => EitherEndpoint::B(routes.with(content)),
@@ -178,10 +112,11 @@ pub fn endpoint(
     let api = &settings.api;
     let parts = AdmissionParts {
         gate: Gate::new(stores, &settings.limits),
-        access_tokens,
+        access_tokens: services.auth.access_tokens().clone(),
         api_keys: Recognition::new(stores),
         pages: services.pages.clone(),
         clock: stores.clock.clone(),
+        table: table.clone(),
     };
     let admission = Admission::new(parts, settings.auth.step_up_window);
     let admitted = routes
@@ -192,6 +127,7 @@ pub fn endpoint(
         .with(admission);
     let address = ClientAddress::new(api.trusted_proxies.0.clone());
     let observe = Observe {
+        table,
         hsts: is_public_tls(&settings.general.public_url),
     };
     // Two pipelines rather than a layer that may do nothing: each layer carries the request.
@@ -300,4 +236,71 @@ fn cors(origins: &[String]) -> Cors {
         // Browsers then send cookies, from these origins alone.
         .allow_credentials(true)
         .max_age(PREFLIGHT_MAX_AGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::OpenApi as _;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::http::problem;
+
+    #[test]
+    fn every_operation_says_what_a_generator_needs() {
+        let document: Value = serde_json::from_str(&document()).expect("JSON");
+        assert_eq!(document["openapi"], "3.0.0");
+        let mut served: Vec<_> = Operations::meta()
+            .into_iter()
+            .flat_map(|api| api.paths)
+            .flat_map(|path| path.operations)
+            .filter_map(|operation| operation.operation_id)
+            .collect();
+        let mut ids = Vec::new();
+        for (path, operations) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in operations.as_object().expect("operations") {
+                let name = format!("{method} {path}");
+                ids.push(
+                    operation["operationId"]
+                        .as_str()
+                        .unwrap_or_else(|| panic!("{name} has no id"))
+                        .to_owned(),
+                );
+                assert!(
+                    operation["summary"]
+                        .as_str()
+                        .is_some_and(|text| !text.is_empty()),
+                    "{name} has no summary"
+                );
+                assert_eq!(
+                    operation["tags"].as_array().map(Vec::len),
+                    Some(1),
+                    "{name} has no tag"
+                );
+                assert_eq!(
+                    operation.get("security").is_none(),
+                    operation.get("x-permission").is_none(),
+                    "{name}: permission"
+                );
+                let responses = operation["responses"].as_object().expect("responses");
+                for (status, response) in responses
+                    .iter()
+                    .filter(|(status, _)| status.starts_with(['4', '5']))
+                {
+                    let problem = &response["content"][problem::CONTENT_TYPE]["schema"]["$ref"];
+                    assert_eq!(problem, "#/components/schemas/Problem", "{name}: {status}");
+                }
+                assert!(
+                    responses.contains_key("429") && responses.contains_key("500"),
+                    "{name} lacks refusals"
+                );
+            }
+        }
+        assert!(ids.len() > 100, "{}", ids.len());
+        ids.sort();
+        served.sort_unstable();
+        assert_eq!(ids, served, "every operation that is served is described");
+        served.dedup();
+        assert_eq!(ids.len(), served.len(), "ids are unique");
+    }
 }

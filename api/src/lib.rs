@@ -17,6 +17,7 @@ mod own_jobs;
 mod passkeys;
 mod roles;
 mod second_factors;
+mod services;
 mod sessions;
 mod uploads;
 mod users;

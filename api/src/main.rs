@@ -143,7 +143,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
             reference: true, ..
         } => plinth_platform::settings::markdown(),
         Command::Config { json, .. } => commands::effective_settings(json)?,
-        Command::Openapi => plinth_api::http::document::document(),
+        Command::Openapi => app::document(),
         Command::Audit { reference: _ } => commands::audit_reference::markdown(),
         Command::Errors { reference: _ } => commands::error_reference::markdown(),
         // Both are 32 random bytes in base64.

@@ -2,6 +2,7 @@
 
 use plinth_core::error::Faults;
 use plinth_core::users::Users;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::UserId;
 use plinth_domain::role::RoleName;
 use poem_openapi::param::Path;
@@ -13,11 +14,16 @@ use super::view::UserAccount;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Fresh, RolesWrite};
 
 pub(crate) struct AssignRoles {
     pub(super) users: Users,
+}
+
+impl Operation for AssignRoles {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::LastAdministrator)]];
 }
 
 /// The roles that an account is to have.

@@ -1,6 +1,7 @@
 //! DELETE /v1/users/{id}
 
 use plinth_core::auth::{Auth, DeletionTime};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::UserId;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::{ApiResponse, OpenApi};
@@ -8,11 +9,19 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Fresh, UsersWrite};
 
 pub(crate) struct DeleteUser {
     pub(super) auth: Auth,
+}
+
+impl Operation for DeleteUser {
+    const REFUSALS: Refusals = &[&[
+        (409, ErrorCode::LastAdministrator),
+        (409, ErrorCode::OwnAccount),
+    ]];
 }
 
 #[derive(ApiResponse)]

@@ -2,6 +2,7 @@
 
 use plinth_core::Error;
 use plinth_core::auth::Auth;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::UserId;
 use plinth_domain::text::Reason;
 use poem::http::HeaderMap;
@@ -9,11 +10,12 @@ use poem_openapi::param::Path;
 use poem_openapi::{Object, OpenApi};
 use uuid::Uuid;
 
-use crate::auth::session_tokens::{Keeping, SessionAnswer, SessionLifetime};
+use crate::auth::session_tokens::{Keeping, SessionAnswer};
 use crate::http::body::Body;
-use crate::http::browser::Pages;
+use crate::http::browser::{Pages, SessionLifetime};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Fresh, UsersImpersonate};
 
@@ -21,6 +23,14 @@ pub(crate) struct Impersonate {
     pub(super) auth: Auth,
     pub(super) pages: Pages,
     pub(super) lifetime: SessionLifetime,
+}
+
+impl Operation for Impersonate {
+    const REFUSALS: Refusals = &[&[
+        (403, ErrorCode::CsrfFailed),
+        (409, ErrorCode::AccountSuspended),
+        (409, ErrorCode::OwnAccount),
+    ]];
 }
 
 /// Why an administrator acts in somebody's name.

@@ -12,11 +12,14 @@ use poem_openapi::{Object, OpenApi};
 use super::view::{UserAccount, UserStatus};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, UsersRead};
 
 pub(crate) struct ListUsers {
     pub(super) users: Users,
 }
+
+impl Operation for ListUsers {}
 
 /// A part of the accounts, the newest first.
 #[derive(Object)]

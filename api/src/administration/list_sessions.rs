@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, UsersRead};
 use crate::sessions::view::SessionPage;
 
@@ -18,6 +19,8 @@ pub(crate) struct ListUserSessions {
     pub(super) users: Users,
     pub(super) auth: Auth,
 }
+
+impl Operation for ListUserSessions {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Users")]
 impl ListUserSessions {

@@ -1,6 +1,7 @@
 //! POST /v1/users/{id}/reactivate
 
 use plinth_core::users::Users;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::UserId;
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
@@ -10,11 +11,16 @@ use uuid::Uuid;
 use super::view::UserAccount;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Fresh, UsersWrite};
 
 pub(crate) struct ReactivateUser {
     pub(super) users: Users,
+}
+
+impl Operation for ReactivateUser {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::AccountDeleting)]];
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Users")]

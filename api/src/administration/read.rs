@@ -10,11 +10,14 @@ use uuid::Uuid;
 use super::view::UserAccount;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, UsersRead};
 
 pub(crate) struct ReadUser {
     pub(super) users: Users,
 }
+
+impl Operation for ReadUser {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Users")]
 impl ReadUser {

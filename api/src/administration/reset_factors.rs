@@ -2,6 +2,7 @@
 
 use plinth_core::Error;
 use plinth_core::second_factors::SecondFactors;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::UserId;
 use plinth_domain::text::Reason;
 use poem_openapi::param::Path;
@@ -11,11 +12,16 @@ use uuid::Uuid;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Fresh, UsersWrite};
 
 pub(crate) struct ResetFactors {
     pub(super) factors: SecondFactors,
+}
+
+impl Operation for ResetFactors {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::OwnAccount)]];
 }
 
 /// Why the factors are removed.

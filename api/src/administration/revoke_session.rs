@@ -8,12 +8,15 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Fresh, UsersWrite};
 
 pub(crate) struct RevokeUserSession {
     pub(super) users: Users,
 }
+
+impl Operation for RevokeUserSession {}
 
 #[derive(ApiResponse)]
 enum Revoked {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Fresh, UsersWrite};
 use crate::sessions::view::SessionsRevoked;
@@ -16,6 +17,8 @@ use crate::sessions::view::SessionsRevoked;
 pub(crate) struct RevokeUserSessions {
     pub(super) users: Users,
 }
+
+impl Operation for RevokeUserSessions {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Users")]
 impl RevokeUserSessions {

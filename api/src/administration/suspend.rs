@@ -2,6 +2,7 @@
 
 use plinth_core::Error;
 use plinth_core::users::Users;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::UserId;
 use plinth_domain::text::Reason;
 use poem_openapi::param::Path;
@@ -13,11 +14,19 @@ use super::view::UserAccount;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Fresh, UsersWrite};
 
 pub(crate) struct SuspendUser {
     pub(super) users: Users,
+}
+
+impl Operation for SuspendUser {
+    const REFUSALS: Refusals = &[&[
+        (409, ErrorCode::LastAdministrator),
+        (409, ErrorCode::OwnAccount),
+    ]];
 }
 
 /// Why an account is suspended.

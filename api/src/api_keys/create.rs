@@ -3,6 +3,7 @@
 use plinth_core::api_keys::{ApiKeys, NewApiKey};
 use plinth_core::error::Faults;
 use plinth_domain::api_key::{ApiKeyName, Expiry};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::rejection::Rejection;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -11,6 +12,7 @@ use super::view::ApiKey;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::permissions;
 use crate::http::principal::{CredentialsWrite, Fresh};
@@ -18,6 +20,10 @@ use crate::http::utc_time::UtcTime;
 
 pub(crate) struct CreateApiKey {
     pub(super) api_keys: ApiKeys,
+}
+
+impl Operation for CreateApiKey {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::TooManyApiKeys)]];
 }
 
 /// A key that is to be.

@@ -9,11 +9,14 @@ use poem_openapi::{Object, OpenApi};
 use super::view::ApiKey;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{CredentialsRead, InSession};
 
 pub(crate) struct ListApiKeys {
     pub(super) api_keys: ApiKeys,
 }
+
+impl Operation for ListApiKeys {}
 
 /// A part of the keys, the newest first.
 #[derive(Object)]

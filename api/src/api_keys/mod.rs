@@ -5,24 +5,10 @@ mod list;
 mod revoke;
 mod view;
 
-use plinth_core::api_keys::ApiKeys;
+use crate::http::operation::operations;
 
-pub(crate) type Operations = (
-    list::ListApiKeys,
-    create::CreateApiKey,
-    revoke::RevokeApiKey,
-);
-
-pub(crate) fn operations(api_keys: &ApiKeys) -> Operations {
-    (
-        list::ListApiKeys {
-            api_keys: api_keys.clone(),
-        },
-        create::CreateApiKey {
-            api_keys: api_keys.clone(),
-        },
-        revoke::RevokeApiKey {
-            api_keys: api_keys.clone(),
-        },
-    )
+operations! {
+    list::ListApiKeys { api_keys },
+    create::CreateApiKey { api_keys },
+    revoke::RevokeApiKey { api_keys },
 }

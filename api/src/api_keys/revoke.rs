@@ -8,12 +8,15 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{CredentialsWrite, InSession};
 
 pub(crate) struct RevokeApiKey {
     pub(super) api_keys: ApiKeys,
 }
+
+impl Operation for RevokeApiKey {}
 
 #[derive(ApiResponse)]
 enum Revoked {

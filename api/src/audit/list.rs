@@ -14,11 +14,14 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, AuditRead};
 
 pub(crate) struct ListAuditEvents {
     pub(super) audit: AuditLog,
 }
+
+impl Operation for ListAuditEvents {}
 
 /// Something that was done, or refused.
 #[derive(Object)]

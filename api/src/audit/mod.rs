@@ -2,12 +2,8 @@
 
 mod list;
 
-use plinth_core::audit::AuditLog;
+use crate::http::operation::operations;
 
-pub(crate) type Operations = list::ListAuditEvents;
-
-pub(crate) fn operations(audit: &AuditLog) -> Operations {
-    list::ListAuditEvents {
-        audit: audit.clone(),
-    }
+operations! {
+    list::ListAuditEvents { audit },
 }

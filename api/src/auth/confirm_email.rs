@@ -1,17 +1,37 @@
 //! POST /v1/auth/email/confirm
 
+use plinth_core::access::Purpose;
 use plinth_core::auth::{AccountProof, Auth};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::password::Password;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::Asking;
 
 pub(crate) struct ConfirmEmail {
     pub(super) auth: Auth,
+}
+
+impl Operation for ConfirmEmail {
+    const REFUSALS: Refusals = &[&[
+        (401, ErrorCode::AccountSuspended),
+        (401, ErrorCode::AuthenticationRequired),
+        (401, ErrorCode::InvalidToken),
+        (401, ErrorCode::SessionEnded),
+        (401, ErrorCode::TokenExpired),
+        (403, ErrorCode::CsrfFailed),
+        (403, ErrorCode::ImpersonationForbidden),
+        (403, ErrorCode::OtherAccount),
+        (403, ErrorCode::SessionRequired),
+        (409, ErrorCode::EmailTaken),
+    ]];
+    const IS_OPEN: bool = true;
+    const PURPOSE: Purpose = Purpose::Guess;
 }
 
 /// The proof that the caller reads the mail of the address, and has the account.

@@ -1,15 +1,22 @@
 //! POST /v1/auth/registrations/discard
 
+use plinth_core::access::Purpose;
 use plinth_core::auth::Auth;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 
 pub(crate) struct DiscardRegistration {
     pub(super) auth: Auth,
+}
+
+impl Operation for DiscardRegistration {
+    const IS_OPEN: bool = true;
+    const PURPOSE: Purpose = Purpose::Guess;
 }
 
 /// The registration to discard.

@@ -1,6 +1,7 @@
 //! POST /v1/auth/password/forgot
 
 use plinth_core::Error;
+use plinth_core::access::Purpose;
 use plinth_core::auth::Auth;
 use plinth_domain::email::Email;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -8,10 +9,16 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 
 pub(crate) struct ForgotPassword {
     pub(super) auth: Auth,
+}
+
+impl Operation for ForgotPassword {
+    const IS_OPEN: bool = true;
+    const PURPOSE: Purpose = Purpose::Guess;
 }
 
 /// Whose password was forgotten.

@@ -7,6 +7,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 
 /// Keepers may hold on to the answer for so long; a new key is published for longer before it signs.
 const CACHE_CONTROL: &str = "public, max-age=300";
@@ -14,6 +15,10 @@ const CACHE_CONTROL: &str = "public, max-age=300";
 pub(crate) struct ReadKeySet {
     pub(super) auth: Auth,
     pub(super) clock: Clock,
+}
+
+impl Operation for ReadKeySet {
+    const IS_OPEN: bool = true;
 }
 
 /// A public key (RFC 7517, RFC 8037).

@@ -1,22 +1,39 @@
 //! POST /v1/auth/login
 
+use plinth_core::access::Purpose;
 use plinth_core::auth::Auth;
 use plinth_domain::email::Email;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::password::Password;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use super::session_tokens::{Keeping, LoginResponse, SessionLifetime, end_replaced};
+use super::session_tokens::{Keeping, LoginResponse, end_replaced};
 use crate::http::body::Body;
-use crate::http::browser::Pages;
+use crate::http::browser::{Pages, SessionLifetime};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 
 pub(crate) struct Login {
     pub(super) auth: Auth,
     pub(super) pages: Pages,
     pub(super) lifetime: SessionLifetime,
+}
+
+impl Operation for Login {
+    const REFUSALS: Refusals = &[&[
+        (401, ErrorCode::AccountChanged),
+        (401, ErrorCode::InvalidCredentials),
+        (403, ErrorCode::AccountSuspended),
+        (403, ErrorCode::CsrfFailed),
+        (403, ErrorCode::EmailNotVerified),
+        (403, ErrorCode::RecoveryPending),
+        (403, ErrorCode::SecondFactorUnavailable),
+    ]];
+    const IS_OPEN: bool = true;
+    const PURPOSE: Purpose = Purpose::Guess;
 }
 
 /// Who logs in.

@@ -1,24 +1,43 @@
 //! POST /v1/auth/login/mfa
 
 use plinth_core::Error;
+use plinth_core::access::Purpose;
 use plinth_core::auth::{Auth, Proof};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::one_time_code::OneTimeCode;
 use plinth_domain::rejection::Rejection;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use super::session_tokens::{Keeping, LoginResponse, SessionLifetime, end_replaced};
+use super::session_tokens::{Keeping, LoginResponse, end_replaced};
 use crate::http::body::Body;
-use crate::http::browser::Pages;
+use crate::http::browser::{Pages, SessionLifetime};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::json::JsonObject;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 
 pub(crate) struct LoginMfa {
     pub(super) auth: Auth,
     pub(super) pages: Pages,
     pub(super) lifetime: SessionLifetime,
+}
+
+impl Operation for LoginMfa {
+    const REFUSALS: Refusals = &[&[
+        (401, ErrorCode::AccountChanged),
+        (401, ErrorCode::InvalidChallenge),
+        (401, ErrorCode::InvalidSecondFactor),
+        (401, ErrorCode::SessionEnded),
+        (403, ErrorCode::AccountSuspended),
+        (403, ErrorCode::CsrfFailed),
+        (403, ErrorCode::EmailNotVerified),
+        (403, ErrorCode::RecoveryPending),
+        (409, ErrorCode::PasskeysUnavailable),
+    ]];
+    const IS_OPEN: bool = true;
+    const PURPOSE: Purpose = Purpose::Guess;
 }
 
 /// A second factor: exactly one of `code`, `recovery_code` and `credential`.

@@ -12,12 +12,23 @@ use crate::http::body::OptionalBody;
 use crate::http::browser::{self, Pages};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Asking, Identity, session_required};
 
 pub(crate) struct Logout {
     pub(super) auth: Auth,
     pub(super) pages: Pages,
+}
+
+impl Operation for Logout {
+    const REFUSALS: Refusals = &[&[
+        (401, ErrorCode::InvalidToken),
+        (401, ErrorCode::TokenExpired),
+        (403, ErrorCode::CsrfFailed),
+        (403, ErrorCode::SessionRequired),
+    ]];
+    const IS_OPEN: bool = true;
 }
 
 /// 204, with what makes a browser forget its session if it has one.

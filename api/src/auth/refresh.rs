@@ -1,22 +1,34 @@
 //! POST /v1/auth/refresh
 
 use plinth_core::Error;
+use plinth_core::access::Purpose;
 use plinth_core::auth::Auth;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::rejection::Rejection;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use super::session_tokens::{Keeping, SessionAnswer, SessionLifetime};
+use super::session_tokens::{Keeping, SessionAnswer};
 use crate::http::body::Body;
-use crate::http::browser::Pages;
+use crate::http::browser::{Pages, SessionLifetime};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 
 pub(crate) struct Refresh {
     pub(super) auth: Auth,
     pub(super) pages: Pages,
     pub(super) lifetime: SessionLifetime,
+}
+
+impl Operation for Refresh {
+    const REFUSALS: Refusals = &[&[
+        (401, ErrorCode::InvalidRefreshToken),
+        (403, ErrorCode::CsrfFailed),
+    ]];
+    const IS_OPEN: bool = true;
+    const PURPOSE: Purpose = Purpose::Refresh;
 }
 
 /// Which session goes on.

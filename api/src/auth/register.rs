@@ -1,6 +1,7 @@
 //! POST /v1/auth/register
 
 use plinth_core::Error;
+use plinth_core::access::Purpose;
 use plinth_core::auth::{Auth, Registration};
 use plinth_core::error::Faults;
 use plinth_domain::email::Email;
@@ -13,10 +14,16 @@ use uuid::Uuid;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 
 pub(crate) struct Register {
     pub(super) auth: Auth,
+}
+
+impl Operation for Register {
+    const IS_OPEN: bool = true;
+    const PURPOSE: Purpose = Purpose::Guess;
 }
 
 /// What a new account needs.

@@ -1,5 +1,6 @@
 //! POST /v1/auth/verify-email/resend
 
+use plinth_core::access::Purpose;
 use plinth_core::auth::Auth;
 use plinth_domain::id::RegistrationId;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -8,10 +9,16 @@ use uuid::Uuid;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 
 pub(crate) struct ResendVerification {
     pub(super) auth: Auth,
+}
+
+impl Operation for ResendVerification {
+    const IS_OPEN: bool = true;
+    const PURPOSE: Purpose = Purpose::Guess;
 }
 
 /// The registration whose mail is to be sent again.

@@ -1,7 +1,9 @@
 //! POST /v1/auth/password/reset
 
 use plinth_core::Error;
+use plinth_core::access::Purpose;
 use plinth_core::auth::Auth;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::password::Password;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
@@ -10,10 +12,17 @@ use super::remaining_factors::RemainingFactor;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 
 pub(crate) struct ResetPassword {
     pub(super) auth: Auth,
+}
+
+impl Operation for ResetPassword {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::EmailTaken)]];
+    const IS_OPEN: bool = true;
+    const PURPOSE: Purpose = Purpose::Guess;
 }
 
 /// Another password for whoever got the mail.

@@ -1,20 +1,33 @@
 //! POST /v1/auth/restore
 
+use plinth_core::access::Purpose;
 use plinth_core::auth::{Auth, LoginAnswer};
+use plinth_domain::error_code::ErrorCode;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use super::session_tokens::{Keeping, LoginResponse, SessionLifetime, end_replaced};
+use super::session_tokens::{Keeping, LoginResponse, end_replaced};
 use crate::http::body::Body;
-use crate::http::browser::Pages;
+use crate::http::browser::{Pages, SessionLifetime};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 
 pub(crate) struct Restore {
     pub(super) auth: Auth,
     pub(super) pages: Pages,
     pub(super) lifetime: SessionLifetime,
+}
+
+impl Operation for Restore {
+    const REFUSALS: Refusals = &[&[
+        (401, ErrorCode::AccountChanged),
+        (401, ErrorCode::InvalidChallenge),
+        (403, ErrorCode::CsrfFailed),
+    ]];
+    const IS_OPEN: bool = true;
+    const PURPOSE: Purpose = Purpose::Guess;
 }
 
 /// The confirmation that a deleted account is to be restored.

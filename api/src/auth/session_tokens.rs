@@ -3,19 +3,17 @@
 use plinth_core::Error;
 use plinth_core::auth::{Auth, DEVICE_LIFETIME, LoginAnswer};
 use plinth_domain::audit::Origin;
-use plinth_platform::settings::Settings;
 use poem::http::header;
 use poem::{IntoResponse, Response};
 use poem_openapi::payload::{Json, Payload};
 use poem_openapi::registry::{MetaResponses, MetaSchemaRef, Registry};
 use poem_openapi::types::{ToJSON as _, Type as _};
 use poem_openapi::{ApiResponse, Enum, Object, Union};
-use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::mfa_challenge::MfaChallenge;
-use crate::http::browser::{Browser, Kept};
+use crate::http::browser::{Browser, Kept, SessionLifetime};
 
 /// Where a client keeps the tokens of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Enum)]
@@ -46,16 +44,6 @@ pub(crate) struct SessionTokens {
     device_token: Option<String>,
     /// What a page sends as `X-CSRF-Token` with every unsafe request; null without cookies.
     csrf_token: Option<String>,
-}
-
-/// How long browsers keep the refresh token.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SessionLifetime(pub(crate) Duration);
-
-impl SessionLifetime {
-    pub(crate) fn of(settings: &Settings) -> Self {
-        Self(settings.auth.session_lifetime)
-    }
 }
 
 /// The answer that opens or renews a session.

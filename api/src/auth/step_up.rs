@@ -1,17 +1,19 @@
 //! POST /v1/auth/step-up
 
 use plinth_core::Error;
+use plinth_core::access::Purpose;
 use plinth_core::auth::Auth;
 use plinth_domain::error_code::ErrorCode;
 use plinth_domain::password::Password;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
 
-use super::session_tokens::{Keeping, LoginResponse, SessionLifetime};
+use super::session_tokens::{Keeping, LoginResponse};
 use crate::http::body::Body;
-use crate::http::browser::Pages;
+use crate::http::browser::{Pages, SessionLifetime};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{InSession, LoggedIn};
 
@@ -19,6 +21,16 @@ pub(crate) struct StepUp {
     pub(super) auth: Auth,
     pub(super) pages: Pages,
     pub(super) lifetime: SessionLifetime,
+}
+
+impl Operation for StepUp {
+    const REFUSALS: Refusals = &[&[
+        (401, ErrorCode::InvalidCredentials),
+        (403, ErrorCode::ImpersonationForbidden),
+        (403, ErrorCode::SecondFactorUnavailable),
+        (409, ErrorCode::NoPasskey),
+    ]];
+    const PURPOSE: Purpose = Purpose::Guess;
 }
 
 /// Who it is, once more.

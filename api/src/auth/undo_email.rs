@@ -1,6 +1,8 @@
 //! POST /v1/auth/email/undo
 
+use plinth_core::access::Purpose;
 use plinth_core::auth::{Auth, UndoAnswer};
+use plinth_domain::error_code::ErrorCode;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi, Union};
 
@@ -9,10 +11,20 @@ use super::remaining_factors::RecoveredAccount;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 
 pub(crate) struct UndoEmail {
     pub(super) auth: Auth,
+}
+
+impl Operation for UndoEmail {
+    const REFUSALS: Refusals = &[&[
+        (403, ErrorCode::SecondFactorUnavailable),
+        (409, ErrorCode::EmailTaken),
+    ]];
+    const IS_OPEN: bool = true;
+    const PURPOSE: Purpose = Purpose::Guess;
 }
 
 /// The proof that whoever asks reads the mail of the address.

@@ -1,6 +1,8 @@
 //! POST /v1/auth/email/undo/mfa
 
+use plinth_core::access::Purpose;
 use plinth_core::auth::Auth;
+use plinth_domain::error_code::ErrorCode;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
@@ -10,10 +12,22 @@ use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::json::JsonObject;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 
 pub(crate) struct UndoEmailMfa {
     pub(super) auth: Auth,
+}
+
+impl Operation for UndoEmailMfa {
+    const REFUSALS: Refusals = &[&[
+        (401, ErrorCode::InvalidChallenge),
+        (401, ErrorCode::InvalidSecondFactor),
+        (409, ErrorCode::EmailTaken),
+        (409, ErrorCode::PasskeysUnavailable),
+    ]];
+    const IS_OPEN: bool = true;
+    const PURPOSE: Purpose = Purpose::Guess;
 }
 
 /// A second factor: exactly one of `code`, `recovery_code` and `credential`.

@@ -1,16 +1,25 @@
 //! POST /v1/auth/verify-email
 
+use plinth_core::access::Purpose;
 use plinth_core::auth::Auth;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::password::Password;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 
 pub(crate) struct VerifyEmail {
     pub(super) auth: Auth,
+}
+
+impl Operation for VerifyEmail {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::EmailTaken)]];
+    const IS_OPEN: bool = true;
+    const PURPOSE: Purpose = Purpose::Guess;
 }
 
 /// The proof of an address.

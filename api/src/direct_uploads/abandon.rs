@@ -1,6 +1,7 @@
 //! DELETE /v1/direct-uploads/{id}
 
 use plinth_core::files::DirectUploads;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::BlobId;
 use poem_openapi::param::Path;
 use poem_openapi::{ApiResponse, OpenApi};
@@ -8,11 +9,16 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct AbandonDirectUpload {
     pub(super) uploads: DirectUploads,
+}
+
+impl Operation for AbandonDirectUpload {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::UploadOver)]];
 }
 
 #[derive(ApiResponse)]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use plinth_core::files::DirectUploads;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::BlobId;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
@@ -12,12 +13,17 @@ use uuid::Uuid;
 use super::representation::DirectUpload;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct CompleteDirectUpload {
     pub(super) uploads: DirectUploads,
     pub(super) abandoned_after: Duration,
+}
+
+impl Operation for CompleteDirectUpload {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::NotUploaded), (409, ErrorCode::UploadOver)]];
 }
 
 #[derive(ApiResponse)]

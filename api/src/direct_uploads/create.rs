@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use plinth_core::error::Faults;
 use plinth_core::files::DirectUploads;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::file::FileName;
 use plinth_domain::id::FileId;
 use plinth_domain::rejection::Rejection;
@@ -15,12 +16,24 @@ use super::representation::{DirectUpload, PartRequest};
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct CreateDirectUpload {
     pub(super) uploads: DirectUploads,
     pub(super) abandoned_after: Duration,
+}
+
+impl Operation for CreateDirectUpload {
+    const REFUSALS: Refusals = &[&[
+        (403, ErrorCode::DirectUploadsOff),
+        (404, ErrorCode::NotFound),
+        (409, ErrorCode::QuotaExceeded),
+        (409, ErrorCode::TooManyUnfinishedUploads),
+        (409, ErrorCode::TooManyVersions),
+        (413, ErrorCode::TooLarge),
+    ]];
 }
 
 /// What is going to be sent.

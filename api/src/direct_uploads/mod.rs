@@ -7,38 +7,12 @@ mod read;
 mod representation;
 mod sign;
 
-use std::time::Duration;
+use crate::http::operation::operations;
 
-use plinth_core::files::DirectUploads;
-
-pub(crate) type Operations = (
-    create::CreateDirectUpload,
-    read::ReadDirectUpload,
-    sign::SignDirectUploadParts,
-    complete::CompleteDirectUpload,
-    abandon::AbandonDirectUpload,
-);
-
-/// Uploads that stand still are given up after `abandoned_after`.
-pub(crate) fn operations(uploads: &DirectUploads, abandoned_after: Duration) -> Operations {
-    (
-        create::CreateDirectUpload {
-            uploads: uploads.clone(),
-            abandoned_after,
-        },
-        read::ReadDirectUpload {
-            uploads: uploads.clone(),
-            abandoned_after,
-        },
-        sign::SignDirectUploadParts {
-            uploads: uploads.clone(),
-        },
-        complete::CompleteDirectUpload {
-            uploads: uploads.clone(),
-            abandoned_after,
-        },
-        abandon::AbandonDirectUpload {
-            uploads: uploads.clone(),
-        },
-    )
+operations! {
+    create::CreateDirectUpload { uploads: direct_uploads, abandoned_after },
+    read::ReadDirectUpload { uploads: direct_uploads, abandoned_after },
+    sign::SignDirectUploadParts { uploads: direct_uploads },
+    complete::CompleteDirectUpload { uploads: direct_uploads, abandoned_after },
+    abandon::AbandonDirectUpload { uploads: direct_uploads },
 }

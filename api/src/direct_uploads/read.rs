@@ -12,12 +12,15 @@ use uuid::Uuid;
 use super::representation::DirectUpload;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct ReadDirectUpload {
     pub(super) uploads: DirectUploads,
     pub(super) abandoned_after: Duration,
 }
+
+impl Operation for ReadDirectUpload {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ReadDirectUpload {

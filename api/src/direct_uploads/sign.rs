@@ -1,6 +1,7 @@
 //! POST /v1/direct-uploads/{id}/parts
 
 use plinth_core::files::DirectUploads;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::BlobId;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
@@ -11,10 +12,15 @@ use super::representation::PartRequest;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct SignDirectUploadParts {
     pub(super) uploads: DirectUploads,
+}
+
+impl Operation for SignDirectUploadParts {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::UploadOver)]];
 }
 
 /// Which parts are to be sent.

@@ -14,12 +14,15 @@ use super::representation::File;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct ChangeFile {
     pub(super) files: Files,
 }
+
+impl Operation for ChangeFile {}
 
 /// What changes; what is absent stays.
 #[derive(Object)]

@@ -7,14 +7,20 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 use uuid::Uuid;
 
-use super::content_host::ContentHost;
 use super::serve::{Served, serve};
+use crate::files::serve::{AVAILABILITY_REFUSALS, DOWNLOAD_REFUSALS};
+use crate::http::content_host::ContentHost;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::principal::{Allowed, FilesRead};
 
 pub(crate) struct ReadContent {
     pub(super) host: ContentHost,
+}
+
+impl Operation for ReadContent {
+    const REFUSALS: Refusals = &[AVAILABILITY_REFUSALS, DOWNLOAD_REFUSALS];
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
@@ -43,6 +49,10 @@ impl ReadContent {
 
 pub(crate) struct ReadContentHeaders {
     pub(super) files: Files,
+}
+
+impl Operation for ReadContentHeaders {
+    const REFUSALS: Refusals = &[AVAILABILITY_REFUSALS, DOWNLOAD_REFUSALS];
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]

@@ -4,13 +4,22 @@ use poem::Request;
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 
-use super::content_host::ContentHost;
 use super::serve::Served;
+use crate::files::serve::{AVAILABILITY_REFUSALS, DOWNLOAD_REFUSALS};
+use crate::http::content_host::ContentHost;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Hosts, Operation, Refusals};
+use crate::http::secret::Secret;
 
 pub(crate) struct ReadContentByTicket {
     pub(super) host: ContentHost,
+}
+
+impl Operation for ReadContentByTicket {
+    const REFUSALS: Refusals = &[AVAILABILITY_REFUSALS, DOWNLOAD_REFUSALS];
+    const IS_OPEN: bool = true;
+    const HOSTS: Hosts = Hosts::Content;
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
@@ -24,13 +33,19 @@ impl ReadContentByTicket {
         method = "get",
         operation_id = "readContentByTicket"
     )]
-    async fn read(&self, request: &Request, ticket: Path<String>) -> Result<Served> {
-        self.host.give_by_ticket(&ticket.0, request).await
+    async fn read(&self, request: &Request, ticket: Path<Secret>) -> Result<Served> {
+        self.host.give_by_ticket(&ticket.0.0, request).await
     }
 }
 
 pub(crate) struct ReadContentHeadersByTicket {
     pub(super) host: ContentHost,
+}
+
+impl Operation for ReadContentHeadersByTicket {
+    const REFUSALS: Refusals = &[AVAILABILITY_REFUSALS, DOWNLOAD_REFUSALS];
+    const IS_OPEN: bool = true;
+    const HOSTS: Hosts = Hosts::Content;
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
@@ -41,7 +56,7 @@ impl ReadContentHeadersByTicket {
         method = "head",
         operation_id = "readContentHeadersByTicket"
     )]
-    async fn read(&self, request: &Request, ticket: Path<String>) -> Result<Served> {
-        self.host.give_by_ticket(&ticket.0, request).await
+    async fn read(&self, request: &Request, ticket: Path<Secret>) -> Result<Served> {
+        self.host.give_by_ticket(&ticket.0.0, request).await
     }
 }

@@ -1,46 +1,16 @@
 //! Users' files on a host of their own, where the deployment has one: nothing in a file then shares an origin with the API.
 
-use std::sync::Arc;
-
-use plinth_core::files::{Content, ContentTickets, Files, Wanted};
+use plinth_core::files::{Content, Files, Wanted};
 use plinth_domain::id::{FileId, UserId};
-use plinth_platform::settings::HttpUrl;
 use poem::Request;
 use poem::http::Method;
 
 use super::serve::{Served, serve};
+use crate::http::content_host::{ContentHost, Elsewhere};
 use crate::http::failure::Result;
-use crate::http::host::{Host, asked_for};
-
-/// Gives contents here, or sends their readers to where they are given.
-#[derive(Clone)]
-pub(crate) struct ContentHost {
-    files: Files,
-    tickets: ContentTickets,
-    elsewhere: Option<Arc<Elsewhere>>,
-}
-
-struct Elsewhere {
-    /// Without a slash at its end.
-    url: String,
-    host: Host,
-}
+use crate::http::host::asked_for;
 
 impl ContentHost {
-    pub(crate) fn new(files: &Files, tickets: ContentTickets, url: Option<&HttpUrl>) -> Self {
-        let elsewhere = url.map(|url| {
-            Arc::new(Elsewhere {
-                url: url.trim_end_matches('/').to_owned(),
-                host: Host::of(url),
-            })
-        });
-        Self {
-            files: files.clone(),
-            tickets,
-            elsewhere,
-        }
-    }
-
     pub(super) fn files(&self) -> &Files {
         &self.files
     }

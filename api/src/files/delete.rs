@@ -8,12 +8,15 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct DeleteFile {
     pub(super) files: Files,
 }
+
+impl Operation for DeleteFile {}
 
 #[derive(ApiResponse)]
 enum Deleted {

@@ -13,11 +13,14 @@ use poem_openapi::{Enum, Object, OpenApi};
 use super::representation::File;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, FilesRead};
 
 pub(crate) struct ListFiles {
     pub(super) files: Files,
 }
+
+impl Operation for ListFiles {}
 
 /// A part of the caller's files.
 #[derive(Object)]

@@ -10,11 +10,14 @@ use uuid::Uuid;
 use super::representation::File;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, FilesRead};
 
 pub(crate) struct ReadFile {
     pub(super) files: Files,
 }
+
+impl Operation for ReadFile {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl ReadFile {

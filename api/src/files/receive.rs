@@ -3,12 +3,24 @@
 use plinth_core::Error;
 use plinth_core::files::{Files, Upload, UploadSlot};
 use plinth_domain::audit::Origin;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::file::{File, FileName};
 use plinth_domain::id::{FileId, UserId};
 use tracing::Instrument as _;
 
 use crate::http::failure::Result;
 use crate::http::multipart::{FileForm, FilePart, FilesForm, Form, MAX_FILES};
+use crate::http::operation::Refusal;
+
+/// What a form with files can be answered with, beside what any form can.
+pub(super) const FORM_REFUSALS: &[Refusal] = &[
+    (400, ErrorCode::Interrupted),
+    (404, ErrorCode::NotFound),
+    (409, ErrorCode::QuotaExceeded),
+    (415, ErrorCode::TypeNotAllowed),
+    (422, ErrorCode::DigestMismatch),
+    (429, ErrorCode::TooManyUploads),
+];
 
 /// What becomes of the bytes.
 #[derive(Clone, Copy)]

@@ -10,12 +10,15 @@ use uuid::Uuid;
 use super::representation::File;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct RestoreFile {
     pub(super) files: Files,
 }
+
+impl Operation for RestoreFile {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
 impl RestoreFile {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use plinth_core::Error;
 use plinth_core::files::{Content, Files, Unlocked};
+use plinth_domain::error_code::ErrorCode;
 use plinth_object_store::{ByteRange, Description};
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Body, IntoResponse, Request, Response};
@@ -15,7 +16,23 @@ use poem_openapi::registry::{
 use crate::http::conditions::{self, Precondition};
 use crate::http::digest;
 use crate::http::failure::{Failure, Result};
+use crate::http::operation::Refusal;
 use crate::http::range::{Wanted, wanted};
+
+/// What a request for bytes of a file can be answered with before they may be downloaded.
+pub(super) const AVAILABILITY_REFUSALS: &[Refusal] = &[
+    (403, ErrorCode::FileInfected),
+    (403, ErrorCode::FileTooLargeToScan),
+    (403, ErrorCode::MetadataNotRemovable),
+    (409, ErrorCode::FileNotScanned),
+    (409, ErrorCode::MetadataNotRemoved),
+];
+
+/// What a request for a part of the bytes, or with a precondition, can be answered with.
+pub(super) const DOWNLOAD_REFUSALS: &[Refusal] = &[
+    (412, ErrorCode::PreconditionFailed),
+    (416, ErrorCode::RangeNotSatisfiable),
+];
 
 /// Shown in the page that links to it; everything else is saved. SVG is not on the list: as a document it runs scripts.
 const SHOWN: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];

@@ -6,11 +6,14 @@ use poem_openapi::{Object, OpenApi};
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, FilesRead};
 
 pub(crate) struct ReadStorage {
     pub(super) files: Files,
 }
+
+impl Operation for ReadStorage {}
 
 /// What the files of an account take, and what they may.
 #[derive(Object)]

@@ -6,14 +6,20 @@ use poem_openapi::{ApiResponse, OpenApi};
 
 use super::receive::{self, Destination};
 use super::representation::File;
+use crate::files::receive::FORM_REFUSALS;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::multipart::FileForm;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct UploadFile {
     pub(super) files: Files,
+}
+
+impl Operation for UploadFile {
+    const REFUSALS: Refusals = &[FORM_REFUSALS];
 }
 
 #[derive(ApiResponse)]

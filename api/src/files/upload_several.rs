@@ -6,14 +6,20 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use super::receive;
 use super::representation::File;
+use crate::files::receive::FORM_REFUSALS;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::multipart::FilesForm;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct UploadFiles {
     pub(super) files: Files,
+}
+
+impl Operation for UploadFiles {
+    const REFUSALS: Refusals = &[FORM_REFUSALS];
 }
 
 /// Files that were stored together.

@@ -6,6 +6,7 @@ use std::panic::resume_unwind;
 use futures_util::StreamExt as _;
 use plinth_core::Error;
 use plinth_core::files::Files;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::FileId;
 use plinth_domain::rejection::Rejection;
 use plinth_platform::causes;
@@ -18,9 +19,11 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use uuid::Uuid;
 
 use super::archive::archive;
+use crate::files::serve::AVAILABILITY_REFUSALS;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::{Failure, Result};
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesRead};
 
@@ -31,6 +34,10 @@ const MOST_FILES: usize = 100;
 
 pub(crate) struct ZipFiles {
     pub(super) files: Files,
+}
+
+impl Operation for ZipFiles {
+    const REFUSALS: Refusals = &[AVAILABILITY_REFUSALS, &[(404, ErrorCode::NotFound)]];
 }
 
 /// Which files are to be packed.

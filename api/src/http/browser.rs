@@ -24,6 +24,16 @@ const DEVICE: &str = "__Host-plinth_device";
 pub const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 const CSRF_CONTEXT: &str = "csrf v1";
 
+/// How long browsers keep the refresh token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SessionLifetime(pub(crate) Duration);
+
+impl SessionLifetime {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self(settings.auth.session_lifetime)
+    }
+}
+
 /// Tells pages of ours from others.
 #[derive(Clone)]
 pub struct Pages(Arc<Inner>);

@@ -10,9 +10,9 @@ use poem_openapi::registry::{MetaApi, MetaPath, Registry};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 use serde_json::{Map, Value, json};
 
-use super::parameters::DocumentedParameters;
-use super::{browser, principal};
-use crate::app::Operations;
+use super::browser;
+use super::operation::{Declaration, Declared};
+use super::principal::Scheme;
 
 /// The capabilities, as the document groups operations.
 #[derive(Tags)]
@@ -36,21 +36,17 @@ pub(crate) enum Tag {
 }
 
 /// The operations as a service.
-pub(crate) fn service<T: OpenApi>(operations: T) -> OpenApiService<DocumentedParameters<T>, ()> {
-    OpenApiService::new(
-        DocumentedParameters(operations),
-        "Plinth",
-        env!("CARGO_PKG_VERSION"),
-    )
-    .description("Accounts, files, an audit trail, notifications and background jobs.")
+pub(crate) fn service<T: OpenApi>(operations: T) -> OpenApiService<T, ()> {
+    OpenApiService::new(operations, "Plinth", env!("CARGO_PKG_VERSION"))
+        .description("Accounts, files, an audit trail, notifications and background jobs.")
 }
 
-/// The document in pretty JSON, ending in a line feed.
-pub fn document() -> String {
-    let spec = service(Described::<Operations>(PhantomData)).spec();
+/// Returns the document of these operations in pretty JSON, ending in a line feed.
+pub(crate) fn document<T: Declared>() -> String {
+    let spec = service(Described::<T>(PhantomData)).spec();
     let mut document: Value = serde_json::from_str(&spec).expect("poem-openapi writes JSON");
-    complete(&mut document);
-    // It is compared as text, and a build with another crate's wishes keeps the order of insertion.
+    complete(&mut document, &T::declarations());
+    // The document is compared as text, and another crate may enable preserve_order of serde_json.
     document.sort_all_objects();
     serde_json::to_string_pretty(&document).expect("a value has a text") + "\n"
 }
@@ -80,16 +76,20 @@ impl<T: OpenApi> OpenApi for Described<T> {
 
 /// Adds to each operation the refusals that it can answer with, and closes the schemas of bodies: unknown fields
 /// are refused.
-fn complete(document: &mut Value) {
+fn complete(document: &mut Value, declarations: &[Declaration]) {
     let paths = document["paths"]
         .as_object_mut()
         .expect("a document has paths");
-    for (path, operations) in paths.iter_mut() {
+    for operations in paths.values_mut() {
         for (method, operation) in operations.as_object_mut().expect("a path has operations") {
             let operation = operation
                 .as_object_mut()
                 .expect("an operation is an object");
-            refusals(path, method, operation);
+            let declaration = declarations
+                .iter()
+                .find(|declaration| operation["operationId"] == declaration.id)
+                .expect("every operation is declared");
+            refusals(declaration, operation);
             admission(method, operation);
         }
     }
@@ -108,18 +108,15 @@ fn complete(document: &mut Value) {
     }
 }
 
-/// Replaces the name that the signature of an operation left by what it stands for: who may use the operation, and
-/// how he shows who he is.
+/// Replaces the name that the signature of an operation left by what it stands for: who may call the operation, and with
+/// which credentials.
 fn admission(method: &str, operation: &mut Map<String, Value>) {
-    let Some(name) = operation.get("security").and_then(|security| {
+    let Some(scheme) = operation.get("security").and_then(|security| {
         let schemes = security.get(0)?.as_object()?;
-        schemes.keys().next().cloned()
+        schemes.keys().next().map(|name| Scheme::parse(name))
     }) else {
         return;
     };
-    let (audience, requirement) = name
-        .split_once(' ')
-        .expect("a name says audience and requirement");
     let is_safe = matches!(method, "get" | "head");
     let cookie = if is_safe {
         json!({ "cookie": [] })
@@ -127,27 +124,24 @@ fn admission(method: &str, operation: &mut Map<String, Value>) {
         json!({ "cookie": [], "csrf": [] })
     };
     operation.insert("security".to_owned(), json!([{ "bearer": [] }, cookie]));
-    let permission = principal::permission_of(requirement);
-    operation.insert(
-        "x-permission".to_owned(),
-        json!(permission.map(Permission::as_str)),
-    );
-    let takes_api_keys = matches!(audience, "allowed" | "in-own-name");
-    let needs_step_up = matches!(audience, "fresh" | "enrolling");
-    operation.insert("x-api-keys".to_owned(), json!(takes_api_keys));
-    operation.insert(
-        "x-impersonation".to_owned(),
-        json!(!needs_step_up && audience != "in-own-name"),
-    );
-    operation.insert("x-step-up".to_owned(), json!(needs_step_up));
+    let permission = scheme.permission.map(Permission::as_str);
+    let extensions = [
+        ("x-permission", json!(permission)),
+        ("x-api-keys", json!(scheme.takes_api_keys())),
+        ("x-impersonation", json!(scheme.allows_impersonation())),
+        ("x-step-up", json!(scheme.needs_step_up())),
+    ];
+    for (name, value) in extensions {
+        operation.insert(name.to_owned(), value);
+    }
     let needs = [
         permission.map(|permission| format!("Needs the permission `{permission}`.")),
-        (!takes_api_keys).then(|| "Needs a login; an API key is refused.".to_owned()),
-        (audience == "in-own-name").then(|| {
+        (!scheme.takes_api_keys()).then(|| "Needs a login; an API key is refused.".to_owned()),
+        scheme.is_in_own_name().then(|| {
             "An administrator who acts in another person's name is refused (403 `impersonation_forbidden`)."
                 .to_owned()
         }),
-        needs_step_up.then(|| {
+        scheme.needs_step_up().then(|| {
             "Needs a proof of a moment ago of who one is (403 `step_up_required` otherwise).".to_owned()
         }),
     ];
@@ -212,84 +206,26 @@ fn admit_null(schema: &mut Value) {
     }
 }
 
-fn refusals(path: &str, method: &str, operation: &mut Map<String, Value>) {
-    let secured = operation.contains_key("security");
-    let takes_credentials = matches!(
-        path,
-        "/v1/auth/email/confirm"
-            | "/v1/auth/email/undo"
-            | "/v1/auth/email/undo/mfa"
-            | "/v1/auth/restore"
-            | "/v1/auth/login"
-            | "/v1/auth/login/mfa"
-            | "/v1/auth/passkeys/login/finish"
-            | "/v1/auth/refresh"
-    );
-    // One may need a password.
-    let by_link = path.starts_with("/v1/links/{token}/");
-    // An address may have been taken meanwhile; passkeys may be off.
-    let may_conflict = (method != "get" && secured)
-        || path.starts_with("/v1/auth/email/")
-        || matches!(path, "/v1/auth/verify-email" | "/v1/auth/password/reset")
-        || path == "/v1/auth/passkeys/login/start"
-        || path.ends_with("/tickets");
-    let has_body = operation.contains_key("requestBody");
-    let possible = [
-        (400, has_body, "The body is malformed."),
-        (
-            401,
-            secured || takes_credentials,
-            "The credentials are missing, wrong or expired.",
-        ),
-        (
-            403,
-            secured || takes_credentials || by_link,
-            "The caller lacks the permission, or the account may not act.",
-        ),
-        (
-            404,
-            path.contains('{') || path == "/v1/files/zip",
-            "It does not exist, or not for the caller.",
-        ),
-        (
-            409,
-            may_conflict,
-            "As things stand it cannot be done; `code` says why.",
-        ),
-        (408, has_body, "The body came too slowly."),
-        (413, has_body, "The body is too long."),
-        (415, has_body, "The body has the wrong media type."),
-        (
-            422,
-            true,
-            "Parts of the request are invalid; `errors` lists them.",
-        ),
-        (
-            429,
-            true,
-            "Too many requests; `Retry-After` says how long to wait.",
-        ),
-        (500, true, "A fault of the service."),
-        (
-            503,
-            true,
-            "The service is busy or a part of it does not answer; `Retry-After` says how long to wait.",
-        ),
-    ];
+/// Replaces the generic answer of an operation by one for each status that it can refuse with, with the codes and their
+/// meanings.
+fn refusals(declaration: &Declaration, operation: &mut Map<String, Value>) {
     let responses = operation
         .get_mut("responses")
         .and_then(Value::as_object_mut)
         .expect("an operation has responses");
-    // The generic answer is replaced by the ones that are possible.
-    let Some(generic) = responses.remove("default") else {
-        return;
-    };
-    for (status, possible, description) in possible {
-        if possible {
-            let mut response = generic.clone();
-            response["description"] = json!(description);
-            responses.entry(status.to_string()).or_insert(response);
-        }
+    let generic = responses
+        .remove("default")
+        .expect("every operation can be refused");
+    for refusals in declaration.refusals().chunk_by(|one, next| one.0 == next.0) {
+        let (status, _) = refusals[0];
+        let codes: Vec<_> = refusals.iter().map(|(_, code)| code.as_str()).collect();
+        let meanings = refusals
+            .iter()
+            .map(|(_, code)| format!("- `{code}`: {}", code.meaning()));
+        let mut response = generic.clone();
+        response["description"] = json!(meanings.collect::<Vec<_>>().join("\n"));
+        response["x-error-codes"] = json!(codes);
+        responses.entry(status.to_string()).or_insert(response);
     }
 }
 
@@ -309,98 +245,4 @@ fn bodies(document: &Value) -> Vec<String> {
         })
         .filter_map(|reference| reference.rsplit('/').next().map(str::to_owned))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http::problem;
-
-    /// What is open to everybody: the doors by which one comes in, and what somebody has a link to.
-    const OPEN: &[&str] = &[
-        "/.well-known/jwks.json",
-        "/v1/auth/email/confirm",
-        "/v1/auth/email/undo",
-        "/v1/auth/email/undo/mfa",
-        "/v1/auth/login",
-        "/v1/auth/login/mfa",
-        "/v1/auth/logout",
-        "/v1/auth/passkeys/login/finish",
-        "/v1/auth/passkeys/login/start",
-        "/v1/auth/password/forgot",
-        "/v1/auth/password/reset",
-        "/v1/auth/refresh",
-        "/v1/auth/register",
-        "/v1/auth/registrations/discard",
-        "/v1/auth/restore",
-        "/v1/auth/verify-email",
-        "/v1/auth/verify-email/resend",
-        "/v1/content/{ticket}",
-        "/v1/links/{token}",
-        "/v1/links/{token}/content",
-        "/v1/links/{token}/tickets",
-    ];
-
-    /// Open by its method.
-    const OPTIONS: &str = "options";
-
-    #[test]
-    fn every_operation_says_what_a_generator_needs() {
-        let document: Value = serde_json::from_str(&document()).expect("JSON");
-        assert_eq!(document["openapi"], "3.0.0");
-        let mut served: Vec<_> = Operations::meta()
-            .into_iter()
-            .flat_map(|api| api.paths)
-            .flat_map(|path| path.operations)
-            .filter_map(|operation| operation.operation_id)
-            .collect();
-        let mut ids = Vec::new();
-        for (path, operations) in document["paths"].as_object().expect("paths") {
-            for (method, operation) in operations.as_object().expect("operations") {
-                let name = format!("{method} {path}");
-                ids.push(
-                    operation["operationId"]
-                        .as_str()
-                        .unwrap_or_else(|| panic!("{name} has no id"))
-                        .to_owned(),
-                );
-                assert!(
-                    operation["summary"]
-                        .as_str()
-                        .is_some_and(|text| !text.is_empty()),
-                    "{name} has no summary"
-                );
-                assert_eq!(
-                    operation["tags"].as_array().map(Vec::len),
-                    Some(1),
-                    "{name} has no tag"
-                );
-                let is_open = operation.get("security").is_none();
-                let may_be_open = OPEN.contains(&path.as_str()) || method == OPTIONS;
-                assert_eq!(is_open, may_be_open, "{name}: security");
-                assert_eq!(
-                    is_open,
-                    operation.get("x-permission").is_none(),
-                    "{name}: permission"
-                );
-                let responses = operation["responses"].as_object().expect("responses");
-                for (status, response) in responses
-                    .iter()
-                    .filter(|(status, _)| status.starts_with(['4', '5']))
-                {
-                    let problem = &response["content"][problem::CONTENT_TYPE]["schema"]["$ref"];
-                    assert_eq!(problem, "#/components/schemas/Problem", "{name}: {status}");
-                }
-                assert!(
-                    responses.contains_key("429") && responses.contains_key("500"),
-                    "{name} lacks refusals"
-                );
-            }
-        }
-        ids.sort();
-        served.sort_unstable();
-        assert_eq!(ids, served, "every operation that is served is described");
-        served.dedup();
-        assert_eq!(ids.len(), served.len(), "ids are unique");
-    }
 }

@@ -2,15 +2,26 @@
 
 use bytes::Bytes;
 use futures_util::stream::StreamExt as _;
+use plinth_domain::error_code::ErrorCode;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::MetaRequest;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::failure::{Failure, Result};
+use super::operation::Refusal;
 use super::pace::{self, Paced};
 
 /// The media type of a stretch of an upload (tus 1.0).
 pub const MEDIA_TYPE: &str = "application/offset+octet-stream";
+
+/// What a request with such a body can be answered with.
+pub(crate) const BYTES_REFUSALS: &[Refusal] = &[
+    (400, ErrorCode::BrokenBody),
+    (400, ErrorCode::Interrupted),
+    (408, ErrorCode::Timeout),
+    (413, ErrorCode::TooLarge),
+    (415, ErrorCode::UnsupportedMediaType),
+];
 
 /// The bytes of a request.
 pub struct Octets {

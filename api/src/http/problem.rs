@@ -14,6 +14,7 @@ use poem_openapi::types::ToJSON as _;
 
 use super::error_code::DocumentedCode;
 use super::failure::Failure;
+use super::operation::Refusal;
 use super::tus;
 
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -157,6 +158,12 @@ pub(super) fn answer(error: &poem::Error, request_id: &str) -> Response {
         }
     }
     response
+}
+
+/// The status and the code that an error is answered with.
+pub(super) fn refusal(error: &poem::Error) -> Refusal {
+    let verdict = judge(error);
+    (verdict.status.as_u16(), verdict.code)
 }
 
 /// The status of a failure.

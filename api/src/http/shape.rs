@@ -69,7 +69,7 @@ impl Search<'_> {
                 self.refuse(pointer, "wrong_type", "A whole number is expected.");
             }
             "number" if !value.is_number() => {
-                self.refuse(pointer, "wrong_type", "A number is expected.")
+                self.refuse(pointer, "wrong_type", "A number is expected.");
             }
             "boolean" if !value.is_boolean() => {
                 self.refuse(pointer, "wrong_type", "true or false is expected.");

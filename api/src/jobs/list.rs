@@ -11,12 +11,15 @@ use uuid::Uuid;
 use super::view::{BackgroundJob, JobState, QueueName, search};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, JobsRead};
 use crate::http::utc_time::UtcTime;
 
 pub(crate) struct ListJobs {
     pub(super) jobs: JobAdministration,
 }
+
+impl Operation for ListJobs {}
 
 /// A part of the jobs, the newest first.
 #[derive(Object)]

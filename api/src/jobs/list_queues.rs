@@ -7,11 +7,14 @@ use poem_openapi::{Object, OpenApi};
 use super::view::QueueState;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, JobsRead};
 
 pub(crate) struct ListQueues {
     pub(super) jobs: JobAdministration,
 }
+
+impl Operation for ListQueues {}
 
 /// Every queue.
 #[derive(Object)]

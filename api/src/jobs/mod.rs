@@ -10,28 +10,15 @@ mod resume;
 mod retry;
 mod view;
 
-use plinth_core::jobs::JobAdministration;
+use crate::http::operation::operations;
 
-pub(crate) type Operations = (
-    list::ListJobs,
-    read::ReadJob,
-    retry::RetryJob,
-    cancel::CancelJob,
-    redrive::RedriveJobs,
-    list_queues::ListQueues,
-    pause::PauseQueue,
-    resume::ResumeQueue,
-);
-
-pub(crate) fn operations(jobs: &JobAdministration) -> Operations {
-    (
-        list::ListJobs { jobs: jobs.clone() },
-        read::ReadJob { jobs: jobs.clone() },
-        retry::RetryJob { jobs: jobs.clone() },
-        cancel::CancelJob { jobs: jobs.clone() },
-        redrive::RedriveJobs { jobs: jobs.clone() },
-        list_queues::ListQueues { jobs: jobs.clone() },
-        pause::PauseQueue { jobs: jobs.clone() },
-        resume::ResumeQueue { jobs: jobs.clone() },
-    )
+operations! {
+    list::ListJobs { jobs },
+    read::ReadJob { jobs },
+    retry::RetryJob { jobs },
+    cancel::CancelJob { jobs },
+    redrive::RedriveJobs { jobs },
+    list_queues::ListQueues { jobs },
+    pause::PauseQueue { jobs },
+    resume::ResumeQueue { jobs },
 }

@@ -7,12 +7,15 @@ use poem_openapi::{ApiResponse, OpenApi};
 use super::view::QueueName;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, JobsWrite};
 
 pub(crate) struct PauseQueue {
     pub(super) jobs: JobAdministration,
 }
+
+impl Operation for PauseQueue {}
 
 #[derive(ApiResponse)]
 enum Paused {

@@ -10,11 +10,14 @@ use uuid::Uuid;
 use super::view::{BackgroundJob, JobAttempt};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, JobsRead};
 
 pub(crate) struct ReadJob {
     pub(super) jobs: JobAdministration,
 }
+
+impl Operation for ReadJob {}
 
 /// A job and its history.
 #[derive(Object)]

@@ -10,6 +10,7 @@ use super::view::{QueueName, search};
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, JobsWrite};
 use crate::http::utc_time::UtcTime;
@@ -17,6 +18,8 @@ use crate::http::utc_time::UtcTime;
 pub(crate) struct RedriveJobs {
     pub(super) jobs: JobAdministration,
 }
+
+impl Operation for RedriveJobs {}
 
 /// Which dead letters; without any field all of them.
 #[derive(Object)]

@@ -1,6 +1,7 @@
 //! POST /v1/jobs/{id}/retry
 
 use plinth_core::jobs::JobAdministration;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::JobId;
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
@@ -10,11 +11,16 @@ use uuid::Uuid;
 use super::view::BackgroundJob;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, JobsWrite};
 
 pub(crate) struct RetryJob {
     pub(super) jobs: JobAdministration,
+}
+
+impl Operation for RetryJob {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::JobState)]];
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Jobs")]

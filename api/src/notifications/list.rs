@@ -10,11 +10,14 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, NotificationsRead};
 
 pub(crate) struct ListNotifications {
     pub(super) inbox: Inbox,
 }
+
+impl Operation for ListNotifications {}
 
 /// A message in the inbox.
 #[derive(Object)]

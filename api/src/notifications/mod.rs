@@ -2,12 +2,8 @@
 
 mod list;
 
-use plinth_core::notifications::Inbox;
+use crate::http::operation::operations;
 
-pub(crate) type Operations = list::ListNotifications;
-
-pub(crate) fn operations(inbox: &Inbox) -> Operations {
-    list::ListNotifications {
-        inbox: inbox.clone(),
-    }
+operations! {
+    list::ListNotifications { inbox },
 }

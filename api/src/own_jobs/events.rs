@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use plinth_core::jobs::OwnJobs;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::JobId;
 use poem::web::sse::Event;
 use poem_openapi::param::{Header, Path};
@@ -17,6 +18,7 @@ use uuid::Uuid;
 use super::view::OwnJob;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::principal::{Allowed, FilesRead};
 
 /// So often something is sent, that nobody between takes the stream for dead.
@@ -28,6 +30,10 @@ const LONGEST: Duration = Duration::from_mins(5);
 pub(crate) struct WatchOwnJob {
     pub(super) jobs: OwnJobs,
     pub(super) draining: CancellationToken,
+}
+
+impl Operation for WatchOwnJob {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::TooManyStreams)]];
 }
 
 type Events = EventStream<BoxStream<'static, OwnJob>>;

@@ -9,11 +9,14 @@ use poem_openapi::{Object, OpenApi};
 use super::view::OwnJob;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, FilesRead};
 
 pub(crate) struct ListOwnJobs {
     pub(super) jobs: OwnJobs,
 }
+
+impl Operation for ListOwnJobs {}
 
 /// A part of the caller's jobs, the newest first.
 #[derive(Object)]

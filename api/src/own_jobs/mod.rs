@@ -5,19 +5,10 @@ mod list;
 mod read;
 mod view;
 
-use plinth_core::jobs::OwnJobs;
-use tokio_util::sync::CancellationToken;
+use crate::http::operation::operations;
 
-pub(crate) type Operations = (list::ListOwnJobs, read::ReadOwnJob, events::WatchOwnJob);
-
-/// From `draining` on nothing is watched any more.
-pub(crate) fn operations(jobs: &OwnJobs, draining: &CancellationToken) -> Operations {
-    (
-        list::ListOwnJobs { jobs: jobs.clone() },
-        read::ReadOwnJob { jobs: jobs.clone() },
-        events::WatchOwnJob {
-            jobs: jobs.clone(),
-            draining: draining.clone(),
-        },
-    )
+operations! {
+    list::ListOwnJobs { jobs: own_jobs },
+    read::ReadOwnJob { jobs: own_jobs },
+    events::WatchOwnJob { jobs: own_jobs, draining },
 }

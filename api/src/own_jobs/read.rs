@@ -10,11 +10,14 @@ use uuid::Uuid;
 use super::view::OwnJob;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, FilesRead};
 
 pub(crate) struct ReadOwnJob {
     pub(super) jobs: OwnJobs,
 }
+
+impl Operation for ReadOwnJob {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl ReadOwnJob {

@@ -1,6 +1,7 @@
 //! POST /v1/me/passkeys/finish
 
 use plinth_core::passkeys::{NewPasskey, Passkeys};
+use plinth_domain::error_code::ErrorCode;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
@@ -9,11 +10,21 @@ use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::json::JsonObject;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{CredentialsWrite, Enrolling};
 
 pub(crate) struct FinishPasskey {
     pub(super) passkeys: Passkeys,
+}
+
+impl Operation for FinishPasskey {
+    const REFUSALS: Refusals = &[&[
+        (403, ErrorCode::SecondFactorRequired),
+        (409, ErrorCode::PasskeyKnown),
+        (409, ErrorCode::PasskeysUnavailable),
+        (409, ErrorCode::TooManyPasskeys),
+    ]];
 }
 
 /// A passkey that was made.

@@ -7,11 +7,14 @@ use poem_openapi::{Object, OpenApi};
 use super::view::Passkey;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{CredentialsRead, InSession};
 
 pub(crate) struct ListPasskeys {
     pub(super) passkeys: Passkeys,
 }
+
+impl Operation for ListPasskeys {}
 
 /// Every passkey of an account.
 #[derive(Object)]

@@ -7,32 +7,12 @@ mod rename;
 mod start;
 pub(crate) mod view;
 
-use plinth_core::passkeys::Passkeys;
+use crate::http::operation::operations;
 
-pub(crate) type Operations = (
-    list::ListPasskeys,
-    start::StartPasskey,
-    finish::FinishPasskey,
-    rename::RenamePasskey,
-    remove::RemovePasskey,
-);
-
-pub(crate) fn operations(passkeys: &Passkeys) -> Operations {
-    (
-        list::ListPasskeys {
-            passkeys: passkeys.clone(),
-        },
-        start::StartPasskey {
-            passkeys: passkeys.clone(),
-        },
-        finish::FinishPasskey {
-            passkeys: passkeys.clone(),
-        },
-        rename::RenamePasskey {
-            passkeys: passkeys.clone(),
-        },
-        remove::RemovePasskey {
-            passkeys: passkeys.clone(),
-        },
-    )
+operations! {
+    list::ListPasskeys { passkeys },
+    start::StartPasskey { passkeys },
+    finish::FinishPasskey { passkeys },
+    rename::RenamePasskey { passkeys },
+    remove::RemovePasskey { passkeys },
 }

@@ -1,6 +1,7 @@
 //! DELETE /v1/me/passkeys/{id}
 
 use plinth_core::passkeys::Passkeys;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::PasskeyId;
 use poem_openapi::param::Path;
 use poem_openapi::{ApiResponse, OpenApi};
@@ -8,11 +9,19 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{CredentialsWrite, Fresh};
 
 pub(crate) struct RemovePasskey {
     pub(super) passkeys: Passkeys,
+}
+
+impl Operation for RemovePasskey {
+    const REFUSALS: Refusals = &[&[
+        (409, ErrorCode::NoOtherCredential),
+        (409, ErrorCode::SecondFactorRequired),
+    ]];
 }
 
 #[derive(ApiResponse)]

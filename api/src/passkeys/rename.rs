@@ -11,12 +11,15 @@ use super::view::{Passkey, parse_name};
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{CredentialsWrite, InSession};
 
 pub(crate) struct RenamePasskey {
     pub(super) passkeys: Passkeys,
 }
+
+impl Operation for RenamePasskey {}
 
 /// What a passkey is to be called.
 #[derive(Object)]

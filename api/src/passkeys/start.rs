@@ -1,17 +1,27 @@
 //! POST /v1/me/passkeys/start
 
 use plinth_core::passkeys::Passkeys;
+use plinth_domain::error_code::ErrorCode;
 use poem_openapi::OpenApi;
 use poem_openapi::payload::Json;
 
 use super::view::PasskeyCeremony;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{CredentialsWrite, Enrolling};
 
 pub(crate) struct StartPasskey {
     pub(super) passkeys: Passkeys,
+}
+
+impl Operation for StartPasskey {
+    const REFUSALS: Refusals = &[&[
+        (403, ErrorCode::SecondFactorRequired),
+        (409, ErrorCode::PasskeysUnavailable),
+        (409, ErrorCode::TooManyPasskeys),
+    ]];
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]

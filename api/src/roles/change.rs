@@ -2,6 +2,7 @@
 
 use plinth_core::error::Faults;
 use plinth_core::roles::{RoleChange, Roles};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::role::RoleDescription;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
@@ -13,12 +14,20 @@ use super::view::Role;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::permissions;
 use crate::http::principal::{Fresh, RolesWrite};
 
 pub(crate) struct ChangeRole {
     pub(super) roles: Roles,
+}
+
+impl Operation for ChangeRole {
+    const REFUSALS: Refusals = &[&[
+        (409, ErrorCode::BuiltInRole),
+        (409, ErrorCode::SecondFactorRequired),
+    ]];
 }
 
 /// What is to be changed; what is not given stays.

@@ -2,6 +2,7 @@
 
 use plinth_core::error::Faults;
 use plinth_core::roles::{RoleChange, Roles};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::role::{RoleDescription, RoleName};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -10,12 +11,17 @@ use super::view::Role;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::permissions;
 use crate::http::principal::{Fresh, RolesWrite};
 
 pub(crate) struct CreateRole {
     pub(super) roles: Roles,
+}
+
+impl Operation for CreateRole {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::RoleExists), (409, ErrorCode::TooManyRoles)]];
 }
 
 /// A role that is to be.

@@ -7,11 +7,14 @@ use poem_openapi::{Object, OpenApi};
 use super::view::Role;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, RolesRead};
 
 pub(crate) struct ListRoles {
     pub(super) roles: Roles,
 }
+
+impl Operation for ListRoles {}
 
 /// All roles, by name.
 #[derive(Object)]

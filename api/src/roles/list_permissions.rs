@@ -6,9 +6,12 @@ use poem_openapi::{Object, OpenApi};
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, RolesRead};
 
 pub(crate) struct ListPermissions;
+
+impl Operation for ListPermissions {}
 
 /// Something that a role may allow.
 #[derive(Object)]

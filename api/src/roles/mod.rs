@@ -8,37 +8,17 @@ mod read;
 mod remove;
 mod view;
 
-use plinth_core::roles::Roles;
 use plinth_domain::role::RoleName;
 
-pub(crate) type Operations = (
-    list_permissions::ListPermissions,
-    list::ListRoles,
-    read::ReadRole,
-    create::CreateRole,
-    change::ChangeRole,
-    remove::RemoveRole,
-);
+use crate::http::operation::operations;
 
-pub(crate) fn operations(roles: &Roles) -> Operations {
-    (
-        list_permissions::ListPermissions,
-        list::ListRoles {
-            roles: roles.clone(),
-        },
-        read::ReadRole {
-            roles: roles.clone(),
-        },
-        create::CreateRole {
-            roles: roles.clone(),
-        },
-        change::ChangeRole {
-            roles: roles.clone(),
-        },
-        remove::RemoveRole {
-            roles: roles.clone(),
-        },
-    )
+operations! {
+    list_permissions::ListPermissions,
+    list::ListRoles { roles },
+    read::ReadRole { roles },
+    create::CreateRole { roles },
+    change::ChangeRole { roles },
+    remove::RemoveRole { roles },
 }
 
 /// The name of a role in a path: what cannot be one names nothing.

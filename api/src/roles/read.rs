@@ -9,11 +9,14 @@ use super::name_in_path;
 use super::view::Role;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, RolesRead};
 
 pub(crate) struct ReadRole {
     pub(super) roles: Roles,
 }
+
+impl Operation for ReadRole {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Roles")]
 impl ReadRole {

@@ -1,17 +1,23 @@
 //! DELETE /v1/roles/{name}
 
 use plinth_core::roles::Roles;
+use plinth_domain::error_code::ErrorCode;
 use poem_openapi::param::Path;
 use poem_openapi::{ApiResponse, OpenApi};
 
 use super::name_in_path;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Fresh, RolesWrite};
 
 pub(crate) struct RemoveRole {
     pub(super) roles: Roles,
+}
+
+impl Operation for RemoveRole {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::BuiltInRole), (409, ErrorCode::RoleInUse)]];
 }
 
 #[derive(ApiResponse)]

@@ -1,6 +1,7 @@
 //! POST /v1/me/mfa/totp/{id}/confirm
 
 use plinth_core::second_factors::SecondFactors;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::TotpFactorId;
 use plinth_domain::one_time_code::OneTimeCode;
 use poem_openapi::param::Path;
@@ -11,11 +12,16 @@ use uuid::Uuid;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{CredentialsWrite, Enrolling};
 
 pub(crate) struct ConfirmTotp {
     pub(super) factors: SecondFactors,
+}
+
+impl Operation for ConfirmTotp {
+    const REFUSALS: Refusals = &[&[(403, ErrorCode::SecondFactorRequired)]];
 }
 
 /// The proof that the app has the secret.

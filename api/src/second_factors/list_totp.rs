@@ -8,11 +8,14 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{CredentialsRead, InSession};
 
 pub(crate) struct ListTotpFactors {
     pub(super) factors: SecondFactors,
 }
+
+impl Operation for ListTotpFactors {}
 
 /// An authenticator app.
 #[derive(Object)]

@@ -6,11 +6,14 @@ use poem_openapi::{Object, OpenApi};
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{CredentialsRead, InSession};
 
 pub(crate) struct ReadRecoveryCodes {
     pub(super) factors: SecondFactors,
 }
+
+impl Operation for ReadRecoveryCodes {}
 
 /// How the recovery codes stand; the codes themselves were shown once.
 #[derive(Object)]

@@ -1,16 +1,22 @@
 //! POST /v1/me/mfa/recovery-codes
 
 use plinth_core::second_factors::SecondFactors;
+use plinth_domain::error_code::ErrorCode;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{CredentialsWrite, Fresh};
 
 pub(crate) struct RegenerateRecoveryCodes {
     pub(super) factors: SecondFactors,
+}
+
+impl Operation for RegenerateRecoveryCodes {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::NoSecondFactor)]];
 }
 
 /// New codes.

@@ -1,6 +1,7 @@
 //! DELETE /v1/me/mfa/totp/{id}
 
 use plinth_core::second_factors::SecondFactors;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::TotpFactorId;
 use poem_openapi::param::Path;
 use poem_openapi::{ApiResponse, OpenApi};
@@ -8,11 +9,16 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{CredentialsWrite, Fresh};
 
 pub(crate) struct RemoveTotp {
     pub(super) factors: SecondFactors,
+}
+
+impl Operation for RemoveTotp {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::SecondFactorRequired)]];
 }
 
 #[derive(ApiResponse)]

@@ -2,6 +2,7 @@
 
 use plinth_core::Error;
 use plinth_core::second_factors::SecondFactors;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::text::DisplayName;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -10,11 +11,19 @@ use uuid::Uuid;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{CredentialsWrite, Enrolling};
 
 pub(crate) struct StartTotp {
     pub(super) factors: SecondFactors,
+}
+
+impl Operation for StartTotp {
+    const REFUSALS: Refusals = &[&[
+        (403, ErrorCode::SecondFactorRequired),
+        (409, ErrorCode::TooManyFactors),
+    ]];
 }
 
 /// An app that is to be added.

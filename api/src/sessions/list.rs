@@ -9,11 +9,14 @@ use poem_openapi::payload::Json;
 use super::view::SessionPage;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{CredentialsRead, InSession};
 
 pub(crate) struct ListSessions {
     pub(super) auth: Auth,
 }
+
+impl Operation for ListSessions {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl ListSessions {

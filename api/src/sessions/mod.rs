@@ -5,18 +5,10 @@ mod revoke;
 mod revoke_others;
 pub(crate) mod view;
 
-use plinth_core::auth::Auth;
+use crate::http::operation::operations;
 
-pub(crate) type Operations = (
-    list::ListSessions,
-    revoke::RevokeSession,
-    revoke_others::RevokeOtherSessions,
-);
-
-pub(crate) fn operations(auth: &Auth) -> Operations {
-    (
-        list::ListSessions { auth: auth.clone() },
-        revoke::RevokeSession { auth: auth.clone() },
-        revoke_others::RevokeOtherSessions { auth: auth.clone() },
-    )
+operations! {
+    list::ListSessions { auth },
+    revoke::RevokeSession { auth },
+    revoke_others::RevokeOtherSessions { auth },
 }

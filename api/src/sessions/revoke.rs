@@ -8,12 +8,15 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{CredentialsWrite, Fresh};
 
 pub(crate) struct RevokeSession {
     pub(super) auth: Auth,
 }
+
+impl Operation for RevokeSession {}
 
 #[derive(ApiResponse)]
 enum Revoked {

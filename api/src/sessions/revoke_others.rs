@@ -7,12 +7,15 @@ use poem_openapi::payload::Json;
 use super::view::SessionsRevoked;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{CredentialsWrite, Fresh};
 
 pub(crate) struct RevokeOtherSessions {
     pub(super) auth: Auth,
 }
+
+impl Operation for RevokeOtherSessions {}
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]
 impl RevokeOtherSessions {

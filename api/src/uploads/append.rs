@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use plinth_core::files::Resumables;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::BlobId;
 use poem::http::StatusCode;
 use poem_openapi::OpenApi;
@@ -15,13 +16,32 @@ use super::stretch::Stretch;
 use crate::http::bare::Bare;
 use crate::http::document::Tag;
 use crate::http::failure::{Failure, Result};
+use crate::http::octets::BYTES_REFUSALS;
 use crate::http::octets::{MEDIA_TYPE, Octets};
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct AppendToUpload {
     pub(super) uploads: Resumables,
     pub(super) abandoned_after: Duration,
+}
+
+impl Operation for AppendToUpload {
+    const REFUSALS: Refusals = &[
+        BYTES_REFUSALS,
+        &[
+            (409, ErrorCode::QuotaExceeded),
+            (409, ErrorCode::TooManyVersions),
+            (409, ErrorCode::UploadLength),
+            (409, ErrorCode::UploadOffset),
+            (409, ErrorCode::UploadTakenOver),
+            (412, ErrorCode::TusVersion),
+            (415, ErrorCode::TypeNotAllowed),
+            (429, ErrorCode::TooManyUploads),
+            (460, ErrorCode::ChecksumMismatch),
+        ],
+    ];
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use plinth_core::Error;
 use plinth_core::files::Resumables;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::FileId;
 use plinth_domain::rejection::Rejection;
 use poem::Request;
@@ -19,13 +20,31 @@ use super::stretch::Stretch;
 use crate::http::bare::Bare;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::octets::BYTES_REFUSALS;
 use crate::http::octets::Octets;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct CreateUpload {
     pub(super) uploads: Resumables,
     pub(super) abandoned_after: Duration,
+}
+
+impl Operation for CreateUpload {
+    const REFUSALS: Refusals = &[
+        BYTES_REFUSALS,
+        &[
+            (404, ErrorCode::NotFound),
+            (409, ErrorCode::QuotaExceeded),
+            (409, ErrorCode::TooManyUnfinishedUploads),
+            (409, ErrorCode::TooManyVersions),
+            (412, ErrorCode::TusVersion),
+            (415, ErrorCode::TypeNotAllowed),
+            (429, ErrorCode::TooManyUploads),
+            (460, ErrorCode::ChecksumMismatch),
+        ],
+    ];
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]

@@ -10,38 +10,12 @@ mod stretch;
 mod tell;
 mod terminate;
 
-use std::time::Duration;
+use crate::http::operation::operations;
 
-use plinth_core::files::Resumables;
-
-pub(crate) type Operations = (
-    options::TellUploadOptions,
-    create::CreateUpload,
-    tell::TellUpload,
-    append::AppendToUpload,
-    terminate::TerminateUpload,
-);
-
-/// Uploads that nobody adds to are given up after `abandoned_after`.
-pub(crate) fn operations(uploads: &Resumables, abandoned_after: Duration) -> Operations {
-    (
-        options::TellUploadOptions {
-            uploads: uploads.clone(),
-        },
-        create::CreateUpload {
-            uploads: uploads.clone(),
-            abandoned_after,
-        },
-        tell::TellUpload {
-            uploads: uploads.clone(),
-            abandoned_after,
-        },
-        append::AppendToUpload {
-            uploads: uploads.clone(),
-            abandoned_after,
-        },
-        terminate::TerminateUpload {
-            uploads: uploads.clone(),
-        },
-    )
+operations! {
+    options::TellUploadOptions { uploads },
+    create::CreateUpload { uploads, abandoned_after },
+    tell::TellUpload { uploads, abandoned_after },
+    append::AppendToUpload { uploads, abandoned_after },
+    terminate::TerminateUpload { uploads },
 }

@@ -9,10 +9,15 @@ use super::protocol::{EXTENSIONS, empty, insert};
 use crate::http::bare::Bare;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::tus::VERSION;
 
 pub(crate) struct TellUploadOptions {
     pub(super) uploads: Resumables,
+}
+
+impl Operation for TellUploadOptions {
+    const IS_OPEN: bool = true;
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use plinth_core::files::Resumables;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::BlobId;
 use poem::http::StatusCode;
 use poem_openapi::OpenApi;
@@ -13,11 +14,16 @@ use super::protocol::{METADATA, check_version, empty, insert, told};
 use crate::http::bare::Bare;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct TellUpload {
     pub(super) uploads: Resumables,
     pub(super) abandoned_after: Duration,
+}
+
+impl Operation for TellUpload {
+    const REFUSALS: Refusals = &[&[(412, ErrorCode::TusVersion)]];
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]

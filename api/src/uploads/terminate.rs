@@ -1,6 +1,7 @@
 //! DELETE /v1/uploads/{id}
 
 use plinth_core::files::Resumables;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::BlobId;
 use poem::http::StatusCode;
 use poem_openapi::OpenApi;
@@ -11,11 +12,19 @@ use super::protocol::{check_version, empty};
 use crate::http::bare::Bare;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct TerminateUpload {
     pub(super) uploads: Resumables,
+}
+
+impl Operation for TerminateUpload {
+    const REFUSALS: Refusals = &[&[
+        (409, ErrorCode::UploadTakenOver),
+        (412, ErrorCode::TusVersion),
+    ]];
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]

@@ -8,12 +8,15 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{CredentialsWrite, Fresh};
 
 pub(crate) struct ChangeEmail {
     pub(super) auth: Auth,
 }
+
+impl Operation for ChangeEmail {}
 
 /// Another address.
 #[derive(Object)]

@@ -11,12 +11,15 @@ use super::me::Account;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, ProfileWrite};
 
 pub(crate) struct ChangeMe {
     pub(super) users: Users,
 }
+
+impl Operation for ChangeMe {}
 
 /// What is to be changed; what is not given stays.
 #[derive(Object)]

@@ -2,6 +2,7 @@
 
 use plinth_core::Error;
 use plinth_core::auth::{Auth, PasswordChange};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::password::Password;
 use poem::http::HeaderMap;
 use poem_openapi::{Object, OpenApi};
@@ -11,12 +12,17 @@ use crate::http::body::Body;
 use crate::http::browser::Pages;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{CredentialsWrite, Fresh};
 
 pub(crate) struct ChangePassword {
     pub(super) auth: Auth,
     pub(super) pages: Pages,
+}
+
+impl Operation for ChangePassword {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::AccountChanged)]];
 }
 
 /// Another password.

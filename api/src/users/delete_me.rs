@@ -1,6 +1,7 @@
 //! DELETE /v1/me
 
 use plinth_core::auth::Auth;
+use plinth_domain::error_code::ErrorCode;
 use poem::http::HeaderMap;
 use poem_openapi::OpenApi;
 
@@ -8,12 +9,17 @@ use crate::auth::logout::LoggedOut;
 use crate::http::browser::Pages;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{CredentialsWrite, Fresh};
 
 pub(crate) struct DeleteMe {
     pub(super) auth: Auth,
     pub(super) pages: Pages,
+}
+
+impl Operation for DeleteMe {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::LastAdministrator)]];
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Account")]

@@ -10,9 +10,12 @@ use uuid::Uuid;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::json::DirectJson;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, ProfileRead};
 
 pub(crate) struct ReadMe;
+
+impl Operation for ReadMe {}
 
 /// An account as its owner sees it.
 #[derive(Object, Serialize)]

@@ -1,15 +1,21 @@
 //! DELETE /v1/me/password
 
 use plinth_core::auth::Auth;
+use plinth_domain::error_code::ErrorCode;
 use poem_openapi::{ApiResponse, OpenApi};
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{CredentialsWrite, Fresh};
 
 pub(crate) struct RemovePassword {
     pub(super) auth: Auth,
+}
+
+impl Operation for RemovePassword {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::NoOtherCredential)]];
 }
 
 #[derive(ApiResponse)]

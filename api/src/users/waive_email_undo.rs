@@ -1,15 +1,24 @@
 //! DELETE /v1/me/email/undo
 
 use plinth_core::auth::Auth;
+use plinth_domain::error_code::ErrorCode;
 use poem_openapi::{ApiResponse, OpenApi};
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{CredentialsWrite, Fresh};
 
 pub(crate) struct WaiveEmailUndo {
     pub(super) auth: Auth,
+}
+
+impl Operation for WaiveEmailUndo {
+    const REFUSALS: Refusals = &[&[
+        (404, ErrorCode::NotFound),
+        (409, ErrorCode::SecondFactorTooNew),
+    ]];
 }
 
 #[derive(ApiResponse)]

@@ -442,8 +442,7 @@ const ON_ONESELF: &[(&str, &str, u16)] = &[
 
 #[tokio::test]
 async fn no_operation_on_accounts_goes_around_what_is_asked_of_the_caller_for_the_own_account() {
-    let document: Value =
-        serde_json::from_str(&plinth_api::http::document::document()).expect("JSON");
+    let document: Value = serde_json::from_str(&plinth_api::app::document()).expect("JSON");
     let house = House::open().await;
     for (path, operations) in document["paths"].as_object().expect("paths") {
         let unsafe_methods = operations

@@ -228,7 +228,7 @@ async fn nothing_that_was_admitted_before_a_suspension_is_done_after_it() {
     ] {
         let house = House::open().await;
         end_before_the_bodies(&house, by, code, async |person| {
-            suspend(&house, person).await
+            suspend(&house, person).await;
         })
         .await;
     }

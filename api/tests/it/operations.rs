@@ -1,6 +1,6 @@
 //! The operations of the document.
 
-use plinth_api::http::document;
+use plinth_api::app;
 use reqwest::Method;
 use serde_json::Value;
 use uuid::Uuid;
@@ -90,7 +90,7 @@ impl Operation {
 
 /// Returns the document of this build.
 pub(crate) fn present_document() -> Value {
-    serde_json::from_str(&document::document()).expect("the document is JSON")
+    serde_json::from_str(&app::document()).expect("the document is JSON")
 }
 
 /// Returns every operation of the document, in its order.

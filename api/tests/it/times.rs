@@ -1,6 +1,6 @@
 //! Times: given in any offset, answered in UTC. `Answer` of the testkit looks at every time of every answer of every test.
 
-use plinth_api::http::document;
+use plinth_api::app;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -70,7 +70,7 @@ fn given(document: &Value) -> Vec<String> {
 
 #[tokio::test]
 async fn a_time_is_given_in_any_offset_and_answered_in_utc() {
-    let document: Value = serde_json::from_str(&document::document()).expect("JSON");
+    let document: Value = serde_json::from_str(&app::document()).expect("JSON");
     assert_eq!(
         given(&document),
         GIVEN,

@@ -2,25 +2,28 @@
 
 use plinth_core::files::{DownloadTickets, ShareLinks};
 use plinth_domain::audit::Origin;
+use plinth_domain::error_code::ErrorCode;
 use poem::Request;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 
-use super::super::content_host::ContentHost;
 use super::super::serve::{Gives, Served, serve};
 use super::resume;
+use crate::files::serve::{AVAILABILITY_REFUSALS, DOWNLOAD_REFUSALS};
+use crate::http::content_host::ContentHost;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Hosts, Operation, Refusals};
 use crate::http::origin::RequestOrigin;
+use crate::http::secret::Secret;
 
 /// Gives visitors what links share.
-#[derive(Clone)]
-pub(crate) struct SharedContents {
-    pub(super) links: ShareLinks,
-    pub(super) host: ContentHost,
+struct SharedContents<'a> {
+    links: &'a ShareLinks,
+    host: &'a ContentHost,
 }
 
-impl SharedContents {
+impl SharedContents<'_> {
     /// What gives bytes counts as a download, which HEAD never does.
     async fn give(
         &self,
@@ -52,7 +55,18 @@ impl SharedContents {
 }
 
 pub(crate) struct ReadSharedContent {
-    pub(super) contents: SharedContents,
+    pub(super) links: ShareLinks,
+    pub(super) host: ContentHost,
+}
+
+impl Operation for ReadSharedContent {
+    const REFUSALS: Refusals = &[
+        AVAILABILITY_REFUSALS,
+        DOWNLOAD_REFUSALS,
+        &[(403, ErrorCode::LinkPasswordRequired)],
+    ];
+    const IS_OPEN: bool = true;
+    const HOSTS: Hosts = Hosts::Both;
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
@@ -73,7 +87,7 @@ impl ReadSharedContent {
         &self,
         request: &Request,
         origin: RequestOrigin,
-        token: Path<String>,
+        token: Path<Secret>,
         /// Where the link needs a password: what that got.
         ticket: Query<Option<String>>,
         /// The ticket of a download that is resumed.
@@ -81,14 +95,27 @@ impl ReadSharedContent {
         resume: Header<Option<String>>,
     ) -> Result<Served> {
         let tickets = (ticket.0.as_deref(), resume.0.as_deref());
-        self.contents
-            .give(&origin.0, &token.0, tickets, request)
-            .await
+        let contents = SharedContents {
+            links: &self.links,
+            host: &self.host,
+        };
+        contents.give(&origin.0, &token.0.0, tickets, request).await
     }
 }
 
 pub(crate) struct ReadSharedContentHeaders {
-    pub(super) contents: SharedContents,
+    pub(super) links: ShareLinks,
+    pub(super) host: ContentHost,
+}
+
+impl Operation for ReadSharedContentHeaders {
+    const REFUSALS: Refusals = &[
+        AVAILABILITY_REFUSALS,
+        DOWNLOAD_REFUSALS,
+        &[(403, ErrorCode::LinkPasswordRequired)],
+    ];
+    const IS_OPEN: bool = true;
+    const HOSTS: Hosts = Hosts::Both;
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]
@@ -105,7 +132,7 @@ impl ReadSharedContentHeaders {
         &self,
         request: &Request,
         origin: RequestOrigin,
-        token: Path<String>,
+        token: Path<Secret>,
         /// Where the link needs a password: what that got.
         ticket: Query<Option<String>>,
         /// The ticket of a download that is resumed.
@@ -113,8 +140,10 @@ impl ReadSharedContentHeaders {
         resume: Header<Option<String>>,
     ) -> Result<Served> {
         let tickets = (ticket.0.as_deref(), resume.0.as_deref());
-        self.contents
-            .give(&origin.0, &token.0, tickets, request)
-            .await
+        let contents = SharedContents {
+            links: &self.links,
+            host: &self.host,
+        };
+        contents.give(&origin.0, &token.0.0, tickets, request).await
     }
 }

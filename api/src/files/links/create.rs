@@ -2,6 +2,7 @@
 
 use plinth_core::error::Faults;
 use plinth_core::files::{NewShareLink, ShareLinks};
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::FileId;
 use plinth_domain::password::Password;
 use plinth_domain::share_link::{DownloadLimit, LinkExpiry};
@@ -14,6 +15,7 @@ use super::view::ShareLink;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{FilesWrite, InOwnName};
 use crate::http::utc_time::UtcTime;
@@ -21,6 +23,10 @@ use crate::http::utc_time::UtcTime;
 pub(crate) struct CreateShareLink {
     pub(super) links: ShareLinks,
     pub(super) public_url: String,
+}
+
+impl Operation for CreateShareLink {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::TooManyLinks)]];
 }
 
 /// A link that is to be.

@@ -11,11 +11,14 @@ use uuid::Uuid;
 use super::view::ShareLink;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, FilesRead};
 
 pub(crate) struct ListShareLinks {
     pub(super) links: ShareLinks,
 }
+
+impl Operation for ListShareLinks {}
 
 /// A part of the links, the newest first.
 #[derive(Object)]

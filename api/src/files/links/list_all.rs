@@ -10,11 +10,14 @@ use uuid::Uuid;
 use super::view::ShareLink;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, FilesRead};
 
 pub(crate) struct ListOwnLinks {
     pub(super) links: ShareLinks,
 }
+
+impl Operation for ListOwnLinks {}
 
 /// A share link with the file that it shares.
 #[derive(Object)]

@@ -11,53 +11,16 @@ mod revoke_all;
 mod ticket;
 mod view;
 
-use plinth_core::files::ShareLinks;
+use crate::http::operation::operations;
 
-use super::content_host::ContentHost;
-
-pub(crate) type Operations = (
-    create::CreateShareLink,
-    list::ListShareLinks,
-    revoke::RevokeShareLink,
-    list_all::ListOwnLinks,
-    revoke_all::RevokeOwnLinks,
-    read::ReadSharedFile,
-    ticket::CreateTicket,
-    content::ReadSharedContent,
-    content::ReadSharedContentHeaders,
-);
-
-pub(crate) fn operations(links: &ShareLinks, host: &ContentHost, public_url: &str) -> Operations {
-    let contents = content::SharedContents {
-        links: links.clone(),
-        host: host.clone(),
-    };
-    (
-        create::CreateShareLink {
-            links: links.clone(),
-            public_url: public_url.to_owned(),
-        },
-        list::ListShareLinks {
-            links: links.clone(),
-        },
-        revoke::RevokeShareLink {
-            links: links.clone(),
-        },
-        list_all::ListOwnLinks {
-            links: links.clone(),
-        },
-        revoke_all::RevokeOwnLinks {
-            links: links.clone(),
-        },
-        read::ReadSharedFile {
-            links: links.clone(),
-        },
-        ticket::CreateTicket {
-            links: links.clone(),
-        },
-        content::ReadSharedContent {
-            contents: contents.clone(),
-        },
-        content::ReadSharedContentHeaders { contents },
-    )
+operations! {
+    create::CreateShareLink { links, public_url },
+    list::ListShareLinks { links },
+    revoke::RevokeShareLink { links },
+    list_all::ListOwnLinks { links },
+    revoke_all::RevokeOwnLinks { links },
+    read::ReadSharedFile { links },
+    ticket::CreateTicket { links },
+    content::ReadSharedContent { links, host: content_host },
+    content::ReadSharedContentHeaders { links, host: content_host },
 }

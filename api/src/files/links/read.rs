@@ -8,9 +8,15 @@ use time::OffsetDateTime;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
+use crate::http::secret::Secret;
 
 pub(crate) struct ReadSharedFile {
     pub(super) links: ShareLinks,
+}
+
+impl Operation for ReadSharedFile {
+    const IS_OPEN: bool = true;
 }
 
 /// What a link shares.
@@ -49,7 +55,7 @@ impl ReadSharedFile {
         method = "get",
         operation_id = "readSharedFile"
     )]
-    async fn read(&self, token: Path<String>) -> Result<Json<SharedFile>> {
-        Ok(Json(self.links.describe(&token.0).await?.into()))
+    async fn read(&self, token: Path<Secret>) -> Result<Json<SharedFile>> {
+        Ok(Json(self.links.describe(&token.0.0).await?.into()))
     }
 }

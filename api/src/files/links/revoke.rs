@@ -8,12 +8,15 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct RevokeShareLink {
     pub(super) links: ShareLinks,
 }
+
+impl Operation for RevokeShareLink {}
 
 #[derive(ApiResponse)]
 enum Revoked {

@@ -6,12 +6,15 @@ use poem_openapi::{Object, OpenApi};
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct RevokeOwnLinks {
     pub(super) links: ShareLinks,
 }
+
+impl Operation for RevokeOwnLinks {}
 
 /// The links that were revoked.
 #[derive(Object)]

@@ -1,6 +1,8 @@
 //! POST /v1/links/{token}/tickets
 
+use plinth_core::access::Purpose;
 use plinth_core::files::ShareLinks;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::password::Password;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
@@ -10,10 +12,21 @@ use time::OffsetDateTime;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
+use crate::http::secret::Secret;
 
 pub(crate) struct CreateTicket {
     pub(super) links: ShareLinks,
+}
+
+impl Operation for CreateTicket {
+    const REFUSALS: Refusals = &[&[
+        (403, ErrorCode::WrongLinkPassword),
+        (409, ErrorCode::NoLinkPassword),
+    ]];
+    const IS_OPEN: bool = true;
+    const PURPOSE: Purpose = Purpose::Guess;
 }
 
 /// What whoever has the link knows besides.
@@ -53,11 +66,11 @@ impl CreateTicket {
     async fn create(
         &self,
         origin: RequestOrigin,
-        token: Path<String>,
+        token: Path<Secret>,
         body: Body<TicketRequest>,
     ) -> Result<Created> {
         let password = Password::normalise(&body.0.password);
-        let ticket = self.links.ticket(&origin.0, &token.0, password).await?;
+        let ticket = self.links.ticket(&origin.0, &token.0.0, password).await?;
         Ok(Created::Created(Json(Ticket {
             ticket: ticket.text,
             expires_at: ticket.expires_at,

@@ -1,22 +1,29 @@
 //! POST /v1/files/{id}/versions
 
 use plinth_core::files::Files;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::FileId;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi};
 use uuid::Uuid;
 
+use crate::files::receive::FORM_REFUSALS;
 use crate::files::receive::{self, Destination};
 use crate::files::representation::File;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::multipart::FileForm;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct AddVersion {
     pub(super) files: Files,
+}
+
+impl Operation for AddVersion {
+    const REFUSALS: Refusals = &[FORM_REFUSALS, &[(409, ErrorCode::TooManyVersions)]];
 }
 
 #[derive(ApiResponse)]

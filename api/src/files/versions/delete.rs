@@ -1,6 +1,7 @@
 //! DELETE /v1/files/{id}/versions/{number}
 
 use plinth_core::files::Files;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::FileId;
 use poem_openapi::param::Path;
 use poem_openapi::{ApiResponse, OpenApi};
@@ -8,11 +9,16 @@ use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct DeleteVersion {
     pub(super) files: Files,
+}
+
+impl Operation for DeleteVersion {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::CurrentVersion)]];
 }
 
 #[derive(ApiResponse)]

@@ -10,11 +10,14 @@ use uuid::Uuid;
 use crate::files::representation::FileVersion;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::Operation;
 use crate::http::principal::{Allowed, FilesRead};
 
 pub(crate) struct ListVersions {
     pub(super) files: Files,
 }
+
+impl Operation for ListVersions {}
 
 /// A part of a file's versions, the newest first; the first of all is the current one.
 #[derive(Object)]

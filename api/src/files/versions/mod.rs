@@ -6,32 +6,12 @@ mod delete;
 mod list;
 mod restore;
 
-use plinth_core::files::Files;
+use crate::http::operation::operations;
 
-use super::content_host::ContentHost;
-
-pub(crate) type Operations = (
-    list::ListVersions,
-    add::AddVersion,
-    content::ReadVersionContent,
-    restore::RestoreVersion,
-    delete::DeleteVersion,
-);
-
-pub(crate) fn operations(files: &Files, host: &ContentHost) -> Operations {
-    (
-        list::ListVersions {
-            files: files.clone(),
-        },
-        add::AddVersion {
-            files: files.clone(),
-        },
-        content::ReadVersionContent { host: host.clone() },
-        restore::RestoreVersion {
-            files: files.clone(),
-        },
-        delete::DeleteVersion {
-            files: files.clone(),
-        },
-    )
+operations! {
+    list::ListVersions { files },
+    add::AddVersion { files },
+    content::ReadVersionContent { host: content_host },
+    restore::RestoreVersion { files },
+    delete::DeleteVersion { files },
 }

@@ -1,6 +1,7 @@
 //! POST /v1/files/{id}/versions/{number}/restore
 
 use plinth_core::files::Files;
+use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::FileId;
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
@@ -10,11 +11,16 @@ use uuid::Uuid;
 use crate::files::representation::File;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
+use crate::http::operation::{Operation, Refusals};
 use crate::http::origin::RequestOrigin;
 use crate::http::principal::{Allowed, FilesWrite};
 
 pub(crate) struct RestoreVersion {
     pub(super) files: Files,
+}
+
+impl Operation for RestoreVersion {
+    const REFUSALS: Refusals = &[&[(409, ErrorCode::TooManyVersions)]];
 }
 
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Files")]

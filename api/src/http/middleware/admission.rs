@@ -20,20 +20,8 @@ use crate::http::browser::{self, Pages};
 use crate::http::failure::Failure;
 use crate::http::origin::ClientIp;
 use crate::http::principal::{Identity, Known};
+use crate::http::route_table::RouteTable;
 use crate::http::single_fields;
-
-/// Requests below it present credentials, which can be guessed at, and have a limit of their own.
-const SENSITIVE: &str = "/v1/auth/";
-
-/// Except this one, which takes no other credentials than any request.
-const LOGOUT: &str = "/v1/auth/logout";
-
-/// And except this one: no refresh token can be guessed.
-const REFRESH: &str = "/v1/auth/refresh";
-
-/// So do those below it that end like this: they present passwords of links.
-const LINKS: &str = "/v1/links/";
-const TICKETS: &str = "/tickets";
 
 /// Admits requests and says who asks.
 #[derive(Clone)]
@@ -51,6 +39,7 @@ pub struct Parts {
     pub api_keys: Recognition,
     pub pages: Pages,
     pub clock: Clock,
+    pub table: RouteTable,
 }
 
 /// Who asks, and the tightest limit that was counted.
@@ -80,8 +69,7 @@ impl Inner {
             .data::<ClientIp>()
             .map(|ip| ip.0)
             .ok_or_else(|| Error::internal("a request has no address"))?;
-        let path = request.uri().path();
-        let purpose = purpose_of(path);
+        let purpose = self.parts.table.purpose(request.uri().path());
         let asked = match carried(request.headers()) {
             None => self.ask(ip, purpose, None).await,
             Some(Carried::Header(token)) if ApiKeyToken::looks_like(token) => {
@@ -185,17 +173,6 @@ impl Inner {
         caller
             .login()
             .is_some_and(|login| now - login.authenticated_at <= self.step_up_window)
-    }
-}
-
-/// What a request for this path is for, as far as its limits depend on it.
-fn purpose_of(path: &str) -> Purpose {
-    match path {
-        REFRESH => Purpose::Refresh,
-        LOGOUT => Purpose::Other,
-        _ if path.starts_with(SENSITIVE) => Purpose::Guess,
-        _ if path.starts_with(LINKS) && path.ends_with(TICKETS) => Purpose::Guess,
-        _ => Purpose::Other,
     }
 }
 

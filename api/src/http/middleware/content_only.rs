@@ -6,17 +6,18 @@ use poem::error::NotFoundError;
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 
 use crate::http::host::{Host, asked_for};
-
-/// What only the host of users' files gives.
-const CONTENT: &str = "/v1/content/";
-/// What it gives besides, of links.
-const LINKS: (&str, &str) = ("/v1/links/", "/content");
+use crate::http::operation::Hosts;
+use crate::http::route_table::RouteTable;
 
 /// The layer, for a deployment that has such a host.
-pub struct ContentOnly(pub Host);
+pub struct ContentOnly {
+    pub content: Host,
+    pub table: RouteTable,
+}
 
 pub struct Separated<E> {
     content: Host,
+    table: RouteTable,
     inner: E,
 }
 
@@ -25,7 +26,8 @@ impl<E: Endpoint> Middleware<E> for ContentOnly {
 
     fn transform(&self, inner: E) -> Separated<E> {
         Separated {
-            content: self.0.clone(),
+            content: self.content.clone(),
+            table: self.table.clone(),
             inner,
         }
     }
@@ -36,11 +38,11 @@ impl<E: Endpoint> Endpoint for Separated<E> {
 
     /// Not an async fn: its future would carry the request twice.
     fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
-        let path = request.uri().path();
-        let is_fit = if asked_for(&request, &self.content) {
-            path.starts_with(CONTENT) || path.starts_with(LINKS.0) && path.ends_with(LINKS.1)
-        } else {
-            !path.starts_with(CONTENT)
+        let is_content_host = asked_for(&request, &self.content);
+        let is_fit = match self.table.hosts(request.uri().path()) {
+            Hosts::Api => !is_content_host,
+            Hosts::Content => is_content_host,
+            Hosts::Both => true,
         };
         if is_fit {
             Either::Left(self.inner.call(request).map_ok(IntoResponse::into_response))

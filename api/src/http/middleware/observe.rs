@@ -1,7 +1,6 @@
 //! The outermost layer: a request gets its id, its span, its log line, its metrics and, whatever happens, an answer in
 //! the one shape with the headers that every answer has.
 
-use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,6 +17,7 @@ use super::admission::Record;
 use super::metrics;
 use crate::http::failure::Failure;
 use crate::http::origin::RequestContext;
+use crate::http::route_table::RouteTable;
 use crate::http::{method_override, problem, tus};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,14 +38,17 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
-/// The layer; `hsts` where clients reach the API by TLS only.
+/// The layer.
+#[derive(Clone)]
 pub struct Observe {
+    pub table: RouteTable,
+    /// Whether clients reach the API by TLS only.
     pub hsts: bool,
 }
 
 pub struct Observed<E> {
     inner: E,
-    hsts: bool,
+    layer: Observe,
 }
 
 impl<E: Endpoint> Middleware<E> for Observe {
@@ -54,7 +57,7 @@ impl<E: Endpoint> Middleware<E> for Observe {
     fn transform(&self, inner: E) -> Observed<E> {
         Observed {
             inner,
-            hsts: self.hsts,
+            layer: self.clone(),
         }
     }
 }
@@ -68,7 +71,7 @@ impl<E: Endpoint> Endpoint for Observed<E> {
         let request_id = request_id(&request);
         let traceparent = request.header(trace::TRACEPARENT).map(str::to_owned);
         let method = request.method().clone();
-        let path = loggable(request.uri().path()).into_owned();
+        let path = self.layer.table.loggable(request.uri().path()).into_owned();
         let span = tracing::info_span!(
             "request",
             otel.kind = "server",
@@ -143,7 +146,7 @@ impl<E> Observed<E> {
         if tus::is_spoken_at(path) {
             tus::complete(headers);
         }
-        if self.hsts {
+        if self.layer.hsts {
             headers.insert(
                 header::STRICT_TRANSPORT_SECURITY,
                 HeaderValue::from_static("max-age=31536000; includeSubDomains"),
@@ -153,21 +156,6 @@ impl<E> Observed<E> {
             headers.insert(REQUEST_ID, value);
         }
     }
-}
-
-/// What follows these in a path is a secret of whoever has the link, or the ticket.
-const SECRETS: [&str; 2] = ["/v1/links/", "/v1/content/"];
-
-/// The path as it may stand in a log.
-fn loggable(path: &str) -> Cow<'_, str> {
-    let found = SECRETS
-        .iter()
-        .find_map(|before| Some((before, path.strip_prefix(before)?)));
-    let Some((before, secret)) = found else {
-        return Cow::Borrowed(path);
-    };
-    let rest = secret.find('/').map_or("", |end| &secret[end..]);
-    Cow::Owned(format!("{before}…{rest}"))
 }
 
 /// The client's own id where it is one that can stand in a log, else a fresh one.
@@ -191,19 +179,13 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn no_token_of_a_link_stands_in_a_log() {
-        assert_eq!(loggable("/v1/links/secret"), "/v1/links/…");
-        assert_eq!(loggable("/v1/links/secret/content"), "/v1/links/…/content");
-        assert_eq!(loggable("/v1/files/1/links/2"), "/v1/files/1/links/2");
-        assert_eq!(loggable("/v1/links"), "/v1/links");
-        assert_eq!(loggable("/v1/content/ticket"), "/v1/content/…");
-    }
-
     #[tokio::test]
     async fn a_panic_is_answered_like_any_failure_and_says_nothing() {
-        let layer = Observe { hsts: false }
-            .transform(make(|_| async { panic!("secret {}", 7) as &'static str }));
+        let layer = Observe {
+            table: RouteTable::of(&[]),
+            hsts: false,
+        }
+        .transform(make(|_| async { panic!("secret {}", 7) as &'static str }));
         let response = layer.call(Request::default()).await.expect("an answer");
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.content_type(), Some(problem::CONTENT_TYPE));

@@ -18,7 +18,7 @@ use super::pace::{self, Paced};
 pub use self::extract::{FileForm, FilesForm, MAX_FILES};
 pub use self::part::FilePart;
 
-const MEDIA_TYPE: &str = "multipart/form-data";
+pub(crate) const MEDIA_TYPE: &str = "multipart/form-data";
 
 /// Bytes of the fields of a form that are no files.
 const MAX_IGNORED_BYTES: usize = 1024 * 1024;

@@ -2,6 +2,7 @@
 //! [`InSession`], a [`Fresh`] or an [`Enrolling`] is closed to everybody else, and the document says so.
 
 mod requirement;
+mod scheme;
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -18,8 +19,8 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use super::browser;
 use super::failure::Failure;
 
-pub(crate) use requirement::permission_of;
 pub use requirement::*;
+pub(crate) use scheme::Scheme;
 
 /// What the admission learnt of who is asking; put into every request.
 #[derive(Debug, Clone)]

@@ -31,7 +31,7 @@ macro_rules! requirements {
         )*
 
         /// The permission behind a name in the document.
-        pub(crate) fn permission_of(name: &str) -> Option<Permission> {
+        pub(super) fn permission_of(name: &str) -> Option<Permission> {
             match name {
                 $(stringify!($name) => $permission,)*
                 _ => None,
