@@ -18,7 +18,7 @@ use plinth_platform::settings::Settings;
 use plinth_platform::{shutdown, telemetry};
 use plinth_worker::attempt::Attempt;
 use plinth_worker::fleet::Fleet;
-use plinth_worker::outcome::{Done, Failure};
+use plinth_worker::outcome::{Failure, JobResult};
 use plinth_worker::registry::Registry;
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection as _, PgConnection};
@@ -108,7 +108,7 @@ async fn work(settings: Settings, stores: Stores, ledger: Ledger) -> Result<()> 
 
 /// The deed. A lock that PostgreSQL holds for this connection tells whether another run of the job is under way: it goes
 /// with the process that is killed.
-async fn perform(url: String, deed: Deed, attempt: Attempt) -> Done {
+async fn perform(url: String, deed: Deed, attempt: Attempt) -> JobResult {
     let mut connection = PgConnection::connect(&url).await?;
     let job = attempt.job;
     let alone: bool =

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use plinth_domain::preset::{Presets, Recipe};
 use plinth_pictures::protocol::MAX_SOURCE;
 use plinth_pictures::{Developed, Unreadable};
-use plinth_worker::files::{Breakdown, Darkroom};
+use plinth_worker::files::{ImageSandbox, SandboxError};
 use serde_json::{Value, json};
 
 #[global_allocator]
@@ -25,9 +25,9 @@ async fn main() -> Result<()> {
         bail!("a folder for the images is expected");
     };
     let presets: Presets = PRESETS.parse()?;
-    let darkroom = Darkroom::new(program()?);
+    let sandbox = ImageSandbox::new(program()?);
     for path in std::io::stdin().lock().lines() {
-        let answer = answer(&darkroom, &presets, Path::new(&path?), &folder).await?;
+        let answer = answer(&sandbox, &presets, Path::new(&path?), &folder).await?;
         writeln!(std::io::stdout(), "{answer}")?;
     }
     Ok(())
@@ -35,7 +35,7 @@ async fn main() -> Result<()> {
 
 /// What becomes of one file.
 async fn answer(
-    darkroom: &Darkroom,
+    sandbox: &ImageSandbox,
     presets: &Presets,
     path: &Path,
     folder: &Path,
@@ -45,11 +45,11 @@ async fn answer(
         return Ok(json!({ "refused": Unreadable::TooLarge.to_string() }));
     }
     let recipes: Vec<Recipe> = presets.iter().map(|preset| preset.recipe).collect();
-    let Developed { picture, images } = match darkroom.develop(&file, &recipes).await {
+    let Developed { picture, images } = match sandbox.develop(&file, &recipes).await {
         Ok(Ok(developed)) => developed,
         Ok(Err(reason)) => return Ok(json!({ "refused": reason.to_string() })),
-        Err(Breakdown::Crashed(crash)) => return Ok(json!({ "crashed": crash.to_string() })),
-        Err(Breakdown::Killed(signal)) => return Ok(json!({ "crashed": signal.as_str() })),
+        Err(SandboxError::Crashed(crash)) => return Ok(json!({ "crashed": crash.to_string() })),
+        Err(SandboxError::Killed(signal)) => return Ok(json!({ "crashed": signal.as_str() })),
         Err(breakdown) => return Err(breakdown.into()),
     };
     let mut written = BTreeMap::new();

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use nix::sys::resource::{UsageWho, getrusage};
 use plinth_domain::preset::Recipe;
-use plinth_worker::files::Darkroom;
+use plinth_worker::files::ImageSandbox;
 use serde_json::json;
 
 #[global_allocator]
@@ -30,11 +30,11 @@ async fn main() -> Result<()> {
         .iter()
         .map(|text| text.parse())
         .collect::<Result<_, _>>()?;
-    let darkroom = Darkroom::new(program()?);
+    let sandbox = ImageSandbox::new(program()?);
     // The first of them finds no page of the program in memory.
-    develop(&darkroom, &file, &recipes).await?;
+    develop(&sandbox, &file, &recipes).await?;
     let began = Instant::now();
-    let work = (0..count).map(|_| develop(&darkroom, &file, &recipes));
+    let work = (0..count).map(|_| develop(&sandbox, &file, &recipes));
     futures_util::stream::iter(work)
         .buffer_unordered(at_once)
         .try_collect::<()>()
@@ -49,8 +49,8 @@ async fn main() -> Result<()> {
     Ok(writeln!(std::io::stdout(), "{line}")?)
 }
 
-async fn develop(darkroom: &Darkroom, file: &[u8], recipes: &[Recipe]) -> Result<()> {
-    let developed = darkroom.develop(file, recipes).await??;
+async fn develop(sandbox: &ImageSandbox, file: &[u8], recipes: &[Recipe]) -> Result<()> {
+    let developed = sandbox.develop(file, recipes).await??;
     ensure!(
         developed.images.len() == recipes.len(),
         "a picture is missing"

@@ -39,3 +39,8 @@ pub(crate) async fn after(time: Duration) -> anyhow::Result<()> {
     tokio::time::sleep(time).await;
     Ok(())
 }
+
+/// Returns how long work may take that ends by itself, with a report, before its job is stopped after `timeout`.
+pub(crate) fn before(timeout: Duration) -> Duration {
+    timeout * 4 / 5
+}

@@ -65,7 +65,7 @@ fn is_outage(error: &anyhow::Error) -> bool {
 }
 
 /// What a handler answers.
-pub type Done = Result<(), Failure>;
+pub type JobResult = Result<(), Failure>;
 
 /// What the runner does with the job in the ledger.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// What became of a handler's task.
-    pub fn of(ended: Result<Done, JoinError>) -> Self {
+    pub fn of(ended: Result<JobResult, JoinError>) -> Self {
         match ended {
             Ok(Ok(())) => Self::Done,
             Ok(Err(Failure::Lost)) => Self::Lost,

@@ -10,16 +10,34 @@ use plinth_domain::job::JobPayload;
 use serde_json::Value;
 
 use crate::attempt::Attempt;
-use crate::outcome::{Done, Failure};
+use crate::outcome::{Failure, JobResult};
 
 type Run = Arc<
-    dyn Fn(&Value, Attempt) -> Result<BoxFuture<'static, Done>, serde_json::Error> + Send + Sync,
+    dyn Fn(&Value, Attempt) -> Result<BoxFuture<'static, JobResult>, serde_json::Error>
+        + Send
+        + Sync,
 >;
 
 struct Entry {
     version: i16,
     limit: Option<Duration>,
     run: Run,
+}
+
+/// The handler of one kind of job: it belongs to the payload.
+pub trait JobHandler: JobPayload + 'static {
+    /// What the handlers of a queue share.
+    type Context: Send + Sync + 'static;
+
+    /// Does the work of one attempt.
+    ///
+    /// # Errors
+    /// The attempt has not succeeded; the [`Failure`] says whether another one may.
+    fn run(
+        self,
+        context: Arc<Self::Context>,
+        attempt: Attempt,
+    ) -> impl Future<Output = JobResult> + Send;
 }
 
 /// The handlers of this worker.
@@ -31,7 +49,7 @@ pub struct Registry {
 /// What can be done with a claimed job.
 pub enum Found {
     Handler {
-        work: BoxFuture<'static, Done>,
+        work: BoxFuture<'static, JobResult>,
         limit: Option<Duration>,
     },
     /// The payload is not what its version says.
@@ -41,13 +59,20 @@ pub enum Found {
 }
 
 impl Registry {
-    /// Adds the handler of a kind.
+    /// Adds the handler of a kind of job.
+    #[must_use]
+    pub fn register<J: JobHandler>(self, context: &Arc<J::Context>) -> Self {
+        let context = context.clone();
+        self.with(move |job: J, attempt| job.run(context.clone(), attempt))
+    }
+
+    /// Adds a function as the handler of a kind of job.
     #[must_use]
     pub fn with<J, F, R>(mut self, handler: F) -> Self
     where
         J: JobPayload + 'static,
         F: Fn(J, Attempt) -> R + Send + Sync + 'static,
-        R: Future<Output = Done> + Send + 'static,
+        R: Future<Output = JobResult> + Send + 'static,
     {
         let run: Run = Arc::new(move |payload, attempt| {
             let payload = serde_json::from_value(payload.clone())?;

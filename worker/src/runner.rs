@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 
 use crate::attempt::Attempt;
 use crate::leases::{Lease, Stop};
-use crate::outcome::{Done, Failure, Outcome};
+use crate::outcome::{Failure, JobResult, Outcome};
 use crate::queue::{Held, Slot};
 use crate::recorder::Recorder;
 use crate::registry::{Found, Registry};
@@ -120,7 +120,7 @@ impl Runner {
     /// Stays with a running handler until it ends, its time is up, it has to stop or the process ends.
     async fn attend(
         &self,
-        mut handler: JoinHandle<Done>,
+        mut handler: JoinHandle<JobResult>,
         limit: Duration,
         mut lease: Lease,
     ) -> Outcome {

@@ -8,24 +8,29 @@ use plinth_domain::id::JobId;
 use plinth_domain::job::SendEmailChangeMail;
 use plinth_platform::mailer::Mail;
 
-use super::{Post, Product, address, asked, compose};
+use super::{EmailContext, Product, address, asked, compose};
 use crate::attempt::Attempt;
-use crate::outcome::{Done, Failure};
+use crate::outcome::{Failure, JobResult};
+use crate::registry::JobHandler;
 
-/// Mails a token to the new address, unless it is somebody else's.
-pub async fn send(post: Arc<Post>, job: SendEmailChangeMail, attempt: Attempt) -> Done {
-    let due = post
-        .email_changes
-        .prepare(job.user_id, &address(&job.email)?, asked(&attempt))
-        .await?;
-    let Some(due) = due else {
-        tracing::info!("the address is taken, or it was mailed to a moment ago");
-        return Ok(());
-    };
-    let mail = write(&post.product, attempt.job, &due).map_err(Failure::permanent)?;
-    post.deliver(&attempt, mail).await?;
-    post.email_changes.sent(due.user).await?;
-    Ok(())
+impl JobHandler for SendEmailChangeMail {
+    type Context = EmailContext;
+
+    /// Mails a token to the new address, unless it is somebody else's.
+    async fn run(self, context: Arc<EmailContext>, attempt: Attempt) -> JobResult {
+        let due = context
+            .email_changes
+            .prepare(self.user_id, &address(&self.email)?, asked(&attempt))
+            .await?;
+        let Some(due) = due else {
+            tracing::info!("the address is taken, or it was mailed to a moment ago");
+            return Ok(());
+        };
+        let mail = write(&context.product, attempt.job, &due).map_err(Failure::permanent)?;
+        context.deliver(&attempt, mail).await?;
+        context.email_changes.sent(due.user).await?;
+        Ok(())
+    }
 }
 
 fn write(product: &Product, job: JobId, due: &MailedToken) -> Result<Mail, minijinja::Error> {

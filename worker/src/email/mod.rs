@@ -1,14 +1,15 @@
 //! Queue `email`: one file a mail.
 
-pub mod email_change;
-pub mod password_reset;
-pub mod security_notice;
-pub mod verification;
-pub mod verification_again;
+mod email_change;
+mod password_reset;
+mod security_notice;
+mod verification;
+mod verification_again;
 
 use std::sync::LazyLock;
 
 use minijinja::{Environment, UndefinedBehavior, Value};
+use plinth_core::Stores;
 use plinth_core::auth::{Asked, EmailChanges, PasswordResets, SecurityNotices, Verification};
 use plinth_core::jobs::{OutagePause, OutagePauses, SentMails, Standing};
 use plinth_domain::email::Email;
@@ -16,29 +17,50 @@ use plinth_domain::id::JobId;
 use plinth_domain::job::Queue;
 use plinth_platform::causes;
 use plinth_platform::mailer::{Mail, MailError, MailFailure, Mailer};
+use plinth_platform::settings::Settings;
 
 use crate::attempt::Attempt;
 use crate::backoff;
-use crate::outcome::{Done, Failure};
+use crate::outcome::{Failure, JobResult};
 
-/// What the mails of this queue need.
-pub struct Post {
-    pub verification: Verification,
-    pub password_resets: PasswordResets,
-    pub email_changes: EmailChanges,
-    pub notices: SecurityNotices,
-    pub mailer: Mailer,
-    pub sent: SentMails,
-    pub pauses: OutagePauses,
+/// What the handlers of this queue need.
+pub struct EmailContext {
+    verification: Verification,
+    password_resets: PasswordResets,
+    email_changes: EmailChanges,
+    notices: SecurityNotices,
+    mailer: Mailer,
+    sent: SentMails,
+    pauses: OutagePauses,
     /// Mails to one domain that are sent at once, in the whole fleet.
-    pub per_domain: u32,
-    pub product: Product,
+    per_domain: u32,
+    product: Product,
 }
 
-impl Post {
+impl EmailContext {
+    /// # Errors
+    /// The settings of the mail server are invalid.
+    pub fn new(stores: &Stores, settings: &Settings) -> anyhow::Result<Self> {
+        let lifetimes = &settings.auth;
+        Ok(Self {
+            verification: Verification::new(stores, lifetimes.verification_lifetime),
+            password_resets: PasswordResets::new(stores, lifetimes.password_reset_lifetime),
+            email_changes: EmailChanges::new(stores, lifetimes.email_change_lifetime),
+            notices: SecurityNotices::new(stores, lifetimes.email_undo_lifetime),
+            mailer: Mailer::new(&settings.smtp)?,
+            sent: SentMails::new(stores),
+            pauses: OutagePauses::new(stores),
+            per_domain: settings.smtp.per_domain.0,
+            product: Product {
+                name: settings.general.product_name.clone(),
+                public_url: settings.general.public_url.to_string(),
+            },
+        })
+    }
+
     /// Sends the job's mail, unless the mail server has it already. It is written down before and after: the one
     /// repetition there can be is that of a worker which dies, or loses its lease, between the server's 250 and our commit.
-    async fn deliver(&self, attempt: &Attempt, mut mail: Mail) -> Done {
+    async fn deliver(&self, attempt: &Attempt, mut mail: Mail) -> JobResult {
         // What the server does with the mail of a domain takes as long as that domain does.
         let to = address(&mail.to)?;
         attempt
@@ -111,10 +133,10 @@ impl Post {
 
 /// Whose mails these are.
 #[derive(Debug, Clone)]
-pub struct Product {
-    pub name: String,
+struct Product {
+    name: String,
     /// The base of the links.
-    pub public_url: String,
+    public_url: String,
 }
 
 impl Product {

@@ -8,24 +8,29 @@ use plinth_domain::id::JobId;
 use plinth_domain::job::SendPasswordResetMail;
 use plinth_platform::mailer::Mail;
 
-use super::{Post, Product, address, asked, compose};
+use super::{EmailContext, Product, address, asked, compose};
 use crate::attempt::Attempt;
-use crate::outcome::{Done, Failure};
+use crate::outcome::{Failure, JobResult};
+use crate::registry::JobHandler;
 
-/// Finds out who is meant, and mails him a token unless he got one a moment ago.
-pub async fn send(post: Arc<Post>, job: SendPasswordResetMail, attempt: Attempt) -> Done {
-    let due = post
-        .password_resets
-        .prepare(&address(&job.email)?, asked(&attempt))
-        .await?;
-    let Some(due) = due else {
-        tracing::info!("no account has this address, or it was mailed to a moment ago");
-        return Ok(());
-    };
-    let mail = write(&post.product, attempt.job, &due).map_err(Failure::permanent)?;
-    post.deliver(&attempt, mail).await?;
-    post.password_resets.sent(due.user).await?;
-    Ok(())
+impl JobHandler for SendPasswordResetMail {
+    type Context = EmailContext;
+
+    /// Finds out who is meant, and mails him a token unless he got one a moment ago.
+    async fn run(self, context: Arc<EmailContext>, attempt: Attempt) -> JobResult {
+        let due = context
+            .password_resets
+            .prepare(&address(&self.email)?, asked(&attempt))
+            .await?;
+        let Some(due) = due else {
+            tracing::info!("no account has this address, or it was mailed to a moment ago");
+            return Ok(());
+        };
+        let mail = write(&context.product, attempt.job, &due).map_err(Failure::permanent)?;
+        context.deliver(&attempt, mail).await?;
+        context.password_resets.sent(due.user).await?;
+        Ok(())
+    }
 }
 
 fn write(product: &Product, job: JobId, due: &MailedToken) -> Result<Mail, minijinja::Error> {

@@ -14,29 +14,34 @@ use plinth_platform::mailer::Mail;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-use super::{Post, Product, asked, compose};
+use super::{EmailContext, Product, asked, compose};
 use crate::attempt::Attempt;
-use crate::outcome::{Done, Failure};
+use crate::outcome::{Failure, JobResult};
+use crate::registry::JobHandler;
 
 const DAY: &[BorrowedFormatItem<'_>] =
     format_description!("[day padding:none] [month repr:long] [year]");
 const MOMENT: &[BorrowedFormatItem<'_>] =
     format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute]");
 
-/// Mails the notice to the address that it is for.
-pub async fn send(post: Arc<Post>, job: SendSecurityNotice, attempt: Attempt) -> Done {
-    let Some(due) = post
-        .notices
-        .prepare(job.user_id, &job.notice, asked(&attempt))
-        .await?
-    else {
-        tracing::info!("nobody to tell any more, or told a moment ago");
-        return Ok(());
-    };
-    let mail = write(&post.product, attempt.job, &job.notice, &due)?;
-    post.deliver(&attempt, mail).await?;
-    post.notices.sent(job.user_id, &job.notice).await?;
-    Ok(())
+impl JobHandler for SendSecurityNotice {
+    type Context = EmailContext;
+
+    /// Mails the notice to the address that it is for.
+    async fn run(self, context: Arc<EmailContext>, attempt: Attempt) -> JobResult {
+        let Some(due) = context
+            .notices
+            .prepare(self.user_id, &self.notice, asked(&attempt))
+            .await?
+        else {
+            tracing::info!("nobody to tell any more, or told a moment ago");
+            return Ok(());
+        };
+        let mail = write(&context.product, attempt.job, &self.notice, &due)?;
+        context.deliver(&attempt, mail).await?;
+        context.notices.sent(self.user_id, &self.notice).await?;
+        Ok(())
+    }
 }
 
 fn write(

@@ -8,34 +8,42 @@ use plinth_domain::id::JobId;
 use plinth_domain::job::SendVerificationMail;
 use plinth_platform::mailer::Mail;
 
-use super::{Post, Product, asked, compose};
+use super::{EmailContext, Product, asked, compose};
 use crate::attempt::Attempt;
-use crate::outcome::{Done, Failure};
+use crate::outcome::{Failure, JobResult};
+use crate::registry::JobHandler;
 
-/// Mints a token and mails it. A repetition mails another token; the first one stays valid.
-pub async fn send(post: Arc<Post>, job: SendVerificationMail, attempt: Attempt) -> Done {
-    let due = match job {
-        SendVerificationMail::Registration { registration_id } => {
-            post.verification
-                .prepare(registration_id, asked(&attempt))
-                .await?
-        }
-        SendVerificationMail::Account { user_id } => {
-            post.verification.prepare_for_account(user_id).await?
-        }
-    };
-    mail(&post, due, attempt).await
+impl JobHandler for SendVerificationMail {
+    type Context = EmailContext;
+
+    /// Mints a token and mails it. A repetition mails another token; the first one stays valid.
+    async fn run(self, context: Arc<EmailContext>, attempt: Attempt) -> JobResult {
+        let due = match self {
+            Self::Registration { registration_id } => {
+                context
+                    .verification
+                    .prepare(registration_id, asked(&attempt))
+                    .await?
+            }
+            Self::Account { user_id } => context.verification.prepare_for_account(user_id).await?,
+        };
+        mail(&context, due, attempt).await
+    }
 }
 
 /// Mails the token, where there is one.
-pub(super) async fn mail(post: &Post, due: Option<VerificationMail>, attempt: Attempt) -> Done {
+pub(super) async fn mail(
+    context: &EmailContext,
+    due: Option<VerificationMail>,
+    attempt: Attempt,
+) -> JobResult {
     let Some(due) = due else {
         tracing::info!("nothing to verify, or mailed a moment ago");
         return Ok(());
     };
-    let mail = write(&post.product, attempt.job, &due).map_err(Failure::permanent)?;
-    post.deliver(&attempt, mail).await?;
-    post.verification.sent(due.target).await?;
+    let mail = write(&context.product, attempt.job, &due).map_err(Failure::permanent)?;
+    context.deliver(&attempt, mail).await?;
+    context.verification.sent(due.target).await?;
     Ok(())
 }
 

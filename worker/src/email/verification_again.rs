@@ -4,15 +4,20 @@ use std::sync::Arc;
 
 use plinth_domain::job::ResendVerificationMail;
 
-use super::{Post, address, asked, verification};
+use super::{EmailContext, address, asked, verification};
 use crate::attempt::Attempt;
-use crate::outcome::Done;
+use crate::outcome::JobResult;
+use crate::registry::JobHandler;
 
-/// Mails a token to the unverified account of the address, unless one was mailed a moment ago.
-pub async fn send(post: Arc<Post>, job: ResendVerificationMail, attempt: Attempt) -> Done {
-    let due = post
-        .verification
-        .prepare_for_address(&address(&job.email)?, asked(&attempt))
-        .await?;
-    verification::mail(&post, due, attempt).await
+impl JobHandler for ResendVerificationMail {
+    type Context = EmailContext;
+
+    /// Mails a token to the unverified account of the address, unless one was mailed a moment ago.
+    async fn run(self, context: Arc<EmailContext>, attempt: Attempt) -> JobResult {
+        let due = context
+            .verification
+            .prepare_for_address(&address(&self.email)?, asked(&attempt))
+            .await?;
+        verification::mail(&context, due, attempt).await
+    }
 }

@@ -1,19 +1,20 @@
 //! `files.finish_upload`: the file of a resumable upload whose request ended after the last byte and before the file.
 
-use plinth_core::files::Resumables;
+use std::sync::Arc;
+
 use plinth_domain::job::FinishUpload;
 
-use super::OwnerShare;
+use super::FilesContext;
 use crate::attempt::Attempt;
-use crate::outcome::Done;
+use crate::outcome::JobResult;
+use crate::registry::JobHandler;
 
-pub async fn finish(
-    uploads: Resumables,
-    share: OwnerShare,
-    job: FinishUpload,
-    attempt: Attempt,
-) -> Done {
-    share.take_for_blob(&attempt, job.upload).await?;
-    uploads.finish_whole(job.upload).await?;
-    Ok(())
+impl JobHandler for FinishUpload {
+    type Context = FilesContext;
+
+    async fn run(self, context: Arc<FilesContext>, attempt: Attempt) -> JobResult {
+        context.share.take_for_blob(&attempt, self.upload).await?;
+        context.uploads.finish_whole(self.upload).await?;
+        Ok(())
+    }
 }

@@ -6,9 +6,9 @@ use plinth_domain::preset::{Preset, PresetName, Recipe};
 use plinth_pictures::protocol::MAX_SOURCE;
 use plinth_pictures::{Developed, Rendered, Unreadable};
 
-use super::{Breakdown, Crash, Darkroom, OwnerShare};
+use super::{Crash, ImageSandbox, SandboxError};
 use crate::attempt::Attempt;
-use crate::outcome::{Done, Failure};
+use crate::outcome::{Failure, JobResult};
 
 /// How far a job is, of 100, when its images are made and not yet kept.
 const DEVELOPED: u8 = 80;
@@ -16,15 +16,13 @@ const DEVELOPED: u8 = 80;
 /// Attempts at an image at which the process crashes each time.
 const CRASHES: i16 = 3;
 
-/// What the handlers need. Clones share the memory budget.
-#[derive(Clone)]
-pub struct Studio {
-    pub processing: Processing,
-    pub darkroom: Darkroom,
-    pub share: OwnerShare,
+/// Makes the derived images of stored files.
+pub(super) struct ImageService {
+    pub(super) processing: Processing,
+    pub(super) sandbox: ImageSandbox,
 }
 
-impl Studio {
+impl ImageService {
     /// Makes the images that are due, and that of the preset named `again` in any case. A picture that cannot be read is
     /// no failed job: its owner finds the reason where the image would be. In the last of so many attempts, so is one whose
     /// process is always ended from outside, as systems do whose memory runs out. An image at which the process crashes is
@@ -36,17 +34,17 @@ impl Studio {
         tell: Tell,
         attempt: &Attempt,
         attempts: i16,
-    ) -> Done {
+    ) -> JobResult {
         let due = self.processing.due(source, again);
         if due.is_empty() {
             return Ok(());
         }
         let developed = match self.develop(source, due).await? {
-            Err((due, Breakdown::Killed(_))) if attempt.number >= attempts => Results {
+            Err((due, SandboxError::Killed(_))) if attempt.number >= attempts => Results {
                 refused: with(&due, Unreadable::TooMuchMemory),
                 ..Results::default()
             },
-            Err((_, breakdown)) => return Err(breakdown.into()),
+            Err((_, error)) => return Err(error.into()),
             Ok(results) => results,
         };
         attempt.progress(DEVELOPED).await;
@@ -76,12 +74,12 @@ impl Studio {
             return Ok(());
         };
         if attempt.number < CRASHES {
-            return Err(Breakdown::Crashed(crash).into());
+            return Err(SandboxError::Crashed(crash).into());
         }
         self.processing
             .give_up(source, &presets, &Reason::Internal, tell)
             .await?;
-        Err(Failure::permanent(Breakdown::Crashed(crash)))
+        Err(Failure::permanent(SandboxError::Crashed(crash)))
     }
 
     /// All images in one process; each in a process of its own where one of them may be to blame for the end of all.
@@ -89,7 +87,7 @@ impl Studio {
         &self,
         source: &Source,
         due: Vec<Preset>,
-    ) -> plinth_core::Result<Result<Results, (Vec<Preset>, Breakdown)>> {
+    ) -> plinth_core::Result<Result<Results, (Vec<Preset>, SandboxError)>> {
         if usize::try_from(source.size()).is_ok_and(|size| size > MAX_SOURCE) {
             return Ok(Ok(Results {
                 refused: with(&due, Unreadable::TooLarge),
@@ -98,22 +96,20 @@ impl Studio {
         }
         let bytes = self.processing.read(source).await?;
         let recipes: Vec<Recipe> = due.iter().map(|preset| preset.recipe).collect();
-        let together = self.darkroom.develop(&bytes, &recipes).await;
+        let together = self.sandbox.develop(&bytes, &recipes).await;
         let one_to_blame = matches!(
             together,
-            Err(Breakdown::Crashed(_)) | Ok(Err(Unreadable::TooMuchMemory))
+            Err(SandboxError::Crashed(_)) | Ok(Err(Unreadable::TooMuchMemory))
         );
         let mut results = Results::default();
         if due.len() == 1 || !one_to_blame {
             let added = results.add(&due, together);
-            return Ok(added
-                .map(|()| results)
-                .map_err(|breakdown| (due, breakdown)));
+            return Ok(added.map(|()| results).map_err(|error| (due, error)));
         }
         for preset in &due {
-            let alone = self.darkroom.develop(&bytes, &[preset.recipe]).await;
-            if let Err(breakdown) = results.add(std::slice::from_ref(preset), alone) {
-                return Ok(Err((due, breakdown)));
+            let alone = self.sandbox.develop(&bytes, &[preset.recipe]).await;
+            if let Err(error) = results.add(std::slice::from_ref(preset), alone) {
+                return Ok(Err((due, error)));
             }
         }
         Ok(Ok(results))
@@ -147,20 +143,20 @@ impl Results {
     fn add(
         &mut self,
         presets: &[Preset],
-        developed: Result<Result<Developed, Unreadable>, Breakdown>,
-    ) -> Result<(), Breakdown> {
+        developed: Result<Result<Developed, Unreadable>, SandboxError>,
+    ) -> Result<(), SandboxError> {
         match developed {
             Ok(Ok(Developed { picture, images })) => {
                 let (_, all) = self.made.get_or_insert_with(|| (picture, Vec::new()));
                 all.extend(made(presets.to_vec(), images));
             }
             Ok(Err(reason)) => self.refused.extend(with(presets, reason)),
-            Err(Breakdown::Crashed(crash)) => {
+            Err(SandboxError::Crashed(crash)) => {
                 self.crashed
                     .0
                     .extend(presets.iter().map(|preset| (preset.clone(), crash.clone())));
             }
-            Err(breakdown) => return Err(breakdown),
+            Err(error) => return Err(error),
         }
         Ok(())
     }

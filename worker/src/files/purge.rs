@@ -1,11 +1,19 @@
 //! `files.purge`: the objects of a deleted file, then its row.
 
-use plinth_core::files::Purge;
+use std::sync::Arc;
+
 use plinth_domain::job::PurgeBlob;
 
-use crate::outcome::Done;
+use super::FilesContext;
+use crate::attempt::Attempt;
+use crate::outcome::JobResult;
+use crate::registry::JobHandler;
 
-pub async fn remove(purge: Purge, job: PurgeBlob) -> Done {
-    purge.run(job.blob_id).await?;
-    Ok(())
+impl JobHandler for PurgeBlob {
+    type Context = FilesContext;
+
+    async fn run(self, context: Arc<FilesContext>, _: Attempt) -> JobResult {
+        context.purge.run(self.blob_id).await?;
+        Ok(())
+    }
 }

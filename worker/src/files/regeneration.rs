@@ -1,48 +1,49 @@
 //! `files.regenerate`: walks along all pictures and asks for what is due of each.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use plinth_core::files::Processing;
 use plinth_domain::job::RegenerateVariants;
 use tokio::time::Instant;
 
+use super::FilesContext;
 use crate::attempt::Attempt;
-use crate::outcome::Done;
+use crate::outcome::JobResult;
+use crate::registry::JobHandler;
 
-/// Walks for at most `within`; where that is not enough, another job goes on. Its progress is that of the whole walk.
-pub async fn walk(
-    processing: Processing,
-    job: RegenerateVariants,
-    attempt: Attempt,
-    within: Duration,
-) -> Done {
-    let began = Instant::now();
-    let RegenerateVariants { again, mut after } = job;
-    let (before, all) = processing.count(after).await?;
-    let (mut looked_at, mut asked, mut passed_over) = (0, 0, 0);
-    loop {
-        let step = processing.step(after, again.as_ref()).await?;
-        looked_at += step.looked_at;
-        asked += step.asked;
-        passed_over += step.passed_over;
-        attempt
-            .progress(percent(before + looked_at as u64, all))
-            .await;
-        after = step.next;
-        let Some(last) = after else { break };
-        if began.elapsed() >= within {
-            processing.go_on(last, again).await?;
-            break;
+impl JobHandler for RegenerateVariants {
+    type Context = FilesContext;
+
+    /// Walks for at most `within`; where that is not enough, another job goes on. Its progress is that of the whole walk.
+    async fn run(self, context: Arc<FilesContext>, attempt: Attempt) -> JobResult {
+        let began = Instant::now();
+        let processing = &context.images.processing;
+        let Self { again, mut after } = self;
+        let (before, all) = processing.count(after).await?;
+        let (mut looked_at, mut asked, mut passed_over) = (0, 0, 0);
+        loop {
+            let step = processing.step(after, again.as_ref()).await?;
+            looked_at += step.looked_at;
+            asked += step.asked;
+            passed_over += step.passed_over;
+            attempt
+                .progress(percent(before + looked_at as u64, all))
+                .await;
+            after = step.next;
+            let Some(last) = after else { break };
+            if began.elapsed() >= context.walk_limit {
+                processing.go_on(last, again).await?;
+                break;
+            }
         }
+        tracing::info!(
+            looked_at,
+            asked,
+            passed_over,
+            finished = after.is_none(),
+            "asked for derived images"
+        );
+        Ok(())
     }
-    tracing::info!(
-        looked_at,
-        asked,
-        passed_over,
-        finished = after.is_none(),
-        "asked for derived images"
-    );
-    Ok(())
 }
 
 /// Pictures may have come since they were counted.

@@ -1,13 +1,19 @@
 //! `files.scan`: asks the scanner for viruses about bytes that were stored.
 
-use plinth_core::files::Scans;
+use std::sync::Arc;
+
 use plinth_domain::job::ScanBlob;
 
-use super::OwnerShare;
+use super::FilesContext;
 use crate::attempt::Attempt;
-use crate::outcome::Done;
+use crate::outcome::JobResult;
+use crate::registry::JobHandler;
 
-pub async fn ask(scans: Scans, share: OwnerShare, job: ScanBlob, attempt: Attempt) -> Done {
-    share.take_for_blob(&attempt, job.blob_id).await?;
-    Ok(scans.run(job.blob_id).await?)
+impl JobHandler for ScanBlob {
+    type Context = FilesContext;
+
+    async fn run(self, context: Arc<FilesContext>, attempt: Attempt) -> JobResult {
+        context.share.take_for_blob(&attempt, self.blob_id).await?;
+        Ok(context.scans.run(self.blob_id).await?)
+    }
 }

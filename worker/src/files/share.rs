@@ -4,14 +4,13 @@ use plinth_core::files::Owners;
 use plinth_domain::id::{BlobId, FileId, UserId};
 
 use crate::attempt::Attempt;
-use crate::outcome::{Done, Failure};
+use crate::outcome::{Failure, JobResult};
 
 /// Takes shares for the owners of files.
-#[derive(Clone)]
-pub struct OwnerShare {
-    pub owners: Owners,
+pub(super) struct OwnerShare {
+    pub(super) owners: Owners,
     /// Jobs of one owner that run at once, in the whole fleet.
-    pub per_owner: u32,
+    pub(super) per_owner: u32,
 }
 
 impl OwnerShare {
@@ -19,13 +18,13 @@ impl OwnerShare {
     ///
     /// # Errors
     /// [`Failure::Parked`] if the owner has as many as they may.
-    pub(super) async fn take_for_blob(&self, attempt: &Attempt, blob: BlobId) -> Done {
+    pub(super) async fn take_for_blob(&self, attempt: &Attempt, blob: BlobId) -> JobResult {
         let owner = self.owners.of_blob(blob).await?;
         self.take(attempt, owner).await
     }
 
     /// The same for the owner of a file.
-    pub(super) async fn take_for_file(&self, attempt: &Attempt, file: FileId) -> Done {
+    pub(super) async fn take_for_file(&self, attempt: &Attempt, file: FileId) -> JobResult {
         let owner = self.owners.of_file(file).await?;
         self.take(attempt, owner).await
     }

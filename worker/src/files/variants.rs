@@ -1,26 +1,28 @@
 //! `files.variants`: the derived images of a file, as the settings say it now.
 
+use std::sync::Arc;
+
 use plinth_core::files::Tell;
 use plinth_domain::job::{JobPayload as _, RemakeVariants};
 
-use super::Studio;
+use super::FilesContext;
 use crate::attempt::Attempt;
-use crate::outcome::Done;
+use crate::outcome::JobResult;
+use crate::registry::JobHandler;
 
-pub async fn remake(studio: Studio, job: RemakeVariants, attempt: Attempt) -> Done {
-    studio.share.take_for_file(&attempt, job.file_id).await?;
-    let Some(source) = studio.processing.find(job.file_id, None).await? else {
-        return Ok(());
-    };
-    let again = job.again.as_ref();
-    studio
-        .make(
-            &source,
-            again,
-            Tell::Nobody,
-            &attempt,
-            RemakeVariants::MAX_ATTEMPTS,
-        )
-        .await?;
-    Ok(studio.processing.remove_strays(&source).await?)
+impl JobHandler for RemakeVariants {
+    type Context = FilesContext;
+
+    async fn run(self, context: Arc<FilesContext>, attempt: Attempt) -> JobResult {
+        context.share.take_for_file(&attempt, self.file_id).await?;
+        let Some(source) = context.images.processing.find(self.file_id, None).await? else {
+            return Ok(());
+        };
+        let again = self.again.as_ref();
+        context
+            .images
+            .make(&source, again, Tell::Nobody, &attempt, Self::MAX_ATTEMPTS)
+            .await?;
+        Ok(context.images.processing.remove_strays(&source).await?)
+    }
 }

@@ -1,3 +1,3 @@
 //! Queue `notifications`: one file a kind.
 
-pub mod deliver;
+mod deliver;

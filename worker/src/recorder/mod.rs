@@ -85,7 +85,7 @@ impl Recorder {
         }
         match answered.await {
             Ok(Answer::Written(written)) => {
-                metrics::attempt_ended(job.queue, &job.kind, written, took)
+                metrics::attempt_ended(job.queue, &job.kind, written, took);
             }
             Ok(Answer::NotOurs) => {
                 tracing::error!(
@@ -170,7 +170,7 @@ fn tell(how: &HowItEnded, took: Duration) {
         HowItEnded::Dead { error } => tracing::error!(ms, error, "job is dead"),
         HowItEnded::HandedBack => tracing::info!(ms, "job handed back: this worker stops"),
         HowItEnded::Postponed { reason, .. } => {
-            tracing::warn!(reason, "job left for another worker")
+            tracing::warn!(reason, "job left for another worker");
         }
         HowItEnded::Cancelled => tracing::info!(ms, "job cancelled"),
     }

@@ -2,26 +2,27 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use image::ImageFormat;
 use plinth_core::Stores;
-use plinth_core::files::{Files, Limits, Owners, Processing, Upload};
+use plinth_core::files::{Files, Limits, Upload};
 use plinth_core::jobs::Ledger;
 use plinth_domain::audit::Origin;
 use plinth_domain::file::FileName;
 use plinth_domain::id::UserId;
 use plinth_domain::job::{MakeThumbnails, Queue};
 use plinth_testkit::{Stage, until};
-use plinth_worker::files::{Darkroom, OwnerShare, Studio, thumbnails};
+use plinth_worker::files::{FilesContext, ImageSandbox};
 use plinth_worker::fleet::Fleet;
 use plinth_worker::registry::Registry;
 use sqlx::Row as _;
 use tokio_util::sync::CancellationToken;
 
-use super::darkroom::{encoded, noise, program};
+use super::sandbox::{encoded, noise, program};
 
 /// Starts the real program except at these calls, where it crashes.
-fn crashing_at(folder: &Path, calls: &str) -> Darkroom {
+fn crashing_at(folder: &Path, calls: &str) -> ImageSandbox {
     let path = folder.join("crashing");
     let (count, program) = (folder.join("calls"), program());
     let script = format!(
@@ -31,7 +32,7 @@ fn crashing_at(folder: &Path, calls: &str) -> Darkroom {
     );
     std::fs::write(&path, script).expect("is written");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("may be run");
-    Darkroom::new(path)
+    ImageSandbox::new(path)
 }
 
 async fn upload(stage: &Stage, stores: &Stores, bytes: Vec<u8>) {
@@ -83,16 +84,9 @@ async fn a_crash_is_tried_again_then_a_dead_letter_and_fails_no_other_preset() {
     let (stores, settings) = (stage.stores(), stage.settings());
     upload(&stage, &stores, encoded(&noise(64, 48), ImageFormat::Jpeg)).await;
     // Both presets together, then each alone: one is made. The other one crashes in every attempt.
-    let studio = Studio {
-        processing: Processing::new(&stores, &settings.files.presets),
-        darkroom: crashing_at(folder.path(), "1|3|4|5"),
-        share: OwnerShare {
-            owners: Owners::new(&stores),
-            per_owner: 2,
-        },
-    };
-    let registry = Registry::default()
-        .with(move |job: MakeThumbnails, attempt| thumbnails::make(studio.clone(), job, attempt));
+    let sandbox = crashing_at(folder.path(), "1|3|4|5");
+    let context = FilesContext::with_sandbox(&stores, &settings, sandbox);
+    let registry = Registry::default().register::<MakeThumbnails>(&Arc::new(context));
     let ledger = Ledger::new(&settings.database, "test").expect("the URL is one");
     let (queues, stop) = (vec![(Queue::Files, 2)], CancellationToken::new());
     let fleet = Fleet {

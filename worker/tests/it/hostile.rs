@@ -7,9 +7,9 @@ use image::{DynamicImage, ImageFormat, RgbImage};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
 use plinth_pictures::Unreadable;
-use plinth_worker::files::{Breakdown, Crash, Darkroom};
+use plinth_worker::files::{Crash, ImageSandbox, SandboxError};
 
-use super::darkroom::{encoded, noise, program, recipes};
+use super::sandbox::{encoded, noise, program, recipes};
 
 const FORMATS: [ImageFormat; 6] = [
     ImageFormat::Jpeg,
@@ -124,10 +124,10 @@ async fn hundreds_of_mutated_files_end_as_pictures_or_a_reason() {
         })
         .collect();
     assert!(files.len() >= 200);
-    let darkroom = Darkroom::new(program());
+    let sandbox = ImageSandbox::new(program());
     let recipes = recipes();
     for (format, file) in &sound {
-        let made = darkroom.develop(file, &recipes).await;
+        let made = sandbox.develop(file, &recipes).await;
         assert_eq!(
             made.expect("no breakdown").expect("is read").images.len(),
             recipes.len(),
@@ -136,12 +136,12 @@ async fn hundreds_of_mutated_files_end_as_pictures_or_a_reason() {
     }
     let ends: Vec<_> = futures_util::stream::iter(files)
         .map(|(format, seed, file)| {
-            let (darkroom, recipes) = (&darkroom, &recipes);
+            let (sandbox, recipes) = (&sandbox, &recipes);
             async move {
-                match darkroom.develop(&file, recipes).await {
+                match sandbox.develop(&file, recipes).await {
                     Ok(end) => end.map(drop).map_err(|reason| format!("{reason:?}")),
                     // Faults of libraries, but never a system call that the process may not make.
-                    Err(Breakdown::Crashed(crash)) if crash != Crash::Signal(Signal::SIGSYS) => {
+                    Err(SandboxError::Crashed(crash)) if crash != Crash::Signal(Signal::SIGSYS) => {
                         Err(format!("{crash:?}"))
                     }
                     Err(breakdown) => panic!("{format:?} {seed}: {breakdown}"),
@@ -176,9 +176,9 @@ async fn hundreds_of_mutated_files_end_as_pictures_or_a_reason() {
 
 #[tokio::test]
 async fn bombs_end_with_a_reason_and_within_the_memory() {
-    let darkroom = Darkroom::new(program());
+    let sandbox = ImageSandbox::new(program());
     let told = async |file: &[u8]| {
-        darkroom
+        sandbox
             .develop(file, &recipes())
             .await
             .expect("no breakdown")

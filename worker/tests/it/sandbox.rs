@@ -17,7 +17,7 @@ use plinth_pictures::protocol::{
 };
 use plinth_pictures::{Rendered, Unreadable};
 use plinth_testkit::until;
-use plinth_worker::files::{Breakdown, Crash, Darkroom};
+use plinth_worker::files::{Crash, ImageSandbox, SandboxError};
 
 const MAX_PIXELS: u64 = 100_000_000;
 
@@ -154,9 +154,9 @@ async fn a_child_dies_with_its_worker() {
 
 #[tokio::test]
 async fn pictures_are_made_by_every_recipe_in_turn() {
-    let darkroom = Darkroom::new(program());
+    let sandbox = ImageSandbox::new(program());
     let jpeg = encoded(&noise(1_600, 900), ImageFormat::Jpeg);
-    let made = darkroom
+    let made = sandbox
         .develop(&jpeg, &recipes())
         .await
         .expect("no breakdown")
@@ -199,7 +199,7 @@ async fn pictures_are_made_by_every_recipe_in_turn() {
 #[tokio::test]
 async fn an_avif_of_a_camera_is_made_within_what_was_granted() {
     let avif = include_bytes!("../../../shared/pictures/tests/fixtures/large.avif");
-    let made = Darkroom::new(program()).develop(avif, &recipes()).await;
+    let made = ImageSandbox::new(program()).develop(avif, &recipes()).await;
     let made = made.expect("no breakdown").expect("is read");
     assert_eq!((made.picture.width, made.picture.height), (4_000, 3_000));
     let sizes: Vec<_> = made
@@ -214,7 +214,7 @@ async fn an_avif_of_a_camera_is_made_within_what_was_granted() {
 /// machine has before it sorts that.
 #[tokio::test]
 async fn soft_transparency_is_made_with_whatever_the_c_library_calls() {
-    let darkroom = Darkroom::new(program());
+    let sandbox = ImageSandbox::new(program());
     let soft = RgbaImage::from_fn(64, 64, |x, y| {
         Rgba([200, 100, 50, u8::try_from(x * 4 + y % 4).unwrap_or(255)])
     });
@@ -238,7 +238,7 @@ async fn soft_transparency_is_made_with_whatever_the_c_library_calls() {
     .map(|text| text.parse().expect("a recipe"))
     .to_vec();
     for (name, file) in files {
-        let made = darkroom
+        let made = sandbox
             .develop(file, &recipes)
             .await
             .expect(name)
@@ -256,11 +256,11 @@ async fn soft_transparency_is_made_with_whatever_the_c_library_calls() {
 }
 
 /// A program in place of ours that does what this line of shell says.
-fn double(folder: &Path, line: &str) -> Darkroom {
+fn double(folder: &Path, line: &str) -> ImageSandbox {
     let path = folder.join("double");
     std::fs::write(&path, format!("#!/bin/sh\n{line}\n")).expect("is written");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("may be run");
-    Darkroom::new(path)
+    ImageSandbox::new(path)
 }
 
 /// How many crashes with this signal were counted.
@@ -319,10 +319,10 @@ async fn an_end_that_is_not_the_files_fault_is_told_from_one_that_is() {
     };
     assert!(matches!(
         end("kill -9 $$").await,
-        Err(Breakdown::Killed(Signal::SIGKILL))
+        Err(SandboxError::Killed(Signal::SIGKILL))
     ));
     assert!(
-        matches!(end("echo no seccomp >&2; exit 1").await, Err(Breakdown::GaveUp(words)) if words == "no seccomp")
+        matches!(end("echo no seccomp >&2; exit 1").await, Err(SandboxError::GaveUp(words)) if words == "no seccomp")
     );
     for (line, crash) in [
         ("kill -SEGV $$", Crash::Signal(Signal::SIGSEGV)),
@@ -333,7 +333,7 @@ async fn an_end_that_is_not_the_files_fault_is_told_from_one_that_is() {
         let (errors, before) = (Errors::default(), crashes(crash.name()));
         let logging = tracing::subscriber::set_default(errors.clone());
         assert!(
-            matches!(end(line).await, Err(Breakdown::Crashed(of)) if of == crash),
+            matches!(end(line).await, Err(SandboxError::Crashed(of)) if of == crash),
             "{line}"
         );
         drop(logging);
@@ -353,10 +353,10 @@ async fn an_end_that_is_not_the_files_fault_is_told_from_one_that_is() {
         end("kill -XCPU $$").await.expect("no breakdown"),
         Err(Unreadable::TooMuchTime)
     );
-    let absent = Darkroom::new(folder.path().join("absent"));
+    let absent = ImageSandbox::new(folder.path().join("absent"));
     assert!(matches!(
         absent.develop(b"file", &recipes()).await,
-        Err(Breakdown::Start(_))
+        Err(SandboxError::Start(_))
     ));
 }
 
@@ -409,7 +409,7 @@ async fn a_child_that_was_taken_over_is_not_believed() {
             .develop(b"file", &recipes())
             .await;
         assert!(
-            matches!(told, Err(Breakdown::Crashed(Crash::Nonsense))),
+            matches!(told, Err(SandboxError::Crashed(Crash::Nonsense))),
             "{what}: {told:?}"
         );
     }
@@ -419,11 +419,11 @@ async fn a_child_that_was_taken_over_is_not_believed() {
 async fn a_child_learns_nothing_of_the_workers_environment() {
     let folder = tempfile::tempdir().expect("a folder");
     let seen = folder.path().join("seen");
-    let darkroom = double(
+    let sandbox = double(
         folder.path(),
         &format!("env > {}; pwd >> {0}; exit 1", seen.display()),
     );
-    darkroom
+    sandbox
         .develop(b"file", &recipes())
         .await
         .expect_err("it gives up");
@@ -445,7 +445,7 @@ async fn a_child_learns_nothing_of_the_workers_environment() {
 #[test]
 fn without_the_program_beside_it_a_worker_says_so_at_once() {
     // This test's own program lies in another folder than those that it tests.
-    let told = Darkroom::beside_this_program()
+    let told = ImageSandbox::beside_this_program()
         .expect_err("it is not there")
         .to_string();
     assert!(
@@ -456,21 +456,21 @@ fn without_the_program_beside_it_a_worker_says_so_at_once() {
 
 #[tokio::test]
 async fn memory_is_given_back_however_a_picture_ends() {
-    let darkroom = Darkroom::new(program());
+    let sandbox = ImageSandbox::new(program());
     let jpeg = encoded(&noise(1_600, 900), ImageFormat::Jpeg);
     let recipes = recipes();
     // Dropped at once, in the middle, and at the end.
     for wait in [0, 5, 30, 200] {
-        let work = darkroom.develop(&jpeg, &recipes);
+        let work = sandbox.develop(&jpeg, &recipes);
         let _ = tokio::time::timeout(std::time::Duration::from_millis(wait), work).await;
     }
-    darkroom
+    sandbox
         .develop(b"no image", &recipes)
         .await
         .expect("no breakdown")
         .expect_err("it is none");
     // One that needs all there is, and has no pixels: it waits until it is alone.
-    let told = darkroom
+    let told = sandbox
         .develop(&super::hostile::png_bomb(9_900, 9_900), &recipes)
         .await;
     assert_eq!(told.expect("no breakdown"), Err(Unreadable::Damaged));

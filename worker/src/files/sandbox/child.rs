@@ -30,7 +30,7 @@ const NO_MEMORY: &str = "memory allocation of";
 
 /// Why a child could not do its work, whatever the file.
 #[derive(Debug, thiserror::Error)]
-pub enum Breakdown {
+pub enum SandboxError {
     #[error("the process that makes pictures could not be started")]
     Start(#[source] io::Error),
     #[error("the process that makes pictures could not be waited for")]
@@ -91,7 +91,7 @@ pub(super) struct Child {
 
 impl Child {
     /// Starts the program. Nothing of our environment reaches it, and no signal that is meant for our group.
-    pub(super) fn start(program: &Path) -> Result<Self, Breakdown> {
+    pub(super) fn start(program: &Path) -> Result<Self, SandboxError> {
         let spawned = Command::new(program)
             .arg0(PROGRAM)
             .env_clear()
@@ -103,7 +103,7 @@ impl Child {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn();
-        let mut process = spawned.map_err(Breakdown::Start)?;
+        let mut process = spawned.map_err(SandboxError::Start)?;
         let (input, output, errors) = (
             process.stdin.take(),
             process.stdout.take(),
@@ -160,7 +160,7 @@ impl Child {
     pub(super) async fn cause_of_death(
         mut self,
         error: &ProtocolError,
-    ) -> Result<Unreadable, Breakdown> {
+    ) -> Result<Unreadable, SandboxError> {
         if !matches!(error, ProtocolError::Io(_)) {
             self.kill().await;
             return Err(crashed(Crash::Nonsense, &error.to_string()));
@@ -170,7 +170,7 @@ impl Child {
         let mut words = Vec::new();
         let _ = self.errors.take(LAST_WORDS).read_to_end(&mut words).await;
         let words = String::from_utf8_lossy(&words).trim().to_owned();
-        let status = self.process.wait().await.map_err(Breakdown::Wait)?;
+        let status = self.process.wait().await.map_err(SandboxError::Wait)?;
         meaning(status, words)
     }
 }
@@ -182,33 +182,33 @@ fn widen(pipe: &ChildStdin) {
     let _ = nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_SETPIPE_SZ(PIPE));
 }
 
-fn meaning(status: ExitStatus, words: String) -> Result<Unreadable, Breakdown> {
+fn meaning(status: ExitStatus, words: String) -> Result<Unreadable, SandboxError> {
     let signal = status.signal().map(Signal::try_from);
     match signal {
         Some(Ok(Signal::SIGXCPU)) => Ok(Unreadable::TooMuchTime),
         Some(Ok(Signal::SIGABRT)) if words.contains(NO_MEMORY) => Ok(Unreadable::TooMuchMemory),
         Some(Ok(
             signal @ (Signal::SIGKILL | Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP),
-        )) => Err(Breakdown::Killed(signal)),
+        )) => Err(SandboxError::Killed(signal)),
         Some(Ok(signal)) => Err(crashed(Crash::Signal(signal), &words)),
         Some(Err(_)) => Err(crashed(
             Crash::UnnamedSignal(status.signal().unwrap_or_default()),
             &words,
         )),
         None if status.code() == Some(PANICKED) => Err(crashed(Crash::Panic, &words)),
-        None => Err(Breakdown::GaveUp(words)),
+        None => Err(SandboxError::GaveUp(words)),
     }
 }
 
 /// Counts and logs a crash.
-fn crashed(crash: Crash, words: &str) -> Breakdown {
+fn crashed(crash: Crash, words: &str) -> SandboxError {
     metrics::picture_process_crashed(crash.name());
     tracing::error!(
         signal = crash.name(),
         words,
         "a process that makes pictures crashed"
     );
-    Breakdown::Crashed(crash)
+    SandboxError::Crashed(crash)
 }
 
 /// What a Rust program exits with when its main thread panics.
@@ -218,7 +218,7 @@ const PANICKED: i32 = 101;
 mod tests {
     use super::*;
 
-    fn end(raw: i32, words: &str) -> Result<Unreadable, Breakdown> {
+    fn end(raw: i32, words: &str) -> Result<Unreadable, SandboxError> {
         meaning(ExitStatus::from_raw(raw), words.to_owned())
     }
 
@@ -243,14 +243,16 @@ mod tests {
             (forbidden, "", Crash::Signal(Signal::SIGSYS)),
             (PANICKED << 8, "", Crash::Panic),
         ] {
-            assert!(matches!(end(raw, words), Err(Breakdown::Crashed(crash)) if crash == expected));
+            assert!(
+                matches!(end(raw, words), Err(SandboxError::Crashed(crash)) if crash == expected)
+            );
         }
         assert!(matches!(
             end(kill, ""),
-            Err(Breakdown::Killed(Signal::SIGKILL))
+            Err(SandboxError::Killed(Signal::SIGKILL))
         ));
         assert!(
-            matches!(end(1 << 8, "no seccomp"), Err(Breakdown::GaveUp(words)) if words == "no seccomp")
+            matches!(end(1 << 8, "no seccomp"), Err(SandboxError::GaveUp(words)) if words == "no seccomp")
         );
     }
 }

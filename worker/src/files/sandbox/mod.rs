@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use child::Child;
-pub use child::{Breakdown, Crash};
+pub use child::{Crash, SandboxError};
 
 /// The largest picture, in pixels.
 const MAX_PIXELS: u64 = 100_000_000;
@@ -38,7 +38,7 @@ pub(crate) const PROGRAM: &str = "plinth-darkroom";
 
 /// Starts children and talks to them. Clones share the budget.
 #[derive(Debug, Clone)]
-pub struct Darkroom {
+pub struct ImageSandbox {
     program: Arc<Program>,
     budget: Arc<Semaphore>,
 }
@@ -52,7 +52,7 @@ struct Program {
 
 /// Why there can be no children.
 #[derive(Debug, thiserror::Error)]
-pub enum NoDarkroom {
+pub enum SandboxMissing {
     #[error("nobody knows where this program lies")]
     Nowhere(#[source] io::Error),
     #[error("{} cannot be read; it belongs beside plinth-worker", path.display())]
@@ -60,7 +60,7 @@ pub enum NoDarkroom {
 }
 
 /// Why a child gave no pictures.
-enum Trouble {
+enum ChildError {
     /// It said so itself.
     Unreadable(Unreadable),
     /// It said something else than was expected, or nothing any more.
@@ -68,13 +68,13 @@ enum Trouble {
     Timeout,
 }
 
-impl From<ProtocolError> for Trouble {
+impl From<ProtocolError> for ChildError {
     fn from(error: ProtocolError) -> Self {
         Self::Protocol(error)
     }
 }
 
-impl Darkroom {
+impl ImageSandbox {
     /// Children are of this program.
     pub fn new(path: PathBuf) -> Self {
         Self::of(Program { path, _file: None })
@@ -85,11 +85,11 @@ impl Darkroom {
     ///
     /// # Errors
     /// It is not there.
-    pub fn beside_this_program() -> Result<Self, NoDarkroom> {
+    pub fn beside_this_program() -> Result<Self, SandboxMissing> {
         let path = std::env::current_exe()
-            .map_err(NoDarkroom::Nowhere)?
+            .map_err(SandboxMissing::Nowhere)?
             .with_file_name(PROGRAM);
-        let file = File::open(&path).map_err(|source| NoDarkroom::Absent {
+        let file = File::open(&path).map_err(|source| SandboxMissing::Absent {
             path: path.clone(),
             source,
         })?;
@@ -119,7 +119,7 @@ impl Darkroom {
         &self,
         file: &[u8],
         recipes: &[Recipe],
-    ) -> Result<Result<Developed, Unreadable>, Breakdown> {
+    ) -> Result<Result<Developed, Unreadable>, SandboxError> {
         let request = Request::Render {
             recipes: recipes.to_vec(),
             max_pixels: MAX_PIXELS,
@@ -132,7 +132,7 @@ impl Darkroom {
     ///
     /// # Errors
     /// It is not the file's fault, and may go well another time.
-    pub async fn strip(&self, file: &[u8]) -> Result<Result<Stripped, Unreadable>, Breakdown> {
+    pub async fn strip(&self, file: &[u8]) -> Result<Result<Stripped, Unreadable>, SandboxError> {
         self.ask(file, &Request::Strip, stripped).await
     }
 
@@ -141,17 +141,17 @@ impl Darkroom {
         &self,
         file: &[u8],
         request: &Request,
-        hear: impl AsyncFnOnce(&mut Child) -> Result<T, Trouble>,
-    ) -> Result<Result<T, Unreadable>, Breakdown> {
+        hear: impl AsyncFnOnce(&mut Child) -> Result<T, ChildError>,
+    ) -> Result<Result<T, Unreadable>, SandboxError> {
         let mut child = Child::start(&self.program.path)?;
         match self.converse(&mut child, file, request, hear).await {
             Ok(heard) => Ok(Ok(heard)),
-            Err(Trouble::Unreadable(reason)) => Ok(Err(reason)),
-            Err(Trouble::Timeout) => {
+            Err(ChildError::Unreadable(reason)) => Ok(Err(reason)),
+            Err(ChildError::Timeout) => {
                 child.kill().await;
                 Ok(Err(Unreadable::TooMuchTime))
             }
-            Err(Trouble::Protocol(error)) => child.cause_of_death(&error).await.map(Err),
+            Err(ChildError::Protocol(error)) => child.cause_of_death(&error).await.map(Err),
         }
     }
 
@@ -160,14 +160,14 @@ impl Darkroom {
         child: &mut Child,
         file: &[u8],
         request: &Request,
-        hear: impl AsyncFnOnce(&mut Child) -> Result<T, Trouble>,
-    ) -> Result<T, Trouble> {
+        hear: impl AsyncFnOnce(&mut Child) -> Result<T, ChildError>,
+    ) -> Result<T, ChildError> {
         let weighed = timeout(PATIENCE, weigh(child, file, request))
             .await
-            .map_err(|_| Trouble::Timeout)?;
+            .map_err(|_| ChildError::Timeout)?;
         let needs = match weighed? {
             Weighed::Needs(memory) => memory.min(MAX_MEMORY),
-            Weighed::Unreadable(reason) => return Err(Trouble::Unreadable(reason)),
+            Weighed::Unreadable(reason) => return Err(ChildError::Unreadable(reason)),
         };
         let weight = needs.div_ceil(MEBIBYTE).clamp(1, BUDGET.into());
         let weight = u32::try_from(weight).expect("clamped");
@@ -182,7 +182,7 @@ impl Darkroom {
         };
         timeout(PATIENCE, answer)
             .await
-            .map_err(|_| Trouble::Timeout)?
+            .map_err(|_| ChildError::Timeout)?
     }
 }
 
@@ -196,13 +196,13 @@ async fn weigh(
     child.hear().await
 }
 
-async fn stripped(child: &mut Child) -> Result<Stripped, Trouble> {
+async fn stripped(child: &mut Child) -> Result<Stripped, ChildError> {
     let (is_changed, taken_at) = match child.hear().await? {
         Answer::Stripped {
             is_changed,
             taken_at,
         } => (is_changed, taken_at),
-        Answer::Unreadable(reason) => return Err(Trouble::Unreadable(reason)),
+        Answer::Unreadable(reason) => return Err(ChildError::Unreadable(reason)),
         Answer::Made { .. } => return Err(ProtocolError::Unasked.into()),
     };
     let bytes = if is_changed {
@@ -213,10 +213,10 @@ async fn stripped(child: &mut Child) -> Result<Stripped, Trouble> {
     Ok(Stripped { bytes, taken_at })
 }
 
-async fn images(child: &mut Child, recipes: &[Recipe]) -> Result<Developed, Trouble> {
+async fn images(child: &mut Child, recipes: &[Recipe]) -> Result<Developed, ChildError> {
     let (picture, sizes) = match child.hear().await? {
         Answer::Made { picture, sizes } => (picture, sizes),
-        Answer::Unreadable(reason) => return Err(Trouble::Unreadable(reason)),
+        Answer::Unreadable(reason) => return Err(ChildError::Unreadable(reason)),
         Answer::Stripped { .. } => return Err(ProtocolError::Unasked.into()),
     };
     let pixels = u64::from(picture.width) * u64::from(picture.height);

@@ -13,9 +13,9 @@ use std::io::Cursor;
 
 use image::{ImageFormat, RgbImage, RgbaImage};
 use plinth_domain::preset::Recipe;
-use plinth_worker::files::Darkroom;
+use plinth_worker::files::ImageSandbox;
 
-use super::darkroom::program;
+use super::sandbox::program;
 use containers::{jpeg, jpeg_with_profile, webp_with_exif, webp_with_profile};
 use gif::Gif;
 use png::png;
@@ -463,7 +463,7 @@ async fn every_kind_of_file_is_shown_in_its_colours() {
     assert_eq!(names.len(), rows.len(), "a name stands for two files");
     let recipes: [Recipe; 2] = ["64x64 contain png", "256x256 contain webp q75"]
         .map(|text| text.parse().expect("a recipe"));
-    let darkroom = Darkroom::new(program());
+    let sandbox = ImageSandbox::new(program());
     let mut wrong = Vec::new();
     for Row {
         file,
@@ -472,7 +472,7 @@ async fn every_kind_of_file_is_shown_in_its_colours() {
     } in rows
     {
         let expected: Vec<_> = colours.split(' ').map(colour).cycle().take(4).collect();
-        match darkroom.develop(&bytes, &recipes).await {
+        match sandbox.develop(&bytes, &recipes).await {
             Ok(Ok(developed)) => {
                 let seen = middles(&developed.images[0].bytes);
                 if !is_close(seen, &expected) {
