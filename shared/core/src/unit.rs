@@ -347,7 +347,7 @@ impl Unit {
                 access::require_standing(&mut *self.transaction, &self.origin, now).await?;
             }
             Credential::Settled(reason) => {
-                tracing::trace!(reason, "a change that asks for no credential")
+                tracing::trace!(reason, "a change that asks for no credential");
             }
         }
         self.transaction.commit().await?;

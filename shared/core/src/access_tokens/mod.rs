@@ -308,7 +308,7 @@ mod tests {
             ("audience", |claims, _| claims.aud = "other".into()),
             ("future", |claims, minute| claims.iat += minute),
             ("not yet valid", |claims, minute| {
-                claims.nbf = Some(claims.iat + minute)
+                claims.nbf = Some(claims.iat + minute);
             }),
             ("expired", |claims, _| claims.exp = claims.iat),
         ];

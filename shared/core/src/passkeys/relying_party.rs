@@ -63,7 +63,7 @@ impl RelyingParty {
             // An address instead of a name is how a computer of a developer is reached.
             Ok(None) => tracing::info!("there are no passkeys: the public URL has no domain"),
             Err(error) => {
-                tracing::error!(%error, "there are no passkeys: the settings of them do not fit")
+                tracing::error!(%error, "there are no passkeys: the settings of them do not fit");
             }
         }
         None

@@ -40,10 +40,10 @@ impl Layers {
         let (id, secret) = ("PLINTH_S3_ACCESS_KEY_ID", "PLINTH_S3_SECRET_ACCESS_KEY");
         match (self.is_given(id), self.is_given(secret)) {
             (true, false) => {
-                self.complain(format!("{secret}: must be given with {id}, or neither"))
+                self.complain(format!("{secret}: must be given with {id}, or neither"));
             }
             (false, true) => {
-                self.complain(format!("{id}: must be given with {secret}, or neither"))
+                self.complain(format!("{id}: must be given with {secret}, or neither"));
             }
             _ => {}
         }

@@ -100,9 +100,9 @@ impl Visit for Fields<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         // JSON has no number for what is none.
         if value.is_finite() {
-            self.member(field, value)
+            self.member(field, value);
         } else {
-            self.record_str(field, &value.to_string())
+            self.record_str(field, &value.to_string());
         }
     }
 

@@ -100,9 +100,9 @@ impl CacheReads {
 
     pub fn observe(&self, hit: bool) {
         if hit {
-            self.hits.inc()
+            self.hits.inc();
         } else {
-            self.misses.inc()
+            self.misses.inc();
         }
     }
 }
