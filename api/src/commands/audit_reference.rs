@@ -32,7 +32,7 @@ const END: &str = "
 Not there yet: seals that prove that nothing was altered, export, retention.
 ";
 
-/// The page in Markdown, as committed in docs/audit.md.
+/// The page in Markdown, as committed in docs/reference/audit.md.
 pub fn markdown() -> String {
     let mut page = BEGINNING.to_owned();
     for action in Action::ALL {
@@ -65,8 +65,8 @@ mod tests {
         }
         assert_eq!(
             page,
-            include_str!("../../../docs/audit.md"),
-            "docs/audit.md: `plinth-api audit --reference`"
+            include_str!("../../../docs/reference/audit.md"),
+            "docs/reference/audit.md: `plinth-api audit --reference`"
         );
     }
 }

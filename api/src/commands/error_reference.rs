@@ -21,7 +21,7 @@ The shipped nginx itself answers with `malformed_request`, `too_many_connections
 | --- | --- | --- | --- |
 ";
 
-/// The page in Markdown, as committed in docs/errors.md. Each code is an anchor.
+/// The page in Markdown, as committed in docs/reference/errors.md. Each code is an anchor.
 pub fn markdown() -> String {
     let mut page = BEGINNING.to_owned();
     for code in ErrorCode::ALL {
@@ -60,8 +60,8 @@ mod tests {
         }
         assert_eq!(
             page,
-            include_str!("../../../docs/errors.md"),
-            "docs/errors.md: `plinth-api errors --reference`"
+            include_str!("../../../docs/reference/errors.md"),
+            "docs/reference/errors.md: `plinth-api errors --reference`"
         );
     }
 }

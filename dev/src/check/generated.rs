@@ -17,14 +17,20 @@ pub(super) async fn configuration(layout: &Layout, binaries: &Result<PathBuf>) -
     same(
         layout,
         binaries,
-        "docs/configuration.md",
+        "docs/reference/settings.md",
         &["config", "--reference"],
     )
     .await
 }
 
 pub(super) async fn audit_actions(layout: &Layout, binaries: &Result<PathBuf>) -> Result<String> {
-    same(layout, binaries, "docs/audit.md", &["audit", "--reference"]).await
+    same(
+        layout,
+        binaries,
+        "docs/reference/audit.md",
+        &["audit", "--reference"],
+    )
+    .await
 }
 
 /// Compares THIRD-PARTY-NOTICES with the licences of the packages in Cargo.lock.
@@ -41,7 +47,7 @@ pub(super) async fn error_codes(layout: &Layout, binaries: &Result<PathBuf>) -> 
     same(
         layout,
         binaries,
-        "docs/errors.md",
+        "docs/reference/errors.md",
         &["errors", "--reference"],
     )
     .await

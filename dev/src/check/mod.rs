@@ -107,15 +107,21 @@ async fn files(report: &mut Report, scratch: &Scratch, layout: &Layout) -> Resul
         .await;
     report
         .check(
-            "docs/configuration.md",
+            "docs/reference/settings.md",
             generated::configuration(layout, &binaries),
         )
         .await;
     report
-        .check("docs/audit.md", generated::audit_actions(layout, &binaries))
+        .check(
+            "docs/reference/audit.md",
+            generated::audit_actions(layout, &binaries),
+        )
         .await;
     report
-        .check("docs/errors.md", generated::error_codes(layout, &binaries))
+        .check(
+            "docs/reference/errors.md",
+            generated::error_codes(layout, &binaries),
+        )
         .await;
     Ok(binaries)
 }

@@ -10,7 +10,7 @@ use crate::id::{
 
 macro_rules! actions {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal),* $(,)?) => {
-        /// Something that is written to the audit log. The doc comments make the page docs/audit.md.
+        /// Something that is written to the audit log. The doc comments make the page docs/reference/audit.md.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Action { $($(#[doc = $doc])* $variant),* }
 
@@ -29,7 +29,7 @@ macro_rules! actions {
 
         $(const _: () = assert!(
             !concat!($($doc),*).is_empty(),
-            concat!("the audit action ", $name, " needs a doc comment, which docs/audit.md is made of")
+            concat!("the audit action ", $name, " needs a doc comment, which docs/reference/audit.md is made of")
         );)*
     };
 }

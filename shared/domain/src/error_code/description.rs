@@ -1,4 +1,4 @@
-//! What each error code means to a client and what helps. docs/errors.md is made from it.
+//! What each error code means to a client and what helps. docs/reference/errors.md is made from it.
 
 use super::ErrorCode;
 

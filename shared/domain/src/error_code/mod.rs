@@ -6,7 +6,7 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 /// The `code` of a problem (RFC 9457), as clients read it; its text is the variant's name in snake case.
 ///
-/// The set is closed: the schema in openapi.json and the page docs/errors.md are made from it. A text never changes, because
+/// The set is closed: the schema in openapi.json and the page docs/reference/errors.md are made from it. A text never changes, because
 /// clients branch on it. The codes of fields in `errors` of `validation_failed` are another set: see
 /// [`Rejection`](crate::rejection::Rejection).
 ///
@@ -104,7 +104,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// Every code, in the order of docs/errors.md.
+    /// Every code, in the order of docs/reference/errors.md.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the text that clients compare.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::Settings;
 
-/// The page in Markdown, as committed in docs/configuration.md.
+/// The page in Markdown, as committed in docs/reference/settings.md.
 pub fn markdown() -> String {
     let mut page = String::from(
         "# Configuration\n\n\
