@@ -1,5 +1,5 @@
 //! Content sealed in chunks, so that a range is opened without the rest: the STREAM construction (Hoang, Reyhanitabar,
-//! Rogaway, Vizár 2015) over AES-256-GCM. docs/storage.md gives the format byte by byte.
+//! Rogaway, Vizár 2015) over AES-256-GCM. docs/reference/encryption-format.md gives the format byte by byte.
 //!
 //! A content has a key of its own. Whatever writes to it takes a new segment number first, so that no two writers ever
 //! use a nonce twice, also where one of them was thought to be dead.
