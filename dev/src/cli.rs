@@ -102,7 +102,7 @@ pub(crate) enum Verb {
     ///
     /// Reads plain text lists, one password a line. What comes first is taken
     /// first, until the list is as large as it may be: give the most common ones
-    /// first. docs/accounts.md says which lists the committed one is made of.
+    /// first. docs/explanation/accounts.md says which lists the committed one is made of.
     Breached(Breached),
     /// Start a supervised program (used by `cargo dev` itself)
     #[command(name = "__child", hide = true)]

@@ -25,8 +25,8 @@ packages without a licence file is where their source code is.
 Beyond these packages:
 
 - The binaries contain the Rust standard library (MIT OR Apache-2.0).
-- The binaries contain hashes of passwords from public lists. docs/accounts.md
-  names the lists and their licences.
+- The binaries contain hashes of passwords from public lists.
+  docs/explanation/accounts.md names the lists and their licences.
 - The container images contain glibc (LGPL-2.1-or-later), libgcc
   (GPL-3.0-or-later WITH GCC-exception-3.1) and the certificates of Mozilla
   (MPL-2.0), unmodified, from Debian.

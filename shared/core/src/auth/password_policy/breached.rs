@@ -4,7 +4,7 @@
 //! each password, normalised (NFKC) and then in lower case. It has 399,999 entries, so that one in 2.7 million
 //! passwords that are not on the list (entries / 2^40) is refused with them.
 //!
-//! `cargo dev breached` makes it; docs/accounts.md names the lists that it was made of, and their licences.
+//! `cargo dev breached` makes it; docs/explanation/accounts.md names the lists that it was made of, and their licences.
 
 use plinth_platform::crypto::sha256;
 
