@@ -1,6 +1,6 @@
 //! Claimed jobs as apalis takes them: its traits over a channel.
 //!
-//! apalis-redis's own backend is not used; docs/jobs.md says why.
+//! apalis-redis's own backend is not used; docs/explanation/jobs.md says why.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
