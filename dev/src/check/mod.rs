@@ -62,7 +62,7 @@ pub(crate) async fn run(layout: &Layout) -> Result<ExitCode> {
 async fn files(report: &mut Report, scratch: &Scratch, layout: &Layout) -> Result<Result<PathBuf>> {
     report.check("rustfmt", lints::rustfmt(layout)).await;
     report
-        .check("docs/security.md", async { security::check(layout) })
+        .check("docs/security/asvs.md", async { security::check(layout) })
         .await;
     report
         .check("indexes in migrations/", async {

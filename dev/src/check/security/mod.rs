@@ -1,4 +1,4 @@
-//! docs/security.md: a row for each requirement of the standard, a known word for
+//! docs/security/asvs.md: a row for each requirement of the standard, a known word for
 //! how it stands, and behind every claim a test that is there.
 
 mod requirements;
@@ -14,7 +14,7 @@ use self::sources::Tests;
 use self::table::{Row, Status, named};
 use crate::layout::Layout;
 
-const FILE: &str = "docs/security.md";
+const FILE: &str = "docs/security/asvs.md";
 
 /// What stands in a proof when no test but another check is one.
 const OTHER_CHECK: &str = "cargo dev check";
@@ -39,7 +39,7 @@ pub(super) fn check(layout: &Layout) -> Result<String> {
     problems.extend(miscounted(&rows));
     problems.extend(left_open(&text, &rows));
     problems.extend(dead_links(&text, |file| {
-        layout.root.join("docs").join(file).is_file()
+        layout.root.join(FILE).with_file_name(file).is_file()
     }));
     ensure!(problems.is_empty(), "{}", problems.join("\n"));
     Ok(summary(&rows))
@@ -241,9 +241,9 @@ mod tests {
         let part: String = all[2..].iter().map(|id| row(id)).collect();
         let part = part + &row("V16.5.3") + &row("V10.1.1");
         let expected = [
-            "docs/security.md:216: V16.5.3 has a row already",
-            "docs/security.md:217: V10.1.1 is no requirement of levels 1 and 2",
-            "docs/security.md: no row for V1.1.1, V1.1.2",
+            "docs/security/asvs.md:216: V16.5.3 has a row already",
+            "docs/security/asvs.md:217: V10.1.1 is no requirement of levels 1 and 2",
+            "docs/security/asvs.md: no row for V1.1.1, V1.1.2",
         ];
         assert_eq!(miscounted(&table::rows(&part).0), expected);
     }
@@ -253,7 +253,7 @@ mod tests {
         let text = "one\nTODO: two\n| V7.1.1 | x | met | TODO `a_dream` |\n";
         assert_eq!(
             left_open(text, &table::rows(text).0),
-            ["docs/security.md:2: says TODO"]
+            ["docs/security/asvs.md:2: says TODO"]
         );
     }
 
@@ -263,7 +263,7 @@ mod tests {
         let dead = dead_links(text, |file| file == "there.md");
         assert_eq!(
             dead,
-            ["docs/security.md: links to gone.md, which is not there"]
+            ["docs/security/asvs.md: links to gone.md, which is not there"]
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Which requirements docs/security.md has to answer: those of OWASP ASVS 5.0.0 of
+//! Which requirements docs/security/asvs.md has to answer: those of OWASP ASVS 5.0.0 of
 //! levels 1 and 2, without the chapters on an OAuth server (V10) and on WebRTC (V17).
 
 /// For each chapter its sections, and how many requirements of a section are of

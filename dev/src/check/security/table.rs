@@ -1,4 +1,4 @@
-//! The rows of docs/security.md: `| id | subject | status | proof or reason |`.
+//! The rows of docs/security/asvs.md: `| id | subject | status | proof or reason |`.
 
 /// What is said of one requirement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
