@@ -14,6 +14,7 @@ use poem::{EndpointExt as _, IntoEndpoint as _, Response};
 use tokio_util::sync::CancellationToken;
 
 use crate::http::document;
+use crate::http::error_page::ErrorPage;
 use crate::http::host::Host;
 use crate::http::limits::BodyLimits;
 use crate::http::middleware::{
@@ -105,6 +106,7 @@ pub fn endpoint(
     let routes = document::service(operations(&services))
         .into_endpoint()
         .with(Published::new(document));
+    let page = ErrorPage::of(&settings.general.public_url);
     let routes = match content {
         None => EitherEndpoint::A(routes),
         Some(content) => EitherEndpoint::B(routes.with(content)),
@@ -128,13 +130,14 @@ pub fn endpoint(
     let address = ClientAddress::new(api.trusted_proxies.0.clone());
     let observe = Observe {
         table,
+        page: page.clone(),
         hsts: is_public_tls(&settings.general.public_url),
     };
     // Two pipelines rather than a layer that may do nothing: each layer carries the request.
     Ok(match api.cors_origins.0.as_slice() {
         [] => admitted.with(address).with(observe).boxed(),
         origins => admitted
-            .with(RenderErrors)
+            .with(RenderErrors(page))
             .with(cors(origins))
             .with(address)
             .with(observe)

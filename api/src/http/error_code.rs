@@ -138,7 +138,7 @@ mod tests {
                 .expect("a code")
                 .0;
             assert_eq!(problem["title"], code.title());
-            assert_eq!(problem["type"], format!("urn:plinth:problem:{code}"));
+            assert_eq!(problem["type"], format!("/errors#{code}"));
             assert!(
                 code.statuses()
                     .iter()

@@ -8,6 +8,7 @@ pub(crate) mod content_host;
 pub mod digest;
 pub mod document;
 mod error_code;
+pub(crate) mod error_page;
 pub mod failure;
 pub mod host;
 pub mod json;

@@ -13,6 +13,7 @@ use poem_openapi::error::{ParseParamError, ParsePathError};
 use poem_openapi::types::ToJSON as _;
 
 use super::error_code::DocumentedCode;
+use super::error_page::ErrorPage;
 use super::failure::Failure;
 use super::operation::Refusal;
 use super::tus;
@@ -32,7 +33,7 @@ const TOO_MANY_FAULTS: &str = "too_many_faults";
 /// A refusal or a failure.
 #[derive(Debug, Object)]
 pub struct Problem {
-    /// A URI that names the kind of problem; it ends in `code`.
+    /// The URL of a page about this kind of problem.
     #[oai(rename = "type")]
     kind: String,
     /// The kind in words.
@@ -122,7 +123,7 @@ impl Verdict {
 }
 
 /// The answer for an error that left the routes.
-pub(super) fn answer(error: &poem::Error, request_id: &str) -> Response {
+pub(super) fn answer(error: &poem::Error, request_id: &str, page: &ErrorPage) -> Response {
     let verdict = judge(error);
     if verdict.status.is_server_error() {
         let failure = error.downcast_ref::<Failure>();
@@ -139,7 +140,7 @@ pub(super) fn answer(error: &poem::Error, request_id: &str) -> Response {
         }
     }
     let problem = Problem {
-        kind: format!("urn:plinth:problem:{}", verdict.code),
+        kind: page.url(verdict.code),
         title: verdict.code.title(),
         status: verdict.status.as_u16(),
         code: DocumentedCode(verdict.code),
@@ -409,7 +410,11 @@ mod tests {
                 },
                 Error::NotFound,
             ] {
-                answer(&Failure::Core(error).into(), "1");
+                answer(
+                    &Failure::Core(error).into(),
+                    "1",
+                    &ErrorPage::of("http://localhost"),
+                );
             }
         });
         assert_eq!(

@@ -330,6 +330,7 @@ fn refused(operation: &Operation, answer: &Answer, status: u16, code: &str) -> O
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one walk with each kind of caller")]
 async fn every_operation_is_closed_to_whom_it_should_be() {
     // So long that a token outlives the time in which it counts as a fresh proof.
     let stage = Stage::open()

@@ -1,9 +1,9 @@
 //! What every answer has, whatever the operation.
 
 use plinth_testkit::Stage;
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, StatusCode, Url};
 
-use crate::house::{Answer, House};
+use crate::house::{Answer, House, text};
 
 #[tokio::test]
 async fn every_answer_has_the_headers_that_keep_browsers_safe() {
@@ -140,4 +140,23 @@ async fn the_document_is_served_as_it_is_committed() {
         served.bytes == committed.as_bytes(),
         "openapi.json is stale: `plinth-api openapi > openapi.json`"
     );
+}
+
+#[tokio::test]
+async fn the_type_of_a_problem_leads_to_its_explanation() {
+    let house = House::open().await;
+    let problem = house
+        .get("/v1/me")
+        .await
+        .problem(401, "authentication_required");
+    let kind = Url::parse(&text(&problem["type"])).expect("a URL");
+    let page = house.get(kind.path()).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    let page = String::from_utf8(page.bytes).expect("text");
+    let section = format!("<section id=\"{}\">", kind.fragment().expect("a section"));
+    assert!(page.contains(&section), "{page}");
 }

@@ -289,6 +289,7 @@ async fn a_request_of_another_version_or_of_none_changes_nothing(
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn what_does_not_fit_is_refused_and_changes_nothing() {
     let house = House::on(
         Stage::open()

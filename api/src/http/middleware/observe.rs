@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 
 use super::admission::Record;
 use super::metrics;
+use crate::http::error_page::ErrorPage;
 use crate::http::failure::Failure;
 use crate::http::origin::RequestContext;
 use crate::http::route_table::RouteTable;
@@ -42,6 +43,8 @@ const HEADERS: [(HeaderName, &str); 6] = [
 #[derive(Clone)]
 pub struct Observe {
     pub table: RouteTable,
+    /// Where problems are explained.
+    pub page: ErrorPage,
     /// Whether clients reach the API by TLS only.
     pub hsts: bool,
 }
@@ -105,7 +108,11 @@ impl<E: Endpoint> Endpoint for Observed<E> {
                         error.data::<OperationId>().copied(),
                         error.data::<Record>().cloned(),
                     );
-                    (problem::answer(&error, &request_id), operation, record)
+                    (
+                        problem::answer(&error, &request_id, &self.layer.page),
+                        operation,
+                        record,
+                    )
                 }
             };
             if let Some(record) = &record {
@@ -183,6 +190,7 @@ mod tests {
     async fn a_panic_is_answered_like_any_failure_and_says_nothing() {
         let layer = Observe {
             table: RouteTable::of(&[]),
+            page: ErrorPage::of("http://localhost"),
             hsts: false,
         }
         .transform(make(|_| async { panic!("secret {}", 7) as &'static str }));

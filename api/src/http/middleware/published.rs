@@ -1,4 +1,4 @@
-//! The OpenAPI document at `/openapi.json`, beside the operations that it describes.
+//! Documents beside the operations: the OpenAPI document, and the page that explains the error codes.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,33 +9,48 @@ use poem::error::MethodNotAllowedError;
 use poem::http::Method;
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response};
 
-const PATH: &str = "/openapi.json";
+use crate::http::error_page;
 
-/// The layer. The document is no route of its own: every request would pay for one more level of routes.
+/// The layer. The documents are no routes of their own: every request would pay for one more level of routes.
 #[derive(Clone)]
-pub struct Published(Arc<Document>);
+pub struct Published(Arc<[Document; 2]>);
 
 struct Document {
+    path: &'static str,
+    content_type: &'static str,
     write: fn() -> String,
     /// Written at the first request for it: most replicas never get one.
     written: OnceLock<Bytes>,
 }
 
 impl Published {
-    pub fn new(write: fn() -> String) -> Self {
-        Self(Arc::new(Document {
-            write,
-            written: OnceLock::new(),
-        }))
+    /// `openapi` writes the OpenAPI document.
+    pub fn new(openapi: fn() -> String) -> Self {
+        Self(Arc::new([
+            Document {
+                path: "/openapi.json",
+                content_type: "application/json",
+                write: openapi,
+                written: OnceLock::new(),
+            },
+            Document {
+                path: error_page::PATH,
+                content_type: "text/html; charset=utf-8",
+                write: error_page::html,
+                written: OnceLock::new(),
+            },
+        ]))
     }
+}
 
+impl Document {
     fn answer(&self, method: &Method) -> poem::Result<Response> {
         match *method {
             Method::GET | Method::HEAD => {
-                let written = self.0.written.get_or_init(|| (self.0.write)().into());
+                let written = self.written.get_or_init(|| (self.write)().into());
                 Ok(written
                     .clone()
-                    .with_content_type("application/json")
+                    .with_content_type(self.content_type)
                     .into_response())
             }
             _ => Err(MethodNotAllowedError.into()),
@@ -43,31 +58,36 @@ impl Published {
     }
 }
 
-pub struct WithDocument<E> {
+pub struct WithDocuments<E> {
     inner: E,
-    document: Published,
+    documents: Published,
 }
 
 impl<E: Endpoint> Middleware<E> for Published {
-    type Output = WithDocument<E>;
+    type Output = WithDocuments<E>;
 
-    fn transform(&self, inner: E) -> WithDocument<E> {
-        WithDocument {
+    fn transform(&self, inner: E) -> WithDocuments<E> {
+        WithDocuments {
             inner,
-            document: self.clone(),
+            documents: self.clone(),
         }
     }
 }
 
-impl<E: Endpoint> Endpoint for WithDocument<E> {
+impl<E: Endpoint> Endpoint for WithDocuments<E> {
     type Output = Response;
 
     /// Not an async fn: its future would carry the request twice.
     fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
-        if request.uri().path() == PATH {
-            Either::Left(ready(self.document.answer(request.method())))
-        } else {
-            Either::Right(self.inner.call(request).map_ok(IntoResponse::into_response))
+        let path = request.uri().path();
+        match self
+            .documents
+            .0
+            .iter()
+            .find(|document| document.path == path)
+        {
+            Some(document) => Either::Left(ready(document.answer(request.method()))),
+            None => Either::Right(self.inner.call(request).map_ok(IntoResponse::into_response)),
         }
     }
 }

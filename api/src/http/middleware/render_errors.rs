@@ -5,19 +5,26 @@ use poem::{Endpoint, IntoResponse as _, Middleware, Request, Response};
 use poem_openapi::OperationId;
 
 use super::admission::Record;
+use crate::http::error_page::ErrorPage;
 use crate::http::origin::RequestContext;
 use crate::http::problem;
 
 /// The layer below CORS.
-pub struct RenderErrors;
+pub struct RenderErrors(pub ErrorPage);
 
-pub struct Rendered<E>(E);
+pub struct Rendered<E> {
+    inner: E,
+    page: ErrorPage,
+}
 
 impl<E: Endpoint> Middleware<E> for RenderErrors {
     type Output = Rendered<E>;
 
     fn transform(&self, inner: E) -> Rendered<E> {
-        Rendered(inner)
+        Rendered {
+            inner,
+            page: self.0.clone(),
+        }
     }
 }
 
@@ -29,11 +36,11 @@ impl<E: Endpoint> Endpoint for Rendered<E> {
             .data::<RequestContext>()
             .expect("Observe gives every request one");
         let request_id = context.request_id.clone();
-        let error = match Box::pin(self.0.call(request)).await {
+        let error = match Box::pin(self.inner.call(request)).await {
             Ok(response) => return Ok(response.into_response()),
             Err(error) => error,
         };
-        let mut response = problem::answer(&error, &request_id);
+        let mut response = problem::answer(&error, &request_id, &self.page);
         // What Observe logs of a request.
         if let Some(operation) = error.data::<OperationId>() {
             response.set_data(*operation);

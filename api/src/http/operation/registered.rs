@@ -173,6 +173,7 @@ mod tests {
     #[OpenApi]
     impl Refuse {
         #[oai(path = "/refuse", method = "get", operation_id = "refuse")]
+        #[expect(clippy::unused_async, reason = "operations are asynchronous")]
         async fn refuse(&self, request: &Request) -> Result<PlainText<&'static str>> {
             let code = if request.header("declared").is_some() {
                 ErrorCode::EmailTaken

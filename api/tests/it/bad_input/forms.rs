@@ -25,6 +25,7 @@ type Case = (
 );
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn broken_forms_are_refused_and_leave_nothing() {
     let house = House::open().await;
     let person = house.person("ada").await;

@@ -93,6 +93,7 @@ impl Scene {
     }
 
     /// The requests whose answers do not depend on each other.
+    #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn cases(&self) -> Vec<Case> {
         const INVALID: (u16, &str) = (422, "validation_failed");
         let anonymous = |path: &str| self.house.request(Method::GET, path);

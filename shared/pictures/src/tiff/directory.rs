@@ -119,7 +119,7 @@ impl Layout {
 /// The fields of a directory.
 struct Fields {
     layout: Layout,
-    fields: Vec<Field>,
+    entries: Vec<Field>,
     /// Where the place of the next page is.
     next_page: u64,
 }
@@ -155,13 +155,13 @@ impl Fields {
         }
         Ok(Self {
             layout,
-            fields,
+            entries: fields,
             next_page: place(&input),
         })
     }
 
     fn find(&self, tag: u16) -> Option<&Field> {
-        self.fields.iter().find(|field| field.tag == tag)
+        self.entries.iter().find(|field| field.tag == tag)
     }
 
     fn numeric(&self, tag: u16) -> Option<&Field> {
