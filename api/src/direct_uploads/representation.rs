@@ -39,12 +39,12 @@ impl DirectUpload {
     pub(super) fn of(upload: plinth_core::files::DirectUpload, abandoned_after: Duration) -> Self {
         let (made, reason) = match &upload.state {
             DirectState::Done(file) => (Some(*file), None),
-            DirectState::Refused(reason) => (None, Some(reason.clone())),
+            DirectState::Refused(reason) => (None, Some(reason.as_str().to_owned())),
             DirectState::Waiting | DirectState::Verifying => (None, None),
         };
         Self {
             id: upload.id.0,
-            state: upload.state.as_str().to_owned(),
+            state: upload.state.name().to_string(),
             file_id: made.or(upload.file).map(|file| file.0),
             size: upload.size,
             sha256: plinth_platform::crypto::hex(&upload.sha256),

@@ -1,222 +1,297 @@
 //! The audit log's vocabulary: who did what to what, from where, and how it ended.
 
-use std::fmt;
 use std::net::IpAddr;
+
+use strum::{Display, EnumMessage, EnumString, IntoStaticStr, VariantArray};
 
 use crate::id::{
     ApiKeyId, BlobId, FileId, JobId, PasskeyId, RegistrationId, SessionId, ShareLinkId,
     TotpFactorId, UserId,
 };
 
-macro_rules! actions {
-    ($($(#[doc = $doc:literal])* $variant:ident = $name:literal),* $(,)?) => {
-        /// Something that is written to the audit log. The doc comments make the page docs/reference/audit.md.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Action { $($(#[doc = $doc])* $variant),* }
-
-        impl Action {
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name),* }
-            }
-
-            /// Returns the doc comment: what happened, by whom where it is not the API, and what the details hold.
-            pub const fn description(self) -> &'static str {
-                match self { $(Self::$variant => concat!($($doc),*)),* }
-            }
-        }
-
-        $(const _: () = assert!(
-            !concat!($($doc),*).is_empty(),
-            concat!("the audit action ", $name, " needs a doc comment, which docs/reference/audit.md is made of")
-        );)*
-    };
-}
-
-actions! {
+/// Something that is written to the audit log. The doc comments make the page docs/reference/audit.md.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Display, EnumMessage, EnumString, IntoStaticStr, VariantArray,
+)]
+pub enum Action {
     /// A registration was created. It is no account until its address is proved.
-    RegistrationCreated = "registration.created",
+    #[strum(serialize = "registration.created")]
+    RegistrationCreated,
     /// The proof of a registration was refused; `reason`.
-    RegistrationRefused = "registration.refused",
+    #[strum(serialize = "registration.refused")]
+    RegistrationRefused,
     /// The owner of the mailbox discarded a registration by its mailed link.
-    RegistrationDiscarded = "registration.discarded",
+    #[strum(serialize = "registration.discarded")]
+    RegistrationDiscarded,
     /// A registration was proved and the account created; `refused` if the address had an account already.
-    AccountRegistered = "account.registered",
+    #[strum(serialize = "account.registered")]
+    AccountRegistered,
     /// The profile was changed; `changed` lists the fields.
-    AccountUpdated = "account.updated",
+    #[strum(serialize = "account.updated")]
+    AccountUpdated,
     /// The owner proved the address by a mailed link.
-    EmailVerified = "account.email_verified",
+    #[strum(serialize = "account.email_verified")]
+    EmailVerified,
     /// The mail with the verification link was asked for again.
-    VerificationRequested = "account.verification_requested",
+    #[strum(serialize = "account.verification_requested")]
+    VerificationRequested,
     /// The worker handed the verification mail to the mail server.
-    VerificationSent = "account.verification_sent",
+    #[strum(serialize = "account.verification_sent")]
+    VerificationSent,
     /// `plinth-api admin create` created an administrator or made an account one.
-    AdministratorCreated = "account.administrator_created",
+    #[strum(serialize = "account.administrator_created")]
+    AdministratorCreated,
     /// `plinth-api admin import` created the account.
-    AccountImported = "account.imported",
+    #[strum(serialize = "account.imported")]
+    AccountImported,
     /// An administrator suspended the account; `reason`.
-    AccountSuspended = "account.suspended",
+    #[strum(serialize = "account.suspended")]
+    AccountSuspended,
     /// An administrator lifted the suspension.
-    AccountReactivated = "account.reactivated",
+    #[strum(serialize = "account.reactivated")]
+    AccountReactivated,
     /// The account was put into the grace period after which it is deleted.
-    AccountDeletionScheduled = "account.deletion_scheduled",
+    #[strum(serialize = "account.deletion_scheduled")]
+    AccountDeletionScheduled,
     /// The deletion was taken back within the grace period.
-    AccountRestored = "account.restored",
+    #[strum(serialize = "account.restored")]
+    AccountRestored,
     /// The account was deleted for good; `files` is their number.
-    AccountDeleted = "account.deleted",
+    #[strum(serialize = "account.deleted")]
+    AccountDeleted,
     /// The owner asked for another address.
-    EmailChangeRequested = "account.email_change_requested",
+    #[strum(serialize = "account.email_change_requested")]
+    EmailChangeRequested,
     /// The worker handed the mail to the new address to the mail server.
-    EmailChangeSent = "account.email_change_sent",
+    #[strum(serialize = "account.email_change_sent")]
+    EmailChangeSent,
     /// The new address was proved and is in force.
-    EmailChanged = "account.email_changed",
+    #[strum(serialize = "account.email_changed")]
+    EmailChanged,
     /// The change of address was undone by the link mailed to the old address.
-    EmailChangeUndone = "account.email_change_undone",
+    #[strum(serialize = "account.email_change_undone")]
+    EmailChangeUndone,
     /// The owner gave up undoing changes of the address.
-    EmailUndoWaived = "account.email_undo_waived",
+    #[strum(serialize = "account.email_undo_waived")]
+    EmailUndoWaived,
     /// An administrator took the account back for its owner; `reason`.
-    AccountReset = "account.reset",
+    #[strum(serialize = "account.reset")]
+    AccountReset,
     /// The password was changed in a session; `refused` if the current password was wrong.
-    PasswordChanged = "password.changed",
+    #[strum(serialize = "password.changed")]
+    PasswordChanged,
     /// The password was removed; only passkeys log in.
-    PasswordRemoved = "password.removed",
+    #[strum(serialize = "password.removed")]
+    PasswordRemoved,
     /// A reset was asked for, whether or not the address has an account.
-    PasswordResetRequested = "password.reset_requested",
+    #[strum(serialize = "password.reset_requested")]
+    PasswordResetRequested,
     /// The worker handed the mail with the reset link to the mail server.
-    PasswordResetSent = "password.reset_sent",
+    #[strum(serialize = "password.reset_sent")]
+    PasswordResetSent,
     /// The password was set by a mailed link.
-    PasswordReset = "password.reset",
+    #[strum(serialize = "password.reset")]
+    PasswordReset,
     /// The same password was hashed again with the parameters in force.
-    PasswordRehashed = "password.rehashed",
+    #[strum(serialize = "password.rehashed")]
+    PasswordRehashed,
     /// The worker handed a security notice to the mail server; `notice`.
-    SecurityNoticeSent = "account.security_notice_sent",
+    #[strum(serialize = "account.security_notice_sent")]
+    SecurityNoticeSent,
     /// The enrolment of an authenticator app began; one that waited for its first code is gone.
-    FactorEnrolmentStarted = "factor.enrolment_started",
+    #[strum(serialize = "factor.enrolment_started")]
+    FactorEnrolmentStarted,
     /// An authenticator app was confirmed by its first code.
-    FactorEnrolled = "factor.enrolled",
+    #[strum(serialize = "factor.enrolled")]
+    FactorEnrolled,
     /// An authenticator app was removed.
-    FactorRemoved = "factor.removed",
+    #[strum(serialize = "factor.removed")]
+    FactorRemoved,
     /// An administrator removed every second factor of the account.
-    FactorsReset = "factor.reset",
+    #[strum(serialize = "factor.reset")]
+    FactorsReset,
     /// Recovery codes were issued; earlier ones are void.
-    RecoveryCodesIssued = "factor.recovery_codes_issued",
+    #[strum(serialize = "factor.recovery_codes_issued")]
+    RecoveryCodesIssued,
     /// A recovery code was used.
-    RecoveryCodeUsed = "factor.recovery_code_used",
+    #[strum(serialize = "factor.recovery_code_used")]
+    RecoveryCodeUsed,
     /// A passkey was added; `refused` if what the browser made was not accepted.
-    PasskeyAdded = "passkey.added",
+    #[strum(serialize = "passkey.added")]
+    PasskeyAdded,
     /// A passkey was renamed.
-    PasskeyRenamed = "passkey.renamed",
+    #[strum(serialize = "passkey.renamed")]
+    PasskeyRenamed,
     /// A passkey was removed.
-    PasskeyRemoved = "passkey.removed",
+    #[strum(serialize = "passkey.removed")]
+    PasskeyRemoved,
     /// An API key was created; `scopes`.
-    ApiKeyCreated = "api_key.created",
+    #[strum(serialize = "api_key.created")]
+    ApiKeyCreated,
     /// An API key was revoked.
-    ApiKeyRevoked = "api_key.revoked",
+    #[strum(serialize = "api_key.revoked")]
+    ApiKeyRevoked,
     /// A role was created; `role`, `permissions`, `requires_mfa`.
-    RoleCreated = "role.created",
+    #[strum(serialize = "role.created")]
+    RoleCreated,
     /// A role was changed; `role`, `added`, `removed`, `requires_mfa`.
-    RoleChanged = "role.changed",
+    #[strum(serialize = "role.changed")]
+    RoleChanged,
     /// A role was removed; `role`.
-    RoleRemoved = "role.removed",
+    #[strum(serialize = "role.removed")]
+    RoleRemoved,
     /// An account got other roles; `added`, `removed`.
-    RolesAssigned = "role.assigned",
+    #[strum(serialize = "role.assigned")]
+    RolesAssigned,
     /// An administrator began to act in the name of the account; `reason`, `session`.
-    ImpersonationStarted = "impersonation.started",
+    #[strum(serialize = "impersonation.started")]
+    ImpersonationStarted,
     /// A signing key was created, by a process that found none, by rotation or by `plinth-api keys rotate`.
-    SigningKeyCreated = "signing_key.created",
+    #[strum(serialize = "signing_key.created")]
+    SigningKeyCreated,
     /// `plinth-api keys retire` ended a signing key.
-    SigningKeyRetired = "signing_key.retired",
+    #[strum(serialize = "signing_key.retired")]
+    SigningKeyRetired,
     /// `plinth-api keys reseal` sealed secrets with the present root key; what, and how many.
-    SecretsResealed = "secrets.resealed",
+    #[strum(serialize = "secrets.resealed")]
+    SecretsResealed,
     /// A login succeeded; `amr` lists its methods.
-    SessionCreated = "session.created",
+    #[strum(serialize = "session.created")]
+    SessionCreated,
     /// A login was refused; `reason`.
-    SessionRefused = "session.refused",
+    #[strum(serialize = "session.refused")]
+    SessionRefused,
     /// A second factor of a login or a step-up was refused.
-    SecondFactorRefused = "session.second_factor_refused",
+    #[strum(serialize = "session.second_factor_refused")]
+    SecondFactorRefused,
     /// The tokens of a session were rotated.
-    SessionRefreshed = "session.refreshed",
+    #[strum(serialize = "session.refreshed")]
+    SessionRefreshed,
     /// The user of a session proved again who they are.
-    SessionSteppedUp = "session.stepped_up",
+    #[strum(serialize = "session.stepped_up")]
+    SessionSteppedUp,
     /// A session ended, or several; `sessions` is their number.
-    SessionRevoked = "session.revoked",
+    #[strum(serialize = "session.revoked")]
+    SessionRevoked,
     /// An old refresh token was presented again: two clients hold the tokens, and the session ended.
-    RefreshReused = "session.refresh_reused",
+    #[strum(serialize = "session.refresh_reused")]
+    RefreshReused,
     /// A file was uploaded.
-    FileUploaded = "file.uploaded",
+    #[strum(serialize = "file.uploaded")]
+    FileUploaded,
     /// A file got another name or other tags.
-    FileChanged = "file.changed",
+    #[strum(serialize = "file.changed")]
+    FileChanged,
     /// A version was added to a file.
-    FileVersionAdded = "file.version_added",
+    #[strum(serialize = "file.version_added")]
+    FileVersionAdded,
     /// An earlier version became the current one; `of`, `version`.
-    FileVersionRestored = "file.version_restored",
+    #[strum(serialize = "file.version_restored")]
+    FileVersionRestored,
     /// A file was moved to the trash.
-    FileTrashed = "file.trashed",
+    #[strum(serialize = "file.trashed")]
+    FileTrashed,
     /// A file was taken out of the trash.
-    FileRestored = "file.restored",
+    #[strum(serialize = "file.restored")]
+    FileRestored,
     /// A file was deleted for good, or one version of it (`version`).
-    FileDeleted = "file.deleted",
+    #[strum(serialize = "file.deleted")]
+    FileDeleted,
     /// The worker made the derived images of a file.
-    FileProcessed = "file.processed",
+    #[strum(serialize = "file.processed")]
+    FileProcessed,
     /// The worker found a virus, whose signature is in the details: the file cannot be downloaded.
-    FileQuarantined = "file.quarantined",
+    #[strum(serialize = "file.quarantined")]
+    FileQuarantined,
     /// The worker removed the metadata of a picture, or could not: then the file cannot be downloaded.
-    FileStripped = "file.metadata_stripped",
+    #[strum(serialize = "file.metadata_stripped")]
+    FileStripped,
     /// `plinth-worker strip` asked for the metadata of earlier pictures to be removed.
-    StrippingRequested = "files.stripping_requested",
+    #[strum(serialize = "files.stripping_requested")]
+    StrippingRequested,
     /// `plinth-worker scan --unscanned` asked for scans of files that have none.
-    ScansRequested = "files.scans_requested",
+    #[strum(serialize = "files.scans_requested")]
+    ScansRequested,
     /// `plinth-worker scan --waive` gave up scans that were waited for.
-    ScansWaived = "files.scans_waived",
+    #[strum(serialize = "files.scans_waived")]
+    ScansWaived,
     /// An upload was begun, whose bytes come later; `kind`, `size`.
-    UploadBegun = "upload.begun",
+    #[strum(serialize = "upload.begun")]
+    UploadBegun,
     /// A client said that it has sent all bytes of a direct upload to the object store.
-    UploadSent = "upload.sent",
+    #[strum(serialize = "upload.sent")]
+    UploadSent,
     /// An upload ended before it was a file, by its client or because it made no progress; `kind`, `owner`.
-    UploadAbandoned = "upload.abandoned",
+    #[strum(serialize = "upload.abandoned")]
+    UploadAbandoned,
     /// What a client sent to the object store is not what it announced; `upload`, `reason`.
-    DirectUploadRefused = "file.direct_upload_refused",
+    #[strum(serialize = "file.direct_upload_refused")]
+    DirectUploadRefused,
     /// `plinth-worker` asked for all derived images to be made by the presets in force.
-    VariantsRegenerated = "file.variants_regenerated",
+    #[strum(serialize = "file.variants_regenerated")]
+    VariantsRegenerated,
     /// A share link was created; `file_id`, `has_password`, `max_downloads`.
-    ShareLinkCreated = "share_link.created",
+    #[strum(serialize = "share_link.created")]
+    ShareLinkCreated,
     /// A share link was revoked; `file_id`.
-    ShareLinkRevoked = "share_link.revoked",
+    #[strum(serialize = "share_link.revoked")]
+    ShareLinkRevoked,
     /// A download by a share link began; `file_id`.
-    ShareLinkDownloaded = "share_link.downloaded",
+    #[strum(serialize = "share_link.downloaded")]
+    ShareLinkDownloaded,
     /// A share link was asked for with a wrong password; `file_id`, `reason`.
-    ShareLinkRefused = "share_link.refused",
+    #[strum(serialize = "share_link.refused")]
+    ShareLinkRefused,
     /// The worker put a notification into the inbox of the account; `kind`, `subject`.
-    NotificationDelivered = "notification.delivered",
+    #[strum(serialize = "notification.delivered")]
+    NotificationDelivered,
     /// `plinth-worker reconcile` compared the object store with the database; what it found.
-    Reconciled = "files.reconciled",
+    #[strum(serialize = "files.reconciled")]
+    Reconciled,
     /// An operator said that this database and this bucket belong together.
-    BucketAdopted = "files.bucket_adopted",
+    #[strum(serialize = "files.bucket_adopted")]
+    BucketAdopted,
     /// The keys of blobs were wrapped with the newest master key.
-    KeysRewrapped = "files.keys_rewrapped",
+    #[strum(serialize = "files.keys_rewrapped")]
+    KeysRewrapped,
     /// A clean-up ended; what it removed.
-    CleanedUp = "cleanup.finished",
+    #[strum(serialize = "cleanup.finished")]
+    CleanedUp,
     /// A job was made due again, by the API or `plinth-worker jobs`.
-    JobRetried = "job.retried",
+    #[strum(serialize = "job.retried")]
+    JobRetried,
     /// A job was cancelled, by the API or `plinth-worker jobs`.
-    JobCancelled = "job.cancelled",
+    #[strum(serialize = "job.cancelled")]
+    JobCancelled,
     /// Dead letters were made due again, by the API or `plinth-worker jobs`; `filter`, `count`.
-    JobsRedriven = "job.redriven",
+    #[strum(serialize = "job.redriven")]
+    JobsRedriven,
     /// A queue was paused, by the API or `plinth-worker queues`; `queue`.
-    QueuePaused = "queue.paused",
+    #[strum(serialize = "queue.paused")]
+    QueuePaused,
     /// A queue was resumed, by the API or `plinth-worker queues`; `queue`.
-    QueueResumed = "queue.resumed",
+    #[strum(serialize = "queue.resumed")]
+    QueueResumed,
 }
 
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+impl Action {
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    /// Returns the name in the audit log.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// Returns the doc comment: what happened, by whom where it is not the API, and what the details hold.
+    pub fn description(self) -> &'static str {
+        self.get_documentation()
+            .expect("a test reads the doc comment of every action")
     }
 }
 
-/// What an action was done to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an action was done to; its text is the kind of the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Target {
     None,
     User(UserId),
@@ -236,22 +311,9 @@ pub enum Target {
 }
 
 impl Target {
-    pub const fn kind(self) -> Option<&'static str> {
-        match self {
-            Self::None => None,
-            Self::User(_) => Some("user"),
-            Self::Registration(_) => Some("registration"),
-            Self::Session(_) => Some("session"),
-            Self::TotpFactor(_) => Some("totp_factor"),
-            Self::Passkey(_) => Some("passkey"),
-            Self::ApiKey(_) => Some("api_key"),
-            Self::Role => Some("role"),
-            Self::SigningKey => Some("signing_key"),
-            Self::File(_) => Some("file"),
-            Self::Upload(_) => Some("upload"),
-            Self::ShareLink(_) => Some("share_link"),
-            Self::Job(_) => Some("job"),
-        }
+    /// Returns the kind; `None` of an action that was done to nothing in particular.
+    pub fn kind(self) -> Option<&'static str> {
+        (self != Self::None).then(|| self.into())
     }
 
     pub const fn id(self) -> Option<uuid::Uuid> {
@@ -272,18 +334,17 @@ impl Target {
 }
 
 /// How an action ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     Success,
     Refused,
 }
 
 impl Outcome {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Refused => "refused",
-        }
+    /// Returns the name in the audit log.
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -326,5 +387,28 @@ impl Origin {
             actor: Some(actor),
             ..self.clone()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_action_has_a_name_and_a_doc_comment_of_one_line() {
+        for action in Action::ALL {
+            let name = action.as_str();
+            assert!(name.contains('.'), "{name} is not `subject.verb`");
+            assert_eq!(name.parse(), Ok(*action));
+            let description = action.description();
+            assert!(!description.contains('\n'), "{name}: {description:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_named_by_its_kind() {
+        let link = Target::ShareLink(ShareLinkId(uuid::Uuid::nil()));
+        assert_eq!(link.kind(), Some("share_link"));
+        assert_eq!(Target::None.kind(), None);
     }
 }

@@ -3,38 +3,32 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr};
 
-macro_rules! methods {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal),* $(,)?) => {
-        /// One way of proving who one is.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Method { $($(#[$doc])* $variant),* }
-
-        impl Method {
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name),* }
-            }
-
-            fn parse(text: &str) -> Option<Self> {
-                match text {
-                    $($name => Some(Self::$variant),)*
-                    _ => None,
-                }
-            }
-        }
-    };
+/// One way of proving who one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumString, IntoStaticStr)]
+pub enum Method {
+    #[strum(serialize = "pwd")]
+    Password,
+    /// A code of an authenticator app.
+    #[strum(serialize = "otp")]
+    OneTimeCode,
+    /// A passkey: proof of possession of a key.
+    #[strum(serialize = "pop")]
+    Passkey,
+    /// A recovery code; RFC 8176 has no name for it.
+    #[strum(serialize = "recovery")]
+    RecoveryCode,
+    /// More than one factor, whichever.
+    #[strum(serialize = "mfa")]
+    MultiFactor,
 }
 
-methods! {
-    Password = "pwd",
-    /// A code of an authenticator app.
-    OneTimeCode = "otp",
-    /// A passkey: proof of possession of a key.
-    Passkey = "pop",
-    /// A recovery code; RFC 8176 has no name for it.
-    RecoveryCode = "recovery",
-    /// More than one factor, whichever.
-    MultiFactor = "mfa",
+impl Method {
+    /// Returns the name in the claim `amr`.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// The methods of a login (`amr`). Names of a newer build are dropped: they prove nothing to this one.
@@ -80,12 +74,7 @@ impl Methods {
 
 impl From<Vec<String>> for Methods {
     fn from(names: Vec<String>) -> Self {
-        Self(
-            names
-                .iter()
-                .filter_map(|name| Method::parse(name))
-                .collect(),
-        )
+        Self(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 use time::OffsetDateTime;
 
 use crate::id::{BlobId, FileId, JobId, UserId};
@@ -127,51 +128,149 @@ impl Tag {
     }
 }
 
-macro_rules! states {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($variant),* }
-
-        impl $name {
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),* }
-            }
-
-            pub fn parse(text: &str) -> Option<Self> {
-                match text { $($text => Some(Self::$variant),)* _ => None }
-            }
-        }
-    };
+/// Where a file is in its life.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum FileState {
+    Ready,
+    Trashed,
 }
 
-states! {
-    /// Where a file is in its life.
-    FileState { Ready = "ready", Trashed = "trashed" }
-}
-
-states! {
-    /// Where a derived image is in its making.
-    VariantState { Pending = "pending", Ready = "ready", Failed = "failed" }
-}
-
-states! {
-    /// Whose fault it is that there is no derived image: the file's, or ours.
-    VariantFailure { Unreadable = "unreadable", Internal = "internal" }
-}
-
-states! {
-    /// What a scanner for viruses says of bytes.
-    ScanState {
-        Unscanned = "unscanned", Pending = "pending", Clean = "clean", Infected = "infected", TooLarge = "too_large",
+impl FileState {
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-states! {
-    /// What was done about the metadata of a picture: nothing, where none is taken out; it waits for that; there is none
-    /// any more; it cannot be taken out.
-    MetadataState { Kept = "kept", Pending = "pending", Stripped = "stripped", Failed = "failed" }
+/// Where a derived image is in its making.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum VariantState {
+    Pending,
+    Ready,
+    Failed,
+}
+
+impl VariantState {
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// Why there is no derived image.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum VariantFailure {
+    /// The image cannot be made of this file.
+    Unreadable,
+    /// An error of this service, which operators find among the dead letters.
+    Internal,
+}
+
+impl VariantFailure {
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// What a scanner for viruses says of bytes.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum ScanState {
+    /// No scanner was configured.
+    Unscanned,
+    /// The scanner has not answered yet. Nobody can download the bytes.
+    Pending,
+    Clean,
+    /// Nobody can download the bytes.
+    Infected,
+    /// More than the scanner takes. Nobody can download the bytes, unless the installation allows it.
+    TooLarge,
+}
+
+impl ScanState {
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// What was done about the metadata of a picture: places, cameras, times, comments.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum MetadataState {
+    /// None is removed.
+    Kept,
+    /// It is to be removed. Nobody can download the picture.
+    Pending,
+    Stripped,
+    /// It cannot be removed. Nobody can download the picture.
+    Failed,
+}
+
+impl MetadataState {
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// What is known of metadata in bytes.

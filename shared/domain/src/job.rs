@@ -1,19 +1,34 @@
 //! Jobs: what can be asked of the workers, and in which queue it waits.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, FromRepr, IntoStaticStr, VariantArray};
 
+use crate::closed_set::UnknownName;
 use crate::id::{BlobId, FileId, RegistrationId, UserId};
 use crate::notice::SecurityNotice;
 use crate::notification::NewNotification;
 use crate::preset::PresetName;
 
 /// A line that jobs wait in; workers choose which they serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
+#[strum(parse_err_ty = UnknownName, parse_err_fn = unknown_queue)]
 pub enum Queue {
     Email,
     Files,
@@ -21,65 +36,42 @@ pub enum Queue {
     Cleanup,
 }
 
+fn unknown_queue(text: &str) -> UnknownName {
+    UnknownName::new::<Queue>("a queue", text)
+}
+
 impl Queue {
-    pub const ALL: [Self; 4] = [Self::Email, Self::Files, Self::Notifications, Self::Cleanup];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Files => "files",
-            Self::Notifications => "notifications",
-            Self::Cleanup => "cleanup",
-        }
+    /// Returns the name, as settings and the ledger have it.
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-impl fmt::Display for Queue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A name that no queue has.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:?} is not a queue; there are email, files, notifications and cleanup")]
-pub struct UnknownQueue(pub String);
-
-impl FromStr for Queue {
-    type Err = UnknownQueue;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|queue| queue.as_str() == text)
-            .ok_or_else(|| UnknownQueue(text.to_owned()))
-    }
-}
-
-/// Which of the jobs that wait in a queue goes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Which of the jobs that wait in a queue goes first. The ledger keeps the number: lower goes first.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromRepr, IntoStaticStr, VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
+#[repr(i16)]
 pub enum Priority {
-    High,
-    Normal,
-    Low,
+    High = 0,
+    Normal = 1,
+    Low = 2,
 }
 
 impl Priority {
-    pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// As the ledger keeps it: lower goes first.
+    /// Returns the number that the ledger keeps.
     pub const fn rank(self) -> i16 {
-        match self {
-            Self::High => 0,
-            Self::Normal => 1,
-            Self::Low => 2,
-        }
+        self as i16
     }
 
-    /// The priority of a rank.
+    /// Returns the priority of a rank.
     pub fn of_rank(rank: i16) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|priority| priority.rank() == rank)
+        Self::from_repr(rank)
     }
 }
 

@@ -1,13 +1,28 @@
 //! The states of a job, as the ledger names them.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+use crate::closed_set::UnknownName;
 
 /// Where a job is on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[strum(parse_err_ty = UnknownName, parse_err_fn = unknown_state)]
 pub enum JobState {
     /// Waits for its first attempt.
     Queued,
@@ -20,43 +35,37 @@ pub enum JobState {
     Cancelled,
 }
 
+fn unknown_state(text: &str) -> UnknownName {
+    UnknownName::new::<JobState>("a state of a job", text)
+}
+
 impl JobState {
-    pub const ALL: [Self; 6] = [
-        Self::Queued,
-        Self::Running,
-        Self::Retrying,
-        Self::Done,
-        Self::Dead,
-        Self::Cancelled,
-    ];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Retrying => "retrying",
-            Self::Done => "done",
-            Self::Dead => "dead",
-            Self::Cancelled => "cancelled",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-impl fmt::Display for JobState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+/// How an attempt ended that did not succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum AttemptOutcome {
+    /// It failed; the job waits for another attempt.
+    Retried,
+    /// It failed for good.
+    Dead,
+    /// The worker shut down; the attempt is not counted.
+    HandedBack,
+    /// It could not begin or go on, e.g. because of an outage; the attempt is not counted.
+    Postponed,
+    /// It waits for another job of the same key; the attempt is not counted.
+    Parked,
+    Cancelled,
+    /// Its worker died or lost its lease.
+    Lost,
 }
 
-/// A name that no state has.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:?} is not a state; there are queued, running, retrying, done, dead and cancelled")]
-pub struct UnknownJobState(pub String);
-
-impl FromStr for JobState {
-    type Err = UnknownJobState;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let state = Self::ALL.into_iter().find(|state| state.as_str() == text);
-        state.ok_or_else(|| UnknownJobState(text.to_owned()))
+impl AttemptOutcome {
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }

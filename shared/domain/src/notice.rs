@@ -1,6 +1,7 @@
 //! What the owner of an account is told by mail when something happened to how he logs in.
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 /// A second factor, as a notice names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,8 +13,9 @@ pub enum FactorKind {
 }
 
 /// Something that the owner should know of, since somebody else could have done it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(tag = "notice", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum SecurityNotice {
     /// Somebody registered with the address of this account.
     RegistrationAttempted,
@@ -68,28 +70,8 @@ pub enum SecurityNotice {
 
 impl SecurityNotice {
     /// Its name, as the job and the audit log have it.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::RegistrationAttempted => "registration_attempted",
-            Self::PasswordChanged => "password_changed",
-            Self::PasswordReset => "password_reset",
-            Self::PasswordRemoved => "password_removed",
-            Self::EmailChanged { .. } => "email_changed",
-            Self::EmailChangeUndone => "email_change_undone",
-            Self::EmailRemoved { .. } => "email_removed",
-            Self::EmailUndoWaived => "email_undo_waived",
-            Self::AccountReset => "account_reset",
-            Self::LoginsFailed { .. } => "logins_failed",
-            Self::RefreshReused => "refresh_reused",
-            Self::FactorAdded { .. } => "factor_added",
-            Self::FactorRemoved { .. } => "factor_removed",
-            Self::RecoveryCodeUsed { .. } => "recovery_code_used",
-            Self::FactorsReset => "factors_reset",
-            Self::ApiKeyCreated { .. } => "api_key_created",
-            Self::DeletionScheduled => "deletion_scheduled",
-            Self::AccountRestored => "account_restored",
-            Self::AccountDeleted { .. } => "account_deleted",
-        }
+    pub fn name(&self) -> &'static str {
+        self.into()
     }
 }
 

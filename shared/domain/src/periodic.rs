@@ -3,26 +3,44 @@
 use std::fmt;
 use std::str::FromStr;
 
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+use crate::closed_set::UnknownName;
 use crate::cron::{Cron, CronError};
 use crate::job::Queue;
 
 /// Work that is to be done again and again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
+#[strum(parse_err_ty = UnknownName, parse_err_fn = unknown_task)]
 pub enum PeriodicTask {
     /// Remove what is over.
+    #[strum(serialize = "cleanup")]
     CleanUp,
     /// Compare S3 with PostgreSQL.
     Reconcile,
 }
 
-impl PeriodicTask {
-    pub const ALL: [Self; 2] = [Self::CleanUp, Self::Reconcile];
+fn unknown_task(text: &str) -> UnknownName {
+    UnknownName::new::<PeriodicTask>("a periodic task", text)
+}
 
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CleanUp => "cleanup",
-            Self::Reconcile => "reconcile",
-        }
+impl PeriodicTask {
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Where its jobs wait; whoever serves it looks at the clock.
@@ -30,12 +48,6 @@ impl PeriodicTask {
         match self {
             Self::CleanUp | Self::Reconcile => Queue::Cleanup,
         }
-    }
-}
-
-impl fmt::Display for PeriodicTask {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -55,8 +67,8 @@ pub struct Schedule(Vec<Entry>);
 pub enum ScheduleError {
     #[error("{0:?}: `name=cron expression` is expected, several separated by semicolons")]
     Shape(String),
-    #[error("{0:?} is no periodic task; there are cleanup and reconcile")]
-    UnknownTask(String),
+    #[error(transparent)]
+    UnknownTask(#[from] UnknownName),
     #[error("{0} stands there twice")]
     Twice(PeriodicTask),
     #[error("{task}: {error}")]
@@ -97,11 +109,7 @@ impl FromStr for Schedule {
             let (name, cron) = item
                 .split_once('=')
                 .ok_or_else(|| ScheduleError::Shape(item.to_owned()))?;
-            let name = name.trim();
-            let task = PeriodicTask::ALL
-                .into_iter()
-                .find(|task| task.as_str() == name);
-            let task = task.ok_or_else(|| ScheduleError::UnknownTask(name.to_owned()))?;
+            let task: PeriodicTask = name.trim().parse()?;
             if entries.iter().any(|entry| entry.task == task) {
                 return Err(ScheduleError::Twice(task));
             }
@@ -147,7 +155,7 @@ mod tests {
         assert!(refusal("cleanup").contains("`name=cron expression` is expected"));
         assert!(
             refusal("tidy=0 * * * *")
-                .contains("\"tidy\" is no periodic task; there are cleanup and reconcile")
+                .contains("\"tidy\" is not a periodic task; expected one of cleanup, reconcile")
         );
         assert!(refusal("cleanup=0 * * * *;cleanup=1 * * * *").contains("twice"));
         assert!(refusal("cleanup=61 * * * *").starts_with("cleanup: \"61\" is no minute"));

@@ -1,76 +1,95 @@
 //! Permissions: named constants `resource:action`, grouped by roles, held as a set.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumMessage, EnumString, IntoStaticStr, VariantArray};
 
-macro_rules! permissions {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal),* $(,)?) => {
-        /// Something that a request may be allowed to do.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Permission { $($(#[doc = $doc])+ $variant),* }
+use crate::closed_set::UnknownName;
 
-        impl Permission {
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name),* }
-            }
-
-            /// What it allows, in a sentence.
-            pub const fn description(self) -> &'static str {
-                match self { $(Self::$variant => concat!($($doc),+).trim_ascii()),* }
-            }
-        }
-
-        impl FromStr for Permission {
-            type Err = UnknownPermission;
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                match text {
-                    $($name => Ok(Self::$variant),)*
-                    other => Err(UnknownPermission(other.to_owned())),
-                }
-            }
-        }
-    };
+/// Something that a request may be allowed to do. GET /v1/permissions shows the doc comments.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Display,
+    EnumMessage,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(parse_err_ty = UnknownName, parse_err_fn = unknown_permission)]
+pub enum Permission {
+    /// Read one's own account.
+    #[strum(serialize = "profile:read")]
+    ProfileRead,
+    /// Change one's own account.
+    #[strum(serialize = "profile:write")]
+    ProfileWrite,
+    /// Read one's own files.
+    #[strum(serialize = "files:read")]
+    FilesRead,
+    /// Store and delete one's own files.
+    #[strum(serialize = "files:write")]
+    FilesWrite,
+    /// Read one's own inbox.
+    #[strum(serialize = "notifications:read")]
+    NotificationsRead,
+    /// See how one logs in: sessions, second factors, passkeys, API keys.
+    #[strum(serialize = "credentials:read")]
+    CredentialsRead,
+    /// Change how one logs in.
+    #[strum(serialize = "credentials:write")]
+    CredentialsWrite,
+    /// Read everybody's accounts.
+    #[strum(serialize = "users:read")]
+    UsersRead,
+    /// Change everybody's accounts: status, roles, sessions, second factors.
+    #[strum(serialize = "users:write")]
+    UsersWrite,
+    /// Act in somebody's name for a while.
+    #[strum(serialize = "users:impersonate")]
+    UsersImpersonate,
+    /// Read the roles.
+    #[strum(serialize = "roles:read")]
+    RolesRead,
+    /// Make, change and remove roles.
+    #[strum(serialize = "roles:write")]
+    RolesWrite,
+    /// Read the audit log of everybody.
+    #[strum(serialize = "audit:read")]
+    AuditRead,
+    /// Read the background jobs of everybody, and the queues.
+    #[strum(serialize = "jobs:read")]
+    JobsRead,
+    /// Retry, cancel and redrive background jobs; pause and resume queues.
+    #[strum(serialize = "jobs:write")]
+    JobsWrite,
 }
 
-permissions! {
-    /// Read one's own account.
-    ProfileRead = "profile:read",
-    /// Change one's own account.
-    ProfileWrite = "profile:write",
-    /// Read one's own files.
-    FilesRead = "files:read",
-    /// Store and delete one's own files.
-    FilesWrite = "files:write",
-    /// Read one's own inbox.
-    NotificationsRead = "notifications:read",
-    /// See how one logs in: sessions, second factors, passkeys, API keys.
-    CredentialsRead = "credentials:read",
-    /// Change how one logs in.
-    CredentialsWrite = "credentials:write",
-    /// Read everybody's accounts.
-    UsersRead = "users:read",
-    /// Change everybody's accounts: status, roles, sessions, second factors.
-    UsersWrite = "users:write",
-    /// Act in somebody's name for a while.
-    UsersImpersonate = "users:impersonate",
-    /// Read the roles.
-    RolesRead = "roles:read",
-    /// Make, change and remove roles.
-    RolesWrite = "roles:write",
-    /// Read the audit log of everybody.
-    AuditRead = "audit:read",
-    /// Read the background jobs of everybody, and the queues.
-    JobsRead = "jobs:read",
-    /// Retry, cancel and redrive background jobs; pause and resume queues.
-    JobsWrite = "jobs:write",
+fn unknown_permission(text: &str) -> UnknownName {
+    UnknownName::new::<Permission>("a permission", text)
 }
 
 impl Permission {
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    /// Returns the name, `resource:action`.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// Returns what it allows, in a sentence.
+    pub fn description(self) -> &'static str {
+        self.get_documentation()
+            .expect("a test reads the doc comment of every permission")
+    }
+
     /// Whether an API key may carry it: what changes who may do what, or how one logs in, needs a person.
     pub const fn suits_api_keys(self) -> bool {
         !matches!(
@@ -80,17 +99,6 @@ impl Permission {
                 | Self::UsersImpersonate
                 | Self::RolesWrite
         )
-    }
-}
-
-/// A name that no permission of this build has.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:?} is not a permission")]
-pub struct UnknownPermission(pub String);
-
-impl fmt::Display for Permission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

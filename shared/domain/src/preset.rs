@@ -4,8 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde_with::{DeserializeFromStr, SerializeDisplay};
+
 /// What a preset is called in paths and in the settings: lower-case letters, digits and dashes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, SerializeDisplay, DeserializeFromStr,
+)]
 pub struct PresetName(String);
 
 /// How a picture is laid into the box. Neither makes it larger than it was.
@@ -31,7 +35,7 @@ pub enum Format {
 pub struct Quality(u8);
 
 /// What is made: a box in pixels, how the picture is laid into it, and how it is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, SerializeDisplay, DeserializeFromStr)]
 pub struct Recipe {
     pub width: u32,
     pub height: u32,
@@ -281,24 +285,6 @@ impl Format {
         }
     }
 }
-
-macro_rules! serde_as_text {
-    ($($name:ident),*) => {$(
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    )*};
-}
-
-serde_as_text!(PresetName, Recipe);
 
 #[cfg(test)]
 mod tests {

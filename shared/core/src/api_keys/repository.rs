@@ -181,7 +181,7 @@ pub(crate) async fn standing(
     Ok(row.map(|row| Standing {
         is_live: row.is_live,
         // A status of a newer build is none that this one lets in.
-        status: UserStatus::parse(&row.status).unwrap_or(UserStatus::Suspended),
+        status: row.status.parse().unwrap_or(UserStatus::Suspended),
     }))
 }
 

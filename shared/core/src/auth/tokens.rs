@@ -4,10 +4,12 @@ use plinth_domain::email::Email;
 use plinth_domain::id::{TokenId, UserId};
 use plinth_platform::database::named;
 use sqlx::{PgConnection, PgExecutor};
+use strum::IntoStaticStr;
 use time::OffsetDateTime;
 
 /// What a one-time token is good for, and for nothing else.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Purpose {
     VerifyEmail,
     ResetPassword,
@@ -18,14 +20,8 @@ pub(super) enum Purpose {
 }
 
 impl Purpose {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::VerifyEmail => "verify_email",
-            Self::ResetPassword => "reset_password",
-            Self::ChangeEmail => "change_email",
-            Self::UndoEmailChange => "undo_email_change",
-            Self::TellOfRegistration => "tell_of_registration",
-        }
+    fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -8,6 +8,7 @@ use plinth_domain::authentication::Methods;
 use plinth_domain::id::{SessionId, UserId};
 use plinth_platform::crypto::OpaqueToken;
 use serde_json::Value;
+use strum::IntoStaticStr;
 
 use crate::unit::Unit;
 use crate::{Result, Stores};
@@ -15,7 +16,8 @@ use crate::{Result, Stores};
 pub(crate) use repository::expired;
 
 /// What a challenge is good for, and for nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum Purpose {
     /// The second factor of a login.
     SecondFactor,
@@ -32,15 +34,8 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::SecondFactor => "second_factor",
-            Self::StepUp => "step_up",
-            Self::PasskeyLogin => "passkey_login",
-            Self::PasskeyEnrolment => "passkey_enrolment",
-            Self::UndoEmailChange => "undo_email_change",
-            Self::Restore => "restore",
-        }
+    fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -1,99 +1,79 @@
 //! What a clean-up removes.
 
-use std::fmt;
-use std::str::FromStr;
+use plinth_domain::closed_set::UnknownName;
+use serde::Serialize;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use serde::{Serialize, Serializer};
-
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
-        /// One kind of what can be over.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Kind { $($(#[$doc])* $kind),* }
-
-        impl Kind {
-            /// In the order in which they are removed: first what is few, last what may be many.
-            pub const ALL: &[Self] = &[$(Self::$kind),*];
-
-            /// As commands and reports name it.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$kind => $name),* }
-            }
-        }
-    };
-}
-
-kinds! {
+/// One kind of what can be over, in the order in which they are removed: first what is few, last what may be many.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[strum(parse_err_ty = UnknownName, parse_err_fn = unknown_kind)]
+pub enum Kind {
     /// Logins that have ended.
-    Sessions = "sessions",
+    Sessions,
     /// Mailed tokens that have expired.
-    OneTimeTokens = "one_time_tokens",
+    OneTimeTokens,
     /// Changes of address that can no longer be undone.
-    EmailUndos = "email_undos",
+    EmailUndos,
     /// Access tokens that were taken back and would have expired by now.
-    RevokedTokens = "revoked_tokens",
+    RevokedTokens,
     /// API keys that have expired.
-    ApiKeys = "api_keys",
+    ApiKeys,
     /// Links to files that have expired.
-    ShareLinks = "share_links",
+    ShareLinks,
     /// Keys that signed access tokens and have retired.
-    SigningKeys = "signing_keys",
+    SigningKeys,
     /// Proofs under way, of second factors and of passkeys, that have expired.
-    Challenges = "challenges",
+    Challenges,
     /// Authenticator apps that were never confirmed.
-    UnconfirmedFactors = "unconfirmed_factors",
+    UnconfirmedFactors,
     /// Registrations that were never proved.
-    UnverifiedRegistrations = "unverified_registrations",
+    UnverifiedRegistrations,
     /// Accounts that registered themselves with a release without registrations and were never verified.
-    UnverifiedAccounts = "unverified_accounts",
+    UnverifiedAccounts,
     /// Notes that Redis is to forget a copy: it is told, and they go.
-    StaleCopies = "stale_copies",
+    StaleCopies,
     /// Accounts that were deleted and can be restored no more.
-    DeletedAccounts = "deleted_accounts",
+    DeletedAccounts,
     /// Files that were deleted and can be restored no more.
-    TrashedFiles = "trashed_files",
+    TrashedFiles,
     /// Uploads that stand still, and removals that broke off, with what S3 has of them.
-    AbandonedUploads = "abandoned_uploads",
+    AbandonedUploads,
     /// Notifications that were read.
-    ReadNotifications = "read_notifications",
+    ReadNotifications,
     /// Notifications that nobody reads.
-    UnreadNotifications = "unread_notifications",
+    UnreadNotifications,
     /// Jobs that are done or cancelled, with their attempts.
-    FinishedJobs = "finished_jobs",
+    FinishedJobs,
     /// Dead letters, with their attempts.
-    DeadJobs = "dead_jobs",
+    DeadJobs,
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+fn unknown_kind(text: &str) -> UnknownName {
+    UnknownName::new::<Kind>("a kind of what is removed", text)
 }
 
-impl Serialize for Kind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
+impl Kind {
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
-/// A name that no kind has.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:?} is nothing that is removed; there are {names}", names = names())]
-pub struct UnknownKind(String);
-
-fn names() -> String {
-    Kind::ALL
-        .iter()
-        .map(|kind| kind.as_str())
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-impl FromStr for Kind {
-    type Err = UnknownKind;
-    fn from_str(text: &str) -> Result<Self, UnknownKind> {
-        let found = Self::ALL.iter().find(|kind| kind.as_str() == text);
-        found.copied().ok_or_else(|| UnknownKind(text.to_owned()))
+    /// Returns the name, as commands and reports have it.
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -13,6 +13,6 @@ pub use batch::Tally;
 pub(crate) use batch::{BATCH, Batch, Pass, PassedOver, Slice, all_or_each};
 pub(crate) use expired::{StepTransaction, expired_rows};
 
-pub use kind::{Kind, UnknownKind};
+pub use kind::Kind;
 pub use report::{EndedEarly, Report};
 pub use service::{Kept, Request, run};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use plinth_domain::file::{Rendition, Variant, VariantFailure, VariantState};
+use plinth_domain::file::{Rendition, Variant, VariantFailure};
 use plinth_domain::id::{BlobId, FileId, UserId};
 use plinth_domain::job::MakeThumbnails;
 use plinth_domain::picture::{Blurhash, Picture, TakenAt};
@@ -70,10 +70,13 @@ impl Row {
         Some(Variant {
             preset: self.preset?.parse().ok()?,
             recipe: self.recipe.and_then(|text| text.parse().ok()),
-            state: VariantState::parse(&self.state?)?,
+            state: self.state?.parse().ok()?,
             rendition,
             reason: self.reason,
-            failure: self.failure.as_deref().and_then(VariantFailure::parse),
+            failure: self
+                .failure
+                .as_deref()
+                .and_then(|failure| failure.parse().ok()),
         })
     }
 }

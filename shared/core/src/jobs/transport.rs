@@ -146,7 +146,7 @@ impl Transport {
 
     /// Puts jobs that the ledger has into the windows; what does not fit stays in the ledger alone.
     pub async fn push(&self, notes: &[Note]) -> Result<(), RedisFailure> {
-        for queue in Queue::ALL {
+        for &queue in Queue::ALL {
             let of_queue: Vec<&Note> = notes.iter().filter(|note| note.queue == queue).collect();
             for chunk in of_queue.chunks(WINDOW / 2) {
                 self.call_push(queue, chunk, "").await?;

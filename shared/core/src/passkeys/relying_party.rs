@@ -7,6 +7,7 @@ use plinth_domain::user::User;
 use plinth_platform::settings::Settings;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use strum::IntoStaticStr;
 use webauthn_rs::prelude::{
     CredentialID, DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential,
     RegisterPublicKeyCredential, Url, Webauthn, WebauthnBuilder, WebauthnError,
@@ -15,7 +16,8 @@ use webauthn_rs::prelude::{
 use crate::{Error, Result};
 
 /// Why a passkey's answer does not hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum Refusal {
     /// Nobody, or somebody else, has such a passkey.
     UnknownPasskey,
@@ -27,12 +29,8 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// As the audit log has it.
-    pub(crate) const fn reason(self) -> &'static str {
-        match self {
-            Self::UnknownPasskey => "unknown_passkey",
-            Self::WrongAnswer => "wrong_answer",
-            Self::CounterNotHigher => "counter_not_higher",
-        }
+    pub(crate) fn reason(self) -> &'static str {
+        self.into()
     }
 }
 

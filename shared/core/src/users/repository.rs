@@ -35,7 +35,7 @@ impl From<Row> for User {
             display_name: row.display_name,
             email_verified_at: row.email_verified_at,
             // A status of a newer build is none that this one lets in.
-            status: UserStatus::parse(&row.status).unwrap_or(UserStatus::Suspended),
+            status: row.status.parse().unwrap_or(UserStatus::Suspended),
             roles: row.roles,
             has_second_factor: row.has_second_factor,
             created_at: row.created_at,
@@ -80,7 +80,7 @@ impl From<CredentialsRow> for Credentials {
             email_verified: row.email_verified_at.is_some(),
             has_second_factor: row.has_second_factor,
             recovery_is_pending: row.recovery_is_pending,
-            status: UserStatus::parse(&row.status).unwrap_or(UserStatus::Suspended),
+            status: row.status.parse().unwrap_or(UserStatus::Suspended),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What is told of the scanner for viruses: where it is, and what becomes of files that it does not look at.
 
+use strum::{Display, EnumString};
+
 use super::value::Value;
 use crate::clamd::Address;
 
@@ -30,30 +32,13 @@ impl Value for Address {
 }
 
 /// What becomes of a file that is larger than the scanner takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum TooLargeToScan {
     /// Nobody can download it.
     Refuse,
     /// It is available as if it were clean.
     Allow,
-}
-
-impl Value for TooLargeToScan {
-    const KIND: &'static str = "refuse or allow";
-    fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "refuse" => Ok(Self::Refuse),
-            "allow" => Ok(Self::Allow),
-            _ => Err("refuse or allow is expected".to_owned()),
-        }
-    }
-    fn show(&self) -> String {
-        match self {
-            Self::Refuse => "refuse",
-            Self::Allow => "allow",
-        }
-        .to_owned()
-    }
 }
 
 #[cfg(test)]

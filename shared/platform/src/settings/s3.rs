@@ -1,37 +1,21 @@
 //! What only the object store is told, and which of its settings make sense together only.
 
+use strum::{Display, EnumString};
+
 use super::Layers;
-use super::value::Value;
 
 /// What S3 encrypts objects with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum ServerSideEncryption {
     /// What the bucket's own settings say.
     None,
     /// SSE-S3: keys of S3's own.
+    #[strum(serialize = "AES256")]
     Aes256,
     /// SSE-KMS: a key in AWS's key service.
+    #[strum(serialize = "aws:kms")]
     Kms,
-}
-
-impl Value for ServerSideEncryption {
-    const KIND: &'static str = "none, AES256 or aws:kms";
-    fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "none" => Ok(Self::None),
-            "AES256" => Ok(Self::Aes256),
-            "aws:kms" => Ok(Self::Kms),
-            _ => Err("none, AES256 or aws:kms is expected".to_owned()),
-        }
-    }
-    fn show(&self) -> String {
-        match self {
-            Self::None => "none",
-            Self::Aes256 => "AES256",
-            Self::Kms => "aws:kms",
-        }
-        .to_owned()
-    }
 }
 
 impl Layers {

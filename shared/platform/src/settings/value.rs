@@ -9,6 +9,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 use plinth_domain::job::Queue;
 use secrecy::{ExposeSecret, SecretString};
+use strum::{Display, EnumString};
+
+use super::clamav::TooLargeToScan;
+use super::s3::ServerSideEncryption;
 
 /// A type that a setting can have.
 pub trait Value: Sized {
@@ -42,6 +46,9 @@ from_str_value! {
     SocketAddr = "address:port", "an address like 127.0.0.1:8080 is expected";
     IpNet = "network", "a network like 10.0.0.0/8 is expected";
     Queue = "queue", "one of email, files, notifications, cleanup is expected";
+    LogFormat = "auto, json or text", "auto, json or text is expected";
+    ServerSideEncryption = "none, AES256 or aws:kms", "none, AES256 or aws:kms is expected";
+    TooLargeToScan = "refuse or allow", "refuse or allow is expected";
 }
 
 impl Value for String {
@@ -211,30 +218,11 @@ impl Value for Secret {
 }
 
 /// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum LogFormat {
     /// Text on a terminal, JSON otherwise.
     Auto,
     Json,
     Text,
-}
-
-impl Value for LogFormat {
-    const KIND: &'static str = "auto, json or text";
-    fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "json" => Ok(Self::Json),
-            "text" => Ok(Self::Text),
-            _ => Err("auto, json or text is expected".to_owned()),
-        }
-    }
-    fn show(&self) -> String {
-        match self {
-            Self::Auto => "auto",
-            Self::Json => "json",
-            Self::Text => "text",
-        }
-        .to_owned()
-    }
 }

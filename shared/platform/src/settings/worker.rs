@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
+use plinth_domain::closed_set::UnknownName;
 use plinth_domain::job::Queue;
 use plinth_domain::periodic::Schedule;
 
@@ -35,7 +36,7 @@ impl FromStr for QueueConcurrency {
         let queue = queue
             .trim()
             .parse()
-            .map_err(|error: plinth_domain::job::UnknownQueue| error.to_string())?;
+            .map_err(|error: UnknownName| error.to_string())?;
         let jobs = jobs
             .trim()
             .parse()

@@ -1,6 +1,6 @@
 //! The table of blobs.
 
-use plinth_domain::file::{Metadata, MetadataState, Scan, ScanState};
+use plinth_domain::file::{Metadata, MetadataState, Scan};
 use plinth_domain::id::{BlobId, JobId, UserId};
 use plinth_platform::crypto::WrappedKey;
 use plinth_platform::database::{PgPool, named};
@@ -73,7 +73,9 @@ pub(in crate::files) fn scan(
     at: Option<OffsetDateTime>,
     signature: Option<String>,
 ) -> Result<Scan> {
-    let state = ScanState::parse(state).ok_or_else(|| Error::internal("a scan's state is none"))?;
+    let state = state
+        .parse()
+        .map_err(|_| Error::internal("a scan's state is none"))?;
     Ok(Scan {
         state,
         at,
@@ -90,7 +92,9 @@ pub(in crate::files) fn metadata(state: &str, reason: Option<String>) -> Result<
 }
 
 pub(super) fn metadata_state(state: &str) -> Result<MetadataState> {
-    MetadataState::parse(state).ok_or_else(|| Error::internal("a state of metadata is none"))
+    state
+        .parse()
+        .map_err(|_| Error::internal("a state of metadata is none"))
 }
 
 /// False when the owner's account is deleted, and then nothing of this change may stay; one that is being deleted is waited

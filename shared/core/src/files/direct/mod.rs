@@ -9,6 +9,7 @@ mod verification;
 
 use std::time::Duration;
 
+use plinth_domain::direct_upload::{DirectRefusal, DirectUploadState};
 use plinth_domain::id::{BlobId, FileId, JobId};
 use plinth_domain::job::{JobPayload as _, VerifyDirectUpload};
 use time::OffsetDateTime;
@@ -37,7 +38,7 @@ pub struct DirectUpload {
 }
 
 /// How far a direct upload is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectState {
     /// The client is to send bytes, and to say when it has.
     Waiting,
@@ -45,17 +46,18 @@ pub enum DirectState {
     Verifying,
     /// It has become this file, or a version of it.
     Done(FileId),
-    /// It has become nothing; the code of the reason.
-    Refused(String),
+    /// It has become nothing.
+    Refused(DirectRefusal),
 }
 
 impl DirectState {
-    pub fn as_str(&self) -> &'static str {
+    /// Returns the state without what belongs to it.
+    pub fn name(self) -> DirectUploadState {
         match self {
-            Self::Waiting => "waiting",
-            Self::Verifying => "verifying",
-            Self::Done(_) => "done",
-            Self::Refused(_) => "refused",
+            Self::Waiting => DirectUploadState::Waiting,
+            Self::Verifying => DirectUploadState::Verifying,
+            Self::Done(_) => DirectUploadState::Done,
+            Self::Refused(_) => DirectUploadState::Refused,
         }
     }
 }

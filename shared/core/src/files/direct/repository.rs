@@ -1,5 +1,6 @@
 //! The table of direct uploads.
 
+use plinth_domain::direct_upload::DirectRefusal;
 use plinth_domain::id::{BlobId, FileId, JobId, UserId};
 use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
@@ -52,7 +53,9 @@ impl TryFrom<Row> for Found {
     fn try_from(row: Row) -> Result<Self> {
         let state = match (row.made_file, row.refusal, row.job_id) {
             (Some(file), _, _) => DirectState::Done(FileId(file)),
-            (None, Some(reason), _) => DirectState::Refused(reason),
+            (None, Some(reason), _) => {
+                DirectState::Refused(reason.parse().map_err(Error::internal)?)
+            }
             (None, None, Some(_)) => DirectState::Verifying,
             (None, None, None) => DirectState::Waiting,
         };
@@ -225,14 +228,14 @@ pub(super) async fn set_made(
 pub(super) async fn set_refused(
     connection: &mut PgConnection,
     id: BlobId,
-    reason: &str,
+    reason: DirectRefusal,
     at: OffsetDateTime,
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE direct_uploads SET refusal = $2, hash_state = NULL, updated_at = $3
          WHERE blob_id = $1 AND made_file IS NULL AND refusal IS NULL",
         id.0,
-        reason,
+        reason.as_str(),
         at,
     );
     Ok(

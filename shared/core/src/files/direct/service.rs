@@ -283,7 +283,7 @@ pub(super) fn is_whole(upload: &DirectUpload, parts: &[ListedPart]) -> bool {
 }
 
 fn over(upload: &DirectUpload) -> Error {
-    let detail = format!("The upload is {}.", upload.state.as_str());
+    let detail = format!("The upload is {}.", upload.state.name());
     Error::Conflict {
         code: ErrorCode::UploadOver,
         detail,

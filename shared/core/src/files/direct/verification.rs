@@ -5,6 +5,7 @@
 
 use futures_util::TryStreamExt as _;
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::direct_upload::DirectRefusal;
 use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{BlobId, UserId};
 use plinth_object_store::{ByteRange, ObjectError, StoredObject};
@@ -23,37 +24,6 @@ use crate::{Error, Result, Stores};
 
 /// Bytes that are read back before it is written down.
 const STEP: u64 = 64 * MIB;
-
-/// Why an upload becomes nothing, as its owner is told.
-#[derive(Debug, Clone, Copy)]
-enum Refusal {
-    /// Parts are missing, or have other sizes.
-    Incomplete,
-    WrongSize,
-    WrongChecksum,
-    /// There is no room for it: another setting, since the room was set aside.
-    QuotaExceeded,
-    /// What it was to be a version of has as many as it may.
-    TooManyVersions,
-    /// What it was to be a version of is gone.
-    FileGone,
-    /// It is of a type that is not taken.
-    TypeNotAllowed,
-}
-
-impl Refusal {
-    const fn code(self) -> &'static str {
-        match self {
-            Self::Incomplete => "incomplete",
-            Self::WrongSize => "wrong_size",
-            Self::WrongChecksum => "wrong_checksum",
-            Self::QuotaExceeded => "quota_exceeded",
-            Self::TooManyVersions => "too_many_versions",
-            Self::FileGone => "file_gone",
-            Self::TypeNotAllowed => "type_not_allowed",
-        }
-    }
-}
 
 /// The worker's door.
 #[derive(Clone)]
@@ -100,9 +70,9 @@ impl DirectVerification {
             Some(made) if made.size == upload.size => made,
             other => {
                 let refusal = if other.is_some() {
-                    Refusal::WrongSize
+                    DirectRefusal::WrongSize
                 } else {
-                    Refusal::Incomplete
+                    DirectRefusal::Incomplete
                 };
                 self.refuse(owner, id, refusal).await?;
                 return Ok(None);
@@ -166,16 +136,16 @@ impl DirectVerification {
     }
 
     /// Nothing comes of it: the bytes go, what was set aside is given back, and its owner is told why.
-    async fn refuse(&self, owner: UserId, id: BlobId, refusal: Refusal) -> Result<()> {
+    async fn refuse(&self, owner: UserId, id: BlobId, refusal: DirectRefusal) -> Result<()> {
         tracing::info!(upload.id = %id, ?refusal, "a direct upload is refused");
         let mut unit = Unit::begin(&self.stores, &by(owner)).await?;
         usage::hold(unit.connection(), owner).await?;
         let at = unit.at();
-        if !repository::set_refused(unit.connection(), id, refusal.code(), at).await? {
+        if !repository::set_refused(unit.connection(), id, refusal, at).await? {
             return Ok(());
         }
         release(&mut unit, id).await?;
-        let details = json!({ "upload": id, "reason": refusal.code() });
+        let details = json!({ "upload": id, "reason": refusal.as_str() });
         unit.audit_with(
             Action::DirectUploadRefused,
             Target::None,
@@ -240,7 +210,7 @@ impl Verifying {
         if self.hash.clone().finish() != self.upload.sha256 {
             return self
                 .door
-                .refuse(self.owner, id, Refusal::WrongChecksum)
+                .refuse(self.owner, id, DirectRefusal::WrongChecksum)
                 .await;
         }
         let received = Received {
@@ -271,16 +241,16 @@ impl Verifying {
                 drop(unit);
                 return self.clear_away().await;
             }
-            Err(Error::NotFound) => Refusal::FileGone,
-            Err(Error::TypeNotAllowed { .. }) => Refusal::TypeNotAllowed,
+            Err(Error::NotFound) => DirectRefusal::FileGone,
+            Err(Error::TypeNotAllowed { .. }) => DirectRefusal::TypeNotAllowed,
             Err(Error::Conflict {
                 code: ErrorCode::QuotaExceeded,
                 ..
-            }) => Refusal::QuotaExceeded,
+            }) => DirectRefusal::QuotaExceeded,
             Err(Error::Conflict {
                 code: ErrorCode::TooManyVersions,
                 ..
-            }) => Refusal::TooManyVersions,
+            }) => DirectRefusal::TooManyVersions,
             Err(error) => return Err(error),
         };
         drop(unit);

@@ -260,8 +260,8 @@ pub(super) async fn find_live(
         version: row.version,
         blob: BlobId(row.blob_id),
         standing: Standing {
-            scan: ScanState::parse(&row.scan).unwrap_or(ScanState::Pending),
-            metadata: MetadataState::parse(&row.metadata).unwrap_or(MetadataState::Pending),
+            scan: row.scan.parse().unwrap_or(ScanState::Pending),
+            metadata: row.metadata.parse().unwrap_or(MetadataState::Pending),
         },
         password_hash: row.password_hash,
         expires_at: row.expires_at,

@@ -40,7 +40,8 @@ impl JobAdministration {
         );
         let paused = named("queues.paused", query.fetch_all(&self.stores.db)).await?;
         Ok(Queue::ALL
-            .map(|queue| {
+            .iter()
+            .map(|&queue| {
                 let name = queue.as_str();
                 let due = || backlog.due.iter().filter(|due| due.queue == name);
                 let others = |state: &str| {
@@ -64,7 +65,7 @@ impl JobAdministration {
                     dead: others("dead"),
                 }
             })
-            .to_vec())
+            .collect())
     }
 
     /// From now on nothing is taken from the queue, by any worker, until it is resumed. What runs goes on. False where

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use plinth_domain::id::JobId;
+use plinth_domain::job_state::{AttemptOutcome, JobState};
 use plinth_platform::database::named;
 use sqlx::PgConnection;
 
@@ -45,24 +46,32 @@ pub enum HowItEnded {
 impl HowItEnded {
     /// As logs, metrics and the list of attempts name it.
     pub fn name(&self) -> &'static str {
+        self.outcome()
+            .map_or(JobState::Done.as_str(), AttemptOutcome::as_str)
+    }
+
+    /// Returns what the list of attempts keeps; nothing of one that succeeded.
+    fn outcome(&self) -> Option<AttemptOutcome> {
         match self {
-            Self::Done => "done",
-            Self::Retried { .. } => "retried",
-            Self::Dead { .. } => "dead",
-            Self::HandedBack => "handed_back",
-            Self::Postponed { .. } | Self::PutOff { .. } => "postponed",
-            Self::Cancelled => "cancelled",
+            Self::Done => None,
+            Self::Retried { .. } => Some(AttemptOutcome::Retried),
+            Self::Dead { .. } => Some(AttemptOutcome::Dead),
+            Self::HandedBack => Some(AttemptOutcome::HandedBack),
+            Self::Postponed { .. } | Self::PutOff { .. } => Some(AttemptOutcome::Postponed),
+            Self::Cancelled => Some(AttemptOutcome::Cancelled),
         }
     }
 
     /// The state that the job has from now on.
-    fn state(&self) -> &'static str {
+    fn state(&self) -> JobState {
         match self {
-            Self::Done => "done",
-            Self::Retried { .. } | Self::Postponed { .. } | Self::PutOff { .. } => "retrying",
-            Self::Dead { .. } => "dead",
-            Self::HandedBack => "queued",
-            Self::Cancelled => "cancelled",
+            Self::Done => JobState::Done,
+            Self::Retried { .. } | Self::Postponed { .. } | Self::PutOff { .. } => {
+                JobState::Retrying
+            }
+            Self::Dead { .. } => JobState::Dead,
+            Self::HandedBack => JobState::Queued,
+            Self::Cancelled => JobState::Cancelled,
         }
     }
 
@@ -177,7 +186,10 @@ async fn fail(
         .map(|one| (one.claim.job.0, one.claim.number))
         .unzip();
     let outcomes: Vec<_> = ended.iter().map(|one| one.how.name().to_owned()).collect();
-    let states: Vec<_> = ended.iter().map(|one| one.how.state().to_owned()).collect();
+    let states: Vec<_> = ended
+        .iter()
+        .map(|one| one.how.state().to_string())
+        .collect();
     let errors: Vec<_> = ended
         .iter()
         .map(|one| one.how.error().map(str::to_owned))
