@@ -97,17 +97,17 @@ impl Figures {
     fn tell(&self, backlog: &Backlog) {
         metrics::forget_backlog();
         for due in &backlog.due {
-            metrics::due(&due.queue, &due.kind, due.jobs, due.oldest);
+            metrics::due(due.queue.as_str(), &due.kind, due.jobs, due.oldest);
         }
         for others in &backlog.others {
-            metrics::others(&others.queue, &others.state, others.jobs);
+            metrics::others(others.queue.as_str(), &others.state, others.jobs);
         }
         for (queue, pace) in &self.queues {
             metrics::paused(
                 *queue,
-                backlog.paused.iter().any(|paused| paused == queue.as_str()),
+                backlog.paused.iter().any(|paused| *paused == *queue),
             );
-            let of_queue = backlog.due.iter().filter(|due| due.queue == queue.as_str());
+            let of_queue = backlog.due.iter().filter(|due| due.queue == *queue);
             let jobs = of_queue.map(|due| due.jobs).sum::<i64>();
             metrics::backlog_time(*queue, pace.time_for(u64::try_from(jobs).unwrap_or(0)));
         }

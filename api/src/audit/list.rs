@@ -4,6 +4,7 @@ use plinth_core::Error;
 use plinth_core::audit::{AuditLog, Event, Filter};
 use plinth_core::page::PageRequest;
 use plinth_domain::audit::Action;
+use plinth_domain::id::UserId;
 use plinth_domain::rejection::Rejection;
 use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
@@ -52,19 +53,19 @@ struct AuditEvent {
 impl From<Event> for AuditEvent {
     fn from(event: Event) -> Self {
         Self {
-            id: event.id,
+            id: event.id.0,
             occurred_at: event.occurred_at,
-            actor_id: event.actor_id,
-            session_id: event.session_id,
-            impersonator_id: event.impersonator_id,
-            api_key_id: event.api_key_id,
-            action: event.action,
-            target_kind: event.target_kind,
+            actor_id: event.actor_id.map(|id| id.0),
+            session_id: event.session_id.map(|id| id.0),
+            impersonator_id: event.impersonator_id.map(|id| id.0),
+            api_key_id: event.api_key_id.map(|id| id.0),
+            action: event.action.to_string(),
+            target_kind: event.target_kind.map(|kind| kind.to_string()),
             target_id: event.target_id,
             ip: event.ip.map(|network| network.addr().to_string()),
             user_agent: event.user_agent,
             request_id: event.request_id,
-            outcome: event.outcome,
+            outcome: event.outcome.to_string(),
             details: event.details,
         }
     }
@@ -105,7 +106,7 @@ impl ListAuditEvents {
     ) -> Result<Json<AuditEventPage>> {
         let action = action.0.as_deref().map(known_action).transpose()?;
         let filter = Filter {
-            actor_id: actor_id.0,
+            actor_id: actor_id.0.map(UserId),
             action,
             target_id: target_id.0,
         };
@@ -121,9 +122,9 @@ impl ListAuditEvents {
     }
 }
 
-fn known_action(name: &str) -> std::result::Result<String, Error> {
+fn known_action(name: &str) -> std::result::Result<Action, Error> {
     match Action::ALL.iter().find(|action| action.as_str() == name) {
-        Some(action) => Ok(action.as_str().to_owned()),
+        Some(action) => Ok(*action),
         None => Err(Error::invalid(
             "/query/action",
             Rejection::new("unknown_action", "There is no such action."),

@@ -96,7 +96,7 @@ impl From<Job> for BackgroundJob {
         };
         Self {
             id: job.id.0,
-            queue: job.queue,
+            queue: job.queue.to_string(),
             kind: job.kind,
             state: job.state.as_str().to_owned(),
             parked: job.parked,
@@ -135,7 +135,7 @@ impl From<FailedAttempt> for JobAttempt {
             worker: attempt.worker,
             started_at: attempt.started_at,
             ended_at: attempt.ended_at,
-            outcome: attempt.outcome,
+            outcome: attempt.outcome.to_string(),
             error: attempt.error,
         }
     }

@@ -37,7 +37,7 @@ impl From<plinth_domain::notification::Notification> for Notification {
     fn from(message: plinth_domain::notification::Notification) -> Self {
         Self {
             id: message.id.0,
-            kind: message.kind,
+            kind: message.kind.to_string(),
             title: message.title,
             body: message.body,
             subject: message.subject,

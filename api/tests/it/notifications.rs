@@ -1,7 +1,8 @@
 //! The inbox.
 
 use plinth_core::notifications::Inbox;
-use plinth_domain::notification::NewNotification;
+use plinth_domain::closed_set::Recorded;
+use plinth_domain::notification::{NewNotification, NotificationKind};
 use reqwest::StatusCode;
 
 use crate::house::{House, Person};
@@ -9,7 +10,7 @@ use crate::house::{House, Person};
 fn message(person: &Person, subject: &str) -> NewNotification {
     NewNotification {
         user_id: person.id,
-        kind: "file.processed".to_owned(),
+        kind: Recorded::Known(NotificationKind::FileProcessed),
         title: "Ready".to_owned(),
         body: "It is there.".to_owned(),
         subject: subject.to_owned(),

@@ -30,5 +30,8 @@ pub use error::Error;
 pub use resealed::Resealed;
 pub use stores::Stores;
 
+/// Makes cargo compile the queries anew after a change of the types of columns.
+const _: &str = include_str!("../sqlx.toml");
+
 /// What a capability answers.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

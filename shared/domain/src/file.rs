@@ -94,6 +94,7 @@ impl FileName {
 /// A word by which its owner finds a file again; the same in any case of its letters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "sqlx", derive(sqlx::Type), sqlx(transparent))]
 pub struct Tag(String);
 
 impl Tag {
@@ -116,11 +117,6 @@ impl Tag {
             ));
         }
         Ok(Self(tag))
-    }
-
-    /// One that was parsed before it was stored.
-    pub fn stored(text: String) -> Self {
-        Self(text)
     }
 
     pub fn as_str(&self) -> &str {

@@ -54,6 +54,7 @@ impl Queue {
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromRepr, IntoStaticStr, VariantArray,
 )]
 #[strum(serialize_all = "snake_case")]
+#[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
 #[repr(i16)]
 pub enum Priority {
     High = 0,

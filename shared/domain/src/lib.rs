@@ -1,7 +1,7 @@
 //! Types and rules of Plinth, without input or output.
 //!
 //! Whatever has a rule has a type here, and a value of that type has passed it.
-//! Nothing in this crate knows SQL, HTTP or Redis.
+//! Nothing in this crate knows SQL, HTTP or Redis. The feature `sqlx` lets the types stand in columns.
 
 pub mod api_key;
 pub mod audit;
@@ -9,6 +9,8 @@ pub mod authentication;
 pub mod backoff;
 pub mod client;
 pub mod closed_set;
+#[cfg(feature = "sqlx")]
+mod column;
 pub mod cron;
 pub mod direct_upload;
 pub mod email;
@@ -27,6 +29,7 @@ pub mod periodic;
 pub mod permission;
 pub mod picture;
 pub mod preset;
+pub mod purpose;
 pub mod rejection;
 pub mod role;
 pub mod share_link;

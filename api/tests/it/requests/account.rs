@@ -1,7 +1,8 @@
 //! The caller's own account: profile, address, password, sessions, API keys, messages and storage.
 
 use plinth_core::notifications::Inbox;
-use plinth_domain::notification::NewNotification;
+use plinth_domain::closed_set::Recorded;
+use plinth_domain::notification::{NewNotification, NotificationKind};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -40,7 +41,7 @@ pub(super) async fn prepare(house: &House, operation: &str, caller: &Person) -> 
         "listNotifications" => {
             let message = NewNotification {
                 user_id: caller.id,
-                kind: "file.processed".to_owned(),
+                kind: Recorded::Known(NotificationKind::FileProcessed),
                 title: "Your image is ready".to_owned(),
                 body: "The previews of photo.jpg are there.".to_owned(),
                 subject: "one".to_owned(),

@@ -1,42 +1,14 @@
 //! The table of API keys.
 
 use plinth_domain::id::{ApiKeyId, UserId};
-use plinth_domain::user::UserStatus;
 use plinth_platform::database::{PgPool, named};
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::{ApiKey, LiveKey};
 use crate::access::Standing;
 use crate::cleanup::expired_rows;
 use crate::page::PageRequest;
-
-struct Row {
-    id: Uuid,
-    name: String,
-    hint: String,
-    scopes: Vec<String>,
-    multi_factor: bool,
-    created_at: OffsetDateTime,
-    expires_at: Option<OffsetDateTime>,
-    last_used_at: Option<OffsetDateTime>,
-}
-
-impl From<Row> for ApiKey {
-    fn from(row: Row) -> Self {
-        Self {
-            id: ApiKeyId(row.id),
-            name: row.name,
-            hint: row.hint,
-            scopes: row.scopes.into(),
-            multi_factor: row.multi_factor,
-            created_at: row.created_at,
-            expires_at: row.expires_at,
-            last_used_at: row.last_used_at,
-        }
-    }
-}
 
 pub(super) async fn insert(
     connection: &mut PgConnection,
@@ -44,16 +16,15 @@ pub(super) async fn insert(
     key: &ApiKey,
     token_hash: &[u8; 32],
 ) -> sqlx::Result<()> {
-    let scopes: Vec<String> = key.scopes.clone().into();
     let query = sqlx::query!(
         "INSERT INTO api_keys (id, user_id, name, token_hash, hint, scopes, expires_at, created_at, multi_factor)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        key.id.0,
-        owner.0,
+        key.id as _,
+        owner as _,
         key.name,
         token_hash,
         key.hint,
-        &scopes,
+        key.scopes as _,
         key.expires_at,
         key.created_at,
         key.multi_factor,
@@ -70,20 +41,16 @@ pub(super) async fn list(
     page: PageRequest,
 ) -> sqlx::Result<Vec<ApiKey>> {
     let query = sqlx::query_as!(
-        Row,
+        ApiKey,
         "SELECT id, name, hint, scopes, multi_factor, created_at, expires_at, last_used_at FROM api_keys
          WHERE user_id = $1 AND id < $2 AND revoked_at IS NULL
          ORDER BY id DESC
          LIMIT $3",
-        owner.0,
+        owner as _,
         page.before(),
         page.fetch(),
     );
-    Ok(named("api_keys.list", query.fetch_all(db))
-        .await?
-        .into_iter()
-        .map(ApiKey::from)
-        .collect())
+    named("api_keys.list", query.fetch_all(db)).await
 }
 
 pub(super) async fn count_live(
@@ -94,7 +61,7 @@ pub(super) async fn count_live(
     let query = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM api_keys
            WHERE user_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)"#,
-        owner.0,
+        owner as _,
         now,
     );
     named("api_keys.count_live", query.fetch_one(connection)).await
@@ -108,8 +75,8 @@ pub(super) async fn hold(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query_scalar!(
         "SELECT id FROM api_keys WHERE id = $2 AND user_id = $1 AND revoked_at IS NULL FOR UPDATE",
-        owner.0,
-        id.0,
+        owner as _,
+        id as _,
     );
     Ok(named("api_keys.hold", query.fetch_optional(connection))
         .await?
@@ -123,7 +90,7 @@ pub(super) async fn revoke(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE api_keys SET revoked_at = $2 WHERE id = $1",
-        id.0,
+        id as _,
         at
     );
     named("api_keys.revoke", query.execute(connection))
@@ -141,7 +108,7 @@ pub(super) async fn find_by_hash(
         token_hash
     );
     let row = named("api_keys.find_by_hash", query.fetch_optional(db)).await?;
-    Ok(row.map(|row| (ApiKeyId(row.id), UserId(row.user_id))))
+    Ok(row.map(|row| (row.id, row.user_id)))
 }
 
 pub(super) async fn use_live(
@@ -153,13 +120,13 @@ pub(super) async fn use_live(
         "UPDATE api_keys SET last_used_at = $2
          WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
          RETURNING user_id, scopes, multi_factor, expires_at",
-        id.0,
+        id as _,
         now,
     );
     let row = named("api_keys.use_live", query.fetch_optional(db)).await?;
     Ok(row.map(|row| LiveKey {
-        user: UserId(row.user_id),
-        scopes: row.scopes.into(),
+        user: row.user_id,
+        scopes: row.scopes,
         multi_factor: row.multi_factor,
         expires_at: row.expires_at,
     }))
@@ -174,14 +141,13 @@ pub(crate) async fn standing(
     let query = sqlx::query!(
         r#"SELECT revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) AS "is_live!", users.status
            FROM api_keys JOIN users ON users.id = api_keys.user_id WHERE api_keys.id = $1"#,
-        id.0,
+        id as _,
         now,
     );
     let row = named("api_keys.standing", query.fetch_optional(db)).await?;
     Ok(row.map(|row| Standing {
         is_live: row.is_live,
-        // A status of a newer build is none that this one lets in.
-        status: row.status.parse().unwrap_or(UserStatus::Suspended),
+        status: row.status,
     }))
 }
 
@@ -195,14 +161,10 @@ pub(super) async fn live_of(
         "SELECT id FROM api_keys
          WHERE user_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
          ORDER BY id FOR UPDATE",
-        user.0,
+        user as _,
         now,
     );
-    Ok(named("api_keys.live_of", query.fetch_all(connection))
-        .await?
-        .into_iter()
-        .map(ApiKeyId)
-        .collect())
+    named("api_keys.live_of", query.fetch_all(connection)).await
 }
 
 pub(super) async fn revoke_all(
@@ -210,10 +172,9 @@ pub(super) async fn revoke_all(
     ids: &[ApiKeyId],
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
     let query = sqlx::query!(
         "UPDATE api_keys SET revoked_at = $2 WHERE id = ANY($1)",
-        &ids,
+        ids as _,
         at
     );
     named("api_keys.revoke_all", query.execute(connection))
@@ -222,7 +183,7 @@ pub(super) async fn revoke_all(
 }
 
 pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
-    let query = sqlx::query!("DELETE FROM api_keys WHERE user_id = $1", user.0);
+    let query = sqlx::query!("DELETE FROM api_keys WHERE user_id = $1", user as _);
     named("api_keys.remove_all_of", query.execute(connection))
         .await
         .map(drop)

@@ -1,6 +1,8 @@
 //! The audit log's table.
 
-use plinth_domain::audit::Origin;
+use plinth_domain::audit::{Action, Origin, Outcome, TargetKind};
+use plinth_domain::closed_set::Recorded;
+use plinth_domain::id::{ApiKeyId, AuditEventId, SessionId, UserId};
 use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
 use sqlx::types::ipnet::IpNet;
@@ -13,19 +15,19 @@ use crate::page::PageRequest;
 /// An event as it was written.
 #[derive(Debug, Clone)]
 pub struct Event {
-    pub id: Uuid,
+    pub id: AuditEventId,
     pub occurred_at: OffsetDateTime,
-    pub actor_id: Option<Uuid>,
-    pub session_id: Option<Uuid>,
-    pub impersonator_id: Option<Uuid>,
-    pub api_key_id: Option<Uuid>,
-    pub action: String,
-    pub target_kind: Option<String>,
+    pub actor_id: Option<UserId>,
+    pub session_id: Option<SessionId>,
+    pub impersonator_id: Option<UserId>,
+    pub api_key_id: Option<ApiKeyId>,
+    pub action: Recorded<Action>,
+    pub target_kind: Option<Recorded<TargetKind>>,
     pub target_id: Option<Uuid>,
     pub ip: Option<IpNet>,
     pub user_agent: Option<String>,
     pub request_id: Option<String>,
-    pub outcome: String,
+    pub outcome: Outcome,
     pub details: serde_json::Value,
 }
 
@@ -39,30 +41,30 @@ pub(crate) async fn insert(
              (id, occurred_at, actor_id, session_id, action, target_kind, target_id, ip, user_agent, request_id,
               outcome, details, impersonator_id, api_key_id)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-        event.id.0,
+        event.id as _,
         event.at,
-        origin.actor.map(|id| id.0),
-        origin.session.map(|id| id.0),
-        event.action.as_str(),
-        event.target.kind(),
+        origin.actor as _,
+        origin.session as _,
+        event.action as _,
+        event.target.kind() as _,
         event.target.id(),
         origin.ip.map(IpNet::from) as _,
         origin.user_agent,
         origin.request_id,
-        event.outcome.as_str(),
+        event.outcome as _,
         event.details,
-        origin.impersonator.map(|id| id.0),
-        origin.api_key.map(|id| id.0),
+        origin.impersonator as _,
+        origin.api_key as _,
     );
     named("audit.insert", query.execute(connection))
         .await
         .map(drop)
 }
 
-pub(super) async fn has_any(db: &PgPool, action: &str) -> sqlx::Result<bool> {
+pub(super) async fn has_any(db: &PgPool, action: Action) -> sqlx::Result<bool> {
     let query = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM audit_events WHERE action = $1) AS "has_any!""#,
-        action
+        action as _,
     );
     named("audit.has_any", query.fetch_one(db)).await
 }
@@ -84,8 +86,8 @@ pub(super) async fn list(
            ORDER BY id DESC
            LIMIT $5"#,
         page.before(),
-        filter.actor_id,
-        filter.action,
+        filter.actor_id as _,
+        filter.action as _,
         filter.target_id,
         page.fetch(),
     );

@@ -9,6 +9,7 @@ use plinth_domain::id::UserId;
 use plinth_domain::job::{SendEmailChangeMail, SendSecurityNotice};
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::password::Password;
+use plinth_domain::purpose::TokenPurpose;
 use plinth_domain::rejection::Rejection;
 use plinth_domain::user::{User, UserStatus};
 use time::OffsetDateTime;
@@ -16,7 +17,7 @@ use time::OffsetDateTime;
 use super::mailed_token::{self, Asked, MailedToken, Wanted, unknown_token};
 use super::password_change::WRONG_PASSWORD;
 use super::throttle::Attempt;
-use super::tokens::{self, KeptResets, Purpose};
+use super::tokens::{self, KeptResets};
 use super::{Auth, SessionCaller};
 use crate::unit::Unit;
 use crate::{Error, Result, Stores, users};
@@ -63,7 +64,7 @@ impl EmailChanges {
         }
         let wanted = Wanted {
             user,
-            purpose: Purpose::ChangeEmail,
+            purpose: TokenPurpose::ChangeEmail,
             email: Some(email.as_str()),
             valid: self.lifetime,
         };
@@ -136,7 +137,7 @@ impl Auth {
         token: &str,
         proof: AccountProof<'_>,
     ) -> Result<()> {
-        let (token, user) = self.mailed_token(token, Purpose::ChangeEmail).await?;
+        let (token, user) = self.mailed_token(token, TokenPurpose::ChangeEmail).await?;
         let unit = match proof {
             AccountProof::Session(caller) if caller.user_id() == user => {
                 caller.begin(&self.stores, origin).await?
@@ -152,7 +153,7 @@ impl Auth {
             email,
             ..
         } = self
-            .redeem_for_address(unit, user, &token.hash(), Purpose::ChangeEmail)
+            .redeem_for_address(unit, user, &token.hash(), TokenPurpose::ChangeEmail)
             .await?;
         if account.status != UserStatus::Active
             || users::recovery_from(&mut unit, account.id).await?.is_some()
@@ -253,7 +254,7 @@ impl Auth {
         mut unit: Unit,
         user: UserId,
         hash: &[u8; 32],
-        purpose: Purpose,
+        purpose: TokenPurpose,
     ) -> Result<Redeemed> {
         let account = users::find_locked(&mut unit, user)
             .await?

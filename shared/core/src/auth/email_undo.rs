@@ -6,6 +6,7 @@ use plinth_domain::email::Email;
 use plinth_domain::error_code::ErrorCode;
 use plinth_domain::job::{SendPasswordResetMail, SendSecurityNotice};
 use plinth_domain::notice::SecurityNotice;
+use plinth_domain::purpose::{ChallengePurpose, TokenPurpose};
 use plinth_domain::user::UserStatus;
 use plinth_platform::crypto::OpaqueToken;
 use time::OffsetDateTime;
@@ -16,7 +17,7 @@ use super::mfa::{
     FactorQuestion, MfaChallenge, Proof, Refused, State, factor_unavailable, unknown_challenge,
 };
 use super::throttle::{Attempt, Guesser};
-use super::tokens::{self, KeptResets, Purpose};
+use super::tokens::{self, KeptResets};
 use super::{Auth, SessionCaller, deletion, recovery, sessions};
 use crate::challenges::{self, NewChallenge};
 use crate::second_factors::RemainingFactor;
@@ -42,7 +43,7 @@ impl Auth {
         let found = tokens::find(
             &self.stores.db,
             &token.hash(),
-            Purpose::UndoEmailChange,
+            TokenPurpose::UndoEmailChange,
             now,
         )
         .await?;
@@ -69,7 +70,7 @@ impl Auth {
                 ..State::default()
             };
             let challenge = NewChallenge {
-                purpose: challenges::Purpose::UndoEmailChange,
+                purpose: ChallengePurpose::UndoEmailChange,
                 user: Some(user),
                 session: None,
                 methods: Methods::default(),
@@ -85,7 +86,7 @@ impl Auth {
             ));
         }
         let redeemed = self
-            .redeem_for_address(unit, user, &token.hash(), Purpose::UndoEmailChange)
+            .redeem_for_address(unit, user, &token.hash(), TokenPurpose::UndoEmailChange)
             .await?;
         self.undo(redeemed).await.map(UndoAnswer::Undone)
     }
@@ -97,7 +98,7 @@ impl Auth {
         challenge_token: &str,
         proof: Proof,
     ) -> Result<Vec<RemainingFactor>> {
-        let purpose = challenges::Purpose::UndoEmailChange;
+        let purpose = ChallengePurpose::UndoEmailChange;
         // An account is locked before its challenge.
         let owner = challenges::owner(&self.stores, challenge_token, purpose).await?;
         let user = owner.ok_or_else(unknown_challenge)?;
@@ -128,7 +129,7 @@ impl Auth {
         }
         challenges::take(&mut unit, challenge_token, purpose).await?;
         let redeemed = self
-            .redeem_for_address(unit, user, &mailed, Purpose::UndoEmailChange)
+            .redeem_for_address(unit, user, &mailed, TokenPurpose::UndoEmailChange)
             .await?;
         let remaining = self.undo(redeemed).await?;
         self.throttle.succeeded(&attempt).await;

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use plinth_domain::id::UserId;
+use plinth_domain::purpose::TokenPurpose;
 use plinth_domain::rejection::Rejection;
 use plinth_domain::user::User;
 use plinth_platform::crypto::OpaqueToken;
 use time::OffsetDateTime;
 
 use super::Auth;
-use super::tokens::{self, NewToken, Purpose};
+use super::tokens::{self, NewToken};
 use crate::unit::Unit;
 use crate::{Error, Result};
 
@@ -57,7 +58,7 @@ pub struct Asked {
 /// What a token is minted for.
 pub(super) struct Wanted<'a> {
     pub(super) user: UserId,
-    pub(super) purpose: Purpose,
+    pub(super) purpose: TokenPurpose,
     /// See [`NewToken::email`].
     pub(super) email: Option<&'a str>,
     pub(super) valid: Duration,
@@ -115,7 +116,7 @@ impl Auth {
     pub(super) async fn mailed_token(
         &self,
         text: &str,
-        purpose: Purpose,
+        purpose: TokenPurpose,
     ) -> Result<(OpaqueToken, UserId)> {
         let token = OpaqueToken::parse(text).ok_or_else(unknown_token)?;
         let found = tokens::find(

@@ -9,6 +9,7 @@ use plinth_domain::id::{SessionId, TokenId, UserId};
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::one_time_code::OneTimeCode;
+use plinth_domain::purpose::ChallengePurpose;
 use plinth_platform::crypto::OpaqueToken;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ use super::opening::Opener;
 use super::revocation::lock_in_session;
 use super::throttle::{Attempt, Guesser};
 use super::{Auth, PendingDeletion, SessionTokens, recovery};
-use crate::challenges::{self, Challenge, NewChallenge, Purpose};
+use crate::challenges::{self, Challenge, NewChallenge};
 use crate::passkeys::{PasskeyRequest, Refusal};
 use crate::unit::Unit;
 use crate::{Error, Result, second_factors, users};
@@ -129,7 +130,7 @@ pub(super) struct Replaced {
 /// A wrong answer.
 pub(super) struct Refused<'a> {
     pub(super) token: &'a str,
-    pub(super) purpose: Purpose,
+    pub(super) purpose: ChallengePurpose,
     pub(super) challenge: &'a Challenge,
     pub(super) reason: &'static str,
 }
@@ -191,9 +192,9 @@ impl Auth {
         };
         let challenge = NewChallenge {
             purpose: if session.is_some() {
-                Purpose::StepUp
+                ChallengePurpose::StepUp
             } else {
-                Purpose::SecondFactor
+                ChallengePurpose::SecondFactor
             },
             user: Some(user),
             session,
@@ -257,11 +258,11 @@ impl Auth {
     ) -> Result<LoginAnswer> {
         let reason = "the session that a right answer opens or renews is audited by its own change";
         let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
-        let login = challenges::hold(&mut unit, token, Purpose::SecondFactor).await?;
+        let login = challenges::hold(&mut unit, token, ChallengePurpose::SecondFactor).await?;
         let (challenge, purpose) = match login {
-            Some(challenge) => (challenge, Purpose::SecondFactor),
-            None => match challenges::hold(&mut unit, token, Purpose::StepUp).await? {
-                Some(challenge) => (challenge, Purpose::StepUp),
+            Some(challenge) => (challenge, ChallengePurpose::SecondFactor),
+            None => match challenges::hold(&mut unit, token, ChallengePurpose::StepUp).await? {
+                Some(challenge) => (challenge, ChallengePurpose::StepUp),
                 None => return Err(unknown_challenge()),
             },
         };

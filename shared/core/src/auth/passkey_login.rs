@@ -3,11 +3,12 @@
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::authentication::{Method, Methods};
 use plinth_domain::error_code::ErrorCode;
+use plinth_domain::purpose::ChallengePurpose;
 use serde_json::{Value, json};
 
 use super::opening::Opener;
 use super::{Auth, LoginAnswer, recovery};
-use crate::challenges::{self, NewChallenge, Purpose};
+use crate::challenges::{self, NewChallenge};
 use crate::passkeys::Ceremony;
 use crate::unit::Unit;
 use crate::{Error, Result, users};
@@ -30,7 +31,7 @@ impl Auth {
         let reason = "a challenge changes nothing; what answers it is audited";
         let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
         let challenge = NewChallenge {
-            purpose: Purpose::PasskeyLogin,
+            purpose: ChallengePurpose::PasskeyLogin,
             user: None,
             session: None,
             methods: Methods::default(),
@@ -53,8 +54,12 @@ impl Auth {
     ) -> Result<LoginAnswer> {
         let reason = "the session that a right answer opens is audited by its own change";
         let mut unit = Unit::begin_exempt(&self.stores, origin, reason).await?;
-        let proved = match challenges::take(&mut unit, &request.challenge, Purpose::PasskeyLogin)
-            .await?
+        let proved = match challenges::take(
+            &mut unit,
+            &request.challenge,
+            ChallengePurpose::PasskeyLogin,
+        )
+        .await?
         {
             Some(challenge) => {
                 let proof =

@@ -7,6 +7,7 @@ use plinth_domain::id::{SessionId, UserId};
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::password::Password;
+use plinth_domain::purpose::ChallengePurpose;
 use plinth_domain::rejection::Rejection;
 use time::{Duration, OffsetDateTime};
 
@@ -14,7 +15,7 @@ use super::devices::KnownDevice;
 use super::throttle::Attempt;
 use super::tokens::{self, KeptResets};
 use super::{Auth, SessionCaller, revocation};
-use crate::challenges::{self, Purpose};
+use crate::challenges::{self};
 use crate::unit::Unit;
 use crate::users::{self, Credentials};
 use crate::{Error, Result, api_keys, passkeys};
@@ -157,7 +158,7 @@ impl Auth {
         // Whoever reads the mailbox can still choose another password: the session may be an intruder's.
         tokens::void(unit.connection(), user, KeptResets::All).await?;
         // The old address undoes a change of address against whoever is in this session.
-        challenges::remove_all_of(unit, user, Some(Purpose::UndoEmailChange)).await?;
+        challenges::remove_all_of(unit, user, Some(ChallengePurpose::UndoEmailChange)).await?;
         revocation::end_sessions(unit, user, Some(stays))
             .await
             .map(drop)

@@ -8,12 +8,13 @@ use plinth_domain::id::UserId;
 use plinth_domain::job::{SendPasswordResetMail, SendSecurityNotice};
 use plinth_domain::notice::SecurityNotice;
 use plinth_domain::password::Password;
+use plinth_domain::purpose::TokenPurpose;
 use plinth_domain::user::{User, UserStatus};
 use plinth_platform::crypto::{HashFailure, Verified};
 
 use super::mailed_token::{self, Asked, MailedToken, Wanted, unknown_token};
 use super::password_change::password_unchanged;
-use super::tokens::{self, KeptResets, Purpose};
+use super::tokens::{self, KeptResets};
 use super::{Auth, recovery};
 use crate::second_factors::RemainingFactor;
 use crate::unit::Unit;
@@ -51,7 +52,7 @@ impl PasswordResets {
         let Some(account) = account.filter(may_reset) else {
             return Ok(None);
         };
-        let (user, purpose) = (account.id, Purpose::ResetPassword);
+        let (user, purpose) = (account.id, TokenPurpose::ResetPassword);
         let wanted = Wanted {
             user,
             purpose,
@@ -108,7 +109,9 @@ impl Auth {
         token: &str,
         password: Password,
     ) -> Result<PasswordReset> {
-        let (token, user) = self.mailed_token(token, Purpose::ResetPassword).await?;
+        let (token, user) = self
+            .mailed_token(token, TokenPurpose::ResetPassword)
+            .await?;
         let account = users::find(&self.stores, user)
             .await?
             .ok_or_else(unknown_token)?;
@@ -122,8 +125,13 @@ impl Auth {
         let account = users::find_locked(&mut unit, user).await?;
         let account = account.filter(may_reset).ok_or_else(unknown_token)?;
         let email = Email::parse_known(&account.email).map_err(Error::internal)?;
-        let redeemed =
-            tokens::redeem(unit.connection(), &token.hash(), Purpose::ResetPassword, at).await?;
+        let redeemed = tokens::redeem(
+            unit.connection(),
+            &token.hash(),
+            TokenPurpose::ResetPassword,
+            at,
+        )
+        .await?;
         let redeemed = redeemed.ok_or_else(unknown_token)?;
         // It works for the address that it was mailed to.
         if redeemed

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use plinth_domain::audit::Origin;
 use plinth_domain::authentication::Methods;
+use plinth_domain::purpose::ChallengePurpose;
 use plinth_domain::user::UserStatus;
 use time::OffsetDateTime;
 
@@ -12,7 +13,7 @@ use super::devices::KnownDevice;
 use super::mfa::{LoginAnswer, State, unknown_challenge};
 use super::opening::Opener;
 use super::{Auth, SessionTokens};
-use crate::challenges::{self, NewChallenge, Purpose};
+use crate::challenges::{self, NewChallenge};
 use crate::unit::Unit;
 use crate::{Error, Result, users};
 
@@ -51,7 +52,7 @@ impl Auth {
             ..State::of_device(device)
         };
         let challenge = NewChallenge {
-            purpose: Purpose::Restore,
+            purpose: ChallengePurpose::Restore,
             user: Some(user),
             session: None,
             methods,
@@ -72,11 +73,11 @@ impl Auth {
     /// Restores the account of a login that was asked whether it is to be, and opens the session.
     pub async fn restore(&self, origin: &Origin, challenge: &str) -> Result<SessionTokens> {
         // An account is locked before its challenge.
-        let owner = challenges::owner(&self.stores, challenge, Purpose::Restore).await?;
+        let owner = challenges::owner(&self.stores, challenge, ChallengePurpose::Restore).await?;
         let user = owner.ok_or_else(unknown_challenge)?;
         let mut unit = Unit::begin(&self.stores, &origin.by(user)).await?;
         let account = users::find_locked(&mut unit, user).await?;
-        let challenge = challenges::take(&mut unit, challenge, Purpose::Restore).await?;
+        let challenge = challenges::take(&mut unit, challenge, ChallengePurpose::Restore).await?;
         let challenge = challenge.ok_or_else(unknown_challenge)?;
         let state: State = serde_json::from_value(challenge.state).map_err(Error::internal)?;
         let is_deleting = account.is_some_and(|account| account.status == UserStatus::Deleting);

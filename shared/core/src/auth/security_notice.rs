@@ -6,6 +6,7 @@ use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::email::Email;
 use plinth_domain::id::UserId;
 use plinth_domain::notice::SecurityNotice;
+use plinth_domain::purpose::TokenPurpose;
 use plinth_domain::user::UserStatus;
 use plinth_platform::crypto::OpaqueToken;
 use serde_json::json;
@@ -13,7 +14,6 @@ use time::OffsetDateTime;
 
 use super::mailed_token::{self, Asked, Wanted};
 use super::recovery;
-use super::tokens::Purpose;
 use crate::second_factors::RemainingFactor;
 use crate::unit::Unit;
 use crate::{Error, Result, Stores, users};
@@ -85,7 +85,7 @@ impl SecurityNotices {
             SecurityNotice::EmailChanged { old_email } => {
                 let wanted = Wanted {
                     user,
-                    purpose: Purpose::UndoEmailChange,
+                    purpose: TokenPurpose::UndoEmailChange,
                     email: Some(old_email),
                     valid: self.undo_lifetime,
                 };
@@ -113,7 +113,7 @@ impl SecurityNotices {
             SecurityNotice::RegistrationAttempted => {
                 let wanted = Wanted {
                     user,
-                    purpose: Purpose::TellOfRegistration,
+                    purpose: TokenPurpose::TellOfRegistration,
                     email: None,
                     valid: MARK_KEPT,
                 };

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use plinth_domain::audit::Origin;
 use plinth_domain::authentication::Methods;
 use plinth_domain::id::{SessionId, TokenId, UserId};
-use plinth_domain::user::UserStatus;
 use plinth_platform::database::{PgPool, named};
 use sqlx::types::ipnet::IpNet;
 use sqlx::{PgConnection, PgExecutor};
@@ -71,16 +70,16 @@ pub(super) async fn insert(
              (id, user_id, refresh_hash, ip, user_agent, authenticated_at, last_seen_at, idle_expires_at, expires_at,
               created_at, amr, impersonator_id, impersonation_reason)
          VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $6, $9, $10, $11)",
-        session.id.0,
-        session.user.0,
+        session.id as _,
+        session.user as _,
         &session.refresh_hash,
         origin.ip.map(IpNet::from) as _,
         origin.user_agent,
         at,
         session.idle_expires_at,
         session.expires_at,
-        &session.methods.names(),
-        session.impersonation.as_ref().map(|impersonation| impersonation.by.0),
+        session.methods as _,
+        session.impersonation.as_ref().map(|impersonation| impersonation.by) as _,
         session.impersonation.as_ref().map(|impersonation| impersonation.reason),
     );
     named("sessions.insert", query.execute(connection))
@@ -99,19 +98,19 @@ pub(super) async fn hold(
                   expires_at, revoked_at IS NULL AND LEAST(idle_expires_at, expires_at) > $2 AS "live!"
            FROM sessions WHERE id = $1
            FOR UPDATE"#,
-        id.0,
+        id as _,
         now,
     );
     let row = named("sessions.hold", query.fetch_optional(connection)).await?;
     Ok(row.map(|row| Held {
-        id: SessionId(row.id),
-        user: UserId(row.user_id),
+        id: row.id,
+        user: row.user_id,
         refresh_hash: row.refresh_hash,
         previous_refresh_hash: row.previous_refresh_hash,
         rotated_at: row.rotated_at,
         authenticated_at: row.authenticated_at,
-        methods: row.amr.into(),
-        impersonator: row.impersonator_id.map(UserId),
+        methods: row.amr,
+        impersonator: row.impersonator_id,
         expires_at: row.expires_at,
         live: row.live,
     }))
@@ -122,10 +121,8 @@ pub(super) async fn owner(
     connection: &mut PgConnection,
     id: SessionId,
 ) -> sqlx::Result<Option<UserId>> {
-    let query = sqlx::query_scalar!("SELECT user_id FROM sessions WHERE id = $1", id.0);
-    Ok(named("sessions.owner", query.fetch_optional(connection))
-        .await?
-        .map(UserId))
+    let query = sqlx::query_scalar!("SELECT user_id FROM sessions WHERE id = $1", id as _);
+    named("sessions.owner", query.fetch_optional(connection)).await
 }
 
 pub(super) async fn rotate(
@@ -140,7 +137,7 @@ pub(super) async fn rotate(
          SET previous_refresh_hash = refresh_hash, refresh_hash = $2, rotated_at = $3, last_seen_at = $3,
              idle_expires_at = $4
          WHERE id = $1",
-        id.0,
+        id as _,
         next_hash,
         at,
         idle_expires_at,
@@ -159,7 +156,7 @@ pub(super) async fn replace_refresh(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE sessions SET previous_refresh_hash = refresh_hash, refresh_hash = $2, rotated_at = $3 WHERE id = $1",
-        id.0,
+        id as _,
         hash,
         at,
     );
@@ -177,9 +174,9 @@ pub(super) async fn reauthenticate(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE sessions SET authenticated_at = $2, last_seen_at = $2, amr = $3 WHERE id = $1",
-        id.0,
+        id as _,
         at,
-        &methods.names(),
+        methods as _,
     );
     named("sessions.reauthenticate", query.execute(connection))
         .await
@@ -194,8 +191,8 @@ pub(super) async fn set_methods(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE sessions SET amr = $2 WHERE id = $1",
-        id.0,
-        &methods.names()
+        id as _,
+        methods as _
     );
     named("sessions.set_methods", query.execute(connection))
         .await
@@ -210,7 +207,7 @@ pub(super) async fn revoke(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE sessions SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
-        id.0,
+        id as _,
         at
     );
     Ok(named("sessions.revoke", query.execute(connection))
@@ -230,14 +227,10 @@ pub(super) async fn live_of(
          WHERE (user_id = $1 OR impersonator_id = $1) AND revoked_at IS NULL
            AND LEAST(idle_expires_at, expires_at) > $2
          ORDER BY id FOR UPDATE",
-        user.0,
+        user as _,
         now,
     );
-    Ok(named("sessions.live_of", query.fetch_all(connection))
-        .await?
-        .into_iter()
-        .map(SessionId)
-        .collect())
+    named("sessions.live_of", query.fetch_all(connection)).await
 }
 
 /// Those in which the user acts for others, or others for him.
@@ -251,15 +244,14 @@ pub(super) async fn impersonations_around(
          WHERE (impersonator_id = $1 OR user_id = $1 AND impersonator_id IS NOT NULL) AND revoked_at IS NULL
            AND LEAST(idle_expires_at, expires_at) > $2
          ORDER BY id FOR UPDATE",
-        user.0,
+        user as _,
         now,
     );
-    let ids = named(
+    named(
         "sessions.impersonations_around",
         query.fetch_all(connection),
     )
-    .await?;
-    Ok(ids.into_iter().map(SessionId).collect())
+    .await
 }
 
 /// Those in which users with this role act for others, or others for them.
@@ -276,12 +268,11 @@ pub(super) async fn impersonations_around_role(
         role,
         now,
     );
-    let ids = named(
+    named(
         "sessions.impersonations_around_role",
         query.fetch_all(connection),
     )
-    .await?;
-    Ok(ids.into_iter().map(SessionId).collect())
+    .await
 }
 
 /// Locks a session of the user, and those in which the user acts for others; returns the latter. A session in which
@@ -298,8 +289,8 @@ pub(super) async fn hold_with_impersonations(
             OR impersonator_id = $1 AND revoked_at IS NULL AND LEAST(idle_expires_at, expires_at) > $3
                AND EXISTS (SELECT FROM sessions own WHERE own.id = $2 AND own.impersonator_id IS NULL)
          ORDER BY id FOR UPDATE",
-        user.0,
-        session.0,
+        user as _,
+        session as _,
         now,
     );
     let ids = named(
@@ -307,11 +298,7 @@ pub(super) async fn hold_with_impersonations(
         query.fetch_all(connection),
     )
     .await?;
-    Ok(ids
-        .into_iter()
-        .map(SessionId)
-        .filter(|id| *id != session)
-        .collect())
+    Ok(ids.into_iter().filter(|id| *id != session).collect())
 }
 
 pub(super) async fn revoke_all(
@@ -319,10 +306,9 @@ pub(super) async fn revoke_all(
     ids: &[SessionId],
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
     let query = sqlx::query!(
         "UPDATE sessions SET revoked_at = $2 WHERE id = ANY($1) AND revoked_at IS NULL",
-        &ids,
+        ids as _,
         at
     );
     named("sessions.revoke_all", query.execute(connection))
@@ -340,8 +326,8 @@ pub(super) async fn is_live_of(
     let query = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM sessions WHERE id = $2 AND user_id = $1 AND revoked_at IS NULL
                             AND LEAST(idle_expires_at, expires_at) > $3) AS "is_live!""#,
-        user.0,
-        id.0,
+        user as _,
+        id as _,
         now,
     );
     named("sessions.is_live_of", query.fetch_one(connection)).await
@@ -360,7 +346,7 @@ pub(super) async fn list(
            WHERE user_id = $1 AND id < $2 AND revoked_at IS NULL AND LEAST(idle_expires_at, expires_at) > $3
            ORDER BY id DESC
            LIMIT $4"#,
-        user.0,
+        user as _,
         page.before(),
         now,
         page.fetch(),
@@ -369,15 +355,15 @@ pub(super) async fn list(
     Ok(rows
         .into_iter()
         .map(|row| SessionView {
-            id: SessionId(row.id),
+            id: row.id,
             ip: row.ip.map(|network| network.addr()),
             user_agent: row.user_agent,
-            methods: row.amr.into(),
+            methods: row.amr,
             created_at: row.created_at,
             authenticated_at: row.authenticated_at,
             last_seen_at: row.last_seen_at,
             expires_at: row.expires_at,
-            impersonator: row.impersonator_id.map(UserId),
+            impersonator: row.impersonator_id,
         })
         .collect())
 }
@@ -399,14 +385,13 @@ pub(crate) async fn standing(
     let query = sqlx::query!(
         r#"SELECT revoked_at IS NULL AND LEAST(idle_expires_at, expires_at) > $2 AS "is_live!", users.status
            FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = $1"#,
-        id.0,
+        id as _,
         now,
     );
     let row = named("sessions.standing", query.fetch_optional(db)).await?;
     Ok(row.map(|row| Standing {
         is_live: row.is_live,
-        // A status of a newer build is none that this one lets in.
-        status: row.status.parse().unwrap_or(UserStatus::Suspended),
+        status: row.status,
     }))
 }
 
@@ -422,13 +407,13 @@ pub(crate) async fn live(
            FROM sessions
            WHERE id = $1 AND revoked_at IS NULL AND LEAST(idle_expires_at, expires_at) > $3
              AND NOT EXISTS (SELECT FROM revoked_tokens WHERE id = $2)"#,
-        id.0,
-        token.0,
+        id as _,
+        token as _,
         now,
     );
     let row = named("sessions.live", query.fetch_optional(db)).await?;
     Ok(row.map(|row| Live {
-        user: UserId(row.user_id),
+        user: row.user_id,
         expires_at: row.expires_at,
         authenticated_at: row.authenticated_at,
     }))

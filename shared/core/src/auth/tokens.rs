@@ -2,34 +2,16 @@
 
 use plinth_domain::email::Email;
 use plinth_domain::id::{TokenId, UserId};
+use plinth_domain::purpose::TokenPurpose;
 use plinth_platform::database::named;
 use sqlx::{PgConnection, PgExecutor};
-use strum::IntoStaticStr;
 use time::OffsetDateTime;
-
-/// What a one-time token is good for, and for nothing else.
-#[derive(Debug, Clone, Copy, IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
-pub(super) enum Purpose {
-    VerifyEmail,
-    ResetPassword,
-    ChangeEmail,
-    UndoEmailChange,
-    /// Nobody gets it: it marks that the owner was told of a registration with his address.
-    TellOfRegistration,
-}
-
-impl Purpose {
-    fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
 
 /// A token that is about to be mailed.
 pub(super) struct NewToken<'a> {
     pub(super) hash: [u8; 32],
     pub(super) user: UserId,
-    pub(super) purpose: Purpose,
+    pub(super) purpose: TokenPurpose,
     /// The address that it is about, where that is not the account's present one; of a link to choose another password
     /// the unique form of the address that it is mailed to.
     pub(super) email: Option<&'a str>,
@@ -46,8 +28,8 @@ pub(super) async fn insert(
         "INSERT INTO one_time_tokens (token_hash, user_id, purpose, email, expires_at, created_at)
          VALUES ($1, $2, $3, $4, $5, $6)",
         &token.hash,
-        token.user.0,
-        token.purpose.as_str(),
+        token.user as _,
+        token.purpose as _,
         token.email,
         token.expires_at,
         token.created_at,
@@ -61,18 +43,18 @@ pub(super) async fn insert(
 pub(super) async fn find(
     db: impl PgExecutor<'_>,
     hash: &[u8; 32],
-    purpose: Purpose,
+    purpose: TokenPurpose,
     now: OffsetDateTime,
 ) -> sqlx::Result<Option<(UserId, OffsetDateTime)>> {
     let query = sqlx::query!(
         "SELECT user_id, created_at FROM one_time_tokens
          WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3",
         hash,
-        purpose.as_str(),
+        purpose as _,
         now,
     );
     let row = named("one_time_tokens.find", query.fetch_optional(db)).await?;
-    Ok(row.map(|row| (UserId(row.user_id), row.created_at)))
+    Ok(row.map(|row| (row.user_id, row.created_at)))
 }
 
 /// A token that was used up.
@@ -88,14 +70,14 @@ pub(super) struct Redeemed {
 pub(super) async fn redeem(
     connection: &mut PgConnection,
     hash: &[u8; 32],
-    purpose: Purpose,
+    purpose: TokenPurpose,
     now: OffsetDateTime,
 ) -> sqlx::Result<Option<Redeemed>> {
     let query = sqlx::query!(
         "DELETE FROM one_time_tokens WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3
          RETURNING user_id, email, created_at",
         hash,
-        purpose.as_str(),
+        purpose as _,
         now,
     );
     let Some(used) = named(
@@ -108,9 +90,9 @@ pub(super) async fn redeem(
     };
     let rest = sqlx::query!(
         "DELETE FROM one_time_tokens WHERE user_id = $1 AND purpose = $2 AND ($2 <> $3 OR created_at >= $4)",
-        used.user_id,
-        purpose.as_str(),
-        Purpose::UndoEmailChange.as_str(),
+        used.user_id as _,
+        purpose as _,
+        TokenPurpose::UndoEmailChange as _,
         used.created_at,
     );
     named("one_time_tokens.void_rest", rest.execute(connection)).await?;
@@ -146,9 +128,9 @@ pub(super) async fn void(
         "DELETE FROM one_time_tokens
          WHERE user_id = $1 AND purpose <> $2
            AND NOT (purpose = $3 AND email IS NOT NULL AND ($4 OR email = COALESCE($5, '')))",
-        user.0,
-        Purpose::UndoEmailChange.as_str(),
-        Purpose::ResetPassword.as_str(),
+        user as _,
+        TokenPurpose::UndoEmailChange as _,
+        TokenPurpose::ResetPassword as _,
         all,
         key,
     );
@@ -161,8 +143,8 @@ pub(super) async fn void(
 pub(super) async fn void_undos(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "DELETE FROM one_time_tokens WHERE user_id = $1 AND purpose = $2",
-        user.0,
-        Purpose::UndoEmailChange.as_str(),
+        user as _,
+        TokenPurpose::UndoEmailChange as _,
     );
     named("one_time_tokens.void_undos", query.execute(connection))
         .await
@@ -179,8 +161,8 @@ pub(super) async fn void_undos_since(
     let query = sqlx::query!(
         "DELETE FROM one_time_tokens
          WHERE user_id = $1 AND purpose = $2 AND created_at >= date_trunc('milliseconds', $3::timestamptz)",
-        user.0,
-        Purpose::UndoEmailChange.as_str(),
+        user as _,
+        TokenPurpose::UndoEmailChange as _,
         since,
     );
     named(
@@ -193,7 +175,7 @@ pub(super) async fn void_undos_since(
 
 /// Removes every token of the user.
 pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
-    let query = sqlx::query!("DELETE FROM one_time_tokens WHERE user_id = $1", user.0);
+    let query = sqlx::query!("DELETE FROM one_time_tokens WHERE user_id = $1", user as _);
     named("one_time_tokens.remove_all_of", query.execute(connection))
         .await
         .map(drop)
@@ -203,7 +185,7 @@ pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -
 /// other jobs than the one that was asked for at `except`.
 pub(super) async fn count_since(
     connection: &mut PgConnection,
-    (user, purpose): (UserId, Purpose),
+    (user, purpose): (UserId, TokenPurpose),
     email: Option<&str>,
     (since, except): (OffsetDateTime, Option<OffsetDateTime>),
     now: OffsetDateTime,
@@ -212,8 +194,8 @@ pub(super) async fn count_since(
         r#"SELECT count(DISTINCT created_at) AS "count!" FROM one_time_tokens
            WHERE user_id = $1 AND purpose = $2 AND ($3::text IS NULL OR email = $3)
              AND created_at > $4 AND created_at IS DISTINCT FROM $5 AND expires_at > $6"#,
-        user.0,
-        purpose.as_str(),
+        user as _,
+        purpose as _,
         email,
         since,
         except,
@@ -229,7 +211,7 @@ pub(super) async fn take_back(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "INSERT INTO revoked_tokens (id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        id.0,
+        id as _,
         expires_at
     );
     named("revoked_tokens.insert", query.execute(connection))

@@ -6,43 +6,19 @@ mod repository;
 
 use plinth_domain::authentication::Methods;
 use plinth_domain::id::{SessionId, UserId};
+use plinth_domain::purpose::ChallengePurpose;
 use plinth_platform::crypto::OpaqueToken;
 use serde_json::Value;
-use strum::IntoStaticStr;
 
 use crate::unit::Unit;
 use crate::{Result, Stores};
 
 pub(crate) use repository::expired;
 
-/// What a challenge is good for, and for nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
-pub(crate) enum Purpose {
-    /// The second factor of a login.
-    SecondFactor,
-    /// Another proof by whoever is logged in.
-    StepUp,
-    /// A login by passkey alone.
-    PasskeyLogin,
-    /// A passkey that is to be added.
-    PasskeyEnrolment,
-    /// The second factor of an undo of a change of address.
-    UndoEmailChange,
-    /// The answer of a login to an account that is deleting.
-    Restore,
-}
-
-impl Purpose {
-    fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
 /// A challenge that is about to be.
 #[derive(Debug)]
 pub(crate) struct NewChallenge {
-    pub(crate) purpose: Purpose,
+    pub(crate) purpose: ChallengePurpose,
     /// None where the passkey itself will say whose it is.
     pub(crate) user: Option<UserId>,
     /// The session that it belongs to.
@@ -77,7 +53,7 @@ pub(crate) async fn begin(unit: &mut Unit, challenge: &NewChallenge) -> Result<O
 pub(crate) async fn take(
     unit: &mut Unit,
     token: &str,
-    purpose: Purpose,
+    purpose: ChallengePurpose,
 ) -> Result<Option<Challenge>> {
     let Some(token) = OpaqueToken::parse(token) else {
         return Ok(None);
@@ -90,7 +66,7 @@ pub(crate) async fn take(
 pub(crate) async fn hold(
     unit: &mut Unit,
     token: &str,
-    purpose: Purpose,
+    purpose: ChallengePurpose,
 ) -> Result<Option<Challenge>> {
     let Some(token) = OpaqueToken::parse(token) else {
         return Ok(None);
@@ -103,7 +79,7 @@ pub(crate) async fn hold(
 pub(crate) async fn owner(
     stores: &Stores,
     token: &str,
-    purpose: Purpose,
+    purpose: ChallengePurpose,
 ) -> Result<Option<UserId>> {
     let Some(token) = OpaqueToken::parse(token) else {
         return Ok(None);
@@ -123,7 +99,7 @@ pub(crate) async fn fail(unit: &mut Unit, token: &str) -> Result<()> {
 pub(crate) async fn remove_all_of(
     unit: &mut Unit,
     user: UserId,
-    kept: Option<Purpose>,
+    kept: Option<ChallengePurpose>,
 ) -> Result<()> {
     Ok(repository::remove_all_of(unit.connection(), user, kept).await?)
 }

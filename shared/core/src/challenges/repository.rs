@@ -1,19 +1,20 @@
 //! The table of challenges.
 
+use plinth_domain::authentication::Methods;
 use plinth_domain::id::{SessionId, UserId};
+use plinth_domain::purpose::ChallengePurpose;
 use plinth_platform::database::{PgPool, named};
 use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
-use super::{Challenge, NewChallenge, Purpose};
+use super::{Challenge, NewChallenge};
 use crate::cleanup::expired_rows;
 
 struct Row {
-    user_id: Option<Uuid>,
-    session_id: Option<Uuid>,
-    amr: Vec<String>,
+    user_id: Option<UserId>,
+    session_id: Option<SessionId>,
+    amr: Methods,
     state: Option<Value>,
     failures: i16,
 }
@@ -21,9 +22,9 @@ struct Row {
 impl From<Row> for Challenge {
     fn from(row: Row) -> Self {
         Self {
-            user: row.user_id.map(UserId),
-            session: row.session_id.map(SessionId),
-            methods: row.amr.into(),
+            user: row.user_id,
+            session: row.session_id,
+            methods: row.amr,
             state: row.state.unwrap_or_default(),
             failures: row.failures,
         }
@@ -40,10 +41,10 @@ pub(super) async fn insert(
         "INSERT INTO challenges (token_hash, purpose, user_id, session_id, amr, state, expires_at, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         hash,
-        challenge.purpose.as_str(),
-        challenge.user.map(|id| id.0),
-        challenge.session.map(|id| id.0),
-        &challenge.methods.names(),
+        challenge.purpose as _,
+        challenge.user as _,
+        challenge.session as _,
+        challenge.methods as _,
         challenge.state,
         at + challenge.lifetime,
         at,
@@ -56,7 +57,7 @@ pub(super) async fn insert(
 pub(super) async fn take(
     connection: &mut PgConnection,
     hash: &[u8; 32],
-    purpose: Purpose,
+    purpose: ChallengePurpose,
     now: OffsetDateTime,
 ) -> sqlx::Result<Option<Challenge>> {
     let query = sqlx::query_as!(
@@ -64,7 +65,7 @@ pub(super) async fn take(
         "DELETE FROM challenges WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3
          RETURNING user_id, session_id, amr, state, failures",
         hash,
-        purpose.as_str(),
+        purpose as _,
         now,
     );
     Ok(named("challenges.take", query.fetch_optional(connection))
@@ -75,7 +76,7 @@ pub(super) async fn take(
 pub(super) async fn hold(
     connection: &mut PgConnection,
     hash: &[u8; 32],
-    purpose: Purpose,
+    purpose: ChallengePurpose,
     now: OffsetDateTime,
 ) -> sqlx::Result<Option<Challenge>> {
     let query = sqlx::query_as!(
@@ -84,7 +85,7 @@ pub(super) async fn hold(
          WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3
          FOR UPDATE",
         hash,
-        purpose.as_str(),
+        purpose as _,
         now,
     );
     Ok(named("challenges.hold", query.fetch_optional(connection))
@@ -95,19 +96,18 @@ pub(super) async fn hold(
 pub(super) async fn owner(
     db: &PgPool,
     hash: &[u8; 32],
-    purpose: Purpose,
+    purpose: ChallengePurpose,
     now: OffsetDateTime,
 ) -> sqlx::Result<Option<UserId>> {
     let query = sqlx::query_scalar!(
         "SELECT user_id FROM challenges WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3",
         hash,
-        purpose.as_str(),
+        purpose as _,
         now,
     );
     Ok(named("challenges.owner", query.fetch_optional(db))
         .await?
-        .flatten()
-        .map(UserId))
+        .flatten())
 }
 
 pub(super) async fn fail(connection: &mut PgConnection, hash: &[u8; 32]) -> sqlx::Result<()> {
@@ -123,12 +123,12 @@ pub(super) async fn fail(connection: &mut PgConnection, hash: &[u8; 32]) -> sqlx
 pub(super) async fn remove_all_of(
     connection: &mut PgConnection,
     user: UserId,
-    kept: Option<Purpose>,
+    kept: Option<ChallengePurpose>,
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "DELETE FROM challenges WHERE user_id = $1 AND purpose IS DISTINCT FROM $2",
-        user.0,
-        kept.map(Purpose::as_str),
+        user as _,
+        kept as _,
     );
     named("challenges.remove_all_of", query.execute(connection))
         .await

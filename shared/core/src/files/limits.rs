@@ -93,7 +93,7 @@ impl Limits {
         let named_roles: Vec<_> = self.by_role.0.keys().map(ToString::to_string).collect();
         let query = sqlx::query_scalar!(
             "SELECT role FROM user_roles WHERE user_id = $1 AND role = ANY($2)",
-            owner.0,
+            owner as _,
             &named_roles,
         );
         let held = named("user_roles.limiting", query.fetch_all(db)).await?;

@@ -159,14 +159,14 @@ fn statement(
     let id = if let Some(tag) = &filter.tag {
         query.push(" JOIN file_tags of_tag ON of_tag.file_id = files.id AND of_tag.owner_id = ");
         query
-            .push_bind(owner.0)
+            .push_bind(owner)
             .push(" AND of_tag.tag = ")
             .push_bind(tag.as_str());
         "of_tag.file_id"
     } else {
         "files.id"
     };
-    query.push(" WHERE files.owner_id = ").push_bind(owner.0);
+    query.push(" WHERE files.owner_id = ").push_bind(owner);
     query
         .push(" AND trashed_at IS ")
         .push(if filter.trashed { "NOT NULL" } else { "NULL" });

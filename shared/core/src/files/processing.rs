@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::closed_set::Recorded;
 use plinth_domain::file::{File, Rendition, Variant, VariantFailure, VariantState};
 use plinth_domain::id::{BlobId, FileId, JobId};
 use plinth_domain::job::{DeliverNotification, RegenerateVariants, RemakeVariants};
-use plinth_domain::notification::NewNotification;
+use plinth_domain::notification::{NewNotification, NotificationKind};
 use plinth_domain::picture::Picture;
 use plinth_domain::preset::{Preset, PresetName, Presets};
 use plinth_platform::crypto::{Chunks, hex, sha256};
@@ -121,7 +122,7 @@ impl Processing {
             return Ok(None);
         }
         let blob = blob.available(&self.stores.antivirus)?;
-        let derived = variants::of_blobs(&self.stores.db, &[id.0])
+        let derived = variants::of_blobs(&self.stores.db, &[id])
             .await?
             .remove(&id)
             .unwrap_or_default();
@@ -191,8 +192,13 @@ impl Processing {
         .await?;
         if tell == Tell::Owner {
             let body = format!("The previews of {} are there.", file.name);
-            unit.enqueue(&told(file, "file.processed", "Your image is ready", body))
-                .await?;
+            unit.enqueue(&told(
+                file,
+                NotificationKind::FileProcessed,
+                "Your image is ready",
+                body,
+            ))
+            .await?;
         }
         unit.commit().await?;
         self.remove_replaced(source, &renditions).await
@@ -291,7 +297,7 @@ impl Processing {
             let body = format!("There are no previews of {}: {reason}", file.name);
             unit.enqueue(&told(
                 file,
-                "file.unprocessable",
+                NotificationKind::FileUnprocessable,
                 "Your image cannot be shown",
                 body,
             ))
@@ -436,11 +442,11 @@ fn variant_key(blob: BlobId, preset: &PresetName, sha256: &[u8; 32]) -> String {
     )
 }
 
-fn told(file: &File, kind: &str, title: &str, body: String) -> DeliverNotification {
+fn told(file: &File, kind: NotificationKind, title: &str, body: String) -> DeliverNotification {
     DeliverNotification {
         notification: NewNotification {
             user_id: file.owner_id,
-            kind: kind.to_owned(),
+            kind: Recorded::Known(kind),
             title: title.to_owned(),
             body,
             subject: file.id.to_string(),

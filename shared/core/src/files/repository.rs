@@ -1,6 +1,8 @@
 //! The tables of files, their versions and their tags.
 
-use plinth_domain::file::{File, FileState, Tag, Version};
+use plinth_domain::file::{
+    File, FileState, Metadata, MetadataState, Scan, ScanState, Tag, Version,
+};
 use plinth_domain::id::{BlobId, FileId, JobId, UserId};
 use plinth_domain::preset::IMAGE_TYPES;
 use plinth_platform::database::{PgPool, named};
@@ -8,7 +10,6 @@ use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::blobs::repository as blobs;
 use super::variants::{self, Derived};
 use crate::{Error, Result};
 
@@ -31,21 +32,21 @@ pub(super) struct Content<'a> {
 
 #[derive(sqlx::FromRow)]
 pub(super) struct FileRow {
-    id: Uuid,
-    owner_id: Uuid,
+    id: FileId,
+    owner_id: UserId,
     name: String,
-    tags: Vec<String>,
+    tags: Vec<Tag>,
     content_type: String,
     size: i64,
     sha256: Option<Vec<u8>>,
     version: i32,
-    blob_id: Uuid,
-    scan: String,
+    blob_id: BlobId,
+    scan: ScanState,
     scanned_at: Option<OffsetDateTime>,
     signature: Option<String>,
-    metadata: String,
+    metadata: MetadataState,
     strip_failure: Option<String>,
-    job_id: Option<Uuid>,
+    job_id: Option<JobId>,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
     trashed_at: Option<OffsetDateTime>,
@@ -54,10 +55,10 @@ pub(super) struct FileRow {
 impl FileRow {
     fn into_file(self, derived: Derived) -> Result<File> {
         Ok(File {
-            id: FileId(self.id),
-            owner_id: UserId(self.owner_id),
+            id: self.id,
+            owner_id: self.owner_id,
             name: self.name,
-            tags: self.tags.into_iter().map(Tag::stored).collect(),
+            tags: self.tags,
             content_type: self.content_type,
             size: self.size,
             sha256: hash(self.sha256)?,
@@ -67,10 +68,17 @@ impl FileRow {
                 FileState::Ready
             },
             version: self.version,
-            blob: BlobId(self.blob_id),
-            scan: blobs::scan(&self.scan, self.scanned_at, self.signature)?,
-            metadata: blobs::metadata(&self.metadata, self.strip_failure)?,
-            job: self.job_id.map(JobId),
+            blob: self.blob_id,
+            scan: Scan {
+                state: self.scan,
+                at: self.scanned_at,
+                signature: self.signature,
+            },
+            metadata: Metadata {
+                state: self.metadata,
+                reason: self.strip_failure,
+            },
+            job: self.job_id,
             picture: derived.picture,
             variants: derived.variants,
             created_at: self.created_at,
@@ -93,12 +101,12 @@ pub(super) async fn insert(
     let query = sqlx::query!(
         "INSERT INTO files (id, owner_id, name, content_type, size, blob_id, version, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $7)",
-        file.id.0,
-        file.owner.0,
+        file.id as _,
+        file.owner as _,
         file.name,
         file.content.media_type,
         file.content.size,
-        file.content.blob.0,
+        file.content.blob as _,
         at,
     );
     named("files.insert", query.execute(&mut *connection)).await?;
@@ -114,9 +122,9 @@ async fn insert_version(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "INSERT INTO file_versions (file_id, number, blob_id, created_at) VALUES ($1, $2, $3, $4)",
-        id.0,
+        id as _,
         number,
-        blob.0,
+        blob as _,
         at,
     );
     named("file_versions.insert", query.execute(connection))
@@ -138,9 +146,9 @@ pub(super) async fn add_version(
              size = $5, updated_at = $6
          WHERE id = $1 AND owner_id = $2 AND trashed_at IS NULL
          RETURNING version"#,
-        id.0,
-        owner.0,
-        content.blob.0,
+        id as _,
+        owner as _,
+        content.blob as _,
         content.media_type,
         content.size,
         at,
@@ -157,7 +165,7 @@ pub(super) async fn add_version(
 pub(super) async fn count_versions(connection: &mut PgConnection, id: FileId) -> sqlx::Result<i64> {
     let query = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM file_versions WHERE file_id = $1"#,
-        id.0
+        id as _
     );
     named("file_versions.count", query.fetch_one(connection)).await
 }
@@ -168,11 +176,11 @@ pub(super) async fn find(db: &PgPool, id: FileId, owner: Option<UserId>) -> Resu
         FileRow,
         r#"SELECT files.id, files.owner_id, name, files.content_type, files.size, sha256, version, blob_id,
              scan, scanned_at, signature, metadata, strip_failure, blobs.job_id, files.created_at, files.updated_at, trashed_at,
-             ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS "tags!"
+             ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS "tags!: Vec<Tag>"
          FROM files JOIN blobs ON blobs.id = files.blob_id
          WHERE files.id = $1 AND ($2::uuid IS NULL OR files.owner_id = $2)"#,
-        id.0,
-        owner.map(|owner| owner.0),
+        id as _,
+        owner as _,
     );
     let Some(row) = named("files.find", query.fetch_optional(db)).await? else {
         return Ok(None);
@@ -184,16 +192,15 @@ pub(super) async fn find(db: &PgPool, id: FileId, owner: Option<UserId>) -> Resu
 
 /// Those of the files that are the owner's, trashed or not, in the order of their ids here.
 pub(super) async fn find_all(db: &PgPool, ids: &[FileId], owner: UserId) -> Result<Vec<File>> {
-    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let query = sqlx::query_as!(
         FileRow,
         r#"SELECT files.id, files.owner_id, name, files.content_type, files.size, sha256, version, blob_id,
              scan, scanned_at, signature, metadata, strip_failure, blobs.job_id, files.created_at, files.updated_at, trashed_at,
-             ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS "tags!"
+             ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS "tags!: Vec<Tag>"
          FROM files JOIN blobs ON blobs.id = files.blob_id
          WHERE files.id = ANY($1) AND files.owner_id = $2 ORDER BY array_position($1, files.id)"#,
-        &ids,
-        owner.0,
+        ids as _,
+        owner as _,
     );
     with_variants(db, named("files.find_all", query.fetch_all(db)).await?).await
 }
@@ -205,7 +212,7 @@ pub(super) async fn pictures(db: &PgPool, after: Option<FileId>, limit: i64) -> 
         FileRow,
         r#"SELECT files.id, files.owner_id, name, files.content_type, files.size, sha256, version, blob_id,
              scan, scanned_at, signature, metadata, strip_failure, blobs.job_id, files.created_at, files.updated_at, trashed_at,
-             ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS "tags!"
+             ARRAY(SELECT tag FROM file_tags WHERE file_id = files.id ORDER BY tag) AS "tags!: Vec<Tag>"
          FROM files JOIN blobs ON blobs.id = files.blob_id
          WHERE files.id > $1 AND files.content_type = ANY($2) ORDER BY files.id LIMIT $3"#,
         after.map_or(Uuid::nil(), |after| after.0),
@@ -229,15 +236,12 @@ pub(super) async fn count_pictures(db: &PgPool, after: Option<FileId>) -> Result
 
 /// The rows as files, with what is derived from their bytes.
 pub(super) async fn with_variants(db: &PgPool, rows: Vec<FileRow>) -> Result<Vec<File>> {
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.blob_id).collect();
+    let ids: Vec<BlobId> = rows.iter().map(|row| row.blob_id).collect();
     let derived = variants::of_blobs(db, &ids).await?;
     rows.into_iter()
         .map(|row| {
             // Two files may have the same bytes.
-            let own = derived
-                .get(&BlobId(row.blob_id))
-                .cloned()
-                .unwrap_or_default();
+            let own = derived.get(&row.blob_id).cloned().unwrap_or_default();
             row.into_file(own)
         })
         .collect()
@@ -252,8 +256,8 @@ pub(super) async fn hold(
 ) -> sqlx::Result<Option<i32>> {
     let query = sqlx::query_scalar!(
         "SELECT version FROM files WHERE id = $1 AND owner_id = $2 AND trashed_at IS NULL FOR UPDATE",
-        id.0,
-        owner.0,
+        id as _,
+        owner as _,
     );
     named("files.hold", query.fetch_optional(connection)).await
 }
@@ -268,8 +272,8 @@ pub(super) async fn rename(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE files SET name = $3, updated_at = $4 WHERE id = $1 AND owner_id = $2 AND trashed_at IS NULL",
-        id.0,
-        owner.0,
+        id as _,
+        owner as _,
         name,
         at,
     );
@@ -284,13 +288,13 @@ pub(super) async fn set_tags(
     connection: &mut PgConnection,
     id: FileId,
     owner: UserId,
-    tags: &[String],
+    tags: &[Tag],
     at: OffsetDateTime,
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE files SET updated_at = $3 WHERE id = $1 AND owner_id = $2 AND trashed_at IS NULL",
-        id.0,
-        owner.0,
+        id as _,
+        owner as _,
         at,
     );
     if named("files.touch", query.execute(&mut *connection))
@@ -302,16 +306,16 @@ pub(super) async fn set_tags(
     }
     let query = sqlx::query!(
         "DELETE FROM file_tags WHERE file_id = $1 AND tag <> ALL($2)",
-        id.0,
-        tags
+        id as _,
+        tags as _
     );
     named("file_tags.remove", query.execute(&mut *connection)).await?;
     let query = sqlx::query!(
         "INSERT INTO file_tags (owner_id, tag, file_id) SELECT $2, tag, $1 FROM unnest($3::text[]) AS tag
          ON CONFLICT DO NOTHING",
-        id.0,
-        owner.0,
-        tags,
+        id as _,
+        owner as _,
+        tags as _,
     );
     named("file_tags.insert", query.execute(connection)).await?;
     Ok(true)
@@ -326,8 +330,8 @@ pub(super) async fn trash(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE files SET trashed_at = $3 WHERE id = $1 AND owner_id = $2 AND trashed_at IS NULL",
-        id.0,
-        owner.0,
+        id as _,
+        owner as _,
         at,
     );
     Ok(named("files.trash", query.execute(connection))
@@ -344,8 +348,8 @@ pub(super) async fn restore(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE files SET trashed_at = NULL WHERE id = $1 AND owner_id = $2 AND trashed_at IS NOT NULL",
-        id.0,
-        owner.0,
+        id as _,
+        owner as _,
     );
     Ok(named("files.restore", query.execute(connection))
         .await?
@@ -360,13 +364,9 @@ pub(super) async fn blobs_of(
 ) -> sqlx::Result<Vec<BlobId>> {
     let query = sqlx::query_scalar!(
         "SELECT DISTINCT blob_id FROM file_versions WHERE file_id = $1",
-        id.0
+        id as _
     );
-    Ok(named("file_versions.blobs", query.fetch_all(connection))
-        .await?
-        .into_iter()
-        .map(BlobId)
-        .collect())
+    named("file_versions.blobs", query.fetch_all(connection)).await
 }
 
 /// The files that have a blob in one of their versions, with their names, or the one of them that is named.
@@ -378,14 +378,11 @@ pub(super) async fn files_with(
     let query = sqlx::query!(
         "SELECT DISTINCT files.id, name FROM file_versions JOIN files ON files.id = file_id
          WHERE file_versions.blob_id = $1 AND ($2::uuid IS NULL OR files.id = $2) ORDER BY files.id",
-        blob.0,
-        file.map(|file| file.0),
+        blob as _,
+        file as _,
     );
     let rows = named("file_versions.files_with", query.fetch_all(connection)).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (FileId(row.id), row.name))
-        .collect())
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }
 
 /// Every version that has a blob has these bytes from now on.
@@ -398,8 +395,8 @@ pub(super) async fn replace_blob(
     let query = sqlx::query!(
         "UPDATE files SET blob_id = $2, content_type = $3, size = $4, updated_at = $5
          WHERE id IN (SELECT file_id FROM file_versions WHERE blob_id = $1) AND blob_id = $1",
-        before.0,
-        content.blob.0,
+        before as _,
+        content.blob as _,
         content.media_type,
         content.size,
         at,
@@ -407,8 +404,8 @@ pub(super) async fn replace_blob(
     named("files.replace_blob", query.execute(&mut *connection)).await?;
     let query = sqlx::query!(
         "UPDATE file_versions SET blob_id = $2 WHERE blob_id = $1",
-        before.0,
-        content.blob.0
+        before as _,
+        content.blob as _
     );
     named("file_versions.replace_blob", query.execute(connection))
         .await
@@ -423,8 +420,8 @@ pub(super) async fn remove(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "DELETE FROM files WHERE id = $1 AND owner_id = $2",
-        id.0,
-        owner.0
+        id as _,
+        owner as _
     );
     Ok(named("files.remove", query.execute(connection))
         .await?
@@ -437,7 +434,7 @@ pub(super) async fn remove_all_of(
     connection: &mut PgConnection,
     owner: UserId,
 ) -> sqlx::Result<u64> {
-    let query = sqlx::query!("DELETE FROM files WHERE owner_id = $1", owner.0);
+    let query = sqlx::query!("DELETE FROM files WHERE owner_id = $1", owner as _);
     Ok(named("files.remove_all_of", query.execute(connection))
         .await?
         .rows_affected())
@@ -466,18 +463,13 @@ pub(super) async fn trashed(
         skip,
     );
     let rows = named("files.trashed", query.fetch_all(db)).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (FileId(row.id), UserId(row.owner_id)))
-        .collect())
+    Ok(rows.into_iter().map(|row| (row.id, row.owner_id)).collect())
 }
 
 /// Of whom a file is.
 pub(super) async fn owner(db: &PgPool, id: FileId) -> sqlx::Result<Option<UserId>> {
-    let query = sqlx::query_scalar!("SELECT owner_id FROM files WHERE id = $1", id.0);
-    Ok(named("files.owner", query.fetch_optional(db))
-        .await?
-        .map(UserId))
+    let query = sqlx::query_scalar!("SELECT owner_id FROM files WHERE id = $1", id as _);
+    named("files.owner", query.fetch_optional(db)).await
 }
 
 /// The versions of a file, the newest first, from before `before` on.
@@ -492,7 +484,7 @@ pub(super) async fn versions(
              file_versions.created_at
          FROM file_versions JOIN blobs ON blobs.id = file_versions.blob_id
          WHERE file_id = $1 AND number < $2 ORDER BY number DESC LIMIT $3",
-        id.0,
+        id as _,
         before,
         limit,
     );
@@ -504,9 +496,16 @@ pub(super) async fn versions(
                 content_type: row.content_type,
                 size: row.size,
                 sha256: hash(row.sha256)?,
-                blob: BlobId(row.blob_id),
-                scan: blobs::scan(&row.scan, row.scanned_at, row.signature)?,
-                metadata: blobs::metadata(&row.metadata, row.strip_failure)?,
+                blob: row.blob_id,
+                scan: Scan {
+                    state: row.scan,
+                    at: row.scanned_at,
+                    signature: row.signature,
+                },
+                metadata: Metadata {
+                    state: row.metadata,
+                    reason: row.strip_failure,
+                },
                 created_at: row.created_at,
             })
         })
@@ -538,12 +537,8 @@ pub(super) async fn remove_version(
         "DELETE FROM file_versions
          WHERE file_id = $1 AND number = $2 AND number <> (SELECT version FROM files WHERE id = $1)
          RETURNING blob_id",
-        id.0,
+        id as _,
         number,
     );
-    Ok(
-        named("file_versions.remove", query.fetch_optional(connection))
-            .await?
-            .map(BlobId),
-    )
+    named("file_versions.remove", query.fetch_optional(connection)).await
 }

@@ -4,10 +4,11 @@
 //! bytes that have one, holds the owner's usage row: no file is left out between the two.
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::closed_set::Recorded;
 use plinth_domain::file::{MetadataState, Scan, ScanState};
 use plinth_domain::id::{BlobId, FileId, UserId};
 use plinth_domain::job::{DeliverNotification, ScanBlob};
-use plinth_domain::notification::NewNotification;
+use plinth_domain::notification::{NewNotification, NotificationKind};
 use plinth_domain::permission::Permission;
 use plinth_domain::preset::Presets;
 use plinth_platform::clamd::Verdict;
@@ -234,7 +235,7 @@ async fn quarantine(
         let body = format!("A virus ({signature}) was found in {name}. Nobody can download it.");
         told.push(message(
             owner,
-            "file.quarantined",
+            NotificationKind::FileQuarantined,
             "A virus was found in your file",
             body,
             *id,
@@ -244,7 +245,7 @@ async fn quarantine(
                 format!("A virus ({signature}) was found in the file {id} of the account {owner}.");
             told.push(message(
                 *reader,
-                "quarantine.reported",
+                NotificationKind::QuarantineReported,
                 "A file was quarantined",
                 body,
                 *id,
@@ -254,11 +255,17 @@ async fn quarantine(
     unit.enqueue_all(&told).await
 }
 
-fn message(to: UserId, kind: &str, title: &str, body: String, file: FileId) -> DeliverNotification {
+fn message(
+    to: UserId,
+    kind: NotificationKind,
+    title: &str,
+    body: String,
+    file: FileId,
+) -> DeliverNotification {
     DeliverNotification {
         notification: NewNotification {
             user_id: to,
-            kind: kind.to_owned(),
+            kind: Recorded::Known(kind),
             title: title.to_owned(),
             body,
             subject: file.to_string(),

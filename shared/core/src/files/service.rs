@@ -187,8 +187,7 @@ impl Files {
             details["renamed"] = true.into();
         }
         if let Some(tags) = &change.tags {
-            let tags: Vec<String> = tags.iter().map(|tag| tag.as_str().to_owned()).collect();
-            if !repository::set_tags(unit.connection(), id, owner, &tags, at).await? {
+            if !repository::set_tags(unit.connection(), id, owner, tags, at).await? {
                 return Err(Error::NotFound);
             }
             details["tags"] = tags.len().into();

@@ -6,10 +6,11 @@
 
 use bytes::Bytes;
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::closed_set::Recorded;
 use plinth_domain::file::{Metadata, MetadataState, ScanState};
 use plinth_domain::id::{BlobId, FileId, UserId};
 use plinth_domain::job::{DeliverNotification, ScanBlob, StripMetadata};
-use plinth_domain::notification::NewNotification;
+use plinth_domain::notification::{NewNotification, NotificationKind};
 use plinth_domain::picture::TakenAt;
 use plinth_domain::preset::Presets;
 use serde_json::json;
@@ -371,7 +372,7 @@ async fn tell(
         told.push(DeliverNotification {
             notification: NewNotification {
                 user_id: owner,
-                kind: "file.unavailable".to_owned(),
+                kind: Recorded::Known(NotificationKind::FileUnavailable),
                 title: "Your image cannot be downloaded".to_owned(),
                 body: format!("The metadata of {name} has to be taken out and cannot be: {reason}"),
                 subject: id.to_string(),

@@ -17,7 +17,7 @@ pub(super) async fn check(connection: &mut PgConnection, owner: UserId, max: u32
                  SELECT blob_id FROM direct_uploads
                  WHERE owner_id = $1 AND made_file IS NULL AND refusal IS NULL) AS unfinished
            JOIN blobs ON blobs.id = blob_id AND state = 'receiving'"#,
-        owner.0,
+        owner as _,
     );
     if named("uploads.count_unfinished", query.fetch_one(connection)).await? <= i64::from(max) {
         return Ok(());
@@ -40,7 +40,7 @@ pub(super) async fn kind(
         r#"SELECT 'resumable' AS "kind!" FROM uploads WHERE blob_id = $1
            UNION ALL
            SELECT 'direct' FROM direct_uploads WHERE blob_id = $1"#,
-        id.0,
+        id as _,
     );
     let kind = named("uploads.kind", query.fetch_optional(connection)).await?;
     Ok(kind.map(|kind| {

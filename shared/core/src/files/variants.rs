@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use plinth_domain::file::{Rendition, Variant, VariantFailure};
+use plinth_domain::file::{Rendition, Variant, VariantFailure, VariantState};
 use plinth_domain::id::{BlobId, FileId, UserId};
 use plinth_domain::job::MakeThumbnails;
 use plinth_domain::picture::{Blurhash, Picture, TakenAt};
@@ -10,7 +10,6 @@ use plinth_domain::preset::{self, Preset, PresetName, Presets};
 use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::blobs::repository as blobs;
 use crate::unit::Unit;
@@ -25,14 +24,14 @@ pub(super) struct Derived {
 
 /// A blob with one of its variants, or without any.
 struct Row {
-    blob_id: Uuid,
+    blob_id: BlobId,
     picture_width: Option<i32>,
     picture_height: Option<i32>,
     taken_at: Option<String>,
     blurhash: Option<String>,
     preset: Option<String>,
     recipe: Option<String>,
-    state: Option<String>,
+    state: Option<VariantState>,
     object_key: Option<String>,
     width: Option<i32>,
     height: Option<i32>,
@@ -40,7 +39,7 @@ struct Row {
     size: Option<i64>,
     sha256: Option<Vec<u8>>,
     reason: Option<String>,
-    failure: Option<String>,
+    failure: Option<VariantFailure>,
 }
 
 impl Row {
@@ -70,13 +69,10 @@ impl Row {
         Some(Variant {
             preset: self.preset?.parse().ok()?,
             recipe: self.recipe.and_then(|text| text.parse().ok()),
-            state: self.state?.parse().ok()?,
+            state: self.state?,
             rendition,
             reason: self.reason,
-            failure: self
-                .failure
-                .as_deref()
-                .and_then(|failure| failure.parse().ok()),
+            failure: self.failure,
         })
     }
 }
@@ -119,7 +115,7 @@ async fn expect(
     let query = sqlx::query!(
         "INSERT INTO file_variants (blob_id, preset, state, updated_at)
          SELECT $1, preset, 'pending', $3 FROM unnest($2::text[]) AS preset ON CONFLICT DO NOTHING",
-        blob.0,
+        blob as _,
         &presets,
         at,
     );
@@ -137,7 +133,7 @@ pub(super) async fn set_picture(
         // What was stripped does not say any more when it was taken.
         "UPDATE blobs SET width = $2, height = $3, taken_at = coalesce($4, taken_at), blurhash = $5
          WHERE id = $1 AND state = 'stored'",
-        blob.0,
+        blob as _,
         i32::try_from(picture.width).map_err(Error::internal)?,
         i32::try_from(picture.height).map_err(Error::internal)?,
         picture.taken_at.as_ref().map(TakenAt::as_str),
@@ -164,7 +160,7 @@ pub(super) async fn set_ready(
          SET state = 'ready', object_key = excluded.object_key, width = excluded.width, height = excluded.height,
              content_type = excluded.content_type, size = excluded.size, sha256 = excluded.sha256, reason = NULL, failure = NULL,
              updated_at = excluded.updated_at, recipe = excluded.recipe",
-        blob.0,
+        blob as _,
         preset.name.as_str(),
         rendition.object_key,
         rendition.width,
@@ -194,12 +190,12 @@ pub(super) async fn set_failed(
          ON CONFLICT (blob_id, preset) DO UPDATE
          SET state = 'failed', reason = excluded.reason, updated_at = excluded.updated_at, recipe = excluded.recipe,
              failure = excluded.failure",
-        blob.0,
+        blob as _,
         preset.name.as_str(),
         reason,
         at,
         preset.recipe.to_string(),
-        failure.as_str(),
+        failure as _,
     );
     named("file_variants.failed", query.execute(connection))
         .await
@@ -214,7 +210,7 @@ pub(super) async fn set_pending(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE file_variants SET state = 'pending', reason = NULL, failure = NULL, updated_at = $2 WHERE blob_id = $1",
-        blob.0,
+        blob as _,
         at,
     );
     named("file_variants.pending", query.execute(connection))
@@ -225,7 +221,7 @@ pub(super) async fn set_pending(
 pub(super) async fn remove(db: &PgPool, blob: BlobId, preset: &PresetName) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "DELETE FROM file_variants WHERE blob_id = $1 AND preset = $2",
-        blob.0,
+        blob as _,
         preset.as_str()
     );
     named("file_variants.remove", query.execute(db))
@@ -236,7 +232,7 @@ pub(super) async fn remove(db: &PgPool, blob: BlobId, preset: &PresetName) -> sq
 /// In one statement: whoever sees that the variants are ready knows the picture.
 pub(super) async fn of_blobs(
     db: &PgPool,
-    blobs: &[Uuid],
+    blobs: &[BlobId],
 ) -> sqlx::Result<HashMap<BlobId, Derived>> {
     let query = sqlx::query_as!(
         Row,
@@ -245,11 +241,11 @@ pub(super) async fn of_blobs(
              variant.content_type AS "content_type?", variant.size AS "size?", variant.sha256, reason, failure
          FROM blobs LEFT JOIN file_variants AS variant ON variant.blob_id = blobs.id
          WHERE blobs.id = ANY($1) ORDER BY blobs.id, preset DESC"#,
-        blobs,
+        blobs as _,
     );
     let mut derived: HashMap<BlobId, Derived> = HashMap::new();
     for row in named("file_variants.list", query.fetch_all(db)).await? {
-        let of_blob = derived.entry(BlobId(row.blob_id)).or_default();
+        let of_blob = derived.entry(row.blob_id).or_default();
         of_blob.picture = row.picture();
         of_blob.variants.extend(row.into_variant());
     }

@@ -53,7 +53,7 @@ impl OutagePauses {
                  reason = excluded.reason
              WHERE paused.until <= now()
              RETURNING failures AS "number!", extract(epoch FROM until - now())::float8 AS "length!""#,
-            queue.as_str(),
+            queue as _,
             reason,
             FIRST_PAUSE.as_secs_f64(),
             LONGEST_PAUSE.as_secs_f64(),

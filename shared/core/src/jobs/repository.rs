@@ -48,8 +48,8 @@ pub(crate) async fn insert<J: JobPayload>(
          VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $12), now() + make_interval(secs => $8),
              $9, $10, $11)
          RETURNING run_at",
-        id.0,
-        J::QUEUE.as_str(),
+        id as _,
+        J::QUEUE as _,
         J::KIND,
         payload,
         J::VERSION,
@@ -57,7 +57,7 @@ pub(crate) async fn insert<J: JobPayload>(
         J::PRIORITY.rank(),
         new.deadline.as_secs_f64(),
         new.traceparent,
-        new.user.map(|user| user.0),
+        new.user as _,
         new.at,
         new.delay.as_secs_f64(),
     );
@@ -85,20 +85,20 @@ pub(crate) async fn insert_all<J: JobPayload>(
          RETURNING id, run_at",
         &ids,
         &payloads.map_err(Error::internal)?,
-        J::QUEUE.as_str(),
+        J::QUEUE as _,
         J::KIND,
         J::VERSION,
         J::MAX_ATTEMPTS,
         J::PRIORITY.rank(),
         new.deadline.as_secs_f64(),
         new.traceparent,
-        new.user.map(|user| user.0),
+        new.user as _,
         new.at,
     );
     let rows = named("jobs.insert_all", query.fetch_all(connection)).await?;
     Ok(rows
         .into_iter()
-        .map(|row| note::<J>(JobId(row.id), row.run_at))
+        .map(|row| note::<J>(row.id, row.run_at))
         .collect())
 }
 

@@ -38,7 +38,7 @@ impl SentMails {
                  INSERT INTO sent_mails (job_id, begun_at) VALUES ($1, now())
                  ON CONFLICT (job_id) DO UPDATE SET begun_at = now() WHERE sent_mails.accepted_at IS NULL)
              SELECT accepted_at IS NOT NULL AS "accepted!" FROM known"#,
-            job.0,
+            job as _,
         );
         let known = named("sent_mails.begin", query.fetch_optional(&self.stores.db)).await?;
         Ok(match known {
@@ -52,7 +52,7 @@ impl SentMails {
     pub async fn refused(&self, job: JobId) -> Result<()> {
         let query = sqlx::query!(
             "DELETE FROM sent_mails WHERE job_id = $1 AND accepted_at IS NULL",
-            job.0
+            job as _
         );
         named("sent_mails.refused", query.execute(&self.stores.db)).await?;
         Ok(())
@@ -63,8 +63,8 @@ impl SentMails {
         let query = sqlx::query!(
             "WITH outage AS (DELETE FROM paused_queues WHERE queue = $2 AND until IS NOT NULL)
              UPDATE sent_mails SET accepted_at = now() WHERE job_id = $1",
-            job.0,
-            Queue::Email.as_str(),
+            job as _,
+            Queue::Email as _,
         );
         named("sent_mails.accepted", query.execute(&self.stores.db)).await?;
         Ok(())

@@ -18,9 +18,9 @@ pub(super) async fn insert(
         "INSERT INTO notifications (id, user_id, kind, title, body, subject, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (user_id, kind, subject) DO NOTHING",
-        NotificationId::mint(at).0,
-        message.user_id.0,
-        message.kind,
+        NotificationId::mint(at) as _,
+        message.user_id as _,
+        message.kind as _,
         message.title,
         message.body,
         message.subject,
@@ -37,30 +37,19 @@ pub(super) async fn list(
     user: UserId,
     page: PageRequest,
 ) -> sqlx::Result<Vec<Notification>> {
-    let query = sqlx::query!(
+    let query = sqlx::query_as!(
+        Notification,
         "SELECT id, kind, title, body, subject, read_at, created_at
          FROM notifications WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
-        user.0,
+        user as _,
         page.before(),
         page.fetch(),
     );
-    let rows = named("notifications.list", query.fetch_all(db)).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Notification {
-            id: NotificationId(row.id),
-            kind: row.kind,
-            title: row.title,
-            body: row.body,
-            subject: row.subject,
-            read_at: row.read_at,
-            created_at: row.created_at,
-        })
-        .collect())
+    named("notifications.list", query.fetch_all(db)).await
 }
 
 pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
-    let query = sqlx::query!("DELETE FROM notifications WHERE user_id = $1", user.0);
+    let query = sqlx::query!("DELETE FROM notifications WHERE user_id = $1", user as _);
     named("notifications.remove_all_of", query.execute(connection))
         .await
         .map(drop)

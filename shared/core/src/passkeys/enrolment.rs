@@ -6,13 +6,14 @@ use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::PasskeyId;
 use plinth_domain::job::SendSecurityNotice;
 use plinth_domain::notice::{FactorKind, SecurityNotice};
+use plinth_domain::purpose::ChallengePurpose;
 use plinth_domain::rejection::Rejection;
 use serde_json::json;
 
 use super::relying_party::read;
 use super::{AddedPasskey, Ceremony, NewPasskey, PasskeyView, Passkeys, repository};
 use crate::auth::SessionCaller;
-use crate::challenges::{self, NewChallenge, Purpose};
+use crate::challenges::{self, NewChallenge};
 use crate::{Error, Result, auth, second_factors};
 
 /// Passkeys of one account.
@@ -36,7 +37,7 @@ impl Passkeys {
             .await?
             .exempt(reason);
         let challenge = NewChallenge {
-            purpose: Purpose::PasskeyEnrolment,
+            purpose: ChallengePurpose::PasskeyEnrolment,
             user: Some(user.id),
             session: Some(session),
             methods: Methods::default(),
@@ -62,12 +63,14 @@ impl Passkeys {
         let relying_party = self.relying_party()?;
         let credential = read(&request.credential)?;
         let mut unit = caller.begin_factor_change(&self.stores, origin).await?;
-        let challenge = challenges::take(&mut unit, &request.challenge, Purpose::PasskeyEnrolment)
-            .await?
-            .filter(|challenge| {
-                challenge.user == Some(user.id) && challenge.session == Some(session)
-            })
-            .ok_or_else(unknown_challenge)?;
+        let challenge = challenges::take(
+            &mut unit,
+            &request.challenge,
+            ChallengePurpose::PasskeyEnrolment,
+        )
+        .await?
+        .filter(|challenge| challenge.user == Some(user.id) && challenge.session == Some(session))
+        .ok_or_else(unknown_challenge)?;
         let passkey = match relying_party.new_passkey(&credential, challenge.state) {
             Ok(passkey) => passkey,
             Err(refusal) => {

@@ -6,7 +6,6 @@ use plinth_platform::database::named;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 use time::OffsetDateTime;
-use uuid::Uuid;
 use webauthn_rs::prelude::Passkey;
 
 use super::PasskeyView;
@@ -31,35 +30,13 @@ pub(super) struct Owner {
     pub(super) passkeys: i64,
 }
 
-struct Row {
-    id: Uuid,
-    name: String,
-    created_at: OffsetDateTime,
-    last_used_at: Option<OffsetDateTime>,
-}
-
-impl From<Row> for PasskeyView {
-    fn from(row: Row) -> Self {
-        Self {
-            id: PasskeyId(row.id),
-            name: row.name,
-            created_at: row.created_at,
-            last_used_at: row.last_used_at,
-        }
-    }
-}
-
 pub(super) async fn list(db: impl PgExecutor<'_>, user: UserId) -> sqlx::Result<Vec<PasskeyView>> {
     let query = sqlx::query_as!(
-        Row,
+        PasskeyView,
         "SELECT id, name, created_at, last_used_at FROM passkeys WHERE user_id = $1 ORDER BY id",
-        user.0,
+        user as _,
     );
-    Ok(named("passkeys.list", query.fetch_all(db))
-        .await?
-        .into_iter()
-        .map(PasskeyView::from)
-        .collect())
+    named("passkeys.list", query.fetch_all(db)).await
 }
 
 /// The names by which authenticators know those of the user.
@@ -69,7 +46,7 @@ pub(super) async fn credential_ids(
 ) -> sqlx::Result<Vec<Vec<u8>>> {
     let query = sqlx::query_scalar!(
         "SELECT credential_id FROM passkeys WHERE user_id = $1 ORDER BY id",
-        user.0
+        user as _
     );
     named("passkeys.credential_ids", query.fetch_all(db)).await
 }
@@ -89,8 +66,8 @@ pub(super) async fn hold(
     );
     let row = named("passkeys.hold", query.fetch_optional(connection)).await?;
     Ok(row.map(|row| Held {
-        id: PasskeyId(row.id),
-        user: UserId(row.user_id),
+        id: row.id,
+        user: row.user_id,
         passkey: row.credential.0,
         added_at: row.created_at,
         is_suspended: row.is_suspended,
@@ -107,7 +84,7 @@ pub(super) async fn usable(
         "SELECT credential_id FROM passkeys
          WHERE user_id = $1 AND suspended_at IS NULL AND ($2::timestamptz IS NULL OR created_at < $2)
          ORDER BY id",
-        user.0,
+        user as _,
         before,
     );
     named("passkeys.usable", query.fetch_all(db)).await
@@ -124,8 +101,8 @@ pub(super) async fn insert(
         "INSERT INTO passkeys (id, user_id, name, credential_id, credential, created_at)
          VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (credential_id) DO NOTHING",
-        view.id.0,
-        user.0,
+        view.id as _,
+        user as _,
         view.name,
         passkey.cred_id().as_slice(),
         Json(passkey) as _,
@@ -146,7 +123,7 @@ pub(super) async fn note_use(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE passkeys SET credential = $2, last_used_at = $3 WHERE id = $1",
-        id.0,
+        id as _,
         Json(passkey) as _,
         at,
     );
@@ -162,16 +139,14 @@ pub(super) async fn rename(
     name: &str,
 ) -> sqlx::Result<Option<PasskeyView>> {
     let query = sqlx::query_as!(
-        Row,
+        PasskeyView,
         "UPDATE passkeys SET name = $3 WHERE user_id = $1 AND id = $2
          RETURNING id, name, created_at, last_used_at",
-        user.0,
-        id.0,
+        user as _,
+        id as _,
         name,
     );
-    Ok(named("passkeys.rename", query.fetch_optional(connection))
-        .await?
-        .map(PasskeyView::from))
+    named("passkeys.rename", query.fetch_optional(connection)).await
 }
 
 /// False when the user has no such passkey.
@@ -182,8 +157,8 @@ pub(super) async fn remove(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "DELETE FROM passkeys WHERE user_id = $1 AND id = $2",
-        user.0,
-        id.0
+        user as _,
+        id as _
     );
     Ok(named("passkeys.remove", query.execute(connection))
         .await?
@@ -201,7 +176,7 @@ pub(super) async fn owner(connection: &mut PgConnection, user: UserId) -> sqlx::
                       AS "has_totp!",
                   (SELECT count(*) FROM passkeys WHERE user_id = users.id) AS "passkeys!"
            FROM users WHERE id = $1"#,
-        user.0,
+        user as _,
     );
     named("passkeys.owner", query.fetch_one(connection)).await
 }
@@ -214,11 +189,10 @@ pub(super) async fn remove_added_since(
 ) -> sqlx::Result<Vec<PasskeyId>> {
     let query = sqlx::query_scalar!(
         "DELETE FROM passkeys WHERE user_id = $1 AND created_at >= $2 RETURNING id",
-        user.0,
+        user as _,
         since,
     );
-    let ids = named("passkeys.remove_added_since", query.fetch_all(connection)).await?;
-    Ok(ids.into_iter().map(PasskeyId).collect())
+    named("passkeys.remove_added_since", query.fetch_all(connection)).await
 }
 
 /// Suspends those that were added from then on.
@@ -230,7 +204,7 @@ pub(super) async fn suspend_added_since(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE passkeys SET suspended_at = $3 WHERE user_id = $1 AND created_at >= $2 AND suspended_at IS NULL",
-        user.0,
+        user as _,
         since,
         at,
     );
@@ -246,10 +220,9 @@ pub(super) async fn remove_suspended(
 ) -> sqlx::Result<Vec<PasskeyId>> {
     let query = sqlx::query_scalar!(
         "DELETE FROM passkeys WHERE user_id = $1 AND suspended_at IS NOT NULL RETURNING id",
-        user.0,
+        user as _,
     );
-    let ids = named("passkeys.remove_suspended", query.fetch_all(connection)).await?;
-    Ok(ids.into_iter().map(PasskeyId).collect())
+    named("passkeys.remove_suspended", query.fetch_all(connection)).await
 }
 
 /// Those of the user with their names, when they were added, and whether they are suspended.
@@ -260,7 +233,7 @@ pub(super) async fn remaining(
     let query = sqlx::query!(
         r#"SELECT name, created_at, suspended_at IS NOT NULL AS "is_suspended!"
            FROM passkeys WHERE user_id = $1 ORDER BY id"#,
-        user.0,
+        user as _,
     );
     let rows = named("passkeys.remaining", query.fetch_all(connection)).await?;
     let factor = rows.into_iter().map(|row| RemainingFactor {
@@ -273,7 +246,7 @@ pub(super) async fn remaining(
 }
 
 pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
-    let query = sqlx::query!("DELETE FROM passkeys WHERE user_id = $1", user.0);
+    let query = sqlx::query!("DELETE FROM passkeys WHERE user_id = $1", user as _);
     named("passkeys.remove_all_of", query.execute(connection))
         .await
         .map(drop)

@@ -6,47 +6,21 @@ use sqlx::{PgConnection, PgExecutor};
 
 use super::RoleChange;
 
-struct Row {
-    name: String,
-    description: Option<String>,
-    permissions: Vec<String>,
-    requires_mfa: bool,
-    built_in: bool,
-}
-
-impl From<Row> for Role {
-    fn from(row: Row) -> Self {
-        Self {
-            name: row.name,
-            description: row.description,
-            permissions: row.permissions.into(),
-            requires_mfa: row.requires_mfa,
-            built_in: row.built_in,
-        }
-    }
-}
-
 pub(super) async fn all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Role>> {
     let query = sqlx::query_as!(
-        Row,
+        Role,
         "SELECT name, description, permissions, requires_mfa, built_in FROM roles ORDER BY name"
     );
-    Ok(named("roles.all", query.fetch_all(db))
-        .await?
-        .into_iter()
-        .map(Role::from)
-        .collect())
+    named("roles.all", query.fetch_all(db)).await
 }
 
 pub(super) async fn find(db: impl PgExecutor<'_>, name: &RoleName) -> sqlx::Result<Option<Role>> {
     let query = sqlx::query_as!(
-        Row,
+        Role,
         "SELECT name, description, permissions, requires_mfa, built_in FROM roles WHERE name = $1",
         name.as_str(),
     );
-    Ok(named("roles.find", query.fetch_optional(db))
-        .await?
-        .map(Role::from))
+    named("roles.find", query.fetch_optional(db)).await
 }
 
 /// The role, locked: nobody else changes it, is given it or reads it for an impersonation meanwhile.
@@ -55,13 +29,11 @@ pub(super) async fn hold(
     name: &RoleName,
 ) -> sqlx::Result<Option<Role>> {
     let query = sqlx::query_as!(
-        Row,
+        Role,
         "SELECT name, description, permissions, requires_mfa, built_in FROM roles WHERE name = $1 FOR UPDATE",
         name.as_str(),
     );
-    Ok(named("roles.hold", query.fetch_optional(connection))
-        .await?
-        .map(Role::from))
+    named("roles.hold", query.fetch_optional(connection)).await
 }
 
 /// Those of the names that there are; they stay until the transaction ends.
@@ -71,16 +43,12 @@ pub(super) async fn keep(
 ) -> sqlx::Result<Vec<Role>> {
     let names: Vec<String> = names.iter().map(|name| name.as_str().to_owned()).collect();
     let query = sqlx::query_as!(
-        Row,
+        Role,
         "SELECT name, description, permissions, requires_mfa, built_in FROM roles
          WHERE name = ANY($1) ORDER BY name FOR KEY SHARE",
         &names,
     );
-    Ok(named("roles.keep", query.fetch_all(connection))
-        .await?
-        .into_iter()
-        .map(Role::from)
-        .collect())
+    named("roles.keep", query.fetch_all(connection)).await
 }
 
 pub(super) async fn stand_still(connection: &mut PgConnection) -> sqlx::Result<()> {
@@ -92,13 +60,12 @@ pub(super) async fn stand_still(connection: &mut PgConnection) -> sqlx::Result<(
 
 /// False when the name is taken.
 pub(super) async fn insert(connection: &mut PgConnection, role: &Role) -> sqlx::Result<bool> {
-    let permissions: Vec<String> = role.permissions.clone().into();
     let query = sqlx::query!(
         "INSERT INTO roles (name, description, permissions, requires_mfa, built_in) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (name) DO NOTHING",
         role.name,
         role.description,
-        &permissions,
+        role.permissions as _,
         role.requires_mfa,
         role.built_in,
     );
@@ -114,7 +81,6 @@ pub(super) async fn change(
     name: &RoleName,
     change: &RoleChange,
 ) -> sqlx::Result<()> {
-    let permissions: Option<Vec<String>> = change.permissions.clone().map(Vec::from);
     let query = sqlx::query!(
         "UPDATE roles SET description = CASE WHEN $2 THEN $3 ELSE description END,
                           permissions = COALESCE($4, permissions), requires_mfa = COALESCE($5, requires_mfa)
@@ -122,7 +88,7 @@ pub(super) async fn change(
         name.as_str(),
         change.description.is_some(),
         change.description.as_ref().and_then(Option::as_ref).map(RoleDescription::as_str),
-        permissions.as_deref(),
+        change.permissions as _,
         change.requires_mfa,
     );
     named("roles.change", query.execute(connection))

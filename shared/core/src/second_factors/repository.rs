@@ -27,11 +27,11 @@ pub(super) async fn list(db: &PgPool, user: UserId) -> sqlx::Result<Vec<TotpFact
     let query = sqlx::query!(
         r#"SELECT id, name, confirmed_at AS "confirmed_at!", last_used_at, created_at FROM totp_factors
            WHERE user_id = $1 AND confirmed_at IS NOT NULL ORDER BY id"#,
-        user.0,
+        user as _,
     );
     let rows = named("totp_factors.list", query.fetch_all(db)).await?;
     let factor = rows.into_iter().map(|row| TotpFactor {
-        id: TotpFactorId(row.id),
+        id: row.id,
         name: row.name,
         confirmed_at: row.confirmed_at,
         last_used_at: row.last_used_at,
@@ -51,13 +51,10 @@ pub(super) async fn page(db: &PgPool, after: Uuid) -> sqlx::Result<Vec<(UserId, 
         PAGE,
     );
     let rows = named("totp_factors.page", query.fetch_all(db)).await?;
-    let factor = |id, secret| SealedFactor {
-        id: TotpFactorId(id),
-        secret,
-    };
+    let factor = |id, secret| SealedFactor { id, secret };
     Ok(rows
         .into_iter()
-        .map(|row| (UserId(row.user_id), factor(row.id, row.secret)))
+        .map(|row| (row.user_id, factor(row.id, row.secret)))
         .collect())
 }
 
@@ -69,7 +66,7 @@ pub(super) async fn replace_secret(
 ) -> sqlx::Result<u64> {
     let query = sqlx::query!(
         "UPDATE totp_factors SET secret = $3 WHERE id = $1 AND secret = $2",
-        factor.id.0,
+        factor.id as _,
         factor.secret,
         secret,
     );
@@ -86,7 +83,7 @@ pub(super) async fn insert(
 ) -> sqlx::Result<()> {
     let waiting = sqlx::query!(
         "DELETE FROM totp_factors WHERE user_id = $1 AND confirmed_at IS NULL",
-        factor.user.0
+        factor.user as _
     );
     named(
         "totp_factors.remove_waiting",
@@ -95,8 +92,8 @@ pub(super) async fn insert(
     .await?;
     let query = sqlx::query!(
         "INSERT INTO totp_factors (id, user_id, name, secret, created_at) VALUES ($1, $2, $3, $4, $5)",
-        factor.id.0,
-        factor.user.0,
+        factor.id as _,
+        factor.user as _,
         factor.name,
         factor.secret,
         at,
@@ -114,8 +111,8 @@ pub(super) async fn hold_waiting(
 ) -> sqlx::Result<Option<SealedFactor>> {
     let query = sqlx::query!(
         "SELECT id, secret FROM totp_factors WHERE id = $1 AND user_id = $2 AND confirmed_at IS NULL FOR UPDATE",
-        id.0,
-        user.0,
+        id as _,
+        user as _,
     );
     let row = named(
         "totp_factors.hold_waiting",
@@ -123,7 +120,7 @@ pub(super) async fn hold_waiting(
     )
     .await?;
     Ok(row.map(|row| SealedFactor {
-        id: TotpFactorId(row.id),
+        id: row.id,
         secret: row.secret,
     }))
 }
@@ -136,7 +133,7 @@ pub(super) async fn confirm(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE totp_factors SET confirmed_at = $2, last_step = $3, last_used_at = $2 WHERE id = $1",
-        id.0,
+        id as _,
         at,
         step,
     );
@@ -156,14 +153,14 @@ pub(super) async fn confirmed(
          WHERE user_id = $1 AND confirmed_at IS NOT NULL AND suspended_at IS NULL
            AND ($2::timestamptz IS NULL OR confirmed_at < $2)
          ORDER BY id",
-        user.0,
+        user as _,
         before,
     );
     let rows = named("totp_factors.confirmed", query.fetch_all(connection)).await?;
     Ok(rows
         .into_iter()
         .map(|row| SealedFactor {
-            id: TotpFactorId(row.id),
+            id: row.id,
             secret: row.secret,
         })
         .collect())
@@ -178,7 +175,7 @@ pub(super) async fn use_step(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE totp_factors SET last_step = $2, last_used_at = $3 WHERE id = $1 AND last_step < $2",
-        id.0,
+        id as _,
         step,
         at,
     );
@@ -195,8 +192,8 @@ pub(super) async fn remove(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "DELETE FROM totp_factors WHERE id = $1 AND user_id = $2 AND confirmed_at IS NOT NULL",
-        id.0,
-        user.0,
+        id as _,
+        user as _,
     );
     Ok(named("totp_factors.remove", query.execute(connection))
         .await?
@@ -212,19 +209,18 @@ pub(super) async fn remove_added_since(
 ) -> sqlx::Result<Vec<TotpFactorId>> {
     let query = sqlx::query_scalar!(
         "DELETE FROM totp_factors WHERE user_id = $1 AND confirmed_at >= $2 RETURNING id",
-        user.0,
+        user as _,
         since,
     );
-    let ids = named(
+    named(
         "totp_factors.remove_added_since",
         query.fetch_all(connection),
     )
-    .await?;
-    Ok(ids.into_iter().map(TotpFactorId).collect())
+    .await
 }
 
 pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
-    let query = sqlx::query!("DELETE FROM totp_factors WHERE user_id = $1", user.0);
+    let query = sqlx::query!("DELETE FROM totp_factors WHERE user_id = $1", user as _);
     named("totp_factors.remove_all_of", query.execute(connection))
         .await
         .map(drop)
@@ -243,7 +239,7 @@ pub(super) async fn count_factors(
     let query = sqlx::query_scalar!(
         r#"SELECT (SELECT count(*) FROM totp_factors WHERE user_id = $1 AND confirmed_at IS NOT NULL)
                   + (SELECT count(*) FROM passkeys WHERE user_id = $1) AS "count!""#,
-        user.0,
+        user as _,
     );
     named("second_factors.count", query.fetch_one(connection)).await
 }
@@ -259,7 +255,7 @@ pub(super) async fn replace_codes(
     let query = sqlx::query!(
         "INSERT INTO recovery_codes (code_hash, user_id, created_at) SELECT unnest($1::bytea[]), $2, $3",
         hashes,
-        user.0,
+        user as _,
         at,
     );
     named("recovery_codes.insert", query.execute(connection))
@@ -268,7 +264,7 @@ pub(super) async fn replace_codes(
 }
 
 pub(super) async fn remove_codes(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
-    let query = sqlx::query!("DELETE FROM recovery_codes WHERE user_id = $1", user.0);
+    let query = sqlx::query!("DELETE FROM recovery_codes WHERE user_id = $1", user as _);
     named("recovery_codes.remove", query.execute(connection))
         .await
         .map(drop)
@@ -281,7 +277,7 @@ pub(super) async fn remove_codes_issued_since(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "DELETE FROM recovery_codes WHERE user_id = $1 AND created_at >= $2",
-        user.0,
+        user as _,
         since
     );
     named(
@@ -304,7 +300,7 @@ pub(super) async fn use_code(
          WHERE code_hash = $1 AND user_id = $2 AND suspended_at IS NULL
            AND ($3::timestamptz IS NULL OR created_at < $3)",
         hash,
-        user.0,
+        user as _,
         before,
     );
     Ok(named("recovery_codes.use", query.execute(connection))
@@ -322,7 +318,7 @@ pub(super) async fn count_codes(
     let query = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM recovery_codes
            WHERE user_id = $1 AND suspended_at IS NULL AND ($2::timestamptz IS NULL OR created_at < $2)"#,
-        user.0,
+        user as _,
         before,
     );
     named("recovery_codes.count", query.fetch_one(db)).await
@@ -338,7 +334,7 @@ pub(super) async fn suspend_added_since(
     let apps = sqlx::query!(
         "UPDATE totp_factors SET suspended_at = $3
          WHERE user_id = $1 AND confirmed_at >= $2 AND suspended_at IS NULL",
-        user.0,
+        user as _,
         since,
         at,
     );
@@ -346,7 +342,7 @@ pub(super) async fn suspend_added_since(
     let codes = sqlx::query!(
         "UPDATE recovery_codes SET suspended_at = $3
          WHERE user_id = $1 AND created_at >= $2 AND suspended_at IS NULL",
-        user.0,
+        user as _,
         since,
         at,
     );
@@ -362,7 +358,7 @@ pub(super) async fn remove_suspended(
 ) -> sqlx::Result<Vec<TotpFactorId>> {
     let codes = sqlx::query!(
         "DELETE FROM recovery_codes WHERE user_id = $1 AND suspended_at IS NOT NULL",
-        user.0,
+        user as _,
     );
     named(
         "recovery_codes.remove_suspended",
@@ -371,10 +367,9 @@ pub(super) async fn remove_suspended(
     .await?;
     let apps = sqlx::query_scalar!(
         "DELETE FROM totp_factors WHERE user_id = $1 AND suspended_at IS NOT NULL RETURNING id",
-        user.0,
+        user as _,
     );
-    let ids = named("totp_factors.remove_suspended", apps.fetch_all(connection)).await?;
-    Ok(ids.into_iter().map(TotpFactorId).collect())
+    named("totp_factors.remove_suspended", apps.fetch_all(connection)).await
 }
 
 /// The apps of the user, and the recovery codes as one, with their names, when they were added, and whether they are
@@ -391,7 +386,7 @@ pub(super) async fn remaining(
            SELECT NULL::text, min(created_at), suspended_at IS NOT NULL, false
            FROM recovery_codes WHERE user_id = $1 GROUP BY suspended_at IS NOT NULL
            ORDER BY 4 DESC, 2"#,
-        user.0,
+        user as _,
     );
     let rows = named("second_factors.remaining", query.fetch_all(connection)).await?;
     let factor = rows.into_iter().map(|row| RemainingFactor {

@@ -26,7 +26,7 @@ pub(super) async fn insert(connection: &mut PgConnection, new: &NewUndo<'_>) -> 
          VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (user_id, email_key) DO UPDATE
          SET changed_at = EXCLUDED.changed_at, expires_at = EXCLUDED.expires_at, waived_at = EXCLUDED.waived_at",
-        new.user.0,
+        new.user as _,
         new.email.key(),
         new.changed_at,
         new.expires_at,
@@ -47,7 +47,7 @@ pub(super) async fn open_since(
     let query = sqlx::query_scalar!(
         "SELECT min(changed_at) FROM email_undos
          WHERE user_id = $1 AND email_key = ANY($2) AND expires_at > $3 AND waived_at IS NULL",
-        user.0,
+        user as _,
         &email.keys(),
         now,
     );
@@ -67,7 +67,7 @@ pub(super) async fn prolong(
            ON CONFLICT (user_id, email_key) DO UPDATE
            SET expires_at = GREATEST(email_undos.expires_at, EXCLUDED.expires_at)
            RETURNING waived_at IS NULL AS "is_open!""#,
-        user.0,
+        user as _,
         email.key(),
         changed_at,
         expires_at,
@@ -86,7 +86,7 @@ pub(super) async fn is_reserved(
         r#"SELECT EXISTS (SELECT FROM email_undos WHERE email_key = ANY($1) AND user_id IS DISTINCT FROM $2
                             AND expires_at > $3 AND waived_at IS NULL) AS "is_reserved!""#,
         &email.keys(),
-        except.map(|id| id.0),
+        except as _,
         now,
     );
     named("email_undos.is_reserved", query.fetch_one(connection)).await
@@ -104,7 +104,7 @@ pub(super) async fn close_since(
     let query = sqlx::query!(
         "UPDATE email_undos SET waived_at = $4
          WHERE user_id = $1 AND (email_key = ANY($2) OR changed_at >= $3) AND waived_at IS NULL",
-        user.0,
+        user as _,
         &email.keys(),
         since,
         at,
@@ -123,7 +123,7 @@ pub(super) async fn waive(
     let query = sqlx::query_scalar!(
         "UPDATE email_undos SET waived_at = $2 WHERE user_id = $1 AND expires_at > $2 AND waived_at IS NULL
          RETURNING changed_at",
-        user.0,
+        user as _,
         at,
     );
     Ok(named("email_undos.waive", query.fetch_all(connection))
@@ -133,7 +133,7 @@ pub(super) async fn waive(
 }
 
 pub(super) async fn remove_all_of(connection: &mut PgConnection, user: UserId) -> sqlx::Result<()> {
-    let query = sqlx::query!("DELETE FROM email_undos WHERE user_id = $1", user.0);
+    let query = sqlx::query!("DELETE FROM email_undos WHERE user_id = $1", user as _);
     named("email_undos.remove_all_of", query.execute(connection))
         .await
         .map(drop)

@@ -15,82 +15,24 @@ use super::{Credentials, Filter, NewAccount};
 use crate::cleanup::expired_rows;
 use crate::page::PageRequest;
 
-struct Row {
-    id: Uuid,
-    email: String,
-    display_name: Option<String>,
-    email_verified_at: Option<OffsetDateTime>,
-    status: String,
-    created_at: OffsetDateTime,
-    roles: Vec<String>,
-    has_second_factor: bool,
-    deletion_due_at: Option<OffsetDateTime>,
-}
-
-impl From<Row> for User {
-    fn from(row: Row) -> Self {
-        Self {
-            id: UserId(row.id),
-            email: row.email,
-            display_name: row.display_name,
-            email_verified_at: row.email_verified_at,
-            // A status of a newer build is none that this one lets in.
-            status: row.status.parse().unwrap_or(UserStatus::Suspended),
-            roles: row.roles,
-            has_second_factor: row.has_second_factor,
-            created_at: row.created_at,
-            deletion_due_at: row.deletion_due_at,
-        }
-    }
-}
-
 pub(super) async fn find(db: impl PgExecutor<'_>, id: UserId) -> sqlx::Result<Option<User>> {
     let query = sqlx::query_as!(
-        Row,
+        User,
         r#"SELECT id, email, display_name, email_verified_at, status, created_at, deletion_due_at,
                   ARRAY(SELECT role FROM user_roles WHERE user_id = users.id ORDER BY role) AS "roles!",
                   EXISTS (SELECT FROM totp_factors WHERE user_id = users.id AND confirmed_at IS NOT NULL)
                       OR EXISTS (SELECT FROM passkeys WHERE user_id = users.id) AS "has_second_factor!"
            FROM users WHERE id = $1"#,
-        id.0,
+        id as _,
     );
-    Ok(named("users.find", query.fetch_optional(db))
-        .await?
-        .map(User::from))
-}
-
-struct CredentialsRow {
-    id: Uuid,
-    password_hash: Option<String>,
-    password_imported: bool,
-    password_changed_at: Option<OffsetDateTime>,
-    email_verified_at: Option<OffsetDateTime>,
-    has_second_factor: bool,
-    recovery_is_pending: bool,
-    status: String,
-}
-
-impl From<CredentialsRow> for Credentials {
-    fn from(row: CredentialsRow) -> Self {
-        Self {
-            id: UserId(row.id),
-            password_hash: row.password_hash,
-            password_imported: row.password_imported,
-            password_changed_at: row.password_changed_at,
-            email_verified: row.email_verified_at.is_some(),
-            has_second_factor: row.has_second_factor,
-            recovery_is_pending: row.recovery_is_pending,
-            status: row.status.parse().unwrap_or(UserStatus::Suspended),
-        }
-    }
+    named("users.find", query.fetch_optional(db)).await
 }
 
 /// Locks the rows, in an order that all agree on; what refers to them can still be written.
 pub(super) async fn lock(connection: &mut PgConnection, ids: &[UserId]) -> sqlx::Result<()> {
-    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let query = sqlx::query_scalar!(
         "SELECT id FROM users WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
-        &ids,
+        ids as _,
     );
     named("users.lock", query.fetch_all(connection))
         .await
@@ -104,7 +46,7 @@ pub(super) async fn list(
     page: PageRequest,
 ) -> sqlx::Result<Vec<User>> {
     let query = sqlx::query_as!(
-        Row,
+        User,
         r#"SELECT id, email, display_name, email_verified_at, status, created_at, deletion_due_at,
                   ARRAY(SELECT role FROM user_roles WHERE user_id = users.id ORDER BY role) AS "roles!",
                   EXISTS (SELECT FROM totp_factors WHERE user_id = users.id AND confirmed_at IS NOT NULL)
@@ -118,15 +60,11 @@ pub(super) async fn list(
            LIMIT $5"#,
         page.before(),
         filter.email.as_ref().map(Email::keys) as _,
-        filter.status.map(UserStatus::as_str),
+        filter.status as _,
         filter.role.as_ref().map(RoleName::as_str),
         page.fetch(),
     );
-    Ok(named("users.list", query.fetch_all(db))
-        .await?
-        .into_iter()
-        .map(User::from)
-        .collect())
+    named("users.list", query.fetch_all(db)).await
 }
 
 pub(super) async fn credentials(
@@ -134,8 +72,8 @@ pub(super) async fn credentials(
     email: &Email,
 ) -> sqlx::Result<Option<Credentials>> {
     let query = sqlx::query_as!(
-        CredentialsRow,
-        r#"SELECT id, password_hash, password_changed_at, email_verified_at, status,
+        Credentials,
+        r#"SELECT id, password_hash, password_changed_at, email_verified_at IS NOT NULL AS "email_verified!", status,
                   recovery_from IS NOT NULL AS "recovery_is_pending!",
                   imported_at IS NOT NULL AND password_changed_at IS NULL AS "password_imported!",
                   EXISTS (SELECT FROM totp_factors WHERE user_id = users.id AND confirmed_at IS NOT NULL)
@@ -144,9 +82,7 @@ pub(super) async fn credentials(
            ORDER BY email_verified_at NULLS LAST LIMIT 1"#,
         &email.keys(),
     );
-    Ok(named("users.credentials", query.fetch_optional(db))
-        .await?
-        .map(Credentials::from))
+    named("users.credentials", query.fetch_optional(db)).await
 }
 
 pub(super) async fn credentials_of(
@@ -154,18 +90,16 @@ pub(super) async fn credentials_of(
     id: UserId,
 ) -> sqlx::Result<Option<Credentials>> {
     let query = sqlx::query_as!(
-        CredentialsRow,
-        r#"SELECT id, password_hash, password_changed_at, email_verified_at, status,
+        Credentials,
+        r#"SELECT id, password_hash, password_changed_at, email_verified_at IS NOT NULL AS "email_verified!", status,
                   recovery_from IS NOT NULL AS "recovery_is_pending!",
                   imported_at IS NOT NULL AND password_changed_at IS NULL AS "password_imported!",
                   EXISTS (SELECT FROM totp_factors WHERE user_id = users.id AND confirmed_at IS NOT NULL)
                       OR EXISTS (SELECT FROM passkeys WHERE user_id = users.id) AS "has_second_factor!"
            FROM users WHERE id = $1"#,
-        id.0,
+        id as _,
     );
-    Ok(named("users.credentials_of", query.fetch_optional(db))
-        .await?
-        .map(Credentials::from))
+    named("users.credentials_of", query.fetch_optional(db)).await
 }
 
 pub(super) async fn has_changed_since(
@@ -175,7 +109,7 @@ pub(super) async fn has_changed_since(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query_scalar!(
         r#"SELECT GREATEST(password_changed_at, email_verified_at) > $2 AS "changed" FROM users WHERE id = $1"#,
-        id.0,
+        id as _,
         since,
     );
     Ok(
@@ -213,7 +147,7 @@ pub(super) async fn insert(
            AND NOT EXISTS (SELECT FROM email_undos
                            WHERE email_key = ANY($8) AND expires_at > $9 AND waived_at IS NULL)
          ON CONFLICT (email_key) DO NOTHING",
-        account.id.0,
+        account.id as _,
         account.email.as_str(),
         account.email.key(),
         account.display_name.as_ref().map(DisplayName::as_str),
@@ -235,7 +169,11 @@ pub(super) async fn mark_imported(
     id: UserId,
     at: OffsetDateTime,
 ) -> sqlx::Result<()> {
-    let query = sqlx::query!("UPDATE users SET imported_at = $2 WHERE id = $1", id.0, at);
+    let query = sqlx::query!(
+        "UPDATE users SET imported_at = $2 WHERE id = $1",
+        id as _,
+        at
+    );
     named("users.mark_imported", query.execute(connection))
         .await
         .map(drop)
@@ -244,7 +182,7 @@ pub(super) async fn mark_imported(
 pub(super) async fn is_imported(connection: &mut PgConnection, id: UserId) -> sqlx::Result<bool> {
     let query = sqlx::query_scalar!(
         r#"SELECT imported_at IS NOT NULL AS "is_imported!" FROM users WHERE id = $1"#,
-        id.0,
+        id as _,
     );
     named("users.is_imported", query.fetch_one(connection)).await
 }
@@ -256,7 +194,7 @@ pub(super) async fn add_role(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "INSERT INTO user_roles (user_id, role) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        id.0,
+        id as _,
         role
     );
     named("users.add_role", query.execute(connection))
@@ -273,13 +211,13 @@ pub(super) async fn set_roles(
     let roles: Vec<String> = roles.iter().map(|role| role.as_str().to_owned()).collect();
     let removal = sqlx::query!(
         "DELETE FROM user_roles WHERE user_id = $1 AND role <> ALL($2)",
-        id.0,
+        id as _,
         &roles
     );
     named("users.remove_roles", removal.execute(&mut *connection)).await?;
     let addition = sqlx::query!(
         "INSERT INTO user_roles (user_id, role) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING",
-        id.0,
+        id as _,
         &roles,
     );
     named("users.add_roles", addition.execute(connection))
@@ -298,8 +236,8 @@ pub(super) async fn set_status(
          SET status = $2, updated_at = $3,
              deletion_due_at = CASE WHEN $2 = 'active' THEN NULL ELSE deletion_due_at END
          WHERE id = $1",
-        id.0,
-        status.as_str(),
+        id as _,
+        status as _,
         at,
     );
     named("users.set_status", query.execute(connection))
@@ -319,7 +257,7 @@ pub(super) async fn begin_deletion(
          SET status = CASE WHEN status = 'suspended' THEN status ELSE 'deleting' END, deletion_due_at = $2,
              updated_at = $3
          WHERE id = $1",
-        id.0,
+        id as _,
         due_at,
         at,
     );
@@ -339,7 +277,7 @@ pub(super) async fn cancel_deletion(
          SET status = CASE WHEN status = 'deleting' THEN 'active' ELSE status END, deletion_due_at = NULL,
              updated_at = $2
          WHERE id = $1",
-        id.0,
+        id as _,
         at,
     );
     named("users.cancel_deletion", query.execute(connection))
@@ -374,11 +312,7 @@ pub(super) async fn due_deletions(
         from,
         limit,
     );
-    Ok(named("users.due_deletions", query.fetch_all(db))
-        .await?
-        .into_iter()
-        .map(UserId)
-        .collect())
+    named("users.due_deletions", query.fetch_all(db)).await
 }
 
 /// False when it was verified already. Drops a name that was given before the proof.
@@ -392,7 +326,7 @@ pub(super) async fn verify_email(
          SET email_verified_at = $2, updated_at = $2,
              display_name = CASE WHEN imported_at IS NOT NULL THEN display_name END
          WHERE id = $1 AND email_verified_at IS NULL",
-        id.0,
+        id as _,
         at,
     );
     Ok(named("users.verify_email", query.execute(connection))
@@ -409,7 +343,7 @@ pub(super) async fn set_display_name(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE users SET display_name = $2, updated_at = $3 WHERE id = $1",
-        id.0,
+        id as _,
         display_name,
         at
     );
@@ -432,7 +366,7 @@ pub(super) async fn set_password(
              retired_password_hashes = (CASE WHEN password_changed_at > $4 THEN retired_password_hashes ELSE '{}' END
                                         || array_remove(ARRAY[password_hash], NULL))[1:5]
          WHERE id = $1",
-        id.0,
+        id as _,
         hash,
         at,
         kept_since,
@@ -454,7 +388,7 @@ pub(super) async fn begin_recovery(
          SET retired_password_hashes = (retired_password_hashes || array_remove(ARRAY[password_hash], NULL))[1:5],
              password_hash = NULL, password_changed_at = $3, recovery_from = LEAST(recovery_from, $2), updated_at = $3
          WHERE id = $1",
-        id.0,
+        id as _,
         from,
         at,
     );
@@ -468,7 +402,7 @@ pub(super) async fn recovery_from(
     connection: &mut PgConnection,
     id: UserId,
 ) -> sqlx::Result<Option<OffsetDateTime>> {
-    let query = sqlx::query_scalar!("SELECT recovery_from FROM users WHERE id = $1", id.0);
+    let query = sqlx::query_scalar!("SELECT recovery_from FROM users WHERE id = $1", id as _);
     Ok(
         named("users.recovery_from", query.fetch_optional(connection))
             .await?
@@ -487,7 +421,7 @@ pub(super) async fn refused_hashes(
         r#"SELECT CASE WHEN password_changed_at > $2 THEN retired_password_hashes ELSE '{}' END
                   || array_remove(ARRAY[password_hash], NULL) AS "hashes!"
            FROM users WHERE id = $1"#,
-        id.0,
+        id as _,
         since,
     );
     Ok(named("users.refused_hashes", query.fetch_optional(db))
@@ -505,11 +439,7 @@ pub(super) async fn lock_by_email(
          ORDER BY email_verified_at NULLS LAST LIMIT 1 FOR NO KEY UPDATE",
         &email.keys(),
     );
-    Ok(
-        named("users.lock_by_email", query.fetch_optional(connection))
-            .await?
-            .map(UserId),
-    )
+    named("users.lock_by_email", query.fetch_optional(connection)).await
 }
 
 /// Gives the account another address; false if another account has it or can take it back. One statement checks both, as
@@ -525,7 +455,7 @@ pub(super) async fn set_email(
          WHERE id = $1 AND NOT EXISTS (SELECT FROM users WHERE id <> $1 AND email_key = ANY($5))
            AND NOT EXISTS (SELECT FROM email_undos
                            WHERE user_id <> $1 AND email_key = ANY($5) AND expires_at > $4 AND waived_at IS NULL)",
-        id.0,
+        id as _,
         email.as_str(),
         email.key(),
         at,
@@ -551,7 +481,7 @@ pub(super) async fn take_over(
              recovery_from = NULL, retired_password_hashes = '{}', deletion_due_at = NULL,
              status = CASE WHEN status = 'deleting' THEN 'active' ELSE status END
          WHERE id = $1",
-        id.0,
+        id as _,
         proved.email.as_str(),
         proved.display_name.as_ref().map(DisplayName::as_str),
         proved.password_hash,
@@ -572,13 +502,9 @@ pub(super) async fn hold_unverified(
         "SELECT id FROM users WHERE email_key = ANY($1) AND id <> $2 AND email_verified_at IS NULL
          FOR NO KEY UPDATE SKIP LOCKED",
         &email.keys(),
-        except.0,
+        except as _,
     );
-    Ok(
-        named("users.hold_unverified", query.fetch_optional(connection))
-            .await?
-            .map(UserId),
-    )
+    named("users.hold_unverified", query.fetch_optional(connection)).await
 }
 
 expired_rows! {
@@ -603,12 +529,12 @@ pub(super) async fn bury(
              email_verified_at = NULL, recovery_from = NULL, retired_password_hashes = '{}',
              deletion_due_at = NULL, updated_at = $3
          WHERE id = $1",
-        id.0,
+        id as _,
         address,
         at,
     );
     named("users.bury", query.execute(&mut *connection)).await?;
-    let roles = sqlx::query!("DELETE FROM user_roles WHERE user_id = $1", id.0);
+    let roles = sqlx::query!("DELETE FROM user_roles WHERE user_id = $1", id as _);
     named("user_roles.remove_all_of", roles.execute(connection))
         .await
         .map(drop)
@@ -623,7 +549,7 @@ pub(super) async fn replace_password_hash(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2",
-        id.0,
+        id as _,
         old,
         hash,
     );
@@ -657,8 +583,7 @@ pub(super) async fn active_administrators(
          WHERE role = $1 AND status = 'active' LIMIT 2",
         role::ADMIN,
     );
-    let ids = named("users.active_administrators", query.fetch_all(connection)).await?;
-    Ok(ids.into_iter().map(UserId).collect())
+    named("users.active_administrators", query.fetch_all(connection)).await
 }
 
 /// Everybody who may act and has this permission by one of his roles.
@@ -669,10 +594,9 @@ pub(super) async fn with_permission(
     let query = sqlx::query_scalar!(
         "SELECT DISTINCT users.id FROM users JOIN user_roles ON user_id = users.id JOIN roles ON name = role
          WHERE $1 = ANY(permissions) AND status = 'active'",
-        permission.as_str(),
+        permission as _,
     );
-    let ids = named("users.with_permission", query.fetch_all(connection)).await?;
-    Ok(ids.into_iter().map(UserId).collect())
+    named("users.with_permission", query.fetch_all(connection)).await
 }
 
 /// A lock that others may hold as well, and that waits for whoever changes the row.
@@ -686,7 +610,7 @@ pub(super) async fn hold_unchanged(
          WHERE id = $1 AND status = 'active' AND password_changed_at IS NOT DISTINCT FROM $2
            AND recovery_from IS NULL
          FOR SHARE",
-        id.0,
+        id as _,
         password_changed_at,
     );
     Ok(

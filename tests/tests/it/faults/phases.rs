@@ -130,7 +130,7 @@ impl Scene {
         let moved = format!("moved-{}", address(moving));
         let notification = NewNotification {
             user_id: UserId(owner),
-            kind: "test".to_owned(),
+            kind: "test".to_owned().into(),
             title: "A test".to_owned(),
             body: "It is one.".to_owned(),
             subject: "a test".to_owned(),

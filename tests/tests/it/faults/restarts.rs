@@ -31,7 +31,7 @@ async fn accept_notification(stores: &Stores) -> JobId {
     .expect("inserts");
     let notification = NewNotification {
         user_id: UserId(user),
-        kind: "test".to_owned(),
+        kind: "test".to_owned().into(),
         title: "A test".to_owned(),
         body: "It is one.".to_owned(),
         subject: "a test".to_owned(),

@@ -5,13 +5,14 @@ use plinth_domain::audit::{Action, Origin, Outcome, Target};
 use plinth_domain::email::Email;
 use plinth_domain::id::{RegistrationId, UserId};
 use plinth_domain::password::Password;
+use plinth_domain::purpose::TokenPurpose;
 use plinth_domain::user::{User, UserStatus};
 use plinth_platform::crypto::OpaqueToken;
 
 use super::super::Auth;
 use super::super::mailed_token::{self, Asked, Wanted, unknown_token};
 use super::super::throttle::Attempt;
-use super::super::tokens::{self, Purpose};
+use super::super::tokens::{self};
 use super::mail::{Verification, VerificationMail};
 use super::proof::wrong_password;
 use crate::unit::Unit;
@@ -55,7 +56,7 @@ impl Verification {
     fn wanted(&self, user: UserId) -> Wanted<'static> {
         Wanted {
             user,
-            purpose: Purpose::VerifyEmail,
+            purpose: TokenPurpose::VerifyEmail,
             email: None,
             valid: self.lifetime,
         }
@@ -85,7 +86,13 @@ impl Auth {
         password: Password,
     ) -> Result<()> {
         let now = self.stores.clock.now();
-        let found = tokens::find(&self.stores.db, &token.hash(), Purpose::VerifyEmail, now).await?;
+        let found = tokens::find(
+            &self.stores.db,
+            &token.hash(),
+            TokenPurpose::VerifyEmail,
+            now,
+        )
+        .await?;
         let (user, _) = found.ok_or_else(unknown_token)?;
         let known = users::credentials_of(&self.stores, user)
             .await?
@@ -104,8 +111,13 @@ impl Auth {
             .await?
             .ok_or_else(unknown_token)?;
         let at = unit.at();
-        let redeemed =
-            tokens::redeem(unit.connection(), &token.hash(), Purpose::VerifyEmail, at).await?;
+        let redeemed = tokens::redeem(
+            unit.connection(),
+            &token.hash(),
+            TokenPurpose::VerifyEmail,
+            at,
+        )
+        .await?;
         redeemed.ok_or_else(unknown_token)?;
         users::mark_email_verified(&mut unit, &account).await?;
         unit.audit(Action::EmailVerified, Target::User(user), Outcome::Success)

@@ -30,7 +30,7 @@ pub(super) struct Pending {
 }
 
 struct Row {
-    id: uuid::Uuid,
+    id: RegistrationId,
     email: String,
     email_key: String,
     display_name: Option<String>,
@@ -41,7 +41,7 @@ struct Row {
 impl From<Row> for Pending {
     fn from(row: Row) -> Self {
         Self {
-            id: RegistrationId(row.id),
+            id: row.id,
             email: row.email,
             email_key: row.email_key,
             display_name: row.display_name,
@@ -75,7 +75,7 @@ pub(super) async fn insert(
     let query = sqlx::query!(
         "INSERT INTO registrations (id, email, email_key, display_name, password_hash, network, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        new.id.0,
+        new.id as _,
         new.email.as_str(),
         new.email.key(),
         new.display_name.as_ref().map(DisplayName::as_str),
@@ -96,7 +96,7 @@ pub(super) async fn find(
         Row,
         r#"SELECT id, email, email_key, display_name, password_hash, network AS "network: IpNet"
            FROM registrations WHERE id = $1"#,
-        id.0,
+        id as _,
     );
     Ok(named("registrations.find", query.fetch_optional(db))
         .await?
@@ -130,7 +130,7 @@ pub(super) async fn remove(
     connection: &mut PgConnection,
     id: RegistrationId,
 ) -> sqlx::Result<bool> {
-    let query = sqlx::query!("DELETE FROM registrations WHERE id = $1", id.0);
+    let query = sqlx::query!("DELETE FROM registrations WHERE id = $1", id as _);
     Ok(named("registrations.remove", query.execute(connection))
         .await?
         .rows_affected()
@@ -155,7 +155,7 @@ pub(super) async fn fail(
 ) -> sqlx::Result<Option<i16>> {
     let query = sqlx::query_scalar!(
         "UPDATE registrations SET failures = failures + 1 WHERE id = $1 RETURNING failures",
-        id.0
+        id as _
     );
     named("registrations.fail", query.fetch_optional(connection)).await
 }
@@ -177,7 +177,7 @@ pub(super) async fn insert_token(
         "INSERT INTO registration_tokens (token_hash, registration_id, expires_at, created_at)
          VALUES ($1, $2, $3, $4)",
         &token.hash,
-        token.registration.0,
+        token.registration as _,
         token.expires_at,
         token.created_at,
     );
@@ -214,7 +214,7 @@ pub(super) async fn count_mails(
                  WHERE email_key = $1 AND registration_tokens.created_at > $5) AS mails
            WHERE (id, mailed_at) IS DISTINCT FROM ($2, $6)"#,
         pending.email_key,
-        pending.id.0,
+        pending.id as _,
         own_since,
         pending.network.map(IpNet::from) as _,
         since,

@@ -1,12 +1,11 @@
 //! The table of blobs.
 
-use plinth_domain::file::{Metadata, MetadataState, Scan};
+use plinth_domain::file::{MetadataState, Scan, ScanState};
 use plinth_domain::id::{BlobId, JobId, UserId};
 use plinth_platform::crypto::WrappedKey;
 use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::{Blob, Received};
 use crate::{Error, Result};
@@ -28,17 +27,17 @@ pub(super) struct Remains {
 }
 
 struct Row {
-    id: Uuid,
-    owner_id: Uuid,
+    id: BlobId,
+    owner_id: UserId,
     object_key: String,
     size: i64,
     data_key: Option<Vec<u8>>,
     master_key: Option<String>,
     segments: Vec<i32>,
-    scan: String,
+    scan: ScanState,
     scanned_at: Option<OffsetDateTime>,
     signature: Option<String>,
-    metadata: String,
+    metadata: MetadataState,
     etag: Option<String>,
 }
 
@@ -51,8 +50,8 @@ impl TryFrom<Row> for Blob {
             .map(u32::try_from)
             .collect::<Result<_, _>>();
         Ok(Self {
-            id: BlobId(row.id),
-            owner: UserId(row.owner_id),
+            id: row.id,
+            owner: row.owner_id,
             object_key: row.object_key,
             size: u64::try_from(row.size).map_err(Error::internal)?,
             key: row
@@ -60,41 +59,15 @@ impl TryFrom<Row> for Blob {
                 .zip(row.data_key)
                 .map(|(master_key, bytes)| WrappedKey { master_key, bytes }),
             segments: segments.map_err(Error::internal)?,
-            scan: scan(&row.scan, row.scanned_at, row.signature)?,
-            metadata: metadata_state(&row.metadata)?,
+            scan: Scan {
+                state: row.scan,
+                at: row.scanned_at,
+                signature: row.signature,
+            },
+            metadata: row.metadata,
             etag: row.etag,
         })
     }
-}
-
-/// What is known of viruses in a blob, as its row has it.
-pub(in crate::files) fn scan(
-    state: &str,
-    at: Option<OffsetDateTime>,
-    signature: Option<String>,
-) -> Result<Scan> {
-    let state = state
-        .parse()
-        .map_err(|_| Error::internal("a scan's state is none"))?;
-    Ok(Scan {
-        state,
-        at,
-        signature,
-    })
-}
-
-/// What is known of metadata in a blob, as its row has it.
-pub(in crate::files) fn metadata(state: &str, reason: Option<String>) -> Result<Metadata> {
-    Ok(Metadata {
-        state: metadata_state(state)?,
-        reason,
-    })
-}
-
-pub(super) fn metadata_state(state: &str) -> Result<MetadataState> {
-    state
-        .parse()
-        .map_err(|_| Error::internal("a state of metadata is none"))
 }
 
 /// False when the owner's account is deleted, and then nothing of this change may stay; one that is being deleted is waited
@@ -107,14 +80,14 @@ pub(super) async fn begin(
     // Before the account, as whoever holds that row: it may be about to go.
     let query = sqlx::query!(
         "INSERT INTO storage_usage (owner_id) VALUES ($1) ON CONFLICT DO NOTHING",
-        blob.owner.0
+        blob.owner as _
     );
     named("storage_usage.begin", query.execute(&mut *connection)).await?;
     let query = sqlx::query!(
         "INSERT INTO blobs (id, owner_id, state, object_key, data_key, master_key, created_at, updated_at)
          SELECT $1, id, 'receiving', $3, $4, $5, $6, $6 FROM users WHERE id = $2 AND status NOT IN ('deleting', 'deleted') FOR KEY SHARE",
-        blob.id.0,
-        blob.owner.0,
+        blob.id as _,
+        blob.owner as _,
         blob.object_key,
         blob.key.map(|key| key.bytes.as_slice()),
         blob.key.map(|key| key.master_key.as_str()),
@@ -133,7 +106,7 @@ pub(in crate::files) async fn note_parts(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE blobs SET multipart_upload_id = $2 WHERE id = $1",
-        id.0,
+        id as _,
         upload
     );
     named("blobs.note_parts", query.execute(db)).await.map(drop)
@@ -147,7 +120,7 @@ pub(in crate::files) async fn hold_received(
 ) -> sqlx::Result<Option<i64>> {
     let query = sqlx::query_scalar!(
         "SELECT reserved FROM blobs WHERE id = $1 AND state = 'receiving' FOR UPDATE",
-        id.0
+        id as _
     );
     named("blobs.hold_received", query.fetch_optional(connection)).await
 }
@@ -160,12 +133,10 @@ pub(in crate::files) async fn same(
 ) -> sqlx::Result<Option<BlobId>> {
     let query = sqlx::query_scalar!(
         "SELECT id FROM blobs WHERE owner_id = $1 AND sha256 = $2 AND state = 'stored' LIMIT 1",
-        owner.0,
+        owner as _,
         sha256,
     );
-    Ok(named("blobs.same", query.fetch_optional(connection))
-        .await?
-        .map(BlobId))
+    named("blobs.same", query.fetch_optional(connection)).await
 }
 
 /// Whole; with a job that asks the scanner its verdict is waited for.
@@ -182,13 +153,13 @@ pub(in crate::files) async fn set_stored(
              scan = CASE WHEN $5::uuid IS NULL THEN 'unscanned' ELSE 'pending' END,
              metadata = $7, multipart_upload_id = NULL, updated_at = $6
          WHERE id = $1",
-        received.id.0,
+        received.id as _,
         received.detected.media_type,
         i64::try_from(received.size).map_err(Error::internal)?,
         &received.sha256,
-        scan_job.map(|job| job.0),
+        scan_job as _,
         at,
-        metadata.as_str(),
+        metadata as _,
     );
     Ok(named("blobs.set_stored", query.execute(connection))
         .await
@@ -201,7 +172,11 @@ pub(in crate::files) async fn set_job(
     id: BlobId,
     job: JobId,
 ) -> sqlx::Result<()> {
-    let query = sqlx::query!("UPDATE blobs SET job_id = $2 WHERE id = $1", id.0, job.0);
+    let query = sqlx::query!(
+        "UPDATE blobs SET job_id = $2 WHERE id = $1",
+        id as _,
+        job as _
+    );
     named("blobs.set_job", query.execute(connection))
         .await
         .map(drop)
@@ -213,7 +188,7 @@ pub(in crate::files) async fn find(db: &PgPool, id: BlobId) -> Result<Option<Blo
         Row,
         "SELECT id, owner_id, object_key, size, data_key, master_key, segments, scan, scanned_at, signature, metadata, etag
          FROM blobs WHERE id = $1 AND state = 'stored'",
-        id.0,
+        id as _,
     );
     named("blobs.find", query.fetch_optional(db))
         .await?
@@ -234,11 +209,11 @@ pub(super) async fn set_removing(
            AND NOT EXISTS (SELECT FROM file_versions WHERE blob_id = $1)
          RETURNING blobs.owner_id, blobs.reserved,
              CASE before.state WHEN 'stored' THEN blobs.size ELSE 0 END AS "bytes!""#,
-        id.0,
+        id as _,
         at,
     );
     let row = named("blobs.set_removing", query.fetch_optional(connection)).await?;
-    Ok(row.map(|row| (UserId(row.owner_id), row.bytes, row.reserved)))
+    Ok(row.map(|row| (row.owner_id, row.bytes, row.reserved)))
 }
 
 /// The same for all of an owner, of whom no version is left.
@@ -253,40 +228,32 @@ pub(super) async fn set_all_removing(
                       UNION ALL
                       SELECT id FROM blobs WHERE owner_id = $1 AND state = 'receiving')
          RETURNING id",
-        owner.0,
+        owner as _,
         at,
     );
-    Ok(named("blobs.set_all_removing", query.fetch_all(connection))
-        .await?
-        .into_iter()
-        .map(BlobId)
-        .collect())
+    named("blobs.set_all_removing", query.fetch_all(connection)).await
 }
 
 /// Of whom a blob is that is not stored.
 pub(super) async fn owner_of_unfinished(db: &PgPool, id: BlobId) -> sqlx::Result<Option<UserId>> {
     let query = sqlx::query_scalar!(
         "SELECT owner_id FROM blobs WHERE id = $1 AND state <> 'stored'",
-        id.0
+        id as _
     );
-    Ok(named("blobs.owner_of_unfinished", query.fetch_optional(db))
-        .await?
-        .map(UserId))
+    named("blobs.owner_of_unfinished", query.fetch_optional(db)).await
 }
 
 /// Of whom a blob is, in whatever state.
 pub(in crate::files) async fn owner(db: &PgPool, id: BlobId) -> sqlx::Result<Option<UserId>> {
-    let query = sqlx::query_scalar!("SELECT owner_id FROM blobs WHERE id = $1", id.0);
-    Ok(named("blobs.owner", query.fetch_optional(db))
-        .await?
-        .map(UserId))
+    let query = sqlx::query_scalar!("SELECT owner_id FROM blobs WHERE id = $1", id as _);
+    named("blobs.owner", query.fetch_optional(db)).await
 }
 
 /// What is to be removed of a blob.
 pub(super) async fn remains(db: &PgPool, id: BlobId) -> sqlx::Result<Option<Remains>> {
     let query = sqlx::query!(
         "SELECT object_key, multipart_upload_id FROM blobs WHERE id = $1 AND state = 'removing'",
-        id.0
+        id as _
     );
     let row = named("blobs.remains", query.fetch_optional(db)).await?;
     Ok(row.map(|row| Remains {
@@ -335,11 +302,7 @@ pub(super) async fn claim_abandoned(
         verified,
         skip,
     );
-    Ok(named("blobs.claim_abandoned", query.fetch_all(connection))
-        .await?
-        .into_iter()
-        .map(BlobId)
-        .collect())
+    named("blobs.claim_abandoned", query.fetch_all(connection)).await
 }
 
 pub(super) async fn remove(db: &PgPool, id: BlobId) -> sqlx::Result<()> {
@@ -348,7 +311,7 @@ pub(super) async fn remove(db: &PgPool, id: BlobId) -> sqlx::Result<()> {
              direct AS (DELETE FROM direct_uploads USING removed
                         WHERE blob_id = removed.id AND made_file IS NULL AND refusal IS NULL)
          DELETE FROM uploads USING removed WHERE blob_id = removed.id AND made_file IS NULL",
-        id.0
+        id as _
     );
     named("blobs.remove", query.execute(db)).await.map(drop)
 }

@@ -113,7 +113,7 @@ async fn page(
         .into_iter()
         .map(|row| {
             (
-                BlobId(row.id),
+                row.id,
                 WrappedKey {
                     master_key: row.master_key,
                     bytes: row.data_key,
@@ -132,7 +132,7 @@ async fn replace(
 ) -> sqlx::Result<u64> {
     let query = sqlx::query!(
         "UPDATE blobs SET data_key = $3, master_key = $4 WHERE id = $1 AND data_key = $2",
-        id.0,
+        id as _,
         old.bytes,
         new.bytes,
         new.master_key,

@@ -7,7 +7,6 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Standing;
-use super::repository::{metadata_state, scan};
 use crate::Result;
 
 /// What is known of a blob whose verdict was just written down.
@@ -29,21 +28,17 @@ pub(in crate::files) async fn set_scanned(
          WHERE id = $1 AND state = 'stored' AND scan IN ('unscanned', 'pending') AND scan <> $2
          RETURNING content_type, metadata, job_id IS NULL OR EXISTS
              (SELECT FROM file_variants WHERE blob_id = blobs.id AND file_variants.state = 'pending') AS "are_due!""#,
-        id.0,
-        scan.state.as_str(),
+        id as _,
+        scan.state as _,
         scan.at,
         scan.signature,
     );
     let row = named("blobs.set_scanned", query.fetch_optional(connection)).await?;
-    row.map(|row| {
-        let (content_type, metadata) = (row.content_type, metadata_state(&row.metadata)?);
-        Ok(Scanned {
-            content_type,
-            metadata,
-            are_variants_due: row.are_due,
-        })
-    })
-    .transpose()
+    Ok(row.map(|row| Scanned {
+        content_type: row.content_type,
+        metadata: row.metadata,
+        are_variants_due: row.are_due,
+    }))
 }
 
 /// From here on its verdict is waited for.
@@ -54,8 +49,8 @@ pub(in crate::files) async fn set_pending(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE blobs SET scan = 'pending', scan_job_id = $2 WHERE id = $1 AND scan = 'unscanned'",
-        id.0,
-        job.0,
+        id as _,
+        job as _,
     );
     named("blobs.set_pending", query.execute(connection))
         .await
@@ -68,13 +63,11 @@ pub(in crate::files) async fn set_asked(
     ids: &[BlobId],
     jobs: &[JobId],
 ) -> sqlx::Result<()> {
-    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    let jobs: Vec<Uuid> = jobs.iter().map(|job| job.0).collect();
     let query = sqlx::query!(
         "UPDATE blobs SET scan_job_id = asked.job
          FROM unnest($1::uuid[], $2::uuid[]) AS asked (id, job) WHERE blobs.id = asked.id",
-        &ids,
-        &jobs,
+        ids as _,
+        jobs as _,
     );
     named("blobs.set_asked", query.execute(connection))
         .await
@@ -84,10 +77,14 @@ pub(in crate::files) async fn set_asked(
 pub(in crate::files) async fn scan_of(connection: &mut PgConnection, id: BlobId) -> Result<Scan> {
     let query = sqlx::query!(
         "SELECT scan, scanned_at, signature FROM blobs WHERE id = $1",
-        id.0
+        id as _
     );
     let row = named("blobs.scan_of", query.fetch_one(connection)).await?;
-    scan(&row.scan, row.scanned_at, row.signature)
+    Ok(Scan {
+        state: row.scan,
+        at: row.scanned_at,
+        signature: row.signature,
+    })
 }
 
 /// Stored blobs whose verdict is waited for.
@@ -101,11 +98,7 @@ pub(in crate::files) async fn waiting(
         after.map_or(Uuid::nil(), |after| after.0),
         limit,
     );
-    Ok(named("blobs.waiting", query.fetch_all(db))
-        .await?
-        .into_iter()
-        .map(BlobId)
-        .collect())
+    named("blobs.waiting", query.fetch_all(db)).await
 }
 
 /// Stored blobs in this state for which no job is about to ask the scanner.
@@ -120,15 +113,11 @@ pub(in crate::files) async fn not_asked_for(
          WHERE state = 'stored' AND scan = $1 AND scan IN ('unscanned', 'pending') AND id > $2
            AND NOT EXISTS (SELECT FROM jobs WHERE jobs.id = scan_job_id AND finished_at IS NULL)
          ORDER BY id LIMIT $3",
-        state.as_str(),
+        state as _,
         after.map_or(Uuid::nil(), |after| after.0),
         limit,
     );
-    Ok(named("blobs.not_asked_for", query.fetch_all(db))
-        .await?
-        .into_iter()
-        .map(BlobId)
-        .collect())
+    named("blobs.not_asked_for", query.fetch_all(db)).await
 }
 
 /// A picture with the metadata that it came with is to lose it, where it is none of which that was asked before; what the
@@ -140,11 +129,10 @@ pub(in crate::files) async fn set_unstripped(
     let query = sqlx::query!(
         "UPDATE blobs SET metadata = 'pending'
          WHERE id = $1 AND metadata = 'kept' AND content_type LIKE 'image/%' RETURNING scan",
-        id.0,
+        id as _,
     );
     let row = named("blobs.set_unstripped", query.fetch_optional(connection)).await?;
-    row.map(|row| scan(&row.scan, None, None).map(|scan| scan.state))
-        .transpose()
+    Ok(row.map(|row| row.scan))
 }
 
 /// Why the metadata of a blob cannot be taken out, where it cannot.
@@ -152,7 +140,7 @@ pub(in crate::files) async fn strip_failure(
     connection: &mut PgConnection,
     id: BlobId,
 ) -> sqlx::Result<Option<String>> {
-    let query = sqlx::query_scalar!("SELECT strip_failure FROM blobs WHERE id = $1", id.0);
+    let query = sqlx::query_scalar!("SELECT strip_failure FROM blobs WHERE id = $1", id as _);
     named("blobs.strip_failure", query.fetch_one(connection)).await
 }
 
@@ -162,13 +150,11 @@ pub(in crate::files) async fn set_strip_jobs(
     ids: &[BlobId],
     jobs: &[JobId],
 ) -> sqlx::Result<()> {
-    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    let jobs: Vec<Uuid> = jobs.iter().map(|job| job.0).collect();
     let query = sqlx::query!(
         "UPDATE blobs SET strip_job_id = asked.job
          FROM unnest($1::uuid[], $2::uuid[]) AS asked (id, job) WHERE blobs.id = asked.id",
-        &ids,
-        &jobs,
+        ids as _,
+        jobs as _,
     );
     named("blobs.set_strip_jobs", query.execute(connection))
         .await
@@ -190,16 +176,12 @@ pub(in crate::files) async fn not_about_to_be_stripped(
            AND (metadata <> 'pending' OR scan IN ('unscanned', 'clean') OR $3 AND scan = 'too_large')
            AND NOT EXISTS (SELECT FROM jobs WHERE jobs.id = strip_job_id AND finished_at IS NULL)
          ORDER BY id LIMIT $4",
-        state.as_str(),
+        state as _,
         after.map_or(Uuid::nil(), |after| after.0),
         too_large_pass,
         limit,
     );
-    Ok(named("blobs.not_about_to_be_stripped", query.fetch_all(db))
-        .await?
-        .into_iter()
-        .map(BlobId)
-        .collect())
+    named("blobs.not_about_to_be_stripped", query.fetch_all(db)).await
 }
 
 /// How far a stored blob has come; nobody changes that until the transaction ends.
@@ -209,17 +191,13 @@ pub(in crate::files) async fn hold_stored(
 ) -> Result<Option<Standing>> {
     let query = sqlx::query!(
         "SELECT scan, metadata FROM blobs WHERE id = $1 AND state = 'stored' FOR UPDATE",
-        id.0
+        id as _
     );
     let row = named("blobs.hold_stored", query.fetch_optional(connection)).await?;
-    row.map(|row| {
-        let scan = scan(&row.scan, None, None)?.state;
-        Ok(Standing {
-            scan,
-            metadata: metadata_state(&row.metadata)?,
-        })
-    })
-    .transpose()
+    Ok(row.map(|row| Standing {
+        scan: row.scan,
+        metadata: row.metadata,
+    }))
 }
 
 /// What came of taking the metadata out of a blob that is held, whose bytes stay; whether its variants were not asked for,
@@ -233,8 +211,8 @@ pub(in crate::files) async fn set_stripped(
         r#"UPDATE blobs SET metadata = $2, strip_failure = $3 WHERE id = $1
          RETURNING content_type, job_id IS NULL OR EXISTS
              (SELECT FROM file_variants WHERE blob_id = blobs.id AND file_variants.state = 'pending') AS "are_due!""#,
-        id.0,
-        metadata.state.as_str(),
+        id as _,
+        metadata.state as _,
         metadata.reason,
     );
     let row = named("blobs.set_stripped", query.fetch_one(connection)).await?;
@@ -249,7 +227,7 @@ pub(in crate::files) async fn note_taken_at(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE blobs SET taken_at = coalesce(taken_at, $2) WHERE id = $1",
-        id.0,
+        id as _,
         taken_at
     );
     named("blobs.note_taken_at", query.execute(connection))

@@ -38,7 +38,7 @@ pub(in crate::files) async fn of(db: &PgPool, owner: UserId) -> Result<Usage> {
     let query = sqlx::query_as!(
         Usage,
         "SELECT bytes, reserved, files FROM storage_usage WHERE owner_id = $1",
-        owner.0
+        owner as _
     );
     Ok(named("storage_usage.of", query.fetch_optional(db))
         .await?
@@ -50,7 +50,7 @@ pub(in crate::files) async fn of(db: &PgPool, owner: UserId) -> Result<Usage> {
 pub(in crate::files) async fn hold(connection: &mut PgConnection, owner: UserId) -> Result<()> {
     let query = sqlx::query!(
         "SELECT FROM storage_usage WHERE owner_id = $1 FOR UPDATE",
-        owner.0
+        owner as _
     );
     Ok(named("storage_usage.hold", query.execute(connection))
         .await
@@ -85,7 +85,7 @@ pub(in crate::files) async fn reserve_in(
          FROM (SELECT id, reserved FROM blobs WHERE id = $1 AND state = 'receiving' FOR UPDATE) AS before
          WHERE blobs.id = before.id
          RETURNING blobs.reserved - before.reserved AS "more!""#,
-        blob.0,
+        blob as _,
         signed(bytes)?,
     );
     let more = named("blobs.reserve", query.fetch_optional(&mut *connection)).await?;
@@ -94,7 +94,7 @@ pub(in crate::files) async fn reserve_in(
     let query = sqlx::query!(
         "UPDATE storage_usage SET reserved = reserved + $2
          WHERE owner_id = $1 AND ($3::bigint = 0 OR bytes + reserved + $2 <= $3)",
-        owner.0,
+        owner as _,
         more,
         signed(quota.bytes)?,
     );
@@ -116,7 +116,7 @@ pub(in crate::files) async fn check_count(
 ) -> Result<()> {
     let query = sqlx::query_scalar!(
         r#"SELECT files < $2 AS "fits!" FROM storage_usage WHERE owner_id = $1"#,
-        owner.0,
+        owner as _,
         signed(quota.files)?,
     );
     let fits = named(
@@ -144,7 +144,7 @@ pub(in crate::files) async fn take(
          WHERE owner_id = $1
            AND ($5::bigint = 0 OR $2::bigint = 0 OR bytes + $2 + reserved - $3::bigint <= $5)
            AND ($6::bigint = 0 OR $4::bigint = 0 OR files + $4 <= $6)",
-        owner.0,
+        owner as _,
         signed(more.bytes)?,
         more.reserved,
         more.files,
@@ -171,7 +171,7 @@ pub(in crate::files) async fn give_back(
 ) -> Result<()> {
     let query = sqlx::query!(
         "UPDATE storage_usage SET bytes = bytes - $2, reserved = reserved - $3, files = files - $4 WHERE owner_id = $1",
-        owner.0,
+        owner as _,
         bytes,
         reserved,
         files,
@@ -183,7 +183,7 @@ pub(in crate::files) async fn give_back(
 
 /// The account has nothing any more.
 pub(in crate::files) async fn forget(connection: &mut PgConnection, owner: UserId) -> Result<()> {
-    let query = sqlx::query!("DELETE FROM storage_usage WHERE owner_id = $1", owner.0);
+    let query = sqlx::query!("DELETE FROM storage_usage WHERE owner_id = $1", owner as _);
     Ok(named("storage_usage.forget", query.execute(connection))
         .await
         .map(drop)?)

@@ -9,6 +9,7 @@ mod verification;
 
 use std::time::Duration;
 
+use plinth_domain::closed_set::Recorded;
 use plinth_domain::direct_upload::{DirectRefusal, DirectUploadState};
 use plinth_domain::id::{BlobId, FileId, JobId};
 use plinth_domain::job::{JobPayload as _, VerifyDirectUpload};
@@ -38,7 +39,7 @@ pub struct DirectUpload {
 }
 
 /// How far a direct upload is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DirectState {
     /// The client is to send bytes, and to say when it has.
     Waiting,
@@ -47,12 +48,12 @@ pub enum DirectState {
     /// It has become this file, or a version of it.
     Done(FileId),
     /// It has become nothing.
-    Refused(DirectRefusal),
+    Refused(Recorded<DirectRefusal>),
 }
 
 impl DirectState {
     /// Returns the state without what belongs to it.
-    pub fn name(self) -> DirectUploadState {
+    pub fn name(&self) -> DirectUploadState {
         match self {
             Self::Waiting => DirectUploadState::Waiting,
             Self::Verifying => DirectUploadState::Verifying,

@@ -1,11 +1,11 @@
 //! The table of direct uploads.
 
+use plinth_domain::closed_set::Recorded;
 use plinth_domain::direct_upload::DirectRefusal;
 use plinth_domain::id::{BlobId, FileId, JobId, UserId};
 use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::{DirectState, DirectUpload};
 use crate::{Error, Result};
@@ -30,18 +30,18 @@ pub(super) struct Object {
 }
 
 struct Row {
-    blob_id: Uuid,
-    owner_id: Uuid,
+    blob_id: BlobId,
+    owner_id: UserId,
     name: String,
-    file_id: Option<Uuid>,
+    file_id: Option<FileId>,
     size: i64,
     sha256: Vec<u8>,
     part_size: i64,
-    job_id: Option<Uuid>,
+    job_id: Option<JobId>,
     position: i64,
     hash_state: Option<Vec<u8>>,
-    made_file: Option<Uuid>,
-    refusal: Option<String>,
+    made_file: Option<FileId>,
+    refusal: Option<Recorded<DirectRefusal>>,
     updated_at: OffsetDateTime,
     object_key: Option<String>,
     multipart_upload_id: Option<String>,
@@ -52,10 +52,8 @@ impl TryFrom<Row> for Found {
     type Error = Error;
     fn try_from(row: Row) -> Result<Self> {
         let state = match (row.made_file, row.refusal, row.job_id) {
-            (Some(file), _, _) => DirectState::Done(FileId(file)),
-            (None, Some(reason), _) => {
-                DirectState::Refused(reason.parse().map_err(Error::internal)?)
-            }
+            (Some(file), _, _) => DirectState::Done(file),
+            (None, Some(reason), _) => DirectState::Refused(reason),
             (None, None, Some(_)) => DirectState::Verifying,
             (None, None, None) => DirectState::Waiting,
         };
@@ -63,9 +61,9 @@ impl TryFrom<Row> for Found {
         let (parts, etag) = (row.multipart_upload_id, row.etag);
         Ok(Self {
             upload: DirectUpload {
-                id: BlobId(row.blob_id),
+                id: row.blob_id,
                 name: row.name,
-                file: row.file_id.map(FileId),
+                file: row.file_id,
                 size: unsigned(row.size)?,
                 sha256: row
                     .sha256
@@ -73,10 +71,10 @@ impl TryFrom<Row> for Found {
                     .map_err(|_| Error::internal("a digest has 32 bytes"))?,
                 part_size: unsigned(row.part_size)?,
                 state,
-                job: row.job_id.map(JobId),
+                job: row.job_id,
                 updated_at: row.updated_at,
             },
-            owner: UserId(row.owner_id),
+            owner: row.owner_id,
             object: row.object_key.map(|key| Object { key, parts, etag }),
             read: (unsigned(row.position)?, row.hash_state),
         })
@@ -91,10 +89,10 @@ pub(super) async fn insert(
     let query = sqlx::query!(
         "INSERT INTO direct_uploads (blob_id, owner_id, name, file_id, size, sha256, part_size, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        upload.id.0,
-        owner.0,
+        upload.id as _,
+        owner as _,
         upload.name,
-        upload.file.map(|file| file.0),
+        upload.file as _,
         i64::try_from(upload.size).map_err(Error::internal)?,
         &upload.sha256,
         i64::try_from(upload.part_size).map_err(Error::internal)?,
@@ -114,8 +112,8 @@ pub(super) async fn find(db: &PgPool, id: BlobId, owner: Option<UserId>) -> Resu
          FROM direct_uploads AS direct LEFT JOIN blobs ON blobs.id = blob_id AND state = 'receiving'
          WHERE blob_id = $1 AND ($2::uuid IS NULL OR direct.owner_id = $2)
            AND (made_file IS NOT NULL OR refusal IS NOT NULL OR object_key IS NOT NULL)"#,
-        id.0,
-        owner.map(|owner| owner.0),
+        id as _,
+        owner as _,
     );
     named("direct_uploads.find", query.fetch_optional(db))
         .await?
@@ -132,8 +130,8 @@ pub(super) async fn set_verifying(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE direct_uploads SET job_id = $2, updated_at = $3 WHERE blob_id = $1 AND job_id IS NULL",
-        id.0,
-        job.0,
+        id as _,
+        job as _,
         at,
     );
     if named(
@@ -153,7 +151,7 @@ pub(super) async fn set_verifying(
 async fn touch(connection: &mut PgConnection, id: BlobId) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE blobs SET updated_at = now() WHERE id = $1 AND state = 'receiving'",
-        id.0
+        id as _
     );
     Ok(named("blobs.touch_direct", query.execute(connection))
         .await?
@@ -171,7 +169,7 @@ pub(super) async fn note_object(
     let query = sqlx::query!(
         "UPDATE blobs SET etag = $2, multipart_upload_id = NULL, updated_at = now()
          WHERE id = $1 AND state = 'receiving'",
-        id.0,
+        id as _,
         etag,
     );
     if named("blobs.note_object", query.execute(&mut *connection))
@@ -183,7 +181,7 @@ pub(super) async fn note_object(
     }
     let query = sqlx::query!(
         "UPDATE direct_uploads SET position = 0, hash_state = NULL WHERE blob_id = $1",
-        id.0
+        id as _
     );
     named("direct_uploads.begin_reading", query.execute(connection)).await?;
     Ok(true)
@@ -198,7 +196,7 @@ pub(super) async fn record(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE direct_uploads SET position = $2, hash_state = $3, updated_at = now() WHERE blob_id = $1",
-        id.0,
+        id as _,
         position,
         hash_state,
     );
@@ -215,8 +213,8 @@ pub(super) async fn set_made(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE direct_uploads SET made_file = $2, hash_state = NULL, updated_at = $3 WHERE blob_id = $1",
-        id.0,
-        file.0,
+        id as _,
+        file as _,
         at,
     );
     named("direct_uploads.set_made", query.execute(connection))
@@ -234,8 +232,8 @@ pub(super) async fn set_refused(
     let query = sqlx::query!(
         "UPDATE direct_uploads SET refusal = $2, hash_state = NULL, updated_at = $3
          WHERE blob_id = $1 AND made_file IS NULL AND refusal IS NULL",
-        id.0,
-        reason.as_str(),
+        id as _,
+        reason as _,
         at,
     );
     Ok(

@@ -1,11 +1,9 @@
 //! The table of share links.
 
-use plinth_domain::file::{MetadataState, ScanState};
-use plinth_domain::id::{BlobId, FileId, ShareLinkId, UserId};
+use plinth_domain::id::{FileId, ShareLinkId, UserId};
 use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::{LiveLink, MadeBy, OwnLink, ShareLink};
 use crate::cleanup::expired_rows;
@@ -36,16 +34,16 @@ pub(super) async fn insert(connection: &mut PgConnection, new: NewLink<'_>) -> s
              (id, file_id, token_hash, password_hash, max_downloads, expires_at, created_at, owner_id, session_id,
               api_key_id, version)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        link.id.0,
-        file.0,
+        link.id as _,
+        file as _,
         &token_hash,
         password_hash,
         link.max_downloads,
         link.expires_at,
         link.created_at,
-        owner.0,
-        made_by.session.map(|session| session.0),
-        made_by.api_key.map(|key| key.0),
+        owner as _,
+        made_by.session as _,
+        made_by.api_key as _,
         link.version,
     );
     named("share_links.insert", query.execute(connection))
@@ -62,34 +60,10 @@ pub(super) async fn count_live(
     let query = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM share_links LEFT JOIN api_keys ON api_keys.id = api_key_id
            WHERE file_id = $1 AND LEAST(share_links.expires_at, api_keys.expires_at, api_keys.revoked_at) > $2"#,
-        file.0,
+        file as _,
         now,
     );
     named("share_links.count_live", query.fetch_one(connection)).await
-}
-
-struct LinkRow {
-    id: Uuid,
-    has_password: bool,
-    max_downloads: Option<i32>,
-    downloads: i64,
-    expires_at: OffsetDateTime,
-    created_at: OffsetDateTime,
-    version: Option<i32>,
-}
-
-impl From<LinkRow> for ShareLink {
-    fn from(row: LinkRow) -> Self {
-        Self {
-            id: ShareLinkId(row.id),
-            has_password: row.has_password,
-            max_downloads: row.max_downloads,
-            downloads: row.downloads,
-            expires_at: row.expires_at,
-            created_at: row.created_at,
-            version: row.version,
-        }
-    }
 }
 
 /// Those of a file, the newest first, without those that ended with their API key.
@@ -100,19 +74,18 @@ pub(super) async fn list(
     page: PageRequest,
 ) -> sqlx::Result<Vec<ShareLink>> {
     let query = sqlx::query_as!(
-        LinkRow,
+        ShareLink,
         r#"SELECT share_links.id, password_hash IS NOT NULL AS "has_password!", max_downloads, downloads,
                   LEAST(share_links.expires_at, api_keys.expires_at) AS "expires_at!", share_links.created_at, version
            FROM share_links LEFT JOIN api_keys ON api_keys.id = api_key_id
            WHERE file_id = $1 AND share_links.id < $2 AND (api_keys.revoked_at IS NULL OR api_keys.revoked_at > $4)
            ORDER BY share_links.id DESC LIMIT $3"#,
-        file.0,
+        file as _,
         page.before(),
         page.fetch(),
         now,
     );
-    let rows = named("share_links.list", query.fetch_all(db)).await?;
-    Ok(rows.into_iter().map(ShareLink::from).collect())
+    named("share_links.list", query.fetch_all(db)).await
 }
 
 /// Those of an account, the newest first, without those that ended with their API key.
@@ -130,7 +103,7 @@ pub(super) async fn list_all(
            WHERE share_links.owner_id = $1 AND share_links.id < $2
              AND (api_keys.revoked_at IS NULL OR api_keys.revoked_at > $4)
            ORDER BY share_links.id DESC LIMIT $3"#,
-        owner.0,
+        owner as _,
         page.before(),
         page.fetch(),
         now,
@@ -138,7 +111,7 @@ pub(super) async fn list_all(
     let rows = named("share_links.list_all", query.fetch_all(db)).await?;
     let link = rows.into_iter().map(|row| OwnLink {
         link: ShareLink {
-            id: ShareLinkId(row.id),
+            id: row.id,
             has_password: row.has_password,
             max_downloads: row.max_downloads,
             downloads: row.downloads,
@@ -146,7 +119,7 @@ pub(super) async fn list_all(
             created_at: row.created_at,
             version: row.version,
         },
-        file: FileId(row.file_id),
+        file: row.file_id,
         file_name: row.name,
         file_is_trashed: row.is_trashed,
     });
@@ -160,10 +133,9 @@ pub(super) async fn remove_all(
 ) -> sqlx::Result<Vec<ShareLinkId>> {
     let query = sqlx::query_scalar!(
         "DELETE FROM share_links WHERE owner_id = $1 RETURNING id",
-        owner.0
+        owner as _
     );
-    let ids = named("share_links.remove_all", query.fetch_all(connection)).await?;
-    Ok(ids.into_iter().map(ShareLinkId).collect())
+    named("share_links.remove_all", query.fetch_all(connection)).await
 }
 
 /// Removes the links of an account whose session or API key ended at `at`, and those made from `since` on that no live
@@ -185,16 +157,15 @@ pub(super) async fn remove_made_by_ended(
                AND NOT EXISTS (SELECT FROM api_keys WHERE id = api_key_id AND revoked_at IS NULL
                                  AND (expires_at IS NULL OR expires_at > $3)))
          RETURNING id",
-        owner.0,
+        owner as _,
         since,
         at,
     );
-    let ids = named(
+    named(
         "share_links.remove_made_by_ended",
         query.fetch_all(connection),
     )
-    .await?;
-    Ok(ids.into_iter().map(ShareLinkId).collect())
+    .await
 }
 
 /// False when the file has no such link.
@@ -205,26 +176,13 @@ pub(super) async fn remove(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "DELETE FROM share_links WHERE id = $1 AND file_id = $2",
-        id.0,
-        file.0
+        id as _,
+        file as _
     );
     Ok(named("share_links.remove", query.execute(connection))
         .await?
         .rows_affected()
         == 1)
-}
-
-struct LiveRow {
-    id: Uuid,
-    file_id: Uuid,
-    owner_id: Uuid,
-    version: Option<i32>,
-    blob_id: Uuid,
-    scan: String,
-    metadata: String,
-    password_hash: Option<String>,
-    expires_at: OffsetDateTime,
-    is_used_up: bool,
 }
 
 /// The link with this token, while it, its file and the API key that made it are there and its owner may act.
@@ -233,8 +191,7 @@ pub(super) async fn find_live(
     token_hash: &[u8; 32],
     now: OffsetDateTime,
 ) -> sqlx::Result<Option<LiveLink>> {
-    let query = sqlx::query_as!(
-        LiveRow,
+    let query = sqlx::query!(
         r#"SELECT share_links.id, share_links.file_id, files.owner_id, share_links.version, blobs.id AS blob_id, scan,
              metadata, share_links.password_hash,
              LEAST(share_links.expires_at, api_keys.expires_at) AS "expires_at!",
@@ -252,16 +209,15 @@ pub(super) async fn find_live(
         now,
     );
     let row = named("share_links.find_live", query.fetch_optional(db)).await?;
-    // Of a state that another release has written nothing is given.
     Ok(row.map(|row| LiveLink {
-        id: ShareLinkId(row.id),
-        file: FileId(row.file_id),
-        owner: UserId(row.owner_id),
+        id: row.id,
+        file: row.file_id,
+        owner: row.owner_id,
         version: row.version,
-        blob: BlobId(row.blob_id),
+        blob: row.blob_id,
         standing: Standing {
-            scan: row.scan.parse().unwrap_or(ScanState::Pending),
-            metadata: row.metadata.parse().unwrap_or(MetadataState::Pending),
+            scan: row.scan,
+            metadata: row.metadata,
         },
         password_hash: row.password_hash,
         expires_at: row.expires_at,
@@ -279,7 +235,7 @@ pub(super) async fn count_download(
     let query = sqlx::query!(
         "UPDATE share_links SET downloads = downloads + 1
          WHERE id = $1 AND expires_at > $2 AND (max_downloads IS NULL OR downloads < max_downloads)",
-        id.0,
+        id as _,
         now,
     );
     Ok(

@@ -1,5 +1,6 @@
 //! What accounts take, counted anew.
 
+use plinth_domain::id::UserId;
 use plinth_platform::database::named;
 use uuid::Uuid;
 
@@ -17,7 +18,7 @@ pub(super) async fn mend(stores: &Stores, dry_run: bool, report: &mut Report) ->
         let Some(last) = owners.last() else {
             return Ok(drifted);
         };
-        after = last.owner;
+        after = last.owner.0;
         for account in owners.iter().filter(|account| account.has_drifted) {
             // Whatever the account does meanwhile is seen when its row is held.
             let counted = if dry_run {
@@ -34,7 +35,7 @@ pub(super) async fn mend(stores: &Stores, dry_run: bool, report: &mut Report) ->
 }
 
 struct Account {
-    owner: Uuid,
+    owner: UserId,
     has_drifted: bool,
 }
 
@@ -55,11 +56,11 @@ async fn page(stores: &Stores, after: Uuid) -> sqlx::Result<Vec<Account>> {
 }
 
 /// True where it was wrong.
-async fn recount(stores: &Stores, owner: Uuid) -> Result<bool> {
+async fn recount(stores: &Stores, owner: UserId) -> Result<bool> {
     let mut transaction = stores.db.begin().await?;
     let query = sqlx::query!(
         "SELECT FROM storage_usage WHERE owner_id = $1 FOR UPDATE",
-        owner
+        owner as _,
     );
     named("reconcile.hold_usage", query.execute(&mut *transaction)).await?;
     let query = sqlx::query!(
@@ -72,7 +73,7 @@ async fn recount(stores: &Stores, owner: Uuid) -> Result<bool> {
          WHERE owner_id = $1
            AND (storage_usage.bytes, storage_usage.reserved, storage_usage.files)
                IS DISTINCT FROM (counted.bytes, counted.reserved, counted.files)",
-        owner,
+        owner as _,
     );
     let changed = named("reconcile.recount", query.execute(&mut *transaction))
         .await?

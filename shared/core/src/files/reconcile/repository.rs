@@ -36,7 +36,7 @@ pub(super) async fn page(db: &PgPool, after: Uuid, limit: i64) -> Result<Vec<Row
     rows.into_iter()
         .map(|row| {
             Ok(Row {
-                id: BlobId(row.id),
+                id: row.id,
                 object_key: row.object_key,
                 size: u64::try_from(row.size).map_err(Error::internal)?,
                 is_stored: row.is_stored,
@@ -49,8 +49,8 @@ pub(super) async fn page(db: &PgPool, after: Uuid, limit: i64) -> Result<Vec<Row
 }
 
 /// Those of the blobs that there are.
-pub(super) async fn known(db: &PgPool, ids: &[Uuid]) -> sqlx::Result<HashSet<Uuid>> {
-    let query = sqlx::query_scalar!("SELECT id FROM blobs WHERE id = ANY($1)", ids);
+pub(super) async fn known(db: &PgPool, ids: &[BlobId]) -> sqlx::Result<HashSet<BlobId>> {
+    let query = sqlx::query_scalar!("SELECT id FROM blobs WHERE id = ANY($1)", ids as _);
     Ok(named("reconcile.known", query.fetch_all(db))
         .await?
         .into_iter()
@@ -73,7 +73,7 @@ pub(super) async fn known_parts(db: &PgPool, uploads: &[String]) -> sqlx::Result
 pub(super) async fn is_stored(db: &PgPool, id: BlobId) -> sqlx::Result<bool> {
     let query = sqlx::query_scalar!(
         "SELECT id FROM blobs WHERE id = $1 AND state = 'stored'",
-        id.0
+        id as _
     );
     Ok(named("reconcile.is_stored", query.fetch_optional(db))
         .await?
@@ -81,7 +81,7 @@ pub(super) async fn is_stored(db: &PgPool, id: BlobId) -> sqlx::Result<bool> {
 }
 
 pub(super) async fn sha256(db: &PgPool, id: BlobId) -> sqlx::Result<Option<Vec<u8>>> {
-    let query = sqlx::query_scalar!("SELECT sha256 FROM blobs WHERE id = $1", id.0);
+    let query = sqlx::query_scalar!("SELECT sha256 FROM blobs WHERE id = $1", id as _);
     Ok(named("reconcile.sha256", query.fetch_optional(db))
         .await?
         .flatten())
@@ -96,7 +96,7 @@ pub(super) async fn set_etag(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "UPDATE blobs SET etag = $3 WHERE id = $1 AND etag = $2",
-        id.0,
+        id as _,
         before,
         etag
     );
@@ -109,7 +109,7 @@ pub(super) async fn set_etag(
 pub(super) async fn variants(db: &PgPool, id: BlobId) -> sqlx::Result<Vec<String>> {
     let query = sqlx::query_scalar!(
         r#"SELECT object_key AS "key!" FROM file_variants WHERE blob_id = $1 AND object_key IS NOT NULL"#,
-        id.0,
+        id as _,
     );
     named("reconcile.variants", query.fetch_all(db)).await
 }
@@ -118,9 +118,7 @@ pub(super) async fn variants(db: &PgPool, id: BlobId) -> sqlx::Result<Vec<String
 pub(super) async fn file_of(db: &PgPool, id: BlobId) -> sqlx::Result<Option<FileId>> {
     let query = sqlx::query_scalar!(
         "SELECT file_id FROM file_versions WHERE blob_id = $1 ORDER BY file_id DESC LIMIT 1",
-        id.0
+        id as _
     );
-    Ok(named("reconcile.file_of", query.fetch_optional(db))
-        .await?
-        .map(FileId))
+    named("reconcile.file_of", query.fetch_optional(db)).await
 }

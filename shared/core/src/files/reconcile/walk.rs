@@ -73,8 +73,8 @@ impl Walk {
         let is_last = i64::try_from(rows.len()).unwrap_or(PAGE) < PAGE;
         let last = rows.last().map(|row| row.id.0);
         let upto = if is_last { None } else { last };
-        let known: HashSet<Uuid> = rows.iter().map(|row| row.id.0).collect();
-        let mut found: HashMap<Uuid, Vec<StoredObject>> = HashMap::new();
+        let known: HashSet<BlobId> = rows.iter().map(|row| row.id).collect();
+        let mut found: HashMap<BlobId, Vec<StoredObject>> = HashMap::new();
         let mut after = match self.after {
             from if from.is_nil() => ROOT.to_owned(),
             from => format!("{ROOT}{from}/{END}"),
@@ -106,7 +106,7 @@ impl Walk {
         }
         for row in &rows {
             report.blobs += 1;
-            let objects = found.remove(&row.id.0).unwrap_or_default();
+            let objects = found.remove(&row.id).unwrap_or_default();
             if let Err(error) = self.compare(row, objects, report).await {
                 report.pass_over(format_args!("blob {}", row.id), error)?;
             }
@@ -119,7 +119,7 @@ impl Walk {
 
     /// Objects that had no row when the rows were read: those that still have none are nobody's.
     async fn find_orphans(&mut self, strays: Vec<StoredObject>, report: &mut Report) -> Result<()> {
-        let ids: Vec<Uuid> = strays
+        let ids: Vec<BlobId> = strays
             .iter()
             .filter_map(|object| blob_of(&object.key))
             .collect();
@@ -137,7 +137,7 @@ impl Walk {
         self.orphans.newest = self
             .orphans
             .newest
-            .max(blob_of(&object.key).and_then(minted_at));
+            .max(blob_of(&object.key).and_then(|blob| minted_at(blob.0)));
         let now = SystemTime::from(self.stores.clock.now());
         // What an unfinished upload may still need is never an orphan's age.
         let kept = self
@@ -303,7 +303,7 @@ impl Walk {
 }
 
 /// The blob below whose id an object lies.
-fn blob_of(key: &str) -> Option<Uuid> {
+fn blob_of(key: &str) -> Option<BlobId> {
     key.strip_prefix(ROOT)?.split('/').next()?.parse().ok()
 }
 
@@ -346,7 +346,7 @@ mod tests {
 
     #[test]
     fn an_object_is_of_the_blob_below_whose_id_it_lies() {
-        let id = Uuid::max();
+        let id = BlobId(Uuid::max());
         assert_eq!(blob_of(&format!("blobs/{id}/content")), Some(id));
         assert_eq!(blob_of(&format!("blobs/{id}/variants/small-00")), Some(id));
         for key in ["blobs/x/content", "files/x", "blobs/", ""] {

@@ -6,19 +6,18 @@ use plinth_platform::crypto::WrappedKey;
 use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::Resumable;
 use crate::{Error, Result};
 
 struct Row {
-    blob_id: Uuid,
+    blob_id: BlobId,
     name: String,
     metadata: Option<String>,
-    file_id: Option<Uuid>,
+    file_id: Option<FileId>,
     length: Option<i64>,
     position: i64,
-    made_file: Option<Uuid>,
+    made_file: Option<FileId>,
     updated_at: OffsetDateTime,
 }
 
@@ -26,17 +25,17 @@ impl TryFrom<Row> for Resumable {
     type Error = Error;
     fn try_from(row: Row) -> Result<Self> {
         Ok(Self {
-            id: BlobId(row.blob_id),
+            id: row.blob_id,
             name: row.name,
             metadata: row.metadata,
-            file: row.file_id.map(FileId),
+            file: row.file_id,
             length: row
                 .length
                 .map(u64::try_from)
                 .transpose()
                 .map_err(Error::internal)?,
             position: u64::try_from(row.position).map_err(Error::internal)?,
-            made: row.made_file.map(FileId),
+            made: row.made_file,
             updated_at: row.updated_at,
         })
     }
@@ -81,16 +80,16 @@ pub(super) async fn insert(
         .map_err(Error::internal)?;
     let query = sqlx::query!(
         "INSERT INTO uploads (blob_id, owner_id, name, metadata, file_id, length) VALUES ($1, $2, $3, $4, $5, $6)",
-        id.0,
-        owner.0,
+        id as _,
+        owner as _,
         name,
         metadata,
-        file.map(|file| file.0),
+        file as _,
         length,
     );
     named("uploads.insert", query.execute(&mut *connection)).await?;
     // Each writer adds where he began.
-    let query = sqlx::query!("UPDATE blobs SET segments = '{}' WHERE id = $1", id.0);
+    let query = sqlx::query!("UPDATE blobs SET segments = '{}' WHERE id = $1", id as _);
     Ok(named("blobs.clear_segments", query.execute(connection))
         .await
         .map(drop)?)
@@ -103,8 +102,8 @@ pub(super) async fn find(db: &PgPool, id: BlobId, owner: UserId) -> Result<Optio
          FROM uploads
          WHERE blob_id = $1 AND owner_id = $2
            AND (made_file IS NOT NULL OR EXISTS (SELECT FROM blobs WHERE id = $1 AND state = 'receiving'))",
-        id.0,
-        owner.0,
+        id as _,
+        owner as _,
     );
     named("uploads.find", query.fetch_optional(db))
         .await?
@@ -116,12 +115,9 @@ pub(super) async fn find(db: &PgPool, id: BlobId, owner: UserId) -> Result<Optio
 pub(super) async fn find_unmade(db: &PgPool, id: BlobId) -> Result<Option<(UserId, Resumable)>> {
     let query = sqlx::query_scalar!(
         "SELECT owner_id FROM uploads WHERE blob_id = $1 AND made_file IS NULL",
-        id.0
+        id as _
     );
-    let Some(owner) = named("uploads.owner_of_unmade", query.fetch_optional(db))
-        .await?
-        .map(UserId)
-    else {
+    let Some(owner) = named("uploads.owner_of_unmade", query.fetch_optional(db)).await? else {
         return Ok(None);
     };
     Ok(find(db, id, owner)
@@ -139,7 +135,7 @@ pub(super) async fn set_length(
     let length = i64::try_from(length).map_err(Error::internal)?;
     let query = sqlx::query!(
         "UPDATE uploads SET length = $2 WHERE blob_id = $1 AND length IS NULL",
-        id.0,
+        id as _,
         length
     );
     Ok(named("uploads.set_length", query.execute(connection))
@@ -162,8 +158,8 @@ pub(super) async fn claim(
          WHERE blob_id = $1 AND blobs.id = blob_id AND uploads.owner_id = $2 AND state = 'receiving' AND position = $3
          RETURNING blob_id, name, uploads.metadata, file_id, length, position, writer, tail_writer, hash_state, uploads.sha256,
              object_key, multipart_upload_id, data_key, master_key, reserved, uploads.updated_at",
-        id.0,
-        owner.0,
+        id as _,
+        owner as _,
         position,
     );
     let Some(row) = named("uploads.claim", query.fetch_optional(&mut *connection)).await? else {
@@ -175,7 +171,7 @@ pub(super) async fn claim(
              ((SELECT count(*) FROM upload_parts WHERE blob_id = $1) * $2::bigint)::integer)
          WHERE id = $1
          RETURNING segments"#,
-        id.0,
+        id as _,
         part_chunks,
     );
     let segments = named("blobs.add_segment", query.fetch_one(connection)).await?;
@@ -215,7 +211,7 @@ pub(super) async fn claim(
 pub(super) async fn is_of(db: &PgPool, id: BlobId, writer: i32) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE uploads SET updated_at = now() WHERE blob_id = $1 AND writer = $2",
-        id.0,
+        id as _,
         writer
     );
     Ok(named("uploads.is_of", query.execute(db))
@@ -233,7 +229,7 @@ pub(super) async fn reset(
     let query = sqlx::query!(
         "UPDATE uploads SET position = 0, tail_writer = 0, hash_state = NULL, sha256 = NULL, writer = writer + 1
          WHERE blob_id = $1 AND writer = $2",
-        id.0,
+        id as _,
         writer,
     );
     if named("uploads.reset", query.execute(&mut *connection))
@@ -243,11 +239,11 @@ pub(super) async fn reset(
     {
         return Ok(());
     }
-    let query = sqlx::query!("DELETE FROM upload_parts WHERE blob_id = $1", id.0);
+    let query = sqlx::query!("DELETE FROM upload_parts WHERE blob_id = $1", id as _);
     named("upload_parts.remove", query.execute(&mut *connection)).await?;
     let query = sqlx::query!(
         "UPDATE blobs SET multipart_upload_id = NULL, segments = array_fill(0, ARRAY[$2::integer + 1]) WHERE id = $1",
-        id.0,
+        id as _,
         writer,
     );
     named("blobs.reset_parts", query.execute(connection))
@@ -265,7 +261,7 @@ pub(super) async fn record(
     let query = sqlx::query!(
         "UPDATE uploads SET position = $3, tail_writer = $4, hash_state = $5, updated_at = now()
          WHERE blob_id = $1 AND writer = $2",
-        id.0,
+        id as _,
         writer,
         i64::try_from(progress.position).map_err(Error::internal)?,
         progress.tail_writer,
@@ -287,12 +283,12 @@ pub(super) async fn record(
     let query = sqlx::query!(
         "INSERT INTO upload_parts (blob_id, number, etag) SELECT $1, number, etag
          FROM unnest($2::integer[], $3::text[]) AS part (number, etag)",
-        id.0,
+        id as _,
         &numbers,
         &etags,
     );
     named("upload_parts.insert", query.execute(&mut *connection)).await?;
-    let query = sqlx::query!("UPDATE blobs SET updated_at = now() WHERE id = $1", id.0);
+    let query = sqlx::query!("UPDATE blobs SET updated_at = now() WHERE id = $1", id as _);
     named("blobs.touch", query.execute(connection)).await?;
     Ok(true)
 }
@@ -306,7 +302,7 @@ pub(super) async fn set_whole(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE uploads SET sha256 = $3, tail_writer = 0 WHERE blob_id = $1 AND writer = $2",
-        id.0,
+        id as _,
         writer,
         sha256,
     );
@@ -320,7 +316,7 @@ pub(super) async fn set_whole(
 pub(super) async fn parts(db: &PgPool, id: BlobId) -> sqlx::Result<Vec<Part>> {
     let query = sqlx::query!(
         "SELECT number, etag FROM upload_parts WHERE blob_id = $1 ORDER BY number",
-        id.0
+        id as _
     );
     let rows = named("upload_parts.list", query.fetch_all(db)).await?;
     Ok(rows
@@ -338,9 +334,9 @@ pub(super) async fn set_made(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "UPDATE uploads SET made_file = $3, position = length, updated_at = now() WHERE blob_id = $1 AND writer = $2",
-        id.0,
+        id as _,
         writer,
-        file.0,
+        file as _,
     );
     Ok(named("uploads.set_made", query.execute(connection))
         .await?
@@ -356,8 +352,8 @@ pub(super) async fn forget_made(
 ) -> sqlx::Result<()> {
     let query = sqlx::query!(
         "DELETE FROM uploads WHERE blob_id = $1 AND owner_id = $2 AND made_file IS NOT NULL",
-        id.0,
-        owner.0,
+        id as _,
+        owner as _,
     );
     named("uploads.forget", query.execute(connection))
         .await

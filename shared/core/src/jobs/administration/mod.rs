@@ -5,10 +5,11 @@ mod queues;
 mod repository;
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::closed_set::Recorded;
 use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{JobId, UserId};
 use plinth_domain::job::Queue;
-use plinth_domain::job_state::JobState;
+use plinth_domain::job_state::{AttemptOutcome, JobState};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -59,7 +60,7 @@ impl JobFilter {
 #[derive(Debug, Clone)]
 pub struct Job {
     pub id: JobId,
-    pub queue: String,
+    pub queue: Recorded<Queue>,
     pub kind: String,
     pub state: JobState,
     /// Waits until another job of the same key has ended.
@@ -89,7 +90,7 @@ pub struct FailedAttempt {
     pub worker: String,
     pub started_at: OffsetDateTime,
     pub ended_at: OffsetDateTime,
-    pub outcome: String,
+    pub outcome: Recorded<AttemptOutcome>,
     pub error: Option<String>,
 }
 
@@ -154,7 +155,7 @@ impl JobAdministration {
                 "Only a job that is dead, cancelled or retrying is tried again.",
             ));
         }
-        let notes = repository::revive(unit.connection(), &[id.0]).await?;
+        let notes = repository::revive(unit.connection(), &[id]).await?;
         unit.push(notes);
         unit.audit(Action::JobRetried, Target::Job(id), Outcome::Success)
             .await?;
@@ -202,7 +203,7 @@ impl JobAdministration {
                 Ok(revived) => {
                     unit.commit().await?;
                     count += revived;
-                    (after, limit) = (*last, (limit * NARROWING).min(BATCH));
+                    (after, limit) = (last.0, (limit * NARROWING).min(BATCH));
                 }
                 Err(error) => {
                     // Awaited: the next transaction passes over what is still locked.
@@ -210,7 +211,7 @@ impl JobAdministration {
                     if dead.len() == 1 {
                         passed_over.note(format_args!("dead letter {last}"), error)?;
                         passed_over.check()?;
-                        after = *last;
+                        after = last.0;
                     } else if error.is_outage() && !error.is_of_statement() {
                         return Err(error);
                     } else {
@@ -223,7 +224,7 @@ impl JobAdministration {
 }
 
 /// Makes these due again; how many.
-async fn redrive_these(unit: &mut Unit, filter: &JobFilter, dead: &[Uuid]) -> Result<u64> {
+async fn redrive_these(unit: &mut Unit, filter: &JobFilter, dead: &[JobId]) -> Result<u64> {
     let notes = repository::revive(unit.connection(), dead).await?;
     let count = u64::try_from(notes.len()).unwrap_or(u64::MAX);
     unit.push(notes);

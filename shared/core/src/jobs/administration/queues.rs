@@ -42,19 +42,18 @@ impl JobAdministration {
         Ok(Queue::ALL
             .iter()
             .map(|&queue| {
-                let name = queue.as_str();
-                let due = || backlog.due.iter().filter(|due| due.queue == name);
+                let due = || backlog.due.iter().filter(|due| due.queue == queue);
                 let others = |state: &str| {
                     let found = backlog
                         .others
                         .iter()
-                        .find(|one| one.queue == name && one.state == state);
+                        .find(|one| one.queue == queue && one.state == state);
                     found.map_or(0, |one| one.jobs)
                 };
-                let paused = paused.iter().find(|row| row.queue == name);
+                let paused = paused.iter().find(|row| row.queue == queue);
                 QueueOverview {
                     queue,
-                    paused: paused.map(|row| (row.paused_at, row.paused_by.map(UserId))),
+                    paused: paused.map(|row| (row.paused_at, row.paused_by)),
                     outage: paused
                         .and_then(|row| Some((row.until?, row.reason.clone().unwrap_or_default()))),
                     due: due().map(|due| due.jobs).sum(),
@@ -77,9 +76,9 @@ impl JobAdministration {
              ON CONFLICT (queue) DO UPDATE
              SET paused_at = excluded.paused_at, paused_by = excluded.paused_by, until = NULL, failures = NULL, reason = NULL
              WHERE paused.until IS NOT NULL",
-            queue.as_str(),
+            queue as _,
             unit.at(),
-            origin.actor.map(|user| user.0),
+            origin.actor as _,
         );
         let changed = named("queues.pause", query.execute(unit.connection()))
             .await?
@@ -91,7 +90,7 @@ impl JobAdministration {
     /// The queue goes on, within a second. False where it was not paused.
     pub async fn resume(&self, origin: &Origin, queue: Queue) -> Result<bool> {
         let mut unit = Unit::begin(&self.stores, origin).await?;
-        let query = sqlx::query!("DELETE FROM paused_queues WHERE queue = $1", queue.as_str());
+        let query = sqlx::query!("DELETE FROM paused_queues WHERE queue = $1", queue as _);
         let changed = named("queues.resume", query.execute(unit.connection()))
             .await?
             .rows_affected()

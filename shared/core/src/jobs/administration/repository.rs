@@ -1,5 +1,6 @@
 //! Jobs as operators see them.
 
+use plinth_domain::closed_set::Recorded;
 use plinth_domain::id::{JobId, UserId};
 use plinth_domain::job::{DEADLINE, Queue};
 use plinth_domain::job_state::JobState;
@@ -15,10 +16,10 @@ use crate::page::PageRequest;
 use crate::{Error, Result};
 
 struct Row {
-    id: Uuid,
-    queue: String,
+    id: JobId,
+    queue: Recorded<Queue>,
     kind: String,
-    state: String,
+    state: JobState,
     parked: bool,
     priority: i16,
     attempt: i16,
@@ -29,7 +30,7 @@ struct Row {
     finished_at: Option<OffsetDateTime>,
     lease_owner: Option<String>,
     last_error: Option<String>,
-    user_id: Option<Uuid>,
+    user_id: Option<UserId>,
     progress: Option<i16>,
     traceparent: Option<String>,
 }
@@ -42,10 +43,10 @@ impl TryFrom<Row> for Job {
             .traceparent
             .and_then(|text| text.split('-').nth(1).map(str::to_owned));
         Ok(Self {
-            id: JobId(row.id),
+            id: row.id,
             queue: row.queue,
             kind: row.kind,
-            state: row.state.parse().map_err(Error::internal)?,
+            state: row.state,
             parked: row.parked,
             priority: row.priority,
             attempts: row.attempt,
@@ -56,7 +57,7 @@ impl TryFrom<Row> for Job {
             finished_at: row.finished_at,
             worker: row.lease_owner,
             last_error: row.last_error.as_deref().map(privacy::error),
-            user: row.user_id.map(UserId),
+            user: row.user_id,
             progress: row.progress,
             trace_id,
         })
@@ -78,12 +79,12 @@ pub(super) async fn list(db: &PgPool, filter: &JobFilter, page: PageRequest) -> 
          ORDER BY id DESC
          LIMIT $9",
         page.before(),
-        filter.queue.map(Queue::as_str),
+        filter.queue as _,
         filter.kind,
-        filter.state.map(JobState::as_str),
+        filter.state as _,
         filter.from,
         filter.until,
-        filter.user.map(|user| user.0),
+        filter.user as _,
         filter.error,
         page.fetch(),
     );
@@ -97,7 +98,7 @@ pub(super) async fn find(db: &PgPool, id: JobId) -> Result<Option<Job>> {
         "SELECT id, queue, kind, state, parked, priority, attempt, max_attempts, created_at, run_at, started_at,
              finished_at, lease_owner, last_error, user_id, progress, traceparent
          FROM jobs WHERE id = $1",
-        id.0,
+        id as _,
     );
     named("jobs.find", query.fetch_optional(db))
         .await?
@@ -110,7 +111,7 @@ pub(super) async fn attempts(db: &PgPool, id: JobId) -> Result<Vec<FailedAttempt
         FailedAttempt,
         "SELECT attempt, worker, started_at, ended_at, outcome, error FROM job_attempts
          WHERE job_id = $1 ORDER BY claim",
-        id.0,
+        id as _,
     );
     let mut attempts = named("jobs.attempts", query.fetch_all(db)).await?;
     for attempt in &mut attempts {
@@ -126,16 +127,10 @@ pub(super) async fn lock(
 ) -> Result<Option<(JobState, bool)>> {
     let query = sqlx::query!(
         "SELECT state, cancel_asked FROM jobs WHERE id = $1 FOR UPDATE",
-        id.0
+        id as _
     );
     let row = named("jobs.lock", query.fetch_optional(connection)).await?;
-    row.map(|row| {
-        Ok((
-            row.state.parse().map_err(Error::internal)?,
-            row.cancel_asked,
-        ))
-    })
-    .transpose()
+    row.map(|row| Ok((row.state, row.cancel_asked))).transpose()
 }
 
 /// Dead letters that the filter lets through, the oldest first, but those that somebody else is at.
@@ -144,7 +139,7 @@ pub(super) async fn lock_dead(
     filter: &JobFilter,
     after: Uuid,
     limit: i64,
-) -> Result<Vec<Uuid>> {
+) -> Result<Vec<JobId>> {
     let query = sqlx::query_scalar!(
         "SELECT id FROM jobs
          WHERE state = 'dead' AND id > $8
@@ -155,11 +150,11 @@ pub(super) async fn lock_dead(
          ORDER BY id
          LIMIT $7
          FOR UPDATE SKIP LOCKED",
-        filter.queue.map(Queue::as_str),
+        filter.queue as _,
         filter.kind,
         filter.from,
         filter.until,
-        filter.user.map(|user| user.0),
+        filter.user as _,
         filter.error,
         limit,
         after,
@@ -169,19 +164,19 @@ pub(super) async fn lock_dead(
 
 /// Due now, every attempt before it, and a week to begin one; the claim goes on rising, so that no former holder takes
 /// the job for his.
-pub(super) async fn revive(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Note>> {
+pub(super) async fn revive(connection: &mut PgConnection, ids: &[JobId]) -> Result<Vec<Note>> {
     let query = sqlx::query!(
         "UPDATE jobs
          SET state = 'queued', attempt = 0, panics = 0, run_at = now(), deadline = now() + make_interval(secs => $2),
              finished_at = NULL, cancel_asked = false, parked = false, limit_key = NULL
          WHERE id = ANY($1)
          RETURNING id, queue, priority, run_at",
-        ids,
+        ids as _,
         DEADLINE.as_secs_f64(),
     );
     let rows = named("jobs.revive", query.fetch_all(connection)).await?;
     rows.into_iter()
-        .map(|row| note(row.id, &row.queue, row.priority, row.run_at))
+        .map(|row| note(row.id, row.queue, row.priority, row.run_at))
         .collect()
 }
 
@@ -194,7 +189,7 @@ pub(super) async fn cancel(connection: &mut PgConnection, id: JobId) -> Result<(
              finished_at = CASE WHEN state = 'running' THEN NULL ELSE now() END,
              parked = false
          WHERE id = $1",
-        id.0,
+        id as _,
     );
     named("jobs.cancel", query.execute(connection)).await?;
     Ok(())

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use plinth_domain::closed_set::Recorded;
+use plinth_domain::job::Queue;
 use plinth_platform::database::{PgPool, named};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +16,7 @@ const COUNTED: i64 = 100_000;
 /// The jobs of a kind that are due.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Due {
-    pub queue: String,
+    pub queue: Recorded<Queue>,
     pub kind: String,
     pub jobs: i64,
     /// Since the oldest of them was due.
@@ -24,7 +26,7 @@ pub struct Due {
 /// The jobs of a queue in other states that somebody may have to look at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Others {
-    pub queue: String,
+    pub queue: Recorded<Queue>,
     pub state: String,
     pub jobs: i64,
 }
@@ -36,7 +38,7 @@ pub struct Backlog {
     pub others: Vec<Others>,
     /// Queues that an administrator, or an outage, has paused. Absent in what a worker of the release before counted.
     #[serde(default)]
-    pub paused: Vec<String>,
+    pub paused: Vec<Recorded<Queue>>,
 }
 
 impl Ledger {
@@ -48,7 +50,7 @@ impl Ledger {
 
 pub(in crate::jobs) async fn backlog(db: &PgPool) -> Result<Backlog> {
     let query = sqlx::query!(
-        r#"SELECT queue.name AS "queue!", due.kind AS "kind!", count(*) AS "jobs!",
+        r#"SELECT queue.name AS "queue!: Recorded<Queue>", due.kind AS "kind!", count(*) AS "jobs!",
              greatest(extract(epoch FROM now() - min(due.run_at)), 0)::float8 AS "oldest!"
          FROM unnest('{email,files,notifications,cleanup}'::text[]) AS queue (name)
          CROSS JOIN unnest('{0,1,2}'::smallint[]) AS rank (rank)
@@ -69,7 +71,7 @@ pub(in crate::jobs) async fn backlog(db: &PgPool) -> Result<Backlog> {
         oldest: Duration::try_from_secs_f64(row.oldest).unwrap_or_default(),
     });
     let query = sqlx::query!(
-        r#"SELECT queue AS "queue!", state AS "state!", count(*) AS "jobs!" FROM (
+        r#"SELECT queue AS "queue!: Recorded<Queue>", state AS "state!", count(*) AS "jobs!" FROM (
              (SELECT queue, 'running' AS state FROM jobs WHERE state = 'running' LIMIT $1)
              UNION ALL
              (SELECT queue, 'retrying' FROM jobs WHERE state = 'retrying' AND NOT parked LIMIT $1)

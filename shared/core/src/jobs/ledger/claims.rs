@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use plinth_domain::closed_set::Recorded;
 use plinth_domain::id::JobId;
 use plinth_domain::job::Queue;
 use plinth_platform::database::named;
-use uuid::Uuid;
 
 use super::Ledger;
 use crate::{Error, Result};
@@ -45,9 +45,9 @@ pub struct ClaimedJob {
 }
 
 struct Row {
-    id: Uuid,
+    id: JobId,
     claim: i32,
-    queue: String,
+    queue: Recorded<Queue>,
     priority: i16,
     kind: String,
     payload: serde_json::Value,
@@ -67,10 +67,13 @@ impl TryFrom<Row> for ClaimedJob {
     fn try_from(row: Row) -> Result<Self> {
         Ok(Self {
             claim: Claim {
-                job: JobId(row.id),
+                job: row.id,
                 number: row.claim,
             },
-            queue: row.queue.parse().map_err(Error::internal)?,
+            queue: row
+                .queue
+                .known()
+                .ok_or_else(|| Error::internal("a job waits in a queue of another release"))?,
             rank: row.priority,
             kind: row.kind,
             payload: row.payload,
@@ -105,12 +108,12 @@ impl Ledger {
         owner: &str,
         lease: Duration,
     ) -> Result<Vec<ClaimedJob>> {
-        let mut ids: Vec<_> = jobs.iter().map(|job| job.0).collect();
+        let mut ids = jobs.to_vec();
         // In order, as everything that takes several: two that take the same ones cannot wait for each other.
         ids.sort_unstable();
         let mut claimed = self.claim_waiting(&ids, owner, lease).await?;
         if claimed.len() < ids.len() {
-            let taken: HashSet<_> = claimed.iter().map(|job| job.claim.job.0).collect();
+            let taken: HashSet<_> = claimed.iter().map(|job| job.claim.job).collect();
             ids.retain(|id| !taken.contains(id));
             claimed.extend(self.take_over(&ids, owner, lease).await?);
         }
@@ -121,7 +124,7 @@ impl Ledger {
     /// all the entries in it that died since its last vacuum, for every group.
     async fn claim_waiting(
         &self,
-        ids: &[Uuid],
+        ids: &[JobId],
         owner: &str,
         lease: Duration,
     ) -> Result<Vec<ClaimedJob>> {
@@ -137,7 +140,7 @@ impl Ledger {
                  coalesce(deadline < now(), false) AS "is_overdue!", cancel_asked,
                  extract(epoch FROM now() - run_at)::float8 AS "waited!",
                  extract(epoch FROM now() - created_at)::float8 AS "age!", traceparent"#,
-            ids,
+            ids as _,
             owner,
             lease.as_secs_f64(),
         );
@@ -148,7 +151,7 @@ impl Ledger {
     /// Those whose holder died, which is told of their last attempt.
     async fn take_over(
         &self,
-        ids: &[Uuid],
+        ids: &[JobId],
         owner: &str,
         lease: Duration,
     ) -> Result<Vec<ClaimedJob>> {
@@ -175,7 +178,7 @@ impl Ledger {
                  jobs.max_attempts, jobs.panics, coalesce(jobs.deadline < now(), false) AS "is_overdue!",
                  jobs.cancel_asked, extract(epoch FROM now() - jobs.run_at)::float8 AS "waited!",
                  extract(epoch FROM now() - jobs.created_at)::float8 AS "age!", jobs.traceparent"#,
-            ids,
+            ids as _,
             owner,
             lease.as_secs_f64(),
         );
@@ -197,7 +200,7 @@ impl Ledger {
              UPDATE jobs SET lease_until = now() + make_interval(secs => $3)
              FROM held WHERE jobs.id = held.id
              RETURNING jobs.id, jobs.claim, jobs.cancel_asked",
-            &ids,
+            &ids as _,
             &numbers,
             lease.as_secs_f64(),
         );
@@ -205,7 +208,7 @@ impl Ledger {
         let mut renewed = Renewed::default();
         for row in rows {
             let claim = Claim {
-                job: JobId(row.id),
+                job: row.id,
                 number: row.claim,
             };
             renewed.held.push(claim);
@@ -220,7 +223,7 @@ impl Ledger {
     pub async fn progress(&self, claim: Claim, percent: i16) -> Result<bool> {
         let query = sqlx::query!(
             "UPDATE jobs SET progress = $3 WHERE id = $1 AND claim = $2 AND lease_until IS NOT NULL",
-            claim.job.0,
+            claim.job as _,
             claim.number,
             percent,
         );
@@ -232,9 +235,6 @@ impl Ledger {
 }
 
 /// As two arrays for a statement.
-pub(super) fn columns(claims: &[Claim]) -> (Vec<uuid::Uuid>, Vec<i32>) {
-    claims
-        .iter()
-        .map(|claim| (claim.job.0, claim.number))
-        .unzip()
+pub(super) fn columns(claims: &[Claim]) -> (Vec<JobId>, Vec<i32>) {
+    claims.iter().map(|claim| (claim.job, claim.number)).unzip()
 }

@@ -165,11 +165,11 @@ async fn finish(
          FROM unnest($1::uuid[], $2::integer[]) AS ended (id, claim)
          WHERE jobs.id = ended.id AND jobs.claim = ended.claim AND jobs.lease_until IS NOT NULL
          RETURNING jobs.id, jobs.limit_key",
-        &ids,
+        &ids as _,
         &numbers,
     );
     for row in named("jobs.finish", query.fetch_all(connection)).await? {
-        recorded.ours.insert(JobId(row.id));
+        recorded.ours.insert(row.id);
         keys.extend(row.limit_key);
     }
     Ok(())
@@ -183,13 +183,10 @@ async fn fail(
 ) -> Result<()> {
     let (ids, numbers): (Vec<_>, Vec<_>) = ended
         .iter()
-        .map(|one| (one.claim.job.0, one.claim.number))
+        .map(|one| (one.claim.job, one.claim.number))
         .unzip();
-    let outcomes: Vec<_> = ended.iter().map(|one| one.how.name().to_owned()).collect();
-    let states: Vec<_> = ended
-        .iter()
-        .map(|one| one.how.state().to_string())
-        .collect();
+    let outcomes: Vec<_> = ended.iter().map(|one| one.how.outcome()).collect();
+    let states: Vec<_> = ended.iter().map(|one| one.how.state()).collect();
     let errors: Vec<_> = ended
         .iter()
         .map(|one| one.how.error().map(str::to_owned))
@@ -232,17 +229,17 @@ async fn fail(
          FROM ended
          WHERE jobs.id = ended.id
          RETURNING jobs.id, ended.key AS "key?""#,
-        &ids,
+        &ids as _,
         &numbers,
-        &outcomes,
-        &states,
+        &outcomes as _,
+        &states as _,
         &errors as &[Option<String>],
         &waits,
         &counted,
         &panicked,
     );
     for row in named("jobs.fail", query.fetch_all(connection)).await? {
-        recorded.ours.insert(JobId(row.id));
+        recorded.ours.insert(row.id);
         keys.extend(row.key);
     }
     Ok(())

@@ -49,7 +49,7 @@ impl Ledger {
                  lease_owner = CASE WHEN mine.granted THEN jobs.lease_owner END
              FROM mine WHERE jobs.id = mine.id
              RETURNING mine.granted AS "granted!""#,
-            claim.job.0,
+            claim.job as _,
             claim.number,
             key,
             limit,
@@ -105,6 +105,6 @@ pub(super) async fn release(db: &PgPool, keys: &[String]) -> Result<Vec<Note>> {
     );
     let rows = named("jobs.release", query.fetch_all(db)).await?;
     rows.into_iter()
-        .map(|row| note(row.id, &row.queue, row.priority, row.run_at))
+        .map(|row| note(row.id, row.queue, row.priority, row.run_at))
         .collect()
 }

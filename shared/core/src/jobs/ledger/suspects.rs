@@ -45,7 +45,6 @@ impl Ledger {
 
     /// Those of the jobs whose last attempts were all lost; attempts that do not count are passed over.
     async fn suspects(&self, jobs: &[JobId]) -> Result<HashSet<JobId>> {
-        let ids: Vec<_> = jobs.iter().map(|job| job.0).collect();
         let query = sqlx::query_scalar!(
             "SELECT lost.job_id FROM job_attempts AS lost
              WHERE lost.job_id = ANY($1) AND lost.outcome = 'lost' AND NOT EXISTS (
@@ -54,10 +53,10 @@ impl Ledger {
                    AND later.outcome NOT IN ('lost', 'parked', 'handed_back', 'postponed'))
              GROUP BY lost.job_id
              HAVING count(*) >= $2",
-            &ids,
+            jobs as _,
             i64::from(LOST),
         );
         let suspects = named("jobs.suspects", query.fetch_all(&self.db)).await?;
-        Ok(suspects.into_iter().map(JobId).collect())
+        Ok(suspects.into_iter().collect())
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
+use plinth_domain::closed_set::Recorded;
 use plinth_domain::id::JobId;
 use plinth_domain::job::Queue;
 use plinth_platform::database::named;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::Ledger;
 use crate::jobs::{Found, Note, Place};
@@ -19,7 +19,7 @@ impl Ledger {
         // A scan a priority, each of which begins where it has to and ends at what is not due yet: jobs that wait for
         // their time, or for their turn, are not walked over.
         let query = sqlx::query!(
-            r#"SELECT due.id AS "id!", queue.name AS "queue!", rank.rank AS "priority!", due.run_at AS "run_at!",
+            r#"SELECT due.id AS "id!: JobId", queue.name AS "queue!: Recorded<Queue>", rank.rank AS "priority!", due.run_at AS "run_at!",
                  false AS "lost!"
              FROM unnest('{email,files,notifications,cleanup}'::text[]) AS queue (name)
              CROSS JOIN unnest('{0,1,2}'::smallint[]) AS rank (rank)
@@ -44,7 +44,7 @@ impl Ledger {
         let mut found: HashMap<Queue, Found> = HashMap::new();
         let mut ranks: HashMap<(Queue, i16), (i64, Place)> = HashMap::new();
         for row in rows {
-            let note = note(row.id, &row.queue, row.priority, row.run_at)?;
+            let note = note(row.id, row.queue, row.priority, row.run_at)?;
             if !row.lost {
                 let (count, last) = ranks
                     .entry((note.queue, note.rank))
@@ -68,7 +68,7 @@ impl Ledger {
     /// again from its beginning with all that has left it. Nothing of a paused queue, and nothing of dead workers.
     pub async fn due_from(&self, queue: Queue, from: Place, limit: i64) -> Result<Found> {
         let query = sqlx::query!(
-            r#"SELECT due.id AS "id!", rank.rank AS "priority!", due.run_at AS "run_at!"
+            r#"SELECT due.id AS "id!: JobId", rank.rank AS "priority!", due.run_at AS "run_at!"
              FROM unnest('{0,1,2}'::smallint[]) AS rank (rank)
              CROSS JOIN LATERAL (
                  SELECT id, run_at FROM jobs
@@ -81,15 +81,15 @@ impl Ledger {
                                                    AND (until IS NULL OR until > now()))
              ORDER BY rank.rank, due.run_at
              LIMIT $4"#,
-            queue.as_str(),
+            queue as _,
             from.rank,
             from.due,
             limit,
         );
         let rows = named("jobs.due_from", query.fetch_all(&self.db)).await?;
-        let note = |id, rank, due| Note {
+        let note = |job, rank, due| Note {
             queue,
-            job: JobId(id),
+            job,
             rank,
             due,
         };
@@ -104,14 +104,16 @@ impl Ledger {
 }
 
 pub(in crate::jobs) fn note(
-    id: Uuid,
-    queue: &str,
+    job: JobId,
+    queue: Recorded<Queue>,
     priority: i16,
     run_at: OffsetDateTime,
 ) -> Result<Note> {
     Ok(Note {
-        queue: queue.parse().map_err(Error::internal)?,
-        job: JobId(id),
+        queue: queue
+            .known()
+            .ok_or_else(|| Error::internal("a job waits in a queue of another release"))?,
+        job,
         rank: priority,
         due: run_at,
     })

@@ -75,7 +75,7 @@ impl OwnJobs {
         }
         let watching = self.watchers.watch(user, job)?;
         // What changed before it was watched.
-        self.watchers.look(&[id.0]).await;
+        self.watchers.look(&[id]).await;
         Ok(stream::unfold(Some(watching), next).boxed())
     }
 }

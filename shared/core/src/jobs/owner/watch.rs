@@ -10,7 +10,6 @@ use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{JobId, UserId};
 use plinth_platform::database::PgPool;
 use tokio::sync::watch;
-use uuid::Uuid;
 
 use super::{OwnJob, repository};
 use crate::jobs::changes::{Changes, Heard};
@@ -112,14 +111,14 @@ impl Watchers {
     }
 
     /// Reads jobs again and tells those who watch them what has changed.
-    pub(super) async fn look(&self, ids: &[Uuid]) {
+    pub(super) async fn look(&self, ids: &[JobId]) {
         for group in ids.chunks(GROUP) {
             match repository::find_all(&self.0.db, group).await {
                 Ok(jobs) => {
                     let mut watched = self.watched();
                     for id in group {
-                        let found = jobs.iter().find(|job| job.id.0 == *id);
-                        tell(&mut watched.jobs, JobId(*id), found);
+                        let found = jobs.iter().find(|job| job.id == *id);
+                        tell(&mut watched.jobs, *id, found);
                     }
                 }
                 Err(error) => tracing::warn!(%error, "watched jobs cannot be read yet"),
@@ -140,24 +139,24 @@ impl Watchers {
             let Some(watched) = self.still_watched() else {
                 return;
             };
-            let changed = |id: &Uuid| {
+            let changed = |id: &JobId| {
                 heard.as_ref().is_none_or(|heard| {
-                    heard.contains(&Heard::Changed(JobId(*id))) || heard.contains(&Heard::Gap)
+                    heard.contains(&Heard::Changed(*id)) || heard.contains(&Heard::Gap)
                 })
             };
-            let ids: Vec<Uuid> = watched.into_iter().filter(changed).collect();
+            let ids: Vec<JobId> = watched.into_iter().filter(changed).collect();
             self.look(&ids).await;
         }
     }
 
     /// The jobs that are still watched. `None`, and nobody keeps them any more, when there are none.
-    fn still_watched(&self) -> Option<Vec<Uuid>> {
+    fn still_watched(&self) -> Option<Vec<JobId>> {
         let mut watched = self.watched();
         watched.jobs.retain(|_, job| job.receiver_count() > 0);
         watched.is_kept = !watched.jobs.is_empty();
         watched
             .is_kept
-            .then(|| watched.jobs.keys().map(|job| job.0).collect())
+            .then(|| watched.jobs.keys().copied().collect())
     }
 
     fn watched(&self) -> MutexGuard<'_, Watched> {
