@@ -75,8 +75,7 @@ impl Periodic {
     pub async fn lines(&self) -> Result<Vec<Line>> {
         let mut lines = Vec::new();
         for entry in self.schedule.entries() {
-            let (last_tick, now) =
-                repository::last_tick(&self.stores.db, entry.task.as_str()).await?;
+            let (last_tick, now) = repository::last_tick(&self.stores.db, entry.task).await?;
             let due = entry.cron.last_by(now);
             lines.push(Line {
                 task: entry.task,
@@ -93,7 +92,7 @@ impl Periodic {
     /// False when somebody else has done it.
     async fn turn_into_job(&self, task: PeriodicTask, tick: OffsetDateTime) -> Result<bool> {
         let mut unit = Unit::begin(&self.stores, &Origin::system()).await?;
-        if !claim_tick(unit.connection(), task.as_str(), tick).await? {
+        if !claim_tick(unit.connection(), task, tick).await? {
             return Ok(false);
         }
         match task {

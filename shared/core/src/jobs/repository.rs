@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use plinth_domain::id::{JobId, UserId};
 use plinth_domain::job::JobPayload;
+use plinth_domain::periodic::PeriodicTask;
 use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -106,14 +107,14 @@ pub(crate) async fn insert_all<J: JobPayload>(
 /// an answer.
 pub(crate) async fn claim_tick(
     connection: &mut PgConnection,
-    task: &str,
+    task: PeriodicTask,
     tick: OffsetDateTime,
 ) -> sqlx::Result<bool> {
     let query = sqlx::query!(
         "INSERT INTO periodic_tasks (name, last_tick) VALUES ($1, $2)
          ON CONFLICT (name) DO UPDATE SET last_tick = excluded.last_tick
          WHERE periodic_tasks.last_tick < excluded.last_tick",
-        task,
+        task as _,
         tick,
     );
     Ok(named("jobs.claim_tick", query.execute(connection))
@@ -125,11 +126,11 @@ pub(crate) async fn claim_tick(
 /// The last tick of a periodic task that was turned into a job, and the time as PostgreSQL has it.
 pub(super) async fn last_tick(
     db: &PgPool,
-    task: &str,
+    task: PeriodicTask,
 ) -> sqlx::Result<(Option<OffsetDateTime>, OffsetDateTime)> {
     let query = sqlx::query!(
         r#"SELECT (SELECT last_tick FROM periodic_tasks WHERE name = $1) AS last_tick, now() AS "now!""#,
-        task,
+        task as _,
     );
     let row = named("jobs.last_tick", query.fetch_one(db)).await?;
     Ok((row.last_tick, row.now))
