@@ -5,11 +5,12 @@ use plinth_core::page::PageRequest;
 use plinth_core::users::{Filter, Users};
 use plinth_domain::email::Email;
 use plinth_domain::role::RoleName;
+use plinth_domain::user::UserStatus;
 use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
-use super::view::{UserAccount, UserStatus};
+use super::view::UserAccount;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::operation::Operation;
@@ -55,7 +56,7 @@ impl ListUsers {
                 .map(Email::parse_known)
                 .transpose()
                 .map_err(|rejection| Error::invalid("/query/email", rejection))?,
-            status: status.0.map(Into::into),
+            status: status.0,
             role: role
                 .0
                 .as_deref()

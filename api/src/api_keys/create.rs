@@ -3,7 +3,9 @@
 use plinth_core::api_keys::{ApiKeys, NewApiKey};
 use plinth_core::error::Faults;
 use plinth_domain::api_key::{ApiKeyName, Expiry};
+use plinth_domain::closed_set::Recorded;
 use plinth_domain::error_code::ErrorCode;
+use plinth_domain::permission::Permission;
 use plinth_domain::rejection::Rejection;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -34,7 +36,7 @@ struct CreateApiKeyRequest {
     name: String,
     /// What it may do: permissions of its owner's.
     #[oai(validator(max_items = 100))]
-    scopes: Vec<String>,
+    scopes: Vec<Recorded<Permission>>,
     /// When it ends, within a year; 90 days from now unless given.
     expires_at: Option<UtcTime>,
     /// The same in days from now, 1 to 365.
@@ -45,7 +47,7 @@ impl CreateApiKeyRequest {
     fn parse(self) -> plinth_core::Result<NewApiKey> {
         let mut faults = Faults::default();
         let name = faults.keep("/name", ApiKeyName::parse(&self.name));
-        let scopes = permissions::parse(&mut faults, "/scopes", &self.scopes);
+        let scopes = permissions::parse(&mut faults, "/scopes", self.scopes);
         let expiry = match (self.expires_at, self.expires_in_days) {
             (None, None) => Ok(Expiry::Usual),
             (Some(at), None) => Ok(Expiry::At(at.moment())),

@@ -1,20 +1,19 @@
 //! An API key as its owner sees it.
 
+use plinth_domain::id::ApiKeyId;
+use plinth_domain::permission::Permission;
 use poem_openapi::Object;
 use time::OffsetDateTime;
-use uuid::Uuid;
-
-use crate::http::permissions;
 
 /// A key with which a program acts for the account.
 #[derive(Object)]
 pub(super) struct ApiKey {
-    id: Uuid,
+    id: ApiKeyId,
     name: String,
     /// The beginning of the key, to tell it from others: `plk_AbCd…`.
     hint: String,
     /// What it may do, as far as its owner still may.
-    scopes: Vec<String>,
+    scopes: Vec<Permission>,
     /// Whether a second factor was proved at the session that made the key. Another key is refused while a role of the
     /// account requires a second factor.
     multi_factor: bool,
@@ -28,10 +27,10 @@ pub(super) struct ApiKey {
 impl From<plinth_core::api_keys::ApiKey> for ApiKey {
     fn from(key: plinth_core::api_keys::ApiKey) -> Self {
         Self {
-            id: key.id.0,
+            id: key.id,
             name: key.name,
             hint: key.hint,
-            scopes: permissions::names(&key.scopes),
+            scopes: key.scopes.iter().collect(),
             multi_factor: key.multi_factor,
             created_at: key.created_at,
             expires_at: key.expires_at,

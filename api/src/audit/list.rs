@@ -3,8 +3,9 @@
 use plinth_core::Error;
 use plinth_core::audit::{AuditLog, Event, Filter};
 use plinth_core::page::PageRequest;
-use plinth_domain::audit::Action;
-use plinth_domain::id::UserId;
+use plinth_domain::audit::{Action, Outcome, TargetKind};
+use plinth_domain::closed_set::Recorded;
+use plinth_domain::id::{ApiKeyId, AuditEventId, SessionId, UserId};
 use plinth_domain::rejection::Rejection;
 use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
@@ -27,45 +28,44 @@ impl Operation for ListAuditEvents {}
 /// Something that was done, or refused.
 #[derive(Object)]
 struct AuditEvent {
-    id: Uuid,
+    id: AuditEventId,
     occurred_at: OffsetDateTime,
     /// Who did it; null for the system, and for whoever did not say who he is.
-    actor_id: Option<Uuid>,
-    session_id: Option<Uuid>,
+    actor_id: Option<UserId>,
+    session_id: Option<SessionId>,
     /// The administrator who acted in the actor's name.
-    impersonator_id: Option<Uuid>,
+    impersonator_id: Option<UserId>,
     /// The key with which a program acted for the actor.
-    api_key_id: Option<Uuid>,
-    /// What was done, e.g. `session.created`.
-    action: String,
-    /// What it was done to: `user`, `session` or `file`.
-    target_kind: Option<String>,
+    api_key_id: Option<ApiKeyId>,
+    // A row that a newer release wrote stays readable: its name is shown as it is.
+    action: Recorded<Action>,
+    /// What it was done to.
+    target_kind: Option<Recorded<TargetKind>>,
     target_id: Option<Uuid>,
     /// The client's address.
     ip: Option<String>,
     user_agent: Option<String>,
     request_id: Option<String>,
-    /// `success` or `refused`.
-    outcome: String,
+    outcome: Outcome,
     details: Value,
 }
 
 impl From<Event> for AuditEvent {
     fn from(event: Event) -> Self {
         Self {
-            id: event.id.0,
+            id: event.id,
             occurred_at: event.occurred_at,
-            actor_id: event.actor_id.map(|id| id.0),
-            session_id: event.session_id.map(|id| id.0),
-            impersonator_id: event.impersonator_id.map(|id| id.0),
-            api_key_id: event.api_key_id.map(|id| id.0),
-            action: event.action.to_string(),
-            target_kind: event.target_kind.map(|kind| kind.to_string()),
+            actor_id: event.actor_id,
+            session_id: event.session_id,
+            impersonator_id: event.impersonator_id,
+            api_key_id: event.api_key_id,
+            action: event.action,
+            target_kind: event.target_kind,
             target_id: event.target_id,
             ip: event.ip.map(|network| network.addr().to_string()),
             user_agent: event.user_agent,
             request_id: event.request_id,
-            outcome: event.outcome.to_string(),
+            outcome: event.outcome,
             details: event.details,
         }
     }
@@ -95,7 +95,7 @@ impl ListAuditEvents {
         /// Only what this user did.
         actor_id: Query<Option<Uuid>>,
         /// Only this action.
-        action: Query<Option<String>>,
+        action: Query<Option<Recorded<Action>>>,
         /// Only what was done to this user, session or file.
         target_id: Query<Option<Uuid>>,
         /// Items of a page; 50 unless given.
@@ -104,7 +104,7 @@ impl ListAuditEvents {
         /// The `next_cursor` of the page before.
         cursor: Query<Option<String>>,
     ) -> Result<Json<AuditEventPage>> {
-        let action = action.0.as_deref().map(known_action).transpose()?;
+        let action = action.0.map(known_action).transpose()?;
         let filter = Filter {
             actor_id: actor_id.0.map(UserId),
             action,
@@ -122,12 +122,8 @@ impl ListAuditEvents {
     }
 }
 
-fn known_action(name: &str) -> std::result::Result<Action, Error> {
-    match Action::ALL.iter().find(|action| action.as_str() == name) {
-        Some(action) => Ok(*action),
-        None => Err(Error::invalid(
-            "/query/action",
-            Rejection::new("unknown_action", "There is no such action."),
-        )),
-    }
+fn known_action(name: Recorded<Action>) -> std::result::Result<Action, Error> {
+    let rejection = || Rejection::new("unknown_action", "There is no such action.");
+    name.known()
+        .ok_or_else(|| Error::invalid("/query/action", rejection()))
 }

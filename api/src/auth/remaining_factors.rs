@@ -1,27 +1,8 @@
 //! The second factors that an account has after its recovery.
 
-use poem_openapi::{Enum, Object};
+use plinth_domain::notice::FactorKind;
+use poem_openapi::Object;
 use time::OffsetDateTime;
-
-/// What a second factor is.
-#[derive(Debug, Clone, Copy, Enum)]
-#[oai(rename_all = "snake_case")]
-enum FactorKind {
-    /// An authenticator app.
-    Totp,
-    Passkey,
-    RecoveryCodes,
-}
-
-impl From<plinth_domain::notice::FactorKind> for FactorKind {
-    fn from(kind: plinth_domain::notice::FactorKind) -> Self {
-        match kind {
-            plinth_domain::notice::FactorKind::Totp => Self::Totp,
-            plinth_domain::notice::FactorKind::Passkey => Self::Passkey,
-            plinth_domain::notice::FactorKind::RecoveryCodes => Self::RecoveryCodes,
-        }
-    }
-}
 
 /// A second factor that the account still has.
 #[derive(Debug, Object)]
@@ -37,7 +18,7 @@ pub(crate) struct RemainingFactor {
 impl From<plinth_core::second_factors::RemainingFactor> for RemainingFactor {
     fn from(factor: plinth_core::second_factors::RemainingFactor) -> Self {
         Self {
-            kind: factor.kind.into(),
+            kind: factor.kind,
             name: factor.name,
             added_at: factor.added_at,
             suspended: factor.is_suspended,

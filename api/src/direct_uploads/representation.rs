@@ -4,20 +4,21 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use plinth_core::files::{DirectState, SignedPart};
+use plinth_domain::closed_set::Recorded;
+use plinth_domain::direct_upload::{DirectRefusal, DirectUploadState};
+use plinth_domain::id::{BlobId, FileId, JobId};
 use poem_openapi::Object;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 /// An upload whose bytes the client sends to the object store itself.
 #[derive(Object)]
 pub(super) struct DirectUpload {
-    id: Uuid,
-    /// `waiting` for bytes and for the word that all are sent, `verifying`, `done` or `refused`.
-    state: String,
+    id: BlobId,
+    state: DirectUploadState,
     /// What the client gave.
     filename: String,
     /// The file that it becomes, or has become, a version of, or the new one that it has become.
-    file_id: Option<Uuid>,
+    file_id: Option<FileId>,
     /// Bytes, as the client said.
     size: u64,
     /// In hexadecimal, as the client said.
@@ -27,10 +28,9 @@ pub(super) struct DirectUpload {
     /// With 1 the whole is sent in one request.
     part_count: u64,
     /// The job that verifies it; GET /v1/me/jobs/{id} tells how far it is.
-    job_id: Option<Uuid>,
-    /// Why it is refused: `incomplete`, `wrong_size`, `wrong_checksum`, `quota_exceeded`, `type_not_allowed`,
-    /// `too_many_versions` or `file_gone`.
-    reason: Option<String>,
+    job_id: Option<JobId>,
+    /// Why it is refused.
+    reason: Option<Recorded<DirectRefusal>>,
     /// When it is given up, or forgotten where it is over, unless it gets on.
     expires_at: OffsetDateTime,
 }
@@ -39,18 +39,18 @@ impl DirectUpload {
     pub(super) fn of(upload: plinth_core::files::DirectUpload, abandoned_after: Duration) -> Self {
         let (made, reason) = match &upload.state {
             DirectState::Done(file) => (Some(*file), None),
-            DirectState::Refused(reason) => (None, Some(reason.as_str().to_owned())),
+            DirectState::Refused(reason) => (None, Some(reason.clone())),
             DirectState::Waiting | DirectState::Verifying => (None, None),
         };
         Self {
-            id: upload.id.0,
-            state: upload.state.name().to_string(),
-            file_id: made.or(upload.file).map(|file| file.0),
+            id: upload.id,
+            state: upload.state.name(),
+            file_id: made.or(upload.file),
             size: upload.size,
             sha256: plinth_platform::crypto::hex(&upload.sha256),
             part_size: upload.part_size,
             part_count: upload.part_count(),
-            job_id: upload.job.map(|job| job.0),
+            job_id: upload.job,
             reason,
             expires_at: upload.expires_at(abandoned_after),
             filename: upload.name,

@@ -1,13 +1,14 @@
 //! A file as clients see it.
 
+use plinth_domain::file::{FileState, MetadataState, ScanState, VariantFailure, VariantState};
+use plinth_domain::id::{FileId, JobId};
 use poem_openapi::Object;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 /// A stored file.
 #[derive(Object)]
 pub(super) struct File {
-    pub(super) id: Uuid,
+    pub(super) id: FileId,
     /// For display; what the client gave.
     name: String,
     tags: Vec<String>,
@@ -17,8 +18,7 @@ pub(super) struct File {
     size: i64,
     /// In hexadecimal.
     sha256: String,
-    /// `ready` or `trashed`.
-    state: String,
+    state: FileState,
     /// The number of the version that is shown here.
     version: i32,
     scan: Scan,
@@ -35,7 +35,7 @@ pub(super) struct File {
     /// The images derived from it; empty where it is no image.
     variants: Vec<Variant>,
     /// The job that makes them; GET /v1/me/jobs/{id} tells how far it is.
-    job_id: Option<Uuid>,
+    job_id: Option<JobId>,
     created_at: OffsetDateTime,
     /// When its name, its tags or its content last changed.
     updated_at: OffsetDateTime,
@@ -48,7 +48,7 @@ struct Scan {
     /// `pending` until it has answered; then `clean`, `infected`, or `too_large` for it. `unscanned` where there is none, or
     /// was none. Nobody can download what is `pending` or `infected`, nor, unless this installation allows it, what is
     /// `too_large`.
-    state: String,
+    state: ScanState,
     /// When it answered.
     scanned_at: Option<OffsetDateTime>,
     /// The name of what was found.
@@ -60,7 +60,7 @@ struct Scan {
 struct Metadata {
     /// `kept` where nothing is taken out. Where this installation does so: `pending` until it was done, then `stripped`, and
     /// size, hash and content are those of the new bytes; or `failed`. Nobody can download what is `pending` or `failed`.
-    state: String,
+    state: MetadataState,
     /// Why it failed.
     reason: Option<String>,
 }
@@ -68,7 +68,7 @@ struct Metadata {
 impl From<plinth_domain::file::Metadata> for Metadata {
     fn from(metadata: plinth_domain::file::Metadata) -> Self {
         Self {
-            state: metadata.state.as_str().to_owned(),
+            state: metadata.state,
             reason: metadata.reason,
         }
     }
@@ -77,7 +77,7 @@ impl From<plinth_domain::file::Metadata> for Metadata {
 impl From<plinth_domain::file::Scan> for Scan {
     fn from(scan: plinth_domain::file::Scan) -> Self {
         Self {
-            state: scan.state.as_str().to_owned(),
+            state: scan.state,
             scanned_at: scan.at,
             signature: scan.signature,
         }
@@ -90,8 +90,7 @@ struct Variant {
     /// Its name among the presets of this installation. `small`, which fits 256 x 256 pixels, and `large`, which fits
     /// 1024 x 1024, where it has chosen no others.
     preset: String,
-    /// `pending`, `ready` or `failed`.
-    state: String,
+    state: VariantState,
     /// Pixels.
     width: Option<i32>,
     /// Pixels.
@@ -103,7 +102,7 @@ struct Variant {
     reason: Option<String>,
     /// Whose fault it is that it failed: `unreadable` if the image cannot be made of this file, `internal` if it is an
     /// error of this service, which operators find among the dead letters.
-    code: Option<String>,
+    code: Option<VariantFailure>,
 }
 
 impl From<plinth_domain::file::File> for File {
@@ -111,7 +110,7 @@ impl From<plinth_domain::file::File> for File {
         let sha256 = file.sha256_hex();
         let picture = file.picture;
         Self {
-            id: file.id.0,
+            id: file.id,
             name: file.name,
             tags: file
                 .tags
@@ -121,11 +120,11 @@ impl From<plinth_domain::file::File> for File {
             content_type: file.content_type,
             size: file.size,
             sha256,
-            state: file.state.as_str().to_owned(),
+            state: file.state,
             version: file.version,
             scan: file.scan.into(),
             metadata: file.metadata.into(),
-            job_id: file.job.map(|job| job.0),
+            job_id: file.job,
             width: picture.as_ref().map(|picture| picture.width.into()),
             height: picture.as_ref().map(|picture| picture.height.into()),
             taken_at: picture
@@ -145,18 +144,16 @@ impl From<plinth_domain::file::File> for File {
 
 impl From<plinth_domain::file::Variant> for Variant {
     fn from(variant: plinth_domain::file::Variant) -> Self {
-        let (state, reason) = (variant.state.as_str(), variant.reason);
-        let code = variant.failure.map(|failure| failure.as_str().to_owned());
         let rendition = variant.rendition;
         Self {
             preset: variant.preset.to_string(),
-            state: state.to_owned(),
+            state: variant.state,
             width: rendition.as_ref().map(|made| made.width),
             height: rendition.as_ref().map(|made| made.height),
             size: rendition.as_ref().map(|made| made.size),
             content_type: rendition.map(|made| made.content_type),
-            reason,
-            code,
+            reason: variant.reason,
+            code: variant.failure,
         }
     }
 }

@@ -3,12 +3,14 @@
 use plinth_core::jobs::{JobAdministration, JobFilter};
 use plinth_core::page::PageRequest;
 use plinth_domain::id::UserId;
+use plinth_domain::job::Queue;
+use plinth_domain::job_state::JobState;
 use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use uuid::Uuid;
 
-use super::view::{BackgroundJob, JobState, QueueName, search};
+use super::view::{BackgroundJob, search};
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::operation::Operation;
@@ -41,7 +43,7 @@ impl ListJobs {
         &self,
         _caller: Allowed<JobsRead>,
         /// Only those of this queue.
-        queue: Query<Option<QueueName>>,
+        queue: Query<Option<Queue>>,
         /// Only those of this kind, e.g. `email.verification`.
         kind: Query<Option<String>>,
         /// Only those in this state.
@@ -61,9 +63,9 @@ impl ListJobs {
         cursor: Query<Option<String>>,
     ) -> Result<Json<JobPage>> {
         let filter = JobFilter {
-            queue: queue.0.map(Into::into),
+            queue: queue.0,
             kind: search("/query/kind", kind.0)?,
-            state: state.0.map(Into::into),
+            state: state.0,
             from: from.0.map(UtcTime::moment),
             until: until.0.map(UtcTime::moment),
             user: user_id.0.map(UserId),

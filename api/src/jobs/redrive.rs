@@ -2,11 +2,12 @@
 
 use plinth_core::jobs::{self, JobAdministration, JobFilter};
 use plinth_domain::id::UserId;
+use plinth_domain::job::Queue;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use uuid::Uuid;
 
-use super::view::{QueueName, search};
+use super::view::search;
 use crate::http::body::Body;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
@@ -24,7 +25,7 @@ impl Operation for RedriveJobs {}
 /// Which dead letters; without any field all of them.
 #[derive(Object)]
 struct RedriveJobsRequest {
-    queue: Option<QueueName>,
+    queue: Option<Queue>,
     /// E.g. `email.verification`.
     kind: Option<String>,
     /// Asked for at this time or later.
@@ -58,7 +59,7 @@ impl RedriveJobs {
     ) -> Result<Json<Redriven>> {
         let asked = body.0;
         let filter = JobFilter {
-            queue: asked.queue.map(Into::into),
+            queue: asked.queue,
             kind: search("/kind", asked.kind)?,
             state: None,
             from: asked.from.map(UtcTime::moment),

@@ -1,10 +1,10 @@
 //! POST /v1/queues/{name}/resume
 
 use plinth_core::jobs::JobAdministration;
+use plinth_domain::job::Queue;
 use poem_openapi::param::Path;
 use poem_openapi::{ApiResponse, OpenApi};
 
-use super::view::QueueName;
 use crate::http::document::Tag;
 use crate::http::failure::Result;
 use crate::http::operation::Operation;
@@ -38,9 +38,9 @@ impl ResumeQueue {
         &self,
         _caller: Allowed<JobsWrite>,
         origin: RequestOrigin,
-        name: Path<QueueName>,
+        name: Path<Queue>,
     ) -> Result<Resumed> {
-        self.jobs.resume(&origin.0, name.0.into()).await?;
+        self.jobs.resume(&origin.0, name.0).await?;
         Ok(Resumed::Resumed)
     }
 }

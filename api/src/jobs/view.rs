@@ -2,70 +2,25 @@
 
 use plinth_core::Error;
 use plinth_core::jobs::{FailedAttempt, Job, QueueOverview};
+use plinth_domain::closed_set::Recorded;
+use plinth_domain::id::{JobId, UserId};
 use plinth_domain::job::{Priority, Queue};
+use plinth_domain::job_state::{AttemptOutcome, JobState};
 use plinth_domain::rejection::Rejection;
-use poem_openapi::{Enum, Object};
+use poem_openapi::Object;
 use time::OffsetDateTime;
-use uuid::Uuid;
-
-/// Where a job is on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "lowercase")]
-pub(super) enum JobState {
-    Queued,
-    Running,
-    Retrying,
-    Done,
-    Dead,
-    Cancelled,
-}
-
-impl From<JobState> for plinth_domain::job_state::JobState {
-    fn from(state: JobState) -> Self {
-        match state {
-            JobState::Queued => Self::Queued,
-            JobState::Running => Self::Running,
-            JobState::Retrying => Self::Retrying,
-            JobState::Done => Self::Done,
-            JobState::Dead => Self::Dead,
-            JobState::Cancelled => Self::Cancelled,
-        }
-    }
-}
-
-/// A line that jobs wait in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "lowercase")]
-pub(super) enum QueueName {
-    Email,
-    Files,
-    Notifications,
-    Cleanup,
-}
-
-impl From<QueueName> for Queue {
-    fn from(name: QueueName) -> Self {
-        match name {
-            QueueName::Email => Self::Email,
-            QueueName::Files => Self::Files,
-            QueueName::Notifications => Self::Notifications,
-            QueueName::Cleanup => Self::Cleanup,
-        }
-    }
-}
 
 /// A background job.
 #[derive(Object)]
 pub(super) struct BackgroundJob {
-    id: Uuid,
-    queue: String,
+    id: JobId,
+    queue: Recorded<Queue>,
+    /// E.g. `email.verification`. Later releases add kinds, and jobs of former kinds stay.
     kind: String,
-    /// `queued`, `running`, `retrying`, `done`, `dead` or `cancelled`.
-    state: String,
+    state: JobState,
     /// Whether it waits until another job of the same key, e.g. the domain of a mail, has ended.
     parked: bool,
-    /// `high`, `normal` or `low`.
-    priority: String,
+    priority: Priority,
     /// Attempts so far.
     attempts: i16,
     max_attempts: i16,
@@ -80,7 +35,7 @@ pub(super) struct BackgroundJob {
     /// With all of its causes.
     last_error: Option<String>,
     /// The account that asked for it.
-    user_id: Option<Uuid>,
+    user_id: Option<UserId>,
     /// Of 100, where the kind tells it.
     progress: Option<i16>,
     /// Of the request that asked for it and of every attempt.
@@ -89,18 +44,13 @@ pub(super) struct BackgroundJob {
 
 impl From<Job> for BackgroundJob {
     fn from(job: Job) -> Self {
-        let priority = match Priority::of_rank(job.priority) {
-            Some(Priority::High) => "high",
-            Some(Priority::Low) => "low",
-            Some(Priority::Normal) | None => "normal",
-        };
         Self {
-            id: job.id.0,
-            queue: job.queue.to_string(),
+            id: job.id,
+            queue: job.queue,
             kind: job.kind,
-            state: job.state.as_str().to_owned(),
+            state: job.state,
             parked: job.parked,
-            priority: priority.to_owned(),
+            priority: Priority::of_rank(job.priority).unwrap_or(Priority::Normal),
             attempts: job.attempts,
             max_attempts: job.max_attempts,
             created_at: job.created_at,
@@ -109,7 +59,7 @@ impl From<Job> for BackgroundJob {
             finished_at: job.finished_at,
             worker: job.worker,
             last_error: job.last_error,
-            user_id: job.user.map(|user| user.0),
+            user_id: job.user,
             progress: job.progress,
             trace_id: job.trace_id,
         }
@@ -123,8 +73,7 @@ pub(super) struct JobAttempt {
     worker: String,
     started_at: OffsetDateTime,
     ended_at: OffsetDateTime,
-    /// `retried`, `dead`, `handed_back`, `postponed`, `parked`, `cancelled` or `lost`.
-    outcome: String,
+    outcome: Recorded<AttemptOutcome>,
     error: Option<String>,
 }
 
@@ -135,7 +84,7 @@ impl From<FailedAttempt> for JobAttempt {
             worker: attempt.worker,
             started_at: attempt.started_at,
             ended_at: attempt.ended_at,
-            outcome: attempt.outcome.to_string(),
+            outcome: attempt.outcome,
             error: attempt.error,
         }
     }
@@ -144,10 +93,10 @@ impl From<FailedAttempt> for JobAttempt {
 /// A queue at a glance. What is finished is not counted, and no number rises above 300,000.
 #[derive(Object)]
 pub(super) struct QueueState {
-    name: String,
+    name: Queue,
     paused: bool,
     paused_at: Option<OffsetDateTime>,
-    paused_by: Option<Uuid>,
+    paused_by: Option<UserId>,
     /// When workers try again, if they have paused it themselves because what its jobs need does not answer.
     paused_until: Option<OffsetDateTime>,
     /// Why they have paused it.
@@ -167,10 +116,10 @@ impl From<QueueOverview> for QueueState {
     fn from(queue: QueueOverview) -> Self {
         let (paused_until, pause_reason) = queue.outage.unzip();
         Self {
-            name: queue.queue.as_str().to_owned(),
+            name: queue.queue,
             paused: queue.paused.is_some(),
             paused_at: queue.paused.map(|(at, _)| at),
-            paused_by: queue.paused.and_then(|(_, by)| by).map(|user| user.0),
+            paused_by: queue.paused.and_then(|(_, by)| by),
             paused_until,
             pause_reason,
             due: queue.due,

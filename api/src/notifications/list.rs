@@ -2,11 +2,13 @@
 
 use plinth_core::notifications::Inbox;
 use plinth_core::page::PageRequest;
+use plinth_domain::closed_set::Recorded;
+use plinth_domain::id::NotificationId;
+use plinth_domain::notification::NotificationKind;
 use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
@@ -22,9 +24,8 @@ impl Operation for ListNotifications {}
 /// A message in the inbox.
 #[derive(Object)]
 struct Notification {
-    id: Uuid,
-    /// The stable name of what happened, e.g. `file.processed`.
-    kind: String,
+    id: NotificationId,
+    kind: Recorded<NotificationKind>,
     title: String,
     body: String,
     /// What it is about, e.g. the id of a file.
@@ -36,8 +37,8 @@ struct Notification {
 impl From<plinth_domain::notification::Notification> for Notification {
     fn from(message: plinth_domain::notification::Notification) -> Self {
         Self {
-            id: message.id.0,
-            kind: message.kind.to_string(),
+            id: message.id,
+            kind: message.kind,
             title: message.title,
             body: message.body,
             subject: message.subject,

@@ -1,10 +1,10 @@
 //! A job as its owner sees it: nothing of workers, retries or errors, which are the operators'.
 
 use plinth_core::jobs;
+use plinth_domain::id::{FileId, JobId};
 use plinth_domain::job_state::JobState;
 use poem_openapi::{Enum, Object};
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 /// How a job stands, for who waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -34,14 +34,14 @@ impl OwnJobState {
 /// A job that the account asked for.
 #[derive(Object)]
 pub(super) struct OwnJob {
-    id: Uuid,
+    id: JobId,
     /// E.g. `files.thumbnails`.
     kind: String,
     state: OwnJobState,
     /// Of 100.
     progress: i16,
     /// The file that it works on.
-    file_id: Option<Uuid>,
+    file_id: Option<FileId>,
     created_at: OffsetDateTime,
     /// When it began, for the last time.
     started_at: Option<OffsetDateTime>,
@@ -65,11 +65,11 @@ impl From<jobs::OwnJob> for OwnJob {
             job.progress.unwrap_or(0)
         };
         Self {
-            id: job.id.0,
+            id: job.id,
             kind: job.kind,
             state: OwnJobState::of(job.state),
             progress,
-            file_id: job.file.map(|file| file.0),
+            file_id: job.file,
             created_at: job.created_at,
             started_at: job.started_at,
             finished_at: job.finished_at,

@@ -2,17 +2,17 @@
 
 use plinth_core::Error;
 use plinth_core::passkeys::{Ceremony, PasskeyView};
+use plinth_domain::id::PasskeyId;
 use plinth_domain::text::DisplayName;
 use poem_openapi::Object;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use crate::http::json::JsonObject;
 
 /// A key on one of the account's devices.
 #[derive(Object)]
 pub(crate) struct Passkey {
-    id: Uuid,
+    id: PasskeyId,
     name: String,
     created_at: OffsetDateTime,
     /// Null until it has proved something.
@@ -22,7 +22,7 @@ pub(crate) struct Passkey {
 impl From<PasskeyView> for Passkey {
     fn from(passkey: PasskeyView) -> Self {
         Self {
-            id: passkey.id.0,
+            id: passkey.id,
             name: passkey.name,
             created_at: passkey.created_at,
             last_used_at: passkey.last_used_at,

@@ -2,7 +2,9 @@
 
 use plinth_core::error::Faults;
 use plinth_core::roles::{RoleChange, Roles};
+use plinth_domain::closed_set::Recorded;
 use plinth_domain::error_code::ErrorCode;
+use plinth_domain::permission::Permission;
 use plinth_domain::role::RoleDescription;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
@@ -38,7 +40,7 @@ struct ChangeRoleRequest {
     description: MaybeUndefined<String>,
     /// All that its holders may do; the caller has what is added and what is taken away.
     #[oai(validator(max_items = 100))]
-    permissions: Option<Vec<String>>,
+    permissions: Option<Vec<Recorded<Permission>>>,
     /// Whether its holders need a second factor.
     requires_mfa: Option<bool>,
 }
@@ -55,7 +57,7 @@ impl ChangeRoleRequest {
         };
         let permissions = self
             .permissions
-            .and_then(|names| permissions::parse(&mut faults, "/permissions", &names));
+            .and_then(|names| permissions::parse(&mut faults, "/permissions", names));
         faults.into_result(Some(RoleChange {
             description,
             permissions,

@@ -2,7 +2,9 @@
 
 use plinth_core::error::Faults;
 use plinth_core::roles::{RoleChange, Roles};
+use plinth_domain::closed_set::Recorded;
 use plinth_domain::error_code::ErrorCode;
+use plinth_domain::permission::Permission;
 use plinth_domain::role::{RoleDescription, RoleName};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -33,9 +35,9 @@ struct CreateRoleRequest {
     /// What it is for.
     #[oai(validator(max_length = 200))]
     description: Option<String>,
-    /// What its holders may do, as `resource:action`; none that the caller lacks.
+    /// What its holders may do; none that the caller lacks.
     #[oai(validator(max_items = 100))]
-    permissions: Vec<String>,
+    permissions: Vec<Recorded<Permission>>,
     /// Whether its holders need a second factor; they do not unless given.
     requires_mfa: Option<bool>,
 }
@@ -50,7 +52,7 @@ impl CreateRoleRequest {
             .map(RoleDescription::parse)
             .transpose();
         let description = faults.keep("/description", description).flatten();
-        let permissions = permissions::parse(&mut faults, "/permissions", &self.permissions);
+        let permissions = permissions::parse(&mut faults, "/permissions", self.permissions);
         let content = RoleChange {
             description: Some(description),
             permissions,

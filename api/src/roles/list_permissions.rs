@@ -16,8 +16,7 @@ impl Operation for ListPermissions {}
 /// Something that a role may allow.
 #[derive(Object)]
 struct KnownPermission {
-    /// `resource:action`.
-    name: String,
+    name: Permission,
     description: String,
     /// Whether an API key may carry it.
     api_keys: bool,
@@ -44,8 +43,8 @@ impl ListPermissions {
         reason = "an operation is async, also one whose caller was all that it needs"
     )]
     async fn list(&self, _caller: Allowed<RolesRead>) -> Result<Json<PermissionList>> {
-        let items = Permission::ALL.iter().map(|permission| KnownPermission {
-            name: permission.as_str().to_owned(),
+        let items = Permission::ALL.iter().map(|&permission| KnownPermission {
+            name: permission,
             description: permission.description().to_owned(),
             api_keys: permission.suits_api_keys(),
         });

@@ -1,8 +1,7 @@
 //! A role as it is shown.
 
+use plinth_domain::permission::Permission;
 use poem_openapi::Object;
-
-use crate::http::permissions;
 
 /// A name under which permissions are grouped.
 #[derive(Object)]
@@ -10,8 +9,8 @@ pub(super) struct Role {
     name: String,
     /// What it is for.
     description: Option<String>,
-    /// What its holders may do, as `resource:action`.
-    permissions: Vec<String>,
+    /// What its holders may do.
+    permissions: Vec<Permission>,
     /// Its holders can do nothing before they have proved a second factor.
     requires_mfa: bool,
     /// It comes with the product: what it allows cannot be changed.
@@ -23,7 +22,7 @@ impl From<plinth_domain::role::Role> for Role {
         Self {
             name: role.name,
             description: role.description,
-            permissions: permissions::names(&role.permissions),
+            permissions: role.permissions.iter().collect(),
             requires_mfa: role.requires_mfa,
             built_in: role.built_in,
         }

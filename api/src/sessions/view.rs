@@ -2,16 +2,16 @@
 
 use plinth_core::auth::SessionView;
 use plinth_core::page::Page;
+use plinth_domain::authentication::Method;
 use plinth_domain::client::Client;
-use plinth_domain::id::SessionId;
+use plinth_domain::id::{SessionId, UserId};
 use poem_openapi::Object;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 /// A login on one device.
 #[derive(Object)]
 pub(crate) struct Session {
-    id: Uuid,
+    id: SessionId,
     /// Whether the request came with it.
     current: bool,
     /// What it seems to run on, e.g. `Firefox on Linux`.
@@ -19,8 +19,8 @@ pub(crate) struct Session {
     user_agent: Option<String>,
     /// Where it was opened from.
     ip: Option<String>,
-    /// How its owner proved who he is (RFC 8176): `pwd`, `otp`, `pop`, `recovery`, `mfa`.
-    amr: Vec<String>,
+    /// How its owner proved who they are (RFC 8176).
+    amr: Vec<Method>,
     created_at: OffsetDateTime,
     /// When its owner last proved who he is.
     authenticated_at: OffsetDateTime,
@@ -29,13 +29,13 @@ pub(crate) struct Session {
     /// When it ends unless it is refreshed before.
     expires_at: OffsetDateTime,
     /// The administrator who acts in the user's name in it.
-    impersonator_id: Option<Uuid>,
+    impersonator_id: Option<UserId>,
 }
 
 impl Session {
     fn of(session: SessionView, current: Option<SessionId>) -> Self {
         Self {
-            id: session.id.0,
+            id: session.id,
             current: current == Some(session.id),
             client: session
                 .user_agent
@@ -44,12 +44,12 @@ impl Session {
                 .map(|client| client.to_string()),
             user_agent: session.user_agent,
             ip: session.ip.map(|ip| ip.to_string()),
-            amr: session.methods.names(),
+            amr: session.methods.iter().collect(),
             created_at: session.created_at,
             authenticated_at: session.authenticated_at,
             last_seen_at: session.last_seen_at,
             expires_at: session.expires_at,
-            impersonator_id: session.impersonator.map(|id| id.0),
+            impersonator_id: session.impersonator,
         }
     }
 }

@@ -1,11 +1,12 @@
 //! GET /v1/me
 
 use plinth_core::access::Rights;
+use plinth_domain::id::UserId;
+use plinth_domain::permission::Permission;
 use plinth_domain::user::User;
 use poem_openapi::{Object, OpenApi};
 use serde::Serialize;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use crate::http::document::Tag;
 use crate::http::failure::Result;
@@ -20,15 +21,15 @@ impl Operation for ReadMe {}
 /// An account as its owner sees it.
 #[derive(Object, Serialize)]
 pub(super) struct Account {
-    id: Uuid,
+    id: UserId,
     email: String,
     display_name: Option<String>,
     /// When the address was verified.
     #[serde(with = "time::serde::rfc3339::option")]
     email_verified_at: Option<OffsetDateTime>,
     roles: Vec<String>,
-    /// What the account may do, as `resource:action`.
-    permissions: Vec<String>,
+    /// What the account may do.
+    permissions: Vec<Permission>,
     /// Whether a login asks for a second factor.
     has_second_factor: bool,
     #[serde(with = "time::serde::rfc3339")]
@@ -39,16 +40,12 @@ impl Account {
     /// The account of `user`, who may do what `rights` say.
     pub(super) fn of(user: &User, rights: &Rights) -> Self {
         Self {
-            id: user.id.0,
+            id: user.id,
             email: user.email.clone(),
             display_name: user.display_name.clone(),
             email_verified_at: user.email_verified_at,
             roles: user.roles.clone(),
-            permissions: rights
-                .permissions
-                .iter()
-                .map(|permission| permission.as_str().to_owned())
-                .collect(),
+            permissions: rights.permissions.iter().collect(),
             has_second_factor: user.has_second_factor,
             created_at: user.created_at,
         }
@@ -70,7 +67,6 @@ impl ReadMe {
 
 #[cfg(test)]
 mod tests {
-    use plinth_domain::id::UserId;
     use plinth_domain::user::UserStatus;
     use poem_openapi::types::ToJSON as _;
 
@@ -83,7 +79,7 @@ mod tests {
             [(None, None), (Some("Ada".to_owned()), Some(verified))]
         {
             let user = User {
-                id: UserId(Uuid::nil()),
+                id: UserId(uuid::Uuid::nil()),
                 email: "ada@example.org".to_owned(),
                 display_name,
                 email_verified_at,

@@ -292,6 +292,11 @@ impl Action {
 /// The kind of what an action was done to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
+#[cfg_attr(
+    feature = "openapi",
+    derive(poem_openapi::Enum),
+    oai(rename = "AuditTargetKind", rename_all = "snake_case")
+)]
 pub enum TargetKind {
     User,
     Registration,
@@ -366,6 +371,11 @@ impl Target {
 /// How an action ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
+#[cfg_attr(
+    feature = "openapi",
+    derive(poem_openapi::Enum),
+    oai(rename = "AuditOutcome", rename_all = "snake_case")
+)]
 pub enum Outcome {
     Success,
     Refused,

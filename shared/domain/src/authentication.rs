@@ -3,11 +3,25 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use strum::{EnumString, IntoStaticStr};
+use strum::{EnumMessage, EnumString, IntoStaticStr, VariantArray};
 
 /// One way of proving who one is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumString, IntoStaticStr)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    EnumMessage,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 pub enum Method {
+    /// A password.
     #[strum(serialize = "pwd")]
     Password,
     /// A code of an authenticator app.
@@ -19,7 +33,7 @@ pub enum Method {
     /// A recovery code; RFC 8176 has no name for it.
     #[strum(serialize = "recovery")]
     RecoveryCode,
-    /// More than one factor, whichever.
+    /// More than one factor.
     #[strum(serialize = "mfa")]
     MultiFactor,
 }
@@ -29,6 +43,19 @@ impl Method {
     pub fn as_str(self) -> &'static str {
         self.into()
     }
+}
+
+/// A way to complete the challenge of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(poem_openapi::Enum),
+    oai(rename = "MfaMethod", rename_all = "snake_case")
+)]
+pub enum Factor {
+    Totp,
+    RecoveryCode,
+    Passkey,
 }
 
 /// The methods of a login (`amr`). Names of a newer build are dropped: they prove nothing to this one.
@@ -61,6 +88,10 @@ impl Methods {
 
     pub fn contains(&self, method: Method) -> bool {
         self.0.contains(&method)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Method> {
+        self.0.iter().copied()
     }
 
     /// The names, as rows and tokens carry them.

@@ -5,6 +5,11 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 /// How far a direct upload is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
+#[cfg_attr(
+    feature = "openapi",
+    derive(poem_openapi::Enum),
+    oai(rename_all = "snake_case")
+)]
 pub enum DirectUploadState {
     /// The client is to send bytes, and to say when it has.
     Waiting,
@@ -19,6 +24,11 @@ pub enum DirectUploadState {
 /// Why a direct upload became nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
+#[cfg_attr(
+    feature = "openapi",
+    derive(poem_openapi::Enum),
+    oai(rename_all = "snake_case")
+)]
 pub enum DirectRefusal {
     /// Parts are missing, or have other sizes.
     Incomplete,

@@ -12,7 +12,7 @@ use crate::notice::SecurityNotice;
 use crate::notification::NewNotification;
 use crate::preset::PresetName;
 
-/// A line that jobs wait in; workers choose which they serve.
+/// A line that jobs wait in.
 #[derive(
     Debug,
     Clone,
@@ -29,6 +29,11 @@ use crate::preset::PresetName;
 )]
 #[strum(serialize_all = "snake_case")]
 #[strum(parse_err_ty = UnknownName, parse_err_fn = unknown_queue)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(poem_openapi::Enum),
+    oai(rename = "QueueName", rename_all = "snake_case")
+)]
 pub enum Queue {
     Email,
     Files,
@@ -49,13 +54,17 @@ impl Queue {
     }
 }
 
-/// Which of the jobs that wait in a queue goes first. The ledger keeps the number: lower goes first.
+/// Which of the jobs that wait in a queue goes first.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, FromRepr, IntoStaticStr, VariantArray,
 )]
 #[strum(serialize_all = "snake_case")]
-#[cfg_attr(feature = "sqlx", derive(sqlx::Type))]
 #[repr(i16)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(poem_openapi::Enum),
+    oai(rename = "JobPriority", rename_all = "snake_case")
+)]
 pub enum Priority {
     High = 0,
     Normal = 1,
@@ -65,7 +74,7 @@ pub enum Priority {
 impl Priority {
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// Returns the number that the ledger keeps.
+    /// Returns the number that the ledger keeps: the lowest goes first.
     pub const fn rank(self) -> i16 {
         self as i16
     }

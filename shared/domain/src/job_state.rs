@@ -23,6 +23,11 @@ use crate::closed_set::UnknownName;
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 #[strum(parse_err_ty = UnknownName, parse_err_fn = unknown_state)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(poem_openapi::Enum),
+    oai(rename_all = "snake_case")
+)]
 pub enum JobState {
     /// Waits for its first attempt.
     Queued,
@@ -48,6 +53,11 @@ impl JobState {
 /// How an attempt ended that did not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
+#[cfg_attr(
+    feature = "openapi",
+    derive(poem_openapi::Enum),
+    oai(rename_all = "snake_case")
+)]
 pub enum AttemptOutcome {
     /// It failed; the job waits for another attempt.
     Retried,

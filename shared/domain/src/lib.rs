@@ -1,7 +1,8 @@
 //! Types and rules of Plinth, without input or output.
 //!
 //! Whatever has a rule has a type here, and a value of that type has passed it.
-//! Nothing in this crate knows SQL, HTTP or Redis. The feature `sqlx` lets the types stand in columns.
+//! Nothing in this crate knows SQL, HTTP or Redis. The features `sqlx` and `openapi` let the types
+//! stand in columns, and in the API document.
 
 pub mod api_key;
 pub mod audit;
@@ -24,6 +25,8 @@ pub mod media_type;
 pub mod notice;
 pub mod notification;
 pub mod one_time_code;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub mod password;
 pub mod periodic;
 pub mod permission;

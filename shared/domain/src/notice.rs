@@ -3,9 +3,14 @@
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
-/// A second factor, as a notice names it.
+/// What a second factor is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(
+    feature = "openapi",
+    derive(poem_openapi::Enum),
+    oai(rename_all = "snake_case")
+)]
 pub enum FactorKind {
     Totp,
     Passkey,

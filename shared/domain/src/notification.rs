@@ -1,14 +1,16 @@
 //! Messages in a user's inbox.
 
 use serde::{Deserialize, Serialize};
-use strum::{EnumString, IntoStaticStr, VariantArray};
+use strum::{EnumMessage, EnumString, IntoStaticStr, VariantArray};
 use time::OffsetDateTime;
 
 use crate::closed_set::Recorded;
 use crate::id::{NotificationId, UserId};
 
 /// What happened, of which a message tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, EnumMessage, EnumString, IntoStaticStr, VariantArray,
+)]
 pub enum NotificationKind {
     /// The derived images of a file were made.
     #[strum(serialize = "file.processed")]
@@ -25,6 +27,12 @@ pub enum NotificationKind {
     /// A virus was found in a file of another account: for those who read the audit log.
     #[strum(serialize = "quarantine.reported")]
     QuarantineReported,
+}
+
+impl NotificationKind {
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// A message to be delivered.

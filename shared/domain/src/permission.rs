@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use serde_with::SerializeDisplay;
 use strum::{Display, EnumMessage, EnumString, IntoStaticStr, VariantArray};
 
 use crate::closed_set::UnknownName;
@@ -22,6 +23,7 @@ use crate::closed_set::UnknownName;
     EnumString,
     IntoStaticStr,
     VariantArray,
+    SerializeDisplay,
 )]
 #[strum(parse_err_ty = UnknownName, parse_err_fn = unknown_permission)]
 pub enum Permission {

@@ -1,7 +1,7 @@
 //! Accounts.
 
 use serde::{Deserialize, Serialize};
-use strum::{EnumString, IntoStaticStr, VariantArray};
+use strum::{EnumMessage, EnumString, IntoStaticStr, VariantArray};
 use time::OffsetDateTime;
 
 use crate::id::UserId;
@@ -16,6 +16,7 @@ use crate::text::is_plain_in_mail;
     Eq,
     Serialize,
     Deserialize,
+    EnumMessage,
     EnumString,
     IntoStaticStr,
     VariantArray,
@@ -23,7 +24,9 @@ use crate::text::is_plain_in_mail;
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum UserStatus {
+    /// It may act.
     Active,
+    /// Shut out by an administrator.
     Suspended,
     /// Deleted with a grace period: it may not act, and its owner can restore it.
     Deleting,

@@ -1,13 +1,13 @@
 //! A share link as the owner of its file sees it.
 
+use plinth_domain::id::ShareLinkId;
 use poem_openapi::Object;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 /// A link by which anybody who has it downloads the file.
 #[derive(Object)]
 pub(super) struct ShareLink {
-    id: Uuid,
+    id: ShareLinkId,
     has_password: bool,
     /// Null for as many as there are asked for.
     max_downloads: Option<i32>,
@@ -23,7 +23,7 @@ pub(super) struct ShareLink {
 impl From<plinth_core::files::ShareLink> for ShareLink {
     fn from(link: plinth_core::files::ShareLink) -> Self {
         Self {
-            id: link.id.0,
+            id: link.id,
             has_password: link.has_password,
             max_downloads: link.max_downloads,
             downloads: link.downloads,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use plinth_domain::audit::{Action, Origin, Outcome, Target};
+use plinth_domain::authentication::Factor;
 use plinth_domain::authentication::{Method, Methods};
 use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::{SessionId, TokenId, UserId};
@@ -27,14 +28,6 @@ use crate::{Error, Result, second_factors, users};
 
 /// Wrong proofs after which a challenge ends.
 const MOST_FAILURES: i16 = 5;
-
-/// A way to complete a challenge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Factor {
-    Totp,
-    RecoveryCode,
-    Passkey,
-}
 
 /// What somebody who has proved one thing is asked for next.
 #[derive(Debug)]

@@ -49,7 +49,7 @@ pub use email_undo::UndoAnswer;
 pub(crate) use expiry::{ended_sessions, expired_one_time_tokens, expired_revocations};
 pub use login::LoginRequest;
 pub use mailed_token::{Asked, MailedToken};
-pub use mfa::{Factor, LoginAnswer, MfaChallenge, Proof};
+pub use mfa::{LoginAnswer, MfaChallenge, Proof};
 pub use opening::SessionTokens;
 pub use passkey_login::PasskeyLogin;
 pub use password_change::PasswordChange;
