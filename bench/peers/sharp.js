@@ -1,4 +1,4 @@
-// Derived images by sharp, as worker/examples/thumbnails.rs makes them: `node sharp.js PICTURE COUNT AT_ONCE`.
+// Derived images by sharp, as bench/src/bin/thumbnails.rs derives them: `node sharp.js PICTURE COUNT AT_ONCE`.
 
 import { readFileSync } from 'node:fs';
 import sharp from 'sharp';

@@ -1,6 +1,5 @@
-//! `cargo dev breached`: makes the list of breached and common passwords that
-//! the product refuses, out of plain text lists. The product's module
-//! `password_policy::breached` reads it and documents the format.
+//! `cargo dev breached`: writes the list of breached and common passwords that the product refuses, from plain text lists.
+//! The product's module `password_policy::breached` reads it and documents the format.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,20 +14,20 @@ use crate::cli::Breached;
 use crate::console;
 use crate::layout::Layout;
 
-/// What is left of a SHA-256.
+/// The bytes of a SHA-256 that an entry keeps.
 const HASH_BYTES: usize = 5;
-/// The list is compiled into the product: it stays under 2 MB.
-const MOST_ENTRIES: usize = 2_000_000 / HASH_BYTES - 1;
+/// Under 2 MB, because the list is compiled into the product.
+const MAX_ENTRIES: usize = 2_000_000 / HASH_BYTES - 1;
 
 pub(crate) fn run(layout: &Layout, args: &Breached) -> Result<ExitCode> {
-    let mut list = List::new(MOST_ENTRIES);
+    let mut list = List::new(MAX_ENTRIES);
     for file in &args.files {
         let text = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
         let taken = list.take(&text);
         console::note(&format!("{}: {taken} new entries", file.display()));
     }
     if list.is_full() {
-        console::note("the list is full: what came later was left out");
+        console::note("the list is full: later entries were left out");
     }
     let bytes = list.bytes();
     let path = path(layout);
@@ -65,8 +64,8 @@ impl List {
         self.hashes.len() == self.most
     }
 
-    /// Takes the passwords of one text in their order, while there is room; answers how many were new. Lines that
-    /// are not UTF-8 are passed over: nobody can send them.
+    /// Adds the passwords of a text in their order, until the list is full. Returns the number of new entries. Skips
+    /// lines that are not UTF-8: no client can send them.
     fn take(&mut self, text: &[u8]) -> usize {
         let before = self.hashes.len();
         for line in text.split(|byte| *byte == b'\n') {
@@ -86,7 +85,7 @@ impl List {
     }
 }
 
-/// How the list holds a password; nothing for one whose length is refused anyway.
+/// Returns the entry of a password, or `None` if its length is refused anyway.
 fn hash(password: &str) -> Option<[u8; HASH_BYTES]> {
     let normalised: String = password.nfkc().collect();
     (8..=128).contains(&normalised.chars().count()).then(|| {

@@ -1,105 +1,79 @@
-//! Building the workspace with cargo, and where its binaries end up.
+//! Builds of the workspace, and the folder of its binaries.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use nix::sys::signal::Signal;
 use tokio::process::Command;
 
 use crate::layout::Layout;
-use crate::process::foreground;
+use crate::process::command;
 
-/// Which of cargo's profiles to build.
+/// A profile of cargo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
     Debug,
     Release,
 }
 
-impl Profile {
-    pub(crate) fn of(release: bool) -> Self {
-        if release { Self::Release } else { Self::Debug }
-    }
-}
+/// The binaries that every stack needs.
+const PRODUCT: [&str; 3] = ["plinth-api", "plinth-worker", "plinth-darkroom"];
 
-/// Builds every binary of the workspace and returns the folder they are in. The
-/// whole workspace is selected, so that dependencies get the same features here,
-/// in `cargo dev` itself and in the tests, and are compiled once.
-pub(crate) async fn binaries(layout: &Layout, profile: Profile) -> Result<PathBuf> {
-    let status = foreground::status(&mut command(layout, profile)?).await?;
+/// Builds the product and other binaries of the workspace. Returns their folder.
+pub(crate) async fn binaries(layout: &Layout, profile: Profile, more: &[&str]) -> Result<PathBuf> {
+    let status = command::status(&mut build(layout, profile, more)).await?;
     ensure!(status.success(), "the build failed");
     folder(profile)
 }
 
-/// The release build, with the programs that only they run.
-pub(crate) async fn for_bench(layout: &Layout) -> Result<PathBuf> {
-    let status = foreground::status(command(layout, Profile::Release)?.args([
-        "--example",
-        "authz",
-        "--example",
-        "jobs",
-        "--example",
-        "thumbnails",
-        "--example",
-        "storage",
-    ]))
-    .await?;
-    ensure!(status.success(), "the build failed");
-    folder(Profile::Release)
-}
-
-/// The debug build, with a program that only one verb runs. Returns the folder of the binaries.
-pub(crate) async fn with_example(layout: &Layout, example: &str) -> Result<PathBuf> {
-    let status =
-        foreground::status(command(layout, Profile::Debug)?.args(["--example", example])).await?;
-    ensure!(status.success(), "the build failed");
+/// Builds the product and this program. The output of cargo is shown only if the build fails.
+pub(crate) async fn quietly(layout: &Layout) -> Result<PathBuf> {
+    let mut cargo = build(layout, Profile::Debug, &["plinth-dev"]);
+    command::succeed(cargo.arg("--quiet")).await?;
     folder(Profile::Debug)
 }
 
-/// Builds every binary, and what cargo says is heard only when it fails.
-pub(crate) async fn quietly(layout: &Layout, profile: Profile) -> Result<PathBuf> {
-    let output = foreground::output(command(layout, profile)?.arg("--quiet")).await?;
-    ensure!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    folder(profile)
-}
-
-fn command(layout: &Layout, profile: Profile) -> Result<Command> {
-    let mut cargo = cargo(layout)?;
-    cargo.args(["build", "--workspace", "--bins"]);
+/// Selects the whole workspace, so that dependencies have the same features in every build and are compiled once.
+fn build(layout: &Layout, profile: Profile, more: &[&str]) -> Command {
+    let mut cargo = cargo(layout);
+    cargo.args(["build", "--workspace"]);
+    for binary in PRODUCT.iter().chain(more) {
+        cargo.args(["--bin", binary]);
+    }
     if profile == Profile::Release {
         cargo.arg("--release");
     }
-    Ok(cargo)
+    cargo
 }
 
-/// Cargo, without the variables that `cargo run` adds for its program: build
-/// scripts watch some of them and would run again. Queries are checked against
-/// .sqlx, never against a database that a variable of the developer's names.
-pub(crate) fn cargo(layout: &Layout) -> Result<Command> {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = foreground::through_shim(&program, Signal::SIGTERM, None)?;
+/// Returns cargo without the variables that `cargo run` sets: build scripts watch some of them and would run again. sqlx
+/// reads .sqlx, never a database that a variable of the developer names.
+pub(crate) fn cargo(layout: &Layout) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    cargo_program(layout, cargo)
+}
+
+/// Returns a program that runs cargo, with the same environment.
+pub(crate) fn cargo_program(layout: &Layout, program: impl AsRef<OsStr>) -> Command {
+    let mut command = command::isolated(program);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        let added = ["CARGO_PKG_", "CARGO_BIN_", "CARGO_MANIFEST_"];
-        if added.iter().any(|prefix| text.starts_with(prefix)) || text.starts_with("PLINTH_") {
+        let unwanted = ["CARGO_PKG_", "CARGO_BIN_", "CARGO_MANIFEST_", "PLINTH_"];
+        if unwanted.iter().any(|prefix| text.starts_with(prefix)) {
             command.env_remove(&name);
         }
     }
     command
         .env("SQLX_OFFLINE", "true")
         .current_dir(&layout.root);
-    Ok(command)
+    command
 }
 
-/// The folder of this profile, beside the one that this program lies in.
+/// Returns the folder of a profile, beside that of this program.
 pub(crate) fn folder(profile: Profile) -> Result<PathBuf> {
-    let me = std::env::current_exe().context("finding cargo dev itself")?;
-    let target = me.parent().and_then(|folder| folder.parent());
-    let target = target.context("cargo dev does not lie in a target folder")?;
+    let program = std::env::current_exe().context("finding this program")?;
+    let target = program.parent().and_then(|folder| folder.parent());
+    let target = target.context("this program is not in a target folder")?;
     Ok(target.join(match profile {
         Profile::Debug => "debug",
         Profile::Release => "release",

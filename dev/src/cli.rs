@@ -1,18 +1,17 @@
-//! The command line of `cargo dev`: its verbs and what each explains about itself.
+//! The command line of `cargo dev`.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::SCENARIOS;
+
 /// Run, try, test and check Plinth from this checkout.
 ///
-/// Without a verb it is `cargo dev up`. PostgreSQL, Redis and (for replicas)
-/// nginx are found on this machine or installed by its package manager, and run
-/// as private instances on free ports with their data under .dev/; no system
-/// service is started or touched. PLINTH_DATABASE_URL and PLINTH_REDIS_URL, when
-/// set, are used instead of private instances.
+/// Without a verb it is `cargo dev up`. PostgreSQL, Redis and (for replicas) nginx are found on this machine or installed
+/// with apt-get, and run as private instances on free ports with their data under .dev/. No system service is started or
+/// changed. PLINTH_DATABASE_URL and PLINTH_REDIS_URL, if set, are used instead of private instances.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo dev",
@@ -28,7 +27,7 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// The verb that was asked for; none means `up`.
+    /// Returns the verb; `up` by default.
     pub(crate) fn verb(self) -> Verb {
         self.verb.unwrap_or(Verb::Up(self.up))
     }
@@ -38,12 +37,11 @@ impl Cli {
 pub(crate) enum Verb {
     /// Build and run the whole product until Ctrl-C (the default verb)
     ///
-    /// Starts PostgreSQL, Redis, an S3 endpoint and a mailbox, applies the
-    /// migrations, creates an administrator, starts the API and a worker, and
-    /// prints one table with every address and credential. The same stands in
-    /// .dev/stack.json for tools; logs are in .dev/logs/.
+    /// Starts PostgreSQL, Redis, an S3 endpoint and a mailbox, applies the migrations, creates an administrator, starts the
+    /// API and a worker, and prints a table with every address and credential. .dev/stack.json has the same for tools;
+    /// logs are in .dev/logs/.
     Up(Up),
-    /// Stop what `cargo dev` or `cargo dev --detach` started
+    /// Stop the stack of `cargo dev` or `cargo dev --detach`
     Stop,
     /// Stop, then delete .dev/ with all its data (databases, files, logs, keys)
     ///
@@ -51,68 +49,49 @@ pub(crate) enum Verb {
     Reset,
     /// Walk the main journey against the running product, one line a step
     ///
-    /// Register, receive the mail, verify, log in, upload a photograph, wait for
-    /// its thumbnails, download all, read the notification and the audit log;
-    /// upload with tus, breaking off once, download ranges, share by a link,
-    /// delete, restore and delete for good; sessions and second factors.
-    /// When nothing runs, a stack of its own is started and stopped afterwards.
-    Smoke(Smoke),
-    /// Run every test against private services of their own
+    /// Registers, verifies the address by the mail, logs in, uploads a photograph, waits for its thumbnails, downloads
+    /// all of it, reads the notification and the audit log; uploads with tus, interrupted once, downloads ranges, shares
+    /// by a link, deletes, restores and deletes for good; then sessions and second factors. Ends at the first step that
+    /// fails. If nothing runs, starts a stack for this run.
+    Smoke,
+    /// Run every test against private services
     ///
-    /// Uses cargo-nextest when it is installed, else cargo test. Arguments are
-    /// passed through, e.g. `cargo dev test -p plinth-api login`.
+    /// Runs cargo-nextest, which is installed under .dev/tools once. `-p` and `-E` come first; the rest is passed
+    /// through, e.g. `cargo dev test -p plinth-api login`.
     Test(Test),
-    /// Check what CI checks before the tests: format, lints, the security table,
-    /// generated files, migrations, deployment files
+    /// Check what CI checks before the tests: format, lints, spelling, dependencies, the security table, generated files,
+    /// migrations, deployment files
     ///
-    /// One line a check; all of them run. Linters are installed under .dev/tools
-    /// once. Advisories are checked when `PLINTH_ADVISORY_DB` (or
-    /// ~/.cargo/advisory-db) holds a copy of their database.
+    /// Prints one line for each check and runs all of them. Prebuilt linters are installed under .dev/tools once.
+    /// Advisories are checked if `PLINTH_ADVISORY_DB` (or ~/.cargo/advisory-db) has a copy of their database.
     Check,
     /// Measure the product: release build, one JSON object a figure on stdout
     ///
-    /// Scenarios: idle (memory, start to ready), upload and download (1 GiB,
-    /// against sealing alone and against the plain store; 50 uploads at once), me
-    /// (an authenticated read against a bare handler), refresh, authz, login
-    /// (against argon2id alone), jobs, thumbnails, listing (a page of 1,000,000
-    /// files against one of 1,000).
-    /// A stack of its own is started, without rate limits. A readable table
-    /// follows on stderr.
+    /// Starts a stack without rate limits for this run. A table follows on stderr. docs/explanation/performance.md explains the
+    /// scenarios.
     Bench(Bench),
-    /// Kill workers and clients and take stores away, then check that no job was lost or ran twice at once
+    /// Kill processes and take stores away, then check that no job was lost or ran twice at once
     ///
-    /// Prints the seed of what it does; the same seed does the same again, at
-    /// other moments of the programs that it does it to.
+    /// Prints its seed. The same seed draws the same faults again, at other moments of the programs.
     Chaos(Chaos),
     /// Render the pictures of a folder as a worker does and compare them with libvips
     ///
-    /// Every file under the folder goes through the sandboxed process by the
-    /// default presets. The result is compared with what libvips (or Pillow) makes
-    /// of it, by the means of 8 x 8 pixels. Prints a table by format, then each file
-    /// that differs by more than 5 levels of 255 and each that only the reference
-    /// shows. Fails if the process crashed on a file, or if there is none.
+    /// Renders every file under the folder in the sandboxed process by the default presets, and compares the means of
+    /// 8 x 8 pixels with those of libvips (or Pillow). Prints a table by format, then each file that differs by more than
+    /// 5 levels of 255 and each that only the reference shows. Fails if the process crashed on a file, or if there is
+    /// none.
     Corpus(Corpus),
     /// Regenerate .sqlx, the query data that lets the workspace build offline
-    Sqlx(Sqlx),
+    Sqlx,
     /// Write THIRD-PARTY-NOTICES, the licences of every crate in the binaries
     ///
-    /// To be run after Cargo.lock was changed. `cargo dev check` compares the file.
+    /// Run it after a change of Cargo.lock. `cargo dev check` compares the file.
     Notices,
-    /// Make the list of breached and common passwords that the product refuses
+    /// Write the list of breached and common passwords that the product refuses
     ///
-    /// Reads plain text lists, one password a line. What comes first is taken
-    /// first, until the list is as large as it may be: give the most common ones
-    /// first. docs/explanation/accounts.md says which lists the committed one is made of.
+    /// Reads text files with one password a line, the most common ones first, until the list is full. docs/explanation/accounts.md
+    /// names the lists of the committed one.
     Breached(Breached),
-    /// Start a supervised program (used by `cargo dev` itself)
-    #[command(name = "__child", hide = true)]
-    Child(Child),
-    /// Serve what `bench me` compares with (used by `cargo dev` itself)
-    #[command(name = "__baseline", hide = true)]
-    Baseline(Baseline),
-    /// Hash as `bench login` compares with (used by `cargo dev` itself)
-    #[command(name = "__hash", hide = true)]
-    Hash(Hash),
 }
 
 #[expect(
@@ -140,15 +119,14 @@ pub(crate) struct Up {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Smoke {
-    /// Print one JSON object a line instead of text
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Test {
-    /// Passed to `cargo nextest run` (or `cargo test`) as they are
+    /// Run only the tests of this package
+    #[arg(short, long = "package", value_name = "PACKAGE")]
+    pub(crate) packages: Vec<String>,
+    /// Run only the tests that match this filter of nextest
+    #[arg(short = 'E', long = "filterset", value_name = "FILTER")]
+    pub(crate) filters: Vec<String>,
+    /// Passed to `cargo nextest run`
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
@@ -159,55 +137,29 @@ pub(crate) struct Test {
 
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// The scenarios to measure; none means all
-    #[arg(value_name = "SCENARIO")]
+    /// The scenarios to measure; all by default
+    #[arg(value_name = "SCENARIO", value_parser = SCENARIOS)]
     pub(crate) scenarios: Vec<String>,
-    /// This process is the release build
-    #[arg(long, hide = true)]
-    pub(crate) built: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Chaos {
-    /// How long things go wrong; from 2 minutes on every kind of fault is met
+    /// The duration of the faults; every kind is met from 2 minutes on
     #[arg(long, default_value_t = 5.0)]
     pub(crate) minutes: f64,
-    /// What goes wrong, and in which order
+    /// The order of the faults
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// Everything is built already
+    /// The binaries are built already
     #[arg(long, hide = true)]
     pub(crate) built: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Corpus {
-    /// The folder with the pictures; nothing is downloaded
+    /// The folder of the pictures; nothing is downloaded
     #[arg(value_name = "DIR")]
     pub(crate) folder: PathBuf,
-}
-
-/// The bare server that `bench me` compares with.
-#[derive(Debug, Args)]
-pub(crate) struct Baseline {
-    #[arg(long)]
-    pub(crate) redis_url: String,
-    #[arg(long)]
-    pub(crate) bind: SocketAddr,
-}
-
-/// The bare hashing that `bench login` compares with.
-#[derive(Debug, Args)]
-pub(crate) struct Hash {
-    #[arg(long)]
-    pub(crate) seconds: u64,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Sqlx {
-    /// Compare with the committed data instead of writing it
-    #[arg(long)]
-    pub(crate) check: bool,
 }
 
 #[derive(Debug, Args)]
@@ -215,26 +167,6 @@ pub(crate) struct Breached {
     /// The lists, the most common passwords first
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-}
-
-/// How a supervised program is to be started; see `process::shim`.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Child {
-    /// The supervisor's process id
-    #[arg(long)]
-    pub(crate) parent: i32,
-    /// The signal that the kernel sends when the supervisor dies
-    #[arg(long)]
-    pub(crate) death_signal: String,
-    /// Run under this user id
-    #[arg(long, requires = "gid")]
-    pub(crate) uid: Option<u32>,
-    /// Run under this group id
-    #[arg(long)]
-    pub(crate) gid: Option<u32>,
-    /// The program and its arguments
-    #[arg(last = true, required = true)]
-    pub(crate) command: Vec<OsString>,
 }
 
 #[cfg(test)]
@@ -259,11 +191,12 @@ mod tests {
     }
 
     #[test]
-    fn test_arguments_pass_through_untouched() {
-        let cli = Cli::parse_from(["cargo dev", "test", "-p", "plinth-api", "--", "--nocapture"]);
-        let Verb::Test(test) = cli.verb() else {
+    fn packages_and_filters_come_first_and_the_rest_passes_through() {
+        let line = ["cargo dev", "test", "-p", "plinth-api", "--", "--nocapture"];
+        let Verb::Test(test) = Cli::parse_from(line).verb() else {
             panic!("test was expected");
         };
-        assert_eq!(test.args, ["-p", "plinth-api", "--", "--nocapture"]);
+        assert_eq!(test.packages, ["plinth-api"]);
+        assert_eq!(test.args, ["--nocapture"]);
     }
 }

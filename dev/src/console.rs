@@ -1,5 +1,4 @@
-//! What `cargo dev` says: its own notes on stderr, the logs of all processes
-//! with a coloured prefix on stdout, and both in files.
+//! The output of `cargo dev`: notes on stderr, and the logs of all processes in files and on stdout.
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Write as _};
@@ -8,21 +7,21 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result};
 
-/// Bright, distinct and readable on dark and light backgrounds.
+/// ANSI colours that are readable on dark and light backgrounds.
 const COLOURS: [u8; 8] = [36, 33, 35, 32, 34, 96, 95, 93];
 
-/// One of our own lines, on stderr.
-pub(crate) fn note(text: &str) {
+/// Prints a note on stderr.
+pub fn note(text: &str) {
     say("cargo dev", 36, text);
 }
 
-/// A failure in our own words, on stderr.
-pub(crate) fn complain(text: &str) {
+/// Prints an error on stderr.
+pub fn complain(text: &str) {
     say("cargo dev: error", 31, text);
 }
 
-/// One line of a command's result, on stdout. A closed pipe is no failure.
-pub(crate) fn print(text: &str) {
+/// Prints a line of a command's result on stdout. A closed pipe is no error.
+pub fn print(text: &str) {
     let _ = writeln!(io::stdout().lock(), "{text}");
 }
 
@@ -35,25 +34,23 @@ fn say(prefix: &str, colour: u8, text: &str) {
     };
 }
 
-/// Receives the output of the supervised processes.
+/// The logs of the supervised processes.
 #[derive(Debug, Clone)]
 pub(crate) struct Logs {
     echo: bool,
-    colour: bool,
     folder: Arc<Path>,
 }
 
 impl Logs {
-    /// Writes to files in `folder`, and to stdout as well when `echo` is set.
+    /// Writes to files in `folder`, and also to stdout if `echo` is set.
     pub(crate) fn new(folder: &Path, echo: bool) -> Self {
         Self {
             echo,
-            colour: io::stdout().is_terminal(),
             folder: folder.into(),
         }
     }
 
-    /// Opens `name`'s log; the previous run's is kept beside it as `name.log.1`.
+    /// Opens a log. That of the previous run becomes `NAME.log.1`.
     pub(crate) fn open(&self, name: &str) -> Result<Log> {
         let path = self.folder.join(format!("{name}.log"));
         if path.exists() {
@@ -63,18 +60,18 @@ impl Logs {
         let file = File::create(&path).with_context(|| format!("making {}", path.display()))?;
         Ok(Log {
             file: Arc::new(Mutex::new(file)),
-            prefix: self.echo.then(|| self.prefix(name)),
+            prefix: self.echo.then(|| prefix(name)),
         })
     }
+}
 
-    fn prefix(&self, name: &str) -> String {
-        if !self.colour {
-            return format!("{name:<8} | ");
-        }
-        let sum = name.bytes().map(usize::from).sum::<usize>();
-        let colour = COLOURS[sum % COLOURS.len()];
-        format!("\x1b[{colour}m{name:<8} |\x1b[0m ")
+fn prefix(name: &str) -> String {
+    if !io::stdout().is_terminal() {
+        return format!("{name:<8} | ");
     }
+    let sum = name.bytes().map(usize::from).sum::<usize>();
+    let colour = COLOURS[sum % COLOURS.len()];
+    format!("\x1b[{colour}m{name:<8} |\x1b[0m ")
 }
 
 /// The log of one process.
@@ -85,8 +82,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// The file itself, for a process whose lines nobody watches: it writes them
-    /// without our help.
+    /// Returns the file, if the process can write to it directly because its lines are not echoed.
     pub(crate) fn direct(&self) -> Option<File> {
         if self.prefix.is_some() {
             return None;
@@ -94,18 +90,16 @@ impl Log {
         self.file.lock().ok()?.try_clone().ok()
     }
 
-    /// Takes one line without its end. A full disk or a closed terminal must not
-    /// take the product down, so failures are dropped.
+    /// Writes one line. Ignores errors: a full disk or a closed terminal must not stop the stack.
     pub(crate) fn line(&self, line: &[u8]) {
-        let mut whole = Vec::with_capacity(line.len() + 32);
-        whole.extend_from_slice(line);
-        whole.push(b'\n');
+        let line = [line, b"\n"].concat();
         if let Ok(mut file) = self.file.lock() {
-            let _ = file.write_all(&whole);
+            let _ = file.write_all(&line);
         }
         if let Some(prefix) = &self.prefix {
-            whole.splice(0..0, prefix.bytes());
-            let _ = io::stdout().lock().write_all(&whole);
+            let _ = io::stdout()
+                .lock()
+                .write_all(&[prefix.as_bytes(), &line].concat());
         }
     }
 }

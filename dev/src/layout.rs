@@ -1,5 +1,4 @@
-//! Where things lie: the checkout, its private .dev/ folder, and the few facts
-//! kept there so that a second start looks like the first.
+//! The checkout, its private folder .dev/, and the state that a second start takes over from the first.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,34 +11,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::random;
 
-/// The folders of one stack: the checkout's own, or a temporary one.
+/// The folders of one stack: those of the checkout, or temporary ones.
 #[derive(Debug, Clone)]
-pub(crate) struct Layout {
-    pub(crate) root: PathBuf,
-    pub(crate) dev: PathBuf,
+pub struct Layout {
+    pub root: PathBuf,
+    pub dev: PathBuf,
     pub(crate) logs: PathBuf,
 }
 
 impl Layout {
-    /// The layout of the checkout that this command was started for.
-    pub(crate) fn of_checkout() -> Result<Self> {
+    /// Returns the layout of the checkout that this program was started for.
+    pub fn of_checkout() -> Result<Self> {
         let root = checkout_root()?;
         let dev = root.join(".dev");
         let logs = dev.join("logs");
         Ok(Self { root, dev, logs })
     }
 
-    /// The same checkout with its private data and its logs in other folders.
-    pub(crate) fn with_data_in(&self, dev: PathBuf, logs: PathBuf) -> Self {
-        Self {
-            root: self.root.clone(),
-            dev,
-            logs,
-        }
-    }
-
-    /// Makes .dev/ and its log folder. Passing through .dev/ is allowed to other
-    /// accounts, because PostgreSQL may run under one; reading it is not.
+    /// Creates .dev/ and the folder of the logs. Other accounts can pass through .dev/, because PostgreSQL may run under
+    /// one, but cannot read it.
     pub(crate) fn prepare(&self) -> Result<()> {
         make_dir(&self.dev, 0o711)?;
         make_dir(&self.logs, 0o700)
@@ -57,50 +47,48 @@ impl Layout {
         self.dev.join("processes.json")
     }
 
-    pub(crate) fn scratch_lock_file(&self) -> PathBuf {
-        self.dev.join("scratch.lock")
+    /// Returns a path as it is shown: relative to the checkout if it is inside.
+    pub(crate) fn shown(&self, path: &Path) -> String {
+        let path = path.strip_prefix(&self.root).unwrap_or(path);
+        path.display().to_string()
     }
 
-    pub(crate) fn lock_file(&self) -> PathBuf {
-        self.dev.join("lock")
-    }
-
-    fn facts_file(&self) -> PathBuf {
-        self.dev.join("facts.json")
-    }
-
-    /// What earlier starts decided, or fresh secrets when this is the first.
-    pub(crate) fn facts(&self) -> Result<Facts> {
-        let path = self.facts_file();
+    /// Returns the state of the last start, or new secrets.
+    pub(crate) fn state(&self) -> Result<State> {
+        let path = self.state_file();
         match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
-                .with_context(|| format!("{} cannot be read: `cargo dev reset`", path.display())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Facts::fresh(),
+                .with_context(|| format!("{} is invalid: `cargo dev reset`", path.display())),
+            Err(error) if error.kind() == ErrorKind::NotFound => State::new(),
             Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
         }
     }
 
-    pub(crate) fn keep(&self, facts: &Facts) -> Result<()> {
-        write_private_json(&self.facts_file(), facts)
+    pub(crate) fn write_state(&self, state: &State) -> Result<()> {
+        write_private_json(&self.state_file(), state)
+    }
+
+    fn state_file(&self) -> PathBuf {
+        self.dev.join("facts.json")
     }
 }
 
-/// What must not change between two starts of the same checkout.
+/// Secrets and addresses that do not change between two starts of the same checkout.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Facts {
+pub(crate) struct State {
     pub(crate) secret_key: String,
     pub(crate) admin_password: String,
     pub(crate) postgres_password: String,
     pub(crate) s3_access_key_id: String,
     pub(crate) s3_secret_access_key: String,
-    /// Where PostgreSQL's data is, once the folder has been chosen.
+    /// The folder of PostgreSQL's data, once it has been chosen.
     pub(crate) postgres_home: Option<PathBuf>,
-    /// The ports of the last start by service name.
+    /// The ports of the last start by service.
     pub(crate) ports: BTreeMap<String, u16>,
 }
 
-impl Facts {
-    fn fresh() -> Result<Self> {
+impl State {
+    fn new() -> Result<Self> {
         Ok(Self {
             secret_key: random::base64_key()?,
             admin_password: random::token(18)?,
@@ -113,54 +101,47 @@ impl Facts {
     }
 }
 
-/// Makes a folder with this mode; one that exists is left as it is.
+/// Creates a folder with this mode, if it does not exist.
 pub(crate) fn make_dir(path: &Path, mode: u32) -> Result<()> {
     match fs::DirBuilder::new().mode(mode).create(path) {
-        Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        Err(error) => Err(error).with_context(|| format!("making {}", path.display())),
+        outcome => outcome.with_context(|| format!("making {}", path.display())),
     }
 }
 
-/// Replaces a file in one step with JSON that only this account can read.
+/// Replaces a file atomically with JSON that only this account can read.
 pub(crate) fn write_private_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_vec_pretty(value)?;
     text.push(b'\n');
     write_private(path, &text)
 }
 
-/// Replaces a file in one step; only this account can read it.
+/// Replaces a file atomically. Only this account can read it.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let fresh = path.with_extension("new");
+    let new = path.with_extension("new");
     let write = || -> std::io::Result<()> {
         let mut file = fs::OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
-            .open(&fresh)?;
+            .open(&new)?;
         file.write_all(bytes)?;
-        fs::rename(&fresh, path)
+        fs::rename(&new, path)
     };
     write().with_context(|| format!("writing {}", path.display()))
 }
 
-/// Cargo names the dev crate's folder at run time; a binary started by hand
-/// looks upwards from where it stands.
+/// Cargo sets the folder of the crate at run time. A binary that was started by hand searches upwards.
 fn checkout_root() -> Result<PathBuf> {
-    if let Some(crate_dir) = std::env::var_os("CARGO_MANIFEST_DIR")
-        && let Some(root) = Path::new(&crate_dir).parent()
-        && is_checkout(root)
-    {
-        return Ok(root.to_owned());
-    }
-    let here = std::env::current_dir().context("finding the current folder")?;
-    match here.ancestors().find(|dir| is_checkout(dir)) {
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let here = here.map_or_else(std::env::current_dir, Ok);
+    let here = here.context("finding the current folder")?;
+    let is_checkout = |folder: &&Path| {
+        folder.join("dev/Cargo.toml").is_file() && folder.join("migrations").is_dir()
+    };
+    match here.ancestors().find(is_checkout) {
         Some(root) => Ok(root.to_owned()),
         None => bail!("{} is not inside a Plinth checkout", here.display()),
     }
-}
-
-fn is_checkout(dir: &Path) -> bool {
-    dir.join("dev/Cargo.toml").is_file() && dir.join("migrations").is_dir()
 }

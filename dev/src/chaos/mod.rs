@@ -1,9 +1,9 @@
-//! `cargo dev chaos`: processes are killed, PostgreSQL, Redis, S3 and the mail server taken away or made silent, for
-//! minutes; then every accepted job has to be done or dead, done jobs have had their effect, no two runs of a job were
-//! under way at once, and what the API accepted is there: mails of registrations, and files as they were sent.
+//! `cargo dev chaos`: kills processes, and makes PostgreSQL, Redis, S3 and the mail server unreachable or silent. Then every
+//! accepted job must be done or dead, done jobs must have had their effect, no two runs of a job may have overlapped, and
+//! the mails and files of every accepted request must exist.
 
-mod cast;
-mod monkey;
+mod actors;
+mod fault_injector;
 mod proxy;
 mod users;
 mod verdict;
@@ -14,29 +14,28 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::time::{Instant, sleep};
 
-use crate::backing::Durability;
 use crate::build::{self, Profile};
 use crate::cli::Chaos;
 use crate::console;
 use crate::layout::Layout;
-use crate::process::orphans;
+use crate::process::ledger;
 use crate::random;
-use crate::scratch::Scratch;
-use crate::stack::Foundation;
+use crate::services::{Durability, Services};
 use crate::up::{Signals, interrupted};
+use crate::workspace::Workspace;
 
-use cast::Cast;
-use monkey::Monkey;
+use actors::Actors;
+use fault_injector::FaultInjector;
 
-/// How long what is left may take when nothing is killed any more: retries wait for minutes.
-const SETTLING: Duration = Duration::from_mins(5);
+/// The time in which all jobs must end after the last fault: retries wait for minutes.
+const SETTLE_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// A run this long meets every kind of fault.
+/// A run of this duration meets every kind of fault.
 const MINUTES_FOR_ALL_FAULTS: f64 = 2.0;
 
 pub(crate) async fn run(layout: &Layout, args: Chaos) -> Result<ExitCode> {
     let mut signals = Signals::listen()?;
-    orphans::adopt();
+    ledger::adopt_orphans();
     let seed = match args.seed {
         Some(seed) => seed,
         None => random::bytes(4)?
@@ -44,21 +43,21 @@ pub(crate) async fn run(layout: &Layout, args: Chaos) -> Result<ExitCode> {
             .fold(0, |seed, byte| seed << 8 | u64::from(byte)),
     };
     console::note(&format!("seed {seed}"));
-    let scratch = Scratch::new(layout, "chaos").await?;
+    let workspace = Workspace::new(layout, "chaos").await?;
     let preparations = async {
         if !args.built {
-            build::with_example(layout, "chaos").await?;
+            build::binaries(layout, Profile::Debug, &["chaos-jobs"]).await?;
         }
-        scratch.services(Durability::Full).await
+        workspace.services(Durability::Full).await
     };
-    let Some(mut foundation) = signals.unless_told(preparations).await? else {
+    let Some(mut services) = signals.unless_told(preparations).await? else {
         return Ok(interrupted());
     };
     let outcome = signals
-        .unless_told(play(&scratch, &mut foundation, &args, seed))
+        .unless_told(inject_faults(&workspace, &mut services, &args, seed))
         .await;
-    foundation.stop().await;
-    orphans::end().await;
+    services.stop().await;
+    ledger::end_orphans().await;
     match outcome? {
         None => Ok(interrupted()),
         Some(true) => Ok(ExitCode::SUCCESS),
@@ -71,29 +70,29 @@ pub(crate) async fn run(layout: &Layout, args: Chaos) -> Result<ExitCode> {
     }
 }
 
-/// Whether everything held.
-async fn play(
-    scratch: &Scratch,
-    foundation: &mut Foundation,
+/// Returns whether every promise held.
+async fn inject_faults(
+    workspace: &Workspace,
+    services: &mut Services,
     args: &Chaos,
     seed: u64,
 ) -> Result<bool> {
     let binaries = build::folder(Profile::Debug)?;
-    let mut cast = Cast::prepare(scratch, foundation, &binaries).await?;
-    cast.enter(foundation)?;
-    let mut monkey = Monkey::new(seed);
+    let mut actors = Actors::prepare(workspace, services, &binaries).await?;
+    actors.start_missing(services)?;
+    let mut injector = FaultInjector::new(seed);
     let end = Instant::now() + Duration::from_secs_f64(args.minutes * 60.0);
     while Instant::now() < end {
-        sleep(monkey.pause()).await;
-        monkey.act(&mut cast, foundation).await?;
+        sleep(injector.pause()).await;
+        injector.inject(&mut actors, services).await?;
     }
-    cast.leave(foundation).await?;
+    actors.finish(services).await?;
     let all_faults = args.minutes >= MINUTES_FOR_ALL_FAULTS;
     verdict::reach(
-        &cast,
-        &monkey,
-        foundation,
-        Instant::now() + SETTLING,
+        &actors,
+        &injector,
+        services,
+        Instant::now() + SETTLE_TIMEOUT,
         all_faults,
     )
     .await

@@ -1,5 +1,5 @@
-//! The way to one service, on which it can be away (connections break, new ones are refused) or silent (what is sent is
-//! swallowed and no connection breaks, as after the failover of a dead host).
+//! A proxy in front of a service, which can make it unreachable (connections break, new ones are refused) or silent (bytes
+//! are discarded and no connection breaks, as after the failover of a dead host).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,21 +17,21 @@ pub(super) enum Condition {
     Silent,
 }
 
-/// Forwards to a service as long as the process runs.
+/// Forwards connections to a service as long as this process runs.
 #[derive(Debug)]
 pub(super) struct Proxy {
     address: SocketAddr,
     server: String,
     condition: watch::Sender<Condition>,
-    /// Connections that met the service away or silent.
+    /// Connections that met the service unreachable or silent.
     met: Arc<AtomicU64>,
 }
 
 impl Proxy {
-    /// Lays a proxy before the service that the URL names.
+    /// Starts a proxy in front of the service that a URL names.
     pub(super) async fn before(url: &str) -> Result<Self> {
         let server = host_and_port(url)
-            .with_context(|| format!("{url} names no private service"))?
+            .with_context(|| format!("{url} is not the URL of a private service"))?
             .to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -56,7 +56,7 @@ impl Proxy {
         })
     }
 
-    /// The URL that leads through the proxy.
+    /// Returns the URL through the proxy.
     pub(super) fn through(&self, url: &str) -> String {
         url.replacen(&self.server, &self.address.to_string(), 1)
     }
@@ -70,7 +70,7 @@ impl Proxy {
     }
 }
 
-/// `127.0.0.1:port` in a URL.
+/// Returns `127.0.0.1:port` of a URL.
 fn host_and_port(url: &str) -> Option<&str> {
     let start = url.find("127.0.0.1:")?;
     let rest = &url[start..];
@@ -103,12 +103,12 @@ async fn carry(
     };
     met.fetch_add(1, Ordering::Relaxed);
     if matches!(carried, Ok(Condition::Silent)) {
-        // For good: what was under way on a host that died never goes on. The server sees no end meanwhile.
+        // Until the client disconnects, because a dead host never resumes. The server sees no end meanwhile.
         swallow(&mut client).await;
     }
 }
 
-/// Reads until the client gives up.
+/// Discards bytes until the client disconnects.
 async fn swallow(client: &mut (impl AsyncRead + Unpin)) {
     let mut buffer = vec![0; 16 * 1024];
     while client

@@ -1,5 +1,5 @@
-//! Users of the API. They register, upload and remove files through whatever fails, and remember what they were answered:
-//! only an answer is a promise.
+//! Users of the API. They register, upload and remove files whatever fails, and keep the answers: only an answer is a
+//! promise.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::random;
 
-/// A client gives up after this time; what it asked for may have happened, and is not judged.
+/// A request without an answer after this time may have succeeded, and is not judged.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The mailbox keeps the latest 2,000 mails.
@@ -23,12 +23,12 @@ const MAX_REGISTRATIONS: usize = 1_500;
 
 const FILE_BYTES: usize = 2_048;
 
-/// What the API has promised.
+/// The promises of the API.
 #[derive(Debug, Default)]
 pub(super) struct Promises {
-    /// Addresses whose registration was accepted: each gets a mail.
+    /// Accepted registrations: each address gets a mail.
     pub(super) registered: Vec<String>,
-    /// The content of files by their ids.
+    /// The content of each stored file by its id.
     pub(super) stored: BTreeMap<String, Vec<u8>>,
     /// Files whose removal was accepted.
     pub(super) removed: Vec<String>,
@@ -78,7 +78,7 @@ impl Users {
         })
     }
 
-    /// No more is asked for. A removal under way is not judged: its file was taken out before.
+    /// Stops all requests. A removal under way is not judged: its file was taken out before.
     pub(super) async fn stop(&mut self) {
         self.tasks.shutdown().await;
     }
@@ -106,8 +106,8 @@ impl Users {
         Ok(u64::try_from(missing.count())?)
     }
 
-    /// Counts the files that are not as promised: those that cannot be read as they were sent, and the removed ones that
-    /// are still there. Waits until the API is itself again.
+    /// Counts the stored files with other content, and the removed files that still exist. Waits until the API has
+    /// recovered.
     pub(super) async fn broken_files(&self, until: Instant) -> Result<(u64, u64)> {
         let token = loop {
             match self.api.log_in(&self.uploader).await {
@@ -169,7 +169,7 @@ impl Api {
             .to_owned())
     }
 
-    /// The id of the new file, if the API took it.
+    /// Returns the id of the new file, or the status of the refusal.
     async fn upload(&self, token: &str, content: Vec<u8>) -> Result<String, Option<StatusCode>> {
         let form = Form::new().part("file", Part::bytes(content).file_name("chaos.bin"));
         let request = self
@@ -222,12 +222,12 @@ async fn upload_and_remove(api: Api, uploader: Uploader, promises: Arc<Mutex<Pro
                 lock(&promises).stored.insert(id, content);
             }
             Err(Some(StatusCode::UNAUTHORIZED)) => {
-                token = api.log_in(&uploader).await.unwrap_or(token)
+                token = api.log_in(&uploader).await.unwrap_or(token);
             }
             Err(_) => {}
         }
         if number.is_multiple_of(3) {
-            // Taken out first: unless the answer says that it is removed, nothing is known of it.
+            // Taken out first: without an answer its state is unknown.
             let oldest = lock(&promises).stored.pop_first();
             if let Some((id, _)) = oldest {
                 let request = api.file(Method::DELETE, &format!("{id}?permanently=true"), &token);

@@ -1,4 +1,4 @@
-//! Whether every promise held.
+//! The verdict: whether every promise held.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tokio::time::{Instant, sleep};
 
-use super::cast::{Cast, DATABASE};
-use super::monkey::Monkey;
+use super::actors::{Actors, DATABASE};
+use super::fault_injector::FaultInjector;
 use crate::console;
-use crate::stack::Foundation;
+use crate::services::Services;
 
-/// Each finds what must not be, and says what it would be.
+/// Faults of the product, each with a query that counts them.
 const BROKEN: [(&str, &str); 5] = [
     ("runs of one job at once", "SELECT count(*) FROM doubles"),
     (
@@ -20,7 +20,7 @@ const BROKEN: [(&str, &str); 5] = [
            AND NOT EXISTS (SELECT FROM effects WHERE effects.job_id = jobs.id)",
     ),
     (
-        "effects of jobs that nobody accepted",
+        "effects of jobs that no client accepted",
         "SELECT count(*) FROM effects WHERE NOT EXISTS (SELECT FROM jobs WHERE jobs.id = effects.job_id)",
     ),
     (
@@ -38,43 +38,46 @@ const UNFINISHED: &str =
     "SELECT count(*) FROM jobs WHERE (kind = 'chaos.deed' OR queue IN ('email', 'files'))
     AND state NOT IN ('done', 'dead')";
 
-/// Retries shall not be waited for longer than it takes to see that they come.
-const HURRY: &str =
+/// Makes retries due, so that the run does not wait for them.
+const RETRY_NOW: &str =
     "UPDATE jobs SET run_at = now() WHERE state = 'retrying' AND run_at > now() RETURNING id";
 
-/// Waits until everything has ended, and says what held. `all_faults` were to be met.
+/// Waits until every job has ended, and prints each promise. With `all_faults`, each kind of fault must have been met.
 pub(super) async fn reach(
-    cast: &Cast,
-    monkey: &Monkey,
-    foundation: &Foundation,
+    actors: &Actors,
+    injector: &FaultInjector,
+    services: &Services,
     until: Instant,
     all_faults: bool,
 ) -> Result<bool> {
-    let backing = foundation.backing();
+    let cluster = services.cluster()?;
     let ask = |query: &str| -> Result<u64> {
-        let answer = backing.ask_sql(DATABASE, query)?;
+        let answer = cluster.query(DATABASE, query)?;
         answer
             .trim()
             .parse()
-            .with_context(|| format!("PostgreSQL said {answer}"))
+            .with_context(|| format!("unexpected answer of PostgreSQL: {answer}"))
     };
     let mut unfinished = ask(UNFINISHED)?;
     while unfinished > 0 && Instant::now() < until {
-        backing.ask_sql(DATABASE, HURRY)?;
+        cluster.query(DATABASE, RETRY_NOW)?;
         sleep(Duration::from_millis(500)).await;
         unfinished = ask(UNFINISHED)?;
     }
-    let told = std::fs::read_to_string(&cast.accepted).unwrap_or_default();
-    let known: HashSet<String> = backing
-        .ask_sql(DATABASE, "SELECT id FROM jobs")?
+    let committed = std::fs::read_to_string(&actors.accepted).unwrap_or_default();
+    let known: HashSet<String> = cluster
+        .query(DATABASE, "SELECT id FROM jobs")?
         .lines()
         .map(str::to_owned)
         .collect();
-    let lost = told.lines().filter(|job| !known.contains(*job)).count();
-    let files = cast.users.broken_files(until).await;
-    let unmailed = cast
+    let lost = committed
+        .lines()
+        .filter(|job| !known.contains(*job))
+        .count();
+    let files = actors.users.broken_files(until).await;
+    let unmailed = actors
         .users
-        .without_mail(&backing.addresses.mailbox_url)
+        .without_mail(&services.addresses.mailbox_url)
         .await?;
     let mut held = true;
     let mut judge = |what: &str, count: u64| {
@@ -86,7 +89,7 @@ pub(super) async fn reach(
     };
     judge("jobs neither done nor dead", unfinished);
     judge(
-        "accepted jobs that the ledger does not know",
+        "accepted jobs that are not in the ledger",
         u64::try_from(lost)?,
     );
     for (what, query) in BROKEN {
@@ -95,29 +98,29 @@ pub(super) async fn reach(
     judge("accepted registrations without a mail", unmailed);
     match files {
         Ok((unread, left)) => {
-            judge("accepted files that are not as they were sent", unread);
-            judge("removed files that are still there", left);
+            judge("accepted files with other content", unread);
+            judge("removed files that still exist", left);
         }
         Err(error) => judge(&format!("API that answers again: {error:#}"), 1),
     }
     if all_faults {
-        let unmet = monkey.met().filter(|(_, count)| *count == 0);
+        let unmet = injector.met().filter(|(_, count)| *count == 0);
         judge(
-            "kinds of faults that nothing met",
+            "kinds of faults that were not met",
             u64::try_from(unmet.count())?,
         );
     }
     console::print(&format!(
-        "        {} jobs accepted ({} told to a client), {} effects, {} runs, {} dead, {} attempts lost with their worker",
+        "        {} jobs accepted ({} seen by a client), {} effects, {} runs, {} dead, {} attempts lost with their worker",
         known.len(),
-        told.lines().count(),
+        committed.lines().count(),
         ask("SELECT count(*) FROM effects")?,
         ask("SELECT coalesce(sum(runs), 0) FROM effects")?,
         ask("SELECT count(*) FROM jobs WHERE state = 'dead'")?,
         ask("SELECT count(*) FROM job_attempts WHERE outcome = 'lost'")?,
     ));
     {
-        let promises = cast.users.promises();
+        let promises = actors.users.promises();
         console::print(&format!(
             "        {} registrations accepted, {} files stored, {} removed",
             promises.registered.len(),
@@ -125,7 +128,7 @@ pub(super) async fn reach(
             promises.removed.len(),
         ));
     }
-    for (fault, count) in monkey.met() {
+    for (fault, count) in injector.met() {
         console::print(&format!("        {fault}: met {count} times"));
     }
     Ok(held)

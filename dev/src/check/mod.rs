@@ -1,164 +1,124 @@
-//! `cargo dev check`: what CI checks before the tests, cheap things first. Every
-//! check runs and prints one line; one that failed says why below it.
+//! `cargo dev check`: what CI checks before the tests, cheap checks first. Every check runs and prints one line; one that
+//! fails says why below it.
 
-mod balancer;
-mod compose;
+mod code;
 mod dependencies;
+mod deployment;
 mod generated;
-mod indexes;
-mod kubernetes;
-mod lints;
+mod linters;
 mod migrations;
 mod report;
 mod security;
 mod statements;
-mod tools;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 
-use crate::backing::Durability;
-use crate::build::{self, Profile};
+use crate::build;
 use crate::layout::Layout;
 use crate::notices;
-use crate::scratch::Scratch;
-use crate::stack::Foundation;
+use crate::services::{Durability, Services};
 use crate::up::{Signals, interrupted};
+use crate::workspace::Workspace;
 
+use linters::Linters;
 use report::Report;
-use tools::Tools;
 
 pub(crate) async fn run(layout: &Layout) -> Result<ExitCode> {
     let mut signals = Signals::listen()?;
-    let scratch = Scratch::new(layout, "check").await?;
+    let workspace = Workspace::new(layout, "check").await?;
     let mut report = Report::default();
-    let Some(binaries) = signals
-        .unless_told(files(&mut report, &scratch, layout))
-        .await?
-    else {
+    let work = without_database(&mut report, &workspace, layout);
+    let Some(binaries) = signals.unless_told(work).await? else {
         return Ok(interrupted());
     };
-    let Some(foundation) = signals
-        .unless_told(async { Ok(scratch.services(Durability::None).await) })
-        .await?
-    else {
+    let start = async { Ok(workspace.services(Durability::None).await) };
+    let Some(services) = signals.unless_told(start).await? else {
         return Ok(interrupted());
     };
-    let rest = code(&mut report, &scratch, layout, binaries, foundation.as_ref());
-    let outcome = signals.unless_told(rest).await;
-    if let Ok(foundation) = foundation {
-        foundation.stop().await;
+    let work = with_database(&mut report, &workspace, layout, binaries, services.as_ref());
+    let outcome = signals.unless_told(work).await;
+    if let Ok(services) = services {
+        services.stop().await;
     }
-    Ok(if outcome?.is_none() {
-        interrupted()
-    } else {
-        report.close()
-    })
+    Ok(outcome?.map_or(interrupted(), |()| report.close()))
 }
 
-/// What needs no database; hands on the folder of the built binaries.
-async fn files(report: &mut Report, scratch: &Scratch, layout: &Layout) -> Result<Result<PathBuf>> {
-    report.check("rustfmt", lints::rustfmt(layout)).await;
-    report
-        .check("docs/security/asvs.md", async { security::check(layout) })
-        .await;
-    report
-        .check("indexes in migrations/", async {
-            indexes::check(&layout.root.join("migrations"))
-        })
-        .await;
-    report
-        .check("statement deadlines", async {
-            statements::check(&layout.root)
-        })
-        .await;
-    let tools = Tools::new(layout);
-    report.check("Dockerfile", tools.hadolint()).await;
-    report
-        .check("docker-compose.yml", compose::check(&tools))
-        .await;
-    report.check("k8s/", kubernetes::check(&tools)).await;
-    report
-        .check("deploy/nginx.conf", balancer::check(layout, scratch))
-        .await;
-    report
-        .check("deployment policies", tools.checkov(scratch))
-        .await;
-    report
-        .check("licences and sources", dependencies::check(layout, scratch))
-        .await;
-    report
-        .check(notices::FILE, generated::notices(layout))
-        .await;
+/// Returns the folder of the built binaries.
+async fn without_database(
+    report: &mut Report,
+    workspace: &Workspace,
+    layout: &Layout,
+) -> Result<Result<PathBuf>> {
+    let folder = &workspace.layout().dev;
+    report.check("rustfmt", code::rustfmt(layout)).await;
+    let security = async { security::check(&layout.root) };
+    report.check("docs/security/asvs.md", security).await;
+    let statements = async { statements::check(&layout.root) };
+    report.check("statement deadlines", statements).await;
+    match Linters::install(layout).await {
+        Ok(linters) => with_linters(report, &linters, folder).await,
+        Err(error) => report.check("linters", async { Err(error) }).await,
+    }
+    let nginx = deployment::nginx(layout, folder);
+    report.check("deploy/nginx.conf", nginx).await;
+    let checkov = deployment::checkov(layout, folder);
+    report.check("deployment policies", checkov).await;
+    let notices = generated::notices(layout);
+    report.check(notices::FILE, notices).await;
     let mut binaries = Err(anyhow!("the build failed"));
-    report
-        .check("build", async {
-            binaries = build::quietly(layout, Profile::Debug).await;
-            binaries
-                .as_ref()
-                .map(|_| String::new())
-                .map_err(|error| anyhow!("{error:#}"))
-        })
-        .await;
-    report
-        .check("openapi.json", generated::openapi(layout, &binaries))
-        .await;
-    report
-        .check(
-            "docs/reference/settings.md",
-            generated::configuration(layout, &binaries),
-        )
-        .await;
-    report
-        .check(
-            "docs/reference/audit.md",
-            generated::audit_actions(layout, &binaries),
-        )
-        .await;
-    report
-        .check(
-            "docs/reference/errors.md",
-            generated::error_codes(layout, &binaries),
-        )
-        .await;
+    let build = async {
+        binaries = build::quietly(layout).await;
+        let outcome = binaries.as_ref().map(|_| String::new());
+        outcome.map_err(|error| anyhow!("{error:#}"))
+    };
+    report.check("build", build).await;
+    for (file, command) in generated::FILES {
+        let check = generated::check(layout, &binaries, file, command);
+        report.check(file, check).await;
+    }
     Ok(binaries)
 }
 
-/// What needs a database, or compiles everything once more.
-async fn code(
+async fn with_linters(report: &mut Report, linters: &Linters<'_>, folder: &std::path::Path) {
+    report.check("spelling", linters.typos()).await;
+    let unused = linters.unused_dependencies();
+    report.check("unused dependencies", unused).await;
+    let deny = dependencies::check(linters, folder);
+    report.check("licences and sources", deny).await;
+    let locks = migrations::check_locks(linters);
+    report.check("locks of migrations", locks).await;
+    report.check("Dockerfile", linters.hadolint()).await;
+    let compose = deployment::compose(linters);
+    report.check("docker-compose.yml", compose).await;
+    report.check("k8s/", deployment::kubernetes(linters)).await;
+}
+
+/// Checks what needs a database, and compiles everything once more.
+async fn with_database(
     report: &mut Report,
-    scratch: &Scratch,
+    workspace: &Workspace,
     layout: &Layout,
     binaries: Result<PathBuf>,
-    foundation: Result<&Foundation, &anyhow::Error>,
+    services: Result<&Services, &anyhow::Error>,
 ) -> Result<()> {
     let mut database = None;
-    report
-        .check("migrations", async {
-            let foundation = foundation.map_err(|error| anyhow!("{error:#}"))?;
-            let binaries = binaries.as_deref().map_err(|error| anyhow!("{error:#}"))?;
-            database = Some(migrations::check(foundation, layout, binaries).await?);
-            Ok(String::new())
-        })
-        .await;
+    let migrations = async {
+        let services = services.map_err(|error| anyhow!("{error:#}"))?;
+        let binaries = binaries.map_err(|error| anyhow!("{error:#}"))?;
+        database = Some(migrations::apply(services, layout, &binaries).await?);
+        Ok(String::new())
+    };
+    report.check("migrations", migrations).await;
     let mut queries = None;
-    report
-        .check(
-            "clippy",
-            lints::clippy(layout, scratch, database.as_deref(), &mut queries),
-        )
-        .await;
-    report
-        .check(".sqlx", async {
-            match queries {
-                Some(queries) => lints::queries(layout, &queries),
-                None => Err(anyhow!(
-                    "not compared, because no database or clippy failed"
-                )),
-            }
-        })
-        .await;
+    let clippy = code::clippy(layout, workspace, database.as_deref(), &mut queries);
+    report.check("clippy", clippy).await;
+    let sqlx = async {
+        let queries = queries.ok_or_else(|| anyhow!("needs a database, and clippy to pass"));
+        code::queries(layout, &queries?)
+    };
+    report.check(".sqlx", sqlx).await;
     Ok(())
 }

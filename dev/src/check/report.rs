@@ -8,10 +8,10 @@ use tokio::time::Instant;
 
 use crate::console;
 
-/// A tool that complains about everything does not fill the screen.
-const MOST_LINES: usize = 120;
+/// A failure has at most this many lines.
+const MAX_LINES: usize = 120;
 
-/// Counts and prints.
+/// Counts and prints the outcomes.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     passed: usize,
@@ -19,7 +19,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Runs a check. What it returns is a remark, often none.
+    /// Runs a check, which returns a remark or nothing.
     pub(super) async fn check(&mut self, name: &str, check: impl Future<Output = Result<String>>) {
         progress(name);
         let start = Instant::now();
@@ -39,7 +39,7 @@ impl Report {
         }
     }
 
-    /// The last line, and the exit status.
+    /// Prints the last line and returns the exit status.
     pub(super) fn close(&self) -> ExitCode {
         console::print(&format!("{} passed, {} failed", self.passed, self.failed));
         if self.failed == 0 {
@@ -50,7 +50,7 @@ impl Report {
     }
 }
 
-/// On a terminal, what is being done now.
+/// Shows the running check on a terminal.
 fn progress(name: &str) {
     let mut stderr = std::io::stderr().lock();
     if stderr.is_terminal() {
@@ -64,19 +64,13 @@ fn progress(name: &str) {
 }
 
 fn indent(text: &str) -> String {
-    let lines: Vec<_> = text.trim_end().lines().collect();
-    let mut indented: Vec<_> = lines
-        .iter()
-        .take(MOST_LINES)
-        .map(|line| format!("        {line}"))
-        .collect();
-    if lines.len() > MOST_LINES {
-        indented.push(format!(
-            "        ... and {} lines more",
-            lines.len() - MOST_LINES
-        ));
+    let mut lines: Vec<_> = text.trim_end().lines().map(str::to_owned).collect();
+    let more = lines.len().saturating_sub(MAX_LINES);
+    if more > 0 {
+        lines.truncate(MAX_LINES);
+        lines.push(format!("... and {more} more lines"));
     }
-    indented.join("\n")
+    format!("        {}", lines.join("\n        "))
 }
 
 #[cfg(test)]
@@ -84,10 +78,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_complaint_is_cut() {
+    fn a_long_failure_is_cut() {
         let text = "line\n".repeat(500);
         let shown = indent(&text);
-        assert_eq!(shown.lines().count(), MOST_LINES + 1);
-        assert!(shown.ends_with("... and 380 lines more"));
+        assert_eq!(shown.lines().count(), MAX_LINES + 1);
+        assert!(shown.ends_with("... and 380 more lines"));
     }
 }

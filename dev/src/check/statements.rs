@@ -1,12 +1,13 @@
-//! Every statement has a deadline on the client's side: a server that has fallen silent would hold its caller for good.
+//! Every statement has a deadline on the client's side: a server that stops answering would block its caller for ever.
 //!
-//! The rule is about text. A call that runs a query stands within the parentheses of one of [`DEADLINES`].
+//! The rule is textual: a call that runs a query is within the parentheses of one of [`DEADLINES`].
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
-/// What runs a query.
+/// Calls that run a query.
 const CALLS: [&str; 4] = [
     ".execute(",
     ".fetch_one(",
@@ -14,10 +15,10 @@ const CALLS: [&str; 4] = [
     ".fetch_optional(",
 ];
 
-/// What gives a deadline to the future that it is handed.
+/// Functions that give a deadline to a future.
 const DEADLINES: [&str; 3] = ["named", "within", "timeout"];
 
-/// Where the sources are; tests, the testkit and tools wait as long as they like.
+/// The folders of the product; tests and tools can wait.
 const SOURCES: [&str; 7] = [
     "api/src",
     "worker/src",
@@ -28,7 +29,7 @@ const SOURCES: [&str; 7] = [
     "shared/platform/src",
 ];
 
-/// Lines that may have such a call without a deadline, by file and a part of the line, with the reason.
+/// Calls without a deadline: the file, a part of the line, and the reason.
 const EXEMPT: [(&str, &str, &str); 3] = [
     (
         "shared/platform/src/database/pool.rs",
@@ -47,14 +48,10 @@ const EXEMPT: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// Checks every source.
 pub(super) fn check(root: &Path) -> Result<String> {
     let mut faults = Vec::new();
     for folder in SOURCES {
-        for path in sources(&root.join(folder))? {
-            let name = path.strip_prefix(root)?.to_string_lossy().into_owned();
-            faults.extend(self::faults(&name, &std::fs::read_to_string(&path)?));
-        }
+        check_folder(root, &root.join(folder), &mut faults)?;
     }
     ensure!(
         faults.is_empty(),
@@ -64,22 +61,20 @@ pub(super) fn check(root: &Path) -> Result<String> {
     Ok(String::new())
 }
 
-fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
-    let mut found = Vec::new();
-    for entry in entries {
+fn check_folder(root: &Path, folder: &Path, found: &mut Vec<String>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))? {
         let path = entry?.path();
         if path.is_dir() {
-            found.extend(sources(&path)?);
+            check_folder(root, &path, found)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
+            let name = path.strip_prefix(root)?.to_string_lossy();
+            found.extend(faults(&name, &fs::read_to_string(&path)?));
         }
     }
-    Ok(found)
+    Ok(())
 }
 
-/// The lines of a source that run a query without a deadline. Unit tests come last in a source and are not looked at.
+/// Returns the lines that run a query without a deadline. Unit tests, which come last in a source, are exempt.
 fn faults(name: &str, source: &str) -> Vec<String> {
     let code = source.split("#[cfg(test)]").next().unwrap_or_default();
     let calls = CALLS.iter().flat_map(|call| code.match_indices(call));
@@ -102,7 +97,8 @@ fn faults(name: &str, source: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether a deadline's parenthesis is open at the end of this text. Looks back to the beginning of the statement.
+/// Returns whether the parenthesis of a deadline is open at the end of a text. Searches back to the beginning of the
+/// statement.
 fn has_deadline(before: &str) -> bool {
     let mut closed = 0;
     for (at, character) in before.char_indices().rev() {

@@ -6,18 +6,17 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use nix::sys::signal::Signal;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 
-use crate::process::foreground;
+use crate::process::command;
 
-/// How long an answer may take: a large picture in a debug build on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// Enough for a large picture in a debug build on a busy machine.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// A program that runs. Dropped, it is killed.
+/// A running program. Dropped, it is killed.
 pub(super) struct Answerer {
     input: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
@@ -27,7 +26,7 @@ pub(super) struct Answerer {
 impl Answerer {
     /// Starts a program with one argument. Must be called on the main thread.
     pub(super) fn start(program: &Path, argument: &Path) -> Result<Self> {
-        let mut command = foreground::through_shim(program.as_os_str(), Signal::SIGTERM, None)?;
+        let mut command = command::isolated(program);
         command
             .arg(argument)
             .stdin(Stdio::piped())
@@ -44,8 +43,8 @@ impl Answerer {
         })
     }
 
-    /// Asks in one line. Returns `None` if the program was ended by a signal or took too long; then it has to be started
-    /// again.
+    /// Sends a line and returns the answer, or `None` if a signal ended the program or it took too long: then it has to be
+    /// started again.
     ///
     /// # Errors
     /// The program has ended by itself, or its answer cannot be read.
@@ -55,15 +54,12 @@ impl Answerer {
             self.input.write_all(b"\n").await?;
             self.answers.next_line().await
         };
-        let Ok(answer) = timeout(PATIENCE, asked).await else {
+        let Ok(answer) = timeout(ANSWER_TIMEOUT, asked).await else {
             return Ok(None);
         };
         let Ok(Some(answer)) = answer else {
             let status = self.process.wait().await?;
-            ensure!(
-                status.signal().is_some(),
-                "a program that was asked has ended: {status}"
-            );
+            ensure!(status.signal().is_some(), "the program has ended: {status}");
             return Ok(None);
         };
         let read =

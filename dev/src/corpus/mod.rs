@@ -16,7 +16,7 @@ use futures_util::future::try_join_all;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::build;
+use crate::build::{self, Profile};
 use crate::cli::Corpus;
 use crate::console;
 use crate::layout::Layout;
@@ -26,7 +26,7 @@ use crate::up::{Signals, interrupted};
 use lines::Answerer;
 use table::Table;
 
-/// What the reference is made with.
+/// The packages of the references.
 const REFERENCE: [&str; 4] = [
     "pyvips==3.2.0",
     "pyvips-binary==8.18.7",
@@ -40,7 +40,7 @@ const MAX_DIFFERENCE: f64 = 5.0;
 /// Files between two lines on progress.
 const PROGRESS: usize = 250;
 
-/// What became of a file here.
+/// The result for a file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Rendered {
@@ -50,17 +50,17 @@ enum Rendered {
         /// The derived images by the names of their presets.
         images: BTreeMap<String, PathBuf>,
     },
-    /// With the reason that the owner of the file is told.
+    /// With the reason that the API returns.
     Refused(String),
     /// With the signal.
     Crashed(String),
 }
 
-/// What the references say of a file.
+/// The results of the references for a file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Compared {
-    /// By libvips, and by Pillow if libvips cannot read it or has another picture.
+    /// Of libvips, and of Pillow if libvips cannot read the file or differs.
     Readable(Vec<Reading>),
     Unreadable(String),
 }
@@ -74,12 +74,12 @@ struct Reading {
     /// In levels of 0 to 255, by preset; none of a picture that was not shown.
     #[serde(default)]
     differences: BTreeMap<String, f64>,
-    /// Whether the size is the same and no difference is too large.
+    /// Whether the sizes are equal and no difference is too large.
     #[serde(default)]
     agree: bool,
 }
 
-/// A file with what became of it.
+/// A file with its results.
 #[derive(Debug, Clone, PartialEq)]
 struct Outcome {
     path: PathBuf,
@@ -92,15 +92,15 @@ pub(crate) async fn run(layout: &Layout, args: &Corpus) -> Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let files = files::under(&args.folder)?;
     if files.is_empty() {
-        bail!("there is no file in {}", args.folder.display());
+        bail!("{} has no files", args.folder.display());
     }
     let prepared = async {
         let python = python::environment(layout, "corpus", &REFERENCE).await?;
         Ok((
             python,
-            build::with_example(layout, "corpus")
+            build::binaries(layout, Profile::Debug, &["corpus-renderer"])
                 .await?
-                .join("examples/corpus"),
+                .join("corpus-renderer"),
         ))
     };
     let Some((python, renderer)) = signals.unless_told(prepared).await? else {
@@ -132,7 +132,7 @@ struct Programs {
     script: PathBuf,
 }
 
-/// Compares all files, as many at once as there are processors.
+/// Compares all files, one on each processor at a time.
 async fn compare(programs: &Programs, folder: &Path, files: &[PathBuf]) -> Result<Table> {
     let (queue, table) = (
         RefCell::new(files.iter().enumerate()),
@@ -164,11 +164,11 @@ async fn compare(programs: &Programs, folder: &Path, files: &[PathBuf]) -> Resul
     Ok(table.into_inner())
 }
 
-/// A renderer and a reference, which work in turns.
+/// A renderer and a reference, which take turns.
 struct Pair {
     renderer: Answerer,
     reference: Answerer,
-    /// Where the derived images of one file are until the next one.
+    /// The folder of the derived images of one file.
     _images: tempfile::TempDir,
 }
 
@@ -184,7 +184,7 @@ impl Pair {
 
     async fn compare(&mut self, programs: &Programs, path: &Path) -> Result<(Rendered, Compared)> {
         let Some(name) = path.to_str().filter(|name| !name.contains('\n')) else {
-            bail!("{} has a name that is no line of text", path.display());
+            bail!("the name of {} is no line of text", path.display());
         };
         let rendered = self
             .renderer
@@ -201,7 +201,7 @@ impl Pair {
         if let Some(compared) = self.reference.ask(&question.to_string()).await? {
             return Ok((rendered, compared));
         }
-        // The libraries of the reference crash, too.
+        // The libraries of the reference can crash, too.
         self.reference = Answerer::start(&programs.python, &programs.script)?;
         Ok((
             rendered,

@@ -1,4 +1,4 @@
-//! What became of the files of a corpus: counted by format, and by name if it is not what the reference shows.
+//! The results of a corpus: counts by format, and the files that differ from the reference.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -22,7 +22,7 @@ const WAY: Duration = Duration::from_secs(2);
 
 /// An app that knows a secret.
 #[derive(Debug)]
-pub(crate) struct App(Totp);
+pub struct App(Totp);
 
 impl App {
     /// `secret` is in base32.
@@ -44,12 +44,12 @@ impl App {
     }
 
     /// What it shows now.
-    pub(crate) fn code(&self) -> Result<String> {
+    pub fn code(&self) -> Result<String> {
         Ok(self.code_at(now()?))
     }
 
     /// What it is about to show.
-    pub(crate) fn next_code(&self) -> Result<String> {
+    pub fn next_code(&self) -> Result<String> {
         Ok(self.code_at(now()? + STEP))
     }
 
@@ -70,7 +70,7 @@ fn now() -> Result<Duration> {
 
 /// A passkey of one account, on the pages of one origin.
 #[derive(Debug)]
-pub(crate) struct Passkey {
+pub struct Passkey {
     origin: String,
     id: Vec<u8>,
     user_handle: Value,

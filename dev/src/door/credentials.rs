@@ -10,22 +10,22 @@ use super::{Account, Door, Tokens, expect};
 
 /// A session as its owner sees it.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct SessionView {
-    pub(crate) id: String,
+pub struct SessionView {
+    pub id: String,
     /// Whether it is the one that asks.
-    pub(crate) current: bool,
+    pub current: bool,
 }
 
 impl Door {
     /// A refresh that must be refused.
-    pub(crate) async fn refuses_refresh(&self, refresh_token: &str) -> Result<()> {
+    pub async fn refuses_refresh(&self, refresh_token: &str) -> Result<()> {
         let body = json!({ "refresh_token": refresh_token });
         self.post("/v1/auth/refresh", &body, StatusCode::UNAUTHORIZED)
             .await
             .map(drop)
     }
 
-    pub(crate) async fn sessions(&self, access_token: &str) -> Result<Vec<SessionView>> {
+    pub async fn sessions(&self, access_token: &str) -> Result<Vec<SessionView>> {
         let page = self.list("/v1/me/sessions", access_token).await?;
         page.items
             .into_iter()
@@ -33,7 +33,7 @@ impl Door {
             .collect()
     }
 
-    pub(crate) async fn revoke_session(&self, id: &str, access_token: &str) -> Result<()> {
+    pub async fn revoke_session(&self, id: &str, access_token: &str) -> Result<()> {
         let request = self.request(
             Method::DELETE,
             &format!("/v1/me/sessions/{id}"),
@@ -43,7 +43,7 @@ impl Door {
     }
 
     /// Adds an app, with the code that it showed before this one: a code is taken once, and the next login needs one.
-    pub(crate) async fn add_app(&self, access_token: &str) -> Result<App> {
+    pub async fn add_app(&self, access_token: &str) -> Result<App> {
         let path = "/v1/me/mfa/totp";
         let started = self
             .post_as(
@@ -63,7 +63,7 @@ impl Door {
     }
 
     /// A login up to the question for a second factor: its challenge.
-    pub(crate) async fn challenge(&self, account: &Account) -> Result<String> {
+    pub async fn challenge(&self, account: &Account) -> Result<String> {
         let body = json!({ "email": account.email, "password": account.password });
         let asked: Value = self
             .post("/v1/auth/login", &body, StatusCode::OK)
@@ -74,7 +74,7 @@ impl Door {
     }
 
     /// A step-up up to the question for a second factor: its challenge.
-    pub(crate) async fn step_up(&self, password: &str, access_token: &str) -> Result<String> {
+    pub async fn step_up(&self, password: &str, access_token: &str) -> Result<String> {
         let body = json!({ "password": password });
         let asked = self
             .post_as("/v1/auth/step-up", access_token, &body, StatusCode::OK)
@@ -83,7 +83,7 @@ impl Door {
     }
 
     /// Completes a login or a step-up.
-    pub(crate) async fn prove(&self, challenge: &str, code: &str) -> Result<Tokens> {
+    pub async fn prove(&self, challenge: &str, code: &str) -> Result<Tokens> {
         let body = json!({ "challenge": challenge, "code": code });
         let answer = self
             .post("/v1/auth/login/mfa", &body, StatusCode::OK)
@@ -92,7 +92,7 @@ impl Door {
     }
 
     /// Adds a passkey, as a page of this origin does.
-    pub(crate) async fn add_passkey(&self, origin: &str, access_token: &str) -> Result<Passkey> {
+    pub async fn add_passkey(&self, origin: &str, access_token: &str) -> Result<Passkey> {
         let path = "/v1/me/passkeys/start";
         let asked = self
             .post_as(path, access_token, &json!({}), StatusCode::OK)
@@ -110,7 +110,7 @@ impl Door {
         Ok(passkey)
     }
 
-    pub(crate) async fn log_in_by_passkey(&self, passkey: &Passkey) -> Result<Tokens> {
+    pub async fn log_in_by_passkey(&self, passkey: &Passkey) -> Result<Tokens> {
         let start = self
             .post("/v1/auth/passkeys/login/start", &json!({}), StatusCode::OK)
             .await?;
@@ -124,7 +124,7 @@ impl Door {
     }
 
     /// A key that may read the profile: its token.
-    pub(crate) async fn create_api_key(&self, access_token: &str) -> Result<String> {
+    pub async fn create_api_key(&self, access_token: &str) -> Result<String> {
         let body = json!({ "name": "smoke", "scopes": ["profile:read"] });
         let made = self
             .post_as("/v1/me/api-keys", access_token, &body, StatusCode::CREATED)

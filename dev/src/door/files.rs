@@ -14,25 +14,25 @@ use super::{Door, expect, until};
 
 /// A stored file.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct FileView {
-    pub(crate) id: String,
-    pub(crate) size: u64,
+pub struct FileView {
+    pub id: String,
+    pub size: u64,
     #[serde(default)]
-    pub(crate) variants: Vec<Variant>,
+    pub variants: Vec<Variant>,
 }
 
 /// A derived image.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Variant {
-    pub(crate) preset: String,
-    pub(crate) state: String,
-    pub(crate) width: Option<u32>,
-    pub(crate) height: Option<u32>,
+pub struct Variant {
+    pub preset: String,
+    pub state: String,
+    pub width: Option<u32>,
+    pub height: Option<u32>,
 }
 
 impl Door {
     /// Uploads a part that need not be in memory.
-    pub(crate) async fn upload(
+    pub async fn upload(
         &self,
         part: Part,
         access_token: &str,
@@ -50,11 +50,7 @@ impl Door {
     }
 
     /// Waits until every derived image is ready.
-    pub(crate) async fn file_with_variants(
-        &self,
-        id: &str,
-        access_token: &str,
-    ) -> Result<FileView> {
+    pub async fn file_with_variants(&self, id: &str, access_token: &str) -> Result<FileView> {
         let path = format!("/v1/files/{id}");
         until(
             Duration::from_secs(30),
@@ -77,7 +73,7 @@ impl Door {
         .await
     }
 
-    pub(crate) async fn content(&self, path: &str, access_token: &str) -> Result<Bytes> {
+    pub async fn content(&self, path: &str, access_token: &str) -> Result<Bytes> {
         let answer = expect(
             self.request(Method::GET, path, access_token),
             StatusCode::OK,
@@ -87,12 +83,7 @@ impl Door {
     }
 
     /// Downloads a file and keeps nothing of it: how many bytes came.
-    pub(crate) async fn drain(
-        &self,
-        file: &FileView,
-        access_token: &str,
-        limit: Duration,
-    ) -> Result<u64> {
+    pub async fn drain(&self, file: &FileView, access_token: &str, limit: Duration) -> Result<u64> {
         let path = format!("/v1/files/{}/content", file.id);
         let request = self
             .request(Method::GET, &path, access_token)
@@ -106,7 +97,7 @@ impl Door {
     }
 
     /// A part of a file, by a range.
-    pub(crate) async fn range(
+    pub async fn range(
         &self,
         file: &FileView,
         wanted: Range<u64>,
@@ -129,7 +120,7 @@ impl Door {
     }
 
     /// Several parts of a file in one answer: the boundary between them, and the body.
-    pub(crate) async fn ranges(
+    pub async fn ranges(
         &self,
         file: &FileView,
         ranges: &str,
@@ -155,19 +146,19 @@ impl Door {
         expect(request, StatusCode::PARTIAL_CONTENT).await
     }
 
-    pub(crate) async fn file(&self, id: &str, access_token: &str) -> Result<FileView> {
+    pub async fn file(&self, id: &str, access_token: &str) -> Result<FileView> {
         let found = self.get(&format!("/v1/files/{id}"), access_token).await?;
         serde_json::from_value(found).context("the file")
     }
 
     /// Into the trash.
-    pub(crate) async fn delete_file(&self, id: &str, access_token: &str) -> Result<()> {
+    pub async fn delete_file(&self, id: &str, access_token: &str) -> Result<()> {
         let request = self.request(Method::DELETE, &format!("/v1/files/{id}"), access_token);
         expect(request, StatusCode::NO_CONTENT).await.map(drop)
     }
 
     /// Out of the trash.
-    pub(crate) async fn restore_file(&self, id: &str, access_token: &str) -> Result<()> {
+    pub async fn restore_file(&self, id: &str, access_token: &str) -> Result<()> {
         let request = self.request(
             Method::POST,
             &format!("/v1/files/{id}/restore"),
@@ -177,7 +168,7 @@ impl Door {
     }
 
     /// For good.
-    pub(crate) async fn remove_file(&self, id: &str, access_token: &str) -> Result<()> {
+    pub async fn remove_file(&self, id: &str, access_token: &str) -> Result<()> {
         let path = format!("/v1/files/{id}?permanently=true");
         expect(
             self.request(Method::DELETE, &path, access_token),
@@ -188,7 +179,7 @@ impl Door {
     }
 
     /// A file whose restoring must find nothing.
-    pub(crate) async fn is_gone(&self, id: &str, access_token: &str) -> Result<()> {
+    pub async fn is_gone(&self, id: &str, access_token: &str) -> Result<()> {
         let request = self.request(
             Method::POST,
             &format!("/v1/files/{id}/restore"),

@@ -10,18 +10,18 @@ use super::{Door, expect};
 
 /// A link as its owner sees it once.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct NewLink {
-    pub(crate) token: String,
-    pub(crate) link: LinkView,
+pub struct NewLink {
+    pub token: String,
+    pub link: LinkView,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct LinkView {
-    pub(crate) id: String,
+pub struct LinkView {
+    pub id: String,
 }
 
 impl Door {
-    pub(crate) async fn share(&self, file: &str, access_token: &str) -> Result<NewLink> {
+    pub async fn share(&self, file: &str, access_token: &str) -> Result<NewLink> {
         let path = format!("/v1/files/{file}/links");
         let request = self
             .request(Method::POST, &path, access_token)
@@ -34,7 +34,7 @@ impl Door {
     }
 
     /// What a link says of its file to whoever has it.
-    pub(crate) async fn shared_file(&self, token: &str) -> Result<Value> {
+    pub async fn shared_file(&self, token: &str) -> Result<Value> {
         let request = self.http.get(format!("{}/v1/links/{token}", self.api));
         expect(request, StatusCode::OK)
             .await?
@@ -43,19 +43,14 @@ impl Door {
             .context("what is shared")
     }
 
-    pub(crate) async fn shared_content(&self, token: &str) -> Result<Bytes> {
+    pub async fn shared_content(&self, token: &str) -> Result<Bytes> {
         let request = self
             .http
             .get(format!("{}/v1/links/{token}/content", self.api));
         Ok(expect(request, StatusCode::OK).await?.bytes().await?)
     }
 
-    pub(crate) async fn revoke_link(
-        &self,
-        file: &str,
-        link: &str,
-        access_token: &str,
-    ) -> Result<()> {
+    pub async fn revoke_link(&self, file: &str, link: &str, access_token: &str) -> Result<()> {
         let path = format!("/v1/files/{file}/links/{link}");
         expect(
             self.request(Method::DELETE, &path, access_token),
@@ -66,7 +61,7 @@ impl Door {
     }
 
     /// A link that must open nothing any more.
-    pub(crate) async fn link_is_dead(&self, token: &str) -> Result<()> {
+    pub async fn link_is_dead(&self, token: &str) -> Result<()> {
         for path in [
             format!("/v1/links/{token}"),
             format!("/v1/links/{token}/content"),

@@ -19,19 +19,19 @@ use tokio::time::{Instant, sleep};
 use crate::random;
 use crate::stack::{Manifest, client_for};
 
-pub(crate) use files::{FileView, Variant};
-pub(crate) use links::NewLink;
+pub use files::{FileView, Variant};
+pub use links::NewLink;
 
 /// A person who registers.
 #[derive(Debug, Clone)]
-pub(crate) struct Account {
-    pub(crate) email: String,
-    pub(crate) password: String,
+pub struct Account {
+    pub email: String,
+    pub password: String,
 }
 
 impl Account {
     /// Somebody whom no stack knows yet.
-    pub(crate) fn fresh() -> Result<Self> {
+    pub fn fresh() -> Result<Self> {
         let email = format!("{}@example.org", random::token(9)?.to_lowercase());
         Ok(Self {
             email,
@@ -42,27 +42,27 @@ impl Account {
 
 /// What a login or a refresh gives.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Tokens {
-    pub(crate) access_token: String,
-    pub(crate) refresh_token: String,
+pub struct Tokens {
+    pub access_token: String,
+    pub refresh_token: String,
 }
 
 /// A page of a list.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Page {
-    pub(crate) items: Vec<Value>,
+pub struct Page {
+    pub items: Vec<Value>,
 }
 
 /// The API and the mailbox of one stack.
 #[derive(Debug, Clone)]
-pub(crate) struct Door {
+pub struct Door {
     http: reqwest::Client,
     api: String,
     mailbox: String,
 }
 
 impl Door {
-    pub(crate) fn of(manifest: &Manifest) -> Result<Self> {
+    pub fn of(manifest: &Manifest) -> Result<Self> {
         Ok(Self {
             http: client_for(manifest)?,
             api: manifest.api_url.clone(),
@@ -71,14 +71,15 @@ impl Door {
     }
 
     /// The same product by another process.
-    pub(crate) fn at(&self, api: String) -> Self {
+    #[must_use]
+    pub fn at(&self, api: String) -> Self {
         Self {
             api,
             ..self.clone()
         }
     }
 
-    pub(crate) async fn register(&self, account: &Account, display_name: &str) -> Result<()> {
+    pub async fn register(&self, account: &Account, display_name: &str) -> Result<()> {
         let body = json!({
             "email": account.email, "password": account.password, "display_name": display_name,
         });
@@ -88,7 +89,7 @@ impl Door {
     }
 
     /// Waits for the verification mail and returns the token in its link.
-    pub(crate) async fn verification_token(&self, account: &Account) -> Result<String> {
+    pub async fn verification_token(&self, account: &Account) -> Result<String> {
         let url = format!("{}/messages?to={}", self.mailbox, account.email);
         let mail = until(
             Duration::from_secs(20),
@@ -111,32 +112,32 @@ impl Door {
         token_in(text).with_context(|| format!("the mail has no link with a token: {text}"))
     }
 
-    pub(crate) async fn verify_email(&self, account: &Account, token: &str) -> Result<()> {
+    pub async fn verify_email(&self, account: &Account, token: &str) -> Result<()> {
         let body = json!({ "token": token, "password": account.password });
         self.post("/v1/auth/verify-email", &body, StatusCode::NO_CONTENT)
             .await
             .map(drop)
     }
 
-    pub(crate) async fn log_in(&self, email: &str, password: &str) -> Result<Tokens> {
+    pub async fn log_in(&self, email: &str, password: &str) -> Result<Tokens> {
         let body = json!({ "email": email, "password": password });
         let answer = self.post("/v1/auth/login", &body, StatusCode::OK).await?;
         answer.json().await.context("the login's answer")
     }
 
-    pub(crate) async fn refresh(&self, refresh_token: &str) -> Result<Tokens> {
+    pub async fn refresh(&self, refresh_token: &str) -> Result<Tokens> {
         let body = json!({ "refresh_token": refresh_token });
         let answer = self.post("/v1/auth/refresh", &body, StatusCode::OK).await?;
         answer.json().await.context("the refresh's answer")
     }
 
-    pub(crate) async fn log_out(&self, access_token: &str) -> Result<()> {
+    pub async fn log_out(&self, access_token: &str) -> Result<()> {
         let request = self.request(Method::POST, "/v1/auth/logout", access_token);
         expect(request, StatusCode::NO_CONTENT).await.map(drop)
     }
 
     /// A JSON document for its owner.
-    pub(crate) async fn get(&self, path: &str, access_token: &str) -> Result<Value> {
+    pub async fn get(&self, path: &str, access_token: &str) -> Result<Value> {
         let request = self.request(Method::GET, path, access_token);
         let answer = expect(request, StatusCode::OK).await?;
         answer
@@ -145,13 +146,13 @@ impl Door {
             .with_context(|| format!("the answer of {path}"))
     }
 
-    pub(crate) async fn list(&self, path: &str, access_token: &str) -> Result<Page> {
+    pub async fn list(&self, path: &str, access_token: &str) -> Result<Page> {
         serde_json::from_value(self.get(path, access_token).await?)
             .with_context(|| format!("the list of {path}"))
     }
 
     /// A request that must be refused with exactly this status.
-    pub(crate) async fn is_refused(
+    pub async fn is_refused(
         &self,
         path: &str,
         access_token: &str,
@@ -163,7 +164,7 @@ impl Door {
     }
 
     /// Somebody with a verified address, logged in.
-    pub(crate) async fn newcomer(&self) -> Result<(Account, Tokens)> {
+    pub async fn newcomer(&self) -> Result<(Account, Tokens)> {
         let account = Account::fresh()?;
         self.register(&account, "Newcomer")
             .await
@@ -195,7 +196,7 @@ impl Door {
 }
 
 /// Asks again and again until there is an answer.
-pub(crate) async fn until<T>(
+pub async fn until<T>(
     limit: Duration,
     pause: Duration,
     otherwise: &str,

@@ -18,7 +18,7 @@ const PIECE: usize = 64 * 1024;
 
 impl Door {
     /// Begins an upload of so many bytes: its path.
-    pub(crate) async fn begin_upload(&self, size: usize, access_token: &str) -> Result<String> {
+    pub async fn begin_upload(&self, size: usize, access_token: &str) -> Result<String> {
         let request = self
             .tus(Method::POST, "/v1/uploads", access_token)
             .header("Upload-Length", size);
@@ -27,13 +27,13 @@ impl Door {
     }
 
     /// How many bytes of an upload have arrived.
-    pub(crate) async fn upload_offset(&self, upload: &str, access_token: &str) -> Result<usize> {
+    pub async fn upload_offset(&self, upload: &str, access_token: &str) -> Result<usize> {
         let answer = expect(self.tus(Method::HEAD, upload, access_token), StatusCode::OK).await?;
         Ok(told(&answer, OFFSET)?.parse()?)
     }
 
     /// Sends what is left of an upload: the id of the file that it became.
-    pub(crate) async fn finish_upload(
+    pub async fn finish_upload(
         &self,
         upload: &str,
         offset: usize,
@@ -46,7 +46,7 @@ impl Door {
     }
 
     /// Announces `announced` bytes from the beginning on, sends these and drops the connection.
-    pub(crate) async fn break_upload(
+    pub async fn break_upload(
         &self,
         upload: &str,
         announced: usize,

@@ -1,7 +1,6 @@
-//! What a strict mail server would object to in a message.
+//! The objections of a strict mail server to a message.
 //!
-//! The mailbox takes everything, as a developer wants to see it, and lists the objections with the message. The tests fail on
-//! any.
+//! The mailbox takes every message and lists the objections with it. Tests that read a mail fail on any.
 
 use std::collections::HashMap;
 
@@ -30,7 +29,7 @@ const REQUIRED: [&str; 8] = [
 ];
 
 /// Returns the objections to a message as it came after DATA, with its dots stuffed and without the last line.
-/// `is_8bit` tells whether the client said `BODY=8BITMIME`.
+/// `is_8bit` is set if the client declared `BODY=8BITMIME`.
 pub(super) fn objections(received: &[u8], is_8bit: bool) -> Vec<String> {
     let mut found = Objections::default();
     let mut lines = Vec::new();
@@ -201,7 +200,7 @@ impl Objections {
             return self.object("has no closing delimiter", kind);
         };
         let mut parts = body[..last].split(|line| line.trim_end() == delimiter);
-        // What is before the first delimiter belongs to no part.
+        // The text before the first delimiter belongs to no part.
         parts.next();
         let mut count = 0;
         for part in parts {
@@ -233,7 +232,7 @@ fn fields(headers: &[&str]) -> impl Iterator<Item = (String, String)> {
         match (line.split_once(':'), fields.last_mut()) {
             (_, Some((_, value))) if line.starts_with([' ', '\t']) => value.push_str(line),
             (Some((name, value)), _) => {
-                fields.push((name.to_ascii_lowercase(), value.trim().to_owned()))
+                fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
             }
             _ => {}
         }

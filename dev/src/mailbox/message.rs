@@ -5,7 +5,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// Who sent the message to whom, as SMTP said it (the headers may say less).
+/// Sender and recipients as SMTP named them; the headers can differ.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Envelope {
     pub(crate) from: String,
@@ -25,15 +25,14 @@ pub(crate) struct Message {
     pub(crate) html: Option<String>,
     /// Whether a person wrote the message (RFC 3834).
     pub(crate) auto_submitted: Option<String>,
-    /// What a strict server would object to.
+    /// The objections of a strict server.
     pub(crate) objections: Vec<String>,
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) received_at: OffsetDateTime,
 }
 
 impl Message {
-    /// Reads what arrived. Bytes that are no message at all still make one, with
-    /// themselves as text: a developer wants to see them.
+    /// Reads a message. Bytes that are no message become one with themselves as its text.
     pub(crate) fn read(envelope: &Envelope, bytes: &[u8], received_at: OffsetDateTime) -> Self {
         let parsed = MessageParser::default().parse(bytes);
         let parsed = parsed.as_ref();
@@ -66,7 +65,7 @@ impl Message {
         }
     }
 
-    /// What it holds in memory, roughly.
+    /// Returns its approximate size in memory, in bytes.
     pub(crate) fn weight(&self) -> usize {
         let parts = [&self.text, &self.html];
         let bodies: usize = parts
@@ -78,7 +77,7 @@ impl Message {
         512 + self.from.len() + self.to.len() + self.subject.len() + bodies
     }
 
-    /// Whether it went to this address.
+    /// Returns whether the message was sent to this address.
     pub(crate) fn is_for(&self, address: &str) -> bool {
         self.to
             .split(", ")
@@ -86,7 +85,7 @@ impl Message {
     }
 }
 
-/// The first part that was sent as plain text; never one made from HTML.
+/// Returns the first part that was sent as plain text; never one made from HTML.
 fn plain_text(message: &Parsed<'_>) -> Option<String> {
     message
         .parts

@@ -1,5 +1,4 @@
-//! The receiving side of SMTP: mailin speaks the protocol, this file gives it
-//! lines from a socket and bounds what a client can send.
+//! The receiving side of SMTP: mailin implements the protocol; this module reads the lines and bounds their size.
 
 use std::io;
 use std::net::IpAddr;
@@ -16,10 +15,10 @@ use super::store::Store;
 
 /// The reply code after which the message comes (RFC 5321, section 4.3.2).
 const START_OF_DATA: u16 = 354;
-/// The largest message that is taken, headers and all.
-const LARGEST_MESSAGE: usize = 25 * 1024 * 1024;
+/// Bytes of a message, with its headers.
+const MAX_MESSAGE_BYTES: usize = 25 * 1024 * 1024;
 /// RFC 5321 asks for 1000; senders of long HTML lines are let through.
-const LONGEST_LINE: usize = 1024 * 1024;
+const MAX_LINE_BYTES: usize = 1024 * 1024;
 
 /// Accepts connections until `stop` is cancelled.
 pub(crate) async fn serve(listener: TcpListener, store: Store, stop: CancellationToken) {
@@ -33,7 +32,7 @@ pub(crate) async fn serve(listener: TcpListener, store: Store, stop: Cancellatio
             tokio::spawn(async move {
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    // A client that goes away mid-sentence is its own affair.
+                    // A client that disconnects is no error.
                     _ = converse(socket, store) => {}
                 }
             });
@@ -111,7 +110,7 @@ async fn read_line(
         let take = end.map_or(chunk.len(), |end| end + 1);
         line.extend_from_slice(&chunk[..take]);
         reader.consume(take);
-        if line.len() > LONGEST_LINE {
+        if line.len() > MAX_LINE_BYTES {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "line too long"));
         }
         if end.is_some() {
@@ -127,8 +126,8 @@ struct RawMessage(Arc<Mutex<Vec<u8>>>);
 impl RawMessage {
     fn push(&self, line: &[u8]) {
         let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // What is larger is refused at its end.
-        if bytes.len() <= LARGEST_MESSAGE {
+        // A larger message is refused at its end.
+        if bytes.len() <= MAX_MESSAGE_BYTES {
             bytes.extend_from_slice(line);
         }
     }
@@ -174,10 +173,9 @@ impl Handler for Receiver {
         mailin::response::OK
     }
 
-    /// What is too large is read to its end and refused there: an answer in the
-    /// middle of DATA would be taken for the answer to the end of it.
+    /// Reads a message that is too large to its end and refuses it there: clients expect no answer before.
     fn data(&mut self, line: &[u8]) -> io::Result<()> {
-        if self.bytes.len() + line.len() > LARGEST_MESSAGE {
+        if self.bytes.len() + line.len() > MAX_MESSAGE_BYTES {
             self.too_large = true;
             self.bytes.clear();
         }
@@ -294,7 +292,7 @@ mod tests {
         let store = Store::default();
         let mut script = HEAD.to_vec();
         let line = [vec![b'x'; 998], b"\r\n".to_vec()].concat();
-        for _ in 0..=LARGEST_MESSAGE / line.len() {
+        for _ in 0..=MAX_MESSAGE_BYTES / line.len() {
             script.extend_from_slice(&line);
         }
         script.extend_from_slice(b".\r\nNOOP\r\n");
@@ -305,7 +303,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_endless_line_ends_the_conversation() {
-        let script = vec![b'A'; LONGEST_LINE + 2];
+        let script = vec![b'A'; MAX_LINE_BYTES + 2];
         let home = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let ended = talk(script.as_slice(), Vec::new(), home, Store::default()).await;
         assert!(ended.is_err());
@@ -314,7 +312,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// What a correct client stuffs comes out as it was written.
+        /// The dots that a correct client stuffs are removed.
         #[test]
         fn dots_are_unstuffed(lines in proptest::collection::vec("[.a-z ]{0,20}", 0..20)) {
             let mut script = HEAD.to_vec();

@@ -1,5 +1,4 @@
-//! The latest messages, in memory. Both their number and their size are bounded;
-//! the oldest go first.
+//! The latest messages, in memory. Their number and size are bounded; the oldest are removed first.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,8 +8,8 @@ use uuid::Uuid;
 
 use super::message::{Envelope, Message};
 
-const MOST_MESSAGES: usize = 2_000;
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+const MAX_MESSAGES: usize = 2_000;
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Store {
@@ -36,7 +35,7 @@ impl Store {
         let mut inner = self.lock();
         inner.bytes += message.weight();
         inner.messages.push_front(message);
-        while inner.messages.len() > MOST_MESSAGES || inner.bytes > MOST_BYTES {
+        while inner.messages.len() > MAX_MESSAGES || inner.bytes > MAX_BYTES {
             let Some(oldest) = inner.messages.pop_back() else {
                 break;
             };

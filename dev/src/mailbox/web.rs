@@ -1,4 +1,4 @@
-//! The mailbox over HTTP: JSON for tests and tools, a small page for people.
+//! The mailbox over HTTP: JSON for tests and tools, and a page.
 
 use std::fmt::Write as _;
 
@@ -54,8 +54,8 @@ fn one(Data(store): Data<&Store>, Path(id): Path<Uuid>) -> Result<Json<Message>,
     store.get(id).map(Json).ok_or(StatusCode::NOT_FOUND)
 }
 
-/// A message's HTML is somebody's input: it is shown without scripts, forms or
-/// anything loaded from elsewhere, also when opened by itself.
+/// The HTML of a message is untrusted: it is shown without scripts, forms or external resources, also if it is opened by
+/// itself.
 #[handler]
 fn html_part(Data(store): Data<&Store>, Path(id): Path<Uuid>) -> poem::Result<poem::Response> {
     let html = store
@@ -113,7 +113,7 @@ fn render(body: &mut String, message: &Message) {
     body.push_str("</details>");
 }
 
-/// Text made harmless between HTML tags.
+/// Escapes text for HTML.
 fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for symbol in text.chars() {

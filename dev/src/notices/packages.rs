@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
 use crate::build;
 use crate::layout::Layout;
-use crate::process::foreground;
+use crate::process::command::succeed;
 
 /// The targets of the container images.
 const TARGETS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
@@ -88,14 +88,7 @@ fn third_party(line: &str) -> Option<(String, String)> {
 }
 
 async fn cargo(layout: &Layout, args: &[&str]) -> Result<String> {
-    let mut command = build::cargo(layout)?;
-    let output = foreground::output(command.args(args)).await?;
-    ensure!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).context("cargo printed invalid UTF-8")
+    succeed(build::cargo(layout).args(args)).await
 }
 
 #[cfg(test)]

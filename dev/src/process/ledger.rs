@@ -1,11 +1,8 @@
-//! The list of processes that a stack started, kept in a file, so that the next
-//! start can end what a killed supervisor left behind, and `stop` finds the
-//! supervisor. A process id alone may have been given to somebody else since:
-//! the start time makes it certain.
+//! The list of the processes of a stack, kept in a file: the next start ends those that a killed supervisor left behind,
+//! and `cargo dev stop` finds the supervisor. The start time tells a process from a later one with the same id.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,33 +15,33 @@ use tokio::time::{Instant, sleep};
 use crate::console;
 use crate::layout::write_private_json;
 
-/// One process, told apart from a later one with the same id.
+/// A process that runs or has run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) pid: i32,
-    started: String,
+    /// In clock ticks since boot.
+    started: u64,
 }
 
 impl Identity {
-    /// The identity of a process that runs now.
-    pub(crate) fn of(pid: i32) -> Option<Self> {
-        start_time(pid).map(|started| Self { pid, started })
+    fn of(pid: i32) -> Option<Self> {
+        let started = Stat::read(pid)?.started;
+        Some(Self { pid, started })
     }
 
-    /// Whether this very process still runs.
-    pub(crate) fn is_alive(&self) -> bool {
-        start_time(self.pid).is_some_and(|started| started == self.started)
+    fn is_alive(&self) -> bool {
+        Self::of(self.pid).as_ref() == Some(self)
     }
 
-    /// Sends a signal to this very process, if it still runs.
+    /// Sends a signal to the process, if it still runs.
     pub(crate) fn signal(&self, signal: Signal) {
         if self.is_alive() {
             let _ = kill(Pid::from_raw(self.pid), signal);
         }
     }
 
-    /// Waits until the process is gone; false when it is still there at the end.
-    pub(crate) async fn gone_within(&self, limit: Duration) -> bool {
+    /// Waits until the process has ended. Returns false if it still runs after `limit`.
+    pub(crate) async fn ends_within(&self, limit: Duration) -> bool {
         let end = Instant::now() + limit;
         while self.is_alive() {
             if Instant::now() >= end {
@@ -56,7 +53,7 @@ impl Identity {
     }
 }
 
-/// The file itself.
+/// The running processes of a stack by name.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     path: PathBuf,
@@ -64,15 +61,17 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// The name under which the supervisor enters itself.
-    pub(crate) const SUPERVISOR: &'static str = "supervisor";
+    const SUPERVISOR: &'static str = "supervisor";
 
-    /// Starts a new list.
-    pub(crate) fn new(path: PathBuf) -> Self {
-        Self {
+    /// Starts a new list with this process as the supervisor.
+    pub(crate) fn new(path: PathBuf) -> Result<Self> {
+        let mut ledger = Self {
             path,
             entries: BTreeMap::new(),
-        }
+        };
+        let pid = i32::try_from(std::process::id()).context("the id of this process")?;
+        ledger.enter(Self::SUPERVISOR, pid)?;
+        Ok(ledger)
     }
 
     /// Adds a process that was just started.
@@ -83,132 +82,130 @@ impl Ledger {
         write_private_json(&self.path, &self.entries)
     }
 
-    /// Every process of this list by name.
+    /// Returns the id of every process.
     pub(crate) fn pids(&self) -> BTreeMap<String, i32> {
-        self.entries
-            .iter()
+        let entries = self.entries.iter();
+        entries
             .map(|(name, identity)| (name.clone(), identity.pid))
             .collect()
     }
 
-    /// Forgets everything: all have ended.
-    pub(crate) fn clear(&mut self) {
-        self.entries.clear();
-        let _ = fs::remove_file(&self.path);
+    /// Removes the file, because all processes have ended.
+    pub(crate) fn remove(self) {
+        let _ = fs::remove_file(self.path);
     }
 }
 
-/// The supervisor that the file at `path` names, when it runs.
+/// Returns the supervisor in the ledger at `path`, if it runs.
 pub(crate) fn running_supervisor(path: &Path) -> Option<Identity> {
-    read(path)
-        .ok()?
-        .remove(Ledger::SUPERVISOR)
-        .filter(Identity::is_alive)
+    let supervisor = read(path).remove(Ledger::SUPERVISOR);
+    supervisor.filter(Identity::is_alive)
 }
 
-/// Ends whatever a dead supervisor left behind.
+/// Ends the processes that a dead supervisor left behind.
 pub(crate) async fn end_strays(path: &Path) -> Result<()> {
-    let mut strays = read(path)?;
+    let mut strays = read(path);
     strays.remove(Ledger::SUPERVISOR);
     strays.retain(|_, identity| identity.is_alive());
     for (name, stray) in &strays {
+        let pid = stray.pid;
         console::note(&format!(
-            "ending {name} (pid {}), left by an earlier run",
-            stray.pid
+            "ending {name} (pid {pid}), left by an earlier run"
         ));
         stray.signal(Signal::SIGINT);
     }
     for stray in strays.values() {
-        if !stray.gone_within(Duration::from_secs(2)).await {
+        if !stray.ends_within(Duration::from_secs(2)).await {
             let _ = killpg(Pid::from_raw(stray.pid), Signal::SIGKILL);
-            stray.gone_within(Duration::from_secs(2)).await;
+            stray.ends_within(Duration::from_secs(2)).await;
         }
     }
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("removing {}", path.display()))
-        }
+    match fs::exists(path) {
+        Ok(true) => fs::remove_file(path).with_context(|| format!("removing {}", path.display())),
         _ => Ok(()),
     }
 }
 
-fn read(path: &Path) -> Result<BTreeMap<String, Identity>> {
-    match fs::read(path) {
-        // A half-written list cannot be (it is replaced in one step), a strange
-        // one is not ours: nothing is killed on its word.
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(BTreeMap::new()),
-        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+/// Returns the entries of a file. A missing or unreadable one has none: no process is killed because of it.
+fn read(path: &Path) -> BTreeMap<String, Identity> {
+    let bytes = fs::read(path).unwrap_or_default();
+    serde_json::from_slice(&bytes).unwrap_or_default()
+}
+
+/// Makes this process the parent of every descendant whose own parent dies, such as a server whose test was killed.
+pub(crate) fn adopt_orphans() {
+    let _ = nix::sys::prctl::set_child_subreaper(true);
+}
+
+/// Kills the adopted processes. The children that were started on purpose must have ended.
+pub(crate) async fn end_orphans() {
+    for _ in 0..20 {
+        let me = Pid::this().as_raw();
+        let children: Vec<i32> = processes()
+            .filter(|pid| Stat::read(*pid).is_some_and(|stat| stat.parent == me))
+            .collect();
+        if children.is_empty() {
+            return;
+        }
+        for pid in children {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// The kernel's start time of a live process (a zombie counts as ended).
-#[cfg(target_os = "linux")]
-fn start_time(pid: i32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command's name stands in brackets and may hold anything; state is the
-    // first field after it, the start time the twentieth.
-    let (_, after) = stat.rsplit_once(')')?;
-    let mut fields = after.split_whitespace();
-    let state = fields.next()?;
-    if matches!(state, "Z" | "X") {
-        return None;
-    }
-    fields.nth(18).map(str::to_owned)
+fn processes() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-#[cfg(not(target_os = "linux"))]
-fn start_time(pid: i32) -> Option<String> {
-    let ps = std::process::Command::new("ps")
-        .args(["-o", "lstart=,stat=", "-p", &pid.to_string()])
-        .output()
-        .ok()?;
-    let line = String::from_utf8(ps.stdout).ok()?;
-    let (started, state) = line.trim().rsplit_once(char::is_whitespace)?;
-    (!state.starts_with('Z')).then(|| started.trim().to_owned())
+/// The fields of /proc/PID/stat that are used here (proc_pid_stat(5)).
+struct Stat {
+    parent: i32,
+    started: u64,
+}
+
+impl Stat {
+    /// Returns `None` if the process has ended; a zombie has.
+    fn read(pid: i32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name of the command is in parentheses and may have any character.
+        let (_, after_name) = stat.rsplit_once(')')?;
+        let fields: Vec<_> = after_name.split_whitespace().collect();
+        let [state, parent, ..] = fields[..] else {
+            return None;
+        };
+        (!matches!(state, "Z" | "X")).then_some(Self {
+            parent: parent.parse().ok()?,
+            started: fields.get(19)?.parse().ok()?,
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Child, Command};
+
     use super::*;
 
-    #[test]
-    fn a_process_is_itself_and_nobody_else() {
-        let me = Identity::of(i32::try_from(std::process::id()).unwrap()).unwrap();
-        assert!(me.is_alive());
-        let other = Identity {
-            started: "0".to_owned(),
-            ..me
-        };
-        assert!(!other.is_alive());
+    fn sleeper() -> (Child, Identity) {
+        let child = Command::new("sleep").arg("60").spawn().unwrap();
+        let identity = Identity::of(i32::try_from(child.id()).unwrap()).unwrap();
+        (child, identity)
     }
 
     #[tokio::test]
     async fn strays_are_ended_and_reused_ids_are_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("processes.json");
-        let mut stray = std::process::Command::new("sleep")
-            .arg("60")
-            .spawn()
-            .unwrap();
-        let mut innocent = std::process::Command::new("sleep")
-            .arg("60")
-            .spawn()
-            .unwrap();
-        let mut ledger = Ledger::new(path.clone());
-        ledger
-            .enter("stray", i32::try_from(stray.id()).unwrap())
-            .unwrap();
-        ledger.entries.insert(
-            "reused".to_owned(),
-            Identity {
-                pid: i32::try_from(innocent.id()).unwrap(),
-                started: "1".to_owned(),
-            },
-        );
-        ledger
-            .enter("stray", i32::try_from(stray.id()).unwrap())
-            .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("processes.json");
+        let (mut stray, identity) = sleeper();
+        let (mut innocent, mut reused) = sleeper();
+        assert!(reused.is_alive());
+        reused.started = 1;
+        let mut ledger = Ledger::new(path.clone()).unwrap();
+        ledger.entries.insert("reused".to_owned(), reused);
+        ledger.enter("stray", identity.pid).unwrap();
+        assert!(running_supervisor(&path).is_some());
 
         end_strays(&path).await.unwrap();
 

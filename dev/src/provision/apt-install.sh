@@ -1,5 +1,5 @@
-# Installs Debian packages (the arguments) without starting, enabling or creating
-# any system service, and leaves no other trace. Run as root by `cargo dev`.
+# Installs Debian packages (the arguments) without starting, enabling or creating any system service, and leaves no other
+# trace. Run as root by `cargo dev`.
 set -eu
 umask 022
 export DEBIAN_FRONTEND=noninteractive
@@ -9,28 +9,20 @@ mark='# temporary: plinth, cargo dev'
 clusters=/etc/postgresql-common/createcluster.conf
 units='postgresql.service redis-server.service nginx.service clamav-daemon.service clamav-daemon.socket clamav-freshclam.service'
 
-# What a killed run left behind goes first.
-if [ -e "$policy" ] && grep -qF "$mark" "$policy"; then rm -f "$policy"; fi
-if [ -e "$policy.plinth-kept" ]; then mv -f "$policy.plinth-kept" "$policy"; fi
-if [ -e "$clusters.plinth-kept" ]; then mv -f "$clusters.plinth-kept" "$clusters"; fi
-
+# Also removes the traces of a killed run.
 restore() {
     if [ -e "$policy" ] && grep -qF "$mark" "$policy"; then rm -f "$policy"; fi
     if [ -e "$policy.plinth-kept" ]; then mv -f "$policy.plinth-kept" "$policy"; fi
     if [ -e "$clusters.plinth-kept" ]; then mv -f "$clusters.plinth-kept" "$clusters"; fi
 }
+restore
 trap restore EXIT
 trap 'exit 130' INT TERM HUP
 
-# 101 is "this action is forbidden": no package may start its service. A policy
-# that is already there is kept when it forbids as much, else it steps aside.
-if [ -e "$policy" ] && [ "$("$policy" nginx start >/dev/null 2>&1; echo $?)" != 101 ]; then
-    mv "$policy" "$policy.plinth-kept"
-fi
-if [ ! -e "$policy" ]; then
-    printf '#!/bin/sh\n%s\nexit 101\n' "$mark" >"$policy"
-    chmod 755 "$policy"
-fi
+# 101 means "action forbidden by policy": no package can start its service (invoke-rc.d(8)).
+if [ -e "$policy" ]; then mv "$policy" "$policy.plinth-kept"; fi
+printf '#!/bin/sh\n%s\nexit 101\n' "$mark" >"$policy"
+chmod 755 "$policy"
 
 present=''
 for unit in $units; do
@@ -50,7 +42,7 @@ case " $* " in
 esac
 apt-get install -y -q --no-install-recommends "$@"
 
-# Services that came with these packages stay off at the next boot as well.
+# Services that came with these packages do not start at the next boot either.
 for unit in $units; do
     case " $present " in
     *" $unit "*) ;;

@@ -1,17 +1,25 @@
-//! The programs that Plinth needs beside Rust: found on this machine, or
-//! installed by its package manager without ever starting a system service.
+//! The programs that Plinth needs besides Rust: found on this machine, or installed with apt-get without starting any
+//! system service.
 
 mod find;
-mod install;
 pub(crate) mod node;
 mod packages;
 pub(crate) mod python;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::unistd::Uid;
 
-pub(crate) use find::Postgres;
+use crate::console;
+
+pub use find::Postgres;
+pub(crate) use find::places;
+
+/// Installs Debian packages and leaves the services of the machine as they were.
+const APT_SCRIPT: &str = include_str!("apt-install.sh");
 
 /// A program that a verb needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +27,9 @@ pub(crate) enum Tool {
     Postgres,
     Redis,
     Nginx,
-    PythonVenv,
+    Python,
     Node,
+    Npm,
     Wrk,
     Nasm,
     Chromium,
@@ -29,204 +38,136 @@ pub(crate) enum Tool {
 }
 
 impl Tool {
-    /// The tool as people call it, with the version that is needed.
-    fn title(self) -> &'static str {
+    /// Returns its name with the version that is needed, and its Debian package.
+    fn package(self) -> (&'static str, &'static str) {
         match self {
-            Self::Postgres => "PostgreSQL 14 or newer",
-            Self::Redis => "Redis 6.2 or newer",
-            Self::Nginx => "nginx",
-            Self::PythonVenv => "Python 3 with venv",
-            Self::Node => "Node 18 or newer with npm",
-            Self::Wrk => "wrk",
-            Self::Nasm => "nasm",
-            Self::Chromium => "Chromium",
-            Self::Faketime => "libfaketime",
-            Self::Clamd => "clamd",
+            Self::Postgres => ("PostgreSQL 14 or newer", "postgresql"),
+            Self::Redis => ("Redis 6.2 or newer", "redis-server"),
+            Self::Nginx => ("nginx", "nginx-light"),
+            Self::Python => ("Python 3 with venv", "python3-venv"),
+            Self::Node => ("Node 18 or newer", "nodejs"),
+            Self::Npm => ("npm", "npm"),
+            Self::Wrk => ("wrk", "wrk"),
+            Self::Nasm => ("nasm", "nasm"),
+            Self::Chromium => ("Chromium", "chromium"),
+            Self::Faketime => ("libfaketime", "libfaketime"),
+            Self::Clamd => ("clamd", "clamav-daemon"),
         }
     }
 
-    fn apt_package(self) -> &'static str {
+    /// Returns its path on this machine.
+    fn find(self) -> Option<PathBuf> {
         match self {
-            Self::Postgres => "postgresql",
-            Self::Redis => "redis-server",
-            Self::Nginx => "nginx-light",
-            Self::PythonVenv => "python3-venv",
-            // It brings Node along.
-            Self::Node => "npm",
-            Self::Wrk => "wrk",
-            Self::Nasm => "nasm",
-            Self::Chromium => "chromium",
-            Self::Faketime => "libfaketime",
-            Self::Clamd => "clamav-daemon",
-        }
-    }
-
-    fn brew_formula(self) -> &'static str {
-        match self {
-            Self::Postgres => "postgresql@17",
-            Self::Redis => "redis",
-            Self::Nginx => "nginx",
-            Self::PythonVenv => "python@3",
-            Self::Node => "node",
-            Self::Wrk => "wrk",
-            Self::Nasm => "nasm",
-            Self::Chromium => "chromium",
-            Self::Faketime => "libfaketime",
-            Self::Clamd => "clamav",
-        }
-    }
-
-    fn is_present(self) -> bool {
-        match self {
-            Self::Postgres => find::postgres(None).is_some(),
-            Self::Redis => find::redis().is_some(),
-            Self::Nginx => find::nginx().is_some(),
-            Self::PythonVenv => find::python_with_venv().is_some(),
-            Self::Node => on_path("node").is_some() && on_path("npm").is_some(),
-            Self::Wrk => on_path("wrk").is_some(),
-            Self::Nasm => on_path("nasm").is_some(),
-            Self::Chromium => chromium_here().is_some(),
-            Self::Faketime => find::faketime().is_some(),
-            Self::Clamd => on_path("clamd").is_some(),
-        }
-    }
-
-    /// What a person can do when we cannot.
-    fn advice(self) -> &'static str {
-        match self {
-            Self::Postgres => ", or set PLINTH_DATABASE_URL to a database of your own",
-            Self::Redis => ", or set PLINTH_REDIS_URL to a server of your own",
-            Self::Nginx
-            | Self::PythonVenv
-            | Self::Node
-            | Self::Wrk
-            | Self::Nasm
-            | Self::Chromium
-            | Self::Faketime
-            | Self::Clamd => "",
+            Self::Postgres => find::postgres(None).map(|postgres| postgres.bin),
+            Self::Redis => find::redis(),
+            Self::Python => find::python_with_venv(),
+            Self::Faketime => find::faketime(),
+            Self::Chromium => on_path("chromium").or_else(|| on_path("chromium-browser")),
+            Self::Nginx => on_path("nginx"),
+            Self::Node => on_path("node"),
+            Self::Npm => on_path("npm"),
+            Self::Wrk => on_path("wrk"),
+            Self::Nasm => on_path("nasm"),
+            Self::Clamd => on_path("clamd"),
         }
     }
 }
 
-/// Makes sure that all of these are here, installing what is missing in one go.
-/// The error is one line that says what a person has to install.
+/// Installs the missing tools. The error names what has to be installed by hand.
 pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
-    let missing = absent(tools);
-    if missing.is_empty() {
+    let missing = || -> Vec<Tool> {
+        let tools = tools.iter().copied();
+        tools.filter(|tool| tool.find().is_none()).collect()
+    };
+    let absent = missing();
+    if absent.is_empty() {
         return Ok(());
     }
-    let outcome = install::install(&missing);
-    let missing = absent(tools);
-    let Some(first) = missing.first() else {
+    let packages: Vec<_> = absent.iter().map(|tool| tool.package().1).collect();
+    let installed = apt_install(&packages);
+    let absent: Vec<_> = missing().iter().map(|tool| tool.package().0).collect();
+    if absent.is_empty() {
         return Ok(());
-    };
-    let names: Vec<_> = missing.iter().map(|tool| tool.title()).collect();
-    let why = match outcome {
+    }
+    let reason = match installed {
         Ok(()) => "the package manager has no version that is new enough".to_owned(),
         Err(error) => format!("{error:#}"),
     };
     bail!(
-        "{} missing ({why}): please install {}{}",
-        names.join(" and "),
-        install::packages(&missing).join(" "),
-        if missing.len() == 1 {
-            first.advice()
-        } else {
-            ""
-        },
-    );
+        "{} missing ({reason}): please install {}; PLINTH_DATABASE_URL and PLINTH_REDIS_URL can name servers of your own",
+        absent.join(" and "),
+        packages.join(" "),
+    )
 }
 
-fn absent(tools: &[Tool]) -> Vec<Tool> {
-    tools
-        .iter()
-        .copied()
-        .filter(|tool| !tool.is_present())
-        .collect()
+/// Returns the path of a tool, which is installed if it is missing.
+pub(crate) fn path(tool: Tool) -> Result<PathBuf> {
+    ensure(&[tool])?;
+    let path = tool.find();
+    path.with_context(|| format!("{} has disappeared", tool.package().0))
 }
 
-/// PostgreSQL's programs; `major` asks for the release that made existing data.
-pub(crate) fn postgres(major: Option<u32>) -> Result<Postgres> {
+/// Returns the path of a tool that a developer's machine may lack. Installs it only if CI is set.
+pub(crate) fn optional(tool: Tool) -> Result<Option<PathBuf>> {
+    match tool.find() {
+        None if std::env::var_os("CI").is_some() => path(tool).map(Some),
+        found => Ok(found),
+    }
+}
+
+/// Returns PostgreSQL's programs, of the release `major` if data of it exist.
+pub fn postgres(major: Option<u32>) -> Result<Postgres> {
     ensure(&[Tool::Postgres])?;
-    match find::postgres(major) {
-        Some(found) => Ok(found),
-        None => bail!(
-            "the data in .dev was made by PostgreSQL {}, which is gone: `cargo dev reset` starts anew",
-            major.unwrap_or_default()
-        ),
-    }
+    find::postgres(major).with_context(|| {
+        let major = major.unwrap_or_default();
+        format!("the data in .dev need PostgreSQL {major}, which is missing: `cargo dev reset`")
+    })
 }
 
-/// The path of redis-server.
-pub(crate) fn redis() -> Result<PathBuf> {
-    required(Tool::Redis, find::redis)
+/// Returns a program on PATH or in the usual folders.
+pub fn on_path(name: &str) -> Option<PathBuf> {
+    places(name).into_iter().next()
 }
 
-/// A program that somebody put on PATH or in a usual place.
-pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
-    find::places(name).into_iter().next()
+/// Returns the path of wrk, the load generator of the benchmarks.
+pub fn wrk() -> Result<PathBuf> {
+    path(Tool::Wrk)
 }
 
-/// The path of nginx.
-pub(crate) fn nginx() -> Result<PathBuf> {
-    required(Tool::Nginx, find::nginx)
-}
-
-/// The path of Chromium; one that is not here is installed in continuous integration, where no test is skipped.
-pub(crate) fn chromium() -> Result<Option<PathBuf>> {
-    match chromium_here() {
-        None if std::env::var_os("CI").is_some() => {
-            required(Tool::Chromium, chromium_here).map(Some)
-        }
-        here => Ok(here),
-    }
-}
-
-fn chromium_here() -> Option<PathBuf> {
-    on_path("chromium").or_else(|| on_path("chromium-browser"))
-}
-
-/// The library that gives a process another time of day; installed as Chromium is.
-pub(crate) fn faketime() -> Result<Option<PathBuf>> {
-    match find::faketime() {
-        None if std::env::var_os("CI").is_some() => {
-            required(Tool::Faketime, find::faketime).map(Some)
-        }
-        here => Ok(here),
-    }
-}
-
-/// The path of clamd, `ClamAV`'s daemon.
-pub(crate) fn clamd() -> Result<PathBuf> {
-    required(Tool::Clamd, || on_path("clamd"))
-}
-
-/// The same for tests; installed as Chromium is.
-pub(crate) fn clamd_for_tests() -> Result<Option<PathBuf>> {
-    match on_path("clamd") {
-        None if std::env::var_os("CI").is_some() => clamd().map(Some),
-        here => Ok(here),
-    }
-}
-
-/// The path of wrk, the load generator of the benchmarks.
-pub(crate) fn wrk() -> Result<PathBuf> {
-    required(Tool::Wrk, || on_path("wrk"))
-}
-
-/// What the decoder of JPEGs needs where it is built to be fast; without it the build goes well all the same.
+/// Installs the assembler of the JPEG decoder. Builds without it are slower at run time.
 pub(crate) fn assembler() -> Result<()> {
     if cfg!(target_arch = "x86_64") {
-        ensure(&[Tool::Nasm])
-    } else {
-        Ok(())
+        ensure(&[Tool::Nasm])?;
     }
+    Ok(())
 }
 
-fn required(tool: Tool, find: impl Fn() -> Option<PathBuf>) -> Result<PathBuf> {
-    ensure(&[tool])?;
-    match find() {
-        Some(path) => Ok(path),
-        None => bail!("{} was there a moment ago and is gone", tool.title()),
-    }
+fn apt_install(packages: &[&str]) -> Result<()> {
+    ensure!(on_path("apt-get").is_some(), "there is no apt-get");
+    let mut command = if Uid::effective().is_root() {
+        Command::new("sh")
+    } else {
+        let mut sudo = Command::new("sudo");
+        // Without a terminal, sudo cannot ask for a password.
+        let options = (!std::io::stdin().is_terminal()).then_some("-n");
+        sudo.args(options).arg("sh");
+        sudo
+    };
+    let names = packages.join(", ");
+    console::note(&format!(
+        "installing {names} with apt-get; no service is started"
+    ));
+    let output = command
+        .args(["-c", APT_SCRIPT, "plinth-apt-install"])
+        .args(packages)
+        .stdin(Stdio::inherit())
+        .output()
+        .context("starting apt-get")?;
+    ensure!(
+        output.status.success(),
+        "apt-get failed: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
 }

@@ -1,52 +1,40 @@
-//! A folder under .dev/tools with the packages from npm that a committed lock names.
+//! Folders under .dev/tools with the packages of a committed npm lock.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::packages::{Folder, quietly};
-use super::{Tool, required};
+use super::packages::Folder;
+use super::{Tool, path};
 use crate::layout::Layout;
+use crate::process::command::{isolated, succeed};
 
-/// The files that say what is installed, and how.
+/// The files that npm reads.
 const FILES: [&str; 3] = ["package.json", "package-lock.json", ".npmrc"];
 
-/// Node and the folder of the modules that `source` locks.
+/// Returns Node and the folder of the modules that `source` locks.
 pub(crate) async fn modules(
     layout: &Layout,
     name: &str,
     source: &Path,
 ) -> Result<(PathBuf, PathBuf)> {
-    let node = required(Tool::Node, || super::on_path("node"))?;
-    let npm = required(Tool::Node, || super::on_path("npm"))?;
-    let folder = Folder::of(layout, name)?;
-    let mut wish = String::new();
+    let (node, npm) = (path(Tool::Node)?, path(Tool::Npm)?);
+    let mut list = String::new();
     for file in FILES {
         let file = source.join(file);
-        wish +=
-            &fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+        let text = fs::read_to_string(&file);
+        list += &text.with_context(|| format!("reading {}", file.display()))?;
     }
-    let modules = folder.path.join("node_modules");
-    if !(modules.is_dir() && folder.has(&wish)) {
-        folder.announce(
-            &source
-                .strip_prefix(&layout.root)
-                .unwrap_or(source)
-                .display()
-                .to_string(),
-        );
+    let (folder, is_complete) = Folder::open(layout, name, list, &layout.shown(source))?;
+    if !is_complete {
         fs::create_dir_all(&folder.path).context("making a folder of modules")?;
         for file in FILES {
-            fs::copy(source.join(file), folder.path.join(file))
-                .context("copying what npm reads")?;
+            fs::copy(source.join(file), folder.path.join(file)).context("copying npm's files")?;
         }
-        quietly(
-            &npm,
-            &["ci", "--silent", "--prefix", &folder.path.to_string_lossy()],
-        )
-        .await?;
-        folder.fulfilled(&wish)?;
+        let mut npm = isolated(npm);
+        succeed(npm.args(["ci", "--silent", "--prefix"]).arg(&folder.path)).await?;
+        folder.complete()?;
     }
-    Ok((node, modules))
+    Ok((node, folder.path.join("node_modules")))
 }

@@ -1,77 +1,46 @@
-//! A virtual environment under .dev/tools with pinned packages from PyPI.
+//! Virtual environments under .dev/tools with pinned packages from PyPI.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use super::packages::{Folder, quietly};
-use super::{Tool, ensure, find};
+use super::packages::Folder;
+use super::{Tool, path};
 use crate::layout::Layout;
+use crate::process::command::{isolated, succeed};
 
-/// The environment's Python, with exactly these packages installed.
+/// Returns the Python of an environment with exactly these packages.
 pub(crate) async fn environment(layout: &Layout, name: &str, packages: &[&str]) -> Result<PathBuf> {
-    made(
-        layout,
-        name,
-        &packages.join("\n"),
-        &packages.join(", "),
-        packages,
-    )
-    .await
+    let (list, shown) = (packages.join("\n"), packages.join(", "));
+    install(layout, name, list, &shown, packages).await
 }
 
-/// The same with what a file of requirements locks, each package by its checksums.
+/// Returns the Python of an environment with the packages of a requirements file, each checked by its hash.
 pub(crate) async fn locked(layout: &Layout, name: &str, requirements: &Path) -> Result<PathBuf> {
-    let wish = fs::read_to_string(requirements)
-        .with_context(|| format!("reading {}", requirements.display()))?;
-    let shown = requirements
-        .strip_prefix(&layout.root)
-        .unwrap_or(requirements)
-        .display()
-        .to_string();
-    let requirements = requirements.to_string_lossy();
-    made(
-        layout,
-        name,
-        &wish,
-        &shown,
-        &["--require-hashes", "-r", &requirements],
-    )
-    .await
+    let list = fs::read_to_string(requirements);
+    let list = list.with_context(|| format!("reading {}", requirements.display()))?;
+    let file = requirements.to_string_lossy();
+    let args = ["--require-hashes", "-r", &file];
+    install(layout, name, list, &layout.shown(requirements), &args).await
 }
 
-async fn made(
+async fn install(
     layout: &Layout,
     name: &str,
-    wish: &str,
+    list: String,
     shown: &str,
-    arguments: &[&str],
+    args: &[&str],
 ) -> Result<PathBuf> {
-    let folder = Folder::of(layout, name)?;
+    let (folder, is_complete) = Folder::open(layout, name, list, shown)?;
     let python = folder.path.join("bin/python");
-    if python.is_file() && folder.has(wish) {
-        return Ok(python);
+    if !is_complete {
+        let mut venv = isolated(path(Tool::Python)?);
+        succeed(venv.args(["-m", "venv", "--clear"]).arg(&folder.path)).await?;
+        let mut pip = isolated(&python);
+        pip.args(["-m", "pip", "install", "--quiet"]);
+        succeed(pip.arg("--disable-pip-version-check").args(args)).await?;
+        folder.complete()?;
     }
-    ensure(&[Tool::PythonVenv])?;
-    let Some(system) = find::python_with_venv() else {
-        bail!("Python 3 with venv was there a moment ago and is gone");
-    };
-    folder.announce(shown);
-    quietly(
-        &system,
-        &["-m", "venv", "--clear", &folder.path.to_string_lossy()],
-    )
-    .await?;
-    let mut install = vec![
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ];
-    install.extend(arguments);
-    quietly(&python, &install).await?;
-    folder.fulfilled(wish)?;
     Ok(python)
 }

@@ -1,24 +1,23 @@
-//! The photograph of the smoke run, and how to tell that a derived image of it
-//! stands upright; photo.md says where it comes from.
+//! The photograph of the smoke run, and the check that its derived images are upright. photo.md names its source.
 
 use anyhow::{Context as _, Result, ensure};
 use image::{GenericImageView as _, RgbImage};
 
 use crate::door::Variant;
 
-/// Lies on its side; its EXIF orientation (6) says how to turn it.
-pub(crate) const BYTES: &[u8] = include_bytes!("photo.jpg");
+/// A photograph that its EXIF orientation (6) turns upright.
+pub const BYTES: &[u8] = include_bytes!("photo.jpg");
 
 /// The longest edge of each preset.
 const EDGES: [(&str, u32); 2] = [("small", 256), ("large", 1024)];
 
-/// Decodes a derived image and compares it with what was said about it.
+/// Decodes a derived image and compares it with its description.
 pub(super) fn inspect(bytes: &[u8], variant: &Variant) -> Result<()> {
     let image = image::load_from_memory(bytes).context("decoding it")?;
     let (width, height) = image.dimensions();
     ensure!(
         (Some(width), Some(height)) == (variant.width, variant.height),
-        "it is {width} x {height}, but {:?} x {:?} was said",
+        "it is {width} x {height}, described as {:?} x {:?}",
         variant.width,
         variant.height
     );
@@ -31,7 +30,7 @@ pub(super) fn inspect(bytes: &[u8], variant: &Variant) -> Result<()> {
         "its longest edge is {height} instead of {edge:?}"
     );
     ensure!(width < height, "it lies on its side: {width} x {height}");
-    ensure!(is_upright(&image.to_rgb8()), "it stands on its head");
+    ensure!(is_upright(&image.to_rgb8()), "it is upside down");
     Ok(())
 }
 

@@ -1,5 +1,4 @@
-//! What a running stack is: every address, credential and process, as it stands
-//! in .dev/stack.json for tools and in the table for people.
+//! Every address, credential and process of a running stack: as JSON in .dev/stack.json, and as a table.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,58 +7,56 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{ADMIN_EMAIL, Foundation, Options};
-use crate::backing::BUCKET;
+use super::{ADMIN_EMAIL, Options};
 use crate::layout::{Layout, write_private_json};
+use crate::services::{BUCKET, Services};
 
-/// One api process.
+/// One API process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Replica {
-    pub(crate) name: String,
-    pub(crate) bind: String,
-    pub(crate) internal_bind: String,
+pub struct Replica {
+    pub name: String,
+    pub bind: String,
+    pub internal_bind: String,
 }
 
-/// The contents of stack.json. The first ten fields are a promise to tools.
+/// The contents of stack.json. Tools can rely on the first ten fields.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Manifest {
-    pub(crate) api_url: String,
+pub struct Manifest {
+    pub api_url: String,
     pub(crate) api_internal_url: String,
     pub(crate) worker_internal_url: String,
     pub(crate) mailbox_url: String,
     pub(crate) s3_endpoint: String,
     pub(crate) database_url: String,
-    pub(crate) redis_url: String,
+    pub redis_url: String,
     pub(crate) admin_email: String,
     pub(crate) admin_password: String,
     pub(crate) smtp_url: String,
     pub(crate) s3_bucket: String,
     pub(crate) s3_access_key_id: String,
     pub(crate) s3_secret_access_key: String,
-    /// Where clamd listens, when files are scanned.
+    /// The address of clamd, if files are scanned.
     pub(crate) clamav_address: Option<String>,
-    /// The certificate to trust when `api_url` is https.
+    /// The certificate to trust if `api_url` is https.
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) replicas: Vec<Replica>,
     pub(crate) worker_internal_bind: String,
     pub(crate) logs: PathBuf,
     pub(crate) supervisor_pid: u32,
-    pub(crate) pids: BTreeMap<String, i32>,
+    pub pids: BTreeMap<String, i32>,
 }
 
 impl Manifest {
-    /// Decides every address of a stack whose services run; ports stay reserved.
-    pub(super) fn begin(foundation: &mut Foundation, options: &Options) -> Result<Self> {
-        let ports = &mut foundation.ports;
+    /// Chooses the addresses of a stack. Ports stay reserved.
+    pub(super) fn new(services: &mut Services, options: &Options) -> Result<Self> {
         let mut replicas = Vec::new();
         for number in 1..=options.replicas {
-            let name = if options.replicas == 1 {
-                "api".to_owned()
-            } else {
-                format!("api-{number}")
+            let name = match options.replicas {
+                1 => "api".to_owned(),
+                _ => format!("api-{number}"),
             };
-            let port = ports.reserve(&name)?;
-            let internal = ports.reserve(&format!("{name}-internal"))?;
+            let port = services.reserve_port(&name)?;
+            let internal = services.reserve_port(&format!("{name}-internal"))?;
             replicas.push(Replica {
                 name,
                 bind: format!("127.0.0.1:{port}"),
@@ -71,13 +68,13 @@ impl Manifest {
         let (api_url, ca_file) = if options.replicas == 1 {
             (format!("http://{}", first.bind), None)
         } else {
-            let port = ports.reserve("nginx")?;
-            let ca = foundation.layout.dev.join("tls/ca.pem");
+            let port = services.reserve_port("nginx")?;
+            let ca = services.layout.dev.join("tls/ca.pem");
             (format!("https://localhost:{port}"), Some(ca))
         };
-        let worker_internal_bind = format!("127.0.0.1:{}", ports.reserve("worker-internal")?);
-        let facts = &foundation.facts;
-        let addresses = foundation.backing.addresses.clone();
+        let worker_port = services.reserve_port("worker-internal")?;
+        let worker_internal_bind = format!("127.0.0.1:{worker_port}");
+        let (state, addresses) = (&services.state, services.addresses.clone());
         Ok(Self {
             api_url,
             api_internal_url,
@@ -87,22 +84,22 @@ impl Manifest {
             database_url: addresses.database_url,
             redis_url: addresses.redis_url,
             admin_email: ADMIN_EMAIL.to_owned(),
-            admin_password: facts.admin_password.clone(),
+            admin_password: state.admin_password.clone(),
             smtp_url: addresses.smtp_url,
             s3_bucket: BUCKET.to_owned(),
-            s3_access_key_id: facts.s3_access_key_id.clone(),
-            s3_secret_access_key: facts.s3_secret_access_key.clone(),
+            s3_access_key_id: state.s3_access_key_id.clone(),
+            s3_secret_access_key: state.s3_secret_access_key.clone(),
             clamav_address: None,
             ca_file,
             replicas,
             worker_internal_bind,
-            logs: foundation.layout.logs.clone(),
+            logs: services.layout.logs.clone(),
             supervisor_pid: std::process::id(),
             pids: BTreeMap::new(),
         })
     }
 
-    /// Where a page would come from: passkeys belong to a domain, never to an address.
+    /// Returns the origin of a page of this stack. A passkey belongs to a domain, never to an IP address.
     pub(crate) fn page_origin(&self) -> String {
         self.api_url.replace("//127.0.0.1:", "//localhost:")
     }
@@ -111,102 +108,65 @@ impl Manifest {
         write_private_json(&layout.stack_file(), self)
     }
 
-    /// The manifest of the stack that runs for this layout.
+    /// Reads the manifest of the stack that runs for this layout.
     pub(crate) fn read(layout: &Layout) -> Result<Self> {
         let path = layout.stack_file();
         let bytes = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))
     }
 
-    /// The one table that a person gets to see.
+    /// Returns the table that `cargo dev` prints.
     pub(crate) fn table(&self, layout: &Layout) -> String {
+        let probes = "(/healthz /readyz /metrics)";
         let mut rows = vec![
             ("API", self.api_url.clone()),
             ("API document", format!("{}/openapi.json", self.api_url)),
         ];
-        for replica in &self.replicas {
-            let title = if self.replicas.len() == 1 {
-                "API internal"
-            } else {
-                "API replica"
-            };
-            let direct = if self.replicas.len() == 1 {
-                String::new()
-            } else {
-                format!("http://{}, internal ", replica.bind)
-            };
-            rows.push((
-                title,
-                format!(
-                    "{direct}http://{} (/healthz /readyz /metrics)",
-                    replica.internal_bind
-                ),
-            ));
+        if let [replica] = &self.replicas[..] {
+            let internal = format!("http://{} {probes}", replica.internal_bind);
+            rows.push(("API internal", internal));
+        } else {
+            rows.extend(self.replicas.iter().map(|replica| {
+                let (bind, internal) = (&replica.bind, &replica.internal_bind);
+                let value = format!("http://{bind}, internal http://{internal} {probes}");
+                ("API replica", value)
+            }));
         }
-        rows.push((
-            "Worker internal",
-            format!("{} (/healthz /readyz /metrics)", self.worker_internal_url),
-        ));
-        rows.push(("Mailbox", self.mailbox_url.clone()));
-        rows.push(("SMTP", self.smtp_url.clone()));
-        rows.push((
-            "S3",
-            format!("{} (bucket {})", self.s3_endpoint, self.s3_bucket),
-        ));
-        rows.push(("PostgreSQL", self.database_url.clone()));
-        rows.push(("Redis", self.redis_url.clone()));
+        rows.extend([
+            (
+                "Worker internal",
+                format!("{} {probes}", self.worker_internal_url),
+            ),
+            ("Mailbox", self.mailbox_url.clone()),
+            ("SMTP", self.smtp_url.clone()),
+            (
+                "S3",
+                format!("{} (bucket {})", self.s3_endpoint, self.s3_bucket),
+            ),
+            ("PostgreSQL", self.database_url.clone()),
+            ("Redis", self.redis_url.clone()),
+        ]);
         if let Some(address) = &self.clamav_address {
             rows.push(("clamd", format!("{address} (knows the EICAR test file)")));
         }
-        rows.push((
-            "Administrator",
-            format!("{}  {}", self.admin_email, self.admin_password),
-        ));
+        let admin = format!("{}  {}", self.admin_email, self.admin_password);
+        rows.push(("Administrator", admin));
         if let Some(ca) = &self.ca_file {
-            rows.push(("CA certificate", relative(layout, ca)));
+            rows.push(("CA certificate", layout.shown(ca)));
         }
-        rows.push(("Logs", format!("{}/*.log", relative(layout, &self.logs))));
-        rows.push(("For tools", relative(layout, &layout.stack_file())));
+        rows.push(("Logs", format!("{}/*.log", layout.shown(&self.logs))));
+        rows.push(("For tools", layout.shown(&layout.stack_file())));
         draw(&rows)
     }
 }
 
-fn relative(layout: &Layout, path: &std::path::Path) -> String {
-    path.strip_prefix(&layout.root)
-        .unwrap_or(path)
-        .display()
-        .to_string()
-}
-
 fn draw(rows: &[(&str, String)]) -> String {
     let left = rows.iter().map(|(title, _)| title.len()).max().unwrap_or(0);
-    let right = rows
-        .iter()
-        .map(|(_, value)| value.chars().count())
-        .max()
-        .unwrap_or(0);
+    let right = rows.iter().map(|(_, value)| value.len()).max().unwrap_or(0);
     let line = format!("+{}+{}+", "-".repeat(left + 2), "-".repeat(right + 2));
     let mut table = line.clone();
     for (title, value) in rows {
         let _ = write!(table, "\n| {title:<left$} | {value:<right$} |");
     }
-    table.push('\n');
-    table.push_str(&line);
-    table
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_table_is_straight() {
-        let table = draw(&[
-            ("API", "http://127.0.0.1:1".to_owned()),
-            ("Mailbox", "x".to_owned()),
-        ]);
-        let widths: Vec<_> = table.lines().map(str::len).collect();
-        assert_eq!(widths.len(), 4);
-        assert!(widths.iter().all(|width| *width == widths[0]), "{table}");
-    }
+    table + "\n" + &line
 }

@@ -1,11 +1,10 @@
-//! The private load balancer of `--replicas`: nginx with TLS in front of the api
-//! processes, all its files under .dev/, the settings that matter as in deploy/.
+//! nginx with deploy/nginx.conf, adapted to this machine: the balancer of `--replicas`, and the check of the file.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use nix::unistd::Uid;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose,
@@ -14,59 +13,69 @@ use rcgen::{
 use super::manifest::Manifest;
 use crate::layout::{Layout, make_dir, write_private};
 use crate::process::Program;
-use crate::provision;
+use crate::provision::{self, Tool};
 
-const TEMPLATE: &str = include_str!("nginx.conf");
+/// The configuration of the deployment, relative to the checkout.
+pub(crate) const CONFIGURATION: &str = "deploy/nginx.conf";
 
-/// Writes configuration and certificates and describes the program.
-pub(crate) fn program(layout: &Layout, manifest: &Manifest) -> Result<Program> {
+/// Writes configuration and certificates and returns the program.
+pub(super) fn program(layout: &Layout, manifest: &Manifest) -> Result<Program> {
     let folder = layout.dev.join("nginx");
     make_dir(&folder, 0o711)?;
-    ensure_certificates(&layout.dev.join("tls"))?;
-    let mut upstreams = String::new();
-    for replica in &manifest.replicas {
-        let _ = writeln!(upstreams, "        server {} max_fails=0;", replica.bind);
-    }
+    let tls = layout.dev.join("tls");
+    ensure_certificates(&tls)?;
     let port = manifest.api_url.rsplit(':').next().unwrap_or_default();
-    let conf = TEMPLATE
-        .replace("@FOLDER@", &folder.display().to_string())
-        .replace("@TLS@", &layout.dev.join("tls").display().to_string())
-        .replace("@PORT@", port)
-        .replace("@UPSTREAMS@", upstreams.trim_end());
-    let conf = if nix::unistd::Uid::effective().is_root() {
-        // Workers of a root nginx change to an account that cannot enter the
-        // checkout, and would not reach their temporary files.
-        format!("user root;\n{conf}")
-    } else {
-        conf
-    };
+    let binds: Vec<_> = manifest.replicas.iter().map(|one| &*one.bind).collect();
+    let text = fs::read_to_string(layout.root.join(CONFIGURATION))?;
+    let text = adapt(&text, &folder, &tls, port, &binds);
     let file = folder.join("nginx.conf");
-    write_private(&file, conf.as_bytes())?;
-    Ok(Program::new("nginx", &provision::nginx()?, &folder)
-        .args(["-p", ".", "-e", "stderr", "-c"])
-        .args([file]))
+    write_private(&file, text.as_bytes())?;
+    Ok(
+        Program::new("nginx", &provision::path(Tool::Nginx)?, &folder)
+            .args(["-p", ".", "-e", "stderr", "-g", "daemon off;", "-c"])
+            .args([file]),
+    )
 }
 
-/// A small CA for this checkout and a certificate for localhost under it, made
-/// once: whoever trusted the CA need not do so again.
-fn ensure_certificates(folder: &Path) -> Result<()> {
+/// Replaces what only the deployment has: folders, the port, and the names of the replicas. Keeps the numbers of the
+/// lines before the replicas, so that they fit nginx's messages.
+pub(crate) fn adapt(text: &str, folder: &Path, tls: &Path, port: &str, binds: &[&str]) -> String {
+    let servers: Vec<_> = binds
+        .iter()
+        .map(|bind| format!("server {bind} max_fails=0;"))
+        .collect();
+    let text = text
+        .replace("/tmp/", &format!("{}/", folder.display()))
+        .replace("/tls/", &format!("{}/", tls.display()))
+        .replace("listen 8443", &format!("listen 127.0.0.1:{port}"))
+        .replace("access_log /dev/stdout plain", "access_log off")
+        .replace("server api-1:8080 max_fails=0;", &servers.join(" "))
+        .replace("server api-2:8080 max_fails=0;", "");
+    if Uid::effective().is_root() {
+        // Otherwise the workers change to an account that cannot enter the checkout.
+        return format!("user root; {text}");
+    }
+    text
+}
+
+/// Creates a CA for this checkout and a certificate for localhost, once: a developer who trusts the CA need not do so
+/// again.
+pub(crate) fn ensure_certificates(folder: &Path) -> Result<()> {
     make_dir(folder, 0o700)?;
     if folder.join("server.key").exists() {
         return Ok(());
     }
     let mut authority = CertificateParams::new(Vec::new())?;
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, "Plinth development CA");
+    let name = &mut authority.distinguished_name;
+    name.push(DnType::CommonName, "Plinth development CA");
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
 
     let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let mut server = CertificateParams::new(names)?;
-    server
-        .distinguished_name
-        .push(DnType::CommonName, "localhost");
+    let name = &mut server.distinguished_name;
+    name.push(DnType::CommonName, "localhost");
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     server.use_authority_key_identifier_extension = true;
@@ -76,7 +85,6 @@ fn ensure_certificates(folder: &Path) -> Result<()> {
     fs::write(folder.join("ca.pem"), authority.pem()).context("writing the CA")?;
     let chain = format!("{}{}", server.pem(), authority.pem());
     fs::write(folder.join("server.pem"), chain).context("writing the certificate")?;
-    // Last, because its presence says that all are there. The CA's own key is
-    // thrown away: nothing else will ever be signed with it.
+    // Last, because it marks the set as complete. The key of the CA is not kept: it signs nothing else.
     write_private(&folder.join("server.key"), key.serialize_pem().as_bytes())
 }

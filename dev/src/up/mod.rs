@@ -1,9 +1,8 @@
-//! `cargo dev`: the supervisor. It holds the lock of the checkout, starts the
-//! stack, and stays until it is told to stop or a part of the stack ends.
+//! `cargo dev`: the supervisor. It holds the lock of the checkout, starts the stack, and stays until a signal arrives or a
+//! part of the stack ends.
 
 mod detach;
 mod lock;
-pub(crate) mod reset;
 mod signals;
 pub(crate) mod stop;
 
@@ -11,22 +10,22 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::backing::{self, Durability, Services};
 use crate::build::{self, Profile};
 use crate::cli::Up;
 use crate::console::{self, Logs};
 use crate::layout::Layout;
 use crate::process::ledger;
 use crate::provision::{self, Tool};
-use crate::stack::{Foundation, Manifest, Options, Stack};
+use crate::services::{self, Durability, Services, Source};
+use crate::stack::{Manifest, Options, Stack};
 
 pub(crate) use lock::Lock;
-pub(crate) use signals::{Signals, interrupted};
+pub use signals::{Signals, interrupted};
 
 /// Runs the stack until a signal (success) or a failure of one of its parts.
 pub(crate) async fn run(layout: &Layout, args: Up) -> Result<ExitCode> {
     if args.background {
-        detach::leave_the_terminal()?;
+        detach::leave_terminal()?;
     }
     layout.prepare()?;
     let Some(lock) = Lock::take(layout)? else {
@@ -37,7 +36,7 @@ pub(crate) async fn run(layout: &Layout, args: Up) -> Result<ExitCode> {
     }
     let mut signals = Signals::listen()?;
     ledger::end_strays(&layout.processes_file()).await?;
-    provide(&args)?;
+    install(&args)?;
     let Some(stack) = start(layout, &args, &mut signals).await? else {
         return Ok(ExitCode::SUCCESS);
     };
@@ -45,38 +44,41 @@ pub(crate) async fn run(layout: &Layout, args: Up) -> Result<ExitCode> {
     if !args.background {
         console::note("running; Ctrl-C stops everything");
     }
-    let code = stay(layout, stack, &mut signals).await;
+    let code = stay(stack, &mut signals).await;
     drop(lock);
     Ok(code)
 }
 
-/// Installs what this stack needs.
-fn provide(args: &Up) -> Result<()> {
-    backing::provide(Services::AsGiven)?;
-    if args.replicas > 1 {
-        provision::ensure(&[Tool::Nginx])?;
-    }
-    if args.clamd {
-        provision::ensure(&[Tool::Clamd])?;
-    }
-    Ok(())
+/// Installs the programs that this stack needs.
+fn install(args: &Up) -> Result<()> {
+    services::install(Source::Environment)?;
+    let nginx = (args.replicas > 1).then_some(Tool::Nginx);
+    let clamd = args.clamd.then_some(Tool::Clamd);
+    let tools: Vec<_> = nginx.into_iter().chain(clamd).collect();
+    provision::ensure(&tools)
 }
 
-/// Starts the services, builds, and starts the product on them. None when a
-/// signal came first; everything has been stopped then.
+fn profile(args: &Up) -> Profile {
+    if args.release {
+        Profile::Release
+    } else {
+        Profile::Debug
+    }
+}
+
+/// Starts the services, builds, and starts the product on them. Returns `None` after a signal, when everything has
+/// stopped.
 async fn start(layout: &Layout, args: &Up, signals: &mut Signals) -> Result<Option<Stack>> {
     let logs = Logs::new(&layout.logs, !args.background);
-    let foundation = Foundation::start(layout, logs, Services::AsGiven, Durability::Full);
-    let Some(foundation) = signals.unless_told(foundation).await? else {
+    let services = Services::start(layout, logs, Source::Environment, Durability::Full);
+    let Some(services) = signals.unless_told(services).await? else {
         return Ok(None);
     };
-    let built = signals
-        .unless_told(build::binaries(layout, Profile::of(args.release)))
-        .await;
-    let binaries = match built {
+    let build = build::binaries(layout, profile(args), &[]);
+    let binaries = match signals.unless_told(build).await {
         Ok(Some(binaries)) => binaries,
         otherwise => {
-            foundation.stop().await;
+            services.stop().await;
             return otherwise.map(|_| None);
         }
     };
@@ -86,11 +88,11 @@ async fn start(layout: &Layout, args: &Up, signals: &mut Signals) -> Result<Opti
         clamd: args.clamd,
         settings: Vec::new(),
     };
-    signals.unless_told(foundation.raise(&options)).await
+    signals.unless_told(Stack::start(services, &options)).await
 }
 
-/// Waits for the end and brings it about.
-async fn stay(layout: &Layout, mut stack: Stack, signals: &mut Signals) -> ExitCode {
+/// Waits for the end of the stack and stops it.
+async fn stay(mut stack: Stack, signals: &mut Signals) -> ExitCode {
     let code = tokio::select! {
         () = signals.next() => {
             console::note("stopping");
@@ -102,14 +104,14 @@ async fn stay(layout: &Layout, mut stack: Stack, signals: &mut Signals) -> ExitC
         }
     };
     tokio::select! {
-        () = stack.stop(layout) => {}
-        // Somebody is in a hurry: the rest is killed as it goes out of scope.
+        () = stack.stop() => {}
+        // A second signal: the rest is dropped, which kills it.
         () = signals.next() => {}
     }
     code
 }
 
-/// A second `cargo dev` in the same checkout shows what the first one runs.
+/// Shows the stack that already runs for this checkout.
 fn already_running(layout: &Layout) -> ExitCode {
     if let Ok(manifest) = Manifest::read(layout) {
         console::print(&manifest.table(layout));

@@ -1,24 +1,24 @@
-//! The signals that mean "stop": Ctrl-C, SIGTERM, and a terminal that closes.
+//! The signals that stop a verb: Ctrl-C, SIGTERM, and a terminal that closes.
 
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What a shell says of a program that Ctrl-C ended.
-pub(crate) fn interrupted() -> ExitCode {
+/// Returns the exit status of a program that Ctrl-C ended.
+pub fn interrupted() -> ExitCode {
     ExitCode::from(130)
 }
 
 #[derive(Debug)]
-pub(crate) struct Signals {
+pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
 }
 
 impl Signals {
-    pub(crate) fn listen() -> Result<Self> {
+    pub fn listen() -> Result<Self> {
         let listen = |kind| signal(kind).context("listening for signals");
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
@@ -27,9 +27,9 @@ impl Signals {
         })
     }
 
-    /// The outcome of `work`, or none when a signal comes first; the work is given
-    /// up then, and what goes out of scope with it is killed.
-    pub(crate) async fn unless_told<T>(
+    /// Returns the outcome of `work`, or `None` if a signal arrives first: the work is dropped then, which kills its
+    /// processes.
+    pub async fn unless_told<T>(
         &mut self,
         work: impl Future<Output = Result<T>>,
     ) -> Result<Option<T>> {
@@ -39,7 +39,7 @@ impl Signals {
         }
     }
 
-    /// Waits for the next of them.
+    /// Waits for the next signal.
     pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

@@ -1,40 +1,55 @@
-//! `cargo dev stop`: asks the supervisor to end, and ends by force what is left.
+//! `cargo dev stop` and `cargo dev reset`: ask the supervisor to end, and end by force what is left.
 
+use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use nix::sys::signal::Signal;
 
 use crate::console;
 use crate::layout::Layout;
 use crate::process::ledger;
+use crate::{services, workspace};
 
 /// A supervisor stops its parts within five seconds.
-const LIMIT: Duration = Duration::from_secs(7);
+const STOP_TIMEOUT: Duration = Duration::from_secs(7);
 
 pub(crate) async fn run(layout: &Layout) -> Result<ExitCode> {
-    if stop(layout).await? {
-        console::note("stopped");
+    let was_running = stop(layout).await?;
+    console::note(if was_running {
+        "stopped"
     } else {
-        console::note("nothing runs for this checkout");
-    }
+        "nothing runs for this checkout"
+    });
     Ok(ExitCode::SUCCESS)
 }
 
-/// True when something was running.
-pub(crate) async fn stop(layout: &Layout) -> Result<bool> {
+/// Stops the stack and removes .dev/.
+pub(crate) async fn reset(layout: &Layout) -> Result<ExitCode> {
+    stop(layout).await?;
+    workspace::sweep(layout).await?;
+    services::remove_data(layout)?;
+    if layout.dev.exists() {
+        fs::remove_dir_all(&layout.dev).context("removing .dev")?;
+    }
+    console::note("removed .dev");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns whether a supervisor was running.
+async fn stop(layout: &Layout) -> Result<bool> {
     let path = layout.processes_file();
     let supervisor = ledger::running_supervisor(&path);
     if let Some(supervisor) = &supervisor {
         supervisor.signal(Signal::SIGTERM);
-        if !supervisor.gone_within(LIMIT).await {
-            console::note("the supervisor does not answer and is killed");
+        if !supervisor.ends_within(STOP_TIMEOUT).await {
+            console::note("the supervisor does not end; killing it");
             supervisor.signal(Signal::SIGKILL);
-            supervisor.gone_within(Duration::from_secs(1)).await;
+            supervisor.ends_within(Duration::from_secs(1)).await;
         }
     }
     ledger::end_strays(&path).await?;
-    let _ = std::fs::remove_file(layout.stack_file());
+    let _ = fs::remove_file(layout.stack_file());
     Ok(supervisor.is_some())
 }

@@ -12,7 +12,7 @@ use crate::process::free_address;
 use crate::services::Services;
 use crate::until::until;
 
-const SIGNATURES: &str = include_str!("../../../dev/src/backing/eicar.ndb");
+const SIGNATURES: &str = include_str!("../../../dev/src/services/eicar.ndb");
 
 /// [`ClamdServer::INFECTION`], wherever in a file it is.
 const INFECTIONS: &str = "Infection-Of-Tests:0:*:494e46454354494f4e2d4f462d5445535453\n";

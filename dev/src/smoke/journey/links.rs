@@ -1,73 +1,35 @@
-//! A link to a file, for somebody without an account.
+//! A link to a file, for people without an account.
 
-use anyhow::ensure;
+use anyhow::{Result, ensure};
 
 use super::resumable::Sent;
-use crate::door::{Door, NewLink, Tokens};
-use crate::smoke::report::{Report, Step};
+use crate::door::Door;
+use crate::smoke::report::{Failed, Report};
 
-pub(super) async fn walk(
-    door: &Door,
-    tokens: &Step<Tokens>,
-    sent: &Step<Sent>,
+pub(super) async fn steps(
+    client: &Door,
+    token: &str,
+    sent: &Sent,
     report: &mut Report,
-) {
-    let link = report
-        .step(
-            "share it by a link",
-            tokens.and(sent),
-            async |(tokens, sent)| door.share(&sent.file.id, &tokens.access_token).await,
-        )
-        .await;
-    report
-        .step(
-            "read what the link shares",
-            sent.and(&link),
-            async |(sent, link)| {
-                let shared = door.shared_file(&link.token).await?;
-                ensure!(
-                    shared["size"] == sent.file.size,
-                    "it says {} bytes",
-                    shared["size"]
-                );
-                ensure!(shared["needs_password"] == false, "it asks for a password");
-                Ok(())
-            },
-        )
-        .await;
-    report
-        .step(
-            "download by the link alone",
-            sent.and(&link),
-            async |(sent, link)| sent.equals(&door.shared_content(&link.token).await?),
-        )
-        .await;
-    revoke(door, tokens, sent, &link, report).await;
-}
-
-async fn revoke(
-    door: &Door,
-    tokens: &Step<Tokens>,
-    sent: &Step<Sent>,
-    link: &Step<NewLink>,
-    report: &mut Report,
-) {
-    let owned = tokens.and(sent);
-    let revoked = report
-        .step(
-            "revoke the link",
-            owned.and(link),
-            async |((tokens, sent), link)| {
-                door.revoke_link(&sent.file.id, &link.link.id, &tokens.access_token)
-                    .await
-            },
-        )
-        .await;
-    report
-        .step(
-            "find nothing by it any more",
-            link.and(&revoked),
-            async |(link, ())| door.link_is_dead(&link.token).await,
-        )
-        .await;
+) -> Result<(), Failed> {
+    let file = &sent.file;
+    let share = client.share(&file.id, token);
+    let link = report.step("share it by a link", share).await?;
+    let read = async {
+        let shared = client.shared_file(&link.token).await?;
+        ensure!(
+            shared["size"] == file.size,
+            "it has {} bytes",
+            shared["size"]
+        );
+        ensure!(shared["needs_password"] == false, "it needs a password");
+        Ok(())
+    };
+    report.step("read what the link shares", read).await?;
+    let download = async { sent.equals(&client.shared_content(&link.token).await?) };
+    report.step("download by the link alone", download).await?;
+    let revoke = client.revoke_link(&file.id, &link.link.id, token);
+    report.step("revoke the link", revoke).await?;
+    let dead = client.link_is_dead(&link.token);
+    report.step("find nothing by it any more", dead).await
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::house::{count, until_none};
 
-/// What the handlers of `examples/chaos` leave behind.
+/// What the handlers of `chaos-jobs` leave behind.
 const TRACES: &str =
     "CREATE TABLE effects (job_id uuid PRIMARY KEY, runs integer NOT NULL DEFAULT 1);
     CREATE TABLE doubles (job_id uuid NOT NULL)";
@@ -68,7 +68,7 @@ impl Colony {
 
     /// A worker that gets no more than so many KiB of memory for its data.
     fn worker(&self, memory: u32) -> Command {
-        let program = Process::command("examples/chaos", &self.stage);
+        let program = Process::command("chaos-jobs", &self.stage);
         let mut shell = Process::command("/bin/sh", &self.stage);
         shell
             .args(["-c", &format!("ulimit -d {memory} && exec \"$0\" work")])
@@ -141,7 +141,7 @@ async fn jobs_that_never_end_are_stopped_and_their_worker_goes_on() {
     let colony = Colony::settle(Stage::open().await.with("PLINTH_WORKER_JOB_TIMEOUT", "1s")).await;
     let endless = colony.accept("good", i32::MAX, 1).await;
     let blocking = colony.accept("blocks", 0, 1).await;
-    let mut worker = Process::command("examples/chaos", &colony.stage)
+    let mut worker = Process::command("chaos-jobs", &colony.stage)
         .arg("work")
         .spawn()
         .expect("it starts");
@@ -168,7 +168,7 @@ async fn a_worker_whose_threads_are_all_blocked_ends_by_itself() {
     for _ in 0..2 {
         colony.accept("blocks", 0, 1).await;
     }
-    let mut worker = Process::command("examples/chaos", &colony.stage);
+    let mut worker = Process::command("chaos-jobs", &colony.stage);
     let mut worker = worker
         .arg("work")
         .env("TOKIO_WORKER_THREADS", "2")
@@ -178,7 +178,7 @@ async fn a_worker_whose_threads_are_all_blocked_ends_by_itself() {
         .await
         .expect("it does not hang for ever");
     assert!(!ended.expect("it can be waited for").success());
-    let next = Process::command("examples/chaos", &colony.stage)
+    let next = Process::command("chaos-jobs", &colony.stage)
         .arg("work")
         .spawn();
     let other = colony.accept("good", 5, 1).await;
