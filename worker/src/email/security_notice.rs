@@ -109,7 +109,6 @@ fn remaining(factors: &[RemainingFactor]) -> Result<String, Failure> {
 }
 
 /// What happened: in a line, and in a paragraph.
-#[expect(clippy::too_many_lines, reason = "one arm for each notice")]
 fn told(notice: &SecurityNotice, product: &str) -> (&'static str, String) {
     let (title, what): (_, &str) = match notice {
         SecurityNotice::RegistrationAttempted => {
