@@ -153,7 +153,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let endpoint = endpoint(&settings, &stores, &draining)?;
     let readiness = readiness::of(&stores, &settings, SERVICE)?;
     let readiness = readiness::asking_objects(readiness, &stores)
-        .noting("antivirus", stores.antivirus.standing());
+        .with_status("antivirus", stores.antivirus.status());
 
     let gone = CancellationToken::new();
     let internal = internal::serve(

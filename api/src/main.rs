@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use plinth_api::commands::{import, keys};
 use plinth_api::{app, commands};
-use plinth_platform::causes;
+use plinth_platform::error_chain;
 
 /// Faster than the system's, and gives memory back after a burst.
 #[global_allocator]
@@ -125,7 +125,7 @@ fn main() -> ExitCode {
             let _ = writeln!(
                 std::io::stderr(),
                 "plinth-api: {}",
-                causes::told(error.as_ref())
+                error_chain::format_error_chain(error.as_ref())
             );
             ExitCode::FAILURE
         }

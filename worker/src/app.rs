@@ -85,9 +85,9 @@ fn readiness(
         .filter(|_| serves(|queue| queue == Queue::Files))
         .cloned();
     let Some(clamd) = clamd else {
-        return Ok(checks.noting("antivirus", stores.antivirus.standing()));
+        return Ok(checks.with_status("antivirus", stores.antivirus.status()));
     };
-    Ok(checks.asking("antivirus", move || {
+    Ok(checks.with_informational_check("antivirus", move || {
         let clamd = clamd.clone();
         async move { clamd.ping().await }
     }))
@@ -103,7 +103,8 @@ fn needs_objects(queue: Queue) -> bool {
 
 /// Each queue once, with how many of its jobs run at once: as the command line says, the settings, or the default.
 fn shares(settings: &WorkerSettings, run: Run) -> anyhow::Result<Vec<(Queue, usize)>> {
-    let asked = List::<QueueConcurrency>::checked(run.concurrency).map_err(anyhow::Error::msg)?;
+    let asked =
+        List::<QueueConcurrency>::from_items(run.concurrency).map_err(anyhow::Error::msg)?;
     let mut queues = if run.queues.is_empty() {
         settings.queues.0.clone()
     } else {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use plinth_core::jobs::{Found, Ledger, Transport, WINDOW};
 use plinth_domain::job::Queue;
-use plinth_platform::causes;
+use plinth_platform::error_chain;
 use plinth_platform::redis::Redis;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_util::sync::CancellationToken;
@@ -61,7 +61,7 @@ impl Dispatcher {
                     failures += 1;
                     let wait = backoff::STORE.draw(failures);
                     tracing::warn!(
-                        error = causes::told(error.as_ref()),
+                        error = error_chain::format_error_chain(error.as_ref()),
                         ?wait,
                         "could not dispatch what is due"
                     );

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plinth_core::jobs::{Backlog, Ledger};
 use plinth_domain::job::Queue;
-use plinth_platform::causes;
+use plinth_platform::error_chain;
 use plinth_platform::redis::Redis;
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +46,7 @@ impl Figures {
                 Ok(backlog) => self.tell(&backlog),
                 Err(error) => {
                     tracing::warn!(
-                        error = causes::told(error.as_ref()),
+                        error = error_chain::format_error_chain(error.as_ref()),
                         "could not count what waits"
                     );
                 }
@@ -61,7 +61,7 @@ impl Figures {
             // Without Redis each worker counts for itself: figures that stand still would hide what waits meanwhile.
             Err(error) => {
                 tracing::debug!(
-                    error = causes::told(error.as_ref()),
+                    error = error_chain::format_error_chain(error.as_ref()),
                     "Redis does not say whose turn it is to count"
                 );
                 return Ok(self.ledger.backlog().await?);

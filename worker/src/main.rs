@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use plinth_platform::causes;
+use plinth_platform::error_chain;
 use plinth_platform::settings::Settings;
 use plinth_worker::commands::{jobs, keys, queues};
 use plinth_worker::files::command::{self as variants, Variants};
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
             let _ = writeln!(
                 std::io::stderr(),
                 "plinth-worker: {}",
-                causes::told(error.as_ref())
+                error_chain::format_error_chain(error.as_ref())
             );
             ExitCode::FAILURE
         }

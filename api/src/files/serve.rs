@@ -5,7 +5,7 @@ use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use plinth_core::Error;
 use plinth_core::files::{Content, Files, Unlocked};
 use plinth_domain::error_code::ErrorCode;
-use plinth_object_store::{ByteRange, Description};
+use plinth_object_store::{ByteRange, ResponseHeaders};
 use poem::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use poem::{Body, IntoResponse, Request, Response};
 use poem_openapi::ApiResponse;
@@ -160,7 +160,7 @@ async fn sent_on(files: &Files, content: &Content, request: &Request) -> Result<
     if request.method() == Method::HEAD {
         return Ok(None);
     }
-    let description = Description {
+    let description = ResponseHeaders {
         content_type: media_type(content),
         content_disposition: &disposition(manner(content), &content.name),
         cache_control: PRIVATE,

@@ -9,7 +9,7 @@ use plinth_core::files::Files;
 use plinth_domain::error_code::ErrorCode;
 use plinth_domain::id::FileId;
 use plinth_domain::rejection::Rejection;
-use plinth_platform::causes;
+use plinth_platform::error_chain;
 use poem::http::{HeaderValue, header};
 use poem::{Body as Bytes, IntoResponse, Response};
 use poem_openapi::registry::{
@@ -105,7 +105,10 @@ impl ApiResponse for Archive {
 /// Ends the connection in the middle of the answer. An error of the body would not: poem 3.1.12 goes on to poll a
 /// connection that has failed, and hyper then ends a chunked body as if it were whole.
 fn break_off(failure: &Failure) -> ! {
-    tracing::error!(error = causes::told(failure), "an archive breaks off");
+    tracing::error!(
+        error = error_chain::format_error_chain(failure),
+        "an archive breaks off"
+    );
     resume_unwind(Box::new("an archive breaks off"))
 }
 

@@ -4,7 +4,7 @@ use plinth_core::Error;
 use plinth_core::error::FaultList;
 use plinth_domain::error_code::ErrorCode;
 use plinth_domain::rejection::Rejection;
-use plinth_platform::causes;
+use plinth_platform::error_chain;
 use poem::error::{CorsError, MethodNotAllowedError, NotFoundError};
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{IntoResponse as _, Response};
@@ -127,7 +127,10 @@ pub(super) fn answer(error: &poem::Error, request_id: &str, page: &ErrorPage) ->
     let verdict = judge(error);
     if verdict.status.is_server_error() {
         let failure = error.downcast_ref::<Failure>();
-        let error = failure.map_or_else(|| error.to_string(), |failure| causes::told(failure));
+        let error = failure.map_or_else(
+            || error.to_string(),
+            |failure| error_chain::format_error_chain(failure),
+        );
         // A refusal because of a bound is expected and no failure.
         if verdict.code == ErrorCode::Busy {
             tracing::warn!(

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use plinth_core::Stores;
 use plinth_object_store::ObjectStore;
-use plinth_platform::crypto::{CHUNK, Chunks, DataKey, Place, Sha256, TAG};
+use plinth_platform::crypto::{
+    CHUNK_BYTES, ChunkCipher, ChunkPosition, DataKey, Sha256, TAG_BYTES,
+};
 use plinth_platform::settings::Settings;
 use serde_json::json;
 
@@ -48,12 +50,12 @@ fn objects() -> Result<ObjectStore> {
 
 /// Seals and hashes, which every upload has to do.
 fn seal() -> Duration {
-    let chunks = Chunks::new(&DataKey::generate(), [7; 16]);
+    let chunks = ChunkCipher::new(&DataKey::generate(), [7; 16]);
     let mut part = part();
     let mut hash = Sha256::default();
     let start = Instant::now();
     for number in 0..PARTS {
-        for (place, chunk) in places(number).zip(part.chunks_mut(CHUNK)) {
+        for (place, chunk) in places(number).zip(part.chunks_mut(CHUNK_BYTES)) {
             hash.update(chunk);
             black_box(chunks.seal(place, chunk));
         }
@@ -64,22 +66,22 @@ fn seal() -> Duration {
 
 /// Opens and hashes. A download does not hash, but the bound is that of uploads.
 fn open() -> Result<Duration> {
-    let chunks = Chunks::new(&DataKey::generate(), [7; 16]);
+    let chunks = ChunkCipher::new(&DataKey::generate(), [7; 16]);
     let mut part = part();
-    let mut sealed = vec![0; CHUNK + TAG];
+    let mut sealed = vec![0; CHUNK_BYTES + TAG_BYTES];
     let mut hash = Sha256::default();
     let mut spent = Duration::ZERO;
     for number in 0..PARTS {
-        for (place, chunk) in places(number).zip(part.chunks_mut(CHUNK)) {
-            let (text, tag) = sealed.split_at_mut(CHUNK);
+        for (place, chunk) in places(number).zip(part.chunks_mut(CHUNK_BYTES)) {
+            let (text, tag) = sealed.split_at_mut(CHUNK_BYTES);
             text.copy_from_slice(chunk);
             tag.copy_from_slice(&chunks.seal(place, text));
             let start = Instant::now();
             ensure!(
-                chunks.open(place, &mut sealed) == Some(CHUNK),
+                chunks.open(place, &mut sealed) == Some(CHUNK_BYTES),
                 "a chunk does not open"
             );
-            hash.update(&sealed[..CHUNK]);
+            hash.update(&sealed[..CHUNK_BYTES]);
             spent += start.elapsed();
         }
     }
@@ -115,9 +117,9 @@ async fn get(objects: &ObjectStore) -> Result<Duration> {
 }
 
 /// Returns the places of the chunks of a part.
-fn places(part: u32) -> impl Iterator<Item = Place> {
-    let of_part = u32::try_from(PART / CHUNK).unwrap_or_default();
-    (part * of_part..).map(|index| Place {
+fn places(part: u32) -> impl Iterator<Item = ChunkPosition> {
+    let of_part = u32::try_from(PART / CHUNK_BYTES).unwrap_or_default();
+    (part * of_part..).map(|index| ChunkPosition {
         segment: 1,
         index,
         is_last: false,

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plinth_platform::causes;
 use plinth_platform::crypto::{RootKey, Sealer};
 use plinth_platform::database::{self, PgPool, Probe};
+use plinth_platform::error_chain;
 use plinth_platform::internal::Readiness;
 use plinth_platform::settings::Settings;
 
@@ -30,12 +30,12 @@ pub fn of(stores: &Stores, settings: &Settings, application: &str) -> Result<Rea
         .then(|| access_tokens::sealer(&root));
     let (schema, keys, redis) = (probe.clone(), probe.clone(), stores.redis.clone());
     let readiness = Readiness::default()
-        .with("postgresql", move || answers(probe.clone()))
-        .then("schema", move || has_schema(schema.clone()))
-        .then("root_key", move || {
+        .with_check("postgresql", move || answers(probe.clone()))
+        .with_dependent_check("schema", move || has_schema(schema.clone()))
+        .with_dependent_check("root_key", move || {
             has_root_key(keys.clone(), sealer.clone())
         })
-        .asking("redis", move || {
+        .with_informational_check("redis", move || {
             let redis = redis.clone();
             async move { redis.ping().await }
         });
@@ -53,7 +53,7 @@ async fn answers(probe: Arc<Probe>) -> Result<(), String> {
     probe
         .run(|_| Box::pin(async { Ok(()) }))
         .await
-        .map_err(|error| causes::told(&error))
+        .map_err(|error| error_chain::format_error_chain(&error))
 }
 
 async fn has_schema(probe: Arc<Probe>) -> Result<(), String> {
@@ -61,7 +61,7 @@ async fn has_schema(probe: Arc<Probe>) -> Result<(), String> {
         .run(|connection| Box::pin(database::check_schema(connection)))
         .await;
     checked
-        .map_err(|error| causes::told(&error))?
+        .map_err(|error| error_chain::format_error_chain(&error))?
         .map_err(|error| error.to_string())
 }
 
@@ -70,15 +70,16 @@ async fn has_root_key(probe: Arc<Probe>, sealer: Option<Sealer>) -> Result<(), S
     let newest = probe
         .run(|connection| Box::pin(access_tokens::newest(connection)))
         .await;
-    let newest = newest.map_err(|error| causes::told(&error))?;
-    access_tokens::check_newest(&sealer, newest).map_err(|error| causes::told(&error))
+    let newest = newest.map_err(|error| error_chain::format_error_chain(&error))?;
+    access_tokens::check_newest(&sealer, newest)
+        .map_err(|error| error_chain::format_error_chain(&error))
 }
 
 /// Adds that S3 is named without making the process unready.
 #[must_use]
 pub fn asking_objects(readiness: Readiness, stores: &Stores) -> Readiness {
     let objects = stores.objects.clone();
-    readiness.asking("s3", move || {
+    readiness.with_informational_check("s3", move || {
         let objects = objects.clone();
         async move { objects.ping().await }
     })
@@ -93,7 +94,7 @@ pub(crate) fn recovering(
     stuck_after: Duration,
 ) -> Readiness {
     let pool = pool.clone();
-    readiness.vital(name, move || {
+    readiness.with_liveness_check(name, move || {
         let pool = pool.clone();
         async move {
             if pool.is_stuck(stuck_after).await {

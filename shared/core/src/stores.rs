@@ -6,7 +6,7 @@ use std::time::Duration;
 use plinth_object_store::{AccessKey, Connection, Encryption, ObjectStore};
 use plinth_platform::antivirus::Antivirus;
 use plinth_platform::clock::Clock;
-use plinth_platform::crypto::{KeyService, LocalKeys, RootKey};
+use plinth_platform::crypto::{KeyService, LocalKeyService, RootKey};
 use plinth_platform::database::{self, PgPool};
 use plinth_platform::redis::Redis;
 use plinth_platform::settings::{S3Settings, ServerSideEncryption, Settings};
@@ -50,7 +50,7 @@ impl Stores {
             db: database::pool(&settings.database, application)?,
             redis: Redis::new(&settings.redis)?,
             objects: ObjectStore::new(&connection(&settings.s3)),
-            keys: LocalKeys::service(settings.files.master_keys.as_ref(), &root),
+            keys: LocalKeyService::create(settings.files.master_keys.as_ref(), &root),
             antivirus: Antivirus::new(&settings.clamav),
             clock: Clock::default(),
             trust: Trust::default(),

@@ -1,11 +1,12 @@
-//! The SDK's default chain of credentials: environment, profile, web identity, container, machine (IMDSv2).
+//! The SDK's default chain of credentials: environment, profile, web identity, container, machine
+//! (IMDSv2).
 
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use tokio::sync::OnceCell;
 
-/// The chain, made when credentials are first needed: making it reads files, and connections are lazy here.
+/// The chain, built when credentials are first needed, because building it reads files.
 #[derive(Debug)]
 pub(crate) struct DefaultChain {
     region: Region,

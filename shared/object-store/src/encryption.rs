@@ -1,21 +1,21 @@
-//! How S3 itself encrypts what it takes, beside the sealing that it knows nothing of.
+//! Server-side encryption, which S3 applies in addition to the caller's own encryption.
 
 use aws_sdk_s3::types::ServerSideEncryption;
 
-/// What S3 is asked for with each new object.
+/// The server-side encryption to request for each new object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Encryption {
-    /// Nothing is asked for: the bucket's own settings decide.
+    /// Nothing is requested; the bucket's own settings apply.
     Bucket,
     /// SSE-S3.
     Aes256,
-    /// SSE-KMS; without an id, the account's own key for S3.
+    /// SSE-KMS. Without an id, the account's default key for S3.
     Kms { key_id: Option<String> },
 }
 
 impl Encryption {
-    /// The headers of every request that makes an object, whole or in parts.
-    pub(crate) fn asked(&self) -> (Option<ServerSideEncryption>, Option<String>) {
+    /// Returns the headers of every request that creates an object, as a whole or in parts.
+    pub(crate) fn headers(&self) -> (Option<ServerSideEncryption>, Option<String>) {
         match self {
             Self::Bucket => (None, None),
             Self::Aes256 => (Some(ServerSideEncryption::Aes256), None),

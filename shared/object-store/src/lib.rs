@@ -1,6 +1,6 @@
-//! The one door to S3: objects in one bucket, in whole, in parts, in ranges.
+//! A client of S3 for the objects in one bucket: whole, in parts, and in ranges.
 //!
-//! A crate of its own, because the SDK behind it takes longer to compile than all the rest.
+//! A separate crate, because the SDK takes longer to compile than all other code.
 
 mod chain;
 mod encryption;
@@ -23,55 +23,56 @@ use tracing::Instrument as _;
 
 use chain::DefaultChain;
 pub use encryption::Encryption;
-pub use signed::{Description, SignedRequest};
+pub use signed::{ResponseHeaders, SignedRequest};
 
-/// Where the bucket is, who may use it, and how it encrypts.
+/// The address of the bucket, its credentials and its encryption.
 pub struct Connection<'a> {
-    /// `None` for Amazon's own.
+    /// `None` for Amazon's endpoint of the region.
     pub endpoint: Option<&'a str>,
-    /// The one that clients reach, where that is another.
+    /// The endpoint as clients reach it, if it differs.
     pub public_endpoint: Option<&'a str>,
     pub region: &'a str,
     pub bucket: &'a str,
-    /// What every key begins with.
+    /// The prefix of every key.
     pub prefix: &'a str,
-    /// `None` for what the environment, a profile, the cluster or the machine gives.
+    /// `None` for the SDK's default chain of credentials.
     pub access_key: Option<AccessKey<'a>>,
     pub path_style: bool,
     pub encryption: Encryption,
-    /// How long one attempt of a request may take.
+    /// Timeout of one attempt of a request.
     pub timeout: Duration,
 }
 
-/// A key of access that does not expire.
+/// An access key that does not expire.
 pub struct AccessKey<'a> {
     pub id: &'a str,
     pub secret: &'a str,
 }
 
-/// Why the object store did not do as asked.
+/// The reason why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
-    #[error("there is no such object")]
+    #[error("object not found")]
     NotFound,
-    /// The store has not the parts that an object was to be made of.
-    #[error("the object store has other parts, or none")]
+    /// The store lacks the parts from which an object was to be assembled.
+    #[error("the object store lacks parts of the upload")]
     PartsLost,
-    /// The object is not the one that was asked for.
-    #[error("there is another object in its place")]
+    /// The object is not the one with the requested tag.
+    #[error("the object was replaced")]
     Replaced,
     #[error("the object store failed at {operation}: {message}")]
     Failed {
         operation: &'static str,
         message: String,
     },
-    /// The store answered that it will not do this, for example because of its policy. Others may go well.
+    /// The store refused the operation, for example because of its policy. Other operations may
+    /// succeed.
     #[error("the object store refused {operation}: {message}")]
     Refused {
         operation: &'static str,
         message: String,
     },
-    #[error("the object's bytes broke off: {0}")]
+    #[error("failed to read the object's bytes: {0}")]
     Broken(#[source] aws_sdk_s3::primitives::ByteStreamError),
 }
 
@@ -79,14 +80,14 @@ pub enum ObjectError {
 #[derive(Clone)]
 pub struct ObjectStore {
     client: Client,
-    /// For what clients send themselves.
+    /// Signs requests that clients send.
     signer: Client,
     bucket: String,
     prefix: String,
     encryption: Encryption,
 }
 
-/// A part that S3 has taken.
+/// A part that S3 has stored.
 #[derive(Debug, Clone)]
 pub struct Part {
     number: i32,
@@ -94,7 +95,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// One that was taken before, perhaps by another process.
+    /// Creates a part that was stored earlier, perhaps by another process.
     pub fn new(number: i32, etag: String) -> Self {
         Self { number, etag }
     }
@@ -115,27 +116,28 @@ pub struct ByteRange {
     pub last: u64,
 }
 
-/// An object as a listing tells of it.
+/// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredObject {
     pub key: String,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// When it was last written, where the store says so.
+    /// Time of the last write, if the store reports it.
     pub modified: Option<SystemTime>,
-    /// Another object under the same key has another one; without quotation marks, where the store says so.
+    /// Changes when the object is replaced. Without quotation marks; `None` if the store does not
+    /// report it.
     pub etag: Option<String>,
 }
 
-/// A part of an object that is not made yet.
+/// A part of an unfinished upload.
 #[derive(Debug, Clone)]
 pub struct ListedPart {
     pub part: Part,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 
-/// An object in parts that is not made yet.
+/// An unfinished upload in parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnfinishedParts {
     pub key: String,
@@ -147,8 +149,8 @@ pub struct UnfinishedParts {
 #[derive(Debug, Clone)]
 pub struct Listing {
     pub objects: Vec<StoredObject>,
-    /// Others follow the last one.
-    pub is_more: bool,
+    /// Whether more objects follow the last one.
+    pub has_more: bool,
 }
 
 impl ObjectStore {
@@ -188,16 +190,16 @@ impl ObjectStore {
         }
     }
 
-    fn full(&self, key: &str) -> String {
+    fn full_key(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }
 
-    /// The key as it is known here; `None` for one of somebody else.
-    fn own(&self, key: &str) -> Option<String> {
+    /// Returns the key without the prefix, or `None` if the object has another prefix.
+    fn own_key(&self, key: &str) -> Option<String> {
         key.strip_prefix(&self.prefix).map(str::to_owned)
     }
 
-    /// Whether the bucket answers.
+    /// Checks that the bucket answers.
     pub async fn ping(&self) -> Result<(), ObjectError> {
         self.client
             .head_bucket()
@@ -205,7 +207,7 @@ impl ObjectStore {
             .send()
             .await
             .map(drop)
-            .map_err(failed("head_bucket"))
+            .map_err(object_error("head_bucket"))
     }
 
     /// Stores a whole object.
@@ -215,12 +217,12 @@ impl ObjectStore {
         bytes: Bytes,
         content_type: &str,
     ) -> Result<(), ObjectError> {
-        let (algorithm, kms_key) = self.encryption.asked();
+        let (algorithm, kms_key) = self.encryption.headers();
         let request = self
             .client
             .put_object()
             .bucket(&self.bucket)
-            .key(self.full(key))
+            .key(self.full_key(key))
             .content_type(content_type)
             .set_server_side_encryption(algorithm)
             .set_ssekms_key_id(kms_key);
@@ -228,31 +230,31 @@ impl ObjectStore {
             .body(ByteStream::from(bytes))
             .send()
             .instrument(span("put_object"));
-        sent.await.map(drop).map_err(failed("put_object"))
+        sent.await.map(drop).map_err(object_error("put_object"))
     }
 
-    /// Begins an object in parts; its upload id.
+    /// Begins an upload in parts, and returns its upload id.
     pub async fn begin_parts(&self, key: &str) -> Result<String, ObjectError> {
-        let (algorithm, kms_key) = self.encryption.asked();
+        let (algorithm, kms_key) = self.encryption.headers();
         let request = self
             .client
             .create_multipart_upload()
             .bucket(&self.bucket)
-            .key(self.full(key))
+            .key(self.full_key(key))
             .set_server_side_encryption(algorithm)
             .set_ssekms_key_id(kms_key);
         let begun = request
             .send()
             .instrument(span("create_multipart_upload"))
             .await
-            .map_err(failed("create_multipart_upload"))?;
+            .map_err(object_error("create_multipart_upload"))?;
         begun.upload_id.ok_or(ObjectError::Failed {
             operation: "create_multipart_upload",
             message: "no upload id".to_owned(),
         })
     }
 
-    /// Stores a part; numbers begin at 1, and every part but the last has at least 5 MiB.
+    /// Stores a part. Numbers begin at 1, and every part except the last has at least 5 MiB.
     pub async fn put_part(
         &self,
         key: &str,
@@ -264,7 +266,7 @@ impl ObjectStore {
             .client
             .upload_part()
             .bucket(&self.bucket)
-            .key(self.full(key))
+            .key(self.full_key(key))
             .upload_id(upload)
             .part_number(number);
         let sent = request
@@ -273,13 +275,13 @@ impl ObjectStore {
             .instrument(span("upload_part"));
         let etag = sent
             .await
-            .map_err(failed("upload_part"))?
+            .map_err(object_error("upload_part"))?
             .e_tag
             .unwrap_or_default();
         Ok(Part { number, etag })
     }
 
-    /// Makes the object out of its parts.
+    /// Assembles the object from its parts.
     pub async fn finish_parts(
         &self,
         key: &str,
@@ -289,7 +291,7 @@ impl ObjectStore {
         let parts = parts
             .into_iter()
             .map(|part| {
-                // There are stores that list parts without their tags.
+                // Some stores list parts without their tags.
                 let etag = (!part.etag.is_empty()).then_some(part.etag);
                 CompletedPart::builder()
                     .part_number(part.number)
@@ -301,7 +303,7 @@ impl ObjectStore {
             .client
             .complete_multipart_upload()
             .bucket(&self.bucket)
-            .key(self.full(key))
+            .key(self.full_key(key))
             .upload_id(upload)
             .multipart_upload(
                 CompletedMultipartUpload::builder()
@@ -311,16 +313,16 @@ impl ObjectStore {
         let sent = request.send().instrument(span("complete_multipart_upload"));
         sent.await
             .map(drop)
-            .map_err(failed("complete_multipart_upload"))
+            .map_err(object_error("complete_multipart_upload"))
     }
 
-    /// Gives up an object in parts and frees them; fine when there is none.
+    /// Aborts an upload in parts and frees its parts. Succeeds if the upload does not exist.
     pub async fn abort_parts(&self, key: &str, upload: &str) -> Result<(), ObjectError> {
         let request = self
             .client
             .abort_multipart_upload()
             .bucket(&self.bucket)
-            .key(self.full(key))
+            .key(self.full_key(key))
             .upload_id(upload);
         match request
             .send()
@@ -328,22 +330,24 @@ impl ObjectStore {
             .await
         {
             Err(error) if error.code() == Some("NoSuchUpload") => Ok(()),
-            other => other.map(drop).map_err(failed("abort_multipart_upload")),
+            other => other
+                .map(drop)
+                .map_err(object_error("abort_multipart_upload")),
         }
     }
 
-    /// The bytes of an object, or of a range of it.
+    /// Returns the bytes of an object, or of a range of it.
     pub async fn get(
         &self,
         key: &str,
         range: Option<ByteRange>,
     ) -> Result<impl Stream<Item = Result<Bytes, ObjectError>> + Send + Unpin + use<>, ObjectError>
     {
-        self.get_tagged(key, range, None).await
+        self.get_if_match(key, range, None).await
     }
 
-    /// The same, where a tag is given of the object that has it and of no other.
-    pub async fn get_tagged(
+    /// Returns the bytes like [`Self::get`], but only of the object with this tag if one is given.
+    pub async fn get_if_match(
         &self,
         key: &str,
         range: Option<ByteRange>,
@@ -354,15 +358,15 @@ impl ObjectStore {
             .client
             .get_object()
             .bucket(&self.bucket)
-            .key(self.full(key));
+            .key(self.full_key(key));
         request = request.set_if_match(etag.map(|etag| format!("\"{etag}\"")));
         if let Some(ByteRange { first, last }) = range {
             request = request.range(format!("bytes={first}-{last}"));
         }
         let sent = request.send().instrument(span("get_object"));
-        let object = sent.await.map_err(failed("get_object"))?;
-        // There are stores that pass over If-Match.
-        if etag.is_some_and(|etag| object.e_tag().map(bare) != Some(etag)) {
+        let object = sent.await.map_err(object_error("get_object"))?;
+        // Some stores ignore If-Match.
+        if etag.is_some_and(|etag| object.e_tag().map(unquoted) != Some(etag)) {
             return Err(ObjectError::Replaced);
         }
         let mut body = object.body;
@@ -373,19 +377,20 @@ impl ObjectStore {
         }))
     }
 
-    /// Uploads in parts that were begun and not ended: key and upload id. `None` where the store cannot tell.
-    pub async fn list_parts_uploads(
+    /// Returns the unfinished uploads in parts of keys with this prefix, or `None` if the store
+    /// cannot list them.
+    pub async fn list_unfinished_parts(
         &self,
         prefix: &str,
     ) -> Result<Option<Vec<UnfinishedParts>>, ObjectError> {
-        let mut found = Vec::new();
+        let mut unfinished = Vec::new();
         let (mut key, mut upload) = (None, None);
         loop {
             let request = self
                 .client
                 .list_multipart_uploads()
                 .bucket(&self.bucket)
-                .prefix(self.full(prefix))
+                .prefix(self.full_key(prefix))
                 .set_key_marker(key)
                 .set_upload_id_marker(upload);
             let page = match request
@@ -394,30 +399,30 @@ impl ObjectStore {
                 .await
             {
                 Err(error) if error.code() == Some("NotImplemented") => return Ok(None),
-                other => other.map_err(failed("list_multipart_uploads"))?,
+                other => other.map_err(object_error("list_multipart_uploads"))?,
             };
-            found.extend(
+            unfinished.extend(
                 page.uploads
                     .unwrap_or_default()
                     .into_iter()
                     .filter_map(|upload| {
                         let begun = upload.initiated.and_then(|at| at.try_into().ok());
                         Some(UnfinishedParts {
-                            key: self.own(&upload.key?)?,
+                            key: self.own_key(&upload.key?)?,
                             upload: upload.upload_id?,
                             begun,
                         })
                     }),
             );
             (key, upload) = (page.next_key_marker, page.next_upload_id_marker);
-            // Without a marker the next page would be the first again.
+            // Without a marker, the next page would be the first one again.
             if page.is_truncated != Some(true) || key.is_none() {
-                return Ok(Some(found));
+                return Ok(Some(unfinished));
             }
         }
     }
 
-    /// The parts that have come of an object, in their order.
+    /// Returns the stored parts of an upload, in their order.
     pub async fn list_parts(
         &self,
         key: &str,
@@ -427,7 +432,7 @@ impl ObjectStore {
             .client
             .list_parts()
             .bucket(&self.bucket)
-            .key(self.full(key))
+            .key(self.full_key(key))
             .upload_id(upload);
         let (mut parts, mut after) = (Vec::new(), None);
         loop {
@@ -436,7 +441,7 @@ impl ObjectStore {
                 .set_part_number_marker(after)
                 .send()
                 .instrument(span("list_parts"));
-            let page = sent.await.map_err(failed("list_parts"))?;
+            let page = sent.await.map_err(object_error("list_parts"))?;
             parts.extend(
                 page.parts
                     .unwrap_or_default()
@@ -458,83 +463,84 @@ impl ObjectStore {
         Ok(parts)
     }
 
-    /// What is known of an object; `None` where there is none.
+    /// Returns the metadata of an object, or `None` if it does not exist.
     pub async fn head(&self, key: &str) -> Result<Option<StoredObject>, ObjectError> {
         let sent = self
             .client
             .head_object()
             .bucket(&self.bucket)
-            .key(self.full(key))
+            .key(self.full_key(key))
             .send();
         match sent
             .instrument(span("head_object"))
             .await
-            .map_err(failed("head_object"))
+            .map_err(object_error("head_object"))
         {
             Ok(object) => Ok(Some(StoredObject {
                 key: key.to_owned(),
                 size: u64::try_from(object.content_length.unwrap_or_default()).unwrap_or_default(),
                 modified: object.last_modified.and_then(|at| at.try_into().ok()),
-                etag: object.e_tag.as_deref().map(bare).map(str::to_owned),
+                etag: object.e_tag.as_deref().map(unquoted).map(str::to_owned),
             })),
             Err(ObjectError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// The size of an object in bytes; `None` where there is none.
+    /// Returns the size of an object in bytes, or `None` if it does not exist.
     pub async fn size(&self, key: &str) -> Result<Option<u64>, ObjectError> {
         Ok(self.head(key).await?.map(|object| object.size))
     }
 
-    /// A page of the objects whose keys begin with `prefix`, in the order of their keys, from after `after` on.
+    /// Returns a page of the objects whose keys begin with `prefix` and follow `after`, in the
+    /// order of keys.
     pub async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Listing, ObjectError> {
         let mut request = self
             .client
             .list_objects_v2()
             .bucket(&self.bucket)
-            .prefix(self.full(prefix));
+            .prefix(self.full_key(prefix));
         if let Some(after) = after {
-            request = request.start_after(self.full(after));
+            request = request.start_after(self.full_key(after));
         }
         let sent = request.send().instrument(span("list_objects_v2"));
-        let page = sent.await.map_err(failed("list_objects_v2"))?;
-        let is_more = page.is_truncated.unwrap_or(false);
+        let page = sent.await.map_err(object_error("list_objects_v2"))?;
+        let has_more = page.is_truncated.unwrap_or(false);
         let objects = page
             .contents
             .unwrap_or_default()
             .into_iter()
             .filter_map(|object| {
                 Some(StoredObject {
-                    key: self.own(&object.key?)?,
+                    key: self.own_key(&object.key?)?,
                     size: u64::try_from(object.size.unwrap_or_default()).unwrap_or_default(),
                     modified: object.last_modified.and_then(|at| at.try_into().ok()),
-                    etag: object.e_tag.as_deref().map(bare).map(str::to_owned),
+                    etag: object.e_tag.as_deref().map(unquoted).map(str::to_owned),
                 })
             });
         Ok(Listing {
             objects: objects.collect(),
-            is_more,
+            has_more,
         })
     }
 
-    /// Removes an object; fine when there is none.
+    /// Removes an object. Succeeds if it does not exist.
     pub async fn delete(&self, key: &str) -> Result<(), ObjectError> {
         let sent = self
             .client
             .delete_object()
             .bucket(&self.bucket)
-            .key(self.full(key))
+            .key(self.full_key(key))
             .send();
         sent.instrument(span("delete_object"))
             .await
             .map(drop)
-            .map_err(failed("delete_object"))
+            .map_err(object_error("delete_object"))
     }
 }
 
-/// A tag without its quotation marks, which some stores leave out.
-fn bare(etag: &str) -> &str {
+/// Returns a tag without its quotation marks, which some stores omit.
+fn unquoted(etag: &str) -> &str {
     etag.trim_matches('"')
 }
 
@@ -547,7 +553,7 @@ fn span(operation: &'static str) -> tracing::Span {
     )
 }
 
-fn failed<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> ObjectError
+fn object_error<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> ObjectError
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
 {

@@ -1,30 +1,32 @@
-//! Requests that clients send to S3 themselves: made and signed here, good for a while, and only as they are.
+//! Presigned requests, which clients send to S3 directly: valid for a limited time and only
+//! unchanged.
 
 use std::time::Duration;
 
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 
-use crate::{ObjectError, ObjectStore, failed};
+use crate::{ObjectError, ObjectStore, object_error};
 
-/// A request that whoever has it may send.
+/// A request that any holder may send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedRequest {
     pub url: String,
-    /// Headers that must be sent with it, as they are; beside them `Content-Length`, which every client sends by itself
-    /// where there is a body.
+    /// Headers that must be sent unchanged. `Content-Length` is not listed if the request has a
+    /// body, because every client sends it then.
     pub headers: Vec<(String, String)>,
 }
 
-/// How S3 is to describe the bytes that it gives.
+/// The headers with which S3 responds to a download.
 #[derive(Debug, Clone, Copy)]
-pub struct Description<'a> {
+pub struct ResponseHeaders<'a> {
     pub content_type: &'a str,
     pub content_disposition: &'a str,
     pub cache_control: &'a str,
 }
 
 impl ObjectStore {
-    /// A PUT of an object that is not there yet, of so many bytes with this SHA-256 in base64.
+    /// Signs a PUT of a new object with `size` bytes and this SHA-256 in base64. The PUT fails if
+    /// the object exists.
     pub async fn sign_put(
         &self,
         key: &str,
@@ -32,25 +34,25 @@ impl ObjectStore {
         sha256: &str,
         valid: Duration,
     ) -> Result<SignedRequest, ObjectError> {
-        let (algorithm, kms_key) = self.encryption.asked();
+        let (algorithm, kms_key) = self.encryption.headers();
         let request = self
             .signer
             .put_object()
             .bucket(&self.bucket)
-            .key(self.full(key))
-            .content_length(signed(size))
+            .key(self.full_key(key))
+            .content_length(to_i64(size))
             .checksum_sha256(sha256)
             .if_none_match("*")
             .set_server_side_encryption(algorithm)
             .set_ssekms_key_id(kms_key);
         let presigned = request
-            .presigned(lasting(valid)?)
+            .presigned(presigning_config(valid)?)
             .await
-            .map_err(failed("sign_put"))?;
+            .map_err(object_error("sign_put"))?;
         Ok(presigned.into())
     }
 
-    /// A PUT of one part, of so many bytes. How the whole is encrypted was said when its parts were begun.
+    /// Signs a PUT of one part with `size` bytes. The encryption was set when the upload was begun.
     pub async fn sign_part(
         &self,
         key: &str,
@@ -63,48 +65,48 @@ impl ObjectStore {
             .signer
             .upload_part()
             .bucket(&self.bucket)
-            .key(self.full(key))
+            .key(self.full_key(key))
             .upload_id(upload)
             .part_number(number)
-            .content_length(signed(size));
+            .content_length(to_i64(size));
         let presigned = request
-            .presigned(lasting(valid)?)
+            .presigned(presigning_config(valid)?)
             .await
-            .map_err(failed("sign_part"))?;
+            .map_err(object_error("sign_part"))?;
         Ok(presigned.into())
     }
 
-    /// A GET of an object, of the whole or of any range.
+    /// Signs a GET of an object, which also permits any range.
     pub async fn sign_get(
         &self,
         key: &str,
-        description: Description<'_>,
+        headers: ResponseHeaders<'_>,
         valid: Duration,
     ) -> Result<String, ObjectError> {
         let request = self
             .signer
             .get_object()
             .bucket(&self.bucket)
-            .key(self.full(key))
-            .response_content_type(description.content_type)
-            .response_content_disposition(description.content_disposition)
-            .response_cache_control(description.cache_control);
+            .key(self.full_key(key))
+            .response_content_type(headers.content_type)
+            .response_content_disposition(headers.content_disposition)
+            .response_cache_control(headers.cache_control);
         let presigned = request
-            .presigned(lasting(valid)?)
+            .presigned(presigning_config(valid)?)
             .await
-            .map_err(failed("sign_get"))?;
+            .map_err(object_error("sign_get"))?;
         Ok(presigned.uri().to_owned())
     }
 }
 
 impl From<PresignedRequest> for SignedRequest {
     fn from(request: PresignedRequest) -> Self {
-        // Of a body that is empty, some clients say no length.
-        let is_said =
+        // Some clients send no length with an empty body.
+        let is_listed =
             |name: &str, value: &str| name != "host" && (name != "content-length" || value == "0");
         let headers = request
             .headers()
-            .filter(|(name, value)| is_said(name, value));
+            .filter(|(name, value)| is_listed(name, value));
         Self {
             url: request.uri().to_owned(),
             headers: headers
@@ -114,11 +116,11 @@ impl From<PresignedRequest> for SignedRequest {
     }
 }
 
-fn signed(size: u64) -> i64 {
+fn to_i64(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
 
-fn lasting(valid: Duration) -> Result<PresigningConfig, ObjectError> {
+fn presigning_config(valid: Duration) -> Result<PresigningConfig, ObjectError> {
     PresigningConfig::expires_in(valid).map_err(|error| ObjectError::Failed {
         operation: "presign",
         message: error.to_string(),

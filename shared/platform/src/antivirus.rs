@@ -1,9 +1,10 @@
-//! Whether files are scanned for viruses, by what, and what becomes of those that are too large for it.
+//! The virus scanner's configuration: which daemon scans files, and whether files that are too
+//! large to scan are available.
 
 use crate::clamd::Clamd;
 use crate::settings::{ClamavSettings, TooLargeToScan};
 
-/// The scanner of this installation, where it has one.
+/// The virus scanner of this installation, if one is configured.
 #[derive(Debug, Clone)]
 pub struct Antivirus {
     clamd: Option<Clamd>,
@@ -18,13 +19,13 @@ impl Antivirus {
         }
     }
 
-    /// `None` where nobody scans.
+    /// Returns the scanner, or `None` if files are not scanned.
     pub fn clamd(&self) -> Option<&Clamd> {
         self.clamd.as_ref()
     }
 
-    /// What a process that does not scan itself says of it.
-    pub fn standing(&self) -> &'static str {
+    /// Returns the status for the readiness report of a process that does not scan itself.
+    pub fn status(&self) -> &'static str {
         if self.clamd.is_some() {
             "configured"
         } else {
@@ -32,8 +33,8 @@ impl Antivirus {
         }
     }
 
-    /// Whether what is too large for it is available all the same.
-    pub fn lets_too_large_pass(&self) -> bool {
+    /// Returns whether files that are too large to scan are available.
+    pub fn allows_too_large(&self) -> bool {
         self.too_large == TooLargeToScan::Allow
     }
 }

@@ -1,6 +1,7 @@
-//! clamd, `ClamAV`'s daemon: asks whether it is there, and what it says of a stream of bytes (clamd(8), INSTREAM).
+//! A client of clamd, `ClamAV`'s daemon: checks that it answers, and scans a stream of bytes
+//! (clamd(8), INSTREAM).
 //!
-//! A conversation is a connection of its own: nothing of one stream can be taken for a part of another.
+//! Each request opens its own connection, so that bytes of two streams cannot mix.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,25 +13,26 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-/// How long a connection may take to be there.
-const CONNECT: Duration = Duration::from_secs(5);
+/// Limit for opening a connection, and for a reply that should already be on its way.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long clamd may take no byte of a stream.
-const STALL: Duration = Duration::from_mins(1);
+/// How long clamd may accept no byte of a stream.
+const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long clamd may think about what it has been given.
-const VERDICT: Duration = Duration::from_mins(4);
+/// How long clamd may scan after the last byte was sent.
+const SCAN_TIMEOUT: Duration = Duration::from_mins(4);
 
-/// No reply is longer, in bytes.
-const LONGEST_REPLY: u64 = 4 * 1024;
+/// The longest reply that is read, in bytes.
+const MAX_REPLY_BYTES: u64 = 4 * 1024;
 
-/// Bytes of a signature's name that are kept.
-const LONGEST_NAME: usize = 200;
+/// Bytes of a signature's name that are kept; the rest is cut off.
+const MAX_SIGNATURE_BYTES: usize = 200;
 
-/// Signatures of this kind say that something was not looked at to its end (`AlertExceedsMax` in clamd.conf).
-const LIMITS_EXCEEDED: &str = "Heuristics.Limits.Exceeded";
+/// Prefix of the signatures by which clamd reports that it did not scan a file to its end
+/// (`AlertExceedsMax` in clamd.conf).
+const LIMITS_EXCEEDED_PREFIX: &str = "Heuristics.Limits.Exceeded";
 
-/// Where clamd listens.
+/// The address at which clamd listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// `host:port`.
@@ -38,32 +40,32 @@ pub enum Address {
     Unix(PathBuf),
 }
 
-/// What clamd says of a content.
+/// The result of a scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ScanResult {
     Clean,
-    /// With the name of the signature that was found.
+    /// Contains the name of the matching signature.
     Infected(String),
-    /// Longer than clamd looks at.
+    /// The stream exceeds clamd's limits, so it was not scanned completely.
     TooLarge,
 }
 
-/// Why there is no verdict.
+/// The reason why a scan or a ping has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum ClamdError {
-    #[error("clamd cannot be reached: {0}")]
+    #[error("failed to connect to clamd: {0}")]
     Connect(#[source] std::io::Error),
-    #[error("the conversation with clamd broke off: {0}")]
+    #[error("connection to clamd failed: {0}")]
     Broken(#[from] std::io::Error),
     #[error("clamd did not answer in time")]
     TimedOut,
-    #[error("clamd answered {0:?}")]
+    #[error("clamd sent an unexpected reply: {0:?}")]
     Unexpected(String),
-    #[error("the content could not be read: {0}")]
+    #[error("failed to read the content to scan: {0}")]
     Content(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The way to one clamd.
+/// A client of one clamd.
 #[derive(Debug, Clone)]
 pub struct Clamd {
     address: Address,
@@ -77,40 +79,43 @@ impl Clamd {
         Self { address }
     }
 
-    /// Whether it answers.
+    /// Checks that clamd answers.
     pub async fn ping(&self) -> Result<(), ClamdError> {
         let mut socket = self.connect().await?;
         socket.write_all(b"zPING\0").await?;
-        match in_time(CONNECT, reply(&mut socket)).await?.as_str() {
+        match in_time(CONNECT_TIMEOUT, read_reply(&mut socket))
+            .await?
+            .as_str()
+        {
             "PONG" => Ok(()),
             other => Err(ClamdError::Unexpected(other.to_owned())),
         }
     }
 
-    /// What it says of these bytes, which are given to it as they come.
+    /// Scans the content, which is sent to clamd as it arrives.
     pub async fn scan<E>(
         &self,
         content: impl Stream<Item = Result<Bytes, E>> + Send,
-    ) -> Result<Verdict, ClamdError>
+    ) -> Result<ScanResult, ClamdError>
     where
         E: std::error::Error + Send + Sync + 'static,
     {
         let socket = self.connect().await?;
         let (mut replies, mut requests) = tokio::io::split(socket);
-        let answer = reply(&mut replies);
+        let answer = read_reply(&mut replies);
         tokio::pin!(answer);
-        let is_whole = AtomicBool::new(false);
+        let is_complete = AtomicBool::new(false);
         let sent = tokio::select! {
             biased;
-            // It has heard enough: what was sent is over its limit.
-            early = &mut answer => return in_between(&early?, &is_whole),
-            sent = send(&mut requests, content, &is_whole) => sent,
+            // clamd replies before the end if the stream exceeds its limit.
+            early = &mut answer => return parse_early_reply(&early?, &is_complete),
+            sent = send(&mut requests, content, &is_complete) => sent,
         };
         match sent {
-            Ok(()) => verdict(&in_time(VERDICT, answer).await?),
-            // It closes the connection when it has heard enough; what it said may be on its way.
-            Err(ClamdError::Broken(error)) => match in_time(CONNECT, answer).await {
-                Ok(said) => in_between(&said, &is_whole),
+            Ok(()) => parse_reply(&in_time(SCAN_TIMEOUT, answer).await?),
+            // clamd closes the connection after an early reply, which may still arrive.
+            Err(ClamdError::Broken(error)) => match in_time(CONNECT_TIMEOUT, answer).await {
+                Ok(reply) => parse_early_reply(&reply, &is_complete),
                 Err(_) => Err(error.into()),
             },
             Err(error) => Err(error),
@@ -128,48 +133,49 @@ impl Clamd {
                 Address::Unix(path) => Box::new(UnixStream::connect(path).await?),
             })
         };
-        let connected = timeout(CONNECT, connecting)
+        let connected = timeout(CONNECT_TIMEOUT, connecting)
             .await
             .map_err(|_| ClamdError::TimedOut)?;
         connected.map_err(ClamdError::Connect)
     }
 }
 
-/// A verdict that came while bytes were sent: nothing is clean of which clamd has not heard the end.
-fn in_between(reply: &str, is_whole: &AtomicBool) -> Result<Verdict, ClamdError> {
-    match verdict(reply)? {
-        Verdict::Clean if !is_whole.load(Ordering::Relaxed) => {
-            Err(ClamdError::Unexpected(format!("{reply} before the end")))
-        }
-        verdict => Ok(verdict),
+/// Parses a reply that arrived before the end was sent. `Clean` counts only if clamd has received
+/// all of the content.
+fn parse_early_reply(reply: &str, is_complete: &AtomicBool) -> Result<ScanResult, ClamdError> {
+    match parse_reply(reply)? {
+        ScanResult::Clean if !is_complete.load(Ordering::Relaxed) => Err(ClamdError::Unexpected(
+            format!("{reply} before the end of the stream"),
+        )),
+        result => Ok(result),
     }
 }
 
-/// Sends all of it; `is_whole` from when only the end is missing.
+/// Sends the content. Sets `is_complete` when only the end marker is missing.
 async fn send<E>(
     socket: &mut (impl AsyncWrite + Unpin),
     content: impl Stream<Item = Result<Bytes, E>>,
-    is_whole: &AtomicBool,
+    is_complete: &AtomicBool,
 ) -> Result<(), ClamdError>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
-    in_time(STALL, socket.write_all(b"zINSTREAM\0")).await?;
+    in_time(WRITE_TIMEOUT, socket.write_all(b"zINSTREAM\0")).await?;
     let mut content = std::pin::pin!(content);
     while let Some(bytes) = content.next().await {
         let bytes = bytes.map_err(|error| ClamdError::Content(error.into()))?;
-        // One of no bytes would be the end.
+        // An empty chunk would mark the end of the stream.
         if bytes.is_empty() {
             continue;
         }
         let length =
             u32::try_from(bytes.len()).map_err(|error| ClamdError::Content(error.into()))?;
-        in_time(STALL, socket.write_all(&length.to_be_bytes())).await?;
-        in_time(STALL, socket.write_all(&bytes)).await?;
+        in_time(WRITE_TIMEOUT, socket.write_all(&length.to_be_bytes())).await?;
+        in_time(WRITE_TIMEOUT, socket.write_all(&bytes)).await?;
     }
-    is_whole.store(true, Ordering::Relaxed);
-    in_time(STALL, socket.write_all(&0_u32.to_be_bytes())).await?;
-    in_time(STALL, socket.flush()).await
+    is_complete.store(true, Ordering::Relaxed);
+    in_time(WRITE_TIMEOUT, socket.write_all(&0_u32.to_be_bytes())).await?;
+    in_time(WRITE_TIMEOUT, socket.flush()).await
 }
 
 async fn in_time<T, E: Into<ClamdError>>(
@@ -182,44 +188,44 @@ async fn in_time<T, E: Into<ClamdError>>(
         .map_err(Into::into)
 }
 
-/// What stands before the NUL that ends a reply.
-async fn reply(socket: &mut (impl AsyncRead + Unpin)) -> Result<String, ClamdError> {
-    let mut said = Vec::new();
-    let mut socket = socket.take(LONGEST_REPLY);
+/// Reads a reply up to the NUL that ends it.
+async fn read_reply(socket: &mut (impl AsyncRead + Unpin)) -> Result<String, ClamdError> {
+    let mut reply = Vec::new();
+    let mut socket = socket.take(MAX_REPLY_BYTES);
     loop {
-        match socket.read_buf(&mut said).await? {
-            0 if said.is_empty() => {
+        match socket.read_buf(&mut reply).await? {
+            0 if reply.is_empty() => {
                 return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
             }
-            // One that ends without its NUL is not whole.
+            // A reply without its NUL is incomplete.
             0 => {
                 return Err(ClamdError::Unexpected(
-                    String::from_utf8_lossy(&said).into_owned(),
+                    String::from_utf8_lossy(&reply).into_owned(),
                 ));
             }
             _ => {}
         }
-        if let Some(end) = said.iter().position(|byte| *byte == 0) {
-            said.truncate(end);
-            return Ok(String::from_utf8_lossy(&said).into_owned());
+        if let Some(end) = reply.iter().position(|byte| *byte == 0) {
+            reply.truncate(end);
+            return Ok(String::from_utf8_lossy(&reply).into_owned());
         }
     }
 }
 
-fn verdict(reply: &str) -> Result<Verdict, ClamdError> {
+fn parse_reply(reply: &str) -> Result<ScanResult, ClamdError> {
     if reply == "INSTREAM size limit exceeded. ERROR" {
-        return Ok(Verdict::TooLarge);
+        return Ok(ScanResult::TooLarge);
     }
-    let said = reply.strip_prefix("stream: ");
-    if said == Some("OK") {
-        return Ok(Verdict::Clean);
+    let outcome = reply.strip_prefix("stream: ");
+    if outcome == Some("OK") {
+        return Ok(ScanResult::Clean);
     }
-    match said.and_then(|found| found.strip_suffix(" FOUND")) {
-        Some(name) if name.starts_with(LIMITS_EXCEEDED) => Ok(Verdict::TooLarge),
-        Some(name) if !name.is_empty() => Ok(Verdict::Infected(
+    match outcome.and_then(|outcome| outcome.strip_suffix(" FOUND")) {
+        Some(name) if name.starts_with(LIMITS_EXCEEDED_PREFIX) => Ok(ScanResult::TooLarge),
+        Some(name) if !name.is_empty() => Ok(ScanResult::Infected(
             name.chars()
                 .filter(char::is_ascii_graphic)
-                .take(LONGEST_NAME)
+                .take(MAX_SIGNATURE_BYTES)
                 .collect(),
         )),
         _ => Err(ClamdError::Unexpected(reply.to_owned())),
@@ -240,45 +246,58 @@ mod tests {
         stream::iter(chunks.map(|length| Ok(Bytes::from(vec![7; length]))))
     }
 
-    /// A clamd that reads so many bytes and the end, says this, and hangs up; what it was sent.
-    async fn told(reads: usize, says: &'static [u8]) -> (Clamd, tokio::task::JoinHandle<Vec<u8>>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("bound").to_string();
-        let heard = tokio::spawn(async move {
-            let (mut socket, _) = listener.accept().await.expect("somebody comes");
-            let mut heard = vec![0; reads];
-            socket.read_exact(&mut heard).await.expect("it is sent");
-            socket.write_all(says).await.expect("it is read");
-            heard
+    /// Starts a fake clamd that reads `request_bytes`, sends `response` and closes the connection.
+    /// The task returns the bytes that it received.
+    async fn fake_clamd(
+        request_bytes: usize,
+        response: &'static [u8],
+    ) -> (Clamd, tokio::task::JoinHandle<Vec<u8>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("is bound").to_string();
+        let received = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.expect("a client connects");
+            let mut received = vec![0; request_bytes];
+            socket
+                .read_exact(&mut received)
+                .await
+                .expect("the client sends the bytes");
+            socket
+                .write_all(response)
+                .await
+                .expect("the client reads the response");
+            received
         });
-        (Clamd::new(Address::Tcp(address)), heard)
+        (Clamd::new(Address::Tcp(address)), received)
     }
 
     #[test]
-    fn replies_are_read_as_clamd_means_them() {
+    fn every_reply_of_clamd_is_parsed() {
         for (reply, expected) in [
-            ("stream: OK", Verdict::Clean),
+            ("stream: OK", ScanResult::Clean),
             (
                 "stream: Eicar-Test-Signature FOUND",
-                Verdict::Infected("Eicar-Test-Signature".to_owned()),
+                ScanResult::Infected("Eicar-Test-Signature".to_owned()),
             ),
-            ("stream: FOUND FOUND", Verdict::Infected("FOUND".to_owned())),
+            (
+                "stream: FOUND FOUND",
+                ScanResult::Infected("FOUND".to_owned()),
+            ),
             (
                 "stream: A\u{7}\nB FOUND",
-                Verdict::Infected("AB".to_owned()),
+                ScanResult::Infected("AB".to_owned()),
             ),
-            ("INSTREAM size limit exceeded. ERROR", Verdict::TooLarge),
+            ("INSTREAM size limit exceeded. ERROR", ScanResult::TooLarge),
             (
                 "stream: Heuristics.Limits.Exceeded.MaxFileSize FOUND",
-                Verdict::TooLarge,
+                ScanResult::TooLarge,
             ),
         ] {
-            assert_eq!(verdict(reply).expect("it is one"), expected, "{reply}");
+            assert_eq!(parse_reply(reply).expect("a result"), expected, "{reply}");
         }
     }
 
     #[test]
-    fn nothing_else_is_a_verdict_least_of_all_that_something_is_clean() {
+    fn any_other_reply_is_an_error() {
         for reply in [
             "",
             "OK",
@@ -295,67 +314,74 @@ mod tests {
             "stream: INSTREAM size limit exceeded. ERROR",
             "HTTP/1.1 400 Bad Request",
         ] {
-            assert!(verdict(reply).is_err(), "{reply:?} was taken for a verdict");
+            assert!(parse_reply(reply).is_err(), "{reply:?} was accepted");
         }
     }
 
     #[tokio::test]
-    async fn a_content_is_sent_in_chunks_with_their_lengths_and_an_end() {
-        let (clamd, heard) = told(10 + 4 + 65_536 + 4 + 4 + 4, b"stream: OK\0").await;
+    async fn content_is_sent_in_length_prefixed_chunks_and_an_end_marker() {
+        let (clamd, received) = fake_clamd(10 + 4 + 65_536 + 4 + 4 + 4, b"stream: OK\0").await;
         assert_eq!(
-            clamd.scan(content(65_540)).await.expect("a verdict"),
-            Verdict::Clean
+            clamd.scan(content(65_540)).await.expect("a result"),
+            ScanResult::Clean
         );
-        let heard = heard.await.expect("it ended");
-        assert_eq!(heard[..14], *b"zINSTREAM\0\0\x01\0\0");
-        assert_eq!(heard[14 + 65_536..], [0, 0, 0, 4, 7, 7, 7, 7, 0, 0, 0, 0]);
-        let (clamd, heard) = told(10 + 4, b"stream: OK\0").await;
+        let received = received.await.expect("the fake clamd ended");
+        assert_eq!(received[..14], *b"zINSTREAM\0\0\x01\0\0");
         assert_eq!(
-            clamd.scan(content(0)).await.expect("a verdict"),
-            Verdict::Clean
+            received[14 + 65_536..],
+            [0, 0, 0, 4, 7, 7, 7, 7, 0, 0, 0, 0]
         );
-        assert_eq!(heard.await.expect("it ended"), *b"zINSTREAM\0\0\0\0\0");
+        let (clamd, received) = fake_clamd(10 + 4, b"stream: OK\0").await;
+        assert_eq!(
+            clamd.scan(content(0)).await.expect("a result"),
+            ScanResult::Clean
+        );
+        assert_eq!(
+            received.await.expect("the fake clamd ended"),
+            *b"zINSTREAM\0\0\0\0\0"
+        );
     }
 
     #[tokio::test]
-    async fn a_clamd_that_has_heard_enough_is_listened_to_while_there_is_more_to_say() {
-        let (clamd, _heard) = told(100_000, b"INSTREAM size limit exceeded. ERROR\0").await;
+    async fn an_early_too_large_reply_ends_the_scan() {
+        let (clamd, _received) =
+            fake_clamd(100_000, b"INSTREAM size limit exceeded. ERROR\0").await;
         let chunk = Bytes::from(vec![7; 65_536]);
         let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(chunk.clone()));
         assert_eq!(
-            clamd.scan(endless).await.expect("a verdict"),
-            Verdict::TooLarge
+            clamd.scan(endless).await.expect("a result"),
+            ScanResult::TooLarge
         );
     }
 
     #[tokio::test]
-    async fn nothing_is_clean_of_which_clamd_has_not_heard_the_end() {
-        for reads in [14, 100_000] {
-            let (clamd, heard) = told(reads, b"stream: OK\0").await;
+    async fn an_ok_before_the_end_of_the_stream_is_an_error() {
+        for request_bytes in [14, 100_000] {
+            let (clamd, received) = fake_clamd(request_bytes, b"stream: OK\0").await;
             let chunk = Bytes::from(vec![7; 65_536]);
             let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(chunk.clone()));
             let scanned = clamd.scan(endless).await;
-            assert!(scanned.is_err(), "{scanned:?} after {reads} bytes");
-            heard.await.expect("it ended");
+            assert!(scanned.is_err(), "{scanned:?} after {request_bytes} bytes");
+            received.await.expect("the fake clamd ended");
         }
     }
 
     #[tokio::test]
-    async fn a_reply_that_is_cut_or_endless_is_no_verdict() {
-        for says in [
+    async fn a_truncated_or_endless_reply_is_an_error() {
+        for response in [
             &b""[..],
             b"stream: OK",
             b"stream: OKstream: OK\0",
             &[b'x'; 5_000],
         ] {
-            let (clamd, _heard) = told(14, says).await;
-            assert!(clamd.scan(content(0)).await.is_err(), "{says:?}");
+            let (clamd, _received) = fake_clamd(14, response).await;
+            assert!(clamd.scan(content(0)).await.is_err(), "{response:?}");
         }
     }
 
     #[tokio::test]
-    async fn a_content_that_breaks_off_gets_no_verdict() {
-        let (clamd, _heard) = told(10 + 4 + 3 + 4, b"stream: OK\0").await;
+    async fn content_that_cannot_be_read_to_its_end_is_an_error() {
+        let (clamd, _received) = fake_clamd(10 + 4 + 3 + 4, b"stream: OK\0").await;
         let broken = stream::iter([
             Ok(Bytes::from_static(b"abc")),
             Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),

@@ -1,4 +1,4 @@
-//! The internal port: is the process alive, can it serve, what does it measure.
+//! The internal port: liveness, readiness and metrics.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, join, join_all};
-use poem::http::StatusCode;
+use http::StatusCode;
 use poem::web::{Data, Json};
 use poem::{EndpointExt as _, IntoResponse, Route, get, handler};
 use serde::Serialize;
@@ -15,13 +15,14 @@ use tokio::time::MissedTickBehavior;
 use crate::server::{self, Plain, ServerLimits};
 use crate::telemetry::metrics;
 
-/// A dependency that does not answer within this time counts as failed. All of them together have no more.
+/// Limit for all readiness checks together. A dependency that does not answer in time counts as
+/// failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long what makes nothing unready may hold up the answer.
-const ASIDE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Limit for each informational check, which does not affect readiness.
+const INFORMATIONAL_CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether the process has to be restarted.
+/// Interval between two runs of the liveness checks.
 const LIVENESS_INTERVAL: Duration = Duration::from_secs(5);
 
 const LIMITS: ServerLimits = ServerLimits {
@@ -32,127 +33,135 @@ const LIMITS: ServerLimits = ServerLimits {
     drain: Duration::from_secs(1),
 };
 
-type Ask = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
-/// What has to answer before this process can serve, and what only a restart repairs.
+/// The checks behind `/readyz` and `/healthz`: dependencies that this process needs to serve, and
+/// conditions that only a restart repairs.
 #[derive(Clone, Default)]
 pub struct Readiness {
-    checks: Vec<(&'static str, Ask)>,
-    /// Run one after the other once all checks have passed: they depend on these.
-    then: Vec<(&'static str, Ask)>,
-    /// Asked for its answer alone: the process can serve without.
-    asides: Vec<(&'static str, Aside)>,
-    /// Each fails if nothing but a restart helps.
-    vital: Vec<(&'static str, Ask)>,
-    /// The vital checks that failed the last time.
+    checks: Vec<(&'static str, Check)>,
+    /// Run one after the other after all of `checks` have passed, because they depend on these.
+    dependent: Vec<(&'static str, Check)>,
+    /// Reported only: the process can serve without these.
+    informational: Vec<(&'static str, Informational)>,
+    /// Each fails only if nothing but a restart helps.
+    liveness: Vec<(&'static str, Check)>,
+    /// The liveness checks that failed in their last run.
     failed: Arc<Mutex<Vec<&'static str>>>,
     draining: Arc<AtomicBool>,
 }
 
 #[derive(Clone)]
-enum Aside {
-    Known(&'static str),
-    Asked(Ask),
+enum Informational {
+    Fixed(&'static str),
+    Checked(Check),
 }
 
 #[derive(Serialize)]
 struct Report {
     status: &'static str,
-    checks: Vec<Check>,
-    /// What is to be known besides, by name.
+    checks: Vec<CheckReport>,
+    /// Status of each informational check, by name.
     #[serde(flatten)]
-    asides: BTreeMap<&'static str, &'static str>,
+    informational: BTreeMap<&'static str, &'static str>,
 }
 
 #[derive(Serialize)]
-struct Check {
+struct CheckReport {
     name: &'static str,
     ok: bool,
 }
 
 impl Readiness {
-    /// Adds a dependency. The text of its error goes to the log, not to who asks.
+    /// Adds a dependency. The text of its error goes to the log, not to the caller of the endpoint.
     #[must_use]
-    pub fn with<F, E>(
+    pub fn with_check<F, E>(
         mut self,
         name: &'static str,
-        ask: impl Fn() -> F + Send + Sync + 'static,
+        check: impl Fn() -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display,
     {
-        self.checks.push((name, told(ask)));
+        self.checks.push((name, boxed(check)));
         self
     }
 
-    /// Adds a dependency that is asked only if all others answer.
+    /// Adds a dependency that is checked only if all others have passed.
     #[must_use]
-    pub fn then<F, E>(
+    pub fn with_dependent_check<F, E>(
         mut self,
         name: &'static str,
-        ask: impl Fn() -> F + Send + Sync + 'static,
+        check: impl Fn() -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display,
     {
-        self.then.push((name, told(ask)));
+        self.dependent.push((name, boxed(check)));
         self
     }
 
-    /// Adds something to be known that is no dependency.
+    /// Adds a fixed status that does not affect readiness.
     #[must_use]
-    pub fn noting(mut self, name: &'static str, standing: &'static str) -> Self {
-        self.asides.push((name, Aside::Known(standing)));
+    pub fn with_status(mut self, name: &'static str, status: &'static str) -> Self {
+        self.informational
+            .push((name, Informational::Fixed(status)));
         self
     }
 
-    /// Adds what is asked as a dependency is, without being one.
+    /// Adds a check that is reported but does not affect readiness.
     #[must_use]
-    pub fn asking<F, E>(
+    pub fn with_informational_check<F, E>(
         mut self,
         name: &'static str,
-        ask: impl Fn() -> F + Send + Sync + 'static,
+        check: impl Fn() -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display,
     {
-        self.asides.push((name, Aside::Asked(told(ask))));
+        self.informational
+            .push((name, Informational::Checked(boxed(check))));
         self
     }
 
-    /// Adds a check that fails only if nothing but a restart helps. It runs in the background, and may take its time.
+    /// Adds a check that fails only if nothing but a restart helps. It runs in the background
+    /// without a time limit.
     #[must_use]
-    pub fn vital<F, E>(
+    pub fn with_liveness_check<F, E>(
         mut self,
         name: &'static str,
-        ask: impl Fn() -> F + Send + Sync + 'static,
+        check: impl Fn() -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display,
     {
-        self.vital.push((name, told(ask)));
+        self.liveness.push((name, boxed(check)));
         self
     }
 
-    /// From now on this process is not ready: it is stopping.
+    /// Marks the process as not ready because it is stopping.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
     async fn report(&self) -> Report {
-        let asides = join_all(self.asides.iter().map(|(name, aside)| async {
-            let standing = match aside {
-                Aside::Known(standing) => standing,
-                Aside::Asked(ask) if answers(name, ask, ASIDE_TIMEOUT).await => "answers",
-                Aside::Asked(_) => "does not answer",
+        let informational = join_all(self.informational.iter().map(|(name, check)| async {
+            let status = match check {
+                Informational::Fixed(status) => status,
+                Informational::Checked(check)
+                    if passes(name, check, INFORMATIONAL_CHECK_TIMEOUT).await =>
+                {
+                    "answers"
+                }
+                Informational::Checked(_) => "does not answer",
             };
-            (*name, standing)
+            (*name, status)
         }));
-        let (checks, asides) = join(self.run_checks(), asides).await;
+        let (checks, informational) = join(self.run_checks(), informational).await;
         let status = match checks.iter().all(|check| check.ok) {
             _ if self.draining.load(Ordering::Relaxed) => "draining",
             true => "ready",
@@ -161,33 +170,42 @@ impl Readiness {
         Report {
             status,
             checks,
-            asides: asides.into_iter().collect(),
+            informational: informational.into_iter().collect(),
         }
     }
 
-    /// Runs the checks, up to the first of the dependent ones that fails.
-    async fn run_checks(&self) -> Vec<Check> {
+    /// Runs the checks, and stops at the first dependent one that fails.
+    async fn run_checks(&self) -> Vec<CheckReport> {
         let end = Instant::now() + CHECK_TIMEOUT;
-        let mut checks = join_all(self.checks.iter().map(|(name, ask)| run(name, ask, end))).await;
-        for (name, ask) in &self.then {
+        let mut checks = join_all(
+            self.checks
+                .iter()
+                .map(|(name, check)| run(name, check, end)),
+        )
+        .await;
+        for (name, check) in &self.dependent {
             if checks.iter().any(|check| !check.ok) {
                 break;
             }
-            checks.push(run(name, ask, end).await);
+            checks.push(run(name, check, end).await);
         }
         checks
     }
 
-    /// Looks again and again for what only a restart repairs.
-    async fn watch_vital(self) {
+    /// Runs the liveness checks at their interval, for as long as the future is polled.
+    async fn watch_liveness(self) {
         let mut interval = tokio::time::interval(LIVENESS_INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
             let mut failed = Vec::new();
-            for (name, ask) in &self.vital {
-                if let Err(problem) = ask().await {
-                    tracing::error!(check = name, problem, "the process has to be restarted");
+            for (name, check) in &self.liveness {
+                if let Err(error) = check().await {
+                    tracing::error!(
+                        check = name,
+                        error,
+                        "liveness check failed; process must be restarted"
+                    );
                     failed.push(*name);
                 }
             }
@@ -200,31 +218,31 @@ impl Readiness {
     }
 }
 
-fn told<F, E>(ask: impl Fn() -> F + Send + Sync + 'static) -> Ask
+fn boxed<F, E>(check: impl Fn() -> F + Send + Sync + 'static) -> Check
 where
     F: Future<Output = Result<(), E>> + Send + 'static,
     E: std::fmt::Display,
 {
     Arc::new(move || {
-        let asked = ask();
-        Box::pin(async move { asked.await.map_err(|error| error.to_string()) })
+        let running = check();
+        Box::pin(async move { running.await.map_err(|error| error.to_string()) })
     })
 }
 
-async fn run(name: &'static str, ask: &Ask, end: Instant) -> Check {
-    Check {
+async fn run(name: &'static str, check: &Check, end: Instant) -> CheckReport {
+    CheckReport {
         name,
-        ok: answers(name, ask, end.saturating_duration_since(Instant::now())).await,
+        ok: passes(name, check, end.saturating_duration_since(Instant::now())).await,
     }
 }
 
-async fn answers(name: &str, ask: &Ask, limit: Duration) -> bool {
-    let problem = match tokio::time::timeout(limit, ask()).await {
+async fn passes(name: &str, check: &Check, limit: Duration) -> bool {
+    let error = match tokio::time::timeout(limit, check()).await {
         Ok(Ok(())) => return true,
         Ok(Err(error)) => error,
         Err(_) => "no answer in time".to_owned(),
     };
-    tracing::warn!(dependency = name, problem, "a dependency does not answer");
+    tracing::warn!(dependency = name, error, "dependency check failed");
     false
 }
 
@@ -265,7 +283,7 @@ pub async fn serve(
         .at("/readyz", get(readyz))
         .at("/metrics", get(metrics_page))
         .data(readiness.clone());
-    let _watch = AbortOnDrop(tokio::spawn(readiness.watch_vital()));
+    let _watch = AbortOnDrop(tokio::spawn(readiness.watch_liveness()));
     let listener = server::listen(bind).await?;
     let address = listener.local_addr()?;
     tracing::info!(%address, "serving the internal port");
@@ -273,7 +291,7 @@ pub async fn serve(
     Ok(())
 }
 
-/// Ends a task with its owner.
+/// Aborts a task when dropped.
 struct AbortOnDrop(tokio::task::JoinHandle<()>);
 
 impl Drop for AbortOnDrop {

@@ -1,13 +1,13 @@
-//! What every capability stands on: settings, telemetry, the stores, mail, cryptography, time.
+//! The layer below every capability: settings, telemetry, data stores, mail, cryptography and time.
 //!
-//! Each module wraps one piece of the outside world and knows no capability.
+//! Each module wraps one external system and depends on no capability.
 
 pub mod antivirus;
-pub mod causes;
 pub mod clamd;
 pub mod clock;
 pub mod crypto;
 pub mod database;
+pub mod error_chain;
 pub mod internal;
 pub mod mailer;
 pub mod redis;

@@ -1,4 +1,4 @@
-//! Outgoing mail by SMTP, text and HTML in one message.
+//! Outgoing mail over SMTP, with text and HTML in one message.
 
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
@@ -7,72 +7,76 @@ use plinth_domain::email::Email;
 
 use crate::settings::SmtpSettings;
 
-/// A message to one person.
+/// A message to one recipient.
 #[derive(Clone)]
 pub struct Mail {
     pub to: String,
     pub subject: String,
     pub text: String,
     pub html: String,
-    /// The left side of the Message-ID; the same for every attempt to send this message.
+    /// The left side of the Message-ID. Every attempt to send this message uses the same one.
     pub id: String,
 }
 
-/// Why a mail was not taken.
+/// The reason why the mail server did not accept a mail.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
-    #[error("the mail's address is not one that a mail can be sent to: {0}")]
+    #[error("the recipient's address is invalid for SMTP: {0}")]
     Address(#[from] lettre::address::AddressError),
-    #[error("the mail cannot be written: {0}")]
+    #[error("failed to build the mail: {0}")]
     Message(#[from] lettre::error::Error),
     #[error(
         "the part of the address before the @ is not ASCII, and the mail server does not support that (SMTPUTF8): {0}"
     )]
     LocalPart(#[source] lettre::transport::smtp::Error),
-    #[error("no conversation with the mail server was begun: {0}")]
+    #[error("failed to connect to the mail server: {0}")]
     Connection(#[source] lettre::transport::smtp::Error),
-    #[error("the mail server did not take the mail: {0}")]
+    #[error("the mail server did not accept the mail: {0}")]
     Server(#[source] lettre::transport::smtp::Error),
-    #[error("the sending of the mail was interrupted: {0}")]
+    #[error("the task that sends the mail ended early: {0}")]
     Interrupted(#[from] tokio::task::JoinError),
 }
 
-/// Whose fault it is that a mail was not taken.
+/// The cause of a failure: this mail, the server, or unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MailFailure {
-    /// Of this mail, for good: another attempt cannot help (RFC 5321, section 4.2.1: a 5yz reply).
-    Refused,
-    /// Of this mail, for now (a 4yz reply): a full mailbox, greylisting.
-    NotYet,
-    /// Of the server, which takes no mail from us at all: it cannot be reached, or does not let us in.
+    /// This mail was rejected permanently: another attempt cannot help (RFC 5321, section 4.2.1: a
+    /// 5yz reply).
+    Permanent,
+    /// This mail was rejected for now (a 4yz reply), for example for a full mailbox or by
+    /// greylisting.
+    Transient,
+    /// The server accepts no mail from this installation: it is unreachable or rejects the login.
     Server,
-    /// Of the server or of this mail: some servers give a reply about the service to one recipient only. The server has not
-    /// got the mail.
-    Unclear,
-    /// The conversation about the mail broke off: of the server or of this mail, and perhaps the server has the mail.
-    BrokeOff,
+    /// Either the server or this mail: some servers give a reply about the service to one recipient
+    /// only. The server does not have the mail.
+    Ambiguous,
+    /// The connection was lost while the mail was sent: either the server or this mail is the
+    /// cause, and the server may have the mail.
+    ConnectionLost,
 }
 
-/// Replies that are about the login, and not about a mail (RFC 4954, section 6).
+/// Reply codes about the login rather than about a mail (RFC 4954, section 6).
 const LOGIN_REPLIES: [&str; 4] = ["530", "534", "535", "538"];
 
-/// Replies that should be about the service (RFC 5321, section 4.2.3; RFC 4954, section 6), and that servers also give to
-/// one mail, as when they limit a recipient.
-const UNCLEAR_REPLIES: [&str; 2] = ["421", "454"];
+/// Reply codes that should be about the service (RFC 5321, section 4.2.3; RFC 4954, section 6).
+/// Servers also give them to one mail, for example when they limit a recipient.
+const AMBIGUOUS_REPLIES: [&str; 2] = ["421", "454"];
 
 impl MailError {
-    /// Whose fault it is.
+    /// Classifies the error by its cause.
     pub fn failure(&self) -> MailFailure {
         let error = match self {
             Self::Address(_) | Self::Message(_) | Self::LocalPart(_) => {
-                return MailFailure::Refused;
+                return MailFailure::Permanent;
             }
-            Self::Interrupted(_) => return MailFailure::BrokeOff,
+            Self::Interrupted(_) => return MailFailure::ConnectionLost,
             Self::Connection(error) => {
                 let code = error.status().map(|code| code.to_string());
-                let is_unclear = code.is_some_and(|code| UNCLEAR_REPLIES.contains(&code.as_str()));
-                return if is_unclear {
-                    MailFailure::Unclear
+                let is_ambiguous =
+                    code.is_some_and(|code| AMBIGUOUS_REPLIES.contains(&code.as_str()));
+                return if is_ambiguous {
+                    MailFailure::Ambiguous
                 } else {
                     MailFailure::Server
                 };
@@ -82,24 +86,24 @@ impl MailError {
         if let Some(code) = error.status() {
             return match code.to_string().as_str() {
                 code if LOGIN_REPLIES.contains(&code) => MailFailure::Server,
-                code if UNCLEAR_REPLIES.contains(&code) => MailFailure::Unclear,
-                _ if error.is_permanent() => MailFailure::Refused,
-                _ => MailFailure::NotYet,
+                code if AMBIGUOUS_REPLIES.contains(&code) => MailFailure::Ambiguous,
+                _ if error.is_permanent() => MailFailure::Permanent,
+                _ => MailFailure::Transient,
             };
         }
-        // The kinds of lettre's errors are private; their words are pinned by tests.
-        let words = error.to_string();
-        if error.is_client() && words.contains("8BITMIME") {
-            return MailFailure::Refused;
+        // The kinds of lettre's errors are private. The tests below pin their texts.
+        let text = error.to_string();
+        if error.is_client() && text.contains("8BITMIME") {
+            return MailFailure::Permanent;
         }
-        if error.is_client() || error.is_tls() || words.starts_with("Connection error") {
+        if error.is_client() || error.is_tls() || text.starts_with("Connection error") {
             return MailFailure::Server;
         }
-        MailFailure::BrokeOff
+        MailFailure::ConnectionLost
     }
 }
 
-/// Says that no person wrote the mail, so that no vacation notice answers it (RFC 3834).
+/// The header that marks an automatic mail, so that no vacation notice answers it (RFC 3834).
 #[derive(Debug, Clone)]
 struct AutoSubmitted;
 
@@ -120,8 +124,9 @@ impl Header for AutoSubmitted {
 /// Sends mail through the configured server.
 #[derive(Clone)]
 pub struct Mailer {
-    /// It blocks a thread of its own: only this transport of lettre's has a deadline for every reply. The asynchronous one
-    /// has it for the connection alone, and waits without end for a server that says nothing.
+    /// Blocking: only this transport of lettre has a deadline for every reply. The asynchronous one
+    /// has a deadline for the connection alone, and waits without end for a server that does not
+    /// reply.
     transport: SmtpTransport,
     from: Mailbox,
 }
@@ -139,7 +144,7 @@ impl Mailer {
         Ok(Self { transport, from })
     }
 
-    /// Hands the mail to the server; `Ok` once it has answered 250.
+    /// Sends the mail. Returns `Ok` after the server has replied 250.
     pub async fn send(&self, mail: Mail) -> Result<(), MailError> {
         let message = Message::builder()
             .from(self.from.clone())
@@ -148,13 +153,15 @@ impl Mailer {
             .header(AutoSubmitted)
             .message_id(Some(format!("<{}@{}>", mail.id, self.from.email.domain())))
             .multipart(MultiPart::alternative_plain_html(mail.text, mail.html))?;
-        self.converse(move |transport| {
-            // lettre gives the same errors for a connection that breaks and for a mail that may have gone. A connection
-            // that stands is kept, and the mail is sent by it.
+        self.run_blocking(move |transport| {
+            // lettre returns the same errors for a failed connection and for a mail that may have
+            // been sent, so the connection is tested first. An open connection is reused for the
+            // mail.
             transport.test_connection().map_err(MailError::Connection)?;
             match transport.send(&message) {
                 Ok(_) => Ok(()),
-                // lettre itself refuses the envelope if the server has not announced SMTPUTF8 (RFC 6531, section 3.2).
+                // lettre itself rejects the envelope if the server has not announced SMTPUTF8 (RFC
+                // 6531, section 3.2).
                 Err(error) if error.is_client() && error.to_string().contains("SMTPUTF8") => {
                     Err(MailError::LocalPart(error))
                 }
@@ -164,21 +171,21 @@ impl Mailer {
         .await?
     }
 
-    /// Whether the server takes a connection and answers on it.
-    pub async fn answers(&self) -> bool {
+    /// Returns whether the server accepts a connection and answers on it.
+    pub async fn is_reachable(&self) -> bool {
         matches!(
-            self.converse(SmtpTransport::test_connection).await,
+            self.run_blocking(SmtpTransport::test_connection).await,
             Ok(Ok(true))
         )
     }
 
-    /// A conversation that has begun goes on if nobody waits for its end any more.
-    async fn converse<T: Send + 'static>(
+    /// Runs `exchange` on a blocking thread. It runs to its end even if the caller stops waiting.
+    async fn run_blocking<T: Send + 'static>(
         &self,
-        conversation: impl FnOnce(&SmtpTransport) -> T + Send + 'static,
+        exchange: impl FnOnce(&SmtpTransport) -> T + Send + 'static,
     ) -> Result<T, MailError> {
         let transport = self.transport.clone();
-        Ok(tokio::task::spawn_blocking(move || conversation(&transport)).await?)
+        Ok(tokio::task::spawn_blocking(move || exchange(&transport)).await?)
     }
 }
 
@@ -210,8 +217,9 @@ mod tests {
         }
     }
 
-    /// A server that answers a command that begins so with this reply, or goes away without one. It greets with the reply
-    /// if no command is named, and announces no extensions.
+    /// Starts a server that sends `reply` to every command that begins with `command`, or closes
+    /// the connection if `reply` is `None`. An empty command makes `reply` the greeting. The server
+    /// announces no extensions.
     fn server(command: &'static str, reply: Option<&'static str>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("smtp://{}", listener.local_addr().expect("is bound"));
@@ -241,12 +249,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_is_charged_to_the_mail_or_to_the_server() {
+    async fn each_failure_is_attributed_to_the_mail_or_to_the_server() {
         let closed = TcpListener::bind("127.0.0.1:0")
             .expect("a free port")
             .local_addr()
             .expect("is bound");
-        // It takes connections and says nothing.
+        // Accepts connections and never replies.
         let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
         for (url, expected) in [
             (format!("smtp://{closed}"), MailFailure::Server),
@@ -254,7 +262,7 @@ mod tests {
                 format!("smtp://{}", silent.local_addr().expect("is bound")),
                 MailFailure::Server,
             ),
-            (server("", Some("421 closing")), MailFailure::Unclear),
+            (server("", Some("421 closing")), MailFailure::Ambiguous),
             (
                 server("", Some("554 no service for you")),
                 MailFailure::Server,
@@ -265,26 +273,29 @@ mod tests {
                 format!("{}?tls=required", server("STARTTLS", None)),
                 MailFailure::Server,
             ),
-            (server("RCPT", Some("421 closing")), MailFailure::Unclear),
-            (server("RCPT", Some("454 not now")), MailFailure::Unclear),
+            (server("RCPT", Some("421 closing")), MailFailure::Ambiguous),
+            (server("RCPT", Some("454 not now")), MailFailure::Ambiguous),
             (
                 server("MAIL", Some("530 log in first")),
                 MailFailure::Server,
             ),
-            (server("RCPT", Some("451 later")), MailFailure::NotYet),
-            (server("RCPT", Some("452 full")), MailFailure::NotYet),
-            (server("RCPT", Some("550 unknown")), MailFailure::Refused),
-            (server("DATA", Some("554 no")), MailFailure::Refused),
-            (server("RCPT", None), MailFailure::BrokeOff),
-            (server("DATA", None), MailFailure::BrokeOff),
+            (server("RCPT", Some("451 later")), MailFailure::Transient),
+            (server("RCPT", Some("452 full")), MailFailure::Transient),
+            (server("RCPT", Some("550 unknown")), MailFailure::Permanent),
+            (server("DATA", Some("554 no")), MailFailure::Permanent),
+            (server("RCPT", None), MailFailure::ConnectionLost),
+            (server("DATA", None), MailFailure::ConnectionLost),
         ] {
-            let error = mailer(&url).send(mail()).await.expect_err("is not taken");
+            let error = mailer(&url)
+                .send(mail())
+                .await
+                .expect_err("the server does not accept it");
             assert_eq!(error.failure(), expected, "{url} {error}");
         }
     }
 
     #[tokio::test]
-    async fn an_internationalized_local_part_is_refused_by_a_relay_without_smtputf8() {
+    async fn an_internationalized_local_part_fails_permanently_at_a_relay_without_smtputf8() {
         let to = || Mail {
             to: "grüße@example.org".to_owned(),
             ..mail()
@@ -292,12 +303,15 @@ mod tests {
         let error = mailer(&server("VRFY", None))
             .send(to())
             .await
-            .expect_err("is not taken");
-        assert_eq!(error.failure(), MailFailure::Refused, "{error}");
+            .expect_err("the server does not accept it");
+        assert_eq!(error.failure(), MailFailure::Permanent, "{error}");
         assert!(error.to_string().contains("SMTPUTF8"), "{error}");
-        // What else is missing at the relay is no fault of the address.
+        // Another missing extension is not the fault of the address.
         let url = format!("{}?tls=required", server("VRFY", None));
-        let error = mailer(&url).send(to()).await.expect_err("is not taken");
+        let error = mailer(&url)
+            .send(to())
+            .await
+            .expect_err("the server does not accept it");
         assert_eq!(error.failure(), MailFailure::Server, "{error}");
     }
 

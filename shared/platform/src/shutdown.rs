@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Ends when the process is asked to stop by SIGTERM or SIGINT.
+/// Waits until the process receives SIGTERM or SIGINT.
 pub async fn requested() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -116,7 +116,7 @@ async fn what_cannot_be_meant_is_refused() {
         (&["run", "--concurrency", "pigeons=2"], "is not a queue"),
         (
             &["run", "--concurrency", "files=0"],
-            "a whole number from 1 on is expected",
+            "expected a whole number of at least 1",
         ),
         (&["run", "--concurrency", "2"], "like files=2"),
         (

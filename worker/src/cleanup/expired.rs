@@ -5,7 +5,7 @@ use std::sync::Arc;
 use plinth_core::cleanup::{self, EndedEarly, Request};
 use plinth_core::files::reconcile;
 use plinth_domain::job::CleanUp;
-use plinth_platform::causes;
+use plinth_platform::error_chain;
 use tokio_util::sync::CancellationToken;
 
 use super::CleanUpContext;
@@ -24,7 +24,7 @@ impl JobHandler for CleanUp {
             }
             Err(error) => {
                 tracing::warn!(
-                    error = causes::told(&error),
+                    error = error_chain::format_error_chain(&error),
                     "the marker of the bucket could not be renewed"
                 );
             }

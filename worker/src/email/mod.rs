@@ -15,7 +15,7 @@ use plinth_core::jobs::{OutagePause, OutagePauses, SentMails, Standing};
 use plinth_domain::email::Email;
 use plinth_domain::id::JobId;
 use plinth_domain::job::Queue;
-use plinth_platform::causes;
+use plinth_platform::error_chain;
 use plinth_platform::mailer::{Mail, MailError, MailFailure, Mailer};
 use plinth_platform::settings::Settings;
 
@@ -84,17 +84,19 @@ impl EmailContext {
     /// What a mail that was not taken means for its job, and for the queue.
     async fn not_sent(&self, job: JobId, error: MailError) -> plinth_core::Result<Failure> {
         let failure = error.failure();
-        if failure != MailFailure::BrokeOff {
+        if failure != MailFailure::ConnectionLost {
             self.sent.refused(job).await?;
         }
         Ok(match failure {
-            MailFailure::Refused => Failure::permanent(error),
-            MailFailure::NotYet => later(error),
+            MailFailure::Permanent => Failure::permanent(error),
+            MailFailure::Transient => later(error),
             // A recipient whose server is slow, or limited, fails its own mails only.
-            MailFailure::BrokeOff | MailFailure::Unclear if self.mailer.answers().await => {
+            MailFailure::ConnectionLost | MailFailure::Ambiguous
+                if self.mailer.is_reachable().await =>
+            {
                 later(error)
             }
-            MailFailure::BrokeOff | MailFailure::Unclear | MailFailure::Server => {
+            MailFailure::ConnectionLost | MailFailure::Ambiguous | MailFailure::Server => {
                 self.pause(&error).await?;
                 later(error)
             }
@@ -103,7 +105,7 @@ impl EmailContext {
 
     /// The server takes nothing from anybody: mails wait for it in the queue, and are not tried one after the other.
     async fn pause(&self, error: &MailError) -> plinth_core::Result<()> {
-        let reason = causes::told(error);
+        let reason = error_chain::format_error_chain(error);
         if let Some(OutagePause { number, length }) =
             self.pauses.begin(Queue::Email, &reason).await?
         {

@@ -5,7 +5,7 @@ pub mod command;
 use std::time::Duration;
 
 use plinth_core::jobs::Periodic;
-use plinth_platform::causes;
+use plinth_platform::error_chain;
 use tokio_util::sync::CancellationToken;
 
 /// The clock is looked at no less often: it is PostgreSQL's, and may be set.
@@ -23,7 +23,7 @@ pub async fn run(periodic: Periodic, stop: CancellationToken) {
             }
             Err(error) => {
                 tracing::warn!(
-                    error = causes::told(&error),
+                    error = error_chain::format_error_chain(&error),
                     "could not look which periodic tasks are due"
                 );
                 LOOK

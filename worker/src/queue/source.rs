@@ -6,7 +6,7 @@ use std::time::Duration;
 use plinth_core::jobs::{Ledger, Transport, read_note};
 use plinth_domain::id::JobId;
 use plinth_domain::job::Queue;
-use plinth_platform::causes;
+use plinth_platform::error_chain;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult};
 use tokio::sync::mpsc::UnboundedSender;
@@ -98,7 +98,7 @@ impl Source {
             .transport
             .pop(self.queue, room)
             .await
-            .map_err(|error| causes::told(&error))?;
+            .map_err(|error| error_chain::format_error_chain(&error))?;
         if popped.wants_more {
             self.refills.ask(self.queue);
         }

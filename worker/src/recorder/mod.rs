@@ -5,7 +5,7 @@ mod writer;
 use std::time::Duration;
 
 use plinth_core::jobs::{ClaimedJob, Ended, HowItEnded, Ledger, Transport};
-use plinth_platform::causes;
+use plinth_platform::error_chain;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -113,13 +113,13 @@ impl Recorder {
 
 /// What is written of an outcome; its name where nothing is.
 fn conclude(job: &ClaimedJob, outcome: Outcome) -> Result<HowItEnded, &'static str> {
-    let told = |error: anyhow::Error| causes::told(error.as_ref());
+    let told = |error: anyhow::Error| error_chain::format_error_chain(error.as_ref());
     Ok(match outcome {
         Outcome::Done => HowItEnded::Done,
         Outcome::HandBack => HowItEnded::HandedBack,
         Outcome::Cancelled => HowItEnded::Cancelled,
         Outcome::NotOurs(reason) => HowItEnded::Postponed {
-            reason: causes::storable(&reason),
+            reason: error_chain::replace_nul(&reason),
             wait: ELSEWHERE,
         },
         Outcome::Failed(Failure::Transient(error)) => again(job, told(error), false),
@@ -128,7 +128,7 @@ fn conclude(job: &ClaimedJob, outcome: Outcome) -> Result<HowItEnded, &'static s
             wait: backoff.draw(job.age),
         },
         Outcome::Failed(Failure::Permanent(error)) => HowItEnded::Dead { error: told(error) },
-        Outcome::Panicked(error) => again(job, causes::storable(&error), true),
+        Outcome::Panicked(error) => again(job, error_chain::replace_nul(&error), true),
         Outcome::Failed(Failure::Parked) => {
             tracing::debug!("job parked: as many as may run at once with its key do");
             return Err("parked");

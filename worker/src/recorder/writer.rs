@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plinth_core::Error;
 use plinth_core::jobs::{Ended, HowItEnded, Ledger, Recorded, Transport};
-use plinth_platform::causes;
+use plinth_platform::error_chain;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -73,7 +73,7 @@ impl Writer {
         match self.persist(&ended, 1).await {
             Written::All(recorded) => self.answer(group.drain(..), recorded).await,
             Written::Refused(error) => {
-                let error = causes::told(&error);
+                let error = error_chain::format_error_chain(&error);
                 tracing::warn!(
                     error,
                     outcomes = ended.len(),
@@ -92,7 +92,7 @@ impl Writer {
         let mut written = self.persist(slice::from_ref(&entry.ended), TRIES).await;
         if let Written::Refused(error) = &written {
             let Ended { claim, how } = &mut entry.ended;
-            let error = causes::told(error);
+            let error = error_chain::format_error_chain(error);
             tracing::error!(error, job.id = %claim.job, outcome = how.name(), "an outcome is refused: its job is dead");
             metrics::passed_over("outcomes", 1);
             *how = HowItEnded::Dead {
@@ -103,7 +103,7 @@ impl Writer {
         match written {
             Written::All(recorded) => self.answer([entry], recorded).await,
             Written::Refused(error) => {
-                let error = causes::told(&error);
+                let error = error_chain::format_error_chain(&error);
                 tracing::error!(error, job.id = %entry.ended.claim.job, "the dead letter is refused, too");
                 // Nobody waits for it only where the process is ending.
                 let _ = entry.answer.send(Answer::Refused);

@@ -243,7 +243,7 @@ async fn parts_that_nobody_goes_on_with_go_where_the_store_lists_them() {
     .expect("inserts");
     let listed = async || {
         let listed = objects
-            .list_parts_uploads("blobs/")
+            .list_unfinished_parts("blobs/")
             .await
             .expect("answers")
             .expect("moto has a list");

@@ -123,7 +123,7 @@ impl<E: Endpoint> Endpoint for Observed<E> {
             let status = response.status().as_u16();
             let took = start.elapsed();
             metrics::answered(operation, status, took);
-            trace::answered(&tracing::Span::current(), operation, status, &method, &path);
+            trace::record_response(&tracing::Span::current(), operation, status, &method, &path);
             tracing::info!(
                 operation,
                 method = method.as_str(),

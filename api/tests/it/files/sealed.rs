@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
-use plinth_platform::crypto::{CHUNK, TAG};
+use plinth_platform::crypto::{CHUNK_BYTES, TAG_BYTES};
 use plinth_testkit::Store;
 use reqwest::{Method, StatusCode};
 use rstest::rstest;
@@ -10,7 +10,7 @@ use rstest::rstest;
 use super::{content, pattern};
 use crate::house::{House, Person, text};
 
-const SEALED_CHUNK: usize = CHUNK + TAG;
+const SEALED_CHUNK: usize = CHUNK_BYTES + TAG_BYTES;
 
 /// The id of a fresh file with these bytes, and the key of its object.
 async fn stored(house: &House, person: &Person, bytes: Vec<u8>) -> (String, String) {
@@ -58,13 +58,20 @@ async fn try_read(house: &House, person: &Person, id: &str) -> (StatusCode, Vec<
 async fn an_object_is_as_long_as_the_format_says_and_shows_nothing_of_its_bytes() {
     let house = House::open().await;
     let person = house.person("ada").await;
-    for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
+    for size in [
+        0,
+        1,
+        CHUNK_BYTES - 1,
+        CHUNK_BYTES,
+        CHUNK_BYTES + 1,
+        3 * CHUNK_BYTES,
+    ] {
         let bytes = vec![b'a'; size];
         let (_, key) = stored(&house, &person, bytes).await;
         let object = object(&house, &key).await;
         assert_eq!(
             object.len(),
-            size + size.div_ceil(CHUNK).max(1) * TAG,
+            size + size.div_ceil(CHUNK_BYTES).max(1) * TAG_BYTES,
             "{size}"
         );
         assert!(
@@ -85,16 +92,16 @@ async fn every_range_is_read_from_the_chunks_that_hold_it(
 ) {
     let house = House::at(store).await;
     let person = house.person("ada").await;
-    let size = 3 * CHUNK + 100;
+    let size = 3 * CHUNK_BYTES + 100;
     let bytes = pattern(size);
     let (id, _) = stored(&house, &person, bytes.clone()).await;
     for (first, last) in [
         (0, 0),
-        (0, CHUNK - 1),
-        (CHUNK - 1, CHUNK),
-        (CHUNK, 2 * CHUNK - 1),
-        (CHUNK + 5, 3 * CHUNK + 5),
-        (3 * CHUNK, size - 1),
+        (0, CHUNK_BYTES - 1),
+        (CHUNK_BYTES - 1, CHUNK_BYTES),
+        (CHUNK_BYTES, 2 * CHUNK_BYTES - 1),
+        (CHUNK_BYTES + 5, 3 * CHUNK_BYTES + 5),
+        (3 * CHUNK_BYTES, size - 1),
         (size - 1, size - 1),
         (0, size - 1),
     ] {
@@ -112,9 +119,9 @@ async fn a_changed_moved_or_cut_object_gives_nothing_of_what_is_wrong(
 ) {
     let house = House::at(store).await;
     let person = house.person("ada").await;
-    let bytes = pattern(3 * CHUNK + 100);
+    let bytes = pattern(3 * CHUNK_BYTES + 100);
     let (id, key) = stored(&house, &person, bytes.clone()).await;
-    let (other_id, other_key) = stored(&house, &person, pattern(3 * CHUNK + 101)).await;
+    let (other_id, other_key) = stored(&house, &person, pattern(3 * CHUNK_BYTES + 101)).await;
     let whole = object(&house, &key).await;
 
     let flipped = |at: usize| {
@@ -127,7 +134,7 @@ async fn a_changed_moved_or_cut_object_gives_nothing_of_what_is_wrong(
     let without_first = whole[SEALED_CHUNK..].to_vec();
     for (what, changed) in [
         ("a bit of the first chunk", flipped(10)),
-        ("a bit of its tag", flipped(CHUNK)),
+        ("a bit of its tag", flipped(CHUNK_BYTES)),
         ("two chunks in each other's place", reordered),
         ("without its first chunk", without_first),
         ("another file's object", object(&house, &other_key).await),
@@ -142,18 +149,22 @@ async fn a_changed_moved_or_cut_object_gives_nothing_of_what_is_wrong(
         (
             "a bit of the third chunk",
             flipped(2 * SEALED_CHUNK + 7),
-            2 * CHUNK,
+            2 * CHUNK_BYTES,
         ),
-        ("a bit of the last", flipped(whole.len() - 1), 3 * CHUNK),
+        (
+            "a bit of the last",
+            flipped(whole.len() - 1),
+            3 * CHUNK_BYTES,
+        ),
         (
             "cut after the third chunk",
             whole[..3 * SEALED_CHUNK].to_vec(),
-            3 * CHUNK,
+            3 * CHUNK_BYTES,
         ),
         (
             "cut in the last chunk",
             whole[..whole.len() - 1].to_vec(),
-            3 * CHUNK,
+            3 * CHUNK_BYTES,
         ),
     ] {
         put(&house, &key, changed).await;

@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Read as _};
 
-use plinth_platform::crypto::CHUNK;
+use plinth_platform::crypto::CHUNK_BYTES;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -41,12 +41,12 @@ async fn files_come_in_one_archive_as_they_are_each_under_a_name_of_its_own() {
     let house = House::open().await;
     let person = house.person("ada").await;
     let contents = [
-        pattern(3 * CHUNK + 17),
+        pattern(3 * CHUNK_BYTES + 17),
         vec![],
         b"one".to_vec(),
         b"two".to_vec(),
         pattern(1),
-        pattern(CHUNK),
+        pattern(CHUNK_BYTES),
     ];
     let names = [
         "large.bin",
@@ -139,8 +139,8 @@ async fn an_archive_has_a_file_at_least_and_a_hundred_at_most() {
 async fn a_file_that_turns_out_broken_breaks_the_archive_off() {
     let house = House::open().await;
     let person = house.person("ada").await;
-    let whole = upload(&house, &person, "whole.bin", pattern(10 * CHUNK)).await;
-    let broken = upload(&house, &person, "broken.bin", pattern(4 * CHUNK)).await;
+    let whole = upload(&house, &person, "whole.bin", pattern(10 * CHUNK_BYTES)).await;
+    let broken = upload(&house, &person, "broken.bin", pattern(4 * CHUNK_BYTES)).await;
     let take_away = "UPDATE blobs SET object_key = 'nowhere' WHERE id = (SELECT blob_id FROM files WHERE id = $1)";
     let lost = broken.parse::<Uuid>().expect("a uuid");
     sqlx::query(take_away)

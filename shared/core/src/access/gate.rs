@@ -27,9 +27,9 @@ use crate::access_tokens::Claims;
 use crate::hot::{self, Copy};
 use crate::{Error, Result, Stores};
 
-static SESSION_READS: LazyLock<CacheReads> = LazyLock::new(|| CacheReads::of("session"));
-static API_KEY_READS: LazyLock<CacheReads> = LazyLock::new(|| CacheReads::of("api_key"));
-static USER_READS: LazyLock<CacheReads> = LazyLock::new(|| CacheReads::of("user"));
+static SESSION_READS: LazyLock<CacheReads> = LazyLock::new(|| CacheReads::new("session"));
+static API_KEY_READS: LazyLock<CacheReads> = LazyLock::new(|| CacheReads::new("api_key"));
+static USER_READS: LazyLock<CacheReads> = LazyLock::new(|| CacheReads::new("user"));
 
 /// How long a copy of an account is used without a look at PostgreSQL.
 const USER_TTL: Duration = Duration::from_mins(5);

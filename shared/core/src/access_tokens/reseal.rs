@@ -21,7 +21,7 @@ impl SigningKeys {
                 .reseal(&before, &context(&row.kid), &row.private_key)
             {
                 Resealing::Current => Ok(0),
-                Resealing::Anew(private_key) => {
+                Resealing::Resealed(private_key) => {
                     let replaced =
                         repository::replace_private_key(&self.stores.db, &row, &private_key).await;
                     replaced.map_err(Error::from)

@@ -32,15 +32,15 @@ async fn look(stores: &Stores, hasher: &PasswordHasher) -> Result<()> {
     if !audit::has_any(stores, Action::AccountImported).await? {
         return Ok(());
     }
-    hasher.expect_imported();
+    hasher.register_imports();
     let mut known = Vec::new();
     while known.len() < MOST
         && let Some(text) = users::password_hash_unlike(stores, &known).await?
     {
         if let Ok(stored) = StoredHash::parse(&text) {
-            hasher.expect(&stored);
+            hasher.register_cost(&stored);
         }
-        known.push(StoredHash::costs_of(&text).to_owned());
+        known.push(StoredHash::cost_prefix(&text).to_owned());
     }
     Ok(())
 }

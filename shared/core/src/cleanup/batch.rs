@@ -83,7 +83,7 @@ impl PassedOver {
     /// Notes an item that failed. An outage is no fault of the item: it ends the step.
     pub(crate) fn note(&mut self, item: impl std::fmt::Display, error: Error) -> Result<()> {
         if !error.is_outage() {
-            tracing::error!(%item, error = plinth_platform::causes::told(&error), "an item of a batch is passed over");
+            tracing::error!(%item, error = plinth_platform::error_chain::format_error_chain(&error), "an item of a batch is passed over");
         }
         self.count(error)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plinth_platform::causes;
+use plinth_platform::error_chain;
 use serde::Serialize;
 
 use super::Kind;
@@ -60,7 +60,8 @@ impl Report {
             None => self.ended_early,
         };
         if let Some(error) = error.or(passed_over.last_error.as_ref()) {
-            self.failed.insert(kind, causes::told(error));
+            self.failed
+                .insert(kind, error_chain::format_error_chain(error));
         }
     }
 

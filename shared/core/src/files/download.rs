@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use plinth_domain::file::{File, Variant, Version};
 use plinth_domain::preset::PresetName;
-use plinth_platform::crypto::{Chunks, hex};
+use plinth_platform::crypto::{ChunkCipher, hex};
 use time::OffsetDateTime;
 
 use super::blobs::{Available, Source};
@@ -131,7 +131,7 @@ impl StoredVariant {
                 let key = self.blob.variant_key(stores, sha256).await?;
                 let key =
                     key.ok_or_else(|| Error::internal("a sealed variant of a blob without a key"))?;
-                Some(Arc::new(Chunks::new(&key, variant_name(sha256))))
+                Some(Arc::new(ChunkCipher::new(&key, variant_name(sha256))))
             }
             None => None,
         };

@@ -9,7 +9,7 @@ use plinth_domain::job::{DeliverNotification, RegenerateVariants, RemakeVariants
 use plinth_domain::notification::{NewNotification, NotificationKind};
 use plinth_domain::picture::Picture;
 use plinth_domain::preset::{Preset, PresetName, Presets};
-use plinth_platform::crypto::{Chunks, hex, sha256};
+use plinth_platform::crypto::{ChunkCipher, hex, sha256};
 use serde_json::json;
 
 use super::blobs::{self, Available, Blob, Standing, is_available};
@@ -215,7 +215,7 @@ impl Processing {
         let key = blob.variant_key(&self.stores, &sha256).await?;
         let size = i64::try_from(bytes.len()).map_err(Error::internal)?;
         let bytes = match &key {
-            Some(key) => blobs::seal_whole(&Chunks::new(key, variant_name(&sha256)), bytes),
+            Some(key) => blobs::seal_whole(&ChunkCipher::new(key, variant_name(&sha256)), bytes),
             None => bytes,
         };
         let object_key = variant_key(blob.id, &preset.name, &sha256);

@@ -11,7 +11,7 @@ use plinth_domain::job::{DeliverNotification, ScanBlob};
 use plinth_domain::notification::{NewNotification, NotificationKind};
 use plinth_domain::permission::Permission;
 use plinth_domain::preset::Presets;
-use plinth_platform::clamd::Verdict;
+use plinth_platform::clamd::ScanResult;
 use serde_json::json;
 
 use super::blobs::usage;
@@ -66,11 +66,11 @@ impl Scans {
         self.record(&blob, verdict).await
     }
 
-    async fn record(&self, blob: &Blob, verdict: Verdict) -> Result<()> {
+    async fn record(&self, blob: &Blob, verdict: ScanResult) -> Result<()> {
         let (state, signature) = match verdict {
-            Verdict::Clean => (ScanState::Clean, None),
-            Verdict::Infected(signature) => (ScanState::Infected, Some(signature)),
-            Verdict::TooLarge => (ScanState::TooLarge, None),
+            ScanResult::Clean => (ScanState::Clean, None),
+            ScanResult::Infected(signature) => (ScanState::Infected, Some(signature)),
+            ScanResult::TooLarge => (ScanState::TooLarge, None),
         };
         let scan = Scan {
             state,

@@ -7,7 +7,7 @@ use plinth_domain::error_code::ErrorCode;
 use plinth_domain::file::{File, FileName, FileState, Tag, Version};
 use plinth_domain::id::{BlobId, FileId, UserId};
 use plinth_domain::preset::{PresetName, Presets};
-use plinth_object_store::{ByteRange, Description};
+use plinth_object_store::{ByteRange, ResponseHeaders};
 use plinth_platform::settings::FilesSettings;
 use serde_json::json;
 
@@ -266,7 +266,7 @@ impl Files {
     pub async fn redirect(
         &self,
         content: &Content,
-        description: Description<'_>,
+        description: ResponseHeaders<'_>,
     ) -> Result<Option<String>> {
         match content.plain_object() {
             Some(key) if self.direct.downloads => Ok(Some(

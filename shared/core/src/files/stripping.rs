@@ -279,7 +279,7 @@ pub(super) async fn ask_again(stores: &Stores, pass: Pass) -> Result<Tally> {
 }
 
 async fn ask_for(stores: &Stores, state: MetadataState, pass: Pass) -> Result<Tally> {
-    let too_large_pass = stores.antivirus.lets_too_large_pass();
+    let too_large_pass = stores.antivirus.allows_too_large();
     let (mut asked, mut after) = (Tally::default(), None);
     loop {
         let found = blobs::stages::not_about_to_be_stripped(

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use plinth_platform::causes;
 use plinth_platform::crypto::unique_name;
 use plinth_platform::database::PgPool;
+use plinth_platform::error_chain;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{lift, repository};
@@ -133,7 +133,7 @@ async fn keep(stores: Stores) {
         match done {
             Ok(PassedOver { rows, last_error }) => {
                 if let Some(error) = last_error.filter(|_| rows != logged) {
-                    let error = causes::told(&error);
+                    let error = error_chain::format_error_chain(&error);
                     tracing::error!(
                         notes = rows,
                         error,

@@ -27,7 +27,7 @@ impl SecondFactors {
                         .reseal(&before, &context(user, factor.id), &factor.secret)
                     {
                         Resealing::Current => Ok(0),
-                        Resealing::Anew(secret) => {
+                        Resealing::Resealed(secret) => {
                             let replaced =
                                 repository::replace_secret(&self.stores.db, &factor, &secret).await;
                             replaced.map_err(Error::from)

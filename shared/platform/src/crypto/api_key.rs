@@ -1,8 +1,8 @@
-//! The keys that machines bring: random, and known at sight to scanners for leaked secrets.
+//! API keys: random, and recognizable by scanners for leaked secrets.
 //!
-//! A key is `plk_`, 40 random characters of base62 (238 bits) and six more that are the CRC-32 of all before
-//! them, so that a scanner tells a key from a likeness without asking. The expression for scanners:
-//! `\bplk_[0-9A-Za-z]{46}\b`.
+//! A key is `plk_`, 40 random characters of base62 (238 bits) and six characters with the CRC-32 of
+//! all before them, so that a scanner recognizes a key without a request. The expression for
+//! scanners: `\bplk_[0-9A-Za-z]{46}\b`.
 
 use std::fmt;
 
@@ -23,7 +23,8 @@ impl ApiKeyToken {
         let mut text = PREFIX.to_owned();
         while text.len() < PREFIX.len() + RANDOM_CHARS {
             let [byte] = random();
-            // Four times 62: past it some characters would be likelier than others.
+            // 248 is four times 62. Higher bytes would make some characters more likely than
+            // others.
             if byte < 248 {
                 text.push(char::from(BASE62[usize::from(byte) % BASE62.len()]));
             }
@@ -32,41 +33,43 @@ impl ApiKeyToken {
         Self(text + &checksum)
     }
 
-    /// Reads a presented key; `None` for what was never one, which nobody needs to look up.
+    /// Parses a presented key. Returns `None` if the text was never a key, so that no look-up is
+    /// needed.
     pub fn parse(text: &str) -> Option<Self> {
         let (random, sum) = text.strip_prefix(PREFIX)?.split_at_checked(RANDOM_CHARS)?;
-        let whole = random.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let is_base62 = random.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let start = &text[..PREFIX.len() + RANDOM_CHARS];
-        (whole && sum == checksum(start)).then(|| Self(text.to_owned()))
+        (is_base62 && sum == checksum(start)).then(|| Self(text.to_owned()))
     }
 
-    /// Whether it is meant as an API key, valid or not.
+    /// Returns whether the text has the form of an API key, valid or not.
     pub fn looks_like(text: &str) -> bool {
         text.starts_with(PREFIX)
     }
 
-    /// What is kept of it. A plain hash is enough: 238 random bits cannot be guessed.
+    /// Returns the hash that is stored. A plain hash is enough, because 238 random bits cannot be
+    /// guessed.
     pub fn hash(&self) -> [u8; 32] {
         sha256(self.0.as_bytes())
     }
 
-    /// The text that its owner gets once.
+    /// Returns the text, which the owner gets once.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// How its owner tells it from others in a list: `plk_AbCd…`.
+    /// Returns the beginning, by which the owner recognizes the key in a list: `plk_AbCd…`.
     pub fn hint(&self) -> String {
         format!("{}…", &self.0[..PREFIX.len() + HINT_CHARS])
     }
 }
 
-/// CRC-32 (IEEE 802.3) in base62, its highest digit first.
+/// Returns the CRC-32 (IEEE 802.3) in base62, most significant digit first.
 fn checksum(text: &str) -> String {
     let mut rest = u64::from(crc32fast::hash(text.as_bytes()));
     let mut digits = ['0'; CHECKSUM_CHARS];
     for digit in digits.iter_mut().rev() {
-        *digit = char::from(BASE62[usize::try_from(rest % 62).expect("it is under 62")]);
+        *digit = char::from(BASE62[usize::try_from(rest % 62).expect("the remainder is below 62")]);
         rest /= 62;
     }
     digits.iter().collect()
@@ -104,7 +107,7 @@ mod tests {
         assert!(ApiKeyToken::looks_like(key.reveal()) && !ApiKeyToken::looks_like("eyJhbGciOi"));
     }
 
-    // Checksums by Python's zlib.
+    // The checksums were computed by Python's zlib.
     #[test]
     fn the_checksum_is_the_crc_of_all_before_it() {
         for text in [
@@ -112,21 +115,21 @@ mod tests {
             "plk_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcd4XLatp",
             "plk_sdqhW6U4LjVWAM9bSnXi84fG8wch28v7jBtG08bo00vzRR",
         ] {
-            assert!(ApiKeyToken::parse(text).is_some(), "{text} was refused");
+            assert!(ApiKeyToken::parse(text).is_some(), "{text} was rejected");
         }
     }
 
     #[test]
-    fn every_character_is_drawn() {
+    fn every_character_occurs_about_equally_often() {
         let drawn: String = (0..100)
             .map(|_| ApiKeyToken::generate().0[4..44].to_owned())
             .collect();
         for char in BASE62 {
             let count = drawn.bytes().filter(|byte| byte == char).count();
-            // 64 are expected of 4,000; outside of these bounds is eight standard deviations away.
+            // The expected count is 64 of 4,000; these bounds are eight standard deviations away.
             assert!(
                 (10..130).contains(&count),
-                "{} was drawn {count} times",
+                "{} occurs {count} times",
                 char::from(*char)
             );
         }
@@ -134,7 +137,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn one_changed_character_is_always_noticed(place in 0usize..50, char in "[ -~]") {
+        fn one_changed_character_is_always_detected(place in 0usize..50, char in "[ -~]") {
             let key = ApiKeyToken::generate();
             let mut changed = key.reveal().to_owned();
             prop_assume!(changed[place..=place] != char);
@@ -143,7 +146,7 @@ mod tests {
         }
 
         #[test]
-        fn two_swapped_characters_and_a_cut_are_noticed(place in 4usize..49, length in 0usize..50) {
+        fn two_swapped_characters_and_a_truncation_are_detected(place in 4usize..49, length in 0usize..50) {
             let key = ApiKeyToken::generate();
             prop_assert!(ApiKeyToken::parse(&key.reveal()[..length]).is_none());
             let mut swapped = key.reveal().as_bytes().to_vec();
@@ -153,7 +156,7 @@ mod tests {
         }
 
         #[test]
-        fn reading_anything_never_panics(text in "(plk_)?.{0,60}") {
+        fn parsing_any_text_never_panics(text in "(plk_)?.{0,60}") {
             prop_assert!(ApiKeyToken::parse(&text).is_none());
         }
     }

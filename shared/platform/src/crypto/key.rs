@@ -1,4 +1,4 @@
-//! The root key and what is derived from it: one secret to keep, one key a purpose.
+//! The root key and the keys derived from it: one secret to keep, one key per purpose.
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
 use base64::Engine as _;
@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use super::random;
 use crate::settings::Secret;
 
-/// Why the configured secret is no root key.
+/// The reason why the configured secret is not a root key.
 #[derive(Debug, thiserror::Error)]
 pub enum RootKeyError {
-    #[error("base64 is expected; `plinth-api keys generate` prints a key")]
+    #[error("expected base64; `plinth-api keys generate` prints a key")]
     Encoding,
     #[error(
         "PLINTH_SECRET_KEY has {0} bytes; at least 32 are needed (`plinth-api keys generate` prints one)"
@@ -18,7 +18,7 @@ pub enum RootKeyError {
     Short(usize),
 }
 
-/// The secret that every other key is derived from (HKDF-SHA256, RFC 5869).
+/// The secret from which every other key is derived (HKDF-SHA256, RFC 5869).
 pub struct RootKey(Prk);
 
 impl RootKey {
@@ -34,12 +34,12 @@ impl RootKey {
         ))
     }
 
-    /// A fresh root key in the form that the setting takes.
+    /// Returns a new random root key in the form that the setting expects.
     pub fn generate() -> String {
         STANDARD.encode(random::<32>())
     }
 
-    /// The key for one purpose; another purpose gives an unrelated key.
+    /// Derives the key for one purpose. Keys for different purposes are unrelated.
     pub fn derive(&self, purpose: &str) -> [u8; 32] {
         let info = [purpose.as_bytes()];
         let mut key = [0; 32];
@@ -56,11 +56,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_purpose_always_gives_its_own_key() {
+    fn each_purpose_has_its_own_constant_key() {
         let secret = Secret::new(RootKey::generate());
         let (first, second) = (
-            RootKey::parse(&secret).expect("ok"),
-            RootKey::parse(&secret).expect("ok"),
+            RootKey::parse(&secret).expect("a valid key"),
+            RootKey::parse(&secret).expect("a valid key"),
         );
         assert_eq!(first.derive("a"), second.derive("a"));
         assert_ne!(first.derive("a"), first.derive("b"));

@@ -1,6 +1,7 @@
-//! Keys that wrap the data keys of contents: an interface in the manner of a KMS, and the one that keeps them locally.
+//! Master keys, which wrap the data keys of contents: an interface like that of a KMS, and a local
+//! implementation.
 //!
-//! Rotation gives every data key another wrapping and leaves the contents as they are.
+//! A rotation wraps every data key again and leaves the contents unchanged.
 
 use std::sync::Arc;
 
@@ -9,31 +10,32 @@ use futures_util::future::BoxFuture;
 use super::{DataKey, RootKey, Sealer};
 use crate::settings::MasterKeyList;
 
-/// A data key as it is stored.
+/// A wrapped data key, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrappedKey {
-    /// The master key that wraps it.
+    /// Name of the master key that wraps it.
     pub master_key: String,
     pub bytes: Vec<u8>,
 }
 
-/// Why a data key cannot be had.
+/// The reason why a data key is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFailure {
-    #[error("there is no master key {0:?}; PLINTH_FILES_MASTER_KEYS names those that there are")]
+    #[error("unknown master key {0:?}; PLINTH_FILES_MASTER_KEYS lists the known ones")]
     UnknownMasterKey(String),
     #[error(
-        "a data key does not open with master key {0:?}: another key of that name, or another row's data key"
+        "master key {0:?} does not unwrap a data key: it is another key of that name, or another row's data key"
     )]
-    DoesNotOpen(String),
+    CannotUnwrap(String),
 }
 
-/// Who keeps master keys. A key service elsewhere implements this.
+/// A service that holds master keys. An external key service implements this trait.
 pub trait KeyService: Send + Sync {
-    /// The name of the master key that wraps from now on.
+    /// Returns the name of the master key that wraps new data keys.
     fn current(&self) -> &str;
 
-    /// Wraps a data key for the content that `context` names; it unwraps for no other.
+    /// Wraps a data key for the content that `context` names. It unwraps only with the same
+    /// context.
     fn wrap<'a>(
         &'a self,
         context: &'a str,
@@ -47,15 +49,15 @@ pub trait KeyService: Send + Sync {
     ) -> BoxFuture<'a, Result<DataKey, KeyFailure>>;
 }
 
-/// Master keys in this process, from its settings.
-pub struct LocalKeys(Vec<(String, Sealer)>);
+/// Master keys from the settings of this process; the first one wraps.
+pub struct LocalKeyService(Vec<(String, Sealer)>);
 
 /// The name of the master key that is derived from the root key.
 pub const DERIVED_KEY: &str = "root";
 
-impl LocalKeys {
-    /// Those of the list, of which the first one wraps; the one derived from the root key follows, or stands alone.
-    pub fn service(list: Option<&MasterKeyList>, root: &RootKey) -> Arc<dyn KeyService> {
+impl LocalKeyService {
+    /// Creates a service with the keys of the list, followed by the key derived from the root key.
+    pub fn create(list: Option<&MasterKeyList>, root: &RootKey) -> Arc<dyn KeyService> {
         let listed = list.map(MasterKeyList::keys).unwrap_or_default();
         let mut keys: Vec<_> = listed
             .into_iter()
@@ -68,23 +70,23 @@ impl LocalKeys {
         Arc::new(Self(keys))
     }
 
-    fn unwrap_now(&self, context: &str, wrapped: &WrappedKey) -> Result<DataKey, KeyFailure> {
+    fn unwrap_sync(&self, context: &str, wrapped: &WrappedKey) -> Result<DataKey, KeyFailure> {
         let name = &wrapped.master_key;
         let (_, sealer) = self
             .0
             .iter()
-            .find(|(known, _)| known == name)
+            .find(|(other, _)| other == name)
             .ok_or_else(|| KeyFailure::UnknownMasterKey(name.clone()))?;
         let opened = sealer
             .open(context, &wrapped.bytes)
             .and_then(|bytes| DataKey::from_bytes(&bytes));
-        opened.ok_or_else(|| KeyFailure::DoesNotOpen(name.clone()))
+        opened.ok_or_else(|| KeyFailure::CannotUnwrap(name.clone()))
     }
 }
 
-impl KeyService for LocalKeys {
+impl KeyService for LocalKeyService {
     fn current(&self) -> &str {
-        &self.0.first().expect("the derived key is always there").0
+        &self.0.first().expect("the derived key is always present").0
     }
 
     fn wrap<'a>(
@@ -92,7 +94,7 @@ impl KeyService for LocalKeys {
         context: &'a str,
         key: &'a DataKey,
     ) -> BoxFuture<'a, Result<WrappedKey, KeyFailure>> {
-        let (name, sealer) = self.0.first().expect("the derived key is always there");
+        let (name, sealer) = self.0.first().expect("the derived key is always present");
         let wrapped = WrappedKey {
             master_key: name.clone(),
             bytes: sealer.seal(context, key.expose()),
@@ -105,7 +107,7 @@ impl KeyService for LocalKeys {
         context: &'a str,
         wrapped: &'a WrappedKey,
     ) -> BoxFuture<'a, Result<DataKey, KeyFailure>> {
-        Box::pin(std::future::ready(self.unwrap_now(context, wrapped)))
+        Box::pin(std::future::ready(self.unwrap_sync(context, wrapped)))
     }
 }
 
@@ -119,11 +121,11 @@ mod tests {
 
     fn keys(list: &str) -> Arc<dyn KeyService> {
         let root = RootKey::parse(&Secret::new(RootKey::generate())).expect("a key");
-        LocalKeys::service(Some(&Value::parse(list).expect("a list")), &root)
+        LocalKeyService::create(Some(&Value::parse(list).expect("a list")), &root)
     }
 
     #[tokio::test]
-    async fn an_old_key_unwraps_and_the_first_one_wraps() {
+    async fn a_previous_key_unwraps_and_the_first_one_wraps() {
         let key = DataKey::generate();
         let wrapped = keys(OLD).wrap("blob:1", &key).await.expect("wraps");
         assert_eq!(wrapped.master_key, "2025");
@@ -140,7 +142,7 @@ mod tests {
         );
         assert!(
             rotated.unwrap("blob:2", &wrapped).await.is_err(),
-            "of another content"
+            "another content"
         );
         assert!(matches!(
             keys(NEW).unwrap("blob:1", &wrapped).await,
@@ -152,17 +154,17 @@ mod tests {
     async fn without_a_list_the_key_comes_from_the_root() {
         let root = RootKey::parse(&Secret::new(RootKey::generate())).expect("a key");
         let key = DataKey::generate();
-        let wrapped = LocalKeys::service(None, &root)
+        let wrapped = LocalKeyService::create(None, &root)
             .wrap("blob:1", &key)
             .await
             .expect("wraps");
-        let opened = LocalKeys::service(Some(&Value::parse(NEW).expect("a list")), &root)
+        let opened = LocalKeyService::create(Some(&Value::parse(NEW).expect("a list")), &root)
             .unwrap("blob:1", &wrapped)
             .await;
         assert_eq!(
             opened.expect("unwraps").expose(),
             key.expose(),
-            "also when a list is given later"
+            "still unwraps after a list was configured"
         );
     }
 }

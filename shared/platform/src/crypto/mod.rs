@@ -1,6 +1,7 @@
-//! Cryptography: keys derived from one root, opaque tokens, password hashes.
+//! Cryptography: keys derived from one root key, opaque tokens, password hashes.
 //!
-//! Primitives come from aws-lc-rs, and for passwords from RustCrypto and bcrypt; nothing here invents one.
+//! Primitives come from aws-lc-rs and, for passwords, from RustCrypto and bcrypt. None is
+//! implemented here.
 
 mod api_key;
 mod chunked;
@@ -13,9 +14,11 @@ mod signed;
 mod token;
 
 pub use api_key::ApiKeyToken;
-pub use chunked::{CHUNK, Chunks, DataKey, Place, TAG, chunks_of, sealed_size};
+pub use chunked::{
+    CHUNK_BYTES, ChunkCipher, ChunkPosition, DataKey, TAG_BYTES, chunk_count, sealed_size,
+};
 pub use key::{RootKey, RootKeyError};
-pub use key_service::{DERIVED_KEY, KeyFailure, KeyService, LocalKeys, WrappedKey};
+pub use key_service::{DERIVED_KEY, KeyFailure, KeyService, LocalKeyService, WrappedKey};
 pub use password::{
     FirebaseParameters, HashFailure, KeycloakCredential, MAX_ITERATIONS, MAX_LANES, MAX_MEMORY_KIB,
     PasswordHasher, StoredHash, StoredPassword, Verified,
@@ -30,34 +33,35 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 
-/// Fresh random bytes.
+/// Returns random bytes from the operating system's generator.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     SystemRandom::new()
         .fill(&mut bytes)
-        .expect("the operating system gives randomness");
+        .expect("the operating system provides randomness");
     bytes
 }
 
-/// A name that nothing else has, and that costs no random bytes: a number of the process and its count, mixed.
-/// 32 hexadecimal digits; no secret.
+/// Returns a globally unique name of 32 hexadecimal digits, without the cost of random bytes: a
+/// random number of the process, and a counter mixed with it. It is not secret.
 pub fn unique_name() -> String {
     static PROCESS: LazyLock<u64> = LazyLock::new(|| u64::from_ne_bytes(random()));
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    // splitmix64's finaliser (Steele, Lea, Flood 2014): a bijection, so that no two counts collide.
+    // splitmix64's finalizer (Steele, Lea, Flood 2014) is a bijection, so that no two counts
+    // collide.
     let mut mixed = (count ^ *PROCESS).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     format!("{:016x}{:016x}", *PROCESS, mixed ^ (mixed >> 31))
 }
 
-/// SHA-256 (FIPS 180-4).
+/// Returns the SHA-256 hash (FIPS 180-4).
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
-/// Bytes as pairs of hexadecimal digits.
+/// Returns the bytes as pairs of lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(nibble.into(), 16).expect("four bits are one digit");
     bytes
@@ -94,12 +98,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_written_in_pairs_of_digits() {
+    fn hex_writes_each_byte_as_two_digits() {
         assert_eq!(hex(&[0, 15, 16, 255]), "000f10ff");
     }
 
     #[test]
-    fn no_two_names_are_alike() {
+    fn no_two_unique_names_are_equal() {
         let mut names: Vec<String> = (0..10_000).map(|_| unique_name()).collect();
         assert!(names.iter().all(|name| name.len() == 32));
         names.sort_unstable();

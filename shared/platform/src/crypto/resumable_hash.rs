@@ -1,4 +1,4 @@
-//! SHA-256 whose state can be kept and gone on with: by another process, after this one has died.
+//! SHA-256 whose state can be saved and resumed, even by another process.
 
 use sha2::Digest as _;
 use sha2::digest::common::hazmat::{SerializableState as _, SerializedState};
@@ -8,13 +8,13 @@ use sha2::digest::common::hazmat::{SerializableState as _, SerializedState};
 pub struct ResumableSha256(sha2::Sha256);
 
 impl ResumableSha256 {
-    /// The state that [`Self::save`] gave; `None` for what is none.
+    /// Restores a state from [`Self::save`]. Returns `None` if the bytes are not a state.
     pub fn restore(state: &[u8]) -> Option<Self> {
         let state: &SerializedState<sha2::Sha256> = state.try_into().ok()?;
         sha2::Sha256::deserialize(state).ok().map(Self)
     }
 
-    /// What it needs to go on. It has up to 63 of the bytes in it.
+    /// Returns the state. It contains up to 63 of the hashed bytes.
     pub fn save(&self) -> Vec<u8> {
         self.0.serialize().to_vec()
     }
@@ -37,7 +37,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_goes_on_where_it_was(text: Vec<u8>, at: prop::sample::Index) {
+        fn a_restored_state_continues_the_hash(text: Vec<u8>, at: prop::sample::Index) {
             let at = at.index(text.len() + 1);
             let mut first = ResumableSha256::default();
             first.update(&text[..at]);
@@ -47,7 +47,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_no_state_is_none(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        fn other_bytes_are_not_a_state(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
             prop_assert!(ResumableSha256::restore(&bytes).is_none());
         }
     }

@@ -1,4 +1,5 @@
-//! Secrets that are kept and must be read again, e.g. those of TOTP: AES-256-GCM (NIST SP 800-38D).
+//! Encryption of stored secrets that must be read again, e.g. those of TOTP: AES-256-GCM (NIST SP
+//! 800-38D).
 
 use std::fmt;
 
@@ -7,12 +8,13 @@ use std::sync::Arc;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use secrecy::zeroize::Zeroizing;
 
-/// Stands in front of everything sealed, so that another way can follow this one.
-const VERSION: u8 = 1;
+/// First byte of everything sealed, so that a later format can use another one.
+const FORMAT_VERSION: u8 = 1;
 
-/// Seals and opens with one key.
+/// Encrypts and decrypts with one key.
 ///
-/// Nonces are random: a key seals at most 2^32 secrets (SP 800-38D, section 8.3), far more than accounts have.
+/// Nonces are random, so a key seals at most 2^32 secrets (SP 800-38D, section 8.3), far more than
+/// accounts have.
 #[derive(Clone)]
 pub struct Sealer(Arc<RandomizedNonceKey>);
 
@@ -23,36 +25,38 @@ impl Sealer {
         ))
     }
 
-    /// Version, nonce, ciphertext, tag. It opens only in the same context, which says what it is and whose,
-    /// e.g. `totp:<user id>`: a row's secret is of no use in another row.
+    /// Returns version, nonce, ciphertext and tag. It opens only with the same context, which names
+    /// the kind and the owner of the secret, e.g. `totp:<user id>`: a row's secret is useless in
+    /// another row.
     pub fn seal(&self, context: &str, plaintext: &[u8]) -> Vec<u8> {
         let mut text = plaintext.to_vec();
         let nonce = self
             .0
             .seal_in_place_append_tag(aad(context), &mut text)
-            .expect("it is under 64 GiB");
-        let mut sealed = vec![VERSION];
+            .expect("a secret is shorter than 64 GiB");
+        let mut sealed = vec![FORMAT_VERSION];
         sealed.extend_from_slice(nonce.as_ref());
         sealed.extend_from_slice(&text);
         sealed
     }
 
-    /// Seals with this key what was sealed in this context with another one.
-    pub fn reseal(&self, before: &Self, context: &str, sealed: &[u8]) -> Resealing {
+    /// Seals a secret with this key that was sealed with `previous` in this context.
+    pub fn reseal(&self, previous: &Self, context: &str, sealed: &[u8]) -> Resealing {
         if self.open(context, sealed).is_some() {
             return Resealing::Current;
         }
-        before
+        previous
             .open(context, sealed)
             .map_or(Resealing::Unreadable, |secret| {
-                Resealing::Anew(self.seal(context, &secret))
+                Resealing::Resealed(self.seal(context, &secret))
             })
     }
 
-    /// What was sealed in this context with this key; `None` for everything else. Erased when dropped.
+    /// Decrypts what was sealed in this context with this key, and returns `None` for anything
+    /// else. The plaintext is zeroized when dropped.
     pub fn open(&self, context: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, text) = sealed
-            .strip_prefix(&[VERSION])?
+            .strip_prefix(&[FORMAT_VERSION])?
             .split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut text = Zeroizing::new(text.to_vec());
@@ -66,19 +70,19 @@ impl Sealer {
     }
 }
 
-/// What comes of a secret when the key changes.
+/// The result of sealing a secret again after a change of keys.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Resealing {
-    /// It is sealed with the present key.
+    /// The secret is already sealed with the current key.
     Current,
-    /// It was sealed with the one before; this is how it is sealed now.
-    Anew(Vec<u8>),
-    /// Neither key opens it.
+    /// The secret was sealed with the previous key; contains the new sealed form.
+    Resealed(Vec<u8>),
+    /// Neither key decrypts the secret.
     Unreadable,
 }
 
 fn aad(context: &str) -> Aad<Vec<u8>> {
-    Aad::from([&[VERSION], context.as_bytes()].concat())
+    Aad::from([&[FORMAT_VERSION], context.as_bytes()].concat())
 }
 
 impl fmt::Debug for Sealer {
@@ -94,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_seals_are_alike() {
+    fn sealing_twice_gives_different_results() {
         let sealer = Sealer::new(&[7; 32]);
         assert_ne!(
             sealer.seal("totp:1", b"secret"),
@@ -103,27 +107,33 @@ mod tests {
     }
 
     #[test]
-    fn what_another_key_sealed_is_sealed_anew_once() {
-        let (before, now) = (Sealer::new(&[7; 32]), Sealer::new(&[8; 32]));
-        let Resealing::Anew(anew) =
-            now.reseal(&before, "totp:1", &before.seal("totp:1", b"secret"))
+    fn a_secret_of_the_previous_key_is_resealed_once() {
+        let (previous, now) = (Sealer::new(&[7; 32]), Sealer::new(&[8; 32]));
+        let Resealing::Resealed(resealed) =
+            now.reseal(&previous, "totp:1", &previous.seal("totp:1", b"secret"))
         else {
-            panic!("it was not sealed anew");
+            panic!("the secret was not resealed");
         };
         assert_eq!(
-            now.open("totp:1", &anew).expect("opens").as_slice(),
+            now.open("totp:1", &resealed).expect("opens").as_slice(),
             b"secret"
         );
-        assert_eq!(now.reseal(&before, "totp:1", &anew), Resealing::Current);
-        assert_eq!(now.reseal(&before, "totp:2", &anew), Resealing::Unreadable);
         assert_eq!(
-            before.reseal(&before, "totp:1", &anew),
+            now.reseal(&previous, "totp:1", &resealed),
+            Resealing::Current
+        );
+        assert_eq!(
+            now.reseal(&previous, "totp:2", &resealed),
+            Resealing::Unreadable
+        );
+        assert_eq!(
+            previous.reseal(&previous, "totp:1", &resealed),
             Resealing::Unreadable
         );
     }
 
     #[test]
-    fn what_another_implementation_sealed_opens() {
+    fn a_secret_sealed_by_another_implementation_opens() {
         // Made by Python's cryptography: nonce 0..12, key of sevens, additional data "\x01totp:1".
         let sealed = [
             0x01, 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x6b,
@@ -138,7 +148,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_sealed_opens_in_its_context_with_its_key_only(
+        fn a_secret_opens_only_in_its_context_with_its_key(
             key: [u8; 32], other_key: [u8; 32], context in ".{0,40}", other in ".{0,40}", plaintext: Vec<u8>,
         ) {
             prop_assume!(key != other_key && context != other);
@@ -151,7 +161,7 @@ mod tests {
         }
 
         #[test]
-        fn what_was_changed_or_cut_does_not_open(
+        fn a_changed_or_truncated_secret_does_not_open(
             plaintext: Vec<u8>, place: prop::sample::Index, bit in 0..8u32, length: prop::sample::Index,
         ) {
             let sealer = Sealer::new(&[7; 32]);
@@ -164,7 +174,7 @@ mod tests {
         }
 
         #[test]
-        fn opening_anything_never_panics(bytes: Vec<u8>) {
+        fn opening_any_bytes_never_panics(bytes: Vec<u8>) {
             prop_assert!(Sealer::new(&[7; 32]).open("totp:1", &bytes).is_none());
         }
     }

@@ -1,4 +1,4 @@
-//! Small values that a client keeps for us and cannot change: HMAC-SHA256 (RFC 2104) over them.
+//! Signed values that a client stores and cannot change: HMAC-SHA256 (RFC 2104).
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 const TAG_BYTES: usize = 32;
-/// No signed text is longer; what is, is not worth decoding.
+/// The longest signed text. A longer one is rejected without decoding.
 const MAX_CHARS: usize = 512;
 
 /// Signs and verifies with one key.
@@ -22,18 +22,23 @@ impl Signer {
         Self(hmac::Key::new(HMAC_SHA256, key))
     }
 
-    /// Payload and tag in base64url. The payload is not secret; it is taken back in the same context only, which
-    /// says what it is for. Panics over [`Self::MAX_PAYLOAD`], which no verification would take back.
+    /// Returns payload and tag in base64url. The payload is not secret. It verifies only in the
+    /// same context, which names its purpose.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the payload is longer than [`Self::MAX_PAYLOAD`], because it could not be
+    /// verified.
     pub fn sign(&self, context: &str, payload: &[u8]) -> String {
         assert!(
             payload.len() <= Self::MAX_PAYLOAD,
             "a payload of {} bytes is too long",
             payload.len()
         );
-        URL_SAFE_NO_PAD.encode([payload, self.sum(context, payload).as_ref()].concat())
+        URL_SAFE_NO_PAD.encode([payload, self.compute_tag(context, payload).as_ref()].concat())
     }
 
-    /// The payload, if this text was signed in this context with this key.
+    /// Returns the payload if the text was signed in this context with this key.
     pub fn verify(&self, context: &str, text: &str) -> Option<Vec<u8>> {
         if text.len() > MAX_CHARS {
             return None;
@@ -43,25 +48,26 @@ impl Signer {
         self.verify_tag(context, &payload, &tag).then_some(payload)
     }
 
-    /// The tag alone, where the payload is kept elsewhere.
+    /// Returns the tag alone, for a payload that is stored elsewhere.
     pub fn tag(&self, context: &str, payload: &[u8]) -> [u8; TAG_BYTES] {
-        self.sum(context, payload)
+        self.compute_tag(context, payload)
             .as_ref()
             .try_into()
             .expect("HMAC-SHA256 has 32 bytes")
     }
 
-    /// Whether the tag is this payload's in this context; compared in constant time.
+    /// Returns whether the tag belongs to this payload in this context. Compares in constant time.
     pub fn verify_tag(&self, context: &str, payload: &[u8], tag: &[u8]) -> bool {
         hmac::verify(&self.0, &message(context, payload), tag).is_ok()
     }
 
-    fn sum(&self, context: &str, payload: &[u8]) -> hmac::Tag {
+    fn compute_tag(&self, context: &str, payload: &[u8]) -> hmac::Tag {
         hmac::sign(&self.0, &message(context, payload))
     }
 }
 
-/// The context's length stands first, so that no context can reach into a payload.
+/// Returns length of the context, context and payload. The length comes first, so that a context
+/// cannot extend into a payload.
 fn message(context: &str, payload: &[u8]) -> Vec<u8> {
     [
         &(context.len() as u64).to_be_bytes(),
@@ -83,9 +89,9 @@ mod tests {
 
     use super::*;
 
-    // Made by Python's hmac.
+    // Computed by Python's hmac.
     #[test]
-    fn a_tag_is_hmac_of_length_context_and_payload() {
+    fn a_tag_is_the_hmac_of_length_context_and_payload() {
         let signer = Signer::new(&[7; 32]);
         let text = "cGF5bG9hZK9KKAHRqUkImMjQo7FGnAsepZElA6-e2I-hkpckALnI";
         assert_eq!(signer.sign("device", b"payload"), text);
@@ -96,28 +102,28 @@ mod tests {
     }
 
     #[test]
-    fn the_border_between_context_and_payload_cannot_be_moved() {
+    fn the_boundary_between_context_and_payload_cannot_be_moved() {
         let signer = Signer::new(&[7; 32]);
         assert_ne!(signer.tag("ab", b"c"), signer.tag("a", b"bc"));
         assert_ne!(signer.tag("", b"abc"), signer.tag("abc", b""));
     }
 
     #[test]
-    fn only_the_one_spelling_within_the_bound_is_read() {
+    fn only_the_canonical_encoding_within_the_length_limit_verifies() {
         let signer = Signer::new(&[7; 32]);
         let longest = signer.sign("device", &[0; Signer::MAX_PAYLOAD]);
         assert_eq!(longest.len(), MAX_CHARS);
         assert!(signer.verify("device", &longest).is_some());
-        // 33 bytes fill 44 characters; of 34 bytes the last character holds four spare bits.
+        // 33 bytes fill 44 characters; with 34 bytes the last character has four spare bits.
         let text = signer.sign("device", &[0; 2]);
-        let respelt = |last| format!("{}{last}", &text[..text.len() - 1]);
-        let readings = ('A'..='Z')
+        let with_last_char = |last| format!("{}{last}", &text[..text.len() - 1]);
+        let alphabet = ('A'..='Z')
             .chain('a'..='z')
             .chain('0'..='9')
             .chain(['-', '_']);
         assert_eq!(
-            readings
-                .filter(|last| signer.verify("device", &respelt(*last)).is_some())
+            alphabet
+                .filter(|last| signer.verify("device", &with_last_char(*last)).is_some())
                 .count(),
             1
         );
@@ -128,13 +134,16 @@ mod tests {
             &format!(" {text}"),
             &"A".repeat(MAX_CHARS + 1),
         ] {
-            assert!(signer.verify("device", bad).is_none(), "{bad:?} was taken");
+            assert!(
+                signer.verify("device", bad).is_none(),
+                "{bad:?} was accepted"
+            );
         }
     }
 
     proptest! {
         #[test]
-        fn what_was_signed_is_taken_back_in_its_context_with_its_key_only(
+        fn a_signed_payload_verifies_only_in_its_context_with_its_key(
             key: [u8; 32], other_key: [u8; 32], context in ".{0,40}", other in ".{0,40}",
             payload in prop::collection::vec(any::<u8>(), 0..100),
         ) {
@@ -147,7 +156,7 @@ mod tests {
         }
 
         #[test]
-        fn what_was_changed_or_cut_is_refused(
+        fn a_changed_or_truncated_text_is_rejected(
             payload in prop::collection::vec(any::<u8>(), 0..100),
             place: prop::sample::Index, char in "[0-9A-Za-z_-]", length: prop::sample::Index,
         ) {
@@ -162,7 +171,7 @@ mod tests {
         }
 
         #[test]
-        fn a_tag_is_of_one_payload(payload: Vec<u8>, other: Vec<u8>) {
+        fn a_tag_verifies_only_its_payload(payload: Vec<u8>, other: Vec<u8>) {
             let signer = Signer::new(&[7; 32]);
             let tag = signer.tag("device", &payload);
             prop_assert!(signer.verify_tag("device", &payload, &tag));
@@ -171,7 +180,7 @@ mod tests {
         }
 
         #[test]
-        fn verifying_anything_never_panics(text in ".{0,600}") {
+        fn verifying_any_text_never_panics(text in ".{0,600}") {
             prop_assert!(Signer::new(&[7; 32]).verify("device", &text).is_none());
         }
     }

@@ -1,4 +1,4 @@
-//! Opaque tokens: random to whoever sees one, hashed wherever one is kept.
+//! Opaque tokens: random for the client, stored only as a hash.
 
 use std::fmt;
 
@@ -17,9 +17,9 @@ impl OpaqueToken {
         Self(random())
     }
 
-    /// Reads a presented token; `None` for what cannot be one.
+    /// Parses a presented token. Returns `None` if the text cannot be a token.
     pub fn parse(text: &str) -> Option<Self> {
-        // 43 characters are 32 bytes; anything longer is not worth decoding.
+        // 32 bytes are 43 characters. A longer text is rejected without decoding.
         (text.len() == 43)
             .then(|| URL_SAFE_NO_PAD.decode(text).ok())??
             .try_into()
@@ -27,19 +27,21 @@ impl OpaqueToken {
             .map(Self)
     }
 
-    /// The token that follows this one: who holds this one and the key can compute it again, nobody else.
+    /// Returns the token that succeeds this one. Only the holder of this token and of the key can
+    /// compute it.
     #[must_use]
     pub fn successor(&self, key: &[u8; 32]) -> Self {
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), &self.0);
         Self(tag.as_ref().try_into().expect("HMAC-SHA256 has 32 bytes"))
     }
 
-    /// What is kept of it. A plain hash is enough: 256 random bits cannot be guessed.
+    /// Returns the hash that is stored. A plain hash is enough, because 256 random bits cannot be
+    /// guessed.
     pub fn hash(&self) -> [u8; 32] {
         sha256(&self.0)
     }
 
-    /// The text that its bearer gets.
+    /// Returns the text, which the bearer gets.
     pub fn reveal(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
@@ -56,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_round_trip_and_their_successors_are_fixed() {
+    fn tokens_round_trip_and_successors_are_deterministic() {
         let token = OpaqueToken::generate();
         let read = OpaqueToken::parse(&token.reveal()).expect("its own text");
         assert_eq!(read.hash(), token.hash());

@@ -1,4 +1,5 @@
-//! Whether PostgreSQL can be reached: while it cannot, requests fail at once and one probe looks for it.
+//! The circuit breaker of PostgreSQL: while it is unreachable, requests fail at once and one task
+//! probes it.
 
 use std::io::{Error, ErrorKind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,21 +10,21 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::watch;
 
-/// How long a probe waits for a connection of its own.
+/// How long a probe waits for a new connection.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The pauses between probes grow from the first to the second of these.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Pauses between probes double from the first to the longest.
+const FIRST_PROBE_PAUSE: Duration = Duration::from_millis(200);
+const MAX_PROBE_PAUSE: Duration = Duration::from_secs(2);
 
-/// The breaker of one pool.
+/// The circuit breaker of one pool.
 #[derive(Debug)]
 pub(super) struct Availability {
     reachable: watch::Sender<bool>,
     probing: AtomicBool,
-    /// Connections that the pool has given out.
+    /// Number of connections that callers have acquired.
     acquired: AtomicU64,
-    /// The first failure after the last success.
+    /// Time of the first failure after the last success.
     failing_since: Mutex<Option<Instant>>,
 }
 
@@ -43,9 +44,9 @@ impl Availability {
         *self.reachable.borrow()
     }
 
-    /// Waits until a probe has failed.
-    pub(super) async fn lost(&self) {
-        // The sender lives as long as this borrow.
+    /// Waits until a probe fails.
+    pub(super) async fn wait_until_unreachable(&self) {
+        // Cannot fail: `self` holds the sender.
         let _ = self
             .reachable
             .subscribe()
@@ -53,8 +54,8 @@ impl Availability {
             .await;
     }
 
-    /// Records that the pool gave out a connection that answers.
-    pub(super) fn succeeded(&self) {
+    /// Records that a caller acquired a connection that answers.
+    pub(super) fn record_success(&self) {
         self.acquired.fetch_add(1, Ordering::Relaxed);
         let mut since = self
             .failing_since
@@ -63,8 +64,8 @@ impl Availability {
         *since = None;
     }
 
-    /// Records that the pool gave out none.
-    pub(super) fn failed(&self) {
+    /// Records that a caller could not acquire a connection.
+    pub(super) fn record_failure(&self) {
         let mut since = self
             .failing_since
             .lock()
@@ -72,7 +73,7 @@ impl Availability {
         since.get_or_insert_with(Instant::now);
     }
 
-    /// Returns for how long the pool has given out no connection although it was asked.
+    /// Returns for how long every attempt to acquire a connection has failed.
     pub(super) fn failing_for(&self) -> Option<Duration> {
         let since = self
             .failing_since
@@ -81,8 +82,8 @@ impl Availability {
         since.map(|since| since.elapsed())
     }
 
-    /// Probes in the background until PostgreSQL answers. One probe runs at a time.
-    pub(super) fn probe(this: &Arc<Self>, options: &Arc<PgConnectOptions>) {
+    /// Starts a task that probes PostgreSQL until it answers, unless one is running.
+    pub(super) fn start_probe(this: &Arc<Self>, options: &Arc<PgConnectOptions>) {
         if !this.probing.swap(true, Ordering::AcqRel) {
             tokio::spawn(probe_until_reachable(Arc::downgrade(this), options.clone()));
         }
@@ -90,20 +91,20 @@ impl Availability {
 }
 
 async fn probe_until_reachable(availability: Weak<Availability>, options: Arc<PgConnectOptions>) {
-    let mut pause = FIRST_PAUSE;
+    let mut pause = FIRST_PROBE_PAUSE;
     loop {
         let Some(availability) = availability.upgrade() else {
             return;
         };
         let before = availability.acquired.load(Ordering::Relaxed);
-        // A server that refuses new connections but serves those it has is not away.
+        // A server that refuses new connections but serves existing ones is reachable.
         let reachable =
             answers(&options).await || availability.acquired.load(Ordering::Relaxed) != before;
         if availability.reachable.send_replace(reachable) != reachable {
             if reachable {
-                tracing::info!("PostgreSQL answers again");
+                tracing::info!("PostgreSQL reachable again");
             } else {
-                tracing::error!("PostgreSQL does not answer; requests that need it are refused");
+                tracing::error!("PostgreSQL unreachable; requests that need it fail");
             }
         }
         if reachable {
@@ -112,11 +113,12 @@ async fn probe_until_reachable(availability: Weak<Availability>, options: Arc<Pg
         }
         drop(availability);
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_PROBE_PAUSE);
     }
 }
 
-/// Returns whether a server answers a new connection. One that refuses it for a reason of its own does.
+/// Returns whether a server answers a new connection. A server that refuses it counts as answering,
+/// unless it is starting or stopping.
 pub(super) async fn answers(options: &PgConnectOptions) -> bool {
     let connect = async {
         match options.connect().await {
@@ -124,7 +126,7 @@ pub(super) async fn answers(options: &PgConnectOptions) -> bool {
                 let _ = connection.close().await;
                 true
             }
-            // 57P: the server is starting or stopping.
+            // Class 57P: the server is starting or stopping.
             Err(sqlx::Error::Database(refusal)) => {
                 !refusal.code().is_some_and(|code| code.starts_with("57P"))
             }
@@ -136,10 +138,10 @@ pub(super) async fn answers(options: &PgConnectOptions) -> bool {
         .unwrap_or(false)
 }
 
-/// The error of a request while PostgreSQL is away.
-pub(super) fn unreachable() -> sqlx::Error {
+/// Returns the error of a request while PostgreSQL is unreachable.
+pub(super) fn unreachable_error() -> sqlx::Error {
     sqlx::Error::Io(Error::new(
         ErrorKind::NotConnected,
-        "PostgreSQL does not answer",
+        "PostgreSQL is unreachable",
     ))
 }

@@ -1,7 +1,8 @@
-//! Connections that find their way back to the pool, or out of it, within a bounded time.
+//! Connections that return to the pool, or are closed, within a bounded time.
 //!
-//! sqlx pings a returned connection without a bound: a server that has gone silent would keep the slot of the pool for
-//! good. Here a connection that does not answer in time is dropped, which closes its socket and frees its slot.
+//! sqlx pings a returned connection without a timeout, so a server that stopped answering would
+//! occupy the pool's slot forever. Here a connection that does not answer in time is dropped, which
+//! closes its socket and frees the slot.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -16,12 +17,13 @@ use tokio::time::timeout;
 use super::deadline;
 use super::nesting::OpenTransaction;
 
-/// How long a returned connection may take to roll back what is open, and then to answer.
+/// Timeout for each step of returning a connection: rolling back an open transaction, then
+/// answering.
 const RETURN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A connection of the pool. Dropped, it goes back.
+/// A connection of the pool, which returns to the pool when dropped.
 pub struct Connection {
-    /// Present until dropped.
+    /// `Some` until the connection is dropped.
     inner: Option<PoolConnection<Postgres>>,
     in_transaction: bool,
 }
@@ -41,7 +43,7 @@ impl Deref for Connection {
     fn deref(&self) -> &PgConnection {
         self.inner
             .as_ref()
-            .expect("a connection is taken only by its drop")
+            .expect("only drop takes the inner connection")
     }
 }
 
@@ -49,7 +51,7 @@ impl DerefMut for Connection {
     fn deref_mut(&mut self) -> &mut PgConnection {
         self.inner
             .as_mut()
-            .expect("a connection is taken only by its drop")
+            .expect("only drop takes the inner connection")
     }
 }
 
@@ -59,31 +61,32 @@ impl Drop for Connection {
             return;
         };
         match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(give_back(inner, self.in_transaction))),
-            // The runtime has ended, and the pool with it: only the socket is left to close.
+            Ok(runtime) => drop(runtime.spawn(return_to_pool(inner, self.in_transaction))),
+            // The runtime has ended, and the pool with it, so only the socket remains to be closed.
             Err(_) => drop(inner.leak()),
         }
     }
 }
 
-async fn give_back(mut inner: PoolConnection<Postgres>, in_transaction: bool) {
+async fn return_to_pool(mut inner: PoolConnection<Postgres>, in_transaction: bool) {
     if in_transaction
         && !matches!(
             timeout(RETURN_TIMEOUT, inner.execute("ROLLBACK")).await,
             Ok(Ok(_))
         )
     {
-        // Not dropped as it is: that would return it.
+        // Detached first, because a drop would return it to the pool.
         drop(inner.detach());
-        tracing::warn!("closed a connection to PostgreSQL that did not roll back");
+        tracing::warn!("closed PostgreSQL connection: rollback failed or timed out");
         return;
     }
-    // The public way back is the drop of `PoolConnection`, which has no bound.
+    // `return_to_pool` is hidden in sqlx's documentation. The documented way, dropping
+    // `PoolConnection`, has no timeout.
     if timeout(RETURN_TIMEOUT, inner.return_to_pool())
         .await
         .is_err()
     {
-        tracing::warn!("closed a connection to PostgreSQL that did not answer");
+        tracing::warn!("closed PostgreSQL connection: no answer");
     }
 }
 
@@ -93,7 +96,7 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// An open transaction. Dropped without [`Transaction::commit`], it is rolled back.
+/// An open transaction, which is rolled back if dropped without [`Transaction::commit`].
 #[derive(Debug)]
 pub struct Transaction {
     connection: Connection,
@@ -101,12 +104,12 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Begins a transaction on the connection.
+    /// Begins a transaction.
     pub(super) async fn begin(
         mut connection: Connection,
         open: OpenTransaction,
     ) -> sqlx::Result<Self> {
-        // Before the statement: whoever gives up in the middle may have begun one.
+        // Set before the statement: a cancelled BEGIN may still have opened a transaction.
         connection.in_transaction = true;
         deadline::within(connection.execute("BEGIN")).await?;
         Ok(Self {
@@ -120,7 +123,7 @@ impl Transaction {
         self.end("COMMIT").await
     }
 
-    /// Rolls back now rather than when dropped.
+    /// Rolls back at once instead of when dropped.
     pub async fn rollback(self) -> sqlx::Result<()> {
         self.end("ROLLBACK").await
     }

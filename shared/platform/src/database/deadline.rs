@@ -1,19 +1,22 @@
-//! The client's deadline of a statement, for a server that has gone silent.
+//! The client's deadline for a statement, for a server that stopped answering.
 
 use std::io::{Error, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How much later than the server's `statement_timeout` the client gives up. The server's own answer comes first.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long after the server's `statement_timeout` the client gives up, so that the server's own
+/// error arrives first.
+const CLIENT_GRACE: Duration = Duration::from_secs(2);
 
-/// In milliseconds; 0 is no deadline. The repositories are handed bare connections, so this belongs to the process.
+/// The deadline in milliseconds; 0 means none. Global to the process, because repositories receive
+/// bare connections.
 static DEADLINE_MS: AtomicU64 = AtomicU64::new(0);
 
-/// Sets the deadline of the process for sessions with this `statement_timeout`. The longest of all pools counts.
+/// Sets the deadline of the process for sessions with this `statement_timeout`. The longest of all
+/// pools applies.
 pub(super) fn set(statement_timeout: Duration) {
     if !statement_timeout.is_zero() {
-        let ms = u64::try_from((statement_timeout + GRACE).as_millis()).unwrap_or(u64::MAX);
+        let ms = u64::try_from((statement_timeout + CLIENT_GRACE).as_millis()).unwrap_or(u64::MAX);
         DEADLINE_MS.fetch_max(ms, Ordering::Relaxed);
     }
 }
@@ -26,13 +29,13 @@ pub(super) async fn within<T, E: From<sqlx::Error>>(
         0 => run.await,
         ms => {
             let outcome = tokio::time::timeout(Duration::from_millis(ms), run).await;
-            outcome.unwrap_or_else(|_| Err(silent().into()))
+            outcome.unwrap_or_else(|_| Err(no_answer_error().into()))
         }
     }
 }
 
-/// The error of a statement without an answer.
-pub(super) fn silent() -> sqlx::Error {
+/// Returns the error of a statement that got no answer.
+pub(super) fn no_answer_error() -> sqlx::Error {
     sqlx::Error::Io(Error::new(
         ErrorKind::TimedOut,
         "PostgreSQL did not answer a statement in time",

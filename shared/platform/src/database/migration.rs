@@ -1,10 +1,11 @@
-//! Applying migrations without holding up who serves.
+//! Applies migrations without blocking the running servers.
 //!
-//! `ALTER TABLE` waits for every transaction that uses the table, and whatever comes after it waits behind it. So each
-//! attempt waits for a lock only briefly, then leaves the queue for a while and tries again.
+//! `ALTER TABLE` waits for every transaction that uses the table, and later statements queue behind
+//! it. Therefore each attempt waits for a lock only briefly, then leaves the lock queue and tries
+//! again later.
 //!
-//! The statements around the migrations have the client's deadline. The migrations have none, whatever the server does:
-//! one over a large table takes as long as it takes.
+//! The statements around the migrations have the client's deadline. The migrations have none,
+//! because a migration of a large table may take long.
 
 use std::time::{Duration, Instant};
 
@@ -17,28 +18,28 @@ use super::schema::MIGRATIONS;
 use super::session;
 use crate::settings::DatabaseSettings;
 
-/// How long an attempt waits for a lock. Statements of others wait as long behind it.
+/// How long an attempt waits for a lock, and so delays the statements that queue behind it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The pauses between attempts grow from the first to the second of these.
+/// Pauses between attempts double from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+const MAX_PAUSE: Duration = Duration::from_secs(15);
 
-/// How long a migration is tried: longer than a dump of a large database takes.
-const PATIENCE: Duration = Duration::from_hours(6);
+/// How long a migration is retried: longer than a dump of a large database takes.
+const RETRY_LIMIT: Duration = Duration::from_hours(6);
 
-/// How often a run asks whether another has ended.
-const TURN_INTERVAL: Duration = Duration::from_secs(1);
+/// Interval between attempts to take the lock while another run holds it.
+const RUN_LOCK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a run reports as it goes.
+/// Receives each line of progress.
 type Report<'a> = &'a (dyn Fn(&str) + Sync);
 
-/// Applies what is missing of the schema, and returns its version.
+/// Applies the missing migrations, and returns the schema's version.
 ///
-/// Migrations of a newer build stay: it has only expanded the schema.
+/// Migrations of a newer build stay applied, because they only expand the schema.
 ///
-/// # Errors
-/// If the database is away, a migration fails or was changed after it had been applied, or if its locks cannot be had.
+/// # Errors Fails if the database is unreachable, if a migration fails or was changed after it had
+/// been applied, or if its locks are not granted.
 pub async fn migrate(
     settings: &DatabaseSettings,
     application: &str,
@@ -59,7 +60,7 @@ async fn run(
     report: Report<'_>,
 ) -> Result<i64, MigrateError> {
     let table = &migrator.table_name;
-    let lock = take_turn(connection, report).await?;
+    let lock = acquire_run_lock(connection, report).await?;
     within(connection.ensure_migrations_table(table)).await?;
     if let Some(version) = within(connection.dirty_version(table)).await? {
         return Err(MigrateError::Dirty(version));
@@ -69,8 +70,8 @@ async fn run(
         .iter()
         .filter(|step| step.migration_type.is_up_migration())
     {
-        match applied.iter().find(|one| one.version == step.version) {
-            Some(one) if one.checksum != step.checksum => {
+        match applied.iter().find(|row| row.version == step.version) {
+            Some(row) if row.checksum != step.checksum => {
                 return Err(MigrateError::VersionMismatch(step.version));
             }
             Some(_) => {}
@@ -80,11 +81,11 @@ async fn run(
     let newest = |steps: &mut dyn Iterator<Item = i64>| steps.max().unwrap_or(0);
     let (ours, theirs) = (
         newest(&mut migrator.iter().map(|step| step.version)),
-        newest(&mut applied.iter().map(|one| one.version)),
+        newest(&mut applied.iter().map(|row| row.version)),
     );
     if theirs > ours {
         report(&format!(
-            "the database is at version {theirs}, newer than this build's {ours}; nothing is undone"
+            "the database is at version {theirs}, newer than version {ours} of this build; no migration is reverted"
         ));
     }
     within(
@@ -111,26 +112,27 @@ async fn apply(
         if step.no_tx {
             drop_unfinished_indexes(connection, step).await?;
         }
-        // Without a deadline.
+        // No deadline here.
         match connection.apply(table, step).await {
             Ok(took) => {
                 report(&format!("{name}: applied in {} ms", took.as_millis()));
                 return Ok(());
             }
-            Err(error) if is_lock_timeout(&error) && begun.elapsed() < PATIENCE => {
+            Err(error) if is_lock_timeout(&error) && begun.elapsed() < RETRY_LIMIT => {
                 report(&format!(
-                    "{name}: a lock was not granted within {LOCK_TIMEOUT:?}; trying again in {pause:?}"
+                    "{name}: no lock within {LOCK_TIMEOUT:?}; trying again in {pause:?}"
                 ));
             }
             Err(error) => return Err(error),
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_PAUSE);
     }
 }
 
-/// A step over a large table takes as long as it takes. One that builds an index concurrently waits for old transactions
-/// without being in anybody's way, and would have to begin again after a timeout.
+/// Sets the timeouts for one migration. It has no statement timeout, because a large table takes
+/// long. A migration that builds an index concurrently has no lock timeout either: it waits for old
+/// transactions without blocking others, and would have to start over after a timeout.
 async fn set_timeouts(connection: &mut PgConnection, step: &Migration) -> sqlx::Result<()> {
     let lock_timeout = if step.no_tx {
         0
@@ -143,7 +145,7 @@ async fn set_timeouts(connection: &mut PgConnection, step: &Migration) -> sqlx::
         .map(drop)
 }
 
-/// Removes what an earlier attempt of the step has left half-built.
+/// Removes invalid indexes that an earlier attempt of the migration left behind.
 async fn drop_unfinished_indexes(
     connection: &mut PgConnection,
     step: &Migration,
@@ -157,30 +159,31 @@ async fn drop_unfinished_indexes(
         .iter()
         .filter(|name| step.sql.as_str().contains(name.as_str()))
     {
-        // Without a deadline: it waits for old transactions, as the migration does.
+        // No deadline: like the migration, it waits for old transactions.
         let drop_index = sqlx::raw_sql(AssertSqlSafe(format!("DROP INDEX CONCURRENTLY {name}")));
         drop_index.execute(&mut *connection).await?;
     }
     Ok(())
 }
 
-/// Waits for the lock of sqlx's own runner, which earlier releases use, without staying in it: a session that waits has
-/// a snapshot, and an index that is built concurrently waits for all of these.
-async fn take_turn(connection: &mut PgConnection, report: Report<'_>) -> sqlx::Result<i64> {
+/// Takes the advisory lock of sqlx's own migration runner, which earlier releases use. Polls
+/// instead of blocking: a waiting session holds a snapshot, and a concurrent index build would wait
+/// for it.
+async fn acquire_run_lock(connection: &mut PgConnection, report: Report<'_>) -> sqlx::Result<i64> {
     let query = sqlx::query_scalar("SELECT current_database()");
     let database: String = within(query.fetch_one(&mut *connection)).await?;
     let lock = 0x3d32_ad9e * i64::from(crc32fast::hash(database.as_bytes()));
-    let mut waits = false;
+    let mut has_reported = false;
     loop {
         let try_lock = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(lock);
         let is_taken: bool = within(try_lock.fetch_one(&mut *connection)).await?;
         if is_taken {
             return Ok(lock);
         }
-        if !std::mem::replace(&mut waits, true) {
+        if !std::mem::replace(&mut has_reported, true) {
             report("waiting for another run of the migrations to end");
         }
-        tokio::time::sleep(TURN_INTERVAL).await;
+        tokio::time::sleep(RUN_LOCK_INTERVAL).await;
     }
 }
 
@@ -188,7 +191,8 @@ fn is_lock_timeout(error: &MigrateError) -> bool {
     let (MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)) = error else {
         return false;
     };
-    // 55P03: lock_not_available; 40P01: deadlock_detected, which another order may not meet again.
+    // 55P03: lock_not_available. 40P01: deadlock_detected, which may not happen again in another
+    // order.
     let code = cause
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code);

@@ -1,4 +1,4 @@
-//! PostgreSQL: the pool, its sessions, the migrations, and queries that are measured under a name.
+//! PostgreSQL: connection pools, sessions, migrations, and queries measured by name.
 
 mod availability;
 mod connection;
@@ -23,34 +23,36 @@ pub use pool::PgPool;
 pub use probe::Probe;
 pub use schema::{MIGRATIONS, OlderSchema, check as check_schema};
 
-/// Connections of a [pool_by_key].
-const BY_KEY: u32 = 8;
+/// Maximum connections of [`pool_by_key`].
+const KEY_POOL_CONNECTIONS: u32 = 8;
 
-/// A pool that connects when it is first asked: a process starts, and says that it is not ready, without its database.
+/// Creates a pool that connects on first use, so that a process starts, and reports that it is not
+/// ready, while the database is down.
 pub fn pool(settings: &DatabaseSettings, application: &str) -> sqlx::Result<PgPool> {
     PgPool::lazy(settings, application, settings.max_connections.0, &[])
 }
 
-/// A pool of one connection, for a task that must not wait for a connection behind requests.
+/// Creates a pool of one connection, for a task that must not queue behind requests for a
+/// connection.
 pub fn single(settings: &DatabaseSettings, application: &str) -> sqlx::Result<PgPool> {
     PgPool::lazy(settings, application, 1, &[])
 }
 
-/// A small pool beside the other one, for statements that find rows by their keys and are planned once for all: with a
-/// plan for the values at hand PostgreSQL reads a whole table that it believes to be small.
+/// Creates a small additional pool for statements that find rows by key. It forces generic plans:
+/// with a custom plan, PostgreSQL scans a whole table that its statistics report as small.
 pub fn pool_by_key(settings: &DatabaseSettings, application: &str) -> sqlx::Result<PgPool> {
     PgPool::lazy(
         settings,
         application,
-        BY_KEY,
+        KEY_POOL_CONNECTIONS,
         &[("plan_cache_mode", "force_generic_plan")],
     )
 }
 
-/// Runs a query under a constant name that traces and metrics show.
+/// Runs a query. Traces and metrics show the name.
 ///
-/// A statement that outlives the server's `statement_timeout` has lost its connection: it fails after that time and a
-/// grace, and its connection is closed instead of reused.
+/// A statement that outlives the server's `statement_timeout` has lost its connection: it fails
+/// after that time plus a grace period, and its connection is closed instead of reused.
 pub async fn named<T>(
     query: &'static str,
     run: impl Future<Output = sqlx::Result<T>>,
@@ -67,7 +69,7 @@ pub async fn named<T>(
     result
 }
 
-/// Whether PostgreSQL answers.
+/// Checks that PostgreSQL answers.
 pub async fn ping(pool: &PgPool) -> sqlx::Result<()> {
     named("database.ping", sqlx::query("SELECT 1").execute(pool))
         .await

@@ -1,4 +1,4 @@
-//! The pool of connections.
+//! The pool of connections to PostgreSQL.
 
 use std::fmt;
 use std::pin::pin;
@@ -19,16 +19,17 @@ use super::nesting::{self, OpenTransaction};
 use super::{deadline, session};
 use crate::settings::DatabaseSettings;
 
-/// A wait for a connection that is longer than this may mean that PostgreSQL is away: a probe finds out.
-const SUSPICION: Duration = Duration::from_millis(250);
+/// If a caller waits longer than this for a connection, a probe checks whether PostgreSQL is
+/// reachable.
+const PROBE_AFTER: Duration = Duration::from_millis(250);
 
-/// How long an idle connection may take to answer before it is given out.
+/// How long an idle connection may take to answer before a caller gets it.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Connections to PostgreSQL, shared by all clones.
+/// A pool of connections to PostgreSQL. Clones share it.
 ///
-/// No connection keeps its slot longer than a bounded time after the server has gone silent, and while the server is
-/// away a request fails at once.
+/// Each connection frees its slot within a bounded time after the server stops answering, and while
+/// the server is unreachable, requests fail at once.
 #[derive(Clone)]
 pub struct PgPool {
     inner: sqlx::PgPool,
@@ -37,7 +38,8 @@ pub struct PgPool {
 }
 
 impl PgPool {
-    /// Makes a pool that connects when it is first used. `session` is set in each new session.
+    /// Creates a pool that connects on first use. `session` lists additional settings of each new
+    /// session.
     pub(super) fn lazy(
         settings: &DatabaseSettings,
         application: &str,
@@ -50,7 +52,7 @@ impl PgPool {
         let inner = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(settings.acquire_timeout)
-            // Its ping has no bound; the one below has.
+            // sqlx's ping has no timeout; the one below has.
             .test_before_acquire(false)
             .before_acquire(|connection, _| Box::pin(ping(connection)))
             .after_connect(move |connection, _: PoolConnectionMetadata| {
@@ -72,38 +74,39 @@ impl PgPool {
     ///
     /// # Errors
     ///
-    /// Fails at once while PostgreSQL is away, and after the acquire timeout if every connection stays in use.
+    /// Fails at once while PostgreSQL is unreachable, and after the acquire timeout if every
+    /// connection stays in use.
     ///
     /// # Panics
     ///
-    /// In builds for development, if the task has a transaction open that it began on this pool.
+    /// Panics in debug builds if the task has an open transaction on this pool.
     pub async fn acquire(&self) -> sqlx::Result<Connection> {
         nesting::refuse_second_connection(self.address());
         if !self.availability.is_reachable() {
-            return Err(availability::unreachable());
+            return Err(availability::unreachable_error());
         }
-        let acquired = self.acquire_or_lose().await;
+        let acquired = self.acquire_while_reachable().await;
         match acquired {
             Ok(connection) => {
-                self.availability.succeeded();
+                self.availability.record_success();
                 Ok(connection)
             }
             Err(error) => {
-                self.availability.failed();
-                Availability::probe(&self.availability, &self.options);
+                self.availability.record_failure();
+                Availability::start_probe(&self.availability, &self.options);
                 Err(error)
             }
         }
     }
 
-    async fn acquire_or_lose(&self) -> sqlx::Result<Connection> {
+    async fn acquire_while_reachable(&self) -> sqlx::Result<Connection> {
         let mut acquiring = pin!(self.inner.acquire());
         loop {
             tokio::select! {
                 biased;
                 acquired = &mut acquiring => return acquired.map(Connection::new),
-                () = self.availability.lost() => return Err(availability::unreachable()),
-                () = tokio::time::sleep(SUSPICION) => Availability::probe(&self.availability, &self.options),
+                () = self.availability.wait_until_unreachable() => return Err(availability::unreachable_error()),
+                () = tokio::time::sleep(PROBE_AFTER) => Availability::start_probe(&self.availability, &self.options),
             }
         }
     }
@@ -114,29 +117,29 @@ impl PgPool {
         Transaction::begin(connection, OpenTransaction::mark(self.address())).await
     }
 
-    /// The same for all clones.
+    /// Returns an address that identifies the pool. Clones have the same one.
     fn address(&self) -> usize {
         Arc::as_ptr(&self.availability).addr()
     }
 
-    /// Returns whether the pool has given out nothing for `patience` although PostgreSQL takes new connections: only a
-    /// restart helps then.
-    pub async fn is_stuck(&self, patience: Duration) -> bool {
-        // While the breaker is open a probe is under way, and the pool is not asked.
+    /// Returns whether every acquire has failed for `min_duration` although PostgreSQL accepts new
+    /// connections. Only a restart helps then.
+    pub async fn is_stuck(&self, min_duration: Duration) -> bool {
+        // While the breaker is open, a probe runs and callers do not reach the pool.
         if !self.availability.is_reachable()
             || self
                 .availability
                 .failing_for()
-                .is_none_or(|time| time < patience)
+                .is_none_or(|time| time < min_duration)
         {
             return false;
         }
-        // Requests may have stopped since the last failure.
+        // Requests may have stopped since the last failure, so try once more.
         self.acquire().await.is_err() && availability::answers(&self.options).await
     }
 }
 
-/// Without the options, which hold the password.
+/// Omits the options, which contain the password.
 impl fmt::Debug for PgPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PgPool")
@@ -146,10 +149,11 @@ impl fmt::Debug for PgPool {
 }
 
 async fn ping(connection: &mut PgConnection) -> sqlx::Result<bool> {
-    // An error closes the connection without a farewell that a silent server would not hear.
+    // An error closes the connection at once. `Ok(false)` would close it gracefully, and wait for a
+    // server that stopped answering.
     tokio::time::timeout(PING_TIMEOUT, connection.ping())
         .await
-        .map_err(|_| deadline::silent())?
+        .map_err(|_| deadline::no_answer_error())?
         .map(|()| true)
 }
 
@@ -183,7 +187,7 @@ impl<'p> Executor<'p> for &PgPool {
         Box::pin(async move { pool.acquire().await?.fetch_optional(query).await })
     }
 
-    /// Reads every row before the first is seen: a connection is never held while a caller is slow.
+    /// Reads every row before it yields the first, so that a slow caller never holds a connection.
     fn fetch_many<'e, 'q: 'e, E>(
         self,
         query: E,
@@ -195,8 +199,8 @@ impl<'p> Executor<'p> for &PgPool {
         let pool = self.clone();
         let read = async move {
             let mut connection = pool.acquire().await?;
-            let steps: Vec<_> = connection.fetch_many(query).try_collect().await?;
-            Ok::<_, sqlx::Error>(stream::iter(steps.into_iter().map(Ok)))
+            let results: Vec<_> = connection.fetch_many(query).try_collect().await?;
+            Ok::<_, sqlx::Error>(stream::iter(results.into_iter().map(Ok)))
         };
         stream::once(read).try_flatten().boxed()
     }

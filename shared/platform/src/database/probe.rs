@@ -1,4 +1,4 @@
-//! A connection outside of every pool, for the probes of an orchestrator.
+//! A connection outside every pool, for readiness and liveness probes.
 
 use std::time::Duration;
 
@@ -10,45 +10,46 @@ use tokio::sync::Mutex;
 use super::session;
 use crate::settings::DatabaseSettings;
 
-/// How long a kept connection may take to answer before a new one is opened.
+/// How long the existing connection may take to answer before a new one is opened.
 const PING_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The connection. A pool that is busy says nothing about whether PostgreSQL answers.
+/// A dedicated connection for probes: a busy pool would not show whether PostgreSQL answers.
 pub struct Probe {
     options: PgConnectOptions,
-    kept: Mutex<Option<PgConnection>>,
+    cached: Mutex<Option<PgConnection>>,
 }
 
 impl Probe {
-    /// Connects when it is first used.
+    /// Creates a probe that connects on first use.
     pub fn new(settings: &DatabaseSettings, application: &str) -> sqlx::Result<Self> {
         Ok(Self {
             options: session::options(settings, application)?,
-            kept: Mutex::new(None),
+            cached: Mutex::new(None),
         })
     }
 
-    /// Runs `ask` on a connection that answers. The caller bounds the time.
+    /// Runs `check` on a connection that answers. The caller must limit the time.
     pub async fn run<T>(
         &self,
-        ask: impl FnOnce(&mut PgConnection) -> BoxFuture<'_, sqlx::Result<T>> + Send,
+        check: impl FnOnce(&mut PgConnection) -> BoxFuture<'_, sqlx::Result<T>> + Send,
     ) -> sqlx::Result<T> {
-        let mut kept = self.kept.lock().await;
-        // Taken out: a caller that gives up drops the connection with its unread answer.
-        let mut connection = match live(kept.take()).await {
+        let mut cached = self.cached.lock().await;
+        // Taken out of the cache: if the caller cancels, the connection is dropped with its unread
+        // answer.
+        let mut connection = match if_alive(cached.take()).await {
             Some(connection) => connection,
             None => self.options.connect().await?,
         };
-        let answer = ask(&mut connection).await;
+        let answer = check(&mut connection).await;
         if answer.is_ok() {
-            *kept = Some(connection);
+            *cached = Some(connection);
         }
         answer
     }
 }
 
-async fn live(kept: Option<PgConnection>) -> Option<PgConnection> {
-    let mut connection = kept?;
+async fn if_alive(cached: Option<PgConnection>) -> Option<PgConnection> {
+    let mut connection = cached?;
     let answers = tokio::time::timeout(PING_TIMEOUT, connection.ping()).await;
     matches!(answers, Ok(Ok(()))).then_some(connection)
 }

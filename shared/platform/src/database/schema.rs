@@ -1,4 +1,4 @@
-//! The schema: its migrations, how they are applied, and whether a database has them.
+//! The schema: its migrations, and the check that a database has them.
 
 use std::collections::HashSet;
 
@@ -7,18 +7,19 @@ use sqlx::postgres::PgConnection;
 
 use super::named;
 
-/// The schema, step by step; each step can run while the previous version still serves.
+/// All migrations. Each of them can run while the previous version still serves.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
-/// What a database lacks.
+/// The error of a database that lacks a migration.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("The schema lacks migration {0}. Run `plinth-api migrate`.")]
 pub struct OlderSchema(pub i64);
 
-/// Checks that every migration that this build knows is applied. Newer ones only expand the schema: they are allowed.
+/// Checks that every migration of this build is applied. Newer migrations are allowed, because they
+/// only expand the schema.
 ///
-/// # Errors
-/// The outer error is the database's, the inner one names the first migration that is missing.
+/// # Errors The outer error comes from the database; the inner one names the first missing
+/// migration.
 pub async fn check(connection: &mut PgConnection) -> sqlx::Result<Result<(), OlderSchema>> {
     let query = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success");
     let applied: sqlx::Result<Vec<i64>> =

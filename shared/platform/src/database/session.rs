@@ -1,6 +1,7 @@
-//! What every session is set to after it has connected.
+//! The settings of every session.
 //!
-//! The settings are sent as statements and not as startup options, which poolers such as RDS Proxy refuse.
+//! They are sent as statements after connecting and not as startup options, which poolers such as
+//! RDS Proxy reject.
 
 use std::fmt::Write as _;
 use std::str::FromStr as _;
@@ -10,22 +11,24 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::settings::DatabaseSettings;
 
-/// How long a transaction may wait for its client. A client that a partition cut off releases its locks after this
-/// time; the longest pause of a live one is a call to another store within a transaction.
+/// How long a transaction may wait for its client. The server releases the locks of a client behind
+/// a network partition after this time. The longest pause of a live client is a call to another
+/// store within a transaction.
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How the server notices that its client is gone, on systems that support it; times in seconds.
-const TCP: [(&str, &str); 4] = [
+/// Settings by which the server detects a lost client, on systems that support them; in seconds.
+const TCP_SETTINGS: [(&str, &str); 4] = [
     ("tcp_keepalives_idle", "15"),
     ("tcp_keepalives_interval", "5"),
     ("tcp_keepalives_count", "3"),
     ("tcp_user_timeout", "'20s'"),
 ];
 
-/// A statement whose client has closed the connection ends within this time instead of running to its end.
+/// Ends a statement within this time after its client closed the connection, instead of running it
+/// to the end.
 const CLIENT_CHECK: (&str, &str) = ("client_connection_check_interval", "'2s'");
 
-/// Returns how to connect.
+/// Returns the options for connecting.
 pub(super) fn options(
     settings: &DatabaseSettings,
     application: &str,
@@ -45,7 +48,11 @@ pub(super) fn setup(settings: &DatabaseSettings, more: &[(&str, &str)]) -> Strin
         ),
     ];
     let timeouts = timeouts.iter().map(|(name, value)| (*name, value.as_str()));
-    let rest = TCP.iter().chain([&CLIENT_CHECK]).chain(more).copied();
+    let rest = TCP_SETTINGS
+        .iter()
+        .chain([&CLIENT_CHECK])
+        .chain(more)
+        .copied();
     timeouts
         .chain(rest)
         .fold(String::new(), |mut sql, (name, value)| {

@@ -1,6 +1,7 @@
-//! Redis: one multiplexed connection, a key prefix, and a breaker so that an outage costs one timeout, not one a request.
+//! Redis: one multiplexed connection, a key prefix, and a circuit breaker, so that an outage costs
+//! one timeout instead of one per request.
 
-mod link;
+mod connection;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,106 +10,109 @@ use ::redis::aio::ConnectionManager;
 use ::redis::{Client, Cmd, FromRedisValue, Pipeline, RedisError, ScriptInvocation};
 use tracing::Instrument as _;
 
-use self::link::{Link, Numbered};
+use self::connection::{GuardedConnection, NumberedConnection};
 use crate::settings::RedisSettings;
 use crate::telemetry::metrics;
 
-/// Why Redis did not answer.
+/// The reason why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RedisFailure {
-    #[error("Redis does not answer")]
+    #[error("Redis is unavailable")]
     Unavailable,
-    #[error("Redis refused a command: {0}")]
+    #[error("Redis returned an error: {0}")]
     Command(#[source] RedisError),
 }
 
-/// The connection of this process. Clones share it.
+/// The connection of this process to Redis. Clones share it.
 #[derive(Clone)]
 pub struct Redis {
-    link: Arc<Link>,
+    connection: Arc<GuardedConnection>,
     prefix: Arc<str>,
 }
 
 impl Redis {
-    /// Connects when first asked: a process starts, and says so, without its Redis.
+    /// Creates a client that connects on first use, so that a process starts, and reports that it
+    /// is not ready, while Redis is down.
     pub fn new(settings: &RedisSettings) -> Result<Self, RedisFailure> {
         let client = Client::open(settings.url.expose()).map_err(RedisFailure::Command)?;
-        let link = Link::new(client, settings.timeout).map_err(RedisFailure::Command)?;
+        let connection =
+            GuardedConnection::new(client, settings.timeout).map_err(RedisFailure::Command)?;
         Ok(Self {
-            link: Arc::new(link),
+            connection: Arc::new(connection),
             prefix: (*settings.prefix).into(),
         })
     }
 
-    /// The full name of a key.
+    /// Returns the full name of a key, with the deployment's prefix.
     pub fn key(&self, name: &str) -> String {
         format!("{}:{name}", self.prefix)
     }
 
-    /// What every key of this deployment begins with.
+    /// Returns the prefix of every key of this deployment.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// The client, for who needs a connection of his own: one that waits for an answer.
+    /// Returns the client, for a caller that needs its own connection for blocking commands.
     pub fn client(&self) -> &Client {
-        self.link.client()
+        self.connection.client()
     }
 
-    /// Returns how long a command may take.
+    /// Returns the timeout of a command.
     pub fn timeout(&self) -> Duration {
-        self.link.timeout()
+        self.connection.timeout()
     }
 
-    /// How often Redis did not answer: who has seen this number rise may have missed something.
+    /// Returns the number of commands that Redis did not answer. A caller that sees the number rise
+    /// may have missed a change.
     pub fn outages(&self) -> u64 {
-        self.link.outages()
+        self.connection.outages()
     }
 
-    /// Runs a script under a constant name.
+    /// Runs a script. Traces and metrics show `name`.
     pub async fn run<T: FromRedisValue>(
         &self,
         name: &'static str,
         script: &ScriptInvocation<'_>,
     ) -> Result<T, RedisFailure> {
-        self.guarded(name, |mut connection| async move {
+        self.run_guarded(name, |mut connection| async move {
             script.invoke_async(&mut connection).await
         })
         .await
     }
 
-    /// Runs a command under a constant name.
+    /// Runs a command. Traces and metrics show `name`.
     pub async fn command<T: FromRedisValue>(
         &self,
         name: &'static str,
         command: &Cmd,
     ) -> Result<T, RedisFailure> {
-        self.guarded(name, |mut connection| async move {
+        self.run_guarded(name, |mut connection| async move {
             command.query_async(&mut connection).await
         })
         .await
     }
 
-    /// Runs a pipeline, one round trip, under a constant name.
+    /// Runs a pipeline in one round trip. Traces and metrics show `name`.
     pub async fn pipe<T: FromRedisValue>(
         &self,
         name: &'static str,
         pipeline: &Pipeline,
     ) -> Result<T, RedisFailure> {
-        self.guarded(name, |mut connection| async move {
+        self.run_guarded(name, |mut connection| async move {
             pipeline.query_async(&mut connection).await
         })
         .await
     }
 
-    /// Whether Redis answers.
+    /// Checks that Redis answers.
     pub async fn ping(&self) -> Result<(), RedisFailure> {
         let mut pipeline = ::redis::pipe();
         pipeline.cmd("PING").ignore();
         self.pipe("ping", &pipeline).await
     }
 
-    async fn guarded<T, F>(
+    async fn run_guarded<T, F>(
         &self,
         name: &'static str,
         run: impl FnOnce(ConnectionManager) -> F,
@@ -116,7 +120,7 @@ impl Redis {
     where
         F: Future<Output = Result<T, RedisError>>,
     {
-        if self.link.is_open() {
+        if self.connection.is_open() {
             return Err(RedisFailure::Unavailable);
         }
         let span = tracing::debug_span!(
@@ -126,24 +130,24 @@ impl Redis {
             db.system.name = "redis"
         );
         let start = Instant::now();
-        let Numbered {
+        let NumberedConnection {
             connection,
             generation,
-        } = self.link.current();
+        } = self.connection.current();
         let running = run(connection);
-        let result = tokio::time::timeout(self.link.timeout(), running)
+        let result = tokio::time::timeout(self.connection.timeout(), running)
             .instrument(span)
             .await;
         let result = match result {
             Err(_) => Err(RedisFailure::Unavailable),
-            Ok(Err(error)) if link::is_outage(&error) => {
-                tracing::warn!(%error, command = name, "Redis does not answer");
+            Ok(Err(error)) if connection::is_outage(&error) => {
+                tracing::warn!(%error, command = name, "Redis command got no reply");
                 Err(RedisFailure::Unavailable)
             }
             Ok(other) => other.map_err(RedisFailure::Command),
         };
         if matches!(result, Err(RedisFailure::Unavailable)) {
-            Link::failed(&self.link, generation);
+            GuardedConnection::record_failure(&self.connection, generation);
         }
         metrics::observe_store("redis", name, result.is_ok(), start.elapsed());
         result

@@ -1,61 +1,63 @@
-//! What happens on a connection, as its deadlines need it.
+//! The activity of a connection, from which its deadlines follow.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use poem::http::Version;
+use http::Version;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::ServerLimits;
 
-/// At the limit of connections those on which nothing happens are closed after this time.
+/// Idle timeout while clients wait for a connection.
 const IDLE_AT_LIMIT: Duration = Duration::from_secs(1);
 
-/// At the limit of connections a head has to end within this time.
+/// Limit for a request head while clients wait for a connection.
 const HEAD_AT_LIMIT: Duration = Duration::from_secs(3);
 
-/// A connection that is to end and has no request under way ends after this time.
+/// How long a closing connection without requests may stay open.
 const CLOSE_GRACE: Duration = Duration::from_secs(5);
 
-/// Shared by a connection, its stream and the bodies of its answers.
+/// The activity of one connection, shared by the connection, its stream and its response bodies.
 #[derive(Clone)]
 pub(super) struct Activity(Arc<Mutex<State>>);
 
 struct State {
-    /// Requests whose answers have not ended.
+    /// Number of requests whose responses have not ended.
     in_flight: usize,
-    /// Since when no request is under way.
+    /// Time since which no request is in flight.
     idle_since: Instant,
-    /// Frames that come between its requests are not the beginning of one.
+    /// HTTP/2 sends frames between requests, so a byte that arrives does not mean that a head
+    /// begins.
     is_http2: bool,
-    /// The first byte since then.
+    /// Time of the first byte of the next request's head.
     head_since: Option<Instant>,
-    /// The client takes no more bytes.
+    /// Time since which the client accepts no bytes.
     blocked_since: Option<Instant>,
-    /// Bodies that gave bytes and were not asked for more, since when, and what ends their streams.
+    /// Response bodies that produced bytes and were not polled again: since when, and the token
+    /// that resets their stream.
     unread: HashMap<u64, (Instant, Option<CancellationToken>)>,
     last_body: u64,
     closing_since: Option<Instant>,
 }
 
-/// What is to be done about a connection.
+/// The next step for a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Look again then.
+pub(super) enum DeadlineAction {
+    /// Check again at this time.
     Wait(Instant),
-    /// No new request is taken.
+    /// Stop accepting requests.
     Close,
-    /// It ends at once.
+    /// End the connection at once, for this reason.
     Abort(&'static str),
 }
 
-/// A request under way, until it is dropped.
+/// A request in flight, until dropped.
 pub(super) struct InFlight {
     activity: Activity,
     body: u64,
-    /// Ends its stream of HTTP/2.
+    /// Resets the request's HTTP/2 stream.
     reset: Option<CancellationToken>,
 }
 
@@ -77,16 +79,16 @@ impl Activity {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Bytes came.
-    pub(super) fn received(&self) {
+    /// Records that bytes arrived.
+    pub(super) fn record_read(&self) {
         let mut state = self.state();
         if state.in_flight == 0 && state.head_since.is_none() && !state.is_http2 {
             state.head_since = Some(Instant::now());
         }
     }
 
-    /// The client takes bytes, or does not.
-    pub(super) fn wrote(&self, is_blocked: bool) {
+    /// Records whether the client accepts bytes.
+    pub(super) fn record_write(&self, is_blocked: bool) {
         let mut state = self.state();
         if !is_blocked {
             state.blocked_since = None;
@@ -95,7 +97,7 @@ impl Activity {
         }
     }
 
-    /// The head of a request is whole.
+    /// Records that the head of a request is complete.
     pub(super) fn begin_request(&self, version: Version) -> InFlight {
         let mut state = self.state();
         state.is_http2 = version == Version::HTTP_2;
@@ -109,14 +111,19 @@ impl Activity {
         }
     }
 
-    /// No new request is taken any more.
+    /// Records that the connection stops accepting requests.
     pub(super) fn close(&self) {
         self.state().closing_since.get_or_insert_with(Instant::now);
     }
 
-    /// What is to be done now; `is_full` if others wait for a connection. Resets the streams of HTTP/2 of which the client
-    /// takes no bytes, whatever it does with the others.
-    pub(super) fn judge(&self, limits: &ServerLimits, is_full: bool, now: Instant) -> Verdict {
+    /// Returns the next step at time `now`. `is_full` means that clients wait for a connection.
+    /// Resets each HTTP/2 stream whose client accepts no bytes, whatever happens on the others.
+    pub(super) fn next_action(
+        &self,
+        limits: &ServerLimits,
+        is_full: bool,
+        now: Instant,
+    ) -> DeadlineAction {
         let state = self.state();
         let mut unread = None;
         for (since, reset) in state.unread.values() {
@@ -129,11 +136,11 @@ impl Activity {
         let mut deadlines = vec![
             (
                 state.blocked_since.map(|since| since + limits.stall),
-                Verdict::Abort("the client takes no bytes"),
+                DeadlineAction::Abort("the client accepts no bytes"),
             ),
             (
                 unread.map(|since| since + limits.stall),
-                Verdict::Abort("the client takes no bytes"),
+                DeadlineAction::Abort("the client accepts no bytes"),
             ),
         ];
         if state.in_flight == 0 {
@@ -149,47 +156,49 @@ impl Activity {
             deadlines.extend([
                 (
                     state.head_since.map(|since| since + head),
-                    Verdict::Abort("the head did not end"),
+                    DeadlineAction::Abort("request head timed out"),
                 ),
-                (closing, Verdict::Abort("it did not close")),
+                (closing, DeadlineAction::Abort("close timed out")),
             ]);
             if closing.is_none() && state.head_since.is_none() {
-                deadlines.push((Some(state.idle_since + idle), Verdict::Close));
+                deadlines.push((Some(state.idle_since + idle), DeadlineAction::Close));
             }
         }
-        let due = |(deadline, verdict): &(Option<Instant>, Verdict)| {
+        let due = |(deadline, action): &(Option<Instant>, DeadlineAction)| {
             deadline
                 .filter(|deadline| *deadline <= now)
-                .map(|_| *verdict)
+                .map(|_| *action)
         };
-        if let Some(verdict) = deadlines.iter().find_map(due) {
-            return verdict;
+        if let Some(action) = deadlines.iter().find_map(due) {
+            return action;
         }
-        // A deadline may come up meanwhile that is earlier than those there are.
-        let shortest = limits
+        // An event in the meantime may start a deadline that is earlier than these.
+        let poll_interval = limits
             .head
             .min(limits.stall)
             .min(limits.idle)
             .min(CLOSE_GRACE)
             / 4;
         let next = deadlines.iter().filter_map(|(deadline, _)| *deadline).min();
-        Verdict::Wait(next.map_or(now + shortest, |next| next.min(now + shortest)))
+        DeadlineAction::Wait(next.map_or(now + poll_interval, |next| next.min(now + poll_interval)))
     }
 }
 
 impl InFlight {
-    /// What resets the stream of the answer if the client takes none of its bytes; without it the connection ends.
+    /// Sets the token that resets the response's stream if the client accepts none of its bytes.
+    /// Without a token the whole connection ends.
     pub(super) fn reset_by(&mut self, reset: Option<CancellationToken>) {
         self.reset = reset;
     }
 
-    /// The body was asked for bytes.
-    pub(super) fn asked(&self) {
+    /// Records that the response body was polled.
+    pub(super) fn record_poll(&self) {
         self.activity.state().unread.remove(&self.body);
     }
 
-    /// The body gave bytes, which are to be taken before it is asked again.
-    pub(super) fn gave(&self) {
+    /// Records that the response body produced bytes. The client must accept them before the next
+    /// poll.
+    pub(super) fn record_frame(&self) {
         self.activity
             .state()
             .unread
@@ -220,8 +229,8 @@ mod tests {
         drain: Duration::from_secs(10),
     };
 
-    fn judged(activity: &Activity, seconds: u64) -> Verdict {
-        activity.judge(
+    fn action_after(activity: &Activity, seconds: u64) -> DeadlineAction {
+        activity.next_action(
             &LIMITS,
             false,
             Instant::now() + Duration::from_secs(seconds),
@@ -229,93 +238,120 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_may_be_idle_but_a_head_must_end() {
+    fn an_idle_connection_and_an_unfinished_head_have_deadlines() {
         let activity = Activity::new();
-        assert!(matches!(judged(&activity, 70), Verdict::Wait(_)));
-        assert_eq!(judged(&activity, 76), Verdict::Close);
+        assert!(matches!(
+            action_after(&activity, 70),
+            DeadlineAction::Wait(_)
+        ));
+        assert_eq!(action_after(&activity, 76), DeadlineAction::Close);
         let later = Instant::now() + Duration::from_secs(2);
         assert_eq!(
-            activity.judge(&LIMITS, true, later),
-            Verdict::Close,
-            "others wait for it"
+            activity.next_action(&LIMITS, true, later),
+            DeadlineAction::Close,
+            "other clients wait for a connection"
         );
-        activity.received();
-        assert!(matches!(judged(&activity, 14), Verdict::Wait(_)));
+        activity.record_read();
+        assert!(matches!(
+            action_after(&activity, 14),
+            DeadlineAction::Wait(_)
+        ));
         let later = Instant::now() + Duration::from_secs(4);
         assert_eq!(
-            activity.judge(&LIMITS, true, later),
-            Verdict::Abort("the head did not end")
+            activity.next_action(&LIMITS, true, later),
+            DeadlineAction::Abort("request head timed out")
         );
         assert_eq!(
-            judged(&activity, 16),
-            Verdict::Abort("the head did not end")
+            action_after(&activity, 16),
+            DeadlineAction::Abort("request head timed out")
         );
         let request = activity.begin_request(Version::HTTP_11);
         assert!(
-            matches!(judged(&activity, 1_000), Verdict::Wait(_)),
-            "an operation has its own deadline"
+            matches!(action_after(&activity, 1_000), DeadlineAction::Wait(_)),
+            "a running operation has its own deadline"
         );
         drop(request);
-        assert_eq!(judged(&activity, 76), Verdict::Close);
+        assert_eq!(action_after(&activity, 76), DeadlineAction::Close);
     }
 
     #[test]
-    fn a_client_takes_bytes_or_loses_its_connection() {
+    fn a_client_that_accepts_no_bytes_loses_its_connection() {
         let activity = Activity::new();
         let request = activity.begin_request(Version::HTTP_11);
-        request.gave();
-        assert!(matches!(judged(&activity, 19), Verdict::Wait(_)));
+        request.record_frame();
+        assert!(matches!(
+            action_after(&activity, 19),
+            DeadlineAction::Wait(_)
+        ));
         assert_eq!(
-            judged(&activity, 21),
-            Verdict::Abort("the client takes no bytes")
+            action_after(&activity, 21),
+            DeadlineAction::Abort("the client accepts no bytes")
         );
-        request.asked();
+        request.record_poll();
         assert!(
-            matches!(judged(&activity, 1_000), Verdict::Wait(_)),
+            matches!(action_after(&activity, 1_000), DeadlineAction::Wait(_)),
             "an event may come late"
         );
-        activity.wrote(true);
+        activity.record_write(true);
         assert_eq!(
-            judged(&activity, 21),
-            Verdict::Abort("the client takes no bytes")
+            action_after(&activity, 21),
+            DeadlineAction::Abort("the client accepts no bytes")
         );
-        activity.wrote(false);
-        assert!(matches!(judged(&activity, 1_000), Verdict::Wait(_)));
+        activity.record_write(false);
+        assert!(matches!(
+            action_after(&activity, 1_000),
+            DeadlineAction::Wait(_)
+        ));
     }
 
     #[test]
-    fn a_stream_that_is_not_read_is_reset_whatever_others_do() {
+    fn an_unread_stream_is_reset_whatever_happens_on_other_streams() {
         let activity = Activity::new();
         let tokens = [(); 2].map(|()| CancellationToken::new());
         let streams = tokens.clone().map(|token| {
             let mut stream = activity.begin_request(Version::HTTP_2);
             stream.reset_by(Some(token));
-            stream.gave();
+            stream.record_frame();
             stream
         });
-        streams[1].asked();
-        assert!(matches!(judged(&activity, 19), Verdict::Wait(_)));
+        streams[1].record_poll();
+        assert!(matches!(
+            action_after(&activity, 19),
+            DeadlineAction::Wait(_)
+        ));
         assert_eq!(
             tokens.each_ref().map(CancellationToken::is_cancelled),
             [false, false]
         );
-        assert!(matches!(judged(&activity, 21), Verdict::Wait(_)));
+        assert!(matches!(
+            action_after(&activity, 21),
+            DeadlineAction::Wait(_)
+        ));
         assert_eq!(
             tokens.each_ref().map(CancellationToken::is_cancelled),
             [true, false]
         );
         drop(streams);
-        assert_eq!(judged(&activity, 76), Verdict::Close);
+        assert_eq!(action_after(&activity, 76), DeadlineAction::Close);
     }
 
     #[test]
-    fn a_connection_that_is_closed_has_some_seconds() {
+    fn a_closing_connection_ends_after_a_grace_period() {
         let activity = Activity::new();
         let request = activity.begin_request(Version::HTTP_11);
         activity.close();
-        assert!(matches!(judged(&activity, 1_000), Verdict::Wait(_)));
+        assert!(matches!(
+            action_after(&activity, 1_000),
+            DeadlineAction::Wait(_)
+        ));
         drop(request);
-        assert!(matches!(judged(&activity, 4), Verdict::Wait(_)));
-        assert_eq!(judged(&activity, 6), Verdict::Abort("it did not close"));
+        assert!(matches!(
+            action_after(&activity, 4),
+            DeadlineAction::Wait(_)
+        ));
+        assert_eq!(
+            action_after(&activity, 6),
+            DeadlineAction::Abort("close timed out")
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The body of an answer, which says when its client takes no more of it.
+//! A response body that records when it is polled and when it produces bytes.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,13 +7,13 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::activity::InFlight;
 
-/// Its request is under way until it is dropped.
-pub(super) struct Watched<B> {
+/// A response body. Its request is in flight until the body is dropped.
+pub(super) struct WatchedBody<B> {
     pub(super) inner: B,
     pub(super) request: InFlight,
 }
 
-impl<B: Body + Unpin> Body for Watched<B> {
+impl<B: Body + Unpin> Body for WatchedBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -21,10 +21,10 @@ impl<B: Body + Unpin> Body for Watched<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.request.asked();
+        self.request.record_poll();
         let polled = Pin::new(&mut self.inner).poll_frame(context);
         if matches!(polled, Poll::Ready(Some(Ok(_)))) {
-            self.request.gave();
+            self.request.record_frame();
         }
         polled
     }

@@ -7,50 +7,51 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::uri::Scheme;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use poem::endpoint::DynEndpoint;
-use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::activity::{Activity, Verdict};
+use super::activity::{Activity, DeadlineAction};
 use super::{ServerLimits, body, stream};
 
-/// Bytes that HTTP/1 buffers in each direction; no head is longer. A body that is read slowly keeps two of these.
-const MAX_BUFFER: usize = 64 * 1024;
+/// Bytes that HTTP/1 buffers in each direction, which also limits the head. A slow body occupies
+/// two of these buffers.
+const MAX_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Bytes of the headers of one HTTP/2 request.
-const MAX_HEADERS: u32 = 16 * 1024;
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
-/// Requests of one HTTP/2 connection at once.
+/// Concurrent requests of one HTTP/2 connection.
 const MAX_STREAMS: u32 = 100;
 
-/// Requests of one HTTP/2 connection that its client has taken back and that are still worked on.
-const MAX_RESETS: usize = 20;
+/// Requests of one HTTP/2 connection that the client has reset and the server still processes.
+const MAX_PENDING_RESETS: usize = 20;
 
-/// How often an HTTP/2 client is asked whether it is there, and how long it has to answer.
+/// Interval of HTTP/2 pings, and the time that the client has to answer one.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
 tokio::task_local! {
-    /// Resets the stream of HTTP/2 whose task this is.
-    static RESET: CancellationToken;
+    /// Resets the HTTP/2 stream of this task.
+    static STREAM_RESET: CancellationToken;
 }
 
-/// Runs each stream of HTTP/2 as a task that its activity can end: hyper does not ask the body of an answer for bytes, nor for
-/// an error, as long as the client takes none.
+/// Runs each HTTP/2 stream as a task that the activity can end: while the client accepts no bytes,
+/// hyper polls the response body neither for bytes nor for an error.
 #[derive(Clone, Copy)]
-struct Streams;
+struct StreamExecutor;
 
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StreamExecutor {
     fn execute(&self, stream: F) {
         let reset = CancellationToken::new();
-        tokio::spawn(RESET.scope(reset.clone(), async move {
+        tokio::spawn(STREAM_RESET.scope(reset.clone(), async move {
             reset.run_until_cancelled(stream).await;
         }));
     }
@@ -62,7 +63,7 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     pub(super) scheme: Scheme,
     pub(super) limits: ServerLimits,
-    /// A client waits for a connection.
+    /// Whether a client waits for a connection.
     pub(super) is_full: Arc<AtomicBool>,
     pub(super) draining: CancellationToken,
 }
@@ -71,13 +72,13 @@ impl Connection {
     /// Answers requests until the connection ends or a deadline ends it.
     pub(super) async fn serve(self, inner: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let activity = Activity::new();
-        let watched = stream::Watched {
+        let watched = stream::WatchedStream {
             inner,
             activity: activity.clone(),
             is_blocked: false,
         };
         let service = hyper::service::service_fn(|request: hyper::Request<Incoming>| {
-            let mut under_way = activity.begin_request(request.version());
+            let mut in_flight = activity.begin_request(request.version());
             let request = (
                 request,
                 self.local_addr(),
@@ -87,15 +88,15 @@ impl Connection {
                 .into();
             let endpoint = self.endpoint.clone();
             async move {
-                under_way.reset_by(RESET.try_with(Clone::clone).ok());
+                in_flight.reset_by(STREAM_RESET.try_with(Clone::clone).ok());
                 let response = match endpoint.call(request).await {
                     Ok(response) => response,
                     Err(error) => error.into_response(),
                 };
                 let response: hyper::Response<_> = response.into();
-                Ok::<_, Infallible>(response.map(|inner| body::Watched {
+                Ok::<_, Infallible>(response.map(|inner| body::WatchedBody {
                     inner,
-                    request: under_way,
+                    request: in_flight,
                 }))
             }
         });
@@ -105,23 +106,23 @@ impl Connection {
         let mut is_closing = false;
         loop {
             let is_full = self.is_full.load(Ordering::Relaxed);
-            let next = match activity.judge(&self.limits, is_full, Instant::now()) {
-                Verdict::Wait(next) => next,
-                Verdict::Close => {
+            let next = match activity.next_action(&self.limits, is_full, Instant::now()) {
+                DeadlineAction::Wait(next) => next,
+                DeadlineAction::Close => {
                     is_closing = true;
                     activity.close();
                     serving.as_mut().graceful_shutdown();
                     continue;
                 }
-                Verdict::Abort(reason) => {
-                    tracing::debug!(peer = %self.peer, reason, "ending a connection");
+                DeadlineAction::Abort(reason) => {
+                    tracing::debug!(peer = %self.peer, reason, "ending connection");
                     return;
                 }
             };
             tokio::select! {
                 ended = serving.as_mut() => {
                     if let Err(error) = ended {
-                        tracing::debug!(peer = %self.peer, %error, "a connection ended with an error");
+                        tracing::debug!(peer = %self.peer, %error, "connection failed");
                     }
                     return;
                 }
@@ -147,20 +148,20 @@ impl Connection {
     }
 }
 
-fn builder() -> Builder<Streams> {
-    let mut builder = Builder::new(Streams);
+fn builder() -> Builder<StreamExecutor> {
+    let mut builder = Builder::new(StreamExecutor);
     builder
         .http1()
         .timer(TokioTimer::new())
-        // It would also end connections on which nothing happens: the activity knows heads from these.
+        // hyper's timeout would also end idle connections. The activity distinguishes the two.
         .header_read_timeout(None)
-        .max_buf_size(MAX_BUFFER);
+        .max_buf_size(MAX_BUFFER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
-        .max_pending_accept_reset_streams(MAX_RESETS)
-        .max_header_list_size(MAX_HEADERS)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_header_list_size(MAX_HEADER_BYTES)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_INTERVAL);
     builder

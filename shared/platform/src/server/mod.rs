@@ -1,5 +1,6 @@
-//! Serves an endpoint over HTTP/1.1 and HTTP/2, with a bound on everything that a client can hold up: connections, the
-//! time for the head of a request, connections on which nothing happens, and bytes that a client does not take.
+//! Serves an endpoint over HTTP/1.1 and HTTP/2, with a limit on everything that a client can
+//! occupy: connections, the time for a request's head, idle connections, and bytes that the client
+//! does not accept.
 
 mod activity;
 mod body;
@@ -11,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::uri::Scheme;
 use poem::endpoint::{DynEndpoint, ToDynEndpoint};
-use poem::http::uri::Scheme;
 use poem::{Endpoint, EndpointExt as _, IntoResponse, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,37 +24,38 @@ use tokio_util::task::TaskTracker;
 
 use self::connection::Connection;
 
-/// How long no connection is accepted after that failed: at the limit of descriptors it fails until another one ends.
+/// Pause after a failed accept: at the limit of file descriptors, accepting fails until another
+/// connection ends.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a client can hold up, and for how long.
+/// The limits of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerLimits {
-    /// Connections at once. More wait to be accepted, while those on which nothing happens are closed.
+    /// Concurrent connections. Further clients wait, and idle connections are closed earlier.
     pub connections: usize,
-    /// From the first byte of a request to the end of its head; the same for a TLS handshake.
+    /// Time from the first byte of a request to the end of its head; also for a TLS handshake.
     pub head: Duration,
-    /// Without a request under way.
+    /// Time that a connection may stay open without a request.
     pub idle: Duration,
-    /// Without the client taking any byte of an answer.
+    /// Time in which a client must accept some bytes of a response.
     pub stall: Duration,
-    /// For the requests under way when the server is asked to stop.
+    /// Time for requests in flight to end after the server was asked to stop.
     pub drain: Duration,
 }
 
-/// Makes the stream that HTTP is spoken on of an accepted connection.
+/// Turns an accepted connection into the stream that carries HTTP.
 pub trait Handshake: Clone + Send + Sync + 'static {
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
     fn scheme(&self) -> Scheme;
 
-    fn shake_hands(
+    fn handshake(
         &self,
         stream: TcpStream,
     ) -> impl Future<Output = std::io::Result<Self::Stream>> + Send;
 }
 
-/// HTTP on TCP as it is.
+/// HTTP over plain TCP.
 #[derive(Debug, Clone, Copy)]
 pub struct Plain;
 
@@ -64,19 +66,19 @@ impl Handshake for Plain {
         Scheme::HTTP
     }
 
-    async fn shake_hands(&self, stream: TcpStream) -> std::io::Result<TcpStream> {
+    async fn handshake(&self, stream: TcpStream) -> std::io::Result<TcpStream> {
         Ok(stream)
     }
 }
 
-/// The connections that there may be.
-struct Slots {
+/// Limits the number of concurrent connections.
+struct ConnectionLimit {
     free: Arc<Semaphore>,
-    /// A client waits for one.
+    /// Whether a client waits for a connection.
     is_full: Arc<AtomicBool>,
 }
 
-impl Slots {
+impl ConnectionLimit {
     fn new(connections: usize) -> Self {
         let free = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
         Self {
@@ -85,33 +87,30 @@ impl Slots {
         }
     }
 
-    async fn take(&self) -> OwnedSemaphorePermit {
-        if let Ok(slot) = self.free.clone().try_acquire_owned() {
-            return slot;
+    async fn acquire(&self) -> OwnedSemaphorePermit {
+        if let Ok(permit) = self.free.clone().try_acquire_owned() {
+            return permit;
         }
         self.is_full.store(true, Ordering::Relaxed);
-        let slot = self
+        let permit = self
             .free
             .clone()
             .acquire_owned()
             .await
             .expect("the semaphore is never closed");
         self.is_full.store(false, Ordering::Relaxed);
-        slot
+        permit
     }
 }
 
-/// Takes a port; the error names it.
+/// Listens on an address. The error contains the address.
 pub async fn listen(bind: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(bind).await.map_err(|error| {
-        std::io::Error::new(
-            error.kind(),
-            format!("{bind} cannot be listened on: {error}"),
-        )
+        std::io::Error::new(error.kind(), format!("failed to listen on {bind}: {error}"))
     })
 }
 
-/// Serves until `stop` ends, then lets requests end within the time to drain.
+/// Serves until `stop` completes, then waits for requests in flight within the drain limit.
 pub async fn serve<H, E>(
     listener: TcpListener,
     handshake: H,
@@ -125,7 +124,7 @@ pub async fn serve<H, E>(
 {
     let endpoint: Arc<dyn DynEndpoint<Output = Response>> =
         Arc::new(ToDynEndpoint(endpoint.map_to_response()));
-    let slots = Slots::new(limits.connections);
+    let limit = ConnectionLimit::new(limits.connections);
     let (connections, draining, ended) = (
         TaskTracker::new(),
         CancellationToken::new(),
@@ -133,24 +132,24 @@ pub async fn serve<H, E>(
     );
     let accepting = async {
         loop {
-            let (stream, peer, slot) = accept(&listener, &slots).await;
+            let (stream, peer, permit) = accept(&listener, &limit).await;
             let connection = Connection {
                 endpoint: endpoint.clone(),
                 local: listener.local_addr().ok(),
                 peer,
                 scheme: handshake.scheme(),
                 limits,
-                is_full: slots.is_full.clone(),
+                is_full: limit.is_full.clone(),
                 draining: draining.clone(),
             };
             let handshake = handshake.clone();
             let serving = async move {
-                match timeout(limits.head, handshake.shake_hands(stream)).await {
+                match timeout(limits.head, handshake.handshake(stream)).await {
                     Ok(Ok(stream)) => connection.serve(stream).await,
                     Ok(Err(error)) => tracing::debug!(%error, "handshake failed"),
                     Err(_) => tracing::debug!("handshake timed out"),
                 }
-                drop(slot);
+                drop(permit);
             };
             connections.spawn(ended.clone().run_until_cancelled_owned(serving));
         }
@@ -165,7 +164,7 @@ pub async fn serve<H, E>(
     if timeout(limits.drain, connections.wait()).await.is_err() {
         tracing::warn!(
             connections = connections.len(),
-            "ending connections whose requests did not end in time"
+            "drain timed out; ending connections"
         );
         ended.cancel();
         connections.wait().await;
@@ -183,25 +182,25 @@ impl Accept for TcpListener {
     }
 }
 
-/// The next connection, once there is a slot for it.
+/// Returns the next connection after a permit for it is free.
 async fn accept(
     listener: &impl Accept,
-    slots: &Slots,
+    limit: &ConnectionLimit,
 ) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-    let slot = slots.take().await;
+    let permit = limit.acquire().await;
     let mut last_warning: Option<Instant> = None;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // An answer is written as a whole: nothing is to be waited for.
+                // A response is written as a whole, so delaying packets gains nothing.
                 let _ = stream.set_nodelay(true);
-                return (stream, peer, slot);
+                return (stream, peer, permit);
             }
-            Err(error) if is_of_client(&error) => {}
+            Err(error) if is_client_abort(&error) => {}
             Err(error) => {
                 if last_warning.is_none_or(|last| last.elapsed() >= Duration::from_secs(10)) {
                     last_warning = Some(Instant::now());
-                    tracing::warn!(%error, "accepting a connection failed");
+                    tracing::warn!(%error, "failed to accept connection");
                 }
                 sleep(ACCEPT_PAUSE).await;
             }
@@ -209,8 +208,8 @@ async fn accept(
     }
 }
 
-/// Whether the client went away before its connection was accepted.
-fn is_of_client(error: &std::io::Error) -> bool {
+/// Returns whether the client disconnected before its connection was accepted.
+fn is_client_abort(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(
         error.kind(),
@@ -225,10 +224,10 @@ mod tests {
 
     use super::*;
 
-    /// Too many open files.
+    /// Errno: too many open files.
     const EMFILE: i32 = 24;
 
-    /// A listener of a process that has no descriptor left until it has failed so often.
+    /// A listener that fails `failures` times for lack of file descriptors.
     struct Exhausted {
         listener: TcpListener,
         failures: u32,
@@ -245,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn accepting_pauses_after_each_failure_and_goes_on() {
+    async fn accepting_continues_after_a_pause_when_it_fails() {
         let listener = listen(([127, 0, 0, 1], 0).into())
             .await
             .expect("a free port");
@@ -258,7 +257,7 @@ mod tests {
             accepts: AtomicU32::new(0),
         };
         let begun = Instant::now();
-        let (_, peer, _) = accept(&exhausted, &Slots::new(1)).await;
+        let (_, peer, _) = accept(&exhausted, &ConnectionLimit::new(1)).await;
         assert_eq!(peer, client.local_addr().expect("a TCP port"));
         assert_eq!(exhausted.accepts.into_inner(), 4);
         assert!(begun.elapsed() >= 3 * ACCEPT_PAUSE, "{:?}", begun.elapsed());

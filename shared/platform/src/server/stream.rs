@@ -1,4 +1,4 @@
-//! The stream of a connection, which says when bytes come and go.
+//! The stream of a connection, which records when bytes are read and written.
 
 use std::io::IoSlice;
 use std::pin::Pin;
@@ -8,24 +8,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::activity::Activity;
 
-pub(super) struct Watched<S> {
+pub(super) struct WatchedStream<S> {
     pub(super) inner: S,
     pub(super) activity: Activity,
     pub(super) is_blocked: bool,
 }
 
-impl<S> Watched<S> {
-    fn wrote<T>(&mut self, polled: Poll<T>) -> Poll<T> {
+impl<S> WatchedStream<S> {
+    fn record_write<T>(&mut self, polled: Poll<T>) -> Poll<T> {
         let is_blocked = polled.is_pending();
         if is_blocked != self.is_blocked {
             self.is_blocked = is_blocked;
-            self.activity.wrote(is_blocked);
+            self.activity.record_write(is_blocked);
         }
         polled
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -34,20 +34,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            self.activity.received();
+            self.activity.record_read();
         }
         polled
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
         let polled = Pin::new(&mut self.inner).poll_write(context, bytes);
-        self.wrote(polled)
+        self.record_write(polled)
     }
 
     fn poll_write_vectored(
@@ -56,7 +56,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
         let polled = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
-        self.wrote(polled)
+        self.record_write(polled)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,4 +1,5 @@
-//! Settings with rules of their own: whoever holds one need not doubt it.
+//! Setting types that check their own rules, so that code that holds a value need not check it
+//! again.
 
 use std::ops::Deref;
 use std::str::FromStr as _;
@@ -6,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use poem::http::Uri;
+use http::Uri;
 use sqlx::postgres::PgConnectOptions;
 
 use super::value::{ByteSize, Secret, Value};
@@ -62,59 +63,59 @@ macro_rules! checked_texts {
 }
 
 checked_secrets! {
-    /// What [`RootKey`] is made of.
+    /// The secret from which a [`RootKey`] is derived.
     RootSecret: |text| RootKey::parse(&Secret::new(text)).map(drop).map_err(|error| error.to_string());
-    /// Seeds of keys that sign access tokens, separated by commas: the first signs, all check.
+    /// Comma-separated seeds of keys that sign access tokens: the first signs, all verify.
     SigningSeeds: |text| expect(
         seeds_of(text).is_some_and(|seeds| !seeds.is_empty()),
-        "base64 of 32 bytes is expected, several separated by commas; `plinth-api keys generate --signing` prints one",
+        "expected base64 of 32 bytes, several separated by commas; `plinth-api keys generate --signing` prints one",
     );
-    /// Keys that wrap the keys of files, each with a name, separated by commas: the first wraps, all unwrap.
+    /// Comma-separated, named keys that wrap the keys of files: the first wraps, all unwrap.
     MasterKeyList: |text| expect(
         named_keys_of(text).is_some_and(|keys| !keys.is_empty()),
-        "name:key is expected, several separated by commas; a key is base64 of 32 bytes, a name letters, digits and dashes, and none is called root",
+        "expected name:key, several separated by commas; a key is base64 of 32 bytes, a name has letters, digits and dashes and is not root",
     );
-    /// Where PostgreSQL is, and as whom.
+    /// The URL of PostgreSQL, with user and password.
     DatabaseUrl: |text| {
         let shape = text.starts_with("postgres://") || text.starts_with("postgresql://");
-        expect(shape && PgConnectOptions::from_str(text).is_ok(), "a URL like postgres://user:password@host:port/database is expected")
+        expect(shape && PgConnectOptions::from_str(text).is_ok(), "expected a URL like postgres://user:password@host:port/database")
     };
-    /// Where Redis is, and as whom.
-    RedisUrl: |text| expect(::redis::Client::open(text).is_ok(), "a URL like redis://host:port/0 is expected");
-    /// Where the mail server is, and as whom.
+    /// The URL of Redis, with user and password if it needs them.
+    RedisUrl: |text| expect(::redis::Client::open(text).is_ok(), "expected a URL like redis://host:port/0");
+    /// The URL of the mail server, with user and password if it needs them.
     SmtpUrl: |text| {
         let transport = lettre::SmtpTransport::from_url(text);
-        expect(transport.is_ok(), "a URL like smtp://host:25 or smtps://user:password@host is expected")
+        expect(transport.is_ok(), "expected a URL like smtp://host:25 or smtps://user:password@host")
     };
 }
 
 checked_texts! {
-    /// A URL of HTTP.
+    /// An `http` or `https` URL.
     HttpUrl ("URL"): |text| {
         let uri = text.parse::<Uri>();
-        let whole = uri.is_ok_and(|uri| {
+        let is_valid = uri.is_ok_and(|uri| {
             matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
         });
-        expect(whole, "a URL like https://host is expected")
+        expect(is_valid, "expected a URL like https://host")
     };
-    /// What every key in Redis begins with.
+    /// The prefix of every key in Redis.
     KeyPrefix ("text"): |text| {
         let plain = text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        expect(plain, "up to 64 letters, digits and dashes are expected")
+        expect(plain, "expected at most 64 letters, digits and dashes")
     };
-    /// Which log lines are written, in tracing's syntax.
+    /// A filter of log lines in tracing's syntax.
     LogFilter ("filter"): |text| {
-        expect(tracing_subscriber::EnvFilter::try_new(text).is_ok(), "a filter like info or info,sqlx=debug is expected")
+        expect(tracing_subscriber::EnvFilter::try_new(text).is_ok(), "expected a filter like info or info,sqlx=debug")
     };
-    /// Who a mail is from.
+    /// The sender of mails.
     Sender ("mailbox"): |text| {
-        expect(text.parse::<lettre::message::Mailbox>().is_ok(), "a sender like Name <name@host> is expected")
+        expect(text.parse::<lettre::message::Mailbox>().is_ok(), "expected a sender like Name <name@host>")
     };
 }
 
 impl SigningSeeds {
     pub fn seeds(&self) -> Vec<[u8; 32]> {
-        seeds_of(self.expose()).expect("a value of this type was checked")
+        seeds_of(self.expose()).expect("the constructor checked the value")
     }
 }
 
@@ -125,7 +126,7 @@ fn seeds_of(text: &str) -> Option<Vec<[u8; 32]>> {
 
 impl MasterKeyList {
     pub fn keys(&self) -> Vec<(String, [u8; 32])> {
-        named_keys_of(self.expose()).expect("a value of this type was checked")
+        named_keys_of(self.expose()).expect("the constructor checked the value")
     }
 }
 
@@ -138,7 +139,7 @@ fn named_keys_of(text: &str) -> Option<Vec<(String, [u8; 32])>> {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && name != crate::crypto::DERIVED_KEY;
-        if !is_name || keys.iter().any(|(known, _)| known == name) {
+        if !is_name || keys.iter().any(|(other, _)| other == name) {
             return None;
         }
         keys.push((name.to_owned(), STANDARD.decode(key).ok()?.try_into().ok()?));
@@ -146,7 +147,7 @@ fn named_keys_of(text: &str) -> Option<Vec<(String, [u8; 32])>> {
     Some(keys)
 }
 
-/// How hard a password must be to guess, on zxcvbn's scale.
+/// The minimum strength of a password: a score of zxcvbn from 0 to 4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Strength(pub u8);
 
@@ -156,22 +157,22 @@ impl Value for Strength {
         let score = text.trim().parse().ok().filter(|score| *score <= 4);
         score
             .map(Self)
-            .ok_or_else(|| "a whole number from 0 to 4 is expected".to_owned())
+            .ok_or_else(|| "expected a whole number from 0 to 4".to_owned())
     }
     fn show(&self) -> String {
         self.0.to_string()
     }
 }
 
-fn expect(met: bool, expected: &str) -> Result<(), String> {
-    if met {
+fn expect(is_valid: bool, expected: &str) -> Result<(), String> {
+    if is_valid {
         Ok(())
     } else {
         Err(expected.to_owned())
     }
 }
 
-/// What the keys of objects begin with; empty for nothing.
+/// The prefix of object keys; may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectPrefix(String);
 
@@ -191,7 +192,7 @@ impl Value for ObjectPrefix {
         let fits = text.len() <= 64 && plain && !text.starts_with('/');
         expect(
             fits,
-            "up to 64 letters, digits, dashes, underscores and slashes are expected",
+            "expected at most 64 letters, digits, dashes, underscores and slashes",
         )?;
         Ok(Self(text.to_owned()))
     }
@@ -200,12 +201,12 @@ impl Value for ObjectPrefix {
     }
 }
 
-/// A number that is not below `MIN`.
+/// A number of at least `MIN`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AtLeast<const MIN: u32>(pub u32);
 
 impl<const MIN: u32> AtLeast<MIN> {
-    /// As a number of things in memory.
+    /// Returns the number as a `usize`, saturated.
     pub fn count(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
@@ -217,7 +218,7 @@ impl<const MIN: u32> Value for AtLeast<MIN> {
         let number = text.trim().parse().ok().filter(|number| *number >= MIN);
         number
             .map(Self)
-            .ok_or_else(|| format!("a whole number from {MIN} on is expected"))
+            .ok_or_else(|| format!("expected a whole number of at least {MIN}"))
     }
     fn show(&self) -> String {
         self.0.to_string()
@@ -238,7 +239,7 @@ impl<const MIN: u32, const MAX: u32> Value for Between<MIN, MAX> {
             .filter(|number| (MIN..=MAX).contains(number));
         number
             .map(Self)
-            .ok_or_else(|| format!("a whole number from {MIN} to {MAX} is expected"))
+            .ok_or_else(|| format!("expected a whole number from {MIN} to {MAX}"))
     }
     fn show(&self) -> String {
         self.0.to_string()
@@ -255,13 +256,7 @@ impl<const MIN: u64, const MAX: u64> Value for DurationBetween<MIN, MAX> {
         let (min, max) = (Duration::from_secs(MIN), Duration::from_secs(MAX));
         let duration = Duration::parse(text)?;
         let fits = (min..=max).contains(&duration);
-        let expected = || {
-            format!(
-                "a duration from {} to {} is expected",
-                min.show(),
-                max.show()
-            )
-        };
+        let expected = || format!("expected a duration from {} to {}", min.show(), max.show());
         fits.then_some(Self(duration)).ok_or_else(expected)
     }
     fn show(&self) -> String {
@@ -269,7 +264,7 @@ impl<const MIN: u64, const MAX: u64> Value for DurationBetween<MIN, MAX> {
     }
 }
 
-/// A duration that may be zero, which switches off what it is about.
+/// A duration that may be zero, which disables the feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DurationOrZero(pub Duration);
 
@@ -288,15 +283,16 @@ impl Value for DurationOrZero {
     }
 }
 
-/// The memory of one argon2id hash in bytes; the floor is OWASP's, the ceiling is what is still verified.
+/// The memory of one argon2id hash in bytes. The minimum is OWASP's recommendation; the maximum is
+/// what a stored hash may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Argon2Memory(pub ByteSize);
 
 impl Argon2Memory {
-    const FLOOR: u64 = 19 << 20;
-    const CEILING: u64 = (MAX_MEMORY_KIB as u64) << 10;
+    const MIN_BYTES: u64 = 19 << 20;
+    const MAX_BYTES: u64 = (MAX_MEMORY_KIB as u64) << 10;
 
-    /// As argon2 takes it.
+    /// Returns the memory in KiB, the unit of argon2's parameter.
     pub fn kib(self) -> u32 {
         u32::try_from(self.0.0 / 1024).unwrap_or(u32::MAX)
     }
@@ -306,11 +302,11 @@ impl Value for Argon2Memory {
     const KIND: &'static str = ByteSize::KIND;
     fn parse(text: &str) -> Result<Self, String> {
         let size = ByteSize::parse(text)?;
-        let affordable = (Self::FLOOR..=Self::CEILING).contains(&size.0);
-        if affordable {
+        let is_in_range = (Self::MIN_BYTES..=Self::MAX_BYTES).contains(&size.0);
+        if is_in_range {
             Ok(Self(size))
         } else {
-            Err("a size from 19MiB to 1GiB is expected".to_owned())
+            Err("expected a size from 19MiB to 1GiB".to_owned())
         }
     }
     fn show(&self) -> String {

@@ -1,4 +1,5 @@
-//! What is told of the scanner for viruses: where it is, and what becomes of files that it does not look at.
+//! Setting types of the virus scanner: its address, and the treatment of files that are too large
+//! for it.
 
 use strum::{Display, EnumString};
 
@@ -20,7 +21,7 @@ impl Value for Address {
             (is_host && port > 0).then(|| Self::Tcp(text.to_owned()))
         });
         address.ok_or_else(|| {
-            "an address like clamd:3310, or unix:/run/clamav/clamd.ctl, is expected".to_owned()
+            "expected an address like clamd:3310 or unix:/run/clamav/clamd.ctl".to_owned()
         })
     }
     fn show(&self) -> String {
@@ -31,13 +32,13 @@ impl Value for Address {
     }
 }
 
-/// What becomes of a file that is larger than the scanner takes.
+/// The treatment of files that are larger than the scanner's limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString)]
 #[strum(serialize_all = "snake_case")]
 pub enum TooLargeToScan {
-    /// Nobody can download it.
+    /// No user can download the file.
     Refuse,
-    /// It is available as if it were clean.
+    /// The file is available, as if it were clean.
     Allow,
 }
 
@@ -46,14 +47,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scanner_is_at_a_port_or_at_a_socket() {
+    fn an_address_is_a_port_or_a_unix_socket() {
         for text in [
             "clamd:3310",
             "127.0.0.1:3310",
             "[::1]:3310",
             "unix:/run/clamav/clamd.ctl",
         ] {
-            assert_eq!(Address::parse(text).expect("is read").show(), text);
+            assert_eq!(Address::parse(text).expect("a valid address").show(), text);
         }
         for text in [
             "clamd",

@@ -1,4 +1,4 @@
-//! The macro that turns the declaration of the settings into their types, their reader and their reference.
+//! The macro that generates the settings' types, reader and reference from one declaration.
 
 /// Declares groups of settings: `name: Type in "prefix" { field: Type = default, ... }`.
 ///
@@ -16,12 +16,12 @@ macro_rules! settings {
             pub struct $Group { $($(#[doc = $doc])* pub $field: $ty),* }
         )*
 
-        /// Everything that can be set.
+        /// All settings.
         #[derive(Debug, Clone)]
         pub struct Settings { $($(#[doc = $group_doc])* pub $group: $Group),* }
 
         impl Settings {
-            /// Every setting, in the order of the declaration.
+            /// Returns every setting, in the order of the declaration.
             pub fn variables() -> Vec<$crate::settings::Variable> {
                 vec![$($($crate::settings::Variable::of::<$ty>(
                     $prefix, stringify!($field), $default, concat!($($doc, "\n"),*),
@@ -38,7 +38,7 @@ macro_rules! settings {
                 Some(Self { $($group: $group?),* })
             }
 
-            /// Every variable with its value in force, secrets redacted.
+            /// Returns every variable with its effective value, secrets redacted.
             pub fn effective(&self) -> Vec<(String, String)> {
                 vec![$($((
                     $crate::settings::env_name($prefix, stringify!($field)),

@@ -1,4 +1,4 @@
-//! What only files are told: the table of presets, and media types.
+//! Setting types of files: the table of presets, and media types.
 
 use plinth_domain::media_type::{MediaTypes, MediaTypesError};
 use plinth_domain::preset::{PresetError, Presets};

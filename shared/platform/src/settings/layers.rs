@@ -1,4 +1,4 @@
-//! Reads the layers and collects every problem on the way.
+//! Reads the layers of settings and collects every problem.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,16 +8,16 @@ use super::{Settings, Value, Variable, env_name};
 /// The variable that names the settings file.
 const FILE_VARIABLE: &str = "PLINTH_CONFIG";
 
-/// Everything that is wrong with the settings.
+/// Every problem of the settings.
 #[derive(Debug, thiserror::Error)]
-#[error("the settings have {} problem(s):\n  - {}", .0.len(), .0.join("\n  - "))]
+#[error("invalid settings, {} problem(s):\n  - {}", .0.len(), .0.join("\n  - "))]
 pub struct SettingsError(pub Vec<String>);
 
-/// The settings given so far, by environment name, with where each came from.
+/// The settings given by the layers read so far, by the name of the environment variable.
 #[derive(Debug, Default)]
 pub struct Layers {
     given: BTreeMap<String, Given>,
-    /// Given in a way that cannot be read: the problem is told already.
+    /// Variables that were given but cannot be read. Their problem is already in `problems`.
     unreadable: BTreeSet<String>,
     problems: Vec<String>,
 }
@@ -70,7 +70,7 @@ impl Layers {
             Ok(table) => table,
             Err(problem) => {
                 self.problems
-                    .push(format!("{FILE_VARIABLE}: {path} cannot be read: {problem}"));
+                    .push(format!("{FILE_VARIABLE}: failed to read {path}: {problem}"));
                 return;
             }
         };
@@ -91,7 +91,7 @@ impl Layers {
                 }
                 None => self
                     .problems
-                    .push(format!("{key} in {path}: there is no such setting")),
+                    .push(format!("{key} in {path}: unknown setting")),
             }
         }
     }
@@ -107,7 +107,7 @@ impl Layers {
             match (env.get(&name), env.get(&file_name).filter(|_| secret)) {
                 (Some(_), Some(_)) => {
                     self.problems.push(format!(
-                        "{name} and {file_name}: only one of them can be given"
+                        "{name} and {file_name}: only one of them may be set"
                     ));
                     self.unreadable.insert(name.clone());
                 }
@@ -133,7 +133,7 @@ impl Layers {
                     }
                     Err(error) => {
                         self.problems
-                            .push(format!("{file_name}: {path} cannot be read: {error}"));
+                            .push(format!("{file_name}: failed to read {path}: {error}"));
                         self.unreadable.insert(name.clone());
                     }
                 },
@@ -148,12 +148,12 @@ impl Layers {
             let hint = nearest(name, &known)
                 .map(|near| format!("; did you mean {near}?"))
                 .unwrap_or_default();
-            self.problems
-                .push(format!("{name}: there is no such setting{hint}"));
+            self.problems.push(format!("{name}: unknown setting{hint}"));
         }
     }
 
-    /// What a variable has been given, before anything is taken; empty texts are as good as none.
+    /// Returns the text given for a variable, or `None` if the text is empty. Call before
+    /// [`Self::take`].
     pub(super) fn text(&self, env: &str) -> Option<&str> {
         self.given
             .get(env)
@@ -161,16 +161,17 @@ impl Layers {
             .filter(|text| !text.is_empty())
     }
 
-    /// Whether a variable was meant to be given: one that cannot be read was.
-    pub(super) fn is_given(&self, env: &str) -> bool {
+    /// Returns whether a variable is set, even if its value cannot be read.
+    pub(super) fn is_set(&self, env: &str) -> bool {
         self.unreadable.contains(env) || self.text(env).is_some()
     }
 
-    pub(super) fn complain(&mut self, problem: String) {
+    pub(super) fn add_problem(&mut self, problem: String) {
         self.problems.push(problem);
     }
 
-    /// Takes one setting, falling back to its default; a problem is kept and gives `None`.
+    /// Takes one setting, or its default. Records a problem and returns `None` if the value is
+    /// invalid or missing.
     pub(super) fn take<T: Value>(
         &mut self,
         group: &str,
@@ -185,7 +186,7 @@ impl Layers {
             (Some(given), _) => (given.text, given.source),
             (None, Some(default)) => (default.to_owned(), format!("the default of {env}")),
             (None, None) => {
-                self.problems.push(format!("{env}: must be given"));
+                self.problems.push(format!("{env}: must be set"));
                 return None;
             }
         };
@@ -195,7 +196,7 @@ impl Layers {
                 let shown = if T::SECRET {
                     String::new()
                 } else {
-                    format!(" (it is {text:?})")
+                    format!(" (got {text:?})")
                 };
                 self.problems.push(format!("{source}: {problem}{shown}"));
                 None
@@ -204,7 +205,7 @@ impl Layers {
     }
 }
 
-/// Every leaf of a table as `group.field` and its text; lists become comma-separated.
+/// Returns every leaf of a table as `group.field` with its text. Lists become comma-separated.
 fn flatten(table: &toml::Table) -> Vec<(String, String)> {
     fn text(value: &toml::Value) -> String {
         match value {
@@ -225,7 +226,8 @@ fn flatten(table: &toml::Table) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The known name that shares the longest beginning and ending with the given one.
+/// Returns the known name that shares the longest prefix plus suffix with the given one, if they
+/// are similar enough.
 fn nearest<'a>(name: &str, known: &'a BTreeSet<String>) -> Option<&'a str> {
     let shared = |a: &mut dyn Iterator<Item = (char, char)>| a.take_while(|(x, y)| x == y).count();
     known
@@ -271,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn all_problems_are_told_at_once() {
+    fn all_problems_are_reported_at_once() {
         let mut given = env(&[
             ("PLINTH_API_BIND", "nowhere"),
             ("PLINTH_API_REQUEST_TIMEOUT", "soon"),
@@ -285,16 +287,16 @@ mod tests {
         for part in [
             "PLINTH_API_BIND: ",
             "PLINTH_API_REQUEST_TIMEOUT",
-            "PLINTH_SMTP_URL: must be given",
+            "PLINTH_SMTP_URL: must be set",
             "parcels",
-            "PLINTH_API_BNID: there is no such setting; did you mean PLINTH_API_BIND?",
+            "PLINTH_API_BNID: unknown setting; did you mean PLINTH_API_BIND?",
         ] {
             assert!(all.contains(part), "{part} is missing in {all}");
         }
     }
 
     #[test]
-    fn half_an_access_key_and_a_kms_key_for_nothing_are_problems() {
+    fn half_an_access_key_and_an_unused_kms_key_are_problems() {
         let mut given = env(&[
             ("PLINTH_S3_KMS_KEY_ID", "alias/plinth"),
             ("PLINTH_S3_ENCRYPTION", "AES256"),
@@ -304,8 +306,8 @@ mod tests {
         assert_eq!(
             problems,
             [
-                "PLINTH_S3_SECRET_ACCESS_KEY: must be given with PLINTH_S3_ACCESS_KEY_ID, or neither",
-                "PLINTH_S3_KMS_KEY_ID: makes sense with PLINTH_S3_ENCRYPTION=aws:kms only",
+                "PLINTH_S3_SECRET_ACCESS_KEY: must be set together with PLINTH_S3_ACCESS_KEY_ID",
+                "PLINTH_S3_KMS_KEY_ID: requires PLINTH_S3_ENCRYPTION=aws:kms",
             ]
         );
         let emptied = [

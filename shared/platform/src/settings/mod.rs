@@ -1,7 +1,8 @@
-//! Settings: one typed struct, from defaults, an optional TOML file, then `PLINTH_*` variables.
+//! Settings: one typed struct, read from defaults, then an optional TOML file, then `PLINTH_*`
+//! variables.
 //!
-//! Every problem is reported at once. The reference page and the effective
-//! configuration are made from the same declaration, so that neither can drift.
+//! Every problem is reported at once. The reference page and the effective configuration are
+//! generated from the same declaration, so that they cannot drift.
 
 mod checked;
 mod clamav;
@@ -33,15 +34,15 @@ pub use schema::{
 pub use value::{ByteSize, List, LogFormat, Secret, Value};
 pub use worker::QueueConcurrency;
 
-/// One setting, as the reference page describes it.
+/// The description of one setting, as the reference page shows it.
 #[derive(Debug, Clone)]
 pub struct Variable {
     /// The environment variable, e.g. `PLINTH_API_BIND`.
     pub env: String,
-    /// The place in the file, e.g. `api.bind`.
+    /// The key in the settings file, e.g. `api.bind`.
     pub key: String,
     pub kind: &'static str,
-    /// `None` where the setting must be given.
+    /// `None` if the setting is required.
     pub default: Option<&'static str>,
     pub secret: bool,
     pub doc: &'static str,

@@ -1,4 +1,4 @@
-//! Limits of files that holders of a role have instead of the general ones.
+//! File limits of roles, which replace the general ones.
 
 use std::collections::BTreeMap;
 
@@ -7,25 +7,25 @@ use plinth_domain::role::RoleName;
 
 use super::value::{ByteSize, Value};
 
-/// What one role says; `None` where it says nothing.
+/// The limits of one role. `None` means that the general limit applies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RoleLimits {
-    /// The largest file.
+    /// Maximum size of a file.
     pub size: Option<ByteSize>,
-    /// What all files of an account may take; 0 for no bound.
+    /// Maximum size of all files of an account together; 0 for no limit.
     pub quota: Option<ByteSize>,
-    /// How many files an account may have; 0 for no bound.
+    /// Maximum number of files of an account; 0 for no limit.
     pub count: Option<u32>,
-    /// Which types a file may be of.
+    /// Media types that a file may have.
     pub types: Option<MediaTypes>,
 }
 
-/// What each role says.
+/// The limits of each role.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LimitsByRole(pub BTreeMap<RoleName, RoleLimits>);
 
-const SHAPE: &str = "`role: size=20GiB quota=1TiB count=0 types=image/*,video/*` is expected, each of the four at most \
-                     once, several roles separated by semicolons";
+const EXPECTED: &str = "expected `role: size=20GiB quota=1TiB count=0 types=image/*,video/*`, each of the four at \
+                     most once, several roles separated by semicolons";
 
 impl Value for LimitsByRole {
     const KIND: &'static str = "list of role: limits";
@@ -39,12 +39,12 @@ impl Value for LimitsByRole {
         {
             let (role, limits) = item
                 .split_once(':')
-                .ok_or_else(|| format!("{item:?}: {SHAPE}"))?;
+                .ok_or_else(|| format!("{item:?}: {EXPECTED}"))?;
             let role =
                 RoleName::parse(role.trim()).map_err(|rejection| rejection.detail.clone())?;
             let limits = RoleLimits::parse(limits)?;
             if roles.insert(role.clone(), limits).is_some() {
-                return Err(format!("{role} stands there twice"));
+                return Err(format!("{role} is listed more than once"));
             }
         }
         Ok(Self(roles))
@@ -66,7 +66,7 @@ impl RoleLimits {
         for word in text.split_whitespace() {
             let (name, value) = word
                 .split_once('=')
-                .ok_or_else(|| format!("{word:?}: {SHAPE}"))?;
+                .ok_or_else(|| format!("{word:?}: {EXPECTED}"))?;
             let is_new = match name {
                 "size" => limits.size.replace(ByteSize::parse(value)?).is_none(),
                 "quota" => limits.quota.replace(ByteSize::parse(value)?).is_none(),
@@ -75,11 +75,11 @@ impl RoleLimits {
                 _ => false,
             };
             if !is_new {
-                return Err(format!("{word:?}: {SHAPE}"));
+                return Err(format!("{word:?}: {EXPECTED}"));
             }
         }
         if limits == Self::default() {
-            Err(SHAPE.to_owned())
+            Err(EXPECTED.to_owned())
         } else {
             Ok(limits)
         }
@@ -100,9 +100,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_role_says_what_differs() {
+    fn a_role_lists_only_the_limits_that_differ() {
         let text = "guest: quota=1GiB types=image/*,text/plain; photographer: size=20GiB count=0";
-        let limits = LimitsByRole::parse(text).expect("it is right");
+        let limits = LimitsByRole::parse(text).expect("valid limits");
         assert_eq!(limits.show(), text);
         let guest = RoleName::parse("guest").expect("a name");
         assert_eq!(limits.0[&guest].quota, Some(ByteSize(1 << 30)));
@@ -110,12 +110,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_no_role() {
+    fn an_empty_text_has_no_roles() {
         assert_eq!(LimitsByRole::parse(""), Ok(LimitsByRole::default()));
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused() {
+    fn invalid_limits_are_rejected() {
         let wrong = [
             "guest",
             "guest:",

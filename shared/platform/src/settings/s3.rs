@@ -1,39 +1,40 @@
-//! What only the object store is told, and which of its settings make sense together only.
+//! Setting types of the object store, and the checks across its settings.
 
 use strum::{Display, EnumString};
 
 use super::Layers;
 
-/// What S3 encrypts objects with.
+/// The server-side encryption that is requested from S3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString)]
 #[strum(serialize_all = "snake_case")]
 pub enum ServerSideEncryption {
-    /// What the bucket's own settings say.
+    /// Nothing is requested; the bucket's own settings apply.
     None,
-    /// SSE-S3: keys of S3's own.
+    /// SSE-S3: keys managed by S3.
     #[strum(serialize = "AES256")]
     Aes256,
-    /// SSE-KMS: a key in AWS's key service.
+    /// SSE-KMS: a key in AWS KMS.
     #[strum(serialize = "aws:kms")]
     Kms,
 }
 
 impl Layers {
-    /// Half a key would silently be no key, and a KMS key that nobody is asked to use is a mistake.
+    /// Reports half an access key, which would otherwise mean no key, and a KMS key without KMS
+    /// encryption.
     pub(super) fn check_object_store(&mut self) {
         let (id, secret) = ("PLINTH_S3_ACCESS_KEY_ID", "PLINTH_S3_SECRET_ACCESS_KEY");
-        match (self.is_given(id), self.is_given(secret)) {
+        match (self.is_set(id), self.is_set(secret)) {
             (true, false) => {
-                self.complain(format!("{secret}: must be given with {id}, or neither"));
+                self.add_problem(format!("{secret}: must be set together with {id}"));
             }
             (false, true) => {
-                self.complain(format!("{id}: must be given with {secret}, or neither"));
+                self.add_problem(format!("{id}: must be set together with {secret}"));
             }
             _ => {}
         }
         let (key, encryption) = ("PLINTH_S3_KMS_KEY_ID", "PLINTH_S3_ENCRYPTION");
-        if self.is_given(key) && self.text(encryption) != Some("aws:kms") {
-            self.complain(format!("{key}: makes sense with {encryption}=aws:kms only"));
+        if self.is_set(key) && self.text(encryption) != Some("aws:kms") {
+            self.add_problem(format!("{key}: requires {encryption}=aws:kms"));
         }
     }
 }

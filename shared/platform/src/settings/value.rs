@@ -1,4 +1,4 @@
-//! The types that a setting can have, and how each is read from and shown as text.
+//! The types of settings, and how each is parsed and shown.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,14 +16,14 @@ use super::s3::ServerSideEncryption;
 
 /// A type that a setting can have.
 pub trait Value: Sized {
-    /// What the reference page calls it.
+    /// The type's name on the reference page.
     const KIND: &'static str;
     const SECRET: bool = false;
 
-    /// Reads it; the error says what would be accepted.
+    /// Parses the text. The error says what is expected.
     fn parse(text: &str) -> Result<Self, String>;
 
-    /// Shows it, secrets redacted.
+    /// Returns the value as text, secrets redacted.
     fn show(&self) -> String;
 }
 
@@ -40,15 +40,15 @@ macro_rules! from_str_value {
 }
 
 from_str_value! {
-    u32 = "number", "a whole number is expected";
-    usize = "number", "a whole number is expected";
-    bool = "true or false", "true or false is expected";
-    SocketAddr = "address:port", "an address like 127.0.0.1:8080 is expected";
-    IpNet = "network", "a network like 10.0.0.0/8 is expected";
-    Queue = "queue", "one of email, files, notifications, cleanup is expected";
-    LogFormat = "auto, json or text", "auto, json or text is expected";
-    ServerSideEncryption = "none, AES256 or aws:kms", "none, AES256 or aws:kms is expected";
-    TooLargeToScan = "refuse or allow", "refuse or allow is expected";
+    u32 = "number", "expected a whole number";
+    usize = "number", "expected a whole number";
+    bool = "true or false", "expected true or false";
+    SocketAddr = "address:port", "expected an address like 127.0.0.1:8080";
+    IpNet = "network", "expected a network like 10.0.0.0/8";
+    Queue = "queue", "expected email, files, notifications or cleanup";
+    LogFormat = "auto, json or text", "expected auto, json or text";
+    ServerSideEncryption = "none, AES256 or aws:kms", "expected none, AES256 or aws:kms";
+    TooLargeToScan = "refuse or allow", "expected refuse or allow";
 }
 
 impl Value for String {
@@ -75,7 +75,7 @@ impl Value for PathBuf {
     }
 }
 
-/// Nothing given, or the empty text, is `None`.
+/// An empty text is `None`.
 impl<T: Value> Value for Option<T> {
     const KIND: &'static str = T::KIND;
     const SECRET: bool = T::SECRET;
@@ -97,10 +97,10 @@ impl Value for Duration {
         let duration = humantime::parse_duration(text)
             .ok()
             .filter(|duration| !duration.is_zero());
-        duration.ok_or_else(|| "a duration like 250ms, 30s, 5m or 14d is expected".to_owned())
+        duration.ok_or_else(|| "expected a duration like 250ms, 30s, 5m or 14d".to_owned())
     }
     fn show(&self) -> String {
-        // As people write it: 90d, not two months and some hours.
+        // The largest unit that divides it, as people write it: 90d, not "2months 29days".
         let whole = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
         let unit = whole
             .into_iter()
@@ -121,7 +121,7 @@ impl Value for ByteSize {
     fn parse(text: &str) -> Result<Self, String> {
         bytesize::ByteSize::from_str(text)
             .map(|size| Self(size.0))
-            .map_err(|_| "a size like 512, 64KiB, 10MiB or 5GiB is expected".to_owned())
+            .map_err(|_| "expected a size like 512, 64KiB, 10MiB or 5GiB".to_owned())
     }
     fn show(&self) -> String {
         [(1u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
@@ -181,7 +181,7 @@ pub(super) fn show_list<T: Value>(items: &[T]) -> String {
     items.iter().map(T::show).collect::<Vec<_>>().join(",")
 }
 
-/// A text that is shown nowhere.
+/// A text that is never shown.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
@@ -190,7 +190,7 @@ impl Secret {
         Self(SecretString::from(text.into()))
     }
 
-    /// The text itself, for the one place that needs it.
+    /// Returns the text itself, for the code that needs it.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -217,7 +217,7 @@ impl Value for Secret {
     }
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString)]
 #[strum(serialize_all = "snake_case")]
 pub enum LogFormat {

@@ -1,4 +1,4 @@
-//! What only workers are told: the table of periodic tasks, and how many jobs of a queue run at once.
+//! Setting types of workers: the table of periodic tasks, and the concurrency of queues.
 
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -20,7 +20,7 @@ impl Value for Schedule {
     }
 }
 
-/// So many jobs of a queue run at once, written like `files=2`.
+/// The maximum number of jobs of one queue that run at once, written like `files=2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueConcurrency {
     pub queue: Queue,
@@ -32,7 +32,7 @@ impl FromStr for QueueConcurrency {
     fn from_str(text: &str) -> Result<Self, String> {
         let (queue, jobs) = text
             .split_once('=')
-            .ok_or("a queue and a number are expected, like files=2")?;
+            .ok_or("expected a queue and a number, like files=2")?;
         let queue = queue
             .trim()
             .parse()
@@ -40,7 +40,7 @@ impl FromStr for QueueConcurrency {
         let jobs = jobs
             .trim()
             .parse()
-            .map_err(|_| "a whole number from 1 on is expected".to_owned())?;
+            .map_err(|_| "expected a whole number of at least 1".to_owned())?;
         Ok(Self { queue, jobs })
     }
 }
@@ -56,16 +56,16 @@ impl Value for QueueConcurrency {
 }
 
 impl List<QueueConcurrency> {
-    /// Each queue at most once.
-    pub fn checked(items: Vec<QueueConcurrency>) -> Result<Self, String> {
+    /// Creates a list, unless a queue appears more than once.
+    pub fn from_items(items: Vec<QueueConcurrency>) -> Result<Self, String> {
         let list = Self(items);
-        let twice = list.0.iter().enumerate().find(|(before, one)| {
-            list.0[..*before]
+        let duplicate = list.0.iter().enumerate().find(|(index, item)| {
+            list.0[..*index]
                 .iter()
-                .any(|other| other.queue == one.queue)
+                .any(|other| other.queue == item.queue)
         });
-        match twice {
-            Some((_, one)) => Err(format!("{} stands there twice", one.queue)),
+        match duplicate {
+            Some((_, item)) => Err(format!("{} is listed more than once", item.queue)),
             None => Ok(list),
         }
     }
@@ -74,7 +74,7 @@ impl List<QueueConcurrency> {
 impl Value for List<QueueConcurrency> {
     const KIND: &'static str = "list of queue=number";
     fn parse(text: &str) -> Result<Self, String> {
-        Self::checked(parse_list(text)?.0)
+        Self::from_items(parse_list(text)?.0)
     }
     fn show(&self) -> String {
         show_list(&self.0)
@@ -85,17 +85,17 @@ impl Value for List<QueueConcurrency> {
 mod tests {
     use super::*;
 
-    type Shares = List<QueueConcurrency>;
+    type Concurrencies = List<QueueConcurrency>;
 
     #[test]
-    fn concurrency_is_told_a_queue() {
-        let shares = Shares::parse("files=2, email = 16").expect("is read");
-        assert_eq!(shares.show(), "files=2,email=16");
-        assert_eq!(Shares::parse("").expect("is read").0, []);
+    fn concurrency_is_set_per_queue() {
+        let concurrencies = Concurrencies::parse("files=2, email = 16").expect("a valid list");
+        assert_eq!(concurrencies.show(), "files=2,email=16");
+        assert_eq!(Concurrencies::parse("").expect("a valid list").0, []);
     }
 
     #[test]
-    fn an_unknown_queue_a_zero_and_a_contradiction_are_refused() {
+    fn an_unknown_queue_zero_and_a_duplicate_queue_are_rejected() {
         for text in [
             "pigeons=2",
             "files=0",
@@ -105,7 +105,7 @@ mod tests {
             "2",
             "files=2,files=3",
         ] {
-            assert!(Shares::parse(text).is_err(), "{text:?}");
+            assert!(Concurrencies::parse(text).is_err(), "{text:?}");
         }
     }
 }

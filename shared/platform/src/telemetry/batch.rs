@@ -1,5 +1,5 @@
-//! A writer that gathers lines for a moment and writes them at once: under load a line costs no system call and wakes
-//! no thread.
+//! A writer that collects log lines for a moment and writes them at once: under load, a line costs
+//! no system call and wakes no thread.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -11,18 +11,18 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::metrics;
 
-/// How long a line may wait for others.
-const MOMENT: Duration = Duration::from_millis(10);
+/// How long a line waits for further lines.
+const BATCH_DELAY: Duration = Duration::from_millis(10);
 
-/// Bytes that may wait.
-const CAPACITY: usize = 1024 * 1024;
+/// Maximum bytes of lines that wait to be written.
+const CAPACITY_BYTES: usize = 1024 * 1024;
 
-/// How long a thread with a line waits for room. If the target takes nothing for that time, lines are dropped and counted
-/// until it does: a log that nobody reads does not stop the process.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a logging thread waits for space. If the target accepts nothing for this time, lines
+/// are dropped and counted until it does, because a blocked log target must not stop the process.
+const SPACE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// How long the end of the process waits for the last lines.
-const LAST_LINES: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 static DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
     let help = "Log lines that were dropped because nothing read them.";
@@ -38,27 +38,27 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: Vec<u8>,
-    /// The target has taken nothing for longer than a thread waits.
+    /// The target accepted nothing for longer than a thread waits.
     is_stuck: bool,
-    /// Since the last line that was taken.
+    /// Lines dropped since the last successful write.
     dropped: u64,
-    ended: bool,
-    /// Everything that waited is written.
+    has_ended: bool,
+    /// All waiting lines are written and the thread has ended.
     is_written: bool,
 }
 
 impl Shared {
-    /// A panic elsewhere cannot have left a half-written line.
+    /// Ignores poisoning: a panic elsewhere cannot leave a half-written line.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Takes lines. Clones share the batch.
+/// Accepts log lines. Clones share the batch.
 #[derive(Clone)]
 pub(super) struct Batch(Arc<Shared>);
 
-/// Writes what still waits when it is dropped.
+/// Writes the remaining lines when dropped.
 pub(super) struct BatchGuard {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -73,19 +73,19 @@ impl Batch {
             .name("log".to_owned())
             .spawn(move || {
                 let mut batch = Vec::new();
-                while next(&writing, &mut batch) {
-                    // A log that cannot be written is no reason to stop serving.
+                while next_batch(&writing, &mut batch) {
+                    // A log that cannot be written must not stop the process.
                     let _ = target.write_all(&batch);
                     batch.clear();
                     let dropped = std::mem::take(&mut writing.lock().dropped);
                     if dropped > 0 {
-                        tracing::warn!(dropped, "log lines were dropped");
+                        tracing::warn!(dropped, "dropped log lines");
                     }
                 }
                 writing.lock().is_written = true;
                 writing.changed.notify_all();
             })?;
-        // A counter that was never touched is not on the page.
+        // Registers the counter, so that the metrics page shows it from the start.
         LazyLock::force(&DROPPED);
         Ok((
             Self(shared.clone()),
@@ -97,16 +97,18 @@ impl Batch {
     }
 }
 
-/// Waits for lines, gives others a moment, and takes all; false at the end.
-fn next(shared: &Shared, batch: &mut Vec<u8>) -> bool {
+/// Waits for lines and for further ones to join them, and takes all. Returns false at the end.
+fn next_batch(shared: &Shared, batch: &mut Vec<u8>) -> bool {
     let state = shared.lock();
-    let idle = |state: &mut State| state.waiting.is_empty() && !state.ended;
+    let is_idle = |state: &mut State| state.waiting.is_empty() && !state.has_ended;
     let state = shared
         .changed
-        .wait_while(state, idle)
+        .wait_while(state, is_idle)
         .unwrap_or_else(PoisonError::into_inner);
-    let gathering = |state: &mut State| state.waiting.len() < CAPACITY && !state.ended;
-    let waited = shared.changed.wait_timeout_while(state, MOMENT, gathering);
+    let has_space = |state: &mut State| state.waiting.len() < CAPACITY_BYTES && !state.has_ended;
+    let waited = shared
+        .changed
+        .wait_timeout_while(state, BATCH_DELAY, has_space);
     let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
     std::mem::swap(&mut state.waiting, batch);
     state.is_stuck = false;
@@ -116,24 +118,25 @@ fn next(shared: &Shared, batch: &mut Vec<u8>) -> bool {
 
 impl Write for Batch {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let full = |state: &mut State| {
-            state.waiting.len() + line.len() > CAPACITY && !state.is_stuck && !state.ended
+        let is_full = |state: &mut State| {
+            state.waiting.len() + line.len() > CAPACITY_BYTES && !state.is_stuck && !state.has_ended
         };
         let waited = self
             .0
             .changed
-            .wait_timeout_while(self.0.lock(), PATIENCE, full);
+            .wait_timeout_while(self.0.lock(), SPACE_TIMEOUT, is_full);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if state.waiting.len() + line.len() > CAPACITY {
+        if state.waiting.len() + line.len() > CAPACITY_BYTES {
             state.is_stuck = true;
             state.dropped += 1;
             DROPPED.inc();
             return Ok(line.len());
         }
-        let wakes = state.waiting.is_empty() || state.waiting.len() + line.len() >= CAPACITY;
+        let must_wake =
+            state.waiting.is_empty() || state.waiting.len() + line.len() >= CAPACITY_BYTES;
         state.waiting.extend_from_slice(line);
         drop(state);
-        if wakes {
+        if must_wake {
             self.0.changed.notify_all();
         }
         Ok(line.len())
@@ -154,15 +157,15 @@ impl MakeWriter<'_> for Batch {
 
 impl Drop for BatchGuard {
     fn drop(&mut self) {
-        self.shared.lock().ended = true;
+        self.shared.lock().has_ended = true;
         self.shared.changed.notify_all();
         let writing = |state: &mut State| !state.is_written;
         let waited =
             self.shared
                 .changed
-                .wait_timeout_while(self.shared.lock(), LAST_LINES, writing);
+                .wait_timeout_while(self.shared.lock(), FLUSH_TIMEOUT, writing);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        // A thread whose target takes nothing goes with the process.
+        // A thread that is blocked on its target ends with the process.
         if state.is_written
             && let Some(thread) = self.thread.take()
         {
@@ -179,9 +182,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<Vec<u8>>>>);
+    struct Captured(Arc<Mutex<Vec<Vec<u8>>>>);
 
-    impl Write for Kept {
+    impl Write for Captured {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0
                 .lock()
@@ -195,8 +198,8 @@ mod tests {
         }
     }
 
-    /// Takes nothing until it is let go.
-    struct Stuck(std::sync::mpsc::Receiver<()>, Kept);
+    /// Accepts nothing until released.
+    struct Stuck(std::sync::mpsc::Receiver<()>, Captured);
 
     impl Write for Stuck {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -210,33 +213,37 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_takes_nothing_costs_lines_and_stops_neither_their_writers_nor_the_end() {
-        let (kept, (release, blocked)) = (Kept::default(), std::sync::mpsc::channel());
-        let (mut batch, guard) = Batch::start(Stuck(blocked, kept.clone())).expect("a thread");
+    fn a_blocked_target_loses_lines_and_blocks_neither_writers_nor_shutdown() {
+        let (captured, (release, blocked)) = (Captured::default(), std::sync::mpsc::channel());
+        let (mut batch, guard) = Batch::start(Stuck(blocked, captured.clone())).expect("a thread");
         let (line, before, begun) = ([b'x'; 1024], DROPPED.get(), Instant::now());
         for _ in 0..5_000 {
-            batch.write_all(&line).expect("it never fails");
+            batch.write_all(&line).expect("writing never fails");
         }
-        assert!(begun.elapsed() < PATIENCE * 10, "{:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < SPACE_TIMEOUT * 10,
+            "{:?}",
+            begun.elapsed()
+        );
         let dropped = DROPPED.get() - before;
         assert!((2_900..5_000).contains(&dropped), "{dropped}");
-        // What waited is written once the target takes lines again.
-        release.send(()).expect("it listens");
-        release.send(()).expect("it listens");
-        let written = || kept.0.lock().expect("no holder panics").concat().len();
-        while written() < CAPACITY / 2 {
+        // Waiting lines are written after the target accepts lines again.
+        release.send(()).expect("the target waits");
+        release.send(()).expect("the target waits");
+        let written_bytes = || captured.0.lock().expect("no holder panics").concat().len();
+        while written_bytes() < CAPACITY_BYTES / 2 {
             std::thread::yield_now();
         }
-        batch.write_all(&line).expect("it never fails");
+        batch.write_all(&line).expect("writing never fails");
         let begun = Instant::now();
         drop(guard);
-        assert!(begun.elapsed() < LAST_LINES * 2, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < FLUSH_TIMEOUT * 2, "{:?}", begun.elapsed());
     }
 
     #[test]
-    fn many_threads_lines_are_all_there_and_whole() {
-        let kept = Kept::default();
-        let (batch, guard) = Batch::start(kept.clone()).expect("a thread");
+    fn lines_of_many_threads_are_complete_and_unbroken() {
+        let captured = Captured::default();
+        let (batch, guard) = Batch::start(captured.clone()).expect("a thread");
         std::thread::scope(|scope| {
             for thread in 0..4 {
                 let mut batch = batch.clone();
@@ -244,13 +251,13 @@ mod tests {
                     for line in 0..50_000 {
                         batch
                             .write_all(format!("{thread} {line}\n").as_bytes())
-                            .expect("it never fails");
+                            .expect("writing never fails");
                     }
                 });
             }
         });
         drop(guard);
-        let writes = kept.0.lock().expect("no holder panics").clone();
+        let writes = captured.0.lock().expect("no holder panics").clone();
         let text = String::from_utf8(writes.concat()).expect("UTF-8");
         for thread in 0..4 {
             let own: Vec<usize> = text
@@ -260,7 +267,7 @@ mod tests {
             assert_eq!(
                 own,
                 (0..50_000).collect::<Vec<_>>(),
-                "the lines of a thread, in their order"
+                "the lines of a thread are in order"
             );
         }
         assert!(writes.len() < 2_000, "{} writes", writes.len());

@@ -1,7 +1,7 @@
-//! Log lines as JSON: the event's fields, then those of the span that it happened in.
+//! Log lines as JSON: the event's fields, then those of its span.
 //!
-//! tracing-subscriber's own format reads a span's fields back from their text for every line; here the text is put
-//! in as it is, which is most of what a line costs.
+//! tracing-subscriber's own format parses a span's fields back from their text for every line. Here
+//! the text is inserted as it is, which saves most of a line's cost.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The format of lines and, for them, of the fields of spans.
+/// The format of log lines, and of the fields of spans in them.
 pub(super) struct JsonLines;
 
 impl<S> FormatEvent<S, Self> for JsonLines
@@ -58,7 +58,7 @@ where
     }
 }
 
-/// A span's fields are kept as the members that follow its name.
+/// Stores a span's fields as the JSON members that follow its name.
 impl<'a> FormatFields<'a> for JsonLines {
     fn format_fields<R: RecordFields>(&self, writer: Writer<'a>, fields: R) -> fmt::Result {
         let mut members = Fields {
@@ -70,7 +70,7 @@ impl<'a> FormatFields<'a> for JsonLines {
     }
 }
 
-/// Writes each field as a member that follows another.
+/// Writes each field as a JSON member that follows another one.
 struct Fields<'a> {
     writer: Writer<'a>,
     result: fmt::Result,
@@ -98,7 +98,7 @@ impl Visit for Fields<'_> {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no number for what is none.
+        // JSON has neither NaN nor infinities.
         if value.is_finite() {
             self.member(field, value);
         } else {
@@ -107,10 +107,10 @@ impl Visit for Fields<'_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        let plain = value
+        let needs_no_escape = value
             .bytes()
             .all(|byte| byte >= b' ' && !matches!(byte, b'"' | b'\\'));
-        if plain {
+        if needs_no_escape {
             self.member(field, format_args!("\"{value}\""));
         } else {
             self.member(field, serde_json::Value::from(value));
@@ -134,9 +134,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    struct Captured(Arc<Mutex<Vec<u8>>>);
 
-    impl io::Write for Kept {
+    impl io::Write for Captured {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0
                 .lock()
@@ -150,7 +150,7 @@ mod tests {
         }
     }
 
-    impl MakeWriter<'_> for Kept {
+    impl MakeWriter<'_> for Captured {
         type Writer = Self;
 
         fn make_writer(&self) -> Self {
@@ -159,12 +159,12 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_one_json_object_whatever_is_in_it() {
-        let kept = Kept::default();
+    fn a_line_is_one_json_object_for_any_content() {
+        let captured = Captured::default();
         let layer = tracing_subscriber::fmt::layer()
             .fmt_fields(JsonLines)
             .event_format(JsonLines)
-            .with_writer(kept.clone());
+            .with_writer(captured.clone());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             let span =
                 tracing::info_span!("request", path = "/\"}\n", trace_id = tracing::field::Empty);
@@ -174,7 +174,7 @@ mod tests {
         });
         tracing::subscriber::with_default(tracing_subscriber::registry(), || {});
         let text =
-            String::from_utf8(kept.0.lock().expect("no holder panics").clone()).expect("UTF-8");
+            String::from_utf8(captured.0.lock().expect("no holder panics").clone()).expect("UTF-8");
         assert_eq!(text.matches('\n').count(), 1, "{text}");
         let line: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(line["message"], "it's \"done\"");

@@ -1,4 +1,4 @@
-//! Where log lines go and how they look.
+//! The targets and the format of log lines.
 
 use std::io::{self, IsTerminal as _, stderr};
 use std::path::Path;
@@ -14,24 +14,24 @@ use super::batch::{Batch, BatchGuard};
 use super::json::JsonLines;
 use crate::settings::LogFormat;
 
-/// Kept files, one a day.
-const KEPT_FILES: usize = 7;
+/// Number of daily log files to keep.
+const MAX_LOG_FILES: usize = 7;
 
-/// What writes lines somewhere.
-type Lines<S> = Box<dyn Layer<S> + Send + Sync>;
+/// A layer that writes log lines to a target.
+type LogLayer<S> = Box<dyn Layer<S> + Send + Sync>;
 
-/// Lines on standard error, written in batches; the guard writes the last.
-pub(super) fn standard_error<S>(format: LogFormat) -> io::Result<(Lines<S>, BatchGuard)>
+/// Creates the layer that writes to standard error in batches. The guard writes the last lines.
+pub(super) fn standard_error<S>(format: LogFormat) -> io::Result<(LogLayer<S>, BatchGuard)>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let text = match format {
+    let is_text = match format {
         LogFormat::Auto => stderr().is_terminal(),
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
     let (batch, guard) = Batch::start(stderr())?;
-    if text {
+    if is_text {
         let colour = stderr().is_terminal();
         let lines = tracing_subscriber::fmt::layer()
             .compact()
@@ -43,10 +43,11 @@ where
     }
 }
 
-/// Lines in a rotating file, if one is named; the guard flushes it.
+/// Creates the layer that writes JSON to a rotating file, if a path is given. The guard flushes the
+/// file.
 pub(super) fn file<S>(
     path: Option<&Path>,
-) -> Result<(Option<Lines<S>>, Option<WorkerGuard>), TelemetryError>
+) -> Result<(Option<LogLayer<S>>, Option<WorkerGuard>), TelemetryError>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -64,7 +65,7 @@ where
     let appender = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix(name)
-        .max_log_files(KEPT_FILES)
+        .max_log_files(MAX_LOG_FILES)
         .build(folder)?;
     let (writer, guard) = tracing_appender::non_blocking(appender);
     Ok((Some(Box::new(json().with_writer(writer))), Some(guard)))

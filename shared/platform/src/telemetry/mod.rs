@@ -1,4 +1,4 @@
-//! Logs, traces and metrics: set up once at the start of a process.
+//! Logs, traces and metrics, set up once at the start of a process.
 
 mod batch;
 mod json;
@@ -17,31 +17,32 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 use crate::settings::Settings;
 use batch::BatchGuard;
 
-/// What becomes spans of traces: the stores' calls are debug, so that they cost nothing where no trace is collected.
-const TRACED: &str =
+/// Filter of the spans in traces. Store calls are debug spans, so that they cost nothing if no
+/// traces are collected.
+const TRACE_FILTER: &str =
     "info,plinth_platform=debug,plinth_object_store=debug,h2=off,hyper=off,tonic=off,tower=off";
 
-/// The mail client's finer lines are the mails themselves: addresses, and the links that are good for a change.
-const NEVER_LOGGED: &str = "lettre=info";
+/// lettre's debug lines contain the mails: addresses, and links with one-time tokens.
+const MAIL_CLIENT_DIRECTIVE: &str = "lettre=info";
 
-/// Why telemetry could not be set up.
+/// The reason why telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    #[error("PLINTH_LOG_LEVEL is not a filter: {0}")]
+    #[error("PLINTH_LOG_LEVEL is not a valid filter: {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
-    #[error("the log file cannot be opened: {0}")]
+    #[error("failed to open the log file: {0}")]
     LogFile(#[from] tracing_appender::rolling::InitError),
     #[error("PLINTH_LOG_FILE has no file name")]
     LogFileName,
-    #[error("the thread that writes log lines cannot be started")]
+    #[error("failed to start the thread that writes log lines")]
     Thread(#[source] std::io::Error),
-    #[error("the OTLP exporter cannot be built: {0}")]
+    #[error("failed to build the OTLP exporter: {0}")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
-    #[error("telemetry was already set up in this process: {0}")]
-    Twice(#[from] tracing_subscriber::util::TryInitError),
+    #[error("telemetry is already set up in this process: {0}")]
+    AlreadySetUp(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Flushes what is still buffered when it is dropped at the end of the process.
+/// Flushes buffered logs and spans when dropped at the end of the process.
 #[must_use = "telemetry stops when this is dropped"]
 pub struct Telemetry {
     tracer: Option<SdkTracerProvider>,
@@ -49,9 +50,10 @@ pub struct Telemetry {
     _log_file: Option<WorkerGuard>,
 }
 
-/// Sets up logs and traces for the named service. Call inside the Tokio runtime.
+/// Sets up logs and traces for the named service. Must be called within the Tokio runtime.
 pub fn init(service: &'static str, settings: &Settings) -> Result<Telemetry, TelemetryError> {
-    let filter = EnvFilter::try_new(&*settings.log.level)?.add_directive(NEVER_LOGGED.parse()?);
+    let filter =
+        EnvFilter::try_new(&*settings.log.level)?.add_directive(MAIL_CLIENT_DIRECTIVE.parse()?);
     let (file_layer, log_file) = log::file(settings.log.file.as_deref())?;
     let (error_layer, error_log) =
         log::standard_error(settings.log.format).map_err(TelemetryError::Thread)?;
@@ -66,7 +68,7 @@ pub fn init(service: &'static str, settings: &Settings) -> Result<Telemetry, Tel
             .with_tracer(provider.tracer("plinth"))
             .with_location(false)
             .with_threads(false)
-            .with_filter(EnvFilter::new(TRACED))
+            .with_filter(EnvFilter::new(TRACE_FILTER))
     });
     tracing_subscriber::registry()
         .with(otel_layer)
@@ -83,7 +85,7 @@ pub fn init(service: &'static str, settings: &Settings) -> Result<Telemetry, Tel
 impl Drop for Telemetry {
     fn drop(&mut self) {
         if let Some(tracer) = self.tracer.take() {
-            // Nothing is left to tell the failure to: the process ends.
+            // The error is ignored: the process ends, and no log is left to report it to.
             let _ = tracer.shutdown();
         }
     }

@@ -1,7 +1,8 @@
-//! Traces: the OTLP exporter and the W3C trace context that crosses processes.
+//! Traces: the OTLP exporter, and the W3C trace context that crosses processes.
 
 use std::collections::HashMap;
 
+use http::Method;
 use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::{Status, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue};
@@ -9,13 +10,12 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use poem::http::Method;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::TelemetryError;
 
-/// The header and the ledger's column: <https://www.w3.org/TR/trace-context/>.
+/// Name of the header, and of the column in the job ledger: <https://www.w3.org/TR/trace-context/>.
 pub const TRACEPARENT: &str = "traceparent";
 
 pub(super) fn provider(
@@ -32,7 +32,7 @@ pub(super) fn provider(
         .build())
 }
 
-/// Makes `span` a child of the span that `traceparent` names; a malformed one is as none.
+/// Makes `span` a child of the span that `traceparent` names. A malformed `traceparent` is ignored.
 pub fn continue_from(span: &Span, traceparent: Option<&str>) {
     let Some(traceparent) = traceparent else {
         return;
@@ -40,21 +40,27 @@ pub fn continue_from(span: &Span, traceparent: Option<&str>) {
     let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
     let parent = TraceContextPropagator::new().extract(&carrier);
     if parent.span().span_context().is_valid() {
-        // Fails only where no OTLP endpoint is set, and then there is no trace to continue.
+        // Fails only without an OTLP endpoint, when no trace exists to continue.
         let _ = span.set_parent(parent);
     }
 }
 
-/// The current span as a `traceparent`, where traces are collected.
+/// Returns the current span as a `traceparent`, if traces are collected.
 pub fn current_traceparent() -> Option<String> {
     let mut carrier = HashMap::new();
     TraceContextPropagator::new().inject_context(&Span::current().context(), &mut carrier);
     carrier.remove(TRACEPARENT)
 }
 
-/// Names a span that has begun, and says how the request that it stands for was answered (OpenTelemetry's HTTP
-/// conventions: a server's fault is an error, a client's is not).
-pub fn answered(span: &Span, operation: &'static str, status: u16, method: &Method, path: &str) {
+/// Names the span of a request and records its response by OpenTelemetry's HTTP conventions: a 5xx
+/// status is an error, a 4xx status is not.
+pub fn record_response(
+    span: &Span,
+    operation: &'static str,
+    status: u16,
+    method: &Method,
+    path: &str,
+) {
     let context = span.context();
     let span = context.span();
     if !span.span_context().is_valid() {
@@ -72,7 +78,7 @@ pub fn answered(span: &Span, operation: &'static str, status: u16, method: &Meth
     }
 }
 
-/// The id of the trace that `span` belongs to, where traces are collected.
+/// Returns the trace id of `span`, if traces are collected.
 pub fn trace_id(span: &Span) -> Option<String> {
     let context: Context = span.context();
     let id = context.span().span_context().trace_id();

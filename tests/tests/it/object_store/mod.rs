@@ -168,7 +168,10 @@ async fn what_was_begun_in_parts_is_listed_where_the_store_can_tell(
     let objects = stage.stores().objects;
     let upload = objects.begin_parts("blobs/begun").await.expect("begins");
     objects.begin_parts("elsewhere").await.expect("begins");
-    let listed = objects.list_parts_uploads("blobs/").await.expect("answers");
+    let listed = objects
+        .list_unfinished_parts("blobs/")
+        .await
+        .expect("answers");
     match store {
         Store::S3s => assert_eq!(listed, None, "s3s has no such list"),
         Store::Moto => {
@@ -182,7 +185,10 @@ async fn what_was_begun_in_parts_is_listed_where_the_store_can_tell(
                 .abort_parts("blobs/begun", &upload)
                 .await
                 .expect("is given up");
-            let left = objects.list_parts_uploads("blobs/").await.expect("answers");
+            let left = objects
+                .list_unfinished_parts("blobs/")
+                .await
+                .expect("answers");
             assert_eq!(left, Some(Vec::new()));
         }
     }
@@ -208,7 +214,7 @@ async fn a_list_of_what_was_begun_in_parts_goes_on_to_its_last_page() {
         .with("PLINTH_S3_ENDPOINT", &format!("http://{address}"));
     let objects = stage.with("PLINTH_S3_PREFIX", "").stores().objects;
     let listed = objects
-        .list_parts_uploads("")
+        .list_unfinished_parts("")
         .await
         .expect("answers")
         .expect("a list");
@@ -262,7 +268,7 @@ async fn a_list_goes_on_after_the_last_key_that_was_seen(
         );
         seen.extend(page.objects.into_iter().map(|object| object.key));
         pages += 1;
-        if !page.is_more {
+        if !page.has_more {
             break;
         }
     }

@@ -155,7 +155,7 @@ async fn a_process_with_another_root_key_is_not_ready() {
 #[tokio::test]
 async fn liveness_fails_while_a_check_says_that_only_a_restart_helps() {
     let (verdict, seen) = tokio::sync::watch::channel(false);
-    let readiness = Readiness::default().vital("database pool", move || {
+    let readiness = Readiness::default().with_liveness_check("database pool", move || {
         let is_stuck = *seen.borrow();
         async move {
             if is_stuck {

@@ -41,13 +41,13 @@ async fn one_message_lists_every_wrong_setting() {
         let said = refusal(&Process::run(program, &[command], &stage).await);
         for expected in [
             "8 problem(s)",
-            "PLINTH_SECRET_KEY: must be given",
+            "PLINTH_SECRET_KEY: must be set",
             "PLINTH_DATABASE_URL: must not be empty",
-            "PLINTH_DATABASE_MAX_CONNECTIONS: a whole number from 1 on is expected (it is \"many\")",
-            "PLINTH_REDIS_URL and PLINTH_REDIS_URL_FILE: only one of them can be given",
-            "PLINTH_API_BIND: an address like 127.0.0.1:8080 is expected",
-            "PLINTH_WORKER_QUEUES: \"pigeons\": one of email, files, notifications, cleanup is expected",
-            "PLINTH_LOG_FORMAT: auto, json or text is expected",
+            "PLINTH_DATABASE_MAX_CONNECTIONS: expected a whole number of at least 1 (got \"many\")",
+            "PLINTH_REDIS_URL and PLINTH_REDIS_URL_FILE: only one of them may be set",
+            "PLINTH_API_BIND: expected an address like 127.0.0.1:8080",
+            "PLINTH_WORKER_QUEUES: \"pigeons\": expected email, files, notifications or cleanup",
+            "PLINTH_LOG_FORMAT: expected auto, json or text",
             "did you mean PLINTH_WORKER_CONCURRENCY?",
         ] {
             assert!(said.contains(expected), "{expected:?} is not in: {said}");

@@ -73,7 +73,7 @@ fn check(standing: Standing, antivirus: &Antivirus) -> Result<()> {
 fn check_scan(state: ScanState, antivirus: &Antivirus) -> Result<()> {
     let (code, detail) = match state {
         ScanState::Unscanned | ScanState::Clean => return Ok(()),
-        ScanState::TooLarge if antivirus.lets_too_large_pass() => return Ok(()),
+        ScanState::TooLarge if antivirus.allows_too_large() => return Ok(()),
         ScanState::Pending => {
             let detail = "The file is being scanned for viruses; try again.";
             return Err(Error::NotAvailableYet {

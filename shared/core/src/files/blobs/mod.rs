@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use plinth_domain::file::{MetadataState, Scan};
 use plinth_domain::id::{BlobId, UserId};
-use plinth_platform::crypto::{Chunks, DataKey, WrappedKey};
+use plinth_platform::crypto::{ChunkCipher, DataKey, WrappedKey};
 
 use crate::{Error, Result, Stores};
 
@@ -59,7 +59,7 @@ impl Blob {
         let chunks = match &self.key {
             Some(wrapped) => {
                 let key = unwrap(stores, self.id, wrapped).await?;
-                Some(Arc::new(Chunks::new(&key, *self.id.0.as_bytes())))
+                Some(Arc::new(ChunkCipher::new(&key, *self.id.0.as_bytes())))
             }
             None => None,
         };

@@ -1,7 +1,7 @@
 //! A part on its way to S3: plaintext with a gap for the tag behind every chunk, so that it is sealed where it lies.
 
 use bytes::Bytes;
-use plinth_platform::crypto::{CHUNK, Chunks, Place, TAG};
+use plinth_platform::crypto::{CHUNK_BYTES, ChunkCipher, ChunkPosition, TAG_BYTES};
 
 use super::transfers::{Room, RoomSize, Transfer};
 use crate::{Error, Result};
@@ -10,16 +10,16 @@ use crate::{Error, Result};
 pub(in crate::files) const PART_CHUNKS: u32 = 128;
 
 /// Bytes of plaintext in a part.
-pub(in crate::files) const PART: usize = PART_CHUNKS as usize * CHUNK;
+pub(in crate::files) const PART: usize = PART_CHUNKS as usize * CHUNK_BYTES;
 
 /// Bytes of a part as S3 gets it.
 pub(super) const SEALED_PART: usize = PART_CHUNKS as usize * SEALED_CHUNK;
 
-pub(super) const SEALED_CHUNK: usize = CHUNK + TAG;
+pub(super) const SEALED_CHUNK: usize = CHUNK_BYTES + TAG_BYTES;
 
 /// Seals a whole content that is in memory.
-pub(in crate::files) fn seal_whole(chunks: &Chunks, mut bytes: Bytes) -> Bytes {
-    let mut sealed = Vec::with_capacity(bytes.len() + (bytes.len() / CHUNK + 1) * TAG);
+pub(in crate::files) fn seal_whole(chunks: &ChunkCipher, mut bytes: Bytes) -> Bytes {
+    let mut sealed = Vec::with_capacity(bytes.len() + (bytes.len() / CHUNK_BYTES + 1) * TAG_BYTES);
     let mut first = 0;
     loop {
         let mut part = PartBuffer::default();
@@ -59,7 +59,7 @@ impl PartBuffer {
         transfer: &Transfer,
         more: usize,
     ) -> Result<()> {
-        let chunks = PART.min(self.plain + more).div_ceil(CHUNK);
+        let chunks = PART.min(self.plain + more).div_ceil(CHUNK_BYTES);
         if RoomSize::of_chunks(chunks) <= self.memory.size {
             return Ok(());
         }
@@ -93,11 +93,11 @@ impl PartBuffer {
     /// Takes of the bytes as many as fit.
     pub(in crate::files) fn fill(&mut self, bytes: &mut Bytes) {
         while !bytes.is_empty() && !self.is_full() {
-            let in_chunk = self.plain % CHUNK;
+            let in_chunk = self.plain % CHUNK_BYTES;
             if in_chunk == 0 && self.plain > 0 {
-                self.memory.bytes.extend_from_slice(&[0; TAG]);
+                self.memory.bytes.extend_from_slice(&[0; TAG_BYTES]);
             }
-            let some = bytes.split_to((CHUNK - in_chunk).min(bytes.len()));
+            let some = bytes.split_to((CHUNK_BYTES - in_chunk).min(bytes.len()));
             self.memory.bytes.extend_from_slice(&some);
             self.plain += some.len();
         }
@@ -106,23 +106,23 @@ impl PartBuffer {
     /// The plaintext, chunk by chunk.
     pub(in crate::files) fn chunks(&self) -> impl Iterator<Item = &[u8]> {
         let chunks = self.memory.bytes.chunks(SEALED_CHUNK);
-        chunks.map(|chunk| &chunk[..chunk.len().min(CHUNK)])
+        chunks.map(|chunk| &chunk[..chunk.len().min(CHUNK_BYTES)])
     }
 
     /// Seals its chunks, of which the first has this index in the content; `is_last` where the content ends with it.
     pub(in crate::files) fn seal(
         mut self,
-        chunks: &Chunks,
+        chunks: &ChunkCipher,
         segment: u32,
         first: u32,
         is_last: bool,
     ) -> Bytes {
-        self.memory.bytes.extend_from_slice(&[0; TAG]);
+        self.memory.bytes.extend_from_slice(&[0; TAG_BYTES]);
         let count = self.memory.bytes.len().div_ceil(SEALED_CHUNK);
         for (number, chunk) in self.memory.bytes.chunks_mut(SEALED_CHUNK).enumerate() {
             let index = first + u32::try_from(number).expect("a part has 128 chunks");
-            let (text, tag) = chunk.split_at_mut(chunk.len() - TAG);
-            let place = Place {
+            let (text, tag) = chunk.split_at_mut(chunk.len() - TAG_BYTES);
+            let place = ChunkPosition {
                 segment,
                 index,
                 is_last: is_last && number + 1 == count,
@@ -140,13 +140,13 @@ mod tests {
 
     use super::*;
 
-    fn opened(chunks: &Chunks, first: u32, is_last: bool, sealed: &[u8]) -> Vec<u8> {
+    fn opened(chunks: &ChunkCipher, first: u32, is_last: bool, sealed: &[u8]) -> Vec<u8> {
         let count = sealed.len().div_ceil(SEALED_CHUNK);
         let mut text = Vec::new();
         for (number, chunk) in sealed.chunks(SEALED_CHUNK).enumerate() {
             let mut chunk = chunk.to_vec();
             let index = first + u32::try_from(number).expect("few");
-            let place = Place {
+            let place = ChunkPosition {
                 segment: 3,
                 index,
                 is_last: is_last && number + 1 == count,
@@ -163,7 +163,7 @@ mod tests {
         fn what_fills_a_part_comes_out_of_it(
             pieces in proptest::collection::vec(0..150_000_usize, 0..6), is_last: bool, first in 0..1_000_u32,
         ) {
-            let chunks = Chunks::new(&DataKey::generate(), [7; 16]);
+            let chunks = ChunkCipher::new(&DataKey::generate(), [7; 16]);
             let text: Vec<u8> = (0..pieces.iter().sum::<usize>()).map(|n| u8::try_from(n % 251).expect("a byte")).collect();
             let mut part = PartBuffer::default();
             let mut rest = Bytes::from(text.clone());
@@ -184,7 +184,7 @@ mod tests {
         let mut bytes = Bytes::from(vec![1; PART + 5]);
         part.fill(&mut bytes);
         assert_eq!((part.is_full(), bytes.len()), (true, 5));
-        let chunks = Chunks::new(&DataKey::generate(), [7; 16]);
+        let chunks = ChunkCipher::new(&DataKey::generate(), [7; 16]);
         assert_eq!(part.seal(&chunks, 1, 0, false).len(), SEALED_PART);
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use plinth_object_store::{ByteRange, ObjectError, ObjectStore};
-use plinth_platform::crypto::{CHUNK, Chunks, Place, TAG, chunks_of, sealed_size};
+use plinth_platform::crypto::{
+    CHUNK_BYTES, ChunkCipher, ChunkPosition, TAG_BYTES, chunk_count, sealed_size,
+};
 
 use crate::files::sniff::{self, Detected};
 use crate::{Error, Result};
@@ -31,7 +33,7 @@ pub(in crate::files) struct Source {
     /// Bytes of plaintext.
     pub(in crate::files) size: u64,
     /// `None` for what is not sealed.
-    pub(in crate::files) chunks: Option<Arc<Chunks>>,
+    pub(in crate::files) chunks: Option<Arc<ChunkCipher>>,
     /// The first chunk of each writer.
     pub(in crate::files) segments: Vec<u32>,
     /// Of the object that is meant, where another one could be in its place and would not be noticed.
@@ -49,7 +51,7 @@ pub(in crate::files) async fn open(
     }
     let Some(chunks) = source.chunks else {
         let stream = objects
-            .get_tagged(&source.object_key, range, source.etag.as_deref())
+            .get_if_match(&source.object_key, range, source.etag.as_deref())
             .await?;
         return Ok(stream
             .map(|bytes| bytes.map_err(BrokenContent::from))
@@ -67,8 +69,8 @@ pub(in crate::files) async fn open(
         segments: source.segments,
         size: source.size,
         wanted,
-        next: index(wanted.first / CHUNK as u64),
-        sealed: BytesMut::with_capacity(CHUNK + TAG),
+        next: index(wanted.first / CHUNK_BYTES as u64),
+        sealed: BytesMut::with_capacity(CHUNK_BYTES + TAG_BYTES),
     };
     let mut opened = stream::unfold(Some(opening), next).boxed();
     match opened.next().await {
@@ -100,7 +102,7 @@ pub(in crate::files) async fn read(objects: &ObjectStore, source: Source) -> Res
 
 /// Where in the sealed object the chunks are that hold a range of the plaintext.
 fn sealed_range(wanted: ByteRange, size: u64) -> ByteRange {
-    let (chunk, sealed) = (CHUNK as u64, (CHUNK + TAG) as u64);
+    let (chunk, sealed) = (CHUNK_BYTES as u64, (CHUNK_BYTES + TAG_BYTES) as u64);
     let end = ((wanted.last / chunk + 1) * sealed).min(sealed_size(size));
     ByteRange {
         first: wanted.first / chunk * sealed,
@@ -114,7 +116,7 @@ fn index(chunk: u64) -> u32 {
 
 struct Opening {
     bytes: BoxStream<'static, Result<Bytes, ObjectError>>,
-    chunks: Arc<Chunks>,
+    chunks: Arc<ChunkCipher>,
     segments: Vec<u32>,
     size: u64,
     wanted: ByteRange,
@@ -136,25 +138,25 @@ async fn next(opening: Option<Opening>) -> Option<(Result<Bytes, BrokenContent>,
 impl Opening {
     /// The wanted part of the next chunk; `None` at the end.
     async fn chunk(&mut self) -> Result<Option<Bytes>, BrokenContent> {
-        let (index, chunk) = (self.next, CHUNK as u64);
+        let (index, chunk) = (self.next, CHUNK_BYTES as u64);
         let begins = u64::from(index) * chunk;
         if begins > self.wanted.last {
             return Ok(None);
         }
-        let is_last = u64::from(index) + 1 == chunks_of(self.size);
+        let is_last = u64::from(index) + 1 == chunk_count(self.size);
         let length = if is_last {
-            usize::try_from(self.size - begins).unwrap_or(CHUNK)
+            usize::try_from(self.size - begins).unwrap_or(CHUNK_BYTES)
         } else {
-            CHUNK
+            CHUNK_BYTES
         };
-        while self.sealed.len() < length + TAG {
+        while self.sealed.len() < length + TAG_BYTES {
             match self.bytes.next().await {
                 Some(bytes) => self.sealed.extend_from_slice(&bytes?),
                 None => return Err(BrokenContent::Cut(index)),
             }
         }
-        let mut text = self.sealed.split_to(length + TAG);
-        let place = Place {
+        let mut text = self.sealed.split_to(length + TAG_BYTES);
+        let place = ChunkPosition {
             segment: segment(&self.segments, index),
             index,
             is_last,
@@ -183,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_range_lies_in_the_chunks_that_hold_it() {
-        let (chunk, sealed) = (CHUNK as u64, (CHUNK + TAG) as u64);
+        let (chunk, sealed) = (CHUNK_BYTES as u64, (CHUNK_BYTES + TAG_BYTES) as u64);
         let size = 3 * chunk + 10;
         for ((first, last), expected) in [
             ((0, 0), (0, sealed - 1)),

@@ -5,7 +5,7 @@ use plinth_domain::audit::Origin;
 use plinth_domain::file::FileName;
 use plinth_domain::id::{BlobId, UserId};
 use plinth_object_store::{ObjectError, Part};
-use plinth_platform::crypto::{Chunks, DataKey, Sha256};
+use plinth_platform::crypto::{ChunkCipher, DataKey, Sha256};
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
@@ -45,7 +45,7 @@ pub(in crate::files) struct Receiver {
     /// Of the file that it becomes, if that is known.
     name: Option<FileName>,
     object_key: String,
-    chunks: Chunks,
+    chunks: ChunkCipher,
     bounds: Bounds,
     size: u64,
     /// Bytes of it in parts.
@@ -101,7 +101,7 @@ impl Receiver {
             owner,
             name: None,
             object_key,
-            chunks: Chunks::new(&key, *id.0.as_bytes()),
+            chunks: ChunkCipher::new(&key, *id.0.as_bytes()),
             bounds: Bounds {
                 size: bounds.size.min(LARGEST),
                 ..bounds.clone()

@@ -157,12 +157,12 @@ async fn remove(stores: &Stores, remains: &Remains) -> Result<()> {
         for object in &page.objects {
             stores.objects.delete(&object.key).await?;
         }
-        if !page.is_more {
+        if !page.has_more {
             break;
         }
     }
     if let (Err(error), Some(upload)) = (freed, &remains.multipart_upload_id) {
-        let unfinished = stores.objects.list_parts_uploads(&folder).await;
+        let unfinished = stores.objects.list_unfinished_parts(&folder).await;
         let holds_parts = unfinished
             .is_ok_and(|all| all.is_some_and(|all| all.iter().any(|one| one.upload == *upload)));
         if holds_parts {

@@ -99,7 +99,7 @@ impl Walk {
                 }
             }
             self.find_orphans(strays, report).await?;
-            if is_beyond || !page.is_more {
+            if is_beyond || !page.has_more {
                 break;
             }
             after = next;
@@ -314,7 +314,7 @@ pub(super) async fn orphan_parts(
     custody: Custody,
     report: &mut Report,
 ) -> Result<Option<u64>> {
-    let Some(uploads) = stores.objects.list_parts_uploads(ROOT).await? else {
+    let Some(uploads) = stores.objects.list_unfinished_parts(ROOT).await? else {
         return Ok(None);
     };
     let ids: Vec<String> = uploads.iter().map(|one| one.upload.clone()).collect();

@@ -12,7 +12,7 @@ use plinth_domain::id::UserId;
 use plinth_domain::job::FinishUpload;
 use plinth_domain::preset::Presets;
 use plinth_object_store::{ObjectError, Part};
-use plinth_platform::crypto::{CHUNK, Chunks, DataKey, ResumableSha256, sealed_size};
+use plinth_platform::crypto::{CHUNK_BYTES, ChunkCipher, DataKey, ResumableSha256, sealed_size};
 
 use super::Resumable;
 use super::repository::{self as uploads, Claimed, Progress};
@@ -42,7 +42,7 @@ pub struct Writer {
     object_key: String,
     multipart_upload_id: Option<String>,
     key: DataKey,
-    chunks: Arc<Chunks>,
+    chunks: Arc<ChunkCipher>,
     segments: Vec<u32>,
     bounds: Bounds,
     /// Bytes that are set aside for it.
@@ -91,7 +91,7 @@ impl Writer {
             presets: files.presets().clone(),
             owner,
             _slot: slot,
-            chunks: Arc::new(Chunks::new(&key, *id.0.as_bytes())),
+            chunks: Arc::new(ChunkCipher::new(&key, *id.0.as_bytes())),
             key,
             upload: claimed.upload,
             purpose,
@@ -368,7 +368,7 @@ impl Writer {
 
     /// Bytes that are in parts, where the last one is full.
     fn in_parts(&self) -> u64 {
-        u64::from(self.index) * CHUNK as u64
+        u64::from(self.index) * CHUNK_BYTES as u64
     }
 
     async fn record(&mut self, position: u64, tail_writer: i32) -> Result<()> {
@@ -394,12 +394,12 @@ impl Writer {
     }
 
     /// Each writer's tail has a key and a name of its own.
-    fn tail(&self, writer: i32) -> (String, Chunks) {
+    fn tail(&self, writer: i32) -> (String, ChunkCipher) {
         let key = self
             .key
             .derive(&[b"plinth upload tail v1", &writer.to_be_bytes()]);
         let name = format!("{}tail-{writer}", blobs::folder(self.upload.id));
-        (name, Chunks::new(&key, *self.upload.id.0.as_bytes()))
+        (name, ChunkCipher::new(&key, *self.upload.id.0.as_bytes()))
     }
 
     async fn store_tail(&mut self) -> Result<()> {

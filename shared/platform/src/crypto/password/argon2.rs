@@ -1,4 +1,4 @@
-//! argon2 (RFC 9106) in the PHC string format: what new hashes are made by, and its older forms.
+//! argon2 (RFC 9106) in the PHC string format: the scheme of new hashes, and its older forms.
 
 use std::fmt;
 
@@ -11,19 +11,20 @@ use super::HashFailure;
 use super::fields::{HASH_BYTES, SALT_BYTES, base64, decimal, numbers, split};
 use crate::crypto::random;
 
-/// The most memory that a hash may ask for, in KiB: one GiB.
+/// Maximum memory of a hash in KiB: one GiB.
 pub const MAX_MEMORY_KIB: u32 = 1 << 20;
-/// The most passes that a hash may ask for.
+/// Maximum passes of a hash.
 pub const MAX_ITERATIONS: u32 = 64;
-/// The most lanes that a hash may ask for.
+/// Maximum lanes of a hash.
 pub const MAX_LANES: u32 = 16;
-/// The most that a hash of another system may ask for, in passes over a KiB: four over one GiB are some seconds.
-const MAX_FOREIGN_WORK: u64 = 4 << 20;
+/// Maximum cost of an imported hash, as passes times KiB of memory: four passes over one GiB, which
+/// take some seconds.
+const MAX_IMPORTED_COST: u64 = 4 << 20;
 
-const OUR_SALT_BYTES: usize = 16;
-const OUR_HASH_BYTES: usize = 32;
+const NEW_SALT_BYTES: usize = 16;
+const NEW_HASH_BYTES: usize = 32;
 
-/// The blocks that one hash after another is computed in.
+/// The memory in which a thread computes one hash after the other.
 #[derive(Default)]
 pub(super) struct Memory(Vec<Block>);
 
@@ -35,25 +36,29 @@ impl Memory {
         &mut self.0
     }
 
-    /// Gives back what this function does not need.
-    pub(super) fn shrink_to(&mut self, function: &Function) {
-        self.0.truncate(function.params.block_count());
+    /// Frees the memory that this configuration does not need.
+    pub(super) fn shrink_to(&mut self, config: &Argon2Config) {
+        self.0.truncate(config.params.block_count());
         self.0.shrink_to_fit();
     }
 }
 
-/// Which argon2, and at what cost.
+/// A variant of argon2 with its cost parameters.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Function {
+pub(super) struct Argon2Config {
     algorithm: Algorithm,
     version: Version,
     params: Params,
 }
 
-impl Function {
-    /// The one that new hashes are made by.
-    pub(super) fn ours(memory_kib: u32, iterations: u32, lanes: u32) -> Result<Self, HashFailure> {
-        let params = Params::new(memory_kib, iterations, lanes, Some(OUR_HASH_BYTES));
+impl Argon2Config {
+    /// Creates the configuration of new hashes.
+    pub(super) fn for_new_hashes(
+        memory_kib: u32,
+        iterations: u32,
+        lanes: u32,
+    ) -> Result<Self, HashFailure> {
+        let params = Params::new(memory_kib, iterations, lanes, Some(NEW_HASH_BYTES));
         let params = params.map_err(HashFailure::Parameters)?;
         Ok(Self {
             algorithm: Algorithm::Argon2id,
@@ -63,7 +68,7 @@ impl Function {
     }
 
     fn compute(&self, password: &[u8], salt: &[u8], memory: &mut Memory) -> Result<Vec<u8>, Error> {
-        let mut hash = vec![0; self.params.output_len().unwrap_or(OUR_HASH_BYTES)];
+        let mut hash = vec![0; self.params.output_len().unwrap_or(NEW_HASH_BYTES)];
         let blocks = memory.blocks(self.params.block_count());
         Argon2::new(self.algorithm, self.version, self.params.clone())
             .hash_password_into_with_memory(password, salt, &mut hash, blocks)?;
@@ -71,33 +76,33 @@ impl Function {
     }
 }
 
-/// One stored hash of argon2id, argon2i or argon2d.
+/// A stored hash of argon2id, argon2i or argon2d.
 pub struct Argon2Hash {
-    function: Function,
+    config: Argon2Config,
     salt: Vec<u8>,
     hash: Vec<u8>,
 }
 
 impl Argon2Hash {
-    /// Hashes a password with a fresh salt.
-    pub(super) fn make(
-        function: &Function,
+    /// Hashes a password with a new random salt.
+    pub(super) fn create(
+        config: &Argon2Config,
         password: &[u8],
         memory: &mut Memory,
     ) -> Result<Self, HashFailure> {
-        let salt = random::<OUR_SALT_BYTES>().to_vec();
-        let hash = function
+        let salt = random::<NEW_SALT_BYTES>().to_vec();
+        let hash = config
             .compute(password, &salt, memory)
             .map_err(HashFailure::Parameters)?;
         Ok(Self {
-            function: function.clone(),
+            config: config.clone(),
             salt,
             hash,
         })
     }
 
-    /// Reads what follows the name, e.g. `v=19$m=19456,t=2,p=1$salt$hash`. Without `v`, which argon2 had
-    /// before its version 1.3, it is version 16.
+    /// Parses the part after the name, e.g. `v=19$m=19456,t=2,p=1$salt$hash`. Hashes from before
+    /// argon2 1.3 have no `v`, which means version 16.
     pub(super) fn parse(name: &str, rest: &str) -> Option<Self> {
         let (version, rest) = match rest.strip_prefix("v=") {
             Some(rest) => {
@@ -115,7 +120,7 @@ impl Argon2Hash {
         let hash = base64(hash, &HASH_BYTES)?;
         let params = Params::new(memory_kib, iterations, lanes, Some(hash.len())).ok()?;
         Some(Self {
-            function: Function {
+            config: Argon2Config {
                 algorithm: name.parse().ok()?,
                 version,
                 params,
@@ -131,50 +136,51 @@ impl Argon2Hash {
         memory: &mut Memory,
     ) -> Result<bool, HashFailure> {
         let actual = self
-            .function
+            .config
             .compute(password, &self.salt, memory)
             .map_err(HashFailure::Parameters)?;
         Ok(actual.ct_eq(&self.hash).into())
     }
 
-    /// Whether it may come from another system.
+    /// Returns whether the cost is low enough for an imported hash.
     pub(super) fn is_affordable(&self) -> bool {
-        let params = &self.function.params;
-        u64::from(params.m_cost()) * u64::from(params.t_cost()) <= MAX_FOREIGN_WORK
+        let params = &self.config.params;
+        u64::from(params.m_cost()) * u64::from(params.t_cost()) <= MAX_IMPORTED_COST
     }
 
-    /// One that costs the same, and is no password's.
-    pub(super) fn blank(&self) -> Self {
+    /// Returns a dummy hash with the same cost that matches no password.
+    pub(super) fn dummy(&self) -> Self {
         Self {
-            function: self.function.clone(),
-            salt: vec![0; OUR_SALT_BYTES],
+            config: self.config.clone(),
+            salt: vec![0; NEW_SALT_BYTES],
             hash: vec![0; self.hash.len()],
         }
     }
 
-    pub(super) fn costs_as(&self, other: &Self) -> bool {
-        self.costs_as_of(&other.function)
+    pub(super) fn has_same_cost(&self, other: &Self) -> bool {
+        self.has_cost_of(&other.config)
     }
 
-    /// Whether a hash that is made by this function now would cost the same.
-    pub(super) fn costs_as_of(&self, function: &Function) -> bool {
-        self.function == *function
+    /// Returns whether hashes of this configuration have the same cost.
+    pub(super) fn has_cost_of(&self, config: &Argon2Config) -> bool {
+        self.config == *config
     }
 
-    /// Whether a hash that is made by this function now would be no other.
-    pub(super) fn is_of(&self, function: &Function) -> bool {
-        self.costs_as_of(function) && self.salt.len() >= OUR_SALT_BYTES
+    /// Returns whether the hash is up to date: a new one would have the same cost and no longer
+    /// salt.
+    pub(super) fn is_current(&self, config: &Argon2Config) -> bool {
+        self.has_cost_of(config) && self.salt.len() >= NEW_SALT_BYTES
     }
 }
 
-/// The PHC string.
+/// Formats the hash as a PHC string.
 impl fmt::Display for Argon2Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Function {
+        let Argon2Config {
             algorithm,
             version,
             params,
-        } = &self.function;
+        } = &self.config;
         write!(
             f,
             "${algorithm}$v={}$m={},t={},p={}${}${}",
@@ -190,9 +196,9 @@ impl fmt::Display for Argon2Hash {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stored::tests::{refuses, verifies};
+    use super::super::stored::tests::{assert_rejected, assert_verifies};
 
-    // Made by the reference implementation (argon2-cffi 25.1).
+    // Computed by the reference implementation (argon2-cffi 25.1).
     #[test]
     fn every_variant_version_and_length_verifies() {
         for (hash, password) in [
@@ -225,12 +231,12 @@ mod tests {
                 "Grüße, Jürgen 🐎",
             ),
         ] {
-            verifies(hash, password);
+            assert_verifies(hash, password);
         }
     }
 
     #[test]
-    fn what_costs_too_much_or_is_no_argon2_is_refused() {
+    fn costly_and_malformed_argon2_hashes_are_rejected() {
         const END: &str = "$c2l4dGVlbiBieXRlIHNsdA$/MDeq41pQU+izSqnIVE7hQ";
         for costs in [
             "v=19$m=1048577,t=1,p=1",
@@ -248,7 +254,7 @@ mod tests {
             "v=18$m=64,t=1,p=1",
             "v=19",
         ] {
-            refuses(&format!("$argon2id${costs}{END}"));
+            assert_rejected(&format!("$argon2id${costs}{END}"));
         }
         for hash in [
             "$argon2id$v=19$m=64,t=1,p=1$c2hvcnQ$/MDeq41pQU+izSqnIVE7hQ",
@@ -257,7 +263,7 @@ mod tests {
             "$argon2id$v=19$m=64,t=1,p=1$c2l4dGVlbiBieXRlIHNsdA$/MDeq41pQU+izSqnIVE7hQ$",
             "$argon2id$v=19$m=64,t=1,p=1$c2l4dGVlbiBieXRlIHNsdA$/MDeq41pQU+izSqnIVE7h!",
         ] {
-            refuses(hash);
+            assert_rejected(hash);
         }
     }
 }

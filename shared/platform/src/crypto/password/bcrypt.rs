@@ -1,8 +1,10 @@
-//! bcrypt (Provos and Mazières, 1999) in modular-crypt form: 60 characters, `$2b$12$` and 22 + 31 of base64.
+//! bcrypt (Provos and Mazières, 1999) in modular-crypt form: 60 characters, `$2b$12$` and 22 + 31
+//! of base64.
 //!
-//! `$2a$`, `$2b$` and `$2y$` are one function for what can be typed: they differ in how implementations
-//! failed, none of them on UTF-8. `$2x$` marks hashes of one that failed on it (CVE-2011-2483), and is
-//! refused as `$2$` is, whose hash left out the final zero: their owners need a new password.
+//! `$2a$`, `$2b$` and `$2y$` are the same function for any typed password: they differ in bugs of
+//! implementations, none of which concerns UTF-8. `$2x$` marks hashes of an implementation with a
+//! bug in non-ASCII characters (CVE-2011-2483), and `$2$` omits the final zero. Both are rejected,
+//! so their owners need a new password.
 
 use std::ops::RangeInclusive;
 
@@ -13,34 +15,35 @@ use subtle::ConstantTimeEq as _;
 
 use crate::crypto::{hex, sha256};
 
-/// The binary logarithm of the rounds.
+/// Binary logarithm of the rounds.
 const COSTS: RangeInclusive<u32> = 4..=16;
 const SALT_CHARS: usize = 22;
 const HASH_CHARS: usize = 31;
-/// What bcrypt reads of a password.
+/// Bytes of a password that bcrypt uses.
 const KEY_BYTES: usize = 72;
 
-/// Some implementations left the salt's spare bits set.
+/// Accepts set spare bits of the salt, which some implementations wrote.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::BCRYPT,
     NO_PAD.with_decode_allow_trailing_bits(true),
 );
 
-/// One stored hash.
+/// A stored bcrypt hash.
 pub struct BcryptHash {
-    /// Whether it is of the hexadecimal SHA-256 of the password, as Django's `bcrypt_sha256`.
-    of_digest: bool,
+    /// Whether the input is the hexadecimal SHA-256 of the password, as in Django's
+    /// `bcrypt_sha256`.
+    is_prehashed: bool,
     cost: u32,
     salt: [u8; 16],
     hash: [u8; 23],
 }
 
 impl BcryptHash {
-    /// Reads what follows `$2b$`.
+    /// Parses the part after `$2b$`.
     pub(super) fn parse(rest: &str) -> Option<Self> {
         let (cost, encoded) = rest.split_once('$')?;
-        let digits = cost.len() == 2 && cost.bytes().all(|byte| byte.is_ascii_digit());
-        let cost = digits
+        let is_valid = cost.len() == 2 && cost.bytes().all(|byte| byte.is_ascii_digit());
+        let cost = is_valid
             .then(|| cost.parse().ok())?
             .filter(|cost| COSTS.contains(cost))?;
         if encoded.len() != SALT_CHARS + HASH_CHARS {
@@ -48,55 +51,56 @@ impl BcryptHash {
         }
         let (salt, hash) = encoded.split_at_checked(SALT_CHARS)?;
         Some(Self {
-            of_digest: false,
+            is_prehashed: false,
             cost,
             salt: BASE64.decode(salt).ok()?.try_into().ok()?,
             hash: BASE64.decode(hash).ok()?.try_into().ok()?,
         })
     }
 
-    /// Reads what follows `$django-bcrypt-sha256$`.
-    pub(super) fn parse_of_digest(rest: &str) -> Option<Self> {
+    /// Parses the part after `$django-bcrypt-sha256$`.
+    pub(super) fn parse_django_sha256(rest: &str) -> Option<Self> {
         Some(Self {
-            of_digest: true,
+            is_prehashed: true,
             ..Self::parse(rest.strip_prefix("2b$")?)?
         })
     }
 
-    /// One that costs the same, and is no password's.
-    pub(super) fn blank(&self) -> Self {
+    /// Returns a dummy hash with the same cost that matches no password.
+    pub(super) fn dummy(&self) -> Self {
         Self {
-            of_digest: self.of_digest,
+            is_prehashed: self.is_prehashed,
             cost: self.cost,
             salt: [0; 16],
             hash: [0; 23],
         }
     }
 
-    pub(super) fn costs_as(&self, other: &Self) -> bool {
+    pub(super) fn has_same_cost(&self, other: &Self) -> bool {
         self.cost == other.cost
     }
 
-    /// A password over 72 bytes is cut there, and a shorter one ends in a zero, as it was when the hash was made.
+    /// Truncates a password at 72 bytes and ends a shorter one with a zero, as when the hash was
+    /// made.
     pub(super) fn matches(&self, password: &[u8]) -> bool {
-        let digest = self.of_digest.then(|| hex(&sha256(password)));
+        let digest = self.is_prehashed.then(|| hex(&sha256(password)));
         let password = digest.as_deref().map_or(password, str::as_bytes);
         let length = password.len().min(KEY_BYTES);
         let mut key = [0; KEY_BYTES];
         key[..length].copy_from_slice(&password[..length]);
         let actual = ::bcrypt::bcrypt(self.cost, self.salt, &key[..(length + 1).min(KEY_BYTES)]);
-        // The 24th byte was never stored.
+        // The format stores 23 of the 24 bytes.
         actual[..self.hash.len()].ct_eq(&self.hash).into()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::stored::tests::{matches, refuses, verifies};
+    use super::super::stored::tests::{assert_rejected, assert_verifies, matches};
 
-    // Made by Python's bcrypt 5.0.
+    // Computed by Python's bcrypt 5.0.
     #[test]
-    fn every_sound_variant_verifies() {
+    fn every_supported_variant_verifies() {
         for (hash, password) in [
             (
                 "$2a$04$zfwZf5MicB9iwBPnl54DieMASobWrlYdKhOrwF4.uilm0raFkac3C",
@@ -115,40 +119,37 @@ mod tests {
                 "Grüße, Jürgen 🐎",
             ),
         ] {
-            verifies(hash, password);
+            assert_verifies(hash, password);
         }
     }
 
     #[test]
     fn spare_bits_of_the_salt_do_not_matter() {
-        // The salt's last character is `e` = 32; `h` = 35 differs in the two spare bits alone.
-        verifies(
+        // The salt's last character is `e` = 32; `h` = 35 differs only in the two spare bits.
+        assert_verifies(
             "$2b$04$zfwZf5MicB9iwBPnl54DihMASobWrlYdKhOrwF4.uilm0raFkac3C",
             "correct horse battery staple",
         );
     }
 
-    // Made by libxcrypt 4.4.
+    // Computed by libxcrypt 4.4.
     #[test]
-    fn a_password_is_cut_where_the_original_cut_it() {
+    fn a_password_is_truncated_at_72_bytes() {
         let of_72 = "$2b$04$abcdefghijklmnopqrstuuBzzIgyKkz7xMWYSzkIjUSnxEQFQ0WNe";
         assert!(matches(of_72, &"a".repeat(72)));
-        assert!(
-            matches(of_72, &"a".repeat(73)),
-            "the 73rd byte was never part of it"
-        );
+        assert!(matches(of_72, &"a".repeat(73)), "the 73rd byte is ignored");
         assert!(!matches(of_72, &"a".repeat(71)));
         let within_a_character = "$2b$04$abcdefghijklmnopqrstuuBQHqZaO/dlDRZ.TvJ67we2MtFVZUvA2";
-        verifies(within_a_character, &format!("{}ü", "x".repeat(71)));
+        assert_verifies(within_a_character, &format!("{}ü", "x".repeat(71)));
     }
 
     #[test]
-    fn what_costs_too_much_or_is_broken_is_refused() {
+    fn costly_and_malformed_bcrypt_hashes_are_rejected() {
         const END: &str = "$zfwZf5MicB9iwBPnl54DieMASobWrlYdKhOrwF4.uilm0raFkac3C";
         for start in [
             "$2b$17", "$2b$31", "$2b$03", "$2b$4", "$2b$004", "$2b$+4", "$2x$04", "$2$04", "$2c$04",
         ] {
-            refuses(&format!("{start}{END}"));
+            assert_rejected(&format!("{start}{END}"));
         }
         for hash in [
             "$2b$04$zfwZf5MicB9iwBPnl54DieMASobWrlYdKhOrwF4.uilm0raFkac3",
@@ -156,7 +157,7 @@ mod tests {
             "$2b$04$zfwZf5MicB9iwBPnl54DieMASobWrlYdKhOrwF4.uilm0raFkac+C",
             "$2b$04$zfwZf5MicB9iwBPnl54DüMASobWrlYdKhOrwF4.uilm0raFkac3C",
         ] {
-            refuses(hash);
+            assert_rejected(hash);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The older schemes of crypt(3) and PHP: SHA-crypt (`$5$`, `$6$`) and phpass (`$P$`, `$H$`), in the base64 of crypt(3).
+//! Older schemes of crypt(3) and PHP: SHA-crypt (`$5$`, `$6$`) and phpass (`$P$`, `$H$`), in the
+//! base64 of crypt(3).
 
 use std::ops::RangeInclusive;
 
@@ -8,16 +9,17 @@ use subtle::ConstantTimeEq as _;
 
 use super::fields::{crypt_bytes, crypt_number, decimal};
 
-/// Rounds of SHA-crypt; the upper bound takes some seconds.
-const ROUNDS: RangeInclusive<u32> = 1_000..=5_000_000;
-/// Rounds of a hash that names none.
+/// Accepted rounds of SHA-crypt. The maximum takes some seconds.
+const SHA_CRYPT_ROUNDS: RangeInclusive<u32> = 1_000..=5_000_000;
+/// Rounds of a hash that does not state them.
 const DEFAULT_ROUNDS: u32 = 5_000;
-/// Bytes of a salt that SHA-crypt reads.
+/// Maximum bytes of a salt of SHA-crypt.
 const MAX_SALT_BYTES: usize = 16;
-/// The binary logarithm of the rounds of phpass; the upper bound takes some seconds.
-const LOG_ROUNDS: RangeInclusive<u32> = 7..=23;
+/// Accepted binary logarithm of the rounds of phpass. The maximum takes some seconds.
+const PHPASS_LOG_ROUNDS: RangeInclusive<u32> = 7..=23;
 
-/// The order in which crypt(3) writes the bytes of SHA-256 and SHA-512 (Drepper, "Unix crypt using SHA-256 and SHA-512").
+/// Order in which crypt(3) writes the bytes of SHA-256 and SHA-512 (Drepper, "Unix crypt using
+/// SHA-256 and SHA-512").
 const SHA256_ORDER: [usize; 32] = [
     20, 10, 0, 11, 1, 21, 2, 22, 12, 23, 13, 3, 14, 4, 24, 5, 25, 15, 26, 16, 6, 17, 7, 27, 8, 28,
     18, 29, 19, 9, 30, 31,
@@ -34,7 +36,7 @@ enum Sha {
     Sha512,
 }
 
-/// One stored hash of SHA-crypt.
+/// A stored hash of SHA-crypt.
 pub struct ShaCryptHash {
     sha: Sha,
     params: Params,
@@ -43,7 +45,7 @@ pub struct ShaCryptHash {
 }
 
 impl ShaCryptHash {
-    /// Reads what follows the name: `rounds=5000$salt$hash`, or without the rounds.
+    /// Parses the part after the name: `rounds=5000$salt$hash`, or without the rounds.
     pub(super) fn parse(name: &str, rest: &str) -> Option<Self> {
         let (rounds, rest) = match rest.strip_prefix("rounds=") {
             Some(rest) => {
@@ -53,20 +55,20 @@ impl ShaCryptHash {
             None => (DEFAULT_ROUNDS, rest),
         };
         let (salt, hash) = rest.split_once('$')?;
-        if !ROUNDS.contains(&rounds) || salt.is_empty() || salt.len() > MAX_SALT_BYTES {
+        if !SHA_CRYPT_ROUNDS.contains(&rounds) || salt.is_empty() || salt.len() > MAX_SALT_BYTES {
             return None;
         }
-        let written = crypt_bytes(hash.as_bytes())?;
+        let permuted = crypt_bytes(hash.as_bytes())?;
         let (sha, order): (_, &[usize]) = match name {
             "5" => (Sha::Sha256, &SHA256_ORDER),
             "6" => (Sha::Sha512, &SHA512_ORDER),
             _ => return None,
         };
-        if written.len() != order.len() {
+        if permuted.len() != order.len() {
             return None;
         }
         let mut hash = vec![0; order.len()];
-        for (byte, place) in written.into_iter().zip(order) {
+        for (byte, place) in permuted.into_iter().zip(order) {
             hash[*place] = byte;
         }
         Some(Self {
@@ -77,8 +79,8 @@ impl ShaCryptHash {
         })
     }
 
-    /// A hash of the same cost that no password has.
-    pub(super) fn blank(&self) -> Self {
+    /// Returns a dummy hash with the same cost that matches no password.
+    pub(super) fn dummy(&self) -> Self {
         Self {
             sha: self.sha,
             params: self.params,
@@ -87,7 +89,7 @@ impl ShaCryptHash {
         }
     }
 
-    pub(super) fn costs_as(&self, other: &Self) -> bool {
+    pub(super) fn has_same_cost(&self, other: &Self) -> bool {
         self.sha == other.sha && self.params == other.params
     }
 
@@ -103,7 +105,8 @@ impl ShaCryptHash {
     }
 }
 
-/// One stored hash of phpass's portable scheme, as WordPress, phpBB and Drupal 6 wrote them: MD5, many times over.
+/// A stored hash of phpass's portable scheme, which WordPress, phpBB and Drupal 6 used: iterated
+/// MD5.
 pub struct PhpassHash {
     log_rounds: u32,
     salt: [u8; 8],
@@ -111,21 +114,22 @@ pub struct PhpassHash {
 }
 
 impl PhpassHash {
-    /// Reads what follows `$P$` or `$H$`: a character of the rounds, eight of the salt, 22 of the hash.
+    /// Parses the part after `$P$` or `$H$`: one character of the rounds, eight of the salt, 22 of
+    /// the hash.
     pub(super) fn parse(rest: &str) -> Option<Self> {
         let rest = rest.as_bytes();
         let log_rounds = crypt_number(rest.get(..1)?)?;
         let salt = rest.get(1..9)?.try_into().ok()?;
         let hash = crypt_bytes(rest.get(9..)?)?;
-        (rest.len() == 31 && LOG_ROUNDS.contains(&log_rounds)).then_some(Self {
+        (rest.len() == 31 && PHPASS_LOG_ROUNDS.contains(&log_rounds)).then_some(Self {
             log_rounds,
             salt,
             hash,
         })
     }
 
-    /// A hash of the same cost that no password has.
-    pub(super) fn blank(&self) -> Self {
+    /// Returns a dummy hash with the same cost that matches no password.
+    pub(super) fn dummy(&self) -> Self {
         Self {
             log_rounds: self.log_rounds,
             salt: [b'.'; 8],
@@ -133,7 +137,7 @@ impl PhpassHash {
         }
     }
 
-    pub(super) fn costs_as(&self, other: &Self) -> bool {
+    pub(super) fn has_same_cost(&self, other: &Self) -> bool {
         self.log_rounds == other.log_rounds
     }
 
@@ -154,12 +158,12 @@ impl PhpassHash {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stored::tests::{refuses, verifies};
+    use super::super::stored::tests::{assert_rejected, assert_verifies};
 
     const ASCII: &str = "correct horse battery staple";
     const UNICODE: &str = "Grüße, Jürgen 🐎";
 
-    // Made by passlib 1.7.4.
+    // Computed by passlib 1.7.4.
     #[test]
     fn every_form_verifies() {
         for (hash, password) in [
@@ -183,12 +187,12 @@ mod tests {
                 ASCII,
             ),
         ] {
-            verifies(hash, password);
+            assert_verifies(hash, password);
         }
     }
 
     #[test]
-    fn what_costs_too_much_or_is_broken_is_refused() {
+    fn costly_and_malformed_crypt_hashes_are_rejected() {
         for hash in [
             "$P$4saltsalt9hJCA5XQHb5HNaayqAQyz/",
             "$P$WsaltsaltdW0sXoE0xe8vJxvGKty/x.",
@@ -205,7 +209,7 @@ mod tests {
             "$5$saltstring$qvPJY4PeugKzKQqyIJ0gRdJnpS0uaaiZ.X1SaheFedsK/yZPwlluTLS90fJPM41sD5JxCHKgGr1..qt5HqEY8.",
             "$6$saltstring",
         ] {
-            refuses(hash);
+            assert_rejected(hash);
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Firebase Authentication's modification of scrypt (<https://github.com/firebase/scrypt>): scrypt makes a key, by which
-//! AES-256-CTR encrypts the project's signer key; that is its hash.
+//! Firebase Authentication's modification of scrypt (<https://github.com/firebase/scrypt>): scrypt
+//! derives a key, and the hash is the project's signer key encrypted by AES-256-CTR with that key.
 //!
-//! What is stored here is the key stream alone, so that no row has the signer key of the project that it came from.
+//! Only the key stream is stored here, so that no row contains the signer key of the original
+//! project.
 
 use ::base64::Engine as _;
 use ::base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -10,13 +11,13 @@ use aws_lc_rs::iv::FixedLength;
 use subtle::ConstantTimeEq as _;
 
 use super::fields::{HASH_BYTES, SALT_BYTES, base64, split};
-use super::foreign::decode;
+use super::import::decode;
 use super::scrypt::{Cost, cost};
 
-/// One stored hash.
+/// A stored hash.
 pub struct FirebaseHash {
     cost: Cost,
-    /// With the project's salt separator at its end.
+    /// Ends with the project's salt separator.
     salt: Vec<u8>,
     key_stream: Vec<u8>,
 }
@@ -31,7 +32,8 @@ pub struct FirebaseParameters {
 }
 
 impl FirebaseParameters {
-    /// Reads the parameters as Firebase's console shows them: the key and the separator are base64.
+    /// Parses the parameters as Firebase's console shows them: the key and the separator are
+    /// base64.
     pub fn parse(
         signer_key: &str,
         salt_separator: &str,
@@ -46,8 +48,9 @@ impl FirebaseParameters {
         })
     }
 
-    /// Returns the stored form of a hash of this project.
-    pub(super) fn stored(&self, salt: &[u8], hash: &[u8]) -> Option<String> {
+    /// Converts a hash of this project to its stored form. Returns `None` if its length does not
+    /// match the signer key.
+    pub(super) fn to_stored(&self, salt: &[u8], hash: &[u8]) -> Option<String> {
         if hash.len() != self.signer_key.len() {
             return None;
         }
@@ -69,7 +72,7 @@ impl FirebaseParameters {
 }
 
 impl FirebaseHash {
-    /// Reads what follows `$firebase-scrypt$`.
+    /// Parses the part after `$firebase-scrypt$`.
     pub(super) fn parse(rest: &str) -> Option<Self> {
         let [costs, salt, key_stream] = split(rest)?;
         let (salt, key_stream) = (base64(salt, &SALT_BYTES)?, base64(key_stream, &HASH_BYTES)?);
@@ -84,8 +87,8 @@ impl FirebaseHash {
         self.cost.is_affordable()
     }
 
-    /// A hash of the same cost that no password has.
-    pub(super) fn blank(&self) -> Self {
+    /// Returns a dummy hash with the same cost that matches no password.
+    pub(super) fn dummy(&self) -> Self {
         Self {
             cost: self.cost,
             salt: vec![0; 16],
@@ -93,7 +96,7 @@ impl FirebaseHash {
         }
     }
 
-    pub(super) fn costs_as(&self, other: &Self) -> bool {
+    pub(super) fn has_same_cost(&self, other: &Self) -> bool {
         self.cost == other.cost
     }
 

@@ -1,8 +1,8 @@
-//! The pool that passwords are hashed in: so many threads, so long a queue, and past it a refusal.
+//! The thread pool that hashes passwords, with a bounded queue. A full queue fails new tasks.
 //!
-//! Each thread keeps its memory while there is work and frees it after. A wrong password costs the same whatever is
-//! stored, and whether anything is: hashes of other systems have costs of their own, by which an account could be told
-//! from none.
+//! Each thread keeps its memory while it has work and frees it afterwards. A wrong password costs
+//! the same whichever hash is stored, and whether one is: imported hashes have different costs, and
+//! otherwise the time of an answer would reveal whether an account exists.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -12,31 +12,33 @@ use std::time::Duration;
 use plinth_domain::password::Password;
 use tokio::sync::oneshot;
 
-use super::argon2::{Argon2Hash, Function, Memory};
+use super::argon2::{Argon2Config, Argon2Hash, Memory};
 use super::{HashFailure, StoredHash};
 use crate::settings::AuthSettings;
 
-/// A thread without work for so long frees its memory.
-const IDLE: Duration = Duration::from_secs(5);
+/// A thread frees its memory after this time without work.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// So many kinds of hashes that are not ours are evened out: each makes every wrong password dearer.
-const MOST_KINDS: usize = 8;
+/// Maximum number of other cost kinds that are equalized. Each one makes every wrong password more
+/// expensive.
+const MAX_COST_KINDS: usize = 8;
 
-/// What came of comparing a password with a stored hash.
+/// The result of comparing a password with a stored hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verified {
     No,
     Yes,
-    /// It matched, but the hash is of another scheme, or cost more or less than those that are made now: a new
-    /// one of the same password should replace it. Of that password bcrypt has proved the first 72 bytes only.
+    /// The password matches, but the hash has another scheme or cost than new ones and should be
+    /// replaced by a new hash of the same password. With bcrypt, only the first 72 bytes of that
+    /// password are proved.
     YesOutdated,
 }
 
-/// A stored hash as text, and where it was made.
+/// A stored hash as text, and whether it was imported.
 #[derive(Clone)]
 pub struct StoredPassword {
     pub hash: String,
-    /// Another system may have made it, of the password as typed.
+    /// Whether another system may have made the hash, from the password as typed.
     pub imported: bool,
 }
 
@@ -49,104 +51,105 @@ enum Task {
     ),
 }
 
-/// Hashes and verifies passwords. Clones share the pool.
+/// Hashes and verifies passwords. Clones share the thread pool.
 #[derive(Clone)]
 pub struct PasswordHasher {
     queue: SyncSender<Task>,
-    function: Function,
-    kinds: Kinds,
+    config: Argon2Config,
+    kinds: CostKinds,
 }
 
-/// The kinds of hashes that accounts have beside those that are made now, as far as they are known. Clones share them.
+/// The costs of the accounts' hashes that differ from those of new hashes, as far as known. Clones
+/// share them.
 #[derive(Clone, Default)]
-struct Kinds {
-    known: Arc<Mutex<Vec<Arc<StoredHash>>>>,
-    /// Whether accounts were imported with hashes of the kind that is made now.
-    imports_ours: Arc<AtomicBool>,
+struct CostKinds {
+    dummies: Arc<Mutex<Vec<Arc<StoredHash>>>>,
+    /// Whether accounts were imported with hashes that cost the same as new ones.
+    has_imports_at_new_cost: Arc<AtomicBool>,
 }
 
-impl Kinds {
+impl CostKinds {
     fn add(&self, stored: &StoredHash) {
-        let mut kinds = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if kinds.len() < MOST_KINDS && !kinds.iter().any(|kind| kind.costs_as(stored)) {
-            kinds.push(Arc::new(stored.blank()));
+        let mut kinds = self.dummies.lock().unwrap_or_else(PoisonError::into_inner);
+        if kinds.len() < MAX_COST_KINDS && !kinds.iter().any(|kind| kind.has_same_cost(stored)) {
+            kinds.push(Arc::new(stored.dummy()));
         }
     }
 
     fn all(&self) -> Vec<Arc<StoredHash>> {
-        self.known
+        self.dummies
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    fn add_ours(&self) {
-        self.imports_ours.store(true, Ordering::Relaxed);
+    fn add_imports_at_new_cost(&self) {
+        self.has_imports_at_new_cost.store(true, Ordering::Relaxed);
     }
 
-    fn imports_ours(&self) -> bool {
-        self.imports_ours.load(Ordering::Relaxed)
+    fn has_imports_at_new_cost(&self) -> bool {
+        self.has_imports_at_new_cost.load(Ordering::Relaxed)
     }
 }
 
 impl PasswordHasher {
     /// Starts the threads, which end when the last clone is dropped.
     pub fn start(settings: &AuthSettings) -> Result<Self, HashFailure> {
-        let function = Function::ours(
+        let config = Argon2Config::for_new_hashes(
             settings.argon2_memory.kib(),
             settings.argon2_iterations.0,
             settings.argon2_parallelism.0,
         )?;
         let threads = match settings.hash_threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
-            given => given,
+            count => count,
         };
         let (queue, tasks) = sync_channel(settings.hash_queue.count());
         let tasks = Arc::new(Mutex::new(tasks));
-        let kinds = Kinds::default();
+        let kinds = CostKinds::default();
         for number in 0..threads {
             let tasks = Arc::clone(&tasks);
-            let lane = Lane {
-                function: function.clone(),
+            let thread = HashThread {
+                config: config.clone(),
                 memory: Memory::default(),
                 kinds: kinds.clone(),
             };
             std::thread::Builder::new()
                 .name(format!("password-{number}"))
-                .spawn(move || lane.work(&tasks))
-                .expect("a process can start its few threads");
+                .spawn(move || thread.run(&tasks))
+                .expect("the process can start threads");
         }
         Ok(Self {
             queue,
-            function,
+            config,
             kinds,
         })
     }
 
-    /// Says that some account has such a hash: from now on a wrong password costs as much as one of it, too. One that is
-    /// verified says so itself.
-    pub fn expect(&self, stored: &StoredHash) {
-        if !stored.costs_as_of(&self.function) {
+    /// Registers the cost of a hash that some account has: from now on a wrong password costs as
+    /// much as one of it in addition. Verifying a hash registers its cost as well.
+    pub fn register_cost(&self, stored: &StoredHash) {
+        if !stored.has_cost_of(&self.config) {
             self.kinds.add(stored);
         }
     }
 
-    /// Says that some accounts were imported: from now on a wrong password whose normal form is not what was typed costs
-    /// as much as one of theirs.
-    pub fn expect_imported(&self) {
-        self.kinds.add_ours();
+    /// Registers that accounts were imported: from now on a wrong password whose normalized form
+    /// differs from the typed one costs as much as one of theirs.
+    pub fn register_imports(&self) {
+        self.kinds.add_imports_at_new_cost();
     }
 
-    /// The PHC string of a password.
+    /// Hashes a password, and returns the PHC string.
     pub async fn hash(&self, password: Password) -> Result<String, HashFailure> {
         let (answer, hashed) = oneshot::channel();
         self.submit(Task::Hash(password, answer))?;
         hashed.await.unwrap_or(Err(HashFailure::Busy))
     }
 
-    /// Whether the password has the stored hash, of whichever scheme. `None`, for an account that does not
-    /// exist, takes the time of a wrong password and is never true; so does one that cannot be read, which is an
-    /// error after it.
+    /// Compares a password with a stored hash of any scheme. `None`, for an account that does not
+    /// exist, takes the time of a wrong password and never matches. An unreadable hash takes the
+    /// same time and is then an error.
     pub async fn verify(
         &self,
         password: Password,
@@ -162,8 +165,8 @@ impl PasswordHasher {
         .await
     }
 
-    /// The same for a hash that may have been imported: the password is compared in each form that the other system may
-    /// have hashed.
+    /// Compares a password like [`Self::verify`] with a hash that may be imported: the password is
+    /// tried in each form that the other system may have hashed.
     pub async fn verify_stored(
         &self,
         password: Password,
@@ -182,19 +185,19 @@ impl PasswordHasher {
 }
 
 /// One thread with its memory.
-struct Lane {
-    function: Function,
+struct HashThread {
+    config: Argon2Config,
     memory: Memory,
-    kinds: Kinds,
+    kinds: CostKinds,
 }
 
-impl Lane {
-    fn work(mut self, tasks: &Mutex<Receiver<Task>>) {
+impl HashThread {
+    fn run(mut self, tasks: &Mutex<Receiver<Task>>) {
         loop {
             let next = tasks
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .recv_timeout(IDLE);
+                .recv_timeout(IDLE_TIMEOUT);
             match next {
                 Ok(Task::Hash(password, answer)) if !answer.is_closed() => {
                     let _ = answer.send(self.hash(&password));
@@ -202,7 +205,7 @@ impl Lane {
                 Ok(Task::Verify(password, stored, answer)) if !answer.is_closed() => {
                     let _ = answer.send(self.verify(&password, stored.as_ref()));
                 }
-                // Whoever asked has gone: the work is not worth doing.
+                // The caller has stopped waiting, so the result is useless.
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => self.memory = Memory::default(),
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -211,7 +214,7 @@ impl Lane {
     }
 
     fn hash(&mut self, password: &Password) -> Result<String, HashFailure> {
-        let hash = Argon2Hash::make(&self.function, password.as_bytes(), &mut self.memory)?;
+        let hash = Argon2Hash::create(&self.config, password.as_bytes(), &mut self.memory)?;
         Ok(hash.to_string())
     }
 
@@ -223,27 +226,27 @@ impl Lane {
         let (read, imported) =
             match stored.map(|stored| (StoredHash::parse(&stored.hash), stored.imported)) {
                 Some((Ok(read), imported)) => (read, imported),
-                nothing_to_compare => {
-                    self.even_out(password, None)?;
-                    return nothing_to_compare
+                no_readable_hash => {
+                    self.equalize_cost(password, None)?;
+                    return no_readable_hash
                         .map_or(Ok(()), |(read, _)| read.map(drop))
                         .map(|()| Verified::No);
                 }
             };
-        let is_ours = read.costs_as_of(&self.function);
-        match (is_ours, imported) {
+        let has_new_cost = read.has_cost_of(&self.config);
+        match (has_new_cost, imported) {
             (false, _) => self.kinds.add(&read),
-            (true, true) => self.kinds.add_ours(),
+            (true, true) => self.kinds.add_imports_at_new_cost(),
             (true, false) => {}
         }
-        let forms = if imported || !is_ours {
+        let forms = if imported || !has_new_cost {
             password.forms()
         } else {
             vec![password.as_str().to_owned()]
         };
         for form in &forms {
             if self.matches(&read, form)? {
-                let is_current = read.is_of(&self.function) && form == password.as_str();
+                let is_current = read.is_current(&self.config) && form == password.as_str();
                 return Ok(if is_current {
                     Verified::Yes
                 } else {
@@ -251,32 +254,33 @@ impl Lane {
                 });
             }
         }
-        self.even_out(password, Some((&read, forms.len())))?;
+        self.equalize_cost(password, Some((&read, forms.len())))?;
         Ok(Verified::No)
     }
 
-    /// Computes what a wrong password costs beyond so many hashes of the one that was compared: one of ours, and one of
-    /// each other kind in each form of the password; of ours in each form, too, if such were imported.
-    fn even_out(
+    /// Computes the hashes that a wrong password costs beyond those already computed: one of the
+    /// new cost, and one of each other kind in each form of the password; one of the new cost in
+    /// each form, if such hashes were imported.
+    fn equalize_cost(
         &mut self,
         password: &Password,
         computed: Option<(&StoredHash, usize)>,
     ) -> Result<(), HashFailure> {
         let forms = password.forms();
-        let ours = if self.kinds.imports_ours() {
+        let new_cost_hashes = if self.kinds.has_imports_at_new_cost() {
             forms.len()
         } else {
             1
         };
         let done = computed
-            .filter(|(read, _)| read.costs_as_of(&self.function))
+            .filter(|(read, _)| read.has_cost_of(&self.config))
             .map_or(0, |(_, done)| done);
-        for _ in done..ours {
+        for _ in done..new_cost_hashes {
             self.hash(password)?;
         }
         for kind in self.kinds.all() {
             let done = computed
-                .filter(|(read, _)| read.costs_as(&kind))
+                .filter(|(read, _)| read.has_same_cost(&kind))
                 .map_or(0, |(_, done)| done);
             for form in forms.iter().skip(done) {
                 self.matches(&kind, form)?;
@@ -287,8 +291,8 @@ impl Lane {
 
     fn matches(&mut self, stored: &StoredHash, password: &str) -> Result<bool, HashFailure> {
         let matched = stored.matches(password.as_bytes(), &mut self.memory);
-        // A hash of another system may have taken much more than is to be kept.
-        self.memory.shrink_to(&self.function);
+        // An imported hash may have used much more memory than should be kept.
+        self.memory.shrink_to(&self.config);
         matched
     }
 }
@@ -298,7 +302,7 @@ mod tests {
     use super::*;
     use crate::settings::{Argon2Memory, ByteSize, Settings};
 
-    /// The costs of the pool, far under what may be configured.
+    /// Starts a pool with a cost far below the configurable minimum.
     fn pool(memory_kib: u64, queue: u32) -> PasswordHasher {
         let required = [
             (
@@ -326,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hash_of_the_pool_is_of_today() {
+    async fn a_new_hash_verifies_and_is_current() {
         let pool = pool(64, 8);
         let hash = pool.hash(password("correct horse")).await.expect("hashes");
         assert!(hash.starts_with("$argon2id$v=19$m=64,t=2,p=1$"), "{hash}");
@@ -340,15 +344,16 @@ mod tests {
         assert_ne!(
             pool.hash(password("correct horse")).await.expect("hashes"),
             hash,
-            "the salt is fresh"
+            "the salt is new"
         );
     }
 
     #[tokio::test]
-    async fn another_scheme_or_cost_matches_and_is_outdated() {
+    async fn a_hash_of_another_scheme_or_cost_matches_and_is_outdated() {
         let pool = pool(64, 8);
         for hash in [
-            // Made by argon2-cffi 25.1: less, more of each cost, another length, variant, salt and version.
+            // Computed by argon2-cffi 25.1: less and more of each cost, another length, variant,
+            // salt and version.
             "$argon2id$v=19$m=32,t=2,p=1$c2l4dGVlbiBieXRlIHNsdA$E15hQJ6SGg0A3j5+gta2TITWYy9ngKWs8nvqpV7gA1A",
             "$argon2id$v=19$m=128,t=2,p=1$c2l4dGVlbiBieXRlIHNsdA$S7wCzeesNxjjn/bjFu1nurXUp5+9Z2en/vVGBvlBHJM",
             "$argon2id$v=19$m=64,t=1,p=1$c2l4dGVlbiBieXRlIHNsdA$Z+98165R4iHvsG27Rlx3gyzFZgg8++N/obLS6oueJwQ",
@@ -379,7 +384,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_unknown_account_is_never_verified_and_an_unreadable_hash_is_an_error() {
+    async fn a_missing_hash_never_matches_and_an_unreadable_one_is_an_error() {
         let pool = pool(64, 8);
         assert_eq!(
             pool.verify(password("anything"), None)
@@ -397,7 +402,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_queue_refuses_and_recovers() {
+    async fn a_full_queue_fails_new_tasks_and_recovers() {
         let pool = pool(19 << 10, 1);
         let waiting: Vec<_> = (0..20)
             .map(|_| {

@@ -1,4 +1,5 @@
-//! PBKDF2 (RFC 8018) over HMAC: the PHC form `i=310000,l=32`, and passlib's with the bare iterations.
+//! PBKDF2 (RFC 8018) over HMAC: the PHC form `i=310000,l=32`, and passlib's form with the
+//! iterations alone.
 
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
@@ -11,7 +12,7 @@ use super::fields::{HASH_BYTES, SALT_BYTES, base64, decimal, numbers, split};
 
 const ITERATIONS: RangeInclusive<u32> = 1_000..=10_000_000;
 
-/// One stored hash.
+/// A stored PBKDF2 hash.
 pub struct Pbkdf2Hash {
     algorithm: Algorithm,
     iterations: NonZeroU32,
@@ -20,7 +21,8 @@ pub struct Pbkdf2Hash {
 }
 
 impl Pbkdf2Hash {
-    /// Reads what follows the name, which tells the hash function: `pbkdf2` alone is passlib's SHA-1.
+    /// Parses the part after the name, which selects the hash function: `pbkdf2` alone is passlib's
+    /// SHA-1.
     pub(super) fn parse(name: &str, rest: &str) -> Option<Self> {
         let algorithm = match name {
             "pbkdf2" => PBKDF2_HMAC_SHA1,
@@ -49,8 +51,8 @@ impl Pbkdf2Hash {
         })
     }
 
-    /// One that costs the same, and is no password's.
-    pub(super) fn blank(&self) -> Self {
+    /// Returns a dummy hash with the same cost that matches no password.
+    pub(super) fn dummy(&self) -> Self {
         Self {
             algorithm: self.algorithm,
             iterations: self.iterations,
@@ -59,7 +61,7 @@ impl Pbkdf2Hash {
         }
     }
 
-    pub(super) fn costs_as(&self, other: &Self) -> bool {
+    pub(super) fn has_same_cost(&self, other: &Self) -> bool {
         self.algorithm == other.algorithm
             && self.iterations == other.iterations
             && self.hash.len() == other.hash.len()
@@ -79,9 +81,9 @@ impl Pbkdf2Hash {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stored::tests::{refuses, verifies};
+    use super::super::stored::tests::{assert_rejected, assert_verifies};
 
-    // Made by passlib 1.7.4 and Python's hashlib.
+    // Computed by passlib 1.7.4 and Python's hashlib.
     #[test]
     fn every_form_and_function_verifies() {
         for (hash, password) in [
@@ -110,12 +112,12 @@ mod tests {
                 "correct horse battery staple",
             ),
         ] {
-            verifies(hash, password);
+            assert_verifies(hash, password);
         }
     }
 
     #[test]
-    fn what_costs_too_much_or_too_little_is_refused() {
+    fn costs_outside_the_bounds_are_rejected() {
         const END: &str = "$YSBzYWx0IG9mIGhhc2hsaWI$TUUOVNk3xiTa8bjsSuZCAAqTWABP66ShctSAG2hJtZE";
         for costs in [
             "999",
@@ -131,10 +133,10 @@ mod tests {
             "l=32,i=1500",
             "",
         ] {
-            refuses(&format!("$pbkdf2-sha256${costs}{END}"));
+            assert_rejected(&format!("$pbkdf2-sha256${costs}{END}"));
         }
-        refuses(&format!("$pbkdf2-md5$1500{END}"));
-        refuses("$pbkdf2-sha256$1500$YSBzYWx0IG9mIGhhc2hsaWI$AAAA");
-        refuses("$pbkdf2-sha256$1500$$TUUOVNk3xiTa8bjsSuZCAAqTWABP66ShctSAG2hJtZE");
+        assert_rejected(&format!("$pbkdf2-md5$1500{END}"));
+        assert_rejected("$pbkdf2-sha256$1500$YSBzYWx0IG9mIGhhc2hsaWI$AAAA");
+        assert_rejected("$pbkdf2-sha256$1500$$TUUOVNk3xiTa8bjsSuZCAAqTWABP66ShctSAG2hJtZE");
     }
 }

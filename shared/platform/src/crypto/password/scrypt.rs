@@ -6,36 +6,38 @@ use subtle::ConstantTimeEq as _;
 use super::fields::{HASH_BYTES, SALT_BYTES, base64, crypt_bytes, crypt_number, numbers, split};
 
 const MAX_MEMORY_BYTES: u64 = 1 << 30;
-/// More than eight was never advised; without a bound a huge one would pass for little memory.
+/// Maximum block size `r`. Eight is the usual value; without a limit, a huge block size would fit
+/// into little memory.
 const MAX_BLOCK_SIZE: u32 = 64;
 const MAX_PARALLELISM: u32 = 16;
-/// The most that a hash of another system may ask for, over all of its lanes: they are computed one after the other.
-const MAX_FOREIGN_BYTES: u64 = 1 << 30;
+/// Maximum memory of an imported hash over all lanes, because they are computed one after the
+/// other.
+const MAX_IMPORTED_BYTES: u64 = 1 << 30;
 
-/// What one computation costs.
+/// The cost parameters of one computation.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct Cost(Params);
 
 impl Cost {
-    /// Whether a hash of another system may cost this.
+    /// Returns whether the cost is low enough for an imported hash.
     pub(super) fn is_affordable(self) -> bool {
         let blocks = u64::from(self.0.r()) * u64::from(self.0.p());
-        (blocks * 128) << self.0.log_n() <= MAX_FOREIGN_BYTES
+        (blocks * 128) << self.0.log_n() <= MAX_IMPORTED_BYTES
     }
 
     /// Fills `output`, which has at most 64 bytes.
     pub(super) fn compute(self, password: &[u8], salt: &[u8], output: &mut [u8]) {
-        scrypt(password, salt, &self.0, output).expect("64 bytes are not too many");
+        scrypt(password, salt, &self.0, output).expect("scrypt can output 64 bytes");
     }
 }
 
-/// Reads `ln=17,r=8,p=1`.
+/// Parses `ln=17,r=8,p=1`.
 pub(super) fn cost(text: &str) -> Option<Cost> {
     let [log_n, block_size, parallelism] = numbers(text, ["ln", "r", "p"])?;
-    params(log_n, block_size, parallelism)
+    cost_from_params(log_n, block_size, parallelism)
 }
 
-/// One stored hash.
+/// A stored scrypt hash.
 pub struct ScryptHash {
     cost: Cost,
     salt: Vec<u8>,
@@ -43,7 +45,7 @@ pub struct ScryptHash {
 }
 
 impl ScryptHash {
-    /// Reads what follows `$scrypt$`, e.g. `ln=17,r=8,p=1$salt$hash`.
+    /// Parses the part after `$scrypt$`, e.g. `ln=17,r=8,p=1$salt$hash`.
     pub(super) fn parse_phc(rest: &str) -> Option<Self> {
         let [costs, salt, hash] = split(rest)?;
         Some(Self {
@@ -53,7 +55,8 @@ impl ScryptHash {
         })
     }
 
-    /// Reads what follows `$7$`: a character of log N, five of r, five of p, the salt as it is, `$` and the hash.
+    /// Parses the part after `$7$`: one character of log N, five of r, five of p, the raw salt, `$`
+    /// and the hash.
     pub(super) fn parse_crypt(rest: &str) -> Option<Self> {
         let [setting, hash] = split(rest)?;
         let setting = setting.as_bytes();
@@ -62,7 +65,7 @@ impl ScryptHash {
         if !SALT_BYTES.contains(&salt.len()) || !HASH_BYTES.contains(&hash.len()) {
             return None;
         }
-        let cost = params(
+        let cost = cost_from_params(
             crypt_number(&costs[..1])?,
             crypt_number(&costs[1..6])?,
             crypt_number(&costs[6..])?,
@@ -74,13 +77,13 @@ impl ScryptHash {
         })
     }
 
-    /// Whether it may come from another system.
+    /// Returns whether the cost is low enough for an imported hash.
     pub(super) fn is_affordable(&self) -> bool {
         self.cost.is_affordable()
     }
 
-    /// One that costs the same, and is no password's.
-    pub(super) fn blank(&self) -> Self {
+    /// Returns a dummy hash with the same cost that matches no password.
+    pub(super) fn dummy(&self) -> Self {
         Self {
             cost: self.cost,
             salt: vec![0; 16],
@@ -88,7 +91,7 @@ impl ScryptHash {
         }
     }
 
-    pub(super) fn costs_as(&self, other: &Self) -> bool {
+    pub(super) fn has_same_cost(&self, other: &Self) -> bool {
         self.cost == other.cost
     }
 
@@ -99,15 +102,15 @@ impl ScryptHash {
     }
 }
 
-fn params(log_n: u32, block_size: u32, parallelism: u32) -> Option<Cost> {
+fn cost_from_params(log_n: u32, block_size: u32, parallelism: u32) -> Option<Cost> {
     let memory = 1u64
         .checked_shl(log_n)?
         .checked_mul(u64::from(block_size) * 128)?;
-    let bounded = log_n > 0
+    let is_within_bounds = log_n > 0
         && memory <= MAX_MEMORY_BYTES
         && block_size <= MAX_BLOCK_SIZE
         && parallelism <= MAX_PARALLELISM;
-    bounded.then(|| {
+    is_within_bounds.then(|| {
         Params::new(u8::try_from(log_n).ok()?, block_size, parallelism)
             .ok()
             .map(Cost)
@@ -116,9 +119,9 @@ fn params(log_n: u32, block_size: u32, parallelism: u32) -> Option<Cost> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stored::tests::{refuses, verifies};
+    use super::super::stored::tests::{assert_rejected, assert_verifies};
 
-    // Made by passlib 1.7.4, OpenSSL (the one with p=2) and libxcrypt 4.4 (the last).
+    // Computed by passlib 1.7.4, OpenSSL (the one with p=2) and libxcrypt 4.4 (the last).
     #[test]
     fn every_form_verifies() {
         for (hash, password) in [
@@ -151,12 +154,12 @@ mod tests {
                 "correct horse battery staple",
             ),
         ] {
-            verifies(hash, password);
+            assert_verifies(hash, password);
         }
     }
 
     #[test]
-    fn what_costs_too_much_or_is_no_scrypt_is_refused() {
+    fn costly_and_malformed_scrypt_hashes_are_rejected() {
         const END: &str = "$lTLGuHcOYexdqxVCqBWCEA$l9yXx8azv7BTdTj1hKauQMPxEvUdRK3PLZFeS6s3SUM";
         for costs in [
             "ln=21,r=8,p=1",
@@ -174,7 +177,7 @@ mod tests {
             "n=16,r=8,p=1",
             "ln=4,r=8",
         ] {
-            refuses(&format!("$scrypt${costs}{END}"));
+            assert_rejected(&format!("$scrypt${costs}{END}"));
         }
         for hash in [
             "$scrypt$ln=4,r=8,p=1$AAAA$l9yXx8azv7BTdTj1hKauQMPxEvUdRK3PLZFeS6s3SUM",
@@ -184,7 +187,7 @@ mod tests {
             "$7$zzzzzzzzzzzsaltsaltsalt$I6QEwT78Z6fCPwdr1iMDSjkY5YL3Mm7mHzJHCCYPJaA",
             "$7$2/..../....saltsaltsalt$I6QEwT78Z6fCPwdr1iMDSjkY5YL3Mm7mHzJHCCYPJ+A",
         ] {
-            refuses(hash);
+            assert_rejected(hash);
         }
     }
 }

@@ -1,19 +1,19 @@
-//! A stored hash, told by its first field.
+//! A stored hash, whose first field selects the scheme.
 
 use std::fmt;
 
 use super::HashFailure;
-use super::argon2::{Argon2Hash, Function, Memory};
+use super::argon2::{Argon2Config, Argon2Hash, Memory};
 use super::bcrypt::BcryptHash;
 use super::crypt::{PhpassHash, ShaCryptHash};
 use super::firebase::FirebaseHash;
 use super::pbkdf2::Pbkdf2Hash;
 use super::scrypt::ScryptHash;
 
-/// No form that is read is longer.
+/// Maximum length of a stored hash; no supported form is longer.
 const MAX_BYTES: usize = 384;
 
-/// A password hash that was read, and whose costs are within the bounds of its scheme.
+/// A parsed password hash whose cost is within the limits of its scheme.
 pub enum StoredHash {
     Argon2(Argon2Hash),
     Bcrypt(BcryptHash),
@@ -25,16 +25,20 @@ pub enum StoredHash {
 }
 
 impl StoredHash {
-    /// Reads a hash in PHC or modular-crypt form: argon2id, argon2i, argon2d, bcrypt, scrypt, PBKDF2, SHA-crypt, phpass,
-    /// and what [`Self::import`] makes of those of Django and Firebase.
+    /// Parses a hash in PHC or modular-crypt form: argon2id, argon2i, argon2d, bcrypt, scrypt,
+    /// PBKDF2, SHA-crypt, phpass, and the stored forms of Django's and Firebase's hashes (see
+    /// [`Self::import`]).
     ///
-    /// Anything else, and what would cost too much, is [`HashFailure::Unreadable`].
+    /// # Errors
+    ///
+    /// [`HashFailure::Unreadable`] for any other text, and for a hash that costs too much.
     pub fn parse(text: &str) -> Result<Self, HashFailure> {
         Self::read(text).ok_or(HashFailure::Unreadable)
     }
 
-    /// The same for a hash of another system, which must not take longer to check than some seconds.
-    pub fn parse_foreign(text: &str) -> Result<Self, HashFailure> {
+    /// Parses an imported hash like [`Self::parse`], and rejects one that takes more than some
+    /// seconds to check.
+    pub fn parse_imported(text: &str) -> Result<Self, HashFailure> {
         let stored = Self::parse(text)?;
         if stored.is_affordable() {
             Ok(stored)
@@ -43,9 +47,9 @@ impl StoredHash {
         }
     }
 
-    /// What the text of a hash begins with that says what it costs.
-    pub fn costs_of(text: &str) -> &str {
-        // bcrypt, crypt(3)'s scrypt and phpass have the salt behind it without a border.
+    /// Returns the prefix of a hash that determines its cost.
+    pub fn cost_prefix(text: &str) -> &str {
+        // bcrypt, crypt(3)'s scrypt and phpass have no separator before the salt.
         let django = "$django-bcrypt-sha256$";
         let fixed = [
             ("$2", "$2b$12$".len()),
@@ -65,40 +69,40 @@ impl StoredHash {
             Self::Argon2(hash) => hash.is_affordable(),
             Self::Scrypt(hash) => hash.is_affordable(),
             Self::Firebase(hash) => hash.is_affordable(),
-            // One number says what these cost.
+            // These have a single cost parameter, which the parser limits.
             Self::Bcrypt(_) | Self::Pbkdf2(_) | Self::ShaCrypt(_) | Self::Phpass(_) => true,
         }
     }
 
-    /// One that costs the same, and is no password's.
-    pub(super) fn blank(&self) -> Self {
+    /// Returns a dummy hash with the same cost that matches no password.
+    pub(super) fn dummy(&self) -> Self {
         match self {
-            Self::Argon2(hash) => Self::Argon2(hash.blank()),
-            Self::Bcrypt(hash) => Self::Bcrypt(hash.blank()),
-            Self::Scrypt(hash) => Self::Scrypt(hash.blank()),
-            Self::Pbkdf2(hash) => Self::Pbkdf2(hash.blank()),
-            Self::ShaCrypt(hash) => Self::ShaCrypt(hash.blank()),
-            Self::Phpass(hash) => Self::Phpass(hash.blank()),
-            Self::Firebase(hash) => Self::Firebase(hash.blank()),
+            Self::Argon2(hash) => Self::Argon2(hash.dummy()),
+            Self::Bcrypt(hash) => Self::Bcrypt(hash.dummy()),
+            Self::Scrypt(hash) => Self::Scrypt(hash.dummy()),
+            Self::Pbkdf2(hash) => Self::Pbkdf2(hash.dummy()),
+            Self::ShaCrypt(hash) => Self::ShaCrypt(hash.dummy()),
+            Self::Phpass(hash) => Self::Phpass(hash.dummy()),
+            Self::Firebase(hash) => Self::Firebase(hash.dummy()),
         }
     }
 
-    pub(super) fn costs_as(&self, other: &Self) -> bool {
+    pub(super) fn has_same_cost(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Argon2(one), Self::Argon2(other)) => one.costs_as(other),
-            (Self::Bcrypt(one), Self::Bcrypt(other)) => one.costs_as(other),
-            (Self::Scrypt(one), Self::Scrypt(other)) => one.costs_as(other),
-            (Self::Pbkdf2(one), Self::Pbkdf2(other)) => one.costs_as(other),
-            (Self::ShaCrypt(one), Self::ShaCrypt(other)) => one.costs_as(other),
-            (Self::Phpass(one), Self::Phpass(other)) => one.costs_as(other),
-            (Self::Firebase(one), Self::Firebase(other)) => one.costs_as(other),
+            (Self::Argon2(one), Self::Argon2(other)) => one.has_same_cost(other),
+            (Self::Bcrypt(one), Self::Bcrypt(other)) => one.has_same_cost(other),
+            (Self::Scrypt(one), Self::Scrypt(other)) => one.has_same_cost(other),
+            (Self::Pbkdf2(one), Self::Pbkdf2(other)) => one.has_same_cost(other),
+            (Self::ShaCrypt(one), Self::ShaCrypt(other)) => one.has_same_cost(other),
+            (Self::Phpass(one), Self::Phpass(other)) => one.has_same_cost(other),
+            (Self::Firebase(one), Self::Firebase(other)) => one.has_same_cost(other),
             _ => false,
         }
     }
 
-    /// Whether a hash that is made by this function now would cost the same.
-    pub(super) fn costs_as_of(&self, function: &Function) -> bool {
-        matches!(self, Self::Argon2(hash) if hash.costs_as_of(function))
+    /// Returns whether hashes of this configuration have the same cost.
+    pub(super) fn has_cost_of(&self, config: &Argon2Config) -> bool {
+        matches!(self, Self::Argon2(hash) if hash.has_cost_of(config))
     }
 
     fn read(text: &str) -> Option<Self> {
@@ -109,7 +113,7 @@ impl StoredHash {
         match name {
             "argon2id" | "argon2i" | "argon2d" => Argon2Hash::parse(name, rest).map(Self::Argon2),
             "2a" | "2b" | "2y" => BcryptHash::parse(rest).map(Self::Bcrypt),
-            "django-bcrypt-sha256" => BcryptHash::parse_of_digest(rest).map(Self::Bcrypt),
+            "django-bcrypt-sha256" => BcryptHash::parse_django_sha256(rest).map(Self::Bcrypt),
             "5" | "6" => ShaCryptHash::parse(name, rest).map(Self::ShaCrypt),
             "P" | "H" => PhpassHash::parse(rest).map(Self::Phpass),
             "firebase-scrypt" => FirebaseHash::parse(rest).map(Self::Firebase),
@@ -119,7 +123,7 @@ impl StoredHash {
         }
     }
 
-    /// Whether it is this password's; the hashes are compared in constant time.
+    /// Returns whether the hash matches the password. Compares in constant time.
     pub(super) fn matches(
         &self,
         password: &[u8],
@@ -136,13 +140,13 @@ impl StoredHash {
         }
     }
 
-    /// Whether it was made as this function makes them.
-    pub(super) fn is_of(&self, function: &Function) -> bool {
-        matches!(self, Self::Argon2(hash) if hash.is_of(function))
+    /// Returns whether the hash is up to date with this configuration.
+    pub(super) fn is_current(&self, config: &Argon2Config) -> bool {
+        matches!(self, Self::Argon2(hash) if hash.is_current(config))
     }
 }
 
-/// Only the scheme is shown.
+/// Shows only the scheme.
 impl fmt::Debug for StoredHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -164,38 +168,42 @@ pub(super) mod tests {
     use super::*;
 
     pub(in super::super) fn matches(hash: &str, password: &str) -> bool {
-        let stored = StoredHash::parse(hash).unwrap_or_else(|_| panic!("{hash} was refused"));
+        let stored = StoredHash::parse(hash).unwrap_or_else(|_| panic!("{hash} was rejected"));
         stored
             .matches(password.as_bytes(), &mut Memory::default())
             .expect("computes")
     }
 
-    /// The right password does, and one that differs in its first or last byte does not.
-    pub(in super::super) fn verifies(hash: &str, password: &str) {
-        assert!(matches(hash, password), "{hash} refuses its password");
+    /// Asserts that the hash matches the password, and neither a longer nor a changed nor an empty
+    /// one.
+    pub(in super::super) fn assert_verifies(hash: &str, password: &str) {
+        assert!(
+            matches(hash, password),
+            "{hash} does not match its password"
+        );
         assert!(
             !matches(hash, &format!("{password}x")) || password.len() > 72,
-            "{hash} takes a longer one"
+            "{hash} matches a longer password"
         );
         assert!(
             !matches(hash, &format!("X{}", &password[1..])),
-            "{hash} takes another one"
+            "{hash} matches another password"
         );
-        assert!(!matches(hash, ""), "{hash} takes none");
+        assert!(!matches(hash, ""), "{hash} matches the empty password");
     }
 
-    pub(in super::super) fn refuses(hash: &str) {
-        let refused = StoredHash::parse(hash);
+    pub(in super::super) fn assert_rejected(hash: &str) {
+        let parsed = StoredHash::parse(hash);
         assert!(
-            matches!(refused, Err(HashFailure::Unreadable)),
-            "{hash} was read"
+            matches!(parsed, Err(HashFailure::Unreadable)),
+            "{hash} was accepted"
         );
     }
 
     #[test]
-    fn what_another_system_made_is_bounded_as_a_whole() {
-        let of =
-            |costs: &str| StoredHash::parse_foreign(&format!("${costs}${SALT}${HASH}")).is_ok();
+    fn an_imported_hash_has_a_limit_on_its_total_cost() {
+        let is_accepted =
+            |costs: &str| StoredHash::parse_imported(&format!("${costs}${SALT}${HASH}")).is_ok();
         for (affordable, costly) in [
             (
                 "argon2id$v=19$m=1048576,t=4,p=4",
@@ -208,17 +216,17 @@ pub(super) mod tests {
             ("scrypt$ln=20,r=8,p=1", "scrypt$ln=20,r=8,p=2"),
             ("scrypt$ln=16,r=8,p=16", "scrypt$ln=17,r=8,p=16"),
         ] {
-            assert!(of(affordable), "{affordable}");
-            assert!(!of(costly), "{costly}");
+            assert!(is_accepted(affordable), "{affordable}");
+            assert!(!is_accepted(costly), "{costly}");
             assert!(
                 StoredHash::parse(&format!("${costly}${SALT}${HASH}")).is_ok(),
-                "{costly} is read"
+                "{costly} is accepted if not imported"
             );
         }
     }
 
     #[test]
-    fn what_says_the_costs_is_what_a_hash_begins_with() {
+    fn the_cost_prefix_ends_before_the_salt() {
         for (hash, costs) in [
             (
                 "$argon2id$v=19$m=64,t=2,p=1$c2FsdA$aGFzaA",
@@ -250,7 +258,7 @@ pub(super) mod tests {
             ("$2b", "$2b"),
             ("none", "none"),
         ] {
-            assert_eq!(StoredHash::costs_of(hash), costs);
+            assert_eq!(StoredHash::cost_prefix(hash), costs);
         }
     }
 
@@ -274,12 +282,12 @@ pub(super) mod tests {
 
     proptest! {
         #[test]
-        fn reading_any_text_never_panics(text in ".{0,300}") {
+        fn parsing_any_text_never_panics(text in ".{0,300}") {
             prop_assert!(StoredHash::parse(&text).is_err());
         }
 
         #[test]
-        fn reading_what_resembles_a_hash_never_panics(
+        fn parsing_text_like_a_hash_never_panics(
             name in "argon2(id|i|d)|2[abxy]|scrypt|[567PH]|pbkdf2(-sha(256|512))?|django-bcrypt-sha256|firebase-scrypt",
             rest in "(\\$(v=)?[0-9]{1,2})?(\\$([a-z]{1,2}=[0-9]{0,11},?){0,4})?(\\$[./+A-Za-z0-9=$ü]{0,90}){0,3}",
         ) {
@@ -287,14 +295,14 @@ pub(super) mod tests {
         }
 
         #[test]
-        fn argon2_is_read_within_its_bounds_only(m in number(), t in number(), p in number()) {
+        fn argon2_is_accepted_only_within_its_limits(m in number(), t in number(), p in number()) {
             let read = StoredHash::parse(&format!("$argon2id$v=19$m={m},t={t},p={p}${SALT}${HASH}"));
             let affordable = m <= 1 << 20 && (1..=64).contains(&t) && (1..=16).contains(&p);
             prop_assert_eq!(read.is_ok(), affordable && m >= 8 * p);
         }
 
         #[test]
-        fn scrypt_is_read_within_its_bounds_only(ln in number(), r in number(), p in number()) {
+        fn scrypt_is_accepted_only_within_its_limits(ln in number(), r in number(), p in number()) {
             let read = StoredHash::parse(&format!("$scrypt$ln={ln},r={r},p={p}${SALT}${HASH}"));
             let memory = 2f64.powf(f64::from(ln)) * f64::from(r) * 128.0;
             let affordable = memory <= 2f64.powi(30) && r <= 64 && p <= 16;
@@ -302,7 +310,7 @@ pub(super) mod tests {
         }
 
         #[test]
-        fn crypts_scrypt_is_read_within_the_same_bounds(ln in 0u32..64, r in number(), p in number()) {
+        fn scrypt_of_crypt_has_the_same_limits(ln in 0u32..64, r in number(), p in number()) {
             let (r, p) = (r & 0x3fff_ffff, p & 0x3fff_ffff);
             let crypt = |number: u32, chars| -> String {
                 let alphabet = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -315,7 +323,7 @@ pub(super) mod tests {
         }
 
         #[test]
-        fn pbkdf2_is_read_within_its_bounds_only(iterations in number()) {
+        fn pbkdf2_is_accepted_only_within_its_limits(iterations in number()) {
             let affordable = (1_000..=10_000_000).contains(&iterations);
             for costs in [format!("{iterations}"), format!("i={iterations},l=16")] {
                 let read = StoredHash::parse(&format!("$pbkdf2-sha512${costs}${SALT}${HASH}"));

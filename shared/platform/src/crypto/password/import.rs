@@ -1,5 +1,4 @@
-//! Hashes in the forms of other systems, brought into the form that is stored. What is one of our forms but for its
-//! writing becomes that.
+//! Conversion of other systems' hashes to the stored form.
 
 use ::base64::Engine as _;
 use ::base64::alphabet;
@@ -11,13 +10,13 @@ use serde_json::Value;
 use super::firebase::FirebaseParameters;
 use super::{HashFailure, StoredHash};
 
-/// With or without padding.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
+/// Base64 with or without padding.
+const ANY_PADDING: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What Keycloak's export says of a password: two JSON documents, as texts or as objects.
+/// A password credential of Keycloak's export: two JSON documents, as strings or as objects.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeycloakCredential {
@@ -41,49 +40,55 @@ struct KeycloakFunction {
 }
 
 impl StoredHash {
-    /// Returns the form in which a hash of another system is stored. Reads what [`Self::parse`] reads, and the forms of
-    /// Django, better-auth (`salt:hash`), phpass and SHA-crypt. Refuses what would take more than some seconds to check.
+    /// Converts a hash of another system to the stored form. Accepts the forms of [`Self::parse`],
+    /// and those of Django, better-auth (`salt:hash`), phpass and SHA-crypt.
+    ///
+    /// # Errors
+    ///
+    /// [`HashFailure::Unreadable`] if the form is unknown, or if a check would take more than some
+    /// seconds.
     pub fn import(text: &str) -> Result<String, HashFailure> {
-        stored(text)
-            .and_then(affordable)
+        to_stored(text)
+            .and_then(if_affordable)
             .ok_or(HashFailure::Unreadable)
     }
 
-    /// The same for a credential of Keycloak: PBKDF2 and argon2.
+    /// Converts a Keycloak credential (PBKDF2 or argon2) like [`Self::import`].
     pub fn import_keycloak(credential: &KeycloakCredential) -> Result<String, HashFailure> {
-        keycloak(credential)
-            .and_then(affordable)
+        from_keycloak(credential)
+            .and_then(if_affordable)
             .ok_or(HashFailure::Unreadable)
     }
 
-    /// The same for a hash of a Firebase project; `salt` and `hash` are base64, in either alphabet.
+    /// Converts a hash of a Firebase project like [`Self::import`]. `salt` and `hash` are base64 in
+    /// either alphabet.
     pub fn import_firebase(
         parameters: &FirebaseParameters,
         salt: &str,
         hash: &str,
     ) -> Result<String, HashFailure> {
-        let read = |text| decode(text).ok_or(HashFailure::Unreadable);
-        let text = parameters.stored(&read(salt)?, &read(hash)?);
-        text.and_then(affordable).ok_or(HashFailure::Unreadable)
+        let decoded = |text| decode(text).ok_or(HashFailure::Unreadable);
+        let text = parameters.to_stored(&decoded(salt)?, &decoded(hash)?);
+        text.and_then(if_affordable).ok_or(HashFailure::Unreadable)
     }
 }
 
-/// Decodes base64 of either alphabet.
+/// Decodes base64 in the standard or the URL-safe alphabet.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
-    LENIENT
+    ANY_PADDING
         .decode(text.trim().replace('-', "+").replace('_', "/"))
         .ok()
 }
 
-fn affordable(text: String) -> Option<String> {
-    StoredHash::parse_foreign(&text).ok().map(|_| text)
+fn if_affordable(text: String) -> Option<String> {
+    StoredHash::parse_imported(&text).ok().map(|_| text)
 }
 
-fn stored(text: &str) -> Option<String> {
+fn to_stored(text: &str) -> Option<String> {
     if let Some(rest) = text.strip_prefix("$H$") {
         return Some(format!("$P${rest}"));
     }
-    // The costs stand at the beginning: see `StoredHash::costs_of`.
+    // The stored form starts with the cost: see `StoredHash::cost_prefix`.
     for name in ["$5$", "$6$"] {
         if let Some(rest) = text
             .strip_prefix(name)
@@ -96,26 +101,27 @@ fn stored(text: &str) -> Option<String> {
         return Some(text.to_owned());
     }
     match text.split_once('$') {
-        Some((name, rest)) => django(name, rest),
-        None => better_auth(text),
+        Some((name, rest)) => from_django(name, rest),
+        None => from_better_auth(text),
     }
 }
 
-/// Django: `algorithm$...`, <https://docs.djangoproject.com/en/5.2/topics/auth/passwords/>.
-fn django(name: &str, rest: &str) -> Option<String> {
+/// Converts Django's `algorithm$...`:
+/// <https://docs.djangoproject.com/en/5.2/topics/auth/passwords/>.
+fn from_django(name: &str, rest: &str) -> Option<String> {
     let fields: Vec<&str> = rest.split('$').collect();
     match (name, fields.as_slice()) {
         ("pbkdf2_sha256", [iterations, salt, hash]) => {
-            pbkdf2("pbkdf2-sha256", iterations, salt.as_bytes(), hash)
+            format_pbkdf2("pbkdf2-sha256", iterations, salt.as_bytes(), hash)
         }
         ("pbkdf2_sha1", [iterations, salt, hash]) => {
-            pbkdf2("pbkdf2", iterations, salt.as_bytes(), hash)
+            format_pbkdf2("pbkdf2", iterations, salt.as_bytes(), hash)
         }
         ("argon2" | "bcrypt", _) => Some(format!("${}", rest.trim_start_matches('$'))),
         ("bcrypt_sha256", _) => Some(format!("$django-bcrypt-sha256{rest}")),
         ("scrypt", [n, salt, r, p, hash]) => {
             let n: u32 = n.parse().ok().filter(|n: &u32| n.is_power_of_two())?;
-            Some(scrypt(
+            Some(format_scrypt(
                 &format!("ln={},r={r},p={p}", n.ilog2()),
                 salt.as_bytes(),
                 &decode(hash)?,
@@ -125,25 +131,27 @@ fn django(name: &str, rest: &str) -> Option<String> {
     }
 }
 
-/// better-auth: `salt:hash` in hexadecimal digits, of scrypt with fixed costs. The salt is the digits themselves.
-fn better_auth(text: &str) -> Option<String> {
+/// Converts better-auth's `salt:hash` in hexadecimal digits: scrypt with fixed cost. The digits of
+/// the salt are the salt.
+fn from_better_auth(text: &str) -> Option<String> {
     let (salt, hash) = text.split_once(':')?;
-    let pairs = hash.len().is_multiple_of(2) && hash.is_ascii();
+    let is_even = hash.len().is_multiple_of(2) && hash.is_ascii();
     let hash: Option<Vec<u8>> = (0..hash.len() / 2)
         .map(|place| u8::from_str_radix(hash.get(place * 2..place * 2 + 2)?, 16).ok())
         .collect();
     let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    (pairs && is_digits(salt)).then(|| Some(scrypt("ln=14,r=16,p=1", salt.as_bytes(), &hash?)))?
+    (is_even && is_digits(salt))
+        .then(|| Some(format_scrypt("ln=14,r=16,p=1", salt.as_bytes(), &hash?)))?
 }
 
-fn keycloak(credential: &KeycloakCredential) -> Option<String> {
-    let secret: KeycloakSecret = document(&credential.secret_data)?;
-    let function: KeycloakFunction = document(&credential.credential_data)?;
+fn from_keycloak(credential: &KeycloakCredential) -> Option<String> {
+    let secret: KeycloakSecret = parse_document(&credential.secret_data)?;
+    let function: KeycloakFunction = parse_document(&credential.credential_data)?;
     let salt = decode(&secret.salt)?;
     match function.algorithm.as_str() {
         "pbkdf2-sha256" | "pbkdf2-sha512" | "pbkdf2" => {
             let iterations = function.hash_iterations.to_string();
-            pbkdf2(&function.algorithm, &iterations, &salt, &secret.value)
+            format_pbkdf2(&function.algorithm, &iterations, &salt, &secret.value)
         }
         "argon2" => {
             let parameter = |name: &str| function.additional_parameters[name][0].as_str();
@@ -166,15 +174,15 @@ fn keycloak(credential: &KeycloakCredential) -> Option<String> {
     }
 }
 
-/// A JSON document, or a text that is one.
-fn document<T: serde::de::DeserializeOwned>(value: &Value) -> Option<T> {
+/// Parses a JSON document that is an object or a string with the document.
+fn parse_document<T: serde::de::DeserializeOwned>(value: &Value) -> Option<T> {
     match value {
         Value::String(text) => serde_json::from_str(text).ok(),
         value => T::deserialize(value).ok(),
     }
 }
 
-fn pbkdf2(name: &str, iterations: &str, salt: &[u8], hash: &str) -> Option<String> {
+fn format_pbkdf2(name: &str, iterations: &str, salt: &[u8], hash: &str) -> Option<String> {
     let (salt, hash) = (
         STANDARD_NO_PAD.encode(salt),
         STANDARD_NO_PAD.encode(decode(hash)?),
@@ -182,7 +190,7 @@ fn pbkdf2(name: &str, iterations: &str, salt: &[u8], hash: &str) -> Option<Strin
     Some(format!("${name}$i={iterations}${salt}${hash}"))
 }
 
-fn scrypt(costs: &str, salt: &[u8], hash: &[u8]) -> String {
+fn format_scrypt(costs: &str, salt: &[u8], hash: &[u8]) -> String {
     let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash));
     format!("$scrypt${costs}${salt}${hash}")
 }
@@ -192,13 +200,13 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::stored::tests::verifies;
+    use super::super::stored::tests::assert_verifies;
     use super::*;
 
     const ASCII: &str = "correct horse battery staple";
     const UNICODE: &str = "Grüße, Jürgen 🐎";
 
-    // Made by Django 5.2.19, and for better-auth by Python's hashlib with its parameters.
+    // Computed by Django 5.2.19 and, for better-auth, by Python's hashlib with its parameters.
     #[test]
     fn every_text_form_verifies() {
         for (text, password) in [
@@ -244,18 +252,18 @@ mod tests {
                 UNICODE,
             ),
         ] {
-            let stored = StoredHash::import(text).unwrap_or_else(|_| panic!("{text} was refused"));
-            verifies(&stored, password);
+            let stored = StoredHash::import(text).unwrap_or_else(|_| panic!("{text} was rejected"));
+            assert_verifies(&stored, password);
             assert_eq!(
                 StoredHash::import(&stored).ok(),
                 Some(stored),
-                "what is stored stays"
+                "a stored form is not changed"
             );
         }
     }
 
     #[test]
-    fn credentials_of_keycloak_verify() {
+    fn keycloak_credentials_verify() {
         let salt = "c2l4dGVlbiBieXRlIHNsdA==";
         let pbkdf2 = |algorithm: &str, value: &str| {
             json!({
@@ -285,7 +293,7 @@ mod tests {
             argon2,
         ] {
             let credential = serde_json::from_value(credential).expect("a credential");
-            verifies(
+            assert_verifies(
                 &StoredHash::import_keycloak(&credential).expect("reads"),
                 ASCII,
             );
@@ -294,9 +302,10 @@ mod tests {
         assert!(StoredHash::import_keycloak(&unknown).is_err());
     }
 
-    // The first is the sample of github.com/firebase/scrypt, the other one was made by Python's hashlib and cryptography.
+    // The first is the sample of github.com/firebase/scrypt. The other was computed by Python's
+    // hashlib and cryptography.
     #[test]
-    fn hashes_of_firebase_verify() {
+    fn firebase_hashes_verify() {
         let parameters = |mem_cost| {
             FirebaseParameters {
             signer_key: decode(
@@ -323,7 +332,7 @@ mod tests {
         ] {
             let stored =
                 StoredHash::import_firebase(&parameters(mem_cost), salt, hash).expect("reads");
-            verifies(&stored, password);
+            assert_verifies(&stored, password);
             let urls = hash.replace('+', "-").replace('/', "_");
             assert_eq!(
                 StoredHash::import_firebase(&parameters(mem_cost), salt, &urls).ok(),
@@ -335,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_costs_too_much_or_is_no_hash_is_refused() {
+    fn costly_and_malformed_hashes_are_rejected() {
         for text in [
             "",
             ":",
@@ -349,18 +358,18 @@ mod tests {
             "bcrypt_sha256$",
             "!unusable",
         ] {
-            assert!(StoredHash::import(text).is_err(), "{text:?} was read");
+            assert!(StoredHash::import(text).is_err(), "{text:?} was accepted");
         }
     }
 
     proptest! {
         #[test]
-        fn reading_any_text_never_panics(text in ".{0,300}") {
+        fn importing_any_text_never_panics(text in ".{0,300}") {
             let _ = StoredHash::import(&text);
         }
 
         #[test]
-        fn reading_what_resembles_a_hash_never_panics(
+        fn importing_text_like_a_hash_never_panics(
             name in "(pbkdf2_sha(1|256)|bcrypt(_sha256)?|scrypt|argon2|[0-9a-f:]{0,40})",
             rest in "(\\$[./+A-Za-z0-9=ü]{0,40}){0,5}",
         ) {

@@ -1,4 +1,5 @@
-//! The connection to Redis, and the breaker that keeps callers from waiting for a Redis that is away.
+//! The connection to Redis, and the circuit breaker that spares callers a timeout while Redis is
+//! down.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
@@ -7,32 +8,33 @@ use std::time::Duration;
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use ::redis::{Client, RedisError};
 
-/// The pauses between probes grow from the first to the second of these.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Pauses between probes double from the first to the longest.
+const FIRST_PROBE_PAUSE: Duration = Duration::from_millis(200);
+const MAX_PROBE_PAUSE: Duration = Duration::from_secs(1);
 
-/// One multiplexed connection.
+/// One multiplexed connection with a circuit breaker.
 ///
-/// A failure opens the breaker: commands are refused at once, and one task probes Redis on a fresh connection, which
-/// takes the place of the old one when it answers. A connection that has gone silent is therefore never used again.
-pub(super) struct Link {
+/// A failure opens the breaker: commands fail at once, and one task probes Redis on a new
+/// connection. The new connection replaces the old one when it answers, so a connection that
+/// stopped answering is never used again.
+pub(super) struct GuardedConnection {
     client: Client,
     timeout: Duration,
-    current: RwLock<Numbered>,
+    current: RwLock<NumberedConnection>,
     is_open: AtomicBool,
     outages: AtomicU64,
 }
 
-/// A connection, and how many there were before it.
+/// A connection, and the number of connections before it.
 #[derive(Clone)]
-pub(super) struct Numbered {
+pub(super) struct NumberedConnection {
     pub(super) connection: ConnectionManager,
     pub(super) generation: u64,
 }
 
-impl Link {
+impl GuardedConnection {
     pub(super) fn new(client: Client, timeout: Duration) -> Result<Self, RedisError> {
-        let current = RwLock::new(Numbered {
+        let current = RwLock::new(NumberedConnection {
             connection: connect(&client, timeout)?,
             generation: 0,
         });
@@ -49,19 +51,19 @@ impl Link {
         &self.client
     }
 
-    /// Returns how long a command may take.
+    /// Returns the timeout of a command.
     pub(super) fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    pub(super) fn current(&self) -> Numbered {
+    pub(super) fn current(&self) -> NumberedConnection {
         self.current
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    /// Returns whether commands are refused at once.
+    /// Returns whether the breaker is open, so that commands fail at once.
     pub(super) fn is_open(&self) -> bool {
         self.is_open.load(Ordering::Acquire)
     }
@@ -70,18 +72,22 @@ impl Link {
         self.outages.load(Ordering::Acquire)
     }
 
-    /// Records that a command got no answer on the connection of this generation. The breaker stays as it is if another
-    /// connection has taken its place.
-    pub(super) fn failed(this: &Arc<Self>, generation: u64) {
-        this.outages.fetch_add(1, Ordering::AcqRel);
-        let current = this.current.read().unwrap_or_else(PoisonError::into_inner);
-        if current.generation == generation && !this.is_open.swap(true, Ordering::AcqRel) {
-            tokio::spawn(probe_until_answered(Arc::downgrade(this)));
+    /// Records that a command got no reply on the connection of this generation. The breaker does
+    /// not change if another connection has replaced that one.
+    pub(super) fn record_failure(connection: &Arc<Self>, generation: u64) {
+        connection.outages.fetch_add(1, Ordering::AcqRel);
+        let current = connection
+            .current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        if current.generation == generation && !connection.is_open.swap(true, Ordering::AcqRel) {
+            tokio::spawn(probe_until_answered(Arc::downgrade(connection)));
         }
     }
 
-    /// Replaces the connection by a fresh one if that answers, and closes the breaker.
-    async fn renew(&self) -> bool {
+    /// Connects again. If the new connection answers, replaces the current one and closes the
+    /// breaker.
+    async fn reconnect(&self) -> bool {
         let Ok(mut fresh) = connect(&self.client, self.timeout) else {
             return false;
         };
@@ -90,12 +96,12 @@ impl Link {
         let answers = match answer {
             Err(_) => false,
             Ok(Ok(())) => true,
-            // A Redis that refuses the command is there.
+            // An error reply proves that Redis is running.
             Ok(Err(error)) => !is_outage(&error),
         };
         if answers {
             let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-            *current = Numbered {
+            *current = NumberedConnection {
                 connection: fresh,
                 generation: current.generation + 1,
             };
@@ -105,20 +111,22 @@ impl Link {
     }
 }
 
-async fn probe_until_answered(link: Weak<Link>) {
-    let mut pause = FIRST_PAUSE;
+async fn probe_until_answered(connection: Weak<GuardedConnection>) {
+    let mut pause = FIRST_PROBE_PAUSE;
     loop {
         tokio::time::sleep(pause).await;
-        let Some(link) = link.upgrade() else { return };
-        if link.renew().await {
-            tracing::info!("Redis answers again");
+        let Some(connection) = connection.upgrade() else {
+            return;
+        };
+        if connection.reconnect().await {
+            tracing::info!("Redis reachable again");
             return;
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_PROBE_PAUSE);
     }
 }
 
-/// Returns whether the error means that Redis did not answer, rather than that it refused.
+/// Returns whether the error means that Redis did not reply, rather than that it returned an error.
 pub(super) fn is_outage(error: &RedisError) -> bool {
     error.is_io_error() || error.is_timeout() || error.is_connection_dropped()
 }
@@ -128,7 +136,7 @@ fn connect(client: &Client, timeout: Duration) -> Result<ConnectionManager, Redi
         .set_connection_timeout(Some(timeout))
         .set_response_timeout(Some(timeout))
         .set_number_of_retries(1)
-        .set_max_delay(FIRST_PAUSE);
+        .set_max_delay(FIRST_PROBE_PAUSE);
     ConnectionManager::new_lazy_with_config(client.clone(), config)
 }
 
@@ -140,7 +148,7 @@ mod tests {
     use super::*;
 
     /// Answers every command of a client (RESP arrays of bulk strings) with OK.
-    fn obey(mut client: TcpStream) -> Option<()> {
+    fn answer_ok(mut client: TcpStream) -> Option<()> {
         let mut lines = BufReader::new(client.try_clone().ok()?).lines();
         loop {
             let parts: usize = lines.next()?.ok()?.strip_prefix('*')?.parse().ok()?;
@@ -151,13 +159,13 @@ mod tests {
         }
     }
 
-    /// The address of a server that answers.
+    /// Starts a server that answers, and returns its URL.
     fn server() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("redis://{}", listener.local_addr().expect("is bound"));
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                std::thread::spawn(move || obey(client));
+                std::thread::spawn(move || answer_ok(client));
             }
         });
         url
@@ -166,22 +174,24 @@ mod tests {
     #[tokio::test]
     async fn failures_of_a_replaced_connection_do_not_open_the_breaker() {
         let client = Client::open(server()).expect("a URL");
-        let link = Arc::new(Link::new(client, Duration::from_secs(2)).expect("connects lazily"));
-        let before = link.current().generation;
-        Link::failed(&link, before);
-        assert!(link.is_open());
-        while link.is_open() {
+        let connection = Arc::new(
+            GuardedConnection::new(client, Duration::from_secs(2)).expect("connects lazily"),
+        );
+        let old = connection.current().generation;
+        GuardedConnection::record_failure(&connection, old);
+        assert!(connection.is_open());
+        while connection.is_open() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        // A command that was under way on the old connection fails late.
-        Link::failed(&link, before);
-        assert!(!link.is_open());
+        // A command that was running on the old connection fails late.
+        GuardedConnection::record_failure(&connection, old);
+        assert!(!connection.is_open());
         assert_eq!(
-            link.outages(),
+            connection.outages(),
             2,
-            "what it wanted may be missing all the same"
+            "the late failure still counts as an outage"
         );
-        Link::failed(&link, link.current().generation);
-        assert!(link.is_open());
+        GuardedConnection::record_failure(&connection, connection.current().generation);
+        assert!(connection.is_open());
     }
 }
