@@ -1,4 +1,4 @@
-//! The time in any EXIF is one of the form that is expected, or none.
+//! Any EXIF data yields a valid time or none.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,8 +1,11 @@
-//! Any bytes are frames with messages or an error, on either side, and a kind of file that is refused or not.
+//! Any bytes are parsed as frames and messages or rejected, on either side, and the detection of
+//! formats accepts any bytes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use plinth_pictures::protocol::{Answer, Grant, Request, Weighed, message, read_frame, write_frame};
+use plinth_pictures::protocol::{
+    Grant, MemoryEstimate, Request, Response, parse_message, read_frame, write_frame,
+};
 use plinth_pictures::sniff;
 
 const LIMIT: usize = 4_096;
@@ -12,10 +15,10 @@ fuzz_target!(|wire: &[u8]| {
     let mut input = wire;
     while let Ok(frame) = read_frame(&mut input, LIMIT) {
         assert!(frame.len() <= LIMIT);
-        let _ = (message::<Request>(&frame), message::<Weighed>(&frame));
-        let _ = (message::<Grant>(&frame), message::<Answer>(&frame));
+        let _ = (parse_message::<Request>(&frame), parse_message::<MemoryEstimate>(&frame));
+        let _ = (parse_message::<Grant>(&frame), parse_message::<Response>(&frame));
         let mut again = Vec::new();
-        write_frame(&mut again, &frame).expect("memory takes all");
-        assert_eq!(read_frame(&mut again.as_slice(), LIMIT).expect("as it was written"), frame);
+        write_frame(&mut again, &frame).expect("writing to memory succeeds");
+        assert_eq!(read_frame(&mut again.as_slice(), LIMIT).expect("a frame"), frame);
     }
 });

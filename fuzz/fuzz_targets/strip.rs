@@ -1,4 +1,5 @@
-//! Any file is stripped or refused, never with a panic; what was stripped has nothing more to take out.
+//! Any file is stripped or rejected with a reason, and never causes a panic. A stripped file has no
+//! more metadata.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -8,7 +9,7 @@ fuzz_target!(|file: &[u8]| {
     match strip(file) {
         Ok(stripped) => {
             let clean = stripped.bytes.unwrap_or_else(|| file.to_vec());
-            assert_eq!(strip(&clean).expect("what was stripped is a picture").bytes, None);
+            assert_eq!(strip(&clean).expect("a stripped file is a picture").bytes, None);
         }
         Err(reason) => assert!(reason.to_string().ends_with('.')),
     }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use plinth_domain::preset::{Presets, Recipe};
-use plinth_pictures::protocol::MAX_SOURCE;
-use plinth_pictures::{Developed, Unreadable};
+use plinth_pictures::protocol::MAX_SOURCE_BYTES;
+use plinth_pictures::{RenderedPicture, Unreadable};
 use plinth_worker::files::{ImageSandbox, SandboxError};
 use serde_json::{Value, json};
 
@@ -41,11 +41,11 @@ async fn answer(
     folder: &Path,
 ) -> Result<Value> {
     let file = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-    if file.len() > MAX_SOURCE {
+    if file.len() > MAX_SOURCE_BYTES {
         return Ok(json!({ "refused": Unreadable::TooLarge.to_string() }));
     }
     let recipes: Vec<Recipe> = presets.iter().map(|preset| preset.recipe).collect();
-    let Developed { picture, images } = match sandbox.develop(&file, &recipes).await {
+    let RenderedPicture { picture, images } = match sandbox.develop(&file, &recipes).await {
         Ok(Ok(developed)) => developed,
         Ok(Err(reason)) => return Ok(json!({ "refused": reason.to_string() })),
         Err(SandboxError::Crashed(crash)) => return Ok(json!({ "crashed": crash.to_string() })),

@@ -1,19 +1,19 @@
-//! Colours: whatever profile a picture comes with, its derived images are sRGB and carry none.
+//! Colour management: derived images are sRGB without a profile, whichever profile the picture has.
 
 use image::{DynamicImage, ImageBuffer};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
-/// A profile that is longer than that is not read.
-const MAX_PROFILE: usize = 4 * 1024 * 1024;
+/// Maximum bytes of a profile. A longer one is ignored.
+const MAX_PROFILE_BYTES: usize = 4 * 1024 * 1024;
 
-/// The profile of a grey or coloured picture.
+/// A profile of greyscale or RGB pixels.
 pub(crate) struct Profile(ColorProfile);
 
 impl Profile {
-    /// Reads an ICC profile. Returns `None` for one that cannot be read or that is meant for other pixels: colours that
-    /// are a little off are no reason to refuse a picture.
-    pub(crate) fn read(icc: &[u8]) -> Option<Self> {
-        let profile = read(icc)?;
+    /// Parses an ICC profile. Returns `None` if it cannot be parsed or is for other pixels:
+    /// slightly wrong colours are no reason to refuse a picture.
+    pub(crate) fn parse(icc: &[u8]) -> Option<Self> {
+        let profile = parse(icc)?;
         matches!(
             profile.color_space,
             DataColorSpace::Rgb | DataColorSpace::Gray
@@ -21,8 +21,8 @@ impl Profile {
         .then_some(Self(profile))
     }
 
-    /// Converts a picture to sRGB, with the depth that it has. Returns `None` if the profile does not fit: one for grey
-    /// says nothing of colours.
+    /// Converts a picture to sRGB at its own depth. Returns `None` if the profile does not fit: a
+    /// greyscale profile does not define colours.
     pub(crate) fn to_srgb(&self, picture: &DynamicImage) -> Option<DynamicImage> {
         let is_grey = self.0.color_space == DataColorSpace::Gray;
         if is_grey && !has_only_grey(picture) {
@@ -102,9 +102,9 @@ impl From<ColorProfile> for Profile {
     }
 }
 
-/// Reads a profile of any kind.
-pub(crate) fn read(icc: &[u8]) -> Option<ColorProfile> {
-    if icc.len() > MAX_PROFILE {
+/// Parses a profile of any kind.
+pub(crate) fn parse(icc: &[u8]) -> Option<ColorProfile> {
+    if icc.len() > MAX_PROFILE_BYTES {
         return None;
     }
     ColorProfile::new_from_slice(icc).ok()
@@ -119,7 +119,7 @@ fn layouts(is_grey: bool, has_alpha: bool) -> (Layout, Layout) {
     }
 }
 
-/// Whether no pixel has a colour. Some decoders give red, green and blue for grey pictures, too.
+/// Returns whether no pixel has a colour. Some decoders return RGB for greyscale pictures.
 fn has_only_grey(picture: &DynamicImage) -> bool {
     let is_grey = |pixel: &image::Rgb<u8>| pixel.0[0] == pixel.0[1] && pixel.0[1] == pixel.0[2];
     !picture.color().has_color() || picture.to_rgb8().pixels().all(is_grey)
@@ -131,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    /// The sRGB level of a share of light (IEC 61966-2-1).
+    /// Returns the sRGB level of a share of light (IEC 61966-2-1).
     fn srgb(light: f64) -> f64 {
         255.0
             * if light <= 0.003_130_8 {
@@ -142,12 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn grey_is_converted_by_a_profile_for_grey() {
+    fn greyscale_is_converted_by_a_greyscale_profile() {
         for gamma in [1.0, 1.8, 2.2_f32] {
             let icc = ColorProfile::new_gray_with_gamma(gamma)
                 .encode()
-                .expect("is written");
-            let profile = Profile::read(&icc).expect("is read");
+                .expect("encodes");
+            let profile = Profile::parse(&icc).expect("parses");
             for level in [20_u8, 90, 128, 200, 255] {
                 let expected = srgb((f64::from(level) / 255.0).powf(gamma.into()));
                 for picture in [
@@ -158,25 +158,28 @@ mod tests {
                         .into_luma16()
                         .into(),
                 ] {
-                    let seen = profile
+                    let actual = profile
                         .to_srgb(&picture)
                         .expect("fits")
                         .to_rgba8()
                         .get_pixel(1, 1)
                         .0;
-                    for channel in &seen[..3] {
+                    for channel in &actual[..3] {
                         assert!(
                             (f64::from(*channel) - expected).abs() < 1.5,
-                            "{gamma} {level}: {seen:?}"
+                            "{gamma} {level}: {actual:?}"
                         );
                     }
-                    assert_eq!(seen[3], if picture.color().has_alpha() { 77 } else { 255 });
+                    assert_eq!(
+                        actual[3],
+                        if picture.color().has_alpha() { 77 } else { 255 }
+                    );
                 }
             }
             let red = RgbImage::from_pixel(2, 2, image::Rgb([200, 0, 0])).into();
             assert!(
                 profile.to_srgb(&red).is_none(),
-                "a profile for grey says nothing of red"
+                "a greyscale profile does not define red"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Which images are made, of what, and how: from the pixels of the file to those of a derived image.
+//! The plan by which images are derived from a picture, and the scaling of pixels.
 
 use std::cmp::Reverse;
 use std::f64::consts::PI;
@@ -12,8 +12,8 @@ use plinth_domain::preset::{Fit, Recipe};
 
 use crate::Unreadable;
 
-/// Pixels of a kind that the scaler understands.
-pub(crate) fn scalable(picture: DynamicImage) -> DynamicImage {
+/// Converts the pixels to a kind that the scaler supports.
+pub(crate) fn to_scalable(picture: DynamicImage) -> DynamicImage {
     if picture.pixel_type().is_some() {
         picture
     } else {
@@ -21,11 +21,11 @@ pub(crate) fn scalable(picture: DynamicImage) -> DynamicImage {
     }
 }
 
-/// How many times the pixels of a line, and of a column, a smaller copy must have to be as good as the picture: what was
-/// scaled before then cannot be told in what is made of it.
-const SPARE: u32 = 2;
+/// Factor by which a copy must be larger than an image that is scaled from it, in both directions,
+/// so that the earlier scaling is not visible.
+const MIN_COPY_FACTOR: u32 = 2;
 
-/// An image that is to be made, before it is turned.
+/// The size and fit of a derived image, before it is rotated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Target {
     /// Pixels.
@@ -36,7 +36,7 @@ pub(crate) struct Target {
 
 impl Target {
     fn new(size: (u32, u32), orientation: Orientation, recipe: &Recipe) -> Self {
-        let (width, height) = target(size, orientation, recipe);
+        let (width, height) = target_size(size, orientation, recipe);
         Self {
             width,
             height,
@@ -44,8 +44,8 @@ impl Target {
         }
     }
 
-    /// What it shows of a picture of this size.
-    pub(crate) fn shows(self, (width, height): (u32, u32)) -> CropBox {
+    /// Returns the part of a picture of this size that the image shows.
+    pub(crate) fn crop_box(self, (width, height): (u32, u32)) -> CropBox {
         match self.fit {
             Fit::Contain => CropBox {
                 left: 0.0,
@@ -64,48 +64,49 @@ impl Target {
     }
 }
 
-/// How one image is made.
+/// The step that makes one image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Step {
-    /// The place of its recipe.
+    /// Index of the recipe.
     pub(crate) recipe: usize,
     pub(crate) target: Target,
-    /// The earlier step whose image is a copy of the whole picture and large enough to be scaled instead of it.
-    pub(crate) of: Option<usize>,
+    /// Index of the earlier step whose image is scaled instead of the picture: a copy of the whole
+    /// picture that is large enough.
+    pub(crate) copied_from: Option<usize>,
 }
 
-/// How images of a picture of this size are made by these recipes: the largest first, since smaller ones are cheapest
-/// made of it.
+/// Plans the images of a picture of this size: the largest first, because scaling smaller ones from
+/// it is cheaper than from the picture.
 pub(crate) fn plan(size: (u32, u32), orientation: Orientation, recipes: &[Recipe]) -> Vec<Step> {
-    let step = |(place, recipe)| Step {
-        recipe: place,
+    let step = |(index, recipe)| Step {
+        recipe: index,
         target: Target::new(size, orientation, recipe),
-        of: None,
+        copied_from: None,
     };
     let mut steps: Vec<Step> = recipes.iter().enumerate().map(step).collect();
     steps.sort_by_key(|step| Reverse(step.target.pixels()));
     let mut copy: Option<(usize, Target)> = None;
-    for (place, step) in steps.iter_mut().enumerate() {
-        let wanted = wanted(
+    for (index, step) in steps.iter_mut().enumerate() {
+        let required = required_size(
             size,
             orientation,
             std::slice::from_ref(&recipes[step.recipe]),
         );
-        step.of = copy
-            .filter(|(_, copy)| suffices(*copy, wanted))
-            .map(|(place, _)| place);
+        step.copied_from = copy
+            .filter(|(_, copy)| suffices(*copy, required))
+            .map(|(index, _)| index);
         if step.target.fit == Fit::Contain {
-            copy = Some((place, step.target));
+            copy = Some((index, step.target));
         }
     }
     steps
 }
 
 fn suffices(copy: Target, (width, height): (u32, u32)) -> bool {
-    copy.width / SPARE >= width && copy.height / SPARE >= height
+    copy.width / MIN_COPY_FACTOR >= width && copy.height / MIN_COPY_FACTOR >= height
 }
 
-/// An image of a picture, or of a copy of it.
+/// Scales a picture, or a copy of it, to the target.
 pub(crate) fn scale(picture: &DynamicImage, target: Target) -> Result<DynamicImage, Unreadable> {
     let mut small = DynamicImage::new(target.width, target.height, picture.color());
     let CropBox {
@@ -113,7 +114,7 @@ pub(crate) fn scale(picture: &DynamicImage, target: Target) -> Result<DynamicIma
         top,
         width,
         height,
-    } = target.shows((picture.width(), picture.height()));
+    } = target.crop_box((picture.width(), picture.height()));
     let options = filter().crop(left, top, width, height);
     Resizer::new()
         .resize(picture, &mut small, &options)
@@ -121,48 +122,55 @@ pub(crate) fn scale(picture: &DynamicImage, target: Target) -> Result<DynamicIma
     Ok(small)
 }
 
-/// How pixels are made of others.
+/// Returns the options of the scaling filter: Lanczos with three lobes.
 pub(crate) fn filter() -> ResizeOptions {
-    let filter = Filter::new("Lanczos3", lanczos, REACH).expect("it reaches beyond nothing");
+    let filter =
+        Filter::new("Lanczos3", lanczos, FILTER_SUPPORT).expect("the filter's support is positive");
     ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Custom(filter)))
 }
 
-/// How far the filter reaches, in pixels of the picture where it is not made smaller.
-pub(crate) const REACH: f64 = 3.0;
+/// Support of the filter, in pixels of the picture if it is not scaled down.
+pub(crate) const FILTER_SUPPORT: f64 = 3.0;
 
-/// sinc(x) sinc(x / 3) between -3 and 3, with one sine instead of two: sin(3y) = 3 sin(y) - 4 sin(y)^3.
+/// Returns sinc(x) sinc(x / 3) between -3 and 3, with one sine instead of two: sin(3y) = 3 sin(y) -
+/// 4 sin(y)^3.
 fn lanczos(x: f64) -> f64 {
-    if x.abs() >= REACH {
+    if x.abs() >= FILTER_SUPPORT {
         return 0.0;
     }
-    let angle = PI * x / REACH;
+    let angle = PI * x / FILTER_SUPPORT;
     if angle.abs() < 1e-9 {
         return 1.0;
     }
     let sine = angle.sin();
-    sine * sine * (3.0 - 4.0 * sine * sine) / (angle * angle * REACH)
+    sine * sine * (3.0 - 4.0 * sine * sine) / (angle * angle * FILTER_SUPPORT)
 }
 
-/// The size of the derived image before it is turned.
-fn target(size: (u32, u32), orientation: Orientation, recipe: &Recipe) -> (u32, u32) {
-    let bounds = if lies_on_its_side(orientation) {
+/// Returns the size of the derived image before it is rotated.
+fn target_size(size: (u32, u32), orientation: Orientation, recipe: &Recipe) -> (u32, u32) {
+    let bounds = if swaps_dimensions(orientation) {
         (recipe.height, recipe.width)
     } else {
         (recipe.width, recipe.height)
     };
     match recipe.fit {
-        Fit::Contain => within(size, bounds),
-        Fit::Cover => within(bounds, size),
+        Fit::Contain => fit_within(size, bounds),
+        Fit::Cover => fit_within(bounds, size),
     }
 }
 
-/// The smallest size of the whole picture of which every derived image can be made without enlarging anything.
-pub(crate) fn wanted(size: (u32, u32), orientation: Orientation, recipes: &[Recipe]) -> (u32, u32) {
+/// Returns the smallest size of the whole picture from which every derived image can be made
+/// without enlarging.
+pub(crate) fn required_size(
+    size: (u32, u32),
+    orientation: Orientation,
+    recipes: &[Recipe],
+) -> (u32, u32) {
     let whole = recipes.iter().map(|recipe| {
-        let (width, height) = target(size, orientation, recipe);
+        let (width, height) = target_size(size, orientation, recipe);
         match recipe.fit {
             Fit::Contain => (width, height),
-            // The other side goes beyond the box as far as the shape of the picture wants it to.
+            // The other side extends beyond the box, by the picture's aspect ratio.
             Fit::Cover => (
                 width.max(proportional(size.0, height, size.1)),
                 height.max(proportional(size.1, width, size.0)),
@@ -174,14 +182,14 @@ pub(crate) fn wanted(size: (u32, u32), orientation: Orientation, recipes: &[Reci
     })
 }
 
-/// `side * numerator / denominator`, rounded up.
+/// Returns `side * numerator / denominator`, rounded up.
 fn proportional(side: u32, numerator: u32, denominator: u32) -> u32 {
     let scaled = (u64::from(side) * u64::from(numerator)).div_ceil(u64::from(denominator.max(1)));
     u32::try_from(scaled).unwrap_or(u32::MAX)
 }
 
-/// Whether width and height change places when it is turned upright.
-pub(crate) fn lies_on_its_side(orientation: Orientation) -> bool {
+/// Returns whether width and height are swapped when the picture is rotated upright.
+pub(crate) fn swaps_dimensions(orientation: Orientation) -> bool {
     matches!(
         orientation,
         Orientation::Rotate90
@@ -191,25 +199,25 @@ pub(crate) fn lies_on_its_side(orientation: Orientation) -> bool {
     )
 }
 
-/// The largest size of the same shape within the bounds, and never larger than it was.
-fn within((width, height): (u32, u32), (most_wide, most_high): (u32, u32)) -> (u32, u32) {
-    if width <= most_wide && height <= most_high {
+/// Returns the largest size with the same aspect ratio within the bounds, without enlarging.
+fn fit_within((width, height): (u32, u32), (max_width, max_height): (u32, u32)) -> (u32, u32) {
+    if width <= max_width && height <= max_height {
         return (width, height);
     }
-    // Which side meets its bound first: width / most_wide against height / most_high.
+    // Which side reaches its bound first: width / max_width against height / max_height.
     let by_width =
-        u64::from(width) * u64::from(most_high) >= u64::from(height) * u64::from(most_wide);
+        u64::from(width) * u64::from(max_height) >= u64::from(height) * u64::from(max_width);
     let (numerator, denominator) = if by_width {
-        (most_wide, width)
+        (max_width, width)
     } else {
-        (most_high, height)
+        (max_height, height)
     };
-    let scale = |side: u32, most: u32| {
+    let scale = |side: u32, max: u32| {
         let scaled = (u64::from(side) * u64::from(numerator) + u64::from(denominator) / 2)
             / u64::from(denominator);
-        u32::try_from(scaled).unwrap_or(most).clamp(1, most)
+        u32::try_from(scaled).unwrap_or(max).clamp(1, max)
     };
-    (scale(width, most_wide), scale(height, most_high))
+    (scale(width, max_width), scale(height, max_height))
 }
 
 #[cfg(test)]
@@ -217,7 +225,7 @@ mod tests {
     use super::*;
 
     fn size(picture: (u32, u32), orientation: Orientation, recipe: &str) -> (u32, u32) {
-        target(
+        target_size(
             picture,
             orientation,
             &format!("{recipe} png").parse().expect("a recipe"),
@@ -237,7 +245,7 @@ mod tests {
             ((4000, 3000), "300x100 contain", (133, 100)),
             ((4000, 3000), "256x256 cover", (256, 256)),
             ((4000, 3000), "300x100 cover", (300, 100)),
-            // Too small to fill the box: the same shape, as large as it can be.
+            // Too small to fill the box: the same aspect ratio, as large as possible.
             ((200, 100), "256x256 cover", (100, 100)),
             ((200, 100), "300x100 cover", (200, 67)),
             ((1, 1), "256x256 cover", (1, 1)),
@@ -259,8 +267,8 @@ mod tests {
                 (PI * x).sin() / (PI * x)
             }
         };
-        for place in -350..=350 {
-            let x = f64::from(place) / 100.0;
+        for hundredths in -350..=350 {
+            let x = f64::from(hundredths) / 100.0;
             let expected = if x.abs() < 3.0 {
                 sinc(x) * sinc(x / 3.0)
             } else {
@@ -271,26 +279,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wanted_of_a_picture_is_enough_for_every_recipe() {
-        let of = |texts: &[&str]| {
+    fn the_required_size_is_enough_for_every_recipe() {
+        let required = |texts: &[&str]| {
             let recipes: Vec<Recipe> = texts
                 .iter()
                 .map(|text| text.parse().expect("a recipe"))
                 .collect();
-            wanted((4000, 3000), Orientation::NoTransforms, &recipes)
+            required_size((4000, 3000), Orientation::NoTransforms, &recipes)
         };
-        assert_eq!(of(&["256x256 contain png"]), (256, 192));
-        assert_eq!(of(&["256x256 cover png"]), (342, 256));
-        assert_eq!(of(&["300x10 cover png"]), (300, 225));
+        assert_eq!(required(&["256x256 contain png"]), (256, 192));
+        assert_eq!(required(&["256x256 cover png"]), (342, 256));
+        assert_eq!(required(&["300x10 cover png"]), (300, 225));
         assert_eq!(
-            of(&["256x256 cover png", "1024x1024 contain png"]),
+            required(&["256x256 cover png", "1024x1024 contain png"]),
             (1024, 768)
         );
-        assert_eq!(of(&[]), (1, 1));
+        assert_eq!(required(&[]), (1, 1));
     }
 
     #[test]
-    fn the_box_is_that_of_the_upright_picture() {
+    fn the_box_applies_to_the_upright_picture() {
         assert_eq!(
             size((4000, 3000), Orientation::Rotate90, "300x100 cover"),
             (100, 300)

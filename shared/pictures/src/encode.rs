@@ -1,4 +1,4 @@
-//! Writes derived images down. Nothing of the file's metadata is written, since nothing of it comes this far.
+//! Encoding of derived images. The source's metadata does not reach this code, so none is written.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ fn webp(picture: &DynamicImage, quality: Quality) -> Result<Vec<u8>, Unreadable>
         DynamicImage::ImageRgb8(pixels) => webp::Encoder::from_rgb(pixels, width, height),
         _ => return Err(Unreadable::Unknown),
     };
-    // libwebp refuses nothing else of a picture of this size than to do it without memory.
+    // At this size, libwebp fails only for lack of memory.
     let bytes = encoder
         .encode_simple(false, quality.get().into())
         .map_err(|_| Unreadable::TooMuchMemory)?;
@@ -41,7 +41,7 @@ fn png(picture: &DynamicImage) -> Result<Vec<u8>, Unreadable> {
     Ok(bytes)
 }
 
-/// JPEG has no transparency: what shines through is white.
+/// Replaces transparency by white, for JPEG.
 pub(crate) fn flatten(picture: &DynamicImage) -> Cow<'_, RgbImage> {
     if let DynamicImage::ImageRgb8(picture) = picture {
         return Cow::Borrowed(picture);
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_of_a_colour_is_mixed_with_white() {
+    fn a_half_transparent_colour_is_mixed_with_white() {
         let half = RgbaImage::from_pixel(1, 1, Rgba([255, 0, 0, 128])).into();
         let half = flatten(&half);
         assert_eq!(half.get_pixel(0, 0).0, [255, 127, 127]);

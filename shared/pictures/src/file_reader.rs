@@ -1,4 +1,4 @@
-//! The file as a decoder reads it.
+//! The reader through which decoders read a file in memory.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
@@ -6,16 +6,16 @@ use std::rc::Rc;
 
 use crate::Unreadable;
 
-/// Whether a decoder wanted more of a file than there is.
+/// Records whether a decoder tried to read beyond the end of the file.
 #[derive(Clone, Default)]
-pub(crate) struct End(Rc<Cell<bool>>);
+pub(crate) struct EndOfFile(Rc<Cell<bool>>);
 
-impl End {
+impl EndOfFile {
     pub(crate) fn is_passed(&self) -> bool {
         self.0.get()
     }
 
-    /// Returns the reason of a failure: what the decoder takes for damage is a cut if the file ended too early.
+    /// Returns the reason of a failure: if the file ended too early, damage means truncation.
     pub(crate) fn explain(&self, reason: Unreadable) -> Unreadable {
         if reason == Unreadable::Damaged && self.is_passed() {
             Unreadable::CutOff
@@ -28,12 +28,12 @@ impl End {
 /// Reads a file in memory.
 pub(crate) struct FileReader<'a> {
     file: Cursor<&'a [u8]>,
-    end: End,
+    end: EndOfFile,
 }
 
 impl<'a> FileReader<'a> {
-    pub(crate) fn new(file: &'a [u8]) -> (Self, End) {
-        let end = End::default();
+    pub(crate) fn new(file: &'a [u8]) -> (Self, EndOfFile) {
+        let end = EndOfFile::default();
         (
             Self {
                 file: Cursor::new(file),
@@ -74,10 +74,10 @@ impl BufRead for FileReader<'_> {
 
 impl Seek for FileReader<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let place = self.file.seek(to)?;
-        if place > u64::try_from(self.file.get_ref().len()).unwrap_or(u64::MAX) {
+        let position = self.file.seek(to)?;
+        if position > u64::try_from(self.file.get_ref().len()).unwrap_or(u64::MAX) {
             self.end.0.set(true);
         }
-        Ok(place)
+        Ok(position)
     }
 }

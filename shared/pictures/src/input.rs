@@ -1,8 +1,8 @@
-//! A file that is read from its beginning to its end, and never beyond.
+//! A checked cursor over a file in memory.
 
 use crate::Unreadable;
 
-/// What is left of it. What is longer than that is cut off.
+/// The rest of the file. Reading beyond its end fails with [`Unreadable::CutOff`].
 #[derive(Clone, Copy)]
 pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
 
@@ -28,7 +28,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Where it can be a place in a file.
-pub(crate) fn place(number: u32) -> Result<usize, Unreadable> {
+/// Converts a number of a file to an offset or a length in memory.
+pub(crate) fn to_usize(number: u32) -> Result<usize, Unreadable> {
     usize::try_from(number).map_err(|_| Unreadable::Damaged)
 }

@@ -1,25 +1,25 @@
-//! Makes derived images of files that anybody may have made to do harm, and takes the metadata out of them.
+//! Renders derived images of untrusted image files, and removes metadata from them.
 //!
-//! What reads such a file runs in a child process ([`serve`]) that has given up everything but its memory, its input
-//! and its output ([`contain`]); [`protocol`] is what it and the worker say to each other.
+//! Such a file is read only in a child process ([`serve`]) that has given up everything except
+//! memory, its input and its output ([`contain`]). [`protocol`] defines the messages between it and
+//! the worker.
 
 mod avif;
-mod code_points;
+mod cicp;
+mod cmyk;
 mod colour;
 pub mod contain;
-mod cut_off;
 mod derive;
 mod encode;
 mod file_reader;
 mod gif;
-mod inks;
 mod input;
 mod jpeg;
 pub mod metadata;
+mod missing_rows;
 mod placeholder;
 mod png;
 pub mod protocol;
-mod reason;
 mod render;
 mod serve;
 pub mod sniff;
@@ -27,8 +27,9 @@ mod source;
 pub mod strip;
 mod strips;
 mod tiff;
+mod unreadable;
 
-pub use reason::{Feature, Unreadable};
-pub use render::{Developed, Rendered, render, weigh};
+pub use render::{RenderedImage, RenderedPicture, render, required_memory};
 pub use serve::serve;
 pub use strip::Stripped;
+pub use unreadable::{Feature, Unreadable};

@@ -1,4 +1,4 @@
-//! A few letters that stand for a picture until it is there.
+//! The placeholder that clients show while a picture loads.
 
 use image::DynamicImage;
 use image::imageops::thumbnail;
@@ -6,12 +6,15 @@ use plinth_domain::picture::Blurhash;
 
 use crate::encode::flatten;
 
-/// More pixels than that show no difference.
-const EDGE: u32 = 32;
+/// Maximum width and height of the image that is hashed. More pixels make no visible difference.
+const MAX_EDGE: u32 = 32;
 
-/// The blurhash of a derived image, the smallest for choice.
+/// Returns the blurhash of a derived image. The smallest one is the cheapest.
 pub(crate) fn blurhash(picture: &DynamicImage) -> Option<Blurhash> {
-    let (width, height) = (picture.width().min(EDGE), picture.height().min(EDGE));
+    let (width, height) = (
+        picture.width().min(MAX_EDGE),
+        picture.height().min(MAX_EDGE),
+    );
     let components = if picture.width() >= picture.height() {
         (4, 3)
     } else {

@@ -1,8 +1,9 @@
-//! What the worker and the child say to each other: frames, each a length of four bytes and as many bytes after it.
+//! The protocol between the worker and the child: frames, each a length of four bytes followed by
+//! as many bytes.
 //!
-//! The worker says a [`Request`] and the file; the child says what it needs ([`Weighed`]), and once that is granted
-//! ([`Grant`]) its [`Answer`], with one frame for each picture or for the file without its metadata. The worker believes
-//! none of it: see the limits.
+//! The worker sends a [`Request`] and the file. The child sends its [`MemoryEstimate`] and, after
+//! the worker has sent a [`Grant`], its [`Response`], with one frame for each image or for the file
+//! without its metadata. The worker does not trust the child and checks every limit.
 
 use std::io::{self, Read, Write};
 
@@ -13,55 +14,56 @@ use serde::{Deserialize, Serialize};
 
 use crate::Unreadable;
 
-/// The longest message, in bytes.
-pub const MAX_MESSAGE: usize = 16 * 1024;
+/// Maximum bytes of a message.
+pub const MAX_MESSAGE_BYTES: usize = 16 * 1024;
 
-/// The largest file that is looked at, in bytes.
-pub const MAX_SOURCE: usize = 64 * 1024 * 1024;
+/// Maximum bytes of a file.
+pub const MAX_SOURCE_BYTES: usize = 64 * 1024 * 1024;
 
-/// The derived images of one file together, in bytes.
-pub const MAX_PICTURES: usize = 64 * 1024 * 1024;
+/// Maximum bytes of all derived images of one file together.
+pub const MAX_IMAGES_BYTES: usize = 64 * 1024 * 1024;
 
-/// What is asked of the child; the file is the next frame.
+/// A request to the child. The next frame is the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Derived images.
+    /// Render derived images.
     Render {
         recipes: Vec<Recipe>,
-        /// The largest picture that is decoded.
+        /// Maximum pixels of a picture that is decoded.
         max_pixels: u64,
     },
-    /// The file without its metadata.
+    /// Remove the file's metadata.
     Strip,
 }
 
-/// What the child knows from the file's header.
+/// The memory that the child needs, as estimated from the file's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Weighed {
-    /// All the memory that the child will need, in bytes.
+pub enum MemoryEstimate {
+    /// Total memory that the child will need, in bytes.
     Needs(u64),
     Unreadable(Unreadable),
 }
 
-/// The memory that the child may have, in bytes.
+/// The memory that the child may use, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
     pub memory: u64,
 }
 
-/// What came of the file.
+/// The child's result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Answer {
-    /// A size for each recipe, in their order; so are the frames that follow.
+pub enum Response {
+    /// Contains a size for each recipe, in their order. One frame for each image follows in that
+    /// order.
     Made {
         picture: Picture,
         sizes: Vec<Size>,
     },
-    /// A frame with the file follows where it is another one now.
+    /// A frame with the file follows if it has changed.
     Stripped {
         is_changed: bool,
         taken_at: Option<TakenAt>,
@@ -77,21 +79,23 @@ pub struct Size {
     pub height: u32,
 }
 
-/// Why what was read is no frame or no message.
+/// The reason why a frame or a message could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ProtocolError {
-    #[error("the other side is gone")]
+    #[error("connection to the other process lost")]
     Io(#[from] io::Error),
-    #[error("a frame of {length} bytes where at most {limit} are expected")]
+    #[error("frame of {length} bytes exceeds the limit of {limit}")]
     TooLong { length: u32, limit: usize },
-    #[error("no message that is understood here")]
+    #[error("invalid message")]
     Message(#[from] serde_json::Error),
-    #[error("pictures that nobody asked for")]
-    Unasked,
+    #[error("unexpected response")]
+    UnexpectedResponse,
 }
 
-/// The length that a frame's first four bytes tell, unless it is over the limit.
-pub fn length(head: [u8; 4], limit: usize) -> Result<usize, ProtocolError> {
+/// Returns the length in a frame's head.
+///
+/// # Errors Fails if the length exceeds the limit.
+pub fn frame_length(head: [u8; 4], limit: usize) -> Result<usize, ProtocolError> {
     let length = u32::from_be_bytes(head);
     usize::try_from(length)
         .ok()
@@ -99,31 +103,31 @@ pub fn length(head: [u8; 4], limit: usize) -> Result<usize, ProtocolError> {
         .ok_or(ProtocolError::TooLong { length, limit })
 }
 
-/// What stands before so many bytes.
+/// Returns the head of a frame with these bytes.
 ///
-/// # Errors
-/// They are more than a length can tell.
-pub fn head(bytes: &[u8]) -> io::Result<[u8; 4]> {
+/// # Errors Fails if the length does not fit into four bytes.
+pub fn frame_head(bytes: &[u8]) -> io::Result<[u8; 4]> {
     u32::try_from(bytes.len())
         .map(u32::to_be_bytes)
         .map_err(io::Error::other)
 }
 
-/// Reads a message.
-pub fn message<M: DeserializeOwned>(frame: &[u8]) -> Result<M, ProtocolError> {
+/// Parses a message.
+pub fn parse_message<M: DeserializeOwned>(frame: &[u8]) -> Result<M, ProtocolError> {
     Ok(serde_json::from_slice(frame)?)
 }
 
-/// Writes a message down.
-pub fn frame_of<M: Serialize>(message: &M) -> Result<Vec<u8>, ProtocolError> {
+/// Serializes a message.
+pub fn serialize_message<M: Serialize>(message: &M) -> Result<Vec<u8>, ProtocolError> {
     Ok(serde_json::to_vec(message)?)
 }
 
-/// Reads a frame. Room for all of it is set aside, but what has not come takes no memory: its pages are never touched.
+/// Reads a frame. Memory for all of it is reserved, but pages are not touched before their bytes
+/// arrive.
 pub fn read_frame(input: &mut impl Read, limit: usize) -> Result<Vec<u8>, ProtocolError> {
     let mut head = [0; 4];
     input.read_exact(&mut head)?;
-    let length = length(head, limit)?;
+    let length = frame_length(head, limit)?;
     let mut frame = Vec::new();
     frame.try_reserve_exact(length).map_err(io::Error::other)?;
     input.take(length as u64).read_to_end(&mut frame)?;
@@ -135,7 +139,7 @@ pub fn read_frame(input: &mut impl Read, limit: usize) -> Result<Vec<u8>, Protoc
 
 /// Writes a frame.
 pub fn write_frame(output: &mut impl Write, frame: &[u8]) -> Result<(), ProtocolError> {
-    output.write_all(&head(frame)?)?;
+    output.write_all(&frame_head(frame)?)?;
     output.write_all(frame)?;
     Ok(output.flush()?)
 }
@@ -147,43 +151,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_length_that_lies_is_an_error() {
+    fn a_wrong_length_is_an_error() {
         let mut endless = &b"\xff\xff\xff\xff"[..];
         assert!(matches!(
-            read_frame(&mut endless, MAX_SOURCE),
+            read_frame(&mut endless, MAX_SOURCE_BYTES),
             Err(ProtocolError::TooLong { .. })
         ));
         let mut cut = &b"\x00\x40\x00\x00abc"[..];
         assert!(matches!(
-            read_frame(&mut cut, MAX_SOURCE),
+            read_frame(&mut cut, MAX_SOURCE_BYTES),
             Err(ProtocolError::Io(_))
         ));
     }
 
     #[test]
-    fn messages_are_read_as_they_were_written_and_nothing_else_is() {
+    fn only_valid_messages_are_parsed() {
         let recipes = vec!["256x128 cover webp q75".parse().expect("a recipe")];
         let request = Request::Render {
             recipes,
             max_pixels: 100,
         };
-        let frame = frame_of(&request).expect("is written");
-        assert_eq!(message::<Request>(&frame).expect("is read"), request);
-        assert!(message::<Answer>(&frame).is_err());
-        assert!(message::<Weighed>(br#"{"needs":-1}"#).is_err());
-        assert!(message::<Answer>(br#"{"made":{"picture":null,"sizes":[]}}"#).is_err());
+        let frame = serialize_message(&request).expect("serializes");
+        assert_eq!(parse_message::<Request>(&frame).expect("parses"), request);
+        assert!(parse_message::<Response>(&frame).is_err());
+        assert!(parse_message::<MemoryEstimate>(br#"{"needs":-1}"#).is_err());
+        assert!(parse_message::<Response>(br#"{"made":{"picture":null,"sizes":[]}}"#).is_err());
     }
 
     proptest! {
         #[test]
-        fn frames_are_read_as_they_were_written(frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..5)) {
+        fn frames_are_read_as_written(frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..5)) {
             let mut wire = Vec::new();
             for frame in &frames {
-                write_frame(&mut wire, frame).expect("memory takes all");
+                write_frame(&mut wire, frame).expect("writing to memory succeeds");
             }
             let mut input = wire.as_slice();
             for frame in &frames {
-                prop_assert_eq!(&read_frame(&mut input, 300).expect("is there"), frame);
+                prop_assert_eq!(&read_frame(&mut input, 300).expect("a frame"), frame);
             }
             prop_assert!(read_frame(&mut input, 300).is_err());
         }
@@ -193,7 +197,7 @@ mod tests {
             if let Ok(frame) = read_frame(&mut wire.as_slice(), limit) {
                 prop_assert!(frame.len() <= limit);
                 prop_assert_eq!(&wire[4..4 + frame.len()], frame.as_slice());
-                let _ = (message::<Weighed>(&frame), message::<Answer>(&frame), message::<Request>(&frame));
+                let _ = (parse_message::<MemoryEstimate>(&frame), parse_message::<Response>(&frame), parse_message::<Request>(&frame));
             }
         }
     }

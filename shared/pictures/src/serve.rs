@@ -1,4 +1,5 @@
-//! The child: one file, then the end. What one picture did to this process reaches no other.
+//! The child process: it handles one file and exits, so that a malicious picture cannot affect
+//! another.
 
 use std::io::{Read, Write};
 
@@ -6,85 +7,88 @@ use plinth_domain::preset::Recipe;
 
 use crate::contain::{self, ContainError};
 use crate::protocol::{
-    Answer, Grant, MAX_MESSAGE, MAX_SOURCE, ProtocolError, Request, Size, Weighed, frame_of,
-    message, read_frame, write_frame,
+    Grant, MAX_MESSAGE_BYTES, MAX_SOURCE_BYTES, MemoryEstimate, ProtocolError, Request, Response,
+    Size, parse_message, read_frame, serialize_message, write_frame,
 };
-use crate::render::{Developed, render, weigh};
+use crate::render::{RenderedPicture, render, required_memory};
 use crate::strip::{self, Stripped};
 
-/// Why a child ended without an answer.
+/// The reason why a child exits without a response.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    #[error("the process could not be contained")]
+    #[error("failed to restrict the process")]
     Contain(#[from] ContainError),
-    #[error("the worker could not be talked to")]
+    #[error("failed to communicate with the worker")]
     Protocol(#[from] ProtocolError),
 }
 
-/// Contains this process, reads a file from the input, and answers with its derived images, or with the file without its
-/// metadata, or why there are none.
+/// Restricts this process, reads a request and a file from the input, and responds with derived
+/// images, with the file without its metadata, or with the reason why that is impossible.
 ///
-/// # Errors
-/// The process could not be contained, in which case nothing was read, or the other side is gone.
+/// # Errors Fails if the process could not be restricted, before anything is read, or if the worker
+/// is gone.
 pub fn serve(mut input: impl Read, mut output: impl Write) -> Result<(), ServeError> {
     contain::contain()?;
-    let request: Request = message(&read_frame(&mut input, MAX_MESSAGE)?)?;
-    let file = read_frame(&mut input, MAX_SOURCE)?;
-    let weighed = match &request {
+    let request: Request = parse_message(&read_frame(&mut input, MAX_MESSAGE_BYTES)?)?;
+    let file = read_frame(&mut input, MAX_SOURCE_BYTES)?;
+    let estimate = match &request {
         Request::Render {
             recipes,
             max_pixels,
-        } => weigh(&file, recipes, *max_pixels),
-        Request::Strip => Ok(strip::weigh(&file)),
+        } => required_memory(&file, recipes, *max_pixels),
+        Request::Strip => Ok(strip::required_memory(&file)),
     };
-    let weighed = weighed.map_or_else(Weighed::Unreadable, Weighed::Needs);
-    write_frame(&mut output, &frame_of(&weighed)?)?;
-    if let Weighed::Unreadable(_) = weighed {
+    let estimate = estimate.map_or_else(MemoryEstimate::Unreadable, MemoryEstimate::Needs);
+    write_frame(&mut output, &serialize_message(&estimate)?)?;
+    if let MemoryEstimate::Unreadable(_) = estimate {
         return Ok(());
     }
-    let grant: Grant = message(&read_frame(&mut input, MAX_MESSAGE)?)?;
+    let grant: Grant = parse_message(&read_frame(&mut input, MAX_MESSAGE_BYTES)?)?;
     contain::limit_memory(grant.memory)?;
     match request {
         Request::Render {
             recipes,
             max_pixels,
-        } => answer_with_images(&mut output, &file, &recipes, max_pixels),
-        Request::Strip => answer_with_file(&mut output, &file),
+        } => respond_with_images(&mut output, &file, &recipes, max_pixels),
+        Request::Strip => respond_with_file(&mut output, &file),
     }
 }
 
-fn answer_with_images(
+fn respond_with_images(
     output: &mut impl Write,
     file: &[u8],
     recipes: &[Recipe],
     max_pixels: u64,
 ) -> Result<(), ServeError> {
     match render(file, recipes, max_pixels) {
-        Ok(Developed { picture, images }) => {
+        Ok(RenderedPicture { picture, images }) => {
             let sizes = images
                 .iter()
-                .map(|one| Size {
-                    width: one.width,
-                    height: one.height,
+                .map(|image| Size {
+                    width: image.width,
+                    height: image.height,
                 })
                 .collect();
-            write_frame(output, &frame_of(&Answer::Made { picture, sizes })?)?;
+            write_frame(
+                output,
+                &serialize_message(&Response::Made { picture, sizes })?,
+            )?;
             for image in &images {
                 write_frame(output, &image.bytes)?;
             }
         }
-        Err(reason) => write_frame(output, &frame_of(&Answer::Unreadable(reason))?)?,
+        Err(reason) => write_frame(output, &serialize_message(&Response::Unreadable(reason))?)?,
     }
     Ok(())
 }
 
-fn answer_with_file(output: &mut impl Write, file: &[u8]) -> Result<(), ServeError> {
+fn respond_with_file(output: &mut impl Write, file: &[u8]) -> Result<(), ServeError> {
     match strip::strip(file) {
         Ok(Stripped { bytes, taken_at }) => {
             let is_changed = bytes.is_some();
             write_frame(
                 output,
-                &frame_of(&Answer::Stripped {
+                &serialize_message(&Response::Stripped {
                     is_changed,
                     taken_at,
                 })?,
@@ -93,7 +97,7 @@ fn answer_with_file(output: &mut impl Write, file: &[u8]) -> Result<(), ServeErr
                 write_frame(output, &bytes)?;
             }
         }
-        Err(reason) => write_frame(output, &frame_of(&Answer::Unreadable(reason))?)?,
+        Err(reason) => write_frame(output, &serialize_message(&Response::Unreadable(reason))?)?,
     }
     Ok(())
 }

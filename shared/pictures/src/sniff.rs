@@ -1,9 +1,10 @@
-//! Kinds of pictures that `image` does not read, by their headers: OS/2's BMP, and AVIF and HEIC by the brands in their first
-//! box (ISO/IEC 14496-12, section 4.3).
+//! Detection of formats that `image` does not read: OS/2's BMP by its header, and AVIF and HEIC by
+//! the brands in their first box (ISO/IEC 14496-12, section 4.3).
 
 use crate::Unreadable;
 
-/// Whether it is a BMP of OS/2 2, whose header has 16 to 64 bytes and none of the lengths of Windows.
+/// Returns whether the file is a BMP of OS/2 2, whose header has 16 to 64 bytes and a length that
+/// Windows does not use.
 pub(crate) fn is_os2_bmp(file: &[u8]) -> bool {
     let length = file
         .get(14..18)
@@ -13,12 +14,12 @@ pub(crate) fn is_os2_bmp(file: &[u8]) -> bool {
         && length.is_some_and(|length| matches!(length, 16..=39 | 41..=51 | 53..=55 | 57..=64))
 }
 
-/// Whether a file says that it can be read as AVIF, be it for choice or as well.
+/// Returns whether AVIF is among the file's brands.
 pub(crate) fn is_avif(source: &[u8]) -> bool {
     brands(source).is_some_and(|mut brands| brands.any(|brand| matches!(brand, b"avif" | b"avis")))
 }
 
-/// The refusal of a kind that is known and cannot be read: HEIC. Its owner is told so by name.
+/// Returns the reason for a known format that cannot be read, which is HEIC.
 pub fn refusal(source: &[u8]) -> Option<Unreadable> {
     let first = brands(source)?.next()?;
     let is_heic = matches!(
@@ -28,17 +29,17 @@ pub fn refusal(source: &[u8]) -> Option<Unreadable> {
     (is_heic && !is_avif(source)).then_some(Unreadable::Heic)
 }
 
-/// The major brand, and those that the file is compatible with.
+/// Returns the major brand and the compatible brands.
 fn brands(source: &[u8]) -> Option<impl Iterator<Item = &[u8; 4]>> {
     let (length, rest) = source.split_first_chunk()?;
     let rest = rest.strip_prefix(b"ftyp")?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     let rest = rest.get(..length.saturating_sub(8)).unwrap_or(rest);
-    // Between them is a version.
+    // The second entry is a version.
     let brands = rest.as_chunks().0.iter().enumerate();
     Some(
         brands
-            .filter(|(place, _)| *place != 1)
+            .filter(|(index, _)| *index != 1)
             .map(|(_, brand)| brand),
     )
 }
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_brands_decide() {
+    fn the_brands_select_the_format() {
         assert_eq!(
             refusal(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"),
             Some(Unreadable::Heic)

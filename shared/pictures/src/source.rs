@@ -1,30 +1,31 @@
-//! The file itself: what its header says, and its images once that was believed affordable.
+//! A source file: its header, and its pixels after the limits were checked.
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use crate::avif::Avif;
+use crate::cmyk::CmykConverter;
 use crate::colour::Profile;
-use crate::derive::{Target, scalable, scale};
-use crate::file_reader::{End, FileReader};
+use crate::derive::{Target, scale, to_scalable};
+use crate::file_reader::{EndOfFile, FileReader};
 use crate::gif::{self, Gif};
-use crate::inks::Inks;
 use crate::jpeg::segments::EXIF;
 use crate::png::{self, Png};
 use crate::tiff::{Tiff, is_tiff};
 use crate::{Feature, Unreadable, jpeg, sniff};
 
-/// What a decoder may allocate for one picture, in bytes.
-const MAX_ALLOCATION: u64 = 512 * 1024 * 1024;
+/// Maximum bytes that a decoder may allocate for one picture.
+const MAX_ALLOCATION_BYTES: u64 = 512 * 1024 * 1024;
 
-/// A picture whose header was read and found within the limits; nothing was allocated for its pixels.
+/// A picture whose header was read and is within the limits. No memory is allocated for its pixels
+/// yet.
 pub(crate) struct Source<'a> {
     pixels: Pixels<'a>,
     max_pixels: u64,
     pub(crate) orientation: Orientation,
-    /// Of pixels that are grey or coloured; `None` for sRGB.
+    /// The profile of greyscale or RGB pixels; `None` for sRGB.
     pub(crate) profile: Option<Profile>,
-    /// A TIFF header and what follows.
+    /// EXIF data: a TIFF header and what follows it.
     pub(crate) exif: Option<Vec<u8>>,
 }
 
@@ -32,26 +33,26 @@ enum Pixels<'a> {
     Jpeg {
         file: &'a [u8],
         header: jpeg::Header<'a>,
-        /// The ICC profile of a picture in inks.
-        of_inks: Option<Vec<u8>>,
+        /// The ICC profile of a CMYK picture.
+        cmyk_profile: Option<Vec<u8>>,
     },
     Png(Box<Png<'a>>),
     Gif(Box<Gif<'a>>),
     Tiff {
         tiff: Box<Tiff<'a>>,
-        /// Bytes that decoding takes.
+        /// Memory for decoding, in bytes.
         memory: u64,
     },
     Other {
         decoder: Box<dyn ImageDecoder + 'a>,
-        /// Bytes that decoding takes in any case.
-        at_least: u64,
-        end: End,
+        /// Minimum memory for decoding, in bytes.
+        min_memory: u64,
+        end: EndOfFile,
     },
 }
 
 impl<'a> Source<'a> {
-    /// Reads the header only.
+    /// Opens a file, and reads only its header.
     pub(crate) fn open(file: &'a [u8], max_pixels: u64) -> Result<Self, Unreadable> {
         if let Some(refusal) = sniff::refusal(file) {
             return Err(refusal);
@@ -65,7 +66,7 @@ impl<'a> Source<'a> {
         if sniff::is_avif(file) {
             let avif = Avif::open(file)?;
             let memory = avif.memory();
-            return Self::other(Box::new(avif), memory, End::default(), max_pixels);
+            return Self::other(Box::new(avif), memory, EndOfFile::default(), max_pixels);
         }
         if is_tiff(file) {
             return Self::tiff(file, max_pixels);
@@ -80,7 +81,7 @@ impl<'a> Source<'a> {
         let reader = ImageReader::new(reader).with_guessed_format();
         let mut reader = reader.map_err(|_| Unreadable::Unknown)?;
         let mut limits = Limits::default();
-        limits.max_alloc = Some(MAX_ALLOCATION);
+        limits.max_alloc = Some(MAX_ALLOCATION_BYTES);
         reader.limits(limits);
         let decoder = reader
             .into_decoder()
@@ -91,7 +92,7 @@ impl<'a> Source<'a> {
                 reason => reason,
             })?;
         let mut source = Self::other(Box::new(decoder), 0, end, max_pixels)?;
-        // `image` expects no prefix before the TIFF header.
+        // `image` does not skip the prefix before the TIFF header.
         if let Some(orientation) = source
             .exif
             .as_deref()
@@ -107,9 +108,9 @@ impl<'a> Source<'a> {
         mut header: jpeg::Header<'a>,
         max_pixels: u64,
     ) -> Result<Self, Unreadable> {
-        within(header.size, max_pixels)?;
+        check_size(header.size, max_pixels)?;
         let profile = header.profile.take();
-        let (profile, of_inks) = if header.components == 4 {
+        let (profile, cmyk_profile) = if header.components == 4 {
             (None, profile)
         } else {
             (profile, None)
@@ -118,25 +119,25 @@ impl<'a> Source<'a> {
         let file = if header.is_in_one_scan {
             file
         } else {
-            jpeg::without_torn_segment(file)
+            jpeg::before_truncated_segment(file)
         };
         Ok(Self {
             max_pixels,
             orientation: orientation.unwrap_or(Orientation::NoTransforms),
-            profile: profile.as_deref().and_then(Profile::read),
+            profile: profile.as_deref().and_then(Profile::parse),
             exif: header.exif.map(<[u8]>::to_vec),
             pixels: Pixels::Jpeg {
                 file,
                 header,
-                of_inks,
+                cmyk_profile,
             },
         })
     }
 
     fn png(file: &'a [u8], max_pixels: u64) -> Result<Self, Unreadable> {
-        let png = Png::open(file, MAX_ALLOCATION)?;
-        within(png.size(), max_pixels)?;
-        if png.length() > MAX_ALLOCATION {
+        let png = Png::open(file, MAX_ALLOCATION_BYTES)?;
+        check_size(png.size(), max_pixels)?;
+        if png.decoded_bytes() > MAX_ALLOCATION_BYTES {
             return Err(Unreadable::TooMuchMemory);
         }
         let exif = png.exif().map(<[u8]>::to_vec).map(without_prefix);
@@ -144,7 +145,7 @@ impl<'a> Source<'a> {
         Ok(Self {
             max_pixels,
             orientation: orientation.unwrap_or(Orientation::NoTransforms),
-            profile: png::profile(file, png.icc_profile().and_then(Profile::read)),
+            profile: png::profile(file, png.icc_profile().and_then(Profile::parse)),
             exif,
             pixels: Pixels::Png(Box::new(png)),
         })
@@ -152,27 +153,27 @@ impl<'a> Source<'a> {
 
     fn gif(file: &'a [u8], max_pixels: u64) -> Result<Self, Unreadable> {
         let gif = Gif::open(file)?;
-        within(gif.size(), max_pixels)?;
+        check_size(gif.size(), max_pixels)?;
         Ok(Self {
             max_pixels,
             orientation: Orientation::NoTransforms,
-            profile: gif.icc_profile().and_then(Profile::read),
+            profile: gif.icc_profile().and_then(Profile::parse),
             exif: None,
             pixels: Pixels::Gif(Box::new(gif)),
         })
     }
 
     fn tiff(file: &'a [u8], max_pixels: u64) -> Result<Self, Unreadable> {
-        let mut tiff = Tiff::open(file, MAX_ALLOCATION)?;
-        within(tiff.size, max_pixels)?;
+        let mut tiff = Tiff::open(file, MAX_ALLOCATION_BYTES)?;
+        check_size(tiff.size, max_pixels)?;
         let (largest, memory) = tiff.memory()?;
-        if largest > MAX_ALLOCATION {
+        if largest > MAX_ALLOCATION_BYTES {
             return Err(Unreadable::TooMuchMemory);
         }
         Ok(Self {
             max_pixels,
             orientation: tiff.orientation,
-            profile: tiff.take_profile().as_deref().and_then(Profile::read),
+            profile: tiff.take_profile().as_deref().and_then(Profile::parse),
             exif: None,
             pixels: Pixels::Tiff {
                 tiff: Box::new(tiff),
@@ -183,12 +184,12 @@ impl<'a> Source<'a> {
 
     fn other(
         mut decoder: Box<dyn ImageDecoder + 'a>,
-        at_least: u64,
-        end: End,
+        min_memory: u64,
+        end: EndOfFile,
         max_pixels: u64,
     ) -> Result<Self, Unreadable> {
-        within(decoder.dimensions(), max_pixels)?;
-        if decoder.total_bytes() > MAX_ALLOCATION {
+        check_size(decoder.dimensions(), max_pixels)?;
+        if decoder.total_bytes() > MAX_ALLOCATION_BYTES {
             return Err(Unreadable::TooMuchMemory);
         }
         Ok(Self {
@@ -198,20 +199,20 @@ impl<'a> Source<'a> {
                 .icc_profile()
                 .unwrap_or_default()
                 .as_deref()
-                .and_then(Profile::read),
+                .and_then(Profile::parse),
             exif: decoder
                 .exif_metadata()
                 .unwrap_or_default()
                 .map(without_prefix),
             pixels: Pixels::Other {
                 decoder,
-                at_least,
+                min_memory,
                 end,
             },
         })
     }
 
-    /// Pixels, as they are stored.
+    /// Returns width and height in pixels as stored, before rotation.
     pub(crate) fn size(&self) -> (u32, u32) {
         match &self.pixels {
             Pixels::Jpeg { header, .. } => header.size,
@@ -222,31 +223,37 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The bytes that decoding will take, where `wanted` are the pixels that are needed, for so many images.
-    pub(crate) fn memory(&self, wanted: (u32, u32), images: u64) -> u64 {
+    /// Returns the memory for decoding in bytes, if at least `required` pixels are decoded for this
+    /// number of images.
+    pub(crate) fn memory(&self, required: (u32, u32), images: u64) -> u64 {
         match &self.pixels {
-            Pixels::Jpeg { header, .. } => header.memory(wanted, images),
+            Pixels::Jpeg { header, .. } => header.memory(required, images),
             Pixels::Tiff { memory, .. } => *memory,
-            // Where rows are missing, the picture is copied to get transparency.
-            Pixels::Png(png) => png.length().saturating_mul(3),
-            Pixels::Gif(gif) => gif.length().saturating_mul(3),
-            // Decoders hold about twice as much of their own: coefficients, planes, lines.
+            // If rows are missing, the picture is copied to add transparency.
+            Pixels::Png(png) => png.decoded_bytes().saturating_mul(3),
+            Pixels::Gif(gif) => gif.decoded_bytes().saturating_mul(3),
+            // Decoders hold about twice as much in addition: coefficients, planes, lines.
             Pixels::Other {
-                decoder, at_least, ..
-            } => decoder.total_bytes().saturating_mul(3).max(*at_least),
+                decoder,
+                min_memory,
+                ..
+            } => decoder.total_bytes().saturating_mul(3).max(*min_memory),
         }
     }
 
-    /// These images of it, made of all pixels or where the format can do with less, of no fewer than `wanted`.
+    /// Decodes and scales these images. If the format can decode at a smaller scale, at least
+    /// `required` pixels are decoded.
     pub(crate) fn images(
         self,
         targets: &[Target],
-        wanted: (u32, u32),
+        required: (u32, u32),
     ) -> Result<Vec<DynamicImage>, Unreadable> {
         match self.pixels {
-            Pixels::Jpeg { file, of_inks, .. } => {
-                let inks = Inks::new(of_inks.as_deref());
-                jpeg::images(file, &inks, targets, wanted, self.max_pixels)
+            Pixels::Jpeg {
+                file, cmyk_profile, ..
+            } => {
+                let cmyk = CmykConverter::new(cmyk_profile.as_deref());
+                jpeg::images(file, &cmyk, targets, required, self.max_pixels)
             }
             Pixels::Tiff { tiff, .. } => scaled(tiff.decode()?, targets),
             Pixels::Png(png) => scaled(png.decode()?, targets),
@@ -260,14 +267,14 @@ impl<'a> Source<'a> {
 }
 
 fn scaled(picture: DynamicImage, targets: &[Target]) -> Result<Vec<DynamicImage>, Unreadable> {
-    let picture = scalable(picture);
+    let picture = to_scalable(picture);
     targets
         .iter()
         .map(|target| scale(&picture, *target))
         .collect()
 }
 
-/// Removes what EXIF begins with in a JPEG. Some programs write it into PNG, WebP and AVIF, too, where it does not belong.
+/// Removes the prefix of EXIF in JPEG, which some programs also write into PNG, WebP and AVIF.
 fn without_prefix(mut exif: Vec<u8>) -> Vec<u8> {
     if exif.starts_with(EXIF) {
         exif.drain(..EXIF.len());
@@ -275,7 +282,7 @@ fn without_prefix(mut exif: Vec<u8>) -> Vec<u8> {
     exif
 }
 
-fn within((width, height): (u32, u32), max_pixels: u64) -> Result<(), Unreadable> {
+fn check_size((width, height): (u32, u32), max_pixels: u64) -> Result<(), Unreadable> {
     if width == 0 || height == 0 {
         return Err(Unreadable::Damaged);
     }
@@ -294,7 +301,7 @@ mod tests {
 
     use super::*;
 
-    /// EXIF with nothing but orientation 6.
+    /// EXIF data with only orientation 6.
     const TURNED: &[u8] = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
 
     fn encode(format: ImageFormat) -> Vec<u8> {
@@ -336,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn exif_with_the_prefix_of_jpeg_turns_png_and_webp() {
+    fn exif_with_the_jpeg_prefix_rotates_png_and_webp() {
         for exif in [TURNED.to_vec(), [EXIF, TURNED].concat()] {
             for file in [png(&exif), webp(&exif)] {
                 let source = Source::open(&file, 100).expect("opens");

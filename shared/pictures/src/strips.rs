@@ -1,5 +1,5 @@
-//! Scales a picture while it is read: some of its rows at a time, so that most of it is never in memory at once. Pages of
-//! memory that a process touches for the first time are a large part of what a picture costs.
+//! Scales a picture while it is decoded, some rows at a time, so that most of it is never in memory
+//! at once. Touching memory pages for the first time is a large part of a picture's cost.
 
 use std::ops::Range;
 
@@ -8,18 +8,18 @@ use fast_image_resize::{CropBox, PixelType, Resizer};
 use image::{DynamicImage, GrayImage, RgbImage};
 
 use crate::Unreadable;
-use crate::derive::{REACH, Target, filter};
-use crate::inks::Inks;
+use crate::cmyk::CmykConverter;
+use crate::derive::{FILTER_SUPPORT, Target, filter};
 
-/// Rows are read as many at a time as make so many bytes: they stay in the processor's cache.
-const STRIP: usize = 512 * 1024;
+/// Target bytes of the rows that are decoded at once, so that they stay in the processor's cache.
+const STRIP_BYTES: usize = 512 * 1024;
 
-/// The channels of a picture, one byte each.
+/// The channels of a picture, with one byte each.
 #[derive(Clone, Copy)]
 pub(crate) enum Pixel<'a> {
     Grey,
     Rgb,
-    Inks(&'a Inks),
+    Cmyk(&'a CmykConverter),
 }
 
 impl Pixel<'_> {
@@ -27,7 +27,7 @@ impl Pixel<'_> {
         match self {
             Self::Grey => PixelType::U8,
             Self::Rgb => PixelType::U8x3,
-            Self::Inks(_) => PixelType::U8x4,
+            Self::Cmyk(_) => PixelType::U8x4,
         }
     }
 
@@ -40,26 +40,29 @@ impl Pixel<'_> {
             Self::Rgb => {
                 RgbImage::from_raw(width, height, image.into_vec()).map(DynamicImage::from)
             }
-            Self::Inks(inks) => RgbImage::from_raw(width, height, inks.to_rgb(image.buffer()))
-                .map(DynamicImage::from),
+            Self::Cmyk(converter) => {
+                RgbImage::from_raw(width, height, converter.to_rgb(image.buffer()))
+                    .map(DynamicImage::from)
+            }
         }
     }
 }
 
-/// Images of a picture that comes from its first row to its last.
+/// The images of a picture whose rows arrive from first to last.
 pub(crate) struct Strips<'a> {
     size: (u32, u32),
     pixel: Pixel<'a>,
-    /// The rows that are there.
+    /// The rows of the picture that are in the window.
     rows: Range<u32>,
-    /// These rows, and behind them what is written over by the next ones.
+    /// The bytes of these rows. The rest of the buffer is overwritten by the next rows.
     window: Vec<u8>,
-    images: Vec<Growing>,
+    images: Vec<PartialImage>,
     resizer: Resizer,
 }
 
 impl<'a> Strips<'a> {
-    /// Images of a picture of this size, each of what of it shall be shown.
+    /// Creates the images of a picture of this size. Each has the part of the picture that it
+    /// shows.
     pub(crate) fn new(
         size: (u32, u32),
         pixel: Pixel<'a>,
@@ -67,7 +70,7 @@ impl<'a> Strips<'a> {
     ) -> Self {
         let images = images
             .into_iter()
-            .map(|(target, shown)| Growing::new(size, pixel, target, shown))
+            .map(|(target, crop)| PartialImage::new(size, pixel, target, crop))
             .collect();
         Self {
             size,
@@ -79,33 +82,33 @@ impl<'a> Strips<'a> {
         }
     }
 
-    /// As many rows as make a strip.
-    fn at_once(&self) -> u32 {
-        u32::try_from((STRIP / self.stride().max(1)).max(1)).unwrap_or(u32::MAX)
+    /// Returns the number of rows of a strip.
+    fn rows_per_strip(&self) -> u32 {
+        u32::try_from((STRIP_BYTES / self.stride().max(1)).max(1)).unwrap_or(u32::MAX)
     }
 
-    /// Returns the buffer for the picture's next rows: a strip, or the rest of the picture. Returns `None` once all rows
-    /// have come.
-    pub(crate) fn room(&mut self) -> Option<&mut [u8]> {
+    /// Returns the buffer for the picture's next rows: a strip, or the rest of the picture. Returns
+    /// `None` after the last row.
+    pub(crate) fn next_rows(&mut self) -> Option<&mut [u8]> {
         let left = self.size.1 - self.rows.end;
         if left == 0 {
             return None;
         }
         let stride = self.stride();
-        let count = self.at_once().min(left);
-        let filled = length(self.rows.end - self.rows.start) * stride;
+        let count = self.rows_per_strip().min(left);
+        let filled = to_usize(self.rows.end - self.rows.start) * stride;
         self.rows.end += count;
-        let end = filled + length(count) * stride;
+        let end = filled + to_usize(count) * stride;
         if self.window.len() < end {
             self.window.resize(end, 0);
         }
         Some(&mut self.window[filled..end])
     }
 
-    /// Makes what can be made of the rows that are there, and forgets those that nothing more is made of.
-    pub(crate) fn develop(&mut self) -> Result<(), Unreadable> {
+    /// Scales what the available rows allow, and drops the rows that are no longer needed.
+    pub(crate) fn process_rows(&mut self) -> Result<(), Unreadable> {
         let (rows, stride) = (self.rows.clone(), self.stride());
-        let filled = length(rows.end - rows.start) * stride;
+        let filled = to_usize(rows.end - rows.start) * stride;
         let window = &self.window[..filled];
         let window = ImageRef::new(
             self.size.0,
@@ -119,20 +122,20 @@ impl<'a> Strips<'a> {
             let until = if rows.end == self.size.1 {
                 image.target.height
             } else {
-                image.ready(rows.end)
+                image.available_rows(rows.end)
             };
-            image.grow(&window, rows.start, until, &mut self.resizer)?;
+            image.scale_rows(&window, rows.start, until, &mut self.resizer)?;
             if until < image.target.height {
-                first = first.min(image.needs());
+                first = first.min(image.first_needed_row());
             }
         }
         self.rows.start = first.max(rows.start);
         self.window
-            .copy_within(length(self.rows.start - rows.start) * stride..filled, 0);
+            .copy_within(to_usize(self.rows.start - rows.start) * stride..filled, 0);
         Ok(())
     }
 
-    /// The images, in the order of their targets.
+    /// Returns the images, in the order of their targets.
     pub(crate) fn images(self) -> Result<Vec<DynamicImage>, Unreadable> {
         let mut resizer = self.resizer;
         self.images
@@ -141,53 +144,54 @@ impl<'a> Strips<'a> {
             .collect()
     }
 
-    /// Bytes of a row.
+    /// Returns the bytes of a row.
     pub(crate) fn stride(&self) -> usize {
-        length(self.size.0) * self.pixel.kind().size()
+        to_usize(self.size.0) * self.pixel.kind().size()
     }
 }
 
-/// An image of which the rows before `done` are made, as wide as the picture still.
-struct Growing {
+/// An image whose first rows are scaled vertically, while it still has the picture's width.
+struct PartialImage {
     target: Target,
-    /// What of the picture it shows.
-    shown: CropBox,
-    /// Rows of the picture for one of its own.
+    /// The part of the picture that the image shows.
+    crop: CropBox,
+    /// Rows of the picture per row of the image.
     step: f64,
     done: u32,
     rows: Image<'static>,
 }
 
-impl Growing {
-    fn new(size: (u32, u32), pixel: Pixel<'_>, target: Target, shown: CropBox) -> Self {
-        let step = shown.height / f64::from(target.height);
+impl PartialImage {
+    fn new(size: (u32, u32), pixel: Pixel<'_>, target: Target, crop: CropBox) -> Self {
+        let step = crop.height / f64::from(target.height);
         Self {
             target,
-            shown,
+            crop,
             step,
             done: 0,
             rows: Image::new(size.0, target.height, pixel.kind()),
         }
     }
 
-    /// Rows of the picture, beside those that a row lies on, that it is made of, and one for rounding.
-    fn reach(&self) -> f64 {
-        REACH * self.step.max(1.0) + 1.0
+    /// Returns the rows of the picture, in addition to those under a row, from which the row is
+    /// computed, plus one for rounding.
+    fn filter_support(&self) -> f64 {
+        FILTER_SUPPORT * self.step.max(1.0) + 1.0
     }
 
-    /// The first row of the picture that is still needed.
-    fn needs(&self) -> u32 {
-        row(self.shown.top + f64::from(self.done) * self.step - self.reach())
+    /// Returns the first row of the picture that is still needed.
+    fn first_needed_row(&self) -> u32 {
+        row_at(self.crop.top + f64::from(self.done) * self.step - self.filter_support())
     }
 
-    /// The rows that can be made of the picture's before this one.
-    fn ready(&self, end: u32) -> u32 {
-        let rows = row((f64::from(end) - self.reach() - self.shown.top) / self.step);
+    /// Returns the number of rows that can be computed from the picture's rows before `end`.
+    fn available_rows(&self, end: u32) -> u32 {
+        let rows = row_at((f64::from(end) - self.filter_support() - self.crop.top) / self.step);
         rows.clamp(self.done, self.target.height)
     }
 
-    /// Makes the rows before `until` of a window whose first row is that one of the picture.
-    fn grow(
+    /// Scales the rows before `until` from a window that begins at the picture's row `first`.
+    fn scale_rows(
         &mut self,
         window: &ImageRef<'_>,
         first: u32,
@@ -198,14 +202,15 @@ impl Growing {
             return Ok(());
         }
         let (width, kind, count) = (self.rows.width(), self.rows.pixel_type(), until - self.done);
-        let top = self.shown.top + f64::from(self.done) * self.step - f64::from(first);
-        // What rounding adds must not lie below the last row.
+        let top = self.crop.top + f64::from(self.done) * self.step - f64::from(first);
+        // Rounding must not extend the area below the last row.
         let height = (f64::from(count) * self.step).min(f64::from(window.height()) - top);
         let options = filter()
             .use_alpha(false)
             .crop(0.0, top, width.into(), height);
-        let stride = length(width) * kind.size();
-        let rows = &mut self.rows.buffer_mut()[length(self.done) * stride..length(until) * stride];
+        let stride = to_usize(width) * kind.size();
+        let rows =
+            &mut self.rows.buffer_mut()[to_usize(self.done) * stride..to_usize(until) * stride];
         let mut rows =
             Image::from_slice_u8(width, count, rows, kind).map_err(|_| Unreadable::Unknown)?;
         resizer
@@ -215,14 +220,14 @@ impl Growing {
         Ok(())
     }
 
-    /// Makes it as narrow as it shall be.
+    /// Scales the image to its final width.
     fn finish(self, pixel: Pixel<'_>, resizer: &mut Resizer) -> Result<DynamicImage, Unreadable> {
         let (Target { width, height, .. }, kind) = (self.target, self.rows.pixel_type());
         let mut image = Image::new(width, height, kind);
         let options =
             filter()
                 .use_alpha(false)
-                .crop(self.shown.left, 0.0, self.shown.width, height.into());
+                .crop(self.crop.left, 0.0, self.crop.width, height.into());
         resizer
             .resize(&self.rows, &mut image, &options)
             .map_err(|_| Unreadable::Unknown)?;
@@ -230,18 +235,18 @@ impl Growing {
     }
 }
 
-/// The row that a place lies on; the first one for what is above it.
+/// Returns the row at a vertical position, or the first row for a position above it.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "pictures have fewer rows"
 )]
-fn row(place: f64) -> u32 {
-    place.max(0.0) as u32
+fn row_at(position: f64) -> u32 {
+    position.max(0.0) as u32
 }
 
-fn length(edge: u32) -> usize {
-    usize::try_from(edge).expect("32 bits fit")
+fn to_usize(edge: u32) -> usize {
+    usize::try_from(edge).expect("usize has at least 32 bits")
 }
 
 #[cfg(test)]
@@ -252,19 +257,21 @@ mod tests {
     use super::*;
     use crate::derive::scale;
 
-    /// Reads a picture row by row, a few at a time.
+    /// Feeds a picture strip by strip, and returns the images.
     fn read(picture: &RgbImage, targets: &[Target]) -> Vec<DynamicImage> {
         let size = picture.dimensions();
-        let shown = targets.iter().map(|target| (*target, target.shows(size)));
-        let mut strips = Strips::new(size, Pixel::Rgb, shown);
+        let crop = targets
+            .iter()
+            .map(|target| (*target, target.crop_box(size)));
+        let mut strips = Strips::new(size, Pixel::Rgb, crop);
         let mut rest = picture.as_raw().as_slice();
-        while let Some(rows) = strips.room() {
+        while let Some(rows) = strips.next_rows() {
             let (now, later) = rest.split_at(rows.len());
             rows.copy_from_slice(now);
             rest = later;
-            strips.develop().expect("scales");
+            strips.process_rows().expect("scales");
         }
-        strips.images().expect("are whole")
+        strips.images().expect("all rows arrived")
     }
 
     fn noise(width: u32, height: u32) -> RgbImage {
@@ -279,7 +286,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
         #[test]
-        fn a_picture_in_strips_gives_the_images_that_it_gives_as_a_whole(
+        fn scaling_in_strips_equals_scaling_the_whole_picture(
             width in prop_oneof![1_u32..40, 7_000_u32..9_000],
             height in 1_u32..400,
             edges in prop::collection::vec((1_u32..300, 1_u32..300, any::<bool>()), 1..4),
@@ -294,8 +301,8 @@ mod tests {
             for (image, target) in read(&picture, &targets).iter().zip(&targets) {
                 let expected = scale(&whole, *target).expect("scales");
                 prop_assert_eq!((image.width(), image.height()), (target.width, target.height));
-                let furthest = image.as_bytes().iter().zip(expected.as_bytes()).map(|(one, other)| one.abs_diff(*other)).max();
-                prop_assert!(furthest <= Some(1), "{furthest:?} {target:?}");
+                let max_difference = image.as_bytes().iter().zip(expected.as_bytes()).map(|(one, other)| one.abs_diff(*other)).max();
+                prop_assert!(max_difference <= Some(1), "{max_difference:?} {target:?}");
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Kinds of JPEG and TIFF that nothing here writes: see the README beside the fixtures.
+//! Kinds of JPEG and TIFF that no encoder here writes; fixtures/README.md describes the files.
 
 use plinth_domain::preset::Recipe;
-use plinth_pictures::{Feature, Unreadable, render, weigh};
+use plinth_pictures::{Feature, Unreadable, render, required_memory};
 
 const MAX_PIXELS: u64 = 1_000_000;
 
@@ -14,20 +14,20 @@ macro_rules! fixture {
     };
 }
 
-/// The picture of a file in full size.
-fn shown(name: &str, file: &[u8]) -> image::RgbImage {
+/// Renders a file in full size.
+fn rendered_picture(name: &str, file: &[u8]) -> image::RgbImage {
     let recipes: Vec<Recipe> = vec!["256x256 contain png".parse().expect("a recipe")];
-    weigh(file, &recipes, MAX_PIXELS).expect(name);
-    let developed = render(file, &recipes, MAX_PIXELS).expect(name);
-    image::load_from_memory(&developed.images[0].bytes)
+    required_memory(file, &recipes, MAX_PIXELS).expect(name);
+    let rendered = render(file, &recipes, MAX_PIXELS).expect(name);
+    image::load_from_memory(&rendered.images[0].bytes)
         .expect(name)
         .into_rgb8()
 }
 
-/// Red and green above blue and white.
+/// Asserts that the picture is red and green above blue and white.
 #[track_caller]
 fn assert_quarters(name: &str, file: &[u8]) {
-    let picture = shown(name, file);
+    let picture = rendered_picture(name, file);
     assert_eq!(picture.dimensions(), (64, 32), "{name}");
     for (x, y, colour) in [
         (16, 8, [255, 0, 0]),
@@ -35,12 +35,13 @@ fn assert_quarters(name: &str, file: &[u8]) {
         (16, 24, [0, 0, 255]),
         (48, 24, [255, 255, 255]),
     ] {
-        let seen = picture.get_pixel(x, y).0;
+        let actual = picture.get_pixel(x, y).0;
         assert!(
-            seen.iter()
+            actual
+                .iter()
                 .zip(colour)
                 .all(|(one, other)| one.abs_diff(other) < 6),
-            "{name}: {seen:?}"
+            "{name}: {actual:?}"
         );
     }
 }
@@ -76,7 +77,7 @@ fn every_compression_of_fax_is_rendered_pixel_by_pixel() {
         fixture!("g4-tiled.tif"),
         fixture!("big-g4.tif"),
     ] {
-        let picture = shown(name, file);
+        let picture = rendered_picture(name, file);
         assert_eq!(picture.dimensions(), (203, 64), "{name}");
         for (x, y, pixel) in picture.enumerate_pixels() {
             let from_middle = x.abs_diff(150).pow(2) + y.abs_diff(48).pow(2);
@@ -91,12 +92,12 @@ fn every_compression_of_fax_is_rendered_pixel_by_pixel() {
 }
 
 #[test]
-fn a_bmp_of_os2_2_is_refused_by_name() {
+fn a_bmp_of_os2_2_is_named_in_the_reason() {
     for length in [16, 64] {
         let mut file = vec![0; 256];
         file[..2].copy_from_slice(b"BM");
         file[14] = length;
-        let reason = weigh(
+        let reason = required_memory(
             &file,
             &["256x256 contain png".parse().expect("a recipe")],
             MAX_PIXELS,

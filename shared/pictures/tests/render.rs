@@ -1,10 +1,10 @@
-//! Files become derived images, or a reason in words.
+//! Files are rendered to derived images, or rejected with a reason.
 
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageEncoder as _, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 use plinth_domain::preset::Recipe;
-use plinth_pictures::{Rendered, Unreadable, render, weigh};
+use plinth_pictures::{RenderedImage, Unreadable, render, required_memory};
 
 const MAX_PIXELS: u64 = 100_000_000;
 
@@ -13,7 +13,7 @@ const GREEN: Rgb<u8> = Rgb([0, 255, 0]);
 const BLUE: Rgb<u8> = Rgb([0, 0, 255]);
 const WHITE: Rgb<u8> = Rgb([255, 255, 255]);
 
-/// 64 x 32; red and green above blue and white.
+/// A picture of 64 x 32: red and green above blue and white.
 fn quarters() -> RgbImage {
     RgbImage::from_fn(64, 32, |x, y| match (x < 32, y < 16) {
         (true, true) => RED,
@@ -23,7 +23,7 @@ fn quarters() -> RgbImage {
     })
 }
 
-/// Files that nothing here could write: see the README beside them.
+/// Files that no encoder here writes; fixtures/README.md describes them.
 macro_rules! avif {
     ($name:literal) => {
         include_bytes!(concat!("fixtures/", $name, ".avif")).as_slice()
@@ -39,7 +39,7 @@ fn encode(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// Puts an EXIF segment with nothing but the orientation behind a JPEG's first marker.
+/// Inserts an EXIF segment with only the orientation after a JPEG's first marker.
 fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     let mut exif =
         b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
@@ -57,8 +57,8 @@ fn name(pixel: Rgb<u8>) -> char {
     }
 }
 
-/// The colours of the corners: above left and right, below left and right.
-fn corners(rendered: &Rendered) -> String {
+/// Returns the colours of the corners: top left and right, bottom left and right.
+fn corners(rendered: &RenderedImage) -> String {
     let picture = image::load_from_memory(&rendered.bytes)
         .expect("an image")
         .into_rgb8();
@@ -83,18 +83,18 @@ fn recipes(texts: &[&str]) -> Vec<Recipe> {
         .collect()
 }
 
-fn all(file: &[u8], texts: &[&str]) -> Vec<Rendered> {
+fn all(file: &[u8], texts: &[&str]) -> Vec<RenderedImage> {
     render(file, &recipes(texts), MAX_PIXELS)
         .expect("renders")
         .images
 }
 
-fn one(file: &[u8], recipe: &str) -> Rendered {
+fn one(file: &[u8], recipe: &str) -> RenderedImage {
     all(file, &[recipe]).remove(0)
 }
 
 #[test]
-fn every_orientation_comes_out_upright() {
+fn every_orientation_is_rendered_upright() {
     let jpeg = encode(quarters(), ImageFormat::Jpeg);
     let expected = [
         (1, "RGBW", (64, 32)),
@@ -108,9 +108,9 @@ fn every_orientation_comes_out_upright() {
         (9, "RGBW", (64, 32)),
         (0, "RGBW", (64, 32)),
     ];
-    for (orientation, seen, size) in expected {
+    for (orientation, actual, size) in expected {
         let rendered = one(&with_orientation(&jpeg, orientation), SMALL);
-        assert_eq!(corners(&rendered), seen, "orientation {orientation}");
+        assert_eq!(corners(&rendered), actual, "orientation {orientation}");
         assert_eq!(
             (rendered.width, rendered.height),
             size,
@@ -118,7 +118,7 @@ fn every_orientation_comes_out_upright() {
         );
         assert!(
             !rendered.bytes.windows(4).any(|four| four == b"Exif"),
-            "metadata is left behind"
+            "metadata is removed"
         );
     }
 }
@@ -162,7 +162,7 @@ fn every_format_and_pixel_kind_is_rendered() {
     }
 }
 
-/// The colours in the middle of the quarters, of a PNG that was made of a file in full size.
+/// Returns the colours in the middle of the quarters, after rendering a file to a PNG in full size.
 fn middles(file: &[u8]) -> [[u8; 4]; 4] {
     let rendered = one(file, "64x64 contain png");
     let picture = image::load_from_memory(&rendered.bytes)
@@ -173,19 +173,19 @@ fn middles(file: &[u8]) -> [[u8; 4]; 4] {
         .map(|(x, y)| picture.get_pixel(width * x / 4, height * y / 4).0)
 }
 
-fn assert_close(what: &str, seen: [[u8; 4]; 4], wanted: [[u8; 4]; 4]) {
-    let is_close = seen
+fn assert_close(case: &str, actual: [[u8; 4]; 4], expected: [[u8; 4]; 4]) {
+    let is_close = actual
         .iter()
         .flatten()
-        .zip(wanted.iter().flatten())
+        .zip(expected.iter().flatten())
         .all(|(one, other)| one.abs_diff(*other) < 6);
-    assert!(is_close, "{what}: {seen:?} {wanted:?}");
+    assert!(is_close, "{case}: {actual:?} {expected:?}");
 }
 
 #[test]
-fn avif_is_rendered_at_every_depth_and_by_every_way_to_write_colours() {
+fn avif_is_rendered_at_every_depth_and_with_every_encoding_of_colours() {
     let opaque = |pixel: Rgb<u8>| [pixel.0[0], pixel.0[1], pixel.0[2], 255];
-    for (what, file) in [
+    for (case, file) in [
         ("eight-420", avif!("eight-420")),
         ("ten-422", avif!("ten-422")),
         ("twelve-444", avif!("twelve-444")),
@@ -193,38 +193,38 @@ fn avif_is_rendered_at_every_depth_and_by_every_way_to_write_colours() {
         ("identity", avif!("identity")),
         ("ycgco", avif!("ycgco")),
     ] {
-        assert_close(what, middles(file), [RED, GREEN, BLUE, WHITE].map(opaque));
+        assert_close(case, middles(file), [RED, GREEN, BLUE, WHITE].map(opaque));
         let sizes = all(file, &[SMALL, LARGE]);
         assert!(
             sizes
                 .iter()
                 .all(|rendered| (rendered.width, rendered.height) == (63, 31)),
-            "{what}"
+            "{case}"
         );
-        assert_eq!(corners(&sizes[0]), "RGBW", "{what}");
+        assert_eq!(corners(&sizes[0]), "RGBW", "{case}");
     }
-    // As bright as BT.601 has them.
+    // The luma values of BT.601.
     assert_close(
         "grey",
         middles(avif!("grey")),
         [76, 150, 29, 255].map(|grey| [grey, grey, grey, 255]),
     );
-    // The picture that stands for the moving ones.
+    // The still picture of an animation.
     assert_close("moving", middles(avif!("moving")), [[255, 0, 0, 255]; 4]);
 }
 
 #[test]
-fn avif_is_as_transparent_as_its_second_picture_says() {
-    for (what, file) in [
+fn the_alpha_picture_of_an_avif_sets_its_transparency() {
+    for (case, file) in [
         ("alpha", avif!("alpha")),
         ("premultiplied", avif!("premultiplied")),
     ] {
-        let mut seen = middles(file);
-        // What is clear has no colour.
-        seen[0] = [0, 0, 0, seen[0][3]];
+        let mut actual = middles(file);
+        // A transparent pixel has no defined colour.
+        actual[0] = [0, 0, 0, actual[0][3]];
         assert_close(
-            what,
-            seen,
+            case,
+            actual,
             [
                 [0, 0, 0, 0],
                 [0, 255, 0, 128],
@@ -235,89 +235,94 @@ fn avif_is_as_transparent_as_its_second_picture_says() {
         assert_eq!(
             corners(&one(file, "64x64 contain jpeg q90")).chars().nth(2),
             Some('B'),
-            "{what}"
+            "{case}"
         );
     }
 }
 
-/// The place behind a box's name.
-fn behind(file: &[u8], name: &[u8]) -> usize {
+/// Returns the offset after a box's name.
+fn offset_after(file: &[u8], name: &[u8]) -> usize {
     file.windows(4)
         .position(|four| four == name)
-        .expect("the box is there")
+        .expect("the box exists")
         + 4
 }
 
 #[test]
-fn avif_is_turned_by_its_container_and_by_nothing_else() {
+fn only_the_container_rotates_an_avif() {
     let camera = avif!("camera");
-    let developed = render(camera, &recipes(&[SMALL]), MAX_PIXELS).expect("renders");
-    assert_eq!(corners(&developed.images[0]), "RGBW");
+    let rendered = render(camera, &recipes(&[SMALL]), MAX_PIXELS).expect("renders");
+    assert_eq!(corners(&rendered.images[0]), "RGBW");
     assert_eq!(
-        (developed.picture.width, developed.picture.height),
+        (rendered.picture.width, rendered.picture.height),
         (64, 32),
-        "as it is seen"
+        "after rotation"
     );
     assert_eq!(
-        developed.picture.taken_at.expect("it says so").as_str(),
+        rendered
+            .picture
+            .taken_at
+            .expect("the time of the EXIF")
+            .as_str(),
         "2024-05-01T12:33:00"
     );
-    // As it is stored, and turned by quarters against the clock; then above and below change places, or left and right.
-    let (turns, side) = (behind(camera, b"irot"), behind(camera, b"imir"));
-    for (turn, upside_down, left_right) in [
+    // The stored picture, rotated by quarters counter-clockwise, then flipped vertically or
+    // horizontally.
+    let (turns, side) = (offset_after(camera, b"irot"), offset_after(camera, b"imir"));
+    for (turn, flipped_vertically, flipped_horizontally) in [
         (0, "GWRB", "BRWG"),
         (1, "RGBW", "WBGR"),
         (2, "BRWG", "GWRB"),
         (3, "WBGR", "RGBW"),
     ] {
-        for (mirror, seen) in [(0, upside_down), (1, left_right)] {
+        for (mirror, actual) in [(0, flipped_vertically), (1, flipped_horizontally)] {
             let mut file = camera.to_vec();
             (file[turns], file[side]) = (turn, mirror);
-            assert_eq!(corners(&one(&file, SMALL)), seen, "{turn} {mirror}");
+            assert_eq!(corners(&one(&file, SMALL)), actual, "{turn} {mirror}");
         }
     }
-    for (turn, seen) in [(0, "RBGW"), (1, "BWRG"), (2, "WGBR"), (3, "GRWB")] {
+    for (turn, actual) in [(0, "RBGW"), (1, "BWRG"), (2, "WGBR"), (3, "GRWB")] {
         let mut file = camera.to_vec();
         file[turns] = turn;
-        // Nobody knows it, and nobody has to any more: the last of the associations says so.
+        // The property becomes unknown and is no longer essential, by the last of the associations.
         file[side - 4..side].copy_from_slice(b"none");
-        file[behind(camera, b"mdat") - 9] = 0x06;
-        assert_eq!(corners(&one(&file, SMALL)), seen, "{turn}");
+        file[offset_after(camera, b"mdat") - 9] = 0x06;
+        assert_eq!(corners(&one(&file, SMALL)), actual, "{turn}");
     }
 }
 
 #[test]
-fn avif_of_other_kinds_is_refused_by_name() {
+fn unsupported_kinds_of_avif_are_named_in_the_reason() {
     let mut cropped = avif!("camera").to_vec();
-    let place = behind(&cropped, b"irot");
-    cropped[place - 4..place].copy_from_slice(b"clap");
-    // The same, not marked as essential. Behind the version, the flags, the number of items and
-    // the id of the first one are the number of its properties, and a byte for each.
+    let offset = offset_after(&cropped, b"irot");
+    cropped[offset - 4..offset].copy_from_slice(b"clap");
+    // The same property, not marked as essential. After version, flags, the number of items and the
+    // id of the first item follow the number of its properties, and a byte for each.
     let mut optional = cropped.clone();
-    let count = behind(&optional, b"ipma") + 10;
+    let count = offset_after(&optional, b"ipma") + 10;
     let properties = count + 1..=count + usize::from(optional[count]);
     for property in &mut optional[properties] {
         *property &= 0x7f;
     }
-    let mut alone = avif!("moving").to_vec();
-    let place = behind(&alone, b"meta");
-    alone[place - 4..place].copy_from_slice(b"free");
-    for (what, file) in [
+    let mut without_still = avif!("moving").to_vec();
+    let offset = offset_after(&without_still, b"meta");
+    without_still[offset - 4..offset].copy_from_slice(b"free");
+    for (case, file) in [
         ("tiles", avif!("tiles")),
         ("cropped", &cropped),
         ("cropped, not essential", &optional),
-        ("only moving", &alone),
+        ("without a still picture", &without_still),
     ] {
         assert_eq!(
-            weigh(file, &recipes(&[SMALL]), MAX_PIXELS),
+            required_memory(file, &recipes(&[SMALL]), MAX_PIXELS),
             Err(Unreadable::Avif),
-            "{what}"
+            "{case}"
         );
     }
 }
 
 #[test]
-fn transparency_is_kept_and_becomes_white_where_there_is_none() {
+fn transparency_is_kept_or_becomes_white_in_jpeg() {
     let clear = RgbaImage::from_pixel(400, 300, Rgba([0, 0, 0, 0]));
     let clear = encode(clear, ImageFormat::Png);
     assert_eq!(corners(&one(&clear, LARGE)), "WWWW");
@@ -329,7 +334,7 @@ fn transparency_is_kept_and_becomes_white_where_there_is_none() {
     }
 }
 
-/// CRC-32 as PNG wants it.
+/// Returns the CRC-32 of PNG.
 fn crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
@@ -342,7 +347,7 @@ fn crc(bytes: &[u8]) -> u32 {
     })
 }
 
-/// A PNG of a few bytes that claims a size.
+/// Returns a PNG of a few bytes whose header claims a size.
 fn png_bomb(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = encode(RgbImage::new(1, 1), ImageFormat::Png);
     bytes[16..20].copy_from_slice(&width.to_be_bytes());
@@ -353,7 +358,7 @@ fn png_bomb(width: u32, height: u32) -> Vec<u8> {
 }
 
 #[test]
-fn bombs_are_refused_by_their_header() {
+fn decompression_bombs_are_rejected_by_their_header() {
     let gif = [
         &b"GIF89a\xff\xff\xff\xff\0\0\0"[..],
         b"\x2c\0\0\0\0\xff\xff\xff\xff\0\x02\x01\0\0\x3b",
@@ -364,7 +369,7 @@ fn bombs_are_refused_by_their_header() {
     bmp[22..26].copy_from_slice(&60_000_i32.to_le_bytes());
     let small = recipes(&[SMALL]);
     let mut avif = avif!("alpha").to_vec();
-    let size = behind(&avif, b"ispe") + 4;
+    let size = offset_after(&avif, b"ispe") + 4;
     avif[size..size + 8].copy_from_slice(&[0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff]);
     for (kind, bomb) in [
         ("png", png_bomb(50_000, 50_000)),
@@ -374,7 +379,7 @@ fn bombs_are_refused_by_their_header() {
     ] {
         let start = std::time::Instant::now();
         for refused in [
-            weigh(&bomb, &small, MAX_PIXELS).map(drop),
+            required_memory(&bomb, &small, MAX_PIXELS).map(drop),
             render(&bomb, &small, MAX_PIXELS).map(drop),
         ] {
             let reason = refused.expect_err(kind);
@@ -393,13 +398,14 @@ fn bombs_are_refused_by_their_header() {
         );
     }
     assert!(
-        weigh(&png_bomb(9_000, 9_000), &small, MAX_PIXELS).expect("81 million pixels pass")
+        required_memory(&png_bomb(9_000, 9_000), &small, MAX_PIXELS)
+            .expect("81 million pixels are allowed")
             > 400_000_000
     );
 }
 
 #[test]
-fn grey_pictures_and_those_of_printers_are_read() {
+fn greyscale_and_cmyk_are_rendered() {
     let grey = encode(
         image::GrayImage::from_pixel(400, 300, image::Luma([200])),
         ImageFormat::Jpeg,
@@ -407,29 +413,30 @@ fn grey_pictures_and_those_of_printers_are_read() {
     let mut encoder = mozjpeg::Compress::new(mozjpeg::ColorSpace::JCS_CMYK);
     encoder.set_size(64, 64);
     let mut started = encoder.start_compress(Vec::new()).expect("starts");
-    // No ink but yellow; Adobe, whose marker says that it was here, stores how much of an ink is left out.
+    // Only yellow. Adobe's programs, whose marker the encoder writes, store inverted ink values.
     started
         .write_scanlines(&[255, 255, 0, 255].repeat(64 * 64))
         .expect("encodes");
-    let inks = started.finish().expect("encodes");
-    for (file, colour) in [(grey, [200, 200, 200]), (inks, [255, 255, 0])] {
-        let seen = image::load_from_memory(&one(&file, SMALL).bytes)
+    let cmyk = started.finish().expect("encodes");
+    for (file, colour) in [(grey, [200, 200, 200]), (cmyk, [255, 255, 0])] {
+        let actual = image::load_from_memory(&one(&file, SMALL).bytes)
             .expect("an image")
             .into_rgb8();
-        let seen = seen.get_pixel(9, 9).0;
+        let actual = actual.get_pixel(9, 9).0;
         assert!(
-            seen.iter()
+            actual
+                .iter()
                 .zip(colour)
-                .all(|(seen, wanted)| seen.abs_diff(wanted) < 12),
-            "{seen:?} {colour:?}"
+                .all(|(actual, expected)| actual.abs_diff(expected) < 12),
+            "{actual:?} {colour:?}"
         );
     }
 }
 
 #[test]
-fn what_is_no_image_has_a_reason() {
+fn a_file_that_is_not_an_image_is_rejected_with_a_reason() {
     let jpeg = encode(quarters(), ImageFormat::Jpeg);
-    for (what, bytes) in [
+    for (case, bytes) in [
         ("empty", Vec::new()),
         ("text", b"hello, I am a text".to_vec()),
         (
@@ -446,22 +453,22 @@ fn what_is_no_image_has_a_reason() {
         ("a HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec()),
     ] {
         let recipes = recipes(&[SMALL, "64x64 cover webp q75"]);
-        let _ = weigh(&bytes, &recipes, MAX_PIXELS);
+        let _ = required_memory(&bytes, &recipes, MAX_PIXELS);
         let reason = render(&bytes, &recipes, MAX_PIXELS)
-            .expect_err(what)
+            .expect_err(case)
             .to_string();
-        assert!(reason.ends_with('.'), "{what}: {reason}");
+        assert!(reason.ends_with('.'), "{case}: {reason}");
     }
 }
 
 #[test]
-fn the_box_is_filled_by_what_is_in_the_middle() {
+fn cover_fills_the_box_with_the_middle_of_the_picture() {
     let jpeg = encode(quarters(), ImageFormat::Jpeg);
     for orientation in [1, 6] {
         let rendered = one(&with_orientation(&jpeg, orientation), "16x16 cover png");
         assert_eq!((rendered.width, rendered.height), (16, 16));
     }
-    // A wide box of an upright picture: half of each of its colours is left.
+    // A wide box on an upright picture: half of each of its colours remains.
     let rendered = one(&with_orientation(&jpeg, 6), "32x16 cover png");
     assert_eq!(
         ((rendered.width, rendered.height), corners(&rendered)),
@@ -470,7 +477,7 @@ fn the_box_is_filled_by_what_is_in_the_middle() {
 }
 
 #[test]
-fn what_is_known_of_a_picture_is_told_and_nothing_of_it_is_in_the_images() {
+fn metadata_is_returned_and_absent_from_the_images() {
     let mut exif = b"MM\0\x2a\0\0\0\x08\0\x02\x01\x12\0\x03\0\0\0\x01\0\x06\0\0".to_vec();
     exif.extend(b"\x87\x69\0\x04\0\0\0\x01\0\0\0\x26\0\0\0\0");
     exif.extend(b"\0\x01\x90\x03\0\x02\0\0\0\x14\0\0\0\x38\0\0\0\0");
@@ -482,14 +489,15 @@ fn what_is_known_of_a_picture_is_told_and_nothing_of_it_is_in_the_images() {
     let jpeg = encode(quarters(), ImageFormat::Jpeg);
     let file = [&jpeg[..2], &segment, &jpeg[2..]].concat();
     let recipes = recipes(&[SMALL, LARGE, "64x64 contain png"]);
-    let developed = render(&file, &recipes, MAX_PIXELS).expect("renders");
-    let picture = developed.picture;
-    assert_eq!((picture.width, picture.height), (32, 64), "as it is seen");
+    let rendered = render(&file, &recipes, MAX_PIXELS).expect("renders");
+    let picture = rendered.picture;
+    assert_eq!((picture.width, picture.height), (32, 64), "after rotation");
     assert_eq!(
-        picture.taken_at.expect("it says so").as_str(),
+        picture.taken_at.expect("the time of the EXIF").as_str(),
         "2024-05-01T12:33:00"
     );
-    // 3 x 4 components of a picture that stands upright: 6 letters, and two for each but the first.
+    // 3 x 4 components of an upright picture: 6 characters, and two for each component except the
+    // first.
     assert_eq!(
         picture
             .blurhash
@@ -498,19 +506,19 @@ fn what_is_known_of_a_picture_is_told_and_nothing_of_it_is_in_the_images() {
             .len(),
         6 + 2 * 11
     );
-    for image in developed.images {
+    for image in rendered.images {
         for trace in [&b"Exif"[..], b"2024", b"eXIf", b"EXIF"] {
             assert!(!image.bytes.windows(trace.len()).any(|part| part == trace));
         }
     }
 }
 
-/// As cameras of phones embed it: the primaries of Display P3, whose red is redder than sRGB's.
+/// Embeds a profile in a PNG.
 fn with_profile(picture: &RgbImage, profile: &moxcms::ColorProfile) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = image::codecs::png::PngEncoder::new(&mut bytes);
     encoder
-        .set_icc_profile(profile.encode().expect("is written"))
+        .set_icc_profile(profile.encode().expect("encodes"))
         .expect("fits");
     let (width, height) = picture.dimensions();
     encoder
@@ -520,13 +528,13 @@ fn with_profile(picture: &RgbImage, profile: &moxcms::ColorProfile) -> Vec<u8> {
 }
 
 #[test]
-fn colours_are_converted_by_the_profile_that_came_with_them() {
+fn colours_are_converted_by_the_embedded_profile() {
     let orange = RgbImage::from_pixel(8, 8, Rgb([200, 120, 80]));
-    let seen = |profile: &moxcms::ColorProfile| {
+    let actual = |profile: &moxcms::ColorProfile| {
         let rendered = one(&with_profile(&orange, profile), "8x8 contain png");
         assert!(
             !rendered.bytes.windows(4).any(|four| four == b"iCCP"),
-            "the profile is not needed any more"
+            "the profile is removed"
         );
         image::load_from_memory(&rendered.bytes)
             .expect("an image")
@@ -534,15 +542,15 @@ fn colours_are_converted_by_the_profile_that_came_with_them() {
             .get_pixel(4, 4)
             .0
     };
-    assert_eq!(seen(&moxcms::ColorProfile::new_srgb()), [200, 120, 80]);
+    assert_eq!(actual(&moxcms::ColorProfile::new_srgb()), [200, 120, 80]);
     let wide = |[red, green, blue]: [u8; 3]| {
         assert!(
             red > 205 && green < 120 && blue < 80,
             "{red} {green} {blue}"
         );
     };
-    wide(seen(&moxcms::ColorProfile::new_display_p3()));
-    // AVIF says the same in a few numbers, too.
+    wide(actual(&moxcms::ColorProfile::new_display_p3()));
+    // AVIF can also define the colours by code points.
     for file in [avif!("icc"), avif!("wide")] {
         let picture =
             image::load_from_memory(&one(file, "8x8 contain png").bytes).expect("an image");

@@ -1,4 +1,4 @@
-//! Metadata goes and pixels stay, whatever the container, and whatever else is in it.
+//! Stripping removes metadata and keeps pixels, in every container.
 
 use std::io::Cursor;
 use std::sync::LazyLock;
@@ -13,7 +13,7 @@ use plinth_pictures::strip::strip;
 use plinth_pictures::{Stripped, Unreadable};
 use proptest::prelude::*;
 
-/// In every piece of metadata that is put into a picture here.
+/// Part of every piece of metadata in these files.
 const SECRET: &[u8] = b"SECRET";
 const LATITUDE: &[u8; 24] = b"SECRET-51-30-26-NORTHERN";
 
@@ -31,7 +31,7 @@ fn encode(format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// EXIF as cameras write it: the maker, the orientation, the time, and the place.
+/// Returns EXIF data like a camera's: the maker, the orientation, the time, and the location.
 fn exif(orientation: u8) -> Vec<u8> {
     let mut bytes = b"MM\0\x2a\0\0\0\x08\0\x04".to_vec();
     bytes.extend(b"\x01\x0f\0\x02\0\0\0\x0d\0\0\0\x3e");
@@ -119,7 +119,7 @@ fn webp() -> Vec<u8> {
     .concat()
 }
 
-/// Of two frames.
+/// Returns a GIF of two frames.
 fn gif() -> Vec<u8> {
     let mut plain = Vec::new();
     let mut encoder = GifEncoder::new(&mut plain);
@@ -130,7 +130,7 @@ fn gif() -> Vec<u8> {
             .expect("encodes");
     }
     drop(encoder);
-    // The screen, and its colours.
+    // The screen descriptor and its colour table.
     let colours = if plain[10] & 0x80 == 0 {
         0
     } else {
@@ -140,7 +140,7 @@ fn gif() -> Vec<u8> {
     let mut bytes = screen.to_vec();
     bytes.extend(b"\x21\xfe\x06SECRET\0");
     bytes.extend(b"\x21\xff\x0bXMP DataXMP\x06SECRET\0");
-    // A text that nothing shows any more, with its time.
+    // A plain text with its delay.
     bytes.extend(b"\x21\xf9\x04\0\x05\0\0\0\x21\x01\x0c\0\0\0\0\0\0\0\0\0\0\0\0\x06SECRET\0");
     bytes.extend(rest);
     bytes.extend(b"behind the end, SECRET");
@@ -154,7 +154,7 @@ fn bmp() -> Vec<u8> {
     bytes
 }
 
-/// In two strips, with whatever else a page can have.
+/// Returns a TIFF in two strips, with all kinds of metadata.
 fn tiff() -> Vec<u8> {
     let pixels = picture().into_raw();
     let (upper, lower) = pixels.split_at(61 * 3 * 20);
@@ -236,17 +236,17 @@ fn decoded(name: &str, file: &[u8]) -> (DynamicImage, Orientation) {
     )
 }
 
-fn holds(file: &[u8], what: &[u8]) -> bool {
+fn contains(file: &[u8], what: &[u8]) -> bool {
     file.windows(what.len()).any(|window| window == what)
 }
 
 #[test]
-fn nothing_of_it_is_left_and_every_pixel_and_the_orientation_are_what_they_were() {
+fn metadata_is_removed_and_pixels_and_orientation_are_unchanged() {
     for (name, file) in all() {
-        assert!(holds(&file, SECRET), "{name}");
+        assert!(contains(&file, SECRET), "{name}");
         let clean = stripped(name, &file);
         assert!(
-            !holds(&clean, SECRET) && !holds(&clean, b"2024:05:01"),
+            !contains(&clean, SECRET) && !contains(&clean, b"2024:05:01"),
             "{name}"
         );
         assert!(clean.len() < file.len(), "{name}");
@@ -273,7 +273,7 @@ fn nothing_of_it_is_left_and_every_pixel_and_the_orientation_are_what_they_were(
 }
 
 #[test]
-fn what_was_stripped_has_nothing_more_to_take_out() {
+fn a_stripped_file_has_no_more_metadata() {
     for (name, file) in all() {
         let again = strip(&stripped(name, &file)).expect(name);
         assert_eq!(
@@ -288,7 +288,7 @@ fn what_was_stripped_has_nothing_more_to_take_out() {
 }
 
 #[test]
-fn what_has_no_metadata_is_left_as_it_is() {
+fn a_file_without_metadata_is_unchanged() {
     for format in [
         ImageFormat::Jpeg,
         ImageFormat::Png,
@@ -304,7 +304,7 @@ fn what_has_no_metadata_is_left_as_it_is() {
 }
 
 #[test]
-fn the_time_is_told_beside_the_picture() {
+fn the_time_is_returned_beside_the_file() {
     for (name, file) in [("JPEG", jpeg()), ("PNG", png()), ("WebP", webp())] {
         let taken_at = strip(&file).expect(name).taken_at.expect(name);
         assert_eq!(taken_at.as_str(), "2024-05-01T12:33:00", "{name}");
@@ -312,15 +312,15 @@ fn the_time_is_told_beside_the_picture() {
 }
 
 #[test]
-fn what_is_needed_to_show_the_picture_stays() {
-    assert!(holds(
+fn parts_needed_for_display_are_kept() {
+    assert!(contains(
         &stripped("JPEG", &jpeg()),
         b"ICC_PROFILE\0\x01\x01 colours"
     ));
-    assert!(holds(&stripped("JPEG", &jpeg()), b"JFIF\0"));
-    assert!(holds(&stripped("PNG", &png()), b"gAMA"));
+    assert!(contains(&stripped("JPEG", &jpeg()), b"JFIF\0"));
+    assert!(contains(&stripped("PNG", &png()), b"gAMA"));
     let clean = stripped("GIF", &gif());
-    assert!(holds(&clean, b"NETSCAPE2.0"));
+    assert!(contains(&clean, b"NETSCAPE2.0"));
     let frames = |file: &[u8]| {
         let decoder = GifDecoder::new(Cursor::new(file.to_vec())).expect("opens");
         decoder.into_frames().collect_frames().expect("decodes")
@@ -334,20 +334,20 @@ fn what_is_needed_to_show_the_picture_stays() {
 }
 
 #[test]
-fn a_preview_in_a_jpegs_first_segment_goes() {
+fn a_thumbnail_in_the_jfif_segment_is_removed() {
     let plain = encode(ImageFormat::Jpeg);
     let jfif = segment(0xe0, &[b"JFIF\0\x01\x02\0\0\x01\0\x01\x01\x02SECRET"]);
-    // In the place of the first segment that the encoder writes, which is JFIF's.
+    // Replaces the first segment that the encoder writes, which is JFIF's.
     let file = [&plain[..2], &jfif, &plain[20..]].concat();
     let clean = stripped("JPEG", &file);
-    assert!(!holds(&clean, SECRET) && holds(&clean, b"JFIF\0"));
+    assert!(!contains(&clean, SECRET) && contains(&clean, b"JFIF\0"));
     assert!(decoded("JPEG", &file) == decoded("JPEG", &clean));
 }
 
 #[test]
-fn what_is_not_understood_is_refused() {
+fn unsupported_files_are_rejected() {
     let mut raw = tiff();
-    // Its last field is a directory below the page, as in cameras' raw files.
+    // Turns the last field into a subdirectory, as in camera raw files.
     let last = raw.len() - 16;
     raw[last..last + 2].copy_from_slice(&330_u16.to_le_bytes());
     for file in [
@@ -364,7 +364,7 @@ fn what_is_not_understood_is_refused() {
 }
 
 #[test]
-fn what_is_not_whole_is_refused() {
+fn truncated_files_are_rejected() {
     for format in [
         ImageFormat::Jpeg,
         ImageFormat::Png,
@@ -391,17 +391,17 @@ fn what_is_not_whole_is_refused() {
     }
 }
 
-/// A directory that is its own next one, or one strip that is pointed to again and again.
+/// A directory that is its own successor.
 #[test]
-fn a_tiff_cannot_grow() {
+fn a_circular_tiff_is_rejected() {
     let mut endless = tiff();
     let (length, first) = (endless.len(), endless[4..8].to_vec());
     endless[length - 4..].copy_from_slice(&first);
     assert_eq!(strip(&endless), Err(Unreadable::Damaged));
 }
 
-/// What holds of anything that is let through.
-fn is_clean(file: &[u8]) -> Result<(), TestCaseError> {
+/// Asserts that a file is rejected, or that stripping it once is enough and does not let it grow.
+fn assert_strips_once(file: &[u8]) -> Result<(), TestCaseError> {
     if let Ok(Stripped { bytes, .. }) = strip(file) {
         let clean = bytes.unwrap_or_else(|| file.to_vec());
         prop_assert!(clean.len() <= file.len() + 8 * 1024);
@@ -413,23 +413,23 @@ fn is_clean(file: &[u8]) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    fn any_bytes_are_stripped_or_refused(kind in 0_usize..6, rest in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn any_bytes_are_stripped_or_rejected(kind in 0_usize..6, rest in prop::collection::vec(any::<u8>(), 0..400)) {
         let head = &ALL[kind].1[..16];
-        is_clean(&[head, &rest].concat())?;
-        is_clean(&rest)?;
+        assert_strips_once(&[head, &rest].concat())?;
+        assert_strips_once(&rest)?;
     }
 
     #[test]
-    fn a_picture_that_was_changed_is_stripped_or_refused(
+    fn a_changed_picture_is_stripped_or_rejected(
         kind in 0_usize..6, changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
     ) {
         let mut file = ALL[kind].1.clone();
         for (at, byte) in changes {
-            // Most of what matters is at the beginning, or in a TIFF at the end.
+            // Most structure is at the beginning, or in a TIFF at the end.
             let at = at.index(file.len());
             let at = if kind == 5 { file.len() - 1 - at / 16 } else { at / 8 };
             file[at] = byte;
         }
-        is_clean(&file)?;
+        assert_strips_once(&file)?;
     }
 }

@@ -3,8 +3,8 @@
 use plinth_core::files::{Made, Processing, Reason, Source, Tell};
 use plinth_domain::picture::Picture;
 use plinth_domain::preset::{Preset, PresetName, Recipe};
-use plinth_pictures::protocol::MAX_SOURCE;
-use plinth_pictures::{Developed, Rendered, Unreadable};
+use plinth_pictures::protocol::MAX_SOURCE_BYTES;
+use plinth_pictures::{RenderedImage, RenderedPicture, Unreadable};
 
 use super::{Crash, ImageSandbox, SandboxError};
 use crate::attempt::Attempt;
@@ -88,7 +88,7 @@ impl ImageService {
         source: &Source,
         due: Vec<Preset>,
     ) -> plinth_core::Result<Result<Results, (Vec<Preset>, SandboxError)>> {
-        if usize::try_from(source.size()).is_ok_and(|size| size > MAX_SOURCE) {
+        if usize::try_from(source.size()).is_ok_and(|size| size > MAX_SOURCE_BYTES) {
             return Ok(Ok(Results {
                 refused: with(&due, Unreadable::TooLarge),
                 ..Results::default()
@@ -143,10 +143,10 @@ impl Results {
     fn add(
         &mut self,
         presets: &[Preset],
-        developed: Result<Result<Developed, Unreadable>, SandboxError>,
+        developed: Result<Result<RenderedPicture, Unreadable>, SandboxError>,
     ) -> Result<(), SandboxError> {
         match developed {
-            Ok(Ok(Developed { picture, images })) => {
+            Ok(Ok(RenderedPicture { picture, images })) => {
                 let (_, all) = self.made.get_or_insert_with(|| (picture, Vec::new()));
                 all.extend(made(presets.to_vec(), images));
             }
@@ -181,8 +181,8 @@ fn by_reason(refused: Vec<(Preset, Unreadable)>) -> Vec<(Unreadable, Vec<Preset>
     reasons
 }
 
-fn made(presets: Vec<Preset>, pictures: Vec<Rendered>) -> Vec<Made> {
-    let pair = |(preset, picture): (Preset, Rendered)| Made {
+fn made(presets: Vec<Preset>, pictures: Vec<RenderedImage>) -> Vec<Made> {
+    let pair = |(preset, picture): (Preset, RenderedImage)| Made {
         preset,
         width: picture.width,
         height: picture.height,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use plinth_core::files::Unstripped;
 use plinth_domain::job::{JobPayload as _, StripMetadata};
-use plinth_pictures::protocol::MAX_SOURCE;
+use plinth_pictures::protocol::MAX_SOURCE_BYTES;
 use plinth_pictures::{Stripped, Unreadable};
 
 use super::{FilesContext, SandboxError};
@@ -63,7 +63,7 @@ async fn develop(
     context: &FilesContext,
     picture: &Unstripped,
 ) -> plinth_core::Result<Result<Result<Stripped, Unreadable>, SandboxError>> {
-    if usize::try_from(picture.size()).is_ok_and(|size| size > MAX_SOURCE) {
+    if usize::try_from(picture.size()).is_ok_and(|size| size > MAX_SOURCE_BYTES) {
         return Ok(Ok(Err(Unreadable::TooLarge)));
     }
     let bytes = context.stripping.read(picture).await?;

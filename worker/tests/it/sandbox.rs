@@ -13,9 +13,10 @@ use nix::sys::signal::Signal;
 use plinth_domain::preset::Recipe;
 use plinth_pictures::contain::ENVIRONMENT;
 use plinth_pictures::protocol::{
-    Grant, MAX_MESSAGE, Request, Weighed, frame_of, message, read_frame, write_frame,
+    Grant, MAX_MESSAGE_BYTES, MemoryEstimate, Request, parse_message, read_frame,
+    serialize_message, write_frame,
 };
-use plinth_pictures::{Rendered, Unreadable};
+use plinth_pictures::{RenderedImage, Unreadable};
 use plinth_testkit::until;
 use plinth_worker::files::{Crash, ImageSandbox, SandboxError};
 
@@ -98,11 +99,15 @@ async fn memory_that_was_not_granted_is_not_had() {
         recipes: recipes(),
         max_pixels: MAX_PIXELS,
     };
-    write_frame(&mut input, &frame_of(&request).expect("is written")).expect("is read");
+    write_frame(
+        &mut input,
+        &serialize_message(&request).expect("is written"),
+    )
+    .expect("is read");
     write_frame(&mut input, &file).expect("is read");
-    let weighed =
-        message(&read_frame(&mut output, MAX_MESSAGE).expect("answers")).expect("a message");
-    let Weighed::Needs(needs) = weighed else {
+    let weighed = parse_message(&read_frame(&mut output, MAX_MESSAGE_BYTES).expect("answers"))
+        .expect("a message");
+    let MemoryEstimate::Needs(needs) = weighed else {
         panic!("{weighed:?}")
     };
     let (pixels, file) = (2_000 * 1_500 * 3, u64::try_from(file.len()).expect("fits"));
@@ -113,10 +118,10 @@ async fn memory_that_was_not_granted_is_not_had() {
     let memory = file + (12 << 20);
     write_frame(
         &mut input,
-        &frame_of(&Grant { memory }).expect("is written"),
+        &serialize_message(&Grant { memory }).expect("is written"),
     )
     .expect("is read");
-    let answer = read_frame(&mut output, MAX_MESSAGE);
+    let answer = read_frame(&mut output, MAX_MESSAGE_BYTES);
     let end = child.wait_with_output().expect("it ends");
     match answer {
         Ok(answer) => assert_eq!(answer, br#"{"unreadable":"too_much_memory"}"#),
@@ -174,7 +179,7 @@ async fn pictures_are_made_by_every_recipe_in_turn() {
         .images
         .iter()
         .map(
-            |Rendered {
+            |RenderedImage {
                  width,
                  height,
                  bytes,
@@ -205,7 +210,7 @@ async fn an_avif_of_a_camera_is_made_within_what_was_granted() {
     let sizes: Vec<_> = made
         .images
         .iter()
-        .map(|Rendered { width, height, .. }| (*width, *height))
+        .map(|RenderedImage { width, height, .. }| (*width, *height))
         .collect();
     assert_eq!(sizes, [(256, 256), (1_024, 768)]);
 }
@@ -243,7 +248,7 @@ async fn soft_transparency_is_made_with_whatever_the_c_library_calls() {
             .await
             .expect(name)
             .expect(name);
-        for Rendered { bytes, .. } in &made.images {
+        for RenderedImage { bytes, .. } in &made.images {
             assert!(
                 image::load_from_memory(bytes)
                     .expect(name)

@@ -1,5 +1,5 @@
-//! AVIF: the picture that a file shows, read by rav1d without threads. Tiles, layers and moving pictures without a still
-//! one are refused.
+//! AVIF: the primary picture, decoded by rav1d without threads. Tiles, layers and animations
+//! without a still picture are refused.
 
 mod container;
 mod planes;
@@ -9,52 +9,53 @@ use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageError, ImageFormat, ImageResult};
 use re_rav1d::dav1d::{Decoder, Error, Picture, Settings};
 
-use crate::{Unreadable, code_points};
+use crate::{Unreadable, cicp};
 use container::{CodePoints, Container, Item};
 
-/// Bytes a pixel that the decoder holds at most: three samples of two bytes, and what it knows of blocks.
-const PER_PIXEL: u64 = 7;
+/// Maximum bytes per pixel that the decoder holds: three samples of two bytes, and data about
+/// blocks.
+const DECODER_BYTES_PER_PIXEL: u64 = 7;
 
-/// Primaries that are wider than those of sRGB (ITU-T H.273, table 2).
-const WIDE: [u16; 4] = [9, 10, 11, 12];
+/// Primaries wider than those of sRGB (ITU-T H.273, table 2).
+const WIDE_PRIMARIES: [u16; 4] = [9, 10, 11, 12];
 
-/// PQ and HLG (table 3).
-const HIGH_DYNAMIC_RANGE: [u16; 2] = [code_points::PQ, code_points::HLG];
+/// Transfer functions of high dynamic range: PQ and HLG (table 3).
+const HDR_TRANSFERS: [u16; 2] = [cicp::PQ, cicp::HLG];
 
 /// A picture whose container was read.
 pub(crate) struct Avif<'a>(Container<'a>);
 
 impl<'a> Avif<'a> {
-    /// Reads the container only.
+    /// Opens a file, and reads only the container.
     pub(crate) fn open(file: &'a [u8]) -> Result<Self, Unreadable> {
         container::read(file).map(Self)
     }
 
-    /// The bytes that decoding takes.
+    /// Returns the memory for decoding in bytes.
     pub(crate) fn memory(&self) -> u64 {
         let (width, height) = self.0.size;
         let pixels = u64::from(width) * u64::from(height);
         self.total_bytes()
-            .saturating_add(pixels.saturating_mul(PER_PIXEL))
+            .saturating_add(pixels.saturating_mul(DECODER_BYTES_PER_PIXEL))
     }
 
-    /// The picture, or its transparency, which is as large.
+    /// Decodes the picture, or its alpha, which has the same size.
     fn decode(&self, item: &Item<'_>) -> ImageResult<Picture> {
         let (width, height) = self.0.size;
         let mut settings = Settings::new();
         settings.set_n_threads(1);
         settings.set_max_frame_delay(1);
         settings.set_all_layers(false);
-        // What is added for the look of it.
+        // Film grain is an effect that the encoder removed.
         settings.set_apply_grain(false);
         settings.set_frame_size_limit(width.saturating_mul(height));
-        let mut decoder = Decoder::with_settings(&settings).map_err(meaning)?;
+        let mut decoder = Decoder::with_settings(&settings).map_err(to_image_error)?;
         match decoder.send_data(item.bytes(), None, None, None) {
-            // There is more than one picture in it.
+            // `Again` means that the data contains more than one picture.
             Ok(()) | Err(Error::Again) => {}
-            Err(error) => return Err(meaning(error)),
+            Err(error) => return Err(to_image_error(error)),
         }
-        let picture = decoder.get_picture().map_err(meaning)?;
+        let picture = decoder.get_picture().map_err(to_image_error)?;
         if (picture.width(), picture.height()) == self.0.size {
             Ok(picture)
         } else {
@@ -88,13 +89,13 @@ impl ImageDecoder for Avif<'_> {
         let exif = self.0.exif.as_ref().map(Item::bytes);
         Ok(exif.and_then(|exif| {
             let (head, rest) = exif.split_first_chunk()?;
-            // How far it is to the TIFF header.
+            // The distance to the TIFF header.
             rest.get(usize::try_from(u32::from_be_bytes(*head)).ok()?..)
                 .map(<[u8]>::to_vec)
         }))
     }
 
-    /// What EXIF says of it does not count (ISO/IEC 23008-12, annex A).
+    /// The orientation in EXIF does not apply (ISO/IEC 23008-12, annex A).
     fn orientation(&mut self) -> ImageResult<Orientation> {
         Ok(self.0.orientation)
     }
@@ -103,10 +104,10 @@ impl ImageDecoder for Avif<'_> {
         let width = usize::try_from(self.0.size.0).map_err(|_| damaged())?;
         let bytes = usize::from(self.color_type().bytes_per_pixel());
         let picture = self.decode(&self.0.picture)?;
-        planes::paint(&picture, self.0.colours, pixels, width, bytes);
+        planes::write_colours(&picture, self.0.colours, pixels, width, bytes);
         drop(picture);
         if let Some(alpha) = &self.0.alpha {
-            planes::cover(&self.decode(alpha)?, self.0.is_premultiplied, pixels, width);
+            planes::write_alpha(&self.decode(alpha)?, self.0.is_premultiplied, pixels, width);
         }
         Ok(())
     }
@@ -116,23 +117,18 @@ impl ImageDecoder for Avif<'_> {
     }
 }
 
-/// Returns the profile of wide colours and of high dynamic range. All else is shown as sRGB.
+/// Returns the profile of wide colours or of high dynamic range. All other colours are treated as
+/// sRGB.
 fn profile(colours: CodePoints) -> Option<Vec<u8>> {
-    let is_high = HIGH_DYNAMIC_RANGE.contains(&colours.transfer);
-    if !is_high && !WIDE.contains(&colours.primaries) {
+    let is_hdr = HDR_TRANSFERS.contains(&colours.transfer);
+    if !is_hdr && !WIDE_PRIMARIES.contains(&colours.primaries) {
         return None;
     }
-    let transfer = if is_high {
-        colours.transfer
-    } else {
-        code_points::SRGB
-    };
-    code_points::profile(colours.primaries, transfer)?
-        .encode()
-        .ok()
+    let transfer = if is_hdr { colours.transfer } else { cicp::SRGB };
+    cicp::profile(colours.primaries, transfer)?.encode().ok()
 }
 
-fn meaning(error: Error) -> ImageError {
+fn to_image_error(error: Error) -> ImageError {
     match error {
         Error::NotEnoughMemory => {
             ImageError::Limits(LimitError::from_kind(LimitErrorKind::InsufficientMemory))

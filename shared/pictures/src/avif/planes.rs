@@ -1,14 +1,14 @@
-//! From the decoder's planes to red, green, blue and opacity of 8 bits (ITU-T H.273, section 8.3).
+//! Conversion of the decoder's planes to RGB and alpha of 8 bits (ITU-T H.273, section 8.3).
 
 use re_rav1d::dav1d::pixel::YUVRange;
 use re_rav1d::dav1d::{Picture, PixelLayout, PlanarImageComponent, Plane};
 
 use super::container::CodePoints;
 
-/// What of each of the three planes is in red, green and blue.
+/// Weights of the three planes for red, green and blue.
 type Matrix = [[f32; 3]; 3];
 
-/// Numbers of the table of matrices.
+/// Numbers of matrix coefficients.
 const IDENTITY: u16 = 0;
 const BT_709: u16 = 1;
 const FCC: u16 = 4;
@@ -16,23 +16,23 @@ const SMPTE_240M: u16 = 7;
 const YCGCO: u16 = 8;
 const BT_2020: [u16; 2] = [9, 10];
 
-/// One plane, read by the picture's lines.
+/// One plane, read line by line at the picture's resolution.
 struct Channel {
     plane: Plane,
     /// Bytes of a line.
     stride: usize,
-    /// A sample takes two bytes.
+    /// Whether a sample has two bytes.
     is_deep: bool,
-    /// By how many bits width and height are less than the picture's.
+    /// Number of bits by which width and height are shifted to the plane's size.
     shifts: (u8, u8),
-    /// The sample that stands for nothing.
+    /// The sample value that means 0.
     zero: f32,
-    /// How far from it the one is that stands for all.
+    /// The difference from `zero` to the sample value that means 1.
     span: f32,
 }
 
 impl Channel {
-    /// `is_signed` where samples stand for more and for less than nothing.
+    /// `is_signed` means that samples range from -1/2 to 1/2 instead of 0 to 1.
     fn new(
         picture: &Picture,
         component: PlanarImageComponent,
@@ -52,7 +52,8 @@ impl Channel {
             (_, PixelLayout::I422) => (1, 0),
             (_, PixelLayout::I420) => (1, 1),
         };
-        let stride = usize::try_from(picture.stride(component)).expect("of a picture in memory");
+        let stride =
+            usize::try_from(picture.stride(component)).expect("the picture fits into memory");
         Self {
             plane: picture.plane(component),
             stride,
@@ -63,43 +64,44 @@ impl Channel {
         }
     }
 
-    /// A line of the picture.
+    /// Reads a line of the picture.
     fn read(&self, number: usize, line: &mut [f32]) {
         let samples = &self.plane[(number >> self.shifts.1) * self.stride..];
-        for (place, value) in line.iter_mut().enumerate() {
-            let place = place >> self.shifts.0;
+        for (x, value) in line.iter_mut().enumerate() {
+            let x = x >> self.shifts.0;
             let sample = if self.is_deep {
-                u16::from_ne_bytes([samples[2 * place], samples[2 * place + 1]])
+                u16::from_ne_bytes([samples[2 * x], samples[2 * x + 1]])
             } else {
-                samples[place].into()
+                samples[x].into()
             };
             *value = (f32::from(sample) - self.zero) / self.span;
         }
     }
 }
 
-/// Writes red, green and blue of each pixel, of `width` to a line and `bytes` to a pixel.
-pub(super) fn paint(
+/// Writes red, green and blue of each pixel, with `width` pixels per line and `bytes` bytes per
+/// pixel.
+pub(super) fn write_colours(
     picture: &Picture,
-    said: Option<CodePoints>,
+    code_points: Option<CodePoints>,
     pixels: &mut [u8],
     width: usize,
     bytes: usize,
 ) {
-    // The container has the last word.
-    let (matrix, is_full) = said.map_or_else(
+    // The container overrides the AV1 data.
+    let (matrix, is_full) = code_points.map_or_else(
         || {
             (
                 picture.matrix_coefficients() as u16,
                 picture.color_range() == YUVRange::Full,
             )
         },
-        |said| (said.matrix, said.is_full_range),
+        |code_points| (code_points.matrix, code_points.is_full_range),
     );
     let is_grey = picture.pixel_layout() == PixelLayout::I400;
-    // Where each plane is a colour none of them goes below nothing.
+    // With the identity matrix each plane is a colour, which has no negative values.
     let is_signed = matrix != IDENTITY;
-    let matrix = weights(if is_grey { BT_709 } else { matrix });
+    let matrix = matrix_weights(if is_grey { BT_709 } else { matrix });
     let mut channels = vec![Channel::new(
         picture,
         PlanarImageComponent::Y,
@@ -126,8 +128,13 @@ pub(super) fn paint(
     }
 }
 
-/// Writes the opacity of each pixel, of four bytes and `width` to a line.
-pub(super) fn cover(alpha: &Picture, is_premultiplied: bool, pixels: &mut [u8], width: usize) {
+/// Writes the alpha of each pixel, with `width` pixels per line and four bytes per pixel.
+pub(super) fn write_alpha(
+    alpha: &Picture,
+    is_premultiplied: bool,
+    pixels: &mut [u8],
+    width: usize,
+) {
     let is_full = alpha.color_range() == YUVRange::Full;
     let channel = Channel::new(alpha, PlanarImageComponent::Y, is_full, false);
     let mut line = vec![0.0; width];
@@ -144,8 +151,8 @@ pub(super) fn cover(alpha: &Picture, is_premultiplied: bool, pixels: &mut [u8], 
     }
 }
 
-/// Of a kind that is not known they are those of BT.601, as other readers have it.
-fn weights(matrix: u16) -> Matrix {
+/// Returns the weights of a matrix. Unknown matrices are treated as BT.601, as other readers do.
+fn matrix_weights(matrix: u16) -> Matrix {
     let (red, blue) = match matrix {
         IDENTITY => return [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
         YCGCO => return [[1.0, -1.0, 1.0], [1.0, 1.0, 0.0], [1.0, -1.0, -1.0]],
@@ -167,7 +174,7 @@ fn weights(matrix: u16) -> Matrix {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "it is between 0 and 255"
+    reason = "between 0 and 255"
 )]
 fn byte(part: f32) -> u8 {
     (part * 255.0 + 0.5).clamp(0.0, 255.0) as u8

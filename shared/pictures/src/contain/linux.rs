@@ -1,4 +1,5 @@
-//! Linux: no new privileges, the end together with the parent, and a list of the system calls that are left.
+//! Linux: no new privileges, termination together with the parent, and a list of allowed system
+//! calls.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -12,9 +13,10 @@ use seccompiler::{
 
 use super::ContainError;
 
-/// What may still be called with any arguments: reading and writing what is open, memory, the clock, the end, and what
-/// the C libraries call by themselves. glibc before 2.37 asks for the machine's memory (`sysinfo`) whenever `qsort` sorts more
-/// than a kilobyte. None of it reaches another process, a file or the network.
+/// System calls that remain allowed with any arguments: reading and writing open files, memory, the
+/// clock, exiting, and calls that the C libraries make on their own. glibc before 2.37 queries the
+/// machine's memory (`sysinfo`) when `qsort` sorts more than a kilobyte. None of them reaches
+/// another process, a file or the network.
 const ALLOWED: [libc::c_long; 32] = [
     libc::SYS_read,
     libc::SYS_readv,
@@ -50,9 +52,10 @@ const ALLOWED: [libc::c_long; 32] = [
     libc::SYS_exit_group,
 ];
 
-/// What fails as in a system without such files or devices, and does not end the process: the C libraries ask and go on
-/// without an answer, for example for the number of processors, a locale, or whether the output is a terminal.
-const REFUSED: [(libc::c_int, &[libc::c_long]); 4] = [
+/// System calls that fail with an error instead of ending the process. The C libraries make them,
+/// for example to find out the number of processors, the locale or whether the output is a
+/// terminal, and continue without a result.
+const FAILING: [(libc::c_int, &[libc::c_long]); 4] = [
     (
         libc::EACCES,
         &[
@@ -68,11 +71,12 @@ const REFUSED: [(libc::c_int, &[libc::c_long]); 4] = [
     (libc::EPERM, &[libc::SYS_uname]),
 ];
 
-/// What needs files or calls that are not allowed afterwards.
+/// Makes the preparations that need files or system calls that are not allowed afterwards.
 pub(super) fn prepare() -> Result<(), ContainError> {
     prctl::set_no_new_privs()?;
     prctl::set_pdeathsig(Signal::SIGKILL)?;
-    // Where memory runs out, this process goes and not the worker; a system that does not let it say so kills as it likes.
+    // If memory runs out, the kernel should kill this process and not the worker. Ignored if the
+    // system does not allow it.
     if let Ok(mut file) = std::fs::OpenOptions::new()
         .write(true)
         .open("/proc/self/oom_score_adj")
@@ -82,10 +86,12 @@ pub(super) fn prepare() -> Result<(), ContainError> {
     Ok(())
 }
 
-/// From here on a system call that is neither allowed nor refused ends the process.
-pub(super) fn allow_little() -> Result<(), ContainError> {
-    // The kernel takes the strictest answer of all filters, and the last filter no longer allows another one.
-    for (errno, calls) in REFUSED {
+/// Installs the filters. From then on, a system call that is neither in `ALLOWED` nor in `FAILING`
+/// ends the process.
+pub(super) fn restrict_system_calls() -> Result<(), ContainError> {
+    // The kernel uses the strictest result of all filters, and the last filter does not allow
+    // further ones.
+    for (errno, calls) in FAILING {
         let errno = SeccompAction::Errno(errno.unsigned_abs());
         apply(
             calls.iter().map(|call| (*call, vec![])).collect(),
@@ -93,42 +99,48 @@ pub(super) fn allow_little() -> Result<(), ContainError> {
             errno,
         )?;
     }
-    let refused = REFUSED.iter().flat_map(|(_, calls)| *calls).copied();
+    let failing = FAILING.iter().flat_map(|(_, calls)| *calls).copied();
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED
         .into_iter()
-        .chain(refused)
+        .chain(failing)
         .map(|call| (call, vec![]))
         .collect();
-    // Memory that others see would not count as this process's data.
+    // Shared memory would not count as this process's data.
     rules.insert(
         libc::SYS_mmap,
         vec![SeccompRule::new(vec![
-            without(2, libc::PROT_EXEC)?,
-            without(3, libc::MAP_SHARED)?,
+            has_no_bits(2, libc::PROT_EXEC)?,
+            has_no_bits(3, libc::MAP_SHARED)?,
         ])?],
     );
     rules.insert(
         libc::SYS_mprotect,
-        vec![SeccompRule::new(vec![without(2, libc::PROT_EXEC)?])?],
+        vec![SeccompRule::new(vec![has_no_bits(2, libc::PROT_EXEC)?])?],
     );
-    // To end itself by a signal, as abort does: glibc by the one, musl by the other.
+    // For ending itself by a signal, as abort does: glibc uses the one, musl the other.
     let own = u64::from(std::process::id());
-    rules.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![is(0, own)?])?]);
-    rules.insert(libc::SYS_tkill, vec![SeccompRule::new(vec![is(0, own)?])?]);
-    // To lower its own memory, and to read its own limits.
+    rules.insert(
+        libc::SYS_tgkill,
+        vec![SeccompRule::new(vec![equals(0, own)?])?],
+    );
+    rules.insert(
+        libc::SYS_tkill,
+        vec![SeccompRule::new(vec![equals(0, own)?])?],
+    );
+    // For lowering its own memory limit, and for reading its own limits.
     let data = u64::from(libc::RLIMIT_DATA);
     let reading = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)?;
     rules.insert(
         libc::SYS_prlimit64,
         vec![
-            SeccompRule::new(vec![is(0, 0)?, is(1, data)?])?,
-            SeccompRule::new(vec![is(0, 0)?, reading])?,
+            SeccompRule::new(vec![equals(0, 0)?, equals(1, data)?])?,
+            SeccompRule::new(vec![equals(0, 0)?, reading])?,
         ],
     );
     apply(rules, SeccompAction::KillProcess, SeccompAction::Allow)
 }
 
-/// Applies a filter: what happens to a call with a rule that matches, and to any other.
+/// Applies a filter with an action for calls that match a rule, and one for all others.
 fn apply(
     rules: BTreeMap<i64, Vec<SeccompRule>>,
     otherwise: SeccompAction,
@@ -140,8 +152,8 @@ fn apply(
     Ok(seccompiler::apply_filter(&program)?)
 }
 
-/// The argument has none of these bits.
-fn without(argument: u8, bits: libc::c_int) -> Result<SeccompCondition, ContainError> {
+/// Returns the condition that an argument has none of these bits.
+fn has_no_bits(argument: u8, bits: libc::c_int) -> Result<SeccompCondition, ContainError> {
     let bits = u64::from(bits.unsigned_abs());
     Ok(SeccompCondition::new(
         argument,
@@ -151,7 +163,7 @@ fn without(argument: u8, bits: libc::c_int) -> Result<SeccompCondition, ContainE
     )?)
 }
 
-fn is(argument: u8, value: u64) -> Result<SeccompCondition, ContainError> {
+fn equals(argument: u8, value: u64) -> Result<SeccompCondition, ContainError> {
     Ok(SeccompCondition::new(
         argument,
         SeccompCmpArgLen::Dword,
@@ -166,11 +178,11 @@ mod tests {
 
     use super::*;
 
-    /// The filter belongs to the thread that applies it. A call that it forbids ends the whole process.
+    /// The filter applies to the thread that installs it. A forbidden call ends the whole process.
     #[test]
-    fn a_c_library_may_ask_for_the_memory_of_the_machine() {
+    fn a_c_library_may_query_the_memory_of_the_machine() {
         let contained = std::thread::spawn(|| {
-            allow_little().expect("the filter is applied");
+            restrict_system_calls().expect("the filter is applied");
             (
                 std::fs::File::open("/").map(drop),
                 nix::sys::sysinfo::sysinfo(),

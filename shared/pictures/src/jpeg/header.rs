@@ -1,34 +1,34 @@
-//! What stands before the pixels of a JPEG: its size, its colours, its EXIF and its ICC profile.
+//! The part of a JPEG before its pixels: size, colours, EXIF and ICC profile.
 
-use super::segments::{APP1, APP2, END, EXIF, ICC, SCAN, next_marker, payload, stands_alone};
+use super::segments::{APP1, APP2, END, EXIF, ICC, SCAN, has_no_payload, next_marker, payload};
 use crate::input::Input;
 use crate::{Feature, Unreadable};
 
-/// Of a JPEG, without having read its pixels.
+/// The header of a JPEG.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Header<'a> {
-    /// Pixels.
+    /// Width and height in pixels.
     pub(crate) size: (u32, u32),
-    /// One for grey, three for colours, four for the inks of printers.
+    /// One for greyscale, three for colours, four for CMYK.
     pub(crate) components: u8,
-    /// Whether all that is known of a pixel stands in one place. Where it does not, the decoder keeps everything until it
-    /// has come to the end.
+    /// Whether one scan has all data of a pixel. Otherwise the decoder keeps everything until the
+    /// end.
     pub(crate) is_in_one_scan: bool,
-    /// A TIFF header and what follows. Of several the last one counts.
+    /// EXIF data: a TIFF header and what follows it. If there are several, the last one.
     pub(crate) exif: Option<&'a [u8]>,
     pub(crate) profile: Option<Vec<u8>>,
 }
 
 impl<'a> Header<'a> {
-    /// Reads up to the first scan. What the decoder would make of nonsense between segments is nothing, so it is nothing
-    /// here.
+    /// Reads the file up to the first scan. Invalid bytes between segments are skipped, as the
+    /// decoder does.
     pub(crate) fn read(file: &'a [u8]) -> Result<Self, Unreadable> {
         let mut input = Input(file);
         let (mut header, mut chunks) = (None, Vec::new());
         let (mut exif, mut is_sequential) = (None, false);
         loop {
             match next_marker(&mut input)? {
-                marker if stands_alone(marker) => {}
+                marker if has_no_payload(marker) => {}
                 END => return Err(Unreadable::Damaged),
                 marker => {
                     let payload = payload(&mut input)?;
@@ -39,14 +39,14 @@ impl<'a> Header<'a> {
                                 is_sequential && payload.first() == Some(&header.components);
                             return Ok(Self {
                                 exif,
-                                profile: joined(chunks),
+                                profile: join_profile(chunks),
                                 ..header
                             });
                         }
                         0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf
                             if header.is_none() =>
                         {
-                            header = Some(frame(marker, payload)?);
+                            header = Some(parse_frame(marker, payload)?);
                             is_sequential = matches!(marker, 0xc0 | 0xc1 | 0xc9);
                         }
                         APP1 => exif = payload.strip_prefix(EXIF).or(exif),
@@ -59,8 +59,8 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Reads a frame header (T.81, B.2.2), whose marker tells the coding process (table B.1).
-fn frame(marker: u8, payload: &[u8]) -> Result<Header<'static>, Unreadable> {
+/// Parses a frame header (T.81, B.2.2). The marker selects the coding process (table B.1).
+fn parse_frame(marker: u8, payload: &[u8]) -> Result<Header<'static>, Unreadable> {
     let [precision, size @ .., components] =
         *payload.first_chunk::<6>().ok_or(Unreadable::Damaged)?;
     let unsupported = match marker {
@@ -80,8 +80,9 @@ fn frame(marker: u8, payload: &[u8]) -> Result<Header<'static>, Unreadable> {
     })
 }
 
-/// The profile whose parts these are, each behind its number and their count (ICC.1, B.4). `None` where one is missing.
-fn joined(mut parts: Vec<&[u8]>) -> Option<Vec<u8>> {
+/// Joins the parts of a profile, each of which begins with its number and the count of parts
+/// (ICC.1, B.4). Returns `None` if one is missing.
+fn join_profile(mut parts: Vec<&[u8]>) -> Option<Vec<u8>> {
     let count = parts.len();
     parts.sort_by_key(|part| part.first().copied());
     let is_whole = parts.iter().zip(1..).all(|(part, number)| {
@@ -95,7 +96,7 @@ mod tests {
     use super::super::segments::START;
     use super::*;
 
-    /// A segment with this payload.
+    /// Returns a segment with this payload.
     fn segment(marker: u8, payload: &[u8]) -> Vec<u8> {
         let length = u16::try_from(payload.len() + 2)
             .expect("short")
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_that_the_decoder_lacks_are_named() {
+    fn unsupported_kinds_are_named_in_the_reason() {
         for (marker, precision, feature) in [
             (0xc0, 12, Feature::DeepJpeg),
             (0xc1, 12, Feature::DeepJpeg),
@@ -120,11 +121,11 @@ mod tests {
         ] {
             let mut file = file(&[frame(marker, 3), scan(3)]);
             file[6] = precision;
-            let refusal = Header::read(&file);
-            assert_eq!(refusal, Err(Unreadable::Unsupported(feature)), "{marker:x}");
+            let header = Header::read(&file);
+            assert_eq!(header, Err(Unreadable::Unsupported(feature)), "{marker:x}");
         }
-        let words = Unreadable::Unsupported(Feature::LosslessJpeg).to_string();
-        assert_eq!(words, "Lossless JPEG is not supported.");
+        let text = Unreadable::Unsupported(Feature::LosslessJpeg).to_string();
+        assert_eq!(text, "Lossless JPEG is not supported.");
     }
 
     fn frame(marker: u8, components: u8) -> Vec<u8> {
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn size_and_colours_are_those_of_the_frame() {
+    fn size_and_components_come_from_the_frame() {
         for (marker, components, scanned, is_in_one_scan) in [
             (0xc0, 3, 3, true),
             (0xc1, 1, 1, true),
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_exif_counts_and_a_profile_only_if_it_is_whole() {
+    fn the_last_exif_and_only_a_complete_profile_are_used() {
         let profile =
             |number: u8, of: u8, bytes: &[u8]| segment(APP2, &[ICC, &[number, of], bytes].concat());
         let exif = |bytes: &[u8]| segment(APP1, &[EXIF, bytes].concat());
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_frame_before_the_scan_it_is_no_picture() {
+    fn a_file_without_a_frame_before_the_scan_is_not_a_picture() {
         for file in [
             file(&[scan(3), frame(0xc0, 3)]),
             file(&[frame(0xc0, 3), vec![0xff, END]]),

@@ -1,5 +1,6 @@
-//! Reads and writes JPEGs by libjpeg-turbo. A picture is decoded at the smallest scale that is large enough, some rows at a
-//! time: most of the work of a camera's picture is in pixels that no derived image shows.
+//! Decodes and encodes JPEGs with libjpeg-turbo. A picture is decoded at the smallest sufficient
+//! scale, some rows at a time, because no derived image shows most of the pixels of a camera's
+//! picture.
 
 mod header;
 mod libjpeg;
@@ -12,28 +13,28 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(crate) use header::Header;
 pub(crate) use libjpeg::images;
-pub(crate) use segments::without_torn_segment;
+pub(crate) use segments::before_truncated_segment;
 pub(crate) use write::encode;
 
 use crate::Unreadable;
 
-/// What every JPEG begins with.
+/// The first bytes of every JPEG.
 pub(crate) const MAGIC: [u8; 3] = [0xff, segments::START, 0xff];
 
-/// libjpeg's way to say that something is wrong is to unwind.
+/// Runs `work` and converts an unwinding into a reason: libjpeg reports errors by unwinding.
 fn guarded<T>(work: impl FnOnce() -> Result<T, Unreadable>) -> Result<T, Unreadable> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|words| Err(meaning(&*words)))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(panic_reason(&*payload)))
 }
 
-/// What libjpeg said when it gave up.
-fn meaning(words: &(dyn Any + Send)) -> Unreadable {
-    match words.downcast_ref::<String>() {
-        Some(words) if words.contains("Insufficient memory") => Unreadable::TooMuchMemory,
+/// Returns the reason for a panic payload of libjpeg.
+fn panic_reason(payload: &(dyn Any + Send)) -> Unreadable {
+    match payload.downcast_ref::<String>() {
+        Some(text) if text.contains("Insufficient memory") => Unreadable::TooMuchMemory,
         _ => Unreadable::Damaged,
     }
 }
 
-fn broken(error: &io::Error) -> Unreadable {
+fn to_reason(error: &io::Error) -> Unreadable {
     if error.kind() == io::ErrorKind::OutOfMemory {
         Unreadable::TooMuchMemory
     } else {

@@ -1,4 +1,5 @@
-//! The segments of a JPEG (ITU-T T.81, annex B): a marker, and for most of them a length and a payload.
+//! The segments of a JPEG (ITU-T T.81, annex B): a marker, usually followed by a length and a
+//! payload.
 
 use crate::Unreadable;
 use crate::input::Input;
@@ -11,13 +12,13 @@ pub(crate) const APP1: u8 = 0xe1;
 pub(crate) const APP2: u8 = 0xe2;
 pub(crate) const APP14: u8 = 0xee;
 
-/// What EXIF's segment begins with.
+/// Prefix of an EXIF segment.
 pub(crate) const EXIF: &[u8] = b"Exif\0\0";
 
-/// What a segment of an ICC profile begins with.
+/// Prefix of a segment with an ICC profile.
 pub(crate) const ICC: &[u8] = b"ICC_PROFILE\0";
 
-/// The marker that stands here; any number of `ff` may stand before it.
+/// Reads a marker, which any number of `ff` may precede.
 pub(crate) fn marker(input: &mut Input<'_>) -> Result<u8, Unreadable> {
     if input.byte()? != 0xff {
         return Err(Unreadable::Damaged);
@@ -30,15 +31,15 @@ pub(crate) fn marker(input: &mut Input<'_>) -> Result<u8, Unreadable> {
     }
 }
 
-/// The next marker, whatever stands before it: the data of a scan, or nonsense.
+/// Finds the next marker, and skips all bytes before it: the data of a scan, or invalid bytes.
 pub(crate) fn next_marker(input: &mut Input<'_>) -> Result<u8, Unreadable> {
     loop {
-        let before = input
+        let length = input
             .0
             .iter()
             .position(|byte| *byte == 0xff)
             .unwrap_or(input.0.len());
-        input.take(before + 1)?;
+        input.take(length + 1)?;
         loop {
             match input.byte()? {
                 0xff => {}
@@ -49,19 +50,20 @@ pub(crate) fn next_marker(input: &mut Input<'_>) -> Result<u8, Unreadable> {
     }
 }
 
-/// Whether a marker has no payload.
-pub(crate) fn stands_alone(marker: u8) -> bool {
+/// Returns whether a marker has no payload.
+pub(crate) fn has_no_payload(marker: u8) -> bool {
     matches!(marker, 0x01 | 0xd0..=START)
 }
 
-/// Returns the file up to a segment that is cut off. libjpeg gives up at such a one, although it has earlier scans.
-pub(crate) fn without_torn_segment(file: &[u8]) -> &[u8] {
+/// Returns the file up to its first truncated segment. libjpeg fails at such a segment, although
+/// earlier scans are complete.
+pub(crate) fn before_truncated_segment(file: &[u8]) -> &[u8] {
     let mut input = Input(file);
     while let Ok(marker) = next_marker(&mut input) {
         let begin = file.len() - input.0.len() - 2;
         match marker {
             END => break,
-            marker if stands_alone(marker) => {}
+            marker if has_no_payload(marker) => {}
             _ if payload(&mut input).is_err() => return &file[..begin],
             _ => {}
         }
@@ -69,7 +71,7 @@ pub(crate) fn without_torn_segment(file: &[u8]) -> &[u8] {
     file
 }
 
-/// What a segment holds, behind its length.
+/// Reads the payload of a segment, after its length.
 pub(crate) fn payload<'a>(input: &mut Input<'a>) -> Result<&'a [u8], Unreadable> {
     let length = usize::from(u16::from_be_bytes(input.array()?));
     input.take(length.checked_sub(2).ok_or(Unreadable::Damaged)?)

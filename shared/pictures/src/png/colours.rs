@@ -1,18 +1,19 @@
-//! How the colours of a PNG are meant (third edition, section 4.3): of the chunks that say it, cICP counts first, then iCCP,
-//! then sRGB, then gAMA and cHRM.
+//! The colour space of a PNG (third edition, section 4.3): cICP has priority, then iCCP, then sRGB,
+//! then gAMA and cHRM.
 
 use moxcms::{Chromaticity, ColorPrimaries, ColorProfile, ToneReprCurve};
 
 use super::SIGNATURE;
 use crate::Unreadable;
-use crate::code_points;
+use crate::cicp;
 use crate::colour::Profile;
-use crate::input::{Input, place};
+use crate::input::{Input, to_usize};
 
-/// Chunks have this many parts of 1.
-const UNIT: f32 = 100_000.0;
+/// The chunk value that means 1.
+const CHUNK_UNIT: f32 = 100_000.0;
 
-/// What programs write into gAMA and cHRM beside sRGB (section 11.3.2.5), and how far from it a value still means the same.
+/// The values of gAMA and cHRM that mean sRGB (section 11.3.2.5), and the difference up to which a
+/// value means the same.
 const SRGB_GAMMA: u32 = 45_455;
 const SRGB_CHROMATICITIES: [u32; 8] = [
     31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000,
@@ -21,7 +22,7 @@ const TOLERANCE: u32 = 455;
 
 #[derive(Default)]
 struct Chunks<'a> {
-    code_points: Option<[u8; 4]>,
+    cicp: Option<[u8; 4]>,
     has_icc: bool,
     has_srgb: bool,
     gamma: Option<u32>,
@@ -29,32 +30,33 @@ struct Chunks<'a> {
     chromaticities: Option<&'a [u8]>,
 }
 
-/// Returns what the colours of a file are, `icc` being its ICC profile. Returns `None` for sRGB.
+/// Returns the colour profile of a file whose ICC profile is `icc`, or `None` for sRGB.
 pub(crate) fn profile(file: &[u8], icc: Option<Profile>) -> Option<Profile> {
     let chunks = read(file);
-    let by_code_points = chunks
-        .code_points
+    let cicp_profile = chunks
+        .cicp
         .and_then(|[primaries, transfer, _, is_full_range]| {
-            code_points::profile(primaries.into(), transfer.into()).filter(|_| is_full_range == 1)
+            cicp::profile(primaries.into(), transfer.into()).filter(|_| is_full_range == 1)
         });
-    match by_code_points {
+    match cicp_profile {
         Some(profile) => Some(profile.into()),
         None if chunks.has_icc => icc,
         None if chunks.has_srgb => None,
-        None => measured(chunks.gamma, chunks.chromaticities.and_then(numbers)).map(Profile::from),
+        None => measured_profile(chunks.gamma, chunks.chromaticities.and_then(parse_numbers))
+            .map(Profile::from),
     }
 }
 
-/// Reads the chunks before the pixels. A damaged one, and what follows it, is ignored.
+/// Reads the chunks before the pixels. Ignores a damaged chunk and all after it.
 fn read(file: &[u8]) -> Chunks<'_> {
     let mut chunks = Chunks::default();
     let Some(rest) = file.strip_prefix(&SIGNATURE) else {
         return chunks;
     };
     let mut input = Input(rest);
-    while let Ok((kind, data)) = chunk(&mut input) {
+    while let Ok((kind, data)) = read_chunk(&mut input) {
         match kind {
-            b"cICP" => chunks.code_points = data.try_into().ok(),
+            b"cICP" => chunks.cicp = data.try_into().ok(),
             b"iCCP" => chunks.has_icc = true,
             b"sRGB" => chunks.has_srgb = true,
             b"gAMA" => chunks.gamma = data.try_into().ok().map(u32::from_be_bytes),
@@ -66,8 +68,8 @@ fn read(file: &[u8]) -> Chunks<'_> {
     chunks
 }
 
-fn chunk<'a>(input: &mut Input<'a>) -> Result<(&'a [u8; 4], &'a [u8]), Unreadable> {
-    let length = place(u32::from_be_bytes(input.array()?))?;
+fn read_chunk<'a>(input: &mut Input<'a>) -> Result<(&'a [u8; 4], &'a [u8]), Unreadable> {
+    let length = to_usize(u32::from_be_bytes(input.array()?))?;
     let summed = input.take(length.checked_add(4).ok_or(Unreadable::Damaged)?)?;
     let (kind, data) = summed.split_first_chunk().ok_or(Unreadable::Damaged)?;
     let sum = u32::from_be_bytes(input.array()?);
@@ -77,7 +79,7 @@ fn chunk<'a>(input: &mut Input<'a>) -> Result<(&'a [u8; 4], &'a [u8]), Unreadabl
     Ok((kind, data))
 }
 
-fn numbers(data: &[u8]) -> Option<[u32; 8]> {
+fn parse_numbers(data: &[u8]) -> Option<[u32; 8]> {
     let (numbers, []) = data.as_chunks() else {
         return None;
     };
@@ -89,8 +91,8 @@ fn numbers(data: &[u8]) -> Option<[u32; 8]> {
         .ok()
 }
 
-/// Makes a profile of an exponent and of chromaticities. What is not given is that of sRGB.
-fn measured(gamma: Option<u32>, chromaticities: Option<[u32; 8]>) -> Option<ColorProfile> {
+/// Creates a profile from an exponent and chromaticities. sRGB's values replace missing ones.
+fn measured_profile(gamma: Option<u32>, chromaticities: Option<[u32; 8]>) -> Option<ColorProfile> {
     let gamma = gamma.filter(|gamma| *gamma > 0 && gamma.abs_diff(SRGB_GAMMA) > TOLERANCE);
     let is_other = |numbers: &[u32; 8]| {
         numbers
@@ -108,9 +110,9 @@ fn measured(gamma: Option<u32>, chromaticities: Option<[u32; 8]>) -> Option<Colo
         profile.update_rgb_colorimetry(white.to_xyyb(), primaries);
     }
     if let Some(gamma) = gamma {
-        code_points::set_curve(
+        cicp::set_curve(
             &mut profile,
-            ToneReprCurve::Parametric(vec![UNIT / share(gamma)]),
+            ToneReprCurve::Parametric(vec![CHUNK_UNIT / to_float(gamma)]),
         );
     }
     Some(profile)
@@ -121,14 +123,14 @@ fn primaries(numbers: [u32; 8]) -> Option<(Chromaticity, ColorPrimaries)> {
     let (points, _) = numbers.as_chunks::<2>();
     let [white, red, green, blue] = <[[u32; 2]; 4]>::try_from(points)
         .ok()?
-        .map(|point| point.map(|number| share(number) / UNIT));
+        .map(|point| point.map(|number| to_float(number) / CHUNK_UNIT));
     let area = (green[0] - red[0]) * (blue[1] - red[1]) - (green[1] - red[1]) * (blue[0] - red[0]);
     let is_point = |[x, y]: [f32; 2]| x <= 1.0 && y <= 1.0;
-    let is_sound = [white, red, green, blue].into_iter().all(is_point)
+    let is_valid = [white, red, green, blue].into_iter().all(is_point)
         && [white, red, green, blue].into_iter().all(|[_, y]| y > 0.0)
         && area.abs() > 0.01;
     let point = |[x, y]: [f32; 2]| Chromaticity::new(x, y);
-    is_sound.then(|| {
+    is_valid.then(|| {
         (
             point(white),
             ColorPrimaries {
@@ -140,8 +142,11 @@ fn primaries(numbers: [u32; 8]) -> Option<(Chromaticity, ColorPrimaries)> {
     })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "what matters has six digits")]
-fn share(number: u32) -> f32 {
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the values have six significant digits"
+)]
+fn to_float(number: u32) -> f32 {
     number as f32
 }
 
@@ -174,8 +179,8 @@ mod tests {
         chunk(*b"cHRM", &numbers.map(u32::to_be_bytes).concat())
     }
 
-    /// The colour that a PNG of this one is shown in, with these chunks behind its header.
-    fn shown(colour: [u8; 3], chunks: &[Vec<u8>]) -> [u8; 3] {
+    /// Returns the displayed colour of a PNG of `colour` with these chunks after its header.
+    fn displayed(colour: [u8; 3], chunks: &[Vec<u8>]) -> [u8; 3] {
         let mut file = std::io::Cursor::new(Vec::new());
         RgbImage::from_pixel(4, 4, Rgb(colour))
             .write_to(&mut file, ImageFormat::Png)
@@ -183,60 +188,62 @@ mod tests {
         let file = file.into_inner();
         let file = [&file[..33], &chunks.concat(), &file[33..]].concat();
         let recipe = "4x4 contain png".parse().expect("a recipe");
-        let developed = crate::render(&file, &[recipe], 100).expect("renders");
-        image::load_from_memory(&developed.images[0].bytes)
+        let rendered = crate::render(&file, &[recipe], 100).expect("renders");
+        image::load_from_memory(&rendered.images[0].bytes)
             .expect("an image")
             .into_rgb8()
             .get_pixel(1, 1)
             .0
     }
 
-    fn assert_close(what: &str, seen: [u8; 3], expected: [u8; 3]) {
-        let is_close = seen
+    fn assert_close(case: &str, actual: [u8; 3], expected: [u8; 3]) {
+        let is_close = actual
             .iter()
             .zip(expected)
             .all(|(one, other)| one.abs_diff(other) < 3);
-        assert!(is_close, "{what}: {seen:?} {expected:?}");
+        assert!(is_close, "{case}: {actual:?} {expected:?}");
     }
 
     #[test]
-    fn colours_are_those_of_the_chunk_that_counts_first() {
+    fn colours_follow_the_chunk_with_the_highest_priority() {
         let (grey, orange) = ([128; 3], [200, 120, 80]);
         // 128 / 255 is half of the light: 1.055 * 0.502 ^ (1 / 2.4) - 0.055 is 0.7366 in sRGB.
-        assert_close("linear", shown(grey, &[gamma(100_000)]), [188; 3]);
-        // 0.502 ^ 1.8 is 0.2892 of the light, and that is 0.5741 in sRGB.
-        assert_close("1.8", shown(grey, &[gamma(55_556)]), [146; 3]);
+        assert_close("linear", displayed(grey, &[gamma(100_000)]), [188; 3]);
+        // 0.502 ^ 1.8 is 0.2892 of the light, which is 0.5741 in sRGB.
+        assert_close("1.8", displayed(grey, &[gamma(55_556)]), [146; 3]);
         for same in [
             vec![gamma(45_455)],
             vec![gamma(45_455), chromaticities(SRGB_CHROMATICITIES)],
             vec![gamma(0)],
         ] {
-            assert_eq!(shown(orange, &same), orange);
+            assert_eq!(displayed(orange, &same), orange);
         }
-        // The sRGB value of 200, 120, 80 in Display P3, by the matrices of both (CSS Color 4, section 10.9).
+        // The sRGB value of 200, 120, 80 in Display P3, by the matrices of both (CSS Color 4,
+        // section 10.9).
         let wide = [213, 115, 70];
         let cicp = |transfer: u8| chunk(*b"cICP", &[12, transfer, 0, 1]);
-        assert_close("cICP", shown(orange, &[cicp(13)]), wide);
+        assert_close("cICP", displayed(orange, &[cicp(13)]), wide);
         assert_close(
             "cHRM",
-            shown(orange, &[gamma(45_455), chromaticities(P3)]),
+            displayed(orange, &[gamma(45_455), chromaticities(P3)]),
             wide,
         );
         assert_close(
             "cICP before others",
-            shown(orange, &[cicp(13), chunk(*b"sRGB", &[0]), gamma(100_000)]),
+            displayed(orange, &[cicp(13), chunk(*b"sRGB", &[0]), gamma(100_000)]),
             wide,
         );
         assert_eq!(
-            shown(grey, &[chunk(*b"sRGB", &[0]), gamma(100_000)]),
+            displayed(grey, &[chunk(*b"sRGB", &[0]), gamma(100_000)]),
             grey,
             "sRGB before gAMA"
         );
-        // White of 203 cd/m2 is 0.5807 in PQ and 0.75 in HLG (ITU-R BT.2408); 100 cd/m2 is 0.5081 in PQ, 0.4926 of white.
-        assert_close("PQ white", shown([148; 3], &[cicp(16)]), [255; 3]);
-        assert_close("PQ", shown([130; 3], &[cicp(16)]), [188; 3]);
-        assert_close("HLG white", shown([192; 3], &[cicp(18)]), [255; 3]);
-        // Narrow range, a curve that is reserved, primaries on one line, and a wrong sum.
+        // White of 203 cd/m2 is 0.5807 in PQ and 0.75 in HLG (ITU-R BT.2408); 100 cd/m2 is 0.5081
+        // in PQ, 0.4926 of white.
+        assert_close("PQ white", displayed([148; 3], &[cicp(16)]), [255; 3]);
+        assert_close("PQ", displayed([130; 3], &[cicp(16)]), [188; 3]);
+        assert_close("HLG white", displayed([192; 3], &[cicp(18)]), [255; 3]);
+        // Narrow range, a reserved curve, collinear primaries, and a wrong checksum.
         let mut wrong = gamma(100_000);
         wrong[10] ^= 1;
         for ignored in [
@@ -247,7 +254,7 @@ mod tests {
             ]),
             wrong,
         ] {
-            assert_eq!(shown(orange, &[ignored]), orange);
+            assert_eq!(displayed(orange, &[ignored]), orange);
         }
     }
 }

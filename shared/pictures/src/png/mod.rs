@@ -1,4 +1,4 @@
-//! PNG (third edition): the picture as far as its data goes, and how its colours are meant.
+//! PNG (third edition): the picture, as far as its data is complete, and its colour space.
 
 mod colours;
 
@@ -8,25 +8,26 @@ use ::png::{
 use image::{DynamicImage, ImageBuffer, LumaA};
 
 use crate::Unreadable;
-use crate::cut_off::without_rows;
-use crate::file_reader::{End, FileReader};
+use crate::file_reader::{EndOfFile, FileReader};
+use crate::missing_rows::clear_rows_from;
 pub(crate) use colours::profile;
 
 pub(crate) const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
-/// The first pass of Adam7 has a pixel of each square of so many (section 8).
-const FIRST_PASS: u32 = 8;
+/// Size of the squares of which the first pass of Adam7 has one pixel each (section 8).
+const FIRST_PASS_SQUARE: u32 = 8;
 
 /// A picture whose chunks before the pixels were read.
 pub(crate) struct Png<'a> {
     reader: Reader<FileReader<'a>>,
-    end: End,
-    /// Bytes of the picture.
+    end: EndOfFile,
+    /// Bytes of the decoded picture.
     length: usize,
 }
 
 impl<'a> Png<'a> {
-    /// Reads up to the pixels. The decoder allocates no more than `max_allocation` bytes beside them.
+    /// Reads the file up to the pixels. The decoder allocates at most `max_allocation` bytes in
+    /// addition to them.
     pub(crate) fn open(file: &'a [u8], max_allocation: u64) -> Result<Self, Unreadable> {
         let (reader, end) = FileReader::new(file);
         let bytes = usize::try_from(max_allocation).unwrap_or(usize::MAX);
@@ -46,13 +47,13 @@ impl<'a> Png<'a> {
         })
     }
 
-    /// Pixels.
+    /// Width and height in pixels.
     pub(crate) fn size(&self) -> (u32, u32) {
         self.reader.info().size()
     }
 
-    /// Bytes of the picture.
-    pub(crate) fn length(&self) -> u64 {
+    /// Returns the bytes of the decoded picture.
+    pub(crate) fn decoded_bytes(&self) -> u64 {
         u64::try_from(self.length).unwrap_or(u64::MAX)
     }
 
@@ -64,10 +65,9 @@ impl<'a> Png<'a> {
         self.reader.info().exif_metadata.as_deref()
     }
 
-    /// Reads the pixels up to the end, or to what is damaged. Rows that are missing are transparent.
+    /// Decodes the pixels up to the end, or to the first damage. Missing rows are transparent.
     ///
-    /// # Errors
-    /// There is not a single row.
+    /// # Errors Fails if not even one row can be decoded.
     pub(crate) fn decode(mut self) -> Result<DynamicImage, Unreadable> {
         let (_, height) = self.size();
         let mut bytes = vec![0; self.length];
@@ -89,11 +89,12 @@ impl<'a> Png<'a> {
                 *alpha = 0;
             }
         }
-        Ok(without_rows(picture, rows.min(height)))
+        Ok(clear_rows_from(picture, rows.min(height)))
     }
 
-    /// Returns the transparent level of an image with 1, 2 or 4 bits of grey, in 8 bits. Only the
-    /// bits that a pixel has count in `tRNS` (section 11.3.1.1); the decoder compares all of them.
+    /// Returns the transparent level of an image with 1, 2 or 4 bits of grey, in 8 bits. Only as
+    /// many bits of `tRNS` apply as a pixel has (section 11.3.1.1), but the decoder compares all of
+    /// them.
     fn transparent_level(&self) -> Option<u8> {
         let info = self.reader.info();
         let depth = info.bit_depth as u32;
@@ -105,7 +106,7 @@ impl<'a> Png<'a> {
         Some(level * (u8::MAX / max))
     }
 
-    /// Returns how many rows there are, and why there are no more.
+    /// Returns the number of decoded rows, and the error that ended them.
     fn read_rows(&mut self, bytes: &mut [u8]) -> (u32, Option<DecodingError>) {
         let (width, _) = self.size();
         let Some(stride) = self.reader.output_line_size(width) else {
@@ -121,7 +122,8 @@ impl<'a> Png<'a> {
         (rows, None)
     }
 
-    /// The same of a picture in passes. A pixel fills the square that the next ones divide, as browsers show it.
+    /// Reads the passes of an interlaced picture like [`Self::read_rows`]. A pixel fills the square
+    /// that later passes divide, as browsers show it.
     fn read_passes(&mut self, bytes: &mut [u8]) -> (u32, Option<DecodingError>) {
         let (width, _) = self.size();
         let Some(stride) = self.reader.output_line_size(width) else {
@@ -134,10 +136,10 @@ impl<'a> Png<'a> {
         loop {
             match self.reader.next_interlaced_row() {
                 Ok(Some(row)) => {
-                    if let InterlaceInfo::Adam7(place) = row.interlace() {
-                        ::png::splat_interlaced_row(bytes, stride, row.data(), place, bits);
+                    if let InterlaceInfo::Adam7(position) = row.interlace() {
+                        ::png::splat_interlaced_row(bytes, stride, row.data(), position, bits);
                     }
-                    rows = rows.saturating_add(FIRST_PASS);
+                    rows = rows.saturating_add(FIRST_PASS_SQUARE);
                 }
                 Ok(None) => return (rows, None),
                 Err(error) => return (rows, Some(error)),

@@ -1,5 +1,5 @@
-//! GIF (87a and 89a): pictures, their colours and times, how often an animation is shown and the ICC profile stay.
-//! Comments, plain texts and every other application's blocks go.
+//! GIF (87a and 89a): keeps pictures, their palettes and delays, the repeat count and the ICC
+//! profile; drops comments, plain texts and all other application blocks.
 
 use super::Rewritten;
 use crate::Unreadable;
@@ -21,8 +21,8 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
     }
     let mut bytes = Vec::with_capacity(file.len());
     bytes.extend_from_slice(screen);
-    bytes.extend_from_slice(input.take(colours(screen[10]))?);
-    // Belongs to what comes next, and goes with it.
+    bytes.extend_from_slice(input.take(colour_table_bytes(screen[10]))?);
+    // Applies to the next block, and is kept or dropped with it.
     let mut control: Option<[u8; 8]> = None;
     let mut has_picture = false;
     loop {
@@ -36,10 +36,10 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
                 let descriptor = input.take(9)?;
                 bytes.push(PICTURE);
                 bytes.extend_from_slice(descriptor);
-                bytes.extend_from_slice(input.take(colours(descriptor[8]))?);
-                // The code size, and the blocks of pixels.
+                bytes.extend_from_slice(input.take(colour_table_bytes(descriptor[8]))?);
+                // The code size and the blocks of pixels.
                 bytes.push(input.byte()?);
-                bytes.extend_from_slice(blocks(&mut input)?);
+                bytes.extend_from_slice(read_blocks(&mut input)?);
             }
             EXTENSION => match input.byte()? {
                 CONTROL => {
@@ -50,14 +50,14 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
                     control = Some([EXTENSION, CONTROL, 4, packed, low, high, transparent, 0]);
                 }
                 APPLICATION => {
-                    let whole = blocks(&mut input)?;
+                    let whole = read_blocks(&mut input)?;
                     if is_kept(whole) {
                         bytes.extend([EXTENSION, APPLICATION]);
                         bytes.extend_from_slice(whole);
                     }
                 }
                 kind => {
-                    blocks(&mut input)?;
+                    read_blocks(&mut input)?;
                     if kind == PLAIN_TEXT {
                         control = None;
                     }
@@ -73,8 +73,8 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
     Ok(Rewritten { bytes, exif: None })
 }
 
-/// Bytes of the table of colours that these flags announce.
-fn colours(packed: u8) -> usize {
+/// Returns the bytes of the colour table that these flags announce.
+fn colour_table_bytes(packed: u8) -> usize {
     if packed & 0x80 == 0 {
         0
     } else {
@@ -82,8 +82,8 @@ fn colours(packed: u8) -> usize {
     }
 }
 
-/// Blocks, each behind its length, up to the empty one and with it.
-fn blocks<'a>(input: &mut Input<'a>) -> Result<&'a [u8], Unreadable> {
+/// Reads blocks, each after its length, up to and including the empty one.
+fn read_blocks<'a>(input: &mut Input<'a>) -> Result<&'a [u8], Unreadable> {
     let whole = input.0;
     loop {
         let length = input.byte()?;
@@ -94,7 +94,8 @@ fn blocks<'a>(input: &mut Input<'a>) -> Result<&'a [u8], Unreadable> {
     }
 }
 
-/// How often an animation is shown, in the one form that there is; the ICC profile.
+/// Returns whether an application block is kept: the repeat count in its one valid form, or the ICC
+/// profile.
 fn is_kept(blocks: &[u8]) -> bool {
     matches!(
         blocks.split_first_chunk::<12>(),

@@ -1,7 +1,8 @@
-//! Takes the metadata out of a picture's file and leaves every pixel as it is.
+//! Removes the metadata of a picture's file and leaves every pixel unchanged.
 //!
-//! A container is read from its first byte to its last, and what is known to be needed for showing the picture is
-//! written again; whatever else there is, known or not, is left behind. What does not fit together is refused.
+//! A container is read from its first byte to its last, and only the parts that are known to be
+//! needed for display are written again. Everything else, known or unknown, is dropped. An
+//! inconsistent file is rejected.
 
 mod bmp;
 mod gif;
@@ -15,36 +16,37 @@ use plinth_domain::picture::TakenAt;
 
 use crate::Unreadable;
 use crate::metadata::taken_at;
-use crate::render::OWN;
+use crate::render::PROCESS_BYTES;
 
 /// A picture's file without its metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stripped {
-    /// `None` where there was nothing to take out.
+    /// `None` if the file has no metadata.
     pub bytes: Option<Vec<u8>>,
-    /// What was in the metadata and is known beside the file from now on.
+    /// The time from the metadata, which is stored outside the file from now on.
     pub taken_at: Option<TakenAt>,
 }
 
-/// What a container's reader makes of a file.
+/// A rewritten file.
 struct Rewritten<'a> {
     bytes: Vec<u8>,
-    /// A TIFF header and what follows.
+    /// EXIF data: a TIFF header and what follows it.
     exif: Option<&'a [u8]>,
 }
 
-/// All the memory, in bytes, that a process needs to strip the file: it grew as it came, it is written anew in two
-/// pieces, and its EXIF, which may be nearly all of it, is read once more.
-pub fn weigh(file: &[u8]) -> u64 {
+/// Returns the memory in bytes that a process needs to strip the file: the file grows while it is
+/// read, is written again in two pieces, and its EXIF, which may be nearly all of it, is read once
+/// more.
+pub fn required_memory(file: &[u8]) -> u64 {
     let file = u64::try_from(file.len()).unwrap_or(u64::MAX);
-    OWN.saturating_add(file.saturating_mul(6))
+    PROCESS_BYTES.saturating_add(file.saturating_mul(6))
 }
 
-/// The file with its pixels, its colours and its orientation, and nothing else.
+/// Returns the file with its pixels, colours and orientation, and nothing else.
 ///
-/// # Errors
-/// [`Unreadable::Unstrippable`] for what is not understood well enough, [`Unreadable::CutOff`] for what is not whole, and
-/// [`Unreadable::Damaged`] for what does not fit together.
+/// # Errors [`Unreadable::Unstrippable`] if the format is not supported well enough,
+/// [`Unreadable::CutOff`] if the file is truncated, and [`Unreadable::Damaged`] if it is
+/// inconsistent.
 pub fn strip(file: &[u8]) -> Result<Stripped, Unreadable> {
     let rewritten = match file {
         [0xff, 0xd8, ..] => jpeg::rewrite(file),
@@ -76,11 +78,11 @@ pub fn strip(file: &[u8]) -> Result<Stripped, Unreadable> {
     })
 }
 
-/// Bytes of [`orientation_only`].
-const ORIENTATION_ONLY: usize = 26;
+/// Bytes of the result of [`orientation_only`].
+const ORIENTATION_EXIF_BYTES: usize = 26;
 
-/// EXIF that says which way is up and nothing else; `None` where the picture is upright.
-fn orientation_only(exif: &[u8]) -> Option<[u8; ORIENTATION_ONLY]> {
+/// Returns EXIF with only the orientation, or `None` if the picture is upright.
+fn orientation_only(exif: &[u8]) -> Option<[u8; ORIENTATION_EXIF_BYTES]> {
     let orientation = Orientation::from_exif_chunk(exif)?;
     if orientation == Orientation::NoTransforms {
         return None;

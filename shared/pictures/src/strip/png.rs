@@ -1,20 +1,19 @@
-//! PNG (third edition), also animated: the chunks that decoding and colours need stay. Texts, times, EXIF, private
-//! chunks and what follows the end go.
+//! PNG (third edition), also animated: keeps the chunks that decoding and colours need; drops
+//! texts, times, EXIF, private chunks and data after the end.
 
 use super::{Rewritten, orientation_only};
 use crate::Unreadable;
-use crate::input::{Input, place};
+use crate::input::{Input, to_usize};
 use crate::jpeg::segments::EXIF;
+use crate::png::SIGNATURE;
 
-const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
-
-const KEPT: [&[u8; 4]; 17] = [
+const KEPT_CHUNKS: [&[u8; 4]; 17] = [
     b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB",
     b"cICP", b"mDCV", b"cLLI", b"bKGD", b"pHYs", b"acTL", b"fcTL",
 ];
 
-/// Pixels of an animation's frame; not among the others for its length alone.
-const FRAME: &[u8; 4] = b"fdAT";
+/// Pixels of an animation's frame, which is also kept.
+const FRAME_DATA: &[u8; 4] = b"fdAT";
 
 pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
     let mut input = Input(file);
@@ -24,8 +23,8 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
     let (mut header, mut exif) = (None, None);
     let mut rest = Vec::with_capacity(file.len());
     loop {
-        let length = place(u32::from_be_bytes(input.array()?))?;
-        // The chunk with its kind and the sum over both, as they lie there.
+        let length = to_usize(u32::from_be_bytes(input.array()?))?;
+        // The chunk with its kind and the checksum of both.
         let (kind, whole) = {
             let mut ahead = input;
             let kind: [u8; 4] = ahead.array()?;
@@ -43,33 +42,33 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
                 let data = &summed[4..];
                 exif = Some(data.strip_prefix(EXIF).unwrap_or(data));
             }
-            kind if KEPT.contains(&kind) || kind == FRAME => {
+            kind if KEPT_CHUNKS.contains(&kind) || kind == FRAME_DATA => {
                 if crc32fast::hash(summed) != u32::from_be_bytes(*sum) {
                     return Err(Unreadable::Damaged);
                 }
                 match kind {
                     b"IHDR" => header = Some(&summed[4..]),
                     b"IEND" => break,
-                    _ => write(&mut rest, *kind, &summed[4..])?,
+                    _ => write_chunk(&mut rest, *kind, &summed[4..])?,
                 }
             }
-            // Without one that decoding cannot do without the picture would be another.
+            // Without an unknown critical chunk, the picture would be a different one.
             [b'A'..=b'Z', ..] => return Err(Unreadable::Unstrippable),
             _ => {}
         }
     }
     let mut bytes = Vec::with_capacity(rest.len() + 128);
     bytes.extend(SIGNATURE);
-    write(&mut bytes, *b"IHDR", header.ok_or(Unreadable::Damaged)?)?;
+    write_chunk(&mut bytes, *b"IHDR", header.ok_or(Unreadable::Damaged)?)?;
     if let Some(only) = exif.and_then(orientation_only) {
-        write(&mut bytes, *b"eXIf", &only)?;
+        write_chunk(&mut bytes, *b"eXIf", &only)?;
     }
     bytes.append(&mut rest);
-    write(&mut bytes, *b"IEND", b"")?;
+    write_chunk(&mut bytes, *b"IEND", b"")?;
     Ok(Rewritten { bytes, exif })
 }
 
-fn write(bytes: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) -> Result<(), Unreadable> {
+fn write_chunk(bytes: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) -> Result<(), Unreadable> {
     bytes.extend(
         u32::try_from(data.len())
             .map_err(|_| Unreadable::Damaged)?

@@ -1,36 +1,39 @@
-//! TIFF 6.0: a new file of the fields that decoding and colours need, with the strips and tiles that they point to.
-//! Directories of EXIF and places, XMP, IPTC, every other field, previews and what nothing points to are not copied.
-//! Raw files of cameras, which are TIFF with directories of their own, are refused: without those they are nothing.
+//! TIFF 6.0: writes a new file with the fields that decoding and colours need, and the strips or
+//! tiles that they point to. Does not copy directories of EXIF and GPS, XMP, IPTC, other fields,
+//! previews and unreferenced data. Rejects camera raw files, which are TIFF files that need private
+//! directories.
 
 use super::Rewritten;
 use crate::Unreadable;
-use crate::input::{Input, place};
+use crate::input::{Input, to_usize};
 
-/// More directories than a document has pages.
-const MOST_PAGES: usize = 1_000;
+/// Maximum number of directories.
+const MAX_PAGES: usize = 1_000;
 
-/// The new file may be longer than the old one by what aligns it.
-const SLACK: usize = 4 * 1024;
+/// Bytes by which alignment may make the new file longer than the old one.
+const ALIGNMENT_SLACK_BYTES: usize = 4 * 1024;
 
-const KIND_OF_PAGE: u16 = 254;
+const NEW_SUBFILE_TYPE: u16 = 254;
 const COMPRESSION: u16 = 259;
 const STRIPS: (u16, u16) = (273, 279);
 const TILES: (u16, u16) = (324, 325);
 
-/// Fields that are copied as they are: what pixels are and how they are written (254 to 341), how colours are meant (529
-/// to 532), the ICC profile.
-const KEPT: [u16; 42] = [
+/// Fields that are copied unchanged: the kind and encoding of pixels (254 to 341), the definition
+/// of colours (529 to 532), and the ICC profile.
+const KEPT_FIELDS: [u16; 42] = [
     254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 274, 277, 278, 279, 280, 281, 282, 283,
     284, 290, 291, 292, 293, 296, 297, 301, 317, 318, 319, 320, 322, 323, 325, 332, 334, 336, 338,
     339, 340, 341, 34675,
 ];
-const KEPT_OF_COLOURS: std::ops::RangeInclusive<u16> = 529..=532;
+const KEPT_COLOUR_FIELDS: std::ops::RangeInclusive<u16> = 529..=532;
 
-/// Directories below a page, tables of JPEG, and what makes it a camera's raw file.
-const NOT_UNDERSTOOD: [u16; 4] = [330, 347, 50706, 50740];
-const OLD_JPEG: std::ops::RangeInclusive<u16> = 512..=521;
+/// Fields of files that are rejected: subdirectories of a page, JPEG tables, and the marks of
+/// camera raw files.
+const REJECTED_FIELDS: [u16; 4] = [330, 347, 50706, 50740];
+const OLD_JPEG_FIELDS: std::ops::RangeInclusive<u16> = 512..=521;
 
-/// None, the three of fax, LZW, Deflate by both of its numbers, PackBits: none of them has anything but pixels.
+/// Supported compressions, whose data contains only pixels: none, the three of fax, LZW, both
+/// numbers of Deflate, PackBits.
 const COMPRESSIONS: [u32; 8] = [1, 2, 3, 4, 5, 8, 32773, 32946];
 
 const SHORT: u16 = 3;
@@ -72,7 +75,7 @@ impl Order {
     }
 }
 
-/// A field as it lies in the old file.
+/// A field of the old file.
 struct Field<'a> {
     tag: u16,
     kind: u16,
@@ -80,11 +83,11 @@ struct Field<'a> {
     value: &'a [u8],
 }
 
-/// What is copied of a page.
+/// The copied part of a page.
 struct Page<'a> {
     fields: Vec<Field<'a>>,
-    /// The field that points to the pixels, and where they are.
-    pointing: u16,
+    /// The field that points to the pixels.
+    offsets_tag: u16,
     pixels: Vec<&'a [u8]>,
 }
 
@@ -99,23 +102,29 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
     bytes.reserve(file.len());
     let mut next = order.long(input.array()?);
     bytes.extend([0; 4]);
-    // Where the place of the next directory is to be written.
+    // Position at which the offset of the next directory is written.
     let mut link = 4;
-    let (mut looked_at, mut is_first) = (0, true);
+    let (mut page_count, mut is_first) = (0, true);
     while next != 0 {
-        looked_at += 1;
-        if looked_at > MOST_PAGES {
+        page_count += 1;
+        if page_count > MAX_PAGES {
             return Err(Unreadable::Damaged);
         }
-        let (fields, following) = directory(file, order, next)?;
+        let (fields, following) = read_directory(file, order, next)?;
         next = following;
-        // A smaller copy of another page: a preview, perhaps of what was cut away.
-        if !is_first && number(&fields, KIND_OF_PAGE, order).is_some_and(|kind| kind & 1 == 1) {
+        // A smaller copy of another page: a preview, perhaps of a part that was cropped.
+        if !is_first && number(&fields, NEW_SUBFILE_TYPE, order).is_some_and(|kind| kind & 1 == 1) {
             continue;
         }
         is_first = false;
-        let page = page(file, order, fields)?;
-        write(&mut bytes, order, &page, &mut link, file.len() + SLACK)?;
+        let page = read_page(file, order, fields)?;
+        write_page(
+            &mut bytes,
+            order,
+            &page,
+            &mut link,
+            file.len() + ALIGNMENT_SLACK_BYTES,
+        )?;
     }
     if is_first {
         return Err(Unreadable::Damaged);
@@ -126,29 +135,29 @@ pub(super) fn rewrite(file: &[u8]) -> Result<Rewritten<'_>, Unreadable> {
     })
 }
 
-/// The fields of a directory, and where the next one is.
-fn directory(file: &[u8], order: Order, at: u32) -> Result<(Vec<Field<'_>>, u32), Unreadable> {
-    let mut input = Input(file.get(place(at)?..).ok_or(Unreadable::CutOff)?);
+/// Reads the fields of a directory, and the offset of the next one.
+fn read_directory(file: &[u8], order: Order, at: u32) -> Result<(Vec<Field<'_>>, u32), Unreadable> {
+    let mut input = Input(file.get(to_usize(at)?..).ok_or(Unreadable::CutOff)?);
     let count = order.short(input.array()?);
     let mut fields = Vec::new();
     for _ in 0..count {
         let (tag, kind) = (order.short(input.array()?), order.short(input.array()?));
         let count = order.long(input.array()?);
         let inline = input.take(4)?;
-        if NOT_UNDERSTOOD.contains(&tag) || OLD_JPEG.contains(&tag) {
+        if REJECTED_FIELDS.contains(&tag) || OLD_JPEG_FIELDS.contains(&tag) {
             return Err(Unreadable::Unstrippable);
         }
-        let is_copied = KEPT.contains(&tag) || KEPT_OF_COLOURS.contains(&tag);
+        let is_copied = KEPT_FIELDS.contains(&tag) || KEPT_COLOUR_FIELDS.contains(&tag);
         if !is_copied && tag != STRIPS.0 && tag != TILES.0 {
             continue;
         }
-        let length = place(count)?
+        let length = to_usize(count)?
             .checked_mul(width(kind)?)
             .ok_or(Unreadable::Damaged)?;
         let value = if let Some(inline) = inline.get(..length) {
             inline
         } else {
-            let at = place(order.long(Input(inline).array()?))?;
+            let at = to_usize(order.long(Input(inline).array()?))?;
             let end = at.checked_add(length).ok_or(Unreadable::Damaged)?;
             file.get(at..end).ok_or(Unreadable::CutOff)?
         };
@@ -167,7 +176,7 @@ fn directory(file: &[u8], order: Order, at: u32) -> Result<(Vec<Field<'_>>, u32)
     Ok((fields, following))
 }
 
-/// Bytes of one value of a kind.
+/// Returns the bytes of one value of a kind.
 fn width(kind: u16) -> Result<usize, Unreadable> {
     match kind {
         1 | 2 | 6 | 7 => Ok(1),
@@ -178,7 +187,7 @@ fn width(kind: u16) -> Result<usize, Unreadable> {
     }
 }
 
-fn page<'a>(
+fn read_page<'a>(
     file: &'a [u8],
     order: Order,
     mut fields: Vec<Field<'a>>,
@@ -188,31 +197,31 @@ fn page<'a>(
         return Err(Unreadable::Unstrippable);
     }
     let has = |tag| fields.iter().any(|field: &Field<'_>| field.tag == tag);
-    let (pointing, counting) = match (has(STRIPS.0), has(TILES.0)) {
+    let (offsets_tag, sizes_tag) = match (has(STRIPS.0), has(TILES.0)) {
         (true, false) => STRIPS,
         (false, true) => TILES,
         _ => return Err(Unreadable::Damaged),
     };
-    let (places, sizes) = (
-        numbers(&fields, pointing, order)?,
-        numbers(&fields, counting, order)?,
+    let (offsets, sizes) = (
+        numbers(&fields, offsets_tag, order)?,
+        numbers(&fields, sizes_tag, order)?,
     );
-    if places.len() != sizes.len() {
+    if offsets.len() != sizes.len() {
         return Err(Unreadable::Damaged);
     }
-    let pixels = places.into_iter().zip(sizes).map(|(at, size)| {
-        let at = place(at)?;
-        let end = at.checked_add(place(size)?).ok_or(Unreadable::Damaged)?;
+    let pixels = offsets.into_iter().zip(sizes).map(|(at, size)| {
+        let at = to_usize(at)?;
+        let end = at.checked_add(to_usize(size)?).ok_or(Unreadable::Damaged)?;
         file.get(at..end).ok_or(Unreadable::CutOff)
     });
     let pixels = pixels.collect::<Result<_, _>>()?;
-    // What is not pointed to by this page is not copied with it.
+    // Drops the counts of the other kind of chunks, which belong to no pixels.
     fields.retain(|field| {
-        field.tag == pointing || field.tag == counting || ![279, 325].contains(&field.tag)
+        field.tag == offsets_tag || field.tag == sizes_tag || ![279, 325].contains(&field.tag)
     });
     Ok(Page {
         fields,
-        pointing,
+        offsets_tag,
         pixels,
     })
 }
@@ -245,25 +254,26 @@ fn numbers(fields: &[Field<'_>], tag: u16, order: Order) -> Result<Vec<u32>, Unr
     }
 }
 
-/// Pixels first, then the values that are longer than four bytes, then the directory. Nothing is written beyond `most`.
-fn write(
+/// Writes the pixels, then the values that are longer than four bytes, then the directory. The file
+/// never grows beyond `max_length`.
+fn write_page(
     bytes: &mut Vec<u8>,
     order: Order,
     page: &Page<'_>,
     link: &mut usize,
-    most: usize,
+    max_length: usize,
 ) -> Result<(), Unreadable> {
     let at = |bytes: &Vec<u8>| u32::try_from(bytes.len()).map_err(|_| Unreadable::Damaged);
-    let mut places = Vec::with_capacity(4 * page.pixels.len());
+    let mut offsets = Vec::with_capacity(4 * page.pixels.len());
     for pixels in &page.pixels {
-        places.extend(order.long_bytes(at(bytes)?));
-        append(bytes, pixels, most)?;
+        offsets.extend(order.long_bytes(at(bytes)?));
+        append(bytes, pixels, max_length)?;
     }
     let mut directory = Vec::with_capacity(12 * page.fields.len());
     for field in &page.fields {
-        let points = field.tag == page.pointing;
-        let (kind, value) = if points {
-            (LONG, places.as_slice())
+        let is_offsets = field.tag == page.offsets_tag;
+        let (kind, value) = if is_offsets {
+            (LONG, offsets.as_slice())
         } else {
             (field.kind, field.value)
         };
@@ -277,29 +287,30 @@ fn write(
         } else {
             align(bytes);
             directory.extend(order.long_bytes(at(bytes)?));
-            append(bytes, value, most)?;
+            append(bytes, value, max_length)?;
         }
     }
     align(bytes);
     let begins = order.long_bytes(at(bytes)?);
     bytes[*link..*link + 4].copy_from_slice(&begins);
     let count = u16::try_from(page.fields.len()).map_err(|_| Unreadable::Damaged)?;
-    append(bytes, &order.short_bytes(count), most)?;
-    append(bytes, &directory, most)?;
+    append(bytes, &order.short_bytes(count), max_length)?;
+    append(bytes, &directory, max_length)?;
     *link = bytes.len();
-    append(bytes, &[0; 4], most)
+    append(bytes, &[0; 4], max_length)
 }
 
-/// To an even place, where values and directories have to be.
+/// Pads to an even offset, which values and directories need.
 fn align(bytes: &mut Vec<u8>) {
     if !bytes.len().is_multiple_of(2) {
         bytes.push(0);
     }
 }
 
-/// Pixels that several directories point to would make the new file longer than the old one.
-fn append(bytes: &mut Vec<u8>, more: &[u8], most: usize) -> Result<(), Unreadable> {
-    if bytes.len() + more.len() > most {
+/// Appends bytes. The limit rejects files in which several directories share pixels, which would
+/// make the new file longer than the old one.
+fn append(bytes: &mut Vec<u8>, more: &[u8], max_length: usize) -> Result<(), Unreadable> {
+    if bytes.len() + more.len() > max_length {
         return Err(Unreadable::Damaged);
     }
     bytes.extend_from_slice(more);

@@ -1,4 +1,4 @@
-//! The first directory of a TIFF file, as far as it must be known before `tiff` reads the file.
+//! The first directory of a TIFF file, as far as it is needed before `tiff` reads the file.
 
 use crate::input::Input;
 use crate::{Feature, Unreadable};
@@ -14,19 +14,19 @@ const TILE_WIDTH: u16 = 322;
 const TILE_OFFSETS: u16 = 324;
 const TILE_BYTE_COUNTS: u16 = 325;
 
-/// The compressions that a predictor belongs to: LZW, and Deflate by both of its numbers.
-const PREDICTED: [u32; 3] = [5, 8, 32946];
+/// Compressions with a predictor: LZW, and both numbers of Deflate.
+const COMPRESSIONS_WITH_PREDICTOR: [u32; 3] = [5, 8, 32946];
 
 const SHORT: u16 = 3;
 const LONG: u16 = 4;
 
-/// Bytes that the decoder reads instead of those of the file.
+/// Bytes that the decoder reads instead of the file's.
 pub(super) struct Patch {
-    pub(super) at: u64,
+    pub(super) offset: u64,
     pub(super) bytes: [u8; 4],
 }
 
-/// What the directory says of the pixels, and what of it the decoder must not see.
+/// The pixels' interpretation, and the patches that hide it from the decoder.
 pub(super) struct Directory {
     /// The photometric interpretation (TIFF 6.0, section 8).
     pub(super) interpretation: u16,
@@ -36,34 +36,34 @@ pub(super) struct Directory {
 struct Field {
     tag: u16,
     kind: u16,
-    /// Values of its kind.
+    /// Number of values.
     count: u64,
-    /// Where the field begins, and where its value is.
-    begin: u64,
-    at: u64,
+    /// Offsets of the field and of its value.
+    offset: u64,
+    value_offset: u64,
     value: [u8; 4],
 }
 
-/// How a file writes numbers.
+/// The byte order and size of numbers in a file.
 #[derive(Clone, Copy)]
-struct Layout {
+struct NumberFormat {
     is_big_endian: bool,
-    /// BigTIFF, whose counts and places have 64 bits.
-    is_big: bool,
+    /// Whether the file is BigTIFF, whose counts and offsets have 64 bits.
+    is_big_tiff: bool,
 }
 
-impl Layout {
-    /// Reads the header, up to the place of the first directory.
+impl NumberFormat {
+    /// Reads the header, up to the offset of the first directory.
     fn read(input: &mut Input<'_>) -> Result<Self, Unreadable> {
-        let mut layout = Self {
+        let mut format = Self {
             is_big_endian: input.array()? == *b"MM",
-            is_big: false,
+            is_big_tiff: false,
         };
-        layout.is_big = layout.short(input.array()?) == 43;
-        if layout.is_big {
+        format.is_big_tiff = format.short(input.array()?) == 43;
+        if format.is_big_tiff {
             input.take(4)?;
         }
-        Ok(layout)
+        Ok(format)
     }
 
     fn short(self, bytes: [u8; 2]) -> u16 {
@@ -90,9 +90,9 @@ impl Layout {
         }
     }
 
-    /// Reads a count or a place.
-    fn wide(self, input: &mut Input<'_>) -> Result<u64, Unreadable> {
-        Ok(if self.is_big {
+    /// Reads a count or an offset.
+    fn offset_or_count(self, input: &mut Input<'_>) -> Result<u64, Unreadable> {
+        Ok(if self.is_big_tiff {
             self.longer(input.array()?)
         } else {
             self.long(input.array()?).into()
@@ -118,45 +118,46 @@ impl Layout {
 
 /// The fields of a directory.
 struct Fields {
-    layout: Layout,
+    format: NumberFormat,
     entries: Vec<Field>,
-    /// Where the place of the next page is.
-    next_page: u64,
+    /// Position of the offset of the next page.
+    next_page_position: u64,
 }
 
 impl Fields {
     fn read(file: &[u8]) -> Result<Self, Unreadable> {
         let mut input = Input(file);
-        let layout = Layout::read(&mut input)?;
-        let begin = usize::try_from(layout.wide(&mut input)?).map_err(|_| Unreadable::Damaged)?;
+        let format = NumberFormat::read(&mut input)?;
+        let begin = usize::try_from(format.offset_or_count(&mut input)?)
+            .map_err(|_| Unreadable::Damaged)?;
         let mut input = Input(file.get(begin..).ok_or(Unreadable::CutOff)?);
-        let count = if layout.is_big {
-            layout.longer(input.array()?)
+        let count = if format.is_big_tiff {
+            format.longer(input.array()?)
         } else {
-            layout.short(input.array()?).into()
+            format.short(input.array()?).into()
         };
-        let place =
+        let position =
             |input: &Input<'_>| u64::try_from(file.len() - input.0.len()).unwrap_or(u64::MAX);
-        let mut fields = Vec::new();
+        let mut entries = Vec::new();
         for _ in 0..count {
-            let begin = place(&input);
-            let (tag, kind) = (layout.short(input.array()?), layout.short(input.array()?));
-            let count = layout.wide(&mut input)?;
-            let at = place(&input);
-            fields.push(Field {
+            let offset = position(&input);
+            let (tag, kind) = (format.short(input.array()?), format.short(input.array()?));
+            let count = format.offset_or_count(&mut input)?;
+            let value_offset = position(&input);
+            entries.push(Field {
                 tag,
                 kind,
                 count,
-                begin,
-                at,
+                offset,
+                value_offset,
                 value: input.array()?,
             });
-            input.take(if layout.is_big { 4 } else { 0 })?;
+            input.take(if format.is_big_tiff { 4 } else { 0 })?;
         }
         Ok(Self {
-            layout,
-            entries: fields,
-            next_page: place(&input),
+            format,
+            entries,
+            next_page_position: position(&input),
         })
     }
 
@@ -171,36 +172,36 @@ impl Fields {
 
     fn number(&self, field: &Field) -> u32 {
         match field.kind {
-            SHORT => self.layout.short([field.value[0], field.value[1]]).into(),
-            _ => self.layout.long(field.value),
+            SHORT => self.format.short([field.value[0], field.value[1]]).into(),
+            _ => self.format.long(field.value),
         }
     }
 
-    /// Returns the patch that gives a numeric field this value.
+    /// Returns the patch that sets a numeric field to this value.
     fn patch(&self, field: &Field, number: u32) -> Patch {
-        let number = match (field.kind, self.layout.is_big_endian) {
+        let number = match (field.kind, self.format.is_big_endian) {
             (SHORT, true) => number << 16,
             _ => number,
         };
         Patch {
-            at: field.at,
-            bytes: self.layout.long_bytes(number),
+            offset: field.value_offset,
+            bytes: self.format.long_bytes(number),
         }
     }
 
-    /// Ends the list of pages after this one. The place of the next page has 4 bytes or 8.
+    /// Ends the list of pages after this one. The offset of the next page has 4 bytes or 8.
     fn without_further_pages(&self) -> impl Iterator<Item = Patch> {
         let halves = [0, 4]
             .into_iter()
-            .take(if self.layout.is_big { 2 } else { 1 });
+            .take(if self.format.is_big_tiff { 2 } else { 1 });
         halves.map(|half| Patch {
-            at: self.next_page + half,
+            offset: self.next_page_position + half,
             bytes: [0; 4],
         })
     }
 
-    /// Renames the fields of strips that list tiles.
-    fn tiles_under_their_tags(&self) -> Vec<Patch> {
+    /// Changes the tags of strip fields that list tiles.
+    fn with_tile_tags(&self) -> Vec<Patch> {
         if self.find(TILE_WIDTH).is_none() || self.find(TILE_OFFSETS).is_some() {
             return Vec::new();
         }
@@ -210,18 +211,18 @@ impl Fields {
         ];
         let renamed = names.into_iter().filter_map(|(strip, tile)| {
             let field = self.find(strip)?;
-            let [first, second] = self.layout.short_bytes(tile);
-            let [third, fourth] = self.layout.short_bytes(field.kind);
+            let [first, second] = self.format.short_bytes(tile);
+            let [third, fourth] = self.format.short_bytes(field.kind);
             Some(Patch {
-                at: field.begin,
+                offset: field.offset,
                 bytes: [first, second, third, fourth],
             })
         });
         renamed.collect()
     }
 
-    /// Gives the only strip its length, if it has none: up to the end of the file.
-    fn length_of_the_only_strip(&self, file: &[u8]) -> Option<Patch> {
+    /// Sets the length of a single strip without one: up to the end of the file.
+    fn with_length_of_single_strip(&self, file: &[u8]) -> Option<Patch> {
         let (offset, length) = (
             self.numeric(STRIP_OFFSETS)?,
             self.numeric(STRIP_BYTE_COUNTS)?,
@@ -233,27 +234,31 @@ impl Fields {
         is_missing.then(|| self.patch(length, u32::try_from(rest).unwrap_or(u32::MAX)))
     }
 
-    /// Makes a strip no higher than the picture.
-    fn height_of_strips(&self) -> Option<Patch> {
+    /// Limits the height of strips to that of the picture.
+    fn with_limited_strip_height(&self) -> Option<Patch> {
         let (rows, height) = (self.numeric(ROWS_PER_STRIP)?, self.numeric(IMAGE_LENGTH)?);
         let is_higher = rows.kind == LONG && self.number(rows) > self.number(height);
         is_higher.then(|| self.patch(rows, self.number(height)))
     }
 
-    /// Removes a predictor of a compression that has none.
+    /// Removes the predictor of a compression that has none.
     fn without_wrong_predictor(&self) -> Option<Patch> {
         let compression = self
             .numeric(COMPRESSION)
             .map_or(1, |field| self.number(field));
         let predictor = self.numeric(PREDICTOR)?;
-        (!PREDICTED.contains(&compression)).then(|| self.patch(predictor, 1))
+        (!COMPRESSIONS_WITH_PREDICTOR.contains(&compression)).then(|| self.patch(predictor, 1))
     }
 }
 
-/// Reads the directory. With the patches every picture is a grey one, so that the decoder returns all samples of a pixel as
-/// they are: it applies predictors wrongly once it drops samples. As with libtiff, a predictor of another compression is
-/// ignored, tiles may be listed as strips, and the only strip may have no length. A strip is no higher than the picture, since
-/// the decoder allocates all of its rows. There are no further pages: the list of them may be a circle.
+/// Reads the directory, and returns the patches with which the decoder reads the file:
+///
+/// - Every picture is greyscale, so that the decoder returns all samples of a pixel unchanged. It
+///   applies predictors wrongly if it drops samples.
+/// - As with libtiff, a predictor of another compression is ignored, tiles may be listed as strips,
+///   and a single strip may have no length.
+/// - A strip is no higher than the picture, because the decoder allocates all of its rows.
+/// - The first page is the last one, because the list of pages may be circular.
 pub(super) fn read(file: &[u8]) -> Result<Directory, Unreadable> {
     let fields = Fields::read(file)?;
     let field = fields
@@ -265,9 +270,9 @@ pub(super) fn read(file: &[u8]) -> Result<Directory, Unreadable> {
         .map_err(|_| Unreadable::Damaged)?;
     let mut patches = vec![fields.patch(field, 1)];
     patches.extend(fields.without_further_pages());
-    patches.extend(fields.tiles_under_their_tags());
-    patches.extend(fields.length_of_the_only_strip(file));
-    patches.extend(fields.height_of_strips());
+    patches.extend(fields.with_tile_tags());
+    patches.extend(fields.with_length_of_single_strip(file));
+    patches.extend(fields.with_limited_strip_height());
     patches.extend(fields.without_wrong_predictor());
     Ok(Directory {
         interpretation,

@@ -1,21 +1,24 @@
-//! Rows of black and white as fax machines send them (ITU-T T.4 and T.6; TIFF 6.0, sections 10 and 11).
+//! Decoding of fax compression, which is black and white (ITU-T T.4 and T.6; TIFF 6.0, sections 10
+//! and 11).
 
 use hayro_ccitt::{DecodeSettings, Decoder, DecoderContext, EncodingMode, decode};
 
-/// How rows are written.
+/// The encoding of rows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fax {
-    /// Lengths of runs, each row from a byte of its own on.
+    /// Run lengths; each row begins with a new byte.
     Huffman,
-    /// Lengths of runs, or some rows by what differs from the row above, with a mark between rows.
+    /// Run lengths with an end-of-line code between rows. In the two-dimensional form, some rows
+    /// are encoded as differences from the row above.
     Group3 { is_two_dimensional: bool },
-    /// All rows by what differs from the row above.
+    /// All rows are encoded as differences from the row above.
     Group4,
 }
 
-/// Decodes rows of `columns` pixels to a sample for each of the first `width` and `height` of them: 0 for white, 1 for
-/// black. Rows from what is damaged on are white, as libtiff leaves them. Returns the number of the others, too.
-pub(super) fn read(
+/// Decodes rows of `columns` pixels to a sample for each of the first `width` and `height` of them:
+/// 0 for white, 1 for black. Rows after the first damage are white, as in libtiff. Also returns the
+/// number of decoded rows.
+pub(super) fn decode_rows(
     fax: Fax,
     data: &[u8],
     columns: u32,
@@ -45,7 +48,7 @@ pub(super) fn read(
         samples: vec![0; width * height],
         decoded: 0,
     };
-    // What is wrong ends the data, and the rows before it are there.
+    // An error ends the decoding; the rows before it are complete.
     let _ = decode(data, &mut rows, &mut context);
     (rows.samples, rows.decoded)
 }
@@ -63,9 +66,9 @@ impl Decoder for Rows {
             return;
         };
         for black in changes.chunks(2) {
-            let edge = |place: Option<&u32>| {
-                let place = place.and_then(|place| usize::try_from(*place).ok());
-                place.unwrap_or(self.width).min(self.width)
+            let edge = |column: Option<&u32>| {
+                let column = column.and_then(|column| usize::try_from(*column).ok());
+                column.unwrap_or(self.width).min(self.width)
             };
             row[edge(black.first())..edge(black.get(1))].fill(1);
         }

@@ -1,4 +1,4 @@
-//! What the samples of a pixel mean.
+//! The meaning of a pixel's samples.
 
 use tiff::decoder::Decoder;
 use tiff::tags::{SampleFormat, Tag};
@@ -13,11 +13,11 @@ pub(super) enum Colours {
         is_white_zero: bool,
     },
     Rgb,
-    /// The colours that a sample is the number of.
+    /// The colour table, which a sample indexes.
     Palette(Vec<[u8; 3]>),
     /// Cyan, magenta, yellow and black.
-    Inks,
-    /// Of the JPEGs within TIFF.
+    Cmyk,
+    /// The colours of JPEG within TIFF.
     YCbCr,
 }
 
@@ -25,13 +25,13 @@ pub(super) enum Colours {
 pub(super) enum Alpha {
     None,
     Straight,
-    /// Colours are stored multiplied by it.
+    /// Colours are stored multiplied by alpha.
     Associated,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// This many bits, 8 at most.
+    /// This number of bits, at most 8.
     Bits(u8),
     Sixteen,
     Float,
@@ -41,28 +41,28 @@ pub(super) struct Layout {
     pub(super) colours: Colours,
     pub(super) alpha: Alpha,
     pub(super) depth: Depth,
-    /// Samples of a pixel in the file: its colours, its alpha, and others that are dropped.
+    /// Samples of a pixel in the file: its colours, its alpha, and others, which are dropped.
     pub(super) samples: usize,
-    /// Whether each sample of all pixels is stored by itself.
+    /// Whether the samples of all pixels are stored in separate planes.
     pub(super) is_planar: bool,
     /// Whether the bits of each byte are stored in reverse.
     pub(super) is_reversed: bool,
-    /// How rows are written if the picture is a fax.
+    /// The encoding of rows, if the picture is a fax.
     pub(super) fax: Option<Fax>,
 }
 
 const JPEG: u16 = 7;
 
-/// The compressions of fax (TIFF 6.0, sections 10 and 11).
+/// Compressions of fax (TIFF 6.0, sections 10 and 11).
 const HUFFMAN: u16 = 2;
 const GROUP_3: u16 = 3;
 const GROUP_4: u16 = 4;
 
-/// `T4Options`, and its bit for rows that are written as what differs from the row above.
+/// `T4Options`, and its bit for two-dimensional rows.
 const T4_OPTIONS: Tag = Tag::Unknown(292);
 const TWO_DIMENSIONAL: u32 = 1;
 
-/// `InkSet`, for which the crate has no name.
+/// `InkSet`, for which `tiff` has no name.
 const INK_SET: Tag = Tag::Unknown(332);
 
 impl Layout {
@@ -106,15 +106,15 @@ impl Layout {
             (Some(SampleFormat::IEEEFP), 32) => Depth::Float,
             _ => return Err(Unreadable::Unsupported(Feature::TiffSamples)),
         };
-        let is_whole = depth != Depth::Float && depth != Depth::Sixteen;
+        let is_bytes = depth != Depth::Float && depth != Depth::Sixteen;
         let colours = match directory.interpretation {
             0 | 1 => Colours::Grey {
                 is_white_zero: directory.interpretation == 0,
             },
             2 => Colours::Rgb,
-            3 if is_whole => Colours::Palette(palette(decoder, bits)?),
-            5 if ink_set == 1 && depth != Depth::Float => Colours::Inks,
-            6 if compression == JPEG && is_whole && !is_planar => Colours::YCbCr,
+            3 if is_bytes => Colours::Palette(palette(decoder, bits)?),
+            5 if ink_set == 1 && depth != Depth::Float => Colours::Cmyk,
+            6 if compression == JPEG && is_bytes && !is_planar => Colours::YCbCr,
             _ => return Err(Unreadable::Unsupported(Feature::TiffColours)),
         };
         let samples = usize::from(samples);
@@ -145,20 +145,20 @@ impl Layout {
         })
     }
 
-    /// Samples of a pixel that are kept.
-    pub(super) fn kept(&self) -> usize {
+    /// Returns the number of samples of a pixel that are kept.
+    pub(super) fn kept_samples(&self) -> usize {
         self.colours.samples() + usize::from(self.alpha != Alpha::None)
     }
 
-    /// Bytes of a pixel of the picture.
-    pub(super) fn bytes(&self) -> u64 {
+    /// Returns the bytes of a pixel of the decoded picture.
+    pub(super) fn pixel_bytes(&self) -> u64 {
         let colours = match (&self.colours, self.depth) {
             (Colours::Grey { .. }, Depth::Bits(_) | Depth::Sixteen) => 1,
             _ => 3,
         };
         let channels = colours + u64::from(self.alpha != Alpha::None);
         channels
-            * if let Colours::Inks = self.colours {
+            * if let Colours::Cmyk = self.colours {
                 1
             } else {
                 self.sample_bytes()
@@ -179,13 +179,13 @@ impl Colours {
         match self {
             Self::Grey { .. } | Self::Palette(_) => 1,
             Self::Rgb | Self::YCbCr => 3,
-            Self::Inks => 4,
+            Self::Cmyk => 4,
         }
     }
 }
 
-/// Those of fax, and those that `tiff` decodes as it is built here: none, LZW, JPEG, Deflate by both of its numbers,
-/// PackBits.
+/// Accepts the compressions of fax, and those that `tiff` decodes with the enabled features: none,
+/// LZW, JPEG, both numbers of Deflate, PackBits.
 fn check_compression(compression: u16) -> Result<(), Unreadable> {
     let feature = match compression {
         1 | HUFFMAN | GROUP_3 | GROUP_4 | 5 | JPEG | 8 | 32773 | 32946 => return Ok(()),
@@ -195,7 +195,8 @@ fn check_compression(compression: u16) -> Result<(), Unreadable> {
     Err(Unreadable::Unsupported(feature))
 }
 
-/// Reads the table of colours: all reds, all greens, all blues. Some programs write values of 8 bits into its 16.
+/// Reads the colour table: all reds, all greens, all blues. Some programs write 8-bit values into
+/// its 16 bits.
 fn palette(decoder: &mut Decoder<Reader<'_>>, bits: u16) -> Result<Vec<[u8; 3]>, Unreadable> {
     let values = decoder.find_tag_unsigned_vec::<u16>(Tag::ColorMap)?;
     let values = values

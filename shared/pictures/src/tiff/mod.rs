@@ -1,5 +1,6 @@
-//! TIFF 6.0 and BigTIFF: the first page of a file. `tiff` undoes compression and predictors; what samples mean is decided
-//! here, since it returns wrong pixels for some files and refuses many others.
+//! TIFF 6.0 and BigTIFF: the first page of a file. `tiff` decodes compression and predictors. The
+//! samples are interpreted here, because `tiff` returns wrong pixels for some files and rejects
+//! many others.
 
 mod directory;
 mod fax;
@@ -18,36 +19,36 @@ use tiff::TiffError;
 use tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 
-use crate::cut_off::without_rows;
-use crate::file_reader::End;
-use crate::inks::Inks;
+use crate::cmyk::CmykConverter;
+use crate::file_reader::EndOfFile;
+use crate::missing_rows::clear_rows_from;
 use crate::{Feature, Unreadable, jpeg};
 use fax::Fax;
 use layout::{Colours, Depth, Layout};
 use reader::Reader;
 use samples::{Chunk, Samples};
 
-/// What a file begins with, in both byte orders, and the same of `BigTIFF`.
+/// The first bytes of a file in both byte orders, and those of `BigTIFF`.
 const MAGICS: [[u8; 4]; 4] = [*b"II\x2a\0", *b"MM\0\x2a", *b"II\x2b\0", *b"MM\0\x2b"];
 
 pub(crate) fn is_tiff(file: &[u8]) -> bool {
     MAGICS.iter().any(|magic| file.starts_with(magic))
 }
 
-/// A picture whose directory was read; nothing was allocated for its pixels.
+/// A picture whose directory was read. No memory is allocated for its pixels yet.
 pub(crate) struct Tiff<'a> {
     file: &'a [u8],
     decoder: Decoder<Reader<'a>>,
-    end: End,
+    end: EndOfFile,
     layout: Layout,
-    /// Pixels.
+    /// Width and height in pixels.
     pub(crate) size: (u32, u32),
     pub(crate) orientation: Orientation,
     profile: Option<Vec<u8>>,
 }
 
 impl<'a> Tiff<'a> {
-    /// Reads the first directory only.
+    /// Opens a file, and reads only the first directory.
     pub(crate) fn open(file: &'a [u8], max_allocation: u64) -> Result<Self, Unreadable> {
         let mut directory = directory::read(file)?;
         let (reader, end) = Reader::new(file, std::mem::take(&mut directory.patches));
@@ -74,22 +75,22 @@ impl<'a> Tiff<'a> {
         })
     }
 
-    /// Takes the ICC profile, unless it is one for inks: decoding applies that.
+    /// Takes the ICC profile, unless it is for CMYK, because decoding applies that one.
     pub(crate) fn take_profile(&mut self) -> Option<Vec<u8>> {
-        if let Colours::Inks = self.layout.colours {
+        if let Colours::Cmyk = self.layout.colours {
             None
         } else {
             self.profile.take()
         }
     }
 
-    /// Returns the bytes of the picture, and those that decoding takes: samples, the picture that is made of them, copies
-    /// that scaling makes, and a strip or tile with what its decoder holds.
+    /// Returns the bytes of the largest buffer, and the memory for decoding in bytes: samples, the
+    /// picture made from them, copies made by scaling, and a strip or tile with its decoder's data.
     pub(crate) fn memory(&mut self) -> Result<(u64, u64), Unreadable> {
         let pixels = u64::from(self.size.0) * u64::from(self.size.1);
-        let picture = pixels.saturating_mul(self.layout.bytes());
-        let samples =
-            u64::try_from(self.layout.kept()).unwrap_or(u64::MAX) * self.layout.sample_bytes();
+        let picture = pixels.saturating_mul(self.layout.pixel_bytes());
+        let samples = u64::try_from(self.layout.kept_samples()).unwrap_or(u64::MAX)
+            * self.layout.sample_bytes();
         let samples = pixels.saturating_mul(samples);
         let chunk = self.decoder.image_chunk_buffer_layout(0)?.len;
         let chunk = u64::try_from(chunk).unwrap_or(u64::MAX);
@@ -100,15 +101,15 @@ impl<'a> Tiff<'a> {
         Ok((picture.max(samples).max(chunk), all))
     }
 
-    /// Decodes the strips or tiles that the file has. Rows that are missing at its end are transparent.
+    /// Decodes the strips or tiles of the file. Rows missing at its end are transparent.
     pub(crate) fn decode(mut self) -> Result<DynamicImage, Unreadable> {
-        let inks = Inks::new(self.profile.as_deref());
+        let cmyk = CmykConverter::new(self.profile.as_deref());
         let (picture, rows) = match self.layout.depth {
             Depth::Bits(bits) => {
                 let Samples { values, rows } =
                     samples::read(&mut self, |tiff, index| tiff.bytes(index, bits))?;
                 (
-                    pixels::of_bytes(self.size, &self.layout, values, &inks),
+                    pixels::from_bytes(self.size, &self.layout, values, &cmyk),
                     rows,
                 )
             }
@@ -119,7 +120,7 @@ impl<'a> Tiff<'a> {
                         _ => Err(Unreadable::Damaged),
                     })?;
                 (
-                    pixels::of_shorts(self.size, &self.layout, values, &inks),
+                    pixels::from_shorts(self.size, &self.layout, values, &cmyk),
                     rows,
                 )
             }
@@ -129,11 +130,11 @@ impl<'a> Tiff<'a> {
                         DecodingResult::F32(floats) => Ok(floats.into()),
                         _ => Err(Unreadable::Damaged),
                     })?;
-                (pixels::of_floats(self.size, &self.layout, &values), rows)
+                (pixels::from_floats(self.size, &self.layout, &values), rows)
             }
         };
         picture
-            .map(|picture| without_rows(picture, rows))
+            .map(|picture| clear_rows_from(picture, rows))
             .ok_or(Unreadable::Damaged)
     }
 
@@ -147,7 +148,7 @@ impl<'a> Tiff<'a> {
             })
     }
 
-    /// Returns the reason if the strip or tile is a JPEG of a kind that is not supported.
+    /// Returns the reason if the strip or tile is a JPEG of an unsupported kind.
     fn unsupported_jpeg(&mut self, index: u32) -> Option<Unreadable> {
         let (data, _) = self.data(index).ok()?;
         jpeg::Header::read(data)
@@ -155,9 +156,10 @@ impl<'a> Tiff<'a> {
             .filter(|reason| matches!(reason, Unreadable::Unsupported(_)))
     }
 
-    /// Returns the compressed bytes of a strip or tile, and whether the file ends before they do.
+    /// Returns the compressed bytes of a strip or tile, and whether the file is truncated within
+    /// them.
     fn data(&mut self, index: u32) -> Result<(&'a [u8], bool), Unreadable> {
-        let (places, lengths) = match self.decoder.get_chunk_type() {
+        let (offsets, lengths) = match self.decoder.get_chunk_type() {
             ChunkType::Strip => (Tag::StripOffsets, Tag::StripByteCounts),
             ChunkType::Tile => (Tag::TileOffsets, Tag::TileByteCounts),
         };
@@ -166,21 +168,21 @@ impl<'a> Tiff<'a> {
                 .decoder
                 .find_tag_unsigned_vec::<u64>(tag)?
                 .unwrap_or_default();
-            let number = numbers.get(length(index)?).ok_or(Unreadable::Damaged)?;
+            let number = numbers.get(to_usize(index)?).ok_or(Unreadable::Damaged)?;
             usize::try_from(*number).map_err(|_| Unreadable::Damaged)
         };
-        let (begin, count) = (number(places)?, number(lengths)?);
+        let (begin, count) = (number(offsets)?, number(lengths)?);
         let rest = self.file.get(begin..).ok_or(Unreadable::CutOff)?;
         Ok((&rest[..count.min(rest.len())], count > rest.len()))
     }
 
-    /// The same, with a byte for each sample of this many bits.
+    /// Decodes a strip or tile to one byte for each sample of this number of bits.
     fn bytes(&mut self, index: u32, bits: u8) -> Result<Chunk<u8>, Unreadable> {
         if let Some(fax) = self.layout.fax {
             return self.fax(fax, index);
         }
         let (width, _) = self.decoder.chunk_data_dimensions(index);
-        let row = length(width)?
+        let row = to_usize(width)?
             * if self.layout.is_planar {
                 1
             } else {
@@ -194,7 +196,7 @@ impl<'a> Tiff<'a> {
     }
 
     fn fax(&mut self, fax: Fax, index: u32) -> Result<Chunk<u8>, Unreadable> {
-        let (data, is_cut) = self.data(index)?;
+        let (data, is_truncated) = self.data(index)?;
         let data = if self.layout.is_reversed {
             Cow::Owned(data.iter().map(|byte| byte.reverse_bits()).collect())
         } else {
@@ -202,14 +204,15 @@ impl<'a> Tiff<'a> {
         };
         let (columns, _) = self.decoder.chunk_dimensions();
         let (width, height) = self.decoder.chunk_data_dimensions(index);
-        let (values, rows) = fax::read(fax, &data, columns, length(width)?, length(height)?);
+        let (values, rows) =
+            fax::decode_rows(fax, &data, columns, to_usize(width)?, to_usize(height)?);
         match rows {
-            0 => Err(if is_cut {
+            0 => Err(if is_truncated {
                 Unreadable::CutOff
             } else {
                 Unreadable::Damaged
             }),
-            rows if is_cut => Ok(Chunk {
+            rows if is_truncated => Ok(Chunk {
                 values,
                 rows: Some(rows),
             }),
@@ -218,7 +221,7 @@ impl<'a> Tiff<'a> {
     }
 }
 
-fn length(edge: u32) -> Result<usize, Unreadable> {
+fn to_usize(edge: u32) -> Result<usize, Unreadable> {
     usize::try_from(edge).map_err(|_| Unreadable::TooManyPixels)
 }
 

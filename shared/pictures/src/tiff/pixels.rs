@@ -1,24 +1,24 @@
-//! From samples to the pixels of a picture.
+//! Conversion of samples to the pixels of a picture.
 
 use image::{DynamicImage, ImageBuffer};
 
 use super::layout::{Alpha, Colours, Depth, Layout};
-use crate::inks::{INKS, Inks};
+use crate::cmyk::{CMYK_CHANNELS, CmykConverter};
 
-/// Makes a picture of samples of 8 bits at most. Returns `None` if they are not as many as it needs.
-pub(super) fn of_bytes(
+/// Creates a picture from samples of at most 8 bits. Returns `None` if their number is wrong.
+pub(super) fn from_bytes(
     size: (u32, u32),
     layout: &Layout,
     mut samples: Vec<u8>,
-    inks: &Inks,
+    cmyk: &CmykConverter,
 ) -> Option<DynamicImage> {
-    let kept = layout.kept();
+    let channels = layout.kept_samples();
     if layout.alpha == Alpha::Associated {
-        divide(&mut samples, kept, u8::MAX.into(), |value| {
+        unmultiply(&mut samples, channels, u8::MAX.into(), |value| {
             u8::try_from(value).unwrap_or(u8::MAX)
         });
     }
-    let colours = kept - usize::from(layout.alpha != Alpha::None);
+    let colours = channels - usize::from(layout.alpha != Alpha::None);
     match &layout.colours {
         Colours::Grey { is_white_zero } => {
             let steps = if let Depth::Bits(bits @ 1..=7) = layout.depth {
@@ -26,38 +26,38 @@ pub(super) fn of_bytes(
             } else {
                 255_u8
             };
-            for pixel in samples.chunks_exact_mut(kept) {
+            for pixel in samples.chunks_exact_mut(channels) {
                 let level = pixel[0].min(steps) * (255 / steps);
                 pixel[0] = if *is_white_zero { 255 - level } else { level };
             }
-            bytes_image(size, kept, samples)
+            bytes_image(size, channels, samples)
         }
-        Colours::Rgb => bytes_image(size, kept, samples),
+        Colours::Rgb => bytes_image(size, channels, samples),
         Colours::Palette(palette) => {
-            let of = |number: &u8| {
+            let colour = |index: &u8| {
                 palette
-                    .get(usize::from(*number))
+                    .get(usize::from(*index))
                     .copied()
                     .unwrap_or_default()
             };
-            bytes_image(size, 3, samples.iter().flat_map(of).collect())
+            bytes_image(size, 3, samples.iter().flat_map(colour).collect())
         }
         Colours::YCbCr => {
-            for pixel in samples.chunks_exact_mut(kept) {
-                let rgb = rgb([pixel[0], pixel[1], pixel[2]]);
+            for pixel in samples.chunks_exact_mut(channels) {
+                let rgb = ycbcr_to_rgb([pixel[0], pixel[1], pixel[2]]);
                 pixel[..3].copy_from_slice(&rgb);
             }
-            bytes_image(size, kept, samples)
+            bytes_image(size, channels, samples)
         }
-        Colours::Inks if kept == INKS => bytes_image(size, 3, inks.to_rgb(&samples)),
-        Colours::Inks => {
+        Colours::Cmyk if channels == CMYK_CHANNELS => bytes_image(size, 3, cmyk.to_rgb(&samples)),
+        Colours::Cmyk => {
             let only: Vec<u8> = samples
-                .chunks_exact(kept)
+                .chunks_exact(channels)
                 .flat_map(|pixel| &pixel[..colours])
                 .copied()
                 .collect();
-            let rgb = inks.to_rgb(&only);
-            let alpha = samples.iter().skip(colours).step_by(kept);
+            let rgb = cmyk.to_rgb(&only);
+            let alpha = samples.iter().skip(colours).step_by(channels);
             let pixels = rgb.as_chunks().0.iter().zip(alpha);
             let pixels =
                 pixels.flat_map(|([red, green, blue], alpha)| [*red, *green, *blue, *alpha]);
@@ -66,20 +66,20 @@ pub(super) fn of_bytes(
     }
 }
 
-/// The same of samples of 16 bits.
-pub(super) fn of_shorts(
+/// Creates a picture from samples of 16 bits like [`from_bytes`].
+pub(super) fn from_shorts(
     size: (u32, u32),
     layout: &Layout,
     mut samples: Vec<u16>,
-    inks: &Inks,
+    cmyk: &CmykConverter,
 ) -> Option<DynamicImage> {
-    let kept = layout.kept();
-    if let Colours::Inks = layout.colours {
+    let channels = layout.kept_samples();
+    if let Colours::Cmyk = layout.colours {
         let byte = |sample: &u16| u8::try_from(sample >> 8).unwrap_or(u8::MAX);
-        return of_bytes(size, layout, samples.iter().map(byte).collect(), inks);
+        return from_bytes(size, layout, samples.iter().map(byte).collect(), cmyk);
     }
     if layout.alpha == Alpha::Associated {
-        divide(&mut samples, kept, u16::MAX.into(), |value| {
+        unmultiply(&mut samples, channels, u16::MAX.into(), |value| {
             u16::try_from(value).unwrap_or(u16::MAX)
         });
     }
@@ -87,12 +87,12 @@ pub(super) fn of_shorts(
         is_white_zero: true,
     } = layout.colours
     {
-        for pixel in samples.chunks_exact_mut(kept) {
+        for pixel in samples.chunks_exact_mut(channels) {
             pixel[0] = !pixel[0];
         }
     }
     let (width, height) = size;
-    match kept {
+    match channels {
         1 => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLuma16),
         2 => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLumaA16),
         3 => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageRgb16),
@@ -100,29 +100,31 @@ pub(super) fn of_shorts(
     }
 }
 
-/// The same of floating-point samples, where 0 is black and 1 is white.
-pub(super) fn of_floats(
+/// Creates a picture from floating-point samples, with 0 for black and 1 for white.
+pub(super) fn from_floats(
     size: (u32, u32),
     layout: &Layout,
     samples: &[f32],
 ) -> Option<DynamicImage> {
     let has_alpha = layout.alpha != Alpha::None;
-    let pixels = samples.chunks_exact(layout.kept()).flat_map(|pixel| {
-        let (first, second, third) = match layout.colours {
-            Colours::Grey {
-                is_white_zero: true,
-            } => (1.0 - pixel[0], 1.0 - pixel[0], 1.0 - pixel[0]),
-            Colours::Grey { .. } => (pixel[0], pixel[0], pixel[0]),
-            _ => (pixel[0], pixel[1], pixel[2]),
-        };
-        let alpha = pixel.last().copied().filter(|_| has_alpha);
-        let divisor = alpha
-            .filter(|alpha| layout.alpha == Alpha::Associated && *alpha > 0.0)
-            .unwrap_or(1.0);
-        [first / divisor, second / divisor, third / divisor]
-            .into_iter()
-            .chain(alpha)
-    });
+    let pixels = samples
+        .chunks_exact(layout.kept_samples())
+        .flat_map(|pixel| {
+            let (first, second, third) = match layout.colours {
+                Colours::Grey {
+                    is_white_zero: true,
+                } => (1.0 - pixel[0], 1.0 - pixel[0], 1.0 - pixel[0]),
+                Colours::Grey { .. } => (pixel[0], pixel[0], pixel[0]),
+                _ => (pixel[0], pixel[1], pixel[2]),
+            };
+            let alpha = pixel.last().copied().filter(|_| has_alpha);
+            let divisor = alpha
+                .filter(|alpha| layout.alpha == Alpha::Associated && *alpha > 0.0)
+                .unwrap_or(1.0);
+            [first / divisor, second / divisor, third / divisor]
+                .into_iter()
+                .chain(alpha)
+        });
     let (pixels, (width, height)) = (pixels.collect(), size);
     if has_alpha {
         ImageBuffer::from_raw(width, height, pixels).map(DynamicImage::ImageRgba32F)
@@ -131,14 +133,14 @@ pub(super) fn of_floats(
     }
 }
 
-/// Divides colours by the alpha that they were multiplied by.
-fn divide<T: Copy + Into<u32>>(
+/// Divides colours by the alpha with which they were multiplied.
+fn unmultiply<T: Copy + Into<u32>>(
     samples: &mut [T],
-    kept: usize,
+    channels: usize,
     max: u32,
     narrow: impl Fn(u32) -> T,
 ) {
-    for pixel in samples.chunks_exact_mut(kept) {
+    for pixel in samples.chunks_exact_mut(channels) {
         let Some((alpha, colours)) = pixel.split_last_mut() else {
             continue;
         };
@@ -154,8 +156,8 @@ fn divide<T: Copy + Into<u32>>(
     }
 }
 
-/// Red, green and blue by the matrix that JPEG and TIFF have in common (TIFF 6.0, section 21).
-fn rgb([luma, blue, red]: [u8; 3]) -> [u8; 3] {
+/// Converts YCbCr to RGB by the matrix of JPEG and TIFF (TIFF 6.0, section 21).
+fn ycbcr_to_rgb([luma, blue, red]: [u8; 3]) -> [u8; 3] {
     let (luma, blue, red) = (
         f32::from(luma),
         f32::from(blue) - 128.0,

@@ -1,19 +1,20 @@
-//! The file as the decoder shall see it.
+//! The reader through which `tiff` reads the file, with patches.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::directory::Patch;
-use crate::file_reader::{End, FileReader};
+use crate::file_reader::{EndOfFile, FileReader};
 
 pub(super) struct Reader<'a> {
     file: FileReader<'a>,
     patches: Vec<Patch>,
-    /// Whether the bits of each byte are read in reverse: of pixels that are stored so (`FillOrder` 2).
+    /// Whether the bits of each byte are read in reverse (`FillOrder` 2). Set only while pixels are
+    /// read.
     pub(super) is_reversed: bool,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(file: &'a [u8], patches: Vec<Patch>) -> (Self, End) {
+    pub(super) fn new(file: &'a [u8], patches: Vec<Patch>) -> (Self, EndOfFile) {
         let (file, end) = FileReader::new(file);
         (
             Self {
@@ -31,12 +32,12 @@ impl Read for Reader<'_> {
         let begin = self.file.position();
         let count = self.file.read(buffer)?;
         let read = &mut buffer[..count];
-        for Patch { at, bytes } in &self.patches {
-            for (place, byte) in (*at..).zip(bytes) {
-                let place = place
+        for Patch { offset, bytes } in &self.patches {
+            for (position, byte) in (*offset..).zip(bytes) {
+                let position = position
                     .checked_sub(begin)
-                    .and_then(|place| usize::try_from(place).ok());
-                if let Some(target) = place.and_then(|place| read.get_mut(place)) {
+                    .and_then(|position| usize::try_from(position).ok());
+                if let Some(target) = position.and_then(|position| read.get_mut(position)) {
                     *target = *byte;
                 }
             }

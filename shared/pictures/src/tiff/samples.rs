@@ -1,12 +1,12 @@
-//! The samples of a picture, put together from its strips, tiles and planes.
+//! The samples of a picture, assembled from its strips, tiles and planes.
 
-use super::{Tiff, length};
+use super::{Tiff, to_usize};
 use crate::Unreadable;
 
-/// What a strip or tile has.
+/// The samples of a strip or tile.
 pub(super) struct Chunk<T> {
     pub(super) values: Vec<T>,
-    /// The rows that the file has of it, if it is cut off within.
+    /// The number of rows in the file, if the file is truncated within the strip or tile.
     pub(super) rows: Option<usize>,
 }
 
@@ -16,44 +16,46 @@ impl<T> From<Vec<T>> for Chunk<T> {
     }
 }
 
-/// The samples that are kept, pixel by pixel.
+/// The kept samples, pixel by pixel.
 pub(super) struct Samples<T> {
     pub(super) values: Vec<T>,
-    /// The rows that are there.
+    /// The number of rows in the file.
     pub(super) rows: u32,
 }
 
-/// Reads strips or tiles by their numbers with `decode` until the picture, or a file that is cut off, ends.
+/// Decodes strips or tiles in order with `decode`, to the end of the picture or of a truncated
+/// file.
 ///
-/// # Errors
-/// Those of `decode`; [`Unreadable::CutOff`] if there is not a single row.
+/// # Errors Returns errors of `decode`, and [`Unreadable::CutOff`] if not even one row can be
+/// decoded.
 pub(super) fn read<T: Copy + Default>(
     tiff: &mut Tiff<'_>,
     decode: impl Fn(&mut Tiff<'_>, u32) -> Result<Chunk<T>, Unreadable>,
 ) -> Result<Samples<T>, Unreadable> {
-    // Only of pixels that the decoder reads: the bytes of a fax are reversed after they were found by tags.
+    // Only for pixels that the decoder reads. The bytes of a fax are reversed after they were
+    // located.
     tiff.decoder.inner().is_reversed = tiff.layout.is_reversed && tiff.layout.fax.is_none();
-    let (width, height) = (length(tiff.size.0)?, length(tiff.size.1)?);
+    let (width, height) = (to_usize(tiff.size.0)?, to_usize(tiff.size.1)?);
     let (chunk_width, chunk_height) = tiff.decoder.chunk_dimensions();
     let (across, down) = (
         tiff.size.0.div_ceil(chunk_width),
         tiff.size.1.div_ceil(chunk_height),
     );
-    let (chunk_width, chunk_height) = (length(chunk_width)?, length(chunk_height)?);
-    let (across, down) = (length(across)?, length(down)?);
-    let kept = tiff.layout.kept();
-    let (planes, of_chunk) = if tiff.layout.is_planar {
-        (kept, 1)
+    let (chunk_width, chunk_height) = (to_usize(chunk_width)?, to_usize(chunk_height)?);
+    let (across, down) = (to_usize(across)?, to_usize(down)?);
+    let channels = tiff.layout.kept_samples();
+    let (planes, samples_per_pixel) = if tiff.layout.is_planar {
+        (channels, 1)
     } else {
         (1, tiff.layout.samples)
     };
-    let mut values = vec![T::default(); width * height * kept];
+    let mut values = vec![T::default(); width * height * channels];
     let mut index = 0;
     for plane in 0..planes {
         for (row, column) in (0..down).flat_map(|row| (0..across).map(move |column| (row, column)))
         {
             let (top, left) = (row * chunk_height, column * chunk_width);
-            let wide = length(tiff.decoder.chunk_data_dimensions(index).0)?;
+            let wide = to_usize(tiff.decoder.chunk_data_dimensions(index).0)?;
             let chunk = match decode(tiff, index) {
                 Ok(chunk) => chunk,
                 Err(Unreadable::CutOff) => Chunk {
@@ -62,19 +64,21 @@ pub(super) fn read<T: Copy + Default>(
                 },
                 Err(reason) => return Err(reason),
             };
-            for (y, from) in (top..height).zip(chunk.values.chunks_exact(wide * of_chunk)) {
-                let begin = (y * width + left) * kept;
-                let into = values[begin..begin + wide * kept].chunks_exact_mut(kept);
-                for (pixel, from) in into.zip(from.chunks_exact(of_chunk)) {
+            for (y, from) in (top..height).zip(chunk.values.chunks_exact(wide * samples_per_pixel))
+            {
+                let begin = (y * width + left) * channels;
+                let into = values[begin..begin + wide * channels].chunks_exact_mut(channels);
+                for (pixel, from) in into.zip(from.chunks_exact(samples_per_pixel)) {
                     if tiff.layout.is_planar {
                         pixel[plane] = from[0];
                     } else {
-                        pixel.copy_from_slice(&from[..kept]);
+                        pixel.copy_from_slice(&from[..channels]);
                     }
                 }
             }
             if let Some(rows) = chunk.rows {
-                // Without a plane a row has no colour, and without a tile it has a gap.
+                // A row without one of its planes has no colour, and a row without one of its tiles
+                // has a gap.
                 let rows = top + if across == 1 { rows } else { 0 };
                 let is_shown = plane + 1 == planes && rows > 0;
                 let rows = u32::try_from(rows).unwrap_or(tiff.size.1);
@@ -93,15 +97,15 @@ pub(super) fn read<T: Copy + Default>(
     })
 }
 
-/// Gives each sample of fewer than 8 bits a byte. Rows begin with a byte.
+/// Expands each sample of fewer than 8 bits to a byte. Each row begins with a new byte.
 pub(super) fn unpack(bytes: &[u8], row: usize, bits: u8) -> Vec<u8> {
-    let of_byte = usize::from(8 / bits);
+    let samples_per_byte = usize::from(8 / bits);
     let mask = (1 << bits) - 1;
-    let rows = bytes.chunks_exact(row.div_ceil(of_byte).max(1));
+    let rows = bytes.chunks_exact(row.div_ceil(samples_per_byte).max(1));
     let samples = rows.flat_map(|bytes| {
         let samples = bytes
             .iter()
-            .flat_map(|byte| (1..=8 / bits).map(move |place| byte >> (8 - place * bits) & mask));
+            .flat_map(|byte| (1..=8 / bits).map(move |index| byte >> (8 - index * bits) & mask));
         samples.take(row)
     });
     samples.collect()

@@ -1,7 +1,7 @@
-//! Pictures of 2 x 2 pixels, written here by TIFF 6.0, and the pixels that their samples mean.
+//! Pictures of 2 x 2 pixels, written by the rules of TIFF 6.0, and the pixels that they mean.
 
 use super::*;
-use crate::inks::tests::{HALF, grey_cyan};
+use crate::cmyk::tests::{HALF, grey_cyan};
 
 const WIDTH: u16 = 256;
 const HEIGHT: u16 = 257;
@@ -24,7 +24,7 @@ const EXTRA: u16 = 338;
 const FORMAT: u16 = 339;
 const PROFILE: u16 = 34675;
 
-/// A file in little-endian order with these strips or tiles and these fields of shorts.
+/// A file in little-endian order with these strips or tiles, and fields of 16-bit numbers.
 struct File {
     fields: Vec<(u16, Vec<u16>)>,
     chunks: Vec<Vec<u8>>,
@@ -59,13 +59,13 @@ impl File {
     fn bytes(&self) -> Vec<u8> {
         let long = |number: usize| u32::try_from(number).expect("short").to_le_bytes();
         let mut bytes = b"II\x2a\0\0\0\0\0".to_vec();
-        let places: Vec<u8> = self
+        let offsets: Vec<u8> = self
             .chunks
             .iter()
             .flat_map(|chunk| {
-                let place = long(bytes.len());
+                let offset = long(bytes.len());
                 bytes.extend(chunk);
-                place
+                offset
             })
             .collect();
         let sizes: Vec<u8> = self
@@ -87,7 +87,7 @@ impl File {
                 .collect::<Vec<u8>>()
         };
         let mut fields: Vec<(u16, u8, usize, Vec<u8>)> =
-            vec![(at, 4, 4, places), (length, 4, 4, sizes)];
+            vec![(at, 4, 4, offsets), (length, 4, 4, sizes)];
         fields.extend(
             self.fields
                 .iter()
@@ -106,9 +106,9 @@ impl File {
             directory.extend([kind, 0]);
             directory.extend(long(value.len() / width));
             if value.len() > 4 {
-                let place = long(bytes.len());
+                let offset = long(bytes.len());
                 bytes.extend(value);
-                value = place.to_vec();
+                value = offset.to_vec();
             }
             value.resize(4, 0);
             directory.extend(value);
@@ -129,20 +129,20 @@ impl File {
         [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(x, y)| picture.get_pixel(x, y).0)
     }
 
-    /// Whether the pixels have these levels of grey.
+    /// Returns whether the pixels have these levels of grey.
     fn is_grey(&self, levels: [u8; 4]) -> bool {
         self.pixels() == levels.map(|level| [level, level, level, 255])
     }
 }
 
-/// Four colours, in rows from above left.
+/// Four colours, row by row from the top left.
 const COLOURS: [[u8; 3]; 4] = [[255, 0, 10], [20, 200, 30], [40, 50, 240], [90, 80, 70]];
 
 fn opaque() -> [[u8; 4]; 4] {
     COLOURS.map(|[red, green, blue]| [red, green, blue, 255])
 }
 
-/// Each row less its left neighbour, by samples (TIFF 6.0, section 14).
+/// Subtracts the left neighbour from each sample of a row (TIFF 6.0, section 14).
 fn predicted(rows: &[u8], samples: usize) -> Vec<u8> {
     let row = |row: &[u8]| {
         let left = [vec![0; samples], row.to_vec()].concat();
@@ -154,7 +154,7 @@ fn predicted(rows: &[u8], samples: usize) -> Vec<u8> {
     rows.chunks_exact(2 * samples).flat_map(row).collect()
 }
 
-/// Zlib's format (RFC 1950) with one block that is stored as it is (RFC 1951, section 3.2.4).
+/// Returns zlib's format (RFC 1950) with one stored block (RFC 1951, section 3.2.4).
 fn deflated(bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).expect("short");
     let (mut low, mut high) = (1_u32, 0_u32);
@@ -173,7 +173,7 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// A file of this kind whose rows are predicted and compressed.
+/// Returns a file whose rows are predicted and compressed.
 fn predicted_file(interpretation: u16, samples: usize, pixels: &[u8]) -> File {
     let file = File::new(
         interpretation,
@@ -186,7 +186,7 @@ fn predicted_file(interpretation: u16, samples: usize, pixels: &[u8]) -> File {
 }
 
 #[test]
-fn samples_without_a_meaning_are_dropped_after_the_predictor() {
+fn extra_samples_are_dropped_after_the_predictor() {
     let pixels: Vec<u8> = COLOURS
         .iter()
         .zip([7, 99, 180, 3])
@@ -195,13 +195,13 @@ fn samples_without_a_meaning_are_dropped_after_the_predictor() {
     let plain = File::new(2, &[8; 4], &pixels).with(EXTRA, &[0]);
     assert_eq!(plain.pixels(), opaque());
     assert_eq!(predicted_file(2, 4, &pixels).pixels(), opaque());
-    // Grey, and inks with a spot colour.
+    // Greyscale, and CMYK with a spot colour.
     assert!(predicted_file(1, 2, &[10, 1, 60, 2, 200, 3, 250, 4]).is_grey([10, 60, 200, 250]));
     assert_eq!(
         predicted_file(5, 5, &[255, 0, 0, 0, 9].repeat(4)).pixels(),
         [[0, 255, 255, 255]; 4]
     );
-    // Without such a compression there is no predictor, whatever the field says.
+    // A compression without a predictor ignores the field.
     assert!(
         File::new(1, &[8], &[1, 2, 3, 4])
             .with(PREDICTOR, &[2])
@@ -210,7 +210,7 @@ fn samples_without_a_meaning_are_dropped_after_the_predictor() {
 }
 
 #[test]
-fn bits_in_reverse_are_read_at_every_depth() {
+fn reversed_bits_are_read_at_every_depth() {
     let deep: Vec<u8> = [0x1234_u16, 0x8001, 0xfe7f, 0x0200]
         .iter()
         .flat_map(|sample| sample.to_le_bytes())
@@ -237,7 +237,7 @@ fn bits_in_reverse_are_read_at_every_depth() {
 }
 
 #[test]
-fn colours_are_divided_by_an_associated_alpha_only() {
+fn only_an_associated_alpha_divides_the_colours() {
     let pixels = [
         [100, 50, 0, 128],
         [100, 50, 0, 255],
@@ -245,7 +245,8 @@ fn colours_are_divided_by_an_associated_alpha_only() {
         [200, 9, 9, 100],
     ];
     let file = |extra: &[u16]| File::new(2, &[8; 4], pixels.as_flattened()).with(EXTRA, extra);
-    // 100 * 255 / 128 is 199.2, 50 * 255 / 128 is 99.6, 9 * 255 / 100 is 22.95; nothing is lighter than white.
+    // 100 * 255 / 128 is 199.2, 50 * 255 / 128 is 99.6, 9 * 255 / 100 is 22.95. Values above white
+    // become white.
     let straight = [
         [199, 100, 0, 128],
         [100, 50, 0, 255],
@@ -328,11 +329,11 @@ fn few_bits_palettes_and_planes_are_expanded() {
     assert_eq!(file.pixels(), opaque());
 }
 
-/// Rows by what differs from the row above: a row like an empty one is one bit (T.6, table 1).
+/// Two-dimensional coding: a row equal to an empty row above takes one bit (T.6, table 1).
 const GROUP_4: u16 = 4;
 
 #[test]
-fn rows_that_are_missing_at_the_end_of_a_file_are_transparent() {
+fn rows_missing_at_the_end_of_a_file_are_transparent() {
     let mut file = File::new(2, &[8; 3], &[]).with(ROWS, &[1]);
     file.chunks = COLOURS
         .as_chunks::<2>()
@@ -341,12 +342,12 @@ fn rows_that_are_missing_at_the_end_of_a_file_are_transparent() {
         .map(|row| row.as_flattened().to_vec())
         .collect();
     assert_eq!(file.pixels(), opaque());
-    let places = [8_u32, 14].map(u32::to_le_bytes).concat();
+    let offsets = [8_u32, 14].map(u32::to_le_bytes).concat();
     let mut cut = file.bytes();
     let at = cut
         .windows(8)
-        .position(|eight| eight == places)
-        .expect("it points to its strips");
+        .position(|eight| eight == offsets)
+        .expect("the file has offsets of strips");
     let beyond = u32::try_from(cut.len() - 3).expect("short").to_le_bytes();
     cut[at + 4..at + 8].copy_from_slice(&beyond);
     let picture = Tiff::open(&cut, 1 << 20)
@@ -370,7 +371,7 @@ fn rows_that_are_missing_at_the_end_of_a_file_are_transparent() {
 }
 
 #[test]
-fn a_fax_that_is_cut_off_within_a_strip_shows_the_rows_that_came() {
+fn a_fax_truncated_within_a_strip_shows_its_first_rows() {
     let fax = File::new(0, &[1], &[0xff, 0xff])
         .with(COMPRESSION, &[GROUP_4])
         .with(HEIGHT, &[16]);
@@ -386,18 +387,18 @@ fn a_fax_that_is_cut_off_within_a_strip_shows_the_rows_that_came() {
     let at = cut
         .windows(4)
         .rposition(|four| four == 8_u32.to_le_bytes())
-        .expect("it points to its strip");
+        .expect("the file has an offset of the strip");
     cut.push(0xff);
     let last = u32::try_from(cut.len() - 1).expect("short").to_le_bytes();
     cut[at..at + 4].copy_from_slice(&last);
     assert_eq!(levels(&cut), [[255; 4], [255; 4], [0; 4], [0; 4]]);
-    // Nothing but a code that there is not.
+    // Only an invalid code.
     let broken = File::new(0, &[1], &[0, 0]).with(COMPRESSION, &[GROUP_4]);
     assert_eq!(broken.picture().err(), Some(Unreadable::Damaged));
 }
 
 #[test]
-fn inks_are_converted_by_their_profile() {
+fn cmyk_is_converted_by_its_profile() {
     for (bits, cyan) in [
         (8, vec![255, 0, 0, 0]),
         (16, vec![255, 255, 0, 0, 0, 0, 0, 0]),
@@ -415,7 +416,7 @@ fn inks_are_converted_by_their_profile() {
 }
 
 #[test]
-fn jpeg_within_a_page_is_converted_from_its_colours() {
+fn a_jpeg_within_a_page_is_converted_from_ycbcr() {
     let mut encoder = mozjpeg::Compress::new(mozjpeg::ColorSpace::JCS_RGB);
     encoder.set_size(2, 2);
     encoder.set_quality(100.0);
@@ -440,7 +441,7 @@ fn jpeg_within_a_page_is_converted_from_its_colours() {
 }
 
 #[test]
-fn kinds_that_the_decoder_lacks_are_named() {
+fn unsupported_kinds_are_named_in_the_reason() {
     let grey = || File::new(1, &[8], &[0; 4]);
     let rgb = |interpretation| File::new(interpretation, &[8; 3], &[0; 12]);
     for (file, feature) in [
@@ -480,7 +481,7 @@ fn kinds_that_the_decoder_lacks_are_named() {
 }
 
 #[test]
-fn the_first_page_of_a_file_whose_pages_are_a_circle_is_shown() {
+fn the_first_page_of_a_circular_list_is_shown() {
     let mut bytes = File::new(2, &[8, 8, 8], COLOURS.as_flattened()).bytes();
     let begin: [u8; 4] = bytes[4..8].try_into().expect("four");
     let end = bytes.len();
@@ -502,7 +503,7 @@ fn tiles_may_be_listed_as_strips() {
 }
 
 #[test]
-fn the_only_strip_may_have_no_length() {
+fn a_single_strip_may_have_no_length() {
     let mut bytes = File::new(1, &[8], &[0, 80, 160, 255]).bytes();
     let field = bytes
         .windows(4)
@@ -514,9 +515,10 @@ fn the_only_strip_may_have_no_length() {
         .expect("decodes");
     assert_eq!(picture.to_luma8().into_raw(), [0, 80, 160, 255]);
 }
+
 #[test]
-fn rows_of_a_fax_may_be_in_several_strips_whose_bits_are_reversed() {
-    // By T.4: white 1, black 1; white 0, black 1, white 1.
+fn a_fax_may_have_several_strips_and_reversed_bits() {
+    // T.4 codes: white 1, black 1; white 0, black 1, white 1.
     let rows = [
         vec![0b0001_1101, 0],
         vec![0b0011_0101, 0b0100_0011, 0b1000_0000],
@@ -534,7 +536,7 @@ fn rows_of_a_fax_may_be_in_several_strips_whose_bits_are_reversed() {
 }
 
 #[test]
-fn a_lossless_jpeg_within_is_refused_by_name() {
+fn an_embedded_lossless_jpeg_is_named_in_the_reason() {
     // SOI, and a frame header of the lossless process (T.81, table B.1).
     let jpeg =
         b"\xff\xd8\xff\xc3\0\x0b\x08\0\x02\0\x02\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\x01\0\0";

@@ -9,7 +9,7 @@ use std::process::{ExitStatus, Stdio};
 use nix::sys::signal::Signal;
 use plinth_pictures::Unreadable;
 use plinth_pictures::contain::ENVIRONMENT;
-use plinth_pictures::protocol::{self, MAX_MESSAGE, ProtocolError};
+use plinth_pictures::protocol::{self, MAX_MESSAGE_BYTES, ProtocolError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -122,23 +122,23 @@ impl Child {
     }
 
     pub(super) async fn tell(&mut self, message: &impl Serialize) -> Result<(), ProtocolError> {
-        self.send(&protocol::frame_of(message)?).await
+        self.send(&protocol::serialize_message(message)?).await
     }
 
     pub(super) async fn send(&mut self, frame: &[u8]) -> Result<(), ProtocolError> {
-        self.input.write_all(&protocol::head(frame)?).await?;
+        self.input.write_all(&protocol::frame_head(frame)?).await?;
         Ok(self.input.write_all(frame).await?)
     }
 
     pub(super) async fn hear<M: DeserializeOwned>(&mut self) -> Result<M, ProtocolError> {
-        protocol::message(&self.receive(MAX_MESSAGE).await?)
+        protocol::parse_message(&self.receive(MAX_MESSAGE_BYTES).await?)
     }
 
     /// Memory grows with what has come, not with what was announced.
     pub(super) async fn receive(&mut self, limit: usize) -> Result<Vec<u8>, ProtocolError> {
         let mut head = [0; 4];
         self.output.read_exact(&mut head).await?;
-        let length = protocol::length(head, limit)?;
+        let length = protocol::frame_length(head, limit)?;
         let mut frame = Vec::new();
         (&mut self.output)
             .take(length as u64)

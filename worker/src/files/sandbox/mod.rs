@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plinth_domain::preset::Recipe;
-use plinth_pictures::contain::MAX_MEMORY;
+use plinth_pictures::contain::MAX_MEMORY_BYTES;
 use plinth_pictures::protocol::{
-    Answer, Grant, MAX_PICTURES, MAX_SOURCE, ProtocolError, Request, Size, Weighed,
+    Grant, MAX_IMAGES_BYTES, MAX_SOURCE_BYTES, MemoryEstimate, ProtocolError, Request, Response,
+    Size,
 };
-use plinth_pictures::{Developed, Rendered, Stripped, Unreadable};
+use plinth_pictures::{RenderedImage, RenderedPicture, Stripped, Unreadable};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -119,7 +120,7 @@ impl ImageSandbox {
         &self,
         file: &[u8],
         recipes: &[Recipe],
-    ) -> Result<Result<Developed, Unreadable>, SandboxError> {
+    ) -> Result<Result<RenderedPicture, Unreadable>, SandboxError> {
         let request = Request::Render {
             recipes: recipes.to_vec(),
             max_pixels: MAX_PIXELS,
@@ -166,8 +167,8 @@ impl ImageSandbox {
             .await
             .map_err(|_| ChildError::Timeout)?;
         let needs = match weighed? {
-            Weighed::Needs(memory) => memory.min(MAX_MEMORY),
-            Weighed::Unreadable(reason) => return Err(ChildError::Unreadable(reason)),
+            MemoryEstimate::Needs(memory) => memory.min(MAX_MEMORY_BYTES),
+            MemoryEstimate::Unreadable(reason) => return Err(ChildError::Unreadable(reason)),
         };
         let weight = needs.div_ceil(MEBIBYTE).clamp(1, BUDGET.into());
         let weight = u32::try_from(weight).expect("clamped");
@@ -190,7 +191,7 @@ async fn weigh(
     child: &mut Child,
     file: &[u8],
     request: &Request,
-) -> Result<Weighed, ProtocolError> {
+) -> Result<MemoryEstimate, ProtocolError> {
     child.tell(request).await?;
     child.send(file).await?;
     child.hear().await
@@ -198,26 +199,26 @@ async fn weigh(
 
 async fn stripped(child: &mut Child) -> Result<Stripped, ChildError> {
     let (is_changed, taken_at) = match child.hear().await? {
-        Answer::Stripped {
+        Response::Stripped {
             is_changed,
             taken_at,
         } => (is_changed, taken_at),
-        Answer::Unreadable(reason) => return Err(ChildError::Unreadable(reason)),
-        Answer::Made { .. } => return Err(ProtocolError::Unasked.into()),
+        Response::Unreadable(reason) => return Err(ChildError::Unreadable(reason)),
+        Response::Made { .. } => return Err(ProtocolError::UnexpectedResponse.into()),
     };
     let bytes = if is_changed {
-        Some(child.receive(MAX_SOURCE).await?)
+        Some(child.receive(MAX_SOURCE_BYTES).await?)
     } else {
         None
     };
     Ok(Stripped { bytes, taken_at })
 }
 
-async fn images(child: &mut Child, recipes: &[Recipe]) -> Result<Developed, ChildError> {
+async fn images(child: &mut Child, recipes: &[Recipe]) -> Result<RenderedPicture, ChildError> {
     let (picture, sizes) = match child.hear().await? {
-        Answer::Made { picture, sizes } => (picture, sizes),
-        Answer::Unreadable(reason) => return Err(ChildError::Unreadable(reason)),
-        Answer::Stripped { .. } => return Err(ProtocolError::Unasked.into()),
+        Response::Made { picture, sizes } => (picture, sizes),
+        Response::Unreadable(reason) => return Err(ChildError::Unreadable(reason)),
+        Response::Stripped { .. } => return Err(ProtocolError::UnexpectedResponse.into()),
     };
     let pixels = u64::from(picture.width) * u64::from(picture.height);
     if !(1..=MAX_PIXELS).contains(&pixels)
@@ -227,19 +228,19 @@ async fn images(child: &mut Child, recipes: &[Recipe]) -> Result<Developed, Chil
             .zip(recipes)
             .all(|(size, recipe)| fits(*size, recipe))
     {
-        return Err(ProtocolError::Unasked.into());
+        return Err(ProtocolError::UnexpectedResponse.into());
     }
-    let (mut images, mut room) = (Vec::with_capacity(sizes.len()), MAX_PICTURES);
+    let (mut images, mut room) = (Vec::with_capacity(sizes.len()), MAX_IMAGES_BYTES);
     for Size { width, height } in sizes {
         let bytes = child.receive(room).await?;
         room -= bytes.len();
-        images.push(Rendered {
+        images.push(RenderedImage {
             width,
             height,
             bytes,
         });
     }
-    Ok(Developed { picture, images })
+    Ok(RenderedPicture { picture, images })
 }
 
 fn fits(size: Size, recipe: &Recipe) -> bool {

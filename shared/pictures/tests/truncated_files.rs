@@ -1,11 +1,11 @@
-//! A file that is cut off shows what is there, or has a reason that says so.
+//! A truncated file shows its complete part, or is rejected with a reason that says so.
 
 use std::io::Cursor;
 use std::sync::LazyLock;
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, RgbaImage};
 use plinth_domain::preset::Recipe;
-use plinth_pictures::{Rendered, Unreadable, render, weigh};
+use plinth_pictures::{RenderedImage, Unreadable, render, required_memory};
 use proptest::prelude::*;
 
 const WIDTH: u32 = 48;
@@ -14,7 +14,7 @@ const MAX_PIXELS: u64 = 1_000_000;
 
 const FULL: &str = "64x64 contain png";
 
-/// Pixels of a few strong colours, so that rows can be told from each other and GIF keeps them.
+/// Pixels of a few strong colours, so that rows differ and GIF keeps the colours.
 fn picture() -> RgbImage {
     let mut random = 7_u32;
     RgbImage::from_fn(WIDTH, HEIGHT, |_, _| {
@@ -23,7 +23,7 @@ fn picture() -> RgbImage {
     })
 }
 
-/// Darker from above to below.
+/// A picture that gets darker from top to bottom.
 fn smooth() -> RgbImage {
     RgbImage::from_fn(WIDTH, HEIGHT, |_, y| {
         Rgb([230, 200 - u8::try_from(2 * y).expect("a byte"), 30])
@@ -63,7 +63,8 @@ fn chunk(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// Zlib's format (RFC 1950) with blocks that are stored as they are (RFC 1951, section 3.2.4), without the sum at its end.
+/// Returns zlib's format (RFC 1950) with stored blocks (RFC 1951, section 3.2.4), without the
+/// checksum at its end.
 fn stored(bytes: &[u8]) -> Vec<u8> {
     let blocks = bytes.chunks(1000).flat_map(|block| {
         let length = u16::try_from(block.len()).expect("short");
@@ -78,7 +79,7 @@ fn stored(bytes: &[u8]) -> Vec<u8> {
     [0x78, 0x01].into_iter().chain(blocks).collect()
 }
 
-/// The first and the next of the pixels of a pass, across and down (PNG, section 8).
+/// The first pixel and the step of each pass, across and down (PNG, section 8).
 const ADAM7: [[usize; 4]; 7] = [
     [0, 8, 0, 8],
     [4, 8, 0, 8],
@@ -89,7 +90,7 @@ const ADAM7: [[usize; 4]; 7] = [
     [0, 1, 1, 2],
 ];
 
-/// A PNG whose pixels are in several chunks.
+/// Returns a PNG whose pixels are in several chunks.
 fn png_of(picture: &RgbImage, is_interlaced: bool) -> Vec<u8> {
     let (width, height) = picture.dimensions();
     let mut rows = Vec::new();
@@ -129,7 +130,12 @@ fn gif(is_interlaced: bool) -> Vec<u8> {
     palette.sort_unstable();
     palette.dedup();
     let number = |pixel: &Rgb<u8>| {
-        u8::try_from(palette.binary_search(&pixel.0).expect("it is in it")).expect("there are few")
+        u8::try_from(
+            palette
+                .binary_search(&pixel.0)
+                .expect("a colour of the palette"),
+        )
+        .expect("few colours")
     };
     let rows: Vec<Vec<u8>> = pixels.rows().map(|row| row.map(number).collect()).collect();
     let passes: &[(usize, usize)] = if is_interlaced {
@@ -164,29 +170,30 @@ fn recipes(texts: &[&str]) -> Vec<Recipe> {
         .collect()
 }
 
-fn rendered(file: &[u8], recipe: &str) -> Result<Rendered, Unreadable> {
-    render(file, &recipes(&[recipe]), MAX_PIXELS).map(|mut developed| developed.images.remove(0))
+fn rendered(file: &[u8], recipe: &str) -> Result<RenderedImage, Unreadable> {
+    render(file, &recipes(&[recipe]), MAX_PIXELS).map(|mut picture| picture.images.remove(0))
 }
 
-fn shown(file: &[u8], recipe: &str) -> RgbaImage {
+fn rendered_picture(file: &[u8], recipe: &str) -> RgbaImage {
     let rendered = rendered(file, recipe).expect("renders");
     image::load_from_memory(&rendered.bytes)
         .expect("an image")
         .into_rgba8()
 }
 
-/// The number of rows from above that are as they were, all others being transparent.
+/// Returns the number of first rows that are unchanged, and asserts that all others are
+/// transparent.
 #[track_caller]
-fn rows_shown(cut: &RgbaImage) -> u32 {
+fn unchanged_rows(cut: &RgbaImage) -> u32 {
     let picture = picture();
     assert_eq!(cut.dimensions(), picture.dimensions());
-    let is_there = |y: u32| {
+    let is_unchanged = |y: u32| {
         (0..WIDTH).all(|x| {
             let [red, green, blue] = picture.get_pixel(x, y).0;
             cut.get_pixel(x, y).0 == [red, green, blue, 255]
         })
     };
-    let count = (0..HEIGHT).take_while(|y| is_there(*y)).count();
+    let count = (0..HEIGHT).take_while(|y| is_unchanged(*y)).count();
     assert!(
         cut.rows()
             .skip(count)
@@ -198,21 +205,21 @@ fn rows_shown(cut: &RgbaImage) -> u32 {
 }
 
 #[test]
-fn a_png_shows_the_rows_that_came() {
+fn a_truncated_png_shows_its_first_rows() {
     let file = png(false);
     assert_eq!(
-        rows_shown(&shown(&file, FULL)),
+        unchanged_rows(&rendered_picture(&file, FULL)),
         HEIGHT,
-        "its end is missing"
+        "only the end marker is missing"
     );
     let mut fewer = HEIGHT;
     for tenths in [8, 5, 2] {
         let cut = &file[..file.len() * tenths / 10];
-        let rows = rows_shown(&shown(cut, FULL));
+        let rows = unchanged_rows(&rendered_picture(cut, FULL));
         assert!(rows > 0 && rows < fewer, "{rows} of {tenths} tenths");
         fewer = rows;
         // JPEG has no transparency.
-        let flat = shown(cut, "64x64 contain jpeg q90");
+        let flat = rendered_picture(cut, "64x64 contain jpeg q90");
         assert!(
             flat.get_pixel(9, HEIGHT - 1)
                 .0
@@ -222,13 +229,13 @@ fn a_png_shows_the_rows_that_came() {
     }
 }
 
-/// The decoder keeps the last 32 KiB of data to itself, since what follows may refer to it.
+/// The decoder holds back the last 32 KiB of data, because later data may refer to them.
 #[test]
-fn a_png_shows_rows_before_what_is_damaged() {
+fn a_png_shows_the_rows_before_the_damage() {
     let small = picture();
     let large = RgbImage::from_fn(256, 200, |x, y| *small.get_pixel(x % WIDTH, y % HEIGHT));
     let whole = png_of(&large, false);
-    // The 68th chunk of pixels, and in it the 101st block, whose kind becomes one that there is not.
+    // In the 68th chunk of pixels, the 101st block gets an invalid kind.
     let data = 33 + 67 * (8 + 1500 + 4) + 8;
     let mut wrong_sum = whole.clone();
     wrong_sum[data + 1500] ^= 1;
@@ -236,43 +243,43 @@ fn a_png_shows_rows_before_what_is_damaged() {
     wrong_data[data + 2 + 100 * 1005 - 67 * 1500] = 7;
     let summed = crc32fast::hash(&wrong_data[data - 4..data + 1500]);
     wrong_data[data + 1500..data + 1504].copy_from_slice(&summed.to_be_bytes());
-    for (what, file) in [("sum", wrong_sum), ("data", wrong_data)] {
-        let cut = shown(&file, "256x256 contain png");
-        assert_eq!(cut.dimensions(), large.dimensions(), "{what}");
+    for (case, file) in [("sum", wrong_sum), ("data", wrong_data)] {
+        let cut = rendered_picture(&file, "256x256 contain png");
+        assert_eq!(cut.dimensions(), large.dimensions(), "{case}");
         let rows = cut
             .rows()
             .take_while(|row| row.clone().all(|pixel| pixel.0[3] == 255))
             .count();
-        assert!((60..140).contains(&rows), "{what}: {rows}");
+        assert!((60..140).contains(&rows), "{case}: {rows}");
         for (x, y, pixel) in cut.enumerate_pixels() {
             let [red, green, blue] = large.get_pixel(x, y).0;
-            let is_there = usize::try_from(y).is_ok_and(|y| y < rows);
+            let is_unchanged = usize::try_from(y).is_ok_and(|y| y < rows);
             assert_eq!(
                 pixel.0,
-                if is_there {
+                if is_unchanged {
                     [red, green, blue, 255]
                 } else {
                     [0; 4]
                 },
-                "{what}: {x} {y}"
+                "{case}: {x} {y}"
             );
         }
     }
 }
 
 #[test]
-fn an_interlaced_png_shows_the_passes_that_came() {
+fn a_truncated_interlaced_png_shows_its_first_passes() {
     let (file, picture) = (png(true), picture());
-    assert_eq!(rows_shown(&shown(&file, FULL)), HEIGHT);
-    // The first three passes have a sixteenth of the pixels: one of each square of four.
+    assert_eq!(unchanged_rows(&rendered_picture(&file, FULL)), HEIGHT);
+    // The first three passes have a sixteenth of the pixels: one of each square of 4 x 4.
     let first_three = 3 * 48 * 64 / 16 + 3 * 8;
-    let cut = shown(&file[..33 + 8 + 7 + first_three + 20], FULL);
+    let cut = rendered_picture(&file[..33 + 8 + 7 + first_three + 20], FULL);
     for (x, y, pixel) in cut.enumerate_pixels() {
         let [red, green, blue] = picture.get_pixel(x / 4 * 4, y / 4 * 4).0;
         assert_eq!(pixel.0, [red, green, blue, 255], "{x} {y}");
     }
-    // Within the first pass, rows of its squares.
-    let cut = shown(&file[..33 + 8 + 7 + 40], FULL);
+    // Within the first pass, only some rows of its squares are complete.
+    let cut = rendered_picture(&file[..33 + 8 + 7 + 40], FULL);
     assert_eq!(
         [7, 8, 15, 16].map(|y| cut.get_pixel(0, y).0[3]),
         [255, 255, 255, 0]
@@ -280,19 +287,22 @@ fn an_interlaced_png_shows_the_passes_that_came() {
 }
 
 #[test]
-fn a_gif_shows_the_rows_that_came() {
+fn a_truncated_gif_shows_its_first_rows() {
     let file = gif(false);
     assert_eq!(
-        rows_shown(&shown(&file[..file.len() - 1], FULL)),
+        unchanged_rows(&rendered_picture(&file[..file.len() - 1], FULL)),
         HEIGHT,
-        "its end is missing"
+        "only the end marker is missing"
     );
-    let half = rows_shown(&shown(&file[..file.len() / 2], FULL));
+    let half = unchanged_rows(&rendered_picture(&file[..file.len() / 2], FULL));
     assert!((HEIGHT / 4..HEIGHT * 3 / 4).contains(&half), "{half}");
     let file = gif(true);
-    assert_eq!(rows_shown(&shown(&file, FULL)), HEIGHT);
-    // After the first quarter of the rows one of each four stands for the others.
-    let (cut, picture) = (shown(&file[..file.len() * 4 / 10], FULL), picture());
+    assert_eq!(unchanged_rows(&rendered_picture(&file, FULL)), HEIGHT);
+    // After the first quarter of the rows, one of each four rows fills the others.
+    let (cut, picture) = (
+        rendered_picture(&file[..file.len() * 4 / 10], FULL),
+        picture(),
+    );
     for (x, y, pixel) in cut.enumerate_pixels() {
         let [red, green, blue] = picture.get_pixel(x, y / 4 * 4).0;
         if y % 4 != 2 && y % 4 != 3 {
@@ -302,67 +312,77 @@ fn a_gif_shows_the_rows_that_came() {
     }
 }
 
-fn is_close(one: &RgbaImage, other: &RgbaImage, rows: std::ops::Range<u32>, most: u8) -> bool {
+fn is_close(
+    one: &RgbaImage,
+    other: &RgbaImage,
+    rows: std::ops::Range<u32>,
+    max_difference: u8,
+) -> bool {
     rows.flat_map(|y| (0..WIDTH).map(move |x| (x, y)))
         .all(|(x, y)| {
             let (one, other) = (one.get_pixel(x, y).0, other.get_pixel(x, y).0);
             one.iter()
                 .zip(other)
-                .all(|(one, other)| one.abs_diff(other) <= most)
+                .all(|(one, other)| one.abs_diff(other) <= max_difference)
         })
 }
 
 #[test]
-fn a_jpeg_without_its_end_is_shown_as_with_it() {
+fn a_jpeg_without_its_end_marker_is_shown_unchanged() {
     for file in [jpeg(&picture(), false), jpeg(&picture(), true)] {
-        assert!(shown(&file, FULL) == shown(&file[..file.len() - 2], FULL));
+        assert!(rendered_picture(&file, FULL) == rendered_picture(&file[..file.len() - 2], FULL));
     }
 }
 
 #[test]
-fn a_jpeg_shows_the_rows_that_came_above_grey() {
+fn a_truncated_jpeg_shows_its_first_rows_above_grey() {
     let file = jpeg(&picture(), false);
     let (whole, cut) = (
-        shown(&file, FULL),
-        shown(&file[..file.len() * 6 / 10], FULL),
+        rendered_picture(&file, FULL),
+        rendered_picture(&file[..file.len() * 6 / 10], FULL),
     );
     assert!(is_close(&whole, &cut, 0..HEIGHT / 4, 0));
     assert_eq!(cut.get_pixel(WIDTH - 1, HEIGHT - 1).0, [128, 128, 128, 255]);
 }
 
 #[test]
-fn a_progressive_jpeg_shows_all_rows_after_its_first_scans() {
+fn a_truncated_progressive_jpeg_shows_all_rows_after_its_first_scans() {
     let file = jpeg(&smooth(), true);
     let scans: Vec<usize> = (0..file.len() - 1)
         .filter(|at| file[*at..*at + 2] == [0xff, 0xda])
         .collect();
     assert!(scans.len() > 2, "{scans:?}");
-    let whole = shown(&file, FULL);
-    // In the middle of a scan, of the header of one, and of the tables before one.
+    let whole = rendered_picture(&file, FULL);
+    // Truncated within a scan, within the header of one, and within the tables before one.
     let last = scans[scans.len() - 1];
     for length in [file.len() - 10, last + 5, last - 3] {
         assert!(
-            is_close(&whole, &shown(&file[..length], FULL), 0..HEIGHT, 40),
+            is_close(
+                &whole,
+                &rendered_picture(&file[..length], FULL),
+                0..HEIGHT,
+                40
+            ),
             "{length} bytes"
         );
     }
 }
 
 #[test]
-fn a_file_without_a_single_row_says_that_it_is_cut_off() {
+fn a_file_without_a_complete_row_is_reported_as_truncated() {
     let start_of_scan = |file: &[u8]| {
         let at = file
             .windows(2)
             .position(|two| two == [0xff, 0xda])
-            .expect("it has one");
+            .expect("the file has one");
         at + 2 + usize::from(file[at + 3])
     };
     let (baseline, progressive) = (jpeg(&picture(), false), jpeg(&picture(), true));
     let first_frame = gif(false)
         .windows(2)
         .position(|two| two == [0x2c, 0])
-        .expect("it has one");
-    for (what, cut) in [
+        .expect("the file has one");
+    for (case, cut) in [
         ("tables of a JPEG", &baseline[..30]),
         ("a JPEG without data", &baseline[..start_of_scan(&baseline)]),
         (
@@ -381,7 +401,7 @@ fn a_file_without_a_single_row_says_that_it_is_cut_off() {
             &include_bytes!("fixtures/camera.avif")[..200],
         ),
     ] {
-        assert_eq!(rendered(cut, FULL), Err(Unreadable::CutOff), "{what}");
+        assert_eq!(rendered(cut, FULL), Err(Unreadable::CutOff), "{case}");
     }
     assert_eq!(
         Unreadable::CutOff.to_string(),
@@ -418,38 +438,38 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
-    fn a_file_that_is_cut_at_any_byte_is_an_image_of_its_size_or_has_a_reason(
+    fn a_file_truncated_at_any_byte_is_rendered_or_rejected(
         kind in any::<prop::sample::Index>(), length in any::<prop::sample::Index>(),
     ) {
         let whole = kind.get(ALL.as_slice());
-        let size = |rendered: &Rendered| (rendered.width, rendered.height);
-        let expected = size(&rendered(whole, "256x256 contain png").expect("the whole is shown"));
+        let size = |rendered: &RenderedImage| (rendered.width, rendered.height);
+        let expected = size(&rendered(whole, "256x256 contain png").expect("the whole file renders"));
         let cut = &whole[..length.index(whole.len())];
         let all = recipes(&["256x256 contain png", "16x16 cover webp q75", "20x20 contain jpeg q80"]);
-        let weighed = weigh(cut, &all, MAX_PIXELS);
+        let memory = required_memory(cut, &all, MAX_PIXELS);
         match render(cut, &all, MAX_PIXELS) {
-            Ok(developed) => {
-                prop_assert!(weighed.is_ok());
-                prop_assert_eq!(size(&developed.images[0]), expected);
-                for image in &developed.images {
+            Ok(picture) => {
+                prop_assert!(memory.is_ok());
+                prop_assert_eq!(size(&picture.images[0]), expected);
+                for image in &picture.images {
                     prop_assert!(image::load_from_memory(&image.bytes).is_ok());
                 }
             }
-            // Of the first bytes nobody can tell what they begin.
+            // The first bytes do not identify the format.
             Err(reason) if cut.len() < 12 => prop_assert!(reason.to_string().ends_with('.')),
             Err(reason) => prop_assert_eq!(reason, Unreadable::CutOff),
         }
     }
 
     #[test]
-    fn a_cut_file_with_one_more_change_is_an_image_or_has_a_reason(
+    fn a_truncated_file_with_a_changed_byte_is_rendered_or_rejected(
         kind in any::<prop::sample::Index>(), length in any::<prop::sample::Index>(),
-        place in any::<prop::sample::Index>(), byte in any::<u8>(),
+        position in any::<prop::sample::Index>(), byte in any::<u8>(),
     ) {
         let whole = kind.get(ALL.as_slice());
         let mut cut = whole[..=length.index(whole.len())].to_vec();
-        let place = place.index(cut.len());
-        cut[place] = byte;
+        let position = position.index(cut.len());
+        cut[position] = byte;
         if let Ok(rendered) = rendered(&cut, "64x64 cover webp q75") {
             prop_assert!(rendered.width <= 64 && rendered.height <= 64);
         }

@@ -1,24 +1,25 @@
-//! Why no picture can be made of a file, in words for its owner.
+//! The reasons why a file cannot be processed, with texts for its owner.
 
 use image::ImageError;
 use serde::{Deserialize, Serialize};
 
-/// What is wrong with a file. It crosses from the child to the worker, so it holds nothing of the file itself.
+/// The reason why a file cannot be processed. The child sends it to the worker, so it contains no
+/// data of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Unreadable {
-    #[error("The file is not an image of a kind that is understood.")]
+    #[error("The file is not an image of a supported format.")]
     Unknown,
     #[error("{0} is not supported.")]
     Unsupported(Feature),
     #[error("HEIC images cannot be shown. JPEG, PNG, GIF, WebP, AVIF, BMP and TIFF can.")]
     Heic,
     #[error(
-        "AVIF images that are cropped, layered, moving or made of tiles cannot be shown. Single ones can."
+        "AVIF images that are cropped, layered, animated or tiled cannot be shown. Single images can."
     )]
     Avif,
     #[error(
-        "Metadata cannot be removed from images of this kind. It can from JPEG, PNG, GIF, WebP, BMP and most TIFF."
+        "Metadata cannot be removed from images of this kind. It can be removed from JPEG, PNG, GIF, WebP, BMP and most TIFF images."
     )]
     Unstrippable,
     #[error("The image has too many pixels.")]
@@ -35,7 +36,8 @@ pub enum Unreadable {
     CutOff,
 }
 
-/// A feature of a known format that no decoder here has. A file that uses it is not damaged.
+/// A feature of a supported format that no decoder here implements. A file that uses it is not
+/// damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Feature {
@@ -43,9 +45,9 @@ pub enum Feature {
     LosslessJpeg,
     #[error("Hierarchical JPEG")]
     HierarchicalJpeg,
-    #[error("JPEG with more than 8 bits a sample")]
+    #[error("JPEG with more than 8 bits per sample")]
     DeepJpeg,
-    #[error("BMP with a header of OS/2 2")]
+    #[error("BMP with an OS/2 2 header")]
     Os2Bmp,
     #[error("TIFF with old-style JPEG compression")]
     OldJpegTiff,

@@ -1,34 +1,41 @@
-//! Colours that a file names by numbers (ITU-T H.273), as AVIF and PNG do.
+//! Colours given as coding-independent code points (ITU-T H.273), as in AVIF and PNG.
 
 use moxcms::{
     CicpProfile, ColorProfile, MatrixCoefficients, ToneReprCurve, TransferCharacteristics,
 };
 
-/// Transfer functions (table 3).
+/// Numbers of transfer functions (table 3).
 pub(crate) const SRGB: u16 = 13;
 pub(crate) const PQ: u16 = 16;
 pub(crate) const HLG: u16 = 18;
 
-/// Steps of a curve that is written down as a table.
-const STEPS: u16 = 4096;
+/// Entries of a curve that is stored as a table.
+const CURVE_ENTRIES: u16 = 4096;
 
-/// cd/m2 of white (ITU-R BT.2408), of the brightest light of PQ, and of a display for HLG (ITU-R BT.2100).
-const WHITE: f64 = 203.0;
-const PQ_PEAK: f64 = 10_000.0;
-const HLG_PEAK: f64 = 1_000.0;
+/// Luminance in cd/m2 of white (ITU-R BT.2408), of PQ's maximum, and of a display for HLG (ITU-R
+/// BT.2100).
+const WHITE_LUMINANCE: f64 = 203.0;
+const PQ_PEAK_LUMINANCE: f64 = 10_000.0;
+const HLG_PEAK_LUMINANCE: f64 = 1_000.0;
 
-/// Makes a profile of primaries and a transfer function. Returns `None` for those that are unknown or unspecified.
+/// Creates a profile from primaries and a transfer function. Returns `None` if one of them is
+/// unknown or unspecified.
 ///
-/// The functions of television cameras (BT.601, BT.709, BT.2020) are taken as that of sRGB, which is how such pictures are
-/// seen. Of high dynamic range what is brighter than white becomes white.
+/// The functions of television cameras (BT.601, BT.709, BT.2020) are treated as sRGB's, which is
+/// how such pictures are displayed. In high dynamic range, everything brighter than white becomes
+/// white.
 pub(crate) fn profile(primaries: u16, transfer: u16) -> Option<ColorProfile> {
     let curve = match transfer {
         1 | 6 | SRGB | 14 | 15 => None,
         4 => Some(ToneReprCurve::Parametric(vec![2.2])),
         5 => Some(ToneReprCurve::Parametric(vec![2.8])),
         8 => Some(ToneReprCurve::Parametric(vec![1.0])),
-        PQ => Some(table(|signal| pq(signal) * PQ_PEAK / WHITE)),
-        HLG => Some(table(|signal| hlg(signal) * HLG_PEAK / WHITE)),
+        PQ => Some(curve_from(|signal| {
+            pq(signal) * PQ_PEAK_LUMINANCE / WHITE_LUMINANCE
+        })),
+        HLG => Some(curve_from(|signal| {
+            hlg(signal) * HLG_PEAK_LUMINANCE / WHITE_LUMINANCE
+        })),
         _ => return None,
     };
     let primaries = u8::try_from(primaries)
@@ -40,7 +47,8 @@ pub(crate) fn profile(primaries: u16, transfer: u16) -> Option<ColorProfile> {
         matrix_coefficients: MatrixCoefficients::Identity,
         full_range: true,
     });
-    // None of the numbers above is without primaries that the crate knows.
+    // `moxcms` knows the primaries of all remaining numbers, so this only guards against a change
+    // there.
     profile.red_trc.as_ref()?;
     if let Some(curve) = curve {
         profile.cicp = None;
@@ -56,10 +64,11 @@ pub(crate) fn set_curve(profile: &mut ColorProfile, curve: ToneReprCurve) {
     profile.blue_trc = Some(curve);
 }
 
-fn table(light: impl Fn(f64) -> f64) -> ToneReprCurve {
-    let steps = (0..STEPS).map(|step| light(f64::from(step) / f64::from(STEPS - 1)));
+fn curve_from(light: impl Fn(f64) -> f64) -> ToneReprCurve {
+    let levels =
+        (0..CURVE_ENTRIES).map(|step| light(f64::from(step) / f64::from(CURVE_ENTRIES - 1)));
     ToneReprCurve::Lut(
-        steps
+        levels
             .map(|light| {
                 #[expect(
                     clippy::cast_possible_truncation,
@@ -73,13 +82,13 @@ fn table(light: impl Fn(f64) -> f64) -> ToneReprCurve {
     )
 }
 
-/// The share of the brightest light (ITU-R BT.2100, table 4).
+/// Returns the share of the maximum luminance (ITU-R BT.2100, table 4).
 fn pq(signal: f64) -> f64 {
     let root = signal.powf(32.0 / 2523.0);
     ((root - 0.835_937_5).max(0.0) / (18.851_562_5 - 18.687_5 * root)).powf(8192.0 / 1305.0)
 }
 
-/// The share of the display's light, each channel by itself (ITU-R BT.2100, table 5).
+/// Returns the share of the display's luminance, for each channel alone (ITU-R BT.2100, table 5).
 fn hlg(signal: f64) -> f64 {
     let scene = if signal <= 0.5 {
         signal * signal / 3.0

@@ -1,9 +1,9 @@
-//! Pictures of which a file has the first rows only.
+//! Pictures of truncated files, which have only their first rows.
 
 use image::{DynamicImage, ImageBuffer, Pixel, Primitive};
 
-/// Makes the rows from this one on transparent, as browsers leave rows that have not come.
-pub(crate) fn without_rows(picture: DynamicImage, first: u32) -> DynamicImage {
+/// Makes the rows from `first` on transparent, as browsers show missing rows.
+pub(crate) fn clear_rows_from(picture: DynamicImage, first: u32) -> DynamicImage {
     if first >= picture.height() {
         return picture;
     }
@@ -46,12 +46,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_that_are_missing_are_transparent_at_every_depth() {
+    fn missing_rows_are_transparent_at_every_depth() {
         let grey = DynamicImage::from(GrayImage::from_pixel(2, 3, Luma([9])));
         let deep = DynamicImage::from(ImageBuffer::from_pixel(2, 3, Rgb([9_u16 * 257; 3])));
         let clear = DynamicImage::from(RgbaImage::from_pixel(2, 3, image::Rgba([9, 9, 9, 255])));
         for picture in [grey, deep, clear] {
-            let cut = without_rows(picture, 2).into_rgba8();
+            let cut = clear_rows_from(picture, 2).into_rgba8();
             let levels: Vec<u8> = cut.pixels().map(|pixel| pixel.0[3]).collect();
             assert_eq!(levels, [255, 255, 255, 255, 0, 0]);
             assert_eq!(cut.get_pixel(1, 1).0, [9, 9, 9, 255]);
@@ -59,8 +59,8 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_is_whole_stays_as_it_is() {
+    fn a_complete_picture_is_unchanged() {
         let whole = DynamicImage::from(GrayImage::new(2, 3));
-        assert_eq!(without_rows(whole.clone(), 3), whole);
+        assert_eq!(clear_rows_from(whole.clone(), 3), whole);
     }
 }
