@@ -1,17 +1,17 @@
 #!/bin/sh
-# Writes random secrets for docker-compose.yml into deploy/secrets/. What is there already stays.
+# Writes random secrets for docker-compose.yml to deploy/secrets/. Existing ones are kept.
 set -eu
 umask 077
 mkdir -p "$(dirname "$0")/secrets"
 cd "$(dirname "$0")/secrets"
 
-# Hexadecimal, so that a URL and redis.conf take it as it is.
+# Hexadecimal, so that URLs and redis.conf need no escaping.
 random() {
     od -An -v -N32 -tx1 /dev/urandom | tr -d ' \n'
 }
 
-# The folder is closed (umask), the files are not: Compose mounts them with the mode that they
-# have here, and every container runs as another user.
+# Only the owner can enter the folder (umask), but the files are readable: Compose mounts them with
+# their mode, and each container runs as a different user.
 keep() {
     if [ ! -s "$1" ]; then
         printf '%s\n' "$2" > "$1.new"
