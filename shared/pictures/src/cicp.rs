@@ -47,8 +47,7 @@ pub(crate) fn profile(primaries: u16, transfer: u16) -> Option<ColorProfile> {
         matrix_coefficients: MatrixCoefficients::Identity,
         full_range: true,
     });
-    // `moxcms` knows the primaries of all remaining numbers, so this only guards against a change
-    // there.
+    // `moxcms` sets no curve for reserved primaries.
     profile.red_trc.as_ref()?;
     if let Some(curve) = curve {
         profile.cicp = None;

@@ -54,7 +54,8 @@ impl<'a> Gif<'a> {
     /// Decodes the first frame up to its end, or to the first damage. Pixels outside the frame are
     /// transparent.
     ///
-    /// # Errors Fails if not even one row can be decoded.
+    /// # Errors
+    /// Fails if not even one row can be decoded.
     pub(crate) fn decode(mut self) -> Result<DynamicImage, Unreadable> {
         let (width, height) = (
             usize::from(self.decoder.width()),

@@ -94,7 +94,8 @@ pub enum ProtocolError {
 
 /// Returns the length in a frame's head.
 ///
-/// # Errors Fails if the length exceeds the limit.
+/// # Errors
+/// Fails if the length exceeds the limit.
 pub fn frame_length(head: [u8; 4], limit: usize) -> Result<usize, ProtocolError> {
     let length = u32::from_be_bytes(head);
     usize::try_from(length)
@@ -105,7 +106,8 @@ pub fn frame_length(head: [u8; 4], limit: usize) -> Result<usize, ProtocolError>
 
 /// Returns the head of a frame with these bytes.
 ///
-/// # Errors Fails if the length does not fit into four bytes.
+/// # Errors
+/// Fails if the length does not fit into four bytes.
 pub fn frame_head(bytes: &[u8]) -> io::Result<[u8; 4]> {
     u32::try_from(bytes.len())
         .map(u32::to_be_bytes)

@@ -42,7 +42,8 @@ pub struct RenderedImage {
 
 /// Returns the memory in bytes that a process needs to render the file. Reads only the header.
 ///
-/// # Errors Fails if the file is not a picture or exceeds a limit.
+/// # Errors
+/// Fails if the file is not a picture or exceeds a limit.
 pub fn required_memory(
     file: &[u8],
     recipes: &[Recipe],
@@ -78,7 +79,8 @@ pub fn required_memory(
 
 /// Renders the derived images, and returns them with the picture's metadata.
 ///
-/// # Errors Fails if the file is not a picture, is damaged or exceeds a limit.
+/// # Errors
+/// Fails if the file is not a picture, is damaged or exceeds a limit.
 pub fn render(
     file: &[u8],
     recipes: &[Recipe],

@@ -25,8 +25,8 @@ pub enum ServeError {
 /// Restricts this process, reads a request and a file from the input, and responds with derived
 /// images, with the file without its metadata, or with the reason why that is impossible.
 ///
-/// # Errors Fails if the process could not be restricted, before anything is read, or if the worker
-/// is gone.
+/// # Errors
+/// Fails if the process could not be restricted, before anything is read, or if the worker is gone.
 pub fn serve(mut input: impl Read, mut output: impl Write) -> Result<(), ServeError> {
     contain::contain()?;
     let request: Request = parse_message(&read_frame(&mut input, MAX_MESSAGE_BYTES)?)?;

@@ -76,7 +76,8 @@ impl Item<'_> {
 
 /// Parses the container.
 ///
-/// # Errors [`Unreadable::Avif`] if the file is not a single picture of a supported kind.
+/// # Errors
+/// [`Unreadable::Avif`] if the file is not a single picture of a supported kind.
 pub(super) fn read(file: &[u8]) -> Result<Container<'_>, Unreadable> {
     let meta = find_meta(file)?;
     let mut primary = Input(meta.primary);

@@ -46,7 +46,7 @@ impl<'a> Avif<'a> {
         settings.set_n_threads(1);
         settings.set_max_frame_delay(1);
         settings.set_all_layers(false);
-        // Film grain is an effect that the encoder removed.
+        // Film grain is a visual effect that derived images do not need.
         settings.set_apply_grain(false);
         settings.set_frame_size_limit(width.saturating_mul(height));
         let mut decoder = Decoder::with_settings(&settings).map_err(to_image_error)?;

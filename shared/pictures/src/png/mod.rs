@@ -67,7 +67,8 @@ impl<'a> Png<'a> {
 
     /// Decodes the pixels up to the end, or to the first damage. Missing rows are transparent.
     ///
-    /// # Errors Fails if not even one row can be decoded.
+    /// # Errors
+    /// Fails if not even one row can be decoded.
     pub(crate) fn decode(mut self) -> Result<DynamicImage, Unreadable> {
         let (_, height) = self.size();
         let mut bytes = vec![0; self.length];

@@ -44,9 +44,9 @@ pub fn required_memory(file: &[u8]) -> u64 {
 
 /// Returns the file with its pixels, colours and orientation, and nothing else.
 ///
-/// # Errors [`Unreadable::Unstrippable`] if the format is not supported well enough,
-/// [`Unreadable::CutOff`] if the file is truncated, and [`Unreadable::Damaged`] if it is
-/// inconsistent.
+/// # Errors
+/// [`Unreadable::Unstrippable`] if the format is not supported well enough, [`Unreadable::CutOff`]
+/// if the file is truncated, and [`Unreadable::Damaged`] if it is inconsistent.
 pub fn strip(file: &[u8]) -> Result<Stripped, Unreadable> {
     let rewritten = match file {
         [0xff, 0xd8, ..] => jpeg::rewrite(file),

@@ -26,8 +26,8 @@ pub(super) struct Samples<T> {
 /// Decodes strips or tiles in order with `decode`, to the end of the picture or of a truncated
 /// file.
 ///
-/// # Errors Returns errors of `decode`, and [`Unreadable::CutOff`] if not even one row can be
-/// decoded.
+/// # Errors
+/// Returns errors of `decode`, and [`Unreadable::CutOff`] if not even one row can be decoded.
 pub(super) fn read<T: Copy + Default>(
     tiff: &mut Tiff<'_>,
     decode: impl Fn(&mut Tiff<'_>, u32) -> Result<Chunk<T>, Unreadable>,

@@ -38,8 +38,9 @@ type Report<'a> = &'a (dyn Fn(&str) + Sync);
 ///
 /// Migrations of a newer build stay applied, because they only expand the schema.
 ///
-/// # Errors Fails if the database is unreachable, if a migration fails or was changed after it had
-/// been applied, or if its locks are not granted.
+/// # Errors
+/// Fails if the database is unreachable, if a migration fails or was changed after it had been
+/// applied, or if its locks are not granted.
 pub async fn migrate(
     settings: &DatabaseSettings,
     application: &str,

@@ -18,8 +18,8 @@ pub struct OlderSchema(pub i64);
 /// Checks that every migration of this build is applied. Newer migrations are allowed, because they
 /// only expand the schema.
 ///
-/// # Errors The outer error comes from the database; the inner one names the first missing
-/// migration.
+/// # Errors
+/// The outer error comes from the database; the inner one names the first missing migration.
 pub async fn check(connection: &mut PgConnection) -> sqlx::Result<Result<(), OlderSchema>> {
     let query = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success");
     let applied: sqlx::Result<Vec<i64>> =
