@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::{Fixture, program};
 
-/// Creates accounts with verified addresses. Their hashes have the product's parameters, so that no login rehashes.
+/// Creates accounts with verified addresses. Their hashes have the product's parameters, so that no
+/// login rehashes.
 pub(crate) async fn import(fixture: &Fixture, count: usize) -> Result<Vec<Account>> {
     let accounts: Vec<_> = (0..count)
         .map(|_| Account::fresh())

@@ -1,5 +1,5 @@
-//! Downloads of 1 GiB against opening and hashing alone and against a plain stream from the same store, and the memory
-//! that the API takes for them.
+//! Downloads of 1 GiB against opening and hashing alone and against a plain stream from the same
+//! store, and the memory that the API takes for them.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! Hundreds of logins at once, each from an address of its own: all of them succeed, and memory stays bounded.
+//! Hundreds of logins at once, each from an address of its own: all of them succeed, and memory
+//! stays bounded.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,6 @@
-//! Pages of the files of an account with a million of them against one with a thousand: the first page, and pages from
-//! the middle, by creation, by name and of a tag. Both accounts are measured in turns.
+//! Pages of the files of an account with a million of them against one with a thousand: the first
+//! page, and pages from the middle, by creation, by name and of a tag. Both accounts are measured
+//! in turns.
 
 use std::time::Instant;
 
@@ -25,7 +26,8 @@ const WARM_UP: usize = 50;
 /// Pages from the middle that are requested in turns.
 const DEEP: usize = 100;
 
-/// A list, with the names of its figures: first page large, small, ratio; then the same of pages from the middle.
+/// A list, with the names of its figures: first page large, small, ratio; then the same of pages
+/// from the middle.
 struct List {
     query: &'static str,
     /// The list has one in this many files of an account.

@@ -1,5 +1,5 @@
-//! Logins a second against argon2id alone on the same cores, the latency of other requests while logins saturate the
-//! hashing pool, and many logins at once.
+//! Logins a second against argon2id alone on the same cores, the latency of other requests while
+//! logins saturate the hashing pool, and many logins at once.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,7 +13,8 @@ use super::load::{Load, Outcome};
 use super::report::{Goal, Report, median, p99};
 use super::{Fixture, accounts, flood, program};
 
-/// Enough that no account has many logins under way: those count as failures until they have succeeded.
+/// Enough that no account has many logins under way: those count as failures until they have
+/// succeeded.
 const ACCOUNTS: usize = 512;
 const ROUNDS: usize = 5;
 const SECONDS: u32 = 4;
@@ -100,7 +101,8 @@ async fn hash_rate() -> Result<f64> {
     program::json(command.args(["hash", &SECONDS.to_string()])).await
 }
 
-/// Returns the milliseconds of one request after the other, for most of the time that the logins take.
+/// Returns the milliseconds of one request after the other, for most of the time that the logins
+/// take.
 async fn probe(fixture: &Fixture, access_token: &str) -> Result<Vec<f64>> {
     // The pool fills first.
     sleep(Duration::from_secs(1)).await;
@@ -116,8 +118,8 @@ async fn probe(fixture: &Fixture, access_token: &str) -> Result<Vec<f64>> {
     Ok(waits)
 }
 
-/// Writes a script for wrk that logs in to one account after the other, each time from another address: a login that a
-/// round leaves unanswered counts as a failure of its address and account.
+/// Writes a script for wrk that logs in to one account after the other, each time from another
+/// address: a login that a round leaves unanswered counts as a failure of its address and account.
 fn write_script(folder: &Path, accounts: &[Account]) -> Result<PathBuf> {
     let bodies: Vec<_> = accounts
         .iter()

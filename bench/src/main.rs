@@ -1,7 +1,8 @@
 //! The benchmarks behind `cargo dev bench`: starts a stack without rate limits and measures it.
 //!
-//! Each scenario is a module that adds figures to the report. Programs that must run in a process of their own are the
-//! other binaries of this crate, in `src/bin`. docs/explanation/performance.md explains the figures.
+//! Each scenario is a module that adds figures to the report. Programs that must run in a process
+//! of their own are the other binaries of this crate, in `src/bin`. docs/explanation/performance.md
+//! explains the figures.
 
 mod accounts;
 mod authz;
@@ -37,8 +38,8 @@ use plinth_dev::workspace::Workspace;
 
 use report::Report;
 
-/// Settings of the stack. Limits are counted but never reached: all requests come from one address, unless the load
-/// generator names another one. No access token expires while a scenario runs.
+/// Settings of the stack. Limits are counted but never reached: all requests come from one address,
+/// unless the load generator names another one. No access token expires while a scenario runs.
 const SETTINGS: [(&str, &str); 7] = [
     ("PLINTH_API_TRUSTED_PROXIES", "127.0.0.0/8"),
     ("PLINTH_LIMITS_IP_PER_MINUTE", "60000000"),

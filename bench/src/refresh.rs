@@ -36,7 +36,8 @@ pub(crate) async fn measure(fixture: &mut Fixture, report: &mut Report) -> Resul
     Ok(())
 }
 
-/// Returns the milliseconds of every rotation that began within `time`. Each session continues from its last tokens.
+/// Returns the milliseconds of every rotation that began within `time`. Each session continues from
+/// its last tokens.
 async fn rotate(client: &Door, sessions: &mut Vec<Tokens>, time: Duration) -> Result<Vec<f64>> {
     let end = Instant::now() + time;
     let mut tasks = JoinSet::new();

@@ -1,4 +1,5 @@
-//! The figures of a run: one JSON object a line on stdout as they come, and a table on stderr at the end.
+//! The figures of a run: one JSON object a line on stdout as they come, and a table on stderr at
+//! the end.
 
 use serde::Serialize;
 

@@ -1,5 +1,5 @@
-//! The bounds of uploads and downloads: sealing and hashing alone, and a plain stream to or from the same store.
-//! `bench-storage` measures both with the product's own code.
+//! The bounds of uploads and downloads: sealing and hashing alone, and a plain stream to or from
+//! the same store. `bench-storage` measures both with the product's own code.
 
 use anyhow::{Result, ensure};
 use serde::Deserialize;

@@ -1,6 +1,6 @@
-//! Pictures a second: a photograph with 12 million pixels to 256 x 256 in WebP and 1024 in JPEG, against sharp if
-//! `npm ci` was run in bench/peers. Then the same photograph in 4:2:0, as phones write it. As many pictures at once as
-//! there are processors.
+//! Pictures a second: a photograph with 12 million pixels to 256 x 256 in WebP and 1024 in JPEG,
+//! against sharp if `npm ci` was run in bench/peers. Then the same photograph in 4:2:0, as phones
+//! write it. As many pictures at once as there are processors.
 
 use std::ffi::OsString;
 use std::io::Cursor;
@@ -113,7 +113,8 @@ impl Figures {
     }
 }
 
-/// Returns the photograph of the smoke run, enlarged, with the noise of a sensor: a smooth picture would decode too fast.
+/// Returns the photograph of the smoke run, enlarged, with the noise of a sensor: a smooth picture
+/// would decode too fast.
 fn photograph() -> Result<Vec<u8>> {
     let photo = image::load_from_memory(PHOTO)?.into_rgb8();
     let mut large: RgbImage = rotate90(&resize(&photo, 3_000, 4_000, FilterType::CatmullRom));

@@ -1,5 +1,5 @@
-//! Uploads of 1 GiB against sealing and hashing alone and against a plain stream to the same store, and the memory that
-//! the API takes for them and for fifty at once.
+//! Uploads of 1 GiB against sealing and hashing alone and against a plain stream to the same store,
+//! and the memory that the API takes for them and for fifty at once.
 
 use std::time::{Duration, Instant};
 
@@ -118,7 +118,8 @@ pub(crate) async fn send(
     Ok(file)
 }
 
-/// Returns a body that is never in memory as a whole: slices of one block, each from another offset.
+/// Returns a body that is never in memory as a whole: slices of one block, each from another
+/// offset.
 fn pattern(size: u64, seed: usize) -> Body {
     let block: Vec<u8> = (0..4 * CHUNK)
         .map(|place| (place * 31 % 251).to_le_bytes()[0])

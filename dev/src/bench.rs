@@ -11,7 +11,8 @@ use crate::layout::Layout;
 use crate::provision;
 use crate::up::{Signals, interrupted};
 
-/// The scenarios in the order in which they run: memory before the stack was used, and large tables last.
+/// The scenarios in the order in which they run: memory before the stack was used, and large tables
+/// last.
 pub const SCENARIOS: [&str; 11] = [
     "idle",
     "upload",

@@ -1,5 +1,6 @@
-//! `cargo dev breached`: writes the list of breached and common passwords that the product refuses, from plain text lists.
-//! The product's module `password_policy::breached` reads it and documents the format.
+//! `cargo dev breached`: writes the list of breached and common passwords that the product refuses,
+//! from plain text lists. The product's module `password_policy::breached` reads it and documents
+//! the format.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -64,8 +65,8 @@ impl List {
         self.hashes.len() == self.most
     }
 
-    /// Adds the passwords of a text in their order, until the list is full. Returns the number of new entries. Skips
-    /// lines that are not UTF-8: no client can send them.
+    /// Adds the passwords of a text in their order, until the list is full. Returns the number of
+    /// new entries. Skips lines that are not UTF-8: no client can send them.
     fn take(&mut self, text: &[u8]) -> usize {
         let before = self.hashes.len();
         for line in text.split(|byte| *byte == b'\n') {

@@ -33,7 +33,8 @@ pub(crate) async fn quietly(layout: &Layout) -> Result<PathBuf> {
     folder(Profile::Debug)
 }
 
-/// Selects the whole workspace, so that dependencies have the same features in every build and are compiled once.
+/// Selects the whole workspace, so that dependencies have the same features in every build and are
+/// compiled once.
 fn build(layout: &Layout, profile: Profile, more: &[&str]) -> Command {
     let mut cargo = cargo(layout);
     cargo.args(["build", "--workspace"]);
@@ -46,8 +47,8 @@ fn build(layout: &Layout, profile: Profile, more: &[&str]) -> Command {
     cargo
 }
 
-/// Returns cargo without the variables that `cargo run` sets: build scripts watch some of them and would run again. sqlx
-/// reads .sqlx, never a database that a variable of the developer names.
+/// Returns cargo without the variables that `cargo run` sets: build scripts watch some of them and
+/// would run again. sqlx reads .sqlx, never a database that a variable of the developer names.
 pub(crate) fn cargo(layout: &Layout) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     cargo_program(layout, cargo)

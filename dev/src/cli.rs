@@ -9,9 +9,10 @@ use crate::bench::SCENARIOS;
 
 /// Run, try, test and check Plinth from this checkout.
 ///
-/// Without a verb it is `cargo dev up`. PostgreSQL, Redis and (for replicas) nginx are found on this machine or installed
-/// with apt-get, and run as private instances on free ports with their data under .dev/. No system service is started or
-/// changed. PLINTH_DATABASE_URL and PLINTH_REDIS_URL, if set, are used instead of private instances.
+/// Without a verb it is `cargo dev up`. PostgreSQL, Redis and (for replicas) nginx are found on
+/// this machine or installed with apt-get, and run as private instances on free ports with their
+/// data under .dev/. No system service is started or changed. PLINTH_DATABASE_URL and
+/// PLINTH_REDIS_URL, if set, are used instead of private instances.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo dev",
@@ -37,9 +38,9 @@ impl Cli {
 pub(crate) enum Verb {
     /// Build and run the whole product until Ctrl-C (the default verb)
     ///
-    /// Starts PostgreSQL, Redis, an S3 endpoint and a mailbox, applies the migrations, creates an administrator, starts the
-    /// API and a worker, and prints a table with every address and credential. .dev/stack.json has the same for tools;
-    /// logs are in .dev/logs/.
+    /// Starts PostgreSQL, Redis, an S3 endpoint and a mailbox, applies the migrations, creates an
+    /// administrator, starts the API and a worker, and prints a table with every address and
+    /// credential. .dev/stack.json has the same for tools; logs are in .dev/logs/.
     Up(Up),
     /// Stop the stack of `cargo dev` or `cargo dev --detach`
     Stop,
@@ -49,37 +50,40 @@ pub(crate) enum Verb {
     Reset,
     /// Walk the main journey against the running product, one line a step
     ///
-    /// Registers, verifies the address by the mail, logs in, uploads a photograph, waits for its thumbnails, downloads
-    /// all of it, reads the notification and the audit log; uploads with tus, interrupted once, downloads ranges, shares
-    /// by a link, deletes, restores and deletes for good; then sessions and second factors. Ends at the first step that
-    /// fails. If nothing runs, starts a stack for this run.
+    /// Registers, verifies the address by the mail, logs in, uploads a photograph, waits for its
+    /// thumbnails, downloads all of it, reads the notification and the audit log; uploads with tus,
+    /// interrupted once, downloads ranges, shares by a link, deletes, restores and deletes for
+    /// good; then sessions and second factors. Ends at the first step that fails. If nothing runs,
+    /// starts a stack for this run.
     Smoke,
     /// Run every test against private services
     ///
-    /// Runs cargo-nextest, which is installed under .dev/tools once. `-p` and `-E` come first; the rest is passed
-    /// through, e.g. `cargo dev test -p plinth-api login`.
+    /// Runs cargo-nextest, which is installed under .dev/tools once. `-p` and `-E` come first; the
+    /// rest is passed through, e.g. `cargo dev test -p plinth-api login`.
     Test(Test),
-    /// Check what CI checks before the tests: format, lints, spelling, dependencies, the security table, generated files,
-    /// migrations, deployment files
+    /// Check what CI checks before the tests: format, lints, spelling, dependencies, the security
+    /// table, generated files, migrations, deployment files
     ///
-    /// Prints one line for each check and runs all of them. Prebuilt linters are installed under .dev/tools once.
-    /// Advisories are checked if `PLINTH_ADVISORY_DB` (or ~/.cargo/advisory-db) has a copy of their database.
+    /// Prints one line for each check and runs all of them. Prebuilt linters are installed under
+    /// .dev/tools once. Advisories are checked if `PLINTH_ADVISORY_DB` (or ~/.cargo/advisory-db)
+    /// has a copy of their database.
     Check,
     /// Measure the product: release build, one JSON object a figure on stdout
     ///
-    /// Starts a stack without rate limits for this run. A table follows on stderr. docs/explanation/performance.md explains the
-    /// scenarios.
+    /// Starts a stack without rate limits for this run. A table follows on stderr.
+    /// docs/explanation/performance.md explains the scenarios.
     Bench(Bench),
     /// Kill processes and take stores away, then check that no job was lost or ran twice at once
     ///
-    /// Prints its seed. The same seed draws the same faults again, at other moments of the programs.
+    /// Prints its seed. The same seed draws the same faults again, at other moments of the
+    /// programs.
     Chaos(Chaos),
     /// Render the pictures of a folder as a worker does and compare them with libvips
     ///
-    /// Renders every file under the folder in the sandboxed process by the default presets, and compares the means of
-    /// 8 x 8 pixels with those of libvips (or Pillow). Prints a table by format, then each file that differs by more than
-    /// 5 levels of 255 and each that only the reference shows. Fails if the process crashed on a file, or if there is
-    /// none.
+    /// Renders every file under the folder in the sandboxed process by the default presets, and
+    /// compares the means of 8 x 8 pixels with those of libvips (or Pillow). Prints a table by
+    /// format, then each file that differs by more than 5 levels of 255 and each that only the
+    /// reference shows. Fails if the process crashed on a file, or if there is none.
     Corpus(Corpus),
     /// Regenerate .sqlx, the query data that lets the workspace build offline
     Sqlx,
@@ -89,8 +93,8 @@ pub(crate) enum Verb {
     Notices,
     /// Write the list of breached and common passwords that the product refuses
     ///
-    /// Reads text files with one password a line, the most common ones first, until the list is full. docs/explanation/accounts.md
-    /// names the lists of the committed one.
+    /// Reads text files with one password a line, the most common ones first, until the list is
+    /// full. docs/explanation/accounts.md names the lists of the committed one.
     Breached(Breached),
 }
 

@@ -1,4 +1,5 @@
-//! The output of `cargo dev`: notes on stderr, and the logs of all processes in files and on stdout.
+//! The output of `cargo dev`: notes on stderr, and the logs of all processes in files and on
+//! stdout.
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Write as _};

@@ -1,4 +1,5 @@
-//! The checkout, its private folder .dev/, and the state that a second start takes over from the first.
+//! The checkout, its private folder .dev/, and the state that a second start takes over from the
+//! first.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,8 +29,8 @@ impl Layout {
         Ok(Self { root, dev, logs })
     }
 
-    /// Creates .dev/ and the folder of the logs. Other accounts can pass through .dev/, because PostgreSQL may run under
-    /// one, but cannot read it.
+    /// Creates .dev/ and the folder of the logs. Other accounts can pass through .dev/, because
+    /// PostgreSQL may run under one, but cannot read it.
     pub(crate) fn prepare(&self) -> Result<()> {
         make_dir(&self.dev, 0o711)?;
         make_dir(&self.logs, 0o700)
@@ -132,7 +133,8 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     write().with_context(|| format!("writing {}", path.display()))
 }
 
-/// Cargo sets the folder of the crate at run time. A binary that was started by hand searches upwards.
+/// Cargo sets the folder of the crate at run time. A binary that was started by hand searches
+/// upwards.
 fn checkout_root() -> Result<PathBuf> {
     let here = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let here = here.map_or_else(std::env::current_dir, Ok);

@@ -1,4 +1,5 @@
-//! The crate behind `cargo dev`, which runs, tests and checks Plinth from a checkout. Each verb is a module.
+//! The crate behind `cargo dev`, which runs, tests and checks Plinth from a checkout. Each verb is
+//! a module.
 //!
 //! The public modules start a stack and talk to it. The benchmarks in bench/ use them, too.
 
@@ -46,8 +47,8 @@ pub fn run() -> ExitCode {
     })
 }
 
-/// Runs one verb on the main thread, which must outlive every child: the kernel ties the death signal of a child to the
-/// thread that started it.
+/// Runs one verb on the main thread, which must outlive every child: the kernel ties the death
+/// signal of a child to the thread that started it.
 #[tokio::main]
 async fn run_verb(verb: Verb) -> anyhow::Result<ExitCode> {
     let layout = Layout::of_checkout()?;

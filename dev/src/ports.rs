@@ -29,7 +29,8 @@ impl Ports {
     /// Reserves a port.
     pub(crate) fn reserve(&mut self, name: &str) -> Result<u16> {
         let known = self.known.get(name).copied();
-        // Random, so that two checkouts rarely try the same port; never the port of another service of this one.
+        // Random, so that two checkouts rarely try the same port; never the port of another service
+        // of this one.
         let others = std::iter::repeat_with(|| fastrand::u16(RANGE))
             .filter(|port| !self.known.values().any(|known| known == port))
             .take(RANGE.len());

@@ -9,8 +9,8 @@ pub(crate) fn base64_key() -> Result<String> {
     Ok(STANDARD.encode(bytes(32)?))
 }
 
-/// Returns a secret of `length` random bytes that needs no escaping in a URL. It begins with a letter, so that no command
-/// reads it as an option.
+/// Returns a secret of `length` random bytes that needs no escaping in a URL. It begins with a
+/// letter, so that no command reads it as an option.
 pub(crate) fn token(length: usize) -> Result<String> {
     Ok(format!("p{}", URL_SAFE_NO_PAD.encode(bytes(length)?)))
 }

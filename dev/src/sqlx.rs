@@ -1,5 +1,5 @@
-//! `cargo dev sqlx`: regenerates .sqlx, the query data that lets the workspace build without a database, by compiling
-//! every query against a migrated one.
+//! `cargo dev sqlx`: regenerates .sqlx, the query data that lets the workspace build without a
+//! database, by compiling every query against a migrated one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -83,7 +83,8 @@ async fn compile(workspace: &Workspace, services: &Services, layout: &Layout) ->
     Ok(queries)
 }
 
-/// New query data. While this value lives, the sources with queries look changed, so that cargo compiles them again.
+/// New query data. While this value lives, the sources with queries look changed, so that cargo
+/// compiles them again.
 #[derive(Debug)]
 pub(crate) struct Queries {
     folder: PathBuf,
@@ -157,7 +158,8 @@ fn describe(difference: &str, text: &str) -> String {
     format!("{difference}: {short}")
 }
 
-/// Sources with a new modification time. Dropped, they get their old one back, so that other builds stay fresh.
+/// Sources with a new modification time. Dropped, they get their old one back, so that other builds
+/// stay fresh.
 #[derive(Debug)]
 struct Touched(Vec<Source>);
 

@@ -1,5 +1,5 @@
-//! `cargo dev test`: builds, starts private services with a migrated template database, runs every test with
-//! cargo-nextest, and stops the services again.
+//! `cargo dev test`: builds, starts private services with a migrated template database, runs every
+//! test with cargo-nextest, and stops the services again.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -104,8 +104,8 @@ async fn run_in(
     outcome
 }
 
-/// Returns nextest's arguments. A package becomes a filter: the workspace stays selected, so that dependencies keep the
-/// features that they were compiled with.
+/// Returns nextest's arguments. A package becomes a filter: the workspace stays selected, so that
+/// dependencies keep the features that they were compiled with.
 fn nextest_args(args: Test) -> Vec<OsString> {
     let packages = args.packages.iter();
     let packages: Vec<_> = packages.map(|name| format!("package(={name})")).collect();
@@ -169,7 +169,8 @@ impl Programs {
         })
     }
 
-    /// Returns the contents of the file that `PLINTH_TEST_SERVICES` names. `Services` of the testkit reads it.
+    /// Returns the contents of the file that `PLINTH_TEST_SERVICES` names. `Services` of the
+    /// testkit reads it.
     fn describe(&self, services: &Services, moto_url: &str) -> serde_json::Value {
         let (addresses, state) = (&services.addresses, &services.state);
         let [chromium, faketime, clamd] = &self.optional;

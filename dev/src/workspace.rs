@@ -1,5 +1,5 @@
-//! Private data folders under .dev/, each for one run of a verb. A lock that the kernel releases with the process marks a
-//! live one: the next run removes those of killed runs.
+//! Private data folders under .dev/, each for one run of a verb. A lock that the kernel releases
+//! with the process marks a live one: the next run removes those of killed runs.
 
 use std::fs::{self, File};
 use std::path::PathBuf;

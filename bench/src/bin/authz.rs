@@ -1,5 +1,5 @@
-//! CPU time of one thread to check an access token and a permission, for `cargo dev bench authz`. No store is used: the
-//! check of the session is a round trip of its own.
+//! CPU time of one thread to check an access token and a permission, for `cargo dev bench authz`.
+//! No store is used: the check of the session is a round trip of its own.
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Lower bounds that the product is measured against, each in a process of its own.
 //!
-//! `bench-baseline serve REDIS_URL ADDRESS` serves a handler with one Redis round trip. `bench-baseline hash SECONDS`
-//! prints how many passwords these cores can hash each second.
+//! `bench-baseline serve REDIS_URL ADDRESS` serves a handler with one Redis round trip.
+//! `bench-baseline hash SECONDS` prints how many passwords these cores can hash each second.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};

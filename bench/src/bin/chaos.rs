@@ -1,9 +1,9 @@
-//! The processes that `cargo dev chaos` kills: workers whose handlers leave traces, and clients that accept jobs. Tests
-//! of faults use them, too.
+//! The processes that `cargo dev chaos` kills: workers whose handlers leave traces, and clients
+//! that accept jobs. Tests of faults use them, too.
 //!
-//! `work` serves queue `notifications`. `accept FILE` commits jobs until it is killed, and appends the id of each
-//! committed job to the file. The traces are in two tables that the caller creates, in the database that
-//! `CHAOS_TRACES_URL` names: the measurement must not depend on the faults.
+//! `work` serves queue `notifications`. `accept FILE` commits jobs until it is killed, and appends
+//! the id of each committed job to the file. The traces are in two tables that the caller creates,
+//! in the database that `CHAOS_TRACES_URL` names: the measurement must not depend on the faults.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -30,7 +30,8 @@ use tokio_util::sync::CancellationToken;
 const CONCURRENCY: usize = 16;
 /// Clients of one accepting process.
 const CLIENTS: usize = 4;
-/// Clients wait while more jobs than this are due, so that the backlog does not grow with the duration of the run.
+/// Clients wait while more jobs than this are due, so that the backlog does not grow with the
+/// duration of the run.
 const MAX_DUE_JOBS: i64 = 2_000;
 /// Jobs that a client accepts between two looks at the backlog.
 const JOBS_PER_LOOK: usize = 50;
@@ -107,8 +108,8 @@ async fn work(settings: Settings, stores: Stores, ledger: Ledger) -> Result<()> 
     Ok(fleet.await?)
 }
 
-/// Runs a job. An advisory lock of this connection shows whether another run of the job is under way: PostgreSQL releases
-/// it if the process is killed.
+/// Runs a job. An advisory lock of this connection shows whether another run of the job is under
+/// way: PostgreSQL releases it if the process is killed.
 async fn perform(url: String, deed: Deed, attempt: Attempt) -> JobResult {
     let mut connection = PgConnection::connect(&url).await?;
     let job = attempt.job;

@@ -1,5 +1,6 @@
-//! Renders pictures as the worker does, for `cargo dev corpus`: reads the path of a file from each line of the input,
-//! writes the derived images into a folder, each by the name of its preset, and answers with a line of JSON.
+//! Renders pictures as the worker does, for `cargo dev corpus`: reads the path of a file from each
+//! line of the input, writes the derived images into a folder, each by the name of its preset, and
+//! answers with a line of JSON.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, Write as _};

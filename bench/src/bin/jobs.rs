@@ -1,5 +1,5 @@
-//! The scenarios of `cargo dev bench jobs`: one process with a worker in it, over the stores that the environment names.
-//! Each scenario prints its figures as one line of JSON.
+//! The scenarios of `cargo dev bench jobs`: one process with a worker in it, over the stores that
+//! the environment names. Each scenario prints its figures as one line of JSON.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,7 +33,8 @@ const CONCURRENCY: usize = 50;
 /// Clients that accept jobs at the same time.
 const CLIENTS: usize = 16;
 const BACKLOG: usize = 20_000;
-/// Jobs of a backlog that were accepted in each millisecond. Ids are in the order of time, as the product makes them.
+/// Jobs of a backlog that were accepted in each millisecond. Ids are in the order of time, as the
+/// product makes them.
 const EACH_MILLISECOND: u64 = 10;
 /// Rows of one INSERT.
 const AT_ONCE: usize = 20_000;
@@ -260,7 +261,8 @@ impl Fixture {
         }))
     }
 
-    /// Returns the sorted milliseconds from commit to handler of jobs that are accepted one after the other.
+    /// Returns the sorted milliseconds from commit to handler of jobs that are accepted one after
+    /// the other.
     async fn waits(&self, pickups: usize) -> Result<Vec<f64>> {
         let mut random = fastrand::Rng::with_seed(7);
         let mut waits = Vec::new();
@@ -285,7 +287,8 @@ impl Fixture {
         Ok(json!({ "p50_ms": at(&waits, 50), "p99_ms": at(&waits, 99) }))
     }
 
-    /// Measures pickups while jobs of a lower priority hold every permit and `waiting` of them are queued.
+    /// Measures pickups while jobs of a lower priority hold every permit and `waiting` of them are
+    /// queued.
     async fn depth(&self, waiting: usize) -> Result<Value> {
         self.empty().await?;
         self.insert_waiting::<Slow>(waiting).await?;

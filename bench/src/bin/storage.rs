@@ -1,5 +1,6 @@
-//! The bounds of `cargo dev bench upload` and `download`: sealing and hashing alone on one core, and a plain stream to
-//! and from the object store that the environment names. Prints megabytes a second.
+//! The bounds of `cargo dev bench upload` and `download`: sealing and hashing alone on one core,
+//! and a plain stream to and from the object store that the environment names. Prints megabytes a
+//! second.
 
 use std::hint::black_box;
 use std::io::Write as _;

@@ -1,5 +1,5 @@
-//! Derives images of one picture as a worker does, for `cargo dev bench thumbnails`. Prints pictures a second and memory
-//! as one line of JSON.
+//! Derives images of one picture as a worker does, for `cargo dev bench thumbnails`. Prints
+//! pictures a second and memory as one line of JSON.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -58,7 +58,8 @@ async fn develop(sandbox: &ImageSandbox, file: &[u8], recipes: &[Recipe]) -> Res
     Ok(())
 }
 
-/// Returns the peak of this process in KiB. `getrusage` is no alternative: its value includes the parent's at the fork.
+/// Returns the peak of this process in KiB. `getrusage` is no alternative: its value includes the
+/// parent's at the fork.
 fn peak() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status

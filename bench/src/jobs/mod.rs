@@ -1,5 +1,5 @@
-//! The job system against one commit a job as pgbench makes them, and against other job queues if `npm ci` was run in
-//! bench/peers. All use the same PostgreSQL and Redis, one after the other.
+//! The job system against one commit a job as pgbench makes them, and against other job queues if
+//! `npm ci` was run in bench/peers. All use the same PostgreSQL and Redis, one after the other.
 
 mod limit;
 mod peers;

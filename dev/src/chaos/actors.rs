@@ -1,4 +1,5 @@
-//! The actors: the API, workers of the product, workers and clients of jobs that leave traces, and the users of the API.
+//! The actors: the API, workers of the product, workers and clients of jobs that leave traces, and
+//! the users of the API.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -77,7 +78,8 @@ pub(super) struct Actors {
 }
 
 impl Actors {
-    /// Creates the database with its tables and an account, and the proxies in front of the services.
+    /// Creates the database with its tables and an account, and the proxies in front of the
+    /// services.
     pub(super) async fn prepare(
         workspace: &Workspace,
         services: &mut Services,

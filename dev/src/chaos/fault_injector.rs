@@ -1,4 +1,5 @@
-//! The faults and their times, drawn from a seed. Faults come from a shuffled deck, so that each appears soon.
+//! The faults and their times, drawn from a seed. Faults come from a shuffled deck, so that each
+//! appears soon.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

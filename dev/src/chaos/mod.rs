@@ -1,6 +1,7 @@
-//! `cargo dev chaos`: kills processes, and makes PostgreSQL, Redis, S3 and the mail server unreachable or silent. Then every
-//! accepted job must be done or dead, done jobs must have had their effect, no two runs of a job may have overlapped, and
-//! the mails and files of every accepted request must exist.
+//! `cargo dev chaos`: kills processes, and makes PostgreSQL, Redis, S3 and the mail server
+//! unreachable or silent. Then every accepted job must be done or dead, done jobs must have had
+//! their effect, no two runs of a job may have overlapped, and the mails and files of every
+//! accepted request must exist.
 
 mod actors;
 mod fault_injector;

@@ -1,5 +1,6 @@
-//! A proxy in front of a service, which can make it unreachable (connections break, new ones are refused) or silent (bytes
-//! are discarded and no connection breaks, as after the failover of a dead host).
+//! A proxy in front of a service, which can make it unreachable (connections break, new ones are
+//! refused) or silent (bytes are discarded and no connection breaks, as after the failover of a
+//! dead host).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -103,7 +104,8 @@ async fn carry(
     };
     met.fetch_add(1, Ordering::Relaxed);
     if matches!(carried, Ok(Condition::Silent)) {
-        // Until the client disconnects, because a dead host never resumes. The server sees no end meanwhile.
+        // Until the client disconnects, because a dead host never resumes. The server sees no end
+        // meanwhile.
         swallow(&mut client).await;
     }
 }

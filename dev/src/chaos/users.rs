@@ -1,5 +1,5 @@
-//! Users of the API. They register, upload and remove files whatever fails, and keep the answers: only an answer is a
-//! promise.
+//! Users of the API. They register, upload and remove files whatever fails, and keep the answers:
+//! only an answer is a promise.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -106,8 +106,8 @@ impl Users {
         Ok(u64::try_from(missing.count())?)
     }
 
-    /// Counts the stored files with other content, and the removed files that still exist. Waits until the API has
-    /// recovered.
+    /// Counts the stored files with other content, and the removed files that still exist. Waits
+    /// until the API has recovered.
     pub(super) async fn broken_files(&self, until: Instant) -> Result<(u64, u64)> {
         let token = loop {
             match self.api.log_in(&self.uploader).await {

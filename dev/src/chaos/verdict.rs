@@ -42,7 +42,8 @@ const UNFINISHED: &str =
 const RETRY_NOW: &str =
     "UPDATE jobs SET run_at = now() WHERE state = 'retrying' AND run_at > now() RETURNING id";
 
-/// Waits until every job has ended, and prints each promise. With `all_faults`, each kind of fault must have been met.
+/// Waits until every job has ended, and prints each promise. With `all_faults`, each kind of fault
+/// must have been met.
 pub(super) async fn reach(
     actors: &Actors,
     injector: &FaultInjector,

@@ -15,8 +15,8 @@ pub(super) async fn rustfmt(layout: &Layout) -> Result<String> {
     Ok(String::new())
 }
 
-/// Fails on warnings, but does not stop the compiler at them: all of them are shown. With a database, `queries` receives
-/// the query data.
+/// Fails on warnings, but does not stop the compiler at them: all of them are shown. With a
+/// database, `queries` receives the query data.
 pub(super) async fn clippy(
     layout: &Layout,
     workspace: &Workspace,

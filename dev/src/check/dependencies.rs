@@ -1,4 +1,5 @@
-//! cargo-deny: licences, sources and banned crates, and advisories if this machine has a copy of their database.
+//! cargo-deny: licences, sources and banned crates, and advisories if this machine has a copy of
+//! their database.
 
 use std::env;
 use std::fs;
@@ -9,7 +10,8 @@ use anyhow::{Context as _, Result};
 use super::linters::Linters;
 use crate::process::command::succeed;
 
-/// The folder in which cargo-deny searches its copy of the RustSec database: a name and a hash of the address.
+/// The folder in which cargo-deny searches its copy of the RustSec database: a name and a hash of
+/// the address.
 const DATABASE: &str = "advisory-db-3157b0e258782691";
 
 pub(super) async fn check(linters: &Linters<'_>, folder: &Path) -> Result<String> {

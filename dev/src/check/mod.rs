@@ -1,5 +1,5 @@
-//! `cargo dev check`: what CI checks before the tests, cheap checks first. Every check runs and prints one line; one that
-//! fails says why below it.
+//! `cargo dev check`: what CI checks before the tests, cheap checks first. Every check runs and
+//! prints one line; one that fails says why below it.
 
 mod code;
 mod dependencies;
@@ -7,6 +7,7 @@ mod deployment;
 mod generated;
 mod linters;
 mod migrations;
+mod prose;
 mod report;
 mod security;
 mod statements;
@@ -58,6 +59,8 @@ async fn without_database(
     report.check("docs/security/asvs.md", security).await;
     let statements = async { statements::check(&layout.root) };
     report.check("statement deadlines", statements).await;
+    let prose = async { prose::check(&layout.root) };
+    report.check("words and widths", prose).await;
     match Linters::install(layout).await {
         Ok(linters) => with_linters(report, &linters, folder).await,
         Err(error) => report.check("linters", async { Err(error) }).await,

@@ -1,4 +1,5 @@
-//! docs/security/asvs.md: a row for each requirement of OWASP ASVS 5.0.0, and behind every claim a test that exists.
+//! docs/security/asvs.md: a row for each requirement of OWASP ASVS 5.0.0, and behind every claim a
+//! test that exists.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,11 +9,12 @@ use anyhow::{Context as _, Result, ensure};
 
 const FILE: &str = "docs/security/asvs.md";
 
-/// The requirements of levels 1 and 2 without the chapters on an OAuth server (V10) and on WebRTC (V17).
+/// The requirements of levels 1 and 2 without the chapters on an OAuth server (V10) and on WebRTC
+/// (V17).
 const REQUIREMENTS: usize = 217;
 
-/// The chapters on authentication, sessions, authorization and tokens, which leave nothing to a later version or to the
-/// operator.
+/// The chapters on authentication, sessions, authorization and tokens, which leave nothing to a
+/// later version or to the operator.
 const COMPLETE: [&str; 4] = ["V6.", "V7.", "V8.", "V9."];
 
 pub(super) fn check(root: &Path) -> Result<String> {

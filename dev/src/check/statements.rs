@@ -1,4 +1,5 @@
-//! Every statement has a deadline on the client's side: a server that stops answering would block its caller for ever.
+//! Every statement has a deadline on the client's side: a server that stops answering would block
+//! its caller for ever.
 //!
 //! The rule is textual: a call that runs a query is within the parentheses of one of [`DEADLINES`].
 
@@ -74,7 +75,8 @@ fn check_folder(root: &Path, folder: &Path, found: &mut Vec<String>) -> Result<(
     Ok(())
 }
 
-/// Returns the lines that run a query without a deadline. Unit tests, which come last in a source, are exempt.
+/// Returns the lines that run a query without a deadline. Unit tests, which come last in a source,
+/// are exempt.
 fn faults(name: &str, source: &str) -> Vec<String> {
     let code = source.split("#[cfg(test)]").next().unwrap_or_default();
     let calls = CALLS.iter().flat_map(|call| code.match_indices(call));
@@ -97,8 +99,8 @@ fn faults(name: &str, source: &str) -> Vec<String> {
         .collect()
 }
 
-/// Returns whether the parenthesis of a deadline is open at the end of a text. Searches back to the beginning of the
-/// statement.
+/// Returns whether the parenthesis of a deadline is open at the end of a text. Searches back to the
+/// beginning of the statement.
 fn has_deadline(before: &str) -> bool {
     let mut closed = 0;
     for (at, character) in before.char_indices().rev() {

@@ -43,8 +43,8 @@ impl Answerer {
         })
     }
 
-    /// Sends a line and returns the answer, or `None` if a signal ended the program or it took too long: then it has to be
-    /// started again.
+    /// Sends a line and returns the answer, or `None` if a signal ended the program or it took too
+    /// long: then it has to be started again.
     ///
     /// # Errors
     /// The program has ended by itself, or its answer cannot be read.

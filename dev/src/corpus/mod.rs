@@ -1,5 +1,6 @@
-//! `cargo dev corpus`: renders every picture of a folder in the sandboxed process, as a worker does, and compares the
-//! images with those of libvips, and with Pillow's if libvips cannot read the file or has others.
+//! `cargo dev corpus`: renders every picture of a folder in the sandboxed process, as a worker
+//! does, and compares the images with those of libvips, and with Pillow's if libvips cannot read
+//! the file or has others.
 
 mod files;
 mod lines;

@@ -1,5 +1,6 @@
-//! What a person proves himself with beside a password, in software: an app that shows one-time codes, and a passkey
-//! with the browser that asks for it (WebAuthn level 3, sections 6 and 5.1): ES256, no attestation.
+//! What a person proves himself with beside a password, in software: an app that shows one-time
+//! codes, and a passkey with the browser that asks for it (WebAuthn level 3, sections 6 and 5.1):
+//! ES256, no attestation.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

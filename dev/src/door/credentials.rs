@@ -1,4 +1,4 @@
-//! How somebody logs in, through the public door: sessions, second factors, passkeys, API keys.
+//! Logins over the public API: sessions, second factors, passkeys, API keys.
 
 use anyhow::{Context as _, Result};
 use reqwest::{Method, StatusCode};
@@ -42,7 +42,8 @@ impl Door {
         expect(request, StatusCode::NO_CONTENT).await.map(drop)
     }
 
-    /// Adds an app, with the code that it showed before this one: a code is taken once, and the next login needs one.
+    /// Adds an app, with the code that it showed before this one: a code is taken once, and the
+    /// next login needs one.
     pub async fn add_app(&self, access_token: &str) -> Result<App> {
         let path = "/v1/me/mfa/totp";
         let started = self

@@ -33,7 +33,7 @@ impl Door {
             .context("the new link")
     }
 
-    /// What a link says of its file to whoever has it.
+    /// Returns what a link shows of its file.
     pub async fn shared_file(&self, token: &str) -> Result<Value> {
         let request = self.http.get(format!("{}/v1/links/{token}", self.api));
         expect(request, StatusCode::OK)

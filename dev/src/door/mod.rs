@@ -30,7 +30,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// Somebody whom no stack knows yet.
+    /// A user who is not registered yet.
     pub fn fresh() -> Result<Self> {
         let email = format!("{}@example.org", random::token(9)?.to_lowercase());
         Ok(Self {
@@ -163,7 +163,7 @@ impl Door {
             .map(drop)
     }
 
-    /// Somebody with a verified address, logged in.
+    /// Registers a user, verifies the address, and logs in.
     pub async fn newcomer(&self) -> Result<(Account, Tokens)> {
         let account = Account::fresh()?;
         self.register(&account, "Newcomer")

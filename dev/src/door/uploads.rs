@@ -17,7 +17,7 @@ const FILE_ID: &str = "plinth-file-id";
 const PIECE: usize = 64 * 1024;
 
 impl Door {
-    /// Begins an upload of so many bytes: its path.
+    /// Begins an upload of this many bytes, and returns its path.
     pub async fn begin_upload(&self, size: usize, access_token: &str) -> Result<String> {
         let request = self
             .tus(Method::POST, "/v1/uploads", access_token)

@@ -1,6 +1,7 @@
 //! The objections of a strict mail server to a message.
 //!
-//! The mailbox takes every message and lists the objections with it. Tests that read a mail fail on any.
+//! The mailbox takes every message and lists the objections with it. Tests that read a mail fail on
+//! any.
 
 use std::collections::HashMap;
 
@@ -16,7 +17,8 @@ const MAX_ENCODED_LINE: usize = 76;
 /// Characters of a boundary (RFC 2046, section 5.1.1).
 const MAX_BOUNDARY: usize = 70;
 
-/// Fields that every mail has exactly once. `Auto-Submitted` says that no person wrote it (RFC 3834, section 5).
+/// Fields that every mail has exactly once. `Auto-Submitted` says that no person wrote it (RFC
+/// 3834, section 5).
 const REQUIRED: [&str; 8] = [
     "date",
     "from",
@@ -28,8 +30,8 @@ const REQUIRED: [&str; 8] = [
     "auto-submitted",
 ];
 
-/// Returns the objections to a message as it came after DATA, with its dots stuffed and without the last line.
-/// `is_8bit` is set if the client declared `BODY=8BITMIME`.
+/// Returns the objections to a message as it came after DATA, with its dots stuffed and without the
+/// last line. `is_8bit` is set if the client declared `BODY=8BITMIME`.
 pub(super) fn objections(received: &[u8], is_8bit: bool) -> Vec<String> {
     let mut found = Objections::default();
     let mut lines = Vec::new();
@@ -240,7 +242,8 @@ fn fields(headers: &[&str]) -> impl Iterator<Item = (String, String)> {
     fields.into_iter()
 }
 
-/// RFC 2045, section 6.7: `=` stands before two hexadecimal digits in upper case or at the end, which is no white space.
+/// RFC 2045, section 6.7: `=` stands before two hexadecimal digits in upper case or at the end,
+/// which is no white space.
 fn is_quoted_printable(line: &str) -> bool {
     let is_hexadecimal = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
     let (encoded, is_soft) = line

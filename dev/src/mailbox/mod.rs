@@ -1,4 +1,5 @@
-//! The mailbox: takes every message by SMTP, keeps the latest in memory, and shows them on a page and as JSON.
+//! The mailbox: takes every message by SMTP, keeps the latest in memory, and shows them on a page
+//! and as JSON.
 
 mod conformance;
 mod message;

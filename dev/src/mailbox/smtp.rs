@@ -1,4 +1,5 @@
-//! The receiving side of SMTP: mailin implements the protocol; this module reads the lines and bounds their size.
+//! The receiving side of SMTP: mailin implements the protocol; this module reads the lines and
+//! bounds their size.
 
 use std::io;
 use std::net::IpAddr;
@@ -173,7 +174,8 @@ impl Handler for Receiver {
         mailin::response::OK
     }
 
-    /// Reads a message that is too large to its end and refuses it there: clients expect no answer before.
+    /// Reads a message that is too large to its end and refuses it there: clients expect no answer
+    /// before.
     fn data(&mut self, line: &[u8]) -> io::Result<()> {
         if self.bytes.len() + line.len() > MAX_MESSAGE_BYTES {
             self.too_large = true;

@@ -54,8 +54,8 @@ fn one(Data(store): Data<&Store>, Path(id): Path<Uuid>) -> Result<Json<Message>,
     store.get(id).map(Json).ok_or(StatusCode::NOT_FOUND)
 }
 
-/// The HTML of a message is untrusted: it is shown without scripts, forms or external resources, also if it is opened by
-/// itself.
+/// The HTML of a message is untrusted: it is shown without scripts, forms or external resources,
+/// also if it is opened by itself.
 #[handler]
 fn html_part(Data(store): Data<&Store>, Path(id): Path<Uuid>) -> poem::Result<poem::Response> {
     let html = store

@@ -19,8 +19,8 @@ const NAMES: [&str; 7] = [
 /// Extensions of programs that are named like a licence.
 const PROGRAMS: [&str; 6] = ["rs", "c", "h", "go", "py", "sh"];
 
-/// Whether the expression offers Apache-2.0 as an alternative. Plinth then uses the package under Apache-2.0, whose
-/// text is in LICENSE. `/` is the old form of `OR` in manifests.
+/// Whether the expression offers Apache-2.0 as an alternative. Plinth then uses the package under
+/// Apache-2.0, whose text is in LICENSE. `/` is the old form of `OR` in manifests.
 pub(super) fn offers_apache(expression: &str) -> bool {
     let mut alternatives = expression.split(" OR ").flat_map(|part| part.split('/'));
     !expression.contains(" AND ") && alternatives.any(|licence| licence.trim() == "Apache-2.0")
@@ -28,8 +28,8 @@ pub(super) fn offers_apache(expression: &str) -> bool {
 
 /// Returns the files to reproduce from the package in `folder`, sorted by path.
 ///
-/// A package under Apache-2.0 needs its notices (section 4(d)) and the licences of what it vendors. Every other
-/// package needs all of its licence files.
+/// A package under Apache-2.0 needs its notices (section 4(d)) and the licences of what it vendors.
+/// Every other package needs all of its licence files.
 pub(super) fn files(folder: &Path, under_apache: bool) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     collect(folder, &mut found)?;

@@ -1,4 +1,5 @@
-//! `cargo dev notices`: writes THIRD-PARTY-NOTICES, the licences of every crate that is linked into the binaries.
+//! `cargo dev notices`: writes THIRD-PARTY-NOTICES, the licences of every crate that is linked into
+//! the binaries.
 
 mod licence;
 mod packages;

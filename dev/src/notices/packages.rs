@@ -78,8 +78,8 @@ fn metadata_arguments() -> Vec<&'static str> {
     args
 }
 
-/// Returns the name and version in a line of `cargo tree`, or `None` for a member of this workspace, whose line
-/// also has its path.
+/// Returns the name and version in a line of `cargo tree`, or `None` for a member of this
+/// workspace, whose line also has its path.
 fn third_party(line: &str) -> Option<(String, String)> {
     let mut words = line.split_whitespace();
     let (name, version) = (words.next()?, words.next()?.strip_prefix('v')?);

@@ -15,7 +15,8 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Returns the account for PostgreSQL: `postgres` or `nobody` for root, and none for any other user.
+    /// Returns the account for PostgreSQL: `postgres` or `nobody` for root, and none for any other
+    /// user.
     pub(crate) fn for_postgres() -> Result<Option<Self>> {
         if !Uid::effective().is_root() {
             return Ok(None);

@@ -1,4 +1,5 @@
-//! Commands that a verb waits for, such as cargo. Each is in a process group of its own, which ends with it.
+//! Commands that a verb waits for, such as cargo. Each is in a process group of its own, which ends
+//! with it.
 
 use std::ffi::OsStr;
 use std::process::{ExitStatus, Output, Stdio};
@@ -17,13 +18,15 @@ use crate::up::Signals;
 /// The time that a test runner gets to end its tests after a signal.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Returns a command that the kernel ends with SIGTERM if this process dies. Must be spawned on the main thread.
+/// Returns a command that the kernel ends with SIGTERM if this process dies. Must be spawned on the
+/// main thread.
 pub(crate) fn isolated(program: impl AsRef<OsStr>) -> Command {
     with_death_signal(program, Signal::SIGTERM, None)
 }
 
-/// Returns a command that the kernel sends a signal if this process dies. setpriv (util-linux) sets the signal and the
-/// account between fork and exec, which would need unsafe code here. Must be spawned on the main thread.
+/// Returns a command that the kernel sends a signal if this process dies. setpriv (util-linux) sets
+/// the signal and the account between fork and exec, which would need unsafe code here. Must be
+/// spawned on the main thread.
 pub(crate) fn with_death_signal(
     program: impl AsRef<OsStr>,
     signal: Signal,
@@ -77,7 +80,8 @@ pub(crate) async fn succeed(command: &mut Command) -> Result<String> {
     Ok(stdout)
 }
 
-/// Runs a command to its end, or until a signal arrives, which it forwards. Returns `None` after a signal.
+/// Runs a command to its end, or until a signal arrives, which it forwards. Returns `None` after a
+/// signal.
 pub(crate) async fn until_signal(
     command: &mut Command,
     signals: &mut Signals,

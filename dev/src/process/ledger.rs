@@ -1,5 +1,6 @@
-//! The list of the processes of a stack, kept in a file: the next start ends those that a killed supervisor left behind,
-//! and `cargo dev stop` finds the supervisor. The start time tells a process from a later one with the same id.
+//! The list of the processes of a stack, kept in a file: the next start ends those that a killed
+//! supervisor left behind, and `cargo dev stop` finds the supervisor. The start time tells a
+//! process from a later one with the same id.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -126,13 +127,15 @@ pub(crate) async fn end_strays(path: &Path) -> Result<()> {
     }
 }
 
-/// Returns the entries of a file. A missing or unreadable one has none: no process is killed because of it.
+/// Returns the entries of a file. A missing or unreadable one has none: no process is killed
+/// because of it.
 fn read(path: &Path) -> BTreeMap<String, Identity> {
     let bytes = fs::read(path).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
-/// Makes this process the parent of every descendant whose own parent dies, such as a server whose test was killed.
+/// Makes this process the parent of every descendant whose own parent dies, such as a server whose
+/// test was killed.
 pub(crate) fn adopt_orphans() {
     let _ = nix::sys::prctl::set_child_subreaper(true);
 }

@@ -1,7 +1,8 @@
-//! Child processes: how they start, how they end, and how none is left behind if this process is killed.
+//! Child processes: how they start, how they end, and how none is left behind if this process is
+//! killed.
 //!
-//! The kernel signals each child if this process dies. The ledger lists the children, so that the next start ends those
-//! that are still running.
+//! The kernel signals each child if this process dies. The ledger lists the children, so that the
+//! next start ends those that are still running.
 
 pub(crate) mod account;
 pub(crate) mod command;

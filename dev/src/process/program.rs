@@ -1,4 +1,5 @@
-//! A supervised process: in a process group of its own, with its output in a log, ended by its own signal or by force.
+//! A supervised process: in a process group of its own, with its output in a log, ended by its own
+//! signal or by force.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -97,7 +98,8 @@ impl Program {
     }
 }
 
-/// Removes every PLINTH_* variable from the environment: a program gets exactly those that it is given.
+/// Removes every PLINTH_* variable from the environment: a program gets exactly those that it is
+/// given.
 pub(crate) fn without_settings(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PLINTH_") {

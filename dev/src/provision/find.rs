@@ -54,7 +54,8 @@ pub(super) fn redis() -> Option<PathBuf> {
     servers.find(|path| version(path).is_some_and(|version| version >= (6, 2)))
 }
 
-/// Returns libfaketime for programs with several threads, which is in a folder named after the architecture.
+/// Returns libfaketime for programs with several threads, which is in a folder named after the
+/// architecture.
 pub(super) fn faketime() -> Option<PathBuf> {
     let mut folders = fs::read_dir("/usr/lib").ok()?.filter_map(Result::ok);
     folders.find_map(|folder| {

@@ -1,5 +1,5 @@
-//! The programs that Plinth needs besides Rust: found on this machine, or installed with apt-get without starting any
-//! system service.
+//! The programs that Plinth needs besides Rust: found on this machine, or installed with apt-get
+//! without starting any system service.
 
 mod find;
 pub(crate) mod node;

@@ -16,7 +16,8 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Opens the folder for a list of packages. Returns it with whether an earlier run has installed them.
+    /// Opens the folder for a list of packages. Returns it with whether an earlier run has
+    /// installed them.
     pub(super) fn open(
         layout: &Layout,
         name: &str,

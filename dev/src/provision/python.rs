@@ -16,7 +16,8 @@ pub(crate) async fn environment(layout: &Layout, name: &str, packages: &[&str]) 
     install(layout, name, list, &shown, packages).await
 }
 
-/// Returns the Python of an environment with the packages of a requirements file, each checked by its hash.
+/// Returns the Python of an environment with the packages of a requirements file, each checked by
+/// its hash.
 pub(crate) async fn locked(layout: &Layout, name: &str, requirements: &Path) -> Result<PathBuf> {
     let list = fs::read_to_string(requirements);
     let list = list.with_context(|| format!("reading {}", requirements.display()))?;

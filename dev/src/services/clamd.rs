@@ -1,5 +1,5 @@
-//! A private clamd on loopback that knows one signature: the EICAR test file. Neither the service of the package nor
-//! freshclam runs.
+//! A private clamd on loopback that knows one signature: the EICAR test file. Neither the service
+//! of the package nor freshclam runs.
 
 use std::fs;
 
@@ -9,7 +9,8 @@ use crate::layout::{Layout, make_dir, write_private};
 use crate::process::Program;
 use crate::provision::{self, Tool};
 
-/// In ClamAV's format of byte signatures, in hexadecimal: scanners would report the plain string in the checkout.
+/// In ClamAV's format of byte signatures, in hexadecimal: scanners would report the plain string in
+/// the checkout.
 const SIGNATURES: &str = include_str!("eicar.ndb");
 
 /// Writes the configuration and returns the program.

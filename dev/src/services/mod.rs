@@ -1,4 +1,5 @@
-//! The services under api and worker: PostgreSQL, Redis, the S3 endpoint and the mailbox, private to one stack.
+//! The services under api and worker: PostgreSQL, Redis, the S3 endpoint and the mailbox, private
+//! to one stack.
 
 mod clamd;
 mod faults;
@@ -78,7 +79,8 @@ pub(crate) struct Addresses {
     pub(crate) mailbox_url: String,
 }
 
-/// Installs the programs of the services. Separate from their start, because it can ask and take time.
+/// Installs the programs of the services. Separate from their start, because it can ask and take
+/// time.
 pub(crate) fn install(source: Source) -> Result<()> {
     let needed = [
         ("PLINTH_DATABASE_URL", Tool::Postgres),
@@ -218,7 +220,8 @@ impl Services {
         self.layout.write_state(&self.state)
     }
 
-    /// Returns the settings of api and worker. `settings` take precedence over the defaults of a stack.
+    /// Returns the settings of api and worker. `settings` take precedence over the defaults of a
+    /// stack.
     pub(crate) fn environment(&self, settings: &[(String, String)]) -> Environment {
         let inherit = self.source == Source::Environment;
         Environment::new(inherit, &self.addresses, &self.state, settings)

@@ -1,4 +1,5 @@
-//! A private PostgreSQL cluster: TCP on loopback only, no unix socket, and an unprivileged account if this is root.
+//! A private PostgreSQL cluster: TCP on loopback only, no unix socket, and an unprivileged account
+//! if this is root.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -62,7 +63,8 @@ impl Cluster {
         if major.is_none() {
             cluster.initialise()?;
         }
-        // After a reboot, the process id in the file of a killed server may be that of another process.
+        // After a reboot, the process id in the file of a killed server may be that of another
+        // process.
         let _ = fs::remove_file(cluster.data().join("postmaster.pid"));
         Ok(cluster)
     }
@@ -223,7 +225,8 @@ fn home_folder(layout: &Layout, state: &mut State, account: Option<Account>) -> 
     Ok(folder)
 }
 
-/// Returns a folder outside a checkout that PostgreSQL's account cannot enter, such as one in a private home.
+/// Returns a folder outside a checkout that PostgreSQL's account cannot enter, such as one in a
+/// private home.
 fn outside(layout: &Layout) -> PathBuf {
     let checkout = layout.dev.to_string_lossy().replace('/', "-");
     PathBuf::from(format!("/var/tmp/plinth{checkout}"))

@@ -9,7 +9,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::process::Supervised;
 
-/// Waits until a server answers a request with these bytes. Fails if its process ends, or after `limit`.
+/// Waits until a server answers a request with these bytes. Fails if its process ends, or after
+/// `limit`.
 pub(super) async fn wait_for_answer(
     name: &str,
     address: &str,

@@ -1,4 +1,5 @@
-//! A private Redis on loopback. It keeps nothing on disk, so that every restart shows that nothing depends on it.
+//! A private Redis on loopback. It keeps nothing on disk, so that every restart shows that nothing
+//! depends on it.
 
 use anyhow::Result;
 

@@ -1,4 +1,5 @@
-//! The embedded S3 endpoint: s3s over a folder, path style, with one pair of keys whose signatures are checked.
+//! The embedded S3 endpoint: s3s over a folder, path style, with one pair of keys whose signatures
+//! are checked.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! `cargo dev smoke`: runs the main journey against the running product, or against a stack of its own.
+//! `cargo dev smoke`: runs the main journey against the running product, or against a stack of its
+//! own.
 
 mod journey;
 mod photo;

@@ -1,4 +1,5 @@
-//! The photograph of the smoke run, and the check that its derived images are upright. photo.md names its source.
+//! The photograph of the smoke run, and the check that its derived images are upright. photo.md
+//! names its source.
 
 use anyhow::{Context as _, Result, ensure};
 use image::{GenericImageView as _, RgbImage};

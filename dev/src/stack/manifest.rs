@@ -1,4 +1,5 @@
-//! Every address, credential and process of a running stack: as JSON in .dev/stack.json, and as a table.
+//! Every address, credential and process of a running stack: as JSON in .dev/stack.json, and as a
+//! table.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -99,7 +100,8 @@ impl Manifest {
         })
     }
 
-    /// Returns the origin of a page of this stack. A passkey belongs to a domain, never to an IP address.
+    /// Returns the origin of a page of this stack. A passkey belongs to a domain, never to an IP
+    /// address.
     pub(crate) fn page_origin(&self) -> String {
         self.api_url.replace("//127.0.0.1:", "//localhost:")
     }

@@ -1,5 +1,5 @@
-//! A running product: the services, the migrated database, the administrator, one or several API processes, a worker,
-//! and nginx in front of several.
+//! A running product: the services, the migrated database, the administrator, one or several API
+//! processes, a worker, and nginx in front of several.
 
 mod environment;
 mod manifest;

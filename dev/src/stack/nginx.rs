@@ -1,4 +1,5 @@
-//! nginx with deploy/nginx.conf, adapted to this machine: the balancer of `--replicas`, and the check of the file.
+//! nginx with deploy/nginx.conf, adapted to this machine: the balancer of `--replicas`, and the
+//! check of the file.
 
 use std::fs;
 use std::path::Path;
@@ -37,8 +38,8 @@ pub(super) fn program(layout: &Layout, manifest: &Manifest) -> Result<Program> {
     )
 }
 
-/// Replaces what only the deployment has: folders, the port, and the names of the replicas. Keeps the numbers of the
-/// lines before the replicas, so that they fit nginx's messages.
+/// Replaces what only the deployment has: folders, the port, and the names of the replicas. Keeps
+/// the numbers of the lines before the replicas, so that they fit nginx's messages.
 pub(crate) fn adapt(text: &str, folder: &Path, tls: &Path, port: &str, binds: &[&str]) -> String {
     let servers: Vec<_> = binds
         .iter()
@@ -58,8 +59,8 @@ pub(crate) fn adapt(text: &str, folder: &Path, tls: &Path, port: &str, binds: &[
     text
 }
 
-/// Creates a CA for this checkout and a certificate for localhost, once: a developer who trusts the CA need not do so
-/// again.
+/// Creates a CA for this checkout and a certificate for localhost, once: a developer who trusts the
+/// CA need not do so again.
 pub(crate) fn ensure_certificates(folder: &Path) -> Result<()> {
     make_dir(folder, 0o700)?;
     if folder.join("server.key").exists() {
@@ -85,6 +86,7 @@ pub(crate) fn ensure_certificates(folder: &Path) -> Result<()> {
     fs::write(folder.join("ca.pem"), authority.pem()).context("writing the CA")?;
     let chain = format!("{}{}", server.pem(), authority.pem());
     fs::write(folder.join("server.pem"), chain).context("writing the certificate")?;
-    // Last, because it marks the set as complete. The key of the CA is not kept: it signs nothing else.
+    // Last, because it marks the set as complete. The key of the CA is not kept: it signs nothing
+    // else.
     write_private(&folder.join("server.key"), key.serialize_pem().as_bytes())
 }

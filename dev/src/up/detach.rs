@@ -1,5 +1,5 @@
-//! `cargo dev --detach`: builds in the foreground, then starts the supervisor in a session of its own and waits for its
-//! table.
+//! `cargo dev --detach`: builds in the foreground, then starts the supervisor in a session of its
+//! own and waits for its table.
 
 use std::fs::{self, File};
 use std::process::{Command, ExitCode, Stdio};

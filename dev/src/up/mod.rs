@@ -1,5 +1,5 @@
-//! `cargo dev`: the supervisor. It holds the lock of the checkout, starts the stack, and stays until a signal arrives or a
-//! part of the stack ends.
+//! `cargo dev`: the supervisor. It holds the lock of the checkout, starts the stack, and stays
+//! until a signal arrives or a part of the stack ends.
 
 mod detach;
 mod lock;
@@ -66,8 +66,8 @@ fn profile(args: &Up) -> Profile {
     }
 }
 
-/// Starts the services, builds, and starts the product on them. Returns `None` after a signal, when everything has
-/// stopped.
+/// Starts the services, builds, and starts the product on them. Returns `None` after a signal, when
+/// everything has stopped.
 async fn start(layout: &Layout, args: &Up, signals: &mut Signals) -> Result<Option<Stack>> {
     let logs = Logs::new(&layout.logs, !args.background);
     let services = Services::start(layout, logs, Source::Environment, Durability::Full);

@@ -27,8 +27,8 @@ impl Signals {
         })
     }
 
-    /// Returns the outcome of `work`, or `None` if a signal arrives first: the work is dropped then, which kills its
-    /// processes.
+    /// Returns the outcome of `work`, or `None` if a signal arrives first: the work is dropped
+    /// then, which kills its processes.
     pub async fn unless_told<T>(
         &mut self,
         work: impl Future<Output = Result<T>>,

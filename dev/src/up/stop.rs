@@ -1,4 +1,5 @@
-//! `cargo dev stop` and `cargo dev reset`: ask the supervisor to end, and end by force what is left.
+//! `cargo dev stop` and `cargo dev reset`: ask the supervisor to end, and end by force what is
+//! left.
 
 use std::fs;
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! A clamd of a test's own, which knows the EICAR test file and one infection more, takes a mebibyte, and can die and come
-//! back.
+//! A clamd of a test's own, which knows the EICAR test file and one infection more, takes a
+//! mebibyte, and can die and come back.
 
 use std::process::Stdio;
 
@@ -29,7 +29,8 @@ impl ClamdServer {
     /// More it does not take, in bytes.
     pub const TAKES: usize = 1024 * 1024;
 
-    /// What it takes for a virus also in the middle of a file: EICAR's is one at the beginning only.
+    /// What it takes for a virus also in the middle of a file: EICAR's is one at the beginning
+    /// only.
     pub const INFECTION: &[u8; 18] = b"INFECTION-OF-TESTS";
 
     /// A place for one that does not run; `None` on a developer's machine without clamd.
@@ -100,7 +101,8 @@ impl ClamdServer {
         until("clamd answers", async || clamd.ping().await.ok()).await;
     }
 
-    /// The file that every scanner takes for a virus by agreement, in two parts, so that none takes this one for it.
+    /// The file that every scanner takes for a virus by agreement, in two parts, so that none takes
+    /// this one for it.
     pub fn eicar() -> Vec<u8> {
         [
             r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-",

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
 use crate::services::Services;
 
-/// Dropped, the database goes too, whoever is connected.
+/// Dropping it drops the database, also if clients are connected.
 #[derive(Debug)]
 pub(crate) struct Database {
     name: String,

@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-/// One for all: making one reads every root certificate. It keeps no connection, since a kept one dies with the
-/// runtime of the test that opened it.
+/// One for all: making one reads every root certificate. It keeps no connection, since a kept one
+/// dies with the runtime of the test that opened it.
 pub(crate) fn client() -> &'static reqwest::Client {
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
     CLIENT.get_or_init(|| {

@@ -1,5 +1,5 @@
-//! The stack for tests: each test gets a database and a Redis prefix of its own on the services that
-//! `cargo dev test` has started, so that all of them run side by side and in any order.
+//! The stack for tests: each test gets a database and a Redis prefix of its own on the services
+//! that `cargo dev test` has started, so that all of them run side by side and in any order.
 
 mod answer;
 mod clamd_server;

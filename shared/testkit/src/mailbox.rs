@@ -37,8 +37,8 @@ impl Mail {
 pub struct Mailbox;
 
 impl Mailbox {
-    /// The mails to this address, the newest first. A strict mail server takes each, and each says that no person wrote
-    /// it, so that no vacation notice answers it (RFC 3834).
+    /// The mails to this address, the newest first. A strict mail server takes each, and each says
+    /// that no person wrote it, so that no vacation notice answers it (RFC 3834).
     pub async fn to(address: &str) -> Vec<Mail> {
         // Addresses in tests have no character that a URL would need escaped.
         let answer = client()

@@ -1,4 +1,5 @@
-//! A PostgreSQL of a test's own, which can crash and recover. It keeps its promises about what is on disk.
+//! A PostgreSQL of a test's own, which can crash and recover. It keeps its promises about what is
+//! on disk.
 
 use std::path::PathBuf;
 use std::process::Stdio;

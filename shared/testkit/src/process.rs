@@ -35,7 +35,7 @@ impl Process {
         Self::start("plinth-api", &["serve"], stage, &binds, &public, &internal).await
     }
 
-    /// The same that has no more than so many file descriptors.
+    /// Starts the process with a limit of file descriptors.
     pub async fn api_with_descriptors(stage: &Stage, descriptors: u32) -> Self {
         let (public, internal) = (free_address(), free_address());
         let binds = [
@@ -103,7 +103,8 @@ impl Process {
         }
     }
 
-    /// The program as it is started on this stage, alive but perhaps not ready, with its standard error as `stderr`.
+    /// The program as it is started on this stage, alive but perhaps not ready, with its standard
+    /// error as `stderr`.
     pub async fn alive(program: &str, stage: &Stage, stderr: Stdio) -> Self {
         let (public, internal) = (free_address(), free_address());
         let binds = [
@@ -186,7 +187,8 @@ impl Process {
     pub fn processor_time(&self) -> Duration {
         let pid = self.child.id().expect("it runs");
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it can be read");
-        // The name, which may contain spaces, ends with the last parenthesis; the state is the field after it.
+        // The name, which may contain spaces, ends with the last parenthesis; the state is the
+        // field after it.
         let (_, fields) = stat.rsplit_once(')').expect("Linux has a name");
         let fields = fields.split_whitespace().skip(11).take(2);
         let ticks: u64 = fields
@@ -205,11 +207,12 @@ impl Process {
         answer.expect("it answers").text().await.expect("a text")
     }
 
-    /// A program as it is started on this stage, of the folder of the binaries unless its path is a whole one. Dropped,
-    /// what it starts is killed.
+    /// A program as it is started on this stage, of the folder of the binaries unless its path is a
+    /// whole one. Dropped, what it starts is killed.
     pub fn command(program: &str, stage: &Stage) -> Command {
         let mut command = Command::new(Services::get().binaries.join(program));
-        // What stands in the environment of the tests is not for the product: it refuses settings that it does not know.
+        // What stands in the environment of the tests is not for the product: it refuses settings
+        // that it does not know.
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PLINTH_"))
         {
@@ -242,7 +245,7 @@ impl Process {
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let mut stdin = child.stdin.take().expect("it is piped");
-        // Whoever does not read it may be gone by now.
+        // The reader may have ended.
         let _ = stdin.write_all(input.as_bytes()).await;
         drop(stdin);
         let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
@@ -252,8 +255,9 @@ impl Process {
     }
 }
 
-/// An address that is free now; whoever needs it binds it at once. Its port is below those that the system gives to
-/// outgoing connections, so that none of these takes it meanwhile, and drawn, so that two tests seldom draw the same.
+/// Returns an address that is free now; the caller binds it at once. The port is below the range of
+/// outgoing connections, so that none of them takes it meanwhile, and random, so that two tests
+/// rarely get the same.
 pub fn free_address() -> String {
     // Two draws before either is listened on may be the same.
     static DRAWN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());

@@ -57,8 +57,8 @@ impl RedisServer {
         self.signal(Signal::SIGCONT);
     }
 
-    /// Makes it refuse writes (MISCONF), as if its disk were full, until [`RedisServer::save_again`]: it cannot put a
-    /// snapshot where a folder is.
+    /// Makes it refuse writes (MISCONF), as if its disk were full, until
+    /// [`RedisServer::save_again`]: it cannot put a snapshot where a folder is.
     pub async fn fail_to_save(&self) {
         std::fs::create_dir(self.snapshot()).expect("no snapshot is there");
         self.save("-MISCONF").await;

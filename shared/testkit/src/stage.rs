@@ -10,7 +10,8 @@ use crate::services::Services;
 use crate::until::until;
 use crate::wire::Wire;
 
-/// The S3 that a stage's objects are in. Two that others have written: what one alone does is not what S3 does.
+/// The S3 that a stage's objects are in. Two that others have written: what one alone does is not
+/// what S3 does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Store {
     /// s3s, which checks signatures.

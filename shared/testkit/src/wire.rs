@@ -22,7 +22,7 @@ pub struct Wire {
 struct State {
     cuts: u64,
     whole: bool,
-    /// Nothing gets to the server, and nobody is told.
+    /// Nothing is forwarded to the server, and no connection is closed.
     held: bool,
     /// Connections made before the last silence carry nothing any more.
     silences: u64,
@@ -67,13 +67,15 @@ impl Wire {
         });
     }
 
-    /// Keeps what is sent to the server, on every connection, until [`Wire::mend`]: as a network that loses everything.
+    /// Keeps what is sent to the server, on every connection, until [`Wire::mend`]: as a network
+    /// that loses everything.
     pub fn hold(&self) {
         self.state.send_modify(|state| state.held = true);
     }
 
-    /// Swallows everything on every present connection for good, in both directions and without an end of the stream, while
-    /// new connections flow: as a failover of a host that died, or a partition whose server lives on.
+    /// Swallows everything on every present connection for good, in both directions and without an
+    /// end of the stream, while new connections flow: as a failover of a host that died, or a
+    /// partition whose server lives on.
     pub fn silence(&self) {
         self.state.send_modify(|state| state.silences += 1);
     }
@@ -147,7 +149,8 @@ async fn both_ways(
     requests: &AtomicU64,
     mut flow: Flow,
 ) -> io::Result<()> {
-    // Small messages go as they come, or two delayed acknowledgements would dominate every round trip.
+    // Small messages go as they come, or two delayed acknowledgements would dominate every round
+    // trip.
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (mut from_client, mut to_client) = client.into_split();

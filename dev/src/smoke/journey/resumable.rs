@@ -1,4 +1,5 @@
-//! An upload of some MiB by tus whose first request breaks off; then its downloads, and its way through the trash.
+//! An upload of some MiB by tus whose first request breaks off; then its downloads, and its way
+//! through the trash.
 
 use std::time::Duration;
 

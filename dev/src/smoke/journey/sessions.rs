@@ -1,4 +1,5 @@
-//! Sessions of one account: another device is revoked, and a replayed refresh token ends its session.
+//! Sessions of one account: another device is revoked, and a replayed refresh token ends its
+//! session.
 
 use anyhow::{Context as _, Result, ensure};
 use reqwest::StatusCode;
