@@ -12,7 +12,7 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked --package plinth-api --package plinth-worker \
-    && install -D -t /out target/release/plinth-api target/release/plinth-worker target/release/plinth-darkroom
+    && install -D -t /out target/release/plinth-api target/release/plinth-worker target/release/plinth-image-sandbox
 # Everything that the binaries need at run time: their shared libraries, the certificate authorities
 # (S3, SMTP), and glibc's lookup order, which without this file prefers DNS to /etc/hosts.
 RUN mkdir -p /image/etc/ssl/certs \
@@ -53,7 +53,7 @@ CMD ["serve"]
 
 FROM runtime AS worker
 LABEL org.opencontainers.image.title="plinth-worker"
-COPY --from=build /out/plinth-worker /out/plinth-darkroom /usr/local/bin/
+COPY --from=build /out/plinth-worker /out/plinth-image-sandbox /usr/local/bin/
 ENV PLINTH_WORKER_INTERNAL_BIND=0.0.0.0:9081
 EXPOSE 9081
 ENTRYPOINT ["/usr/local/bin/plinth-worker"]

@@ -1,1 +1,1 @@
-//! Nothing but tests, in tests/it: what crosses processes has no other place.
+//! An empty library. The tests that need several processes are in `tests/it`.

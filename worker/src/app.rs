@@ -1,4 +1,4 @@
-//! Builds the worker from its settings: the one place where everything meets.
+//! Builds the worker from its settings.
 
 use clap::Args;
 use plinth_core::jobs::Ledger;
@@ -9,74 +9,79 @@ use plinth_platform::settings::{List, QueueConcurrency, Settings, WorkerSettings
 use plinth_platform::{internal, shutdown, telemetry};
 use tokio_util::sync::CancellationToken;
 
-use crate::fleet::Fleet;
 use crate::handlers;
+use crate::supervisor::Supervisor;
 
 pub(crate) const SERVICE: &str = "plinth-worker";
 
-/// What the command line of `run` can say.
+/// The arguments of `run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// The queues to serve, separated by commas: email, files, notifications, cleanup [default: `PLINTH_WORKER_QUEUES`]
+    /// The queues to serve, separated by commas: email, files, notifications, cleanup [default:
+    /// `PLINTH_WORKER_QUEUES`]
     #[arg(long, value_delimiter = ',')]
     queues: Vec<Queue>,
-    /// Jobs of a queue that run at once, like files=2,email=16 [default: `PLINTH_WORKER_QUEUE_CONCURRENCY`, then
-    /// `PLINTH_WORKER_CONCURRENCY`]
+    /// The number of jobs of a queue that run at once, like files=2,email=16 [default:
+    /// `PLINTH_WORKER_QUEUE_CONCURRENCY`, then `PLINTH_WORKER_CONCURRENCY`]
     #[arg(long, value_delimiter = ',', value_name = "QUEUE=JOBS")]
     concurrency: Vec<QueueConcurrency>,
 }
 
-/// Serves the queues, those of the settings where none are named, until the process is asked to stop.
+/// Serves the queues until SIGTERM or SIGINT.
+///
+/// # Errors
+/// An argument or a setting is invalid, or the port for metrics and probes cannot be bound.
 pub async fn run(settings: Settings, run: Run) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(SERVICE, &settings)?;
-    let queues = shares(&settings.worker, run)?;
+    let queues = queue_concurrency(&settings.worker, run)?;
     let stores = Stores::new(&settings, SERVICE)?;
     let ledger = Ledger::new(&settings.database, SERVICE)?;
     let readiness = readiness(&stores, &settings, &ledger, &queues)?;
     let registry = handlers::all(&stores, &settings)?;
 
     let stop = CancellationToken::new();
-    let gone = CancellationToken::new();
+    let drained = CancellationToken::new();
     let internal = internal::serve(
         settings.worker.internal_bind,
         readiness.clone(),
-        gone.clone().cancelled_owned(),
+        drained.clone().cancelled_owned(),
     );
     let mut internal = tokio::spawn(internal);
-    let fleet = Fleet {
+    let supervisor = Supervisor {
         stores,
         ledger,
         settings: settings.worker,
         queues,
         registry,
     };
-    let fleet = tokio::spawn(fleet.run(stop.clone()));
+    let supervisor = tokio::spawn(supervisor.run(stop.clone()));
     tokio::select! {
-        asked = shutdown::requested() => asked?,
-        // Only a port that cannot be had ends it now.
+        requested = shutdown::requested() => requested?,
+        // Before the drain, the server ends only if it cannot bind its port.
         ended = &mut internal => ended??,
     }
     readiness.drain();
     stop.cancel();
-    fleet.await?;
-    // The port answers to the last: whoever asks is told "draining".
-    gone.cancel();
+    supervisor.await?;
+    // The probes answer "draining" until the end.
+    drained.cancel();
     if !internal.is_finished() {
         internal.await??;
     }
     Ok(())
 }
 
-/// Only PostgreSQL and what is in it make the worker unready. The other stores that its queues use are named.
+/// Returns the readiness checks. Only PostgreSQL, its schema and its data make the worker unready.
+/// The other stores that the served queues use are reported, but never make the worker unready.
 fn readiness(
     stores: &Stores,
     settings: &Settings,
     ledger: &Ledger,
     queues: &[(Queue, usize)],
 ) -> anyhow::Result<Readiness> {
-    let serves = |wanted: fn(Queue) -> bool| queues.iter().any(|(queue, _)| wanted(*queue));
+    let serves = |condition: fn(Queue) -> bool| queues.iter().any(|(queue, _)| condition(*queue));
     let mut checks = ledger.recovering(readiness::of(stores, settings, SERVICE)?);
-    if serves(needs_objects) {
+    if serves(needs_object_store) {
         checks = readiness::asking_objects(checks, stores);
     }
     let clamd = stores
@@ -93,17 +98,18 @@ fn readiness(
     }))
 }
 
-/// Whether jobs of the queue read or remove what is in S3.
-fn needs_objects(queue: Queue) -> bool {
+/// Returns whether jobs of the queue read or remove objects in S3.
+fn needs_object_store(queue: Queue) -> bool {
     match queue {
         Queue::Files | Queue::Cleanup => true,
         Queue::Email | Queue::Notifications => false,
     }
 }
 
-/// Each queue once, with how many of its jobs run at once: as the command line says, the settings, or the default.
-fn shares(settings: &WorkerSettings, run: Run) -> anyhow::Result<Vec<(Queue, usize)>> {
-    let asked =
+/// Returns each served queue once, with the number of its jobs that run at once. The command line
+/// takes precedence over the setting of the queue, and that over the default.
+fn queue_concurrency(settings: &WorkerSettings, run: Run) -> anyhow::Result<Vec<(Queue, usize)>> {
+    let arguments =
         List::<QueueConcurrency>::from_items(run.concurrency).map_err(anyhow::Error::msg)?;
     let mut queues = if run.queues.is_empty() {
         settings.queues.0.clone()
@@ -112,22 +118,26 @@ fn shares(settings: &WorkerSettings, run: Run) -> anyhow::Result<Vec<(Queue, usi
     };
     queues.sort_unstable();
     queues.dedup();
-    anyhow::ensure!(!queues.is_empty(), "there is no queue to serve");
-    if let Some(stray) = asked.0.iter().find(|one| !queues.contains(&one.queue)) {
-        anyhow::bail!("--concurrency names {}, which is not served", stray.queue);
+    anyhow::ensure!(!queues.is_empty(), "no queue to serve");
+    let unserved = arguments
+        .0
+        .iter()
+        .find(|entry| !queues.contains(&entry.queue));
+    if let Some(entry) = unserved {
+        anyhow::bail!("--concurrency names {}, which is not served", entry.queue);
     }
-    let share = |queue: Queue| {
-        let told = asked
+    let with_concurrency = |queue: Queue| {
+        let entry = arguments
             .0
             .iter()
             .chain(&settings.queue_concurrency.0)
-            .find(|one| one.queue == queue);
+            .find(|entry| entry.queue == queue);
         (
             queue,
-            told.map_or(settings.concurrency.count(), |one| one.jobs.get()),
+            entry.map_or(settings.concurrency.count(), |entry| entry.jobs.get()),
         )
     };
-    Ok(queues.into_iter().map(share).collect())
+    Ok(queues.into_iter().map(with_concurrency).collect())
 }
 
 #[cfg(test)]
@@ -158,7 +168,7 @@ mod tests {
     fn run(queues: &[Queue], concurrency: &[&str]) -> Run {
         let concurrency = concurrency
             .iter()
-            .map(|text| text.parse().expect("is read"))
+            .map(|text| text.parse().expect("valid"))
             .collect();
         Run {
             queues: queues.to_vec(),
@@ -167,38 +177,37 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_goes_before_the_queues_setting_and_that_before_the_default() {
+    fn the_command_line_takes_precedence_over_the_queue_setting_and_that_over_the_default() {
         let settings = settings(&[
             ("PLINTH_WORKER_CONCURRENCY", "3"),
             ("PLINTH_WORKER_QUEUE_CONCURRENCY", "files=2,email=8"),
         ]);
         let queues = [Queue::Email, Queue::Files, Queue::Cleanup, Queue::Email];
-        let shares = shares(&settings, run(&queues, &["email=16"])).expect("is sound");
         assert_eq!(
-            shares,
+            queue_concurrency(&settings, run(&queues, &["email=16"])).expect("valid"),
             [(Queue::Email, 16), (Queue::Files, 2), (Queue::Cleanup, 3)]
         );
     }
 
     #[test]
-    fn the_queues_are_those_of_the_settings_where_none_are_named() {
+    fn without_arguments_the_queues_are_those_of_the_settings() {
         let settings = settings(&[("PLINTH_WORKER_QUEUES", "files")]);
         assert_eq!(
-            shares(&settings, run(&[], &[])).expect("is sound"),
+            queue_concurrency(&settings, run(&[], &[])).expect("valid"),
             [(Queue::Files, 4)]
         );
     }
 
     #[test]
-    fn a_command_line_that_cannot_be_meant_is_refused() {
+    fn a_contradictory_command_line_is_refused() {
         let settings = settings(&[]);
         assert!(
-            shares(&settings, run(&[Queue::Email], &["files=2"])).is_err(),
-            "files are not served"
+            queue_concurrency(&settings, run(&[Queue::Email], &["files=2"])).is_err(),
+            "the queue files is not served"
         );
         assert!(
-            shares(&settings, run(&[], &["files=2", "files=3"])).is_err(),
-            "which of them?"
+            queue_concurrency(&settings, run(&[], &["files=2", "files=3"])).is_err(),
+            "two values for one queue"
         );
     }
 }

@@ -1,27 +1,26 @@
-//! What a handler may know of the job that it runs, and may ask of the ledger while it does.
+//! What a handler knows about its job, and can ask of the ledger while it runs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use plinth_core::jobs::{Changes, Claim, Hold, Ledger};
+use plinth_core::jobs::{Changes, Claim, Ledger, LimitDecision};
 use plinth_domain::id::JobId;
 
 use crate::outcome::Failure;
 
-/// Progress that comes faster than this is not written down.
-const STEP: Duration = Duration::from_millis(200);
+/// The shortest time between two recorded values of progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// One attempt at a job.
 #[derive(Clone)]
 pub struct Attempt {
     pub job: JobId,
-    /// 1 for the first.
+    /// The first attempt is 1.
     pub number: i16,
     claim: Claim,
     ledger: Ledger,
     changes: Changes,
-    /// When progress was written down last.
-    told: Arc<Mutex<Option<Instant>>>,
+    last_reported_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Attempt {
@@ -32,14 +31,14 @@ impl Attempt {
             claim,
             ledger,
             changes,
-            told: Arc::default(),
+            last_reported_at: Arc::default(),
         }
     }
 
-    /// Tells the owner how far the attempt has come, of 100. It may be called as often as one likes: what follows too
-    /// soon is left out, and what cannot be written down is not missed.
-    pub async fn progress(&self, percent: u8) {
-        if !self.is_worth_telling() {
+    /// Reports progress in percent to the owner of the job. The caller may report as often as it
+    /// likes: values that come too soon, or cannot be written, are dropped.
+    pub async fn report_progress(&self, percent: u8) {
+        if !self.is_report_due() {
             return;
         }
         match self
@@ -48,37 +47,44 @@ impl Attempt {
             .await
         {
             Ok(true) => self.changes.tell(self.job),
-            // Whoever renews the lease finds out.
+            // The lease is lost. The task that renews leases stops the attempt.
             Ok(false) => {}
-            Err(error) => tracing::debug!(%error, "progress could not be noted"),
+            Err(error) => tracing::debug!(%error, "failed to record progress"),
         }
     }
 
-    fn is_worth_telling(&self) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = told.is_none_or(|at| at.elapsed() >= STEP);
+    fn is_report_due(&self) -> bool {
+        let mut last = self
+            .last_reported_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|at| at.elapsed() >= PROGRESS_INTERVAL);
         if is_due {
-            *told = Some(Instant::now());
+            *last = Some(Instant::now());
         }
         is_due
     }
 
-    /// Whether somebody held the job before. An attempt that does not count, as one that was parked or handed back, may
-    /// have left something behind all the same.
+    /// Returns whether the job was claimed before. An attempt that was not counted, because it was
+    /// parked or handed back, may have had effects too.
     pub fn is_repetition(&self) -> bool {
         self.claim.number > 1
     }
 
-    /// Takes one of `limit` shares of a key in the whole fleet, for as long as this attempt lasts.
+    /// Takes one of `limit` shares of a key in the whole fleet until this attempt ends.
     ///
     /// # Errors
-    /// [`Failure::Parked`] where others have them all: the job goes on when one of them ends. Give it back with `?`
-    /// before anything is done that should not be done twice.
-    pub async fn hold(&self, key: &str, limit: u32) -> Result<(), Failure> {
-        match self.ledger.hold(self.claim, key, limit.into()).await? {
-            Hold::Granted => Ok(()),
-            Hold::Parked => Err(Failure::Parked),
-            Hold::Lost => Err(Failure::Lost),
+    /// [`Failure::Parked`] if all shares are taken: the job runs again when one is free. Return it
+    /// with `?` before any effect that must not be repeated.
+    pub async fn acquire_limit(&self, key: &str, limit: u32) -> Result<(), Failure> {
+        match self
+            .ledger
+            .acquire_limit(self.claim, key, limit.into())
+            .await?
+        {
+            LimitDecision::Granted => Ok(()),
+            LimitDecision::Parked => Err(Failure::Parked),
+            LimitDecision::LeaseLost => Err(Failure::LeaseLost),
         }
     }
 }

@@ -1,69 +1,71 @@
-//! Keeps the windows in Redis filled with what the ledger says is due: retries whose time has come, jobs of workers that
-//! died, whatever Redis lost, and the rest of a backlog.
+//! Keeps the ready sets in Redis filled with the due jobs of the ledger: retries whose time has
+//! come, jobs of workers that died, jobs that Redis lost, and the rest of a backlog.
 //!
-//! A new job is pushed by whoever commits it; this is the net below that. One worker of the fleet does it at a time.
+//! The process that commits a job pushes it. The dispatcher is the safety net below that. One
+//! worker of the fleet does it at a time.
 
 use std::time::Duration;
 
-use plinth_core::jobs::{Found, Ledger, Transport, WINDOW};
+use plinth_core::jobs::{DueJobs, Ledger, READY_SET_SIZE, Transport};
 use plinth_domain::job::Queue;
 use plinth_platform::error_chain;
 use plinth_platform::redis::Redis;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_util::sync::CancellationToken;
 
-use crate::{backoff, metrics, turn};
+use crate::{backoff, fleet_lock, metrics};
 
-/// How often the ledger is read for what nobody has pushed.
-const TICK: Duration = Duration::from_secs(1);
+/// How often the ledger is read for due jobs that are in no ready set.
+const DISPATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A worker that does this tick keeps the others from it for so long.
-const TURN: Duration = Duration::from_millis(900);
+/// How long one tick keeps the other workers from dispatching; less than the interval.
+const DISPATCH_LOCK_LENGTH: Duration = Duration::from_millis(900);
 
-/// Where a queue asks for more when its window runs empty.
+/// Requests to refill the ready set of a queue.
 #[derive(Clone)]
-pub struct Refills(Sender<Queue>);
+pub struct RefillRequests(Sender<Queue>);
 
-impl Refills {
+impl RefillRequests {
     pub fn new() -> (Self, Receiver<Queue>) {
-        let (asks, asked) = channel(Queue::ALL.len() * 2);
-        (Self(asks), asked)
+        let (sender, receiver) = channel(Queue::ALL.len() * 2);
+        (Self(sender), receiver)
     }
 
-    /// Asks for more. Where too many have asked already, one of them was this queue or the next tick serves it.
-    pub fn ask(&self, queue: Queue) {
+    /// Requests a refill. If the channel is full, a request for this queue waits in it or the next
+    /// tick serves the queue.
+    pub fn request(&self, queue: Queue) {
         let _ = self.0.try_send(queue);
     }
 }
 
-/// What fills the windows.
+/// The task that fills the ready sets.
 pub struct Dispatcher {
     pub ledger: Ledger,
     pub redis: Redis,
-    pub asked: Receiver<Queue>,
+    pub refill_requests: Receiver<Queue>,
 }
 
 impl Dispatcher {
-    /// Fills until `stop`.
+    /// Dispatches until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut failures = 0;
-        let mut tick = tokio::time::interval(TICK);
+        let mut tick = tokio::time::interval(DISPATCH_INTERVAL);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let done = tokio::select! {
+            let result = tokio::select! {
                 () = stop.cancelled() => return,
-                _ = tick.tick() => self.take_turn().await,
-                Some(queue) = self.asked.recv() => self.refill(queue).await,
+                _ = tick.tick() => self.dispatch_due().await,
+                Some(queue) = self.refill_requests.recv() => self.refill(queue).await,
             };
-            match done {
+            match result {
                 Ok(()) => failures = 0,
                 Err(error) => {
                     failures += 1;
-                    let wait = backoff::STORE.draw(failures);
+                    let wait = backoff::STORE_RETRY.random_wait(failures);
                     tracing::warn!(
                         error = error_chain::format_error_chain(error.as_ref()),
                         ?wait,
-                        "could not dispatch what is due"
+                        "failed to dispatch due jobs"
                     );
                     tokio::select! {
                         () = stop.cancelled() => return,
@@ -74,37 +76,37 @@ impl Dispatcher {
         }
     }
 
-    /// The tick, unless another worker does it.
-    async fn take_turn(&self) -> anyhow::Result<()> {
-        if !turn::take(&self.redis, "jobs:turn", TURN).await? {
+    /// Reads all queues from the beginning, unless another worker does it.
+    async fn dispatch_due(&self) -> anyhow::Result<()> {
+        if !fleet_lock::try_acquire(&self.redis, "jobs:turn", DISPATCH_LOCK_LENGTH).await? {
             return Ok(());
         }
-        let released = self.ledger.release_forgotten().await?;
+        let released = self.ledger.release_orphaned().await?;
         if !released.is_empty() {
             Transport::new(&self.redis).push(&released).await?;
         }
-        for (queue, found) in self.ledger.due(i64::try_from(WINDOW)?).await? {
-            self.fill(queue, &found).await?;
+        for (queue, due) in self.ledger.due(i64::try_from(READY_SET_SIZE)?).await? {
+            self.fill(queue, &due).await?;
         }
         Ok(())
     }
 
-    /// Reads on where the window ends.
+    /// Reads one queue from its ledger cursor on.
     async fn refill(&self, queue: Queue) -> anyhow::Result<()> {
-        // Somebody else may have done it meanwhile.
+        // Another worker may have refilled it in the meantime.
         let Some(gap) = Transport::new(&self.redis).gap(queue).await? else {
             return Ok(());
         };
-        let found = self
+        let due = self
             .ledger
-            .due_from(queue, gap.from, i64::try_from(gap.room)?)
+            .due_from(queue, gap.from, i64::try_from(gap.capacity)?)
             .await?;
-        self.fill(queue, &found).await
+        self.fill(queue, &due).await
     }
 
-    async fn fill(&self, queue: Queue, found: &Found) -> anyhow::Result<()> {
-        Transport::new(&self.redis).refill(queue, found).await?;
-        metrics::dispatched(queue, u64::try_from(found.notes.len())?);
+    async fn fill(&self, queue: Queue, due: &DueJobs) -> anyhow::Result<()> {
+        Transport::new(&self.redis).refill(queue, due).await?;
+        metrics::count_dispatched(queue, u64::try_from(due.jobs.len())?);
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Every kind of job that this worker runs, one line each.
+//! The list of all job kinds that this worker runs.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::email::EmailContext;
 use crate::files::FilesContext;
 use crate::registry::Registry;
 
-/// Returns the handlers, with what each needs.
+/// Returns the handlers of all job kinds.
 ///
 /// # Errors
 /// The settings of the mail server are invalid, or the program that renders images is missing.

@@ -1,4 +1,5 @@
-//! Holds the leases of all that this process has claimed, begun or not: renewed in groups, and given up in time where that fails.
+//! The leases of all jobs that this process has claimed, whether they have started or not. They are
+//! renewed in groups. If that fails, their attempts are stopped before the leases expire.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,13 +9,16 @@ use plinth_core::jobs::{Claim, Ledger};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::{Instant, timeout};
 
+/// The largest number of leases that one statement renews.
+const RENEWAL_BATCH_SIZE: usize = 500;
+
 /// Why an attempt has to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
-    /// Somebody asked for it.
+pub enum StopReason {
+    /// The owner or an operator cancelled the job.
     Cancelled,
-    /// The lease ends before it could be renewed: somebody else may run the job soon.
-    Lost,
+    /// The lease could not be renewed. Another worker may run the job soon.
+    LeaseLost,
 }
 
 /// The leases of this process. Clones share them.
@@ -28,34 +32,35 @@ struct Inner {
 }
 
 struct Entry {
-    until: Instant,
-    stop: oneshot::Sender<Stop>,
+    expires_at: Instant,
+    stop: oneshot::Sender<StopReason>,
 }
 
-/// A lease that is held until this is dropped.
+/// A lease of a job. It is renewed until this is dropped.
 pub struct Lease {
     leases: Leases,
     claim: Claim,
-    stopped: oneshot::Receiver<Stop>,
+    stopped: oneshot::Receiver<StopReason>,
 }
 
 impl Lease {
-    /// Why the attempt must not begin, if so: it may have waited for a slot for long.
-    pub fn is_stopped(&mut self) -> Option<Stop> {
+    /// Returns why the attempt must not start, if so. The job may have waited for a permit for a
+    /// long time.
+    pub fn stop_reason(&mut self) -> Option<StopReason> {
         match self.stopped.try_recv() {
-            Ok(stop) => Some(stop),
-            // Not told yet, where nobody could look at the clock meanwhile.
-            Err(TryRecvError::Empty) if !self.leases.is_ending(self.claim) => None,
-            Err(_) => Some(Stop::Lost),
+            Ok(reason) => Some(reason),
+            // The task that stops attempts may be late, for example after the process was frozen.
+            Err(TryRecvError::Empty) if !self.leases.is_expiring(self.claim) => None,
+            Err(_) => Some(StopReason::LeaseLost),
         }
     }
 
-    /// Ends when the attempt has to stop.
-    pub async fn stopped(&mut self) -> Stop {
+    /// Waits until the attempt has to stop.
+    pub async fn wait_for_stop(&mut self) -> StopReason {
         match (&mut self.stopped).await {
-            Ok(stop) => stop,
-            // Nobody keeps the leases any more, or the same claim was made known twice, which cannot be.
-            Err(_) => Stop::Lost,
+            Ok(reason) => reason,
+            // The leases are no longer maintained.
+            Err(_) => StopReason::LeaseLost,
         }
     }
 }
@@ -75,15 +80,15 @@ impl Leases {
         }))
     }
 
-    /// How long a lease is.
+    /// Returns the length of a lease.
     pub fn length(&self) -> Duration {
         self.0.length
     }
 
-    /// Holds what was claimed and ends at `until` unless it is renewed.
-    pub fn hold(&self, claim: Claim, until: Instant) -> Lease {
+    /// Adds the lease of a claim, which expires at `expires_at` unless it is renewed.
+    pub fn add(&self, claim: Claim, expires_at: Instant) -> Lease {
         let (stop, stopped) = oneshot::channel();
-        self.held().insert(claim, Entry { until, stop });
+        self.held().insert(claim, Entry { expires_at, stop });
         Lease {
             leases: self.clone(),
             claim,
@@ -91,26 +96,26 @@ impl Leases {
         }
     }
 
-    /// Renews and gives up for as long as it is polled.
-    pub async fn keep(self) {
-        tokio::join!(self.renew_for_ever(), self.give_up_for_ever());
+    /// Renews leases, and stops attempts whose lease cannot be renewed. Never returns.
+    pub async fn maintain(self) {
+        tokio::join!(self.renew_forever(), self.stop_expiring_forever());
     }
 
-    async fn renew_for_ever(&self) {
+    async fn renew_forever(&self) {
         let length = self.0.length;
         let mut tick = tokio::time::interval(length / 15);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            // Those of which a third is over.
-            let from = Instant::now() + length * 2 / 3;
+            // Leases of which a third has passed.
+            let renew_before = Instant::now() + length * 2 / 3;
             let claims: Vec<Claim> = self
                 .held()
                 .iter()
-                .filter(|(_, entry)| entry.until < from)
+                .filter(|(_, entry)| entry.expires_at < renew_before)
                 .map(|(claim, _)| *claim)
                 .collect();
-            for group in claims.chunks(500) {
+            for group in claims.chunks(RENEWAL_BATCH_SIZE) {
                 self.renew(group).await;
             }
         }
@@ -118,48 +123,52 @@ impl Leases {
 
     async fn renew(&self, claims: &[Claim]) {
         let length = self.0.length;
-        let asked = Instant::now();
-        // Bounded, so that a connection that hangs does not outlast the lease.
+        let requested_at = Instant::now();
+        // The timeout lets another renewal follow before the leases expire if a connection hangs.
         match timeout(length / 3, self.0.ledger.renew(claims, length)).await {
             Ok(Ok(renewed)) => {
                 let mut held = self.held();
                 for claim in renewed.held {
                     if let Some(entry) = held.get_mut(&claim) {
-                        entry.until = asked + length;
+                        entry.expires_at = requested_at + length;
                     }
                 }
                 for claim in renewed.cancel_asked {
                     if let Some(entry) = held.remove(&claim) {
-                        let _ = entry.stop.send(Stop::Cancelled);
+                        let _ = entry.stop.send(StopReason::Cancelled);
                     }
                 }
             }
-            Ok(Err(error)) => tracing::warn!(%error, "leases could not be renewed yet"),
-            Err(_) => tracing::warn!("the ledger does not answer the renewal of leases"),
+            Ok(Err(error)) => tracing::warn!(%error, "lease renewal failed, retrying"),
+            Err(_) => tracing::warn!("lease renewal timed out, retrying"),
         }
     }
 
-    async fn give_up_for_ever(&self) {
+    async fn stop_expiring_forever(&self) {
         let length = self.0.length;
         let mut tick = tokio::time::interval(length / 30);
         loop {
             tick.tick().await;
-            let from = Instant::now() + self.margin();
-            for (_, entry) in self.held().extract_if(|_, entry| entry.until <= from) {
-                let _ = entry.stop.send(Stop::Lost);
+            let stop_before = Instant::now() + self.stop_margin();
+            for (_, entry) in self
+                .held()
+                .extract_if(|_, entry| entry.expires_at <= stop_before)
+            {
+                let _ = entry.stop.send(StopReason::LeaseLost);
             }
         }
     }
 
-    fn is_ending(&self, claim: Claim) -> bool {
-        let from = Instant::now() + self.margin();
+    fn is_expiring(&self, claim: Claim) -> bool {
+        let stop_before = Instant::now() + self.stop_margin();
         self.held()
             .get(&claim)
-            .is_none_or(|entry| entry.until <= from)
+            .is_none_or(|entry| entry.expires_at <= stop_before)
     }
 
-    /// A lease is given up so long before it ends, since stopping takes a moment too.
-    fn margin(&self) -> Duration {
+    /// Returns how long before the end of its lease an attempt is stopped, because stopping takes
+    /// time too.
+    fn stop_margin(&self) -> Duration {
         self.0.length / 10
     }
 

@@ -1,6 +1,7 @@
-//! The worker: takes jobs that the ledger says are due, and runs them.
+//! The worker: takes due jobs from the ledger and runs them.
 //!
-//! One folder a queue, one file a kind of job; around them what takes (queue, dispatcher), runs and records.
+//! Each queue has a folder and each job kind a file. The other modules take jobs (`queue`,
+//! `dispatcher`), run them (`runner`) and record their outcomes (`recorder`).
 
 pub mod app;
 pub mod attempt;
@@ -8,21 +9,21 @@ pub mod backoff;
 pub mod cleanup;
 pub mod commands;
 pub mod dispatcher;
-mod early;
+mod early_stop;
 pub mod email;
-mod figures;
 pub mod files;
-pub mod fleet;
+mod fleet_lock;
 pub mod handlers;
 pub mod leases;
 pub mod metrics;
 pub mod notifications;
 pub mod outcome;
 pub mod periodic;
-mod pulse;
 pub mod queue;
+mod queue_gauges;
 pub mod reconcile;
 pub mod recorder;
 pub mod registry;
 pub mod runner;
-mod turn;
+mod runtime_watchdog;
+pub mod supervisor;

@@ -1,4 +1,4 @@
-//! `plinth-worker`: the command line, nothing else.
+//! The command line of `plinth-worker`.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -7,11 +7,13 @@ use clap::{Parser, Subcommand};
 use plinth_platform::error_chain;
 use plinth_platform::settings::Settings;
 use plinth_worker::commands::{jobs, keys, queues};
-use plinth_worker::files::command::{self as variants, Variants};
-use plinth_worker::files::{scan_command as scan, strip_command as strip};
+use plinth_worker::files::variants_command::Variants;
+use plinth_worker::files::{
+    scan_command as scan, strip_command as strip, variants_command as variants,
+};
 use plinth_worker::{app, cleanup, periodic, reconcile};
 
-/// Faster than the system's, and gives memory back after a burst.
+/// mimalloc is faster than the allocator of the system, and returns memory after a burst.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -25,29 +27,31 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Take jobs until SIGTERM or SIGINT, then finish or hand back what runs and exit.
+    /// Take jobs until SIGTERM or SIGINT, then finish running jobs or hand them back, and exit.
     Run(app::Run),
-    /// Remove once what is over, print one line of JSON, and exit: for cron.
+    /// Remove expired data once, print one line of JSON, and exit. Meant for cron.
     Cleanup(cleanup::command::Arguments),
-    /// Compare S3 with PostgreSQL once, mend what can be mended, print one line of JSON, and exit: for cron.
+    /// Compare S3 with PostgreSQL once, repair differences, print one line of JSON, and exit. Meant
+    /// for cron.
     Reconcile(reconcile::command::Arguments),
-    /// Ask for scans that are waited for and that nobody is about to do, print one line of JSON, and exit.
+    /// Enqueue virus scans of files that wait for one without a job, print one line of JSON, and
+    /// exit.
     Scan(scan::Arguments),
-    /// Ask for metadata to be taken out of pictures that wait for it and that nobody is about to strip, print one line of
-    /// JSON, and exit.
+    /// Enqueue metadata stripping of images that wait for it without a job, print one line of JSON,
+    /// and exit.
     Strip(strip::Arguments),
-    /// The keys of files.
+    /// Manage the encryption keys of files.
     #[command(subcommand)]
     Keys(keys::Keys),
     /// Show the periodic tasks with their last and next ticks.
     Periodic(periodic::command::Arguments),
-    /// See and steer background jobs.
+    /// Show and manage background jobs.
     #[command(subcommand)]
     Jobs(jobs::Jobs),
-    /// See, pause and resume queues.
+    /// Show, pause and resume queues.
     #[command(subcommand)]
     Queues(queues::Queues),
-    /// Have the images that are derived from pictures made anew.
+    /// Regenerate the variants of images.
     #[command(subcommand)]
     Variants(Variants),
 }
@@ -57,7 +61,7 @@ fn main() -> ExitCode {
     match execute(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The last word of a process whose log may not have been set up.
+            // Written to stderr, because the log may not be set up.
             let _ = writeln!(
                 std::io::stderr(),
                 "plinth-worker: {}",
@@ -81,9 +85,9 @@ fn execute(command: Command) -> anyhow::Result<()> {
             Command::Scan(arguments) => print(&scan::run(&settings, &arguments).await?),
             Command::Strip(arguments) => print(&strip::run(&settings, &arguments).await?),
             Command::Keys(command) => {
-                let (line, is_well) = keys::run(&settings, &command).await?;
+                let (line, is_complete) = keys::run(&settings, &command).await?;
                 print(&line)?;
-                anyhow::ensure!(is_well, "not every key could be wrapped anew");
+                anyhow::ensure!(is_complete, "not every key could be rewrapped");
                 Ok(())
             }
             Command::Periodic(arguments) => periodic::command::run(&settings, &arguments).await,
@@ -92,7 +96,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
             Command::Variants(command) => print(&variants::run(settings, command).await?),
         }
     });
-    // A handler that blocks its thread does not hold the process.
+    // Do not wait for a handler that blocks its thread.
     runtime.shutdown_background();
     result
 }

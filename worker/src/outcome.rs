@@ -1,26 +1,27 @@
-//! How an attempt ends, as its handler sees it.
+//! Results of handlers and outcomes of attempts.
 
 use tokio::task::JoinError;
 
-use crate::backoff::{self, Aging};
+use crate::backoff::{self, AgeBackoff};
 
-/// Why an attempt did not succeed. `?` makes any error a transient one.
+/// Why an attempt did not succeed. `?` turns an error into a transient failure, or postpones the
+/// job if the error is an outage.
 #[derive(Debug)]
 pub enum Failure {
     /// Another attempt may succeed.
     Transient(anyhow::Error),
-    /// Something that the job needs is away, or does not want it yet. The attempt is not counted: the job is tried again
-    /// until the deadline of its kind.
-    PutOff {
+    /// Something that the job needs is unavailable, or does not accept the job yet. The attempt is
+    /// not counted, and the job is tried again until the deadline of its kind.
+    Postponed {
         error: anyhow::Error,
-        backoff: Aging,
+        backoff: AgeBackoff,
     },
-    /// No attempt can succeed: straight to the dead letters.
+    /// No attempt can succeed. The job becomes a dead letter.
     Permanent(anyhow::Error),
-    /// What the job needs is taken by others; the ledger lets it go on when that is free.
+    /// All shares of a limit are taken. The ledger releases the job when one is free.
     Parked,
-    /// The job is no longer ours.
-    Lost,
+    /// This worker no longer holds the job.
+    LeaseLost,
 }
 
 impl Failure {
@@ -28,16 +29,16 @@ impl Failure {
         Self::Permanent(error.into())
     }
 
-    /// Put off for as long as an outage takes.
+    /// Returns a failure that postpones the job because of an outage.
     pub fn outage(error: impl Into<anyhow::Error>) -> Self {
-        Self::PutOff {
+        Self::Postponed {
             error: error.into(),
-            backoff: backoff::OUTAGE,
+            backoff: backoff::OUTAGE_RETRY,
         }
     }
 }
 
-/// An outage of a store is never charged to the job.
+/// An outage of a store never costs the job an attempt.
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
@@ -49,8 +50,8 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
-/// Whether something that the job needs is away, overloaded, or refuses all that this process asks. Where a store refuses
-/// one job only, the deadline of its kind ends it.
+/// Returns whether a store is unavailable, overloaded, or refuses this process. If a store refuses
+/// one job only, the deadline of its kind ends the job.
 fn is_outage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause
@@ -64,44 +65,44 @@ fn is_outage(error: &anyhow::Error) -> bool {
     })
 }
 
-/// What a handler answers.
+/// The result of a handler.
 pub type JobResult = Result<(), Failure>;
 
-/// What the runner does with the job in the ledger.
+/// The outcome of an attempt, from which the recorder updates the ledger.
 #[derive(Debug)]
 pub enum Outcome {
     Done,
     Failed(Failure),
     Panicked(String),
-    /// The process stops before the attempt has ended.
-    HandBack,
-    /// Somebody asked for it to be stopped.
+    /// The process stops before the attempt ended.
+    HandedBack,
+    /// The owner or an operator cancelled the job.
     Cancelled,
-    /// The lease could not be held: somebody else may run the job by now.
-    Lost,
-    /// For a worker that knows the kind and its version.
-    NotOurs(String),
+    /// The lease could not be renewed. Another worker may run the job by now.
+    LeaseLost,
+    /// The job needs a worker that knows its kind and version.
+    Unsupported(String),
 }
 
 impl Outcome {
-    /// What became of a handler's task.
-    pub fn of(ended: Result<JobResult, JoinError>) -> Self {
+    /// Returns the outcome of a handler's task that ended.
+    pub fn from_task(ended: Result<JobResult, JoinError>) -> Self {
         match ended {
             Ok(Ok(())) => Self::Done,
-            Ok(Err(Failure::Lost)) => Self::Lost,
+            Ok(Err(Failure::LeaseLost)) => Self::LeaseLost,
             Ok(Err(failure)) => Self::Failed(failure),
             Err(error) => Self::Panicked(panic_message(error)),
         }
     }
 }
 
-/// What a handler's panic said.
+/// Returns the message of a handler's panic.
 fn panic_message(error: JoinError) -> String {
     match error.try_into_panic() {
         Ok(panic) => {
             let text = panic.downcast_ref::<&str>().copied();
             let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-            format!("panicked: {}", text.unwrap_or("without a word"))
+            format!("panicked: {}", text.unwrap_or("no message"))
         }
         Err(cancelled) => cancelled.to_string(),
     }
@@ -113,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    fn away() -> Error {
+    fn outage() -> Error {
         Error::Unavailable {
             store: "object store",
             source: "connection refused".into(),
@@ -121,14 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_told_from_a_fault_of_the_job_however_deep_it_lies() {
+    fn an_outage_postpones_the_job_wherever_it_is_in_the_chain_of_causes() {
         for error in [
-            anyhow::Error::from(away()),
-            anyhow::Error::from(away()).context("while reading"),
+            anyhow::Error::from(outage()),
+            anyhow::Error::from(outage()).context("while reading"),
         ] {
-            assert!(matches!(Failure::from(error), Failure::PutOff { .. }));
+            assert!(matches!(Failure::from(error), Failure::Postponed { .. }));
         }
-        let own: Failure = Error::internal("a hash that is none").into();
-        assert!(matches!(own, Failure::Transient(_)), "{own:?}");
+        let fault: Failure = Error::internal("an invalid hash").into();
+        assert!(matches!(fault, Failure::Transient(_)), "{fault:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Which function runs which kind of job.
+//! The handlers of the job kinds.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::attempt::Attempt;
 use crate::outcome::{Failure, JobResult};
 
-type Run = Arc<
+type RunFn = Arc<
     dyn Fn(&Value, Attempt) -> Result<BoxFuture<'static, JobResult>, serde_json::Error>
         + Send
         + Sync,
@@ -20,19 +20,19 @@ type Run = Arc<
 
 struct Entry {
     version: i16,
-    limit: Option<Duration>,
-    run: Run,
+    time_limit: Option<Duration>,
+    run: RunFn,
 }
 
-/// The handler of one kind of job: it belongs to the payload.
+/// The handler of one kind of job, implemented by its payload.
 pub trait JobHandler: JobPayload + 'static {
-    /// What the handlers of a queue share.
+    /// The state that the handlers of a queue share.
     type Context: Send + Sync + 'static;
 
-    /// Does the work of one attempt.
+    /// Runs one attempt.
     ///
     /// # Errors
-    /// The attempt has not succeeded; the [`Failure`] says whether another one may.
+    /// The [`Failure`] says whether another attempt may succeed.
     fn run(
         self,
         context: Arc<Self::Context>,
@@ -46,16 +46,16 @@ pub struct Registry {
     handlers: HashMap<&'static str, Entry>,
 }
 
-/// What can be done with a claimed job.
-pub enum Found {
-    Handler {
-        work: BoxFuture<'static, JobResult>,
-        limit: Option<Duration>,
+/// The handler of a claimed job, or why this worker has none.
+pub enum HandlerLookup {
+    Found {
+        handler: BoxFuture<'static, JobResult>,
+        time_limit: Option<Duration>,
     },
-    /// The payload is not what its version says.
-    Unreadable(Failure),
-    /// A kind or a version of it that a newer worker knows.
-    Unknown(String),
+    /// The payload does not match its version.
+    InvalidPayload(Failure),
+    /// A newer worker may know the kind or the version of its payload.
+    Unsupported(String),
 }
 
 impl Registry {
@@ -74,7 +74,7 @@ impl Registry {
         F: Fn(J, Attempt) -> R + Send + Sync + 'static,
         R: Future<Output = JobResult> + Send + 'static,
     {
-        let run: Run = Arc::new(move |payload, attempt| {
+        let run: RunFn = Arc::new(move |payload, attempt| {
             let payload = serde_json::from_value(payload.clone())?;
             Ok(Box::pin(handler(payload, attempt)))
         });
@@ -82,30 +82,33 @@ impl Registry {
             J::KIND,
             Entry {
                 version: J::VERSION,
-                limit: J::TIMEOUT,
+                time_limit: J::TIMEOUT,
                 run,
             },
         );
         self
     }
 
-    /// Finds what runs `job`.
-    pub fn find(&self, job: &ClaimedJob, attempt: Attempt) -> Found {
+    /// Returns the handler of `job`, ready to be run.
+    pub fn find(&self, job: &ClaimedJob, attempt: Attempt) -> HandlerLookup {
         let Some(entry) = self.handlers.get(job.kind.as_str()) else {
-            return Found::Unknown(format!("this worker knows no job of kind {}", job.kind));
+            return HandlerLookup::Unsupported(format!(
+                "this worker does not know jobs of kind {}",
+                job.kind
+            ));
         };
         if job.payload_version > entry.version {
-            return Found::Unknown(format!(
-                "this worker reads {} up to version {} and this is version {}",
+            return HandlerLookup::Unsupported(format!(
+                "this worker supports {} up to version {}, the job has version {}",
                 job.kind, entry.version, job.payload_version
             ));
         }
         match (entry.run)(&job.payload, attempt) {
-            Ok(work) => Found::Handler {
-                work,
-                limit: entry.limit,
+            Ok(handler) => HandlerLookup::Found {
+                handler,
+                time_limit: entry.time_limit,
             },
-            Err(error) => Found::Unreadable(Failure::permanent(error)),
+            Err(error) => HandlerLookup::InvalidPayload(Failure::permanent(error)),
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Runs a claimed job: finds its handler, stays with it, and has written down how it ended.
+//! Runs a claimed job: finds its handler, waits for its end, and records the outcome.
 //!
-//! A handler runs in a task of its own, and is stopped before its lease has run out where that cannot be renewed.
+//! A handler runs in its own task. If its lease cannot be renewed, it is stopped before the lease
+//! expires.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,40 +16,40 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::attempt::Attempt;
-use crate::leases::{Lease, Stop};
+use crate::leases::{Lease, StopReason};
 use crate::outcome::{Failure, JobResult, Outcome};
-use crate::queue::{Held, Slot};
+use crate::queue::{LeasedJob, Permit};
 use crate::recorder::Recorder;
-use crate::registry::{Found, Registry};
+use crate::registry::{HandlerLookup, Registry};
 
-/// How long a stopped handler gets to reach its next await.
-const STOPPING: Duration = Duration::from_secs(1);
+/// How long an aborted handler may take to reach its next await.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What every job needs to be run.
+/// Runs the jobs of all queues of this process.
 pub struct Runner {
     pub ledger: Ledger,
     pub registry: Registry,
     pub recorder: Recorder,
-    /// Where those hear of a job who asked for it.
+    /// Announces changes of a job to its owner.
     pub changes: Changes,
-    /// How long one attempt may take, unless its kind says less.
-    pub limit: Duration,
-    /// The jobs that run now.
+    /// The longest time of an attempt. A kind may have a shorter one.
+    pub time_limit: Duration,
+    /// The tasks of the running jobs.
     pub running: TaskTracker,
-    /// No more jobs are begun.
+    /// No more jobs start.
     pub draining: CancellationToken,
-    /// The grace is over: running jobs are handed back.
+    /// The drain grace has ended: running jobs are handed back.
     pub ending: CancellationToken,
 }
 
 impl Runner {
-    /// Begins a job, which goes on by itself and gives the slot back when it ends.
-    pub fn start(self: &Arc<Self>, held: Held, slot: Slot) {
-        self.running.spawn(self.clone().run(held, slot));
+    /// Starts a job in its own task, which releases the permit when the job ends.
+    pub fn start(self: &Arc<Self>, leased: LeasedJob, permit: Permit) {
+        self.running.spawn(self.clone().run(leased, permit));
     }
 
-    async fn run(self: Arc<Self>, held: Held, slot: Slot) {
-        let job = &held.job;
+    async fn run(self: Arc<Self>, leased: LeasedJob, permit: Permit) {
+        let job = &leased.job;
         let span = tracing::info_span!(
             "job",
             otel.name = job.kind,
@@ -63,21 +64,21 @@ impl Runner {
         if let Some(trace_id) = trace::trace_id(&span) {
             span.record("trace_id", trace_id);
         }
-        self.run_in_span(held, slot).instrument(span).await;
+        self.run_in_span(leased, permit).instrument(span).await;
     }
 
-    async fn run_in_span(&self, held: Held, slot: Slot) {
-        let began = Instant::now();
-        let Held { job, lease } = held;
-        self.tell_owner(&job);
+    async fn run_in_span(&self, leased: LeasedJob, permit: Permit) {
+        let started_at = Instant::now();
+        let LeasedJob { job, lease } = leased;
+        self.notify_owner(&job);
         let outcome = self.execute(&job, lease).await;
-        let took = began.elapsed();
-        slot.ended_after(took);
-        self.recorder.record(&job, outcome, took).await;
-        self.tell_owner(&job);
+        let duration = started_at.elapsed();
+        permit.release(duration);
+        self.recorder.record(&job, outcome, duration).await;
+        self.notify_owner(&job);
     }
 
-    fn tell_owner(&self, job: &ClaimedJob) {
+    fn notify_owner(&self, job: &ClaimedJob) {
         if SHOWN_TO_OWNERS.contains(&job.kind.as_str()) {
             self.changes.tell(job.claim.job);
         }
@@ -85,19 +86,19 @@ impl Runner {
 
     async fn execute(&self, job: &ClaimedJob, mut lease: Lease) -> Outcome {
         if self.draining.is_cancelled() {
-            return Outcome::HandBack;
+            return Outcome::HandedBack;
         }
         if job.cancel_asked {
             return Outcome::Cancelled;
         }
-        if let Some(stop) = lease.is_stopped() {
-            return stop.into();
+        if let Some(reason) = lease.stop_reason() {
+            return reason.into();
         }
         if job.attempt > job.max_attempts {
-            return dead("no attempt came to an end: its workers died or lost their lease");
+            return dead("no attempt ended: its workers died or lost their lease");
         }
         if job.is_overdue {
-            return dead("the time is over in which an attempt could begin");
+            return dead("the deadline passed before an attempt could start");
         }
         let attempt = Attempt::new(
             job.claim,
@@ -106,19 +107,23 @@ impl Runner {
             self.changes.clone(),
         );
         match self.registry.find(job, attempt) {
-            Found::Unknown(reason) => Outcome::NotOurs(reason),
-            Found::Unreadable(failure) => Outcome::Failed(failure),
-            Found::Handler { work, limit } => {
+            HandlerLookup::Unsupported(reason) => Outcome::Unsupported(reason),
+            HandlerLookup::InvalidPayload(failure) => Outcome::Failed(failure),
+            HandlerLookup::Found {
+                handler,
+                time_limit,
+            } => {
                 tracing::debug!("job started");
-                let limit = limit.map_or(self.limit, |limit| limit.min(self.limit));
-                self.attend(tokio::spawn(work.in_current_span()), limit, lease)
-                    .await
+                let limit = time_limit.map_or(self.time_limit, |limit| limit.min(self.time_limit));
+                let handler = tokio::spawn(handler.in_current_span());
+                self.wait_for_end(handler, limit, lease).await
             }
         }
     }
 
-    /// Stays with a running handler until it ends, its time is up, it has to stop or the process ends.
-    async fn attend(
+    /// Waits until the handler ends. Aborts it if its time is over, its lease is lost, the job is
+    /// cancelled, or the process ends.
+    async fn wait_for_end(
         &self,
         mut handler: JoinHandle<JobResult>,
         limit: Duration,
@@ -126,26 +131,26 @@ impl Runner {
     ) -> Outcome {
         let outcome = tokio::select! {
             biased;
-            ended = &mut handler => return Outcome::of(ended),
-            stop = lease.stopped() => stop.into(),
-            () = self.ending.cancelled() => Outcome::HandBack,
+            ended = &mut handler => return Outcome::from_task(ended),
+            reason = lease.wait_for_stop() => reason.into(),
+            () = self.ending.cancelled() => Outcome::HandedBack,
             () = tokio::time::sleep(limit) => {
                 Outcome::Failed(Failure::Transient(anyhow::anyhow!("not done within {limit:?}")))
             }
         };
         handler.abort();
-        if timeout(STOPPING, handler).await.is_err() {
-            tracing::error!("the handler does not stop: it blocks its thread");
+        if timeout(ABORT_TIMEOUT, handler).await.is_err() {
+            tracing::error!("aborted handler still blocks its thread");
         }
         outcome
     }
 }
 
-impl From<Stop> for Outcome {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Cancelled => Self::Cancelled,
-            Stop::Lost => Self::Lost,
+impl From<StopReason> for Outcome {
+    fn from(reason: StopReason) -> Self {
+        match reason {
+            StopReason::Cancelled => Self::Cancelled,
+            StopReason::LeaseLost => Self::LeaseLost,
         }
     }
 }

@@ -18,9 +18,9 @@ use plinth_domain::job::{JobPayload, Queue};
 use plinth_platform::settings::Settings;
 use plinth_platform::{shutdown, telemetry};
 use plinth_worker::attempt::Attempt;
-use plinth_worker::fleet::Fleet;
 use plinth_worker::outcome::{Failure, JobResult};
 use plinth_worker::registry::Registry;
+use plinth_worker::supervisor::Supervisor;
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::sleep;
@@ -95,7 +95,7 @@ async fn work(settings: Settings, stores: Stores, ledger: Ledger) -> Result<()> 
         Registry::default().with(move |deed: Deed, attempt| perform(url.clone(), deed, attempt));
     let queues = vec![(Queue::Notifications, CONCURRENCY)];
     let stop = CancellationToken::new();
-    let fleet = Fleet {
+    let fleet = Supervisor {
         stores,
         ledger,
         settings: settings.worker,

@@ -46,7 +46,7 @@ async fn answer(
         return Ok(json!({ "refused": Unreadable::TooLarge.to_string() }));
     }
     let recipes: Vec<Recipe> = presets.iter().map(|preset| preset.recipe).collect();
-    let RenderedPicture { picture, images } = match sandbox.develop(&file, &recipes).await {
+    let RenderedPicture { picture, images } = match sandbox.render(&file, &recipes).await {
         Ok(Ok(developed)) => developed,
         Ok(Err(reason)) => return Ok(json!({ "refused": reason.to_string() })),
         Err(SandboxError::Crashed(crash)) => return Ok(json!({ "crashed": crash.to_string() })),
@@ -65,5 +65,5 @@ async fn answer(
 
 /// Returns the path of the sandboxed process, which is built into the same folder.
 fn program() -> Result<PathBuf> {
-    Ok(std::env::current_exe()?.with_file_name("plinth-darkroom"))
+    Ok(std::env::current_exe()?.with_file_name("plinth-image-sandbox"))
 }

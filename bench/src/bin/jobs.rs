@@ -16,8 +16,8 @@ use plinth_domain::id::JobId;
 use plinth_domain::job::{JobPayload, Priority, Queue};
 use plinth_platform::settings::Settings;
 use plinth_platform::telemetry;
-use plinth_worker::fleet::Fleet;
 use plinth_worker::registry::Registry;
+use plinth_worker::supervisor::Supervisor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -136,7 +136,7 @@ impl Worker {
 impl Fixture {
     fn start(&self) -> Result<Worker> {
         let stop = CancellationToken::new();
-        let fleet = Fleet {
+        let fleet = Supervisor {
             stores: self.stores.clone(),
             ledger: Ledger::new(&self.settings.database, "bench-jobs")?,
             settings: self.settings.worker.clone(),
@@ -374,7 +374,7 @@ impl Fixture {
     /// Counts the jobs in the ready set of Redis.
     async fn ready_jobs(&self) -> Result<usize> {
         let mut count = redis::cmd("ZCARD");
-        count.arg(Transport::new(&self.stores.redis).window(Queue::Notifications));
+        count.arg(Transport::new(&self.stores.redis).ready_set_key(Queue::Notifications));
         Ok(self.stores.redis.command("bench.ready", &count).await?)
     }
 

@@ -50,7 +50,7 @@ async fn main() -> Result<()> {
 }
 
 async fn develop(sandbox: &ImageSandbox, file: &[u8], recipes: &[Recipe]) -> Result<()> {
-    let developed = sandbox.develop(file, recipes).await??;
+    let developed = sandbox.render(file, recipes).await??;
     ensure!(
         developed.images.len() == recipes.len(),
         "a picture is missing"
@@ -71,5 +71,5 @@ fn peak() -> Result<u64> {
 
 /// Returns the path of the sandboxed process, which is built into the same folder.
 fn program() -> Result<PathBuf> {
-    Ok(std::env::current_exe()?.with_file_name("plinth-darkroom"))
+    Ok(std::env::current_exe()?.with_file_name("plinth-image-sandbox"))
 }

@@ -11,7 +11,7 @@ use plinth_platform::telemetry::trace;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use crate::jobs::{self, NewJob, Note, Transport};
+use crate::jobs::{self, JobRef, NewJob, Transport};
 use crate::stores::Stores;
 use crate::{Result, access, audit, hot};
 
@@ -21,7 +21,7 @@ pub struct Unit {
     stores: Stores,
     origin: Origin,
     at: OffsetDateTime,
-    pushes: Vec<Note>,
+    pushes: Vec<JobRef>,
     doubt: Doubt,
     audit: Audit,
     /// How many events this change has written.
@@ -164,9 +164,9 @@ impl Unit {
     pub async fn enqueue<J: JobPayload>(&mut self, job: &J) -> Result<JobId> {
         let traceparent = self.traceparent();
         let new = self.new_job::<J>(traceparent.as_deref());
-        let note = jobs::repository::insert(&mut self.transaction, job, new).await?;
-        self.pushes.push(note);
-        Ok(note.job)
+        let queued = jobs::repository::insert(&mut self.transaction, job, new).await?;
+        self.pushes.push(queued);
+        Ok(queued.job)
     }
 
     /// Asks for a job that is due after this time. Redis is not told: the dispatcher finds it when it is due.
@@ -197,23 +197,23 @@ impl Unit {
             user: Some(user),
             ..self.new_job::<J>(traceparent.as_deref())
         };
-        let note = jobs::repository::insert(&mut self.transaction, job, new).await?;
-        self.pushes.push(note);
-        Ok(note.job)
+        let queued = jobs::repository::insert(&mut self.transaction, job, new).await?;
+        self.pushes.push(queued);
+        Ok(queued.job)
     }
 
     /// The same for several jobs of a kind, in one statement.
     pub async fn enqueue_all<J: JobPayload>(&mut self, jobs: &[J]) -> Result<()> {
         let traceparent = self.traceparent();
         let new = self.new_job::<J>(traceparent.as_deref());
-        let notes = jobs::repository::insert_all(&mut self.transaction, jobs, new).await?;
-        self.pushes.extend(notes);
+        let queued = jobs::repository::insert_all(&mut self.transaction, jobs, new).await?;
+        self.pushes.extend(queued);
         Ok(())
     }
 
     /// Jobs that become due by this change.
-    pub(crate) fn push(&mut self, notes: Vec<Note>) {
-        self.pushes.extend(notes);
+    pub(crate) fn push(&mut self, jobs: Vec<JobRef>) {
+        self.pushes.extend(jobs);
     }
 
     fn traceparent(&self) -> Option<String> {

@@ -9,10 +9,10 @@ use reqwest::{Client, StatusCode};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-/// No log may have it.
+/// The secret that no log may contain.
 const SECRET: &str = "c2VjcmV0LXRva2Vu";
 
-/// What users have from the API or from a mail, and may open once.
+/// The paths with secrets that users get from the API or from a mail.
 const SECRET_PATHS: [&str; 9] = [
     "/v1/links/{secret}",
     "/v1/links/{secret}/content?ticket={secret}",
@@ -38,7 +38,7 @@ impl Balancer {
         let address = free_address();
         let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/nginx.conf");
         let conf = adapted(
-            &fs::read_to_string(conf).expect("it is there"),
+            &fs::read_to_string(conf).expect("reads"),
             &address,
             folder.path(),
         );
@@ -73,7 +73,7 @@ fn adapted(conf: &str, address: &str, folder: &Path) -> String {
     let lines = conf.lines().filter_map(|line| {
         let words: Vec<_> = line.split_whitespace().collect();
         match words.as_slice() {
-            // The second is left out, and no one listens at the first.
+            // The second upstream is removed, and no server listens at the first.
             ["server", "api-1:8080", ..] | ["@UPSTREAMS@"] => {
                 Some(format!("server {} max_fails=0;", free_address()))
             }
@@ -89,7 +89,8 @@ fn adapted(conf: &str, address: &str, folder: &Path) -> String {
             ),
         }
     });
-    // Workers of a root nginx change to an account that cannot enter the folder.
+    // The worker processes of an nginx that runs as root change to an account that cannot enter the
+    // folder.
     let is_root = fs::metadata(folder).is_ok_and(|data| data.uid() == 0);
     let user = if is_root { "user root;\n" } else { "" };
     format!(
@@ -107,7 +108,7 @@ fn nginx() -> Option<PathBuf> {
 }
 
 #[tokio::test]
-async fn no_log_of_nginx_holds_a_token_whatever_fails() {
+async fn no_log_of_nginx_contains_a_token_whatever_fails() {
     let Some(nginx) = nginx() else {
         assert!(std::env::var_os("CI").is_none(), "CI has nginx");
         eprintln!("SKIPPED: nginx is not installed");
@@ -126,7 +127,7 @@ async fn no_log_of_nginx_holds_a_token_whatever_fails() {
         let status = ask(&path.replace("{secret}", SECRET)).await;
         assert!(status.is_server_error(), "{path}: {status}");
     }
-    // The log does have what may stand in it, and this after all of the others.
+    // The log does have this harmless line, after all of the others.
     let status = ask("/v1/me?last=1").await;
     assert!(
         matches!(

@@ -1,4 +1,4 @@
-//! The API as its clients see it, and people who use it.
+//! The API as its clients see it, and its users.
 
 use plinth_core::Stores;
 pub(crate) use plinth_testkit::{Answer, text};
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
-/// The way to one API process. It keeps no connection: after a `kill -9` there is none left to stumble over.
+/// A client of one API process. It keeps no connections, so none is broken after a `kill -9`.
 #[derive(Clone)]
 pub(crate) struct Door {
     url: String,
@@ -31,7 +31,7 @@ impl Door {
         }
     }
 
-    /// By another way and with a client of its own.
+    /// Uses another URL and another HTTP client.
     pub(crate) fn at(url: &str, client: Client) -> Self {
         Self {
             url: url.to_owned(),
@@ -47,7 +47,7 @@ impl Door {
         Answer::of(self.request(Method::POST, path).json(body)).await
     }
 
-    /// Asks to register; whatever comes of it.
+    /// Sends a registration and returns the answer.
     pub(crate) async fn try_register(&self, email: &str) -> reqwest::Result<Answer> {
         let body = json!({ "email": email, "password": PASSWORD, "display_name": "Ada" });
         Answer::try_of(self.request(Method::POST, "/v1/auth/register").json(&body)).await
@@ -81,7 +81,7 @@ impl Door {
         }
     }
 
-    /// Registered, verified by the mail that a worker has sent, and logged in.
+    /// Registers a user, verifies the address with the mail of a worker, and logs in.
     pub(crate) async fn person(&self) -> Person {
         let email = fresh_email();
         self.register(&email).await;
@@ -89,7 +89,7 @@ impl Door {
         self.log_in(&email).await
     }
 
-    /// An administrator, made by the command line, who is logged in.
+    /// Creates an administrator with the command line, and logs in.
     pub(crate) async fn administrator(&self, stage: &Stage) -> Person {
         let email = fresh_email();
         let arguments = ["admin", "create", "--email", &email, "--password-stdin"];
@@ -99,12 +99,12 @@ impl Door {
     }
 }
 
-/// An address that nobody else has.
+/// Returns an unused address.
 pub(crate) fn fresh_email() -> String {
     format!("ada-{}@example.org", Uuid::new_v4().simple())
 }
 
-/// Somebody who is logged in.
+/// A user who is logged in.
 #[derive(Clone)]
 pub(crate) struct Person {
     pub(crate) door: Door,
@@ -135,7 +135,7 @@ impl Person {
         self.request(Method::POST, "/v1/files").multipart(form)
     }
 
-    /// Uploads; the file's id.
+    /// Uploads a file and returns its id.
     pub(crate) async fn upload(&self, name: &str, bytes: Vec<u8>) -> Uuid {
         let file = Answer::of(self.uploading(name, bytes))
             .await
@@ -143,7 +143,7 @@ impl Person {
         text(&file["id"]).parse().expect("an id")
     }
 
-    /// Uploads by tus, with the request that begins the upload; the file's id.
+    /// Uploads by tus in the request that creates the upload, and returns the id of the file.
     pub(crate) async fn upload_by_tus(&self, bytes: Vec<u8>) -> Uuid {
         let upload = self
             .request(Method::POST, "/v1/uploads")
@@ -160,7 +160,7 @@ impl Person {
             .expect("an id")
     }
 
-    /// The file, once all of its variants are ready.
+    /// Waits until all variants of a file are ready, and returns the file.
     pub(crate) async fn until_ready(&self, file: Uuid) -> Value {
         until("the thumbnails are ready", async || {
             let file = self
@@ -182,13 +182,13 @@ impl Person {
     }
 }
 
-/// What `/readyz` of a process says: its status, and the stores that do not answer.
+/// Returns the HTTP status of `/readyz`, its status field, and the failed checks.
 pub(crate) async fn readiness(internal_url: &str) -> (StatusCode, String, Vec<String>) {
     let answer = reqwest::get(format!("{internal_url}/readyz"))
         .await
         .expect("the internal port answers");
     let status = answer.status();
-    let report: Value = answer.json().await.expect("it is JSON");
+    let report: Value = answer.json().await.expect("valid JSON");
     let failed = report["checks"]
         .as_array()
         .expect("a list of checks")
@@ -201,16 +201,16 @@ pub(crate) async fn readiness(internal_url: &str) -> (StatusCode, String, Vec<St
     )
 }
 
-/// Waits until a process says that it can serve.
+/// Waits until a process is ready.
 pub(crate) async fn until_ready(internal_url: &str) {
-    until("it is ready", async || {
+    until("the process is ready", async || {
         (readiness(internal_url).await.0 == StatusCode::OK).then_some(())
     })
     .await;
 }
 
-/// It cannot serve, and says what is to blame.
-pub(crate) async fn blames(internal_url: &str, check: &str) {
+/// Asserts that a process is unready because of this check alone.
+pub(crate) async fn assert_unready(internal_url: &str, check: &str) {
     let unready = (
         StatusCode::SERVICE_UNAVAILABLE,
         "unready".to_owned(),
@@ -219,23 +219,23 @@ pub(crate) async fn blames(internal_url: &str, check: &str) {
     assert_eq!(readiness(internal_url).await, unready);
 }
 
-/// What a process that is ready says of a store that it can serve without.
-pub(crate) async fn standing(internal_url: &str, store: &str) -> String {
+/// Returns the state of an optional store in the report of a ready process.
+pub(crate) async fn store_state(internal_url: &str, store: &str) -> String {
     let answer = reqwest::get(format!("{internal_url}/readyz"))
         .await
         .expect("the internal port answers");
     assert_eq!(answer.status(), StatusCode::OK);
-    let report: Value = answer.json().await.expect("it is JSON");
+    let report: Value = answer.json().await.expect("valid JSON");
     text(&report[store])
 }
 
-/// Lets a transaction hold its locks for longer than a client that is gone may.
+/// Lets a transaction hold its locks for longer than the idle timeout.
 pub(crate) async fn lift_idle_timeout(transaction: &mut PgConnection) {
     let patient = sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0");
     patient.execute(transaction).await.expect("sets");
 }
 
-/// One number that the database knows.
+/// Returns the result of a counting query.
 pub(crate) async fn count(stores: &Stores, query: &'static str) -> i64 {
     sqlx::query_scalar(query)
         .fetch_one(&stores.db)
@@ -243,7 +243,7 @@ pub(crate) async fn count(stores: &Stores, query: &'static str) -> i64 {
         .expect("counts")
 }
 
-/// Waits until the database counts nothing.
+/// Waits until the count of a query is zero.
 pub(crate) async fn until_none(stores: &Stores, what: &str, query: &'static str) {
     until(what, async || {
         (count(stores, query).await == 0).then_some(())

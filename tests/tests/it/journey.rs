@@ -1,4 +1,4 @@
-//! The product's main job, from the registration to the logout, and what stands in the logs of it.
+//! The main journey of the product, from the registration to the logout, and its logs.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::house::{Answer, Door, Person, fresh_email, text};
 use crate::picture::{UPRIGHT, look, turned_jpeg};
 
 #[tokio::test]
-async fn somebody_registers_keeps_a_photo_and_leaves() {
+async fn a_user_registers_stores_a_photo_and_deletes_the_account() {
     let logs = tempfile::tempdir().expect("a folder");
     let file = logs.path().join("lines");
     let stage = Stage::open()
@@ -43,25 +43,25 @@ async fn somebody_registers_keeps_a_photo_and_leaves() {
     deletes(&stage, &person, file).await;
     leaves(&person).await;
 
-    // Both write what is left before they end.
+    // Both processes write their remaining log lines before they end.
     assert!(api.stop().await.success());
     assert!(worker.stop().await.success());
     nothing_secret_was_logged(logs.path(), &person);
 }
 
-/// As much as somebody would switch on who looks for a fault of ours.
+/// The log level of an investigation.
 const LOGGED: &str = "debug";
 
-/// No line has anything by which somebody could get in, or who he is.
+/// Asserts that no line contains credentials or personal data.
 fn nothing_secret_was_logged(logs: &Path, person: &Person) {
-    let files = std::fs::read_dir(logs).expect("the folder is there");
+    let files = std::fs::read_dir(logs).expect("reads the folder");
     let texts =
         files.map(|file| std::fs::read_to_string(file.expect("a file").path()).expect("a text"));
     let text: String = texts.collect();
     for process in ["\"readMe\"", "files.thumbnails", "email.verification"] {
         assert!(text.contains(process), "{process} is not in {text}");
     }
-    // Who was refused what stands there.
+    // The refused request is logged.
     for refused in [
         ["\"listAuditEvents\"", "\"status\":403"],
         ["\"login\"", "\"status\":401"],
@@ -80,7 +80,7 @@ fn nothing_secret_was_logged(logs: &Path, person: &Person) {
     ];
     for secret in secrets {
         let line = text.lines().find(|line| line.contains(secret));
-        assert!(line.is_none(), "{secret} stands in a log: {line:?}");
+        assert!(line.is_none(), "{secret} is in a log: {line:?}");
     }
 }
 
@@ -90,7 +90,7 @@ async fn arrives(door: &Door) -> Person {
     let mail = Mailbox::first_to(&email).await;
     assert_eq!(
         (mail.to.as_str(), mail.subject.as_str()),
-        (email.as_str(), "Please confirm your address")
+        (email.as_str(), "Confirm your email address")
     );
     let html = mail.html.as_deref().expect("the mail has an HTML part");
     assert!(

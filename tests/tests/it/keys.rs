@@ -1,5 +1,5 @@
-//! Keys are changed from the command line: master keys of files, while the API goes on, and the root key;
-//! signing keys, while what they have signed stays valid.
+//! Keys are replaced from the command line: master keys of files while the API runs, the root key,
+//! and signing keys without invalidating tokens.
 
 use plinth_testkit::{Process, Stage, until};
 use reqwest::{Method, StatusCode};
@@ -23,7 +23,7 @@ async fn rewrap(stage: &Stage, arguments: &[&str]) -> (bool, Value) {
 }
 
 #[tokio::test]
-async fn a_master_key_is_replaced_and_no_object_is_touched() {
+async fn a_master_key_is_replaced_without_rewriting_objects() {
     let stage = Stage::open().await.with("PLINTH_FILES_MASTER_KEYS", OLD);
     let api = Process::api(&stage).await;
     let mails = Process::worker_with(&stage, &["--queues", "email"]).await;
@@ -111,7 +111,7 @@ async fn a_master_key_is_replaced_and_no_object_is_touched() {
 }
 
 #[tokio::test]
-async fn data_keys_that_cannot_be_rewrapped_hold_up_no_other() {
+async fn data_keys_that_cannot_be_rewrapped_do_not_stop_others() {
     let stage = Stage::open().await.with("PLINTH_FILES_MASTER_KEYS", OLD);
     let api = Process::api(&stage).await;
     let mails = Process::worker_with(&stage, &["--queues", "email"]).await;
@@ -124,7 +124,7 @@ async fn data_keys_that_cannot_be_rewrapped_hold_up_no_other() {
     }
     assert!(api.stop().await.success());
     assert!(mails.stop().await.success());
-    // The first does not open, and the second cannot be written.
+    // The first key cannot be unwrapped, and the second cannot be written.
     for statement in [
         "UPDATE blobs SET data_key = 'damaged' WHERE id = (SELECT id FROM blobs ORDER BY id LIMIT 1)",
         "CREATE TABLE poison AS SELECT id FROM blobs ORDER BY id LIMIT 1 OFFSET 1",
@@ -160,7 +160,7 @@ async fn data_keys_that_cannot_be_rewrapped_hold_up_no_other() {
 }
 
 #[tokio::test]
-async fn what_the_root_key_seals_is_sealed_anew_under_another_one() {
+async fn secrets_sealed_by_the_root_key_are_resealed_with_a_new_one() {
     let stage = Stage::open().await;
     let old = stage.settings().general.secret_key.expose().to_owned();
     let api = Process::api(&stage).await;
@@ -178,10 +178,10 @@ async fn what_the_root_key_seals_is_sealed_anew_under_another_one() {
     let stage = stage.with("PLINTH_SECRET_KEY", new);
     let wrong = reseal(&stage, new).await;
     assert!(!wrong.status.success(), "{wrong:?}");
-    let told = String::from_utf8_lossy(&wrong.stderr);
+    let error = String::from_utf8_lossy(&wrong.stderr);
     assert!(
-        told.contains("not everything is sealed anew") && told.contains("\"failed\":1"),
-        "{told}"
+        error.contains("not everything is sealed anew") && error.contains("\"failed\":1"),
+        "{error}"
     );
     for expected in [1, 0] {
         let done = reseal(&stage, &format!("{old}\n")).await;
@@ -209,7 +209,7 @@ async fn a_signing_key_is_rotated_from_the_command_line_and_no_token_is_refused(
         let output = Process::run("plinth-api", &[&["keys"], arguments].concat(), &stage).await;
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
     };
-    // Of what a token's header says, the key's name alone differs.
+    // In the headers of the tokens only the key id differs.
     let header = |token: &str| token.split('.').next().expect("a header").to_owned();
     let next = text(&keys(&["rotate", "--activate-in", "1s", "--json"]).await["kid"]);
     until("the next key is published", async || {

@@ -1,4 +1,4 @@
-//! The mails about how one logs in, and what their links do.
+//! The e-mails about accounts and logins, and the effects of their links.
 
 use plinth_testkit::{Mail, Mailbox, Process, Stage, until};
 use reqwest::{Method, StatusCode};
@@ -8,7 +8,7 @@ use crate::house::{Answer, Door, PASSWORD, count, fresh_email, until_none};
 
 const UNDONE: &str = "SELECT count(*) FROM jobs WHERE state <> 'done'";
 
-/// The mail with this subject, once it is there.
+/// Waits for the mail with this subject.
 pub(crate) async fn mail_about(address: &str, subject: &str) -> Mail {
     until(&format!("{subject:?} arrives"), async || {
         Mailbox::to(address)
@@ -44,15 +44,15 @@ async fn a_forgotten_password_is_replaced_by_mail() {
         "{mails:?}"
     );
 
-    // One mail comes of many requests, and none for nobody.
-    let nobody = fresh_email();
-    for email in [&person.email, &nobody, &person.email, &person.email] {
-        let asked = door
+    // Many requests send one mail. An unknown address gets none.
+    let unknown = fresh_email();
+    for email in [&person.email, &unknown, &person.email, &person.email] {
+        let answer = door
             .post("/v1/auth/password/forgot", &json!({ "email": email }))
             .await;
-        asked.expect(StatusCode::ACCEPTED);
+        answer.expect(StatusCode::ACCEPTED);
     }
-    let mail = mail_about(&person.email, "Choose another password").await;
+    let mail = mail_about(&person.email, "Choose a new password").await;
     assert!(links_to(&mail, "/reset-password"), "{mail:?}");
     assert!(
         mail.text
@@ -60,13 +60,13 @@ async fn a_forgotten_password_is_replaced_by_mail() {
             .is_some_and(|text| text.contains("Difference Engine")),
         "{mail:?}"
     );
-    until_none(&stores, "every mail is dealt with", UNDONE).await;
+    until_none(&stores, "every job is done", UNDONE).await;
     assert_eq!(
         Mailbox::to(&person.email).await.len(),
         2,
         "the verification and one of these"
     );
-    assert!(Mailbox::to(&nobody).await.is_empty());
+    assert!(Mailbox::to(&unknown).await.is_empty());
 
     let reset = json!({ "token": mail.token(), "password": "quite another battery" });
     door.post("/v1/auth/password/reset", &reset)
@@ -82,20 +82,20 @@ async fn a_forgotten_password_is_replaced_by_mail() {
             .is_some_and(|text| text.contains("(UTC)")),
         "{notice:?}"
     );
-    until_none(&stores, "every mail is dealt with", UNDONE).await;
+    until_none(&stores, "every job is done", UNDONE).await;
     for action in ["password.reset_sent", "account.security_notice_sent"] {
-        let told = format!("SELECT count(*) FROM audit_events WHERE action = '{action}'");
-        let told: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(told))
+        let query = format!("SELECT count(*) FROM audit_events WHERE action = '{action}'");
+        let events: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(query))
             .fetch_one(&stores.db)
             .await
             .expect("counts");
-        assert_eq!(told, 1, "{action}");
+        assert_eq!(events, 1, "{action}");
     }
     assert!(worker.stop().await.success());
 }
 
 #[tokio::test]
-async fn a_verification_mail_comes_again_and_not_too_often() {
+async fn a_verification_mail_is_sent_again_but_not_too_often() {
     let stage = Stage::open().await;
     let (api, _worker) = (Process::api(&stage).await, Process::worker(&stage).await);
     let (door, stores) = (Door::of(&api), stage.stores());
@@ -112,9 +112,9 @@ async fn a_verification_mail_comes_again_and_not_too_often() {
             .await
             .expect(StatusCode::ACCEPTED);
     }
-    until_none(&stores, "every mail is dealt with", UNDONE).await;
+    until_none(&stores, "every job is done", UNDONE).await;
     assert_eq!(Mailbox::to(&email).await.len(), 1);
-    // As if the first had been sent a while ago.
+    // As if the first mail had been sent some minutes ago.
     let aged = "UPDATE registration_tokens SET created_at = created_at - interval '6 minutes'";
     sqlx::query(aged)
         .execute(&stores.db)
@@ -132,7 +132,7 @@ async fn a_verification_mail_comes_again_and_not_too_often() {
 }
 
 #[tokio::test]
-async fn a_changed_address_is_proved_told_and_taken_back() {
+async fn a_changed_address_is_confirmed_notified_and_restored() {
     let stage = Stage::open().await;
     let (api, _worker) = (Process::api(&stage).await, Process::worker(&stage).await);
     let (door, stores) = (Door::of(&api), stage.stores());
@@ -143,29 +143,29 @@ async fn a_changed_address_is_proved_told_and_taken_back() {
             .json(&json!({ "email": email }));
         Answer::of(change).await.expect(StatusCode::ACCEPTED);
     }
-    let mail = mail_about(&next, "Please confirm your new address").await;
+    let mail = mail_about(&next, "Confirm your new email address").await;
     assert!(links_to(&mail, "/confirm-email"), "{mail:?}");
-    until_none(&stores, "every mail is dealt with", UNDONE).await;
+    until_none(&stores, "every job is done", UNDONE).await;
     assert_eq!(
         Mailbox::to(&other.email).await.len(),
         1,
-        "whoever has the address is not written to"
+        "the address of another account gets no mail"
     );
 
     let confirmation = json!({ "token": mail.token(), "password": PASSWORD });
     door.post("/v1/auth/email/confirm", &confirmation)
         .await
         .expect(StatusCode::NO_CONTENT);
-    let notice = mail_about(&person.email, "Your address was changed").await;
+    let notice = mail_about(&person.email, "Your email address was changed").await;
     assert!(links_to(&notice, "/undo-email-change"), "{notice:?}");
     let undone = door
         .post("/v1/auth/email/undo", &json!({ "token": notice.token() }))
         .await;
     undone.expect(StatusCode::OK);
     person.get("/v1/me").await.problem(401, "session_ended");
-    mail_about(&person.email, "Your address was taken back").await;
-    mail_about(&next, "Your address was removed from an account").await;
-    let mail = mail_about(&person.email, "Choose another password").await;
+    mail_about(&person.email, "Your email address was restored").await;
+    mail_about(&next, "Your email address was removed from an account").await;
+    let mail = mail_about(&person.email, "Choose a new password").await;
     let password = "quite another battery";
     let reset = json!({ "token": mail.token(), "password": password });
     door.post("/v1/auth/password/reset", &reset)
@@ -178,7 +178,7 @@ async fn a_changed_address_is_proved_told_and_taken_back() {
 }
 
 #[tokio::test]
-async fn a_deleted_account_is_told_and_its_files_go() {
+async fn the_owner_of_a_deleted_account_is_notified_and_its_files_are_purged() {
     let stage = Stage::open().await.with("PLINTH_AUTH_DELETION_GRACE", "0s");
     let (api, _worker) = (Process::api(&stage).await, Process::worker(&stage).await);
     let (door, stores) = (Door::of(&api), stage.stores());
@@ -203,7 +203,7 @@ async fn a_deleted_account_is_told_and_its_files_go() {
         stores.objects.get(&key, None).await.is_err(),
         "the bytes are gone"
     );
-    // No mail goes to an address for an account that is gone, and the address is free.
+    // No mail about the deleted account follows, and the address is free.
     let before = Mailbox::to(&person.email).await.len();
     door.register(&person.email).await;
     let mails = until("the mail of the registration arrives", async || {
@@ -216,7 +216,7 @@ async fn a_deleted_account_is_told_and_its_files_go() {
 }
 
 #[tokio::test]
-async fn no_mail_carries_a_strangers_text_or_link() {
+async fn no_mail_contains_text_or_links_of_a_stranger() {
     let stage = Stage::open().await;
     let (api, _worker) = (Process::api(&stage).await, Process::worker(&stage).await);
     let (door, stores) = (Door::of(&api), stage.stores());
@@ -228,7 +228,7 @@ async fn no_mail_carries_a_strangers_text_or_link() {
         .expect(StatusCode::ACCEPTED);
     door.verify(&Mailbox::first_to(&email).await.token()).await;
     let person = door.log_in(&email).await;
-    // To an address that is proved, and to one that is not.
+    // One address is verified, the other one is not.
     door.post("/v1/auth/password/forgot", &json!({ "email": email }))
         .await
         .expect(StatusCode::ACCEPTED);
@@ -236,9 +236,9 @@ async fn no_mail_carries_a_strangers_text_or_link() {
         .request(Method::POST, "/v1/me/email")
         .json(&json!({ "email": next }));
     Answer::of(change).await.expect(StatusCode::ACCEPTED);
-    mail_about(&email, "Choose another password").await;
-    mail_about(&next, "Please confirm your new address").await;
-    until_none(&stores, "every mail is dealt with", UNDONE).await;
+    mail_about(&email, "Choose a new password").await;
+    mail_about(&next, "Confirm your new email address").await;
+    until_none(&stores, "every job is done", UNDONE).await;
     for mail in Mailbox::to(&email)
         .await
         .into_iter()
@@ -255,12 +255,12 @@ async fn no_mail_carries_a_strangers_text_or_link() {
     }
 }
 
-/// [`Mailbox`] objects to whatever a strict server would.
+/// [`Mailbox`] rejects mails that a strict server would object to.
 #[tokio::test]
-async fn mails_with_unusual_names_are_what_a_strict_server_takes() {
+async fn mails_with_unusual_names_are_accepted_by_a_strict_server() {
     let letters = "Größe & Söhne \u{1f3ed}, Łódź ".repeat(12);
     for (product, from) in [
-        // It begins a line of the text.
+        // The first character of a line is a dot.
         (
             ".hidden".to_owned(),
             "\"Dr. \\\"Ada\\\" L., Ltd.\" <no-reply@plinth.test>".to_owned(),
@@ -296,7 +296,7 @@ async fn mails_with_unusual_names_are_what_a_strict_server_takes() {
             .request(Method::POST, "/v1/me/email")
             .json(&json!({ "email": next }));
         Answer::of(change).await.expect(StatusCode::ACCEPTED);
-        let token = mail_about(&next, "Please confirm your new address")
+        let token = mail_about(&next, "Confirm your new email address")
             .await
             .token();
         let confirmation = json!({ "token": token, "password": PASSWORD });
@@ -306,8 +306,8 @@ async fn mails_with_unusual_names_are_what_a_strict_server_takes() {
         door.post("/v1/auth/password/forgot", &json!({ "email": next }))
             .await
             .expect(StatusCode::ACCEPTED);
-        let notice = mail_about(&email, "Your address was changed").await;
-        let mail = mail_about(&next, "Choose another password").await;
+        let notice = mail_about(&email, "Your email address was changed").await;
+        let mail = mail_about(&next, "Choose a new password").await;
         for mail in [&notice, &mail] {
             assert_eq!(mail.from, "no-reply@plinth.test");
             assert!(
@@ -324,24 +324,24 @@ async fn mails_with_unusual_names_are_what_a_strict_server_takes() {
                 .is_some_and(|text| text.contains(name.trim())),
             "{notice:?}"
         );
-        until_none(&stores, "every mail is dealt with", UNDONE).await;
+        until_none(&stores, "every job is done", UNDONE).await;
         assert!(worker.stop().await.success());
     }
 }
 
 #[tokio::test]
-async fn an_internationalized_domain_gets_its_mail_and_a_local_part_is_refused_at_once() {
+async fn an_internationalized_domain_gets_mail_and_such_a_local_part_is_refused_at_once() {
     let stage = Stage::open().await;
     let (api, worker) = (Process::api(&stage).await, Process::worker(&stage).await);
     let (door, stores) = (Door::of(&api), stage.stores());
     let local = format!("ada-{}", uuid::Uuid::new_v4().simple());
     door.register(&format!("{local}@müller.example")).await;
-    // The relay of the tests has no SMTPUTF8.
+    // The mail server of the tests does not support SMTPUTF8.
     let mail = Mailbox::first_to(&format!("{local}@xn--mller-kva.example")).await;
     door.verify(&mail.token()).await;
 
     door.register(&format!("grüße-{local}@example.org")).await;
-    let ended = until("the mail is given up", async || {
+    let ended = until("the mail is a dead letter", async || {
         let dead = "SELECT attempt, last_error FROM jobs WHERE state = 'dead'";
         sqlx::query_as::<_, (i16, String)>(dead)
             .fetch_optional(&stores.db)

@@ -1,4 +1,5 @@
-//! The two binaries as processes, from outside: the journey, faults, traces, the generated client, the start.
+//! Tests of the two binaries as processes: the journey, faults, traces, the generated client, the
+//! start.
 
 mod balancer;
 mod browser;

@@ -1,4 +1,4 @@
-//! Metadata taken out of what users upload, by every way in, where that is the policy.
+//! Removal of metadata from uploads of every kind, if the policy requires it.
 
 use plinth_core::Stores;
 use plinth_testkit::{Process, Stage, until};
@@ -22,9 +22,9 @@ async fn file(person: &Person, id: Uuid) -> Value {
         .expect(StatusCode::OK)
 }
 
-/// The file, once it is known what comes of its metadata.
+/// Waits until the metadata of a file is processed, and returns the file.
 async fn until_settled(person: &Person, id: Uuid) -> Value {
-    until("it is stripped, or cannot be", async || {
+    until("stripping has ended", async || {
         let file = file(person, id).await;
         (file["metadata"]["state"] != "pending").then_some(file)
     })
@@ -35,7 +35,7 @@ fn id(file: &Value) -> Uuid {
     text(&file["id"]).parse().expect("an id")
 }
 
-/// By every way that makes a file, and as a version; each picture is another one.
+/// Uploads a different image in every way that makes a file, and as a version.
 async fn by_every_way(person: &Person) -> Vec<(Uuid, Vec<u8>)> {
     let pictures: Vec<_> = (0..5).map(|n| photograph(400 + n, 300)).collect();
     let by_form = person.upload("form.jpg", pictures[0].clone()).await;
@@ -64,7 +64,7 @@ async fn by_every_way(person: &Person) -> Vec<(Uuid, Vec<u8>)> {
         .collect()
 }
 
-/// To S3 itself; a file once a worker has read it back.
+/// Uploads directly to S3, and waits until a worker has made the file.
 async fn directly(person: &Person, bytes: &[u8]) -> Uuid {
     let body = json!({ "filename": "direct.jpg", "size": bytes.len(), "sha256": sha256(bytes) });
     let begun = Answer::of(
@@ -107,7 +107,7 @@ fn sha256(bytes: &[u8]) -> String {
         .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
-/// A link to the file; its path.
+/// Creates a share link of the file and returns its path.
 async fn share(person: &Person, file: Uuid) -> String {
     let link = person
         .request(Method::POST, &format!("/v1/files/{file}/links"))
@@ -116,7 +116,7 @@ async fn share(person: &Person, file: Uuid) -> String {
     url[url.find("/v1/links/").expect("a link")..].to_owned()
 }
 
-/// None of its bytes is given out, by no path.
+/// Asserts that no path serves any byte of the file.
 async fn refused(person: &Person, file: Uuid, version: i64, status: u16, code: &str) {
     let version = format!("versions/{version}/content");
     for path in ["content", version.as_str(), "variants/small"] {
@@ -143,7 +143,7 @@ fn holds(bytes: &[u8], what: &[u8]) -> bool {
     bytes.windows(what.len()).any(|window| window == what)
 }
 
-/// It is the picture that came, and says nothing of where it was taken.
+/// Asserts that the image is the uploaded one, without a location.
 async fn assert_clean(person: &Person, id: Uuid, before: &[u8]) {
     let file = file(person, id).await;
     assert_eq!(file["metadata"]["state"], "stripped", "{file}");
@@ -151,7 +151,7 @@ async fn assert_clean(person: &Person, id: Uuid, before: &[u8]) {
     assert_eq!(content.status, StatusCode::OK);
     let bytes = &content.bytes[..];
     assert!(!holds(bytes, PLACE) && holds(before, PLACE) && bytes.len() < before.len());
-    // As it lies in the file, and how it is seen.
+    // The size as stored, and as shown.
     assert_eq!(look(bytes), look(before));
     let variant = person.get(&format!("/v1/files/{id}/variants/small")).await;
     assert_eq!(look(&variant.bytes).1, UPRIGHT, "its orientation is kept");
@@ -169,9 +169,10 @@ async fn assert_clean(person: &Person, id: Uuid, before: &[u8]) {
     assert_eq!(versions["items"][0]["size"], file["size"]);
 }
 
-/// Everything is done, S3 has what PostgreSQL knows and nothing else, and the account is counted right.
+/// Waits until all jobs are done, and asserts that S3 and PostgreSQL agree and that the usage is
+/// right.
 async fn assert_in_order(stage: &Stage, stores: &Stores) {
-    until_none(stores, "everything is done", NOT_DONE).await;
+    until_none(stores, "every job is done", NOT_DONE).await;
     let report = reconcile(stage).await;
     for found in [
         "orphan_objects",
@@ -204,7 +205,7 @@ async fn reconcile(stage: &Stage) -> Value {
 }
 
 #[tokio::test]
-async fn a_picture_loses_its_metadata_by_whatever_way_it_comes() {
+async fn an_image_loses_its_metadata_however_it_is_uploaded() {
     let stage = Stage::open()
         .await
         .with(POLICY, "true")
@@ -218,7 +219,7 @@ async fn a_picture_loses_its_metadata_by_whatever_way_it_comes() {
         assert_clean(&person, id, &before).await;
     }
     assert_in_order(&stage, &stores).await;
-    // The same picture again becomes the same as before, and is kept once.
+    // The same image again is stripped to the same contents, which are stored once.
     let blobs = count(&stores, "SELECT count(*) FROM blobs").await;
     let again = person.upload("again.jpg", photograph(400, 300)).await;
     until_settled(&person, again).await;
@@ -229,7 +230,7 @@ async fn a_picture_loses_its_metadata_by_whatever_way_it_comes() {
 }
 
 #[tokio::test]
-async fn nobody_gets_a_picture_before_its_metadata_is_gone() {
+async fn no_image_is_served_before_its_metadata_is_removed() {
     let stage = Stage::open().await.with(POLICY, "true");
     let api = Process::api(&stage).await;
     let person = Door::of(&api).administrator(&stage).await;
@@ -248,7 +249,7 @@ async fn nobody_gets_a_picture_before_its_metadata_is_gone() {
             .status,
         StatusCode::OK
     );
-    // One that is deleted meanwhile.
+    // A file that is deleted in the meantime.
     let gone = person.upload("gone.jpg", photograph(300, 200)).await;
     let delete = person.request(
         Method::DELETE,
@@ -264,7 +265,7 @@ async fn nobody_gets_a_picture_before_its_metadata_is_gone() {
 }
 
 #[tokio::test]
-async fn a_picture_that_cannot_be_stripped_is_given_to_nobody_and_says_why() {
+async fn an_image_that_cannot_be_stripped_is_withheld_and_has_a_reason() {
     let stage = Stage::open().await.with(POLICY, "true");
     let api = Process::api(&stage).await;
     let _worker = Process::worker(&stage).await;
@@ -287,7 +288,7 @@ async fn a_picture_that_cannot_be_stripped_is_given_to_nobody_and_says_why() {
             "{file}"
         );
         refused(&person, id, 1, 403, "metadata_not_removable").await;
-        until("its owner is told", async || {
+        until("its owner is notified", async || {
             let inbox = person
                 .get("/v1/me/notifications")
                 .await
@@ -303,7 +304,7 @@ async fn a_picture_that_cannot_be_stripped_is_given_to_nobody_and_says_why() {
 }
 
 #[tokio::test]
-async fn pictures_of_before_the_policy_are_as_they_came_until_somebody_asks() {
+async fn images_from_before_the_policy_are_unchanged_until_an_operator_strips_them() {
     let stage = Stage::open().await;
     let (api, worker) = (Process::api(&stage).await, Process::worker(&stage).await);
     let person = Door::of(&api).person().await;
@@ -325,18 +326,18 @@ async fn pictures_of_before_the_policy_are_as_they_came_until_somebody_asks() {
     let person = Door::of(&api).log_in(&person.email).await;
     assert!(
         person.get(&content).await.bytes == bytes,
-        "nobody has asked yet"
+        "no operator has enqueued stripping yet"
     );
-    // The same bytes once more: under the policy nobody gets them, by no file.
+    // The same contents again: under the policy no file serves them.
     let second = person.upload("again.jpg", bytes.clone()).await;
     for id in [first, second] {
         refused(&person, id, 1, 409, "metadata_not_removed").await;
     }
-    let asked = Process::run("plinth-worker", &["strip", "--kept"], &stage).await;
+    let output = Process::run("plinth-worker", &["strip", "--kept"], &stage).await;
     assert_eq!(
-        String::from_utf8_lossy(&asked.stdout),
+        String::from_utf8_lossy(&output.stdout),
         "{\"asked_again\":0,\"kept\":1}\n",
-        "{asked:?}"
+        "{output:?}"
     );
     let _worker = Process::worker(&stage).await;
     for (id, before) in [
@@ -344,7 +345,7 @@ async fn pictures_of_before_the_policy_are_as_they_came_until_somebody_asks() {
         (second, &bytes),
         (other, &photograph(200, 100)),
     ] {
-        until("it is stripped", async || {
+        until("the image is stripped", async || {
             (file(&person, id).await["metadata"]["state"] == "stripped").then_some(())
         })
         .await;
@@ -355,7 +356,7 @@ async fn pictures_of_before_the_policy_are_as_they_came_until_somebody_asks() {
 }
 
 #[tokio::test]
-async fn a_worker_killed_before_the_stripped_picture_takes_its_place_leaves_nothing_behind() {
+async fn a_worker_killed_before_it_replaces_a_stripped_image_leaves_no_objects_behind() {
     let stage = Stage::open()
         .await
         .with(POLICY, "true")
@@ -364,7 +365,7 @@ async fn a_worker_killed_before_the_stripped_picture_takes_its_place_leaves_noth
     let (api, stores) = (Process::api(&stage).await, stage.stores());
     let person = Door::of(&api).administrator(&stage).await;
     let id = person.upload("photo.jpg", photograph(400, 300)).await;
-    // The new object is stored, and its transaction does not come to its end.
+    // The new object is stored, and its transaction does not commit.
     let mut obstacle = stores.db.begin().await.expect("begins");
     lift_idle_timeout(&mut obstacle).await;
     sqlx::query("LOCK TABLE audit_events IN EXCLUSIVE MODE")
@@ -404,7 +405,7 @@ async fn a_worker_killed_before_the_stripped_picture_takes_its_place_leaves_noth
     until_settled(&person, id).await;
     person.until_ready(id).await;
     assert_clean(&person, id, &photograph(400, 300)).await;
-    until_none(&stores, "everything is done", NOT_DONE).await;
+    until_none(&stores, "every job is done", NOT_DONE).await;
     sqlx::query("UPDATE blobs SET updated_at = now() - interval '1 minute'")
         .execute(&stores.db)
         .await

@@ -1,4 +1,4 @@
-//! What is run by hand or by cron, ends, and says how it went: by the real binary.
+//! Commands for operators and cron, run with the real binaries: what they print and how they exit.
 
 use std::process::Output;
 
@@ -11,7 +11,7 @@ async fn worker(stage: &Stage, arguments: &[&str]) -> Output {
     Process::run("plinth-worker", arguments, stage).await
 }
 
-/// The one line of JSON that it printed.
+/// Returns the one printed line of JSON.
 #[track_caller]
 fn line(output: &Output) -> Value {
     let text = String::from_utf8_lossy(&output.stdout);
@@ -20,10 +20,10 @@ fn line(output: &Output) -> Value {
         (1, true),
         "{output:?}"
     );
-    serde_json::from_str(&text).expect("it is JSON")
+    serde_json::from_str(&text).expect("valid JSON")
 }
 
-/// Three tokens that expired two hours ago, and one since ten minutes.
+/// Inserts three tokens that expired two hours ago, and one that expired ten minutes ago.
 async fn expire_tokens(stage: &Stage) {
     sqlx::query(
         "INSERT INTO revoked_tokens (id, expires_at)
@@ -36,7 +36,7 @@ async fn expire_tokens(stage: &Stage) {
 }
 
 #[tokio::test]
-async fn a_clean_up_counts_first_and_removes_what_it_is_told() {
+async fn a_clean_up_counts_in_a_dry_run_and_removes_the_named_kinds() {
     let stage = Stage::open().await;
     expire_tokens(&stage).await;
     let stores = stage.stores();
@@ -76,7 +76,7 @@ async fn a_clean_up_counts_first_and_removes_what_it_is_told() {
 }
 
 #[tokio::test]
-async fn a_clean_up_that_fails_in_part_tells_what_it_did_and_exits_1() {
+async fn a_partly_failed_clean_up_reports_what_it_did_and_exits_1() {
     let stage = Stage::open().await;
     expire_tokens(&stage).await;
     let stage = stage.with("PLINTH_S3_ENDPOINT", "http://127.0.0.1:9");
@@ -98,13 +98,13 @@ async fn a_clean_up_that_fails_in_part_tells_what_it_did_and_exits_1() {
         "{report}"
     );
     assert!(
-        String::from_utf8_lossy(&output.stderr).contains("not everything could be removed"),
+        String::from_utf8_lossy(&output.stderr).contains("some data could not be removed"),
         "{output:?}"
     );
 }
 
 #[tokio::test]
-async fn what_cannot_be_meant_is_refused() {
+async fn contradictory_arguments_are_refused() {
     let stage = Stage::open().await;
     for (arguments, expected) in [
         (
@@ -134,7 +134,7 @@ async fn what_cannot_be_meant_is_refused() {
 }
 
 #[tokio::test]
-async fn the_table_of_periodic_tasks_tells_the_last_and_the_next_tick() {
+async fn the_table_of_periodic_tasks_shows_the_last_and_the_next_tick() {
     let stage = Stage::open()
         .await
         .with("PLINTH_WORKER_SCHEDULE", "cleanup=*/20 4-5 * * *");
@@ -150,17 +150,17 @@ async fn the_table_of_periodic_tasks_tells_the_last_and_the_next_tick() {
         "{text:?}"
     );
 
-    // A worker that starts makes up for the last tick.
+    // A starting worker makes up for the last missed tick.
     let cleaner = Process::worker_with(&stage, &["--queues", "cleanup"]).await;
     let stores = stage.stores();
     let done = "SELECT count(*) FROM jobs WHERE kind = 'cleanup.expired' AND state = 'done'";
-    until("it has cleaned up", async || {
+    until("the clean-up is done", async || {
         (count(&stores, done).await == 1).then_some(())
     })
     .await;
     assert!(cleaner.stop().await.success());
     let after = line(&worker(&stage, &["periodic", "--json"]).await);
-    let last = after[0]["last_tick"].as_str().expect("there was one");
+    let last = after[0]["last_tick"].as_str().expect("one existed");
     assert!(
         ["T04:", "T05:"].iter().any(|hour| last.contains(hour)) && last.ends_with(":00Z"),
         "{after}"
@@ -194,7 +194,7 @@ async fn a_reconciliation_that_is_held_back_exits_1_until_an_operator_adopts_the
         log.contains("nothing was removed: the bucket has no marker"),
         "{log}"
     );
-    assert!(log.contains("--adopt says so"), "{log}");
+    assert!(log.contains("run with --adopt"), "{log}");
 
     for (arguments, is_dry) in [
         (&["reconcile", "--adopt"][..], true),
@@ -231,7 +231,7 @@ async fn a_reconciliation_that_is_held_back_exits_1_until_an_operator_adopts_the
 const BCRYPT: &str = "$2b$04$dSmkdn3ImBBLe7K1nxRvOOoZrQ/bM9gnkbk5t.dBlglyopPJSN4Wy";
 
 #[tokio::test]
-async fn accounts_of_another_system_come_with_their_passwords() {
+async fn accounts_of_another_system_are_imported_with_their_passwords() {
     let stage = Stage::open().await;
     let account = |email: &str, hash: &str| {
         serde_json::json!({ "email": email, "password_hash": hash, "email_verified": true })
@@ -254,7 +254,7 @@ async fn accounts_of_another_system_come_with_their_passwords() {
         account("ⓑⓞⓑ@example.org", BCRYPT),
     ]
     .join("\n");
-    // The sample of github.com/firebase/scrypt.
+    // The example of github.com/firebase/scrypt.
     let parameters = serde_json::json!({
         "base64_signer_key": "jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==",
         "base64_salt_separator": "Bw==",
@@ -273,17 +273,17 @@ async fn accounts_of_another_system_come_with_their_passwords() {
     let refused = Process::run_reading("plinth-api", &arguments, &stage, &lines).await;
     std::fs::remove_file(&file).expect("removes");
     assert!(!refused.status.success(), "{refused:?}");
-    let told = String::from_utf8_lossy(&refused.stderr);
+    let error = String::from_utf8_lossy(&refused.stderr);
     assert!(
-        told.contains("line 2") && told.contains("costs too much"),
-        "{told}"
+        error.contains("line 2") && error.contains("costs too much"),
+        "{error}"
     );
     for summary in [
         "line 3: ",
         "line 5: ",
         "2 accounts were created, 0 were there already, 3 lines were refused",
     ] {
-        assert!(told.contains(summary), "{summary:?} is not in {told}");
+        assert!(error.contains(summary), "{summary:?} is not in {error}");
     }
     let lines = [
         account("ada@example.org", BCRYPT),

@@ -9,7 +9,7 @@ const GREEN: Rgb<u8> = Rgb([0, 255, 0]);
 const BLUE: Rgb<u8> = Rgb([0, 0, 255]);
 const WHITE: Rgb<u8> = Rgb([255, 255, 255]);
 
-/// As a sensor sees it: red and green above blue and white.
+/// The colours of the quarters as stored: red and green above blue and white.
 fn sensor(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         match (x < width / 2, y < height / 2) {
@@ -21,7 +21,7 @@ fn sensor(width: u32, height: u32) -> RgbImage {
     })
 }
 
-/// A JPEG of this size.
+/// Returns a JPEG of this size.
 pub(crate) fn jpeg(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     sensor(width, height)
@@ -30,23 +30,24 @@ pub(crate) fn jpeg(width: u32, height: u32) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// A JPEG of a camera that was held upright (EXIF orientation 6): seen rightly it is `height` wide and `width` high,
-/// and its corners are [`UPRIGHT`].
+/// Returns a JPEG of a camera that was held upright (EXIF orientation 6). It is shown `height` wide
+/// and `width` high, with the corners [`UPRIGHT`].
 pub(crate) fn turned_jpeg(width: u32, height: u32) -> Vec<u8> {
     let jpeg = jpeg(width, height);
-    // Behind the first marker, an APP1 segment with nothing but the orientation.
+    // An APP1 segment with only the orientation, after the first marker.
     let exif = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
     [&jpeg[..2], &exif[..], &jpeg[2..]].concat()
 }
 
-/// Where [`photograph`] was taken.
+/// The place where [`photograph`] was taken.
 pub(crate) const PLACE: &[u8; 24] = b"SECRET-51-30-26-NORTHERN";
 
-/// The same with all that a camera says: who made it, the orientation, when and where it was taken.
+/// Returns such a JPEG with all EXIF data of a camera: its maker, the orientation, time and place.
 pub(crate) fn photograph(width: u32, height: u32) -> Vec<u8> {
     let jpeg = jpeg(width, height);
     let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x04".to_vec();
-    // The maker and the orientation, and where the directories of the camera and of the place are.
+    // The maker, the orientation, and the offsets of the directories of the camera and of the
+    // place.
     exif.extend(b"\x01\x0f\0\x02\0\0\0\x0d\0\0\0\x3e\x01\x12\0\x03\0\0\0\x01\0\x06\0\0");
     exif.extend(b"\x87\x69\0\x04\0\0\0\x01\0\0\0\x4c\x88\x25\0\x04\0\0\0\x01\0\0\0\x72\0\0\0\0");
     exif.extend(b"SECRET-MAKER\0\0");
@@ -67,7 +68,8 @@ pub(crate) fn photograph(width: u32, height: u32) -> Vec<u8> {
 
 pub(crate) const UPRIGHT: &str = "BRWG";
 
-/// The size of a picture and the colours of its corners: above left and right, below left and right.
+/// Returns the size of an image and the colours of its corners: top left, top right, bottom left,
+/// bottom right.
 pub(crate) fn look(bytes: &[u8]) -> ((u32, u32), String) {
     let picture = image::load_from_memory(bytes)
         .expect("a picture")

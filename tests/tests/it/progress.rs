@@ -1,4 +1,4 @@
-//! Owners watch what is done for them in the background, from one process to the other.
+//! Owners watch the progress of their background jobs, which run in another process.
 
 use plinth_testkit::{Process, Stage, text, until};
 use reqwest::{Method, Response, StatusCode};
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::house::{Door, Person, count, lift_idle_timeout};
 use crate::picture::jpeg;
 
-/// Reads on until the job is told to be as asked for, or the stream ends.
+/// Reads events until the job has the expected state, or the stream ends.
 async fn until_told(events: &mut Response, seen: &mut String, what: &str) {
     while !seen.contains(what) {
         let chunk = events.chunk().await.expect("the stream is whole");
@@ -28,7 +28,7 @@ async fn watch(person: &Person, file: &Value) -> Response {
 }
 
 #[tokio::test]
-async fn an_owner_watches_his_thumbnails_being_made() {
+async fn an_owner_watches_the_progress_of_their_thumbnails() {
     let stage = Stage::open().await;
     let api = Process::api(&stage).await;
     let mails = Process::worker_with(&stage, &["--queues", "email"]).await;
@@ -42,7 +42,7 @@ async fn an_owner_watches_his_thumbnails_being_made() {
     let (mut events, mut seen) = (watch(&person, &file).await, String::new());
     until_told(&mut events, &mut seen, "\"state\":\"waiting\"").await;
 
-    // For as long as this transaction lasts the thumbnails are made and cannot be noted.
+    // Until this transaction ends, thumbnails are made and cannot be recorded.
     let mut obstacle = stores.db.begin().await.expect("begins");
     lift_idle_timeout(&mut obstacle).await;
     sqlx::query("SELECT FROM file_variants FOR UPDATE")
@@ -62,7 +62,7 @@ async fn an_owner_watches_his_thumbnails_being_made() {
 }
 
 #[tokio::test]
-async fn an_api_that_is_told_to_stop_does_not_wait_for_those_who_watch() {
+async fn a_stopping_api_does_not_wait_for_watchers() {
     let stage = Stage::open().await;
     let api = Process::api(&stage).await;
     let mails = Process::worker_with(&stage, &["--queues", "email"]).await;
@@ -74,12 +74,12 @@ async fn an_api_that_is_told_to_stop_does_not_wait_for_those_who_watch() {
         .expect(StatusCode::OK);
     let (mut events, mut seen) = (watch(&person, &file).await, String::new());
     until_told(&mut events, &mut seen, "\"state\":\"waiting\"").await;
-    let asked = std::time::Instant::now();
+    let requested_at = std::time::Instant::now();
     assert!(api.stop().await.success());
     assert!(
-        asked.elapsed().as_secs() < 5,
+        requested_at.elapsed().as_secs() < 5,
         "it took {:?}",
-        asked.elapsed()
+        requested_at.elapsed()
     );
     assert!(
         events.chunk().await.expect("the stream is whole").is_none(),
@@ -89,7 +89,7 @@ async fn an_api_that_is_told_to_stop_does_not_wait_for_those_who_watch() {
     let stores = stage.stores();
     let worker = Process::worker(&stage).await;
     let waiting = "SELECT count(*) FROM jobs WHERE kind = 'files.thumbnails' AND state <> 'done'";
-    until("it is done all the same", async || {
+    until("the job is done", async || {
         (count(&stores, waiting).await == 0).then_some(())
     })
     .await;

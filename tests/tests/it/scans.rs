@@ -1,4 +1,5 @@
-//! Scans for viruses by a real clamd. Without one on a developer's machine these pass unseen; `cargo dev test` says so.
+//! Virus scans by a real clamd. Without one these tests pass without running; `cargo dev test`
+//! reports that.
 
 use std::cell::RefCell;
 
@@ -14,12 +15,12 @@ use crate::picture::{PLACE, jpeg, photograph};
 const ADDRESS: &str = "PLINTH_CLAMAV_ADDRESS";
 const STRIP: &str = "PLINTH_FILES_STRIP_METADATA";
 const NOT_DONE: &str = "SELECT count(*) FROM jobs WHERE state NOT IN ('done', 'cancelled')";
-/// clamd marks what does not come from its makers.
+/// clamd adds this to names of signatures that are not official.
 const SIGNATURE: &str = "Eicar-Test-Signature.UNOFFICIAL";
 
-/// The file, once the scanner has answered.
+/// Waits until the file is scanned, and returns it.
 async fn until_scanned(person: &Person, file: Uuid) -> Value {
-    until("it is scanned", async || {
+    until("the file is scanned", async || {
         let file = person
             .get(&format!("/v1/files/{file}"))
             .await
@@ -29,7 +30,7 @@ async fn until_scanned(person: &Person, file: Uuid) -> Value {
     .await
 }
 
-/// The file's bytes by every path that there is for its owner: none gives any, and each says why.
+/// Asserts that every path of the owner refuses the contents of the file with a code.
 async fn refused(person: &Person, file: Uuid, status: u16, code: &str) {
     for path in ["content", "versions/1/content", "variants/small"] {
         person
@@ -50,7 +51,7 @@ async fn refused(person: &Person, file: Uuid, status: u16, code: &str) {
     Answer::of(zip).await.problem(status, code);
 }
 
-/// A link to the file; its path.
+/// Creates a share link of the file and returns its path.
 async fn share(person: &Person, file: Uuid) -> String {
     let link = person
         .request(Method::POST, &format!("/v1/files/{file}/links"))
@@ -74,8 +75,8 @@ async fn refused_by_link(door: &Door, link: &str) {
     }
 }
 
-/// What an inbox has of a kind about a file.
-async fn told(person: &Person, kind: &str, file: Uuid) -> Value {
+/// Waits for a notification of a kind about a file, and returns it.
+async fn until_notified(person: &Person, kind: &str, file: Uuid) -> Value {
     until(&format!("{kind} is delivered"), async || {
         let inbox = person
             .get("/v1/me/notifications")
@@ -90,7 +91,7 @@ async fn told(person: &Person, kind: &str, file: Uuid) -> Value {
 }
 
 #[tokio::test]
-async fn an_infected_file_is_quarantined_and_its_owner_and_administrators_are_told() {
+async fn an_infected_file_is_quarantined_and_its_owner_and_administrators_are_notified() {
     let Some(clamd) = ClamdServer::start().await else {
         return;
     };
@@ -105,14 +106,14 @@ async fn an_infected_file_is_quarantined_and_its_owner_and_administrators_are_to
         (&file["scan"]["state"], &file["scan"]["signature"]),
         (&json!("infected"), &json!(SIGNATURE))
     );
-    // The same bytes again, which were scanned before, and by the other way in.
+    // The same contents again, which were scanned before, uploaded in the other way.
     let by_tus = person.upload_by_tus(ClamdServer::eicar()).await;
     let link = share(&person, by_tus).await;
     for id in [by_form, by_tus] {
         refused(&person, id, 403, "file_infected").await;
-        let message = told(&person, "file.quarantined", id).await;
+        let message = until_notified(&person, "file.quarantined", id).await;
         assert!(text(&message["body"]).contains(SIGNATURE), "{message}");
-        let message = told(&admin, "quarantine.reported", id).await;
+        let message = until_notified(&admin, "quarantine.reported", id).await;
         let body = text(&message["body"]);
         assert!(
             body.contains(SIGNATURE) && !body.contains("invoice"),
@@ -130,7 +131,7 @@ async fn an_infected_file_is_quarantined_and_its_owner_and_administrators_are_to
     }
     refused_by_link(&door, &link).await;
 
-    // As a version of what was clean, it takes the place of that, and goes with it.
+    // As a version of a clean file, it replaces the clean one and is quarantined with it.
     let clean = person
         .upload("clean.txt", b"nothing is in it".to_vec())
         .await;
@@ -164,14 +165,14 @@ async fn an_infected_file_is_quarantined_and_its_owner_and_administrators_are_to
         let gone = person.request(Method::DELETE, &format!("/v1/files/{id}?permanently=true"));
         Answer::of(gone).await.expect(StatusCode::NO_CONTENT);
     }
-    until("its bytes are gone", async || {
+    until("its object is removed", async || {
         (count(&stores, "SELECT count(*) FROM blobs").await == 0).then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_file_waits_for_its_verdict_while_the_scanner_is_away_and_is_then_available() {
+async fn a_file_waits_for_its_scan_during_an_outage_of_the_scanner_and_is_then_available() {
     let Some(mut clamd) = ClamdServer::prepare() else {
         return;
     };
@@ -182,7 +183,7 @@ async fn a_file_waits_for_its_verdict_while_the_scanner_is_away_and_is_then_avai
     let bytes = jpeg(400, 300);
     let file = person.upload("photo.jpg", bytes.clone()).await;
     let stores = stage.stores();
-    until("the scanner was asked in vain", async || {
+    until("a scan has failed", async || {
         let query =
             "SELECT count(*) FROM job_attempts JOIN jobs ON jobs.id = job_id WHERE kind = 'files.scan'";
         (count(&stores, query).await > 0).then_some(())
@@ -218,11 +219,11 @@ async fn a_file_waits_for_its_verdict_while_the_scanner_is_away_and_is_then_avai
 }
 
 #[tokio::test]
-async fn what_is_too_large_for_the_scanner_is_refused_unless_the_settings_allow_it() {
+async fn a_file_too_large_for_the_scanner_is_withheld_unless_the_settings_allow_it() {
     let Some(clamd) = ClamdServer::start().await else {
         return;
     };
-    // By its socket, for once.
+    // This test uses the socket of clamd.
     let stage = Stage::open().await.with(ADDRESS, &clamd.socket());
     let worker = Process::worker(&stage).await;
     let api = Process::api(&stage).await;
@@ -257,7 +258,7 @@ async fn what_is_too_large_for_the_scanner_is_refused_unless_the_settings_allow_
 }
 
 #[tokio::test]
-async fn files_of_before_there_was_a_scanner_stay_available_until_something_is_found_in_them() {
+async fn files_from_before_the_scanner_stay_available_until_a_virus_is_found() {
     let Some(clamd) = ClamdServer::start().await else {
         return;
     };
@@ -283,18 +284,18 @@ async fn files_of_before_there_was_a_scanner_stay_available_until_something_is_f
     assert_eq!(antivirus(&api).await, "configured");
     let content = |id: Uuid| format!("/v1/files/{id}/content");
     assert_eq!(person.get(&content(virus)).await.status, StatusCode::OK);
-    let asked = Process::run("plinth-worker", &["scan", "--unscanned"], &stage).await;
+    let output = Process::run("plinth-worker", &["scan", "--unscanned"], &stage).await;
     assert_eq!(
-        String::from_utf8_lossy(&asked.stdout),
+        String::from_utf8_lossy(&output.stdout),
         "{\"asked_again\":0,\"unscanned\":2,\"waived\":0}\n",
-        "{asked:?}"
+        "{output:?}"
     );
     assert_eq!(
         person.get(&content(virus)).await.status,
         StatusCode::OK,
-        "nobody has found anything yet"
+        "no virus is found yet"
     );
-    // Whoever asks again finds the jobs that there are.
+    // Another request finds the existing jobs.
     let again = Process::run("plinth-worker", &["scan", "--unscanned"], &stage).await;
     assert_eq!(
         String::from_utf8_lossy(&again.stdout),
@@ -305,7 +306,7 @@ async fn files_of_before_there_was_a_scanner_stay_available_until_something_is_f
     let worker = Process::worker(&stage).await;
     assert_eq!(antivirus(&worker).await, "answers");
     for (id, state) in [(virus, "infected"), (clean, "clean")] {
-        until("it is scanned", async || {
+        until("the file is scanned", async || {
             let file = person
                 .get(&format!("/v1/files/{id}"))
                 .await
@@ -324,7 +325,7 @@ async fn files_of_before_there_was_a_scanner_stay_available_until_something_is_f
 }
 
 #[tokio::test]
-async fn images_that_were_asked_for_before_there_was_a_scanner_are_made_after_its_verdict() {
+async fn variants_enqueued_before_the_scanner_are_made_after_the_scan() {
     let Some(mut clamd) = ClamdServer::prepare() else {
         return;
     };
@@ -336,17 +337,16 @@ async fn images_that_were_asked_for_before_there_was_a_scanner_are_made_after_it
     let stage = stage.with(ADDRESS, clamd.address());
     let (api, stores) = (Process::api(&stage).await, stage.stores());
     let person = Door::of(&api).log_in(&person.email).await;
-    // The same bytes: from here on they wait for a verdict.
+    // From here on the same contents wait for a scan.
     let second = person.upload("again.jpg", jpeg(400, 300)).await;
     for file in [first, second] {
         refused(&person, file, 409, "file_not_scanned").await;
     }
     let _worker = Process::worker(&stage).await;
     let made = "SELECT count(*) FROM jobs WHERE kind = 'files.thumbnails' AND state = 'done'";
-    until(
-        "the job of before finds nothing that it may read",
-        async || (count(&stores, made).await == 1).then_some(()),
-    )
+    until("the earlier job ends without a result", async || {
+        (count(&stores, made).await == 1).then_some(())
+    })
     .await;
     assert_eq!(
         count(
@@ -368,8 +368,8 @@ async fn images_that_were_asked_for_before_there_was_a_scanner_are_made_after_it
 }
 
 #[tokio::test]
-async fn scans_of_a_scanner_that_was_taken_away_are_given_up_by_command() {
-    // Nobody listens there.
+async fn pending_scans_of_a_removed_scanner_are_waived_by_command() {
+    // No server listens on this port.
     let stage = Stage::open().await.with(ADDRESS, "127.0.0.1:9");
     let (api, worker) = (Process::api(&stage).await, Process::worker(&stage).await);
     let person = Door::of(&api).person().await;
@@ -392,7 +392,7 @@ async fn scans_of_a_scanner_that_was_taken_away_are_given_up_by_command() {
 }
 
 #[tokio::test]
-async fn a_picture_that_is_scanned_and_stripped_becomes_available_once() {
+async fn an_image_that_is_scanned_and_stripped_becomes_available_once() {
     let Some(clamd) = ClamdServer::start().await else {
         return;
     };
@@ -407,10 +407,10 @@ async fn a_picture_that_is_scanned_and_stripped_becomes_available_once() {
     let content = format!("/v1/files/{file}/content");
     let _worker = Process::worker(&stage).await;
     let given = RefCell::new(None);
-    until("everything is done", async || {
+    until("every job is done", async || {
         let answer = person.get(&content).await;
         if answer.status == StatusCode::OK {
-            // From then on these bytes and no others.
+            // From then on these contents and no others are served.
             let first = given
                 .borrow_mut()
                 .get_or_insert(answer.bytes.clone())
@@ -434,7 +434,7 @@ async fn a_picture_that_is_scanned_and_stripped_becomes_available_once() {
         (&file["scan"]["state"], &file["metadata"]["state"]),
         (&json!("clean"), &json!("stripped"))
     );
-    // The picture as it came, and the one without metadata, which is another one.
+    // The uploaded contents and the stripped ones are different blobs.
     assert_eq!(
         count(
             &stores,
@@ -447,7 +447,7 @@ async fn a_picture_that_is_scanned_and_stripped_becomes_available_once() {
 }
 
 #[tokio::test]
-async fn a_picture_with_an_infection_in_its_metadata_is_not_stripped_into_a_clean_one() {
+async fn an_image_with_a_virus_in_its_metadata_is_quarantined_and_not_stripped() {
     let Some(clamd) = ClamdServer::start().await else {
         return;
     };
@@ -458,7 +458,7 @@ async fn a_picture_with_an_infection_in_its_metadata_is_not_stripped_into_a_clea
     let (api, stores) = (Process::api(&stage).await, stage.stores());
     let person = Door::of(&api).administrator(&stage).await;
     let picture = photograph(400, 300);
-    // A comment behind the first marker, which no stripped picture has.
+    // A comment after the first marker, which stripping removes.
     let comment = [&b"\xff\xfe\x00\x14"[..], ClamdServer::INFECTION].concat();
     let id = person
         .upload(
@@ -473,14 +473,14 @@ async fn a_picture_with_an_infection_in_its_metadata_is_not_stripped_into_a_clea
         (&file["scan"]["state"], &file["metadata"]["state"]),
         (&json!("infected"), &json!("pending"))
     );
-    told(&person, "file.quarantined", id).await;
+    until_notified(&person, "file.quarantined", id).await;
     refused(&person, id, 403, "file_infected").await;
-    // Nor where an operator asks for what is not stripped.
+    // The same holds if an operator enqueues stripping.
     for arguments in [&["strip"][..], &["strip", "--kept"]] {
-        let asked = Process::run("plinth-worker", arguments, &stage).await;
-        assert!(asked.status.success(), "{asked:?}");
+        let output = Process::run("plinth-worker", arguments, &stage).await;
+        assert!(output.status.success(), "{output:?}");
     }
-    until_none(&stores, "everything is done", NOT_DONE).await;
+    until_none(&stores, "every job is done", NOT_DONE).await;
     refused(&person, id, 403, "file_infected").await;
     for nothing in [
         "SELECT count(*) FROM jobs WHERE kind = 'files.strip'",
@@ -492,21 +492,22 @@ async fn a_picture_with_an_infection_in_its_metadata_is_not_stripped_into_a_clea
 }
 
 #[tokio::test]
-async fn pictures_of_before_the_policy_that_wait_for_their_verdict_are_stripped_after_it() {
+async fn images_from_before_the_policy_are_stripped_after_their_pending_scan() {
     let Some(mut clamd) = ClamdServer::prepare() else {
         return;
     };
     let stage = Stage::open().await;
     let api = Process::api(&stage).await;
     let person = Door::of(&api).administrator(&stage).await;
-    // Asked for while everybody gets it; then the same bytes come again and wait for a verdict.
+    // Stripping is enqueued while the file is served. Then the same contents are uploaded again and
+    // wait for a scan.
     let first = person.upload("photo.jpg", photograph(400, 300)).await;
     assert_eq!(strip_kept(&stage).await, 1);
     let stage = stage.with(ADDRESS, clamd.address());
     let (api, stores) = (Process::api(&stage).await, stage.stores());
     let person = Door::of(&api).log_in(&person.email).await;
     let again = person.upload("again.jpg", photograph(400, 300)).await;
-    // Asked for while it waits for one.
+    // Stripping is enqueued while the file waits for a scan.
     let other = person.upload("other.jpg", photograph(200, 100)).await;
     assert_eq!(strip_kept(&stage).await, 1);
     let _worker = Process::worker(&stage).await;
@@ -527,7 +528,7 @@ async fn pictures_of_before_the_policy_that_wait_for_their_verdict_are_stripped_
         .await
         .expect("updates");
     for file in [first, again, other] {
-        until("it is stripped", async || {
+        until("the image is stripped", async || {
             let file = person
                 .get(&format!("/v1/files/{file}"))
                 .await
@@ -547,20 +548,20 @@ async fn pictures_of_before_the_policy_that_wait_for_their_verdict_are_stripped_
     }
 }
 
-/// Asks for the metadata of what came before the policy to be taken out; of how many pictures.
+/// Enqueues stripping of images from before the policy, and returns how many.
 async fn strip_kept(stage: &Stage) -> Value {
-    let asked = Process::run("plinth-worker", &["strip", "--kept"], stage).await;
-    assert!(asked.status.success(), "{asked:?}");
-    let report: Value = serde_json::from_slice(&asked.stdout).expect("a line of JSON");
+    let output = Process::run("plinth-worker", &["strip", "--kept"], stage).await;
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a line of JSON");
     report["kept"].clone()
 }
 
-/// What a process that is ready says of the scanner.
+/// Returns the state of the scanner in the readiness report of a process.
 async fn antivirus(process: &Process) -> String {
     let answer = reqwest::get(format!("{}/readyz", process.internal_url))
         .await
         .expect("it answers");
     assert_eq!(answer.status(), StatusCode::OK);
-    let report: Value = answer.json().await.expect("it is JSON");
+    let report: Value = answer.json().await.expect("valid JSON");
     text(&report["antivirus"])
 }

@@ -1,4 +1,4 @@
-//! The tus clients that others have written upload, are killed, and go on where they were, as another process.
+//! tus clients of other authors upload, are killed, and continue as another process.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,7 +15,7 @@ use crate::house::{Door, Person};
 
 const SIZE: usize = 20 * 1024 * 1024 + 7;
 
-/// Who wrote the client.
+/// The tus clients.
 #[derive(Clone, Copy)]
 enum Tus {
     /// npm's tus-js-client.
@@ -24,7 +24,7 @@ enum Tus {
     Py,
 }
 
-/// A file, and where a client keeps what it must know to go on.
+/// A file, and the folder in which a client keeps its state.
 struct Desk {
     folder: TempDir,
     bytes: Vec<u8>,
@@ -67,7 +67,7 @@ impl Tus {
         command
     }
 
-    /// Runs the client until it has said this, and kills it there; everything that it said.
+    /// Runs the client until it prints this, kills it, and returns its output.
     async fn run(
         self,
         api: &Process,
@@ -80,7 +80,7 @@ impl Tus {
             .command(api, person, desk, options)
             .spawn()
             .expect("it starts");
-        let mut lines = BufReader::new(client.stdout.take().expect("it is piped")).lines();
+        let mut lines = BufReader::new(client.stdout.take().expect("is piped")).lines();
         let mut said = Vec::new();
         let listening = async {
             while let Some(line) = lines.next_line().await.expect("a text") {
@@ -94,12 +94,12 @@ impl Tus {
         };
         tokio::time::timeout(PATIENCE, listening)
             .await
-            .expect("it does not hang");
+            .expect("it ends in time");
         said
     }
 }
 
-/// The bytes that a line says were accepted.
+/// Returns the number of accepted bytes in a line of output.
 fn accepted(line: &str) -> usize {
     line.strip_prefix("accepted ")
         .and_then(|bytes| bytes.parse().ok())
@@ -115,17 +115,17 @@ async fn content(person: &Person, said: &[String]) -> Vec<u8> {
         .last()
         .and_then(|line| line.strip_prefix("done "))
         .expect("it has become a file");
-    let told = person
+    let file = person
         .get(&format!("/v1/files/{file}"))
         .await
         .expect(StatusCode::OK);
-    assert_eq!(told["name"], "Grüße.bin");
+    assert_eq!(file["name"], "Grüße.bin");
     let read = Answer::of(person.request(Method::GET, &format!("/v1/files/{file}/content"))).await;
     assert_eq!(read.status, StatusCode::OK);
     read.bytes
 }
 
-/// An API, a worker that sends its mails, and somebody who is logged in.
+/// An API, a worker for mails, and a user who is logged in.
 async fn open(stage: &Stage) -> (Process, Process, Person) {
     let (api, mails) = tokio::join!(
         Process::api(stage),
@@ -141,7 +141,7 @@ async fn open(stage: &Stage) -> (Process, Process, Person) {
 #[case::tuspy(Tus::Py, json!({}))]
 #[case::tuspy_with_checksums(Tus::Py, json!({ "upload_checksum": true }))]
 #[tokio::test]
-async fn a_killed_client_goes_on_where_it_was_and_no_byte_is_changed(
+async fn a_killed_client_resumes_its_upload_without_changed_bytes(
     #[case] tus: Tus,
     #[case] options: Value,
 ) {
@@ -178,7 +178,7 @@ async fn a_killed_client_goes_on_where_it_was_and_no_byte_is_changed(
 }
 
 #[tokio::test]
-async fn a_client_that_wants_to_join_uploads_is_told_at_once_and_leaves_nothing() {
+async fn a_client_that_concatenates_uploads_is_refused_at_once_and_leaves_nothing() {
     let stage = Stage::open().await;
     let (api, mails, person) = open(&stage).await;
     let desk = Desk::with(1000);

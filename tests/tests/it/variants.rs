@@ -1,4 +1,4 @@
-//! Derived images, after the presets have changed and for files of which none can be made.
+//! Variants of images after the presets have changed, and of files that cannot be read.
 
 use plinth_testkit::{Process, Stage, until};
 use reqwest::StatusCode;
@@ -29,7 +29,7 @@ async fn variants(person: &Person, file: Uuid) -> Vec<(String, String, Value)> {
 }
 
 #[tokio::test]
-async fn presets_that_changed_are_made_anew_on_demand_and_nobody_is_told() {
+async fn changed_presets_are_regenerated_on_demand_without_notifications() {
     let stage = Stage::open().await.with(
         PRESETS,
         "small=64x64 contain webp q75;large=200x200 contain jpeg q82",
@@ -57,14 +57,14 @@ async fn presets_that_changed_are_made_anew_on_demand_and_nobody_is_told() {
     .await;
     let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
     assert!(
-        !unknown.status.success() && said.contains("no such preset; there are small="),
+        !unknown.status.success() && said.contains("preset not found; the presets are small="),
         "{said}"
     );
-    let asked = Process::run("plinth-worker", &["variants", "regenerate"], &stage).await;
-    assert!(asked.status.success(), "{asked:?}");
+    let output = Process::run("plinth-worker", &["variants", "regenerate"], &stage).await;
+    assert!(output.status.success(), "{output:?}");
     let stores = stage.stores();
     let _worker = Process::worker(&stage).await;
-    until_none(&stores, "everything is done", NOT_DONE).await;
+    until_none(&stores, "every job is done", NOT_DONE).await;
 
     for file in files {
         let there = variants(&person, file).await;
@@ -81,7 +81,7 @@ async fn presets_that_changed_are_made_anew_on_demand_and_nobody_is_told() {
                 .get(&format!("files/{file}/large"), None)
                 .await
                 .is_err(),
-            "its bytes are gone"
+            "its object is removed"
         );
     }
     let after = person.get(&small).await;
@@ -91,16 +91,16 @@ async fn presets_that_changed_are_made_anew_on_demand_and_nobody_is_told() {
     );
     assert_eq!(look(&after.bytes).0, (32, 32));
     assert_ne!(before.header("etag"), after.header("etag"));
-    let told = count(
+    let notifications = count(
         &stores,
         "SELECT count(*) FROM notifications WHERE kind = 'file.processed'",
     )
     .await;
-    assert_eq!(told, 2, "one for each upload");
+    assert_eq!(notifications, 2, "one for each upload");
 }
 
 #[tokio::test]
-async fn a_picture_of_which_none_can_be_made_says_why() {
+async fn an_image_without_possible_variants_has_a_reason() {
     let stage = Stage::open().await;
     let api = Process::api(&stage).await;
     let _worker = Process::worker(&stage).await;
@@ -129,7 +129,7 @@ async fn a_picture_of_which_none_can_be_made_says_why() {
         .await;
         assert_eq!(failed.len(), 2, "{name}");
         assert!(
-            failed.iter().all(|(_, _, told)| told == reason),
+            failed.iter().all(|(_, _, shown)| shown == reason),
             "{name}: {failed:?}"
         );
     }

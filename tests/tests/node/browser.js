@@ -1,5 +1,6 @@
-// Clients that pages use, with their stock settings: an address, credentials, and nothing else unless a comment says
-// why. Each resolves to the id of the file that the upload became, and throws what it shows to its user.
+// Clients of web pages with their default settings: a URL, credentials, and no other option unless
+// a comment gives a reason. Each resolves to the id of the uploaded file, and throws the message
+// that it shows to its user.
 //
 // Credentials are `{ token }`, an access token, or `{ csrf }`, the CSRF token of a session in cookies.
 
@@ -12,7 +13,7 @@ import * as tus from 'tus-js-client'
 const headers = ({ token, csrf }) =>
   token ? { authorization: `Bearer ${token}` } : { 'x-csrf-token': csrf }
 
-// Another origin gets cookies only if a client asks the browser for it.
+// Another origin gets cookies only if the client asks the browser for them.
 const withCredentials = ({ csrf }) => csrf !== undefined
 const sendCookies = (credentials) => (request) => {
   request.getUnderlyingObject().withCredentials = withCredentials(credentials)
@@ -64,7 +65,7 @@ const tusJs = (api, credentials, file, options) =>
     }).start(),
   )
 
-// A stream that is read once needs to be told how much of it the client keeps.
+// A stream that can be read once needs the number of bytes that the client buffers.
 const tusJsStream = (api, credentials, file) =>
   tusJs(api, credentials, Object.assign(file.stream().getReader(), { name: file.name }), {
     uploadLengthDeferred: true,
@@ -82,14 +83,14 @@ function filePond(api, credentials, file) {
     },
   })
   return new Promise((resolve, reject) => {
-    // It keeps the answer as it is: its hidden field has the whole JSON.
+    // It keeps the answer unchanged: its hidden field contains the JSON.
     pond.onprocessfile = (error, { serverId }) =>
       error ? reject(new Error(JSON.stringify(error))) : resolve(JSON.parse(serverId).id)
     pond.addFile(file)
   })
 }
 
-// What a page sends of its own form; the form's own submission cannot carry a token.
+// The page sends its form by script, because the native submission cannot send a token.
 async function form(api, credentials, file) {
   document.body.innerHTML = `<form>
     <input type="hidden" name="_token" value="x"><input name="title" value="Grüße"><input type="file" name="photo">
@@ -108,7 +109,8 @@ async function form(api, credentials, file) {
 
 const clients = { uppyXhr, uppyTus, tusJs, tusJsStream, tusJsParallel, filePond, form }
 
-// A file of this many bytes, each the lowest byte of its place. It is the same file after a reload.
+// Returns a file of this many bytes; each is the lowest byte of its offset. It is the same file
+// after a reload.
 const sample = (name, size) =>
   new File([Uint8Array.from({ length: size }, (_, place) => place)], name, { lastModified: 0 })
 
@@ -131,7 +133,7 @@ window.logIn = async (api, email, password) => {
 
 const CHUNK = { chunkSize: 100_000 }
 
-// Begins an upload and resolves as soon as the server has accepted some of it, and less than the whole.
+// Starts an upload and resolves as soon as the server has accepted a part of it, but not the whole.
 window.begin = (api, credentials, name, size) =>
   new Promise((resolve, reject) => {
     const upload = tusUpload(api, credentials, sample(name, size), {
@@ -145,8 +147,8 @@ window.begin = (api, credentials, name, size) =>
     upload.start()
   })
 
-// Goes on with the upload that the page before left in the browser's storage. Resolves to the bytes that were
-// accepted after the first chunk of this page, and the id of the file.
+// Continues the upload that the previous page left in the browser's storage. Resolves to the number
+// of bytes that were accepted after the first chunk of this page, and the id of the file.
 window.resume = async (api, credentials, name, size) => {
   let first
   return new Promise(async (resolve, reject) => {

@@ -1,11 +1,13 @@
-// Uploads a file with tus-js-client and keeps in a file where it goes, so that another process can go on with it.
-// Arguments: the endpoint, a token, the file, the file of kept URLs, and as JSON more of the client's options.
-// A line to standard output for each thing that happens: `resumed`, `accepted BYTES`, `done FILE_ID`, `refused STATUS`.
+// Uploads a file with tus-js-client. It keeps the URL of the upload in a file, so that another
+// process can continue.
+// Arguments: the endpoint, a token, the file, the file of URLs, and more options of the client as
+// JSON.
+// Prints one line for each event: `resumed`, `accepted BYTES`, `done FILE_ID`, `refused STATUS`.
 
 import { createReadStream } from 'node:fs'
 import { createRequire } from 'node:module'
 
-// From NODE_PATH, which imports do not look at.
+// From NODE_PATH, which `import` does not use.
 const tus = createRequire(import.meta.url)('tus-js-client')
 
 const [endpoint, token, file, kept, options] = process.argv.slice(2)

@@ -32,7 +32,7 @@ PASSWORD = "correct horse battery"
 
 
 def until(what, ask):
-    """Asks until there is an answer."""
+    """Repeats a call until it returns a value."""
     end = time.monotonic() + 40
     while time.monotonic() < end:
         answer = ask()
@@ -43,7 +43,7 @@ def until(what, ask):
 
 
 def png(width, height):
-    """A red PNG."""
+    """Returns a red PNG."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -54,7 +54,7 @@ def png(width, height):
 
 
 def refused(response, status, code):
-    """A refusal is the typed problem, whatever the operation."""
+    """Asserts that every operation refuses with the typed problem."""
     assert response.status_code == status, response
     problem = response.parsed
     assert isinstance(problem, Problem), response

@@ -1,7 +1,7 @@
-"""Uploads a file with tuspy and keeps in a file where it goes, so that another process can go on with it.
+"""Uploads a file with tuspy, and keeps the URL in a file so that another process can continue.
 
-Arguments: the endpoint, a token, the file, the file of kept URLs, and as JSON more of the uploader's options.
-A line to standard output for each thing that happens: `resumed`, `accepted BYTES`, `done FILE_ID`.
+Arguments: the endpoint, a token, the file, the file of URLs, and more options of the uploader as JSON.
+Prints one line for each event: `resumed`, `accepted BYTES`, `done FILE_ID`.
 """
 
 import json

@@ -1,4 +1,4 @@
-//! `plinth-worker cleanup`: one clean-up, for cron.
+//! `plinth-worker cleanup`: one clean-up, meant for cron.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -11,26 +11,28 @@ use plinth_platform::telemetry;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::SERVICE;
-use crate::early;
+use crate::early_stop;
 
-/// What is to be removed.
+/// The arguments of `cleanup`.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Count what would be removed, and change nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Remove what has been over for so long, like 12h or 30d, in place of what the settings say.
+    /// Remove data that expired at least this long ago, like 12h or 30d, instead of the times in
+    /// the settings.
     #[arg(long, value_name = "DURATION", value_parser = Duration::parse)]
     older_than: Option<Duration>,
-    /// Only these, separated by commas, as the report names them [default: all]
+    /// Only these kinds, separated by commas, with their names in the report [default: all]
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     only: Vec<Kind>,
 }
 
-/// Cleans up once, and prints the report as a line of JSON. SIGTERM ends it after the statement that runs.
+/// Cleans up once, and prints the report as a line of JSON. SIGTERM stops it after the running
+/// statement.
 ///
 /// # Errors
-/// When something could not be removed, or it was ended before it was through. What was removed is printed all the same.
+/// Some data could not be removed, or the clean-up was stopped. The report is printed anyway.
 pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(SERVICE, settings)?;
     let stores = Stores::new(settings, SERVICE)?;
@@ -45,17 +47,17 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<()
         dry_run,
     };
     let (kept, stop) = (Kept::of(settings), CancellationToken::new());
-    let report = early::until(
-        early::asked(),
+    let report = early_stop::run_until(
+        early_stop::shutdown_signal(),
         &stop,
         Box::pin(cleanup::run(&stores, &kept, &request, &stop)),
     )
     .await?;
     writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
-    anyhow::ensure!(!report.stopped, "ended before it was through");
+    anyhow::ensure!(!report.stopped, "stopped before the end");
     match report.failures() {
         Some(failures) => Err(anyhow::anyhow!(
-            "not everything could be removed: {failures}"
+            "some data could not be removed: {failures}"
         )),
         None => Ok(()),
     }

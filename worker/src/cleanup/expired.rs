@@ -1,4 +1,4 @@
-//! `cleanup.expired`: removes what is over.
+//! `cleanup.expired`: removes expired data.
 
 use std::sync::Arc;
 
@@ -12,27 +12,27 @@ use super::CleanUpContext;
 use crate::attempt::Attempt;
 use crate::outcome::JobResult;
 use crate::registry::JobHandler;
-use crate::{early, metrics};
+use crate::{early_stop, metrics};
 
 impl JobHandler for CleanUp {
     type Context = CleanUpContext;
 
     async fn run(self, context: Arc<CleanUpContext>, _: Attempt) -> JobResult {
         match reconcile::renew(&context.stores).await {
-            Ok(is_ours) => {
-                tracing::debug!(is_ours, "asked whether the bucket belongs to this database");
+            Ok(is_owner) => {
+                tracing::debug!(is_owner, "checked the marker of the bucket");
             }
             Err(error) => {
                 tracing::warn!(
                     error = error_chain::format_error_chain(&error),
-                    "the marker of the bucket could not be renewed"
+                    "failed to renew the marker of the bucket"
                 );
             }
         }
         let stop = CancellationToken::new();
         let request = Request::default();
-        let report = early::until(
-            early::after(context.run_limit),
+        let report = early_stop::run_until(
+            early_stop::after(context.run_limit),
             &stop,
             Box::pin(cleanup::run(
                 &context.stores,
@@ -44,17 +44,18 @@ impl JobHandler for CleanUp {
         .await?;
         tracing::info!(removed = ?report.removed, stopped = report.stopped, "cleaned up");
         for (kind, items) in &report.passed_over {
-            metrics::passed_over(kind.as_str(), *items);
+            metrics::count_passed_over(kind.as_str(), *items);
         }
         let Some(failures) = report.failures() else {
             return Ok(());
         };
-        let failures = format!("not everything could be removed: {failures}");
+        let failures = format!("some data could not be removed: {failures}");
         match report.ended_early {
             Some(EndedEarly::Fault) => Err(anyhow::Error::msg(failures).into()),
-            // Another attempt would pass the same rows over again, or wait for the same store. The next clean-up is soon.
+            // Another attempt would pass over the same rows, or wait for the same store. The next
+            // clean-up is soon.
             Some(EndedEarly::Outage) | None => {
-                tracing::error!(failures, "the clean-up has left what it could not remove");
+                tracing::error!(failures, "clean-up is incomplete");
                 Ok(())
             }
         }

@@ -1,4 +1,4 @@
-//! Queue `cleanup`: one file a kind of job, and the command that does the same once.
+//! Queue `cleanup`: one file for each job kind, and the command that cleans up once.
 
 pub mod command;
 mod expired;
@@ -9,15 +9,15 @@ use plinth_core::Stores;
 use plinth_core::cleanup::Kept;
 use plinth_platform::settings::Settings;
 
-use crate::early;
+use crate::early_stop;
 use crate::reconcile::Ages;
 
-/// What the handlers of this queue need.
+/// The context of the handlers of this queue.
 pub struct CleanUpContext {
     pub(crate) stores: Stores,
     kept: Kept,
     pub(crate) ages: Ages,
-    /// A run ends by itself after this time; the next one continues.
+    /// A run stops after this time, and the next one continues.
     pub(crate) run_limit: Duration,
 }
 
@@ -30,7 +30,7 @@ impl CleanUpContext {
                 abandoned_after: settings.files.abandoned_after,
                 orphans_kept: settings.files.orphans_kept.0,
             },
-            run_limit: early::before(settings.worker.job_timeout),
+            run_limit: early_stop::limit_within(settings.worker.job_timeout),
         }
     }
 }

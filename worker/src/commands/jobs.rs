@@ -14,67 +14,67 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{administration, line_unless, told};
+use super::{format_time, job_administration, line_or_error};
 use crate::app::SERVICE;
 
-/// Background jobs, as the ledger has them.
+/// Commands for background jobs.
 #[derive(Debug, Subcommand)]
 pub enum Jobs {
-    /// List jobs, the newest first
+    /// List jobs, newest first
     List {
         #[command(flatten)]
         filter: Filter,
-        /// Only those in this state: queued, running, retrying, done, dead, cancelled
+        /// Only jobs in this state: queued, running, retrying, done, dead, cancelled
         #[arg(long)]
         state: Option<JobState>,
-        /// Jobs at most
+        /// The largest number of jobs
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
-        /// One JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
     /// Show one job and its attempts
     Show {
         id: JobId,
-        /// One JSON object
+        /// Print one JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Make a job due at once that is dead, cancelled, or waits for another attempt
+    /// Make a dead, cancelled or retrying job due at once
     Retry { id: JobId },
-    /// Stop a job: at once where it waits, within some seconds where it runs
+    /// Cancel a job: at once if it waits, within some seconds if it runs
     Cancel { id: JobId },
-    /// Make every dead letter due again that the filter lets through
+    /// Make every dead letter that matches the filter due again
     Redrive {
         #[command(flatten)]
         filter: Filter,
-        /// All of them: said on purpose where there is no filter
+        /// Redrive all dead letters; required if no filter is given
         #[arg(long, required_unless_present = "filter", conflicts_with = "filter")]
         all: bool,
     },
 }
 
-/// Which jobs.
+/// A filter of jobs.
 #[derive(Debug, Args)]
 #[group(id = "filter", multiple = true)]
 pub struct Filter {
-    /// Only those of this queue: email, files, notifications, cleanup
+    /// Only jobs of this queue: email, files, notifications, cleanup
     #[arg(long)]
     queue: Option<Queue>,
-    /// Only those of this kind, e.g. email.verification
+    /// Only jobs of this kind, for example email.verification
     #[arg(long)]
     kind: Option<String>,
-    /// Only those asked for at this time (RFC 3339) or later
-    #[arg(long, value_parser = time_of)]
+    /// Only jobs created at this time (RFC 3339) or later
+    #[arg(long, value_parser = parse_time)]
     from: Option<OffsetDateTime>,
-    /// Only those asked for before this time (RFC 3339)
-    #[arg(long, value_parser = time_of)]
+    /// Only jobs created before this time (RFC 3339)
+    #[arg(long, value_parser = parse_time)]
     until: Option<OffsetDateTime>,
-    /// Only those that this account asked for
+    /// Only jobs of this user
     #[arg(long)]
     user: Option<UserId>,
-    /// Only those whose last error has this text in it
+    /// Only jobs whose last error contains this text
     #[arg(long)]
     error: Option<String>,
 }
@@ -93,13 +93,13 @@ impl Filter {
     }
 }
 
-fn time_of(text: &str) -> Result<OffsetDateTime, time::error::Parse> {
+fn parse_time(text: &str) -> Result<OffsetDateTime, time::error::Parse> {
     OffsetDateTime::parse(text, &Rfc3339)
 }
 
-/// Does it; what there is to print.
+/// Runs the command and returns the text to print.
 pub async fn run(settings: Settings, command: Jobs) -> anyhow::Result<String> {
-    let jobs = administration(&settings)?;
+    let jobs = job_administration(&settings)?;
     let origin = Origin::system();
     match command {
         Jobs::List {
@@ -110,21 +110,21 @@ pub async fn run(settings: Settings, command: Jobs) -> anyhow::Result<String> {
         } => list(&jobs, &filter.with_state(state), limit, json).await,
         Jobs::Show { id, json } => show(&jobs, id, json).await,
         Jobs::Retry { id } => {
-            jobs.retry(&origin, id).await.map_err(told_to_people)?;
+            jobs.retry(&origin, id).await.map_err(user_facing_error)?;
             Ok(format!("{id} is due\n"))
         }
         Jobs::Cancel { id } => Ok(
-            match jobs.cancel(&origin, id).await.map_err(told_to_people)? {
+            match jobs.cancel(&origin, id).await.map_err(user_facing_error)? {
                 Cancellation::Done => format!("{id} is cancelled\n"),
                 Cancellation::Asked => {
-                    format!("{id} runs, and will be stopped when its lease is renewed\n")
+                    format!("{id} is running and stops at the next renewal of its lease\n")
                 }
             },
         ),
         Jobs::Redrive { filter, all: _ } => {
             let _telemetry = telemetry::init(SERVICE, &settings)?;
             let done = jobs.redrive(&origin, &filter.with_state(None)).await?;
-            line_unless(
+            line_or_error(
                 done.passed_over,
                 format!("{} dead letters are due again\n", done.count),
             )
@@ -132,10 +132,10 @@ pub async fn run(settings: Settings, command: Jobs) -> anyhow::Result<String> {
     }
 }
 
-/// What stands in the way, in words.
-fn told_to_people(error: Error) -> anyhow::Error {
+/// Returns the error with a message for operators.
+fn user_facing_error(error: Error) -> anyhow::Error {
     match error {
-        Error::NotFound => anyhow::anyhow!("there is no such job"),
+        Error::NotFound => anyhow::anyhow!("job not found"),
         Error::Conflict { detail, .. } => anyhow::anyhow!(detail),
         other => other.into(),
     }
@@ -161,7 +161,7 @@ async fn list(
 }
 
 async fn show(jobs: &JobAdministration, id: JobId, json: bool) -> anyhow::Result<String> {
-    let (job, attempts) = jobs.read(id).await.map_err(told_to_people)?;
+    let (job, attempts) = jobs.read(id).await.map_err(user_facing_error)?;
     if json {
         let mut value = object(&job);
         value["failed_attempts"] = attempts.iter().map(attempt_object).collect();
@@ -180,7 +180,7 @@ async fn show(jobs: &JobAdministration, id: JobId, json: bool) -> anyhow::Result
         format!(
             "  attempt {} {} {} {error}\n",
             one.attempt,
-            told(one.ended_at),
+            format_time(one.ended_at),
             one.outcome
         )
     });
@@ -188,7 +188,8 @@ async fn show(jobs: &JobAdministration, id: JobId, json: bool) -> anyhow::Result
         .chain(facts)
         .chain(history)
         .collect();
-    // An error repeats what somebody else has said: no terminal shall obey it.
+    // An error may contain text from other systems. Its control characters must not reach a
+    // terminal.
     Ok(text.replace(|c: char| c.is_control() && c != '\n', " "))
 }
 
@@ -197,12 +198,12 @@ fn line(job: &Job) -> String {
     format!(
         "{} {} {} {}{parked} {}/{} due {}",
         job.id,
-        told(job.created_at),
+        format_time(job.created_at),
         job.kind,
         job.state,
         job.attempts,
         job.max_attempts,
-        told(job.run_at),
+        format_time(job.run_at),
     )
 }
 
@@ -215,10 +216,10 @@ fn object(job: &Job) -> Value {
         "parked": job.parked,
         "attempts": job.attempts,
         "max_attempts": job.max_attempts,
-        "created_at": told(job.created_at),
-        "run_at": told(job.run_at),
-        "started_at": job.started_at.map(told),
-        "finished_at": job.finished_at.map(told),
+        "created_at": format_time(job.created_at),
+        "run_at": format_time(job.run_at),
+        "started_at": job.started_at.map(format_time),
+        "finished_at": job.finished_at.map(format_time),
         "worker": job.worker,
         "last_error": job.last_error,
         "user_id": job.user,
@@ -230,8 +231,8 @@ fn attempt_object(attempt: &FailedAttempt) -> Value {
     json!({
         "attempt": attempt.attempt,
         "worker": attempt.worker,
-        "started_at": told(attempt.started_at),
-        "ended_at": told(attempt.ended_at),
+        "started_at": format_time(attempt.started_at),
+        "ended_at": format_time(attempt.ended_at),
         "outcome": attempt.outcome,
         "error": attempt.error,
     })

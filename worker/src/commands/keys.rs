@@ -1,4 +1,4 @@
-//! `plinth-worker keys`: the keys of files.
+//! `plinth-worker keys`: the encryption keys of files.
 
 use clap::Subcommand;
 use plinth_core::Stores;
@@ -9,30 +9,31 @@ use tokio_util::sync::CancellationToken;
 
 use super::APPLICATION;
 use crate::app::SERVICE;
-use crate::early;
+use crate::early_stop;
 
-/// What can be done with keys.
+/// Commands for the encryption keys of files.
 #[derive(Debug, Subcommand)]
 pub enum Keys {
-    /// Wrap the key of every file with the first of PLINTH_FILES_MASTER_KEYS, and print one line of JSON.
+    /// Wrap the key of every file with the first key of PLINTH_FILES_MASTER_KEYS, and print one
+    /// line of JSON.
     Rewrap {
-        /// Count what has another wrapping, and change nothing.
+        /// Count the keys that another key wraps, and change nothing.
         #[arg(long)]
         dry_run: bool,
     },
 }
 
-/// The line to print, and whether all went well.
+/// Runs the command. Returns the line to print, and whether all keys were processed.
 ///
 /// # Errors
-/// When PostgreSQL does not answer.
+/// PostgreSQL is unavailable.
 pub async fn run(settings: &Settings, command: &Keys) -> anyhow::Result<(String, bool)> {
     let Keys::Rewrap { dry_run } = command;
     let _telemetry = telemetry::init(SERVICE, settings)?;
     let stores = Stores::new(settings, APPLICATION)?;
     let stop = CancellationToken::new();
-    let done = early::until(
-        early::asked(),
+    let done = early_stop::run_until(
+        early_stop::shutdown_signal(),
         &stop,
         Box::pin(files::rewrap(&stores, *dry_run, &stop)),
     )

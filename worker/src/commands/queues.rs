@@ -7,26 +7,26 @@ use plinth_domain::job::Queue;
 use plinth_platform::settings::Settings;
 use serde_json::{Value, json};
 
-use super::{administration, told};
+use super::{format_time, job_administration};
 
-/// The queues.
+/// Commands for queues.
 #[derive(Debug, Subcommand)]
 pub enum Queues {
-    /// Show what waits in each queue
+    /// Show the backlog of each queue
     List {
-        /// One JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
-    /// Take nothing from a queue any more, by any worker, until it is resumed; what runs goes on
+    /// Pause a queue in the whole fleet until it is resumed. Running jobs continue
     Pause { queue: Queue },
-    /// Take jobs from a queue again
+    /// Resume a paused queue
     Resume { queue: Queue },
 }
 
-/// Does it; what there is to print.
+/// Runs the command and returns the text to print.
 pub async fn run(settings: Settings, command: Queues) -> anyhow::Result<String> {
-    let jobs = administration(&settings)?;
+    let jobs = job_administration(&settings)?;
     let origin = Origin::system();
     match command {
         Queues::List { json } => {
@@ -47,7 +47,7 @@ pub async fn run(settings: Settings, command: Queues) -> anyhow::Result<String> 
                 if changed {
                     "is paused"
                 } else {
-                    "was paused already"
+                    "was already paused"
                 }
             ))
         }
@@ -55,7 +55,11 @@ pub async fn run(settings: Settings, command: Queues) -> anyhow::Result<String> 
             let changed = jobs.resume(&origin, queue).await?;
             Ok(format!(
                 "{queue} {}\n",
-                if changed { "goes on" } else { "was not paused" }
+                if changed {
+                    "is resumed"
+                } else {
+                    "was not paused"
+                }
             ))
         }
     }
@@ -64,12 +68,12 @@ pub async fn run(settings: Settings, command: Queues) -> anyhow::Result<String> 
 fn line(queue: &QueueOverview) -> String {
     let paused = queue
         .paused
-        .map(|(at, _)| format!(" paused since {}", told(at)))
+        .map(|(at, _)| format!(" paused since {}", format_time(at)))
         .unwrap_or_default();
     let outage = queue
         .outage
         .as_ref()
-        .map(|(until, reason)| format!(" until {}: {reason}", told(*until)));
+        .map(|(until, reason)| format!(" until {}: {reason}", format_time(*until)));
     let outage = outage.unwrap_or_default();
     format!(
         "{}: {} due, the oldest for {} s, {} retrying, {} running, {} parked, {} dead{paused}{outage}",
@@ -86,11 +90,11 @@ fn line(queue: &QueueOverview) -> String {
 fn object(queue: &QueueOverview) -> Value {
     json!({
         "queue": queue.queue.as_str(),
-        "paused_at": queue.paused.map(|(at, _)| told(at)),
+        "paused_at": queue.paused.map(|(at, _)| format_time(at)),
         "paused_by": queue.paused.and_then(|(_, by)| by),
         "due": queue.due,
         "oldest_due_seconds": queue.oldest.as_secs(),
-        "paused_until": queue.outage.as_ref().map(|(until, _)| told(*until)),
+        "paused_until": queue.outage.as_ref().map(|(until, _)| format_time(*until)),
         "pause_reason": queue.outage.as_ref().map(|(_, reason)| reason),
         "retrying": queue.retrying,
         "running": queue.running,

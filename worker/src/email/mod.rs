@@ -1,17 +1,16 @@
-//! Queue `email`: one file a mail.
+//! Queue `email`: one file for each e-mail.
 
 mod email_change;
 mod password_reset;
+mod render;
 mod security_notice;
+mod texts;
 mod verification;
-mod verification_again;
+mod verification_resend;
 
-use std::sync::LazyLock;
-
-use minijinja::{Environment, UndefinedBehavior, Value};
 use plinth_core::Stores;
 use plinth_core::auth::{Asked, EmailChanges, PasswordResets, SecurityNotices, Verification};
-use plinth_core::jobs::{OutagePause, OutagePauses, SentMails, Standing};
+use plinth_core::jobs::{OutagePause, OutagePauses, SendState, SentMails};
 use plinth_domain::email::Email;
 use plinth_domain::id::JobId;
 use plinth_domain::job::Queue;
@@ -23,7 +22,7 @@ use crate::attempt::Attempt;
 use crate::backoff;
 use crate::outcome::{Failure, JobResult};
 
-/// What the handlers of this queue need.
+/// The context of the handlers of this queue.
 pub struct EmailContext {
     verification: Verification,
     password_resets: PasswordResets,
@@ -32,7 +31,7 @@ pub struct EmailContext {
     mailer: Mailer,
     sent: SentMails,
     pauses: OutagePauses,
-    /// Mails to one domain that are sent at once, in the whole fleet.
+    /// The number of e-mails to one domain that are sent at once in the whole fleet.
     per_domain: u32,
     product: Product,
 }
@@ -58,53 +57,54 @@ impl EmailContext {
         })
     }
 
-    /// Sends the job's mail, unless the mail server has it already. It is written down before and after: the one
-    /// repetition there can be is that of a worker which dies, or loses its lease, between the server's 250 and our commit.
+    /// Sends the job's e-mail unless the mail server already has it. The ledger is written before
+    /// and after. An e-mail is sent twice only if the worker dies, or loses its lease, between the
+    /// server's 250 and the commit.
     async fn deliver(&self, attempt: &Attempt, mut mail: Mail) -> JobResult {
-        // What the server does with the mail of a domain takes as long as that domain does.
-        let to = address(&mail.to)?;
+        // The limit is by domain, because a slow domain slows down the mail server's replies.
+        let to = parse_address(&mail.to)?;
         attempt
-            .hold(&format!("mail:{}", to.ascii_domain()), self.per_domain)
+            .acquire_limit(&format!("mail:{}", to.ascii_domain()), self.per_domain)
             .await?;
         to.envelope().clone_into(&mut mail.to);
         match self.sent.begin(attempt.job).await? {
-            Standing::Accepted => return Ok(()),
-            Standing::Uncertain => {
-                tracing::warn!("the mail may be sent twice: its last sending broke off");
+            SendState::Accepted => return Ok(()),
+            SendState::Uncertain => {
+                tracing::warn!("mail may be sent twice, the last conversation broke off");
             }
-            Standing::New => {}
+            SendState::New => {}
         }
         if let Err(error) = self.mailer.send(mail).await {
-            return Err(self.not_sent(attempt.job, error).await?);
+            return Err(self.classify_failure(attempt.job, error).await?);
         }
-        self.write_down(attempt.job).await;
+        self.record_accepted(attempt.job).await;
         Ok(())
     }
 
-    /// What a mail that was not taken means for its job, and for the queue.
-    async fn not_sent(&self, job: JobId, error: MailError) -> plinth_core::Result<Failure> {
+    /// Returns the failure of the job whose e-mail was not accepted. Pauses the queue if the mail
+    /// server is the cause.
+    async fn classify_failure(&self, job: JobId, error: MailError) -> plinth_core::Result<Failure> {
         let failure = error.failure();
         if failure != MailFailure::ConnectionLost {
             self.sent.refused(job).await?;
         }
         Ok(match failure {
             MailFailure::Permanent => Failure::permanent(error),
-            MailFailure::Transient => later(error),
-            // A recipient whose server is slow, or limited, fails its own mails only.
-            MailFailure::ConnectionLost | MailFailure::Ambiguous
-                if self.mailer.is_reachable().await =>
-            {
-                later(error)
+            MailFailure::Transient => postponed(error),
+            // If the server answers others, the recipient is slow or limited.
+            MailFailure::ConnectionLost | MailFailure::Ambiguous if self.mailer.is_reachable().await => {
+                postponed(error)
             }
             MailFailure::ConnectionLost | MailFailure::Ambiguous | MailFailure::Server => {
-                self.pause(&error).await?;
-                later(error)
+                self.pause_queue(&error).await?;
+                postponed(error)
             }
         })
     }
 
-    /// The server takes nothing from anybody: mails wait for it in the queue, and are not tried one after the other.
-    async fn pause(&self, error: &MailError) -> plinth_core::Result<()> {
+    /// Pauses the queue because the mail server accepts no e-mails, so that they are not tried one
+    /// after the other.
+    async fn pause_queue(&self, error: &MailError) -> plinth_core::Result<()> {
         let reason = error_chain::format_error_chain(error);
         if let Some(OutagePause { number, length }) =
             self.pauses.begin(Queue::Email, &reason).await?
@@ -113,31 +113,31 @@ impl EmailContext {
                 error = reason,
                 number,
                 ?length,
-                "the mail server takes no mails; the queue is paused"
+                "mail server accepts no mails, queue paused"
             );
         }
         Ok(())
     }
 
-    /// The server has the mail. That is written however long PostgreSQL is away, since another attempt would send it
-    /// again; whoever runs the handler ends it with the lease.
-    async fn write_down(&self, job: JobId) {
+    /// Records that the server has the e-mail. Retries while PostgreSQL is unavailable, because
+    /// another attempt would send the e-mail again. The runner stops the handler with its lease.
+    async fn record_accepted(&self, job: JobId) {
         for failures in 1.. {
             let Err(error) = self.sent.accepted(job).await else {
                 return;
             };
-            let wait = backoff::STORE.draw(failures);
-            tracing::warn!(%error, ?wait, "it cannot be written down yet that the server has the mail");
+            let wait = backoff::STORE_RETRY.random_wait(failures);
+            tracing::warn!(%error, ?wait, "failed to record an accepted mail, retrying");
             tokio::time::sleep(wait).await;
         }
     }
 }
 
-/// Whose mails these are.
+/// The sender of the e-mails.
 #[derive(Debug, Clone)]
 struct Product {
     name: String,
-    /// The base of the links.
+    /// The base URL of the links.
     public_url: String,
 }
 
@@ -151,73 +151,31 @@ impl Product {
     }
 }
 
-macro_rules! templates {
-    ($($name:literal),* $(,)?) => {
-        [$(
-            (concat!($name, ".txt"), include_str!(concat!("templates/", $name, ".txt"))),
-            (concat!($name, ".html"), include_str!(concat!("templates/", $name, ".html"))),
-        )*]
-    };
-}
-
-/// Every template; an HTML one escapes what is put into it, and none takes a name that it was not given.
-static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut templates = Environment::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    for (name, text) in templates!["verification", "password_reset", "email_change", "notice"] {
-        templates
-            .add_template(name, text)
-            .expect("a test renders every template");
-    }
-    templates
-});
-
-/// Writes the two parts of a mail. Every attempt of a job has the same Message-ID, so that a reader can tell a repetition.
-fn compose(
-    template: &str,
-    job: JobId,
-    to: &str,
-    subject: &str,
-    values: &Value,
-) -> Result<Mail, minijinja::Error> {
-    let part = |ending: &str| {
-        TEMPLATES
-            .get_template(&format!("{template}.{ending}"))?
-            .render(values)
-    };
-    Ok(Mail {
-        to: to.to_owned(),
-        subject: subject.to_owned(),
-        text: part("txt")?,
-        html: part("html")?,
-        id: job.to_string(),
-    })
-}
-
-/// Tried again until the deadline of mails; the attempt is not counted.
-fn later(error: MailError) -> Failure {
-    Failure::PutOff {
+/// Returns a failure that postpones the job until the deadline of e-mails, without counting the
+/// attempt.
+fn postponed(error: MailError) -> Failure {
+    Failure::Postponed {
         error: error.into(),
-        backoff: backoff::MAIL,
+        backoff: backoff::MAIL_RETRY,
     }
 }
 
-/// The mail as core knows it.
-fn asked(attempt: &Attempt) -> Asked {
+/// Returns when the e-mail was requested, and whether an earlier attempt may have sent it.
+fn mail_request(attempt: &Attempt) -> Asked {
     Asked {
         at: attempt.job.minted_at(),
         again: attempt.is_repetition(),
     }
 }
 
-/// The address in a job.
-fn address(text: &str) -> Result<Email, Failure> {
+/// Parses the address in a job.
+fn parse_address(text: &str) -> Result<Email, Failure> {
     Email::parse_known(text).map_err(Failure::permanent)
 }
 
 #[cfg(test)]
-mod specimens {
-    //! What the tests of every mail write with.
+mod fixtures {
+    //! The values that the tests of all e-mails use.
 
     use super::*;
 
@@ -225,7 +183,7 @@ mod specimens {
         JobId(
             "01937b1e-0000-7000-8000-000000000001"
                 .parse()
-                .expect("a uuid"),
+                .expect("a UUID"),
         )
     }
 
@@ -236,11 +194,24 @@ mod specimens {
         }
     }
 
-    /// Both parts have the link; the HTML one as often as a reader needs it, and escaped.
-    pub(super) fn assert_link(mail: &Mail, link: &str) {
+    /// Asserts that both parts contain the link, the HTML part as a button and in full, and that
+    /// they end with the sign-off.
+    pub(super) fn assert_parts(mail: &Mail, link: &str) {
         assert!(mail.text.contains(&format!("\n{link}\n")), "{}", mail.text);
-        // The slash of an attribute is escaped too; a mail reader decodes it.
+        // The slash is escaped in an attribute too; a mail reader decodes it.
         let href = format!("href=\"{}\"", link.replace('/', "&#x2f;"));
         assert_eq!(mail.html.matches(&href).count(), 2, "{}", mail.html);
+        assert!(
+            mail.text
+                .ends_with("\n\nBest regards,\nDifference & Engine"),
+            "{}",
+            mail.text
+        );
+        assert!(
+            mail.html
+                .contains("<p>Best regards,<br>Difference &amp; Engine</p>"),
+            "{}",
+            mail.html
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! `files.finish_upload`: the file of a resumable upload whose request ended after the last byte and before the file.
+//! `files.finish_upload`: makes the file of a resumable upload whose request ended after the last byte
+//! and before the file was made.
 
 use std::sync::Arc;
 
@@ -13,7 +14,10 @@ impl JobHandler for FinishUpload {
     type Context = FilesContext;
 
     async fn run(self, context: Arc<FilesContext>, attempt: Attempt) -> JobResult {
-        context.share.take_for_blob(&attempt, self.upload).await?;
+        context
+            .owner_limit
+            .acquire_for_blob(&attempt, self.upload)
+            .await?;
         context.uploads.finish_whole(self.upload).await?;
         Ok(())
     }

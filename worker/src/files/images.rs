@@ -1,4 +1,5 @@
-//! From a stored file to what is kept of it: what both kinds of jobs that make images do.
+//! The variants of an image: rendered in the sandbox, then stored. Both job kinds that make
+//! variants use this.
 
 use plinth_core::files::{Made, Processing, Reason, Source, Tell};
 use plinth_domain::picture::Picture;
@@ -10,70 +11,72 @@ use super::{Crash, ImageSandbox, SandboxError};
 use crate::attempt::Attempt;
 use crate::outcome::{Failure, JobResult};
 
-/// How far a job is, of 100, when its images are made and not yet kept.
-const DEVELOPED: u8 = 80;
+/// The progress of a job when its variants are rendered and not yet stored, in percent.
+const RENDERED_PERCENT: u8 = 80;
 
-/// Attempts at an image at which the process crashes each time.
-const CRASHES: i16 = 3;
+/// The number of attempts at an image in which the sandbox may crash.
+const MAX_CRASHES: i16 = 3;
 
-/// Makes the derived images of stored files.
+/// Makes the variants of stored images.
 pub(super) struct ImageService {
     pub(super) processing: Processing,
     pub(super) sandbox: ImageSandbox,
 }
 
 impl ImageService {
-    /// Makes the images that are due, and that of the preset named `again` in any case. A picture that cannot be read is
-    /// no failed job: its owner finds the reason where the image would be. In the last of so many attempts, so is one whose
-    /// process is always ended from outside, as systems do whose memory runs out. An image at which the process crashes is
-    /// a fault of ours: it is tried again a few times, then the job is a dead letter, and the other images are there.
-    pub(super) async fn make(
+    /// Makes the variants that are due, and the variant of the preset `forced` in any case.
+    ///
+    /// If the image cannot be read, the job succeeds: the owner sees the reason in place of the
+    /// variant. The same holds if the system kills the sandbox in every attempt, as it does when it
+    /// runs out of memory. If the sandbox crashes, the fault is ours: after some attempts the job
+    /// becomes a dead letter, and the other variants exist.
+    pub(super) async fn make_variants(
         &self,
         source: &Source,
-        again: Option<&PresetName>,
+        forced: Option<&PresetName>,
         tell: Tell,
         attempt: &Attempt,
-        attempts: i16,
+        max_attempts: i16,
     ) -> JobResult {
-        let due = self.processing.due(source, again);
+        let due = self.processing.due(source, forced);
         if due.is_empty() {
             return Ok(());
         }
-        let developed = match self.develop(source, due).await? {
-            Err((due, SandboxError::Killed(_))) if attempt.number >= attempts => Results {
-                refused: with(&due, Unreadable::TooMuchMemory),
+        let results = match self.render(source, due).await? {
+            Err((due, SandboxError::Killed(_))) if attempt.number >= max_attempts => Results {
+                refused: pair_with(&due, Unreadable::TooMuchMemory),
                 ..Results::default()
             },
             Err((_, error)) => return Err(error.into()),
             Ok(results) => results,
         };
-        attempt.progress(DEVELOPED).await;
+        attempt.report_progress(RENDERED_PERCENT).await;
         let Results {
-            made,
+            rendered,
             refused,
             crashed,
-        } = developed;
+        } = results;
         let tell_made = if crashed.is_empty() {
             tell
         } else {
             Tell::Nobody
         };
-        if let Some((picture, images)) = made {
+        if let Some((picture, images)) = rendered {
             self.processing
                 .keep(source, &picture, images, tell_made)
                 .await?;
         }
-        for (reason, presets) in by_reason(refused) {
-            tracing::info!(?reason, "no image can be made of the file");
+        for (reason, presets) in group_by_reason(refused) {
+            tracing::info!(?reason, "no variant can be made of the file");
             let reason = Reason::Unreadable(reason.to_string());
             self.processing
                 .give_up(source, &presets, &reason, tell)
                 .await?;
         }
-        let Some((presets, crash)) = crashed.split() else {
+        let Some((presets, crash)) = crashed.into_presets() else {
             return Ok(());
         };
-        if attempt.number < CRASHES {
+        if attempt.number < MAX_CRASHES {
             return Err(SandboxError::Crashed(crash).into());
         }
         self.processing
@@ -82,32 +85,33 @@ impl ImageService {
         Err(Failure::permanent(SandboxError::Crashed(crash)))
     }
 
-    /// All images in one process; each in a process of its own where one of them may be to blame for the end of all.
-    async fn develop(
+    /// Renders all presets in one process. If that fails and one preset may be the cause, renders
+    /// each in its own process.
+    async fn render(
         &self,
         source: &Source,
         due: Vec<Preset>,
     ) -> plinth_core::Result<Result<Results, (Vec<Preset>, SandboxError)>> {
         if usize::try_from(source.size()).is_ok_and(|size| size > MAX_SOURCE_BYTES) {
             return Ok(Ok(Results {
-                refused: with(&due, Unreadable::TooLarge),
+                refused: pair_with(&due, Unreadable::TooLarge),
                 ..Results::default()
             }));
         }
         let bytes = self.processing.read(source).await?;
         let recipes: Vec<Recipe> = due.iter().map(|preset| preset.recipe).collect();
-        let together = self.sandbox.develop(&bytes, &recipes).await;
-        let one_to_blame = matches!(
+        let together = self.sandbox.render(&bytes, &recipes).await;
+        let may_be_one_preset = matches!(
             together,
             Err(SandboxError::Crashed(_)) | Ok(Err(Unreadable::TooMuchMemory))
         );
         let mut results = Results::default();
-        if due.len() == 1 || !one_to_blame {
+        if due.len() == 1 || !may_be_one_preset {
             let added = results.add(&due, together);
             return Ok(added.map(|()| results).map_err(|error| (due, error)));
         }
         for preset in &due {
-            let alone = self.sandbox.develop(&bytes, &[preset.recipe]).await;
+            let alone = self.sandbox.render(&bytes, &[preset.recipe]).await;
             if let Err(error) = results.add(std::slice::from_ref(preset), alone) {
                 return Ok(Err((due, error)));
             }
@@ -116,24 +120,25 @@ impl ImageService {
     }
 }
 
-/// What came of the presets of one file.
+/// The results for the presets of one file.
 #[derive(Default)]
 struct Results {
-    made: Option<(Picture, Vec<Made>)>,
+    rendered: Option<(Picture, Vec<Made>)>,
     refused: Vec<(Preset, Unreadable)>,
-    crashed: Crashed,
+    crashed: CrashedPresets,
 }
 
-/// Presets at which the process crashed, and how the last of them ended.
+/// The presets at which the sandbox crashed, and how.
 #[derive(Default)]
-struct Crashed(Vec<(Preset, Crash)>);
+struct CrashedPresets(Vec<(Preset, Crash)>);
 
-impl Crashed {
+impl CrashedPresets {
     fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    fn split(self) -> Option<(Vec<Preset>, Crash)> {
+    /// Returns the presets and the last crash.
+    fn into_presets(self) -> Option<(Vec<Preset>, Crash)> {
         let last = self.0.last().map(|(_, crash)| crash.clone())?;
         Some((self.0.into_iter().map(|(preset, _)| preset).collect(), last))
     }
@@ -147,14 +152,12 @@ impl Results {
     ) -> Result<(), SandboxError> {
         match developed {
             Ok(Ok(RenderedPicture { picture, images })) => {
-                let (_, all) = self.made.get_or_insert_with(|| (picture, Vec::new()));
-                all.extend(made(presets.to_vec(), images));
+                let (_, all) = self.rendered.get_or_insert_with(|| (picture, Vec::new()));
+                all.extend(to_variants(presets, images));
             }
-            Ok(Err(reason)) => self.refused.extend(with(presets, reason)),
+            Ok(Err(reason)) => self.refused.extend(pair_with(presets, reason)),
             Err(SandboxError::Crashed(crash)) => {
-                self.crashed
-                    .0
-                    .extend(presets.iter().map(|preset| (preset.clone(), crash.clone())));
+                self.crashed.0.extend(pair_with(presets, crash));
             }
             Err(error) => return Err(error),
         }
@@ -162,31 +165,30 @@ impl Results {
     }
 }
 
-fn with(presets: &[Preset], reason: Unreadable) -> Vec<(Preset, Unreadable)> {
+fn pair_with<T: Clone>(presets: &[Preset], result: T) -> Vec<(Preset, T)> {
     presets
         .iter()
-        .map(|preset| (preset.clone(), reason))
+        .map(|preset| (preset.clone(), result.clone()))
         .collect()
 }
 
-/// The owner is told of each reason once.
-fn by_reason(refused: Vec<(Preset, Unreadable)>) -> Vec<(Unreadable, Vec<Preset>)> {
-    let mut reasons: Vec<(Unreadable, Vec<Preset>)> = Vec::new();
+/// Groups presets by reason, because the owner is notified once for each reason.
+fn group_by_reason(refused: Vec<(Preset, Unreadable)>) -> Vec<(Unreadable, Vec<Preset>)> {
+    let mut groups: Vec<(Unreadable, Vec<Preset>)> = Vec::new();
     for (preset, reason) in refused {
-        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+        match groups.iter_mut().find(|(other, _)| *other == reason) {
             Some((_, presets)) => presets.push(preset),
-            None => reasons.push((reason, vec![preset])),
+            None => groups.push((reason, vec![preset])),
         }
     }
-    reasons
+    groups
 }
 
-fn made(presets: Vec<Preset>, pictures: Vec<RenderedImage>) -> Vec<Made> {
-    let pair = |(preset, picture): (Preset, RenderedImage)| Made {
-        preset,
-        width: picture.width,
-        height: picture.height,
-        bytes: picture.bytes.into(),
-    };
-    presets.into_iter().zip(pictures).map(pair).collect()
+fn to_variants(presets: &[Preset], images: Vec<Rendered>) -> impl Iterator<Item = Made> {
+    presets.iter().zip(images).map(|(preset, image)| Made {
+        preset: preset.clone(),
+        width: image.width,
+        height: image.height,
+        bytes: image.bytes.into(),
+    })
 }

@@ -1,18 +1,18 @@
-//! Queue `files`: one file a kind of job, the rendering of images, and the commands about them.
+//! Queue `files`: one file for each job kind, the image sandbox, and the commands of operators.
 
-pub mod command;
 mod finish;
 mod images;
+mod owner_limit;
 mod purge;
 mod regeneration;
 mod sandbox;
 mod scan;
 pub mod scan_command;
-mod share;
 pub mod strip_command;
 mod stripping;
 mod thumbnails;
 mod variants;
+pub mod variants_command;
 mod verification;
 
 use std::time::Duration;
@@ -24,12 +24,12 @@ use plinth_core::files::{
 use plinth_platform::settings::Settings;
 
 use self::images::ImageService;
-use self::share::OwnerShare;
-use crate::early;
+use self::owner_limit::OwnerLimit;
+use crate::early_stop;
 
 pub use sandbox::{Crash, ImageSandbox, SandboxError};
 
-/// What the handlers of this queue need.
+/// The context of the handlers of this queue.
 pub struct FilesContext {
     images: ImageService,
     stripping: Stripping,
@@ -37,20 +37,20 @@ pub struct FilesContext {
     verification: DirectVerification,
     uploads: Resumables,
     purge: Purge,
-    share: OwnerShare,
-    /// A walk along all images ends by itself after this time, and another job continues it.
-    walk_limit: Duration,
+    owner_limit: OwnerLimit,
+    /// A regeneration stops after this time, and another job continues it.
+    regeneration_limit: Duration,
 }
 
 impl FilesContext {
     /// # Errors
-    /// The program that renders images is missing.
+    /// The program of the image sandbox is missing.
     pub fn new(stores: &Stores, settings: &Settings) -> anyhow::Result<Self> {
-        let sandbox = ImageSandbox::beside_this_program()?;
+        let sandbox = ImageSandbox::installed()?;
         Ok(Self::with_sandbox(stores, settings, sandbox))
     }
 
-    /// The same with a sandbox of the caller's choice.
+    /// Creates the context with another sandbox.
     pub fn with_sandbox(stores: &Stores, settings: &Settings, sandbox: ImageSandbox) -> Self {
         let presets = &settings.files.presets;
         let files = Files::new(stores, Limits::of(&settings.files), presets);
@@ -64,11 +64,11 @@ impl FilesContext {
             verification: DirectVerification::new(stores, &files),
             uploads: Resumables::new(stores, &files),
             purge: Purge::new(stores),
-            share: OwnerShare {
+            owner_limit: OwnerLimit {
                 owners: Owners::new(stores),
                 per_owner: settings.worker.files_per_owner.0,
             },
-            walk_limit: early::before(settings.worker.job_timeout),
+            regeneration_limit: early_stop::limit_within(settings.worker.job_timeout),
         }
     }
 }

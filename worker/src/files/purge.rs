@@ -1,4 +1,4 @@
-//! `files.purge`: the objects of a deleted file, then its row.
+//! `files.purge`: removes the objects of a deleted file, then its row.
 
 use std::sync::Arc;
 

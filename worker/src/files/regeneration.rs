@@ -1,4 +1,4 @@
-//! `files.regenerate`: walks along all pictures and asks for what is due of each.
+//! `files.regenerate`: enqueues a job for each image that has variants to make.
 
 use std::sync::Arc;
 
@@ -13,44 +13,45 @@ use crate::registry::JobHandler;
 impl JobHandler for RegenerateVariants {
     type Context = FilesContext;
 
-    /// Walks for at most `within`; where that is not enough, another job goes on. Its progress is that of the whole walk.
+    /// Visits images until the time limit; another job continues with the rest. The progress is
+    /// that of all images, not of one job.
     async fn run(self, context: Arc<FilesContext>, attempt: Attempt) -> JobResult {
-        let began = Instant::now();
+        let started_at = Instant::now();
         let processing = &context.images.processing;
         let Self { again, mut after } = self;
-        let (before, all) = processing.count(after).await?;
-        let (mut looked_at, mut asked, mut passed_over) = (0, 0, 0);
+        let (visited_before, total) = processing.count(after).await?;
+        let (mut visited, mut enqueued, mut passed_over) = (0, 0, 0);
         loop {
             let step = processing.step(after, again.as_ref()).await?;
-            looked_at += step.looked_at;
-            asked += step.asked;
+            visited += step.looked_at;
+            enqueued += step.asked;
             passed_over += step.passed_over;
             attempt
-                .progress(percent(before + looked_at as u64, all))
+                .report_progress(percent(visited_before + visited as u64, total))
                 .await;
             after = step.next;
             let Some(last) = after else { break };
-            if began.elapsed() >= context.walk_limit {
+            if started_at.elapsed() >= context.regeneration_limit {
                 processing.go_on(last, again).await?;
                 break;
             }
         }
         tracing::info!(
-            looked_at,
-            asked,
+            visited,
+            enqueued,
             passed_over,
             finished = after.is_none(),
-            "asked for derived images"
+            "enqueued regeneration of variants"
         );
         Ok(())
     }
 }
 
-/// Pictures may have come since they were counted.
-fn percent(looked_at: u64, all: u64) -> u8 {
-    let percent = looked_at
+/// Returns the progress in percent, at most 100 even if images were added after the count.
+fn percent(visited: u64, total: u64) -> u8 {
+    let percent = visited
         .saturating_mul(100)
-        .checked_div(all)
+        .checked_div(total)
         .unwrap_or(100);
     u8::try_from(percent).map_or(100, |percent| percent.min(100))
 }
@@ -60,10 +61,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_is_the_part_that_was_looked_at_and_never_more_than_all() {
+    fn progress_is_the_visited_share_and_at_most_100_percent() {
         assert_eq!(
             [(0, 8), (500, 1_000), (1_000, 1_000), (1_200, 1_000), (0, 0)]
-                .map(|(n, all)| percent(n, all)),
+                .map(|(visited, total)| percent(visited, total)),
             [0, 50, 100, 100, 100]
         );
     }

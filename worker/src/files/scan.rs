@@ -1,4 +1,4 @@
-//! `files.scan`: asks the scanner for viruses about bytes that were stored.
+//! `files.scan`: scans the contents of a stored file for viruses.
 
 use std::sync::Arc;
 
@@ -13,7 +13,10 @@ impl JobHandler for ScanBlob {
     type Context = FilesContext;
 
     async fn run(self, context: Arc<FilesContext>, attempt: Attempt) -> JobResult {
-        context.share.take_for_blob(&attempt, self.blob_id).await?;
+        context
+            .owner_limit
+            .acquire_for_blob(&attempt, self.blob_id)
+            .await?;
         Ok(context.scans.run(self.blob_id).await?)
     }
 }

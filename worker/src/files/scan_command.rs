@@ -1,4 +1,5 @@
-//! `plinth-worker scan`: what operators do after a scanner was added, or was away for long.
+//! `plinth-worker scan`: for operators who have added a scanner, or whose scanner was unavailable for a
+//! long time.
 
 use clap::Args;
 use plinth_core::Stores;
@@ -10,33 +11,34 @@ use serde::Serialize;
 use crate::app::SERVICE;
 use crate::commands::APPLICATION;
 
-/// What is to be scanned.
+/// The arguments of `scan`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Files that nobody has scanned, too: those of before there was a scanner. They stay available until something is
-    /// found in them
+    /// Also scan files that were stored before there was a scanner. They stay available unless a
+    /// virus is found
     #[arg(long)]
     unscanned: bool,
-    /// Give up the scans that are waited for instead, as after the scanner was taken away for good: these files become
-    /// available unscanned
+    /// Give up all pending scans instead, for example after the scanner was removed for good. These
+    /// files become available unscanned
     #[arg(long, conflicts_with = "unscanned")]
     waive: bool,
 }
 
-/// What came of it.
+/// The report that is printed.
 #[derive(Debug, Default, Serialize)]
 struct Report {
-    /// Scans that are waited for and that nobody was about to do.
+    /// Pending scans that had no job and were enqueued.
     asked_again: u64,
+    /// Unscanned blobs whose scans were enqueued.
     unscanned: u64,
-    /// Files' contents that became available unscanned.
+    /// Blobs that became available unscanned.
     waived: u64,
-    /// Files' contents for which that failed; the log says why.
+    /// Blobs that failed and were passed over; see the log.
     #[serde(skip_serializing_if = "crate::commands::is_zero")]
     passed_over: u64,
 }
 
-/// Does it; the line to print.
+/// Runs the command and returns the line to print.
 pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<String> {
     let _telemetry = telemetry::init(SERVICE, settings)?;
     let stores = Stores::new(settings, APPLICATION)?;
@@ -48,7 +50,7 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<S
     } else {
         anyhow::ensure!(
             stores.antivirus.clamd().is_some(),
-            "PLINTH_CLAMAV_ADDRESS is not set: nobody would scan"
+            "PLINTH_CLAMAV_ADDRESS is not set, so there is no scanner"
         );
         let again = scans.ask_again().await?;
         (report.asked_again, report.passed_over) = (again.done, again.passed_over);
@@ -58,5 +60,5 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<S
             report.passed_over += unscanned.passed_over;
         }
     }
-    crate::commands::finished(&report, report.passed_over)
+    crate::commands::report_line(&report, report.passed_over)
 }

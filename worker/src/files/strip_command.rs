@@ -1,4 +1,4 @@
-//! `plinth-worker strip`: what operators do after the policy on metadata was switched on.
+//! `plinth-worker strip`: for operators who have enabled metadata stripping.
 
 use clap::Args;
 use plinth_core::Stores;
@@ -10,26 +10,28 @@ use serde::Serialize;
 use crate::app::SERVICE;
 use crate::commands::APPLICATION;
 
-/// Which pictures are to lose their metadata.
+/// The arguments of `strip`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Those of before the policy, too. What is available stays so until its metadata is gone
+    /// Also strip images that were stored before stripping was enabled. They stay available in the
+    /// meantime
     #[arg(long)]
     kept: bool,
 }
 
-/// What came of it.
+/// The report that is printed.
 #[derive(Debug, Default, Serialize)]
 struct Report {
-    /// Pictures that wait for it and that nobody was about to strip.
+    /// Images with pending stripping that had no job and were enqueued.
     asked_again: u64,
+    /// Images stored before stripping was enabled that were enqueued.
     kept: u64,
-    /// Pictures for which that failed; the log says why.
+    /// Images that failed and were passed over; see the log.
     #[serde(skip_serializing_if = "crate::commands::is_zero")]
     passed_over: u64,
 }
 
-/// Does it; the line to print.
+/// Runs the command and returns the line to print.
 pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<String> {
     let _telemetry = telemetry::init(SERVICE, settings)?;
     let stores = Stores::new(settings, APPLICATION)?;
@@ -45,5 +47,5 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<S
         report.kept = kept.done;
         report.passed_over += kept.passed_over;
     }
-    crate::commands::finished(&report, report.passed_over)
+    crate::commands::report_line(&report, report.passed_over)
 }

@@ -1,4 +1,4 @@
-//! `files.strip`: takes the metadata out of a picture that was stored.
+//! `files.strip`: removes the metadata of a stored image.
 
 use std::sync::Arc;
 
@@ -12,26 +12,31 @@ use crate::attempt::Attempt;
 use crate::outcome::{Failure, JobResult};
 use crate::registry::JobHandler;
 
-/// Attempts at a picture at which the process crashes each time.
-const CRASHES: i16 = 3;
+/// The number of attempts at an image in which the sandbox may crash.
+const MAX_CRASHES: i16 = 3;
 
 impl JobHandler for StripMetadata {
     type Context = FilesContext;
 
-    /// A picture from which it cannot be taken is no failed job: nobody gets it, and its owner finds the reason. In the last of
-    /// all attempts, so is one whose process is always ended from outside, as systems do whose memory runs out. Where the
-    /// process itself crashes, the fault is ours: the picture waits, and the job is a dead letter.
+    /// Strips an image. If its metadata cannot be removed, the job succeeds: the image is withheld,
+    /// and its owner sees the reason. The same holds if the system kills the sandbox in every
+    /// attempt, as it does when it runs out of memory. If the sandbox crashes, the fault is ours:
+    /// the image stays pending, and the job becomes a dead letter.
     async fn run(self, context: Arc<FilesContext>, attempt: Attempt) -> JobResult {
-        context.share.take_for_blob(&attempt, self.blob_id).await?;
+        context
+            .owner_limit
+            .acquire_for_blob(&attempt, self.blob_id)
+            .await?;
         let Some(picture) = context.stripping.find(self.blob_id).await? else {
             return Ok(());
         };
-        let stripped = match develop(&context, &picture).await? {
+        let stripped = match strip(&context, &picture).await? {
             Err(SandboxError::Killed(_)) if attempt.number >= Self::MAX_ATTEMPTS => {
                 Err(Unreadable::TooMuchMemory)
             }
-            // What is not stripped stays pending: it may succeed with another release, and must not be given out before.
-            Err(error @ SandboxError::Crashed(_)) if attempt.number >= CRASHES => {
+            // The image stays pending: a later release may strip it, and it must not be served
+            // before.
+            Err(error @ SandboxError::Crashed(_)) if attempt.number >= MAX_CRASHES => {
                 return Err(Failure::permanent(error));
             }
             stripped => stripped?,
@@ -48,7 +53,7 @@ impl JobHandler for StripMetadata {
                     .await?;
             }
             Err(reason) => {
-                tracing::info!(?reason, "the metadata of a picture cannot be taken out");
+                tracing::info!(?reason, "metadata of an image cannot be removed");
                 context
                     .stripping
                     .refuse(&picture, &reason.to_string())
@@ -59,7 +64,7 @@ impl JobHandler for StripMetadata {
     }
 }
 
-async fn develop(
+async fn strip(
     context: &FilesContext,
     picture: &Unstripped,
 ) -> plinth_core::Result<Result<Result<Stripped, Unreadable>, SandboxError>> {

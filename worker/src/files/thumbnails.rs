@@ -1,4 +1,4 @@
-//! `files.thumbnails`: the derived images of a file that was just stored.
+//! `files.thumbnails`: makes the variants of an image that was just stored.
 
 use std::sync::Arc;
 
@@ -14,19 +14,22 @@ impl JobHandler for MakeThumbnails {
     type Context = FilesContext;
 
     async fn run(self, context: Arc<FilesContext>, attempt: Attempt) -> JobResult {
-        context.share.take_for_file(&attempt, self.file_id).await?;
+        context
+            .owner_limit
+            .acquire_for_file(&attempt, self.file_id)
+            .await?;
         let Some(source) = context
             .images
             .processing
             .find(self.file_id, Some(self.blob()))
             .await?
         else {
-            tracing::info!("the file was deleted before its images were made");
+            tracing::info!("file was deleted before its variants were made");
             return Ok(());
         };
         context
             .images
-            .make(&source, None, Tell::Owner, &attempt, Self::MAX_ATTEMPTS)
+            .make_variants(&source, None, Tell::Owner, &attempt, Self::MAX_ATTEMPTS)
             .await
     }
 }

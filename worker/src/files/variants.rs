@@ -1,4 +1,4 @@
-//! `files.variants`: the derived images of a file, as the settings say it now.
+//! `files.variants`: makes the variants of an image by the current presets.
 
 use std::sync::Arc;
 
@@ -14,14 +14,17 @@ impl JobHandler for RemakeVariants {
     type Context = FilesContext;
 
     async fn run(self, context: Arc<FilesContext>, attempt: Attempt) -> JobResult {
-        context.share.take_for_file(&attempt, self.file_id).await?;
+        context
+            .owner_limit
+            .acquire_for_file(&attempt, self.file_id)
+            .await?;
         let Some(source) = context.images.processing.find(self.file_id, None).await? else {
             return Ok(());
         };
-        let again = self.again.as_ref();
+        let forced = self.again.as_ref();
         context
             .images
-            .make(&source, again, Tell::Nobody, &attempt, Self::MAX_ATTEMPTS)
+            .make_variants(&source, forced, Tell::Nobody, &attempt, Self::MAX_ATTEMPTS)
             .await?;
         Ok(context.images.processing.remove_strays(&source).await?)
     }

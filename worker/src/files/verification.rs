@@ -1,4 +1,5 @@
-//! `files.verify`: what a client sent to the object store itself is read back, and made a file.
+//! `files.verify`: verifies the contents that a client sent directly to the object store, and makes the
+//! file.
 
 use std::sync::Arc;
 
@@ -13,12 +14,15 @@ impl JobHandler for VerifyDirectUpload {
     type Context = FilesContext;
 
     async fn run(self, context: Arc<FilesContext>, attempt: Attempt) -> JobResult {
-        context.share.take_for_blob(&attempt, self.upload).await?;
+        context
+            .owner_limit
+            .acquire_for_blob(&attempt, self.upload)
+            .await?;
         let Some(mut verifying) = context.verification.begin(self.upload).await? else {
             return Ok(());
         };
         while let Some(percent) = verifying.step().await? {
-            attempt.progress(percent).await;
+            attempt.report_progress(percent).await;
         }
         verifying.finish().await?;
         Ok(())

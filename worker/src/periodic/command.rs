@@ -14,7 +14,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::app::SERVICE;
 
-/// How it is shown.
+/// The arguments of `periodic`.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Print one line of JSON.
@@ -43,8 +43,8 @@ fn as_json(lines: &[Line]) -> anyhow::Result<String> {
         items.push(json!({
             "task": line.task.as_str(),
             "cron": line.cron,
-            "last_tick": told(line.last_tick)?,
-            "next_tick": told(line.next_tick)?,
+            "last_tick": format_tick(line.last_tick)?,
+            "next_tick": format_tick(line.next_tick)?,
         }));
     }
     Ok(format!("{}\n", serde_json::Value::from(items)))
@@ -58,8 +58,8 @@ fn as_table(lines: &[Line]) -> anyhow::Result<String> {
     for line in lines {
         let never = || "never".to_owned();
         let (last, next) = (
-            told(line.last_tick)?.unwrap_or_else(never),
-            told(line.next_tick)?.unwrap_or_else(never),
+            format_tick(line.last_tick)?.unwrap_or_else(never),
+            format_tick(line.next_tick)?.unwrap_or_else(never),
         );
         writeln!(
             table,
@@ -71,6 +71,6 @@ fn as_table(lines: &[Line]) -> anyhow::Result<String> {
     Ok(table)
 }
 
-fn told(tick: Option<OffsetDateTime>) -> anyhow::Result<Option<String>> {
+fn format_tick(tick: Option<OffsetDateTime>) -> anyhow::Result<Option<String>> {
     Ok(tick.map(|tick| tick.format(&Rfc3339)).transpose()?)
 }

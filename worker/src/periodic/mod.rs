@@ -1,4 +1,4 @@
-//! Periodic work: the clock that asks for what is due, and the command that shows the table.
+//! Periodic tasks: the loop that enqueues due tasks, and the command that shows the table.
 
 pub mod command;
 
@@ -8,25 +8,27 @@ use plinth_core::jobs::Periodic;
 use plinth_platform::error_chain;
 use tokio_util::sync::CancellationToken;
 
-/// The clock is looked at no less often: it is PostgreSQL's, and may be set.
-const LOOK: Duration = Duration::from_secs(30);
+/// The longest time between two looks at the clock. It is PostgreSQL's clock, and may be changed.
+const MAX_CLOCK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Asks at every tick until `stop`; however many workers do, one job comes of each.
+/// Enqueues the due tasks at every tick until `stop`. Each tick of a task makes one job, even if
+/// several workers do this.
 pub async fn run(periodic: Periodic, stop: CancellationToken) {
     loop {
         let wait = match periodic.ask().await {
             Ok(look) => {
                 for task in look.asked {
-                    tracing::info!(%task, "asked for a periodic task");
+                    tracing::info!(%task, "enqueued a periodic task");
                 }
-                look.next.map_or(LOOK, |next| next.min(LOOK))
+                look.next
+                    .map_or(MAX_CLOCK_INTERVAL, |next| next.min(MAX_CLOCK_INTERVAL))
             }
             Err(error) => {
                 tracing::warn!(
                     error = error_chain::format_error_chain(&error),
-                    "could not look which periodic tasks are due"
+                    "failed to enqueue due periodic tasks"
                 );
-                LOOK
+                MAX_CLOCK_INTERVAL
             }
         };
         tokio::select! {

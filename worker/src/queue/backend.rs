@@ -1,6 +1,6 @@
-//! Claimed jobs as apalis takes them: its traits over a channel.
+//! Claimed jobs as a backend of apalis: its traits over a channel.
 //!
-//! apalis-redis's own backend is not used; docs/explanation/jobs.md says why.
+//! docs/explanation/jobs.md explains why the backend of apalis-redis is not used.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -18,35 +18,36 @@ use tower_layer::Identity;
 
 use crate::leases::Lease;
 
-/// A job that this process holds.
-pub struct Held {
+/// A claimed job and its lease.
+pub struct LeasedJob {
     pub job: ClaimedJob,
     pub lease: Lease,
 }
 
-/// The source of apalis's worker: what was claimed, high priorities first. It never fails and ends with the channel.
-pub(super) struct Claimed {
-    jobs: UnboundedReceiver<Held>,
-    /// Those that came and are not begun, by priority.
-    waiting: [VecDeque<Held>; Priority::ALL.len()],
+/// The backend of apalis's worker: claimed jobs, high priorities first. It never fails, and ends
+/// with the channel.
+pub(super) struct ClaimedJobs {
+    receiver: UnboundedReceiver<LeasedJob>,
+    /// Jobs that have not started, by priority.
+    waiting: [VecDeque<LeasedJob>; Priority::ALL.len()],
 }
 
-impl Claimed {
-    pub(super) fn new(jobs: UnboundedReceiver<Held>) -> Self {
+impl ClaimedJobs {
+    pub(super) fn new(receiver: UnboundedReceiver<LeasedJob>) -> Self {
         Self {
-            jobs,
+            receiver,
             waiting: Default::default(),
         }
     }
 
-    /// Takes what has come; whether more may come.
-    fn collect(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Takes all jobs from the channel. Returns whether the channel is still open.
+    fn drain_channel(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
-            match self.jobs.poll_recv(cx) {
-                Poll::Ready(Some(held)) => {
+            match self.receiver.poll_recv(cx) {
+                Poll::Ready(Some(leased)) => {
                     let lowest = self.waiting.len() - 1;
-                    let place = usize::try_from(held.job.rank).unwrap_or(0).min(lowest);
-                    self.waiting[place].push_back(held);
+                    let rank = usize::try_from(leased.job.rank).unwrap_or(0).min(lowest);
+                    self.waiting[rank].push_back(leased);
                 }
                 Poll::Ready(None) => return false,
                 Poll::Pending => return true,
@@ -55,8 +56,8 @@ impl Claimed {
     }
 }
 
-impl Backend for Claimed {
-    type Task = Task<Held>;
+impl Backend for ClaimedJobs {
+    type Task = Task<LeasedJob>;
     type Error = Infallible;
 
     fn poll_ready(
@@ -71,15 +72,15 @@ impl Backend for Claimed {
         &mut self,
         cx: &mut Context<'_>,
         worker: &WorkerContext,
-    ) -> Poll<Option<Result<Task<Held>, Infallible>>> {
-        let goes_on = self.collect(cx);
-        if let Some(held) = self.waiting.iter_mut().find_map(VecDeque::pop_front) {
-            return Poll::Ready(Some(Ok(Task::new(held))));
+    ) -> Poll<Option<Result<Task<LeasedJob>, Infallible>>> {
+        let is_open = self.drain_channel(cx);
+        if let Some(leased) = self.waiting.iter_mut().find_map(VecDeque::pop_front) {
+            return Poll::Ready(Some(Ok(Task::new(leased))));
         }
-        if goes_on {
+        if is_open {
             return Poll::Pending;
         }
-        // An end is not enough: apalis goes on waiting until it is told to stop.
+        // The end of the backend is not enough: apalis waits until its worker is stopped.
         let _ = worker.stop();
         Poll::Ready(None)
     }
@@ -93,8 +94,8 @@ impl Backend for Claimed {
     }
 }
 
-impl BackendConfig for Claimed {
-    type Args = Held;
+impl BackendConfig for ClaimedJobs {
+    type Args = LeasedJob;
     type Id = RandomId;
     type Kind = Ephemeral;
     type Config = ();

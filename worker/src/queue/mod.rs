@@ -1,9 +1,10 @@
-//! One queue: its notes are taken from Redis, its jobs claimed in groups, and given to apalis's worker to be started.
+//! One queue: takes its messages from Redis, claims their jobs in groups, and passes them to
+//! apalis's worker, which starts them.
 
 mod backend;
-mod desk;
-mod pace;
-mod source;
+mod claim_limiter;
+mod claimer;
+mod executor;
 
 use std::sync::Arc;
 
@@ -14,57 +15,56 @@ use plinth_platform::redis::Redis;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::backend::Claimed;
-use self::desk::Desk;
-use self::source::Source;
-use crate::dispatcher::Refills;
+use self::backend::ClaimedJobs;
+use self::claimer::Claimer;
+use self::executor::Executor;
+use crate::dispatcher::RefillRequests;
 use crate::leases::Leases;
 use crate::runner::Runner;
 
-pub use self::backend::Held;
-pub use self::desk::Slot;
-pub use self::pace::Pace;
+pub use self::backend::LeasedJob;
+pub use self::claim_limiter::ClaimLimiter;
+pub use self::executor::Permit;
 
-/// What serves one queue.
-pub struct Service {
+/// The tasks that serve one queue.
+pub struct QueueWorker {
     pub queue: Queue,
-    /// How many jobs of it run at once.
+    /// How many of its jobs run at once.
     pub concurrency: usize,
-    pub pace: Arc<Pace>,
-    /// This start of this process, as the ledger names the holder of a lease.
-    pub owner: Arc<str>,
+    pub limiter: Arc<ClaimLimiter>,
+    /// The name of the holder in the ledger; unique for each start of a process.
+    pub worker_name: Arc<str>,
     pub leases: Leases,
     pub ledger: Ledger,
     pub redis: Redis,
-    pub refills: Refills,
+    pub refill_requests: RefillRequests,
     pub runner: Arc<Runner>,
 }
 
-impl Service {
-    /// Serves until `stop`. What was claimed and not begun is handed back by the runner.
+impl QueueWorker {
+    /// Serves the queue until `stop`. The runner then hands back claimed jobs that have not
+    /// started.
     pub async fn run(self, stop: CancellationToken) {
-        let pace = self.pace;
-        let (claims, claimed) = mpsc::unbounded_channel();
-        let source = Source {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let claimer = Claimer {
             queue: self.queue,
-            owner: self.owner.clone(),
+            worker_name: self.worker_name.clone(),
             leases: self.leases,
             ledger: self.ledger,
             transport: Transport::new(&self.redis),
             client: self.redis.client().clone(),
-            pace: pace.clone(),
-            refills: self.refills,
-            claims,
+            limiter: self.limiter.clone(),
+            refill_requests: self.refill_requests,
+            claimed: sender,
         };
-        let desk = Desk::new(self.concurrency, pace, self.runner, stop.clone());
-        let name = format!("{}-{}", self.owner, self.queue);
-        let worker = WorkerBuilder::new(name)
-            .backend(Claimed::new(claimed))
-            .build(desk);
-        // The worker ends when the source has: nothing that it does can fail.
-        let (ended, ()) = tokio::join!(worker.run(), source.run(stop));
+        let executor = Executor::new(self.concurrency, self.limiter, self.runner, stop.clone());
+        let worker = WorkerBuilder::new(format!("{}-{}", self.worker_name, self.queue))
+            .backend(ClaimedJobs::new(receiver))
+            .build(executor);
+        // The worker ends with the claimer, because neither its backend nor its service can fail.
+        let (ended, ()) = tokio::join!(worker.run(), claimer.run(stop));
         if let Err(error) = ended {
-            tracing::error!(%error, queue = %self.queue, "the queue's worker ended");
+            tracing::error!(%error, queue = %self.queue, "apalis worker failed");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `plinth-worker reconcile`: one comparison, for cron and for whoever wants to know.
+//! `plinth-worker reconcile`: one comparison of S3 and PostgreSQL, for cron and for operators.
 
 use std::io::Write as _;
 
@@ -10,31 +10,33 @@ use plinth_platform::telemetry;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::SERVICE;
-use crate::early;
+use crate::early_stop;
 
-/// What is compared.
+/// The arguments of `reconcile`.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct Arguments {
-    /// Report, and change nothing.
+    /// Report differences, and change nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Read every byte and compare it with its hash, too.
+    /// Also read all contents and compare them with their hashes.
     #[arg(long)]
     read_contents: bool,
-    /// Remove objects that nobody has also where they are many, as after a bucket was shared by mistake.
+    /// Remove orphaned objects even if there are many, for example after two databases shared a
+    /// bucket by mistake.
     #[arg(long)]
     remove_many: bool,
-    /// Mark the bucket as that of this database, as after a restore or for a copy of both, then report without removing
-    /// anything. What no file has is removed by the next run.
+    /// Mark the bucket as the one of this database, for example after a restore or for a copy of
+    /// both. Only reports orphaned objects; the next run removes them.
     #[arg(long)]
     adopt: bool,
 }
 
-/// Compares once, and prints the report as a line of JSON. SIGTERM ends it after the page that is compared; a job goes on.
+/// Compares once, and prints the report as a line of JSON. SIGTERM stops it after the current page;
+/// a job continues from there.
 ///
 /// # Errors
-/// When bytes are lost, or it was ended before it was through. What was found is printed all the same.
+/// Contents are lost, or the comparison was stopped. The report is printed anyway.
 pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(SERVICE, settings)?;
     let stores = Stores::new(settings, SERVICE)?;
@@ -50,18 +52,18 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<(
         reconcile::adopt(&stores).await?;
     }
     let stop = CancellationToken::new();
-    let report = early::until(
-        early::asked(),
+    let report = early_stop::run_until(
+        early_stop::shutdown_signal(),
         &stop,
         Box::pin(reconcile::run(&stores, &request, &stop)),
     )
     .await?;
     writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
-    anyhow::ensure!(!report.stopped, "ended before it was through");
+    anyhow::ensure!(!report.stopped, "stopped before the end");
     if let Some(reason) = report.held_back_because {
         anyhow::bail!(
-            "nothing was removed: {reason}. If this is the database of this bucket and nothing newer is missing in it, \
-             --adopt says so; --remove-many removes many"
+            "nothing was removed: {reason}. If this database belongs to this bucket and is not older \
+             than it, run with --adopt. To remove many objects, run with --remove-many"
         );
     }
     anyhow::ensure!(
@@ -71,7 +73,7 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<(
     );
     anyhow::ensure!(
         !report.has_losses(),
-        "bytes are lost; the report names the first blobs"
+        "contents are lost; the report names the first blobs"
     );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `files.reconcile`: compares S3 with PostgreSQL, for at most some time; another job goes on.
+//! `files.reconcile`: compares S3 with PostgreSQL for a limited time. Another job continues.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::attempt::Attempt;
 use crate::cleanup::CleanUpContext;
 use crate::outcome::JobResult;
 use crate::registry::JobHandler;
-use crate::{early, metrics};
+use crate::{early_stop, metrics};
 
 impl JobHandler for ReconcileFiles {
     type Context = CleanUpContext;
@@ -25,17 +25,17 @@ impl JobHandler for ReconcileFiles {
             orphans_kept: context.ages.orphans_kept,
             after: self.after,
         };
-        let report = early::until(
-            early::after(context.run_limit),
+        let report = early_stop::run_until(
+            early_stop::after(context.run_limit),
             &stop,
             Box::pin(reconcile::run(&context.stores, &request, &stop)),
         )
         .await?;
         if report.passed_over > 0 {
-            metrics::passed_over("reconcile", report.passed_over);
+            metrics::count_passed_over("reconcile", report.passed_over);
             tracing::error!(
                 items = report.passed_over,
-                "the reconciliation has passed over items that failed"
+                "reconciliation passed over items that failed"
             );
         }
         tracing::info!(?report, "reconciled");

@@ -1,10 +1,11 @@
-//! Writes how attempts ended into the ledger, those that end about the same time in one transaction.
+//! Records the outcomes of attempts in the ledger. Outcomes of about the same time share a
+//! transaction.
 
 mod writer;
 
 use std::time::Duration;
 
-use plinth_core::jobs::{ClaimedJob, Ended, HowItEnded, Ledger, Transport};
+use plinth_core::jobs::{RecordedOutcome, ClaimedJob, EndedAttempt, Ledger, Transport};
 use plinth_platform::error_chain;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -14,164 +15,163 @@ use self::writer::Writer;
 use crate::outcome::{Failure, Outcome};
 use crate::{backoff, metrics};
 
-/// When a job that this worker does not know is looked at again.
-const ELSEWHERE: Duration = Duration::from_mins(1);
+/// When a job that this worker does not support is tried again.
+const UNSUPPORTED_RETRY_WAIT: Duration = Duration::from_mins(1);
 
-/// A job that panics so often in a row is dead, however many attempts it has left.
-const PANICS: i16 = 3;
+/// A job is dead after this number of panics in a row, even if it has attempts left.
+const MAX_PANICS_IN_A_ROW: i16 = 3;
 
-/// Where attempts that have ended are handed in.
+/// The input of the task that records outcomes. Clones share it.
 #[derive(Clone)]
 pub struct Recorder(UnboundedSender<Entry>);
 
 struct Entry {
-    ended: Ended,
-    /// Answers what was written.
-    answer: oneshot::Sender<Answer>,
+    ended: EndedAttempt,
+    result: oneshot::Sender<WriteResult>,
 }
 
-/// What became of an outcome.
-enum Answer {
-    /// It was written, under this name: another than its own if the ledger refused it.
+/// The result of recording one outcome.
+enum WriteResult {
+    /// The outcome was written under this name. If the ledger refused it, this is "dead".
     Written(&'static str),
-    /// The job is another worker's by now.
-    NotOurs,
-    /// The ledger refuses every outcome of this job; when its lease is over, it runs again.
+    /// Another worker holds the job by now.
+    LeaseLost,
+    /// The ledger refuses every outcome of this job. It runs again when its lease expires.
     Refused,
 }
 
 impl Recorder {
-    /// The recorder, and what writes for it: that ends with the last clone. From `ending` on it does not wait long any
-    /// more for a ledger that does not answer.
+    /// Returns the recorder, and the task that writes for it, which ends with the last clone. After
+    /// `ending` the task does not wait long for an unavailable ledger.
     pub fn new(
         ledger: Ledger,
         transport: Transport,
         ending: CancellationToken,
     ) -> (Self, impl Future<Output = ()> + Send) {
-        let (entries, handed_in) = unbounded_channel();
-        (
-            Self(entries),
-            Writer {
-                ledger,
-                transport,
-                ending,
-            }
-            .run(handed_in),
-        )
+        let (sender, receiver) = unbounded_channel();
+        let writer = Writer {
+            ledger,
+            transport,
+            ending,
+        };
+        (Self(sender), writer.run(receiver))
     }
 
-    /// Writes down what an attempt came to, however long the ledger is away, unless the process has to end.
-    pub async fn record(&self, job: &ClaimedJob, outcome: Outcome, took: Duration) {
-        let how = match conclude(job, outcome) {
-            Ok(how) => how,
-            // The ledger knows it already.
-            Err(unwritten) => return metrics::attempt_ended(job.queue, &job.kind, unwritten, took),
+    /// Records the outcome of an attempt. Waits while the ledger is unavailable, unless the process
+    /// has to end.
+    pub async fn record(&self, job: &ClaimedJob, outcome: Outcome, duration: Duration) {
+        let outcome = match to_ledger_outcome(job, outcome) {
+            Ok(outcome) => outcome,
+            // The ledger has this outcome already.
+            Err(name) => return metrics::count_attempt(job.queue, &job.kind, name, duration),
         };
-        tell(&how, took);
-        let name = how.name();
-        let (answer, answered) = oneshot::channel();
+        log_outcome(&outcome, duration);
+        let name = outcome.name();
+        let (sender, result) = oneshot::channel();
         if self
             .0
             .send(Entry {
-                ended: Ended {
+                ended: EndedAttempt {
                     claim: job.claim,
-                    how,
+                    outcome,
                 },
-                answer,
+                result: sender,
             })
             .is_err()
         {
             return;
         }
-        match answered.await {
-            Ok(Answer::Written(written)) => {
-                metrics::attempt_ended(job.queue, &job.kind, written, took);
+        match result.await {
+            Ok(WriteResult::Written(written)) => {
+                metrics::count_attempt(job.queue, &job.kind, written, duration);
             }
-            Ok(Answer::NotOurs) => {
+            Ok(WriteResult::LeaseLost) => {
                 tracing::error!(
                     outcome = name,
-                    "the outcome comes too late: the job is not ours any more"
+                    "outcome came too late, another worker holds the job"
                 );
-                metrics::attempt_ended(job.queue, &job.kind, "lost", took);
+                metrics::count_attempt(job.queue, &job.kind, "lost", duration);
             }
-            Ok(Answer::Refused) => {
+            Ok(WriteResult::Refused) => {
                 tracing::error!(
                     outcome = name,
-                    "the outcome cannot be written; the job runs again"
+                    "outcome cannot be written, the job runs again"
                 );
-                metrics::attempt_ended(job.queue, &job.kind, "lost", took);
+                metrics::count_attempt(job.queue, &job.kind, "lost", duration);
             }
             Err(_) => {
                 tracing::error!(
                     outcome = name,
-                    "the outcome is lost with this process; the job runs again"
+                    "process ends before the outcome is written, the job runs again"
                 );
             }
         }
     }
 }
 
-/// What is written of an outcome; its name where nothing is.
-fn conclude(job: &ClaimedJob, outcome: Outcome) -> Result<HowItEnded, &'static str> {
-    let told = |error: anyhow::Error| error_chain::format_error_chain(error.as_ref());
+/// Returns the outcome to write, or only its name if the ledger has it already.
+fn to_ledger_outcome(job: &ClaimedJob, outcome: Outcome) -> Result<RecordedOutcome, &'static str> {
+    let format = |error: anyhow::Error| error_chain::format_error_chain(error.as_ref());
     Ok(match outcome {
-        Outcome::Done => HowItEnded::Done,
-        Outcome::HandBack => HowItEnded::HandedBack,
-        Outcome::Cancelled => HowItEnded::Cancelled,
-        Outcome::NotOurs(reason) => HowItEnded::Postponed {
+        Outcome::Done => RecordedOutcome::Done,
+        Outcome::HandedBack => RecordedOutcome::HandedBack,
+        Outcome::Cancelled => RecordedOutcome::Cancelled,
+        Outcome::Unsupported(reason) => RecordedOutcome::Unsupported {
             reason: error_chain::replace_nul(&reason),
-            wait: ELSEWHERE,
+            wait: UNSUPPORTED_RETRY_WAIT,
         },
-        Outcome::Failed(Failure::Transient(error)) => again(job, told(error), false),
-        Outcome::Failed(Failure::PutOff { error, backoff }) => HowItEnded::PutOff {
-            error: told(error),
-            wait: backoff.draw(job.age),
+        Outcome::Failed(Failure::Transient(error)) => retry_or_dead(job, format(error), false),
+        Outcome::Failed(Failure::Postponed { error, backoff }) => RecordedOutcome::Postponed {
+            error: format(error),
+            wait: backoff.random_wait(job.age),
         },
-        Outcome::Failed(Failure::Permanent(error)) => HowItEnded::Dead { error: told(error) },
-        Outcome::Panicked(error) => again(job, error_chain::replace_nul(&error), true),
+        Outcome::Failed(Failure::Permanent(error)) => RecordedOutcome::Dead {
+            error: format(error),
+        },
+        Outcome::Panicked(error) => retry_or_dead(job, error_chain::replace_nul(&error), true),
         Outcome::Failed(Failure::Parked) => {
-            tracing::debug!("job parked: as many as may run at once with its key do");
+            tracing::debug!("job parked, all shares of its limit are taken");
             return Err("parked");
         }
-        Outcome::Lost | Outcome::Failed(Failure::Lost) => {
-            tracing::error!("the lease was lost: the attempt was stopped, another one follows");
+        Outcome::LeaseLost | Outcome::Failed(Failure::LeaseLost) => {
+            tracing::error!("lease lost, attempt stopped; the job runs again");
             return Err("lost");
         }
     })
 }
 
-/// Another attempt, where one is left.
-fn again(job: &ClaimedJob, error: String, panicked: bool) -> HowItEnded {
-    if job.attempt >= job.max_attempts || panicked && job.panics + 1 >= PANICS {
-        return HowItEnded::Dead { error };
+/// Returns another attempt if the job has one left.
+fn retry_or_dead(job: &ClaimedJob, error: String, panicked: bool) -> RecordedOutcome {
+    if job.attempt >= job.max_attempts || panicked && job.panics + 1 >= MAX_PANICS_IN_A_ROW {
+        return RecordedOutcome::Dead { error };
     }
-    HowItEnded::Retried {
+    RecordedOutcome::Retried {
         error,
-        wait: backoff::JOB.draw(job.attempt.unsigned_abs().into()),
+        wait: backoff::JOB_RETRY.random_wait(job.attempt.unsigned_abs().into()),
         panicked,
     }
 }
 
-fn tell(how: &HowItEnded, took: Duration) {
-    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    match how {
-        HowItEnded::Done => tracing::info!(ms, "job done"),
-        HowItEnded::Retried { error, wait, .. } => {
-            tracing::warn!(ms, error, ?wait, "job failed and will be tried again");
+fn log_outcome(outcome: &RecordedOutcome, duration: Duration) {
+    let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    match outcome {
+        RecordedOutcome::Done => tracing::info!(ms, "job done"),
+        RecordedOutcome::Retried { error, wait, .. } => {
+            tracing::warn!(ms, error, ?wait, "job failed, will be retried");
         }
-        HowItEnded::PutOff { error, wait } => {
+        RecordedOutcome::Postponed { error, wait } => {
             tracing::warn!(
                 ms,
                 error,
                 ?wait,
-                "job put off: something that it needs is away"
+                "job postponed, a dependency is unavailable"
             );
         }
-        HowItEnded::Dead { error } => tracing::error!(ms, error, "job is dead"),
-        HowItEnded::HandedBack => tracing::info!(ms, "job handed back: this worker stops"),
-        HowItEnded::Postponed { reason, .. } => {
+        RecordedOutcome::Dead { error } => tracing::error!(ms, error, "job is dead"),
+        RecordedOutcome::HandedBack => tracing::info!(ms, "job handed back, worker is stopping"),
+        RecordedOutcome::Unsupported { reason, .. } => {
             tracing::warn!(reason, "job left for another worker");
         }
-        HowItEnded::Cancelled => tracing::info!(ms, "job cancelled"),
+        RecordedOutcome::Cancelled => tracing::info!(ms, "job cancelled"),
     }
 }

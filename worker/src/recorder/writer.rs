@@ -1,35 +1,36 @@
-//! Writes outcomes into the ledger in groups; an outcome that the ledger refuses does not hold up the others.
+//! Writes outcomes to the ledger in groups. An outcome that the ledger refuses does not delay the
+//! others.
 
 use std::slice;
 use std::time::Duration;
 
 use plinth_core::Error;
-use plinth_core::jobs::{Ended, HowItEnded, Ledger, Recorded, Transport};
+use plinth_core::jobs::{RecordedOutcome, EndedAttempt, Ledger, Recorded, Transport};
 use plinth_platform::error_chain;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Entry};
+use super::{Entry, WriteResult};
 use crate::{backoff, metrics};
 
-/// How long the ledger may take for one answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the ledger may take for one statement.
+const LEDGER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Attempts to write once the process has to end.
-const LAST_TRIES: u32 = 2;
+/// How often a write is tried once the process has to end.
+const MAX_TRIES_WHILE_ENDING: u32 = 2;
 
-/// Attempts to write one outcome that the ledger refuses: the first may have met a deadlock.
-const TRIES: u32 = 3;
+/// How often the ledger may refuse one outcome. The first refusal may be a deadlock.
+const MAX_REFUSALS: u32 = 3;
 
-/// Outcomes in one transaction, at most.
-const GROUP: usize = 500;
+/// The largest number of outcomes in one transaction.
+const RECORD_BATCH_SIZE: usize = 500;
 
-/// While outcomes come one after the other, those of so long are written together.
-const GATHER: Duration = Duration::from_millis(4);
+/// Under load, outcomes that come within this time are written in one transaction.
+const RECORD_BATCH_WINDOW: Duration = Duration::from_millis(4);
 
 /// The error of a job whose outcome the ledger refuses.
-const REFUSED: &str = "the outcome of the attempt could not be written down";
+const REFUSED_OUTCOME_ERROR: &str = "the outcome of the attempt could not be written";
 
 pub(super) struct Writer {
     pub(super) ledger: Ledger,
@@ -38,126 +39,133 @@ pub(super) struct Writer {
     pub(super) ending: CancellationToken,
 }
 
-/// What came of writing outcomes.
-enum Written {
-    All(Recorded),
-    /// The ledger answers, and does not take them.
+/// The result of writing a group.
+enum GroupResult {
+    Written(Recorded),
+    /// The ledger is available and refuses the group.
     Refused(Error),
     /// The process ends first.
     Abandoned,
 }
 
 impl Writer {
-    pub(super) async fn run(self, mut handed_in: UnboundedReceiver<Entry>) {
-        let mut group = Vec::with_capacity(GROUP);
+    pub(super) async fn run(self, mut entries: UnboundedReceiver<Entry>) {
+        let mut group = Vec::with_capacity(RECORD_BATCH_SIZE);
         let mut written_at: Option<Instant> = None;
-        while handed_in.recv_many(&mut group, GROUP).await > 0 {
-            if let Some(at) = written_at.filter(|at| at.elapsed() < GATHER && group.len() < GROUP) {
-                tokio::time::sleep_until(at + GATHER).await;
-                while group.len() < GROUP
-                    && let Ok(entry) = handed_in.try_recv()
+        while entries.recv_many(&mut group, RECORD_BATCH_SIZE).await > 0 {
+            if let Some(at) = written_at
+                .filter(|at| at.elapsed() < RECORD_BATCH_WINDOW && group.len() < RECORD_BATCH_SIZE)
+            {
+                tokio::time::sleep_until(at + RECORD_BATCH_WINDOW).await;
+                while group.len() < RECORD_BATCH_SIZE
+                    && let Ok(entry) = entries.try_recv()
                 {
                     group.push(entry);
                 }
             }
             self.write(&mut group).await;
             written_at = Some(Instant::now());
-            // Without an answer: the process ends first.
+            // Entries are left only if the process ends first. They get no result.
             group.clear();
         }
     }
 
-    /// Writes a group in one transaction, or one by one if the ledger refuses it.
+    /// Writes a group in one transaction, or one by one if the ledger refuses the group.
     async fn write(&self, group: &mut Vec<Entry>) {
-        let ended: Vec<Ended> = group.iter().map(|entry| entry.ended.clone()).collect();
+        let ended: Vec<EndedAttempt> = group.iter().map(|entry| entry.ended.clone()).collect();
         match self.persist(&ended, 1).await {
-            Written::All(recorded) => self.answer(group.drain(..), recorded).await,
-            Written::Refused(error) => {
+            GroupResult::Written(recorded) => self.finish(group.drain(..), recorded).await,
+            GroupResult::Refused(error) => {
                 let error = error_chain::format_error_chain(&error);
                 tracing::warn!(
                     error,
                     outcomes = ended.len(),
-                    "outcomes are refused and written one by one"
+                    "ledger refused outcomes, writing them one by one"
                 );
                 for entry in group.drain(..) {
                     self.write_one(entry).await;
                 }
             }
-            Written::Abandoned => {}
+            GroupResult::Abandoned => {}
         }
     }
 
-    /// Writes one outcome. If the ledger refuses it, the job is dead.
+    /// Writes one outcome. If the ledger refuses it, the job becomes a dead letter.
     async fn write_one(&self, mut entry: Entry) {
-        let mut written = self.persist(slice::from_ref(&entry.ended), TRIES).await;
-        if let Written::Refused(error) = &written {
-            let Ended { claim, how } = &mut entry.ended;
+        let ended = slice::from_ref(&entry.ended);
+        let mut result = self.persist(ended, MAX_REFUSALS).await;
+        if let GroupResult::Refused(error) = &result {
+            let EndedAttempt { claim, outcome } = &mut entry.ended;
             let error = error_chain::format_error_chain(error);
-            tracing::error!(error, job.id = %claim.job, outcome = how.name(), "an outcome is refused: its job is dead");
-            metrics::passed_over("outcomes", 1);
-            *how = HowItEnded::Dead {
-                error: REFUSED.to_owned(),
+            tracing::error!(
+                error,
+                job.id = %claim.job,
+                outcome = outcome.name(),
+                "ledger refused an outcome, its job is dead"
+            );
+            metrics::count_passed_over("outcomes", 1);
+            *outcome = RecordedOutcome::Dead {
+                error: REFUSED_OUTCOME_ERROR.to_owned(),
             };
-            written = self.persist(slice::from_ref(&entry.ended), TRIES).await;
+            let ended = slice::from_ref(&entry.ended);
+            result = self.persist(ended, MAX_REFUSALS).await;
         }
-        match written {
-            Written::All(recorded) => self.answer([entry], recorded).await,
-            Written::Refused(error) => {
+        match result {
+            GroupResult::Written(recorded) => self.finish([entry], recorded).await,
+            GroupResult::Refused(error) => {
                 let error = error_chain::format_error_chain(&error);
-                tracing::error!(error, job.id = %entry.ended.claim.job, "the dead letter is refused, too");
-                // Nobody waits for it only where the process is ending.
-                let _ = entry.answer.send(Answer::Refused);
+                tracing::error!(error, job.id = %entry.ended.claim.job, "ledger refused the dead letter");
+                // The receiver is gone only if the process ends.
+                let _ = entry.result.send(WriteResult::Refused);
             }
-            Written::Abandoned => {}
+            GroupResult::Abandoned => {}
         }
     }
 
-    /// Writes outcomes, all or none, however long the ledger is away. It may refuse them so many times.
-    async fn persist(&self, ended: &[Ended], refusals: u32) -> Written {
-        let (mut failures, mut refused, mut last_tries) = (0, 0, 0);
+    /// Writes outcomes, all or none, until the ledger accepts them or has refused them
+    /// `max_refusals` times.
+    async fn persist(&self, ended: &[EndedAttempt], max_refusals: u32) -> GroupResult {
+        let (mut failures, mut refusals, mut tries_while_ending) = (0, 0, 0);
         loop {
-            match timeout(PATIENCE, self.ledger.record(ended)).await {
-                Ok(Ok(recorded)) => return Written::All(recorded),
+            match timeout(LEDGER_TIMEOUT, self.ledger.record(ended)).await {
+                Ok(Ok(recorded)) => return GroupResult::Written(recorded),
                 Ok(Err(error)) if !error.is_outage() => {
-                    refused += 1;
-                    if refused >= refusals {
-                        return Written::Refused(error);
+                    refusals += 1;
+                    if refusals >= max_refusals {
+                        return GroupResult::Refused(error);
                     }
                 }
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, outcomes = ended.len(), "the ledger does not take outcomes yet");
+                    tracing::warn!(%error, outcomes = ended.len(), "ledger unavailable, outcomes wait");
                 }
-                Err(_) => tracing::warn!(
-                    outcomes = ended.len(),
-                    "the ledger does not answer outcomes"
-                ),
+                Err(_) => tracing::warn!(outcomes = ended.len(), "ledger timed out, outcomes wait"),
             }
             if self.ending.is_cancelled() {
-                last_tries += 1;
-                if last_tries >= LAST_TRIES {
-                    return Written::Abandoned;
+                tries_while_ending += 1;
+                if tries_while_ending >= MAX_TRIES_WHILE_ENDING {
+                    return GroupResult::Abandoned;
                 }
             }
             failures += 1;
-            tokio::time::sleep(backoff::STORE.draw(failures)).await;
+            tokio::time::sleep(backoff::STORE_RETRY.random_wait(failures)).await;
         }
     }
 
-    async fn answer(&self, written: impl IntoIterator<Item = Entry>, recorded: Recorded) {
-        for entry in written {
-            // Nobody waits for it only where the process is ending.
-            let _ = entry
-                .answer
-                .send(if recorded.ours.contains(&entry.ended.claim.job) {
-                    Answer::Written(entry.ended.how.name())
-                } else {
-                    Answer::NotOurs
-                });
+    /// Reports what was written, and pushes the jobs that it released.
+    async fn finish(&self, entries: impl IntoIterator<Item = Entry>, recorded: Recorded) {
+        for entry in entries {
+            let result = if recorded.written.contains(&entry.ended.claim.job) {
+                WriteResult::Written(entry.ended.outcome.name())
+            } else {
+                WriteResult::LeaseLost
+            };
+            // The receiver is gone only if the process ends.
+            let _ = entry.result.send(result);
         }
         if !recorded.released.is_empty()
             && let Err(error) = self.transport.push(&recorded.released).await
         {
-            tracing::warn!(%error, "released jobs could not be pushed; the dispatcher will");
+            tracing::warn!(%error, "failed to push released jobs, the dispatcher will");
         }
     }
 }

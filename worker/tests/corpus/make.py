@@ -1,6 +1,6 @@
-"""Writes the files of the corpus that the test cannot write itself.
+"""Writes the files of the corpus that the tests cannot write themselves.
 
-Run in this folder: python make.py, with pillow==13.0.0. What it writes is committed. Each picture is 32 x 16 and shows four
+Run in this folder: python make.py, with pillow==13.0.0. The output is committed. Each image is 32 x 16 and shows four
 quarters: red and green above blue and white, unless its row in the test says otherwise. All files are CC0.
 """
 
@@ -69,7 +69,7 @@ def grey(exponent):
 
 
 def cyan_only():
-    """A printer whose cyan is a grey of half the lightness and whose other inks print nothing (6.5.6, mft1)."""
+    """Returns the profile of a printer that prints cyan as mid grey, and no other ink (6.5.6, mft1)."""
     identity = bytes(range(256))
     lut = b"mft1" + bytes(4) + bytes([4, 3, 2, 0])
     lut += b"".join(s15fixed16(float(place % 4 == 0)) for place in range(9))
@@ -79,7 +79,7 @@ def cyan_only():
 
 def main():
     profiles = {
-        # Its red is green, and its green is red: whoever ignores it shows other colours.
+        # Its red and green are exchanged, so a decoder that ignores the profile shows wrong colours.
         "exchanged": coloured(b"exchanged", SRGB[1], SRGB[0], SRGB[2]),
         "p3": coloured(b"p3", *DISPLAY_P3),
         "grey-1.8": grey(1.8),
@@ -101,7 +101,7 @@ def main():
     inks.save("cmyk-icc.jpg", quality=95, optimize=True, icc_profile=profiles["cyan"])
 
     rgb.save("lossy.webp", quality=95)
-    # Half of the light, and all of it, and none.
+    # Half of the light, all of it, and none.
     soft = quarters("RGBA", ((255, 0, 0, 128), (0, 255, 0, 255), (0, 0, 255, 0), (255, 255, 255, 255)))
     soft.save("lossy-alpha.webp", quality=95, exact=True)
     other = quarters("RGB", (WHITE, BLUE, GREEN, RED))

@@ -1,4 +1,4 @@
-//! The clean-up: of every kind what is over goes, and what is not stays.
+//! The clean-up: expired rows of every kind are removed, and others stay.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,13 +14,14 @@ use uuid::Uuid;
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 
-/// A kind with the row that makes one, an age at which it goes and one at which it stays, in seconds.
+/// A kind, the row that makes an item of it, an age at which the item is removed and one at which
+/// it stays, in seconds.
 struct Case {
     kind: Kind,
-    /// What follows INSERT INTO; there are `who`, `at`, and `id`, a UUIDv7 of that time.
+    /// The SQL after INSERT INTO. It may use `who`, `at`, and `id`, a UUIDv7 of that time.
     row: &'static str,
-    over: u64,
-    kept: u64,
+    expired_age: u64,
+    kept_age: u64,
 }
 
 const CASES: &[Case] = &[
@@ -29,134 +30,134 @@ const CASES: &[Case] = &[
         row: "sessions (id, user_id, refresh_hash, authenticated_at, last_seen_at, idle_expires_at, expires_at,
                 created_at)
               SELECT id, who, sha256(id::text::bytea), at, at, at, now() + interval '1 day', at FROM given",
-        over: 31 * DAY,
-        kept: 29 * DAY,
+        expired_age: 31 * DAY,
+        kept_age: 29 * DAY,
     },
     Case {
         kind: Kind::OneTimeTokens,
         row: "one_time_tokens (token_hash, user_id, purpose, expires_at, created_at)
               SELECT sha256(id::text::bytea), who, 'verify_email', at, at FROM given",
-        over: 2 * HOUR,
-        kept: HOUR / 2,
+        expired_age: 2 * HOUR,
+        kept_age: HOUR / 2,
     },
     Case {
         kind: Kind::EmailUndos,
         row: "email_undos (user_id, email_key, changed_at, expires_at) SELECT who, id::text, at, at FROM given",
-        over: 2 * HOUR,
-        kept: HOUR / 2,
+        expired_age: 2 * HOUR,
+        kept_age: HOUR / 2,
     },
     Case {
         kind: Kind::RevokedTokens,
         row: "revoked_tokens (id, expires_at) SELECT id, at FROM given",
-        over: 2 * HOUR,
-        kept: HOUR / 2,
+        expired_age: 2 * HOUR,
+        kept_age: HOUR / 2,
     },
     Case {
         kind: Kind::ApiKeys,
         row: "api_keys (id, user_id, name, token_hash, hint, scopes, expires_at, created_at)
               SELECT id, who, 'x', sha256(id::text::bytea), 'x', '{}', at, at FROM given",
-        over: 31 * DAY,
-        kept: 29 * DAY,
+        expired_age: 31 * DAY,
+        kept_age: 29 * DAY,
     },
     Case {
         kind: Kind::ShareLinks,
         row: "share_links (id, file_id, token_hash, expires_at, created_at)
               SELECT given.id, shared.id, sha256(given.id::text::bytea), at, at
               FROM given, (SELECT id FROM files WHERE name = 'shared') AS shared",
-        over: 31 * DAY,
-        kept: 29 * DAY,
+        expired_age: 31 * DAY,
+        kept_age: 29 * DAY,
     },
     Case {
         kind: Kind::SigningKeys,
         row: "signing_keys (kid, public_key, private_key, activates_at, retires_at, created_at)
               SELECT id::text, sha256(id::text::bytea), '', at, at, at FROM given",
-        over: 31 * DAY,
-        kept: 29 * DAY,
+        expired_age: 31 * DAY,
+        kept_age: 29 * DAY,
     },
     Case {
         kind: Kind::Challenges,
         row: "challenges (token_hash, purpose, user_id, expires_at, created_at)
               SELECT sha256(id::text::bytea), 'login', who, at, at FROM given",
-        over: 2 * HOUR,
-        kept: HOUR / 2,
+        expired_age: 2 * HOUR,
+        kept_age: HOUR / 2,
     },
     Case {
         kind: Kind::UnverifiedRegistrations,
         row: "registrations (id, email, email_key, password_hash, created_at)
               SELECT id, 'x@example.org', 'x@example.org', 'x', at FROM given",
-        over: 8 * DAY,
-        kept: 6 * DAY,
+        expired_age: 8 * DAY,
+        kept_age: 6 * DAY,
     },
     Case {
         kind: Kind::UnconfirmedFactors,
         row: "totp_factors (id, user_id, name, secret, created_at) SELECT id, who, 'x', '', at FROM given",
-        over: 2 * HOUR,
-        kept: HOUR / 2,
+        expired_age: 2 * HOUR,
+        kept_age: HOUR / 2,
     },
     Case {
         kind: Kind::TrashedFiles,
         row: "files (id, owner_id, name, content_type, size, blob_id, trashed_at, created_at, updated_at)
               SELECT given.id, who, 'x', 'text/plain', 1, blob.id, at, at, at
               FROM given, (SELECT id FROM blobs WHERE state = 'stored') AS blob",
-        over: 31 * DAY,
-        kept: 29 * DAY,
+        expired_age: 31 * DAY,
+        kept_age: 29 * DAY,
     },
     Case {
         kind: Kind::AbandonedUploads,
         row: "blobs (id, owner_id, state, object_key, created_at, updated_at)
               SELECT id, who, 'receiving', 'blobs/' || id || '/content', at, at FROM given",
-        over: 25 * HOUR,
-        kept: 23 * HOUR,
+        expired_age: 25 * HOUR,
+        kept_age: 23 * HOUR,
     },
     Case {
         kind: Kind::ReadNotifications,
         row: "notifications (id, user_id, kind, title, body, subject, read_at, created_at)
               SELECT id, who, 'x', 'x', 'x', id, at, at FROM given",
-        over: 91 * DAY,
-        kept: 89 * DAY,
+        expired_age: 91 * DAY,
+        kept_age: 89 * DAY,
     },
     Case {
         kind: Kind::UnreadNotifications,
         row: "notifications (id, user_id, kind, title, body, subject, created_at)
               SELECT id, who, 'x', 'x', 'x', id, at FROM given",
-        over: 366 * DAY,
-        kept: 364 * DAY,
+        expired_age: 366 * DAY,
+        kept_age: 364 * DAY,
     },
     Case {
         kind: Kind::FinishedJobs,
         row: "jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at, state, finished_at)
               SELECT id, 'email', 'x', '{}', 1, 1, at, at, 'done', at FROM given",
-        over: 8 * DAY,
-        kept: 6 * DAY,
+        expired_age: 8 * DAY,
+        kept_age: 6 * DAY,
     },
     Case {
         kind: Kind::DeadJobs,
         row: "jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at, state, finished_at)
               SELECT id, 'email', 'x', '{}', 1, 1, at, at, 'dead', at FROM given",
-        over: 91 * DAY,
-        kept: 89 * DAY,
+        expired_age: 91 * DAY,
+        kept_age: 89 * DAY,
     },
 ];
 
-/// Kinds of which nothing stays for its age, or that need more than a row.
+/// Kinds whose items are removed at any age, or that need more than one row.
 const MORE: &[Case] = &[
     Case {
         kind: Kind::StaleCopies,
         row: "stale_copies (key, changed_at) SELECT id::text, at FROM given",
-        over: DAY,
-        kept: 0,
+        expired_age: DAY,
+        kept_age: 0,
     },
     Case {
         kind: Kind::UnverifiedAccounts,
         row: NEVER_VERIFIED,
-        over: 8 * DAY,
-        kept: 6 * DAY,
+        expired_age: 8 * DAY,
+        kept_age: 6 * DAY,
     },
     Case {
         kind: Kind::DeletedAccounts,
         row: DELETED,
-        over: HOUR,
-        kept: 0,
+        expired_age: HOUR,
+        kept_age: 0,
     },
 ];
 
@@ -181,7 +182,7 @@ impl House {
     async fn with(changes: &[(&str, &str)]) -> Self {
         let stage = Stage::open().await;
         let settings = stage.settings_with(changes);
-        let stores = Stores::new(&settings, "test").expect("a stage's settings name stores");
+        let stores = Stores::new(&settings, "test").expect("valid settings");
         let user = UserId::mint(stores.clock.now()).0;
         sqlx::query("INSERT INTO users (id, email, email_key, created_at, updated_at) VALUES ($1, 'a', 'a', now(), now())")
             .bind(user)
@@ -212,7 +213,7 @@ impl House {
         }
     }
 
-    /// A row of that age.
+    /// Inserts a row of an age.
     async fn insert(&self, row: &'static str, seconds: u64) -> Uuid {
         let at = self.stores.clock.now() - Duration::from_secs(seconds);
         let id = JobId::mint(at).0;
@@ -227,10 +228,10 @@ impl House {
         id
     }
 
-    async fn litter(&self) {
+    async fn insert_expired_and_kept(&self) {
         for case in CASES {
-            self.insert(case.row, case.over).await;
-            self.insert(case.row, case.kept).await;
+            self.insert(case.row, case.expired_age).await;
+            self.insert(case.row, case.kept_age).await;
         }
         self.insert(
             "stale_copies (key, changed_at) SELECT id, at FROM given",
@@ -248,7 +249,7 @@ impl House {
         }
     }
 
-    /// An account that registered itself with a release without registrations.
+    /// Inserts an account that registered itself with a release without registrations.
     async fn insert_never_verified(&self, seconds: u64) -> Uuid {
         let id = self.insert(NEVER_VERIFIED, seconds).await;
         sqlx::query(
@@ -272,7 +273,7 @@ impl House {
             .expect("runs")
     }
 
-    /// The rows of every table that is cleaned.
+    /// Returns the number of rows in all tables that are cleaned.
     async fn rows(&self) -> i64 {
         let mut rows = 0;
         for table in [
@@ -306,7 +307,7 @@ impl House {
             .expect("counts")
     }
 
-    /// Done jobs of that age, each a millisecond after the one before.
+    /// Inserts done jobs of an age, each a millisecond after the previous one.
     async fn finish_jobs(&self, jobs: i64, seconds: u64) {
         let at = self.stores.clock.now() - Duration::from_secs(seconds);
         let ids: Vec<_> = (0..jobs)
@@ -336,9 +337,9 @@ fn one_of_each() -> BTreeMap<Kind, u64> {
     Kind::ALL.iter().map(|kind| (*kind, 1)).collect()
 }
 
-/// Accounts that registered themselves with a release without registrations and were never verified go, too.
+/// Unverified accounts come from releases without registrations.
 #[tokio::test]
-async fn of_unverified_accounts_only_those_that_registered_themselves_go() {
+async fn only_self_registered_unverified_accounts_are_removed() {
     let house = House::open().await;
     let account = async |name: &str, days: u64, action: &str, imported: bool| {
         let at = house.stores.clock.now() - Duration::from_secs(days * DAY);
@@ -380,14 +381,14 @@ async fn of_unverified_accounts_only_those_that_registered_themselves_go() {
     assert_eq!(
         house.count("SELECT count(*) FROM users").await,
         4,
-        "and the one of the fixture"
+        "the others and the one of the fixture stay"
     );
 }
 
 #[tokio::test]
-async fn of_every_kind_what_is_over_goes_and_what_is_not_stays() {
+async fn expired_rows_of_every_kind_are_removed_and_others_stay() {
     let house = House::open().await;
-    house.litter().await;
+    house.insert_expired_and_kept().await;
     let before = house.rows().await;
     let report = house.run(&Request::default()).await;
     assert_eq!(report.removed, one_of_each(), "{report:?}");
@@ -398,14 +399,13 @@ async fn of_every_kind_what_is_over_goes_and_what_is_not_stays() {
         again.removed.values().all(|removed| *removed == 0),
         "{again:?}"
     );
-    // What stays goes when its time has come: it was the younger one of each that stayed.
+    // The younger item of each kind is removed when it expires.
     house.stores.clock.advance(time::Duration::days(3));
     let later = house.run(&Request::default()).await;
     let mut expected = one_of_each();
-    // Notes of stale copies do not wait for their time, nor do accounts whose grace period is over.
+    // Each of these kinds had only one item.
     expected.insert(Kind::StaleCopies, 0);
     expected.insert(Kind::DeletedAccounts, 0);
-    // There was one.
     expected.insert(Kind::UnverifiedAccounts, 0);
     assert_eq!(later.removed, expected);
     assert_eq!(house.rows().await, 0);
@@ -414,7 +414,7 @@ async fn of_every_kind_what_is_over_goes_and_what_is_not_stays() {
 #[tokio::test]
 async fn a_dry_run_counts_and_changes_nothing() {
     let house = House::open().await;
-    house.litter().await;
+    house.insert_expired_and_kept().await;
     let before = house.rows().await;
     let events = "SELECT count(*) FROM audit_events WHERE action <> 'account.registered'";
     let report = house
@@ -427,7 +427,7 @@ async fn a_dry_run_counts_and_changes_nothing() {
     assert!(report.dry_run);
     assert_eq!((house.rows().await, house.count(events).await), (before, 0));
     house.run(&Request::default()).await;
-    // The clean-up, the file that it removed from the trash, and the account.
+    // The events of the clean-up, of the file removed from the trash, and of the account.
     assert_eq!(
         (house.rows().await, house.count(events).await),
         (before - 17, 3)
@@ -435,9 +435,9 @@ async fn a_dry_run_counts_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn only_what_is_named_is_removed() {
+async fn only_the_named_kinds_are_removed() {
     let house = House::open().await;
-    house.litter().await;
+    house.insert_expired_and_kept().await;
     let before = house.rows().await;
     for case in CASES {
         let report = house.run(&only(case.kind)).await;
@@ -451,10 +451,10 @@ async fn only_what_is_named_is_removed() {
 }
 
 #[tokio::test]
-async fn an_age_takes_the_place_of_the_settings_but_ends_nothing_that_goes_on() {
+async fn a_given_age_replaces_the_settings_but_removes_nothing_in_use() {
     let house = House::open().await;
     for case in CASES {
-        house.insert(case.row, case.kept).await;
+        house.insert(case.row, case.kept_age).await;
     }
     let request = Request {
         older_than: Some(Duration::from_mins(10)),
@@ -462,7 +462,7 @@ async fn an_age_takes_the_place_of_the_settings_but_ends_nothing_that_goes_on() 
     };
     let report = house.run(&request).await;
     for case in CASES {
-        let goes_on = matches!(
+        let is_in_use = matches!(
             case.kind,
             Kind::UnconfirmedFactors
                 | Kind::UnverifiedRegistrations
@@ -473,7 +473,7 @@ async fn an_age_takes_the_place_of_the_settings_but_ends_nothing_that_goes_on() 
         );
         assert_eq!(
             report.of(case.kind),
-            u64::from(!goes_on),
+            u64::from(!is_in_use),
             "{} {report:?}",
             case.kind
         );
@@ -482,7 +482,7 @@ async fn an_age_takes_the_place_of_the_settings_but_ends_nothing_that_goes_on() 
         older_than: Some(Duration::from_hours(24 * 1_000)),
         ..Request::default()
     };
-    house.litter().await;
+    house.insert_expired_and_kept().await;
     house.insert(CASES[0].row, 999 * DAY).await;
     let report = house.run(&long).await;
     assert_eq!(
@@ -493,7 +493,7 @@ async fn an_age_takes_the_place_of_the_settings_but_ends_nothing_that_goes_on() 
 }
 
 #[tokio::test]
-async fn jobs_that_have_not_ended_stay_however_old() {
+async fn unfinished_jobs_stay_at_any_age() {
     let house = House::open().await;
     for state in ["queued", "retrying", "running"] {
         let row =
@@ -508,7 +508,7 @@ async fn jobs_that_have_not_ended_stay_however_old() {
             .await
             .expect("updates");
     }
-    // Asked for long ago, ended lately.
+    // Created long ago, finished recently.
     let late = "jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at, state, finished_at)
         SELECT id, 'email', 'x', '{}', 1, 1, at, at, 'done', now() FROM given";
     house.insert(late, 400 * DAY).await;
@@ -542,7 +542,7 @@ async fn jobs_that_have_not_ended_stay_however_old() {
 }
 
 #[tokio::test]
-async fn two_at_once_remove_every_job_once_in_steps() {
+async fn two_concurrent_clean_ups_remove_every_job_once() {
     let house = House::open().await;
     house.finish_jobs(9_000, 30 * DAY).await;
     house.finish_jobs(500, DAY).await;
@@ -561,7 +561,7 @@ async fn two_at_once_remove_every_job_once_in_steps() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_brought_back_meanwhile_stays() {
+async fn a_job_that_is_redriven_during_the_clean_up_stays() {
     let house = House::open().await;
     house.finish_jobs(2, 30 * DAY).await;
     let mut redrive = house.stores.db.begin().await.expect("begins");
@@ -571,7 +571,7 @@ async fn a_job_that_is_brought_back_meanwhile_stays() {
     .execute(&mut *redrive)
     .await
     .expect("updates");
-    // Nothing waits for the row that is being changed.
+    // The clean-up skips a locked row.
     assert_eq!(
         house
             .run(&only(Kind::FinishedJobs))
@@ -611,7 +611,7 @@ async fn a_row_that_cannot_be_removed_is_passed_over_in_every_kind() {
     for case in CASES.iter().chain(MORE) {
         kinds.insert(case.kind);
         let table = case.row.split(' ').next().expect("a table");
-        // The row of an account that is deleted stays.
+        // The row of a deleted account is updated, not deleted.
         let events = if table == "users" {
             "DELETE OR UPDATE"
         } else {
@@ -624,15 +624,15 @@ async fn a_row_that_cannot_be_removed_is_passed_over_in_every_kind() {
             .execute(&house.stores.db)
             .await
             .expect("executes");
-        // The oldest of all: it comes first in every order.
-        let poison = house.insert_case(case, case.over + HOUR).await;
+        // The oldest item comes first in every order.
+        let poison = house.insert_case(case, case.expired_age + HOUR).await;
         sqlx::query("INSERT INTO poison VALUES ($1), (encode(sha256($1::bytea), 'hex'))")
             .bind(poison.to_string())
             .execute(&house.stores.db)
             .await
             .expect("inserts");
         for _ in 0..3 {
-            house.insert_case(case, case.over).await;
+            house.insert_case(case, case.expired_age).await;
         }
         let report = house.run(&only(case.kind)).await;
         assert_eq!(
@@ -671,14 +671,14 @@ async fn registrations_and_accounts_that_cannot_be_removed_do_not_hide_each_othe
         sqlx::query(statement).execute(&house.stores.db).await.expect("executes");
     }
     for days in [10, 9, 8] {
-        let made = [
+        let inserted = [
             house.insert(registration, days * DAY).await,
             house.insert_never_verified(days * DAY).await,
         ];
-        // The oldest of each.
+        // The oldest item of each kind fails.
         if days == 10 {
             let poison =
-                sqlx::query("INSERT INTO poison SELECT unnest($1::uuid[])").bind(made.to_vec());
+                sqlx::query("INSERT INTO poison SELECT unnest($1::uuid[])").bind(inserted.to_vec());
             poison.execute(&house.stores.db).await.expect("inserts");
         }
     }
@@ -702,7 +702,7 @@ async fn registrations_and_accounts_that_cannot_be_removed_do_not_hide_each_othe
 #[tokio::test]
 async fn an_account_that_cannot_be_deleted_is_passed_over() {
     let house = House::open().await;
-    // The oldest comes first.
+    // The oldest account comes first.
     for hours in [4, 3, 2, 1] {
         house.insert(DELETED, hours * HOUR).await;
     }
@@ -737,7 +737,7 @@ async fn an_account_that_cannot_be_deleted_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_kind_of_which_no_row_can_be_removed_is_given_up() {
+async fn a_kind_whose_rows_all_fail_is_given_up() {
     let house = House::open().await;
     for statement in [
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$",
@@ -749,7 +749,7 @@ async fn a_kind_of_which_no_row_can_be_removed_is_given_up() {
             .expect("executes");
     }
     house.finish_jobs(300, 30 * DAY).await;
-    house.insert(CASES[0].row, CASES[0].over).await;
+    house.insert(CASES[0].row, CASES[0].expired_age).await;
     let report = house.run(&Request::default()).await;
     assert_eq!(
         (report.of(Kind::FinishedJobs), report.of(Kind::Sessions)),
@@ -762,9 +762,9 @@ async fn a_kind_of_which_no_row_can_be_removed_is_given_up() {
 }
 
 #[tokio::test]
-async fn one_that_is_stopped_says_so() {
+async fn a_stopped_clean_up_reports_it() {
     let house = House::open().await;
-    house.litter().await;
+    house.insert_expired_and_kept().await;
     let before = house.rows().await;
     let stop = CancellationToken::new();
     stop.cancel();
@@ -774,9 +774,9 @@ async fn one_that_is_stopped_says_so() {
 }
 
 #[tokio::test]
-async fn a_kind_that_fails_does_not_keep_the_others() {
+async fn a_failing_kind_does_not_stop_the_others() {
     let house = House::with(&[("PLINTH_S3_ENDPOINT", "http://127.0.0.1:9")]).await;
-    house.litter().await;
+    house.insert_expired_and_kept().await;
     let report = house.run(&Request::default()).await;
     // The marker of the bucket cannot be read.
     let with_objects = [

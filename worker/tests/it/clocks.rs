@@ -1,4 +1,4 @@
-//! Workers, and whoever asks for jobs, with clocks that are minutes wrong: leases and due times are PostgreSQL's.
+//! Processes whose clocks are minutes wrong: leases and due times use PostgreSQL's clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::house::{House, Log};
 
-/// Behind, right and ahead.
-const CLOCKS: [time::Duration; 3] = [
+/// A clock that is behind, one that is right and one that is ahead.
+const CLOCK_OFFSETS: [time::Duration; 3] = [
     time::Duration::minutes(-5),
     time::Duration::ZERO,
     time::Duration::minutes(5),
@@ -23,7 +23,7 @@ const CLOCKS: [time::Duration; 3] = [
 
 const LEASE: Duration = Duration::from_millis(900);
 
-/// A job that takes some leases, and fails at first where it is said to.
+/// A job that takes longer than a lease. Its first attempt fails if `fails_first`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Long {
     fails_first: bool,
@@ -36,30 +36,30 @@ impl JobPayload for Long {
     const MAX_ATTEMPTS: i16 = 3;
 }
 
-/// What was begun before it was due, as PostgreSQL sees it.
+/// The number of jobs that started before they were due, by PostgreSQL's clock.
 #[derive(Clone, Default)]
-struct Early(Arc<AtomicUsize>);
+struct EarlyStarts(Arc<AtomicUsize>);
 
-impl Early {
-    async fn watch(&self, db: &PgPool, job: JobId) {
+impl EarlyStarts {
+    async fn check(&self, db: &PgPool, job: JobId) {
         let query = sqlx::query_scalar("SELECT run_at > now() FROM jobs WHERE id = $1").bind(job.0);
-        let early: bool = query.fetch_one(db).await.expect("the job is in the ledger");
-        self.0.fetch_add(usize::from(early), Ordering::Relaxed);
+        let is_early: bool = query.fetch_one(db).await.expect("the job is in the ledger");
+        self.0.fetch_add(usize::from(is_early), Ordering::Relaxed);
     }
 }
 
-fn registry(log: &Log, early: &Early, db: &PgPool) -> Registry {
-    let (log, early, db) = (log.clone(), early.clone(), db.clone());
+fn registry(log: &Log, early_starts: &EarlyStarts, db: &PgPool) -> Registry {
+    let (log, early_starts, db) = (log.clone(), early_starts.clone(), db.clone());
     Registry::default().with(move |job: Long, attempt| {
-        let (log, early, db) = (log.clone(), early.clone(), db.clone());
+        let (log, early_starts, db) = (log.clone(), early_starts.clone(), db.clone());
         async move {
             log.begin(attempt.job);
-            early.watch(&db, attempt.job).await;
+            early_starts.check(&db, attempt.job).await;
             let fails = job.fails_first && attempt.number == 1;
             tokio::time::sleep(if fails { Duration::ZERO } else { LEASE * 2 }).await;
             log.end(attempt.job);
             if fails {
-                Err(anyhow::anyhow!("at first").into())
+                Err(anyhow::anyhow!("first attempt").into())
             } else {
                 Ok(())
             }
@@ -68,24 +68,24 @@ fn registry(log: &Log, early: &Early, db: &PgPool) -> Registry {
 }
 
 #[tokio::test]
-async fn clocks_that_are_five_minutes_wrong_begin_nothing_early_and_nothing_twice() {
+async fn workers_with_wrong_clocks_start_no_job_early_or_twice() {
     let house = House::open().await;
-    let (log, early) = (Log::default(), Early::default());
+    let (log, early_starts) = (Log::default(), EarlyStarts::default());
     let mut settings = house.settings();
     settings.lease = LEASE;
-    let (mut at_once, mut again, mut later) = (Vec::new(), Vec::new(), Vec::new());
-    for ahead in CLOCKS {
+    let (mut due_now, mut failing, mut later) = (Vec::new(), Vec::new(), Vec::new());
+    for ahead in CLOCK_OFFSETS {
         let stores = house.stores_at(ahead);
         for _ in 0..4 {
             let mut unit = Unit::begin(&stores, &Origin::system())
                 .await
                 .expect("begins");
-            at_once.push(
+            due_now.push(
                 unit.enqueue(&Long { fails_first: false })
                     .await
                     .expect("inserts"),
             );
-            again.push(
+            failing.push(
                 unit.enqueue(&Long { fails_first: true })
                     .await
                     .expect("inserts"),
@@ -103,25 +103,25 @@ async fn clocks_that_are_five_minutes_wrong_begin_nothing_early_and_nothing_twic
             unit.commit().await.expect("commits");
         }
     }
-    let workers = CLOCKS.map(|ahead| {
+    let workers = CLOCK_OFFSETS.map(|ahead| {
         house.start_at(
             ahead,
             settings.clone(),
-            registry(&log, &early, &house.stores.db),
+            registry(&log, &early_starts, &house.stores.db),
         )
     });
     house
-        .until_all_are("done", at_once.len() + again.len() + later.len())
+        .until_all_are("done", due_now.len() + failing.len() + later.len())
         .await;
     assert!(
-        at_once.iter().chain(&later).all(|job| log.runs(*job) == 1),
+        due_now.iter().chain(&later).all(|job| log.runs(*job) == 1),
         "{log:?}"
     );
-    assert!(again.iter().all(|job| log.runs(*job) == 2), "{log:?}");
+    assert!(failing.iter().all(|job| log.runs(*job) == 2), "{log:?}");
     assert_eq!(
-        (log.overlaps(), early.0.load(Ordering::Relaxed)),
+        (log.overlaps(), early_starts.0.load(Ordering::Relaxed)),
         (0, 0),
-        "twice at once, early"
+        "jobs that ran twice at once, early starts"
     );
     for worker in workers {
         worker.stop().await;

@@ -1,4 +1,5 @@
-//! A process that crashes at a picture is a fault of ours, and the owner of the picture is never told that it is damaged.
+//! A crash of the sandbox is a fault of ours. The owner of the image is never told that it is
+//! damaged.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -14,14 +15,14 @@ use plinth_domain::id::UserId;
 use plinth_domain::job::{MakeThumbnails, Queue};
 use plinth_testkit::{Stage, until};
 use plinth_worker::files::{FilesContext, ImageSandbox};
-use plinth_worker::fleet::Fleet;
 use plinth_worker::registry::Registry;
+use plinth_worker::supervisor::Supervisor;
 use sqlx::Row as _;
 use tokio_util::sync::CancellationToken;
 
 use super::sandbox::{encoded, noise, program};
 
-/// Starts the real program except at these calls, where it crashes.
+/// Returns a sandbox that runs the real program, but crashes at these calls.
 fn crashing_at(folder: &Path, calls: &str) -> ImageSandbox {
     let path = folder.join("crashing");
     let (count, program) = (folder.join("calls"), program());
@@ -31,7 +32,7 @@ fn crashing_at(folder: &Path, calls: &str) -> ImageSandbox {
         program = program.display(),
     );
     std::fs::write(&path, script).expect("is written");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("may be run");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("sets the mode");
     ImageSandbox::new(path)
 }
 
@@ -54,7 +55,7 @@ async fn upload(stage: &Stage, stores: &Stores, bytes: Vec<u8>) {
         .expect("becomes a file");
 }
 
-/// Each variant: preset, state, whose fault it is, and the words for the owner.
+/// Returns preset, state, kind of failure and reason of each variant.
 async fn variants(stores: &Stores) -> Vec<(String, String, Option<String>, Option<String>)> {
     let query =
         sqlx::query("SELECT preset, state, failure, reason FROM file_variants ORDER BY preset");
@@ -67,7 +68,7 @@ async fn variants(stores: &Stores) -> Vec<(String, String, Option<String>, Optio
 async fn job(stores: &Stores) -> (String, i16, Option<String>) {
     let query =
         sqlx::query("SELECT state, attempt, last_error FROM jobs WHERE kind = 'files.thumbnails'");
-    let row = query.fetch_one(&stores.db).await.expect("there is one");
+    let row = query.fetch_one(&stores.db).await.expect("one job");
     (row.get(0), row.get(1), row.get(2))
 }
 
@@ -79,24 +80,25 @@ async fn until_job_is(stores: &Stores, state: &str) {
 }
 
 #[tokio::test]
-async fn a_crash_is_tried_again_then_a_dead_letter_and_fails_no_other_preset() {
+async fn a_crash_is_retried_then_a_dead_letter_and_fails_no_other_preset() {
     let (stage, folder) = (Stage::open().await, tempfile::tempdir().expect("a folder"));
     let (stores, settings) = (stage.stores(), stage.settings());
     upload(&stage, &stores, encoded(&noise(64, 48), ImageFormat::Jpeg)).await;
-    // Both presets together, then each alone: one is made. The other one crashes in every attempt.
+    // The presets are tried together, then each alone. One is made; the other crashes in every
+    // attempt.
     let sandbox = crashing_at(folder.path(), "1|3|4|5");
     let context = FilesContext::with_sandbox(&stores, &settings, sandbox);
     let registry = Registry::default().register::<MakeThumbnails>(&Arc::new(context));
-    let ledger = Ledger::new(&settings.database, "test").expect("the URL is one");
+    let ledger = Ledger::new(&settings.database, "test").expect("a valid URL");
     let (queues, stop) = (vec![(Queue::Files, 2)], CancellationToken::new());
-    let fleet = Fleet {
+    let supervisor = Supervisor {
         stores: stores.clone(),
         ledger,
         settings: settings.worker,
         queues,
         registry,
     };
-    let fleet = tokio::spawn(fleet.run(stop.clone()));
+    let supervisor = tokio::spawn(supervisor.run(stop.clone()));
 
     until_job_is(&stores, "dead").await;
     let (_, attempts, error) = job(&stores).await;
@@ -127,7 +129,7 @@ async fn a_crash_is_tried_again_then_a_dead_letter_and_fails_no_other_preset() {
         "{reason}"
     );
 
-    // What an operator does after the fault was fixed: the sixth call does not crash.
+    // An operator retries the job after the fault was fixed: the sixth call does not crash.
     sqlx::query("UPDATE jobs SET state = 'queued', attempt = 0, run_at = now(), finished_at = NULL WHERE state = 'dead'")
         .execute(&stores.db)
         .await
@@ -140,5 +142,5 @@ async fn a_crash_is_tried_again_then_a_dead_letter_and_fails_no_other_preset() {
             .all(|(_, state, failure, _)| state == "ready" && failure.is_none())
     );
     stop.cancel();
-    fleet.await.expect("the fleet does not panic");
+    supervisor.await.expect("the worker does not panic");
 }

@@ -1,23 +1,23 @@
-//! What becomes of one job: once, again, dead, or somebody else's.
+//! The life of one job: it runs once, is retried, becomes dead, or is left for another worker.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use plinth_core::jobs::{Ended, HowItEnded, Transport};
+use plinth_core::jobs::{RecordedOutcome, EndedAttempt, Transport};
 use plinth_domain::id::JobId;
 use plinth_platform::settings::AtLeast;
 use plinth_worker::outcome::Failure;
 use plinth_worker::registry::Registry;
 
-use crate::house::{House, Log, Tally, Unheard, email_note};
+use crate::house::{House, Log, Tally, UnknownKind, email_message};
 
 #[tokio::test]
 async fn a_job_delivered_ten_times_runs_once() {
     let house = House::open().await;
     let log = Log::default();
     let job = house.enqueue(&Tally::default()).await;
-    let worker = house.start(log.tallying(Duration::from_millis(300)));
+    let worker = house.start(log.counting_handlers(Duration::from_millis(300)));
     for _ in 0..10 {
         house.push(&[job]).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -30,12 +30,12 @@ async fn a_job_delivered_ten_times_runs_once() {
 }
 
 #[tokio::test]
-async fn two_workers_share_and_never_overlap() {
+async fn two_workers_share_jobs_and_never_run_one_twice_at_once() {
     let house = House::open().await;
     let log = Log::default();
     let workers = [
-        house.start(log.tallying(Duration::from_millis(2))),
-        house.start(log.tallying(Duration::from_millis(2))),
+        house.start(log.counting_handlers(Duration::from_millis(2))),
+        house.start(log.counting_handlers(Duration::from_millis(2))),
     ];
     let mut jobs = Vec::new();
     for _ in 0..200 {
@@ -52,19 +52,19 @@ async fn two_workers_share_and_never_overlap() {
 }
 
 #[tokio::test]
-async fn a_push_that_was_lost_is_made_again() {
+async fn a_lost_push_is_repeated() {
     let house = House::open().await;
     let log = Log::default();
-    let worker = house.start(log.tallying(Duration::ZERO));
+    let worker = house.start(log.counting_handlers(Duration::ZERO));
     let job = house.enqueue(&Tally::default()).await;
-    // Nobody pushes it: the process that committed it was killed before it could.
+    // It is not pushed, as if its process had been killed after the commit.
     house.until_all_are("done", 1).await;
     assert_eq!(log.runs(job), 1);
     worker.stop().await;
 }
 
 #[tokio::test]
-async fn a_failure_is_tried_again_until_it_succeeds() {
+async fn a_failed_job_is_retried_until_it_succeeds() {
     let house = House::open().await;
     let log = Log::default();
     let seen = log.clone();
@@ -86,7 +86,7 @@ async fn a_failure_is_tried_again_until_it_succeeds() {
 }
 
 #[tokio::test]
-async fn a_panic_is_tried_again_and_then_dead() {
+async fn a_panicking_job_is_retried_and_then_dead() {
     let house = House::open().await;
     let log = Log::default();
     let seen = log.clone();
@@ -102,15 +102,15 @@ async fn a_panic_is_tried_again_and_then_dead() {
         house.job(job).await.last_error.as_deref(),
         Some("panicked: out of cheese")
     );
-    // The worker is none the worse for it.
-    let other = house.enqueue(&Unheard {}).await;
+    // The worker continues.
+    let other = house.enqueue(&UnknownKind {}).await;
     house.push(&[other]).await;
     house.until_all_are("retrying", 1).await;
     worker.stop().await;
 }
 
 #[tokio::test]
-async fn a_permanent_failure_is_dead_at_once_with_its_causes() {
+async fn a_permanent_failure_makes_the_job_dead_at_once_with_its_causes() {
     let house = House::open().await;
     let worker = house.start(Registry::default().with(|_: Tally, _| async {
         Err(Failure::permanent(
@@ -129,7 +129,7 @@ async fn a_permanent_failure_is_dead_at_once_with_its_causes() {
 }
 
 #[tokio::test]
-async fn words_with_a_nul_character_are_written_down() {
+async fn errors_with_a_nul_character_are_recorded() {
     let house = House::open().await;
     let worker = house.start(Registry::default().with(|_: Tally, attempt| async move {
         assert!(attempt.number > 1, "out of \0 cheese");
@@ -147,7 +147,7 @@ async fn words_with_a_nul_character_are_written_down() {
 }
 
 #[tokio::test]
-async fn an_outcome_that_the_ledger_refuses_holds_up_no_other() {
+async fn an_outcome_that_the_ledger_refuses_does_not_delay_others() {
     let house = House::open().await;
     for statement in [
         "CREATE FUNCTION refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -173,7 +173,7 @@ async fn an_outcome_that_the_ledger_refuses_holds_up_no_other() {
     let error = house.job(poison).await.last_error;
     assert_eq!(
         error.as_deref(),
-        Some("the outcome of the attempt could not be written down")
+        Some("the outcome of the attempt could not be written")
     );
     assert_eq!(house.attempts(poison).await, ["dead"]);
     worker.stop().await;
@@ -210,8 +210,12 @@ async fn a_job_longer_than_its_lease_keeps_it() {
     let log = Log::default();
     let mut settings = house.settings();
     settings.lease = Duration::from_millis(900);
-    let workers =
-        [0, 1].map(|_| house.start_with(settings.clone(), log.tallying(Duration::from_secs(3))));
+    let workers = [0, 1].map(|_| {
+        house.start_with(
+            settings.clone(),
+            log.counting_handlers(Duration::from_secs(3)),
+        )
+    });
     let job = house.enqueue(&Tally::default()).await;
     house.push(&[job]).await;
     house.until_all_are("done", 1).await;
@@ -222,7 +226,7 @@ async fn a_job_longer_than_its_lease_keeps_it() {
 }
 
 #[tokio::test]
-async fn jobs_claimed_ahead_of_long_ones_are_held_until_they_begin() {
+async fn jobs_claimed_ahead_of_long_ones_keep_their_leases_until_they_start() {
     let house = House::open().await;
     let (log, takes_long) = (Log::default(), Arc::new(AtomicBool::new(false)));
     let mut settings = house.settings();
@@ -246,7 +250,7 @@ async fn jobs_claimed_ahead_of_long_ones_are_held_until_they_begin() {
         });
         house.start_with(settings.clone(), registry)
     });
-    // Short ones, by which a worker learns to claim ahead.
+    // After short jobs a worker claims ahead.
     let short = house.enqueue_many(200).await;
     house.push(&short).await;
     house.until_all_are("done", short.len()).await;
@@ -256,7 +260,7 @@ async fn jobs_claimed_ahead_of_long_ones_are_held_until_they_begin() {
     house.until_all_are("done", short.len() + jobs.len()).await;
     assert!(
         jobs.iter().all(|job| log.runs(*job) == 1),
-        "none is taken over while it waits"
+        "no waiting job is taken over"
     );
     assert_eq!(log.overlaps(), 0);
     for worker in workers {
@@ -265,35 +269,34 @@ async fn jobs_claimed_ahead_of_long_ones_are_held_until_they_begin() {
 }
 
 #[tokio::test]
-async fn a_lease_that_ran_out_is_taken_over() {
+async fn a_job_with_an_expired_lease_is_taken_over() {
     let house = House::open().await;
     let log = Log::default();
     let job = house.enqueue(&Tally::default()).await;
-    // A worker that is killed right after its claim.
     let claim = house
         .claim_and_die(job, Duration::from_millis(500))
         .await
         .expect("it is due");
-    let worker = house.start(log.tallying(Duration::ZERO));
+    let worker = house.start(log.counting_handlers(Duration::ZERO));
     house.until_all_are("done", 1).await;
     assert_eq!((log.runs(job), house.job(job).await.attempt), (1, 2));
     let late = house
         .ledger
-        .record(&[Ended {
+        .record(&[EndedAttempt {
             claim,
-            how: HowItEnded::Done,
+            outcome: RecordedOutcome::Done,
         }])
         .await
         .expect("answers");
     assert!(
-        late.ours.is_empty(),
-        "the dead one changes nothing any more"
+        late.written.is_empty(),
+        "an outcome of the expired claim changes nothing"
     );
     worker.stop().await;
 }
 
 #[tokio::test]
-async fn a_job_that_kills_its_workers_ends_as_dead() {
+async fn a_job_that_kills_its_workers_becomes_dead() {
     let house = House::open().await;
     let log = Log::default();
     let job = house.enqueue(&Tally::default()).await;
@@ -303,19 +306,19 @@ async fn a_job_that_kills_its_workers_ends_as_dead() {
             .await
             .expect("it is due");
     }
-    let worker = house.start(log.tallying(Duration::ZERO));
+    let worker = house.start(log.counting_handlers(Duration::ZERO));
     house.until_all_are("dead", 1).await;
     assert_eq!(log.runs(job), 0);
     worker.stop().await;
 }
 
 #[tokio::test]
-async fn a_job_of_a_newer_version_is_left_alone() {
+async fn a_job_of_a_newer_version_is_left_for_a_newer_worker() {
     let house = House::open().await;
     let log = Log::default();
     let job = house.enqueue(&Tally::default()).await;
     house.set_version(job, 2).await;
-    let worker = house.start(log.tallying(Duration::ZERO));
+    let worker = house.start(log.counting_handlers(Duration::ZERO));
     house.push(&[job]).await;
     house.until_all_are("retrying", 1).await;
     let row = house.job(job).await;
@@ -328,29 +331,29 @@ async fn a_job_of_a_newer_version_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_payload_that_is_not_what_it_says_is_dead() {
+async fn a_job_with_an_invalid_payload_is_dead() {
     let house = House::open().await;
     let log = Log::default();
     let job = house.enqueue(&Tally::default()).await;
     house.spoil_payload(job).await;
-    let worker = house.start(log.tallying(Duration::ZERO));
+    let worker = house.start(log.counting_handlers(Duration::ZERO));
     house.push(&[job]).await;
     house.until_all_are("dead", 1).await;
     worker.stop().await;
 }
 
 #[tokio::test]
-async fn nonsense_in_redis_is_dropped_and_the_queue_goes_on() {
+async fn invalid_messages_in_redis_are_dropped() {
     let house = House::open().await;
     let log = Log::default();
-    let worker = house.start(log.tallying(Duration::ZERO));
+    let worker = house.start(log.counting_handlers(Duration::ZERO));
     let unknown = JobId(uuid::Uuid::from_u128(7));
     Transport::new(&house.stores.redis)
-        .push(&[email_note(unknown)])
+        .push(&[email_message(unknown)])
         .await
         .expect("pushes");
-    house.raw_note("garbage \u{1}{]").await;
-    house.raw_note("").await;
+    house.push_raw_message("garbage \u{1}{]").await;
+    house.push_raw_message("").await;
     let job = house.enqueue(&Tally::default()).await;
     house.push(&[job]).await;
     house.until_all_are("done", 1).await;

@@ -1,4 +1,4 @@
-//! Files that were made to do harm, through the real child: each ends as pictures or as a reason.
+//! Hostile files in the real sandbox: each ends as images or as a reason.
 
 use std::collections::BTreeMap;
 
@@ -20,16 +20,16 @@ const FORMATS: [ImageFormat; 6] = [
     ImageFormat::Tiff,
 ];
 
-/// Two pictures in one file, and what a camera writes.
+/// An image with an alpha plane, and one from a camera.
 const AVIF: [&[u8]; 2] = [
     include_bytes!("../../../shared/pictures/tests/fixtures/alpha.avif"),
     include_bytes!("../../../shared/pictures/tests/fixtures/camera.avif"),
 ];
 
-/// Mutated files of each sound one.
+/// The number of mutations of each valid file.
 const MUTATIONS: u64 = 48;
 
-/// CRC-32 as PNG wants it.
+/// Returns the CRC-32 of PNG (annex D).
 pub(crate) fn crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
@@ -42,7 +42,7 @@ pub(crate) fn crc(bytes: &[u8]) -> u32 {
     })
 }
 
-/// A PNG of a few bytes that claims a size.
+/// Returns a PNG of a few bytes whose header claims a size.
 pub(crate) fn png_bomb(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = encoded(&RgbImage::new(1, 1).into(), ImageFormat::Png);
     bytes[16..20].copy_from_slice(&width.to_be_bytes());
@@ -52,11 +52,11 @@ pub(crate) fn png_bomb(width: u32, height: u32) -> Vec<u8> {
     bytes
 }
 
-/// The same file for the same seed.
+/// Returns a mutation of a file, the same one for the same seed.
 fn mutated(file: &[u8], seed: u64) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut file = file.to_vec();
-    // Headers are where the harm is: half of the changes are there.
+    // Headers are the most dangerous part, so half of the changes are there.
     let place = |random: &mut fastrand::Rng, length: usize| {
         if random.bool() {
             random.usize(..length.min(64))
@@ -75,7 +75,7 @@ fn mutated(file: &[u8], seed: u64) -> Vec<u8> {
         2 => {
             let from = place(&mut random, file.len());
             let to = (from + random.usize(1..200)).min(file.len());
-            file[from..to].fill(random.choice([0, 0x7f, 0xff]).expect("there are some"));
+            file[from..to].fill(random.choice([0, 0x7f, 0xff]).expect("not empty"));
         }
         3 => {
             let from = place(&mut random, file.len());
@@ -89,12 +89,12 @@ fn mutated(file: &[u8], seed: u64) -> Vec<u8> {
             let to = (from + random.usize(1..400)).min(file.len());
             file.drain(from..to);
         }
-        // A number in the header becomes a large one.
+        // A number in the header becomes large.
         _ => {
             let at = random.usize(..file.len().min(64) - 4);
             let large = random
                 .choice([u32::MAX, 0x7fff_ffff, 0x0001_0000, 60_000])
-                .expect("there are some");
+                .expect("not empty");
             let bytes = if random.bool() {
                 large.to_be_bytes()
             } else {
@@ -107,10 +107,8 @@ fn mutated(file: &[u8], seed: u64) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn hundreds_of_mutated_files_end_as_pictures_or_a_reason() {
-    let before = getrusage(UsageWho::RUSAGE_SELF)
-        .expect("is known")
-        .max_rss();
+async fn hundreds_of_mutated_files_end_as_images_or_a_reason() {
+    let before = getrusage(UsageWho::RUSAGE_SELF).expect("returns").max_rss();
     let picture = noise(160, 120);
     let encoded = FORMATS.map(|format| (format, encoded(&picture, format)));
     let sound: Vec<_> = encoded
@@ -127,9 +125,12 @@ async fn hundreds_of_mutated_files_end_as_pictures_or_a_reason() {
     let sandbox = ImageSandbox::new(program());
     let recipes = recipes();
     for (format, file) in &sound {
-        let made = sandbox.develop(file, &recipes).await;
+        let made = sandbox.render(file, &recipes).await;
         assert_eq!(
-            made.expect("no breakdown").expect("is read").images.len(),
+            made.expect("no sandbox error")
+                .expect("is valid")
+                .images
+                .len(),
             recipes.len(),
             "{format:?}"
         );
@@ -138,13 +139,13 @@ async fn hundreds_of_mutated_files_end_as_pictures_or_a_reason() {
         .map(|(format, seed, file)| {
             let (sandbox, recipes) = (&sandbox, &recipes);
             async move {
-                match sandbox.develop(&file, recipes).await {
+                match sandbox.render(&file, recipes).await {
                     Ok(end) => end.map(drop).map_err(|reason| format!("{reason:?}")),
-                    // Faults of libraries, but never a system call that the process may not make.
+                    // Libraries have faults, but must never make a forbidden system call.
                     Err(SandboxError::Crashed(crash)) if crash != Crash::Signal(Signal::SIGSYS) => {
                         Err(format!("{crash:?}"))
                     }
-                    Err(breakdown) => panic!("{format:?} {seed}: {breakdown}"),
+                    Err(error) => panic!("{format:?} {seed}: {error}"),
                 }
             }
         })
@@ -154,19 +155,18 @@ async fn hundreds_of_mutated_files_end_as_pictures_or_a_reason() {
     let mut tally: BTreeMap<String, usize> = BTreeMap::new();
     for end in &ends {
         *tally
-            .entry(end.clone().err().unwrap_or_else(|| "pictures".to_owned()))
+            .entry(end.clone().err().unwrap_or_else(|| "images".to_owned()))
             .or_default() += 1;
     }
-    // Both happen, or the mutations are none.
-    assert!(tally["pictures"] > 20 && tally["Damaged"] > 50, "{tally:?}");
-    // Kilobytes, of the largest child that has ended: they are small pictures whatever they claim.
+    // If either were missing, the mutations would be too weak or too strong.
+    assert!(tally["images"] > 20 && tally["Damaged"] > 50, "{tally:?}");
+    // The memory of the largest child that has ended, in KiB. The images are small whatever they
+    // claim.
     let child = getrusage(UsageWho::RUSAGE_CHILDREN)
-        .expect("is known")
+        .expect("returns")
         .max_rss();
     assert!(child < 700 * 1024, "a child had {child} KiB");
-    let own = getrusage(UsageWho::RUSAGE_SELF)
-        .expect("is known")
-        .max_rss();
+    let own = getrusage(UsageWho::RUSAGE_SELF).expect("returns").max_rss();
     assert!(
         own - before < 64 * 1024,
         "this process grew by {} KiB",
@@ -175,37 +175,37 @@ async fn hundreds_of_mutated_files_end_as_pictures_or_a_reason() {
 }
 
 #[tokio::test]
-async fn bombs_end_with_a_reason_and_within_the_memory() {
+async fn decompression_bombs_end_with_a_reason_within_the_memory_limit() {
     let sandbox = ImageSandbox::new(program());
-    let told = async |file: &[u8]| {
+    let render = async |file: &[u8]| {
         sandbox
-            .develop(file, &recipes())
+            .render(file, &recipes())
             .await
-            .expect("no breakdown")
+            .expect("no sandbox error")
             .map(drop)
     };
     let zeros = |width: u32, height: u32, format| {
         encoded(&DynamicImage::from(RgbImage::new(width, height)), format)
     };
-    // They claim a size and have no pixels.
+    // These claim a size and have no pixels.
     assert_eq!(
-        told(&png_bomb(50_000, 50_000)).await,
+        render(&png_bomb(50_000, 50_000)).await,
         Err(Unreadable::TooManyPixels)
     );
     let gif = b"GIF89a\xff\xff\xff\xff\0\0\0\x2c\0\0\0\0\xff\xff\xff\xff\0\x02\x01\0\0\x3b";
-    assert_eq!(told(gif).await, Err(Unreadable::TooManyPixels));
-    // They have them: 25 million in less than half a megabyte.
+    assert_eq!(render(gif).await, Err(Unreadable::TooManyPixels));
+    // This one has 25 million pixels in less than half a megabyte.
     let small = zeros(5_000, 5_000, ImageFormat::Png);
     assert!(small.len() < 500_000, "{}", small.len());
-    assert_eq!(told(&small).await, Ok(()));
+    assert_eq!(render(&small).await, Ok(()));
     let child = getrusage(UsageWho::RUSAGE_CHILDREN)
-        .expect("is known")
+        .expect("returns")
         .max_rss();
     assert!(child < 300 * 1024, "a child had {child} KiB");
-    assert!(told(&vec![0; 1 << 20]).await.is_err());
-    assert!(told(b"").await.is_err());
+    assert!(render(&vec![0; 1 << 20]).await.is_err());
+    assert!(render(b"").await.is_err());
     assert_eq!(
-        told(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").await,
+        render(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").await,
         Err(Unreadable::Heic)
     );
 }

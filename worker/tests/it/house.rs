@@ -1,23 +1,23 @@
-//! A database, a Redis prefix and a worker in this process, for one test.
+//! The fixture of one test: a database, a Redis prefix and workers in this process.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use plinth_core::Stores;
-use plinth_core::jobs::{Claim, Ledger, Note, Transport};
+use plinth_core::jobs::{Claim, JobRef, Ledger, Transport};
 use plinth_domain::id::JobId;
 use plinth_domain::job::{JobPayload, Queue};
 use plinth_platform::settings::WorkerSettings;
 use plinth_testkit::{Stage, Wire, until};
-use plinth_worker::fleet::Fleet;
 use plinth_worker::registry::Registry;
+use plinth_worker::supervisor::Supervisor;
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// A job that is counted.
+/// A job whose runs are counted.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tally {}
@@ -29,18 +29,18 @@ impl JobPayload for Tally {
     const MAX_ATTEMPTS: i16 = 3;
 }
 
-/// A job that no worker here knows.
+/// A job of a kind that no worker of the tests knows.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Unheard {}
+pub(crate) struct UnknownKind {}
 
-impl JobPayload for Unheard {
+impl JobPayload for UnknownKind {
     const KIND: &'static str = "test.unheard";
     const QUEUE: Queue = Queue::Email;
     const VERSION: i16 = 1;
     const MAX_ATTEMPTS: i16 = 3;
 }
 
-/// What ran, and whether a job ran twice at once.
+/// A record of the jobs that ran, and of those that ran twice at once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Entries>>);
 
@@ -52,14 +52,14 @@ struct Entries {
 }
 
 impl Log {
-    /// Handlers that count and take so long.
-    pub(crate) fn tallying(&self, takes: Duration) -> Registry {
+    /// Returns a handler of [`Tally`] that counts its runs and takes `duration`.
+    pub(crate) fn counting_handlers(&self, duration: Duration) -> Registry {
         let log = self.clone();
         Registry::default().with(move |_: Tally, attempt| {
             let log = log.clone();
             async move {
                 log.begin(attempt.job);
-                tokio::time::sleep(takes).await;
+                tokio::time::sleep(duration).await;
                 log.end(attempt.job);
                 Ok(())
             }
@@ -91,14 +91,14 @@ impl Log {
     }
 
     pub(crate) async fn until_begun(&self, job: JobId) {
-        until("the job begins", async || {
+        until("the job starts", async || {
             (self.runs(job) > 0).then_some(())
         })
         .await;
     }
 
     pub(crate) async fn until_begun_some(&self, jobs: usize) {
-        until("some jobs begin", async || {
+        until("some jobs start", async || {
             (self.total() >= jobs).then_some(())
         })
         .await;
@@ -120,21 +120,21 @@ pub(crate) struct Job {
 /// A running worker.
 pub(crate) struct Worker {
     stop: CancellationToken,
-    fleet: JoinHandle<()>,
+    supervisor: JoinHandle<()>,
 }
 
 impl Worker {
-    /// As SIGTERM does it.
+    /// Stops the worker as SIGTERM does.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        self.fleet.await.expect("the fleet does not panic");
+        self.supervisor.await.expect("the worker does not panic");
     }
 }
 
 pub(crate) struct House {
     pub(crate) stores: Stores,
     pub(crate) ledger: Ledger,
-    /// What the stores reach Redis by.
+    /// The connection of the stores to Redis, which tests can break.
     pub(crate) wire: Wire,
     stage: Stage,
 }
@@ -144,7 +144,7 @@ impl House {
         let mut stage = Stage::open().await;
         let wire = stage.wire_redis().await;
         let stores = stage.stores();
-        let ledger = Ledger::new(&stage.settings().database, "test").expect("the URL is one");
+        let ledger = Ledger::new(&stage.settings().database, "test").expect("a valid URL");
         Self {
             stores,
             ledger,
@@ -157,7 +157,7 @@ impl House {
         self.stage.settings().worker
     }
 
-    /// A job that was committed, by a process that was killed before it could push it.
+    /// Inserts a job without pushing it, like a process that is killed after its commit.
     pub(crate) async fn enqueue<J: JobPayload>(&self, job: &J) -> JobId {
         let id = JobId::mint(self.stores.clock.now());
         sqlx::query(
@@ -185,14 +185,14 @@ impl House {
         self.start_on(self.stores.clone(), settings, registry)
     }
 
-    /// The stores of a process whose clock is so much ahead.
+    /// Returns the stores of a process whose clock is ahead.
     pub(crate) fn stores_at(&self, ahead: time::Duration) -> Stores {
         let stores = self.stage.stores();
         stores.clock.advance(ahead);
         stores
     }
 
-    /// A worker whose clock is so much ahead.
+    /// Starts a worker whose clock is ahead.
     pub(crate) fn start_at(
         &self,
         ahead: time::Duration,
@@ -205,7 +205,7 @@ impl House {
     fn start_on(&self, stores: Stores, settings: WorkerSettings, registry: Registry) -> Worker {
         let stop = CancellationToken::new();
         let queues = vec![(Queue::Email, settings.concurrency.count())];
-        let fleet = Fleet {
+        let supervisor = Supervisor {
             stores,
             ledger: self.ledger.clone(),
             settings,
@@ -213,12 +213,12 @@ impl House {
             registry,
         };
         Worker {
-            fleet: tokio::spawn(fleet.run(stop.clone())),
+            supervisor: tokio::spawn(supervisor.run(stop.clone())),
             stop,
         }
     }
 
-    /// As many as asked for, in one statement.
+    /// Inserts jobs in one statement, without pushing them.
     pub(crate) async fn enqueue_many(&self, jobs: i32) -> Vec<JobId> {
         sqlx::query(
             "INSERT INTO jobs (id, queue, kind, payload, payload_version, max_attempts, run_at, created_at)
@@ -235,9 +235,9 @@ impl House {
     }
 
     pub(crate) async fn push(&self, jobs: &[JobId]) {
-        let jobs: Vec<_> = jobs.iter().map(|job| email_note(*job)).collect();
-        // A wire that was just mended is tried again after a moment.
-        until("the push is taken", async || {
+        let jobs: Vec<_> = jobs.iter().map(|job| email_message(*job)).collect();
+        // A restored connection is used again after a moment.
+        until("the push succeeds", async || {
             Transport::new(&self.stores.redis).push(&jobs).await.ok()
         })
         .await;
@@ -290,7 +290,7 @@ impl House {
         .await;
     }
 
-    /// From now on, as PostgreSQL writes an interval.
+    /// Sets a deadline relative to now; `interval` is PostgreSQL's syntax.
     pub(crate) async fn set_deadline(&self, id: JobId, interval: &str) {
         let query = sqlx::query("UPDATE jobs SET deadline = now() + $2::interval WHERE id = $1");
         query
@@ -301,13 +301,13 @@ impl House {
             .expect("updates");
     }
 
-    /// How the attempts ended that did not succeed.
+    /// Returns the outcomes of the attempts that did not succeed.
     pub(crate) async fn attempts(&self, id: JobId) -> Vec<String> {
         sqlx::query_scalar("SELECT outcome FROM job_attempts WHERE job_id = $1 ORDER BY claim")
             .bind(id.0)
             .fetch_all(&self.stores.db)
             .await
-            .expect("the attempts are read")
+            .expect("reads")
     }
 
     async fn update(&self, sql: &'static str, id: JobId, value: i16) {
@@ -319,7 +319,7 @@ impl House {
             .expect("updates");
     }
 
-    async fn ask<T: redis::FromRedisValue>(&self, command: &mut redis::Cmd) -> T {
+    async fn redis_command<T: redis::FromRedisValue>(&self, command: &mut redis::Cmd) -> T {
         let mut connection = self
             .stores
             .redis
@@ -330,50 +330,50 @@ impl House {
         command
             .query_async(&mut connection)
             .await
-            .expect("Redis obeys")
+            .expect("Redis executes it")
     }
 
-    /// Every key of this test.
+    /// Returns every key of this test.
     pub(crate) async fn redis_keys(&self) -> Vec<String> {
-        self.ask(redis::cmd("KEYS").arg(format!("{}*", self.stores.redis.prefix())))
+        self.redis_command(redis::cmd("KEYS").arg(format!("{}*", self.stores.redis.prefix())))
             .await
     }
 
-    /// As FLUSHALL, for this test only.
+    /// Removes every key of this test.
     pub(crate) async fn wipe_redis(&self) {
         for key in self.redis_keys().await {
-            let _: i64 = self.ask(redis::cmd("UNLINK").arg(key)).await;
+            let _: i64 = self.redis_command(redis::cmd("UNLINK").arg(key)).await;
         }
     }
 
-    /// What no transport of ours puts into a window.
-    pub(crate) async fn raw_note(&self, text: &str) {
-        let window = Transport::new(&self.stores.redis).window(Queue::Email);
+    /// Adds any text to the ready set.
+    pub(crate) async fn push_raw_message(&self, text: &str) {
+        let key = Transport::new(&self.stores.redis).ready_set_key(Queue::Email);
         let _: i64 = self
-            .ask(redis::cmd("ZADD").arg(window).arg(0).arg(text))
+            .redis_command(redis::cmd("ZADD").arg(key).arg(0).arg(text))
             .await;
     }
 
-    /// How many notes wait in Redis.
-    pub(crate) async fn notes(&self) -> usize {
-        let window = Transport::new(&self.stores.redis).window(Queue::Email);
-        self.ask(redis::cmd("ZCARD").arg(window)).await
+    /// Returns the number of messages in the ready set.
+    pub(crate) async fn message_count(&self) -> usize {
+        let key = Transport::new(&self.stores.redis).ready_set_key(Queue::Email);
+        self.redis_command(redis::cmd("ZCARD").arg(key)).await
     }
 
-    /// A claim by a worker that is killed right after it.
+    /// Claims a job like a worker that is killed right after its claim.
     pub(crate) async fn claim_and_die(&self, job: JobId, lease: Duration) -> Option<Claim> {
         let claimed = self
             .ledger
-            .claim(&[job], "the dead", lease)
+            .claim(&[job], "dead worker", lease)
             .await
             .expect("claims");
         claimed.first().map(|job| job.claim)
     }
 }
 
-/// A note as whoever commits a job pushes it.
-pub(crate) fn email_note(job: JobId) -> Note {
-    Note {
+/// Returns the queue message of a job of the queue `email`.
+pub(crate) fn email_message(job: JobId) -> JobRef {
+    JobRef {
         queue: Queue::Email,
         job,
         rank: 1,

@@ -1,10 +1,10 @@
-//! Limits by key: what shares something slow waits for it without holding up anybody else.
+//! Limits by key: jobs that share a slow resource wait for it without delaying others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use plinth_core::jobs::{Hold, SentMails, Standing};
+use plinth_core::jobs::{LimitDecision, SendState, SentMails};
 use plinth_domain::job::{JobPayload, Queue};
 use plinth_platform::settings::AtLeast;
 use plinth_worker::registry::Registry;
@@ -12,55 +12,59 @@ use serde::{Deserialize, Serialize};
 
 use crate::house::{House, Tally};
 
-/// A job that needs something of a name.
+/// A job that needs a share of a limit.
 #[derive(Debug, Serialize, Deserialize)]
-struct Needy {
+struct LimitedJob {
     name: String,
 }
 
-impl JobPayload for Needy {
+impl JobPayload for LimitedJob {
     const KIND: &'static str = "test.needy";
     const QUEUE: Queue = Queue::Email;
     const VERSION: i16 = 1;
     const MAX_ATTEMPTS: i16 = 3;
 }
 
-/// In which order jobs ended, and how many of a name ran at once at most.
+/// A record of the order in which jobs ended, and of the largest number with one key at once.
 #[derive(Debug, Clone, Default)]
-struct Traffic(Arc<Mutex<Seen>>);
+struct Concurrency(Arc<Mutex<Seen>>);
 
 #[derive(Debug, Default)]
 struct Seen {
     ended: Vec<String>,
     running: HashMap<String, usize>,
-    most: usize,
+    max_at_once: usize,
 }
 
-impl Traffic {
+impl Concurrency {
     fn registry(&self, limit: u32) -> Registry {
-        let traffic = self.clone();
-        Registry::default().with(move |job: Needy, attempt| {
-            let traffic = traffic.clone();
+        let concurrency = self.clone();
+        Registry::default().with(move |job: LimitedJob, attempt| {
+            let concurrency = concurrency.clone();
             async move {
-                attempt.hold(&job.name, limit).await?;
-                traffic.begin(&job.name);
+                attempt.acquire_limit(&job.name, limit).await?;
+                concurrency.begin(&job.name);
                 tokio::time::sleep(Duration::from_millis(if job.name == "slow" {
                     100
                 } else {
                     1
                 }))
                 .await;
-                traffic.end(job.name);
+                concurrency.end(job.name);
                 Ok(())
             }
         })
     }
 
     fn begin(&self, name: &str) {
-        let Seen { running, most, .. } = &mut *self.0.lock().expect("no holder panics");
+        let Seen {
+            running,
+            max_at_once,
+            ..
+        } = &mut *self.0.lock().expect("no holder panics");
         let running = running.entry(name.to_owned()).or_default();
         *running += 1;
-        *most = (*most).max(*running);
+        *max_at_once = (*max_at_once).max(*running);
     }
 
     fn end(&self, name: String) {
@@ -71,35 +75,38 @@ impl Traffic {
 }
 
 #[tokio::test]
-async fn a_slow_domain_holds_up_itself_only() {
+async fn a_slow_domain_delays_only_its_own_jobs() {
     let house = House::open().await;
-    let traffic = Traffic::default();
+    let concurrency = Concurrency::default();
     for _ in 0..20 {
         house
-            .enqueue(&Needy {
+            .enqueue(&LimitedJob {
                 name: "slow".to_owned(),
             })
             .await;
     }
     for n in 0..5 {
         house
-            .enqueue(&Needy {
+            .enqueue(&LimitedJob {
                 name: format!("quick {n}"),
             })
             .await;
     }
     let mut settings = house.settings();
     settings.concurrency = AtLeast(2);
-    // Fewer slots than slow jobs, in two workers: without the limit the quick ones would wait for most of them.
-    let workers = [0, 1].map(|_| house.start_with(settings.clone(), traffic.registry(1)));
+    // Two workers have fewer permits than there are slow jobs. Without the limit the quick jobs
+    // would wait for most of the slow ones.
+    let workers = [0, 1].map(|_| house.start_with(settings.clone(), concurrency.registry(1)));
     house.until_all_are("done", 25).await;
     {
-        let Seen { ended, most, .. } = &*traffic.0.lock().expect("no holder panics");
-        assert_eq!(*most, 1, "one of a name at once, in both workers together");
+        let Seen {
+            ended, max_at_once, ..
+        } = &*concurrency.0.lock().expect("no holder panics");
+        assert_eq!(*max_at_once, 1, "one job per key in both workers together");
         let last_quick = ended
             .iter()
             .rposition(|name| name != "slow")
-            .expect("they ended");
+            .expect("the quick jobs ended");
         assert!(last_quick < 12, "{ended:?}");
     }
     for worker in workers {
@@ -108,10 +115,10 @@ async fn a_slow_domain_holds_up_itself_only() {
 }
 
 #[tokio::test]
-async fn a_parked_job_goes_on_when_its_holder_was_killed() {
+async fn a_parked_job_is_released_after_its_holder_was_killed() {
     let house = House::open().await;
-    let traffic = Traffic::default();
-    let [first, second] = [0, 1].map(|_| Needy {
+    let concurrency = Concurrency::default();
+    let [first, second] = [0, 1].map(|_| LimitedJob {
         name: "slow".to_owned(),
     });
     let first = house.enqueue(&first).await;
@@ -120,20 +127,28 @@ async fn a_parked_job_goes_on_when_its_holder_was_killed() {
         .await
         .expect("it is due");
     assert_eq!(
-        house.ledger.hold(claim, "slow", 1).await.expect("answers"),
-        Hold::Granted
+        house
+            .ledger
+            .acquire_limit(claim, "slow", 1)
+            .await
+            .expect("answers"),
+        LimitDecision::Granted
     );
     let second = house.enqueue(&second).await;
-    let worker = house.start(traffic.registry(1));
+    let worker = house.start(concurrency.registry(1));
     house.until_all_are("done", 2).await;
     assert_eq!(
         house.job(second).await.attempt,
         1,
-        "the attempt that was parked does not count"
+        "the parked attempt does not count"
     );
     assert_eq!(
-        house.ledger.hold(claim, "slow", 1).await.expect("answers"),
-        Hold::Lost
+        house
+            .ledger
+            .acquire_limit(claim, "slow", 1)
+            .await
+            .expect("answers"),
+        LimitDecision::LeaseLost
     );
     worker.stop().await;
 }
@@ -143,9 +158,9 @@ async fn a_mail_is_new_then_uncertain_then_accepted() {
     let house = House::open().await;
     let job = house.enqueue(&Tally::default()).await;
     let sent = SentMails::new(&house.stores);
-    for expected in [Standing::New, Standing::Uncertain, Standing::Uncertain] {
+    for expected in [SendState::New, SendState::Uncertain, SendState::Uncertain] {
         assert_eq!(sent.begin(job).await.expect("answers"), expected);
     }
     sent.accepted(job).await.expect("answers");
-    assert_eq!(sent.begin(job).await.expect("answers"), Standing::Accepted);
+    assert_eq!(sent.begin(job).await.expect("answers"), SendState::Accepted);
 }

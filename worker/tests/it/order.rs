@@ -1,11 +1,12 @@
-//! What goes first, what may not begin any more, and what a late word of a former holder is worth.
+//! The order of jobs, jobs that may not start any more, and late outcomes of earlier claims.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use plinth_core::jobs::{
-    Cancellation, Ended, HowItEnded, JobAdministration, Note, Transport, WINDOW,
+    RecordedOutcome, Cancellation, EndedAttempt, JobAdministration, JobRef, READY_SET_SIZE,
+    Transport,
 };
 use plinth_domain::audit::Origin;
 use plinth_domain::id::JobId;
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::house::{House, Log, Tally};
 
-/// A job that others give way to.
+/// A job of high priority.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Urgent {}
 
@@ -29,7 +30,7 @@ impl JobPayload for Urgent {
     const PRIORITY: Priority = Priority::High;
 }
 
-/// A job whose patience is shorter than the settings allow.
+/// A job with a shorter time limit than the settings.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Hasty {}
 
@@ -42,7 +43,7 @@ impl JobPayload for Hasty {
 }
 
 #[tokio::test]
-async fn high_goes_before_normal_whenever_it_came() {
+async fn high_priority_runs_before_normal_even_if_it_came_later() {
     let house = House::open().await;
     let order: Arc<Mutex<Vec<JobId>>> = Arc::default();
     let (all, urgent) = (order.clone(), order.clone());
@@ -72,12 +73,12 @@ async fn high_goes_before_normal_whenever_it_came() {
 }
 
 #[tokio::test]
-async fn a_job_whose_time_is_over_is_dead_and_never_runs() {
+async fn a_job_past_its_deadline_is_dead_and_never_runs() {
     let house = House::open().await;
     let log = Log::default();
     let job = house.enqueue(&Tally::default()).await;
     house.set_deadline(job, "-1 s").await;
-    let worker = house.start(log.tallying(Duration::ZERO));
+    let worker = house.start(log.counting_handlers(Duration::ZERO));
     house.until_all_are("dead", 1).await;
     assert_eq!(log.runs(job), 0);
     assert!(
@@ -85,7 +86,7 @@ async fn a_job_whose_time_is_over_is_dead_and_never_runs() {
             .job(job)
             .await
             .last_error
-            .is_some_and(|error| error.contains("the time is over"))
+            .is_some_and(|error| error.contains("the deadline passed"))
     );
     worker.stop().await;
 }
@@ -97,7 +98,7 @@ async fn the_third_panic_in_a_row_is_final() {
     let seen = log.clone();
     let worker = house.start(Registry::default().with(move |_: Urgent, attempt| {
         seen.begin(attempt.job);
-        async { panic!("again") }
+        async { panic!("always") }
     }));
     let job = house.enqueue(&Urgent::default()).await;
     house.until_all_are("dead", 1).await;
@@ -107,7 +108,7 @@ async fn the_third_panic_in_a_row_is_final() {
 }
 
 #[tokio::test]
-async fn a_kind_may_have_less_time_than_the_settings_allow() {
+async fn a_kind_may_have_a_shorter_time_limit_than_the_settings() {
     let house = House::open().await;
     let worker = house.start(Registry::default().with(|_: Hasty, _| std::future::pending()));
     let job = house.enqueue(&Hasty::default()).await;
@@ -120,16 +121,16 @@ async fn a_kind_may_have_less_time_than_the_settings_allow() {
 }
 
 #[tokio::test]
-async fn a_job_that_was_handed_back_is_not_taken_away_by_the_same_word_said_twice() {
+async fn a_repeated_outcome_of_an_earlier_claim_changes_nothing() {
     let house = House::open().await;
     let job = house.enqueue(&Tally::default()).await;
     let first = house
         .claim_and_die(job, Duration::from_secs(30))
         .await
         .expect("it is due");
-    let back = [Ended {
+    let back = [EndedAttempt {
         claim: first,
-        how: HowItEnded::HandedBack,
+        outcome: RecordedOutcome::HandedBack,
     }];
     assert_eq!(
         house
@@ -137,11 +138,11 @@ async fn a_job_that_was_handed_back_is_not_taken_away_by_the_same_word_said_twic
             .record(&back)
             .await
             .expect("answers")
-            .ours
+            .written
             .len(),
         1
     );
-    // The next holder has the same attempt, and another claim.
+    // The next claim has another number, but the same attempt.
     let second = house
         .claim_and_die(job, Duration::from_secs(30))
         .await
@@ -153,13 +154,13 @@ async fn a_job_that_was_handed_back_is_not_taken_away_by_the_same_word_said_twic
             .record(&back)
             .await
             .expect("answers")
-            .ours
+            .written
             .is_empty()
     );
     assert_eq!(house.job(job).await.state, "running");
-    let done = [Ended {
+    let done = [EndedAttempt {
         claim: second,
-        how: HowItEnded::Done,
+        outcome: RecordedOutcome::Done,
     }];
     assert_eq!(
         house
@@ -167,7 +168,7 @@ async fn a_job_that_was_handed_back_is_not_taken_away_by_the_same_word_said_twic
             .record(&done)
             .await
             .expect("answers")
-            .ours
+            .written
             .len(),
         1
     );
@@ -175,33 +176,33 @@ async fn a_job_that_was_handed_back_is_not_taken_away_by_the_same_word_said_twic
 }
 
 #[tokio::test]
-async fn one_transaction_takes_every_kind_of_end() {
+async fn one_transaction_records_every_kind_of_outcome() {
     let house = House::open().await;
-    let ends = [
-        HowItEnded::Done,
-        HowItEnded::Retried {
+    let outcomes = [
+        RecordedOutcome::Done,
+        RecordedOutcome::Retried {
             error: "no".to_owned(),
             wait: Duration::from_hours(1),
             panicked: false,
         },
-        HowItEnded::Dead {
+        RecordedOutcome::Dead {
             error: "never".to_owned(),
         },
-        HowItEnded::HandedBack,
-        HowItEnded::Postponed {
+        RecordedOutcome::HandedBack,
+        RecordedOutcome::Unsupported {
             reason: "newer".to_owned(),
             wait: Duration::from_mins(1),
         },
-        HowItEnded::Cancelled,
+        RecordedOutcome::Cancelled,
     ];
     let mut ended = Vec::new();
-    for how in ends {
+    for outcome in outcomes {
         let job = house.enqueue(&Tally::default()).await;
         let claim = house
             .claim_and_die(job, Duration::from_secs(30))
             .await
             .expect("it is due");
-        ended.push(Ended { claim, how });
+        ended.push(EndedAttempt { claim, outcome });
     }
     assert_eq!(
         house
@@ -209,7 +210,7 @@ async fn one_transaction_takes_every_kind_of_end() {
             .record(&ended)
             .await
             .expect("answers")
-            .ours
+            .written
             .len(),
         ended.len()
     );
@@ -233,20 +234,20 @@ async fn one_transaction_takes_every_kind_of_end() {
 }
 
 #[tokio::test]
-async fn redis_holds_a_window_of_a_backlog() {
+async fn redis_holds_a_bounded_ready_set_of_a_backlog() {
     let house = House::open().await;
     let log = Log::default();
     let jobs = house.enqueue_many(5_000).await;
     house.push(&jobs).await;
-    assert_eq!(house.notes().await, WINDOW);
-    let worker = house.start(log.tallying(Duration::ZERO));
+    assert_eq!(house.message_count().await, READY_SET_SIZE);
+    let worker = house.start(log.counting_handlers(Duration::ZERO));
     house.until_all_are("done", jobs.len()).await;
     assert!(jobs.iter().all(|job| log.runs(*job) == 1));
     worker.stop().await;
 }
 
 #[tokio::test]
-async fn a_backlog_comes_through_the_window_whole_though_others_push_in() {
+async fn a_backlog_passes_the_ready_set_completely_while_urgent_jobs_arrive() {
     let house = House::open().await;
     let jobs = house.enqueue_many(5_000).await;
     sqlx::query(
@@ -255,10 +256,10 @@ async fn a_backlog_comes_through_the_window_whole_though_others_push_in() {
     )
     .execute(&house.stores.db)
     .await
-    .expect("they have been due for longer and longer");
+    .expect("updates");
     let transport = Transport::new(&house.stores.redis);
-    let window = i64::try_from(WINDOW).expect("fits");
-    let mut first = house.ledger.due(window).await.expect("reads");
+    let size = i64::try_from(READY_SET_SIZE).expect("fits");
+    let mut first = house.ledger.due(size).await.expect("reads");
     transport
         .refill(
             Queue::Email,
@@ -269,19 +270,19 @@ async fn a_backlog_comes_through_the_window_whole_though_others_push_in() {
     let mut urgent = Vec::new();
     let mut seen = HashSet::new();
     loop {
-        // Before the rest, which falls out.
+        // They come before the backlog, which is dropped from the full set.
         let now = house.stores.clock.now();
-        let note = || Note {
+        let urgent_job = || JobRef {
             queue: Queue::Email,
             job: JobId::mint(now),
             rank: 0,
             due: now,
         };
-        let pushed: Vec<_> = (0..300).map(|_| note()).collect();
+        let pushed: Vec<_> = (0..300).map(|_| urgent_job()).collect();
         transport.push(&pushed).await.expect("pushes");
-        urgent.extend(pushed.iter().map(|note| note.job));
+        urgent.extend(pushed.iter().map(|pushed| pushed.job));
         let popped = transport.pop(Queue::Email, 800).await.expect("pops").jobs;
-        // In the ledger's eyes they are held, and come no more.
+        // The ledger considers them claimed, so they do not come again.
         let ids: Vec<_> = popped.iter().map(|job| job.0).collect();
         sqlx::query(
             "UPDATE jobs SET state = 'running', lease_until = now() + interval '1 h' WHERE id = ANY($1)",
@@ -289,23 +290,23 @@ async fn a_backlog_comes_through_the_window_whole_though_others_push_in() {
         .bind(ids)
         .execute(&house.stores.db)
         .await
-        .expect("holds");
+        .expect("updates");
         seen.extend(popped);
-        let Some(gap) = transport.gap(Queue::Email).await.expect("looks") else {
+        let Some(gap) = transport.gap(Queue::Email).await.expect("reads") else {
             break;
         };
-        assert!(house.notes().await + gap.room == WINDOW);
-        let room = i64::try_from(gap.room).expect("fits");
-        let found = house
+        assert!(house.message_count().await + gap.capacity == READY_SET_SIZE);
+        let capacity = i64::try_from(gap.capacity).expect("fits");
+        let due = house
             .ledger
-            .due_from(Queue::Email, gap.from, room)
+            .due_from(Queue::Email, gap.from, capacity)
             .await
             .expect("reads");
-        transport.refill(Queue::Email, &found).await.expect("fills");
+        transport.refill(Queue::Email, &due).await.expect("fills");
     }
     seen.extend(
         transport
-            .pop(Queue::Email, WINDOW)
+            .pop(Queue::Email, READY_SET_SIZE)
             .await
             .expect("pops")
             .jobs,
@@ -319,7 +320,7 @@ async fn a_backlog_comes_through_the_window_whole_though_others_push_in() {
 }
 
 #[tokio::test]
-async fn nothing_is_taken_from_a_paused_queue() {
+async fn no_job_is_taken_from_a_paused_queue() {
     let house = House::open().await;
     let log = Log::default();
     let operators = JobAdministration::new(&house.stores);
@@ -329,20 +330,20 @@ async fn nothing_is_taken_from_a_paused_queue() {
             .await
             .expect("pauses")
     );
-    let worker = house.start(log.tallying(Duration::ZERO));
+    let worker = house.start(log.counting_handlers(Duration::ZERO));
     let job = house.enqueue(&Tally::default()).await;
     house.push(&[job]).await;
-    // The note is taken and the ledger says no.
-    until("the note is gone", async || {
-        (house.notes().await == 0).then_some(())
+    // The message is taken, and the ledger refuses the claim.
+    until("the message is taken", async || {
+        (house.message_count().await == 0).then_some(())
     })
     .await;
     worker.stop().await;
-    // And after a restart.
-    let worker = house.start(log.tallying(Duration::ZERO));
+    // The same after a restart.
+    let worker = house.start(log.counting_handlers(Duration::ZERO));
     house.push(&[job]).await;
-    until("the note is gone", async || {
-        (house.notes().await == 0).then_some(())
+    until("the message is taken", async || {
+        (house.message_count().await == 0).then_some(())
     })
     .await;
     assert_eq!((log.runs(job), house.job(job).await.attempt), (0, 0));
@@ -357,27 +358,27 @@ async fn nothing_is_taken_from_a_paused_queue() {
 }
 
 #[tokio::test]
-async fn a_job_that_runs_is_stopped_when_somebody_cancels_it() {
+async fn a_running_job_is_stopped_when_it_is_cancelled() {
     let house = House::open().await;
     let log = Log::default();
     let mut settings = house.settings();
     settings.lease = Duration::from_millis(900);
-    let worker = house.start_with(settings, log.tallying(Duration::from_hours(1)));
+    let worker = house.start_with(settings, log.counting_handlers(Duration::from_hours(1)));
     let job = house.enqueue(&Tally::default()).await;
     house.push(&[job]).await;
     log.until_begun(job).await;
     let operators = JobAdministration::new(&house.stores);
-    let said = operators
+    let cancellation = operators
         .cancel(&Origin::system(), job)
         .await
         .expect("cancels");
-    assert_eq!(said, Cancellation::Asked);
+    assert_eq!(cancellation, Cancellation::Asked);
     house.until_all_are("cancelled", 1).await;
     operators
         .retry(&Origin::system(), job)
         .await
-        .expect("it can be tried again");
-    until("it begins anew", async || {
+        .expect("a cancelled job can be retried");
+    until("it starts again", async || {
         (log.runs(job) == 2).then_some(())
     })
     .await;

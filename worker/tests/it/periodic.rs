@@ -1,4 +1,4 @@
-//! Periodic work: a tick becomes one job, whoever looks at which clock.
+//! Periodic tasks: a tick makes one job, whatever the number of schedulers and their clocks.
 
 use std::time::Duration;
 
@@ -8,12 +8,13 @@ use plinth_core::jobs::{Ledger, Periodic};
 use plinth_domain::job::{CleanUp, Queue};
 use plinth_domain::periodic::{PeriodicTask, Schedule};
 use plinth_testkit::{Stage, until};
-use plinth_worker::fleet::Fleet;
 use plinth_worker::registry::Registry;
+use plinth_worker::supervisor::Supervisor;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-/// A clean-up each hour, so many minutes from now as PostgreSQL has it: no test lasts until then.
+/// Returns a schedule with an hourly clean-up, some minutes from now by PostgreSQL's clock. No test
+/// lasts until then.
 async fn hourly(stores: &Stores, minutes_ahead: i64) -> String {
     let now: OffsetDateTime = sqlx::query_scalar("SELECT now()")
         .fetch_one(&stores.db)
@@ -26,11 +27,11 @@ async fn hourly(stores: &Stores, minutes_ahead: i64) -> String {
 }
 
 fn periodic(stores: &Stores, schedule: &str) -> Periodic {
-    Periodic::new(stores, schedule.parse::<Schedule>().expect("a table"))
+    Periodic::new(stores, schedule.parse::<Schedule>().expect("valid"))
 }
 
-async fn asked(periodic: &Periodic) -> usize {
-    periodic.ask().await.expect("looks").asked.len()
+async fn enqueue_due(periodic: &Periodic) -> usize {
+    periodic.ask().await.expect("enqueues").asked.len()
 }
 
 async fn jobs(stores: &Stores) -> i64 {
@@ -52,7 +53,7 @@ async fn set_last_tick(stores: &Stores, ago: &str) {
 }
 
 #[tokio::test]
-async fn a_tick_is_turned_into_one_job_by_four_at_once() {
+async fn four_schedulers_make_one_job_of_a_tick() {
     let stage = Stage::open().await;
     let stores: Vec<_> = (0..4).map(|_| stage.stores()).collect();
     let table = hourly(&stores[0], 30).await;
@@ -60,12 +61,12 @@ async fn a_tick_is_turned_into_one_job_by_four_at_once() {
         .iter()
         .map(|stores| periodic(stores, &table))
         .collect();
-    let total: usize = join_all(schedulers.iter().map(asked))
+    let total: usize = join_all(schedulers.iter().map(enqueue_due))
         .await
         .into_iter()
         .sum();
     assert_eq!((total, jobs(&stores[0]).await), (1, 1));
-    let total: usize = join_all(schedulers.iter().map(asked))
+    let total: usize = join_all(schedulers.iter().map(enqueue_due))
         .await
         .into_iter()
         .sum();
@@ -73,34 +74,37 @@ async fn a_tick_is_turned_into_one_job_by_four_at_once() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_ahead_asks_for_nothing_twice() {
+async fn a_scheduler_with_a_fast_clock_enqueues_nothing_twice() {
     let stage = Stage::open().await;
     let (stores, ahead) = (stage.stores(), stage.stores());
     ahead.clock.advance(time::Duration::minutes(5));
-    // By the clock that is ahead the tick is over.
+    // By the clock that is ahead the tick has passed.
     let table = hourly(&stores, 3).await;
-    assert_eq!(asked(&periodic(&stores, &table)).await, 1);
-    assert_eq!(asked(&periodic(&ahead, &table)).await, 0);
-    assert_eq!(asked(&periodic(&stores, &table)).await, 0);
+    assert_eq!(enqueue_due(&periodic(&stores, &table)).await, 1);
+    assert_eq!(enqueue_due(&periodic(&ahead, &table)).await, 0);
+    assert_eq!(enqueue_due(&periodic(&stores, &table)).await, 0);
     assert_eq!(jobs(&stores).await, 1);
 }
 
 #[tokio::test]
-async fn of_the_ticks_that_were_missed_the_last_is_made_up_for() {
+async fn only_the_last_missed_tick_is_made_up_for() {
     let stage = Stage::open().await;
     let stores = stage.stores();
     set_last_tick(&stores, "5 hours").await;
     let periodic = periodic(&stores, &hourly(&stores, 30).await);
-    assert_eq!(asked(&periodic).await, 1);
-    assert_eq!(asked(&periodic).await, 0);
+    assert_eq!(enqueue_due(&periodic).await, 1);
+    assert_eq!(enqueue_due(&periodic).await, 0);
     assert_eq!(jobs(&stores).await, 1);
     let line = periodic
         .lines()
         .await
         .expect("reads")
         .pop()
-        .expect("a line");
-    let (last, next) = (line.last_tick.expect("was"), line.next_tick.expect("comes"));
+        .expect("one task");
+    let (last, next) = (
+        line.last_tick.expect("has a last tick"),
+        line.next_tick.expect("has a next tick"),
+    );
     assert_eq!(
         (line.task, next - last),
         (PeriodicTask::CleanUp, time::Duration::HOUR)
@@ -108,17 +112,17 @@ async fn of_the_ticks_that_were_missed_the_last_is_made_up_for() {
 }
 
 #[tokio::test]
-async fn what_is_not_due_is_waited_for() {
+async fn a_task_that_is_not_due_is_not_enqueued() {
     let stage = Stage::open().await;
     let stores = stage.stores();
-    // Half an hour after the last tick: nothing was missed since.
+    // The next tick is half an hour after the last one, so none was missed.
     set_last_tick(&stores, "0 seconds").await;
     let look = periodic(&stores, &hourly(&stores, 30).await)
         .ask()
         .await
-        .expect("looks");
+        .expect("enqueues");
     assert!(look.asked.is_empty());
-    let next = look.next.expect("a tick comes");
+    let next = look.next.expect("has a next tick");
     assert!(
         next > Duration::from_mins(28) && next <= Duration::from_mins(30),
         "{next:?}"
@@ -127,39 +131,39 @@ async fn what_is_not_due_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_table_without_tasks_asks_for_nothing() {
+async fn a_schedule_without_tasks_enqueues_nothing() {
     let stage = Stage::open().await;
     let stores = stage.stores();
-    let look = periodic(&stores, "").ask().await.expect("looks");
+    let look = periodic(&stores, "").ask().await.expect("enqueues");
     assert!(look.asked.is_empty() && look.next.is_none());
     assert_eq!(jobs(&stores).await, 0);
 }
 
 #[tokio::test]
-async fn four_workers_clean_up_once_a_tick() {
+async fn four_workers_clean_up_once_per_tick() {
     let stage = Stage::open().await;
     let stores = stage.stores();
     let table = hourly(&stores, 30).await;
     let stop = CancellationToken::new();
-    let fleets = (0..4).map(|_| {
+    let workers = (0..4).map(|_| {
         let settings = stage
             .settings_with(&[("PLINTH_WORKER_SCHEDULE", &table)])
             .worker;
         let registry = Registry::default().with(|_: CleanUp, _| async { Ok(()) });
-        let ledger = Ledger::new(&stage.settings().database, "test").expect("the URL is one");
+        let ledger = Ledger::new(&stage.settings().database, "test").expect("a valid URL");
         let queues = vec![(Queue::Cleanup, 1)];
-        let fleet = Fleet {
+        let supervisor = Supervisor {
             stores: stage.stores(),
             ledger,
             settings,
             queues,
             registry,
         };
-        tokio::spawn(fleet.run(stop.clone()))
+        tokio::spawn(supervisor.run(stop.clone()))
     });
-    let fleets: Vec<_> = fleets.collect();
+    let workers: Vec<_> = workers.collect();
     let done = "SELECT count(*) FROM jobs WHERE kind = 'cleanup.expired' AND state = 'done'";
-    until("it is done", async || {
+    until("the clean-up is done", async || {
         let count: i64 = sqlx::query_scalar(done)
             .fetch_one(&stores.db)
             .await
@@ -168,6 +172,6 @@ async fn four_workers_clean_up_once_a_tick() {
     })
     .await;
     stop.cancel();
-    join_all(fleets).await;
+    join_all(workers).await;
     assert_eq!(jobs(&stores).await, 1);
 }

@@ -1,4 +1,4 @@
-//! S3 and PostgreSQL are brought to agree, and what is lost is told.
+//! Reconciliation of S3 with PostgreSQL: orphans are removed, and lost contents are reported.
 
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ const REQUEST: Request = Request {
     orphans_kept: Duration::from_hours(7 * 24),
     after: None,
 };
-/// What is written now is old enough to be removed as nobody's after so long.
-const LONG: time::Duration = time::Duration::days(8);
+/// After this time an orphan written now is old enough to be removed.
+const PAST_ORPHAN_AGE: time::Duration = time::Duration::days(8);
 
 struct House {
     stores: Stores,
@@ -82,10 +82,10 @@ impl House {
             .expect("begins");
         upload.write(bytes.into()).await.expect("writes");
         upload.store().await.expect("is stored");
-        let made = Upload::finish_all(vec![upload], &origin)
+        let files = Upload::finish_all(vec![upload], &origin)
             .await
             .expect("becomes a file");
-        made.into_iter().next().expect("one upload, one file")
+        files.into_iter().next().expect("one upload, one file")
     }
 
     async fn run(&self, request: Request) -> Report {
@@ -94,7 +94,7 @@ impl House {
             .expect("runs")
     }
 
-    /// Clean-up of the kinds that have objects.
+    /// Runs the clean-up of the kinds that have objects.
     async fn clean_up(&self) -> cleanup::Report {
         let only = vec![
             Kind::DeletedAccounts,
@@ -115,12 +115,12 @@ impl House {
         .expect("runs")
     }
 
-    /// The bucket is marked as that of this database.
+    /// Marks the bucket as the one of this database.
     async fn adopt(&self) {
         reconcile::adopt(&self.stores).await.expect("adopts");
     }
 
-    /// What the owner's uploads and this database's marker were at some time.
+    /// Dumps the uploads and the marker of this database.
     async fn dump(&self) {
         for table in ["files", "file_versions", "blobs", "installation", "jobs"] {
             let sql = format!("CREATE TABLE dump_{table} AS TABLE {table}");
@@ -131,7 +131,7 @@ impl House {
         }
     }
 
-    /// The database as it was dumped, beside the bucket as it is.
+    /// Restores the dump, and leaves the bucket as it is.
     async fn restore(&self) {
         let mut sql = "BEGIN; SET LOCAL session_replication_role = replica;".to_owned();
         for table in ["files", "file_versions", "blobs", "installation", "jobs"] {
@@ -162,7 +162,7 @@ impl House {
             .expect("is written");
     }
 
-    async fn is_there(&self, key: &str) -> bool {
+    async fn has_object(&self, key: &str) -> bool {
         self.stores
             .objects
             .size(key)
@@ -192,12 +192,14 @@ fn content(blob: BlobId) -> String {
 
 #[rstest]
 #[tokio::test]
-async fn where_both_agree_nothing_is_found(#[values(Store::S3s, Store::Moto)] store: Store) {
+async fn a_consistent_bucket_and_database_have_no_findings(
+    #[values(Store::S3s, Store::Moto)] store: Store,
+) {
     let house = House::at(store).await;
     assert_eq!(
         house.run(REQUEST).await,
-        quiet(store, 0, 0),
-        "nothing at all"
+        report_without_findings(store, 0, 0),
+        "an empty bucket and database"
     );
     for n in 0..3 {
         house.upload(vec![n; 100_000]).await;
@@ -208,11 +210,11 @@ async fn where_both_agree_nothing_is_found(#[values(Store::S3s, Store::Moto)] st
             ..REQUEST
         })
         .await;
-    assert_eq!(report, quiet(store, 3, 3));
+    assert_eq!(report, report_without_findings(store, 3, 3));
 }
 
-/// What a report says where nothing is wrong.
-fn quiet(store: Store, blobs: u64, objects: u64) -> Report {
+/// Returns the report of a consistent bucket and database.
+fn report_without_findings(store: Store, blobs: u64, objects: u64) -> Report {
     // s3s cannot list parts.
     let orphan_parts = (store == Store::Moto).then_some(0);
     Report {
@@ -224,15 +226,12 @@ fn quiet(store: Store, blobs: u64, objects: u64) -> Report {
 }
 
 #[tokio::test]
-async fn parts_that_nobody_goes_on_with_go_where_the_store_lists_them() {
+async fn abandoned_multipart_uploads_are_aborted_if_the_store_lists_them() {
     let house = House::at(Store::Moto).await;
     let objects = &house.stores.objects;
     let key = |n: u8| content(BlobId(uuid::Uuid::from_u128(n.into())));
-    let (left, known) = (
-        objects.begin_parts(&key(1)).await,
-        objects.begin_parts(&key(2)).await,
-    );
-    let (left, known) = (left.expect("begins"), known.expect("begins"));
+    let abandoned = objects.begin_parts(&key(1)).await.expect("begins");
+    let known = objects.begin_parts(&key(2)).await.expect("begins");
     sqlx::query(
         "INSERT INTO blobs (id, owner_id, state, object_key, multipart_upload_id, created_at, updated_at)
          SELECT gen_random_uuid(), id, 'receiving', 'x', $1, now(), now() FROM users",
@@ -246,13 +245,13 @@ async fn parts_that_nobody_goes_on_with_go_where_the_store_lists_them() {
             .list_unfinished_parts("blobs/")
             .await
             .expect("answers")
-            .expect("moto has a list");
+            .expect("moto lists multipart uploads");
         listed
             .into_iter()
             .map(|begun| begun.upload)
             .collect::<Vec<_>>()
     };
-    // moto says of all that they were begun in 2010.
+    // For moto, all multipart uploads began in 2010.
     assert_eq!(
         house
             .run(Request {
@@ -268,35 +267,37 @@ async fn parts_that_nobody_goes_on_with_go_where_the_store_lists_them() {
     assert_eq!(
         listed().await.len(),
         2,
-        "the bucket was not marked as that of this database before"
+        "the first run only marks the bucket"
     );
     assert_eq!(house.run(REQUEST).await.orphan_parts, Some(1));
     assert_eq!(listed().await, [known]);
-    let lost = objects.put_part(&key(1), &left, 1, vec![1].into()).await;
-    assert!(lost.is_err(), "{lost:?}");
+    let aborted = objects
+        .put_part(&key(1), &abandoned, 1, vec![1].into())
+        .await;
+    assert!(aborted.is_err(), "{aborted:?}");
 }
 
 #[rstest]
 #[tokio::test]
-async fn objects_that_nobody_has_go_and_all_others_stay(
+async fn orphaned_objects_are_removed_and_others_stay(
     #[values(Store::S3s, Store::Moto)] store: Store,
 ) {
     let house = House::at(store).await;
     let file = house.upload(b"kept".to_vec()).await;
-    let strays = [
+    let orphans = [
         format!("blobs/{}/content", uuid::Uuid::nil()),
         format!("blobs/{}/variants/small-00", uuid::Uuid::new_v4()),
         "blobs/no-id/content".to_owned(),
         format!("blobs/{}/content", uuid::Uuid::max()),
     ];
     house.adopt().await;
-    for key in &strays {
+    for key in &orphans {
         house.put(key).await;
     }
-    // Just written, it may be about to be noted.
+    // An upload writes its object before its row, so a young object may not be an orphan.
     let young = format!("blobs/{}/variants/small-00", file.blob);
     house.put(&young).await;
-    house.put("elsewhere/of-somebody-else").await;
+    house.put("other-prefix/object").await;
 
     let report = house.run(REQUEST).await;
     assert_eq!(
@@ -307,7 +308,7 @@ async fn objects_that_nobody_has_go_and_all_others_stay(
         ),
         (4, 4, 0)
     );
-    house.stores.clock.advance(LONG);
+    house.stores.clock.advance(PAST_ORPHAN_AGE);
     let counted = house
         .run(Request {
             dry_run: true,
@@ -322,7 +323,7 @@ async fn objects_that_nobody_has_go_and_all_others_stay(
         ),
         (5, 0, 0)
     );
-    assert!(house.is_there(&strays[0]).await);
+    assert!(house.has_object(&orphans[0]).await);
     let report = house.run(REQUEST).await;
     assert_eq!(
         (
@@ -332,23 +333,23 @@ async fn objects_that_nobody_has_go_and_all_others_stay(
         ),
         (5, 5, false)
     );
-    for key in strays.iter().chain([&young]) {
-        assert!(!house.is_there(key).await, "{key}");
+    for key in orphans.iter().chain([&young]) {
+        assert!(!house.has_object(key).await, "{key}");
     }
-    for key in [&content(file.blob), "elsewhere/of-somebody-else"] {
-        assert!(house.is_there(key).await, "{key}");
+    for key in [&content(file.blob), "other-prefix/object"] {
+        assert!(house.has_object(key).await, "{key}");
     }
 }
 
 #[tokio::test]
-async fn a_database_that_knows_nothing_of_the_bucket_removes_nothing() {
+async fn a_database_unrelated_to_the_bucket_removes_nothing() {
     let house = House::open().await;
     for _ in 0..101 {
         house
             .put(&format!("blobs/{}/content", uuid::Uuid::new_v4()))
             .await;
     }
-    house.stores.clock.advance(LONG);
+    house.stores.clock.advance(PAST_ORPHAN_AGE);
     let report = house
         .run(Request {
             remove_many: true,
@@ -358,7 +359,7 @@ async fn a_database_that_knows_nothing_of_the_bucket_removes_nothing() {
     assert_eq!(
         (report.removed_objects, report.held_back),
         (0, true),
-        "nobody has said that it is this one's"
+        "the bucket is not marked as the one of this database"
     );
     house.adopt().await;
     let report = house.run(REQUEST).await;
@@ -381,21 +382,19 @@ async fn a_database_that_knows_nothing_of_the_bucket_removes_nothing() {
 
 #[rstest]
 #[tokio::test]
-async fn bytes_that_are_lost_are_told_by_the_blobs_that_had_them(
-    #[values(Store::S3s, Store::Moto)] store: Store,
-) {
+async fn lost_contents_are_reported_by_blob(#[values(Store::S3s, Store::Moto)] store: Store) {
     let house = House::at(store).await;
     let mut blobs = Vec::new();
     for n in 0..4 {
         blobs.push(house.upload(vec![n; 1_000]).await.blob);
     }
-    let [gone, short, changed, _whole] = blobs[..] else {
-        panic!("four were uploaded")
+    let [missing, short, changed, _intact] = blobs[..] else {
+        panic!("four files were uploaded")
     };
     house
         .stores
         .objects
-        .delete(&content(gone))
+        .delete(&content(missing))
         .await
         .expect("removes");
     house.put(&content(short)).await;
@@ -416,7 +415,7 @@ async fn bytes_that_are_lost_are_told_by_the_blobs_that_had_them(
         ),
         (1, 1, 0)
     );
-    assert_eq!(report.lost, [gone, short]);
+    assert_eq!(report.lost, [missing, short]);
     assert!(report.has_losses());
     let report = house
         .run(Request {
@@ -432,16 +431,16 @@ async fn bytes_that_are_lost_are_told_by_the_blobs_that_had_them(
         ),
         (1, 1, 1)
     );
-    assert_eq!(report.lost, [gone, short, changed]);
+    assert_eq!(report.lost, [missing, short, changed]);
     assert_eq!(
         house.count("SELECT count(*) FROM files").await,
         4,
-        "nothing is taken away"
+        "no file is removed"
     );
 }
 
 #[tokio::test]
-async fn bytes_that_came_directly_are_those_that_were_verified() {
+async fn directly_uploaded_contents_are_those_that_were_verified() {
     let house = House::open().await;
     let blob = house.upload(vec![1; 1_000]).await.blob;
     let store = async |bytes: Vec<u8>| {
@@ -459,7 +458,7 @@ async fn bytes_that_came_directly_are_those_that_were_verified() {
         .head(&content(blob))
         .await
         .expect("answers")
-        .expect("is there");
+        .expect("the object exists");
     sqlx::query("UPDATE blobs SET data_key = NULL, master_key = NULL, etag = $1")
         .bind(verified.etag.expect("a tag"))
         .execute(&house.stores.db)
@@ -491,9 +490,9 @@ async fn bytes_that_came_directly_are_those_that_were_verified() {
     store(vec![1; 999]).await;
     assert_eq!(house.run(REQUEST).await.wrong_sizes, 1);
 
-    // A bucket that was copied: the same bytes under another tag.
+    // In a copied bucket the same contents have another ETag.
     store(vec![1; 1_000]).await;
-    house.execute("UPDATE blobs SET etag = 'of before'").await;
+    house.execute("UPDATE blobs SET etag = 'previous'").await;
     assert_eq!(house.run(REQUEST).await.replaced_objects, 1);
     let report = house
         .run(Request {
@@ -509,7 +508,7 @@ async fn bytes_that_came_directly_are_those_that_were_verified() {
 }
 
 #[tokio::test]
-async fn a_derived_image_that_is_gone_is_made_anew() {
+async fn a_missing_variant_is_made_again() {
     let house = House::open().await;
     let file = house.upload(b"\xff\xd8\xff\xe0\0\x10JFIF".to_vec()).await;
     house
@@ -538,11 +537,11 @@ async fn a_derived_image_that_is_gone_is_made_anew() {
         .find(job.file_id, job.blob_id)
         .await
         .expect("answers");
-    assert!(found.is_some(), "the job finds what it needs");
+    assert!(found.is_some(), "the job finds its file");
 }
 
 #[tokio::test]
-async fn scans_that_no_job_is_about_to_do_are_asked_for_again() {
+async fn pending_scans_without_a_job_are_enqueued_again() {
     const SCANS: &str = "SELECT count(*) FROM jobs WHERE kind = 'files.scan'";
     let house = House::open().await;
     house.upload(vec![7; 100]).await;
@@ -567,9 +566,9 @@ async fn scans_that_no_job_is_about_to_do_are_asked_for_again() {
             house.count(SCANS).await
         ),
         (0, 1),
-        "it is asked for"
+        "the scan has a job"
     );
-    // As where the scanner was away for longer than a job tries.
+    // The scanner was unavailable for longer than the deadline of the job.
     house
         .execute("UPDATE jobs SET state = 'dead', finished_at = now() WHERE kind = 'files.scan'")
         .await;
@@ -583,7 +582,7 @@ async fn scans_that_no_job_is_about_to_do_are_asked_for_again() {
 }
 
 #[tokio::test]
-async fn what_stands_still_goes_and_accounts_are_counted_anew() {
+async fn stalled_uploads_are_removed_and_usage_is_recounted() {
     let house = House::open().await;
     house.upload(vec![1; 1_000]).await;
     house
@@ -612,7 +611,7 @@ async fn what_stands_still_goes_and_accounts_are_counted_anew() {
 }
 
 #[tokio::test]
-async fn a_walk_that_is_stopped_is_gone_on_with_by_a_job() {
+async fn a_stopped_reconciliation_is_continued_by_a_job() {
     let house = House::open().await;
     house
         .execute(
@@ -648,11 +647,11 @@ async fn yesterdays_dump_removes_nothing_of_the_live_bucket() {
     house.upload(vec![0; 100]).await;
     assert!(
         !house.run(REQUEST).await.held_back,
-        "a bucket in which all is known is marked"
+        "a bucket without orphans is marked"
     );
     assert!(
         reconcile::renew(&house.stores).await.expect("answers"),
-        "it is ours"
+        "the bucket belongs to this database"
     );
     house.dump().await;
     let mut live = Vec::new();
@@ -664,7 +663,7 @@ async fn yesterdays_dump_removes_nothing_of_the_live_bucket() {
         "the hour's generation"
     );
     house.restore().await;
-    house.stores.clock.advance(LONG);
+    house.stores.clock.advance(PAST_ORPHAN_AGE);
     for request in [
         REQUEST,
         Request {
@@ -684,21 +683,21 @@ async fn yesterdays_dump_removes_nothing_of_the_live_bucket() {
         assert!(
             report
                 .held_back_because
-                .is_some_and(|why| why.contains("restored")),
+                .is_some_and(|reason| reason.contains("restored")),
             "{report:?}"
         );
     }
     assert!(
         !reconcile::renew(&house.stores).await.expect("answers"),
-        "the clean-up does not claim it either"
+        "the clean-up does not take over the bucket either"
     );
-    // New uploads make the database no younger.
+    // New uploads do not make the database newer than the bucket.
     house.upload(vec![9; 100]).await;
     assert_eq!(house.run(REQUEST).await.removed_objects, 0);
     for blob in &live {
-        assert!(house.is_there(&content(*blob)).await, "{blob}");
+        assert!(house.has_object(&content(*blob)).await, "{blob}");
     }
-    // An operator says that these are lost.
+    // An operator accepts the loss.
     house.adopt().await;
     assert_eq!(
         house
@@ -715,17 +714,18 @@ async fn yesterdays_dump_removes_nothing_of_the_live_bucket() {
 }
 
 #[tokio::test]
-async fn yesterdays_dump_removes_nothing_that_it_knows_to_be_over() {
+async fn yesterdays_dump_removes_nothing_that_it_considers_expired() {
     let house = House::open().await;
     let mut blobs = Vec::new();
     for n in 0..3 {
         blobs.push(house.upload(vec![n; 100]).await.blob);
     }
     let [trashed, stalled, purged] = blobs[..] else {
-        panic!("three were uploaded")
+        panic!("three files were uploaded")
     };
     house.run(REQUEST).await;
-    // Yesterday a file was in the trash, an upload under way, and a removal. The live database went on with all three.
+    // In the dump a file is in the trash, an upload is in progress and a removal is pending. The
+    // live database has finished all three since.
     let forget = sqlx::query("DELETE FROM files WHERE blob_id <> $1").bind(trashed.0);
     forget.execute(&house.stores.db).await.expect("deletes");
     sqlx::query(
@@ -747,7 +747,7 @@ async fn yesterdays_dump_removes_nothing_that_it_knows_to_be_over() {
         "the hour's generation"
     );
     house.restore().await;
-    // Its owner may have restored the account since.
+    // The owner may have restored this account after the dump.
     house
         .execute(
             "INSERT INTO users (id, email, email_key, status, deletion_due_at, created_at, updated_at)
@@ -776,24 +776,24 @@ async fn yesterdays_dump_removes_nothing_that_it_knows_to_be_over() {
     let report = house.run(REQUEST).await;
     assert_eq!((report.stuck_uploads, report.held_back), (2, true));
     for blob in [trashed, stalled, purged] {
-        assert!(house.is_there(&content(blob)).await, "{blob}");
+        assert!(house.has_object(&content(blob)).await, "{blob}");
     }
     assert_eq!(
         house.count("SELECT count(*) FROM blobs").await,
         3,
-        "the rows wait for a later clean-up"
+        "the rows stay for a later clean-up"
     );
 
     house.adopt().await;
     let report = house.clean_up().await;
     assert_eq!(kinds.map(|kind| report.of(kind)), [1, 1, 2]);
     for blob in [stalled, purged] {
-        assert!(!house.is_there(&content(blob)).await, "{blob}");
+        assert!(!house.has_object(&content(blob)).await, "{blob}");
     }
 }
 
 #[tokio::test]
-async fn a_dump_of_the_same_hour_is_found_to_be_older_by_the_ids_in_the_bucket() {
+async fn a_dump_of_the_same_hour_is_recognized_by_newer_ids_in_the_bucket() {
     let house = House::open().await;
     house.upload(vec![0; 100]).await;
     house.run(REQUEST).await;
@@ -801,37 +801,37 @@ async fn a_dump_of_the_same_hour_is_found_to_be_older_by_the_ids_in_the_bucket()
     house.stores.clock.advance(time::Duration::days(1));
     let live = house.upload(vec![1; 100]).await.blob;
     house.restore().await;
-    house.stores.clock.advance(LONG);
+    house.stores.clock.advance(PAST_ORPHAN_AGE);
     let report = house.run(REQUEST).await;
     assert_eq!((report.removed_objects, report.held_back), (0, true));
     assert!(
         report
             .held_back_because
-            .is_some_and(|why| why.contains("newer")),
+            .is_some_and(|reason| reason.contains("newer")),
         "{report:?}"
     );
-    assert!(house.is_there(&content(live)).await);
+    assert!(house.has_object(&content(live)).await);
 }
 
 #[tokio::test]
-async fn a_copy_of_the_database_that_was_given_the_bucket_is_noticed_by_both() {
+async fn a_copied_database_on_the_same_bucket_is_detected_by_both() {
     let house = House::open().await;
     house.upload(vec![0; 100]).await;
     house.run(REQUEST).await;
     house.dump().await;
-    // The copy is adopted by mistake; then the original looks again.
+    // The copy adopts the bucket by mistake. Then the original checks it.
     house.adopt().await;
     house.restore().await;
     house
         .put(&format!("blobs/{}/content", uuid::Uuid::nil()))
         .await;
-    house.stores.clock.advance(LONG);
+    house.stores.clock.advance(PAST_ORPHAN_AGE);
     let report = house.run(REQUEST).await;
     assert_eq!((report.removed_objects, report.held_back), (0, true));
     assert!(
         report
             .held_back_because
-            .is_some_and(|why| why.contains("another database")),
+            .is_some_and(|reason| reason.contains("another database")),
         "{report:?}"
     );
 }
@@ -875,9 +875,9 @@ async fn an_item_that_fails_is_passed_over() {
     let stripped = Stripping::new(&house.stores, &house.presets)
         .ask_again()
         .await
-        .expect("asks");
+        .expect("enqueues");
     assert_eq!((stripped.done, stripped.passed_over), (2, 1));
-    // An account whose usage cannot be written does not keep the others from being counted.
+    // An account whose usage cannot be written does not stop the recount of others.
     house
         .execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$")
         .await;
@@ -888,7 +888,7 @@ async fn an_item_that_fails_is_passed_over() {
         )
         .await;
     let report = house.run(REQUEST).await;
-    // The account, and the picture whose metadata still cannot be asked to go.
+    // The account, and the image whose stripping still cannot be enqueued.
     assert_eq!(
         (report.quota_drift, report.passed_over),
         (0, 2),
@@ -897,7 +897,7 @@ async fn an_item_that_fails_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_picture_whose_images_cannot_be_asked_for_keeps_no_others() {
+async fn an_image_whose_variants_cannot_be_enqueued_does_not_stop_others() {
     let house = House::open().await;
     for n in 0..3 {
         house.upload(vec![n; 100]).await;
@@ -926,14 +926,14 @@ async fn a_picture_whose_images_cannot_be_asked_for_keeps_no_others() {
 }
 
 #[tokio::test]
-async fn an_object_that_cannot_be_removed_keeps_no_others() {
+async fn an_object_that_cannot_be_removed_does_not_stop_others() {
     let stage = Stage::open().await;
     let [poison, others @ ..] = [0, 1, 2].map(|n| content(BlobId(uuid::Uuid::from_u128(n))));
     let endpoint = stage
         .settings()
         .s3
         .endpoint
-        .expect("a stage has an endpoint");
+        .expect("the test has an endpoint");
     let refusing = refusing_store::without_delete(&endpoint, &poison).await;
     let house = House::on(stage.with("PLINTH_S3_ENDPOINT", &refusing)).await;
     house.upload(b"kept".to_vec()).await;
@@ -941,7 +941,7 @@ async fn an_object_that_cannot_be_removed_keeps_no_others() {
     for key in others.iter().chain([&poison]) {
         house.put(key).await;
     }
-    house.stores.clock.advance(LONG);
+    house.stores.clock.advance(PAST_ORPHAN_AGE);
     let report = house.run(REQUEST).await;
     assert_eq!(
         (
@@ -952,15 +952,15 @@ async fn an_object_that_cannot_be_removed_keeps_no_others() {
         (3, 2, 1),
         "{report:?}"
     );
-    assert!(house.is_there(&poison).await);
+    assert!(house.has_object(&poison).await);
     for key in &others {
-        assert!(!house.is_there(key).await, "{key}");
+        assert!(!house.has_object(key).await, "{key}");
     }
 }
 
 #[rstest]
 #[tokio::test]
-async fn the_same_large_bytes_twice_leave_one_object(
+async fn uploading_the_same_large_contents_twice_leaves_one_object(
     #[values(Store::S3s, Store::Moto)] store: Store,
 ) {
     let house = House::at(store).await;
@@ -970,12 +970,12 @@ async fn the_same_large_bytes_twice_leave_one_object(
     let removed: uuid::Uuid = sqlx::query_scalar("SELECT id FROM blobs WHERE state = 'removing'")
         .fetch_one(&house.stores.db)
         .await
-        .expect("the second one goes");
+        .expect("the second blob is being removed");
     Purge::new(&house.stores)
         .run(BlobId(removed))
         .await
         .expect("is removed");
     assert_eq!(house.count("SELECT count(*) FROM blobs").await, 1);
-    assert!(!house.is_there(&content(BlobId(removed))).await);
-    assert!(house.is_there(&content(kept)).await);
+    assert!(!house.has_object(&content(BlobId(removed))).await);
+    assert!(house.has_object(&content(kept)).await);
 }

@@ -1,4 +1,4 @@
-//! A way to S3 by which one object cannot be deleted.
+//! A proxy of S3 that refuses to delete one object.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -7,7 +7,8 @@ const REFUSAL: &[u8] =
     b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nContent-Length: 41\r\n\r\n\
     <Error><Code>AccessDenied</Code></Error>\n";
 
-/// Returns an endpoint that passes everything on to `endpoint` but the removal of this key. It ends with the test.
+/// Returns an endpoint that forwards every request to `endpoint` except the removal of `key`. It
+/// ends with the test.
 pub(crate) async fn without_delete(endpoint: &str, key: &str) -> String {
     let server = endpoint
         .trim_start_matches("http://")
@@ -18,14 +19,15 @@ pub(crate) async fn without_delete(endpoint: &str, key: &str) -> String {
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(pass_on(client, server.clone(), key.clone()));
+            tokio::spawn(forward(client, server.clone(), key.clone()));
         }
     });
     format!("http://{address}")
 }
 
-/// A client sends the next request after the response to the one before, so a request begins a read.
-async fn pass_on(mut client: TcpStream, server: String, key: String) -> std::io::Result<()> {
+/// Forwards the requests of one connection. The client sends a request only after the previous
+/// response, so each request starts at the beginning of a read.
+async fn forward(mut client: TcpStream, server: String, key: String) -> std::io::Result<()> {
     let mut server = TcpStream::connect(server).await?;
     let (mut request, mut response) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     loop {

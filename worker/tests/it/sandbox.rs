@@ -1,4 +1,5 @@
-//! Pictures are made by child processes, whatever is in the files and whatever becomes of the processes.
+//! The image sandbox: child processes render images, whatever the files contain and however the
+//! processes end.
 
 use std::fmt::{self, Write as _};
 use std::io::{BufRead as _, BufReader, Cursor};
@@ -23,7 +24,7 @@ use plinth_worker::files::{Crash, ImageSandbox, SandboxError};
 const MAX_PIXELS: u64 = 100_000_000;
 
 pub(crate) fn program() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_plinth-darkroom"))
+    PathBuf::from(env!("CARGO_BIN_EXE_plinth-image-sandbox"))
 }
 
 pub(crate) fn recipes() -> Vec<Recipe> {
@@ -32,7 +33,7 @@ pub(crate) fn recipes() -> Vec<Recipe> {
         .to_vec()
 }
 
-/// What no encoder makes small: every pixel is another.
+/// An image of random pixels, which no encoder can compress.
 pub(crate) fn noise(width: u32, height: u32) -> DynamicImage {
     let mut random = fastrand::Rng::with_seed(7);
     RgbImage::from_fn(width, height, |_, _| {
@@ -47,7 +48,7 @@ pub(crate) fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// A child that nobody has said anything to yet.
+/// Starts a child that has received nothing yet.
 fn child() -> Child {
     let child = Command::new(program())
         .env_clear()
@@ -59,22 +60,22 @@ fn child() -> Child {
     child.expect("the binary starts")
 }
 
-/// Waits for what the kernel says of a process.
-async fn told(pid: u32, file: &str, what: &str) -> String {
+/// Waits until a line of a file in /proc of a process starts with `prefix`, and returns the line.
+async fn until_proc_shows(pid: u32, file: &str, prefix: &str) -> String {
     let path = format!("/proc/{pid}/{file}");
-    until(&format!("{path} says {what}"), async || {
+    until(&format!("{path} shows {prefix}"), async || {
         let text = std::fs::read_to_string(&path).ok()?;
         let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-        text.lines().map(line).find(|line| line.starts_with(what))
+        text.lines().map(line).find(|line| line.starts_with(prefix))
     })
     .await
 }
 
 #[tokio::test]
-async fn a_child_gives_up_everything_before_it_reads_a_byte() {
+async fn a_child_drops_its_privileges_before_it_reads_a_byte() {
     let mut child = child();
-    told(child.id(), "status", "Seccomp: 2").await;
-    told(child.id(), "status", "NoNewPrivs: 1").await;
+    until_proc_shows(child.id(), "status", "Seccomp: 2").await;
+    until_proc_shows(child.id(), "status", "NoNewPrivs: 1").await;
     for limit in [
         "Max cpu time 20 20",
         "Max file size 0 0",
@@ -82,15 +83,15 @@ async fn a_child_gives_up_everything_before_it_reads_a_byte() {
         "Max core file size 0 0",
         "Max open files 3 3",
     ] {
-        told(child.id(), "limits", limit).await;
+        until_proc_shows(child.id(), "limits", limit).await;
     }
-    told(child.id(), "status", "Threads: 1").await;
+    until_proc_shows(child.id(), "status", "Threads: 1").await;
     child.kill().expect("it runs");
-    child.wait().expect("it can be waited for");
+    child.wait().expect("waits");
 }
 
 #[tokio::test]
-async fn memory_that_was_not_granted_is_not_had() {
+async fn a_child_cannot_use_more_memory_than_granted() {
     let mut child = child();
     let mut input = child.stdin.take().expect("is piped");
     let mut output = child.stdout.take().expect("is piped");
@@ -131,7 +132,7 @@ async fn memory_that_was_not_granted_is_not_had() {
 
 #[tokio::test]
 async fn a_child_dies_with_its_worker() {
-    // The shell is the worker; the child's input stays open in this process.
+    // The shell takes the place of the worker. The input of the child stays open in this process.
     let script = format!("exec 3<&0; '{}' <&3 & echo $!; wait", program().display());
     let shell = Command::new("sh")
         .args(["-c", &script])
@@ -145,10 +146,10 @@ async fn a_child_dies_with_its_worker() {
         .read_line(&mut line)
         .expect("a line");
     let child: u32 = line.trim().parse().expect("an id");
-    told(child, "status", "Seccomp: 2").await;
+    until_proc_shows(child, "status", "Seccomp: 2").await;
     shell.kill().expect("it runs");
-    shell.wait().expect("it can be waited for");
-    until("the child is gone", async || {
+    shell.wait().expect("waits");
+    until("the child has ended", async || {
         let state = std::fs::read_to_string(format!("/proc/{child}/status"));
         state
             .map_or(true, |status| status.contains("State:\tZ"))
@@ -158,13 +159,13 @@ async fn a_child_dies_with_its_worker() {
 }
 
 #[tokio::test]
-async fn pictures_are_made_by_every_recipe_in_turn() {
+async fn an_image_is_rendered_by_every_recipe_in_order() {
     let sandbox = ImageSandbox::new(program());
     let jpeg = encoded(&noise(1_600, 900), ImageFormat::Jpeg);
     let made = sandbox
-        .develop(&jpeg, &recipes())
+        .render(&jpeg, &recipes())
         .await
-        .expect("no breakdown")
+        .expect("no sandbox error")
         .expect("is read");
     assert_eq!(
         (
@@ -175,7 +176,7 @@ async fn pictures_are_made_by_every_recipe_in_turn() {
         (1_600, 900, &None)
     );
     assert!(made.picture.blurhash.is_some());
-    let looks: Vec<_> = made
+    let images: Vec<_> = made
         .images
         .iter()
         .map(
@@ -192,7 +193,7 @@ async fn pictures_are_made_by_every_recipe_in_turn() {
         )
         .collect();
     assert_eq!(
-        looks,
+        images,
         [
             (ImageFormat::WebP, 256, 256),
             (ImageFormat::Jpeg, 1024, 576)
@@ -200,12 +201,12 @@ async fn pictures_are_made_by_every_recipe_in_turn() {
     );
 }
 
-/// What takes the most memory for each pixel that any file does: three planes of twelve bits.
+/// This file needs more memory per pixel than any other: three planes of twelve bits.
 #[tokio::test]
-async fn an_avif_of_a_camera_is_made_within_what_was_granted() {
+async fn a_large_avif_is_rendered_within_its_granted_memory() {
     let avif = include_bytes!("../../../shared/pictures/tests/fixtures/large.avif");
-    let made = ImageSandbox::new(program()).develop(avif, &recipes()).await;
-    let made = made.expect("no breakdown").expect("is read");
+    let made = ImageSandbox::new(program()).render(avif, &recipes()).await;
+    let made = made.expect("no sandbox error").expect("is read");
     assert_eq!((made.picture.width, made.picture.height), (4_000, 3_000));
     let sizes: Vec<_> = made
         .images
@@ -215,10 +216,10 @@ async fn an_avif_of_a_camera_is_made_within_what_was_granted() {
     assert_eq!(sizes, [(256, 256), (1_024, 768)]);
 }
 
-/// Many levels of alpha: what libwebp sorts then is more than a kilobyte, and glibc before 2.37 asks how much memory the
-/// machine has before it sorts that.
+/// With many levels of alpha, libwebp sorts more than a kilobyte. Before that, glibc older than
+/// 2.37 makes a system call for the memory size of the machine, which the filter must allow.
 #[tokio::test]
-async fn soft_transparency_is_made_with_whatever_the_c_library_calls() {
+async fn soft_transparency_is_rendered_under_the_seccomp_filter() {
     let sandbox = ImageSandbox::new(program());
     let soft = RgbaImage::from_fn(64, 64, |x, y| {
         Rgba([200, 100, 50, u8::try_from(x * 4 + y % 4).unwrap_or(255)])
@@ -244,7 +245,7 @@ async fn soft_transparency_is_made_with_whatever_the_c_library_calls() {
     .to_vec();
     for (name, file) in files {
         let made = sandbox
-            .develop(file, &recipes)
+            .render(file, &recipes)
             .await
             .expect(name)
             .expect(name);
@@ -260,15 +261,15 @@ async fn soft_transparency_is_made_with_whatever_the_c_library_calls() {
     }
 }
 
-/// A program in place of ours that does what this line of shell says.
-fn double(folder: &Path, line: &str) -> ImageSandbox {
-    let path = folder.join("double");
+/// Returns a sandbox whose program is a line of shell.
+fn shell_sandbox(folder: &Path, line: &str) -> ImageSandbox {
+    let path = folder.join("sandbox");
     std::fs::write(&path, format!("#!/bin/sh\n{line}\n")).expect("is written");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("may be run");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("sets the mode");
     ImageSandbox::new(path)
 }
 
-/// How many crashes with this signal were counted.
+/// Returns the number of crashes with this signal in the metrics.
 fn crashes(signal: &str) -> f64 {
     let page = plinth_platform::telemetry::metrics::page();
     let name = format!("plinth_picture_process_crashes_total{{signal=\"{signal}\"}} ");
@@ -276,7 +277,7 @@ fn crashes(signal: &str) -> f64 {
     line.map_or(0.0, |value| value.parse().expect("a number"))
 }
 
-/// The errors that are logged, each with its fields.
+/// The logged errors with their fields.
 #[derive(Clone, Default)]
 struct Errors(Arc<Mutex<Vec<String>>>);
 
@@ -315,11 +316,11 @@ impl tracing::Subscriber for Errors {
 }
 
 #[tokio::test]
-async fn an_end_that_is_not_the_files_fault_is_told_from_one_that_is() {
+async fn faults_of_the_sandbox_are_distinguished_from_faults_of_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let end = async |line: &str| {
-        double(folder.path(), line)
-            .develop(b"file", &recipes())
+        shell_sandbox(folder.path(), line)
+            .render(b"file", &recipes())
             .await
     };
     assert!(matches!(
@@ -327,7 +328,7 @@ async fn an_end_that_is_not_the_files_fault_is_told_from_one_that_is() {
         Err(SandboxError::Killed(Signal::SIGKILL))
     ));
     assert!(
-        matches!(end("echo no seccomp >&2; exit 1").await, Err(SandboxError::GaveUp(words)) if words == "no seccomp")
+        matches!(end("echo no seccomp >&2; exit 1").await, Err(SandboxError::Exited(words)) if words == "no seccomp")
     );
     for (line, crash) in [
         ("kill -SEGV $$", Crash::Signal(Signal::SIGSEGV)),
@@ -350,23 +351,23 @@ async fn an_end_that_is_not_the_files_fault_is_told_from_one_that_is() {
             "{line}: {logged:?}"
         );
         assert!(
-            logged[0].contains("a process that makes pictures crashed"),
+            logged[0].contains("image sandbox crashed"),
             "{line}: {logged:?}"
         );
     }
     assert_eq!(
-        end("kill -XCPU $$").await.expect("no breakdown"),
+        end("kill -XCPU $$").await.expect("no sandbox error"),
         Err(Unreadable::TooMuchTime)
     );
     let absent = ImageSandbox::new(folder.path().join("absent"));
     assert!(matches!(
-        absent.develop(b"file", &recipes()).await,
+        absent.render(b"file", &recipes()).await,
         Err(SandboxError::Start(_))
     ));
 }
 
 #[tokio::test]
-async fn a_child_that_was_taken_over_is_not_believed() {
+async fn answers_of_a_compromised_child_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let frame = |text: &str| format!(r"printf '\000\000\000\{:03o}%s' '{text}'", text.len());
     let needs = frame(r#"{"needs":1}"#);
@@ -377,25 +378,25 @@ async fn a_child_that_was_taken_over_is_not_believed() {
     };
     let made = |sizes: &str| made_of(picture, sizes);
     let size = r#"{"width":9,"height":9}"#;
-    for (what, line) in [
+    for (name, line) in [
         ("an endless frame", r"printf '\377\377\377\377'".to_owned()),
         ("no message", frame("hello")),
-        ("more fields", frame(r#"{"needs":1,"please":2}"#)),
-        ("fewer pictures", made(size)),
+        ("unknown fields", frame(r#"{"needs":1,"please":2}"#)),
+        ("too few images", made(size)),
         (
-            "a larger one",
+            "too large an image",
             made(&format!(r#"{size},{{"width":1025,"height":9}}"#)),
         ),
         (
-            "one of nothing",
+            "an image without pixels",
             made(&format!(r#"{size},{{"width":0,"height":9}}"#)),
         ),
         (
-            "a picture of nothing",
+            "a source without pixels",
             made_of(&picture.replace('9', "0"), &format!("{size},{size}")),
         ),
         (
-            "a time that is none",
+            "an invalid time",
             made_of(
                 &picture.replacen("null", "\"<script>\"", 1),
                 &format!("{size},{size}"),
@@ -410,30 +411,30 @@ async fn a_child_that_was_taken_over_is_not_believed() {
         ),
     ] {
         let line = format!("{line}; cat >/dev/null");
-        let told = double(folder.path(), &line)
-            .develop(b"file", &recipes())
+        let result = shell_sandbox(folder.path(), &line)
+            .render(b"file", &recipes())
             .await;
         assert!(
-            matches!(told, Err(SandboxError::Crashed(Crash::Nonsense))),
-            "{what}: {told:?}"
+            matches!(result, Err(SandboxError::Crashed(Crash::ProtocolViolation))),
+            "{name}: {result:?}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_child_learns_nothing_of_the_workers_environment() {
+async fn a_child_does_not_inherit_the_environment_of_the_worker() {
     let folder = tempfile::tempdir().expect("a folder");
     let seen = folder.path().join("seen");
-    let sandbox = double(
+    let sandbox = shell_sandbox(
         folder.path(),
         &format!("env > {}; pwd >> {0}; exit 1", seen.display()),
     );
     sandbox
-        .develop(b"file", &recipes())
+        .render(b"file", &recipes())
         .await
-        .expect_err("it gives up");
+        .expect_err("it exits with an error");
     let seen = std::fs::read_to_string(&seen).expect("was written");
-    // What the shell itself adds, and what the allocator is told.
+    // The shell adds some variables. The allocator has a setting.
     for line in seen.lines() {
         let known = [
             "PWD=/",
@@ -448,35 +449,37 @@ async fn a_child_learns_nothing_of_the_workers_environment() {
 }
 
 #[test]
-fn without_the_program_beside_it_a_worker_says_so_at_once() {
-    // This test's own program lies in another folder than those that it tests.
-    let told = ImageSandbox::beside_this_program()
-        .expect_err("it is not there")
+fn a_worker_without_the_sandbox_program_reports_it_at_start() {
+    // The program of the tests is in another folder than the programs of the workspace.
+    let error = ImageSandbox::installed()
+        .expect_err("the program is missing")
         .to_string();
     assert!(
-        told.ends_with("plinth-darkroom cannot be read; it belongs beside plinth-worker"),
-        "{told}"
+        error.ends_with(
+            "plinth-image-sandbox cannot be read; expected it in the folder of plinth-worker"
+        ),
+        "{error}"
     );
 }
 
 #[tokio::test]
-async fn memory_is_given_back_however_a_picture_ends() {
+async fn memory_is_released_however_a_child_ends() {
     let sandbox = ImageSandbox::new(program());
     let jpeg = encoded(&noise(1_600, 900), ImageFormat::Jpeg);
     let recipes = recipes();
-    // Dropped at once, in the middle, and at the end.
+    // The work is dropped at once, half-way, and at the end.
     for wait in [0, 5, 30, 200] {
-        let work = sandbox.develop(&jpeg, &recipes);
+        let work = sandbox.render(&jpeg, &recipes);
         let _ = tokio::time::timeout(std::time::Duration::from_millis(wait), work).await;
     }
     sandbox
-        .develop(b"no image", &recipes)
+        .render(b"no image", &recipes)
         .await
-        .expect("no breakdown")
-        .expect_err("it is none");
-    // One that needs all there is, and has no pixels: it waits until it is alone.
-    let told = sandbox
-        .develop(&super::hostile::png_bomb(9_900, 9_900), &recipes)
+        .expect("no sandbox error")
+        .expect_err("not an image");
+    // This file needs the whole budget, so it waits until it runs alone. It has no pixels.
+    let result = sandbox
+        .render(&super::hostile::png_bomb(9_900, 9_900), &recipes)
         .await;
-    assert_eq!(told.expect("no breakdown"), Err(Unreadable::Damaged));
+    assert_eq!(result.expect("no sandbox error"), Err(Unreadable::Damaged));
 }

@@ -10,7 +10,7 @@ use plinth_platform::redis::Redis;
 use redis::aio::PubSub;
 use tokio::time::timeout;
 
-use super::transport::read_note;
+use super::transport::parse_message;
 
 /// How long Redis is left alone when it does not take a listener.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -77,7 +77,7 @@ impl Changes {
                     .get_payload::<String>()
                     .ok()
                     .as_deref()
-                    .and_then(read_note)
+                    .and_then(parse_message)
                 {
                     return (Heard::Changed(job), line);
                 }

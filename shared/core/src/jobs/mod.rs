@@ -1,4 +1,5 @@
-//! Jobs: the ledger in PostgreSQL, which is the truth, and the transport in Redis, which is the doorbell.
+//! Jobs: the ledger in PostgreSQL, which is the source of truth, and the transport in Redis, which
+//! wakes the workers.
 
 mod administration;
 mod changes;
@@ -18,10 +19,13 @@ pub use administration::{
 };
 pub use changes::Changes;
 pub use ledger::{
-    Backlog, Claim, ClaimedJob, Due, Ended, Hold, HowItEnded, Ledger, Others, Recorded, Renewed,
+    Backlog, Claim, ClaimedJob, Due, EndedAttempt, Ledger, LimitDecision, Others,
+    Recorded, RecordedOutcome, Renewed,
 };
 pub use outages::{OutagePause, OutagePauses};
 pub use owner::{OwnJob, OwnJobs};
 pub use periodic::{Line, Look, Periodic};
-pub use sent_mails::{SentMails, Standing};
-pub use transport::{Found, Gap, Note, Place, Popped, Transport, WINDOW, read_note};
+pub use sent_mails::{SendState, SentMails};
+pub use transport::{
+    DueJobs, JobRef, Popped, QueuePosition, READY_SET_SIZE, ReadySetGap, Transport, parse_message,
+};

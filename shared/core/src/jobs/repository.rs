@@ -9,7 +9,7 @@ use plinth_platform::database::{PgPool, named};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::Note;
+use super::JobRef;
 use crate::{Error, Result};
 
 /// What goes with a job beside its payload.
@@ -25,9 +25,10 @@ pub(crate) struct NewJob<'a> {
     pub(crate) delay: Duration,
 }
 
-/// The note of a job of this kind. When it is due is PostgreSQL's word, as all that the window is ordered by.
-fn note<J: JobPayload>(job: JobId, due: OffsetDateTime) -> Note {
-    Note {
+/// Returns the queue message of a job of this kind. `due` is PostgreSQL's time, which orders the
+/// ready set.
+fn job_ref<J: JobPayload>(job: JobId, due: OffsetDateTime) -> JobRef {
+    JobRef {
         queue: J::QUEUE,
         job,
         rank: J::PRIORITY.rank(),
@@ -39,7 +40,7 @@ pub(crate) async fn insert<J: JobPayload>(
     connection: &mut PgConnection,
     job: &J,
     new: NewJob<'_>,
-) -> Result<Note> {
+) -> Result<JobRef> {
     let id = JobId::mint(new.at);
     let payload = serde_json::to_value(job).map_err(Error::internal)?;
     let query = sqlx::query_scalar!(
@@ -63,7 +64,7 @@ pub(crate) async fn insert<J: JobPayload>(
         new.delay.as_secs_f64(),
     );
     let due = named("jobs.insert", query.fetch_one(connection)).await?;
-    Ok(note::<J>(id, due))
+    Ok(job_ref::<J>(id, due))
 }
 
 /// The same for several of a kind, in one statement.
@@ -71,7 +72,7 @@ pub(crate) async fn insert_all<J: JobPayload>(
     connection: &mut PgConnection,
     jobs: &[J],
     new: NewJob<'_>,
-) -> Result<Vec<Note>> {
+) -> Result<Vec<JobRef>> {
     let ids: Vec<_> = jobs.iter().map(|_| JobId::mint(new.at).0).collect();
     let payloads = jobs
         .iter()
@@ -99,12 +100,12 @@ pub(crate) async fn insert_all<J: JobPayload>(
     let rows = named("jobs.insert_all", query.fetch_all(connection)).await?;
     Ok(rows
         .into_iter()
-        .map(|row| note::<J>(row.id, row.run_at))
+        .map(|row| job_ref::<J>(row.id, row.run_at))
         .collect())
 }
 
-/// Whether this tick of a periodic task is still to be turned into a job; until the transaction ends nobody else gets
-/// an answer.
+/// Whether this tick of a periodic task is still to be turned into a job; until the transaction
+/// ends nobody else gets an answer.
 pub(crate) async fn claim_tick(
     connection: &mut PgConnection,
     task: PeriodicTask,

@@ -1,4 +1,4 @@
-//! Which mails were given to the mail server: written down before and after each conversation with it.
+//! The record of mails: written before and after each conversation with the mail server.
 
 use plinth_domain::id::JobId;
 use plinth_domain::job::Queue;
@@ -6,18 +6,18 @@ use plinth_platform::database::named;
 
 use crate::{Result, Stores};
 
-/// What is known of a job's mail.
+/// Whether the mail server has a job's mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// No conversation about it was begun.
+pub enum SendState {
+    /// No conversation about it has begun.
     New,
-    /// One was begun and nobody knows how it ended: the server may have the mail.
+    /// A conversation began and its end is unknown: the server may have the mail.
     Uncertain,
     /// The server has it.
     Accepted,
 }
 
-/// The record of mails.
+/// The record of mails that were given to the mail server.
 #[derive(Clone)]
 pub struct SentMails {
     stores: Stores,
@@ -30,8 +30,9 @@ impl SentMails {
         }
     }
 
-    /// Notes that a conversation about the job's mail begins, unless the server has that mail; says what was known.
-    pub async fn begin(&self, job: JobId) -> Result<Standing> {
+    /// Records that a conversation about the job's mail begins, unless the server already has it.
+    /// Returns the previous state.
+    pub async fn begin(&self, job: JobId) -> Result<SendState> {
         let query = sqlx::query_scalar!(
             r#"WITH known AS (SELECT accepted_at FROM sent_mails WHERE job_id = $1),
              begun AS (
@@ -42,13 +43,13 @@ impl SentMails {
         );
         let known = named("sent_mails.begin", query.fetch_optional(&self.stores.db)).await?;
         Ok(match known {
-            None => Standing::New,
-            Some(false) => Standing::Uncertain,
-            Some(true) => Standing::Accepted,
+            None => SendState::New,
+            Some(false) => SendState::Uncertain,
+            Some(true) => SendState::Accepted,
         })
     }
 
-    /// The server has not taken the mail, and has said so or was not reached.
+    /// Records that the server does not have the mail: it refused it, or was not reached.
     pub async fn refused(&self, job: JobId) -> Result<()> {
         let query = sqlx::query!(
             "DELETE FROM sent_mails WHERE job_id = $1 AND accepted_at IS NULL",
@@ -58,7 +59,8 @@ impl SentMails {
         Ok(())
     }
 
-    /// The server has answered 250; so it is not away.
+    /// Records that the server replied 250. This also ends a pause of the queue because of an
+    /// outage.
     pub async fn accepted(&self, job: JobId) -> Result<()> {
         let query = sqlx::query!(
             "WITH outage AS (DELETE FROM paused_queues WHERE queue = $2 AND until IS NOT NULL)

@@ -1,7 +1,8 @@
-//! Redis as the workers' doorbell: a window of what is due in each queue, best first. "Run job N now", and nothing else.
+//! The transport of due jobs to the workers: a bounded set in Redis for each queue, best first.
 //!
-//! A note that is lost costs a moment, until the ledger is read again; one that comes twice costs a claim that finds
-//! nothing. So notes are not acknowledged and nothing in Redis has to be recovered.
+//! A queue message says "run job N now" and nothing else. A lost one costs a moment, until the
+//! dispatcher reads the ledger again. A repeated one costs a claim that matches nothing. So
+//! messages are not acknowledged, and Redis holds nothing that has to be recovered.
 
 use std::sync::LazyLock;
 
@@ -12,11 +13,12 @@ use plinth_platform::redis::{Redis, RedisFailure};
 use redis::Script;
 use time::OffsetDateTime;
 
-/// The notes that Redis holds of a queue; the ledger has the rest.
-pub const WINDOW: usize = 2_000;
+/// The largest number of messages in the ready set of a queue. The ledger has the rest.
+pub const READY_SET_SIZE: usize = 2_000;
 
-/// KEYS: window, deeper. ARGV: size of the window; where the ledger is to be read on, "end" where it has no more, or ""
-/// where that is not known; then (score, job) pairs. What falls out of the window is to be read again.
+/// KEYS: ready set, ledger cursor. ARGV: maximum size of the set; the new cursor, "end" if the
+/// ledger has no more due jobs, or "" to leave the cursor; then (score, job) pairs. If a message is
+/// dropped from a full set, the cursor moves back to it.
 static PUSH: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -30,14 +32,15 @@ local over = redis.call('ZCARD', KEYS[1]) - tonumber(ARGV[1])
 if over > 0 then
     local first = redis.call('ZRANGE', KEYS[1], -over, -over, 'WITHSCORES')[2]
     redis.call('ZREMRANGEBYRANK', KEYS[1], -over, -1)
-    local deeper = redis.call('GET', KEYS[2])
-    if not deeper or tonumber(first) < tonumber(deeper) then redis.call('SET', KEYS[2], first) end
+    local cursor = redis.call('GET', KEYS[2])
+    if not cursor or tonumber(first) < tonumber(cursor) then redis.call('SET', KEYS[2], first) end
 end
 ",
     )
 });
 
-/// KEYS: window, deeper. ARGV: how many. Answers whether the ledger has more, how many notes are left, the jobs.
+/// KEYS: ready set, ledger cursor. ARGV: how many messages to take. Returns whether the ledger has
+/// more due jobs, how many messages are left, and the jobs.
 static POP: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -49,80 +52,82 @@ return {redis.call('EXISTS', KEYS[2]), redis.call('ZCARD', KEYS[1]), jobs}
     )
 });
 
-/// "Run this job now."
+/// A queue message: "run this job now".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Note {
+pub struct JobRef {
     pub queue: Queue,
     pub job: JobId,
-    /// Of its priority; lower goes first.
+    /// The rank of the job's priority; a lower one goes first.
     pub rank: i16,
-    /// Among those of a rank, who was due first goes first.
+    /// Within a rank, the job that was due first goes first.
     pub due: OffsetDateTime,
 }
 
-/// What a rank adds to a score: more milliseconds than any time has.
-const RANK: i64 = 10_000_000_000_000;
+/// The part of a score that is the rank: more milliseconds than any time has.
+const SCORE_PER_RANK: i64 = 10_000_000_000_000;
 
-/// A place in the order of a queue.
+/// A position in the order of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// Of a priority; lower goes first.
+pub struct QueuePosition {
+    /// The rank of a priority; a lower one goes first.
     pub rank: i16,
-    /// To the millisecond below.
+    /// Rounded down to a millisecond.
     pub due: OffsetDateTime,
 }
 
-impl Place {
-    /// The rank, then the milliseconds: exact in the double that Redis sorts by.
+impl QueuePosition {
+    /// Returns the rank and the milliseconds as one number, which is exact in the double that Redis
+    /// sorts by.
     fn score(self) -> i64 {
-        i64::from(self.rank) * RANK
+        i64::from(self.rank) * SCORE_PER_RANK
             + i64::try_from(unix_ms(self.due))
-                .unwrap_or(RANK - 1)
-                .min(RANK - 1)
+                .unwrap_or(SCORE_PER_RANK - 1)
+                .min(SCORE_PER_RANK - 1)
     }
 
-    fn at(score: i64) -> Self {
-        let rank = i16::try_from(score.div_euclid(RANK)).unwrap_or(i16::MAX);
+    fn from_score(score: i64) -> Self {
+        let rank = i16::try_from(score.div_euclid(SCORE_PER_RANK)).unwrap_or(i16::MAX);
         Self {
             rank,
-            due: OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(score.rem_euclid(RANK)),
+            due: OffsetDateTime::UNIX_EPOCH
+                + time::Duration::milliseconds(score.rem_euclid(SCORE_PER_RANK)),
         }
     }
 }
 
-impl Note {
-    pub(super) fn place(&self) -> Place {
-        Place {
+impl JobRef {
+    pub(super) fn position(&self) -> QueuePosition {
+        QueuePosition {
             rank: self.rank,
             due: self.due,
         }
     }
 }
 
-/// What was read of a queue in the ledger.
+/// The due jobs of one queue, as read from the ledger.
 #[derive(Debug, Default)]
-pub struct Found {
-    pub notes: Vec<Note>,
-    /// Where more may follow.
-    pub deeper: Option<Place>,
+pub struct DueJobs {
+    pub jobs: Vec<JobRef>,
+    /// The position after which more jobs may be due; `None` if there are no more.
+    pub cursor: Option<QueuePosition>,
 }
 
-/// A window that has room, and where in the ledger its next notes are.
+/// Free capacity of a ready set, and the ledger cursor to continue from.
 #[derive(Debug, Clone, Copy)]
-pub struct Gap {
-    pub room: usize,
-    pub from: Place,
+pub struct ReadySetGap {
+    pub capacity: usize,
+    pub from: QueuePosition,
 }
 
-/// Notes that were taken, and what is left.
+/// Messages taken from a ready set.
 #[derive(Debug, Default)]
 pub struct Popped {
     pub jobs: Vec<JobId>,
-    /// The window runs empty although the ledger has more.
-    pub wants_more: bool,
+    /// The set is less than half full although the ledger has more due jobs.
+    pub needs_refill: bool,
 }
 
-/// The door to the windows.
+/// The ready sets in Redis.
 #[derive(Clone)]
 pub struct Transport {
     redis: Redis,
@@ -135,80 +140,85 @@ impl Transport {
         }
     }
 
-    /// The key of a queue's window.
-    pub fn window(&self, queue: Queue) -> String {
+    /// Returns the key of a queue's ready set.
+    pub fn ready_set_key(&self, queue: Queue) -> String {
         self.redis.key(&format!("jobs:{queue}"))
     }
 
-    fn deeper(&self, queue: Queue) -> String {
+    fn cursor_key(&self, queue: Queue) -> String {
         self.redis.key(&format!("jobs:{queue}:deeper"))
     }
 
-    /// Puts jobs that the ledger has into the windows; what does not fit stays in the ledger alone.
-    pub async fn push(&self, notes: &[Note]) -> Result<(), RedisFailure> {
+    /// Adds jobs of the ledger to the ready sets. Jobs that do not fit stay in the ledger only.
+    pub async fn push(&self, jobs: &[JobRef]) -> Result<(), RedisFailure> {
         for &queue in Queue::ALL {
-            let of_queue: Vec<&Note> = notes.iter().filter(|note| note.queue == queue).collect();
-            for chunk in of_queue.chunks(WINDOW / 2) {
+            let of_queue: Vec<&JobRef> = jobs.iter().filter(|job| job.queue == queue).collect();
+            for chunk in of_queue.chunks(READY_SET_SIZE / 2) {
                 self.call_push(queue, chunk, "").await?;
             }
         }
         Ok(())
     }
 
-    /// Where a window has room for more of what the ledger has.
-    pub async fn gap(&self, queue: Queue) -> Result<Option<Gap>, RedisFailure> {
-        let mut ask = redis::pipe();
-        ask.zcard(self.window(queue)).get(self.deeper(queue));
-        let (notes, deeper): (usize, Option<i64>) = self.redis.pipe("jobs.gap", &ask).await?;
-        let room = WINDOW.saturating_sub(notes);
-        Ok(deeper.filter(|_| room > 0).map(|score| Gap {
-            room,
-            from: Place::at(score),
+    /// Returns the free capacity of a ready set, or `None` if it is full or the ledger has no more
+    /// due jobs.
+    pub async fn gap(&self, queue: Queue) -> Result<Option<ReadySetGap>, RedisFailure> {
+        let mut pipe = redis::pipe();
+        pipe.zcard(self.ready_set_key(queue))
+            .get(self.cursor_key(queue));
+        let (messages, cursor): (usize, Option<i64>) = self.redis.pipe("jobs.gap", &pipe).await?;
+        let capacity = READY_SET_SIZE.saturating_sub(messages);
+        Ok(cursor.filter(|_| capacity > 0).map(|score| ReadySetGap {
+            capacity,
+            from: QueuePosition::from_score(score),
         }))
     }
 
-    /// Puts what was read of the ledger into a queue's window.
-    pub async fn refill(&self, queue: Queue, found: &Found) -> Result<(), RedisFailure> {
-        let deeper = found
-            .deeper
-            .map_or("end".to_owned(), |place| place.score().to_string());
-        self.call_push(queue, &found.notes.iter().collect::<Vec<_>>(), &deeper)
+    /// Adds jobs that were read from the ledger to a ready set, and sets the ledger cursor.
+    pub async fn refill(&self, queue: Queue, due: &DueJobs) -> Result<(), RedisFailure> {
+        let cursor = due
+            .cursor
+            .map_or("end".to_owned(), |position| position.score().to_string());
+        self.call_push(queue, &due.jobs.iter().collect::<Vec<_>>(), &cursor)
             .await
     }
 
     async fn call_push(
         &self,
         queue: Queue,
-        notes: &[&Note],
-        deeper: &str,
+        jobs: &[&JobRef],
+        cursor: &str,
     ) -> Result<(), RedisFailure> {
-        let mut call = PUSH.key(self.window(queue));
-        call.key(self.deeper(queue)).arg(WINDOW).arg(deeper);
-        for note in notes {
-            call.arg(note.place().score()).arg(note.job.to_string());
+        let mut call = PUSH.key(self.ready_set_key(queue));
+        call.key(self.cursor_key(queue))
+            .arg(READY_SET_SIZE)
+            .arg(cursor);
+        for job in jobs {
+            call.arg(job.position().score()).arg(job.job.to_string());
         }
         self.redis.run("jobs.push", &call).await
     }
 
-    /// Takes the best notes of a queue.
+    /// Takes at most `limit` of the best messages of a queue.
     pub async fn pop(&self, queue: Queue, limit: usize) -> Result<Popped, RedisFailure> {
-        let mut call = POP.key(self.window(queue));
-        call.key(self.deeper(queue)).arg(limit);
-        let (deeper, left, jobs): (bool, usize, Vec<String>) =
+        let mut call = POP.key(self.ready_set_key(queue));
+        call.key(self.cursor_key(queue)).arg(limit);
+        let (has_cursor, left, jobs): (bool, usize, Vec<String>) =
             self.redis.run("jobs.pop", &call).await?;
-        let jobs = jobs.iter().filter_map(|text| read_note(text)).collect();
+        let jobs = jobs.iter().filter_map(|text| parse_message(text)).collect();
         Ok(Popped {
             jobs,
-            wants_more: deeper && left < WINDOW / 2,
+            needs_refill: has_cursor && left < READY_SET_SIZE / 2,
         })
     }
 }
 
-/// The job that a note names; what names none is dropped, the ledger knows nothing of it.
-pub fn read_note(text: &str) -> Option<JobId> {
+/// Returns the job that a queue message names, or `None` if the message is invalid. The caller
+/// drops such a message: the ledger knows nothing of it.
+pub fn parse_message(text: &str) -> Option<JobId> {
     let job = text.parse().ok().map(JobId);
     if job.is_none() {
-        tracing::warn!(bytes = text.len(), "dropping a note that names no job");
+        tracing::warn!(bytes = text.len(), "dropping an invalid queue message");
     }
     job
 }
@@ -220,20 +230,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_score_tells_the_rank_and_the_millisecond_again() {
+    fn a_score_keeps_the_rank_and_the_millisecond() {
         let due = OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(1_795_000_000_123);
         for priority in Priority::ALL {
-            let place = Place {
+            let position = QueuePosition {
                 rank: priority.rank(),
                 due,
             };
-            assert_eq!(Place::at(place.score()), place);
+            assert_eq!(QueuePosition::from_score(position.score()), position);
         }
     }
 
     #[test]
-    fn the_mark_of_the_version_before_reads_the_ledger_from_its_beginning() {
-        let place = Place::at(1);
-        assert!(place.rank == 0 && place.due.unix_timestamp() == 0);
+    fn the_cursor_of_the_previous_release_reads_the_ledger_from_its_beginning() {
+        let position = QueuePosition::from_score(1);
+        assert!(position.rank == 0 && position.due.unix_timestamp() == 0);
     }
 }

@@ -1,4 +1,5 @@
-//! Chromium, driven by the DevTools protocol over its pipe: JSON that ends in a zero byte, each way.
+//! Chromium, driven by the DevTools protocol over its pipe: JSON messages that end with a zero
+//! byte.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-/// Without what looks for the internet, which tests do not have.
+/// Switches off what needs the internet, which tests do not have.
 const FLAGS: [&str; 10] = [
     "--headless",
     "--no-sandbox",
@@ -23,23 +24,23 @@ const FLAGS: [&str; 10] = [
     "--remote-debugging-pipe",
 ];
 
-/// Chromium takes its commands on descriptor 3 and answers on 4.
+/// Chromium reads commands from descriptor 3 and writes answers to descriptor 4.
 const PIPES: &str = "exec \"$0\" \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null 2>&1";
 
-/// A browser with one page. Dropped, it is killed.
+/// A browser with one page. Dropping it kills the process.
 pub(super) struct Chromium {
     _child: Child,
     _profile: TempDir,
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
-    /// Names of the events that came while an answer was awaited.
+    /// Names of the events that came before an awaited answer.
     events: Vec<String>,
     last_id: u64,
     session: Option<String>,
 }
 
 impl Chromium {
-    /// Starts it with an empty page.
+    /// Starts a browser with an empty page.
     pub(super) async fn start(program: &Path) -> Self {
         let profile = tempfile::tempdir().expect("a folder for the profile");
         let mut command = Command::new("sh");
@@ -50,8 +51,8 @@ impl Chromium {
             .stdout(Stdio::piped())
             .kill_on_drop(true);
         let mut child = command.spawn().expect("a shell starts");
-        let commands = child.stdin.take().expect("it is piped");
-        let answers = BufReader::new(child.stdout.take().expect("it is piped"));
+        let commands = child.stdin.take().expect("is piped");
+        let answers = BufReader::new(child.stdout.take().expect("is piped"));
         let mut browser = Self {
             _child: child,
             _profile: profile,
@@ -70,7 +71,7 @@ impl Chromium {
         browser
     }
 
-    /// Gives the page an authenticator of its own, which finds and verifies its user at once.
+    /// Gives the page its own authenticator, which verifies its user at once.
     pub(super) async fn add_authenticator(&mut self) {
         self.ask("WebAuthn.enable", json!({})).await;
         let options = json!({
@@ -84,7 +85,7 @@ impl Chromium {
         .await;
     }
 
-    /// Goes to a page and waits until it is there.
+    /// Goes to a page and waits until it is loaded.
     pub(super) async fn open(&mut self, url: &str) {
         self.ask("Page.enable", json!({})).await;
         self.events.clear();
@@ -92,9 +93,9 @@ impl Chromium {
         self.event("Page.loadEventFired").await;
     }
 
-    /// What an expression of the page gives, or the message of what it throws.
+    /// Returns the value of an expression of the page, or the message of its exception.
     pub(super) async fn evaluate(&mut self, expression: &str) -> Result<Value, String> {
-        // A passkey is made and used at the wish of a person only.
+        // A passkey needs a user gesture.
         let options = json!({
             "expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true,
         });

@@ -1,5 +1,5 @@
-//! Pages in a real browser: upload clients; and the whole ceremony of a passkey with the virtual authenticator, which is
-//! enrolment, then a login in which nobody types anything.
+//! Pages in a real browser: upload clients, and passkeys with the virtual authenticator, from the
+//! enrolment to a login without typing.
 
 mod chromium;
 mod site;
@@ -14,7 +14,7 @@ use crate::house::{Door, PASSWORD};
 #[tokio::test]
 async fn chromium_enrols_a_passkey_and_logs_in_with_it_alone() {
     let Some(program) = Services::get().chromium.as_deref() else {
-        // `cargo dev test` installs it where CI is set, and fails where it cannot.
+        // `cargo dev test` installs Chromium if CI is set, and fails if it cannot.
         eprintln!("SKIPPED: chromium is not installed");
         return;
     };
@@ -36,11 +36,15 @@ async fn chromium_enrols_a_passkey_and_logs_in_with_it_alone() {
     let enrolled = browser
         .evaluate(&format!("enrol({:?}, {PASSWORD:?})", person.email))
         .await;
-    assert_eq!(enrolled.expect("the passkey is made and taken"), "Chromium");
+    assert_eq!(
+        enrolled.expect("the passkey is created and accepted"),
+        "Chromium"
+    );
     let entered = browser.evaluate("enter()").await;
     assert_eq!(entered.expect("the passkey logs in"), person.email.as_str());
 
-    // The same browser, with the same passkey, on a page that may call the API and may not use passkeys.
+    // The same browser with the same passkey, on a page that may call the API and may not use
+    // passkeys.
     browser.open(&stranger.page(&api.url)).await;
     let refused = browser
         .evaluate("enter()")

@@ -1,4 +1,4 @@
-//! A page on an origin of its own.
+//! A page with its own origin.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 
 const PAGE: &str = include_str!("page.html");
 
-/// Serves the page, whatever is asked for. Dropped, it ends.
+/// Serves the page for every request until this is dropped.
 pub(super) struct Site {
     pub(super) origin: String,
     server: JoinHandle<()>,
@@ -27,7 +27,7 @@ impl Site {
         Self { origin, server }
     }
 
-    /// The page, which is told where the API is.
+    /// Returns the page with the URL of the API.
     pub(super) fn page(&self, api: &str) -> String {
         format!("{}/?api={api}", self.origin)
     }
@@ -40,15 +40,15 @@ impl Drop for Site {
 }
 
 async fn answer(mut stream: TcpStream) {
-    let mut asked = Vec::new();
-    while !asked.ends_with(b"\r\n\r\n") {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {
-            Ok(byte) => asked.push(byte),
+            Ok(byte) => request.push(byte),
             Err(_) => return,
         }
     }
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nConnection: close\r\n";
     let answer = format!("{head}Content-Length: {}\r\n\r\n{PAGE}", PAGE.len());
-    // A browser that has gone needs no answer.
+    // A browser that has disconnected needs no answer.
     let _ = stream.write_all(answer.as_bytes()).await;
 }

@@ -1,4 +1,4 @@
-//! Upload clients that pages use, from another origin than the API's.
+//! Upload clients in pages of another origin than the API.
 
 use std::path::Path;
 
@@ -43,11 +43,11 @@ async fn script() -> String {
     String::from_utf8(made.stdout).expect("a script is text")
 }
 
-/// A page of another origin with the clients, an API that lets it in, and a user.
+/// A page of another origin with the clients, an API that allows it, and a user.
 struct Page {
     browser: Chromium,
     site: Site,
-    /// The API under the site of the page, so that the browser sends it cookies.
+    /// The API under the site of the page, so that the browser sends cookies to it.
     api_url: String,
     api: Process,
     mails: Process,
@@ -83,7 +83,7 @@ impl Page {
         Some(page)
     }
 
-    /// Loads the page, or loads it again.
+    /// Loads or reloads the page.
     async fn load(&mut self) {
         self.browser.open(&self.site.page(&self.api_url)).await;
         let loaded = self.browser.evaluate(&script().await).await;
@@ -102,7 +102,7 @@ impl Page {
         credentials.expect("the session is in cookies")
     }
 
-    /// Uploads with a client; the file's id, or what the client shows.
+    /// Uploads with a client. Returns the id of the file, or the client's message.
     async fn upload(
         &mut self,
         client: &str,
@@ -114,7 +114,7 @@ impl Page {
         let id = self.browser.evaluate(&script).await?;
         id.as_str()
             .map(str::to_owned)
-            .ok_or_else(|| format!("{client} is told no id: {id}"))
+            .ok_or_else(|| format!("{client} has no id: {id}"))
     }
 
     /// Asserts that a file has the name and the content that was uploaded.
@@ -134,7 +134,7 @@ impl Page {
 }
 
 #[tokio::test]
-async fn clients_of_pages_upload_with_their_stock_settings() {
+async fn browser_clients_upload_with_their_default_settings() {
     let Some(mut page) = Page::open().await else {
         return;
     };
@@ -172,7 +172,7 @@ async fn cookies_without_the_csrf_token_upload_nothing() {
 }
 
 #[tokio::test]
-async fn an_upload_goes_on_after_its_page_was_loaded_again() {
+async fn an_upload_continues_after_its_page_was_reloaded() {
     const SIZE: usize = 1_000_001;
     let Some(mut page) = Page::open().await else {
         return;

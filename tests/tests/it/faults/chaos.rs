@@ -1,4 +1,4 @@
-//! `cargo dev chaos` in short: the long one is for a night.
+//! A short `cargo dev chaos`; the long one is for a night.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use plinth_testkit::Services;
 use tokio::process::Command;
 
 #[tokio::test]
-async fn no_job_is_lost_or_runs_twice_at_once_whatever_is_killed() {
+async fn no_job_is_lost_or_runs_twice_at_once_under_random_faults() {
     let program = Services::get().binaries.join("plinth-dev");
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -17,17 +17,20 @@ async fn no_job_is_lost_or_runs_twice_at_once_whatever_is_killed() {
         .current_dir(checkout)
         .kill_on_drop(true);
     let output = chaos.output().await.expect("it starts");
-    let told = String::from_utf8_lossy(&output.stdout).into_owned()
+    let report = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
-    // It looked at something.
-    let jobs = told
+    assert!(output.status.success(), "{report}");
+    // The run checked something.
+    let jobs = report
         .split(" jobs accepted")
         .next()
         .and_then(|text| text.split_whitespace().last());
     let jobs: u32 = jobs
         .and_then(|count| count.parse().ok())
-        .unwrap_or_else(|| panic!("{told}"));
-    assert!(jobs > 100, "{told}");
-    assert!(told.contains("ok      0 runs of one job at once"), "{told}");
+        .unwrap_or_else(|| panic!("{report}"));
+    assert!(jobs > 100, "{report}");
+    assert!(
+        report.contains("ok      0 runs of one job at once"),
+        "{report}"
+    );
 }

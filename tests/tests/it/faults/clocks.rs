@@ -8,11 +8,11 @@ use plinth_testkit::{Process, Services, Stage, until};
 use super::mail_server::MailServer;
 use crate::house::{Door, count, until_none};
 
-/// Long enough to be renewed in time on a machine that does other things.
+/// Long enough for renewals in time on a busy machine.
 const LEASE: Duration = Duration::from_secs(3);
 
 #[tokio::test]
-async fn worker_processes_five_minutes_apart_take_nothing_from_each_other() {
+async fn workers_with_clocks_five_minutes_apart_take_no_jobs_from_each_other() {
     let Some(faketime) = &Services::get().faketime else {
         return;
     };
@@ -27,14 +27,14 @@ async fn worker_processes_five_minutes_apart_take_nothing_from_each_other() {
     let stores = stage.stores();
     let mut workers = Vec::new();
     for clock in ["-300", "+300"] {
-        // Only the time of day: what measures durations goes on as it is.
+        // Only the time of day changes, not the monotonic clock.
         stage = stage
             .with("LD_PRELOAD", &faketime.to_string_lossy())
             .with("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             .with("FAKETIME", clock);
         workers.push(Process::worker_with(&stage, &["--queues", "email"]).await);
     }
-    server.keep_silent();
+    server.withhold_replies();
     let door = Door::of(&api);
     let emails: Vec<String> = (0..6).map(|n| format!("ada-{n}@example.org")).collect();
     join_all(emails.iter().map(|email| door.register(email))).await;
@@ -42,14 +42,14 @@ async fn worker_processes_five_minutes_apart_take_nothing_from_each_other() {
         (server.taken() == 6).then_some(())
     })
     .await;
-    // For some leases each holds what the other one would take for over.
+    // For some leases each worker holds jobs whose leases the other would consider expired.
     tokio::time::sleep(LEASE * 2).await;
     server.answer();
-    // One that fails at first comes again when PostgreSQL says so.
+    // A job that fails at first is retried when it is due by PostgreSQL's clock.
     door.register("bob@busy.example").await;
     until_none(
         &stores,
-        "everything is done",
+        "every job is done",
         "SELECT count(*) FROM jobs WHERE state <> 'done'",
     )
     .await;

@@ -1,4 +1,4 @@
-//! `kill -9`: what was accepted still happens.
+//! `kill -9`: accepted work is still done.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ const HALF_REGISTERED: &str = "SELECT count(*) FROM registrations WHERE NOT EXIS
 const NOT_DONE: &str = "SELECT count(*) FROM jobs WHERE queue <> 'cleanup' AND state <> 'done'";
 
 #[tokio::test]
-async fn a_second_worker_finishes_what_a_killed_one_held() {
+async fn a_second_worker_finishes_the_jobs_of_a_killed_one() {
     let stage = Stage::open()
         .await
         .with("PLINTH_WORKER_LEASE", "2s")
@@ -27,7 +27,7 @@ async fn a_second_worker_finishes_what_a_killed_one_held() {
     let post = Process::worker_with(&stage, &["--queues", "email"]).await;
     let person = Door::of(&api).person().await;
     let stores = stage.stores();
-    // Equal ones would be kept, and made small, once.
+    // Different images, because equal ones would be stored and rendered once.
     let uploads = (0..8).map(|n| person.uploading("photo.jpg", jpeg(400 + n, 300)).send());
     for answer in join_all(uploads).await {
         assert_eq!(
@@ -36,7 +36,7 @@ async fn a_second_worker_finishes_what_a_killed_one_held() {
         );
     }
 
-    // For as long as this transaction lasts nobody can note a thumbnail: whoever makes one holds on to its job.
+    // Until this transaction ends no thumbnail can be recorded, so the jobs stay running.
     let mut obstacle = stores.db.begin().await.expect("begins");
     lift_idle_timeout(&mut obstacle).await;
     sqlx::query("SELECT FROM file_variants FOR UPDATE")
@@ -45,7 +45,8 @@ async fn a_second_worker_finishes_what_a_killed_one_held() {
         .expect("locks");
     let worker = Process::worker(&stage).await;
     let held = until("the worker is full", async || {
-        // A job without a share of its owner's limit may still be parked, and its attempt would not count.
+        // A job without a share of its owner's limit may still be parked, and its attempt would not
+        // count.
         let query = "SELECT id FROM jobs
                      WHERE kind = 'files.thumbnails' AND state = 'running' AND limit_key IS NOT NULL";
         let held: Vec<Uuid> = sqlx::query_scalar(query).fetch_all(&stores.db).await.expect("reads");
@@ -57,8 +58,8 @@ async fn a_second_worker_finishes_what_a_killed_one_held() {
     obstacle.rollback().await.expect("ends");
 
     let second = Process::worker(&stage).await;
-    until_none(&stores, "everything is done", NOT_DONE).await;
-    // The leases of two seconds, and the ten after which a note counts as lost.
+    until_none(&stores, "every job is done", NOT_DONE).await;
+    // The leases of two seconds, the dispatcher's interval, and some time for a slow machine.
     assert!(
         killed.elapsed() < Duration::from_secs(25),
         "it took {:?}",
@@ -84,20 +85,20 @@ async fn a_second_worker_finishes_what_a_killed_one_held() {
     assert_eq!(
         count(&stores, "SELECT count(*) FROM notifications").await,
         8,
-        "each is told of once"
+        "one notification for each"
     );
     assert!(second.stop().await.success());
     assert!(post.stop().await.success());
 }
 
 #[tokio::test]
-async fn every_answered_registration_has_its_mail_though_the_api_is_killed() {
+async fn every_accepted_registration_gets_its_mail_even_if_the_api_is_killed() {
     let stage = Stage::open().await;
     let api = Process::api(&stage).await;
     let worker = Process::worker(&stage).await;
     let door = Door::of(&api);
     let emails: Vec<String> = (0..40).map(|_| fresh_email()).collect();
-    let mut asked: FuturesUnordered<_> = emails
+    let mut answers: FuturesUnordered<_> = emails
         .iter()
         .map(|email| {
             let door = &door;
@@ -114,13 +115,13 @@ async fn every_answered_registration_has_its_mail_though_the_api_is_killed() {
         .collect();
     let mut answered = Vec::new();
     while answered.len() < 5 {
-        let (email, status) = asked.next().await.expect("there are more");
+        let (email, status) = answers.next().await.expect("another answer");
         assert_eq!(status, Some(StatusCode::ACCEPTED));
         answered.push(email);
     }
     api.kill().await;
-    // What was answered until the end counts too.
-    while let Some((email, status)) = asked.next().await {
+    // Requests that were answered until the end count too.
+    while let Some((email, status)) = answers.next().await {
         answered.extend((status == Some(StatusCode::ACCEPTED)).then_some(email));
     }
     for email in &answered {
@@ -144,7 +145,7 @@ async fn every_answered_registration_has_its_mail_though_the_api_is_killed() {
 async fn jobs_that_a_killed_api_never_pushed_are_done() {
     let mut stage = Stage::open().await;
     let worker = Process::worker(&stage).await;
-    // The API alone reaches Redis by the wire.
+    // Only the API reaches Redis through this connection.
     let wire = stage.wire_redis().await;
     let api = Process::api(&stage).await;
     wire.tear();
@@ -156,21 +157,21 @@ async fn jobs_that_a_killed_api_never_pushed_are_done() {
 }
 
 #[tokio::test]
-async fn a_job_is_done_though_the_api_is_killed_between_its_commit_and_its_push() {
-    // Longer than it takes to kill it.
+async fn a_job_is_done_even_if_the_api_is_killed_between_its_commit_and_its_push() {
+    // Longer than it takes to kill the API.
     let mut stage = Stage::open().await.with("PLINTH_REDIS_TIMEOUT", "10s");
     let worker = Process::worker_with(&stage, &["--queues", "email"]).await;
     let wire = stage.wire_redis().await;
     let api = Process::api(&stage).await;
     let (door, stores, email) = (Door::of(&api), stage.stores(), fresh_email());
-    // The request stands still right before it inserts the job.
+    // The request waits right before it inserts the job.
     let mut obstacle = stores.db.begin().await.expect("begins");
     lift_idle_timeout(&mut obstacle).await;
     sqlx::query("LOCK TABLE jobs IN EXCLUSIVE MODE")
         .execute(&mut *obstacle)
         .await
         .expect("locks");
-    let asked = tokio::spawn({
+    let request = tokio::spawn({
         let email = email.clone();
         async move { door.try_register(&email).await }
     });
@@ -188,8 +189,8 @@ async fn a_job_is_done_though_the_api_is_killed_between_its_commit_and_its_push(
     .await;
     api.kill().await;
     assert!(
-        asked.await.expect("no panic").is_err(),
-        "nobody was answered"
+        request.await.expect("no panic").is_err(),
+        "no answer was sent"
     );
 
     assert!(Mailbox::first_to(&email).await.html.is_some());

@@ -1,4 +1,4 @@
-//! People who register all the time, through whatever happens to the stores.
+//! A continuous load of registrations, whatever happens to the stores.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,11 +10,11 @@ use tokio::task::JoinSet;
 
 use crate::house::{Door, fresh_email};
 
-/// So many ask at once, each after the other's answer and a short rest.
+/// The number of clients. Each sends a request after the previous answer and a short pause.
 const CLIENTS: usize = 3;
 const REST: Duration = Duration::from_millis(200);
 
-/// The people.
+/// The running clients.
 pub(super) struct Load {
     accepted: Arc<AtomicUsize>,
     ends: Arc<AtomicBool>,
@@ -35,12 +35,12 @@ impl Load {
         }
     }
 
-    /// How many were accepted so far.
+    /// Returns the number of accepted registrations.
     pub(super) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many more are accepted.
+    /// Waits until `more` further registrations are accepted.
     pub(super) async fn until_more(&self, more: usize) {
         let goal = self.accepted() + more;
         until("more people are accepted", async || {
@@ -49,7 +49,7 @@ impl Load {
         .await;
     }
 
-    /// Ends it; who was told that he is accepted.
+    /// Stops the clients and returns the accepted addresses.
     pub(super) async fn end(self) -> Vec<String> {
         self.ends.store(true, Ordering::Relaxed);
         self.clients.join_all().await.concat()
@@ -60,7 +60,7 @@ async fn register(door: Door, accepted: Arc<AtomicUsize>, ends: Arc<AtomicBool>)
     let mut emails = Vec::new();
     while !ends.load(Ordering::Relaxed) {
         let email = fresh_email();
-        // Whoever is refused, or hears nothing, goes away.
+        // A refused or failed registration is not repeated.
         if door
             .try_register(&email)
             .await

@@ -1,4 +1,5 @@
-//! A mail server of the test's own: it knows how to behave to whom, and remembers what it took.
+//! A mail server of the test. The domain of a recipient decides its behaviour, and it records
+//! accepted mails.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,26 +8,26 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What the server says to a recipient; the domain of the address decides it.
+/// The behaviour for a recipient, by the domain of the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
+enum Behaviour {
     Takes,
-    /// At first; it takes the next try.
+    /// Busy at the first try; accepts the second one.
     BusyOnce,
-    /// At first, as if it closed for everyone; it takes the next try.
+    /// Replies at the first try as if the service closed for everyone; accepts the second one.
     ClosesOnce,
     UnreadyOnce,
     Refuses,
     Hangs,
 }
 
-/// The server. Clones are the same one.
+/// The server. Clones share its state.
 #[derive(Clone)]
 pub(super) struct MailServer {
     seen: Arc<Mutex<Seen>>,
-    /// Whether it says that it has taken a mail.
+    /// Whether it replies after it has accepted a mail.
     answers: Arc<watch::Sender<bool>>,
-    /// Whether it says anything at all.
+    /// Whether it replies at all.
     speaks: Arc<watch::Sender<bool>>,
 }
 
@@ -42,7 +43,7 @@ struct Taken {
 }
 
 impl MailServer {
-    /// Starts it; it and its URL.
+    /// Starts a server and returns it with its URL.
     pub(super) async fn start() -> (Self, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("smtp://{}", listener.local_addr().expect("it is bound"));
@@ -55,38 +56,38 @@ impl MailServer {
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let server = serving.clone();
-                // A client that goes away in the middle is nothing to tell.
+                // A client that disconnects is no error.
                 tokio::spawn(async move { server.converse(socket).await.ok() });
             }
         });
         (server, url)
     }
 
-    /// From now on it takes mails and does not say so, until [`MailServer::answer`].
-    pub(super) fn keep_silent(&self) {
+    /// Accepts mails without a reply until [`MailServer::answer`].
+    pub(super) fn withhold_replies(&self) {
         self.answers.send_replace(false);
     }
 
-    /// Says what it has kept to itself.
+    /// Sends the replies that it has held back.
     pub(super) fn answer(&self) {
         self.answers.send_replace(true);
     }
 
-    /// From now on it takes connections and says nothing, until [`MailServer::speak`].
-    pub(super) fn fall_silent(&self) {
+    /// Accepts connections without any reply until [`MailServer::resume_replying`].
+    pub(super) fn stop_replying(&self) {
         self.speaks.send_replace(false);
     }
 
-    pub(super) fn speak(&self) {
+    pub(super) fn resume_replying(&self) {
         self.speaks.send_replace(true);
     }
 
-    /// The server goes with the test, and its conversations with it.
+    /// The server and its conversations end with the test.
     async fn until_it_speaks(&self) {
         let _ = self.speaks.subscribe().wait_for(|speaks| *speaks).await;
     }
 
-    /// The Message-IDs of the mails to this address that it took.
+    /// Returns the Message-IDs of the accepted mails to this address.
     pub(super) fn taken_for(&self, address: &str) -> Vec<String> {
         let seen = self.seen();
         seen.taken
@@ -96,7 +97,7 @@ impl MailServer {
             .collect()
     }
 
-    /// How many mails it took.
+    /// Returns the number of accepted mails.
     pub(super) fn taken(&self) -> usize {
         self.seen().taken.len()
     }
@@ -119,22 +120,22 @@ impl MailServer {
                     let address = line.split(['<', '>']).nth(1).unwrap_or_default();
                     address.clone_into(&mut recipient);
                     match self.manner_to(address) {
-                        Manner::Takes => "250 so be it\r\n",
-                        Manner::BusyOnce => "451 later\r\n",
-                        Manner::ClosesOnce => "421 too many mails for this recipient\r\n",
-                        Manner::UnreadyOnce => "454 not ready for this recipient\r\n",
-                        Manner::Refuses => "550 nobody of that name\r\n",
-                        Manner::Hangs => std::future::pending().await,
+                        Behaviour::Takes => "250 so be it\r\n",
+                        Behaviour::BusyOnce => "451 later\r\n",
+                        Behaviour::ClosesOnce => "421 too many mails for this recipient\r\n",
+                        Behaviour::UnreadyOnce => "454 not ready for this recipient\r\n",
+                        Behaviour::Refuses => "550 no such user\r\n",
+                        Behaviour::Hangs => std::future::pending().await,
                     }
                 }
                 "DATA" => {
-                    socket.write_all(b"354 go on\r\n").await?;
+                    socket.write_all(b"354 send the message\r\n").await?;
                     let message_id = read_mail(&mut socket).await?;
                     self.seen().taken.push(Taken {
                         to: recipient.clone(),
                         message_id,
                     });
-                    // The server goes with the test, and this conversation with it.
+                    // The server and this conversation end with the test.
                     let _ = self.answers.subscribe().wait_for(|answers| *answers).await;
                     "250 taken\r\n"
                 }
@@ -144,17 +145,17 @@ impl MailServer {
         }
     }
 
-    fn manner_to(&self, address: &str) -> Manner {
+    fn manner_to(&self, address: &str) -> Behaviour {
         let mut seen = self.seen();
         let tries = seen.tries.entry(address.to_owned()).or_default();
         *tries += 1;
         match address.rsplit('@').next() {
-            Some("busy.example") if *tries == 1 => Manner::BusyOnce,
-            Some("closing.example") if *tries == 1 => Manner::ClosesOnce,
-            Some("unready.example") if *tries == 1 => Manner::UnreadyOnce,
-            Some("refused.example") => Manner::Refuses,
-            Some("hangs.example") => Manner::Hangs,
-            _ => Manner::Takes,
+            Some("busy.example") if *tries == 1 => Behaviour::BusyOnce,
+            Some("closing.example") if *tries == 1 => Behaviour::ClosesOnce,
+            Some("unready.example") if *tries == 1 => Behaviour::UnreadyOnce,
+            Some("refused.example") => Behaviour::Refuses,
+            Some("hangs.example") => Behaviour::Hangs,
+            _ => Behaviour::Takes,
         }
     }
 
@@ -163,7 +164,7 @@ impl MailServer {
     }
 }
 
-/// Reads a mail to its end; its Message-ID.
+/// Reads a mail to its end and returns its Message-ID.
 async fn read_mail(socket: &mut BufReader<TcpStream>) -> std::io::Result<String> {
     let mut message_id = String::new();
     let mut line = String::new();

@@ -1,4 +1,4 @@
-//! What is promised when something breaks: processes are killed, stores go away, two do the same at once.
+//! Faults: killed processes, unreachable stores, and two processes that do the same at once.
 
 mod chaos;
 mod clocks;

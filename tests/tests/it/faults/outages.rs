@@ -1,4 +1,5 @@
-//! What jobs need is away for long: no job dies of it, and operators see it.
+//! Long outages of stores and servers that jobs need: no job becomes dead, and operators see the
+//! outage.
 
 use std::time::{Duration, Instant};
 
@@ -15,9 +16,9 @@ use crate::house::{Answer, Door, PASSWORD, Person, count, fresh_email, until_non
 use crate::mails::mail_about;
 use crate::picture::jpeg;
 
-/// As if so much time had gone by, as PostgreSQL writes an interval. What runs is awaited first: when its outcome is
-/// written, the next try is set by the real time.
-async fn later(stores: &Stores, interval: &str) {
+/// Shifts all times back by a PostgreSQL interval, as if that time had passed. Waits for running
+/// jobs first, because their outcomes set the next attempt by the real time.
+async fn shift_times_back(stores: &Stores, interval: &str) {
     until_none(
         stores,
         "nothing runs",
@@ -48,7 +49,7 @@ const DEAD: &str = "SELECT count(*) FROM jobs WHERE state = 'dead'";
 const NOT_DONE: &str = "SELECT count(*) FROM jobs WHERE state <> 'done'";
 
 #[tokio::test]
-async fn a_mail_server_that_is_away_for_days_costs_no_mail() {
+async fn an_outage_of_the_mail_server_for_days_loses_no_mail() {
     let mut stage = Stage::open().await;
     let smtp = stage.wire_smtp().await;
     let api = Process::api(&stage).await;
@@ -59,7 +60,7 @@ async fn a_mail_server_that_is_away_for_days_costs_no_mail() {
     for email in &emails {
         door.register(email).await;
     }
-    until("operators see it", async || {
+    until("the metric shows it", async || {
         let metrics = worker.metrics().await;
         let seen = |line: &str| metrics.lines().any(|one| one == line);
         (seen("plinth_queue_paused{queue=\"email\"} 1")
@@ -71,10 +72,10 @@ async fn a_mail_server_that_is_away_for_days_costs_no_mail() {
         .then_some(())
     })
     .await;
-    // Three days and eight hours.
+    // Three days and eight hours in all.
     for _ in 0..20 {
-        later(&stores, "4 hours").await;
-        until("it was tried again", async || {
+        shift_times_back(&stores, "4 hours").await;
+        until("the job was retried", async || {
             (count(&stores, PAUSED).await == 1).then_some(())
         })
         .await;
@@ -88,15 +89,15 @@ async fn a_mail_server_that_is_away_for_days_costs_no_mail() {
     let tokens = "SELECT count(*) FROM registration_tokens WHERE expires_at < now()";
     assert!(
         count(&stores, tokens).await > 0,
-        "links have expired meanwhile"
+        "links have expired during the outage"
     );
     smtp.mend();
-    later(&stores, "4 hours").await;
-    until_none(&stores, "all are sent", NOT_DONE).await;
+    shift_times_back(&stores, "4 hours").await;
+    until_none(&stores, "all mails are sent", NOT_DONE).await;
     assert_eq!(
         count(&stores, "SELECT count(*) FROM paused_queues").await,
         0,
-        "the queue goes on"
+        "the queue continues"
     );
     for email in &emails {
         let mail = Mailbox::first_to(email).await;
@@ -106,7 +107,7 @@ async fn a_mail_server_that_is_away_for_days_costs_no_mail() {
 }
 
 #[tokio::test]
-async fn every_link_that_expires_while_the_mail_server_is_away_is_replaced() {
+async fn every_link_that_expires_during_an_outage_of_the_mail_server_is_replaced() {
     let mut stage = Stage::open()
         .await
         .with("PLINTH_AUTH_EMAIL_UNDO_LIFETIME", "24h");
@@ -142,28 +143,27 @@ async fn every_link_that_expires_while_the_mail_server_is_away_is_replaced() {
     change(&moving, &next).await;
     confirm(token).await;
     let minted = "SELECT count(DISTINCT purpose) FROM one_time_tokens";
-    until("a link of each kind was made", async || {
+    until("a link of each kind exists", async || {
         if count(&stores, PAUSED).await == 1 {
-            later(&stores, "1 hour").await;
+            shift_times_back(&stores, "1 hour").await;
         }
         (count(&stores, minted).await == 3).then_some(())
     })
     .await;
-    later(&stores, "25 hours").await;
+    shift_times_back(&stores, "25 hours").await;
     let expired = "SELECT count(DISTINCT purpose) FROM one_time_tokens WHERE expires_at < now()";
     assert_eq!(count(&stores, expired).await, 3);
     smtp.mend();
-    later(&stores, "4 hours").await;
-    until_none(&stores, "all are sent", NOT_DONE).await;
+    shift_times_back(&stores, "4 hours").await;
+    until_none(&stores, "all mails are sent", NOT_DONE).await;
 
-    let mail = mail_about(&forgetful.email, "Choose another password").await;
+    let mail = mail_about(&forgetful.email, "Choose a new password").await;
     let reset = json!({ "token": mail.token(), "password": "quite another battery" });
     door.post("/v1/auth/password/reset", &reset)
         .await
         .expect(StatusCode::OK);
     confirm(Mailbox::first_to(&next).await.token()).await;
-    let undo =
-        json!({ "token": mail_about(&moved.email, "Your address was changed").await.token() });
+    let undo = json!({ "token": mail_about(&moved.email, "Your email address was changed").await.token() });
     door.post("/v1/auth/email/undo", &undo)
         .await
         .expect(StatusCode::OK);
@@ -171,7 +171,7 @@ async fn every_link_that_expires_while_the_mail_server_is_away_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_mail_that_is_never_taken_is_a_dead_letter_after_its_time() {
+async fn a_mail_that_is_never_accepted_is_a_dead_letter_after_its_deadline() {
     let mut stage = Stage::open().await.with("PLINTH_SMTP_RETRY_FOR", "2d");
     let smtp = stage.wire_smtp().await;
     let api = Process::api(&stage).await;
@@ -183,13 +183,13 @@ async fn a_mail_that_is_never_taken_is_a_dead_letter_after_its_time() {
         (count(&stores, PAUSED).await == 1).then_some(())
     })
     .await;
-    later(&stores, "47 hours").await;
-    until("it was tried again", async || {
+    shift_times_back(&stores, "47 hours").await;
+    until("the job was retried", async || {
         (count(&stores, PAUSED).await == 1).then_some(())
     })
     .await;
     assert_eq!(count(&stores, DEAD).await, 0);
-    later(&stores, "2 hours").await;
+    shift_times_back(&stores, "2 hours").await;
     until("it is dead", async || {
         (count(&stores, DEAD).await == 1).then_some(())
     })
@@ -197,14 +197,14 @@ async fn a_mail_that_is_never_taken_is_a_dead_letter_after_its_time() {
 }
 
 #[tokio::test]
-async fn a_mail_that_is_not_taken_yet_holds_up_no_other_and_is_charged_nothing() {
+async fn a_mail_that_is_not_accepted_yet_delays_no_other_and_costs_no_attempt() {
     let (server, url) = MailServer::start().await;
     let stage = Stage::open().await.with("PLINTH_SMTP_URL", &url);
     let api = Process::api(&stage).await;
     let _worker = Process::worker_with(&stage, &["--queues", "email"]).await;
     let (door, stores) = (Door::of(&api), stage.stores());
     door.register("ada@busy.example").await;
-    until("it is put off", async || {
+    until("the job is postponed", async || {
         (count(
             &stores,
             "SELECT count(*) FROM job_attempts WHERE outcome = 'postponed'",
@@ -218,7 +218,7 @@ async fn a_mail_that_is_not_taken_yet_holds_up_no_other_and_is_charged_nothing()
         count(&stores, "SELECT count(*) FROM paused_queues").await,
         0
     );
-    // The server has said that it has not got it: its next sending is no repetition.
+    // The server said that it does not have the mail, so the next attempt is no repetition.
     assert_eq!(count(&stores, "SELECT count(*) FROM sent_mails").await, 0);
     until_none(&stores, "it is sent", NOT_DONE).await;
     assert_eq!(server.taken_for("ada@busy.example").len(), 1);
@@ -234,7 +234,7 @@ async fn a_reply_about_the_service_to_one_recipient_does_not_pause_the_queue() {
     let recipients = ["ada@closing.example", "bob@unready.example"];
     for (email, put_off) in recipients.into_iter().zip(1..) {
         door.register(email).await;
-        until("it is put off", async || {
+        until("the job is postponed", async || {
             let query = "SELECT count(*) FROM job_attempts WHERE outcome = 'postponed'";
             (count(&stores, query).await == put_off).then_some(())
         })
@@ -257,8 +257,8 @@ async fn a_reply_about_the_service_to_one_recipient_does_not_pause_the_queue() {
 }
 
 #[tokio::test]
-async fn a_mail_server_that_takes_connections_and_says_nothing_pauses_the_queue_and_costs_no_mail()
-{
+async fn a_mail_server_that_accepts_connections_and_does_not_answer_pauses_the_queue_and_loses_no_mail()
+ {
     let (server, url) = MailServer::start().await;
     let stage = Stage::open()
         .await
@@ -267,11 +267,11 @@ async fn a_mail_server_that_takes_connections_and_says_nothing_pauses_the_queue_
     let api = Process::api(&stage).await;
     let worker = Process::worker_with(&stage, &["--queues", "email"]).await;
     let (door, stores) = (Door::of(&api), stage.stores());
-    // A connection is there already when the server falls silent.
+    // A connection exists when the server stops answering.
     door.register("ada@example.org").await;
     until_none(&stores, "the first is sent", NOT_DONE).await;
-    server.fall_silent();
-    let asked = Instant::now();
+    server.stop_replying();
+    let started_at = Instant::now();
     for email in ["bob@example.org", "cyn@example.org"] {
         door.register(email).await;
     }
@@ -279,26 +279,27 @@ async fn a_mail_server_that_takes_connections_and_says_nothing_pauses_the_queue_
         (count(&stores, PAUSED).await == 1).then_some(())
     })
     .await;
-    // A step of the conversation, the question whether the server answers at all, and room for a slow machine.
+    // The timeout of a command, the check whether the server answers, and some time for a slow
+    // machine.
     assert!(
-        asked.elapsed() < Duration::from_secs(15),
+        started_at.elapsed() < Duration::from_secs(15),
         "{:?}",
-        asked.elapsed()
+        started_at.elapsed()
     );
     for _ in 0..3 {
-        later(&stores, "4 hours").await;
-        until("it was tried again", async || {
+        shift_times_back(&stores, "4 hours").await;
+        until("the job was retried", async || {
             (count(&stores, PAUSED).await == 1).then_some(())
         })
         .await;
     }
     assert_eq!(count(&stores, DEAD).await, 0);
-    // No mail was begun, so that no sending later is a repetition.
+    // No conversation about a mail has begun, so no later attempt is a repetition.
     let uncertain = "SELECT count(*) FROM sent_mails WHERE accepted_at IS NULL";
     until_none(&stores, "no mail may have gone", uncertain).await;
-    server.speak();
-    until("all are sent", async || {
-        later(&stores, "5 minutes").await;
+    server.resume_replying();
+    until("all mails are sent", async || {
+        shift_times_back(&stores, "5 minutes").await;
         tokio::time::sleep(Duration::from_millis(500)).await;
         (count(&stores, NOT_DONE).await == 0).then_some(())
     })
@@ -315,7 +316,7 @@ async fn a_mail_server_that_takes_connections_and_says_nothing_pauses_the_queue_
 }
 
 #[tokio::test]
-async fn an_object_store_that_is_away_makes_no_dead_letters() {
+async fn an_outage_of_the_object_store_makes_no_dead_letters() {
     let mut stage = Stage::open().await;
     let api = Process::api(&stage).await;
     let s3 = stage.wire_s3().await;
@@ -324,24 +325,24 @@ async fn an_object_store_that_is_away_makes_no_dead_letters() {
     let person = door.person().await;
     s3.tear();
     let file = person.upload("a.jpg", jpeg(60, 40)).await;
-    // More often than a job of this kind may fail.
+    // More attempts than a job of this kind has.
     for tries in 1..=7 {
-        until("it is put off", async || {
+        until("the job is postponed", async || {
             let query = "SELECT count(*) FROM job_attempts WHERE outcome = 'postponed'";
             (count(&stores, query).await >= tries).then_some(())
         })
         .await;
-        later(&stores, "4 hours").await;
+        shift_times_back(&stores, "4 hours").await;
     }
     assert_eq!(count(&stores, DEAD).await, 0);
     s3.mend();
-    later(&stores, "4 hours").await;
+    shift_times_back(&stores, "4 hours").await;
     person.until_ready(file).await;
     assert!(worker.stop().await.success());
 }
 
 #[tokio::test]
-async fn a_scanner_that_is_away_makes_no_dead_letters() {
+async fn an_outage_of_the_scanner_makes_no_dead_letters() {
     let (_scanner, address) = Scanner::start().await;
     let clamd = Wire::to(address).await;
     let stage = Stage::open()
@@ -354,12 +355,12 @@ async fn a_scanner_that_is_away_makes_no_dead_letters() {
     let file = person.upload("a.txt", scanner::CLEAN.into()).await;
     let path = format!("/v1/files/{file}");
     for tries in 1..=i64::from(ScanBlob::MAX_ATTEMPTS) + 1 {
-        until("it is put off", async || {
+        until("the job is postponed", async || {
             let query = "SELECT count(*) FROM job_attempts WHERE outcome = 'postponed'";
             (count(&stores, query).await >= tries).then_some(())
         })
         .await;
-        later(&stores, "1 hour").await;
+        shift_times_back(&stores, "1 hour").await;
     }
     assert_eq!(count(&stores, DEAD).await, 0);
     person
@@ -367,8 +368,8 @@ async fn a_scanner_that_is_away_makes_no_dead_letters() {
         .await
         .problem(409, "file_not_scanned");
     clamd.mend();
-    later(&stores, "1 hour").await;
-    until("it is scanned", async || {
+    shift_times_back(&stores, "1 hour").await;
+    until("the file is scanned", async || {
         let file = person.get(&path).await.expect(StatusCode::OK);
         (file["scan"]["state"] == "clean").then_some(())
     })
@@ -377,7 +378,7 @@ async fn a_scanner_that_is_away_makes_no_dead_letters() {
 }
 
 #[tokio::test]
-async fn figures_go_on_while_redis_is_away() {
+async fn queue_gauges_are_updated_during_an_outage_of_redis() {
     let mut stage = Stage::open().await;
     let redis = stage.wire_redis().await;
     let stores = stage.stores();
@@ -390,7 +391,7 @@ async fn figures_go_on_while_redis_is_away() {
     .execute(&stores.db)
     .await
     .expect("inserts");
-    until("they are counted", async || {
+    until("the jobs are counted", async || {
         let metrics = worker.metrics().await;
         let counted = |line: &str| {
             line.starts_with("plinth_jobs_due{")

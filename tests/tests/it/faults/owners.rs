@@ -1,4 +1,4 @@
-//! One owner with many files does not hold up another one.
+//! An owner with many files does not delay other owners.
 
 use plinth_testkit::{Process, Stage, until};
 use tokio::net::TcpListener;
@@ -6,8 +6,9 @@ use tokio::net::TcpListener;
 use crate::house::{Door, count};
 
 #[tokio::test]
-async fn an_owner_with_many_files_holds_up_their_own_only() {
-    // A scanner that takes what it is sent and never answers: a job of the queue takes as long as it may.
+async fn an_owner_with_many_files_delays_only_their_own_jobs() {
+    // The scanner accepts contents and never answers, so each job of the queue takes its whole time
+    // limit.
     let scanner = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = scanner.local_addr().expect("bound").to_string();
     tokio::spawn(async move {
@@ -43,7 +44,7 @@ async fn an_owner_with_many_files_holds_up_their_own_only() {
     let running =
         "SELECT count(DISTINCT blobs.owner_id) FROM jobs JOIN blobs ON blobs.scan_job_id = jobs.id
                    WHERE jobs.state = 'running'";
-    until("both have a job that runs", async || {
+    until("both run a job", async || {
         (count(&stores, running).await == 2).then_some(())
     })
     .await;

@@ -1,7 +1,7 @@
-//! `kill -9` of a worker that has a job of every kind in its hands, in each phase of a job's life.
+//! `kill -9` of a worker that runs a job of every kind, in each phase of a job's life.
 //!
-//! What holds a job up in a phase are locks that the test takes in PostgreSQL, and a mail server that keeps silent. What
-//! the dead worker's connections had asked for is either lost with it or, where the test says so, still done.
+//! Locks of the test in PostgreSQL and a silent mail server hold the jobs in a phase. Statements
+//! that the dead worker had sent are lost with it, or completed if the test says so.
 
 use std::collections::BTreeSet;
 
@@ -27,25 +27,28 @@ use super::scanner::{CLEAN, FOUND, Scanner};
 use crate::house::{count, lift_idle_timeout, until_none};
 use crate::picture::jpeg;
 
-/// Where the product names its kinds.
+/// The source file that declares the job kinds.
 const KINDS: &str = include_str!("../../../../shared/domain/src/job.rs");
 
-/// Held, no handler has done anything that somebody else could see: those of files, and all others.
+/// While these are held, no handler has had a visible effect: the locks for jobs of files, and for
+/// all others.
 const BEFORE_FILES: &str = "LOCK TABLE blobs";
 const BEFORE_THE_REST: &str = "LOCK TABLE sent_mails, notifications, revoked_tokens";
-/// Those that [`BEFORE_FILES`] alone holds up: thumbnails, a scan, metadata, a direct upload, a purge, a reconciliation,
-/// and a clean-up on its way.
+/// The number of jobs that [`BEFORE_FILES`] alone blocks: thumbnails, a scan, metadata, a direct
+/// upload, a purge, a reconciliation, and a clean-up in progress.
 const OF_FILES: usize = 7;
-/// Held, a handler has done a part: thumbnails are in S3 and not in the table, so are the removals of a purge; a direct
-/// upload is read and no file; a message is not yet told to the audit log, nor is a virus, metadata that cannot be taken
-/// out, a clean-up or a reconciliation. For mails the server's silence does it.
+/// While this is held, a handler has finished half of its work. Thumbnails are in S3 and not in the
+/// table, and objects of a purge are removed and not its row. A direct upload is verified and has
+/// no file. The audit events of a notification, a virus, an image that cannot be stripped, a
+/// clean-up and a reconciliation are missing. E-mails wait for the silent server.
 const HALF_WAY: &str = "LOCK TABLE file_variants, audit_events IN EXCLUSIVE MODE";
-/// Then, and with the server's word, a mail is sent and nobody has written it down.
-const MAILS_NOT_WRITTEN_DOWN: &str = "LOCK TABLE sent_mails IN EXCLUSIVE MODE";
-/// Held, nobody claims a job.
+/// With this lock too, and the server's 250, an e-mail is sent and not recorded.
+const MAILS_NOT_RECORDED: &str = "LOCK TABLE sent_mails IN EXCLUSIVE MODE";
+/// While this is held, no job can be claimed.
 const NO_CLAIM: &str = "SELECT FROM jobs FOR UPDATE";
-/// Held, no outcome of these is written, nor any that comes after; rows may still point to the job. Those are left out
-/// that write to their own row while they run: how far they are, or whose share of the queue they take.
+/// While this is held, no outcome of these jobs is written, nor any later one. Foreign keys to them
+/// are allowed. Jobs that write to their own row while they run, for progress or for a limit, are
+/// left out.
 const NO_OUTCOME: &str = "SELECT FROM jobs
     WHERE kind NOT IN ('files.thumbnails', 'files.verify', 'files.scan', 'files.strip') FOR NO KEY UPDATE";
 
@@ -55,18 +58,18 @@ const CONNECTIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname =
     AND application_name = 'plinth-worker'";
 const SENT: &str = "SELECT count(*) FROM direct_uploads JOIN files ON files.id = made_file";
 const RECOUNTED: &str = "SELECT count(*) FROM storage_usage WHERE files = 1";
-/// What is derived from a picture where the settings say nothing else.
+/// The default presets.
 const PRESETS: [&str; 2] = ["small", "large"];
 const RUNNING: &str = "SELECT count(*) FROM jobs WHERE state = 'running'";
 
-/// A job of each kind, accepted and not begun.
+/// A job of each kind, accepted and not started.
 struct Scene {
     stage: Stage,
     stores: Stores,
     server: MailServer,
     _scanner: Scanner,
     jobs: Vec<(&'static str, JobId)>,
-    /// Which job writes to which address.
+    /// The jobs that send mails, with their addresses.
     mails: Vec<(JobId, String)>,
     picture: BlobId,
     purged: BlobId,
@@ -88,26 +91,26 @@ impl Scene {
             .with("PLINTH_SMTP_PER_DOMAIN", "16")
             .with("PLINTH_WORKER_FILES_PER_OWNER", "16")
             .with("PLINTH_DATABASE_MAX_CONNECTIONS", "16")
-            // No job but these.
+            // No periodic task adds a job.
             .with("PLINTH_WORKER_SCHEDULE", "");
         let stores = stage.stores();
         let [new, waiting, forgetful, moving, owner, sender] = [0; 6].map(|_| Uuid::new_v4());
         for user in [new, waiting, forgetful, moving, owner, sender] {
             insert_user(&stores, user).await;
         }
-        let [picture, purged, suspect, opaque] = [0; 4].map(|_| BlobId(Uuid::new_v4()));
+        let [picture, purged, suspect, unstrippable] = [0; 4].map(|_| BlobId(Uuid::new_v4()));
         insert_blob(&stores, owner, picture, "stored").await;
         insert_blob(&stores, owner, purged, "removing").await;
         let file_id = insert_file(&stores, owner, picture).await;
         insert_suspect(&stores, owner, suspect, file_id).await;
-        insert_opaque(&stores, owner, opaque, file_id).await;
+        insert_unstrippable(&stores, owner, unstrippable, file_id).await;
         let tokens = "INSERT INTO revoked_tokens (id, expires_at) VALUES
             (gen_random_uuid(), now() - interval '2 hours'), (gen_random_uuid(), now() + interval '2 hours')";
         sqlx::query(tokens)
             .execute(&stores.db)
             .await
             .expect("inserts");
-        // Counted wrong: the file is missing.
+        // A wrong usage, which does not count the file.
         let usage = "INSERT INTO storage_usage (owner_id) SELECT owner_id FROM files";
         sqlx::query(usage)
             .execute(&stores.db)
@@ -189,9 +192,13 @@ impl Scene {
             .bind(suspect.0)
             .bind(scan.0);
         noted.execute(&scene.stores.db).await.expect("updates");
-        let strip = scene.accept(&StripMetadata { blob_id: opaque }).await;
+        let strip = scene
+            .accept(&StripMetadata {
+                blob_id: unstrippable,
+            })
+            .await;
         let noted = sqlx::query("UPDATE blobs SET strip_job_id = $2 WHERE id = $1")
-            .bind(opaque.0)
+            .bind(unstrippable.0)
             .bind(strip.0);
         noted.execute(&scene.stores.db).await.expect("updates");
         scene.accept(&VerifyDirectUpload { upload: sent }).await;
@@ -205,7 +212,7 @@ impl Scene {
         scene
     }
 
-    /// As a request does it: committed, and pushed.
+    /// Enqueues a job as a request does: commits and pushes it.
     async fn accept<J: JobPayload>(&mut self, job: &J) -> JobId {
         let mut unit = Unit::begin(&self.stores, &Origin::system())
             .await
@@ -221,27 +228,28 @@ impl Scene {
         self.mails.push((job, to));
     }
 
-    /// Held until the transaction ends.
-    async fn hold(&self, lock: &'static str) -> Transaction {
-        let mut obstacle = self.stores.db.begin().await.expect("begins");
-        lift_idle_timeout(&mut obstacle).await;
+    /// Takes a lock until the transaction ends.
+    async fn take_lock(&self, lock: &'static str) -> Transaction {
+        let mut lock_holder = self.stores.db.begin().await.expect("begins");
+        lift_idle_timeout(&mut lock_holder).await;
         sqlx::query(lock)
-            .execute(&mut *obstacle)
+            .execute(&mut *lock_holder)
             .await
             .expect("locks");
-        obstacle
+        lock_holder
     }
 
-    /// A worker that has begun every job, and cannot go on with those of files, nor with the others, before a lock goes.
-    async fn worker_held_before_any_effect(&self) -> (Process, [Transaction; 2]) {
-        let obstacles = [
-            self.hold(BEFORE_FILES).await,
-            self.hold(BEFORE_THE_REST).await,
+    /// Starts a worker and waits until every job runs and is blocked. One lock blocks the jobs of
+    /// files, the other one the rest.
+    async fn worker_blocked_before_any_effect(&self) -> (Process, [Transaction; 2]) {
+        let locks = [
+            self.take_lock(BEFORE_FILES).await,
+            self.take_lock(BEFORE_THE_REST).await,
         ];
         let worker = Process::worker(&self.stage).await;
         self.until_waiting(self.jobs.len()).await;
         assert_eq!(self.count(RUNNING).await, self.jobs.len());
-        (worker, obstacles)
+        (worker, locks)
     }
 
     async fn until_waiting(&self, statements: usize) {
@@ -251,7 +259,7 @@ impl Scene {
         .await;
     }
 
-    /// `kill -9`; what it had asked of PostgreSQL is lost with it.
+    /// Kills the worker and ends its connections, so that its pending statements are lost.
     async fn kill(&self, worker: Process) {
         worker.kill().await;
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -260,10 +268,10 @@ impl Scene {
             .execute(&self.stores.db)
             .await
             .expect("terminates");
-        until_none(&self.stores, "its connections are gone", CONNECTIONS).await;
+        until_none(&self.stores, "its connections have ended", CONNECTIONS).await;
     }
 
-    /// Another worker does all of it, once the leases of the dead one have run out, which is not waited for here.
+    /// Expires the leases of the dead worker, and lets another worker finish all jobs.
     async fn finish(&self) {
         let over = "UPDATE jobs SET lease_until = now() WHERE lease_until IS NOT NULL";
         sqlx::query(over)
@@ -273,14 +281,14 @@ impl Scene {
         let second = Process::worker(&self.stage).await;
         until_none(
             &self.stores,
-            "everything is done",
+            "every job is done",
             "SELECT count(*) FROM jobs WHERE state <> 'done'",
         )
         .await;
         assert!(second.stop().await.success());
     }
 
-    /// Every job is done at this attempt, and those before it were lost.
+    /// Asserts that every job was done in this attempt, and that earlier attempts were lost.
     async fn assert_attempts(&self, expected: i16) {
         for (kind, job) in &self.jobs {
             let query = "SELECT state, attempt,
@@ -299,7 +307,7 @@ impl Scene {
         }
     }
 
-    /// Every effect is there once, and each mail was given to the server so often.
+    /// Asserts that every effect happened once, and that the server has each mail `mails` times.
     async fn assert_effects(&self, mails: usize) {
         for (job, to) in &self.mails {
             let taken = self.server.taken_for(to);
@@ -312,7 +320,7 @@ impl Scene {
         assert_eq!(
             self.server.taken(),
             mails * self.mails.len(),
-            "nobody else is written to"
+            "no other address gets a mail"
         );
         let keys: Vec<String> = sqlx::query_scalar(
             "SELECT object_key FROM file_variants WHERE blob_id = $1 AND state = 'ready'",
@@ -353,8 +361,8 @@ impl Scene {
             4,
             "and those of the picture, the virus and the metadata"
         );
-        let told = "SELECT count(*) FROM audit_events WHERE action = 'notification.delivered'";
-        assert_eq!(self.count(told).await, 4);
+        let delivered = "SELECT count(*) FROM audit_events WHERE action = 'notification.delivered'";
+        assert_eq!(self.count(delivered).await, 4);
         let refused = "SELECT count(*) FROM audit_events WHERE action = 'file.metadata_stripped'";
         assert_eq!(self.count(refused).await, 1);
         let found: Vec<String> =
@@ -373,7 +381,7 @@ impl Scene {
         assert_eq!(
             self.count(RECOUNTED).await,
             2,
-            "it is counted anew, and what was sent is counted"
+            "the usage is counted again, with the direct upload"
         );
     }
 
@@ -382,9 +390,9 @@ impl Scene {
     }
 }
 
-/// Kinds that are not held up here: one makes the same images in the same way as thumbnails are made, the other one asks
-/// for jobs of that one, in one transaction.
-const ELSEWHERE: [&str; 3] = [
+/// Kinds without a job in this test: one makes the same images as the thumbnails, in the same way;
+/// another enqueues jobs of that kind in one transaction.
+const UNTESTED_KINDS: [&str; 3] = [
     RemakeVariants::KIND,
     RegenerateVariants::KIND,
     FinishUpload::KIND,
@@ -398,7 +406,7 @@ fn kinds_of_the_product() -> BTreeSet<&'static str> {
                 .strip_prefix("const KIND: &'static str = \"")?
                 .strip_suffix("\";")
         })
-        .filter(|kind| !ELSEWHERE.contains(kind))
+        .filter(|kind| !UNTESTED_KINDS.contains(kind))
         .collect()
 }
 
@@ -410,7 +418,7 @@ fn original(blob: BlobId) -> String {
     format!("files/{blob}/original")
 }
 
-/// Somebody who has not proved his address.
+/// Inserts a user whose address is not verified.
 async fn insert_user(stores: &Stores, id: Uuid) {
     let insert = "INSERT INTO users (id, email, email_key, created_at, updated_at) VALUES ($1, $2, $2, now(), now())";
     sqlx::query(insert)
@@ -421,7 +429,7 @@ async fn insert_user(stores: &Stores, id: Uuid) {
         .expect("inserts");
 }
 
-/// The bytes of a photograph, not sealed, whose thumbnails are not made.
+/// Stores an unencrypted photograph whose thumbnails are missing.
 async fn insert_blob(stores: &Stores, owner: Uuid, id: BlobId, state: &str) {
     let bytes = jpeg(120, 80);
     let size = i64::try_from(bytes.len()).expect("it is small");
@@ -452,7 +460,7 @@ async fn insert_blob(stores: &Stores, owner: Uuid, id: BlobId, state: &str) {
     }
 }
 
-/// Another version of the file, whose verdict is waited for.
+/// Inserts another version of the file, which waits for its scan.
 async fn insert_suspect(stores: &Stores, owner: Uuid, id: BlobId, file: FileId) {
     insert_blob(stores, owner, id, "stored").await;
     let pending = sqlx::query("UPDATE blobs SET scan = 'pending' WHERE id = $1").bind(id.0);
@@ -462,8 +470,8 @@ async fn insert_suspect(stores: &Stores, owner: Uuid, id: BlobId, file: FileId) 
     insert.execute(&stores.db).await.expect("inserts");
 }
 
-/// Another version of the file, whose metadata is to be taken out and cannot be.
-async fn insert_opaque(stores: &Stores, owner: Uuid, id: BlobId, file: FileId) {
+/// Inserts another version of the file, which waits for stripping and cannot be stripped.
+async fn insert_unstrippable(stores: &Stores, owner: Uuid, id: BlobId, file: FileId) {
     insert_blob(stores, owner, id, "stored").await;
     stores
         .objects
@@ -485,7 +493,7 @@ async fn insert_opaque(stores: &Stores, owner: Uuid, id: BlobId, file: FileId) {
         .expect("inserts");
 }
 
-/// Bytes that a client has sent to S3 itself, and says so.
+/// Stores contents that a client has sent directly to S3 and reported.
 async fn insert_direct_upload(stores: &Stores, owner: Uuid) -> BlobId {
     let (id, bytes) = (BlobId(Uuid::new_v4()), CLEAN);
     stores
@@ -508,7 +516,7 @@ async fn insert_direct_upload(stores: &Stores, owner: Uuid) -> BlobId {
     id
 }
 
-/// A file that shows these bytes.
+/// Inserts a file with these contents.
 async fn insert_file(stores: &Stores, owner: Uuid, blob: BlobId) -> FileId {
     let insert = "WITH file AS (
              INSERT INTO files (id, owner_id, name, content_type, size, blob_id, created_at, updated_at)
@@ -523,12 +531,12 @@ async fn insert_file(stores: &Stores, owner: Uuid, blob: BlobId) -> FileId {
 #[tokio::test]
 async fn a_worker_killed_before_its_claims_reach_the_ledger_costs_no_attempt() {
     let scene = Scene::set().await;
-    let obstacle = scene.hold(NO_CLAIM).await;
+    let lock_holder = scene.take_lock(NO_CLAIM).await;
     let worker = Process::worker(&scene.stage).await;
-    // One for each queue.
+    // One statement for each queue.
     scene.until_waiting(Queue::ALL.len()).await;
     scene.kill(worker).await;
-    obstacle.rollback().await.expect("ends");
+    lock_holder.rollback().await.expect("ends");
     assert_eq!(scene.count(RUNNING).await, 0);
     scene.finish().await;
     scene.assert_attempts(1).await;
@@ -538,13 +546,13 @@ async fn a_worker_killed_before_its_claims_reach_the_ledger_costs_no_attempt() {
 #[tokio::test]
 async fn claims_that_are_granted_to_a_dead_worker_are_taken_over() {
     let scene = Scene::set().await;
-    let obstacle = scene.hold(NO_CLAIM).await;
+    let lock_holder = scene.take_lock(NO_CLAIM).await;
     let worker = Process::worker(&scene.stage).await;
     scene.until_waiting(Queue::ALL.len()).await;
     worker.kill().await;
-    // PostgreSQL does not know yet that nobody waits for an answer.
-    obstacle.rollback().await.expect("ends");
-    until_none(&scene.stores, "its connections are gone", CONNECTIONS).await;
+    // PostgreSQL does not know yet that the client is gone.
+    lock_holder.rollback().await.expect("ends");
+    until_none(&scene.stores, "its connections have ended", CONNECTIONS).await;
     assert_eq!(scene.count(RUNNING).await, scene.jobs.len());
     scene.finish().await;
     scene.assert_attempts(2).await;
@@ -552,12 +560,12 @@ async fn claims_that_are_granted_to_a_dead_worker_are_taken_over() {
 }
 
 #[tokio::test]
-async fn a_worker_killed_before_any_effect_leaves_all_of_it_to_the_next() {
+async fn a_worker_killed_before_any_effect_leaves_its_jobs_to_the_next() {
     let scene = Scene::set().await;
-    let (worker, obstacles) = scene.worker_held_before_any_effect().await;
+    let (worker, locks) = scene.worker_blocked_before_any_effect().await;
     scene.kill(worker).await;
-    for obstacle in obstacles {
-        obstacle.rollback().await.expect("ends");
+    for lock_holder in locks {
+        lock_holder.rollback().await.expect("ends");
     }
     assert_eq!(scene.server.taken(), 0);
     scene.finish().await;
@@ -565,23 +573,23 @@ async fn a_worker_killed_before_any_effect_leaves_all_of_it_to_the_next() {
     scene.assert_effects(1).await;
 }
 
-/// The one window in which a mail is sent again: between the server's 250 and our commit.
+/// The only case in which a mail is sent twice: between the server's 250 and the commit.
 #[tokio::test]
-async fn a_worker_killed_half_way_repeats_a_mail_under_the_same_id_and_nothing_else() {
+async fn a_worker_killed_half_way_repeats_a_mail_with_the_same_id_and_nothing_else() {
     let scene = Scene::set().await;
-    scene.server.keep_silent();
-    let half_way = scene.hold(HALF_WAY).await;
+    scene.server.withhold_replies();
+    let half_way = scene.take_lock(HALF_WAY).await;
     let worker = Process::worker(&scene.stage).await;
     until("the server has every mail", async || {
         (scene.server.taken() == scene.mails.len()).then_some(())
     })
     .await;
-    let not_written_down = scene.hold(MAILS_NOT_WRITTEN_DOWN).await;
+    let not_recorded = scene.take_lock(MAILS_NOT_RECORDED).await;
     scene.server.answer();
     scene.until_waiting(scene.jobs.len()).await;
     scene.kill(worker).await;
-    for obstacle in [half_way, not_written_down] {
-        obstacle.rollback().await.expect("ends");
+    for lock_holder in [half_way, not_recorded] {
+        lock_holder.rollback().await.expect("ends");
     }
     scene.finish().await;
     scene.assert_attempts(2).await;
@@ -589,12 +597,12 @@ async fn a_worker_killed_half_way_repeats_a_mail_under_the_same_id_and_nothing_e
 }
 
 #[tokio::test]
-async fn a_worker_killed_before_its_outcomes_are_written_repeats_nothing_that_anybody_sees() {
+async fn a_worker_killed_before_its_outcomes_are_written_repeats_nothing_visible() {
     let scene = Scene::set().await;
-    let (worker, [files, rest]) = scene.worker_held_before_any_effect().await;
-    let no_outcome = scene.hold(NO_OUTCOME).await;
+    let (worker, [files, rest]) = scene.worker_blocked_before_any_effect().await;
+    let no_outcome = scene.take_lock(NO_OUTCOME).await;
     rest.rollback().await.expect("ends");
-    // One statement writes outcomes, those that come meanwhile wait for it.
+    // One statement writes outcomes; later outcomes wait for it.
     scene.until_waiting(OF_FILES + 1).await;
     files.rollback().await.expect("ends");
     let done = "SELECT (SELECT count(*) FROM sent_mails WHERE accepted_at IS NOT NULL)
@@ -603,7 +611,7 @@ async fn a_worker_killed_before_its_outcomes_are_written_repeats_nothing_that_an
         + (SELECT 5 - count(*) FROM blobs) + (SELECT count(*) FROM blobs WHERE scan = 'infected')
         + (SELECT count(*) FROM blobs WHERE metadata = 'failed') + (SELECT 2 - count(*) FROM revoked_tokens)
         + (SELECT count(*) FROM storage_usage WHERE files = 1)";
-    until("all is done", async || {
+    until("every effect happened", async || {
         (scene.count(done).await == scene.jobs.len()).then_some(())
     })
     .await;

@@ -1,10 +1,11 @@
-//! PostgreSQL does not answer: a clear refusal, and recovery without anybody's help.
+//! PostgreSQL is unreachable: requests are refused clearly, and processes recover without a
+//! restart.
 
 use plinth_testkit::{Mailbox, Process, Stage, until};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::house::{Answer, Door, PASSWORD, Person, blames, fresh_email, until_ready};
+use crate::house::{Answer, Door, PASSWORD, Person, assert_unready, fresh_email, until_ready};
 use crate::picture::jpeg;
 
 #[tokio::test]
@@ -25,15 +26,16 @@ async fn requests_are_refused_with_503_until_postgresql_is_back() {
         everything_is_refused(&person).await;
     }
     for process in [&api.internal_url, &worker.internal_url] {
-        blames(process, "postgresql").await;
+        assert_unready(process, "postgresql").await;
     }
 
     wire.mend();
     for process in [&api.internal_url, &worker.internal_url] {
         until_ready(process).await;
     }
-    // Readiness asks by a connection of its own; the breaker of requests tries again within its pause.
-    until("requests are taken", async || {
+    // Readiness uses its own connection; the circuit breaker of requests tries again after its
+    // pause.
+    until("requests are accepted", async || {
         (person.get("/v1/files").await.status == StatusCode::OK).then_some(())
     })
     .await;
@@ -73,7 +75,7 @@ async fn everything_is_refused(person: &Person) {
         answer.problem(503, "unavailable");
         let wait: u32 = answer
             .header("retry-after")
-            .expect("it says when to come again")
+            .expect("a Retry-After header")
             .parse()
             .expect("seconds");
         assert!(wait >= 1);
@@ -81,7 +83,7 @@ async fn everything_is_refused(person: &Person) {
 }
 
 #[tokio::test]
-async fn broken_connections_are_replaced_and_nobody_notices() {
+async fn broken_connections_are_replaced_without_failed_requests() {
     let mut stage = Stage::open().await;
     let wire = stage.wire_database().await;
     let api = Process::api(&stage).await;

@@ -1,15 +1,15 @@
-//! Redis does not answer: slower, never open, and nothing is lost.
+//! Redis is unreachable: requests get slower, checks stay closed, and nothing is lost.
 
 use std::time::{Duration, Instant};
 
 use plinth_testkit::{Mailbox, Process, Stage, until};
 use reqwest::StatusCode;
 
-use crate::house::{Door, Person, fresh_email, standing};
+use crate::house::{Door, Person, fresh_email, store_state};
 use crate::picture::jpeg;
 
 #[tokio::test]
-async fn work_goes_on_without_redis() {
+async fn work_continues_without_redis() {
     let mut stage = Stage::open().await;
     let wire = stage.wire_redis().await;
     let api = Process::api(&stage).await;
@@ -31,13 +31,13 @@ async fn work_goes_on_without_redis() {
         .await
         .expect(StatusCode::OK);
     for process in [&api.internal_url, &worker.internal_url] {
-        assert_eq!(standing(process, "redis").await, "does not answer");
+        assert_eq!(store_state(process, "redis").await, "does not answer");
     }
 
     wire.mend();
     for process in [&api.internal_url, &worker.internal_url] {
         until("Redis answers", async || {
-            (standing(process, "redis").await == "answers").then_some(())
+            (store_state(process, "redis").await == "answers").then_some(())
         })
         .await;
     }
@@ -48,13 +48,13 @@ async fn work_goes_on_without_redis() {
 }
 
 #[tokio::test]
-async fn a_logout_without_redis_holds_at_once_and_when_redis_is_back() {
+async fn a_logout_without_redis_takes_effect_at_once_and_when_redis_is_back() {
     let mut stage = Stage::open().await;
     let _worker = Process::worker(&stage).await;
     let wire = stage.wire_redis().await;
     let api = Process::api(&stage).await;
     let person = Door::of(&api).person().await;
-    // Redis has a copy of the session, and will have it when it comes back.
+    // Redis has a copy of the session, and still has it when it comes back.
     person.get("/v1/me").await.expect(StatusCode::OK);
     wire.tear();
     person.log_out().await;
@@ -67,7 +67,7 @@ async fn a_logout_without_redis_holds_at_once_and_when_redis_is_back() {
 }
 
 #[tokio::test]
-async fn a_logout_without_redis_holds_though_the_api_is_killed_before_redis_is_back() {
+async fn a_logout_without_redis_takes_effect_even_if_the_api_is_killed_before_redis_is_back() {
     let mut stage = Stage::open().await;
     let _worker = Process::worker(&stage).await;
     let wire = stage.wire_redis().await;

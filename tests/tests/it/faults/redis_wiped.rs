@@ -1,4 +1,4 @@
-//! Redis forgets everything: it holds nothing that cannot be made again.
+//! Redis loses all keys: it holds nothing that cannot be restored.
 
 use plinth_core::Stores;
 use plinth_testkit::{Process, Stage};
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::house::{Door, until_none};
 use crate::picture::jpeg;
 
-/// As FLUSHALL, for this stage only: every key begins with its prefix.
+/// Removes every key of this test.
 async fn wipe(stores: &Stores) -> usize {
     let mut redis = stores
         .redis
@@ -33,7 +33,7 @@ async fn wipe(stores: &Stores) -> usize {
 }
 
 #[tokio::test]
-async fn nobody_is_logged_out_and_nobody_comes_back() {
+async fn sessions_survive_and_ended_sessions_stay_ended() {
     let stage = Stage::open().await;
     let api = Process::api(&stage).await;
     let _worker = Process::worker(&stage).await;
@@ -50,7 +50,7 @@ async fn nobody_is_logged_out_and_nobody_comes_back() {
         wipe(&stage.stores()).await > 0,
         "there was something to forget"
     );
-    // Twice: what the first request puts back must be right as well.
+    // Twice, because the copy that the first request stores must be right too.
     for _ in 0..2 {
         gone.get("/v1/me").await.problem(401, "session_ended");
         stays.get("/v1/me").await.expect(StatusCode::OK);
@@ -80,12 +80,12 @@ async fn waiting_jobs_are_done() {
     }
     assert!(wipe(&stores).await > 0, "the notes of the jobs were there");
     let worker = Process::worker(&stage).await;
-    // And once more while it works.
+    // Once more while jobs run.
     person.until_ready(files[0]).await;
     wipe(&stores).await;
     until_none(
         &stores,
-        "everything is done",
+        "every job is done",
         "SELECT count(*) FROM jobs WHERE state <> 'done'",
     )
     .await;

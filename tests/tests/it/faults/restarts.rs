@@ -1,4 +1,5 @@
-//! Servers of a test's own die under load and come back: what was accepted ends once, without anybody's help.
+//! Servers of the test die under load and come back: every accepted job is done once, without
+//! manual repair.
 
 use std::time::Duration;
 
@@ -15,12 +16,12 @@ use super::load::Load;
 use super::mail_server::MailServer;
 use crate::house::{Door, count, lift_idle_timeout, until_none};
 
-/// Longer than a lease, and than every bound on an answer.
+/// Longer than a lease and than every timeout.
 const OUTAGE: Duration = Duration::from_secs(20);
 
 const UNFINISHED: &str = "SELECT count(*) FROM jobs WHERE state <> 'done'";
 
-/// A message to a new account.
+/// Enqueues a notification to a new account.
 async fn accept_notification(stores: &Stores) -> JobId {
     let user: Uuid = sqlx::query_scalar(
         "INSERT INTO users (id, email, email_key, created_at, updated_at)
@@ -47,7 +48,7 @@ async fn accept_notification(stores: &Stores) -> JobId {
     job
 }
 
-/// Whoever was accepted is there, and whoever is there has one mail.
+/// Asserts that every accepted registration exists, and that every existing one has one mail.
 async fn assert_one_mail_each(stores: &Stores, server: &MailServer, accepted: &[String]) {
     let registered: Vec<String> = sqlx::query_scalar("SELECT email FROM registrations")
         .fetch_all(&stores.db)
@@ -56,7 +57,7 @@ async fn assert_one_mail_each(stores: &Stores, server: &MailServer, accepted: &[
     for email in accepted {
         assert!(
             registered.contains(email),
-            "{email} was accepted and is not there"
+            "{email} was accepted and is missing"
         );
     }
     for email in &registered {
@@ -72,10 +73,10 @@ async fn redis_dead_for_twenty_seconds_under_load() {
         .await
         .with("PLINTH_REDIS_URL", &redis.url())
         .with("PLINTH_SMTP_URL", &smtp)
-        // All of them have theirs at one domain.
+        // All addresses are in one domain.
         .with("PLINTH_SMTP_PER_DOMAIN", "16")
         .with("PLINTH_WORKER_LEASE", "5s")
-        // A statement of a handler is held up for longer than the outage.
+        // A statement of a handler waits for longer than the outage.
         .with("PLINTH_DATABASE_STATEMENT_TIMEOUT", "2m")
         .with("PLINTH_DATABASE_LOCK_TIMEOUT", "2m");
     let (api, worker) = (Process::api(&stage).await, Process::worker(&stage).await);
@@ -107,7 +108,7 @@ async fn redis_dead_for_twenty_seconds_under_load() {
     obstacle.rollback().await.expect("ends");
 
     let accepted = load.end().await;
-    until_none(&stores, "everything is done", UNFINISHED).await;
+    until_none(&stores, "every job is done", UNFINISHED).await;
     assert_one_mail_each(&stores, &server, &accepted).await;
     assert_eq!(
         count(&stores, "SELECT count(*) FROM jobs WHERE attempt <> 1").await,
@@ -131,7 +132,7 @@ async fn postgresql_crashes_again_and_again_under_load() {
         .await
         .with("PLINTH_DATABASE_URL", &postgres.url())
         .with("PLINTH_SMTP_URL", &smtp)
-        // Of a claim whose answer is lost with the connection.
+        // The lease of a claim whose answer is lost with the connection.
         .with("PLINTH_WORKER_LEASE", "8s");
     let migrated = Process::run("plinth-api", &["migrate"], &stage).await;
     assert!(migrated.status.success(), "{migrated:?}");
@@ -146,7 +147,7 @@ async fn postgresql_crashes_again_and_again_under_load() {
     load.until_more(8).await;
 
     let accepted = load.end().await;
-    until_none(&stores, "everything is done", UNFINISHED).await;
+    until_none(&stores, "every job is done", UNFINISHED).await;
     assert_one_mail_each(&stores, &server, &accepted).await;
     let half = "SELECT count(*) FROM registrations WHERE NOT EXISTS
         (SELECT FROM jobs WHERE payload ->> 'registration_id' = registrations.id::text)";

@@ -1,20 +1,20 @@
-//! A scanner that finds a virus in everything but one text, where a real one need not be installed.
+//! A fake scanner that finds a virus in every file except one, for machines without clamd.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
-/// What it finds.
+/// The signature that it reports.
 pub(crate) const FOUND: &str = "Test.Virus";
 
-/// In what it finds nothing.
+/// The contents that are clean.
 pub(crate) const CLEAN: &str = "sent directly";
 
-/// It answers until it is dropped.
+/// A running scanner. It ends when this is dropped.
 pub(crate) struct Scanner(AbortHandle);
 
 impl Scanner {
-    /// With its address, as `PLINTH_CLAMAV_ADDRESS` has it.
+    /// Starts a scanner and returns its address for `PLINTH_CLAMAV_ADDRESS`.
     pub(crate) async fn start() -> (Self, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound").to_string();
@@ -33,7 +33,7 @@ impl Drop for Scanner {
     }
 }
 
-/// Whoever goes away in the middle gets no answer.
+/// A client that disconnects gets no answer.
 async fn answer(mut socket: TcpStream) -> std::io::Result<()> {
     let mut command = Vec::new();
     while !command.ends_with(b"\0") {

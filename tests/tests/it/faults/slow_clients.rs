@@ -1,4 +1,4 @@
-//! Clients that hold on to what they have: half-sent requests, and uploads that trickle through the balancer.
+//! Slow clients: half-sent requests, and uploads that trickle through the balancer.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,18 +14,18 @@ use crate::house::{Answer, Door, Person};
 
 const KIB: usize = 1024;
 
-/// Uploads that trickle, from ten addresses and four accounts.
+/// Trickling uploads, from ten addresses and four accounts.
 const TRICKLING: usize = 200;
 
-/// MiB that they may take above what the idle process has: 96 for parts, and about half a MiB for each upload with its
-/// connection, in a debug build, whose stacks and futures are large.
+/// The memory that they may use above the idle process, in MiB: 96 for parts, and about half a MiB
+/// for each upload with its connection in a debug build, whose stacks and futures are large.
 const MEMORY: u64 = 224;
 
-/// File descriptors of an API that has few.
+/// The number of file descriptors of an API with few.
 const DESCRIPTORS: usize = 100;
 
 #[tokio::test]
-async fn half_sent_requests_at_the_limit_of_descriptors_keep_no_client_out_and_no_processor_busy() {
+async fn half_sent_requests_at_the_descriptor_limit_block_no_client_and_use_no_processor() {
     let stage = Stage::open().await.with("PLINTH_API_REQUEST_TIMEOUT", "5s");
     let api =
         Process::api_with_descriptors(&stage, u32::try_from(DESCRIPTORS).expect("they are few"))
@@ -56,7 +56,7 @@ async fn half_sent_requests_at_the_limit_of_descriptors_keep_no_client_out_and_n
         answer.expect("the API answers").status(),
         StatusCode::UNAUTHORIZED
     );
-    // An accept that fails and is repeated at once would take all the time of a processor.
+    // An accept that fails and is repeated at once would use a whole processor.
     let (waited, used) = (begun.elapsed(), api.processor_time().saturating_sub(before));
     assert!(
         waited > Duration::from_secs(2),
@@ -65,7 +65,7 @@ async fn half_sent_requests_at_the_limit_of_descriptors_keep_no_client_out_and_n
     assert!(used < waited / 4, "{used:?} of {waited:?}");
 }
 
-/// nginx with the deployment's own file before one API, without TLS.
+/// Starts nginx with the configuration of the deployment in front of one API, without TLS.
 struct Balancer {
     url: String,
     _folder: tempfile::TempDir,
@@ -77,7 +77,7 @@ impl Balancer {
         let folder = tempfile::tempdir().expect("a folder");
         let address = free_address();
         let deployed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/nginx.conf");
-        let deployed = std::fs::read_to_string(deployed).expect("it is there");
+        let deployed = std::fs::read_to_string(deployed).expect("reads");
         let upstream = format!(
             "server {} max_fails=0;",
             api.url.trim_start_matches("http://")
@@ -129,12 +129,12 @@ fn nginx() -> Option<PathBuf> {
         .find(|program| program.exists())
 }
 
-/// Sends more than a chunk of a file, and then a byte now and then until the API ends it.
+/// Sends more than one chunk of a file, then single bytes until the API ends the upload.
 async fn trickle(url: String, from: String, person: Person, first: usize) {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket
         .bind(from.parse().expect("an address"))
-        .expect("is ours");
+        .expect("binds the address");
     let mut stream = socket
         .connect(
             url.trim_start_matches("http://")
@@ -157,8 +157,8 @@ async fn trickle(url: String, from: String, person: Person, first: usize) {
 }
 
 #[tokio::test]
-async fn two_hundred_uploads_that_trickle_through_the_balancer_take_bounded_memory_and_keep_no_honest_one_out()
- {
+async fn two_hundred_trickling_uploads_through_the_balancer_use_bounded_memory_and_block_no_other()
+{
     let Some(nginx) = nginx() else {
         assert!(std::env::var_os("CI").is_none(), "CI has nginx");
         eprintln!("SKIPPED: nginx is not installed");
@@ -181,7 +181,7 @@ async fn two_hundred_uploads_that_trickle_through_the_balancer_take_bounded_memo
     let trickling: Vec<_> = (0..TRICKLING)
         .map(|number| {
             let from = format!("127.0.0.{}:0", 2 + number % 10);
-            // Half of them ask for a part's buffer.
+            // Half of them need the buffer of a part.
             let first = if number % 8 < 4 {
                 1100 * KIB
             } else {
@@ -196,7 +196,7 @@ async fn two_hundred_uploads_that_trickle_through_the_balancer_take_bounded_memo
         })
         .collect();
     let stores = stage.stores();
-    until("the uploads have begun", async || {
+    until("the uploads have started", async || {
         let begun =
             sqlx::query_scalar::<_, i64>("SELECT count(*) FROM blobs WHERE state = 'receiving'");
         let begun = begun.fetch_one(&stores.db).await.expect("counts");

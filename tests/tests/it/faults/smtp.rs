@@ -1,4 +1,4 @@
-//! The mail server refuses, is busy, or says nothing any more.
+//! The mail server refuses mails, is busy, or does not answer.
 
 use plinth_testkit::{Process, Stage, until};
 
@@ -42,7 +42,7 @@ async fn a_busy_server_gets_the_mail_once_and_a_refusal_is_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn a_domain_that_says_nothing_holds_up_its_own_mails_only() {
+async fn a_domain_that_does_not_answer_delays_only_its_own_mails() {
     let (_server, url) = MailServer::start().await;
     let stage = Stage::open()
         .await
@@ -61,7 +61,7 @@ async fn a_domain_that_says_nothing_holds_up_its_own_mails_only() {
     let stores = stage.stores();
     let quick = "SELECT 4 - count(*) FROM sent_mails WHERE accepted_at IS NOT NULL";
     until_none(&stores, "the others have their mails", quick).await;
-    // Of four one is held, and none of the others has a slot.
+    // One of the four mails is in progress. The others have no permit.
     assert_eq!(
         count(&stores, "SELECT count(*) FROM jobs WHERE state = 'running'").await,
         1
@@ -74,7 +74,7 @@ async fn a_domain_that_says_nothing_holds_up_its_own_mails_only() {
 }
 
 #[tokio::test]
-async fn a_mail_that_waits_for_its_domain_is_sent_though_its_token_is_minted_already() {
+async fn a_mail_that_waits_for_its_domain_is_sent_even_if_its_token_exists_already() {
     let (server, url) = MailServer::start().await;
     let stage = Stage::open()
         .await
@@ -89,7 +89,7 @@ async fn a_mail_that_waits_for_its_domain_is_sent_though_its_token_is_minted_alr
     }
     let unfinished = "SELECT count(*) FROM jobs WHERE state <> 'done'";
     until_none(&stores, "both are registered", unfinished).await;
-    server.keep_silent();
+    server.withhold_replies();
     let others = ["cyn@slow.example", "dan@slow.example"];
     for email in others {
         door.register(email).await;
@@ -108,18 +108,18 @@ async fn a_mail_that_waits_for_its_domain_is_sent_though_its_token_is_minted_alr
 }
 
 #[tokio::test]
-async fn a_mail_that_the_server_took_while_postgresql_was_away_is_not_sent_again() {
+async fn a_mail_accepted_during_an_outage_of_postgresql_is_not_sent_again() {
     let (server, url) = MailServer::start().await;
     let mut stage = Stage::open()
         .await
         .with("PLINTH_SMTP_URL", &url)
         .with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "1s");
     let api = Process::api(&stage).await;
-    // The worker alone reaches PostgreSQL by the wire.
+    // Only the worker reaches PostgreSQL through this connection.
     let stores = stage.stores();
     let wire = stage.wire_database().await;
     let worker = Process::worker_with(&stage, &["--queues", "email"]).await;
-    server.keep_silent();
+    server.withhold_replies();
     Door::of(&api).register("ada@example.org").await;
     until("the server has the mail", async || {
         (server.taken() == 1).then_some(())
@@ -127,7 +127,7 @@ async fn a_mail_that_the_server_took_while_postgresql_was_away_is_not_sent_again
     .await;
     wire.tear();
     server.answer();
-    until("that cannot be written down", async || {
+    until("the write waits", async || {
         let metrics = worker.metrics().await;
         let failed =
             |line: &str| line.contains("\"sent_mails.accepted\"") && line.contains("\"error\"");

@@ -1,4 +1,4 @@
-//! SIGTERM: what was taken is finished, and the exit status is 0.
+//! SIGTERM: accepted work is finished, and the exit status is 0.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use reqwest::{Body, Method, StatusCode};
 use crate::house::{Door, count, fresh_email, lift_idle_timeout, readiness, until_none};
 use crate::picture::jpeg;
 
-/// Registers until the API takes no more; whom it has answered.
+/// Registers users until the API refuses connections, and returns those that it accepted.
 async fn register_on_and_on(door: Door) -> Vec<String> {
     let mut answered = Vec::new();
     loop {
@@ -27,7 +27,7 @@ async fn register_on_and_on(door: Door) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_api_that_is_told_to_stop_answers_what_it_has_taken() {
+async fn a_stopping_api_answers_the_requests_it_has_accepted() {
     let stage = Stage::open().await;
     let api = Process::api(&stage).await;
     let worker = Process::worker(&stage).await;
@@ -35,20 +35,20 @@ async fn an_api_that_is_told_to_stop_answers_what_it_has_taken() {
     let people: Vec<_> = (0..6)
         .map(|_| tokio::spawn(register_on_and_on(Door::of(&api))))
         .collect();
-    until("there is some load", async || {
+    until("some requests are accepted", async || {
         (count(&stores, "SELECT count(*) FROM registrations").await > 12).then_some(())
     })
     .await;
-    let asked = Instant::now();
+    let requested_at = Instant::now();
     assert!(api.stop().await.success());
     assert!(
-        asked.elapsed() < Duration::from_secs(12),
+        requested_at.elapsed() < Duration::from_secs(12),
         "it took {:?}",
-        asked.elapsed()
+        requested_at.elapsed()
     );
     let mut answered = Vec::new();
     for person in people {
-        answered.extend(person.await.expect("no answer was a wrong one"));
+        answered.extend(person.await.expect("every answer was expected"));
     }
     let mut registered: Vec<String> = sqlx::query_scalar("SELECT email FROM registrations")
         .fetch_all(&stores.db)
@@ -58,7 +58,7 @@ async fn an_api_that_is_told_to_stop_answers_what_it_has_taken() {
     registered.sort();
     assert_eq!(
         registered, answered,
-        "whoever was registered was told so, and the other way round"
+        "accepted and stored registrations are the same"
     );
     for email in &answered {
         Mailbox::first_to(email).await;
@@ -67,7 +67,7 @@ async fn an_api_that_is_told_to_stop_answers_what_it_has_taken() {
 }
 
 #[tokio::test]
-async fn an_upload_under_way_is_finished() {
+async fn a_stopping_api_finishes_a_running_upload() {
     let stage = Stage::open().await;
     let api = Process::api(&stage).await;
     let worker = Process::worker(&stage).await;
@@ -94,7 +94,7 @@ async fn an_upload_under_way_is_finished() {
         .expect("it is read");
     let stores = stage.stores();
     let begun = "SELECT count(*) FROM blobs WHERE state = 'receiving'";
-    until("the upload is under way", async || {
+    until("the upload is in progress", async || {
         (count(&stores, begun).await == 1).then_some(())
     })
     .await;
@@ -110,7 +110,7 @@ async fn an_upload_under_way_is_finished() {
         .await
         .expect("it is still read");
     drop(sender);
-    let answer = upload.await.expect("no panic").expect("there is an answer");
+    let answer = upload.await.expect("no panic").expect("an answer");
     assert_eq!(answer.status(), StatusCode::CREATED);
     assert!(stopping.await.expect("no panic").success());
     until_none(
@@ -123,7 +123,7 @@ async fn an_upload_under_way_is_finished() {
 }
 
 #[tokio::test]
-async fn a_worker_that_is_told_to_stop_leaves_the_rest_to_the_next() {
+async fn a_stopping_worker_leaves_the_rest_to_the_next() {
     let stage = Stage::open().await;
     let api = Process::api(&stage).await;
     let stores = stage.stores();
@@ -152,7 +152,7 @@ async fn a_worker_that_is_told_to_stop_leaves_the_rest_to_the_next() {
     let second = Process::worker(&stage).await;
     until_none(
         &stores,
-        "everything is done",
+        "every job is done",
         "SELECT count(*) FROM jobs WHERE state <> 'done'",
     )
     .await;
@@ -179,7 +179,7 @@ async fn a_job_that_does_not_end_is_handed_back() {
         .expect("locks");
     let file = person.upload("photo.jpg", jpeg(200, 100)).await;
     let held = "SELECT count(*) FROM jobs WHERE queue = 'notifications' AND state = 'running'";
-    until("the job is held up", async || {
+    until("the job is blocked", async || {
         (count(&stores, held).await == 1).then_some(())
     })
     .await;
@@ -191,7 +191,7 @@ async fn a_job_that_does_not_end_is_handed_back() {
     let second = Process::worker(&stage).await;
     until_none(
         &stores,
-        "everything is done",
+        "every job is done",
         "SELECT count(*) FROM jobs WHERE state <> 'done'",
     )
     .await;

@@ -1,4 +1,4 @@
-//! Commands that two machines run at once.
+//! Commands that run on two machines at once.
 
 use plinth_core::Stores;
 use plinth_testkit::{Process, Stage, until};
@@ -39,11 +39,11 @@ const REVOKED_TOKENS: i64 = 2_500;
 const UPLOADS: i64 = 3;
 
 #[tokio::test]
-async fn two_cleanups_share_what_there_is() {
+async fn two_cleanups_share_the_work() {
     let stage = Stage::open().await;
     let stores = stage.stores();
     let (kept, upload) = litter(&stage, &stores).await;
-    // Neither begins before both are there.
+    // Neither starts before both are ready.
     let mut gate = stores.db.begin().await.expect("begins");
     sqlx::query("LOCK TABLE sessions IN EXCLUSIVE MODE")
         .execute(&mut *gate)
@@ -91,7 +91,7 @@ async fn two_cleanups_share_what_there_is() {
     assert!(again.values().all(|removed| *removed == 0), "{again:?}");
 }
 
-/// The only line that a clean-up prints.
+/// Returns the only line that a clean-up prints.
 fn report(output: &std::process::Output) -> Map<String, Value> {
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -103,13 +103,14 @@ fn report(output: &std::process::Output) -> Map<String, Value> {
     serde_json::from_str(&text).expect("a JSON object")
 }
 
-/// An upload in parts at the object store.
+/// A multipart upload in the object store.
 struct InParts {
     key: String,
     id: String,
 }
 
-/// Things that are over, and one of each that is not; the upload that stays and the one in parts that goes.
+/// Inserts expired items, and one of each kind that is not expired. Returns the upload that stays
+/// and the multipart upload that is removed.
 async fn litter(stage: &Stage, stores: &Stores) -> (Uuid, InParts) {
     let made = Process::run_reading(
         "plinth-api",
@@ -174,7 +175,7 @@ async fn litter(stage: &Stage, stores: &Stores) -> (Uuid, InParts) {
         .bind(&id)
         .execute(&stores.db)
         .await
-        .expect("notes it");
+        .expect("records it");
     let young = "SELECT id FROM blobs WHERE updated_at > now() - interval '24 hours'";
     let kept = sqlx::query_scalar(young)
         .fetch_one(&stores.db)

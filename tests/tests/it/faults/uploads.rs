@@ -1,4 +1,4 @@
-//! Uploads and `kill -9`: no byte is lost that was accepted, and nothing is left that nobody has.
+//! Uploads and `kill -9`: no accepted byte is lost, and no orphan is left.
 
 use std::io;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ fn pattern(size: usize) -> Vec<u8> {
         .collect()
 }
 
-/// The bytes, MiB by MiB, and how many of them were taken by the client's connection.
+/// A body of MiB chunks, with the number of chunks that the client's connection has taken.
 fn counted(bytes: &[u8]) -> (Body, Arc<AtomicUsize>) {
     let sent = Arc::new(AtomicUsize::new(0));
     let pieces: Vec<Vec<u8>> = bytes.chunks(MIB).map(<[u8]>::to_vec).collect();
@@ -40,8 +40,8 @@ fn tus(person: &Person, method: Method, path: &str) -> RequestBuilder {
         .header("tus-resumable", "1.0.0")
 }
 
-/// How far it is, and the file that it has become.
-async fn standing(person: &Person, path: &str) -> (usize, Option<String>) {
+/// Returns the offset of the upload, and its file once it exists.
+async fn store_state(person: &Person, path: &str) -> (usize, Option<String>) {
     let answer = Answer::of(tus(person, Method::HEAD, path)).await;
     assert_eq!(answer.status, StatusCode::OK);
     let offset = answer
@@ -52,7 +52,7 @@ async fn standing(person: &Person, path: &str) -> (usize, Option<String>) {
     (offset, answer.header("plinth-file-id").map(str::to_owned))
 }
 
-/// What a reconciliation finds, all that stands still being taken for abandoned.
+/// Returns the findings of a reconciliation that treats every stalled upload as abandoned.
 async fn reconcile(stage: &Stage) -> Value {
     let output = Process::run("plinth-worker", &["reconcile", "--read-contents"], stage).await;
     assert!(output.status.success(), "{output:?}");
@@ -60,7 +60,7 @@ async fn reconcile(stage: &Stage) -> Value {
 }
 
 #[tokio::test]
-async fn an_upload_goes_on_though_its_api_is_killed_again_and_again() {
+async fn an_upload_continues_even_if_its_api_is_killed_repeatedly() {
     let stage = Stage::open()
         .await
         .with("PLINTH_FILES_ABANDONED_AFTER", "1s");
@@ -81,7 +81,7 @@ async fn an_upload_goes_on_though_its_api_is_killed_again_and_again() {
             .body(body);
         let sending = tokio::spawn(request.send());
         let enough = more.min(bytes.len() - at);
-        until("it has sent so much, or is through", async || {
+        until("the client has sent enough or has ended", async || {
             (sent.load(Ordering::Relaxed) >= enough).then_some(())
         })
         .await;
@@ -94,7 +94,7 @@ async fn an_upload_goes_on_though_its_api_is_killed_again_and_again() {
             api = Process::api(&stage).await;
             person = Door::of(&api).log_in(&person.email).await;
         }
-        let (kept, file) = standing(&person, &path).await;
+        let (kept, file) = store_state(&person, &path).await;
         assert!(kept >= at, "what was accepted is not lost: {kept} of {at}");
         lost += usize::from(kept < at + enough);
         at = kept;
@@ -102,7 +102,7 @@ async fn an_upload_goes_on_though_its_api_is_killed_again_and_again() {
             break;
         }
     }
-    let (_, file) = standing(&person, &path).await;
+    let (_, file) = store_state(&person, &path).await;
     let file = file.expect("it has become a file");
     let read = Answer::of(person.request(Method::GET, &format!("/v1/files/{file}/content"))).await;
     assert!(read.bytes == bytes);
@@ -123,7 +123,7 @@ async fn an_upload_goes_on_though_its_api_is_killed_again_and_again() {
 }
 
 #[tokio::test]
-async fn what_a_killed_api_leaves_of_a_form_is_removed() {
+async fn the_remains_of_a_form_of_a_killed_api_are_removed() {
     let stage = Stage::open()
         .await
         .with("PLINTH_FILES_ABANDONED_AFTER", "1s");
@@ -141,7 +141,7 @@ async fn what_a_killed_api_leaves_of_a_form_is_removed() {
                 .multipart(form)
                 .send(),
         );
-        until("it has sent so much", async || {
+        until("the client has sent enough", async || {
             (sent.load(Ordering::Relaxed) >= enough).then_some(())
         })
         .await;
@@ -150,8 +150,8 @@ async fn what_a_killed_api_leaves_of_a_form_is_removed() {
         api = Process::api(&stage).await;
     }
     let stores = stage.stores();
-    // What is left stands still for a second.
-    until("nothing is left that stands still", async || {
+    // The remains are older than a second.
+    until("no stalled upload is left", async || {
         let report = reconcile(&stage).await;
         assert_eq!(
             (&report["missing_objects"], &report["orphan_objects"]),

@@ -1,23 +1,24 @@
-//! Where no access key is set, a started process finds its credentials as every program of AWS's SDKs does.
+//! Without a configured access key, a process finds its credentials like every program of the AWS
+//! SDKs.
 
 use plinth_testkit::{Process, Services, Stage, Store};
 
 use super::script;
 
-/// A stage that brings no key and on which no machine is asked for one.
+/// Returns an environment without a key, on which the instance metadata service is disabled.
 fn without_key(stage: Stage) -> Stage {
     let stage = stage
         .without("PLINTH_S3_ACCESS_KEY_ID")
         .without("PLINTH_S3_SECRET_ACCESS_KEY");
-    // What a developer's own account has is not meant here.
+    // Ignore the credentials of the developer's account.
     stage
         .with("AWS_EC2_METADATA_DISABLED", "true")
         .with("AWS_CONFIG_FILE", "/dev/null")
         .with("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
 }
 
-/// Walks the bucket; what it complained of where it could not.
-async fn walk(stage: &Stage) -> Result<(), String> {
+/// Lists the bucket. Returns the error if that fails.
+async fn list_bucket(stage: &Stage) -> Result<(), String> {
     let output = Process::run("plinth-worker", &["reconcile", "--dry-run"], stage).await;
     if output.status.success() {
         Ok(())
@@ -27,18 +28,17 @@ async fn walk(stage: &Stage) -> Result<(), String> {
 }
 
 #[tokio::test]
-async fn a_key_is_taken_from_the_environment_and_a_wrong_one_is_refused_by_the_store() {
+async fn a_key_comes_from_the_environment_and_the_store_refuses_a_wrong_one() {
     let services = Services::get();
     let stage = without_key(Stage::open().await);
-    let helpless = walk(&stage).await.expect_err("nobody gives it a key");
-    assert!(
-        helpless.contains("no credentials found in chain"),
-        "{helpless}"
-    );
+    let error = list_bucket(&stage)
+        .await
+        .expect_err("no provider has a key");
+    assert!(error.contains("no credentials found in chain"), "{error}");
     let stage = stage.with("AWS_ACCESS_KEY_ID", &services.s3_access_key_id);
     let stage = stage.with("AWS_SECRET_ACCESS_KEY", &services.s3_secret_access_key);
-    assert_eq!(walk(&stage).await, Ok(()));
-    let refused = walk(&stage.with("AWS_SECRET_ACCESS_KEY", "hush-hush"))
+    assert_eq!(list_bucket(&stage).await, Ok(()));
+    let refused = list_bucket(&stage.with("AWS_SECRET_ACCESS_KEY", "hush-hush"))
         .await
         .expect_err("it is checked");
     assert!(
@@ -48,7 +48,7 @@ async fn a_key_is_taken_from_the_environment_and_a_wrong_one_is_refused_by_the_s
 }
 
 #[tokio::test]
-async fn a_key_is_taken_from_the_profile_that_is_named() {
+async fn a_key_comes_from_the_named_profile() {
     let services = Services::get();
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("credentials");
@@ -62,14 +62,17 @@ async fn a_key_is_taken_from_the_profile_that_is_named() {
         "AWS_SHARED_CREDENTIALS_FILE",
         file.to_str().expect("a text"),
     );
-    walk(&stage)
+    list_bucket(&stage)
         .await
         .expect_err("the default profile's key is none of the store's");
-    assert_eq!(walk(&stage.with("AWS_PROFILE", "plinth")).await, Ok(()));
+    assert_eq!(
+        list_bucket(&stage.with("AWS_PROFILE", "plinth")).await,
+        Ok(())
+    );
 }
 
 #[tokio::test]
-async fn a_key_is_taken_from_what_a_container_is_served() {
+async fn a_key_comes_from_the_container_credentials_endpoint() {
     let services = Services::get();
     let (id, secret) = (&services.s3_access_key_id, &services.s3_secret_access_key);
     let body = format!(
@@ -82,7 +85,7 @@ async fn a_key_is_taken_from_what_a_container_is_served() {
             &format!("http://{address}/credentials"),
         )
         .with("AWS_CONTAINER_AUTHORIZATION_TOKEN", "of-the-pod");
-    assert_eq!(walk(&stage).await, Ok(()));
+    assert_eq!(list_bucket(&stage).await, Ok(()));
     let request = serving.await.expect("no panic").concat().to_lowercase();
     assert!(
         request.starts_with("get /credentials ") && request.contains("of-the-pod"),
@@ -95,16 +98,14 @@ async fn a_service_accounts_token_is_exchanged_for_a_key() {
     let folder = tempfile::tempdir().expect("a folder");
     let token = folder.path().join("token");
     std::fs::write(&token, "a.b.c").expect("writes");
-    // moto gives keys and asks for none, so that whoever has none at all does not come this far.
+    // moto issues keys and does not check them, so a process without any key would fail earlier.
     let stage = without_key(Stage::at(Store::Moto).await)
         .with("AWS_ENDPOINT_URL_STS", &Services::get().moto_url)
         .with("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/plinth");
-    walk(&stage)
-        .await
-        .expect_err("a role without a token is nobody's");
+    list_bucket(&stage).await.expect_err("a role needs a token");
     let stage = stage.with(
         "AWS_WEB_IDENTITY_TOKEN_FILE",
         token.to_str().expect("a text"),
     );
-    assert_eq!(walk(&stage).await, Ok(()));
+    assert_eq!(list_bucket(&stage).await, Ok(()));
 }

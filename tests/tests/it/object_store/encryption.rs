@@ -1,4 +1,4 @@
-//! What S3 is asked to encrypt objects with, as an S3 that tells it again has understood it.
+//! The encryption of objects that S3 is asked for, as an S3 that reports it has understood it.
 
 use bytes::Bytes;
 use plinth_testkit::{Answer, Services, Stage, Store};
@@ -13,7 +13,7 @@ use rstest::rstest;
     [Some("aws:kms"), Some("alias/plinth")]
 )]
 #[tokio::test]
-async fn every_object_is_encrypted_as_set_whether_whole_or_in_parts(
+async fn every_object_is_encrypted_as_configured_whole_or_in_parts(
     #[case] settings: &[(&str, &str)],
     #[case] expected: [Option<&str>; 2],
 ) {
@@ -39,7 +39,7 @@ async fn every_object_is_encrypted_as_set_whether_whole_or_in_parts(
     let bucket = format!("{}/{}", Services::get().moto_url, Services::get().s3_bucket);
     let prefix = stage.settings().s3.prefix;
     for key in ["whole", "parts"] {
-        // moto wants to know who asks, and believes it.
+        // moto requires credentials, and accepts any.
         let head = reqwest::Client::new()
             .head(format!("{bucket}/{}{key}", &*prefix))
             .header(
@@ -48,10 +48,10 @@ async fn every_object_is_encrypted_as_set_whether_whole_or_in_parts(
             );
         let head = Answer::of(head).await;
         assert!(head.status.is_success(), "{key}: {head:?}");
-        let told = [
+        let headers = [
             "x-amz-server-side-encryption",
             "x-amz-server-side-encryption-aws-kms-key-id",
         ];
-        assert_eq!(told.map(|name| head.header(name)), expected, "{key}");
+        assert_eq!(headers.map(|name| head.header(name)), expected, "{key}");
     }
 }

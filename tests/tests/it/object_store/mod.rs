@@ -1,4 +1,4 @@
-//! The one door to S3, at two S3s that others have written, and who may pass it.
+//! The client of S3 with two S3 servers of other authors, and its credentials.
 
 mod credentials;
 mod encryption;
@@ -12,7 +12,7 @@ use plinth_object_store::{ByteRange, ObjectError, ObjectStore, Part};
 use plinth_testkit::{Stage, Store};
 use rstest::rstest;
 
-/// What S3 wants of every part but the last.
+/// The smallest size of every part but the last.
 const LEAST_PART: usize = 5 * 1024 * 1024;
 
 async fn read(
@@ -27,12 +27,12 @@ async fn read(
 
 #[rstest]
 #[tokio::test]
-async fn an_object_is_read_in_whole_and_in_ranges_until_it_is_deleted(
+async fn an_object_is_read_whole_and_in_ranges_until_it_is_deleted(
     #[values(Store::S3s, Store::Moto)] store: Store,
 ) {
     let stage = Stage::at(store).await;
     let objects = stage.stores().objects;
-    objects.ping().await.expect("the bucket is there");
+    objects.ping().await.expect("the bucket exists");
     assert_eq!(objects.size("a/b").await.expect("answers"), None);
     assert!(matches!(
         read(&objects, "a/b", None).await,
@@ -45,7 +45,7 @@ async fn an_object_is_read_in_whole_and_in_ranges_until_it_is_deleted(
     objects
         .put("a/b", Bytes::from_static(b"0123456789"), "text/plain")
         .await
-        .expect("is written over");
+        .expect("overwrites");
     assert_eq!(objects.size("a/b").await.expect("answers"), Some(10));
     assert_eq!(
         read(&objects, "a/b", None).await.expect("whole"),
@@ -72,14 +72,14 @@ async fn an_object_is_read_in_whole_and_in_ranges_until_it_is_deleted(
         objects
             .delete("a/b")
             .await
-            .expect("also when there is none");
+            .expect("succeeds for a missing object");
         assert_eq!(objects.size("a/b").await.expect("answers"), None);
     }
 }
 
 #[rstest]
 #[tokio::test]
-async fn an_object_is_made_of_its_parts_whoever_has_sent_them(
+async fn an_object_is_completed_from_parts_of_any_sender(
     #[values(Store::S3s, Store::Moto)] store: Store,
 ) {
     let stage = Stage::at(store).await;
@@ -91,7 +91,7 @@ async fn an_object_is_made_of_its_parts_whoever_has_sent_them(
             .await
             .expect("is taken")
     };
-    // In any order, and one of them twice: the later one counts.
+    // In any order, and one part twice: the later one counts.
     let last = put(&objects, 2, vec![2; 10]).await;
     put(&objects, 1, vec![0; LEAST_PART]).await;
     let first = put(&others, 1, vec![1; LEAST_PART]).await;
@@ -111,14 +111,14 @@ async fn an_object_is_made_of_its_parts_whoever_has_sent_them(
     assert_eq!(
         read(&objects, "whole", Some((seam - 1, seam)))
             .await
-            .expect("over the seam"),
+            .expect("reads across the parts"),
         [1, 2]
     );
 }
 
 #[tokio::test]
-async fn parts_that_the_store_has_not_are_told_from_a_store_that_fails() {
-    // Of a part that was never sent s3s makes a failure of its own.
+async fn missing_parts_are_distinguished_from_a_failing_store() {
+    // s3s fails in its own way if a part was never sent.
     let stage = Stage::at(Store::Moto).await;
     let objects = stage.stores().objects;
     let upload = objects.begin_parts("gone").await.expect("begins");
@@ -138,11 +138,11 @@ async fn parts_that_the_store_has_not_are_told_from_a_store_that_fails() {
         objects
             .abort_parts("gone", &upload)
             .await
-            .expect("also when there is none");
+            .expect("succeeds for a missing object");
     }
     assert_eq!(objects.size("gone").await.expect("answers"), None);
 
-    // Of parts that were given up both do; this is S3's own answer.
+    // Both servers give S3's answer if the upload was aborted.
     let gone = "<Error><Code>NoSuchUpload</Code><Message>It does not exist.</Message></Error>";
     let (address, serving) =
         script::serve("404 Not Found", "application/xml", vec![gone.to_owned()]).await;
@@ -156,12 +156,12 @@ async fn parts_that_the_store_has_not_are_told_from_a_store_that_fails() {
         matches!(finished, Err(ObjectError::PartsLost)),
         "{finished:?}"
     );
-    serving.await.expect("it was asked once");
+    serving.await.expect("one request was served");
 }
 
 #[rstest]
 #[tokio::test]
-async fn what_was_begun_in_parts_is_listed_where_the_store_can_tell(
+async fn multipart_uploads_are_listed_if_the_store_supports_it(
     #[values(Store::S3s, Store::Moto)] store: Store,
 ) {
     let stage = Stage::at(store).await;
@@ -175,7 +175,7 @@ async fn what_was_begun_in_parts_is_listed_where_the_store_can_tell(
     match store {
         Store::S3s => assert_eq!(listed, None, "s3s has no such list"),
         Store::Moto => {
-            let listed = listed.expect("moto has one");
+            let listed = listed.expect("moto returns one");
             let found: Vec<_> = listed
                 .iter()
                 .map(|begun| (begun.key.as_str(), &begun.upload))
@@ -184,7 +184,7 @@ async fn what_was_begun_in_parts_is_listed_where_the_store_can_tell(
             objects
                 .abort_parts("blobs/begun", &upload)
                 .await
-                .expect("is given up");
+                .expect("aborts");
             let left = objects
                 .list_unfinished_parts("blobs/")
                 .await
@@ -195,7 +195,7 @@ async fn what_was_begun_in_parts_is_listed_where_the_store_can_tell(
 }
 
 #[tokio::test]
-async fn a_list_of_what_was_begun_in_parts_goes_on_to_its_last_page() {
+async fn a_list_of_multipart_uploads_continues_to_its_last_page() {
     let page = |upload: u8, more: bool| {
         format!(
             "<ListMultipartUploadsResult><IsTruncated>{more}</IsTruncated><NextKeyMarker>k{upload}</NextKeyMarker>\
@@ -235,16 +235,14 @@ async fn a_list_of_what_was_begun_in_parts_goes_on_to_its_last_page() {
 
 #[rstest]
 #[tokio::test]
-async fn a_list_goes_on_after_the_last_key_that_was_seen(
-    #[values(Store::S3s, Store::Moto)] store: Store,
-) {
+async fn a_list_continues_after_the_last_seen_key(#[values(Store::S3s, Store::Moto)] store: Store) {
     let stage = Stage::at(store).await;
     let objects = stage.stores().objects;
     objects
         .put("other/x", Bytes::new(), "text/plain")
         .await
         .expect("is stored");
-    // More than a page, which has a thousand.
+    // More than one page, which has a thousand keys.
     let keys: BTreeSet<String> = (0..1003).map(|n| format!("many/{n:04}")).collect();
     stream::iter(&keys)
         .map(Ok)

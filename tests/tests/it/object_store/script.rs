@@ -1,4 +1,4 @@
-//! A server of HTTP that gives prepared answers, for what no S3 that can be installed does.
+//! An HTTP server with prepared answers, for behaviour that no installable S3 has.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// One answer a connection, in their order; where it listens, and in the end the requests.
+/// Serves one answer per connection, in order. Returns the address, and the received requests at
+/// the end.
 pub(super) async fn serve(
     status: &'static str,
     kind: &'static str,
@@ -17,7 +18,7 @@ pub(super) async fn serve(
     let serving = tokio::spawn(async move {
         let mut requests = Vec::new();
         for body in answers {
-            let (mut socket, _) = listener.accept().await.expect("it is asked");
+            let (mut socket, _) = listener.accept().await.expect("a client connects");
             let mut request = [0; 8192];
             let read = socket.read(&mut request).await.expect("a request");
             requests.push(String::from_utf8_lossy(&request[..read]).into_owned());

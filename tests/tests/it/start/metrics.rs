@@ -1,4 +1,4 @@
-//! The internal port: alive, ready, measured.
+//! The internal port: liveness, readiness and metrics.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,15 @@ use reqwest::{Client, Method, StatusCode};
 use crate::house::{Answer, Door, readiness};
 use crate::picture::jpeg;
 
-/// The families of a page in Prometheus's text format with their types, and every sample's value by its series.
+/// A page in Prometheus's text format: the types of its families, and the value of each series.
 struct Page {
     types: BTreeMap<String, String>,
     samples: BTreeMap<String, f64>,
 }
 
 impl Page {
-    /// Reads a page by the rules of the format: help and type before samples, each series once, numbers as values.
+    /// Parses a page by the rules of the format: help and type come before samples, each series
+    /// occurs once, values are numbers.
     #[track_caller]
     fn read(text: &str) -> Self {
         let mut page = Self {
@@ -26,7 +27,7 @@ impl Page {
         let mut helped = "";
         for line in text.lines() {
             if let Some(help) = line.strip_prefix("# HELP ") {
-                helped = help.split_once(' ').expect("a help has words").0;
+                helped = help.split_once(' ').expect("a help text").0;
             } else if let Some(kind) = line.strip_prefix("# TYPE ") {
                 let (name, kind) = kind.split_once(' ').expect("a type has a name");
                 assert_eq!(name, helped, "the help comes first");
@@ -34,11 +35,11 @@ impl Page {
                     page.types
                         .insert(name.to_owned(), kind.to_owned())
                         .is_none(),
-                    "{name} is there twice"
+                    "{name} occurs twice"
                 );
             } else {
                 let (series, value) = line.rsplit_once(' ').expect("a sample has a value");
-                let name = series.split('{').next().expect("there is always a first");
+                let name = series.split('{').next().expect("not empty");
                 let suffixes = ["_bucket", "_sum", "_count"];
                 let family = suffixes
                     .iter()
@@ -53,7 +54,7 @@ impl Page {
                     .unwrap_or_else(|_| panic!("{line} has no number"));
                 assert!(
                     page.samples.insert(series.to_owned(), value).is_none(),
-                    "{series} is there twice"
+                    "{series} occurs twice"
                 );
             }
         }
@@ -73,7 +74,7 @@ impl Page {
         }
     }
 
-    /// The sum of the samples of a family whose labels hold all of these.
+    /// Returns the sum of the samples of a family that have all of these labels.
     fn sum(&self, name: &str, labels: &[&str]) -> f64 {
         let wanted = |series: &str| {
             series.split('{').next() == Some(name)
@@ -88,7 +89,7 @@ impl Page {
 }
 
 #[tokio::test]
-async fn what_runs_tells_how_it_is() {
+async fn running_processes_export_their_metrics() {
     let stage = Stage::open().await;
     let api = Process::api(&stage).await;
     let worker = Process::worker(&stage).await;

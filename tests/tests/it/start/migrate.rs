@@ -1,4 +1,4 @@
-//! `plinth-api migrate` beside what serves, and beside what is newer.
+//! `plinth-api migrate` beside running processes, and on a newer schema.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -10,21 +10,21 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::house::{count, lift_idle_timeout};
 
-/// Takes a migration back that alters a large table which is in use.
+/// Reverts a migration that alters a large table in use.
 const UNDO: &str = "
     ALTER TABLE blobs DROP COLUMN metadata, DROP COLUMN strip_job_id, DROP COLUMN strip_failure;
     DELETE FROM _sqlx_migrations WHERE version = 16;
 ";
 
 #[tokio::test]
-async fn a_long_reader_makes_a_migration_wait_and_nobody_else() {
+async fn a_long_read_delays_a_migration_and_no_request() {
     let stage = Stage::open().await;
     let stores = stage.stores();
     sqlx::raw_sql(UNDO)
         .execute(&stores.db)
         .await
         .expect("undoes");
-    // As a dump of the database does it.
+    // A long read transaction, like a dump of the database.
     let mut reader = stores.db.begin().await.expect("begins");
     lift_idle_timeout(&mut reader).await;
     sqlx::query("SELECT count(*) FROM blobs")
@@ -47,9 +47,9 @@ async fn a_long_reader_makes_a_migration_wait_and_nobody_else() {
             (count(&stores, waiting).await == 1).then_some(())
         })
         .await;
-        let asked = Instant::now();
+        let requested_at = Instant::now();
         count(&stores, "SELECT count(*) FROM blobs").await;
-        longest = longest.max(asked.elapsed());
+        longest = longest.max(requested_at.elapsed());
         until("it has left the queue", async || {
             (count(&stores, waiting).await == 0).then_some(())
         })
@@ -60,40 +60,35 @@ async fn a_long_reader_makes_a_migration_wait_and_nobody_else() {
         "a read behind the migration took {longest:?}"
     );
     assert!(
-        migrating.try_wait().expect("can be asked").is_none(),
+        migrating.try_wait().expect("returns").is_none(),
         "it tries again"
     );
     reader.rollback().await.expect("ends");
 
     let ended = tokio::time::timeout(Duration::from_secs(40), migrating.wait()).await;
-    assert!(
-        ended
-            .expect("it ends")
-            .expect("can be waited for")
-            .success()
-    );
-    let mut told = String::new();
+    assert!(ended.expect("it ends").expect("waits").success());
+    let mut log = String::new();
     migrating
         .stderr
         .take()
-        .expect("it is piped")
-        .read_to_string(&mut told)
+        .expect("is piped")
+        .read_to_string(&mut log)
         .await
         .expect("reads");
     assert!(
-        told.contains("migration 16 (stripped metadata): applying"),
-        "{told}"
+        log.contains("migration 16 (stripped metadata): applying"),
+        "{log}"
     );
-    assert!(told.contains("trying again in"), "{told}");
+    assert!(log.contains("trying again in"), "{log}");
     assert!(
-        told.contains("migration 16 (stripped metadata): applied in"),
-        "{told}"
+        log.contains("migration 16 (stripped metadata): applied in"),
+        "{log}"
     );
     count(&stores, "SELECT count(metadata) FROM blobs").await;
 }
 
-/// The rows of release 16: an imported account with a factor, a key from before it, one from long after it, a change of
-/// address that can be undone, and a link to a file.
+/// Inserts the rows of release 16: an imported account with a factor, an API key from before it and
+/// one from long after it, a change of address that can be undone, and a share link.
 const ROWS: &str = "
     INSERT INTO users (id, email, email_key, created_at, updated_at) VALUES
         ('01937b1e-0000-7000-8000-000000000001', 'ada@example.org', 'ada@example.org', '2026-01-01 UTC', '2026-01-01 UTC'),
@@ -124,7 +119,7 @@ const ROWS: &str = "
 ";
 
 #[tokio::test]
-async fn rows_of_an_earlier_release_are_brought_up_to_date() {
+async fn rows_of_an_earlier_release_are_migrated() {
     let stage = Stage::open().await;
     let stores = stage.stores();
     let empty = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
@@ -167,7 +162,7 @@ async fn rows_of_an_earlier_release_are_brought_up_to_date() {
 }
 
 #[tokio::test]
-async fn an_older_build_leaves_a_newer_schema_as_it_is() {
+async fn an_older_build_does_not_change_a_newer_schema() {
     let stage = Stage::open().await;
     let stores = stage.stores();
     let newer =
@@ -190,7 +185,7 @@ async fn an_older_build_leaves_a_newer_schema_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_migration_that_was_changed_after_it_had_been_applied_is_refused() {
+async fn a_migration_that_changed_after_it_was_applied_is_refused() {
     let stage = Stage::open().await;
     let stores = stage.stores();
     let change = "UPDATE _sqlx_migrations SET checksum = 'x' WHERE version = 1";
@@ -249,10 +244,7 @@ async fn a_statement_beside_the_migrations_has_a_deadline() {
         !failed.status.success() && begun.elapsed() < Duration::from_secs(15),
         "{failed:?}"
     );
-    let told = String::from_utf8_lossy(&failed.stderr);
-    assert!(
-        told.contains("did not answer a statement in time"),
-        "{told}"
-    );
+    let log = String::from_utf8_lossy(&failed.stderr);
+    assert!(log.contains("did not answer a statement in time"), "{log}");
     obstacle.rollback().await.expect("ends");
 }

@@ -1,4 +1,5 @@
-//! The start: what is wrong is said at once and clearly, and what runs tells how it is.
+//! The start of processes: errors are reported at once and clearly, and running processes report
+//! their state.
 
 mod metrics;
 mod migrate;

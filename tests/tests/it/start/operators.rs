@@ -1,4 +1,4 @@
-//! The worker's command line for operators: what it prints, and how it ends.
+//! The worker's commands for operators: what they print, and how they exit.
 
 use plinth_testkit::{Process, Stage};
 use serde_json::Value;
@@ -14,11 +14,11 @@ async fn worker(stage: &Stage, arguments: &[&str]) -> (Option<i32>, String, Stri
 }
 
 #[tokio::test]
-async fn the_command_line_for_operators_prints_and_ends_as_scripts_need_it() {
+async fn the_operator_commands_print_and_exit_for_scripts() {
     let stage = Stage::open().await;
-    for told in ["email is paused\n", "email was paused already\n"] {
-        let (code, said, _) = worker(&stage, &["queues", "pause", "email"]).await;
-        assert_eq!((code, said.as_str()), (Some(0), told));
+    for expected in ["email is paused\n", "email was already paused\n"] {
+        let (code, printed, _) = worker(&stage, &["queues", "pause", "email"]).await;
+        assert_eq!((code, printed.as_str()), (Some(0), expected));
     }
     let (code, list, _) = worker(&stage, &["queues", "list", "--json"]).await;
     let queues: Vec<Value> = list
@@ -40,11 +40,11 @@ async fn the_command_line_for_operators_prints_and_ends_as_scripts_need_it() {
         (Some(0), "0 dead letters are due again\n")
     );
 
-    let nobody = "00000000-0000-7000-8000-000000000000";
-    let (code, said, error) = worker(&stage, &["jobs", "retry", nobody]).await;
+    let unknown = "00000000-0000-7000-8000-000000000000";
+    let (code, printed, error) = worker(&stage, &["jobs", "retry", unknown]).await;
     assert_eq!(
-        (code, said.as_str(), error.as_str()),
-        (Some(1), "", "plinth-worker: there is no such job\n")
+        (code, printed.as_str(), error.as_str()),
+        (Some(1), "", "plinth-worker: job not found\n")
     );
     for wrong in [
         &["jobs", "redrive"][..],
@@ -55,8 +55,8 @@ async fn the_command_line_for_operators_prints_and_ends_as_scripts_need_it() {
         &["jobs", "show", "x"],
         &["queues", "pause", "nothing"],
     ] {
-        let (code, said, error) = worker(&stage, wrong).await;
-        assert_eq!((code, said.as_str()), (Some(2), ""), "{wrong:?}");
+        let (code, printed, error) = worker(&stage, wrong).await;
+        assert_eq!((code, printed.as_str()), (Some(2), ""), "{wrong:?}");
         assert!(error.starts_with("error: "), "{wrong:?}: {error}");
     }
 }

@@ -1,4 +1,5 @@
-//! What the probes say: only what makes every request fail makes a process unready, and only a restart's work is asked of it.
+//! Probes: a process is unready only if every request would fail, and not live only if a restart
+//! would help.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -9,7 +10,9 @@ use plinth_platform::internal::{self, Readiness};
 use plinth_testkit::{PATIENCE, Process, Stage, until};
 use reqwest::{Method, StatusCode};
 
-use crate::house::{Answer, Door, blames, count, lift_idle_timeout, readiness as report, standing};
+use crate::house::{
+    Answer, Door, assert_unready, count, lift_idle_timeout, readiness as report, store_state,
+};
 
 const PROGRAMS: [&str; 2] = ["plinth-api", "plinth-worker"];
 
@@ -27,7 +30,7 @@ async fn a_process_is_ready_without_redis_and_s3_and_names_them() {
     let (api, worker) = (Process::api(&stage).await, Process::worker(&stage).await);
     for process in [&api, &worker] {
         for store in ["redis", "s3"] {
-            assert_eq!(standing(&process.internal_url, store).await, "answers");
+            assert_eq!(store_state(&process.internal_url, store).await, "answers");
         }
     }
     redis.tear();
@@ -35,30 +38,30 @@ async fn a_process_is_ready_without_redis_and_s3_and_names_them() {
     for process in [&api, &worker] {
         for store in ["redis", "s3"] {
             assert_eq!(
-                standing(&process.internal_url, store).await,
+                store_state(&process.internal_url, store).await,
                 "does not answer"
             );
         }
     }
-    // One that gives no answer at all does not hold up the probe, either.
+    // A store that does not answer does not delay the probe either.
     redis.mend();
     redis.hold();
     for process in [&api, &worker] {
-        let asked = Instant::now();
+        let requested_at = Instant::now();
         assert_eq!(
-            standing(&process.internal_url, "redis").await,
+            store_state(&process.internal_url, "redis").await,
             "does not answer"
         );
         assert!(
-            asked.elapsed() < Duration::from_secs(3),
+            requested_at.elapsed() < Duration::from_secs(3),
             "{:?}",
-            asked.elapsed()
+            requested_at.elapsed()
         );
     }
 }
 
 #[tokio::test]
-async fn a_process_whose_pool_is_in_full_use_is_ready() {
+async fn a_process_with_a_fully_used_pool_is_ready() {
     let stage = Stage::open().await;
     let api = Process::api(&stage).await;
     let worker = Process::worker(&stage).await;
@@ -90,7 +93,7 @@ async fn a_process_whose_pool_is_in_full_use_is_ready() {
 }
 
 #[tokio::test]
-async fn a_process_on_an_older_schema_is_not_ready_and_on_a_newer_one_it_is() {
+async fn a_process_is_ready_on_a_newer_schema_and_not_on_an_older_one() {
     let stage = Stage::open().await;
     let stores = stage.stores();
     let newest = "SELECT max(version) FROM _sqlx_migrations";
@@ -104,7 +107,7 @@ async fn a_process_on_an_older_schema_is_not_ready_and_on_a_newer_one_it_is() {
         .expect("inserts");
     for program in PROGRAMS {
         let process = Process::alive(program, &stage, Stdio::inherit()).await;
-        until("it is ready", async || {
+        until("the process is ready", async || {
             (report(&process.internal_url).await.0 == StatusCode::OK).then_some(())
         })
         .await;
@@ -117,7 +120,7 @@ async fn a_process_on_an_older_schema_is_not_ready_and_on_a_newer_one_it_is() {
         .expect("deletes");
     for program in PROGRAMS {
         let process = Process::alive(program, &stage, Stdio::inherit()).await;
-        blames(&process.internal_url, "schema").await;
+        assert_unready(&process.internal_url, "schema").await;
         assert_eq!(
             health(&process.internal_url).await.0,
             StatusCode::OK,
@@ -129,15 +132,15 @@ async fn a_process_on_an_older_schema_is_not_ready_and_on_a_newer_one_it_is() {
         .await
         .expect("drops");
     let process = Process::alive("plinth-api", &stage, Stdio::inherit()).await;
-    blames(&process.internal_url, "schema").await;
+    assert_unready(&process.internal_url, "schema").await;
 }
 
 #[tokio::test]
 async fn a_process_with_another_root_key_is_not_ready() {
     let stage = Stage::open().await;
     let api = Process::api(&stage).await;
-    // The first signing key is there.
-    until("there is a key", async || {
+    // Waits until the first signing key exists.
+    until("a signing key exists", async || {
         (count(&stage.stores(), "SELECT count(*) FROM signing_keys").await > 0).then_some(())
     })
     .await;
@@ -147,13 +150,13 @@ async fn a_process_with_another_root_key_is_not_ready() {
     );
     for program in PROGRAMS {
         let process = Process::alive(program, &stage, Stdio::inherit()).await;
-        blames(&process.internal_url, "root_key").await;
+        assert_unready(&process.internal_url, "root_key").await;
     }
     assert!(api.stop().await.success());
 }
 
 #[tokio::test]
-async fn liveness_fails_while_a_check_says_that_only_a_restart_helps() {
+async fn liveness_fails_while_a_check_requires_a_restart() {
     let (verdict, seen) = tokio::sync::watch::channel(false);
     let readiness = Readiness::default().with_liveness_check("database pool", move || {
         let is_stuck = *seen.borrow();
@@ -184,7 +187,7 @@ async fn liveness_fails_while_a_check_says_that_only_a_restart_helps() {
     })
     .await;
     verdict.send_replace(false);
-    until("it has recovered", async || {
+    until("the process has recovered", async || {
         (health(&url).await == ok).then_some(())
     })
     .await;
@@ -192,12 +195,12 @@ async fn liveness_fails_while_a_check_says_that_only_a_restart_helps() {
 }
 
 #[tokio::test]
-async fn liveness_fails_once_the_pool_has_given_out_nothing_for_a_minute() {
+async fn liveness_fails_after_a_minute_without_a_connection_from_the_pool() {
     let mut stage = Stage::open()
         .await
         .with("PLINTH_DATABASE_ACQUIRE_TIMEOUT", "1s");
     let worker = Process::worker(&stage).await;
-    // No deadline frees a connection before a restart is asked for.
+    // No timeout frees a connection before liveness fails.
     for name in [
         "DATABASE_LOCK_TIMEOUT",
         "DATABASE_STATEMENT_TIMEOUT",
@@ -258,7 +261,7 @@ async fn liveness_fails_once_the_pool_has_given_out_nothing_for_a_minute() {
             .count(),
         5
     );
-    until("it has recovered", async || {
+    until("the process has recovered", async || {
         (health(&api.internal_url).await == ok).then_some(())
     })
     .await;
@@ -293,7 +296,7 @@ async fn liveness_watches_every_pool() {
         .await;
         drop(held);
         let ok = (StatusCode::OK, "ok".to_owned());
-        until("it has recovered", async || {
+        until("the process has recovered", async || {
             (health(&url).await == ok).then_some(())
         })
         .await;
@@ -302,7 +305,7 @@ async fn liveness_watches_every_pool() {
 }
 
 #[tokio::test]
-async fn a_log_that_nobody_reads_stops_no_request_and_no_stop() {
+async fn an_unread_log_blocks_neither_requests_nor_the_shutdown() {
     let stage = Stage::open().await.with("PLINTH_LOG_LEVEL", "trace");
     let api = Process::alive("plinth-api", &stage, Stdio::piped()).await;
     let dropped = async || {

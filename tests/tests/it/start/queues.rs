@@ -1,20 +1,20 @@
-//! A worker for some queues leaves the others alone.
+//! A worker serves only the queues that it is started with.
 
 use plinth_testkit::{Mailbox, Process, Stage};
 use serde_json::Value;
 
-use crate::house::{Door, count, fresh_email, standing};
+use crate::house::{Door, count, fresh_email, store_state};
 use crate::picture::jpeg;
 
 #[tokio::test]
-async fn a_worker_for_mails_does_not_touch_files() {
+async fn a_worker_of_the_email_queue_runs_no_file_jobs() {
     let stage = Stage::open().await;
     let api = Process::api(&stage).await;
     let post = Process::worker_with(&stage, &["--queues", "email"]).await;
     let door = Door::of(&api);
     let person = door.person().await;
     let file = person.upload("photo.jpg", jpeg(200, 100)).await;
-    // By the time that a later job is done, the earlier one has had its chance.
+    // When a later job is done, the earlier one could have run.
     for _ in 0..3 {
         let email = fresh_email();
         door.register(&email).await;
@@ -37,9 +37,9 @@ async fn a_worker_for_mails_does_not_touch_files() {
         "{metrics}"
     );
 
-    let darkroom = Process::worker_with(&stage, &["--queues", "files,notifications"]).await;
+    let files_worker = Process::worker_with(&stage, &["--queues", "files,notifications"]).await;
     person.until_ready(file).await;
-    let metrics = darkroom.metrics().await;
+    let metrics = files_worker.metrics().await;
     let mut deliveries = metrics
         .lines()
         .filter(|line| line.starts_with("plinth_job_deliveries_total"));
@@ -47,13 +47,13 @@ async fn a_worker_for_mails_does_not_touch_files() {
         deliveries.all(|line| !line.contains("queue=\"email\"")),
         "{metrics}"
     );
-    for process in [api, post, darkroom] {
+    for process in [api, post, files_worker] {
         assert!(process.stop().await.success());
     }
 }
 
 #[tokio::test]
-async fn a_worker_names_s3_where_its_queues_need_it_and_is_ready_without() {
+async fn a_worker_reports_s3_if_its_queues_need_it_and_is_ready_without_it() {
     let mut stage = Stage::open().await;
     let wire = stage.wire_s3().await;
     let files = Process::worker_with(&stage, &["--queues", "files"]).await;
@@ -61,7 +61,7 @@ async fn a_worker_names_s3_where_its_queues_need_it_and_is_ready_without() {
     wire.tear();
     for worker in [&files, &cleanup] {
         assert_eq!(
-            standing(&worker.internal_url, "s3").await,
+            store_state(&worker.internal_url, "s3").await,
             "does not answer"
         );
     }
@@ -69,7 +69,7 @@ async fn a_worker_names_s3_where_its_queues_need_it_and_is_ready_without() {
     let report = reqwest::get(format!("{}/readyz", post.internal_url))
         .await
         .expect("it answers");
-    let report: Value = report.json().await.expect("it is JSON");
+    let report: Value = report.json().await.expect("valid JSON");
     assert_eq!(report.get("s3"), None, "nothing of it is in S3");
     assert!(post.stop().await.success());
 }

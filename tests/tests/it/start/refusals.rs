@@ -1,14 +1,14 @@
-//! What stops a start, and how it says so.
+//! Errors that stop the start, and their messages.
 
 use std::net::TcpListener;
 use std::process::Output;
 
 use plinth_testkit::{Process, Stage};
 
-/// Stands in every secret of these tests and must stand in no output.
+/// A marker in every secret of these tests that no output may contain.
 const HUSH: &str = "hush-hush";
 
-/// What a process said that did not succeed.
+/// Returns the output of a process that failed.
 #[track_caller]
 fn refusal(output: &Output) -> String {
     assert!(!output.status.success(), "{output:?}");
@@ -55,7 +55,7 @@ async fn one_message_lists_every_wrong_setting() {
     }
 }
 
-/// Each has the type that is asked for and cannot work.
+/// Values that have the right type and cannot work.
 const IMPOSSIBLE: [(&str, &str); 17] = [
     ("PLINTH_SECRET_KEY", HUSH),
     ("PLINTH_PUBLIC_URL", "nonsense"),
@@ -77,7 +77,7 @@ const IMPOSSIBLE: [(&str, &str); 17] = [
 ];
 
 #[tokio::test]
-async fn values_of_the_right_type_that_cannot_work_are_listed_too() {
+async fn values_that_have_the_right_type_but_cannot_work_are_listed_too() {
     let stage = IMPOSSIBLE
         .iter()
         .fold(Stage::open().await, |stage, (name, value)| {
@@ -128,7 +128,7 @@ async fn the_effective_settings_show_no_secret() {
 }
 
 #[tokio::test]
-async fn a_taken_port_ends_the_start_and_is_named() {
+async fn a_start_on_a_taken_port_fails_and_names_it() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let taken = listener.local_addr().expect("bound").to_string();
     for (program, command, taken_by, other) in [
@@ -159,7 +159,7 @@ async fn a_taken_port_ends_the_start_and_is_named() {
 }
 
 #[tokio::test]
-async fn a_queue_that_is_not_one_is_refused() {
+async fn an_unknown_queue_is_refused() {
     let stage = Stage::open().await;
     let said = refusal(
         &Process::run(

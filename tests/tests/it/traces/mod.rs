@@ -1,4 +1,5 @@
-//! One trace from the request through SQL, Redis, S3 and the queue into the worker's handler, as a collector sees it.
+//! One trace from the request through SQL, Redis, S3 and the queue into the handler of the worker,
+//! as a collector receives it.
 
 mod receiver;
 
@@ -13,7 +14,7 @@ use crate::picture::jpeg;
 const API: &str = "plinth-api";
 const WORKER: &str = "plinth-worker";
 
-/// The caller's own span.
+/// The span of the caller.
 const CALLER: &str = "00f067aa0ba902b7";
 
 /// The spans of one trace.
@@ -27,7 +28,7 @@ impl Trace {
         found[0]
     }
 
-    /// What the API did for the caller.
+    /// Returns the API's span of the caller's request.
     #[track_caller]
     fn request(&self) -> &Span {
         let request = self.only(|span| span.kind == Kind::Server);
@@ -38,7 +39,7 @@ impl Trace {
         request
     }
 
-    /// The spans of this process for a store.
+    /// Returns the spans of this process for a store.
     fn of_store(&self, service: &str, attribute: &str, value: &str) -> Vec<&Span> {
         self.0
             .iter()
@@ -57,23 +58,23 @@ impl Trace {
         false
     }
 
-    /// A store was asked, and only on behalf of this span.
+    /// Asserts that a span of the store descends from this one, and that all are client spans.
     #[track_caller]
-    fn asks(&self, ancestor: &Span, attribute: &str, value: &str) {
-        let asked = self.of_store(&ancestor.service, attribute, value);
+    fn assert_store_span(&self, ancestor: &Span, attribute: &str, value: &str) {
+        let spans = self.of_store(&ancestor.service, attribute, value);
         assert!(
-            asked.iter().any(|span| self.descends(span, ancestor)),
-            "{} asks no {value}: {:#?}",
+            spans.iter().any(|span| self.descends(span, ancestor)),
+            "{} has no span of {value}: {:#?}",
             ancestor.name,
             self.0
         );
         assert!(
-            asked.iter().all(|span| span.kind == Kind::Client),
-            "{asked:#?}"
+            spans.iter().all(|span| span.kind == Kind::Client),
+            "{spans:#?}"
         );
     }
 
-    /// The job's span, a child of what the other process did for `request`.
+    /// Returns the span of the job, a child of the API's span of `request`.
     #[track_caller]
     fn job(&self, kind: &str, service: &str, request: &Span) -> &Span {
         let job = self.only(|span| span.kind == Kind::Consumer && span.name == kind);
@@ -109,16 +110,16 @@ async fn a_registration_is_one_trace_through_both_processes() {
         .json(&json!({ "email": email, "password": PASSWORD }));
     Answer::of(request).await.expect(StatusCode::ACCEPTED);
     Mailbox::first_to(&email).await;
-    // Both send what is left before they end.
+    // Both processes send their remaining spans before they end.
     assert!(worker.stop().await.success());
     assert!(api.stop().await.success());
 
     let trace = Trace(receiver.trace(id));
     let request = trace.request();
-    trace.asks(request, "db.system.name", "postgresql");
-    trace.asks(request, "db.system.name", "redis");
+    trace.assert_store_span(request, "db.system.name", "postgresql");
+    trace.assert_store_span(request, "db.system.name", "redis");
     let job = trace.job("email.verification", API, request);
-    trace.asks(job, "db.system.name", "postgresql");
+    trace.assert_store_span(job, "db.system.name", "postgresql");
     assert_eq!(
         request.name, "register",
         "a request is named after its operation"
@@ -139,9 +140,9 @@ async fn an_upload_is_one_trace_to_the_notification() {
         .uploading("photo.jpg", jpeg(200, 100))
         .header("traceparent", format!("00-{id}-{CALLER}-01"));
     Answer::of(upload).await.expect(StatusCode::CREATED);
-    let (stores, told) = (stage.stores(), "SELECT count(*) FROM notifications");
+    let (stores, delivered) = (stage.stores(), "SELECT count(*) FROM notifications");
     until("the notification is delivered", async || {
-        (count(&stores, told).await == 1).then_some(())
+        (count(&stores, delivered).await == 1).then_some(())
     })
     .await;
     assert!(worker.stop().await.success());
@@ -149,15 +150,15 @@ async fn an_upload_is_one_trace_to_the_notification() {
 
     let trace = Trace(receiver.trace(id));
     let request = trace.request();
-    trace.asks(request, "db.system.name", "postgresql");
-    trace.asks(request, "db.system.name", "redis");
-    trace.asks(request, "rpc.system", "aws-api");
+    trace.assert_store_span(request, "db.system.name", "postgresql");
+    trace.assert_store_span(request, "db.system.name", "redis");
+    trace.assert_store_span(request, "rpc.system", "aws-api");
     let thumbnails = trace.job("files.thumbnails", API, request);
-    trace.asks(thumbnails, "db.system.name", "postgresql");
-    trace.asks(thumbnails, "rpc.system", "aws-api");
-    trace.asks(thumbnails, "db.system.name", "redis");
+    trace.assert_store_span(thumbnails, "db.system.name", "postgresql");
+    trace.assert_store_span(thumbnails, "rpc.system", "aws-api");
+    trace.assert_store_span(thumbnails, "db.system.name", "redis");
     let notification = trace.job("notifications.deliver", WORKER, thumbnails);
-    trace.asks(notification, "db.system.name", "postgresql");
+    trace.assert_store_span(notification, "db.system.name", "postgresql");
     assert_eq!(
         request.name, "uploadFile",
         "a request is named after its operation"

@@ -1,4 +1,4 @@
-//! A collector: takes spans by OTLP over gRPC and keeps them.
+//! A collector that receives spans by OTLP over gRPC and keeps them.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status};
 
 pub(super) use opentelemetry_proto::tonic::trace::v1::span::SpanKind as Kind;
 
-/// A span as it was sent.
+/// A received span.
 #[derive(Debug, Clone)]
 pub(super) struct Span {
     pub(super) service: String,
@@ -51,7 +51,7 @@ impl Span {
     }
 }
 
-/// The attributes whose value is a text.
+/// Returns the attributes with a string value.
 fn texts(attributes: &[KeyValue]) -> Vec<(String, String)> {
     let text = |attribute: &KeyValue| match attribute.value.as_ref()?.value.as_ref()? {
         Value::StringValue(text) => Some((attribute.key.clone(), text.clone())),
@@ -92,7 +92,7 @@ impl TraceService for Spans {
     }
 }
 
-/// The collector; it listens for as long as the test runs.
+/// The collector. It listens until the test ends.
 pub(super) struct Receiver {
     pub(super) url: String,
     spans: Spans,
@@ -117,7 +117,7 @@ impl Receiver {
         Self { url, spans }
     }
 
-    /// What came of one trace.
+    /// Returns the spans of one trace.
     pub(super) fn trace(&self, id: &str) -> Vec<Span> {
         self.spans
             .0

@@ -1,4 +1,5 @@
-//! One child process: its start with nothing of ours, frames to and from it, and what its end means.
+//! A child process of the sandbox: its start with an empty environment, frames to and from it, and
+//! the classification of its end.
 
 use std::fmt;
 use std::io;
@@ -18,51 +19,54 @@ use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 use super::PROGRAM;
 use crate::metrics;
 
-/// Bytes of a child's last words that are read.
-const LAST_WORDS: u64 = 2 * 1024;
+/// The number of bytes of a child's stderr that are read.
+const MAX_STDERR_BYTES: u64 = 2 * 1024;
 
-/// What every user may give to a pipe, in bytes.
+/// The capacity of a pipe that every user may set, in bytes.
 #[cfg(target_os = "linux")]
-const PIPE: i32 = 1024 * 1024;
+const PIPE_CAPACITY: i32 = 1024 * 1024;
 
-/// What Rust says before it aborts for want of memory.
-const NO_MEMORY: &str = "memory allocation of";
+/// The beginning of Rust's message before it aborts because an allocation failed.
+const ALLOCATION_FAILURE: &str = "memory allocation of";
 
-/// Why a child could not do its work, whatever the file.
+/// The exit code of a Rust program whose main thread panics.
+const PANIC_EXIT_CODE: i32 = 101;
+
+/// Why the sandbox failed for a reason other than the file.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    #[error("the process that makes pictures could not be started")]
+    #[error("the image sandbox could not be started")]
     Start(#[source] io::Error),
-    #[error("the process that makes pictures could not be waited for")]
+    #[error("the end of the image sandbox could not be awaited")]
     Wait(#[source] io::Error),
-    #[error("the process that makes pictures gave up: {0}")]
-    GaveUp(String),
-    #[error("the process that makes pictures was ended from outside ({0})")]
+    #[error("the image sandbox exited with an error: {0}")]
+    Exited(String),
+    #[error("the image sandbox was killed ({0})")]
     Killed(Signal),
-    /// A fault of ours, whatever the file: a sound file must not do this to it, and a hostile one must not either.
-    #[error("the process that makes pictures crashed ({0})")]
+    /// A fault of ours: no file, valid or hostile, may crash the sandbox.
+    #[error("the image sandbox crashed ({0})")]
     Crashed(Crash),
 }
 
-/// How a child crashed.
+/// How a child report_crash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Crash {
     Signal(Signal),
-    /// A signal without a name, by its number.
+    /// The number of a signal without a name.
     UnnamedSignal(i32),
     Panic,
-    /// It sent what is not of the protocol: it was taken over, or is of another release.
-    Nonsense,
+    /// The child violated the protocol: it was taken over, or is from another release.
+    ProtocolViolation,
 }
 
 impl Crash {
-    /// As logs and metrics name it.
+    /// Returns the name of the crash in logs and metrics.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Signal(signal) => signal.as_str(),
             Self::UnnamedSignal(_) => "signal",
             Self::Panic => "panic",
-            Self::Nonsense => "protocol",
+            Self::ProtocolViolation => "protocol",
         }
     }
 }
@@ -71,16 +75,14 @@ impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnnamedSignal(number) => write!(f, "signal {number}"),
-            // The kernel ends a child so that makes a system call that is not allowed to it.
-            Self::Signal(Signal::SIGSYS) => {
-                f.write_str("SIGSYS: a system call that it may not make")
-            }
+            // The kernel sends this signal at a system call that the seccomp filter forbids.
+            Self::Signal(Signal::SIGSYS) => f.write_str("SIGSYS: a forbidden system call"),
             named => f.write_str(named.name()),
         }
     }
 }
 
-/// A running child. Dropped, it is killed.
+/// A running child. Dropping it kills the process.
 #[derive(Debug)]
 pub(super) struct Child {
     process: tokio::process::Child,
@@ -90,7 +92,8 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts the program. Nothing of our environment reaches it, and no signal that is meant for our group.
+    /// Starts the program, with an empty environment and in its own process group, so that signals
+    /// to the group of the worker do not reach it.
     pub(super) fn start(program: &Path) -> Result<Self, SandboxError> {
         let spawned = Command::new(program)
             .arg0(PROGRAM)
@@ -109,10 +112,11 @@ impl Child {
             process.stdout.take(),
             process.stderr.take(),
         );
-        let pipes = (|| Some((input?, output?, errors?)))();
-        let (input, output, errors) = pipes.expect("each was asked for");
+        let input = input.expect("stdin is piped");
+        let output = output.expect("stdout is piped");
+        let errors = errors.expect("stderr is piped");
         #[cfg(target_os = "linux")]
-        widen(&input);
+        enlarge_pipe(&input);
         Ok(Self {
             process,
             input,
@@ -121,8 +125,11 @@ impl Child {
         })
     }
 
-    pub(super) async fn tell(&mut self, message: &impl Serialize) -> Result<(), ProtocolError> {
-        self.send(&protocol::serialize_message(message)?).await
+    pub(super) async fn send_message(
+        &mut self,
+        message: &impl Serialize,
+    ) -> Result<(), ProtocolError> {
+        self.send(&protocol::frame_of(message)?).await
     }
 
     pub(super) async fn send(&mut self, frame: &[u8]) -> Result<(), ProtocolError> {
@@ -130,11 +137,14 @@ impl Child {
         Ok(self.input.write_all(frame).await?)
     }
 
-    pub(super) async fn hear<M: DeserializeOwned>(&mut self) -> Result<M, ProtocolError> {
-        protocol::parse_message(&self.receive(MAX_MESSAGE_BYTES).await?)
+    pub(super) async fn receive_message<M: DeserializeOwned>(
+        &mut self,
+    ) -> Result<M, ProtocolError> {
+        protocol::message(&self.receive(MAX_MESSAGE).await?)
     }
 
-    /// Memory grows with what has come, not with what was announced.
+    /// Receives a frame of at most `limit` bytes. Allocates memory for the bytes that arrive, not
+    /// for the announced length.
     pub(super) async fn receive(&mut self, limit: usize) -> Result<Vec<u8>, ProtocolError> {
         let mut head = [0; 4];
         self.output.read_exact(&mut head).await?;
@@ -152,78 +162,81 @@ impl Child {
 
     pub(super) async fn kill(mut self) {
         if let Err(error) = self.process.kill().await {
-            tracing::error!(%error, "a process that makes pictures could not be ended");
+            tracing::error!(%error, "failed to kill the image sandbox");
         }
     }
 
-    /// What it means that the child stopped making sense: something about the file, or about the machine.
-    pub(super) async fn cause_of_death(
+    /// Waits for the end of a child after a protocol error. Returns a reason for the owner of the
+    /// file if the file is the cause.
+    ///
+    /// # Errors
+    /// The file is not the cause.
+    pub(super) async fn classify_end(
         mut self,
         error: &ProtocolError,
     ) -> Result<Unreadable, SandboxError> {
         if !matches!(error, ProtocolError::Io(_)) {
             self.kill().await;
-            return Err(crashed(Crash::Nonsense, &error.to_string()));
+            return Err(report_crash(Crash::ProtocolViolation, &error.to_string()));
         }
-        // It has closed its side, or is about to.
+        // The child has closed its side, or is about to.
         drop(self.input);
-        let mut words = Vec::new();
-        let _ = self.errors.take(LAST_WORDS).read_to_end(&mut words).await;
-        let words = String::from_utf8_lossy(&words).trim().to_owned();
+        let mut stderr = Vec::new();
+        let _ = self
+            .errors
+            .take(MAX_STDERR_BYTES)
+            .read_to_end(&mut stderr)
+            .await;
+        let stderr = String::from_utf8_lossy(&stderr).trim().to_owned();
         let status = self.process.wait().await.map_err(SandboxError::Wait)?;
-        meaning(status, words)
+        classify_exit(status, stderr)
     }
 }
 
-/// A file goes through in fewer pieces, each of which wakes one of the two processes; where there is no more room for pipes
-/// it goes through all the same.
+/// Enlarges a pipe, so that a file needs fewer writes, each of which wakes one of the two
+/// processes. An error does not matter: the file passes through the smaller pipe too.
 #[cfg(target_os = "linux")]
-fn widen(pipe: &ChildStdin) {
-    let _ = nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_SETPIPE_SZ(PIPE));
+fn enlarge_pipe(pipe: &ChildStdin) {
+    let _ = nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_SETPIPE_SZ(PIPE_CAPACITY));
 }
 
-fn meaning(status: ExitStatus, words: String) -> Result<Unreadable, SandboxError> {
+fn classify_exit(status: ExitStatus, stderr: String) -> Result<Unreadable, SandboxError> {
     let signal = status.signal().map(Signal::try_from);
     match signal {
         Some(Ok(Signal::SIGXCPU)) => Ok(Unreadable::TooMuchTime),
-        Some(Ok(Signal::SIGABRT)) if words.contains(NO_MEMORY) => Ok(Unreadable::TooMuchMemory),
+        Some(Ok(Signal::SIGABRT)) if stderr.contains(ALLOCATION_FAILURE) => {
+            Ok(Unreadable::TooMuchMemory)
+        }
         Some(Ok(
             signal @ (Signal::SIGKILL | Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP),
         )) => Err(SandboxError::Killed(signal)),
-        Some(Ok(signal)) => Err(crashed(Crash::Signal(signal), &words)),
-        Some(Err(_)) => Err(crashed(
+        Some(Ok(signal)) => Err(report_crash(Crash::Signal(signal), &stderr)),
+        Some(Err(_)) => Err(report_crash(
             Crash::UnnamedSignal(status.signal().unwrap_or_default()),
-            &words,
+            &stderr,
         )),
-        None if status.code() == Some(PANICKED) => Err(crashed(Crash::Panic, &words)),
-        None => Err(SandboxError::GaveUp(words)),
+        None if status.code() == Some(PANIC_EXIT_CODE) => Err(report_crash(Crash::Panic, &stderr)),
+        None => Err(SandboxError::Exited(stderr)),
     }
 }
 
-/// Counts and logs a crash.
-fn crashed(crash: Crash, words: &str) -> SandboxError {
-    metrics::picture_process_crashed(crash.name());
-    tracing::error!(
-        signal = crash.name(),
-        words,
-        "a process that makes pictures crashed"
-    );
+/// Counts and logs a crash, and returns its error.
+fn report_crash(crash: Crash, stderr: &str) -> SandboxError {
+    metrics::count_sandbox_crash(crash.name());
+    tracing::error!(signal = crash.name(), stderr, "image sandbox crashed");
     SandboxError::Crashed(crash)
 }
-
-/// What a Rust program exits with when its main thread panics.
-const PANICKED: i32 = 101;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn end(raw: i32, words: &str) -> Result<Unreadable, SandboxError> {
-        meaning(ExitStatus::from_raw(raw), words.to_owned())
+    fn classify(raw: i32, stderr: &str) -> Result<Unreadable, SandboxError> {
+        classify_exit(ExitStatus::from_raw(raw), stderr.to_owned())
     }
 
     #[test]
-    fn an_end_has_a_meaning() {
+    fn the_end_of_a_child_is_a_fault_of_the_file_or_of_the_sandbox() {
         let (abort, time, crash, forbidden, kill) = (
             Signal::SIGABRT as i32,
             Signal::SIGXCPU as i32,
@@ -233,26 +246,29 @@ mod tests {
         );
         let no_memory = "memory allocation of 99 bytes failed";
         assert_eq!(
-            end(abort, no_memory).expect("its fault"),
+            classify(abort, no_memory).expect("a fault of the file"),
             Unreadable::TooMuchMemory
         );
-        assert_eq!(end(time, "").expect("its fault"), Unreadable::TooMuchTime);
-        for (raw, words, expected) in [
+        assert_eq!(
+            classify(time, "").expect("a fault of the file"),
+            Unreadable::TooMuchTime
+        );
+        for (raw, stderr, expected) in [
             (abort, "", Crash::Signal(Signal::SIGABRT)),
             (crash, no_memory, Crash::Signal(Signal::SIGSEGV)),
             (forbidden, "", Crash::Signal(Signal::SIGSYS)),
-            (PANICKED << 8, "", Crash::Panic),
+            (PANIC_EXIT_CODE << 8, "", Crash::Panic),
         ] {
             assert!(
-                matches!(end(raw, words), Err(SandboxError::Crashed(crash)) if crash == expected)
+                matches!(classify(raw, stderr), Err(SandboxError::Crashed(crash)) if crash == expected)
             );
         }
         assert!(matches!(
-            end(kill, ""),
+            classify(kill, ""),
             Err(SandboxError::Killed(Signal::SIGKILL))
         ));
         assert!(
-            matches!(end(1 << 8, "no seccomp"), Err(SandboxError::GaveUp(words)) if words == "no seccomp")
+            matches!(classify(1 << 8, "no seccomp"), Err(SandboxError::Exited(stderr)) if stderr == "no seccomp")
         );
     }
 }

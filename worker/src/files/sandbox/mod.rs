@@ -1,4 +1,5 @@
-//! Where pictures are made and stripped: a child process for each, and never more of them at once than memory is set aside for.
+//! The image sandbox: a child process renders or strips each image. The memory of all children
+//! together is bounded.
 
 mod child;
 
@@ -22,22 +23,23 @@ use tokio::time::timeout;
 use child::Child;
 pub use child::{Crash, SandboxError};
 
-/// The largest picture, in pixels.
+/// The largest image, in pixels.
 const MAX_PIXELS: u64 = 100_000_000;
 
-/// Memory for pictures in the making, in MiB. The largest one takes all of it and waits until it is alone.
-const BUDGET: u32 = 1_024;
+/// The memory of all children together, in MiB. The largest image takes all of it, and waits until
+/// it runs alone.
+const MEMORY_BUDGET_MIB: u32 = 1_024;
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
-/// How long a child may take for the header, and how long for the rest: no more than a stall lets it overrun its limit
-/// of processor time.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a child may take to read the header, and again for the rest. It is longer than the
+/// limit of its processor time, so that only a stalled child reaches it.
+const CHILD_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The program that children are, beside this one.
-pub(crate) const PROGRAM: &str = "plinth-darkroom";
+/// The name of the child's program, in the folder of this one.
+pub(crate) const PROGRAM: &str = "plinth-image-sandbox";
 
-/// Starts children and talks to them. Clones share the budget.
+/// Starts children and exchanges messages with them. Clones share the memory budget.
 #[derive(Debug, Clone)]
 pub struct ImageSandbox {
     program: Arc<Program>,
@@ -47,24 +49,24 @@ pub struct ImageSandbox {
 #[derive(Debug)]
 struct Program {
     path: PathBuf,
-    /// Open as long as the path is that of its descriptor.
+    /// The open file of the program, if the path names its descriptor.
     _file: Option<File>,
 }
 
-/// Why there can be no children.
+/// Why the program of the sandbox was not found.
 #[derive(Debug, thiserror::Error)]
-pub enum SandboxMissing {
-    #[error("nobody knows where this program lies")]
-    Nowhere(#[source] io::Error),
-    #[error("{} cannot be read; it belongs beside plinth-worker", path.display())]
-    Absent { path: PathBuf, source: io::Error },
+pub enum SandboxNotFound {
+    #[error("the path of this program is unknown")]
+    UnknownLocation(#[source] io::Error),
+    #[error("{} cannot be read; expected it in the folder of plinth-worker", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
 }
 
-/// Why a child gave no pictures.
+/// Why a child returned no result.
 enum ChildError {
-    /// It said so itself.
+    /// The child cannot read the file.
     Unreadable(Unreadable),
-    /// It said something else than was expected, or nothing any more.
+    /// The child sent an unexpected message, or ended.
     Protocol(ProtocolError),
     Timeout,
 }
@@ -76,47 +78,48 @@ impl From<ProtocolError> for ChildError {
 }
 
 impl ImageSandbox {
-    /// Children are of this program.
+    /// Creates a sandbox whose children run this program.
     pub fn new(path: PathBuf) -> Self {
-        Self::of(Program { path, _file: None })
+        Self::with_program(Program { path, _file: None })
     }
 
-    /// Children are of the program that was built and installed together with this one, also when its file has been
-    /// replaced meanwhile.
+    /// Creates a sandbox whose children run the program that was installed together with this one,
+    /// even if its file is replaced later.
     ///
     /// # Errors
-    /// It is not there.
-    pub fn beside_this_program() -> Result<Self, SandboxMissing> {
+    /// The program is missing.
+    pub fn installed() -> Result<Self, SandboxNotFound> {
         let path = std::env::current_exe()
-            .map_err(SandboxMissing::Nowhere)?
+            .map_err(SandboxNotFound::UnknownLocation)?
             .with_file_name(PROGRAM);
-        let file = File::open(&path).map_err(|source| SandboxMissing::Absent {
+        let file = File::open(&path).map_err(|source| SandboxNotFound::Unreadable {
             path: path.clone(),
             source,
         })?;
-        let held = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-        if held.exists() {
-            return Ok(Self::of(Program {
-                path: held,
+        let descriptor = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        if descriptor.exists() {
+            return Ok(Self::with_program(Program {
+                path: descriptor,
                 _file: Some(file),
             }));
         }
         Ok(Self::new(path))
     }
 
-    fn of(program: Program) -> Self {
-        let budget = usize::try_from(BUDGET).expect("32 bits fit");
+    fn with_program(program: Program) -> Self {
+        let budget = usize::try_from(MEMORY_BUDGET_MIB).expect("32 bits fit");
         Self {
             program: Arc::new(program),
             budget: Arc::new(Semaphore::new(budget)),
         }
     }
 
-    /// Makes an image by each recipe, in their order, or says for the owner of the file why there is none.
+    /// Renders an image by each recipe, in their order. Returns a reason for the owner of the file
+    /// if the file is the cause of a failure.
     ///
     /// # Errors
-    /// It is not the file's fault, and may go well another time.
-    pub async fn develop(
+    /// The file is not the cause; another attempt may succeed.
+    pub async fn render(
         &self,
         file: &[u8],
         recipes: &[Recipe],
@@ -125,63 +128,66 @@ impl ImageSandbox {
             recipes: recipes.to_vec(),
             max_pixels: MAX_PIXELS,
         };
-        self.ask(file, &request, async |child| images(child, recipes).await)
-            .await
+        self.run_child(file, &request, async |child| {
+            read_images(child, recipes).await
+        })
+        .await
     }
 
-    /// Takes the metadata out of a file, or says for its owner why it cannot.
+    /// Removes the metadata of a file. Returns a reason for its owner if the file is the cause of a
+    /// failure.
     ///
     /// # Errors
-    /// It is not the file's fault, and may go well another time.
+    /// The file is not the cause; another attempt may succeed.
     pub async fn strip(&self, file: &[u8]) -> Result<Result<Stripped, Unreadable>, SandboxError> {
-        self.ask(file, &Request::Strip, stripped).await
+        self.run_child(file, &Request::Strip, read_stripped).await
     }
 
-    /// Gives the file to a child; what `hear` hears from it once its memory is granted.
-    async fn ask<T>(
+    /// Sends the file to a new child, grants it memory, and reads the result with `read`.
+    async fn run_child<T>(
         &self,
         file: &[u8],
         request: &Request,
-        hear: impl AsyncFnOnce(&mut Child) -> Result<T, ChildError>,
+        read: impl AsyncFnOnce(&mut Child) -> Result<T, ChildError>,
     ) -> Result<Result<T, Unreadable>, SandboxError> {
         let mut child = Child::start(&self.program.path)?;
-        match self.converse(&mut child, file, request, hear).await {
-            Ok(heard) => Ok(Ok(heard)),
+        match self.exchange(&mut child, file, request, read).await {
+            Ok(result) => Ok(Ok(result)),
             Err(ChildError::Unreadable(reason)) => Ok(Err(reason)),
             Err(ChildError::Timeout) => {
                 child.kill().await;
                 Ok(Err(Unreadable::TooMuchTime))
             }
-            Err(ChildError::Protocol(error)) => child.cause_of_death(&error).await.map(Err),
+            Err(ChildError::Protocol(error)) => child.classify_end(&error).await.map(Err),
         }
     }
 
-    async fn converse<T>(
+    async fn exchange<T>(
         &self,
         child: &mut Child,
         file: &[u8],
         request: &Request,
-        hear: impl AsyncFnOnce(&mut Child) -> Result<T, ChildError>,
+        read: impl AsyncFnOnce(&mut Child) -> Result<T, ChildError>,
     ) -> Result<T, ChildError> {
-        let weighed = timeout(PATIENCE, weigh(child, file, request))
+        let weighed = timeout(CHILD_TIMEOUT, weigh(child, file, request))
             .await
             .map_err(|_| ChildError::Timeout)?;
-        let needs = match weighed? {
-            MemoryEstimate::Needs(memory) => memory.min(MAX_MEMORY_BYTES),
-            MemoryEstimate::Unreadable(reason) => return Err(ChildError::Unreadable(reason)),
+        let memory = match weighed? {
+            Weighed::Needs(memory) => memory.min(MAX_MEMORY),
+            Weighed::Unreadable(reason) => return Err(ChildError::Unreadable(reason)),
         };
-        let weight = needs.div_ceil(MEBIBYTE).clamp(1, BUDGET.into());
-        let weight = u32::try_from(weight).expect("clamped");
-        let _share = self
+        let mebibytes = memory.div_ceil(MEBIBYTE).clamp(1, MEMORY_BUDGET_MIB.into());
+        let mebibytes = u32::try_from(mebibytes).expect("clamped to 32 bits");
+        let _memory_permit = self
             .budget
-            .acquire_many(weight)
+            .acquire_many(mebibytes)
             .await
             .expect("the semaphore is never closed");
         let answer = async {
-            child.tell(&Grant { memory: needs }).await?;
-            hear(child).await
+            child.send_message(&Grant { memory }).await?;
+            read(child).await
         };
-        timeout(PATIENCE, answer)
+        timeout(CHILD_TIMEOUT, answer)
             .await
             .map_err(|_| ChildError::Timeout)?
     }
@@ -191,15 +197,15 @@ async fn weigh(
     child: &mut Child,
     file: &[u8],
     request: &Request,
-) -> Result<MemoryEstimate, ProtocolError> {
-    child.tell(request).await?;
+) -> Result<Weighed, ProtocolError> {
+    child.send_message(request).await?;
     child.send(file).await?;
-    child.hear().await
+    child.receive_message().await
 }
 
-async fn stripped(child: &mut Child) -> Result<Stripped, ChildError> {
-    let (is_changed, taken_at) = match child.hear().await? {
-        Response::Stripped {
+async fn read_stripped(child: &mut Child) -> Result<Stripped, ChildError> {
+    let (is_changed, taken_at) = match child.receive_message().await? {
+        Answer::Stripped {
             is_changed,
             taken_at,
         } => (is_changed, taken_at),
@@ -214,11 +220,11 @@ async fn stripped(child: &mut Child) -> Result<Stripped, ChildError> {
     Ok(Stripped { bytes, taken_at })
 }
 
-async fn images(child: &mut Child, recipes: &[Recipe]) -> Result<RenderedPicture, ChildError> {
-    let (picture, sizes) = match child.hear().await? {
-        Response::Made { picture, sizes } => (picture, sizes),
-        Response::Unreadable(reason) => return Err(ChildError::Unreadable(reason)),
-        Response::Stripped { .. } => return Err(ProtocolError::UnexpectedResponse.into()),
+async fn read_images(child: &mut Child, recipes: &[Recipe]) -> Result<RenderedPicture, ChildError> {
+    let (picture, sizes) = match child.receive_message().await? {
+        Answer::Made { picture, sizes } => (picture, sizes),
+        Answer::Unreadable(reason) => return Err(ChildError::Unreadable(reason)),
+        Answer::Stripped { .. } => return Err(ProtocolError::Unasked.into()),
     };
     let pixels = u64::from(picture.width) * u64::from(picture.height);
     if !(1..=MAX_PIXELS).contains(&pixels)
@@ -226,15 +232,15 @@ async fn images(child: &mut Child, recipes: &[Recipe]) -> Result<RenderedPicture
         || !sizes
             .iter()
             .zip(recipes)
-            .all(|(size, recipe)| fits(*size, recipe))
+            .all(|(size, recipe)| is_within(*size, recipe))
     {
         return Err(ProtocolError::UnexpectedResponse.into());
     }
-    let (mut images, mut room) = (Vec::with_capacity(sizes.len()), MAX_IMAGES_BYTES);
+    let (mut images, mut bytes_left) = (Vec::with_capacity(sizes.len()), MAX_PICTURES);
     for Size { width, height } in sizes {
-        let bytes = child.receive(room).await?;
-        room -= bytes.len();
-        images.push(RenderedImage {
+        let bytes = child.receive(bytes_left).await?;
+        bytes_left -= bytes.len();
+        images.push(Rendered {
             width,
             height,
             bytes,
@@ -243,6 +249,6 @@ async fn images(child: &mut Child, recipes: &[Recipe]) -> Result<RenderedPicture
     Ok(RenderedPicture { picture, images })
 }
 
-fn fits(size: Size, recipe: &Recipe) -> bool {
+fn is_within(size: Size, recipe: &Recipe) -> bool {
     (1..=recipe.width).contains(&size.width) && (1..=recipe.height).contains(&size.height)
 }

@@ -1,10 +1,10 @@
-//! BMP, as Windows and OS/2 have written it.
+//! BMP files of Windows and OS/2.
 
 use super::quarters::{
     HEIGHT, INDICES, PALETTE, Quarters, RGB, WIDTH, at, little_endian, pack, row,
 };
 
-/// Ways to store pixels (BITMAPINFOHEADER, biCompression).
+/// Encodings of pixels (BITMAPINFOHEADER, biCompression).
 const PLAIN: u8 = 0;
 const RLE8: u8 = 1;
 const RLE4: u8 = 2;
@@ -12,12 +12,13 @@ const BIT_FIELDS: u8 = 3;
 
 const FILE_HEADER: usize = 14;
 
-/// A file with BITMAPINFOHEADER, and masks or a palette behind it.
+/// A file with BITMAPINFOHEADER, followed by masks or a palette.
 fn file(bits: u8, compression: u8, height: i32, more: &[u8], pixels: &[u8]) -> Vec<u8> {
     with_header(40, bits, compression, height, more, pixels)
 }
 
-/// A file whose header begins as BITMAPINFOHEADER does; `more` is the rest of the header and what is behind it.
+/// A file whose header begins like BITMAPINFOHEADER. `more` is the rest of the header and the data
+/// before the pixels.
 fn with_header(
     header: usize,
     bits: u8,
@@ -65,12 +66,12 @@ fn palette(entry: usize) -> Vec<u8> {
     entries.collect()
 }
 
-/// Rows of a multiple of four bytes, the lowest first.
+/// Rows padded to a multiple of four bytes, bottom row first.
 fn bottom_up(row: impl Fn(usize) -> Vec<u8>) -> Vec<u8> {
     (0..HEIGHT).rev().flat_map(row).collect()
 }
 
-/// Pixels that are an entry of a palette of four, or of two where there is one bit.
+/// Pixels that are indices of a palette of four colours, or of two colours if they have one bit.
 pub(super) fn indexed(bits: u8) -> Vec<u8> {
     let (colours, quarters): (_, Quarters) = if bits == 1 {
         (2, [&[0], &[1], &[1], &[0]])
@@ -97,7 +98,7 @@ pub(super) fn run_length(bits: u8) -> Vec<u8> {
     };
     let row = |y| {
         let (left, right) = (at(&INDICES, 0, y)[0], at(&INDICES, WIDTH - 1, y)[0]);
-        // The last two end the row.
+        // The last two bytes end the row.
         vec![half, code(left), half, code(right), 0, 0]
     };
     let pixels = [bottom_up(row), vec![0, 1]].concat();
@@ -112,7 +113,7 @@ pub(super) fn run_length(bits: u8) -> Vec<u8> {
     )
 }
 
-/// Sixteen bits by these masks of red, green and blue; without masks five bits each.
+/// Sixteen bits with these masks of red, green and blue; without masks each has five bits.
 pub(super) fn sixteen(masks: Option<[u32; 3]>) -> Vec<u8> {
     let [red, green, blue] = masks.unwrap_or([0x7c00, 0x03e0, 0x001f]);
     let row = |y| {
@@ -148,13 +149,13 @@ pub(super) fn twenty_four() -> Vec<u8> {
     file(24, PLAIN, upwards(), &[], &bottom_up(blue_green_red))
 }
 
-/// The highest row first.
+/// Top row first.
 pub(super) fn top_down() -> Vec<u8> {
     let pixels: Vec<u8> = (0..HEIGHT).flat_map(blue_green_red).collect();
     file(24, PLAIN, -upwards(), &[], &pixels)
 }
 
-/// OS/2's short header (BITMAPCOREHEADER) and a palette of three bytes an entry.
+/// OS/2's short header (BITMAPCOREHEADER) and a palette with three bytes per entry.
 pub(super) fn os2() -> Vec<u8> {
     let size = [WIDTH, HEIGHT]
         .map(|side| u16::try_from(side).expect("short").to_le_bytes())
@@ -170,7 +171,7 @@ pub(super) fn os2() -> Vec<u8> {
     with_file_header(&info, &bottom_up(|y| pack(row(&INDICES, y), 8)))
 }
 
-/// Thirty-two bits, of which the last eight mean nothing.
+/// Thirty-two bits, of which the last eight are unused.
 pub(super) fn thirty_two() -> Vec<u8> {
     let row = |y| {
         blue_green_red(y)
@@ -183,7 +184,7 @@ pub(super) fn thirty_two() -> Vec<u8> {
     file(32, PLAIN, upwards(), &[], &bottom_up(row))
 }
 
-/// The same with a mask for alpha (BITMAPV4HEADER); the left half is half clear.
+/// Thirty-two bits with a mask for alpha (BITMAPV4HEADER). The left half is half transparent.
 pub(super) fn with_alpha() -> Vec<u8> {
     let row = |y| {
         let row = blue_green_red(y);
@@ -195,7 +196,7 @@ pub(super) fn with_alpha() -> Vec<u8> {
     let mut more = [0x00ff_0000_u32, 0xff00, 0xff, 0xff00_0000]
         .map(u32::to_le_bytes)
         .concat();
-    // The colours are those of the device.
+    // The colour space is that of the device.
     more.resize(68, 0);
     with_header(
         40 + more.len(),

@@ -1,8 +1,8 @@
-//! JPEG and WebP files with metadata put in.
+//! JPEG and WebP files with added metadata.
 
 use super::quarters::{HEIGHT, WIDTH, little_endian};
 
-/// A JPEG with a segment of an application (APP1 is 1) behind its first marker.
+/// A JPEG with an application segment (1 is APP1) after its first marker.
 pub(super) fn jpeg(file: &[u8], application: u8, data: &[u8]) -> Vec<u8> {
     let length = u16::try_from(data.len() + 2).expect("short").to_be_bytes();
     [
@@ -15,11 +15,11 @@ pub(super) fn jpeg(file: &[u8], application: u8, data: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// A JPEG with an ICC profile (ICC.1:2022, annex B.4) in so many segments.
+/// A JPEG with an ICC profile (ICC.1:2022, annex B.4) in a number of segments.
 pub(super) fn jpeg_with_profile(file: &[u8], icc: &[u8], segments: usize) -> Vec<u8> {
     let count = u8::try_from(segments).expect("few");
     let parts = icc.chunks(icc.len().div_ceil(segments));
-    // The last is put in first, so that it is behind the others.
+    // The last segment is inserted first, so that it comes after the others.
     (1..=count)
         .zip(parts)
         .rev()
@@ -32,16 +32,16 @@ pub(super) fn jpeg_with_profile(file: &[u8], icc: &[u8], segments: usize) -> Vec
         })
 }
 
-/// What VP8X says that a file has.
+/// Flags of VP8X for the features of a file.
 const ICC_PROFILE: u8 = 0x20;
 const EXIF: u8 = 0x08;
 
-/// A WebP of one picture (RFC 9649, section 2.7) with EXIF behind it.
+/// A WebP of one image (RFC 9649, section 2.7), followed by EXIF.
 pub(super) fn webp_with_exif(file: &[u8], exif: &[u8]) -> Vec<u8> {
     webp(EXIF, &[file[12..].to_vec(), chunk(*b"EXIF", exif)].concat())
 }
 
-/// The same with an ICC profile before it.
+/// A WebP of one image, preceded by an ICC profile.
 pub(super) fn webp_with_profile(file: &[u8], icc: &[u8]) -> Vec<u8> {
     webp(
         ICC_PROFILE,

@@ -1,25 +1,25 @@
-//! GIF89a, whose pixels are written without compression: its tables are cleared before codes grow longer.
+//! GIF89a files with uncompressed pixels: the code table is cleared before codes get longer.
 
 use super::quarters::{HEIGHT, INDICES, PALETTE, WIDTH, row};
 
 const CODE_BITS: u32 = 9;
 const CLEAR: u16 = 256;
 const END: u16 = 257;
-/// Codes between two clears: the table has room for as many before codes take ten bits.
+/// The number of codes between two clears. With more, codes would take ten bits.
 const CODES: usize = 200;
 
-/// The first rows and the steps of the four passes (appendix E).
+/// The first row and the step of each of the four passes (appendix E).
 const PASSES: [(usize, usize); 4] = [(0, 8), (4, 8), (2, 4), (1, 2)];
 
-/// What is on the screen, and then.
+/// The frames of a file.
 #[derive(Default)]
 pub(super) struct Gif {
     pub(super) is_interlaced: bool,
-    /// The entry of the palette that is clear.
+    /// The transparent entry of the palette.
     pub(super) clear: Option<u8>,
     /// The first frame covers the right half only.
     pub(super) is_half: bool,
-    /// A second frame of white follows.
+    /// A white second frame follows.
     pub(super) is_animated: bool,
 }
 

@@ -1,5 +1,5 @@
-//! A file of every format, colour space, depth, orientation and container quirk, through the real child: each is shown
-//! in the colours that stand beside it.
+//! A file of every format, colour space, depth, orientation and container quirk, rendered in the
+//! real sandbox. Each row of the tables has the file and its expected colours.
 
 mod bmp;
 mod containers;
@@ -22,14 +22,14 @@ use png::png;
 use quarters::{HEIGHT, INDICES, Quarters, RGB, RGB_16, WIDTH, exif, prefixed};
 use tiff::tiff;
 
-/// Files that are made by make.py, which lies beside them.
-macro_rules! made {
+/// Files that `make.py`, in their folder, has generated.
+macro_rules! generated {
     ($name:literal) => {
         include_bytes!(concat!("../../corpus/", $name)).as_slice()
     };
 }
 
-/// Files of the tests of the crate that decodes.
+/// Files from the tests of `shared/pictures`.
 macro_rules! avif {
     ($name:literal) => {
         include_bytes!(concat!(
@@ -41,8 +41,8 @@ macro_rules! avif {
     };
 }
 
-/// The colours of the quarters when a picture that was stored upright is turned by an orientation of EXIF.
-const TURNED: [(u8, &str); 8] = [
+/// The colours of the quarters for each EXIF orientation of an image that is stored upright.
+const BY_ORIENTATION: [(u8, &str); 8] = [
     (1, "R G B W"),
     (2, "G R W B"),
     (3, "W B G R"),
@@ -55,7 +55,7 @@ const TURNED: [(u8, &str); 8] = [
 
 /// Black and white.
 const BILEVEL: Quarters = [&[0], &[1], &[1], &[0]];
-/// Black, two levels between, and white.
+/// Black, two greys, and white.
 const GREY_4: Quarters = [&[0], &[5], &[10], &[15]];
 const GREY: Quarters = [&[0], &[80], &[128], &[255]];
 const GREY_16: Quarters = [&[0], &[0x5050], &[0x8080], &[0xffff]];
@@ -67,10 +67,10 @@ const GREY_SOFT_16: Quarters = [
     &[0x8080, 0],
     &[0xffff, 0xffff],
 ];
-/// A colour that is not at the edge of any gamut.
+/// A colour inside every gamut.
 const ORANGE: Quarters = [&[200, 120, 80]; 4];
 const ORANGE_16: Quarters = [&[200 * 257, 120 * 257, 80 * 257]; 4];
-/// Half clear, opaque, clear, opaque.
+/// Half transparent, opaque, transparent, opaque.
 const SOFT: Quarters = [
     &[255, 0, 0, 128],
     &[0, 255, 0, 255],
@@ -83,7 +83,7 @@ const SOFT_16: Quarters = [
     &[0, 0, 0xffff, 0],
     &[0xffff; 4],
 ];
-/// Colours that were multiplied with alpha.
+/// Colours premultiplied with alpha.
 const ASSOCIATED: Quarters = [
     &[128, 0, 0, 128],
     &[0, 255, 0, 255],
@@ -97,17 +97,18 @@ const INKS: Quarters = [
     &[0, 0, 0, 255],
 ];
 
-const EXCHANGED: &[u8] = made!("exchanged.icc");
-const DISPLAY_P3: &[u8] = made!("p3.icc");
-const GREY_PROFILE: &[u8] = made!("grey-1.8.icc");
-const CYAN_ONLY: &[u8] = made!("cyan.icc");
+const EXCHANGED: &[u8] = generated!("exchanged.icc");
+const DISPLAY_P3: &[u8] = generated!("p3.icc");
+const GREY_PROFILE: &[u8] = generated!("grey-1.8.icc");
+const CYAN_ONLY: &[u8] = generated!("cyan.icc");
 
-/// The chromaticities of Display P3, in parts of 100,000: white, red, green, blue.
+/// The chromaticities of Display P3 in 1/100,000: white, red, green, blue.
 const PRIMARIES_P3: [u32; 8] = [
     31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000,
 ];
 
-/// A file, and the colours of its quarters: above left, above right, below left, below right, or one for all of them.
+/// A file and the colours of its quarters: top left, top right, bottom left, bottom right, or one
+/// colour for all.
 struct Row {
     file: String,
     bytes: Vec<u8>,
@@ -122,7 +123,7 @@ fn row(file: impl Into<String>, bytes: impl Into<Vec<u8>>, colours: &'static str
     }
 }
 
-/// A table of files, the bytes of which are made only here.
+/// A table of files.
 macro_rules! rows {
     ($($file:literal => $bytes:expr, $colours:literal;)*) => {
         vec![$(row($file, $bytes, $colours)),*]
@@ -193,7 +194,7 @@ fn of_png() -> Vec<Row> {
         "PNG, cICP of sRGB counts before a profile" =>
             png(COLOUR, 8, RGB).with(*b"cICP", &[1, 13, 0, 1]).with_profile(EXCHANGED).bytes(), "R G B W";
     };
-    for (orientation, colours) in TURNED {
+    for (orientation, colours) in BY_ORIENTATION {
         let file = png(COLOUR, 8, RGB).with(*b"eXIf", &exif(orientation));
         rows.push(row(
             format!("PNG, orientation {orientation}"),
@@ -211,35 +212,35 @@ fn of_png() -> Vec<Row> {
 }
 
 fn of_jpeg() -> Vec<Row> {
-    let rgb = made!("rgb-444.jpg");
+    let rgb = generated!("rgb-444.jpg");
     let mut rows = rows! {
         "JPEG, 4:4:4" => rgb, "R G B W";
-        "JPEG, 4:2:2" => made!("rgb-422.jpg"), "R G B W";
-        "JPEG, 4:2:0" => made!("rgb-420.jpg"), "R G B W";
-        "JPEG, 4:4:4, progressive" => made!("rgb-444-progressive.jpg"), "R G B W";
-        "JPEG, 4:2:2, progressive" => made!("rgb-422-progressive.jpg"), "R G B W";
-        "JPEG, 4:2:0, progressive" => made!("rgb-420-progressive.jpg"), "R G B W";
-        "JPEG, restart markers" => made!("rgb-restarts.jpg"), "R G B W";
-        "JPEG, RGB without a transform" => made!("rgb-untransformed.jpg"), "R G B W";
-        "JPEG, grey" => made!("grey.jpg"), "K 505050 808080 W";
-        "JPEG, CMYK of Adobe" => made!("cmyk.jpg"), "00ffff ff00ff ffff00 K";
-        "JPEG, CMYK, profile of a printer that prints cyan only" => made!("cmyk-icc.jpg"), "777777 W W W";
+        "JPEG, 4:2:2" => generated!("rgb-422.jpg"), "R G B W";
+        "JPEG, 4:2:0" => generated!("rgb-420.jpg"), "R G B W";
+        "JPEG, 4:4:4, progressive" => generated!("rgb-444-progressive.jpg"), "R G B W";
+        "JPEG, 4:2:2, progressive" => generated!("rgb-422-progressive.jpg"), "R G B W";
+        "JPEG, 4:2:0, progressive" => generated!("rgb-420-progressive.jpg"), "R G B W";
+        "JPEG, restart markers" => generated!("rgb-restarts.jpg"), "R G B W";
+        "JPEG, RGB without a transform" => generated!("rgb-untransformed.jpg"), "R G B W";
+        "JPEG, grey" => generated!("grey.jpg"), "K 505050 808080 W";
+        "JPEG, CMYK of Adobe" => generated!("cmyk.jpg"), "00ffff ff00ff ffff00 K";
+        "JPEG, CMYK, profile of a printer that prints cyan only" => generated!("cmyk-icc.jpg"), "777777 W W W";
         "JPEG, profile that exchanges red and green" => jpeg_with_profile(rgb, EXCHANGED, 1), "G R B W";
         "JPEG, the same profile in three segments" => jpeg_with_profile(rgb, EXCHANGED, 3), "G R B W";
         "JPEG, grey, profile of gamma 1.8" =>
-            jpeg_with_profile(made!("grey.jpg"), GREY_PROFILE, 1), "K 636363 929292 W";
+            jpeg_with_profile(generated!("grey.jpg"), GREY_PROFILE, 1), "K 636363 929292 W";
         "JPEG, grey, a profile for colours" =>
-            jpeg_with_profile(made!("grey.jpg"), EXCHANGED, 1), "K 505050 808080 W";
+            jpeg_with_profile(generated!("grey.jpg"), EXCHANGED, 1), "K 505050 808080 W";
         "JPEG, a profile for inks" => jpeg_with_profile(rgb, CYAN_ONLY, 1), "R G B W";
         "JPEG, EXIF that is damaged" => jpeg(rgb, 1, b"Exif\0\0MM\0\x2a\xff\xff\xff\xff"), "R G B W";
         "JPEG, XMP behind which EXIF follows" =>
             jpeg(&jpeg(rgb, 1, &prefixed(exif(3))), 1, b"http://ns.adobe.com/xap/1.0/\0<x/>"), "W B G R";
         "JPEG, bytes after its end" => [rgb, b"and more"].concat(), "R G B W";
     };
-    for (orientation, colours) in TURNED {
+    for (orientation, colours) in BY_ORIENTATION {
         for (kind, file) in [
             ("", rgb),
-            (", progressive", made!("rgb-420-progressive.jpg")),
+            (", progressive", generated!("rgb-420-progressive.jpg")),
         ] {
             let file = jpeg(file, 1, &prefixed(exif(orientation)));
             rows.push(row(
@@ -268,13 +269,13 @@ fn of_webp() -> Vec<Row> {
     let mut rows = rows! {
         "WebP, lossless" => lossless.clone(), "R G B W";
         "WebP, lossless, with alpha" => encoded_webp(&SOFT, true), "ff000080 G - W";
-        "WebP, lossy" => made!("lossy.webp"), "R G B W";
-        "WebP, lossy, with alpha" => made!("lossy-alpha.webp"), "ff000080 G - W";
-        "WebP, the first of two frames" => made!("animated.webp"), "R G B W";
+        "WebP, lossy" => generated!("lossy.webp"), "R G B W";
+        "WebP, lossy, with alpha" => generated!("lossy-alpha.webp"), "ff000080 G - W";
+        "WebP, the first of two frames" => generated!("animated.webp"), "R G B W";
         "WebP, profile that exchanges red and green" => webp_with_profile(&lossless, EXCHANGED), "G R B W";
-        "WebP, lossy, the same profile" => webp_with_profile(made!("lossy.webp"), EXCHANGED), "G R B W";
+        "WebP, lossy, the same profile" => webp_with_profile(generated!("lossy.webp"), EXCHANGED), "G R B W";
     };
-    for (orientation, colours) in TURNED {
+    for (orientation, colours) in BY_ORIENTATION {
         for (kind, exif) in [
             ("", exif(orientation)),
             (" with JPEG's prefix", prefixed(exif(orientation))),
@@ -348,13 +349,13 @@ fn of_tiff() -> Vec<Row> {
             tiff(COLOUR, 16, ORANGE_16).with_profile(DISPLAY_P3).bytes(), "d57346";
         "TIFF, grey, profile of gamma 1.8" =>
             tiff(BLACK_IS_ZERO, 8, GREY).with_profile(GREY_PROFILE).bytes(), "K 636363 929292 W";
-        "TIFF, CCITT Group 4" => made!("g4.tif"), "K W W K";
-        "TIFF, LZW" => made!("lzw.tif"), "R G B W";
-        "TIFF, PackBits" => made!("packbits.tif"), "R G B W";
-        "TIFF, Deflate" => made!("deflate.tif"), "R G B W";
-        "TIFF, JPEG" => made!("jpeg.tif"), "R G B W";
+        "TIFF, CCITT Group 4" => generated!("g4.tif"), "K W W K";
+        "TIFF, LZW" => generated!("lzw.tif"), "R G B W";
+        "TIFF, PackBits" => generated!("packbits.tif"), "R G B W";
+        "TIFF, Deflate" => generated!("deflate.tif"), "R G B W";
+        "TIFF, JPEG" => generated!("jpeg.tif"), "R G B W";
     };
-    for (orientation, colours) in TURNED {
+    for (orientation, colours) in BY_ORIENTATION {
         let file = rgb().turned(orientation.into()).bytes();
         rows.push(row(
             format!("TIFF, orientation {orientation}"),
@@ -379,7 +380,7 @@ fn of_avif() -> Vec<Row> {
         "AVIF, turned by its container" => avif!("camera"), "R G B W";
         "AVIF, code points of Display P3" => avif!("wide"), "d57346";
         "AVIF, profile of Display P3" => avif!("icc"), "d57346";
-        "AVIF, the picture that stands for moving ones" => avif!("moving"), "R";
+        "AVIF, the primary image of a sequence" => avif!("moving"), "R";
     }
 }
 
@@ -394,12 +395,12 @@ fn encoded_webp(quarters: &Quarters, has_alpha: bool) -> Vec<u8> {
     );
     let mut file = Cursor::new(Vec::new());
     if has_alpha {
-        let picture = RgbaImage::from_raw(width, height, bytes).expect("all pixels are there");
+        let picture = RgbaImage::from_raw(width, height, bytes).expect("no pixel is missing");
         picture
             .write_to(&mut file, ImageFormat::WebP)
             .expect("encodes");
     } else {
-        let picture = RgbImage::from_raw(width, height, bytes).expect("all pixels are there");
+        let picture = RgbImage::from_raw(width, height, bytes).expect("no pixel is missing");
         picture
             .write_to(&mut file, ImageFormat::WebP)
             .expect("encodes");
@@ -407,7 +408,7 @@ fn encoded_webp(quarters: &Quarters, has_alpha: bool) -> Vec<u8> {
     file.into_inner()
 }
 
-/// The pixel that a name or `rrggbb` or `rrggbbaa` stands for.
+/// Parses a colour: a name, `rrggbb` or `rrggbbaa`.
 fn colour(name: &str) -> [u8; 4] {
     match name {
         "R" => [255, 0, 0, 255],
@@ -428,7 +429,7 @@ fn colour(name: &str) -> [u8; 4] {
     }
 }
 
-/// The pixels in the middle of the quarters. What is clear has no colour.
+/// Returns the pixels in the middle of the quarters. A transparent pixel has no colour.
 fn middles(image: &[u8]) -> [[u8; 4]; 4] {
     let picture = image::load_from_memory(image)
         .expect("an image")
@@ -448,7 +449,7 @@ fn is_close(seen: [[u8; 4]; 4], expected: &[[u8; 4]]) -> bool {
 }
 
 #[tokio::test]
-async fn every_kind_of_file_is_shown_in_its_colours() {
+async fn every_kind_of_file_keeps_its_colours() {
     let rows = [
         of_png(),
         of_jpeg(),
@@ -460,7 +461,7 @@ async fn every_kind_of_file_is_shown_in_its_colours() {
     ];
     let rows: Vec<Row> = rows.into_iter().flatten().collect();
     let names: HashSet<_> = rows.iter().map(|row| &row.file).collect();
-    assert_eq!(names.len(), rows.len(), "a name stands for two files");
+    assert_eq!(names.len(), rows.len(), "two files have one name");
     let recipes: [Recipe; 2] = ["64x64 contain png", "256x256 contain webp q75"]
         .map(|text| text.parse().expect("a recipe"));
     let sandbox = ImageSandbox::new(program());
@@ -472,7 +473,7 @@ async fn every_kind_of_file_is_shown_in_its_colours() {
     } in rows
     {
         let expected: Vec<_> = colours.split(' ').map(colour).cycle().take(4).collect();
-        match sandbox.develop(&bytes, &recipes).await {
+        match sandbox.render(&bytes, &recipes).await {
             Ok(Ok(developed)) => {
                 let seen = middles(&developed.images[0].bytes);
                 if !is_close(seen, &expected) {

@@ -1,4 +1,4 @@
-//! PNG (W3C, third edition), with every colour type, depth and way to say how colours are meant.
+//! PNG files (W3C, third edition) with every colour type, depth and colour space chunk.
 
 use super::quarters::{HEIGHT, Quarters, WIDTH, at, big_endian, deflated, pack};
 use crate::hostile::crc;
@@ -10,7 +10,7 @@ pub(super) const INDEXED: u8 = 3;
 pub(super) const GREY_ALPHA: u8 = 4;
 pub(super) const COLOUR_ALPHA: u8 = 6;
 
-/// First column and row, and the steps to the next ones, of each pass of Adam7 (section 8.2).
+/// The first column and row and the steps of each Adam7 pass (section 8.2).
 const PASSES: [[usize; 4]; 7] = [
     [0, 0, 8, 8],
     [4, 0, 8, 8],
@@ -42,13 +42,13 @@ pub(super) fn png(colour_type: u8, depth: u8, quarters: Quarters) -> Png {
 }
 
 impl Png {
-    /// With a chunk before the pixels.
+    /// Adds a chunk before the pixels.
     pub(super) fn with(mut self, name: [u8; 4], data: &[u8]) -> Self {
         self.before.extend(chunk(name, data));
         self
     }
 
-    /// With an ICC profile.
+    /// Adds an ICC profile.
     pub(super) fn with_profile(self, icc: &[u8]) -> Self {
         let data = [b"icc\0\0", &deflated(icc)[..]].concat();
         self.with(*b"iCCP", &data)
@@ -59,7 +59,7 @@ impl Png {
         self
     }
 
-    /// As the first of two frames, the other of which has other colours.
+    /// Makes it the first of two frames. The second one has other colours.
     pub(super) fn animated(mut self, other: Quarters) -> Self {
         let control = |sequence: usize| {
             let size = [big_endian(WIDTH), big_endian(HEIGHT)].concat();

@@ -1,10 +1,10 @@
-//! What every picture of the corpus shows: four quarters, each of one colour.
+//! The content of every image of the corpus: four quarters, each of one colour.
 
-/// Pixels.
+/// The size in pixels.
 pub(super) const WIDTH: usize = 32;
 pub(super) const HEIGHT: usize = 16;
 
-/// The samples of a pixel in each quarter: above left, above right, below left, below right.
+/// The samples of a pixel in each quarter: top left, top right, bottom left, bottom right.
 pub(super) type Quarters = [&'static [u16]; 4];
 
 pub(super) const RGB: Quarters = [&[255, 0, 0], &[0, 255, 0], &[0, 0, 255], &[255, 255, 255]];
@@ -14,16 +14,16 @@ pub(super) const RGB_16: Quarters = [
     &[0, 0, 0xffff],
     &[0xffff, 0xffff, 0xffff],
 ];
-/// Four entries of a palette.
+/// The four entries of the palette.
 pub(super) const INDICES: Quarters = [&[0], &[1], &[2], &[3]];
 pub(super) const PALETTE: [[u8; 3]; 4] = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]];
 
-/// The samples of a pixel.
+/// Returns the samples of a pixel.
 pub(super) fn at(quarters: &Quarters, x: usize, y: usize) -> &'static [u16] {
     quarters[2 * usize::from(y >= HEIGHT / 2) + usize::from(x >= WIDTH / 2)]
 }
 
-/// The samples of a row.
+/// Returns the samples of a row.
 pub(super) fn row(quarters: &Quarters, y: usize) -> Vec<u16> {
     (0..WIDTH)
         .flat_map(|x| at(quarters, x, y))
@@ -31,7 +31,7 @@ pub(super) fn row(quarters: &Quarters, y: usize) -> Vec<u16> {
         .collect()
 }
 
-/// Writes samples of so many bits one after the other, the highest bit first, and fills the last byte with zeros.
+/// Packs samples of `bits` bits, most significant bit first, and pads the last byte with zeros.
 pub(super) fn pack(samples: impl IntoIterator<Item = u16>, bits: u32) -> Vec<u8> {
     let (mut bytes, mut pending, mut count) = (Vec::new(), 0_u32, 0);
     for sample in samples {
@@ -49,14 +49,14 @@ pub(super) fn pack(samples: impl IntoIterator<Item = u16>, bits: u32) -> Vec<u8>
     bytes
 }
 
-/// EXIF with nothing but an orientation.
+/// EXIF that contains only an orientation.
 pub(super) fn exif(orientation: u8) -> Vec<u8> {
     let mut exif = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
     exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
     exif
 }
 
-/// The same with what it begins with in a JPEG.
+/// EXIF with the prefix that it has in a JPEG.
 pub(super) fn prefixed(exif: Vec<u8>) -> Vec<u8> {
     [b"Exif\0\0".to_vec(), exif].concat()
 }
@@ -69,7 +69,7 @@ pub(super) fn little_endian(number: usize) -> [u8; 4] {
     u32::try_from(number).expect("short").to_le_bytes()
 }
 
-/// Zlib's format (RFC 1950) with one block that is stored as it is (RFC 1951, section 3.2.4).
+/// The zlib format (RFC 1950) with one stored block (RFC 1951, section 3.2.4).
 pub(super) fn deflated(bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).expect("short");
     let (mut low, mut high) = (1_u32, 0_u32);

@@ -1,4 +1,4 @@
-//! TIFF 6.0 in big-endian order.
+//! TIFF 6.0 files in big-endian order.
 
 use super::quarters::{HEIGHT, Quarters, WIDTH, big_endian, deflated, pack, row};
 
@@ -23,11 +23,11 @@ const TILE_SIZES: u16 = 325;
 const EXTRA_SAMPLES: u16 = 338;
 const ICC_PROFILE: u16 = 34_675;
 
-/// The sides of a tile.
+/// The width and height of a tile in pixels.
 const TILE: usize = 16;
 
 pub(super) struct Tiff {
-    /// Tag and shorts.
+    /// Tags and their values of type SHORT.
     fields: Vec<(u16, Vec<u16>)>,
     /// Strips or tiles.
     chunks: Vec<Vec<u8>>,
@@ -76,7 +76,7 @@ impl Tiff {
         self.with(ORIENTATION, orientation)
     }
 
-    /// With a sample more than the colours need: 0 means nothing, 1 is associated alpha, 2 is alpha.
+    /// Adds an extra sample: 0 is unspecified, 1 is associated alpha, 2 is unassociated alpha.
     pub(super) fn with_extra(self, meaning: u16) -> Self {
         self.with(EXTRA_SAMPLES, meaning)
     }
@@ -86,7 +86,7 @@ impl Tiff {
         self
     }
 
-    /// The lowest bit of each byte first.
+    /// Stores the least significant bit of each byte first.
     pub(super) fn reversed(mut self) -> Self {
         self.chunks
             .iter_mut()
@@ -95,7 +95,7 @@ impl Tiff {
         self.with(FILL_ORDER, 2)
     }
 
-    /// Differences from the left neighbours, of samples of eight or sixteen bits.
+    /// Stores differences from the left neighbour, for samples of eight or sixteen bits.
     pub(super) fn predicted(mut self) -> Self {
         let (bytes, samples) = (self.sample_bytes(), self.samples());
         for chunk in &mut self.chunks {
@@ -123,7 +123,7 @@ impl Tiff {
         self.with(COMPRESSION, 8)
     }
 
-    /// A strip for each channel.
+    /// Stores a strip for each channel.
     pub(super) fn planar(mut self) -> Self {
         let (bytes, samples) = (self.sample_bytes(), self.samples());
         let pixels = self.chunks.concat();
@@ -137,7 +137,7 @@ impl Tiff {
         self.with(PLANAR, 2)
     }
 
-    /// Tiles in place of the strips, of which each was a plane.
+    /// Stores the tiles of each plane in place of its strip.
     pub(super) fn tiled(mut self) -> Self {
         let planes = std::mem::take(&mut self.chunks);
         for plane in planes {

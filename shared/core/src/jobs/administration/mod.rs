@@ -155,8 +155,8 @@ impl JobAdministration {
                 "Only a job that is dead, cancelled or retrying is tried again.",
             ));
         }
-        let notes = repository::revive(unit.connection(), &[id]).await?;
-        unit.push(notes);
+        let jobs = repository::revive(unit.connection(), &[id]).await?;
+        unit.push(jobs);
         unit.audit(Action::JobRetried, Target::Job(id), Outcome::Success)
             .await?;
         unit.commit().await
@@ -225,9 +225,9 @@ impl JobAdministration {
 
 /// Makes these due again; how many.
 async fn redrive_these(unit: &mut Unit, filter: &JobFilter, dead: &[JobId]) -> Result<u64> {
-    let notes = repository::revive(unit.connection(), dead).await?;
-    let count = u64::try_from(notes.len()).unwrap_or(u64::MAX);
-    unit.push(notes);
+    let jobs = repository::revive(unit.connection(), dead).await?;
+    let count = u64::try_from(jobs.len()).unwrap_or(u64::MAX);
+    unit.push(jobs);
     let details = json!({ "filter": filter.told(), "count": count });
     unit.audit_with(
         Action::JobsRedriven,

@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{FailedAttempt, Job, JobFilter, privacy};
-use crate::jobs::Note;
-use crate::jobs::ledger::note;
+use crate::jobs::JobRef;
+use crate::jobs::ledger::job_ref;
 use crate::page::PageRequest;
 use crate::{Error, Result};
 
@@ -164,7 +164,7 @@ pub(super) async fn lock_dead(
 
 /// Due now, every attempt before it, and a week to begin one; the claim goes on rising, so that no former holder takes
 /// the job for his.
-pub(super) async fn revive(connection: &mut PgConnection, ids: &[JobId]) -> Result<Vec<Note>> {
+pub(super) async fn revive(connection: &mut PgConnection, ids: &[JobId]) -> Result<Vec<JobRef>> {
     let query = sqlx::query!(
         "UPDATE jobs
          SET state = 'queued', attempt = 0, panics = 0, run_at = now(), deadline = now() + make_interval(secs => $2),
@@ -176,7 +176,7 @@ pub(super) async fn revive(connection: &mut PgConnection, ids: &[JobId]) -> Resu
     );
     let rows = named("jobs.revive", query.fetch_all(connection)).await?;
     rows.into_iter()
-        .map(|row| note(row.id, row.queue, row.priority, row.run_at))
+        .map(|row| job_ref(row.id, row.queue, row.priority, row.run_at))
         .collect()
 }
 

@@ -1,31 +1,37 @@
-//! Limits by key: so many jobs that need the same thing (the mail server of a domain) run at once, in the whole fleet.
+//! Limits by key: the number of jobs in the whole fleet that use the same resource at once, such as
+//! the mail server of a domain.
 //!
-//! A handler names the key when it knows it. Past the limit the job is parked: it holds no slot, and nothing looks at
-//! it, until a job of that key ends.
+//! A handler names the key as soon as it knows it. Beyond the limit the job is parked: it uses no
+//! permit, and the dispatcher does not read it, until a job of that key ends.
 
 use plinth_platform::database::{PgPool, named};
 
-use super::window::note;
+use super::due::job_ref;
 use super::{Claim, Ledger};
 use crate::Result;
-use crate::jobs::Note;
+use crate::jobs::JobRef;
 
-/// What a running job hears when it asks for a key.
+/// The answer to a job that asks for a share of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
+pub enum LimitDecision {
     Granted,
-    /// Others have it; the job waits for one of them, and this attempt does not count.
+    /// All shares are taken. The job waits until one is free, and this attempt does not count.
     Parked,
-    /// The job is no longer ours.
-    Lost,
+    /// This worker no longer holds the job.
+    LeaseLost,
 }
 
 impl Ledger {
-    /// Takes one of `limit` shares of a key for a running job, or parks the job. A job that holds another key already runs
-    /// alone as a suspect, and needs no share.
-    pub async fn hold(&self, claim: Claim, key: &str, limit: i64) -> Result<Hold> {
+    /// Takes one of `limit` shares of a key for a running job, or parks the job. A job that already
+    /// holds another key runs alone as a suspect, and needs no share.
+    pub async fn acquire_limit(
+        &self,
+        claim: Claim,
+        key: &str,
+        limit: i64,
+    ) -> Result<LimitDecision> {
         let mut transaction = self.db.begin().await?;
-        // Who asks for the same key asks one after the other: what each counts is true until it has written.
+        // Requests for one key are serialized, so that each count is true until the row is written.
         let lock = sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key);
         named("jobs.lock_key", lock.execute(&mut *transaction)).await?;
         let query = sqlx::query_scalar!(
@@ -57,15 +63,16 @@ impl Ledger {
         let granted = named("jobs.hold_key", query.fetch_optional(&mut *transaction)).await?;
         transaction.commit().await?;
         Ok(match granted {
-            Some(true) => Hold::Granted,
-            Some(false) => Hold::Parked,
-            None => Hold::Lost,
+            Some(true) => LimitDecision::Granted,
+            Some(false) => LimitDecision::Parked,
+            None => LimitDecision::LeaseLost,
         })
     }
 
-    /// Releases a parked job of every key that nobody holds: its holders died, or the job was parked at the very moment
-    /// when the last one ended. Steps from key to key, however many jobs each has.
-    pub async fn release_forgotten(&self) -> Result<Vec<Note>> {
+    /// Releases a parked job of every key that no job holds: its holders died, or the job was
+    /// parked at the moment when the last one ended. The scan steps from key to key, so its cost
+    /// does not depend on the number of jobs of a key.
+    pub async fn release_orphaned(&self) -> Result<Vec<JobRef>> {
         let query = sqlx::query_scalar!(
             r#"WITH RECURSIVE keys AS (
                  (SELECT limit_key FROM jobs WHERE parked ORDER BY limit_key LIMIT 1)
@@ -87,8 +94,8 @@ impl Ledger {
     }
 }
 
-/// Lets the first parked job of each key named go on; a key named twice releases two.
-pub(super) async fn release(db: &PgPool, keys: &[String]) -> Result<Vec<Note>> {
+/// Releases the first parked job of each key. A key that is listed twice releases two.
+pub(super) async fn release(db: &PgPool, keys: &[String]) -> Result<Vec<JobRef>> {
     let query = sqlx::query!(
         "WITH freed AS (
              SELECT key, count(*) AS shares FROM unnest($1::text[]) AS ended (key) GROUP BY key),
@@ -105,6 +112,6 @@ pub(super) async fn release(db: &PgPool, keys: &[String]) -> Result<Vec<Note>> {
     );
     let rows = named("jobs.release", query.fetch_all(db)).await?;
     rows.into_iter()
-        .map(|row| note(row.id, row.queue, row.priority, row.run_at))
+        .map(|row| job_ref(row.id, row.queue, row.priority, row.run_at))
         .collect()
 }

@@ -1,21 +1,22 @@
-//! The worker's side of the ledger: what is due, claims and leases, how attempts ended, limits by key.
+//! The worker's side of the ledger: due jobs, claims, leases, outcomes, limits by key.
 //!
-//! Every write after a claim names it, so that a worker whose lease was taken over changes nothing. Times are those of
-//! PostgreSQL: a worker whose clock is wrong takes nothing early and holds nothing too long.
+//! Every write after a claim names the claim, so that a worker whose lease was taken over changes
+//! nothing. Times are those of PostgreSQL: a worker with a wrong clock takes nothing early and holds
+//! nothing too long.
 
 mod backlog;
 mod claims;
-mod ends;
+mod due;
 mod limits;
+mod outcomes;
 mod suspects;
-mod window;
 
 pub(super) use backlog::backlog;
 pub use backlog::{Backlog, Due, Others};
 pub use claims::{Claim, ClaimedJob, Renewed};
-pub use ends::{Ended, HowItEnded, Recorded};
-pub use limits::Hold;
-pub(super) use window::note;
+pub(super) use due::job_ref;
+pub use limits::LimitDecision;
+pub use outcomes::{EndedAttempt, Recorded, RecordedOutcome};
 
 use plinth_platform::database::{self, PgPool};
 use plinth_platform::internal::Readiness;
@@ -24,7 +25,8 @@ use plinth_platform::settings::DatabaseSettings;
 use crate::Result;
 use crate::readiness::{STUCK_AFTER, recovering};
 
-/// The door to the ledger. It has connections of its own: leases are renewed however many connections handlers hold.
+/// Access to the ledger, with its own connections: leases are renewed even if handlers use all
+/// others.
 #[derive(Clone)]
 pub struct Ledger {
     db: PgPool,

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use plinth_domain::id::JobId;
 use plinth_platform::database::named;
 
-use super::{ClaimedJob, Hold, Ledger};
+use super::{ClaimedJob, Ledger, LimitDecision};
 use crate::Result;
 
 /// Attempts in a row that were lost with their worker; fewer than any kind has.
@@ -36,7 +36,7 @@ impl Ledger {
         for job in claimed {
             // One that has no attempt left is not run any more.
             let waits = suspects.contains(&job.claim.job) && job.attempt <= job.max_attempts;
-            if !waits || self.hold(job.claim, KEY, 1).await? == Hold::Granted {
+            if !waits || self.acquire_limit(job.claim, KEY, 1).await? == LimitDecision::Granted {
                 kept.push(job);
             }
         }

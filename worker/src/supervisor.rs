@@ -1,4 +1,5 @@
-//! All that a worker process runs: a service a queue, the dispatcher, the recorder, the leases, and the drain at the end.
+//! All tasks of a worker process: one worker for each queue, the dispatcher, the recorder, the
+//! leases, and the drain at the end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,89 +13,94 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::dispatcher::{Dispatcher, Refills};
-use crate::figures::Figures;
+use crate::dispatcher::{Dispatcher, RefillRequests};
 use crate::leases::Leases;
 use crate::metrics;
 use crate::periodic;
-use crate::pulse::Pulse;
-use crate::queue::{Pace, Service};
+use crate::queue::{ClaimLimiter, QueueWorker};
+use crate::queue_gauges::QueueGauges;
 use crate::recorder::Recorder;
 use crate::registry::Registry;
 use crate::runner::Runner;
+use crate::runtime_watchdog::RuntimeWatchdog;
 
-/// The part of the grace that is kept for handing back what does not end by itself: at most a fifth of it.
-const HANDING_BACK: Duration = Duration::from_secs(3);
+/// The part of the drain grace that is reserved for handing back jobs that do not end. It is at
+/// most a fifth of the grace.
+const HAND_BACK_TIME: Duration = Duration::from_secs(3);
 
-/// What serves the queues.
-pub struct Fleet {
+/// The settings of a worker process. [`Supervisor::run`] starts its tasks.
+pub struct Supervisor {
     pub stores: Stores,
     pub ledger: Ledger,
     pub settings: WorkerSettings,
-    /// Each with how many jobs of it run at once.
+    /// Each queue with the number of its jobs that run at once.
     pub queues: Vec<(Queue, usize)>,
     pub registry: Registry,
 }
 
-impl Fleet {
-    /// Serves until `stop`, then takes no more, and lets running jobs end or hands them back within the grace.
+impl Supervisor {
+    /// Serves the queues until `stop`. Then starts no more jobs, and within the drain grace waits
+    /// for running jobs or hands them back.
     pub async fn run(self, stop: CancellationToken) {
-        let owner = owner();
-        let _pulse = Pulse::start(self.settings.lease).inspect_err(
-            |error| tracing::warn!(%error, "a handler that blocks its thread may hold up the others"),
-        );
+        let worker_name = unique_worker_name();
+        let _watchdog = RuntimeWatchdog::start(self.settings.lease).inspect_err(|error| {
+            tracing::warn!(
+                %error,
+                "failed to start the runtime watchdog, a handler that blocks its thread may delay others"
+            );
+        });
         let ledger = self.ledger;
         let redis = &self.stores.redis;
         let ending = CancellationToken::new();
         let running = TaskTracker::new();
         let leases = Leases::new(ledger.clone(), self.settings.lease);
-        let (recorder, writing) =
+        let (recorder, writer) =
             Recorder::new(ledger.clone(), Transport::new(redis), ending.clone());
         let runner = Arc::new(Runner {
             ledger: ledger.clone(),
             registry: self.registry,
             recorder,
             changes: Changes::new(redis),
-            limit: self.settings.job_timeout,
+            time_limit: self.settings.job_timeout,
             running: running.clone(),
             draining: stop.clone(),
             ending: ending.clone(),
         });
         let queues: Vec<_> = self.queues.iter().map(|(queue, _)| *queue).collect();
         metrics::register(&queues);
-        let (refills, asked) = Refills::new();
+        let (refill_sender, refill_requests) = RefillRequests::new();
         let mut services = JoinSet::new();
-        let mut paces = Vec::new();
+        let mut limiters = Vec::new();
         for (queue, concurrency) in self.queues {
-            let pace = Arc::new(Pace::new(concurrency));
-            paces.push((queue, pace.clone()));
-            let service = Service {
+            let limiter = Arc::new(ClaimLimiter::new(concurrency));
+            limiters.push((queue, limiter.clone()));
+            let worker = QueueWorker {
                 queue,
                 concurrency,
-                pace,
-                owner: owner.clone(),
+                limiter,
+                worker_name: worker_name.clone(),
                 leases: leases.clone(),
                 ledger: ledger.clone(),
                 redis: redis.clone(),
-                refills: refills.clone(),
+                refill_requests: refill_sender.clone(),
                 runner: runner.clone(),
             };
-            services.spawn(service.run(stop.clone()));
+            services.spawn(worker.run(stop.clone()));
         }
-        // They go on to the last: what runs in the grace is held and written down as before.
-        let mut keepers = JoinSet::new();
-        keepers.spawn(leases.keep());
-        keepers.spawn(writing);
-        let figures = Figures {
+        // These run until the end of the drain, because running jobs need leases and outcomes.
+        let mut until_drained = JoinSet::new();
+        until_drained.spawn(leases.maintain());
+        until_drained.spawn(writer);
+        let gauges = QueueGauges {
             ledger: ledger.clone(),
             redis: redis.clone(),
-            queues: paces,
+            queues: limiters,
         };
-        services.spawn(figures.run(stop.clone()));
+        services.spawn(gauges.run(stop.clone()));
         let dispatcher = Dispatcher {
             ledger,
             redis: redis.clone(),
-            asked,
+            refill_requests,
         };
         services.spawn(dispatcher.run(stop.clone()));
         let schedule = self.settings.schedule.of_queues(&queues);
@@ -104,17 +110,18 @@ impl Fleet {
                 stop.clone(),
             ));
         }
-        tracing::info!(%owner, queues = ?queues.iter().map(|queue| queue.as_str()).collect::<Vec<_>>(), "taking jobs");
+        let names = queues.iter().map(|queue| queue.as_str());
+        tracing::info!(worker = %worker_name, queues = ?names.collect::<Vec<_>>(), "taking jobs");
 
         stop.cancelled().await;
-        // What was claimed and not begun is begun now, and handed back.
-        let stopped = timeout(HANDING_BACK, services.join_all()).await;
+        // Claimed jobs that have not started start now, and are handed back.
+        let stopped = timeout(HAND_BACK_TIME, services.join_all()).await;
         if stopped.is_err() {
-            tracing::error!("a queue does not stop taking jobs");
+            tracing::error!("a queue did not stop in time");
         }
         drain(&running, &ending, self.settings.shutdown_grace).await;
-        // Whatever has ended is written down; what has not is left to its lease.
-        keepers.shutdown().await;
+        // All outcomes are written. Leases of jobs that did not end expire by themselves.
+        until_drained.shutdown().await;
         tracing::info!("stopped");
     }
 }
@@ -122,12 +129,8 @@ impl Fleet {
 async fn drain(running: &TaskTracker, ending: &CancellationToken, grace: Duration) {
     let end = Instant::now() + grace;
     running.close();
-    tracing::info!(
-        jobs = running.len(),
-        ?grace,
-        "stopping: no more jobs are taken"
-    );
-    if timeout_at(end - HANDING_BACK.min(grace / 5), running.wait())
+    tracing::info!(jobs = running.len(), ?grace, "stopping, no more jobs start");
+    if timeout_at(end - HAND_BACK_TIME.min(grace / 5), running.wait())
         .await
         .is_ok()
     {
@@ -135,19 +138,19 @@ async fn drain(running: &TaskTracker, ending: &CancellationToken, grace: Duratio
     }
     tracing::warn!(
         jobs = running.len(),
-        "the grace ends: handing back what still runs"
+        "drain grace is ending, handing back running jobs"
     );
     ending.cancel();
     if timeout_at(end, running.wait()).await.is_err() {
         tracing::error!(
             jobs = running.len(),
-            "jobs could not be handed back; they run again when their leases end"
+            "failed to hand back jobs, they run again when their leases expire"
         );
     }
 }
 
-/// A name that no other start of any worker has.
-fn owner() -> Arc<str> {
+/// Returns a name that no other start of a worker has.
+fn unique_worker_name() -> Arc<str> {
     let host = hostname::get()
         .ok()
         .and_then(|host| host.into_string().ok())

@@ -1,4 +1,4 @@
-//! Work that can be ended early and then still says what it did.
+//! Work that can be stopped early and then still reports what it did.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use plinth_platform::shutdown;
 use tokio_util::sync::CancellationToken;
 
-/// Runs what heeds its token, which is cancelled when `end` is over; it always comes to its own end.
+/// Runs `work` to its end. When `end` completes, cancels `stop`, which `work` must observe.
 ///
 /// # Errors
 /// Those of the work, and of `end`.
-pub(crate) async fn until<T, E, F>(
+pub(crate) async fn run_until<T, E, F>(
     end: impl Future<Output = anyhow::Result<()>>,
     stop: &CancellationToken,
     mut work: Pin<Box<F>>,
@@ -29,18 +29,19 @@ where
     }
 }
 
-/// SIGTERM or SIGINT.
-pub(crate) async fn asked() -> anyhow::Result<()> {
+/// Waits for SIGTERM or SIGINT.
+pub(crate) async fn shutdown_signal() -> anyhow::Result<()> {
     Ok(shutdown::requested().await?)
 }
 
-/// So much later.
+/// Waits for a time.
 pub(crate) async fn after(time: Duration) -> anyhow::Result<()> {
     tokio::time::sleep(time).await;
     Ok(())
 }
 
-/// Returns how long work may take that ends by itself, with a report, before its job is stopped after `timeout`.
-pub(crate) fn before(timeout: Duration) -> Duration {
-    timeout * 4 / 5
+/// Returns how long such work may take, so that it ends and reports before its job is stopped after
+/// `job_timeout`.
+pub(crate) fn limit_within(job_timeout: Duration) -> Duration {
+    job_timeout * 4 / 5
 }

@@ -1,4 +1,4 @@
-//! `plinth-worker variants`: what operators do after they have changed the presets.
+//! `plinth-worker variants`: for operators who have changed the presets.
 
 use clap::Subcommand;
 use plinth_core::files::Processing;
@@ -8,19 +8,19 @@ use plinth_platform::settings::Settings;
 
 use crate::commands::APPLICATION;
 
-/// Images derived from pictures.
+/// Commands for the variants of images.
 #[derive(Debug, Subcommand)]
 pub enum Variants {
-    /// Ask the workers to make the images that the presets of the settings say and that are not there, and to remove
-    /// those of presets that there are no more
+    /// Enqueue a job that makes the missing variants of all images, and removes those of presets
+    /// that no longer exist
     Regenerate {
-        /// Make the images of this preset anew, also where they are there
+        /// Make the variants of this preset again even if they exist
         #[arg(long, value_name = "NAME")]
         preset: Option<PresetName>,
     },
 }
 
-/// Does it; what there is to print.
+/// Runs the command and returns the text to print.
 pub async fn run(settings: Settings, command: Variants) -> anyhow::Result<String> {
     let Variants::Regenerate { preset } = command;
     let processing = Processing::new(
@@ -28,10 +28,12 @@ pub async fn run(settings: Settings, command: Variants) -> anyhow::Result<String
         &settings.files.presets,
     );
     match processing.ask_for_all(preset).await {
-        Ok(job) => Ok(format!("job {job} walks along all pictures\n")),
+        Ok(job) => Ok(format!(
+            "job {job} regenerates the variants of all images\n"
+        )),
         Err(Error::NotFound) => {
             anyhow::bail!(
-                "there is no such preset; there are {}",
+                "preset not found; the presets are {}",
                 settings.files.presets
             )
         }

@@ -1,4 +1,4 @@
-//! How attempts ended, many in one transaction.
+//! Outcomes of attempts, recorded in groups: one transaction each.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use sqlx::PgConnection;
 use super::claims::{Claim, columns};
 use super::{Ledger, limits};
 use crate::Result;
-use crate::jobs::Note;
+use crate::jobs::JobRef;
 
-/// What an attempt came to.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HowItEnded {
+pub enum RecordedOutcome {
     Done,
-    /// Tried again after a while.
+    /// Failed; another attempt follows after `wait`.
     Retried {
         error: String,
         wait: Duration,
@@ -27,24 +27,24 @@ pub enum HowItEnded {
     Dead {
         error: String,
     },
-    /// Given back unharmed, as at a shutdown: due at once, the attempt not counted.
+    /// Handed back, for example at a shutdown: due at once; the attempt is not counted.
     HandedBack,
-    /// Left for a worker that knows the kind; the attempt is not counted.
-    Postponed {
+    /// Left for a worker that knows the kind and its version; the attempt is not counted.
+    Unsupported {
         reason: String,
         wait: Duration,
     },
-    /// Put off because something that the job needs is away; the attempt is not counted.
-    PutOff {
+    /// Postponed because something that the job needs is unavailable; the attempt is not counted.
+    Postponed {
         error: String,
         wait: Duration,
     },
-    /// Stopped because somebody asked for that.
+    /// Stopped at the request of its owner or an operator.
     Cancelled,
 }
 
-impl HowItEnded {
-    /// As logs, metrics and the list of attempts name it.
+impl RecordedOutcome {
+    /// Returns the name of the outcome in logs, metrics and the list of attempts.
     pub fn name(&self) -> &'static str {
         self.outcome()
             .map_or(JobState::Done.as_str(), AttemptOutcome::as_str)
@@ -57,16 +57,16 @@ impl HowItEnded {
             Self::Retried { .. } => Some(AttemptOutcome::Retried),
             Self::Dead { .. } => Some(AttemptOutcome::Dead),
             Self::HandedBack => Some(AttemptOutcome::HandedBack),
-            Self::Postponed { .. } | Self::PutOff { .. } => Some(AttemptOutcome::Postponed),
+            Self::Unsupported { .. } | Self::Postponed { .. } => Some(AttemptOutcome::Postponed),
             Self::Cancelled => Some(AttemptOutcome::Cancelled),
         }
     }
 
-    /// The state that the job has from now on.
+    /// Returns the state of the job after the outcome.
     fn state(&self) -> JobState {
         match self {
             Self::Done => JobState::Done,
-            Self::Retried { .. } | Self::Postponed { .. } | Self::PutOff { .. } => {
+            Self::Retried { .. } | Self::Unsupported { .. } | Self::Postponed { .. } => {
                 JobState::Retrying
             }
             Self::Dead { .. } => JobState::Dead,
@@ -77,10 +77,10 @@ impl HowItEnded {
 
     fn error(&self) -> Option<&str> {
         match self {
-            Self::Retried { error, .. } | Self::PutOff { error, .. } | Self::Dead { error } => {
+            Self::Retried { error, .. } | Self::Postponed { error, .. } | Self::Dead { error } => {
                 Some(error)
             }
-            Self::Postponed { reason, .. } => Some(reason),
+            Self::Unsupported { reason, .. } => Some(reason),
             Self::Done | Self::HandedBack | Self::Cancelled => None,
         }
     }
@@ -88,52 +88,52 @@ impl HowItEnded {
     fn wait(&self) -> Duration {
         match self {
             Self::Retried { wait, .. }
-            | Self::Postponed { wait, .. }
-            | Self::PutOff { wait, .. } => *wait,
+            | Self::Unsupported { wait, .. }
+            | Self::Postponed { wait, .. } => *wait,
             _ => Duration::ZERO,
         }
     }
 
-    fn counts(&self) -> bool {
+    fn is_counted(&self) -> bool {
         !matches!(
             self,
-            Self::HandedBack | Self::Postponed { .. } | Self::PutOff { .. }
+            Self::HandedBack | Self::Unsupported { .. } | Self::Postponed { .. }
         )
     }
 }
 
 /// An attempt that ended.
 #[derive(Debug, Clone)]
-pub struct Ended {
+pub struct EndedAttempt {
     pub claim: Claim,
-    pub how: HowItEnded,
+    pub outcome: RecordedOutcome,
 }
 
-/// What came of writing it down.
+/// The result of recording outcomes.
 #[derive(Debug, Default)]
 pub struct Recorded {
-    /// The jobs that were still ours; the others are held by somebody else by now.
-    pub ours: HashSet<JobId>,
-    /// Jobs that may go on now because one with their key has ended.
-    pub released: Vec<Note>,
+    /// The jobs whose outcome was written. Another worker holds the others by now.
+    pub written: HashSet<JobId>,
+    /// Parked jobs that are due now because a job with their key has ended.
+    pub released: Vec<JobRef>,
 }
 
 impl Ledger {
-    /// Writes down how attempts ended, all or none.
-    pub async fn record(&self, ended: &[Ended]) -> Result<Recorded> {
+    /// Records the outcomes of attempts, all or none.
+    pub async fn record(&self, ended: &[EndedAttempt]) -> Result<Recorded> {
         let done: Vec<Claim> = ended
             .iter()
-            .filter(|one| one.how == HowItEnded::Done)
+            .filter(|one| one.outcome == RecordedOutcome::Done)
             .map(|one| one.claim)
             .collect();
-        let others: Vec<&Ended> = ended
+        let others: Vec<&EndedAttempt> = ended
             .iter()
-            .filter(|one| one.how != HowItEnded::Done)
+            .filter(|one| one.outcome != RecordedOutcome::Done)
             .collect();
         let mut recorded = Recorded::default();
         let mut keys = Vec::new();
         if others.is_empty() {
-            // One statement is its own transaction: no more round trips than one.
+            // A single statement is its own transaction, which saves two round trips.
             let mut connection = self.db.acquire().await?;
             finish(&mut connection, &done, &mut recorded, &mut keys).await?;
         } else {
@@ -145,7 +145,7 @@ impl Ledger {
             transaction.commit().await?;
         }
         if !keys.is_empty() {
-            // After the commit: only then does a job that ended not count any more.
+            // After the commit, because a job counts until its end is committed.
             recorded.released = limits::release(&self.db, &keys).await?;
         }
         Ok(recorded)
@@ -169,7 +169,7 @@ async fn finish(
         &numbers,
     );
     for row in named("jobs.finish", query.fetch_all(connection)).await? {
-        recorded.ours.insert(row.id);
+        recorded.written.insert(row.id);
         keys.extend(row.limit_key);
     }
     Ok(())
@@ -177,7 +177,7 @@ async fn finish(
 
 async fn fail(
     connection: &mut PgConnection,
-    ended: &[&Ended],
+    ended: &[&EndedAttempt],
     recorded: &mut Recorded,
     keys: &mut Vec<String>,
 ) -> Result<()> {
@@ -185,23 +185,23 @@ async fn fail(
         .iter()
         .map(|one| (one.claim.job, one.claim.number))
         .unzip();
-    let outcomes: Vec<_> = ended.iter().map(|one| one.how.outcome()).collect();
-    let states: Vec<_> = ended.iter().map(|one| one.how.state()).collect();
+    let outcomes: Vec<_> = ended.iter().map(|one| one.outcome.outcome()).collect();
+    let states: Vec<_> = ended.iter().map(|one| one.outcome.state()).collect();
     let errors: Vec<_> = ended
         .iter()
-        .map(|one| one.how.error().map(str::to_owned))
+        .map(|one| one.outcome.error().map(str::to_owned))
         .collect();
     let waits: Vec<_> = ended
         .iter()
-        .map(|one| one.how.wait().as_secs_f64())
+        .map(|one| one.outcome.wait().as_secs_f64())
         .collect();
     let counted: Vec<_> = ended
         .iter()
-        .map(|one| i16::from(one.how.counts()))
+        .map(|one| i16::from(one.outcome.is_counted()))
         .collect();
     let panicked: Vec<_> = ended
         .iter()
-        .map(|one| matches!(one.how, HowItEnded::Retried { panicked: true, .. }))
+        .map(|one| matches!(one.outcome, RecordedOutcome::Retried { panicked: true, .. }))
         .collect();
     let query = sqlx::query!(
         r#"WITH ended AS (
@@ -239,7 +239,7 @@ async fn fail(
         &panicked,
     );
     for row in named("jobs.fail", query.fetch_all(connection)).await? {
-        recorded.ours.insert(row.id);
+        recorded.written.insert(row.id);
         keys.extend(row.key);
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What is due: the first jobs of each queue, as many as Redis may hold, and those after them.
+//! Due jobs: the first ones of each queue, as many as a ready set holds, and those after a cursor.
 
 use std::collections::HashMap;
 
@@ -9,15 +9,16 @@ use plinth_platform::database::named;
 use time::OffsetDateTime;
 
 use super::Ledger;
-use crate::jobs::{Found, Note, Place};
+use crate::jobs::{DueJobs, JobRef, QueuePosition};
 use crate::{Error, Result};
 
 impl Ledger {
-    /// The jobs of each queue that are due and that nobody holds, high priorities first, at most `limit` of a queue and
-    /// priority, and so many of dead workers. Nothing of a paused queue.
-    pub async fn due(&self, limit: i64) -> Result<HashMap<Queue, Found>> {
-        // A scan a priority, each of which begins where it has to and ends at what is not due yet: jobs that wait for
-        // their time, or for their turn, are not walked over.
+    /// Returns the due jobs of each queue that no worker holds, high priorities first: at most
+    /// `limit` for each queue and priority, and at most `limit` whose lease has expired. Omits
+    /// paused queues.
+    pub async fn due(&self, limit: i64) -> Result<HashMap<Queue, DueJobs>> {
+        // One index scan for each priority. It ends at the first job that is not due yet, so it
+        // does not read jobs that wait for their time or are parked.
         let query = sqlx::query!(
             r#"SELECT due.id AS "id!: JobId", queue.name AS "queue!: Recorded<Queue>", rank.rank AS "priority!", due.run_at AS "run_at!",
                  false AS "lost!"
@@ -41,32 +42,32 @@ impl Ledger {
             limit,
         );
         let rows = named("jobs.due", query.fetch_all(&self.db)).await?;
-        let mut found: HashMap<Queue, Found> = HashMap::new();
-        let mut ranks: HashMap<(Queue, i16), (i64, Place)> = HashMap::new();
+        let mut due: HashMap<Queue, DueJobs> = HashMap::new();
+        let mut ranks: HashMap<(Queue, i16), (i64, QueuePosition)> = HashMap::new();
         for row in rows {
-            let note = note(row.id, row.queue, row.priority, row.run_at)?;
+            let job = job_ref(row.id, row.queue, row.priority, row.run_at)?;
             if !row.lost {
                 let (count, last) = ranks
-                    .entry((note.queue, note.rank))
-                    .or_insert((0, note.place()));
+                    .entry((job.queue, job.rank))
+                    .or_insert((0, job.position()));
                 *count += 1;
-                *last = note.place().max(*last);
+                *last = job.position().max(*last);
             }
-            found.entry(note.queue).or_default().notes.push(note);
+            due.entry(job.queue).or_default().jobs.push(job);
         }
-        // A rank that was not read to its end goes on before those below it.
+        // Continue in the highest rank that was not read to its end.
         for ((queue, _), (count, last)) in ranks {
-            let deeper = &mut found.entry(queue).or_default().deeper;
-            if count >= limit && deeper.is_none_or(|other| last < other) {
-                *deeper = Some(last);
+            let cursor = &mut due.entry(queue).or_default().cursor;
+            if count >= limit && cursor.is_none_or(|other| last < other) {
+                *cursor = Some(last);
             }
         }
-        Ok(found)
+        Ok(due)
     }
 
-    /// The jobs of a queue that are due, from a place in its order on, at most `limit`. So a backlog is read once, and not
-    /// again from its beginning with all that has left it. Nothing of a paused queue, and nothing of dead workers.
-    pub async fn due_from(&self, queue: Queue, from: Place, limit: i64) -> Result<Found> {
+    /// Returns at most `limit` due jobs of a queue from a position on, so that a backlog is read
+    /// once and not again from its beginning. Omits paused queues and jobs whose lease has expired.
+    pub async fn due_from(&self, queue: Queue, from: QueuePosition, limit: i64) -> Result<DueJobs> {
         let query = sqlx::query!(
             r#"SELECT due.id AS "id!: JobId", rank.rank AS "priority!", due.run_at AS "run_at!"
              FROM unnest('{0,1,2}'::smallint[]) AS rank (rank)
@@ -87,29 +88,29 @@ impl Ledger {
             limit,
         );
         let rows = named("jobs.due_from", query.fetch_all(&self.db)).await?;
-        let note = |job, rank, due| Note {
+        let job_ref = |job, rank, due| JobRef {
             queue,
             job,
             rank,
             due,
         };
-        let notes: Vec<_> = rows
+        let jobs: Vec<_> = rows
             .into_iter()
-            .map(|row| note(row.id, row.priority, row.run_at))
+            .map(|row| job_ref(row.id, row.priority, row.run_at))
             .collect();
-        let is_all = i64::try_from(notes.len()).is_ok_and(|count| count < limit);
-        let deeper = notes.last().filter(|_| !is_all).map(Note::place);
-        Ok(Found { notes, deeper })
+        let is_all = i64::try_from(jobs.len()).is_ok_and(|count| count < limit);
+        let cursor = jobs.last().filter(|_| !is_all).map(JobRef::position);
+        Ok(DueJobs { jobs, cursor })
     }
 }
 
-pub(in crate::jobs) fn note(
+pub(in crate::jobs) fn job_ref(
     job: JobId,
     queue: Recorded<Queue>,
     priority: i16,
     run_at: OffsetDateTime,
-) -> Result<Note> {
-    Ok(Note {
+) -> Result<JobRef> {
+    Ok(JobRef {
         queue: queue
             .known()
             .ok_or_else(|| Error::internal("a job waits in a queue of another release"))?,
