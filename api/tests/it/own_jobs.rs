@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI16, Ordering};
 use std::time::Duration;
 
-use plinth_core::jobs::{RecordedOutcome, Changes, Claim, EndedAttempt, Ledger};
+use plinth_core::jobs::{AttemptEnd, Changes, Claim, EndedAttempt, Ledger};
 use plinth_domain::id::JobId;
 use plinth_testkit::{Stage, until};
 use reqwest::{Method, StatusCode};
@@ -64,7 +64,7 @@ impl Hand {
         self.tell();
     }
 
-    async fn end(self, outcome: RecordedOutcome) {
+    async fn end(self, outcome: AttemptEnd) {
         self.ledger
             .record(&[EndedAttempt {
                 claim: self.claim,
@@ -203,7 +203,7 @@ async fn a_job_is_watched_from_its_waiting_to_its_end() {
     assert_eq!(events.told().await, told("running", 0));
     hand.progress(40).await;
     assert_eq!(events.told().await, told("running", 40));
-    let again = RecordedOutcome::Retried {
+    let again = AttemptEnd::Retried {
         error: "not yet".to_owned(),
         wait: Duration::ZERO,
         panicked: false,
@@ -212,7 +212,7 @@ async fn a_job_is_watched_from_its_waiting_to_its_end() {
     assert_eq!(events.told().await, told("waiting", 0));
     let hand = Hand::begin(&house, job, false).await;
     assert_eq!(events.told().await, told("running", 0));
-    hand.end(RecordedOutcome::Done).await;
+    hand.end(AttemptEnd::Done).await;
     let (id, last) = events.next().await.expect("an event");
     assert_eq!(
         (&last["state"], &last["progress"]),
@@ -245,7 +245,7 @@ async fn what_redis_does_not_tell_is_seen_a_moment_later() {
     assert_eq!(events.told().await, told("waiting", 0));
     let hand = Hand::begin(&house, job, true).await;
     assert_eq!(events.told().await, told("running", 0));
-    hand.end(RecordedOutcome::Dead {
+    hand.end(AttemptEnd::Dead {
         error: "as always".to_owned(),
     })
     .await;

@@ -92,7 +92,9 @@ impl EmailContext {
             MailFailure::Permanent => Failure::permanent(error),
             MailFailure::Transient => postponed(error),
             // If the server answers others, the recipient is slow or limited.
-            MailFailure::ConnectionLost | MailFailure::Ambiguous if self.mailer.is_reachable().await => {
+            MailFailure::ConnectionLost | MailFailure::Ambiguous
+                if self.mailer.is_reachable().await =>
+            {
                 postponed(error)
             }
             MailFailure::ConnectionLost | MailFailure::Ambiguous | MailFailure::Server => {

@@ -5,7 +5,7 @@ mod writer;
 
 use std::time::Duration;
 
-use plinth_core::jobs::{RecordedOutcome, ClaimedJob, EndedAttempt, Ledger, Transport};
+use plinth_core::jobs::{AttemptEnd, ClaimedJob, EndedAttempt, Ledger, Transport};
 use plinth_platform::error_chain;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -110,22 +110,22 @@ impl Recorder {
 }
 
 /// Returns the outcome to write, or only its name if the ledger has it already.
-fn to_ledger_outcome(job: &ClaimedJob, outcome: Outcome) -> Result<RecordedOutcome, &'static str> {
+fn to_ledger_outcome(job: &ClaimedJob, outcome: Outcome) -> Result<AttemptEnd, &'static str> {
     let format = |error: anyhow::Error| error_chain::format_error_chain(error.as_ref());
     Ok(match outcome {
-        Outcome::Done => RecordedOutcome::Done,
-        Outcome::HandedBack => RecordedOutcome::HandedBack,
-        Outcome::Cancelled => RecordedOutcome::Cancelled,
-        Outcome::Unsupported(reason) => RecordedOutcome::Unsupported {
+        Outcome::Done => AttemptEnd::Done,
+        Outcome::HandedBack => AttemptEnd::HandedBack,
+        Outcome::Cancelled => AttemptEnd::Cancelled,
+        Outcome::Unsupported(reason) => AttemptEnd::Unsupported {
             reason: error_chain::replace_nul(&reason),
             wait: UNSUPPORTED_RETRY_WAIT,
         },
         Outcome::Failed(Failure::Transient(error)) => retry_or_dead(job, format(error), false),
-        Outcome::Failed(Failure::Postponed { error, backoff }) => RecordedOutcome::Postponed {
+        Outcome::Failed(Failure::Postponed { error, backoff }) => AttemptEnd::Postponed {
             error: format(error),
             wait: backoff.random_wait(job.age),
         },
-        Outcome::Failed(Failure::Permanent(error)) => RecordedOutcome::Dead {
+        Outcome::Failed(Failure::Permanent(error)) => AttemptEnd::Dead {
             error: format(error),
         },
         Outcome::Panicked(error) => retry_or_dead(job, error_chain::replace_nul(&error), true),
@@ -141,25 +141,25 @@ fn to_ledger_outcome(job: &ClaimedJob, outcome: Outcome) -> Result<RecordedOutco
 }
 
 /// Returns another attempt if the job has one left.
-fn retry_or_dead(job: &ClaimedJob, error: String, panicked: bool) -> RecordedOutcome {
+fn retry_or_dead(job: &ClaimedJob, error: String, panicked: bool) -> AttemptEnd {
     if job.attempt >= job.max_attempts || panicked && job.panics + 1 >= MAX_PANICS_IN_A_ROW {
-        return RecordedOutcome::Dead { error };
+        return AttemptEnd::Dead { error };
     }
-    RecordedOutcome::Retried {
+    AttemptEnd::Retried {
         error,
         wait: backoff::JOB_RETRY.random_wait(job.attempt.unsigned_abs().into()),
         panicked,
     }
 }
 
-fn log_outcome(outcome: &RecordedOutcome, duration: Duration) {
+fn log_outcome(outcome: &AttemptEnd, duration: Duration) {
     let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     match outcome {
-        RecordedOutcome::Done => tracing::info!(ms, "job done"),
-        RecordedOutcome::Retried { error, wait, .. } => {
+        AttemptEnd::Done => tracing::info!(ms, "job done"),
+        AttemptEnd::Retried { error, wait, .. } => {
             tracing::warn!(ms, error, ?wait, "job failed, will be retried");
         }
-        RecordedOutcome::Postponed { error, wait } => {
+        AttemptEnd::Postponed { error, wait } => {
             tracing::warn!(
                 ms,
                 error,
@@ -167,11 +167,11 @@ fn log_outcome(outcome: &RecordedOutcome, duration: Duration) {
                 "job postponed, a dependency is unavailable"
             );
         }
-        RecordedOutcome::Dead { error } => tracing::error!(ms, error, "job is dead"),
-        RecordedOutcome::HandedBack => tracing::info!(ms, "job handed back, worker is stopping"),
-        RecordedOutcome::Unsupported { reason, .. } => {
+        AttemptEnd::Dead { error } => tracing::error!(ms, error, "job is dead"),
+        AttemptEnd::HandedBack => tracing::info!(ms, "job handed back, worker is stopping"),
+        AttemptEnd::Unsupported { reason, .. } => {
             tracing::warn!(reason, "job left for another worker");
         }
-        RecordedOutcome::Cancelled => tracing::info!(ms, "job cancelled"),
+        AttemptEnd::Cancelled => tracing::info!(ms, "job cancelled"),
     }
 }

@@ -5,7 +5,7 @@ use std::slice;
 use std::time::Duration;
 
 use plinth_core::Error;
-use plinth_core::jobs::{RecordedOutcome, EndedAttempt, Ledger, Recorded, Transport};
+use plinth_core::jobs::{AttemptEnd, EndedAttempt, Ledger, Recorded, Transport};
 use plinth_platform::error_chain;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, timeout};
@@ -104,7 +104,7 @@ impl Writer {
                 "ledger refused an outcome, its job is dead"
             );
             metrics::count_passed_over("outcomes", 1);
-            *outcome = RecordedOutcome::Dead {
+            *outcome = AttemptEnd::Dead {
                 error: REFUSED_OUTCOME_ERROR.to_owned(),
             };
             let ended = slice::from_ref(&entry.ended);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use plinth_core::jobs::{RecordedOutcome, EndedAttempt, Transport};
+use plinth_core::jobs::{AttemptEnd, EndedAttempt, Transport};
 use plinth_domain::id::JobId;
 use plinth_platform::settings::AtLeast;
 use plinth_worker::outcome::Failure;
@@ -284,7 +284,7 @@ async fn a_job_with_an_expired_lease_is_taken_over() {
         .ledger
         .record(&[EndedAttempt {
             claim,
-            outcome: RecordedOutcome::Done,
+            outcome: AttemptEnd::Done,
         }])
         .await
         .expect("answers");

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use plinth_core::jobs::{
-    RecordedOutcome, Cancellation, EndedAttempt, JobAdministration, JobRef, READY_SET_SIZE,
-    Transport,
+    AttemptEnd, Cancellation, EndedAttempt, JobAdministration, JobRef, READY_SET_SIZE, Transport,
 };
 use plinth_domain::audit::Origin;
 use plinth_domain::id::JobId;
@@ -130,7 +129,7 @@ async fn a_repeated_outcome_of_an_earlier_claim_changes_nothing() {
         .expect("it is due");
     let back = [EndedAttempt {
         claim: first,
-        outcome: RecordedOutcome::HandedBack,
+        outcome: AttemptEnd::HandedBack,
     }];
     assert_eq!(
         house
@@ -160,7 +159,7 @@ async fn a_repeated_outcome_of_an_earlier_claim_changes_nothing() {
     assert_eq!(house.job(job).await.state, "running");
     let done = [EndedAttempt {
         claim: second,
-        outcome: RecordedOutcome::Done,
+        outcome: AttemptEnd::Done,
     }];
     assert_eq!(
         house
@@ -179,21 +178,21 @@ async fn a_repeated_outcome_of_an_earlier_claim_changes_nothing() {
 async fn one_transaction_records_every_kind_of_outcome() {
     let house = House::open().await;
     let outcomes = [
-        RecordedOutcome::Done,
-        RecordedOutcome::Retried {
+        AttemptEnd::Done,
+        AttemptEnd::Retried {
             error: "no".to_owned(),
             wait: Duration::from_hours(1),
             panicked: false,
         },
-        RecordedOutcome::Dead {
+        AttemptEnd::Dead {
             error: "never".to_owned(),
         },
-        RecordedOutcome::HandedBack,
-        RecordedOutcome::Unsupported {
+        AttemptEnd::HandedBack,
+        AttemptEnd::Unsupported {
             reason: "newer".to_owned(),
             wait: Duration::from_mins(1),
         },
-        RecordedOutcome::Cancelled,
+        AttemptEnd::Cancelled,
     ];
     let mut ended = Vec::new();
     for outcome in outcomes {

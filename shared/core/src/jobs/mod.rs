@@ -19,8 +19,8 @@ pub use administration::{
 };
 pub use changes::Changes;
 pub use ledger::{
-    Backlog, Claim, ClaimedJob, Due, EndedAttempt, Ledger, LimitDecision, Others,
-    Recorded, RecordedOutcome, Renewed,
+    AttemptEnd, Backlog, Claim, ClaimedJob, Due, EndedAttempt, Ledger, LimitDecision, Others,
+    Recorded, Renewed,
 };
 pub use outages::{OutagePause, OutagePauses};
 pub use owner::{OwnJob, OwnJobs};

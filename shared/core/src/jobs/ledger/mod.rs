@@ -16,7 +16,7 @@ pub use backlog::{Backlog, Due, Others};
 pub use claims::{Claim, ClaimedJob, Renewed};
 pub(super) use due::job_ref;
 pub use limits::LimitDecision;
-pub use outcomes::{EndedAttempt, Recorded, RecordedOutcome};
+pub use outcomes::{AttemptEnd, EndedAttempt, Recorded};
 
 use plinth_platform::database::{self, PgPool};
 use plinth_platform::internal::Readiness;

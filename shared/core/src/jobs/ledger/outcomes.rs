@@ -13,9 +13,9 @@ use super::{Ledger, limits};
 use crate::Result;
 use crate::jobs::JobRef;
 
-/// The outcome of an attempt.
+/// The end of an attempt: its outcome, with the error and the wait until the next attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RecordedOutcome {
+pub enum AttemptEnd {
     Done,
     /// Failed; another attempt follows after `wait`.
     Retried {
@@ -43,7 +43,7 @@ pub enum RecordedOutcome {
     Cancelled,
 }
 
-impl RecordedOutcome {
+impl AttemptEnd {
     /// Returns the name of the outcome in logs, metrics and the list of attempts.
     pub fn name(&self) -> &'static str {
         self.outcome()
@@ -106,7 +106,7 @@ impl RecordedOutcome {
 #[derive(Debug, Clone)]
 pub struct EndedAttempt {
     pub claim: Claim,
-    pub outcome: RecordedOutcome,
+    pub outcome: AttemptEnd,
 }
 
 /// The result of recording outcomes.
@@ -123,12 +123,12 @@ impl Ledger {
     pub async fn record(&self, ended: &[EndedAttempt]) -> Result<Recorded> {
         let done: Vec<Claim> = ended
             .iter()
-            .filter(|one| one.outcome == RecordedOutcome::Done)
+            .filter(|one| one.outcome == AttemptEnd::Done)
             .map(|one| one.claim)
             .collect();
         let others: Vec<&EndedAttempt> = ended
             .iter()
-            .filter(|one| one.outcome != RecordedOutcome::Done)
+            .filter(|one| one.outcome != AttemptEnd::Done)
             .collect();
         let mut recorded = Recorded::default();
         let mut keys = Vec::new();
@@ -201,7 +201,7 @@ async fn fail(
         .collect();
     let panicked: Vec<_> = ended
         .iter()
-        .map(|one| matches!(one.outcome, RecordedOutcome::Retried { panicked: true, .. }))
+        .map(|one| matches!(one.outcome, AttemptEnd::Retried { panicked: true, .. }))
         .collect();
     let query = sqlx::query!(
         r#"WITH ended AS (
